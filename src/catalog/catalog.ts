@@ -1,0 +1,63 @@
+/** A repository that Holdfast knows by name. Secrets are references (`file:`, `env:`, `exec:`), never values. */
+export interface RepositoryRecord {
+  readonly name: string;
+  /** Location: an absolute directory, later other stores' URLs. */
+  readonly location: string;
+  /** The id in the repository's config file; a moved or replaced repository is noticed by it. */
+  readonly repositoryId: string;
+  /** Where its password comes from: `file:/path`, `env:NAME`, `exec:command`. */
+  readonly passwordReference: string;
+  readonly isDefault: boolean;
+}
+
+/** One backup run of one volume, as history. */
+export interface RunRecord {
+  readonly volumeIdentity: string;
+  readonly volumeName: string;
+  readonly repositoryId: string;
+  /** Undefined for a run that stored no snapshot. */
+  readonly snapshotId: string | undefined;
+  readonly outcome: 'good' | 'partial' | 'failed' | 'cancelled';
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly message: string | undefined;
+}
+
+/** A volume of the embedded host. */
+export interface EmbeddedVolumeRecord {
+  readonly name: string;
+  readonly driver: string;
+  readonly createdAt: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, string>>;
+  readonly anonymous: boolean;
+}
+
+/**
+ * What Holdfast remembers between runs. Safe with several processes at once; each call is one transaction,
+ * durable when it returns. Losing it loses no backup: repositories describe themselves.
+ */
+export interface Catalog extends Disposable {
+  /** This state folder's own id, made once. */
+  stateId(): string;
+
+  listRepositories(): RepositoryRecord[];
+  /** Inserts or replaces by name. A record with `isDefault` takes that role from the others. */
+  saveRepository(record: RepositoryRecord): void;
+  removeRepository(name: string): void;
+
+  /** The lineage that a volume of a host belongs to, when it is not the one derived from host and name. */
+  volumeIdentity(hostIdentity: string, name: string): string | undefined;
+  setVolumeIdentity(hostIdentity: string, name: string, identity: string): void;
+  forgetVolumeIdentity(hostIdentity: string, name: string): void;
+
+  recordRun(run: RunRecord): void;
+  /** Newest first. */
+  listRuns(filter: { readonly volumeIdentity?: string; readonly limit: number }): RunRecord[];
+
+  listEmbeddedVolumes(): EmbeddedVolumeRecord[];
+  findEmbeddedVolume(name: string): EmbeddedVolumeRecord | undefined;
+  /** False when the name is taken: nothing is written then. */
+  addEmbeddedVolume(record: EmbeddedVolumeRecord): boolean;
+  removeEmbeddedVolume(name: string): void;
+}

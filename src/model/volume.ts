@@ -1,0 +1,59 @@
+export type HostKind = 'docker' | 'podman' | 'embedded';
+
+/** A named place that holds data, as its host reports it. */
+export interface Volume {
+  readonly name: string;
+  readonly driver: string;
+  /** Where the host says the data lies; undefined when it does not say. */
+  readonly mountpoint: string | undefined;
+  /** RFC 3339, or undefined when unknown. */
+  readonly createdAt: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, string>>;
+  readonly scope: 'local' | 'global';
+  /** Made without a name by a container. */
+  readonly anonymous: boolean;
+  /** The Compose project that it belongs to. */
+  readonly stack: string | undefined;
+  readonly consumers: readonly Consumer[];
+}
+
+export type ConsumerState = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
+
+/** A container that mounts a volume, running or stopped. */
+export interface Consumer {
+  readonly id: string;
+  readonly name: string;
+  readonly image: string;
+  readonly state: ConsumerState;
+  readonly stack: string | undefined;
+  readonly service: string | undefined;
+  /** Where the volume is mounted inside the container. */
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+/** What `create` asks for. */
+export interface VolumeSpec {
+  /** Undefined makes an anonymous volume, as Docker does. */
+  readonly name: string | undefined;
+  readonly driver: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/** One place where a container keeps data: the map of where data lives is the list of these. */
+export interface DataMount {
+  readonly type: 'volume' | 'bind' | 'tmpfs' | 'other';
+  /** Volume name, or the host path of a bind mount; undefined for tmpfs. */
+  readonly source: string | undefined;
+  readonly destination: string;
+  readonly readOnly: boolean;
+  readonly driver: string | undefined;
+  readonly consumer: Consumer;
+}
+
+/** True for a consumer that can write right now. */
+export function isActive(consumer: Consumer): boolean {
+  return consumer.state === 'running' || consumer.state === 'paused' || consumer.state === 'restarting';
+}
