@@ -1,0 +1,189 @@
+import koffi from 'koffi';
+import { type ByteString, fromBytes, toBytes } from '../model/byte-string.ts';
+import type { DataRun, EntryType, ExtendedAttribute } from '../model/entry.ts';
+
+/**
+ * The POSIX calls that `node:fs` lacks, from the C library of this process. All are synchronous, none follows a
+ * symbolic link at the end of a path, and all throw an Error with `code` (`ENOENT`), `syscall` and `path`, like `node:fs`.
+ */
+
+const libc = koffi.load(null);
+
+const llistxattr = libc.func('intptr_t llistxattr(const void *path, void *list, size_t size)');
+const flistxattr = libc.func('intptr_t flistxattr(int fd, void *list, size_t size)');
+const lgetxattr = libc.func('intptr_t lgetxattr(const void *path, const void *name, void *value, size_t size)');
+const fgetxattr = libc.func('intptr_t fgetxattr(int fd, const void *name, void *value, size_t size)');
+const lsetxattr = libc.func('int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)');
+const lremovexattr = libc.func('int lremovexattr(const void *path, const void *name)');
+const utimensat = libc.func('int utimensat(int dirfd, const void *path, const void *times, int flags)');
+const mknod = libc.func('int mknod(const void *path, unsigned int mode, uint64_t dev)');
+const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
+const syncfs = libc.func('int syncfs(int fd)');
+const mallopt = libc.func('int mallopt(int param, int value)');
+
+const atFdCwd = -100;
+const atSymlinkNoFollow = 0x100;
+const seekData = 3;
+const seekHole = 4;
+
+/** Extended attributes in the order in which the file system lists them. Empty where there are none or the file system has no such thing. */
+export function listXattrs(target: ByteString | number): ExtendedAttribute[] {
+  const names = xattrNames(target);
+  const found: ExtendedAttribute[] = [];
+  for (const name of names) {
+    const value = xattrValue(target, name);
+    if (value !== undefined) found.push({ name, value });
+  }
+  return found;
+}
+
+const listBuffer = Buffer.alloc(4096);
+const valueBuffer = Buffer.alloc(4096);
+
+function xattrNames(target: ByteString | number): ByteString[] {
+  let buffer = listBuffer;
+  for (;;) {
+    const length =
+      typeof target === 'number'
+        ? Number(flistxattr(target, buffer, buffer.length))
+        : Number(llistxattr(cString(target), buffer, buffer.length));
+    if (length === 0) return [];
+    if (length > 0) return fromBytes(buffer.subarray(0, length - 1)).split('\0');
+    const code = errnoName();
+    if (code === 'ERANGE' && buffer.length < 1 << 20) buffer = Buffer.alloc(buffer.length * 4);
+    else if (code === 'EOPNOTSUPP' || code === 'ENOSYS') return [];
+    else throw systemError(code, 'llistxattr', target);
+  }
+}
+
+function xattrValue(target: ByteString | number, name: ByteString): Uint8Array | undefined {
+  let buffer = valueBuffer;
+  const cName = cString(name);
+  for (;;) {
+    const length =
+      typeof target === 'number'
+        ? Number(fgetxattr(target, cName, buffer, buffer.length))
+        : Number(lgetxattr(cString(target), cName, buffer, buffer.length));
+    if (length >= 0) return new Uint8Array(buffer.subarray(0, length));
+    const code = errnoName();
+    if (code === 'ERANGE' && buffer.length < 1 << 20) buffer = Buffer.alloc(buffer.length * 4);
+    // Removed since the listing, or an attribute that may be named but not read (trusted.* without the right).
+    else if (code === 'ENODATA' || code === 'EOPNOTSUPP') return undefined;
+    else throw systemError(code, 'lgetxattr', target);
+  }
+}
+
+export function setXattr(path: ByteString, attribute: ExtendedAttribute): void {
+  const value = Buffer.from(attribute.value);
+  if (lsetxattr(cString(path), cString(attribute.name), value, value.length, 0) !== 0) {
+    throw systemError(errnoName(), 'lsetxattr', path);
+  }
+}
+
+export function removeXattr(path: ByteString, name: ByteString): void {
+  if (lremovexattr(cString(path), cString(name)) !== 0) throw systemError(errnoName(), 'lremovexattr', path);
+}
+
+const timesBuffer = Buffer.alloc(32);
+
+/** Sets the modification time, and the access time to the same unless it is given. Nanoseconds since 1970, may be negative. */
+export function setTimes(path: ByteString, mtimeNs: bigint, atimeNs: bigint = mtimeNs): void {
+  writeTimespec(0, atimeNs);
+  writeTimespec(16, mtimeNs);
+  if (utimensat(atFdCwd, cString(path), timesBuffer, atSymlinkNoFollow) !== 0) {
+    throw systemError(errnoName(), 'utimensat', path);
+  }
+}
+
+const billion = 1_000_000_000n;
+
+function writeTimespec(at: number, ns: bigint): void {
+  const rest = ((ns % billion) + billion) % billion;
+  timesBuffer.writeBigInt64LE((ns - rest) / billion, at);
+  timesBuffer.writeBigInt64LE(rest, at + 8);
+}
+
+const typeBits: Readonly<Record<'fifo' | 'socket' | 'chardev' | 'blockdev', number>> = {
+  fifo: 0o010000,
+  socket: 0o140000,
+  chardev: 0o020000,
+  blockdev: 0o060000,
+};
+
+export interface NodeSpec {
+  readonly type: Exclude<EntryType, 'file' | 'dir' | 'symlink'>;
+  readonly mode: number;
+  readonly deviceMajor?: number | undefined;
+  readonly deviceMinor?: number | undefined;
+}
+
+/** Makes a fifo, a socket or a device. The mode is subject to the umask, as with mknod(2). */
+export function makeNode(path: ByteString, spec: NodeSpec): void {
+  const device = packDevice(spec.deviceMajor ?? 0, spec.deviceMinor ?? 0);
+  if (mknod(cString(path), (spec.mode & 0o7777) | typeBits[spec.type], device) !== 0) {
+    throw systemError(errnoName(), 'mknod', path);
+  }
+}
+
+/** Linux's 64-bit device number, as in `st_rdev`. */
+export function packDevice(major: number, minor: number): bigint {
+  const a = BigInt(major);
+  const b = BigInt(minor);
+  return ((a & 0xffff_f000n) << 32n) | ((a & 0xfffn) << 8n) | ((b & 0xffff_ff00n) << 12n) | (b & 0xffn);
+}
+
+export function unpackDevice(device: bigint): { major: number; minor: number } {
+  return {
+    major: Number(((device >> 32n) & 0xffff_f000n) | ((device >> 8n) & 0xfffn)),
+    minor: Number(((device >> 12n) & 0xffff_ff00n) | (device & 0xffn)),
+  };
+}
+
+/** The runs of an open file that hold data. Undefined when the file system can't tell. Moves the file's offset. */
+export function dataRuns(fd: number, sizeBytes: number): DataRun[] | undefined {
+  const runs: DataRun[] = [];
+  let position = 0;
+  while (position < sizeBytes) {
+    const start = Number(lseek(fd, position, seekData));
+    if (start < 0) {
+      const code = errnoName();
+      if (code === 'ENXIO') return runs;
+      if (code === 'EINVAL') return undefined;
+      throw systemError(code, 'lseek', fd);
+    }
+    if (start >= sizeBytes) return runs;
+    const end = Number(lseek(fd, start, seekHole));
+    if (end < 0) throw systemError(errnoName(), 'lseek', fd);
+    const stop = Math.min(end, sizeBytes);
+    runs.push({ offset: start, length: stop - start });
+    position = stop;
+  }
+  return runs;
+}
+
+/** Makes everything on the file system of an open file durable. */
+export function syncFilesystem(fd: number): void {
+  if (syncfs(fd) !== 0) throw systemError(errnoName(), 'syncfs', fd);
+}
+
+/** Keeps the C library from holding freed memory back in one arena per thread. */
+export function limitMallocArenas(count: number): void {
+  mallopt(-8, count);
+}
+
+function cString(bytes: ByteString): Buffer {
+  if (bytes.includes('\0')) throw systemError('EINVAL', 'path', bytes);
+  return toBytes(`${bytes}\0`);
+}
+
+const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
+
+function errnoName(): string {
+  return errnoNames.get(koffi.errno()) ?? `E${koffi.errno()}`;
+}
+
+function systemError(code: string, syscall: string, target: ByteString | number): Error {
+  const name = code === 'ENOTSUP' ? 'EOPNOTSUPP' : code;
+  const where = typeof target === 'number' ? `fd ${target}` : target;
+  return Object.assign(new Error(`${name}: ${syscall} '${where}'`), { code: name, syscall, path: where });
+}
