@@ -1,0 +1,136 @@
+import type { ByteString } from '../model/byte-string.ts';
+import type { Entry } from '../model/entry.ts';
+import type { Grade, SaveProblem, Snapshot, SnapshotSummary, VolumeDescription } from '../model/snapshot.ts';
+
+/** How to reach a repository. */
+export interface RepositoryAccess {
+  /** Where it lies: an absolute directory. */
+  readonly location: string;
+  /** Asked once; the bytes are the password without a line end. */
+  readonly password: () => Promise<Uint8Array>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface WorkOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called at most ten times a second. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** How far a job is. Totals are undefined while they are not known yet. */
+export interface Progress {
+  readonly phase: string;
+  readonly filesDone: number;
+  readonly filesTotal: number | undefined;
+  readonly bytesDone: number;
+  readonly bytesTotal: number | undefined;
+  /** What is at work now, for people. */
+  readonly current: string | undefined;
+}
+
+/** What a snapshot is made of. */
+export type TreeSource =
+  | { readonly kind: 'directory'; readonly root: ByteString }
+  /** Depth first, a directory before what is in it, the root ('') first; as tar streams of container engines are. */
+  | { readonly kind: 'entries'; readonly entries: AsyncIterable<{ entry: Entry; body: AsyncIterable<Uint8Array> }> };
+
+export interface SaveOptions extends WorkOptions {
+  readonly source: TreeSource;
+  readonly volume: VolumeDescription;
+  readonly parent?: Snapshot | undefined;
+  readonly tags: readonly string[];
+  readonly hostname: string;
+  /** When the backup began, in milliseconds since 1970. */
+  readonly timeMs: number;
+  readonly grade: Grade;
+  /** The patterns, as recorded in the snapshot. */
+  readonly excludePatterns: readonly string[];
+  /** True for a path, relative to the source's root, that is left out with everything below. */
+  readonly isExcluded?: ((path: ByteString, isDirectory: boolean) => boolean) | undefined;
+  /** What the way to the data could not carry (`times are whole seconds`). */
+  readonly limits?: readonly string[] | undefined;
+  /** Read and count, but store nothing. */
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface SaveResult {
+  /** Undefined for a dry run. */
+  readonly snapshot: Snapshot | undefined;
+  readonly summary: SnapshotSummary;
+  /** What was not saved as it is, or not at all. A result with problems is partly done. */
+  readonly problems: readonly SaveProblem[];
+}
+
+/** An entry of a snapshot; its path is relative to where the walk began. */
+export interface SnapshotEntry extends Entry {
+  /** Equal for files of equal content and for directories of equal trees, within one repository. */
+  readonly contentKey: string;
+  /** Nanoseconds since 1970; 0 when unknown. */
+  readonly ctimeNs: bigint;
+  readonly inode: bigint;
+}
+
+export interface RestoreOptions extends WorkOptions {
+  readonly snapshot: Snapshot;
+  /** Below the snapshot's data root; '' is all of it. A file is restored as TARGET itself. */
+  readonly path: ByteString;
+  /** Must not exist, or be an empty directory: restoring never merges. */
+  readonly target: ByteString;
+}
+
+export interface RestoreResult {
+  readonly files: number;
+  readonly directories: number;
+  readonly others: number;
+  readonly bytes: number;
+  /** Metadata that this process may not set (owner without the right, trusted xattrs), one line each. */
+  readonly problems: readonly SaveProblem[];
+}
+
+export interface CheckOptions extends WorkOptions {
+  /** 0 checks the structure only, 100 reads and verifies every byte. */
+  readonly readDataPercent: number;
+}
+
+export interface CheckReport {
+  readonly snapshots: number;
+  readonly packs: number;
+  readonly blobs: number;
+  readonly bytesRead: number;
+  /** Empty means: whole. Each line names the damaged thing. */
+  readonly errors: readonly string[];
+  /** Harmless leftovers, such as packs that an interrupted backup left. */
+  readonly notes: readonly string[];
+  /** Ids of the snapshots that can't be restored whole. */
+  readonly damagedSnapshots: readonly string[];
+}
+
+/** A repository in the restic format, version 2, unlocked. Safe to use with other processes, restic's included. */
+export interface Repository extends AsyncDisposable {
+  /** 64 hex digits, from the repository's config file. */
+  readonly id: string;
+  readonly location: string;
+
+  /** Oldest first. */
+  listSnapshots(options?: WorkOptions): Promise<Snapshot[]>;
+
+  /**
+   * Saves a tree as a snapshot. When it returns, everything is durable. On cancel or error no snapshot exists,
+   * what was stored so far is indexed where possible, and the next run goes on from it.
+   */
+  save(options: SaveOptions): Promise<SaveResult>;
+
+  /** Depth first, sorted by bytes, `path` itself first. `not-found` when there is no such path. */
+  walk(snapshot: Snapshot, path: ByteString, options?: WorkOptions & { readonly depth?: number }): AsyncIterable<SnapshotEntry>;
+
+  /** The bytes of a file entry from `walk`, verified. For a sparse file too, holes as zeros. */
+  readFile(snapshot: Snapshot, entry: SnapshotEntry, options?: WorkOptions): AsyncIterable<Uint8Array>;
+
+  /** Restores below `target`. On error or cancel what was made so far is left for the caller to remove. */
+  restore(options: RestoreOptions): Promise<RestoreResult>;
+
+  check(options: CheckOptions): Promise<CheckReport>;
+
+  /** Permanent for the snapshot record; data stays until it is pruned. */
+  removeSnapshot(id: string, options?: WorkOptions): Promise<void>;
+}
