@@ -1,0 +1,78 @@
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { runCommand } from './run-command.ts';
+
+/** Which program shows that a package, or the same program from elsewhere, is there. */
+const programs: Readonly<Record<string, string>> = {
+  acl: 'setfacl',
+  attr: 'setfattr',
+  borgbackup: 'borg',
+  'btrfs-progs': 'mkfs.btrfs',
+  'busybox-static': 'busybox',
+  'docker-cli': 'docker',
+  'docker-compose': 'docker-compose',
+  'docker.io': 'dockerd',
+  restic: 'restic',
+  xfsprogs: 'mkfs.xfs',
+  zstd: 'zstd',
+};
+
+/** The packages of the list whose programs this machine lacks. */
+export function missingPackages(packages: Iterable<string>): string[] {
+  return [...new Set(packages)].filter((name) => !isThere(name)).sort();
+}
+
+/** Installs packages with apt-get. Returns undefined when it worked, else what went wrong. */
+export async function installPackages(packages: readonly string[]): Promise<string | undefined> {
+  // RUNLEVEL=1: Debian's packages then start no services; the tests start their own.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  const wait = ['-o', 'DPkg::Lock::Timeout=300', '-o', 'Acquire::Retries=3'];
+  const update = await runCommand('apt-get', [...wait, 'update', '-q'], { env });
+  const install = await runCommand(
+    'apt-get',
+    [...wait, 'install', '-y', '-q', '--no-install-recommends', ...packages],
+    { env },
+  );
+  if (install.exitCode === 0) return undefined;
+  const output = update.exitCode === 0 ? install.output : `${update.output}${install.output}`;
+  return output.trim().split('\n').slice(-12).join('\n');
+}
+
+function isThere(name: string): boolean {
+  const path = findProgram(programs[name] ?? name);
+  if (path === undefined) return false;
+  return name === 'busybox-static' ? isStatic(path) : true;
+}
+
+/** The path of a program, also looked for where only root has its PATH and where Docker keeps its plugins. */
+export function findProgram(name: string): string | undefined {
+  const folders = [
+    ...(process.env['PATH'] ?? '').split(delimiter),
+    '/usr/local/sbin',
+    '/usr/sbin',
+    '/sbin',
+    '/usr/local/bin',
+    '/usr/bin',
+    '/bin',
+    '/usr/libexec/docker/cli-plugins',
+    '/usr/lib/docker/cli-plugins',
+  ];
+  return folders
+    .filter((folder) => folder.startsWith('/'))
+    .map((folder) => join(folder, name))
+    .find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A program that needs no dynamic loader names none in its headers; only such a one runs in an empty image. */
+function isStatic(path: string): boolean {
+  return !readFileSync(path).subarray(0, 4096).includes('/ld-');
+}

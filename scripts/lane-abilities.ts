@@ -1,0 +1,46 @@
+import { mkdtempSync, rmSync, truncateSync, writeFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { missingPackages } from './debian-packages.ts';
+import type { Lane } from './lanes.ts';
+import { runCommand } from './run-command.ts';
+
+/** Why this machine can't run a lane, in words for people; undefined when it can. */
+export async function reasonAgainst(lane: Lane): Promise<string | undefined> {
+  const missing = missingPackages(lane.packages);
+  if (missing.length > 0) {
+    return `it needs programs that are missing: as root, apt-get install ${missing.join(' ')}`;
+  }
+  if (lane.name === 'engine') return reasonAgainstEngine();
+  if (lane.name === 'filesystems') return await reasonAgainstLoopMounts();
+  return undefined;
+}
+
+function reasonAgainstEngine(): string | undefined {
+  if (process.getuid?.() !== 0) return 'it starts a Docker Engine of its own, which only root may';
+  // dockerd mounts and makes namespaces: CAP_SYS_ADMIN is bit 21.
+  const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  if ((BigInt(`0x${effective}`) & (1n << 21n)) === 0n) return 'this root may not mount (no CAP_SYS_ADMIN)';
+  return undefined;
+}
+
+/** The one honest way to know whether loop mounts work here is to make one. */
+async function reasonAgainstLoopMounts(): Promise<string | undefined> {
+  if (process.getuid?.() !== 0) return 'it mounts file systems on loop devices, which only root may';
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-probe-'));
+  try {
+    const image = join(folder, 'image');
+    const target = join(folder, 'target');
+    mkdirSync(target);
+    writeFileSync(image, '');
+    truncateSync(image, 256 * 1024 * 1024);
+    const made = await runCommand('mkfs.btrfs', ['-q', image]);
+    if (made.exitCode !== 0) return `mkfs.btrfs failed: ${made.output.trim()}`;
+    const mounted = await runCommand('mount', ['-o', 'loop', image, target]);
+    if (mounted.exitCode !== 0) return `this kernel can't mount btrfs on a loop device: ${mounted.output.trim()}`;
+    await runCommand('umount', [target]);
+    return undefined;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { judge, type RunFacts } from './test-verdict.ts';
+
+const good: RunFacts = {
+  outcomes: [{ lane: 'unit', reason: undefined }],
+  summary: { lanes: { unit: { passed: 3, failed: 0, skipped: [] } }, strayErrors: 0, complete: true },
+  exitCode: 0,
+  leaks: [],
+  strict: true,
+  filtered: false,
+};
+
+describe('`judge()`', () => {
+  test('passes a run in which every lane had tests and all passed', () => {
+    expect(judge(good)).toEqual({ passed: 3, failed: 0, lines: ['lane unit          3 passed, 0 failed'] });
+  });
+
+  test('fails a run in which no test ran, also outside of CI', () => {
+    const verdict = judge({ ...good, summary: undefined, strict: false });
+    expect(verdict).toMatchObject({ passed: 0, failed: 1 });
+    expect(verdict.lines).toContain('FAILED: no test ran');
+  });
+
+  test('fails in CI, and only there, when a lane has no test', () => {
+    const outcomes = [...good.outcomes, { lane: 'engine', reason: undefined }];
+    expect(judge({ ...good, outcomes }).failed).toBe(1);
+    expect(judge({ ...good, outcomes }).lines).toContain('FAILED: lane "engine" has no test');
+    expect(judge({ ...good, outcomes, strict: false }).failed).toBe(0);
+  });
+
+  test('fails in CI, and only there, when a lane can not run, and says why in both', () => {
+    const outcomes = [...good.outcomes, { lane: 'engine', reason: 'it needs root' }];
+    expect(judge({ ...good, outcomes }).failed).toBe(1);
+    const relaxed = judge({ ...good, outcomes, strict: false });
+    expect(relaxed.failed).toBe(0);
+    expect(relaxed.lines).toContain('lane engine        not run: it needs root');
+  });
+
+  test('fails in CI, and only there, for each skipped test, and names it', () => {
+    const summary = {
+      lanes: { unit: { passed: 3, failed: 0, skipped: ['a > b', 'c > d'] } },
+      strayErrors: 0,
+      complete: true,
+    };
+    expect(judge({ ...good, summary }).failed).toBe(2);
+    expect(judge({ ...good, summary, strict: false })).toMatchObject({ passed: 3, failed: 0 });
+    expect(judge({ ...good, summary, strict: false }).lines).toContain('not run: a > b');
+  });
+
+  test('fails for stray errors, leaks, an interrupted run and an unexplained exit code', () => {
+    const summary = { ...good.summary!, strayErrors: 2 };
+    expect(judge({ ...good, summary, exitCode: 1 }).failed).toBe(1);
+    expect(judge({ ...good, leaks: ['a mount: /x'] }).failed).toBe(1);
+    expect(judge({ ...good, summary: { ...good.summary!, complete: false } }).failed).toBe(1);
+    expect(judge({ ...good, exitCode: 1 }).failed).toBe(1);
+  });
+
+  test('does not ask for tests in every lane when the caller chose files', () => {
+    const outcomes = [...good.outcomes, { lane: 'engine', reason: undefined }];
+    expect(judge({ ...good, outcomes, filtered: true }).failed).toBe(0);
+  });
+});

@@ -1,0 +1,64 @@
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { runCommand } from '../../scripts/run-command.ts';
+
+const root = join(import.meta.dirname, '../..');
+let project: string;
+
+afterEach(() => rmSync(project, { recursive: true, force: true }));
+
+/** Runs one test with this body in a project of its own that uses the leak checks. */
+async function runTest(body: string): Promise<{ exitCode: number; output: string }> {
+  project = mkdtempSync(join(tmpdir(), 'leaks-'));
+  symlinkSync(join(root, 'node_modules'), join(project, 'node_modules'));
+  const setup = JSON.stringify(join(root, 'test/setup/leaks.ts'));
+  writeFileSync(
+    join(project, 'vitest.config.mjs'),
+    `export default { test: { setupFiles: [${setup}], pool: 'forks', fsModuleCache: false } };`,
+  );
+  writeFileSync(join(project, 'a.test.mjs'), `import { test } from 'vitest';\ntest('it', async () => {${body}});`);
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+  return await runCommand(process.execPath, [vitest, 'run', '--root', project], {
+    env: { ...process.env, NO_COLOR: '1' },
+  });
+}
+
+test('a file whose tests clean up passes', async () => {
+  const result = await runTest(`
+    const { mkdtempSync, rmSync } = await import('node:fs');
+    rmSync(mkdtempSync(process.env.TMPDIR + '/x-'), { recursive: true });`);
+  expect(result.output).toContain('1 passed');
+  expect(result.exitCode).toBe(0);
+});
+
+test('a file whose tests leave a temporary folder fails, and the folder is named and removed', async () => {
+  const result = await runTest(`
+    const { mkdirSync } = await import('node:fs');
+    mkdirSync(process.env.TMPDIR + '/left-here');`);
+  expect(result.output).toContain('left behind a temporary file: left-here');
+  expect(result.exitCode).toBe(1);
+});
+
+test('a file whose tests leave a detached process fails, and the process is ended', async () => {
+  const result = await runTest(`
+    const { spawn } = await import('node:child_process');
+    const child = spawn('sh', ['-c', 'sleep 61 & sleep 61'], { detached: true, stdio: 'ignore' });
+    await new Promise((resolve) => child.once('spawn', resolve));
+    child.unref();`);
+  expect(result.output).toMatch(/left behind a running process: \d+ s/);
+  expect(result.exitCode).toBe(1);
+  const pids = [...result.output.matchAll(/a running process: (\d+)/g)].map((match) => Number(match[1]));
+  expect(pids.length).toBeGreaterThan(0);
+  expect(pids.filter(isRunning)).toEqual([]);
+});
+
+/** An ended process that its new parent has not collected yet is a zombie, and has no command line any more. */
+function isRunning(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`).length > 0;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import { endProcesses, findProcesses, leftoverFiles, mountsBelow, unmountAll } from './leftovers.ts';
+
+/**
+ * Runs before each test file: gives it a temporary folder, a home and a mark of its own, and fails the file when its
+ * tests leave anything behind: files, mounts, or processes (children inherit the mark in their environment).
+ */
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'hf-')));
+const temporary = join(folder, 't');
+const home = join(folder, 'h');
+mkdirSync(temporary);
+mkdirSync(home);
+
+const mark = `HOLDFAST_TEST_FILE=${randomBytes(12).toString('hex')}`;
+
+for (const name of Object.keys(process.env)) {
+  if (/^(HOLDFAST_|XDG_|DOCKER_|RESTIC_|BORG_)/.test(name) && !name.startsWith('HOLDFAST_TEST_')) {
+    delete process.env[name];
+  }
+}
+process.env['HOLDFAST_TEST_FILE'] = mark.slice('HOLDFAST_TEST_FILE='.length);
+process.env['TMPDIR'] = temporary;
+process.env['HOME'] = home;
+
+// Registered first, so it runs after every hook of the tests themselves.
+afterAll(async () => {
+  const processes = await findProcesses(mark, { graceMs: 3_000 });
+  await endProcesses(processes);
+  const mounts = mountsBelow(folder);
+  unmountAll(mounts);
+  const files = leftoverFiles(temporary);
+  rmSync(folder, { recursive: true, force: true });
+  const leaks = [
+    ...processes.map((found) => `a running process: ${found.pid} ${found.command}`),
+    ...mounts.map((point) => `a mount: ${point}`),
+    ...files.map((name) => `a temporary file: ${name}`),
+  ];
+  if (leaks.length > 0) throw new Error(`The tests of this file left behind ${leaks.join(', ')}`);
+});
