@@ -1,0 +1,66 @@
+import type { ByteString } from '../../model/byte-string.ts';
+import { damaged } from './tar-member.ts';
+
+/** A PAX header's records by keyword. `GNU.sparse.offset` and `.numbytes` repeat: their values are joined by commas. */
+export type PaxRecords = Map<string, ByteString>;
+
+const nanosecondsPerSecond = 1_000_000_000n;
+
+/** One record: its own length in decimal digits, a blank, `key=value`, a newline. */
+export function paxRecord(key: string, value: ByteString): ByteString {
+  const rest = key.length + value.length + 3;
+  let length = rest + String(rest).length;
+  if (rest + String(length).length !== length) length++;
+  return `${length} ${key}=${value}\n`;
+}
+
+/** Adds the records of a PAX header's body to `into`. An empty value is kept: it takes back what a global header said. */
+export function parsePaxRecords(body: Buffer, into: PaxRecords): void {
+  let at = 0;
+  while (at < body.length) {
+    let index = at;
+    let length = 0;
+    let byte = body[index] ?? 0;
+    while (byte >= 48 && byte <= 57 && index - at < 10) {
+      length = length * 10 + (byte - 48);
+      byte = body[++index] ?? 0;
+    }
+    const end = at + length;
+    const isSound =
+      index > at && byte === 32 && end > index + 1 && end <= body.length && body[end - 1] === 10;
+    const equals = isSound ? body.indexOf(61, index + 1) : -1;
+    if (equals === -1 || equals >= end) throw damaged('An extended header has a record that cannot be read.');
+    addRecord(into, body.toString('latin1', index + 1, equals), body.toString('latin1', equals + 1, end - 1));
+    at = end;
+  }
+}
+
+function addRecord(into: PaxRecords, key: string, value: ByteString): void {
+  const repeats = key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes';
+  const earlier = repeats ? into.get('GNU.sparse.map') : undefined;
+  if (!repeats) into.set(key, value);
+  else into.set('GNU.sparse.map', earlier === undefined ? value : `${earlier},${value}`);
+}
+
+/** A time as PAX writes it: decimal seconds, with as many digits as it needs. */
+export function formatPaxTime(timeNs: bigint): string {
+  const magnitude = timeNs < 0n ? -timeNs : timeNs;
+  const fraction = magnitude % nanosecondsPerSecond;
+  const sign = timeNs < 0n ? '-' : '';
+  const seconds = `${sign}${magnitude / nanosecondsPerSecond}`;
+  return fraction === 0n ? seconds : `${seconds}.${String(fraction).padStart(9, '0').replace(/0+$/, '')}`;
+}
+
+export function parsePaxTime(text: string): bigint {
+  const match = /^(-?)(\d{1,18})(?:\.(\d*))?$/.exec(text);
+  if (match === null) throw damaged('An extended header has a time that is not a number.');
+  const [, sign, seconds = '0', fraction = ''] = match;
+  const magnitude = BigInt(seconds) * nanosecondsPerSecond + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
+  return sign === '-' ? -magnitude : magnitude;
+}
+
+export function parsePaxNumber(text: string, what: string): number {
+  const value = /^-?\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(value)) throw damaged(`An extended header has a ${what} that is not a number.`);
+  return value;
+}
