@@ -37,7 +37,8 @@ async function reasonAgainstLoopMounts(): Promise<string | undefined> {
     const made = await runCommand('mkfs.btrfs', ['-q', image]);
     if (made.exitCode !== 0) return `mkfs.btrfs failed: ${made.output.trim()}`;
     const mounted = await runCommand('mount', ['-o', 'loop', image, target]);
-    if (mounted.exitCode !== 0) return `this kernel can't mount btrfs on a loop device: ${mounted.output.trim()}`;
+    if (mounted.exitCode !== 0)
+      return `this kernel can't mount btrfs on a loop device: ${mounted.output.trim()}`;
     await runCommand('umount', [target]);
     return undefined;
   } finally {

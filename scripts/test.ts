@@ -3,7 +3,13 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSyn
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { spawn } from 'node:child_process';
-import { endProcesses, findProcesses, mountPoints, mountsBelow, unmountAll } from '../test/setup/leftovers.ts';
+import {
+  endProcesses,
+  findProcesses,
+  mountPoints,
+  mountsBelow,
+  unmountAll,
+} from '../test/setup/leftovers.ts';
 import type { TestSummary } from '../test/setup/summary-reporter.ts';
 import { installPackages, missingPackages } from './debian-packages.ts';
 import { reasonAgainst } from './lane-abilities.ts';

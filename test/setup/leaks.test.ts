@@ -18,7 +18,10 @@ async function runTest(body: string): Promise<{ exitCode: number; output: string
     join(project, 'vitest.config.mjs'),
     `export default { test: { setupFiles: [${setup}], pool: 'forks', fsModuleCache: false } };`,
   );
-  writeFileSync(join(project, 'a.test.mjs'), `import { test } from 'vitest';\ntest('it', async () => {${body}});`);
+  writeFileSync(
+    join(project, 'a.test.mjs'),
+    `import { test } from 'vitest';\ntest('it', async () => {${body}});`,
+  );
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   return await runCommand(process.execPath, [vitest, 'run', '--root', project], {
     env: { ...process.env, NO_COLOR: '1' },

@@ -1,0 +1,126 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { cruise, type ICruiseResult } from 'dependency-cruiser';
+import { importRules } from './import-rules.ts';
+import './swc-using.ts';
+
+/** Returns what is wrong with the imports of a tree with these TypeScript files below `src/`, one line each. */
+export async function cruiseImports(root: string, files: readonly string[]): Promise<string[]> {
+  if (files.length === 0) return ['there is no TypeScript file to look at'];
+  const result = await cruiseTree(root);
+  const violations = result.summary.violations.map((violation) => {
+    const comment = importRules.find((rule) => rule.name === violation.rule.name)?.comment;
+    const cycle =
+      violation.cycle === undefined ? '' : ` → ${violation.cycle.map((step) => step.name).join(' → ')}`;
+    return `${violation.from} imports ${violation.to}${cycle}: ${violation.rule.name} (${comment ?? ''})`;
+  });
+  return [...violations, ...findUnseen(root, files, result)];
+}
+
+/**
+ * A parser that can't read a file makes dependency-cruiser find nothing in it, and say nothing: so what it saw is
+ * held against the files that are there and against a plain search for their relative imports.
+ */
+function findUnseen(root: string, files: readonly string[], result: ICruiseResult): string[] {
+  const modules = new Map(result.modules.map((module) => [module.source, module]));
+  return files.flatMap((file) => {
+    const module = modules.get(file);
+    if (module === undefined) return [`${file} was not looked at`];
+    const seen = new Set(module.dependencies.map((dependency) => dependency.module));
+    return relativeImports(readFileSync(join(root, file), 'utf8'))
+      .filter((specifier) => !seen.has(specifier))
+      .map((specifier) => `${file}: the import of "${specifier}" was not seen`);
+  });
+}
+
+function relativeImports(source: string): string[] {
+  const statement = /^(?:import|export)\b(?:[^'";]*?\bfrom)?\s*['"](\.[^'"]+)['"]/gm;
+  return [...source.matchAll(statement)].map((match) => match[1] ?? '');
+}
+
+async function cruiseTree(root: string): Promise<ICruiseResult> {
+  const { output } = await cruise(['src'], {
+    baseDir: root,
+    parser: 'swc',
+    tsPreCompilationDeps: true,
+    validate: true,
+    ruleSet: { forbidden: [...importRules] },
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'types'] },
+  });
+  if (typeof output === 'string')
+    throw new Error('dependency-cruiser reported text where data was asked for');
+  return output;
+}
+
+/** A small tree with one import that each of these rules forbids. */
+const forbidden: Readonly<Record<string, readonly [from: string, statement: string]>> = {
+  'model-imports': ['src/model/a.ts', "import '../lib/a.ts';"],
+  'model-is-pure': ['src/model/b.ts', "import { join } from 'node:path'; join('a');"],
+  'lib-imports': ['src/lib/a.ts', "import type { A } from '../repository/index.ts'; export type B = A;"],
+  'repository-imports': ['src/repository/index.ts', "import '../catalog/catalog.ts'; export type A = 1;"],
+  'drivers-imports': ['src/drivers/driver.ts', "import '../hosts/host.ts';"],
+  'catalog-imports': ['src/catalog/catalog.ts', "export * from '../drivers/driver.ts';"],
+  'hosts-imports': ['src/hosts/host.ts', "import '../engine/a.ts';"],
+  'siblings-stay-apart': ['src/hosts/docker/a.ts', "import '../embedded/a.ts';"],
+  'engine-imports': ['src/engine/a.ts', "import '../hosts/embedded/a.ts';"],
+  'protect-imports': ['src/protect/a.ts', "import '../repository/pack/a.ts';"],
+  'observe-imports': ['src/observe/a.ts', "await import('../protect/a.ts');"],
+  'doctor-imports': ['src/doctor/a.ts', "import '../catalog/sqlite/a.ts';"],
+  'bench-imports': ['src/bench/a.ts', "import '../surfaces/cli/a.ts';"],
+  'surfaces-imports': ['src/surfaces/cli/a.ts', "import '../../protect/a.ts';"],
+  'surfaces-see-the-app-as-a-type': ['src/surfaces/cli/b.ts', "import { open } from '../../app.ts'; open();"],
+  'entry-points-import-no-implementation': ['src/index.ts', "export * from './hosts/embedded/a.ts';"],
+  'nothing-imports-an-entry-point': [
+    'src/app.ts',
+    "import './surfaces/cli/main.ts'; export const open = () => 1;",
+  ],
+  'no-tests-in-the-product': ['src/lib/b.ts', "import './a.test.ts';"],
+  'no-undeclared-packages': ['src/lib/c.ts', "import 'undeclared';"],
+  'no-missing-files': ['src/lib/d.ts', "import './gone.ts';"],
+  'no-cycles': ['src/lib/e.ts', "import './f.ts';"],
+};
+const allowed: Readonly<Record<string, string>> = {
+  'src/lib/f.ts': "import './e.ts';",
+  'src/lib/a.test.ts': "import '../engine/a.ts';",
+  'src/hosts/embedded/a.ts': "import '../host.ts'; import '../../model/c.ts';",
+  'src/repository/pack/a.ts': "import type { A } from '../index.ts'; export type B = A;",
+  'src/catalog/sqlite/a.ts': "import '../../lib/g.ts';",
+  'src/surfaces/cli/main.ts': "import { open } from '../../app.ts'; open();",
+  'src/surfaces/cli/c.ts': "import type { open } from '../../app.ts'; export type O = typeof open;",
+  'src/protect/b.ts': "import '../repository/index.ts'; import '../engine/b.ts'; import '../hosts/host.ts';",
+  'src/engine/b.ts':
+    "import '../hosts/host.ts'; import '../catalog/catalog.ts'; import '../drivers/driver.ts';",
+  'src/lib/g.ts': "import { join } from 'node:path'; import '../model/c.ts'; join('a');",
+  'src/model/c.ts': 'export const c = 1;',
+  'node_modules/undeclared/index.js': 'export const u = 1;',
+  'node_modules/undeclared/package.json':
+    '{"name":"undeclared","version":"1.0.0","type":"module","main":"index.js"}',
+  'package.json': '{"name":"fixture","type":"module"}',
+};
+
+/** Proves on a tree of its own that every rule catches what it forbids and nothing else; returns what it failed to. */
+export async function proveRules(): Promise<string[]> {
+  const root = mkdtempSync(join(tmpdir(), 'import-rules-'));
+  try {
+    const sources = { ...allowed, ...Object.fromEntries(Object.values(forbidden)) };
+    for (const [path, text] of Object.entries(sources)) {
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), `${text}\n`);
+    }
+    const { violations } = (await cruiseTree(root)).summary;
+    const missed = importRules
+      .filter((rule) => {
+        const file = forbidden[rule.name ?? '']?.[0];
+        return !violations.some((found) => found.rule.name === rule.name && found.from === file);
+      })
+      .map((rule) => `the rule "${rule.name}" did not catch an import that it forbids`);
+    const wrong = violations
+      .filter((found) => found.from in allowed && found.from !== 'src/lib/f.ts')
+      .map((found) => `the rule "${found.rule.name}" caught an import that is allowed: ${found.from}`);
+    return [...missed, ...wrong];
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}

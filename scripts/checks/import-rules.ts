@@ -1,0 +1,116 @@
+import type { IForbiddenRuleType } from 'dependency-cruiser';
+
+/** What a folder may import besides itself, as patterns of paths below `src/`. */
+const contracts = ['hosts/host\\.ts$', 'catalog/catalog\\.ts$', 'drivers/driver\\.ts$'];
+const base = ['model/', 'lib/'];
+const application = [...base, ...contracts, 'engine/', 'repository/index\\.ts$'];
+
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  model: [],
+  lib: ['model/'],
+  repository: base,
+  drivers: base,
+  catalog: base,
+  hosts: base,
+  engine: [...base, ...contracts],
+  protect: application,
+  observe: application,
+  doctor: application,
+  bench: application,
+  surfaces: [...base, 'app\\.ts$'],
+};
+
+/** Tests, and suites that tests of several implementations share, may import what they test. */
+export const testFile = '(\\.test|[-.](contract|suite))\\.ts$';
+/** Where a program starts: it may call what only `app.ts` else may. */
+const entryPoint = '^src/(surfaces/[^/]+|bench)/main\\.ts$';
+
+/** The rules of the folder table in ARCHITECTURE.md, as dependency-cruiser reads them. */
+export const importRules: readonly IForbiddenRuleType[] = [
+  ...Object.entries(mayImport).map(([folder, others]) => folderRule(folder, others)),
+  {
+    name: 'model-is-pure',
+    comment: 'model imports no package and nothing of Node.js',
+    severity: 'error',
+    from: { path: '^src/model/', pathNot: testFile },
+    to: { dependencyTypes: ['core', 'npm', 'npm-dev', 'npm-optional', 'npm-no-pkg', 'npm-unknown'] },
+  },
+  {
+    name: 'siblings-stay-apart',
+    comment:
+      'one implementation never imports another: docker knows nothing of embedded, cli nothing of http',
+    severity: 'error',
+    from: { path: '^src/(hosts|surfaces)/([^/]+)/', pathNot: testFile },
+    to: { path: '^src/$1/[^/]+/', pathNot: '^src/$1/$2/' },
+  },
+  {
+    name: 'surfaces-see-the-app-as-a-type',
+    comment: 'only the main.ts or context.ts of a surface opens an App; everything else is handed one',
+    severity: 'error',
+    from: { path: '^src/surfaces/', pathNot: [testFile, '^src/surfaces/[^/]+/(main|context)\\.ts$'] },
+    to: { path: '^src/app\\.ts$', dependencyTypesNot: ['type-only'] },
+  },
+  {
+    name: 'entry-points-import-no-implementation',
+    comment: 'src/main.ts and src/index.ts go through app.ts and public faces',
+    severity: 'error',
+    from: { path: '^src/(main|index)\\.ts$' },
+    to: {
+      path: '^src/',
+      pathNot: below([...base, ...contracts, 'app\\.ts$', 'repository/index\\.ts$', 'surfaces/']),
+    },
+  },
+  {
+    name: 'nothing-imports-an-entry-point',
+    comment: 'importing a main.ts would start a program',
+    severity: 'error',
+    from: { pathNot: testFile },
+    to: { path: '/main\\.ts$', pathNot: '^(?!src/)' },
+  },
+  {
+    name: 'no-tests-in-the-product',
+    comment: 'what ships imports no test, no script, and no package that is only there for development',
+    severity: 'error',
+    from: { path: '^src/', pathNot: testFile },
+    to: { path: [testFile, '^(test|scripts)/', 'node_modules/(vitest|fast-check|typescript|@swc)/'] },
+  },
+  {
+    name: 'no-undeclared-packages',
+    comment: 'a package that is imported stands in package.json',
+    severity: 'error',
+    from: {},
+    to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+  },
+  {
+    name: 'no-missing-files',
+    comment: 'an import that leads nowhere',
+    severity: 'error',
+    from: {},
+    to: { couldNotResolve: true },
+  },
+  {
+    name: 'no-cycles',
+    comment: 'files that need each other to be loaded',
+    severity: 'error',
+    from: { path: '^src/' },
+    to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+  },
+];
+
+function folderRule(folder: string, others: readonly string[]): IForbiddenRuleType {
+  return {
+    name: `${folder}-imports`,
+    comment: `${folder} may import ${[folder, ...others].map(readable).join(', ')}`,
+    severity: 'error',
+    from: { path: `^src/${folder}/`, pathNot: [testFile, entryPoint] },
+    to: { path: '^src/', pathNot: below([`${folder}/`, ...others]) },
+  };
+}
+
+function below(patterns: readonly string[]): string[] {
+  return patterns.map((pattern) => `^src/${pattern}`);
+}
+
+function readable(pattern: string): string {
+  return pattern.replace(/\\|\$$|\/$/g, '');
+}
