@@ -1,0 +1,39 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+export interface DurableFileOptions {
+  /** Default 0o600. */
+  readonly mode?: number;
+  /** Where the temporary file is made; the folder of the file unless it is given. Must be on the same file system. */
+  readonly temporaryDir?: string;
+}
+
+/**
+ * Writes a whole file so that it is there completely and durably when this returns, and not at all (or as it was
+ * before) when it throws or the process is killed: temporary file, fsync, rename, fsync of the folder.
+ */
+export async function writeDurably(path: string, content: Uint8Array | string, options: DurableFileOptions = {}): Promise<void> {
+  const folder = dirname(path);
+  const temporary = `${options.temporaryDir ?? folder}/tmp-${process.pid}-${randomBytes(8).toString('hex')}`;
+  try {
+    await writeAndSync(temporary, content, options.mode ?? 0o600);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncDirectory(folder);
+}
+
+async function writeAndSync(path: string, content: Uint8Array | string, mode: number): Promise<void> {
+  await using file = await open(path, 'wx', mode);
+  await file.writeFile(content);
+  await file.sync();
+}
+
+/** Makes the names in a folder durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  await using folder: FileHandle = await open(path, 'r');
+  await folder.sync();
+}

@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+
+export interface UserNames {
+  /** '' when the machine has no name for it. */
+  user(uid: number): string;
+  group(gid: number): string;
+}
+
+/** The names that this machine's /etc/passwd and /etc/group give to numbers, as they are now. */
+export function readUserNames(): UserNames {
+  const users = readTable('/etc/passwd');
+  const groups = readTable('/etc/group');
+  return { user: (uid) => users.get(uid) ?? '', group: (gid) => groups.get(gid) ?? '' };
+}
+
+function readTable(path: string): Map<number, string> {
+  const names = new Map<number, string>();
+  for (const line of readTextOrNothing(path).split('\n')) {
+    const [name = '', , number = ''] = line.split(':');
+    if (/^\d+$/.test(number) && !names.has(Number(number))) names.set(Number(number), name);
+  }
+  return names;
+}
+
+function readTextOrNothing(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    // Names are a comfort only: a machine without these files has numbers.
+    return '';
+  }
+}

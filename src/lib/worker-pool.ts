@@ -1,0 +1,159 @@
+import { Worker, type Transferable } from 'node:worker_threads';
+import { AppError, type ErrorCode, errnoOf } from '../model/errors.ts';
+
+/** What the main thread sends to a worker. */
+export type ToWorker<Task, Notice> =
+  | { readonly kind: 'task'; readonly number: number; readonly task: Task }
+  | { readonly kind: 'notice'; readonly notice: Notice };
+
+/** What a worker sends back. Events belong to no task; `interim` is news of a task that goes on. */
+export type FromWorker<Result, Interim, Event> =
+  | { readonly kind: 'done'; readonly number: number; readonly result: Result }
+  | { readonly kind: 'failed'; readonly number: number; readonly error: PlainError }
+  | { readonly kind: 'interim'; readonly number: number; readonly interim: Interim }
+  | { readonly kind: 'event'; readonly event: Event };
+
+/** An error as it crosses between threads. */
+export interface PlainError {
+  readonly code: string;
+  readonly message: string;
+  readonly detail?: string | undefined;
+  readonly hint?: string | undefined;
+  readonly isAppError: boolean;
+}
+
+export function toPlainError(error: unknown): PlainError {
+  if (error instanceof AppError) {
+    return { code: error.code, message: error.message, detail: error.detail, hint: error.hint, isAppError: true };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: errnoOf(error) ?? 'failed', message, isAppError: false };
+}
+
+export function fromPlainError(plain: PlainError): Error {
+  if (plain.isAppError) {
+    return new AppError(plain.code as ErrorCode, plain.message, { detail: plain.detail, hint: plain.hint });
+  }
+  return Object.assign(new Error(plain.message), { code: plain.code });
+}
+
+export interface WorkerPoolOptions<Event> {
+  /** The module that runs in each worker. */
+  readonly module: URL;
+  readonly workers: number;
+  readonly workerData: unknown;
+  readonly onEvent?: (event: Event) => void;
+}
+
+export interface RunOptions<Interim> {
+  /** Always the same worker. */
+  readonly pinTo?: number;
+  readonly transfer?: readonly Transferable[];
+  readonly onInterim?: (interim: Interim) => void;
+}
+
+interface Job<Task, Result, Interim> {
+  readonly number: number;
+  readonly task: Task;
+  readonly options: RunOptions<Interim>;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Member<Task, Result, Interim> {
+  readonly worker: Worker;
+  readonly running: Map<number, Job<Task, Result, Interim>>;
+  readonly pinned: Job<Task, Result, Interim>[];
+}
+
+/** A worker gets its next task before it has finished the one before, so that it never waits for the main thread. */
+const tasksAhead = 2;
+
+/** Worker threads that take tasks in order. A worker that dies fails everything that waits. */
+export class WorkerPool<Task, Result, Interim = never, Event = never, Notice = never> implements AsyncDisposable {
+  readonly #members: Member<Task, Result, Interim>[] = [];
+  readonly #queue: Job<Task, Result, Interim>[] = [];
+  readonly #onEvent: ((event: Event) => void) | undefined;
+  #nextNumber = 0;
+  #failure: Error | undefined;
+  #closed = false;
+
+  constructor(options: WorkerPoolOptions<Event>) {
+    this.#onEvent = options.onEvent;
+    for (let i = 0; i < options.workers; i++) this.#members.push(this.#start(options));
+  }
+
+  get size(): number {
+    return this.#members.length;
+  }
+
+  /** Tasks that are waiting or running. */
+  get load(): number {
+    return this.#members.reduce((sum, { running, pinned }) => sum + running.size + pinned.length, this.#queue.length);
+  }
+
+  run(task: Task, options: RunOptions<Interim> = {}): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure);
+      const job = { number: this.#nextNumber++, task, options, resolve, reject };
+      const member = options.pinTo === undefined ? undefined : this.#members[options.pinTo % this.size];
+      (member?.pinned ?? this.#queue).push(job);
+      this.#dispatch();
+    });
+  }
+
+  /** Tells all workers something, before any task that is given from now on. */
+  notify(notice: Notice): void {
+    for (const { worker } of this.#members) worker.postMessage({ kind: 'notice', notice } satisfies ToWorker<Task, Notice>);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#fail(new AppError('cancelled', 'The work was stopped'));
+    await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
+  }
+
+  #start(options: WorkerPoolOptions<Event>): Member<Task, Result, Interim> {
+    const worker = new Worker(options.module, { workerData: options.workerData });
+    const member = { worker, running: new Map<number, Job<Task, Result, Interim>>(), pinned: [] };
+    worker.on('message', (message: FromWorker<Result, Interim, Event>) => this.#receive(member, message));
+    worker.on('error', (error: Error) => this.#fail(error));
+    worker.on('exit', () => {
+      if (!this.#closed) this.#fail(new AppError('failed', 'A worker thread ended unexpectedly'));
+    });
+    return member;
+  }
+
+  #receive(member: Member<Task, Result, Interim>, message: FromWorker<Result, Interim, Event>): void {
+    if (message.kind === 'event') return this.#onEvent?.(message.event);
+    const job = member.running.get(message.number);
+    if (!job) return;
+    if (message.kind === 'interim') return job.options.onInterim?.(message.interim);
+    member.running.delete(message.number);
+    this.#dispatch();
+    if (message.kind === 'done') job.resolve(message.result);
+    else job.reject(fromPlainError(message.error));
+  }
+
+  #dispatch(): void {
+    for (let depth = 1; depth <= tasksAhead; depth++) {
+      for (const member of this.#members) {
+        if (member.running.size >= depth) continue;
+        const job = member.pinned.shift() ?? this.#queue.shift();
+        if (!job) continue;
+        member.running.set(job.number, job);
+        const message: ToWorker<Task, Notice> = { kind: 'task', number: job.number, task: job.task };
+        member.worker.postMessage(message, [...(job.options.transfer ?? [])]);
+      }
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { running, pinned } of this.#members) {
+      for (const job of [...running.values(), ...pinned.splice(0)]) job.reject(this.#failure);
+      running.clear();
+    }
+    for (const job of this.#queue.splice(0)) job.reject(this.#failure);
+  }
+}

@@ -1,0 +1,96 @@
+import { AppError } from '../../model/errors.ts';
+import type { FileCodec } from '../format/repository-file.ts';
+import { type BlobPlace, type BlobType, packSize } from '../pack/pack-header.ts';
+import type { StoreOptions } from '../stores/store.ts';
+import { idWords } from './blob-table.ts';
+import { BlobTables } from './blob-tables.ts';
+import { type IndexedPack, loadIndexFile } from './index-file.ts';
+
+/** A blob with the pack that holds it. */
+export interface LocatedBlob {
+  readonly packId: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly uncompressedLength: number;
+}
+
+/** A pack as the index files describe it. */
+export interface PackRecord {
+  readonly id: string;
+  readonly sizeBytes: number;
+  readonly blobCount: number;
+}
+
+/** All blobs that the index files of a repository name. */
+export class BlobIndex {
+  readonly tables: BlobTables;
+  readonly #packs: PackRecord[] = [];
+  readonly #packNumbers = new Map<string, number>();
+  #blobs = 0;
+
+  constructor(expectedBlobs: number) {
+    this.tables = BlobTables.create(expectedBlobs);
+  }
+
+  get packs(): readonly PackRecord[] {
+    return this.#packs;
+  }
+
+  get blobCount(): number {
+    return this.#blobs;
+  }
+
+  addPack(pack: IndexedPack): void {
+    if (this.#packNumbers.has(pack.id)) return;
+    const packIndex = this.#packs.length;
+    this.#packNumbers.set(pack.id, packIndex);
+    this.#packs.push({ id: pack.id, sizeBytes: packSize(pack.blobs), blobCount: pack.blobs.length });
+    for (const blob of pack.blobs) this.#addBlob(packIndex, blob);
+    this.#blobs += pack.blobs.length;
+  }
+
+  has(id: string, type: BlobType): boolean {
+    return this.tables.has(idWords(id), type);
+  }
+
+  find(id: string, type: BlobType): LocatedBlob | undefined {
+    const place = this.tables.get(idWords(id), type);
+    const pack = place && this.#packs[place.packIndex];
+    if (!place || !pack) return undefined;
+    return { packId: pack.id, offset: place.offset, length: place.length, uncompressedLength: place.uncompressedLength };
+  }
+
+  #addBlob(packIndex: number, blob: BlobPlace): void {
+    this.tables.add(idWords(blob.id), blob.type, {
+      packIndex,
+      offset: blob.offset,
+      length: blob.length,
+      uncompressedLength: blob.uncompressedLength,
+    });
+    this.tables.grow();
+  }
+}
+
+/** A stored index has about this many bytes for each blob: most of it is the id, which doesn't compress. */
+const storedBytesPerBlob = 40;
+
+/** Reads all index files. A damaged one throws `integrity` unless `onDamaged` takes it. */
+export async function loadBlobIndex(
+  codec: FileCodec,
+  options: StoreOptions & { readonly onDamaged?: (name: string, error: AppError) => void } = {},
+): Promise<BlobIndex> {
+  const files = await codec.store.list('index', options);
+  const storedBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const index = new BlobIndex(storedBytes / storedBytesPerBlob);
+  for (const { name } of files) {
+    try {
+      for (const pack of await loadIndexFile(codec, name, options)) index.addPack(pack);
+    } catch (error) {
+      // Another process may replace index files while we read: the new ones are listed already or hold no news for us.
+      if (error instanceof AppError && error.code === 'not-found') continue;
+      if (!(error instanceof AppError) || !options.onDamaged) throw error;
+      options.onDamaged(name, error);
+    }
+  }
+  return index;
+}

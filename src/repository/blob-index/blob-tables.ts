@@ -1,0 +1,68 @@
+import type { BlobType } from '../pack/pack-header.ts';
+import { type BlobTable, BlobTableView, createBlobTable, type TablePlace } from './blob-table.ts';
+
+/** A table is left for a larger one when it is this full. */
+const fullness = 0.6;
+
+/**
+ * Tables in order of age: all are asked, the newest takes what is new. A thread that has not heard of the newest
+ * table yet uses the one before, at worst storing a blob twice, which the format allows.
+ */
+export class BlobTables {
+  readonly #views: BlobTableView[];
+
+  constructor(tables: readonly BlobTable[]) {
+    this.#views = tables.map((table) => new BlobTableView(table));
+  }
+
+  static create(expectedBlobs: number): BlobTables {
+    return new BlobTables([createBlobTable(expectedBlobs)]);
+  }
+
+  get tables(): BlobTable[] {
+    return this.#views.map((view) => view.table);
+  }
+
+  append(table: BlobTable): void {
+    this.#views.push(new BlobTableView(table));
+  }
+
+  /** Adds a larger table when the newest gets full, and returns it for the other threads. */
+  grow(): BlobTable | undefined {
+    const newest = this.#newest;
+    if (newest.taken < newest.table.capacity * fullness) return undefined;
+    const table = createBlobTable(newest.table.capacity);
+    this.append(table);
+    return table;
+  }
+
+  has(id: Int32Array, type: BlobType): boolean {
+    return this.#views.some((view) => view.has(id, type));
+  }
+
+  get(id: Int32Array, type: BlobType): TablePlace | undefined {
+    for (const view of this.#views) {
+      const place = view.get(id, type);
+      if (place) return place;
+    }
+    return undefined;
+  }
+
+  /** True when the blob was nowhere and is now claimed by the caller, who must store it. */
+  claim(id: Int32Array, type: BlobType): boolean {
+    const newest = this.#newest;
+    for (const view of this.#views) if (view !== newest && view.has(id, type)) return false;
+    return newest.claim(id, type);
+  }
+
+  /** Adds a stored blob unless it is there. */
+  add(id: Int32Array, type: BlobType, place: TablePlace): boolean {
+    return this.#newest.add(id, type, place);
+  }
+
+  get #newest(): BlobTableView {
+    const view = this.#views.at(-1);
+    if (!view) throw new Error('A blob index needs a table');
+    return view;
+  }
+}

@@ -1,0 +1,72 @@
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import koffi from 'koffi';
+import { AppError } from '../../model/errors.ts';
+
+/** Compresses whole messages with zstd. One per thread: it reuses its contexts. */
+export interface Compressor {
+  /** Writes a zstd frame of `from` into `to` and returns its length, or 0 when it does not fit. */
+  compress(from: Buffer, to: Buffer): number;
+  /** Writes what the frame holds into `to`, which has exactly its size. `integrity` when the frame is damaged. */
+  decompressInto(frame: Buffer, to: Buffer): void;
+  /** For frames whose size is not known beforehand; at most `limitBytes`. */
+  decompress(frame: Buffer, limitBytes: number): Buffer;
+}
+
+const level = 1;
+
+/** The zstd inside this process with reused contexts where it can be called, else `node:zlib`, which sets up a new one for each message. */
+export function openCompressor(): Compressor {
+  return openNativeCompressor() ?? portableCompressor;
+}
+
+function openNativeCompressor(): Compressor | undefined {
+  try {
+    const self = koffi.load(null);
+    const createC = self.func('void *ZSTD_createCCtx()');
+    const createD = self.func('void *ZSTD_createDCtx()');
+    const compressC = self.func('size_t ZSTD_compressCCtx(void *ctx, void *to, size_t toSize, const void *from, size_t fromSize, int level)');
+    const decompressD = self.func('size_t ZSTD_decompressDCtx(void *ctx, void *to, size_t toSize, const void *from, size_t fromSize)');
+    const isError = self.func('unsigned int ZSTD_isError(size_t code)');
+    const compressing: unknown = createC();
+    const decompressing: unknown = createD();
+    return {
+      compress(from, to) {
+        const written: number | bigint = compressC(compressing, to, to.length, from, from.length, level);
+        return isError(written) === 0 ? Number(written) : 0;
+      },
+      decompressInto(frame, to) {
+        if (to.length === 0) return portableCompressor.decompressInto(frame, to);
+        const written: number | bigint = decompressD(decompressing, to, to.length, frame, frame.length);
+        if (isError(written) !== 0 || Number(written) !== to.length) throw damagedFrame();
+      },
+      decompress: portableCompressor.decompress,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+const portableCompressor: Compressor = {
+  compress(from, to) {
+    const frame = zstdCompressSync(from, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+    if (frame.length > to.length) return 0;
+    frame.copy(to);
+    return frame.length;
+  },
+  decompressInto(frame, to) {
+    const plain = portableCompressor.decompress(frame, Math.max(to.length, 1));
+    if (plain.length !== to.length) throw damagedFrame();
+    plain.copy(to);
+  },
+  decompress(frame, limitBytes) {
+    try {
+      return zstdDecompressSync(frame, { maxOutputLength: limitBytes });
+    } catch (error) {
+      throw new AppError('integrity', 'Compressed data is damaged', { cause: error });
+    }
+  },
+};
+
+function damagedFrame(): AppError {
+  return new AppError('integrity', 'Compressed data is damaged');
+}

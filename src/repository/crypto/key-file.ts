@@ -1,0 +1,103 @@
+import { randomBytes, scrypt } from 'node:crypto';
+import { promisify } from 'node:util';
+import { AppError, isAppError } from '../../model/errors.ts';
+import { type MasterKey, Sealer } from './seal.ts';
+
+/** A file in `keys/`: the master key, sealed with a key that scrypt derives from a password. */
+export interface KeyFile {
+  readonly created: string;
+  readonly username: string;
+  readonly hostname: string;
+  readonly kdf: string;
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+  /** base64 */
+  readonly salt: string;
+  /** base64 */
+  readonly data: string;
+}
+
+export interface KeyFileOrigin {
+  readonly created: string;
+  readonly username: string;
+  readonly hostname: string;
+}
+
+const scryptAsync = promisify<string | Uint8Array, Uint8Array, number, object, Buffer>(scrypt);
+
+/** 64 MiB and about a quarter of a second; N·r·128 bytes of memory. */
+const cost = { N: 65536, r: 8, p: 1 };
+
+export function newMasterKey(): MasterKey {
+  return { encrypt: randomBytes(32), macK: randomBytes(16), macR: maskR(randomBytes(16)) };
+}
+
+export async function sealMasterKey(key: MasterKey, password: Uint8Array, origin: KeyFileOrigin): Promise<KeyFile> {
+  const salt = randomBytes(64);
+  const sealer = new Sealer(await derive(password, salt, cost));
+  const plain = JSON.stringify({
+    mac: { k: base64(key.macK), r: base64(key.macR) },
+    encrypt: base64(key.encrypt),
+  });
+  const data = sealer.seal(Buffer.from(plain));
+  return { ...origin, kdf: 'scrypt', ...cost, salt: base64(salt), data: base64(data) };
+}
+
+/** The master key, or undefined when the password is not this file's. */
+export async function openMasterKey(file: KeyFile, password: Uint8Array): Promise<MasterKey | undefined> {
+  if (file.kdf !== 'scrypt') throw new AppError('unsupported', `The key file uses "${file.kdf}", which is unknown here`);
+  const parameters = { N: file.N, r: file.r, p: file.p };
+  assertSane(parameters);
+  const sealer = new Sealer(await derive(password, Buffer.from(file.salt, 'base64'), parameters));
+  try {
+    const plain = sealer.openInPlace(Buffer.from(file.data, 'base64'));
+    return parseMasterKey(plain.toString('utf8'));
+  } catch (error) {
+    if (isAppError(error, 'integrity')) return undefined;
+    throw error;
+  }
+}
+
+function parseMasterKey(json: string): MasterKey {
+  const parsed = JSON.parse(json) as { mac: { k: string; r: string }; encrypt: string };
+  const key = {
+    encrypt: Buffer.from(parsed.encrypt, 'base64'),
+    macK: Buffer.from(parsed.mac.k, 'base64'),
+    macR: Buffer.from(parsed.mac.r, 'base64'),
+  };
+  if (key.encrypt.length !== 32 || key.macK.length !== 16 || key.macR.length !== 16) {
+    throw new AppError('integrity', 'The master key in a key file has a wrong size');
+  }
+  return key;
+}
+
+async function derive(password: Uint8Array, salt: Uint8Array, parameters: typeof cost): Promise<MasterKey> {
+  const maxmem = 256 * parameters.N * parameters.r;
+  const derived = await scryptAsync(password, salt, 64, { ...parameters, maxmem });
+  return {
+    encrypt: derived.subarray(0, 32),
+    macK: derived.subarray(32, 48),
+    macR: maskR(derived.subarray(48, 64)),
+  };
+}
+
+/** A hostile key file must not make us take all memory. */
+function assertSane({ N, r, p }: typeof cost): void {
+  const whole = [N, r, p].every((value) => Number.isSafeInteger(value) && value > 0);
+  if (!whole || N * r * 128 > 2 ** 31 || p > 64) {
+    throw new AppError('unsupported', 'A key file asks for an unreasonable amount of memory or time');
+  }
+}
+
+/** Clears the bits that Poly1305 wants clear. */
+function maskR(r: Buffer): Buffer {
+  const masked = Buffer.from(r);
+  for (const i of [3, 7, 11, 15]) masked.writeUInt8(masked.readUInt8(i) & 15, i);
+  for (const i of [4, 8, 12]) masked.writeUInt8(masked.readUInt8(i) & 252, i);
+  return masked;
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}

@@ -1,0 +1,111 @@
+import { type Cipheriv, createCipheriv, createDecipheriv, randomFillSync, timingSafeEqual } from 'node:crypto';
+import koffi from 'koffi';
+import sodium from 'sodium-native';
+import { AppError } from '../../model/errors.ts';
+
+/** The three secrets of a repository: AES-256-CTR for secrecy, Poly1305-AES (k, r) for authenticity. */
+export interface MasterKey {
+  /** 32 bytes. */
+  readonly encrypt: Uint8Array;
+  /** 16 bytes: the AES-128 key that turns a nonce into Poly1305's s. */
+  readonly macK: Uint8Array;
+  /** 16 bytes: Poly1305's r. */
+  readonly macR: Uint8Array;
+}
+
+const ivLength = 16;
+const macLength = 16;
+
+/** Bytes that sealing adds. */
+export const sealOverhead = ivLength + macLength;
+
+/** Seals and opens messages with one key: IV || ciphertext || MAC, as restic's design document says. */
+export class Sealer {
+  readonly #key: Buffer;
+  readonly #nonceCipher: Cipheriv;
+  readonly #oneTimeKey = Buffer.alloc(32);
+  readonly #mac = Buffer.alloc(macLength);
+  readonly #ctr: CounterMode;
+
+  constructor(key: MasterKey) {
+    this.#key = Buffer.from(key.encrypt);
+    this.#nonceCipher = createCipheriv('aes-128-ecb', key.macK, null).setAutoPadding(false);
+    this.#oneTimeKey.set(key.macR, 0);
+    this.#ctr = openCounterMode(this.#key);
+  }
+
+  /**
+   * Seals `length` bytes that already lie in `buffer` at `offset + 16`, in place; `buffer` needs room for
+   * `length + 32` bytes from `offset`. Returns the sealed length.
+   */
+  sealInPlace(buffer: Buffer, offset: number, length: number): number {
+    const iv = buffer.subarray(offset, offset + ivLength);
+    randomFillSync(iv);
+    const text = buffer.subarray(offset + ivLength, offset + ivLength + length);
+    this.#ctr(iv, text, text);
+    this.#authenticate(iv, text);
+    this.#mac.copy(buffer, offset + ivLength + length);
+    return length + sealOverhead;
+  }
+
+  seal(plain: Uint8Array): Buffer {
+    const sealed = Buffer.allocUnsafe(plain.length + sealOverhead);
+    sealed.set(plain, ivLength);
+    this.sealInPlace(sealed, 0, plain.length);
+    return sealed;
+  }
+
+  /** Opens a message in place and returns the part of `sealed` that now holds the plain bytes. `integrity` when it was altered. */
+  openInPlace(sealed: Buffer): Buffer {
+    if (sealed.length < sealOverhead) throw new AppError('integrity', 'A sealed message is too short');
+    const iv = sealed.subarray(0, ivLength);
+    const text = sealed.subarray(ivLength, sealed.length - macLength);
+    this.#authenticate(iv, text);
+    if (!timingSafeEqual(this.#mac, sealed.subarray(sealed.length - macLength))) {
+      throw new AppError('integrity', 'A sealed message was altered or sealed with another key');
+    }
+    this.#ctr(iv, text, text);
+    return text;
+  }
+
+  /** Leaves the Poly1305-AES tag of `text` in `#mac`. */
+  #authenticate(iv: Buffer, text: Buffer): void {
+    this.#oneTimeKey.set(this.#nonceCipher.update(iv), 16);
+    sodium.crypto_onetimeauth(this.#mac, text, this.#oneTimeKey);
+  }
+}
+
+/** Applies the AES-256-CTR key stream; encryption and decryption are the same. `to` may be `from`. */
+type CounterMode = (iv: Buffer, from: Buffer, to: Buffer) => void;
+
+function openCounterMode(key: Buffer): CounterMode {
+  return openSslCounterMode(key) ?? portableCounterMode(key);
+}
+
+/** One reused cipher context of the OpenSSL inside this process: a fresh `Decipheriv` costs ten times a small blob. */
+function openSslCounterMode(key: Buffer): CounterMode | undefined {
+  try {
+    const self = koffi.load(null);
+    const newContext = self.func('void *EVP_CIPHER_CTX_new()');
+    const cipher = self.func('void *EVP_aes_256_ctr()');
+    const init = self.func('int EVP_EncryptInit_ex(void *ctx, void *cipher, void *engine, const void *key, const void *iv)');
+    const update = self.func('int EVP_EncryptUpdate(void *ctx, void *out, void *outLength, const void *in, int inLength)');
+    const context: unknown = newContext();
+    if (init(context, cipher(), null, key, null) !== 1) return undefined;
+    const written = Buffer.alloc(4);
+    return (iv, from, to) => {
+      if (from.length === 0) return;
+      if (init(context, null, null, null, iv) !== 1 || update(context, to, written, from, from.length) !== 1) {
+        throw new AppError('failed', 'The cipher failed');
+      }
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function portableCounterMode(key: Buffer): CounterMode {
+  return (iv, from, to) => {
+    createDecipheriv('aes-256-ctr', key, iv).update(from).copy(to);
+  };
+}

@@ -1,0 +1,68 @@
+import { hash } from 'node:crypto';
+import type { Compressor } from '../crypto/compression.ts';
+import type { Sealer } from '../crypto/seal.ts';
+import { AppError } from '../../model/errors.ts';
+import type { FileType, Store, StoreOptions } from '../stores/store.ts';
+
+/** The formats and tools to read and write a repository's small files. */
+export interface FileCodec {
+  readonly store: Store;
+  readonly sealer: Sealer;
+  readonly compressor: Compressor;
+}
+
+type JsonFileType = Exclude<FileType, 'data' | 'keys' | 'config'>;
+
+/** In version 2, files other than the config and the keys start with this byte when they are compressed. */
+const compressedMark = 2;
+const maxPlainBytes = 1 << 30;
+
+/** Stores a JSON document and returns its name, the SHA-256 of what is stored. */
+export async function saveJson(codec: FileCodec, type: JsonFileType, value: unknown, options?: StoreOptions): Promise<string> {
+  const plain = Buffer.from(JSON.stringify(value));
+  const room = Buffer.allocUnsafe(plain.length + 1024);
+  const length = codec.compressor.compress(plain, room.subarray(1));
+  room[0] = compressedMark;
+  const sealed = codec.sealer.seal(length > 0 ? room.subarray(0, length + 1) : plain);
+  const name = hash('sha256', sealed);
+  await codec.store.save(type, name, sealed, options);
+  return name;
+}
+
+/** The text of a JSON document, after checking that the stored bytes are those that its name promises. */
+export async function loadText(codec: FileCodec, type: JsonFileType, name: string, options?: StoreOptions): Promise<Buffer> {
+  const sealed = await codec.store.load(type, name, undefined, options);
+  const where = `File "${type}/${name}" in "${codec.store.location}"`;
+  if (hash('sha256', sealed) !== name) throw damaged(where);
+  const plain = openOrThrow(codec.sealer, sealed, where);
+  const first = plain[0];
+  if (first === 0x7b || first === 0x5b) return plain;
+  if (first !== compressedMark) {
+    throw new AppError('unsupported', `${where} has an unknown encoding (${first ?? 'empty'})`);
+  }
+  return codec.compressor.decompress(plain.subarray(1), maxPlainBytes);
+}
+
+export async function loadJson<T>(codec: FileCodec, type: JsonFileType, name: string, options?: StoreOptions): Promise<T> {
+  const text = await loadText(codec, type, name, options);
+  try {
+    return JSON.parse(text.toString('utf8')) as T;
+  } catch (error) {
+    throw new AppError('integrity', `File "${type}/${name}" in "${codec.store.location}" is no JSON`, { cause: error });
+  }
+}
+
+function openOrThrow(sealer: Sealer, sealed: Buffer, where: string): Buffer {
+  try {
+    return sealer.openInPlace(sealed);
+  } catch (error) {
+    throw damaged(where, error);
+  }
+}
+
+function damaged(where: string, cause?: unknown): AppError {
+  return new AppError('integrity', `${where} is damaged`, {
+    hint: 'Run "holdfast check --read-data" to learn what else is damaged.',
+    cause,
+  });
+}

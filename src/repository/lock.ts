@@ -1,0 +1,129 @@
+import { hostname } from 'node:os';
+import { readUserNames } from '../lib/user-names.ts';
+import { AppError, isAppError } from '../model/errors.ts';
+import { type FileCodec, loadJson, saveJson } from './format/repository-file.ts';
+
+/** What a lock file says, as restic writes it. */
+interface LockJson {
+  readonly time: string;
+  readonly exclusive: boolean;
+  readonly hostname: string;
+  readonly username: string;
+  readonly pid: number;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** A lock that is not renewed for this long is stale, for restic too. */
+const staleMs = 30 * 60_000;
+const renewMs = 5 * 60_000;
+
+export interface LockOptions {
+  /** An exclusive lock allows no other, a shared one allows other shared ones. */
+  readonly exclusive: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Takes a lock in the repository, renews it while it is held, and removes it when it is disposed. `locked` names
+ * who holds a lock that conflicts. Locks of processes of this machine that have died are removed on the way.
+ */
+export async function lockRepository(codec: FileCodec, options: LockOptions): Promise<RepositoryLock> {
+  await refuseConflicts(codec, options, undefined);
+  const lock = new RepositoryLock(codec, options.exclusive);
+  await lock.renew();
+  try {
+    // Two that lock at the same time both have their file there before either looks again.
+    await refuseConflicts(codec, options, lock.name);
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
+  return lock;
+}
+
+export class RepositoryLock implements AsyncDisposable {
+  readonly #codec: FileCodec;
+  readonly #exclusive: boolean;
+  readonly #timer: NodeJS.Timeout;
+  #name: string | undefined;
+  #renewing: Promise<void> = Promise.resolve();
+
+  constructor(codec: FileCodec, exclusive: boolean) {
+    this.#codec = codec;
+    this.#exclusive = exclusive;
+    this.#timer = setInterval(() => {
+      // A renewal that fails is tried again at the next tick; the lock is good for 30 minutes.
+      this.#renewing = this.renew().catch(() => undefined);
+    }, renewMs);
+    this.#timer.unref();
+  }
+
+  get name(): string | undefined {
+    return this.#name;
+  }
+
+  async renew(): Promise<void> {
+    const previous = this.#name;
+    this.#name = await saveJson(this.#codec, 'locks', describeSelf(this.#exclusive));
+    if (previous !== undefined) await this.#codec.store.remove('locks', previous);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#renewing;
+    if (this.#name !== undefined) await this.#codec.store.remove('locks', this.#name);
+    this.#name = undefined;
+  }
+}
+
+async function refuseConflicts(codec: FileCodec, options: LockOptions, own: string | undefined): Promise<void> {
+  for (const { name } of await codec.store.list('locks')) {
+    if (name === own) continue;
+    const other = await readLock(codec, name);
+    if (!other) continue;
+    if (await removeIfDead(codec, name, other)) continue;
+    if (options.exclusive || other.exclusive) throw lockedError(codec.store.location, other, options.exclusive);
+  }
+}
+
+async function readLock(codec: FileCodec, name: string): Promise<LockJson | undefined> {
+  try {
+    return await loadJson<LockJson>(codec, 'locks', name);
+  } catch (error) {
+    if (isAppError(error, 'not-found')) return undefined;
+    throw error;
+  }
+}
+
+async function removeIfDead(codec: FileCodec, name: string, lock: LockJson): Promise<boolean> {
+  const sameMachine = lock.hostname === hostname();
+  const dead = sameMachine && lock.pid !== process.pid && !isAlive(lock.pid);
+  const expired = Date.now() - Date.parse(lock.time) > staleMs;
+  if (!dead && !expired) return false;
+  await codec.store.remove('locks', name);
+  return true;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+function describeSelf(exclusive: boolean): LockJson {
+  const uid = process.getuid?.() ?? 0;
+  const username = readUserNames().user(uid);
+  return { time: new Date().toISOString(), exclusive, hostname: hostname(), username, pid: process.pid, uid, gid: process.getgid?.() ?? 0 };
+}
+
+function lockedError(location: string, other: LockJson, wantedExclusive: boolean): AppError {
+  const kind = other.exclusive ? 'an exclusive lock' : 'a lock';
+  return new AppError('locked', `Repository "${location}" is locked: process ${other.pid} on "${other.hostname}" holds ${kind}`, {
+    detail: `Since ${other.time}, as "${other.username}"${wantedExclusive ? '; this work needs the repository for itself' : ''}.`,
+    hint: 'Wait until it is done. A lock whose process has died on this machine is removed by itself; one of another machine after 30 minutes.',
+  });
+}

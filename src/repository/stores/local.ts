@@ -1,0 +1,162 @@
+import { access, type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
+import type { ByteRange, FileType, Store, StoredFile, StoreOptions } from './store.ts';
+
+const folders = ['keys', 'locks', 'snapshots', 'index', 'data'] as const;
+const namePattern = /^[0-9a-f]{64}$/;
+
+/** A repository in a local directory, in restic's default layout. */
+export function openLocalStore(directory: string): Store {
+  return new LocalStore(directory);
+}
+
+class LocalStore implements Store {
+  readonly location: string;
+
+  constructor(directory: string) {
+    this.location = directory;
+  }
+
+  async create(): Promise<void> {
+    if (await this.exists('config', '')) {
+      throw new AppError('exists', `Cannot make a repository in "${this.location}": there is one already`);
+    }
+    await this.#explained(async () => {
+      for (const folder of folders) await mkdir(`${this.location}/${folder}`, { recursive: true, mode: 0o700 });
+      for (let i = 0; i < 256; i++) {
+        await mkdir(`${this.location}/data/${i.toString(16).padStart(2, '0')}`, { recursive: true, mode: 0o700 });
+      }
+      await syncDirectory(`${this.location}/data`);
+      await syncDirectory(this.location);
+    });
+  }
+
+  async save(type: FileType, name: string, content: Uint8Array, options: StoreOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    await this.#explained(async () => {
+      try {
+        await writeDurably(this.#path(type, name), content, { mode: 0o600 });
+      } catch (error) {
+        if (type !== 'data' || errnoOf(error) !== 'ENOENT') throw error;
+        // A repository that was copied without its empty folders.
+        await mkdir(`${this.location}/data/${name.slice(0, 2)}`, { recursive: true, mode: 0o700 });
+        await writeDurably(this.#path(type, name), content, { mode: 0o600 });
+      }
+    });
+  }
+
+  async load(type: FileType, name: string, range?: ByteRange, options: StoreOptions = {}): Promise<Buffer> {
+    options.signal?.throwIfAborted();
+    return await this.#explained(async () => {
+      await using file = await open(this.#path(type, name), 'r');
+      const { offset, length } = range ?? { offset: 0, length: (await file.stat()).size };
+      const buffer = Buffer.allocUnsafe(length);
+      const read = await readFully(file, buffer, offset);
+      if (read < length) {
+        throw new AppError('integrity', `File "${type}/${name}" in "${this.location}" is too short`);
+      }
+      return buffer;
+    }, `${type}/${name}`);
+  }
+
+  async list(type: FileType): Promise<StoredFile[]> {
+    if (type === 'config') return (await this.exists('config', '')) ? [{ name: '', sizeBytes: 0 }] : [];
+    return await this.#explained(async () => {
+      const directories = type === 'data' ? await this.#dataFolders() : [`${this.location}/${type}`];
+      const found: StoredFile[] = [];
+      for (const directory of directories) found.push(...(await listFolder(directory)));
+      return found;
+    });
+  }
+
+  async exists(type: FileType, name: string): Promise<boolean> {
+    return await this.#explained(async () => {
+      try {
+        await access(this.#path(type, name));
+        return true;
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return false;
+        throw error;
+      }
+    });
+  }
+
+  async remove(type: FileType, name: string, options: StoreOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    await this.#explained(() => rm(this.#path(type, name), { force: true }));
+  }
+
+  async #dataFolders(): Promise<string[]> {
+    const names = await readdir(`${this.location}/data`);
+    return names.filter((name) => /^[0-9a-f]{2}$/.test(name)).map((name) => `${this.location}/data/${name}`);
+  }
+
+  #path(type: FileType, name: string): string {
+    if (type === 'config') return `${this.location}/config`;
+    if (!namePattern.test(name)) throw new AppError('failed', `"${name}" is no name of a file in a repository`);
+    return type === 'data' ? `${this.location}/data/${name.slice(0, 2)}/${name}` : `${this.location}/${type}/${name}`;
+  }
+
+  async #explained<T>(work: () => Promise<T>, file?: string): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw explain(error, this.location, file);
+    }
+  }
+}
+
+async function listFolder(directory: string): Promise<StoredFile[]> {
+  const names = (await readdir(directory)).filter((name) => namePattern.test(name));
+  const found: StoredFile[] = [];
+  for (const name of names) {
+    try {
+      found.push({ name, sizeBytes: (await stat(`${directory}/${name}`)).size });
+    } catch (error) {
+      // Removed by another process since the listing.
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+  }
+  return found;
+}
+
+async function readFully(file: FileHandle, buffer: Buffer, offset: number): Promise<number> {
+  let done = 0;
+  while (done < buffer.length) {
+    const { bytesRead } = await file.read(buffer, done, buffer.length - done, offset + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return done;
+}
+
+function explain(error: unknown, location: string, file: string | undefined): unknown {
+  const where = `repository "${location}"`;
+  switch (errnoOf(error)) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new AppError('not-found', file ? `File "${file}" is missing in ${where}` : `There is no ${where}`, { cause: error });
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new AppError('full', `Cannot write to ${where}: the disk is full`, {
+        hint: 'Free space on that disk and run the command again: it goes on from what is stored.',
+        cause: error,
+      });
+    case 'EROFS':
+      return new AppError('read-only', `Cannot write to ${where}: its file system is read-only`, { cause: error });
+    case 'EACCES':
+    case 'EPERM':
+      return new AppError('denied', `Cannot use ${where}: permission denied`, {
+        hint: 'Run as the user who owns it.',
+        cause: error,
+      });
+    case 'EIO':
+      return new AppError('failed', `Cannot use ${where}: the disk reports an input/output error`, {
+        hint: 'Look at the kernel log, and check the disk before anything else.',
+        cause: error,
+      });
+    default:
+      return error;
+  }
+}
