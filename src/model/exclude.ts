@@ -1,0 +1,98 @@
+import type { ByteString } from './byte-string.ts';
+import { AppError } from './errors.ts';
+import { compileGlob, matchesGlob, nameText } from './glob.ts';
+import type { Glob } from './glob.ts';
+import { quote } from './quote.ts';
+
+/** Tells whether to leave a path out; paths are relative to the volume's root. The root itself ('') is never left out. */
+export type ExcludeMatcher = (path: ByteString, isDirectory: boolean) => boolean;
+
+/**
+ * Patterns as restic and .gitignore have them: `*.log` and `node_modules` match at any depth, `/cache` at the volume's
+ * root only, `**` spans folders, `build/` matches a folder only, `!keep.log` takes back what a pattern before it left
+ * out. What lies in a folder that is left out is left out too, and nothing takes it back.
+ */
+export function compileExcludes(patterns: readonly string[]): ExcludeMatcher {
+  const rules = patterns.filter((pattern) => pattern !== '').map(compileRule);
+  if (rules.length === 0) return () => false;
+  return matcherOf(rules);
+}
+
+interface Rule {
+  readonly negated: boolean;
+  readonly directoryOnly: boolean;
+  /** The parts between slashes; undefined is `**`. */
+  readonly parts: readonly (Glob | undefined)[];
+}
+
+function compileRule(pattern: string): Rule {
+  const negated = pattern.startsWith('!');
+  const body = negated ? pattern.slice(1) : pattern;
+  const names = body.split('/').filter((name) => name !== '' && name !== '.');
+  if (names.length === 0 || names.includes('..')) {
+    throw new AppError('usage', `Exclude pattern ${quote(pattern)} matches nothing`, {
+      hint: 'Patterns are relative to the volume’s root, like "*.log", "/cache" or "node_modules".',
+    });
+  }
+  const parts = names.map((name) => (name === '**' ? undefined : compileGlob(name, pattern)));
+  return {
+    negated,
+    directoryOnly: body.endsWith('/'),
+    parts: body.startsWith('/') || parts[0] === undefined ? parts : [undefined, ...parts],
+  };
+}
+
+function matcherOf(rules: readonly Rule[]): ExcludeMatcher {
+  // A walk asks for the children of one folder in a row, so the answer for their folder is kept.
+  let parent = '';
+  let parentExcluded = false;
+  const excluded: ExcludeMatcher = (path, isDirectory) => {
+    if (path === '') return false;
+    const slash = path.lastIndexOf('/');
+    const folder = slash === -1 ? '' : path.slice(0, slash);
+    if (folder !== parent) {
+      const answer = excluded(folder, true);
+      parent = folder;
+      parentExcluded = answer;
+    }
+    return parentExcluded || lastMatch(rules, { names: path.split('/').map(nameText), isDirectory });
+  };
+  return excluded;
+}
+
+interface Subject {
+  readonly names: readonly string[];
+  readonly isDirectory: boolean;
+}
+
+function lastMatch(rules: readonly Rule[], { names, isDirectory }: Subject): boolean {
+  const rule = rules.findLast(
+    (candidate) => (isDirectory || !candidate.directoryOnly) && matchesParts(candidate.parts, names),
+  );
+  return rule !== undefined && !rule.negated;
+}
+
+/** As `matchesGlob` does it for characters: on a mismatch only the last `**` need take one more name. */
+function matchesParts(parts: Rule['parts'], names: readonly string[]): boolean {
+  let part = 0;
+  let name = 0;
+  let resumePart = -1;
+  let resumeName = 0;
+  while (name < names.length) {
+    const glob = parts[part];
+    if (part < parts.length && glob === undefined) {
+      resumePart = ++part;
+      resumeName = name;
+    } else if (glob !== undefined && matchesGlob(glob, names[name] ?? '')) {
+      part += 1;
+      name += 1;
+    } else if (resumePart === -1) {
+      return false;
+    } else {
+      part = resumePart;
+      name = ++resumeName;
+    }
+  }
+  // A `**` at the end stands for what is below a folder, not for the folder itself, but one before it may be empty.
+  return part === parts.length;
+}

@@ -1,0 +1,213 @@
+import { AppError } from './errors.ts';
+import { mountError, mountTypes, sameMount } from './mount.ts';
+import type { BindMount, ImageMount, Mount, TmpfsMount, VolumeMount } from './mount.ts';
+import { quote } from './quote.ts';
+import { parseSize } from './size.ts';
+import {
+  flagOf,
+  invalidField,
+  labelsOf,
+  refuseUnknown,
+  sectionOf,
+  sectionAt,
+  textOf,
+  valueOf,
+  wholeNumberOf,
+} from './compose-fields.ts';
+import type { Section } from './compose-fields.ts';
+
+/** A mount in Compose's long syntax, ready for YAML or JSON. */
+export interface ComposeMount {
+  readonly type: Mount['type'];
+  readonly source?: string;
+  readonly target: string;
+  readonly read_only?: boolean;
+  readonly consistency?: string;
+  readonly bind?: {
+    readonly propagation?: string;
+    readonly create_host_path?: boolean;
+    readonly recursive?: string;
+    readonly selinux?: string;
+  };
+  readonly volume?: {
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly nocopy?: boolean;
+    readonly subpath?: string;
+  };
+  readonly tmpfs?: { readonly size?: number; readonly mode?: number };
+  readonly image?: { readonly subpath?: string };
+}
+
+/** Compose's long syntax, as it comes out of a YAML or JSON parser. Keys that start with `x-` are ignored. */
+export function parseComposeLongMount(value: unknown): Mount {
+  const entry = sectionOf(value, 'the mount');
+  refuseUnknown(entry, [
+    'type',
+    'source',
+    'target',
+    'read_only',
+    'consistency',
+    'bind',
+    'volume',
+    'tmpfs',
+    'image',
+  ]);
+  const type = textOf(entry, 'type');
+  if (type === undefined) throw new AppError('usage', 'type is required');
+  if (!isMountType(type)) throw mountError(type, 'mount type unknown');
+  const target = textOf(entry, 'target') ?? '';
+  if (target === '') throw mountError(type, 'field Target must not be empty');
+  const consistency = textOf(entry, 'consistency');
+  const base: Base = {
+    target,
+    readOnly: flagOf(entry, 'read_only') ?? false,
+    ...(consistency !== undefined && { consistency }),
+  };
+  const source = textOf(entry, 'source') ?? '';
+  if (type === 'tmpfs') return tmpfsMount(entry, { base, source });
+  if (type === 'volume') return volumeMount(entry, { base, source });
+  if (source === '') throw mountError(type, 'field Source must not be empty');
+  if (type === 'bind') return bindMount(entry, { base, source });
+  if (type === 'image') return imageMount(entry, { base, source });
+  return { type, source, ...base };
+}
+
+/** Compose's long form of a mount; `unsupported` for one that it cannot say. */
+export function formatComposeLongMount(mount: Mount): ComposeMount {
+  const value: ComposeMount = {
+    type: mount.type,
+    ...(mount.type !== 'tmpfs' && mount.source !== undefined && { source: mount.source }),
+    target: mount.target,
+    ...(mount.readOnly && { read_only: true }),
+    ...(mount.consistency !== undefined && { consistency: mount.consistency }),
+    ...typeFields(mount),
+  };
+  if (!readsAs(value, mount)) {
+    throw new AppError(
+      'unsupported',
+      `Cannot write the mount at ${quote(mount.target)} in the syntax of Compose`,
+      {
+        hint:
+          mount.type === 'volume'
+            ? 'A volume’s driver and options belong to the "volumes" of the whole file.'
+            : undefined,
+      },
+    );
+  }
+  return value;
+}
+
+type Base = Pick<Mount, 'target' | 'readOnly' | 'consistency'>;
+
+interface Common {
+  readonly base: Base;
+  readonly source: string;
+}
+
+function isMountType(type: string): type is Mount['type'] {
+  return (mountTypes as readonly string[]).includes(type);
+}
+
+function bindMount(entry: Section, { base, source }: Common): BindMount {
+  const bind = sectionAt(entry, 'bind');
+  refuseUnknown(bind, ['propagation', 'create_host_path', 'recursive', 'selinux']);
+  const propagation = textOf(bind, 'propagation');
+  const recursive = textOf(bind, 'recursive');
+  const selinux = textOf(bind, 'selinux');
+  if (recursive !== undefined && !['enabled', 'disabled', 'writable', 'readonly'].includes(recursive)) {
+    throw invalidField('recursive', 'must be one of "enabled", "disabled", "writable" or "readonly"');
+  }
+  if (selinux !== undefined && selinux !== 'z' && selinux !== 'Z')
+    throw invalidField('selinux', 'must be "z" or "Z"');
+  return {
+    type: 'bind',
+    source,
+    ...base,
+    // As today's Compose has it. Older ones made no directory here, so the format always says which is meant.
+    createSource: flagOf(bind, 'create_host_path') ?? true,
+    ...(propagation !== undefined && propagation !== '' && { propagation }),
+    ...((recursive === 'disabled' || recursive === 'writable' || recursive === 'readonly') && { recursive }),
+    ...(selinux !== undefined && { selinux }),
+  };
+}
+
+function volumeMount(entry: Section, { base, source }: Common): VolumeMount {
+  const volume = sectionAt(entry, 'volume');
+  refuseUnknown(volume, ['labels', 'nocopy', 'subpath']);
+  const subpath = textOf(volume, 'subpath');
+  return {
+    type: 'volume',
+    ...(source !== '' && { source }),
+    ...base,
+    noCopy: flagOf(volume, 'nocopy') ?? false,
+    ...(subpath !== undefined && subpath !== '' && { subpath }),
+    options: {},
+    labels: labelsOf(valueOf(volume, 'labels')),
+  };
+}
+
+function tmpfsMount(entry: Section, { base, source }: Common): TmpfsMount {
+  if (source !== '') throw mountError('tmpfs', 'field Source must not be specified');
+  const tmpfs = sectionAt(entry, 'tmpfs');
+  refuseUnknown(tmpfs, ['size', 'mode']);
+  const sizeBytes = wholeNumberOf(tmpfs, { key: 'size', read: parseSize });
+  const mode = wholeNumberOf(tmpfs, { key: 'mode', read: parseOctal });
+  return {
+    type: 'tmpfs',
+    ...base,
+    options: [],
+    ...(sizeBytes !== undefined && sizeBytes > 0 && { sizeBytes }),
+    ...(mode !== undefined && mode > 0 && { mode }),
+  };
+}
+
+function imageMount(entry: Section, { base, source }: Common): ImageMount {
+  const image = sectionAt(entry, 'image');
+  refuseUnknown(image, ['subpath']);
+  const subpath = textOf(image, 'subpath');
+  return { type: 'image', source, ...base, ...(subpath !== undefined && subpath !== '' && { subpath }) };
+}
+
+function typeFields(mount: Mount): Partial<ComposeMount> {
+  if (mount.type === 'bind') {
+    const { propagation, recursive, selinux, createSource } = mount;
+    const bind = {
+      ...(propagation !== undefined && { propagation }),
+      create_host_path: createSource,
+      ...(recursive !== undefined && { recursive }),
+      ...(selinux !== undefined && { selinux }),
+    };
+    return { bind };
+  }
+  if (mount.type === 'volume') {
+    const volume = {
+      ...(Object.keys(mount.labels).length > 0 && { labels: mount.labels }),
+      ...(mount.noCopy && { nocopy: true }),
+      ...(mount.subpath !== undefined && { subpath: mount.subpath }),
+    };
+    return Object.keys(volume).length === 0 ? {} : { volume };
+  }
+  if (mount.type === 'tmpfs') {
+    const tmpfs = {
+      ...(mount.sizeBytes !== undefined && { size: mount.sizeBytes }),
+      ...(mount.mode !== undefined && { mode: mount.mode }),
+    };
+    return Object.keys(tmpfs).length === 0 ? {} : { tmpfs };
+  }
+  return mount.type === 'image' && mount.subpath !== undefined ? { image: { subpath: mount.subpath } } : {};
+}
+
+function readsAs(value: ComposeMount, mount: Mount): boolean {
+  try {
+    return sameMount(parseComposeLongMount(value), mount);
+  } catch (error) {
+    if (error instanceof AppError) return false;
+    throw error;
+  }
+}
+
+function parseOctal(value: string): number {
+  if (!/^(?:0o?)?[0-7]{1,10}$/.test(value))
+    throw invalidField('mode', 'must be an octal number such as "0700"');
+  return Number.parseInt(value.replace(/^0o?/, '0'), 8);
+}

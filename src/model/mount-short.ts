@@ -1,0 +1,147 @@
+import { resolvePath } from './clean-path.ts';
+import { AppError } from './errors.ts';
+import { checkMount, mountError, propagations, sameMount } from './mount.ts';
+import type { BindMount, Mount, SelinuxLabel, VolumeMount } from './mount.ts';
+import { quote } from './quote.ts';
+
+export interface MountPathOptions {
+  /** What a source that starts with `.` is relative to; without it such a source is kept as it is. */
+  readonly directory?: string | undefined;
+}
+
+/** A mount as `docker run -v` takes it: `[SOURCE:]TARGET[:MODE,…]`. An absolute source is a bind mount, else a volume. */
+export function parseShortMount(spec: string, { directory }: MountPathOptions = {}): Mount {
+  const [first = '', second, third, ...rest] = spec.split(':');
+  if (spec === '') throw new AppError('usage', 'invalid empty volume spec');
+  if (first === '' || rest.length > 0) throw invalidSpec(spec);
+  // `/path:ro` names no target: a mode needs a source before it.
+  if (second !== undefined && third === undefined && parseModes(second) !== undefined)
+    throw invalidSpec(spec);
+  const modes = parseModes(third ?? '');
+  if (modes === undefined) throw new AppError('usage', `invalid mode: ${third ?? ''}`);
+  const source = second === undefined ? undefined : sourceOf(first, directory);
+  return assemble(spec, { source, target: second ?? first, modes });
+}
+
+/** The `-v` form of a mount; `unsupported` for one that `-v` cannot say. */
+export function formatShortMount(mount: Mount): string {
+  const text = mount.type === 'bind' || mount.type === 'volume' ? write(mount) : undefined;
+  if (text === undefined || !readsAs(text, mount)) {
+    throw new AppError(
+      'unsupported',
+      `Cannot write the mount at ${quote(mount.target)} in the form of "-v"`,
+      {
+        hint: 'Use "--mount", which can say more.',
+      },
+    );
+  }
+  return text;
+}
+
+interface Modes {
+  readonly access?: string;
+  readonly selinux?: SelinuxLabel;
+  readonly propagation?: string;
+  readonly copy?: string;
+  readonly consistency?: string;
+}
+
+interface Parts {
+  readonly source: string | undefined;
+  readonly target: string;
+  readonly modes: Modes;
+}
+
+const modeKinds: readonly (readonly [keyof Modes, readonly string[]])[] = [
+  ['access', ['ro', 'rw']],
+  ['selinux', ['z', 'Z']],
+  ['propagation', propagations],
+  ['copy', ['nocopy']],
+  ['consistency', ['consistent', 'cached', 'delegated']],
+];
+
+/** Undefined for a mode that is unknown, or a second one of its kind. */
+function parseModes(text: string): Modes | undefined {
+  const modes: Partial<Record<keyof Modes, string>> = {};
+  for (const word of text === '' ? [] : text.split(',')) {
+    const kind = modeKinds.find(([, words]) => words.includes(word))?.[0];
+    if (kind === undefined || modes[kind] !== undefined) return undefined;
+    modes[kind] = word;
+  }
+  return modes as Modes;
+}
+
+function sourceOf(text: string, directory: string | undefined): string {
+  return text.startsWith('.') && directory !== undefined ? resolvePath(text, directory) : text;
+}
+
+function assemble(spec: string, { source, target, modes }: Parts): Mount {
+  const isBind = source?.startsWith('/') === true;
+  try {
+    if (isBind && modes.copy !== undefined)
+      throw mountError('bind', 'field VolumeOptions must not be specified');
+    if (!isBind && modes.propagation !== undefined)
+      throw mountError('volume', 'field BindOptions must not be specified');
+    const mount = isBind ? bindMount(source, { target, modes }) : volumeMount(source, { target, modes });
+    checkMount(mount);
+    return mount;
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError('usage', `${invalidSpec(spec).message}: ${error.message}`, { cause: error });
+  }
+}
+
+function bindMount(source: string, { target, modes }: Omit<Parts, 'source'>): BindMount {
+  const { access, propagation, selinux, consistency } = modes;
+  return {
+    type: 'bind',
+    source,
+    target,
+    readOnly: access === 'ro',
+    createSource: true,
+    ...(propagation !== undefined && { propagation }),
+    ...(selinux !== undefined && { selinux }),
+    ...(consistency !== undefined && { consistency }),
+  };
+}
+
+function volumeMount(source: string | undefined, { target, modes }: Omit<Parts, 'source'>): VolumeMount {
+  const { access, copy, selinux, consistency } = modes;
+  return {
+    type: 'volume',
+    ...(source !== undefined && { source }),
+    target,
+    readOnly: access === 'ro',
+    noCopy: copy !== undefined,
+    options: {},
+    labels: {},
+    ...(selinux !== undefined && { selinux }),
+    ...(consistency !== undefined && { consistency }),
+  };
+}
+
+function write(mount: BindMount | VolumeMount): string {
+  const modes = [
+    mount.readOnly ? 'ro' : undefined,
+    mount.selinux,
+    mount.type === 'bind' ? mount.propagation : undefined,
+    mount.type === 'volume' && mount.noCopy ? 'nocopy' : undefined,
+    mount.consistency,
+  ].filter((mode) => mode !== undefined);
+  const mode = modes.length === 0 ? [] : [modes.join(',')];
+  return [...(mount.source === undefined ? [] : [mount.source]), mount.target, ...mode].join(':');
+}
+
+/** A name with a colon, an option that `-v` has no word for: reading it back finds them all. */
+function readsAs(text: string, mount: Mount): boolean {
+  try {
+    return sameMount(parseShortMount(text), mount);
+  } catch (error) {
+    if (error instanceof AppError) return false;
+    throw error;
+  }
+}
+
+function invalidSpec(spec: string): AppError {
+  return new AppError('usage', `invalid volume specification: '${spec}'`);
+}

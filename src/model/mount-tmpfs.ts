@@ -1,0 +1,107 @@
+import { AppError } from './errors.ts';
+import { checkMount, sameMount } from './mount.ts';
+import type { TmpfsMount } from './mount.ts';
+import { quote } from './quote.ts';
+
+/** A mount as `docker run --tmpfs` takes it: `/tmp`, `/tmp:size=100m,noexec`. */
+export function parseTmpfsMount(text: string): TmpfsMount {
+  const colon = text.indexOf(':');
+  const target = colon === -1 ? text : text.slice(0, colon);
+  const words = colon === -1 ? '' : text.slice(colon + 1);
+  let mount: TmpfsMount = { type: 'tmpfs', target, readOnly: false, options: [] };
+  for (const word of words === '' ? [] : words.split(',')) mount = withOption(mount, word);
+  checkMount(mount);
+  return mount;
+}
+
+/** The `--tmpfs` form of a mount; `unsupported` for one that `--tmpfs` cannot say. */
+export function formatTmpfsMount(mount: TmpfsMount): string {
+  const words = [
+    ...(mount.readOnly ? ['ro'] : []),
+    ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`]),
+    ...(mount.mode === undefined ? [] : [`mode=${mount.mode.toString(8)}`]),
+    ...mount.options,
+  ];
+  const text = words.length === 0 ? mount.target : `${mount.target}:${words.join(',')}`;
+  if (!readsAs(text, mount)) {
+    throw new AppError(
+      'unsupported',
+      `Cannot write the mount at ${quote(mount.target)} in the form of "--tmpfs"`,
+    );
+  }
+  return text;
+}
+
+/** The mount options that the engine lets through to a tmpfs. */
+const flags: ReadonlySet<string> = new Set(
+  [
+    [
+      'defaults',
+      'sync',
+      'async',
+      'dirsync',
+      'remount',
+      'bind',
+      'rbind',
+      'mand',
+      'nomand',
+      'strictatime',
+      'nostrictatime',
+    ],
+    ['suid', 'nosuid', 'dev', 'nodev', 'exec', 'noexec', 'atime', 'noatime', 'diratime', 'nodiratime'],
+    [
+      'relatime',
+      'norelatime',
+      'private',
+      'rprivate',
+      'shared',
+      'rshared',
+      'slave',
+      'rslave',
+      'unbindable',
+      'runbindable',
+    ],
+  ].flat(),
+);
+
+const valued: ReadonlySet<string> = new Set(['size', 'mode', 'uid', 'gid', 'nr_inodes', 'nr_blocks', 'mpol']);
+
+function withOption(mount: TmpfsMount, word: string): TmpfsMount {
+  if (word === 'ro' || word === 'rw') return { ...mount, readOnly: word === 'ro' };
+  const equals = word.indexOf('=');
+  const key = equals === -1 ? word : word.slice(0, equals);
+  if (equals === -1 ? !flags.has(key) : !valued.has(key)) {
+    throw new AppError('usage', `invalid tmpfs option ${quote(key)}`);
+  }
+  const value = word.slice(equals + 1);
+  if (key === 'mode') return { ...mount, mode: readMode(value) };
+  if (key === 'size') return withSize(mount, word, value);
+  return { ...mount, options: [...mount.options, word] };
+}
+
+/** The last size given counts. As the kernel reads it: whole numbers only, unlike Docker's sizes. */
+function withSize({ sizeBytes: _, ...mount }: TmpfsMount, word: string, value: string): TmpfsMount {
+  const options = mount.options.filter((option) => !option.startsWith('size='));
+  // A share of memory is known to the kernel only, and octal and hexadecimal numbers are left to it.
+  if (/^(?:\d+%|0x[\da-f]+[kmgtpe]?|0[0-7]+[kmgtpe]?)$/i.test(value))
+    return { ...mount, options: [...options, word] };
+  const [, digits, unit] = /^(\d+)([kmgtpe]?)$/i.exec(value) ?? [];
+  const sizeBytes =
+    Number(digits) * 1024 ** ' kmgtpe'.indexOf(unit === '' ? ' ' : (unit?.toLowerCase() ?? ' '));
+  if (!Number.isSafeInteger(sizeBytes)) throw new AppError('usage', `invalid value for size: ${value}`);
+  return { ...mount, options, sizeBytes };
+}
+
+function readMode(value: string): number {
+  if (!/^[0-7]{1,5}$/.test(value)) throw new AppError('usage', `invalid value for mode: ${value}`);
+  return Number.parseInt(value, 8);
+}
+
+function readsAs(text: string, mount: TmpfsMount): boolean {
+  try {
+    return sameMount(parseTmpfsMount(text), mount);
+  } catch (error) {
+    if (error instanceof AppError) return false;
+    throw error;
+  }
+}
