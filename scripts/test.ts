@@ -123,6 +123,7 @@ async function runVitest(
     join(root, 'node_modules/vitest/vitest.mjs'),
     'run',
     ...able.map((lane) => `--project=${lane.name}`),
+    ...(process.stdout.isTTY ? [] : ['--no-color']),
     '--reporter=default',
     `--reporter=${join(root, 'test/setup/summary-reporter.ts')}`,
     ...rest,
