@@ -42,7 +42,8 @@ export interface SaveOptions extends WorkOptions {
   readonly hostname: string;
   /** When the backup began, in milliseconds since 1970. */
   readonly timeMs: number;
-  readonly grade: Grade;
+  /** A function is asked when everything is read: only then it is known who could write meanwhile. */
+  readonly grade: Grade | (() => Promise<Grade>);
   /** The patterns, as recorded in the snapshot. */
   readonly excludePatterns: readonly string[];
   /** True for a path, relative to the source's root, that is left out with everything below. */
