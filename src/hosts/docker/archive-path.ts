@@ -1,0 +1,30 @@
+import type { ByteString } from '../../model/byte-string.ts';
+import { AppError } from '../../model/errors.ts';
+import { toPrintable } from '../../model/byte-string.ts';
+
+/** Throws `usage` unless `path` is clean and relative: a path in a volume never leaves it. */
+export function checkArchivePath(path: ByteString): void {
+  if (path === '') return;
+  const isClean = path.split('/').every((part) => part !== '' && part !== '.' && part !== '..') && !path.includes('\0');
+  if (!isClean) throw new AppError('usage', `Cannot use "${toPrintable(path)}": it is not a path within the volume`);
+}
+
+/** The bytes of a path as a query value. */
+export function encodeArchivePath(path: ByteString): string {
+  return path.replace(/[^A-Za-z0-9/_.-]/g, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
+}
+
+/** What the engine tells of one path. Its name is left out: JSON breaks names that are not UTF-8. */
+export interface ArchiveStat {
+  readonly type: 'dir' | 'symlink' | 'other';
+}
+
+// Bits of Go's own file mode, which is what the engine sends.
+const goDirectory = 2 ** 31;
+const goSymlink = 2 ** 27;
+
+export function parseArchiveStat(header: string | undefined): ArchiveStat {
+  const value = JSON.parse(Buffer.from(header ?? '', 'base64').toString('utf8')) as { readonly mode: number };
+  const has = (bit: number): boolean => Math.floor(value.mode / bit) % 2 === 1;
+  return { type: has(goDirectory) ? 'dir' : has(goSymlink) ? 'symlink' : 'other' };
+}

@@ -1,0 +1,171 @@
+import { once } from 'node:events';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { toPrintable, type ByteString } from '../../model/byte-string.ts';
+import { AppError } from '../../model/errors.ts';
+import { type ArchiveStat, encodeArchivePath, parseArchiveStat } from './archive-path.ts';
+import type { EngineCall, EngineClient } from './engine-client.ts';
+import { type HelperContainer, helperMountpoint } from './helper-container.ts';
+
+/** Everything that one archive request needs to know. */
+export interface ArchiveTarget {
+  readonly client: EngineClient;
+  readonly helper: HelperContainer;
+  readonly volume: string;
+  /** Aborted by the caller's signal and when the volume's data is closed. */
+  readonly signal: AbortSignal;
+  /** A stream on which nothing moves for so long is given up. */
+  readonly idleMs: number;
+}
+
+/** What lies at `path`, without following a symbolic link there. */
+export async function statArchivePath(target: ArchiveTarget, path: ByteString): Promise<ArchiveStat> {
+  const response = await target.client.stream({
+    method: 'HEAD',
+    path: archiveUrl(target.helper, joinMountpoint(path)),
+    action: `Cannot find "${toPrintable(path)}" in volume "${target.volume}"`,
+    signal: target.signal,
+  });
+  response.resume();
+  return parseArchiveStat(response.headers['x-docker-container-path-stat'] as string | undefined);
+}
+
+/** The engine's tar stream of a path: of what is in a directory, or of one thing under its own name. */
+export async function getArchive(
+  target: ArchiveTarget,
+  path: ByteString,
+  type: ArchiveStat['type'],
+): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
+  const place = joinMountpoint(path);
+  const call: EngineCall = {
+    method: 'GET',
+    path: archiveUrl(target.helper, type === 'dir' ? `${place}/.` : place),
+    action: `Cannot read volume "${target.volume}"`,
+    signal: target.signal,
+    deadlineMs: target.idleMs,
+  };
+  return readBody(target, call, await target.client.stream(call));
+}
+
+async function* readBody(
+  target: ArchiveTarget,
+  call: EngineCall,
+  response: IncomingMessage,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const watch = watchIdle(target.idleMs, () => response.destroy(idleError(call, target.idleMs)));
+  try {
+    for await (const chunk of response as AsyncIterable<Uint8Array>) {
+      // While the caller works on a chunk nobody waits for the engine.
+      watch.stop();
+      yield chunk;
+      watch.start();
+    }
+    if (!response.complete) throw new Error('aborted');
+  } catch (error) {
+    throw target.client.failure(call, error);
+  } finally {
+    watch.stop();
+    response.destroy();
+  }
+}
+
+/** Sends a tar stream to be unpacked at `place`, an absolute path in the helper. */
+export async function putArchive(target: ArchiveTarget, place: ByteString, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  const call: EngineCall = {
+    method: 'PUT',
+    path: `${archiveUrl(target.helper, place)}&noOverwriteDirNonDir=1`,
+    action: `Cannot write to volume "${target.volume}"`,
+    signal: target.signal,
+    // An engine that refuses says so before we send anything.
+    headers: { 'Content-Type': 'application/x-tar', Expect: '100-continue' },
+  };
+  const { request, answer } = await target.client.send(call);
+  const watch = watchIdle(target.idleMs, () => request.destroy(idleError(call, target.idleMs)));
+  const upload = new Upload(request, answer);
+  try {
+    await upload.next(once(request, 'continue'));
+    watch.stop();
+    await writeBody(upload, chunks, watch);
+    watch.start();
+    const response = await answer;
+    response.resume();
+    if (!response.complete) await once(response, 'end');
+  } finally {
+    watch.stop();
+    request.destroy();
+  }
+}
+
+async function writeBody(upload: Upload, chunks: AsyncIterable<Uint8Array>, watch: IdleWatch): Promise<void> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  for (;;) {
+    const step = await upload.next(iterator.next());
+    if (step === undefined) break;
+    if (step.done === true) {
+      upload.request.end();
+      return;
+    }
+    if (upload.request.write(step.value)) continue;
+    watch.start();
+    await upload.next(once(upload.request, 'drain'));
+    watch.stop();
+  }
+  // Not waited for: a source that hangs must not hide what the engine said.
+  iterator.return?.().catch(() => undefined);
+}
+
+/** A request whose answer may come at any time, as it does when the engine refuses: writing has no sense from then on. */
+class Upload {
+  readonly request: ClientRequest;
+  #isAnswered = false;
+  #wake: () => void = () => undefined;
+
+  constructor(request: ClientRequest, answer: Promise<IncomingMessage>) {
+    this.request = request;
+    const onAnswer = (): void => {
+      this.#isAnswered = true;
+      this.#wake();
+    };
+    answer.then(onAnswer, onAnswer);
+  }
+
+  /** What `work` gives, or undefined as soon as the engine has answered. */
+  async next<T>(work: Promise<T>): Promise<T | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
+    this.#wake = () => resolve(undefined);
+    if (this.#isAnswered) resolve(undefined);
+    // An event that waits on a request that failed rejects too; the answer tells the same, with better words.
+    work.then(resolve, (error: unknown) => (this.request.destroyed ? resolve(undefined) : reject(error)));
+    return await promise;
+  }
+}
+
+interface IdleWatch {
+  start(): void;
+  stop(): void;
+}
+
+/** A clock that runs only while we wait for the engine. */
+function watchIdle(milliseconds: number, onIdle: () => void): IdleWatch {
+  let timer: NodeJS.Timeout | undefined;
+  const stop = (): void => clearTimeout(timer);
+  const start = (): void => {
+    stop();
+    timer = setTimeout(onIdle, milliseconds);
+  };
+  start();
+  return { start, stop };
+}
+
+function idleError(call: EngineCall, milliseconds: number): AppError {
+  return new AppError('unavailable', `${call.action}: nothing moved for ${Math.round(milliseconds / 1000)} s`, {
+    hint: 'The engine or the storage below the volume hangs: look at the log of the engine.',
+  });
+}
+
+function joinMountpoint(path: ByteString): ByteString {
+  return path === '' ? helperMountpoint : `${helperMountpoint}/${path}`;
+}
+
+function archiveUrl(helper: HelperContainer, place: ByteString): string {
+  return `/containers/${helper.id}/archive?path=${encodeArchivePath(place)}`;
+}

@@ -1,0 +1,129 @@
+import { constants } from 'node:fs';
+import { access, type FileHandle, lstat, open, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { mountAt, readMounts } from '../../lib/mountinfo.ts';
+import { fromText } from '../../model/byte-string.ts';
+import type { DirectoryData } from '../host.ts';
+import type { DockerEndpoint } from './endpoint.ts';
+import type { EngineInfo, EngineVolume } from './engine-types.ts';
+
+export interface DirectQuestion {
+  readonly endpoint: DockerEndpoint;
+  readonly info: EngineInfo;
+  readonly volume: EngineVolume;
+  readonly write: boolean;
+}
+
+/**
+ * The volume's data as a directory of this machine, or undefined when that is not certainly right; the streamed way
+ * always is. A wrong guess would save an empty directory in place of the data, so everything here is proven:
+ *
+ * - The engine is this machine's: a unix socket, and its own id stands in its own folder, where we see it.
+ * - We may read everything there: volumes hold files of any owner.
+ * - The data is there now: a volume with mount options is an empty directory until a container mounts it.
+ */
+export async function findDirectData(question: DirectQuestion): Promise<DirectoryData | undefined> {
+  const { endpoint, info, volume, write } = question;
+  const mountpoint = volume.Mountpoint;
+  if (endpoint.kind !== 'unix' || !mountpoint?.startsWith('/') || volume.ClusterVolume) return undefined;
+  if (!(await canReadAnything(write)) || !(await isSameMachine(info))) return undefined;
+  if (volume.Driver === 'local' && !isMountedLazily(volume)) return await plainDirectory(info, volume.Name, mountpoint);
+  return await mountedDirectory(volume, mountpoint);
+}
+
+/** The local driver mounts what has a device or a type; a size alone is a quota on the plain directory. */
+function isMountedLazily(volume: EngineVolume): boolean {
+  return Object.keys(volume.Options ?? {}).some((key) => key !== 'size');
+}
+
+async function plainDirectory(info: EngineInfo, name: string, mountpoint: string): Promise<DirectoryData | undefined> {
+  if (mountpoint !== join(info.DockerRootDir ?? '', 'volumes', name, '_data')) return undefined;
+  if (!(await isRealDirectory(mountpoint))) return undefined;
+  return { way: 'direct', root: fromText(mountpoint), [Symbol.asyncDispose]: async () => undefined };
+}
+
+async function mountedDirectory(volume: EngineVolume, mountpoint: string): Promise<DirectoryData | undefined> {
+  if (mountAt(await readMounts(), fromText(mountpoint)) === undefined) return undefined;
+  const device = await boundDevice(volume, mountpoint);
+  if (device !== undefined) return { way: 'direct', root: fromText(device), [Symbol.asyncDispose]: async () => undefined };
+  return await heldDirectory(mountpoint);
+}
+
+/** For a bind mount, the directory that is bound: it stays when the engine unmounts the volume. */
+async function boundDevice(volume: EngineVolume, mountpoint: string): Promise<string | undefined> {
+  const { o = '', device = '' } = volume.Options ?? {};
+  const isBind = volume.Driver === 'local' && o.split(',').some((option) => option === 'bind' || option === 'rbind');
+  if (!isBind || !device.startsWith('/')) return undefined;
+  try {
+    const [bound, mounted] = await Promise.all([stat(device, { bigint: true }), stat(mountpoint, { bigint: true })]);
+    return bound.dev === mounted.dev && bound.ino === mounted.ino && bound.isDirectory() ? device : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A directory under a mount that the engine takes away when the last container stops. The open descriptor keeps the
+ * mount alive, and a path through it leads to the data even then, where the old path leads to an empty directory.
+ */
+async function heldDirectory(mountpoint: string): Promise<DirectoryData | undefined> {
+  const handle = await openDirectory(mountpoint);
+  if (handle === undefined) return undefined;
+  // Mounted still, now that we hold it: what we hold is the mount and not the directory below it.
+  const [held, parent, mounts] = await Promise.all([handle.stat(), stat(join(mountpoint, '..')), readMounts()]);
+  const mount = mountAt(mounts, fromText(mountpoint));
+  const isMount = mount !== undefined && (held.dev !== parent.dev || mount.root !== '/');
+  const current = await stat(mountpoint).catch(() => undefined);
+  if (!isMount || current?.ino !== held.ino || current.dev !== held.dev) {
+    await handle.close();
+    return undefined;
+  }
+  return { way: 'direct', root: `/proc/self/fd/${handle.fd}/.`, [Symbol.asyncDispose]: () => handle.close() };
+}
+
+async function openDirectory(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch {
+    return undefined;
+  }
+}
+
+async function isRealDirectory(path: string): Promise<boolean> {
+  try {
+    if (!(await lstat(path)).isDirectory()) return false;
+    await access(path, constants.R_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The engine's id file proves that its folder, as it names it, is the one that we see at that path. */
+async function isSameMachine(info: EngineInfo): Promise<boolean> {
+  if (!info.ID || !info.DockerRootDir?.startsWith('/')) return false;
+  try {
+    return (await readFile(join(info.DockerRootDir, 'engine-id'), 'utf8')).trim() === info.ID;
+  } catch {
+    return false;
+  }
+}
+
+// Bits of the capability sets in /proc/self/status.
+const overrideAccess = 1n << 1n;
+const searchAndRead = 1n << 2n;
+const changeOwner = 1n << 0n;
+const actAsOwner = 1n << 3n;
+
+/** Whether this process may read (and write, with any owner) whatever lies in a volume, not in a user namespace. */
+async function canReadAnything(write: boolean): Promise<boolean> {
+  try {
+    const [status, uidMap] = await Promise.all([readFile('/proc/self/status', 'utf8'), readFile('/proc/self/uid_map', 'utf8')]);
+    if (!/^\s*0\s+0\s+4294967295\s*$/.test(uidMap)) return false;
+    const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+    const has = (bits: bigint): boolean => (effective & bits) === bits;
+    return write ? has(overrideAccess | changeOwner | actAsOwner) : has(overrideAccess) || has(searchAndRead);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import { readTlsFolder, type TlsMaterial } from './tls-material.ts';
+
+export interface DockerContext {
+  readonly name: string;
+  readonly host: string;
+  readonly tls: TlsMaterial | undefined;
+}
+
+/** The context that `DOCKER_CONTEXT` or Docker's config file selects; undefined for the built-in "default". */
+export async function readActiveContext(configFolder: string, chosen: string | undefined): Promise<DockerContext | undefined> {
+  const name = chosen || (await readCurrentContext(configFolder));
+  if (name === undefined || name === '' || name === 'default') return undefined;
+  return await readContext(configFolder, name);
+}
+
+async function readCurrentContext(configFolder: string): Promise<string | undefined> {
+  const config = await readJson(join(configFolder, 'config.json'));
+  const name = asRecord(config)?.['currentContext'];
+  return typeof name === 'string' ? name : undefined;
+}
+
+async function readContext(configFolder: string, name: string): Promise<DockerContext> {
+  const folder = createHash('sha256').update(name).digest('hex');
+  const meta = await readJson(join(configFolder, 'contexts', 'meta', folder, 'meta.json'));
+  if (meta === undefined) {
+    throw new AppError('not-found', `Cannot find the Docker context "${name}"`, {
+      hint: 'Docker lists them with "docker context ls"; DOCKER_CONTEXT and "docker context use" select one.',
+    });
+  }
+  const endpoint = asRecord(asRecord(asRecord(meta)?.['Endpoints'])?.['docker']);
+  const host = endpoint?.['Host'];
+  if (typeof host !== 'string' || host === '') {
+    throw new AppError('usage', `The Docker context "${name}" has no address`, { hint: 'Mend it with "docker context update".' });
+  }
+  const tlsFolder = join(configFolder, 'contexts', 'tls', folder, 'docker');
+  const verify = endpoint?.['SkipTLSVerify'] !== true;
+  return { name, host, tls: (await exists(tlsFolder)) ? await readTlsFolder(tlsFolder, { verify, required: false }) : undefined };
+}
+
+async function readJson(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+    throw new AppError('denied', `Cannot read "${path}"`, { detail: errnoOf(error), cause: error });
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new AppError('usage', `Cannot read "${path}": it is not valid JSON`, {
+      hint: 'Mend the file, or set DOCKER_HOST to say which engine is meant.',
+      cause: error,
+    });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function asRecord(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+}

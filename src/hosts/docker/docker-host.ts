@@ -1,0 +1,232 @@
+import { isAppError, AppError } from '../../model/errors.ts';
+import type { DataMount, Volume, VolumeSpec } from '../../model/volume.ts';
+import { volumeDifferences } from '../../model/volume-difference.ts';
+import type { CallOptions, Host, HostInfo, VolumeData } from '../host.ts';
+import { findDirectData } from './direct-data.ts';
+import { type DockerEndpoint, type Environment, findDockerEndpoint } from './endpoint.ts';
+import { EngineClient } from './engine-client.ts';
+import type { EngineContainer, EngineInfo, EngineVolume, EngineVolumeList } from './engine-types.ts';
+import { removeStaleHelpers } from './helper-container.ts';
+import { listContainerMounts } from './mounts.ts';
+import { openStreamData } from './stream-data.ts';
+import { inUse } from './volume-in-use.ts';
+import { joinVolumes, missingVolumes } from './volumes.ts';
+
+export interface DockerHostOptions {
+  /** Default: found by `env`. */
+  readonly endpoint?: DockerEndpoint | undefined;
+  /** Default: the process's own. */
+  readonly env?: Environment | undefined;
+  /** `auto` takes the direct way where it is certainly right; `stream` never does. */
+  readonly dataWay?: 'auto' | 'stream' | undefined;
+  /** What the engine warns about while it answers, such as a volume driver that fails. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+  readonly connectTimeoutMs?: number | undefined;
+  /** A data stream on which nothing moves for so long fails. Default five minutes. */
+  readonly streamIdleMs?: number | undefined;
+}
+
+/** Opens a Docker Engine as a host. Connects to nothing yet. */
+export async function openDockerHost(options: DockerHostOptions = {}): Promise<Host> {
+  const endpoint = options.endpoint ?? (await findDockerEndpoint(options.env ?? process.env));
+  return new DockerHost(new EngineClient(endpoint, { connectTimeoutMs: options.connectTimeoutMs }), options);
+}
+
+/** Plugins may take two minutes to create or remove a volume. */
+const slowDeadlineMs = 150_000;
+
+class DockerHost implements Host {
+  readonly kind = 'docker';
+  readonly #client: EngineClient;
+  readonly #options: DockerHostOptions;
+  #info: Promise<EngineInfo> | undefined;
+  #hasTidied = false;
+
+  constructor(client: EngineClient, options: DockerHostOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  async info(options: CallOptions = {}): Promise<HostInfo> {
+    const info = await this.#engineInfo(options.signal);
+    return {
+      kind: 'docker',
+      identity: info.ID ?? '',
+      name: info.Name ?? '',
+      version: info.ServerVersion ?? '',
+      endpoint: this.#client.endpoint.address,
+    };
+  }
+
+  async listVolumes(options: CallOptions = {}): Promise<Volume[]> {
+    const { signal } = options;
+    const action = 'Cannot list volumes';
+    const [list, containers] = await Promise.all([
+      this.#client.json<EngineVolumeList>({ method: 'GET', path: '/volumes', action, signal }),
+      this.#listContainers({ signal }),
+    ]);
+    const volumes = list.Volumes ?? [];
+    const warnings = list.Warnings ?? [];
+    for (const warning of warnings) this.#options.onWarning?.(warning);
+    // What a failing driver hides is known by the containers that mount it.
+    const missing = warnings.length === 0 ? [] : missingVolumes(volumes, containers);
+    return joinVolumes([...volumes, ...missing], containers);
+  }
+
+  async findVolume(name: string, options: CallOptions = {}): Promise<Volume | undefined> {
+    const [volume, containers] = await Promise.all([
+      this.#findRaw(name, options.signal),
+      this.#listContainers({ signal: options.signal, volume: name }),
+    ]);
+    return volume === undefined ? undefined : joinVolumes([volume], containers)[0];
+  }
+
+  async createVolume(spec: VolumeSpec, options: CallOptions = {}): Promise<Volume> {
+    const { signal } = options;
+    // The engine answers "created" for a name that exists, whatever was asked for.
+    const existing = spec.name === undefined ? undefined : await this.findVolume(spec.name, options);
+    if (existing !== undefined) return agreeing(spec, existing);
+    const created = await this.#client.json<EngineVolume>({
+      method: 'POST',
+      path: '/volumes/create',
+      action: spec.name === undefined ? 'Cannot create a volume' : `Cannot create volume "${spec.name}"`,
+      json: {
+        ...(spec.name === undefined ? {} : { Name: spec.name }),
+        Driver: spec.driver,
+        DriverOpts: spec.options,
+        Labels: spec.labels,
+      },
+      signal,
+      deadlineMs: slowDeadlineMs,
+    });
+    // Somebody else may have been faster, and then this is theirs.
+    const [volume] = joinVolumes([created], []);
+    return agreeing(spec, volume as Volume);
+  }
+
+  async removeVolume(name: string, options: CallOptions = {}): Promise<void> {
+    checkReachable(name, `Cannot remove volume "${name}": no such volume`);
+    const remove = (): Promise<void> =>
+      this.#client.json({
+        method: 'DELETE',
+        path: `/volumes/${encodeURIComponent(name)}`,
+        action: `Cannot remove volume "${name}"`,
+        signal: options.signal,
+        deadlineMs: slowDeadlineMs,
+      });
+    try {
+      await remove();
+    } catch (error) {
+      if (isAppError(error, 'not-found')) throw notFound(`Cannot remove volume "${name}": no such volume`, error);
+      if (!isAppError(error, 'in-use') && !isAppError(error, 'conflict')) throw error;
+      const volume = await this.findVolume(name, options);
+      if (volume === undefined) return;
+      if (volume.consumers.length > 0) throw inUse(volume, error);
+      // Held by a helper: one of a dead process goes, and a living one is a good reason.
+      await removeStaleHelpers(this.#client, options.signal);
+      await remove().catch((second: unknown) => {
+        throw isAppError(second, 'in-use') || isAppError(second, 'conflict') ? inUse(volume, second) : second;
+      });
+    }
+  }
+
+  async listMounts(options: CallOptions = {}): Promise<DataMount[]> {
+    return await listContainerMounts(this.#client, options.signal);
+  }
+
+  async openData(name: string, options: CallOptions & { readonly write?: boolean } = {}): Promise<VolumeData> {
+    const { signal } = options;
+    const write = options.write ?? false;
+    await this.#tidyOnce(signal);
+    const volume = await this.#findRaw(name, signal);
+    if (volume === undefined) throw notFound(`Cannot open volume "${name}": no such volume`);
+    if ((this.#options.dataWay ?? 'auto') === 'auto') {
+      const info = await this.#engineInfo(signal);
+      const direct = await findDirectData({ endpoint: this.#client.endpoint, info, volume, write });
+      if (direct !== undefined) return direct;
+    }
+    const data = await openStreamData(this.#client, {
+      volume: name,
+      write,
+      idleMs: this.#options.streamIdleMs ?? 300_000,
+      signal,
+    });
+    // A helper makes the engine create a volume that is missing: what we hold must be what we found.
+    const held = await this.#findRaw(name, signal).catch(async (error: unknown) => {
+      await data[Symbol.asyncDispose]();
+      throw error;
+    });
+    if (held?.CreatedAt === volume.CreatedAt && held?.Driver === volume.Driver) return data;
+    await data[Symbol.asyncDispose]();
+    throw notFound(`Cannot open volume "${name}": it was removed or replaced in the meantime`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  async #engineInfo(signal: AbortSignal | undefined): Promise<EngineInfo> {
+    // Not cancelled by one caller's signal, as others may wait for the same answer; its deadline is short.
+    signal?.throwIfAborted();
+    this.#info ??= this.#client
+      .json<EngineInfo>({ method: 'GET', path: '/info', action: 'Cannot ask the engine about itself' })
+      .catch((error: unknown) => {
+        this.#info = undefined;
+        throw error;
+      });
+    return await this.#info;
+  }
+
+  async #findRaw(name: string, signal: AbortSignal | undefined): Promise<EngineVolume | undefined> {
+    if (!isReachable(name)) return undefined;
+    try {
+      return await this.#client.json<EngineVolume>({
+        method: 'GET',
+        path: `/volumes/${encodeURIComponent(name)}`,
+        action: `Cannot inspect volume "${name}"`,
+        signal,
+      });
+    } catch (error) {
+      if (isAppError(error, 'not-found')) return undefined;
+      throw error;
+    }
+  }
+
+  async #listContainers(options: CallOptions & { readonly volume?: string }): Promise<readonly EngineContainer[]> {
+    const filters = options.volume === undefined ? '' : `&filters=${encodeURIComponent(JSON.stringify({ volume: [options.volume] }))}`;
+    return await this.#client.json<readonly EngineContainer[]>({
+      method: 'GET',
+      path: `/containers/json?all=1${filters}`,
+      action: 'Cannot list containers',
+      signal: options.signal,
+    });
+  }
+
+  async #tidyOnce(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#hasTidied) return;
+    this.#hasTidied = true;
+    await removeStaleHelpers(this.#client, signal);
+  }
+}
+
+function agreeing(spec: VolumeSpec, volume: Volume): Volume {
+  const differences = volumeDifferences(spec, volume);
+  if (differences.length === 0) return volume;
+  throw new AppError('conflict', `Cannot create volume "${volume.name}": it exists and differs`, {
+    detail: differences.join('\n'),
+    hint: 'Choose another name, or ask for the volume as it is.',
+  });
+}
+
+/** The engine's router reads `.` and `..` as parts of a path, and no volume can have such a name. */
+function isReachable(name: string): boolean {
+  return name !== '' && !name.split('/').some((part) => part === '.' || part === '..');
+}
+
+function checkReachable(name: string, message: string): void {
+  if (!isReachable(name)) throw notFound(message);
+}
+
+function notFound(message: string, cause?: unknown): AppError {
+  return new AppError('not-found', message, { hint: 'List what there is with "holdfast volume ls".', cause });
+}

@@ -1,0 +1,271 @@
+import { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request as httpRequest } from 'node:http';
+import { AppError } from '../../model/errors.ts';
+import type { DockerEndpoint } from './endpoint.ts';
+import { type EngineConnection, openEngineConnection } from './engine-connection.ts';
+import { connectionError, refusalError } from './engine-error.ts';
+
+/** One request to the engine. */
+export interface EngineCall {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+  /** Below the version, starting with `/`. */
+  readonly path: string;
+  /** What we want, for the message when it fails: `Cannot list volumes`. */
+  readonly action: string;
+  readonly json?: unknown;
+  readonly headers?: OutgoingHttpHeaders;
+  readonly signal?: AbortSignal | undefined;
+  /** How long the answer may take; the engine gives plugins two minutes for some calls. */
+  readonly deadlineMs?: number | undefined;
+}
+
+export interface EngineClientOptions {
+  readonly connectTimeoutMs?: number | undefined;
+}
+
+/** The newest API version that this program was written for. */
+const newestVersion = '1.45';
+const oldestVersion = '1.40';
+const defaultDeadlineMs = 60_000;
+const answerLimit = 256 << 20;
+
+/** Docker Engine's API over any kind of connection. Every failure is an AppError. */
+export class EngineClient implements AsyncDisposable {
+  readonly endpoint: DockerEndpoint;
+  readonly #connection: EngineConnection;
+  readonly #connectTimeoutMs: number;
+  #version: Promise<string> | undefined;
+
+  constructor(endpoint: DockerEndpoint, options: EngineClientOptions = {}) {
+    this.endpoint = endpoint;
+    this.#connection = openEngineConnection(endpoint);
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
+  }
+
+  /** Sends a request and parses the JSON of the answer; undefined when there is none. */
+  async json<T>(call: EngineCall): Promise<T> {
+    using deadline = startDeadline(call);
+    const response = await this.#request(call, deadline.signal);
+    const text = await this.#readText(call, response, deadline.signal);
+    if (text === '') return undefined as T;
+    try {
+      return JSON.parse(text) as T;
+    } catch (error) {
+      throw new AppError('unavailable', `${call.action}: the engine's answer is not JSON`, {
+        hint: `Is "${this.endpoint.address}" a Docker engine?`,
+        cause: error,
+      });
+    }
+  }
+
+  /** Sends a request and gives the answer as soon as its head is there. The deadline is for the head; the body is the caller's to watch. */
+  async stream(call: EngineCall): Promise<IncomingMessage> {
+    const deadline = startDeadline(call);
+    try {
+      const response = await this.#request(call, deadline.signal);
+      deadline.stopClock();
+      response.once('close', () => deadline[Symbol.dispose]());
+      return response;
+    } catch (error) {
+      deadline[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Opens a request whose body the caller writes. `answer` settles with the engine's answer, which may come early. */
+  async send(call: EngineCall): Promise<{ request: ClientRequest; answer: Promise<IncomingMessage> }> {
+    const version = await this.#negotiate(call);
+    const request = this.#createRequest(call, `/v${version}${call.path}`, call.signal);
+    const answer = this.#answerOf(call, request, call.signal).then(async (response) => {
+      if ((response.statusCode ?? 0) < 400) return response;
+      throw refusalError(call.action, refusalOf(response, await this.#readText(call, response, call.signal)));
+    });
+    return { request, answer };
+  }
+
+  /** Asks whether the engine answers at all, and in which version. */
+  async ping(options: { readonly signal?: AbortSignal | undefined; readonly deadlineMs?: number } = {}): Promise<string> {
+    const call: EngineCall = { method: 'GET', path: '/_ping', action: 'Cannot ask the engine for its version', ...options };
+    using deadline = startDeadline(call);
+    const response = await this.#open(call, call.path, deadline.signal);
+    const text = await this.#readText(call, response, deadline.signal);
+    if ((response.statusCode ?? 0) >= 400) {
+      throw refusalError(`Cannot use Docker at "${this.endpoint.address}"`, refusalOf(response, text));
+    }
+    const version = response.headers['api-version'];
+    if (typeof version !== 'string' || !/^\d+\.\d+$/.test(version)) {
+      throw new AppError('unavailable', `What answers at "${this.endpoint.address}" is not a Docker engine`, {
+        hint: 'Look at DOCKER_HOST and the active Docker context.',
+      });
+    }
+    return version;
+  }
+
+  /** The error for a stream that broke while `call` used it. */
+  failure(call: EngineCall, error: unknown): AppError {
+    return this.#callFailure(call, call.signal, error);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#connection.agent.destroy();
+  }
+
+  async #negotiate(call: EngineCall): Promise<string> {
+    if (call.signal?.aborted === true) throw cancelled(call);
+    // One question for all calls; a failed one is asked again. It waits without a signal, as others may wait for it too.
+    this.#version ??= this.ping().then(
+      (version) => chooseVersion(version, this.endpoint),
+      (error: unknown) => {
+        this.#version = undefined;
+        throw error;
+      },
+    );
+    return await this.#version;
+  }
+
+  async #request(call: EngineCall, signal: AbortSignal): Promise<IncomingMessage> {
+    const version = await this.#negotiate(call);
+    const response = await this.#open(call, `/v${version}${call.path}`, signal);
+    if ((response.statusCode ?? 0) < 400) return response;
+    throw refusalError(call.action, refusalOf(response, await this.#readText(call, response, signal)));
+  }
+
+  async #open(call: EngineCall, path: string, signal: AbortSignal): Promise<IncomingMessage> {
+    for (let attempt = 0; ; attempt += 1) {
+      const request = this.#createRequest(call, path, signal);
+      request.end(call.json === undefined ? undefined : JSON.stringify(call.json));
+      try {
+        return await this.#answerOf(call, request, signal);
+      } catch (error) {
+        // An idle connection that the engine closed at the moment when we took it: nothing was done, so ask again.
+        const isStale = request.reusedSocket && error instanceof AppError && causeCode(error) === 'ECONNRESET';
+        if (!isStale || attempt > 2 || (call.method !== 'GET' && call.method !== 'HEAD')) throw error;
+      }
+    }
+  }
+
+  #createRequest(call: EngineCall, path: string, signal: AbortSignal | undefined): ClientRequest {
+    const { agent, protocol, address, basePath } = this.#connection;
+    const headers: OutgoingHttpHeaders = { Host: 'docker', ...call.headers };
+    if (call.json !== undefined) headers['Content-Type'] = 'application/json';
+    const request = httpRequest({
+      ...address,
+      agent,
+      protocol,
+      method: call.method,
+      path: basePath + path,
+      headers,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    this.#watchConnect(request);
+    return request;
+  }
+
+  #watchConnect(request: ClientRequest): void {
+    request.once('socket', (socket) => {
+      if (request.reusedSocket || !socket.connecting) return;
+      const timer = setTimeout(() => {
+        request.destroy(Object.assign(new Error(`no connection within ${this.#connectTimeoutMs} ms`), { code: 'ETIMEDOUT' }));
+      }, this.#connectTimeoutMs);
+      const stop = (): void => clearTimeout(timer);
+      socket.once(this.#connection.protocol === 'https:' ? 'secureConnect' : 'connect', stop);
+      request.once('close', stop);
+    });
+  }
+
+  #answerOf(call: EngineCall, request: ClientRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    request.once('response', resolve);
+    // `on`, not `once`: a request can fail again after it has failed, and nobody may be left to hear it.
+    request.on('error', (error) => reject(this.#callFailure(call, signal, error)));
+    request.once('close', () => reject(this.#callFailure(call, signal, connectionCut())));
+    return promise;
+  }
+
+  #callFailure(call: EngineCall, signal: AbortSignal | undefined, error: unknown): AppError {
+    if (call.signal?.aborted === true) return cancelled(call);
+    if (signal?.aborted === true && signal.reason instanceof AppError) return signal.reason;
+    return connectionError(this.endpoint, error);
+  }
+
+  async #readText(call: EngineCall, response: IncomingMessage, signal: AbortSignal | undefined): Promise<string> {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    try {
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        length += chunk.length;
+        if (length > answerLimit) throw new AppError('failed', `${call.action}: the engine's answer is too long`);
+        chunks.push(chunk);
+      }
+    } catch (error) {
+      throw this.#callFailure(call, signal, error);
+    }
+    return Buffer.concat(chunks).toString('utf8');
+  }
+}
+
+interface Deadline extends Disposable {
+  readonly signal: AbortSignal;
+  stopClock(): void;
+}
+
+/** The caller's signal and our own clock in one. */
+function startDeadline(call: EngineCall): Deadline {
+  const controller = new AbortController();
+  const milliseconds = call.deadlineMs ?? defaultDeadlineMs;
+  const timer = setTimeout(() => {
+    controller.abort(
+      new AppError('unavailable', `${call.action}: the engine did not answer within ${Math.round(milliseconds / 1000)} s`, {
+        hint: 'The engine or one of its plugins hangs: look at its log.',
+      }),
+    );
+  }, milliseconds);
+  const onAbort = (): void => controller.abort(call.signal?.reason);
+  if (call.signal?.aborted === true) onAbort();
+  else call.signal?.addEventListener('abort', onAbort, { once: true });
+  return {
+    signal: controller.signal,
+    stopClock: () => clearTimeout(timer),
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      call.signal?.removeEventListener('abort', onAbort);
+    },
+  };
+}
+
+function chooseVersion(offered: string, endpoint: DockerEndpoint): string {
+  if (compareVersions(offered, oldestVersion) < 0) {
+    throw new AppError('unsupported', `The engine at "${endpoint.address}" is too old: its API version is ${offered}`, {
+      hint: `Version ${oldestVersion} (Docker 19.03) or newer is needed.`,
+    });
+  }
+  return compareVersions(offered, newestVersion) < 0 ? offered : newestVersion;
+}
+
+function compareVersions(left: string, right: string): number {
+  const [leftMajor = 0, leftMinor = 0] = left.split('.').map(Number);
+  const [rightMajor = 0, rightMinor = 0] = right.split('.').map(Number);
+  return leftMajor - rightMajor || leftMinor - rightMinor;
+}
+
+function refusalOf(response: IncomingMessage, text: string): { status: number; message: string } {
+  const status = response.statusCode ?? 0;
+  try {
+    const body = JSON.parse(text) as { message?: unknown };
+    if (typeof body.message === 'string') return { status, message: body.message };
+  } catch {
+    // Proxies and TLS ports answer in plain text.
+  }
+  return { status, message: text.trim().slice(0, 500) };
+}
+
+function cancelled(call: EngineCall): AppError {
+  return new AppError('cancelled', `${call.action}: cancelled`, { cause: call.signal?.reason });
+}
+
+function connectionCut(): Error {
+  return Object.assign(new Error('the connection was closed'), { code: 'ECONNRESET' });
+}
+
+function causeCode(error: AppError): unknown {
+  return error.cause instanceof Error && 'code' in error.cause ? error.cause.code : undefined;
+}

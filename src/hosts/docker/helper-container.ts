@@ -1,0 +1,187 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
+import { importEmptyImage, emptyImage } from './empty-image.ts';
+import type { EngineClient } from './engine-client.ts';
+import type { EngineContainer } from './engine-types.ts';
+
+/** Where a helper mounts its volume. */
+export const helperMountpoint = '/volume';
+
+const helperLabel = 'holdfast.helper';
+const ownerLabel = 'holdfast.helper.owner';
+const namePrefix = 'holdfast-helper-';
+
+export interface HelperOptions {
+  readonly volume: string;
+  readonly write: boolean;
+}
+
+/** A container that is created to lend its mount of a volume to the archive endpoints, and never started. */
+export interface HelperContainer {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Creates a helper. Whatever goes wrong, no container stays. */
+export async function createHelper(client: EngineClient, options: HelperOptions): Promise<HelperContainer> {
+  const name = `${namePrefix}${randomBytes(8).toString('hex')}`;
+  try {
+    const id = await createContainer(client, name, options).catch(async (error: unknown) => {
+      if (!isMissingImage(error)) throw error;
+      await importEmptyImage(client);
+      return await createContainer(client, name, options);
+    });
+    return { id, name };
+  } catch (error) {
+    // The engine may have made it and we never heard of it.
+    await removeHelper(client, name).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Removes a helper; one that is gone already is fine. */
+export async function removeHelper(client: EngineClient, idOrName: string): Promise<void> {
+  try {
+    await client.json({
+      method: 'DELETE',
+      path: `/containers/${idOrName}?force=1`,
+      action: `Cannot remove the helper container "${idOrName}"`,
+    });
+  } catch (error) {
+    // 409 is "removal is already in progress".
+    if (!isAppError(error, 'not-found') && !isAppError(error, 'conflict')) throw error;
+  }
+}
+
+/** True for our helpers: never a consumer. A started container is none, whatever its labels say. */
+export function isHelper(container: EngineContainer): boolean {
+  return (
+    container.Labels?.[helperLabel] === 'true' &&
+    (container.State === 'created' || container.State === 'removing' || container.State === 'dead') &&
+    (container.Names ?? []).every((name) => name.startsWith(`/${namePrefix}`))
+  );
+}
+
+/** Removes helpers whose process is gone. What cannot be judged from here stays for a week. */
+export async function removeStaleHelpers(client: EngineClient, signal?: AbortSignal): Promise<void> {
+  const filters = encodeURIComponent(JSON.stringify({ label: [`${helperLabel}=true`] }));
+  const containers = await client.json<readonly (EngineContainer & { readonly Created?: number })[]>({
+    method: 'GET',
+    path: `/containers/json?all=1&filters=${filters}`,
+    action: 'Cannot list containers',
+    signal,
+  });
+  const self = ownProcess();
+  for (const container of containers) {
+    if (!isHelper(container)) continue;
+    if (isStale(container.Labels?.[ownerLabel], { self, createdSeconds: container.Created ?? 0 })) {
+      await removeHelper(client, container.Id);
+    }
+  }
+}
+
+async function createContainer(client: EngineClient, name: string, options: HelperOptions): Promise<string> {
+  const created = await client.json<{ readonly Id: string }>({
+    method: 'POST',
+    path: `/containers/create?name=${name}`,
+    action: `Cannot open volume "${options.volume}" through the engine`,
+    json: {
+      Image: emptyImage,
+      // Never runs; the engine only insists that there is one.
+      Cmd: ['-'],
+      Labels: { [helperLabel]: 'true', [ownerLabel]: JSON.stringify(ownProcess()) },
+      NetworkDisabled: true,
+      HostConfig: {
+        NetworkMode: 'none',
+        RestartPolicy: { Name: 'no' },
+        LogConfig: { Type: 'none' },
+        Mounts: [
+          {
+            Type: 'volume',
+            Source: options.volume,
+            Target: helperMountpoint,
+            ReadOnly: !options.write,
+            // Without this, the engine copies what the image has at that path into an empty volume.
+            VolumeOptions: { NoCopy: true },
+          },
+        ],
+      },
+    },
+  });
+  return created.Id;
+}
+
+function isMissingImage(error: unknown): boolean {
+  return isAppError(error, 'not-found') && /no such image/i.test(error.detail ?? '');
+}
+
+/** Names a process over reuse of its number, over reboots, and apart from those of other machines and containers. */
+export interface OwnerProcess {
+  readonly machine: string;
+  readonly boot: string;
+  readonly pidNamespace: string;
+  readonly pid: number;
+  readonly startTicks: string;
+}
+
+const unjudgedSeconds = 7 * 24 * 3600;
+
+/** Whether a helper's owner is certainly gone. */
+export function isStale(owner: string | undefined, options: { readonly self: OwnerProcess; readonly createdSeconds: number }): boolean {
+  const isOld = Date.now() / 1000 - options.createdSeconds > unjudgedSeconds;
+  const parsed = parseOwner(owner);
+  if (parsed === undefined) return isOld;
+  const { self } = options;
+  if (parsed.boot !== self.boot || parsed.pidNamespace !== self.pidNamespace) return isOld;
+  const startTicks = startTicksOf(parsed.pid);
+  return startTicks === undefined ? !isAlive(parsed.pid) : startTicks !== parsed.startTicks;
+}
+
+/** For a /proc that hides other people's processes. */
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return errnoOf(error) !== 'ESRCH';
+  }
+}
+
+function ownProcess(): OwnerProcess {
+  return {
+    machine: hostname(),
+    boot: readOr(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(), ''),
+    pidNamespace: readOr(() => readlinkSync('/proc/self/ns/pid'), ''),
+    pid: process.pid,
+    startTicks: startTicksOf(process.pid) ?? '',
+  };
+}
+
+/** Field 22 of `/proc/PID/stat`; the command before it may hold blanks and brackets. Undefined when there is no such process. */
+function startTicksOf(pid: number): string | undefined {
+  const stat = readOr(() => readFileSync(`/proc/${pid}/stat`, 'latin1'), '');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}
+
+function parseOwner(text: string | undefined): OwnerProcess | undefined {
+  try {
+    const value = JSON.parse(text ?? '') as OwnerProcess;
+    return Number.isSafeInteger(value.pid) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readOr<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch {
+    return otherwise;
+  }
+}
+
+/** The error for a volume that vanished while it was being opened. */
+export function vanished(volume: string): AppError {
+  return new AppError('not-found', `Cannot open volume "${volume}": it was removed in the meantime`);
+}

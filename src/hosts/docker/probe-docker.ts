@@ -1,0 +1,37 @@
+import { errnoOf } from '../../model/errors.ts';
+import type { Host } from '../host.ts';
+import { type DockerHostOptions, openDockerHost } from './docker-host.ts';
+import { type DockerEndpoint, findDockerEndpoint } from './endpoint.ts';
+import { EngineClient } from './engine-client.ts';
+
+const probeMs = 2000;
+/** A login over ssh takes its time. */
+const sshProbeMs = 15_000;
+
+export interface ProbeOptions extends DockerHostOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The Docker host when an engine answers, within two seconds; undefined when none runs at the usual place.
+ *
+ * An engine that the user chose (DOCKER_HOST, a context) and that does not answer is an error, and so is one that is
+ * there and refuses or hangs: to work on something else instead would surprise.
+ */
+export async function probeDocker(options: ProbeOptions = {}): Promise<Host | undefined> {
+  const endpoint = options.endpoint ?? (await findDockerEndpoint(options.env ?? process.env));
+  const deadlineMs = endpoint.kind === 'ssh' ? sshProbeMs : probeMs;
+  await using client = new EngineClient(endpoint, { connectTimeoutMs: deadlineMs });
+  try {
+    await client.ping({ signal: options.signal, deadlineMs });
+  } catch (error) {
+    if (isNobodyThere(endpoint, error)) return undefined;
+    throw error;
+  }
+  return await openDockerHost({ ...options, endpoint });
+}
+
+function isNobodyThere(endpoint: DockerEndpoint, error: unknown): boolean {
+  if (endpoint.explicit || !(error instanceof Error)) return false;
+  return ['ENOENT', 'ENOTDIR', 'ECONNREFUSED'].includes(errnoOf(error.cause) ?? '');
+}

@@ -1,0 +1,139 @@
+import { readHeaderBlock, isZeroBlock } from '../../lib/tar/header-block.ts';
+import { parsePaxNumber, parsePaxRecords, type PaxRecords } from '../../lib/tar/pax-records.ts';
+import { blockSize, damaged, maxMetadataBytes, paddingOf } from '../../lib/tar/tar-member.ts';
+
+/**
+ * Watches a tar stream go by, from header to header, without changing or holding it: an archive without its end is
+ * noticed whatever the connection says, and the header of the root is kept.
+ */
+export class TarScan {
+  /** The blocks of the root's own header (`./`), extended ones included. */
+  root: Buffer | undefined;
+
+  #gathered: Buffer[] = [];
+  #missing = blockSize;
+  #skip = 0;
+  #state: 'header' | 'records' | 'old-sparse' | 'end' = 'header';
+  #zeroBlocks = 0;
+  #blocks: Buffer[] = [];
+  #blocksBytes = 0;
+  #records: PaxRecords = new Map();
+  #recordsType = '';
+
+  /** Takes the next chunk. Throws `integrity` for what is no tar. */
+  push(chunk: Uint8Array): void {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    let at = 0;
+    while (at < bytes.length && this.#state !== 'end') {
+      if (this.#skip > 0) {
+        const skipped = Math.min(this.#skip, bytes.length - at);
+        this.#skip -= skipped;
+        at += skipped;
+        continue;
+      }
+      const piece = bytes.subarray(at, at + this.#missing);
+      at += piece.length;
+      this.#missing -= piece.length;
+      if (this.#missing === 0 && this.#gathered.length === 0) this.#take(piece);
+      // The chunk is not ours to keep: what waits for its rest is copied.
+      else this.#gathered.push(Buffer.from(piece));
+      if (this.#missing === 0 && this.#gathered.length > 0) this.#take(Buffer.concat(this.#gathered.splice(0)));
+    }
+  }
+
+  /** True when the archive's end has gone by. */
+  get isWhole(): boolean {
+    return this.#state === 'end';
+  }
+
+  #take(block: Buffer): void {
+    if (this.#state === 'records') this.#takeRecords(block);
+    else if (this.#state === 'old-sparse') this.#takeOldSparse(block);
+    else this.#takeHeader(block);
+  }
+
+  #takeHeader(block: Buffer): void {
+    this.#missing = blockSize;
+    if (block[0] === 0 && isZeroBlock(block)) {
+      this.#zeroBlocks += 1;
+      if (this.#zeroBlocks === 2) this.#state = 'end';
+      return;
+    }
+    if (this.#zeroBlocks > 0) throw damaged('There is something after its end.');
+    const header = readHeaderBlock(block);
+    this.#keep(block);
+    if ('xXgLK'.includes(header.type)) {
+      if (header.size < 0 || header.size > maxMetadataBytes) throw damaged('An extended header is too large.');
+      this.#recordsType = header.type;
+      this.#missing = header.size + paddingOf(header.size);
+      if (this.#missing === 0) this.#missing = blockSize;
+      else this.#state = 'records';
+      return;
+    }
+    if (header.type === 'S' && block[482] !== 0) this.#state = 'old-sparse';
+    // A path in a record is long or beyond ASCII, and thus never the root's.
+    if (isRootName(header.name) && header.type === '5') this.root = Buffer.concat(this.#blocks);
+    this.#blocks = [];
+    this.#blocksBytes = 0;
+    const size = this.#storedSize(header);
+    this.#records = new Map();
+    if (this.#state === 'header') this.#skip = size + paddingOf(size);
+    else this.#afterSparse = size + paddingOf(size);
+  }
+
+  #afterSparse = 0;
+
+  #takeOldSparse(block: Buffer): void {
+    this.#missing = blockSize;
+    if (block[504] !== 0) return;
+    this.#state = 'header';
+    this.#skip = this.#afterSparse;
+  }
+
+  #takeRecords(block: Buffer): void {
+    this.#keep(block);
+    this.#state = 'header';
+    this.#missing = blockSize;
+    if (this.#recordsType !== 'x' && this.#recordsType !== 'X') return;
+    parsePaxRecords(trimPadding(block), this.#records);
+  }
+
+  #keep(block: Buffer): void {
+    this.#blocksBytes += block.length;
+    if (this.#blocksBytes > 2 * maxMetadataBytes) throw damaged('The extended headers are too large.');
+    this.#blocks.push(Buffer.from(block));
+  }
+
+  /** Links, devices, directories and fifos have no data, whatever their size says. */
+  #storedSize(header: { readonly type: string; readonly size: number }): number {
+    if (header.type >= '1' && header.type <= '6') return 0;
+    const text = this.#records.get('size');
+    const size = text === undefined || text === '' ? header.size : parsePaxNumber(text, 'size');
+    if (size < 0) throw damaged('A member has a size below 0.');
+    return size;
+  }
+}
+
+/** Passes an archive through, and throws the error that `notWhole` makes when it ended too early. */
+export async function* scanTar(
+  chunks: AsyncIterable<Uint8Array>,
+  scan: TarScan,
+  notWhole: () => Error,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of chunks) {
+    scan.push(chunk);
+    yield chunk;
+  }
+  if (!scan.isWhole) throw notWhole();
+}
+
+function isRootName(name: string): boolean {
+  return name === './' || name === '.';
+}
+
+/** Records end with a newline, and zeros fill the last block. */
+function trimPadding(block: Buffer): Buffer {
+  let end = block.length;
+  while (end > 0 && block[end - 1] === 0) end -= 1;
+  return block.subarray(0, end);
+}

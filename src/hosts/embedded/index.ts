@@ -1,0 +1,1 @@
+export { type EmbeddedHostOptions, openEmbeddedHost } from './embedded-host.ts';

@@ -1,0 +1,98 @@
+import { chmod, lstat, mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { syncDirectory } from '../../lib/durable-file.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
+
+/** Where the directories of embedded volumes are. */
+export class VolumeFolders {
+  readonly stateDir: string;
+  readonly volumesDir: string;
+  readonly trashDir: string;
+
+  private constructor(stateDir: string) {
+    this.stateDir = stateDir;
+    this.volumesDir = join(stateDir, 'volumes');
+    this.trashDir = join(stateDir, 'trash');
+  }
+
+  static async open(stateDir: string): Promise<VolumeFolders> {
+    const folders = new VolumeFolders(stateDir);
+    try {
+      await mkdir(folders.volumesDir, { recursive: true, mode: 0o711 });
+      await mkdir(folders.trashDir, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw stateError(`Cannot use the state folder "${stateDir}"`, error);
+    }
+    return folders;
+  }
+
+  /** The folder that holds all that belongs to a volume. */
+  path(name: string): string {
+    return join(this.volumesDir, name);
+  }
+
+  dataPath(name: string): string {
+    return join(this.path(name), '_data');
+  }
+
+  async names(): Promise<string[]> {
+    return await readdir(this.volumesDir);
+  }
+
+  /** Makes a volume's directories durably; those that are there already stay as they are. */
+  async create(name: string): Promise<void> {
+    try {
+      if (await makeFolder(this.path(name), 0o711)) await syncDirectory(this.volumesDir);
+      if (await makeFolder(this.dataPath(name), 0o755)) await syncDirectory(this.path(name));
+    } catch (error) {
+      throw stateError(`Cannot create volume "${name}"`, error);
+    }
+  }
+
+  /** Throws `integrity` unless the volume's data is a directory here: an empty one is never made in its place. */
+  async check(name: string): Promise<void> {
+    for (const path of [this.path(name), this.dataPath(name)]) {
+      if ((await lstat(path).catch(() => undefined))?.isDirectory() === true) continue;
+      throw new AppError('integrity', `The data of volume "${name}" is missing: "${path}" is not a directory`, {
+        hint: `Put the directory back, or remove the volume and restore it from a backup: "holdfast volume rm ${name}", "holdfast restore ${name}".`,
+      });
+    }
+  }
+}
+
+/** The mode is exact, whatever the process's mask says. */
+async function makeFolder(path: string, mode: number): Promise<boolean> {
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST' && (await lstat(path)).isDirectory()) return false;
+    throw error;
+  }
+  await chmod(path, mode);
+  return true;
+}
+
+/** A file system's error in the words of the project. */
+export function stateError(action: string, error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const errno = errnoOf(error);
+  const options = { detail: error instanceof Error ? error.message : String(error), cause: error };
+  switch (errno) {
+    case 'EACCES':
+    case 'EPERM':
+      return new AppError('denied', `${action}: permission denied`, {
+        ...options,
+        hint: 'Run as the owner of the state folder, or choose another by --state-dir.',
+      });
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new AppError('full', `${action}: the disk is full`, options);
+    case 'EROFS':
+      return new AppError('read-only', `${action}: the file system is read-only`, options);
+    case 'EEXIST':
+    case 'ENOTDIR':
+      return new AppError('integrity', `${action}: something else is in its place`, options);
+    default:
+      return new AppError('failed', action, options);
+  }
+}

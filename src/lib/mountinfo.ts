@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import type { ByteString } from '../model/byte-string.ts';
+
+/** One mount of this process's mount namespace. */
+export interface MountPoint {
+  readonly id: number;
+  /** `major:minor` of the file system. */
+  readonly device: string;
+  /** What of the file system is mounted: `/` is all of it, anything else is a bind mount's directory. */
+  readonly root: ByteString;
+  readonly path: ByteString;
+  readonly type: string;
+  readonly source: ByteString;
+}
+
+/** All mounts of this process, in the order in which they were made. */
+export async function readMounts(): Promise<MountPoint[]> {
+  return parseMountinfo(await readFile('/proc/self/mountinfo', 'latin1'));
+}
+
+/** Parses the form of `/proc/PID/mountinfo`; lines that are none are left out. */
+export function parseMountinfo(text: ByteString): MountPoint[] {
+  const mounts: MountPoint[] = [];
+  for (const line of text.split('\n')) {
+    // Optional fields stand between the sixth field and a lone "-".
+    const separator = line.indexOf(' - ');
+    if (separator === -1) continue;
+    const [id, , device, root, path] = line.slice(0, separator).split(' ');
+    const [type, source] = line.slice(separator + 3).split(' ');
+    if (id === undefined || device === undefined || root === undefined || path === undefined) continue;
+    mounts.push({
+      id: Number(id),
+      device,
+      root: unescapeOctal(root),
+      path: unescapeOctal(path),
+      type: type ?? '',
+      source: unescapeOctal(source ?? ''),
+    });
+  }
+  return mounts;
+}
+
+/** The mount that is visible at exactly `path`: the last one, as later mounts cover earlier ones. */
+export function mountAt(mounts: readonly MountPoint[], path: ByteString): MountPoint | undefined {
+  return mounts.findLast((mount) => mount.path === path);
+}
+
+/** The mounts at `folder` and below it. */
+export function mountsWithin(mounts: readonly MountPoint[], folder: ByteString): MountPoint[] {
+  const prefix = folder.endsWith('/') ? folder : `${folder}/`;
+  return mounts.filter((mount) => mount.path === folder || mount.path.startsWith(prefix));
+}
+
+/** The kernel writes blanks, tabs, newlines and backslashes as `\\040` and the like. */
+function unescapeOctal(text: ByteString): ByteString {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+}

@@ -1,0 +1,236 @@
+/**
+ * A Docker Engine of the test's own: nothing is shared with an engine of the machine, and nothing is pulled.
+ *
+ *   let engine: PrivateEngine;
+ *   beforeAll(async () => {
+ *     engine = await startPrivateEngine();
+ *     await engine.importBusybox();                        // the image "busybox", all applets in /bin
+ *   });
+ *   afterAll(() => engine[Symbol.asyncDispose]());         // or: await using engine = await startPrivateEngine()
+ *
+ *   await engine.docker(['run', '-d', '--name', 'web', '-v', 'pg:/data', 'busybox', 'sleep', '1000']);
+ *   openDockerHost({ env: { DOCKER_HOST: engine.dockerHost } });
+ *
+ * Starting takes about two seconds: share one engine in a test file, and give volumes names of their own.
+ * Needs root. Containers have no network but their loopback. Everything is gone after the disposal, containers,
+ * mounts and control groups included. A volume's directory is `engine.volumePath(name)`.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const readyMs = 60_000;
+const stopMs = 20_000;
+
+export interface PrivateEngineOptions {
+  /** More arguments for dockerd: `['-H', 'tcp://127.0.0.1:2376', '--tlsverify', …]`. */
+  readonly args?: readonly string[];
+}
+
+export interface PrivateEngine extends AsyncDisposable {
+  readonly socket: string;
+  /** The socket as a value of DOCKER_HOST. */
+  readonly dockerHost: string;
+  /** A folder for the test's own things, on the same disk; gone after the disposal. */
+  readonly folder: string;
+  readonly dataRoot: string;
+  /** The process number of dockerd. */
+  readonly pid: number;
+  volumePath(name: string): string;
+  /** Runs Docker's command against this engine, and gives its output without the last newline. */
+  docker(args: readonly string[]): Promise<string>;
+  /** Makes the image "busybox" from the machine's static busybox. */
+  importBusybox(): Promise<void>;
+  /** Ends dockerd at once, as a crash does. Containers die with it. */
+  kill(): Promise<void>;
+}
+
+export async function startPrivateEngine(options: PrivateEngineOptions = {}): Promise<PrivateEngine> {
+  const folder = await mkdtemp(join(tmpdir(), 'engine-'));
+  const paths = {
+    folder,
+    socket: join(folder, 'docker.sock'),
+    dataRoot: join(folder, 'data'),
+    execRoot: join(folder, 'exec'),
+    log: join(folder, 'dockerd.log'),
+    cgroup: `holdfast-test-${process.pid}-${folder.slice(-6)}`,
+  };
+  const daemon = startDaemon(paths, options.args ?? []);
+  const engine = createEngine(paths, daemon);
+  try {
+    await untilReady(paths, daemon);
+    return engine;
+  } catch (error) {
+    await engine[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+interface EnginePaths {
+  readonly folder: string;
+  readonly socket: string;
+  readonly dataRoot: string;
+  readonly execRoot: string;
+  readonly log: string;
+  readonly cgroup: string;
+}
+
+function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess {
+  const log = openSync(paths.log, 'a');
+  try {
+    return spawn(
+      'dockerd',
+      [
+        ...['--data-root', paths.dataRoot, '--exec-root', paths.execRoot, '--pidfile', join(paths.folder, 'dockerd.pid')],
+        ...['-H', `unix://${paths.socket}`, '--cgroup-parent', `/${paths.cgroup}`, '--config-file', join(paths.folder, 'daemon.json')],
+        ...['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'],
+        ...args,
+      ],
+      { stdio: ['ignore', log, log] },
+    );
+  } finally {
+    closeSync(log);
+  }
+}
+
+function createEngine(paths: EnginePaths, daemon: ChildProcess): PrivateEngine {
+  const dockerHost = `unix://${paths.socket}`;
+  const docker = async (args: readonly string[]): Promise<string> => {
+    const env = { PATH: process.env['PATH'], HOME: paths.folder, DOCKER_CONFIG: join(paths.folder, 'client'), DOCKER_HOST: dockerHost };
+    const { stdout } = await run('docker', [...args], { env, maxBuffer: 64 << 20 });
+    return stdout.replace(/\n$/, '');
+  };
+  return {
+    ...paths,
+    dockerHost,
+    docker,
+    pid: daemon.pid ?? 0,
+    volumePath: (name) => join(paths.dataRoot, 'volumes', name, '_data'),
+    importBusybox: () => importBusybox(paths.folder, docker),
+    kill: () => endDaemon(daemon, 'SIGKILL'),
+    async [Symbol.asyncDispose]() {
+      if (daemon.exitCode === null && daemon.signalCode === null) {
+        const ids = (await docker(['ps', '-aq', '--no-trunc']).catch(() => '')).split('\n').filter(Boolean);
+        if (ids.length > 0) await docker(['rm', '-f', ...ids]).catch(() => undefined);
+      }
+      await endDaemon(daemon, 'SIGTERM');
+      await endLeftovers(paths);
+      await rm(paths.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    },
+  };
+}
+
+async function importBusybox(folder: string, docker: (args: readonly string[]) => Promise<string>): Promise<void> {
+  const root = join(folder, 'busybox');
+  await mkdir(join(root, 'bin'), { recursive: true });
+  await mkdir(join(root, 'tmp'));
+  await run('cp', ['/bin/busybox', join(root, 'bin/busybox')]);
+  const { stdout } = await run('/bin/busybox', ['--list']);
+  const applets = stdout.split('\n').filter((name) => name !== '' && name !== 'busybox');
+  await Promise.all(applets.map((name) => symlink('busybox', join(root, 'bin', name))));
+  const archive = join(folder, 'busybox.tar');
+  await run('tar', ['-C', root, '-cf', archive, '.']);
+  await docker(['import', archive, 'busybox']);
+  await rm(root, { recursive: true });
+  await rm(archive);
+}
+
+async function untilReady(paths: EnginePaths, daemon: ChildProcess): Promise<void> {
+  const deadline = Date.now() + readyMs;
+  while (Date.now() < deadline) {
+    if (daemon.exitCode !== null) break;
+    if (existsSync(paths.socket) && (await isAnswering(paths.socket))) return;
+    await sleep(50);
+  }
+  const log = await readFile(paths.log, 'utf8').catch(() => '');
+  throw new Error(`dockerd did not start:\n${log.slice(-3000)}`);
+}
+
+function isAnswering(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const ping = request({ socketPath, path: '/_ping', agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    ping.on('error', () => resolve(false));
+    ping.end();
+  });
+}
+
+async function endDaemon(daemon: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  if (daemon.exitCode !== null || daemon.signalCode !== null || daemon.pid === undefined) return;
+  const ended = once(daemon, 'exit');
+  daemon.kill(signal);
+  const timer = setTimeout(() => daemon.kill('SIGKILL'), stopMs);
+  await ended;
+  clearTimeout(timer);
+}
+
+/** What a killed engine leaves: shims and containers in our control groups, mounts, and the groups themselves. */
+async function endLeftovers(paths: EnginePaths): Promise<void> {
+  const groups = cgroupFolders(paths.cgroup);
+  for (const group of groups) killGroup(group);
+  killByArgument(paths.execRoot);
+  for (let attempt = 0; attempt < 20 && groups.some((group) => !removeGroup(group)); attempt += 1) await sleep(100);
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((path) => path.startsWith(`${paths.folder}/`))
+    .toReversed();
+  for (const path of mounts) await run('umount', ['-l', path]).catch(() => undefined);
+}
+
+function cgroupFolders(name: string): string[] {
+  const base = '/sys/fs/cgroup';
+  const hierarchies = existsSync(join(base, 'cgroup.controllers')) ? [base] : readdirSync(base).map((hierarchy) => join(base, hierarchy));
+  return hierarchies.map((hierarchy) => join(hierarchy, name)).filter((path) => existsSync(path));
+}
+
+function killGroup(group: string): void {
+  for (const folder of [group, ...foldersIn(group)]) {
+    for (const pid of readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean)) kill(Number(pid));
+  }
+}
+
+/** containerd and its shims carry the engine's own exec root in their arguments. */
+function killByArgument(argument: string): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      if (/^(?:\S*\/)?containerd/.test(commandLine) && commandLine.includes(argument)) kill(Number(pid));
+    } catch {
+      // It ended in the meantime.
+    }
+  }
+}
+
+function removeGroup(group: string): boolean {
+  try {
+    for (const folder of foldersIn(group)) rmdirSync(folder);
+    rmdirSync(group);
+    return true;
+  } catch {
+    return !existsSync(group);
+  }
+}
+
+function foldersIn(group: string): string[] {
+  return readdirSync(group, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(group, entry.name));
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended in the meantime.
+  }
+}
