@@ -8,12 +8,21 @@ import { runCommand } from './run-command.ts';
 /** Why this machine can't run a lane, in words for people; undefined when it can. */
 export async function reasonAgainst(lane: Lane): Promise<string | undefined> {
   const missing = missingPackages(lane.packages);
-  if (missing.length > 0) {
-    return `it needs programs that are missing: as root, apt-get install ${missing.join(' ')}`;
-  }
+  if (missing.length > 0) return `it needs programs that are missing: ${remedy(missing)}`;
   if (lane.name === 'engine') return reasonAgainstEngine();
   if (lane.name === 'filesystems') return await reasonAgainstLoopMounts();
   return undefined;
+}
+
+/** Which tests of a lane this machine must leave out, and why; undefined when it need not leave out any. */
+export function omissionsOf(lane: Lane): { files: string; reason: string } | undefined {
+  const missing = missingPackages(lane.demanding?.packages ?? []);
+  if (lane.demanding === undefined || missing.length === 0) return undefined;
+  return { files: lane.demanding.files, reason: `they need programs that are missing: ${remedy(missing)}` };
+}
+
+function remedy(missing: readonly string[]): string {
+  return `as root, apt-get install ${missing.join(' ')}`;
 }
 
 function reasonAgainstEngine(): string | undefined {

@@ -36,6 +36,16 @@ describe('`judge()`', () => {
     expect(relaxed.lines).toContain('lane engine        not run: it needs root');
   });
 
+  test('fails in CI, and only there, when files had to be left out, and names them in both', () => {
+    const outcomes = [
+      { lane: 'unit', reason: undefined, omission: { files: '*-x.test.ts', reason: 'no x' } },
+    ];
+    expect(judge({ ...good, outcomes }).failed).toBe(1);
+    const relaxed = judge({ ...good, outcomes, strict: false });
+    expect(relaxed.failed).toBe(0);
+    expect(relaxed.lines).toContain('not run: *-x.test.ts: no x');
+  });
+
   test('fails in CI, and only there, for each skipped test, and names it', () => {
     const summary = {
       lanes: { unit: { passed: 3, failed: 0, skipped: ['a > b', 'c > d'] } },

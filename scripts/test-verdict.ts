@@ -4,6 +4,8 @@ export interface LaneOutcome {
   readonly lane: string;
   /** Why it could not run; undefined when it could. */
   readonly reason: string | undefined;
+  /** Files of it that had to be left out, and why. */
+  readonly omission?: { readonly files: string; readonly reason: string } | undefined;
 }
 
 export interface RunFacts {
@@ -36,6 +38,9 @@ export function judge(facts: RunFacts): Verdict {
   const notRun = facts.strict && !facts.filtered ? skipped : [];
   const lines = [
     ...facts.outcomes.map((outcome) => describeLane(outcome, facts)),
+    ...facts.outcomes.flatMap(({ omission }) =>
+      omission === undefined ? [] : `not run: ${omission.files}: ${omission.reason}`,
+    ),
     ...skipped.map((name) => `${notRun.length > 0 ? 'FAILED: not run' : 'not run'}: ${name}`),
     ...faults.map((fault) => `FAILED: ${fault}`),
   ];
@@ -50,7 +55,8 @@ function findFaults(facts: RunFacts, ran: number, failedTests: number): string[]
   const stray = facts.summary?.strayErrors ?? 0;
   if (stray > 0) faults.push(`${stray} error${stray === 1 ? '' : 's'} outside of any test`);
   if (facts.strict) {
-    for (const { lane, reason } of facts.outcomes) {
+    for (const { lane, reason, omission } of facts.outcomes) {
+      if (omission !== undefined) faults.push(`${omission.files} can't run: ${omission.reason}`);
       if (reason !== undefined) faults.push(`lane "${lane}" can't run: ${reason}`);
       else if (!facts.filtered && count(facts, lane) === 0) faults.push(`lane "${lane}" has no test`);
     }

@@ -12,7 +12,7 @@ import {
 } from '../test/setup/leftovers.ts';
 import type { TestSummary } from '../test/setup/summary-reporter.ts';
 import { installPackages, missingPackages } from './debian-packages.ts';
-import { reasonAgainst } from './lane-abilities.ts';
+import { omissionsOf, reasonAgainst } from './lane-abilities.ts';
 import { lanes, type Lane } from './lanes.ts';
 import { judge, type LaneOutcome } from './test-verdict.ts';
 
@@ -22,6 +22,9 @@ npm test -- --lane NAME        only that lane (may be repeated): ${lanes.map((la
 npm test -- PATH…              only test files whose path contains PATH
 npm test -- -t PATTERN         only tests whose name matches; any other option of vitest works too
 CI=true or HOLDFAST_ALL_LANES=1: fails when a lane can't run, has no test, or a test is skipped`;
+
+// Who is not root, or came through cron, may have no sbin on the PATH; mkfs and dockerd are there.
+process.env['PATH'] = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -37,9 +40,14 @@ async function main(args: readonly string[]): Promise<number> {
   }
   await installMissing(request.lanes);
   const outcomes: LaneOutcome[] = [];
-  for (const lane of request.lanes) outcomes.push({ lane: lane.name, reason: await reasonAgainst(lane) });
+  for (const lane of request.lanes) {
+    outcomes.push({ lane: lane.name, reason: await reasonAgainst(lane), omission: omissionsOf(lane) });
+  }
   const able = request.lanes.filter((_, index) => outcomes[index]?.reason === undefined);
-  const run = await runLanes(able, request.rest);
+  const omitted = outcomes.flatMap(({ omission }) =>
+    omission === undefined ? [] : `--exclude=${omission.files}`,
+  );
+  const run = await runLanes(able, [...omitted, ...request.rest]);
   const verdict = judge({
     outcomes,
     summary: run.summary,
@@ -77,7 +85,9 @@ function readArguments(args: readonly string[]): TestRequest | string {
 }
 
 async function installMissing(wanted: readonly Lane[]): Promise<void> {
-  const missing = missingPackages(wanted.flatMap((lane) => lane.packages));
+  const missing = missingPackages(
+    wanted.flatMap((lane) => [...lane.packages, ...(lane.demanding?.packages ?? [])]),
+  );
   if (missing.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return;
   console.log(`Installing what the tests need: apt-get install ${missing.join(' ')}`);
   const trouble = await installPackages(missing);

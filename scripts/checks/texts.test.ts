@@ -1,0 +1,72 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { findBrokenLinks } from './links.ts';
+import { findPackageFaults } from './packages.ts';
+import { findBannedWords } from './words.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'checks-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('`findBannedWords()`', () => {
+  test('finds paths of a machine, with the line', () => {
+    const path = ['', 'work', 'main'].join('/');
+    expect(findBannedWords('a.md', `one\nsee ${path}/x`)).toEqual([
+      expect.stringMatching(/^a\.md:2: a path of/),
+    ]);
+    expect(findBannedWords('a.md', 'the net/work/flow of data')).toEqual([]);
+  });
+
+  test('finds errors other than AppError in the product, and leaves tests and scripts alone', () => {
+    const line = "throw new Error('x');";
+    expect(findBannedWords('src/lib/a.ts', line)).toHaveLength(1);
+    expect(findBannedWords('src/lib/a.test.ts', line)).toEqual([]);
+    expect(findBannedWords('scripts/a.ts', line)).toEqual([]);
+  });
+});
+
+describe('`findBrokenLinks()`', () => {
+  test('finds links to files that are not there, and knows web pages, anchors and code', () => {
+    mkdirSync(join(folder, 'docs'));
+    writeFileSync(join(folder, 'docs/b.md'), '');
+    const text = '[a](b.md#part) [c](../gone.md) [d](https://example.com/x) [e](#here) `[f](code.md)`';
+    expect(findBrokenLinks(folder, 'docs/a.md', text)).toEqual([
+      'docs/a.md: the link to "../gone.md" leads nowhere',
+    ]);
+  });
+});
+
+describe('`findPackageFaults()`', () => {
+  const entry = { version: '1.0.0', integrity: 'sha512-x' };
+
+  test('is content with exact versions that the lock file follows', () => {
+    write({ a: '1.0.0' }, { '': { dependencies: { a: '1.0.0' } }, 'node_modules/a': entry });
+    expect(findPackageFaults(folder)).toEqual([]);
+  });
+
+  test('finds ranges, a lock file that lags behind, missing hashes, and download addresses', () => {
+    write(
+      { a: '^1.0.0', b: '2.0.0' },
+      {
+        '': { dependencies: { a: '^1.0.0' } },
+        'node_modules/a': { version: '1.0.0' },
+        'node_modules/c': { ...entry, resolved: 'https://example.com/c.tgz' },
+      },
+    );
+    expect(findPackageFaults(folder)).toEqual([
+      'package.json: the version of "a" is not exact: "^1.0.0"',
+      'package-lock.json does not follow package.json in "b": run npm install --ignore-scripts',
+      'package-lock.json: "node_modules/a" has no integrity',
+      'package-lock.json: "node_modules/c" names where it was downloaded from',
+    ]);
+  });
+
+  function write(dependencies: object, packages: object): void {
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ dependencies }));
+    writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ packages }));
+  }
+});
