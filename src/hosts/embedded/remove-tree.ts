@@ -35,12 +35,15 @@ async function removeDirectory(path: Buffer, work: TreeWork): Promise<void> {
   if (work.signal?.aborted === true) throw new AppError('cancelled', 'Deleting was cancelled; the rest is deleted at the next start');
   const directory = await orMissing(opendir(path, { encoding: 'buffer' as BufferEncoding }));
   if (directory === undefined) return;
+  // Gone through when this directory is closed: a deep tree must not hold a descriptor for each level.
+  const folders: Buffer[] = [];
   for await (const entry of directory) {
     // The types do not know that names are bytes with this encoding.
     const child = joinBytes(path, entry.name as unknown as Buffer);
-    if (entry.isDirectory()) await removeChild(child, work);
+    if (entry.isDirectory()) folders.push(child);
     else await orMissing(unlink(child));
   }
+  for (const folder of folders) await removeChild(folder, work);
   await orMissing(rmdir(path));
 }
 
@@ -51,7 +54,8 @@ async function removeChild(child: Buffer, work: TreeWork): Promise<void> {
     throw new AppError('in-use', `Cannot delete "${child.toString()}": another file system is mounted there`);
   }
   if (child.length < deepBytes) return await removeDirectory(child, work);
-  const moved = joinBytes(work.beside, Buffer.from(`deep.${randomBytes(8).toString('hex')}.removing`));
+  // No volume can have this name, so nothing takes it for one.
+  const moved = joinBytes(work.beside, Buffer.from(`-deep.${randomBytes(8).toString('hex')}.removing`));
   await rename(child, moved);
   work.pending.push(moved);
 }

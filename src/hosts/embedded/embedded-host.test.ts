@@ -1,0 +1,165 @@
+import { execFile } from 'node:child_process';
+import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Catalog } from '../../catalog/catalog.ts';
+import { describeHost } from '../host.contract.ts';
+import { openEmbeddedHost } from './embedded-host.ts';
+import { memoryCatalog } from './memory-catalog.fixture.ts';
+
+const run = promisify(execFile);
+const isRoot = process.geteuid?.() === 0;
+
+let stateDir: string;
+let catalog: Catalog;
+beforeEach(async () => {
+  stateDir = await mkdtemp(join(tmpdir(), 'embedded-'));
+  catalog = memoryCatalog();
+});
+afterEach(() => rm(stateDir, { recursive: true, force: true }));
+
+const open = () => openEmbeddedHost({ stateDir, catalog });
+const spec = (name: string) => ({ name, driver: 'local', labels: {}, options: {} });
+
+describeHost('the embedded host', { open });
+
+describe('the embedded host', () => {
+  test('the data of a new volume is a directory of mode 0755, whatever the mask', async () => {
+    const before = process.umask(0o077);
+    try {
+      await using host = await open();
+      await host.createVolume(spec('pg'));
+      await using data = await host.openData('pg');
+      expect(data).toMatchObject({ way: 'direct', root: join(stateDir, 'volumes/pg/_data') });
+      expect((await stat(join(stateDir, 'volumes/pg/_data'))).mode & 0o7777).toBe(0o755);
+    } finally {
+      process.umask(before);
+    }
+  });
+
+  test.each([
+    [{ driver: 'nfs' }, 'unsupported', '"nfs"'],
+    [{ options: { type: 'tmpfs', device: 'tmpfs' } }, 'unsupported', '"type"'],
+    [{ name: '../x' }, 'usage', '"../x"'],
+    [{ name: 'x' }, 'usage', 'too short'],
+  ])('it refuses %j as %s', async (part, code, words) => {
+    await using host = await open();
+    const message = expect.stringContaining(words) as string;
+    await expect(host.createVolume({ ...spec('pg'), ...part })).rejects.toMatchObject({ code, message });
+    expect(await readdir(join(stateDir, 'volumes'))).toEqual([]);
+  });
+
+  test('a volume whose directory is gone is reported, and never made anew', async () => {
+    await using host = await open();
+    await host.createVolume(spec('pg'));
+    await rename(join(stateDir, 'volumes/pg'), join(stateDir, 'elsewhere'));
+    const damage = { code: 'integrity', message: expect.stringContaining('"pg"') as string };
+    await expect(host.openData('pg')).rejects.toMatchObject(damage);
+    await expect(host.createVolume(spec('pg'))).rejects.toMatchObject(damage);
+    await using again = await open();
+    await expect(again.openData('pg')).rejects.toMatchObject(damage);
+    expect(await again.findVolume('pg')).toBeDefined();
+    expect(await readdir(join(stateDir, 'volumes'))).toEqual([]);
+    await again.removeVolume('pg');
+    expect(await again.listVolumes()).toEqual([]);
+  });
+
+  test('a symbolic link in place of the data is not followed', async () => {
+    await using host = await open();
+    await host.createVolume(spec('pg'));
+    await rm(join(stateDir, 'volumes/pg/_data'), { recursive: true });
+    await symlink('/etc', join(stateDir, 'volumes/pg/_data'));
+    await expect(host.openData('pg')).rejects.toMatchObject({ code: 'integrity' });
+  });
+
+  test('removing a volume deletes hostile names and deep folders, and follows no link out of it', async () => {
+    await using host = await open();
+    await host.createVolume(spec('pg'));
+    const data = join(stateDir, 'volumes/pg/_data');
+    const outside = join(stateDir, 'outside');
+    await mkdir(outside);
+    await writeFile(join(outside, 'precious'), 'kept');
+    await symlink(outside, join(data, 'link'));
+    await writeFile(Buffer.concat([Buffer.from(`${data}/`), Buffer.from([0x62, 0xff, 0x0a, 0x2d])]), '');
+    await mkdir(join(data, 'closed/within'), { recursive: true });
+    await chmod(join(data, 'closed'), isRoot ? 0 : 0o700);
+    await makeDeepFolder(data, 60);
+    await host.removeVolume('pg');
+    expect(await readdir(join(stateDir, 'volumes'))).toEqual([]);
+    expect(await readdir(join(stateDir, 'trash'))).toEqual([]);
+    expect(await readdir(outside)).toEqual(['precious']);
+  });
+
+  test.runIf(isRoot)('a volume with something mounted in it is not removed', async () => {
+    await using host = await open();
+    await host.createVolume(spec('pg'));
+    const mountpoint = join(stateDir, 'volumes/pg/_data/a b');
+    await mkdir(mountpoint);
+    await run('mount', ['-t', 'tmpfs', 'none', mountpoint]);
+    try {
+      await writeFile(join(mountpoint, 'live'), '1');
+      await expect(host.removeVolume('pg')).rejects.toMatchObject({
+        code: 'in-use',
+        message: expect.stringContaining(`"${mountpoint}"`) as string,
+      });
+      expect(await readdir(mountpoint)).toEqual(['live']);
+      expect(await host.findVolume('pg')).toBeDefined();
+    } finally {
+      await run('umount', [mountpoint]);
+    }
+    await host.removeVolume('pg');
+    expect(await host.findVolume('pg')).toBeUndefined();
+  });
+});
+
+describe('an embedded host that was interrupted', () => {
+  test('while it removed a volume finishes that at the next start', async () => {
+    {
+      await using host = await open();
+      await host.createVolume(spec('pg'));
+      await host.createVolume(spec('web'));
+    }
+    await rename(join(stateDir, 'volumes/pg'), join(stateDir, 'trash/pg.0123456789abcdef.removing'));
+    await using host = await open();
+    expect((await host.listVolumes()).map((volume) => volume.name)).toEqual(['web']);
+    expect(await readdir(join(stateDir, 'trash'))).toEqual([]);
+  });
+
+  test('while it deleted the rest of a volume leaves a new one of that name alone', async () => {
+    {
+      await using host = await open();
+      await host.createVolume(spec('pg'));
+    }
+    await mkdir(join(stateDir, 'trash/pg.0123456789abcdef.removing/_data'), { recursive: true });
+    await using host = await open();
+    expect((await host.listVolumes()).map((volume) => volume.name)).toEqual(['pg']);
+    expect((await lstat(join(stateDir, 'volumes/pg/_data'))).isDirectory()).toBe(true);
+    expect(await readdir(join(stateDir, 'trash'))).toEqual([]);
+  });
+
+  test('while it created a volume undoes that at the next start, unless it is of this minute or holds data', async () => {
+    for (const name of ['old-empty', 'old-full', 'new-empty']) await mkdir(join(stateDir, 'volumes', name, '_data'), { recursive: true });
+    await writeFile(join(stateDir, 'volumes/old-full/_data/file'), 'data');
+    const hourAgo = Date.now() / 1000 - 3600;
+    for (const name of ['old-empty', 'old-full']) await utimes(join(stateDir, 'volumes', name), hourAgo, hourAgo);
+    await using host = await open();
+    expect(await host.listVolumes()).toEqual([]);
+    expect((await readdir(join(stateDir, 'volumes'))).toSorted()).toEqual(['new-empty', 'old-full']);
+  });
+
+  test('while it created a volume can create it again', async () => {
+    await mkdir(join(stateDir, 'volumes/pg'), { recursive: true });
+    await using host = await open();
+    await host.createVolume(spec('pg'));
+    await using data = await host.openData('pg');
+    expect(await readdir(data.root)).toEqual([]);
+  });
+});
+
+/** Deeper than a path can be long: step by step, from within. */
+async function makeDeepFolder(root: string, levels: number): Promise<void> {
+  const name = 'd'.repeat(200);
+  await run('sh', ['-c', `cd "$1" && i=0 && while [ $i -lt ${levels} ]; do mkdir ${name} && cd -P ${name} || exit 1; i=$((i+1)); done; : > end`, 'sh', root]);
+}
