@@ -1,12 +1,13 @@
 import { toPrintable, type ByteString } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
-import { paddingOf, type TarProblem } from './tar-member.ts';
+import type { ProblemReporter, TreeProblem } from '../tree-problem.ts';
+import { paddingOf } from './tar-member.ts';
 
 export interface ExactBodyOptions {
   readonly path: ByteString;
   /** What the body consists of, in order: bytes of the source, or zeros. */
   readonly pieces: readonly { readonly bytes: number; readonly isHole?: boolean }[];
-  readonly report: (problem: TarProblem) => void;
+  readonly report: ProblemReporter;
 }
 
 /** A stream whose first chunk has been read already. */
@@ -85,20 +86,20 @@ class SourceReader {
   }
 }
 
-function describe(path: ByteString, problem: SourceProblem): TarProblem {
-  const name = toPrintable(path);
+function describe(entryPath: ByteString, problem: SourceProblem): TreeProblem {
+  const path = toPrintable(entryPath);
   if (problem === 'short') {
-    const message = `"${name}" became shorter while it was read: its end is filled with zeros`;
+    const message = `"${path}" became shorter while it was read: its end is filled with zeros`;
     return { path, reason: 'changed', message };
   }
   if (problem === 'long') {
     return {
       path,
       reason: 'changed',
-      message: `"${name}" grew while it was read: what was added is left out`,
+      message: `"${path}" grew while it was read: what was added is left out`,
     };
   }
-  const message = `"${name}" could not be read to its end (${problem.errno}): the rest is filled with zeros`;
+  const message = `"${path}" could not be read to its end (${problem.errno}): the rest is filled with zeros`;
   return { path, reason: 'unreadable', message };
 }
 

@@ -1,8 +1,8 @@
 import { fromBytes, toPrintable, type ByteString } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
+import type { ProblemReporter } from '../tree-problem.ts';
 import type { PaxRecords } from './pax-records.ts';
 import { aclRecords, parseAcl } from './posix-acl.ts';
-import type { TarProblem } from './tar-member.ts';
 
 const schily = 'SCHILY.xattr.';
 const libarchive = 'LIBARCHIVE.xattr.';
@@ -11,7 +11,7 @@ const libarchive = 'LIBARCHIVE.xattr.';
 export function memberAttributes(
   records: PaxRecords,
   path: ByteString,
-  onProblem: (problem: TarProblem) => void,
+  onProblem: ProblemReporter,
 ): ExtendedAttribute[] | undefined {
   if (records.size === 0) return undefined;
   const found = new Map<ByteString, Uint8Array>();
@@ -28,7 +28,7 @@ export function memberAttributes(
     if (text === undefined || text === '' || found.has(attribute)) continue;
     const acl = parseAcl(text);
     if (acl !== undefined) found.set(attribute, acl);
-    else onProblem({ path, reason: 'unsupported', message: aclMessage(path, text) });
+    else onProblem({ path: toPrintable(path), reason: 'unsupported', message: aclMessage(path, text) });
   }
   if (found.size === 0) return undefined;
   const names = [...found.keys()].sort();

@@ -1,24 +1,18 @@
 import { toPrintable, type ByteString } from '../../model/byte-string.ts';
 import type { DataRun, Entry, EntryType } from '../../model/entry.ts';
+import type { ProblemReporter } from '../tree-problem.ts';
 import { ByteSource, truncated } from './byte-source.ts';
 import { isZeroBlock, readHeaderBlock, type HeaderBlock } from './header-block.ts';
 import { memberPath } from './member-name.ts';
 import { memberAttributes } from './member-records.ts';
 import { parsePaxNumber, parsePaxRecords, parsePaxTime, type PaxRecords } from './pax-records.ts';
 import { checkedRuns, parseSparseRecord, readOldSparseMap, readSparseMap } from './sparse-map.ts';
-import {
-  blockSize,
-  damaged,
-  maxMetadataBytes,
-  paddingOf,
-  type TarMember,
-  type TarProblem,
-} from './tar-member.ts';
+import { blockSize, damaged, maxMetadataBytes, paddingOf, type TarMember } from './tar-member.ts';
 
 export interface ReadTarOptions {
   readonly signal?: AbortSignal | undefined;
   /** Something in the archive that cannot be carried: a member of an unknown type, an ACL that has names only. */
-  readonly onProblem?: ((problem: TarProblem) => void) | undefined;
+  readonly onProblem?: ProblemReporter | undefined;
 }
 
 /**
@@ -54,7 +48,7 @@ interface ReadContext {
   readonly source: ByteSource;
   readonly globals: PaxRecords;
   globalBytes: number;
-  readonly onProblem: (problem: TarProblem) => void;
+  readonly onProblem: ProblemReporter;
 }
 
 interface FoundHeaders {
@@ -254,7 +248,7 @@ function reportUnknown(type: string, name: ByteString, context: ReadContext): vo
   if (type === 'V') return;
   if (type === 'M') throw damaged('It is the later part of an archive in several volumes.');
   const message = `Left out "${toPrintable(name)}" from the tar archive: it is of the unknown type "${toPrintable(type)}"`;
-  context.onProblem({ path: name, reason: 'unsupported', message });
+  context.onProblem({ path: toPrintable(name), reason: 'unsupported', message });
 }
 
 class MemberBody implements AsyncIterable<Uint8Array> {

@@ -1,5 +1,4 @@
 import { AppError } from '../../model/errors.ts';
-import type { ByteString } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 
 /** What the writer takes: an entry and, for files, how to get at its bytes. */
@@ -18,13 +17,6 @@ export interface TarMember {
   readonly entry: Entry;
   /** A file's bytes; for a sparse file those of `entry.dataRuns` only. Can be iterated once. */
   readonly body: AsyncIterable<Uint8Array>;
-}
-
-/** Something in an archive, or on its way into one, that is not carried as it is. */
-export interface TarProblem {
-  readonly path: ByteString;
-  readonly reason: 'vanished' | 'changed' | 'unreadable' | 'unsupported';
-  readonly message: string;
 }
 
 /** A header's extra records, and a sparse file's map, may take this much memory and no more. */

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../model/entry.ts';
 import { readTar } from './read-tar.ts';
-import type { TarProblem, TarSource } from './tar-member.ts';
+import type { TreeProblem } from '../tree-problem.ts';
+import type { TarSource } from './tar-member.ts';
 import { writeTar } from './write-tar.ts';
 
 interface Member {
@@ -134,7 +135,7 @@ describe('a tar archive', () => {
 
 describe('writeTar()', () => {
   test('fills a file that became shorter with zeros and says so', async () => {
-    const problems: TarProblem[] = [];
+    const problems: TreeProblem[] = [];
     const archive = await archiveOf(
       [
         { entry: file('a', 10), content: Buffer.from('abc') },
@@ -150,7 +151,7 @@ describe('writeTar()', () => {
   });
 
   test('cuts a file that grew and says so, also one that was empty', async () => {
-    const problems: TarProblem[] = [];
+    const problems: TreeProblem[] = [];
     const archive = await archiveOf(
       [
         { entry: file('a', 2), content: Buffer.from('abc') },
@@ -167,7 +168,7 @@ describe('writeTar()', () => {
   });
 
   test('leaves out a file that cannot be opened, and the hard links to it', async () => {
-    const problems: TarProblem[] = [];
+    const problems: TreeProblem[] = [];
     const gone = () => failing(Object.assign(new Error('gone'), { code: 'ENOENT' }));
     const sources: TarSource[] = [
       { entry: file('a', 5), open: gone },
@@ -183,7 +184,7 @@ describe('writeTar()', () => {
   });
 
   test('keeps the archive sound when reading fails in the middle of a file', async () => {
-    const problems: TarProblem[] = [];
+    const problems: TreeProblem[] = [];
     const open = async function* () {
       yield Buffer.from('ab');
       throw Object.assign(new Error('disk'), { code: 'EIO' });
@@ -244,7 +245,7 @@ function failing(error: Error): AsyncIterable<Uint8Array> {
   return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
 }
 
-async function archiveOf(list: readonly Member[], problems: TarProblem[] = []): Promise<Buffer> {
+async function archiveOf(list: readonly Member[], problems: TreeProblem[] = []): Promise<Buffer> {
   const sources = list.map(({ entry, content: bytes }): TarSource => ({
     entry,
     open: () => inPieces(bytes, 1000),

@@ -1,17 +1,18 @@
 import { toPrintable, type ByteString } from '../../model/byte-string.ts';
 import type { DataRun, Entry } from '../../model/entry.ts';
-import { AppError, errnoOf } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
+import { type ProblemReporter, readProblem } from '../tree-problem.ts';
 import { exactBody, type OpenedSource } from './exact-body.ts';
 import { hasOversizedAttributes, memberHeader, type MemberLayout } from './member-header.ts';
 import { alignRuns, formatSparseMap } from './sparse-map.ts';
-import { blockSize, type TarProblem, type TarSource } from './tar-member.ts';
+import { blockSize, type TarSource } from './tar-member.ts';
 
 export interface WriteTarOptions {
   readonly signal?: AbortSignal | undefined;
   /** What tar has no form for (sockets): left out. */
   readonly onSkipped?: ((entry: Entry, message: string) => void) | undefined;
   /** A file that could not be read, or was another size than its entry says. The archive stays sound. */
-  readonly onProblem?: ((problem: TarProblem) => void) | undefined;
+  readonly onProblem?: ProblemReporter | undefined;
 }
 
 const bufferBytes = 256 * 1024;
@@ -76,7 +77,7 @@ async function startMember(
   if (entry.hardLinkTo !== undefined && lost.has(entry.hardLinkTo)) {
     const target = toPrintable(entry.hardLinkTo);
     const message = `Left out "${toPrintable(entry.path)}": it is the same file as "${target}", which was left out`;
-    options.onProblem?.({ path: entry.path, reason: 'unreadable', message });
+    options.onProblem?.({ path: toPrintable(entry.path), reason: 'unreadable', message });
     return undefined;
   }
   if (entry.type !== 'file' || entry.hardLinkTo !== undefined) {
@@ -88,7 +89,7 @@ async function startMember(
 }
 
 function startFile(entry: Entry, opened: OpenedSource, options: WriteTarOptions): StartedMember {
-  const report = (problem: TarProblem) => options.onProblem?.(problem);
+  const report: ProblemReporter = (problem) => options.onProblem?.(problem);
   if (entry.dataRuns === undefined) {
     const layout: MemberLayout = { storedBytes: entry.size };
     const body = exactBody(opened, { path: entry.path, pieces: [{ bytes: entry.size }], report });
@@ -129,15 +130,9 @@ async function openSource(
     const rest = (open ?? nothing)()[Symbol.asyncIterator]();
     return { first: await rest.next(), rest };
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === undefined) throw error;
+    const problem = readProblem(entry.path, error);
     lost.add(entry.path);
-    const message = `Left out "${toPrintable(entry.path)}": it cannot be read (${errno})`;
-    options.onProblem?.({
-      path: entry.path,
-      reason: errno === 'ENOENT' ? 'vanished' : 'unreadable',
-      message,
-    });
+    options.onProblem?.(problem);
     return undefined;
   }
 }
@@ -147,7 +142,7 @@ async function* nothing(): AsyncGenerator<Uint8Array> {}
 function storable(entry: Entry, options: WriteTarOptions): Entry {
   if (entry.xattrs === undefined || !hasOversizedAttributes(entry)) return entry;
   const message = `Wrote "${toPrintable(entry.path)}" without its extended attributes: they are larger than a tar archive can hold`;
-  options.onProblem?.({ path: entry.path, reason: 'unsupported', message });
+  options.onProblem?.({ path: toPrintable(entry.path), reason: 'unsupported', message });
   const { xattrs: _, ...rest } = entry;
   return rest;
 }

@@ -1,0 +1,36 @@
+import { setImmediate } from 'node:timers/promises';
+import { AppError } from '../model/errors.ts';
+
+const sliceMs = 15;
+
+/** Lets long work with synchronous calls give way to timers, signals and streams now and then. */
+export class Breather {
+  readonly #signal: AbortSignal | undefined;
+  readonly #what: string;
+  #last = performance.now();
+  #calls = 0;
+
+  /** `what` completes the sentence "Cancelled while …". */
+  constructor(what: string, signal: AbortSignal | undefined) {
+    this.#what = what;
+    this.#signal = signal;
+  }
+
+  /** Cheap enough to ask for every file. */
+  isDue(): boolean {
+    if ((++this.#calls & 15) !== 0) return false;
+    return performance.now() - this.#last > sliceMs;
+  }
+
+  /** Throws `cancelled` when the signal says so. */
+  async breathe(): Promise<void> {
+    this.check();
+    await setImmediate();
+    this.#last = performance.now();
+    this.check();
+  }
+
+  check(): void {
+    if (this.#signal?.aborted === true) throw new AppError('cancelled', `Cancelled while ${this.#what}`);
+  }
+}

@@ -1,0 +1,61 @@
+import { closeSync, fstatSync } from 'node:fs';
+import { type ByteString, toPrintable } from '../model/byte-string.ts';
+import { readProblem } from './tree-problem.ts';
+import { walkTree, type WalkedEntry } from './tree-walk.ts';
+import { TreeWriter, type TreeProgress, type TreeWriterOptions } from './tree-writer.ts';
+
+export type CopyTreeOptions = TreeWriterOptions & {
+  readonly skip?: ((path: ByteString) => boolean) | undefined;
+};
+
+/**
+ * Copies a directory tree exactly into an existing directory: content, holes, hard links, all metadata. Where the file
+ * system can, files share their blocks with the originals, which takes no room and hardly any time. What cannot be
+ * read, or changes meanwhile, is reported.
+ */
+export async function copyTree(
+  from: ByteString,
+  to: ByteString,
+  options: CopyTreeOptions = {},
+): Promise<TreeProgress> {
+  const { signal, onProblem, skip } = options;
+  using writer = new TreeWriter(to, options);
+  const lost = new Set<ByteString>();
+  for await (const walked of walkTree(from, { signal, onProblem, skip })) {
+    const { entry } = walked;
+    if (entry.hardLinkTo !== undefined && lost.has(entry.hardLinkTo)) {
+      const path = toPrintable(entry.path);
+      const message = `"${path}" is left out: it is the same file as "${toPrintable(entry.hardLinkTo)}", which cannot be read`;
+      onProblem?.({ path, reason: 'unreadable', message });
+    } else if (entry.type !== 'file' || entry.hardLinkTo !== undefined) await writer.add(entry);
+    else if (!(await copyFile(walked, writer, options))) lost.add(entry.path);
+  }
+  return await writer.finish();
+}
+
+/** False when the file could not be opened. */
+async function copyFile(
+  walked: WalkedEntry,
+  writer: TreeWriter,
+  { onProblem }: CopyTreeOptions,
+): Promise<boolean> {
+  const { entry } = walked;
+  let fd: number;
+  try {
+    fd = walked.openFile();
+  } catch (error) {
+    onProblem?.(readProblem(entry.path, error));
+    return false;
+  }
+  try {
+    await writer.add(entry, { fd });
+    const now = fstatSync(fd, { bigint: true });
+    if (Number(now.size) < entry.size || (Number(now.size) === entry.size && now.mtimeNs === entry.mtimeNs))
+      return true;
+    const path = toPrintable(entry.path);
+    onProblem?.({ path, reason: 'changed', message: `"${path}" was written to while it was read` });
+    return true;
+  } finally {
+    closeSync(fd);
+  }
+}

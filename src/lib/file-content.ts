@@ -1,0 +1,109 @@
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  read as readCallback,
+  readSync,
+} from 'node:fs';
+import { promisify } from 'node:util';
+import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import type { DataRun, Entry } from '../model/entry.ts';
+import { AppError } from '../model/errors.ts';
+import { dataRuns } from './posix.ts';
+import type { ProblemReporter } from './tree-problem.ts';
+
+const readAsync = promisify(readCallback);
+
+/** What is read in one go, without giving way to anything else. */
+const smallBytes = 128 * 1024;
+const chunkBytes = 1024 * 1024;
+
+/**
+ * Opens the regular file that `stat` was taken of. A symbolic link, a fifo or another file that took its place since is
+ * an error (`ELOOP`, `ENOTDIR`, `ENOENT`), and is not waited for.
+ */
+export function openRegularFile(path: ByteString, stat: BigIntStats): number {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+  const fd = openSync(toPath(path), flags);
+  const now = fstatSync(fd, { bigint: true });
+  if (now.isFile() && now.ino === stat.ino && now.dev === stat.dev) return fd;
+  closeSync(fd);
+  throw Object.assign(new Error('The file was replaced.'), { code: now.isFile() ? 'ENOENT' : 'ENOTDIR' });
+}
+
+/** Where a file that takes less room than its size has data; undefined for a file without holes. */
+export function sparseRuns(path: ByteString, stat: BigIntStats): DataRun[] | undefined {
+  if (stat.blocks * 512n >= stat.size) return undefined;
+  const fd = openRegularFile(path, stat);
+  try {
+    const size = Number(stat.size);
+    const runs = dataRuns(fd, size);
+    const isWhole = runs?.length === 1 && runs[0]?.offset === 0 && runs[0].length === size;
+    return isWhole ? undefined : runs;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export interface ReadContentOptions {
+  readonly entry: Entry;
+  /** Taken before; a file that differs from it at the end was changed meanwhile. */
+  readonly stat: BigIntStats;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProblem?: ProblemReporter | undefined;
+}
+
+/** The bytes of a file, or of its data runs, as far as they are there, and a report when it changed. Opens it when asked for the first. */
+export async function* readContent(
+  path: ByteString,
+  options: ReadContentOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const fd = openRegularFile(path, options.stat);
+  try {
+    for await (const bytes of readRuns(fd, options.entry)) {
+      if (options.signal?.aborted === true) {
+        throw new AppError('cancelled', `Cancelled while reading "${toPrintable(options.entry.path)}"`);
+      }
+      yield bytes;
+    }
+    reportChange(fd, options);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The bytes of an open file, or of its data runs, as far as they are there. */
+export async function* readRuns(fd: number, entry: Entry): AsyncGenerator<Uint8Array, void, undefined> {
+  for (const run of entry.dataRuns ?? [{ offset: 0, length: entry.size }]) {
+    const end = run.offset + run.length;
+    for (let at = run.offset; at < end;) {
+      const bytes = await readChunk(fd, at, Math.min(end - at, chunkBytes));
+      // The file became shorter: whoever reads misses the rest.
+      if (bytes.length === 0) return;
+      at += bytes.length;
+      yield bytes;
+    }
+  }
+}
+
+async function readChunk(fd: number, position: number, length: number): Promise<Uint8Array> {
+  const buffer = length <= 4096 ? Buffer.allocUnsafe(length) : Buffer.allocUnsafeSlow(length);
+  const bytesRead =
+    length <= smallBytes
+      ? readSync(fd, buffer, 0, length, position)
+      : (await readAsync(fd, buffer, 0, length, position)).bytesRead;
+  return bytesRead === length ? buffer : buffer.subarray(0, bytesRead);
+}
+
+/**
+ * Reports a file that was written to since `stat` was taken: its content may be of several moments. One that became
+ * shorter is left to the receiver to report, who misses bytes.
+ */
+function reportChange(fd: number, { entry, stat, onProblem }: ReadContentOptions): void {
+  const now = fstatSync(fd, { bigint: true });
+  if (now.size < stat.size || (now.size === stat.size && now.mtimeNs === stat.mtimeNs)) return;
+  const path = toPrintable(entry.path);
+  onProblem?.({ path, reason: 'changed', message: `"${path}" was written to while it was read` });
+}

@@ -1,0 +1,255 @@
+import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import type { Entry, EntryType } from '../model/entry.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { Breather } from './breathe.ts';
+import { DirectoryHandle } from './directory-handle.ts';
+import { openRegularFile, readContent, sparseRuns } from './file-content.ts';
+import { listXattrs, unpackDevice } from './posix.ts';
+import { type ProblemReporter, readProblem, reasonText } from './tree-problem.ts';
+
+export interface WalkOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** What vanished, changed or cannot be read: it is left out of the walk, which goes on. */
+  readonly onProblem?: ProblemReporter | undefined;
+  /** Also goes into directories on which another file system is mounted; they are given as empty otherwise. */
+  readonly crossFilesystems?: boolean | undefined;
+  /** Without extended attributes and sparse maps, which take most of the time. */
+  readonly statOnly?: boolean | undefined;
+  /** Leaves a path out, and all that is below it. */
+  readonly skip?: ((path: ByteString) => boolean) | undefined;
+}
+
+/** One step of a walk. Its functions work until the next step is asked for. */
+export interface WalkedEntry {
+  /** With the path from the root of the walk; the root itself is ''. Hard links have the size, but no attributes or runs. */
+  readonly entry: Entry;
+  /** What it takes on disk, in bytes. */
+  readonly allocatedBytes: number;
+  /**
+   * A file's bytes, or those of its data runs. Throws a system error when it cannot be opened or read; a change
+   * while it is read is reported as a problem.
+   */
+  open(): AsyncGenerator<Uint8Array, void, undefined>;
+  /** The file, open for reading, for the caller to close. Throws a system error. */
+  openFile(): number;
+}
+
+/**
+ * Walks a directory depth first, names in byte order, each directory before what is in it. Never follows a symbolic
+ * link below the root, not even one that is put there during the walk. Throws only when the root itself cannot be
+ * read (`not-found`, `denied`), or `cancelled`.
+ */
+export async function* walkTree(
+  root: ByteString,
+  options: WalkOptions = {},
+): AsyncGenerator<WalkedEntry, void, undefined> {
+  using walk = new Walk(root, options);
+  const breather = new Breather(`reading "${toPrintable(root)}"`, options.signal);
+  breather.check();
+  yield walk.enterRoot();
+  for (;;) {
+    if (breather.isDue()) await breather.breathe();
+    const step = walk.next();
+    if (step === 'end') return;
+    if (step === undefined) continue;
+    yield step;
+    if (step.entry.type === 'dir') walk.enter(step);
+  }
+}
+
+/** A directory that is being walked. Far up, its handle is closed, and opened again from below on the way back. */
+interface Frame {
+  readonly path: ByteString;
+  readonly names: readonly ByteString[];
+  readonly stat: BigIntStats;
+  handle: DirectoryHandle | undefined;
+  nextName: number;
+}
+
+interface Step extends WalkedEntry {
+  readonly name: ByteString;
+  readonly stat: BigIntStats;
+}
+
+const maxOpenHandles = 128;
+
+class Walk implements Disposable {
+  readonly #root: ByteString;
+  readonly #options: WalkOptions;
+  readonly #frames: Frame[] = [];
+  readonly #links = new Map<string, { readonly path: ByteString; left: bigint }>();
+
+  constructor(root: ByteString, options: WalkOptions) {
+    this.#root = root;
+    this.#options = options;
+  }
+
+  [Symbol.dispose](): void {
+    for (const frame of this.#frames) frame.handle?.[Symbol.dispose]();
+  }
+
+  enterRoot(): WalkedEntry {
+    try {
+      const handle = DirectoryHandle.open(this.#root);
+      const stat = handle.stat();
+      const frame: Frame = { path: '', names: [], stat, handle, nextName: 0 };
+      this.#frames.push(frame);
+      const names = readdirSync(toPath(handle.at('.')), { encoding: 'latin1' }).sort();
+      this.#frames[0] = { ...frame, names };
+      return this.#step(handle, { name: '.', path: '', stat });
+    } catch (error) {
+      throw rootError(this.#root, error);
+    }
+  }
+
+  /** Undefined when the next name gave nothing. */
+  next(): Step | 'end' | undefined {
+    const frame = this.#frames.at(-1);
+    if (frame === undefined) return 'end';
+    const name = frame.names[frame.nextName++];
+    if (name === undefined || frame.handle === undefined) {
+      this.#leave(frame);
+      return undefined;
+    }
+    const path = frame.path === '' ? name : `${frame.path}/${name}`;
+    if (this.#options.skip?.(path) === true) return undefined;
+    try {
+      const stat = lstatSync(toPath(frame.handle.at(name)), { bigint: true });
+      return this.#step(frame.handle, { name, path, stat });
+    } catch (error) {
+      this.#options.onProblem?.(readProblem(path, error));
+      return undefined;
+    }
+  }
+
+  /** Goes into the directory of a step; reports it when that is not possible any more. */
+  enter(step: WalkedEntry): void {
+    const { name, stat, entry } = step as Step;
+    const parent = this.#frames.at(-1);
+    const isElsewhere = stat.dev !== this.#frames[0]?.stat.dev && this.#options.crossFilesystems !== true;
+    if (parent?.handle === undefined || isElsewhere) return;
+    let handle: DirectoryHandle | undefined;
+    try {
+      handle = parent.handle.openChild(name);
+      if (!isSame(handle.stat(), stat)) throw Object.assign(new Error('replaced'), { code: 'ENOTDIR' });
+      const names = readdirSync(toPath(handle.at('.')), { encoding: 'latin1' }).sort();
+      this.#frames.push({ path: entry.path, names, stat, handle, nextName: 0 });
+    } catch (error) {
+      handle?.[Symbol.dispose]();
+      this.#options.onProblem?.(readProblem(entry.path, error));
+      return;
+    }
+    const far = this.#frames[this.#frames.length - maxOpenHandles];
+    if (far === undefined || far.path === '') return;
+    far.handle?.[Symbol.dispose]();
+    far.handle = undefined;
+  }
+
+  #leave(frame: Frame): void {
+    this.#frames.pop();
+    const parent = this.#frames.at(-1);
+    if (parent !== undefined && parent.handle === undefined) this.#reopen(parent, frame);
+    frame.handle?.[Symbol.dispose]();
+  }
+
+  #reopen(parent: Frame, child: Frame): void {
+    const handle = child.handle?.openChild('..');
+    if (handle !== undefined && isSame(handle.stat(), parent.stat)) {
+      parent.handle = handle;
+      return;
+    }
+    handle?.[Symbol.dispose]();
+    const path = toPrintable(parent.path);
+    const message = `"${path}" was moved while it was read: part of it is left out`;
+    this.#options.onProblem?.({ path, reason: 'changed', message });
+  }
+
+  #step(
+    handle: DirectoryHandle,
+    { name, path, stat }: { name: ByteString; path: ByteString; stat: BigIntStats },
+  ): Step {
+    const at = handle.at(name);
+    const entry = this.#entry(at, path, stat);
+    const { signal, onProblem } = this.#options;
+    return {
+      name,
+      stat,
+      entry,
+      allocatedBytes: Number(stat.blocks) * 512,
+      open: () => readContent(at, { entry, stat, signal, onProblem }),
+      openFile: () => openRegularFile(at, stat),
+    };
+  }
+
+  #entry(at: ByteString, path: ByteString, stat: BigIntStats): Entry {
+    const type = typeOf(stat);
+    const base: Entry = {
+      path,
+      type,
+      mode: Number(stat.mode & 0o7777n),
+      uid: Number(stat.uid),
+      gid: Number(stat.gid),
+      mtimeNs: stat.mtimeNs,
+      size: type === 'file' ? Number(stat.size) : 0,
+      ...typeFields(at, type, stat),
+    };
+    const hardLinkTo = type !== 'dir' && stat.nlink > 1n ? this.#earlierLink(path, stat) : undefined;
+    if (hardLinkTo !== undefined) return { ...base, hardLinkTo };
+    if (this.#options.statOnly === true) return base;
+    const xattrs = listXattrs(at);
+    const dataRuns = type === 'file' ? sparseRuns(at, stat) : undefined;
+    if (xattrs.length === 0 && dataRuns === undefined) return base;
+    return {
+      ...base,
+      ...(xattrs.length === 0
+        ? {}
+        : { xattrs: xattrs.sort((one, other) => (one.name < other.name ? -1 : 1)) }),
+      ...(dataRuns === undefined ? {} : { dataRuns }),
+    };
+  }
+
+  /** Remembers the first path of a file with several names, until all of them have been met. */
+  #earlierLink(path: ByteString, stat: BigIntStats): ByteString | undefined {
+    const key = `${stat.dev}:${stat.ino}`;
+    const known = this.#links.get(key);
+    if (known === undefined) {
+      this.#links.set(key, { path, left: stat.nlink - 1n });
+      return undefined;
+    }
+    if (--known.left <= 0n) this.#links.delete(key);
+    return known.path;
+  }
+}
+
+function isSame(one: BigIntStats, other: BigIntStats): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
+}
+
+function typeOf(stat: BigIntStats): EntryType {
+  if (stat.isFile()) return 'file';
+  if (stat.isDirectory()) return 'dir';
+  if (stat.isSymbolicLink()) return 'symlink';
+  if (stat.isFIFO()) return 'fifo';
+  if (stat.isSocket()) return 'socket';
+  return stat.isBlockDevice() ? 'blockdev' : 'chardev';
+}
+
+function typeFields(at: ByteString, type: EntryType, stat: BigIntStats): Partial<Entry> {
+  if (type === 'symlink') return { linkTarget: readlinkSync(toPath(at), { encoding: 'latin1' }) };
+  if (type !== 'chardev' && type !== 'blockdev') return {};
+  const { major, minor } = unpackDevice(stat.rdev);
+  return { deviceMajor: major, deviceMinor: minor };
+}
+
+function rootError(root: ByteString, error: unknown): unknown {
+  const errno = errnoOf(error);
+  if (errno === undefined) return error;
+  const name = toPrintable(root);
+  if (errno === 'ENOENT')
+    return new AppError('not-found', `Cannot read "${name}": it does not exist`, { cause: error });
+  if (errno === 'ENOTDIR')
+    return new AppError('usage', `Cannot read "${name}": it is not a directory`, { cause: error });
+  const code = errno === 'EACCES' || errno === 'EPERM' ? 'denied' : 'failed';
+  return new AppError(code, `Cannot read "${name}": ${reasonText(errno)}`, { cause: error });
+}

@@ -1,0 +1,243 @@
+import { randomBytes } from 'node:crypto';
+import { linkSync, lstatSync, renameSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs';
+import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import type { Entry } from '../model/entry.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { applyMetadata } from './apply-metadata.ts';
+import { Breather } from './breathe.ts';
+import { type FileContent, writeFileContent } from './file-target.ts';
+import { type OpenDirectory, OpenDirectories } from './open-directories.ts';
+import { makeNode } from './posix.ts';
+import { type ProblemReporter, reasonText } from './tree-problem.ts';
+
+export interface TreeWriterOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Metadata that could not be set, things that could not be made. The rest goes on. */
+  readonly onProblem?: ProblemReporter | undefined;
+  /** After each piece of data and each file. Counts are of the whole so far. */
+  readonly onProgress?: ((progress: TreeProgress) => void) | undefined;
+  /** The root is empty and nobody else uses it, so that files can be written under their own names at once. */
+  readonly isStaged?: boolean | undefined;
+  /** Default true: the root's own owner, mode, times and attributes are set when the entries have them. */
+  readonly setsRoot?: boolean | undefined;
+}
+
+export interface TreeProgress {
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/**
+ * Makes entries on disk below a directory, whatever order and names they have. Nothing is ever made, changed or linked
+ * through a symbolic link: each part of each path is opened in the one before, and a link there is a `conflict`. A later
+ * entry of the same path replaces an earlier one.
+ *
+ * Files appear under their names when they are whole, with their metadata. Directories get theirs in `finish()`,
+ * deepest first; without it they stay as they were made. Throws `full`, `read-only`, `denied`, `conflict`, `cancelled`,
+ * `failed`; what has been made until then stays, for the caller to remove.
+ */
+export class TreeWriter implements Disposable {
+  readonly #options: TreeWriterOptions;
+  readonly #open: OpenDirectories;
+  readonly #directories = new Map<ByteString, Entry>();
+  readonly #leftOut = new Set<ByteString>();
+  readonly #breather: Breather;
+  #bytes = 0;
+  #files = 0;
+
+  constructor(root: ByteString, options: TreeWriterOptions = {}) {
+    this.#options = options;
+    this.#open = new OpenDirectories(root, { isStaged: options.isStaged === true });
+    this.#breather = new Breather(`writing to "${toPrintable(root)}"`, options.signal);
+  }
+
+  /** Counts of what was made so far. */
+  get progress(): TreeProgress {
+    return { bytes: this.#bytes, files: this.#files };
+  }
+
+  /** `content` is needed for files that are no hard links: their bytes, or those of their data runs. */
+  async add(entry: Entry, content?: FileContent): Promise<void> {
+    this.#breather.check();
+    if (this.#breather.isDue()) await this.#breather.breathe();
+    try {
+      await this.#make(entry, content);
+    } catch (error) {
+      throw writeError(entry.path, error);
+    }
+    if (entry.type !== 'dir') {
+      this.#files++;
+      this.#options.onProgress?.(this.progress);
+    }
+  }
+
+  /** Sets the metadata of all directories. */
+  async finish(): Promise<TreeProgress> {
+    for (const path of [...this.#directories.keys()].sort().reverse()) {
+      const entry = this.#directories.get(path);
+      if (entry === undefined || (path === '' && this.#options.setsRoot === false)) continue;
+      if (this.#breather.isDue()) await this.#breather.breathe();
+      try {
+        const { handle, inheritsAcl } = this.#open.enter(path, { create: false });
+        applyMetadata({ at: handle.at('.'), inheritedAcl: inheritsAcl }, entry, this.#report);
+      } catch (error) {
+        throw writeError(path, error);
+      }
+    }
+    return this.progress;
+  }
+
+  [Symbol.dispose](): void {
+    this.#open[Symbol.dispose]();
+  }
+
+  readonly #report: ProblemReporter = (problem) => this.#options.onProblem?.(problem);
+
+  async #make(entry: Entry, content: FileContent | undefined): Promise<void> {
+    const { type } = entry;
+    if (type === 'dir') return this.#makeDirectory(entry);
+    const { parent } = this.#parentOf(entry.path);
+    const inheritedAcl = parent.inheritsAcl;
+    if (entry.hardLinkTo !== undefined) return this.#makeHardLink(entry, entry.hardLinkTo);
+    await this.#place(entry.path, async (at) => {
+      if (type === 'file') {
+        await writeFileContent(at, content, {
+          entry,
+          inheritedAcl,
+          report: this.#report,
+          onBytes: (bytes) => this.#countBytes(bytes),
+        });
+        return;
+      }
+      if (type === 'symlink') symlinkSync(toPath(entry.linkTarget ?? ''), toPath(at));
+      else makeNode(at, { ...entry, type, mode: 0o600 });
+      applyMetadata({ at, inheritedAcl }, entry, this.#report);
+    }).catch((error: unknown) => this.#leaveOut(entry, error));
+  }
+
+  #countBytes(bytes: number): void {
+    this.#breather.check();
+    this.#bytes += bytes;
+    this.#options.onProgress?.(this.progress);
+  }
+
+  #makeDirectory(entry: Entry): void {
+    if (entry.path !== '') this.#open.enter(entry.path, { create: true, replaces: true });
+    this.#directories.set(entry.path, entry);
+  }
+
+  /** Who is not root can make no devices: that is named, and the rest goes on. */
+  #leaveOut(entry: Entry, error: unknown): void {
+    const errno = errnoOf(error);
+    const isNode = entry.type !== 'file' && entry.type !== 'symlink';
+    if (!isNode || errno === undefined || !['EPERM', 'EOPNOTSUPP', 'EINVAL'].includes(errno)) throw error;
+    this.#leftOut.add(entry.path);
+    const path = toPrintable(entry.path);
+    const message = `"${path}" could not be made: ${reasonText(errno)}`;
+    this.#options.onProblem?.({ path, reason: 'unsupported', message });
+  }
+
+  async #makeHardLink(entry: Entry, target: ByteString): Promise<void> {
+    if (this.#leftOut.has(target)) {
+      this.#leftOut.add(entry.path);
+      const path = toPrintable(entry.path);
+      const message = `"${path}" could not be made: it is the same as "${toPrintable(target)}", which was left out`;
+      this.#options.onProblem?.({ path, reason: 'unsupported', message });
+      return;
+    }
+    using source = this.#open.resolve(parentPath(target));
+    const from = toPath(source.at(baseName(target)));
+    await this.#place(entry.path, (at) => linkSync(from, toPath(at)));
+  }
+
+  /**
+   * Has something made, under its own name where nothing can be seen of it yet, otherwise under a temporary one from
+   * which it is moved into place.
+   */
+  async #place(path: ByteString, make: (at: ByteString) => void | Promise<void>): Promise<void> {
+    const { parent, name } = this.#parentOf(path);
+    if (this.#options.isStaged === true && !exists(parent, name))
+      return makeWhole(parent.handle.at(name), make);
+    const temporary = parent.handle.at(`.holdfast-${randomBytes(8).toString('hex')}.tmp`);
+    await makeWhole(temporary, async (at) => {
+      await make(at);
+      this.#moveInto(parent, path, at);
+    });
+  }
+
+  #moveInto(parent: OpenDirectory, path: ByteString, from: ByteString): void {
+    const to = toPath(parent.handle.at(baseName(path)));
+    try {
+      renameSync(toPath(from), to);
+    } catch (error) {
+      if (errnoOf(error) !== 'EISDIR') throw error;
+      this.#removeEmptyDirectory(path, to);
+      renameSync(toPath(from), to);
+    }
+    // rename(2) does nothing, and keeps both names, when both are hard links to one file.
+    removeQuietly(from);
+  }
+
+  #removeEmptyDirectory(path: ByteString, at: string | Buffer): void {
+    this.#open.forget(path);
+    try {
+      rmdirSync(at);
+    } catch (error) {
+      const message = `Cannot write "${toPrintable(path)}": a directory that is not empty is in its place`;
+      throw new AppError('conflict', message, { cause: error, hint: 'Remove the directory first.' });
+    }
+    this.#directories.delete(path);
+  }
+
+  #parentOf(path: ByteString): { readonly parent: OpenDirectory; readonly name: ByteString } {
+    return { parent: this.#open.enter(parentPath(path), { create: true }), name: baseName(path) };
+  }
+}
+
+async function makeWhole(at: ByteString, make: (at: ByteString) => void | Promise<void>): Promise<void> {
+  try {
+    await make(at);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') removeQuietly(at);
+    throw error;
+  }
+}
+
+function exists(parent: OpenDirectory, name: ByteString): boolean {
+  return lstatSync(toPath(parent.handle.at(name)), { throwIfNoEntry: false }) !== undefined;
+}
+
+function removeQuietly(at: ByteString): void {
+  try {
+    unlinkSync(toPath(at));
+  } catch {
+    // It is not there, or the file system fails: then the error that led here says more.
+  }
+}
+
+function parentPath(path: ByteString): ByteString {
+  const slash = path.lastIndexOf('/');
+  return slash === -1 ? '' : path.slice(0, slash);
+}
+
+function baseName(path: ByteString): ByteString {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** The error of a system call as one that says what could not be written and why. */
+function writeError(path: ByteString, error: unknown): unknown {
+  const errno = errnoOf(error);
+  if (errno === undefined) return error;
+  const message = `Cannot write "${toPrintable(path === '' ? '.' : path)}": ${reasonText(errno)}`;
+  return new AppError(writeCodes[errno] ?? 'failed', message, { cause: error });
+}
+
+const writeCodes: Readonly<Record<string, 'full' | 'read-only' | 'denied' | 'conflict'>> = {
+  ENOSPC: 'full',
+  EDQUOT: 'full',
+  EROFS: 'read-only',
+  EACCES: 'denied',
+  EPERM: 'denied',
+  ENOTDIR: 'conflict',
+  ELOOP: 'conflict',
+};
