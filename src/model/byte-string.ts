@@ -29,28 +29,35 @@ export function toBytes(bytes: ByteString): Buffer {
   return Buffer.from(bytes, 'latin1');
 }
 
-/** `toText` with control characters, newlines and broken UTF-8 shown as escapes: safe to print on a terminal. */
+/**
+ * Text for people that is safe to print on a terminal: what controls it, reorders what it shows or is invisible is
+ * shown as an escape, and so is each byte that is no UTF-8. The backslash is kept as it is: this is for reading only.
+ */
 export function toPrintable(bytes: ByteString): string {
+  if (!highByte.test(bytes)) return escapeInvisible(bytes);
   const text = toText(bytes);
-  // oxlint-disable-next-line no-control-regex -- control characters are what this function is about
-  if (!/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffd]/.test(text)) return text;
-  if (!text.includes('\ufffd')) return escapeControls(text);
-  return escapeControls(text.includes('\ufffd') ? escapeBroken(bytes) : text);
+  return escapeInvisible(text.includes('\ufffd') ? decodeWhatIsValid(bytes) : text);
 }
 
-function escapeControls(text: string): string {
-  return text.replace(
-    // oxlint-disable-next-line no-control-regex -- as above
-    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+/** Controls, line separators, formatting (bidirectional marks among it), private use, and unassigned characters. */
+const invisible = /[\p{C}\p{Zl}\p{Zp}]/gu;
+
+function escapeInvisible(text: string): string {
+  return text.replace(invisible, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return code > 0xffff ? `\\u{${code.toString(16)}}` : `\\u${code.toString(16).padStart(4, '0')}`;
+  });
+}
+
+/** UTF-8 sequences of two to four bytes, as RFC 3629 allows them: nothing overlong, no surrogates. */
+const validSequence =
+  /[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}|[\x80-\xff]/g;
+
+function decodeWhatIsValid(bytes: ByteString): string {
+  return bytes.replace(validSequence, (sequence) =>
+    sequence.length === 1 ? `\\x${sequence.charCodeAt(0).toString(16)}` : toText(sequence),
   );
 }
-
-function escapeBroken(bytes: ByteString): string {
-  return bytes.replace(highByteGlobal, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`);
-}
-
-const highByteGlobal = /[\x80-\xff]/g;
 
 function isAscii(text: string): boolean {
   // oxlint-disable-next-line no-control-regex -- all of ASCII is meant

@@ -1,7 +1,6 @@
 import type { ByteString } from './byte-string.ts';
 import { AppError } from './errors.ts';
-import { compileGlob, matchesGlob, nameText } from './glob.ts';
-import type { Glob } from './glob.ts';
+import { compileGlob, matchesGlob, nameText, type Glob } from './glob.ts';
 import { quote } from './quote.ts';
 
 /** Tells whether to leave a path out; paths are relative to the volume's root. The root itself ('') is never left out. */

@@ -17,7 +17,7 @@ interface CharacterClass {
 export function compileGlob(name: string, whole: string): Glob {
   if (!/[*?[\\]/.test(name)) return name;
   const steps: Step[] = [];
-  const characters = [...name];
+  const characters = Array.from(name);
   for (let at = 0; at < characters.length; at += 1) {
     const character = characters[at] ?? '';
     if (character === '*') {

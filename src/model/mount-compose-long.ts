@@ -1,6 +1,14 @@
 import { AppError } from './errors.ts';
-import { mountError, mountTypes, sameMount } from './mount.ts';
-import type { BindMount, ImageMount, Mount, TmpfsMount, VolumeMount } from './mount.ts';
+import {
+  mountError,
+  mountTypes,
+  sameMount,
+  type BindMount,
+  type ImageMount,
+  type Mount,
+  type TmpfsMount,
+  type VolumeMount,
+} from './mount.ts';
 import { quote } from './quote.ts';
 import { parseSize } from './size.ts';
 import {
@@ -13,8 +21,8 @@ import {
   textOf,
   valueOf,
   wholeNumberOf,
+  type Section,
 } from './compose-fields.ts';
-import type { Section } from './compose-fields.ts';
 
 /** A mount in Compose's long syntax, ready for YAML or JSON. */
 export interface ComposeMount {

@@ -1,8 +1,14 @@
 import { resolvePath } from './clean-path.ts';
 import { parseComposeLongMount } from './mount-compose-long.ts';
 import { AppError } from './errors.ts';
-import { propagations, sameMount } from './mount.ts';
-import type { BindMount, Mount, SelinuxLabel, VolumeMount } from './mount.ts';
+import {
+  propagations,
+  sameMount,
+  type BindMount,
+  type Mount,
+  type SelinuxLabel,
+  type VolumeMount,
+} from './mount.ts';
 import { quote } from './quote.ts';
 
 export interface ComposePathOptions {
@@ -55,7 +61,7 @@ function splitSections(spec: string): string[] {
   const sections: string[] = [];
   let section = '';
   let depth = 0;
-  const characters = [...spec];
+  const characters = Array.from(spec);
   for (const [index, character] of characters.entries()) {
     if (character === '$' && characters[index + 1] === '{') depth += 1;
     else if (character === '}' && depth > 0) depth -= 1;

@@ -1,8 +1,7 @@
 import { formatCsvRecord, parseCsvRecord } from './csv-record.ts';
 import { resolvePath } from './clean-path.ts';
 import { AppError } from './errors.ts';
-import { checkMount, sameMount } from './mount.ts';
-import type { Mount } from './mount.ts';
+import { checkMount, sameMount, type Mount } from './mount.ts';
 import { buildMount, checkDraft, newDraft, readField } from './mount-draft.ts';
 import type { MountPathOptions } from './mount-short.ts';
 import { quote } from './quote.ts';

@@ -1,6 +1,5 @@
 import { AppError } from './errors.ts';
-import { mountError } from './mount.ts';
-import type { BindMount, Mount, VolumeMount } from './mount.ts';
+import { mountError, type BindMount, type Mount, type VolumeMount } from './mount.ts';
 import { quote } from './quote.ts';
 import { parseSize } from './size.ts';
 

@@ -1,7 +1,15 @@
 import { resolvePath } from './clean-path.ts';
 import { AppError } from './errors.ts';
-import { checkMount, mountError, propagations, sameMount } from './mount.ts';
-import type { BindMount, Mount, SelinuxLabel, VolumeMount } from './mount.ts';
+import {
+  checkMount,
+  mountError,
+  propagations,
+  sameMount,
+  type BindMount,
+  type Mount,
+  type SelinuxLabel,
+  type VolumeMount,
+} from './mount.ts';
 import { quote } from './quote.ts';
 
 export interface MountPathOptions {

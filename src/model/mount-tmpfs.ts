@@ -1,6 +1,5 @@
 import { AppError } from './errors.ts';
-import { checkMount, sameMount } from './mount.ts';
-import type { TmpfsMount } from './mount.ts';
+import { checkMount, sameMount, type TmpfsMount } from './mount.ts';
 import { quote } from './quote.ts';
 
 /** A mount as `docker run --tmpfs` takes it: `/tmp`, `/tmp:size=100m,noexec`. */
@@ -80,16 +79,18 @@ function withOption(mount: TmpfsMount, word: string): TmpfsMount {
 }
 
 /** The last size given counts. As the kernel reads it: whole numbers only, unlike Docker's sizes. */
-function withSize({ sizeBytes: _, ...mount }: TmpfsMount, word: string, value: string): TmpfsMount {
+function withSize(mount: TmpfsMount, word: string, value: string): TmpfsMount {
+  const { type, target, readOnly, mode } = mount;
+  const rest = { type, target, readOnly, ...(mode !== undefined && { mode }) };
   const options = mount.options.filter((option) => !option.startsWith('size='));
   // A share of memory is known to the kernel only, and octal and hexadecimal numbers are left to it.
-  if (/^(?:\d+%|0x[\da-f]+[kmgtpe]?|0[0-7]+[kmgtpe]?)$/i.test(value))
-    return { ...mount, options: [...options, word] };
-  const [, digits, unit] = /^(\d+)([kmgtpe]?)$/i.exec(value) ?? [];
-  const sizeBytes =
-    Number(digits) * 1024 ** ' kmgtpe'.indexOf(unit === '' ? ' ' : (unit?.toLowerCase() ?? ' '));
+  if (/^(?:\d+%|0x[\da-f]+[kmgtpe]?|0[0-7]+[kmgtpe]?)$/i.test(value)) {
+    return { ...rest, options: [...options, word] };
+  }
+  const [, digits, unit = ''] = /^(\d+)([kmgtpe]?)$/i.exec(value) ?? [];
+  const sizeBytes = Number(digits) * 1024 ** ['', 'k', 'm', 'g', 't', 'p', 'e'].indexOf(unit.toLowerCase());
   if (!Number.isSafeInteger(sizeBytes)) throw new AppError('usage', `invalid value for size: ${value}`);
-  return { ...mount, options, sizeBytes };
+  return { ...rest, options, sizeBytes };
 }
 
 function readMode(value: string): number {

@@ -1,5 +1,4 @@
-import { fromText } from './byte-string.ts';
-import type { ByteString } from './byte-string.ts';
+import { fromText, type ByteString } from './byte-string.ts';
 import { cleanPath } from './clean-path.ts';
 import { AppError } from './errors.ts';
 import { isTime, parseTime } from './parse-time.ts';
@@ -94,7 +93,7 @@ function withoutNul(text: string): string {
 
 function splitVersion(text: string): { name: string; version: string | undefined } {
   const at = text.lastIndexOf('@');
-  if (at <= 0 || text.includes('/', at)) return { name: text, version: undefined };
+  if (at === -1 || text.includes('/', at)) return { name: text, version: undefined };
   return { name: text.slice(0, at), version: text.slice(at + 1) };
 }
 
