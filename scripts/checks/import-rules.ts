@@ -21,7 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Tests, and suites that tests of several implementations share, may import what they test. */
-export const testFile = '(\\.test|[-.](contract|suite))\\.ts$';
+export const testFile = '(\\.test|\\.fixture|[-.](contract|suite))\\.ts$';
 /** Where a program starts: it may call what only `app.ts` else may. */
 const entryPoint = '^src/(surfaces/[^/]+|bench)/main\\.ts$';
 

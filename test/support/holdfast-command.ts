@@ -1,0 +1,39 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { runCommand, type RunResult } from '../../scripts/run-command.ts';
+
+const command = join(import.meta.dirname, '../../bin/holdfast');
+
+export interface HoldfastCommand {
+  /** Runs it, and throws when it does not end well. Gives back its standard output. */
+  run(...args: string[]): Promise<string>;
+  /** Runs it, whatever comes of it. */
+  attempt(...args: string[]): Promise<RunResult>;
+  /** Makes a volume and gives back where its files are. */
+  createVolume(name: string): Promise<string>;
+}
+
+/** The real command with a state folder of its own, on the embedded host. */
+export function holdfastCommand(
+  stateDir: string,
+  env: Readonly<Record<string, string>> = {},
+): HoldfastCommand {
+  mkdirSync(stateDir, { recursive: true });
+  const attempt = (...args: string[]): Promise<RunResult> =>
+    runCommand(command, args, {
+      env: { ...process.env, HOLDFAST_STATE_DIR: stateDir, HOLDFAST_HOST: 'embedded', ...env },
+    });
+  const run = async (...args: string[]): Promise<string> => {
+    const result = await attempt(...args);
+    if (result.exitCode === 0) return result.stdout;
+    throw new Error(`"holdfast ${args.join(' ')}" ended with exit code ${result.exitCode}: ${result.output}`);
+  };
+  const createVolume = async (name: string): Promise<string> => {
+    await run('volume', 'create', name);
+    const text = await run('volume', 'inspect', name, '--format', 'json');
+    const found = /"mountpoint":\s*"([^"]+)"/i.exec(text)?.[1];
+    if (found === undefined) throw new Error(`"holdfast volume inspect" names no mountpoint: ${text}`);
+    return found;
+  };
+  return { attempt, run, createVolume };
+}
