@@ -1,4 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readTar } from '../lib/tar/read-tar.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';
@@ -161,7 +162,7 @@ async function writeOneFile(data: VolumeData, content: string): Promise<void> {
 async function readOneFile(data: VolumeData): Promise<string | undefined> {
   if (data.way === 'direct') return await readFile(`${data.root}/file`, 'utf8').catch(() => undefined);
   for await (const { entry, body } of readTar(await data.readTar(''))) {
-    if (entry.path === 'file') return Buffer.concat(await Array.fromAsync(body)).toString('utf8');
+    if (entry.path === 'file') return await text(body);
   }
   return undefined;
 }

@@ -64,6 +64,11 @@ export interface StreamData extends AsyncDisposable {
   readonly limits: readonly string[];
   /** A tar stream of `path` below the volume's root; names in it are relative to the volume's root. The root itself ('') is './'. */
   readTar(path: ByteString, options?: CallOptions): Promise<AsyncIterable<Uint8Array>>;
+  /**
+   * The exact times of paths, in nanoseconds, where the tar stream has whole seconds; undefined for what is not there.
+   * A request for each path: dear for many. Undefined where the stream's times are exact already.
+   */
+  readTimes?(paths: readonly ByteString[], options?: CallOptions): Promise<(bigint | undefined)[]>;
   /** Unpacks a tar stream below `path`; what is there and not in the stream stays. Returns when the engine has taken all of it. */
   writeTar(path: ByteString, tar: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void>;
 }

@@ -6,7 +6,7 @@
  *     engine = await startPrivateEngine();
  *     await engine.importBusybox();                        // the image "busybox", all applets in /bin
  *   });
- *   afterAll(() => engine[Symbol.asyncDispose]());         // or: await using engine = await startPrivateEngine()
+ *   afterAll(() => engine?.[Symbol.asyncDispose]());       // or: await using engine = await startPrivateEngine()
  *
  *   await engine.docker(['run', '-d', '--name', 'web', '-v', 'pg:/data', 'busybox', 'sleep', '1000']);
  *   openDockerHost({ env: { DOCKER_HOST: engine.dockerHost } });
@@ -18,7 +18,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,6 +62,8 @@ export async function startPrivateEngine(options: PrivateEngineOptions = {}): Pr
     log: join(folder, 'dockerd.log'),
     cgroup: `holdfast-test-${process.pid}-${folder.slice(-6)}`,
   };
+  // Without a file of our own, the machine's would be read.
+  await writeFile(join(folder, 'daemon.json'), '{}');
   const daemon = startDaemon(paths, options.args ?? []);
   const engine = createEngine(paths, daemon);
   try {

@@ -17,14 +17,24 @@ export function encodeArchivePath(path: ByteString): string {
 /** What the engine tells of one path. Its name is left out: JSON breaks names that are not UTF-8. */
 export interface ArchiveStat {
   readonly type: 'dir' | 'symlink' | 'other';
+  readonly mtimeNs: bigint;
 }
 
 // Bits of Go's own file mode, which is what the engine sends.
 const goDirectory = 2 ** 31;
 const goSymlink = 2 ** 27;
 
+/** Parses the engine's header for a path: JSON in base64. */
 export function parseArchiveStat(header: string | undefined): ArchiveStat {
-  const value = JSON.parse(Buffer.from(header ?? '', 'base64').toString('utf8')) as { readonly mode: number };
+  const value = JSON.parse(Buffer.from(header ?? '', 'base64').toString('utf8')) as { readonly mode: number; readonly mtime: string };
   const has = (bit: number): boolean => Math.floor(value.mode / bit) % 2 === 1;
-  return { type: has(goDirectory) ? 'dir' : has(goSymlink) ? 'symlink' : 'other' };
+  return { type: has(goDirectory) ? 'dir' : has(goSymlink) ? 'symlink' : 'other', mtimeNs: parseGoTime(value.mtime) };
+}
+
+/** RFC 3339 with up to nine decimals, in any zone. */
+function parseGoTime(text: string): bigint {
+  const match = /^(.*?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/.exec(text);
+  const milliseconds = Date.parse(`${match?.[1] ?? ''}${match?.[3] ?? ''}`);
+  if (Number.isNaN(milliseconds)) throw new AppError('unavailable', `The engine names a time that cannot be read: "${text}"`);
+  return BigInt(milliseconds) * 1_000_000n + BigInt((match?.[2] ?? '').padEnd(9, '0'));
 }

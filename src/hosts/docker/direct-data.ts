@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { access, type FileHandle, lstat, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mountAt, readMounts } from '../../lib/mountinfo.ts';
 import { fromText } from '../../model/byte-string.ts';
 import type { DirectoryData } from '../host.ts';
@@ -23,6 +24,19 @@ export interface DirectQuestion {
  * - The data is there now: a volume with mount options is an empty directory until a container mounts it.
  */
 export async function findDirectData(question: DirectQuestion): Promise<DirectoryData | undefined> {
+  const late = new AbortController();
+  const timer = sleep(answerMs, undefined, { signal: late.signal }).catch(() => undefined);
+  try {
+    // A network file system whose server is gone answers never; the engine's own deadlines take over then.
+    return await Promise.race([proveDirectData(question), timer]);
+  } finally {
+    late.abort();
+  }
+}
+
+const answerMs = 10_000;
+
+async function proveDirectData(question: DirectQuestion): Promise<DirectoryData | undefined> {
   const { endpoint, info, volume, write } = question;
   const mountpoint = volume.Mountpoint;
   if (endpoint.kind !== 'unix' || !mountpoint?.startsWith('/') || volume.ClusterVolume) return undefined;

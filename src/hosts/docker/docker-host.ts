@@ -2,13 +2,11 @@ import { isAppError, AppError } from '../../model/errors.ts';
 import type { DataMount, Volume, VolumeSpec } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
 import type { CallOptions, Host, HostInfo, VolumeData } from '../host.ts';
-import { findDirectData } from './direct-data.ts';
 import { type DockerEndpoint, type Environment, findDockerEndpoint } from './endpoint.ts';
 import { EngineClient } from './engine-client.ts';
 import type { EngineContainer, EngineInfo, EngineVolume, EngineVolumeList } from './engine-types.ts';
 import { removeStaleHelpers } from './helper-container.ts';
 import { listContainerMounts } from './mounts.ts';
-import { openStreamData } from './stream-data.ts';
 import { inUse } from './volume-in-use.ts';
 import { joinVolumes, missingVolumes } from './volumes.ts';
 
@@ -142,9 +140,11 @@ class DockerHost implements Host {
     if (volume === undefined) throw notFound(`Cannot open volume "${name}": no such volume`);
     if ((this.#options.dataWay ?? 'auto') === 'auto') {
       const info = await this.#engineInfo(signal);
+      const { findDirectData } = await import('./direct-data.ts');
       const direct = await findDirectData({ endpoint: this.#client.endpoint, info, volume, write });
       if (direct !== undefined) return direct;
     }
+    const { openStreamData } = await import('./stream-data.ts');
     const data = await openStreamData(this.#client, {
       volume: name,
       write,

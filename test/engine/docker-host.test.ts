@@ -1,0 +1,18 @@
+import { afterAll, beforeAll } from 'vitest';
+import { describeHost } from '../../src/hosts/host.contract.ts';
+import { openDockerHost } from '../../src/hosts/docker/index.ts';
+import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+
+let engine: PrivateEngine | undefined;
+beforeAll(async () => {
+  engine = await startPrivateEngine();
+});
+afterAll(() => engine?.[Symbol.asyncDispose]());
+
+describeHost('a Docker engine, its data read directly,', {
+  open: () => openDockerHost({ env: { DOCKER_HOST: engine?.dockerHost }, dataWay: 'auto' }),
+});
+
+describeHost('a Docker engine, its data streamed,', {
+  open: () => openDockerHost({ env: { DOCKER_HOST: engine?.dockerHost }, dataWay: 'stream' }),
+});
