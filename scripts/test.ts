@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { spawn } from 'node:child_process';
@@ -104,6 +104,7 @@ interface LanesRun {
 async function runLanes(able: readonly Lane[], rest: readonly string[]): Promise<LanesRun> {
   if (able.length === 0) return { exitCode: 0, summary: undefined, leaks: [] };
   const base = realpathSync(mkdtempSync(join(tmpdir(), 'hf-')));
+  chmodSync(base, 0o711);
   const summaryPath = join(base, 'summary.json');
   const mark = randomBytes(12).toString('hex');
   const mountsBefore = new Set(mountPoints());

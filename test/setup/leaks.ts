@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
@@ -14,6 +14,9 @@ const temporary = join(folder, 't');
 const home = join(folder, 'h');
 mkdirSync(temporary);
 mkdirSync(home);
+// As in /tmp itself, a test that drops its rights gets through.
+chmodSync(folder, 0o711);
+chmodSync(temporary, 0o1777);
 
 const mark = `HOLDFAST_TEST_FILE=${randomBytes(12).toString('hex')}`;
 
