@@ -1,0 +1,2 @@
+export { openEngine } from './open-engine.ts';
+export type * from './volume-engine.ts';

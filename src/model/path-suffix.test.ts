@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest';
+import { pathSuffix } from './path-suffix.ts';
+
+test.each([
+  ['dir', ''],
+  ['dir/', '/'],
+  ['dir/.', '/.'],
+  ['.', '/.'],
+  ['/', '/'],
+  ['.hidden', ''],
+  ['dir/..', ''],
+])('pathSuffix() of %j is %j', (text, suffix) => expect(pathSuffix(text)).toBe(suffix));
