@@ -121,7 +121,7 @@ async function runLanes(able: readonly Lane[], rest: readonly string[]): Promise
     rmSync(summaryPath, { force: true });
     return { exitCode, summary, leaks: await sweep(base, mark, mountsBefore) };
   } finally {
-    rmSync(base, { recursive: true, force: true });
+    removeFolder(base);
   }
 }
 

@@ -1,9 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import { endProcesses, findProcesses, leftoverFiles, mountsBelow, unmountAll } from './leftovers.ts';
+import {
+  endProcesses,
+  findProcesses,
+  leftoverFiles,
+  mountsBelow,
+  removeFolder,
+  unmountAll,
+} from './leftovers.ts';
 
 /**
  * Runs before each test file: gives it a temporary folder, a home and a mark of its own, and fails the file when its
@@ -36,7 +43,7 @@ afterAll(async () => {
   const mounts = mountsBelow(folder);
   unmountAll(mounts);
   const files = leftoverFiles(temporary);
-  rmSync(folder, { recursive: true, force: true });
+  removeFolder(folder);
   const leaks = [
     ...processes.map((found) => `a running process: ${found.pid} ${found.command}`),
     ...mounts.map((point) => `a mount: ${point}`),

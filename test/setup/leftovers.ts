@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface FoundProcess {
@@ -55,6 +55,23 @@ export function leftoverFiles(folder: string): string[] {
   return readdirSync(folder)
     .filter((name) => name !== 'node-compile-cache')
     .sort();
+}
+
+/** Removes a folder and all in it, also where its owner took their own right to enter folders of it. */
+export function removeFolder(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+  } catch {
+    openFolders(Buffer.from(folder));
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function openFolders(folder: Buffer): void {
+  chmodSync(folder, 0o700);
+  for (const entry of readdirSync(folder, { withFileTypes: true, encoding: 'buffer' })) {
+    if (entry.isDirectory()) openFolders(Buffer.concat([folder, Buffer.from('/'), entry.name]));
+  }
 }
 
 function scanProcesses(mark: string): FoundProcess[] {
