@@ -16,6 +16,8 @@ const fgetxattr = libc.func('intptr_t fgetxattr(int fd, const void *name, void *
 const lsetxattr = libc.func('int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)');
 const lremovexattr = libc.func('int lremovexattr(const void *path, const void *name)');
 const utimensat = libc.func('int utimensat(int dirfd, const void *path, const void *times, int flags)');
+const futimens = libc.func('int futimens(int fd, const void *times)');
+const fsetxattr = libc.func('int fsetxattr(int fd, const void *name, const void *value, size_t size, int flags)');
 const mknod = libc.func('int mknod(const void *path, unsigned int mode, uint64_t dev)');
 const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
 const syncfs = libc.func('int syncfs(int fd)');
@@ -73,11 +75,14 @@ function xattrValue(target: ByteString | number, name: ByteString): Uint8Array |
   }
 }
 
-export function setXattr(path: ByteString, attribute: ExtendedAttribute): void {
+export function setXattr(target: ByteString | number, attribute: ExtendedAttribute): void {
   const value = Buffer.from(attribute.value);
-  if (lsetxattr(cString(path), cString(attribute.name), value, value.length, 0) !== 0) {
-    throw systemError(errnoName(), 'lsetxattr', path);
-  }
+  const name = cString(attribute.name);
+  const status: number =
+    typeof target === 'number'
+      ? fsetxattr(target, name, value, value.length, 0)
+      : lsetxattr(cString(target), name, value, value.length, 0);
+  if (status !== 0) throw systemError(errnoName(), 'lsetxattr', target);
 }
 
 export function removeXattr(path: ByteString, name: ByteString): void {
@@ -87,12 +92,14 @@ export function removeXattr(path: ByteString, name: ByteString): void {
 const timesBuffer = Buffer.alloc(32);
 
 /** Sets the modification time, and the access time to the same unless it is given. Nanoseconds since 1970, may be negative. */
-export function setTimes(path: ByteString, mtimeNs: bigint, atimeNs: bigint = mtimeNs): void {
+export function setTimes(target: ByteString | number, mtimeNs: bigint, atimeNs: bigint = mtimeNs): void {
   writeTimespec(0, atimeNs);
   writeTimespec(16, mtimeNs);
-  if (utimensat(atFdCwd, cString(path), timesBuffer, atSymlinkNoFollow) !== 0) {
-    throw systemError(errnoName(), 'utimensat', path);
-  }
+  const status: number =
+    typeof target === 'number'
+      ? futimens(target, timesBuffer)
+      : utimensat(atFdCwd, cString(target), timesBuffer, atSymlinkNoFollow);
+  if (status !== 0) throw systemError(errnoName(), 'utimensat', target);
 }
 
 const billion = 1_000_000_000n;

@@ -13,3 +13,4 @@ export type {
   TreeSource,
   WorkOptions,
 } from './types.ts';
+export { initRepository, openRepository } from './open-repository.ts';

@@ -1,0 +1,67 @@
+import { hash } from 'node:crypto';
+import { workerData } from 'node:worker_threads';
+import { limitMallocArenas } from '../../lib/posix.ts';
+import { serveTasks } from '../../lib/worker-side.ts';
+import { AppError } from '../../model/errors.ts';
+import { openCompressor } from '../crypto/compression.ts';
+import { Sealer } from '../crypto/seal.ts';
+import { type BlobPlace, decodePackHeader, headerLengthOf } from '../pack/pack-header.ts';
+import { openBlob } from '../read/open-blob.ts';
+import type { RestoreWorkerData } from '../restore/restore-task.ts';
+import { openStore } from '../stores/open-store.ts';
+
+/** Reads whole packs and verifies every byte of them. */
+
+export interface CheckTask {
+  readonly packId: string;
+}
+
+export interface CheckTaskResult {
+  readonly bytes: number;
+  readonly errors: readonly string[];
+  /** What the pack's own header says it holds. */
+  readonly blobs: readonly BlobPlace[];
+}
+
+limitMallocArenas(2);
+
+const data = workerData as RestoreWorkerData;
+const tools = { store: openStore(data.store), sealer: new Sealer(data.masterKey), compressor: openCompressor() };
+const room = Buffer.allocUnsafeSlow(8 * 1024 * 1024);
+
+serveTasks<CheckTask, CheckTaskResult>({ onTask: checkPack });
+
+async function checkPack({ packId }: CheckTask): Promise<CheckTaskResult> {
+  const name = packId.slice(0, 8);
+  try {
+    const pack = await tools.store.load('data', packId);
+    const errors: string[] = [];
+    if (hash('sha256', pack) !== packId) errors.push(`Pack "${name}" is damaged: its bytes do not match its name`);
+    const blobs = openHeader(pack);
+    for (const blob of blobs) errors.push(...blobErrors(pack, packId, blob));
+    return { bytes: pack.length, errors, blobs };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { bytes: 0, errors: [`Pack "${name}" cannot be read: ${error.message}`], blobs: [] };
+  }
+}
+
+function openHeader(pack: Buffer): BlobPlace[] {
+  const headerLength = headerLengthOf(pack);
+  const end = pack.length - 4;
+  const blobs = decodePackHeader(tools.sealer.openInPlace(pack.subarray(end - headerLength, end)));
+  const last = blobs.at(-1);
+  if (last && last.offset + last.length !== end - headerLength) throw new AppError('integrity', 'its header does not match its size');
+  return blobs;
+}
+
+function blobErrors(pack: Buffer, packId: string, blob: BlobPlace): string[] {
+  try {
+    const sealed = pack.subarray(blob.offset, blob.offset + blob.length);
+    openBlob(tools, { id: blob.id, sealed, place: { packId, uncompressedLength: blob.uncompressedLength } }, room);
+    return [];
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return [error.message];
+  }
+}

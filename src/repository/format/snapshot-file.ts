@@ -1,0 +1,95 @@
+import type { Grade, Snapshot, SnapshotSummary, VolumeDescription } from '../../model/snapshot.ts';
+import { AppError } from '../../model/errors.ts';
+import { type FileCodec, loadJson, saveJson } from './repository-file.ts';
+import type { StoreOptions } from '../stores/store.ts';
+
+/** A snapshot file, as restic writes it, with a field of our own that restic ignores. */
+export interface SnapshotJson {
+  readonly time: string;
+  readonly parent?: string;
+  readonly tree: string;
+  readonly paths: readonly string[];
+  readonly hostname?: string;
+  readonly username?: string;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly excludes?: readonly string[];
+  readonly tags?: readonly string[] | null;
+  readonly original?: string;
+  readonly program_version?: string;
+  readonly summary?: SummaryJson;
+  readonly holdfast?: HoldfastJson;
+}
+
+export interface SummaryJson {
+  readonly backup_start: string;
+  readonly backup_end: string;
+  readonly files_new: number;
+  readonly files_changed: number;
+  readonly files_unmodified: number;
+  readonly dirs_new?: number;
+  readonly dirs_changed?: number;
+  readonly dirs_unmodified?: number;
+  readonly data_added: number;
+  readonly data_added_packed: number;
+  readonly total_files_processed: number;
+  readonly total_bytes_processed: number;
+}
+
+/** What Holdfast remembers of a snapshot beyond restic's record. */
+export interface HoldfastJson {
+  readonly format: 1;
+  /** Where the volume's root is in the tree. */
+  readonly dataPath: string;
+  readonly grade: Grade;
+  readonly problemCount: number;
+  readonly limits?: readonly string[];
+  readonly directories: number;
+  readonly others: number;
+  readonly volume: VolumeDescription;
+}
+
+export async function saveSnapshot(codec: FileCodec, json: SnapshotJson, options?: StoreOptions): Promise<string> {
+  return await saveJson(codec, 'snapshots', json, options);
+}
+
+export async function loadSnapshot(codec: FileCodec, id: string, options?: StoreOptions): Promise<SnapshotJson> {
+  const json = await loadJson<SnapshotJson>(codec, 'snapshots', id, options);
+  if (typeof json.tree !== 'string' || !Array.isArray(json.paths) || Number.isNaN(Date.parse(json.time))) {
+    throw new AppError('integrity', `Snapshot "${id.slice(0, 8)}" is damaged: a field is missing`);
+  }
+  return json;
+}
+
+/** The record for people and for commands. */
+export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
+  const own = json.holdfast?.format === 1 ? json.holdfast : undefined;
+  return {
+    id,
+    time: json.time,
+    tags: json.tags ?? [],
+    hostname: json.hostname ?? '',
+    name: own?.volume.name ?? json.paths[0] ?? '',
+    parent: json.parent,
+    grade: own?.grade,
+    volume: own?.volume,
+    summary: json.summary && summaryOf(json.summary, own),
+    problemCount: own?.problemCount ?? 0,
+    programVersion: json.program_version,
+  };
+}
+
+function summaryOf(json: SummaryJson, own: HoldfastJson | undefined): SnapshotSummary {
+  return {
+    files: json.total_files_processed,
+    directories: own?.directories ?? (json.dirs_new ?? 0) + (json.dirs_changed ?? 0) + (json.dirs_unmodified ?? 0),
+    others: own?.others ?? 0,
+    bytes: json.total_bytes_processed,
+    filesNew: json.files_new,
+    filesChanged: json.files_changed,
+    filesUnmodified: json.files_unmodified,
+    bytesAdded: json.data_added,
+    bytesStored: json.data_added_packed,
+    durationMs: Date.parse(json.backup_end) - Date.parse(json.backup_start),
+  };
+}

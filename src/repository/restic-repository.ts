@@ -1,0 +1,170 @@
+import { type ByteString, toPrintable } from '../model/byte-string.ts';
+import { AppError, errnoOf, isAppError } from '../model/errors.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { type BlobIndex, loadBlobIndex } from './blob-index/blob-index.ts';
+import { checkRepository } from './check/check-repository.ts';
+import type { MasterKey } from './crypto/seal.ts';
+import type { RepositoryConfig } from './format/config-file.ts';
+import type { TreeNode } from './format/node.ts';
+import type { FileCodec } from './format/repository-file.ts';
+import { loadSnapshot, snapshotOf } from './format/snapshot-file.ts';
+import { lockRepository } from './lock.ts';
+import { BlobReader } from './read/blob-reader.ts';
+import { entryOfNode } from './read/entry-of-node.ts';
+import { findNode } from './read/find-node.ts';
+import { HardLinks } from './read/hard-links.ts';
+import { walkTreeNodes } from './read/walk-tree.ts';
+import { restoreTree } from './restore/restore-tree.ts';
+import { dataParts } from './save/root-tree.ts';
+import { saveSnapshot } from './save/save-snapshot.ts';
+import type { StoreAddress } from './stores/open-store.ts';
+import type {
+  CheckOptions,
+  CheckReport,
+  Repository,
+  RestoreOptions,
+  RestoreResult,
+  SaveOptions,
+  SaveResult,
+  SnapshotEntry,
+  WorkOptions,
+} from './types.ts';
+
+export interface ResticRepositoryParts {
+  readonly codec: FileCodec;
+  readonly address: StoreAddress;
+  readonly masterKey: MasterKey;
+  readonly config: RepositoryConfig;
+}
+
+/** What a path of a snapshot leads to. The root of a snapshot that another program made has no node of its own. */
+type Found = Pick<TreeNode, 'type' | 'subtree'> & Partial<TreeNode>;
+
+/** An open repository. Each operation takes the lock that it needs and reads the index anew. */
+export class ResticRepository implements Repository {
+  readonly id: string;
+  readonly location: string;
+  readonly #parts: ResticRepositoryParts;
+  /** What the last walk saw, for the files that are read after it. */
+  #index: Promise<BlobIndex> | undefined;
+
+  constructor(parts: ResticRepositoryParts) {
+    this.#parts = parts;
+    this.id = parts.config.id;
+    this.location = parts.codec.store.location;
+  }
+
+  async listSnapshots(options: WorkOptions = {}): Promise<Snapshot[]> {
+    const { codec } = this.#parts;
+    const snapshots: Snapshot[] = [];
+    for (const { name } of await codec.store.list('snapshots', options)) {
+      try {
+        snapshots.push(snapshotOf(name, await loadSnapshot(codec, name, options)));
+      } catch (error) {
+        // Removed by another process since the listing.
+        if (!isAppError(error, 'not-found')) throw error;
+      }
+    }
+    return snapshots.sort((a, b) => Date.parse(a.time) - Date.parse(b.time) || (a.id < b.id ? -1 : 1));
+  }
+
+  async save(options: SaveOptions): Promise<SaveResult> {
+    await using _lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
+    const index = await this.#loadIndex(options);
+    const { codec, address, masterKey, config } = this.#parts;
+    // Saving claims blobs in this index that have no place yet.
+    this.#index = undefined;
+    return await saveSnapshot({ codec, address, masterKey, index, polynomial: config.polynomial }, options);
+  }
+
+  async *walk(
+    snapshot: Snapshot,
+    path: ByteString,
+    options: WorkOptions & { readonly depth?: number } = {},
+  ): AsyncGenerator<SnapshotEntry> {
+    const reader = new BlobReader(this.#parts.codec, await this.#loadIndex(options));
+    const node = await this.#find(reader, snapshot, path);
+    const first = entryOfFound(node);
+    if (first) yield first;
+    if (node.subtree === undefined) return;
+    const links = new HardLinks();
+    for await (const child of walkTreeNodes(reader, node.subtree, { signal: options.signal, depth: options.depth })) {
+      const entry = entryOfNode(child.node, child.path, links.linkTo(child.node, child.path));
+      if (entry) yield entry;
+    }
+  }
+
+  async *readFile(snapshot: Snapshot, entry: SnapshotEntry, options: WorkOptions = {}): AsyncGenerator<Uint8Array> {
+    const reader = new BlobReader(this.#parts.codec, await (this.#index ?? this.#loadIndex(options)));
+    if (entry.type !== 'file') throw new AppError('usage', `"${toPrintable(entry.path)}" in snapshot "${snapshot.id.slice(0, 8)}" is no file`);
+    for (let at = 0; at < entry.contentKey.length; at += 64) {
+      yield await reader.read(entry.contentKey.slice(at, at + 64), 'data', options);
+    }
+  }
+
+  async restore(options: RestoreOptions): Promise<RestoreResult> {
+    await using _lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
+    const index = await this.#loadIndex(options);
+    const { codec, address, masterKey, config } = this.#parts;
+    const node = await this.#find(new BlobReader(codec, index), options.snapshot, options.path);
+    const whole = options.path === '' ? options.snapshot.summary : undefined;
+    const context = { codec, address, masterKey, index, polynomial: config.polynomial };
+    const { target, signal, onProgress } = options;
+    const request = { node, target, signal, onProgress, expectedBytes: whole?.bytes, expectedFiles: whole?.files };
+    return await explainingSystemErrors(target, () => restoreTree(context, request));
+  }
+
+  async check(options: CheckOptions): Promise<CheckReport> {
+    await using _lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
+    const { codec, address, masterKey, config } = this.#parts;
+    return await checkRepository({ codec, address, masterKey, polynomial: config.polynomial }, options);
+  }
+
+  async removeSnapshot(id: string, options: WorkOptions = {}): Promise<void> {
+    await using _lock = await lockRepository(this.#parts.codec, { exclusive: true, signal: options.signal });
+    await this.#parts.codec.store.remove('snapshots', id, options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Nothing stays open between operations; the contract leaves room for stores that hold connections.
+  }
+
+  #loadIndex(options: WorkOptions): Promise<BlobIndex> {
+    const index = loadBlobIndex(this.#parts.codec, { signal: options.signal });
+    this.#index = index;
+    // Whoever awaits it hears of a failure; the next operation tries again.
+    index.catch(() => (this.#index = undefined));
+    return index;
+  }
+
+  async #find(reader: BlobReader, snapshot: Snapshot, path: ByteString): Promise<Found> {
+    const { tree } = await loadSnapshot(this.#parts.codec, snapshot.id);
+    const root = snapshot.volume ? dataParts(snapshot.volume) : [];
+    const parts = [...root, ...path.split('/').filter((part) => part !== '')];
+    if (parts.length === 0) return { type: 'dir', subtree: tree };
+    const node = await findNode(reader, tree, parts);
+    if (!node) throw new AppError('not-found', `Snapshot "${snapshot.id.slice(0, 8)}" has no "${toPrintable(path)}"`);
+    return node;
+  }
+}
+
+function entryOfFound(node: Found): SnapshotEntry | undefined {
+  if (node.name !== undefined) return entryOfNode(node as TreeNode, '');
+  const { subtree = '' } = node;
+  return { path: '', type: 'dir', mode: 0o755, uid: 0, gid: 0, mtimeNs: 0n, size: 0, contentKey: subtree, ctimeNs: 0n, inode: 0n };
+}
+
+async function explainingSystemErrors<T>(target: ByteString, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === undefined) throw error;
+    const full = code === 'ENOSPC' || code === 'EDQUOT';
+    const reason = full ? 'the disk is full' : code === 'EROFS' ? 'its file system is read-only' : code;
+    throw new AppError(full ? 'full' : 'failed', `Cannot restore to "${toPrintable(target)}": ${reason}`, {
+      detail: error instanceof Error ? toPrintable(error.message) : undefined,
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,65 @@
+import type { ByteString } from '../../model/byte-string.ts';
+import type { DataRun } from '../../model/entry.ts';
+import type { LocatedBlob } from '../blob-index/blob-index.ts';
+import type { TreeNode } from '../format/node.ts';
+import type { BlobTarget, BlobWork, Metadata, RestoreTask } from './restore-task.ts';
+
+/** Work is handed out when this many blobs wait, or this many for one pack. */
+const maxWaitingBlobs = 20_000;
+const maxBlobsPerTask = 500;
+
+/** Gathers what is wanted of each pack, so that a pack is read once for all files near each other. */
+export class RestorePlan {
+  readonly #packs = new Map<string, Map<string, BlobWork>>();
+  #waiting = 0;
+
+  /** Returns a task when a pack has enough for one. */
+  add(id: string, place: LocatedBlob, target: BlobTarget): RestoreTask | undefined {
+    const pack = this.#packs.get(place.packId) ?? new Map<string, BlobWork>();
+    this.#packs.set(place.packId, pack);
+    const { offset, length, uncompressedLength } = place;
+    const work = pack.get(id) ?? { id, offset, length, uncompressedLength, targets: [] };
+    pack.set(id, work);
+    work.targets.push(target);
+    this.#waiting++;
+    return pack.size >= maxBlobsPerTask || work.targets.length >= maxBlobsPerTask ? this.#take(place.packId) : undefined;
+  }
+
+  /** Tasks to make room, oldest packs first; with `all` everything that is left. */
+  *drain(all: boolean): Generator<RestoreTask> {
+    if (!all && this.#waiting < maxWaitingBlobs) return;
+    for (const packId of [...this.#packs.keys()]) {
+      const task = this.#take(packId);
+      if (task) yield task;
+    }
+  }
+
+  #take(packId: string): RestoreTask | undefined {
+    const blobs = [...(this.#packs.get(packId)?.values() ?? [])];
+    this.#packs.delete(packId);
+    this.#waiting -= blobs.reduce((sum, { targets }) => sum + targets.length, 0);
+    return blobs.length > 0 ? { packId, blobs } : undefined;
+  }
+}
+
+export function metadataOf(node: TreeNode): Metadata {
+  return { mode: node.mode, uid: node.uid, gid: node.gid, mtimeNs: node.mtimeNs, xattrs: node.xattrs };
+}
+
+/** The parts of a blob at `offset` of a file that lie in its data runs, relative to the blob. */
+export function runsOfBlob(runs: readonly DataRun[], offset: number, length: number): DataRun[] {
+  const parts: DataRun[] = [];
+  for (const run of runs) {
+    const start = Math.max(run.offset, offset);
+    const end = Math.min(run.offset + run.length, offset + length);
+    if (start < end) parts.push({ offset: start - offset, length: end - start });
+  }
+  return parts;
+}
+
+/** A file whose blobs are written by several tasks; it gets its metadata when all are done. */
+export interface OpenFile {
+  readonly path: ByteString;
+  readonly metadata: Metadata;
+  left: number;
+}

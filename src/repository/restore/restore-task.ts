@@ -1,0 +1,51 @@
+import type { ByteString } from '../../model/byte-string.ts';
+import type { DataRun, ExtendedAttribute } from '../../model/entry.ts';
+import type { SaveProblem } from '../../model/snapshot.ts';
+import type { MasterKey } from '../crypto/seal.ts';
+import type { StoreAddress } from '../stores/open-store.ts';
+
+export interface RestoreWorkerData {
+  readonly store: StoreAddress;
+  readonly masterKey: MasterKey;
+}
+
+/** What a restored thing has besides its bytes. */
+export interface Metadata {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeNs: bigint;
+  readonly xattrs: readonly ExtendedAttribute[];
+}
+
+/** Where a blob goes. */
+export interface BlobTarget {
+  readonly path: ByteString;
+  readonly fileOffset: number;
+  /** Present when the blob is the whole file: the worker makes the file and gives it all it has. */
+  readonly whole?: Metadata;
+  /** The parts of the blob to write, relative to it, for a sparse file. */
+  readonly runs?: readonly DataRun[];
+  /** Bytes of the file, for a sparse file that is made whole. */
+  readonly fileSize: number;
+}
+
+export interface BlobWork {
+  readonly id: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly uncompressedLength: number;
+  readonly targets: BlobTarget[];
+}
+
+/** All that is wanted of one pack. */
+export interface RestoreTask {
+  readonly packId: string;
+  readonly blobs: readonly BlobWork[];
+}
+
+export interface RestoreTaskResult {
+  readonly bytes: number;
+  readonly files: number;
+  readonly problems: readonly SaveProblem[];
+}

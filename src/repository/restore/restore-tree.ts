@@ -1,0 +1,279 @@
+import { closeSync, constants, ftruncateSync, linkSync, mkdirSync, openSync, readdirSync, symlinkSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { makeNode, syncFilesystem, unpackDevice } from '../../lib/posix.ts';
+import { WorkerPool } from '../../lib/worker-pool.ts';
+import { type ByteString, toPath, toPrintable, toText } from '../../model/byte-string.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import type { SaveProblem } from '../../model/snapshot.ts';
+import type { TreeNode } from '../format/node.ts';
+import type { LocatedBlob } from '../blob-index/blob-index.ts';
+import { sealOverhead } from '../crypto/seal.ts';
+import { BlobReader } from '../read/blob-reader.ts';
+import { HardLinks } from '../read/hard-links.ts';
+import { walkTreeNodes } from '../read/walk-tree.ts';
+import type { SaveContext } from '../save/save-snapshot.ts';
+import type { RestoreResult, WorkOptions } from '../types.ts';
+import { applyMetadata, dropInheritedAcls } from './apply-metadata.ts';
+import { metadataOf, type OpenFile, RestorePlan, runsOfBlob } from './restore-plan.ts';
+import type { BlobTarget, RestoreTask, RestoreTaskResult, RestoreWorkerData } from './restore-task.ts';
+
+export interface RestoreRequest extends WorkOptions {
+  /** What is restored, as `target`. The root of a snapshot has no metadata of its own. */
+  readonly node: Pick<TreeNode, 'type' | 'subtree'> & Partial<TreeNode>;
+  readonly target: ByteString;
+  readonly expectedBytes: number | undefined;
+  readonly expectedFiles: number | undefined;
+}
+
+/** Restores a tree or a file as `target`, exactly, and makes it durable. What was made before an error stays. */
+export async function restoreTree(context: SaveContext, request: RestoreRequest): Promise<RestoreResult> {
+  await using restorer = new Restorer(context, request);
+  return await restorer.run();
+}
+
+interface MadeDirectory {
+  readonly path: ByteString;
+  readonly node: Partial<TreeNode>;
+}
+
+interface Piece {
+  readonly id: string;
+  readonly place: LocatedBlob;
+  readonly target: BlobTarget;
+}
+
+class Restorer implements AsyncDisposable {
+  readonly #request: RestoreRequest;
+  readonly #context: SaveContext;
+  readonly #reader: BlobReader;
+  readonly #pool: WorkerPool<RestoreTask, RestoreTaskResult>;
+  readonly #plan = new RestorePlan();
+  readonly #hardLinks = new HardLinks();
+  readonly #links: { readonly path: ByteString; readonly first: ByteString }[] = [];
+  readonly #directories: MadeDirectory[] = [];
+  readonly #openFiles = new Map<ByteString, OpenFile>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #problems: SaveProblem[] = [];
+  #failure: unknown;
+  #files = 0;
+  #others = 0;
+  #bytes = 0;
+  #lastTold = 0;
+
+  constructor(context: SaveContext, request: RestoreRequest) {
+    this.#context = context;
+    this.#request = request;
+    this.#reader = new BlobReader(context.codec, context.index);
+    this.#pool = new WorkerPool({
+      module: new URL(import.meta.url.endsWith('.ts') ? './restore-worker.ts' : './restore-worker.js', import.meta.url),
+      workers: Math.max(1, Math.min(8, availableParallelism())),
+      workerData: { store: context.address, masterKey: context.masterKey } satisfies RestoreWorkerData,
+    });
+  }
+
+  async run(): Promise<RestoreResult> {
+    const { node, target } = this.#request;
+    if (node.type === 'dir') await this.#restoreDirectory(node, target);
+    else await this.#restoreThing(node as TreeNode, target);
+    for (const task of this.#plan.drain(true)) await this.#start(task);
+    await this.#settle(0);
+    for (const { path, first } of this.#links) linkSync(toPath(first), toPath(path));
+    // Deepest first: making things in a directory changes its times, and its mode may forbid it.
+    for (const { path, node: directory } of this.#directories.toReversed()) this.#finishDirectory(path, directory);
+    syncTarget(target);
+    return {
+      files: this.#files,
+      directories: this.#directories.length,
+      others: this.#others,
+      bytes: this.#bytes,
+      problems: this.#problems,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool[Symbol.asyncDispose]();
+  }
+
+  async #restoreDirectory(node: RestoreRequest['node'], target: ByteString): Promise<void> {
+    makeTarget(target);
+    this.#directories.push({ path: target, node });
+    if (node.subtree === undefined) return;
+    for await (const { node: child, path } of walkTreeNodes(this.#reader, node.subtree, { signal: this.#request.signal })) {
+      await this.#restoreThing(child, `${target}/${path}`);
+    }
+  }
+
+  async #restoreThing(node: TreeNode, path: ByteString): Promise<void> {
+    this.#throwIfOver();
+    const first = this.#hardLinks.linkTo(node, path);
+    if (first !== undefined) {
+      this.#links.push({ path, first });
+      if (node.type === 'file') this.#files++;
+      else this.#others++;
+      return;
+    }
+    if (node.type === 'dir') {
+      mkdirSync(toPath(path), 0o700);
+      this.#directories.push({ path, node });
+    } else if (node.type === 'file') {
+      await this.#restoreFile(node, path);
+    } else {
+      this.#restoreOther(node, path);
+    }
+  }
+
+  async #restoreFile(node: TreeNode, path: ByteString): Promise<void> {
+    const metadata = metadataOf(node);
+    const [only] = node.content;
+    if (only !== undefined && node.content.length === 1) {
+      const [{ place, target }] = this.#piecesOf(node, path, true) as [Piece];
+      await this.#want(only, place, { ...target, whole: metadata });
+      return;
+    }
+    createFile(path, node.size);
+    const pieces = this.#piecesOf(node, path, false);
+    if (pieces.length === 0) {
+      this.#finishFile({ path, metadata, left: 0 });
+      return;
+    }
+    this.#openFiles.set(path, { path, metadata, left: pieces.length });
+    for (const { id, place, target } of pieces) await this.#want(id, place, target);
+  }
+
+  /** Where each blob of a file goes. A blob that lies in a hole is left out unless `withHoles`. */
+  #piecesOf(node: TreeNode, path: ByteString, withHoles: boolean): Piece[] {
+    const pieces: Piece[] = [];
+    let fileOffset = 0;
+    for (const id of node.content) {
+      const place = this.#reader.locate(id, 'data');
+      const length = place.uncompressedLength > 0 ? place.uncompressedLength : place.length - sealOverhead;
+      const runs = node.dataRuns && runsOfBlob(node.dataRuns, fileOffset, length);
+      if (withHoles || !runs || runs.length > 0) {
+        pieces.push({ id, place, target: { path, fileOffset, fileSize: node.size, ...(runs && { runs }) } });
+      }
+      fileOffset += length;
+    }
+    if (fileOffset !== node.size) {
+      throw new AppError('integrity', `The blobs of "${toPrintable(path)}" do not add up to its size`);
+    }
+    return pieces;
+  }
+
+  async #want(...wanted: Parameters<RestorePlan['add']>): Promise<void> {
+    const task = this.#plan.add(...wanted);
+    if (task) await this.#start(task);
+    for (const waiting of this.#plan.drain(false)) await this.#start(waiting);
+  }
+
+  async #start(task: RestoreTask): Promise<void> {
+    await this.#settle(this.#pool.size * 3);
+    const running = this.#run(task).finally(() => this.#running.delete(running));
+    running.catch((error: unknown) => (this.#failure ??= error));
+    this.#running.add(running);
+  }
+
+  async #run(task: RestoreTask): Promise<void> {
+    const result = await this.#pool.run(task);
+    this.#bytes += result.bytes;
+    this.#files += result.files;
+    this.#problems.push(...result.problems);
+    for (const { targets } of task.blobs) {
+      for (const { path } of targets) {
+        const file = this.#openFiles.get(path);
+        if (file && --file.left === 0) this.#finishFile(file);
+      }
+    }
+    this.#tell(task.blobs[0]?.targets[0]?.path ?? '');
+  }
+
+  /** Waits until at most `count` tasks are under way. */
+  async #settle(count: number): Promise<void> {
+    while (this.#running.size > count) await Promise.race(this.#running).catch(() => undefined);
+    this.#throwIfOver();
+  }
+
+  #finishFile({ path, metadata }: OpenFile): void {
+    this.#openFiles.delete(path);
+    applyMetadata({ path }, metadata, this.#problems);
+    this.#files++;
+  }
+
+  #restoreOther(node: TreeNode, path: ByteString): void {
+    const { type } = node;
+    if (type === 'symlink') symlinkSync(toPath(node.linkTarget ?? ''), toPath(path));
+    else if (type === 'irregular' || type === 'file' || type === 'dir') return;
+    else if (!this.#makeNode(path, node, type)) return;
+    applyMetadata({ path, isSymlink: type === 'symlink' }, metadataOf(node), this.#problems);
+    this.#others++;
+  }
+
+  #makeNode(path: ByteString, node: TreeNode, type: 'fifo' | 'socket' | 'chardev' | 'blockdev'): boolean {
+    const { major, minor } = unpackDevice(node.device);
+    try {
+      makeNode(path, { type, mode: node.mode, deviceMajor: major, deviceMinor: minor });
+      return true;
+    } catch (error) {
+      if (errnoOf(error) !== 'EPERM') throw error;
+      this.#problems.push({ path, reason: 'unreadable', message: 'is a device, which only root may make' });
+      return false;
+    }
+  }
+
+  #finishDirectory(path: ByteString, node: Partial<TreeNode>): void {
+    if (node.mode === undefined) return;
+    applyMetadata({ path }, metadataOf(node as TreeNode), this.#problems);
+  }
+
+  #throwIfOver(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#request.signal?.aborted) throw new AppError('cancelled', 'The restore was stopped');
+  }
+
+  #tell(path: ByteString): void {
+    const now = performance.now();
+    if (!this.#request.onProgress || now - this.#lastTold < 100) return;
+    this.#lastTold = now;
+    this.#request.onProgress({
+      phase: 'restoring',
+      filesDone: this.#files,
+      filesTotal: this.#request.expectedFiles,
+      bytesDone: this.#bytes,
+      bytesTotal: this.#request.expectedBytes,
+      current: toText(path),
+    });
+  }
+}
+
+/** Makes the target directory, or takes an empty one: restoring never merges. */
+function makeTarget(target: ByteString): void {
+  try {
+    mkdirSync(toPath(target), 0o700);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    if (readdirSync(toPath(target)).length > 0) {
+      throw new AppError('exists', `Cannot restore to "${toPrintable(target)}": it is not empty`, {
+        hint: 'Choose a directory that does not exist, or an empty one.',
+      });
+    }
+  }
+  dropInheritedAcls(target);
+}
+
+function createFile(path: ByteString, size: number): void {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const fd = openSync(toPath(path), flags, 0o600);
+  try {
+    ftruncateSync(fd, size);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function syncTarget(target: ByteString): void {
+  const fd = openSync(toPath(target), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    syncFilesystem(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,72 @@
+import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { workerData } from 'node:worker_threads';
+import { limitMallocArenas } from '../../lib/posix.ts';
+import { serveTasks } from '../../lib/worker-side.ts';
+import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import type { SaveProblem } from '../../model/snapshot.ts';
+import { openCompressor } from '../crypto/compression.ts';
+import { Sealer } from '../crypto/seal.ts';
+import { readBlobs } from '../read/read-blobs.ts';
+import { openStore } from '../stores/open-store.ts';
+import { applyMetadata } from './apply-metadata.ts';
+import type { BlobTarget, RestoreTask, RestoreTaskResult, RestoreWorkerData } from './restore-task.ts';
+
+/** Reads packs, opens their blobs, and writes files. */
+
+limitMallocArenas(2);
+
+const data = workerData as RestoreWorkerData;
+const tools = { store: openStore(data.store), sealer: new Sealer(data.masterKey), compressor: openCompressor() };
+
+serveTasks<RestoreTask, RestoreTaskResult>({ onTask: runTask });
+
+async function runTask(task: RestoreTask): Promise<RestoreTaskResult> {
+  const problems: SaveProblem[] = [];
+  let bytes = 0;
+  let files = 0;
+  for await (const { blob, content } of readBlobs(tools, task.packId, task.blobs)) {
+    for (const target of blob.targets) {
+      explained(target.path, () => writeTarget(target, content, problems));
+      bytes += content.length;
+      if (target.whole) files++;
+    }
+  }
+  return { bytes, files, problems };
+}
+
+const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const openFlags = constants.O_WRONLY | constants.O_NOFOLLOW;
+
+function writeTarget(target: BlobTarget, content: Buffer, problems: SaveProblem[]): void {
+  const fd = openSync(toPath(target.path), target.whole ? createFlags : openFlags, 0o600);
+  try {
+    const runs = target.runs ?? [{ offset: 0, length: content.length }];
+    for (const { offset, length } of runs) {
+      writeFully(fd, content.subarray(offset, offset + length), target.fileOffset + offset);
+    }
+    if (!target.whole) return;
+    if (target.runs) ftruncateSync(fd, target.fileSize);
+    applyMetadata({ path: target.path, fd }, target.whole, problems);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeFully(fd: number, content: Buffer, position: number): void {
+  for (let done = 0; done < content.length; ) {
+    done += writeSync(fd, content, done, content.length - done, position + done);
+  }
+}
+
+function explained(path: ByteString, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      throw new AppError('full', `Cannot restore "${toPrintable(path)}": the disk is full`, { cause: error });
+    }
+    throw new AppError('failed', `Cannot restore "${toPrintable(path)}": ${code ?? String(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,82 @@
+import { hash } from 'node:crypto';
+import type { BlobTables } from '../blob-index/blob-tables.ts';
+import type { IndexedPack } from '../blob-index/index-file.ts';
+import type { Compressor } from '../crypto/compression.ts';
+import type { Sealer } from '../crypto/seal.ts';
+import type { BlobType } from '../pack/pack-header.ts';
+import { PackWriter } from '../pack/pack-writer.ts';
+import type { Store } from '../stores/store.ts';
+
+export interface BlobSaverOptions {
+  readonly store: Store;
+  readonly sealer: Sealer;
+  readonly compressor: Compressor;
+  readonly tables: BlobTables;
+  /** Counts what would be stored, and stores nothing. */
+  readonly dryRun: boolean;
+  /** Called when a pack is durable. */
+  readonly onPack: (pack: IndexedPack) => void;
+}
+
+/** Hashes blobs, and stores those that the repository has not, in packs of this thread's own. */
+export class BlobSaver {
+  readonly #options: BlobSaverOptions;
+  readonly #writers: Readonly<Record<BlobType, PackWriter>>;
+  readonly #id = Buffer.alloc(32);
+  readonly #idWords: Int32Array;
+  readonly #spares: Buffer[] = [];
+  #pending: Promise<void> = Promise.resolve();
+  addedBytes = 0;
+  storedBytes = 0;
+
+  constructor(options: BlobSaverOptions) {
+    this.#options = options;
+    this.#idWords = new Int32Array(this.#id.buffer, this.#id.byteOffset, 8);
+    const { sealer, compressor } = options;
+    this.#writers = { data: new PackWriter('data', sealer, compressor), tree: new PackWriter('tree', sealer, compressor) };
+  }
+
+  /** The blob's id in hex. After it, `isFull` may say that `storeFull` is due. */
+  add(content: Buffer, type: BlobType): string {
+    const id = hash('sha256', content, 'hex');
+    this.#id.write(id, 'hex');
+    if (this.#options.tables.claim(this.#idWords, type)) {
+      this.addedBytes += content.length;
+      this.storedBytes += this.#writers[type].add(id, content);
+    }
+    return id;
+  }
+
+  get isFull(): boolean {
+    return this.#writers.data.isFull || this.#writers.tree.isFull;
+  }
+
+  /** Stores the packs that are full, while the thread fills the next. Throws what went wrong with the one before. */
+  async storeFull(): Promise<void> {
+    for (const writer of [this.#writers.data, this.#writers.tree]) if (writer.isFull) await this.#finish(writer);
+  }
+
+  /** Stores all that is left. When it returns, every pack is durable and told. */
+  async flush(): Promise<void> {
+    for (const writer of [this.#writers.data, this.#writers.tree]) if (!writer.isEmpty) await this.#finish(writer);
+    await this.#pending;
+  }
+
+  async #finish(writer: PackWriter): Promise<void> {
+    await this.#pending;
+    const pack = writer.finish();
+    const spare = this.#spares.pop();
+    if (spare) writer.useBuffer(spare);
+    this.#pending = this.#store(pack.id, pack.bytes, { id: pack.id, blobs: pack.blobs });
+    // It is awaited before the next pack and at the flush; until then its failure is no unhandled one.
+    this.#pending.catch(() => undefined);
+  }
+
+  async #store(id: string, bytes: Buffer, pack: IndexedPack): Promise<void> {
+    if (!this.#options.dryRun) {
+      await this.#options.store.save('data', id, bytes);
+      this.#options.onPack(pack);
+    }
+    this.#spares.push(Buffer.from(bytes.buffer, 0, bytes.buffer.byteLength));
+  }
+}

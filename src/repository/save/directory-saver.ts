@@ -1,0 +1,248 @@
+import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { listXattrs } from '../../lib/posix.ts';
+import type { UserNames } from '../../lib/user-names.ts';
+import { type ByteString, toBytes, toPath, toPrintable } from '../../model/byte-string.ts';
+import { errnoOf } from '../../model/errors.ts';
+import type { ExtendedAttribute } from '../../model/entry.ts';
+import type { SaveProblem } from '../../model/snapshot.ts';
+import { encodeNode, encodeTree, type TreeNode } from '../format/node.ts';
+import { saveLargeFile } from './large-file.ts';
+import { nodeOfStat, typeOfStat } from './node-of-stat.ts';
+import type { ParentDirectory, ParentTrees } from './parent-trees.ts';
+import type { SaveScheduler } from './save-scheduler.ts';
+import { wholeFileBytes } from './save-task.ts';
+import type { FileFate, SaveTally } from './save-tally.ts';
+
+export interface DirectorySaverOptions {
+  readonly scheduler: SaveScheduler;
+  readonly tally: SaveTally;
+  readonly parents: ParentTrees | undefined;
+  readonly names: UserNames;
+  readonly isExcluded: ((path: ByteString, isDirectory: boolean) => boolean) | undefined;
+}
+
+/** A directory under way: what it was walked from, and where its tree's nodes will be. */
+interface Place {
+  /** Where it is on disk. */
+  readonly directory: ByteString;
+  /** Relative to the root of the backup. */
+  readonly path: ByteString;
+  readonly parent: ParentDirectory | undefined;
+}
+
+/** A node's text, undefined for what has none, or a promise of it. */
+type Slot = ByteString | undefined | Promise<ByteString | undefined>;
+
+const batchFiles = 64;
+const batchBytes = 4 * 1024 * 1024;
+
+/**
+ * Walks directories in order, in this thread, and leaves the reading to the workers. The walk runs ahead of them as
+ * far as the scheduler has room; trees are put together when all their nodes are known.
+ */
+export class DirectorySaver {
+  readonly #options: DirectorySaverOptions;
+
+  constructor(options: DirectorySaverOptions) {
+    this.#options = options;
+  }
+
+  /** The id of the directory's tree. */
+  async save(directory: ByteString, parentTreeId: string | undefined): Promise<string> {
+    const { done } = await this.#walk(directory, '', parentTreeId);
+    return await done;
+  }
+
+  /** Returns when the walk is over; `done` follows when the workers are. */
+  async #walk(directory: ByteString, path: ByteString, parentTreeId: string | undefined): Promise<{ done: Promise<string> }> {
+    const parent = await this.#options.parents?.load(parentTreeId);
+    const place: Place = { directory, path, parent };
+    const slots: Slot[] = [];
+    const batch = new Batch();
+    for (const name of this.#list(place)) {
+      const childPath = path === '' ? name : `${path}/${name}`;
+      const stat = this.#stat(`${directory}/${name}`, childPath);
+      if (!stat || this.#options.isExcluded?.(childPath, stat.isDirectory())) continue;
+      if (stat.isDirectory()) slots.push(await this.#walkChild(place, name, stat));
+      else if (!stat.isFile()) slots.push(this.#saveOther(place, name, stat));
+      else if (!this.#reuse(place, name, stat, slots)) await this.#saveFile(place, { name, stat, slots, batch });
+    }
+    if (batch.count > 0) await this.#sendBatch(place, batch, slots);
+    const done = this.#finish(place, slots);
+    // Awaited by the directory above; a failure before that is no unhandled one.
+    done.catch(() => undefined);
+    return { done };
+  }
+
+  #list({ directory, path }: Place): ByteString[] {
+    try {
+      return readdirSync(toPath(directory), { encoding: 'latin1' }).sort();
+    } catch (error) {
+      this.#problem(problemOf(path, error));
+      return [];
+    }
+  }
+
+  #stat(full: ByteString, path: ByteString): BigIntStats | undefined {
+    try {
+      return lstatSync(toPath(full), { bigint: true });
+    } catch (error) {
+      this.#problem(problemOf(path, error));
+      return undefined;
+    }
+  }
+
+  async #walkChild(place: Place, name: ByteString, stat: BigIntStats): Promise<Slot> {
+    const { scheduler, tally, names } = this.#options;
+    await scheduler.room();
+    const directory = `${place.directory}/${name}`;
+    const path = place.path === '' ? name : `${place.path}/${name}`;
+    const parentTreeId = place.parent?.nodes.get(name)?.subtree;
+    const { done } = await this.#walk(directory, path, parentTreeId);
+    tally.countDirectory();
+    const xattrs = this.#xattrs(directory, path);
+    const slot = done.then((subtree) => encodeNode(nodeOfStat({ name, stat, names, xattrs, subtree })));
+    slot.catch(() => undefined);
+    return slot;
+  }
+
+  /** Puts the node of an unchanged file in place. False when the file must be read. */
+  #reuse(place: Place, name: ByteString, stat: BigIntStats, slots: Slot[]): boolean {
+    const known = place.parent?.nodes.get(name);
+    if (!known || !isSame(known, stat) || !this.#options.parents?.canReuse(known)) return false;
+    const { xattrs, content, dataRuns } = known;
+    slots.push(encodeNode(nodeOfStat({ name, stat, names: this.#options.names, xattrs, content, dataRuns })));
+    this.#options.tally.countFile('unmodified', known.size, place.path);
+    return true;
+  }
+
+  async #saveFile(
+    place: Place,
+    file: { readonly name: ByteString; readonly stat: BigIntStats; readonly slots: Slot[]; readonly batch: Batch },
+  ): Promise<void> {
+    const { name, stat, slots, batch } = file;
+    if (stat.size > wholeFileBytes) {
+      await this.#options.scheduler.room();
+      slots.push(this.#saveLarge(place, name));
+      return;
+    }
+    batch.add(name, Number(stat.size), slots.push(undefined) - 1);
+    if (batch.count >= batchFiles || batch.bytes >= batchBytes) await this.#sendBatch(place, batch, slots);
+  }
+
+  async #sendBatch(place: Place, batch: Batch, slots: Slot[]): Promise<void> {
+    const { scheduler, tally } = this.#options;
+    const { names, slotNumbers } = batch.take();
+    await scheduler.room();
+    const outcomes = scheduler.run({ kind: 'files', directory: place.directory, names });
+    names.forEach((name, i) => {
+      const slot = outcomes.then(({ files }) => {
+        const outcome = files[i];
+        if (!outcome || outcome.tooLarge) return this.#saveLarge(place, name);
+        if (outcome.problem) this.#problem({ ...outcome.problem, path: childPath(place, name) });
+        if (outcome.node !== undefined) tally.countFile(fateOf(place, name), outcome.size, childPath(place, name));
+        return outcome.node;
+      });
+      slot.catch(() => undefined);
+      slots[slotNumbers[i] ?? 0] = slot;
+    });
+  }
+
+  #saveLarge(place: Place, name: ByteString): Promise<ByteString | undefined> {
+    const { scheduler, tally, names } = this.#options;
+    const path = childPath(place, name);
+    const fate = fateOf(place, name);
+    const slot = saveLargeFile({ scheduler, tally, names, fate, name, full: `${place.directory}/${name}`, path });
+    slot.catch(() => undefined);
+    return slot;
+  }
+
+  #saveOther(place: Place, name: ByteString, stat: BigIntStats): Slot {
+    const { names, tally } = this.#options;
+    const full = `${place.directory}/${name}`;
+    const path = childPath(place, name);
+    if (typeOfStat(stat) === 'irregular') {
+      this.#problem({ path, reason: 'unreadable', message: 'has a type that cannot be saved' });
+      return undefined;
+    }
+    try {
+      const linkTarget = stat.isSymbolicLink() ? readlinkSync(toPath(full), { encoding: 'latin1' }) : undefined;
+      const parts = { name, stat, names, xattrs: listXattrs(full) };
+      tally.countOther();
+      return encodeNode(nodeOfStat(linkTarget === undefined ? parts : { ...parts, linkTarget }));
+    } catch (error) {
+      this.#problem(problemOf(path, error));
+      return undefined;
+    }
+  }
+
+  #xattrs(full: ByteString, path: ByteString): ExtendedAttribute[] {
+    try {
+      return listXattrs(full);
+    } catch (error) {
+      this.#problem(problemOf(path, error));
+      return [];
+    }
+  }
+
+  async #finish({ parent }: Place, slots: readonly Slot[]): Promise<string> {
+    const nodes = (await Promise.all(slots)).filter((node) => node !== undefined);
+    const text = toBytes(encodeTree(nodes));
+    if (parent && text.equals(parent.text)) return parent.treeId;
+    return await this.#options.scheduler.saveTree(text);
+  }
+
+  #problem(problem: SaveProblem): void {
+    this.#options.tally.problems.push(problem);
+  }
+}
+
+/** Small files of one directory that go to a worker together. */
+class Batch {
+  #names: ByteString[] = [];
+  #slotNumbers: number[] = [];
+  bytes = 0;
+
+  get count(): number {
+    return this.#names.length;
+  }
+
+  add(name: ByteString, sizeBytes: number, slotNumber: number): void {
+    this.#names.push(name);
+    this.#slotNumbers.push(slotNumber);
+    this.bytes += sizeBytes;
+  }
+
+  take(): { names: ByteString[]; slotNumbers: number[] } {
+    const taken = { names: this.#names, slotNumbers: this.#slotNumbers };
+    this.#names = [];
+    this.#slotNumbers = [];
+    this.bytes = 0;
+    return taken;
+  }
+}
+
+/** Unchanged by size, times and inode: a change that keeps all of these does not happen by writing. */
+function isSame(known: TreeNode, stat: BigIntStats): boolean {
+  return (
+    known.type === 'file' &&
+    BigInt(known.size) === stat.size &&
+    known.mtimeNs === stat.mtimeNs &&
+    known.ctimeNs === stat.ctimeNs &&
+    known.inode === stat.ino
+  );
+}
+
+function fateOf({ parent }: Place, name: ByteString): FileFate {
+  return parent?.nodes.has(name) ? 'changed' : 'new';
+}
+
+function childPath({ path }: Place, name: ByteString): ByteString {
+  return path === '' ? name : `${path}/${name}`;
+}
+
+function problemOf(path: ByteString, error: unknown): SaveProblem {
+  if (errnoOf(error) === 'ENOENT') return { path, reason: 'vanished', message: 'was removed before it was read' };
+  const message = error instanceof Error ? error.message : String(error);
+  return { path, reason: 'unreadable', message: toPrintable(`cannot be read: ${message}`) };
+}

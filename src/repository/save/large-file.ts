@@ -1,0 +1,82 @@
+import { toPrintable, type ByteString } from '../../model/byte-string.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import type { UserNames } from '../../lib/user-names.ts';
+import { encodeNode } from '../format/node.ts';
+import { hasChanged, openDisposable, statOpen } from './file-reader.ts';
+import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
+import type { SaveScheduler } from './save-scheduler.ts';
+import type { SaveTaskResult, SegmentBoundary } from './save-task.ts';
+import type { FileFate, SaveTally } from './save-tally.ts';
+
+export interface LargeFile {
+  readonly scheduler: SaveScheduler;
+  readonly tally: SaveTally;
+  readonly names: UserNames;
+  readonly fate: FileFate;
+  readonly name: ByteString;
+  /** Where it is on disk. */
+  readonly full: ByteString;
+  /** Relative to the root of the backup. */
+  readonly path: ByteString;
+}
+
+/** Saves a file piece by piece: while one worker stores a piece, the next one reads on from where its last chunk ended. */
+export async function saveLargeFile(file: LargeFile): Promise<ByteString | undefined> {
+  const { tally, path } = file;
+  try {
+    using open = openDisposable(file.full);
+    const before = statOpen(open.fd);
+    if (!before.isFile()) {
+      tally.problems.push({ path, reason: 'changed', message: 'is no longer a file' });
+      return undefined;
+    }
+    const pieces = await savePieces(file, open.fd);
+    const content = pieces.flatMap(({ ids }) => ids);
+    const size = pieces.reduce((sum, { bytes }) => sum + bytes, 0);
+    const extras = extrasOfFile(open.fd, before);
+    if (size !== Number(before.size) || hasChanged(before, statOpen(open.fd))) {
+      tally.problems.push({ path, reason: 'changed', message: 'changed while it was read' });
+    }
+    tally.countFile(file.fate, 0, path);
+    return encodeNode({ ...nodeOfStat({ name: file.name, stat: before, names: file.names, content, ...extras }), size });
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    const vanished = errnoOf(error) === 'ENOENT';
+    const message = error instanceof Error ? error.message : String(error);
+    tally.problems.push({
+      path,
+      reason: vanished ? 'vanished' : 'unreadable',
+      message: vanished ? 'was removed before it was read' : toPrintable(`cannot be read: ${message}`),
+    });
+    return undefined;
+  }
+}
+
+async function savePieces({ scheduler, tally, path }: LargeFile, fd: number): Promise<SaveTaskResult[]> {
+  const pieces: Promise<SaveTaskResult>[] = [];
+  try {
+    for (let start = 0, isLast = false; !isLast; ) {
+      await scheduler.room();
+      const { boundary, piece } = startPiece(scheduler, fd, start);
+      pieces.push(piece);
+      piece.then(({ bytes }) => tally.countBytes(bytes, path)).catch(() => undefined);
+      ({ next: start, isLast } = await boundary);
+    }
+    return await Promise.all(pieces);
+  } finally {
+    // The descriptor must outlive every worker that reads from it.
+    await Promise.allSettled(pieces);
+  }
+}
+
+function startPiece(
+  scheduler: SaveScheduler,
+  fd: number,
+  start: number,
+): { boundary: Promise<SegmentBoundary>; piece: Promise<SaveTaskResult> } {
+  const { promise: boundary, resolve, reject } = Promise.withResolvers<SegmentBoundary>();
+  const piece = scheduler.run({ kind: 'segment', fd, start }, { onInterim: resolve });
+  piece.catch(reject);
+  boundary.catch(() => undefined);
+  return { boundary, piece };
+}

@@ -1,0 +1,43 @@
+import { type IndexedPack, saveIndexFile } from '../blob-index/index-file.ts';
+import type { FileCodec } from '../format/repository-file.ts';
+
+/** An index file has about this many blobs at most, as restic's have. */
+const maxBlobsPerFile = 40_000;
+/** What a killed backup has stored for longer than this is indexed, so that the next one need not store it again. */
+const saveEveryMs = 20_000;
+
+/** Collects packs that are durable and writes the index files that name them. */
+export class PackRecorder {
+  readonly #codec: FileCodec;
+  #packs: IndexedPack[] = [];
+  #blobs = 0;
+  #lastSaved = performance.now();
+  #saving: Promise<unknown> = Promise.resolve();
+
+  constructor(codec: FileCodec) {
+    this.#codec = codec;
+  }
+
+  add(pack: IndexedPack): void {
+    this.#packs.push(pack);
+    this.#blobs += pack.blobs.length;
+    if (this.#blobs < maxBlobsPerFile && performance.now() - this.#lastSaved < saveEveryMs) return;
+    this.#saving = Promise.all([this.#saving, this.#save()]);
+    // `finish` reports what went wrong.
+    this.#saving.catch(() => undefined);
+  }
+
+  /** When it returns, every pack is in a durable index file. */
+  async finish(): Promise<void> {
+    await Promise.all([this.#saving, this.#save()]);
+  }
+
+  async #save(): Promise<void> {
+    const packs = this.#packs;
+    if (packs.length === 0) return;
+    this.#packs = [];
+    this.#blobs = 0;
+    this.#lastSaved = performance.now();
+    await saveIndexFile(this.#codec, packs);
+  }
+}

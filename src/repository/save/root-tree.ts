@@ -1,0 +1,81 @@
+import { lstatSync } from 'node:fs';
+import { listXattrs } from '../../lib/posix.ts';
+import type { UserNames } from '../../lib/user-names.ts';
+import { type ByteString, fromText, toBytes, toPath } from '../../model/byte-string.ts';
+import type { VolumeDescription } from '../../model/snapshot.ts';
+import { encodeNode, encodeTree, type TreeNode } from '../format/node.ts';
+import { nodeOfStat } from './node-of-stat.ts';
+
+export interface RootTreeOptions {
+  /** Parts of the path from the snapshot's root to the data: `volume`, `pg`. */
+  readonly parts: readonly ByteString[];
+  /** The node of the data's root without name and subtree. */
+  readonly dataNode: TreeNode;
+  readonly saveTree: (text: Uint8Array) => Promise<string>;
+  /** The node of a directory above the data, for a path that exists on this machine. */
+  readonly nodeAbove: (parts: readonly ByteString[]) => TreeNode;
+  /** A file beside the data's root. */
+  readonly beside?: TreeNode | undefined;
+}
+
+/** Where a volume's data is in the tree of its snapshots. A path keeps its place, a volume is at `/volume/NAME`. */
+export function dataParts(volume: VolumeDescription): ByteString[] {
+  if (volume.kind === 'path') return fromText(volume.name).split('/').filter((part) => part !== '');
+  return ['volume', safeName(fromText(volume.name))];
+}
+
+/** Other drivers' volumes may have names that no file can have. */
+function safeName(name: ByteString): ByteString {
+  const escaped = name.replace(/[/%\0]/g, (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return escaped === '.' || escaped === '..' ? escaped.replace('.', '%2e') : escaped;
+}
+
+/** Saves the trees above the data and returns the id of the snapshot's root tree. */
+export async function saveRootTree(options: RootTreeOptions, dataTree: string): Promise<string> {
+  let subtree = dataTree;
+  for (let depth = options.parts.length; depth > 0; depth--) {
+    const isData = depth === options.parts.length;
+    const name = options.parts[depth - 1] ?? '';
+    const base = isData ? options.dataNode : options.nodeAbove(options.parts.slice(0, depth));
+    const nodes: TreeNode[] = [{ ...base, name, subtree }];
+    if (isData && options.beside) nodes.push(options.beside);
+    nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
+    subtree = await options.saveTree(toBytes(encodeTree(nodes.map(encodeNode))));
+  }
+  return subtree;
+}
+
+export function directoryNode(path: ByteString, names: UserNames): TreeNode {
+  const stat = lstatSync(toPath(path), { bigint: true });
+  return nodeOfStat({ name: '', stat, names, xattrs: listXattrs(path) });
+}
+
+/** A plain directory for places that exist in the snapshot only, always the same so that its tree is. */
+export const plainDirectoryNode: TreeNode = {
+  name: '',
+  type: 'dir',
+  mode: 0o755,
+  mtimeNs: 0n,
+  atimeNs: 0n,
+  ctimeNs: 0n,
+  uid: 0,
+  gid: 0,
+  user: '',
+  group: '',
+  inode: 0n,
+  deviceId: 0n,
+  size: 0,
+  links: 0,
+  linkTarget: undefined,
+  xattrs: [],
+  dataRuns: undefined,
+  device: 0n,
+  content: [],
+  subtree: undefined,
+};
+
+/** The file beside the data that describes the volume, for a snapshot whose record was rewritten by another program. */
+export function descriptionNode(dataName: ByteString, content: { readonly id: string; readonly size: number }): TreeNode {
+  const { id, size } = content;
+  return { ...plainDirectoryNode, type: 'file', name: `${dataName}.holdfast.json`, mode: 0o600, size, links: 1, content: [id] };
+}

@@ -1,0 +1,90 @@
+import { availableParallelism } from 'node:os';
+import { type RunOptions, WorkerPool } from '../../lib/worker-pool.ts';
+import { AppError } from '../../model/errors.ts';
+import type { BlobTables } from '../blob-index/blob-tables.ts';
+import type { IndexedPack } from '../blob-index/index-file.ts';
+import type {
+  NewTableNotice,
+  PackStoredEvent,
+  SaveTask,
+  SaveTaskResult,
+  SaveWorkerData,
+  SegmentBoundary,
+} from './save-task.ts';
+
+export interface SchedulerOptions {
+  readonly workerData: Omit<SaveWorkerData, 'tables'>;
+  readonly tables: BlobTables;
+  readonly onPack: (pack: IndexedPack) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Hands work to the save workers, keeps what is under way bounded, and adds up what they stored. */
+export class SaveScheduler implements AsyncDisposable {
+  readonly #pool: WorkerPool<SaveTask, SaveTaskResult, SegmentBoundary, PackStoredEvent, NewTableNotice>;
+  readonly #options: SchedulerOptions;
+  readonly #waiting: (() => void)[] = [];
+  readonly #limit: number;
+  #failure: unknown;
+  addedBytes = 0;
+  storedBytes = 0;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    const workers = Math.max(1, Math.min(8, availableParallelism()));
+    this.#limit = workers * 8;
+    this.#pool = new WorkerPool({
+      module: new URL(import.meta.url.endsWith('.ts') ? './save-worker.ts' : './save-worker.js', import.meta.url),
+      workers,
+      workerData: { ...options.workerData, tables: options.tables.tables } satisfies SaveWorkerData,
+      onEvent: ({ pack }) => options.onPack(pack),
+    });
+  }
+
+  /** Waits until there is room for more work. Throws when work has failed or is cancelled, so that a walk ends early. */
+  async room(): Promise<void> {
+    this.#throwIfOver();
+    while (this.#pool.load >= this.#limit) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      this.#throwIfOver();
+    }
+  }
+
+  async run(task: SaveTask, options?: RunOptions<SegmentBoundary>): Promise<SaveTaskResult> {
+    try {
+      const result = await this.#pool.run(task, options);
+      this.addedBytes += result.addedBytes;
+      this.storedBytes += result.storedBytes;
+      const table = this.#options.tables.grow();
+      if (table) this.#pool.notify({ table });
+      return result;
+    } catch (error) {
+      // A file that can't be read fails with a system error and is told by the caller; anything else ends the backup.
+      if (error instanceof AppError) this.#failure ??= error;
+      throw error;
+    } finally {
+      for (const wake of this.#waiting.splice(0)) wake();
+    }
+  }
+
+  /** Stores a tree; always by the same worker, so that trees share packs. */
+  async saveTree(text: Uint8Array): Promise<string> {
+    const task: SaveTask = { kind: 'blobs', type: 'tree', content: text, lengths: [text.length] };
+    const { ids } = await this.run(task, { pinTo: 0 });
+    return ids[0] ?? '';
+  }
+
+  /** Stores all packs that are not full. */
+  async flush(): Promise<void> {
+    await Promise.all(Array.from({ length: this.#pool.size }, (_, i) => this.run({ kind: 'flush' }, { pinTo: i })));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool[Symbol.asyncDispose]();
+  }
+
+  #throwIfOver(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#options.signal?.aborted) throw new AppError('cancelled', 'The backup was stopped');
+  }
+}

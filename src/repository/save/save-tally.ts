@@ -1,0 +1,79 @@
+import { toText } from '../../model/byte-string.ts';
+import type { SaveProblem, SnapshotSummary } from '../../model/snapshot.ts';
+import type { Progress } from '../types.ts';
+
+export type FileFate = 'new' | 'changed' | 'unmodified';
+
+/** Counts what a backup sees, and tells its progress at most ten times a second. */
+export class SaveTally {
+  readonly problems: SaveProblem[] = [];
+  readonly #onProgress: ((progress: Progress) => void) | undefined;
+  readonly #expected: { readonly files: number; readonly bytes: number } | undefined;
+  readonly #counts = { new: 0, changed: 0, unmodified: 0 };
+  #directories = 0;
+  #others = 0;
+  #bytes = 0;
+  #lastTold = 0;
+
+  constructor(
+    onProgress: ((progress: Progress) => void) | undefined,
+    expected: { readonly files: number; readonly bytes: number } | undefined,
+  ) {
+    this.#onProgress = onProgress;
+    this.#expected = expected;
+  }
+
+  countFile(fate: FileFate, sizeBytes: number, path: string): void {
+    this.#counts[fate]++;
+    this.#bytes += sizeBytes;
+    this.#tell(path);
+  }
+
+  /** Bytes of a large file that is not counted as a file yet. */
+  countBytes(bytes: number, path: string): void {
+    this.#bytes += bytes;
+    this.#tell(path);
+  }
+
+  countDirectory(): void {
+    this.#directories++;
+  }
+
+  countOther(): void {
+    this.#others++;
+  }
+
+  get files(): number {
+    return this.#counts.new + this.#counts.changed + this.#counts.unmodified;
+  }
+
+  summary(stored: { readonly addedBytes: number; readonly storedBytes: number }, durationMs: number): SnapshotSummary {
+    return {
+      files: this.files,
+      directories: this.#directories,
+      others: this.#others,
+      bytes: this.#bytes,
+      filesNew: this.#counts.new,
+      filesChanged: this.#counts.changed,
+      filesUnmodified: this.#counts.unmodified,
+      bytesAdded: stored.addedBytes,
+      bytesStored: stored.storedBytes,
+      durationMs,
+    };
+  }
+
+  #tell(path: string): void {
+    if (!this.#onProgress) return;
+    const now = performance.now();
+    if (now - this.#lastTold < 100) return;
+    this.#lastTold = now;
+    this.#onProgress({
+      phase: 'saving',
+      filesDone: this.files,
+      filesTotal: this.#expected?.files,
+      bytesDone: this.#bytes,
+      bytesTotal: this.#expected && Math.max(this.#expected.bytes, this.#bytes),
+      current: toText(path),
+    });
+  }
+}

@@ -1,0 +1,69 @@
+import type { ByteString } from '../../model/byte-string.ts';
+import type { SaveProblem } from '../../model/snapshot.ts';
+import type { BlobTable } from '../blob-index/blob-table.ts';
+import type { IndexedPack } from '../blob-index/index-file.ts';
+import type { MasterKey } from '../crypto/seal.ts';
+import type { BlobType } from '../pack/pack-header.ts';
+import type { StoreAddress } from '../stores/open-store.ts';
+
+/** What a save worker is started with. */
+export interface SaveWorkerData {
+  readonly store: StoreAddress;
+  readonly masterKey: MasterKey;
+  readonly polynomial: bigint;
+  readonly tables: readonly BlobTable[];
+  readonly dryRun: boolean;
+}
+
+/** A file of at most this size is read at once, by one worker. */
+export const wholeFileBytes = 8 * 1024 * 1024;
+
+/** A larger file is read in pieces of at most this size, by all workers in turn. */
+export const segmentBytes = 16 * 1024 * 1024;
+
+export type SaveTask =
+  /** Reads and stores small files of one directory. */
+  | { readonly kind: 'files'; readonly directory: ByteString; readonly names: readonly ByteString[] }
+  /** Reads a piece of an open file from where a chunk starts. Tells at once, as interim, where the next piece starts. */
+  | { readonly kind: 'segment'; readonly fd: number; readonly start: number }
+  /** Stores bytes that are here already. The lengths cut `content` into blobs. */
+  | { readonly kind: 'blobs'; readonly type: BlobType; readonly content: Uint8Array; readonly lengths: readonly number[] }
+  /** Stores the packs that are not full. */
+  | { readonly kind: 'flush' };
+
+/** What storing something did. */
+export interface Stored {
+  /** Bytes that were not in the repository, before and after compression. */
+  readonly addedBytes: number;
+  readonly storedBytes: number;
+}
+
+export interface FileOutcome {
+  /** The encoded node; undefined when there is none to keep. */
+  readonly node: ByteString | undefined;
+  readonly size: number;
+  readonly problem: SaveProblem | undefined;
+  /** The file is too large for this way now. */
+  readonly tooLarge?: boolean;
+}
+
+export interface SaveTaskResult extends Stored {
+  readonly files: readonly FileOutcome[];
+  /** Ids of the blobs in order, for 'segment' and 'blobs'. */
+  readonly ids: readonly string[];
+  /** Bytes read, for 'segment'. */
+  readonly bytes: number;
+}
+
+export interface SegmentBoundary {
+  readonly next: number;
+  readonly isLast: boolean;
+}
+
+export interface PackStoredEvent {
+  readonly pack: IndexedPack;
+}
+
+export interface NewTableNotice {
+  readonly table: BlobTable;
+}

@@ -1,0 +1,175 @@
+import { type BigIntStats } from 'node:fs';
+import { workerData } from 'node:worker_threads';
+import { limitMallocArenas } from '../../lib/posix.ts';
+import { readUserNames } from '../../lib/user-names.ts';
+import { serveTasks } from '../../lib/worker-side.ts';
+import { type ByteString, toPrintable } from '../../model/byte-string.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import type { SaveProblem } from '../../model/snapshot.ts';
+import { BlobTables } from '../blob-index/blob-tables.ts';
+import { Chunker } from '../chunker/chunker.ts';
+import { openCompressor } from '../crypto/compression.ts';
+import { Sealer } from '../crypto/seal.ts';
+import { encodeNode } from '../format/node.ts';
+import { openStore } from '../stores/open-store.ts';
+import { BlobSaver } from './blob-saver.ts';
+import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
+import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
+import {
+  type FileOutcome,
+  type NewTableNotice,
+  type PackStoredEvent,
+  type SaveTask,
+  type SaveTaskResult,
+  type SaveWorkerData,
+  type SegmentBoundary,
+  segmentBytes,
+  wholeFileBytes,
+} from './save-task.ts';
+
+/** Reads, chunks, hashes, compresses, encrypts and packs, away from the thread that walks. */
+
+limitMallocArenas(2);
+
+const data = workerData as SaveWorkerData;
+const names = readUserNames();
+const tables = new BlobTables(data.tables);
+const chunker = new Chunker(data.polynomial, segmentBytes);
+const saver = new BlobSaver({
+  store: openStore(data.store),
+  sealer: new Sealer(data.masterKey),
+  compressor: openCompressor(),
+  tables,
+  dryRun: data.dryRun,
+  onPack: (pack) => sendEvent({ pack }),
+});
+
+const sendEvent = serveTasks<SaveTask, SaveTaskResult, SegmentBoundary, PackStoredEvent, NewTableNotice>({
+  onTask: runTask,
+  onNotice: ({ table }) => tables.append(table),
+});
+
+async function runTask(task: SaveTask, sendBoundary: (boundary: SegmentBoundary) => void): Promise<SaveTaskResult> {
+  const addedBefore = saver.addedBytes;
+  const storedBefore = saver.storedBytes;
+  const part = await runKind(task, sendBoundary);
+  return {
+    files: [],
+    ids: [],
+    bytes: 0,
+    ...part,
+    addedBytes: saver.addedBytes - addedBefore,
+    storedBytes: saver.storedBytes - storedBefore,
+  };
+}
+
+async function runKind(task: SaveTask, sendBoundary: (boundary: SegmentBoundary) => void): Promise<Partial<SaveTaskResult>> {
+  switch (task.kind) {
+    case 'files':
+      return { files: await saveFiles(task.directory, task.names) };
+    case 'segment':
+      return await saveSegment(task.fd, task.start, sendBoundary);
+    case 'blobs':
+      return { ids: await saveBlobs(task) };
+    case 'flush':
+      await saver.flush();
+      return {};
+  }
+}
+
+async function saveFiles(directory: ByteString, fileNames: readonly ByteString[]): Promise<FileOutcome[]> {
+  const outcomes: FileOutcome[] = [];
+  for (const name of fileNames) {
+    const path = `${directory}/${name}`;
+    try {
+      outcomes.push(await saveFile(path, name));
+    } catch (error) {
+      // A full disk or a broken store is no fault of this file.
+      if (error instanceof AppError) throw error;
+      outcomes.push({ node: undefined, size: 0, problem: problemOf(path, error) });
+    }
+  }
+  return outcomes;
+}
+
+async function saveFile(path: ByteString, name: ByteString): Promise<FileOutcome> {
+  using file = openDisposable(path);
+  const before = statOpen(file.fd);
+  if (!before.isFile()) {
+    return { node: undefined, size: 0, problem: { path, reason: 'changed', message: 'is no longer a file' } };
+  }
+  if (before.size > wholeFileBytes) return { node: undefined, size: 0, problem: undefined, tooLarge: true };
+  const length = readFully(file.fd, chunker.buffer.subarray(0, Number(before.size)), 0);
+  const content = await saveChunks(length);
+  const extras = extrasOfFile(file.fd, before);
+  const after = statOpen(file.fd);
+  const node = encodeNode({ ...nodeOfStat({ name, stat: before, names, content, ...extras }), size: length });
+  const problem = length !== Number(before.size) || hasChanged(before, after) ? changedProblem(path, after) : undefined;
+  return { node, size: length, problem };
+}
+
+function changedProblem(path: ByteString, after: BigIntStats): SaveProblem {
+  const message = after.nlink === 0n ? 'was removed while it was read' : 'changed while it was read';
+  return { path, reason: after.nlink === 0n ? 'vanished' : 'changed', message };
+}
+
+/** Cuts the first `length` bytes of the chunker's buffer into chunks and stores them. */
+async function saveChunks(length: number): Promise<string[]> {
+  const ids: string[] = [];
+  for (let start = 0; start < length; ) {
+    const end = chunker.findEnd(start, length, true) ?? length;
+    ids.push(await saveBlob(chunker.buffer.subarray(start, end), 'data'));
+    start = end;
+  }
+  return ids;
+}
+
+async function saveBlob(content: Buffer, type: 'data' | 'tree'): Promise<string> {
+  const id = saver.add(content, type);
+  if (saver.isFull) await saver.storeFull();
+  return id;
+}
+
+async function saveSegment(
+  fd: number,
+  start: number,
+  sendBoundary: (boundary: SegmentBoundary) => void,
+): Promise<Partial<SaveTaskResult>> {
+  const length = readFully(fd, chunker.buffer, start);
+  const isLast = length < chunker.buffer.length;
+  const ends: number[] = [];
+  for (let at = 0; at < length; ) {
+    const end = chunker.findEnd(at, length, isLast);
+    if (end === undefined) break;
+    ends.push(end);
+    at = end;
+  }
+  const covered = ends.at(-1) ?? 0;
+  sendBoundary({ next: start + covered, isLast });
+  const ids: string[] = [];
+  let from = 0;
+  for (const end of ends) {
+    ids.push(await saveBlob(chunker.buffer.subarray(from, end), 'data'));
+    from = end;
+  }
+  return { ids, bytes: covered };
+}
+
+async function saveBlobs(task: Extract<SaveTask, { kind: 'blobs' }>): Promise<string[]> {
+  const content = Buffer.from(task.content.buffer, task.content.byteOffset, task.content.byteLength);
+  const ids: string[] = [];
+  let from = 0;
+  for (const length of task.lengths) {
+    ids.push(await saveBlob(content.subarray(from, from + length), task.type));
+    from += length;
+  }
+  return ids;
+}
+
+function problemOf(path: ByteString, error: unknown): SaveProblem {
+  const code = errnoOf(error);
+  if (code === 'ENOENT') return { path, reason: 'vanished', message: 'was removed before it was read' };
+  if (code === 'ELOOP') return { path, reason: 'changed', message: 'is no longer a file' };
+  const message = error instanceof Error ? error.message : String(error);
+  return { path, reason: 'unreadable', message: toPrintable(`cannot be read: ${message}`) };
+}
