@@ -8,6 +8,7 @@ import {
   findProcesses,
   mountPoints,
   mountsBelow,
+  removeFolder,
   unmountAll,
 } from '../test/setup/leftovers.ts';
 import type { TestSummary } from '../test/setup/summary-reporter.ts';
