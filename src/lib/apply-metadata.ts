@@ -12,6 +12,8 @@ export interface MetadataTarget {
   readonly fd?: number | undefined;
   /** The thing got its directory's default ACL when it was made, which an entry without ACLs must lose. */
   readonly inheritedAcl?: boolean | undefined;
+  /** Default true. Otherwise it stays its maker's own, and without setuid and setgid. */
+  readonly setsOwner?: boolean | undefined;
 }
 
 const openPath = 0o10000000;
@@ -24,10 +26,12 @@ const aclNames = ['system.posix_acl_access', 'system.posix_acl_default'] as cons
  */
 export function applyMetadata(target: MetadataTarget, entry: Entry, report: ProblemReporter): void {
   const attempt = (what: string, action: () => void) => attemptTo(action, { what, entry, report });
-  const isOwned = attempt('owner', () => {
-    if (target.fd === undefined) lchownSync(toPath(target.at), entry.uid, entry.gid);
-    else fchownSync(target.fd, entry.uid, entry.gid);
-  });
+  const isOwned =
+    target.setsOwner !== false &&
+    attempt('owner', () => {
+      if (target.fd === undefined) lchownSync(toPath(target.at), entry.uid, entry.gid);
+      else fchownSync(target.fd, entry.uid, entry.gid);
+    });
   if (target.inheritedAcl === true) removeAcls(target.at, entry);
   for (const attribute of entry.xattrs ?? []) {
     attempt(`extended attribute "${toPrintable(attribute.name)}"`, () => setXattr(target.at, attribute));

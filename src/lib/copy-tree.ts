@@ -1,5 +1,6 @@
 import { closeSync, fstatSync } from 'node:fs';
 import { type ByteString, toPrintable } from '../model/byte-string.ts';
+import type { Entry } from '../model/entry.ts';
 import { readProblem } from './tree-problem.ts';
 import { walkTree, type WalkedEntry } from './tree-walk.ts';
 import { TreeWriter, type TreeProgress, type TreeWriterOptions } from './tree-writer.ts';
@@ -18,19 +19,28 @@ export async function copyTree(
   to: ByteString,
   options: CopyTreeOptions = {},
 ): Promise<TreeProgress> {
-  const { signal, onProblem, skip } = options;
+  const { signal, onProblem, skip, only } = options;
   using writer = new TreeWriter(to, options);
   const lost = new Set<ByteString>();
-  for await (const walked of walkTree(from, { signal, onProblem, skip })) {
-    const { entry } = walked;
+  for await (const walked of walkTree(from, { signal, onProblem, skip, only })) {
+    const entry = renamed(walked.entry, options);
+    if (entry === undefined) continue;
     if (entry.hardLinkTo !== undefined && lost.has(entry.hardLinkTo)) {
       const path = toPrintable(entry.path);
       const message = `"${path}" is left out: it is the same file as "${toPrintable(entry.hardLinkTo)}", which cannot be read`;
       onProblem?.({ path, reason: 'unreadable', message });
     } else if (entry.type !== 'file' || entry.hardLinkTo !== undefined) await writer.add(entry);
-    else if (!(await copyFile(walked, writer, options))) lost.add(entry.path);
+    else if (!(await copyFile({ ...walked, entry }, writer, options))) lost.add(entry.path);
   }
   return await writer.finish();
+}
+
+function renamed(entry: Entry, { rename }: CopyTreeOptions): Entry | undefined {
+  if (rename === undefined) return entry;
+  const path = rename(entry.path);
+  const hardLinkTo = entry.hardLinkTo === undefined ? undefined : rename(entry.hardLinkTo);
+  if (path === undefined) return undefined;
+  return hardLinkTo === undefined ? { ...entry, path } : { ...entry, path, hardLinkTo };
 }
 
 /** False when the file could not be opened. */

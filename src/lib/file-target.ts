@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import type { DataRun, Entry } from '../model/entry.ts';
 import { AppError } from '../model/errors.ts';
-import { applyMetadata } from './apply-metadata.ts';
+import { applyMetadata, type MetadataTarget } from './apply-metadata.ts';
 import { cloneFile } from './clone-file.ts';
 import { readRuns } from './file-content.ts';
 import type { ProblemReporter } from './tree-problem.ts';
@@ -26,7 +26,7 @@ export type FileContent = AsyncIterable<Uint8Array> | { readonly fd: number };
 
 export interface FileTargetOptions {
   readonly entry: Entry;
-  readonly inheritedAcl: boolean;
+  readonly metadata: Pick<MetadataTarget, 'inheritedAcl' | 'setsOwner'>;
   readonly report: ProblemReporter;
   readonly onBytes: (bytes: number) => void;
 }
@@ -37,13 +37,13 @@ export async function writeFileContent(
   content: FileContent | undefined,
   options: FileTargetOptions,
 ): Promise<void> {
-  const { entry, inheritedAcl, report } = options;
+  const { entry, metadata, report } = options;
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const fd = openSync(toPath(at), flags, 0o600);
   try {
     if (content !== undefined && 'fd' in content) await cloneOrCopy(fd, content.fd, options);
     else await writeRuns(fd, content ?? [], options);
-    applyMetadata({ at, fd, inheritedAcl }, entry, report);
+    applyMetadata({ ...metadata, at, fd }, entry, report);
   } finally {
     closeSync(fd);
   }

@@ -87,7 +87,7 @@ describe('walkTree()', () => {
   });
 
   test.skipIf(!isRoot)(
-    'shows a mounted file system as an empty directory, unless asked to go in',
+    'shows a mounted file system as an empty directory and says so, unless asked to go in',
     async () => {
       execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(root, 'b/c')]);
       try {

@@ -18,6 +18,8 @@ export interface WalkOptions {
   readonly statOnly?: boolean | undefined;
   /** Leaves a path out, and all that is below it. */
   readonly skip?: ((path: ByteString) => boolean) | undefined;
+  /** Only this name of the root's own names, and what is below it. */
+  readonly only?: ByteString | undefined;
 }
 
 /** One step of a walk. Its functions work until the next step is asked for. */
@@ -95,7 +97,8 @@ class Walk implements Disposable {
       const stat = handle.stat();
       const frame: Frame = { path: '', names: [], stat, handle, nextName: 0 };
       this.#frames.push(frame);
-      const names = readdirSync(toPath(handle.at('.')), { encoding: 'latin1' }).sort();
+      const { only } = this.#options;
+      const names = only === undefined ? namesIn(handle) : [only];
       this.#frames[0] = { ...frame, names };
       return this.#step(handle, { name: '.', path: '', stat });
     } catch (error) {
@@ -128,12 +131,13 @@ class Walk implements Disposable {
     const { name, stat, entry } = step as Step;
     const parent = this.#frames.at(-1);
     const isElsewhere = stat.dev !== this.#frames[0]?.stat.dev && this.#options.crossFilesystems !== true;
-    if (parent?.handle === undefined || isElsewhere) return;
+    if (parent?.handle === undefined) return;
+    if (isElsewhere) return this.#reportMount(entry.path);
     let handle: DirectoryHandle | undefined;
     try {
       handle = parent.handle.openChild(name);
       if (!isSame(handle.stat(), stat)) throw Object.assign(new Error('replaced'), { code: 'ENOTDIR' });
-      const names = readdirSync(toPath(handle.at('.')), { encoding: 'latin1' }).sort();
+      const names = namesIn(handle);
       this.#frames.push({ path: entry.path, names, stat, handle, nextName: 0 });
     } catch (error) {
       handle?.[Symbol.dispose]();
@@ -144,6 +148,12 @@ class Walk implements Disposable {
     if (far === undefined || far.path === '') return;
     far.handle?.[Symbol.dispose]();
     far.handle = undefined;
+  }
+
+  #reportMount(entryPath: ByteString): void {
+    const path = toPrintable(entryPath);
+    const message = `"${path}" has another file system mounted on it: what is in that is left out`;
+    this.#options.onProblem?.({ path, reason: 'unsupported', message });
   }
 
   #leave(frame: Frame): void {
@@ -220,6 +230,10 @@ class Walk implements Disposable {
     if (--known.left <= 0n) this.#links.delete(key);
     return known.path;
   }
+}
+
+function namesIn(handle: DirectoryHandle): ByteString[] {
+  return readdirSync(toPath(handle.at('.')), { encoding: 'latin1' }).sort();
 }
 
 function isSame(one: BigIntStats, other: BigIntStats): boolean {

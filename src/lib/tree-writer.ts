@@ -20,6 +20,8 @@ export interface TreeWriterOptions {
   readonly isStaged?: boolean | undefined;
   /** Default true: the root's own owner, mode, times and attributes are set when the entries have them. */
   readonly setsRoot?: boolean | undefined;
+  /** Default true. Otherwise everything belongs to who writes it: what another user than root can do. */
+  readonly setsOwners?: boolean | undefined;
 }
 
 export interface TreeProgress {
@@ -79,7 +81,8 @@ export class TreeWriter implements Disposable {
       if (this.#breather.isDue()) await this.#breather.breathe();
       try {
         const { handle, inheritsAcl } = this.#open.enter(path, { create: false });
-        applyMetadata({ at: handle.at('.'), inheritedAcl: inheritsAcl }, entry, this.#report);
+        const setsOwner = this.#options.setsOwners;
+        applyMetadata({ at: handle.at('.'), inheritedAcl: inheritsAcl, setsOwner }, entry, this.#report);
       } catch (error) {
         throw writeError(path, error);
       }
@@ -97,13 +100,13 @@ export class TreeWriter implements Disposable {
     const { type } = entry;
     if (type === 'dir') return this.#makeDirectory(entry);
     const { parent } = this.#parentOf(entry.path);
-    const inheritedAcl = parent.inheritsAcl;
+    const metadata = { inheritedAcl: parent.inheritsAcl, setsOwner: this.#options.setsOwners };
     if (entry.hardLinkTo !== undefined) return this.#makeHardLink(entry, entry.hardLinkTo);
     await this.#place(entry.path, async (at) => {
       if (type === 'file') {
         await writeFileContent(at, content, {
           entry,
-          inheritedAcl,
+          metadata,
           report: this.#report,
           onBytes: (bytes) => this.#countBytes(bytes),
         });
@@ -111,7 +114,7 @@ export class TreeWriter implements Disposable {
       }
       if (type === 'symlink') symlinkSync(toPath(entry.linkTarget ?? ''), toPath(at));
       else makeNode(at, { ...entry, type, mode: 0o600 });
-      applyMetadata({ at, inheritedAcl }, entry, this.#report);
+      applyMetadata({ ...metadata, at }, entry, this.#report);
     }).catch((error: unknown) => this.#leaveOut(entry, error));
   }
 
