@@ -1,0 +1,155 @@
+import fc from 'fast-check';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import type { Catalog, EmbeddedVolumeRecord, RepositoryRecord, RunRecord } from './catalog.ts';
+
+const repository: RepositoryRecord = {
+  name: 'main',
+  location: '/srv/repository',
+  repositoryId: 'r1',
+  passwordReference: 'file:/var/lib/holdfast/keys/main',
+  isDefault: true,
+};
+
+const run: RunRecord = {
+  volumeIdentity: 'v1',
+  volumeName: 'pg',
+  repositoryId: 'r1',
+  snapshotId: 's1',
+  outcome: 'good',
+  startedAt: '2026-01-31T12:00:00.000Z',
+  finishedAt: '2026-01-31T12:00:05.000Z',
+  message: undefined,
+};
+
+const volume: EmbeddedVolumeRecord = {
+  name: 'pg',
+  driver: 'local',
+  createdAt: '2026-01-31T12:00:00Z',
+  labels: { tier: 'db' },
+  options: {},
+  anonymous: false,
+};
+
+/** What every catalog must do. `open` gives an empty one. */
+export function testCatalog(open: () => Catalog): void {
+  let catalog: Catalog;
+
+  beforeEach(() => {
+    catalog = open();
+    onTestFinished(() => catalog[Symbol.dispose]());
+  });
+
+  test('stateId() is the same each time, and of each catalog its own', () => {
+    using other = open();
+    expect(catalog.stateId()).toMatch(/^[0-9a-f]{32}$/);
+    expect(catalog.stateId()).toBe(catalog.stateId());
+    expect(other.stateId()).not.toBe(catalog.stateId());
+  });
+
+  test('repositories are listed by name, as they were saved', () => {
+    const second = { ...repository, name: 'far', isDefault: false };
+    catalog.saveRepository(repository);
+    catalog.saveRepository(second);
+    expect(catalog.listRepositories()).toEqual([second, repository]);
+  });
+
+  test('saveRepository() replaces the record of that name', () => {
+    catalog.saveRepository(repository);
+    const moved = { ...repository, location: '/mnt/repository', repositoryId: 'r2' };
+    catalog.saveRepository(moved);
+    expect(catalog.listRepositories()).toEqual([moved]);
+  });
+
+  test('one repository at most is the default: the last that asked for it', () => {
+    catalog.saveRepository(repository);
+    catalog.saveRepository({ ...repository, name: 'far' });
+    expect(catalog.listRepositories().filter(({ isDefault }) => isDefault)).toMatchObject([{ name: 'far' }]);
+    catalog.saveRepository({ ...repository, name: 'far', isDefault: false });
+    expect(catalog.listRepositories().filter(({ isDefault }) => isDefault)).toEqual([]);
+  });
+
+  test('saveRepository() refuses a password where a reference to one belongs, and does not repeat it', () => {
+    for (const passwordReference of ['hunter2', 'file:', '']) {
+      expect(() => catalog.saveRepository({ ...repository, passwordReference })).toThrow(
+        expect.objectContaining({ code: 'usage', message: expect.not.stringContaining('hunter2') }),
+      );
+    }
+    expect(catalog.listRepositories()).toEqual([]);
+  });
+
+  test('removeRepository() removes that one, and may be repeated', () => {
+    catalog.saveRepository(repository);
+    catalog.saveRepository({ ...repository, name: 'far', isDefault: false });
+    catalog.removeRepository('main');
+    catalog.removeRepository('main');
+    expect(catalog.listRepositories()).toMatchObject([{ name: 'far' }]);
+  });
+
+  test('a volume’s identity belongs to its host and name together', () => {
+    expect(catalog.volumeIdentity('h1', 'pg')).toBeUndefined();
+    catalog.setVolumeIdentity('h1', 'pg', 'i1');
+    catalog.setVolumeIdentity('h2', 'pg', 'i2');
+    catalog.setVolumeIdentity('h1', 'pg', 'i3');
+    expect(catalog.volumeIdentity('h1', 'pg')).toBe('i3');
+    expect(catalog.volumeIdentity('h2', 'pg')).toBe('i2');
+    expect(catalog.volumeIdentity('h1', 'p')).toBeUndefined();
+    catalog.forgetVolumeIdentity('h1', 'pg');
+    catalog.forgetVolumeIdentity('h1', 'pg');
+    expect(catalog.volumeIdentity('h1', 'pg')).toBeUndefined();
+    expect(catalog.volumeIdentity('h2', 'pg')).toBe('i2');
+  });
+
+  test('runs are listed newest first, of one volume or of all, and no more than asked for', () => {
+    const failed: RunRecord = {
+      ...run,
+      snapshotId: undefined,
+      outcome: 'failed',
+      message: 'Disk "x" is full',
+    };
+    const other: RunRecord = { ...run, volumeIdentity: 'v2', volumeName: 'www', outcome: 'partial' };
+    for (const record of [run, other, failed]) catalog.recordRun(record);
+    expect(catalog.listRuns({ limit: 10 })).toEqual([failed, other, run]);
+    expect(catalog.listRuns({ limit: 2 })).toEqual([failed, other]);
+    expect(catalog.listRuns({ volumeIdentity: 'v1', limit: 10 })).toEqual([failed, run]);
+    expect(catalog.listRuns({ volumeIdentity: 'v1', limit: 1 })).toEqual([failed]);
+    expect(catalog.listRuns({ volumeIdentity: 'v3', limit: 10 })).toEqual([]);
+    expect(catalog.listRuns({ limit: 0 })).toEqual([]);
+  });
+
+  test('embedded volumes are added once, found by their exact name, and listed by it', () => {
+    expect(catalog.addEmbeddedVolume(volume)).toBe(true);
+    expect(catalog.addEmbeddedVolume({ ...volume, driver: 'btrfs', labels: {} })).toBe(false);
+    expect(catalog.addEmbeddedVolume({ ...volume, name: 'Mail', anonymous: true })).toBe(true);
+    expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
+    expect(catalog.findEmbeddedVolume('PG')).toBeUndefined();
+    expect(catalog.findEmbeddedVolume('p%')).toBeUndefined();
+    expect(catalog.listEmbeddedVolumes().map(({ name }) => name)).toEqual(['Mail', 'pg']);
+    catalog.removeEmbeddedVolume('pg');
+    catalog.removeEmbeddedVolume('pg');
+    expect(catalog.listEmbeddedVolumes().map(({ name }) => name)).toEqual(['Mail']);
+    expect(catalog.addEmbeddedVolume(volume)).toBe(true);
+  });
+
+  test('labels and options of any text come back as they were', () => {
+    const texts = fc.string({ unit: 'grapheme' });
+    const records = fc.dictionary(
+      fc.oneof(texts, fc.constantFrom('__proto__', 'constructor', "'; DROP TABLE run")),
+      texts,
+    );
+    fc.assert(
+      fc.property(records, records, (labels, options) => {
+        catalog.removeEmbeddedVolume(volume.name);
+        catalog.addEmbeddedVolume({ ...volume, labels, options });
+        const found = catalog.findEmbeddedVolume(volume.name);
+        expect(Object.entries(found?.labels ?? {})).toEqual(Object.entries(labels));
+        expect(Object.entries(found?.options ?? {})).toEqual(Object.entries(options));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('it may be closed twice', () => {
+    catalog[Symbol.dispose]();
+    expect(() => catalog[Symbol.dispose]()).not.toThrow();
+  });
+}

@@ -1,0 +1,45 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { EmbeddedVolumeRecord } from './catalog.ts';
+import { flag, type Row, text, textRecord } from './row-fields.ts';
+
+const columns = 'name, driver, created_at, labels, options, anonymous';
+
+export function listEmbeddedVolumes(database: DatabaseSync): EmbeddedVolumeRecord[] {
+  return database.prepare(`SELECT ${columns} FROM embedded_volume ORDER BY name`).all().map(recordOf);
+}
+
+export function findEmbeddedVolume(database: DatabaseSync, name: string): EmbeddedVolumeRecord | undefined {
+  const row = database.prepare(`SELECT ${columns} FROM embedded_volume WHERE name = ?`).get(name);
+  return row === undefined ? undefined : recordOf(row);
+}
+
+export function addEmbeddedVolume(database: DatabaseSync, record: EmbeddedVolumeRecord): boolean {
+  const { changes } = database
+    .prepare(
+      `INSERT INTO embedded_volume (${columns}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+    )
+    .run(
+      record.name,
+      record.driver,
+      record.createdAt,
+      JSON.stringify(record.labels),
+      JSON.stringify(record.options),
+      Number(record.anonymous),
+    );
+  return Number(changes) === 1;
+}
+
+export function removeEmbeddedVolume(database: DatabaseSync, name: string): void {
+  database.prepare('DELETE FROM embedded_volume WHERE name = ?').run(name);
+}
+
+function recordOf(row: Row): EmbeddedVolumeRecord {
+  return {
+    name: text(row, 'name'),
+    driver: text(row, 'driver'),
+    createdAt: text(row, 'created_at'),
+    labels: textRecord(row, 'labels'),
+    options: textRecord(row, 'options'),
+    anonymous: flag(row, 'anonymous'),
+  };
+}

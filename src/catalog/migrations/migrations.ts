@@ -1,0 +1,4 @@
+import { start } from './0001-start.ts';
+
+/** In order; the catalog's version is how many of them it has been through. Only ever appended to. */
+export const migrations: readonly string[] = [start];

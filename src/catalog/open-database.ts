@@ -1,0 +1,67 @@
+import { chmodSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { migrate } from './migrate.ts';
+import { isBusy } from './sqlite-errors.ts';
+
+export interface OpenDatabaseOptions {
+  /** How long to wait for another process's transaction: 10 s unless told, and they last milliseconds. */
+  readonly busyTimeoutMs?: number;
+}
+
+/** Opens the database at `path`, makes it when there is none, and brings it to this program's version. */
+export function openDatabase(
+  path: string,
+  { busyTimeoutMs = 10_000 }: OpenDatabaseOptions = {},
+): DatabaseSync {
+  if (path !== ':memory:') makePrivateFile(path);
+  const database = new DatabaseSync(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
+  try {
+    migrate(database, { path, prepare: () => useWriteAheadLog(database, busyTimeoutMs) });
+    // A commit is on the disk when it returns.
+    database.exec('PRAGMA synchronous = FULL');
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/**
+ * An existing file is never opened here: closing it would drop the locks that another connection of this process
+ * holds on it, as POSIX has it.
+ */
+function makePrivateFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+    closeSync(openSync(path, flags, 0o600));
+    return;
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+  const found = statSync(path);
+  if (!found.isFile()) throw new AppError('usage', `Cannot use the catalog ${quote(path)}: it is no file`);
+  // SQLite gives its -wal and -shm files the mode of the database.
+  if ((found.mode & 0o077) !== 0 && found.uid === process.getuid?.()) chmodSync(path, 0o600);
+}
+
+/**
+ * Readers and one writer at a time. Stays with the rollback journal where the file system has no shared memory.
+ * SQLite does not wait for others when it changes the mode, so this does.
+ */
+function useWriteAheadLog(database: DatabaseSync, busyTimeoutMs: number): void {
+  const deadline = performance.now() + busyTimeoutMs;
+  for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 100)) {
+    try {
+      if (database.prepare('PRAGMA journal_mode').get()?.['journal_mode'] === 'wal') return;
+      database.exec('PRAGMA journal_mode = WAL');
+      return;
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > deadline) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
+    }
+  }
+}

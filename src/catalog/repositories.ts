@@ -1,0 +1,59 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { RepositoryRecord } from './catalog.ts';
+import { flag, text } from './row-fields.ts';
+import { inTransaction } from './transaction.ts';
+
+export function listRepositories(database: DatabaseSync): RepositoryRecord[] {
+  const rows = database
+    .prepare(
+      'SELECT name, location, repository_id, password_reference, is_default FROM repository ORDER BY name',
+    )
+    .all();
+  return rows.map((row) => ({
+    name: text(row, 'name'),
+    location: text(row, 'location'),
+    repositoryId: text(row, 'repository_id'),
+    passwordReference: text(row, 'password_reference'),
+    isDefault: flag(row, 'is_default'),
+  }));
+}
+
+export function saveRepository(database: DatabaseSync, record: RepositoryRecord): void {
+  // A password that got here by mistake must not reach the disk, nor a message.
+  if (!/^(?:file|env|exec):./s.test(record.passwordReference)) {
+    throw new AppError(
+      'usage',
+      `The password of repository ${quote(record.name)} must be a reference: "file:…", "env:…" or "exec:…"`,
+    );
+  }
+  inTransaction(database, () => {
+    if (record.isDefault) {
+      database
+        .prepare('UPDATE repository SET is_default = 0 WHERE is_default = 1 AND name <> ?')
+        .run(record.name);
+    }
+    database
+      .prepare(
+        `INSERT INTO repository (name, location, repository_id, password_reference, is_default)
+         VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (name) DO UPDATE SET
+           location = excluded.location,
+           repository_id = excluded.repository_id,
+           password_reference = excluded.password_reference,
+           is_default = excluded.is_default`,
+      )
+      .run(
+        record.name,
+        record.location,
+        record.repositoryId,
+        record.passwordReference,
+        Number(record.isDefault),
+      );
+  });
+}
+
+export function removeRepository(database: DatabaseSync, name: string): void {
+  database.prepare('DELETE FROM repository WHERE name = ?').run(name);
+}

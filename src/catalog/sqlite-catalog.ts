@@ -1,0 +1,107 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { Catalog, EmbeddedVolumeRecord, RepositoryRecord, RunRecord } from './catalog.ts';
+import {
+  addEmbeddedVolume,
+  findEmbeddedVolume,
+  listEmbeddedVolumes,
+  removeEmbeddedVolume,
+} from './embedded-volumes.ts';
+import { openDatabase, type OpenDatabaseOptions } from './open-database.ts';
+import { listRepositories, removeRepository, saveRepository } from './repositories.ts';
+import { type Row, text } from './row-fields.ts';
+import { listRuns, recordRun } from './runs.ts';
+import { catalogError } from './sqlite-errors.ts';
+import { findVolumeIdentity, forgetVolumeIdentity, setVolumeIdentity } from './volume-identities.ts';
+
+/**
+ * Opens the catalog in the file `path` and makes it, with its folder, when there is none; `:memory:` for one that
+ * lives as long as it is open. Any number of processes may have it open and write at once.
+ *
+ * Throws `unsupported` for a catalog of a newer Holdfast, `integrity` for a damaged one or another program's file,
+ * `denied`, `read-only`, `full` and `locked` as the file system has it.
+ */
+export function openSqliteCatalog(path: string, options: OpenDatabaseOptions = {}): Catalog {
+  try {
+    return new SqliteCatalog(openDatabase(path, options), path);
+  } catch (error) {
+    throw catalogError(error, path);
+  }
+}
+
+class SqliteCatalog implements Catalog {
+  readonly #database: DatabaseSync;
+  readonly #path: string;
+
+  constructor(database: DatabaseSync, path: string) {
+    this.#database = database;
+    this.#path = path;
+  }
+
+  stateId(): string {
+    return this.#run((database) => {
+      const row: Row = database.prepare('SELECT id FROM state').get() ?? {};
+      return text(row, 'id');
+    });
+  }
+
+  listRepositories(): RepositoryRecord[] {
+    return this.#run(listRepositories);
+  }
+
+  saveRepository(record: RepositoryRecord): void {
+    this.#run((database) => saveRepository(database, record));
+  }
+
+  removeRepository(name: string): void {
+    this.#run((database) => removeRepository(database, name));
+  }
+
+  volumeIdentity(hostIdentity: string, name: string): string | undefined {
+    return this.#run((database) => findVolumeIdentity(database, { hostIdentity, name }));
+  }
+
+  setVolumeIdentity(hostIdentity: string, name: string, identity: string): void {
+    this.#run((database) => setVolumeIdentity(database, { hostIdentity, name, identity }));
+  }
+
+  forgetVolumeIdentity(hostIdentity: string, name: string): void {
+    this.#run((database) => forgetVolumeIdentity(database, { hostIdentity, name }));
+  }
+
+  recordRun(run: RunRecord): void {
+    this.#run((database) => recordRun(database, run));
+  }
+
+  listRuns(filter: { readonly volumeIdentity?: string; readonly limit: number }): RunRecord[] {
+    return this.#run((database) => listRuns(database, filter));
+  }
+
+  listEmbeddedVolumes(): EmbeddedVolumeRecord[] {
+    return this.#run(listEmbeddedVolumes);
+  }
+
+  findEmbeddedVolume(name: string): EmbeddedVolumeRecord | undefined {
+    return this.#run((database) => findEmbeddedVolume(database, name));
+  }
+
+  addEmbeddedVolume(record: EmbeddedVolumeRecord): boolean {
+    return this.#run((database) => addEmbeddedVolume(database, record));
+  }
+
+  removeEmbeddedVolume(name: string): void {
+    this.#run((database) => removeEmbeddedVolume(database, name));
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+
+  /** The one place where what SQLite says becomes what a user is told. */
+  #run<T>(operation: (database: DatabaseSync) => T): T {
+    try {
+      return operation(this.#database);
+    } catch (error) {
+      throw catalogError(error, this.#path);
+    }
+  }
+}
