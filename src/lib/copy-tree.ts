@@ -5,9 +5,14 @@ import { readProblem } from './tree-problem.ts';
 import { walkTree, type WalkedEntry } from './tree-walk.ts';
 import { TreeWriter, type TreeProgress, type TreeWriterOptions } from './tree-writer.ts';
 
-export type CopyTreeOptions = TreeWriterOptions & {
+export interface CopyTreeOptions extends TreeWriterOptions {
+  /** Leaves a path of the source out, and all that is below it. */
   readonly skip?: ((path: ByteString) => boolean) | undefined;
-};
+  /** Only this name of the source's own names, and what is below it. */
+  readonly only?: ByteString | undefined;
+  /** The path below the target for a path below the source; undefined leaves that one thing out. */
+  readonly rename?: ((path: ByteString) => ByteString | undefined) | undefined;
+}
 
 /**
  * Copies a directory tree exactly into an existing directory: content, holes, hard links, all metadata. Where the file

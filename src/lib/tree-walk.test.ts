@@ -92,13 +92,19 @@ describe('walkTree()', () => {
       execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(root, 'b/c')]);
       try {
         writeFileSync(join(root, 'b/c/mounted'), 'x');
-        expect((await walked()).paths).toEqual(['', 'a', 'b', 'b/c', 'b.txt']);
+        const result = await walked();
+        expect(result.paths).toEqual(['', 'a', 'b', 'b/c', 'b.txt']);
+        expect(result.problems).toMatchObject([{ path: 'b/c', reason: 'unsupported' }]);
         expect((await walked({ crossFilesystems: true })).paths).toContain('b/c/mounted');
       } finally {
         execFileSync('umount', [join(root, 'b/c')]);
       }
     },
   );
+
+  test('takes only one name of the root when asked to', async () => {
+    expect((await walked({ only: 'b' })).paths).toEqual(['', 'b', 'b/c', 'b/c/d']);
+  });
 
   test('throws when the root is not there or no directory', async () => {
     await expect(walkTree(join(root, 'nothing')).next()).rejects.toMatchObject({ code: 'not-found' });
