@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { AppError, errnoOf } from '../model/errors.ts';
@@ -34,7 +34,7 @@ export function openDatabase(
  * holds on it, as POSIX has it.
  */
 function makePrivateFile(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path));
   try {
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
     closeSync(openSync(path, flags, 0o600));
@@ -45,7 +45,22 @@ function makePrivateFile(path: string): void {
   const found = statSync(path);
   if (!found.isFile()) throw new AppError('usage', `Cannot use the catalog ${quote(path)}: it is no file`);
   // SQLite gives its -wal and -shm files the mode of the database.
+  // Asked for here, because SQLite only says that it "can't open" what it can't write to.
+  accessSync(path, constants.R_OK | constants.W_OK);
+  accessSync(dirname(path), constants.W_OK | constants.X_OK);
   if ((found.mode & 0o077) !== 0 && found.uid === process.getuid?.()) chmodSync(path, 0o600);
+}
+
+/** Node's own recursive one says ENOENT where the file system is read-only. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' && dirname(path) !== path) {
+      makeFolder(dirname(path));
+      makeFolder(path);
+    } else if (errnoOf(error) !== 'EEXIST' || !statSync(path).isDirectory()) throw error;
+  }
 }
 
 /**

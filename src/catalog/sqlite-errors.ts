@@ -4,6 +4,9 @@ import { quote } from '../model/quote.ts';
 const lostNothing =
   'No backup is lost with it, because repositories describe themselves: move it aside, and Holdfast starts a new one.';
 
+const chooseFolder = 'Choose a state folder that can be written to, with --state-dir.';
+const seeOwner = 'See who owns it and its folder, and what their modes are.';
+
 interface Meaning {
   readonly code: ErrorCode;
   readonly what: string;
@@ -20,23 +23,20 @@ const meanings: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
     {
       code: 'read-only',
       what: 'it cannot be written to',
-      hint: 'Choose a state folder that can be, with --state-dir.',
+      hint: chooseFolder,
     },
   ],
   [10, { code: 'failed', what: 'the disk that it is on fails, or is full' }],
   [11, { code: 'integrity', what: 'it is damaged', hint: lostNothing }],
   [13, { code: 'full', what: 'the disk that it is on is full', hint: 'Free some space and try again.' }],
-  [
-    14,
-    { code: 'denied', what: 'it cannot be opened', hint: 'See who owns its folder and what its mode is.' },
-  ],
+  [14, { code: 'denied', what: 'it cannot be opened', hint: seeOwner }],
   [26, { code: 'integrity', what: 'it is no SQLite database', hint: lostNothing }],
 ]);
 
 const errnoMeanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
-  ['EACCES', { code: 'denied', what: 'access is refused' }],
-  ['EPERM', { code: 'denied', what: 'access is refused' }],
-  ['EROFS', { code: 'read-only', what: 'its file system is read-only' }],
+  ['EACCES', { code: 'denied', what: 'access is refused', hint: seeOwner }],
+  ['EPERM', { code: 'denied', what: 'access is refused', hint: seeOwner }],
+  ['EROFS', { code: 'read-only', what: 'its file system is read-only', hint: chooseFolder }],
   [
     'ENOSPC',
     { code: 'full', what: 'the disk that it is on is full', hint: 'Free some space and try again.' },

@@ -1,0 +1,72 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
+import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
+
+const megabyte = 1024 * 1024;
+
+test('a full disk is named, loses nothing that was saved, and is forgotten once there is room', async () => {
+  await using disk = mountLoopFilesystem('ext4', { sizeBytes: 8 * megabyte });
+  const path = join(disk.path, 'catalog.db');
+  const ballast = join(disk.path, 'ballast');
+  writeFileSync(ballast, Buffer.alloc(2 * megabyte));
+  let saved = 0;
+  {
+    using catalog = openSqliteCatalog(path);
+    const fill = () => {
+      for (; saved < 10_000; saved += 1) catalog.setVolumeIdentity('h', `v${saved}`, 'i'.repeat(4096));
+    };
+    expect(fill).toThrow(
+      expect.objectContaining({
+        code: 'full',
+        message: `Cannot use the catalog "${path}": the disk that it is on is full`,
+      }),
+    );
+    expect(saved).toBeGreaterThan(10);
+    expect(catalog.volumeIdentity('h', `v${saved - 1}`)).toHaveLength(4096);
+  }
+  using again = openSqliteCatalog(path);
+  for (let number = 0; number < saved; number += 1)
+    expect(again.volumeIdentity('h', `v${number}`)).toHaveLength(4096);
+  rmSync(ballast);
+  again.setVolumeIdentity('h', 'after', 'i');
+  expect(again.volumeIdentity('h', 'after')).toBe('i');
+});
+
+test('a catalog can’t be made on a full disk, and the error says why', async () => {
+  await using disk = mountLoopFilesystem('ext4', { sizeBytes: 8 * megabyte });
+  const chunk = Buffer.alloc(megabyte);
+  for (let size = chunk.length, number = 0; size > 0; number += 1) {
+    try {
+      writeFileSync(join(disk.path, `ballast-${number}`), chunk.subarray(0, size));
+    } catch {
+      size = Math.floor(size / 2);
+    }
+  }
+  expect(() => openSqliteCatalog(join(disk.path, 'catalog.db'))).toThrow(
+    expect.objectContaining({ code: 'full', message: expect.stringContaining('full') }),
+  );
+});
+
+test('on a read-only file system the error says why', async () => {
+  await using disk = mountLoopFilesystem('ext4', { sizeBytes: 8 * megabyte });
+  const path = join(disk.path, 'catalog.db');
+  {
+    using catalog = openSqliteCatalog(path);
+    catalog.setVolumeIdentity('h', 'pg', 'i');
+  }
+  disk.remount('ro');
+  expect(() => openSqliteCatalog(path)).toThrow(
+    expect.objectContaining({
+      code: 'read-only',
+      message: `Cannot use the catalog "${path}": its file system is read-only`,
+    }),
+  );
+  expect(() => openSqliteCatalog(join(disk.path, 'new', 'catalog.db'))).toThrow(
+    expect.objectContaining({
+      code: 'read-only',
+      message: expect.stringContaining('file system is read-only'),
+    }),
+  );
+});
