@@ -1,4 +1,5 @@
 import { toPrintable, type ByteString } from '../../model/byte-string.ts';
+import type { Entry } from '../../model/entry.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { readTar } from '../../lib/tar/read-tar.ts';
 import type { TarSource } from '../../lib/tar/tar-member.ts';
@@ -99,14 +100,10 @@ class EngineStreamData implements StreamData {
     if (type !== 'dir') {
       throw new AppError('usage', `Cannot unpack at "${toPrintable(path)}" in volume "${this.#options.volume}": it is not a directory`);
     }
-    const scan = new TarScan();
     const place = path === '' ? helperMountpoint : `${helperMountpoint}/${path}`;
-    await putArchive(
-      lease.target,
-      place,
-      scanTar(tar, scan, () => cutShort()),
-    );
-    if (scan.root !== undefined) await putArchive(lease.target, parentOf(place), rootOnly(scan.root, place));
+    const late: Entry[] = [];
+    await putArchive(lease.target, place, writeTar(withoutLate(tar, late)));
+    if (late.length > 0) await putArchive(lease.target, parentOf(place), writeTar(lateMembers(late, place)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -210,16 +207,26 @@ async function* rebasedMembers(
   }
 }
 
-/** The engine leaves the directory alone that it unpacks into: its metadata goes in by a second archive, one level up. */
-async function* rootOnly(header: Buffer, place: ByteString): AsyncGenerator<Uint8Array> {
-  const renamed: TarSource[] = [];
-  const archive = Buffer.concat([header, Buffer.alloc(1024)]);
-  for await (const { entry } of readTar(oneChunk(archive))) renamed.push({ entry: { ...entry, path: place.slice(place.lastIndexOf('/') + 1) } });
-  yield* writeTar(renamed);
+const defaultAcl = 'system.posix_acl_default';
+
+/**
+ * What the engine would get wrong is put into `late`, for a second archive when all the rest is in place:
+ * it leaves the directory alone that it unpacks into, and what it makes in a directory inherits the directory's default ACL.
+ */
+async function* withoutLate(tar: AsyncIterable<Uint8Array>, late: Entry[]): AsyncGenerator<TarSource> {
+  for await (const { entry, body } of readTar(tar)) {
+    const hasDefaultAcl = entry.xattrs?.some(({ name }) => name === defaultAcl) === true;
+    if (entry.path === '' || hasDefaultAcl) late.push(entry);
+    if (entry.path === '') continue;
+    const early = hasDefaultAcl ? { ...entry, xattrs: (entry.xattrs ?? []).filter(({ name }) => name !== defaultAcl) } : entry;
+    yield { entry: early, open: () => body };
+  }
 }
 
-async function* oneChunk(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield chunk;
+/** The held back directories, named from the parent of `place`. */
+function* lateMembers(late: readonly Entry[], place: ByteString): Generator<TarSource> {
+  const name = place.slice(place.lastIndexOf('/') + 1);
+  for (const entry of late) yield { entry: { ...entry, path: entry.path === '' ? name : `${name}/${entry.path}` } };
 }
 
 function ignoreMissing(error: unknown): undefined {
@@ -228,8 +235,4 @@ function ignoreMissing(error: unknown): undefined {
 
 function parentOf(place: ByteString): ByteString {
   return place.slice(0, place.lastIndexOf('/')) || '/';
-}
-
-function cutShort(): AppError {
-  return new AppError('integrity', 'Cannot unpack the tar stream: it ends too early');
 }

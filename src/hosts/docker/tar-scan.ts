@@ -3,20 +3,15 @@ import { parsePaxNumber, parsePaxRecords, type PaxRecords } from '../../lib/tar/
 import { blockSize, damaged, maxMetadataBytes, paddingOf } from '../../lib/tar/tar-member.ts';
 
 /**
- * Watches a tar stream go by, from header to header, without changing or holding it: an archive without its end is
- * noticed whatever the connection says, and the header of the root is kept.
+ * Watches a tar stream go by, from header to header, without changing or holding it, so that an archive without its
+ * end is noticed, whatever the connection says. Knows the forms that an engine writes: ustar, PAX and GNU's long names.
  */
 export class TarScan {
-  /** The blocks of the root's own header (`./`), extended ones included. */
-  root: Buffer | undefined;
-
   #gathered: Buffer[] = [];
   #missing = blockSize;
   #skip = 0;
-  #state: 'header' | 'records' | 'old-sparse' | 'end' = 'header';
+  #state: 'header' | 'records' | 'end' = 'header';
   #zeroBlocks = 0;
-  #blocks: Buffer[] = [];
-  #blocksBytes = 0;
   #records: PaxRecords = new Map();
   #recordsType = '';
 
@@ -48,7 +43,6 @@ export class TarScan {
 
   #take(block: Buffer): void {
     if (this.#state === 'records') this.#takeRecords(block);
-    else if (this.#state === 'old-sparse') this.#takeOldSparse(block);
     else this.#takeHeader(block);
   }
 
@@ -61,7 +55,6 @@ export class TarScan {
     }
     if (this.#zeroBlocks > 0) throw damaged('There is something after its end.');
     const header = readHeaderBlock(block);
-    this.#keep(block);
     if ('xXgLK'.includes(header.type)) {
       if (header.size < 0 || header.size > maxMetadataBytes) throw damaged('An extended header is too large.');
       this.#recordsType = header.type;
@@ -70,38 +63,16 @@ export class TarScan {
       else this.#state = 'records';
       return;
     }
-    if (header.type === 'S' && block[482] !== 0) this.#state = 'old-sparse';
-    // A path in a record is long or beyond ASCII, and thus never the root's.
-    if (isRootName(header.name) && header.type === '5') this.root = Buffer.concat(this.#blocks);
-    this.#blocks = [];
-    this.#blocksBytes = 0;
     const size = this.#storedSize(header);
     this.#records = new Map();
-    if (this.#state === 'header') this.#skip = size + paddingOf(size);
-    else this.#afterSparse = size + paddingOf(size);
-  }
-
-  #afterSparse = 0;
-
-  #takeOldSparse(block: Buffer): void {
-    this.#missing = blockSize;
-    if (block[504] !== 0) return;
-    this.#state = 'header';
-    this.#skip = this.#afterSparse;
+    this.#skip = size + paddingOf(size);
   }
 
   #takeRecords(block: Buffer): void {
-    this.#keep(block);
     this.#state = 'header';
     this.#missing = blockSize;
     if (this.#recordsType !== 'x' && this.#recordsType !== 'X') return;
     parsePaxRecords(trimPadding(block), this.#records);
-  }
-
-  #keep(block: Buffer): void {
-    this.#blocksBytes += block.length;
-    if (this.#blocksBytes > 2 * maxMetadataBytes) throw damaged('The extended headers are too large.');
-    this.#blocks.push(Buffer.from(block));
   }
 
   /** Links, devices, directories and fifos have no data, whatever their size says. */
@@ -125,10 +96,6 @@ export async function* scanTar(
     yield chunk;
   }
   if (!scan.isWhole) throw notWhole();
-}
-
-function isRootName(name: string): boolean {
-  return name === './' || name === '.';
 }
 
 /** Records end with a newline, and zeros fill the last block. */

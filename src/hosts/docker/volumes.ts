@@ -33,7 +33,8 @@ export function toVolume(volume: EngineVolume, consumers: readonly Consumer[]): 
     labels,
     options: volume.Options ?? {},
     scope: volume.Scope === 'global' ? 'global' : 'local',
-    anonymous: labels['com.docker.volume.anonymous'] !== undefined,
+    // The engine forgets its own label for mounts without a source, Compose's among them, but always makes such a name.
+    anonymous: labels['com.docker.volume.anonymous'] !== undefined || /^[0-9a-f]{64}$/.test(volume.Name),
     stack: stackOf(labels),
     consumers,
   };
