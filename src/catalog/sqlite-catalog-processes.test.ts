@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openSqliteCatalog } from './sqlite-catalog.ts';
 
-const writer = join(import.meta.dirname, '../../test/support/catalog-writer.ts');
+const writer = fileURLToPath(new URL('../../test/support/catalog-writer.ts', import.meta.url));
 
 let folder: string;
 let path: string;
