@@ -84,7 +84,7 @@ export class EngineClient implements AsyncDisposable {
 
   /** Asks whether the engine answers at all, and in which version. */
   async ping(options: { readonly signal?: AbortSignal | undefined; readonly deadlineMs?: number } = {}): Promise<string> {
-    const call: EngineCall = { method: 'GET', path: '/_ping', action: 'Cannot ask the engine for its version', ...options };
+    const call: EngineCall = { method: 'GET', path: '/_ping', action: `Cannot reach Docker at "${this.endpoint.address}"`, ...options };
     using deadline = startDeadline(call);
     const response = await this.#open(call, call.path, deadline.signal);
     const text = await this.#readText(call, response, deadline.signal);
@@ -112,7 +112,8 @@ export class EngineClient implements AsyncDisposable {
   async #negotiate(call: EngineCall): Promise<string> {
     if (call.signal?.aborted === true) throw cancelled(call);
     // One question for all calls; a failed one is asked again. It waits without a signal, as others may wait for it too.
-    this.#version ??= this.ping().then(
+    const deadlineMs = this.endpoint.kind === 'ssh' ? 2 * this.#connectTimeoutMs : this.#connectTimeoutMs;
+    this.#version ??= this.ping({ deadlineMs }).then(
       (version) => chooseVersion(version, this.endpoint),
       (error: unknown) => {
         this.#version = undefined;
@@ -144,8 +145,9 @@ export class EngineClient implements AsyncDisposable {
   }
 
   #createRequest(call: EngineCall, path: string, signal: AbortSignal | undefined): ClientRequest {
-    const { agent, protocol, address, basePath } = this.#connection;
-    const headers: OutgoingHttpHeaders = { Host: 'docker', ...call.headers };
+    const { agent, protocol, address, basePath, hostHeader } = this.#connection;
+    const headers: OutgoingHttpHeaders = { ...call.headers };
+    if (hostHeader !== undefined) headers['Host'] = hostHeader;
     if (call.json !== undefined) headers['Content-Type'] = 'application/json';
     const request = httpRequest({
       ...address,
@@ -214,7 +216,7 @@ function startDeadline(call: EngineCall): Deadline {
   const milliseconds = call.deadlineMs ?? defaultDeadlineMs;
   const timer = setTimeout(() => {
     controller.abort(
-      new AppError('unavailable', `${call.action}: the engine did not answer within ${Math.round(milliseconds / 1000)} s`, {
+      new AppError('unavailable', `${call.action}: no answer within ${formatSeconds(milliseconds)}`, {
         hint: 'The engine or one of its plugins hangs: look at its log.',
       }),
     );
@@ -230,6 +232,10 @@ function startDeadline(call: EngineCall): Deadline {
       call.signal?.removeEventListener('abort', onAbort);
     },
   };
+}
+
+function formatSeconds(milliseconds: number): string {
+  return `${Number((milliseconds / 1000).toFixed(1))} s`;
 }
 
 function chooseVersion(offered: string, endpoint: DockerEndpoint): string {

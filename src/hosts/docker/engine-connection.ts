@@ -1,5 +1,6 @@
 import { Agent, type AgentOptions, type ClientRequestArgs } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
+import { isIP } from 'node:net';
 import type { DockerEndpoint } from './endpoint.ts';
 import { openSshConnection } from './ssh-connection.ts';
 
@@ -9,14 +10,18 @@ export interface EngineConnection {
   readonly protocol: 'http:' | 'https:';
   readonly address: Pick<ClientRequestArgs, 'socketPath' | 'host' | 'port'>;
   readonly basePath: string;
+  /** A value for the header Host where there is no name of a host. */
+  readonly hostHeader?: string;
 }
+
+const anyHost = { basePath: '', hostHeader: 'docker' };
 
 /** Connects to nothing yet: sockets open with the first request. */
 export function openEngineConnection(endpoint: DockerEndpoint): EngineConnection {
   const options: AgentOptions = { keepAlive: true, maxSockets: 64 };
   switch (endpoint.kind) {
     case 'unix':
-      return { agent: new Agent(options), protocol: 'http:', address: { socketPath: endpoint.socketPath }, basePath: '' };
+      return { agent: new Agent(options), protocol: 'http:', address: { socketPath: endpoint.socketPath }, ...anyHost };
     case 'tcp': {
       const { tls, host, port, basePath } = endpoint;
       const address = { host, port };
@@ -24,6 +29,8 @@ export function openEngineConnection(endpoint: DockerEndpoint): EngineConnection
       const agent = new TlsAgent({
         ...options,
         rejectUnauthorized: tls.verify,
+        // The name to check is the one that we connect to, whatever a header says.
+        ...(isIP(host) === 0 ? { servername: host } : {}),
         ...(tls.ca === undefined ? {} : { ca: tls.ca }),
         ...(tls.cert === undefined ? {} : { cert: tls.cert }),
         ...(tls.key === undefined ? {} : { key: tls.key }),
@@ -33,7 +40,7 @@ export function openEngineConnection(endpoint: DockerEndpoint): EngineConnection
     case 'ssh': {
       const agent = new Agent(options);
       agent.createConnection = () => openSshConnection(endpoint);
-      return { agent, protocol: 'http:', address: { host: 'docker' }, basePath: '' };
+      return { agent, protocol: 'http:', address: { host: 'docker' }, ...anyHost };
     }
   }
 }

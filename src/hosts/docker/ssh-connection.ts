@@ -56,7 +56,6 @@ class SshConnection extends Duplex {
     });
     const { stdout } = this.#child;
     stdout.on('readable', () => this.#pump());
-    stdout.on('end', () => this.push(null));
   }
 
   override _read(): void {
@@ -111,8 +110,12 @@ class SshConnection extends Duplex {
 
   #onClose(code: number | null, signal: NodeJS.Signals | null): void {
     if (this.destroyed) return;
+    // Not before: an end of its output alone does not tell whether ssh failed.
+    if (code === 0) {
+      this.push(null);
+      return;
+    }
     const words = this.#stderr.trim().split('\n').slice(-3).join(' ');
-    if (code === 0 && words === '') this.destroy();
-    else this.destroy(new SshError(words || `ssh ended with ${signal ?? `exit number ${String(code)}`}`));
+    this.destroy(new SshError(words || `ssh ended with ${signal ?? `exit number ${String(code)}`}`));
   }
 }
