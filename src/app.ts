@@ -1,7 +1,21 @@
+import os from 'node:os';
+import path from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import type { Catalog } from './catalog/catalog.ts';
+import type { VolumeEngine } from './engine/index.ts';
 import type { Host } from './hosts/host.ts';
+import { AppError } from './model/errors.ts';
 import type { HostKind } from './model/volume.ts';
-import type { Repository } from './repository/index.ts';
+import type { BackupOutcome, BackupReport, BackupRequest } from './protect/backup.ts';
+import type { Change } from './protect/compare-trees.ts';
+import type { DiffRequest, DiffResult } from './protect/diff.ts';
+import type { DumpRequest } from './protect/dump.ts';
+import type { InitReport } from './protect/init.ts';
+import type { JobOptions, Protection } from './protect/protection.ts';
+import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
+import type { RestoreReport } from './protect/restore.ts';
+import type { ListedSnapshot, SnapshotFilter, SnapshotPath } from './protect/snapshots.ts';
+import type { CheckReport, Repository, SnapshotEntry } from './repository/index.ts';
 
 /** What the command line, the environment and the configuration file decided. */
 export interface AppConfig {
@@ -12,11 +26,157 @@ export interface AppConfig {
   /** `file:/path`, `env:NAME`, `exec:command`; undefined takes what the catalog knows. */
   readonly passwordReference: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What the host warns about while it answers. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** Everything wired together. Parts are opened when first asked for, so that a command pays for what it uses only. */
-export interface AppParts {
-  catalog(): Catalog;
-  host(): Promise<Host>;
-  repository(): Promise<Repository>;
+/** All that Holdfast can do, for its surfaces. Parts are opened when they are first needed, and closed with the App. */
+export interface App extends AsyncDisposable {
+  readonly config: AppConfig;
+
+  /** The lifecycle of volumes on the host. */
+  volumes(): Promise<VolumeEngine>;
+
+  /** Makes the state folder, a key and a repository; may be repeated. */
+  init(options?: JobOptions): Promise<InitReport>;
+  /** Saves volumes and directories. A target that fails is in the report; what fails for all of them is thrown. */
+  backup(request: BackupRequest, options?: JobOptions): Promise<BackupReport>;
+  listSnapshots(filter: SnapshotFilter, options?: JobOptions): Promise<ListedSnapshot[]>;
+  /** The entries below a path of a snapshot, the path itself first. */
+  listFiles(where: SnapshotPath, options?: JobOptions): AsyncIterable<SnapshotEntry>;
+  /** What differs between two snapshots, or between a snapshot and the live volume. */
+  diff(request: DiffRequest, options?: JobOptions): Promise<DiffResult>;
+  /** The bytes of a file, or a folder as tar. */
+  dump(request: DumpRequest, options?: JobOptions): AsyncIterable<Uint8Array>;
+  /** What a restore would do; nothing is touched. */
+  planRestore(request: RestoreRequest, options?: JobOptions): Promise<RestorePlan>;
+  /** Carries a plan out. A failure leaves the volume as it was. */
+  applyRestore(plan: RestorePlan, options?: JobOptions): Promise<RestoreReport>;
+  check(request: { readonly readDataPercent: number }, options?: JobOptions): Promise<CheckReport>;
 }
+
+/** The only place that names implementations. Opens nothing yet. */
+export function openApp(config: AppConfig): App {
+  const opened = new AsyncDisposableStack();
+  const parts = openParts(config, opened);
+  return {
+    config,
+    volumes: () => parts.volumes(),
+    async init(options = {}) {
+      const { initialize } = await import('./protect/init.ts');
+      const { initRepository, openRepository } = await import('./repository/index.ts');
+      const maker = { init: initRepository, open: openRepository };
+      const { repository: location, ...rest } = config;
+      return await initialize(
+        { ...rest, location, signal: options.signal },
+        { catalog: await parts.catalog(), maker },
+      );
+    },
+    async backup(request, options = {}) {
+      const { backup } = await import('./protect/backup.ts');
+      return await backup(parts, request, options);
+    },
+    async listSnapshots(filter, options = {}) {
+      const { listSnapshots } = await import('./protect/snapshots.ts');
+      return await listSnapshots(parts, filter, options);
+    },
+    async *listFiles(where, options = {}) {
+      const { listFiles } = await import('./protect/snapshots.ts');
+      yield* listFiles(parts, where, options);
+    },
+    async diff(request, options = {}) {
+      const { diff } = await import('./protect/diff.ts');
+      return await diff(parts, request, options);
+    },
+    async *dump(request, options = {}) {
+      const { dump } = await import('./protect/dump.ts');
+      yield* dump(parts, request, options);
+    },
+    async planRestore(request, options = {}) {
+      const { planRestore } = await import('./protect/restore-plan.ts');
+      return await planRestore(parts, request, options);
+    },
+    async applyRestore(plan, options = {}) {
+      const { applyRestore } = await import('./protect/restore.ts');
+      return await applyRestore(parts, plan, options);
+    },
+    async check(request, options = {}) {
+      const repository = await parts.repository();
+      return await repository.check({ ...request, ...options });
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+interface Parts extends Protection {
+  volumes(): Promise<VolumeEngine>;
+}
+
+function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
+  const catalog = once(async (): Promise<Catalog> => {
+    await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
+    const { openSqliteCatalog } = await import('./catalog/sqlite-catalog.ts');
+    return opened.use(openSqliteCatalog(path.join(config.stateDir, 'catalog.db')));
+  });
+  const host = once(async () => opened.use(await openHost(config, catalog)));
+  const repository = once(async () => opened.use(await openKnownRepository(config, await catalog())));
+  const volumes = once(async () => {
+    const { openEngine } = await import('./engine/index.ts');
+    return openEngine({ host: await host() });
+  });
+  return {
+    stateDir: config.stateDir,
+    hostname: os.hostname(),
+    now: Date.now,
+    catalog,
+    host,
+    repository,
+    volumes,
+  };
+}
+
+function once<T>(open: () => Promise<T>): () => Promise<T> {
+  let opening: Promise<T> | undefined;
+  return () => (opening ??= open());
+}
+
+async function openHost(config: AppConfig, catalog: () => Promise<Catalog>): Promise<Host> {
+  const { env, onWarning } = config;
+  if (config.host === 'podman') {
+    throw new AppError('unsupported', 'The host "podman" is not supported yet', {
+      hint: "Podman speaks Docker's language: DOCKER_HOST=unix:///run/podman/podman.sock with --host docker.",
+    });
+  }
+  if (config.host === 'docker') {
+    const { openDockerHost } = await import('./hosts/docker/index.ts');
+    return await openDockerHost({ env, onWarning });
+  }
+  if (config.host === 'auto') {
+    const { probeDocker } = await import('./hosts/docker/index.ts');
+    const docker = await probeDocker({ env, onWarning });
+    if (docker !== undefined) return docker;
+  }
+  const { openEmbeddedHost } = await import('./hosts/embedded/index.ts');
+  return await openEmbeddedHost({ stateDir: config.stateDir, catalog: await catalog() });
+}
+
+async function openKnownRepository(config: AppConfig, catalog: Catalog): Promise<Repository> {
+  const { openKnown } = await import('./protect/open-repository.ts');
+  const { openRepository } = await import('./repository/index.ts');
+  return await openKnown(config, { catalog, open: openRepository });
+}
+
+export type {
+  BackupOutcome,
+  BackupReport,
+  BackupRequest,
+  Change,
+  DiffRequest,
+  DiffResult,
+  DumpRequest,
+  InitReport,
+  JobOptions,
+};
+export type { ListedSnapshot, RestorePlan, RestoreReport, RestoreRequest, SnapshotFilter, SnapshotPath };
+export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';
+export type * from './engine/index.ts';

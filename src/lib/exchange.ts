@@ -1,0 +1,31 @@
+import koffi from 'koffi';
+import { type ByteString, toBytes } from '../model/byte-string.ts';
+
+const renameat2 = koffi
+  .load(null)
+  .func('int renameat2(int olddirfd, const void *a, int newdirfd, const void *b, unsigned int flags)');
+
+const fromCurrentFolder = -100;
+const exchangeFlag = 2;
+const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
+
+/**
+ * Swaps two paths in one step: there is no moment at which either is missing. Both must exist, on one file system.
+ * Throws an Error with `code`, like `node:fs`; `EINVAL` or `ENOSYS` where the file system can't do it.
+ */
+export function exchange(first: ByteString, second: ByteString): void {
+  const result = renameat2(
+    fromCurrentFolder,
+    toBytes(`${first}\0`),
+    fromCurrentFolder,
+    toBytes(`${second}\0`),
+    exchangeFlag,
+  );
+  if (result === 0) return;
+  const code = errnoNames.get(koffi.errno()) ?? `E${koffi.errno()}`;
+  throw Object.assign(new Error(`${code}: renameat2 '${first}' <-> '${second}'`), {
+    code,
+    syscall: 'renameat2',
+    path: first,
+  });
+}

@@ -1,0 +1,88 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Host } from '../hosts/host.ts';
+import type { VolumeDescription } from '../model/snapshot.ts';
+import type { Consumer, DataMount } from '../model/volume.ts';
+import { isAppError } from '../model/errors.ts';
+import { pathIdentity, volumeIdentity } from './identity.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import type { BackupTarget } from './targets.ts';
+
+/** What a snapshot has to remember of its volume, so that a bare machine can make it again. */
+export async function describeVolume(
+  parts: Protection,
+  target: BackupTarget,
+  options: JobOptions,
+): Promise<VolumeDescription> {
+  const catalog = await parts.catalog();
+  if (target.kind === 'path') return await describePath(parts, { path: target.name, catalog }, options);
+  const { volume, host } = target;
+  return {
+    kind: 'volume',
+    name: volume.name,
+    identity: volumeIdentity(catalog, { hostIdentity: host.identity, name: volume.name }),
+    host: { kind: host.kind, identity: host.identity, name: host.name },
+    driver: volume.driver,
+    options: volume.options,
+    labels: volume.labels,
+    createdAt: volume.createdAt,
+    anonymous: volume.anonymous,
+    stack: volume.stack,
+    consumers: volume.consumers,
+  };
+}
+
+interface DescribedPath {
+  readonly path: string;
+  readonly catalog: Catalog;
+}
+
+async function describePath(
+  parts: Protection,
+  { path, catalog }: DescribedPath,
+  options: JobOptions,
+): Promise<VolumeDescription> {
+  const consumers = await pathConsumers(parts, path, options);
+  return {
+    kind: 'path',
+    name: path,
+    identity: pathIdentity(catalog, path),
+    host: { kind: 'embedded', identity: catalog.stateId(), name: parts.hostname },
+    driver: 'path',
+    options: {},
+    labels: {},
+    anonymous: false,
+    stack: consumers.find((consumer) => consumer.stack !== undefined)?.stack,
+    consumers,
+  };
+}
+
+/** The containers that mount a directory, or something in it or around it. Without an engine there are none. */
+export async function pathConsumers(
+  parts: Protection,
+  path: string,
+  options: JobOptions,
+): Promise<Consumer[]> {
+  try {
+    const host: Host = await parts.host();
+    return consumersOfPath(await host.listMounts({ signal: options.signal }), path);
+  } catch (error) {
+    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return [];
+    throw error;
+  }
+}
+
+/** Pure. */
+export function consumersOfPath(mounts: readonly DataMount[], path: string): Consumer[] {
+  const touching = mounts.filter(
+    (mount) =>
+      mount.type === 'bind' &&
+      mount.source !== undefined &&
+      (isWithin(mount.source, path) || isWithin(path, mount.source)),
+  );
+  return touching.map((mount) => mount.consumer);
+}
+
+/** True for the folder itself too. */
+export function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
+}

@@ -1,0 +1,126 @@
+import { fromText } from '../model/byte-string.ts';
+import type { Entry } from '../model/entry.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import type { Repository, SnapshotEntry } from '../repository/index.ts';
+import { type Change, type CompareOptions, compareTrees } from './compare-trees.ts';
+import { findSnapshot } from './find-snapshot.ts';
+import { type LiveData, liveEntries } from './live-tree.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import { findContext } from './snapshots.ts';
+import { findVolume } from './targets.ts';
+
+export interface DiffRequest {
+  readonly before: string;
+  /** Undefined compares with the live volume. */
+  readonly after: string | undefined;
+}
+
+export interface DiffTotals {
+  readonly added: number;
+  readonly removed: number;
+  readonly changed: number;
+  readonly metadata: number;
+  readonly bytesAdded: number;
+  readonly bytesRemoved: number;
+}
+
+export interface DiffResult {
+  readonly before: Snapshot;
+  /** Undefined for the live volume. */
+  readonly after: Snapshot | undefined;
+  readonly changes: AsyncIterable<Change>;
+}
+
+/** What differs between two snapshots, or between a snapshot and the live volume. The changes are found as they are read. */
+export async function diff(
+  parts: Protection,
+  request: DiffRequest,
+  options: JobOptions,
+): Promise<DiffResult> {
+  const repository = await parts.repository();
+  const context = await findContext(parts, options);
+  const before = findSnapshot(request.before, context);
+  if (request.after === undefined)
+    return { before, after: undefined, changes: compareWithLive(parts, before, options) };
+  const after = findSnapshot(request.after, context);
+  const { signal } = options;
+  const trees = {
+    before: repository.walk(before, '', { signal }),
+    after: repository.walk(after, '', { signal }),
+  };
+  return { before, after, changes: compareTrees(trees, { isSameContent: sameKey, comparesXattrs: true }) };
+}
+
+function sameKey(before: SnapshotEntry, after: SnapshotEntry): boolean {
+  return before.contentKey === after.contentKey;
+}
+
+async function* compareWithLive(
+  parts: Protection,
+  snapshot: Snapshot,
+  options: JobOptions,
+): AsyncGenerator<Change, void, undefined> {
+  await using opened = await openLive(parts, snapshot, options);
+  yield* compareSnapshotWithLive(
+    { repository: await parts.repository(), snapshot, data: opened.data },
+    options,
+  );
+}
+
+export interface SnapshotAndLive {
+  readonly repository: Repository;
+  readonly snapshot: Snapshot;
+  readonly data: LiveData;
+}
+
+/** Files of the same size and time count as the same; their content is not read. */
+export function compareSnapshotWithLive(
+  { repository, snapshot, data }: SnapshotAndLive,
+  options: JobOptions,
+): AsyncIterable<Change> {
+  const rules: CompareOptions<SnapshotEntry, Entry> = {
+    isSameContent: (before, after) => isSameTime(before.mtimeNs, after.mtimeNs),
+    comparesXattrs: data.way === 'direct',
+  };
+  const before = repository.walk(snapshot, '', { signal: options.signal });
+  return compareTrees(
+    { before: coarse(before, data), after: coarse(liveEntries(data, options), data) },
+    rules,
+  );
+}
+
+function isSameTime(before: bigint, after: bigint): boolean {
+  return before === after;
+}
+
+/** Streams of container engines have whole seconds: both sides are compared in those. */
+async function* coarse<T extends Entry>(
+  entries: AsyncIterable<T>,
+  data: LiveData,
+): AsyncGenerator<T, void, undefined> {
+  if (data.way === 'direct') return yield* entries;
+  for await (const entry of entries)
+    yield { ...entry, mtimeNs: entry.mtimeNs - (entry.mtimeNs % 1_000_000_000n) };
+}
+
+interface OpenedLive extends AsyncDisposable {
+  readonly data: LiveData;
+}
+
+async function openLive(parts: Protection, snapshot: Snapshot, options: JobOptions): Promise<OpenedLive> {
+  const { volume } = snapshot;
+  if (volume === undefined) {
+    throw new AppError('usage', `Snapshot ${quote(snapshot.id.slice(0, 8))} belongs to no volume here`, {
+      hint: 'Name a second snapshot to compare it with.',
+    });
+  }
+  if (volume.kind === 'path') {
+    return { data: { way: 'direct', root: fromText(volume.name) }, async [Symbol.asyncDispose]() {} };
+  }
+  const host = await parts.host();
+  await findVolume(host, volume.name, options);
+  const data = await host.openData(volume.name, { signal: options.signal });
+  return { data, [Symbol.asyncDispose]: () => data[Symbol.asyncDispose]() };
+}

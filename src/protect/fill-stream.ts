@@ -1,0 +1,150 @@
+import type { StreamData } from '../hosts/host.ts';
+import type { TarSource } from '../lib/tar/tar-member.ts';
+import { writeTar } from '../lib/tar/write-tar.ts';
+import { type ByteString, toPrintable } from '../model/byte-string.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { SaveProblem } from '../model/snapshot.ts';
+import { compareSnapshotWithLive } from './diff.ts';
+import { tarSources } from './dump.ts';
+import { type FillResult, nameOf } from './fill-directory.ts';
+import { isEmptyData } from './live-tree.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import type { RestorePlan } from './restore-plan.ts';
+import { parentOf } from './swap.ts';
+
+export interface StreamWork {
+  readonly plan: RestorePlan;
+  readonly data: StreamData;
+  readonly mustBeEmpty: boolean;
+  readonly name: string;
+}
+
+/** Fills a volume through its engine, and reads it back to see that it is what the snapshot has. */
+export async function fillStream(
+  parts: Protection,
+  work: StreamWork,
+  options: JobOptions,
+): Promise<FillResult> {
+  const { plan, data, mustBeEmpty, name } = work;
+  const isEmpty = await isEmptyData(data, options);
+  if (mustBeEmpty && !isEmpty) {
+    throw new AppError('conflict', `The storage of ${quote(name)} holds data already`, {
+      hint: 'Look at it, then restore again.',
+    });
+  }
+  if (!isEmpty && plan.entry.type === 'dir') {
+    throw new AppError(
+      'unsupported',
+      `Cannot replace a folder in ${quote(name)}: it is reached through the engine only, which cannot delete`,
+      {
+        hint: `Restore it beside: --to ${name}-restored, or --to ./DIRECTORY.`,
+      },
+    );
+  }
+  const sent: FillResult & { problems: SaveProblem[]; files: number; bytes: number } = {
+    files: 0,
+    bytes: 0,
+    problems: [],
+  };
+  const onProblem = ({ path, message }: { path: ByteString; message: string }): void =>
+    void sent.problems.push({ path, reason: 'unreadable', message });
+  const sources = counted(await placedSources(parts, plan, { isEmpty, options }), sent);
+  const onSkipped = (entry: { path: ByteString }, message: string): void =>
+    onProblem({ path: entry.path, message });
+  const folder = isEmpty ? '' : withoutRoot(parentOf(`/${plan.path}`));
+  await data.writeTar(folder, writeTar(sources, { signal: options.signal, onProblem, onSkipped }), {
+    signal: options.signal,
+  });
+  if (plan.path === '') await verifyStreamed(parts, { plan, data, excused: sent.problems }, options);
+  return sent;
+}
+
+function withoutRoot(path: ByteString): ByteString {
+  return path.slice(1);
+}
+
+interface Placement {
+  readonly isEmpty: boolean;
+  readonly options: JobOptions;
+}
+
+/** The whole snapshot as it is; a part of it under its own name. */
+async function placedSources(
+  parts: Protection,
+  plan: RestorePlan,
+  { options }: Placement,
+): Promise<AsyncIterable<TarSource>> {
+  const sources = tarSources(
+    { repository: await parts.repository(), snapshot: plan.snapshot },
+    plan.path,
+    options,
+  );
+  return plan.path === '' ? sources : renamed(sources, nameOf(plan.path));
+}
+
+async function* renamed(
+  sources: AsyncIterable<TarSource>,
+  name: ByteString,
+): AsyncGenerator<TarSource, void, undefined> {
+  const place = (path: ByteString): ByteString => (path === '' ? name : `${name}/${path}`);
+  for await (const { entry, open } of sources) {
+    const link = entry.hardLinkTo === undefined ? {} : { hardLinkTo: place(entry.hardLinkTo) };
+    yield { entry: { ...entry, path: place(entry.path), ...link }, open };
+  }
+}
+
+async function* counted(
+  sources: AsyncIterable<TarSource>,
+  into: { files: number; bytes: number },
+): AsyncGenerator<TarSource, void, undefined> {
+  for await (const source of sources) {
+    if (source.entry.type === 'file') {
+      into.files++;
+      into.bytes += source.entry.hardLinkTo === undefined ? source.entry.size : 0;
+    }
+    yield source;
+  }
+}
+
+interface Streamed {
+  readonly plan: RestorePlan;
+  readonly data: StreamData;
+  readonly excused: readonly SaveProblem[];
+}
+
+async function verifyStreamed(
+  parts: Protection,
+  { plan, data, excused }: Streamed,
+  options: JobOptions,
+): Promise<void> {
+  const repository = await parts.repository();
+  const paths = new Set(excused.map((problem) => problem.path));
+  for await (const change of compareSnapshotWithLive(
+    { repository, snapshot: plan.snapshot, data },
+    options,
+  )) {
+    if (change.kind === 'metadata' || change.type === 'socket' || paths.has(change.path)) continue;
+    throw new AppError(
+      'integrity',
+      `What the engine has written is not what the snapshot has, at "${toPrintable(change.path)}"`,
+      {
+        hint: 'Run "holdfast check --read-data", and look at the engine\'s log.',
+      },
+    );
+  }
+}
+
+/** Reads and verifies every byte that the plan needs, before anything is removed for it. */
+export async function readThrough(parts: Protection, plan: RestorePlan, options: JobOptions): Promise<void> {
+  const repository = await parts.repository();
+  const { signal } = options;
+  for await (const entry of repository.walk(plan.snapshot, plan.path, { signal })) {
+    if (entry.type === 'file' && entry.hardLinkTo === undefined)
+      await drain(repository.readFile(plan.snapshot, entry, { signal }));
+  }
+}
+
+async function drain(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of chunks);
+}

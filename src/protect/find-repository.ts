@@ -1,0 +1,58 @@
+import path from 'node:path';
+import type { RepositoryRecord } from '../catalog/catalog.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+
+export interface RepositoryWish {
+  /** A name or a location; undefined takes the default repository. */
+  readonly repository: string | undefined;
+  /** Undefined takes what the catalog knows. */
+  readonly passwordReference: string | undefined;
+}
+
+/** Where a repository lies, how it is unlocked, and what the catalog knows of it. */
+export interface RepositoryPlace {
+  readonly location: string;
+  readonly passwordReference: string;
+  readonly record: RepositoryRecord | undefined;
+}
+
+/** Finds the repository that is meant among those that the catalog knows; pure. */
+export function findRepository(wish: RepositoryWish, records: readonly RepositoryRecord[]): RepositoryPlace {
+  const record = recordFor(wish.repository, records);
+  if (wish.repository === undefined && record === undefined) {
+    throw new AppError('not-found', 'There is no repository yet', {
+      hint: 'Make one with "holdfast init", or name one with --repo.',
+    });
+  }
+  const location = record?.location ?? repositoryLocation(wish.repository ?? '');
+  const passwordReference = wish.passwordReference ?? record?.passwordReference;
+  if (passwordReference === undefined) {
+    throw new AppError('usage', `There is no password for the repository ${quote(location)}`, {
+      hint: 'Give it with --password-file, or take the repository over with "holdfast init --repo DIR --password-file FILE".',
+    });
+  }
+  return { location, passwordReference, record };
+}
+
+function recordFor(
+  wanted: string | undefined,
+  records: readonly RepositoryRecord[],
+): RepositoryRecord | undefined {
+  if (wanted === undefined) return records.find((record) => record.isDefault);
+  const byName = records.find((record) => record.name === wanted);
+  if (byName !== undefined) return byName;
+  const location = repositoryLocation(wanted);
+  return records.find((record) => record.location === location);
+}
+
+/** The absolute directory that `--repo` names. */
+export function repositoryLocation(text: string): string {
+  const scheme = /^([a-z][a-z0-9+.-]*):(?!$)/i.exec(text)?.[1];
+  if (scheme !== undefined && scheme !== 'local') {
+    throw new AppError('unsupported', `Repositories at ${quote(`${scheme}:`)} are not supported`, {
+      hint: 'Use a directory.',
+    });
+  }
+  return path.resolve(scheme === 'local' ? text.slice('local:'.length) : text);
+}

@@ -1,0 +1,137 @@
+import path from 'node:path';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { type SnapshotReference, type Target, parseVersionedTarget } from '../model/target.ts';
+import { nearNames } from './near-names.ts';
+
+/** The tag of what a restore saves before it replaces data. Such snapshots are found by id only: "latest" is the latest backup. */
+export const safetyTag = 'before-restore';
+
+export interface FindContext {
+  /** Oldest first. */
+  readonly snapshots: readonly Snapshot[];
+  /** The lineage that a volume's name or an absolute path stands for on this host, when it is known. */
+  readonly identityOf: (name: string) => string | undefined;
+  readonly now: Date;
+}
+
+/** Finds what `latest`, `ID`, `NAME`, `NAME@latest`, `NAME@ID` or `NAME@TIME` means; pure. Names go before ids. */
+export function findSnapshot(text: string, context: FindContext): Snapshot {
+  if (text === 'latest') return newest(context.snapshots) ?? nothingYet();
+  const { target, snapshot: reference } = parseVersionedTarget(text, context.now);
+  const name = targetName(target);
+  const snapshots = lineage(name, context);
+  if (snapshots.length > 0) return pick(reference, { name, snapshots, all: context.snapshots });
+  const byId =
+    target.kind === 'volume' && name === text ? findById(text.toLowerCase(), context.snapshots) : undefined;
+  if (byId !== undefined) return byId;
+  throw unknown(name, context);
+}
+
+/** The name under which a target's snapshots are kept: paths are made absolute. */
+export function targetName(target: Target): string {
+  return target.kind === 'path' ? path.resolve(target.path) : target.name;
+}
+
+interface Lineage {
+  readonly name: string;
+  readonly snapshots: readonly Snapshot[];
+  readonly all: readonly Snapshot[];
+}
+
+function pick(reference: SnapshotReference, { name, snapshots, all }: Lineage): Snapshot {
+  if (reference.kind === 'latest') return newest(snapshots) ?? onlySafety(name);
+  if (reference.kind === 'id') {
+    // A restore from another lineage moves a volume to that lineage; its former snapshots still bear its name.
+    const byId =
+      findById(reference.prefix, snapshots) ??
+      findById(
+        reference.prefix,
+        all.filter((one) => one.name === name),
+      );
+    if (byId !== undefined) return byId;
+    throw new AppError('not-found', `There is no snapshot ${quote(reference.prefix)} of ${quote(name)}`, {
+      detail: listing(snapshots),
+    });
+  }
+  const latestMs = reference.time.getTime();
+  const found = newest(snapshots.filter((snapshot) => Date.parse(snapshot.time) <= latestMs));
+  if (found !== undefined) return found;
+  throw new AppError(
+    'not-found',
+    `There is no snapshot of ${quote(name)} from ${quote(reference.text)} or before`,
+    {
+      detail: listing(snapshots),
+    },
+  );
+}
+
+/** The snapshots that a name means: those of this host's own volume, else those of the one lineage that has the name. */
+export function lineage(name: string, { snapshots, identityOf }: FindContext): readonly Snapshot[] {
+  const identity = identityOf(name);
+  const own =
+    identity === undefined ? [] : snapshots.filter((snapshot) => snapshot.volume?.identity === identity);
+  if (own.length > 0) return own;
+  const named = snapshots.filter((snapshot) => snapshot.volume?.name === name);
+  const identities = new Set(named.map((snapshot) => snapshot.volume?.identity));
+  if (identities.size <= 1) return named;
+  throw new AppError('usage', `${quote(name)} means different volumes in this repository`, {
+    detail: listing(named, (snapshot) => ` on ${quote(snapshot.volume?.host.name ?? snapshot.hostname)}`),
+    hint: 'Name the snapshot by its id.',
+  });
+}
+
+function findById(start: string, snapshots: readonly Snapshot[]): Snapshot | undefined {
+  if (!/^[0-9a-f]+$/.test(start)) return undefined;
+  const found = snapshots.filter((snapshot) => snapshot.id.startsWith(start));
+  if (found.length <= 1) return found[0];
+  throw new AppError('usage', `Several snapshots begin with ${quote(start)}`, {
+    detail: listing(found),
+    hint: 'Write more of the id.',
+  });
+}
+
+function newest(snapshots: readonly Snapshot[]): Snapshot | undefined {
+  return snapshots.findLast((snapshot) => !snapshot.tags.includes(safetyTag));
+}
+
+const listedAtMost = 8;
+
+/** The newest few, one a line. */
+function listing(snapshots: readonly Snapshot[], extra: (snapshot: Snapshot) => string = () => ''): string {
+  const lines = snapshots.slice(-listedAtMost).toReversed();
+  const rest = snapshots.length - lines.length;
+  return [
+    ...lines.map(
+      (snapshot) => `${snapshot.id.slice(0, 8)}  ${snapshot.time}  ${quote(snapshot.name)}${extra(snapshot)}`,
+    ),
+    ...(rest > 0 ? [`and ${rest} older`] : []),
+  ].join('\n');
+}
+
+function unknown(reference: string, { snapshots }: FindContext): AppError {
+  const near = nearNames(reference, [...new Set(snapshots.map((snapshot) => snapshot.name))]);
+  return new AppError('not-found', `There is no snapshot of ${quote(reference)} in this repository`, {
+    hint:
+      near.length > 0
+        ? `Did you mean ${near.map(quote).join(' or ')}?`
+        : 'See "holdfast snapshots" for what there is.',
+  });
+}
+
+function nothingYet(): never {
+  throw new AppError('not-found', 'This repository has no snapshots yet', {
+    hint: 'Make one with "holdfast backup".',
+  });
+}
+
+function onlySafety(name: string): never {
+  throw new AppError(
+    'not-found',
+    `There is no backup of ${quote(name)}, only what restores saved before they replaced it`,
+    {
+      hint: 'Name one of those by its id; "holdfast snapshots" lists them.',
+    },
+  );
+}

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { tryLockFile } from '../lib/file-lock.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+
+export interface LeaseRequest {
+  readonly stateDir: string;
+  /** The volume's stable identity. */
+  readonly identity: string;
+  readonly name: string;
+  /** What is being done, for the one who finds the volume taken: `back up`, `restore`. */
+  readonly action: string;
+}
+
+/** An exclusive hold on a volume, within this state folder. It ends with the process that took it, however that ends. */
+export async function takeLease(request: LeaseRequest): Promise<AsyncDisposable> {
+  const folder = path.join(request.stateDir, 'leases');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const file = path.join(folder, createHash('sha256').update(request.identity).digest('hex').slice(0, 32));
+  const owner = JSON.stringify({ pid: process.pid, action: request.action, since: new Date().toISOString() });
+  const taken = await tryLockFile(file, { owner });
+  if (!('heldBy' in taken)) return taken;
+  const holder = describeHolder(taken.heldBy);
+  throw new AppError(
+    'locked',
+    `Cannot ${request.action} ${quote(request.name)}: ${holder.who} is at work on it`,
+    {
+      detail: holder.detail,
+      hint: 'Wait until it is done, or end that process.',
+    },
+  );
+}
+
+function describeHolder(text: string): { who: string; detail: string | undefined } {
+  try {
+    const holder: unknown = JSON.parse(text);
+    if (
+      typeof holder === 'object' &&
+      holder !== null &&
+      'pid' in holder &&
+      'action' in holder &&
+      'since' in holder
+    ) {
+      return {
+        who: `process ${String(holder.pid)}`,
+        detail: `It began to ${String(holder.action)} it at ${String(holder.since)}.`,
+      };
+    }
+  } catch {
+    // The holder has not written its name yet.
+  }
+  return { who: 'another Holdfast process', detail: undefined };
+}

@@ -1,0 +1,44 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import { AppError, isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Repository, RepositoryAccess } from '../repository/index.ts';
+import { type RepositoryWish, findRepository } from './find-repository.ts';
+import { readPassword } from './password.ts';
+
+export interface OpenParts {
+  readonly catalog: Catalog;
+  readonly open: (access: RepositoryAccess) => Promise<Repository>;
+}
+
+/** Opens the repository that is meant, and makes sure that it is still the one that the catalog knows. */
+export async function openKnown(
+  wish: RepositoryWish & { readonly env: Readonly<Record<string, string | undefined>> },
+  { catalog, open }: OpenParts,
+): Promise<Repository> {
+  const place = findRepository(wish, catalog.listRepositories());
+  const password = async (): Promise<Uint8Array> => await readPassword(place.passwordReference, wish.env);
+  const repository = await openOrExplain(open, { location: place.location, password });
+  if (place.record === undefined || place.record.repositoryId === repository.id) return repository;
+  await repository[Symbol.asyncDispose]();
+  throw new AppError(
+    'conflict',
+    `The repository ${quote(place.location)} is not the one that was there before`,
+    {
+      detail: `Expected ${place.record.repositoryId.slice(0, 16)}, found ${repository.id.slice(0, 16)}. It was replaced, or another disk is mounted.`,
+      hint: 'Bring the right one back, or take this one over with "holdfast init --repo DIR".',
+    },
+  );
+}
+
+async function openOrExplain(open: OpenParts['open'], access: RepositoryAccess): Promise<Repository> {
+  try {
+    return await open(access);
+  } catch (error) {
+    if (!isAppError(error, 'not-found') || error.hint !== undefined) throw error;
+    throw new AppError('not-found', error.message, {
+      detail: error.detail,
+      hint: `If it is on a disk that is not mounted, mount it. To make a new one: holdfast init --repo ${access.location}`,
+      cause: error,
+    });
+  }
+}

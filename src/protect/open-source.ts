@@ -1,0 +1,100 @@
+import { realpath } from 'node:fs/promises';
+import { readTar } from '../lib/tar/read-tar.ts';
+import { type ByteString, fromText, toText } from '../model/byte-string.ts';
+import { AppError } from '../model/errors.ts';
+import type { ExcludeMatcher } from '../model/exclude.ts';
+import { quote } from '../model/quote.ts';
+import type { SaveProblem } from '../model/snapshot.ts';
+import type { Repository, TreeSource } from '../repository/index.ts';
+import { isWithin } from './describe-volume.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import { isStagePath } from './stage.ts';
+import type { BackupTarget } from './targets.ts';
+
+export interface OpenedSource extends AsyncDisposable {
+  readonly tree: TreeSource;
+  readonly isExcluded: ExcludeMatcher;
+  /** What the way to the data cannot carry, in words for people. */
+  readonly limits: readonly string[];
+  /** What the way to the data has lost; complete when everything is read. */
+  readonly problems: readonly SaveProblem[];
+}
+
+interface SourceWish {
+  readonly target: BackupTarget;
+  readonly repository: Repository;
+  readonly isExcluded: ExcludeMatcher;
+  readonly options: JobOptions;
+}
+
+/** Opens what is to be saved. The lease is held. */
+export async function openSource(parts: Protection, wish: SourceWish): Promise<OpenedSource> {
+  const { target, options } = wish;
+  if (target.kind === 'path') return await directorySource(fromText(target.name), wish);
+  const host = await parts.host();
+  const data = await host.openData(target.name, { signal: options.signal });
+  try {
+    if (data.way === 'direct')
+      return {
+        ...(await directorySource(data.root, wish)),
+        [Symbol.asyncDispose]: () => data[Symbol.asyncDispose](),
+      };
+    const problems: SaveProblem[] = [];
+    const tar = await data.readTar('', { signal: options.signal });
+    const onProblem = ({
+      path,
+      reason,
+      message,
+    }: {
+      path: ByteString;
+      reason: string;
+      message: string;
+    }): void =>
+      void problems.push({
+        path,
+        reason: reason === 'vanished' || reason === 'changed' ? reason : 'unreadable',
+        message,
+      });
+    return {
+      tree: { kind: 'entries', entries: readTar(tar, { signal: options.signal, onProblem }) },
+      isExcluded: (path, isDirectory) => isStagePath(path) || wish.isExcluded(path, isDirectory),
+      limits: data.limits,
+      problems,
+      [Symbol.asyncDispose]: () => data[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await data[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function directorySource(
+  root: ByteString,
+  { repository, isExcluded, options }: SourceWish,
+): Promise<OpenedSource> {
+  const ownFolder = await repositoryInside(root, repository);
+  if (ownFolder !== undefined)
+    options.onNote?.(`The repository itself, ${quote(toText(ownFolder))}, is left out.`);
+  return {
+    tree: { kind: 'directory', root },
+    isExcluded: (path, isDirectory) =>
+      path === ownFolder || isStagePath(path) || isExcluded(path, isDirectory),
+    limits: [],
+    problems: [],
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** Where the repository lies below the root, so that it is not saved into itself. */
+async function repositoryInside(root: ByteString, repository: Repository): Promise<ByteString | undefined> {
+  const folder = await realpath(toText(root));
+  const location = await realpath(repository.location);
+  if (isWithin(folder, location)) {
+    throw new AppError('usage', `Cannot back up ${quote(folder)}: it is part of the repository itself`, {
+      hint: 'To have the repository twice, copy it to another disk.',
+    });
+  }
+  return isWithin(location, folder)
+    ? fromText(location.slice(folder === '/' ? 1 : folder.length + 1))
+    : undefined;
+}

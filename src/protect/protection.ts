@@ -1,0 +1,31 @@
+import type { Catalog, RepositoryRecord } from '../catalog/catalog.ts';
+import type { Host } from '../hosts/host.ts';
+import type { Progress, Repository, RepositoryAccess } from '../repository/index.ts';
+
+/** What keeping data safe stands on. Each part is opened when it is first asked for, and shared from then on. */
+export interface Protection {
+  readonly stateDir: string;
+  /** This machine's name, for people only. */
+  readonly hostname: string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  catalog(): Promise<Catalog>;
+  host(): Promise<Host>;
+  repository(): Promise<Repository>;
+}
+
+/** How repositories are made and opened; what they are is not known here. */
+export interface RepositoryMaker {
+  init(access: RepositoryAccess): Promise<Repository>;
+  open(access: RepositoryAccess): Promise<Repository>;
+}
+
+/** What every job takes. */
+export interface JobOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Remarks for people, as they come up. */
+  readonly onNote?: ((message: string) => void) | undefined;
+}
+
+export type { RepositoryRecord };

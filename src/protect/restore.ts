@@ -1,0 +1,250 @@
+import { fromText } from '../model/byte-string.ts';
+import { inUseError } from '../model/consumers.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { SaveProblem, Snapshot } from '../model/snapshot.ts';
+import { type Volume, isActive } from '../model/volume.ts';
+import { saveBeforeRestore } from './backup.ts';
+import { pathConsumers } from './describe-volume.ts';
+import { pathIdentity, volumeIdentity } from './identity.ts';
+import { takeLease } from './lease.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import { type FillResult, fillDirectory } from './fill-directory.ts';
+import { fillStream, readThrough } from './fill-stream.ts';
+import { replacePath } from './replace-path.ts';
+import type { Destination, RestorePlan } from './restore-plan.ts';
+import type { BackupTarget } from './targets.ts';
+
+export interface RestoreReport {
+  readonly snapshot: Snapshot;
+  /** The volume's name or the directory. */
+  readonly name: string;
+  readonly created: boolean;
+  readonly files: number;
+  readonly bytes: number;
+  /** Metadata that could not be set, and what the way to the data cannot carry. */
+  readonly problems: readonly SaveProblem[];
+  /** What was there before, when it was saved. */
+  readonly safetySnapshot: Snapshot | undefined;
+}
+
+/** Carries a plan out, under a lease on the destination. A failure leaves the destination as it was. */
+export async function applyRestore(
+  parts: Protection,
+  plan: RestorePlan,
+  options: JobOptions,
+): Promise<RestoreReport> {
+  const { destination } = plan;
+  if (plan.activeConsumers.length > 0) throw inUseError('restore', destination.name, plan.activeConsumers);
+  const identity = await identityOf(parts, destination, options);
+  await using _lease = await takeLease({
+    stateDir: parts.stateDir,
+    identity,
+    name: destination.name,
+    action: 'restore',
+  });
+  const done = await restoreInto(parts, { plan, destination }, options);
+  await keepLineage(parts, plan, options);
+  const { files, bytes, problems } = done.filled;
+  return {
+    snapshot: plan.snapshot,
+    name: destination.name,
+    created: done.created,
+    files,
+    bytes,
+    problems,
+    safetySnapshot: done.safetySnapshot,
+  };
+}
+
+interface Done {
+  readonly filled: FillResult;
+  readonly created: boolean;
+  readonly safetySnapshot: Snapshot | undefined;
+}
+
+interface Work<D extends Destination = Destination> {
+  readonly plan: RestorePlan;
+  readonly destination: D;
+}
+
+async function restoreInto(
+  parts: Protection,
+  { plan, destination }: Work,
+  options: JobOptions,
+): Promise<Done> {
+  if (destination.kind === 'new-volume') return await intoNewVolume(parts, { plan, destination }, options);
+  if (destination.kind === 'directory') return await intoDirectory(parts, { plan, destination }, options);
+  return await intoVolume(parts, { plan, destination }, options);
+}
+
+async function intoNewVolume(
+  parts: Protection,
+  { plan, destination }: Work<Extract<Destination, { kind: 'new-volume' }>>,
+  options: JobOptions,
+): Promise<Done> {
+  const host = await parts.host();
+  if ((await host.findVolume(destination.name, { signal: options.signal })) !== undefined)
+    throw changedMeanwhile(destination.name);
+  const volume = await host.createVolume(destination.spec, { signal: options.signal });
+  try {
+    return {
+      filled: await fillVolume(parts, { plan, volume, mustBeEmpty: true }, options),
+      created: true,
+      safetySnapshot: undefined,
+    };
+  } catch (error) {
+    // It was made for this restore, so it goes with it. Without the signal: also after a cancel.
+    await host.removeVolume(volume.name);
+    throw error;
+  }
+}
+
+async function intoDirectory(
+  parts: Protection,
+  { plan, destination }: Work<Extract<Destination, { kind: 'directory' }>>,
+  options: JobOptions,
+): Promise<Done> {
+  const safetySnapshot = plan.safetySnapshot
+    ? await saveSafety(parts, { kind: 'path', name: destination.name }, options)
+    : undefined;
+  const confirmFree = async (): Promise<void> => {
+    const active = (await pathConsumers(parts, destination.name, options)).filter(isActive);
+    if (active.length > 0) throw inUseError('restore', destination.name, active);
+  };
+  const work = { plan, root: fromText(destination.name), mustBeEmpty: destination.isEmpty, confirmFree };
+  const filled =
+    plan.path !== '' && !destination.isEmpty
+      ? await replacePath(parts, work, options)
+      : await fillDirectory(parts, work, options);
+  return { filled, created: false, safetySnapshot };
+}
+
+async function intoVolume(
+  parts: Protection,
+  { plan, destination }: Work<Extract<Destination, { kind: 'volume' }>>,
+  options: JobOptions,
+): Promise<Done> {
+  const host = await parts.host();
+  const volume = await host.findVolume(destination.name, { signal: options.signal });
+  if (volume === undefined) throw changedMeanwhile(destination.name);
+  refuseActive(volume);
+  if (plan.replaces && destination.way === 'stream' && plan.path === '')
+    return await replaceStreamed(parts, { plan, volume }, options);
+  const safetySnapshot = plan.safetySnapshot
+    ? await saveSafety(parts, await asTarget(parts, volume, options), options)
+    : undefined;
+  const filled = await fillVolume(parts, { plan, volume, mustBeEmpty: destination.isEmpty }, options);
+  return { filled, created: false, safetySnapshot };
+}
+
+interface VolumeWork {
+  readonly plan: RestorePlan;
+  readonly volume: Volume;
+  readonly mustBeEmpty: boolean;
+}
+
+async function fillVolume(
+  parts: Protection,
+  { plan, volume, mustBeEmpty }: VolumeWork,
+  options: JobOptions,
+): Promise<FillResult> {
+  const host = await parts.host();
+  await using data = await host.openData(volume.name, { signal: options.signal, write: true });
+  const confirmFree = async (): Promise<void> => {
+    const now = await host.findVolume(volume.name, { signal: options.signal });
+    if (now !== undefined) refuseActive(now);
+  };
+  if (data.way === 'stream')
+    return await fillStream(parts, { plan, data, mustBeEmpty, name: volume.name }, options);
+  const work = { plan, root: data.root, mustBeEmpty, confirmFree };
+  return plan.path !== '' && !mustBeEmpty
+    ? await replacePath(parts, work, options)
+    : await fillDirectory(parts, work, options);
+}
+
+/** A stream cannot delete: the volume is removed and made again. Only when the snapshot was read to its end before, and the old data is safe. */
+async function replaceStreamed(
+  parts: Protection,
+  { plan, volume }: Omit<VolumeWork, 'mustBeEmpty'>,
+  options: JobOptions,
+): Promise<Done> {
+  const host = await parts.host();
+  if (volume.consumers.length > 0) {
+    throw new AppError(
+      'unsupported',
+      `Cannot replace the data of ${quote(volume.name)}: it is reached through the engine only, and containers refer to it`,
+      {
+        detail: 'To replace its data there, the volume has to be removed and made again.',
+        hint: `Remove those containers first, or restore beside it: --to ${volume.name}-restored`,
+      },
+    );
+  }
+  await readThrough(parts, plan, options);
+  const safetySnapshot = await saveSafety(parts, await asTarget(parts, volume, options), options);
+  const again = async (): Promise<Volume> => {
+    await host.removeVolume(volume.name);
+    return await host.createVolume({
+      name: volume.name,
+      driver: volume.driver,
+      options: volume.options,
+      labels: volume.labels,
+    });
+  };
+  try {
+    return {
+      filled: await fillVolume(parts, { plan, volume: await again(), mustBeEmpty: true }, options),
+      created: false,
+      safetySnapshot,
+    };
+  } catch (error) {
+    const undo: RestorePlan = { ...plan, snapshot: safetySnapshot };
+    await fillVolume(parts, { plan: undo, volume: await again(), mustBeEmpty: true }, {});
+    throw error;
+  }
+}
+
+/** Data that could not be saved whole is not replaced. */
+async function saveSafety(parts: Protection, target: BackupTarget, options: JobOptions): Promise<Snapshot> {
+  const { snapshot, problems } = await saveBeforeRestore(parts, target, options);
+  if (snapshot !== undefined && problems.length === 0) return snapshot;
+  throw new AppError('partial', `Cannot save what is in ${quote(target.name)} now, so it is not replaced`, {
+    detail: problems
+      .slice(0, 5)
+      .map((problem) => problem.message)
+      .join('\n'),
+    hint: 'Put this right, or go without: --no-safety-snapshot.',
+  });
+}
+
+async function asTarget(parts: Protection, volume: Volume, options: JobOptions): Promise<BackupTarget> {
+  const host = await (await parts.host()).info({ signal: options.signal });
+  return { kind: 'volume', name: volume.name, volume, host };
+}
+
+async function identityOf(parts: Protection, destination: Destination, options: JobOptions): Promise<string> {
+  const catalog = await parts.catalog();
+  if (destination.kind === 'directory') return pathIdentity(catalog, destination.name);
+  const hostIdentity = (await (await parts.host()).info({ signal: options.signal })).identity;
+  return volumeIdentity(catalog, { hostIdentity, name: destination.name });
+}
+
+/** A volume that was brought back as a whole goes on in the lineage of its snapshots. A copy under another name has its own. */
+async function keepLineage(parts: Protection, plan: RestorePlan, options: JobOptions): Promise<void> {
+  const recorded = plan.snapshot.volume;
+  if (plan.path !== '' || plan.destination.kind === 'directory') return;
+  if (recorded?.kind !== 'volume' || recorded.name !== plan.destination.name) return;
+  const { identity } = await (await parts.host()).info({ signal: options.signal });
+  (await parts.catalog()).setVolumeIdentity(identity, recorded.name, recorded.identity);
+}
+
+function refuseActive(volume: Volume): void {
+  const active = volume.consumers.filter(isActive);
+  if (active.length > 0) throw inUseError('restore', volume.name, active);
+}
+
+function changedMeanwhile(name: string): AppError {
+  return new AppError('conflict', `${quote(name)} has changed since the plan was made`, {
+    hint: 'Run the restore again.',
+  });
+}

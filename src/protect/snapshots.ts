@@ -1,0 +1,92 @@
+import { isAppError } from '../model/errors.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { parseTarget, parseVolumePath } from '../model/target.ts';
+import type { Repository, SnapshotEntry } from '../repository/index.ts';
+import { type FindContext, findSnapshot, lineage, targetName } from './find-snapshot.ts';
+import { pathIdentity, volumeIdentity } from './identity.ts';
+import type { JobOptions, Protection } from './protection.ts';
+
+export interface SnapshotFilter {
+  /** Volume name, or a path with "/" or ".". */
+  readonly name?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly stack?: string | undefined;
+}
+
+export type ListedSnapshot = Snapshot;
+
+/** A place in a snapshot, as the user names it. */
+export interface SnapshotPath {
+  readonly snapshot: string;
+  /** Below the snapshot's root; '' or '/' is all of it. */
+  readonly path: string;
+  readonly depth?: number | undefined;
+}
+
+/** Oldest first. */
+export async function listSnapshots(
+  parts: Protection,
+  filter: SnapshotFilter,
+  options: JobOptions,
+): Promise<ListedSnapshot[]> {
+  const context = await findContext(parts, options);
+  const named =
+    filter.name === undefined ? context.snapshots : lineage(targetName(parseTarget(filter.name)), context);
+  return named.filter(
+    (snapshot) =>
+      (filter.tags ?? []).every((tag) => snapshot.tags.includes(tag)) &&
+      (filter.stack === undefined || snapshot.volume?.stack === filter.stack),
+  );
+}
+
+/** The entries below a path of a snapshot, the path itself first. */
+export async function* listFiles(
+  parts: Protection,
+  where: SnapshotPath,
+  options: JobOptions,
+): AsyncGenerator<SnapshotEntry, void, undefined> {
+  const { repository, snapshot } = await openSnapshot(parts, where.snapshot, options);
+  const depth = where.depth === undefined ? {} : { depth: where.depth };
+  yield* repository.walk(snapshot, parseVolumePath(where.path), { ...depth, signal: options.signal });
+}
+
+export interface OpenedSnapshot {
+  readonly repository: Repository;
+  readonly snapshot: Snapshot;
+}
+
+/** The snapshot that a reference means, with the repository that holds it. */
+export async function openSnapshot(
+  parts: Protection,
+  reference: string,
+  options: JobOptions,
+): Promise<OpenedSnapshot> {
+  const context = await findContext(parts, options);
+  return { repository: await parts.repository(), snapshot: findSnapshot(reference, context) };
+}
+
+/** What is needed to tell which snapshot is meant. A host that does not answer is no hindrance: names have to do then. */
+export async function findContext(parts: Protection, options: JobOptions): Promise<FindContext> {
+  const repository = await parts.repository();
+  const snapshots = await repository.listSnapshots({ signal: options.signal });
+  const catalog = await parts.catalog();
+  const hostIdentity = await hostIdentityIfKnown(parts, options);
+  return {
+    snapshots,
+    now: new Date(parts.now()),
+    identityOf: (name) => {
+      if (name.startsWith('/')) return pathIdentity(catalog, name);
+      return hostIdentity === undefined ? undefined : volumeIdentity(catalog, { hostIdentity, name });
+    },
+  };
+}
+
+async function hostIdentityIfKnown(parts: Protection, { signal }: JobOptions): Promise<string | undefined> {
+  try {
+    const host = await parts.host();
+    return (await host.info({ signal })).identity;
+  } catch (error) {
+    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,118 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Host, HostInfo } from '../hosts/host.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { parseTarget } from '../model/target.ts';
+import type { Volume } from '../model/volume.ts';
+import { nearNames } from './near-names.ts';
+import type { JobOptions, Protection } from './protection.ts';
+
+/** What a backup saves: a volume of the host, or a directory of this machine. */
+export type BackupTarget =
+  | { readonly kind: 'volume'; readonly name: string; readonly volume: Volume; readonly host: HostInfo }
+  | { readonly kind: 'path'; readonly name: string };
+
+export interface TargetWish {
+  readonly targets: readonly string[];
+  readonly all: boolean;
+  readonly stacks: readonly string[];
+}
+
+export interface TargetChoice {
+  readonly targets: readonly BackupTarget[];
+  readonly skipped: readonly { readonly name: string; readonly reason: string }[];
+}
+
+/** Finds everything that is asked for before anything is done: a typo stops the whole command, and never makes a volume. */
+export async function resolveTargets(
+  parts: Protection,
+  wish: TargetWish,
+  options: JobOptions,
+): Promise<TargetChoice> {
+  if (wish.targets.length === 0 && !wish.all && wish.stacks.length === 0) {
+    throw new AppError('usage', 'Nothing to back up was named', {
+      hint: 'Name volumes or directories, or use --all or --stack.',
+    });
+  }
+  const named: BackupTarget[] = [];
+  for (const text of wish.targets) named.push(await resolveTarget(parts, text, options));
+  if (!wish.all && wish.stacks.length === 0) return { targets: unique(named), skipped: [] };
+  const host = await parts.host();
+  const info = await host.info({ signal: options.signal });
+  const volumes = await host.listVolumes({ signal: options.signal });
+  const chosen = chooseVolumes(volumes, wish);
+  const found = chosen.volumes.map((volume): BackupTarget => ({
+    kind: 'volume',
+    name: volume.name,
+    volume,
+    host: info,
+  }));
+  return { targets: unique([...named, ...found]), skipped: chosen.skipped };
+}
+
+/** The volumes that `--all` and `--stack` mean, and those that their label keeps out; pure. */
+export function chooseVolumes(
+  volumes: readonly Volume[],
+  wish: Pick<TargetWish, 'all' | 'stacks'>,
+): { volumes: Volume[]; skipped: { name: string; reason: string }[] } {
+  for (const stack of wish.stacks) {
+    if (volumes.some((volume) => volume.stack === stack)) continue;
+    const near = nearNames(stack, [...new Set(volumes.flatMap((volume) => volume.stack ?? []))]);
+    throw new AppError('not-found', `There is no stack ${quote(stack)} with volumes`, {
+      hint: didYouMean(near),
+    });
+  }
+  const wanted = volumes.filter(
+    (volume) => wish.all || (volume.stack !== undefined && wish.stacks.includes(volume.stack)),
+  );
+  const isKeptOut = (volume: Volume): boolean => volume.labels['holdfast.backup'] === 'false';
+  return {
+    volumes: wanted.filter((volume) => !isKeptOut(volume)),
+    skipped: wanted
+      .filter(isKeptOut)
+      .map(({ name }) => ({ name, reason: 'its label says holdfast.backup=false' })),
+  };
+}
+
+async function resolveTarget(parts: Protection, text: string, options: JobOptions): Promise<BackupTarget> {
+  const target = parseTarget(text);
+  if (target.kind === 'path') return await resolveDirectory(target.path);
+  const host = await parts.host();
+  const volume = await findVolume(host, target.name, options);
+  return { kind: 'volume', name: volume.name, volume, host: await host.info({ signal: options.signal }) };
+}
+
+async function resolveDirectory(text: string): Promise<BackupTarget> {
+  const name = path.resolve(text);
+  try {
+    if ((await stat(name)).isDirectory()) return { kind: 'path', name };
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT')
+      throw new AppError('not-found', `There is no directory ${quote(name)}`, { cause: error });
+    throw error;
+  }
+  throw new AppError('usage', `${quote(name)} is no directory`, {
+    hint: 'Back up the directory that it is in; --exclude leaves out the rest.',
+  });
+}
+
+/** The volume of that name, or `not-found` with the names that may have been meant. */
+export async function findVolume(host: Host, name: string, options: JobOptions): Promise<Volume> {
+  const volume = await host.findVolume(name, { signal: options.signal });
+  if (volume !== undefined) return volume;
+  const names = (await host.listVolumes({ signal: options.signal })).map((other) => other.name);
+  throw new AppError('not-found', `There is no volume ${quote(name)}`, {
+    hint:
+      didYouMean(nearNames(name, names)) ??
+      'See "holdfast volume ls". A directory is written with a "/" or "." at its start.',
+  });
+}
+
+function didYouMean(near: readonly string[]): string | undefined {
+  return near.length === 0 ? undefined : `Did you mean ${near.map(quote).join(' or ')}?`;
+}
+
+function unique(targets: readonly BackupTarget[]): BackupTarget[] {
+  return [...new Map(targets.map((target) => [`${target.kind} ${target.name}`, target])).values()];
+}

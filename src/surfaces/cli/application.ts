@@ -1,0 +1,89 @@
+import {
+  ArgumentScannerError,
+  buildApplication,
+  buildRouteMap,
+  formatMessageForArgumentScannerError,
+  help,
+  text_en,
+  type PartialApplicationConfiguration,
+  version as showVersion,
+} from '@stricli/core';
+import { version } from '../../lib/version.ts';
+import type { CliContext } from './context.ts';
+import { globalFlagsHelp } from './global-flags.ts';
+import { protectRoutes } from './definitions/protect.ts';
+import { toolRoutes } from './definitions/tools.ts';
+import { volumeRoutes } from './definitions/volume.ts';
+import { exitNumberOf, formatError } from './report-error.ts';
+
+const root = buildRouteMap<string, CliContext>({
+  routes: { ...protectRoutes, volume: volumeRoutes, ...toolRoutes },
+  docs: {
+    brief: 'The volume manager for containers',
+    fullDescription: `The volume manager for containers: it finds every place where a container keeps data, and keeps that data safe.\n\n${globalFlagsHelp}`,
+    hideRoute: { __complete: true },
+  },
+});
+
+const debug = Boolean(process.env['HOLDFAST_DEBUG']);
+
+const formatting = {
+  caseStyle: 'convert-camel-to-kebab',
+  onlyRequiredInUsageLine: true,
+  useAliasInUsageLine: false,
+} as const;
+
+const integrations = {
+  help: help<CliContext>({ brief: 'Show how it is used', defaultForRouteMap: true, formatting }),
+  version: showVersion<CliContext>({ brief: 'Show the version', info: { currentVersion: version } }),
+};
+
+const settings: PartialApplicationConfiguration = {
+  name: 'holdfast',
+  scanner: { caseStyle: 'allow-kebab-for-camel', allowArgumentEscapeSequence: true },
+  documentation: { disableAnsiColor: true },
+  determineExitCode: exitNumberOf,
+  localization: {
+    text: {
+      ...text_en,
+      noCommandRegisteredForInput: ({ input, corrections }) =>
+        usageError(
+          `There is no command "${input}"`,
+          corrections.map((name) => name.replaceAll('`', '"')),
+        ),
+      exceptionWhileParsingArguments: (error) =>
+        error instanceof ArgumentScannerError
+          ? `holdfast: ${formatMessageForArgumentScannerError(error, argumentErrors)}`
+          : formatError(error, debug),
+      exceptionWhileLoadingCommandFunction: (error) => formatError(error, debug),
+      exceptionWhileLoadingCommandContext: (error) => formatError(error, debug),
+      exceptionWhileRunningCommand: (error) => formatError(error, debug),
+    },
+  },
+};
+
+/** The command with everything below it; what runs is loaded when it runs. */
+export const application = buildApplication(root, settings, integrations);
+
+const argumentErrors: Parameters<typeof formatMessageForArgumentScannerError>[1] = {
+  FlagNotFoundError: (error) => {
+    const near = error.corrections.map((name) => `"--${kebab(name)}"`);
+    return usageError(`There is no flag "--${error.input}" here`, near).slice('holdfast: '.length);
+  },
+  AliasNotFoundError: (error) => `There is no flag "-${error.input}" here\nHint: --help lists the flags.`,
+  UnsatisfiedFlagError: (error) => `Flag "--${kebab(error.externalFlagName)}" needs a value`,
+  UnsatisfiedPositionalError: (error) =>
+    `Argument ${error.placeholder} is missing\nHint: --help shows how it is used.`,
+  UnexpectedPositionalError: (error) =>
+    `There is one argument too many: "${error.input}"\nHint: --help shows how it is used.`,
+  UnexpectedFlagError: (error) => `Flag "--${kebab(error.externalFlagName)}" may be given once only`,
+};
+
+function usageError(message: string, near: readonly string[]): string {
+  const hint = near.length > 0 ? `Did you mean ${near.join(' or ')}?` : 'See "holdfast --help".';
+  return `holdfast: ${message}\nHint: ${hint}`;
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

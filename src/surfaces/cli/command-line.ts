@@ -1,0 +1,61 @@
+import { ExitCode, run } from '@stricli/core';
+import { AppError } from '../../model/errors.ts';
+import { application } from './application.ts';
+import type { CliContext } from './context.ts';
+import { type GlobalFlags, takeLeadingFlags } from './global-flags.ts';
+import { formatError, exitNumberOf } from './report-error.ts';
+import { watchSignals } from './signals.ts';
+
+/** Runs the command that this process was started for, and sets its exit number. */
+export async function runCommandLine(process: NodeJS.Process): Promise<void> {
+  // A reader that goes away must not take a running restore down with it.
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
+  using signals = watchSignals(process);
+  let leading: { readonly flags: GlobalFlags; readonly rest: readonly string[] };
+  try {
+    leading = takeLeadingFlags(process.argv.slice(2));
+    refuseEmptyValues(leading.rest);
+  } catch (error) {
+    process.stderr.write(`${formatError(error, false)}\n`);
+    process.exitCode = exitNumberOf(error);
+    return;
+  }
+  const outcome: { exitCode?: number | string | null } = {};
+  const context: CliContext = {
+    process: {
+      stdout: process.stdout,
+      stderr: process.stderr,
+      env: process.env,
+      set exitCode(code: number | string | null) {
+        outcome.exitCode = code;
+      },
+    },
+    terminal: process,
+    env: process.env,
+    leadingFlags: leading.flags,
+    signal: signals.signal,
+  };
+  await run(application, asksForHelp(leading.rest), context);
+  process.exitCode = signals.exitNumber(exitNumberFor(Number(outcome.exitCode ?? 0)));
+}
+
+/** `holdfast help volume ls` is `holdfast volume ls --help`. */
+function asksForHelp(inputs: readonly string[]): readonly string[] {
+  return inputs[0] === 'help' ? [...inputs.slice(1), '--help'] : inputs;
+}
+
+/** The argument scanner takes `--label=` for an argument; say what is wrong instead. */
+function refuseEmptyValues(inputs: readonly string[]): void {
+  const end = inputs.indexOf('--');
+  const empty = inputs
+    .slice(0, end < 0 ? inputs.length : end)
+    .find((input) => /^--?[a-z][a-z-]*=$/i.test(input));
+  if (empty !== undefined) throw new AppError('usage', `Flag "${empty.slice(0, -1)}" has an empty value`);
+}
+
+/** The library's own codes are negative; each of them means that the command line was wrong, or that we are. */
+function exitNumberFor(code: number): number {
+  if (code === ExitCode.UnknownCommand || code === ExitCode.InvalidArgument) return 2;
+  return code < 0 || code > 255 ? 1 : code;
+}

@@ -1,0 +1,114 @@
+import type { BackupOutcome, BackupReport } from '../../../app.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { formatDuration } from '../../../model/duration.ts';
+import { AppError } from '../../../model/errors.ts';
+import { formatSize } from '../../../model/size.ts';
+import { failAll } from '../fail-all.ts';
+import type { Session } from '../session.ts';
+
+export interface BackupFlags {
+  readonly all?: boolean;
+  readonly stack?: readonly string[];
+  readonly tag?: readonly string[];
+  readonly exclude?: readonly string[];
+  readonly dryRun?: boolean;
+}
+
+export async function runBackup(
+  session: Session,
+  flags: BackupFlags,
+  args: readonly string[],
+): Promise<void> {
+  using progress = session.progress('Backup');
+  const report = await session.app.backup(
+    {
+      targets: args,
+      all: flags.all ?? false,
+      stacks: flags.stack ?? [],
+      tags: flags.tag ?? [],
+      excludes: flags.exclude ?? [],
+      dryRun: flags.dryRun ?? false,
+    },
+    { signal: session.signal, onProgress: progress.onProgress, onNote: session.note },
+  );
+  progress[Symbol.dispose]();
+  for (const { name, reason } of report.skipped) session.note(`Skipped "${printable(name)}": ${reason}.`);
+  session.printer.print({
+    json: () => reportAsJson(report),
+    text: () => report.outcomes.flatMap((outcome) => describe(outcome, report.dryRun)).join('\n'),
+    quiet: () => report.outcomes.flatMap(({ snapshot }) => snapshot?.id ?? []),
+  });
+  for (const outcome of report.outcomes) warnOfProblems(session, outcome);
+  conclude(session, report);
+}
+
+/** Throws what the exit number says: failed, partly done, or nothing. */
+function conclude(session: Session, { outcomes }: BackupReport): void {
+  const errors = outcomes.flatMap(({ error }) => error ?? []);
+  const cancelled = errors.find((error) => error.code === 'cancelled');
+  const saved = outcomes.filter(({ error }) => error === undefined);
+  if (cancelled !== undefined) {
+    const names = saved.map(({ name }) => `"${name}"`).join(', ');
+    throw new AppError('cancelled', 'Cancelled', {
+      detail: saved.length === 0 ? undefined : `Saved before: ${names}.`,
+      hint: 'What was stored of the unfinished one is kept: the next backup goes on from there.',
+    });
+  }
+  failAll(session, errors, saved.length);
+  const partial = saved.filter(({ outcome }) => outcome === 'partial');
+  if (partial.length === 0) return;
+  throw new AppError(
+    'partial',
+    `Not everything of ${partial.map(({ name }) => `"${name}"`).join(', ')} could be saved`,
+    {
+      hint: 'The snapshot holds the rest; the warnings above name what is missing or changed while it was read.',
+    },
+  );
+}
+
+function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
+  const { name, snapshot, summary, grade, gradeReason, limits } = outcome;
+  if (summary === undefined) return [];
+  const files = `${count(summary.files, 'file')}, ${formatSize(summary.bytes)}`;
+  const changes = `${summary.filesNew} new, ${summary.filesChanged} changed, ${summary.filesUnmodified} unchanged`;
+  const head = dryRun
+    ? `${printable(name)}: would save ${files}`
+    : `${printable(name)}: saved as ${snapshot?.id.slice(0, 8) ?? '?'}`;
+  const lines = dryRun
+    ? [`${head} (${changes})`]
+    : [
+        `${head}`,
+        `  ${files} (${changes})`,
+        `  ${formatSize(summary.bytesStored)} stored, in ${formatDuration(summary.durationMs)}`,
+      ];
+  lines.push(`  grade: ${grade ?? 'unknown'}, ${printable(gradeReason ?? '')}`);
+  if (limits.length > 0) lines.push(`  read through the engine: ${limits.join('; ')}`);
+  return lines;
+}
+
+const problemsAtMost = 20;
+
+function warnOfProblems(session: Session, { problems }: BackupOutcome): void {
+  for (const { message } of problems.slice(0, problemsAtMost)) session.warn(`Warning: ${printable(message)}`);
+  if (problems.length > problemsAtMost) session.warn(`Warning: and ${problems.length - problemsAtMost} more`);
+}
+
+function reportAsJson(report: BackupReport): object {
+  return {
+    dryRun: report.dryRun,
+    outcomes: report.outcomes.map(({ error, snapshot, ...outcome }) => ({
+      ...outcome,
+      snapshotId: snapshot?.id ?? null,
+      error: error === undefined ? null : { code: error.code, message: error.message },
+    })),
+    skipped: report.skipped,
+  };
+}
+
+function count(number: number, what: string): string {
+  return `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`;
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}

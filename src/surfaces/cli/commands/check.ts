@@ -1,0 +1,58 @@
+import type { CheckReport } from '../../../app.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { AppError } from '../../../model/errors.ts';
+import { formatSize } from '../../../model/size.ts';
+import type { Session } from '../session.ts';
+
+export interface CheckFlags {
+  readonly readData?: string;
+}
+
+export async function runCheck(session: Session, flags: CheckFlags): Promise<void> {
+  const readDataPercent = parsePercent(flags.readData);
+  using progress = session.progress('Check');
+  const report = await session.app.check(
+    { readDataPercent },
+    { signal: session.signal, onProgress: progress.onProgress },
+  );
+  progress[Symbol.dispose]();
+  for (const note of report.notes) session.note(printable(note));
+  session.printer.print({ json: () => report, text: () => describe(report, readDataPercent) });
+  if (report.errors.length === 0) return;
+  for (const error of report.errors.slice(0, 50)) session.warn(`Damaged: ${printable(error)}`);
+  throw new AppError(
+    'integrity',
+    `The repository is damaged: ${report.errors.length} ${report.errors.length === 1 ? 'fault' : 'faults'}`,
+    {
+      detail:
+        report.damagedSnapshots.length === 0
+          ? undefined
+          : `Not whole: ${report.damagedSnapshots.map((id) => id.slice(0, 8)).join(', ')}`,
+      hint: 'Copy the repository before anything else, and look for faults of its disk. The next backup stores again what is missing and still there.',
+    },
+  );
+}
+
+/** `--read-data` alone is all of it; `--read-data=10` or `10%` a part. */
+function parsePercent(text: string | undefined): number {
+  if (text === undefined) return 0;
+  if (text === '') return 100;
+  const percent = /^\d+(\.\d+)?%?$/.test(text) ? Number.parseFloat(text) : Number.NaN;
+  if (percent > 0 && percent <= 100) return percent;
+  throw new AppError('usage', `Cannot read the share "${printable(text)}"`, {
+    hint: 'Write --read-data=10 for ten percent, --read-data for everything.',
+  });
+}
+
+function describe(report: CheckReport, percent: number): string {
+  const { snapshots, packs, blobs, bytesRead, errors } = report;
+  const read =
+    percent === 0
+      ? 'structure only; --read-data verifies the data too'
+      : `${formatSize(bytesRead)} of data verified`;
+  return `${errors.length === 0 ? 'Whole' : 'Damaged'}: ${snapshots} snapshots, ${packs} packs, ${blobs} blobs; ${read}.`;
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}

@@ -1,0 +1,26 @@
+import type { Session } from '../session.ts';
+import type { InitReport } from '../../../app.ts';
+
+export async function runInit(session: Session): Promise<void> {
+  const report = await session.app.init({ signal: session.signal, onNote: session.note });
+  if (report.sameDisk) {
+    session.warn(
+      'Warning: the repository is on the same disk as the state folder. When that disk dies, the backups die with it: copy it elsewhere, or use --repo on another disk.',
+    );
+  }
+  session.printer.print({ json: () => report, text: () => describe(report), quiet: () => [report.location] });
+}
+
+function describe(report: InitReport): string {
+  const { created, location, repositoryId, keyFile } = report;
+  const lines = [
+    `${created ? 'Made' : 'Took over'} the repository ${location} (${repositoryId.slice(0, 8)}).`,
+  ];
+  if (keyFile !== undefined) {
+    lines.push(
+      `Its key is ${keyFile}.`,
+      'Keep a copy of the key in another place: without it nobody can read the backups, you neither.',
+    );
+  }
+  return lines.join('\n');
+}

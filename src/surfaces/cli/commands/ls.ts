@@ -1,0 +1,37 @@
+import type { SnapshotEntry } from '../../../app.ts';
+import { toPrintable } from '../../../model/byte-string.ts';
+import { type ShownEntry, entryAsJson, formatEntries } from '../entries.ts';
+import type { Session } from '../session.ts';
+
+export interface LsFlags {
+  readonly recursive?: boolean;
+}
+
+export async function runLs(session: Session, flags: LsFlags, args: readonly string[]): Promise<void> {
+  const [snapshot = '', path = ''] = args;
+  const depth = flags.recursive ? undefined : 1;
+  const entries: ShownEntry[] = [];
+  for await (const entry of session.app.listFiles(
+    { snapshot, path, depth },
+    { signal: session.signal, onNote: session.note },
+  )) {
+    // A folder is told by what is in it; anything else is shown itself.
+    if (entry.path !== '' || entry.type !== 'dir') entries.push(shown(entry, path));
+  }
+  session.printer.print({
+    json: () => entries.map(entryAsJson),
+    text: () => formatEntries(entries),
+    quiet: () => entries.map((entry) => toPrintable(entry.name)),
+  });
+}
+
+function shown(entry: SnapshotEntry, path: string): ShownEntry {
+  const { type, mode, uid, gid, size, linkTarget } = entry;
+  const name = entry.path === '' ? path.replace(/^.*\//, '') : entry.path;
+  return { name, type, mode, uid, gid, size, linkTarget, modifiedAt: isoTime(entry.mtimeNs) };
+}
+
+function isoTime(ns: bigint): string {
+  const date = new Date(Number(ns / 1_000_000n));
+  return Number.isNaN(date.getTime()) ? 'unknown' : date.toISOString();
+}

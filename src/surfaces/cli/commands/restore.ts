@@ -1,0 +1,76 @@
+import type { RestorePlan, RestoreReport } from '../../../app.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { inUseError } from '../../../model/consumers.ts';
+import { formatSize } from '../../../model/size.ts';
+import { describePlan, planAsJson } from '../describe-plan.ts';
+import { reportProblems } from '../finish-work.ts';
+import type { Session } from '../session.ts';
+
+export interface RestoreFlags {
+  readonly to?: string;
+  readonly path?: string;
+  readonly dryRun?: boolean;
+  readonly noSafetySnapshot?: boolean;
+}
+
+export async function runRestore(
+  session: Session,
+  flags: RestoreFlags,
+  args: readonly string[],
+): Promise<void> {
+  const [what = ''] = args;
+  const { signal } = session;
+  const request = { what, to: flags.to, path: flags.path, safetySnapshot: !flags.noSafetySnapshot };
+  const plan = await session.app.planRestore(request, { signal, onNote: session.note });
+  if (flags.dryRun) {
+    return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
+  }
+  if (plan.activeConsumers.length > 0)
+    throw inUseError('restore', plan.destination.name, plan.activeConsumers);
+  if (plan.replaces) {
+    session.note(describePlan(plan));
+    if (!(await session.confirm(`Replace what is in "${printable(plan.destination.name)}" now?`)))
+      return session.note('Nothing was changed.');
+  }
+  using progress = session.progress('Restore');
+  const report = await session.app.applyRestore(plan, {
+    signal,
+    onProgress: progress.onProgress,
+    onNote: session.note,
+  });
+  progress[Symbol.dispose]();
+  session.printer.print({
+    json: () => reportAsJson(report, plan),
+    text: () => describe(report),
+    quiet: () => [report.name],
+  });
+  reportProblems(session, report.problems);
+}
+
+function describe(report: RestoreReport): string {
+  const { name, snapshot, files, bytes, created, safetySnapshot } = report;
+  const lines = [
+    `${printable(name)}: restored from ${snapshot.id.slice(0, 8)} (${snapshot.time.slice(0, 19)}): ${files.toLocaleString('en')} files, ${formatSize(bytes)}`,
+  ];
+  if (created) lines.push('  The volume was made again.');
+  if (safetySnapshot !== undefined) {
+    lines.push(
+      `  What was there before is saved as ${safetySnapshot.id.slice(0, 8)}: holdfast restore ${printable(name)}@${safetySnapshot.id.slice(0, 8)} brings it back.`,
+    );
+  }
+  return lines.join('\n');
+}
+
+function reportAsJson(report: RestoreReport, plan: RestorePlan): object {
+  const { snapshot, safetySnapshot, ...rest } = report;
+  return {
+    ...rest,
+    snapshotId: snapshot.id,
+    safetySnapshotId: safetySnapshot?.id ?? null,
+    plan: planAsJson(plan),
+  };
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}

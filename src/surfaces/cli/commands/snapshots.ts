@@ -1,0 +1,70 @@
+import type { ListedSnapshot } from '../../../app.ts';
+import { formatAge } from '../../../model/age.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { formatSize } from '../../../model/size.ts';
+import type { Session } from '../session.ts';
+import { formatTable } from '../table.ts';
+
+export interface SnapshotsFlags {
+  readonly tag?: readonly string[];
+  readonly stack?: string;
+}
+
+export async function runSnapshots(
+  session: Session,
+  flags: SnapshotsFlags,
+  args: readonly string[],
+): Promise<void> {
+  const snapshots = await session.app.listSnapshots(
+    { name: args[0], tags: flags.tag, stack: flags.stack },
+    { signal: session.signal },
+  );
+  session.printer.print({
+    json: () => snapshots,
+    text: () => (snapshots.length === 0 ? 'There are no snapshots.' : describe(snapshots)),
+    quiet: () => snapshots.map((snapshot) => snapshot.id),
+  });
+}
+
+function describe(snapshots: readonly ListedSnapshot[]): string {
+  const now = new Date();
+  const hasProblems = snapshots.some((snapshot) => snapshot.problemCount > 0);
+  return formatTable(snapshots, [
+    { title: 'ID', value: ({ id }) => id.slice(0, 8) },
+    { title: 'VOLUME', value: ({ name }) => printable(name) },
+    { title: 'TIME', value: ({ time }) => localTime(time) },
+    { title: 'AGE', value: ({ time }) => formatAge(time, now) },
+    {
+      title: 'SIZE',
+      value: ({ summary }) => (summary === undefined ? '' : formatSize(summary.bytes)),
+      align: 'right',
+    },
+    {
+      title: 'FILES',
+      value: ({ summary }) => (summary === undefined ? '' : String(summary.files)),
+      align: 'right',
+    },
+    { title: 'GRADE', value: ({ grade }) => grade ?? '' },
+    ...(hasProblems
+      ? [
+          {
+            title: 'PROBLEMS',
+            value: ({ problemCount }: ListedSnapshot) => (problemCount > 0 ? String(problemCount) : ''),
+          },
+        ]
+      : []),
+    { title: 'TAGS', value: ({ tags }) => printable(tags.join(',')) },
+  ]);
+}
+
+/** As `@TIME` reads it: local, to the second. */
+function localTime(time: string): string {
+  const date = new Date(time);
+  if (Number.isNaN(date.getTime())) return printable(time);
+  const two = (part: number): string => String(part).padStart(2, '0');
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}

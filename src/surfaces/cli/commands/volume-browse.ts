@@ -1,0 +1,21 @@
+import { toPrintable } from '../../../model/byte-string.ts';
+import { parseVolumePath } from '../../../model/target.ts';
+import { formatEntries, entryAsJson } from '../entries.ts';
+import { reportProblems } from '../finish-work.ts';
+import type { Session } from '../session.ts';
+
+export async function runVolumeBrowse(
+  session: Session,
+  _flags: object,
+  args: readonly string[],
+): Promise<void> {
+  const [volume = '', path = ''] = args;
+  const engine = await session.app.volumes();
+  const result = await engine.browse({ volume, path: parseVolumePath(path) }, { signal: session.signal });
+  session.printer.print({
+    json: () => result.entries.map(entryAsJson),
+    text: () => formatEntries(result.entries),
+    quiet: () => result.entries.map((entry) => toPrintable(entry.name)),
+  });
+  reportProblems(session, result.problems);
+}

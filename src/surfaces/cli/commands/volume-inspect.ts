@@ -1,0 +1,31 @@
+import type { Volume } from '../../../model/volume.ts';
+import { type AppError, isAppError } from '../../../model/errors.ts';
+import { failAll } from '../fail-all.ts';
+import type { Session } from '../session.ts';
+
+/** As docker: what is found is printed, and what is not is an error afterwards. */
+export async function runVolumeInspect(
+  session: Session,
+  _flags: object,
+  args: readonly string[],
+): Promise<void> {
+  const engine = await session.app.volumes();
+  const volumes: Volume[] = [];
+  const missing: AppError[] = [];
+  for (const name of args) {
+    try {
+      volumes.push(await engine.inspect(name, { signal: session.signal }));
+    } catch (error) {
+      if (!isAppError(error, 'not-found')) throw error;
+      missing.push(error);
+    }
+  }
+  if (volumes.length > 0 || missing.length === 0) {
+    session.printer.print({
+      json: () => volumes,
+      text: () => JSON.stringify(volumes, null, 2),
+      quiet: () => volumes.map((volume) => volume.name),
+    });
+  }
+  failAll(session, missing, volumes.length);
+}

@@ -1,0 +1,76 @@
+import type { VolumeUsage } from '../../../app.ts';
+import type { Volume } from '../../../model/volume.ts';
+import { formatAge } from '../../../model/age.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { parseVolumeFilter } from '../../../model/filter.ts';
+import { formatSize } from '../../../model/size.ts';
+import type { Session } from '../session.ts';
+import { type Column, formatTable } from '../table.ts';
+
+export interface VolumeLsFlags {
+  readonly filter?: readonly string[];
+  readonly size?: boolean;
+}
+
+interface Row {
+  readonly volume: Volume;
+  readonly usage: VolumeUsage | undefined;
+}
+
+export async function runVolumeLs(session: Session, flags: VolumeLsFlags): Promise<void> {
+  const filter = parseVolumeFilter(flags.filter ?? []);
+  const engine = await session.app.volumes();
+  const volumes = await engine.list(filter, { signal: session.signal });
+  const names = volumes.map((volume) => volume.name);
+  const measured = flags.size ? await engine.usage(names, { signal: session.signal }) : [];
+  const usages = new Map(measured.map((usage) => [usage.name, usage]));
+  const rows = volumes.map((volume): Row => ({ volume, usage: usages.get(volume.name) }));
+  session.printer.print({
+    json: () =>
+      rows.map(({ volume, usage }) =>
+        usage === undefined ? volume : { ...volume, bytes: usage.bytes, files: usage.files },
+      ),
+    text: () => formatTable(rows, columns(flags.size ?? false, new Date())),
+    quiet: () => names,
+  });
+}
+
+function columns(withSize: boolean, now: Date): Column<Row>[] {
+  const size: Column<Row> = {
+    title: 'SIZE',
+    value: ({ usage }) => (usage === undefined ? '' : formatSize(usage.bytes)),
+    align: 'right',
+  };
+  return [
+    {
+      title: 'NAME',
+      value: ({ volume }) => printable(volume.anonymous ? volume.name.slice(0, 12) : volume.name),
+    },
+    { title: 'DRIVER', value: ({ volume }) => printable(volume.driver) },
+    { title: 'STACK', value: ({ volume }) => printable(volume.stack ?? '') },
+    { title: 'CONSUMERS', value: ({ volume }) => printable(consumers(volume)) },
+    {
+      title: 'AGE',
+      value: ({ volume }) =>
+        volume.createdAt === undefined ? '' : formatAge(volume.createdAt, now).replace(/ ago$/, ''),
+    },
+    ...(withSize ? [size] : []),
+  ];
+}
+
+const namedAtMost = 3;
+
+/** Stopped ones in brackets. */
+function consumers(volume: Volume): string {
+  const unique = [...new Map(volume.consumers.map((consumer) => [consumer.id, consumer])).values()];
+  const names = unique
+    .slice(0, namedAtMost)
+    .map(({ name, state }) => (state === 'running' ? name : `(${name})`));
+  return unique.length > namedAtMost
+    ? `${names.join(', ')} +${unique.length - namedAtMost}`
+    : names.join(', ');
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}

@@ -1,0 +1,57 @@
+import os from 'node:os';
+import path from 'node:path';
+import type { AppConfig } from '../../app.ts';
+import { AppError } from '../../model/errors.ts';
+import type { GlobalFlags } from './global-flags.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What the command line decides, then the environment, then the defaults. */
+export function readConfig(flags: GlobalFlags, env: Environment): AppConfig {
+  return {
+    stateDir: path.resolve(flags.stateDir ?? setting(env, 'HOLDFAST_STATE_DIR') ?? defaultStateDir(env)),
+    host: parseHost(flags.host ?? setting(env, 'HOLDFAST_HOST') ?? 'auto'),
+    repository: flags.repo ?? setting(env, 'HOLDFAST_REPOSITORY'),
+    passwordReference: passwordReference(flags, env),
+    env,
+  };
+}
+
+export function parseFormat(format: string | undefined): 'table' | 'json' {
+  if (format === undefined || format === 'table' || format === 'json') return format ?? 'table';
+  throw new AppError('usage', `Format "${format}" is unknown`, {
+    hint: 'Use --format table or --format json.',
+  });
+}
+
+function parseHost(host: string): AppConfig['host'] {
+  if (host === 'auto' || host === 'docker' || host === 'podman' || host === 'embedded') return host;
+  throw new AppError('usage', `Host "${host}" is unknown`, {
+    hint: 'Use --host auto, docker, podman or embedded.',
+  });
+}
+
+/** An empty variable is as good as none. */
+function setting(env: Environment, name: string): string | undefined {
+  return env[name] || undefined;
+}
+
+function passwordReference(flags: GlobalFlags, env: Environment): string | undefined {
+  if (flags.passwordFile !== undefined && flags.passwordCommand !== undefined) {
+    throw new AppError('usage', 'The flags --password-file and --password-command exclude each other');
+  }
+  if (flags.passwordFile !== undefined) return `file:${path.resolve(flags.passwordFile)}`;
+  if (flags.passwordCommand !== undefined) return `exec:${flags.passwordCommand}`;
+  const file = setting(env, 'HOLDFAST_PASSWORD_FILE');
+  if (file !== undefined) return `file:${path.resolve(file)}`;
+  const command = setting(env, 'HOLDFAST_PASSWORD_COMMAND');
+  if (command !== undefined) return `exec:${command}`;
+  return setting(env, 'HOLDFAST_PASSWORD') === undefined ? undefined : 'env:HOLDFAST_PASSWORD';
+}
+
+function defaultStateDir(env: Environment): string {
+  if (process.getuid?.() === 0) return '/var/lib/holdfast';
+  const base = env['XDG_STATE_HOME'];
+  if (base !== undefined && path.isAbsolute(base)) return path.join(base, 'holdfast');
+  return path.join(env['HOME'] || os.homedir(), '.local', 'state', 'holdfast');
+}

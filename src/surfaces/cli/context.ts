@@ -1,0 +1,49 @@
+import type { CommandContext, StricliProcess } from '@stricli/core';
+import { type GlobalFlags, mergeFlags } from './global-flags.ts';
+import { parseFormat, readConfig } from './config.ts';
+import { choosePrinter } from './printer.ts';
+import { formatError } from './report-error.ts';
+import { openProgress } from './progress.ts';
+import type { Session } from './session.ts';
+import { type Terminal, confirmOn, openSink } from './terminal.ts';
+
+/** What the command line hands to each command. */
+export interface CliContext extends CommandContext {
+  readonly process: StricliProcess;
+  readonly terminal: Terminal;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly leadingFlags: GlobalFlags;
+  readonly signal: AbortSignal;
+}
+
+/** Opens what a command works with, runs it, and closes everything again, whatever happens. */
+export async function withSession(
+  context: CliContext,
+  ownFlags: GlobalFlags,
+  act: (session: Session) => Promise<void>,
+): Promise<void> {
+  const flags = mergeFlags(context.leadingFlags, ownFlags);
+  const config = readConfig(flags, context.env);
+  const format = parseFormat(flags.format);
+  const quiet = flags.quiet ?? false;
+  const { openApp } = await import('../../app.ts');
+  const { terminal, signal } = context;
+  const say = (message: string): void => void terminal.stderr.write(`${message}\n`);
+  await using app = openApp({ ...config, onWarning: (message) => say(`Warning: ${message}`) });
+  await act({
+    config,
+    context,
+    app,
+    signal,
+    quiet,
+    printer: choosePrinter({ format, quiet }, (text) => void terminal.stdout.write(text)),
+    note: quiet ? () => {} : say,
+    warn: say,
+    confirm: async (question) => (flags.yes ?? false) || (await confirmOn(terminal, { question, signal })),
+    progress: (title) =>
+      openProgress({ title, form: quiet ? 'none' : format === 'json' ? 'json' : 'text', terminal }),
+    showError: (error) => say(formatError(error, false)),
+    openSink: (options) => openSink(terminal.stdout, options),
+    readBytes: () => terminal.stdin,
+  });
+}

@@ -1,0 +1,107 @@
+import {
+  type Aliases,
+  type BaseFlags,
+  type Command,
+  type FlagParametersForType,
+  buildCommand,
+} from '@stricli/core';
+import { type CliContext, withSession } from './context.ts';
+import { globalAliases, globalFlagParameters } from './global-flags.ts';
+import type { Session } from './session.ts';
+
+/** What a command does; the arguments are there, the session is open. */
+export type Action<Flags> = (session: Session, flags: Flags, args: readonly string[]) => Promise<void>;
+
+export interface ArgumentSpec {
+  readonly placeholder: string;
+  readonly brief: string;
+  readonly kind?: 'required' | 'optional' | 'many' | 'any';
+  /** What can stand here, for the shell's completion. */
+  readonly completes?: 'volume' | 'snapshot' | 'target' | 'path';
+}
+
+export interface CommandSpec<Flags extends object> {
+  readonly brief: string;
+  readonly description?: string;
+  readonly usage?: readonly string[];
+  readonly flags: FlagParametersForType<Flags, CliContext>;
+  readonly aliases?: Aliases<keyof Flags & string>;
+  readonly args: readonly ArgumentSpec[];
+  /** Loaded when the command runs, so that the start stays quick. */
+  readonly load: () => Promise<Action<Flags>>;
+}
+
+/** A command with the global flags, run inside a session. */
+export function defineCommand<Flags extends object = object>(spec: CommandSpec<Flags>): Command<CliContext> {
+  const parameters = {
+    flags: { ...spec.flags, ...globalFlagParameters },
+    aliases: { ...globalAliases, ...spec.aliases },
+    positional: positionalParameters(spec.args),
+  };
+  return buildCommand<BaseFlags, readonly string[], CliContext>({
+    // The library's types follow one command's flags; here they are put together, so they are checked above instead.
+    parameters: parameters as never,
+    docs: {
+      brief: spec.brief,
+      ...(spec.description === undefined ? {} : { fullDescription: spec.description }),
+      ...(spec.usage === undefined ? {} : { customUsage: spec.usage }),
+    },
+    loader: async () => {
+      const action = await spec.load();
+      return async function run(
+        this: CliContext,
+        flags: BaseFlags,
+        ...args: readonly string[]
+      ): Promise<void> {
+        await withSession(this, flags, (session) => action(session, flags as Flags, args));
+      };
+    },
+  });
+}
+
+function positionalParameters(args: readonly ArgumentSpec[]): object {
+  const [first] = args;
+  if (args.length === 1 && first !== undefined && (first.kind === 'many' || first.kind === 'any')) {
+    return { kind: 'array', parameter: positionalParameter(first), minimum: first.kind === 'many' ? 1 : 0 };
+  }
+  return { kind: 'tuple', parameters: args.map(positionalParameter) };
+}
+
+function positionalParameter(spec: ArgumentSpec): object {
+  return {
+    brief: spec.brief,
+    placeholder: spec.placeholder,
+    parse: (input: string) => input,
+    ...(spec.kind === 'optional' ? { optional: true } : {}),
+    ...(spec.completes === undefined ? {} : { proposeCompletions: proposer(spec.completes) }),
+  };
+}
+
+function proposer(kind: NonNullable<ArgumentSpec['completes']>) {
+  return async function propose(this: CliContext, partial: string): Promise<readonly string[]> {
+    const { proposeValues } = await import('./propose-values.ts');
+    return proposeValues(this, { kind, partial });
+  };
+}
+
+/** A flag with a value. */
+export function textFlag(brief: string, placeholder: string) {
+  return { kind: 'parsed', parse: (input: string) => input, optional: true, brief, placeholder } as const;
+}
+
+/** A flag with a value that may be given several times. */
+export function listFlag(brief: string, placeholder: string) {
+  return {
+    kind: 'parsed',
+    parse: (input: string) => input,
+    optional: true,
+    variadic: true,
+    brief,
+    placeholder,
+  } as const;
+}
+
+/** A flag without a value. */
+export function switchFlag(brief: string) {
+  return { kind: 'boolean', optional: true, withNegated: false, brief } as const;
+}

@@ -1,0 +1,133 @@
+import type { BackupFlags } from '../commands/backup.ts';
+import type { CheckFlags } from '../commands/check.ts';
+import type { LsFlags } from '../commands/ls.ts';
+import type { RestoreFlags } from '../commands/restore.ts';
+import type { SnapshotsFlags } from '../commands/snapshots.ts';
+import { type ArgumentSpec, defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
+
+const snapshot: ArgumentSpec = {
+  placeholder: 'SNAPSHOT',
+  brief: 'Id or its unique start, or VOLUME@latest, VOLUME@yesterday, VOLUME@2026-01-31T12:00',
+  completes: 'snapshot',
+};
+
+const dryRun = switchFlag('Show what would be done, and stop');
+
+const init = defineCommand({
+  brief: 'Make the state folder, a key and a repository',
+  description:
+    'Makes a repository in the restic format, and a key for it unless a password is given. A folder that already is a repository is taken over when the password opens it.',
+  flags: {},
+  args: [],
+  load: async () => (await import('../commands/init.ts')).runInit,
+});
+
+const backup = defineCommand<BackupFlags>({
+  brief: 'Save volumes or directories as snapshots',
+  description:
+    'A directory is told from a volume by its "/" or ".". Only what changed since the last backup is stored.',
+  usage: ['VOLUME...', './DIRECTORY...', '--all', '--stack NAME'],
+  flags: {
+    all: switchFlag('All volumes, but those labelled holdfast.backup=false'),
+    stack: listFlag('All volumes of a Compose project', 'NAME'),
+    tag: listFlag('Tag of the snapshots', 'TAG'),
+    exclude: listFlag('Leave out what matches, as .gitignore patterns do', 'PATTERN'),
+    dryRun,
+  },
+  aliases: { a: 'all', t: 'tag', e: 'exclude', n: 'dryRun' },
+  args: [{ placeholder: 'VOLUME', brief: 'Volumes, or directories', kind: 'any', completes: 'target' }],
+  load: async () => (await import('../commands/backup.ts')).runBackup,
+});
+
+const snapshots = defineCommand<SnapshotsFlags>({
+  brief: 'List snapshots',
+  flags: {
+    tag: listFlag('Only snapshots with this tag', 'TAG'),
+    stack: textFlag('Only volumes of this Compose project', 'NAME'),
+  },
+  aliases: { t: 'tag' },
+  args: [
+    {
+      placeholder: 'VOLUME',
+      brief: 'Only snapshots of this volume or directory',
+      kind: 'optional',
+      completes: 'target',
+    },
+  ],
+  load: async () => (await import('../commands/snapshots.ts')).runSnapshots,
+});
+
+const ls = defineCommand<LsFlags>({
+  brief: 'List what is in a snapshot',
+  flags: { recursive: switchFlag('Everything below, not only what is in the folder') },
+  aliases: { r: 'recursive' },
+  args: [snapshot, { placeholder: 'PATH', brief: 'Folder or file in the snapshot', kind: 'optional' }],
+  load: async () => (await import('../commands/ls.ts')).runLs,
+});
+
+const diff = defineCommand({
+  brief: 'Show what differs between two snapshots, or a snapshot and the live volume',
+  flags: {},
+  args: [
+    snapshot,
+    { ...snapshot, brief: 'The later snapshot; the live volume unless given', kind: 'optional' },
+  ],
+  load: async () => (await import('../commands/diff.ts')).runDiff,
+});
+
+const dump = defineCommand({
+  brief: 'Write a file of a snapshot, or a folder as tar, to standard output',
+  flags: {},
+  args: [snapshot, { placeholder: 'PATH', brief: 'File or folder in the snapshot; "/" is all of it' }],
+  load: async () => (await import('../commands/dump.ts')).runDump,
+});
+
+const restore = defineCommand<RestoreFlags>({
+  brief: 'Bring a volume back as a snapshot has it',
+  description:
+    'The volume becomes exactly what the snapshot holds: nothing is merged. What would change is shown first; the data that is replaced is saved as a snapshot before, and a failure leaves the volume as it was. A volume that is gone is made again as it was recorded.',
+  usage: [
+    'VOLUME',
+    'VOLUME@SNAPSHOT',
+    'VOLUME@TIME --to NEW',
+    'VOLUME --to ./DIRECTORY',
+    'VOLUME --path FILE',
+  ],
+  flags: {
+    to: textFlag('Another volume, or an absent or empty directory (with "/" or ".")', 'TARGET'),
+    path: textFlag('Only this file or folder', 'PATH'),
+    dryRun,
+    noSafetySnapshot: switchFlag('Do not save the data that is replaced'),
+  },
+  aliases: { n: 'dryRun' },
+  args: [
+    {
+      placeholder: 'VOLUME[@SNAPSHOT]',
+      brief: 'What to restore: VOLUME, VOLUME@latest, VOLUME@ID, VOLUME@yesterday, or a snapshot id',
+      completes: 'target',
+    },
+  ],
+  load: async () => (await import('../commands/restore.ts')).runRestore,
+});
+
+const check = defineCommand<CheckFlags>({
+  brief: 'Prove that the repository is whole',
+  description:
+    'Checks packs, indexes, trees and snapshots. With --read-data every stored byte is read and verified too.',
+  usage: ['', '--read-data', '--read-data=10'],
+  flags: {
+    readData: {
+      kind: 'parsed',
+      parse: (input: string) => input,
+      inferEmpty: true,
+      optional: true,
+      brief: 'Read and verify all stored data, or that many percent of it',
+      placeholder: 'PERCENT',
+    },
+  },
+  args: [],
+  load: async () => (await import('../commands/check.ts')).runCheck,
+});
+
+/** The commands that keep data safe. */
+export const protectRoutes = { init, backup, snapshots, ls, diff, dump, restore, check };

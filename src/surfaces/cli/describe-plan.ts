@@ -1,0 +1,82 @@
+import type { RestorePlan } from '../../app.ts';
+import { fromText, toPrintable, toText } from '../../model/byte-string.ts';
+import { describeConsumers } from '../../model/consumers.ts';
+
+/** What a restore would do, for people. */
+export function describePlan(plan: RestorePlan): string {
+  const { snapshot, changes } = plan;
+  const what = plan.path === '' ? 'Snapshot' : `"${toPrintable(plan.path)}" of snapshot`;
+  const lines = [
+    `${what} ${snapshot.id.slice(0, 8)} of "${printable(snapshot.name)}" from ${snapshot.time.slice(0, 19)} goes ${place(plan)}.`,
+  ];
+  lines.push(...plan.notes.map(printable));
+  if (changes !== undefined) lines.push(...describeChanges(changes));
+  else if (plan.replaces) lines.push('Exactly this is replaced, and nothing else.');
+  if (plan.replaces)
+    lines.push(
+      plan.safetySnapshot
+        ? 'What is there now is saved as a snapshot first.'
+        : 'What is there now is NOT saved first.',
+    );
+  if (plan.activeConsumers.length > 0)
+    lines.push(`It would be refused: in use by ${describeConsumers(plan.activeConsumers)}.`);
+  return lines.join('\n');
+}
+
+function place({ destination, path }: RestorePlan): string {
+  const name = `"${printable(destination.name)}"`;
+  if (destination.kind === 'new-volume') return `into the volume ${name}, which is made`;
+  const kind = destination.kind === 'volume' ? 'volume' : 'directory';
+  if (destination.isEmpty) return `into the ${kind} ${name}, which is empty`;
+  return path === '' ? `in the place of what is in the ${kind} ${name}` : `into the ${kind} ${name}`;
+}
+
+function describeChanges(changes: NonNullable<RestorePlan['changes']>): string[] {
+  const { comesBack, changes: changed, goesAway, metadata, newer, examples } = changes;
+  if (comesBack + changed + goesAway + metadata === 0)
+    return ['Nothing differs: it already is as the snapshot has it.'];
+  const lines = [
+    `${comesBack} come back, ${changed} change, ${goesAway} go away, ${metadata} get other metadata:`,
+  ];
+  const rest = comesBack + changed + goesAway - examples.length;
+  lines.push(
+    ...examples.map(
+      ({ kind, path, isNewer }) =>
+        `  ${kind}: ${toPrintable(path)}${isNewer ? '  (written after the snapshot)' : ''}`,
+    ),
+  );
+  if (rest > 0) lines.push(`  and ${rest} more`);
+  if (newer > 0)
+    lines.push(
+      `${newer} ${newer === 1 ? 'file was' : 'files were'} written after the snapshot: that data would be lost here.`,
+    );
+  return lines;
+}
+
+export function planAsJson(plan: RestorePlan): object {
+  const { snapshot, destination, changes } = plan;
+  return {
+    snapshotId: snapshot.id,
+    path: toText(plan.path),
+    destination: {
+      kind: destination.kind,
+      name: destination.name,
+      isEmpty: destination.kind === 'new-volume' || destination.isEmpty,
+    },
+    replaces: plan.replaces,
+    safetySnapshot: plan.safetySnapshot,
+    changes:
+      changes === undefined
+        ? null
+        : {
+            ...changes,
+            examples: changes.examples.map((example) => ({ ...example, path: toText(example.path) })),
+          },
+    activeConsumers: plan.activeConsumers,
+    notes: plan.notes,
+  };
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}

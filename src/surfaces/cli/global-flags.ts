@@ -1,0 +1,99 @@
+import { AppError } from '../../model/errors.ts';
+
+/** Flags that every command takes, before or after its name. */
+export interface GlobalFlags {
+  readonly repo?: string;
+  readonly stateDir?: string;
+  readonly host?: string;
+  readonly format?: string;
+  readonly passwordFile?: string;
+  readonly passwordCommand?: string;
+  readonly quiet?: boolean;
+  readonly yes?: boolean;
+}
+
+const asText = (input: string): string => input;
+
+const textFlag = (brief: string, placeholder: string) =>
+  ({ kind: 'parsed', parse: asText, optional: true, hidden: true, brief, placeholder }) as const;
+
+const switchFlag = (brief: string) =>
+  ({ kind: 'boolean', optional: true, hidden: true, withNegated: false, brief }) as const;
+
+/** Hidden in the help of each command, and explained once, in the help of `holdfast` itself. */
+export const globalFlagParameters = {
+  repo: textFlag('Repository: a name or a directory', 'URL'),
+  stateDir: textFlag('Where Holdfast keeps its catalog, keys and embedded volumes', 'DIR'),
+  host: textFlag('Where containers run: auto, docker, podman or embedded', 'HOST'),
+  format: textFlag('table or json', 'FORMAT'),
+  passwordFile: textFlag("File that holds the repository's password", 'FILE'),
+  passwordCommand: textFlag("Command that prints the repository's password", 'COMMAND'),
+  quiet: switchFlag('Print names or ids only, and no progress'),
+  yes: switchFlag('Do not ask'),
+};
+
+export const globalAliases = { q: 'quiet', y: 'yes' } as const;
+
+export const globalFlagsHelp = `These flags work with every command, before or after its name:
+  --repo URL               Repository: a name or a directory (HOLDFAST_REPOSITORY)
+  --state-dir DIR          Where Holdfast keeps its catalog, keys and embedded volumes (HOLDFAST_STATE_DIR)
+  --host HOST              auto, docker, podman or embedded (HOLDFAST_HOST)
+  --password-file FILE     File that holds the repository's password (HOLDFAST_PASSWORD_FILE)
+  --password-command CMD   Command that prints the repository's password (HOLDFAST_PASSWORD_COMMAND)
+  --format table|json      How results are printed; json is one document
+  -q, --quiet              Names or ids only, and no progress
+  -y, --yes                Do not ask`;
+
+type TextFlag = 'repo' | 'stateDir' | 'host' | 'format' | 'passwordFile' | 'passwordCommand';
+
+const textFlags: Readonly<Record<string, TextFlag>> = {
+  '--repo': 'repo',
+  '--state-dir': 'stateDir',
+  '--host': 'host',
+  '--format': 'format',
+  '--password-file': 'passwordFile',
+  '--password-command': 'passwordCommand',
+};
+
+const switches: Readonly<Record<string, 'quiet' | 'yes'>> = {
+  '--quiet': 'quiet',
+  '-q': 'quiet',
+  '--yes': 'yes',
+  '-y': 'yes',
+};
+
+/** Takes the global flags that stand before the command's name. */
+export function takeLeadingFlags(inputs: readonly string[]): {
+  readonly flags: GlobalFlags;
+  readonly rest: readonly string[];
+} {
+  const flags: { -readonly [K in keyof GlobalFlags]: GlobalFlags[K] } = {};
+  let index = 0;
+  while (index < inputs.length) {
+    const input = inputs[index] ?? '';
+    const [name, inline] = splitInline(input);
+    const text = textFlags[name];
+    const toggle = switches[input];
+    if (toggle !== undefined) flags[toggle] = true;
+    else if (text !== undefined) {
+      const value = inline ?? inputs[++index];
+      if (value === undefined || value === '') throw new AppError('usage', `Flag "${name}" needs a value`);
+      flags[text] = value;
+    } else break;
+    index++;
+  }
+  return { flags, rest: inputs.slice(index) };
+}
+
+/** Flags after the command's name win over those before it. */
+export function mergeFlags(leading: GlobalFlags, own: GlobalFlags): GlobalFlags {
+  const given = Object.entries(own).filter(
+    ([name, value]) => name in globalFlagParameters && value !== undefined,
+  );
+  return { ...leading, ...Object.fromEntries(given) };
+}
+
+function splitInline(input: string): [string, string | undefined] {
+  const at = input.indexOf('=');
+  return at < 0 ? [input, undefined] : [input.slice(0, at), input.slice(at + 1)];
+}

@@ -1,0 +1,9 @@
+import module from 'node:module';
+import { compileCacheDir } from './compile-cache-dir.ts';
+
+// Before anything else is loaded: what is compiled once need not be compiled at the next start.
+const cacheDir = compileCacheDir(process.env, process.getuid?.());
+if (cacheDir !== undefined) module.enableCompileCache(cacheDir);
+
+const { runCommandLine } = await import('./command-line.ts');
+await runCommandLine(process);

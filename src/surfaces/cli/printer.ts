@@ -1,0 +1,41 @@
+/** A result in the forms in which it can be shown. Only the form that is asked for is computed. */
+export interface View {
+  /** One JSON document, stable and documented. */
+  readonly json: () => unknown;
+  /** Lines for people. */
+  readonly text: () => string;
+  /** What a script wants with `--quiet`: names or ids, one a line. Absent means nothing. */
+  readonly quiet?: (() => readonly string[]) | undefined;
+}
+
+/** Puts results on standard output. */
+export interface Printer {
+  print(view: View): void;
+}
+
+export interface PrinterChoice {
+  readonly format: 'table' | 'json';
+  readonly quiet: boolean;
+}
+
+/** JSON wins over quiet: a program that asks for a document gets one. */
+export function choosePrinter(choice: PrinterChoice, write: (text: string) => void): Printer {
+  if (choice.format === 'json') return jsonPrinter(write);
+  return choice.quiet ? quietPrinter(write) : textPrinter(write);
+}
+
+function jsonPrinter(write: (text: string) => void): Printer {
+  return { print: (view) => write(`${JSON.stringify(view.json(), null, 2)}\n`) };
+}
+
+function textPrinter(write: (text: string) => void): Printer {
+  return { print: (view) => write(withLineEnd(view.text())) };
+}
+
+function quietPrinter(write: (text: string) => void): Printer {
+  return { print: (view) => write(withLineEnd((view.quiet?.() ?? []).join('\n'))) };
+}
+
+function withLineEnd(text: string): string {
+  return text === '' || text.endsWith('\n') ? text : `${text}\n`;
+}

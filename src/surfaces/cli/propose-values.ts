@@ -1,0 +1,27 @@
+import { type CliContext, withSession } from './context.ts';
+
+interface Wish {
+  readonly kind: 'volume' | 'snapshot' | 'target' | 'path';
+  readonly partial: string;
+}
+
+/** Names that could stand for an argument: volumes, snapshots. What takes too long, or needs a password that is not there, gives none. */
+export async function proposeValues(
+  context: CliContext,
+  { kind, partial }: Wish,
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  await withSession(context, { quiet: true }, async (session) => {
+    const signal = AbortSignal.timeout(2000);
+    if (kind === 'volume' || kind === 'target') {
+      const volumes = await (await session.app.volumes()).list(undefined, { signal }).catch(() => []);
+      found.push(...volumes.map((volume) => volume.name));
+    }
+    if (kind === 'snapshot' || (kind === 'target' && partial.includes('@'))) {
+      const snapshots = await session.app.listSnapshots({}, { signal }).catch(() => []);
+      const at = partial.indexOf('@');
+      found.push(...snapshots.map(({ id, name }) => (at < 0 ? id.slice(0, 8) : `${name}@${id.slice(0, 8)}`)));
+    }
+  });
+  return found.filter((name) => name.startsWith(partial));
+}

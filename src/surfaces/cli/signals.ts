@@ -1,0 +1,35 @@
+import os from 'node:os';
+import { AppError, exitNumber } from '../../model/errors.ts';
+
+export interface SignalWatch extends Disposable {
+  /** Aborted by the first signal, with a `cancelled` error as its reason. */
+  readonly signal: AbortSignal;
+  /** The exit number of a command that ended with `code`: that of the signal when the signal ended it. */
+  exitNumber(code: number): number;
+}
+
+const watched = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** The first signal asks the command to end, the second ends it. */
+export function watchSignals(process: NodeJS.Process): SignalWatch {
+  const controller = new AbortController();
+  let received: (typeof watched)[number] | undefined;
+  const onSignal = (name: (typeof watched)[number]): void => {
+    const number = 128 + os.constants.signals[name];
+    if (received !== undefined) process.exit(number);
+    received = name;
+    process.stderr.write('\nStopping… (again to stop at once)\n');
+    controller.abort(new AppError('cancelled', 'Cancelled'));
+  };
+  for (const name of watched) process.on(name, onSignal);
+  return {
+    signal: controller.signal,
+    exitNumber: (code) =>
+      received !== undefined && code === exitNumber('cancelled')
+        ? 128 + os.constants.signals[received]
+        : code,
+    [Symbol.dispose]() {
+      for (const name of watched) process.off(name, onSignal);
+    },
+  };
+}

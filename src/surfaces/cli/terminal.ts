@@ -1,0 +1,51 @@
+import { createInterface } from 'node:readline/promises';
+import { AppError } from '../../model/errors.ts';
+
+/** The three standard streams. */
+export interface Terminal {
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+}
+
+interface Question {
+  readonly question: string;
+  readonly signal: AbortSignal;
+}
+
+/** Asks a yes-or-no question; anything but "y" or "yes" is no. */
+export async function confirmOn(terminal: Terminal, { question, signal }: Question): Promise<boolean> {
+  if (!terminal.stdin.isTTY || !terminal.stderr.isTTY) {
+    throw new AppError('usage', 'This needs a confirmation, and there is no terminal to ask on', {
+      hint: 'Add --yes to go ahead, or --dry-run where there is one to see what would happen.',
+    });
+  }
+  const reader = createInterface({ input: terminal.stdin, output: terminal.stderr });
+  try {
+    const ended = new Promise<string>((resolve) => void reader.once('close', () => resolve('')));
+    const answer = await Promise.race([reader.question(`${question} [y/N] `, { signal }), ended]);
+    return /^y(es)?$/i.test(answer.trim());
+  } finally {
+    reader.close();
+  }
+}
+
+/** Takes bytes for a stream that stays open, no faster than its reader takes them. */
+export function openSink(
+  stream: NodeJS.WriteStream,
+  options: { readonly mayBeTerminal?: boolean } = {},
+): (chunk: Uint8Array) => Promise<void> {
+  if (stream.isTTY && options.mayBeTerminal !== true) {
+    throw new AppError('usage', 'This writes raw bytes, and standard output is a terminal', {
+      hint: 'Send it to a file or another program: … > FILE, or … | PROGRAM.',
+    });
+  }
+  return (chunk) =>
+    new Promise((resolve, reject) => {
+      stream.write(chunk, (error) => {
+        if (error === null || error === undefined) resolve();
+        else
+          reject(new AppError('cancelled', 'The program that read the output has ended', { cause: error }));
+      });
+    });
+}
