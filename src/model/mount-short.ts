@@ -2,6 +2,7 @@ import { resolvePath } from './clean-path.ts';
 import { AppError } from './errors.ts';
 import {
   checkMount,
+  checkMountTarget,
   mountError,
   propagations,
   sameMount,
@@ -86,6 +87,7 @@ function sourceOf(text: string, directory: string | undefined): string {
 function assemble(spec: string, { source, target, modes }: Parts): Mount {
   const isBind = source?.startsWith('/') === true;
   try {
+    checkMountTarget({ type: isBind ? 'bind' : 'volume', target });
     if (isBind && modes.copy !== undefined)
       throw mountError('bind', 'field VolumeOptions must not be specified');
     if (!isBind && modes.propagation !== undefined)

@@ -80,8 +80,15 @@ export const propagations: readonly string[] = [
 
 /** Throws `usage`, in the engine's words, for a mount that the engine would refuse whatever is on its disk. */
 export function checkMount(mount: Mount): void {
+  checkMountTarget(mount);
   const reason = reasonAgainst(mount);
   if (reason !== undefined) throw mountError(mount.type, reason);
+}
+
+/** The part of `checkMount` that the engine asks first, whatever the type. */
+export function checkMountTarget({ type, target }: Pick<Mount, 'type' | 'target'>): void {
+  const reason = targetReason(target);
+  if (reason !== undefined) throw mountError(type, reason);
 }
 
 /** The engine's error for a mount of `type`. */
@@ -120,8 +127,7 @@ function canonical(value: unknown): string {
 }
 
 function reasonAgainst(mount: Mount): string | undefined {
-  const reason = targetReason(mount.target);
-  if (reason !== undefined || mount.type === 'tmpfs') return reason;
+  if (mount.type === 'tmpfs') return undefined;
   if (mount.type === 'volume') return subpathReason(mount);
   if (mount.source === '') return 'field Source must not be empty';
   if (mount.type === 'image') return subpathReason(mount);
@@ -133,7 +139,7 @@ function targetReason(target: string): string | undefined {
   // The engine takes `\` for `/` here, because a Windows client may have written it.
   const path = target.replaceAll('\\', '/');
   if (cleanPath(path) === '/') return `invalid specification: destination can't be '/'`;
-  return path.startsWith('/') ? undefined : notAbsolute(target);
+  return path.startsWith('/') ? undefined : notAbsolute(path);
 }
 
 function notAbsolute(path: string): string {
@@ -144,7 +150,8 @@ function bindReason(mount: BindMount): string | undefined {
   if (mount.propagation !== undefined && !propagations.includes(mount.propagation)) {
     return `invalid propagation mode: ${mount.propagation}`;
   }
-  return mount.source.replaceAll('\\', '/').startsWith('/') ? undefined : notAbsolute(mount.source);
+  const source = mount.source.replaceAll('\\', '/');
+  return source.startsWith('/') ? undefined : notAbsolute(source);
 }
 
 function subpathReason(mount: VolumeMount | ImageMount): string | undefined {

@@ -22,6 +22,7 @@ test.each([
   ['.a', '".a"'],
   ['a/b', '"a/b"'],
   ['../etc', '"../etc"'],
+  ['é', '"é"'],
   ['aé', '"aé"'],
   ['ab\n', String.raw`"ab\n"`],
   ['a"b', String.raw`"a\"b"`],

@@ -11,7 +11,8 @@ const localName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
  * drivers may have any name, so this is for creating volumes, not for finding them.
  */
 export function checkVolumeName(name: string): void {
-  if (name.length === 1) {
+  // Docker counts bytes.
+  if (Buffer.byteLength(name) === 1) {
     throw new AppError(
       'usage',
       'volume name is too short, names should be at least two alphanumeric characters',
