@@ -66,6 +66,9 @@ interface Member<Task, Result, Interim> {
   readonly pinned: Job<Task, Result, Interim>[];
 }
 
+/** A small nursery: workers make little garbage, and a large one stays mapped. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8 };
+
 /** A worker gets its next task before it has finished the one before, so that it never waits for the main thread. */
 const tasksAhead = 2;
 
@@ -114,7 +117,7 @@ export class WorkerPool<Task, Result, Interim = never, Event = never, Notice = n
   }
 
   #start(options: WorkerPoolOptions<Event>): Member<Task, Result, Interim> {
-    const worker = new Worker(options.module, { workerData: options.workerData });
+    const worker = new Worker(options.module, { workerData: options.workerData, resourceLimits });
     const member = { worker, running: new Map<number, Job<Task, Result, Interim>>(), pinned: [] };
     worker.on('message', (message: FromWorker<Result, Interim, Event>) => this.#receive(member, message));
     worker.on('error', (error: Error) => this.#fail(error));

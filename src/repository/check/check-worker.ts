@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { workerData } from 'node:worker_threads';
 import { limitMallocArenas } from '../../lib/posix.ts';
+import { Room } from '../../lib/room.ts';
 import { serveTasks } from '../../lib/worker-side.ts';
 import { AppError } from '../../model/errors.ts';
 import { openCompressor } from '../crypto/compression.ts';
@@ -27,14 +28,15 @@ limitMallocArenas(2);
 
 const data = workerData as RestoreWorkerData;
 const tools = { store: openStore(data.store), sealer: new Sealer(data.masterKey), compressor: openCompressor() };
-const room = Buffer.allocUnsafeSlow(8 * 1024 * 1024);
+const packRoom = new Room();
+const blobRoom = new Room();
 
 serveTasks<CheckTask, CheckTaskResult>({ onTask: checkPack });
 
 async function checkPack({ packId }: CheckTask): Promise<CheckTaskResult> {
   const name = packId.slice(0, 8);
   try {
-    const pack = await tools.store.load('data', packId);
+    const pack = await tools.store.load('data', packId, undefined, { room: packRoom });
     const errors: string[] = [];
     if (hash('sha256', pack) !== packId) errors.push(`Pack "${name}" is damaged: its bytes do not match its name`);
     const blobs = openHeader(pack);
@@ -58,7 +60,7 @@ function openHeader(pack: Buffer): BlobPlace[] {
 function blobErrors(pack: Buffer, packId: string, blob: BlobPlace): string[] {
   try {
     const sealed = pack.subarray(blob.offset, blob.offset + blob.length);
-    openBlob(tools, { id: blob.id, sealed, place: { packId, uncompressedLength: blob.uncompressedLength } }, room);
+    openBlob(tools, { id: blob.id, sealed, place: { packId, uncompressedLength: blob.uncompressedLength } }, blobRoom.take(blob.uncompressedLength));
     return [];
   } catch (error) {
     if (!(error instanceof AppError)) throw error;

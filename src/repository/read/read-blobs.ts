@@ -1,5 +1,12 @@
+import type { Room } from '../../lib/room.ts';
 import type { Store, StoreOptions } from '../stores/store.ts';
 import { type BlobTools, openBlob } from './open-blob.ts';
+
+export interface BlobReadTools extends BlobTools {
+  readonly store: Store;
+  readonly sealedRoom: Room;
+  readonly contentRoom: Room;
+}
 
 export interface WantedBlob {
   readonly id: string;
@@ -17,20 +24,19 @@ const readBytes = 4 * 1024 * 1024;
  * valid until the next step.
  */
 export async function* readBlobs<Blob extends WantedBlob>(
-  tools: BlobTools & { readonly store: Store },
+  tools: BlobReadTools,
   packId: string,
   blobs: readonly Blob[],
   options?: StoreOptions,
 ): AsyncGenerator<{ blob: Blob; content: Buffer }> {
-  const room = Buffer.allocUnsafeSlow(Math.max(1, ...blobs.map((blob) => blob.uncompressedLength)));
   for (const run of runsOf(blobs)) {
     const start = run[0]?.offset ?? 0;
     const end = Math.max(...run.map(({ offset, length }) => offset + length));
-    const bytes = await tools.store.load('data', packId, { offset: start, length: end - start }, options);
+    const bytes = await tools.store.load('data', packId, { offset: start, length: end - start }, { ...options, room: tools.sealedRoom });
     for (const blob of run) {
       const sealed = bytes.subarray(blob.offset - start, blob.offset - start + blob.length);
       const place = { packId, uncompressedLength: blob.uncompressedLength };
-      yield { blob, content: openBlob(tools, { id: blob.id, sealed, place }, room) };
+      yield { blob, content: openBlob(tools, { id: blob.id, sealed, place }, tools.contentRoom.take(blob.uncompressedLength)) };
     }
   }
 }

@@ -1,6 +1,7 @@
 import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { limitMallocArenas } from '../../lib/posix.ts';
+import { Room } from '../../lib/room.ts';
 import { serveTasks } from '../../lib/worker-side.ts';
 import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
@@ -17,7 +18,13 @@ import type { BlobTarget, RestoreTask, RestoreTaskResult, RestoreWorkerData } fr
 limitMallocArenas(2);
 
 const data = workerData as RestoreWorkerData;
-const tools = { store: openStore(data.store), sealer: new Sealer(data.masterKey), compressor: openCompressor() };
+const tools = {
+  store: openStore(data.store),
+  sealer: new Sealer(data.masterKey),
+  compressor: openCompressor(),
+  sealedRoom: new Room(),
+  contentRoom: new Room(),
+};
 
 serveTasks<RestoreTask, RestoreTaskResult>({ onTask: runTask });
 

@@ -1,5 +1,6 @@
 import { access, type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { AppError, errnoOf } from '../../model/errors.ts';
+import type { Room } from '../../lib/room.ts';
 import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
 import type { ByteRange, FileType, Store, StoredFile, StoreOptions } from './store.ts';
 
@@ -46,12 +47,17 @@ class LocalStore implements Store {
     });
   }
 
-  async load(type: FileType, name: string, range?: ByteRange, options: StoreOptions = {}): Promise<Buffer> {
+  async load(
+    type: FileType,
+    name: string,
+    range?: ByteRange,
+    options: StoreOptions & { readonly room?: Room } = {},
+  ): Promise<Buffer> {
     options.signal?.throwIfAborted();
     return await this.#explained(async () => {
       await using file = await open(this.#path(type, name), 'r');
       const { offset, length } = range ?? { offset: 0, length: (await file.stat()).size };
-      const buffer = Buffer.allocUnsafe(length);
+      const buffer = options.room?.take(length) ?? Buffer.allocUnsafe(length);
       const read = await readFully(file, buffer, offset);
       if (read < length) {
         throw new AppError('integrity', `File "${type}/${name}" in "${this.location}" is too short`);

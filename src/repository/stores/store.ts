@@ -1,3 +1,5 @@
+import type { Room } from '../../lib/room.ts';
+
 /** The kinds of files that a repository has. `config` is a single file; the others are named by the SHA-256 of their content. */
 export type FileType = 'config' | 'keys' | 'locks' | 'snapshots' | 'index' | 'data';
 
@@ -32,8 +34,8 @@ export interface Store {
 
   save(type: FileType, name: string, content: Uint8Array, options?: StoreOptions): Promise<void>;
 
-  /** The whole file, or exactly the range: a file that is too short for it throws `integrity`. */
-  load(type: FileType, name: string, range?: ByteRange, options?: StoreOptions): Promise<Buffer>;
+  /** The whole file, or exactly the range: a file that is too short for it throws `integrity`. In `room` where that is given and serves. */
+  load(type: FileType, name: string, range?: ByteRange, options?: StoreOptions & { readonly room?: Room }): Promise<Buffer>;
 
   /** In no order. Files that are not of the repository are left out. */
   list(type: FileType, options?: StoreOptions): Promise<StoredFile[]>;
