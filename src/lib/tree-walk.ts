@@ -20,6 +20,8 @@ export interface WalkOptions {
   readonly skip?: ((path: ByteString) => boolean) | undefined;
   /** Only this name of the root's own names, and what is below it. */
   readonly only?: ByteString | undefined;
+  /** Only what is in the root itself, not what is below that. */
+  readonly isFlat?: boolean | undefined;
 }
 
 /** One step of a walk. Its functions work until the next step is asked for. */
@@ -56,7 +58,7 @@ export async function* walkTree(
     if (step === 'end') return;
     if (step === undefined) continue;
     yield step;
-    if (step.entry.type === 'dir') walk.enter(step);
+    if (step.entry.type === 'dir' && options.isFlat !== true) walk.enter(step);
   }
 }
 
