@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, errnoOf } from '../../model/errors.ts';
@@ -24,6 +23,7 @@ async function readCurrentContext(configFolder: string): Promise<string | undefi
 }
 
 async function readContext(configFolder: string, name: string): Promise<DockerContext> {
+  const { createHash } = process.getBuiltinModule('node:crypto');
   const folder = createHash('sha256').update(name).digest('hex');
   const meta = await readJson(join(configFolder, 'contexts', 'meta', folder, 'meta.json'));
   if (meta === undefined) {

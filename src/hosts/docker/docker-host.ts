@@ -5,9 +5,6 @@ import type { CallOptions, Host, HostInfo, VolumeData } from '../host.ts';
 import { type DockerEndpoint, type Environment, findDockerEndpoint } from './endpoint.ts';
 import { EngineClient } from './engine-client.ts';
 import type { EngineContainer, EngineInfo, EngineVolume, EngineVolumeList } from './engine-types.ts';
-import { removeStaleHelpers } from './helper-container.ts';
-import { listContainerMounts } from './mounts.ts';
-import { inUse } from './volume-in-use.ts';
 import { joinVolumes, missingVolumes } from './volumes.ts';
 
 export interface DockerHostOptions {
@@ -29,6 +26,8 @@ export async function openDockerHost(options: DockerHostOptions = {}): Promise<H
   const endpoint = options.endpoint ?? (await findDockerEndpoint(options.env ?? process.env));
   return new DockerHost(new EngineClient(endpoint, { connectTimeoutMs: options.connectTimeoutMs }), options);
 }
+
+// Modules that only some calls need are imported by these calls: a list of volumes is to be there in an instant.
 
 /** Plugins may take two minutes to create or remove a volume. */
 const slowDeadlineMs = 150_000;
@@ -119,8 +118,10 @@ class DockerHost implements Host {
       if (!isAppError(error, 'in-use') && !isAppError(error, 'conflict')) throw error;
       const volume = await this.findVolume(name, options);
       if (volume === undefined) return;
+      const { inUse } = await import('./volume-in-use.ts');
       if (volume.consumers.length > 0) throw inUse(volume, error);
       // Held by a helper: one of a dead process goes, and a living one is a good reason.
+      const { removeStaleHelpers } = await import('./helper-container.ts');
       await removeStaleHelpers(this.#client, options.signal);
       await remove().catch((second: unknown) => {
         throw isAppError(second, 'in-use') || isAppError(second, 'conflict') ? inUse(volume, second) : second;
@@ -129,6 +130,7 @@ class DockerHost implements Host {
   }
 
   async listMounts(options: CallOptions = {}): Promise<DataMount[]> {
+    const { listContainerMounts } = await import('./mounts.ts');
     return await listContainerMounts(this.#client, options.signal);
   }
 
@@ -205,6 +207,7 @@ class DockerHost implements Host {
   async #tidyOnce(signal: AbortSignal | undefined): Promise<void> {
     if (this.#hasTidied) return;
     this.#hasTidied = true;
+    const { removeStaleHelpers } = await import('./helper-container.ts');
     await removeStaleHelpers(this.#client, signal);
   }
 }

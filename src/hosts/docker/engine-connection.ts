@@ -1,8 +1,6 @@
 import { Agent, type AgentOptions, type ClientRequestArgs } from 'node:http';
-import { Agent as TlsAgent } from 'node:https';
 import { isIP } from 'node:net';
 import type { DockerEndpoint } from './endpoint.ts';
-import { openSshConnection } from './ssh-connection.ts';
 
 /** How `node:http` reaches an engine. */
 export interface EngineConnection {
@@ -26,6 +24,8 @@ export function openEngineConnection(endpoint: DockerEndpoint): EngineConnection
       const { tls, host, port, basePath } = endpoint;
       const address = { host, port };
       if (tls === undefined) return { agent: new Agent(options), protocol: 'http:', address, basePath };
+      // Loaded when it is needed: TLS takes its time, and most engines are reached without it.
+      const { Agent: TlsAgent } = process.getBuiltinModule('node:https');
       const agent = new TlsAgent({
         ...options,
         rejectUnauthorized: tls.verify,
@@ -39,7 +39,13 @@ export function openEngineConnection(endpoint: DockerEndpoint): EngineConnection
     }
     case 'ssh': {
       const agent = new Agent(options);
-      agent.createConnection = () => openSshConnection(endpoint);
+      agent.createConnection = (_options, callback) => {
+        import('./ssh-connection.ts').then(
+          ({ openSshConnection }) => callback?.(null, openSshConnection(endpoint)),
+          (error: unknown) => callback?.(error as Error, undefined as never),
+        );
+        return undefined;
+      };
       return { agent, protocol: 'http:', address: { host: 'docker' }, ...anyHost };
     }
   }

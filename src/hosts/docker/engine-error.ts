@@ -1,6 +1,6 @@
 import { AppError, errnoOf, type ErrorCode } from '../../model/errors.ts';
 import type { DockerEndpoint } from './endpoint.ts';
-import { SshError } from './ssh-connection.ts';
+import { SshError } from './ssh-error.ts';
 
 /** What an engine answered when it refused. */
 export interface EngineRefusal {

@@ -1,17 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
+import { errnoOf, isAppError } from '../../model/errors.ts';
 import { importEmptyImage, emptyImage } from './empty-image.ts';
 import type { EngineClient } from './engine-client.ts';
 import type { EngineContainer } from './engine-types.ts';
+import { helperLabel, helperNamePrefix, isHelper } from './helper-label.ts';
 
 /** Where a helper mounts its volume. */
 export const helperMountpoint = '/volume';
 
-const helperLabel = 'holdfast.helper';
 const ownerLabel = 'holdfast.helper.owner';
-const namePrefix = 'holdfast-helper-';
 
 export interface HelperOptions {
   readonly volume: string;
@@ -26,7 +25,7 @@ export interface HelperContainer {
 
 /** Creates a helper. Whatever goes wrong, no container stays. */
 export async function createHelper(client: EngineClient, options: HelperOptions): Promise<HelperContainer> {
-  const name = `${namePrefix}${randomBytes(8).toString('hex')}`;
+  const name = `${helperNamePrefix}${randomBytes(8).toString('hex')}`;
   try {
     const id = await createContainer(client, name, options).catch(async (error: unknown) => {
       if (!isMissingImage(error)) throw error;
@@ -53,15 +52,6 @@ export async function removeHelper(client: EngineClient, idOrName: string): Prom
     // 409 is "removal is already in progress".
     if (!isAppError(error, 'not-found') && !isAppError(error, 'conflict')) throw error;
   }
-}
-
-/** True for our helpers: never a consumer. A started container is none, whatever its labels say. */
-export function isHelper(container: EngineContainer): boolean {
-  return (
-    container.Labels?.[helperLabel] === 'true' &&
-    (container.State === 'created' || container.State === 'removing' || container.State === 'dead') &&
-    (container.Names ?? []).every((name) => name.startsWith(`/${namePrefix}`))
-  );
 }
 
 /** Removes helpers whose process is gone. What cannot be judged from here stays for a week. */
@@ -179,9 +169,4 @@ function readOr<T>(read: () => T, otherwise: T): T {
   } catch {
     return otherwise;
   }
-}
-
-/** The error for a volume that vanished while it was being opened. */
-export function vanished(volume: string): AppError {
-  return new AppError('not-found', `Cannot open volume "${volume}": it was removed in the meantime`);
 }

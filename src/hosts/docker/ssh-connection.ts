@@ -1,14 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import type { SshEndpoint } from './endpoint.ts';
-
-/** What a failed connection over ssh says: the words of ssh itself. */
-export class SshError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'SshError';
-  }
-}
+import { SshError } from './ssh-error.ts';
 
 /**
  * One connection to an engine through the system's own `ssh`, so that the user's configuration, keys, agent and known

@@ -1,6 +1,6 @@
 import type { Consumer, ConsumerState, Volume } from '../../model/volume.ts';
 import type { EngineContainer, EngineMount, EngineVolume } from './engine-types.ts';
-import { isHelper } from './helper-container.ts';
+import { isHelper } from './helper-label.ts';
 
 /** Joins what the engine lists into volumes with their consumers, sorted by name. */
 export function joinVolumes(volumes: readonly EngineVolume[], containers: readonly EngineContainer[]): Volume[] {
