@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import type { Snapshot } from '../model/snapshot.ts';
+import { type FindContext, findSnapshot, safetyTag } from './find-snapshot.ts';
+
+interface Sample {
+  readonly id: string;
+  readonly name?: string;
+  readonly identity?: string;
+  readonly time: string;
+  readonly tags?: readonly string[];
+}
+
+function snapshot({ id, name = 'pg', identity = 'own-pg', time, tags = [] }: Sample): Snapshot {
+  return {
+    id: id.padEnd(64, '0'),
+    time,
+    tags,
+    hostname: 'here',
+    name,
+    parent: undefined,
+    grade: 'cold',
+    volume: {
+      kind: name.startsWith('/') ? 'path' : 'volume',
+      name,
+      identity,
+      host: { kind: 'docker', identity: `host of ${identity}`, name: `machine of ${identity}` },
+      driver: 'local',
+      options: {},
+      labels: {},
+      anonymous: false,
+      consumers: [],
+    },
+    summary: undefined,
+    problemCount: 0,
+    programVersion: undefined,
+  };
+}
+
+const samples = [
+  snapshot({ id: 'aaaa1', time: '2026-01-29T10:00:00Z' }),
+  snapshot({ id: 'aaaa2', time: '2026-01-30T10:00:00Z' }),
+  snapshot({ id: 'bbbb1', time: '2026-01-31T09:00:00Z', tags: [safetyTag] }),
+  snapshot({ id: 'dddd1', name: '/srv/data', identity: 'path-1', time: '2026-01-31T10:00:00Z' }),
+  snapshot({ id: 'eeee1', name: 'abba', identity: 'own-abba', time: '2026-01-31T11:00:00Z' }),
+];
+
+function find(text: string, snapshots = samples, known: Record<string, string> = { pg: 'own-pg' }): string {
+  const context: FindContext = {
+    snapshots,
+    identityOf: (name) => known[name],
+    now: new Date('2026-02-01T12:00:00Z'),
+  };
+  return findSnapshot(text, context).id.slice(0, 5);
+}
+
+describe('findSnapshot()', () => {
+  test('takes the newest backup for a name, and never what a restore saved before it replaced data', () => {
+    expect(find('pg')).toBe('aaaa2');
+    expect(find('pg@latest')).toBe('aaaa2');
+    expect(find('pg@bbbb1')).toBe('bbbb1');
+  });
+
+  test('takes the newest at or before a time', () => {
+    expect(find('pg@2026-01-29T23:00:00Z')).toBe('aaaa1');
+    expect(() => find('pg@2026-01-28')).toThrow(/from "2026-01-28" or before/);
+  });
+
+  test('takes ids by their unique start, and says which ones begin alike', () => {
+    expect(find('aaaa1')).toBe('aaaa1');
+    expect(() => find('pg@aaaa')).toThrow(
+      expect.objectContaining({ code: 'usage', detail: expect.stringContaining('aaaa2') }),
+    );
+  });
+
+  test('lets a name go before an id that begins like it', () => {
+    const named = [...samples, snapshot({ id: 'abba9', time: '2026-01-31T12:00:00Z' })];
+    expect(find('abba', named)).toBe('eeee1');
+  });
+
+  test('finds the snapshots of a directory by its path', () => {
+    expect(find('/srv/data', samples, {})).toBe('dddd1');
+    expect(find('/srv/other/../data@latest', samples, {})).toBe('dddd1');
+  });
+
+  test('finds a volume by name on a machine that never had it, unless two machines had one', () => {
+    expect(find('pg', samples, { pg: 'a new machine' })).toBe('aaaa2');
+    const two = [...samples, snapshot({ id: 'ffff1', identity: 'other-pg', time: '2026-01-31T12:00:00Z' })];
+    expect(() => find('pg', two, { pg: 'a new machine' })).toThrow(/different volumes/);
+    expect(find('pg', two)).toBe('aaaa2');
+  });
+
+  test('names what may have been meant when there is nothing', () => {
+    expect(() => find('pgg')).toThrow(
+      expect.objectContaining({ code: 'not-found', hint: expect.stringContaining('"pg"') }),
+    );
+    expect(() => find('latest', [])).toThrow(/no snapshots yet/);
+  });
+});

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { nearNames } from './near-names.ts';
+
+test('nearNames() finds swapped, missing and wrong letters, nearest first', () => {
+  expect(nearNames('postgers', ['redis', 'postgres', 'postgres2'])).toEqual(['postgres', 'postgres2']);
+  expect(nearNames('pgdat', ['pgdata', 'web'])).toEqual(['pgdata']);
+});
+
+test('nearNames() finds the name that Compose put its project before', () => {
+  expect(nearNames('data', ['shop_data', 'shop_cache'])).toEqual(['shop_data']);
+});
+
+test('nearNames() finds nothing where nothing is near, and never more than three', () => {
+  expect(nearNames('pg', ['mysql', 'redis'])).toEqual([]);
+  expect(nearNames('vol', ['vol1', 'vol2', 'vol3', 'vol4'])).toHaveLength(3);
+});
