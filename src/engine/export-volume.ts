@@ -37,6 +37,8 @@ export async function exportVolume(
       archiveBytes += chunk.length;
       await write(chunk);
     }
+    // Nothing asks any more after the last file; a file that is whole is kept only if it is wanted.
+    log.check(`export ${quote(volume.name)}`);
   };
   if (to.kind === 'stream') await send(to.write);
   else await sendToFile(to.path, send, { data, request });
