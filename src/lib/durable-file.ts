@@ -13,7 +13,11 @@ export interface DurableFileOptions {
  * Writes a whole file so that it is there completely and durably when this returns, and not at all (or as it was
  * before) when it throws or the process is killed: temporary file, fsync, rename, fsync of the folder.
  */
-export async function writeDurably(path: string, content: Uint8Array | string, options: DurableFileOptions = {}): Promise<void> {
+export async function writeDurably(
+  path: string,
+  content: Uint8Array | string,
+  options: DurableFileOptions = {},
+): Promise<void> {
   const folder = dirname(path);
   const temporary = `${options.temporaryDir ?? folder}/tmp-${process.pid}-${randomBytes(8).toString('hex')}`;
   try {

@@ -11,13 +11,19 @@ const libc = koffi.load(null);
 
 const llistxattr = libc.func('intptr_t llistxattr(const void *path, void *list, size_t size)');
 const flistxattr = libc.func('intptr_t flistxattr(int fd, void *list, size_t size)');
-const lgetxattr = libc.func('intptr_t lgetxattr(const void *path, const void *name, void *value, size_t size)');
+const lgetxattr = libc.func(
+  'intptr_t lgetxattr(const void *path, const void *name, void *value, size_t size)',
+);
 const fgetxattr = libc.func('intptr_t fgetxattr(int fd, const void *name, void *value, size_t size)');
-const lsetxattr = libc.func('int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)');
+const lsetxattr = libc.func(
+  'int lsetxattr(const void *path, const void *name, const void *value, size_t size, int flags)',
+);
 const lremovexattr = libc.func('int lremovexattr(const void *path, const void *name)');
 const utimensat = libc.func('int utimensat(int dirfd, const void *path, const void *times, int flags)');
 const futimens = libc.func('int futimens(int fd, const void *times)');
-const fsetxattr = libc.func('int fsetxattr(int fd, const void *name, const void *value, size_t size, int flags)');
+const fsetxattr = libc.func(
+  'int fsetxattr(int fd, const void *name, const void *value, size_t size, int flags)',
+);
 const mknod = libc.func('int mknod(const void *path, unsigned int mode, uint64_t dev)');
 const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
 const syncfs = libc.func('int syncfs(int fd)');

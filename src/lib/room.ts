@@ -4,7 +4,8 @@ export class Room {
 
   /** At least `length` bytes with old content, valid until the next `take`. */
   take(length: number): Buffer {
-    if (this.#buffer.length < length) this.#buffer = Buffer.allocUnsafeSlow(Math.max(length, this.#buffer.length * 2));
+    if (this.#buffer.length < length)
+      this.#buffer = Buffer.allocUnsafeSlow(Math.max(length, this.#buffer.length * 2));
     return this.#buffer.subarray(0, length);
   }
 }

@@ -24,7 +24,13 @@ export interface PlainError {
 
 export function toPlainError(error: unknown): PlainError {
   if (error instanceof AppError) {
-    return { code: error.code, message: error.message, detail: error.detail, hint: error.hint, isAppError: true };
+    return {
+      code: error.code,
+      message: error.message,
+      detail: error.detail,
+      hint: error.hint,
+      isAppError: true,
+    };
   }
   const message = error instanceof Error ? error.message : String(error);
   return { code: errnoOf(error) ?? 'failed', message, isAppError: false };
@@ -73,7 +79,13 @@ const resourceLimits = { maxYoungGenerationSizeMb: 8 };
 const tasksAhead = 2;
 
 /** Worker threads that take tasks in order. A worker that dies fails everything that waits. */
-export class WorkerPool<Task, Result, Interim = never, Event = never, Notice = never> implements AsyncDisposable {
+export class WorkerPool<
+  Task,
+  Result,
+  Interim = never,
+  Event = never,
+  Notice = never,
+> implements AsyncDisposable {
   readonly #members: Member<Task, Result, Interim>[] = [];
   readonly #queue: Job<Task, Result, Interim>[] = [];
   readonly #onEvent: ((event: Event) => void) | undefined;
@@ -92,7 +104,10 @@ export class WorkerPool<Task, Result, Interim = never, Event = never, Notice = n
 
   /** Tasks that are waiting or running. */
   get load(): number {
-    return this.#members.reduce((sum, { running, pinned }) => sum + running.size + pinned.length, this.#queue.length);
+    return this.#members.reduce(
+      (sum, { running, pinned }) => sum + running.size + pinned.length,
+      this.#queue.length,
+    );
   }
 
   run(task: Task, options: RunOptions<Interim> = {}): Promise<Result> {
@@ -107,7 +122,8 @@ export class WorkerPool<Task, Result, Interim = never, Event = never, Notice = n
 
   /** Tells all workers something, before any task that is given from now on. */
   notify(notice: Notice): void {
-    for (const { worker } of this.#members) worker.postMessage({ kind: 'notice', notice } satisfies ToWorker<Task, Notice>);
+    for (const { worker } of this.#members)
+      worker.postMessage({ kind: 'notice', notice } satisfies ToWorker<Task, Notice>);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

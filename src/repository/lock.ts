@@ -77,13 +77,18 @@ export class RepositoryLock implements AsyncDisposable {
   }
 }
 
-async function refuseConflicts(codec: FileCodec, options: LockOptions, own: string | undefined): Promise<void> {
+async function refuseConflicts(
+  codec: FileCodec,
+  options: LockOptions,
+  own: string | undefined,
+): Promise<void> {
   for (const { name } of await codec.store.list('locks')) {
     if (name === own) continue;
     const other = await readLock(codec, name);
     if (!other) continue;
     if (await removeIfDead(codec, name, other)) continue;
-    if (options.exclusive || other.exclusive) throw lockedError(codec.store.location, other, options.exclusive);
+    if (options.exclusive || other.exclusive)
+      throw lockedError(codec.store.location, other, options.exclusive);
   }
 }
 
@@ -117,13 +122,25 @@ function isAlive(pid: number): boolean {
 function describeSelf(exclusive: boolean): LockJson {
   const uid = process.getuid?.() ?? 0;
   const username = readUserNames().user(uid);
-  return { time: new Date().toISOString(), exclusive, hostname: hostname(), username, pid: process.pid, uid, gid: process.getgid?.() ?? 0 };
+  return {
+    time: new Date().toISOString(),
+    exclusive,
+    hostname: hostname(),
+    username,
+    pid: process.pid,
+    uid,
+    gid: process.getgid?.() ?? 0,
+  };
 }
 
 function lockedError(location: string, other: LockJson, wantedExclusive: boolean): AppError {
   const kind = other.exclusive ? 'an exclusive lock' : 'a lock';
-  return new AppError('locked', `Repository "${location}" is locked: process ${other.pid} on "${other.hostname}" holds ${kind}`, {
-    detail: `Since ${other.time}, as "${other.username}"${wantedExclusive ? '; this work needs the repository for itself' : ''}.`,
-    hint: 'Wait until it is done. A lock whose process has died on this machine is removed by itself; one of another machine after 30 minutes.',
-  });
+  return new AppError(
+    'locked',
+    `Repository "${location}" is locked: process ${other.pid} on "${other.hostname}" holds ${kind}`,
+    {
+      detail: `Since ${other.time}, as "${other.username}"${wantedExclusive ? '; this work needs the repository for itself' : ''}.`,
+      hint: 'Wait until it is done. A lock whose process has died on this machine is removed by itself; one of another machine after 30 minutes.',
+    },
+  );
 }

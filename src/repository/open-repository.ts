@@ -74,9 +74,15 @@ async function namesIn(location: string): Promise<string[]> {
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return [];
     if (errnoOf(error) === 'ENOTDIR') {
-      throw new AppError('usage', `Cannot make a repository in "${location}": it is a file, not a directory`, { cause: error });
+      throw new AppError(
+        'usage',
+        `Cannot make a repository in "${location}": it is a file, not a directory`,
+        { cause: error },
+      );
     }
-    throw new AppError('denied', `Cannot look into "${location}": ${errnoOf(error) ?? 'unknown error'}`, { cause: error });
+    throw new AppError('denied', `Cannot look into "${location}": ${errnoOf(error) ?? 'unknown error'}`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,4 +1,4 @@
-import { type ByteString, toPrintable } from '../model/byte-string.ts';
+import { type ByteString, fromText, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { type BlobIndex, loadBlobIndex } from './blob-index/blob-index.ts';
@@ -7,9 +7,10 @@ import type { MasterKey } from './crypto/seal.ts';
 import type { RepositoryConfig } from './format/config-file.ts';
 import type { TreeNode } from './format/node.ts';
 import type { FileCodec } from './format/repository-file.ts';
-import { loadSnapshot, snapshotOf } from './format/snapshot-file.ts';
+import { describedAgain, loadSnapshot, type SnapshotJson, snapshotOf } from './format/snapshot-file.ts';
 import { lockRepository } from './lock.ts';
 import { BlobReader } from './read/blob-reader.ts';
+import { readDescription } from './read/read-description.ts';
 import { entryOfNode } from './read/entry-of-node.ts';
 import { findNode } from './read/find-node.ts';
 import { HardLinks } from './read/hard-links.ts';
@@ -59,7 +60,9 @@ export class ResticRepository implements Repository {
     const snapshots: Snapshot[] = [];
     for (const { name } of await codec.store.list('snapshots', options)) {
       try {
-        snapshots.push(snapshotOf(name, await loadSnapshot(codec, name, options)));
+        snapshots.push(
+          snapshotOf(name, await this.#withDescription(await loadSnapshot(codec, name, options), options)),
+        );
       } catch (error) {
         // Removed by another process since the listing.
         if (!isAppError(error, 'not-found')) throw error;
@@ -88,15 +91,26 @@ export class ResticRepository implements Repository {
     if (first) yield first;
     if (node.subtree === undefined) return;
     const links = new HardLinks();
-    for await (const child of walkTreeNodes(reader, node.subtree, { signal: options.signal, depth: options.depth })) {
+    for await (const child of walkTreeNodes(reader, node.subtree, {
+      signal: options.signal,
+      depth: options.depth,
+    })) {
       const entry = entryOfNode(child.node, child.path, links.linkTo(child.node, child.path));
       if (entry) yield entry;
     }
   }
 
-  async *readFile(snapshot: Snapshot, entry: SnapshotEntry, options: WorkOptions = {}): AsyncGenerator<Uint8Array> {
+  async *readFile(
+    snapshot: Snapshot,
+    entry: SnapshotEntry,
+    options: WorkOptions = {},
+  ): AsyncGenerator<Uint8Array> {
     const reader = new BlobReader(this.#parts.codec, await (this.#index ?? this.#loadIndex(options)));
-    if (entry.type !== 'file') throw new AppError('usage', `"${toPrintable(entry.path)}" in snapshot "${snapshot.id.slice(0, 8)}" is no file`);
+    if (entry.type !== 'file')
+      throw new AppError(
+        'usage',
+        `"${toPrintable(entry.path)}" in snapshot "${snapshot.id.slice(0, 8)}" is no file`,
+      );
     for (let at = 0; at < entry.contentKey.length; at += 64) {
       yield await reader.read(entry.contentKey.slice(at, at + 64), 'data', options);
     }
@@ -110,7 +124,14 @@ export class ResticRepository implements Repository {
     const whole = options.path === '' ? options.snapshot.summary : undefined;
     const context = { codec, address, masterKey, index, polynomial: config.polynomial };
     const { target, signal, onProgress } = options;
-    const request = { node, target, signal, onProgress, expectedBytes: whole?.bytes, expectedFiles: whole?.files };
+    const request = {
+      node,
+      target,
+      signal,
+      onProgress,
+      expectedBytes: whole?.bytes,
+      expectedFiles: whole?.files,
+    };
     return await explainingSystemErrors(target, () => restoreTree(context, request));
   }
 
@@ -137,13 +158,23 @@ export class ResticRepository implements Repository {
     return index;
   }
 
+  /** A program that rewrites a snapshot, as "restic tag" does, drops the field that is ours; the tree has a copy of it. */
+  async #withDescription(json: SnapshotJson, options: WorkOptions): Promise<SnapshotJson> {
+    const [path = '', ...others] = json.paths;
+    if (json.holdfast !== undefined || others.length > 0 || !path.startsWith('/volume/')) return json;
+    const reader = new BlobReader(this.#parts.codec, await (this.#index ?? this.#loadIndex(options)));
+    const volume = await readDescription(reader, json.tree, fromText(path.slice('/volume/'.length)));
+    return volume ? { ...json, holdfast: describedAgain(path, volume) } : json;
+  }
+
   async #find(reader: BlobReader, snapshot: Snapshot, path: ByteString): Promise<Found> {
     const { tree } = await loadSnapshot(this.#parts.codec, snapshot.id);
     const root = snapshot.volume ? dataParts(snapshot.volume) : [];
     const parts = [...root, ...path.split('/').filter((part) => part !== '')];
     if (parts.length === 0) return { type: 'dir', subtree: tree };
     const node = await findNode(reader, tree, parts);
-    if (!node) throw new AppError('not-found', `Snapshot "${snapshot.id.slice(0, 8)}" has no "${toPrintable(path)}"`);
+    if (!node)
+      throw new AppError('not-found', `Snapshot "${snapshot.id.slice(0, 8)}" has no "${toPrintable(path)}"`);
     return node;
   }
 }
@@ -151,7 +182,18 @@ export class ResticRepository implements Repository {
 function entryOfFound(node: Found): SnapshotEntry | undefined {
   if (node.name !== undefined) return entryOfNode(node as TreeNode, '');
   const { subtree = '' } = node;
-  return { path: '', type: 'dir', mode: 0o755, uid: 0, gid: 0, mtimeNs: 0n, size: 0, contentKey: subtree, ctimeNs: 0n, inode: 0n };
+  return {
+    path: '',
+    type: 'dir',
+    mode: 0o755,
+    uid: 0,
+    gid: 0,
+    mtimeNs: 0n,
+    size: 0,
+    contentKey: subtree,
+    ctimeNs: 0n,
+    inode: 0n,
+  };
 }
 
 async function explainingSystemErrors<T>(target: ByteString, work: () => Promise<T>): Promise<T> {

@@ -32,7 +32,10 @@ export interface Progress {
 export type TreeSource =
   | { readonly kind: 'directory'; readonly root: ByteString }
   /** Depth first, a directory before what is in it, the root ('') first; as tar streams of container engines are. */
-  | { readonly kind: 'entries'; readonly entries: AsyncIterable<{ entry: Entry; body: AsyncIterable<Uint8Array> }> };
+  | {
+      readonly kind: 'entries';
+      readonly entries: AsyncIterable<{ entry: Entry; body: AsyncIterable<Uint8Array> }>;
+    };
 
 export interface SaveOptions extends WorkOptions {
   readonly source: TreeSource;
@@ -122,7 +125,11 @@ export interface Repository extends AsyncDisposable {
   save(options: SaveOptions): Promise<SaveResult>;
 
   /** Depth first, sorted by bytes, `path` itself first. `not-found` when there is no such path. */
-  walk(snapshot: Snapshot, path: ByteString, options?: WorkOptions & { readonly depth?: number }): AsyncIterable<SnapshotEntry>;
+  walk(
+    snapshot: Snapshot,
+    path: ByteString,
+    options?: WorkOptions & { readonly depth?: number },
+  ): AsyncIterable<SnapshotEntry>;
 
   /** The bytes of a file entry from `walk`, verified. For a sparse file too, holes as zeros. */
   readFile(snapshot: Snapshot, entry: SnapshotEntry, options?: WorkOptions): AsyncIterable<Uint8Array>;

@@ -57,7 +57,12 @@ export class BlobIndex {
     const place = this.tables.get(idWords(id), type);
     const pack = place && this.#packs[place.packIndex];
     if (!place || !pack) return undefined;
-    return { packId: pack.id, offset: place.offset, length: place.length, uncompressedLength: place.uncompressedLength };
+    return {
+      packId: pack.id,
+      offset: place.offset,
+      length: place.length,
+      uncompressedLength: place.uncompressedLength,
+    };
   }
 
   #addBlob(packIndex: number, blob: BlobPlace): void {

@@ -22,7 +22,8 @@ const firstState = 2;
 
 export function createBlobTable(expectedBlobs: number): BlobTable {
   const capacity = 2 ** Math.ceil(Math.log2(Math.max(1024, expectedBlobs * 1.6)));
-  if (capacity * slotWords * 4 > 2 ** 33) throw new AppError('unsupported', 'The repository has too many blobs for one index');
+  if (capacity * slotWords * 4 > 2 ** 33)
+    throw new AppError('unsupported', 'The repository has too many blobs for one index');
   return {
     capacity,
     words: new SharedArrayBuffer(capacity * slotWords * 4),
@@ -81,13 +82,18 @@ export class BlobTableView {
 
   /** Adds a stored blob. False when it is there already; the first place stays. */
   add(id: Int32Array, type: BlobType, place: TablePlace): boolean {
-    if (place.packIndex >= 2 ** 29) throw new AppError('unsupported', 'The repository has too many packs for one index');
+    if (place.packIndex >= 2 ** 29)
+      throw new AppError('unsupported', 'The repository has too many packs for one index');
     return this.#insert(id, type, firstState + place.packIndex * 4 + 2 + typeBit(type), place);
   }
 
   #find(id: Int32Array, type: BlobType): number {
     const bit = typeBit(type);
-    for (let slot = this.#firstSlot(id), probes = 0; probes <= this.#mask; probes++, slot = (slot + 1) & this.#mask) {
+    for (
+      let slot = this.#firstSlot(id), probes = 0;
+      probes <= this.#mask;
+      probes++, slot = (slot + 1) & this.#mask
+    ) {
       const at = slot * slotWords;
       const state = this.#settledState(at);
       if (state === stateFree) return -1;
@@ -98,7 +104,7 @@ export class BlobTableView {
 
   #insert(id: Int32Array, type: BlobType, newState: number, place?: TablePlace): boolean {
     const bit = typeBit(type);
-    for (let slot = this.#firstSlot(id), probes = 0; probes <= this.#mask; ) {
+    for (let slot = this.#firstSlot(id), probes = 0; probes <= this.#mask;) {
       const at = slot * slotWords;
       const state = this.#settledState(at);
       if (state === stateFree) {

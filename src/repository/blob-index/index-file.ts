@@ -21,7 +21,11 @@ interface IndexJson {
   }[];
 }
 
-export async function saveIndexFile(codec: FileCodec, packs: readonly IndexedPack[], options?: StoreOptions): Promise<string> {
+export async function saveIndexFile(
+  codec: FileCodec,
+  packs: readonly IndexedPack[],
+  options?: StoreOptions,
+): Promise<string> {
   const json: IndexJson = {
     packs: packs.map(({ id, blobs }) => ({
       id,
@@ -37,7 +41,11 @@ export async function saveIndexFile(codec: FileCodec, packs: readonly IndexedPac
   return await saveJson(codec, 'index', json, options);
 }
 
-export async function loadIndexFile(codec: FileCodec, name: string, options?: StoreOptions): Promise<IndexedPack[]> {
+export async function loadIndexFile(
+  codec: FileCodec,
+  name: string,
+  options?: StoreOptions,
+): Promise<IndexedPack[]> {
   const json = await loadJson<IndexJson>(codec, 'index', name, options);
   return json.packs.map(({ id, blobs }) => ({
     id,

@@ -11,16 +11,30 @@ import type { CheckOptions, CheckReport } from '../types.ts';
 import type { CheckTask, CheckTaskResult } from './check-worker.ts';
 
 /** Says whether every snapshot can be restored: from the index and the trees, and with `readDataPercent` from the packs' bytes. */
-export async function checkRepository(context: Omit<SaveContext, 'index'>, options: CheckOptions): Promise<CheckReport> {
+export async function checkRepository(
+  context: Omit<SaveContext, 'index'>,
+  options: CheckOptions,
+): Promise<CheckReport> {
   const errors: string[] = [];
   const notes: string[] = [];
   const { signal } = options;
-  const index = await loadBlobIndex(context.codec, { signal, onDamaged: (_, error) => errors.push(error.message) });
+  const index = await loadBlobIndex(context.codec, {
+    signal,
+    onDamaged: (_, error) => errors.push(error.message),
+  });
   const stored = await context.codec.store.list('data', { signal });
   const badPacks = comparePacks(index, stored, { errors, notes });
   const bytesRead = await readPacks(context, { index, badPacks, errors, options });
   const { snapshots, damagedSnapshots } = await checkSnapshots(context, { index, badPacks, errors, options });
-  return { snapshots, packs: index.packs.length, blobs: index.blobCount, bytesRead, errors, notes, damagedSnapshots };
+  return {
+    snapshots,
+    packs: index.packs.length,
+    blobs: index.blobCount,
+    bytesRead,
+    errors,
+    notes,
+    damagedSnapshots,
+  };
 }
 
 interface Findings {
@@ -59,12 +73,17 @@ interface CheckParts {
 /** Reads a share of the packs, spread evenly, and returns how many bytes it read. */
 async function readPacks(context: Omit<SaveContext, 'index'>, parts: CheckParts): Promise<number> {
   const { index, badPacks, errors, options } = parts;
-  const present = index.packs.filter(({ id }) => !badPacks.has(id)).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const present = index.packs
+    .filter(({ id }) => !badPacks.has(id))
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
   const chosen = present.slice(0, Math.ceil((present.length * options.readDataPercent) / 100));
   if (chosen.length === 0) return 0;
   const workers = Math.max(1, Math.min(8, availableParallelism(), chosen.length));
   await using pool = new WorkerPool<CheckTask, CheckTaskResult>({
-    module: new URL(import.meta.url.endsWith('.ts') ? './check-worker.ts' : './check-worker.js', import.meta.url),
+    module: new URL(
+      import.meta.url.endsWith('.ts') ? './check-worker.ts' : './check-worker.js',
+      import.meta.url,
+    ),
     workers,
     workerData: { store: context.address, masterKey: context.masterKey } satisfies RestoreWorkerData,
   });
@@ -100,12 +119,15 @@ function indexErrors(index: BlobIndex, packId: string, { blobs, errors }: CheckT
   if (errors.length > 0) return [];
   const name = packId.slice(0, 8);
   const expected = index.packs.find(({ id }) => id === packId)?.blobCount;
-  if (expected !== blobs.length) return [`The index says that pack "${name}" holds ${expected} blobs, and it holds ${blobs.length}`];
+  if (expected !== blobs.length)
+    return [`The index says that pack "${name}" holds ${expected} blobs, and it holds ${blobs.length}`];
   return blobs
     .filter((blob) => {
       const place = index.find(blob.id, blob.type);
       // A blob that is stored twice has its first place in the index.
-      return !place || (place.packId === packId && (place.offset !== blob.offset || place.length !== blob.length));
+      return (
+        !place || (place.packId === packId && (place.offset !== blob.offset || place.length !== blob.length))
+      );
     })
     .map((blob) => `The index does not agree with pack "${name}" about blob "${blob.id.slice(0, 8)}"`);
 }

@@ -27,7 +27,11 @@ export interface CheckTaskResult {
 limitMallocArenas(2);
 
 const data = workerData as RestoreWorkerData;
-const tools = { store: openStore(data.store), sealer: new Sealer(data.masterKey), compressor: openCompressor() };
+const tools = {
+  store: openStore(data.store),
+  sealer: new Sealer(data.masterKey),
+  compressor: openCompressor(),
+};
 const packRoom = new Room();
 const blobRoom = new Room();
 
@@ -38,7 +42,8 @@ async function checkPack({ packId }: CheckTask): Promise<CheckTaskResult> {
   try {
     const pack = await tools.store.load('data', packId, undefined, { room: packRoom });
     const errors: string[] = [];
-    if (hash('sha256', pack) !== packId) errors.push(`Pack "${name}" is damaged: its bytes do not match its name`);
+    if (hash('sha256', pack) !== packId)
+      errors.push(`Pack "${name}" is damaged: its bytes do not match its name`);
     const blobs = openHeader(pack);
     for (const blob of blobs) errors.push(...blobErrors(pack, packId, blob));
     return { bytes: pack.length, errors, blobs };
@@ -53,14 +58,19 @@ function openHeader(pack: Buffer): BlobPlace[] {
   const end = pack.length - 4;
   const blobs = decodePackHeader(tools.sealer.openInPlace(pack.subarray(end - headerLength, end)));
   const last = blobs.at(-1);
-  if (last && last.offset + last.length !== end - headerLength) throw new AppError('integrity', 'its header does not match its size');
+  if (last && last.offset + last.length !== end - headerLength)
+    throw new AppError('integrity', 'its header does not match its size');
   return blobs;
 }
 
 function blobErrors(pack: Buffer, packId: string, blob: BlobPlace): string[] {
   try {
     const sealed = pack.subarray(blob.offset, blob.offset + blob.length);
-    openBlob(tools, { id: blob.id, sealed, place: { packId, uncompressedLength: blob.uncompressedLength } }, blobRoom.take(blob.uncompressedLength));
+    openBlob(
+      tools,
+      { id: blob.id, sealed, place: { packId, uncompressedLength: blob.uncompressedLength } },
+      blobRoom.take(blob.uncompressedLength),
+    );
     return [];
   } catch (error) {
     if (!(error instanceof AppError)) throw error;

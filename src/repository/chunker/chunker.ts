@@ -51,4 +51,3 @@ export class Chunker {
     return hit < 0 ? -1 : hit - dataStart;
   }
 }
-

@@ -24,7 +24,13 @@ export function assembleScanner(): Uint8Array<ArrayBuffer> {
     ...section(1, vector([functionType([i32, i64], [i32]), functionType([i32, i32, i64], [i32])])),
     ...section(2, vector([[...name('env'), ...name('memory'), 0x02, 0x00, 0x01]])),
     ...section(3, vector([[0], [1]])),
-    ...section(7, vector([[...name('scanBlock'), 0x00, 0], [...name('scanTail'), 0x00, 1]])),
+    ...section(
+      7,
+      vector([
+        [...name('scanBlock'), 0x00, 0],
+        [...name('scanTail'), 0x00, 1],
+      ]),
+    ),
     ...section(10, vector([body(scanBlock()), body(scanTail())])),
   ]);
 }
@@ -71,16 +77,34 @@ const modTable = 2048;
 /** digest = (digest << 8 | byte) ^ mod[digest >> 45], where `pushByte` leaves the byte on the stack as i64. */
 function append(digest: number, pushByte: number[]): number[] {
   return [
-    ...get(digest), ...constant64(8), ...op.i64Shl, ...pushByte, ...op.i64Or,
-    ...get(digest), ...constant64(45), ...op.i64ShrU, ...op.i32WrapI64, ...constant32(3), ...op.i32Shl, ...load64(modTable),
-    ...op.i64Xor, ...set(digest),
+    ...get(digest),
+    ...constant64(8),
+    ...op.i64Shl,
+    ...pushByte,
+    ...op.i64Or,
+    ...get(digest),
+    ...constant64(45),
+    ...op.i64ShrU,
+    ...op.i32WrapI64,
+    ...constant32(3),
+    ...op.i32Shl,
+    ...load64(modTable),
+    ...op.i64Xor,
+    ...set(digest),
   ];
 }
 
 /** One place further: drops the byte at `tail + offset`, takes the one 64 bytes later. `tail` is a local. */
 function slide(digest: number, tail: number, offset: number): number[] {
   return [
-    ...get(digest), ...get(tail), ...load8(offset), ...constant32(3), ...op.i32Shl, ...load64(outTable), ...op.i64Xor, ...set(digest),
+    ...get(digest),
+    ...get(tail),
+    ...load8(offset),
+    ...constant32(3),
+    ...op.i32Shl,
+    ...load64(outTable),
+    ...op.i64Xor,
+    ...set(digest),
     ...append(digest, [...get(tail), ...load8As64(offset + 64)]),
   ];
 }
@@ -88,11 +112,19 @@ function slide(digest: number, tail: number, offset: number): number[] {
 /** Fills `digests` from the 64 bytes at `tail + lane offset`, and leaves `cursor` at `tail + 64`. */
 function warmUp(digests: readonly number[], tail: number, cursor: number): number[] {
   return [
-    ...get(tail), ...set(cursor),
+    ...get(tail),
+    ...set(cursor),
     ...op.loop,
     ...digests.flatMap((digest, lane) => append(digest, [...get(cursor), ...load8As64(lane * laneBytes)])),
-    ...get(cursor), ...constant32(1), ...op.i32Add, ...tee(cursor),
-    ...get(tail), ...constant32(64), ...op.i32Add, ...op.i32LtU, ...branchIf(0),
+    ...get(cursor),
+    ...constant32(1),
+    ...op.i32Add,
+    ...tee(cursor),
+    ...get(tail),
+    ...constant32(64),
+    ...op.i32Add,
+    ...op.i32LtU,
+    ...branchIf(0),
     ...op.end,
   ];
 }
@@ -110,7 +142,10 @@ function scanBlock(): Code {
   const digests = [8, 9, 10, 11];
   const lanes = digests.flatMap((digest, lane) => [
     ...slide(digest, tail, lane * laneBytes),
-    ...get(digest), ...get(mask), ...op.i64And, ...op.i64Eqz,
+    ...get(digest),
+    ...get(mask),
+    ...op.i64And,
+    ...op.i64Eqz,
     ...op.if,
     ...(lane === 0 ? foundInFirstLane(tail) : rememberFirstHit(hits[lane - 1] ?? 0, tail, lane)),
     ...op.end,
@@ -119,13 +154,35 @@ function scanBlock(): Code {
     locals: [i32, i32, i32, i32, i32, i32, i64, i64, i64, i64],
     code: [
       ...hits.flatMap((hit) => [...constant32(-1), ...set(hit)]),
-      ...get(at), ...constant32(64), ...op.i32Sub, ...set(tail),
+      ...get(at),
+      ...constant32(64),
+      ...op.i32Sub,
+      ...set(tail),
       ...warmUp(digests, tail, cursor),
-      ...get(tail), ...constant32(laneBytes), ...op.i32Add, ...set(stop),
-      ...op.loop, ...lanes,
-      ...get(tail), ...constant32(1), ...op.i32Add, ...tee(tail), ...get(stop), ...op.i32LtU, ...branchIf(0),
+      ...get(tail),
+      ...constant32(laneBytes),
+      ...op.i32Add,
+      ...set(stop),
+      ...op.loop,
+      ...lanes,
+      ...get(tail),
+      ...constant32(1),
+      ...op.i32Add,
+      ...tee(tail),
+      ...get(stop),
+      ...op.i32LtU,
+      ...branchIf(0),
       ...op.end,
-      ...hits.flatMap((hit) => [...get(hit), ...constant32(0), ...op.i32LtS, ...op.i32Eqz, ...op.if, ...get(hit), ...op.return, ...op.end]),
+      ...hits.flatMap((hit) => [
+        ...get(hit),
+        ...constant32(0),
+        ...op.i32LtS,
+        ...op.i32Eqz,
+        ...op.if,
+        ...get(hit),
+        ...op.return,
+        ...op.end,
+      ]),
       ...constant32(-1),
     ],
   };
@@ -137,8 +194,15 @@ function foundInFirstLane(tail: number): number[] {
 
 function rememberFirstHit(hit: number, tail: number, lane: number): number[] {
   return [
-    ...get(hit), ...constant32(0), ...op.i32LtS,
-    ...op.if, ...get(tail), ...constant32(64 + lane * laneBytes), ...op.i32Add, ...set(hit), ...op.end,
+    ...get(hit),
+    ...constant32(0),
+    ...op.i32LtS,
+    ...op.if,
+    ...get(tail),
+    ...constant32(64 + lane * laneBytes),
+    ...op.i32Add,
+    ...set(hit),
+    ...op.end,
   ];
 }
 
@@ -148,14 +212,39 @@ function scanTail(): Code {
   return {
     locals: [i32, i32, i64],
     code: [
-      ...get(at), ...get(end), ...op.i32GeU, ...op.if, ...constant32(-1), ...op.return, ...op.end,
-      ...get(at), ...constant32(64), ...op.i32Sub, ...set(tail),
+      ...get(at),
+      ...get(end),
+      ...op.i32GeU,
+      ...op.if,
+      ...constant32(-1),
+      ...op.return,
+      ...op.end,
+      ...get(at),
+      ...constant32(64),
+      ...op.i32Sub,
+      ...set(tail),
       ...warmUp([digest], tail, cursor),
       ...op.loop,
       ...slide(digest, tail, 0),
-      ...get(digest), ...get(mask), ...op.i64And, ...op.i64Eqz,
-      ...op.if, ...get(tail), ...constant32(64), ...op.i32Add, ...op.return, ...op.end,
-      ...get(tail), ...constant32(1), ...op.i32Add, ...tee(tail), ...constant32(64), ...op.i32Add, ...get(end), ...op.i32LtU, ...branchIf(0),
+      ...get(digest),
+      ...get(mask),
+      ...op.i64And,
+      ...op.i64Eqz,
+      ...op.if,
+      ...get(tail),
+      ...constant32(64),
+      ...op.i32Add,
+      ...op.return,
+      ...op.end,
+      ...get(tail),
+      ...constant32(1),
+      ...op.i32Add,
+      ...tee(tail),
+      ...constant32(64),
+      ...op.i32Add,
+      ...get(end),
+      ...op.i32LtU,
+      ...branchIf(0),
       ...op.end,
       ...constant32(-1),
     ],

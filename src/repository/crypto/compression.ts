@@ -24,8 +24,12 @@ function openNativeCompressor(): Compressor | undefined {
     const self = koffi.load(null);
     const createC = self.func('void *ZSTD_createCCtx()');
     const createD = self.func('void *ZSTD_createDCtx()');
-    const compressC = self.func('size_t ZSTD_compressCCtx(void *ctx, void *to, size_t toSize, const void *from, size_t fromSize, int level)');
-    const decompressD = self.func('size_t ZSTD_decompressDCtx(void *ctx, void *to, size_t toSize, const void *from, size_t fromSize)');
+    const compressC = self.func(
+      'size_t ZSTD_compressCCtx(void *ctx, void *to, size_t toSize, const void *from, size_t fromSize, int level)',
+    );
+    const decompressD = self.func(
+      'size_t ZSTD_decompressDCtx(void *ctx, void *to, size_t toSize, const void *from, size_t fromSize)',
+    );
     const isError = self.func('unsigned int ZSTD_isError(size_t code)');
     const compressing: unknown = createC();
     const decompressing: unknown = createD();
@@ -39,7 +43,7 @@ function openNativeCompressor(): Compressor | undefined {
         const written: number | bigint = decompressD(decompressing, to, to.length, frame, frame.length);
         if (isError(written) !== 0 || Number(written) !== to.length) throw damagedFrame();
       },
-      decompress: portableCompressor.decompress,
+      decompress: (frame, limitBytes) => portableCompressor.decompress(frame, limitBytes),
     };
   } catch {
     return undefined;

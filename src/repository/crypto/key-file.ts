@@ -33,7 +33,11 @@ export function newMasterKey(): MasterKey {
   return { encrypt: randomBytes(32), macK: randomBytes(16), macR: maskR(randomBytes(16)) };
 }
 
-export async function sealMasterKey(key: MasterKey, password: Uint8Array, origin: KeyFileOrigin): Promise<KeyFile> {
+export async function sealMasterKey(
+  key: MasterKey,
+  password: Uint8Array,
+  origin: KeyFileOrigin,
+): Promise<KeyFile> {
   const salt = randomBytes(64);
   const sealer = new Sealer(await derive(password, salt, cost));
   const plain = JSON.stringify({
@@ -46,7 +50,8 @@ export async function sealMasterKey(key: MasterKey, password: Uint8Array, origin
 
 /** The master key, or undefined when the password is not this file's. */
 export async function openMasterKey(file: KeyFile, password: Uint8Array): Promise<MasterKey | undefined> {
-  if (file.kdf !== 'scrypt') throw new AppError('unsupported', `The key file uses "${file.kdf}", which is unknown here`);
+  if (file.kdf !== 'scrypt')
+    throw new AppError('unsupported', `The key file uses "${file.kdf}", which is unknown here`);
   const parameters = { N: file.N, r: file.r, p: file.p };
   assertSane(parameters);
   const sealer = new Sealer(await derive(password, Buffer.from(file.salt, 'base64'), parameters));

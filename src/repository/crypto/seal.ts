@@ -1,4 +1,10 @@
-import { type Cipheriv, createCipheriv, createDecipheriv, randomFillSync, timingSafeEqual } from 'node:crypto';
+import {
+  type Cipheriv,
+  createCipheriv,
+  createDecipheriv,
+  randomFillSync,
+  timingSafeEqual,
+} from 'node:crypto';
 import koffi from 'koffi';
 import sodium from 'sodium-native';
 import { AppError } from '../../model/errors.ts';
@@ -88,14 +94,21 @@ function openSslCounterMode(key: Buffer): CounterMode | undefined {
     const self = koffi.load(null);
     const newContext = self.func('void *EVP_CIPHER_CTX_new()');
     const cipher = self.func('void *EVP_aes_256_ctr()');
-    const init = self.func('int EVP_EncryptInit_ex(void *ctx, void *cipher, void *engine, const void *key, const void *iv)');
-    const update = self.func('int EVP_EncryptUpdate(void *ctx, void *out, void *outLength, const void *in, int inLength)');
+    const init = self.func(
+      'int EVP_EncryptInit_ex(void *ctx, void *cipher, void *engine, const void *key, const void *iv)',
+    );
+    const update = self.func(
+      'int EVP_EncryptUpdate(void *ctx, void *out, void *outLength, const void *in, int inLength)',
+    );
     const context: unknown = newContext();
     if (init(context, cipher(), null, key, null) !== 1) return undefined;
     const written = Buffer.alloc(4);
     return (iv, from, to) => {
       if (from.length === 0) return;
-      if (init(context, null, null, null, iv) !== 1 || update(context, to, written, from, from.length) !== 1) {
+      if (
+        init(context, null, null, null, iv) !== 1 ||
+        update(context, to, written, from, from.length) !== 1
+      ) {
         throw new AppError('failed', 'The cipher failed');
       }
     };

@@ -16,7 +16,12 @@ export function newConfig(): RepositoryConfig {
   return { version: 2, id: randomBytes(32).toString('hex'), polynomial: randomPolynomial() };
 }
 
-export async function saveConfig(store: Store, sealer: Sealer, config: RepositoryConfig, options?: StoreOptions): Promise<void> {
+export async function saveConfig(
+  store: Store,
+  sealer: Sealer,
+  config: RepositoryConfig,
+  options?: StoreOptions,
+): Promise<void> {
   const json = JSON.stringify({
     version: config.version,
     id: config.id,
@@ -25,16 +30,24 @@ export async function saveConfig(store: Store, sealer: Sealer, config: Repositor
   await store.save('config', '', sealer.seal(Buffer.from(json)), options);
 }
 
-export async function loadConfig(store: Store, sealer: Sealer, options?: StoreOptions): Promise<RepositoryConfig> {
+export async function loadConfig(
+  store: Store,
+  sealer: Sealer,
+  options?: StoreOptions,
+): Promise<RepositoryConfig> {
   const sealed = await store.load('config', '', undefined, options);
   const parsed = parseConfig(sealer, sealed, store.location);
   if (parsed.version !== 2) {
-    throw new AppError('unsupported', `Repository "${store.location}" has version ${parsed.version}: only version 2 is known here`, {
-      hint:
-        parsed.version === 1
-          ? 'Bring it to version 2 with restic: "restic migrate upgrade_repo_v2".'
-          : 'Use a newer Holdfast for it.',
-    });
+    throw new AppError(
+      'unsupported',
+      `Repository "${store.location}" has version ${parsed.version}: only version 2 is known here`,
+      {
+        hint:
+          parsed.version === 1
+            ? 'Bring it to version 2 with restic: "restic migrate upgrade_repo_v2".'
+            : 'Use a newer Holdfast for it.',
+      },
+    );
   }
   return {
     version: parsed.version,
@@ -52,7 +65,11 @@ interface ConfigJson {
 function parseConfig(sealer: Sealer, sealed: Buffer, location: string): ConfigJson {
   try {
     const parsed = JSON.parse(sealer.openInPlace(sealed).toString('utf8')) as ConfigJson;
-    if (typeof parsed.version !== 'number' || !/^[0-9a-f]{64}$/.test(parsed.id) || !/^[0-9a-f]+$/.test(parsed.chunker_polynomial)) {
+    if (
+      typeof parsed.version !== 'number' ||
+      !/^[0-9a-f]{64}$/.test(parsed.id) ||
+      !/^[0-9a-f]+$/.test(parsed.chunker_polynomial)
+    ) {
       throw new Error('a field is missing');
     }
     return parsed;

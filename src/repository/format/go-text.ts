@@ -10,16 +10,18 @@ import type { ByteString } from '../../model/byte-string.ts';
 const plainName = /^[ !#-[\]-~]*$/;
 const plainJson = /^[ !#-%'-;=?-[\]-\x7f]*$/;
 const jsonEscaped = /["\\<>&\x00-\x1f]|\xe2\x80[\xa8\xa9]/g;
+const beyondBytes = /[^\x00-\xff]+/gu;
 /* oxlint-enable no-control-regex */
 
 /** `strconv.Quote` without the quotes. */
 export function quoteName(name: ByteString): ByteString {
   if (plainName.test(name)) return name;
   let quoted = '';
-  for (let at = 0; at < name.length; ) {
+  for (let at = 0; at < name.length;) {
     const { length, codePoint } = decodeAt(name, at);
     const bytes = name.slice(at, at + length);
-    quoted += codePoint === undefined ? `\\x${hex(bytes.charCodeAt(0), 2)}` : quoteCodePoint(codePoint, bytes);
+    quoted +=
+      codePoint === undefined ? `\\x${hex(bytes.charCodeAt(0), 2)}` : quoteCodePoint(codePoint, bytes);
     at += length;
   }
   return quoted;
@@ -96,7 +98,9 @@ export function unquoteName(quoted: ByteString): ByteString | undefined {
 }
 
 function utf8OfCodePoint(codePoint: number): ByteString {
-  return codePoint > 0x10ffff ? '\xef\xbf\xbd' : Buffer.from(String.fromCodePoint(codePoint)).toString('latin1');
+  return codePoint > 0x10ffff
+    ? '\xef\xbf\xbd'
+    : Buffer.from(String.fromCodePoint(codePoint)).toString('latin1');
 }
 
 /** A JSON string as `encoding/json` writes it, with its quotes. The bytes must be valid UTF-8. */
@@ -132,9 +136,8 @@ function escapeForJson(match: string): string {
 /** What `JSON.parse` made of a string in latin1-decoded JSON, as bytes again: an escape like `\u2028` gave a character, not bytes. */
 export function bytesOfParsed(parsed: string): ByteString {
   // oxlint-disable-next-line no-control-regex -- everything that is one byte
-  return /^[\x00-\xff]*$/.test(parsed)
-    ? parsed
-    : parsed.replace(/[^\x00-\xff]+/gu, (run) => Buffer.from(run, 'utf8').toString('latin1'));
+  const isBytes = /^[\x00-\xff]*$/.test(parsed);
+  return isBytes ? parsed : parsed.replace(beyondBytes, (run) => Buffer.from(run, 'utf8').toString('latin1'));
 }
 
 /** True when the bytes are valid UTF-8. */

@@ -76,9 +76,11 @@ export function encodeNode(node: TreeNode): ByteString {
   if (node.links !== 0) json += `,"links":${node.links}`;
   if (node.linkTarget !== undefined) json += encodeLinkTarget(node.linkTarget);
   if (node.xattrs.length > 0) json += `,"extended_attributes":[${node.xattrs.map(encodeXattr).join(',')}]`;
-  if (node.dataRuns !== undefined) json += `,"generic_attributes":{"${runsAttribute}":${encodeRuns(node.dataRuns)}}`;
+  if (node.dataRuns !== undefined)
+    json += `,"generic_attributes":{"${runsAttribute}":${encodeRuns(node.dataRuns)}}`;
   if (node.device !== 0n) json += `,"device":${node.device}`;
-  json += type === 'file' ? `,"content":[${node.content.map((id) => `"${id}"`).join(',')}]` : ',"content":null';
+  json +=
+    type === 'file' ? `,"content":[${node.content.map((id) => `"${id}"`).join(',')}]` : ',"content":null';
   if (node.subtree !== undefined) json += `,"subtree":"${node.subtree}"`;
   return `${json}}`;
 }
@@ -141,7 +143,8 @@ export function decodeTree(text: Uint8Array): TreeNode[] {
   if (!isSorted(nodes)) nodes.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   for (let i = 1; i < nodes.length; i++) {
     const name = nodes[i]?.name;
-    if (name === nodes[i - 1]?.name) throw new AppError('integrity', `A tree holds ${JSON.stringify(name)} twice`);
+    if (name === nodes[i - 1]?.name)
+      throw new AppError('integrity', `A tree holds ${JSON.stringify(name)} twice`);
   }
   return nodes;
 }
@@ -168,15 +171,21 @@ function quoteLargeIntegers(json: string): string {
 const largeInteger = /"(?:inode|device_id|device)":\d{16,}/;
 const largeIntegers = /"(inode|device_id|device)":(\d{16,})/g;
 
-const typesByName = new Map(Object.entries(typeNames).map(([type, name]) => [name, type as TreeNode['type']]));
+const typesByName = new Map(
+  Object.entries(typeNames).map(([type, name]) => [name, type as TreeNode['type']]),
+);
 
 function decodeNode(json: NodeJson): TreeNode {
   const name = unquoteName(bytesOfParsed(json.name));
   if (name === undefined || !isSafeName(name)) {
-    throw new AppError('integrity', `A tree holds the name ${JSON.stringify(json.name)}, which no file can have`);
+    throw new AppError(
+      'integrity',
+      `A tree holds the name ${JSON.stringify(json.name)}, which no file can have`,
+    );
   }
   const type = typesByName.get(json.type);
-  if (type === undefined) throw new AppError('unsupported', `A tree holds "${json.type}", a type that is unknown here`);
+  if (type === undefined)
+    throw new AppError('unsupported', `A tree holds "${json.type}", a type that is unknown here`);
   const mtimeNs = timeOf(json.mtime);
   return {
     name,
@@ -210,9 +219,9 @@ function timeOf(text: string | undefined): bigint {
   return text === undefined ? 0n : (parseTime(text) ?? 0n);
 }
 
-function unixMode(goMode: number): number {
-  const has = (bit: number): boolean => Math.floor(goMode / 2 ** bit) % 2 === 1;
-  return (goMode & 0o777) | (has(23) ? 0o4000 : 0) | (has(22) ? 0o2000 : 0) | (has(20) ? 0o1000 : 0);
+function unixMode(mode: number): number {
+  const has = (bit: number): boolean => Math.floor(mode / 2 ** bit) % 2 === 1;
+  return (mode & 0o777) | (has(23) ? 0o4000 : 0) | (has(22) ? 0o2000 : 0) | (has(20) ? 0o1000 : 0);
 }
 
 function decodeLinkTarget(json: NodeJson): ByteString | undefined {
@@ -220,7 +229,13 @@ function decodeLinkTarget(json: NodeJson): ByteString | undefined {
   return json.linktarget === undefined ? undefined : bytesOfParsed(json.linktarget);
 }
 
-function decodeXattr({ name, value }: { readonly name: string; readonly value: string | null }): ExtendedAttribute {
+function decodeXattr({
+  name,
+  value,
+}: {
+  readonly name: string;
+  readonly value: string | null;
+}): ExtendedAttribute {
   return { name: bytesOfParsed(name), value: Buffer.from(value ?? '', 'base64') };
 }
 
@@ -228,7 +243,8 @@ function decodeRuns(value: unknown): DataRun[] | undefined {
   if (!Array.isArray(value)) return undefined;
   const runs: DataRun[] = [];
   for (const pair of value) {
-    if (!Array.isArray(pair) || !pair.every((part) => Number.isSafeInteger(part) && part >= 0)) return undefined;
+    if (!Array.isArray(pair) || !pair.every((part) => Number.isSafeInteger(part) && part >= 0))
+      return undefined;
     runs.push({ offset: Number(pair[0]), length: Number(pair[1]) });
   }
   return runs;

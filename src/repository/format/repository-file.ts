@@ -18,7 +18,12 @@ const compressedMark = 2;
 const maxPlainBytes = 1 << 30;
 
 /** Stores a JSON document and returns its name, the SHA-256 of what is stored. */
-export async function saveJson(codec: FileCodec, type: JsonFileType, value: unknown, options?: StoreOptions): Promise<string> {
+export async function saveJson(
+  codec: FileCodec,
+  type: JsonFileType,
+  value: unknown,
+  options?: StoreOptions,
+): Promise<string> {
   const plain = Buffer.from(JSON.stringify(value));
   const room = Buffer.allocUnsafe(plain.length + 1024);
   const length = codec.compressor.compress(plain, room.subarray(1));
@@ -30,7 +35,12 @@ export async function saveJson(codec: FileCodec, type: JsonFileType, value: unkn
 }
 
 /** The text of a JSON document, after checking that the stored bytes are those that its name promises. */
-export async function loadText(codec: FileCodec, type: JsonFileType, name: string, options?: StoreOptions): Promise<Buffer> {
+export async function loadText(
+  codec: FileCodec,
+  type: JsonFileType,
+  name: string,
+  options?: StoreOptions,
+): Promise<Buffer> {
   const sealed = await codec.store.load(type, name, undefined, options);
   const where = `File "${type}/${name}" in "${codec.store.location}"`;
   if (hash('sha256', sealed) !== name) throw damaged(where);
@@ -43,12 +53,19 @@ export async function loadText(codec: FileCodec, type: JsonFileType, name: strin
   return codec.compressor.decompress(plain.subarray(1), maxPlainBytes);
 }
 
-export async function loadJson<T>(codec: FileCodec, type: JsonFileType, name: string, options?: StoreOptions): Promise<T> {
+export async function loadJson<T>(
+  codec: FileCodec,
+  type: JsonFileType,
+  name: string,
+  options?: StoreOptions,
+): Promise<T> {
   const text = await loadText(codec, type, name, options);
   try {
     return JSON.parse(text.toString('utf8')) as T;
   } catch (error) {
-    throw new AppError('integrity', `File "${type}/${name}" in "${codec.store.location}" is no JSON`, { cause: error });
+    throw new AppError('integrity', `File "${type}/${name}" in "${codec.store.location}" is no JSON`, {
+      cause: error,
+    });
   }
 }
 

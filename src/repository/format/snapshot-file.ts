@@ -41,19 +41,28 @@ export interface HoldfastJson {
   readonly format: 1;
   /** Where the volume's root is in the tree. */
   readonly dataPath: string;
-  readonly grade: Grade;
+  /** Undefined when the record was lost: the grade is then unknown. */
+  readonly grade?: Grade;
   readonly problemCount: number;
   readonly limits?: readonly string[];
-  readonly directories: number;
-  readonly others: number;
+  readonly directories?: number;
+  readonly others?: number;
   readonly volume: VolumeDescription;
 }
 
-export async function saveSnapshot(codec: FileCodec, json: SnapshotJson, options?: StoreOptions): Promise<string> {
+export async function saveSnapshot(
+  codec: FileCodec,
+  json: SnapshotJson,
+  options?: StoreOptions,
+): Promise<string> {
   return await saveJson(codec, 'snapshots', json, options);
 }
 
-export async function loadSnapshot(codec: FileCodec, id: string, options?: StoreOptions): Promise<SnapshotJson> {
+export async function loadSnapshot(
+  codec: FileCodec,
+  id: string,
+  options?: StoreOptions,
+): Promise<SnapshotJson> {
   const json = await loadJson<SnapshotJson>(codec, 'snapshots', id, options);
   if (typeof json.tree !== 'string' || !Array.isArray(json.paths) || Number.isNaN(Date.parse(json.time))) {
     throw new AppError('integrity', `Snapshot "${id.slice(0, 8)}" is damaged: a field is missing`);
@@ -79,10 +88,16 @@ export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
   };
 }
 
+/** The record of a snapshot that lost it, from the description that its tree holds. */
+export function describedAgain(dataPath: string, volume: VolumeDescription): HoldfastJson {
+  return { format: 1, dataPath, problemCount: 0, volume };
+}
+
 function summaryOf(json: SummaryJson, own: HoldfastJson | undefined): SnapshotSummary {
   return {
     files: json.total_files_processed,
-    directories: own?.directories ?? (json.dirs_new ?? 0) + (json.dirs_changed ?? 0) + (json.dirs_unmodified ?? 0),
+    directories:
+      own?.directories ?? (json.dirs_new ?? 0) + (json.dirs_changed ?? 0) + (json.dirs_unmodified ?? 0),
     others: own?.others ?? 0,
     bytes: json.total_bytes_processed,
     filesNew: json.files_new,

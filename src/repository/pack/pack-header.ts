@@ -37,7 +37,7 @@ export function encodePackHeader(blobs: readonly BlobPlace[]): Buffer {
 export function decodePackHeader(header: Buffer): BlobPlace[] {
   const blobs: BlobPlace[] = [];
   let offset = 0;
-  for (let at = 0; at < header.length; ) {
+  for (let at = 0; at < header.length;) {
     const kind = header.readUInt8(at);
     const compressed = kind >= 2;
     const size = compressed ? compressedEntryBytes : plainEntryBytes;

@@ -39,7 +39,8 @@ export class PackWriter {
     const buffer = this.#buffer ?? Buffer.alloc(0);
     const start = this.#used;
     const room = buffer.subarray(start + 16, start + 16 + content.length);
-    let plainLength = content.length === 0 ? 0 : this.#compressor.compress(content, room.subarray(0, content.length - 1));
+    let plainLength =
+      content.length === 0 ? 0 : this.#compressor.compress(content, room.subarray(0, content.length - 1));
     const uncompressedLength = plainLength > 0 ? content.length : 0;
     if (plainLength === 0) {
       content.copy(room);

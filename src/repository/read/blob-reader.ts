@@ -18,7 +18,12 @@ export class BlobReader {
 
   async read(id: string, type: BlobType, options?: StoreOptions): Promise<Buffer> {
     const place = this.locate(id, type);
-    const sealed = await this.#codec.store.load('data', place.packId, { offset: place.offset, length: place.length }, options);
+    const sealed = await this.#codec.store.load(
+      'data',
+      place.packId,
+      { offset: place.offset, length: place.length },
+      options,
+    );
     return openBlob(this.#codec, { id, sealed, place });
   }
 
@@ -29,11 +34,14 @@ export class BlobReader {
   locate(id: string, type: BlobType): LocatedBlob {
     const place = this.#index.find(id, type);
     if (!place) {
-      throw new AppError('integrity', `The ${type} blob "${id.slice(0, 8)}" is missing in repository "${this.#codec.store.location}"`, {
-        hint: 'Run "holdfast check" to learn what is damaged.',
-      });
+      throw new AppError(
+        'integrity',
+        `The ${type} blob "${id.slice(0, 8)}" is missing in repository "${this.#codec.store.location}"`,
+        {
+          hint: 'Run "holdfast check" to learn what is damaged.',
+        },
+      );
     }
     return place;
   }
 }
-

@@ -5,7 +5,11 @@ import type { TreeNode } from '../format/node.ts';
 import type { SnapshotEntry } from '../types.ts';
 
 /** A node as an entry at `path`. Undefined for what no file system can hold again. */
-export function entryOfNode(node: TreeNode, path: ByteString, hardLinkTo?: ByteString): SnapshotEntry | undefined {
+export function entryOfNode(
+  node: TreeNode,
+  path: ByteString,
+  hardLinkTo?: ByteString,
+): SnapshotEntry | undefined {
   if (node.type === 'irregular') return undefined;
   const type: EntryType = node.type;
   return {

@@ -23,16 +23,22 @@ export function openBlob(tools: BlobTools, blob: SealedBlob, room?: Buffer): Buf
   const { uncompressedLength, packId } = blob.place;
   try {
     const opened = tools.sealer.openInPlace(blob.sealed);
-    const content = uncompressedLength > 0 ? inflate(tools.compressor, opened, uncompressedLength, room) : opened;
-    if (hash('sha256', content, 'hex') !== blob.id) throw new AppError('integrity', 'The content does not match its id');
+    const content =
+      uncompressedLength > 0 ? inflate(tools.compressor, opened, uncompressedLength, room) : opened;
+    if (hash('sha256', content, 'hex') !== blob.id)
+      throw new AppError('integrity', 'The content does not match its id');
     return content;
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    throw new AppError('integrity', `Blob "${blob.id.slice(0, 8)}" in pack "${packId.slice(0, 8)}" is damaged`, {
-      detail: error.message,
-      hint: 'Run "holdfast check --read-data" to learn what else is damaged.',
-      cause: error,
-    });
+    throw new AppError(
+      'integrity',
+      `Blob "${blob.id.slice(0, 8)}" in pack "${packId.slice(0, 8)}" is damaged`,
+      {
+        detail: error.message,
+        hint: 'Run "holdfast check --read-data" to learn what else is damaged.',
+        cause: error,
+      },
+    );
   }
 }
 

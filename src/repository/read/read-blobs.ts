@@ -32,11 +32,23 @@ export async function* readBlobs<Blob extends WantedBlob>(
   for (const run of runsOf(blobs)) {
     const start = run[0]?.offset ?? 0;
     const end = Math.max(...run.map(({ offset, length }) => offset + length));
-    const bytes = await tools.store.load('data', packId, { offset: start, length: end - start }, { ...options, room: tools.sealedRoom });
+    const bytes = await tools.store.load(
+      'data',
+      packId,
+      { offset: start, length: end - start },
+      { ...options, room: tools.sealedRoom },
+    );
     for (const blob of run) {
       const sealed = bytes.subarray(blob.offset - start, blob.offset - start + blob.length);
       const place = { packId, uncompressedLength: blob.uncompressedLength };
-      yield { blob, content: openBlob(tools, { id: blob.id, sealed, place }, tools.contentRoom.take(blob.uncompressedLength)) };
+      yield {
+        blob,
+        content: openBlob(
+          tools,
+          { id: blob.id, sealed, place },
+          tools.contentRoom.take(blob.uncompressedLength),
+        ),
+      };
     }
   }
 }

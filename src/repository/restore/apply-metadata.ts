@@ -29,7 +29,9 @@ export function applyMetadata(target: MetadataTarget, metadata: Metadata, proble
     });
   }
   for (const attribute of metadata.xattrs) {
-    attempt(path, `attribute "${toPrintable(attribute.name)}"`, problems, () => setXattr(fd ?? path, attribute));
+    attempt(path, `attribute "${toPrintable(attribute.name)}"`, problems, () =>
+      setXattr(fd ?? path, attribute),
+    );
   }
   attempt(path, 'time', problems, () => setTimes(fd ?? path, metadata.mtimeNs));
 }

@@ -22,7 +22,9 @@ export class RestorePlan {
     pack.set(id, work);
     work.targets.push(target);
     this.#waiting++;
-    return pack.size >= maxBlobsPerTask || work.targets.length >= maxBlobsPerTask ? this.#take(place.packId) : undefined;
+    return pack.size >= maxBlobsPerTask || work.targets.length >= maxBlobsPerTask
+      ? this.#take(place.packId)
+      : undefined;
   }
 
   /** Tasks to make room, oldest packs first; with `all` everything that is left. */

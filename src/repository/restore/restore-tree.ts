@@ -1,4 +1,13 @@
-import { closeSync, constants, ftruncateSync, linkSync, mkdirSync, openSync, readdirSync, symlinkSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  symlinkSync,
+} from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { makeNode, syncFilesystem, unpackDevice } from '../../lib/posix.ts';
 import { WorkerPool } from '../../lib/worker-pool.ts';
@@ -44,7 +53,6 @@ interface Piece {
 
 class Restorer implements AsyncDisposable {
   readonly #request: RestoreRequest;
-  readonly #context: SaveContext;
   readonly #reader: BlobReader;
   readonly #pool: WorkerPool<RestoreTask, RestoreTaskResult>;
   readonly #plan = new RestorePlan();
@@ -54,18 +62,20 @@ class Restorer implements AsyncDisposable {
   readonly #openFiles = new Map<ByteString, OpenFile>();
   readonly #running = new Set<Promise<void>>();
   readonly #problems: SaveProblem[] = [];
-  #failure: unknown;
+  #failure: Error | undefined;
   #files = 0;
   #others = 0;
   #bytes = 0;
   #lastTold = 0;
 
   constructor(context: SaveContext, request: RestoreRequest) {
-    this.#context = context;
     this.#request = request;
     this.#reader = new BlobReader(context.codec, context.index);
     this.#pool = new WorkerPool({
-      module: new URL(import.meta.url.endsWith('.ts') ? './restore-worker.ts' : './restore-worker.js', import.meta.url),
+      module: new URL(
+        import.meta.url.endsWith('.ts') ? './restore-worker.ts' : './restore-worker.js',
+        import.meta.url,
+      ),
       workers: Math.max(1, Math.min(8, availableParallelism())),
       workerData: { store: context.address, masterKey: context.masterKey } satisfies RestoreWorkerData,
     });
@@ -79,7 +89,8 @@ class Restorer implements AsyncDisposable {
     await this.#settle(0);
     for (const { path, first } of this.#links) linkSync(toPath(first), toPath(path));
     // Deepest first: making things in a directory changes its times, and its mode may forbid it.
-    for (const { path, node: directory } of this.#directories.toReversed()) this.#finishDirectory(path, directory);
+    for (const { path, node: directory } of this.#directories.toReversed())
+      this.#finishDirectory(path, directory);
     syncTarget(target);
     return {
       files: this.#files,
@@ -98,7 +109,9 @@ class Restorer implements AsyncDisposable {
     makeTarget(target);
     this.#directories.push({ path: target, node });
     if (node.subtree === undefined) return;
-    for await (const { node: child, path } of walkTreeNodes(this.#reader, node.subtree, { signal: this.#request.signal })) {
+    for await (const { node: child, path } of walkTreeNodes(this.#reader, node.subtree, {
+      signal: this.#request.signal,
+    })) {
       await this.#restoreThing(child, `${target}/${path}`);
     }
   }
@@ -168,7 +181,7 @@ class Restorer implements AsyncDisposable {
   async #start(task: RestoreTask): Promise<void> {
     await this.#settle(this.#pool.size * 3);
     const running = this.#run(task).finally(() => this.#running.delete(running));
-    running.catch((error: unknown) => (this.#failure ??= error));
+    running.catch((error: unknown) => (this.#failure ??= toError(error)));
     this.#running.add(running);
   }
 
@@ -242,6 +255,10 @@ class Restorer implements AsyncDisposable {
       current: toText(path),
     });
   }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 /** Makes the target directory, or takes an empty one: restoring never merges. */

@@ -61,7 +61,7 @@ function writeTarget(target: BlobTarget, content: Buffer, problems: SaveProblem[
 }
 
 function writeFully(fd: number, content: Buffer, position: number): void {
-  for (let done = 0; done < content.length; ) {
+  for (let done = 0; done < content.length;) {
     done += writeSync(fd, content, done, content.length - done, position + done);
   }
 }
@@ -74,6 +74,8 @@ function explained(path: ByteString, write: () => void): void {
     if (code === 'ENOSPC' || code === 'EDQUOT') {
       throw new AppError('full', `Cannot restore "${toPrintable(path)}": the disk is full`, { cause: error });
     }
-    throw new AppError('failed', `Cannot restore "${toPrintable(path)}": ${code ?? String(error)}`, { cause: error });
+    throw new AppError('failed', `Cannot restore "${toPrintable(path)}": ${code ?? String(error)}`, {
+      cause: error,
+    });
   }
 }

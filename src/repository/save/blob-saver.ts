@@ -33,7 +33,10 @@ export class BlobSaver {
     this.#options = options;
     this.#idWords = new Int32Array(this.#id.buffer, this.#id.byteOffset, 8);
     const { sealer, compressor } = options;
-    this.#writers = { data: new PackWriter('data', sealer, compressor), tree: new PackWriter('tree', sealer, compressor) };
+    this.#writers = {
+      data: new PackWriter('data', sealer, compressor),
+      tree: new PackWriter('tree', sealer, compressor),
+    };
   }
 
   /** The blob's id in hex. After it, `isFull` may say that `storeFull` is due. */
@@ -53,12 +56,14 @@ export class BlobSaver {
 
   /** Stores the packs that are full, while the thread fills the next. Throws what went wrong with the one before. */
   async storeFull(): Promise<void> {
-    for (const writer of [this.#writers.data, this.#writers.tree]) if (writer.isFull) await this.#finish(writer);
+    for (const writer of [this.#writers.data, this.#writers.tree])
+      if (writer.isFull) await this.#finish(writer);
   }
 
   /** Stores all that is left. When it returns, every pack is durable and told. */
   async flush(): Promise<void> {
-    for (const writer of [this.#writers.data, this.#writers.tree]) if (!writer.isEmpty) await this.#finish(writer);
+    for (const writer of [this.#writers.data, this.#writers.tree])
+      if (!writer.isEmpty) await this.#finish(writer);
     await this.#pending;
   }
 

@@ -54,18 +54,23 @@ export class DirectorySaver {
   }
 
   /** Returns when the walk is over; `done` follows when the workers are. */
-  async #walk(directory: ByteString, path: ByteString, parentTreeId: string | undefined): Promise<{ done: Promise<string> }> {
+  async #walk(
+    directory: ByteString,
+    path: ByteString,
+    parentTreeId: string | undefined,
+  ): Promise<{ done: Promise<string> }> {
     const parent = await this.#options.parents?.load(parentTreeId);
     const place: Place = { directory, path, parent };
     const slots: Slot[] = [];
     const batch = new Batch();
     for (const name of this.#list(place)) {
-      const childPath = path === '' ? name : `${path}/${name}`;
-      const stat = this.#stat(`${directory}/${name}`, childPath);
-      if (!stat || this.#options.isExcluded?.(childPath, stat.isDirectory())) continue;
+      const below = childPath(place, name);
+      const stat = this.#stat(`${directory}/${name}`, below);
+      if (!stat || this.#options.isExcluded?.(below, stat.isDirectory())) continue;
       if (stat.isDirectory()) slots.push(await this.#walkChild(place, name, stat));
       else if (!stat.isFile()) slots.push(this.#saveOther(place, name, stat));
-      else if (!this.#reuse(place, name, stat, slots)) await this.#saveFile(place, { name, stat, slots, batch });
+      else if (!this.#reuse(place, name, stat, slots))
+        await this.#saveFile(place, { name, stat, slots, batch });
     }
     if (batch.count > 0) await this.#sendBatch(place, batch, slots);
     const done = this.#finish(place, slots);
@@ -118,7 +123,12 @@ export class DirectorySaver {
 
   async #saveFile(
     place: Place,
-    file: { readonly name: ByteString; readonly stat: BigIntStats; readonly slots: Slot[]; readonly batch: Batch },
+    file: {
+      readonly name: ByteString;
+      readonly stat: BigIntStats;
+      readonly slots: Slot[];
+      readonly batch: Batch;
+    },
   ): Promise<void> {
     const { name, stat, slots, batch } = file;
     if (stat.size > wholeFileBytes) {
@@ -140,7 +150,8 @@ export class DirectorySaver {
         const outcome = files[i];
         if (!outcome || outcome.tooLarge) return this.#saveLarge(place, name);
         if (outcome.problem) this.#problem({ ...outcome.problem, path: childPath(place, name) });
-        if (outcome.node !== undefined) tally.countFile(fateOf(place, name), outcome.size, childPath(place, name));
+        if (outcome.node !== undefined)
+          tally.countFile(fateOf(place, name), outcome.size, childPath(place, name));
         return outcome.node;
       });
       slot.catch(() => undefined);
@@ -152,7 +163,15 @@ export class DirectorySaver {
     const { scheduler, tally, names } = this.#options;
     const path = childPath(place, name);
     const fate = fateOf(place, name);
-    const slot = saveLargeFile({ scheduler, tally, names, fate, name, full: `${place.directory}/${name}`, path });
+    const slot = saveLargeFile({
+      scheduler,
+      tally,
+      names,
+      fate,
+      name,
+      full: `${place.directory}/${name}`,
+      path,
+    });
     slot.catch(() => undefined);
     return slot;
   }
@@ -166,7 +185,9 @@ export class DirectorySaver {
       return undefined;
     }
     try {
-      const linkTarget = stat.isSymbolicLink() ? readlinkSync(toPath(full), { encoding: 'latin1' }) : undefined;
+      const linkTarget = stat.isSymbolicLink()
+        ? readlinkSync(toPath(full), { encoding: 'latin1' })
+        : undefined;
       const parts = { name, stat, names, xattrs: listXattrs(full) };
       tally.countOther();
       return encodeNode(nodeOfStat(linkTarget === undefined ? parts : { ...parts, linkTarget }));
@@ -186,7 +207,11 @@ export class DirectorySaver {
   }
 
   async #finish({ parent }: Place, slots: readonly Slot[]): Promise<string> {
-    const nodes = (await Promise.all(slots)).filter((node) => node !== undefined);
+    const nodes: ByteString[] = [];
+    for (const slot of slots) {
+      const node = typeof slot === 'object' ? await slot : slot;
+      if (node !== undefined) nodes.push(node);
+    }
     const text = toBytes(encodeTree(nodes));
     if (parent && text.equals(parent.text)) return parent.treeId;
     return await this.#options.scheduler.saveTree(text);
@@ -242,7 +267,8 @@ function childPath({ path }: Place, name: ByteString): ByteString {
 }
 
 function problemOf(path: ByteString, error: unknown): SaveProblem {
-  if (errnoOf(error) === 'ENOENT') return { path, reason: 'vanished', message: 'was removed before it was read' };
+  if (errnoOf(error) === 'ENOENT')
+    return { path, reason: 'vanished', message: 'was removed before it was read' };
   const message = error instanceof Error ? error.message : String(error);
   return { path, reason: 'unreadable', message: toPrintable(`cannot be read: ${message}`) };
 }

@@ -38,7 +38,10 @@ export async function saveLargeFile(file: LargeFile): Promise<ByteString | undef
       tally.problems.push({ path, reason: 'changed', message: 'changed while it was read' });
     }
     tally.countFile(file.fate, 0, path);
-    return encodeNode({ ...nodeOfStat({ name: file.name, stat: before, names: file.names, content, ...extras }), size });
+    return encodeNode({
+      ...nodeOfStat({ name: file.name, stat: before, names: file.names, content, ...extras }),
+      size,
+    });
   } catch (error) {
     if (error instanceof AppError) throw error;
     const vanished = errnoOf(error) === 'ENOENT';
@@ -55,7 +58,7 @@ export async function saveLargeFile(file: LargeFile): Promise<ByteString | undef
 async function savePieces({ scheduler, tally, path }: LargeFile, fd: number): Promise<SaveTaskResult[]> {
   const pieces: Promise<SaveTaskResult>[] = [];
   try {
-    for (let start = 0, isLast = false; !isLast; ) {
+    for (let start = 0, isLast = false; !isLast;) {
       await scheduler.room();
       const { boundary, piece } = startPiece(scheduler, fd, start);
       pieces.push(piece);

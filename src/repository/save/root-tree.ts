@@ -20,13 +20,19 @@ export interface RootTreeOptions {
 
 /** Where a volume's data is in the tree of its snapshots. A path keeps its place, a volume is at `/volume/NAME`. */
 export function dataParts(volume: VolumeDescription): ByteString[] {
-  if (volume.kind === 'path') return fromText(volume.name).split('/').filter((part) => part !== '');
+  if (volume.kind === 'path')
+    return fromText(volume.name)
+      .split('/')
+      .filter((part) => part !== '');
   return ['volume', safeName(fromText(volume.name))];
 }
 
 /** Other drivers' volumes may have names that no file can have. */
 function safeName(name: ByteString): ByteString {
-  const escaped = name.replace(/[/%\0]/g, (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  const escaped = name.replace(
+    /[/%\0]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
   return escaped === '.' || escaped === '..' ? escaped.replace('.', '%2e') : escaped;
 }
 
@@ -74,8 +80,23 @@ export const plainDirectoryNode: TreeNode = {
   subtree: undefined,
 };
 
+export function descriptionName(dataName: ByteString): ByteString {
+  return `${dataName}.holdfast.json`;
+}
+
 /** The file beside the data that describes the volume, for a snapshot whose record was rewritten by another program. */
-export function descriptionNode(dataName: ByteString, content: { readonly id: string; readonly size: number }): TreeNode {
+export function descriptionNode(
+  dataName: ByteString,
+  content: { readonly id: string; readonly size: number },
+): TreeNode {
   const { id, size } = content;
-  return { ...plainDirectoryNode, type: 'file', name: `${dataName}.holdfast.json`, mode: 0o600, size, links: 1, content: [id] };
+  return {
+    ...plainDirectoryNode,
+    type: 'file',
+    name: descriptionName(dataName),
+    mode: 0o600,
+    size,
+    links: 1,
+    content: [id],
+  };
 }

@@ -25,7 +25,7 @@ export class SaveScheduler implements AsyncDisposable {
   readonly #options: SchedulerOptions;
   readonly #waiting: (() => void)[] = [];
   readonly #limit: number;
-  #failure: unknown;
+  #failure: AppError | undefined;
   addedBytes = 0;
   storedBytes = 0;
 
@@ -34,7 +34,10 @@ export class SaveScheduler implements AsyncDisposable {
     const workers = Math.max(1, Math.min(8, availableParallelism()));
     this.#limit = workers * 8;
     this.#pool = new WorkerPool({
-      module: new URL(import.meta.url.endsWith('.ts') ? './save-worker.ts' : './save-worker.js', import.meta.url),
+      module: new URL(
+        import.meta.url.endsWith('.ts') ? './save-worker.ts' : './save-worker.js',
+        import.meta.url,
+      ),
       workers,
       workerData: { ...options.workerData, tables: options.tables.tables } satisfies SaveWorkerData,
       onEvent: ({ pack }) => options.onPack(pack),
@@ -76,7 +79,9 @@ export class SaveScheduler implements AsyncDisposable {
 
   /** Stores all packs that are not full. */
   async flush(): Promise<void> {
-    await Promise.all(Array.from({ length: this.#pool.size }, (_, i) => this.run({ kind: 'flush' }, { pinTo: i })));
+    await Promise.all(
+      Array.from({ length: this.#pool.size }, (_, i) => this.run({ kind: 'flush' }, { pinTo: i })),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,7 +7,12 @@ import type { BlobIndex } from '../blob-index/blob-index.ts';
 import type { MasterKey } from '../crypto/seal.ts';
 import type { TreeNode } from '../format/node.ts';
 import type { FileCodec } from '../format/repository-file.ts';
-import { loadSnapshot, saveSnapshot as saveSnapshotFile, type SnapshotJson, snapshotOf } from '../format/snapshot-file.ts';
+import {
+  loadSnapshot,
+  saveSnapshot as saveSnapshotFile,
+  type SnapshotJson,
+  snapshotOf,
+} from '../format/snapshot-file.ts';
 import { BlobReader } from '../read/blob-reader.ts';
 import { findNode } from '../read/find-node.ts';
 import type { StoreAddress } from '../stores/open-store.ts';
@@ -38,7 +43,10 @@ interface Saved {
 export async function saveSnapshot(context: SaveContext, options: SaveOptions): Promise<SaveResult> {
   const started = performance.now();
   const expected = options.parent?.summary;
-  const tally = new SaveTally(options.onProgress, expected && { files: expected.files, bytes: expected.bytes });
+  const tally = new SaveTally(
+    options.onProgress,
+    expected && { files: expected.files, bytes: expected.bytes },
+  );
   const recorder = new PackRecorder(context.codec);
   await using scheduler = new SaveScheduler({
     workerData: {
@@ -65,7 +73,11 @@ export async function saveSnapshot(context: SaveContext, options: SaveOptions): 
 }
 
 /** After a cancel or a failure, indexes what is stored already, so that the next run goes on from it. */
-async function keepOnFailure<T>(recorder: PackRecorder, scheduler: SaveScheduler, work: () => Promise<T>): Promise<T> {
+async function keepOnFailure<T>(
+  recorder: PackRecorder,
+  scheduler: SaveScheduler,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -88,7 +100,8 @@ async function saveTrees(context: SaveContext, options: SaveOptions, tools: Tool
   const { dataTree, dataNode } = await saveData(context, options, { ...tools, parts, names });
   tools.tally.countDirectory();
   const text = Buffer.from(`${JSON.stringify(options.volume, undefined, 2)}\n`);
-  const beside = options.volume.kind === 'path' ? undefined : await saveDescription(scheduler, parts.at(-1) ?? '', text);
+  const beside =
+    options.volume.kind === 'path' ? undefined : await saveDescription(scheduler, parts.at(-1) ?? '', text);
   const nodeAbove = (above: readonly ByteString[]): TreeNode =>
     options.volume.kind === 'path' ? directoryNode(`/${above.join('/')}`, names) : plainDirectoryNode;
   const saveTree = (tree: Uint8Array): Promise<string> => scheduler.saveTree(tree);
@@ -96,7 +109,10 @@ async function saveTrees(context: SaveContext, options: SaveOptions, tools: Tool
 }
 
 async function saveDescription(scheduler: SaveScheduler, name: ByteString, text: Buffer): Promise<TreeNode> {
-  const { ids } = await scheduler.run({ kind: 'blobs', type: 'data', content: text, lengths: [text.length] }, { pinTo: 0 });
+  const { ids } = await scheduler.run(
+    { kind: 'blobs', type: 'data', content: text, lengths: [text.length] },
+    { pinTo: 0 },
+  );
   return descriptionNode(name, { id: ids[0] ?? '', size: text.length });
 }
 
@@ -111,7 +127,9 @@ async function saveData(
   { scheduler, tally, parts, names }: DataTools,
 ): Promise<{ dataTree: string; dataNode: TreeNode }> {
   if (source.kind === 'entries') {
-    return await new StreamSaver({ scheduler, tally, polynomial: context.polynomial, isExcluded }).save(source.entries);
+    return await new StreamSaver({ scheduler, tally, polynomial: context.polynomial, isExcluded }).save(
+      source.entries,
+    );
   }
   const reader = new BlobReader(context.codec, context.index);
   const parents = parent && new ParentTrees(reader, context.index, Date.parse(parent.time));

@@ -47,7 +47,10 @@ export class SaveTally {
     return this.#counts.new + this.#counts.changed + this.#counts.unmodified;
   }
 
-  summary(stored: { readonly addedBytes: number; readonly storedBytes: number }, durationMs: number): SnapshotSummary {
+  summary(
+    stored: { readonly addedBytes: number; readonly storedBytes: number },
+    durationMs: number,
+  ): SnapshotSummary {
     return {
       files: this.files,
       directories: this.#directories,

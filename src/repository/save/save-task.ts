@@ -27,7 +27,12 @@ export type SaveTask =
   /** Reads a piece of an open file from where a chunk starts. Tells at once, as interim, where the next piece starts. */
   | { readonly kind: 'segment'; readonly fd: number; readonly start: number }
   /** Stores bytes that are here already. The lengths cut `content` into blobs. */
-  | { readonly kind: 'blobs'; readonly type: BlobType; readonly content: Uint8Array; readonly lengths: readonly number[] }
+  | {
+      readonly kind: 'blobs';
+      readonly type: BlobType;
+      readonly content: Uint8Array;
+      readonly lengths: readonly number[];
+    }
   /** Stores the packs that are not full. */
   | { readonly kind: 'flush' };
 

@@ -49,7 +49,10 @@ const sendEvent = serveTasks<SaveTask, SaveTaskResult, SegmentBoundary, PackStor
   onNotice: ({ table }) => tables.append(table),
 });
 
-async function runTask(task: SaveTask, sendBoundary: (boundary: SegmentBoundary) => void): Promise<SaveTaskResult> {
+async function runTask(
+  task: SaveTask,
+  sendBoundary: (boundary: SegmentBoundary) => void,
+): Promise<SaveTaskResult> {
   const addedBefore = saver.addedBytes;
   const storedBefore = saver.storedBytes;
   const part = await runKind(task, sendBoundary);
@@ -63,7 +66,10 @@ async function runTask(task: SaveTask, sendBoundary: (boundary: SegmentBoundary)
   };
 }
 
-async function runKind(task: SaveTask, sendBoundary: (boundary: SegmentBoundary) => void): Promise<Partial<SaveTaskResult>> {
+async function runKind(
+  task: SaveTask,
+  sendBoundary: (boundary: SegmentBoundary) => void,
+): Promise<Partial<SaveTaskResult>> {
   switch (task.kind) {
     case 'files':
       return { files: await saveFiles(task.directory, task.names) };
@@ -104,7 +110,8 @@ async function saveFile(path: ByteString, name: ByteString): Promise<FileOutcome
   const extras = extrasOfFile(file.fd, before);
   const after = statOpen(file.fd);
   const node = encodeNode({ ...nodeOfStat({ name, stat: before, names, content, ...extras }), size: length });
-  const problem = length !== Number(before.size) || hasChanged(before, after) ? changedProblem(path, after) : undefined;
+  const problem =
+    length !== Number(before.size) || hasChanged(before, after) ? changedProblem(path, after) : undefined;
   return { node, size: length, problem };
 }
 
@@ -116,7 +123,7 @@ function changedProblem(path: ByteString, after: BigIntStats): SaveProblem {
 /** Cuts the first `length` bytes of the chunker's buffer into chunks and stores them. */
 async function saveChunks(length: number): Promise<string[]> {
   const ids: string[] = [];
-  for (let start = 0; start < length; ) {
+  for (let start = 0; start < length;) {
     const end = chunker.findEnd(start, length, true) ?? length;
     ids.push(await saveBlob(chunker.buffer.subarray(start, end), 'data'));
     start = end;
@@ -138,7 +145,7 @@ async function saveSegment(
   const length = readFully(fd, chunker.buffer, start);
   const isLast = length < chunker.buffer.length;
   const ends: number[] = [];
-  for (let at = 0; at < length; ) {
+  for (let at = 0; at < length;) {
     const end = chunker.findEnd(at, length, isLast);
     if (end === undefined) break;
     ends.push(end);

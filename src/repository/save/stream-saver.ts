@@ -80,7 +80,9 @@ export class StreamSaver {
     const { isExcluded } = this.#options;
     if (!isExcluded || entry.path === '') return false;
     const parts = entry.path.split('/');
-    return parts.some((_, i) => isExcluded(parts.slice(0, i + 1).join('/'), i < parts.length - 1 || entry.type === 'dir'));
+    return parts.some((_, i) =>
+      isExcluded(parts.slice(0, i + 1).join('/'), i < parts.length - 1 || entry.type === 'dir'),
+    );
   }
 
   #enter(entry: Entry): void {
@@ -91,12 +93,19 @@ export class StreamSaver {
 
   /** Finishes directories until the innermost open one is `path`. */
   async #leaveUntil(path: ByteString | undefined): Promise<void> {
-    for (let top = this.#stack.at(-1); top && path !== undefined && top.path !== path; top = this.#stack.at(-1)) {
+    for (
+      let top = this.#stack.at(-1);
+      top && path !== undefined && top.path !== path;
+      top = this.#stack.at(-1)
+    ) {
       if (top.path === '' || !(path === '' || top.path.startsWith(`${path}/`))) throw outOfOrder(path);
       this.#stack.pop();
       const tree = this.#finish(top);
       tree.catch(() => undefined);
-      this.#put(top.path, tree.then((subtree) => encodeNode({ ...top.node, subtree })));
+      this.#put(
+        top.path,
+        tree.then((subtree) => encodeNode({ ...top.node, subtree })),
+      );
       await this.#options.scheduler.room();
     }
   }
@@ -115,12 +124,15 @@ export class StreamSaver {
     this.#known.set(entry.path, known);
     if (known.node.type === 'file') tally.countFile('new', known.node.size, entry.path);
     else tally.countOther();
-    return { text: known.content.then((content) => encodeNode({ ...known.node, name: nameOf(entry.path), content })) };
+    return {
+      text: known.content.then((content) => encodeNode({ ...known.node, name: nameOf(entry.path), content })),
+    };
   }
 
   async #saveNew(entry: Entry, body: AsyncIterable<Uint8Array>): Promise<KnownFile> {
     const node = this.#nodeOf(entry);
-    const content = entry.type === 'file' ? await this.#saveBody(entry, body) : { pending: Promise.resolve([]) };
+    const content =
+      entry.type === 'file' ? await this.#saveBody(entry, body) : { pending: Promise.resolve([]) };
     content.pending.catch(() => undefined);
     return { node, content: content.pending };
   }
@@ -128,7 +140,10 @@ export class StreamSaver {
   #findLinked(entry: Entry): KnownFile {
     const known = this.#known.get(entry.hardLinkTo ?? '');
     if (!known) {
-      throw new AppError('integrity', `The stream links "${entry.path}" to "${entry.hardLinkTo}", which it has not sent`);
+      throw new AppError(
+        'integrity',
+        `The stream links "${entry.path}" to "${entry.hardLinkTo}", which it has not sent`,
+      );
     }
     return known;
   }
@@ -148,7 +163,7 @@ export class StreamSaver {
     let total = 0;
     for await (const chunk of withHoles(entry, body)) {
       total += chunk.length;
-      for (let from = 0; from < chunk.length; ) {
+      for (let from = 0; from < chunk.length;) {
         const count = Math.min(chunk.length - from, buffer.length - used);
         buffer.set(chunk.subarray(from, from + count), used);
         used += count;
@@ -157,7 +172,8 @@ export class StreamSaver {
       }
     }
     if (total !== entry.size) throw new AppError('integrity', `The stream cut "${entry.path}" short`);
-    if (ids.length === 0 && used <= minChunkBytes) return { pending: this.#addToParcel(new Uint8Array(buffer.subarray(0, used))) };
+    if (ids.length === 0 && used <= minChunkBytes)
+      return { pending: this.#addToParcel(new Uint8Array(buffer.subarray(0, used))) };
     if (used > 0) await store(true);
     const pending = Promise.all(ids).then((parts) => parts.flat());
     return { pending };
@@ -165,7 +181,7 @@ export class StreamSaver {
 
   #cut(used: number, isLast: boolean): number[] {
     const lengths: number[] = [];
-    for (let at = 0; at < used; ) {
+    for (let at = 0; at < used;) {
       const end = this.#chunker.findEnd(at, used, isLast);
       if (end === undefined) break;
       lengths.push(end - at);
@@ -174,10 +190,16 @@ export class StreamSaver {
     return lengths;
   }
 
-  async #send(content: Uint8Array<ArrayBuffer>, lengths: readonly number[]): Promise<{ ids: Promise<string[]> }> {
+  async #send(
+    content: Uint8Array<ArrayBuffer>,
+    lengths: readonly number[],
+  ): Promise<{ ids: Promise<string[]> }> {
     const { scheduler } = this.#options;
     await scheduler.room();
-    const sent = scheduler.run({ kind: 'blobs', type: 'data', content, lengths }, { transfer: [content.buffer] });
+    const sent = scheduler.run(
+      { kind: 'blobs', type: 'data', content, lengths },
+      { transfer: [content.buffer] },
+    );
     const ids = sent.then((result) => result.ids as string[]);
     ids.catch(() => undefined);
     return { ids };
@@ -201,15 +223,17 @@ export class StreamSaver {
     this.#parcelFiles = [];
     this.#parcelUsed = 0;
     const lengths = files.map(({ length }) => length);
-    this.#options.scheduler.run({ kind: 'blobs', type: 'data', content, lengths }, { transfer: [content.buffer] }).then(
-      ({ ids }) => files.forEach(({ resolve }, i) => resolve([ids[i] ?? ''])),
-      (error: unknown) => files.forEach(({ reject }) => reject(error)),
-    );
+    this.#options.scheduler
+      .run({ kind: 'blobs', type: 'data', content, lengths }, { transfer: [content.buffer] })
+      .then(
+        ({ ids }) => files.forEach(({ resolve }, i) => resolve([ids[i] ?? ''])),
+        (error: unknown) => files.forEach(({ reject }) => reject(error)),
+      );
   }
 
   async #finish(directory: OpenDirectory): Promise<string> {
     const names = [...directory.children.keys()].sort();
-    const nodes = await Promise.all(names.map((name) => directory.children.get(name) ?? ''));
+    const nodes = await Promise.all(names.map(async (name) => (await directory.children.get(name)) ?? ''));
     return await this.#options.scheduler.saveTree(toBytes(encodeTree(nodes)));
   }
 
@@ -266,7 +290,8 @@ async function* withHoles(entry: Entry, body: AsyncIterable<Uint8Array>): AsyncI
 const zeroBlock = new Uint8Array(1024 * 1024);
 
 function* zeros(length: number): Iterable<Uint8Array> {
-  for (let left = length; left > 0; left -= zeroBlock.length) yield zeroBlock.subarray(0, Math.min(left, zeroBlock.length));
+  for (let left = length; left > 0; left -= zeroBlock.length)
+    yield zeroBlock.subarray(0, Math.min(left, zeroBlock.length));
 }
 
 /** Always the same for a path, so that an unchanged directory has an unchanged tree. */

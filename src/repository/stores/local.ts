@@ -24,9 +24,13 @@ class LocalStore implements Store {
       throw new AppError('exists', `Cannot make a repository in "${this.location}": there is one already`);
     }
     await this.#explained(async () => {
-      for (const folder of folders) await mkdir(`${this.location}/${folder}`, { recursive: true, mode: 0o700 });
+      for (const folder of folders)
+        await mkdir(`${this.location}/${folder}`, { recursive: true, mode: 0o700 });
       for (let i = 0; i < 256; i++) {
-        await mkdir(`${this.location}/data/${i.toString(16).padStart(2, '0')}`, { recursive: true, mode: 0o700 });
+        await mkdir(`${this.location}/data/${i.toString(16).padStart(2, '0')}`, {
+          recursive: true,
+          mode: 0o700,
+        });
       }
       await syncDirectory(`${this.location}/data`);
       await syncDirectory(this.location);
@@ -100,8 +104,11 @@ class LocalStore implements Store {
 
   #path(type: FileType, name: string): string {
     if (type === 'config') return `${this.location}/config`;
-    if (!namePattern.test(name)) throw new AppError('failed', `"${name}" is no name of a file in a repository`);
-    return type === 'data' ? `${this.location}/data/${name.slice(0, 2)}/${name}` : `${this.location}/${type}/${name}`;
+    if (!namePattern.test(name))
+      throw new AppError('failed', `"${name}" is no name of a file in a repository`);
+    return type === 'data'
+      ? `${this.location}/data/${name.slice(0, 2)}/${name}`
+      : `${this.location}/${type}/${name}`;
   }
 
   async #explained<T>(work: () => Promise<T>, file?: string): Promise<T> {
@@ -142,7 +149,11 @@ function explain(error: unknown, location: string, file: string | undefined): un
   switch (errnoOf(error)) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return new AppError('not-found', file ? `File "${file}" is missing in ${where}` : `There is no ${where}`, { cause: error });
+      return new AppError(
+        'not-found',
+        file ? `File "${file}" is missing in ${where}` : `There is no ${where}`,
+        { cause: error },
+      );
     case 'ENOSPC':
     case 'EDQUOT':
       return new AppError('full', `Cannot write to ${where}: the disk is full`, {
@@ -150,7 +161,9 @@ function explain(error: unknown, location: string, file: string | undefined): un
         cause: error,
       });
     case 'EROFS':
-      return new AppError('read-only', `Cannot write to ${where}: its file system is read-only`, { cause: error });
+      return new AppError('read-only', `Cannot write to ${where}: its file system is read-only`, {
+        cause: error,
+      });
     case 'EACCES':
     case 'EPERM':
       return new AppError('denied', `Cannot use ${where}: permission denied`, {

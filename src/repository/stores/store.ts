@@ -35,7 +35,12 @@ export interface Store {
   save(type: FileType, name: string, content: Uint8Array, options?: StoreOptions): Promise<void>;
 
   /** The whole file, or exactly the range: a file that is too short for it throws `integrity`. In `room` where that is given and serves. */
-  load(type: FileType, name: string, range?: ByteRange, options?: StoreOptions & { readonly room?: Room }): Promise<Buffer>;
+  load(
+    type: FileType,
+    name: string,
+    range?: ByteRange,
+    options?: StoreOptions & { readonly room?: Room },
+  ): Promise<Buffer>;
 
   /** In no order. Files that are not of the repository are left out. */
   list(type: FileType, options?: StoreOptions): Promise<StoredFile[]>;

@@ -1,0 +1,25 @@
+import { runCommand, type RunResult } from '../../scripts/run-command.ts';
+
+export const resticPassword = 'correct horse battery staple';
+
+export interface ResticCommand {
+  /** Runs it, and throws when it does not end well. Gives back its standard output. */
+  run(...args: string[]): Promise<string>;
+  attempt(...args: string[]): Promise<RunResult>;
+}
+
+/** The real restic on a local repository. */
+export function resticCommand(repository: string): ResticCommand {
+  const attempt = (...args: string[]): Promise<RunResult> =>
+    runCommand('restic', ['-r', repository, '--no-cache', ...args], {
+      env: { ...process.env, RESTIC_PASSWORD: resticPassword },
+    });
+  return {
+    attempt,
+    async run(...args) {
+      const result = await attempt(...args);
+      if (result.exitCode === 0) return result.stdout;
+      throw new Error(`"restic ${args.join(' ')}" ended with exit code ${result.exitCode}: ${result.output}`);
+    },
+  };
+}
