@@ -25,7 +25,13 @@ export function describeHost(name: string, subject: HostUnderTest): void {
       await host[Symbol.asyncDispose]();
     });
     const create = async (spec: Partial<VolumeSpec>) => {
-      const volume = await host.createVolume({ name: undefined, driver: 'local', labels: {}, options: {}, ...spec });
+      const volume = await host.createVolume({
+        name: undefined,
+        driver: 'local',
+        labels: {},
+        options: {},
+        ...spec,
+      });
       made.push(volume.name);
       return volume;
     };
@@ -40,7 +46,11 @@ export function describeHost(name: string, subject: HostUnderTest): void {
 
     test('a volume that was created is found and listed as it was asked for', async () => {
       const created = await create({ name: 'contract-one', labels: { a: '1', 'with space': 'ü' } });
-      expect(created).toMatchObject({ name: 'contract-one', driver: 'local', labels: { a: '1', 'with space': 'ü' } });
+      expect(created).toMatchObject({
+        name: 'contract-one',
+        driver: 'local',
+        labels: { a: '1', 'with space': 'ü' },
+      });
       expect(created).toMatchObject({ options: {}, anonymous: false, scope: 'local', consumers: [] });
       expect(Date.parse(created.createdAt ?? '')).toBeGreaterThan(Date.now() - 60_000);
       expect(await host.findVolume('contract-one')).toEqual(created);
@@ -49,7 +59,9 @@ export function describeHost(name: string, subject: HostUnderTest): void {
 
     test('volumes are listed by name', async () => {
       for (const volume of ['contract-b', 'contract-C', 'contract-a']) await create({ name: volume });
-      const names = (await host.listVolumes()).map((volume) => volume.name).filter((volume) => volume.startsWith('contract-'));
+      const names = (await host.listVolumes())
+        .map((volume) => volume.name)
+        .filter((volume) => volume.startsWith('contract-'));
       expect(names).toEqual(['contract-C', 'contract-a', 'contract-b']);
     });
 
@@ -89,11 +101,14 @@ export function describeHost(name: string, subject: HostUnderTest): void {
       expect(await host.findVolume('contract-driver')).toBeUndefined();
     }, 40_000);
 
-    test.each(['../etc', 'a/../../etc', '.', '..', '', 'a/b', 'x', '-rf', 'a\nb', 'ü'])('the name %j leads nowhere', async (bad) => {
-      expect(await host.findVolume(bad)).toBeUndefined();
-      await expect(host.openData(bad)).rejects.toMatchObject({ code: 'not-found' });
-      await expect(host.removeVolume(bad)).rejects.toMatchObject({ code: 'not-found' });
-    });
+    test.each(['../etc', 'a/../../etc', '.', '..', '', 'a/b', 'x', '-rf', 'a\nb', 'ü'])(
+      'the name %j leads nowhere',
+      async (bad) => {
+        expect(await host.findVolume(bad)).toBeUndefined();
+        await expect(host.openData(bad)).rejects.toMatchObject({ code: 'not-found' });
+        await expect(host.removeVolume(bad)).rejects.toMatchObject({ code: 'not-found' });
+      },
+    );
 
     test('looking for a volume or opening its data never creates it', async () => {
       expect(await host.findVolume('contract-typo')).toBeUndefined();
@@ -101,7 +116,9 @@ export function describeHost(name: string, subject: HostUnderTest): void {
         code: 'not-found',
         message: expect.stringContaining('"contract-typo"') as string,
       });
-      await expect(host.openData('contract-typo', { write: true })).rejects.toMatchObject({ code: 'not-found' });
+      await expect(host.openData('contract-typo', { write: true })).rejects.toMatchObject({
+        code: 'not-found',
+      });
       expect((await host.listVolumes()).map((volume) => volume.name)).not.toContain('contract-typo');
     });
 
@@ -141,7 +158,9 @@ export function describeHost(name: string, subject: HostUnderTest): void {
       await create({ name: 'contract-cancel' });
       const spec = { name: 'contract-never', driver: 'local', labels: {}, options: {} };
       await expect(host.createVolume(spec, { signal })).rejects.toMatchObject({ code: 'cancelled' });
-      await expect(host.removeVolume('contract-cancel', { signal })).rejects.toMatchObject({ code: 'cancelled' });
+      await expect(host.removeVolume('contract-cancel', { signal })).rejects.toMatchObject({
+        code: 'cancelled',
+      });
       await expect(host.openData('contract-cancel', { signal })).rejects.toMatchObject({ code: 'cancelled' });
       expect(await host.findVolume('contract-never')).toBeUndefined();
       expect(await host.findVolume('contract-cancel')).toBeDefined();
@@ -155,7 +174,15 @@ export function describeHost(name: string, subject: HostUnderTest): void {
 
 async function writeOneFile(data: VolumeData, content: string): Promise<void> {
   if (data.way === 'direct') return await writeFile(`${data.root}/file`, content);
-  const entry: Entry = { path: 'file', type: 'file', mode: 0o644, uid: 0, gid: 0, mtimeNs: 0n, size: content.length };
+  const entry: Entry = {
+    path: 'file',
+    type: 'file',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    mtimeNs: 0n,
+    size: content.length,
+  };
   await data.writeTar('', writeTar([{ entry, open: () => chunksOf(content) }]));
 }
 

@@ -53,5 +53,7 @@ export function mountsWithin(mounts: readonly MountPoint[], folder: ByteString):
 
 /** The kernel writes blanks, tabs, newlines and backslashes as `\\040` and the like. */
 function unescapeOctal(text: ByteString): ByteString {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  );
 }

@@ -90,8 +90,22 @@ function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess 
     return spawn(
       'dockerd',
       [
-        ...['--data-root', paths.dataRoot, '--exec-root', paths.execRoot, '--pidfile', join(paths.folder, 'dockerd.pid')],
-        ...['-H', `unix://${paths.socket}`, '--cgroup-parent', `/${paths.cgroup}`, '--config-file', join(paths.folder, 'daemon.json')],
+        ...[
+          '--data-root',
+          paths.dataRoot,
+          '--exec-root',
+          paths.execRoot,
+          '--pidfile',
+          join(paths.folder, 'dockerd.pid'),
+        ],
+        ...[
+          '-H',
+          `unix://${paths.socket}`,
+          '--cgroup-parent',
+          `/${paths.cgroup}`,
+          '--config-file',
+          join(paths.folder, 'daemon.json'),
+        ],
         ...['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'],
         ...args,
       ],
@@ -105,7 +119,12 @@ function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess 
 function createEngine(paths: EnginePaths, daemon: ChildProcess): PrivateEngine {
   const dockerHost = `unix://${paths.socket}`;
   const docker = async (args: readonly string[]): Promise<string> => {
-    const env = { PATH: process.env['PATH'], HOME: paths.folder, DOCKER_CONFIG: join(paths.folder, 'client'), DOCKER_HOST: dockerHost };
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: paths.folder,
+      DOCKER_CONFIG: join(paths.folder, 'client'),
+      DOCKER_HOST: dockerHost,
+    };
     const { stdout } = await run('docker', [...args], { env, maxBuffer: 64 << 20 });
     return stdout.replace(/\n$/, '');
   };
@@ -129,7 +148,10 @@ function createEngine(paths: EnginePaths, daemon: ChildProcess): PrivateEngine {
   };
 }
 
-async function importBusybox(folder: string, docker: (args: readonly string[]) => Promise<string>): Promise<void> {
+async function importBusybox(
+  folder: string,
+  docker: (args: readonly string[]) => Promise<string>,
+): Promise<void> {
   const root = join(folder, 'busybox');
   await mkdir(join(root, 'bin'), { recursive: true });
   await mkdir(join(root, 'tmp'));
@@ -180,7 +202,8 @@ async function endLeftovers(paths: EnginePaths): Promise<void> {
   const groups = cgroupFolders(paths.cgroup);
   for (const group of groups) killGroup(group);
   killByArgument(paths.execRoot);
-  for (let attempt = 0; attempt < 20 && groups.some((group) => !removeGroup(group)); attempt += 1) await sleep(100);
+  for (let attempt = 0; attempt < 20 && groups.some((group) => !removeGroup(group)); attempt += 1)
+    await sleep(100);
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
@@ -191,13 +214,16 @@ async function endLeftovers(paths: EnginePaths): Promise<void> {
 
 function cgroupFolders(name: string): string[] {
   const base = '/sys/fs/cgroup';
-  const hierarchies = existsSync(join(base, 'cgroup.controllers')) ? [base] : readdirSync(base).map((hierarchy) => join(base, hierarchy));
+  const hierarchies = existsSync(join(base, 'cgroup.controllers'))
+    ? [base]
+    : readdirSync(base).map((hierarchy) => join(base, hierarchy));
   return hierarchies.map((hierarchy) => join(hierarchy, name)).filter((path) => existsSync(path));
 }
 
 function killGroup(group: string): void {
   for (const folder of [group, ...foldersIn(group)]) {
-    for (const pid of readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean)) kill(Number(pid));
+    for (const pid of readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean))
+      kill(Number(pid));
   }
 }
 

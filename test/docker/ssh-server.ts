@@ -26,11 +26,15 @@ export async function startSshServer(folder: string): Promise<SshServer> {
   const port = await freePort();
   const at = (name: string): string => join(folder, name);
   await mkdir(at('bin'), { recursive: true, mode: 0o700 });
-  for (const name of ['host-key', 'user-key']) await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', at(name)]);
+  for (const name of ['host-key', 'user-key'])
+    await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', at(name)]);
   await writeFile(at('authorized_keys'), await readFile(at('user-key.pub')));
   const [type = '', key = ''] = (await readFile(at('host-key.pub'), 'utf8')).split(' ');
   await writeFile(at('known_hosts'), `[127.0.0.1]:${port} ${type} ${key}\n`);
-  await writeFile(at('client-config'), `IdentityFile ${at('user-key')}\nIdentitiesOnly yes\nUserKnownHostsFile ${at('known_hosts')}\n`);
+  await writeFile(
+    at('client-config'),
+    `IdentityFile ${at('user-key')}\nIdentitiesOnly yes\nUserKnownHostsFile ${at('known_hosts')}\n`,
+  );
   await writeFile(at('bin/ssh'), `#!/bin/sh\nexec /usr/bin/ssh -F ${at('client-config')} "$@"\n`);
   await chmod(at('bin/ssh'), 0o755);
   await writeFile(
@@ -51,7 +55,9 @@ export async function startSshServer(folder: string): Promise<SshServer> {
   );
   // sshd insists on this folder for its unprivileged half.
   await mkdir('/run/sshd', { recursive: true });
-  const server = spawn(sshd, ['-D', '-e', '-f', at('server-config')], { stdio: ['ignore', 'ignore', 'ignore'] });
+  const server = spawn(sshd, ['-D', '-e', '-f', at('server-config')], {
+    stdio: ['ignore', 'ignore', 'ignore'],
+  });
   await untilListening(port);
   return {
     port,
@@ -67,7 +73,10 @@ export async function startSshServer(folder: string): Promise<SshServer> {
 async function untilListening(port: number): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const socket = connect(port, '127.0.0.1');
-    const isOpen = await Promise.race([once(socket, 'connect').then(() => true), once(socket, 'close').then(() => false)]).catch(() => false);
+    const isOpen = await Promise.race([
+      once(socket, 'connect').then(() => true),
+      once(socket, 'close').then(() => false),
+    ]).catch(() => false);
     socket.destroy();
     if (isOpen) return;
     await sleep(50);

@@ -39,7 +39,12 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-const unix = (socketPath: string): DockerEndpoint => ({ kind: 'unix', socketPath, address: `unix://${socketPath}`, explicit: false });
+const unix = (socketPath: string): DockerEndpoint => ({
+  kind: 'unix',
+  socketPath,
+  address: `unix://${socketPath}`,
+  explicit: false,
+});
 
 async function list(env: Readonly<Record<string, string>>): Promise<string[]> {
   await using host = await openDockerHost({ env: { HOME: folder, ...env }, connectTimeoutMs: 1000 });
@@ -54,15 +59,26 @@ async function expectStreamed(env: Readonly<Record<string, string | undefined>>)
   if (data.way !== 'stream') throw new Error('The data of an engine at another place was opened directly.');
   const archive = await buffer(await data.readTar(''));
   expect(archive.length).toBeGreaterThan(5 << 20);
-  await data.writeTar('', (async function* () { yield archive; })());
+  await data.writeTar(
+    '',
+    (async function* () {
+      yield archive;
+    })(),
+  );
 }
 
 describe('over TLS', () => {
-  const tls = (place: Certificates) => ({ DOCKER_HOST: `tcp://localhost:${tlsPort}`, DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: place.client });
+  const tls = (place: Certificates) => ({
+    DOCKER_HOST: `tcp://localhost:${tlsPort}`,
+    DOCKER_TLS_VERIFY: '1',
+    DOCKER_CERT_PATH: place.client,
+  });
 
   test('an engine is used, and its data streamed both ways', async () => {
     expect(await list(tls(certificates))).toEqual(['far']);
-    expect(await list({ ...tls(certificates), DOCKER_HOST: `https://127.0.0.1:${tlsPort}` })).toEqual(['far']);
+    expect(await list({ ...tls(certificates), DOCKER_HOST: `https://127.0.0.1:${tlsPort}` })).toEqual([
+      'far',
+    ]);
     await expectStreamed(tls(certificates));
   });
 
@@ -141,7 +157,10 @@ describe.skipIf(!hasSshServer)('over ssh', () => {
 
   test('a far engine that is not there is told in the words of the far side', async () => {
     const env = { DOCKER_HOST: `ssh://127.0.0.1:${server.port}/nowhere.sock` };
-    await expect(list(env)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('nowhere.sock') as string });
+    await expect(list(env)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('nowhere.sock') as string,
+    });
   });
 });
 
@@ -165,7 +184,9 @@ describe('a socket', () => {
       hint: expect.stringContaining('Is the engine running?') as string,
     });
     expect(await probeDocker({ endpoint: unix('/nowhere/docker.sock') })).toBeUndefined();
-    await expect(probeDocker({ env: { DOCKER_HOST: 'unix:///nowhere/docker.sock' } })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(probeDocker({ env: { DOCKER_HOST: 'unix:///nowhere/docker.sock' } })).rejects.toMatchObject({
+      code: 'unavailable',
+    });
   });
 
   test('that an engine left behind is unavailable', async () => {
@@ -179,25 +200,31 @@ describe('a socket', () => {
     expect(await probeDocker({ endpoint: unix(socket) })).toBeUndefined();
   });
 
-  test.runIf(process.geteuid?.() === 0)('that refuses us is denied, with the group to join, also when we only look', async () => {
-    await chmod(engine.socket, 0o600);
-    process.seteuid?.(65_534);
-    try {
-      const denied = {
-        code: 'denied',
-        message: `Cannot use Docker at "${engine.dockerHost}": permission denied`,
-        hint: expect.stringContaining('group "docker"') as string,
-      };
-      await expect(list({ DOCKER_HOST: engine.dockerHost })).rejects.toMatchObject(denied);
-      await expect(probeDocker({ endpoint: unix(engine.socket) })).rejects.toMatchObject(denied);
-    } finally {
-      process.seteuid?.(0);
-    }
-  });
+  test.runIf(process.geteuid?.() === 0)(
+    'that refuses us is denied, with the group to join, also when we only look',
+    async () => {
+      await chmod(engine.socket, 0o600);
+      process.seteuid?.(65_534);
+      try {
+        const denied = {
+          code: 'denied',
+          message: `Cannot use Docker at "${engine.dockerHost}": permission denied`,
+          hint: expect.stringContaining('group "docker"') as string,
+        };
+        await expect(list({ DOCKER_HOST: engine.dockerHost })).rejects.toMatchObject(denied);
+        await expect(probeDocker({ endpoint: unix(engine.socket) })).rejects.toMatchObject(denied);
+      } finally {
+        process.seteuid?.(0);
+      }
+    },
+  );
 
   test('where somebody listens and never answers is given up in time', async () => {
     const sockets: { destroy(): void }[] = [];
-    const socket = await listen(createServer((one) => void sockets.push(one)), 'hung.sock');
+    const socket = await listen(
+      createServer((one) => void sockets.push(one)),
+      'hung.sock',
+    );
     const start = Date.now();
     await expect(list({ DOCKER_HOST: `unix://${socket}` })).rejects.toMatchObject({
       code: 'unavailable',
@@ -209,12 +236,18 @@ describe('a socket', () => {
   });
 
   test('where something else than an engine answers is unavailable', async () => {
-    const web = await listen(createHttpServer((_, response) => response.end('hello')), 'web.sock');
+    const web = await listen(
+      createHttpServer((_, response) => response.end('hello')),
+      'web.sock',
+    );
     await expect(list({ DOCKER_HOST: `unix://${web}` })).rejects.toMatchObject({
       code: 'unavailable',
       message: `What answers at "unix://${web}" is not a Docker engine`,
     });
-    const echo = await listen(createServer((one) => one.pipe(one)), 'echo.sock');
+    const echo = await listen(
+      createServer((one) => one.pipe(one)),
+      'echo.sock',
+    );
     await expect(list({ DOCKER_HOST: `unix://${echo}` })).rejects.toMatchObject({ code: 'unavailable' });
   });
 

@@ -1,5 +1,18 @@
 import { execFile } from 'node:child_process';
-import { lchown, link, lstat, mkdir, open, readFile, readdir, rename, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  lchown,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  rename,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
@@ -33,12 +46,18 @@ afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();
 });
 
-const createVolume = async (name: string, options: Readonly<Record<string, string>> = {}): Promise<string> => {
+const createVolume = async (
+  name: string,
+  options: Readonly<Record<string, string>> = {},
+): Promise<string> => {
   await host.createVolume({ name, driver: 'local', labels: {}, options });
   return engine.volumePath(name);
 };
 
-async function openStream(name: string, options: { readonly write?: boolean; readonly signal?: AbortSignal } = {}): Promise<StreamData> {
+async function openStream(
+  name: string,
+  options: { readonly write?: boolean; readonly signal?: AbortSignal } = {},
+): Promise<StreamData> {
   const data = await streaming.openData(name, options);
   if (data.way !== 'stream') throw new Error('The data was not opened as a stream.');
   return data;
@@ -58,19 +77,61 @@ describe('the direct way', () => {
   });
 
   test('is not taken for an NFS volume that is not mounted: its directory is empty, its data is not', async () => {
-    await createVolume('d-nfs', { type: 'nfs', device: ':/export', o: 'addr=192.0.2.1,ro,soft,retrans=1,timeo=1' });
+    await createVolume('d-nfs', {
+      type: 'nfs',
+      device: ':/export',
+      o: 'addr=192.0.2.1,ro,soft,retrans=1,timeo=1',
+    });
     // The engine cannot mount it here either: an error, and never an empty volume.
-    await expect(readWhole(host, 'd-nfs')).rejects.toMatchObject({ code: 'failed', detail: expect.stringContaining('mount') as string });
+    await expect(readWhole(host, 'd-nfs')).rejects.toMatchObject({
+      code: 'failed',
+      detail: expect.stringContaining('mount') as string,
+    });
   });
 
-  test('is not taken for a bind volume that is not mounted; the stream has its data', async () => {
+  test('is taken for a bind volume that is not mounted, to the directory that it is bound from', async () => {
     const device = join(engine.folder, 'd-device');
     await mkdir(device);
     await writeFile(join(device, 'file'), 'bound');
     await createVolume('d-bind', { type: 'none', device, o: 'bind' });
     await using data = await host.openData('d-bind');
-    expect(data.way).toBe('stream');
-    expect([...(await readEntries(data as StreamData)).keys()]).toEqual(['', 'file']);
+    expect(data).toMatchObject({ way: 'direct', root: device });
+    expect(await engine.docker(['ps', '-aq', '--filter', 'volume=d-bind'])).toBe('');
+  });
+
+  test('is not taken for a bind volume whose directory looks otherwise from the engine', async () => {
+    const device = join(engine.folder, 'd-covered');
+    await mkdir(device);
+    await writeFile(join(device, 'file'), 'of the engine');
+    await createVolume('d-covered', { type: 'none', device, o: 'bind' });
+    // In a mount namespace of its own the same path is another directory, as it is when we run in a container.
+    const script = `
+      import { execFileSync } from 'node:child_process';
+      import { openDockerHost } from ${JSON.stringify(join(import.meta.dirname, '../../src/hosts/docker/index.ts'))};
+      execFileSync('mount', ['-t', 'tmpfs', 'none', ${JSON.stringify(device)}]);
+      await using host = await openDockerHost();
+      await using data = await host.openData('d-covered');
+      console.log(data.way);`;
+    const args = [
+      '--mount',
+      '--propagation',
+      'private',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      script,
+    ];
+    const { stdout } = await run('unshare', args, {
+      env: { ...process.env, DOCKER_HOST: engine.dockerHost },
+    });
+    expect(stdout).toBe('stream\n');
+  });
+
+  test('is not taken for a bind volume whose directory is missing: an error, and never an empty volume', async () => {
+    await createVolume('d-lost', { type: 'none', device: '/nowhere/at/all', o: 'bind' });
+    await expect(readWhole(host, 'd-lost')).rejects.toMatchObject({
+      detail: expect.stringContaining('/nowhere/at/all') as string,
+    });
   });
 
   test('is taken for a bind volume that is mounted, to the directory that stays when it is unmounted', async () => {
@@ -88,7 +149,18 @@ describe('the direct way', () => {
 
   test('keeps the data of a mounted volume in reach when its last container stops', async () => {
     const mountpoint = await createVolume('d-tmpfs', { type: 'tmpfs', device: 'tmpfs', o: 'size=1m' });
-    await engine.docker(['run', '-d', '--name', 'd-tmpfs', '-v', 'd-tmpfs:/v', 'busybox', 'sh', '-c', 'echo live > /v/file; sleep 1000']);
+    await engine.docker([
+      'run',
+      '-d',
+      '--name',
+      'd-tmpfs',
+      '-v',
+      'd-tmpfs:/v',
+      'busybox',
+      'sh',
+      '-c',
+      'echo live > /v/file; sleep 1000',
+    ]);
     await waitFor(async () => (await readdir(mountpoint)).length > 0);
     await using data = await host.openData('d-tmpfs');
     if (data.way !== 'direct') throw new Error('The data was not opened directly.');
@@ -131,8 +203,11 @@ describe('the streamed way', () => {
     const [from, to] = [await createVolume('w-from'), await createVolume('w-to')];
     await makeHostileTree(from);
     // Beyond what an engine can write, as the limits say.
-    for (const name of ['plain.txt', 'empty']) await run('touch', ['-h', '-d', '2001-01-01 01:01:01.123456789', join(from, name)]);
-    await run('setfattr', ['-x', 'user.a=b%', join(from, 'plain.txt')]).catch(() => run('setfattr', ['-x', 'user.a=b%25', join(from, 'plain.txt')]));
+    for (const name of ['plain.txt', 'empty'])
+      await run('touch', ['-h', '-d', '2001-01-01 01:01:01.123456789', join(from, name)]);
+    await run('setfattr', ['-x', 'user.a=b%', join(from, 'plain.txt')]).catch(() =>
+      run('setfattr', ['-x', 'user.a=b%25', join(from, 'plain.txt')]),
+    );
     await mkdir(join(from, 'shared/within'), { recursive: true });
     await run('setfacl', ['-d', '-m', 'u:1234:rwx', join(from, 'shared'), from]);
     await run('setfattr', ['-n', 'user.root', '-v', 'yes', from]);
@@ -155,7 +230,8 @@ describe('the streamed way', () => {
     expect([...folder.keys()]).toEqual(['a/b', 'a/b/file', 'a/b/other']);
     expect(folder.get('a/b/other')?.hardLinkTo).toBe('a/b/file');
     expect([...(await readEntries(data, 'a/b/file')).keys()]).toEqual(['a/b/file']);
-    for await (const { body } of readTar(await data.readTar('a/b/file'))) expect(await text(body)).toBe('content');
+    for await (const { body } of readTar(await data.readTar('a/b/file')))
+      expect(await text(body)).toBe('content');
   });
 
   test('reads a path of bytes that are no UTF-8', async () => {
@@ -175,12 +251,18 @@ describe('the streamed way', () => {
       await expect(data.readTar(bad)).rejects.toMatchObject({ code: 'usage' });
       await expect(data.writeTar(bad, oneFile('x', 'y'))).rejects.toMatchObject({ code: 'usage' });
     }
-    await expect(data.readTar('root/etc')).rejects.toMatchObject({ code: 'usage', detail: '"root" is not a directory.' });
+    await expect(data.readTar('root/etc')).rejects.toMatchObject({
+      code: 'usage',
+      detail: '"root" is not a directory.',
+    });
     await expect(data.readTar('link/x')).rejects.toMatchObject({ code: 'usage' });
     await expect(data.writeTar('link', oneFile('x', 'y'))).rejects.toMatchObject({ code: 'usage' });
     await expect(data.readTar('nowhere')).rejects.toMatchObject({ code: 'not-found' });
     await expect(data.writeTar('nowhere', oneFile('x', 'y'))).rejects.toMatchObject({ code: 'not-found' });
-    expect((await readEntries(data, 'link')).get('link')).toMatchObject({ type: 'symlink', linkTarget: 'real' });
+    expect((await readEntries(data, 'link')).get('link')).toMatchObject({
+      type: 'symlink',
+      linkTarget: 'real',
+    });
     expect(await readdir(join(path, 'real'))).toEqual([]);
   });
 
@@ -197,7 +279,9 @@ describe('the streamed way', () => {
     const path = await createVolume('s-clash');
     await mkdir(join(path, 'name/within'), { recursive: true });
     await using data = await openStream('s-clash', { write: true });
-    await expect(data.writeTar('', oneFile('name', 'x'))).rejects.toMatchObject({ message: 'Cannot write to volume "s-clash"' });
+    await expect(data.writeTar('', oneFile('name', 'x'))).rejects.toMatchObject({
+      message: 'Cannot write to volume "s-clash"',
+    });
     expect(await readdir(join(path, 'name'))).toEqual(['within']);
   });
 
@@ -205,7 +289,9 @@ describe('the streamed way', () => {
     const path = await createVolume('s-ro');
     await using data = await openStream('s-ro');
     await expect(data.writeTar('', oneFile('x', 'y'))).rejects.toMatchObject({ code: 'read-only' });
-    const [mount] = JSON.parse(await engine.docker(['inspect', '-f', '{{json .Mounts}}', await onlyHelper('s-ro')])) as { RW: boolean }[];
+    const [mount] = JSON.parse(
+      await engine.docker(['inspect', '-f', '{{json .Mounts}}', await onlyHelper('s-ro')]),
+    ) as { RW: boolean }[];
     expect(mount?.RW).toBe(false);
     expect(await readdir(path)).toEqual([]);
   });
@@ -216,9 +302,14 @@ describe('the streamed way', () => {
     await using data = await openStream('s-many', { write: true });
     const slow = (await data.readTar(''))[Symbol.asyncIterator]();
     await slow.next();
-    await Promise.all([buffer(await data.readTar('file')), data.writeTar('', oneFile('other', 'o')), readEntries(data)]);
+    await Promise.all([
+      buffer(await data.readTar('file')),
+      data.writeTar('', oneFile('other', 'o')),
+      readEntries(data),
+    ]);
     let rest = 0;
-    for (let next = await slow.next(); next.done !== true; next = await slow.next()) rest += next.value.length;
+    for (let next = await slow.next(); next.done !== true; next = await slow.next())
+      rest += next.value.length;
     expect(rest).toBeGreaterThan(3 << 20);
   });
 
@@ -226,7 +317,10 @@ describe('the streamed way', () => {
     await createVolume('s-full', { type: 'tmpfs', device: 'tmpfs', o: 'size=1m' });
     await using data = await openStream('s-full', { write: true });
     const big = tarOf([{ path: 'big', size: 64 << 20 }]);
-    await expect(data.writeTar('', big)).rejects.toMatchObject({ code: 'full', message: 'Cannot write to volume "s-full"' });
+    await expect(data.writeTar('', big)).rejects.toMatchObject({
+      code: 'full',
+      message: 'Cannot write to volume "s-full"',
+    });
   });
 
   test('a tar stream that ends too early is refused, and so is one that is none', async () => {
@@ -234,9 +328,13 @@ describe('the streamed way', () => {
     await using data = await openStream('s-cut', { write: true });
     const whole = await buffer(oneFile('file', 'x'.repeat(5000)));
     for (const length of [0, 512, 3000, whole.length - 1024]) {
-      await expect(data.writeTar('', chunk(whole.subarray(0, length)))).rejects.toMatchObject({ code: 'integrity' });
+      await expect(data.writeTar('', chunk(whole.subarray(0, length)))).rejects.toMatchObject({
+        code: 'integrity',
+      });
     }
-    await expect(data.writeTar('', chunk(Buffer.alloc(2048, 'no tar')))).rejects.toMatchObject({ code: 'integrity' });
+    await expect(data.writeTar('', chunk(Buffer.alloc(2048, 'no tar')))).rejects.toMatchObject({
+      code: 'integrity',
+    });
   });
 
   test('an error of the one who sends comes back as it is', async () => {
@@ -278,7 +376,9 @@ describe('the streamed way', () => {
     await new Promise((resolve) => setTimeout(resolve, 500));
     const after = process.memoryUsage();
     await iterator.return?.();
-    expect(after.external + after.arrayBuffers - before.external - before.arrayBuffers).toBeLessThan(16 << 20);
+    expect(after.external + after.arrayBuffers - before.external - before.arrayBuffers).toBeLessThan(
+      16 << 20,
+    );
   });
 
   test('cancelling ends a read, a write and an opening, and no helper stays', async () => {
@@ -299,7 +399,9 @@ describe('the streamed way', () => {
           writing.abort();
         }
       };
-      await expect(data.writeTar('', endless(), { signal: writing.signal })).rejects.toMatchObject({ code: 'cancelled' });
+      await expect(data.writeTar('', endless(), { signal: writing.signal })).rejects.toMatchObject({
+        code: 'cancelled',
+      });
       const opening = new AbortController();
       setTimeout(() => opening.abort(), 3);
       await streaming.openData('s-cancel', { signal: opening.signal }).then(
@@ -334,7 +436,10 @@ describe('the streamed way', () => {
     const read = async () => {
       for await (const _ of await (data as StreamData).readTar('')) await other.kill();
     };
-    await expect(read()).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining(other.dockerHost) as string });
+    await expect(read()).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining(other.dockerHost) as string,
+    });
     await expect(data[Symbol.asyncDispose]()).rejects.toMatchObject({ code: 'unavailable' });
   });
 
@@ -354,9 +459,14 @@ describe('the streamed way', () => {
     await run('touch', ['-d', '1930-02-03 04:05:06.123456789', join(path, 'file')]);
     await using data = await openStream('s-times');
     const expected = await Promise.all(
-      ['file', 'link', 'd\xff', ''].map(async (name) => (await lstat(Buffer.from(`${path}/${name}`, 'latin1'), { bigint: true })).mtimeNs),
+      ['file', 'link', 'd\xff', ''].map(
+        async (name) => (await lstat(Buffer.from(`${path}/${name}`, 'latin1'), { bigint: true })).mtimeNs,
+      ),
     );
-    expect(await data.readTimes?.(['file', 'link', 'd\xff', '', 'nowhere'])).toEqual([...expected, undefined]);
+    expect(await data.readTimes?.(['file', 'link', 'd\xff', '', 'nowhere'])).toEqual([
+      ...expected,
+      undefined,
+    ]);
     expect(expected[0]! % 1_000_000_000n).not.toBe(0n);
   });
 });
@@ -372,7 +482,13 @@ describe('the limits of the streamed way', () => {
     await writeFile(file, 'x');
     await run('setfattr', ['-n', 'user.one', '-v', '1', file]);
     await run('setfattr', ['-n', 'trusted.two', '-v', '2', file]);
-    await run('setfattr', ['-n', 'security.capability', '-v', '0x0100000200040000000000000000000000000000', file]);
+    await run('setfattr', [
+      '-n',
+      'security.capability',
+      '-v',
+      '0x0100000200040000000000000000000000000000',
+      file,
+    ]);
     await run('setfacl', ['-m', 'u:1234:r', file]);
     await run('touch', ['-d', '2020-02-02 02:02:02.123456789Z', file]);
     await using data = await openStream('l-read');
@@ -398,7 +514,11 @@ describe('the limits of the streamed way', () => {
     const from = join(engine.folder, 'l-write');
     await mkdir(from);
     await run('truncate', ['-s', '8M', join(from, 'hole')]);
-    for (const [name, date] of [['old', '1930-01-01'], ['late', '2280-01-01']] as const) await run('touch', ['-d', date, join(from, name)]);
+    for (const [name, date] of [
+      ['old', '1930-01-01'],
+      ['late', '2280-01-01'],
+    ] as const)
+      await run('touch', ['-d', date, join(from, name)]);
     const path = await createVolume('l-write');
     await using data = await openStream('l-write', { write: true });
     await data.writeTar('', tarProgram(from));
@@ -464,7 +584,9 @@ function oneFile(path: string, content: string): AsyncIterable<Uint8Array> {
   return tarOf([{ path, size: content.length, content }]);
 }
 
-function tarOf(files: readonly { readonly path: string; readonly size: number; readonly content?: string }[]): AsyncIterable<Uint8Array> {
+function tarOf(
+  files: readonly { readonly path: string; readonly size: number; readonly content?: string }[],
+): AsyncIterable<Uint8Array> {
   return writeTar(
     files.map(({ path, size, content }) => ({
       entry: { path, type: 'file' as const, mode: 0o644, uid: 0, gid: 0, mtimeNs: 0n, size },

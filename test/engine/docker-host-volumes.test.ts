@@ -31,10 +31,22 @@ test('the consumers of a volume are named with their state, path and whether the
   await startBusybox('c-run', ['-v', 'c-vol:/var/lib/data']);
   await startBusybox('c-ro', ['-v', 'c-vol:/ro:ro']);
   await engine.docker(['pause', 'c-ro']);
-  await engine.docker(['create', '--name', 'c-new', '-v', 'c-vol:/a', '--mount', 'type=volume,src=c-vol,dst=/b', 'busybox', 'true']);
+  await engine.docker([
+    'create',
+    '--name',
+    'c-new',
+    '-v',
+    'c-vol:/a',
+    '--mount',
+    'type=volume,src=c-vol,dst=/b',
+    'busybox',
+    'true',
+  ]);
   await engine.docker(['run', '--name', 'c-done', '-v', 'c-vol:/x', 'busybox', 'true']);
   const volume = await host.findVolume('c-vol');
-  expect(volume?.consumers.map(({ name, state, path, readOnly, image }) => [name, state, path, readOnly, image])).toEqual([
+  expect(
+    volume?.consumers.map(({ name, state, path, readOnly, image }) => [name, state, path, readOnly, image]),
+  ).toEqual([
     ['c-done', 'exited', '/x', false, 'busybox'],
     ['c-new', 'created', '/a', false, 'busybox'],
     ['c-new', 'created', '/b', false, 'busybox'],
@@ -61,8 +73,12 @@ test('a Compose project is the stack of its volumes and of its services', async 
   const volume = await host.findVolume('shop_pg');
   expect(volume).toMatchObject({ stack: 'shop', anonymous: false });
   expect(volume?.labels['com.docker.compose.volume']).toBe('pg');
-  expect(volume?.consumers).toMatchObject([{ name: 'shop-db-1', stack: 'shop', service: 'db', state: 'running' }]);
-  const anonymous = (await host.listVolumes()).filter(({ consumers }) => consumers.some(({ path }) => path === '/scratch'));
+  expect(volume?.consumers).toMatchObject([
+    { name: 'shop-db-1', stack: 'shop', service: 'db', state: 'running' },
+  ]);
+  const anonymous = (await host.listVolumes()).filter(({ consumers }) =>
+    consumers.some(({ path }) => path === '/scratch'),
+  );
   expect(anonymous).toMatchObject([{ anonymous: true, driver: 'local' }]);
 });
 
@@ -81,10 +97,27 @@ test('every mount of every container is on the map: volumes, bind mounts and bot
   const place = join(engine.folder, 'bound');
   await mkdir(place);
   await startBusybox('m-all', [
-    ...['-v', 'm-vol:/v', '-v', `${place}:/b:ro`, '--tmpfs', '/t1:ro,size=1m', '--mount', 'type=tmpfs,dst=/t2'],
+    ...[
+      '-v',
+      'm-vol:/v',
+      '-v',
+      `${place}:/b:ro`,
+      '--tmpfs',
+      '/t1:ro,size=1m',
+      '--mount',
+      'type=tmpfs,dst=/t2',
+    ],
   ]);
   const mounts = (await host.listMounts()).filter(({ consumer }) => consumer.name === 'm-all');
-  expect(mounts.map(({ type, source, destination, readOnly, driver }) => [type, source, destination, readOnly, driver])).toEqual([
+  expect(
+    mounts.map(({ type, source, destination, readOnly, driver }) => [
+      type,
+      source,
+      destination,
+      readOnly,
+      driver,
+    ]),
+  ).toEqual([
     ['bind', place, '/b', true, undefined],
     ['tmpfs', undefined, '/t1', true, undefined],
     ['tmpfs', undefined, '/t2', false, undefined],
@@ -144,7 +177,15 @@ test('helpers of dead processes are removed when data is opened, and those of li
   await using _data = await first.openData('t-vol');
   await using second = await openDockerHost(open);
   await using _other = await second.openData('t-vol');
-  const helpers = await engine.docker(['ps', '-aq', '--no-trunc', '--filter', 'label=holdfast.helper=true', '--filter', 'status=created']);
+  const helpers = await engine.docker([
+    'ps',
+    '-aq',
+    '--no-trunc',
+    '--filter',
+    'label=holdfast.helper=true',
+    '--filter',
+    'status=created',
+  ]);
   expect(helpers.split('\n')).toHaveLength(2);
   expect(helpers).not.toContain(dead);
 });
@@ -230,7 +271,8 @@ async function startVolumePlugin(name: string): Promise<VolumePlugin> {
     if (path === '/VolumeDriver.Create') volumes.add(body.Name ?? '');
     if (path === '/VolumeDriver.Remove') volumes.delete(body.Name ?? '');
     if (path === '/VolumeDriver.List') return { Volumes: [...volumes].map((one) => ({ Name: one })) };
-    if (path === '/VolumeDriver.Get') return volumes.has(body.Name ?? '') ? { Volume: { Name: body.Name } } : { Err: 'no such volume' };
+    if (path === '/VolumeDriver.Get')
+      return volumes.has(body.Name ?? '') ? { Volume: { Name: body.Name } } : { Err: 'no such volume' };
     return {};
   };
   const server: Server = createServer((request, response) => {

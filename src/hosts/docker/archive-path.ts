@@ -1,17 +1,21 @@
-import type { ByteString } from '../../model/byte-string.ts';
+import { type ByteString, toPrintable } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
-import { toPrintable } from '../../model/byte-string.ts';
 
 /** Throws `usage` unless `path` is clean and relative: a path in a volume never leaves it. */
 export function checkArchivePath(path: ByteString): void {
   if (path === '') return;
-  const isClean = path.split('/').every((part) => part !== '' && part !== '.' && part !== '..') && !path.includes('\0');
-  if (!isClean) throw new AppError('usage', `Cannot use "${toPrintable(path)}": it is not a path within the volume`);
+  const isClean =
+    path.split('/').every((part) => part !== '' && part !== '.' && part !== '..') && !path.includes('\0');
+  if (!isClean)
+    throw new AppError('usage', `Cannot use "${toPrintable(path)}": it is not a path within the volume`);
 }
 
 /** The bytes of a path as a query value. */
 export function encodeArchivePath(path: ByteString): string {
-  return path.replace(/[^A-Za-z0-9/_.-]/g, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
+  return path.replace(
+    /[^A-Za-z0-9/_.-]/g,
+    (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`,
+  );
 }
 
 /** What the engine tells of one path. Its name is left out: JSON breaks names that are not UTF-8. */
@@ -26,15 +30,22 @@ const goSymlink = 2 ** 27;
 
 /** Parses the engine's header for a path: JSON in base64. */
 export function parseArchiveStat(header: string | undefined): ArchiveStat {
-  const value = JSON.parse(Buffer.from(header ?? '', 'base64').toString('utf8')) as { readonly mode: number; readonly mtime: string };
+  const value = JSON.parse(Buffer.from(header ?? '', 'base64').toString('utf8')) as {
+    readonly mode: number;
+    readonly mtime: string;
+  };
   const has = (bit: number): boolean => Math.floor(value.mode / bit) % 2 === 1;
-  return { type: has(goDirectory) ? 'dir' : has(goSymlink) ? 'symlink' : 'other', mtimeNs: parseGoTime(value.mtime) };
+  return {
+    type: has(goDirectory) ? 'dir' : has(goSymlink) ? 'symlink' : 'other',
+    mtimeNs: parseGoTime(value.mtime),
+  };
 }
 
 /** RFC 3339 with up to nine decimals, in any zone. */
 function parseGoTime(text: string): bigint {
   const match = /^(.*?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/.exec(text);
   const milliseconds = Date.parse(`${match?.[1] ?? ''}${match?.[3] ?? ''}`);
-  if (Number.isNaN(milliseconds)) throw new AppError('unavailable', `The engine names a time that cannot be read: "${text}"`);
+  if (Number.isNaN(milliseconds))
+    throw new AppError('unavailable', `The engine names a time that cannot be read: "${text}"`);
   return BigInt(milliseconds) * 1_000_000n + BigInt((match?.[2] ?? '').padEnd(9, '0'));
 }

@@ -69,7 +69,11 @@ async function* readBody(
 }
 
 /** Sends a tar stream to be unpacked at `place`, an absolute path in the helper. */
-export async function putArchive(target: ArchiveTarget, place: ByteString, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+export async function putArchive(
+  target: ArchiveTarget,
+  place: ByteString,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<void> {
   const call: EngineCall = {
     method: 'PUT',
     path: `${archiveUrl(target.helper, place)}&noOverwriteDirNonDir=1`,
@@ -157,9 +161,13 @@ function watchIdle(milliseconds: number, onIdle: () => void): IdleWatch {
 }
 
 function idleError(call: EngineCall, milliseconds: number): AppError {
-  return new AppError('unavailable', `${call.action}: nothing moved for ${Math.round(milliseconds / 1000)} s`, {
-    hint: 'The engine or the storage below the volume hangs: look at the log of the engine.',
-  });
+  return new AppError(
+    'unavailable',
+    `${call.action}: nothing moved for ${Math.round(milliseconds / 1000)} s`,
+    {
+      hint: 'The engine or the storage below the volume hangs: look at the log of the engine.',
+    },
+  );
 }
 
 function joinMountpoint(path: ByteString): ByteString {

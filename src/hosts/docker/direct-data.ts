@@ -1,10 +1,11 @@
 import { constants } from 'node:fs';
-import { access, type FileHandle, lstat, open, readFile, stat } from 'node:fs/promises';
+import { access, type FileHandle, lstat, open, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mountAt, readMounts } from '../../lib/mountinfo.ts';
-import { fromText } from '../../model/byte-string.ts';
-import type { DirectoryData } from '../host.ts';
+import { type ByteString, fromBytes, fromText, toPath } from '../../model/byte-string.ts';
+import type { DirectoryData, StreamData } from '../host.ts';
+import { errnoOf } from '../../model/errors.ts';
 import type { DockerEndpoint } from './endpoint.ts';
 import type { EngineInfo, EngineVolume } from './engine-types.ts';
 
@@ -34,6 +35,40 @@ export async function findDirectData(question: DirectQuestion): Promise<Director
   }
 }
 
+/**
+ * The directory that a bind volume will be mounted from, when nothing has it mounted now. The path in the volume's
+ * options is one of the engine's mount namespace, which may not be ours: the times of the directory and of some things
+ * in it, seen through the engine by `stream`, must be those that we see.
+ */
+export async function findUnmountedDevice(
+  question: DirectQuestion,
+  stream: StreamData,
+): Promise<DirectoryData | undefined> {
+  const { endpoint, info, volume, write } = question;
+  const device = bindDevice(volume);
+  if (endpoint.kind !== 'unix' || device === undefined) return undefined;
+  if (!(await canReadAnything(write)) || !(await isSameMachine(info))) return undefined;
+  try {
+    const root = await realpath(device);
+    const names = (await readdir(root, { encoding: 'buffer' })).slice(0, comparedNames).map(fromBytes);
+    const paths = ['', ...names];
+    const seen = await Promise.all(paths.map((path) => mtimeOf(fromText(root), path)));
+    const told = await stream.readTimes?.(paths);
+    if (told === undefined || told.some((time, index) => time === undefined || time !== seen[index]))
+      return undefined;
+    return { way: 'direct', root: fromText(root), [Symbol.asyncDispose]: async () => undefined };
+  } catch (error) {
+    if (errnoOf(error) !== undefined) return undefined;
+    throw error;
+  }
+}
+
+const comparedNames = 7;
+
+async function mtimeOf(root: ByteString, path: ByteString): Promise<bigint> {
+  return (await lstat(toPath(path === '' ? root : `${root}/${path}`), { bigint: true })).mtimeNs;
+}
+
 const answerMs = 10_000;
 
 async function proveDirectData(question: DirectQuestion): Promise<DirectoryData | undefined> {
@@ -41,7 +76,8 @@ async function proveDirectData(question: DirectQuestion): Promise<DirectoryData 
   const mountpoint = volume.Mountpoint;
   if (endpoint.kind !== 'unix' || !mountpoint?.startsWith('/') || volume.ClusterVolume) return undefined;
   if (!(await canReadAnything(write)) || !(await isSameMachine(info))) return undefined;
-  if (volume.Driver === 'local' && !isMountedLazily(volume)) return await plainDirectory(info, volume.Name, mountpoint);
+  if (volume.Driver === 'local' && !isMountedLazily(volume))
+    return await plainDirectory(info, volume.Name, mountpoint);
   return await mountedDirectory(volume, mountpoint);
 }
 
@@ -50,30 +86,47 @@ function isMountedLazily(volume: EngineVolume): boolean {
   return Object.keys(volume.Options ?? {}).some((key) => key !== 'size');
 }
 
-async function plainDirectory(info: EngineInfo, name: string, mountpoint: string): Promise<DirectoryData | undefined> {
+async function plainDirectory(
+  info: EngineInfo,
+  name: string,
+  mountpoint: string,
+): Promise<DirectoryData | undefined> {
   if (mountpoint !== join(info.DockerRootDir ?? '', 'volumes', name, '_data')) return undefined;
   if (!(await isRealDirectory(mountpoint))) return undefined;
   return { way: 'direct', root: fromText(mountpoint), [Symbol.asyncDispose]: async () => undefined };
 }
 
-async function mountedDirectory(volume: EngineVolume, mountpoint: string): Promise<DirectoryData | undefined> {
+async function mountedDirectory(
+  volume: EngineVolume,
+  mountpoint: string,
+): Promise<DirectoryData | undefined> {
   if (mountAt(await readMounts(), fromText(mountpoint)) === undefined) return undefined;
   const device = await boundDevice(volume, mountpoint);
-  if (device !== undefined) return { way: 'direct', root: fromText(device), [Symbol.asyncDispose]: async () => undefined };
+  if (device !== undefined)
+    return { way: 'direct', root: fromText(device), [Symbol.asyncDispose]: async () => undefined };
   return await heldDirectory(mountpoint);
 }
 
 /** For a bind mount, the directory that is bound: it stays when the engine unmounts the volume. */
 async function boundDevice(volume: EngineVolume, mountpoint: string): Promise<string | undefined> {
-  const { o = '', device = '' } = volume.Options ?? {};
-  const isBind = volume.Driver === 'local' && o.split(',').some((option) => option === 'bind' || option === 'rbind');
-  if (!isBind || !device.startsWith('/')) return undefined;
+  const device = bindDevice(volume);
+  if (device === undefined) return undefined;
   try {
-    const [bound, mounted] = await Promise.all([stat(device, { bigint: true }), stat(mountpoint, { bigint: true })]);
+    const [bound, mounted] = await Promise.all([
+      stat(device, { bigint: true }),
+      stat(mountpoint, { bigint: true }),
+    ]);
     return bound.dev === mounted.dev && bound.ino === mounted.ino && bound.isDirectory() ? device : undefined;
   } catch {
     return undefined;
   }
+}
+
+function bindDevice(volume: EngineVolume): string | undefined {
+  const { o = '', device = '' } = volume.Options ?? {};
+  const isBind =
+    volume.Driver === 'local' && o.split(',').some((option) => option === 'bind' || option === 'rbind');
+  return isBind && device.startsWith('/') ? device : undefined;
 }
 
 /**
@@ -84,7 +137,11 @@ async function heldDirectory(mountpoint: string): Promise<DirectoryData | undefi
   const handle = await openDirectory(mountpoint);
   if (handle === undefined) return undefined;
   // Mounted still, now that we hold it: what we hold is the mount and not the directory below it.
-  const [held, parent, mounts] = await Promise.all([handle.stat(), stat(join(mountpoint, '..')), readMounts()]);
+  const [held, parent, mounts] = await Promise.all([
+    handle.stat(),
+    stat(join(mountpoint, '..')),
+    readMounts(),
+  ]);
   const mount = mountAt(mounts, fromText(mountpoint));
   const isMount = mount !== undefined && (held.dev !== parent.dev || mount.root !== '/');
   const current = await stat(mountpoint).catch(() => undefined);
@@ -132,7 +189,10 @@ const actAsOwner = 1n << 3n;
 /** Whether this process may read (and write, with any owner) whatever lies in a volume, not in a user namespace. */
 async function canReadAnything(write: boolean): Promise<boolean> {
   try {
-    const [status, uidMap] = await Promise.all([readFile('/proc/self/status', 'utf8'), readFile('/proc/self/uid_map', 'utf8')]);
+    const [status, uidMap] = await Promise.all([
+      readFile('/proc/self/status', 'utf8'),
+      readFile('/proc/self/uid_map', 'utf8'),
+    ]);
     if (!/^\s*0\s+0\s+4294967295\s*$/.test(uidMap)) return false;
     const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
     const has = (bits: bigint): boolean => (effective & bits) === bits;

@@ -10,7 +10,10 @@ export interface DockerContext {
 }
 
 /** The context that `DOCKER_CONTEXT` or Docker's config file selects; undefined for the built-in "default". */
-export async function readActiveContext(configFolder: string, chosen: string | undefined): Promise<DockerContext | undefined> {
+export async function readActiveContext(
+  configFolder: string,
+  chosen: string | undefined,
+): Promise<DockerContext | undefined> {
   const name = chosen || (await readCurrentContext(configFolder));
   if (name === undefined || name === '' || name === 'default') return undefined;
   return await readContext(configFolder, name);
@@ -34,11 +37,17 @@ async function readContext(configFolder: string, name: string): Promise<DockerCo
   const endpoint = asRecord(asRecord(asRecord(meta)?.['Endpoints'])?.['docker']);
   const host = endpoint?.['Host'];
   if (typeof host !== 'string' || host === '') {
-    throw new AppError('usage', `The Docker context "${name}" has no address`, { hint: 'Mend it with "docker context update".' });
+    throw new AppError('usage', `The Docker context "${name}" has no address`, {
+      hint: 'Mend it with "docker context update".',
+    });
   }
   const tlsFolder = join(configFolder, 'contexts', 'tls', folder, 'docker');
   const verify = endpoint?.['SkipTLSVerify'] !== true;
-  return { name, host, tls: (await exists(tlsFolder)) ? await readTlsFolder(tlsFolder, { verify, required: false }) : undefined };
+  return {
+    name,
+    host,
+    tls: (await exists(tlsFolder)) ? await readTlsFolder(tlsFolder, { verify, required: false }) : undefined,
+  };
 }
 
 async function readJson(path: string): Promise<unknown> {

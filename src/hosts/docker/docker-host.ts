@@ -1,7 +1,7 @@
 import { isAppError, AppError } from '../../model/errors.ts';
 import type { DataMount, Volume, VolumeSpec } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
-import type { CallOptions, Host, HostInfo, VolumeData } from '../host.ts';
+import type { CallOptions, Host, HostInfo, StreamData, VolumeData } from '../host.ts';
 import { type DockerEndpoint, type Environment, findDockerEndpoint } from './endpoint.ts';
 import { EngineClient } from './engine-client.ts';
 import type { EngineContainer, EngineInfo, EngineVolume, EngineVolumeList } from './engine-types.ts';
@@ -114,7 +114,8 @@ class DockerHost implements Host {
     try {
       await remove();
     } catch (error) {
-      if (isAppError(error, 'not-found')) throw notFound(`Cannot remove volume "${name}": no such volume`, error);
+      if (isAppError(error, 'not-found'))
+        throw notFound(`Cannot remove volume "${name}": no such volume`, error);
       if (!isAppError(error, 'in-use') && !isAppError(error, 'conflict')) throw error;
       const volume = await this.findVolume(name, options);
       if (volume === undefined) return;
@@ -134,37 +135,48 @@ class DockerHost implements Host {
     return await listContainerMounts(this.#client, options.signal);
   }
 
-  async openData(name: string, options: CallOptions & { readonly write?: boolean } = {}): Promise<VolumeData> {
+  async openData(
+    name: string,
+    options: CallOptions & { readonly write?: boolean } = {},
+  ): Promise<VolumeData> {
     const { signal } = options;
     const write = options.write ?? false;
     await this.#tidyOnce(signal);
     const volume = await this.#findRaw(name, signal);
     if (volume === undefined) throw notFound(`Cannot open volume "${name}": no such volume`);
-    if ((this.#options.dataWay ?? 'auto') === 'auto') {
-      const info = await this.#engineInfo(signal);
-      const { findDirectData } = await import('./direct-data.ts');
-      const direct = await findDirectData({ endpoint: this.#client.endpoint, info, volume, write });
-      if (direct !== undefined) return direct;
-    }
-    const { openStreamData } = await import('./stream-data.ts');
-    const data = await openStreamData(this.#client, {
-      volume: name,
-      write,
-      idleMs: this.#options.streamIdleMs ?? 300_000,
-      signal,
-    });
-    // A helper makes the engine create a volume that is missing: what we hold must be what we found.
-    const held = await this.#findRaw(name, signal).catch(async (error: unknown) => {
-      await data[Symbol.asyncDispose]();
-      throw error;
-    });
-    if (held?.CreatedAt === volume.CreatedAt && held?.Driver === volume.Driver) return data;
-    await data[Symbol.asyncDispose]();
-    throw notFound(`Cannot open volume "${name}": it was removed or replaced in the meantime`);
+    if (this.#options.dataWay === 'stream') return await this.#openStream(volume, { write, signal });
+
+    const { findDirectData, findUnmountedDevice } = await import('./direct-data.ts');
+    const question = { endpoint: this.#client.endpoint, info: await this.#engineInfo(signal), volume, write };
+    const direct = await findDirectData(question);
+    if (direct !== undefined) return direct;
+    await using opened = new AsyncDisposableStack();
+    const stream = opened.use(await this.#openStream(volume, { write, signal }));
+    const device = await findUnmountedDevice(question, stream);
+    if (device !== undefined) return device;
+    opened.move();
+    return stream;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client[Symbol.asyncDispose]();
+  }
+
+  async #openStream(
+    volume: EngineVolume,
+    options: CallOptions & { readonly write: boolean },
+  ): Promise<StreamData> {
+    const { openStreamData } = await import('./stream-data.ts');
+    await using opened = new AsyncDisposableStack();
+    const idleMs = this.#options.streamIdleMs ?? 300_000;
+    const data = opened.use(await openStreamData(this.#client, { volume: volume.Name, idleMs, ...options }));
+    // A helper makes the engine create a volume that is missing: what we hold must be what we found.
+    const held = await this.#findRaw(volume.Name, options.signal);
+    if (held?.CreatedAt !== volume.CreatedAt || held?.Driver !== volume.Driver) {
+      throw notFound(`Cannot open volume "${volume.Name}": it was removed or replaced in the meantime`);
+    }
+    opened.move();
+    return data;
   }
 
   async #engineInfo(signal: AbortSignal | undefined): Promise<EngineInfo> {
@@ -194,8 +206,13 @@ class DockerHost implements Host {
     }
   }
 
-  async #listContainers(options: CallOptions & { readonly volume?: string }): Promise<readonly EngineContainer[]> {
-    const filters = options.volume === undefined ? '' : `&filters=${encodeURIComponent(JSON.stringify({ volume: [options.volume] }))}`;
+  async #listContainers(
+    options: CallOptions & { readonly volume?: string },
+  ): Promise<readonly EngineContainer[]> {
+    const filters =
+      options.volume === undefined
+        ? ''
+        : `&filters=${encodeURIComponent(JSON.stringify({ volume: [options.volume] }))}`;
     return await this.#client.json<readonly EngineContainer[]>({
       method: 'GET',
       path: `/containers/json?all=1${filters}`,

@@ -7,7 +7,12 @@ export const emptyImage = 'holdfast/empty:1';
 /** Imports the image into the engine. May be repeated. */
 export async function importEmptyImage(client: EngineClient): Promise<void> {
   const [repository = '', tag = ''] = emptyImage.split(':');
-  const query = new URLSearchParams({ fromSrc: '-', repo: repository, tag, changes: 'LABEL holdfast.helper=true' });
+  const query = new URLSearchParams({
+    fromSrc: '-',
+    repo: repository,
+    tag,
+    changes: 'LABEL holdfast.helper=true',
+  });
   const call = {
     method: 'POST',
     path: `/images/create?${query.toString()}`,
@@ -26,5 +31,6 @@ export async function importEmptyImage(client: EngineClient): Promise<void> {
   }
   // The status is 200 before the work is done: a failure is a line in the body.
   const text = Buffer.concat(chunks).toString('utf8');
-  if (text.includes('"error"')) throw new AppError('failed', call.action, { detail: `The engine says: ${text.trim()}` });
+  if (text.includes('"error"'))
+    throw new AppError('failed', call.action, { detail: `The engine says: ${text.trim()}` });
 }

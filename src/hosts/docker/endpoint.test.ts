@@ -17,9 +17,16 @@ const write = async (path: string, content: string): Promise<void> => {
   await writeFile(join(home, path), content);
 };
 
-async function writeContext(name: string, endpoint: Readonly<Record<string, unknown>>, tls: readonly string[] = []): Promise<void> {
+async function writeContext(
+  name: string,
+  endpoint: Readonly<Record<string, unknown>>,
+  tls: readonly string[] = [],
+): Promise<void> {
   const folder = createHash('sha256').update(name).digest('hex');
-  await write(`.docker/contexts/meta/${folder}/meta.json`, JSON.stringify({ Name: name, Metadata: {}, Endpoints: { docker: endpoint } }));
+  await write(
+    `.docker/contexts/meta/${folder}/meta.json`,
+    JSON.stringify({ Name: name, Metadata: {}, Endpoints: { docker: endpoint } }),
+  );
   for (const file of tls) await write(`.docker/contexts/tls/${folder}/docker/${file}`, file);
 }
 
@@ -32,7 +39,10 @@ describe('an address of an engine', () => {
     ['tcp://[::1]:99/base/', { kind: 'tcp', host: '::1', port: 99, basePath: '/base' }],
     ['https://host', { kind: 'tcp', host: 'host', port: 443, tls: { verify: true } }],
     ['ssh://host', { kind: 'ssh', host: 'host', user: undefined, port: undefined }],
-    ['ssh://me@host:22/run/d.sock', { kind: 'ssh', host: 'host', user: 'me', port: 22, remoteSocket: '/run/d.sock' }],
+    [
+      'ssh://me@host:22/run/d.sock',
+      { kind: 'ssh', host: 'host', user: 'me', port: 22, remoteSocket: '/run/d.sock' },
+    ],
   ])('%s is understood', (address, expected) => {
     expect(parseDockerHost(address)).toMatchObject({ ...expected, explicit: true });
   });
@@ -57,20 +67,35 @@ describe('an address of an engine', () => {
 
   test('a password in an address is in no message', () => {
     expect(parseDockerHost('https://me:secret@host').address).not.toContain('secret');
-    expect(() => parseDockerHost('ssh://me:secret@host')).toThrow(expect.not.objectContaining({ message: expect.stringContaining('secret') as string }) as Error);
+    expect(() => parseDockerHost('ssh://me:secret@host')).toThrow(
+      expect.not.objectContaining({ message: expect.stringContaining('secret') as string }) as Error,
+    );
   });
 });
 
 test('the words of an address come to ssh as words, after the end of its options', () => {
   const endpoint = parseDockerHost('ssh://me@host:2222/run/d.sock') as SshEndpoint;
   const words = sshArguments(endpoint);
-  expect(words.slice(words.indexOf('--'))).toEqual(['--', 'host', 'docker', '--host', 'unix:///run/d.sock', 'system', 'dial-stdio']);
-  expect(words.slice(0, words.indexOf('--'))).toEqual(expect.arrayContaining(['BatchMode=yes', '-l', 'me', '-p', '2222']));
+  expect(words.slice(words.indexOf('--'))).toEqual([
+    '--',
+    'host',
+    'docker',
+    '--host',
+    'unix:///run/d.sock',
+    'system',
+    'dial-stdio',
+  ]);
+  expect(words.slice(0, words.indexOf('--'))).toEqual(
+    expect.arrayContaining(['BatchMode=yes', '-l', 'me', '-p', '2222']),
+  );
 });
 
 describe('the engine is found', () => {
   test('at the usual socket when nothing else is said', async () => {
-    expect(await findDockerEndpoint({ HOME: home })).toMatchObject({ socketPath: '/var/run/docker.sock', explicit: false });
+    expect(await findDockerEndpoint({ HOME: home })).toMatchObject({
+      socketPath: '/var/run/docker.sock',
+      explicit: false,
+    });
     await write('.docker/config.json', '{"currentContext": "default"}');
     expect(await findDockerEndpoint({ HOME: home })).toMatchObject({ explicit: false });
   });
@@ -85,14 +110,25 @@ describe('the engine is found', () => {
     await writeContext('work', { Host: 'tcp://work:1' });
     await writeContext('home', { Host: 'unix:///home.sock' });
     await write('.docker/config.json', '{"currentContext": "home", "auths": {}}');
-    expect(await findDockerEndpoint({ HOME: home })).toMatchObject({ socketPath: '/home.sock', explicit: true });
+    expect(await findDockerEndpoint({ HOME: home })).toMatchObject({
+      socketPath: '/home.sock',
+      explicit: true,
+    });
     expect(await findDockerEndpoint({ HOME: home, DOCKER_CONTEXT: 'work' })).toMatchObject({ host: 'work' });
-    expect(await findDockerEndpoint({ HOME: home, DOCKER_CONTEXT: 'default' })).toMatchObject({ explicit: false });
-    expect(await findDockerEndpoint({ HOME: '/nowhere', DOCKER_CONFIG: join(home, '.docker') })).toMatchObject({ socketPath: '/home.sock' });
+    expect(await findDockerEndpoint({ HOME: home, DOCKER_CONTEXT: 'default' })).toMatchObject({
+      explicit: false,
+    });
+    expect(
+      await findDockerEndpoint({ HOME: '/nowhere', DOCKER_CONFIG: join(home, '.docker') }),
+    ).toMatchObject({ socketPath: '/home.sock' });
   });
 
   test('with the certificates of a context', async () => {
-    await writeContext('tls', { Host: 'tcp://far:2376', SkipTLSVerify: true }, ['ca.pem', 'cert.pem', 'key.pem']);
+    await writeContext('tls', { Host: 'tcp://far:2376', SkipTLSVerify: true }, [
+      'ca.pem',
+      'cert.pem',
+      'key.pem',
+    ]);
     const pem = (name: string) => Buffer.from(name);
     expect(await findDockerEndpoint({ HOME: home, DOCKER_CONTEXT: 'tls' })).toMatchObject({
       tls: { verify: false, ca: pem('ca.pem'), cert: pem('cert.pem'), key: pem('key.pem') },
@@ -101,14 +137,26 @@ describe('the engine is found', () => {
 
   test('with the certificates of DOCKER_CERT_PATH', async () => {
     for (const name of ['ca.pem', 'cert.pem', 'key.pem']) await write(`certs/${name}`, name);
-    const env = { HOME: home, DOCKER_HOST: 'tcp://far', DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: join(home, 'certs') };
-    expect(await findDockerEndpoint(env)).toMatchObject({ port: 2376, tls: { verify: true, ca: Buffer.from('ca.pem') } });
+    const env = {
+      HOME: home,
+      DOCKER_HOST: 'tcp://far',
+      DOCKER_TLS_VERIFY: '1',
+      DOCKER_CERT_PATH: join(home, 'certs'),
+    };
+    expect(await findDockerEndpoint(env)).toMatchObject({
+      port: 2376,
+      tls: { verify: true, ca: Buffer.from('ca.pem') },
+    });
   });
 
   test.each([
     [{ DOCKER_CONTEXT: 'typo' }, 'not-found', '"typo"'],
     [{ DOCKER_CONTEXT: 'empty' }, 'usage', '"empty"'],
-    [{ DOCKER_HOST: 'tcp://far', DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: '/nowhere' }, 'not-found', '"ca.pem"'],
+    [
+      { DOCKER_HOST: 'tcp://far', DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: '/nowhere' },
+      'not-found',
+      '"ca.pem"',
+    ],
   ])('never elsewhere when %j is wrong', async (env, code, words) => {
     await writeContext('empty', { SkipTLSVerify: false });
     const message = expect.stringContaining(words) as string;

@@ -57,9 +57,13 @@ export function parseDockerHost(address: string, tls?: TlsMaterial): DockerEndpo
   const text = address.trim();
   if (text.startsWith('unix://')) return parseUnix(text);
   if (/^(?:fd|npipe):/.test(text)) {
-    throw new AppError('unsupported', `Cannot use Docker at "${text}": this kind of address is not supported`, {
-      hint: 'Use unix://, tcp://, https:// or ssh://.',
-    });
+    throw new AppError(
+      'unsupported',
+      `Cannot use Docker at "${text}": this kind of address is not supported`,
+      {
+        hint: 'Use unix://, tcp://, https:// or ssh://.',
+      },
+    );
   }
   const url = parseUrl(text);
   if (url.protocol === 'ssh:') return parseSsh(url, text);
@@ -68,7 +72,8 @@ export function parseDockerHost(address: string, tls?: TlsMaterial): DockerEndpo
 
 function parseUnix(text: string): DockerEndpoint {
   const socketPath = text.slice('unix://'.length) || defaultSocket;
-  if (!socketPath.startsWith('/')) throw badAddress(text, 'The path of a socket starts with "/": unix:///run/docker.sock.');
+  if (!socketPath.startsWith('/'))
+    throw badAddress(text, 'The path of a socket starts with "/": unix:///run/docker.sock.');
   return { kind: 'unix', socketPath, address: `unix://${socketPath}`, explicit: true };
 }
 
@@ -77,8 +82,10 @@ function parseUrl(text: string): URL {
   const withScheme = text.includes('://') ? text : `tcp://${text}`;
   // URL treats unknown schemes as opaque in part; http gives the host rules that we want for tcp and ssh too.
   const scheme = withScheme.slice(0, withScheme.indexOf('://'));
-  if (!['tcp', 'http', 'https', 'ssh'].includes(scheme)) throw badAddress(text, 'Use unix://, tcp://, https:// or ssh://.');
-  if (!URL.canParse(withScheme)) throw badAddress(text, 'An address looks like tcp://host:2376 or ssh://user@host.');
+  if (!['tcp', 'http', 'https', 'ssh'].includes(scheme))
+    throw badAddress(text, 'Use unix://, tcp://, https:// or ssh://.');
+  if (!URL.canParse(withScheme))
+    throw badAddress(text, 'An address looks like tcp://host:2376 or ssh://user@host.');
   return new URL(withScheme);
 }
 
@@ -109,13 +116,17 @@ function parseSsh(url: URL, text: string): DockerEndpoint {
   const remoteSocket = url.pathname === '' || url.pathname === '/' ? undefined : url.pathname;
   if (url.password !== '') throw badAddress('ssh://…', 'A password has no place in an address: use a key.');
   // ssh takes words that start with "-" for options, and some of its options run commands.
-  if (!/^[A-Za-z0-9_:][A-Za-z0-9_.:%-]*$/.test(host)) throw badAddress(text, 'The host name has characters that ssh cannot take.');
+  if (!/^[A-Za-z0-9_:][A-Za-z0-9_.:%-]*$/.test(host))
+    throw badAddress(text, 'The host name has characters that ssh cannot take.');
   if (user !== undefined && !/^[A-Za-z0-9_][A-Za-z0-9_.@\\-]*$/.test(user)) {
     throw badAddress(text, 'The user name has characters that ssh cannot take.');
   }
   // The far side's shell reads this word.
   if (remoteSocket !== undefined && !/^\/[A-Za-z0-9_./-]+$/.test(remoteSocket)) {
-    throw badAddress(text, 'The path of the far socket may hold letters, digits, "_", ".", "-" and "/" only.');
+    throw badAddress(
+      text,
+      'The path of the far socket may hold letters, digits, "_", ".", "-" and "/" only.',
+    );
   }
   return {
     kind: 'ssh',

@@ -1,6 +1,13 @@
-import { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders, request as httpRequest } from 'node:http';
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  request as httpRequest,
+} from 'node:http';
 import { AppError } from '../../model/errors.ts';
 import type { DockerEndpoint } from './endpoint.ts';
+import { chooseVersion } from './api-version.ts';
+import { startDeadline } from './call-deadline.ts';
 import { type EngineConnection, openEngineConnection } from './engine-connection.ts';
 import { connectionError, refusalError } from './engine-error.ts';
 
@@ -22,10 +29,6 @@ export interface EngineClientOptions {
   readonly connectTimeoutMs?: number | undefined;
 }
 
-/** The newest API version that this program was written for. */
-const newestVersion = '1.45';
-const oldestVersion = '1.40';
-const defaultDeadlineMs = 60_000;
 const answerLimit = 256 << 20;
 
 /** Docker Engine's API over any kind of connection. Every failure is an AppError. */
@@ -83,8 +86,15 @@ export class EngineClient implements AsyncDisposable {
   }
 
   /** Asks whether the engine answers at all, and in which version. */
-  async ping(options: { readonly signal?: AbortSignal | undefined; readonly deadlineMs?: number } = {}): Promise<string> {
-    const call: EngineCall = { method: 'GET', path: '/_ping', action: `Cannot reach Docker at "${this.endpoint.address}"`, ...options };
+  async ping(
+    options: { readonly signal?: AbortSignal | undefined; readonly deadlineMs?: number } = {},
+  ): Promise<string> {
+    const call: EngineCall = {
+      method: 'GET',
+      path: '/_ping',
+      action: `Cannot reach Docker at "${this.endpoint.address}"`,
+      ...options,
+    };
     using deadline = startDeadline(call);
     const response = await this.#open(call, call.path, deadline.signal);
     const text = await this.#readText(call, response, deadline.signal);
@@ -114,7 +124,7 @@ export class EngineClient implements AsyncDisposable {
     // One question for all calls; a failed one is asked again. It waits without a signal, as others may wait for it too.
     const deadlineMs = this.endpoint.kind === 'ssh' ? 2 * this.#connectTimeoutMs : this.#connectTimeoutMs;
     this.#version ??= this.ping({ deadlineMs }).then(
-      (version) => chooseVersion(version, this.endpoint),
+      (version) => chooseVersion(version, this.endpoint.address),
       (error: unknown) => {
         this.#version = undefined;
         throw error;
@@ -138,7 +148,8 @@ export class EngineClient implements AsyncDisposable {
         return await this.#answerOf(call, request, signal);
       } catch (error) {
         // An idle connection that the engine closed at the moment when we took it: nothing was done, so ask again.
-        const isStale = request.reusedSocket && error instanceof AppError && causeCode(error) === 'ECONNRESET';
+        const isStale =
+          request.reusedSocket && error instanceof AppError && causeCode(error) === 'ECONNRESET';
         if (!isStale || attempt > 2 || (call.method !== 'GET' && call.method !== 'HEAD')) throw error;
       }
     }
@@ -166,7 +177,11 @@ export class EngineClient implements AsyncDisposable {
     request.once('socket', (socket) => {
       if (request.reusedSocket || !socket.connecting) return;
       const timer = setTimeout(() => {
-        request.destroy(Object.assign(new Error(`no connection within ${this.#connectTimeoutMs} ms`), { code: 'ETIMEDOUT' }));
+        request.destroy(
+          Object.assign(new Error(`no connection within ${this.#connectTimeoutMs} ms`), {
+            code: 'ETIMEDOUT',
+          }),
+        );
       }, this.#connectTimeoutMs);
       const stop = (): void => clearTimeout(timer);
       socket.once(this.#connection.protocol === 'https:' ? 'secureConnect' : 'connect', stop);
@@ -174,7 +189,11 @@ export class EngineClient implements AsyncDisposable {
     });
   }
 
-  #answerOf(call: EngineCall, request: ClientRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+  #answerOf(
+    call: EngineCall,
+    request: ClientRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     request.once('response', resolve);
     // `on`, not `once`: a request can fail again after it has failed, and nobody may be left to hear it.
@@ -189,13 +208,18 @@ export class EngineClient implements AsyncDisposable {
     return connectionError(this.endpoint, error);
   }
 
-  async #readText(call: EngineCall, response: IncomingMessage, signal: AbortSignal | undefined): Promise<string> {
+  async #readText(
+    call: EngineCall,
+    response: IncomingMessage,
+    signal: AbortSignal | undefined,
+  ): Promise<string> {
     const chunks: Buffer[] = [];
     let length = 0;
     try {
       for await (const chunk of response as AsyncIterable<Buffer>) {
         length += chunk.length;
-        if (length > answerLimit) throw new AppError('failed', `${call.action}: the engine's answer is too long`);
+        if (length > answerLimit)
+          throw new AppError('failed', `${call.action}: the engine's answer is too long`);
         chunks.push(chunk);
       }
     } catch (error) {
@@ -203,54 +227,6 @@ export class EngineClient implements AsyncDisposable {
     }
     return Buffer.concat(chunks).toString('utf8');
   }
-}
-
-interface Deadline extends Disposable {
-  readonly signal: AbortSignal;
-  stopClock(): void;
-}
-
-/** The caller's signal and our own clock in one. */
-function startDeadline(call: EngineCall): Deadline {
-  const controller = new AbortController();
-  const milliseconds = call.deadlineMs ?? defaultDeadlineMs;
-  const timer = setTimeout(() => {
-    controller.abort(
-      new AppError('unavailable', `${call.action}: no answer within ${formatSeconds(milliseconds)}`, {
-        hint: 'The engine or one of its plugins hangs: look at its log.',
-      }),
-    );
-  }, milliseconds);
-  const onAbort = (): void => controller.abort(call.signal?.reason);
-  if (call.signal?.aborted === true) onAbort();
-  else call.signal?.addEventListener('abort', onAbort, { once: true });
-  return {
-    signal: controller.signal,
-    stopClock: () => clearTimeout(timer),
-    [Symbol.dispose]() {
-      clearTimeout(timer);
-      call.signal?.removeEventListener('abort', onAbort);
-    },
-  };
-}
-
-function formatSeconds(milliseconds: number): string {
-  return `${Number((milliseconds / 1000).toFixed(1))} s`;
-}
-
-function chooseVersion(offered: string, endpoint: DockerEndpoint): string {
-  if (compareVersions(offered, oldestVersion) < 0) {
-    throw new AppError('unsupported', `The engine at "${endpoint.address}" is too old: its API version is ${offered}`, {
-      hint: `Version ${oldestVersion} (Docker 19.03) or newer is needed.`,
-    });
-  }
-  return compareVersions(offered, newestVersion) < 0 ? offered : newestVersion;
-}
-
-function compareVersions(left: string, right: string): number {
-  const [leftMajor = 0, leftMinor = 0] = left.split('.').map(Number);
-  const [rightMajor = 0, rightMinor = 0] = right.split('.').map(Number);
-  return leftMajor - rightMajor || leftMinor - rightMinor;
 }
 
 function refusalOf(response: IncomingMessage, text: string): { status: number; message: string } {

@@ -19,7 +19,12 @@ export function openEngineConnection(endpoint: DockerEndpoint): EngineConnection
   const options: AgentOptions = { keepAlive: true, maxSockets: 64 };
   switch (endpoint.kind) {
     case 'unix':
-      return { agent: new Agent(options), protocol: 'http:', address: { socketPath: endpoint.socketPath }, ...anyHost };
+      return {
+        agent: new Agent(options),
+        protocol: 'http:',
+        address: { socketPath: endpoint.socketPath },
+        ...anyHost,
+      };
     case 'tcp': {
       const { tls, host, port, basePath } = endpoint;
       const address = { host, port };
@@ -39,10 +44,10 @@ export function openEngineConnection(endpoint: DockerEndpoint): EngineConnection
     }
     case 'ssh': {
       const agent = new Agent(options);
-      agent.createConnection = (_options, callback) => {
+      agent.createConnection = (_options, give) => {
         import('./ssh-connection.ts').then(
-          ({ openSshConnection }) => callback?.(null, openSshConnection(endpoint)),
-          (error: unknown) => callback?.(error as Error, undefined as never),
+          ({ openSshConnection }) => give?.(null, openSshConnection(endpoint)),
+          (error: unknown) => give?.(error as Error, undefined as never),
         );
         return undefined;
       };

@@ -13,7 +13,10 @@ export interface EngineRefusal {
 export function refusalError(action: string, refusal: EngineRefusal): AppError {
   const detail = `The engine says: ${refusal.message || `status ${refusal.status}`}`;
   if (/HTTP request to an HTTPS server/i.test(refusal.message)) {
-    return new AppError('unavailable', action, { detail, hint: 'This engine wants TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH.' });
+    return new AppError('unavailable', action, {
+      detail,
+      hint: 'This engine wants TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH.',
+    });
   }
   return new AppError(codeOfRefusal(refusal), action, { detail });
 }
@@ -79,7 +82,11 @@ function explain(endpoint: DockerEndpoint, cause: unknown): Explanation {
     case 'ENOTSOCK':
       return { code: 'unavailable', words: 'it is not a socket', hint: startHint };
     case 'ECONNREFUSED':
-      return { code: 'unavailable', words: isUnix ? 'nobody listens on the socket' : 'connection refused', hint: startHint };
+      return {
+        code: 'unavailable',
+        words: isUnix ? 'nobody listens on the socket' : 'connection refused',
+        hint: startHint,
+      };
     case 'EACCES':
     case 'EPERM':
       return {
@@ -89,15 +96,27 @@ function explain(endpoint: DockerEndpoint, cause: unknown): Explanation {
       };
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return { code: 'unavailable', words: 'the host name is unknown', hint: 'Look for a typo in DOCKER_HOST or the Docker context.' };
+      return {
+        code: 'unavailable',
+        words: 'the host name is unknown',
+        hint: 'Look for a typo in DOCKER_HOST or the Docker context.',
+      };
     case 'ETIMEDOUT':
       return { code: 'unavailable', words: 'it does not answer', hint: startHint };
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
-      return { code: 'unavailable', words: 'there is no way to the host', hint: 'Look at the network between here and there.' };
+      return {
+        code: 'unavailable',
+        words: 'there is no way to the host',
+        hint: 'Look at the network between here and there.',
+      };
     case 'ECONNRESET':
     case 'EPIPE':
-      return { code: 'unavailable', words: 'the connection was cut', hint: 'Did the engine stop? Try again when it runs.' };
+      return {
+        code: 'unavailable',
+        words: 'the connection was cut',
+        hint: 'Did the engine stop? Try again when it runs.',
+      };
     default:
       return explainProtocol(errno);
   }
@@ -112,12 +131,17 @@ function explainProtocol(errno: string | undefined): Explanation {
     };
   }
   if (errno !== undefined && /^ERR_SSL_.*ALERT|^ERR_SSL_.*CERTIFICATE_REQUIRED/.test(errno)) {
-    return { code: 'denied', words: 'the engine does not accept our certificate', hint: 'Look at cert.pem and key.pem in DOCKER_CERT_PATH.' };
+    return {
+      code: 'denied',
+      words: 'the engine does not accept our certificate',
+      hint: 'Look at cert.pem and key.pem in DOCKER_CERT_PATH.',
+    };
   }
   if (errno !== undefined && /CERT|SELF_SIGNED|UNABLE_TO_|SSL|TLS/.test(errno)) {
     return {
       code: 'unavailable',
-      words: /SSL|TLS/.test(errno) && !/CERT/.test(errno) ? 'TLS failed' : 'its certificate cannot be trusted',
+      words:
+        /SSL|TLS/.test(errno) && !/CERT/.test(errno) ? 'TLS failed' : 'its certificate cannot be trusted',
       hint: 'Look at ca.pem in DOCKER_CERT_PATH, and at the host name that the certificate is for.',
     };
   }

@@ -119,7 +119,10 @@ export interface OwnerProcess {
 const unjudgedSeconds = 7 * 24 * 3600;
 
 /** Whether a helper's owner is certainly gone. */
-export function isStale(owner: string | undefined, options: { readonly self: OwnerProcess; readonly createdSeconds: number }): boolean {
+export function isStale(
+  owner: string | undefined,
+  options: { readonly self: OwnerProcess; readonly createdSeconds: number },
+): boolean {
   const isOld = Date.now() / 1000 - options.createdSeconds > unjudgedSeconds;
   const parsed = parseOwner(owner);
   if (parsed === undefined) return isOld;

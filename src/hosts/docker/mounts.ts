@@ -8,7 +8,10 @@ import { isVolumeMount, toConsumer } from './volumes.ts';
 const inspectionsAtOnce = 8;
 
 /** Every mount of every container. Mounts by `--tmpfs` stand in a container's details only, so each container is asked. */
-export async function listContainerMounts(client: EngineClient, signal: AbortSignal | undefined): Promise<DataMount[]> {
+export async function listContainerMounts(
+  client: EngineClient,
+  signal: AbortSignal | undefined,
+): Promise<DataMount[]> {
   const containers = (
     await client.json<readonly EngineContainer[]>({
       method: 'GET',
@@ -56,7 +59,12 @@ function toDataMount(container: EngineContainer, mount: EngineMount): DataMount 
   const type = typeOf(mount);
   return {
     type,
-    source: type === 'volume' ? (mount.Name ?? undefined) : type === 'tmpfs' ? undefined : mount.Source || undefined,
+    source:
+      type === 'volume'
+        ? (mount.Name ?? undefined)
+        : type === 'tmpfs'
+          ? undefined
+          : mount.Source || undefined,
     destination,
     readOnly,
     driver: mount.Driver || undefined,

@@ -1,14 +1,13 @@
 import { toPrintable, type ByteString } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
-import { readTar } from '../../lib/tar/read-tar.ts';
-import type { TarSource } from '../../lib/tar/tar-member.ts';
 import { writeTar } from '../../lib/tar/write-tar.ts';
 import type { CallOptions, StreamData } from '../host.ts';
 import { type ArchiveStat, checkArchivePath } from './archive-path.ts';
 import { type ArchiveTarget, getArchive, putArchive, statArchivePath } from './archive-requests.ts';
 import type { EngineClient } from './engine-client.ts';
 import { createHelper, type HelperContainer, helperMountpoint, removeHelper } from './helper-container.ts';
+import { lateMembers, rebased, withoutLate } from './stream-members.ts';
 import { scanTar, TarScan } from './tar-scan.ts';
 
 export interface StreamDataOptions {
@@ -83,7 +82,10 @@ class EngineStreamData implements StreamData {
     const work = async (): Promise<void> => {
       using lease = await this.#lease(options.signal);
       for (const [index, path] of queue) {
-        times[index] = await statArchivePath(lease.target, path).then(({ mtimeNs }) => mtimeNs, ignoreMissing);
+        times[index] = await statArchivePath(lease.target, path).then(
+          ({ mtimeNs }) => mtimeNs,
+          ignoreMissing,
+        );
       }
     };
     await Promise.all(Array.from({ length: Math.min(timesAtOnce, Math.ceil(paths.length / 8)) }, work));
@@ -93,12 +95,18 @@ class EngineStreamData implements StreamData {
   async writeTar(path: ByteString, tar: AsyncIterable<Uint8Array>, options: CallOptions = {}): Promise<void> {
     checkArchivePath(path);
     if (!this.#options.write) {
-      throw new AppError('read-only', `Cannot write to volume "${this.#options.volume}": it was opened for reading`);
+      throw new AppError(
+        'read-only',
+        `Cannot write to volume "${this.#options.volume}": it was opened for reading`,
+      );
     }
     using lease = await this.#lease(options.signal);
     const type = await this.#typeOf(lease.target, path);
     if (type !== 'dir') {
-      throw new AppError('usage', `Cannot unpack at "${toPrintable(path)}" in volume "${this.#options.volume}": it is not a directory`);
+      throw new AppError(
+        'usage',
+        `Cannot unpack at "${toPrintable(path)}" in volume "${this.#options.volume}": it is not a directory`,
+      );
     }
     const place = path === '' ? helperMountpoint : `${helperMountpoint}/${path}`;
     const late: Entry[] = [];
@@ -117,7 +125,8 @@ class EngineStreamData implements StreamData {
 
   /** The engine serves one archive request per container at a time, so each that runs has a helper of its own. */
   async #lease(signal: AbortSignal | undefined): Promise<Lease> {
-    if (this.#closing.signal.aborted) throw new AppError('failed', `The data of volume "${this.#options.volume}" is closed`);
+    if (this.#closing.signal.aborted)
+      throw new AppError('failed', `The data of volume "${this.#options.volume}" is closed`);
     const helper = this.#idle.pop() ?? (await this.#createHelper());
     const signals = [this.#closing.signal, this.#options.signal, signal].filter((one) => one !== undefined);
     let isOut = true;
@@ -169,9 +178,13 @@ class EngineStreamData implements StreamData {
   }
 
   #endedEarly(): AppError {
-    return new AppError('failed', `Cannot read volume "${this.#options.volume}": the engine's stream ended too early`, {
-      hint: 'A file became shorter while the engine read it, which breaks its stream: stop or pause the consumers and try again.',
-    });
+    return new AppError(
+      'failed',
+      `Cannot read volume "${this.#options.volume}": the engine's stream ended too early`,
+      {
+        hint: 'A file became shorter while the engine read it, which breaks its stream: stop or pause the consumers and try again.',
+      },
+    );
   }
 }
 
@@ -180,53 +193,12 @@ interface Lease extends Disposable {
 }
 
 /** Gives the helper back when the stream is through, or left. */
-async function* released(chunks: AsyncIterable<Uint8Array>, lease: Lease): AsyncGenerator<Uint8Array, void, undefined> {
+async function* released(
+  chunks: AsyncIterable<Uint8Array>,
+  lease: Lease,
+): AsyncGenerator<Uint8Array, void, undefined> {
   using _ = lease;
   yield* chunks;
-}
-
-/** The engine names things from `path` on; callers want them from the volume's root on. */
-function rebased(chunks: AsyncIterable<Uint8Array>, path: ByteString, type: ArchiveStat['type']): AsyncIterable<Uint8Array> {
-  return writeTar(rebasedMembers(chunks, path, type));
-}
-
-async function* rebasedMembers(
-  chunks: AsyncIterable<Uint8Array>,
-  path: ByteString,
-  type: ArchiveStat['type'],
-): AsyncGenerator<TarSource> {
-  // A single thing comes under its own name.
-  const base = type === 'dir' ? path : path.slice(0, Math.max(0, path.lastIndexOf('/')));
-  const rebase = (name: ByteString): ByteString => (name === '' ? base : base === '' ? name : `${base}/${name}`);
-  for await (const { entry, body } of readTar(chunks)) {
-    const { hardLinkTo } = entry;
-    yield {
-      entry: { ...entry, path: rebase(entry.path), ...(hardLinkTo === undefined ? {} : { hardLinkTo: rebase(hardLinkTo) }) },
-      open: () => body,
-    };
-  }
-}
-
-const defaultAcl = 'system.posix_acl_default';
-
-/**
- * What the engine would get wrong is put into `late`, for a second archive when all the rest is in place:
- * it leaves the directory alone that it unpacks into, and what it makes in a directory inherits the directory's default ACL.
- */
-async function* withoutLate(tar: AsyncIterable<Uint8Array>, late: Entry[]): AsyncGenerator<TarSource> {
-  for await (const { entry, body } of readTar(tar)) {
-    const hasDefaultAcl = entry.xattrs?.some(({ name }) => name === defaultAcl) === true;
-    if (entry.path === '' || hasDefaultAcl) late.push(entry);
-    if (entry.path === '') continue;
-    const early = hasDefaultAcl ? { ...entry, xattrs: (entry.xattrs ?? []).filter(({ name }) => name !== defaultAcl) } : entry;
-    yield { entry: early, open: () => body };
-  }
-}
-
-/** The held back directories, named from the parent of `place`. */
-function* lateMembers(late: readonly Entry[], place: ByteString): Generator<TarSource> {
-  const name = place.slice(place.lastIndexOf('/') + 1);
-  for (const entry of late) yield { entry: { ...entry, path: entry.path === '' ? name : `${name}/${entry.path}` } };
 }
 
 function ignoreMissing(error: unknown): undefined {

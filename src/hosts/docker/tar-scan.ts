@@ -32,7 +32,8 @@ export class TarScan {
       if (this.#missing === 0 && this.#gathered.length === 0) this.#take(piece);
       // The chunk is not ours to keep: what waits for its rest is copied.
       else this.#gathered.push(Buffer.from(piece));
-      if (this.#missing === 0 && this.#gathered.length > 0) this.#take(Buffer.concat(this.#gathered.splice(0)));
+      if (this.#missing === 0 && this.#gathered.length > 0)
+        this.#take(Buffer.concat(this.#gathered.splice(0)));
     }
   }
 
@@ -56,7 +57,8 @@ export class TarScan {
     if (this.#zeroBlocks > 0) throw damaged('There is something after its end.');
     const header = readHeaderBlock(block);
     if ('xXgLK'.includes(header.type)) {
-      if (header.size < 0 || header.size > maxMetadataBytes) throw damaged('An extended header is too large.');
+      if (header.size < 0 || header.size > maxMetadataBytes)
+        throw damaged('An extended header is too large.');
       this.#recordsType = header.type;
       this.#missing = header.size + paddingOf(header.size);
       if (this.#missing === 0) this.#missing = blockSize;

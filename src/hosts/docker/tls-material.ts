@@ -20,16 +20,22 @@ export interface TlsFolderOptions {
 
 /** Reads `ca.pem`, `cert.pem` and `key.pem`, the names that Docker gives them. */
 export async function readTlsFolder(folder: string, options: TlsFolderOptions): Promise<TlsMaterial> {
-  const [ca, cert, key] = await Promise.all(['ca.pem', 'cert.pem', 'key.pem'].map((name) => readPem(join(folder, name))));
+  const [ca, cert, key] = await Promise.all(
+    ['ca.pem', 'cert.pem', 'key.pem'].map((name) => readPem(join(folder, name))),
+  );
   if (options.required && options.verify && ca === undefined) {
     throw new AppError('not-found', `Cannot find "ca.pem" in "${folder}"`, {
       hint: 'DOCKER_CERT_PATH must name a folder with ca.pem, cert.pem and key.pem.',
     });
   }
   if ((cert === undefined) !== (key === undefined)) {
-    throw new AppError('not-found', `Cannot find "${cert === undefined ? 'cert.pem' : 'key.pem'}" in "${folder}"`, {
-      hint: 'A client certificate needs both cert.pem and key.pem.',
-    });
+    throw new AppError(
+      'not-found',
+      `Cannot find "${cert === undefined ? 'cert.pem' : 'key.pem'}" in "${folder}"`,
+      {
+        hint: 'A client certificate needs both cert.pem and key.pem.',
+      },
+    );
   }
   return { verify: options.verify, ca, cert, key };
 }

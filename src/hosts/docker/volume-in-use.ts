@@ -14,10 +14,16 @@ export function inUse(volume: Volume, cause: unknown): AppError {
     });
   }
   const holders = new Map(consumers.map((consumer) => [consumer.id, consumer]));
-  const named = [...holders.values()].slice(0, namedAtMost).map((consumer) => `"${consumer.name}" (${consumer.state})`);
+  const named = [...holders.values()]
+    .slice(0, namedAtMost)
+    .map((consumer) => `"${consumer.name}" (${consumer.state})`);
   const more = holders.size > namedAtMost ? ` and ${holders.size - namedAtMost} more` : '';
-  return new AppError('in-use', `Cannot remove volume "${name}": it is in use by ${named.join(', ')}${more}`, {
-    hint: 'A container holds its volumes until it is removed, stopped ones too.',
-    cause,
-  });
+  return new AppError(
+    'in-use',
+    `Cannot remove volume "${name}": it is in use by ${named.join(', ')}${more}`,
+    {
+      hint: 'A container holds its volumes until it is removed, stopped ones too.',
+      cause,
+    },
+  );
 }

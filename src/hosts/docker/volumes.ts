@@ -3,7 +3,10 @@ import type { EngineContainer, EngineMount, EngineVolume } from './engine-types.
 import { isHelper } from './helper-label.ts';
 
 /** Joins what the engine lists into volumes with their consumers, sorted by name. */
-export function joinVolumes(volumes: readonly EngineVolume[], containers: readonly EngineContainer[]): Volume[] {
+export function joinVolumes(
+  volumes: readonly EngineVolume[],
+  containers: readonly EngineContainer[],
+): Volume[] {
   const consumers = consumersByVolume(containers);
   return volumes
     .map((volume) => toVolume(volume, consumers.get(volume.Name) ?? []))
@@ -11,7 +14,10 @@ export function joinVolumes(volumes: readonly EngineVolume[], containers: readon
 }
 
 /** The volumes that containers mount and the engine's list lacks, as it does while a driver fails. */
-export function missingVolumes(volumes: readonly EngineVolume[], containers: readonly EngineContainer[]): EngineVolume[] {
+export function missingVolumes(
+  volumes: readonly EngineVolume[],
+  containers: readonly EngineContainer[],
+): EngineVolume[] {
   const known = new Set(volumes.map((volume) => volume.Name));
   const missing = new Map<string, EngineVolume>();
   for (const container of containers) {
@@ -41,7 +47,10 @@ export function toVolume(volume: EngineVolume, consumers: readonly Consumer[]): 
 }
 
 /** A container as the consumer of what it mounts at `mount`. */
-export function toConsumer(container: EngineContainer, mount: { readonly path: string; readonly readOnly: boolean }): Consumer {
+export function toConsumer(
+  container: EngineContainer,
+  mount: { readonly path: string; readonly readOnly: boolean },
+): Consumer {
   const labels = container.Labels ?? {};
   return {
     id: container.Id,
@@ -85,7 +94,15 @@ function containerName(container: EngineContainer): string {
   return own?.replace(/^\//, '') || container.Id.slice(0, 12);
 }
 
-const states: ReadonlySet<string> = new Set(['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead']);
+const states: ReadonlySet<string> = new Set([
+  'created',
+  'running',
+  'paused',
+  'restarting',
+  'removing',
+  'exited',
+  'dead',
+]);
 
 /** A state that we do not know counts as running: the careful side. */
 function toState(state: string | null | undefined): ConsumerState {

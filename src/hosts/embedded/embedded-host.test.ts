@@ -1,5 +1,17 @@
 import { execFile } from 'node:child_process';
-import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -140,10 +152,12 @@ describe('an embedded host that was interrupted', () => {
   });
 
   test('while it created a volume undoes that at the next start, unless it is of this minute or holds data', async () => {
-    for (const name of ['old-empty', 'old-full', 'new-empty']) await mkdir(join(stateDir, 'volumes', name, '_data'), { recursive: true });
+    for (const name of ['old-empty', 'old-full', 'new-empty'])
+      await mkdir(join(stateDir, 'volumes', name, '_data'), { recursive: true });
     await writeFile(join(stateDir, 'volumes/old-full/_data/file'), 'data');
     const hourAgo = Date.now() / 1000 - 3600;
-    for (const name of ['old-empty', 'old-full']) await utimes(join(stateDir, 'volumes', name), hourAgo, hourAgo);
+    for (const name of ['old-empty', 'old-full'])
+      await utimes(join(stateDir, 'volumes', name), hourAgo, hourAgo);
     await using host = await open();
     expect(await host.listVolumes()).toEqual([]);
     expect((await readdir(join(stateDir, 'volumes'))).toSorted()).toEqual(['new-empty', 'old-full']);
@@ -161,5 +175,10 @@ describe('an embedded host that was interrupted', () => {
 /** Deeper than a path can be long: step by step, from within. */
 async function makeDeepFolder(root: string, levels: number): Promise<void> {
   const name = 'd'.repeat(200);
-  await run('sh', ['-c', `cd "$1" && i=0 && while [ $i -lt ${levels} ]; do mkdir ${name} && cd -P ${name} || exit 1; i=$((i+1)); done; : > end`, 'sh', root]);
+  await run('sh', [
+    '-c',
+    `cd "$1" && i=0 && while [ $i -lt ${levels} ]; do mkdir ${name} && cd -P ${name} || exit 1; i=$((i+1)); done; : > end`,
+    'sh',
+    root,
+  ]);
 }

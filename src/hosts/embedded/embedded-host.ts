@@ -72,11 +72,14 @@ class EmbeddedHost implements Host {
     // Somebody else was faster; the directory serves both of us.
     const winner = this.#catalog.findEmbeddedVolume(record.name);
     if (winner !== undefined) return await this.#agreeing(spec, winner);
-    throw new AppError('failed', `Cannot create volume "${record.name}": it was removed at the same moment`, { hint: 'Try again.' });
+    throw new AppError('failed', `Cannot create volume "${record.name}": it was removed at the same moment`, {
+      hint: 'Try again.',
+    });
   }
 
   async removeVolume(name: string, options: CallOptions = {}): Promise<void> {
-    if (this.#catalog.findEmbeddedVolume(name) === undefined) throw noSuchVolume(`Cannot remove volume "${name}"`);
+    if (this.#catalog.findEmbeddedVolume(name) === undefined)
+      throw noSuchVolume(`Cannot remove volume "${name}"`);
     throwIfAborted(options.signal, `Cannot remove volume "${name}": cancelled`);
     const trashed = await moveToTrash(this.#folders, name);
     this.#catalog.removeEmbeddedVolume(name);
@@ -90,9 +93,14 @@ class EmbeddedHost implements Host {
 
   async openData(name: string, options: CallOptions = {}): Promise<DirectoryData> {
     throwIfAborted(options.signal, `Cannot open volume "${name}": cancelled`);
-    if (this.#catalog.findEmbeddedVolume(name) === undefined) throw noSuchVolume(`Cannot open volume "${name}"`);
+    if (this.#catalog.findEmbeddedVolume(name) === undefined)
+      throw noSuchVolume(`Cannot open volume "${name}"`);
     await this.#folders.check(name);
-    return { way: 'direct', root: fromText(this.#folders.dataPath(name)), [Symbol.asyncDispose]: async () => undefined };
+    return {
+      way: 'direct',
+      root: fromText(this.#folders.dataPath(name)),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -130,15 +138,23 @@ function recordFor(spec: VolumeSpec): EmbeddedVolumeRecord {
   const name = spec.name ?? randomBytes(32).toString('hex');
   checkVolumeName(name);
   if (spec.driver !== 'local' && spec.driver !== '') {
-    throw new AppError('unsupported', `Cannot create volume "${name}": without a container engine there is no driver "${spec.driver}"`, {
-      hint: 'Leave the driver out, or choose a host with an engine by --host.',
-    });
+    throw new AppError(
+      'unsupported',
+      `Cannot create volume "${name}": without a container engine there is no driver "${spec.driver}"`,
+      {
+        hint: 'Leave the driver out, or choose a host with an engine by --host.',
+      },
+    );
   }
   const options = Object.keys(spec.options);
   if (options.length > 0) {
-    throw new AppError('unsupported', `Cannot create volume "${name}": without a container engine there are no options, and "${options[0]}" is one`, {
-      hint: 'Leave the options out, or choose a host with an engine by --host.',
-    });
+    throw new AppError(
+      'unsupported',
+      `Cannot create volume "${name}": without a container engine there are no options, and "${options[0]}" is one`,
+      {
+        hint: 'Leave the options out, or choose a host with an engine by --host.',
+      },
+    );
   }
   const anonymous = spec.name === undefined;
   return {
@@ -152,10 +168,11 @@ function recordFor(spec: VolumeSpec): EmbeddedVolumeRecord {
 }
 
 function noSuchVolume(action: string): AppError {
-  return new AppError('not-found', `${action}: no such volume`, { hint: 'List what there is with "holdfast volume ls".' });
+  return new AppError('not-found', `${action}: no such volume`, {
+    hint: 'List what there is with "holdfast volume ls".',
+  });
 }
 
 function throwIfAborted(signal: AbortSignal | undefined, message: string): void {
   if (signal?.aborted === true) throw new AppError('cancelled', message, { cause: signal.reason });
 }
-

@@ -19,7 +19,12 @@ export async function removeTree(root: string, options: RemoveTreeOptions = {}):
   const stat = await orMissing(lstat(top));
   if (stat === undefined) return;
   const pending = [top];
-  const work: TreeWork = { device: stat.dev, signal: options.signal, beside: Buffer.from(dirname(root)), pending };
+  const work: TreeWork = {
+    device: stat.dev,
+    signal: options.signal,
+    beside: Buffer.from(dirname(root)),
+    pending,
+  };
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) await removeDirectory(next, work);
 }
 
@@ -32,7 +37,8 @@ interface TreeWork {
 }
 
 async function removeDirectory(path: Buffer, work: TreeWork): Promise<void> {
-  if (work.signal?.aborted === true) throw new AppError('cancelled', 'Deleting was cancelled; the rest is deleted at the next start');
+  if (work.signal?.aborted === true)
+    throw new AppError('cancelled', 'Deleting was cancelled; the rest is deleted at the next start');
   const directory = await orMissing(opendir(path, { encoding: 'buffer' as BufferEncoding }));
   if (directory === undefined) return;
   // Gone through when this directory is closed: a deep tree must not hold a descriptor for each level.

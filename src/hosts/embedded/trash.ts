@@ -17,7 +17,10 @@ export interface TrashedFolder {
 const removing = /^(.+)\.[0-9a-f]{16}\.removing$/;
 
 /** Takes a volume's folder out of the way in one step. Undefined when there is none. `in-use` when something is mounted in it. */
-export async function moveToTrash(folders: VolumeFolders, volume: string): Promise<TrashedFolder | undefined> {
+export async function moveToTrash(
+  folders: VolumeFolders,
+  volume: string,
+): Promise<TrashedFolder | undefined> {
   const from = folders.path(volume);
   const action = `Cannot remove volume "${volume}"`;
   await refuseMounts(from, action);
@@ -67,5 +70,7 @@ async function refuseMounts(folder: string, action: string): Promise<void> {
 }
 
 function mountedError(action: string, path: string): AppError {
-  return new AppError('in-use', `${action}: something is mounted at "${path}"`, { hint: `Unmount it first: umount "${path}".` });
+  return new AppError('in-use', `${action}: something is mounted at "${path}"`, {
+    hint: `Unmount it first: umount "${path}".`,
+  });
 }

@@ -53,9 +53,13 @@ export class VolumeFolders {
   async check(name: string): Promise<void> {
     for (const path of [this.path(name), this.dataPath(name)]) {
       if ((await lstat(path).catch(() => undefined))?.isDirectory() === true) continue;
-      throw new AppError('integrity', `The data of volume "${name}" is missing: "${path}" is not a directory`, {
-        hint: `Put the directory back, or remove the volume and restore it from a backup: "holdfast volume rm ${name}", "holdfast restore ${name}".`,
-      });
+      throw new AppError(
+        'integrity',
+        `The data of volume "${name}" is missing: "${path}" is not a directory`,
+        {
+          hint: `Put the directory back, or remove the volume and restore it from a backup: "holdfast volume rm ${name}", "holdfast restore ${name}".`,
+        },
+      );
     }
   }
 }

@@ -1,0 +1,37 @@
+import { AppError } from '../../model/errors.ts';
+import type { EngineCall } from './engine-client.ts';
+
+const defaultDeadlineMs = 60_000;
+
+export interface CallDeadline extends Disposable {
+  readonly signal: AbortSignal;
+  stopClock(): void;
+}
+
+/** The caller's signal and our own clock in one. */
+export function startDeadline(call: EngineCall): CallDeadline {
+  const controller = new AbortController();
+  const milliseconds = call.deadlineMs ?? defaultDeadlineMs;
+  const timer = setTimeout(() => {
+    controller.abort(
+      new AppError('unavailable', `${call.action}: no answer within ${formatSeconds(milliseconds)}`, {
+        hint: 'The engine or one of its plugins hangs: look at its log.',
+      }),
+    );
+  }, milliseconds);
+  const onAbort = (): void => controller.abort(call.signal?.reason);
+  if (call.signal?.aborted === true) onAbort();
+  else call.signal?.addEventListener('abort', onAbort, { once: true });
+  return {
+    signal: controller.signal,
+    stopClock: () => clearTimeout(timer),
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      call.signal?.removeEventListener('abort', onAbort);
+    },
+  };
+}
+
+function formatSeconds(milliseconds: number): string {
+  return `${Number((milliseconds / 1000).toFixed(1))} s`;
+}
