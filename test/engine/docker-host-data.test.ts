@@ -443,6 +443,48 @@ describe('the streamed way', () => {
     await expect(data[Symbol.asyncDispose]()).rejects.toMatchObject({ code: 'unavailable' });
   });
 
+  test('an engine that dies while it is written to is an error', async () => {
+    await using other = await startPrivateEngine();
+    await using dying = await openDockerHost({ env: { DOCKER_HOST: other.dockerHost }, dataWay: 'stream' });
+    await other.docker(['volume', 'create', 'vol']);
+    const data = (await dying.openData('vol', { write: true })) as StreamData;
+    const endless = async function* () {
+      yield* tarHead('endless', 1 << 30);
+      for (let count = 0; ; count += 1) {
+        yield Buffer.alloc(65_536);
+        if (count === 100) await other.kill();
+      }
+    };
+    await expect(data.writeTar('', endless())).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(data[Symbol.asyncDispose]()).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('an engine that hangs in the middle is given up, reading and writing', async () => {
+    const path = await createVolume('s-hang');
+    await writeFile(join(path, 'large'), Buffer.alloc(64 << 20));
+    const env = { DOCKER_HOST: engine.dockerHost };
+    await using impatient = await openDockerHost({ env, dataWay: 'stream', streamIdleMs: 500 });
+    await using data = (await impatient.openData('s-hang', { write: true })) as StreamData;
+    const message = expect.stringContaining('nothing moved for 0.5 s') as string;
+    try {
+      const read = async () => {
+        for await (const _ of await data.readTar('')) process.kill(engine.pid, 'SIGSTOP');
+      };
+      await expect(read()).rejects.toMatchObject({ code: 'unavailable', message });
+      process.kill(engine.pid, 'SIGCONT');
+      const write = async function* () {
+        yield* tarHead('endless', 1 << 30);
+        for (;;) {
+          yield Buffer.alloc(65_536);
+          process.kill(engine.pid, 'SIGSTOP');
+        }
+      };
+      await expect(data.writeTar('', write())).rejects.toMatchObject({ code: 'unavailable', message });
+    } finally {
+      process.kill(engine.pid, 'SIGCONT');
+    }
+  });
+
   test('never copies what an image has into an empty volume, and never brings an image from elsewhere', async () => {
     const path = await createVolume('s-empty');
     const before = await stat(path, { bigint: true });

@@ -3,6 +3,7 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { toPrintable, type ByteString } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import { type ArchiveStat, encodeArchivePath, parseArchiveStat } from './archive-path.ts';
+import { formatSeconds } from './call-deadline.ts';
 import type { EngineCall, EngineClient } from './engine-client.ts';
 import { type HelperContainer, helperMountpoint } from './helper-container.ts';
 
@@ -59,7 +60,7 @@ async function* readBody(
       yield chunk;
       watch.start();
     }
-    if (!response.complete) throw new Error('aborted');
+    if (!response.complete) throw target.client.failure(call);
   } catch (error) {
     throw target.client.failure(call, error);
   } finally {
@@ -161,13 +162,9 @@ function watchIdle(milliseconds: number, onIdle: () => void): IdleWatch {
 }
 
 function idleError(call: EngineCall, milliseconds: number): AppError {
-  return new AppError(
-    'unavailable',
-    `${call.action}: nothing moved for ${Math.round(milliseconds / 1000)} s`,
-    {
-      hint: 'The engine or the storage below the volume hangs: look at the log of the engine.',
-    },
-  );
+  return new AppError('unavailable', `${call.action}: nothing moved for ${formatSeconds(milliseconds)}`, {
+    hint: 'The engine or the storage below the volume hangs: look at the log of the engine.',
+  });
 }
 
 function joinMountpoint(path: ByteString): ByteString {

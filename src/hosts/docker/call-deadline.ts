@@ -32,6 +32,6 @@ export function startDeadline(call: EngineCall): CallDeadline {
   };
 }
 
-function formatSeconds(milliseconds: number): string {
+export function formatSeconds(milliseconds: number): string {
   return `${Number((milliseconds / 1000).toFixed(1))} s`;
 }

@@ -111,7 +111,7 @@ export class EngineClient implements AsyncDisposable {
   }
 
   /** The error for a stream that broke while `call` used it. */
-  failure(call: EngineCall, error: unknown): AppError {
+  failure(call: EngineCall, error: unknown = connectionCut()): AppError {
     return this.#callFailure(call, call.signal, error);
   }
 

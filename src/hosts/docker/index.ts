@@ -1,3 +1,3 @@
-export { type DockerHostOptions, openDockerHost } from './docker-host.ts';
-export { type DockerEndpoint, findDockerEndpoint } from './endpoint.ts';
-export { probeDocker, type ProbeOptions } from './probe-docker.ts';
+export { openDockerHost } from './docker-host.ts';
+export type { DockerEndpoint } from './endpoint.ts';
+export { probeDocker } from './probe-docker.ts';

@@ -78,6 +78,18 @@ describe('the embedded host', () => {
     expect(await again.listVolumes()).toEqual([]);
   });
 
+  test('data that no record speaks of is not taken over by a new volume', async () => {
+    await using host = await open();
+    await mkdir(join(stateDir, 'volumes/pg/_data'), { recursive: true });
+    await writeFile(join(stateDir, 'volumes/pg/_data/file'), 'whose?');
+    await expect(host.createVolume(spec('pg'))).rejects.toMatchObject({
+      code: 'exists',
+      message: expect.stringContaining('"pg"') as string,
+    });
+    expect(await host.findVolume('pg')).toBeUndefined();
+    expect(await readdir(join(stateDir, 'volumes/pg/_data'))).toEqual(['file']);
+  });
+
   test('a symbolic link in place of the data is not followed', async () => {
     await using host = await open();
     await host.createVolume(spec('pg'));

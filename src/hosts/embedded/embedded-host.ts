@@ -68,6 +68,7 @@ class EmbeddedHost implements Host {
     const existing = this.#catalog.findEmbeddedVolume(record.name);
     if (existing !== undefined) return await this.#agreeing(spec, existing);
     await this.#folders.create(record.name);
+    await this.#refuseForeignData(record.name);
     if (this.#catalog.addEmbeddedVolume(record)) return this.#toVolume(record);
     // Somebody else was faster; the directory serves both of us.
     const winner = this.#catalog.findEmbeddedVolume(record.name);
@@ -115,6 +116,15 @@ class EmbeddedHost implements Host {
     throw new AppError('conflict', `Cannot create volume "${record.name}": it exists and differs`, {
       detail: differences.join('\n'),
       hint: 'Choose another name, or ask for the volume as it is.',
+    });
+  }
+
+  /** Data that no record speaks of is somebody's: a new volume must neither show it nor hide it. */
+  async #refuseForeignData(name: string): Promise<void> {
+    if (await this.#folders.isEmpty(name)) return;
+    if (this.#catalog.findEmbeddedVolume(name) !== undefined) return;
+    throw new AppError('exists', `Cannot create volume "${name}": there is data in its place already`, {
+      hint: `Move "${this.#folders.path(name)}" away, or choose another name.`,
     });
   }
 

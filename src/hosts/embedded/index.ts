@@ -1,1 +1,1 @@
-export { type EmbeddedHostOptions, openEmbeddedHost } from './embedded-host.ts';
+export { openEmbeddedHost } from './embedded-host.ts';

@@ -49,6 +49,14 @@ export class VolumeFolders {
     }
   }
 
+  async isEmpty(name: string): Promise<boolean> {
+    try {
+      return (await readdir(this.dataPath(name))).length === 0;
+    } catch (error) {
+      throw stateError(`Cannot create volume "${name}"`, error);
+    }
+  }
+
   /** Throws `integrity` unless the volume's data is a directory here: an empty one is never made in its place. */
   async check(name: string): Promise<void> {
     for (const path of [this.path(name), this.dataPath(name)]) {
