@@ -1,4 +1,5 @@
-import { AppError, isAppError } from '../model/errors.ts';
+import { knownError } from '../lib/known-error.ts';
+import { AppError } from '../model/errors.ts';
 import { compileExcludes } from '../model/exclude.ts';
 import { quote } from '../model/quote.ts';
 import type { Consumer } from '../model/volume.ts';
@@ -86,7 +87,10 @@ async function tryToSave(parts: Protection, work: SaveWork, options: JobOptions)
     await recordRun(parts, { work, described, startedAt, outcome });
     return outcome;
   } catch (error) {
-    const known = options.signal?.aborted === true ? cancelled(error) : asAppError(error, work.target.name);
+    const known =
+      options.signal?.aborted === true
+        ? cancelled(error)
+        : knownError(error, `Cannot back up ${quote(work.target.name)}`);
     const outcome = failure(work.target, known);
     if (described !== undefined) await recordRun(parts, { work, described, startedAt, outcome });
     return outcome;
@@ -231,12 +235,6 @@ function failure(target: BackupTarget, error: AppError): BackupOutcome {
 
 function cancelled(cause: unknown): AppError {
   return new AppError('cancelled', 'Cancelled', { cause });
-}
-
-function asAppError(error: unknown, name: string): AppError {
-  if (isAppError(error)) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new AppError('failed', `Cannot back up ${quote(name)}: ${message}`, { cause: error });
 }
 
 interface RunToRecord {

@@ -33,8 +33,7 @@ export async function fillDirectory(
 ): Promise<FillResult> {
   const { plan, root } = work;
   const isThere = await exists(root);
-  if (work.mustBeEmpty && isThere && !(await isEmptyData({ way: 'direct', root }, options)))
-    throw notEmpty(root);
+  if (isThere) await refuseSurprise(work, options);
   await using stage = await openStage(parts.stateDir, root);
   const target = await targetIn(stage.newPath, { plan, model: isThere ? root : undefined });
   const result = await restoreVerified(parts, { plan, target }, options);
@@ -94,6 +93,14 @@ export async function restoreVerified(
     );
   }
   return result;
+}
+
+/** Storage that was to be empty, and is not: a volume that was made again may stand on a device with data. */
+export async function refuseSurprise(
+  { root, mustBeEmpty }: DirectoryWork,
+  options: JobOptions,
+): Promise<void> {
+  if (mustBeEmpty && !(await isEmptyData({ way: 'direct', root }, options))) throw notEmpty(root);
 }
 
 function notEmpty(root: ByteString): AppError {

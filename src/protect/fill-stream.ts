@@ -11,7 +11,6 @@ import { type FillResult, nameOf } from './fill-directory.ts';
 import { isEmptyData } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { parentOf } from './swap.ts';
 
 export interface StreamWork {
   readonly plan: RestorePlan;
@@ -49,38 +48,28 @@ export async function fillStream(
   };
   const onProblem = ({ path, message }: { path: ByteString; message: string }): void =>
     void sent.problems.push({ path, reason: 'unreadable', message });
-  const sources = counted(await placedSources(parts, plan, { isEmpty, options }), sent);
+  const sources = counted(await placedSources(parts, plan, options), sent);
   const onSkipped = (entry: { path: ByteString }, message: string): void =>
     onProblem({ path: entry.path, message });
-  const folder = isEmpty ? '' : withoutRoot(parentOf(`/${plan.path}`));
-  await data.writeTar(folder, writeTar(sources, { signal: options.signal, onProblem, onSkipped }), {
+  await data.writeTar('', writeTar(sources, { signal: options.signal, onProblem, onSkipped }), {
     signal: options.signal,
   });
   if (plan.path === '') await verifyStreamed(parts, { plan, data, excused: sent.problems }, options);
   return sent;
 }
 
-function withoutRoot(path: ByteString): ByteString {
-  return path.slice(1);
-}
-
-interface Placement {
-  readonly isEmpty: boolean;
-  readonly options: JobOptions;
-}
-
-/** The whole snapshot as it is; a part of it under its own name. */
+/** The whole snapshot as it is; a part where it came from, or under its own name. */
 async function placedSources(
   parts: Protection,
   plan: RestorePlan,
-  { options }: Placement,
+  options: JobOptions,
 ): Promise<AsyncIterable<TarSource>> {
   const sources = tarSources(
     { repository: await parts.repository(), snapshot: plan.snapshot },
     plan.path,
     options,
   );
-  return plan.path === '' ? sources : renamed(sources, nameOf(plan.path));
+  return plan.path === '' ? sources : renamed(sources, plan.keepsPlace ? plan.path : nameOf(plan.path));
 }
 
 async function* renamed(

@@ -7,7 +7,13 @@ import { syncFilesystem } from '../lib/posix.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
-import { type DirectoryWork, type FillResult, nameOf, restoreVerified } from './fill-directory.ts';
+import {
+  type DirectoryWork,
+  type FillResult,
+  nameOf,
+  refuseSurprise,
+  restoreVerified,
+} from './fill-directory.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { openStage } from './stage.ts';
 import { parentOf } from './swap.ts';
@@ -19,6 +25,7 @@ export async function replacePath(
   options: JobOptions,
 ): Promise<FillResult> {
   const { plan, root } = work;
+  await refuseSurprise(work, options);
   await using stage = await openStage(parts.stateDir, root);
   const result = await restoreVerified(parts, { plan, target: stage.newPath }, options);
   const problems: SaveProblem[] = [...result.problems];

@@ -61,6 +61,8 @@ export interface RestorePlan {
   /** What is restored; its path is '' when it is the whole snapshot. */
   readonly path: ByteString;
   readonly entry: SnapshotEntry;
+  /** A part goes where it came from; otherwise it goes into the destination under its own name. */
+  readonly keepsPlace: boolean;
   readonly destination: Destination;
   /** Undefined where nothing is replaced. */
   readonly changes: RestoreChanges | undefined;
@@ -99,6 +101,7 @@ export async function planRestore(
     snapshot,
     path: inside,
     entry,
+    keepsPlace: request.to === undefined,
     destination,
     changes,
     replaces,

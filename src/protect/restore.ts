@@ -1,4 +1,7 @@
-import { fromText } from '../model/byte-string.ts';
+import { mkdir } from 'node:fs/promises';
+import { removeTree } from '../lib/remove-tree.ts';
+import { fromText, toPath } from '../model/byte-string.ts';
+import { knownError } from '../lib/known-error.ts';
 import { inUseError } from '../model/consumers.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
@@ -9,10 +12,11 @@ import { pathConsumers } from './describe-volume.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import { takeLease } from './lease.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { type FillResult, fillDirectory } from './fill-directory.ts';
+import { type DirectoryWork, type FillResult, fillDirectory } from './fill-directory.ts';
 import { fillStream, readThrough } from './fill-stream.ts';
 import { replacePath } from './replace-path.ts';
 import type { Destination, RestorePlan } from './restore-plan.ts';
+import { exists } from './swap.ts';
 import type { BackupTarget } from './targets.ts';
 
 export interface RestoreReport {
@@ -43,7 +47,9 @@ export async function applyRestore(
     name: destination.name,
     action: 'restore',
   });
-  const done = await restoreInto(parts, { plan, destination }, options);
+  const done = await restoreInto(parts, { plan, destination }, options).catch((error: unknown) => {
+    throw knownError(error, `Cannot restore ${quote(destination.name)}`);
+  });
   await keepLineage(parts, plan, options);
   const { files, bytes, problems } = done.filled;
   return {
@@ -113,11 +119,7 @@ async function intoDirectory(
     if (active.length > 0) throw inUseError('restore', destination.name, active);
   };
   const work = { plan, root: fromText(destination.name), mustBeEmpty: destination.isEmpty, confirmFree };
-  const filled =
-    plan.path !== '' && !destination.isEmpty
-      ? await replacePath(parts, work, options)
-      : await fillDirectory(parts, work, options);
-  return { filled, created: false, safetySnapshot };
+  return { filled: await fillDirect(parts, work, options), created: false, safetySnapshot };
 }
 
 async function intoVolume(
@@ -158,9 +160,20 @@ async function fillVolume(
   if (data.way === 'stream')
     return await fillStream(parts, { plan, data, mustBeEmpty, name: volume.name }, options);
   const work = { plan, root: data.root, mustBeEmpty, confirmFree };
-  return plan.path !== '' && !mustBeEmpty
-    ? await replacePath(parts, work, options)
-    : await fillDirectory(parts, work, options);
+  return await fillDirect(parts, work, options);
+}
+
+/** All of it, or a part in the place that it came from. */
+async function fillDirect(parts: Protection, work: DirectoryWork, options: JobOptions): Promise<FillResult> {
+  if (work.plan.path === '' || !work.plan.keepsPlace) return await fillDirectory(parts, work, options);
+  const isThere = await exists(work.root);
+  if (!isThere) await mkdir(toPath(work.root));
+  try {
+    return await replacePath(parts, work, options);
+  } catch (error) {
+    if (!isThere) await removeTree(work.root);
+    throw error;
+  }
 }
 
 /** A stream cannot delete: the volume is removed and made again. Only when the snapshot was read to its end before, and the old data is safe. */

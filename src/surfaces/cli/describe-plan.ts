@@ -34,7 +34,7 @@ function place({ destination, path }: RestorePlan): string {
 function describeChanges(changes: NonNullable<RestorePlan['changes']>): string[] {
   const { comesBack, changes: changed, goesAway, metadata, newer, examples } = changes;
   if (comesBack + changed + goesAway + metadata === 0)
-    return ['Nothing differs: it already is as the snapshot has it.'];
+    return ['Nothing differs in names, sizes, times and metadata.'];
   const lines = [
     `${comesBack} come back, ${changed} change, ${goesAway} go away, ${metadata} get other metadata:`,
   ];

@@ -25,7 +25,13 @@ export function choosePrinter(choice: PrinterChoice, write: (text: string) => vo
 }
 
 function jsonPrinter(write: (text: string) => void): Printer {
-  return { print: (view) => write(`${JSON.stringify(view.json(), null, 2)}\n`) };
+  return { print: (view) => write(`${JSON.stringify(view.json(), asJson, 2)}\n`) };
+}
+
+/** Every field is always there, and numbers that JSON cannot hold are text. */
+function asJson(_key: string, value: unknown): unknown {
+  if (value === undefined) return null;
+  return typeof value === 'bigint' ? value.toString() : value;
 }
 
 function textPrinter(write: (text: string) => void): Printer {

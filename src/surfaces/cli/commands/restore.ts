@@ -50,9 +50,9 @@ export async function runRestore(
 function describe(report: RestoreReport): string {
   const { name, snapshot, files, bytes, created, safetySnapshot } = report;
   const lines = [
-    `${printable(name)}: restored from ${snapshot.id.slice(0, 8)} (${snapshot.time.slice(0, 19)}): ${files.toLocaleString('en')} files, ${formatSize(bytes)}`,
+    `${printable(name)}: restored from ${snapshot.id.slice(0, 8)} (${snapshot.time.slice(0, 19)}): ${files.toLocaleString('en')} ${files === 1 ? 'file' : 'files'}, ${formatSize(bytes)}`,
   ];
-  if (created) lines.push('  The volume was made again.');
+  if (created) lines.push('  The volume was made.');
   if (safetySnapshot !== undefined) {
     lines.push(
       `  What was there before is saved as ${safetySnapshot.id.slice(0, 8)}: holdfast restore ${printable(name)}@${safetySnapshot.id.slice(0, 8)} brings it back.`,

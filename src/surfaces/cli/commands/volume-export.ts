@@ -37,6 +37,6 @@ export async function runVolumeExport(
   if (path === undefined) return finishStream(session, report);
   finishWork(session, report, {
     text: () =>
-      `${path}: ${report.files} files, ${formatSize(report.bytes)}, ${formatSize(report.archiveBytes)} as ${report.format}`,
+      `${path}: ${report.files} ${report.files === 1 ? 'file' : 'files'}, ${formatSize(report.bytes)}, ${formatSize(report.archiveBytes)} as ${report.format}`,
   });
 }

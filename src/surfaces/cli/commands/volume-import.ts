@@ -35,7 +35,8 @@ export async function runVolumeImport(
   );
   progress[Symbol.dispose]();
   finishWork(session, report, {
-    text: () => `${report.volume.name}: ${report.files} files, ${formatSize(report.bytes)}`,
+    text: () =>
+      `${report.volume.name}: ${report.files} ${report.files === 1 ? 'file' : 'files'}, ${formatSize(report.bytes)}`,
     quiet: () => [report.volume.name],
   });
 }

@@ -1,0 +1,29 @@
+import { type ErrorCode, AppError, errnoOf, isAppError } from '../model/errors.ts';
+
+interface Meaning {
+  readonly code: ErrorCode;
+  readonly words: string;
+}
+
+const meanings: Readonly<Record<string, Meaning>> = {
+  ENOSPC: { code: 'full', words: 'the disk is full' },
+  EDQUOT: { code: 'full', words: 'the quota is used up' },
+  EROFS: { code: 'read-only', words: 'the file system is read-only' },
+  EACCES: { code: 'denied', words: 'permission denied' },
+  EPERM: { code: 'denied', words: 'not permitted' },
+  EBUSY: { code: 'in-use', words: 'it is in use' },
+};
+
+/** Any error as an AppError: one that is none yet gets the code of its errno, and `action` put before its words. */
+export function knownError(error: unknown, action?: string): AppError {
+  if (isAppError(error)) return error;
+  if (error instanceof Error && error.name === 'AbortError') return new AppError('cancelled', 'Cancelled', { cause: error });
+  const meaning = meanings[errnoOf(error) ?? ''];
+  const text = error instanceof Error ? error.message : String(error);
+  const message = action === undefined ? text : `${action}: ${meaning?.words ?? text}`;
+  return new AppError(meaning?.code ?? 'failed', message, {
+    detail: action === undefined || meaning === undefined ? undefined : text,
+    hint: meaning === undefined ? 'Set HOLDFAST_DEBUG=1 to see where it happened.' : undefined,
+    cause: error,
+  });
+}

@@ -1,0 +1,253 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { makeHostileTree } from '../support/hostile-tree.ts';
+import { treeFacts } from '../support/tree-facts.ts';
+import { Cli } from './cli.ts';
+
+let cli: Cli;
+beforeEach(async () => {
+  cli = new Cli();
+  await cli.init();
+});
+afterEach(() => cli[Symbol.dispose]());
+
+interface BackupJson {
+  readonly outcomes: readonly {
+    name: string;
+    outcome: string;
+    snapshotId: string | null;
+    summary: { filesUnmodified: number; files: number } | null;
+  }[];
+  readonly skipped: readonly { name: string }[];
+}
+
+describe('holdfast backup and restore', () => {
+  test('bring a tree of everything back exactly after its volume was removed, labels included', async () => {
+    await cli.run('volume', 'create', 'tree', '--label', 'com.docker.compose.project=shop', '--label', 'x=y');
+    const root = cli.root('tree');
+    await makeHostileTree(root, { socket: true });
+    const before = treeFacts(root);
+    await cli.run('backup', 'tree');
+    await cli.run('volume', 'rm', 'tree');
+    expect(existsSync(root)).toBe(false);
+    await cli.run('restore', 'tree');
+    expect(treeFacts(root)).toEqual(before);
+    const [volume] = await cli.json<{ labels: object; stack: string }[]>('volume', 'inspect', 'tree');
+    expect(volume).toMatchObject({ labels: { 'com.docker.compose.project': 'shop', x: 'y' }, stack: 'shop' });
+    expect(await cli.run('diff', 'tree')).toBe('No differences.\n');
+    await cli.run('check', '--read-data');
+  });
+
+  test('replace what is there exactly, save it before, and undo that again', async () => {
+    const root = await cli.volume('pg');
+    writeFileSync(join(root, 'kept'), 'as saved');
+    writeFileSync(join(root, 'lost'), 'as saved');
+    chmodSync(root, 0o700);
+    const saved = treeFacts(root);
+    await cli.run('backup', 'pg');
+    writeFileSync(join(root, 'kept'), 'newer');
+    rmSync(join(root, 'lost'));
+    writeFileSync(join(root, 'extra'), 'newer');
+    const later = treeFacts(root);
+
+    const plan = await cli.attempt(['restore', 'pg', '--dry-run']);
+    expect(plan.stdout).toContain('1 come back, 1 change, 1 go away');
+    expect(plan.stdout).toContain('goes away: extra  (written after the snapshot)');
+    expect(treeFacts(root)).toEqual(later);
+
+    const refused = await cli.attempt(['restore', 'pg']);
+    expect(refused).toMatchObject({ exit: 2, stdout: '' });
+    expect(refused.stderr).toContain('--yes');
+    expect(treeFacts(root)).toEqual(later);
+
+    const done = await cli.json<{ safetySnapshotId: string }>('restore', 'pg', '--yes');
+    expect(treeFacts(root)).toEqual(saved);
+    await cli.run('restore', `pg@${done.safetySnapshotId.slice(0, 10)}`, '--yes', '--no-safety-snapshot');
+    expect(treeFacts(root)).toEqual(later);
+    // What a restore saved is no backup: "latest" is still the backup.
+    await cli.run('restore', 'pg', '--yes', '--no-safety-snapshot');
+    expect(treeFacts(root)).toEqual(saved);
+    expect(readdirSync(join(root, '..'))).toEqual(['_data']);
+  });
+
+  test('go by time', async () => {
+    const root = await cli.volume('pg');
+    writeFileSync(join(root, 'f'), 'one');
+    await cli.run('backup', 'pg');
+    const between = new Date(Date.now() + 50).toISOString();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    writeFileSync(join(root, 'f'), 'two');
+    await cli.run('backup', 'pg');
+    await cli.run('restore', `pg@${between}`, '--to', './then');
+    expect(readFileSync(join(cli.folder, 'then/f'), 'utf8')).toBe('one');
+    expect(await cli.attempt(['restore', 'pg@1999-01-01', '--to', './never'])).toMatchObject({ exit: 4 });
+    expect(existsSync(join(cli.folder, 'never'))).toBe(false);
+  });
+
+  test('restore to a new directory, an empty one, and a new volume, and never into one that holds something', async () => {
+    const root = await cli.volume('pg');
+    writeFileSync(join(root, 'f'), 'content');
+    const saved = treeFacts(root);
+    await cli.run('backup', 'pg');
+    await cli.run('restore', 'pg', '--to', './fresh');
+    cli.mkdir('empty');
+    await cli.run('restore', 'pg', '--to', './empty');
+    await cli.run('restore', 'pg', '--to', 'pg-copy');
+    for (const place of [join(cli.folder, 'fresh'), join(cli.folder, 'empty'), cli.root('pg-copy')])
+      expect(treeFacts(place)).toEqual(saved);
+    writeFileSync(join(cli.folder, 'fresh/mine'), 'mine');
+    const before = treeFacts(join(cli.folder, 'fresh'));
+    expect(await cli.attempt(['restore', 'pg', '--to', './fresh', '--yes'])).toMatchObject({ exit: 1 });
+    expect(await cli.attempt(['restore', 'pg', '--to', 'pg-copy', '--yes'])).toMatchObject({ exit: 1 });
+    expect(treeFacts(join(cli.folder, 'fresh'))).toEqual(before);
+    // The copy has a history of its own.
+    await cli.run('backup', 'pg-copy');
+    expect(await cli.ids('pg')).toHaveLength(1);
+  });
+
+  test('restore one file or folder, and leave all the rest as it is', async () => {
+    const root = await cli.volume('pg');
+    mkdirSync(join(root, 'a/b'), { recursive: true });
+    writeFileSync(join(root, 'a/b/one'), 'saved');
+    writeFileSync(join(root, 'a/two'), 'saved');
+    await cli.run('backup', 'pg');
+    writeFileSync(join(root, 'a/b/one'), 'changed');
+    writeFileSync(join(root, 'a/two'), 'changed');
+    await cli.run('restore', 'pg', '--path', 'a/b/one', '--yes');
+    expect([readFileSync(join(root, 'a/b/one'), 'utf8'), readFileSync(join(root, 'a/two'), 'utf8')]).toEqual([
+      'saved',
+      'changed',
+    ]);
+    rmSync(join(root, 'a'), { recursive: true });
+    await cli.run('restore', 'pg', '--path', '/a/b', '--yes');
+    expect(readdirSync(join(root, 'a'))).toEqual(['b']);
+    await cli.run('restore', 'pg', '--path', 'a', '--to', './out');
+    expect(readFileSync(join(cli.folder, 'out/a/two'), 'utf8')).toBe('saved');
+    expect(await cli.attempt(['restore', 'pg', '--path', 'nope', '--yes'])).toMatchObject({ exit: 4 });
+    expect(await cli.attempt(['restore', 'pg', '--path', '../etc', '--yes'])).toMatchObject({ exit: 2 });
+  });
+
+  test('do not go through a symbolic link that somebody put in the place of a folder', async () => {
+    const root = await cli.volume('pg');
+    mkdirSync(join(root, 'conf'));
+    writeFileSync(join(root, 'conf/file'), 'saved');
+    await cli.run('backup', 'pg');
+    const outside = cli.mkdir('outside');
+    rmSync(join(root, 'conf'), { recursive: true });
+    symlinkSync(outside, join(root, 'conf'));
+    expect(await cli.attempt(['restore', 'pg', '--path', 'conf/file', '--yes'])).toMatchObject({ exit: 1 });
+    expect(readdirSync(outside)).toEqual([]);
+    await cli.run('restore', 'pg', '--yes');
+    expect(readdirSync(outside)).toEqual([]);
+    expect(readFileSync(join(root, 'conf/file'), 'utf8')).toBe('saved');
+  });
+
+  test('work on directories by their path, and leave the repository inside out', async () => {
+    const data = cli.mkdir('data');
+    writeFileSync(join(data, 'f'), 'content');
+    await cli.run('backup', './data');
+    writeFileSync(join(data, 'f'), 'changed');
+    await cli.run('restore', './data', '--yes');
+    expect(readFileSync(join(data, 'f'), 'utf8')).toBe('content');
+    rmSync(data, { recursive: true });
+    await cli.run('restore', './data');
+    expect(readFileSync(join(data, 'f'), 'utf8')).toBe('content');
+    const whole = await cli.attempt(['backup', '.']);
+    expect(whole.exit).toBe(0);
+    expect(whole.stderr).toContain('The repository itself, "repository", is left out');
+    expect(await cli.run('ls', '.', '-q')).toBe('data\nstate\n');
+    expect(await cli.attempt(['backup', './repository'])).toMatchObject({ exit: 2 });
+  });
+
+  test('back all volumes up but those that their label keeps out, and name these', async () => {
+    for (const name of ['va', 'vb']) writeFileSync(join(await cli.volume(name), 'f'), name);
+    await cli.run('volume', 'create', 'scratch', '--label', 'holdfast.backup=false');
+    const report = await cli.json<BackupJson>('backup', '--all', '--tag', 'nightly');
+    expect(report.outcomes.map(({ name, outcome }) => [name, outcome])).toEqual([
+      ['va', 'good'],
+      ['vb', 'good'],
+    ]);
+    expect(report.skipped.map(({ name }) => name)).toEqual(['scratch']);
+    expect((await cli.run('snapshots', '--tag', 'nightly', '-q')).trim().split('\n')).toHaveLength(2);
+    expect((await cli.run('snapshots', '--tag', 'weekly', '-q')).trim()).toBe('');
+  });
+
+  test('exclude patterns, and store nothing in a dry run', async () => {
+    const root = await cli.volume('pg');
+    for (const name of ['keep.txt', 'drop.log']) writeFileSync(join(root, name), name);
+    const dry = await cli.json<BackupJson>('backup', 'pg', '--dry-run', '--exclude', '*.log');
+    expect(dry.outcomes[0]).toMatchObject({ snapshotId: null, summary: { files: 1 } });
+    expect(await cli.ids('pg')).toEqual([]);
+    await cli.run('backup', 'pg', '--exclude', '*.log');
+    expect(await cli.run('ls', 'pg', '-q')).toBe('keep.txt\n');
+  });
+
+  test('know unchanged files, and notice one whose content changed under the same size and time', async () => {
+    const root = await cli.volume('pg');
+    writeFileSync(join(root, 'sly'), 'aaaa');
+    utimesSync(join(root, 'sly'), 1_000_000, 1_000_000);
+    // A file that was changed in the very moment of its backup is read again: wait that moment.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await cli.run('backup', 'pg');
+    const again = await cli.json<BackupJson>('backup', 'pg');
+    expect(again.outcomes[0]?.summary).toMatchObject({ filesUnmodified: 1 });
+    writeFileSync(join(root, 'sly'), 'bbbb');
+    utimesSync(join(root, 'sly'), 1_000_000, 1_000_000);
+    await cli.run('backup', 'pg');
+    expect((await cli.attempt(['dump', 'pg', 'sly'])).stdout).toBe('bbbb');
+  });
+
+  test('diff, ls and dump look into snapshots', async () => {
+    const root = await cli.volume('pg');
+    mkdirSync(join(root, 'sub'));
+    writeFileSync(join(root, 'sub/a'), 'first');
+    writeFileSync(join(root, 'b'), 'same');
+    await cli.run('backup', 'pg');
+    writeFileSync(join(root, 'sub/a'), 'second!');
+    writeFileSync(join(root, 'c'), 'new');
+    chmodSync(join(root, 'b'), 0o600);
+    await cli.run('backup', 'pg');
+    const [first = '', second = ''] = await cli.ids('pg');
+    const shown = await cli.run('diff', first, second);
+    expect(shown).toBe(
+      'U b\n+ c  (3 B)\nM sub/a  (5 B -> 7 B)\n1 added, 0 removed, 1 changed, 1 with other metadata only; +10 B, -5 B\n',
+    );
+    rmSync(join(root, 'c'));
+    expect(await cli.run('diff', second)).toContain('- c  (3 B)');
+    expect(await cli.run('ls', first.slice(0, 8), '/sub', '-q')).toBe('a\n');
+    const entries = await cli.json<{ name: string; size: number }[]>('ls', second, '--recursive');
+    expect(entries.map(({ name }) => name)).toEqual(['b', 'c', 'sub', 'sub/a']);
+    expect((await cli.attempt(['dump', first, 'sub/a'])).stdout).toBe('first');
+    const tar = await cli.attempt(['dump', first, '/']);
+    expect(tar.stdout).toContain('first');
+    expect(await cli.attempt(['dump', first, 'nope'])).toMatchObject({ exit: 4, stdout: '' });
+  });
+
+  test('a bare machine gets everything back with the repository and its key', async () => {
+    const root = await cli.volume('pg');
+    writeFileSync(join(root, 'f'), 'content');
+    const saved = treeFacts(root);
+    await cli.run('backup', 'pg');
+    using other = new Cli();
+    const access = ['--repo', cli.repository, '--password-file', join(cli.stateDir, 'keys/default.key')];
+    await other.run('init', ...access);
+    await other.run('restore', 'pg');
+    expect(treeFacts(other.root('pg'))).toEqual(saved);
+    // It goes on in the same lineage, so its next backup finds its parent there.
+    await other.run('backup', 'pg');
+    const listed = await other.json<{ volume: { identity: string } }[]>('snapshots', 'pg');
+    expect(new Set(listed.map(({ volume }) => volume.identity)).size).toBe(1);
+    expect(listed).toHaveLength(2);
+  });
+});
