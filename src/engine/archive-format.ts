@@ -1,7 +1,7 @@
-import type { Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { constants, createGunzip, createGzip, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { constants, createGunzip, createGzip, createZstdCompress } from 'node:zlib';
 import { AppError } from '../model/errors.ts';
+import { decompressZstd } from './decompress-zstd.ts';
+import { through } from './through.ts';
 import type { ArchiveFormat } from './volume-engine.ts';
 
 const chunkSize = 256 * 1024;
@@ -46,7 +46,7 @@ export async function* decompressed(
     const whole = rejoined(head, ended ? undefined : chunks);
     if (format === 'tar') yield* whole;
     else if (format === 'tar.gz') yield* through(whole, createGunzip({ chunkSize }));
-    else if (format === 'tar.zst') yield* through(whole, createZstdDecompress({ chunkSize }));
+    else if (format === 'tar.zst') yield* decompressZstd(whole, chunkSize);
     else {
       throw new AppError(
         'unsupported',
@@ -79,23 +79,6 @@ async function* rejoined(
 ): AsyncGenerator<Uint8Array> {
   if (head.length > 0) yield head;
   if (rest !== undefined) yield* { [Symbol.asyncIterator]: () => rest };
-}
-
-/** Runs bytes through a stream. Both ends are closed when this is left, for whatever reason. */
-async function* through(
-  bytes: AsyncIterable<Uint8Array>,
-  transform: Transform,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const piping = pipeline(bytes, transform);
-  // It is awaited below; until then its failure reaches us through the transform.
-  piping.catch(() => undefined);
-  try {
-    for await (const chunk of transform) yield chunk as Uint8Array;
-    await piping;
-  } finally {
-    transform.destroy();
-    await piping.catch(() => undefined);
-  }
 }
 
 /** zlib's errors have codes like Z_DATA_ERROR and ZSTD_error_checksum_wrong. */

@@ -11,7 +11,7 @@ import { quote } from '../model/quote.ts';
 import { isActive, type Volume, type VolumeSpec } from '../model/volume.ts';
 import { membersOf, readVolume } from './data-source.ts';
 import { findVolume } from './find-volume.ts';
-import { fillEmpty, isStageName, lockVolume } from './stage.ts';
+import { fillEmpty, isUnfinishedStage, lockVolume } from './stage.ts';
 import { requireEmpty, type TargetVolume, withTarget } from './target-volume.ts';
 import { tarOptions } from './tar-options.ts';
 import type { CloneReport, CloneRequest, VolumeWorkOptions } from './volume-engine.ts';
@@ -64,7 +64,7 @@ async function copyAll(
     to.root,
     async (stage) => {
       if (from.way === 'stream') return await materializeSources(readVolume(from, log), stage, log);
-      await copyTree(from.root, stage, { ...writing, onProgress, skip: isStageName });
+      await copyTree(from.root, stage, { ...writing, onProgress, skip: isUnfinishedStage });
       for await (const { entry } of walkTree(from.root, { signal })) return entry;
       return undefined;
     },

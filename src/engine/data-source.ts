@@ -3,7 +3,7 @@ import { readTar } from '../lib/tar/read-tar.ts';
 import type { TarMember, TarSource } from '../lib/tar/tar-member.ts';
 import { walkTree } from '../lib/tree-walk.ts';
 import type { ByteString } from '../model/byte-string.ts';
-import { isStageName } from './stage.ts';
+import { isUnfinishedStage } from './stage.ts';
 import type { WorkLog } from './work-log.ts';
 
 /** Everything in a volume, the root first, either way. Counts as it goes. */
@@ -13,7 +13,7 @@ export async function* readVolume(
 ): AsyncGenerator<TarSource, void, undefined> {
   const { signal, onProblem } = log;
   if (data.way === 'direct') {
-    yield* counted(walkTree(data.root, { signal, onProblem, skip: isStageName }), log);
+    yield* counted(walkTree(data.root, { signal, onProblem, skip: isUnfinishedStage }), log);
     return;
   }
   const tar = await data.readTar('', { signal });

@@ -80,7 +80,7 @@ async function unpack(
     );
   }
   using _lock = lockVolume(data.root, wish);
-  if (request.merge === true && !isEmptyVolume(data.root)) {
+  if (request.merge === true && !(await isEmptyVolume(data.root))) {
     const { signal, onProblem } = log;
     await materialize(data.root, membersOf(sources), { signal, onProblem });
     return syncDirectoryTree(data.root);

@@ -5,19 +5,24 @@ import { DirectoryHandle } from '../lib/directory-handle.ts';
 import { tryLockDirectory } from '../lib/directory-lock.ts';
 import { syncFilesystem } from '../lib/posix.ts';
 import { removeTree } from '../lib/remove-tree.ts';
-import { reasonText } from '../lib/tree-problem.ts';
+import { type ProblemReporter, reasonText } from '../lib/tree-problem.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { WorkLog } from './work-log.ts';
 
-const prefix = '.holdfast-stage-';
-const stageName = /^\.holdfast-stage-[0-9a-f]{16}$/;
+const stagePrefix = '.holdfast-stage-';
+const readyPrefix = '.holdfast-ready-';
+const leftName = /^\.holdfast-(stage|ready)-[0-9a-f]{16}$/;
 
-/** True for the directory in which an import or clone that was killed made things ready. */
-export function isStageName(path: ByteString): boolean {
-  return path.startsWith(prefix) && stageName.test(path);
+/** True for what a killed import or clone leaves that was not whole: nobody wants to read it. */
+export function isUnfinishedStage(path: ByteString): boolean {
+  return path.startsWith(stagePrefix) && leftName.test(path);
+}
+
+function isLeft(name: ByteString): boolean {
+  return leftName.test(name);
 }
 
 /** Nobody else fills or copies into the volume meanwhile; `locked` when somebody does. */
@@ -32,30 +37,42 @@ export function lockVolume(
   });
 }
 
-/** True when a volume holds nothing but what file systems and interrupted work leave in it. */
-export function isEmptyVolume(root: ByteString): boolean {
-  return namesIn(root).every((name) => name === 'lost+found' || isStageName(name));
+/** True when a volume holds nothing but what file systems and interrupted work leave in it. The caller holds the lock. */
+export async function isEmptyVolume(root: ByteString): Promise<boolean> {
+  for (const name of namesIn(root)) if (isLeft(name)) await settle(root, name);
+  return namesIn(root).every((name) => name === 'lost+found');
+}
+
+/** What was whole when it was killed is moved to its end; what was not goes. */
+async function settle(root: ByteString, name: ByteString): Promise<void> {
+  const stage = `${root}/${name}`;
+  if (name.startsWith(readyPrefix)) for (const one of namesIn(stage)) moveUp(stage, root, one);
+  await removeTree(stage);
 }
 
 /**
- * Fills an empty directory: all or nothing. `fill` makes everything in a stage inside of it, and returns the entry of the
- * root where there is one; then it is moved into place. The caller holds the lock.
+ * Fills an empty directory: all or nothing, at whatever moment it is killed. `fill` makes everything in a stage inside of
+ * it, and returns the entry of the root where there is one; then it is moved into place, which `isEmptyVolume` brings to
+ * its end after a kill. The caller holds the lock.
  */
 export async function fillEmpty(
   root: ByteString,
   fill: (stage: ByteString) => Promise<Entry | undefined>,
   log: WorkLog,
 ): Promise<void> {
-  for (const name of namesIn(root)) if (isStageName(name)) await removeTree(`${root}/${name}`);
-  const stage = `${root}/${prefix}${randomBytes(8).toString('hex')}`;
+  const token = randomBytes(8).toString('hex');
+  const stage = `${root}/${stagePrefix}${token}`;
+  const ready = `${root}/${readyPrefix}${token}`;
   try {
     mkdirSync(toPath(stage), { mode: 0o700 });
     const rootEntry = await fill(stage);
     syncDirectoryTree(root);
     log.check('fill the volume');
-    moveIntoPlace(stage, root);
-    rmdirSync(toPath(stage));
-    if (rootEntry !== undefined) setRoot(root, rootEntry, log);
+    // Set now, so that a kill cannot lose it, and again afterwards, for the time that the moves change. Another user
+    // than root may lock itself out by it.
+    if (rootEntry !== undefined && process.geteuid?.() === 0) setRoot(root, rootEntry, () => undefined);
+    moveIntoPlace({ stage, ready, root });
+    if (rootEntry !== undefined) setRoot(root, rootEntry, log.onProblem);
     syncDirectoryTree(root);
   } catch (error) {
     await removeTree(stage);
@@ -64,31 +81,45 @@ export async function fillEmpty(
 }
 
 /** Moves everything up, or nothing: what was moved before an error goes back. */
-function moveIntoPlace(stage: ByteString, root: ByteString): void {
-  const names = namesIn(stage);
-  const others = namesIn(root).filter((name) => name !== 'lost+found' && !isStageName(name));
+function moveIntoPlace({
+  stage,
+  ready,
+  root,
+}: {
+  stage: ByteString;
+  ready: ByteString;
+  root: ByteString;
+}): void {
+  const others = namesIn(root).filter((name) => name !== 'lost+found' && !isLeft(name));
   if (others.length > 0) {
     throw new AppError('conflict', 'Cannot fill the volume: something was written to it meanwhile', {
       hint: 'Stop what uses the volume, and try again.',
     });
   }
+  renameSync(toPath(stage), toPath(ready));
   const moved: ByteString[] = [];
   try {
-    for (const name of names) {
-      // ext4 keeps one of its own at the root of a file system.
-      if (name === 'lost+found' && namesIn(root).includes(name)) rmdirSync(toPath(`${root}/${name}`));
-      renameSync(toPath(`${stage}/${name}`), toPath(`${root}/${name}`));
+    for (const name of namesIn(ready)) {
+      moveUp(ready, root, name);
       moved.push(name);
     }
   } catch (error) {
-    for (const name of moved) renameSync(toPath(`${root}/${name}`), toPath(`${stage}/${name}`));
+    for (const name of moved) renameSync(toPath(`${root}/${name}`), toPath(`${ready}/${name}`));
+    renameSync(toPath(ready), toPath(stage));
     throw error;
   }
+  rmdirSync(toPath(ready));
 }
 
-function setRoot(root: ByteString, entry: Entry, log: WorkLog): void {
+function moveUp(from: ByteString, root: ByteString, name: ByteString): void {
+  // ext4 keeps one of its own at the root of a file system.
+  if (name === 'lost+found' && namesIn(root).includes(name)) rmdirSync(toPath(`${root}/${name}`));
+  renameSync(toPath(`${from}/${name}`), toPath(`${root}/${name}`));
+}
+
+function setRoot(root: ByteString, entry: Entry, report: ProblemReporter): void {
   using handle = DirectoryHandle.open(root);
-  applyMetadata({ at: handle.at('.'), inheritedAcl: true }, entry, log.onProblem);
+  applyMetadata({ at: handle.at('.'), inheritedAcl: true }, entry, report);
 }
 
 function namesIn(path: ByteString): ByteString[] {

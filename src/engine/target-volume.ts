@@ -50,7 +50,7 @@ export async function requireEmpty(
     log,
   }: { readonly action: string; readonly name: string; readonly hint: string; readonly log: WorkLog },
 ): Promise<void> {
-  const isEmpty = data.way === 'direct' ? isEmptyVolume(data.root) : await isEmptyStream(data, log);
+  const isEmpty = data.way === 'direct' ? await isEmptyVolume(data.root) : await isEmptyStream(data, log);
   if (isEmpty) return;
   throw new AppError('conflict', `Cannot ${action} ${quote(name)}: the volume is not empty`, { hint });
 }

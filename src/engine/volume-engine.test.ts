@@ -495,6 +495,16 @@ describe('import() directly', () => {
     expect(namesIn(to)).toEqual(['a']);
   });
 
+  test('brings a killed import to its end that was being moved into place', async () => {
+    const to = await create('to', { first: '1', '.holdfast-ready-0123456789abcdef/second': '2' });
+    await create('from', { a: 'a' });
+    await engine.export({ volume: 'from', to: local('a.tar') });
+    await expect(engine.import({ volume: 'to', from: local('a.tar') })).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    expect(namesIn(to)).toEqual(['first', 'second']);
+  });
+
   test('takes nothing from an archive that writes through its own link', async () => {
     const evil = join(folder, 'evil');
     mkdirSync(join(evil, 'a'), { recursive: true });

@@ -1,0 +1,16 @@
+/** `FOLDER export|import`: packs the volume "from", or fills "to", in a process of its own that a test can kill. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openDirectoryHost } from '../../src/engine/directory-host.fixture.ts';
+import { openEngine } from '../../src/engine/index.ts';
+
+const [folder = '', action] = process.argv.slice(2);
+const host = openDirectoryHost(folder, 'direct');
+const engine = openEngine({ host });
+const plain = { driver: '', labels: {}, options: {} };
+mkdirSync(join(folder, 'volumes'), { recursive: true });
+for (const name of ['from', 'to']) await host.createVolume({ ...plain, name });
+const archive = { kind: 'path', path: join(folder, 'archive.tar.zst') } as const;
+console.log('started');
+if (action === 'export') await engine.export({ volume: 'from', to: archive });
+else await engine.import({ volume: 'to', from: archive });
