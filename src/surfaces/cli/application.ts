@@ -40,7 +40,15 @@ const integrations = {
 
 const settings: PartialApplicationConfiguration = {
   name: 'holdfast',
-  scanner: { caseStyle: 'allow-kebab-for-camel', allowArgumentEscapeSequence: true },
+  scanner: {
+    caseStyle: 'allow-kebab-for-camel',
+    allowArgumentEscapeSequence: true,
+    // The library's own limit calls "create" near to "remov".
+    distanceOptions: {
+      threshold: 4,
+      weights: { insertion: 1, deletion: 2, substitution: 2, transposition: 0 },
+    },
+  },
   documentation: { disableAnsiColor: true },
   determineExitCode: exitNumberOf,
   localization: {

@@ -7,6 +7,7 @@ import {
 } from '@stricli/core';
 import { type CliContext, withSession } from './context.ts';
 import { globalAliases, globalFlagParameters } from './global-flags.ts';
+import { wrapText } from './wrap-text.ts';
 import type { Session } from './session.ts';
 
 /** What a command does; the arguments are there, the session is open. */
@@ -31,6 +32,8 @@ export interface CommandSpec<Flags extends object> {
   readonly load: () => Promise<Action<Flags>>;
 }
 
+const everywhere = 'The flags that every command takes are shown by "holdfast --help".';
+
 /** A command with the global flags, run inside a session. */
 export function defineCommand<Flags extends object = object>(spec: CommandSpec<Flags>): Command<CliContext> {
   const parameters = {
@@ -43,7 +46,7 @@ export function defineCommand<Flags extends object = object>(spec: CommandSpec<F
     parameters: parameters as never,
     docs: {
       brief: spec.brief,
-      ...(spec.description === undefined ? {} : { fullDescription: spec.description }),
+      fullDescription: wrapText(`${spec.description ?? `${spec.brief}.`}\n\n${everywhere}`),
       ...(spec.usage === undefined ? {} : { customUsage: spec.usage }),
     },
     loader: async () => {

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { compileCacheDir } from './compile-cache-dir.ts';
+import { readConfig } from './config.ts';
+import { mergeFlags, takeLeadingFlags } from './global-flags.ts';
+
+test('takeLeadingFlags() takes the global flags before the command, and nothing behind it', () => {
+  expect(takeLeadingFlags(['--repo', '/r', '--format=json', '-q', 'backup', '--yes', 'x'])).toEqual({
+    flags: { repo: '/r', format: 'json', quiet: true },
+    rest: ['backup', '--yes', 'x'],
+  });
+  expect(takeLeadingFlags(['--help'])).toEqual({ flags: {}, rest: ['--help'] });
+  expect(() => takeLeadingFlags(['--repo'])).toThrow(/needs a value/);
+});
+
+test('a flag after the command wins over the same before it, and what is not given hides nothing', () => {
+  expect(mergeFlags({ repo: 'a', quiet: true }, { repo: 'b', quiet: undefined as never })).toEqual({
+    repo: 'b',
+    quiet: true,
+  });
+});
+
+test('the command line wins over the environment, and an empty variable is none', () => {
+  const env = {
+    HOLDFAST_STATE_DIR: '/env',
+    HOLDFAST_HOST: '',
+    HOLDFAST_REPOSITORY: 'main',
+    HOLDFAST_PASSWORD: 'p',
+  };
+  expect(readConfig({ stateDir: '/flag' }, env)).toMatchObject({
+    stateDir: '/flag',
+    host: 'auto',
+    repository: 'main',
+    passwordReference: 'env:HOLDFAST_PASSWORD',
+  });
+  expect(readConfig({ passwordCommand: 'pass show x' }, env)).toMatchObject({
+    stateDir: '/env',
+    passwordReference: 'exec:pass show x',
+  });
+  expect(readConfig({}, { ...env, HOLDFAST_PASSWORD_FILE: '/f' })).toMatchObject({
+    passwordReference: 'file:/f',
+  });
+  expect(() => readConfig({ passwordFile: 'a', passwordCommand: 'b' }, {})).toThrow(/exclude each other/);
+});
+
+test('the cache of compiled code is never in a home folder for root, who may have come there by sudo', () => {
+  expect(compileCacheDir({ HOME: '/home/mallory', XDG_CACHE_HOME: '/tmp/x' }, 0)).toBe(
+    '/var/cache/holdfast/code',
+  );
+  expect(compileCacheDir({ HOME: '/home/me' }, 1000)).toBe('/home/me/.cache/holdfast/code');
+  expect(compileCacheDir({ XDG_CACHE_HOME: 'relative' }, 1000)).toBeUndefined();
+  expect(compileCacheDir({}, 1000)).toBeUndefined();
+});

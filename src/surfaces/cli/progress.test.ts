@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import type { Progress } from '../../app.ts';
+import { openProgress } from './progress.ts';
+import type { Terminal } from './terminal.ts';
+
+function recorder(isTTY: boolean): { written: string[]; terminal: Pick<Terminal, 'stderr'> } {
+  const written: string[] = [];
+  const stderr = { isTTY, columns: 120, write: (text: string) => written.push(text) };
+  return { written, terminal: { stderr: stderr as unknown as Terminal['stderr'] } };
+}
+
+const half: Progress = {
+  phase: 'saving',
+  filesDone: 5,
+  filesTotal: 10,
+  bytesDone: 50_000_000,
+  bytesTotal: 100_000_000,
+  current: 'a\u001bb',
+};
+
+test('on a terminal one line is painted over and over, with bytes, files, speed and time left, and wiped at the end', () => {
+  const { written, terminal } = recorder(true);
+  let nowMs = 0;
+  const line = openProgress({ title: 'Backup', form: 'text', terminal, now: () => nowMs });
+  nowMs = 5000;
+  line.onProgress(half);
+  line.onProgress(half);
+  line[Symbol.dispose]();
+  expect(written).toEqual([
+    '\r\u001b[KBackup: saving, 50.0 MB of 100.0 MB, 5 of 10 files, 10.0 MB/s, 5.0s left  a\\u001bb',
+    '\r\u001b[K',
+  ]);
+});
+
+test('elsewhere a plain line comes every few seconds', () => {
+  const { written, terminal } = recorder(false);
+  let nowMs = 0;
+  const line = openProgress({ title: 'Backup', form: 'text', terminal, now: () => nowMs });
+  for (nowMs = 0; nowMs <= 12_000; nowMs += 500) line.onProgress(half);
+  expect(written).toHaveLength(2);
+  expect(written[0]).toMatch(/^Backup: saving, 50\.0 MB of 100\.0 MB.*\n$/);
+});
+
+test('with JSON it is one object a line, and with --quiet nothing', () => {
+  const json = recorder(true);
+  openProgress({ title: 'Backup', form: 'json', terminal: json.terminal, now: () => 5000 }).onProgress(half);
+  expect(json.written.map((line) => JSON.parse(line) as object)).toEqual([
+    { type: 'progress', title: 'Backup', ...half },
+  ]);
+  const none = recorder(true);
+  openProgress({ title: 'Backup', form: 'none', terminal: none.terminal }).onProgress(half);
+  expect(none.written).toEqual([]);
+});

@@ -1,0 +1,299 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { treeFacts } from '../support/tree-facts.ts';
+import { Cli, type CliResult } from './cli.ts';
+
+let cli: Cli;
+let root: string;
+let saved: string[];
+beforeAll(async () => {
+  cli = new Cli();
+  await cli.init();
+  root = await cli.volume('postgres');
+  mkdirSync(join(root, 'base'));
+  for (let index = 0; index < 20; index++)
+    writeFileSync(join(root, 'base', `file-${index}`), `content ${index}`.repeat(100));
+  await cli.run('backup', 'postgres');
+  saved = treeFacts(root);
+});
+afterAll(() => cli[Symbol.dispose]());
+
+/** What every refusal has in common. */
+function expectRefusal(
+  result: CliResult,
+  wanted: { readonly exit: number; readonly message: string | RegExp },
+): void {
+  expect(result.stderr).toMatch(wanted.message);
+  expect(result.stderr).toMatch(/^holdfast: \S/m);
+  expect(result.stderr).not.toMatch(/\n\s+at |node:internal/);
+  expect(result.exit).toBe(wanted.exit);
+  expect(result.stdout).toBe('');
+  expect(treeFacts(root)).toEqual(saved);
+}
+
+describe('a wrong command line', () => {
+  test.each([
+    [['backp'], /no command "backp"\nHint: Did you mean "backup"/],
+    [['volume', 'inspct', 'x'], /no command "inspct"\nHint: Did you mean "inspect"/],
+    [['run', 'postgres'], /no command "run"/],
+    [['backup', 'postgres', '--exlude', 'x'], /no flag "--exlude" here\nHint: Did you mean "--exclude"/],
+    [['volume', 'ls', '-X'], /no flag "-X"/],
+    [['restore'], /Argument VOLUME\[@SNAPSHOT\] is missing/],
+    [['snapshots', 'a', 'b'], /one argument too many: "b"/],
+    [['backup', 'postgres', '--tag='], /"--tag" has an empty value/],
+    [['backup', 'postgres', '--tag'], /"--tag" needs a value/],
+    [['--format', 'yaml', 'volume', 'ls'], /Format "yaml" is unknown/],
+    [['volume', 'ls', '--host', 'dokcer'], /Host "dokcer" is unknown/],
+    [['--state-dir'], /"--state-dir" needs a value/],
+    [['check', '--read-data=0'], /share "0"/],
+    [['check', '--read-data=101'], /share "101"/],
+    [['backup'], /Nothing to back up was named/],
+    [['volume', 'ls', '-f', 'nope=1'], /invalid filter 'nope'/],
+    [['volume', 'create', 'x', '-o', 'noequals'], /option "noequals"/],
+    [['volume', 'create', '../up'], /includes invalid characters/],
+    [['completion', 'tcsh'], /no completion for "tcsh"/],
+  ])('%j is a usage error that says what to do', async (args, message) => {
+    expectRefusal(await cli.attempt(args), { exit: 2, message });
+  });
+});
+
+describe('a name that is not there', () => {
+  test('is never made by a typo, and the name that was meant is named', async () => {
+    const result = await cli.attempt(['backup', 'postgers']);
+    expectRefusal(result, { exit: 4, message: /no volume "postgers"\nHint: Did you mean "postgres"/ });
+    expect((await cli.run('volume', 'ls', '-q')).trim()).toBe('postgres');
+    expect(await cli.ids('postgres')).toHaveLength(1);
+  });
+
+  test('stops the whole command before anything is saved', async () => {
+    expectRefusal(await cli.attempt(['backup', 'postgres', 'nope']), { exit: 4, message: /"nope"/ });
+    expect(await cli.ids('postgres')).toHaveLength(1);
+  });
+
+  test.each([
+    [['restore', 'postgers', '--yes'], /no snapshot of "postgers".*\nHint: Did you mean "postgres"/],
+    [['restore', 'postgres@00000000', '--yes'], /no snapshot "00000000" of "postgres"/],
+    [['ls', 'ffffffffff'], /no snapshot of "ffffffffff"/],
+    [['ls', 'postgres', 'base/none'], /none/],
+    [['diff', 'postgres', 'nope'], /"nope"/],
+    [['backup', './none'], /no directory ".*none"/],
+    [['backup', '--stack', 'shop'], /no stack "shop"/],
+  ])('%j is not found', async (args, message) => {
+    expectRefusal(await cli.attempt(args), { exit: 4, message });
+  });
+
+  test('a file is no directory to back up', async () => {
+    writeFileSync(join(cli.folder, 'file'), '');
+    expectRefusal(await cli.attempt(['backup', './file']), { exit: 2, message: /is no directory/ });
+  });
+});
+
+describe('the repository', () => {
+  test('is not made where other things are, and nothing is touched there', async () => {
+    const folder = cli.mkdir('photos');
+    writeFileSync(join(folder, 'photo'), 'mine');
+    using fresh = new Cli();
+    expectRefusal(await fresh.attempt(['init', '--repo', folder]), {
+      exit: 1,
+      message: /holds other things/,
+    });
+    expect(readdirSync(folder)).toEqual(['photo']);
+  });
+
+  test('a wrong password opens nothing', async () => {
+    writeFileSync(join(cli.folder, 'wrong'), 'wrong\n');
+    const before = readdirSync(cli.repository);
+    for (const args of [
+      ['snapshots'],
+      ['backup', 'postgres'],
+      ['restore', 'postgres', '--yes'],
+      ['init', '--repo', cli.repository],
+    ]) {
+      const result = await cli.attempt([...args, '--password-file', './wrong']);
+      expectRefusal(result, { exit: 1, message: /password/i });
+    }
+    expect(readdirSync(cli.repository)).toEqual(before);
+    expect((await cli.attempt(['snapshots'], { env: { HOLDFAST_PASSWORD: 'wrong' } })).exit).toBe(1);
+    expect((await cli.attempt(['snapshots'], { env: { HOLDFAST_PASSWORD: cli.key() } })).exit).toBe(0);
+    expect(
+      (
+        await cli.attempt(['snapshots'], {
+          env: { HOLDFAST_PASSWORD_COMMAND: `cat '${cli.stateDir}/keys/default.key'` },
+        })
+      ).exit,
+    ).toBe(0);
+  });
+
+  test('a folder that is none, or that is not there, is refused', async () => {
+    const password = ['--password-file', join(cli.stateDir, 'keys/default.key')];
+    cli.mkdir('none');
+    expectRefusal(await cli.attempt(['snapshots', '--repo', './none', ...password]), {
+      exit: 4,
+      message: /repository/i,
+    });
+    expectRefusal(await cli.attempt(['backup', 'postgres', '--repo', './missing', ...password]), {
+      exit: 4,
+      message: /repository/i,
+    });
+    expect(existsSync(join(cli.folder, 'missing'))).toBe(false);
+    expectRefusal(await cli.attempt(['snapshots', '--repo', 's3:bucket/x', ...password]), {
+      exit: 1,
+      message: /not supported/,
+    });
+  });
+
+  test('without one there is a hint how to make one', async () => {
+    using fresh = new Cli();
+    await fresh.run('volume', 'create', 'v1');
+    expectRefusal(await fresh.attempt(['backup', 'v1']), {
+      exit: 4,
+      message: /no repository yet\nHint: .*holdfast init/,
+    });
+  });
+
+  test('a repository that was replaced by another is noticed', async () => {
+    using fresh = new Cli();
+    await fresh.init();
+    rmSync(fresh.repository, { recursive: true });
+    await fresh.run(
+      '--state-dir',
+      fresh.mkdir('other'),
+      'init',
+      '--repo',
+      fresh.repository,
+      '--password-file',
+      join(fresh.stateDir, 'keys/default.key'),
+    );
+    expectRefusal(await fresh.attempt(['snapshots']), {
+      exit: 1,
+      message: /not the one that was there before/,
+    });
+  });
+
+  test('init may be repeated, keeps key and repository, and keeps both private', async () => {
+    const key = cli.key();
+    const again = await cli.json<{ created: boolean; repositoryId: string }>(
+      'init',
+      '--repo',
+      cli.repository,
+    );
+    expect(again.created).toBe(false);
+    expect(cli.key()).toBe(key);
+    const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+    expect(mode(cli.stateDir)).toBe('700');
+    expect(mode(join(cli.stateDir, 'keys'))).toBe('700');
+    expect(mode(join(cli.stateDir, 'keys/default.key'))).toBe('600');
+  });
+
+  test('two inits at once make one key and one repository', async () => {
+    using fresh = new Cli();
+    const results = await Promise.all([
+      fresh.attempt(['init', '--repo', fresh.repository]),
+      fresh.attempt(['init', '--repo', fresh.repository]),
+    ]);
+    const codes = results.map(({ exit }) => exit).sort();
+    expect([
+      [0, 0],
+      [0, 5],
+    ]).toContainEqual(codes);
+    await fresh.run('snapshots');
+  });
+});
+
+describe('damage', () => {
+  /** The largest file of a kind in a repository. */
+  function find(folder: string): string {
+    const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    );
+    const paths = files.map((entry) => join(entry.parentPath, entry.name));
+    return paths.sort((a, b) => statSync(b).size - statSync(a).size)[0] ?? '';
+  }
+
+  async function withDamage(path: string, act: () => Promise<void>): Promise<void> {
+    const whole = readFileSync(path);
+    chmodSync(path, 0o600);
+    const damaged = Buffer.from(whole);
+    const middle = Math.floor(damaged.length / 2);
+    damaged[middle] = (damaged[middle] ?? 0) ^ 0xff;
+    writeFileSync(path, damaged);
+    try {
+      await act();
+    } finally {
+      writeFileSync(path, whole);
+    }
+  }
+
+  test('of a pack is found by check --read-data, and no restore replaces data from it', async () => {
+    await withDamage(find(join(cli.repository, 'data')), async () => {
+      const check = await cli.attempt(['check', '--read-data']);
+      expect(check.exit).toBe(6);
+      expect(check.stderr).toContain('damaged');
+      expectRefusal(await cli.attempt(['restore', 'postgres', '--yes', '-q']), {
+        exit: 6,
+        message: /holdfast: /,
+      });
+      expect(readdirSync(join(root, '..'))).toEqual(['_data']);
+      const json = await cli.attempt(['check', '--read-data', '--format', 'json']);
+      expect((JSON.parse(json.stdout) as { errors: string[] }).errors.length).toBeGreaterThan(0);
+    });
+    await cli.run('check', '--read-data');
+  });
+
+  test('of an index and of a snapshot is named', async () => {
+    await withDamage(find(join(cli.repository, 'index')), async () => {
+      expect((await cli.attempt(['check'])).exit).toBe(6);
+      expectRefusal(await cli.attempt(['restore', 'postgres', '--yes', '-q']), {
+        exit: 6,
+        message: /holdfast: /,
+      });
+    });
+    await withDamage(find(join(cli.repository, 'snapshots')), async () => {
+      expect((await cli.attempt(['check'])).exit).toBe(6);
+    });
+    await cli.run('check', '--read-data');
+  });
+});
+
+describe('hosts', () => {
+  test('a Docker engine that does not answer is an error that names it, whatever else is there', async () => {
+    const env = { DOCKER_HOST: `unix://${cli.folder}/no.sock`, HOLDFAST_HOST: 'docker' };
+    expectRefusal(await cli.attempt(['volume', 'ls'], { env }), {
+      exit: 1,
+      message: /Cannot reach Docker at "unix:.*no\.sock"/,
+    });
+    expectRefusal(await cli.attempt(['backup', 'postgres'], { env }), {
+      exit: 1,
+      message: /Cannot reach Docker/,
+    });
+    expectRefusal(await cli.attempt(['volume', 'ls'], { env: { ...env, HOLDFAST_HOST: 'auto' } }), {
+      exit: 1,
+      message: /Cannot reach Docker/,
+    });
+  });
+
+  test('snapshots can be listed and restored to a directory without the engine', async () => {
+    const env = { DOCKER_HOST: `unix://${cli.folder}/no.sock`, HOLDFAST_HOST: 'docker' };
+    expect((await cli.attempt(['snapshots', 'postgres', '-q'], { env })).stdout).toMatch(/^[0-9a-f]{64}\n/);
+    const restored = await cli.attempt(['restore', 'postgres', '--to', './rescued'], { env });
+    expect(restored).toMatchObject({ exit: 0 });
+    expect(treeFacts(join(cli.folder, 'rescued'))).toEqual(saved);
+  });
+
+  test('podman is told to come later', async () => {
+    expectRefusal(await cli.attempt(['volume', 'ls', '--host', 'podman']), {
+      exit: 1,
+      message: /podman.*not supported yet/,
+    });
+  });
+});
