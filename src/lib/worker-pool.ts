@@ -67,7 +67,8 @@ interface Job<Task, Result, Interim> {
 }
 
 interface Member<Task, Result, Interim> {
-  readonly worker: Worker;
+  /** Started with its first task: work that turns out to be small pays for what it uses. */
+  worker: Worker | undefined;
   readonly running: Map<number, Job<Task, Result, Interim>>;
   readonly pinned: Job<Task, Result, Interim>[];
 }
@@ -88,18 +89,26 @@ export class WorkerPool<
 > implements AsyncDisposable {
   readonly #members: Member<Task, Result, Interim>[] = [];
   readonly #queue: Job<Task, Result, Interim>[] = [];
-  readonly #onEvent: ((event: Event) => void) | undefined;
+  readonly #options: WorkerPoolOptions<Event>;
+  readonly #notices: Notice[] = [];
   #nextNumber = 0;
   #failure: Error | undefined;
   #closed = false;
 
   constructor(options: WorkerPoolOptions<Event>) {
-    this.#onEvent = options.onEvent;
-    for (let i = 0; i < options.workers; i++) this.#members.push(this.#start(options));
+    this.#options = options;
+    for (let i = 0; i < options.workers; i++) {
+      this.#members.push({ worker: undefined, running: new Map(), pinned: [] });
+    }
   }
 
   get size(): number {
     return this.#members.length;
+  }
+
+  /** The numbers of the workers that have been given a task. */
+  get started(): number[] {
+    return this.#members.flatMap(({ worker }, i) => (worker ? [i] : []));
   }
 
   /** Tasks that are waiting or running. */
@@ -122,29 +131,30 @@ export class WorkerPool<
 
   /** Tells all workers something, before any task that is given from now on. */
   notify(notice: Notice): void {
-    for (const { worker } of this.#members)
-      worker.postMessage({ kind: 'notice', notice } satisfies ToWorker<Task, Notice>);
+    this.#notices.push(notice);
+    for (const { worker } of this.#members) worker?.postMessage(noticeMessage<Task, Notice>(notice));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#fail(new AppError('cancelled', 'The work was stopped'));
-    await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
+    await Promise.all(this.#members.map(({ worker }) => worker?.terminate()));
   }
 
-  #start(options: WorkerPoolOptions<Event>): Member<Task, Result, Interim> {
-    const worker = new Worker(options.module, { workerData: options.workerData, resourceLimits });
-    const member = { worker, running: new Map<number, Job<Task, Result, Interim>>(), pinned: [] };
+  #start(member: Member<Task, Result, Interim>): Worker {
+    const { module, workerData } = this.#options;
+    const worker = new Worker(module, { workerData, resourceLimits });
     worker.on('message', (message: FromWorker<Result, Interim, Event>) => this.#receive(member, message));
     worker.on('error', (error: Error) => this.#fail(error));
     worker.on('exit', () => {
       if (!this.#closed) this.#fail(new AppError('failed', 'A worker thread ended unexpectedly'));
     });
-    return member;
+    for (const notice of this.#notices) worker.postMessage(noticeMessage<Task, Notice>(notice));
+    return worker;
   }
 
   #receive(member: Member<Task, Result, Interim>, message: FromWorker<Result, Interim, Event>): void {
-    if (message.kind === 'event') return this.#onEvent?.(message.event);
+    if (message.kind === 'event') return this.#options.onEvent?.(message.event);
     const job = member.running.get(message.number);
     if (!job) return;
     if (message.kind === 'interim') return job.options.onInterim?.(message.interim);
@@ -162,6 +172,7 @@ export class WorkerPool<
         if (!job) continue;
         member.running.set(job.number, job);
         const message: ToWorker<Task, Notice> = { kind: 'task', number: job.number, task: job.task };
+        member.worker ??= this.#start(member);
         member.worker.postMessage(message, [...(job.options.transfer ?? [])]);
       }
     }
@@ -175,4 +186,8 @@ export class WorkerPool<
     }
     for (const job of this.#queue.splice(0)) job.reject(this.#failure);
   }
+}
+
+function noticeMessage<Task, Notice>(notice: Notice): ToWorker<Task, Notice> {
+  return { kind: 'notice', notice };
 }

@@ -147,11 +147,11 @@ function typeBit(type: BlobType): number {
   return type === 'tree' ? 1 : 0;
 }
 
-const idScratch = Buffer.alloc(32);
+const idScratch = Buffer.from(new ArrayBuffer(32));
+const idScratchWords = new Int32Array(idScratch.buffer, idScratch.byteOffset, 8);
 
-/** An id in hex as eight words. */
+/** An id in hex as eight words, valid until the next call: tables copy what they keep. */
 export function idWords(hex: string): Int32Array {
-  const written = idScratch.write(hex, 'hex');
-  if (written !== 32) throw new AppError('integrity', `"${hex}" is no blob id`);
-  return new Int32Array(new Uint8Array(idScratch).buffer);
+  if (idScratch.write(hex, 'hex') !== 32) throw new AppError('integrity', `"${hex}" is no blob id`);
+  return idScratchWords;
 }

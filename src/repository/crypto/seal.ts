@@ -32,6 +32,9 @@ export class Sealer {
   readonly #oneTimeKey = Buffer.alloc(32);
   readonly #mac = Buffer.alloc(macLength);
   readonly #ctr: CounterMode;
+  /** Random bytes that were never used: asking for many at once is ten times cheaper. */
+  readonly #nonces = Buffer.alloc(256 * ivLength);
+  #noncesUsed = this.#nonces.length;
 
   constructor(key: MasterKey) {
     this.#key = Buffer.from(key.encrypt);
@@ -46,7 +49,7 @@ export class Sealer {
    */
   sealInPlace(buffer: Buffer, offset: number, length: number): number {
     const iv = buffer.subarray(offset, offset + ivLength);
-    randomFillSync(iv);
+    this.#nextNonce().copy(iv);
     const text = buffer.subarray(offset + ivLength, offset + ivLength + length);
     this.#ctr(iv, text, text);
     this.#authenticate(iv, text);
@@ -72,6 +75,15 @@ export class Sealer {
     }
     this.#ctr(iv, text, text);
     return text;
+  }
+
+  #nextNonce(): Buffer {
+    if (this.#noncesUsed === this.#nonces.length) {
+      randomFillSync(this.#nonces);
+      this.#noncesUsed = 0;
+    }
+    this.#noncesUsed += ivLength;
+    return this.#nonces.subarray(this.#noncesUsed - ivLength, this.#noncesUsed);
   }
 
   /** Leaves the Poly1305-AES tag of `text` in `#mac`. */

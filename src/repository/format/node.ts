@@ -62,11 +62,28 @@ const runsAttribute = 'holdfast.data_runs';
 
 /** The JSON of a node, byte for byte as restic writes it. */
 export function encodeNode(node: TreeNode): ByteString {
-  const type = node.type;
-  let json = `{"name":${jsonString(quoteName(node.name))},"type":"${typeNames[type]}"`;
+  let json = encodeNodeHead(node);
+  if (node.linkTarget !== undefined) json += encodeLinkTarget(node.linkTarget);
+  if (node.xattrs.length > 0) json += `,"extended_attributes":[${node.xattrs.map(encodeXattr).join(',')}]`;
+  if (node.dataRuns !== undefined)
+    json += `,"generic_attributes":{"${runsAttribute}":${encodeRuns(node.dataRuns)}}`;
+  if (node.device !== 0n) json += `,"device":${node.device}`;
+  json +=
+    node.type === 'file'
+      ? `,"content":[${node.content.map((id) => `"${id}"`).join(',')}]`
+      : ',"content":null';
+  if (node.subtree !== undefined) json += `,"subtree":"${node.subtree}"`;
+  return `${json}}`;
+}
+
+/** The beginning of a node's JSON: all that one call of stat(2) tells. */
+export function encodeNodeHead(node: TreeNode): ByteString {
+  let json = `{"name":${jsonString(quoteName(node.name))},"type":"${typeNames[node.type]}"`;
   const mode = goMode(node);
   if (mode !== 0) json += `,"mode":${mode}`;
-  json += `,"mtime":"${formatTime(node.mtimeNs)}","atime":"${formatTime(node.atimeNs)}","ctime":"${formatTime(node.ctimeNs)}"`;
+  const mtime = formatTime(node.mtimeNs);
+  const atime = node.atimeNs === node.mtimeNs ? mtime : formatTime(node.atimeNs);
+  json += `,"mtime":"${mtime}","atime":"${atime}","ctime":"${formatTime(node.ctimeNs)}"`;
   json += `,"uid":${node.uid},"gid":${node.gid}`;
   if (node.user !== '') json += `,"user":${jsonString(node.user)}`;
   if (node.group !== '') json += `,"group":${jsonString(node.group)}`;
@@ -74,15 +91,7 @@ export function encodeNode(node: TreeNode): ByteString {
   if (node.deviceId !== 0n) json += `,"device_id":${node.deviceId}`;
   if (node.size !== 0) json += `,"size":${node.size}`;
   if (node.links !== 0) json += `,"links":${node.links}`;
-  if (node.linkTarget !== undefined) json += encodeLinkTarget(node.linkTarget);
-  if (node.xattrs.length > 0) json += `,"extended_attributes":[${node.xattrs.map(encodeXattr).join(',')}]`;
-  if (node.dataRuns !== undefined)
-    json += `,"generic_attributes":{"${runsAttribute}":${encodeRuns(node.dataRuns)}}`;
-  if (node.device !== 0n) json += `,"device":${node.device}`;
-  json +=
-    type === 'file' ? `,"content":[${node.content.map((id) => `"${id}"`).join(',')}]` : ',"content":null';
-  if (node.subtree !== undefined) json += `,"subtree":"${node.subtree}"`;
-  return `${json}}`;
+  return json;
 }
 
 function goMode(node: TreeNode): number {

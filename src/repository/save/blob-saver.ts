@@ -22,7 +22,7 @@ export interface BlobSaverOptions {
 export class BlobSaver {
   readonly #options: BlobSaverOptions;
   readonly #writers: Readonly<Record<BlobType, PackWriter>>;
-  readonly #id = Buffer.alloc(32);
+  readonly #id = Buffer.from(new ArrayBuffer(32));
   readonly #idWords: Int32Array;
   readonly #spares: Buffer[] = [];
   #pending: Promise<void> = Promise.resolve();

@@ -5,10 +5,11 @@ import { type ByteString, toBytes, toPath, toPrintable } from '../../model/byte-
 import { errnoOf } from '../../model/errors.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
-import { encodeNode, encodeTree, type TreeNode } from '../format/node.ts';
+import { encodeNode, encodeNodeHead, encodeTree, type TreeNode } from '../format/node.ts';
 import { saveLargeFile } from './large-file.ts';
 import { nodeOfStat, typeOfStat } from './node-of-stat.ts';
-import type { ParentDirectory, ParentTrees } from './parent-trees.ts';
+import type { ParentDirectory } from './parent-directory.ts';
+import type { ParentTrees } from './parent-trees.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import { wholeFileBytes } from './save-task.ts';
 import type { FileFate, SaveTally } from './save-tally.ts';
@@ -102,7 +103,7 @@ export class DirectorySaver {
     await scheduler.room();
     const directory = `${place.directory}/${name}`;
     const path = place.path === '' ? name : `${place.path}/${name}`;
-    const parentTreeId = place.parent?.nodes.get(name)?.subtree;
+    const parentTreeId = place.parent?.subtreeOf(name);
     const { done } = await this.#walk(directory, path, parentTreeId);
     tally.countDirectory();
     const xattrs = this.#xattrs(directory, path);
@@ -113,11 +114,12 @@ export class DirectorySaver {
 
   /** Puts the node of an unchanged file in place. False when the file must be read. */
   #reuse(place: Place, name: ByteString, stat: BigIntStats, slots: Slot[]): boolean {
-    const known = place.parent?.nodes.get(name);
-    if (!known || !isSame(known, stat) || !this.#options.parents?.canReuse(known)) return false;
-    const { xattrs, content, dataRuns } = known;
-    slots.push(encodeNode(nodeOfStat({ name, stat, names: this.#options.names, xattrs, content, dataRuns })));
-    this.#options.tally.countFile('unmodified', known.size, place.path);
+    const { parents, names, tally } = this.#options;
+    if (!place.parent || !parents?.trusts(stat.ctimeNs)) return false;
+    const node = reusableNode(place.parent, nodeOfStat({ name, stat, names }), parents);
+    if (node === undefined) return false;
+    slots.push(node);
+    tally.countFile('unmodified', Number(stat.size), place.path);
     return true;
   }
 
@@ -213,7 +215,7 @@ export class DirectorySaver {
       if (node !== undefined) nodes.push(node);
     }
     const text = toBytes(encodeTree(nodes));
-    if (parent && text.equals(parent.text)) return parent.treeId;
+    if (parent?.hasText(text)) return parent.treeId;
     return await this.#options.scheduler.saveTree(text);
   }
 
@@ -247,19 +249,38 @@ class Batch {
   }
 }
 
-/** Unchanged by size, times and inode: a change that keeps all of these does not happen by writing. */
-function isSame(known: TreeNode, stat: BigIntStats): boolean {
+/**
+ * The text of an unchanged file's node, or undefined. Unchanged by size, times and inode: a change that keeps all of
+ * these does not happen by writing. `fresh` is the node as it is now, without content.
+ */
+function reusableNode(
+  parent: ParentDirectory,
+  fresh: TreeNode,
+  parents: ParentTrees,
+): ByteString | undefined {
+  const text = parent.textOf(fresh.name);
+  const head = encodeNodeHead(fresh);
+  if (text?.startsWith(`${head},"content":[`)) {
+    return parents.hasBlobs(text.slice(head.length).match(/[0-9a-f]{64}/g) ?? []) ? text : undefined;
+  }
+  const known = parent.node(fresh.name);
+  if (!known || !isSame(known, fresh) || !parents.hasBlobs(known.content)) return undefined;
+  const { xattrs, content, dataRuns } = known;
+  return encodeNode({ ...fresh, xattrs, content, dataRuns });
+}
+
+function isSame(known: TreeNode, fresh: TreeNode): boolean {
   return (
     known.type === 'file' &&
-    BigInt(known.size) === stat.size &&
-    known.mtimeNs === stat.mtimeNs &&
-    known.ctimeNs === stat.ctimeNs &&
-    known.inode === stat.ino
+    known.size === fresh.size &&
+    known.mtimeNs === fresh.mtimeNs &&
+    known.ctimeNs === fresh.ctimeNs &&
+    known.inode === fresh.inode
   );
 }
 
 function fateOf({ parent }: Place, name: ByteString): FileFate {
-  return parent?.nodes.has(name) ? 'changed' : 'new';
+  return parent?.has(name) ? 'changed' : 'new';
 }
 
 function childPath({ path }: Place, name: ByteString): ByteString {

@@ -77,11 +77,9 @@ export class SaveScheduler implements AsyncDisposable {
     return ids[0] ?? '';
   }
 
-  /** Stores all packs that are not full. */
+  /** Stores all packs that are not full, of the workers that have any. */
   async flush(): Promise<void> {
-    await Promise.all(
-      Array.from({ length: this.#pool.size }, (_, i) => this.run({ kind: 'flush' }, { pinTo: i })),
-    );
+    await Promise.all(this.#pool.started.map((pinTo) => this.run({ kind: 'flush' }, { pinTo })));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,9 +1,11 @@
+import { closeSync, openSync, readSync } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import type { Room } from '../../lib/room.ts';
 import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
 import type { ByteRange, FileType, Store, StoredFile, StoreOptions } from './store.ts';
 
+const promptBytes = 128 * 1024;
 const folders = ['keys', 'locks', 'snapshots', 'index', 'data'] as const;
 const namePattern = /^[0-9a-f]{64}$/;
 
@@ -59,15 +61,37 @@ class LocalStore implements Store {
   ): Promise<Buffer> {
     options.signal?.throwIfAborted();
     return await this.#explained(async () => {
+      if (range && range.length <= promptBytes) return this.#loadPromptly(type, name, range);
       await using file = await open(this.#path(type, name), 'r');
       const { offset, length } = range ?? { offset: 0, length: (await file.stat()).size };
       const buffer = options.room?.take(length) ?? Buffer.allocUnsafe(length);
       const read = await readFully(file, buffer, offset);
       if (read < length) {
-        throw new AppError('integrity', `File "${type}/${name}" in "${this.location}" is too short`);
+        throw this.#tooShort(type, name);
       }
       return buffer;
     }, `${type}/${name}`);
+  }
+
+  /** A few kilobytes in this thread: handing them to another takes ten times as long as reading them. */
+  #loadPromptly(type: FileType, name: string, { offset, length }: ByteRange): Buffer {
+    const fd = openSync(this.#path(type, name), 'r');
+    try {
+      const buffer = Buffer.allocUnsafe(length);
+      let done = 0;
+      while (done < length) {
+        const count = readSync(fd, buffer, done, length - done, offset + done);
+        if (count === 0) throw this.#tooShort(type, name);
+        done += count;
+      }
+      return buffer;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #tooShort(type: FileType, name: string): AppError {
+    return new AppError('integrity', `File "${type}/${name}" in "${this.location}" is too short`);
   }
 
   async list(type: FileType): Promise<StoredFile[]> {
