@@ -34,10 +34,10 @@ export async function cloneVolume(
   if (existing !== undefined && hasWishes(request)) {
     log.note(`${quote(request.to)} was there already and keeps its driver, options and labels.`);
   }
-  const work = async (target: TargetVolume): Promise<CloneReport> => {
+  const work = async (target: TargetVolume, claim: () => void): Promise<CloneReport> => {
     await using to = await host.openData(target.volume.name, { write: true, signal: log.signal });
     log.uses(to);
-    await copyAll(from, to, { name: target.volume.name, log });
+    await copyAll(from, to, { name: target.volume.name, log, claim });
     return { ...log.report(), ...target };
   };
   return await withTarget(host, cloneSpec(source, request, log), { existing, log, work });
@@ -46,12 +46,13 @@ export async function cloneVolume(
 async function copyAll(
   from: VolumeData,
   to: VolumeData,
-  { name, log }: { name: string; log: WorkLog },
+  { name, log, claim }: { readonly name: string; readonly log: WorkLog; readonly claim: () => void },
 ): Promise<void> {
   const hint = 'Clone into a new name, or empty the volume first.';
   const action = 'clone into';
   if (to.way === 'stream') {
     await requireEmpty(to, { action, name, hint, log });
+    claim();
     return await to.writeTar('', writeTar(readVolume(from, log), tarOptions(log)), {
       signal: log.signal,
     });
@@ -90,7 +91,7 @@ export async function materializeSources(
 }
 
 function hasWishes({ driver, options, labels }: CloneRequest): boolean {
-  return driver !== undefined || options !== undefined || labels !== undefined;
+  return driver !== undefined || [options, labels].some((wish) => Object.keys(wish ?? {}).length > 0);
 }
 
 /** Options that name a place would make the clone the same data; Docker's and Compose's own labels would lie about it. */

@@ -31,10 +31,10 @@ export async function importVolume(
   const { signal, onProblem } = log;
   const members = readTar(decompressed(archive.bytes), { signal, onProblem });
   const sources = counted(tarSources(members), log);
-  const work = async (target: TargetVolume): Promise<ImportReport> => {
+  const work = async (target: TargetVolume, claim: () => void): Promise<ImportReport> => {
     await using data = await host.openData(target.volume.name, { write: true, signal });
     log.uses(data);
-    await unpack(data, sources, { request, target, log });
+    await unpack(data, sources, { request, target, log, claim });
     return { ...log.report(), ...target };
   };
   const spec = { driver: '', labels: {}, options: {}, ...request.create, name: request.volume };
@@ -61,6 +61,7 @@ interface Unpacking {
   readonly request: ImportRequest;
   readonly target: TargetVolume;
   readonly log: WorkLog;
+  readonly claim: () => void;
 }
 
 const emptyHint =
@@ -69,11 +70,12 @@ const emptyHint =
 async function unpack(
   data: VolumeData,
   sources: AsyncIterable<TarSource>,
-  { request, target, log }: Unpacking,
+  { request, target, log, claim }: Unpacking,
 ): Promise<void> {
   const wish = { action: 'import into', name: request.volume, hint: emptyHint, log };
   if (data.way === 'stream') {
-    if (request.merge !== true && !target.wasCreated) await requireEmpty(data, wish);
+    if (request.merge !== true || target.wasCreated) await requireEmpty(data, wish);
+    claim();
     return await unpackStreamed(
       () => data.writeTar('', writeTar(sources, tarOptions(log)), { signal: log.signal }),
       target,

@@ -47,7 +47,8 @@ export function resolvePlace(root: ByteString, path: ByteString, options: Resolv
 class Way implements Disposable {
   readonly cannot: string;
   readonly #options: ResolveOptions;
-  readonly #handles: DirectoryHandle[];
+  readonly #root: DirectoryHandle;
+  readonly #handles: DirectoryHandle[] = [];
   readonly #names: ByteString[] = [];
   readonly #queue: ByteString[];
   #links = 0;
@@ -56,11 +57,12 @@ class Way implements Disposable {
     this.#options = options;
     this.cannot = `Cannot use ${quote(toPrintable(path))} in volume ${quote(options.volume)}`;
     this.#queue = partsOf(path);
-    this.#handles = [DirectoryHandle.open(root)];
+    this.#root = DirectoryHandle.open(root);
   }
 
   [Symbol.dispose](): void {
     for (const handle of this.#handles.splice(0)) handle[Symbol.dispose]();
+    this.#root[Symbol.dispose]();
   }
 
   go(): ResolvedPlace {
@@ -113,9 +115,7 @@ class Way implements Disposable {
   }
 
   #top(): DirectoryHandle {
-    const top = this.#handles.at(-1);
-    if (top === undefined) throw new Error('The way is closed.');
-    return top;
+    return this.#handles.at(-1) ?? this.#root;
   }
 }
 

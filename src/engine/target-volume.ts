@@ -1,5 +1,6 @@
 import type { Host, VolumeData } from '../hosts/host.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
+import { tryLockDirectory } from '../lib/directory-lock.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
@@ -11,33 +12,48 @@ export interface TargetVolume {
   readonly wasCreated: boolean;
 }
 
+export interface TargetWork<T> {
+  readonly existing: Volume | undefined;
+  readonly log: WorkLog;
+  /** Calls `claim` when it starts to write where it cannot take back what it wrote. */
+  readonly work: (target: TargetVolume, claim: () => void) => Promise<T>;
+}
+
 /**
  * Runs `work` on a volume, which is made from `spec` when it does not exist. When the work fails, a volume that was made
- * for it is removed again.
+ * for it is removed again, unless somebody else has put something in it since.
  */
 export async function withTarget<T>(
   host: Host,
   spec: VolumeSpec & { readonly name: string },
-  {
-    existing,
-    log,
-    work,
-  }: { existing: Volume | undefined; log: WorkLog; work: (target: TargetVolume) => Promise<T> },
+  { existing, log, work }: TargetWork<T>,
 ): Promise<T> {
-  if (existing !== undefined) return await work({ volume: existing, wasCreated: false });
+  const noClaim = () => undefined;
+  if (existing !== undefined) return await work({ volume: existing, wasCreated: false }, noClaim);
   const volume = await host.createVolume(spec, { signal: log.signal });
+  let isClaimed = false;
   try {
-    return await work({ volume, wasCreated: true });
+    return await work({ volume, wasCreated: true }, () => void (isClaimed = true));
   } catch (error) {
-    await host.removeVolume(volume.name).catch((second: unknown) => {
+    try {
+      if (isClaimed || (await isUntouched(host, volume.name))) await host.removeVolume(volume.name);
+    } catch (second) {
       throw new AppError('failed', `Cannot fill ${quote(volume.name)}, and cannot remove it again`, {
         detail: `${messageOf(error)} ${messageOf(second)}`,
         hint: `Remove it: holdfast volume rm ${volume.name}`,
         cause: error,
       });
-    });
+    }
     throw error;
   }
+}
+
+/** Two who make the same volume at once both think that it is theirs: the one who fails must not remove the other's data. */
+async function isUntouched(host: Host, name: string): Promise<boolean> {
+  await using data = await host.openData(name);
+  if (data.way === 'stream') return await isEmptyStream(data, undefined);
+  using lock = tryLockDirectory(data.root);
+  return lock !== undefined && (await isEmptyVolume(data.root));
 }
 
 /** Throws `conflict` when a volume holds something. */
@@ -50,14 +66,15 @@ export async function requireEmpty(
     log,
   }: { readonly action: string; readonly name: string; readonly hint: string; readonly log: WorkLog },
 ): Promise<void> {
-  const isEmpty = data.way === 'direct' ? await isEmptyVolume(data.root) : await isEmptyStream(data, log);
+  const isEmpty =
+    data.way === 'direct' ? await isEmptyVolume(data.root) : await isEmptyStream(data, log.signal);
   if (isEmpty) return;
   throw new AppError('conflict', `Cannot ${action} ${quote(name)}: the volume is not empty`, { hint });
 }
 
 async function isEmptyStream(
   data: Extract<VolumeData, { way: 'stream' }>,
-  { signal }: WorkLog,
+  signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const tar = await data.readTar('', { signal });
   for await (const { entry } of readTar(tar, { signal })) {

@@ -24,14 +24,16 @@ const maxOpenHandles = 128;
 /** The directories on the way to where a tree is being written, open, so that the next entry nearby costs nothing. */
 export class OpenDirectories implements Disposable {
   readonly #isStaged: boolean;
-  readonly #stack: OpenDirectory[];
+  readonly #root: OpenDirectory;
+  /** Below the root, each one within the one before. */
+  readonly #stack: OpenDirectory[] = [];
 
   /** A staged root is new and empty: no directory in it has a default ACL before its metadata is set. */
   constructor(root: ByteString, { isStaged }: { readonly isStaged: boolean }) {
     this.#isStaged = isStaged;
     const handle = DirectoryHandle.open(root);
     if (isStaged) removeAcls(handle.at('.'), {});
-    this.#stack = [{ path: '', handle, inheritsAcl: !isStaged && hasDefaultAcl(handle) }];
+    this.#root = { path: '', handle, inheritsAcl: !isStaged && hasDefaultAcl(handle) };
   }
 
   /** The directory of a path from the root, which stays open until another one is asked for. Never through a symbolic link. */
@@ -44,16 +46,14 @@ export class OpenDirectories implements Disposable {
       top = this.#openChild(top, name, { ...options, replaces: isLast && options.replaces === true });
       this.#stack.push(top);
       // Far up they are closed again: a tree may be deeper than a process may have files open.
-      if (this.#stack.length > maxOpenHandles) this.#stack.splice(1, 1)[0]?.handle[Symbol.dispose]();
+      if (this.#stack.length > maxOpenHandles) this.#stack.shift()?.handle[Symbol.dispose]();
     }
     return top;
   }
 
   /** A handle of its own to an existing directory, for the caller to close. */
   resolve(path: ByteString): DirectoryHandle {
-    const root = this.#stack[0];
-    if (root === undefined) throw new Error('The directories are closed.');
-    let handle = root.handle.openChild('.');
+    let handle = this.#root.handle.openChild('.');
     for (const name of path === '' ? [] : path.split('/')) {
       using parent = handle;
       handle = openDirectory(parent, name, path);
@@ -63,17 +63,18 @@ export class OpenDirectories implements Disposable {
 
   /** Closes a directory that is about to be removed, and all below it. */
   forget(path: ByteString): void {
-    while (this.#stack.length > 1 && isWithin(this.#stack.at(-1)?.path ?? '', path)) this.#pop();
+    while (isWithin(this.#stack.at(-1)?.path ?? '', path)) this.#pop();
   }
 
   [Symbol.dispose](): void {
     while (this.#stack.length > 0) this.#pop();
+    this.#root.handle[Symbol.dispose]();
   }
 
   #unwindTo(path: ByteString): OpenDirectory {
     for (;;) {
       const top = this.#stack.at(-1);
-      if (top === undefined) throw new Error('The directories are closed.');
+      if (top === undefined) return this.#root;
       if (isWithin(path, top.path)) return top;
       this.#pop();
     }

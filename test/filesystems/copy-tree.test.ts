@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFile
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { copyTree } from '../../src/lib/copy-tree.ts';
@@ -42,7 +43,7 @@ describe('an import that is killed', () => {
         mkdirSync(join(from, `d${index % 50}`), { recursive: true });
         writeFileSync(join(from, `d${index % 50}`, `f${index}`), `content ${index} `.repeat(30));
       }
-      const script = join(import.meta.dirname, '../support/import-by-directory.ts');
+      const script = fileURLToPath(new URL('../support/import-by-directory.ts', import.meta.url));
       const to = join(folder, 'volumes/to');
       const run = (args: readonly string[]) =>
         spawn(process.execPath, [script, folder, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
