@@ -104,6 +104,17 @@ describe.each(['direct', 'stream'] as const)('export() and import() (%s)', (way)
     expect(readFileSync(join(t.host.path('to'), 'a'), 'utf8')).toBe('content');
   });
 
+  test('note a socket that an archive cannot hold', async () => {
+    const root = await t.create('from', { a: 'a' });
+    if (isRoot) await makeHostileTree(join(root, 'tree'), { socket: true });
+    const report = await t.engine.export({ volume: 'from', to: t.local('a.tar') });
+    expect(report.problems).toEqual([]);
+    const isNoted = report.notes.some((note) => note.includes('"tree/socket"'));
+    // Streamed, the host leaves it out and says so among its limits.
+    expect(isNoted).toBe(isRoot && way === 'direct');
+    expect(report.limits.length > 0).toBe(way === 'stream');
+  });
+
   test('name a format that they do not know', async () => {
     await t.create('from');
     await expect(t.engine.export({ volume: 'from', to: t.local('a.tar.xz') })).rejects.toMatchObject({

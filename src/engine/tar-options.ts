@@ -1,12 +1,12 @@
 import type { WriteTarOptions } from '../lib/tar/write-tar.ts';
-import { toPrintable } from '../model/byte-string.ts';
 import type { WorkLog } from './work-log.ts';
 
-/** For writing tar: what it has no form for is a problem like any other. */
-export function tarOptions({ signal, onProblem }: WorkLog): WriteTarOptions {
+/** For writing tar. Sockets, which it has no form for, mean nothing without their server: a note is enough. */
+export function tarOptions(log: WorkLog): WriteTarOptions {
+  const { signal, onProblem } = log;
   return {
     signal,
     onProblem,
-    onSkipped: ({ path }, message) => onProblem({ path: toPrintable(path), reason: 'unsupported', message }),
+    onSkipped: (_, message) => log.note(`${message}.`),
   };
 }

@@ -4,6 +4,7 @@ import type { VolumeProblem, VolumeProgress, VolumeWorkOptions, WorkReport } fro
 
 /** A broken disk or another user's volume gives a problem for each file: enough of them is enough. */
 const maxProblems = 1000;
+const maxNotes = 50;
 
 /** Gathers what a piece of work has to say of itself. */
 export class WorkLog {
@@ -44,7 +45,7 @@ export class WorkLog {
   }
 
   note(sentence: string): void {
-    this.#notes.push(sentence);
+    if (this.#notes.length < maxNotes) this.#notes.push(sentence);
   }
 
   /** Notes which way the data is reached; one end that is streamed makes all of it streamed. */

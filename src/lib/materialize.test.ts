@@ -153,6 +153,18 @@ describe('materialize()', () => {
     );
   });
 
+  test.each(['..', '../x', 'a/../../x', '/x', 'a//x', 'a/./x', 'a/..', 'x\0y', 'x/'])(
+    'refuses the path %j, and a link to it',
+    async (path) => {
+      const hard = { entry: { ...file('link', '').entry, hardLinkTo: path }, body: bytes() };
+      for (const member of [file(path, 'evil'), { entry: directory(path), body: bytes() }, hard]) {
+        await expect(materialize(target, members([member]))).rejects.toMatchObject({ code: 'integrity' });
+      }
+      expect(readdirSync(folder)).toEqual(['target']);
+      expect(readdirSync(target)).toEqual([]);
+    },
+  );
+
   test('keeps a directory that is not empty when a file wants its place', async () => {
     const run = materialize(target, members([file('d/x', 'x'), file('d', 'file')]));
     await expect(run).rejects.toMatchObject({

@@ -31,7 +31,7 @@ export interface TreeProgress {
 
 /**
  * Makes entries on disk below a directory, whatever order and names they have. Nothing is ever made, changed or linked
- * through a symbolic link: each part of each path is opened in the one before, and a link there is a `conflict`. A later
+ * through a symbolic link or above the root: each part of each path is opened in the one before, and a link there is a `conflict`. A later
  * entry of the same path replaces an earlier one.
  *
  * Files appear under their names when they are whole, with their metadata. Directories get theirs in `finish()`,
@@ -62,6 +62,8 @@ export class TreeWriter implements Disposable {
   async add(entry: Entry, content?: FileContent): Promise<void> {
     this.#breather.check();
     if (this.#breather.isDue()) await this.#breather.breathe();
+    checkPath(entry.path);
+    if (entry.hardLinkTo !== undefined) checkPath(entry.hardLinkTo);
     try {
       await this.#make(entry, content);
     } catch (error) {
@@ -225,6 +227,17 @@ function parentPath(path: ByteString): ByteString {
 
 function baseName(path: ByteString): ByteString {
   return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** Where entries come from is not trusted to have looked at their names. */
+function checkPath(path: ByteString): void {
+  if (path === '') return;
+  const isSound = path.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  if (isSound && !path.includes('\0')) return;
+  throw new AppError(
+    'integrity',
+    `Cannot write "${toPrintable(path)}": it is no path below the root of a tree`,
+  );
 }
 
 /** The error of a system call as one that says what could not be written and why. */
