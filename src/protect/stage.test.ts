@@ -137,6 +137,23 @@ describe('settleRestore(), after a kill,', () => {
     expect(leftovers()).toEqual([]);
   });
 
+  test.each([0, 1, 2, 3])(
+    'keeps the new data when a swap name by name was done and %i things were deleted since',
+    async (deleted) => {
+      const stage = join(root, '.holdfast-restore-0123456789abcdef');
+      fill(join(stage, 'new'));
+      const swap = { ...journal('inside', stage), step: 'swapping' as const };
+      const names = { oldNames: ['both', 'only-old'], newNames: ['both', 'only-new'] };
+      await swapInside({ stateDir, journal: swap, ...names });
+      const [old = ''] = readdirSync(stage).filter((name) => name !== 'new');
+      const deletions = [join(old, 'both'), join(old, 'only-old'), old];
+      for (const path of deletions.slice(0, deleted)) rmSync(join(stage, path), { recursive: true });
+      await settleRestore(stateDir, root);
+      expect(content()).toEqual(newContent);
+      expect(leftovers()).toEqual([]);
+    },
+  );
+
   test('does nothing, and trusts nothing in the volume, when no restore was begun', async () => {
     const planted = join(root, '.holdfast-restore-0123456789abcdef');
     mkdirSync(planted);

@@ -76,6 +76,8 @@ export async function swapInside({ stateDir, journal, oldNames, newNames }: Swap
 
 /** Carries a swap inside to its end from wherever it stopped; may be repeated. */
 export async function finishSwap({ root, stage, oldNames, newNames }: RestoreJournal): Promise<void> {
+  // It came to its end, and its old data is being deleted: what has an old name in the root is new.
+  if (!(await exists(`${stage}/old`))) return;
   for (const name of oldNames) {
     // When it is in `old` already, what has its name in the root is new.
     if (await exists(`${stage}/old/${checkedName(name)}`)) continue;
@@ -88,10 +90,13 @@ export async function finishSwap({ root, stage, oldNames, newNames }: RestoreJou
   }
   await copyOwnMetadata(`${stage}/new`, root);
   await syncAll(root);
+  await rename(toPath(`${stage}/old`), toPath(`${stage}/done`));
+  await syncFolder(stage);
 }
 
 /** The other way round, after an error. */
 async function takeBack({ root, stage, oldNames, newNames }: RestoreJournal): Promise<void> {
+  if (await exists(`${stage}/done`)) await rename(toPath(`${stage}/done`), toPath(`${stage}/old`));
   for (const name of newNames) {
     if (await exists(`${stage}/new/${name}`)) continue;
     if (await exists(`${root}/${name}`))
