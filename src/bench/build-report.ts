@@ -1,0 +1,83 @@
+import type { DataSetName } from './data/data-sets.ts';
+import type { FoundPeer, SkippedPeer } from './find-peers.ts';
+import type { Peer } from './peers/peer.ts';
+import type { Records, Sample } from './records.ts';
+import { median, speedRatio, summarize, type Summary } from './statistics.ts';
+import { nameStep, type Step } from './steps.ts';
+
+export interface PeerFigures {
+  readonly peer: string;
+  /** Undefined when nothing counts: see `problem`, or it can't do this. */
+  readonly wallMs: Summary | undefined;
+  readonly cpuMs: Summary | undefined;
+  /** The highest of all rounds; undefined when all were too short to see it. */
+  readonly peakBytes: number | undefined;
+  /** By how much its repository grew: the median. */
+  readonly storedBytes: number | undefined;
+  /** How many times faster Holdfast is: above 1 it is faster, below 1 slower. */
+  readonly ratio: number | undefined;
+  readonly problem: string | undefined;
+  readonly samples: readonly Sample[];
+}
+
+export interface ReportRow {
+  readonly title: string;
+  readonly dataSet: DataSetName | undefined;
+  readonly peers: readonly PeerFigures[];
+}
+
+export interface Report {
+  readonly rows: readonly ReportRow[];
+  readonly peers: readonly { readonly name: string; readonly version: string }[];
+  readonly skipped: readonly { readonly name: string; readonly reason: string }[];
+  /** Each step that did not work, in words. */
+  readonly failures: readonly string[];
+}
+
+export interface ReportInput {
+  readonly steps: readonly Step[];
+  readonly found: readonly FoundPeer[];
+  readonly skipped: readonly SkippedPeer[];
+  readonly own: Peer;
+  readonly records: Records;
+}
+
+/** Turns what was seen into figures. Pure. */
+export function buildReport({ steps, found, skipped, own, records }: ReportInput): Report {
+  const rows = steps.map((step) => buildRow(step, { peers: found.map(({ peer }) => peer), own, records }));
+  return {
+    rows,
+    peers: found.map(({ peer, version }) => ({ name: peer.name, version })),
+    skipped: skipped.map(({ peer, reason }) => ({ name: peer.name, reason })),
+    failures: rows.flatMap((row) =>
+      row.peers.flatMap(({ peer, problem }) =>
+        problem === undefined ? [] : [`${nameStep(row)}, ${peer}: ${problem}`],
+      ),
+    ),
+  };
+}
+
+interface RowInput {
+  readonly peers: readonly Peer[];
+  readonly own: Peer;
+  readonly records: Records;
+}
+
+function buildRow(step: Step, { peers, own, records }: RowInput): ReportRow {
+  const ownMs = median(records.samplesOf(step, own).map(({ wallMs }) => wallMs));
+  const figures = peers.map((peer): PeerFigures => {
+    const samples = records.samplesOf(step, peer);
+    const wallMs = summarize(samples.map((sample) => sample.wallMs));
+    return {
+      peer: peer.name,
+      wallMs,
+      cpuMs: summarize(samples.map((sample) => sample.cpuMs)),
+      peakBytes: summarize(samples.flatMap((sample) => sample.peakBytes ?? []))?.most,
+      storedBytes: median(samples.flatMap(({ storedBytes }) => storedBytes ?? [])),
+      ratio: peer === own ? undefined : speedRatio(ownMs, wallMs?.median),
+      problem: records.problemOf(step, peer),
+      samples,
+    };
+  });
+  return { title: step.title, dataSet: step.dataSet, peers: figures };
+}
