@@ -1,6 +1,6 @@
 import os from 'node:os';
 import path from 'node:path';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import type { Catalog } from './catalog/catalog.ts';
 import type { VolumeEngine } from './engine/index.ts';
 import type { Host } from './hosts/host.ts';
@@ -21,6 +21,8 @@ import type { CheckReport, Repository, SnapshotEntry } from './repository/index.
 export interface AppConfig {
   readonly stateDir: string;
   readonly host: 'auto' | HostKind;
+  /** `stream` goes through the engine even where the data could be reached directly. */
+  readonly dataWay: 'auto' | 'stream';
   /** A repository's name or location; undefined takes the default one. */
   readonly repository: string | undefined;
   /** `file:/path`, `env:NAME`, `exec:command`; undefined takes what the catalog knows. */
@@ -118,13 +120,24 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     const { openSqliteCatalog } = await import('./catalog/sqlite-catalog.ts');
     return opened.use(openSqliteCatalog(path.join(config.stateDir, 'catalog.db')));
   });
-  const host = once(async () => opened.use(await openHost(config, catalog)));
+  const host = once(async () => {
+    const found = opened.use(await openHost(config, catalog));
+    await settle(found);
+    return found;
+  });
+  /** Nothing is done on a volume before what a killed restore has left of it is put right. */
+  const settle = async (found: Host): Promise<void> => {
+    const journals = await readdir(path.join(config.stateDir, 'journal')).catch(() => []);
+    if (journals.length === 0) return;
+    const { settleAll } = await import('./protect/settle.ts');
+    await settleAll({ ...parts, host: async () => found }, { onNote: config.onWarning });
+  };
   const repository = once(async () => opened.use(await openKnownRepository(config, await catalog())));
   const volumes = once(async () => {
     const { openEngine } = await import('./engine/index.ts');
     return openEngine({ host: await host() });
   });
-  return {
+  const parts: Parts = {
     stateDir: config.stateDir,
     hostname: os.hostname(),
     now: Date.now,
@@ -133,6 +146,7 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     repository,
     volumes,
   };
+  return parts;
 }
 
 function once<T>(open: () => Promise<T>): () => Promise<T> {
@@ -141,7 +155,7 @@ function once<T>(open: () => Promise<T>): () => Promise<T> {
 }
 
 async function openHost(config: AppConfig, catalog: () => Promise<Catalog>): Promise<Host> {
-  const { env, onWarning } = config;
+  const { env, onWarning, dataWay } = config;
   if (config.host === 'podman') {
     throw new AppError('unsupported', 'The host "podman" is not supported yet', {
       hint: "Podman speaks Docker's language: DOCKER_HOST=unix:///run/podman/podman.sock with --host docker.",
@@ -149,11 +163,11 @@ async function openHost(config: AppConfig, catalog: () => Promise<Catalog>): Pro
   }
   if (config.host === 'docker') {
     const { openDockerHost } = await import('./hosts/docker/index.ts');
-    return await openDockerHost({ env, onWarning });
+    return await openDockerHost({ env, onWarning, dataWay });
   }
   if (config.host === 'auto') {
     const { probeDocker } = await import('./hosts/docker/index.ts');
-    const docker = await probeDocker({ env, onWarning });
+    const docker = await probeDocker({ env, onWarning, dataWay });
     if (docker !== undefined) return docker;
   }
   const { openEmbeddedHost } = await import('./hosts/embedded/index.ts');

@@ -1,14 +1,14 @@
 import type { StreamData } from '../hosts/host.ts';
 import type { TarSource } from '../lib/tar/tar-member.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';
-import { type ByteString, toPrintable } from '../model/byte-string.ts';
+import type { ByteString } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
-import { compareSnapshotWithLive } from './diff.ts';
 import { tarSources } from './dump.ts';
 import { type FillResult, nameOf } from './fill-directory.ts';
 import { isEmptyData } from './live-tree.ts';
+import { verifyStreamed } from './verify-stream.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { RestorePlan } from './restore-plan.ts';
 
@@ -93,34 +93,6 @@ async function* counted(
       into.bytes += source.entry.hardLinkTo === undefined ? source.entry.size : 0;
     }
     yield source;
-  }
-}
-
-interface Streamed {
-  readonly plan: RestorePlan;
-  readonly data: StreamData;
-  readonly excused: readonly SaveProblem[];
-}
-
-async function verifyStreamed(
-  parts: Protection,
-  { plan, data, excused }: Streamed,
-  options: JobOptions,
-): Promise<void> {
-  const repository = await parts.repository();
-  const paths = new Set(excused.map((problem) => problem.path));
-  for await (const change of compareSnapshotWithLive(
-    { repository, snapshot: plan.snapshot, data },
-    options,
-  )) {
-    if (change.kind === 'metadata' || change.type === 'socket' || paths.has(change.path)) continue;
-    throw new AppError(
-      'integrity',
-      `What the engine has written is not what the snapshot has, at "${toPrintable(change.path)}"`,
-      {
-        hint: 'Run "holdfast check --read-data", and look at the engine\'s log.',
-      },
-    );
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import type { ByteString } from '../model/byte-string.ts';
@@ -29,7 +29,10 @@ export async function writeJournal(stateDir: string, journal: RestoreJournal): P
 }
 
 export async function readJournal(stateDir: string, root: ByteString): Promise<RestoreJournal | undefined> {
-  const file = journalPath(stateDir, root);
+  return await readJournalFile(journalPath(stateDir, root));
+}
+
+async function readJournalFile(file: string): Promise<RestoreJournal | undefined> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -46,6 +49,27 @@ export async function readJournal(stateDir: string, root: ByteString): Promise<R
       hint: 'A newer version of Holdfast may have written it: use that one.',
     },
   );
+}
+
+/** The directories for which there is a journal. */
+export async function listJournals(stateDir: string): Promise<ByteString[]> {
+  const roots: ByteString[] = [];
+  for (const name of await namesIn(journalFolder(stateDir))) {
+    const journal = /^restore-[0-9a-f]{32}\.json$/.test(name)
+      ? await readJournalFile(path.join(journalFolder(stateDir), name))
+      : undefined;
+    if (journal !== undefined) roots.push(journal.root);
+  }
+  return roots;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 export async function removeJournal(stateDir: string, root: ByteString): Promise<void> {

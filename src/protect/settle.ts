@@ -1,13 +1,39 @@
-import { fromText } from '../model/byte-string.ts';
+import { fromText, toText } from '../model/byte-string.ts';
+import { isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { type Consumer, type Volume, isActive } from '../model/volume.ts';
 import { pathConsumers } from './describe-volume.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import { takeLease } from './lease.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { readJournal } from './restore-journal.ts';
+import { listJournals, readJournal } from './restore-journal.ts';
 import { settleRestore } from './stage.ts';
 import type { BackupTarget } from './targets.ts';
+
+/**
+ * Puts right whatever restores that were killed have left, before anything looks at a volume. What cannot be put right
+ * now is told, and stays for the next time; a restore that is under way is left alone.
+ */
+export async function settleAll(parts: Protection, options: JobOptions): Promise<void> {
+  const note = (what: string, error: unknown): void =>
+    options.onNote?.(
+      `What an interrupted restore has left${what} cannot be put right: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  const roots = await listJournals(parts.stateDir).catch((error: unknown) => {
+    note('', error);
+    return [];
+  });
+  if (roots.length === 0) return;
+  const volumes = await (await parts.host()).listVolumes({ signal: options.signal });
+  for (const root of roots.map(toText)) {
+    const volume = volumes.find(({ mountpoint }) => mountpoint === root);
+    try {
+      await (volume === undefined ? settlePath(parts, root, options) : settleVolume(parts, volume, options));
+    } catch (error) {
+      if (!isAppError(error, 'locked')) note(` of ${quote(root)}`, error);
+    }
+  }
+}
 
 /** Puts right what a restore that was killed has left of a volume. */
 export async function settleVolume(parts: Protection, volume: Volume, options: JobOptions): Promise<void> {

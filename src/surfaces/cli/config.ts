@@ -11,6 +11,7 @@ export function readConfig(flags: GlobalFlags, env: Environment): AppConfig {
   return {
     stateDir: path.resolve(flags.stateDir ?? setting(env, 'HOLDFAST_STATE_DIR') ?? defaultStateDir(env)),
     host: parseHost(flags.host ?? setting(env, 'HOLDFAST_HOST') ?? 'auto'),
+    dataWay: parseDataWay(setting(env, 'HOLDFAST_DATA_WAY') ?? 'auto'),
     repository: flags.repo ?? setting(env, 'HOLDFAST_REPOSITORY'),
     passwordReference: passwordReference(flags, env),
     env,
@@ -28,6 +29,13 @@ function parseHost(host: string): AppConfig['host'] {
   if (host === 'auto' || host === 'docker' || host === 'podman' || host === 'embedded') return host;
   throw new AppError('usage', `Host "${host}" is unknown`, {
     hint: 'Use --host auto, docker, podman or embedded.',
+  });
+}
+
+function parseDataWay(way: string): AppConfig['dataWay'] {
+  if (way === 'auto' || way === 'stream') return way;
+  throw new AppError('usage', `The way to the data "${way}" is unknown`, {
+    hint: 'HOLDFAST_DATA_WAY is auto or stream.',
   });
 }
 

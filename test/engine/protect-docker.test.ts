@@ -1,0 +1,227 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Cli, type CliResult } from '../cli/cli.ts';
+import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { makeHostileTree } from '../support/hostile-tree.ts';
+import { treeFacts } from '../support/tree-facts.ts';
+
+let engine: PrivateEngine;
+let cli: Cli;
+beforeAll(async () => {
+  engine = await startPrivateEngine();
+  await engine.importBusybox();
+  cli = new Cli();
+  await cli.init();
+});
+afterAll(async () => {
+  cli?.[Symbol.dispose]();
+  await engine?.[Symbol.asyncDispose]();
+});
+
+function attempt(args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
+  return cli.attempt(args, { env: { HOLDFAST_HOST: 'auto', DOCKER_HOST: engine.dockerHost, ...env } });
+}
+
+async function run(...args: string[]): Promise<string> {
+  const result = await attempt(args);
+  if (result.exit !== 0)
+    throw new Error(`"holdfast ${args.join(' ')}" ended with ${result.exit}: ${result.stderr}`);
+  return result.stdout;
+}
+
+async function streamed(...args: string[]): Promise<string> {
+  const result = await attempt(args, { HOLDFAST_DATA_WAY: 'stream' });
+  if (result.exit !== 0)
+    throw new Error(`"holdfast ${args.join(' ')}" ended with ${result.exit}: ${result.stderr}`);
+  return result.stdout;
+}
+
+/** A container that keeps a volume or path busy. */
+async function container(name: string, mount: string): Promise<void> {
+  await engine.docker(['run', '-d', '--name', name, '-v', mount, 'busybox', 'sleep', '1000']);
+}
+
+describe('on a Docker Engine', () => {
+  test('volume ls shows stacks and consumers, and rm names who holds a volume', async () => {
+    await engine.docker(['volume', 'create', '--label', 'com.docker.compose.project=shop', 'shop_pg']);
+    await container('shop-db-1', 'shop_pg:/data');
+    expect(await run('volume', 'ls', '-f', 'name=shop_pg')).toMatch(
+      /\nshop_pg +local +shop +shop-db-1 +\d+ second/,
+    );
+    const refused = await attempt(['volume', 'rm', 'shop_pg']);
+    expect(refused.exit).toBe(5);
+    expect(refused.stderr).toContain('"shop-db-1"');
+    await engine.docker(['rm', '-f', 'shop-db-1']);
+  });
+
+  test('a volume that was removed comes back with its data, driver, options and labels', async () => {
+    const device = join(engine.folder, 'device');
+    mkdirSync(device);
+    const labels = [
+      '--label',
+      'com.docker.compose.project=shop',
+      '--label',
+      'com.docker.compose.volume=pg',
+      '--label',
+      'mine=yes',
+    ];
+    const options = ['-o', 'type=none', '-o', 'o=bind', '-o', `device=${device}`];
+    await engine.docker(['volume', 'create', ...labels, ...options, 'bound']);
+    await engine.docker(['volume', 'create', ...labels, 'plain']);
+    await makeHostileTree(engine.volumePath('plain'));
+    const before = treeFacts(engine.volumePath('plain'));
+    writeFileSync(join(device, 'f'), 'on the device');
+    await run('backup', 'plain', 'bound');
+    const inspected = await engine.docker([
+      'volume',
+      'inspect',
+      '-f',
+      '{{json .Labels}} {{json .Options}}',
+      'plain',
+      'bound',
+    ]);
+    await engine.docker(['volume', 'rm', 'plain', 'bound']);
+    await run('restore', 'plain');
+    expect(treeFacts(engine.volumePath('plain'))).toEqual(before);
+    // Docker leaves what is on a device: a restore does not mix with it.
+    const onData = await attempt(['restore', 'bound']);
+    expect(onData.exit).toBe(1);
+    expect(onData.stderr).toMatch(/holds data/);
+    expect(readFileSync(join(device, 'f'), 'utf8')).toBe('on the device');
+    expect((await run('volume', 'ls', '-q')).split('\n')).not.toContain('bound');
+    const { rmSync } = await import('node:fs');
+    rmSync(join(device, 'f'));
+    await run('restore', 'bound');
+    expect(readFileSync(join(device, 'f'), 'utf8')).toBe('on the device');
+    expect(
+      await engine.docker([
+        'volume',
+        'inspect',
+        '-f',
+        '{{json .Labels}} {{json .Options}}',
+        'plain',
+        'bound',
+      ]),
+    ).toBe(inspected.replace('null', '{}'));
+  });
+
+  test('the grade says whether a container could write, and a restore waits until none runs', async () => {
+    await container('writer', 'live:/data');
+    await engine.docker(['exec', 'writer', 'sh', '-c', 'echo one > /data/f']);
+    interface Report {
+      outcomes: { grade: string; gradeReason: string }[];
+    }
+    const live = JSON.parse(await run('backup', 'live', '--format', 'json')) as Report;
+    expect(live.outcomes[0]).toMatchObject({
+      grade: 'torn',
+      gradeReason: expect.stringContaining('"writer"'),
+    });
+    await engine.docker(['exec', 'writer', 'sh', '-c', 'echo two > /data/f']);
+
+    const refused = await attempt(['restore', 'live', '--yes']);
+    expect(refused.exit).toBe(5);
+    expect(refused.stderr).toMatch(/Cannot restore "live": it is in use by "writer" \(running\)/);
+    expect(await engine.docker(['exec', 'writer', 'cat', '/data/f'])).toBe('two');
+    const plan = await attempt(['restore', 'live', '--dry-run']);
+    expect(plan.stdout).toContain('It would be refused');
+
+    await engine.docker(['stop', '-t', '0', 'writer']);
+    const cold = JSON.parse(await run('backup', 'live', '--format', 'json')) as Report;
+    expect(cold.outcomes[0]).toMatchObject({ grade: 'cold' });
+    const [first = ''] = (await run('snapshots', 'live', '-q')).split('\n');
+    await run('restore', `live@${first.slice(0, 10)}`, '--yes');
+    await engine.docker(['start', 'writer']);
+    expect(await engine.docker(['exec', 'writer', 'cat', '/data/f'])).toBe('one');
+    await engine.docker(['rm', '-f', 'writer']);
+  });
+
+  test('a directory that a running container mounts is in use too', async () => {
+    const data = join(engine.folder, 'site');
+    mkdirSync(data);
+    writeFileSync(join(data, 'f'), 'one');
+    await container('site', `${data}:/site`);
+    await run('backup', data);
+    writeFileSync(join(data, 'f'), 'two');
+    const refused = await attempt(['restore', data, '--yes']);
+    expect(refused.exit).toBe(5);
+    expect(refused.stderr).toContain('"site"');
+    await engine.docker(['rm', '-f', 'site']);
+    await run('restore', data, '--yes');
+    expect(readFileSync(join(data, 'f'), 'utf8')).toBe('one');
+  });
+
+  test('a stack is backed up by its name', async () => {
+    await engine.docker(['volume', 'create', '--label', 'com.docker.compose.project=blog', 'blog_db']);
+    await engine.docker([
+      'volume',
+      'create',
+      '--label',
+      'com.docker.compose.project=blog',
+      '--label',
+      'holdfast.backup=false',
+      'blog_tmp',
+    ]);
+    const result = await attempt(['backup', '--stack', 'blog', '-q']);
+    expect(result).toMatchObject({ exit: 0 });
+    expect(JSON.parse(await run('snapshots', '--stack', 'blog', '--format', 'json'))).toHaveLength(1);
+  });
+});
+
+/** What the engine's streams keep. */
+const keptByStreams = { without: ['mtime', 'xattrs', 'holes', 'directoryTimes'] } as const;
+
+describe('through the engine only', () => {
+  test('a volume is backed up, and made again when it is gone', async () => {
+    await engine.docker(['volume', 'create', 'far']);
+    await makeHostileTree(engine.volumePath('far'));
+    const before = treeFacts(engine.volumePath('far'), keptByStreams);
+    const shown = await streamed('backup', 'far');
+    expect(shown).toContain('read through the engine: times are whole seconds');
+    await engine.docker(['volume', 'rm', 'far']);
+    await streamed('restore', 'far');
+    expect(treeFacts(engine.volumePath('far'), keptByStreams)).toEqual(before);
+  });
+
+  test('a volume is replaced as a whole when nobody refers to it, and refused otherwise', async () => {
+    await engine.docker(['volume', 'create', '--label', 'kept=yes', 'far2']);
+    const root = engine.volumePath('far2');
+    writeFileSync(join(root, 'a'), 'saved');
+    chmodSync(root, 0o750);
+    await streamed('backup', 'far2');
+    writeFileSync(join(root, 'a'), 'changed');
+    writeFileSync(join(root, 'extra'), 'extra');
+    await engine.docker(['create', '--name', 'idle', '-v', 'far2:/data', 'busybox', 'true']);
+    const refused = await attempt(['restore', 'far2', '--yes'], { HOLDFAST_DATA_WAY: 'stream' });
+    expect(refused.exit).toBe(1);
+    expect(refused.stderr).toMatch(/--to far2-restored/);
+    expect(readFileSync(join(root, 'a'), 'utf8')).toBe('changed');
+    await engine.docker(['rm', 'idle']);
+    await streamed('restore', 'far2', '--yes');
+    expect([readFileSync(join(root, 'a'), 'utf8'), existsSync(join(root, 'extra'))]).toEqual([
+      'saved',
+      false,
+    ]);
+    expect(await engine.docker(['volume', 'inspect', '-f', '{{.Labels.kept}}', 'far2'])).toBe('yes');
+    expect(await streamed('diff', 'far2')).toBe('No differences.\n');
+    const safety = JSON.parse(
+      await run('snapshots', 'far2', '--tag', 'before-restore', '--format', 'json'),
+    ) as object[];
+    expect(safety).toHaveLength(1);
+  });
+
+  test('one file goes back to where it came from', async () => {
+    await engine.docker(['volume', 'create', 'far3']);
+    const root = engine.volumePath('far3');
+    mkdirSync(join(root, 'sub'));
+    writeFileSync(join(root, 'sub/f'), 'saved');
+    await streamed('backup', 'far3');
+    writeFileSync(join(root, 'sub/f'), 'changed');
+    writeFileSync(join(root, 'sub/other'), 'kept');
+    await streamed('restore', 'far3', '--path', 'sub/f', '--yes');
+    expect([
+      readFileSync(join(root, 'sub/f'), 'utf8'),
+      readFileSync(join(root, 'sub/other'), 'utf8'),
+    ]).toEqual(['saved', 'kept']);
+  });
+});
