@@ -29,6 +29,7 @@ export const lanes: readonly Lane[] = [
   },
   lane('cli', treePackages),
   lane('interop', [...treePackages, 'restic', 'borgbackup']),
+  lane('faults', [...treePackages, 'restic']),
   lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs']),
   lane('engine', [...treePackages, 'docker.io', 'docker-cli', 'docker-compose', 'busybox-static']),
 ];

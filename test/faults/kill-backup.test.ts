@@ -1,0 +1,90 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { treeFacts } from '../support/tree-facts.ts';
+import { type BackupJson, FaultWorld } from './fault-world.ts';
+import { changeData, makeData } from './living-data.ts';
+import { dice, moments, seed, times } from './seeded.ts';
+
+const kills = times({ all: 50, daily: 16 });
+const restoreEvery = 5;
+
+let world: FaultWorld;
+/** What each snapshot must give back. */
+const facts = new Map<string, string[]>();
+
+beforeAll(async () => {
+  world = new FaultWorld();
+  await world.init();
+});
+afterAll(() => world[Symbol.dispose]());
+
+test(
+  `a backup that is killed at ${kills} moments leaves a whole repository, and the next one succeeds without a hand`,
+  async () => {
+    const random = dice('kill backup');
+    const root = await world.volume('data');
+    makeData(root, { folders: 30, filesInEach: 100, largeBytes: 110_000_000 }, random);
+    await backUp(root);
+    changeData(root, 25_000_000, random);
+    let fullMs = await backUp(root);
+    const undone = { killed: 0, strays: 0 };
+
+    for (const [round, moment] of moments(kills, random).entries()) {
+      changeData(root, 25_000_000, random);
+      const afterMs = moment * fullMs;
+      const where = `seed ${seed}, kill ${round + 1}, after ${Math.round(afterMs)} of ${Math.round(fullMs)} ms`;
+      const { exit } = await world.killed(['backup', 'data'], afterMs);
+      if (exit === 137) undone.killed++;
+      undone.strays += world.strays().length;
+      await checkBothWays(round % 2 === 0, where);
+      await acceptFinished(root, where);
+      fullMs = await backUp(root);
+      expect(world.strays(), `${where}: what the killed one left is gone after the next backup`).toEqual([]);
+      if (round % restoreEvery === 0 || round === kills - 1)
+        await restoreOne(random.pick([...facts.keys()]), where, round % 2 === 0);
+    }
+    console.log(
+      `seed ${seed}: ${undone.killed} of ${kills} backups were killed before their end, ${undone.strays} unfinished files, ${facts.size} snapshots`,
+    );
+    expect(undone.killed).toBeGreaterThan(kills * 0.7);
+    await world.judge('check', '--read-data');
+    await world.run('check', '--read-data');
+  },
+  20 * 60_000,
+);
+
+/** A whole backup; how long it took. */
+async function backUp(root: string): Promise<number> {
+  const { exit, stdout, stderr, ms } = await world.attempt(['backup', 'data', '--format', 'json']);
+  expect(exit, `seed ${seed}: ${stderr}`).toBe(0);
+  const [outcome] = (JSON.parse(stdout) as BackupJson).outcomes;
+  expect(outcome).toMatchObject({ outcome: 'good', problems: [] });
+  facts.set(outcome?.snapshotId ?? '', treeFacts(root));
+  return ms;
+}
+
+async function checkBothWays(holdfastFirst: boolean, where: string): Promise<void> {
+  if (holdfastFirst) {
+    // Nobody unlocks: the lock of a process of this machine that has died is removed on the way.
+    expect(await world.attempt(['check']), where).toMatchObject({ exit: 0 });
+    expect(await world.restic('list', 'locks'), where).toMatchObject({ exit: 0, stdout: '' });
+  } else await world.judge('unlock');
+  expect(await world.judge('check'), where).toContain('no errors were found');
+}
+
+/** A kill at the very end may come after the snapshot is there: then it is a whole one. */
+async function acceptFinished(root: string, where: string): Promise<void> {
+  const extra = (await world.ids('data')).filter((id) => !facts.has(id));
+  expect(extra.length, where).toBeLessThanOrEqual(1);
+  for (const id of extra) facts.set(id, treeFacts(root));
+}
+
+async function restoreOne(id: string, where: string, byRestic: boolean): Promise<void> {
+  const target = join(world.folder, 'restored');
+  if (byRestic) await world.judge('restore', `${id}:/volume/data`, '--target', target);
+  else await world.run('restore', `data@${id}`, '--to', target);
+  // restic gives the target itself no metadata.
+  expect(treeFacts(target).slice(1), `${where}, snapshot ${id}`).toEqual(facts.get(id)?.slice(1));
+  rmSync(target, { recursive: true });
+}

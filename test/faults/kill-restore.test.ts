@@ -1,0 +1,154 @@
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { treeFacts } from '../support/tree-facts.ts';
+import { FaultWorld } from './fault-world.ts';
+import { changeData, makeData } from './living-data.ts';
+import { dice, moments, seed, times } from './seeded.ts';
+
+const kills = times({ all: 25, daily: 9 });
+
+let world: FaultWorld;
+beforeAll(async () => {
+  world = new FaultWorld();
+  await world.init();
+});
+afterAll(() => world[Symbol.dispose]());
+
+/** What touches a volume next, and so has to put it right. */
+const nextCommands = [
+  ['backup', 'data'],
+  ['diff', 'data'],
+  ['restore', 'data', '--dry-run'],
+  ['volume', 'browse', 'data'],
+  ['volume', 'export', 'data', '--output', 'exported.tar'],
+] as const;
+
+test(
+  `a restore in place that is killed at ${kills} moments leaves the volume as it was or as it was to become`,
+  async () => {
+    const random = dice('kill restore');
+    const root = await world.volume('data');
+    makeData(root, { folders: 20, filesInEach: 60, largeBytes: 40_000_000 }, random);
+    const older = treeFacts(root);
+    await world.run('backup', 'data');
+    changeData(root, 10_000_000, random);
+    const newer = treeFacts(root);
+    await world.run('backup', 'data');
+    const [olderId = '', newerId = ''] = await world.ids('data');
+    const seen = { old: 0, new: 0, killed: 0 };
+    let fullMs = await restore(olderId);
+    let isOld = true;
+
+    for (const [round, moment] of moments(kills, random).entries()) {
+      const afterMs = moment * fullMs;
+      const where = `seed ${seed}, kill ${round + 1}, after ${Math.round(afterMs)} of ${Math.round(fullMs)} ms`;
+      const wanted = isOld ? newerId : olderId;
+      const { exit } = await world.killed(restoring(wanted), afterMs);
+      if (exit === 137) seen.killed++;
+      const next = [...random.pick(nextCommands)];
+      const settled = await world.attempt(next);
+      expect(settled.exit, `${where}, ${next.join(' ')}: ${settled.stderr}`).toBe(0);
+      const now = treeFacts(root);
+      const isOlder = JSON.stringify(now) === JSON.stringify(older);
+      if (!isOlder) expect(now, `${where}, ${next.join(' ')}`).toEqual(newer);
+      seen[isOlder === isOld ? 'old' : 'new']++;
+      // What the restore made ready goes with the next command that works on it.
+      await world.run('diff', 'data');
+      expect(readdirSync(join(root, '..')), where).toEqual(['_data']);
+      expect(journals(), where).toEqual([]);
+      fullMs = await restore(isOld ? newerId : olderId);
+      isOld = !isOld;
+      expect(treeFacts(root), where).toEqual(isOld ? older : newer);
+    }
+    console.log(
+      `seed ${seed}: ${seen.killed} of ${kills} restores were killed before their end; ${seen.old} volumes were as before, ${seen.new} as in the snapshot`,
+    );
+    expect(seen.killed).toBeGreaterThan(kills * 0.6);
+    await world.judge('check');
+  },
+  20 * 60_000,
+);
+
+function restoring(id: string): string[] {
+  return ['restore', `data@${id}`, '--yes', '--no-safety-snapshot'];
+}
+
+async function restore(id: string): Promise<number> {
+  const ended = await world.attempt(restoring(id));
+  expect(ended.exit, `seed ${seed}: ${ended.stderr}`).toBe(0);
+  return ended.ms;
+}
+
+function journals(): string[] {
+  const folder = join(world.stateDir, 'journal');
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
+
+const volumeKills = times({ all: 15, daily: 5 });
+
+test(
+  `volume create, rm, clone and import that are killed at ${volumeKills} moments each are done or not done`,
+  async () => {
+    const random = dice('kill volume');
+    const root = await world.volume('model');
+    makeData(root, { folders: 6, filesInEach: 50, largeBytes: 12_000_000 }, random);
+    const whole = treeFacts(root);
+    await world.run('volume', 'export', 'model', '--output', 'model.tar');
+    const full = await timeEach();
+    for (const moment of moments(volumeKills, random)) {
+      for (const kind of ['create', 'clone', 'import', 'rm'] as const) {
+        const afterMs = moment * full[kind];
+        const where = `seed ${seed}, volume ${kind} killed after ${Math.round(afterMs)} of ${Math.round(full[kind])} ms`;
+        if (kind === 'rm') await world.run('volume', 'clone', 'model', 'copy');
+        await world.killed(commands[kind], afterMs);
+        await acceptVolume(kind, whole, where);
+      }
+    }
+  },
+  10 * 60_000,
+);
+
+const commands = {
+  create: ['volume', 'create', 'copy'],
+  clone: ['volume', 'clone', 'model', 'copy'],
+  import: ['volume', 'import', 'copy', '--input', 'model.tar'],
+  rm: ['volume', 'rm', 'copy'],
+};
+
+async function timeEach(): Promise<Record<keyof typeof commands, number>> {
+  const ms = { create: 0, clone: 0, import: 0, rm: 0 };
+  for (const kind of ['create', 'clone', 'import'] as const) {
+    const done = await world.attempt(commands[kind]);
+    expect(done.exit, done.stderr).toBe(0);
+    ms[kind] = done.ms;
+    ms.rm = (await world.attempt(commands.rm)).ms;
+  }
+  return ms;
+}
+
+/** The volume is there whole, or empty where that is a state before the end, or it is not there; and the same command works now. */
+async function acceptVolume(kind: keyof typeof commands, whole: string[], where: string): Promise<void> {
+  const listed = (await world.run('volume', 'ls', '--quiet')).split('\n');
+  const copy = world.root('copy');
+  if (listed.includes('copy')) {
+    const names = readdirSync(copy).filter((name) => !name.startsWith('.holdfast-stage-'));
+    if (names.length > 0) expect(visible(copy), where).toEqual(whole.slice(1));
+    else expect(kind, `${where}: an empty volume`).not.toBe('rm');
+    if (kind === 'create') expect(names, where).toEqual([]);
+    if (kind === 'rm' || names.length > 0) await world.run('volume', 'rm', 'copy');
+  }
+  if (kind !== 'rm') {
+    const again = await world.attempt(commands[kind]);
+    expect(again.exit, `${where}, again: ${again.stderr}`).toBe(0);
+    expect(treeFacts(copy).slice(1), `${where}, again`).toEqual(kind === 'create' ? [] : whole.slice(1));
+    await world.run('volume', 'rm', 'copy');
+  }
+  expect(existsSync(join(copy, '..')), where).toBe(false);
+  expect(readdirSync(join(world.stateDir, 'trash')), where).toEqual([]);
+  rmSync(join(world.folder, 'exported.tar'), { force: true });
+}
+
+function visible(root: string): string[] {
+  return treeFacts(root).filter((line) => !line.startsWith('"" ') && !line.startsWith('".holdfast-stage-'));
+}

@@ -1,0 +1,48 @@
+import { createCipheriv, createHash, randomInt } from 'node:crypto';
+
+/** The seed of this run: HOLDFAST_TEST_SEED repeats an earlier one, whose failures name it. */
+export const seed = Number(process.env['HOLDFAST_TEST_SEED'] ?? randomInt(2 ** 31));
+
+/** HOLDFAST_TEST_FAULTS=all makes each fault as often as it takes to trust the result; otherwise fewer, for every day. */
+export function times(counts: { readonly all: number; readonly daily: number }): number {
+  return process.env['HOLDFAST_TEST_FAULTS'] === 'all' ? counts.all : counts.daily;
+}
+
+export interface Dice {
+  /** At least 0, less than 1. */
+  fraction(): number;
+  /** At least `from`, less than `to`. */
+  between(from: number, to: number): number;
+  pick<T>(things: readonly T[]): T;
+  shuffled<T>(things: readonly T[]): T[];
+  /** Bytes that do not compress. */
+  bytes(length: number): Buffer;
+}
+
+/** Random numbers that are the same for the same seed and purpose. */
+export function dice(purpose: string): Dice {
+  const key = createHash('sha256').update(`${seed} ${purpose}`).digest();
+  const stream = createCipheriv('aes-256-ctr', key, Buffer.alloc(16));
+  const bytes = (length: number): Buffer => stream.update(Buffer.alloc(length));
+  const fraction = (): number => bytes(4).readUInt32LE() / 2 ** 32;
+  const between = (from: number, to: number): number => from + Math.floor(fraction() * (to - from));
+  return {
+    fraction,
+    between,
+    bytes,
+    pick(things) {
+      const thing = things[between(0, things.length)];
+      if (thing === undefined) throw new Error('There is nothing to pick from');
+      return thing;
+    },
+    shuffled(things) {
+      const left = [...things];
+      return things.map(() => left.splice(between(0, left.length), 1)[0] as (typeof left)[number]);
+    },
+  };
+}
+
+/** Moments spread over a time, in no order: one at random in each of `count` equal parts. */
+export function moments(count: number, random: Dice): number[] {
+  return random.shuffled(Array.from({ length: count }, (_, part) => (part + random.fraction()) / count));
+}
