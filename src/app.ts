@@ -21,6 +21,8 @@ import type { CheckReport, Repository, SnapshotEntry } from './repository/index.
 export interface AppConfig {
   readonly stateDir: string;
   readonly host: 'auto' | HostKind;
+  /** `stream` goes through the engine even where the data could be reached directly. */
+  readonly dataWay: 'auto' | 'stream';
   /** A repository's name or location; undefined takes the default one. */
   readonly repository: string | undefined;
   /** `file:/path`, `env:NAME`, `exec:command`; undefined takes what the catalog knows. */
@@ -153,7 +155,7 @@ function once<T>(open: () => Promise<T>): () => Promise<T> {
 }
 
 async function openHost(config: AppConfig, catalog: () => Promise<Catalog>): Promise<Host> {
-  const { env, onWarning } = config;
+  const { env, onWarning, dataWay } = config;
   if (config.host === 'podman') {
     throw new AppError('unsupported', 'The host "podman" is not supported yet', {
       hint: "Podman speaks Docker's language: DOCKER_HOST=unix:///run/podman/podman.sock with --host docker.",
@@ -161,11 +163,11 @@ async function openHost(config: AppConfig, catalog: () => Promise<Catalog>): Pro
   }
   if (config.host === 'docker') {
     const { openDockerHost } = await import('./hosts/docker/index.ts');
-    return await openDockerHost({ env, onWarning });
+    return await openDockerHost({ env, onWarning, dataWay });
   }
   if (config.host === 'auto') {
     const { probeDocker } = await import('./hosts/docker/index.ts');
-    const docker = await probeDocker({ env, onWarning });
+    const docker = await probeDocker({ env, onWarning, dataWay });
     if (docker !== undefined) return docker;
   }
   const { openEmbeddedHost } = await import('./hosts/embedded/index.ts');
