@@ -19,7 +19,7 @@ export function openCompressor(): Compressor {
   return openNativeCompressor() ?? portableCompressor;
 }
 
-function openNativeCompressor(): Compressor | undefined {
+export function openNativeCompressor(): Compressor | undefined {
   try {
     const self = koffi.load(null);
     const createC = self.func('void *ZSTD_createCCtx()');
@@ -50,7 +50,7 @@ function openNativeCompressor(): Compressor | undefined {
   }
 }
 
-const portableCompressor: Compressor = {
+export const portableCompressor: Compressor = {
   compress(from, to) {
     const frame = zstdCompressSync(from, { params: { [constants.ZSTD_c_compressionLevel]: level } });
     if (frame.length > to.length) return 0;

@@ -54,6 +54,8 @@ export async function openMasterKey(file: KeyFile, password: Uint8Array): Promis
     throw new AppError('unsupported', `The key file uses "${file.kdf}", which is unknown here`);
   const parameters = { N: file.N, r: file.r, p: file.p };
   assertSane(parameters);
+  if (typeof file.salt !== 'string' || typeof file.data !== 'string')
+    throw new AppError('integrity', 'A key file is damaged: a field is missing');
   const sealer = new Sealer(await derive(password, Buffer.from(file.salt, 'base64'), parameters));
   try {
     const plain = sealer.openInPlace(Buffer.from(file.data, 'base64'));
@@ -90,7 +92,8 @@ async function derive(password: Uint8Array, salt: Uint8Array, parameters: typeof
 /** A hostile key file must not make us take all memory. */
 function assertSane({ N, r, p }: typeof cost): void {
   const whole = [N, r, p].every((value) => Number.isSafeInteger(value) && value > 0);
-  if (!whole || N * r * 128 > 2 ** 31 || p > 64) {
+  const isPowerOfTwo = N > 1 && Number.isInteger(Math.log2(N));
+  if (!whole || !isPowerOfTwo || N * r * 128 > 2 ** 31 || p > 64) {
     throw new AppError('unsupported', 'A key file asks for an unreasonable amount of memory or time');
   }
 }

@@ -36,11 +36,11 @@ export class Sealer {
   readonly #nonces = Buffer.alloc(256 * ivLength);
   #noncesUsed = this.#nonces.length;
 
-  constructor(key: MasterKey) {
+  constructor(key: MasterKey, openCounter: (key: Buffer) => CounterMode = openCounterMode) {
     this.#key = Buffer.from(key.encrypt);
     this.#nonceCipher = createCipheriv('aes-128-ecb', key.macK, null).setAutoPadding(false);
     this.#oneTimeKey.set(key.macR, 0);
-    this.#ctr = openCounterMode(this.#key);
+    this.#ctr = openCounter(this.#key);
   }
 
   /**
@@ -94,14 +94,14 @@ export class Sealer {
 }
 
 /** Applies the AES-256-CTR key stream; encryption and decryption are the same. `to` may be `from`. */
-type CounterMode = (iv: Buffer, from: Buffer, to: Buffer) => void;
+export type CounterMode = (iv: Buffer, from: Buffer, to: Buffer) => void;
 
 function openCounterMode(key: Buffer): CounterMode {
   return openSslCounterMode(key) ?? portableCounterMode(key);
 }
 
 /** One reused cipher context of the OpenSSL inside this process: a fresh `Decipheriv` costs ten times a small blob. */
-function openSslCounterMode(key: Buffer): CounterMode | undefined {
+export function openSslCounterMode(key: Buffer): CounterMode | undefined {
   try {
     const self = koffi.load(null);
     const newContext = self.func('void *EVP_CIPHER_CTX_new()');
@@ -129,7 +129,7 @@ function openSslCounterMode(key: Buffer): CounterMode | undefined {
   }
 }
 
-function portableCounterMode(key: Buffer): CounterMode {
+export function portableCounterMode(key: Buffer): CounterMode {
   return (iv, from, to) => {
     createDecipheriv('aes-256-ctr', key, iv).update(from).copy(to);
   };
