@@ -1,5 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
+import { formatSize } from '../model/size.ts';
 
 export interface Machine {
   readonly processor: string;
@@ -34,4 +35,16 @@ export function describeMachine(folder: string): Machine {
     fileSystem: fileSystems[type] ?? `0x${type.toString(16)}`,
     load: loadavg()[0] ?? 0,
   };
+}
+
+/** One line for people. */
+export function formatMachine({
+  processor,
+  processors,
+  memoryBytes,
+  fileSystem,
+  kernel,
+  node,
+}: Machine): string {
+  return `${processors} × ${processor}, ${formatSize(memoryBytes)} of memory, ${fileSystem}, Linux ${kernel}, Node.js ${node}`;
 }

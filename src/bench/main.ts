@@ -1,12 +1,12 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { AppError, exitNumber } from '../model/errors.ts';
+import { AppError, errnoOf, exitNumber } from '../model/errors.ts';
 import { formatSize } from '../model/size.ts';
 import { benchHelp, type BenchOptions, parseBenchOptions } from './bench-options.ts';
 import { buildReport } from './build-report.ts';
 import { dataSetNames, makeDataSet, plannedBytes } from './data/data-sets.ts';
-import { describeMachine } from './describe-machine.ts';
+import { describeMachine, formatMachine } from './describe-machine.ts';
 import { requireRoom, settleDisk } from './disk.ts';
 import { findPeers, installPeers, type PeersFound } from './find-peers.ts';
 import { formatReport } from './format-report.ts';
@@ -15,13 +15,14 @@ import type { Peer } from './peers/peer.ts';
 import { newRecords } from './records.ts';
 import { digestData, runRounds } from './run-rounds.ts';
 import { planSteps } from './steps.ts';
+import type { TreeDigest } from './tree-digest.ts';
 import { startVolumeEngine } from './volume-engine.ts';
 
 const cancel = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () =>
     cancel.abort(
-      new AppError('cancelled', 'Cancelled: nothing was written, the temporary files are removed'),
+      new AppError('cancelled', 'Cancelled: the temporary files are removed, and no numbers are written'),
     ),
   );
 }
@@ -34,7 +35,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(benchHelp);
     return 0;
   }
-  const base = realpathSync(options.folder ?? tmpdir());
+  const base = findFolder(options.folder ?? tmpdir());
   requireRoom(base, plannedBytes(options.scale));
   const peers = takePeers(options);
   for (const { peer, reason } of peers.skipped) say(`Skipped "${peer.name}": ${reason}.`);
@@ -91,9 +92,17 @@ async function bench({ folder, options, peers }: Bench): Promise<number> {
     dataSets,
     ...report,
   };
-  console.log(`\n${formatReport(report)}\n`);
+  console.log(`\n${formatMachine(machine)}`);
+  console.log(`Medians of ${rounds} rounds with warm caches, ${formatDataSets(digests)}\n`);
+  console.log(`${formatReport(report)}\n`);
   writeJson(options.json ?? join('bench-results', `${document.time.replaceAll(':', '-')}.json`), document);
   return report.failures.length === 0 ? 0 : 1;
+}
+
+function formatDataSets(digests: ReadonlyMap<string, TreeDigest>): string {
+  return [...digests]
+    .map(([name, { files, bytes }]) => `${name}: ${formatSize(bytes)} in ${files.toLocaleString('en')}`)
+    .join(', ');
 }
 
 async function makeData(folder: string, { seed, scale }: BenchOptions): Promise<void> {
@@ -129,13 +138,29 @@ function writeJson(file: string, document: object): void {
   say(`The numbers are in ${path}`);
 }
 
+function findFolder(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    throw new AppError('not-found', `There is no folder "${path}" to work in`, {
+      hint: 'Name an existing one with --dir.',
+      cause: error,
+    });
+  }
+}
+
 /** News goes to standard error, so that standard output is the report. */
 function say(line: string): void {
   console.error(line);
 }
 
 function reportError(error: unknown): number {
-  if (!(error instanceof AppError)) throw error;
+  // A system's error (a full disk) says enough; anything else is a fault of the benchmark, and needs its stack.
+  if (!(error instanceof AppError) && errnoOf(error) === undefined) throw error;
+  if (!(error instanceof AppError)) {
+    console.error(`The benchmark failed: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }
   for (const line of [error.message, error.detail, error.hint]) if (line !== undefined) console.error(line);
   return exitNumber(error.code);
 }

@@ -10,8 +10,12 @@ export interface TreeDigest {
   readonly digest: string;
 }
 
-/** Reads a tree. The root's own mode and time do not count: not every peer saves them. */
-export async function digestTree(root: string, signal: AbortSignal): Promise<TreeDigest> {
+/** Reads a tree, times of files included unless told otherwise. The root's own mode and time do not count: not every peer saves them. */
+export async function digestTree(
+  root: string,
+  signal: AbortSignal,
+  { withTimes = true } = {},
+): Promise<TreeDigest> {
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(2 ** 20);
   const totals = { files: 0, bytes: 0 };
@@ -27,7 +31,7 @@ export async function digestTree(root: string, signal: AbortSignal): Promise<Tre
       if (stats.isDirectory()) folders.push(path);
       else if (stats.isSymbolicLink()) hash.update(`${readlinkSync(full)}\0`);
       else {
-        hash.update(`${stats.size}\0${Math.floor(stats.mtimeMs / 1000)}\0`);
+        hash.update(`${stats.size}\0${withTimes ? Math.floor(stats.mtimeMs / 1000) : ''}\0`);
         totals.files += 1;
         totals.bytes += hashContent(full, hash, buffer);
       }

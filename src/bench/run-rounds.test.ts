@@ -1,0 +1,97 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { dataSetNames, makeDataSet } from './data/data-sets.ts';
+import { copyPeer } from './peers/copy.ts';
+import type { Peer } from './peers/peer.ts';
+import { newRecords, type Records } from './records.ts';
+import { digestData, runRounds } from './run-rounds.ts';
+import { planSteps } from './steps.ts';
+
+const { signal } = new AbortController();
+const seed = 'test';
+const steps = planSteps({ withDocker: false });
+let folder = '';
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'hf-rounds-'));
+  for (const name of dataSetNames)
+    await makeDataSet(name, join(folder, 'data'), { seed, scale: 0.0005, signal });
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+async function run(peers: readonly Peer[], rounds = 1): Promise<Records> {
+  const records = newRecords();
+  const digests = await digestData(folder, signal);
+  await runRounds({
+    folder,
+    seed,
+    rounds,
+    peers,
+    steps,
+    records,
+    digests,
+    socket: undefined,
+    say: () => {},
+    signal,
+  });
+  return records;
+}
+
+const stepOf = (title: string, dataSet: string) => {
+  const found = steps.find((step) => step.title === title && step.dataSet === dataSet);
+  if (found === undefined) throw new Error(`no step "${title}" of "${dataSet}"`);
+  return found;
+};
+
+it('measures each step once a round, proves the restored data, and leaves no round behind', async () => {
+  const records = await run([copyPeer], 2);
+  for (const dataSet of dataSetNames) {
+    for (const title of ['first backup', 'restore']) {
+      expect(records.problemOf(stepOf(title, dataSet), copyPeer)).toBeUndefined();
+      expect(records.samplesOf(stepOf(title, dataSet), copyPeer)).toHaveLength(2);
+    }
+    expect(records.samplesOf(stepOf('unchanged backup', dataSet), copyPeer)).toEqual([]);
+  }
+  const [sample] = records.samplesOf(stepOf('first backup', 'media'), copyPeer);
+  expect(sample?.storedBytes).toBeGreaterThan(1_000_000);
+  expect(() => mkdirSync(join(folder, 'round-1'))).not.toThrow();
+});
+
+it('does not count a peer that is fast because it brings nothing back', async () => {
+  const liar: Peer = {
+    ...copyPeer,
+    name: 'liar',
+    restore: (_, { dataSet, output }) => ({ program: 'mkdir', args: [join(output, dataSet)] }),
+  };
+  const records = await run([liar, copyPeer]);
+  expect(records.problemOf(stepOf('first backup', 'files'), liar)).toMatch(
+    /0 files came back instead of \d+/,
+  );
+  expect(records.samplesOf(stepOf('restore', 'files'), liar)).toEqual([]);
+  expect(records.samplesOf(stepOf('restore', 'files'), copyPeer)).toHaveLength(1);
+});
+
+it('does not count an incremental backup that saved the data of before', async () => {
+  const forgetful: Peer = {
+    ...copyPeer,
+    name: 'forgetful',
+    saveAgain: () => ({ program: 'true', args: [] }),
+  };
+  const records = await run([forgetful]);
+  const changed = steps.find((step) => step.changesDatabase === true);
+  expect(changed).toBeDefined();
+  if (changed !== undefined) expect(records.problemOf(changed, forgetful)).toMatch(/other bytes/);
+  expect(records.problemOf(stepOf('restore', 'media'), forgetful)).toBeUndefined();
+});
+
+it('goes on without a peer that can not make its repository', async () => {
+  const broken: Peer = { ...copyPeer, name: 'broken', prepare: () => ({ program: 'false', args: [] }) };
+  const records = await run([broken, copyPeer]);
+  expect(records.problemOf(stepOf('first backup', 'files'), broken)).toMatch(/"false" failed/);
+  expect(records.samplesOf(stepOf('first backup', 'files'), copyPeer)).toHaveLength(1);
+});
