@@ -14,6 +14,8 @@ export interface FindContext {
   /** The lineage that a volume's name or an absolute path stands for on this host, when it is known. */
   readonly identityOf: (name: string) => string | undefined;
   readonly now: Date;
+  /** Why a snapshot cannot be read, by its id. */
+  readonly damaged?: ReadonlyMap<string, AppError>;
 }
 
 /** Finds what `latest`, `ID`, `NAME`, `NAME@latest`, `NAME@ID` or `NAME@TIME` means; pure. Names go before ids. */
@@ -22,10 +24,12 @@ export function findSnapshot(text: string, context: FindContext): Snapshot {
   const { target, snapshot: reference } = parseVersionedTarget(text, context.now);
   const name = targetName(target);
   const snapshots = lineage(name, context);
+  if (reference.kind === 'id') refuseDamaged(reference.prefix, context);
   if (snapshots.length > 0) return pick(reference, { name, snapshots, all: context.snapshots });
   const byId =
     target.kind === 'volume' && name === text ? findById(text.toLowerCase(), context.snapshots) : undefined;
   if (byId !== undefined) return byId;
+  refuseDamaged(text.toLowerCase(), context);
   throw unknown(name, context);
 }
 
@@ -94,6 +98,12 @@ function findById(start: string, snapshots: readonly Snapshot[]): Snapshot | und
 
 function newest(snapshots: readonly Snapshot[]): Snapshot | undefined {
   return snapshots.findLast((snapshot) => !snapshot.tags.includes(safetyTag));
+}
+
+/** Whoever names a damaged snapshot hears what is wrong with it, not that there is none. */
+function refuseDamaged(start: string, { damaged, snapshots }: FindContext): void {
+  if (!/^[0-9a-f]{4,}$/.test(start) || snapshots.some(({ id }) => id.startsWith(start))) return;
+  for (const [id, error] of damaged ?? []) if (id.startsWith(start)) throw error;
 }
 
 const listedAtMost = 8;

@@ -1,4 +1,5 @@
-import { isAppError } from '../model/errors.ts';
+import { type AppError, isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { parseTarget, parseVolumePath } from '../model/target.ts';
 import type { Repository, SnapshotEntry } from '../repository/index.ts';
@@ -68,11 +69,19 @@ export async function openSnapshot(
 /** What is needed to tell which snapshot is meant. A host that does not answer is no hindrance: names have to do then. */
 export async function findContext(parts: Protection, options: JobOptions): Promise<FindContext> {
   const repository = await parts.repository();
-  const snapshots = await repository.listSnapshots({ signal: options.signal });
+  const damaged = new Map<string, AppError>();
+  const snapshots = await repository.listSnapshots({
+    signal: options.signal,
+    onDamaged: (id, error) => {
+      damaged.set(id, error);
+      options.onNote?.(`Snapshot ${quote(id.slice(0, 8))} is damaged and left out: see "holdfast check".`);
+    },
+  });
   const catalog = await parts.catalog();
   const hostIdentity = await hostIdentityIfKnown(parts, options);
   return {
     snapshots,
+    damaged,
     now: new Date(parts.now()),
     identityOf: (name) => {
       if (name.startsWith('/')) return pathIdentity(catalog, name);

@@ -39,3 +39,11 @@ test('chooseVolumes() takes a stack, and says which one may have been meant', ()
     expect.objectContaining({ code: 'not-found', hint: expect.stringContaining('"shop"') }),
   );
 });
+
+test('chooseVolumes() leaves out what is in memory only', () => {
+  const memory = volume('m', { options: { type: 'tmpfs', device: 'tmpfs' } });
+  expect(chooseVolumes([memory], { all: true, stacks: [] })).toEqual({
+    volumes: [],
+    skipped: [{ name: 'm', reason: 'it is in memory only' }],
+  });
+});

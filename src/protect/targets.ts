@@ -66,13 +66,18 @@ export function chooseVolumes(
   const wanted = volumes.filter(
     (volume) => wish.all || (volume.stack !== undefined && wish.stacks.includes(volume.stack)),
   );
-  const isKeptOut = (volume: Volume): boolean => volume.labels['holdfast.backup'] === 'false';
   return {
-    volumes: wanted.filter((volume) => !isKeptOut(volume)),
-    skipped: wanted
-      .filter(isKeptOut)
-      .map(({ name }) => ({ name, reason: 'its label says holdfast.backup=false' })),
+    volumes: wanted.filter((volume) => whySkipped(volume) === undefined),
+    skipped: wanted.flatMap((volume) => {
+      const reason = whySkipped(volume);
+      return reason === undefined ? [] : [{ name: volume.name, reason }];
+    }),
   };
+}
+
+function whySkipped(volume: Volume): string | undefined {
+  if (volume.labels['holdfast.backup'] === 'false') return 'its label says holdfast.backup=false';
+  return volume.driver === 'local' && volume.options['type'] === 'tmpfs' ? 'it is in memory only' : undefined;
 }
 
 async function resolveTarget(parts: Protection, text: string, options: JobOptions): Promise<BackupTarget> {

@@ -62,7 +62,7 @@ describe('holdfast backup and restore', () => {
     const later = treeFacts(root);
 
     const plan = await cli.attempt(['restore', 'pg', '--dry-run']);
-    expect(plan.stdout).toContain('1 come back, 1 change, 1 go away');
+    expect(plan.stdout).toContain('Comes back: 1, changes: 1, goes away: 1, other metadata: 0.');
     expect(plan.stdout).toContain('goes away: extra  (written after the snapshot)');
     expect(treeFacts(root)).toEqual(later);
 

@@ -36,7 +36,7 @@ function describeChanges(changes: NonNullable<RestorePlan['changes']>): string[]
   if (comesBack + changed + goesAway + metadata === 0)
     return ['Nothing differs in names, sizes, times and metadata.'];
   const lines = [
-    `${comesBack} come back, ${changed} change, ${goesAway} go away, ${metadata} get other metadata:`,
+    `Comes back: ${comesBack}, changes: ${changed}, goes away: ${goesAway}, other metadata: ${metadata}.`,
   ];
   const rest = comesBack + changed + goesAway - examples.length;
   lines.push(

@@ -19,7 +19,7 @@ function describe(report: InitReport): string {
   if (keyFile !== undefined) {
     lines.push(
       `Its key is ${keyFile}.`,
-      'Keep a copy of the key in another place: without it nobody can read the backups, you neither.',
+      'Keep a copy of the key in another place: without it nobody can read the backups, not even you.',
     );
   }
   return lines.join('\n');
