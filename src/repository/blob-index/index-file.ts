@@ -1,3 +1,5 @@
+import { AppError } from '../../model/errors.ts';
+import { isId, JsonFields } from '../format/json-fields.ts';
 import { type FileCodec, loadJson, saveJson } from '../format/repository-file.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';
 import type { StoreOptions } from '../stores/store.ts';
@@ -8,17 +10,16 @@ export interface IndexedPack {
   readonly blobs: readonly BlobPlace[];
 }
 
+interface BlobJson {
+  readonly id: string;
+  readonly type: 'data' | 'tree';
+  readonly offset: number;
+  readonly length: number;
+  readonly uncompressed_length?: number;
+}
+
 interface IndexJson {
-  readonly packs: readonly {
-    readonly id: string;
-    readonly blobs: readonly {
-      readonly id: string;
-      readonly type: 'data' | 'tree';
-      readonly offset: number;
-      readonly length: number;
-      readonly uncompressed_length?: number;
-    }[];
-  }[];
+  readonly packs: readonly { readonly id: string; readonly blobs: readonly BlobJson[] }[];
 }
 
 export async function saveIndexFile(
@@ -46,15 +47,31 @@ export async function loadIndexFile(
   name: string,
   options?: StoreOptions,
 ): Promise<IndexedPack[]> {
-  const json = await loadJson<IndexJson>(codec, 'index', name, options);
-  return json.packs.map(({ id, blobs }) => ({
-    id,
-    blobs: blobs.map((blob) => ({
-      id: blob.id,
-      type: blob.type,
-      offset: blob.offset,
-      length: blob.length,
-      uncompressedLength: blob.uncompressed_length ?? 0,
-    })),
-  }));
+  const what = `File "index/${name}" in "${codec.store.location}"`;
+  const json = await loadJson<unknown>(codec, 'index', name, options);
+  return new JsonFields(json, what).list('packs').map((pack) => decodePack(pack, what));
+}
+
+function decodePack(json: unknown, what: string): IndexedPack {
+  const fields = new JsonFields(json, what);
+  const id = fields.id('id');
+  if (id === undefined) throw new AppError('integrity', `${what} is damaged: a pack has no id`);
+  return { id, blobs: fields.list('blobs').map((blob) => decodeBlob(blob, what)) };
+}
+
+/** By hand and not with `JsonFields`: there are millions of them. */
+function decodeBlob(json: unknown, what: string): BlobPlace {
+  const { id, type, offset, length, uncompressed_length: uncompressedLength = 0 } = (json ?? {}) as BlobJson;
+  const isSound =
+    isId(id) &&
+    (type === 'data' || type === 'tree') &&
+    isUint32(offset) &&
+    isUint32(length) &&
+    isUint32(uncompressedLength);
+  if (!isSound) throw new AppError('integrity', `${what} is damaged: a blob in it makes no sense`);
+  return { id, type, offset, length, uncompressedLength };
+}
+
+function isUint32(value: unknown): value is number {
+  return typeof value === 'number' && value >>> 0 === value;
 }

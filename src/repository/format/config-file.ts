@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { AppError } from '../../model/errors.ts';
-import { randomPolynomial } from '../chunker/polynomial.ts';
+import { isIrreducible, randomPolynomial } from '../chunker/polynomial.ts';
 import type { Sealer } from '../crypto/seal.ts';
 import type { Store, StoreOptions } from '../stores/store.ts';
 
@@ -49,11 +49,9 @@ export async function loadConfig(
       },
     );
   }
-  return {
-    version: parsed.version,
-    id: parsed.id,
-    polynomial: BigInt(`0x${parsed.chunker_polynomial}`),
-  };
+  const polynomial = BigInt(`0x${parsed.chunker_polynomial}`);
+  if (!isIrreducible(polynomial)) throw damagedConfig(store.location, 'its polynomial cannot be used');
+  return { version: parsed.version, id: parsed.id, polynomial };
 }
 
 interface ConfigJson {
@@ -68,15 +66,19 @@ function parseConfig(sealer: Sealer, sealed: Buffer, location: string): ConfigJs
     if (
       typeof parsed.version !== 'number' ||
       !/^[0-9a-f]{64}$/.test(parsed.id) ||
-      !/^[0-9a-f]+$/.test(parsed.chunker_polynomial)
+      !/^[0-9a-f]{14}$/.test(parsed.chunker_polynomial)
     ) {
       throw new Error('a field is missing');
     }
     return parsed;
   } catch (error) {
-    throw new AppError('integrity', `The config file of repository "${location}" is damaged`, {
-      hint: 'Restore the file "config" from a copy of the repository: it is small and never changes.',
-      cause: error,
-    });
+    throw damagedConfig(location, error);
   }
+}
+
+function damagedConfig(location: string, cause: unknown): AppError {
+  return new AppError('integrity', `The config file of repository "${location}" is damaged`, {
+    hint: 'Restore the file "config" from a copy of the repository: it is small and never changes.',
+    cause,
+  });
 }

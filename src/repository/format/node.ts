@@ -1,7 +1,8 @@
-import type { ByteString } from '../../model/byte-string.ts';
+import { type ByteString, fromBytes, toPrintable } from '../../model/byte-string.ts';
 import type { DataRun, EntryType, ExtendedAttribute } from '../../model/entry.ts';
 import { AppError } from '../../model/errors.ts';
 import { bytesOfParsed, isUtf8, jsonString, quoteName, unquoteName } from './go-text.ts';
+import { JsonFields } from './json-fields.ts';
 import { formatTime, parseTime } from './timestamp.ts';
 
 /** One entry of a directory in a repository. */
@@ -117,33 +118,14 @@ function encodeRuns(runs: readonly DataRun[]): string {
   return JSON.stringify(runs.map(({ offset, length }) => [offset, length]));
 }
 
-/** The text of a tree blob. Nodes must be sorted by name and encoded. */
-export function encodeTree(nodes: readonly ByteString[]): ByteString {
-  return `{"nodes":[${nodes.join(',')}]}\n`;
-}
+/** Longer text would be no string any more, and the tree could not be read again. */
+const maxTreeBytes = 2 ** 29 - 1024;
 
-interface NodeJson {
-  readonly name: string;
-  readonly type: string;
-  readonly mode?: number;
-  readonly mtime?: string;
-  readonly atime?: string;
-  readonly ctime?: string;
-  readonly uid?: number;
-  readonly gid?: number;
-  readonly user?: string;
-  readonly group?: string;
-  readonly inode?: number;
-  readonly device_id?: number;
-  readonly size?: number;
-  readonly links?: number;
-  readonly linktarget?: string;
-  readonly linktarget_raw?: string;
-  readonly extended_attributes?: readonly { readonly name: string; readonly value: string | null }[] | null;
-  readonly generic_attributes?: Readonly<Record<string, unknown>> | null;
-  readonly device?: number;
-  readonly content?: readonly string[] | null;
-  readonly subtree?: string | null;
+/** The text of a tree blob. Nodes must be sorted by name and encoded. `unsupported` for a directory of over a million files. */
+export function encodeTree(nodes: readonly ByteString[]): ByteString {
+  if (nodes.reduce((sum, node) => sum + node.length + 1, 0) > maxTreeBytes)
+    throw new AppError('unsupported', `A directory holds too many files to be saved: ${nodes.length}`);
+  return `{"nodes":[${nodes.join(',')}]}\n`;
 }
 
 /** The nodes of a tree blob, sorted by name. `integrity` for text that is no tree or has hostile or repeated names. */
@@ -151,9 +133,9 @@ export function decodeTree(text: Uint8Array): TreeNode[] {
   const nodes = parseTree(text).map(decodeNode);
   if (!isSorted(nodes)) nodes.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   for (let i = 1; i < nodes.length; i++) {
-    const name = nodes[i]?.name;
+    const name = nodes[i]?.name ?? '';
     if (name === nodes[i - 1]?.name)
-      throw new AppError('integrity', `A tree holds ${JSON.stringify(name)} twice`);
+      throw new AppError('integrity', `A tree holds "${toPrintable(name)}" twice`);
   }
   return nodes;
 }
@@ -162,14 +144,14 @@ function isSorted(nodes: readonly TreeNode[]): boolean {
   return nodes.every((node, i) => i === 0 || (nodes[i - 1]?.name ?? '') <= node.name);
 }
 
-function parseTree(text: Uint8Array): readonly NodeJson[] {
+function parseTree(text: Uint8Array): readonly unknown[] {
+  let json: unknown;
   try {
-    const latin1 = Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString('latin1');
-    const { nodes } = JSON.parse(quoteLargeIntegers(latin1)) as { nodes: readonly NodeJson[] | null };
-    return nodes ?? [];
+    json = JSON.parse(quoteLargeIntegers(fromBytes(text)));
   } catch (error) {
     throw new AppError('integrity', 'A tree is damaged: it is no JSON', { cause: error });
   }
+  return new JsonFields(json, 'A tree').list('nodes');
 }
 
 /** Inode and device numbers go past 2^53, where a number would lose its last digits. */
@@ -184,40 +166,49 @@ const typesByName = new Map(
   Object.entries(typeNames).map(([type, name]) => [name, type as TreeNode['type']]),
 );
 
-function decodeNode(json: NodeJson): TreeNode {
-  const name = unquoteName(bytesOfParsed(json.name));
-  if (name === undefined || !isSafeName(name)) {
-    throw new AppError(
-      'integrity',
-      `A tree holds the name ${JSON.stringify(json.name)}, which no file can have`,
-    );
+const maxUint32 = 2 ** 32 - 1;
+
+function decodeNode(json: unknown): TreeNode {
+  const fields = new JsonFields(json, 'A node of a tree');
+  const name = decodeName(fields.text('name') ?? '');
+  const type = typesByName.get(fields.text('type') ?? '');
+  if (type === undefined) {
+    const message = `"${toPrintable(name)}" is a "${fields.text('type') ?? ''}", a type that is unknown here`;
+    throw new AppError('unsupported', message);
   }
-  const type = typesByName.get(json.type);
-  if (type === undefined)
-    throw new AppError('unsupported', `A tree holds "${json.type}", a type that is unknown here`);
-  const mtimeNs = timeOf(json.mtime);
+  const mtimeNs = timeOf(fields.text('mtime'));
+  const atime = fields.text('atime');
+  const size = fields.integer('size');
   return {
     name,
     type,
-    mode: unixMode(json.mode ?? 0),
+    mode: unixMode(fields.integer('mode', maxUint32)),
     mtimeNs,
-    atimeNs: json.atime === undefined ? mtimeNs : timeOf(json.atime),
-    ctimeNs: timeOf(json.ctime),
-    uid: json.uid ?? 0,
-    gid: json.gid ?? 0,
-    user: bytesOfParsed(json.user ?? ''),
-    group: bytesOfParsed(json.group ?? ''),
-    inode: BigInt(json.inode ?? 0),
-    deviceId: BigInt(json.device_id ?? 0),
-    size: json.size ?? 0,
-    links: json.links ?? 0,
-    linkTarget: decodeLinkTarget(json),
-    xattrs: (json.extended_attributes ?? []).map(decodeXattr),
-    dataRuns: decodeRuns(json.generic_attributes?.[runsAttribute]),
-    device: BigInt(json.device ?? 0),
-    content: json.content ?? [],
-    subtree: json.subtree ?? undefined,
+    atimeNs: atime === undefined ? mtimeNs : timeOf(atime),
+    ctimeNs: timeOf(fields.text('ctime')),
+    uid: fields.integer('uid', maxUint32),
+    gid: fields.integer('gid', maxUint32),
+    user: bytesOfParsed(fields.text('user') ?? ''),
+    group: bytesOfParsed(fields.text('group') ?? ''),
+    inode: fields.largeInteger('inode'),
+    deviceId: fields.largeInteger('device_id'),
+    size,
+    links: fields.integer('links'),
+    linkTarget: decodeLinkTarget(fields, type),
+    xattrs: fields.list('extended_attributes').map(decodeXattr),
+    dataRuns: decodeRuns(json, size),
+    device: fields.largeInteger('device'),
+    content: fields.ids('content'),
+    subtree: fields.id('subtree'),
   };
+}
+
+function decodeName(text: string): ByteString {
+  const name = unquoteName(bytesOfParsed(text));
+  if (name === undefined || !isSafeName(name)) {
+    throw new AppError('integrity', `A tree holds the name "${toPrintable(text)}", which no file can have`);
+  }
+  return name;
 }
 
 function isSafeName(name: ByteString): boolean {
@@ -233,28 +224,42 @@ function unixMode(mode: number): number {
   return (mode & 0o777) | (has(23) ? 0o4000 : 0) | (has(22) ? 0o2000 : 0) | (has(20) ? 0o1000 : 0);
 }
 
-function decodeLinkTarget(json: NodeJson): ByteString | undefined {
-  if (json.linktarget_raw !== undefined) return Buffer.from(json.linktarget_raw, 'base64').toString('latin1');
-  return json.linktarget === undefined ? undefined : bytesOfParsed(json.linktarget);
+function decodeLinkTarget(fields: JsonFields, type: TreeNode['type']): ByteString | undefined {
+  const raw = fields.text('linktarget_raw');
+  const text = fields.text('linktarget');
+  const bytes = text === undefined ? undefined : bytesOfParsed(text);
+  const target = raw === undefined ? bytes : Buffer.from(raw, 'base64').toString('latin1');
+  if (type === 'symlink' && (target === undefined || target === '' || target.includes('\0')))
+    throw new AppError('integrity', 'A tree holds a symbolic link that leads nowhere');
+  return target;
 }
 
-function decodeXattr({
-  name,
-  value,
-}: {
-  readonly name: string;
-  readonly value: string | null;
-}): ExtendedAttribute {
-  return { name: bytesOfParsed(name), value: Buffer.from(value ?? '', 'base64') };
+function decodeXattr(json: unknown): ExtendedAttribute {
+  const fields = new JsonFields(json, 'An extended attribute in a tree');
+  return {
+    name: bytesOfParsed(fields.text('name') ?? ''),
+    value: Buffer.from(fields.text('value') ?? '', 'base64'),
+  };
 }
 
-function decodeRuns(value: unknown): DataRun[] | undefined {
-  if (!Array.isArray(value)) return undefined;
+/** Runs that make no sense are left out: then the file is whole, and only its holes are lost. */
+function decodeRuns(json: unknown, size: number): DataRun[] | undefined {
+  const { generic_attributes: attributes } = json as {
+    generic_attributes?: Readonly<Record<string, unknown>> | null;
+  };
+  const pairs = attributes?.[runsAttribute];
+  if (!Array.isArray(pairs)) return undefined;
   const runs: DataRun[] = [];
-  for (const pair of value) {
-    if (!Array.isArray(pair) || !pair.every((part) => Number.isSafeInteger(part) && part >= 0))
-      return undefined;
-    runs.push({ offset: Number(pair[0]), length: Number(pair[1]) });
+  let end = 0;
+  for (const pair of pairs) {
+    const [offset, length]: unknown[] = Array.isArray(pair) ? pair : [];
+    if (!isCount(offset) || !isCount(length) || offset < end || offset + length > size) return undefined;
+    runs.push({ offset, length });
+    end = offset + length;
   }
   return runs;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

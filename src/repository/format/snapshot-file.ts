@@ -1,5 +1,6 @@
 import type { Grade, Snapshot, SnapshotSummary, VolumeDescription } from '../../model/snapshot.ts';
 import { AppError } from '../../model/errors.ts';
+import { JsonFields } from './json-fields.ts';
 import { type FileCodec, loadJson, saveJson } from './repository-file.ts';
 import type { StoreOptions } from '../stores/store.ts';
 
@@ -64,15 +65,24 @@ export async function loadSnapshot(
   options?: StoreOptions,
 ): Promise<SnapshotJson> {
   const json = await loadJson<SnapshotJson>(codec, 'snapshots', id, options);
-  if (typeof json.tree !== 'string' || !Array.isArray(json.paths) || Number.isNaN(Date.parse(json.time))) {
+  const fields = new JsonFields(json, `Snapshot "${id.slice(0, 8)}"`);
+  const isWhole =
+    fields.id('tree') !== undefined &&
+    fields.list('paths').every(isText) &&
+    fields.list('tags').every(isText) &&
+    !Number.isNaN(Date.parse(fields.text('time') ?? ''));
+  if (!isWhole)
     throw new AppError('integrity', `Snapshot "${id.slice(0, 8)}" is damaged: a field is missing`);
-  }
-  return json;
+  return { ...json, paths: json.paths ?? [] };
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
 }
 
 /** The record for people and for commands. */
 export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
-  const own = json.holdfast?.format === 1 ? json.holdfast : undefined;
+  const own = isOurs(json.holdfast) ? json.holdfast : undefined;
   return {
     id,
     time: json.time,
@@ -86,6 +96,11 @@ export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
     problemCount: own?.problemCount ?? 0,
     programVersion: json.program_version,
   };
+}
+
+/** A record of a format that is not known yet, or of something else, is as good as none. */
+function isOurs(record: HoldfastJson | undefined): boolean {
+  return record?.format === 1 && isText((record.volume as Partial<VolumeDescription> | undefined)?.name);
 }
 
 /** The record of a snapshot that lost it, from the description that its tree holds. */

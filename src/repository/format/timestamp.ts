@@ -28,7 +28,9 @@ export function parseTime(text: string): bigint | undefined {
   const at = new Date(0);
   at.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
   at.setUTCHours(Number(hour), Number(minute), Number(second));
-  return BigInt(at.getTime() - offsetMs(zone)) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
+  const ms = at.getTime() - offsetMs(zone);
+  if (Number.isNaN(ms)) return undefined;
+  return BigInt(ms) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
 }
 
 function offsetMs(zone: string): number {
