@@ -17,7 +17,10 @@ const meanings: Readonly<Record<string, Meaning>> = {
 /** Any error as an AppError: one that is none yet gets the code of its errno, and `action` put before its words. */
 export function knownError(error: unknown, action?: string): AppError {
   if (isAppError(error)) return error;
-  if (error instanceof Error && error.name === 'AbortError') return new AppError('cancelled', 'Cancelled', { cause: error });
+  // What failed first is what happened; that putting things away failed too is no news beside it.
+  if (error instanceof SuppressedError) return knownError(error.suppressed, action);
+  if (error instanceof Error && error.name === 'AbortError')
+    return new AppError('cancelled', 'Cancelled', { cause: error });
   const meaning = meanings[errnoOf(error) ?? ''];
   const text = error instanceof Error ? error.message : String(error);
   const message = action === undefined ? text : `${action}: ${meaning?.words ?? text}`;

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { isProcessAlive } from '../lib/process-alive.ts';
 import { readUserNames } from '../lib/user-names.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { type FileCodec, loadJson, saveJson } from './format/repository-file.ts';
@@ -42,6 +43,23 @@ export async function lockRepository(codec: FileCodec, options: LockOptions): Pr
   return lock;
 }
 
+/**
+ * The shared lock of one who only reads. Undefined where none can be written, as on a full or read-only disk: what is
+ * saved there must come back all the same, and whoever could take data away meanwhile cannot write either.
+ */
+export async function lockForReading(
+  codec: FileCodec,
+  options: Omit<LockOptions, 'exclusive'>,
+): Promise<RepositoryLock | undefined> {
+  try {
+    return await lockRepository(codec, { ...options, exclusive: false });
+  } catch (error) {
+    if (isAppError(error, 'full') || isAppError(error, 'read-only') || isAppError(error, 'denied'))
+      return undefined;
+    throw error;
+  }
+}
+
 export class RepositoryLock implements AsyncDisposable {
   readonly #codec: FileCodec;
   readonly #exclusive: boolean;
@@ -72,7 +90,8 @@ export class RepositoryLock implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     await this.#renewing;
-    if (this.#name !== undefined) await this.#codec.store.remove('locks', this.#name);
+    // One that cannot be removed is stale as soon as this process has ended. It must not hide how the work went.
+    if (this.#name !== undefined) await this.#codec.store.remove('locks', this.#name).catch(() => undefined);
     this.#name = undefined;
   }
 }
@@ -103,20 +122,12 @@ async function readLock(codec: FileCodec, name: string): Promise<LockJson | unde
 
 async function removeIfDead(codec: FileCodec, name: string, lock: LockJson): Promise<boolean> {
   const sameMachine = lock.hostname === hostname();
-  const dead = sameMachine && lock.pid !== process.pid && !isAlive(lock.pid);
+  const dead = sameMachine && lock.pid !== process.pid && !isProcessAlive(lock.pid);
   const expired = Date.now() - Date.parse(lock.time) > staleMs;
   if (!dead && !expired) return false;
-  await codec.store.remove('locks', name);
+  // Where it cannot be removed, it is dead all the same.
+  await codec.store.remove('locks', name).catch(() => undefined);
   return true;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
 }
 
 function describeSelf(exclusive: boolean): LockJson {

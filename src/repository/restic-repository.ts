@@ -8,7 +8,7 @@ import type { RepositoryConfig } from './format/config-file.ts';
 import type { TreeNode } from './format/node.ts';
 import type { FileCodec } from './format/repository-file.ts';
 import { describedAgain, loadSnapshot, type SnapshotJson, snapshotOf } from './format/snapshot-file.ts';
-import { lockRepository } from './lock.ts';
+import { lockForReading, lockRepository } from './lock.ts';
 import { BlobReader } from './read/blob-reader.ts';
 import { readDescription } from './read/read-description.ts';
 import { entryOfNode } from './read/entry-of-node.ts';
@@ -22,6 +22,7 @@ import type { StoreAddress } from './stores/open-store.ts';
 import type {
   CheckOptions,
   CheckReport,
+  ListOptions,
   Repository,
   RestoreOptions,
   RestoreResult,
@@ -55,7 +56,7 @@ export class ResticRepository implements Repository {
     this.location = parts.codec.store.location;
   }
 
-  async listSnapshots(options: WorkOptions = {}): Promise<Snapshot[]> {
+  async listSnapshots(options: ListOptions = {}): Promise<Snapshot[]> {
     const { codec } = this.#parts;
     const snapshots: Snapshot[] = [];
     for (const { name } of await codec.store.list('snapshots', options)) {
@@ -64,8 +65,9 @@ export class ResticRepository implements Repository {
           snapshotOf(name, await this.#withDescription(await loadSnapshot(codec, name, options), options)),
         );
       } catch (error) {
-        // Removed by another process since the listing.
-        if (!isAppError(error, 'not-found')) throw error;
+        if (isAppError(error, 'integrity')) options.onDamaged?.(name, error);
+        // Else it was removed by another process since the listing.
+        else if (!isAppError(error, 'not-found')) throw error;
       }
     }
     return snapshots.sort((a, b) => Date.parse(a.time) - Date.parse(b.time) || (a.id < b.id ? -1 : 1));
@@ -73,8 +75,8 @@ export class ResticRepository implements Repository {
 
   async save(options: SaveOptions): Promise<SaveResult> {
     await using _lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
-    const index = await this.#loadIndex(options);
     const { codec, address, masterKey, config } = this.#parts;
+    const [index] = await Promise.all([this.#loadIndex(options), codec.store.removeLeftovers?.(options)]);
     // Saving claims blobs in this index that have no place yet.
     this.#index = undefined;
     return await saveSnapshot({ codec, address, masterKey, index, polynomial: config.polynomial }, options);
@@ -85,7 +87,7 @@ export class ResticRepository implements Repository {
     path: ByteString,
     options: WorkOptions & { readonly depth?: number } = {},
   ): AsyncGenerator<SnapshotEntry> {
-    const reader = new BlobReader(this.#parts.codec, await this.#loadIndex(options));
+    const reader = new BlobReader(this.#parts.codec, await this.#loadIndex(options, 'what-is-whole'));
     const node = await this.#find(reader, snapshot, path);
     const first = entryOfFound(node);
     if (first) yield first;
@@ -105,7 +107,7 @@ export class ResticRepository implements Repository {
     entry: SnapshotEntry,
     options: WorkOptions = {},
   ): AsyncGenerator<Uint8Array> {
-    const reader = new BlobReader(this.#parts.codec, await (this.#index ?? this.#loadIndex(options)));
+    const reader = new BlobReader(this.#parts.codec, await this.#indexForReading(options));
     if (entry.type !== 'file')
       throw new AppError(
         'usage',
@@ -117,8 +119,8 @@ export class ResticRepository implements Repository {
   }
 
   async restore(options: RestoreOptions): Promise<RestoreResult> {
-    await using _lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
-    const index = await this.#loadIndex(options);
+    await using _lock = await lockForReading(this.#parts.codec, options);
+    const index = await this.#loadIndex(options, 'what-is-whole');
     const { codec, address, masterKey, config } = this.#parts;
     const node = await this.#find(new BlobReader(codec, index), options.snapshot, options.path);
     const whole = options.path === '' ? options.snapshot.summary : undefined;
@@ -136,7 +138,7 @@ export class ResticRepository implements Repository {
   }
 
   async check(options: CheckOptions): Promise<CheckReport> {
-    await using _lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
+    await using _lock = await lockForReading(this.#parts.codec, options);
     const { codec, address, masterKey, config } = this.#parts;
     return await checkRepository({ codec, address, masterKey, polynomial: config.polynomial }, options);
   }
@@ -150,8 +152,17 @@ export class ResticRepository implements Repository {
     // Nothing stays open between operations; the contract leaves room for stores that hold connections.
   }
 
-  #loadIndex(options: WorkOptions): Promise<BlobIndex> {
-    const index = loadBlobIndex(this.#parts.codec, { signal: options.signal });
+  async #indexForReading(options: WorkOptions): Promise<BlobIndex> {
+    return await (this.#index ?? this.#loadIndex(options, 'what-is-whole'));
+  }
+
+  /** Who only reads goes without the index files that are damaged: a blob that only they know is told as missing. */
+  #loadIndex(options: WorkOptions, wanted: 'all' | 'what-is-whole' = 'all'): Promise<BlobIndex> {
+    const onDamaged = wanted === 'all' ? undefined : (): void => undefined;
+    const index = loadBlobIndex(this.#parts.codec, {
+      signal: options.signal,
+      ...(onDamaged && { onDamaged }),
+    });
     this.#index = index;
     // Whoever awaits it hears of a failure; the next operation tries again.
     index.catch(() => (this.#index = undefined));
@@ -162,8 +173,10 @@ export class ResticRepository implements Repository {
   async #withDescription(json: SnapshotJson, options: WorkOptions): Promise<SnapshotJson> {
     const [path = '', ...others] = json.paths;
     if (json.holdfast !== undefined || others.length > 0 || !path.startsWith('/volume/')) return json;
-    const reader = new BlobReader(this.#parts.codec, await (this.#index ?? this.#loadIndex(options)));
-    const volume = await readDescription(reader, json.tree, fromText(path.slice('/volume/'.length)));
+    const reader = new BlobReader(this.#parts.codec, await this.#indexForReading(options));
+    const volume = await readDescription(reader, json.tree, fromText(path.slice('/volume/'.length))).catch(
+      orUndefined,
+    );
     return volume ? { ...json, holdfast: describedAgain(path, volume) } : json;
   }
 
@@ -177,6 +190,11 @@ export class ResticRepository implements Repository {
       throw new AppError('not-found', `Snapshot "${snapshot.id.slice(0, 8)}" has no "${toPrintable(path)}"`);
     return node;
   }
+}
+
+/** A record without its volume's description is better than none. */
+function orUndefined(error: unknown): undefined {
+  if (!isAppError(error, 'integrity')) throw error;
 }
 
 function entryOfFound(node: Found): SnapshotEntry | undefined {

@@ -1,4 +1,5 @@
 import type { ByteString } from '../model/byte-string.ts';
+import type { AppError } from '../model/errors.ts';
 import type { Entry } from '../model/entry.ts';
 import type { Grade, SaveProblem, Snapshot, SnapshotSummary, VolumeDescription } from '../model/snapshot.ts';
 
@@ -15,6 +16,10 @@ export interface WorkOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called at most ten times a second. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export interface ListOptions extends WorkOptions {
+  readonly onDamaged?: ((id: string, error: AppError) => void) | undefined;
 }
 
 /** How far a job is. Totals are undefined while they are not known yet. */
@@ -115,8 +120,8 @@ export interface Repository extends AsyncDisposable {
   readonly id: string;
   readonly location: string;
 
-  /** Oldest first. */
-  listSnapshots(options?: WorkOptions): Promise<Snapshot[]>;
+  /** Oldest first. One whose record is damaged is left out, and told. */
+  listSnapshots(options?: ListOptions): Promise<Snapshot[]>;
 
   /**
    * Saves a tree as a snapshot. When it returns, everything is durable. On cancel or error no snapshot exists,

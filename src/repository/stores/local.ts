@@ -1,8 +1,10 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import type { Room } from '../../lib/room.ts';
 import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
+import { isProcessAlive } from '../../lib/process-alive.ts';
 import type { ByteRange, FileType, Store, StoredFile, StoreOptions } from './store.ts';
 
 const promptBytes = 128 * 1024;
@@ -26,6 +28,7 @@ class LocalStore implements Store {
       throw new AppError('exists', `Cannot make a repository in "${this.location}": there is one already`);
     }
     await this.#explained(async () => {
+      await makeDurably(this.location);
       for (const folder of folders)
         await mkdir(`${this.location}/${folder}`, { recursive: true, mode: 0o700 });
       for (let i = 0; i < 256; i++) {
@@ -45,9 +48,9 @@ class LocalStore implements Store {
       try {
         await writeDurably(this.#path(type, name), content, { mode: 0o600 });
       } catch (error) {
-        if (type !== 'data' || errnoOf(error) !== 'ENOENT') throw error;
-        // A repository that was copied without its empty folders.
-        await mkdir(`${this.location}/data/${name.slice(0, 2)}`, { recursive: true, mode: 0o700 });
+        // One that was copied without its empty folders; what is gone as a whole is never made anew in its place.
+        if (errnoOf(error) !== 'ENOENT' || !(await this.exists('config', ''))) throw error;
+        await mkdir(dirname(this.#path(type, name)), { recursive: true, mode: 0o700 });
         await writeDurably(this.#path(type, name), content, { mode: 0o600 });
       }
     });
@@ -99,7 +102,7 @@ class LocalStore implements Store {
     return await this.#explained(async () => {
       const directories = type === 'data' ? await this.#dataFolders() : [`${this.location}/${type}`];
       const found: StoredFile[] = [];
-      for (const directory of directories) found.push(...(await listFolder(directory)));
+      for (const directory of directories) found.push(...(await this.#listFolder(directory)));
       return found;
     });
   }
@@ -116,6 +119,12 @@ class LocalStore implements Store {
     });
   }
 
+  async removeLeftovers(): Promise<void> {
+    const dataFolders = await this.#dataFolders().catch(() => []);
+    const directories = [...folders.map((folder) => `${this.location}/${folder}`), ...dataFolders];
+    await Promise.all(directories.map((directory) => removeLeftoversIn(directory).catch(() => undefined)));
+  }
+
   async remove(type: FileType, name: string, options: StoreOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
     await this.#explained(() => rm(this.#path(type, name), { force: true }));
@@ -124,6 +133,16 @@ class LocalStore implements Store {
   async #dataFolders(): Promise<string[]> {
     const names = await readdir(`${this.location}/data`);
     return names.filter((name) => /^[0-9a-f]{2}$/.test(name)).map((name) => `${this.location}/data/${name}`);
+  }
+
+  /** A folder that is missing in a repository that is there holds nothing: copies may leave empty ones out. */
+  async #listFolder(directory: string): Promise<StoredFile[]> {
+    try {
+      return await listFolder(directory);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT' || !(await this.exists('config', ''))) throw error;
+      return [];
+    }
   }
 
   #path(type: FileType, name: string): string {
@@ -140,6 +159,24 @@ class LocalStore implements Store {
       return await work();
     } catch (error) {
       throw explain(error, this.location, file);
+    }
+  }
+}
+
+/** Of the names that `writeDurably` gives. */
+const leftoverPattern = /^tmp-(\d+)-[0-9a-f]{16}$/;
+/** The process may be one of another machine that shares the disk: it writes a file in less time than this. */
+const leftoverAgeMs = 60 * 60_000;
+
+async function removeLeftoversIn(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const pid = leftoverPattern.exec(name)?.[1];
+    if (pid === undefined || isProcessAlive(Number(pid))) continue;
+    try {
+      const { mtimeMs } = await stat(`${directory}/${name}`);
+      if (Date.now() - mtimeMs > leftoverAgeMs) await rm(`${directory}/${name}`);
+    } catch {
+      // Gone since, or not ours to remove: it takes space, and harms nothing.
     }
   }
 }

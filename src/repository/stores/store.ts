@@ -47,6 +47,9 @@ export interface Store {
 
   exists(type: FileType, name: string, options?: StoreOptions): Promise<boolean>;
 
+  /** Removes what writes that were killed have left, where such a thing can be seen. Never fails for it. */
+  removeLeftovers?(options?: StoreOptions): Promise<void>;
+
   /** Permanent. Removing what is not there is no error. */
   remove(type: FileType, name: string, options?: StoreOptions): Promise<void>;
 }

@@ -17,7 +17,7 @@ export async function runSnapshots(
 ): Promise<void> {
   const snapshots = await session.app.listSnapshots(
     { name: args[0], tags: flags.tag, stack: flags.stack },
-    { signal: session.signal },
+    { signal: session.signal, onNote: session.warn },
   );
   session.printer.print({
     json: () => snapshots,

@@ -1,0 +1,219 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { treeFacts } from '../support/tree-facts.ts';
+import { type Ended, FaultWorld } from './fault-world.ts';
+import { dice, seed } from './seeded.ts';
+
+const random = dice('full disk');
+let world: FaultWorld;
+let mounted: string[];
+
+beforeEach(() => {
+  world = new FaultWorld();
+  mounted = [];
+});
+afterEach(() => {
+  for (const path of mounted.toReversed()) execFileSync('umount', [path]);
+  world[Symbol.dispose]();
+});
+
+/** A small file system in memory. */
+function mountSmall(path: string, size: string): void {
+  mkdirSync(path, { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'none', path]);
+  mounted.push(path);
+}
+
+function remount(path: string, options: string): void {
+  execFileSync('mount', ['-o', `remount,${options}`, path]);
+}
+
+/** One message of the kind, and nothing else to frighten people. */
+function expectOneMessage(ended: Ended, words: RegExp): void {
+  const messages = ended.stderr.split('\n').filter((line) => line.startsWith('holdfast: '));
+  expect(messages, ended.stderr).toHaveLength(1);
+  expect(messages[0], ended.stderr).toMatch(words);
+}
+
+describe.runIf(process.getuid?.() === 0)('a full disk', () => {
+  test('under the repository fails the backup with one message, harms nothing, and the next run goes on', async () => {
+    mountSmall(world.repository, '24m');
+    await world.init();
+    const root = await world.volume('data');
+    writeFileSync(join(root, 'first'), random.bytes(2_000_000));
+    const first = treeFacts(root);
+    await world.run('backup', 'data');
+    for (let i = 0; i < 10; i++) writeFileSync(join(root, `more-${i}`), random.bytes(5_000_000));
+    const failed = await world.attempt(['backup', 'data']);
+    expect(failed.exit, failed.stderr).toBe(1);
+    expectOneMessage(failed, /the disk is full/);
+    expect(world.strays()).toEqual([]);
+    expect(readdirSync(join(world.repository, 'locks'))).toEqual([]);
+    expect(readdirSync(join(world.repository, 'snapshots'))).toHaveLength(1);
+
+    remount(world.repository, 'size=25m');
+    expect(await world.judge('check', '--read-data')).toContain('no errors were found');
+    const [id = ''] = await world.ids('data');
+    await world.run('restore', `data@${id}`, '--to', './first');
+    expect(treeFacts(join(world.folder, 'first'))).toEqual(first);
+
+    remount(world.repository, 'size=100m');
+    await world.run('backup', 'data');
+    expect(await world.judge('check', '--read-data')).toContain('no errors were found');
+    expect(await world.ids('data')).toHaveLength(2);
+  });
+
+  test('that is full to the last block still lets the repository be read', async () => {
+    mountSmall(world.repository, '8m');
+    await world.init();
+    const root = await world.volume('data');
+    writeFileSync(join(root, 'first'), random.bytes(1_000_000));
+    const first = treeFacts(root);
+    await world.run('backup', 'data');
+    expect(() => writeFileSync(join(world.repository, 'ballast'), Buffer.alloc(8_000_000, 1))).toThrow(
+      'ENOSPC',
+    );
+    const [id = ''] = await world.ids('data');
+    const failed = await world.attempt(['backup', 'data']);
+    expect(failed.exit, failed.stderr).toBe(1);
+    expectOneMessage(failed, /the disk is full/);
+    const restored = await world.attempt(['restore', `data@${id}`, '--to', './first']);
+    expect(restored.exit, restored.stderr).toBe(0);
+    expect(treeFacts(join(world.folder, 'first'))).toEqual(first);
+    const checked = await world.attempt(['check', '--read-data']);
+    expect(checked.exit, checked.stderr).toBe(0);
+  });
+
+  test('under a volume leaves it as it was when it is restored', async () => {
+    await world.init();
+    const disk = join(world.folder, 'disk');
+    mountSmall(disk, '24m');
+    // Each on the small disk; one of them is its root, where the restored data has to be made ready inside.
+    for (const place of [join(disk, 'folder'), disk]) {
+      mkdirSync(place, { recursive: true });
+      writeFileSync(join(place, 'large'), random.bytes(10_000_000));
+      await world.run('backup', place);
+      rmSync(join(place, 'large'));
+      for (const name of ['newer-1', 'newer-2']) writeFileSync(join(place, name), random.bytes(8_000_000));
+      const before = treeFacts(place, { without: ['directoryTimes'] });
+      const failed = await world.attempt(['restore', place, '--yes']);
+      expect(failed.exit, failed.stderr).toBe(1);
+      expectOneMessage(failed, /the disk is full/);
+      expect(treeFacts(place, { without: ['directoryTimes'] })).toEqual(before);
+      expect(readdirSync(disk).filter((name) => name.startsWith('.'))).toEqual([]);
+      for (const name of readdirSync(disk)) rmSync(join(disk, name), { recursive: true });
+    }
+  });
+
+  test('under a new volume leaves no volume behind', async () => {
+    mountSmall(world.stateDir, '16m');
+    await world.init();
+    const source = world.mkdir('source');
+    writeFileSync(join(source, 'large'), random.bytes(30_000_000));
+    await world.run('backup', './source');
+    const failed = await world.attempt(['restore', './source', '--to', 'fresh']);
+    expect(failed.exit, failed.stderr).toBe(1);
+    expectOneMessage(failed, /the disk is full/);
+    expect(await world.run('volume', 'ls', '--quiet')).toBe('');
+    expect(readdirSync(join(world.stateDir, 'volumes'))).toEqual([]);
+    expect(await world.run('snapshots', '--quiet')).not.toBe('');
+  });
+
+  test('under the state folder is said, and what is saved is still restored', async () => {
+    mountSmall(world.stateDir, '2m');
+    await world.init();
+    const source = world.mkdir('source');
+    writeFileSync(join(source, 'file'), random.bytes(1_000_000));
+    const before = treeFacts(source);
+    await world.run('backup', './source');
+    expect(() => writeFileSync(join(world.stateDir, 'ballast'), Buffer.alloc(4_000_000, 1))).toThrow(
+      'ENOSPC',
+    );
+    const backup = await world.attempt(['backup', './source']);
+    if (backup.exit !== 0) {
+      expect(backup.exit, backup.stderr).toBe(1);
+      expectOneMessage(backup, /full/);
+    }
+    const restored = await world.attempt(['restore', './source', '--to', './elsewhere']);
+    if (restored.exit !== 0) {
+      expect(restored.exit, restored.stderr).toBe(1);
+      expectOneMessage(restored, /full/);
+      expect(existsSync(join(world.folder, 'elsewhere'))).toBe(false);
+    } else expect(treeFacts(join(world.folder, 'elsewhere'))).toEqual(before);
+    rmSync(join(world.stateDir, 'ballast'));
+    await world.run('backup', './source');
+    await world.judge('check');
+  });
+});
+
+describe.runIf(process.getuid?.() === 0)('a store', () => {
+  test('that is read-only is said, and can be listed, checked and restored from', async () => {
+    mountSmall(world.repository, '40m');
+    await world.init();
+    const root = await world.volume('data');
+    writeFileSync(join(root, 'file'), random.bytes(1_000_000));
+    const before = treeFacts(root);
+    await world.run('backup', 'data');
+    remount(world.repository, 'ro');
+    const failed = await world.attempt(['backup', 'data']);
+    expect(failed.exit, failed.stderr).toBe(1);
+    expectOneMessage(failed, /read-only/);
+    for (const args of [['snapshots'], ['check', '--read-data'], ['restore', 'data', '--to', './copy']]) {
+      const read = await world.attempt(args);
+      expect(read.exit, `${args.join(' ')}: ${read.stderr}`).toBe(0);
+    }
+    expect(treeFacts(join(world.folder, 'copy'))).toEqual(before);
+  });
+
+  test('that goes away while a backup runs is said, and nothing is made in its place', async () => {
+    await world.init();
+    const root = await world.volume('data');
+    writeFileSync(join(root, 'large'), random.bytes(150_000_000));
+    const away = `${world.repository}-away`;
+    const running = world.start(['backup', 'data']);
+    await stored(world.repository);
+    renameSync(world.repository, away);
+    const failed = await running.ended;
+    expect(failed.exit, failed.stderr).not.toBe(0);
+    expectOneMessage(failed, /repository/);
+    expect(existsSync(world.repository)).toBe(false);
+    renameSync(away, world.repository);
+    await world.run('backup', 'data');
+    expect(await world.judge('check')).toContain('no errors were found');
+  });
+
+  test('that may no longer be written to while a backup runs is said, and the next one goes on', async () => {
+    world.repository = join(world.mkdir('open'), 'repository');
+    world.stateDir = join(world.folder, 'open/state');
+    execFileSync('chown', ['1234:1234', join(world.folder, 'open')]);
+    chmodSync(world.folder, 0o755);
+    const source = world.mkdir('source');
+    writeFileSync(join(source, 'large'), random.bytes(150_000_000));
+    const asUser = { uid: 1234, env: { HOME: join(world.folder, 'open') } };
+    const init = await world.attempt(['init', '--repo', world.repository], asUser);
+    expect(init.exit, init.stderr).toBe(0);
+    const running = world.start(['backup', source], asUser);
+    await stored(world.repository);
+    execFileSync('chmod', ['-R', 'u-w', world.repository]);
+    const failed = await running.ended;
+    expect(failed.exit, failed.stderr).toBe(1);
+    expectOneMessage(failed, /permission denied/);
+    execFileSync('chmod', ['-R', 'u+w', world.repository]);
+    const again = await world.attempt(['backup', source], asUser);
+    expect(again.exit, again.stderr).toBe(0);
+    expect(await world.judge('check')).toContain('no errors were found');
+  });
+});
+
+/** Waits until a pack is in the repository. */
+async function stored(repository: string): Promise<void> {
+  for (let tries = 0; tries < 2000; tries++) {
+    const names = readdirSync(join(repository, 'data'), { recursive: true, encoding: 'utf8' });
+    if (names.some((name) => /\/[0-9a-f]{64}$/.test(name))) return;
+    await sleep(5);
+  }
+  throw new Error(`seed ${seed}: no pack came`);
+}
