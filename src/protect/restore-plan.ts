@@ -5,11 +5,12 @@ import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import { parseTarget, parseVolumePath } from '../model/target.ts';
-import { type Consumer, type Volume, type VolumeSpec, isActive } from '../model/volume.ts';
+import { type Consumer, type Volume, type VolumeSpec } from '../model/volume.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import type { Change } from './compare-trees.ts';
 import { pathConsumers } from './describe-volume.ts';
 import { compareSnapshotWithLive } from './diff.ts';
+import { activeRefusal } from './refuse-active.ts';
 import { findSnapshot } from './find-snapshot.ts';
 import { type LiveData, isEmptyData } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
@@ -69,8 +70,8 @@ export interface RestorePlan {
   /** Data that is there is replaced: the user has to agree. */
   readonly replaces: boolean;
   readonly safetySnapshot: boolean;
-  /** Containers that use the data right now; the restore is refused while there are any. */
-  readonly activeConsumers: readonly Consumer[];
+  /** Why it is refused as things are now: containers run on the data. */
+  readonly refusal: AppError | undefined;
   readonly notes: readonly string[];
 }
 
@@ -106,7 +107,7 @@ export async function planRestore(
     changes,
     replaces,
     safetySnapshot: replaces && request.safetySnapshot,
-    activeConsumers: consumers.filter(isActive),
+    refusal: activeRefusal(destination.name, consumers),
     notes,
   };
 }

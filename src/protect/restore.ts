@@ -2,11 +2,10 @@ import { mkdir } from 'node:fs/promises';
 import { removeTree } from '../lib/remove-tree.ts';
 import { fromText, toPath } from '../model/byte-string.ts';
 import { knownError } from '../lib/known-error.ts';
-import { inUseError } from '../model/consumers.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { SaveProblem, Snapshot } from '../model/snapshot.ts';
-import { type Volume, isActive } from '../model/volume.ts';
+import type { Volume } from '../model/volume.ts';
 import { saveBeforeRestore } from './backup.ts';
 import { pathConsumers } from './describe-volume.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
@@ -14,6 +13,7 @@ import { takeLease } from './lease.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { type DirectoryWork, type FillResult, fillDirectory } from './fill-directory.ts';
 import { fillStream, readThrough } from './fill-stream.ts';
+import { refuseActive } from './refuse-active.ts';
 import { replacePath } from './replace-path.ts';
 import type { Destination, RestorePlan } from './restore-plan.ts';
 import { exists } from './swap.ts';
@@ -39,7 +39,7 @@ export async function applyRestore(
   options: JobOptions,
 ): Promise<RestoreReport> {
   const { destination } = plan;
-  if (plan.activeConsumers.length > 0) throw inUseError('restore', destination.name, plan.activeConsumers);
+  if (plan.refusal !== undefined) throw plan.refusal;
   const identity = await identityOf(parts, destination, options);
   await using _lease = await takeLease({
     stateDir: parts.stateDir,
@@ -115,8 +115,7 @@ async function intoDirectory(
     ? await saveSafety(parts, { kind: 'path', name: destination.name }, options)
     : undefined;
   const confirmFree = async (): Promise<void> => {
-    const active = (await pathConsumers(parts, destination.name, options)).filter(isActive);
-    if (active.length > 0) throw inUseError('restore', destination.name, active);
+    refuseActive(destination.name, await pathConsumers(parts, destination.name, options));
   };
   const work = { plan, root: fromText(destination.name), mustBeEmpty: destination.isEmpty, confirmFree };
   return { filled: await fillDirect(parts, work, options), created: false, safetySnapshot };
@@ -130,7 +129,7 @@ async function intoVolume(
   const host = await parts.host();
   const volume = await host.findVolume(destination.name, { signal: options.signal });
   if (volume === undefined) throw changedMeanwhile(destination.name);
-  refuseActive(volume);
+  refuseActive(volume.name, volume.consumers);
   if (plan.replaces && destination.way === 'stream' && plan.path === '')
     return await replaceStreamed(parts, { plan, volume }, options);
   const safetySnapshot = plan.safetySnapshot
@@ -155,7 +154,7 @@ async function fillVolume(
   await using data = await host.openData(volume.name, { signal: options.signal, write: true });
   const confirmFree = async (): Promise<void> => {
     const now = await host.findVolume(volume.name, { signal: options.signal });
-    if (now !== undefined) refuseActive(now);
+    if (now !== undefined) refuseActive(now.name, now.consumers);
   };
   if (data.way === 'stream')
     return await fillStream(parts, { plan, data, mustBeEmpty, name: volume.name }, options);
@@ -249,11 +248,6 @@ async function keepLineage(parts: Protection, plan: RestorePlan, options: JobOpt
   if (recorded?.kind !== 'volume' || recorded.name !== plan.destination.name) return;
   const { identity } = await (await parts.host()).info({ signal: options.signal });
   (await parts.catalog()).setVolumeIdentity(identity, recorded.name, recorded.identity);
-}
-
-function refuseActive(volume: Volume): void {
-  const active = volume.consumers.filter(isActive);
-  if (active.length > 0) throw inUseError('restore', volume.name, active);
 }
 
 function changedMeanwhile(name: string): AppError {

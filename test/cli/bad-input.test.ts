@@ -201,7 +201,7 @@ describe('the repository', () => {
       fresh.attempt(['init', '--repo', fresh.repository]),
       fresh.attempt(['init', '--repo', fresh.repository]),
     ]);
-    const codes = results.map(({ exit }) => exit).sort();
+    const codes = results.map(({ exit }) => exit).sort((a, b) => a - b);
     expect([
       [0, 0],
       [0, 5],

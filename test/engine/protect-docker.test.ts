@@ -124,7 +124,9 @@ describe('on a Docker Engine', () => {
     expect(refused.stderr).toMatch(/Cannot restore "live": it is in use by "writer" \(running\)/);
     expect(await engine.docker(['exec', 'writer', 'cat', '/data/f'])).toBe('two');
     const plan = await attempt(['restore', 'live', '--dry-run']);
-    expect(plan.stdout).toContain('It would be refused');
+    expect(plan.stdout).toContain(
+      'As things are now, it is refused: Cannot restore "live": it is in use by "writer"',
+    );
 
     await engine.docker(['stop', '-t', '0', 'writer']);
     const cold = JSON.parse(await run('backup', 'live', '--format', 'json')) as Report;

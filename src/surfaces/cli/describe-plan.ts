@@ -1,6 +1,5 @@
 import type { RestorePlan } from '../../app.ts';
 import { fromText, toPrintable, toText } from '../../model/byte-string.ts';
-import { describeConsumers } from '../../model/consumers.ts';
 
 /** What a restore would do, for people. */
 export function describePlan(plan: RestorePlan): string {
@@ -18,8 +17,8 @@ export function describePlan(plan: RestorePlan): string {
         ? 'What is there now is saved as a snapshot first.'
         : 'What is there now is NOT saved first.',
     );
-  if (plan.activeConsumers.length > 0)
-    lines.push(`It would be refused: in use by ${describeConsumers(plan.activeConsumers)}.`);
+  if (plan.refusal !== undefined)
+    lines.push(`As things are now, it is refused: ${printable(plan.refusal.message)}.`);
   return lines.join('\n');
 }
 
@@ -72,7 +71,7 @@ export function planAsJson(plan: RestorePlan): object {
             ...changes,
             examples: changes.examples.map((example) => ({ ...example, path: toText(example.path) })),
           },
-    activeConsumers: plan.activeConsumers,
+    refusal: plan.refusal === undefined ? null : { code: plan.refusal.code, message: plan.refusal.message },
     notes: plan.notes,
   };
 }

@@ -1,6 +1,5 @@
 import type { RestorePlan, RestoreReport } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
-import { inUseError } from '../../../model/consumers.ts';
 import { formatSize } from '../../../model/size.ts';
 import { describePlan, planAsJson } from '../describe-plan.ts';
 import { reportProblems } from '../finish-work.ts';
@@ -25,8 +24,7 @@ export async function runRestore(
   if (flags.dryRun) {
     return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
   }
-  if (plan.activeConsumers.length > 0)
-    throw inUseError('restore', plan.destination.name, plan.activeConsumers);
+  if (plan.refusal !== undefined) throw plan.refusal;
   if (plan.replaces) {
     session.note(describePlan(plan));
     if (!(await session.confirm(`Replace what is in "${printable(plan.destination.name)}" now?`)))
