@@ -43,14 +43,15 @@ class LocalStore implements Store {
   }
 
   async save(type: FileType, name: string, content: Uint8Array, options: StoreOptions = {}): Promise<void> {
-    options.signal?.throwIfAborted();
+    throwIfAborted(options.signal);
     await this.#explained(async () => {
       try {
         await writeDurably(this.#path(type, name), content, { mode: 0o600 });
       } catch (error) {
         // One that was copied without its empty folders; what is gone as a whole is never made anew in its place.
-        if (errnoOf(error) !== 'ENOENT' || !(await this.exists('config', ''))) throw error;
-        await mkdir(dirname(this.#path(type, name)), { recursive: true, mode: 0o700 });
+        if (errnoOf(error) !== 'ENOENT' || type === 'config' || !(await this.exists('config', '')))
+          throw error;
+        await makeDurably(dirname(this.#path(type, name)));
         await writeDurably(this.#path(type, name), content, { mode: 0o600 });
       }
     });
@@ -62,7 +63,7 @@ class LocalStore implements Store {
     range?: ByteRange,
     options: StoreOptions & { readonly room?: Room } = {},
   ): Promise<Buffer> {
-    options.signal?.throwIfAborted();
+    throwIfAborted(options.signal);
     return await this.#explained(async () => {
       if (range && range.length <= promptBytes) return this.#loadPromptly(type, name, range);
       await using file = await open(this.#path(type, name), 'r');
@@ -97,12 +98,16 @@ class LocalStore implements Store {
     return new AppError('integrity', `File "${type}/${name}" in "${this.location}" is too short`);
   }
 
-  async list(type: FileType): Promise<StoredFile[]> {
+  async list(type: FileType, options: StoreOptions = {}): Promise<StoredFile[]> {
+    throwIfAborted(options.signal);
     if (type === 'config') return (await this.exists('config', '')) ? [{ name: '', sizeBytes: 0 }] : [];
     return await this.#explained(async () => {
       const directories = type === 'data' ? await this.#dataFolders() : [`${this.location}/${type}`];
       const found: StoredFile[] = [];
-      for (const directory of directories) found.push(...(await this.#listFolder(directory)));
+      for (const directory of directories) {
+        throwIfAborted(options.signal);
+        for (const file of await this.#listFolder(directory)) found.push(file);
+      }
       return found;
     });
   }
@@ -126,19 +131,33 @@ class LocalStore implements Store {
   }
 
   async remove(type: FileType, name: string, options: StoreOptions = {}): Promise<void> {
-    options.signal?.throwIfAborted();
+    throwIfAborted(options.signal);
     await this.#explained(() => rm(this.#path(type, name), { force: true }));
   }
 
   async #dataFolders(): Promise<string[]> {
-    const names = await readdir(`${this.location}/data`);
+    const names = await this.#namesIn(`${this.location}/data`);
     return names.filter((name) => /^[0-9a-f]{2}$/.test(name)).map((name) => `${this.location}/data/${name}`);
   }
 
-  /** A folder that is missing in a repository that is there holds nothing: copies may leave empty ones out. */
   async #listFolder(directory: string): Promise<StoredFile[]> {
+    const names = (await this.#namesIn(directory)).filter((name) => namePattern.test(name));
+    const found: StoredFile[] = [];
+    for (const name of names) {
+      try {
+        found.push({ name, sizeBytes: (await stat(`${directory}/${name}`)).size });
+      } catch (error) {
+        // Removed by another process since the listing.
+        if (errnoOf(error) !== 'ENOENT') throw error;
+      }
+    }
+    return found;
+  }
+
+  /** A folder that is missing in a repository that is there holds nothing: copies may leave empty ones out. */
+  async #namesIn(directory: string): Promise<string[]> {
     try {
-      return await listFolder(directory);
+      return await readdir(directory);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT' || !(await this.exists('config', ''))) throw error;
       return [];
@@ -181,18 +200,17 @@ async function removeLeftoversIn(directory: string): Promise<void> {
   }
 }
 
-async function listFolder(directory: string): Promise<StoredFile[]> {
-  const names = (await readdir(directory)).filter((name) => namePattern.test(name));
-  const found: StoredFile[] = [];
-  for (const name of names) {
-    try {
-      found.push({ name, sizeBytes: (await stat(`${directory}/${name}`)).size });
-    } catch (error) {
-      // Removed by another process since the listing.
-      if (errnoOf(error) !== 'ENOENT') throw error;
-    }
-  }
-  return found;
+/** Makes a directory and those above it; when it returns, a power cut does not take them away again. */
+async function makeDurably(directory: string): Promise<void> {
+  const first = await mkdir(directory, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  const above = dirname(first);
+  for (let made = directory; made !== above && made !== dirname(made); made = dirname(made))
+    await syncDirectory(dirname(made));
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AppError('cancelled', 'The work was stopped');
 }
 
 async function readFully(file: FileHandle, buffer: Buffer, offset: number): Promise<number> {
@@ -236,7 +254,9 @@ function explain(error: unknown, location: string, file: string | undefined): un
         hint: 'Look at the kernel log, and check the disk before anything else.',
         cause: error,
       });
-    default:
+    case undefined:
       return error;
+    default:
+      return new AppError('failed', `Cannot use ${where}: ${errnoOf(error)}`, { cause: error });
   }
 }
