@@ -17,15 +17,6 @@ export interface DiffRequest {
   readonly after: string | undefined;
 }
 
-export interface DiffTotals {
-  readonly added: number;
-  readonly removed: number;
-  readonly changed: number;
-  readonly metadata: number;
-  readonly bytesAdded: number;
-  readonly bytesRemoved: number;
-}
-
 export interface DiffResult {
   readonly before: Snapshot;
   /** Undefined for the live volume. */

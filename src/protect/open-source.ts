@@ -1,4 +1,5 @@
 import { realpath } from 'node:fs/promises';
+import { wholeSeconds } from '../hosts/host.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
 import { type ByteString, fromText, toText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
@@ -41,6 +42,7 @@ export async function openSource(parts: Protection, wish: SourceWish): Promise<O
       };
     const problems: SaveProblem[] = [];
     const tar = await data.readTar('', { signal: options.signal });
+    const readTimes = data.readTimes && ((paths: readonly ByteString[]) => data.readTimes?.(paths, { signal: options.signal }) ?? []);
     const onProblem = ({
       path,
       reason,
@@ -56,9 +58,9 @@ export async function openSource(parts: Protection, wish: SourceWish): Promise<O
         message,
       });
     return {
-      tree: { kind: 'entries', entries: readTar(tar, { signal: options.signal, onProblem }) },
+      tree: { kind: 'entries', entries: readTar(tar, { signal: options.signal, onProblem }), readTimes },
       isExcluded: (path, isDirectory) => isStagePath(path) || wish.isExcluded(path, isDirectory),
-      limits: data.limits,
+      limits: readTimes ? data.limits.filter((limit) => limit !== wholeSeconds) : data.limits,
       problems,
       [Symbol.asyncDispose]: () => data[Symbol.asyncDispose](),
     };

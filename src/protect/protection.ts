@@ -1,4 +1,4 @@
-import type { Catalog, RepositoryRecord } from '../catalog/catalog.ts';
+import type { Catalog } from '../catalog/catalog.ts';
 import type { Host } from '../hosts/host.ts';
 import type { Progress, Repository, RepositoryAccess } from '../repository/index.ts';
 
@@ -27,5 +27,3 @@ export interface JobOptions {
   /** Remarks for people, as they come up. */
   readonly onNote?: ((message: string) => void) | undefined;
 }
-
-export type { RepositoryRecord };

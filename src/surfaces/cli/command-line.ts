@@ -1,4 +1,4 @@
-import { ExitCode, run } from '@stricli/core';
+import { ExitCode, proposeCompletions, run } from '@stricli/core';
 import { AppError } from '../../model/errors.ts';
 import { application } from './application.ts';
 import type { CliContext } from './context.ts';
@@ -35,6 +35,7 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
     env: process.env,
     leadingFlags: leading.flags,
     signal: signals.signal,
+    propose: async (words) => await proposeCompletions(application, words, context),
   };
   await run(application, asksForHelp(leading.rest), context);
   process.exitCode = signals.exitNumber(exitNumberFor(Number(outcome.exitCode ?? 0)));

@@ -14,6 +14,13 @@ export interface CliContext extends CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly leadingFlags: GlobalFlags;
   readonly signal: AbortSignal;
+  /** What could stand in the place of the last word. */
+  readonly propose: (words: readonly string[]) => Promise<readonly Proposal[]>;
+}
+
+export interface Proposal {
+  readonly completion: string;
+  readonly brief: string;
 }
 
 /** Opens what a command works with, runs it, and closes everything again, whatever happens. */

@@ -1,4 +1,4 @@
-import { proposeCompletions } from '@stricli/core';
+import type { Proposal } from '../context.ts';
 import type { Session } from '../session.ts';
 
 export interface CompleteFlags {
@@ -19,12 +19,8 @@ export async function runComplete(
   if (lines.length > 0) await write(Buffer.from(`${lines.join('\n')}\n`, 'utf8'));
 }
 
-async function propose(
-  session: Session,
-  args: readonly string[],
-): Promise<readonly { completion: string; brief: string }[]> {
-  const { application } = await import('../application.ts');
-  const found = await proposeCompletions(application, args, session.context);
+async function propose(session: Session, args: readonly string[]): Promise<readonly Proposal[]> {
+  const found = await session.context.propose(args);
   const partial = args.at(-1) ?? '';
   return found.filter(({ completion }) => completion !== '--' && completion.startsWith(partial));
 }
