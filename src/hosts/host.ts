@@ -55,6 +55,9 @@ export interface DirectoryData extends AsyncDisposable {
   readonly root: ByteString;
 }
 
+/** The limit of a stream that `readTimes` lifts. */
+export const wholeSeconds = 'times are whole seconds';
+
 /**
  * The streamed way, as tar streams through the engine's archive endpoints. What an engine's stream cannot carry is
  * listed in `limits`, in words for people (`times are whole seconds`), and ends up in the snapshot's record.

@@ -42,7 +42,8 @@ export async function openSource(parts: Protection, wish: SourceWish): Promise<O
       };
     const problems: SaveProblem[] = [];
     const tar = await data.readTar('', { signal: options.signal });
-    const readTimes = data.readTimes && ((paths: readonly ByteString[]) => data.readTimes?.(paths, { signal: options.signal }) ?? []);
+    const ask = data.readTimes?.bind(data);
+    const readTimes = ask && ((paths: readonly ByteString[]) => ask(paths, { signal: options.signal }));
     const onProblem = ({
       path,
       reason,

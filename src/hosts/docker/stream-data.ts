@@ -2,7 +2,7 @@ import { toPrintable, type ByteString } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { writeTar } from '../../lib/tar/write-tar.ts';
-import type { CallOptions, StreamData } from '../host.ts';
+import { type CallOptions, type StreamData, wholeSeconds } from '../host.ts';
 import { type ArchiveStat, checkArchivePath } from './archive-path.ts';
 import { type ArchiveTarget, getArchive, putArchive, statArchivePath } from './archive-requests.ts';
 import type { EngineClient } from './engine-client.ts';
@@ -19,7 +19,7 @@ export interface StreamDataOptions {
 
 /** What the engine's archive endpoints lose, in words for people. */
 const readLimits = [
-  'times are whole seconds',
+  wholeSeconds,
   'extended attributes and ACLs are missing, file capabilities excepted',
   'holes of sparse files are zeros',
   'sockets are left out',

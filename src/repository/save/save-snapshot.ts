@@ -126,17 +126,18 @@ async function saveData(
   { source, parent, isExcluded }: SaveOptions,
   { scheduler, tally, parts, names }: DataTools,
 ): Promise<{ dataTree: string; dataNode: TreeNode }> {
-  if (source.kind === 'entries') {
-    return await new StreamSaver({ scheduler, tally, polynomial: context.polynomial, isExcluded }).save(
-      source.entries,
-    );
-  }
   const reader = new BlobReader(context.codec, context.index);
   const parents = parent && new ParentTrees(reader, context.index, Date.parse(parent.time));
-  const parentTree = parent && (await findParentTree(context, reader, { id: parent.id, parts }));
+  const parentTreeId = parent && (await findParentTree(context, reader, { id: parent.id, parts }));
+  if (source.kind === 'entries') {
+    const { polynomial } = context;
+    const { entries, readTimes } = source;
+    const options = { scheduler, tally, polynomial, isExcluded, readTimes, parents, parentTreeId };
+    return await new StreamSaver(options).save(entries);
+  }
   const saver = new DirectorySaver({ scheduler, tally, parents, names, isExcluded });
   const dataNode = directoryNode(source.root, names);
-  return { dataTree: await saver.save(source.root, parentTree), dataNode };
+  return { dataTree: await saver.save(source.root, parentTreeId), dataNode };
 }
 
 /** The tree of the data in the parent snapshot. A parent that is damaged or gone is no parent, and no error. */

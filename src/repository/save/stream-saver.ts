@@ -1,21 +1,26 @@
 import { hash } from 'node:crypto';
-import { readUserNames } from '../../lib/user-names.ts';
 import { packDevice } from '../../lib/posix.ts';
+import { readUserNames } from '../../lib/user-names.ts';
 import { type ByteString, toBytes, toPrintable } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 import { AppError } from '../../model/errors.ts';
-import { Chunker, minChunkBytes } from '../chunker/chunker.ts';
 import { encodeNode, encodeTree, type TreeNode } from '../format/node.ts';
+import { ExactTimes, type ReadTimes } from './exact-times.ts';
+import type { ParentDirectory } from './parent-directory.ts';
+import type { ParentTrees } from './parent-trees.ts';
 import { plainDirectoryNode } from './root-tree.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
-import { segmentBytes } from './save-task.ts';
 import type { SaveTally } from './save-tally.ts';
+import { StreamContent } from './stream-content.ts';
 
 export interface StreamSaverOptions {
   readonly scheduler: SaveScheduler;
   readonly tally: SaveTally;
   readonly polynomial: bigint;
   readonly isExcluded: ((path: ByteString, isDirectory: boolean) => boolean) | undefined;
+  readonly readTimes: ReadTimes | undefined;
+  readonly parents: ParentTrees | undefined;
+  readonly parentTreeId: string | undefined;
 }
 
 export interface StreamedEntry {
@@ -26,7 +31,8 @@ export interface StreamedEntry {
 /** A directory whose entries still arrive. */
 interface OpenDirectory {
   readonly path: ByteString;
-  readonly node: TreeNode;
+  readonly node: Promise<TreeNode>;
+  readonly parent: ParentDirectory | undefined;
   readonly children: Map<ByteString, Promise<ByteString>>;
 }
 
@@ -36,44 +42,38 @@ interface KnownFile {
   readonly content: Promise<string[]>;
 }
 
-interface PendingFile {
-  readonly length: number;
-  readonly resolve: (ids: string[]) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** Small files travel to a worker together. */
-const parcelBytes = 2 * 1024 * 1024;
-
-/** Saves a stream of entries, depth first, as container engines send them: each directory's tree is put together when the stream leaves it. */
+/**
+ * Saves a stream of entries, depth first, as container engines send them: each directory's tree is put together when
+ * the stream leaves it. Everything is read, since a stream tells of no change; what is known is not stored again.
+ */
 export class StreamSaver {
   readonly #options: StreamSaverOptions;
   readonly #names = readUserNames();
-  readonly #chunker: Chunker;
+  readonly #content: StreamContent;
+  readonly #times: ExactTimes | undefined;
   readonly #stack: OpenDirectory[] = [];
   readonly #known = new Map<ByteString, KnownFile>();
-  #parcel: Uint8Array[] = [];
-  #parcelFiles: PendingFile[] = [];
-  #parcelUsed = 0;
 
   constructor(options: StreamSaverOptions) {
     this.#options = options;
-    this.#chunker = new Chunker(options.polynomial, segmentBytes);
+    this.#content = new StreamContent(options.scheduler, options.polynomial);
+    this.#times = options.readTimes && new ExactTimes(options.readTimes);
   }
 
   async save(entries: AsyncIterable<StreamedEntry>): Promise<{ dataTree: string; dataNode: TreeNode }> {
     for await (const { entry, body } of entries) {
       if (this.#isExcluded(entry)) continue;
       await this.#options.scheduler.room();
+      await this.#times?.room();
       await this.#leaveUntil(parentOf(entry.path));
-      if (entry.type === 'dir') this.#enter(entry);
+      if (entry.type === 'dir') await this.#enter(entry);
       else this.#put(entry.path, (await this.#save(entry, body)).text);
     }
     await this.#leaveUntil('');
     const root = this.#stack.pop();
     if (!root) throw new AppError('integrity', 'The stream of the volume ended before it began');
-    this.#sendParcel();
-    return { dataTree: await this.#finish(root), dataNode: root.node };
+    this.#content.sendParcel();
+    return { dataTree: await this.#finish(root), dataNode: await root.node };
   }
 
   #isExcluded(entry: Entry): boolean {
@@ -85,156 +85,95 @@ export class StreamSaver {
     );
   }
 
-  #enter(entry: Entry): void {
+  async #enter(entry: Entry): Promise<void> {
     if (entry.path === '' ? this.#stack.length > 0 : this.#stack.length === 0) throw outOfOrder(entry.path);
     if (entry.path !== '') this.#options.tally.countDirectory();
-    this.#stack.push({ path: entry.path, node: this.#nodeOf(entry), children: new Map() });
+    const { parents, parentTreeId } = this.#options;
+    const above = this.#stack.at(-1)?.parent;
+    const treeId = entry.path === '' ? parentTreeId : above?.subtreeOf(nameOf(entry.path));
+    const node = this.#exact(entry.path, this.#nodeOf(entry), above?.node(nameOf(entry.path)));
+    node.catch(() => undefined);
+    this.#stack.push({ path: entry.path, node, parent: await parents?.load(treeId), children: new Map() });
   }
 
   /** Finishes directories until the innermost open one is `path`. */
   async #leaveUntil(path: ByteString | undefined): Promise<void> {
-    for (
-      let top = this.#stack.at(-1);
-      top && path !== undefined && top.path !== path;
-      top = this.#stack.at(-1)
-    ) {
+    if (path === undefined) return;
+    for (let top = this.#stack.at(-1); top && top.path !== path; top = this.#stack.at(-1)) {
       if (top.path === '' || !(path === '' || top.path.startsWith(`${path}/`))) throw outOfOrder(path);
       this.#stack.pop();
       const tree = this.#finish(top);
       tree.catch(() => undefined);
+      const { node } = top;
       this.#put(
         top.path,
-        tree.then((subtree) => encodeNode({ ...top.node, subtree })),
+        tree.then(async (subtree) => encodeNode({ ...(await node), subtree })),
       );
       await this.#options.scheduler.room();
     }
   }
 
   #put(path: ByteString, node: Promise<ByteString>): void {
+    node.catch(() => undefined);
     const directory = this.#stack.at(-1);
     const name = nameOf(path);
     if (!directory || directory.children.has(name)) throw outOfOrder(path);
-    node.catch(() => undefined);
     directory.children.set(name, node);
   }
 
   async #save(entry: Entry, body: AsyncIterable<Uint8Array>): Promise<{ text: Promise<ByteString> }> {
-    const { tally } = this.#options;
     const known = entry.hardLinkTo === undefined ? await this.#saveNew(entry, body) : this.#findLinked(entry);
     this.#known.set(entry.path, known);
-    if (known.node.type === 'file') tally.countFile('new', known.node.size, entry.path);
-    else tally.countOther();
-    return {
-      text: known.content.then((content) => encodeNode({ ...known.node, name: nameOf(entry.path), content })),
-    };
+    const before = this.#stack.at(-1)?.parent?.node(nameOf(entry.path));
+    return { text: this.#encode(entry.path, known, before) };
+  }
+
+  async #encode(path: ByteString, known: KnownFile, before: TreeNode | undefined): Promise<ByteString> {
+    const content = await known.content;
+    const isSame = before?.type === known.node.type && sameIds(before.content, content);
+    const node = await this.#exact(path, known.node, isSame ? before : undefined);
+    const { tally } = this.#options;
+    if (node.type !== 'file') tally.countOther();
+    else tally.countFile(isSame ? 'unmodified' : before ? 'changed' : 'new', node.size, path);
+    return encodeNode({ ...node, name: nameOf(path), content });
   }
 
   async #saveNew(entry: Entry, body: AsyncIterable<Uint8Array>): Promise<KnownFile> {
     const node = this.#nodeOf(entry);
-    const content =
-      entry.type === 'file' ? await this.#saveBody(entry, body) : { pending: Promise.resolve([]) };
-    content.pending.catch(() => undefined);
-    return { node, content: content.pending };
+    if (entry.type !== 'file') return { node, content: Promise.resolve([]) };
+    const { pending } = await this.#content.save(entry, body);
+    pending.catch(() => undefined);
+    return { node, content: pending };
   }
 
   #findLinked(entry: Entry): KnownFile {
     const known = this.#known.get(entry.hardLinkTo ?? '');
     if (!known) {
-      throw new AppError(
-        'integrity',
-        `The stream links "${entry.path}" to "${entry.hardLinkTo}", which it has not sent`,
-      );
+      const names = `"${toPrintable(entry.path)}" to "${toPrintable(entry.hardLinkTo ?? '')}"`;
+      throw new AppError('integrity', `The stream links ${names}, which it has not sent`);
     }
     return known;
   }
 
-  /** Reads a body to its end. The ids follow when the workers have stored it. */
-  async #saveBody(entry: Entry, body: AsyncIterable<Uint8Array>): Promise<{ pending: Promise<string[]> }> {
-    const { buffer } = this.#chunker;
-    const ids: Promise<string[]>[] = [];
-    let used = 0;
-    const store = async (isLast: boolean): Promise<void> => {
-      const lengths = this.#cut(used, isLast);
-      const covered = lengths.reduce((sum, length) => sum + length, 0);
-      if (covered > 0) ids.push((await this.#send(new Uint8Array(buffer.subarray(0, covered)), lengths)).ids);
-      buffer.copyWithin(0, covered, used);
-      used -= covered;
-    };
-    let total = 0;
-    for await (const chunk of withHoles(entry, body)) {
-      total += chunk.length;
-      for (let from = 0; from < chunk.length;) {
-        const count = Math.min(chunk.length - from, buffer.length - used);
-        buffer.set(chunk.subarray(from, from + count), used);
-        used += count;
-        from += count;
-        if (used === buffer.length) await store(false);
-      }
-    }
-    if (total !== entry.size) throw new AppError('integrity', `The stream cut "${entry.path}" short`);
-    if (ids.length === 0 && used <= minChunkBytes)
-      return { pending: this.#addToParcel(new Uint8Array(buffer.subarray(0, used))) };
-    if (used > 0) await store(true);
-    const pending = Promise.all(ids).then((parts) => parts.flat());
-    return { pending };
-  }
-
-  #cut(used: number, isLast: boolean): number[] {
-    const lengths: number[] = [];
-    for (let at = 0; at < used;) {
-      const end = this.#chunker.findEnd(at, used, isLast);
-      if (end === undefined) break;
-      lengths.push(end - at);
-      at = end;
-    }
-    return lengths;
-  }
-
-  async #send(
-    content: Uint8Array<ArrayBuffer>,
-    lengths: readonly number[],
-  ): Promise<{ ids: Promise<string[]> }> {
-    const { scheduler } = this.#options;
-    await scheduler.room();
-    const sent = scheduler.run(
-      { kind: 'blobs', type: 'data', content, lengths },
-      { transfer: [content.buffer] },
-    );
-    const ids = sent.then((result) => result.ids as string[]);
-    ids.catch(() => undefined);
-    return { ids };
-  }
-
-  #addToParcel(content: Uint8Array): Promise<string[]> {
-    if (content.length === 0) return Promise.resolve([]);
-    const { promise, resolve, reject } = Promise.withResolvers<string[]>();
-    this.#parcel.push(content);
-    this.#parcelFiles.push({ length: content.length, resolve, reject });
-    this.#parcelUsed += content.length;
-    if (this.#parcelUsed >= parcelBytes) this.#sendParcel();
-    return promise;
-  }
-
-  #sendParcel(): void {
-    const files = this.#parcelFiles;
-    if (files.length === 0) return;
-    const content = new Uint8Array(Buffer.concat(this.#parcel));
-    this.#parcel = [];
-    this.#parcelFiles = [];
-    this.#parcelUsed = 0;
-    const lengths = files.map(({ length }) => length);
-    this.#options.scheduler
-      .run({ kind: 'blobs', type: 'data', content, lengths }, { transfer: [content.buffer] })
-      .then(
-        ({ ids }) => files.forEach(({ resolve }, i) => resolve([ids[i] ?? ''])),
-        (error: unknown) => files.forEach(({ reject }) => reject(error)),
-      );
+  /**
+   * The node with its time to the nanosecond, where the way to the data can tell. What has the content and the second
+   * of the last backup has its nanoseconds too; asking for every time would take longer than the backup.
+   */
+  async #exact(path: ByteString, node: TreeNode, before: TreeNode | undefined): Promise<TreeNode> {
+    if (!this.#times) return node;
+    const isKnown = before !== undefined && second(before.mtimeNs) === second(node.mtimeNs);
+    const mtimeNs = isKnown ? before.mtimeNs : await this.#times.ask(path);
+    // A time of another second is that of a later change, which the stream has not seen.
+    if (mtimeNs === undefined || second(mtimeNs) !== second(node.mtimeNs)) return node;
+    return { ...node, mtimeNs, atimeNs: mtimeNs };
   }
 
   async #finish(directory: OpenDirectory): Promise<string> {
     const names = [...directory.children.keys()].sort();
     const nodes = await Promise.all(names.map(async (name) => (await directory.children.get(name)) ?? ''));
-    return await this.#options.scheduler.saveTree(toBytes(encodeTree(nodes)));
+    const text = toBytes(encodeTree(nodes));
+    if (directory.parent?.hasText(text)) return directory.parent.treeId;
+    return await this.#options.scheduler.saveTree(text);
   }
 
   #nodeOf(entry: Entry): TreeNode {
@@ -264,34 +203,14 @@ export class StreamSaver {
   }
 }
 
-/** The bytes of a file as a program reads it: a sparse file's stream has its data only. */
-async function* withHoles(entry: Entry, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  if (entry.dataRuns === undefined) {
-    yield* body;
-    return;
-  }
-  const runs = [...entry.dataRuns];
-  let position = 0;
-  let run = runs.shift();
-  for await (let chunk of body) {
-    while (chunk.length > 0 && run) {
-      yield* zeros(run.offset - position);
-      position = Math.max(position, run.offset);
-      const part = chunk.subarray(0, run.offset + run.length - position);
-      yield part;
-      position += part.length;
-      chunk = chunk.subarray(part.length);
-      if (position === run.offset + run.length) run = runs.shift();
-    }
-  }
-  yield* zeros(entry.size - position);
+/** Rounded down, before 1970 too. */
+function second(timeNs: bigint): bigint {
+  const rest = ((timeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+  return (timeNs - rest) / 1_000_000_000n;
 }
 
-const zeroBlock = new Uint8Array(1024 * 1024);
-
-function* zeros(length: number): Iterable<Uint8Array> {
-  for (let left = length; left > 0; left -= zeroBlock.length)
-    yield zeroBlock.subarray(0, Math.min(left, zeroBlock.length));
+function sameIds(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((id, i) => id === b[i]);
 }
 
 /** Always the same for a path, so that an unchanged directory has an unchanged tree. */
