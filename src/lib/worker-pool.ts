@@ -138,7 +138,7 @@ export class WorkerPool<
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#fail(new AppError('cancelled', 'The work was stopped'));
-    await Promise.all(this.#members.map(({ worker }) => worker?.terminate()));
+    await Promise.all(this.#members.map(async ({ worker }) => await worker?.terminate()));
   }
 
   #start(member: Member<Task, Result, Interim>): Worker {

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { isProcessAlive } from '../lib/process-alive.ts';
 import { readUserNames } from '../lib/user-names.ts';
 import { AppError, isAppError } from '../model/errors.ts';
+import { JsonFields } from './format/json-fields.ts';
 import { type FileCodec, loadJson, saveJson } from './format/repository-file.ts';
 
 /** What a lock file says, as restic writes it. */
@@ -66,6 +67,7 @@ export class RepositoryLock implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout;
   #name: string | undefined;
   #renewing: Promise<void> = Promise.resolve();
+  #isLost = false;
 
   constructor(codec: FileCodec, exclusive: boolean) {
     this.#codec = codec;
@@ -81,10 +83,29 @@ export class RepositoryLock implements AsyncDisposable {
     return this.#name;
   }
 
+  /** A lock that somebody removed is not taken again: what it kept safe may have been changed since. */
   async renew(): Promise<void> {
     const previous = this.#name;
+    if (previous !== undefined && !(await this.#codec.store.exists('locks', previous))) this.#isLost = true;
+    if (this.#isLost) return;
     this.#name = await saveJson(this.#codec, 'locks', describeSelf(this.#exclusive));
     if (previous !== undefined) await this.#codec.store.remove('locks', previous);
+  }
+
+  /**
+   * Throws `locked` when the lock is gone: this machine slept until it was stale, or somebody ran "unlock". Data that was
+   * found in the repository meanwhile may have been pruned, so nothing may be built upon it.
+   */
+  async assertHeld(): Promise<void> {
+    await this.#renewing;
+    if (!this.#isLost && (await this.#codec.store.exists('locks', this.#name ?? ''))) return;
+    throw new AppError(
+      'locked',
+      `The lock on repository "${this.#codec.store.location}" was removed by another program`,
+      {
+        hint: 'Run the command again: what is stored by now is not stored again.',
+      },
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -113,21 +134,45 @@ async function refuseConflicts(
 
 async function readLock(codec: FileCodec, name: string): Promise<LockJson | undefined> {
   try {
-    return await loadJson<LockJson>(codec, 'locks', name);
+    return parseLock(await loadJson<unknown>(codec, 'locks', name));
   } catch (error) {
     if (isAppError(error, 'not-found')) return undefined;
-    throw error;
+    if (!isAppError(error, 'integrity')) throw error;
+    throw new AppError('locked', `Repository "${codec.store.location}" has a lock that cannot be read`, {
+      detail: error.message,
+      hint: `When nobody works in the repository, remove the file "locks/${name}" from it.`,
+      cause: error,
+    });
   }
+}
+
+function parseLock(json: unknown): LockJson {
+  const fields = new JsonFields(json, 'A lock');
+  const { exclusive } = json as Partial<LockJson>;
+  return {
+    time: fields.text('time') ?? '',
+    // What does not say that it can be shared cannot.
+    exclusive: exclusive !== false,
+    hostname: fields.text('hostname') ?? '',
+    username: fields.text('username') ?? '',
+    pid: fields.integer('pid'),
+  };
 }
 
 async function removeIfDead(codec: FileCodec, name: string, lock: LockJson): Promise<boolean> {
   const sameMachine = lock.hostname === hostname();
-  const dead = sameMachine && lock.pid !== process.pid && !isProcessAlive(lock.pid);
+  const dead =
+    sameMachine && (lock.pid === process.pid ? isOfEarlierProcess(lock) : !isProcessAlive(lock.pid));
   const expired = Date.now() - Date.parse(lock.time) > staleMs;
   if (!dead && !expired) return false;
   // Where it cannot be removed, it is dead all the same.
   await codec.store.remove('locks', name).catch(() => undefined);
   return true;
+}
+
+/** In containers every run has the same number. */
+function isOfEarlierProcess(lock: LockJson): boolean {
+  return Date.parse(lock.time) < performance.timeOrigin - 1000;
 }
 
 function describeSelf(exclusive: boolean): LockJson {

@@ -41,7 +41,9 @@ export type TreeSource =
       readonly kind: 'entries';
       readonly entries: AsyncIterable<{ entry: Entry; body: AsyncIterable<Uint8Array> }>;
       /** For a stream whose times are whole seconds: the exact times, undefined for what is gone meanwhile. */
-      readonly readTimes?: ((paths: readonly ByteString[]) => Promise<readonly (bigint | undefined)[]>) | undefined;
+      readonly readTimes?:
+        | ((paths: readonly ByteString[]) => Promise<readonly (bigint | undefined)[]>)
+        | undefined;
     };
 
 export interface SaveOptions extends WorkOptions {

@@ -13,6 +13,7 @@ import {
   type SnapshotJson,
   snapshotOf,
 } from '../format/snapshot-file.ts';
+import type { RepositoryLock } from '../lock.ts';
 import { BlobReader } from '../read/blob-reader.ts';
 import { findNode } from '../read/find-node.ts';
 import type { StoreAddress } from '../stores/open-store.ts';
@@ -40,7 +41,10 @@ interface Saved {
 }
 
 /** Saves a source as a snapshot: packs, then the index that names them, then the snapshot; each durable before the next. */
-export async function saveSnapshot(context: SaveContext, options: SaveOptions): Promise<SaveResult> {
+export async function saveSnapshot(
+  context: SaveContext & { readonly lock: Pick<RepositoryLock, 'assertHeld'> },
+  options: SaveOptions,
+): Promise<SaveResult> {
   const started = performance.now();
   const expected = options.parent?.summary;
   const tally = new SaveTally(
@@ -68,6 +72,7 @@ export async function saveSnapshot(context: SaveContext, options: SaveOptions): 
   await recorder.finish();
   const grade = typeof options.grade === 'function' ? await options.grade() : options.grade;
   const json = describe(options, { grade, tree, summary, problemCount: tally.problems.length });
+  await context.lock.assertHeld();
   const id = await saveSnapshotFile(context.codec, json);
   return { snapshot: snapshotOf(id, json), summary, problems: tally.problems };
 }

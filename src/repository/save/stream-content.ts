@@ -1,5 +1,4 @@
 import type { Entry } from '../../model/entry.ts';
-import { toPrintable } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import { Chunker, minChunkBytes } from '../chunker/chunker.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
