@@ -74,12 +74,13 @@ export class ResticRepository implements Repository {
   }
 
   async save(options: SaveOptions): Promise<SaveResult> {
-    await using _lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
+    await using lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
     const { codec, address, masterKey, config } = this.#parts;
     const [index] = await Promise.all([this.#loadIndex(options), codec.store.removeLeftovers?.(options)]);
     // Saving claims blobs in this index that have no place yet.
     this.#index = undefined;
-    return await saveSnapshot({ codec, address, masterKey, index, polynomial: config.polynomial }, options);
+    const context = { codec, address, masterKey, index, polynomial: config.polynomial, lock };
+    return await saveSnapshot(context, options);
   }
 
   async *walk(

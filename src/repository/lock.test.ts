@@ -1,0 +1,185 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { FileCodec } from './format/repository-file.ts';
+import { loadJson, saveJson } from './format/repository-file.ts';
+import { lockForReading, lockRepository } from './lock.ts';
+import { openTestCodec, type TestCodec } from './open-codec.fixture.ts';
+
+let opened: TestCodec;
+let codec: FileCodec;
+
+beforeAll(async () => {
+  opened = await openTestCodec();
+  ({ codec } = opened);
+});
+afterAll(() => opened[Symbol.asyncDispose]());
+beforeEach(async () => {
+  for (const { name } of await codec.store.list('locks')) await codec.store.remove('locks', name);
+});
+
+const minuteMs = 60_000;
+
+async function lockNames(): Promise<string[]> {
+  return (await codec.store.list('locks')).map(({ name }) => name);
+}
+
+/** A lock file of somebody else. */
+async function foreignLock(fields: {
+  readonly exclusive?: boolean;
+  readonly hostname?: string;
+  readonly pid?: number;
+  readonly ageMs?: number;
+}): Promise<string> {
+  return await saveJson(codec, 'locks', {
+    time: new Date(Date.now() - (fields.ageMs ?? 0)).toISOString(),
+    exclusive: fields.exclusive ?? false,
+    hostname: fields.hostname ?? 'elsewhere',
+    username: 'somebody',
+    pid: fields.pid ?? 4711,
+  });
+}
+
+/** The number of a process that has just ended. */
+function deadPid(): number {
+  return Number(execFileSync('sh', ['-c', 'echo $$'], { encoding: 'utf8' }));
+}
+
+test('a lock says who holds it, and is gone afterwards', async () => {
+  {
+    await using lock = await lockRepository(codec, { exclusive: true });
+    expect(await lockNames()).toEqual([lock.name]);
+    expect(await loadJson(codec, 'locks', lock.name ?? '')).toMatchObject({
+      exclusive: true,
+      hostname: hostname(),
+      pid: process.pid,
+      uid: process.getuid?.(),
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+    });
+  }
+  expect(await lockNames()).toEqual([]);
+});
+
+test('shared locks do not stop each other', async () => {
+  await using _first = await lockRepository(codec, { exclusive: false });
+  await foreignLock({});
+  await using _second = await lockRepository(codec, { exclusive: false });
+  expect(await lockNames()).toHaveLength(3);
+});
+
+test.each([
+  ['a shared lock', false, true],
+  ['an exclusive lock', true, false],
+  ['an exclusive lock', true, true],
+])(
+  '%s stops whoever wants one that conflicts, and nothing is left of the attempt',
+  async (_what, held, wanted) => {
+    await using lock = await lockRepository(codec, { exclusive: held });
+    await expect(lockRepository(codec, { exclusive: wanted })).rejects.toMatchObject({
+      code: 'locked',
+      message: expect.stringContaining(`process ${process.pid} on "${hostname()}"`),
+    });
+    expect(await lockNames()).toEqual([lock.name]);
+  },
+);
+
+test('a fresh lock of another machine is respected, whatever runs here', async () => {
+  const name = await foreignLock({ exclusive: true, pid: deadPid(), ageMs: 29 * minuteMs });
+  await expect(lockRepository(codec, { exclusive: false })).rejects.toMatchObject({ code: 'locked' });
+  await expect(lockForReading(codec, {})).rejects.toMatchObject({ code: 'locked' });
+  expect(await lockNames()).toEqual([name]);
+});
+
+test('a lock that was not renewed for half an hour is removed', async () => {
+  await foreignLock({ exclusive: true, ageMs: 31 * minuteMs });
+  await using lock = await lockRepository(codec, { exclusive: true });
+  expect(await lockNames()).toEqual([lock.name]);
+});
+
+test('the lock of a process of this machine that has died is removed, that of a living one is respected', async () => {
+  await foreignLock({ exclusive: true, hostname: hostname(), pid: deadPid() });
+  {
+    await using lock = await lockRepository(codec, { exclusive: true });
+    expect(await lockNames()).toEqual([lock.name]);
+  }
+  const living = spawn('sleep', ['60']);
+  try {
+    await foreignLock({ exclusive: true, hostname: hostname(), pid: living.pid ?? 0 });
+    await expect(lockRepository(codec, { exclusive: false })).rejects.toMatchObject({
+      code: 'locked',
+      message: expect.stringContaining(`process ${living.pid}`),
+    });
+  } finally {
+    living.kill();
+    await new Promise((resolve) => living.once('exit', resolve));
+  }
+});
+
+test('a lock of the same process number from before this process began is dead: in containers all have the same', async () => {
+  const sinceStartMs = Date.now() - performance.timeOrigin;
+  await foreignLock({ exclusive: true, hostname: hostname(), pid: process.pid, ageMs: sinceStartMs + 5000 });
+  await using lock = await lockRepository(codec, { exclusive: true });
+  expect(await lockNames()).toEqual([lock.name]);
+});
+
+test('a renewed lock has a new time and takes the place of the one before', async () => {
+  await using lock = await lockRepository(codec, { exclusive: true });
+  const before = lock.name ?? '';
+  const { time } = await loadJson<{ time: string }>(codec, 'locks', before);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  await lock.renew();
+  expect(lock.name).not.toBe(before);
+  expect(await lockNames()).toEqual([lock.name]);
+  const renewed = await loadJson<{ time: string; exclusive: boolean }>(codec, 'locks', lock.name ?? '');
+  expect(Date.parse(renewed.time)).toBeGreaterThan(Date.parse(time));
+  expect(renewed.exclusive).toBe(true);
+  await expect(lock.assertHeld()).resolves.toBeUndefined();
+});
+
+test('a lock that somebody removed is noticed, and not taken again behind their back', async () => {
+  await using lock = await lockRepository(codec, { exclusive: false });
+  await codec.store.remove('locks', lock.name ?? '');
+  await expect(lock.assertHeld()).rejects.toMatchObject({ code: 'locked' });
+  await lock.renew();
+  expect(await lockNames()).toEqual([]);
+  await expect(lock.assertHeld()).rejects.toMatchObject({ code: 'locked' });
+});
+
+test('of two at the same instant never both have the repository for themselves', async () => {
+  let winners = 0;
+  for (let round = 0; round < 15; round++) {
+    const attempts = await Promise.allSettled(
+      [true, true, false].map((exclusive) => lockRepository(codec, { exclusive })),
+    );
+    const held = attempts.filter((attempt) => attempt.status === 'fulfilled').map(({ value }) => value);
+    const exclusive = attempts.slice(0, 2).filter(({ status }) => status === 'fulfilled').length;
+    expect(exclusive).toBeLessThanOrEqual(1);
+    if (exclusive === 1) expect(held).toHaveLength(1);
+    winners += held.length;
+    for (const attempt of attempts)
+      if (attempt.status === 'rejected') expect(attempt.reason).toMatchObject({ code: 'locked' });
+    for (const lock of held) await lock[Symbol.asyncDispose]();
+    expect(await lockNames()).toEqual([]);
+  }
+  expect(winners).toBeLessThanOrEqual(15);
+});
+
+test('a lock that cannot be read is respected, and the message says what to remove', async () => {
+  const name = 'ab'.repeat(32);
+  writeFileSync(join(opened.location, 'locks', name), '');
+  await expect(lockRepository(codec, { exclusive: false })).rejects.toMatchObject({
+    code: 'locked',
+    hint: expect.stringContaining(`locks/${name}`),
+  });
+  expect(await lockNames()).toEqual([name]);
+});
+
+test.each([['null'], ['5'], ['{}'], ['{"exclusive":"no"}'], ['{"exclusive":false,"time":7}']])(
+  'a lock that says %s is respected',
+  async (json) => {
+    await saveJson(codec, 'locks', JSON.parse(json));
+    await expect(lockRepository(codec, { exclusive: false })).rejects.toMatchObject({ code: 'locked' });
+  },
+);

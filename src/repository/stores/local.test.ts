@@ -1,0 +1,143 @@
+import { hash, randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { openLocalStore } from './local.ts';
+import type { Store } from './store.ts';
+import { describeStore } from './store-suite.ts';
+
+describeStore({
+  name: 'local',
+  async open() {
+    const folder = mkdtempSync(join(tmpdir(), 'store-'));
+    return {
+      store: openLocalStore(join(folder, 'not/there/yet')),
+      async [Symbol.asyncDispose]() {
+        rmSync(folder, { recursive: true });
+      },
+    };
+  },
+});
+
+let location: string;
+let store: Store;
+const content = randomBytes(3000);
+const name = hash('sha256', content);
+
+beforeEach(async () => {
+  location = mkdtempSync(join(tmpdir(), 'store-'));
+  store = openLocalStore(location);
+  await store.create();
+  await store.save('config', '', Buffer.from('config'));
+  return () => rmSync(location, { recursive: true });
+});
+
+test('files lie where restic looks for them, and only their owner reads them', async () => {
+  await store.save('data', name, content);
+  await store.save('index', name, content);
+  expect(readFileSync(join(location, 'data', name.slice(0, 2), name)).equals(content)).toBe(true);
+  expect(readFileSync(join(location, 'index', name)).equals(content)).toBe(true);
+  expect(statSync(join(location, 'index', name)).mode & 0o777).toBe(0o600);
+  expect(statSync(location).mode & 0o077).toBe(
+    process.getuid?.() === 0 ? 0 : statSync(location).mode & 0o077,
+  );
+  expect(readdirSync(join(location, 'data'))).toHaveLength(256);
+});
+
+test('a file that is still being written is never listed, and is gone when writing failed', async () => {
+  // No directory can be replaced by a file, so the rename at the end fails.
+  mkdirSync(join(location, 'index', name));
+  writeFileSync(join(location, 'index', name, 'inside'), '');
+  await expect(store.save('index', name, content)).rejects.toMatchObject({ code: 'failed' });
+  expect(readdirSync(join(location, 'index'))).toEqual([name]);
+});
+
+test('what is not of a repository is left out of lists', async () => {
+  for (const foreign of [
+    'tmp-1-0123456789abcdef',
+    'README',
+    `${name}.bak`,
+    name.toUpperCase(),
+    name.slice(1),
+  ])
+    writeFileSync(join(location, 'snapshots', foreign), 'x');
+  mkdirSync(join(location, 'data', 'notes'));
+  writeFileSync(join(location, 'data', 'notes', name), 'x');
+  writeFileSync(join(location, 'data', name), 'x');
+  expect(await store.list('snapshots')).toEqual([]);
+  expect(await store.list('data')).toEqual([]);
+});
+
+test('a repository that was copied without its empty folders is whole, and gets them back', async () => {
+  for (const folder of ['locks', 'snapshots', 'data']) rmSync(join(location, folder), { recursive: true });
+  for (const type of ['locks', 'snapshots', 'data'] as const) {
+    expect(await store.list(type)).toEqual([]);
+    await store.save(type, name, content);
+    expect(await store.list(type)).toEqual([{ name, sizeBytes: content.length }]);
+  }
+});
+
+test('a repository that is gone is not an empty one, and is not made anew', async () => {
+  await store.save('snapshots', name, content);
+  rmSync(location, { recursive: true });
+  mkdirSync(location);
+  await expect(store.list('snapshots')).rejects.toMatchObject({ code: 'not-found' });
+  await expect(store.list('data')).rejects.toMatchObject({ code: 'not-found' });
+  await expect(store.load('snapshots', name)).rejects.toMatchObject({ code: 'not-found' });
+  await expect(store.save('data', name, content)).rejects.toMatchObject({ code: 'not-found' });
+  expect(readdirSync(location)).toEqual([]);
+});
+
+test('old leftovers of dead processes are removed, and nothing else', async () => {
+  const old = new Date(Date.now() - 2 * 60 * 60_000);
+  const dead = 4_194_305;
+  const make = (path: string, time: Date | undefined): string => {
+    const full = join(location, path);
+    writeFileSync(full, 'x');
+    if (time) utimesSync(full, time, time);
+    return full;
+  };
+  const removed = [
+    make(`data/00/tmp-${dead}-0123456789abcdef`, old),
+    make(`snapshots/tmp-${dead}-0123456789abcdef`, old),
+  ];
+  const kept = [
+    make(`data/00/tmp-${dead}-1123456789abcdef`, undefined),
+    make(`data/00/tmp-${process.pid}-0123456789abcdef`, old),
+    make('data/00/tmp-mine', old),
+    make(`data/${name.slice(0, 2)}/${name}`, old),
+  ];
+  await store.removeLeftovers?.();
+  for (const path of removed) expect(existsSync(path)).toBe(false);
+  for (const path of kept) expect(existsSync(path)).toBe(true);
+});
+
+test.runIf(process.getuid?.() === 0)('permission that is missing is said in words', async () => {
+  await store.save('snapshots', name, content);
+  chmodSync(join(location, 'snapshots'), 0);
+  chmodSync(location, 0o755);
+  process.seteuid?.(65534);
+  try {
+    await expect(store.list('snapshots')).rejects.toMatchObject({ code: 'denied' });
+    await expect(store.save('index', name, content)).rejects.toMatchObject({ code: 'denied' });
+    await expect(store.load('snapshots', name)).rejects.toMatchObject({
+      code: 'denied',
+      message: `Cannot use repository "${location}": permission denied`,
+    });
+  } finally {
+    process.seteuid?.(0);
+    chmodSync(join(location, 'snapshots'), 0o700);
+  }
+});
