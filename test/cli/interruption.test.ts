@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { treeFacts } from '../support/tree-facts.ts';
@@ -118,7 +118,11 @@ describe('a restore', () => {
     writeFileSync(join(root, 'state'), 'saved');
     await cli.run('backup', 'pg');
     const saved = treeFacts(root);
-    writeFileSync(join(root, 'state'), 'later');
+    const change = (): void => {
+      writeFileSync(join(root, 'state'), 'later');
+      utimesSync(join(root, 'state'), 1_000_000, 1_000_000);
+    };
+    change();
     const later = treeFacts(root);
     for (let delayMs = 300; delayMs <= 1200; delayMs += 75) {
       const timer = { id: undefined as NodeJS.Timeout | undefined };
@@ -130,7 +134,7 @@ describe('a restore', () => {
       });
       clearTimeout(timer.id);
       expect([saved, later]).toContainEqual(treeFacts(root));
-      if (readFileSync(join(root, 'state'), 'utf8') === 'saved') writeFileSync(join(root, 'state'), 'later');
+      if (readFileSync(join(root, 'state'), 'utf8') === 'saved') change();
     }
     await cli.run('restore', 'pg', '--yes', '--no-safety-snapshot');
     expect(treeFacts(root)).toEqual(saved);
