@@ -92,8 +92,13 @@ async function* coarse<T extends Entry>(
   data: LiveData,
 ): AsyncGenerator<T, void, undefined> {
   if (data.way === 'direct') return yield* entries;
-  for await (const entry of entries)
-    yield { ...entry, mtimeNs: entry.mtimeNs - (entry.mtimeNs % 1_000_000_000n) };
+  for await (const entry of entries) yield { ...entry, mtimeNs: wholeSecond(entry.mtimeNs) };
+}
+
+/** Rounded down, before 1970 too. */
+function wholeSecond(ns: bigint): bigint {
+  const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+  return ns - rest;
 }
 
 interface OpenedLive extends AsyncDisposable {
