@@ -1,8 +1,10 @@
+import { toPrintable } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 import { AppError } from '../../model/errors.ts';
 import { Chunker, minChunkBytes } from '../chunker/chunker.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import { segmentBytes } from './save-task.ts';
+import { type Slab, Slabs } from './slabs.ts';
 
 interface PendingFile {
   readonly length: number;
@@ -10,14 +12,19 @@ interface PendingFile {
   readonly reject: (error: unknown) => void;
 }
 
-/** Small files travel to a worker together. */
+/** Small files travel to a worker together, and chunks of a large one as well. */
 const parcelBytes = 2 * 1024 * 1024;
+/** A task may not claim more blobs than the index has room for until it can grow. */
+const parcelFiles = 1000;
+const groupBytes = 4 * 1024 * 1024;
+const underWayBytes = 32 * 1024 * 1024;
 
 /** Cuts files that arrive as streams into chunks, and has the workers store them. */
 export class StreamContent {
   readonly #scheduler: SaveScheduler;
   readonly #chunker: Chunker;
-  #parcel: Uint8Array[] = [];
+  readonly #slabs = new Slabs(underWayBytes);
+  #parcel: Slab | undefined;
   #parcelFiles: PendingFile[] = [];
   #parcelUsed = 0;
 
@@ -31,13 +38,6 @@ export class StreamContent {
     const { buffer } = this.#chunker;
     const ids: Promise<string[]>[] = [];
     let used = 0;
-    const store = async (isLast: boolean): Promise<void> => {
-      const lengths = this.#cut(used, isLast);
-      const covered = lengths.reduce((sum, length) => sum + length, 0);
-      if (covered > 0) ids.push((await this.#send(new Uint8Array(buffer.subarray(0, covered)), lengths)).ids);
-      buffer.copyWithin(0, covered, used);
-      used -= covered;
-    };
     let total = 0;
     for await (const chunk of withHoles(entry, body)) {
       total += chunk.length;
@@ -46,20 +46,57 @@ export class StreamContent {
         buffer.set(chunk.subarray(from, from + count), used);
         used += count;
         from += count;
-        if (used === buffer.length) await store(false);
+        if (used === buffer.length) used = await this.#storeChunks(used, false, ids);
       }
     }
-    if (total !== entry.size) throw new AppError('integrity', `The stream cut "${entry.path}" short`);
-    if (ids.length === 0 && used <= minChunkBytes)
-      return { pending: this.#addToParcel(new Uint8Array(buffer.subarray(0, used))) };
-    if (used > 0) await store(true);
+    if (total !== entry.size) {
+      throw new AppError('integrity', `The stream cut "${toPrintable(entry.path)}" short`);
+    }
+    if (ids.length === 0 && used <= minChunkBytes) {
+      const { ids: pending } = await this.#addToParcel(buffer.subarray(0, used));
+      return { pending };
+    }
+    await this.#storeChunks(used, true, ids);
     const pending = Promise.all(ids).then((parts) => parts.flat());
     return { pending };
   }
 
-  #cut(used: number, isLast: boolean): number[] {
+  /** Sends the small files that wait for more. */
+  sendParcel(): void {
+    const parcel = this.#parcel;
+    const files = this.#parcelFiles;
+    if (!parcel) return;
+    this.#parcel = undefined;
+    this.#parcelFiles = [];
+    const lengths = files.map(({ length }) => length);
+    this.#send(parcel, this.#parcelUsed, lengths).then(
+      (ids) => files.forEach(({ resolve }, i) => resolve([ids[i] ?? ''])),
+      (error: unknown) => files.forEach(({ reject }) => reject(error)),
+    );
+  }
+
+  /** Sends the chunks that end in the buffer, and moves what is left to its start. Returns how much that is. */
+  async #storeChunks(used: number, isLast: boolean, ids: Promise<string[]>[]): Promise<number> {
+    const { buffer } = this.#chunker;
+    let start = 0;
+    while (start < used) {
+      const lengths = this.#cutGroup(start, used, isLast);
+      if (lengths.length === 0) break;
+      const length = lengths.reduce((sum, one) => sum + one, 0);
+      const slab = await this.#slabs.take(length);
+      slab.bytes.set(buffer.subarray(start, start + length));
+      const sent = this.#send(slab, length, lengths);
+      sent.catch(() => undefined);
+      ids.push(sent);
+      start += length;
+    }
+    buffer.copyWithin(0, start, used);
+    return used - start;
+  }
+
+  #cutGroup(start: number, used: number, isLast: boolean): number[] {
     const lengths: number[] = [];
-    for (let at = 0; at < used;) {
+    for (let at = start; at < used && at - start < groupBytes;) {
       const end = this.#chunker.findEnd(at, used, isLast);
       if (end === undefined) break;
       lengths.push(end - at);
@@ -68,45 +105,28 @@ export class StreamContent {
     return lengths;
   }
 
-  async #send(
-    content: Uint8Array<ArrayBuffer>,
-    lengths: readonly number[],
-  ): Promise<{ ids: Promise<string[]> }> {
-    await this.#scheduler.room();
-    const sent = this.#scheduler.run(
-      { kind: 'blobs', type: 'data', content, lengths },
-      { transfer: [content.buffer] },
-    );
-    const ids = sent.then((result) => result.ids as string[]);
-    ids.catch(() => undefined);
-    return { ids };
+  async #send(slab: Slab, length: number, lengths: readonly number[]): Promise<string[]> {
+    try {
+      const content = slab.bytes.subarray(0, length);
+      const { ids } = await this.#scheduler.run({ kind: 'blobs', type: 'data', content, lengths });
+      return [...ids];
+    } finally {
+      slab.release();
+    }
   }
 
-  #addToParcel(content: Uint8Array): Promise<string[]> {
-    if (content.length === 0) return Promise.resolve([]);
-    const { promise, resolve, reject } = Promise.withResolvers<string[]>();
-    this.#parcel.push(content);
-    this.#parcelFiles.push({ length: content.length, resolve, reject });
+  async #addToParcel(content: Uint8Array): Promise<{ ids: Promise<string[]> }> {
+    if (content.length === 0) return { ids: Promise.resolve([]) };
+    if (this.#parcel && this.#parcelUsed + content.length > parcelBytes) this.sendParcel();
+    if (!this.#parcel) {
+      this.#parcel = await this.#slabs.take(parcelBytes);
+      this.#parcelUsed = 0;
+    }
+    this.#parcel.bytes.set(content, this.#parcelUsed);
     this.#parcelUsed += content.length;
-    if (this.#parcelUsed >= parcelBytes) this.sendParcel();
-    return promise;
-  }
-
-  /** Sends the small files that wait for more. */
-  sendParcel(): void {
-    const files = this.#parcelFiles;
-    if (files.length === 0) return;
-    const content = new Uint8Array(Buffer.concat(this.#parcel));
-    this.#parcel = [];
-    this.#parcelFiles = [];
-    this.#parcelUsed = 0;
-    const lengths = files.map(({ length }) => length);
-    this.#scheduler
-      .run({ kind: 'blobs', type: 'data', content, lengths }, { transfer: [content.buffer] })
-      .then(
-        ({ ids }) => files.forEach(({ resolve }, i) => resolve([ids[i] ?? ''])),
-        (error: unknown) => files.forEach(({ reject }) => reject(error)),
-      );
+    const { promise, resolve, reject } = Promise.withResolvers<string[]>();
+    this.#parcelFiles.push({ length: content.length, resolve, reject });
+    return { ids: promise };
   }
 }
 

@@ -1,0 +1,41 @@
+/** A piece of shared memory that is lent out. */
+export interface Slab {
+  readonly bytes: Uint8Array;
+  release(): void;
+}
+
+const smallestBytes = 2 * 1024 * 1024;
+
+/**
+ * Shared memory for bytes on their way to a worker, used again and again: buffers that are handed over would pile up
+ * until the worker's collector comes by. When too much is lent out, the next one waits.
+ */
+export class Slabs {
+  readonly #limitBytes: number;
+  readonly #free = new Map<number, SharedArrayBuffer[]>();
+  readonly #waiting: (() => void)[] = [];
+  #lentBytes = 0;
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** A slab whose `bytes` are `length` long. One that is larger than the limit is lent when nothing else is. */
+  async take(length: number): Promise<Slab> {
+    const size = Math.max(smallestBytes, 2 ** Math.ceil(Math.log2(Math.max(length, 1))));
+    while (this.#lentBytes > 0 && this.#lentBytes + size > this.#limitBytes) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#lentBytes += size;
+    const buffer = this.#free.get(size)?.pop() ?? new SharedArrayBuffer(size);
+    return { bytes: new Uint8Array(buffer, 0, length), release: () => this.#release(size, buffer) };
+  }
+
+  #release(size: number, buffer: SharedArrayBuffer): void {
+    this.#lentBytes -= size;
+    const free = this.#free.get(size) ?? [];
+    this.#free.set(size, free);
+    free.push(buffer);
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}
