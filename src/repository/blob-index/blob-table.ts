@@ -20,8 +20,11 @@ const stateFree = 0;
 const stateBusy = 1;
 const firstState = 2;
 
+/** Workers claim blobs before anybody can hear of it and make a larger table: so many must always have room. */
+const minCapacity = 65_536;
+
 export function createBlobTable(expectedBlobs: number): BlobTable {
-  const capacity = 2 ** Math.ceil(Math.log2(Math.max(1024, expectedBlobs * 1.6)));
+  const capacity = 2 ** Math.ceil(Math.log2(Math.max(minCapacity, expectedBlobs * 1.6)));
   if (capacity * slotWords * 4 > 2 ** 33)
     throw new AppError('unsupported', 'The repository has too many blobs for one index');
   return {

@@ -49,9 +49,7 @@ export class StreamContent {
         if (used === buffer.length) used = await this.#storeChunks(used, false, ids);
       }
     }
-    if (total !== entry.size) {
-      throw new AppError('integrity', `The stream cut "${toPrintable(entry.path)}" short`);
-    }
+    if (total !== entry.size) throw wrongLength(entry);
     if (ids.length === 0 && used <= minChunkBytes) {
       const { ids: pending } = await this.#addToParcel(buffer.subarray(0, used));
       return { pending };
@@ -117,7 +115,8 @@ export class StreamContent {
 
   async #addToParcel(content: Uint8Array): Promise<{ ids: Promise<string[]> }> {
     if (content.length === 0) return { ids: Promise.resolve([]) };
-    if (this.#parcel && this.#parcelUsed + content.length > parcelBytes) this.sendParcel();
+    const isFull = this.#parcelUsed + content.length > parcelBytes || this.#parcelFiles.length >= parcelFiles;
+    if (this.#parcel && isFull) this.sendParcel();
     if (!this.#parcel) {
       this.#parcel = await this.#slabs.take(parcelBytes);
       this.#parcelUsed = 0;
@@ -130,26 +129,35 @@ export class StreamContent {
   }
 }
 
-/** The bytes of a file as a program reads it: a sparse file's stream has its data only. */
+function wrongLength({ path, size }: Entry): AppError {
+  return new AppError(
+    'integrity',
+    `The stream of the volume is damaged: "${toPrintable(path)}" has not the ${size} bytes that it should have`,
+  );
+}
+
+/** The bytes of a file as a program reads it: a sparse file's stream has its data only, and must have all of it. */
 async function* withHoles(entry: Entry, body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   if (entry.dataRuns === undefined) {
     yield* body;
     return;
   }
-  const runs = [...entry.dataRuns];
+  const runs = entry.dataRuns.filter(({ length }) => length > 0).values();
   let position = 0;
-  let run = runs.shift();
+  let run = runs.next().value;
   for await (let chunk of body) {
-    while (chunk.length > 0 && run) {
+    while (chunk.length > 0) {
+      if (!run) throw wrongLength(entry);
       yield* zeros(run.offset - position);
       position = Math.max(position, run.offset);
       const part = chunk.subarray(0, run.offset + run.length - position);
       yield part;
       position += part.length;
       chunk = chunk.subarray(part.length);
-      if (position === run.offset + run.length) run = runs.shift();
+      if (position === run.offset + run.length) run = runs.next().value;
     }
   }
+  if (run) throw wrongLength(entry);
   yield* zeros(entry.size - position);
 }
 

@@ -53,6 +53,7 @@ export class StreamSaver {
   readonly #times: ExactTimes | undefined;
   readonly #stack: OpenDirectory[] = [];
   readonly #known = new Map<ByteString, KnownFile>();
+  readonly #leftOut = new Set<ByteString>();
 
   constructor(options: StreamSaverOptions) {
     this.#options = options;
@@ -62,7 +63,11 @@ export class StreamSaver {
 
   async save(entries: AsyncIterable<StreamedEntry>): Promise<{ dataTree: string; dataNode: TreeNode }> {
     for await (const { entry, body } of entries) {
-      if (this.#isExcluded(entry)) continue;
+      if (this.#isExcluded(entry)) {
+        if (entry.type === 'file') this.#leftOut.add(entry.path);
+        continue;
+      }
+      if (this.#isLinkToLeftOut(entry)) continue;
       await this.#options.scheduler.room();
       await this.#times?.room();
       await this.#leaveUntil(parentOf(entry.path));
@@ -83,6 +88,15 @@ export class StreamSaver {
     return parts.some((_, i) =>
       isExcluded(parts.slice(0, i + 1).join('/'), i < parts.length - 1 || entry.type === 'dir'),
     );
+  }
+
+  /** The stream has the content of a file with several names only once, and it was not read there. */
+  #isLinkToLeftOut({ path, hardLinkTo }: Entry): boolean {
+    if (hardLinkTo === undefined || !this.#leftOut.has(hardLinkTo)) return false;
+    this.#leftOut.add(path);
+    const message = `is the same file as "${toPrintable(hardLinkTo)}", which is left out`;
+    this.#options.tally.problems.push({ path, reason: 'unreadable', message });
+    return true;
   }
 
   async #enter(entry: Entry): Promise<void> {
