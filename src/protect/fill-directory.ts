@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import { type ByteString, toPath, toPrintable, toText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
 import type { RestoreResult } from '../repository/index.ts';
@@ -71,7 +71,7 @@ export async function restoreVerified(
     path,
     target,
     signal: options.signal,
-    onProgress: options.onProgress,
+    onProgress: withoutPlace(options.onProgress, target),
   });
   if (plan.entry.type !== 'dir') return result;
   const trees = {
@@ -93,6 +93,20 @@ export async function restoreVerified(
     );
   }
   return result;
+}
+
+/** What is at work now is shown as it is named in the snapshot, not where it is made ready. */
+function withoutPlace(onProgress: JobOptions['onProgress'], target: ByteString): JobOptions['onProgress'] {
+  const place = `${toText(target)}/`;
+  return (
+    onProgress &&
+    ((progress) => {
+      const current = progress.current?.startsWith(place)
+        ? progress.current.slice(place.length)
+        : progress.current;
+      onProgress({ ...progress, current });
+    })
+  );
 }
 
 /** Storage that was to be empty, and is not: a volume that was made again may stand on a device with data. */

@@ -13,7 +13,7 @@ import type { RepositoryMaker } from './protection.ts';
 
 export interface InitRequest {
   readonly stateDir: string;
-  /** Undefined makes the repository in the state folder. */
+  /** Undefined is the default repository that is there already, else one in the state folder. */
   readonly location: string | undefined;
   /** Undefined makes a random key. */
   readonly passwordReference: string | undefined;
@@ -41,9 +41,9 @@ export async function initialize(
   const { stateDir, env, signal } = request;
   // Two at once would each make a key, and the repository would open with one of them only.
   await using _alone = await takeLease({ stateDir, identity: 'init', name: stateDir, action: 'set up' });
-  const location =
-    request.location === undefined ? path.join(stateDir, 'repository') : repositoryLocation(request.location);
+  const location = chooseLocation(request, parts.catalog);
   await refuseForeignFolder(location);
+  if (request.location === undefined) await refuseMissing(parts.catalog, location);
   const known = parts.catalog.listRepositories().find((record) => record.location === location);
   const name = known?.name ?? freeName(parts.catalog, location);
   const reference =
@@ -73,6 +73,12 @@ export async function initialize(
   };
 }
 
+function chooseLocation({ location, stateDir }: InitRequest, catalog: Catalog): string {
+  if (location !== undefined) return repositoryLocation(location);
+  const known = catalog.listRepositories().find((record) => record.isDefault);
+  return known?.location ?? path.join(stateDir, 'repository');
+}
+
 /** A password that was given once in the environment stays a reference to it: the catalog holds no secrets. */
 function lasting(reference: string, known: { readonly passwordReference: string } | undefined): string {
   return reference.startsWith('env:') && known !== undefined ? known.passwordReference : reference;
@@ -98,6 +104,15 @@ async function openOrInit(
       },
     );
   }
+}
+
+/** A repository that was there and is gone most likely lies on a disk that is not mounted: none is made in its place. */
+async function refuseMissing(catalog: Catalog, location: string): Promise<void> {
+  const isKnown = catalog.listRepositories().some((record) => record.location === location);
+  if (!isKnown || !(await isEmptyOrAbsent(location))) return;
+  throw new AppError('not-found', `The repository ${quote(location)} is not there any more`, {
+    hint: `Mount its disk. To begin anew there: holdfast init --repo ${location}`,
+  });
 }
 
 async function refuseForeignFolder(location: string): Promise<void> {

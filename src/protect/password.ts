@@ -30,10 +30,18 @@ interface RawOptions {
 
 async function readRaw(kind: string, { rest, env }: RawOptions): Promise<Buffer> {
   if (kind === 'file') return await readPasswordFile(rest);
-  if (kind === 'env') return Buffer.from(env[rest] ?? '', 'utf8');
+  if (kind === 'env') return readVariable(rest, env);
   if (kind === 'exec') return await runPasswordCommand(rest, env);
   throw new AppError('usage', `Cannot read a password from ${quote(kind)}`, {
     hint: 'Use file:, env: or exec:.',
+  });
+}
+
+function readVariable(name: string, env: Environment): Buffer {
+  const value = env[name];
+  if (value !== undefined) return Buffer.from(value, 'utf8');
+  throw new AppError('usage', `The variable ${name}, which has the repository's password, is not set`, {
+    hint: `Set it, or give the password with --password-file.`,
   });
 }
 

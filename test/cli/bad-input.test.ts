@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -182,6 +183,7 @@ describe('the repository', () => {
 
   test('init may be repeated, keeps key and repository, and keeps both private', async () => {
     const key = cli.key();
+    expect(await cli.json('init')).toMatchObject({ created: false, location: cli.repository });
     const again = await cli.json<{ created: boolean; repositoryId: string }>(
       'init',
       '--repo',
@@ -193,6 +195,20 @@ describe('the repository', () => {
     expect(mode(cli.stateDir)).toBe('700');
     expect(mode(join(cli.stateDir, 'keys'))).toBe('700');
     expect(mode(join(cli.stateDir, 'keys/default.key'))).toBe('600');
+  });
+
+  test('a repository whose disk is not mounted is not made anew', async () => {
+    using fresh = new Cli();
+    await fresh.init();
+    renameSync(fresh.repository, `${fresh.repository}-away`);
+    expectRefusal(await fresh.attempt(['init']), {
+      exit: 4,
+      message: /is not there any more\nHint: Mount its disk/,
+    });
+    expect(existsSync(fresh.repository)).toBe(false);
+    expectRefusal(await fresh.attempt(['snapshots']), { exit: 4, message: /repository/i });
+    renameSync(`${fresh.repository}-away`, fresh.repository);
+    await fresh.run('snapshots');
   });
 
   test('two inits at once make one key and one repository', async () => {
