@@ -12,6 +12,7 @@ import { planSteps } from './steps.ts';
 const { signal } = new AbortController();
 const seed = 'test';
 const steps = planSteps({ withDocker: false });
+const nothing = { program: 'true', args: [] };
 let folder = '';
 
 beforeEach(async () => {
@@ -94,4 +95,23 @@ it('goes on without a peer that can not make its repository', async () => {
   const records = await run([broken, copyPeer]);
   expect(records.problemOf(stepOf('first backup', 'files'), broken)).toMatch(/"false" failed/);
   expect(records.samplesOf(stepOf('first backup', 'files'), copyPeer)).toHaveLength(1);
+});
+
+it('checks no repository into which something could not be saved', async () => {
+  const failing: Peer = {
+    ...copyPeer,
+    name: 'failing',
+    save: (place, request) =>
+      request.dataSet === 'media'
+        ? { program: 'false', args: [] }
+        : (copyPeer.save?.(place, request) ?? nothing),
+    check: () => nothing,
+  };
+  const checking: Peer = { ...copyPeer, name: 'checking', check: () => nothing };
+  const records = await run([failing, checking]);
+  const check = steps.find((step) => step.action === 'check');
+  expect(check).toBeDefined();
+  if (check === undefined) return;
+  expect(records.samplesOf(check, failing)).toEqual([]);
+  expect(records.samplesOf(check, checking)).toHaveLength(1);
 });

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DataSetName } from './data/data-sets.ts';
+import { type DataSetName, dataSetNames } from './data/data-sets.ts';
 import { formatDuration } from '../model/duration.ts';
 import { AppError } from '../model/errors.ts';
 import { diskUsage, settleDisk } from './disk.ts';
@@ -69,7 +69,8 @@ function commandFor({ step, peer, state, output, socket }: Request): Command | u
   const { place, saved, serials } = state;
   const { dataSet, action } = step;
   if (action === 'start') return { program: peer.version[0] ?? '', args: peer.version.slice(1) };
-  if (action === 'check') return peer.check?.(place);
+  // A repository that lacks something is checked sooner than one that holds everything.
+  if (action === 'check') return saved.size === dataSetNames.length ? peer.check?.(place) : undefined;
   if (action === 'list') return socket === undefined ? undefined : peer.listVolumes?.(place, socket);
   if (dataSet === undefined) return undefined;
   const last = serials.get(dataSet) ?? 0;
