@@ -1,6 +1,25 @@
 import { type Polynomial, rollingTables } from './polynomial.ts';
 import { assembleScanner, dataStart, laneBytes, laneCount, type ScannerExports } from './scanner-module.ts';
 
+/** Tells where chunks end. */
+export interface Cutter {
+  /**
+   * The end of the chunk that starts at `start`, where data ends at `end` (offsets in a buffer). Undefined when more
+   * data is needed to tell; with `isLast` the end of the data ends the chunk.
+   */
+  findEnd(start: number, end: number, isLast: boolean): number | undefined;
+}
+
+/** Chunks of one size. */
+export function fixedCutter(chunkBytes: number): Cutter {
+  return {
+    findEnd(start, end, isLast) {
+      if (end - start >= chunkBytes) return start + chunkBytes;
+      return isLast ? end : undefined;
+    },
+  };
+}
+
 export const minChunkBytes = 512 * 1024;
 export const maxChunkBytes = 8 * 1024 * 1024;
 
@@ -11,7 +30,7 @@ const splitMask = (1n << 20n) - 1n;
  * Finds where content-defined chunks end, as restic's chunker does with the same polynomial. The data lies in
  * `buffer`, which is the scanner's own memory: read files straight into it, nothing is copied.
  */
-export class Chunker {
+export class Chunker implements Cutter {
   readonly buffer: Buffer;
   readonly #scanner: ScannerExports;
 

@@ -2,10 +2,11 @@ import { toPrintable, type ByteString } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import { encodeNode } from '../format/node.ts';
-import { hasChanged, openDisposable, statOpen } from './file-reader.ts';
+import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
+import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
-import type { SaveTaskResult, SegmentBoundary } from './save-task.ts';
+import type { SaveTask, SaveTaskResult, SegmentBoundary } from './save-task.ts';
 import type { FileFate, SaveTally } from './save-tally.ts';
 
 export interface LargeFile {
@@ -57,10 +58,11 @@ export async function saveLargeFile(file: LargeFile): Promise<ByteString | undef
 
 async function savePieces({ scheduler, tally, path }: LargeFile, fd: number): Promise<SaveTaskResult[]> {
   const pieces: Promise<SaveTaskResult>[] = [];
+  const chunkBytes = readChunkBytes(fd);
   try {
     for (let start = 0, isLast = false; !isLast;) {
       await scheduler.room();
-      const { boundary, piece } = startPiece(scheduler, fd, start);
+      const { boundary, piece } = startPiece(scheduler, { kind: 'segment', fd, start, chunkBytes });
       pieces.push(piece);
       piece.then(({ bytes }) => tally.countBytes(bytes, path)).catch(() => undefined);
       ({ next: start, isLast } = await boundary);
@@ -72,13 +74,19 @@ async function savePieces({ scheduler, tally, path }: LargeFile, fd: number): Pr
   }
 }
 
+/** Looks at the file's beginning for what databases write. */
+function readChunkBytes(fd: number): number | undefined {
+  const head = Buffer.alloc(headBytes);
+  const length = readFully(fd, head, 0);
+  return chunkBytesOf(head.subarray(0, length), Number(statOpen(fd).size));
+}
+
 function startPiece(
   scheduler: SaveScheduler,
-  fd: number,
-  start: number,
+  segment: Extract<SaveTask, { kind: 'segment' }>,
 ): { boundary: Promise<SegmentBoundary>; piece: Promise<SaveTaskResult> } {
   const { promise: boundary, resolve, reject } = Promise.withResolvers<SegmentBoundary>();
-  const piece = scheduler.run({ kind: 'segment', fd, start }, { onInterim: resolve });
+  const piece = scheduler.run(segment, { onInterim: resolve });
   piece.catch(reject);
   boundary.catch(() => undefined);
   return { boundary, piece };

@@ -25,7 +25,13 @@ export type SaveTask =
   /** Reads and stores small files of one directory. */
   | { readonly kind: 'files'; readonly directory: ByteString; readonly names: readonly ByteString[] }
   /** Reads a piece of an open file from where a chunk starts. Tells at once, as interim, where the next piece starts. */
-  | { readonly kind: 'segment'; readonly fd: number; readonly start: number }
+  | {
+      readonly kind: 'segment';
+      readonly fd: number;
+      readonly start: number;
+      /** For a file that is cut into chunks of one size. */
+      readonly chunkBytes: number | undefined;
+    }
   /** Stores bytes that are here already. The lengths cut `content` into blobs. */
   | {
       readonly kind: 'blobs';

@@ -7,7 +7,8 @@ import { type ByteString, toPrintable } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import { BlobTables } from '../blob-index/blob-tables.ts';
-import { Chunker } from '../chunker/chunker.ts';
+import { Chunker, type Cutter, fixedCutter } from '../chunker/chunker.ts';
+import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
 import { openCompressor } from '../crypto/compression.ts';
 import { Sealer } from '../crypto/seal.ts';
 import { encodeNode } from '../format/node.ts';
@@ -74,7 +75,7 @@ async function runKind(
     case 'files':
       return { files: await saveFiles(task.directory, task.names) };
     case 'segment':
-      return await saveSegment(task.fd, task.start, sendBoundary);
+      return await saveSegment(task, sendBoundary);
     case 'blobs':
       return { ids: await saveBlobs(task) };
     case 'flush':
@@ -106,7 +107,7 @@ async function saveFile(path: ByteString, name: ByteString): Promise<FileOutcome
   }
   if (before.size > wholeFileBytes) return { node: undefined, size: 0, problem: undefined, tooLarge: true };
   const length = readFully(file.fd, chunker.buffer.subarray(0, Number(before.size)), 0);
-  const content = await saveChunks(length);
+  const content = await saveChunks(length, cutterOf(length));
   const extras = extrasOfFile(file.fd, before);
   const after = statOpen(file.fd);
   const node = encodeNode({ ...nodeOfStat({ name, stat: before, names, content, ...extras }), size: length });
@@ -121,14 +122,21 @@ function changedProblem(path: ByteString, after: BigIntStats): SaveProblem {
 }
 
 /** Cuts the first `length` bytes of the chunker's buffer into chunks and stores them. */
-async function saveChunks(length: number): Promise<string[]> {
+async function saveChunks(length: number, cutter: Cutter): Promise<string[]> {
   const ids: string[] = [];
   for (let start = 0; start < length;) {
-    const end = chunker.findEnd(start, length, true) ?? length;
+    const end = cutter.findEnd(start, length, true) ?? length;
     ids.push(await saveBlob(chunker.buffer.subarray(start, end), 'data'));
     start = end;
   }
   return ids;
+}
+
+/** How the file in the chunker's buffer is cut. */
+function cutterOf(length: number): Cutter {
+  const head = chunker.buffer.subarray(0, Math.min(length, headBytes));
+  const chunkBytes = chunkBytesOf(head, length);
+  return chunkBytes === undefined ? chunker : fixedCutter(chunkBytes);
 }
 
 async function saveBlob(content: Buffer, type: 'data' | 'tree'): Promise<string> {
@@ -138,15 +146,15 @@ async function saveBlob(content: Buffer, type: 'data' | 'tree'): Promise<string>
 }
 
 async function saveSegment(
-  fd: number,
-  start: number,
+  { fd, start, chunkBytes }: Extract<SaveTask, { kind: 'segment' }>,
   sendBoundary: (boundary: SegmentBoundary) => void,
 ): Promise<Partial<SaveTaskResult>> {
   const length = readFully(fd, chunker.buffer, start);
   const isLast = length < chunker.buffer.length;
+  const cutter = chunkBytes === undefined ? chunker : fixedCutter(chunkBytes);
   const ends: number[] = [];
   for (let at = 0; at < length;) {
-    const end = chunker.findEnd(at, length, isLast);
+    const end = cutter.findEnd(at, length, isLast);
     if (end === undefined) break;
     ends.push(end);
     at = end;

@@ -1,7 +1,8 @@
 import { toPrintable } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 import { AppError } from '../../model/errors.ts';
-import { Chunker, minChunkBytes } from '../chunker/chunker.ts';
+import { Chunker, type Cutter, fixedCutter, minChunkBytes } from '../chunker/chunker.ts';
+import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import { segmentBytes } from './save-task.ts';
 import { type Slab, Slabs } from './slabs.ts';
@@ -18,6 +19,14 @@ const parcelBytes = 2 * 1024 * 1024;
 const parcelFiles = 1000;
 const groupBytes = 4 * 1024 * 1024;
 const underWayBytes = 32 * 1024 * 1024;
+
+/** What is in the buffer of a file under way. */
+interface Piece {
+  readonly used: number;
+  readonly isLast: boolean;
+  readonly cutter: Cutter;
+  readonly ids: Promise<string[]>[];
+}
 
 /** Cuts files that arrive as streams into chunks, and has the workers store them. */
 export class StreamContent {
@@ -39,6 +48,7 @@ export class StreamContent {
     const ids: Promise<string[]>[] = [];
     let used = 0;
     let total = 0;
+    let cutter: Cutter | undefined;
     for await (const chunk of withHoles(entry, body)) {
       total += chunk.length;
       for (let from = 0; from < chunk.length;) {
@@ -46,15 +56,19 @@ export class StreamContent {
         buffer.set(chunk.subarray(from, from + count), used);
         used += count;
         from += count;
-        if (used === buffer.length) used = await this.#storeChunks(used, false, ids);
+        if (used < buffer.length) continue;
+        cutter ??= this.#cutterOf(used, entry.size);
+        used = await this.#storeChunks({ used, isLast: false, cutter, ids });
       }
     }
     if (total !== entry.size) throw wrongLength(entry);
-    if (ids.length === 0 && used <= minChunkBytes) {
+    const isWhole = ids.length === 0 && used <= minChunkBytes;
+    if (isWhole && chunkBytesOf(buffer.subarray(0, Math.min(used, headBytes)), used) === undefined) {
       const { ids: pending } = await this.#addToParcel(buffer.subarray(0, used));
       return { pending };
     }
-    await this.#storeChunks(used, true, ids);
+    cutter ??= this.#cutterOf(used, entry.size);
+    await this.#storeChunks({ used, isLast: true, cutter, ids });
     const pending = Promise.all(ids).then((parts) => parts.flat());
     return { pending };
   }
@@ -74,11 +88,11 @@ export class StreamContent {
   }
 
   /** Sends the chunks that end in the buffer, and moves what is left to its start. Returns how much that is. */
-  async #storeChunks(used: number, isLast: boolean, ids: Promise<string[]>[]): Promise<number> {
+  async #storeChunks({ used, isLast, cutter, ids }: Piece): Promise<number> {
     const { buffer } = this.#chunker;
     let start = 0;
     while (start < used) {
-      const lengths = this.#cutGroup(start, used, isLast);
+      const lengths = cutGroup(start, { used, isLast, cutter });
       if (lengths.length === 0) break;
       const length = lengths.reduce((sum, one) => sum + one, 0);
       const slab = await this.#slabs.take(length);
@@ -92,15 +106,9 @@ export class StreamContent {
     return used - start;
   }
 
-  #cutGroup(start: number, used: number, isLast: boolean): number[] {
-    const lengths: number[] = [];
-    for (let at = start; at < used && at - start < groupBytes;) {
-      const end = this.#chunker.findEnd(at, used, isLast);
-      if (end === undefined) break;
-      lengths.push(end - at);
-      at = end;
-    }
-    return lengths;
+  #cutterOf(used: number, fileBytes: number): Cutter {
+    const chunkBytes = chunkBytesOf(this.#chunker.buffer.subarray(0, Math.min(used, headBytes)), fileBytes);
+    return chunkBytes === undefined ? this.#chunker : fixedCutter(chunkBytes);
   }
 
   async #send(slab: Slab, length: number, lengths: readonly number[]): Promise<string[]> {
@@ -134,6 +142,18 @@ function wrongLength({ path, size }: Entry): AppError {
     'integrity',
     `The stream of the volume is damaged: "${toPrintable(path)}" has not the ${size} bytes that it should have`,
   );
+}
+
+/** The lengths of the next chunks, until they make a good load for a worker. */
+function cutGroup(start: number, { used, isLast, cutter }: Omit<Piece, 'ids'>): number[] {
+  const lengths: number[] = [];
+  for (let at = start; at < used && at - start < groupBytes;) {
+    const end = cutter.findEnd(at, used, isLast);
+    if (end === undefined) break;
+    lengths.push(end - at);
+    at = end;
+  }
+  return lengths;
 }
 
 /** The bytes of a file as a program reads it: a sparse file's stream has its data only, and must have all of it. */
