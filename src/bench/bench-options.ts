@@ -48,7 +48,7 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
-        scale: { type: 'string', default: '0.25' },
+        scale: { type: 'string', default: '0.2' },
         rounds: { type: 'string', default: '3' },
         seed: { type: 'string', default: 'holdfast' },
         json: { type: 'string' },

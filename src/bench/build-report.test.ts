@@ -46,7 +46,7 @@ it('counts no time of a peer that brought back wrong data, for that data set onl
   records.distrust(other, 'files', 'wrong bytes');
   const { rows, failures } = report(records);
   expect(rows.map((row) => row.peers[0]?.wallMs?.median)).toEqual([undefined, undefined, 1]);
-  expect(failures).toEqual(['first backup, files, other: wrong bytes', 'restore, files, other: wrong bytes']);
+  expect(failures).toEqual(['other: wrong bytes\n  No figures for: first backup, files; restore, files']);
 });
 
 it('counts no time of a step that failed in one of the rounds', () => {
@@ -90,6 +90,6 @@ it('leaves out who can not do a step, and names failures', () => {
   records.fail(restore, own, 'it broke');
   const text = formatReport(report(records, [save, restore]));
   expect(text).not.toContain('  other ');
-  expect(text).toContain('FAILED: restore, files, Holdfast: it broke');
+  expect(text).toContain('FAILED: Holdfast: it broke\n  No figures for: restore, files');
   expect(text).toMatch(/Holdfast +failed$/m);
 });

@@ -30,7 +30,7 @@ export interface Report {
   readonly rows: readonly ReportRow[];
   readonly peers: readonly { readonly name: string; readonly version: string }[];
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
-  /** Each step that did not work, in words. */
+  /** What did not work, in words. */
   readonly failures: readonly string[];
 }
 
@@ -49,12 +49,21 @@ export function buildReport({ steps, found, skipped, own, records }: ReportInput
     rows,
     peers: found.map(({ peer, version }) => ({ name: peer.name, version })),
     skipped: skipped.map(({ peer, reason }) => ({ name: peer.name, reason })),
-    failures: rows.flatMap((row) =>
-      row.peers.flatMap(({ peer, problem }) =>
-        problem === undefined ? [] : [`${nameStep(row)}, ${peer}: ${problem}`],
-      ),
-    ),
+    failures: describeFailures(rows),
   };
+}
+
+/** One for each peer and reason, with the rows that have no figures because of it. */
+function describeFailures(rows: readonly ReportRow[]): string[] {
+  const titles = new Map<string, string[]>();
+  for (const row of rows) {
+    for (const { peer, problem } of row.peers) {
+      if (problem === undefined) continue;
+      const reason = `${peer}: ${problem}`;
+      titles.set(reason, [...(titles.get(reason) ?? []), nameStep(row)]);
+    }
+  }
+  return [...titles].map(([reason, names]) => `${reason}\n  No figures for: ${names.join('; ')}`);
 }
 
 interface RowInput {

@@ -1,3 +1,4 @@
+import { AppError } from '../model/errors.ts';
 import type { DataSetName } from './data/data-sets.ts';
 import type { Peer } from './peers/peer.ts';
 import type { Cost } from './run-measured.ts';
@@ -17,6 +18,12 @@ export interface Records {
   distrust(peer: Peer, dataSet: DataSetName, reason: string): void;
   samplesOf(step: Step, peer: Peer): readonly Sample[];
   problemOf(step: Step, peer: Peer): string | undefined;
+}
+
+/** What happened, with what the program printed last. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof AppError)) return error instanceof Error ? error.message : String(error);
+  return error.detail === undefined ? error.message : `${error.message}\n${error.detail}`;
 }
 
 export function newRecords(): Records {

@@ -4,7 +4,7 @@ import { changeDatabase } from './data/make-database.ts';
 import { type DataSetName, dataSetNames } from './data/data-sets.ts';
 import { settleDisk } from './disk.ts';
 import type { Peer, Place } from './peers/peer.ts';
-import type { Records } from './records.ts';
+import { type Records, reasonOf } from './records.ts';
 import { runMeasured } from './run-measured.ts';
 import { changedShare, type Step } from './steps.ts';
 import { takeTurn, type Turns } from './take-turn.ts';
@@ -64,7 +64,8 @@ async function prepareTurns(run: Rounds, round: number): Promise<Turns> {
       await runMeasured(peer.prepare(place), { home: place.home, signal: run.signal });
     } catch (error) {
       run.signal.throwIfAborted();
-      for (const step of run.steps) run.records.fail(step, peer, String(error));
+      run.say(`round ${round}/${run.rounds}  ${peer.name}  FAILED: ${reasonOf(error)}`);
+      for (const step of run.steps) run.records.fail(step, peer, reasonOf(error));
       states.delete(peer);
     }
   }

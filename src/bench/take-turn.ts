@@ -5,7 +5,7 @@ import { formatDuration } from '../model/duration.ts';
 import { AppError } from '../model/errors.ts';
 import { diskUsage, settleDisk } from './disk.ts';
 import type { Command, Peer, Place } from './peers/peer.ts';
-import type { Sample } from './records.ts';
+import { reasonOf, type Sample } from './records.ts';
 import { runMeasured } from './run-measured.ts';
 import type { Rounds } from './run-rounds.ts';
 import { nameStep, type Step } from './steps.ts';
@@ -44,13 +44,12 @@ export async function takeTurn(turns: Turns, step: Step, peer: Peer): Promise<vo
     if (step.turns === 1) run.say(`${label}  ${formatDuration(sample.wallMs)}`);
   } catch (error) {
     run.signal.throwIfAborted();
-    const reason = error instanceof AppError ? error.message : String(error);
-    const detail = error instanceof AppError && error.detail !== undefined ? `\n${error.detail}` : '';
+    const reason = reasonOf(error);
     run.records.fail(step, peer, reason);
     // A backup that can't be brought back is none, however quick it was.
     if (step.action === 'restore' && step.dataSet !== undefined)
       run.records.distrust(peer, step.dataSet, reason);
-    run.say(`${label}  FAILED: ${reason}${detail}`);
+    run.say(`${label}  FAILED: ${reason}`);
   } finally {
     rmSync(output, { recursive: true, force: true });
   }
