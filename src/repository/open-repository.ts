@@ -19,6 +19,7 @@ export async function initRepository(access: RepositoryAccess): Promise<Reposito
   await refuseForeignFiles(access.location);
   const password = await access.password();
   await store.create({ signal: access.signal });
+  await removeUnfinished(store);
   const masterKey = newMasterKey();
   const origin = {
     created: new Date().toISOString(),
@@ -33,11 +34,35 @@ export async function initRepository(access: RepositoryAccess): Promise<Reposito
   return assemble({ store, address, masterKey, config });
 }
 
+/** Keys that an init which was killed has left would open nothing. Where anything is stored, they are all that opens it. */
+async function removeUnfinished(store: Store): Promise<void> {
+  if (await holdsAnything(store)) throw configMissing(store.location);
+  for (const { name } of await store.list('keys')) await store.remove('keys', name);
+}
+
+async function holdsAnything(store: Store): Promise<boolean> {
+  for (const type of ['snapshots', 'index', 'data'] as const) {
+    const files = await store.list(type).catch((error: unknown) => {
+      if (isAppError(error, 'not-found')) return [];
+      throw error;
+    });
+    if (files.length > 0) return true;
+  }
+  return false;
+}
+
+function configMissing(location: string): AppError {
+  return new AppError('integrity', `The config file of repository "${location}" is missing`, {
+    hint: 'Restore the file "config" from a copy of the repository: it is small and never changes.',
+  });
+}
+
 /** Opens a repository. `not-found` when there is none, `wrong-password` when no key takes the password. */
 export async function openRepository(access: RepositoryAccess): Promise<Repository> {
   const address = addressOf(access.location);
   const store = openStore(address);
   if (!(await hasConfig(store))) {
+    if (await holdsAnything(store)) throw configMissing(access.location);
     throw new AppError('not-found', `There is no repository in "${access.location}"`, {
       hint: 'Look at the location for a typo, or make a repository there with "holdfast init --repo".',
     });
@@ -59,7 +84,7 @@ async function hasConfig(store: Store): Promise<boolean> {
 /** What has no config must be empty, or the beginning of a repository. */
 async function refuseForeignFiles(location: string): Promise<void> {
   const ours = new Set(['keys', 'locks', 'snapshots', 'index', 'data', 'config', 'lost+found']);
-  const foreign = (await namesIn(location)).filter((name) => !ours.has(name));
+  const foreign = (await namesIn(location)).filter((name) => !ours.has(name) && !name.startsWith('tmp-'));
   if (foreign.length > 0) {
     throw new AppError('exists', `Cannot make a repository in "${location}": the directory is not empty`, {
       detail: `It holds "${foreign[0]}"${foreign.length > 1 ? ` and ${foreign.length - 1} more` : ''}.`,

@@ -4,6 +4,7 @@ import type { FileCodec } from '../format/repository-file.ts';
 import { decodeTree, type TreeNode } from '../format/node.ts';
 import type { BlobType } from '../pack/pack-header.ts';
 import type { StoreOptions } from '../stores/store.ts';
+import { loadPartOfPack } from './load-part-of-pack.ts';
 import { openBlob } from './open-blob.ts';
 
 /** Reads single blobs; every one is verified against its id. */
@@ -18,8 +19,8 @@ export class BlobReader {
 
   async read(id: string, type: BlobType, options?: StoreOptions): Promise<Buffer> {
     const place = this.locate(id, type);
-    const sealed = await this.#codec.store.load(
-      'data',
+    const sealed = await loadPartOfPack(
+      this.#codec.store,
       place.packId,
       { offset: place.offset, length: place.length },
       options,

@@ -1,5 +1,6 @@
 import type { Room } from '../../lib/room.ts';
 import type { Store, StoreOptions } from '../stores/store.ts';
+import { loadPartOfPack } from './load-part-of-pack.ts';
 import { type BlobTools, openBlob } from './open-blob.ts';
 
 export interface BlobReadTools extends BlobTools {
@@ -32,8 +33,8 @@ export async function* readBlobs<Blob extends WantedBlob>(
   for (const run of runsOf(blobs)) {
     const start = run[0]?.offset ?? 0;
     const end = Math.max(...run.map(({ offset, length }) => offset + length));
-    const bytes = await tools.store.load(
-      'data',
+    const bytes = await loadPartOfPack(
+      tools.store,
       packId,
       { offset: start, length: end - start },
       { ...options, room: tools.sealedRoom },

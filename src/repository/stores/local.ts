@@ -2,14 +2,21 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError, errnoOf } from '../../model/errors.ts';
-import type { Room } from '../../lib/room.ts';
 import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
 import { isProcessAlive } from '../../lib/process-alive.ts';
-import type { ByteRange, FileType, Store, StoredFile, StoreOptions } from './store.ts';
+import { filePath, isFileName, isOwnRootName, isShardName, namedTypes, shardNames } from './layout.ts';
+import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from './store.ts';
+import {
+  alreadyThere,
+  fileLabel,
+  missingFile,
+  noRepository,
+  refuseForeign,
+  throwIfAborted,
+  tooShort,
+} from './store-errors.ts';
 
 const promptBytes = 128 * 1024;
-const folders = ['keys', 'locks', 'snapshots', 'index', 'data'] as const;
-const namePattern = /^[0-9a-f]{64}$/;
 
 /** A repository in a local directory, in restic's default layout. */
 export function openLocalStore(directory: string): Store {

@@ -1,10 +1,19 @@
 import type { Room } from '../../lib/room.ts';
+import type { Pace } from './pace.ts';
 
 /** The kinds of files that a repository has. `config` is a single file; the others are named by the SHA-256 of their content. */
 export type FileType = 'config' | 'keys' | 'locks' | 'snapshots' | 'index' | 'data';
 
 export interface StoreOptions {
   readonly signal?: AbortSignal | undefined;
+  /** A file of `data` that holds trees: it is read again and again, so that a copy at hand is worth its room. */
+  readonly holds?: 'trees' | undefined;
+  /** Bytes go no faster than this lets them. */
+  readonly pace?: Pace | undefined;
+}
+
+export interface LoadOptions extends StoreOptions {
+  readonly room?: Room;
 }
 
 export interface StoredFile {
@@ -24,23 +33,25 @@ export interface ByteRange {
  * Files are written once and never changed. `save` is all or nothing: when it returns, the file is complete and
  * durable, and when it throws or is killed, no file of that name can be seen. Saving a file that exists, with the
  * same content, is harmless. Every call may be repeated. A file that is missing throws `not-found`.
+ *
+ * What may pass by itself (no connection, a server that is overloaded) throws `unavailable`; nothing else is worth
+ * trying again. What the store does not allow throws `denied`. A store that holds connections opens them when they are
+ * needed and closes them when it is disposed; it can be used again after that.
  */
 export interface Store {
   /** For messages: a path or URL without secrets. */
   readonly location: string;
 
-  /** Makes the layout of an empty repository. Fails with `exists` when a config is there. */
+  /** The same store without what is kept of it at hand, for those who must see what is really there. */
+  readonly direct?: Store;
+
+  /** Makes the layout of an empty repository. Fails with `exists` when a config, or something of somebody else, is there. */
   create(options?: StoreOptions): Promise<void>;
 
   save(type: FileType, name: string, content: Uint8Array, options?: StoreOptions): Promise<void>;
 
   /** The whole file, or exactly the range: a file that is too short for it throws `integrity`. In `room` where that is given and serves. */
-  load(
-    type: FileType,
-    name: string,
-    range?: ByteRange,
-    options?: StoreOptions & { readonly room?: Room },
-  ): Promise<Buffer>;
+  load(type: FileType, name: string, range?: ByteRange, options?: LoadOptions): Promise<Buffer>;
 
   /** In no order. Files that are not of the repository are left out. */
   list(type: FileType, options?: StoreOptions): Promise<StoredFile[]>;
@@ -52,4 +63,6 @@ export interface Store {
 
   /** Permanent. Removing what is not there is no error. */
   remove(type: FileType, name: string, options?: StoreOptions): Promise<void>;
+
+  [Symbol.asyncDispose]?(): Promise<void>;
 }

@@ -1,0 +1,124 @@
+import { hash, randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { openCompressor } from '../crypto/compression.ts';
+import { newMasterKey } from '../crypto/key-file.ts';
+import { Sealer } from '../crypto/seal.ts';
+import { openBlob } from '../read/open-blob.ts';
+import { decodePackHeader, headerLengthOf, packSize } from './pack-header.ts';
+import { type FinishedPack, packTargetBytes, PackWriter } from './pack-writer.ts';
+
+const sealer = new Sealer(newMasterKey());
+const compressor = openCompressor();
+
+function fill(writer: PackWriter, contents: readonly Buffer[]): string[] {
+  return contents.map((content) => {
+    const id = hash('sha256', content);
+    writer.add(id, content);
+    return id;
+  });
+}
+
+/** Reads a pack as any program would: from its end, by its own header. */
+function read(pack: FinishedPack): { readonly types: string[]; readonly contents: Buffer[] } {
+  const bytes = Buffer.from(pack.bytes);
+  expect(hash('sha256', bytes)).toBe(pack.id);
+  const headerLength = headerLengthOf(bytes);
+  const end = bytes.length - 4;
+  const blobs = decodePackHeader(sealer.openInPlace(bytes.subarray(end - headerLength, end)));
+  expect(blobs).toEqual(pack.blobs);
+  expect(packSize(blobs)).toBe(bytes.length);
+  const contents = blobs.map(({ id, offset, length, uncompressedLength }) => {
+    const sealed = bytes.subarray(offset, offset + length);
+    return Buffer.from(
+      openBlob({ sealer, compressor }, { id, sealed, place: { packId: pack.id, uncompressedLength } }),
+    );
+  });
+  return { types: blobs.map(({ type }) => type), contents };
+}
+
+function sameContents(found: readonly Buffer[], expected: readonly Buffer[]): void {
+  expect(found.map((content) => hash('sha256', content))).toEqual(
+    expected.map((content) => hash('sha256', content)),
+  );
+}
+
+test('a pack holds its blobs: empty, of one byte, compressible and not', () => {
+  const writer = new PackWriter('data', sealer, compressor);
+  expect(writer.isEmpty).toBe(true);
+  const contents = [
+    Buffer.alloc(0),
+    Buffer.from('x'),
+    randomBytes(10_000),
+    Buffer.alloc(1_000_000),
+    Buffer.from('words '.repeat(1000)),
+    randomBytes(8 * 1024 * 1024),
+  ];
+  fill(writer, contents);
+  const pack = writer.finish();
+  const { types, contents: found } = read(pack);
+  sameContents(found, contents);
+  expect(new Set(types)).toEqual(new Set(['data']));
+  expect(writer.isEmpty).toBe(true);
+  expect(pack.blobs.map(({ uncompressedLength }) => uncompressedLength > 0)).toEqual([
+    false,
+    false,
+    false,
+    true,
+    true,
+    false,
+  ]);
+});
+
+test('what cannot be compressed is stored as it is, and takes no more than its seal', () => {
+  const writer = new PackWriter('data', sealer, compressor);
+  const content = randomBytes(5000);
+  expect(writer.add(hash('sha256', content), content)).toBe(5032);
+});
+
+test('a blob that is larger than the buffer makes it grow, and what was in it stays', () => {
+  const writer = new PackWriter('tree', sealer, compressor);
+  const contents = [randomBytes(3_000_000), randomBytes(60_000_000), Buffer.from('after')];
+  fill(writer, contents);
+  expect(writer.isFull).toBe(true);
+  const { types, contents: found } = read(writer.finish());
+  sameContents(found, contents);
+  expect(types).toEqual(['tree', 'tree', 'tree']);
+});
+
+test('a pack is full of twenty thousand tiny blobs, and its header still fits', () => {
+  const writer = new PackWriter('data', sealer, compressor);
+  const contents = Array.from({ length: 20_000 }, (_, i) => Buffer.from(`blob ${i} `.repeat(10)));
+  fill(writer, contents.slice(0, -1));
+  expect(writer.isFull).toBe(false);
+  fill(writer, contents.slice(-1));
+  expect(writer.isFull).toBe(true);
+  sameContents(read(writer.finish()).contents, contents);
+});
+
+test('a pack is full at its target size, whatever was added last', () => {
+  const writer = new PackWriter('data', sealer, compressor);
+  const large = randomBytes(8 * 1024 * 1024);
+  fill(writer, [large, randomBytes(packTargetBytes - large.length - 64 - 1)]);
+  expect(writer.isFull).toBe(false);
+  fill(writer, [large]);
+  expect(writer.isFull).toBe(true);
+  expect(read(writer.finish()).contents).toHaveLength(3);
+});
+
+test('packs follow each other, in new buffers or in one that is given back', () => {
+  const writer = new PackWriter('data', sealer, compressor);
+  const contents = Array.from({ length: 5 }, (_, i) => Buffer.from(`pack ${i}`));
+  const ids = new Set<string>();
+  for (const content of contents) {
+    fill(writer, [content]);
+    const pack = writer.finish();
+    sameContents(read(pack).contents, [content]);
+    ids.add(pack.id);
+    writer.useBuffer(Buffer.from(pack.bytes.buffer, 0, pack.bytes.buffer.byteLength));
+  }
+  expect(ids.size).toBe(5);
+});
+
+test('a pack without blobs is a sound pack', () => {
+  expect(read(new PackWriter('data', sealer, compressor).finish()).contents).toEqual([]);
+});
