@@ -145,7 +145,7 @@ export class WorkerPool<
     const { module, workerData } = this.#options;
     const worker = new Worker(module, { workerData, resourceLimits });
     worker.on('message', (message: FromWorker<Result, Interim, Event>) => this.#receive(member, message));
-    worker.on('error', (error: Error) => this.#fail(error));
+    worker.on('error', (error: Error) => this.#fail(brokenWorker(error)));
     worker.on('exit', () => {
       if (!this.#closed) this.#fail(new AppError('failed', 'A worker thread ended unexpectedly'));
     });
@@ -171,10 +171,20 @@ export class WorkerPool<
         const job = member.pinned.shift() ?? this.#queue.shift();
         if (!job) continue;
         member.running.set(job.number, job);
-        const message: ToWorker<Task, Notice> = { kind: 'task', number: job.number, task: job.task };
-        member.worker ??= this.#start(member);
-        member.worker.postMessage(message, [...(job.options.transfer ?? [])]);
+        this.#send(member, job);
       }
+    }
+  }
+
+  #send(member: Member<Task, Result, Interim>, job: Job<Task, Result, Interim>): void {
+    const message: ToWorker<Task, Notice> = { kind: 'task', number: job.number, task: job.task };
+    try {
+      member.worker ??= this.#start(member);
+      member.worker.postMessage(message, [...(job.options.transfer ?? [])]);
+    } catch (error) {
+      // Whoever happens to be served at this moment must not hear of another's task that cannot be sent.
+      member.running.delete(job.number);
+      job.reject(brokenWorker(error));
     }
   }
 
@@ -190,4 +200,9 @@ export class WorkerPool<
 
 function noticeMessage<Task, Notice>(notice: Notice): ToWorker<Task, Notice> {
   return { kind: 'notice', notice };
+}
+
+function brokenWorker(cause: unknown): AppError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new AppError('failed', `A worker thread failed: ${reason}`, { cause });
 }
