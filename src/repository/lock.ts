@@ -132,15 +132,20 @@ async function refuseConflicts(
   }
 }
 
+/** What a lock says. `integrity` when it cannot be read. */
+export async function loadLock(codec: FileCodec, name: string): Promise<LockJson> {
+  return parseLock(await loadJson<unknown>(codec, 'locks', name));
+}
+
 async function readLock(codec: FileCodec, name: string): Promise<LockJson | undefined> {
   try {
-    return parseLock(await loadJson<unknown>(codec, 'locks', name));
+    return await loadLock(codec, name);
   } catch (error) {
     if (isAppError(error, 'not-found')) return undefined;
     if (!isAppError(error, 'integrity')) throw error;
     throw new AppError('locked', `Repository "${codec.store.location}" has a lock that cannot be read`, {
       detail: error.message,
-      hint: `When nobody works in the repository, remove the file "locks/${name}" from it.`,
+      hint: `When nobody works in the repository: holdfast unlock --remove-all. The lock is the file "locks/${name}".`,
       cause: error,
     });
   }
@@ -160,14 +165,19 @@ function parseLock(json: unknown): LockJson {
 }
 
 async function removeIfDead(codec: FileCodec, name: string, lock: LockJson): Promise<boolean> {
-  const sameMachine = lock.hostname === hostname();
-  const dead =
-    sameMachine && (lock.pid === process.pid ? isOfEarlierProcess(lock) : !isProcessAlive(lock.pid));
-  const expired = Date.now() - Date.parse(lock.time) > staleMs;
-  if (!dead && !expired) return false;
+  if (whyStale(lock) === undefined) return false;
   // Where it cannot be removed, it is dead all the same.
   await codec.store.remove('locks', name).catch(() => undefined);
   return true;
+}
+
+/** Why nobody can hold a lock any more; undefined when somebody may. */
+export function whyStale(lock: LockJson): 'its process has ended' | 'it was not renewed' | undefined {
+  const sameMachine = lock.hostname === hostname();
+  const dead =
+    sameMachine && (lock.pid === process.pid ? isOfEarlierProcess(lock) : !isProcessAlive(lock.pid));
+  if (dead) return 'its process has ended';
+  return Date.now() - Date.parse(lock.time) > staleMs ? 'it was not renewed' : undefined;
 }
 
 /** In containers every run has the same number. */

@@ -1,12 +1,11 @@
-import { hash } from 'node:crypto';
-import { hostname } from 'node:os';
 import { readdir } from 'node:fs/promises';
-import { readUserNames } from '../lib/user-names.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { openCompressor } from './crypto/compression.ts';
-import { type KeyFile, newMasterKey, openMasterKey, sealMasterKey } from './crypto/key-file.ts';
+import { newMasterKey } from './crypto/key-file.ts';
 import { type MasterKey, Sealer } from './crypto/seal.ts';
 import { loadConfig, newConfig, type RepositoryConfig, saveConfig } from './format/config-file.ts';
+import { findKey } from './keys/find-key.ts';
+import { storeKey } from './keys/key-store.ts';
 import { ResticRepository } from './restic-repository.ts';
 import { openStore, type StoreAddress } from './stores/open-store.ts';
 import type { Store } from './stores/store.ts';
@@ -21,17 +20,11 @@ export async function initRepository(access: RepositoryAccess): Promise<Reposito
   await store.create({ signal: access.signal });
   await removeUnfinished(store);
   const masterKey = newMasterKey();
-  const origin = {
-    created: new Date().toISOString(),
-    username: readUserNames().user(process.getuid?.() ?? 0),
-    hostname: hostname(),
-  };
-  const keyFile = Buffer.from(JSON.stringify(await sealMasterKey(masterKey, password, origin)));
   // The config comes last: a directory without it is no repository yet, and init can be run again.
-  await store.save('keys', hash('sha256', keyFile), keyFile);
+  const { id: keyId } = await storeKey(store, { masterKey, password }, { signal: access.signal });
   const config = newConfig();
   await saveConfig(store, new Sealer(masterKey), config);
-  return assemble({ store, address, masterKey, config });
+  return assemble({ store, address, masterKey, config, keyId });
 }
 
 /** Keys that an init which was killed has left would open nothing. Where anything is stored, they are all that opens it. */
@@ -67,9 +60,9 @@ export async function openRepository(access: RepositoryAccess): Promise<Reposito
       hint: 'Look at the location for a typo, or make a repository there with "holdfast init --repo".',
     });
   }
-  const masterKey = await findMasterKey(store, access);
+  const { id: keyId, masterKey } = await findKey(store, access.password, { signal: access.signal });
   const config = await loadConfig(store, new Sealer(masterKey), { signal: access.signal });
-  return assemble({ store, address, masterKey, config });
+  return assemble({ store, address, masterKey, config, keyId });
 }
 
 async function hasConfig(store: Store): Promise<boolean> {
@@ -111,52 +104,17 @@ async function namesIn(location: string): Promise<string[]> {
   }
 }
 
-async function findMasterKey(store: Store, access: RepositoryAccess): Promise<MasterKey> {
-  const files = await store.list('keys', { signal: access.signal });
-  if (files.length === 0) {
-    throw new AppError('integrity', `Repository "${store.location}" has no key files`, {
-      hint: 'Restore the folder "keys" from a copy of the repository. Without a key nobody can read it.',
-    });
-  }
-  const password = await access.password();
-  const damaged: string[] = [];
-  for (const { name } of files) {
-    const bytes = await store.load('keys', name, undefined, { signal: access.signal });
-    const file = hash('sha256', bytes) === name ? parseKeyFile(bytes) : undefined;
-    const key = file && (await openMasterKey(file, password));
-    if (key) return key;
-    if (!file) damaged.push(name);
-  }
-  if (damaged.length === files.length) {
-    throw new AppError('integrity', `Every key file of repository "${store.location}" is damaged`, {
-      hint: 'Restore the folder "keys" from a copy of the repository.',
-    });
-  }
-  throw new AppError('wrong-password', `The password does not open repository "${store.location}"`, {
-    detail: damaged.length > 0 ? `${damaged.length} of ${files.length} key files are damaged.` : undefined,
-    hint: 'Look at --password-file, HOLDFAST_PASSWORD_FILE, HOLDFAST_PASSWORD_COMMAND and HOLDFAST_PASSWORD.',
-  });
-}
-
-function parseKeyFile(bytes: Buffer): KeyFile | undefined {
-  try {
-    const parsed: unknown = JSON.parse(bytes.toString('utf8'));
-    return typeof parsed === 'object' && parsed !== null && 'kdf' in parsed ? (parsed as KeyFile) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 interface OpenedParts {
   readonly store: Store;
   readonly address: StoreAddress;
   readonly masterKey: MasterKey;
   readonly config: RepositoryConfig;
+  readonly keyId: string;
 }
 
-function assemble({ store, address, masterKey, config }: OpenedParts): Repository {
+function assemble({ store, address, masterKey, config, keyId }: OpenedParts): Repository {
   const codec = { store, sealer: new Sealer(masterKey), compressor: openCompressor() };
-  return new ResticRepository({ codec, address, masterKey, config });
+  return new ResticRepository({ codec, address, masterKey, config, keyId });
 }
 
 function addressOf(location: string): StoreAddress {

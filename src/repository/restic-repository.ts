@@ -8,6 +8,7 @@ import type { RepositoryConfig } from './format/config-file.ts';
 import type { TreeNode } from './format/node.ts';
 import type { FileCodec } from './format/repository-file.ts';
 import { describedAgain, loadSnapshot, type SnapshotJson, snapshotOf } from './format/snapshot-file.ts';
+import * as keys from './keys/manage-keys.ts';
 import { lockForReading, lockRepository } from './lock.ts';
 import { BlobReader } from './read/blob-reader.ts';
 import { readDescription } from './read/read-description.ts';
@@ -19,16 +20,21 @@ import { restoreTree } from './restore/restore-tree.ts';
 import { dataParts } from './save/root-tree.ts';
 import { saveSnapshot } from './save/save-snapshot.ts';
 import type { StoreAddress } from './stores/open-store.ts';
+import { unlockRepository } from './unlock.ts';
 import type {
   CheckOptions,
   CheckReport,
   ListOptions,
+  RemoveKeyOptions,
   Repository,
+  RepositoryKey,
   RestoreOptions,
   RestoreResult,
   SaveOptions,
   SaveResult,
   SnapshotEntry,
+  UnlockOptions,
+  UnlockReport,
   WorkOptions,
 } from './types.ts';
 
@@ -37,6 +43,8 @@ export interface ResticRepositoryParts {
   readonly address: StoreAddress;
   readonly masterKey: MasterKey;
   readonly config: RepositoryConfig;
+  /** The key that opened it. */
+  readonly keyId?: string;
 }
 
 /** What a path of a snapshot leads to. The root of a snapshot that another program made has no node of its own. */
@@ -47,11 +55,13 @@ export class ResticRepository implements Repository {
   readonly id: string;
   readonly location: string;
   readonly #parts: ResticRepositoryParts;
+  #keyId: string | undefined;
   /** What the last walk saw, for the files that are read after it. */
   #index: Promise<BlobIndex> | undefined;
 
   constructor(parts: ResticRepositoryParts) {
     this.#parts = parts;
+    this.#keyId = parts.keyId;
     this.id = parts.config.id;
     this.location = parts.codec.store.location;
   }
@@ -144,6 +154,26 @@ export class ResticRepository implements Repository {
     return await checkRepository({ codec, address, masterKey, polynomial: config.polynomial }, options);
   }
 
+  async listKeys(options: WorkOptions = {}): Promise<RepositoryKey[]> {
+    return await keys.listKeys(this.#keyContext, options);
+  }
+
+  async keyOf(password: Uint8Array, options: WorkOptions = {}): Promise<string | undefined> {
+    return await keys.keyOf(this.#keyContext, password, options);
+  }
+
+  async addKey(password: Uint8Array, options: WorkOptions = {}): Promise<RepositoryKey> {
+    return await keys.addKey(this.#keyContext, password, options);
+  }
+
+  async removeKey(id: string, options: RemoveKeyOptions = {}): Promise<void> {
+    this.#keyId = await keys.removeKey(this.#keyContext, id, options);
+  }
+
+  async unlock(options: UnlockOptions): Promise<UnlockReport> {
+    return await unlockRepository(this.#parts.codec, options);
+  }
+
   async removeSnapshot(id: string, options: WorkOptions = {}): Promise<void> {
     await using _lock = await lockRepository(this.#parts.codec, { exclusive: true, signal: options.signal });
     await this.#parts.codec.store.remove('snapshots', id, options);
@@ -151,6 +181,10 @@ export class ResticRepository implements Repository {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // Nothing stays open between operations; the contract leaves room for stores that hold connections.
+  }
+
+  get #keyContext(): keys.KeyContext {
+    return { ...this.#parts, keyId: this.#keyId };
   }
 
   async #indexForReading(options: WorkOptions): Promise<BlobIndex> {

@@ -118,6 +118,54 @@ export interface CheckReport {
   readonly damagedSnapshots: readonly string[];
 }
 
+/** One of the passwords' files that unlock a repository. All of them open the same data. */
+export interface RepositoryKey {
+  /** 64 hex digits. */
+  readonly id: string;
+  /** The one that opened the repository. */
+  readonly isCurrent: boolean;
+  /** A damaged one opens nothing; what else is said of it is empty. */
+  readonly isDamaged: boolean;
+  /** Who added it, where and when (RFC 3339), as its file says; for people only. */
+  readonly username: string;
+  readonly hostname: string;
+  readonly created: string;
+}
+
+export interface RemoveKeyOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** A password of another key, which takes the place of the one in use. It is proven to open before anything is removed. */
+  readonly instead?: Uint8Array | undefined;
+}
+
+/** Who holds a lock, as the lock says. */
+export interface LockHolder {
+  /** 64 hex digits. */
+  readonly id: string;
+  /** RFC 3339; it is renewed every few minutes. */
+  readonly time: string;
+  readonly exclusive: boolean;
+  readonly hostname: string;
+  readonly username: string;
+  readonly pid: number;
+  /** False for a lock that is damaged: nothing else is known of it. */
+  readonly isReadable: boolean;
+  /** Why nobody can hold it any more; undefined when somebody may. */
+  readonly stale: string | undefined;
+}
+
+export interface UnlockOptions extends WorkOptions {
+  /** Removes locks too that somebody may hold: what they do then may come to nothing, or destroy what others do. */
+  readonly all: boolean;
+  /** Says what would be removed, and removes nothing. */
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface UnlockReport {
+  readonly removed: readonly LockHolder[];
+  readonly kept: readonly LockHolder[];
+}
+
 /** A repository in the restic format, version 2, unlocked. Safe to use with other processes, restic's included. */
 export interface Repository extends AsyncDisposable {
   /** 64 hex digits, from the repository's config file. */
@@ -147,6 +195,24 @@ export interface Repository extends AsyncDisposable {
   restore(options: RestoreOptions): Promise<RestoreResult>;
 
   check(options: CheckOptions): Promise<CheckReport>;
+
+  /** Oldest first, the damaged ones too. */
+  listKeys(options?: WorkOptions): Promise<RepositoryKey[]>;
+
+  /** The id of the key that a password opens; undefined when there is none. */
+  keyOf(password: Uint8Array, options?: WorkOptions): Promise<string | undefined>;
+
+  /** When it returns, the key is durable, and was read back and opened. */
+  addKey(password: Uint8Array, options?: WorkOptions): Promise<RepositoryKey>;
+
+  /**
+   * Permanent. `conflict` for the last key, `in-use` for the one in use, unless `instead` opens another. Whoever has the
+   * removed password and a copy of the repository from before can still read that copy.
+   */
+  removeKey(id: string, options?: RemoveKeyOptions): Promise<void>;
+
+  /** Removes the locks that nobody can hold any more. Takes no lock itself. */
+  unlock(options: UnlockOptions): Promise<UnlockReport>;
 
   /** Permanent for the snapshot record; data stays until it is pruned. */
   removeSnapshot(id: string, options?: WorkOptions): Promise<void>;

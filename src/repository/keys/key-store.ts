@@ -1,0 +1,91 @@
+import { hash } from 'node:crypto';
+import { hostname } from 'node:os';
+import { readUserNames } from '../../lib/user-names.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import { type KeyFile, openMasterKey, sealMasterKey } from '../crypto/key-file.ts';
+import type { MasterKey } from '../crypto/seal.ts';
+import type { Store, StoreOptions } from '../stores/store.ts';
+
+/** A key file with the name it has in the store. */
+export interface StoredKey {
+  readonly id: string;
+  /** Undefined when the file is damaged. */
+  readonly file: KeyFile | undefined;
+}
+
+/** All key files. One that is removed by another process meanwhile is left out. */
+export async function loadKeys(store: Store, options: StoreOptions = {}): Promise<StoredKey[]> {
+  const keys: StoredKey[] = [];
+  for (const { name } of await store.list('keys', options)) {
+    const bytes = await loadKeyBytes(store, name, options);
+    if (bytes)
+      keys.push({ id: name, file: hash('sha256', bytes) === name ? parseKeyFile(bytes) : undefined });
+  }
+  return keys;
+}
+
+async function loadKeyBytes(store: Store, name: string, options: StoreOptions): Promise<Buffer | undefined> {
+  try {
+    return await store.load('keys', name, undefined, options);
+  } catch (error) {
+    if (isAppError(error, 'not-found')) return undefined;
+    throw error;
+  }
+}
+
+function parseKeyFile(bytes: Buffer): KeyFile | undefined {
+  try {
+    const parsed: unknown = JSON.parse(bytes.toString('utf8'));
+    return typeof parsed === 'object' && parsed !== null && 'kdf' in parsed ? (parsed as KeyFile) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export interface OpenedKey {
+  readonly id: string;
+  readonly masterKey: MasterKey;
+}
+
+/** The first key that the password opens. One that asks for what is unknown here keeps no other from being tried. */
+export async function tryKeys(
+  keys: readonly StoredKey[],
+  password: Uint8Array,
+): Promise<OpenedKey | undefined> {
+  let unsupported: AppError | undefined;
+  for (const { id, file } of keys) {
+    try {
+      const masterKey = file && (await openMasterKey(file, password));
+      if (masterKey) return { id, masterKey };
+    } catch (error) {
+      if (!isAppError(error, 'unsupported')) throw error;
+      unsupported ??= error;
+    }
+  }
+  if (unsupported) throw unsupported;
+  return undefined;
+}
+
+/** Seals the master key with a password and stores it. When it returns, the file is durable, and read back and opened. */
+export async function storeKey(
+  store: Store,
+  { masterKey, password }: { readonly masterKey: MasterKey; readonly password: Uint8Array },
+  options: StoreOptions = {},
+): Promise<StoredKey> {
+  const origin = {
+    created: new Date().toISOString(),
+    username: readUserNames().user(process.getuid?.() ?? 0),
+    hostname: hostname(),
+  };
+  const bytes = Buffer.from(JSON.stringify(await sealMasterKey(masterKey, password, origin)));
+  const id = hash('sha256', bytes);
+  await store.save('keys', id, bytes, options);
+  const stored = (await loadKeys(store, options)).filter((key) => key.id === id);
+  const opened = await tryKeys(stored, password);
+  if (!opened || !Buffer.from(opened.masterKey.encrypt).equals(masterKey.encrypt)) {
+    throw new AppError('integrity', `The key "${id.slice(0, 8)}" was written and cannot be opened`, {
+      hint: 'Look for faults of the disk. The keys that were there are as they were.',
+    });
+  }
+  return { id, file: stored[0]?.file };
+}
