@@ -31,19 +31,13 @@ class LocalStore implements Store {
   }
 
   async create(): Promise<void> {
-    if (await this.exists('config', '')) {
-      throw new AppError('exists', `Cannot make a repository in "${this.location}": there is one already`);
-    }
+    if (await this.exists('config', '')) throw alreadyThere(this.location);
+    refuseForeign(this.location, await this.#foreignNames());
     await this.#explained(async () => {
       await makeDurably(this.location);
-      for (const folder of folders)
+      const made = [...namedTypes, ...shardNames().map((shard) => `data/${shard}`)];
+      for (const folder of made)
         await mkdir(`${this.location}/${folder}`, { recursive: true, mode: 0o700 });
-      for (let i = 0; i < 256; i++) {
-        await mkdir(`${this.location}/data/${i.toString(16).padStart(2, '0')}`, {
-          recursive: true,
-          mode: 0o700,
-        });
-      }
       await syncDirectory(`${this.location}/data`);
       await syncDirectory(this.location);
     });
@@ -51,6 +45,7 @@ class LocalStore implements Store {
 
   async save(type: FileType, name: string, content: Uint8Array, options: StoreOptions = {}): Promise<void> {
     throwIfAborted(options.signal);
+    await options.pace?.take(content.length, options.signal);
     await this.#explained(async () => {
       try {
         await writeDurably(this.#path(type, name), content, { mode: 0o600 });
@@ -68,20 +63,20 @@ class LocalStore implements Store {
     type: FileType,
     name: string,
     range?: ByteRange,
-    options: StoreOptions & { readonly room?: Room } = {},
+    options: LoadOptions = {},
   ): Promise<Buffer> {
     throwIfAborted(options.signal);
+    const label = fileLabel(type, name);
     return await this.#explained(async () => {
-      if (range && range.length <= promptBytes) return this.#loadPromptly(type, name, range);
+      if (range && range.length <= promptBytes && !options.pace) return this.#loadPromptly(type, name, range);
       await using file = await open(this.#path(type, name), 'r');
       const { offset, length } = range ?? { offset: 0, length: (await file.stat()).size };
+      await options.pace?.take(length, options.signal);
       const buffer = options.room?.take(length) ?? Buffer.allocUnsafe(length);
       const read = await readFully(file, buffer, offset);
-      if (read < length) {
-        throw this.#tooShort(type, name);
-      }
+      if (read < length) throw tooShort(this.location, label);
       return buffer;
-    }, `${type}/${name}`);
+    }, label);
   }
 
   /** A few kilobytes in this thread: handing them to another takes ten times as long as reading them. */
@@ -92,17 +87,13 @@ class LocalStore implements Store {
       let done = 0;
       while (done < length) {
         const count = readSync(fd, buffer, done, length - done, offset + done);
-        if (count === 0) throw this.#tooShort(type, name);
+        if (count === 0) throw tooShort(this.location, fileLabel(type, name));
         done += count;
       }
       return buffer;
     } finally {
       closeSync(fd);
     }
-  }
-
-  #tooShort(type: FileType, name: string): AppError {
-    return new AppError('integrity', `File "${type}/${name}" in "${this.location}" is too short`);
   }
 
   async list(type: FileType, options: StoreOptions = {}): Promise<StoredFile[]> {
@@ -133,7 +124,7 @@ class LocalStore implements Store {
 
   async removeLeftovers(): Promise<void> {
     const dataFolders = await this.#dataFolders().catch(() => []);
-    const directories = [...folders.map((folder) => `${this.location}/${folder}`), ...dataFolders];
+    const directories = [...namedTypes.map((folder) => `${this.location}/${folder}`), ...dataFolders];
     await Promise.all(directories.map((directory) => removeLeftoversIn(directory).catch(() => undefined)));
   }
 
@@ -144,11 +135,11 @@ class LocalStore implements Store {
 
   async #dataFolders(): Promise<string[]> {
     const names = await this.#namesIn(`${this.location}/data`);
-    return names.filter((name) => /^[0-9a-f]{2}$/.test(name)).map((name) => `${this.location}/data/${name}`);
+    return names.filter(isShardName).map((name) => `${this.location}/data/${name}`);
   }
 
   async #listFolder(directory: string): Promise<StoredFile[]> {
-    const names = (await this.#namesIn(directory)).filter((name) => namePattern.test(name));
+    const names = (await this.#namesIn(directory)).filter(isFileName);
     const found: StoredFile[] = [];
     for (const name of names) {
       try {
@@ -171,13 +162,18 @@ class LocalStore implements Store {
     }
   }
 
+  async #foreignNames(): Promise<string[]> {
+    try {
+      return (await readdir(this.location)).filter((name) => !isOwnRootName(name));
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return [];
+      if (errnoOf(error) === 'ENOTDIR') throw notADirectory(this.location, error);
+      throw explain(error, this.location, undefined);
+    }
+  }
+
   #path(type: FileType, name: string): string {
-    if (type === 'config') return `${this.location}/config`;
-    if (!namePattern.test(name))
-      throw new AppError('failed', `"${name}" is no name of a file in a repository`);
-    return type === 'data'
-      ? `${this.location}/data/${name.slice(0, 2)}/${name}`
-      : `${this.location}/${type}/${name}`;
+    return `${this.location}/${filePath(type, name)}`;
   }
 
   async #explained<T>(work: () => Promise<T>, file?: string): Promise<T> {
@@ -216,8 +212,10 @@ async function makeDurably(directory: string): Promise<void> {
     await syncDirectory(dirname(made));
 }
 
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new AppError('cancelled', 'The work was stopped');
+function notADirectory(location: string, cause: unknown): AppError {
+  return new AppError('usage', `Cannot make a repository in "${location}": it is a file, not a directory`, {
+    cause,
+  });
 }
 
 async function readFully(file: FileHandle, buffer: Buffer, offset: number): Promise<number> {
@@ -235,11 +233,7 @@ function explain(error: unknown, location: string, file: string | undefined): un
   switch (errnoOf(error)) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return new AppError(
-        'not-found',
-        file ? `File "${file}" is missing in ${where}` : `There is no ${where}`,
-        { cause: error },
-      );
+      return file ? missingFile(location, file, error) : noRepository(location, error);
     case 'ENOSPC':
     case 'EDQUOT':
       return new AppError('full', `Cannot write to ${where}: the disk is full`, {

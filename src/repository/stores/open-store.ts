@@ -1,13 +1,11 @@
+import type { StoreAddress } from './address.ts';
 import { openLocalStore } from './local.ts';
 import type { Store } from './store.ts';
 
-/** How to open a store, as plain data that goes to worker threads. */
-export interface StoreAddress {
-  readonly kind: 'local';
-  readonly directory: string;
-}
+export type { StoreAddress } from './address.ts';
 
 /** The one list of stores. */
 export function openStore(address: StoreAddress): Store {
-  return openLocalStore(address.directory);
+  if (address.kind === 'local') return openLocalStore(address.directory);
+  throw new Error('soon');
 }
