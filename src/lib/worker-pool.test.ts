@@ -15,6 +15,7 @@ function openPool(workers: number, onEvent?: (event: string) => void): TestPool 
     module: new URL('./worker-pool.fixture.ts', import.meta.url),
     workers,
     workerData: undefined,
+    endWithinMs: 500,
     ...(onEvent && { onEvent }),
   });
   pools.push(pool);
@@ -153,6 +154,7 @@ test('a module that cannot be loaded fails the tasks', async () => {
     module: new URL('./there-is-no-such-module.ts', import.meta.url),
     workers: 1,
     workerData: undefined,
+    endWithinMs: 500,
   });
   pools.push(pool);
   await expect(pool.run({ kind: 'echo', text: 'x' })).rejects.toMatchObject({
@@ -161,7 +163,7 @@ test('a module that cannot be loaded fails the tasks', async () => {
   });
 });
 
-test('a pool that is put away ends its workers at once, and what they did is cancelled', async () => {
+test('a pool that is put away ends its workers, those too that do not end by themselves, and what they did is cancelled', async () => {
   const pool = openPool(2);
   const work = [0, 1, 2, 3].map(() => pool.run({ kind: 'sleep', ms: 60_000 }));
   const outcomes = Promise.allSettled(work);

@@ -4,7 +4,9 @@ import { AppError, type ErrorCode, errnoOf } from '../model/errors.ts';
 /** What the main thread sends to a worker. */
 export type ToWorker<Task, Notice> =
   | { readonly kind: 'task'; readonly number: number; readonly task: Task }
-  | { readonly kind: 'notice'; readonly notice: Notice };
+  | { readonly kind: 'notice'; readonly notice: Notice }
+  /** No task any more: end when the one under way is done. */
+  | { readonly kind: 'end' };
 
 /** What a worker sends back. Events belong to no task; `interim` is news of a task that goes on. */
 export type FromWorker<Result, Interim, Event> =
@@ -49,6 +51,8 @@ export interface WorkerPoolOptions<Event> {
   readonly workers: number;
   readonly workerData: unknown;
   readonly onEvent?: (event: Event) => void;
+  /** How long a worker may take to end by itself; 5 seconds unless given. */
+  readonly endWithinMs?: number;
 }
 
 export interface RunOptions<Interim> {
@@ -135,10 +139,14 @@ export class WorkerPool<
     for (const { worker } of this.#members) worker?.postMessage(noticeMessage<Task, Notice>(notice));
   }
 
+  /**
+   * Lets every worker end by itself after the task that it is at: a thread that is torn down in the middle of a call
+   * into a native module takes the process with it. One that does not end in time is terminated all the same.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#fail(new AppError('cancelled', 'The work was stopped'));
-    await Promise.all(this.#members.map(async ({ worker }) => await worker?.terminate()));
+    await Promise.all(this.#members.map(async ({ worker }) => worker && (await endWorker(worker, this.#options.endWithinMs))));
   }
 
   #start(member: Member<Task, Result, Interim>): Worker {
@@ -205,4 +213,15 @@ function noticeMessage<Task, Notice>(notice: Notice): ToWorker<Task, Notice> {
 function brokenWorker(cause: unknown): AppError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new AppError('failed', `A worker thread failed: ${reason}`, { cause });
+}
+
+async function endWorker(worker: Worker, endWithinMs = 5000): Promise<void> {
+  if (worker.threadId === -1) return;
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  worker.once('exit', () => resolve());
+  worker.postMessage({ kind: 'end' });
+  const timer = setTimeout(resolve, endWithinMs);
+  await ended;
+  clearTimeout(timer);
+  await worker.terminate();
 }

@@ -14,8 +14,10 @@ export function serveTasks<Task, Result, Interim = never, Event = never, Notice 
   if (!port) throw new Error('This module runs in a worker thread only');
   const send = (message: FromWorker<Result, Interim, Event>): void => port.postMessage(message);
   let last = Promise.resolve();
+  let isEnding = false;
 
   const serve = async (number: number, task: Task): Promise<void> => {
+    if (isEnding) return;
     try {
       const result = await side.onTask(task, (interim) => send({ kind: 'interim', number, interim }));
       send({ kind: 'done', number, result });
@@ -24,8 +26,14 @@ export function serveTasks<Task, Result, Interim = never, Event = never, Notice 
     }
   };
 
+  const end = (): void => {
+    isEnding = true;
+    last = last.then(() => port.close());
+  };
+
   port.on('message', (message: ToWorker<Task, Notice>) => {
-    if (message.kind === 'notice') side.onNotice?.(message.notice);
+    if (message.kind === 'end') end();
+    else if (message.kind === 'notice') side.onNotice?.(message.notice);
     else last = last.then(() => serve(message.number, message.task));
   });
   return (event) => send({ kind: 'event', event });
