@@ -117,19 +117,24 @@ async function refuseMissing(catalog: Catalog, location: string): Promise<void> 
 
 async function refuseForeignFolder(location: string): Promise<void> {
   const names = await listFolder(location);
-  if (names.length === 0 || names.includes('config')) return;
+  if (names.includes('config') || names.every((name) => beginnings.has(name))) return;
   throw new AppError('conflict', `Cannot make a repository in ${quote(location)}: it holds other things`, {
     hint: 'Choose an empty folder or one that does not exist yet.',
   });
 }
 
+/** What an init that was killed has made: it makes the config last. */
+const beginnings = new Set(['keys', 'locks', 'snapshots', 'index', 'data']);
+
+/** True where no repository is yet. */
 async function isEmptyOrAbsent(location: string): Promise<boolean> {
-  return (await listFolder(location)).length === 0;
+  return (await listFolder(location)).every((name) => beginnings.has(name));
 }
 
 async function listFolder(location: string): Promise<string[]> {
   try {
-    return await readdir(location);
+    // A fresh ext4 disk is as good as empty, and a file that was being written when it was killed is nothing.
+    return (await readdir(location)).filter((name) => name !== 'lost+found' && !name.startsWith('tmp-'));
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === 'ENOENT') return [];
