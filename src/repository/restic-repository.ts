@@ -1,5 +1,5 @@
 import { type ByteString, fromText, toPrintable } from '../model/byte-string.ts';
-import { AppError, errnoOf, isAppError } from '../model/errors.ts';
+import { AppError, errnoOf, isAppError, type ErrorCode } from '../model/errors.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { type BlobIndex, loadBlobIndex } from './blob-index/blob-index.ts';
 import { checkRepository } from './check/check-repository.ts';
@@ -10,6 +10,8 @@ import type { FileCodec } from './format/repository-file.ts';
 import { describedAgain, loadSnapshot, type SnapshotJson, snapshotOf } from './format/snapshot-file.ts';
 import * as keys from './keys/manage-keys.ts';
 import { lockForReading, lockRepository } from './lock.ts';
+import { applyPrune, preparePrune } from './prune/prune-repository.ts';
+import type { PruneSummary } from './prune/prune-types.ts';
 import { BlobReader } from './read/blob-reader.ts';
 import { readDescription } from './read/read-description.ts';
 import { entryOfNode } from './read/entry-of-node.ts';
@@ -19,13 +21,17 @@ import { walkTreeNodes } from './read/walk-tree.ts';
 import { restoreTree } from './restore/restore-tree.ts';
 import { dataParts } from './save/root-tree.ts';
 import { saveSnapshot } from './save/save-snapshot.ts';
+import { changeTags } from './snapshots/change-tags.ts';
+import { removeSnapshots } from './snapshots/remove-snapshots.ts';
 import type { StoreAddress } from './stores/open-store.ts';
 import { unlockRepository } from './unlock.ts';
 import type {
   CheckOptions,
   CheckReport,
   ListOptions,
+  PruneOptions,
   RemoveKeyOptions,
+  RemoveSnapshotsOptions,
   Repository,
   RepositoryKey,
   RestoreOptions,
@@ -33,6 +39,7 @@ import type {
   SaveOptions,
   SaveResult,
   SnapshotEntry,
+  TagChange,
   UnlockOptions,
   UnlockReport,
   WorkOptions,
@@ -179,6 +186,30 @@ export class ResticRepository implements Repository {
     await this.#parts.codec.store.remove('snapshots', id, options);
   }
 
+  async removeSnapshots(ids: readonly string[], options: RemoveSnapshotsOptions = {}): Promise<void> {
+    await using lock = await lockRepository(this.#parts.codec, { exclusive: true, signal: options.signal });
+    await removeSnapshots({ ...this.#parts, lock }, ids, options);
+  }
+
+  async changeTags(id: string, change: TagChange, options: WorkOptions = {}): Promise<Snapshot> {
+    await using lock = await lockRepository(this.#parts.codec, { exclusive: true, signal: options.signal });
+    return await changeTags({ ...this.#parts, lock }, { id, change }, options);
+  }
+
+  async planPrune(options: PruneOptions): Promise<PruneSummary> {
+    await using _lock = await lockForReading(this.#parts.codec, options);
+    return (await preparePrune({ ...this.#parts, ...options, lock: noLock }, options)).plan.summary;
+  }
+
+  async prune(options: PruneOptions): Promise<PruneSummary> {
+    await using lock = await lockRepository(this.#parts.codec, { exclusive: true, signal: options.signal });
+    // What was known of packs before may be wrong afterwards.
+    this.#index = undefined;
+    const prepared = await preparePrune({ ...this.#parts, ...options, lock }, options);
+    await applyPrune(prepared);
+    return prepared.plan.summary;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     // Nothing stays open between operations; the contract leaves room for stores that hold connections.
   }
@@ -227,6 +258,9 @@ export class ResticRepository implements Repository {
   }
 }
 
+/** For one who only looks. */
+const noLock = { assertHeld: async (): Promise<void> => {} };
+
 /** A record without its volume's description is better than none. */
 function orUndefined(error: unknown): undefined {
   if (!isAppError(error, 'integrity')) throw error;
@@ -249,15 +283,24 @@ function entryOfFound(node: Found): SnapshotEntry | undefined {
   };
 }
 
+const targetErrors: Readonly<Record<string, readonly [code: ErrorCode, reason: string]>> = {
+  ENOSPC: ['full', 'the disk is full'],
+  EDQUOT: ['full', 'the quota is used up'],
+  EROFS: ['read-only', 'its file system is read-only'],
+  EACCES: ['denied', 'permission denied'],
+  EPERM: ['denied', 'not permitted'],
+  EEXIST: ['exists', 'it is there already'],
+  ENOENT: ['not-found', 'the directory above does not exist'],
+};
+
 async function explainingSystemErrors<T>(target: ByteString, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const code = errnoOf(error);
     if (code === undefined) throw error;
-    const full = code === 'ENOSPC' || code === 'EDQUOT';
-    const reason = full ? 'the disk is full' : code === 'EROFS' ? 'its file system is read-only' : code;
-    throw new AppError(full ? 'full' : 'failed', `Cannot restore to "${toPrintable(target)}": ${reason}`, {
+    const [meaning, reason] = targetErrors[code] ?? (['failed', code] as const);
+    throw new AppError(meaning, `Cannot restore to "${toPrintable(target)}": ${reason}`, {
       detail: error instanceof Error ? toPrintable(error.message) : undefined,
       cause: error,
     });

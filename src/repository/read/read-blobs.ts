@@ -1,4 +1,5 @@
 import type { Room } from '../../lib/room.ts';
+import { type AppError, isAppError } from '../../model/errors.ts';
 import type { Store, StoreOptions } from '../stores/store.ts';
 import { loadPartOfPack } from './load-part-of-pack.ts';
 import { type BlobTools, openBlob } from './open-blob.ts';
@@ -28,29 +29,47 @@ export async function* readBlobs<Blob extends WantedBlob>(
   tools: BlobReadTools,
   packId: string,
   blobs: readonly Blob[],
-  options?: StoreOptions,
+  options: StoreOptions & {
+    readonly explain?: (blob: Blob, error: AppError) => AppError;
+    /** Told each blob's bytes as they are stored, before they are opened in place. */
+    readonly onSealed?: (sealed: Buffer) => void;
+  } = {},
 ): AsyncGenerator<{ blob: Blob; content: Buffer }> {
+  const { signal, explain = (_, error) => error } = options;
   for (const run of runsOf(blobs)) {
-    const start = run[0]?.offset ?? 0;
+    const [first] = run;
+    const start = first?.offset ?? 0;
     const end = Math.max(...run.map(({ offset, length }) => offset + length));
-    const bytes = await loadPartOfPack(
-      tools.store,
-      packId,
-      { offset: start, length: end - start },
-      { ...options, room: tools.sealedRoom },
-    );
+    const range = { offset: start, length: end - start };
+    const load = loadPartOfPack(tools.store, packId, range, { signal, room: tools.sealedRoom });
+    const bytes = await load.catch((error: unknown) => {
+      throw first && isAppError(error) ? explain(first, error) : error;
+    });
     for (const blob of run) {
       const sealed = bytes.subarray(blob.offset - start, blob.offset - start + blob.length);
-      const place = { packId, uncompressedLength: blob.uncompressedLength };
-      yield {
-        blob,
-        content: openBlob(
-          tools,
-          { id: blob.id, sealed, place },
-          tools.contentRoom.take(blob.uncompressedLength),
-        ),
-      };
+      options.onSealed?.(sealed);
+      yield { blob, content: open(tools, { packId, blob, sealed, explain }) };
     }
+  }
+}
+
+interface Opening<Blob> {
+  readonly packId: string;
+  readonly blob: Blob;
+  readonly sealed: Buffer;
+  readonly explain: (blob: Blob, error: AppError) => AppError;
+}
+
+function open<Blob extends WantedBlob>(
+  tools: BlobReadTools,
+  { packId, blob, sealed, explain }: Opening<Blob>,
+): Buffer {
+  const { id, uncompressedLength } = blob;
+  try {
+    const room = tools.contentRoom.take(uncompressedLength);
+    return openBlob(tools, { id, sealed, place: { packId, uncompressedLength } }, room);
+  } catch (error) {
+    throw isAppError(error) ? explain(blob, error) : error;
   }
 }
 

@@ -1,6 +1,7 @@
 import { chmodSync, fchmodSync, fchownSync, lchownSync } from 'node:fs';
 import { listXattrs, removeXattr, setTimes, setXattr } from '../../lib/posix.ts';
 import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
+import type { ExtendedAttribute } from '../../model/entry.ts';
 import { errnoOf } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import type { Metadata } from './restore-task.ts';
@@ -13,45 +14,63 @@ export interface MetadataTarget {
 }
 
 /**
- * Gives a new file its owner, mode, attributes and times, in the order that lets each survive: a change of owner
- * clears setuid and capabilities, and everything changes times. What this process may not do is told, not thrown.
+ * Gives a new file its owner, attributes, mode and times, in the order that lets each survive: a change of owner clears
+ * setuid and capabilities, a mode may forbid attributes, an ACL is more than a mode, and everything changes times. What
+ * this process may not do is told, not thrown.
  */
 export function applyMetadata(target: MetadataTarget, metadata: Metadata, problems: SaveProblem[]): void {
   const { path, fd } = target;
-  attempt(path, 'owner', problems, () => {
+  const attempt = (what: string, set: () => void): boolean => attemptTo(set, { path, what, problems });
+  const setAttribute = (attribute: ExtendedAttribute): void =>
+    void attempt(`attribute "${toPrintable(attribute.name)}"`, () => setXattr(fd ?? path, attribute));
+  const isOwned = attempt('owner', () => {
     if (fd === undefined) lchownSync(toPath(path), metadata.uid, metadata.gid);
     else fchownSync(fd, metadata.uid, metadata.gid);
   });
+  for (const attribute of metadata.xattrs) if (!isAcl(attribute)) setAttribute(attribute);
   if (!target.isSymlink) {
-    attempt(path, 'mode', problems, () => {
-      if (fd === undefined) chmodSync(toPath(path), metadata.mode);
-      else fchmodSync(fd, metadata.mode);
+    // Who could not become the owner must not lend the wrong owner's rights.
+    const mode = isOwned ? metadata.mode : metadata.mode & 0o1777;
+    attempt('mode', () => {
+      if (fd === undefined) chmodSync(toPath(path), mode);
+      else fchmodSync(fd, mode);
     });
   }
-  for (const attribute of metadata.xattrs) {
-    attempt(path, `attribute "${toPrintable(attribute.name)}"`, problems, () =>
-      setXattr(fd ?? path, attribute),
-    );
-  }
-  attempt(path, 'time', problems, () => setTimes(fd ?? path, metadata.mtimeNs));
+  for (const attribute of metadata.xattrs) if (isAcl(attribute)) setAttribute(attribute);
+  attempt('time', () => setTimes(fd ?? path, metadata.mtimeNs));
 }
 
-/** What is not permitted or not supported here is a difference worth telling; anything else is an error. */
-const bearable = new Set(['EPERM', 'EACCES', 'EOPNOTSUPP', 'ENOTSUP', 'EINVAL']);
+/**
+ * What is not permitted, not supported or does not fit here is a difference worth telling; anything else is an error.
+ * ext4 says ENOSPC for an attribute that does not fit.
+ */
+const bearable = new Set(['EPERM', 'EACCES', 'EOPNOTSUPP', 'ENOTSUP', 'EINVAL', 'ENOSPC', 'E2BIG', 'ERANGE']);
 
-function attempt(path: ByteString, what: string, problems: SaveProblem[], set: () => void): void {
+interface Attempt {
+  readonly path: ByteString;
+  readonly what: string;
+  readonly problems: SaveProblem[];
+}
+
+function attemptTo(set: () => void, { path, what, problems }: Attempt): boolean {
   try {
     set();
+    return true;
   } catch (error) {
     const code = errnoOf(error);
     if (code === undefined || !bearable.has(code)) throw error;
     problems.push({ path, reason: 'changed', message: `its ${what} could not be set: ${code}` });
+    return false;
   }
 }
 
-/** Takes away ACLs that a new directory got from the one above: everything made in it would get them too. */
-export function dropInheritedAcls(path: ByteString): void {
-  for (const { name } of listXattrs(path)) {
-    if (name === 'system.posix_acl_access' || name === 'system.posix_acl_default') removeXattr(path, name);
-  }
+function isAcl({ name }: { readonly name: ByteString }): boolean {
+  return name === 'system.posix_acl_access' || name === 'system.posix_acl_default';
+}
+
+/** Takes away ACLs that a new thing got from the directory above: everything made in it would get them too. True if there were any. */
+export function dropInheritedAcls(path: ByteString): boolean {
+  const acls = listXattrs(path).filter(isAcl);
+  for (const { name } of acls) removeXattr(path, name);
+  return acls.length > 0;
 }

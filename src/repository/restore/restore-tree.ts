@@ -3,6 +3,7 @@ import {
   constants,
   ftruncateSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -45,6 +46,13 @@ interface MadeDirectory {
   readonly node: Partial<TreeNode>;
 }
 
+/** Another name of a file that was restored as `first`. */
+interface Link {
+  readonly path: ByteString;
+  readonly first: ByteString;
+  readonly node: TreeNode;
+}
+
 interface Piece {
   readonly id: string;
   readonly place: LocatedBlob;
@@ -57,7 +65,8 @@ class Restorer implements AsyncDisposable {
   readonly #pool: WorkerPool<RestoreTask, RestoreTaskResult>;
   readonly #plan = new RestorePlan();
   readonly #hardLinks = new HardLinks();
-  readonly #links: { readonly path: ByteString; readonly first: ByteString }[] = [];
+  readonly #links: Link[] = [];
+  readonly #notMade = new Set<ByteString>();
   readonly #directories: MadeDirectory[] = [];
   readonly #openFiles = new Map<ByteString, OpenFile>();
   readonly #running = new Set<Promise<void>>();
@@ -83,15 +92,20 @@ class Restorer implements AsyncDisposable {
 
   async run(): Promise<RestoreResult> {
     const { node, target } = this.#request;
+    if (node.type === 'dir') makeTarget(target);
+    // Opened before anything is written: the kernel then tells of every write that has failed since, and the target's own
+    // mode does not matter.
+    using disk = openDisk(node.type === 'dir' ? target : parentOf(target));
     if (node.type === 'dir') await this.#restoreDirectory(node, target);
     else await this.#restoreThing(node as TreeNode, target);
     for (const task of this.#plan.drain(true)) await this.#start(task);
     await this.#settle(0);
-    for (const { path, first } of this.#links) linkSync(toPath(first), toPath(path));
+    if (node.type !== 'dir') this.#dropInherited(node as TreeNode, target);
+    for (const link of this.#links) this.#makeLink(link);
     // Deepest first: making things in a directory changes its times, and its mode may forbid it.
     for (const { path, node: directory } of this.#directories.toReversed())
       this.#finishDirectory(path, directory);
-    syncTarget(target);
+    syncFilesystem(disk.fd);
     return {
       files: this.#files,
       directories: this.#directories.length,
@@ -106,8 +120,7 @@ class Restorer implements AsyncDisposable {
   }
 
   async #restoreDirectory(node: RestoreRequest['node'], target: ByteString): Promise<void> {
-    makeTarget(target);
-    this.#directories.push({ path: target, node });
+    this.#addDirectory(node, target);
     if (node.subtree === undefined) return;
     for await (const { node: child, path } of walkTreeNodes(this.#reader, node.subtree, {
       signal: this.#request.signal,
@@ -120,19 +133,23 @@ class Restorer implements AsyncDisposable {
     this.#throwIfOver();
     const first = this.#hardLinks.linkTo(node, path);
     if (first !== undefined) {
-      this.#links.push({ path, first });
-      if (node.type === 'file') this.#files++;
-      else this.#others++;
+      this.#links.push({ path, first, node });
       return;
     }
     if (node.type === 'dir') {
       mkdirSync(toPath(path), 0o700);
-      this.#directories.push({ path, node });
+      this.#addDirectory(node, path);
     } else if (node.type === 'file') {
       await this.#restoreFile(node, path);
     } else {
       this.#restoreOther(node, path);
     }
+  }
+
+  #addDirectory(node: MadeDirectory['node'], path: ByteString): void {
+    this.#directories.push({ path, node });
+    if (node.subtree !== undefined) return;
+    this.#problems.push({ path, reason: 'unreadable', message: 'has lost its content in the snapshot' });
   }
 
   async #restoreFile(node: TreeNode, path: ByteString): Promise<void> {
@@ -213,8 +230,9 @@ class Restorer implements AsyncDisposable {
 
   #restoreOther(node: TreeNode, path: ByteString): void {
     const { type } = node;
+    if (type === 'file' || type === 'dir') return;
+    if (type === 'irregular') return this.#leaveOut(path, 'is of a kind that cannot be restored');
     if (type === 'symlink') symlinkSync(toPath(node.linkTarget ?? ''), toPath(path));
-    else if (type === 'irregular' || type === 'file' || type === 'dir') return;
     else if (!this.#makeNode(path, node, type)) return;
     applyMetadata({ path, isSymlink: type === 'symlink' }, metadataOf(node), this.#problems);
     this.#others++;
@@ -227,9 +245,30 @@ class Restorer implements AsyncDisposable {
       return true;
     } catch (error) {
       if (errnoOf(error) !== 'EPERM') throw error;
-      this.#problems.push({ path, reason: 'unreadable', message: 'is a device, which only root may make' });
+      this.#leaveOut(path, 'is a device, which only root may make');
       return false;
     }
+  }
+
+  #leaveOut(path: ByteString, message: string): void {
+    this.#notMade.add(path);
+    this.#problems.push({ path, reason: 'unreadable', message });
+  }
+
+  #makeLink({ path, first, node }: Link): void {
+    if (this.#notMade.has(first)) return this.#leaveOut(path, `is the same as "${toPrintable(first)}"`);
+    linkSync(toPath(first), toPath(path));
+    if (node.type === 'file') this.#files++;
+    else this.#others++;
+  }
+
+  /** A single thing is made in a directory that is not ours, whose default ACL it gets. */
+  #dropInherited(node: TreeNode, path: ByteString): void {
+    if (node.type === 'symlink' || this.#notMade.has(path)) return;
+    const isOwn = node.xattrs.some(({ name }) => name === 'system.posix_acl_access');
+    if (isOwn || !dropInheritedAcls(path)) return;
+    // Without its ACL the group's bits mean the group again, and not the ACL's mask.
+    applyMetadata({ path }, metadataOf(node), this.#problems);
   }
 
   #finishDirectory(path: ByteString, node: Partial<TreeNode>): void {
@@ -267,8 +306,10 @@ function makeTarget(target: ByteString): void {
     mkdirSync(toPath(target), 0o700);
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error;
-    if (readdirSync(toPath(target)).length > 0) {
-      throw new AppError('exists', `Cannot restore to "${toPrintable(target)}": it is not empty`, {
+    const isDirectory = lstatSync(toPath(target)).isDirectory();
+    if (!isDirectory || readdirSync(toPath(target)).length > 0) {
+      const reason = isDirectory ? 'it is not empty' : 'it is there already, and is no directory';
+      throw new AppError('exists', `Cannot restore to "${toPrintable(target)}": ${reason}`, {
         hint: 'Choose a directory that does not exist, or an empty one.',
       });
     }
@@ -286,11 +327,12 @@ function createFile(path: ByteString, size: number): void {
   }
 }
 
-function syncTarget(target: ByteString): void {
-  const fd = openSync(toPath(target), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    syncFilesystem(fd);
-  } finally {
-    closeSync(fd);
-  }
+function parentOf(path: ByteString): ByteString {
+  return path.slice(0, Math.max(path.lastIndexOf('/'), 1));
+}
+
+/** A directory, to make its file system durable. */
+function openDisk(path: ByteString): { readonly fd: number } & Disposable {
+  const fd = openSync(toPath(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  return { fd, [Symbol.dispose]: () => closeSync(fd) };
 }

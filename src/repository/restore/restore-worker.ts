@@ -11,7 +11,13 @@ import { Sealer } from '../crypto/seal.ts';
 import { readBlobs } from '../read/read-blobs.ts';
 import { openStore } from '../stores/open-store.ts';
 import { applyMetadata } from './apply-metadata.ts';
-import type { BlobTarget, RestoreTask, RestoreTaskResult, RestoreWorkerData } from './restore-task.ts';
+import type {
+  BlobTarget,
+  BlobWork,
+  RestoreTask,
+  RestoreTaskResult,
+  RestoreWorkerData,
+} from './restore-task.ts';
 
 /** Reads packs, opens their blobs, and writes files. */
 
@@ -32,7 +38,7 @@ async function runTask(task: RestoreTask): Promise<RestoreTaskResult> {
   const problems: SaveProblem[] = [];
   let bytes = 0;
   let files = 0;
-  for await (const { blob, content } of readBlobs(tools, task.packId, task.blobs)) {
+  for await (const { blob, content } of readBlobs(tools, task.packId, task.blobs, { explain })) {
     for (const target of blob.targets) {
       explained(target.path, () => writeTarget(target, content, problems));
       bytes += content.length;
@@ -40,6 +46,17 @@ async function runTask(task: RestoreTask): Promise<RestoreTaskResult> {
     }
   }
   return { bytes, files, problems };
+}
+
+/** A damaged blob means little to people; the file that it is part of does. */
+function explain({ targets: [first, ...others] }: BlobWork, error: AppError): AppError {
+  const path = toPrintable(first?.path ?? '');
+  const more = others.length > 0 ? ` and ${others.length} more places` : '';
+  return new AppError(error.code, `Cannot restore "${path}"${more}: ${error.message}`, {
+    detail: error.detail,
+    hint: error.hint,
+    cause: error,
+  });
 }
 
 const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -74,8 +91,8 @@ function explained(path: ByteString, write: () => void): void {
     if (code === 'ENOSPC' || code === 'EDQUOT') {
       throw new AppError('full', `Cannot restore "${toPrintable(path)}": the disk is full`, { cause: error });
     }
-    throw new AppError('failed', `Cannot restore "${toPrintable(path)}": ${code ?? String(error)}`, {
-      cause: error,
-    });
+    const meaning = code === 'EEXIST' ? 'exists' : 'failed';
+    const reason = code === 'EEXIST' ? 'it is there already' : (code ?? String(error));
+    throw new AppError(meaning, `Cannot restore "${toPrintable(path)}": ${reason}`, { cause: error });
   }
 }
