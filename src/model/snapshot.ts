@@ -56,6 +56,8 @@ export interface Snapshot {
   readonly hostname: string;
   /** The volume's name, or the first path that was saved. */
   readonly name: string;
+  /** Absolute paths in its tree, as they were recorded. */
+  readonly paths: readonly string[];
   readonly parent: string | undefined;
   readonly grade: Grade | undefined;
   /** Undefined for a snapshot that another program made. */

@@ -17,6 +17,7 @@ function snapshot({ id, name = 'pg', identity = 'own-pg', time, tags = [] }: Sam
     tags,
     hostname: 'here',
     name,
+    paths: [`/volume/${name}`],
     parent: undefined,
     grade: 'cold',
     volume: {

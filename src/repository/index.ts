@@ -4,7 +4,9 @@ export type {
   CheckReport,
   LockHolder,
   Progress,
+  PruneOptions,
   RemoveKeyOptions,
+  RemoveSnapshotsOptions,
   Repository,
   RepositoryAccess,
   RepositoryKey,
@@ -13,9 +15,11 @@ export type {
   SaveOptions,
   SaveResult,
   SnapshotEntry,
+  TagChange,
   TreeSource,
   UnlockOptions,
   UnlockReport,
   WorkOptions,
 } from './types.ts';
+export type { Amount, PruneLimits, PruneSummary, UnusedLimit } from './prune/prune-types.ts';
 export { initRepository, openRepository } from './open-repository.ts';

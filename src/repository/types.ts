@@ -2,6 +2,7 @@ import type { ByteString } from '../model/byte-string.ts';
 import type { AppError } from '../model/errors.ts';
 import type { Entry } from '../model/entry.ts';
 import type { Grade, SaveProblem, Snapshot, SnapshotSummary, VolumeDescription } from '../model/snapshot.ts';
+import type { PruneLimits, PruneSummary } from './prune/prune-types.ts';
 
 /** How to reach a repository. */
 export interface RepositoryAccess {
@@ -166,6 +167,20 @@ export interface UnlockReport {
   readonly kept: readonly LockHolder[];
 }
 
+export interface RemoveSnapshotsOptions extends WorkOptions {
+  /** Ids of snapshots that must still be there: whoever chose what to remove did so because these stay. */
+  readonly staying?: readonly string[] | undefined;
+}
+
+export interface TagChange {
+  /** Replaces all tags, before those of `add` and `remove`. */
+  readonly set?: readonly string[] | undefined;
+  readonly add: readonly string[];
+  readonly remove: readonly string[];
+}
+
+export interface PruneOptions extends WorkOptions, PruneLimits {}
+
 /** A repository in the restic format, version 2, unlocked. Safe to use with other processes, restic's included. */
 export interface Repository extends AsyncDisposable {
   /** 64 hex digits, from the repository's config file. */
@@ -216,4 +231,26 @@ export interface Repository extends AsyncDisposable {
 
   /** Permanent for the snapshot record; data stays until it is pruned. */
   removeSnapshot(id: string, options?: WorkOptions): Promise<void>;
+
+  /**
+   * The same for several, with the repository for itself alone (`locked` when others work in it). `conflict`, and nothing
+   * is removed, when one that is meant to stay is gone already. What it was told to remove and is gone is no error.
+   */
+  removeSnapshots(ids: readonly string[], options?: RemoveSnapshotsOptions): Promise<void>;
+
+  /**
+   * Puts a snapshot with other tags in the place of this one, and returns it; the same one when nothing changes. Its new
+   * record is durable before the old one is removed, and remembers the id that the snapshot had first.
+   */
+  changeTags(id: string, change: TagChange, options?: WorkOptions): Promise<Snapshot>;
+
+  /** What `prune` would do now; nothing is changed. */
+  planPrune(options: PruneOptions): Promise<PruneSummary>;
+
+  /**
+   * Removes the data that no snapshot needs, with the repository for itself alone (`locked` when others work in it).
+   * `integrity`, and nothing is removed, when anything that tells what is needed is damaged or missing. A kill or a
+   * cancel at any moment leaves a whole repository, and the next prune goes on from there.
+   */
+  prune(options: PruneOptions): Promise<PruneSummary>;
 }

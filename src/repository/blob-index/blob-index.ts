@@ -49,6 +49,21 @@ export class BlobIndex {
     this.#blobs += pack.blobs.length;
   }
 
+  /** Where a pack is in `packs`; undefined when no index file names it. */
+  packNumber(id: string): number | undefined {
+    return this.#packNumbers.get(id);
+  }
+
+  /** How many slots `slotOf` counts, once all packs are added. */
+  get slotCount(): number {
+    return this.tables.slotCount;
+  }
+
+  /** A number that is this blob's alone, for what is remembered of blobs in flat arrays; -1 when it is not known. */
+  slotOf(id: string, type: BlobType): number {
+    return this.tables.slotOf(idWords(id), type);
+  }
+
   has(id: string, type: BlobType): boolean {
     return this.tables.has(idWords(id), type);
   }
@@ -77,7 +92,7 @@ export class BlobIndex {
 }
 
 /** A stored index has about this many bytes for each blob: most of it is the id, which doesn't compress. */
-const storedBytesPerBlob = 40;
+export const storedBytesPerBlob = 40;
 
 /** Reads all index files. A damaged one throws `integrity` unless `onDamaged` takes it. */
 export async function loadBlobIndex(

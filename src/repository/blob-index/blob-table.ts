@@ -64,6 +64,12 @@ export class BlobTableView {
     return this.#find(id, type) >= 0;
   }
 
+  /** The number of the slot that holds the blob, the same as long as the table lives; -1 when it is not there. */
+  slotOf(id: Int32Array, type: BlobType): number {
+    const at = this.#find(id, type);
+    return at < 0 ? -1 : at / slotWords;
+  }
+
   /** The blob's place, or undefined when it is not there or only claimed. */
   get(id: Int32Array, type: BlobType): TablePlace | undefined {
     const at = this.#find(id, type);

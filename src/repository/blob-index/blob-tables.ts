@@ -40,6 +40,22 @@ export class BlobTables {
     return this.#views.some((view) => view.has(id, type));
   }
 
+  /** How many slots all tables have. */
+  get slotCount(): number {
+    return this.#views.reduce((sum, { table }) => sum + table.capacity, 0);
+  }
+
+  /** A number below `slotCount` that is this blob's alone, the same when tables are added; -1 when it is nowhere. */
+  slotOf(id: Int32Array, type: BlobType): number {
+    let base = 0;
+    for (const view of this.#views) {
+      const slot = view.slotOf(id, type);
+      if (slot >= 0) return base + slot;
+      base += view.table.capacity;
+    }
+    return -1;
+  }
+
   get(id: Int32Array, type: BlobType): TablePlace | undefined {
     for (const view of this.#views) {
       const place = view.get(id, type);

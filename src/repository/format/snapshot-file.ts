@@ -89,6 +89,7 @@ export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
     tags: json.tags ?? [],
     hostname: json.hostname ?? '',
     name: own?.volume.name ?? json.paths[0] ?? '',
+    paths: json.paths,
     parent: json.parent,
     grade: own?.grade,
     volume: own?.volume,

@@ -52,6 +52,21 @@ export class PackWriter {
     return length;
   }
 
+  /** Adds a blob that was sealed with the same key. */
+  addSealed(blob: Pick<BlobPlace, 'id' | 'uncompressedLength'>, sealed: Buffer): void {
+    this.#reserve(sealed.length);
+    sealed.copy(this.#buffer ?? Buffer.alloc(0), this.#used);
+    const { id, uncompressedLength } = blob;
+    this.#blobs.push({
+      id,
+      type: this.#type,
+      offset: this.#used,
+      length: sealed.length,
+      uncompressedLength,
+    });
+    this.#used += sealed.length;
+  }
+
   get isFull(): boolean {
     return this.#used >= packTargetBytes || this.#blobs.length >= maxBlobs;
   }

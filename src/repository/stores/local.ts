@@ -130,7 +130,12 @@ class LocalStore implements Store {
 
   async remove(type: FileType, name: string, options: StoreOptions = {}): Promise<void> {
     throwIfAborted(options.signal);
-    await this.#explained(() => rm(this.#path(type, name), { force: true }));
+    const path = this.#path(type, name);
+    await this.#explained(async () => {
+      await rm(path, { force: true });
+      // What comes back after a power cut must not name data that was removed after it.
+      if (type === 'snapshots' || type === 'index') await syncDirectory(dirname(path));
+    });
   }
 
   async #dataFolders(): Promise<string[]> {

@@ -1,0 +1,64 @@
+import { workerData } from 'node:worker_threads';
+import { limitMallocArenas } from '../../lib/posix.ts';
+import { Room } from '../../lib/room.ts';
+import { serveTasks } from '../../lib/worker-side.ts';
+import { openCompressor } from '../crypto/compression.ts';
+import { Sealer } from '../crypto/seal.ts';
+import type { BlobPlace, BlobType } from '../pack/pack-header.ts';
+import { PackWriter } from '../pack/pack-writer.ts';
+import { readBlobs } from '../read/read-blobs.ts';
+import type { RestoreWorkerData } from '../restore/restore-task.ts';
+import { openStore } from '../stores/open-store.ts';
+import type { PackStoredEvent, RepackTask, RepackTaskResult } from './repack-task.ts';
+
+/** Copies blobs into new packs. Each is opened and verified on the way, and copied as it was sealed. */
+
+limitMallocArenas(2);
+
+const data = workerData as RestoreWorkerData;
+const sealer = new Sealer(data.masterKey);
+const compressor = openCompressor();
+const sealedCopy = new Room();
+const tools = {
+  store: openStore(data.store),
+  sealer,
+  compressor,
+  sealedRoom: new Room(),
+  contentRoom: new Room(),
+};
+const writers: Readonly<Record<BlobType, PackWriter>> = {
+  data: new PackWriter('data', sealer, compressor),
+  tree: new PackWriter('tree', sealer, compressor),
+};
+
+const sendEvent = serveTasks<RepackTask, RepackTaskResult, never, PackStoredEvent>({ onTask: runTask });
+
+async function runTask(task: RepackTask): Promise<RepackTaskResult> {
+  if (task.kind === 'copy') return await copyBlobs(task.packId, task.blobs);
+  for (const writer of [writers.data, writers.tree]) if (!writer.isEmpty) await store(writer);
+  return { blobs: 0, bytes: 0 };
+}
+
+async function copyBlobs(packId: string, blobs: readonly BlobPlace[]): Promise<RepackTaskResult> {
+  let copy: Buffer = Buffer.alloc(0);
+  let bytes = 0;
+  // Opening a blob destroys what was sealed.
+  const onSealed = (sealed: Buffer): void => {
+    copy = sealedCopy.take(sealed.length);
+    sealed.copy(copy);
+  };
+  for await (const { blob } of readBlobs(tools, packId, blobs, { onSealed })) {
+    const writer = writers[blob.type];
+    writer.addSealed(blob, copy);
+    bytes += copy.length;
+    if (writer.isFull) await store(writer);
+  }
+  return { blobs: blobs.length, bytes };
+}
+
+async function store(writer: PackWriter): Promise<void> {
+  const { id, bytes, blobs } = writer.finish();
+  await tools.store.save('data', id, bytes);
+  writer.useBuffer(Buffer.from(bytes.buffer, 0, bytes.buffer.byteLength));
+  sendEvent({ pack: { id, blobs } });
+}

@@ -1,0 +1,82 @@
+import { availableParallelism } from 'node:os';
+import { WorkerPool } from '../../lib/worker-pool.ts';
+import { AppError } from '../../model/errors.ts';
+import type { IndexedPack } from '../blob-index/index-file.ts';
+import type { RestoreWorkerData } from '../restore/restore-task.ts';
+import { PackRecorder } from '../save/pack-recorder.ts';
+import type { PruneWork } from './prune-work.ts';
+import { readIndexFiles } from './read-index-files.ts';
+import type { PackStoredEvent, RepackTask, RepackTaskResult } from './repack-task.ts';
+
+/**
+ * Copies what is used of some packs into new ones. When it returns, the new packs are durable and index files name them;
+ * the old packs are still there and named, too.
+ */
+export async function repack(work: PruneWork, packIds: ReadonlySet<string>): Promise<void> {
+  if (packIds.size === 0) return;
+  const recorder = new PackRecorder(work.codec);
+  const workers = Math.max(1, Math.min(8, availableParallelism(), packIds.size));
+  await using pool = new WorkerPool<RepackTask, RepackTaskResult, never, PackStoredEvent>({
+    module: new URL(
+      import.meta.url.endsWith('.ts') ? './repack-worker.ts' : './repack-worker.js',
+      import.meta.url,
+    ),
+    workers,
+    workerData: { store: work.address, masterKey: work.masterKey } satisfies RestoreWorkerData,
+    onEvent: ({ pack }) => recorder.add(pack),
+  });
+  const told = new RepackProgress(work, packIds.size);
+  const tasks = copyTasks(work, packIds);
+  const copyNext = async (): Promise<void> => {
+    for await (const task of tasks) told.add(await pool.run(task));
+  };
+  await Promise.all(Array.from({ length: workers * 2 }, copyNext));
+  await Promise.all(pool.started.map((pinTo) => pool.run({ kind: 'flush' }, { pinTo })));
+  await recorder.finish();
+}
+
+/** A task for each pack, from the index files in turn: only the packs of one are in memory at once. */
+async function* copyTasks(work: PruneWork, packIds: ReadonlySet<string>): AsyncGenerator<RepackTask> {
+  const left = new Set(packIds);
+  for await (const { packs } of readIndexFiles(work)) {
+    for (const pack of packs) {
+      if (!left.delete(pack.id)) continue;
+      if (work.signal?.aborted) throw new AppError('cancelled', 'The prune was stopped');
+      await work.lock.assertHeld();
+      yield { kind: 'copy', packId: pack.id, blobs: keptBlobs(work, pack) };
+    }
+    if (left.size === 0) return;
+  }
+}
+
+function keptBlobs({ index, marks }: PruneWork, pack: IndexedPack): IndexedPack['blobs'] {
+  const number = index.packNumber(pack.id) ?? -1;
+  return pack.blobs.filter((blob) => {
+    const slot = index.slotOf(blob.id, blob.type);
+    return marks.isKeptIn(slot, number) && marks.copy(slot);
+  });
+}
+
+class RepackProgress {
+  readonly #work: PruneWork;
+  readonly #packs: number;
+  #packsDone = 0;
+  #bytes = 0;
+
+  constructor(work: PruneWork, packs: number) {
+    this.#work = work;
+    this.#packs = packs;
+  }
+
+  add({ bytes }: RepackTaskResult): void {
+    this.#bytes += bytes;
+    this.#work.onProgress?.({
+      phase: 'repacking',
+      filesDone: ++this.#packsDone,
+      filesTotal: this.#packs,
+      bytesDone: this.#bytes,
+      bytesTotal: undefined,
+      current: undefined,
+    });
+  }
+}
