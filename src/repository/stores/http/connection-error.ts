@@ -1,0 +1,46 @@
+import { AppError } from '../../../model/errors.ts';
+import { cancelled, unavailable } from '../store-errors.ts';
+
+/** Why a request brought no answer. */
+export function connectionError(location: string, error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  if (error instanceof Error && error.name === 'AbortError') return cancelled(error);
+  const code = codeOf(error);
+  if (isCertificateProblem(code)) return untrusted(location, error);
+  return unavailable(location, words[code] ?? (error instanceof Error ? error.message : String(error)), error);
+}
+
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'the connection broke',
+  EPIPE: 'the connection broke',
+  ENOTFOUND: 'there is no such host',
+  EAI_AGAIN: 'names cannot be resolved at the moment',
+  ETIMEDOUT: 'it does not answer',
+  EHOSTUNREACH: 'there is no way to that host',
+  ENETUNREACH: 'there is no way to that network',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS; is it "http:" and not "https:"?',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not speak TLS; is it "http:" and not "https:"?',
+};
+
+function untrusted(location: string, error: unknown): AppError {
+  return new AppError('denied', `Cannot trust the server of repository "${location}"`, {
+    detail: error instanceof Error ? error.message : undefined,
+    hint: 'If it has a certificate of your own authority, name that authority with the option "ca-file=/path/ca.pem".',
+    cause: error,
+  });
+}
+
+/** Node.js gives what OpenSSL says of a certificate as a code of its own, without a common start. */
+function isCertificateProblem(code: string): boolean {
+  return (
+    code.startsWith('ERR_TLS_CERT') ||
+    /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|INVALID_CA|HOSTNAME_MISMATCH|PATH_LENGTH_EXCEEDED)/.test(code)
+  );
+}
+
+function codeOf(error: unknown): string {
+  // One error for each address that a name has; they say much the same.
+  if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0]);
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}

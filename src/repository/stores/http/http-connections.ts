@@ -1,0 +1,114 @@
+import http from 'node:http';
+import https from 'node:https';
+import tls from 'node:tls';
+import type { ProxySettings, TlsSettings } from '../address.ts';
+import { cancelled } from '../store-errors.ts';
+import { connectionError } from './connection-error.ts';
+import { declaredBytes, readBody } from './read-body.ts';
+import type { HttpRequest, HttpResponse, HttpTransport } from './transport.ts';
+import { writeBody } from './write-body.ts';
+
+export interface HttpConnectionsOptions {
+  /** `https://host:port`. */
+  readonly origin: string;
+  /** For messages. */
+  readonly location: string;
+  readonly tls: TlsSettings;
+  readonly proxy: ProxySettings | undefined;
+  readonly stallMs: number;
+}
+
+const keptSockets = 16;
+
+/** Requests over connections that are kept open between them. */
+export class HttpConnections implements HttpTransport {
+  readonly #options: HttpConnectionsOptions;
+  readonly #origin: URL;
+  #agent: http.Agent | undefined;
+
+  constructor(options: HttpConnectionsOptions) {
+    this.#options = options;
+    this.#origin = new URL(options.origin);
+  }
+
+  async request(request: HttpRequest): Promise<HttpResponse> {
+    if (request.signal?.aborted) throw cancelled();
+    const sent = this.#start(request);
+    try {
+      return await this.#answerTo(sent, request);
+    } catch (error) {
+      sent.destroy();
+      throw request.signal?.aborted ? cancelled(error) : connectionError(this.#options.location, error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#agent?.destroy();
+    this.#agent = undefined;
+  }
+
+  #start({ method, path, headers, body, signal }: HttpRequest): http.ClientRequest {
+    const secure = this.#origin.protocol === 'https:';
+    this.#agent ??= this.#openAgent(secure);
+    const { hostname, port } = this.#origin;
+    return (secure ? https : http).request({
+      agent: this.#agent,
+      // A literal address of IPv6 stands in brackets in a URL only.
+      hostname: hostname.replace(/^\[(.*)\]$/, '$1'),
+      port,
+      method,
+      path,
+      headers: { ...headers, ...(body !== undefined && { 'Content-Length': String(body.length) }) },
+      ...(signal && { signal }),
+    });
+  }
+
+  #openAgent(secure: boolean): http.Agent {
+    const { proxy } = this.#options;
+    const common = {
+      keepAlive: true,
+      maxFreeSockets: keptSockets,
+      ...(proxy && { proxyEnv: { ...proxy } }),
+    };
+    // Made once: to read all the authorities for each connection takes longer than the connection.
+    return secure
+      ? new https.Agent({ ...common, secureContext: this.#openSecureContext() })
+      : new http.Agent(common);
+  }
+
+  #openSecureContext(): tls.SecureContext {
+    const { ca, clientCertificate } = this.#options.tls;
+    return tls.createSecureContext({
+      // Node.js brings a list of its own; authorities that the machine's owner trusts count as well.
+      ca: ca ?? [...tls.getCACertificates('default'), ...tls.getCACertificates('system')],
+      ...(clientCertificate !== undefined && { cert: clientCertificate, key: clientCertificate }),
+    });
+  }
+
+  #answerTo(sent: http.ClientRequest, request: HttpRequest): Promise<HttpResponse> {
+    const { stallMs } = this.#options;
+    return new Promise((resolve, reject) => {
+      sent.setTimeout(stallMs, () => sent.destroy(new Error(`it has not said a word for ${stallMs / 1000} s`)));
+      sent.on('error', reject);
+      sent.on('response', (response) => readAnswer(response, request).then(resolve, reject));
+      writeBody(sent, request.body, request).catch(reject);
+    });
+  }
+}
+
+async function readAnswer(response: http.IncomingMessage, request: HttpRequest): Promise<HttpResponse> {
+  const status = response.statusCode ?? 0;
+  const headers = plainHeaders(response.headers);
+  const length = declaredBytes(request.method, status, headers['content-length']);
+  const isGood = status >= 200 && status < 300;
+  const { pace, signal, room } = request;
+  // A pace is for data; what was sent with one is paced already.
+  const reading = request.body === undefined && isGood ? { pace, signal, room } : { signal };
+  return { status, headers, body: await readBody(response, length, reading) };
+}
+
+function plainHeaders(headers: http.IncomingHttpHeaders): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]),
+  );
+}

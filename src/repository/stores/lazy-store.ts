@@ -1,0 +1,57 @@
+import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from './store.ts';
+
+/** A store that is opened with its first call. */
+export function lazyStore(location: string, open: () => Promise<Store>): Store {
+  return new LazyStore(location, open);
+}
+
+class LazyStore implements Store {
+  readonly location: string;
+  readonly #open: () => Promise<Store>;
+  #opened: Promise<Store> | undefined;
+
+  constructor(location: string, open: () => Promise<Store>) {
+    this.location = location;
+    this.#open = open;
+  }
+
+  async create(options?: StoreOptions): Promise<void> {
+    await (await this.#store()).create(options);
+  }
+
+  async save(type: FileType, name: string, content: Uint8Array, options?: StoreOptions): Promise<void> {
+    await (await this.#store()).save(type, name, content, options);
+  }
+
+  async load(type: FileType, name: string, range?: ByteRange, options?: LoadOptions): Promise<Buffer> {
+    return await (await this.#store()).load(type, name, range, options);
+  }
+
+  async list(type: FileType, options?: StoreOptions): Promise<StoredFile[]> {
+    return await (await this.#store()).list(type, options);
+  }
+
+  async exists(type: FileType, name: string, options?: StoreOptions): Promise<boolean> {
+    return await (await this.#store()).exists(type, name, options);
+  }
+
+  async remove(type: FileType, name: string, options?: StoreOptions): Promise<void> {
+    await (await this.#store()).remove(type, name, options);
+  }
+
+  async removeLeftovers(options?: StoreOptions): Promise<void> {
+    await (await this.#store()).removeLeftovers?.(options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    // One that could not be opened has nothing to close, and has told why already.
+    const store = await opened?.catch(() => undefined);
+    await store?.[Symbol.asyncDispose]?.();
+  }
+
+  #store(): Promise<Store> {
+    return (this.#opened ??= this.#open());
+  }
+}

@@ -1,0 +1,156 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError, errnoOf } from '../../../model/errors.ts';
+import type { RcloneAddress } from '../address.ts';
+import { connectionError } from '../http/connection-error.ts';
+import { declaredBytes, readBody } from '../http/read-body.ts';
+import type { HttpRequest, HttpResponse, HttpTransport } from '../http/transport.ts';
+import { writeBody } from '../http/write-body.ts';
+import { cancelled } from '../store-errors.ts';
+import { PipeDuplex } from './pipe-duplex.ts';
+
+const defaultStallMs = 120_000;
+const endMs = 5000;
+const stderrLimit = 4096;
+/** Large windows: a pipe has no way that data waits on. */
+const windowBytes = 4 * 1024 * 1024;
+
+interface Running {
+  readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly session: ClientHttp2Session;
+  readonly words: () => string;
+}
+
+/** Requests to an `rclone serve restic --stdio` of our own: HTTP/2 on its standard input and output. */
+export class RcloneProcess implements HttpTransport {
+  readonly #address: RcloneAddress;
+  #running: Running | undefined;
+  #hasAnswered = false;
+
+  constructor(address: RcloneAddress) {
+    this.#address = address;
+  }
+
+  async request(request: HttpRequest): Promise<HttpResponse> {
+    if (request.signal?.aborted) throw cancelled();
+    const running = (this.#running ??= this.#start());
+    let stream: ClientHttp2Stream | undefined;
+    try {
+      stream = openStream(running.session, request);
+      const response = await answerTo(stream, request, this.#address.stallMs ?? defaultStallMs);
+      this.#hasAnswered = true;
+      return response;
+    } catch (error) {
+      stream?.close(constants.NGHTTP2_CANCEL);
+      if (request.signal?.aborted) throw cancelled(error);
+      throw await this.#explain(running, error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    if (running) await end(running);
+  }
+
+  #start(): Running {
+    const { program, remote, configFile } = this.#address;
+    // Deleted files of some services stay as versions unless it is said; what is pruned must free its room.
+    const args = ['serve', 'restic', '--stdio', '--b2-hard-delete'];
+    if (configFile !== undefined) args.push('--config', configFile);
+    // A process group of its own: Ctrl-C at the terminal must not end it before we have put things away through it.
+    const child = spawn(program, [...args, '--', remote], { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-stderrLimit)));
+    const duplex = new PipeDuplex(child);
+    const session = connect('http://localhost', {
+      createConnection: () => duplex,
+      settings: { initialWindowSize: windowBytes },
+    });
+    session.on('error', () => undefined);
+    child.on('error', (error) => duplex.destroy(error));
+    const running = { child, session, words: () => said };
+    session.on('close', () => {
+      if (this.#running === running) this.#running = undefined;
+      duplex.destroy();
+    });
+    return running;
+  }
+
+  /** A process that dies before it has answered once is set up wrongly; later, it may do better when it is started again. */
+  async #explain(running: Running, error: unknown): Promise<AppError> {
+    const { text, program } = this.#address;
+    if (errnoOf(error) === 'ENOENT' || running.child.pid === undefined) {
+      return new AppError('not-found', `Cannot reach repository "${text}": there is no program "${program}"`, {
+        hint: 'Install rclone, or name it with the option "program=/path/rclone".',
+        cause: error,
+      });
+    }
+    if (this.#hasAnswered) return connectionError(text, error);
+    const ended = await Promise.race([once(running.child, 'exit').then(() => true), sleep(500, false)]);
+    if (!ended && running.child.exitCode === null) return connectionError(text, error);
+    const words = lastWords(running.words());
+    const isUnknown = /didn't find section in config file|not found in config/i.test(words);
+    return new AppError(isUnknown ? 'not-found' : 'failed', `rclone cannot open "${text}": ${words}`, {
+      hint: isUnknown ? 'Set the remote up with "rclone config"; "rclone listremotes" names those that are.' : undefined,
+      cause: error,
+    });
+  }
+}
+
+function openStream(session: ClientHttp2Session, { method, path, headers, body }: HttpRequest): ClientHttp2Stream {
+  const lower = Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
+  return session.request(
+    {
+      ':method': method,
+      ':path': path,
+      ...Object.fromEntries(lower),
+      ...(body !== undefined && { 'content-length': String(body.length) }),
+    },
+    { endStream: body === undefined },
+  );
+}
+
+function answerTo(stream: ClientHttp2Stream, request: HttpRequest, stallMs: number): Promise<HttpResponse> {
+  const { method, body, signal, pace, room } = request;
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(cancelled());
+    signal?.addEventListener('abort', onAbort, { once: true });
+    stream.setTimeout(stallMs, () => reject(new Error(`it has not said a word for ${stallMs / 1000} s`)));
+    stream.on('error', reject);
+    stream.on('close', () => {
+      signal?.removeEventListener('abort', onAbort);
+      reject(new Error('the connection broke'));
+    });
+    stream.on('response', (raw) => {
+      const status = Number(raw[':status']);
+      const headers: Record<string, string | undefined> = {};
+      for (const [name, value] of Object.entries(raw)) headers[name] = value === undefined ? undefined : String(value);
+      const isGood = body === undefined && status >= 200 && status < 300;
+      const length = declaredBytes(method, status, headers['content-length']);
+      readBody(stream, length, isGood ? { pace, signal, room } : { signal }).then(
+        (content) => resolve({ status, headers, body: content }),
+        reject,
+      );
+    });
+    if (body !== undefined) writeBody(stream, body, { pace, signal }).catch(reject);
+  });
+}
+
+/** Politely, then by force. */
+async function end({ child, session }: Running): Promise<void> {
+  session.destroy();
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const exited = once(child, 'exit');
+  child.stdin.destroy();
+  if ((await Promise.race([exited, sleep(endMs, 'late', { ref: false })])) !== 'late') return;
+  child.kill('SIGKILL');
+  await exited;
+}
+
+function lastWords(text: string): string {
+  return text.trim().split('\n').slice(-2).join(' ').replaceAll(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /gm, '') || 'it ended';
+}

@@ -1,0 +1,28 @@
+import { AppError } from '../../../model/errors.ts';
+import type { HttpResponse } from '../http/transport.ts';
+import { fullStore, ServerFault, unavailable } from '../store-errors.ts';
+
+/** What an answer means that is no good one. The caller knows what 404 means for it. */
+export function restError(location: string, { status, body }: HttpResponse): AppError {
+  const said = body.subarray(0, 200).toString('utf8').trim().replaceAll(/\s+/g, ' ');
+  const words = said === '' ? `status ${status}` : `status ${status}, "${said}"`;
+  const cause = new ServerFault(words);
+  if (status === 413 || status === 507) return fullStore(location, cause);
+  if ([408, 429, 502, 503, 504].includes(status)) return unavailable(location, words);
+  // Any other fault of the server may be gone the next time; one that is not is told soon.
+  if (status >= 500 && status !== 501) return unavailable(location, words, cause);
+  if (status === 401) {
+    return new AppError('denied', `Repository "${location}" does not know this user or password`, {
+      hint: 'Set RESTIC_REST_USERNAME and RESTIC_REST_PASSWORD, or the repository\'s options "username" and "password".',
+      cause,
+    });
+  }
+  if (status === 403) {
+    return new AppError('denied', `Repository "${location}" does not allow this: ${words}`, {
+      hint: 'The server may be append-only, or keep this user to a folder of another name.',
+      cause,
+    });
+  }
+  if (status === 404) return new AppError('not-found', `There is no repository "${location}"`, { cause });
+  return new AppError('failed', `The server of repository "${location}" refuses: ${words}`, { cause });
+}

@@ -1,0 +1,85 @@
+/** What an error answer of S3 says. */
+export interface S3Fault {
+  /** `NoSuchKey`, `SlowDown`, …; '' where the answer has no words. */
+  readonly code: string;
+  readonly message: string;
+  /** The region that the bucket is in, when the request went to another. */
+  readonly region: string | undefined;
+}
+
+export interface S3Object {
+  readonly key: string;
+  readonly sizeBytes: number;
+}
+
+export interface S3Page {
+  readonly objects: readonly S3Object[];
+  /** What the keys go on with after a delimiter. */
+  readonly prefixes: readonly string[];
+  /** Undefined on the last page. */
+  readonly next: string | undefined;
+}
+
+export interface S3Upload {
+  readonly key: string;
+  readonly uploadId: string;
+  readonly initiated: string;
+}
+
+export function parseFault(body: Buffer, headers: Readonly<Record<string, string | undefined>>): S3Fault {
+  const text = body.subarray(0, 65_536).toString('utf8');
+  return {
+    code: textOf(text, 'Code') ?? '',
+    message: textOf(text, 'Message') ?? '',
+    region: textOf(text, 'Region') ?? headers['x-amz-bucket-region'],
+  };
+}
+
+/** A page of `ListObjectsV2` with `encoding-type=url`. */
+export function parsePage(body: Buffer): S3Page {
+  const text = body.toString('utf8');
+  const objects = elements(text, 'Contents').map((element) => ({
+    key: decodeKey(textOf(element, 'Key') ?? ''),
+    sizeBytes: Number(textOf(element, 'Size') ?? Number.NaN),
+  }));
+  const prefixes = elements(text, 'CommonPrefixes').map((element) => decodeKey(textOf(element, 'Prefix') ?? ''));
+  const isTruncated = textOf(text, 'IsTruncated') === 'true';
+  return { objects, prefixes, next: isTruncated ? textOf(text, 'NextContinuationToken') : undefined };
+}
+
+export function parseUploads(body: Buffer): S3Upload[] {
+  return elements(body.toString('utf8'), 'Upload').map((element) => ({
+    key: decodeKey(textOf(element, 'Key') ?? ''),
+    uploadId: textOf(element, 'UploadId') ?? '',
+    initiated: textOf(element, 'Initiated') ?? '',
+  }));
+}
+
+/** The text of the first element of that name, which has no elements in it. */
+export function textOf(xml: string, name: string): string | undefined {
+  const found = new RegExp(`<${name}(?:\\s[^>]*)?>([^<]*)</${name}>`).exec(xml)?.[1];
+  return found === undefined ? undefined : decodeEntities(found);
+}
+
+function elements(xml: string, name: string): string[] {
+  return Array.from(xml.matchAll(new RegExp(`<${name}>(.*?)</${name}>`, 'gs')), ([, inside]) => inside ?? '');
+}
+
+/** Keys that are no UTF-8 belong to others; they keep their escapes and match nothing of ours. */
+function decodeKey(key: string): string {
+  try {
+    return decodeURIComponent(key.replaceAll('+', ' '));
+  } catch {
+    return key;
+  }
+}
+
+const entities: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
+
+function decodeEntities(text: string): string {
+  return text.replace(/&(#x?[0-9a-fA-F]+|[a-z]+);/g, (whole, name: string) => {
+    if (!name.startsWith('#')) return entities[name] ?? whole;
+    const code = name.startsWith('#x') ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1));
+    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+  });
+}

@@ -1,0 +1,107 @@
+import { hash } from 'node:crypto';
+import aws4 from 'aws4';
+import type { S3Address } from '../address.ts';
+import { HttpConnections } from '../http/http-connections.ts';
+import type { HttpRequest, HttpResponse } from '../http/transport.ts';
+import { parseFault } from './s3-answers.ts';
+import { bucketEndpoint, encodeKey, encodeQuery } from './s3-endpoint.ts';
+
+export interface S3Request extends Pick<HttpRequest, 'method' | 'body' | 'signal' | 'pace' | 'room'> {
+  /** Of the object, from the bucket's root; '' is the bucket itself. */
+  readonly key: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** SHA-256 of the body in hex, where it is known already. */
+  readonly bodyHash?: string | undefined;
+}
+
+const emptyHash = hash('sha256', '');
+const defaultStallMs = 120_000;
+
+/** Signed requests to one bucket. Any answer is returned; only what brings none throws. */
+export class S3Client implements AsyncDisposable {
+  readonly #address: S3Address;
+  #region: string;
+  #connections: HttpConnections | undefined;
+  /** How far the server's clock is ahead of ours. */
+  #clockOffsetMs = 0;
+
+  constructor(address: S3Address) {
+    this.#address = address;
+    this.#region = address.region;
+  }
+
+  /** The signature covers the body's hash: a server that checks it stores nothing that was changed on the way. */
+  async request(request: S3Request): Promise<HttpResponse> {
+    const response = await this.#send(request);
+    if (response.status < 300 || !this.#adjustTo(response)) return response;
+    return await this.#send(request);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connections?.[Symbol.asyncDispose]();
+    this.#connections = undefined;
+  }
+
+  async #send(request: S3Request): Promise<HttpResponse> {
+    const endpoint = bucketEndpoint(this.#address, this.#region);
+    const { text, tls, proxy, stallMs, credentials } = this.#address;
+    this.#connections ??= new HttpConnections({
+      origin: endpoint.origin,
+      location: text,
+      tls,
+      proxy,
+      stallMs: stallMs ?? defaultStallMs,
+    });
+    const { method, body, signal, pace, room } = request;
+    const query = request.query ? `?${encodeQuery(request.query)}` : '';
+    const signed = aws4.sign(
+      {
+        service: 's3',
+        region: this.#region,
+        method,
+        host: endpoint.host,
+        path: `${endpoint.root}${encodeKey(request.key)}${query}`,
+        headers: {
+          ...request.headers,
+          'X-Amz-Date': amzDate(Date.now() + this.#clockOffsetMs),
+          'X-Amz-Content-Sha256': request.bodyHash ?? (body ? hash('sha256', body) : emptyHash),
+        },
+      },
+      credentials,
+    );
+    return await this.#connections.request({
+      method,
+      path: signed.path,
+      headers: signed.headers,
+      body: body ?? (method === 'PUT' || method === 'POST' ? new Uint8Array() : undefined),
+      signal,
+      pace,
+      room,
+    });
+  }
+
+  /** Learns the bucket's region and the server's time from an answer; true when the request is worth sending again. */
+  #adjustTo(response: HttpResponse): boolean {
+    const { code, region } = parseFault(response.body, response.headers);
+    if (code === 'RequestTimeTooSkewed' && this.#clockOffsetMs === 0) {
+      const serverMs = Date.parse(response.headers['date'] ?? '');
+      if (Number.isNaN(serverMs)) return false;
+      this.#clockOffsetMs = serverMs - Date.now();
+      return this.#clockOffsetMs !== 0;
+    }
+    const isElsewhere = [301, 307, 400, 403].includes(response.status) && region !== undefined;
+    if (!isElsewhere || region === this.#region || !/^[a-z0-9-]{1,40}$/.test(region)) return false;
+    this.#region = region;
+    // The host of another region may be another one.
+    const old = this.#connections;
+    this.#connections = undefined;
+    old?.[Symbol.asyncDispose]().catch(() => undefined);
+    return true;
+  }
+}
+
+/** `20260131T235959Z` */
+function amzDate(timeMs: number): string {
+  return new Date(timeMs).toISOString().replace(/[:-]|\.\d{3}/g, '');
+}

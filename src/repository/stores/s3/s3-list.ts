@@ -1,0 +1,91 @@
+import type { S3Address } from '../address.ts';
+import { throwIfAborted } from '../store-errors.ts';
+import type { StoreOptions } from '../store.ts';
+import { parseFault, parsePage, type S3Object, type S3Page } from './s3-answers.ts';
+import type { S3Client } from './s3-client.ts';
+import { s3Error } from './s3-error.ts';
+
+export interface ListWish {
+  readonly prefix: string;
+  readonly location: string;
+  /** The names below the prefix begin with hex digits, evenly spread. */
+  readonly isSpread: boolean;
+}
+
+const hexDigits = '0123456789abcdef';
+const listsAtOnce = 4;
+
+/** All objects below a prefix. Many that are spread evenly are listed from sixteen places, several at a time. */
+export async function listObjects(
+  client: S3Client,
+  { prefix, location, isSpread }: ListWish,
+  options: StoreOptions,
+): Promise<S3Object[]> {
+  const first = await listPage(client, { prefix, location }, options);
+  if (first.next === undefined) return [...first.objects];
+  const found: S3Object[] = [];
+  if (!isSpread) {
+    found.push(...first.objects);
+    await listRest(client, { prefix, location, next: first.next }, { ...options, found });
+    return found;
+  }
+  const digits = hexDigits[Symbol.iterator]();
+  const listNext = async (): Promise<void> => {
+    for (const digit of digits) {
+      await listRest(client, { prefix: prefix + digit, location, next: undefined }, { ...options, found });
+    }
+  };
+  await Promise.all(Array.from({ length: listsAtOnce }, listNext));
+  return found;
+}
+
+/** What lies at the repository's root, one level deep; undefined when there is no bucket. */
+export async function namesAtRoot(
+  client: S3Client,
+  { prefix, text }: Pick<S3Address, 'prefix' | 'text'>,
+  options: StoreOptions,
+): Promise<string[] | undefined> {
+  const root = prefix === '' ? '' : `${prefix}/`;
+  const query = { 'list-type': '2', prefix: root, delimiter: '/', 'max-keys': '100', 'encoding-type': 'url' };
+  const { signal } = options;
+  const response = await client.request({ method: 'GET', key: '', query, signal });
+  if (response.status === 404 && parseFault(response.body, response.headers).code === 'NoSuchBucket')
+    return undefined;
+  if (response.status !== 200) throw s3Error(text, response);
+  const { objects, prefixes } = parsePage(response.body);
+  const keys = [...objects.map(({ key }) => key), ...prefixes];
+  // Some programs make an empty object for the folder itself.
+  return keys.map((key) => key.slice(root.length).replace(/\/$/, '')).filter((name) => name !== '');
+}
+
+interface PageWish {
+  readonly prefix: string;
+  readonly location: string;
+  readonly next?: string | undefined;
+}
+
+async function listRest(
+  client: S3Client,
+  wish: PageWish,
+  { found, ...options }: StoreOptions & { readonly found: S3Object[] },
+): Promise<void> {
+  let next = wish.next;
+  do {
+    throwIfAborted(options.signal);
+    const page = await listPage(client, { ...wish, next }, options);
+    for (const object of page.objects) found.push(object);
+    next = page.next;
+  } while (next !== undefined);
+}
+
+async function listPage(client: S3Client, wish: PageWish, { signal }: StoreOptions): Promise<S3Page> {
+  const query = {
+    'list-type': '2',
+    prefix: wish.prefix,
+    'encoding-type': 'url',
+    ...(wish.next !== undefined && { 'continuation-token': wish.next }),
+  };
+  const response = await client.request({ method: 'GET', key: '', query, signal });
+  if (response.status !== 200) throw s3Error(wish.location, response);
+  return parsePage(response.body);
+}

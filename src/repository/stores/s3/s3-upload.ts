@@ -1,0 +1,109 @@
+import { AppError } from '../../../model/errors.ts';
+import type { StoreOptions } from '../store.ts';
+import { parseUploads, textOf } from './s3-answers.ts';
+import type { S3Client } from './s3-client.ts';
+import { s3Error } from './s3-error.ts';
+import { contentMd5 } from './s3-object-lock.ts';
+
+export interface UploadWish {
+  readonly key: string;
+  readonly content: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly partBytes: number;
+  readonly location: string;
+}
+
+const partsAtOnce = 3;
+
+/** Stores a large object in parts. It is there when all of them are; a failure takes back those that were sent. */
+export async function uploadInParts(client: S3Client, wish: UploadWish, options: StoreOptions): Promise<void> {
+  const uploadId = await startUpload(client, wish, options);
+  try {
+    const tags = await sendParts(client, { ...wish, uploadId }, options);
+    await completeUpload(client, { ...wish, uploadId, tags }, options);
+  } catch (error) {
+    // It must not hide what went wrong. What is left is removed some day by removeOldUploads.
+    const query = { uploadId };
+    await client.request({ method: 'DELETE', key: wish.key, query }).catch(() => undefined);
+    throw error;
+  }
+}
+
+const leftoverAgeMs = 24 * 60 * 60_000;
+
+/** Takes back the parts of uploads that nobody ended: they cost room and are seen by no listing. */
+export async function removeOldUploads(client: S3Client, root: string, { signal }: StoreOptions): Promise<void> {
+  const query = { uploads: '', prefix: root, 'encoding-type': 'url' };
+  const response = await client.request({ method: 'GET', key: '', query, signal });
+  if (response.status !== 200) return;
+  for (const { key, uploadId, initiated } of parseUploads(response.body)) {
+    const isOld = Date.now() - Date.parse(initiated) > leftoverAgeMs;
+    if (isOld && /^(config|(keys|locks|snapshots|index|data)\/)/.test(key.slice(root.length)))
+      await client.request({ method: 'DELETE', key, query: { uploadId }, signal });
+  }
+}
+
+async function startUpload(client: S3Client, wish: UploadWish, { signal }: StoreOptions): Promise<string> {
+  const { key, headers, location } = wish;
+  const response = await client.request({ method: 'POST', key, query: { uploads: '' }, headers, signal });
+  const uploadId = textOf(response.body.toString('utf8'), 'UploadId');
+  if (response.status !== 200 || uploadId === undefined) throw s3Error(location, response);
+  return uploadId;
+}
+
+async function sendParts(
+  client: S3Client,
+  { key, content, partBytes, location, uploadId }: UploadWish & { readonly uploadId: string },
+  { signal, pace }: StoreOptions,
+): Promise<string[]> {
+  const count = Math.ceil(content.length / partBytes);
+  const tags: string[] = [];
+  let failed = false;
+  const numbers = Array.from({ length: count }, (_, index) => index).values();
+  const sendNext = async (): Promise<void> => {
+    for (const index of numbers) {
+      if (failed) return;
+      const body = content.subarray(index * partBytes, (index + 1) * partBytes);
+      const query = { partNumber: String(index + 1), uploadId };
+      const headers = { 'Content-MD5': contentMd5(body) };
+      const response = await client.request({ method: 'PUT', key, query, headers, body, signal, pace });
+      const tag = response.headers['etag'];
+      if (response.status !== 200 || tag === undefined) throw s3Error(location, response);
+      tags[index] = tag;
+    }
+  };
+  const sending = Array.from({ length: Math.min(partsAtOnce, count) }, () =>
+    sendNext().catch((error: unknown) => {
+      failed = true;
+      throw error;
+    }),
+  );
+  // Nothing may be under way when the upload is taken back.
+  await Promise.allSettled(sending);
+  await Promise.all(sending);
+  return tags;
+}
+
+async function completeUpload(
+  client: S3Client,
+  wish: UploadWish & { readonly uploadId: string; readonly tags: readonly string[] },
+  { signal }: StoreOptions,
+): Promise<void> {
+  const { key, location, uploadId, tags } = wish;
+  const parts = tags.map(
+    (tag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${escapeXml(tag)}</ETag></Part>`,
+  );
+  const body = Buffer.from(`<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`);
+  const response = await client.request({ method: 'POST', key, query: { uploadId }, body, signal });
+  // An answer that starts well may end in an error: the service sends blanks to keep the connection while it works.
+  const text = response.body.toString('utf8');
+  if (response.status !== 200) throw s3Error(location, response);
+  if (text.includes('<Error>')) throw s3Error(location, { ...response, status: 500 });
+  if (textOf(text, 'ETag') === undefined) {
+    throw new AppError('unavailable', `Repository "${location}" gave no answer that says that a file is stored`);
+  }
+}
+
+function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
+}
