@@ -76,8 +76,12 @@ export class FaultWorld {
   }
 
   restic(...args: string[]): Promise<Ended> {
+    return this.startRestic(...args).ended;
+  }
+
+  startRestic(...args: string[]): Running {
     const env = { RESTIC_PASSWORD_FILE: this.keyFile };
-    return follow('restic', ['-r', this.repository, '--no-cache', ...args], { env }).ended;
+    return follow('restic', ['-r', this.repository, '--no-cache', ...args], { env });
   }
 
   /** What restic says must be well. */

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { treeFacts } from '../support/tree-facts.ts';
 import { type Ended, FaultWorld } from './fault-world.ts';
-import { dice, seed } from './seeded.ts';
+import { dice } from './seeded.ts';
+import { waitForPack } from './wait-for-pack.ts';
 
 const random = dice('full disk');
 let world: FaultWorld;
@@ -174,7 +174,7 @@ describe.runIf(process.getuid?.() === 0)('a store', () => {
     writeFileSync(join(root, 'large'), random.bytes(150_000_000));
     const away = `${world.repository}-away`;
     const running = world.start(['backup', 'data']);
-    await stored(world.repository);
+    await waitForPack(world.repository);
     renameSync(world.repository, away);
     const failed = await running.ended;
     expect(failed.exit, failed.stderr).not.toBe(0);
@@ -196,7 +196,7 @@ describe.runIf(process.getuid?.() === 0)('a store', () => {
     const init = await world.attempt(['init', '--repo', world.repository], asUser);
     expect(init.exit, init.stderr).toBe(0);
     const running = world.start(['backup', source], asUser);
-    await stored(world.repository);
+    await waitForPack(world.repository);
     execFileSync('chmod', ['-R', 'u-w', world.repository]);
     const failed = await running.ended;
     expect(failed.exit, failed.stderr).toBe(1);
@@ -207,13 +207,3 @@ describe.runIf(process.getuid?.() === 0)('a store', () => {
     expect(await world.judge('check')).toContain('no errors were found');
   });
 });
-
-/** Waits until a pack is in the repository. */
-async function stored(repository: string): Promise<void> {
-  for (let tries = 0; tries < 2000; tries++) {
-    const names = readdirSync(join(repository, 'data'), { recursive: true, encoding: 'utf8' });
-    if (names.some((name) => /\/[0-9a-f]{64}$/.test(name))) return;
-    await sleep(5);
-  }
-  throw new Error(`seed ${seed}: no pack came`);
-}

@@ -1,0 +1,18 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Waits until one more pack is in the repository than when it was called. */
+export async function waitForPack(repository: string): Promise<void> {
+  const before = countPacks(repository);
+  for (let tries = 0; tries < 4000; tries++) {
+    if (countPacks(repository) > before) return;
+    await sleep(5);
+  }
+  throw new Error('No pack came');
+}
+
+function countPacks(repository: string): number {
+  const names = readdirSync(join(repository, 'data'), { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => /\/[0-9a-f]{64}$/.test(name)).length;
+}
