@@ -1,8 +1,10 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { Breather } from '../../lib/breathe.ts';
+import { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { knownError } from '../../lib/known-error.ts';
 import { listXattrs } from '../../lib/posix.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import { type ByteString, toBytes, toPath, toPrintable } from '../../model/byte-string.ts';
-import { errnoOf } from '../../model/errors.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import { encodeNode, encodeNodeHead, encodeTree, type TreeNode } from '../format/node.ts';
@@ -10,6 +12,7 @@ import { saveLargeFile } from './large-file.ts';
 import { nodeOfStat, typeOfStat } from './node-of-stat.ts';
 import type { ParentDirectory } from './parent-directory.ts';
 import type { ParentTrees } from './parent-trees.ts';
+import { readProblem } from './read-problem.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import { wholeFileBytes } from './save-task.ts';
 import type { FileFate, SaveTally } from './save-tally.ts';
@@ -24,7 +27,9 @@ export interface DirectorySaverOptions {
 
 /** A directory under way: what it was walked from, and where its tree's nodes will be. */
 interface Place {
-  /** Where it is on disk. */
+  /** Open until all that is in it has been read: whoever swaps a directory for a link meanwhile leads nobody away. */
+  readonly handle: DirectoryHandle;
+  /** Where it is on disk: a quicker way to look at what is in it, where it does not matter if we are led astray. */
   readonly directory: ByteString;
   /** Relative to the root of the backup. */
   readonly path: ByteString;
@@ -34,6 +39,8 @@ interface Place {
 /** A node's text, undefined for what has none, or a promise of it. */
 type Slot = ByteString | undefined | Promise<ByteString | undefined>;
 
+/** Above it, the path of something in it may be longer than the kernel takes. */
+const longPathBytes = 3500;
 const batchFiles = 64;
 const batchBytes = 4 * 1024 * 1024;
 
@@ -43,6 +50,7 @@ const batchBytes = 4 * 1024 * 1024;
  */
 export class DirectorySaver {
   readonly #options: DirectorySaverOptions;
+  readonly #breather = new Breather('saving', undefined);
 
   constructor(options: DirectorySaverOptions) {
     this.#options = options;
@@ -50,23 +58,37 @@ export class DirectorySaver {
 
   /** The id of the directory's tree. */
   async save(directory: ByteString, parentTreeId: string | undefined): Promise<string> {
-    const { done } = await this.#walk(directory, '', parentTreeId);
+    const handle = DirectoryHandle.open(directory);
+    const { done } = await this.#walk({ handle, directory, path: '' }, parentTreeId);
     return await done;
   }
 
-  /** Returns when the walk is over; `done` follows when the workers are. */
+  /** Returns when the walk is over; `done` follows when the workers are, and closes the handle. */
   async #walk(
-    directory: ByteString,
-    path: ByteString,
+    where: Omit<Place, 'parent'>,
     parentTreeId: string | undefined,
   ): Promise<{ done: Promise<string> }> {
-    const parent = await this.#options.parents?.load(parentTreeId);
-    const place: Place = { directory, path, parent };
+    try {
+      const parent = await this.#options.parents?.load(parentTreeId);
+      const { done } = await this.#walkEntries({ ...where, parent });
+      const closed = done.finally(() => where.handle[Symbol.dispose]());
+      // Awaited by the directory above; a failure before that is no unhandled one.
+      closed.catch(() => undefined);
+      return { done: closed };
+    } catch (error) {
+      where.handle[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  async #walkEntries(place: Place): Promise<{ done: Promise<string> }> {
     const slots: Slot[] = [];
     const batch = new Batch();
     for (const name of this.#list(place)) {
+      // Where nothing has changed nobody is waited for, and signals and timers would wait for the end.
+      if (this.#breather.isDue()) await this.#breathe();
       const below = childPath(place, name);
-      const stat = this.#stat(`${directory}/${name}`, below);
+      const stat = this.#stat(place, name, below);
       if (!stat || this.#options.isExcluded?.(below, stat.isDirectory())) continue;
       if (stat.isDirectory()) slots.push(await this.#walkChild(place, name, stat));
       else if (!stat.isFile()) slots.push(this.#saveOther(place, name, stat));
@@ -74,26 +96,31 @@ export class DirectorySaver {
         await this.#saveFile(place, { name, stat, slots, batch });
     }
     if (batch.count > 0) await this.#sendBatch(place, batch, slots);
-    const done = this.#finish(place, slots);
-    // Awaited by the directory above; a failure before that is no unhandled one.
-    done.catch(() => undefined);
-    return { done };
+    return { done: this.#finish(place, slots) };
   }
 
-  #list({ directory, path }: Place): ByteString[] {
+  async #breathe(): Promise<void> {
+    await this.#breather.breathe();
+    await this.#options.scheduler.room();
+  }
+
+  #list({ handle, directory, path }: Place): ByteString[] {
     try {
-      return readdirSync(toPath(directory), { encoding: 'latin1' }).sort();
+      return readdirSync(toPath(handle.at('.')), { encoding: 'latin1' }).sort();
     } catch (error) {
-      this.#problem(problemOf(path, error));
+      // Without its root a backup is one of nothing, and no part of one.
+      if (path === '') throw knownError(error, `Cannot read "${toPrintable(directory)}"`);
+      this.#problem(readProblem(path, error));
       return [];
     }
   }
 
-  #stat(full: ByteString, path: ByteString): BigIntStats | undefined {
+  #stat({ handle, directory }: Place, name: ByteString, path: ByteString): BigIntStats | undefined {
     try {
+      const full = directory.length < longPathBytes ? `${directory}/${name}` : handle.at(name);
       return lstatSync(toPath(full), { bigint: true });
     } catch (error) {
-      this.#problem(problemOf(path, error));
+      if (!this.#options.isExcluded?.(path, false)) this.#problem(readProblem(path, error));
       return undefined;
     }
   }
@@ -101,15 +128,28 @@ export class DirectorySaver {
   async #walkChild(place: Place, name: ByteString, stat: BigIntStats): Promise<Slot> {
     const { scheduler, tally, names } = this.#options;
     await scheduler.room();
-    const directory = `${place.directory}/${name}`;
-    const path = place.path === '' ? name : `${place.path}/${name}`;
+    const path = childPath(place, name);
+    const handle = this.#openChild(place, name, path);
+    if (!handle) return undefined;
+    const xattrs = this.#xattrs(handle, path);
     const parentTreeId = place.parent?.subtreeOf(name);
-    const { done } = await this.#walk(directory, path, parentTreeId);
+    const { done } = await this.#walk(
+      { handle, directory: `${place.directory}/${name}`, path },
+      parentTreeId,
+    );
     tally.countDirectory();
-    const xattrs = this.#xattrs(directory, path);
     const slot = done.then((subtree) => encodeNode(nodeOfStat({ name, stat, names, xattrs, subtree })));
     slot.catch(() => undefined);
     return slot;
+  }
+
+  #openChild(place: Place, name: ByteString, path: ByteString): DirectoryHandle | undefined {
+    try {
+      return place.handle.openChild(name);
+    } catch (error) {
+      this.#problem(readProblem(path, error));
+      return undefined;
+    }
   }
 
   /** Puts the node of an unchanged file in place. False when the file must be read. */
@@ -146,7 +186,7 @@ export class DirectorySaver {
     const { scheduler, tally } = this.#options;
     const { names, slotNumbers } = batch.take();
     await scheduler.room();
-    const outcomes = scheduler.run({ kind: 'files', directory: place.directory, names });
+    const outcomes = scheduler.run({ kind: 'files', directory: place.handle.at('.'), names });
     names.forEach((name, i) => {
       const slot = outcomes.then(({ files }) => {
         const outcome = files[i];
@@ -171,7 +211,7 @@ export class DirectorySaver {
       names,
       fate,
       name,
-      full: `${place.directory}/${name}`,
+      full: place.handle.at(name),
       path,
     });
     slot.catch(() => undefined);
@@ -180,7 +220,7 @@ export class DirectorySaver {
 
   #saveOther(place: Place, name: ByteString, stat: BigIntStats): Slot {
     const { names, tally } = this.#options;
-    const full = `${place.directory}/${name}`;
+    const full = place.handle.at(name);
     const path = childPath(place, name);
     if (typeOfStat(stat) === 'irregular') {
       this.#problem({ path, reason: 'unreadable', message: 'has a type that cannot be saved' });
@@ -194,16 +234,16 @@ export class DirectorySaver {
       tally.countOther();
       return encodeNode(nodeOfStat(linkTarget === undefined ? parts : { ...parts, linkTarget }));
     } catch (error) {
-      this.#problem(problemOf(path, error));
+      this.#problem(readProblem(path, error));
       return undefined;
     }
   }
 
-  #xattrs(full: ByteString, path: ByteString): ExtendedAttribute[] {
+  #xattrs(handle: DirectoryHandle, path: ByteString): ExtendedAttribute[] {
     try {
-      return listXattrs(full);
+      return listXattrs(handle.at('.'));
     } catch (error) {
-      this.#problem(problemOf(path, error));
+      this.#problem(readProblem(path, error));
       return [];
     }
   }
@@ -285,11 +325,4 @@ function fateOf({ parent }: Place, name: ByteString): FileFate {
 
 function childPath({ path }: Place, name: ByteString): ByteString {
   return path === '' ? name : `${path}/${name}`;
-}
-
-function problemOf(path: ByteString, error: unknown): SaveProblem {
-  if (errnoOf(error) === 'ENOENT')
-    return { path, reason: 'vanished', message: 'was removed before it was read' };
-  const message = error instanceof Error ? error.message : String(error);
-  return { path, reason: 'unreadable', message: toPrintable(`cannot be read: ${message}`) };
 }

@@ -1,10 +1,10 @@
-import { toPrintable, type ByteString } from '../../model/byte-string.ts';
-import { AppError, errnoOf } from '../../model/errors.ts';
+import type { ByteString } from '../../model/byte-string.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import { encodeNode } from '../format/node.ts';
 import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
 import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
+import { readProblem } from './read-problem.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import type { SaveTask, SaveTaskResult, SegmentBoundary } from './save-task.ts';
 import type { FileFate, SaveTally } from './save-tally.ts';
@@ -31,10 +31,10 @@ export async function saveLargeFile(file: LargeFile): Promise<ByteString | undef
       tally.problems.push({ path, reason: 'changed', message: 'is no longer a file' });
       return undefined;
     }
-    const pieces = await savePieces(file, open.fd);
+    const pieces = await savePieces(file, open.fd, Number(before.size));
     const content = pieces.flatMap(({ ids }) => ids);
     const size = pieces.reduce((sum, { bytes }) => sum + bytes, 0);
-    const extras = extrasOfFile(open.fd, before);
+    const extras = extrasOfFile(open.fd, before, size);
     if (size !== Number(before.size) || hasChanged(before, statOpen(open.fd))) {
       tally.problems.push({ path, reason: 'changed', message: 'changed while it was read' });
     }
@@ -44,25 +44,23 @@ export async function saveLargeFile(file: LargeFile): Promise<ByteString | undef
       size,
     });
   } catch (error) {
-    if (error instanceof AppError) throw error;
-    const vanished = errnoOf(error) === 'ENOENT';
-    const message = error instanceof Error ? error.message : String(error);
-    tally.problems.push({
-      path,
-      reason: vanished ? 'vanished' : 'unreadable',
-      message: vanished ? 'was removed before it was read' : toPrintable(`cannot be read: ${message}`),
-    });
+    tally.problems.push(readProblem(path, error));
     return undefined;
   }
 }
 
-async function savePieces({ scheduler, tally, path }: LargeFile, fd: number): Promise<SaveTaskResult[]> {
+/** Up to `end`: what is added to a file while it is read is left out, or reading a busy log might never end. */
+async function savePieces(
+  { scheduler, tally, path }: LargeFile,
+  fd: number,
+  end: number,
+): Promise<SaveTaskResult[]> {
   const pieces: Promise<SaveTaskResult>[] = [];
   const chunkBytes = readChunkBytes(fd);
   try {
     for (let start = 0, isLast = false; !isLast;) {
       await scheduler.room();
-      const { boundary, piece } = startPiece(scheduler, { kind: 'segment', fd, start, chunkBytes });
+      const { boundary, piece } = startPiece(scheduler, { kind: 'segment', fd, start, end, chunkBytes });
       pieces.push(piece);
       piece.then(({ bytes }) => tally.countBytes(bytes, path)).catch(() => undefined);
       ({ next: start, isLast } = await boundary);

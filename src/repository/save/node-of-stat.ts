@@ -1,4 +1,4 @@
-import type { BigIntStats } from 'node:fs';
+import { type BigIntStats, fstatSync } from 'node:fs';
 import { dataRuns, listXattrs } from '../../lib/posix.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import type { ByteString } from '../../model/byte-string.ts';
@@ -57,12 +57,23 @@ export function typeOfStat(stat: BigIntStats): TreeNode['type'] {
   return stat.isBlockDevice() ? 'blockdev' : 'irregular';
 }
 
-/** What an open file has besides its bytes and its stat. */
-export function extrasOfFile(fd: number, stat: BigIntStats): Pick<NodeParts, 'xattrs' | 'dataRuns'> {
+/** What an open file has besides its stat, and besides the `length` bytes that were read of it. */
+export function extrasOfFile(
+  fd: number,
+  stat: BigIntStats,
+  length: number,
+): Pick<NodeParts, 'xattrs' | 'dataRuns'> {
   const xattrs = listXattrs(fd);
   const isSparse = stat.blocks * 512n < stat.size;
-  const runs = isSparse ? dataRuns(fd, Number(stat.size)) : undefined;
-  return { xattrs, dataRuns: runs && hasHoles(runs, Number(stat.size)) ? runs : undefined };
+  const runs = isSparse ? runsOf(fd, length) : undefined;
+  return { xattrs, dataRuns: runs && hasHoles(runs, length) ? runs : undefined };
+}
+
+/** Where a file was cut off while it was read there is nothing now, but what was read must not be taken for a hole. */
+function runsOf(fd: number, length: number): DataRun[] | undefined {
+  const end = Math.min(length, fstatSync(fd).size);
+  const runs = dataRuns(fd, end);
+  return runs && end < length ? [...runs, { offset: end, length: length - end }] : runs;
 }
 
 /** File systems with compression or inline data need fewer blocks than bytes and have no holes. */

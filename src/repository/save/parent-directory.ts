@@ -1,4 +1,5 @@
 import { type ByteString, fromBytes } from '../../model/byte-string.ts';
+import { isAppError } from '../../model/errors.ts';
 import { jsonString, quoteName } from '../format/go-text.ts';
 import { decodeTree, type TreeNode } from '../format/node.ts';
 
@@ -48,8 +49,18 @@ export class ParentDirectory {
   }
 
   get #decoded(): ReadonlyMap<ByteString, TreeNode> {
-    this.#nodes ??= new Map(decodeTree(this.#bytes).map((node) => [node.name, node]));
+    this.#nodes ??= new Map(readNodes(this.#bytes).map((node) => [node.name, node]));
     return this.#nodes;
+  }
+}
+
+/** A tree that makes no sense here, such as one of a newer program, is as good as none: then everything is read again. */
+function readNodes(bytes: Buffer): TreeNode[] {
+  try {
+    return decodeTree(bytes);
+  } catch (error) {
+    if (isAppError(error, 'integrity') || isAppError(error, 'unsupported')) return [];
+    throw error;
   }
 }
 

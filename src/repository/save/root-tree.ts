@@ -1,7 +1,9 @@
-import { lstatSync } from 'node:fs';
+import { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { knownError } from '../../lib/known-error.ts';
 import { listXattrs } from '../../lib/posix.ts';
 import type { UserNames } from '../../lib/user-names.ts';
-import { type ByteString, fromText, toBytes, toPath } from '../../model/byte-string.ts';
+import { type ByteString, fromText, toBytes, toPrintable } from '../../model/byte-string.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
 import type { VolumeDescription } from '../../model/snapshot.ts';
 import { encodeNode, encodeTree, type TreeNode } from '../format/node.ts';
 import { nodeOfStat } from './node-of-stat.ts';
@@ -51,9 +53,19 @@ export async function saveRootTree(options: RootTreeOptions, dataTree: string): 
   return subtree;
 }
 
+/** The node of a directory, as it is where a symbolic link leads. */
 export function directoryNode(path: ByteString, names: UserNames): TreeNode {
-  const stat = lstatSync(toPath(path), { bigint: true });
-  return nodeOfStat({ name: '', stat, names, xattrs: listXattrs(path) });
+  try {
+    using handle = DirectoryHandle.open(path);
+    return nodeOfStat({ name: '', stat: handle.stat(), names, xattrs: listXattrs(handle.at('.')) });
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code !== 'ENOENT' && code !== 'ENOTDIR')
+      throw knownError(error, `Cannot read "${toPrintable(path)}"`);
+    const reason = code === 'ENOENT' ? 'it does not exist' : 'it is not a directory';
+    const meaning = code === 'ENOENT' ? 'not-found' : 'usage';
+    throw new AppError(meaning, `Cannot read "${toPrintable(path)}": ${reason}`, { cause: error });
+  }
 }
 
 /** A plain directory for places that exist in the snapshot only, always the same so that its tree is. */

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { type RunOptions, WorkerPool } from '../../lib/worker-pool.ts';
-import { AppError } from '../../model/errors.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
 import type { BlobTables } from '../blob-index/blob-tables.ts';
 import type { IndexedPack } from '../blob-index/index-file.ts';
 import type {
@@ -63,8 +64,9 @@ export class SaveScheduler implements AsyncDisposable {
       return result;
     } catch (error) {
       // A file that can't be read fails with a system error and is told by the caller; anything else ends the backup.
-      if (error instanceof AppError) this.#failure ??= error;
-      throw error;
+      if (errnoOf(error) !== undefined) throw error;
+      this.#failure ??= knownError(error);
+      throw this.#failure;
     } finally {
       for (const wake of this.#waiting.splice(0)) wake();
     }

@@ -29,6 +29,8 @@ export type SaveTask =
       readonly kind: 'segment';
       readonly fd: number;
       readonly start: number;
+      /** Where the file ended when it was opened. */
+      readonly end: number;
       /** For a file that is cut into chunks of one size. */
       readonly chunkBytes: number | undefined;
     }

@@ -3,8 +3,7 @@ import { workerData } from 'node:worker_threads';
 import { limitMallocArenas } from '../../lib/posix.ts';
 import { readUserNames } from '../../lib/user-names.ts';
 import { serveTasks } from '../../lib/worker-side.ts';
-import { type ByteString, toPrintable } from '../../model/byte-string.ts';
-import { AppError, errnoOf } from '../../model/errors.ts';
+import type { ByteString } from '../../model/byte-string.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import { BlobTables } from '../blob-index/blob-tables.ts';
 import { Chunker, type Cutter, fixedCutter } from '../chunker/chunker.ts';
@@ -16,6 +15,7 @@ import { openStore } from '../stores/open-store.ts';
 import { BlobSaver } from './blob-saver.ts';
 import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
+import { readProblem } from './read-problem.ts';
 import {
   type FileOutcome,
   type NewTableNotice,
@@ -91,9 +91,7 @@ async function saveFiles(directory: ByteString, fileNames: readonly ByteString[]
     try {
       outcomes.push(await saveFile(path, name));
     } catch (error) {
-      // A full disk or a broken store is no fault of this file.
-      if (error instanceof AppError) throw error;
-      outcomes.push({ node: undefined, size: 0, problem: problemOf(path, error) });
+      outcomes.push({ node: undefined, size: 0, problem: readProblem(path, error) });
     }
   }
   return outcomes;
@@ -108,7 +106,7 @@ async function saveFile(path: ByteString, name: ByteString): Promise<FileOutcome
   if (before.size > wholeFileBytes) return { node: undefined, size: 0, problem: undefined, tooLarge: true };
   const length = readFully(file.fd, chunker.buffer.subarray(0, Number(before.size)), 0);
   const content = await saveChunks(length, cutterOf(length));
-  const extras = extrasOfFile(file.fd, before);
+  const extras = extrasOfFile(file.fd, before, length);
   const after = statOpen(file.fd);
   const node = encodeNode({ ...nodeOfStat({ name, stat: before, names, content, ...extras }), size: length });
   const problem =
@@ -146,11 +144,12 @@ async function saveBlob(content: Buffer, type: 'data' | 'tree'): Promise<string>
 }
 
 async function saveSegment(
-  { fd, start, chunkBytes }: Extract<SaveTask, { kind: 'segment' }>,
+  { fd, start, end: fileEnd, chunkBytes }: Extract<SaveTask, { kind: 'segment' }>,
   sendBoundary: (boundary: SegmentBoundary) => void,
 ): Promise<Partial<SaveTaskResult>> {
-  const length = readFully(fd, chunker.buffer, start);
-  const isLast = length < chunker.buffer.length;
+  const wanted = Math.min(chunker.buffer.length, fileEnd - start);
+  const length = readFully(fd, chunker.buffer.subarray(0, wanted), start);
+  const isLast = length < wanted || start + length >= fileEnd;
   const cutter = chunkBytes === undefined ? chunker : fixedCutter(chunkBytes);
   const ends: number[] = [];
   for (let at = 0; at < length;) {
@@ -179,12 +178,4 @@ async function saveBlobs(task: Extract<SaveTask, { kind: 'blobs' }>): Promise<st
     from += length;
   }
   return ids;
-}
-
-function problemOf(path: ByteString, error: unknown): SaveProblem {
-  const code = errnoOf(error);
-  if (code === 'ENOENT') return { path, reason: 'vanished', message: 'was removed before it was read' };
-  if (code === 'ELOOP') return { path, reason: 'changed', message: 'is no longer a file' };
-  const message = error instanceof Error ? error.message : String(error);
-  return { path, reason: 'unreadable', message: toPrintable(`cannot be read: ${message}`) };
 }

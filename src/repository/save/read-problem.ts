@@ -1,0 +1,14 @@
+import { reasonText } from '../../lib/tree-problem.ts';
+import type { ByteString } from '../../model/byte-string.ts';
+import { errnoOf } from '../../model/errors.ts';
+import type { SaveProblem } from '../../model/snapshot.ts';
+
+/** The problem of something that could not be read, from the system's error. Throws what is none: that is no fault of the thing. */
+export function readProblem(path: ByteString, error: unknown): SaveProblem {
+  const code = errnoOf(error);
+  if (code === undefined) throw error;
+  if (code === 'ENOENT') return { path, reason: 'vanished', message: 'was removed before it was read' };
+  if (code === 'ELOOP' || code === 'ENOTDIR')
+    return { path, reason: 'changed', message: 'became something else before it was read' };
+  return { path, reason: 'unreadable', message: `cannot be read: ${reasonText(code)}` };
+}
