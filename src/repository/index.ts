@@ -21,5 +21,5 @@ export type {
   UnlockReport,
   WorkOptions,
 } from './types.ts';
-export type { Amount, PruneLimits, PruneSummary, UnusedLimit } from './prune/prune-types.ts';
+export type { Amount, PruneLimits, PruneSummary } from './prune/prune-types.ts';
 export { initRepository, openRepository } from './open-repository.ts';

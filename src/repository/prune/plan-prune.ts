@@ -1,7 +1,8 @@
 import { AppError } from '../../model/errors.ts';
+import type { UnusedLimit } from '../../model/unused-limit.ts';
 import type { StoredFile } from '../stores/store.ts';
 import type { PackUsage } from './pack-usage.ts';
-import type { Amount, PruneLimits, PruneSummary, UnusedLimit } from './prune-types.ts';
+import type { Amount, PruneLimits, PruneSummary } from './prune-types.ts';
 
 /** What a prune looks at: how much of each pack is used, and what is stored. */
 export interface PruneState {

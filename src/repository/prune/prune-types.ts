@@ -1,9 +1,4 @@
-/** How much of what is no longer used may stay, because repacking it would cost more than it frees. */
-export type UnusedLimit =
-  | { readonly kind: 'percent'; readonly percent: number }
-  | { readonly kind: 'bytes'; readonly bytes: number }
-  /** Nothing is repacked: only packs of which nothing is used are removed. */
-  | { readonly kind: 'unlimited' };
+import type { UnusedLimit } from '../../model/unused-limit.ts';
 
 export interface PruneLimits {
   readonly maxUnused: UnusedLimit;

@@ -1,0 +1,90 @@
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { groupSnapshots, type SnapshotGroup } from './group-snapshots.ts';
+import { applyKeepRules, type Judged, type KeepRules, newestFirst } from './keep-rules.ts';
+
+/** What becomes of one snapshot, and why. */
+export interface SnapshotFate {
+  readonly snapshot: Snapshot;
+  readonly stays: boolean;
+  readonly reasons: readonly string[];
+}
+
+export interface ForgetGroup extends Omit<SnapshotGroup, 'snapshots'> {
+  /** Newest first. */
+  readonly fates: readonly SnapshotFate[];
+}
+
+export interface ForgetPlan {
+  readonly groups: readonly ForgetGroup[];
+  /** Ids of records that cannot be read and were named. */
+  readonly damaged: readonly string[];
+  /** Why it is not done as it is. */
+  readonly refusal: AppError | undefined;
+}
+
+/** How it is decided what goes: by rules, or by naming it. */
+export type ForgetChoice =
+  | {
+      readonly kind: 'rules';
+      readonly rules: KeepRules;
+      /** The newest so many whole snapshots of each group stay, whatever the rules say. */
+      readonly floor: number;
+    }
+  | { readonly kind: 'named'; readonly ids: ReadonlySet<string>; readonly damaged: readonly string[] };
+
+export interface ForgetLimits {
+  /** A group may lose all its snapshots. */
+  readonly allowEmpty: boolean;
+  readonly nowMs: number;
+}
+
+/** Decides for each snapshot whether it stays; pure. `snapshots` are all that the choice is about. */
+export function planForget(
+  snapshots: readonly Snapshot[],
+  choice: ForgetChoice,
+  { allowEmpty, nowMs }: ForgetLimits,
+): ForgetPlan {
+  const groups = groupSnapshots(snapshots)
+    .map(({ snapshots: members, ...group }): ForgetGroup => ({
+      ...group,
+      fates: choice.kind === 'named' ? judgeNamed(members, choice.ids) : judge(members, choice, nowMs),
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : Number(a.isSafety) - Number(b.isSafety)));
+  const emptied = allowEmpty ? [] : groups.filter(({ fates }) => fates.every(({ stays }) => !stays));
+  const damaged = choice.kind === 'named' ? choice.damaged : [];
+  return { groups, damaged, refusal: emptied[0] && refuseEmpty(emptied[0]) };
+}
+
+function judge(
+  snapshots: readonly Snapshot[],
+  { rules, floor }: Extract<ForgetChoice, { kind: 'rules' }>,
+  nowMs: number,
+): SnapshotFate[] {
+  let left = floor;
+  return applyKeepRules(snapshots, rules, nowMs).map(({ snapshot, reasons }: Judged): SnapshotFate => {
+    const isFloor = snapshot.problemCount === 0 && left-- > 0;
+    const all = isFloor ? [...reasons, floorReason(floor)] : reasons;
+    return { snapshot, stays: all.length > 0, reasons: all.length > 0 ? all : ['no rule keeps it'] };
+  });
+}
+
+function floorReason(floor: number): string {
+  return floor === 1 ? 'newest whole snapshot' : `one of the newest ${floor} whole snapshots`;
+}
+
+function judgeNamed(snapshots: readonly Snapshot[], ids: ReadonlySet<string>): SnapshotFate[] {
+  return newestFirst(snapshots).map(({ snapshot }) => {
+    const goes = ids.has(snapshot.id);
+    return { snapshot, stays: !goes, reasons: [goes ? 'it was named' : 'it was not named'] };
+  });
+}
+
+function refuseEmpty({ name, fates }: ForgetGroup): AppError {
+  const count = fates.length === 1 ? 'the only snapshot' : `all ${fates.length} snapshots`;
+  return new AppError('usage', `Cannot forget ${count} of ${quote(name)}: nothing would be left`, {
+    detail: 'Nothing was removed.',
+    hint: 'Keep some with a rule such as --keep-last 1, or add --allow-empty.',
+  });
+}

@@ -1,0 +1,132 @@
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { parseVersionedTarget } from '../model/target.ts';
+import { type FindContext, findSnapshot, lineage, targetName } from './find-snapshot.ts';
+import { type ForgetChoice, type ForgetPlan, planForget } from './forget-plan.ts';
+import { groupKey } from './group-snapshots.ts';
+import { hasNoRules, hasTags, type KeepRules } from './keep-rules.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import { findContext } from './snapshots.ts';
+
+export interface ForgetRequest {
+  /** Volumes and directories, or single snapshots; none is everything in the repository. */
+  readonly targets: readonly string[];
+  /** Only snapshots that have every tag of one of these lists. */
+  readonly tags: readonly (readonly string[])[];
+  readonly rules: KeepRules;
+  /** The newest so many whole snapshots of each group stay, whatever the rules say. Undefined is 1, or 0 with `allowEmpty`. */
+  readonly keepVerified: number | undefined;
+  /** A volume may lose all its snapshots. */
+  readonly allowEmpty: boolean;
+}
+
+export interface ForgetReport {
+  /** Ids. */
+  readonly removed: readonly string[];
+  readonly kept: number;
+}
+
+/** What would be forgotten, and why everything else stays; nothing is touched. */
+export async function prepareForget(
+  parts: Protection,
+  request: ForgetRequest,
+  options: JobOptions,
+): Promise<ForgetPlan> {
+  const context = await findContext(parts, options);
+  const wish = readTargets(request.targets, context);
+  const limits = { allowEmpty: request.allowEmpty, nowMs: parts.now() };
+  if (wish.ids.size + wish.damaged.length === 0) {
+    const chosen = wish.groups.length > 0 ? wish.groups : context.snapshots;
+    const tagged = chosen.filter((snapshot) => isTagged(snapshot, request.tags));
+    return planForget(tagged, chooseByRules(request), limits);
+  }
+  refuseMixed(request, wish);
+  const touched = new Set(context.snapshots.filter(({ id }) => wish.ids.has(id)).map(groupKey));
+  const neighbours = context.snapshots.filter((snapshot) => touched.has(groupKey(snapshot)));
+  return planForget(neighbours, { kind: 'named', ids: wish.ids, damaged: wish.damaged }, limits);
+}
+
+/** Removes what the plan says, as long as everything is still there that it says stays. */
+export async function applyForget(
+  parts: Protection,
+  plan: ForgetPlan,
+  options: JobOptions,
+): Promise<ForgetReport> {
+  if (plan.refusal !== undefined) throw plan.refusal;
+  const fates = plan.groups.flatMap((group) => group.fates);
+  const staying = fates.filter(({ stays }) => stays).map(({ snapshot }) => snapshot.id);
+  const leaving = fates.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot.id);
+  const removed = [...leaving, ...plan.damaged];
+  if (removed.length > 0) {
+    const repository = await parts.repository();
+    const { signal, onProgress } = options;
+    await repository.removeSnapshots(removed, { staying, signal, onProgress });
+  }
+  return { removed, kept: staying.length };
+}
+
+interface Wish {
+  /** Snapshots of the volumes and directories that were named. */
+  readonly groups: readonly Snapshot[];
+  readonly ids: ReadonlySet<string>;
+  readonly damaged: readonly string[];
+}
+
+/** Names go before ids, as everywhere. */
+function readTargets(targets: readonly string[], context: FindContext): Wish {
+  const groups = new Map<string, Snapshot>();
+  const ids = new Set<string>();
+  const damaged = new Set<string>();
+  for (const text of targets) {
+    const { target, snapshot: reference } = parseVersionedTarget(text, context.now);
+    const named = reference.kind === 'latest' && !text.endsWith('@latest');
+    const found = named ? lineage(targetName(target), context) : [];
+    for (const snapshot of found) groups.set(snapshot.id, snapshot);
+    if (found.length > 0) continue;
+    const broken = damagedId(text.toLowerCase(), context);
+    if (broken === undefined) ids.add(findSnapshot(text, context).id);
+    else damaged.add(broken);
+  }
+  return { groups: [...groups.values()], ids, damaged: [...damaged] };
+}
+
+/** A record that cannot be read is named by eight digits of its id at least. */
+function damagedId(start: string, { damaged = new Map(), snapshots }: FindContext): string | undefined {
+  if (!/^[0-9a-f]{8,64}$/.test(start) || snapshots.some(({ id }) => id.startsWith(start))) return undefined;
+  const found = [...damaged.keys()].filter((id) => id.startsWith(start));
+  return found.length === 1 ? found[0] : undefined;
+}
+
+function isTagged(snapshot: Snapshot, lists: ForgetRequest['tags']): boolean {
+  return lists.length === 0 || lists.some((tags) => hasTags(snapshot, tags));
+}
+
+function chooseByRules(request: ForgetRequest): ForgetChoice {
+  const { rules, keepVerified, allowEmpty, targets, tags } = request;
+  const isNarrowed = targets.length > 0 || tags.length > 0;
+  if (hasNoRules(rules) && !(allowEmpty && isNarrowed)) {
+    throw new AppError('usage', 'Nothing says what to keep', {
+      hint: 'Add rules such as --keep-last 3 or --keep-daily 7. To forget everything of a volume, name it and add --allow-empty.',
+    });
+  }
+  return { kind: 'rules', rules, floor: keepVerified ?? (allowEmpty ? 0 : 1) };
+}
+
+function refuseMixed(request: ForgetRequest, wish: Wish): void {
+  const mixed =
+    wish.groups.length > 0
+      ? 'volumes'
+      : request.tags.length > 0
+        ? 'tags'
+        : !hasNoRules(request.rules) || request.keepVerified !== undefined
+          ? 'rules'
+          : undefined;
+  if (mixed === undefined) return;
+  const [first = ''] = [...wish.ids, ...wish.damaged];
+  throw new AppError(
+    'usage',
+    `Cannot forget single snapshots, such as ${quote(first.slice(0, 8))}, together with ${mixed}`,
+    { hint: 'Run the command twice.' },
+  );
+}

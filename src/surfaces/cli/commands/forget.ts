@@ -1,0 +1,131 @@
+import type { ForgetPlan, PruneSummary } from '../../../app.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { describePruneReport } from '../describe-prune.ts';
+import {
+  type KeepFlags,
+  keepRulesOf,
+  parseCount,
+  type PruneLimitFlags,
+  pruneLimitsOf,
+  tagLists,
+} from '../retention-flags.ts';
+import type { Session } from '../session.ts';
+import { formatTable } from '../table.ts';
+
+export interface ForgetFlags extends KeepFlags, PruneLimitFlags {
+  readonly keepVerified?: string;
+  readonly tag?: readonly string[];
+  readonly allowEmpty?: boolean;
+  readonly prune?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export async function runForget(
+  session: Session,
+  flags: ForgetFlags,
+  targets: readonly string[],
+): Promise<void> {
+  const { app, signal } = session;
+  const limits = pruneLimitsOf(flags);
+  const request = {
+    targets,
+    tags: tagLists(flags.tag),
+    rules: keepRulesOf(flags),
+    keepVerified: flags.keepVerified === undefined ? undefined : parseCount(flags.keepVerified),
+    allowEmpty: flags.allowEmpty ?? false,
+  };
+  const plan = await app.planForget(request, { signal, onNote: session.warn });
+  const leaving = leavingOf(plan);
+  if (flags.dryRun || leaving.length === 0)
+    return print(session, plan, { removed: [], dryRun: flags.dryRun ?? false });
+  session.note(describe(plan));
+  if (plan.refusal !== undefined) throw plan.refusal;
+  const what = leaving.length === 1 ? 'this snapshot' : `these ${leaving.length} snapshots`;
+  if (!(await session.confirm(`Remove ${what}?`))) return session.note('Nothing was removed.');
+  using progress = session.progress('Forget');
+  const options = { signal, onProgress: progress.onProgress };
+  const { removed } = await app.applyForget(plan, options);
+  try {
+    const pruned = flags.prune ? await app.prune(limits, options) : undefined;
+    progress[Symbol.dispose]();
+    print(session, plan, { removed, dryRun: false, pruned });
+  } catch (error) {
+    progress[Symbol.dispose]();
+    print(session, plan, { removed, dryRun: false });
+    throw error;
+  }
+}
+
+interface Done {
+  readonly removed: readonly string[];
+  readonly dryRun: boolean;
+  readonly pruned?: PruneSummary | undefined;
+}
+
+function print(session: Session, plan: ForgetPlan, { removed, dryRun, pruned }: Done): void {
+  const leaving = leavingOf(plan);
+  session.printer.print({
+    json: () => ({
+      dryRun,
+      groups: plan.groups.map(groupAsJson),
+      damaged: plan.damaged,
+      refusal: plan.refusal === undefined ? null : plan.refusal.message,
+      removed,
+      prune: pruned ?? null,
+    }),
+    text: () =>
+      removed.length === 0
+        ? describe(plan)
+        : [
+            `Removed ${removed.length} ${removed.length === 1 ? 'snapshot' : 'snapshots'}.`,
+            pruned === undefined ? 'Their data is freed by "holdfast prune".' : describePruneReport(pruned),
+          ].join('\n'),
+    quiet: () => leaving,
+  });
+}
+
+function leavingOf(plan: ForgetPlan): string[] {
+  const fates = plan.groups.flatMap((group) => group.fates);
+  return [...fates.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot.id), ...plan.damaged];
+}
+
+function groupAsJson({ name, hostname, isSafety, fates }: ForgetPlan['groups'][number]): object {
+  return {
+    name,
+    hostname,
+    isSafety,
+    snapshots: fates.map(({ snapshot: { id, time, tags }, stays, reasons }) => ({
+      id,
+      time,
+      tags,
+      stays,
+      reasons,
+    })),
+  };
+}
+
+/** Every snapshot with what becomes of it and why, the newest of each volume first. */
+function describe(plan: ForgetPlan): string {
+  const rows = plan.groups.flatMap((group) => group.fates);
+  if (rows.length + plan.damaged.length === 0) return 'There are no snapshots.';
+  const table = formatTable(rows, [
+    { title: 'FATE', value: ({ stays }) => (stays ? 'stays' : 'goes') },
+    { title: 'ID', value: ({ snapshot }) => snapshot.id.slice(0, 8) },
+    { title: 'VOLUME', value: ({ snapshot }) => printable(snapshot.name) },
+    { title: 'TIME', value: ({ snapshot }) => printable(snapshot.time.slice(0, 19)) },
+    { title: 'WHY', value: ({ reasons }) => printable(reasons.join(', ')) },
+  ]);
+  const goes = leavingOf(plan).length;
+  return [
+    ...(rows.length > 0 ? [table] : []),
+    ...plan.damaged.map((id) => `goes    ${id.slice(0, 8)}   a record that cannot be read`),
+    `${rows.length + plan.damaged.length - goes} stay, ${goes} ${goes === 1 ? 'goes' : 'go'}.`,
+    ...(plan.refusal === undefined
+      ? []
+      : [`As things are now, it is refused: ${printable(plan.refusal.message)}.`]),
+  ].join('\n');
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}

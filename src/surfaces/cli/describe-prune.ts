@@ -1,0 +1,37 @@
+import type { PruneSummary } from '../../app.ts';
+import { formatSize } from '../../model/size.ts';
+
+/** What a prune would do, for people. */
+export function describePrunePlan(plan: PruneSummary): string {
+  const { packs, used, unused, duplicates, remove, unreferenced, repack } = plan;
+  if (plan.freedBytes === 0 && repack.count === 0 && unused.count === 0)
+    return `There is nothing to remove: ${formatSize(packs.bytes)} are stored, and all of it is used.`;
+  return [
+    `Stored:            ${formatSize(packs.bytes)} in ${packs.count} packs`,
+    `Used:              ${formatSize(used.bytes)} in ${used.count} blobs`,
+    `Unused:            ${formatSize(unused.bytes)} in ${unused.count} blobs`,
+    ...(duplicates.count > 0 ? [`  of it duplicates: ${formatSize(duplicates.bytes)}`] : []),
+    `To remove:         ${formatSize(remove.bytes)} in ${remove.count} packs that nothing uses`,
+    ...(unreferenced.count > 0
+      ? [`To remove:         ${formatSize(unreferenced.bytes)} in ${unreferenced.count} leftover packs`]
+      : []),
+    `To repack:         ${formatSize(repack.bytes)} in ${repack.count} packs that are used in part`,
+    `Freed by it:       ${formatSize(plan.freedBytes)}`,
+    `Stays unused:      ${formatSize(plan.unusedAfterBytes)}`,
+  ].join('\n');
+}
+
+/** What a prune did. */
+export function describePruneReport({
+  freedBytes,
+  remove,
+  unreferenced,
+  repack,
+  packs,
+  unusedAfterBytes,
+}: PruneSummary): string {
+  if (remove.count + unreferenced.count + repack.count === 0)
+    return `Nothing was removed: ${formatSize(packs.bytes)} are stored, and ${formatSize(unusedAfterBytes)} of it are unused, within the limit.`;
+  const written = repack.count === 0 ? '' : `, ${repack.count} written anew`;
+  return `Space reclaimed: ${formatSize(freedBytes)} (${remove.count + unreferenced.count} packs removed${written}). Stored now: ${formatSize(packs.bytes - freedBytes)}, of it unused: ${formatSize(unusedAfterBytes)}.`;
+}
