@@ -50,6 +50,7 @@ export async function startSshServer(folder: string): Promise<SshServer> {
       'PasswordAuthentication no',
       'KbdInteractiveAuthentication no',
       'PermitRootLogin prohibit-password',
+      'Subsystem sftp internal-sftp',
       '',
     ].join('\n'),
   );

@@ -6,7 +6,14 @@ import { openStore } from '../../src/repository/stores/open-store.ts';
 import { describeStore } from '../../src/repository/stores/store-suite.ts';
 
 function rcloneAddress(remote: string, more: Partial<RcloneAddress> = {}): RcloneAddress {
-  return { kind: 'rclone', text: `rclone:${remote}`, remote, program: 'rclone', configFile: undefined, ...more };
+  return {
+    kind: 'rclone',
+    text: `rclone:${remote}`,
+    remote,
+    program: 'rclone',
+    configFile: undefined,
+    ...more,
+  };
 }
 
 describeStore({

@@ -36,8 +36,7 @@ class LocalStore implements Store {
     await this.#explained(async () => {
       await makeDurably(this.location);
       const made = [...namedTypes, ...shardNames().map((shard) => `data/${shard}`)];
-      for (const folder of made)
-        await mkdir(`${this.location}/${folder}`, { recursive: true, mode: 0o700 });
+      for (const folder of made) await mkdir(`${this.location}/${folder}`, { recursive: true, mode: 0o700 });
       await syncDirectory(`${this.location}/data`);
       await syncDirectory(this.location);
     });
@@ -59,12 +58,7 @@ class LocalStore implements Store {
     });
   }
 
-  async load(
-    type: FileType,
-    name: string,
-    range?: ByteRange,
-    options: LoadOptions = {},
-  ): Promise<Buffer> {
+  async load(type: FileType, name: string, range?: ByteRange, options: LoadOptions = {}): Promise<Buffer> {
     throwIfAborted(options.signal);
     const label = fileLabel(type, name);
     return await this.#explained(async () => {

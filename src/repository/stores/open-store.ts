@@ -7,7 +7,9 @@ export type { StoreAddress } from './address.ts';
 
 /** Opens a store at an address. It connects when it is first used; dispose of it to close what it opened. */
 export function openStore(address: StoreAddress): Store {
-  return address.kind === 'local' ? openLocalStore(address.directory) : lazyStore(address.text, () => load(address));
+  return address.kind === 'local'
+    ? openLocalStore(address.directory)
+    : lazyStore(address.text, () => load(address));
 }
 
 /** The one list of stores. Each is loaded when it is used: most commands need none of them. */

@@ -32,7 +32,8 @@ export function openPace({ bytesPerSecond, nextFree }: PaceState): Pace {
       const before = Atomics.load(next, 0);
       const now = process.hrtime.bigint();
       const start = before > now ? before : now;
-      if (Atomics.compareExchange(next, 0, before, start + duration) === before) return start + duration - now;
+      if (Atomics.compareExchange(next, 0, before, start + duration) === before)
+        return start + duration - now;
     }
   };
   return {

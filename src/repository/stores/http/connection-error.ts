@@ -7,7 +7,11 @@ export function connectionError(location: string, error: unknown): AppError {
   if (error instanceof Error && error.name === 'AbortError') return cancelled(error);
   const code = codeOf(error);
   if (isCertificateProblem(code)) return untrusted(location, error);
-  return unavailable(location, words[code] ?? (error instanceof Error ? error.message : String(error)), error);
+  return unavailable(
+    location,
+    words[code] ?? (error instanceof Error ? error.message : String(error)),
+    error,
+  );
 }
 
 const words: Readonly<Record<string, string>> = {
@@ -35,7 +39,9 @@ function untrusted(location: string, error: unknown): AppError {
 function isCertificateProblem(code: string): boolean {
   return (
     code.startsWith('ERR_TLS_CERT') ||
-    /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|INVALID_CA|HOSTNAME_MISMATCH|PATH_LENGTH_EXCEEDED)/.test(code)
+    /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|INVALID_CA|HOSTNAME_MISMATCH|PATH_LENGTH_EXCEEDED)/.test(
+      code,
+    )
   );
 }
 

@@ -88,7 +88,9 @@ export class HttpConnections implements HttpTransport {
   #answerTo(sent: http.ClientRequest, request: HttpRequest): Promise<HttpResponse> {
     const { stallMs } = this.#options;
     return new Promise((resolve, reject) => {
-      sent.setTimeout(stallMs, () => sent.destroy(new Error(`it has not said a word for ${stallMs / 1000} s`)));
+      sent.setTimeout(stallMs, () =>
+        sent.destroy(new Error(`it has not said a word for ${stallMs / 1000} s`)),
+      );
       sent.on('error', reject);
       sent.on('response', (response) => readAnswer(response, request).then(resolve, reject));
       writeBody(sent, request.body, request).catch(reject);

@@ -4,41 +4,76 @@ import type { HttpRequest } from './transport.ts';
 /** The longest answer whose length is not told before: a list of some ten million files. */
 const maxUnknownBytes = 1 << 30;
 
-/** Reads an answer to its end. One that ends early throws: half an answer is none. */
-export async function readBody(
+/**
+ * Reads an answer to its end. One that ends early throws: half an answer is none. It listens at once: HTTP/2 lets a
+ * stream go whose end has come before anybody asked for its data.
+ */
+export function readBody(
   stream: Readable,
-  declaredBytes: number | undefined,
+  declared: number | undefined,
   { room, pace, signal }: Pick<HttpRequest, 'room' | 'pace' | 'signal'>,
 ): Promise<Buffer> {
-  if (declaredBytes === undefined) return await readUnknown(stream, { pace, signal });
-  const buffer = room?.take(declaredBytes) ?? Buffer.allocUnsafe(declaredBytes);
-  let done = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    if (done + chunk.length > declaredBytes) throw new Error('the answer is longer than it said');
-    await pace?.take(chunk.length, signal);
-    done += chunk.copy(buffer, done);
-  }
-  if (done < declaredBytes) throw new Error('the answer ended early');
-  return buffer;
-}
-
-async function readUnknown(
-  stream: Readable,
-  { pace, signal }: Pick<HttpRequest, 'pace' | 'signal'>,
-): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    await pace?.take(chunk.length, signal);
-    bytes += chunk.length;
-    if (bytes > maxUnknownBytes) throw new Error('the answer does not end');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+  const sink =
+    declared === undefined ? growing() : sized(room?.take(declared) ?? Buffer.allocUnsafe(declared));
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error): void => {
+      stream.destroy();
+      reject(error);
+    };
+    stream.on('data', (chunk: Buffer) => {
+      if (!sink.add(chunk)) return fail(new Error('the answer is longer than it said'));
+      if (!pace) return;
+      stream.pause();
+      pace.take(chunk.length, signal).then(() => stream.resume(), fail);
+    });
+    stream.on('end', () => {
+      const body = sink.finish();
+      if (body) resolve(body);
+      else reject(new Error('the answer ended early'));
+    });
+    stream.on('error', reject);
+    stream.on('close', () => reject(new Error('the connection broke')));
+  });
 }
 
 /** The length that an answer to `method` declares for its body. */
-export function declaredBytes(method: string, status: number, length: string | undefined): number | undefined {
+export function declaredBytes(
+  method: string,
+  status: number,
+  length: string | undefined,
+): number | undefined {
   if (method === 'HEAD' || status === 204 || status === 304) return 0;
   return length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined;
+}
+
+interface Sink {
+  /** False for more than there may be. */
+  add(chunk: Buffer): boolean;
+  /** Undefined for less than there must be. */
+  finish(): Buffer | undefined;
+}
+
+function sized(buffer: Buffer): Sink {
+  let done = 0;
+  return {
+    add(chunk) {
+      if (done + chunk.length > buffer.length) return false;
+      done += chunk.copy(buffer, done);
+      return true;
+    },
+    finish: () => (done === buffer.length ? buffer : undefined),
+  };
+}
+
+function growing(): Sink {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  return {
+    add(chunk) {
+      bytes += chunk.length;
+      chunks.push(chunk);
+      return bytes <= maxUnknownBytes;
+    },
+    finish: () => Buffer.concat(chunks),
+  };
 }

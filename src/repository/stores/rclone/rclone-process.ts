@@ -62,7 +62,10 @@ export class RcloneProcess implements HttpTransport {
     const args = ['serve', 'restic', '--stdio', '--b2-hard-delete'];
     if (configFile !== undefined) args.push('--config', configFile);
     // A process group of its own: Ctrl-C at the terminal must not end it before we have put things away through it.
-    const child = spawn(program, [...args, '--', remote], { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    const child = spawn(program, [...args, '--', remote], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    });
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-stderrLimit)));
     const duplex = new PipeDuplex(child);
@@ -84,10 +87,14 @@ export class RcloneProcess implements HttpTransport {
   async #explain(running: Running, error: unknown): Promise<AppError> {
     const { text, program } = this.#address;
     if (errnoOf(error) === 'ENOENT' || running.child.pid === undefined) {
-      return new AppError('not-found', `Cannot reach repository "${text}": there is no program "${program}"`, {
-        hint: 'Install rclone, or name it with the option "program=/path/rclone".',
-        cause: error,
-      });
+      return new AppError(
+        'not-found',
+        `Cannot reach repository "${text}": there is no program "${program}"`,
+        {
+          hint: 'Install rclone, or name it with the option "program=/path/rclone".',
+          cause: error,
+        },
+      );
     }
     if (this.#hasAnswered) return connectionError(text, error);
     const ended = await Promise.race([once(running.child, 'exit').then(() => true), sleep(500, false)]);
@@ -95,13 +102,18 @@ export class RcloneProcess implements HttpTransport {
     const words = lastWords(running.words());
     const isUnknown = /didn't find section in config file|not found in config/i.test(words);
     return new AppError(isUnknown ? 'not-found' : 'failed', `rclone cannot open "${text}": ${words}`, {
-      hint: isUnknown ? 'Set the remote up with "rclone config"; "rclone listremotes" names those that are.' : undefined,
+      hint: isUnknown
+        ? 'Set the remote up with "rclone config"; "rclone listremotes" names those that are.'
+        : undefined,
       cause: error,
     });
   }
 }
 
-function openStream(session: ClientHttp2Session, { method, path, headers, body }: HttpRequest): ClientHttp2Stream {
+function openStream(
+  session: ClientHttp2Session,
+  { method, path, headers, body }: HttpRequest,
+): ClientHttp2Stream {
   const lower = Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
   return session.request(
     {
@@ -116,6 +128,7 @@ function openStream(session: ClientHttp2Session, { method, path, headers, body }
 
 function answerTo(stream: ClientHttp2Stream, request: HttpRequest, stallMs: number): Promise<HttpResponse> {
   const { method, body, signal, pace, room } = request;
+  let hasAnswer = false;
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(cancelled());
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -123,12 +136,14 @@ function answerTo(stream: ClientHttp2Stream, request: HttpRequest, stallMs: numb
     stream.on('error', reject);
     stream.on('close', () => {
       signal?.removeEventListener('abort', onAbort);
-      reject(new Error('the connection broke'));
+      if (!hasAnswer) reject(new Error('the connection broke'));
     });
     stream.on('response', (raw) => {
+      hasAnswer = true;
       const status = Number(raw[':status']);
       const headers: Record<string, string | undefined> = {};
-      for (const [name, value] of Object.entries(raw)) headers[name] = value === undefined ? undefined : String(value);
+      for (const [name, value] of Object.entries(raw))
+        headers[name] = value === undefined ? undefined : String(value);
       const isGood = body === undefined && status >= 200 && status < 300;
       const length = declaredBytes(method, status, headers['content-length']);
       readBody(stream, length, isGood ? { pace, signal, room } : { signal }).then(
@@ -152,5 +167,12 @@ async function end({ child, session }: Running): Promise<void> {
 }
 
 function lastWords(text: string): string {
-  return text.trim().split('\n').slice(-2).join(' ').replaceAll(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /gm, '') || 'it ended';
+  return (
+    text
+      .trim()
+      .split('\n')
+      .slice(-2)
+      .join(' ')
+      .replaceAll(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /gm, '') || 'it ended'
+  );
 }

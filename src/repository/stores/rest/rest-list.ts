@@ -36,8 +36,12 @@ function parseArray(location: string, body: Buffer): unknown[] {
 }
 
 function strange(location: string, cause?: unknown): AppError {
-  return new AppError('failed', `The server of repository "${location}" does not answer as a restic REST server`, {
-    hint: 'Look at the address: it may lead to another kind of server.',
-    cause,
-  });
+  return new AppError(
+    'failed',
+    `The server of repository "${location}" does not answer as a restic REST server`,
+    {
+      hint: 'Look at the address: it may lead to another kind of server.',
+      cause,
+    },
+  );
 }

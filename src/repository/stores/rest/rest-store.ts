@@ -49,7 +49,12 @@ export class RestStore implements Store {
     throwIfAborted(options.signal);
     if (await this.exists('config', '', options)) throw alreadyThere(this.location);
     const { signal } = options;
-    const response = await this.#send({ method: 'POST', path: '?create=true', body: new Uint8Array(), signal });
+    const response = await this.#send({
+      method: 'POST',
+      path: '?create=true',
+      body: new Uint8Array(),
+      signal,
+    });
     if (response.status >= 300) throw restError(this.location, response);
     this.#made.set();
   }
@@ -93,9 +98,15 @@ export class RestStore implements Store {
 
   async list(type: FileType, options: StoreOptions = {}): Promise<StoredFile[]> {
     throwIfAborted(options.signal);
-    if (type === 'config') return (await this.exists('config', '', options)) ? [{ name: '', sizeBytes: 0 }] : [];
+    if (type === 'config')
+      return (await this.exists('config', '', options)) ? [{ name: '', sizeBytes: 0 }] : [];
     const { signal } = options;
-    const response = await this.#send({ method: 'GET', path: `${type}/`, headers: { Accept: listType }, signal });
+    const response = await this.#send({
+      method: 'GET',
+      path: `${type}/`,
+      headers: { Accept: listType },
+      signal,
+    });
     if (response.status !== 200 && response.status !== 404) throw restError(this.location, response);
     const list = response.status === 404 ? undefined : parseList(this.location, response.body);
     if (list?.version === 1) return await this.#withSizes(type, list.names, options);

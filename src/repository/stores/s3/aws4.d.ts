@@ -14,7 +14,10 @@ declare module 'aws4' {
   }
   const aws4: {
     /** Adds the headers that sign the request. */
-    sign(request: SignRequest, credentials: SignCredentials): { headers: Record<string, string>; path: string };
+    sign(
+      request: SignRequest,
+      credentials: SignCredentials,
+    ): { headers: Record<string, string>; path: string };
   };
   export default aws4;
 }

@@ -42,7 +42,9 @@ export function parsePage(body: Buffer): S3Page {
     key: decodeKey(textOf(element, 'Key') ?? ''),
     sizeBytes: Number(textOf(element, 'Size') ?? Number.NaN),
   }));
-  const prefixes = elements(text, 'CommonPrefixes').map((element) => decodeKey(textOf(element, 'Prefix') ?? ''));
+  const prefixes = elements(text, 'CommonPrefixes').map((element) =>
+    decodeKey(textOf(element, 'Prefix') ?? ''),
+  );
   const isTruncated = textOf(text, 'IsTruncated') === 'true';
   return { objects, prefixes, next: isTruncated ? textOf(text, 'NextContinuationToken') : undefined };
 }

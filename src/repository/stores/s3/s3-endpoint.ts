@@ -15,7 +15,8 @@ export function bucketEndpoint(
   region: string,
 ): BucketEndpoint {
   const url = new URL(endpoint ?? amazonEndpoint(region));
-  const inHost = pathStyle === 'never' || (pathStyle === 'auto' && isAmazon(url.hostname) && !bucket.includes('.'));
+  const inHost =
+    pathStyle === 'never' || (pathStyle === 'auto' && isAmazon(url.hostname) && !bucket.includes('.'));
   const host = inHost ? `${bucket}.${url.host}` : url.host;
   return { origin: `${url.protocol}//${host}`, host, root: inHost ? '/' : `/${encodeKey(bucket)}/` };
 }
@@ -31,7 +32,9 @@ function isAmazon(hostname: string): boolean {
 
 /** The region that a host of Amazon's names. */
 export function regionOfHost(hostname: string): string | undefined {
-  return /(?:^|\.)s3[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?$/.exec(hostname)?.[1];
+  return /(?:^|\.)s3[.-](?:dualstack\.)?([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com(?:\.cn)?$/.exec(
+    hostname,
+  )?.[1];
 }
 
 /** As signatures of version 4 want it: everything but letters, digits, `-_.~` and the slashes. */

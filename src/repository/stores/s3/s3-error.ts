@@ -17,9 +17,13 @@ export function s3Error(location: string, response: HttpResponse): AppError {
   if (status >= 500 && status !== 501) return unavailable(location, words, cause);
   if (status === 401 || status === 403) return denied(location, code, words);
   if (status === 501 || code === 'NotImplemented')
-    return new AppError('unsupported', `The server of repository "${location}" does not support this: ${words}`, {
-      cause,
-    });
+    return new AppError(
+      'unsupported',
+      `The server of repository "${location}" does not support this: ${words}`,
+      {
+        cause,
+      },
+    );
   return new AppError('failed', `The server of repository "${location}" refuses: ${words}`, { cause });
 }
 
@@ -50,11 +54,12 @@ function isOverload(status: number, code: string): boolean {
 }
 
 const hints: Readonly<Record<string, string>> = {
-  InvalidAccessKeyId: 'The access key is not known there. Look at AWS_ACCESS_KEY_ID, or at the repository\'s "access-key-id".',
+  InvalidAccessKeyId:
+    'The access key is not known there. Look at AWS_ACCESS_KEY_ID, or at the repository\'s "access-key-id".',
   SignatureDoesNotMatch:
     'The secret key does not fit the access key. Look at AWS_SECRET_ACCESS_KEY, or at the repository\'s "secret-access-key".',
   ExpiredToken: 'The session token has expired: get a new one, and set AWS_SESSION_TOKEN anew.',
-  RequestTimeTooSkewed: "The clock of this machine is wrong: signatures of another time are not accepted.",
+  RequestTimeTooSkewed: 'The clock of this machine is wrong: signatures of another time are not accepted.',
   AccessDenied: 'The key needs the rights to list the bucket, and to get, put and delete objects in it.',
 };
 

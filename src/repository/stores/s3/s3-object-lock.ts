@@ -53,10 +53,14 @@ export class ObjectLocks {
     if (!this.isWanted || this.#isHonoured) return;
     const until = await this.#retention(key, options);
     if (until === undefined) {
-      throw new AppError('unsupported', `The bucket of repository "${this.#wish.location}" keeps no retention`, {
-        detail: 'A file was stored with object lock, and the service says nothing of it.',
-        hint: 'Make a bucket with object lock enabled, or take the option "object-lock" off.',
-      });
+      throw new AppError(
+        'unsupported',
+        `The bucket of repository "${this.#wish.location}" keeps no retention`,
+        {
+          detail: 'A file was stored with object lock, and the service says nothing of it.',
+          hint: 'Make a bucket with object lock enabled, or take the option "object-lock" off.',
+        },
+      );
     }
     this.#isHonoured = true;
   }
@@ -71,10 +75,14 @@ export class ObjectLocks {
     const until = await this.#retention(key, options);
     if (until === undefined || until <= Date.now()) return;
     const date = new Date(until).toISOString();
-    throw new AppError('denied', `Cannot remove "${label}" from repository "${this.#wish.location}": it is locked`, {
-      detail: `Its retention (object lock) ends on ${date}.`,
-      hint: 'It can be removed after that date.',
-    });
+    throw new AppError(
+      'denied',
+      `Cannot remove "${label}" from repository "${this.#wish.location}": it is locked`,
+      {
+        detail: `Its retention (object lock) ends on ${date}.`,
+        hint: 'It can be removed after that date.',
+      },
+    );
   }
 
   /** When the retention of an object ends, in milliseconds since 1970; undefined when it has none or is not there. */
@@ -89,7 +97,12 @@ export class ObjectLocks {
 
   /** Services without it, and keys that may not ask, have other ways to say no. */
   async #bucketHasLock({ signal }: StoreOptions): Promise<boolean> {
-    const response = await this.#client.request({ method: 'GET', key: '', query: { 'object-lock': '' }, signal });
+    const response = await this.#client.request({
+      method: 'GET',
+      key: '',
+      query: { 'object-lock': '' },
+      signal,
+    });
     if (response.status !== 200) return false;
     return textOf(response.body.toString('utf8'), 'ObjectLockEnabled') === 'Enabled';
   }

@@ -45,7 +45,11 @@ class S3Store implements Store {
     if (await this.exists('config', '', options)) throw alreadyThere(this.location);
     const names = await namesAtRoot(this.#client, this.#address, options);
     if (names === undefined) await this.#createBucket(this.#address.objectLock, options);
-    else refuseForeign(this.location, names.filter((name) => !isOwnRootName(name)));
+    else
+      refuseForeign(
+        this.location,
+        names.filter((name) => !isOwnRootName(name)),
+      );
     this.#made.set();
   }
 
@@ -56,7 +60,11 @@ class S3Store implements Store {
     const headers = this.#headersFor(type, options);
     const { partBytes } = this.#address;
     if (content.length > partBytes) {
-      await uploadInParts(this.#client, { key, content, headers, partBytes, location: this.location }, options);
+      await uploadInParts(
+        this.#client,
+        { key, content, headers, partBytes, location: this.location },
+        options,
+      );
     } else {
       await this.#put(type, key, { name, content, headers, options });
     }
@@ -94,10 +102,15 @@ class S3Store implements Store {
 
   async list(type: FileType, options: StoreOptions = {}): Promise<StoredFile[]> {
     throwIfAborted(options.signal);
-    if (type === 'config') return (await this.exists('config', '', options)) ? [{ name: '', sizeBytes: 0 }] : [];
+    if (type === 'config')
+      return (await this.exists('config', '', options)) ? [{ name: '', sizeBytes: 0 }] : [];
     const root = this.#root();
     const found: StoredFile[] = [];
-    for (const { key, sizeBytes } of await listObjects(this.#client, { prefix: `${root}${type}/`, location: this.location, isSpread: type === 'data' }, options)) {
+    for (const { key, sizeBytes } of await listObjects(
+      this.#client,
+      { prefix: `${root}${type}/`, location: this.location, isSpread: type === 'data' },
+      options,
+    )) {
       const name = key.startsWith(root) ? nameAtPath(type, key.slice(root.length)) : undefined;
       if (name !== undefined) found.push({ name, sizeBytes });
     }
@@ -131,11 +144,7 @@ class S3Store implements Store {
     await this.#client[Symbol.asyncDispose]();
   }
 
-  async #put(
-    type: FileType,
-    key: string,
-    { name, content, headers, options }: PutParts,
-  ): Promise<void> {
+  async #put(type: FileType, key: string, { name, content, headers, options }: PutParts): Promise<void> {
     const { signal, pace } = options;
     const once = type === 'config' || (isLockable(type) && this.#locks.isWanted);
     const response = await this.#client.request({

@@ -16,7 +16,11 @@ export interface UploadWish {
 const partsAtOnce = 3;
 
 /** Stores a large object in parts. It is there when all of them are; a failure takes back those that were sent. */
-export async function uploadInParts(client: S3Client, wish: UploadWish, options: StoreOptions): Promise<void> {
+export async function uploadInParts(
+  client: S3Client,
+  wish: UploadWish,
+  options: StoreOptions,
+): Promise<void> {
   const uploadId = await startUpload(client, wish, options);
   try {
     const tags = await sendParts(client, { ...wish, uploadId }, options);
@@ -32,7 +36,11 @@ export async function uploadInParts(client: S3Client, wish: UploadWish, options:
 const leftoverAgeMs = 24 * 60 * 60_000;
 
 /** Takes back the parts of uploads that nobody ended: they cost room and are seen by no listing. */
-export async function removeOldUploads(client: S3Client, root: string, { signal }: StoreOptions): Promise<void> {
+export async function removeOldUploads(
+  client: S3Client,
+  root: string,
+  { signal }: StoreOptions,
+): Promise<void> {
   const query = { uploads: '', prefix: root, 'encoding-type': 'url' };
   const response = await client.request({ method: 'GET', key: '', query, signal });
   if (response.status !== 200) return;
@@ -100,7 +108,10 @@ async function completeUpload(
   if (response.status !== 200) throw s3Error(location, response);
   if (text.includes('<Error>')) throw s3Error(location, { ...response, status: 500 });
   if (textOf(text, 'ETag') === undefined) {
-    throw new AppError('unavailable', `Repository "${location}" gave no answer that says that a file is stored`);
+    throw new AppError(
+      'unavailable',
+      `Repository "${location}" gave no answer that says that a file is stored`,
+    );
   }
 }
 
