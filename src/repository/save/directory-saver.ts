@@ -131,7 +131,7 @@ export class DirectorySaver {
     const path = childPath(place, name);
     const handle = this.#openChild(place, name, path);
     if (!handle) return undefined;
-    const xattrs = this.#xattrs(handle, path);
+    const xattrs = this.#xattrs(place, name, path);
     const parentTreeId = place.parent?.subtreeOf(name);
     const { done } = await this.#walk(
       { handle, directory: `${place.directory}/${name}`, path },
@@ -239,9 +239,9 @@ export class DirectorySaver {
     }
   }
 
-  #xattrs(handle: DirectoryHandle, path: ByteString): ExtendedAttribute[] {
+  #xattrs({ handle }: Place, name: ByteString, path: ByteString): ExtendedAttribute[] {
     try {
-      return listXattrs(handle.at('.'));
+      return listXattrs(handle.at(name));
     } catch (error) {
       this.#problem(readProblem(path, error));
       return [];

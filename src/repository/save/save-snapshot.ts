@@ -1,6 +1,6 @@
 import { readUserNames, type UserNames } from '../../lib/user-names.ts';
 import { type ByteString, toText } from '../../model/byte-string.ts';
-import { isAppError } from '../../model/errors.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
 import type { Grade, SnapshotSummary } from '../../model/snapshot.ts';
 import { version } from '../../lib/version.ts';
 import type { BlobIndex } from '../blob-index/blob-index.ts';
@@ -65,6 +65,7 @@ export async function saveSnapshot(
   });
   const { tree, summary } = await keepOnFailure(recorder, scheduler, async (): Promise<Saved> => {
     const root = await saveTrees(context, options, { scheduler, tally });
+    throwIfCancelled(options);
     await scheduler.flush();
     return { tree: root, summary: tally.summary(scheduler, Math.round(performance.now() - started)) };
   });
@@ -72,9 +73,15 @@ export async function saveSnapshot(
   await recorder.finish();
   const grade = typeof options.grade === 'function' ? await options.grade() : options.grade;
   const json = describe(options, { grade, tree, summary, problemCount: tally.problems.length });
+  throwIfCancelled(options);
   await context.lock.assertHeld();
   const id = await saveSnapshotFile(context.codec, json);
   return { snapshot: snapshotOf(id, json), summary, problems: tally.problems };
+}
+
+/** The walk may be over before anybody cancels. */
+function throwIfCancelled({ signal }: SaveOptions): void {
+  if (signal?.aborted) throw new AppError('cancelled', 'The backup was stopped');
 }
 
 /** After a cancel or a failure, indexes what is stored already, so that the next run goes on from it. */
