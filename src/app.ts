@@ -14,7 +14,9 @@ import type { InitReport } from './protect/init.ts';
 import type { JobOptions, Protection } from './protect/protection.ts';
 import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
 import type { RestoreReport } from './protect/restore.ts';
+import { openRetention, type Retention } from './protect/retention.ts';
 import type { ListedSnapshot, SnapshotFilter, SnapshotPath } from './protect/snapshots.ts';
+import { openUpkeep, type Upkeep } from './protect/upkeep.ts';
 import type { CheckReport, Repository, SnapshotEntry } from './repository/index.ts';
 
 /** What the command line, the environment and the configuration file decided. */
@@ -33,7 +35,7 @@ export interface AppConfig {
 }
 
 /** All that Holdfast can do, for its surfaces. Parts are opened when they are first needed, and closed with the App. */
-export interface App extends AsyncDisposable {
+export interface App extends AsyncDisposable, Upkeep, Retention {
   readonly config: AppConfig;
 
   /** The lifecycle of volumes on the host. */
@@ -63,6 +65,8 @@ export function openApp(config: AppConfig): App {
   const parts = openParts(config, opened);
   return {
     config,
+    ...openUpkeep({ ...parts, env: config.env, passwordReference: config.passwordReference }),
+    ...openRetention(parts),
     volumes: () => parts.volumes(),
     async init(options = {}) {
       const { initialize } = await import('./protect/init.ts');
@@ -194,3 +198,5 @@ export type {
 export type { ListedSnapshot, RestorePlan, RestoreReport, RestoreRequest, SnapshotFilter, SnapshotPath };
 export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';
 export type * from './engine/index.ts';
+export type * from './protect/retention.ts';
+export type * from './protect/upkeep.ts';

@@ -12,6 +12,9 @@ afterAll(() => cli[Symbol.dispose]());
 const commands = [
   '',
   ...['init', 'backup', 'snapshots', 'ls', 'diff', 'dump', 'restore', 'check', 'completion'],
+  'key',
+  ...['list', 'add', 'change', 'remove'].map((name) => `key ${name}`),
+  'unlock',
   'volume',
   ...['create', 'ls', 'inspect', 'rm', 'prune', 'clone', 'cp', 'du', 'browse', 'cat', 'export', 'import'].map(
     (name) => `volume ${name}`,

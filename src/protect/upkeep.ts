@@ -1,0 +1,46 @@
+import type { LockHolder, RepositoryKey, UnlockReport } from '../repository/index.ts';
+import type { AddedKey, ChangedKey, KeyParts, NewKey, RemovedKey } from './key.ts';
+import type { JobOptions } from './protection.ts';
+
+/** What keeps a repository itself in order. */
+export interface Upkeep {
+  /** Oldest first. */
+  listKeys(options?: JobOptions): Promise<RepositoryKey[]>;
+  addKey(wish: NewKey, options?: JobOptions): Promise<AddedKey>;
+  /** Puts a new key in the place of the one in use. */
+  changeKey(wish: NewKey, options?: JobOptions): Promise<ChangedKey>;
+  /** Removes the key whose id begins so: never the last one nor the one in use. */
+  removeKey(start: string, options?: JobOptions): Promise<RemovedKey>;
+  /** Removes the locks that nobody can hold any more, or all of them. */
+  unlock(request: UnlockRequest, options?: JobOptions): Promise<UnlockReport>;
+}
+
+export interface UnlockRequest {
+  readonly all: boolean;
+  readonly dryRun: boolean;
+}
+
+export function openUpkeep(parts: KeyParts): Upkeep {
+  return {
+    async listKeys(options = {}) {
+      return await (await parts.repository()).listKeys(options);
+    },
+    async addKey(wish, options = {}) {
+      const { addKey } = await import('./key.ts');
+      return await addKey(parts, wish, options);
+    },
+    async changeKey(wish, options = {}) {
+      const { changeKey } = await import('./key.ts');
+      return await changeKey(parts, wish, options);
+    },
+    async removeKey(start, options = {}) {
+      const { removeKey } = await import('./key.ts');
+      return await removeKey(parts, start, options);
+    },
+    async unlock(request, options = {}) {
+      return await (await parts.repository()).unlock({ ...request, ...options });
+    },
+  };
+}
+
+export type { AddedKey, ChangedKey, LockHolder, NewKey, RemovedKey, RepositoryKey, UnlockReport };

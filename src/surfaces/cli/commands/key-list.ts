@@ -1,0 +1,28 @@
+import { formatAge } from '../../../model/age.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import type { Session } from '../session.ts';
+import { formatTable } from '../table.ts';
+
+export async function runKeyList(session: Session): Promise<void> {
+  const keys = await session.app.listKeys({ signal: session.signal });
+  const now = new Date();
+  session.printer.print({
+    json: () => keys,
+    text: () =>
+      formatTable(keys, [
+        { title: 'ID', value: ({ id }) => id.slice(0, 8) },
+        { title: 'IN USE', value: ({ isCurrent }) => (isCurrent ? 'yes' : '') },
+        { title: 'USER', value: ({ username }) => printable(username) },
+        { title: 'MACHINE', value: ({ hostname }) => printable(hostname) },
+        {
+          title: 'CREATED',
+          value: ({ isDamaged, created }) => (isDamaged ? 'damaged' : formatAge(created, now)),
+        },
+      ]),
+    quiet: () => keys.map(({ id }) => id),
+  });
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}
