@@ -1,33 +1,43 @@
-import { availableParallelism } from 'node:os';
-import { WorkerPool } from '../../lib/worker-pool.ts';
-import { AppError, isAppError } from '../../model/errors.ts';
+import { hash } from 'node:crypto';
+import { isAppError } from '../../model/errors.ts';
 import { type BlobIndex, loadBlobIndex } from '../blob-index/blob-index.ts';
-import { decodeTree, type TreeNode } from '../format/node.ts';
 import { loadSnapshot } from '../format/snapshot-file.ts';
 import { BlobReader } from '../read/blob-reader.ts';
-import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import type { SaveContext } from '../save/save-snapshot.ts';
+import type { StoredFile } from '../stores/store.ts';
 import type { CheckOptions, CheckReport } from '../types.ts';
-import type { CheckTask, CheckTaskResult } from './check-worker.ts';
+import { throwIfStopped } from './check-stopped.ts';
+import type { Losses } from './losses.ts';
+import { readPacks } from './read-packs.ts';
+import { TreeChecker } from './tree-checker.ts';
+
+type CheckContext = Omit<SaveContext, 'index'>;
 
 /** Says whether every snapshot can be restored: from the index and the trees, and with `readDataPercent` from the packs' bytes. */
-export async function checkRepository(
-  context: Omit<SaveContext, 'index'>,
-  options: CheckOptions,
-): Promise<CheckReport> {
+export async function checkRepository(context: CheckContext, options: CheckOptions): Promise<CheckReport> {
   const errors: string[] = [];
   const notes: string[] = [];
+  const losses: Losses = { packs: new Set(), blobs: new Set() };
   const { signal } = options;
+  // Before the index: a backup that ends meanwhile must not seem to have lost what the index did not know yet.
+  const files = await context.codec.store.list('snapshots', { signal });
+  await checkKeys(context, errors, options);
   const index = await loadBlobIndex(context.codec, {
     signal,
     onDamaged: (_, error) => errors.push(error.message),
   });
+  const isIndexWhole = errors.length === 0;
   const stored = await context.codec.store.list('data', { signal });
-  const badPacks = comparePacks(index, stored, { errors, notes });
-  const bytesRead = await readPacks(context, { index, badPacks, errors, options });
-  const { snapshots, damagedSnapshots } = await checkSnapshots(context, { index, badPacks, errors, options });
+  const unknown = comparePacks(index, stored, { losses, errors });
+  if (unknown > 0) {
+    const meaning = isIndexWhole ? 'leftovers of an interrupted backup, harmless' : 'their index is damaged';
+    notes.push(`${unknown} packs are in no index: ${meaning}`);
+  }
+  const workerData = { store: context.address, masterKey: context.masterKey };
+  const bytesRead = await readPacks({ index, losses, errors, options, workerData });
+  const damagedSnapshots = await checkSnapshots(context, files, { index, losses, errors, options });
   return {
-    snapshots,
+    snapshots: files.length,
     packs: index.packs.length,
     blobs: index.blobCount,
     bytesRead,
@@ -37,116 +47,57 @@ export async function checkRepository(
   };
 }
 
-interface Findings {
-  readonly errors: string[];
-  readonly notes: string[];
+/** One key is enough to open a repository, so that the loss of another goes unnoticed. */
+async function checkKeys({ codec }: CheckContext, errors: string[], options: CheckOptions): Promise<void> {
+  for (const { name } of await codec.store.list('keys', options)) {
+    try {
+      if (hash('sha256', await codec.store.load('keys', name, undefined, options)) === name) continue;
+      errors.push(`Key file "${name.slice(0, 8)}" is damaged: its password no longer opens the repository`);
+    } catch (error) {
+      if (!isAppError(error, 'not-found')) throw error;
+    }
+  }
 }
 
-/** Compares the packs that the index names with those that are there. Returns the ids of those that can't be right. */
+/** Compares the packs that the index names with those that are there. Returns how many are in no index. */
 function comparePacks(
   index: BlobIndex,
-  stored: readonly { readonly name: string; readonly sizeBytes: number }[],
-  { errors, notes }: Findings,
-): Set<string> {
+  stored: readonly StoredFile[],
+  { losses, errors }: { readonly losses: Losses; readonly errors: string[] },
+): number {
   const sizes = new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes]));
-  const bad = new Set<string>();
   for (const { id, sizeBytes } of index.packs) {
     const size = sizes.get(id);
     if (size === sizeBytes) continue;
-    bad.add(id);
+    losses.packs.add(id);
     const problem = size === undefined ? 'is missing' : `has ${size} bytes where ${sizeBytes} are expected`;
     errors.push(`Pack "${id.slice(0, 8)}" ${problem}`);
   }
   const known = new Set(index.packs.map(({ id }) => id));
-  const extra = stored.filter(({ name }) => !known.has(name)).length;
-  if (extra > 0) notes.push(`${extra} packs are in no index: leftovers of an interrupted backup, harmless`);
-  return bad;
+  return stored.filter(({ name }) => !known.has(name)).length;
 }
 
-interface CheckParts {
+interface SnapshotCheck {
   readonly index: BlobIndex;
-  readonly badPacks: Set<string>;
+  readonly losses: Losses;
   readonly errors: string[];
   readonly options: CheckOptions;
 }
 
-/** Reads a share of the packs, spread evenly, and returns how many bytes it read. */
-async function readPacks(context: Omit<SaveContext, 'index'>, parts: CheckParts): Promise<number> {
-  const { index, badPacks, errors, options } = parts;
-  const present = index.packs
-    .filter(({ id }) => !badPacks.has(id))
-    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  const chosen = present.slice(0, Math.ceil((present.length * options.readDataPercent) / 100));
-  if (chosen.length === 0) return 0;
-  const workers = Math.max(1, Math.min(8, availableParallelism(), chosen.length));
-  await using pool = new WorkerPool<CheckTask, CheckTaskResult>({
-    module: new URL(
-      import.meta.url.endsWith('.ts') ? './check-worker.ts' : './check-worker.js',
-      import.meta.url,
-    ),
-    workers,
-    workerData: { store: context.address, masterKey: context.masterKey } satisfies RestoreWorkerData,
-  });
-  const bytesTotal = chosen.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  let bytesRead = 0;
-  let packsRead = 0;
-  const queue = chosen.values();
-  const readNext = async (): Promise<void> => {
-    for (const pack of queue) {
-      throwIfAborted(options);
-      const result = await pool.run({ packId: pack.id });
-      const found = [...result.errors, ...indexErrors(index, pack.id, result)];
-      if (found.length > 0) badPacks.add(pack.id);
-      errors.push(...found);
-      bytesRead += result.bytes;
-      packsRead++;
-      options.onProgress?.({
-        phase: 'reading packs',
-        filesDone: packsRead,
-        filesTotal: chosen.length,
-        bytesDone: bytesRead,
-        bytesTotal,
-        current: undefined,
-      });
-    }
-  };
-  await Promise.all(Array.from({ length: workers * 2 }, readNext));
-  return bytesRead;
-}
-
-/** The index must say of a pack what its own header says. */
-function indexErrors(index: BlobIndex, packId: string, { blobs, errors }: CheckTaskResult): string[] {
-  if (errors.length > 0) return [];
-  const name = packId.slice(0, 8);
-  const expected = index.packs.find(({ id }) => id === packId)?.blobCount;
-  if (expected !== blobs.length)
-    return [`The index says that pack "${name}" holds ${expected} blobs, and it holds ${blobs.length}`];
-  return blobs
-    .filter((blob) => {
-      const place = index.find(blob.id, blob.type);
-      // A blob that is stored twice has its first place in the index.
-      return (
-        !place || (place.packId === packId && (place.offset !== blob.offset || place.length !== blob.length))
-      );
-    })
-    .map((blob) => `The index does not agree with pack "${name}" about blob "${blob.id.slice(0, 8)}"`);
-}
-
 async function checkSnapshots(
-  context: Omit<SaveContext, 'index'>,
-  parts: CheckParts,
-): Promise<{ snapshots: number; damagedSnapshots: string[] }> {
-  const { errors, options } = parts;
-  const files = await context.codec.store.list('snapshots', options);
-  const trees = new TreeChecker(new BlobReader(context.codec, parts.index), parts);
+  { codec }: CheckContext,
+  files: readonly StoredFile[],
+  { index, losses, errors, options }: SnapshotCheck,
+): Promise<string[]> {
+  const trees = new TreeChecker({ reader: new BlobReader(codec, index), index, losses, errors, options });
   const damagedSnapshots: string[] = [];
   for (const [i, { name }] of files.entries()) {
-    throwIfAborted(options);
+    throwIfStopped(options);
     try {
-      const { tree } = await loadSnapshot(context.codec, name);
-      if (!(await trees.isWhole(tree, `snapshot "${name.slice(0, 8)}"`))) damagedSnapshots.push(name);
+      const { tree } = await loadSnapshot(codec, name);
+      if (!(await trees.isWhole(tree, name))) damagedSnapshots.push(name);
     } catch (error) {
-      if (!isAppError(error)) throw error;
+      if (!isAppError(error) || error.code === 'cancelled') throw error;
       if (error.code === 'not-found') continue;
       errors.push(error.message);
       damagedSnapshots.push(name);
@@ -160,63 +111,5 @@ async function checkSnapshots(
       current: undefined,
     });
   }
-  return { snapshots: files.length, damagedSnapshots };
-}
-
-/** Checks trees, each once. */
-class TreeChecker {
-  readonly #reader: BlobReader;
-  readonly #parts: CheckParts;
-  readonly #known = new Map<string, boolean>();
-
-  constructor(reader: BlobReader, parts: CheckParts) {
-    this.#reader = reader;
-    this.#parts = parts;
-  }
-
-  async isWhole(tree: string, where: string): Promise<boolean> {
-    const known = this.#known.get(tree);
-    if (known !== undefined) return known;
-    throwIfAborted(this.#parts.options);
-    let whole = true;
-    for (const node of await this.#load(tree, where)) {
-      const at = `${where}, "${node.name}"`;
-      if (!this.#hasContent(node, at)) whole = false;
-      if (node.subtree !== undefined && !(await this.isWhole(node.subtree, at))) whole = false;
-    }
-    whole &&= !this.#broken.has(tree);
-    this.#known.set(tree, whole);
-    return whole;
-  }
-
-  readonly #broken = new Set<string>();
-
-  async #load(tree: string, where: string): Promise<TreeNode[]> {
-    try {
-      return decodeTree(await this.#reader.read(tree, 'tree'));
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      this.#parts.errors.push(`${error.message} (the tree of ${where})`);
-      this.#broken.add(tree);
-      return [];
-    }
-  }
-
-  #hasContent(node: TreeNode, where: string): boolean {
-    const { index, badPacks, errors } = this.#parts;
-    if (node.type === 'dir' && node.subtree === undefined) {
-      errors.push(`A directory has no tree: ${where}`);
-      return false;
-    }
-    const lost = node.content.filter((id) => {
-      const place = index.find(id, 'data');
-      return !place || badPacks.has(place.packId);
-    });
-    if (lost.length > 0) errors.push(`${lost.length} of ${node.content.length} blobs are lost: ${where}`);
-    return lost.length === 0;
-  }
-}
-
-function throwIfAborted({ signal }: CheckOptions): void {
-  if (signal?.aborted) throw new AppError('cancelled', 'The check was stopped');
+  return damagedSnapshots;
 }

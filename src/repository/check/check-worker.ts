@@ -20,6 +20,9 @@ export interface CheckTask {
 export interface CheckTaskResult {
   readonly bytes: number;
   readonly errors: readonly string[];
+  /** Nothing of the pack can be trusted. */
+  readonly isLost: boolean;
+  readonly damagedBlobs: readonly string[];
   /** What the pack's own header says it holds. */
   readonly blobs: readonly BlobPlace[];
 }
@@ -45,11 +48,18 @@ async function checkPack({ packId }: CheckTask): Promise<CheckTaskResult> {
     if (hash('sha256', pack) !== packId)
       errors.push(`Pack "${name}" is damaged: its bytes do not match its name`);
     const blobs = openHeader(pack);
-    for (const blob of blobs) errors.push(...blobErrors(pack, packId, blob));
-    return { bytes: pack.length, errors, blobs };
+    const damagedBlobs: string[] = [];
+    for (const blob of blobs) {
+      const error = blobError(pack, packId, blob);
+      if (error === undefined) continue;
+      errors.push(error);
+      damagedBlobs.push(blob.id);
+    }
+    return { bytes: pack.length, errors, isLost: false, damagedBlobs, blobs };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return { bytes: 0, errors: [`Pack "${name}" cannot be read: ${error.message}`], blobs: [] };
+    const errors = [`Pack "${name}" cannot be read: ${error.message}`];
+    return { bytes: 0, errors, isLost: true, damagedBlobs: [], blobs: [] };
   }
 }
 
@@ -63,7 +73,7 @@ function openHeader(pack: Buffer): BlobPlace[] {
   return blobs;
 }
 
-function blobErrors(pack: Buffer, packId: string, blob: BlobPlace): string[] {
+function blobError(pack: Buffer, packId: string, blob: BlobPlace): string | undefined {
   try {
     const sealed = pack.subarray(blob.offset, blob.offset + blob.length);
     openBlob(
@@ -71,9 +81,9 @@ function blobErrors(pack: Buffer, packId: string, blob: BlobPlace): string[] {
       { id: blob.id, sealed, place: { packId, uncompressedLength: blob.uncompressedLength } },
       blobRoom.take(blob.uncompressedLength),
     );
-    return [];
+    return undefined;
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return [error.message];
+    return error.message;
   }
 }

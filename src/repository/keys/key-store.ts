@@ -58,6 +58,8 @@ export async function tryKeys(
       const masterKey = file && (await openMasterKey(file, password));
       if (masterKey) return { id, masterKey };
     } catch (error) {
+      // Its fields make no sense: no password opens it.
+      if (isAppError(error, 'integrity')) continue;
       if (!isAppError(error, 'unsupported')) throw error;
       unsupported ??= error;
     }

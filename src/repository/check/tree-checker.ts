@@ -1,0 +1,93 @@
+import { Breather } from '../../lib/breathe.ts';
+import { type ByteString, toPrintable } from '../../model/byte-string.ts';
+import { AppError } from '../../model/errors.ts';
+import type { BlobIndex } from '../blob-index/blob-index.ts';
+import { sealOverhead } from '../crypto/seal.ts';
+import { decodeTree, type TreeNode } from '../format/node.ts';
+import type { BlobReader } from '../read/blob-reader.ts';
+import type { CheckOptions } from '../types.ts';
+import { throwIfStopped } from './check-stopped.ts';
+import type { Losses } from './losses.ts';
+
+export interface TreeCheckerOptions {
+  readonly reader: BlobReader;
+  readonly index: BlobIndex;
+  readonly losses: Losses;
+  readonly errors: string[];
+  readonly options: CheckOptions;
+}
+
+/** Where something was found first: every snapshot that has it is damaged, but it is told once. */
+interface Place {
+  readonly snapshot: string;
+  readonly path: ByteString;
+}
+
+/** Checks trees, each once. */
+export class TreeChecker {
+  readonly #options: TreeCheckerOptions;
+  readonly #known = new Map<string, boolean>();
+  readonly #breather: Breather;
+
+  constructor(options: TreeCheckerOptions) {
+    this.#options = options;
+    this.#breather = new Breather('checking snapshots', undefined);
+  }
+
+  /** True when everything below the tree of a snapshot can be restored, as far as is known. */
+  async isWhole(tree: string, snapshot: string): Promise<boolean> {
+    return await this.#isWhole(tree, { snapshot, path: '' });
+  }
+
+  async #isWhole(tree: string, place: Place): Promise<boolean> {
+    const known = this.#known.get(tree);
+    if (known !== undefined) return known;
+    throwIfStopped(this.#options.options);
+    if (this.#breather.isDue()) await this.#breather.breathe();
+    const nodes = await this.#load(tree, place);
+    let isWhole = nodes !== undefined;
+    for (const node of nodes ?? []) {
+      const at = { ...place, path: `${place.path}/${node.name}` };
+      if (!this.#hasContent(node, at)) isWhole = false;
+      if (node.subtree !== undefined && !(await this.#isWhole(node.subtree, at))) isWhole = false;
+    }
+    this.#known.set(tree, isWhole);
+    return isWhole;
+  }
+
+  async #load(tree: string, place: Place): Promise<TreeNode[] | undefined> {
+    try {
+      return decodeTree(await this.#options.reader.read(tree, 'tree'));
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      this.#tell(place, `the list of what is in it is lost: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  #hasContent(node: TreeNode, place: Place): boolean {
+    if (node.type === 'dir' && node.subtree === undefined) {
+      this.#tell(place, 'it has lost the list of what is in it');
+      return false;
+    }
+    const { index, losses } = this.#options;
+    let lost = 0;
+    let bytes = 0;
+    for (const id of node.content) {
+      const found = index.find(id, 'data');
+      if (!found || losses.packs.has(found.packId) || losses.blobs.has(id)) lost++;
+      else bytes += found.uncompressedLength || found.length - sealOverhead;
+    }
+    if (lost > 0) this.#tell(place, `${lost} of its ${node.content.length} blobs are lost`);
+    else if (node.type === 'file' && bytes !== node.size)
+      this.#tell(place, `its blobs have ${bytes} bytes where ${node.size} are expected`);
+    else return true;
+    return false;
+  }
+
+  #tell({ snapshot, path }: Place, what: string): void {
+    this.#options.errors.push(
+      `"${toPrintable(path === '' ? '/' : path)}" in snapshot "${snapshot.slice(0, 8)}": ${what}`,
+    );
+  }
+}
