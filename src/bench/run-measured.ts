@@ -23,6 +23,8 @@ export interface MeasureOptions {
 
 const graceMs = 10_000;
 const shortestSeenMs = 50;
+/** Less than the C library takes: the process was seen before it had begun, and not again. */
+const leastPeakBytes = 256 * 1024;
 
 /** Runs a command as a whole process and measures it. `failed` when it ends with anything but 0. */
 export async function runMeasured(command: Command, { home, signal }: MeasureOptions): Promise<Cost> {
@@ -47,7 +49,9 @@ export async function runMeasured(command: Command, { home, signal }: MeasureOpt
     const cpuMs = endedChildrenCpuMs() - cpuBeforeMs;
     signal.throwIfAborted();
     if (trouble !== undefined) throw failure(command, trouble, lastLines(logPath));
-    return { wallMs, cpuMs, peakBytes: wallMs < shortestSeenMs ? undefined : peak?.bytes };
+    const peakBytes = peak?.bytes ?? 0;
+    const isSeen = wallMs >= shortestSeenMs && peakBytes >= leastPeakBytes;
+    return { wallMs, cpuMs, peakBytes: isSeen ? peakBytes : undefined };
   } finally {
     closeSync(log);
     rmSync(logPath, { force: true });
