@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fromBytes, fromText, toBytes } from '../../model/byte-string.ts';
-import { bytesOfParsed, isUtf8, jsonString, quoteName, unquoteName } from './go-text.ts';
+import { bytesOfParsed, isUtf8, jsonString, lossyJsonString, quoteName, unquoteName } from './go-text.ts';
 
 const anyBytes = fc.uint8Array({ maxLength: 40 }).map(fromBytes);
 /** Bytes that are hard to tell apart: quotes, escapes, and the parts of UTF-8. */
@@ -139,6 +139,19 @@ describe('JSON strings', () => {
   ])('escape %j as Go does', (bytes, json) => {
     expect(jsonString(bytes)).toBe(json);
   });
+});
+
+test('bytes that are no UTF-8 are lost one by one, and nothing else is', () => {
+  expect(lossyJsonString('a\xe2\x82<\xff\xc3\xa9')).toBe(
+    String.raw`"a\ufffd\ufffd\u003c\ufffd` + '\xc3\xa9"',
+  );
+  fc.assert(
+    fc.property(anyBytes, (bytes) => {
+      const text = JSON.parse(toBytes(lossyJsonString(bytes)).toString('utf8')) as string;
+      if (isUtf8(bytes)) expect(fromText(text)).toBe(bytes);
+      else expect(text).toContain('\ufffd');
+    }),
+  );
 });
 
 test('isUtf8() tells valid from broken', () => {

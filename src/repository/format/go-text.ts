@@ -108,6 +108,21 @@ export function jsonString(bytes: ByteString): ByteString {
   return `"${plainJson.test(bytes) ? bytes : bytes.replace(jsonEscaped, escapeForJson)}"`;
 }
 
+/** The same for bytes that are not: each that is no part of UTF-8 is lost, and written as an escaped U+FFFD. */
+export function lossyJsonString(bytes: ByteString): ByteString {
+  let json = '';
+  let start = 0;
+  for (let at = 0; at < bytes.length;) {
+    const { length, codePoint } = decodeAt(bytes, at);
+    if (codePoint === undefined) {
+      json += `${jsonString(bytes.slice(start, at)).slice(1, -1)}\\ufffd`;
+      start = at + 1;
+    }
+    at += length;
+  }
+  return `"${json}${jsonString(bytes.slice(start)).slice(1, -1)}"`;
+}
+
 function escapeForJson(match: string): string {
   switch (match) {
     case '"':

@@ -1,7 +1,7 @@
 import { type ByteString, fromBytes, toPrintable } from '../../model/byte-string.ts';
 import type { DataRun, EntryType, ExtendedAttribute } from '../../model/entry.ts';
 import { AppError } from '../../model/errors.ts';
-import { bytesOfParsed, isUtf8, jsonString, quoteName, unquoteName } from './go-text.ts';
+import { bytesOfParsed, isUtf8, jsonString, lossyJsonString, quoteName, unquoteName } from './go-text.ts';
 import { JsonFields } from './json-fields.ts';
 import { formatTime, parseTime } from './timestamp.ts';
 
@@ -105,9 +105,8 @@ function goMode(node: TreeNode): number {
 
 function encodeLinkTarget(target: ByteString): ByteString {
   if (isUtf8(target)) return `,"linktarget":${jsonString(target)}`;
-  const bytes = Buffer.from(target, 'latin1');
-  const lossy = Buffer.from(bytes.toString('utf8')).toString('latin1');
-  return `,"linktarget":${jsonString(lossy)},"linktarget_raw":"${bytes.toString('base64')}"`;
+  const raw = Buffer.from(target, 'latin1').toString('base64');
+  return `,"linktarget":${lossyJsonString(target)},"linktarget_raw":"${raw}"`;
 }
 
 function encodeXattr({ name, value }: ExtendedAttribute): ByteString {
