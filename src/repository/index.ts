@@ -22,4 +22,7 @@ export type {
   WorkOptions,
 } from './types.ts';
 export type { Amount, PruneLimits, PruneSummary } from './prune/prune-types.ts';
-export { initRepository, openRepository } from './open-repository.ts';
+export { hasRepository, initRepository, openRepository } from './open-repository.ts';
+export { parseLocation } from './stores/parse-location.ts';
+export type { StoreLocation } from './stores/address.ts';
+export { checkStoreOptions, storeOptions, type StoreOptionValues } from './stores/store-options.ts';

@@ -1,5 +1,5 @@
-import { readdir } from 'node:fs/promises';
-import { AppError, errnoOf, isAppError } from '../model/errors.ts';
+import path from 'node:path';
+import { AppError, isAppError } from '../model/errors.ts';
 import { openCompressor } from './crypto/compression.ts';
 import { newMasterKey } from './crypto/key-file.ts';
 import { type MasterKey, Sealer } from './crypto/seal.ts';
@@ -7,24 +7,34 @@ import { loadConfig, newConfig, type RepositoryConfig, saveConfig } from './form
 import { findKey } from './keys/find-key.ts';
 import { storeKey } from './keys/key-store.ts';
 import { ResticRepository } from './restic-repository.ts';
+import { cacheStore } from './stores/decorators/cache-store.ts';
 import { openStore, type StoreAddress } from './stores/open-store.ts';
+import { parseLocation } from './stores/parse-location.ts';
+import { resolveAddress } from './stores/resolve-address.ts';
 import type { Store } from './stores/store.ts';
 import type { Repository, RepositoryAccess } from './types.ts';
 
-/** Makes a repository in an empty or missing directory, and opens it. `exists` when there is one. */
+/** Makes a repository in an empty place, and opens it. `exists` when there is one, or something else. */
 export async function initRepository(access: RepositoryAccess): Promise<Repository> {
-  const address = addressOf(access.location);
-  const store = openStore(address);
-  await refuseForeignFiles(access.location);
-  const password = await access.password();
-  await store.create({ signal: access.signal });
-  await removeUnfinished(store);
-  const masterKey = newMasterKey();
-  // The config comes last: a directory without it is no repository yet, and init can be run again.
-  const { id: keyId } = await storeKey(store, { masterKey, password }, { signal: access.signal });
-  const config = newConfig();
-  await saveConfig(store, new Sealer(masterKey), config);
-  return assemble({ store, address, masterKey, config, keyId });
+  return await withStore(access, async (store, address) => {
+    const password = await access.password();
+    await store.create({ signal: access.signal });
+    await removeUnfinished(store);
+    const masterKey = newMasterKey();
+    // The config comes last: a place without it holds no repository yet, and init can be run again.
+    const { id: keyId } = await storeKey(store, { masterKey, password }, { signal: access.signal });
+    const config = newConfig();
+    await saveConfig(store, new Sealer(masterKey), config);
+    return assemble({ store, address, masterKey, config, keyId }, access);
+  });
+}
+
+/** True where a repository is. Needs no password. */
+export async function hasRepository(access: Omit<RepositoryAccess, 'password'>): Promise<boolean> {
+  await using stack = new AsyncDisposableStack();
+  const store = openStore(await addressOf(access));
+  stack.defer(() => closeStore(store));
+  return await hasConfig(store, access.signal);
 }
 
 /** Keys that an init which was killed has left would open nothing. Where anything is stored, they are all that opens it. */
@@ -52,56 +62,44 @@ function configMissing(location: string): AppError {
 
 /** Opens a repository. `not-found` when there is none, `wrong-password` when no key takes the password. */
 export async function openRepository(access: RepositoryAccess): Promise<Repository> {
-  const address = addressOf(access.location);
-  const store = openStore(address);
-  if (!(await hasConfig(store))) {
-    if (await holdsAnything(store)) throw configMissing(access.location);
-    throw new AppError('not-found', `There is no repository in "${access.location}"`, {
-      hint: 'Look at the location for a typo, or make a repository there with "holdfast init --repo".',
-    });
-  }
-  const { id: keyId, masterKey } = await findKey(store, access.password, { signal: access.signal });
-  const config = await loadConfig(store, new Sealer(masterKey), { signal: access.signal });
-  return assemble({ store, address, masterKey, config, keyId });
+  return await withStore(access, async (store, address) => {
+    if (!(await hasConfig(store, access.signal))) {
+      if (await holdsAnything(store)) throw configMissing(store.location);
+      throw new AppError('not-found', `There is no repository in "${store.location}"`, {
+        hint: 'Look at the location for a typo, or make a repository there with "holdfast init --repo".',
+      });
+    }
+    const { id: keyId, masterKey } = await findKey(store, access.password, { signal: access.signal });
+    const config = await loadConfig(store, new Sealer(masterKey), { signal: access.signal });
+    return assemble({ store, address, masterKey, config, keyId }, access);
+  });
 }
 
-async function hasConfig(store: Store): Promise<boolean> {
+async function hasConfig(store: Store, signal: AbortSignal | undefined): Promise<boolean> {
   try {
-    return await store.exists('config', '');
+    return await store.exists('config', '', { signal });
   } catch (error) {
     if (isAppError(error, 'not-found')) return false;
     throw error;
   }
 }
 
-/** What has no config must be empty, or the beginning of a repository. */
-async function refuseForeignFiles(location: string): Promise<void> {
-  const ours = new Set(['keys', 'locks', 'snapshots', 'index', 'data', 'config', 'lost+found']);
-  const foreign = (await namesIn(location)).filter((name) => !ours.has(name) && !name.startsWith('tmp-'));
-  if (foreign.length > 0) {
-    throw new AppError('exists', `Cannot make a repository in "${location}": the directory is not empty`, {
-      detail: `It holds "${foreign[0]}"${foreign.length > 1 ? ` and ${foreign.length - 1} more` : ''}.`,
-      hint: 'Choose a directory that does not exist, or an empty one.',
-    });
-  }
+/** Opens the store. It is the repository's when there is one, and closed otherwise. */
+async function withStore(
+  access: RepositoryAccess,
+  open: (store: Store, address: StoreAddress) => Promise<Repository>,
+): Promise<Repository> {
+  const address = await addressOf(access);
+  await using stack = new AsyncDisposableStack();
+  const store = openStore(address);
+  stack.defer(() => closeStore(store));
+  const repository = await open(store, address);
+  stack.move();
+  return repository;
 }
 
-async function namesIn(location: string): Promise<string[]> {
-  try {
-    return await readdir(location);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    if (errnoOf(error) === 'ENOTDIR') {
-      throw new AppError(
-        'usage',
-        `Cannot make a repository in "${location}": it is a file, not a directory`,
-        { cause: error },
-      );
-    }
-    throw new AppError('denied', `Cannot look into "${location}": ${errnoOf(error) ?? 'unknown error'}`, {
-      cause: error,
-    });
-  }
+async function closeStore(store: Store): Promise<void> {
+  await store[Symbol.asyncDispose]?.();
 }
 
 interface OpenedParts {
@@ -112,11 +110,33 @@ interface OpenedParts {
   readonly keyId: string;
 }
 
-function assemble({ store, address, masterKey, config, keyId }: OpenedParts): Repository {
+/** The cache has the repository's id for a name, so it can be used only when that is known. */
+function assemble(parts: OpenedParts, { cacheDir }: RepositoryAccess): Repository {
+  const { masterKey, config, keyId } = parts;
+  const { address, store } = withCache(parts, cacheDir && path.join(cacheDir, config.id));
   const codec = { store, sealer: new Sealer(masterKey), compressor: openCompressor() };
   return new ResticRepository({ codec, address, masterKey, config, keyId });
 }
 
-function addressOf(location: string): StoreAddress {
-  return { kind: 'local', directory: location };
+function withCache(
+  { address, store }: Pick<OpenedParts, 'address' | 'store'>,
+  directory: string | undefined,
+): Pick<OpenedParts, 'address' | 'store'> {
+  const maxBytes = address.cacheBytes ?? 0;
+  if (directory === undefined || maxBytes === 0) return { address, store };
+  const cache = { directory, maxBytes };
+  return { address: { ...address, cache }, store: cacheStore(store, cache) };
+}
+
+async function addressOf(access: Omit<RepositoryAccess, 'password'>): Promise<StoreAddress> {
+  return await resolveAddress(parseLocation(access.location), {
+    env: access.env ?? process.env,
+    values: access.options ?? {},
+    readSecret: access.readSecret ?? refuseReference,
+  });
+}
+
+function refuseReference(reference: string): Promise<string> {
+  const kind = reference.slice(0, reference.indexOf(':'));
+  return Promise.reject(new AppError('unsupported', `Nobody here reads references of kind "${kind}:"`));
 }

@@ -157,7 +157,10 @@ export class ResticRepository implements Repository {
 
   async check(options: CheckOptions): Promise<CheckReport> {
     await using _lock = await lockForReading(this.#parts.codec, options);
-    const { codec, address, masterKey, config } = this.#parts;
+    const { address, masterKey, config } = this.#parts;
+    // It must see what is stored, and not what is kept of it at hand.
+    const { store } = this.#parts.codec;
+    const codec = { ...this.#parts.codec, store: store.direct ?? store };
     return await checkRepository({ codec, address, masterKey, polynomial: config.polynomial }, options);
   }
 
@@ -211,7 +214,7 @@ export class ResticRepository implements Repository {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Nothing stays open between operations; the contract leaves room for stores that hold connections.
+    await this.#parts.codec.store[Symbol.asyncDispose]?.();
   }
 
   get #keyContext(): keys.KeyContext {

@@ -6,8 +6,16 @@ import type { PruneLimits, PruneSummary } from './prune/prune-types.ts';
 
 /** How to reach a repository. */
 export interface RepositoryAccess {
-  /** Where it lies: an absolute directory. */
+  /** Where it lies, as `parseLocation` reads it: a directory, `s3:`, `sftp:`, `rest:` or `rclone:`. */
   readonly location: string;
+  /** Of its store, by name. Secrets are references (`file:`, `env:`, `exec:`). */
+  readonly options?: Readonly<Record<string, string>> | undefined;
+  /** Reads what a reference leads to. Needed only where an option holds one. */
+  readonly readSecret?: ((reference: string) => Promise<string>) | undefined;
+  /** Where credentials and proxies are looked for; that of the process unless it is given. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  /** A folder where copies of the indexes and trees of remote repositories are kept; undefined keeps none. */
+  readonly cacheDir?: string | undefined;
   /** Asked once; the bytes are the password without a line end. */
   readonly password: () => Promise<Uint8Array>;
   readonly signal?: AbortSignal | undefined;

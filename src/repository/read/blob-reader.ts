@@ -23,7 +23,7 @@ export class BlobReader {
       this.#codec.store,
       place.packId,
       { offset: place.offset, length: place.length },
-      options,
+      type === 'tree' ? { ...options, holds: 'trees' } : options,
     );
     return openBlob(this.#codec, { id, sealed, place });
   }

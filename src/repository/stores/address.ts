@@ -53,6 +53,8 @@ export interface StoreTuning {
   readonly download?: PaceState | undefined;
   readonly retry?: RetryTuning | undefined;
   readonly cache?: CacheTuning | undefined;
+  /** Room that a cache of this store may have, where there is to be one. */
+  readonly cacheBytes?: number | undefined;
   /** After this long without a byte, an answer is given up and asked for again. */
   readonly stallMs?: number | undefined;
 }

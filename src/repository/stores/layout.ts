@@ -37,5 +37,7 @@ export function nameAtPath(type: Exclude<FileType, 'config'>, path: string): str
 
 /** What may stand at the root of a repository; anything else there belongs to somebody else. */
 export function isOwnRootName(name: string): boolean {
-  return name === 'config' || name === 'lost+found' || (namedTypes as readonly string[]).includes(name);
+  // A fresh ext4 disk is as good as empty, and a file that was being written when its writer was killed is nothing.
+  const isNothing = name === 'lost+found' || name.startsWith('tmp-');
+  return isNothing || name === 'config' || (namedTypes as readonly string[]).includes(name);
 }

@@ -15,6 +15,13 @@ class LazyStore implements Store {
     this.#open = open;
   }
 
+  get direct(): Store {
+    return lazyStore(this.location, async () => {
+      const store = await this.#store();
+      return store.direct ?? store;
+    });
+  }
+
   async create(options?: StoreOptions): Promise<void> {
     await (await this.#store()).create(options);
   }

@@ -1,20 +1,25 @@
-import type { StoreAddress } from './address.ts';
+import type { StoreAddress, StoreTuning } from './address.ts';
 import { lazyStore } from './lazy-store.ts';
 import { openLocalStore } from './local.ts';
 import type { Store } from './store.ts';
 
 export type { StoreAddress } from './address.ts';
 
-/** Opens a store at an address. It connects when it is first used; dispose of it to close what it opened. */
+/**
+ * Opens a store at an address, with everything that its tuning asks for. It connects when it is first used; dispose of
+ * it to close what it opened.
+ */
 export function openStore(address: StoreAddress): Store {
-  return address.kind === 'local'
-    ? openLocalStore(address.directory)
-    : lazyStore(address.text, () => load(address));
+  if (address.kind === 'local' && !isTuned(address)) return openLocalStore(address.directory);
+  const location = address.kind === 'local' ? address.directory : address.text;
+  return lazyStore(location, async () => await decorate(await openPlain(address), address));
 }
 
-/** The one list of stores. Each is loaded when it is used: most commands need none of them. */
-async function load(address: Exclude<StoreAddress, { kind: 'local' }>): Promise<Store> {
+/** The one list of stores. Each is loaded when it is used: most commands need none but the local one. */
+async function openPlain(address: StoreAddress): Promise<Store> {
   switch (address.kind) {
+    case 'local':
+      return openLocalStore(address.directory);
     case 's3':
       return (await import('./s3/s3-store.ts')).openS3Store(address);
     case 'rest':
@@ -24,4 +29,18 @@ async function load(address: Exclude<StoreAddress, { kind: 'local' }>): Promise<
     case 'sftp':
       return (await import('./sftp/sftp-store.ts')).openSftpStore(address);
   }
+}
+
+/** Limits inside, so that who waits to try again holds up nobody; the cache outside, so that it spares all of it. */
+async function decorate(plain: Store, tuning: StoreTuning): Promise<Store> {
+  const { limitsOf, limitStore } = await import('./decorators/limit-store.ts');
+  const limits = limitsOf(tuning);
+  let store = limits === undefined ? plain : limitStore(plain, limits);
+  if (tuning.retry) store = (await import('./decorators/retry-store.ts')).retryStore(store, tuning.retry);
+  if (tuning.cache) store = (await import('./decorators/cache-store.ts')).cacheStore(store, tuning.cache);
+  return store;
+}
+
+function isTuned({ connections, upload, download, retry, cache }: StoreTuning): boolean {
+  return [connections, upload, download, retry, cache].some((value) => value !== undefined);
 }

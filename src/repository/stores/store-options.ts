@@ -1,0 +1,79 @@
+import { AppError } from '../../model/errors.ts';
+import type { StoreLocation } from './address.ts';
+
+/** Options of a repository's store by name, as they are given on the command line and kept in the catalog. */
+export type StoreOptionValues = Readonly<Record<string, string>>;
+
+type Kind = StoreLocation['kind'];
+
+interface OptionMeaning {
+  readonly kinds: readonly Kind[];
+  readonly brief: string;
+  /** It takes a reference (`file:`, `env:`, `exec:`), never the secret itself. */
+  readonly isSecret?: boolean;
+}
+
+const everywhere: readonly Kind[] = ['local', 's3', 'sftp', 'rest', 'rclone'];
+const remote: readonly Kind[] = ['s3', 'sftp', 'rest', 'rclone'];
+
+/** All options that there are. */
+export const storeOptions: Readonly<Record<string, OptionMeaning>> = {
+  'limit-upload': { kinds: everywhere, brief: 'Bytes a second at most, such as "2MiB"' },
+  'limit-download': { kinds: everywhere, brief: 'Bytes a second at most, such as "10MiB"' },
+  connections: { kinds: remote, brief: 'Requests at once, about' },
+  'retry-for': {
+    kinds: remote,
+    brief: 'How long a server that does not answer is tried again, such as "15m"',
+  },
+  'cache-size': {
+    kinds: remote,
+    brief: 'Room for copies of indexes and trees, such as "1GiB"; 0 keeps none',
+  },
+  region: { kinds: ['s3'], brief: 'Region of the bucket' },
+  'path-style': { kinds: ['s3'], brief: "Where the bucket's name goes: auto, always (path) or never (host)" },
+  'storage-class': { kinds: ['s3'], brief: 'Storage class, such as STANDARD_IA' },
+  'object-lock': {
+    kinds: ['s3'],
+    brief: 'Retention of what is stored, such as "governance:30d" or "compliance:14d"',
+  },
+  'part-size': { kinds: ['s3'], brief: 'Larger files are sent in parts of this size, such as "64MiB"' },
+  profile: { kinds: ['s3'], brief: "Profile of Amazon's credentials file" },
+  'access-key-id': { kinds: ['s3'], brief: 'Reference to the access key', isSecret: true },
+  'secret-access-key': { kinds: ['s3'], brief: 'Reference to its secret', isSecret: true },
+  'session-token': { kinds: ['s3'], brief: 'Reference to the session token', isSecret: true },
+  username: { kinds: ['rest'], brief: 'User on the server' },
+  password: { kinds: ['rest'], brief: "Reference to the user's password", isSecret: true },
+  'ca-file': {
+    kinds: ['s3', 'rest'],
+    brief: 'Certificates (PEM) that are trusted instead of the usual ones',
+  },
+  'client-certificate-file': {
+    kinds: ['s3', 'rest'],
+    brief: 'Certificate and key (PEM) that show who we are',
+  },
+  'ssh-config': { kinds: ['sftp'], brief: "Configuration for ssh, instead of the user's own" },
+  'identity-file': { kinds: ['sftp'], brief: 'Key for ssh, besides those that it knows' },
+  program: { kinds: ['rclone'], brief: 'Path of rclone' },
+  'config-file': { kinds: ['rclone'], brief: "Configuration for rclone, instead of the user's own" },
+};
+
+const referencePattern = /^(?:file|env|exec):./s;
+
+/** Throws for an option that the kind of store does not have, and for a secret where a reference belongs. */
+export function checkStoreOptions(kind: Kind, values: StoreOptionValues): void {
+  for (const [name, value] of Object.entries(values)) {
+    const meaning = Object.hasOwn(storeOptions, name) ? storeOptions[name] : undefined;
+    if (!meaning?.kinds.includes(kind)) {
+      const known = Object.keys(storeOptions).filter((other) => storeOptions[other]?.kinds.includes(kind));
+      throw new AppError('usage', `A repository of kind "${kind}" has no option "${name}"`, {
+        hint: `It has ${known.join(', ')}.`,
+      });
+    }
+    if (value === '') throw new AppError('usage', `The option "${name}" is empty`);
+    if (meaning.isSecret && !referencePattern.test(value)) {
+      throw new AppError('usage', `The option "${name}" takes a reference, and not the secret itself`, {
+        hint: `Write ${name}=file:/path, ${name}=env:NAME or ${name}=exec:command: it is kept in the catalog.`,
+      });
+    }
+  }
+}
