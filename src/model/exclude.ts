@@ -17,6 +17,35 @@ export function compileExcludes(patterns: readonly string[]): ExcludeMatcher {
   return matcherOf(rules);
 }
 
+/** The same patterns for finding: true for what one of them matches by itself, and not for what lies below. */
+export function compileFinder(
+  patterns: readonly string[],
+  options: { readonly ignoreCase?: boolean | undefined } = {},
+): ExcludeMatcher {
+  const folded = options.ignoreCase === true ? foldCase : (text: string): string => text;
+  const rules = patterns.map((pattern) => compileRule(folded(pattern)));
+  const negated = patterns[rules.findIndex((rule) => rule.negated)];
+  if (negated !== undefined) {
+    throw new AppError('usage', `Pattern ${quote(negated)} takes back what was found`, {
+      hint: 'Write "\\!" for a name that begins with "!".',
+    });
+  }
+  return (path, isDirectory) => {
+    if (path === '') return false;
+    const names = path.split('/').map((name) => folded(nameText(name)));
+    return rules.some((rule) => (isDirectory || !rule.directoryOnly) && matchesParts(rule.parts, names));
+  };
+}
+
+/** True when the pattern says nothing about where in the tree something is. */
+export function isNamePattern(pattern: string): boolean {
+  return !pattern.replace(/\/+$/, '').includes('/') && pattern !== '**';
+}
+
+function foldCase(text: string): string {
+  return text.toLowerCase();
+}
+
 interface Rule {
   readonly negated: boolean;
   readonly directoryOnly: boolean;
@@ -29,7 +58,7 @@ function compileRule(pattern: string): Rule {
   const body = negated ? pattern.slice(1) : pattern;
   const names = body.split('/').filter((name) => name !== '' && name !== '.');
   if (names.length === 0 || names.includes('..')) {
-    throw new AppError('usage', `Exclude pattern ${quote(pattern)} matches nothing`, {
+    throw new AppError('usage', `Pattern ${quote(pattern)} matches nothing`, {
       hint: 'Patterns are relative to the volume’s root, like "*.log", "/cache" or "node_modules".',
     });
   }

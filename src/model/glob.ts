@@ -120,5 +120,5 @@ function escaped(characters: readonly string[], at: number, whole: string): stri
 }
 
 function malformed(whole: string, reason: string): AppError {
-  return new AppError('usage', `Cannot read exclude pattern ${quote(whole)}: ${reason}`);
+  return new AppError('usage', `Cannot read pattern ${quote(whole)}: ${reason}`);
 }

@@ -1,8 +1,11 @@
 import type { PruneLimits, PruneSummary } from '../repository/index.ts';
+import type { FindRequest, FoundEntry } from './find.ts';
 import type { ForgetReport, ForgetRequest } from './forget.ts';
 import type { ForgetGroup, ForgetPlan, SnapshotFate } from './forget-plan.ts';
 import type { KeepRules, Period } from './keep-rules.ts';
 import type { JobOptions, Protection } from './protection.ts';
+import type { SnapshotFilter } from './snapshots.ts';
+import type { StatsReport, VolumeStats } from './stats.ts';
 import type { TaggedSnapshot, TagRequest } from './tag.ts';
 
 /** What keeps a repository from growing for ever, and says what is in it. */
@@ -17,6 +20,10 @@ export interface Retention {
   prune(limits: PruneLimits, options?: JobOptions): Promise<PruneSummary>;
   /** Changes the tags of snapshots, which get new ids by it. */
   changeTags(request: TagRequest, options?: JobOptions): Promise<TaggedSnapshot[]>;
+  /** How much is stored, for all volumes or one. */
+  stats(filter: Pick<SnapshotFilter, 'name'>, options?: JobOptions): Promise<StatsReport>;
+  /** Files and folders in snapshots, newest snapshot first. */
+  find(request: FindRequest, options?: JobOptions): AsyncIterable<FoundEntry>;
 }
 
 export function openRetention(parts: Protection): Retention {
@@ -39,10 +46,20 @@ export function openRetention(parts: Protection): Retention {
       const { changeTags } = await import('./tag.ts');
       return await changeTags(parts, request, options);
     },
+    async stats(filter, options = {}) {
+      const { measureStats } = await import('./stats.ts');
+      return await measureStats(parts, filter, options);
+    },
+    async *find(request, options = {}) {
+      const { findEntries } = await import('./find.ts');
+      yield* findEntries(parts, request, options);
+    },
   };
 }
 
 export type {
+  FindRequest,
+  FoundEntry,
   ForgetGroup,
   ForgetPlan,
   ForgetReport,
@@ -52,6 +69,8 @@ export type {
   PruneLimits,
   PruneSummary,
   SnapshotFate,
+  StatsReport,
   TaggedSnapshot,
   TagRequest,
+  VolumeStats,
 };

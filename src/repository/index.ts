@@ -2,6 +2,7 @@
 export type {
   CheckOptions,
   CheckReport,
+  FindOptions,
   LockHolder,
   Progress,
   PruneOptions,
@@ -15,6 +16,7 @@ export type {
   SaveOptions,
   SaveResult,
   SnapshotEntry,
+  StatsOptions,
   TagChange,
   TreeSource,
   UnlockOptions,
@@ -22,6 +24,7 @@ export type {
   WorkOptions,
 } from './types.ts';
 export type { Amount, PruneLimits, PruneSummary } from './prune/prune-types.ts';
+export type { GroupStats, RepositoryStats } from './stats/stats-types.ts';
 export { hasRepository, initRepository, openRepository } from './open-repository.ts';
 export { parseLocation } from './stores/parse-location.ts';
 export type { StoreLocation } from './stores/address.ts';

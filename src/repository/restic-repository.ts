@@ -6,6 +6,7 @@ import { checkRepository } from './check/check-repository.ts';
 import type { MasterKey } from './crypto/seal.ts';
 import type { RepositoryConfig } from './format/config-file.ts';
 import type { TreeNode } from './format/node.ts';
+import { EntryFinder } from './find/find-entries.ts';
 import type { FileCodec } from './format/repository-file.ts';
 import { describedAgain, loadSnapshot, type SnapshotJson, snapshotOf } from './format/snapshot-file.ts';
 import * as keys from './keys/manage-keys.ts';
@@ -23,11 +24,14 @@ import { dataParts } from './save/root-tree.ts';
 import { saveSnapshot } from './save/save-snapshot.ts';
 import { changeTags } from './snapshots/change-tags.ts';
 import { removeSnapshots } from './snapshots/remove-snapshots.ts';
+import { measureGroups } from './stats/measure-groups.ts';
+import type { RepositoryStats } from './stats/stats-types.ts';
 import type { StoreAddress } from './stores/open-store.ts';
 import { unlockRepository } from './unlock.ts';
 import type {
   CheckOptions,
   CheckReport,
+  FindOptions,
   ListOptions,
   PruneOptions,
   RemoveKeyOptions,
@@ -39,6 +43,7 @@ import type {
   SaveOptions,
   SaveResult,
   SnapshotEntry,
+  StatsOptions,
   TagChange,
   UnlockOptions,
   UnlockReport,
@@ -197,6 +202,25 @@ export class ResticRepository implements Repository {
   async changeTags(id: string, change: TagChange, options: WorkOptions = {}): Promise<Snapshot> {
     await using lock = await lockRepository(this.#parts.codec, { exclusive: true, signal: options.signal });
     return await changeTags({ ...this.#parts, lock }, { id, change }, options);
+  }
+
+  async *find(
+    options: FindOptions,
+  ): AsyncGenerator<{ readonly snapshot: Snapshot; readonly entry: SnapshotEntry }> {
+    const index = await this.#loadIndex(options, 'what-is-whole');
+    const reader = new BlobReader(this.#parts.codec, index);
+    const finder = new EntryFinder(reader, index, options);
+    for (const snapshot of options.snapshots) {
+      const { subtree } = await this.#find(reader, snapshot, '');
+      if (subtree === undefined) continue;
+      for await (const entry of finder.findBelow(subtree)) yield { snapshot, entry };
+    }
+  }
+
+  async stats(options: StatsOptions): Promise<RepositoryStats> {
+    await using _lock = await lockForReading(this.#parts.codec, options);
+    const index = await this.#loadIndex(options);
+    return await measureGroups({ codec: this.#parts.codec, index }, options);
   }
 
   async planPrune(options: PruneOptions): Promise<PruneSummary> {

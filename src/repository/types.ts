@@ -3,6 +3,7 @@ import type { AppError } from '../model/errors.ts';
 import type { Entry } from '../model/entry.ts';
 import type { Grade, SaveProblem, Snapshot, SnapshotSummary, VolumeDescription } from '../model/snapshot.ts';
 import type { PruneLimits, PruneSummary } from './prune/prune-types.ts';
+import type { RepositoryStats } from './stats/stats-types.ts';
 
 /** How to reach a repository. */
 export interface RepositoryAccess {
@@ -187,6 +188,20 @@ export interface TagChange {
   readonly remove: readonly string[];
 }
 
+export interface FindOptions extends WorkOptions {
+  /** The answers come in this order. */
+  readonly snapshots: readonly Snapshot[];
+  /** Asked for each entry; its path is below the snapshot's data root. */
+  readonly matches: (entry: SnapshotEntry) => boolean;
+  /** True when `matches` does not ask where an entry lies: trees that snapshots share are then searched once only. */
+  readonly isAnywhere: boolean;
+}
+
+export interface StatsOptions extends WorkOptions {
+  /** Each oldest first. */
+  readonly groups: readonly (readonly Snapshot[])[];
+}
+
 export interface PruneOptions extends WorkOptions, PruneLimits {}
 
 /** A repository in the restic format, version 2, unlocked. Safe to use with other processes, restic's included. */
@@ -251,6 +266,12 @@ export interface Repository extends AsyncDisposable {
    * record is durable before the old one is removed, and remembers the id that the snapshot had first.
    */
   changeTags(id: string, change: TagChange, options?: WorkOptions): Promise<Snapshot>;
+
+  /** Entries of several snapshots, without the root itself. */
+  find(options: FindOptions): AsyncIterable<{ readonly snapshot: Snapshot; readonly entry: SnapshotEntry }>;
+
+  /** How much is stored, and how much of it groups of snapshots need. `integrity` when their trees cannot be read. */
+  stats(options: StatsOptions): Promise<RepositoryStats>;
 
   /** What `prune` would do now; nothing is changed. */
   planPrune(options: PruneOptions): Promise<PruneSummary>;

@@ -11,10 +11,10 @@ export interface CrawlOptions {
   readonly codec: FileCodec;
   readonly index: BlobIndex;
   readonly signal?: AbortSignal | undefined;
-  /** Told the slot of each tree whenever it is mentioned: true when it is to be read. */
-  readonly onTree: (slot: number) => boolean;
-  /** Told the slot of each blob whenever it is mentioned. */
-  readonly onBlob: (slot: number) => void;
+  /** Told each tree, and its slot in the index, whenever it is mentioned: true when it is to be read. */
+  readonly onTree: (slot: number, id: string) => boolean;
+  /** Told each blob of a file, and its slot, whenever it is mentioned. */
+  readonly onBlob: (slot: number, id: string) => void;
   /** Told after each batch how many trees were read. */
   readonly onBatch?: ((trees: number) => void) | undefined;
 }
@@ -27,7 +27,7 @@ const batchSize = 256;
  * the rest, so anything that is missing or makes no sense throws `integrity` or `unsupported`.
  */
 export async function crawlTrees(roots: readonly string[], options: CrawlOptions): Promise<void> {
-  const stack = roots.filter((id) => options.onTree(slotOf(id, 'tree', options)));
+  const stack = roots.filter((id) => options.onTree(slotOf(id, 'tree', options), id));
   const rooms = { sealedRoom: new Room(), contentRoom: new Room() };
   const tools = { ...options.codec, ...rooms };
   while (stack.length > 0) {
@@ -44,9 +44,9 @@ export async function crawlTrees(roots: readonly string[], options: CrawlOptions
 function tellNode(node: TreeNode, stack: string[], options: CrawlOptions): void {
   if (node.type === 'dir' && node.subtree === undefined)
     throw new AppError('integrity', `A directory has no tree: "${toPrintable(node.name)}"`, checkHint);
-  for (const id of node.content) options.onBlob(slotOf(id, 'data', options));
-  if (node.subtree !== undefined && options.onTree(slotOf(node.subtree, 'tree', options)))
-    stack.push(node.subtree);
+  for (const id of node.content) options.onBlob(slotOf(id, 'data', options), id);
+  const { subtree } = node;
+  if (subtree !== undefined && options.onTree(slotOf(subtree, 'tree', options), subtree)) stack.push(subtree);
 }
 
 function slotOf(id: string, type: 'data' | 'tree', { index, codec }: CrawlOptions): number {

@@ -1,3 +1,4 @@
+import type { FindFlags } from '../commands/find.ts';
 import type { ForgetFlags } from '../commands/forget.ts';
 import type { PruneFlags } from '../commands/prune.ts';
 import type { TagFlags } from '../commands/tag.ts';
@@ -87,5 +88,32 @@ const tag = defineCommand<TagFlags>({
   load: async () => (await import('../commands/tag.ts')).runTag,
 });
 
+const stats = defineCommand({
+  brief: 'Show how much is stored, and for which volumes',
+  description:
+    'For each volume: what its newest and all its snapshots restore, what of the stored data they need, and what no other volume needs and so would be freed without it.',
+  flags: {},
+  args: [
+    { placeholder: 'VOLUME', brief: 'Only this volume or directory', kind: 'optional', completes: 'target' },
+  ],
+  load: async () => (await import('../commands/stats.ts')).runStats,
+});
+
+const find = defineCommand<FindFlags>({
+  brief: 'Find files and folders in snapshots',
+  description:
+    'Patterns are those of .gitignore: "*.sql" and "config" match at any depth, "/config/app.yml" from the root of the volume, "**" spans folders, "logs/" is a folder only. The newest snapshots come first.',
+  usage: ["'*.sql'", '--volume VOLUME /config/app.yml', '--blob ID'],
+  flags: {
+    volume: textFlag('Only in snapshots of this volume or directory', 'VOLUME'),
+    tag: listFlag('Only in snapshots with this tag', 'TAG'),
+    ignoreCase: switchFlag('Capital letters are as good as small ones'),
+    blob: listFlag('Files that have this blob, or folders that have this tree', 'ID'),
+  },
+  aliases: { i: 'ignoreCase', t: 'tag' },
+  args: [{ placeholder: 'PATTERN', brief: 'Names or paths', kind: 'any' }],
+  load: async () => (await import('../commands/find.ts')).runFind,
+});
+
 /** The commands about what stays in a repository, and what is in it. */
-export const retentionRoutes = { forget, prune, tag };
+export const retentionRoutes = { forget, prune, tag, stats, find };

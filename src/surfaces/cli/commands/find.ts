@@ -1,0 +1,76 @@
+import type { FoundEntry } from '../../../app.ts';
+import { fromText, toPrintable, toText } from '../../../model/byte-string.ts';
+import { AppError } from '../../../model/errors.ts';
+import { formatSize } from '../../../model/size.ts';
+import type { Session } from '../session.ts';
+import { formatTable } from '../table.ts';
+
+export interface FindFlags {
+  readonly volume?: string;
+  readonly tag?: readonly string[];
+  readonly ignoreCase?: boolean;
+  readonly blob?: readonly string[];
+}
+
+export async function runFind(
+  session: Session,
+  flags: FindFlags,
+  patterns: readonly string[],
+): Promise<void> {
+  const request = {
+    patterns,
+    ignoreCase: flags.ignoreCase ?? false,
+    content: flags.blob ?? [],
+    volume: flags.volume,
+    tags: flags.tag ?? [],
+  };
+  const found: FoundEntry[] = [];
+  for await (const one of session.app.find(request, { signal: session.signal, onNote: session.warn }))
+    found.push(one);
+  session.printer.print({
+    json: () => found.map(asJson),
+    text: () => (found.length === 0 ? '' : describe(found)),
+    quiet: () => found.map(({ snapshot, entry }) => `${snapshot.id} ${toPrintable(entry.path)}`),
+  });
+  if (found.length === 0) throw new AppError('not-found', 'Nothing was found');
+}
+
+function describe(found: readonly FoundEntry[]): string {
+  return formatTable(found, [
+    { title: 'SNAPSHOT', value: ({ snapshot }) => snapshot.id.slice(0, 8) },
+    { title: 'VOLUME', value: ({ snapshot }) => toPrintable(fromText(snapshot.name)) },
+    { title: 'SAVED', value: ({ snapshot }) => toPrintable(fromText(shortTime(snapshot.time))) },
+    {
+      title: 'SIZE',
+      value: ({ entry }) => (entry.type === 'file' ? formatSize(entry.size) : ''),
+      align: 'right',
+    },
+    { title: 'MODIFIED', value: ({ entry }) => shortTime(isoTime(entry.mtimeNs)) },
+    { title: 'PATH', value: ({ entry }) => `${toPrintable(entry.path)}${entry.type === 'dir' ? '/' : ''}` },
+  ]);
+}
+
+function asJson({ snapshot, entry }: FoundEntry): object {
+  const { path, type, mode, uid, gid, size, mtimeNs } = entry;
+  return {
+    snapshotId: snapshot.id,
+    volume: snapshot.name,
+    time: snapshot.time,
+    path: toText(path),
+    type,
+    mode: mode.toString(8).padStart(4, '0'),
+    uid,
+    gid,
+    size,
+    modifiedAt: isoTime(mtimeNs),
+  };
+}
+
+function shortTime(time: string): string {
+  return time.slice(0, 19).replace('T', ' ');
+}
+
+function isoTime(ns: bigint): string {
+  const date = new Date(Number(ns / 1_000_000n));
+  return Number.isNaN(date.getTime()) ? 'unknown' : date.toISOString();
+}
