@@ -7,6 +7,8 @@ export interface DurableFileOptions {
   readonly mode?: number;
   /** Where the temporary file is made; the folder of the file unless it is given. Must be on the same file system. */
   readonly temporaryDir?: string;
+  /** False for a file that need not outlive the machine's running: whole or not there, but not waited for. */
+  readonly sync?: boolean;
 }
 
 /**
@@ -21,19 +23,23 @@ export async function writeDurably(
   const folder = dirname(path);
   const temporary = `${options.temporaryDir ?? folder}/tmp-${process.pid}-${randomBytes(8).toString('hex')}`;
   try {
-    await writeAndSync(temporary, content, options.mode ?? 0o600);
+    await writeNew(temporary, content, options);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
-  await syncDirectory(folder);
+  if (options.sync !== false) await syncDirectory(folder);
 }
 
-async function writeAndSync(path: string, content: Uint8Array | string, mode: number): Promise<void> {
+async function writeNew(
+  path: string,
+  content: Uint8Array | string,
+  { mode = 0o600, sync = true }: DurableFileOptions,
+): Promise<void> {
   await using file = await open(path, 'wx', mode);
   await file.writeFile(content);
-  await file.sync();
+  if (sync) await file.sync();
 }
 
 /** Makes the names in a folder durable. */

@@ -1,3 +1,5 @@
+import { getCompileCacheDir } from 'node:module';
+import { dirname } from 'node:path';
 import { Worker, type Transferable } from 'node:worker_threads';
 import { AppError, type ErrorCode, errnoOf } from '../model/errors.ts';
 
@@ -146,12 +148,14 @@ export class WorkerPool<
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#fail(new AppError('cancelled', 'The work was stopped'));
-    await Promise.all(this.#members.map(async ({ worker }) => worker && (await endWorker(worker, this.#options.endWithinMs))));
+    await Promise.all(
+      this.#members.map(async ({ worker }) => worker && (await endWorker(worker, this.#options.endWithinMs))),
+    );
   }
 
   #start(member: Member<Task, Result, Interim>): Worker {
     const { module, workerData } = this.#options;
-    const worker = new Worker(module, { workerData, resourceLimits });
+    const worker = new Worker(module, { workerData, resourceLimits, env: workerEnvironment() });
     worker.on('message', (message: FromWorker<Result, Interim, Event>) => this.#receive(member, message));
     worker.on('error', (error: Error) => this.#fail(brokenWorker(error)));
     worker.on('exit', () => {
@@ -213,6 +217,12 @@ function noticeMessage<Task, Notice>(notice: Notice): ToWorker<Task, Notice> {
 function brokenWorker(cause: unknown): AppError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new AppError('failed', `A worker thread failed: ${reason}`, { cause });
+}
+
+/** A worker takes the compiled code from where this thread puts it; nothing but the environment tells it where. */
+function workerEnvironment(): NodeJS.ProcessEnv {
+  const directory = getCompileCacheDir();
+  return directory === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(directory) };
 }
 
 async function endWorker(worker: Worker, endWithinMs = 5000): Promise<void> {

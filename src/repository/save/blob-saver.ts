@@ -18,6 +18,9 @@ export interface BlobSaverOptions {
   readonly onPack: (pack: IndexedPack) => void;
 }
 
+/** A disk takes its time to make a pack durable; the thread fills the next ones meanwhile. */
+const packsUnderWay = 2;
+
 /** Hashes blobs, and stores those that the repository has not, in packs of this thread's own. */
 export class BlobSaver {
   readonly #options: BlobSaverOptions;
@@ -25,7 +28,7 @@ export class BlobSaver {
   readonly #id = Buffer.from(new ArrayBuffer(32));
   readonly #idWords: Int32Array;
   readonly #spares: Buffer[] = [];
-  #pending: Promise<void> = Promise.resolve();
+  readonly #pending: Promise<void>[] = [];
   addedBytes = 0;
   storedBytes = 0;
 
@@ -64,17 +67,18 @@ export class BlobSaver {
   async flush(): Promise<void> {
     for (const writer of [this.#writers.data, this.#writers.tree])
       if (!writer.isEmpty) await this.#finish(writer);
-    await this.#pending;
+    while (this.#pending.length > 0) await this.#pending.shift();
   }
 
   async #finish(writer: PackWriter): Promise<void> {
-    await this.#pending;
+    while (this.#pending.length >= packsUnderWay) await this.#pending.shift();
     const pack = writer.finish();
     const spare = this.#spares.pop();
     if (spare) writer.useBuffer(spare);
-    this.#pending = this.#store(pack.id, pack.bytes, { id: pack.id, blobs: pack.blobs });
-    // It is awaited before the next pack and at the flush; until then its failure is no unhandled one.
-    this.#pending.catch(() => undefined);
+    const stored = this.#store(pack.id, pack.bytes, { id: pack.id, blobs: pack.blobs });
+    // It is awaited before the next but one and at the flush; until then its failure is no unhandled one.
+    stored.catch(() => undefined);
+    this.#pending.push(stored);
   }
 
   async #store(id: string, bytes: Buffer, pack: IndexedPack): Promise<void> {

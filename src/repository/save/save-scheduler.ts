@@ -1,9 +1,12 @@
+import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { type RunOptions, WorkerPool } from '../../lib/worker-pool.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
+import { idWords } from '../blob-index/blob-table.ts';
 import type { BlobTables } from '../blob-index/blob-tables.ts';
 import type { IndexedPack } from '../blob-index/index-file.ts';
+import type { BlobType } from '../pack/pack-header.ts';
 import type {
   NewTableNotice,
   PackStoredEvent,
@@ -19,6 +22,9 @@ export interface SchedulerOptions {
   readonly onPack: (pack: IndexedPack) => void;
   readonly signal: AbortSignal | undefined;
 }
+
+/** Hashing this much takes no longer than sending it to a worker. */
+const smallBlobBytes = 32 * 1024;
 
 /** Hands work to the save workers, keeps what is under way bounded, and adds up what they stored. */
 export class SaveScheduler implements AsyncDisposable {
@@ -72,10 +78,21 @@ export class SaveScheduler implements AsyncDisposable {
     }
   }
 
-  /** Stores a tree; always by the same worker, so that trees share packs. */
+  /** Stores a tree. */
   async saveTree(text: Uint8Array): Promise<string> {
-    const task: SaveTask = { kind: 'blobs', type: 'tree', content: text, lengths: [text.length] };
-    const { ids } = await this.run(task, { pinTo: 0 });
+    return await this.saveBlob(text, 'tree');
+  }
+
+  /**
+   * Stores one blob; always by the same worker, so that trees share packs. A small one that is known already is found
+   * here: a backup of what did not change starts no worker.
+   */
+  async saveBlob(content: Uint8Array, type: BlobType): Promise<string> {
+    if (content.length <= smallBlobBytes) {
+      const id = hash('sha256', content, 'hex');
+      if (this.#options.tables.has(idWords(id), type)) return id;
+    }
+    const { ids } = await this.run({ kind: 'blobs', type, content, lengths: [content.length] }, { pinTo: 0 });
     return ids[0] ?? '';
   }
 

@@ -121,11 +121,8 @@ async function saveTrees(context: SaveContext, options: SaveOptions, tools: Tool
 }
 
 async function saveDescription(scheduler: SaveScheduler, name: ByteString, text: Buffer): Promise<TreeNode> {
-  const { ids } = await scheduler.run(
-    { kind: 'blobs', type: 'data', content: text, lengths: [text.length] },
-    { pinTo: 0 },
-  );
-  return descriptionNode(name, { id: ids[0] ?? '', size: text.length });
+  const id = await scheduler.saveBlob(text, 'data');
+  return descriptionNode(name, { id, size: text.length });
 }
 
 interface DataTools extends Tools {

@@ -47,13 +47,13 @@ class LocalStore implements Store {
     await options.pace?.take(content.length, options.signal);
     await this.#explained(async () => {
       try {
-        await writeDurably(this.#path(type, name), content, { mode: 0o600 });
+        await writeDurably(this.#path(type, name), content, { mode: 0o600, sync: type !== 'locks' });
       } catch (error) {
         // One that was copied without its empty folders; what is gone as a whole is never made anew in its place.
         if (errnoOf(error) !== 'ENOENT' || type === 'config' || !(await this.exists('config', '')))
           throw error;
         await makeDurably(dirname(this.#path(type, name)));
-        await writeDurably(this.#path(type, name), content, { mode: 0o600 });
+        await writeDurably(this.#path(type, name), content, { mode: 0o600, sync: type !== 'locks' });
       }
     });
   }
