@@ -24,6 +24,19 @@ export type {
   WorkOptions,
 } from './types.ts';
 export type { Amount, PruneLimits, PruneSummary } from './prune/prune-types.ts';
+export type {
+  IndexRepairOptions,
+  IndexRepairReport,
+  LostBlob,
+  LostEntry,
+  PackRepairOptions,
+  PackRepairReport,
+  RepairedPack,
+  RepairedSnapshot,
+  SnapshotRepairOptions,
+  SnapshotRepairReport,
+  UnreadablePack,
+} from './repair/repair-types.ts';
 export type { GroupStats, RepositoryStats } from './stats/stats-types.ts';
 export { hasRepository, initRepository, openRepository } from './open-repository.ts';
 export { parseLocation } from './stores/parse-location.ts';

@@ -19,6 +19,18 @@ import { entryOfNode } from './read/entry-of-node.ts';
 import { findNode } from './read/find-node.ts';
 import { HardLinks } from './read/hard-links.ts';
 import { walkTreeNodes } from './read/walk-tree.ts';
+import { repairIndex } from './repair/repair-index.ts';
+import { repairPacks } from './repair/repair-packs.ts';
+import { repairSnapshots } from './repair/repair-snapshots.ts';
+import type {
+  IndexRepairOptions,
+  IndexRepairReport,
+  PackRepairOptions,
+  PackRepairReport,
+  SnapshotRepairOptions,
+  SnapshotRepairReport,
+} from './repair/repair-types.ts';
+import { runRepair } from './repair/run-repair.ts';
 import { restoreTree } from './restore/restore-tree.ts';
 import { dataParts } from './save/root-tree.ts';
 import { saveSnapshot } from './save/save-snapshot.ts';
@@ -235,6 +247,24 @@ export class ResticRepository implements Repository {
     const prepared = await preparePrune({ ...this.#parts, ...options, lock }, options);
     await applyPrune(prepared);
     return prepared.plan.summary;
+  }
+
+  async repairIndex(options: IndexRepairOptions = {}): Promise<IndexRepairReport> {
+    // What was known of packs before may be wrong afterwards.
+    this.#index = undefined;
+    const { readAllPacks = false } = options;
+    return await runRepair(this.#parts, options, (work) => repairIndex(work, { readAllPacks }));
+  }
+
+  async repairPacks(options: PackRepairOptions): Promise<PackRepairReport> {
+    this.#index = undefined;
+    return await runRepair(this.#parts, options, (work) => repairPacks(work, options.packs));
+  }
+
+  async repairSnapshots(options: SnapshotRepairOptions): Promise<SnapshotRepairReport> {
+    this.#index = undefined;
+    const { snapshotIds, forget } = options;
+    return await runRepair(this.#parts, options, (work) => repairSnapshots(work, { snapshotIds, forget }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

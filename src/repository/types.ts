@@ -3,6 +3,14 @@ import type { AppError } from '../model/errors.ts';
 import type { Entry } from '../model/entry.ts';
 import type { Grade, SaveProblem, Snapshot, SnapshotSummary, VolumeDescription } from '../model/snapshot.ts';
 import type { PruneLimits, PruneSummary } from './prune/prune-types.ts';
+import type {
+  IndexRepairOptions,
+  IndexRepairReport,
+  PackRepairOptions,
+  PackRepairReport,
+  SnapshotRepairOptions,
+  SnapshotRepairReport,
+} from './repair/repair-types.ts';
 import type { RepositoryStats } from './stats/stats-types.ts';
 
 /** How to reach a repository. */
@@ -248,6 +256,25 @@ export interface Repository extends AsyncDisposable {
    * removed password and a copy of the repository from before can still read that copy.
    */
   removeKey(id: string, options?: RemoveKeyOptions): Promise<void>;
+
+  /**
+   * Makes the index say what the packs say: index files that are damaged, missing or wrong are made anew. Needs the
+   * repository for itself. A kill leaves old and new index files, which is harmless. Idempotent.
+   */
+  repairIndex(options?: IndexRepairOptions): Promise<IndexRepairReport>;
+
+  /**
+   * Copies what is whole in damaged packs into new packs, and removes the damaged ones when that is durable. Needs the
+   * repository for itself, and a whole index. `not-found` for a pack that is neither stored nor indexed.
+   */
+  repairPacks(options: PackRepairOptions): Promise<PackRepairReport>;
+
+  /**
+   * Saves new snapshots in the place of damaged ones, without what is lost, with the tag `repaired`. Needs the repository
+   * for itself. `integrity` while it is not certain what is lost: the index must be repaired first. Content is not read:
+   * damaged packs must be repaired first.
+   */
+  repairSnapshots(options: SnapshotRepairOptions): Promise<SnapshotRepairReport>;
 
   /** Removes the locks that nobody can hold any more. Takes no lock itself. */
   unlock(options: UnlockOptions): Promise<UnlockReport>;

@@ -1,0 +1,124 @@
+import type { Room } from '../../lib/room.ts';
+import { AppError } from '../../model/errors.ts';
+import { sealOverhead } from '../crypto/seal.ts';
+import type { BlobPlace } from '../pack/pack-header.ts';
+import { loadPartOfPack } from '../read/load-part-of-pack.ts';
+import { type BlobTools, openBlob } from '../read/open-blob.ts';
+import { isOfThisFile } from '../repair/is-of-this-file.ts';
+import type { Store } from '../stores/store.ts';
+
+export interface StoredReadTools extends BlobTools {
+  readonly store: Store;
+  readonly sealedRoom: Room;
+  readonly contentRoom: Room;
+}
+
+/** A blob that was verified. Its bytes are valid until the next step. */
+export interface VerifiedBlob {
+  readonly blob: BlobPlace;
+  readonly content: Buffer;
+  /** The content as it was compressed; the content itself when it was not. */
+  readonly stored: Buffer;
+}
+
+export interface UnverifiedBlob {
+  readonly blob: BlobPlace;
+  readonly error: AppError;
+}
+
+const gapBytes = 64 * 1024;
+const readBytes = 4 * 1024 * 1024;
+
+/**
+ * Reads blobs of a pack in the order in which they lie, in few requests, and verifies each. One that cannot be read or is
+ * damaged keeps none of the others from being read: where a request fails, each of its blobs is asked for alone.
+ */
+export async function* readStored(
+  tools: StoredReadTools,
+  packId: string,
+  blobs: readonly BlobPlace[],
+): AsyncGenerator<VerifiedBlob | UnverifiedBlob> {
+  for (const run of runsOf(blobs)) {
+    const bytes = await tryToLoad(tools, packId, run);
+    if (bytes instanceof AppError && run.length > 1) {
+      for (const blob of run)
+        yield* openRun(tools, { packId, run: [blob], bytes: await tryToLoad(tools, packId, [blob]) });
+    } else yield* openRun(tools, { packId, run, bytes });
+  }
+}
+
+interface Run {
+  readonly packId: string;
+  readonly run: readonly BlobPlace[];
+  readonly bytes: Buffer | AppError;
+}
+
+function* openRun(
+  tools: StoredReadTools,
+  { packId, run, bytes }: Run,
+): Generator<VerifiedBlob | UnverifiedBlob> {
+  const start = run[0]?.offset ?? 0;
+  for (const blob of run) {
+    if (bytes instanceof AppError) yield { blob, error: bytes };
+    else
+      yield open(tools, {
+        packId,
+        blob,
+        sealed: bytes.subarray(blob.offset - start, blob.offset - start + blob.length),
+      });
+  }
+}
+
+async function tryToLoad(
+  { store, sealedRoom }: StoredReadTools,
+  packId: string,
+  run: readonly BlobPlace[],
+): Promise<Buffer | AppError> {
+  const offset = run[0]?.offset ?? 0;
+  const last = run.at(-1);
+  const length = last ? last.offset + last.length - offset : 0;
+  try {
+    return await loadPartOfPack(store, packId, { offset, length }, { room: sealedRoom });
+  } catch (error) {
+    if (!(error instanceof AppError) || !isOfThisFile(error)) throw error;
+    return error;
+  }
+}
+
+function open(
+  tools: StoredReadTools,
+  { packId, blob, sealed }: { readonly packId: string; readonly blob: BlobPlace; readonly sealed: Buffer },
+): VerifiedBlob | UnverifiedBlob {
+  const { id, uncompressedLength } = blob;
+  try {
+    const room = tools.contentRoom.take(Math.min(uncompressedLength, maxRoomBytes));
+    const content = openBlob(tools, { id, sealed, place: { packId, uncompressedLength } }, room);
+    // It was opened in place.
+    const stored = sealed.subarray(sealOverhead / 2, sealed.length - sealOverhead / 2);
+    return { blob, content, stored };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { blob, error };
+  }
+}
+
+/** A header that lies must not make us take all memory before the blob itself is known to be whole. */
+const maxRoomBytes = 64 * 1024 * 1024;
+
+function runsOf(blobs: readonly BlobPlace[]): BlobPlace[][] {
+  const runs: BlobPlace[][] = [];
+  let start = 0;
+  let end = -1;
+  for (const blob of blobs.toSorted((a, b) => a.offset - b.offset)) {
+    const stop = blob.offset + blob.length;
+    const current = runs.at(-1);
+    if (current && blob.offset >= end && blob.offset - end <= gapBytes && stop - start <= readBytes) {
+      current.push(blob);
+    } else {
+      runs.push([blob]);
+      start = blob.offset;
+    }
+    end = stop;
+  }
+  return runs;
+}

@@ -1,0 +1,126 @@
+import { loadIndexFile } from '../blob-index/index-file.ts';
+import { isAppError } from '../../model/errors.ts';
+import type { StoredFile } from '../stores/store.ts';
+import type { HeaderResult } from './header-task.ts';
+import { IndexRewriter } from './index-rewriter.ts';
+import { readHeaders } from './read-headers.ts';
+import type { IndexRepairReport, UnreadablePack } from './repair-types.ts';
+import { type RepairWork, removeFiles } from './repair-work.ts';
+import { digestOf, type IndexSurvey, surveyIndex } from './survey-index.ts';
+
+/**
+ * Makes the index say what the packs themselves say. What is right stays as it is. New index files are durable and read
+ * back before any old one goes; a kill leaves both, which is harmless. A pack whose own header cannot be read keeps what
+ * an index file says of it, because that is all that is known.
+ */
+export async function repairIndex(
+  work: RepairWork,
+  { readAllPacks }: { readonly readAllPacks: boolean },
+): Promise<IndexRepairReport> {
+  const stored = await work.codec.store.list('data', { signal: work.signal });
+  const survey = await surveyIndex(work, new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes])));
+  const findings = new Findings(survey);
+  const rewriter = new IndexRewriter(work);
+  await readHeaders(work, chooseDoubtful(stored, survey, readAllPacks), async (header) => {
+    if (findings.judge(header) && 'blobs' in header)
+      await rewriter.add({ id: header.packId, blobs: header.blobs });
+  });
+  const replaced = [...new Set([...survey.staleFiles, ...(await filesNaming(work, findings.overruled))])];
+  await keepWhatIsRight(work, { replaced, findings, survey, rewriter });
+  await rewriter.finish();
+  const gone = [...survey.damagedFiles, ...replaced].filter((name) => !rewriter.names.has(name));
+  if (!work.dryRun) await removeFiles(work, 'index', gone);
+  return {
+    dryRun: work.dryRun,
+    damagedIndexFiles: survey.damagedFiles,
+    addedPacks: findings.added,
+    correctedPacks: findings.corrected,
+    missingPacks: [...survey.missing],
+    unreadablePacks: findings.unreadable,
+    replacedIndexFiles: gone,
+    packs: stored.length - findings.unreadable.filter(({ isIndexed }) => !isIndexed).length,
+  };
+}
+
+/** The packs whose headers are to be read. */
+function chooseDoubtful(
+  stored: readonly StoredFile[],
+  { sound, doubtful }: IndexSurvey,
+  readAllPacks: boolean,
+): readonly StoredFile[] {
+  return readAllPacks ? stored : stored.filter(({ name }) => !sound.has(name) || doubtful.has(name));
+}
+
+/** What the headers say, compared with what the index files say. */
+class Findings {
+  readonly #survey: IndexSurvey;
+  readonly added: string[] = [];
+  readonly corrected: string[] = [];
+  readonly unreadable: UnreadablePack[] = [];
+  /** Packs of which every index file is to forget what it says: the header says it. */
+  readonly overruled = new Set<string>();
+
+  constructor(survey: IndexSurvey) {
+    this.#survey = survey;
+  }
+
+  /** True when the index is to say what the header says. */
+  judge(header: HeaderResult): boolean {
+    const { sound, doubtful } = this.#survey;
+    const { packId } = header;
+    const isDoubtful = doubtful.has(packId);
+    const said = sound.get(packId)?.digest;
+    const isIndexed = isDoubtful || said !== undefined;
+    if (!('blobs' in header)) {
+      this.unreadable.push({ packId, message: header.message, isIndexed });
+      return false;
+    }
+    if (!isDoubtful && said === digestOf(header.blobs)) return false;
+    this.overruled.add(packId);
+    (isIndexed ? this.corrected : this.added).push(packId);
+    return true;
+  }
+}
+
+/** With all headers read, an index file may turn out to be wrong that looked right. */
+async function filesNaming(work: RepairWork, packs: ReadonlySet<string>): Promise<string[]> {
+  if (packs.size === 0) return [];
+  const found: string[] = [];
+  for (const { name } of await work.codec.store.list('index', { signal: work.signal })) {
+    const named = await packsOf(work, name);
+    if (named.some(({ id }) => packs.has(id))) found.push(name);
+  }
+  return found;
+}
+
+interface Keeping {
+  readonly replaced: readonly string[];
+  readonly findings: Findings;
+  readonly survey: IndexSurvey;
+  readonly rewriter: IndexRewriter;
+}
+
+/** Writes again what the files that go say rightly, or what nobody else says. */
+async function keepWhatIsRight(work: RepairWork, parts: Keeping): Promise<void> {
+  const { replaced, findings, survey, rewriter } = parts;
+  const settled = new Set([...survey.missing, ...findings.overruled]);
+  for (const name of replaced) {
+    if (rewriter.names.has(name)) continue;
+    for (const pack of await packsOf(work, name)) {
+      const sayer = survey.sound.get(pack.id)?.file ?? name;
+      if (settled.has(pack.id) || sayer !== name) continue;
+      settled.add(pack.id);
+      await rewriter.add(pack);
+    }
+  }
+}
+
+async function packsOf(work: RepairWork, name: string): ReturnType<typeof loadIndexFile> {
+  try {
+    return await loadIndexFile(work.codec, name, { signal: work.signal });
+  } catch (error) {
+    // Those are read again from their packs.
+    if (isAppError(error, 'integrity') || isAppError(error, 'not-found')) return [];
+    throw error;
+  }
+}

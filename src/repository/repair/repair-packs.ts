@@ -1,0 +1,230 @@
+import { AppError } from '../../model/errors.ts';
+import { BlobIndex, loadBlobIndex, storedBytesPerBlob } from '../blob-index/blob-index.ts';
+import { type IndexedPack, loadIndexFile } from '../blob-index/index-file.ts';
+import type { FailedBlob } from '../copy/transfer-task.ts';
+import { Transfer } from '../copy/transfer.ts';
+import type { BlobPlace } from '../pack/pack-header.ts';
+import { PackRecorder } from '../save/pack-recorder.ts';
+import { findDamagedPacks } from './find-damaged-packs.ts';
+import { IndexRewriter } from './index-rewriter.ts';
+import { isOfThisFile } from './is-of-this-file.ts';
+import { readPackHeader } from './read-pack-header.ts';
+import type { LostBlob, PackRepairReport, RepairedPack } from './repair-types.ts';
+import { type RepairWork, removeFiles, tellProgress, throwIfStopped } from './repair-work.ts';
+
+/**
+ * Copies what is whole in damaged packs into new packs, lets the index forget the damaged ones, and removes them last. A
+ * pack that the store fails to give stays there: another time it may give it.
+ */
+export async function repairPacks(
+  work: RepairWork,
+  wanted: readonly string[] | 'damaged',
+): Promise<PackRepairReport> {
+  const stored = await work.codec.store.list('data', { signal: work.signal });
+  const sizes = new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes]));
+  const ids = wanted === 'damaged' ? await chooseDamaged(work, sizes) : wanted;
+  const { damaged, others, indexFiles } = await splitIndex(work, new Set(ids));
+  refuseUnknown(ids, { damaged, sizes });
+  await describePacks(work, damaged, { ids, sizes });
+  const salvage = await salvagePacks(work, damaged, sizes);
+  if (!work.dryRun) await replacePacks(work, { damaged, indexFiles, salvage });
+  return {
+    dryRun: work.dryRun,
+    packs: salvage.packs,
+    lostBlobs: lostBlobs(salvage, others),
+    unknownPacks: ids.filter((id) => !damaged.has(id)),
+  };
+}
+
+/** Packs of the index that are gone, have another size than it says, or do not hold what they should. */
+async function chooseDamaged(work: RepairWork, sizes: ReadonlyMap<string, number>): Promise<string[]> {
+  const { packs } = await wholeIndex(work);
+  const isOff = ({ id, sizeBytes }: { id: string; sizeBytes: number }): boolean =>
+    sizes.get(id) !== sizeBytes;
+  const read = await findDamagedPacks(
+    work,
+    packs.filter((pack) => !isOff(pack)),
+  );
+  return [...packs.filter(isOff).map(({ id }) => id), ...read];
+}
+
+async function wholeIndex(work: RepairWork): Promise<BlobIndex> {
+  try {
+    return await loadBlobIndex(work.codec, { signal: work.signal });
+  } catch (error) {
+    throw explainIndex(error);
+  }
+}
+
+/** What the index says of the packs is all that tells where their blobs are. */
+function explainIndex(error: unknown): unknown {
+  if (!(error instanceof AppError) || error.code !== 'integrity') return error;
+  return new AppError('integrity', error.message, {
+    detail: 'Nothing was changed.',
+    hint: 'Run "holdfast repair index" first, then this again.',
+    cause: error,
+  });
+}
+
+interface SplitIndex {
+  /** The packs that are to be repaired, as the index says what they hold. */
+  readonly damaged: Map<string, readonly BlobPlace[]>;
+  /** All other packs. */
+  readonly others: BlobIndex;
+  /** The index files that name any of the packs. */
+  readonly indexFiles: readonly string[];
+}
+
+async function splitIndex(work: RepairWork, ids: ReadonlySet<string>): Promise<SplitIndex> {
+  const damaged = new Map<string, readonly BlobPlace[]>();
+  const files = await work.codec.store.list('index', { signal: work.signal });
+  const others = new BlobIndex(files.reduce((sum, file) => sum + file.sizeBytes, 0) / storedBytesPerBlob);
+  const indexFiles: string[] = [];
+  for (const { name } of files) {
+    throwIfStopped(work);
+    const packs = await loadIndex(work, name);
+    for (const pack of packs) {
+      if (!ids.has(pack.id)) others.addPack(pack);
+      else damaged.set(pack.id, united(damaged.get(pack.id) ?? [], pack.blobs));
+    }
+    if (packs.some(({ id }) => ids.has(id))) indexFiles.push(name);
+  }
+  return { damaged, others, indexFiles };
+}
+
+async function loadIndex(work: RepairWork, name: string): Promise<IndexedPack[]> {
+  try {
+    return await loadIndexFile(work.codec, name, { signal: work.signal });
+  } catch (error) {
+    throw explainIndex(error);
+  }
+}
+
+function united(first: readonly BlobPlace[], second: readonly BlobPlace[]): readonly BlobPlace[] {
+  const key = ({ id, type, offset, length }: BlobPlace): string => `${type} ${id} ${offset} ${length}`;
+  return [...new Map([...first, ...second].map((blob) => [key(blob), blob])).values()];
+}
+
+interface Wanted {
+  readonly ids: readonly string[];
+  readonly sizes: ReadonlyMap<string, number>;
+}
+
+function refuseUnknown(
+  ids: readonly string[],
+  { damaged, sizes }: Pick<SplitIndex, 'damaged'> & Pick<Wanted, 'sizes'>,
+): void {
+  const unknown = ids.find((id) => !damaged.has(id) && !sizes.has(id));
+  if (unknown === undefined) return;
+  throw new AppError('not-found', `There is no pack "${unknown}"`, {
+    hint: '"holdfast check --read-data" names the damaged ones, and --all-damaged takes all of them.',
+  });
+}
+
+/** Adds what the packs' own headers say, for those that can still say something. */
+async function describePacks(
+  work: RepairWork,
+  damaged: Map<string, readonly BlobPlace[]>,
+  { ids, sizes }: Wanted,
+): Promise<void> {
+  for (const id of ids) {
+    const sizeBytes = sizes.get(id);
+    if (sizeBytes === undefined) continue;
+    throwIfStopped(work);
+    try {
+      const blobs = await readPackHeader(work.codec, { name: id, sizeBytes }, { signal: work.signal });
+      damaged.set(id, united(damaged.get(id) ?? [], blobs));
+    } catch (error) {
+      if (!(error instanceof AppError) || !isOfThisFile(error)) throw error;
+    }
+  }
+}
+
+interface Salvage {
+  readonly packs: RepairedPack[];
+  readonly saved: Set<string>;
+  readonly failed: FailedBlob[];
+}
+
+async function salvagePacks(
+  work: RepairWork,
+  damaged: ReadonlyMap<string, readonly BlobPlace[]>,
+  sizes: ReadonlyMap<string, number>,
+): Promise<Salvage> {
+  const recorder = new PackRecorder(work.codec);
+  const side = { store: work.address, masterKey: work.masterKey };
+  await using transfer = new Transfer({
+    source: side,
+    target: side,
+    dryRun: work.dryRun,
+    onPack: (pack) => recorder.add(pack),
+  });
+  const salvage: Salvage = { packs: [], saved: new Set(), failed: [] };
+  const queue = damaged.entries();
+  const next = async (): Promise<void> => {
+    for (const [packId, blobs] of queue) {
+      throwIfStopped(work);
+      await salvagePack(transfer, { packId, blobs, isStored: sizes.has(packId) }, salvage);
+      tellProgress(work, { phase: 'saving what is whole', done: salvage.packs.length, total: damaged.size });
+    }
+  };
+  await Promise.all(Array.from({ length: transfer.lanes }, next));
+  await transfer.flush();
+  await recorder.finish();
+  return salvage;
+}
+
+interface PackToSave {
+  readonly packId: string;
+  readonly blobs: readonly BlobPlace[];
+  readonly isStored: boolean;
+}
+
+async function salvagePack(
+  transfer: Transfer,
+  { packId, blobs, isStored }: PackToSave,
+  { packs, saved, failed }: Salvage,
+): Promise<void> {
+  const missing = (blob: BlobPlace): FailedBlob => ({
+    id: blob.id,
+    type: blob.type,
+    message: `Pack "${packId.slice(0, 8)}" is missing`,
+    isDamaged: true,
+  });
+  const result = isStored ? await transfer.run(packId, blobs) : { copied: 0, failed: blobs.map(missing) };
+  const lost = new Set(result.failed.map(blobKey));
+  for (const blob of blobs) if (!lost.has(blobKey(blob))) saved.add(blobKey(blob));
+  failed.push(...result.failed);
+  const isUnreadable = result.failed.some(({ isDamaged }) => !isDamaged);
+  packs.push({
+    packId,
+    state: isStored ? (isUnreadable ? 'unreadable' : 'damaged') : 'missing',
+    blobs: blobs.length,
+    savedBlobs: result.copied,
+    message: result.failed[0]?.message,
+  });
+}
+
+function blobKey({ id, type }: LostBlob): string {
+  return `${type} ${id}`;
+}
+
+function lostBlobs({ saved, failed }: Salvage, others: BlobIndex): LostBlob[] {
+  const lost = failed.filter((blob) => !saved.has(blobKey(blob)) && !others.has(blob.id, blob.type));
+  return [...new Map(lost.map(({ id, type }) => [blobKey({ id, type }), { id, type }])).values()];
+}
+
+interface Replacing extends Pick<SplitIndex, 'damaged' | 'indexFiles'> {
+  readonly salvage: Salvage;
+}
+
+/** What was saved is durable and indexed. The index forgets the damaged packs, and only then they go. */
+async function replacePacks(work: RepairWork, { damaged, indexFiles, salvage }: Replacing): Promise<void> {
+  const rewriter = new IndexRewriter(work);
+  for (const name of indexFiles)
+    for (const pack of await loadIndex(work, name)) if (!damaged.has(pack.id)) await rewriter.add(pack);
+  await rewriter.finish();
+  await removeFiles(work, 'index', indexFiles);
+  const removable = salvage.packs.filter(({ state }) => state === 'damaged').map(({ packId }) => packId);
+  await removeFiles(work, 'data', removable);
+}

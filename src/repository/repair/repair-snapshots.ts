@@ -1,0 +1,233 @@
+import { fromText } from '../../model/byte-string.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import { type BlobIndex, loadBlobIndex } from '../blob-index/blob-index.ts';
+import {
+  describedAgain,
+  loadSnapshot,
+  saveSnapshot,
+  type SnapshotJson,
+  snapshotOf,
+} from '../format/snapshot-file.ts';
+import { BlobReader } from '../read/blob-reader.ts';
+import { readDescription } from '../read/read-description.ts';
+import { BlobSaver } from '../save/blob-saver.ts';
+import { PackRecorder } from '../save/pack-recorder.ts';
+import { openStore } from '../stores/open-store.ts';
+import { readPackHeader } from './read-pack-header.ts';
+import type { LostEntry, RepairedSnapshot, SnapshotRepairReport } from './repair-types.ts';
+import { type RepairWork, removeFiles, tellProgress, throwIfStopped } from './repair-work.ts';
+import { TreeRepairer } from './tree-repairer.ts';
+
+/** A snapshot that is repaired has this tag. */
+const repairedTag = 'repaired';
+
+export interface SnapshotChoice {
+  readonly snapshotIds: readonly string[] | undefined;
+  readonly forget: boolean;
+}
+
+/** A damaged snapshot with what can be kept of it. */
+interface Damaged {
+  readonly id: string;
+  readonly json: SnapshotJson;
+  /** Undefined when its root is lost. */
+  readonly tree: string | undefined;
+  /** What takes its place was made by an earlier repair. */
+  readonly madeBefore: string | undefined;
+  readonly lost: readonly LostEntry[];
+}
+
+/**
+ * Makes new snapshots in the place of damaged ones, without what is lost. What is lost must be certain, so the index must
+ * be whole and say what the packs say. Trees are durable before the records, and the old records go last.
+ */
+export async function repairSnapshots(
+  work: RepairWork,
+  choice: SnapshotChoice,
+): Promise<SnapshotRepairReport> {
+  const { index, lostPacks } = await loadCertainIndex(work);
+  const recorder = new PackRecorder(work.codec);
+  const saver = new BlobSaver({
+    ...work.codec,
+    store: openStore(work.address),
+    tables: index.tables,
+    dryRun: work.dryRun,
+    onPack: (pack) => recorder.add(pack),
+  });
+  const reader = new BlobReader(work.codec, index);
+  const repairer = new TreeRepairer({
+    reader,
+    hasContent: (id) => isThere(index, lostPacks, id),
+    signal: work.signal,
+    async saveTree(text) {
+      const id = saver.add(text, 'tree');
+      if (saver.isFull) await saver.storeFull();
+      return id;
+    },
+  });
+  const { damaged, looked, unreadableRecords } = await findDamaged(work, choice, repairer);
+  await saver.flush();
+  await recorder.finish();
+  const repaired: RepairedSnapshot[] = [];
+  for (const one of damaged) repaired.push(await replace(work, { one, reader, forget: choice.forget }));
+  return { dryRun: work.dryRun, snapshots: looked, repaired, unreadableRecords };
+}
+
+interface Found {
+  readonly damaged: readonly Damaged[];
+  readonly looked: number;
+  readonly unreadableRecords: readonly string[];
+}
+
+async function findDamaged(
+  work: RepairWork,
+  { snapshotIds }: SnapshotChoice,
+  repairer: TreeRepairer,
+): Promise<Found> {
+  const { records, unreadableRecords } = await loadRecords(work, snapshotIds);
+  const madeBefore = new Map(
+    [...records].map(([id, { original, tree }]) => [`${original ?? ''} ${tree}`, id] as const),
+  );
+  const wanted = [...records].filter(([id]) => !snapshotIds || snapshotIds.includes(id));
+  const damaged: Damaged[] = [];
+  for (const [i, [id, json]] of wanted.entries()) {
+    throwIfStopped(work);
+    tellProgress(work, { phase: 'looking at snapshots', done: i, total: wanted.length });
+    const result = await repairer.repair(json.tree);
+    const tree = result?.id;
+    const lost = result ? result.lost : [{ path: '/', type: 'dir', size: 0 } as const];
+    const original = json.original ?? id;
+    if (lost.length > 0)
+      damaged.push({ id, json, tree, lost, madeBefore: madeBefore.get(`${original} ${tree ?? ''}`) });
+  }
+  return { damaged, looked: wanted.length, unreadableRecords };
+}
+
+/** All records that can be read, and which of the wanted ones cannot. */
+async function loadRecords(
+  work: RepairWork,
+  wanted: readonly string[] | undefined,
+): Promise<{ records: Map<string, SnapshotJson>; unreadableRecords: string[] }> {
+  const records = new Map<string, SnapshotJson>();
+  const unreadableRecords: string[] = [];
+  for (const { name } of await work.codec.store.list('snapshots', { signal: work.signal })) {
+    try {
+      records.set(name, await loadSnapshot(work.codec, name, { signal: work.signal }));
+    } catch (error) {
+      if (!isAppError(error, 'integrity')) throw error;
+      if (!wanted || wanted.includes(name)) unreadableRecords.push(name);
+    }
+  }
+  return { records, unreadableRecords };
+}
+
+interface Replacement {
+  readonly one: Damaged;
+  readonly reader: BlobReader;
+  readonly forget: boolean;
+}
+
+async function replace(work: RepairWork, { one, reader, forget }: Replacement): Promise<RepairedSnapshot> {
+  const { id, json, tree, lost } = one;
+  let newId = one.madeBefore;
+  if (tree !== undefined && newId === undefined && !work.dryRun) {
+    await work.lock?.assertHeld();
+    newId = await saveSnapshot(work.codec, await describe(one, tree, reader));
+    await loadSnapshot(work.codec, newId);
+  }
+  if (forget && !work.dryRun) await removeFiles(work, 'snapshots', [id]);
+  const { name, time } = snapshotOf(id, json);
+  return {
+    id,
+    name,
+    time,
+    newId,
+    outcome: tree === undefined ? 'lost' : 'repaired',
+    lost,
+    forgotten: forget && !work.dryRun,
+  };
+}
+
+/** The record as it was, but for what is lost: it counts as problems, so that the snapshot is told as partial. */
+async function describe(
+  { id, json, lost }: Damaged,
+  tree: string,
+  reader: BlobReader,
+): Promise<SnapshotJson> {
+  const own = json.holdfast ?? (await describeAgain(json, reader));
+  const files = lost.filter(({ type }) => type === 'file');
+  const lostBytes = files.reduce((sum, { size }) => sum + size, 0);
+  return {
+    ...json,
+    tree,
+    original: json.original ?? id,
+    tags: [...new Set([...(json.tags ?? []), repairedTag])],
+    ...(json.summary && {
+      summary: {
+        ...json.summary,
+        total_files_processed: Math.max(0, json.summary.total_files_processed - files.length),
+        total_bytes_processed: Math.max(0, json.summary.total_bytes_processed - lostBytes),
+      },
+    }),
+    ...(own && { holdfast: { ...own, problemCount: own.problemCount + lost.length } }),
+  };
+}
+
+/** A program that rewrote the record dropped our field; the tree has a copy of what matters. */
+async function describeAgain(
+  { tree, paths }: SnapshotJson,
+  reader: BlobReader,
+): Promise<ReturnType<typeof describedAgain> | undefined> {
+  const [path = '', ...others] = paths;
+  if (others.length > 0 || !path.startsWith('/volume/')) return undefined;
+  const volume = await readDescription(reader, tree, fromText(path.slice('/volume/'.length)));
+  return volume && describedAgain(path, volume);
+}
+
+function isThere(index: BlobIndex, lostPacks: ReadonlySet<string>, id: string): boolean {
+  const place = index.find(id, 'data');
+  return place !== undefined && !lostPacks.has(place.packId);
+}
+
+interface CertainIndex {
+  readonly index: BlobIndex;
+  /** Packs that the index names and that are gone. */
+  readonly lostPacks: ReadonlySet<string>;
+}
+
+/** What only a damaged index file or an unknown pack tells of is not lost: it must be found before anything is given up. */
+async function loadCertainIndex(work: RepairWork): Promise<CertainIndex> {
+  const index = await loadBlobIndex(work.codec, {
+    signal: work.signal,
+    onDamaged: (name) => {
+      throw uncertain(`its index file "${name.slice(0, 8)}" is damaged`, 'repair index');
+    },
+  });
+  const stored = await work.codec.store.list('data', { signal: work.signal });
+  const sizes = new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes]));
+  const cut = index.packs.find(({ id, sizeBytes }) => sizes.has(id) && sizes.get(id) !== sizeBytes);
+  if (cut)
+    throw uncertain(
+      `pack "${cut.id.slice(0, 8)}" has not the size that it should have`,
+      'repair packs --all-damaged',
+    );
+  for (const file of stored) {
+    if (index.packNumber(file.name) !== undefined) continue;
+    const blobs = await readPackHeader(work.codec, file, { signal: work.signal }).catch(orUndefined);
+    // What an interrupted backup left is no matter, unless it holds what is missing.
+    if (blobs?.some((blob) => !index.has(blob.id, blob.type)))
+      throw uncertain(`pack "${file.name.slice(0, 8)}" holds data that no index names`, 'repair index');
+  }
+  return { index, lostPacks: new Set(index.packs.filter(({ id }) => !sizes.has(id)).map(({ id }) => id)) };
+}
+
+function orUndefined(error: unknown): undefined {
+  if (!(error instanceof AppError) || error.code !== 'integrity') throw error;
+}
+
+function uncertain(reason: string, command: string): AppError {
+  return new AppError('integrity', `What is lost cannot be told yet: ${reason}`, {
+    detail: 'Nothing was changed.',
+    hint: `Run "holdfast ${command}" first, then this again.`,
+  });
+}

@@ -1,0 +1,203 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { openFreshRepository, type TestRepository } from '../open-repository.fixture.ts';
+
+let folder: string;
+let opened: TestRepository;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'repair-'));
+  opened = await openFreshRepository();
+  return async () => {
+    await opened[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+  };
+});
+
+/** Saves a tree of some files, two of them large, as a snapshot. */
+async function save(name = 'source'): Promise<string> {
+  const root = join(folder, name);
+  for (const directory of ['a', 'b', 'b/deep']) mkdirSync(join(root, directory), { recursive: true });
+  for (const file of ['a/one', 'a/two', 'b/three', 'b/deep/four', 'five'])
+    writeFileSync(join(root, file), `${name} ${file}\n`.repeat(500));
+  writeFileSync(join(root, 'large-1'), randomBytes(3_000_000));
+  writeFileSync(join(root, 'large-2'), randomBytes(3_000_000));
+  const { snapshot } = await opened.save(root);
+  return snapshot?.id ?? '';
+}
+
+function filesOf(type: 'data' | 'index' | 'snapshots' | 'locks'): string[] {
+  return readdirSync(join(opened.location, type), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /[0-9a-f]{64}$/.test(name))
+    .map((name) => join(opened.location, type, name))
+    .sort();
+}
+
+function flip(path: string, at: number): void {
+  const bytes = readFileSync(path);
+  const place = at < 0 ? bytes.length + at : at;
+  bytes[place] = (bytes[place] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}
+
+const errors = async (): Promise<readonly string[]> =>
+  (await opened.repository.check({ readDataPercent: 100 })).errors;
+
+const idOf = (path: string): string => path.slice(-64);
+
+test('a whole index is left as it is, and nothing is written', async () => {
+  await save();
+  const before = filesOf('index');
+  const report = await opened.repository.repairIndex({ readAllPacks: true });
+  expect(report).toMatchObject({
+    replacedIndexFiles: [],
+    addedPacks: [],
+    correctedPacks: [],
+    missingPacks: [],
+  });
+  expect(report.packs).toBe(filesOf('data').length);
+  expect(filesOf('index')).toEqual(before);
+  expect(filesOf('locks')).toEqual([]);
+});
+
+test.each(['removed', 'damaged'] as const)('an index that is %s is made anew from the packs', async (how) => {
+  await save();
+  await save('second');
+  for (const path of filesOf('index')) how === 'removed' ? rmSync(path) : flip(path, 40);
+  expect(await errors()).not.toEqual([]);
+  const damaged = how === 'damaged' ? filesOf('index').map(idOf) : [];
+  const dry = await opened.repository.repairIndex({ dryRun: true });
+  expect(dry.damagedIndexFiles.toSorted()).toEqual(damaged);
+  expect(filesOf('index').map(idOf)).toEqual(damaged);
+  const report = await opened.repository.repairIndex();
+  expect(report.addedPacks.toSorted()).toEqual(filesOf('data').map(idOf).toSorted());
+  expect(await errors()).toEqual([]);
+  expect((await opened.repository.repairIndex()).replacedIndexFiles).toEqual([]);
+});
+
+test('packs that are gone are forgotten, those that nobody named are taken in', async () => {
+  await save();
+  const [first, packsOfFirst] = [filesOf('index'), filesOf('data')];
+  await save('second');
+  const gone = filesOf('data').find((path) => !packsOfFirst.includes(path)) ?? '';
+  for (const path of first) rmSync(path);
+  rmSync(gone);
+  const report = await opened.repository.repairIndex();
+  expect(report.missingPacks).toEqual([idOf(gone)]);
+  expect(report.addedPacks.toSorted()).toEqual(packsOfFirst.map(idOf).toSorted());
+  const left = await errors();
+  expect(left.some((error) => /pack/i.test(error))).toBe(false);
+});
+
+test('a pack whose header cannot be read keeps what the index says of it, and is named', async () => {
+  await save();
+  const [pack = ''] = filesOf('data');
+  flip(pack, -10);
+  const report = await opened.repository.repairIndex({ readAllPacks: true });
+  expect(report.unreadablePacks).toMatchObject([{ packId: idOf(pack), isIndexed: true }]);
+  expect(report.replacedIndexFiles).toEqual([]);
+  for (const path of filesOf('index')) rmSync(path);
+  const without = await opened.repository.repairIndex();
+  expect(without.unreadablePacks).toMatchObject([{ packId: idOf(pack), isIndexed: false }]);
+  expect(filesOf('data')).toContain(pack);
+});
+
+test('the same said twice is said once afterwards', async () => {
+  await save();
+  const saved = new Map(filesOf('index').map((path) => [path, readFileSync(path)]));
+  for (const path of saved.keys()) rmSync(path);
+  await opened.repository.repairIndex();
+  for (const [path, bytes] of saved) writeFileSync(path, bytes);
+  const report = await opened.repository.repairIndex();
+  expect(report.replacedIndexFiles).toHaveLength(1);
+  expect(filesOf('index')).toHaveLength(1);
+  expect(await errors()).toEqual([]);
+});
+
+test('what is whole in damaged packs is saved, and what is lost is named, by blob and then by file', async () => {
+  await save();
+  const before = filesOf('data').map(idOf);
+  for (const path of filesOf('data')) flip(path, 100);
+  const dry = await opened.repository.repairPacks({ packs: 'damaged', dryRun: true });
+  expect(filesOf('data').map(idOf)).toEqual(before);
+  const report = await opened.repository.repairPacks({ packs: 'damaged' });
+  expect(report.packs.map(({ packId }) => packId).toSorted()).toEqual(before.toSorted());
+  expect(report.lostBlobs).toHaveLength(report.packs.length);
+  expect(dry.lostBlobs).toEqual(report.lostBlobs);
+  for (const { state, blobs, savedBlobs } of report.packs)
+    expect([state, savedBlobs]).toEqual(['damaged', blobs - 1]);
+  expect(
+    filesOf('data')
+      .map(idOf)
+      .some((id) => before.includes(id)),
+  ).toBe(false);
+  expect((await errors()).some((error) => error.startsWith('Pack'))).toBe(false);
+});
+
+test('a pack that is cut short gives what is left of it, by what the index says', async () => {
+  await save();
+  const path = filesOf('data').toSorted((a, b) => readFileSync(b).length - readFileSync(a).length)[0] ?? '';
+  writeFileSync(path, readFileSync(path).subarray(0, -1_000_000));
+  await opened.repository.repairIndex();
+  const report = await opened.repository.repairPacks({ packs: [idOf(path)] });
+  expect(report.packs).toMatchObject([{ state: 'damaged' }]);
+  expect(report.packs[0]?.savedBlobs).toBeGreaterThan(0);
+  expect(report.lostBlobs.length).toBeGreaterThan(0);
+  expect((await opened.repository.repairPacks({ packs: 'damaged' })).packs).toEqual([]);
+});
+
+test('a snapshot without what is lost takes the place of the damaged one, and names it', async () => {
+  const id = await save();
+  const paths = (await opened.walk((await opened.repository.listSnapshots())[0])).map(({ path }) => path);
+  for (const path of filesOf('data')) if (readFileSync(path).length > 1_000_000) flip(path, 100);
+  await opened.repository.repairPacks({ packs: 'damaged' });
+  const dry = await opened.repository.repairSnapshots({ forget: true, dryRun: true });
+  expect(dry.repaired).toMatchObject([{ id, newId: undefined, outcome: 'repaired', forgotten: false }]);
+  expect(filesOf('snapshots').map(idOf)).toEqual([id]);
+  const report = await opened.repository.repairSnapshots({ forget: false });
+  const lost = report.repaired[0]?.lost ?? [];
+  expect(lost.length).toBeGreaterThan(0);
+  expect(filesOf('snapshots')).toHaveLength(2);
+
+  const again = await opened.repository.repairSnapshots({ forget: true });
+  expect(again.repaired[0]?.newId).toBe(report.repaired[0]?.newId);
+  expect(filesOf('snapshots').map(idOf)).toEqual([again.repaired[0]?.newId]);
+  const [repaired] = await opened.repository.listSnapshots();
+  expect(repaired).toMatchObject({ tags: ['repaired'], problemCount: lost.length, volume: { name: 'data' } });
+  const left = (await opened.walk(repaired)).map(({ path }) => path);
+  const lostPaths = lost.map(({ path }) => path.replace('volume/data/', ''));
+  expect(left).toEqual(paths.filter((path) => !lostPaths.includes(path)));
+  expect(await errors()).toEqual([]);
+  expect((await opened.repository.repairSnapshots({ forget: true })).repaired).toEqual([]);
+});
+
+test('nothing is given up while the index does not say all', async () => {
+  await save();
+  const [index = ''] = filesOf('index');
+  const bytes = readFileSync(index);
+  flip(index, 40);
+  const options = { forget: true };
+  await expect(opened.repository.repairSnapshots(options)).rejects.toMatchObject({
+    code: 'integrity',
+    hint: expect.stringContaining('repair index'),
+  });
+  await expect(opened.repository.repairPacks({ packs: 'damaged' })).rejects.toMatchObject({
+    code: 'integrity',
+    hint: expect.stringContaining('repair index'),
+  });
+  rmSync(index);
+  await expect(opened.repository.repairSnapshots(options)).rejects.toMatchObject({
+    code: 'integrity',
+    hint: expect.stringContaining('repair index'),
+  });
+  writeFileSync(index, bytes);
+  const [pack = ''] = filesOf('data');
+  writeFileSync(pack, readFileSync(pack).subarray(0, -10));
+  await expect(opened.repository.repairSnapshots(options)).rejects.toMatchObject({
+    code: 'integrity',
+    hint: expect.stringContaining('repair packs'),
+  });
+  expect(filesOf('snapshots')).toHaveLength(1);
+});

@@ -1,0 +1,108 @@
+import { Breather } from '../../lib/breathe.ts';
+import { type ByteString, toBytes, toPrintable } from '../../model/byte-string.ts';
+import { AppError } from '../../model/errors.ts';
+import { decodeTree, encodeTree, type TreeNode } from '../format/node.ts';
+import { splitTree } from '../format/split-tree.ts';
+import type { BlobReader } from '../read/blob-reader.ts';
+import type { LostEntry } from './repair-types.ts';
+
+export interface TreeRepairerOptions {
+  readonly reader: BlobReader;
+  /** False for a blob that is nowhere. */
+  readonly hasContent: (id: string) => boolean;
+  /** Stores a tree, and returns its id. */
+  readonly saveTree: (text: Buffer) => Promise<string>;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What became of a tree. */
+export interface RepairedTree {
+  readonly id: string;
+  /** Relative to the tree; empty for one that is whole and stays as it is. */
+  readonly lost: readonly LostEntry[];
+}
+
+/** What becomes of a node: its file is gone, its directory is empty, or it stays, with the tree that it has now. */
+type Fate = 'lost' | 'emptied' | { readonly id: string | undefined; readonly lost: readonly LostEntry[] };
+
+/** Makes trees without what is lost, each once. */
+export class TreeRepairer {
+  readonly #options: TreeRepairerOptions;
+  readonly #whole = new Set<string>();
+  readonly #repaired = new Map<string, RepairedTree>();
+  readonly #breather: Breather;
+
+  constructor(options: TreeRepairerOptions) {
+    this.#options = options;
+    this.#breather = new Breather('repairing snapshots', options.signal);
+  }
+
+  /** Undefined when the tree itself is lost. */
+  async repair(id: string): Promise<RepairedTree | undefined> {
+    if (this.#whole.has(id)) return { id, lost: [] };
+    const known = this.#repaired.get(id);
+    if (known) return known;
+    this.#breather.check();
+    if (this.#breather.isDue()) await this.#breather.breathe();
+    const tree = await this.#load(id);
+    if (!tree) return undefined;
+    const result = await this.#rewrite(id, tree);
+    if (result.lost.length === 0) this.#whole.add(id);
+    else this.#repaired.set(id, result);
+    return result;
+  }
+
+  async #load(id: string): Promise<Buffer | undefined> {
+    try {
+      const text = await this.#options.reader.read(id, 'tree');
+      decodeTree(text);
+      return text;
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'integrity') throw error;
+      return undefined;
+    }
+  }
+
+  async #rewrite(id: string, text: Buffer): Promise<RepairedTree> {
+    const lost: LostEntry[] = [];
+    const fates = new Map<ByteString, Fate>();
+    for (const node of decodeTree(text)) {
+      const fate = await this.#judge(node);
+      const path = toPrintable(node.name);
+      if (fate === 'lost') lost.push({ path, type: 'file', size: node.size });
+      else if (fate === 'emptied') lost.push({ path, type: 'dir', size: 0 });
+      else for (const entry of fate.lost) lost.push({ ...entry, path: `${path}/${entry.path}` });
+      fates.set(node.name, fate);
+    }
+    if (lost.length === 0) return { id, lost };
+    const kept: ByteString[] = [];
+    for (const nodeText of splitTree(text)) {
+      const [node] = decodeTree(toBytes(`{"nodes":[${nodeText}]}`));
+      const fate = node && fates.get(node.name);
+      if (fate === 'lost' || !fate) continue;
+      const subtree = fate === 'emptied' ? await this.#options.saveTree(emptyTree) : fate.id;
+      kept.push(subtree === node.subtree ? nodeText : withSubtree(nodeText, node.subtree, subtree));
+    }
+    return { id: await this.#options.saveTree(Buffer.from(toBytes(encodeTree(kept)))), lost };
+  }
+
+  async #judge(node: TreeNode): Promise<Fate> {
+    if (!this.#hasAllContent(node)) return 'lost';
+    if (node.type !== 'dir') return { id: node.subtree, lost: [] };
+    return (node.subtree !== undefined && (await this.repair(node.subtree))) || 'emptied';
+  }
+
+  #hasAllContent(node: TreeNode): boolean {
+    return node.content.every((blob) => this.#options.hasContent(blob));
+  }
+}
+
+const emptyTree = Buffer.from('{"nodes":[]}\n');
+
+/** Nodes that stay are kept byte for byte but for this: another program may have written what is unknown here. */
+function withSubtree(text: ByteString, old: string | undefined, id: string | undefined): ByteString {
+  if (id === undefined) return text;
+  if (old === undefined) return `${text.slice(0, -1)},"subtree":"${id}"}`;
+  const at = text.lastIndexOf(`"${old}"`);
+  return `${text.slice(0, at + 1)}${id}${text.slice(at + 1 + old.length)}`;
+}
