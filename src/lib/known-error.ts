@@ -11,6 +11,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   EROFS: { code: 'read-only', words: 'the file system is read-only' },
   EACCES: { code: 'denied', words: 'permission denied' },
   EPERM: { code: 'denied', words: 'not permitted' },
+  ENOENT: { code: 'not-found', words: 'it is not there any more' },
   EBUSY: { code: 'in-use', words: 'it is in use' },
 };
 

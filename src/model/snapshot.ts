@@ -41,8 +41,10 @@ export interface SnapshotSummary {
 
 /** Something that was not saved as it is, or not at all. */
 export interface SaveProblem {
+  /** Below the root, as text that can be printed. */
   readonly path: string;
   readonly reason: 'vanished' | 'changed' | 'unreadable';
+  /** What is said of the path, with or without naming it. */
   readonly message: string;
 }
 

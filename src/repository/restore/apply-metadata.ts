@@ -59,7 +59,11 @@ function attemptTo(set: () => void, { path, what, problems }: Attempt): boolean 
   } catch (error) {
     const code = errnoOf(error);
     if (code === undefined || !bearable.has(code)) throw error;
-    problems.push({ path, reason: 'changed', message: `its ${what} could not be set: ${code}` });
+    problems.push({
+      path,
+      reason: 'changed',
+      message: `has another ${what}, which could not be set: ${code}`,
+    });
     return false;
   }
 }

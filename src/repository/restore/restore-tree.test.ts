@@ -321,7 +321,7 @@ describe('a hostile snapshot', () => {
   test('with a directory that has lost its content is restored as far as it goes, and says so', async () => {
     const result = await restoreTree((handmade) => handmade.tree([{ ...directory, name: 'lost' }]));
     expect(result.problems).toMatchObject([
-      { path: join(target, 'lost'), message: expect.stringContaining('lost') },
+      { path: 'lost', message: expect.stringContaining('lost') },
     ]);
   });
 
@@ -332,7 +332,7 @@ describe('a hostile snapshot', () => {
         { ...node, name: 'door2', type: 'irregular', inode: 5, links: 2 },
       ]),
     );
-    expect(result.problems.map(({ path }) => path)).toEqual([join(target, 'door'), join(target, 'door2')]);
+    expect(result.problems.map(({ path }) => path)).toEqual(['door', 'door2']);
     expect(result.others).toBe(0);
   });
 
@@ -408,10 +408,10 @@ describe.runIf(isRoot)('who is not root', () => {
     ]);
     expect(attribute.toString()).toContain('user.note="kept"');
     expect(existsSync(join(target, 'device'))).toBe(false);
-    const messages = result.problems.map(({ path, message }) => `${path.slice(target.length)} ${message}`);
-    expect(messages).toContain('/device is a device, which only root may make');
-    expect(messages).toContainEqual(expect.stringContaining('/device2 is the same as'));
-    expect(messages).toContain('/setuid its owner could not be set: EPERM');
+    const messages = result.problems.map(({ path, message }) => `${path} ${message}`);
+    expect(messages).toContain('device is a device, which only root may make');
+    expect(messages).toContainEqual(expect.stringContaining('device2 is the same as'));
+    expect(messages).toContain('setuid has another owner, which could not be set: EPERM');
     expect(messages.filter((message) => message.includes('attribute'))).toEqual([]);
   });
 });

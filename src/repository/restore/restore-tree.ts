@@ -111,7 +111,7 @@ class Restorer implements AsyncDisposable {
       directories: this.#directories.length,
       others: this.#others,
       bytes: this.#bytes,
-      problems: this.#problems,
+      problems: this.#problems.map((problem) => ({ ...problem, path: relativeTo(target, problem.path) })),
     };
   }
 
@@ -294,6 +294,13 @@ class Restorer implements AsyncDisposable {
       current: toText(path),
     });
   }
+}
+
+/** Below the target, in words for people: where it was made ready is nobody's business. */
+function relativeTo(target: ByteString, path: ByteString): string {
+  return toPrintable(
+    path === target ? '/' : path.startsWith(`${target}/`) ? path.slice(target.length + 1) : path,
+  );
 }
 
 function toError(error: unknown): Error {

@@ -1,5 +1,5 @@
 import { readUserNames, type UserNames } from '../../lib/user-names.ts';
-import { type ByteString, toText } from '../../model/byte-string.ts';
+import { type ByteString, toPrintable, toText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import type { Grade, SnapshotSummary } from '../../model/snapshot.ts';
 import { version } from '../../lib/version.ts';
@@ -69,14 +69,15 @@ export async function saveSnapshot(
     await scheduler.flush();
     return { tree: root, summary: tally.summary(scheduler, Math.round(performance.now() - started)) };
   });
-  if (options.dryRun) return { snapshot: undefined, summary, problems: tally.problems };
+  const problems = tally.problems.map((problem) => ({ ...problem, path: toPrintable(problem.path) }));
+  if (options.dryRun) return { snapshot: undefined, summary, problems };
   await recorder.finish();
   const grade = typeof options.grade === 'function' ? await options.grade() : options.grade;
-  const json = describe(options, { grade, tree, summary, problemCount: tally.problems.length });
+  const json = describe(options, { grade, tree, summary, problemCount: problems.length });
   throwIfCancelled(options);
   await context.lock.assertHeld();
   const id = await saveSnapshotFile(context.codec, json);
-  return { snapshot: snapshotOf(id, json), summary, problems: tally.problems };
+  return { snapshot: snapshotOf(id, json), summary, problems };
 }
 
 /** The walk may be over before anybody cancels. */

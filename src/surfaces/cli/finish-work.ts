@@ -1,6 +1,7 @@
 import type { WorkReport } from '../../app.ts';
 import { AppError } from '../../model/errors.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
+import { quote } from '../../model/quote.ts';
 import type { Session } from './session.ts';
 import type { View } from './printer.ts';
 
@@ -25,12 +26,24 @@ function noteWork(session: Session, report: WorkReport): void {
 
 const shownAtMost = 20;
 
-/** Names what went wrong and throws `partial`; nothing when nothing did. */
-export function reportProblems(session: Session, problems: readonly { readonly message: string }[]): void {
-  if (problems.length === 0) return;
-  for (const { message } of problems.slice(0, shownAtMost))
-    session.warn(`Warning: ${toPrintable(fromText(message))}`);
+interface ShownProblem {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Names each thing and what is wrong with it; past the first few, how many more there are. */
+export function warnOfProblems(session: Session, problems: readonly ShownProblem[]): void {
+  for (const { path, message } of problems.slice(0, shownAtMost)) {
+    const subject = path === '…' || message.includes(path) ? '' : `${quote(path)} `;
+    session.warn(`Warning: ${subject}${toPrintable(fromText(message))}`);
+  }
   if (problems.length > shownAtMost) session.warn(`Warning: and ${problems.length - shownAtMost} more`);
+}
+
+/** Names what went wrong and throws `partial`; nothing when nothing did. */
+export function reportProblems(session: Session, problems: readonly ShownProblem[]): void {
+  if (problems.length === 0) return;
+  warnOfProblems(session, problems);
   const count = problems.length === 1 ? 'One thing is' : `${problems.length} things are`;
   throw new AppError('partial', `${count} not as it was`, {
     hint: 'Everything else was done. The warnings above say what is missing or differs.',

@@ -4,6 +4,7 @@ import { formatDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
 import { failAll } from '../fail-all.ts';
+import { warnOfProblems } from '../finish-work.ts';
 import type { Session } from '../session.ts';
 
 export interface BackupFlags {
@@ -38,7 +39,7 @@ export async function runBackup(
     text: () => report.outcomes.flatMap((outcome) => describe(outcome, report.dryRun)).join('\n'),
     quiet: () => report.outcomes.flatMap(({ snapshot }) => snapshot?.id ?? []),
   });
-  for (const outcome of report.outcomes) warnOfProblems(session, outcome);
+  for (const { problems } of report.outcomes) warnOfProblems(session, problems);
   conclude(session, report);
 }
 
@@ -84,13 +85,6 @@ function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
   lines.push(`  grade: ${grade ?? 'unknown'}, ${printable(gradeReason ?? '')}`);
   if (limits.length > 0) lines.push(`  read through the engine: ${limits.join('; ')}`);
   return lines;
-}
-
-const problemsAtMost = 20;
-
-function warnOfProblems(session: Session, { problems }: BackupOutcome): void {
-  for (const { message } of problems.slice(0, problemsAtMost)) session.warn(`Warning: ${printable(message)}`);
-  if (problems.length > problemsAtMost) session.warn(`Warning: and ${problems.length - problemsAtMost} more`);
 }
 
 function reportAsJson(report: BackupReport): object {
