@@ -53,6 +53,16 @@ export function testCatalog(open: () => Catalog): void {
     expect(catalog.listRepositories()).toEqual([second, repository]);
   });
 
+  test('the options of a repository are kept, and replaced as a whole', () => {
+    const options = { region: 'eu-west-1', 'secret-access-key': 'file:/etc/key' };
+    catalog.saveRepository({ ...repository, options });
+    expect(catalog.listRepositories()[0]?.options).toEqual(options);
+    catalog.saveRepository({ ...repository, options: { region: 'us-east-1' } });
+    expect(catalog.listRepositories()[0]?.options).toEqual({ region: 'us-east-1' });
+    catalog.saveRepository(repository);
+    expect(catalog.listRepositories()).toEqual([repository]);
+  });
+
   test('saveRepository() replaces the record of that name', () => {
     catalog.saveRepository(repository);
     const moved = { ...repository, location: '/mnt/repository', repositoryId: 'r2' };

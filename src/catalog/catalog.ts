@@ -1,13 +1,15 @@
 /** A repository that Holdfast knows by name. Secrets are references (`file:`, `env:`, `exec:`), never values. */
 export interface RepositoryRecord {
   readonly name: string;
-  /** Location: an absolute directory, later other stores' URLs. */
+  /** An absolute directory, or a location such as `s3:https://host/bucket`. Never holds a secret. */
   readonly location: string;
   /** The id in the repository's config file; a moved or replaced repository is noticed by it. */
   readonly repositoryId: string;
   /** Where its password comes from: `file:/path`, `env:NAME`, `exec:command`. */
   readonly passwordReference: string;
   readonly isDefault: boolean;
+  /** Options of its store by name. Secrets are references here too. */
+  readonly options?: Readonly<Record<string, string>> | undefined;
 }
 
 /** One backup run of one volume, as history. */

@@ -2,22 +2,26 @@ import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { RepositoryRecord } from './catalog.ts';
-import { flag, text } from './row-fields.ts';
+import { flag, text, textRecord } from './row-fields.ts';
 import { inTransaction } from './transaction.ts';
 
 export function listRepositories(database: DatabaseSync): RepositoryRecord[] {
   const rows = database
     .prepare(
-      'SELECT name, location, repository_id, password_reference, is_default FROM repository ORDER BY name',
+      'SELECT name, location, repository_id, password_reference, is_default, options FROM repository ORDER BY name',
     )
     .all();
-  return rows.map((row) => ({
-    name: text(row, 'name'),
-    location: text(row, 'location'),
-    repositoryId: text(row, 'repository_id'),
-    passwordReference: text(row, 'password_reference'),
-    isDefault: flag(row, 'is_default'),
-  }));
+  return rows.map((row) => {
+    const options = textRecord(row, 'options');
+    return {
+      name: text(row, 'name'),
+      location: text(row, 'location'),
+      repositoryId: text(row, 'repository_id'),
+      passwordReference: text(row, 'password_reference'),
+      isDefault: flag(row, 'is_default'),
+      ...(Object.keys(options).length > 0 && { options }),
+    };
+  });
 }
 
 export function saveRepository(database: DatabaseSync, record: RepositoryRecord): void {
@@ -36,13 +40,14 @@ export function saveRepository(database: DatabaseSync, record: RepositoryRecord)
     }
     database
       .prepare(
-        `INSERT INTO repository (name, location, repository_id, password_reference, is_default)
-         VALUES (?, ?, ?, ?, ?)
+        `INSERT INTO repository (name, location, repository_id, password_reference, is_default, options)
+         VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT (name) DO UPDATE SET
            location = excluded.location,
            repository_id = excluded.repository_id,
            password_reference = excluded.password_reference,
-           is_default = excluded.is_default`,
+           is_default = excluded.is_default,
+           options = excluded.options`,
       )
       .run(
         record.name,
@@ -50,6 +55,7 @@ export function saveRepository(database: DatabaseSync, record: RepositoryRecord)
         record.repositoryId,
         record.passwordReference,
         Number(record.isDefault),
+        JSON.stringify(record.options ?? {}),
       );
   });
 }

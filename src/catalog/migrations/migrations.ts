@@ -1,4 +1,5 @@
 import { start } from './0001-start.ts';
+import { repositoryOptions } from './0002-repository-options.ts';
 
 /** In order; the catalog's version is how many of them it has been through. Only ever appended to. */
-export const migrations: readonly string[] = [start];
+export const migrations: readonly string[] = [start, repositoryOptions];
