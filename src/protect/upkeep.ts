@@ -1,6 +1,15 @@
-import type { LockHolder, RepositoryKey, UnlockReport } from '../repository/index.ts';
+import type {
+  IndexRepairReport,
+  LockHolder,
+  PackRepairReport,
+  RepairedSnapshot,
+  RepositoryKey,
+  SnapshotRepairReport,
+  UnlockReport,
+} from '../repository/index.ts';
 import type { AddedKey, ChangedKey, KeyParts, NewKey, RemovedKey } from './key.ts';
 import type { JobOptions } from './protection.ts';
+import type { SnapshotRepairRequest } from './repair.ts';
 
 /** What keeps a repository itself in order. */
 export interface Upkeep {
@@ -13,6 +22,23 @@ export interface Upkeep {
   removeKey(start: string, options?: JobOptions): Promise<RemovedKey>;
   /** Removes the locks that nobody can hold any more, or all of them. */
   unlock(request: UnlockRequest, options?: JobOptions): Promise<UnlockReport>;
+  /** Makes the index say what the packs say. */
+  repairIndex(request: IndexRepairRequest, options?: JobOptions): Promise<IndexRepairReport>;
+  /** Saves what is whole in damaged packs, and takes them out. */
+  repairPacks(request: PackRepairRequest, options?: JobOptions): Promise<PackRepairReport>;
+  /** Makes new snapshots in the place of damaged ones, without what is lost. */
+  repairSnapshots(request: SnapshotRepairRequest, options?: JobOptions): Promise<SnapshotRepairReport>;
+}
+
+export interface IndexRepairRequest {
+  readonly readAllPacks: boolean;
+  readonly dryRun: boolean;
+}
+
+export interface PackRepairRequest {
+  /** Ids or their unique starts, or all that are not whole. */
+  readonly packs: readonly string[] | 'damaged';
+  readonly dryRun: boolean;
 }
 
 export interface UnlockRequest {
@@ -40,7 +66,30 @@ export function openUpkeep(parts: KeyParts): Upkeep {
     async unlock(request, options = {}) {
       return await (await parts.repository()).unlock({ ...request, ...options });
     },
+    async repairIndex(request, { signal, onProgress } = {}) {
+      return await (await parts.repository()).repairIndex({ ...request, signal, onProgress });
+    },
+    async repairPacks(request, { signal, onProgress } = {}) {
+      return await (await parts.repository()).repairPacks({ ...request, signal, onProgress });
+    },
+    async repairSnapshots(request, options = {}) {
+      const { repairSnapshots } = await import('./repair.ts');
+      return await repairSnapshots(parts, request, options);
+    },
   };
 }
 
-export type { AddedKey, ChangedKey, LockHolder, NewKey, RemovedKey, RepositoryKey, UnlockReport };
+export type {
+  AddedKey,
+  ChangedKey,
+  IndexRepairReport,
+  LockHolder,
+  NewKey,
+  PackRepairReport,
+  RemovedKey,
+  RepairedSnapshot,
+  RepositoryKey,
+  SnapshotRepairReport,
+  SnapshotRepairRequest,
+  UnlockReport,
+};

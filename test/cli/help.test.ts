@@ -12,9 +12,12 @@ afterAll(() => cli[Symbol.dispose]());
 const commands = [
   '',
   ...['init', 'backup', 'snapshots', 'ls', 'diff', 'dump', 'restore', 'check', 'completion'],
+  ...['forget', 'prune', 'tag', 'stats', 'find'],
   'key',
   ...['list', 'add', 'change', 'remove'].map((name) => `key ${name}`),
   'unlock',
+  'repair',
+  ...['index', 'packs', 'snapshots'].map((name) => `repair ${name}`),
   'volume',
   ...['create', 'ls', 'inspect', 'rm', 'prune', 'clone', 'cp', 'du', 'browse', 'cat', 'export', 'import'].map(
     (name) => `volume ${name}`,

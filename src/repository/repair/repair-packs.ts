@@ -22,9 +22,9 @@ export async function repairPacks(
 ): Promise<PackRepairReport> {
   const stored = await work.codec.store.list('data', { signal: work.signal });
   const sizes = new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes]));
-  const ids = wanted === 'damaged' ? await chooseDamaged(work, sizes) : wanted;
+  const ids =
+    wanted === 'damaged' ? await chooseDamaged(work, sizes) : await wholeIds(work, { wanted, sizes });
   const { damaged, others, indexFiles } = await splitIndex(work, new Set(ids));
-  refuseUnknown(ids, { damaged, sizes });
   await describePacks(work, damaged, { ids, sizes });
   const salvage = await salvagePacks(work, damaged, sizes);
   if (!work.dryRun) await replacePacks(work, { damaged, indexFiles, salvage });
@@ -105,20 +105,27 @@ function united(first: readonly BlobPlace[], second: readonly BlobPlace[]): read
   return [...new Map([...first, ...second].map((blob) => [key(blob), blob])).values()];
 }
 
+/** People have the start of an id only: messages show no more. */
+async function wholeIds(
+  work: RepairWork,
+  { wanted, sizes }: { readonly wanted: readonly string[]; readonly sizes: ReadonlyMap<string, number> },
+): Promise<string[]> {
+  const known = new Set([...sizes.keys(), ...(await wholeIndex(work)).packs.map(({ id }) => id)]);
+  const ids = wanted.map((start) => {
+    const found = [...known].filter((id) => id.startsWith(start.toLowerCase()));
+    if (found.length === 1) return found[0] ?? '';
+    if (found.length > 1)
+      throw new AppError('usage', `Several packs begin with "${start}"`, { hint: 'Write more of the id.' });
+    throw new AppError('not-found', `There is no pack "${start}"`, {
+      hint: '"holdfast check --read-data" names the damaged ones, and --all-damaged takes all of them.',
+    });
+  });
+  return [...new Set(ids)];
+}
+
 interface Wanted {
   readonly ids: readonly string[];
   readonly sizes: ReadonlyMap<string, number>;
-}
-
-function refuseUnknown(
-  ids: readonly string[],
-  { damaged, sizes }: Pick<SplitIndex, 'damaged'> & Pick<Wanted, 'sizes'>,
-): void {
-  const unknown = ids.find((id) => !damaged.has(id) && !sizes.has(id));
-  if (unknown === undefined) return;
-  throw new AppError('not-found', `There is no pack "${unknown}"`, {
-    hint: '"holdfast check --read-data" names the damaged ones, and --all-damaged takes all of them.',
-  });
 }
 
 /** Adds what the packs' own headers say, for those that can still say something. */

@@ -70,6 +70,7 @@ export async function repairSnapshots(
   await recorder.finish();
   const repaired: RepairedSnapshot[] = [];
   for (const one of damaged) repaired.push(await replace(work, { one, reader, forget: choice.forget }));
+  if (choice.forget && !work.dryRun) await removeFiles(work, 'snapshots', unreadableRecords);
   return { dryRun: work.dryRun, snapshots: looked, repaired, unreadableRecords };
 }
 
@@ -88,7 +89,9 @@ async function findDamaged(
   const madeBefore = new Map(
     [...records].map(([id, { original, tree }]) => [`${original ?? ''} ${tree}`, id] as const),
   );
-  const wanted = [...records].filter(([id]) => !snapshotIds || snapshotIds.includes(id));
+  const wanted = [...records]
+    .filter(([id]) => !snapshotIds || snapshotIds.includes(id))
+    .sort(([, a], [, b]) => Date.parse(a.time) - Date.parse(b.time));
   const damaged: Damaged[] = [];
   for (const [i, [id, json]] of wanted.entries()) {
     throwIfStopped(work);

@@ -36,7 +36,7 @@ export interface IndexRepairReport {
 }
 
 export interface PackRepairOptions extends RepairOptions {
-  /** Whole ids; 'damaged' reads every byte of every pack to find those that need it. */
+  /** Ids or their unique starts; 'damaged' reads every byte of every pack to find those that need it. */
   readonly packs: readonly string[] | 'damaged';
 }
 
@@ -68,7 +68,7 @@ export interface PackRepairReport {
 export interface SnapshotRepairOptions extends RepairOptions {
   /** Whole ids; undefined looks at all of them. */
   readonly snapshotIds?: readonly string[] | undefined;
-  /** Removes the records of the damaged snapshots, once what takes their place is durable. */
+  /** Removes the records of the damaged snapshots, once what takes their place is durable, and those that cannot be read. */
   readonly forget: boolean;
 }
 
@@ -100,6 +100,6 @@ export interface SnapshotRepairReport {
   /** How many were looked at. */
   readonly snapshots: number;
   readonly repaired: readonly RepairedSnapshot[];
-  /** Records that cannot be read: they are left as they are. */
+  /** Records that cannot be read. With `forget` they are removed too: they restore nothing. */
   readonly unreadableRecords: readonly string[];
 }

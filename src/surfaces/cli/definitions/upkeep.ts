@@ -1,4 +1,7 @@
 import { buildRouteMap } from '@stricli/core';
+import type { RepairIndexFlags } from '../commands/repair-index.ts';
+import type { RepairPacksFlags } from '../commands/repair-packs.ts';
+import type { RepairSnapshotsFlags } from '../commands/repair-snapshots.ts';
 import type { UnlockFlags } from '../commands/unlock.ts';
 import type { CliContext } from '../context.ts';
 import { defineCommand, switchFlag, textFlag } from '../define-command.ts';
@@ -64,5 +67,54 @@ const unlock = defineCommand<UnlockFlags>({
   load: async () => (await import('../commands/unlock.ts')).runUnlock,
 });
 
+const repairIndex = defineCommand<RepairIndexFlags>({
+  brief: 'Make the index anew from the packs themselves',
+  description:
+    'Reads the headers of packs that no index names, or names wrongly; forgets packs that are gone; and keeps what is right. The new index is durable before anything of the old one is removed.',
+  flags: {
+    readAllPacks: switchFlag('Read the headers of all packs, whatever the index says'),
+    dryRun,
+  },
+  aliases: { n: 'dryRun' },
+  args: [],
+  load: async () => (await import('../commands/repair-index.ts')).runRepairIndex,
+});
+
+const repairPacks = defineCommand<RepairPacksFlags>({
+  brief: 'Save what is whole in damaged packs, and take them out',
+  description:
+    'What can still be read and verified is copied into new packs; what is lost is named. The damaged packs are removed when all that is durable. With --all-damaged every stored byte is read to find them.',
+  usage: ['PACK...', '--all-damaged'],
+  flags: { allDamaged: switchFlag('Find the damaged packs, and take all of them'), dryRun },
+  aliases: { n: 'dryRun' },
+  args: [{ placeholder: 'PACK', brief: 'Id of a pack or its unique start', kind: 'any' }],
+  load: async () => (await import('../commands/repair-packs.ts')).runRepairPacks,
+});
+
+const repairSnapshots = defineCommand<RepairSnapshotsFlags>({
+  brief: 'Make new snapshots in the place of damaged ones, without what is lost',
+  description:
+    'Files whose content is lost are left out and named; a directory that lost the list of what was in it becomes empty. The new snapshots have the tag "repaired". Repair the index and the packs first.',
+  flags: {
+    forget: switchFlag('Remove the damaged snapshots, and records that cannot be read'),
+    dryRun,
+  },
+  aliases: { n: 'dryRun' },
+  args: [
+    {
+      placeholder: 'SNAPSHOT',
+      brief: 'Snapshots, or volumes for all of theirs; all there are unless given',
+      kind: 'any',
+      completes: 'snapshot',
+    },
+  ],
+  load: async () => (await import('../commands/repair-snapshots.ts')).runRepairSnapshots,
+});
+
+const repair = buildRouteMap<string, CliContext>({
+  routes: { index: repairIndex, packs: repairPacks, snapshots: repairSnapshots },
+  docs: { brief: 'Put a damaged repository right: index, packs, snapshots' },
+});
+
 /** The commands that keep a repository itself in order. */
-export const upkeepRoutes = { key, unlock };
+export const upkeepRoutes = { key, unlock, repair };
