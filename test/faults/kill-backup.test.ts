@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { treeFacts } from '../support/tree-facts.ts';
@@ -6,7 +6,7 @@ import { type BackupJson, FaultWorld } from './fault-world.ts';
 import { changeData, makeData } from './living-data.ts';
 import { dice, moments, seed, times } from './seeded.ts';
 
-const kills = times({ all: 50, daily: 16 });
+const kills = times({ all: 50, daily: 10 });
 const restoreEvery = 5;
 
 let world: FaultWorld;
@@ -40,7 +40,6 @@ test(
       await checkBothWays(round % 2 === 0, where);
       await acceptFinished(root, where);
       fullMs = await backUp(root);
-      expect(world.strays(), `${where}: what the killed one left is gone after the next backup`).toEqual([]);
       if (round % restoreEvery === 0 || round === kills - 1)
         await restoreOne(random.pick([...facts.keys()]), where, round % 2 === 0);
     }
@@ -50,6 +49,7 @@ test(
     expect(undone.killed).toBeGreaterThan(kills * 0.7);
     await world.judge('check', '--read-data');
     await world.run('check', '--read-data');
+    await sweepsLeftovers(root);
   },
   20 * 60_000,
 );
@@ -78,6 +78,16 @@ async function acceptFinished(root: string, where: string): Promise<void> {
   const extra = (await world.ids('data')).filter((id) => !facts.has(id));
   expect(extra.length, where).toBeLessThanOrEqual(1);
   for (const id of extra) facts.set(id, treeFacts(root));
+}
+
+/** What killed backups were writing goes with a backup, once nobody can be writing it any more. */
+async function sweepsLeftovers(root: string): Promise<void> {
+  writeFileSync(join(world.repository, 'data/00/tmp-999999999-0123456789abcdef'), 'half');
+  const young = join(world.repository, 'data/01/tmp-999999999-0123456789abcdef');
+  for (const path of world.strays()) utimesSync(join(world.repository, path), 1, Date.now() / 1000 - 7200);
+  writeFileSync(young, 'half');
+  await backUp(root);
+  expect(world.strays()).toEqual(['data/01/tmp-999999999-0123456789abcdef']);
 }
 
 async function restoreOne(id: string, where: string, byRestic: boolean): Promise<void> {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FaultWorld } from './fault-world.ts';
 import { dice, moments, seed, times } from './seeded.ts';
 
-const kills = times({ all: 40, daily: 8 });
+const kills = times({ all: 40, daily: 5 });
 
 let world: FaultWorld;
 beforeAll(() => {

@@ -9,7 +9,7 @@ import { changeData, makeData } from './living-data.ts';
 import { dice, moments, seed, times } from './seeded.ts';
 
 const run = promisify(execFile);
-const kills = times({ all: 25, daily: 9 });
+const kills = times({ all: 25, daily: 6 });
 
 let world: FaultWorld;
 beforeAll(async () => {
@@ -137,7 +137,7 @@ function factsOf(place: string): string[] {
   return treeFacts(place, { without: ['directoryTimes'] });
 }
 
-const volumeKills = times({ all: 15, daily: 5 });
+const volumeKills = times({ all: 15, daily: 3 });
 
 test(
   `volume create, rm, clone and import that are killed at ${volumeKills} moments each are done or not done`,

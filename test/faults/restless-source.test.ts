@@ -31,7 +31,7 @@ interface SnapshotJson {
   readonly problemCount: number;
 }
 
-const rounds = times({ all: 12, daily: 3 });
+const rounds = times({ all: 12, daily: 2 });
 
 test(`files that go, come, grow, shrink and turn into other things under ${rounds} backups are named`, async () => {
   await world.init();

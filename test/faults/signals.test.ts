@@ -8,7 +8,7 @@ import { waitForPack } from './wait-for-pack.ts';
 import { changeData, makeData } from './living-data.ts';
 import { dice, moments, seed, times } from './seeded.ts';
 
-const each = times({ all: 20, daily: 5 });
+const each = times({ all: 20, daily: 3 });
 const shape = { folders: 10, filesInEach: 50, largeBytes: 80_000_000 };
 const signals = { SIGINT: 130, SIGTERM: 143 } as const;
 type Signal = keyof typeof signals;

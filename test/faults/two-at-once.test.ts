@@ -73,7 +73,7 @@ test('a restore and a backup of one volume at the same time do not mix', async (
   }
 });
 
-const rounds = times({ all: 10, daily: 3 });
+const rounds = times({ all: 10, daily: 2 });
 
 test(`a backup during "restic prune" is done or refused, ${rounds} times, and never harmed`, async () => {
   const root = await world.volume('data');
