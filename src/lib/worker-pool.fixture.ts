@@ -56,7 +56,7 @@ function fail(how: 'app' | 'errno' | 'text' | 'result'): TestResult {
       hint: 'Make room.',
     });
   if (how === 'errno') throw Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' });
-  // oxlint-disable-next-line no-throw-literal -- whatever is thrown must cross
+  // oxlint-disable-next-line no-throw-literal, typescript/only-throw-error -- whatever is thrown must cross
   if (how === 'text') throw 'only text';
   return { threadId, text: (() => 'a function cannot be sent') as unknown as string };
 }

@@ -3,8 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { FileCodec } from './format/repository-file.ts';
-import { loadJson, saveJson } from './format/repository-file.ts';
+import { type FileCodec, loadJson, saveJson } from './format/repository-file.ts';
 import { lockForReading, lockRepository } from './lock.ts';
 import { openTestCodec, type TestCodec } from './open-codec.fixture.ts';
 

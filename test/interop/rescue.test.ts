@@ -144,7 +144,7 @@ test('a damaged pack costs the snapshots what was in it, and nothing else; the v
   await using repository = await openTestRepository(location);
   expect((await repository.check({ readDataPercent: 100 })).errors).toEqual([]);
   const snapshots = await repository.listSnapshots();
-  expect(snapshots.map(({ volume }) => volume?.name).toSorted()).toEqual(['other', 'pg', 'pg']);
+  expect(snapshots.map(({ volume }) => volume?.name ?? '').toSorted()).toEqual(['other', 'pg', 'pg']);
 });
 
 test('a backup from the same volume heals the older snapshots', async () => {

@@ -192,14 +192,13 @@ test('one damaged blob does not condemn what else is in its pack', async () => {
   rmSync(join(source, 'docs/a'));
   writeFileSync(join(source, 'docs/b'), randomBytes(100_000));
   const second = await save();
-  const { snapshot } = await opened.save(source, {});
-  expect(snapshot).toBeDefined();
+  const third = await save();
   const packs = await names('data');
   const sizes = packs.map((name) => [statSync(pathOf('data', name)).size, name] as const);
   const [, name] = sizes.toSorted((a, b) => b[0] - a[0])[0] ?? [0, ''];
   flipBit(pathOf('data', name), 500);
   const report = await check(100);
-  expect([[first], [second, snapshot?.id].toSorted()]).toContainEqual(report.damagedSnapshots.toSorted());
+  expect([[first], [second, third].toSorted()]).toContainEqual(report.damagedSnapshots.toSorted());
 });
 
 describe('a snapshot that makes no sense is damaged', () => {

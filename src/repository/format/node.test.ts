@@ -277,7 +277,7 @@ describe('a hostile tree is refused', () => {
   });
 
   test('a message about it shows no control characters', () => {
-    expect(() => decode(file({ name: 'a/\u001b[2J' }))).toThrow(/^[^\u001b]*$/);
+    expect(() => decode(file({ name: 'a/\u001b[2J' }))).toThrow(String.raw`"a/\u001b[2J"`);
   });
 });
 

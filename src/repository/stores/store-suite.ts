@@ -7,7 +7,7 @@ import type { FileType, Store } from './store.ts';
 export interface StoreSubject {
   readonly name: string;
   /** A store where nothing has been made yet, in a place of its own. */
-  open(): Promise<{ readonly store: Store } & AsyncDisposable>;
+  readonly open: () => Promise<{ readonly store: Store } & AsyncDisposable>;
 }
 
 const namedTypes: readonly FileType[] = ['keys', 'locks', 'snapshots', 'index', 'data'];
