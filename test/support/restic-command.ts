@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
 import { runCommand, type RunResult } from '../../scripts/run-command.ts';
 
 export const resticPassword = 'correct horse battery staple';
@@ -12,6 +15,8 @@ export interface ResticCommand {
 export function resticCommand(repository: string): ResticCommand {
   const attempt = (...args: string[]): Promise<RunResult> =>
     runCommand('restic', ['-r', repository, '--no-cache', ...args], {
+      // Some of its commands leave files where they run.
+      cwd: existsSync(repository) ? dirname(repository) : tmpdir(),
       env: { ...process.env, RESTIC_PASSWORD: resticPassword },
     });
   return {
