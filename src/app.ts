@@ -11,7 +11,7 @@ import type { Change } from './protect/compare-trees.ts';
 import type { DiffRequest, DiffResult } from './protect/diff.ts';
 import type { DumpRequest } from './protect/dump.ts';
 import type { InitReport } from './protect/init.ts';
-import type { JobOptions, Protection } from './protect/protection.ts';
+import type { JobOptions, Protection, RepositoryMaker } from './protect/protection.ts';
 import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
 import type { RestoreReport } from './protect/restore.ts';
 import { openRetention, type Retention } from './protect/retention.ts';
@@ -70,11 +70,10 @@ export function openApp(config: AppConfig): App {
     volumes: () => parts.volumes(),
     async init(options = {}) {
       const { initialize } = await import('./protect/init.ts');
-      const { initRepository, openRepository } = await import('./repository/index.ts');
-      const maker = { init: initRepository, open: openRepository };
+      const maker = await loadMaker();
       const { repository: location, ...rest } = config;
       return await initialize(
-        { ...rest, location, signal: options.signal },
+        { ...rest, location, makeDefault: true, signal: options.signal },
         { catalog: await parts.catalog(), maker },
       );
     },
@@ -176,6 +175,11 @@ async function openHost(config: AppConfig, catalog: () => Promise<Catalog>): Pro
   }
   const { openEmbeddedHost } = await import('./hosts/embedded/index.ts');
   return await openEmbeddedHost({ stateDir: config.stateDir, catalog: await catalog() });
+}
+
+async function loadMaker(): Promise<RepositoryMaker> {
+  const { hasRepository, initRepository, openRepository } = await import('./repository/index.ts');
+  return { init: initRepository, open: openRepository, has: hasRepository };
 }
 
 async function openKnownRepository(config: AppConfig, catalog: Catalog): Promise<Repository> {

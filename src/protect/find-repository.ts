@@ -1,7 +1,7 @@
-import path from 'node:path';
 import type { RepositoryRecord } from '../catalog/catalog.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
+import { parseLocation } from '../repository/index.ts';
 
 export interface RepositoryWish {
   /** A name or a location; undefined takes the default repository. */
@@ -13,6 +13,7 @@ export interface RepositoryWish {
 /** Where a repository lies, how it is unlocked, and what the catalog knows of it. */
 export interface RepositoryPlace {
   readonly location: string;
+  readonly options: Readonly<Record<string, string>> | undefined;
   readonly passwordReference: string;
   readonly record: RepositoryRecord | undefined;
 }
@@ -32,7 +33,7 @@ export function findRepository(wish: RepositoryWish, records: readonly Repositor
       hint: 'Give it with --password-file, or take the repository over with "holdfast init --repo DIR --password-file FILE".',
     });
   }
-  return { location, passwordReference, record };
+  return { location, options: record?.options, passwordReference, record };
 }
 
 function recordFor(
@@ -46,13 +47,7 @@ function recordFor(
   return records.find((record) => record.location === location);
 }
 
-/** The absolute directory that `--repo` names. */
+/** The one way of writing the location that `--repo` names. */
 export function repositoryLocation(text: string): string {
-  const scheme = /^([a-z][a-z0-9+.-]*):(?!$)/i.exec(text)?.[1];
-  if (scheme !== undefined && scheme !== 'local') {
-    throw new AppError('unsupported', `Repositories at ${quote(`${scheme}:`)} are not supported`, {
-      hint: 'Use a directory.',
-    });
-  }
-  return path.resolve(scheme === 'local' ? text.slice('local:'.length) : text);
+  return parseLocation(text).text;
 }

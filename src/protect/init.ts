@@ -2,19 +2,30 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { writeDurably } from '../lib/durable-file.ts';
-import type { Catalog } from '../catalog/catalog.ts';
+import type { Catalog, RepositoryRecord } from '../catalog/catalog.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { Repository } from '../repository/index.ts';
+import {
+  checkStoreOptions,
+  parseLocation,
+  type Repository,
+  type StoreLocation,
+} from '../repository/index.ts';
 import { takeLease } from './lease.ts';
-import { repositoryLocation } from './find-repository.ts';
 import { readPassword } from './password.ts';
+import { storeAccess } from './repository-place.ts';
 import type { RepositoryMaker } from './protection.ts';
 
 export interface InitRequest {
   readonly stateDir: string;
   /** Undefined is the default repository that is there already, else one in the state folder. */
   readonly location: string | undefined;
+  /** Of its store; undefined takes what the catalog knows of this location. */
+  readonly options?: Readonly<Record<string, string>> | undefined;
+  /** Undefined takes the name that the catalog has for this location, or makes one up. */
+  readonly name?: string | undefined;
+  /** Whether commands take this repository when they name none; undefined only when there is no other yet. */
+  readonly makeDefault?: boolean | undefined;
   /** Undefined makes a random key. */
   readonly passwordReference: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -27,6 +38,8 @@ export interface InitReport {
   readonly repositoryId: string;
   /** False when the repository was there already. */
   readonly created: boolean;
+  /** True when commands take it unless they name another. */
+  readonly isDefault: boolean;
   /** The key's file, when Holdfast made one. */
   readonly keyFile: string | undefined;
   /** True when the repository shares its file system with the state folder, and so most likely with the volumes. */
@@ -38,43 +51,98 @@ export async function initialize(
   request: InitRequest,
   parts: { catalog: Catalog; maker: RepositoryMaker },
 ): Promise<InitReport> {
-  const { stateDir, env, signal } = request;
+  const { stateDir, env } = request;
   // Two at once would each make a key, and the repository would open with one of them only.
   await using _alone = await takeLease({ stateDir, identity: 'init', name: stateDir, action: 'set up' });
-  const location = chooseLocation(request, parts.catalog);
-  await refuseForeignFolder(location);
-  if (request.location === undefined) await refuseMissing(parts.catalog, location);
-  const known = parts.catalog.listRepositories().find((record) => record.location === location);
-  const name = known?.name ?? freeName(parts.catalog, location);
+  const plan = await planInit(request, parts);
+  const { location, options, name, known } = plan;
   const reference =
-    request.passwordReference ??
-    known?.passwordReference ??
-    (await findOrMakeKey({ stateDir, name, location }));
+    request.passwordReference ?? known?.passwordReference ?? (await findOrMakeKey(stateDir, plan));
   const password = await readPassword(reference, env);
-  const access = { location, password: async () => password, signal };
-  const { repository, created } = await openOrInit(parts.maker, access);
+  const access = { ...storeAccess({ location, options }, request), password: async () => password };
+  const { repository, created } = await openOrInit(parts.maker, access, plan.exists);
   await using opened = repository;
+  const records = parts.catalog.listRepositories();
+  const isDefault = request.makeDefault ?? (known?.isDefault || !records.some((record) => record.isDefault));
+  const passwordReference = lasting(reference, known);
   parts.catalog.saveRepository({
     name,
     location,
     repositoryId: opened.id,
-    passwordReference: lasting(reference, known),
-    isDefault: true,
+    passwordReference,
+    isDefault,
+    options,
   });
   return {
     name,
     location,
     repositoryId: opened.id,
     created,
+    isDefault,
     keyFile: reference.startsWith(`file:${path.join(stateDir, 'keys')}/`)
       ? reference.slice('file:'.length)
       : undefined,
-    sameDisk: (await stat(location)).dev === (await stat(stateDir)).dev,
+    sameDisk: plan.kind === 'local' && (await stat(location)).dev === (await stat(stateDir)).dev,
   };
 }
 
+interface InitPlan {
+  readonly kind: StoreLocation['kind'];
+  readonly location: string;
+  readonly options: Readonly<Record<string, string>> | undefined;
+  readonly name: string;
+  readonly known: RepositoryRecord | undefined;
+  /** True when a repository is there already. */
+  readonly exists: boolean;
+}
+
+async function planInit(
+  request: InitRequest,
+  { catalog, maker }: { catalog: Catalog; maker: RepositoryMaker },
+): Promise<InitPlan> {
+  const { kind, text: location } = parseLocation(chooseLocation(request, catalog));
+  const known = catalog.listRepositories().find((record) => record.location === location);
+  const options = request.options ?? known?.options;
+  checkStoreOptions(kind, options ?? {});
+  const name = chooseName(request, { catalog, known, location });
+  if (kind === 'local') await refuseForeignFolder(location);
+  const exists = await maker.has(storeAccess({ location, options }, request));
+  if (request.location === undefined && known !== undefined && !exists) throw repositoryGone(location);
+  return { kind, location, options, name, known, exists };
+}
+
+interface Naming {
+  readonly catalog: Catalog;
+  readonly known: RepositoryRecord | undefined;
+  readonly location: string;
+}
+
+function chooseName({ name }: InitRequest, { catalog, known, location }: Naming): string {
+  if (name === undefined) return known?.name ?? freeName(catalog, location);
+  if (known !== undefined && known.name !== name) {
+    throw new AppError(
+      'exists',
+      `The repository ${quote(location)} is known already, as ${quote(known.name)}`,
+      {
+        hint: `Give it another name with "holdfast repo rm ${known.name}" first: nothing of what it holds is lost.`,
+      },
+    );
+  }
+  const other = catalog.listRepositories().find((record) => record.name === name);
+  if (other !== undefined && other.location !== location) {
+    throw new AppError(
+      'exists',
+      `There is a repository ${quote(name)} already, at ${quote(other.location)}`,
+      {
+        hint: 'Choose another name, or forget that one with "holdfast repo rm".',
+      },
+    );
+  }
+  return name;
+}
+
 function chooseLocation({ location, stateDir }: InitRequest, catalog: Catalog): string {
-  if (location !== undefined) return repositoryLocation(location);
+  if (location !== undefined) return location;
   const known = catalog.listRepositories().find((record) => record.isDefault);
   return known?.location ?? path.join(stateDir, 'repository');
 }
@@ -89,8 +157,9 @@ type Access = Parameters<RepositoryMaker['open']>[0];
 async function openOrInit(
   maker: RepositoryMaker,
   access: Access,
+  exists: boolean,
 ): Promise<{ repository: Repository; created: boolean }> {
-  if (await isEmptyOrAbsent(access.location)) return { repository: await maker.init(access), created: true };
+  if (!exists) return { repository: await maker.init(access), created: true };
   try {
     return { repository: await maker.open(access), created: false };
   } catch (error) {
@@ -107,10 +176,8 @@ async function openOrInit(
 }
 
 /** A repository that was there and is gone most likely lies on a disk that is not mounted: none is made in its place. */
-async function refuseMissing(catalog: Catalog, location: string): Promise<void> {
-  const isKnown = catalog.listRepositories().some((record) => record.location === location);
-  if (!isKnown || !(await isEmptyOrAbsent(location))) return;
-  throw new AppError('not-found', `The repository ${quote(location)} is not there any more`, {
+function repositoryGone(location: string): AppError {
+  return new AppError('not-found', `The repository ${quote(location)} is not there any more`, {
     hint: `Mount its disk. To begin anew there: holdfast init --repo ${location}`,
   });
 }
@@ -125,11 +192,6 @@ async function refuseForeignFolder(location: string): Promise<void> {
 
 /** What an init that was killed has made: it makes the config last. */
 const beginnings = new Set(['keys', 'locks', 'snapshots', 'index', 'data']);
-
-/** True where no repository is yet. */
-async function isEmptyOrAbsent(location: string): Promise<boolean> {
-  return (await listFolder(location)).every((name) => beginnings.has(name));
-}
 
 async function listFolder(location: string): Promise<string[]> {
   try {
@@ -147,21 +209,19 @@ async function listFolder(location: string): Promise<string[]> {
 function freeName(catalog: Catalog, location: string): string {
   const taken = new Set(catalog.listRepositories().map((record) => record.name));
   if (taken.size === 0) return 'default';
-  const base = path.basename(location) || 'repository';
+  // The last folder, bucket or host that it names.
+  const base = location.split(/[/:@]/).findLast((part) => part !== '') ?? 'repository';
   for (let count = 1; ; count++) {
     const name = count === 1 ? base : `${base}-${count}`;
     if (!taken.has(name)) return name;
   }
 }
 
-interface KeyPlace {
-  readonly stateDir: string;
-  readonly name: string;
-  readonly location: string;
-}
-
 /** A key of 256 random bits as text, so that it can be printed and typed. One that is there is kept: it may be in use. */
-async function findOrMakeKey({ stateDir, name, location }: KeyPlace): Promise<string> {
+async function findOrMakeKey(
+  stateDir: string,
+  { name, location, exists: isThere }: InitPlan,
+): Promise<string> {
   const folder = path.join(stateDir, 'keys');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = path.join(folder, `${name.replace(/[^a-zA-Z0-9_.-]/g, '_')}.key`);
@@ -170,7 +230,7 @@ async function findOrMakeKey({ stateDir, name, location }: KeyPlace): Promise<st
     () => false,
   );
   if (exists) return `file:${file}`;
-  if (!(await isEmptyOrAbsent(location))) {
+  if (isThere) {
     throw new AppError(
       'usage',
       `The repository ${quote(location)} is there already, and its password is not known`,

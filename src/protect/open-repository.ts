@@ -3,7 +3,7 @@ import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Repository, RepositoryAccess } from '../repository/index.ts';
 import { type RepositoryWish, findRepository } from './find-repository.ts';
-import { readPassword } from './password.ts';
+import { repositoryAccess } from './repository-place.ts';
 
 export interface OpenParts {
   readonly catalog: Catalog;
@@ -12,12 +12,14 @@ export interface OpenParts {
 
 /** Opens the repository that is meant, and makes sure that it is still the one that the catalog knows. */
 export async function openKnown(
-  wish: RepositoryWish & { readonly env: Readonly<Record<string, string | undefined>> },
+  wish: RepositoryWish & {
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly stateDir: string;
+  },
   { catalog, open }: OpenParts,
 ): Promise<Repository> {
   const place = findRepository(wish, catalog.listRepositories());
-  const password = async (): Promise<Uint8Array> => await readPassword(place.passwordReference, wish.env);
-  const repository = await openOrExplain(open, { location: place.location, password });
+  const repository = await openOrExplain(open, repositoryAccess(place, wish));
   if (place.record === undefined || place.record.repositoryId === repository.id) return repository;
   await repository[Symbol.asyncDispose]();
   throw new AppError(

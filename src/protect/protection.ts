@@ -18,6 +18,8 @@ export interface Protection {
 export interface RepositoryMaker {
   init(access: RepositoryAccess): Promise<Repository>;
   open(access: RepositoryAccess): Promise<Repository>;
+  /** True where there is one. */
+  has(access: Omit<RepositoryAccess, 'password'>): Promise<boolean>;
 }
 
 /** What every job takes. */

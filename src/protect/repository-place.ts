@@ -1,0 +1,36 @@
+import path from 'node:path';
+import type { RepositoryAccess } from '../repository/index.ts';
+import { readPassword } from './password.ts';
+import { secretReader } from './secret.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where a repository lies, and how its store is used. */
+export interface RepositoryStore {
+  readonly location: string;
+  readonly options: Readonly<Record<string, string>> | undefined;
+}
+
+export interface AccessParts {
+  readonly env: Environment;
+  readonly stateDir: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What it takes to reach a repository's store. Copies of what it holds are kept in the state folder. */
+export function storeAccess(
+  { location, options }: RepositoryStore,
+  { env, stateDir, signal }: AccessParts,
+): Omit<RepositoryAccess, 'password'> {
+  const cacheDir = path.join(stateDir, 'cache');
+  return { location, options, env, readSecret: secretReader(env), cacheDir, signal };
+}
+
+/** What it takes to open a repository, the password by its reference. */
+export function repositoryAccess(
+  store: RepositoryStore & { readonly passwordReference: string },
+  parts: AccessParts,
+): RepositoryAccess {
+  const password = async (): Promise<Uint8Array> => await readPassword(store.passwordReference, parts.env);
+  return { ...storeAccess(store, parts), password };
+}

@@ -1,0 +1,28 @@
+import { AppError, type ErrorCode } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { readPassword } from './password.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const reasons: Partial<Readonly<Record<ErrorCode, string>>> = {
+  usage: 'it is not set, or empty',
+  'not-found': 'there is no such file',
+  denied: 'permission denied',
+  failed: 'the command failed',
+};
+
+/** Reads the secrets of stores by their references (`file:`, `env:`, `exec:`), as `RepositoryAccess` wants it. */
+export function secretReader(env: Environment): (reference: string) => Promise<string> {
+  return async (reference) => {
+    try {
+      return Buffer.from(await readPassword(reference, env)).toString('utf8');
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      const reason = reasons[error.code] ?? error.message;
+      throw new AppError(error.code, `Cannot read the credential ${quote(reference)}: ${reason}`, {
+        hint: 'The repository\'s options name it: see "holdfast repo ls --format json".',
+        cause: error,
+      });
+    }
+  };
+}
