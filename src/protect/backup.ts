@@ -13,6 +13,7 @@ import { takeLease } from './lease.ts';
 import { openSource } from './open-source.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { settleHeld } from './settle.ts';
+import { noteDamaged } from './snapshots.ts';
 import { type BackupTarget, type TargetWish, resolveTargets } from './targets.ts';
 
 export interface BackupRequest extends TargetWish {
@@ -138,7 +139,10 @@ interface DescribedWork extends SaveWork {
 /** Open, save, verify: what one backup is. The lease is held. */
 async function saveHeld(parts: Protection, work: DescribedWork, options: JobOptions): Promise<BackupOutcome> {
   const { target, request, repository, volume } = work;
-  const snapshots = await repository.listSnapshots({ signal: options.signal });
+  const snapshots = await repository.listSnapshots({
+    signal: options.signal,
+    onDamaged: (id) => noteDamaged(id, options),
+  });
   const parent = snapshots.findLast((snapshot) => snapshot.volume?.identity === volume.identity);
   await using source = await openSource(parts, { target, repository, isExcluded: work.isExcluded, options });
   let graded = gradeOf(volume.consumers, []);

@@ -74,7 +74,7 @@ export async function findContext(parts: Protection, options: JobOptions): Promi
     signal: options.signal,
     onDamaged: (id, error) => {
       damaged.set(id, error);
-      options.onNote?.(`Snapshot ${quote(id.slice(0, 8))} is damaged and left out: see "holdfast check".`);
+      noteDamaged(id, options);
     },
   });
   const catalog = await parts.catalog();
@@ -88,6 +88,10 @@ export async function findContext(parts: Protection, options: JobOptions): Promi
       return hostIdentity === undefined ? undefined : volumeIdentity(catalog, { hostIdentity, name });
     },
   };
+}
+
+export function noteDamaged(id: string, { onNote }: JobOptions): void {
+  onNote?.(`Snapshot ${quote(id.slice(0, 8))} is damaged and left out: see "holdfast check".`);
 }
 
 async function hostIdentityIfKnown(parts: Protection, { signal }: JobOptions): Promise<string | undefined> {
