@@ -6,7 +6,7 @@ import { AppError } from '../model/errors.ts';
 import type { ExcludeMatcher } from '../model/exclude.ts';
 import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
-import type { Repository, TreeSource } from '../repository/index.ts';
+import { parseLocation, type Repository, type TreeSource } from '../repository/index.ts';
 import { isWithin } from './describe-volume.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { isStagePath } from './stage.ts';
@@ -90,8 +90,10 @@ async function directorySource(
 
 /** Where the repository lies below the root, so that it is not saved into itself. */
 async function repositoryInside(root: ByteString, repository: Repository): Promise<ByteString | undefined> {
+  const where = parseLocation(repository.location);
+  if (where.kind !== 'local') return undefined;
   const folder = await realpath(toText(root));
-  const location = await realpath(repository.location);
+  const location = await realpath(where.directory);
   if (isWithin(folder, location)) {
     throw new AppError('usage', `Cannot back up ${quote(folder)}: it is part of the repository itself`, {
       hint: 'To have the repository twice, copy it to another disk.',
