@@ -23,6 +23,7 @@ export type {
   UnlockReport,
   WorkOptions,
 } from './types.ts';
+export type { CopiedSnapshot, CopyOptions, CopyReport, FailedCopy } from './copy/copy-types.ts';
 export type { Amount, PruneLimits, PruneSummary } from './prune/prune-types.ts';
 export type {
   IndexRepairOptions,

@@ -14,8 +14,16 @@ import { resolveAddress } from './stores/resolve-address.ts';
 import type { Store } from './stores/store.ts';
 import type { Repository, RepositoryAccess } from './types.ts';
 
+export interface InitOptions {
+  /** Where content is cut, as another repository has it, so that copies between the two share data. Random unless given. */
+  readonly polynomial?: bigint | undefined;
+}
+
 /** Makes a repository in an empty place, and opens it. `exists` when there is one, or something else. */
-export async function initRepository(access: RepositoryAccess): Promise<Repository> {
+export async function initRepository(
+  access: RepositoryAccess,
+  { polynomial }: InitOptions = {},
+): Promise<Repository> {
   return await withStore(access, async (store, address) => {
     const password = await access.password();
     await store.create({ signal: access.signal });
@@ -23,7 +31,7 @@ export async function initRepository(access: RepositoryAccess): Promise<Reposito
     const masterKey = newMasterKey();
     // The config comes last: a place without it holds no repository yet, and init can be run again.
     const { id: keyId } = await storeKey(store, { masterKey, password }, { signal: access.signal });
-    const config = newConfig();
+    const config = newConfig(polynomial);
     await saveConfig(store, new Sealer(masterKey), config);
     return assemble({ store, address, masterKey, config, keyId }, access);
   });

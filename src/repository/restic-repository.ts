@@ -3,6 +3,8 @@ import { AppError, errnoOf, isAppError, type ErrorCode } from '../model/errors.t
 import type { Snapshot } from '../model/snapshot.ts';
 import { type BlobIndex, loadBlobIndex } from './blob-index/blob-index.ts';
 import { checkRepository } from './check/check-repository.ts';
+import { copySnapshots } from './copy/copy-snapshots.ts';
+import type { CopyOptions, CopyReport } from './copy/copy-types.ts';
 import type { MasterKey } from './crypto/seal.ts';
 import type { RepositoryConfig } from './format/config-file.ts';
 import type { TreeNode } from './format/node.ts';
@@ -78,6 +80,7 @@ type Found = Pick<TreeNode, 'type' | 'subtree'> & Partial<TreeNode>;
 export class ResticRepository implements Repository {
   readonly id: string;
   readonly location: string;
+  readonly polynomial: bigint;
   readonly #parts: ResticRepositoryParts;
   #keyId: string | undefined;
   /** What the last walk saw, for the files that are read after it. */
@@ -87,6 +90,7 @@ export class ResticRepository implements Repository {
     this.#parts = parts;
     this.#keyId = parts.keyId;
     this.id = parts.config.id;
+    this.polynomial = parts.config.polynomial;
     this.location = parts.codec.store.location;
   }
 
@@ -247,6 +251,15 @@ export class ResticRepository implements Repository {
     const prepared = await preparePrune({ ...this.#parts, ...options, lock }, options);
     await applyPrune(prepared);
     return prepared.plan.summary;
+  }
+
+  async copyTo(target: Repository, options: CopyOptions = {}): Promise<CopyReport> {
+    if (!(target instanceof ResticRepository))
+      throw new AppError('unsupported', `Cannot copy to "${target.location}": it is another kind of repository`);
+    if (target.location === this.location)
+      throw new AppError('usage', `Cannot copy the repository "${this.location}" to itself`);
+    target.#index = undefined;
+    return await copySnapshots(this.#parts, target.#parts, options);
   }
 
   async repairIndex(options: IndexRepairOptions = {}): Promise<IndexRepairReport> {

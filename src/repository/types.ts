@@ -2,6 +2,7 @@ import type { ByteString } from '../model/byte-string.ts';
 import type { AppError } from '../model/errors.ts';
 import type { Entry } from '../model/entry.ts';
 import type { Grade, SaveProblem, Snapshot, SnapshotSummary, VolumeDescription } from '../model/snapshot.ts';
+import type { CopyOptions, CopyReport } from './copy/copy-types.ts';
 import type { PruneLimits, PruneSummary } from './prune/prune-types.ts';
 import type {
   IndexRepairOptions,
@@ -217,6 +218,8 @@ export interface Repository extends AsyncDisposable {
   /** 64 hex digits, from the repository's config file. */
   readonly id: string;
   readonly location: string;
+  /** Where content is cut: two repositories with the same one cut the same data in the same places. */
+  readonly polynomial: bigint;
 
   /** Oldest first. One whose record is damaged is left out, and told. */
   listSnapshots(options?: ListOptions): Promise<Snapshot[]>;
@@ -275,6 +278,12 @@ export interface Repository extends AsyncDisposable {
    * damaged packs must be repaired first.
    */
   repairSnapshots(options: SnapshotRepairOptions): Promise<SnapshotRepairReport>;
+
+  /**
+   * Copies snapshots into another repository, whatever its key and store. Data that is there is not copied again, so it
+   * can be repeated, after a kill too. Both may be worked on meanwhile. A snapshot that is not whole is told and left out.
+   */
+  copyTo(target: Repository, options?: CopyOptions): Promise<CopyReport>;
 
   /** Removes the locks that nobody can hold any more. Takes no lock itself. */
   unlock(options: UnlockOptions): Promise<UnlockReport>;

@@ -12,8 +12,8 @@ export interface RepositoryConfig {
   readonly polynomial: bigint;
 }
 
-export function newConfig(): RepositoryConfig {
-  return { version: 2, id: randomBytes(32).toString('hex'), polynomial: randomPolynomial() };
+export function newConfig(polynomial: bigint = randomPolynomial()): RepositoryConfig {
+  return { version: 2, id: randomBytes(32).toString('hex'), polynomial };
 }
 
 export async function saveConfig(

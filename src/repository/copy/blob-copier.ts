@@ -1,0 +1,110 @@
+import { AppError } from '../../model/errors.ts';
+import { idWords } from '../blob-index/blob-table.ts';
+import type { BlobTables } from '../blob-index/blob-tables.ts';
+import type { BlobPlace } from '../pack/pack-header.ts';
+import type { Transfer } from './transfer.ts';
+import type { FailedBlob } from './transfer-task.ts';
+
+export interface BlobCopierOptions {
+  readonly transfer: Transfer;
+  /** What the target has; what is on its way is claimed in it. */
+  readonly targetTables: BlobTables;
+  readonly onBytes: () => void;
+}
+
+/** This much is collected before it is copied, so that what lies in one pack is read together. */
+const maxPendingBlobs = 10_000;
+const maxPendingBytes = 64 * 1024 * 1024;
+/** A task has about this much, so that the work is spread evenly. */
+const taskBytes = 8 * 1024 * 1024;
+
+/** Copies blobs that the target does not have, each once, with what is under way bounded. */
+export class BlobCopier {
+  readonly #options: BlobCopierOptions;
+  readonly #pending = new Map<string, BlobPlace[]>();
+  readonly #running = new Set<Promise<void>>();
+  #pendingBlobs = 0;
+  #pendingBytes = 0;
+  #failure: unknown;
+  /** Blobs that could not be copied, by type and id. */
+  readonly lost = new Map<string, FailedBlob>();
+  copied = 0;
+  bytes = 0;
+
+  constructor(options: BlobCopierOptions) {
+    this.#options = options;
+  }
+
+  /** `integrity` for a blob that could not be copied before. */
+  add(packId: string, blob: BlobPlace): void {
+    const lost = this.lost.size > 0 && this.lost.get(`${blob.type} ${blob.id}`);
+    if (lost) throw new AppError('integrity', lost.message);
+    const { targetTables } = this.#options;
+    if (!targetTables.claim(idWords(blob.id), blob.type)) return;
+    targetTables.grow();
+    const blobs = this.#pending.get(packId);
+    if (blobs) blobs.push(blob);
+    else this.#pending.set(packId, [blob]);
+    this.#pendingBlobs++;
+    this.#pendingBytes += blob.length;
+  }
+
+  /** Copies what was collected when there is enough of it. */
+  async breathe(): Promise<void> {
+    if (this.#pendingBlobs >= maxPendingBlobs || this.#pendingBytes >= maxPendingBytes) await this.#start();
+  }
+
+  /** When it returns, all that was added is durable, or lost. */
+  async finish(): Promise<void> {
+    await this.#start();
+    await Promise.all(this.#running);
+    this.#throwIfFailed();
+    await this.#options.transfer.flush();
+  }
+
+  async #start(): Promise<void> {
+    const pending = [...this.#pending];
+    this.#pending.clear();
+    this.#pendingBlobs = 0;
+    this.#pendingBytes = 0;
+    for (const [packId, blobs] of pending) {
+      for (const part of partsOf(blobs)) {
+        while (this.#running.size >= this.#options.transfer.lanes) await Promise.race(this.#running);
+        this.#throwIfFailed();
+        const task = this.#copy(packId, part).finally(() => this.#running.delete(task));
+        this.#running.add(task);
+      }
+    }
+  }
+
+  /** Never rejects: what went wrong is thrown by whoever asks next. */
+  async #copy(packId: string, blobs: readonly BlobPlace[]): Promise<void> {
+    try {
+      const { copied, bytes, failed } = await this.#options.transfer.run(packId, blobs);
+      this.copied += copied;
+      this.bytes += bytes;
+      for (const blob of failed) this.lost.set(`${blob.type} ${blob.id}`, blob);
+      this.#options.onBytes();
+    } catch (error) {
+      this.#failure ??= error;
+    }
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+function partsOf(blobs: readonly BlobPlace[]): BlobPlace[][] {
+  const parts: BlobPlace[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const blob of blobs.toSorted((a, b) => a.offset - b.offset)) {
+    if (bytes >= taskBytes) {
+      parts.push([]);
+      bytes = 0;
+    }
+    parts.at(-1)?.push(blob);
+    bytes += blob.length;
+  }
+  return parts;
+}

@@ -1,0 +1,253 @@
+import { isAppError } from '../../model/errors.ts';
+import { loadBlobIndex } from '../blob-index/blob-index.ts';
+import type { MasterKey } from '../crypto/seal.ts';
+import type { FileCodec } from '../format/repository-file.ts';
+import { loadSnapshot, saveSnapshot, type SnapshotJson, snapshotOf } from '../format/snapshot-file.ts';
+import { lockForReading, lockRepository, type RepositoryLock } from '../lock.ts';
+import { PackRecorder } from '../save/pack-recorder.ts';
+import type { StoreAddress } from '../stores/open-store.ts';
+import { BlobCopier } from './blob-copier.ts';
+import type { CopiedSnapshot, CopyOptions, CopyReport, FailedCopy } from './copy-types.ts';
+import { planCopy } from './plan-copy.ts';
+import { Transfer } from './transfer.ts';
+import { TreeCrawler } from './tree-crawler.ts';
+
+/** One of the two repositories. */
+export interface CopySide {
+  readonly codec: FileCodec;
+  readonly address: StoreAddress;
+  readonly masterKey: MasterKey;
+}
+
+/**
+ * Copies snapshots into another repository. What the target has is not copied again; a snapshot that needs something which
+ * is damaged or missing is told, and not recorded. A kill leaves no snapshot that is not whole, and what was copied by then
+ * is not copied again.
+ */
+export async function copySnapshots(
+  source: CopySide,
+  target: CopySide,
+  options: CopyOptions,
+): Promise<CopyReport> {
+  const { signal, dryRun = false } = options;
+  await using _sourceLock = await lockForReading(source.codec, { signal });
+  await using targetLock = dryRun
+    ? await lockForReading(target.codec, { signal })
+    : await lockRepository(target.codec, { exclusive: false, signal });
+  const wanted = await loadRecords(source.codec, options);
+  const there = await loadRecords(target.codec, { signal });
+  const plan = planCopy(wanted.records, there.records);
+  const present = plan.present.map(({ id, json, newId }) => ({ ...nameOf(id, json), newId }));
+  const report = {
+    dryRun,
+    present,
+    copied: [] as CopiedSnapshot[],
+    failed: wanted.failed,
+    blobs: 0,
+    bytes: 0,
+  };
+  if (dryRun || targetLock === undefined || plan.copy.length === 0) {
+    const copied = plan.copy.map(([id, json]) => ({ ...nameOf(id, json), newId: undefined }));
+    return { ...report, copied };
+  }
+  const newIds = new Map(plan.present.map(({ id, newId }) => [id, newId]));
+  const work: CopyWork = { source, target, targetLock, options, newIds };
+  const done = await copyAll(work, plan.copy);
+  return { ...report, ...done, failed: [...wanted.failed, ...done.failed] };
+}
+
+interface Loaded {
+  readonly records: Map<string, SnapshotJson>;
+  readonly failed: FailedCopy[];
+}
+
+async function loadRecords(
+  codec: FileCodec,
+  { snapshotIds, signal }: Pick<CopyOptions, 'snapshotIds' | 'signal'>,
+): Promise<Loaded> {
+  const records = new Map<string, SnapshotJson>();
+  const failed: FailedCopy[] = [];
+  const ids = snapshotIds ?? (await codec.store.list('snapshots', { signal })).map(({ name }) => name);
+  for (const id of ids) {
+    try {
+      records.set(id, await loadSnapshot(codec, id, { signal }));
+    } catch (error) {
+      // Else it was removed by another process since the listing.
+      if (isAppError(error, 'integrity')) failed.push({ id, name: '', time: '', message: error.message });
+      else if (!isAppError(error, 'not-found')) throw error;
+    }
+  }
+  return { records, failed };
+}
+
+function nameOf(id: string, json: SnapshotJson): Omit<CopiedSnapshot, 'newId'> {
+  const { name, time } = snapshotOf(id, json);
+  return { id, name, time };
+}
+
+interface CopyWork {
+  readonly source: CopySide;
+  readonly target: CopySide;
+  readonly targetLock: RepositoryLock;
+  readonly options: CopyOptions;
+  /** What snapshots of the source are in the target. */
+  readonly newIds: Map<string, string>;
+}
+
+type Entry = readonly [id: string, json: SnapshotJson];
+
+type Done = Pick<CopyReport, 'copied' | 'failed' | 'blobs' | 'bytes'>;
+
+async function copyAll(work: CopyWork, entries: readonly Entry[]): Promise<Done> {
+  const { source, target, options } = work;
+  const [index, targetIndex] = await Promise.all([
+    loadBlobIndex(source.codec, { signal: options.signal, onDamaged: () => undefined }),
+    loadBlobIndex(target.codec, { signal: options.signal }),
+    target.codec.store.removeLeftovers?.(options),
+  ]);
+  const recorder = new PackRecorder(target.codec);
+  await using transfer = new Transfer({
+    source: { store: source.address, masterKey: source.masterKey },
+    target: { store: target.address, masterKey: target.masterKey },
+    dryRun: false,
+    onPack: (pack) => recorder.add(pack),
+  });
+  const tell = new ProgressTeller(options, entries.length);
+  const copier = new BlobCopier({
+    transfer,
+    targetTables: targetIndex.tables,
+    onBytes: () => tell.bytes(copier.bytes),
+  });
+  const crawler = new TreeCrawler({
+    codec: source.codec,
+    index,
+    signal: options.signal,
+    onBlob: (packId, blob) => copier.add(packId, blob),
+    breathe: () => copier.breathe(),
+  });
+  const copying = new SnapshotCopying(work, { copier, crawler, recorder, tell });
+  try {
+    for (const entry of entries) await copying.add(entry);
+    await copying.record();
+  } catch (error) {
+    // The error is what the user must hear; this is a courtesy to the next run.
+    if (isAppError(error, 'cancelled')) await copier.finish().catch(() => undefined);
+    await recorder.finish().catch(() => undefined);
+    throw error;
+  }
+  return { copied: copying.copied, failed: copying.failed, blobs: copier.copied, bytes: copier.bytes };
+}
+
+interface CopyTools {
+  readonly copier: BlobCopier;
+  readonly crawler: TreeCrawler;
+  readonly recorder: PackRecorder;
+  readonly tell: ProgressTeller;
+}
+
+/** Snapshots are recorded this often at most, so that small ones share packs. */
+const recordEveryMs = 30_000;
+const recordEveryBytes = 512 * 1024 * 1024;
+
+/** Copies snapshots in turn, and records them when all that they need is durable. */
+class SnapshotCopying {
+  readonly #work: CopyWork;
+  readonly #tools: CopyTools;
+  readonly copied: CopiedSnapshot[] = [];
+  readonly failed: FailedCopy[] = [];
+  #waiting: Entry[] = [];
+  #knownLost = 0;
+  #lastMs = performance.now();
+  #lastBytes = 0;
+
+  constructor(work: CopyWork, tools: CopyTools) {
+    this.#work = work;
+    this.#tools = tools;
+  }
+
+  async add(entry: Entry): Promise<void> {
+    if (await this.#isWhole(entry)) this.#waiting.push(entry);
+    const { copier } = this.#tools;
+    const isDue =
+      performance.now() - this.#lastMs >= recordEveryMs || copier.bytes - this.#lastBytes >= recordEveryBytes;
+    if (isDue) await this.record();
+  }
+
+  /** When it returns, what was added is durable and recorded, or told as failed. */
+  async record(): Promise<void> {
+    const { copier, crawler, recorder, tell } = this.#tools;
+    await copier.finish();
+    await recorder.finish();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    const isAnyLost = copier.lost.size > this.#knownLost;
+    this.#knownLost = copier.lost.size;
+    // Which of them need what was lost is not known: their trees are read once more, now that it is known what that is.
+    if (isAnyLost) crawler.forget();
+    for (const entry of waiting) {
+      if (isAnyLost && !(await this.#isWhole(entry))) continue;
+      await this.#save(entry);
+      tell.snapshots(this.copied.length + this.failed.length);
+    }
+    this.#lastMs = performance.now();
+    this.#lastBytes = copier.bytes;
+  }
+
+  async #isWhole([id, json]: Entry): Promise<boolean> {
+    try {
+      await this.#tools.crawler.crawl(json.tree);
+      return true;
+    } catch (error) {
+      if (!isAppError(error, 'integrity')) throw error;
+      this.failed.push({ ...nameOf(id, json), message: error.message });
+      return false;
+    }
+  }
+
+  async #save([id, json]: Entry): Promise<void> {
+    const { target, targetLock, newIds } = this.#work;
+    await targetLock.assertHeld();
+    const { parent, ...rest } = json;
+    const newParent = parent === undefined ? undefined : newIds.get(parent);
+    const newId = await saveSnapshot(target.codec, {
+      ...rest,
+      ...(newParent !== undefined && { parent: newParent }),
+      original: json.original ?? id,
+    });
+    newIds.set(id, newId);
+    this.copied.push({ ...nameOf(id, json), newId });
+  }
+}
+
+class ProgressTeller {
+  readonly #options: CopyOptions;
+  readonly #total: number;
+  #snapshots = 0;
+  #bytes = 0;
+
+  constructor(options: CopyOptions, total: number) {
+    this.#options = options;
+    this.#total = total;
+  }
+
+  snapshots(done: number): void {
+    this.#snapshots = done;
+    this.#tell();
+  }
+
+  bytes(done: number): void {
+    this.#bytes = done;
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#options.onProgress?.({
+      phase: 'copying snapshots',
+      filesDone: this.#snapshots,
+      filesTotal: this.#total,
+      bytesDone: this.#bytes,
+      bytesTotal: undefined,
+      current: undefined,
+    });
+  }
+}

@@ -1,0 +1,96 @@
+import { Room } from '../../lib/room.ts';
+import { AppError } from '../../model/errors.ts';
+import type { BlobIndex } from '../blob-index/blob-index.ts';
+import { idWords } from '../blob-index/blob-table.ts';
+import { BlobTables } from '../blob-index/blob-tables.ts';
+import type { FileCodec } from '../format/repository-file.ts';
+import type { BlobPlace, BlobType } from '../pack/pack-header.ts';
+import { readBlobs } from '../read/read-blobs.ts';
+import { treeReferences } from './tree-references.ts';
+
+export interface CrawlerOptions {
+  readonly codec: FileCodec;
+  readonly index: BlobIndex;
+  readonly signal: AbortSignal | undefined;
+  /** Told every blob that is needed, with the pack that holds it; one that several trees need several times. Throws to end the crawl. */
+  readonly onBlob: (packId: string, blob: BlobPlace) => void;
+  /** Waited for now and then, where what was told has to be worked off. */
+  readonly breathe?: () => Promise<void>;
+}
+
+/** Trees are read this many at once, those of one pack in few requests. */
+const batchSize = 256;
+
+/** Reads trees and tells what they need, each tree once in the crawler's life. */
+export class TreeCrawler {
+  readonly #options: CrawlerOptions;
+  readonly #rooms = { sealedRoom: new Room(), contentRoom: new Room() };
+  #seen = BlobTables.create(0);
+
+  constructor(options: CrawlerOptions) {
+    this.#options = options;
+  }
+
+  /** `integrity` when something is missing or damaged: then nothing is known of what comes after, and all is read anew next time. */
+  async crawl(root: string): Promise<void> {
+    try {
+      await this.#crawl(root);
+    } catch (error) {
+      this.forget();
+      throw error;
+    }
+  }
+
+  /** Reads every tree anew from now on. */
+  forget(): void {
+    this.#seen = BlobTables.create(0);
+  }
+
+  async #crawl(root: string): Promise<void> {
+    const { codec, signal, breathe } = this.#options;
+    const stack: string[] = [];
+    this.#meet(root, stack);
+    while (stack.length > 0) {
+      if (signal?.aborted) throw new AppError('cancelled', 'The work was stopped');
+      for (const [packId, blobs] of this.#byPack(stack.splice(-batchSize)))
+        for await (const { content } of readBlobs({ ...codec, ...this.#rooms }, packId, blobs, { signal }))
+          this.#tellReferences(content, stack);
+      await breathe?.();
+    }
+  }
+
+  #tellReferences(text: Buffer, stack: string[]): void {
+    const { content, subtrees } = treeReferences(text);
+    for (const id of content) this.#tell(id, 'data');
+    for (const id of subtrees) this.#meet(id, stack);
+  }
+
+  #meet(id: string, stack: string[]): void {
+    if (!this.#seen.claim(idWords(id), 'tree')) return;
+    this.#seen.grow();
+    stack.push(id);
+    this.#tell(id, 'tree');
+  }
+
+  #tell(id: string, type: BlobType): void {
+    const { packId, ...place } = this.#locate(id, type);
+    this.#options.onBlob(packId, { id, type, ...place });
+  }
+
+  #locate(id: string, type: BlobType): NonNullable<ReturnType<BlobIndex['find']>> {
+    const found = this.#options.index.find(id, type);
+    if (found) return found;
+    throw new AppError('integrity', `The ${type} blob "${id.slice(0, 8)}" is missing`);
+  }
+
+  #byPack(ids: readonly string[]): Map<string, BlobPlace[]> {
+    const wanted = new Map<string, BlobPlace[]>();
+    for (const id of ids) {
+      const { packId, ...place } = this.#locate(id, 'tree');
+      const blobs = wanted.get(packId) ?? [];
+      blobs.push({ id, type: 'tree', ...place });
+      wanted.set(packId, blobs);
+    }
+    return wanted;
+  }
+}
