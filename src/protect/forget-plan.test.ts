@@ -1,0 +1,124 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Snapshot } from '../model/snapshot.ts';
+import { safetyTag } from './find-snapshot.ts';
+import { type ForgetChoice, type ForgetPlan, planForget } from './forget-plan.ts';
+import { someSnapshot } from './some-snapshot.fixture.ts';
+
+const limits = { allowEmpty: false, nowMs: Date.UTC(2026, 5, 1) };
+
+/** Made a day after the other. */
+function days(count: number, given: Partial<Snapshot> & { readonly identity?: string } = {}): Snapshot[] {
+  return Array.from({ length: count }, (_, day) =>
+    someSnapshot({
+      id: `${given.identity ?? given.name ?? ''}${day}`,
+      time: new Date(Date.UTC(2026, 0, 1 + day)).toISOString(),
+      ...given,
+    }),
+  );
+}
+
+function rules(last: number, floor = 0): ForgetChoice {
+  return { kind: 'rules', rules: { last }, floor };
+}
+
+function staying(plan: ForgetPlan): string[] {
+  return plan.groups.flatMap(({ fates }) =>
+    fates.filter(({ stays }) => stays).map(({ snapshot }) => snapshot.id),
+  );
+}
+
+describe('planForget()', () => {
+  test('applies the rules to each volume by itself, by its identity and not its name or machine', () => {
+    const snapshots = [
+      ...days(3, { identity: 'one' }),
+      ...days(3, { identity: 'two' }),
+      ...days(1, {
+        identity: 'one',
+        id: 'moved',
+        hostname: 'elsewhere',
+        name: 'renamed',
+        time: '2026-03-01T00:00:00Z',
+      }),
+    ];
+    const plan = planForget(snapshots, rules(1), limits);
+    expect(plan.groups).toHaveLength(2);
+    expect(staying(plan).toSorted()).toEqual(['moved', 'two2']);
+  });
+
+  test('groups what other programs saved by machine and paths, in whatever order', () => {
+    const foreign = (id: string, hostname: string, paths: string[]): Snapshot =>
+      someSnapshot({ id, time: `2026-01-0${id}T00:00:00Z`, hostname, paths, volume: undefined });
+    const plan = planForget(
+      [
+        foreign('1', 'a', ['/x', '/y']),
+        foreign('2', 'a', ['/y', '/x']),
+        foreign('3', 'b', ['/x', '/y']),
+        foreign('4', 'a', ['/x']),
+      ],
+      rules(1),
+      limits,
+    );
+    expect(staying(plan).toSorted()).toEqual(['2', '3', '4']);
+  });
+
+  test('what a restore saved takes no place of a backup', () => {
+    const snapshots = [
+      ...days(2),
+      someSnapshot({ id: 'safety', time: '2026-02-01T00:00:00Z', tags: [safetyTag] }),
+    ];
+    expect(staying(planForget(snapshots, rules(1), limits))).toEqual(['1', 'safety']);
+  });
+
+  test('the floor keeps the newest whole snapshots, whatever the rules say', () => {
+    const [first, second, third] = days(3) as [Snapshot, Snapshot, Snapshot];
+    const snapshots = [first, second, { ...third, problemCount: 2 }];
+    expect(staying(planForget(snapshots, rules(1), limits))).toEqual(['2']);
+    const plan = planForget(snapshots, rules(1, 1), limits);
+    expect(staying(plan)).toEqual(['2', '1']);
+    expect(plan.groups[0]?.fates[1]?.reasons).toEqual(['newest whole snapshot']);
+    expect(staying(planForget(snapshots, rules(1, 9), limits))).toEqual(['2', '1', '0']);
+  });
+
+  test('refuses to leave a volume without any, unless that is allowed', () => {
+    const none: ForgetChoice = { kind: 'rules', rules: { tags: [['x']] }, floor: 0 };
+    expect(planForget(days(2), none, limits).refusal).toMatchObject({
+      code: 'usage',
+      message: 'Cannot forget all 2 snapshots of "pg": nothing would be left',
+    });
+    expect(planForget(days(2), none, { ...limits, allowEmpty: true }).refusal).toBeUndefined();
+    const named: ForgetChoice = { kind: 'named', ids: new Set(['0']), damaged: [] };
+    expect(planForget(days(1), named, limits).refusal).toBeDefined();
+    expect(planForget(days(2), named, limits).refusal).toBeUndefined();
+  });
+
+  test('of nothing is a plan of nothing', () => {
+    expect(planForget([], rules(1), limits)).toEqual({ groups: [], damaged: [], refusal: undefined });
+  });
+
+  test('never loses the newest snapshots to a smaller count, and says why for each', () => {
+    const snapshots = fc.array(
+      fc.record({ day: fc.integer({ min: 0, max: 400 }), volume: fc.constantFrom('one', 'two', 'three') }),
+      { maxLength: 40 },
+    );
+    fc.assert(
+      fc.property(snapshots, fc.nat(10), fc.nat(10), (made, last, more) => {
+        const all = made.map(({ day, volume }, i) =>
+          someSnapshot({
+            id: String(i),
+            time: new Date(Date.UTC(2025, 0, day, 0, 0, i)).toISOString(),
+            identity: volume,
+          }),
+        );
+        const few = planForget(all, rules(last), limits);
+        const many = staying(planForget(all, rules(last + more), limits));
+        const fates = few.groups.flatMap((group) => group.fates);
+        expect(fates.map(({ snapshot }) => snapshot.id).toSorted()).toEqual(
+          all.map(({ id }) => id).toSorted(),
+        );
+        expect(fates.every(({ reasons }) => reasons.length > 0)).toBe(true);
+        for (const id of staying(few)) expect(many).toContain(id);
+      }),
+    );
+  });
+});
