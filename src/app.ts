@@ -12,11 +12,13 @@ import type { DiffRequest, DiffResult } from './protect/diff.ts';
 import type { DumpRequest } from './protect/dump.ts';
 import type { InitReport } from './protect/init.ts';
 import type { JobOptions, Protection, RepositoryMaker } from './protect/protection.ts';
+import { openRepositories } from './protect/open-repositories.ts';
+import type { Repositories } from './protect/repositories.ts';
 import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
 import type { RestoreReport } from './protect/restore.ts';
 import { openRetention, type Retention } from './protect/retention.ts';
 import type { ListedSnapshot, SnapshotFilter, SnapshotPath } from './protect/snapshots.ts';
-import { openUpkeep, type Upkeep } from './protect/upkeep.ts';
+import { openUpkeep, type OtherRepository, type Upkeep } from './protect/upkeep.ts';
 import type { CheckReport, Repository, SnapshotEntry } from './repository/index.ts';
 
 /** What the command line, the environment and the configuration file decided. */
@@ -35,14 +37,14 @@ export interface AppConfig {
 }
 
 /** All that Holdfast can do, for its surfaces. Parts are opened when they are first needed, and closed with the App. */
-export interface App extends AsyncDisposable, Upkeep, Retention {
+export interface App extends AsyncDisposable, Upkeep, Retention, Repositories {
   readonly config: AppConfig;
 
   /** The lifecycle of volumes on the host. */
   volumes(): Promise<VolumeEngine>;
 
   /** Makes the state folder, a key and a repository; may be repeated. */
-  init(options?: JobOptions): Promise<InitReport>;
+  init(options?: InitOptions): Promise<InitReport>;
   /** Saves volumes and directories. A target that fails is in the report; what fails for all of them is thrown. */
   backup(request: BackupRequest, options?: JobOptions): Promise<BackupReport>;
   listSnapshots(filter: SnapshotFilter, options?: JobOptions): Promise<ListedSnapshot[]>;
@@ -59,21 +61,32 @@ export interface App extends AsyncDisposable, Upkeep, Retention {
   check(request: { readonly readDataPercent: number }, options?: JobOptions): Promise<CheckReport>;
 }
 
+export interface InitOptions extends JobOptions {
+  /** Of the repository's store, by name; undefined takes those that are known. */
+  readonly storeOptions?: Readonly<Record<string, string>> | undefined;
+}
+
 /** The only place that names implementations. Opens nothing yet. */
 export function openApp(config: AppConfig): App {
   const opened = new AsyncDisposableStack();
   const parts = openParts(config, opened);
   return {
     config,
-    ...openUpkeep({ ...parts, env: config.env, passwordReference: config.passwordReference }),
+    ...openUpkeep({
+      ...parts,
+      env: config.env,
+      passwordReference: config.passwordReference,
+      openOther: (wish) => parts.openOther(wish),
+    }),
     ...openRetention(parts),
+    ...openRepositories({ ...config, catalog: parts.catalog, maker: loadMaker }),
     volumes: () => parts.volumes(),
     async init(options = {}) {
       const { initialize } = await import('./protect/init.ts');
       const maker = await loadMaker();
       const { repository: location, ...rest } = config;
       return await initialize(
-        { ...rest, location, makeDefault: true, signal: options.signal },
+        { ...rest, location, options: options.storeOptions, makeDefault: true, signal: options.signal },
         { catalog: await parts.catalog(), maker },
       );
     },
@@ -115,6 +128,8 @@ export function openApp(config: AppConfig): App {
 
 interface Parts extends Protection {
   volumes(): Promise<VolumeEngine>;
+  /** Opens another repository than the one that is configured. */
+  openOther(wish: OtherRepository): Promise<Repository>;
 }
 
 function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
@@ -140,6 +155,8 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     const { openEngine } = await import('./engine/index.ts');
     return openEngine({ host: await host() });
   });
+  const openOther = async (wish: OtherRepository): Promise<Repository> =>
+    opened.use(await openKnownRepository({ ...config, ...wish }, await catalog()));
   const parts: Parts = {
     stateDir: config.stateDir,
     hostname: os.hostname(),
@@ -148,6 +165,7 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     host,
     repository,
     volumes,
+    openOther,
   };
   return parts;
 }
@@ -202,5 +220,6 @@ export type {
 export type { ListedSnapshot, RestorePlan, RestoreReport, RestoreRequest, SnapshotFilter, SnapshotPath };
 export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';
 export type * from './engine/index.ts';
+export type * from './protect/repositories.ts';
 export type * from './protect/retention.ts';
 export type * from './protect/upkeep.ts';

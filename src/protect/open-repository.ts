@@ -15,6 +15,7 @@ export async function openKnown(
   wish: RepositoryWish & {
     readonly env: Readonly<Record<string, string | undefined>>;
     readonly stateDir: string;
+    readonly signal?: AbortSignal | undefined;
   },
   { catalog, open }: OpenParts,
 ): Promise<Repository> {

@@ -18,6 +18,8 @@ const commands = [
   'unlock',
   'repair',
   ...['index', 'packs', 'snapshots'].map((name) => `repair ${name}`),
+  'repo',
+  ...['add', 'ls', 'rm', 'default', 'check'].map((name) => `repo ${name}`),
   'volume',
   ...['create', 'ls', 'inspect', 'rm', 'prune', 'clone', 'cp', 'du', 'browse', 'cat', 'export', 'import'].map(
     (name) => `volume ${name}`,

@@ -12,6 +12,7 @@ import { version } from '../../lib/version.ts';
 import type { CliContext } from './context.ts';
 import { globalFlagsHelp } from './global-flags.ts';
 import { protectRoutes } from './definitions/protect.ts';
+import { repoRoutes } from './definitions/repo.ts';
 import { retentionRoutes } from './definitions/retention.ts';
 import { toolRoutes } from './definitions/tools.ts';
 import { upkeepRoutes } from './definitions/upkeep.ts';
@@ -19,7 +20,14 @@ import { volumeRoutes } from './definitions/volume.ts';
 import { exitNumberOf, formatError } from './report-error.ts';
 
 const root = buildRouteMap<string, CliContext>({
-  routes: { ...protectRoutes, ...retentionRoutes, ...upkeepRoutes, volume: volumeRoutes, ...toolRoutes },
+  routes: {
+    ...protectRoutes,
+    ...retentionRoutes,
+    ...upkeepRoutes,
+    ...repoRoutes,
+    volume: volumeRoutes,
+    ...toolRoutes,
+  },
   docs: {
     brief: 'The volume manager for containers',
     fullDescription: `The volume manager for containers: it finds every place where a container keeps data, and keeps that data safe.\n\n${globalFlagsHelp}`,

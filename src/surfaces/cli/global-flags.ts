@@ -22,7 +22,7 @@ const switchFlag = (brief: string) =>
 
 /** Hidden in the help of each command, and explained once, in the help of `holdfast` itself. */
 export const globalFlagParameters = {
-  repo: textFlag('Repository: a name or a directory', 'URL'),
+  repo: textFlag('Repository: a name or a location', 'URL'),
   stateDir: textFlag('Where Holdfast keeps its catalog, keys and embedded volumes', 'DIR'),
   host: textFlag('Where containers run: auto, docker, podman or embedded', 'HOST'),
   format: textFlag('table or json', 'FORMAT'),
@@ -35,7 +35,7 @@ export const globalFlagParameters = {
 export const globalAliases = { q: 'quiet', y: 'yes' } as const;
 
 export const globalFlagsHelp = `These flags work with every command, before or after its name:
-  --repo URL               Repository: a name or a directory (HOLDFAST_REPOSITORY)
+  --repo URL               Repository: a name or a location (HOLDFAST_REPOSITORY)
   --state-dir DIR          Where Holdfast keeps its catalog, keys and embedded volumes (HOLDFAST_STATE_DIR)
   --host HOST              auto, docker, podman or embedded (HOLDFAST_HOST)
   --password-file FILE     File that holds the repository's password (HOLDFAST_PASSWORD_FILE)

@@ -1,7 +1,7 @@
 import { type CliContext, withSession } from './context.ts';
 
 interface Wish {
-  readonly kind: 'volume' | 'snapshot' | 'target' | 'path';
+  readonly kind: 'volume' | 'snapshot' | 'target' | 'path' | 'repository';
   readonly partial: string;
 }
 
@@ -16,6 +16,10 @@ export async function proposeValues(
     if (kind === 'volume' || kind === 'target') {
       const volumes = await (await session.app.volumes()).list(undefined, { signal }).catch(() => []);
       found.push(...volumes.map((volume) => volume.name));
+    }
+    if (kind === 'repository') {
+      const repositories = await session.app.listRepositories().catch(() => []);
+      found.push(...repositories.map(({ name }) => name));
     }
     if (kind === 'snapshot' || (kind === 'target' && partial.includes('@'))) {
       const snapshots = await session.app.listSnapshots({}, { signal }).catch(() => []);

@@ -1,5 +1,7 @@
 import type { BackupFlags } from '../commands/backup.ts';
 import type { CheckFlags } from '../commands/check.ts';
+import type { InitFlags } from '../commands/init.ts';
+import type { InitFlags } from '../commands/init.ts';
 import type { LsFlags } from '../commands/ls.ts';
 import type { RestoreFlags } from '../commands/restore.ts';
 import type { SnapshotsFlags } from '../commands/snapshots.ts';
@@ -13,11 +15,12 @@ const snapshot: ArgumentSpec = {
 
 const dryRun = switchFlag('Show what would be done, and stop');
 
-const init = defineCommand({
+const init = defineCommand<InitFlags>({
   brief: 'Make the state folder, a key and a repository',
   description:
-    'Makes a repository in the restic format, and a key for it unless a password is given. A folder that already is a repository is taken over when the password opens it.',
-  flags: {},
+    'Makes a repository in the restic format, and a key for it unless a password is given. A place that already is a repository is taken over when the password opens it. --repo takes a directory, s3:https://HOST/BUCKET/PREFIX, sftp:USER@HOST:/PATH, rest:https://HOST/PATH/ or rclone:REMOTE:PATH; "holdfast repo add" takes several.',
+  flags: { option: listFlag('Option of the store: see "holdfast repo add --help"', 'KEY=VALUE') },
+  aliases: { o: 'option' },
   args: [],
   load: async () => (await import('../commands/init.ts')).runInit,
 });

@@ -1,0 +1,39 @@
+import type { RepositoryState } from '../../../app.ts';
+import { formatAge } from '../../../model/age.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { formatDuration } from '../../../model/duration.ts';
+import { failAll } from '../fail-all.ts';
+import type { Session } from '../session.ts';
+import { formatTable } from '../table.ts';
+
+export async function runRepoCheck(
+  session: Session,
+  _flags: object,
+  names: readonly string[],
+): Promise<void> {
+  const states = await session.app.checkRepositories(names, { signal: session.signal });
+  const now = new Date();
+  session.printer.print({
+    json: () => states.map(asJson),
+    text: () =>
+      formatTable(states, [
+        { title: 'NAME', value: ({ name }) => printable(name) },
+        { title: 'STATE', value: ({ error }) => (error === undefined ? 'good' : error.code) },
+        { title: 'SNAPSHOTS', value: ({ snapshots }) => String(snapshots ?? ''), align: 'right' },
+        { title: 'NEWEST', value: ({ newest }) => (newest === undefined ? '' : formatAge(newest, now)) },
+        { title: 'TIME', value: ({ durationMs }) => formatDuration(durationMs), align: 'right' },
+        { title: 'LOCATION', value: ({ location }) => printable(location) },
+      ]),
+    quiet: () => states.filter(({ error }) => error === undefined).map(({ name }) => name),
+  });
+  const errors = states.flatMap(({ error }) => (error === undefined ? [] : [error]));
+  failAll(session, errors, states.length - errors.length);
+}
+
+function asJson({ error, ...state }: RepositoryState): object {
+  return error === undefined ? state : { ...state, error: { code: error.code, message: error.message } };
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}
