@@ -305,3 +305,56 @@ test('a cancel in the middle of a stream leaves no snapshot, and says that it wa
   ).rejects.toMatchObject({ code: 'cancelled' });
   expect(await repository.listSnapshots()).toEqual([]);
 });
+
+describe('exact times beside a stream of whole seconds', () => {
+  const exact = base.mtimeNs + 123_456_789n;
+  const entries = (): StreamedEntry[] => [
+    directory(''),
+    file('a', Buffer.from('a')),
+    directory('d'),
+    file('d/b', Buffer.from('b')),
+  ];
+
+  async function timesOf(
+    readTimes: (path: ByteString) => bigint | undefined,
+    more: Partial<SaveOptions> = {},
+  ) {
+    const asked: ByteString[] = [];
+    const result = await opened.save(
+      {
+        kind: 'entries',
+        entries: streamOf(entries()),
+        readTimes: async (paths) => {
+          asked.push(...paths);
+          return paths.map(readTimes);
+        },
+      },
+      more,
+    );
+    return { result, asked, times: (await walk(result)).map(({ mtimeNs }) => mtimeNs) };
+  }
+
+  test('are taken where they are of the same second, and left where a later change made them others', async () => {
+    const { times } = await timesOf((path) =>
+      path === 'a' ? exact : path === 'd' ? exact + 1_000_000_000n : undefined,
+    );
+    expect(times).toEqual([base.mtimeNs, exact, base.mtimeNs, base.mtimeNs]);
+  });
+
+  test('are asked for once: an unchanged thing has those of the last backup', async () => {
+    const first = await timesOf(() => exact);
+    expect(first.asked.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(['', 'a', 'd', 'd/b']);
+    const second = await timesOf(() => exact, { parent: first.result.snapshot });
+    expect(second.asked).not.toContain('a');
+    expect(second.times).toEqual([exact, exact, exact, exact]);
+    expect(second.result.summary.bytesAdded).toBe(0);
+  });
+
+  test('that cannot be had end the backup', async () => {
+    const failing = timesOf(() => {
+      throw new Error('The engine does not answer');
+    });
+    await expect(failing).rejects.toThrow('The engine does not answer');
+    expect(await repository.listSnapshots()).toEqual([]);
+  });
+});
