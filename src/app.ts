@@ -64,6 +64,8 @@ export interface App extends AsyncDisposable, Upkeep, Retention, Repositories {
 export interface InitOptions extends JobOptions {
   /** Of the repository's store, by name; undefined takes those that are known. */
   readonly storeOptions?: Readonly<Record<string, string>> | undefined;
+  /** Makes it like another repository, so that data which both save is stored once when it is copied. */
+  readonly chunkerFrom?: OtherRepository | undefined;
 }
 
 /** The only place that names implementations. Opens nothing yet. */
@@ -85,8 +87,17 @@ export function openApp(config: AppConfig): App {
       const { initialize } = await import('./protect/init.ts');
       const maker = await loadMaker();
       const { repository: location, ...rest } = config;
+      const { storeOptions, chunkerFrom: like, signal } = options;
+      const chunkerFrom = like && (() => parts.openOther(like));
       return await initialize(
-        { ...rest, location, options: options.storeOptions, makeDefault: true, signal: options.signal },
+        {
+          ...rest,
+          location,
+          options: storeOptions,
+          chunkerFrom,
+          makeDefault: like ? undefined : true,
+          signal,
+        },
         { catalog: await parts.catalog(), maker },
       );
     },

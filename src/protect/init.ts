@@ -29,6 +29,8 @@ export interface InitRequest {
   /** Undefined makes a random key. */
   readonly passwordReference: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** A new repository cuts content in the same places as this one, so that data which both save is stored once when it is copied. */
+  readonly chunkerFrom?: (() => Promise<Pick<Repository, 'polynomial' | 'location'>>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -60,8 +62,12 @@ export async function initialize(
     request.passwordReference ?? known?.passwordReference ?? (await findOrMakeKey(stateDir, plan));
   const password = await readPassword(reference, env);
   const access = { ...storeAccess({ location, options }, request), password: async () => password };
-  const { repository, created } = await openOrInit(parts.maker, access, plan.exists);
+  const like = await request.chunkerFrom?.();
+  const settled = { exists: plan.exists, polynomial: like?.polynomial };
+  const { repository, created } = await openOrInit(parts.maker, access, settled);
   await using opened = repository;
+  if (like !== undefined && opened.polynomial !== like.polynomial)
+    throw cutsElsewhere(location, like.location);
   const records = parts.catalog.listRepositories();
   const isDefault = request.makeDefault ?? (known?.isDefault || !records.some((record) => record.isDefault));
   const passwordReference = lasting(reference, known);
@@ -152,14 +158,25 @@ function lasting(reference: string, known: { readonly passwordReference: string 
   return reference.startsWith('env:') && known !== undefined ? known.passwordReference : reference;
 }
 
+function cutsElsewhere(location: string, like: string): AppError {
+  return new AppError(
+    'exists',
+    `The repository ${quote(location)} is there, and cuts content in other places`,
+    {
+      detail: `It cannot be made to cut as ${quote(like)} does: that is settled when a repository is made.`,
+      hint: 'Copies work all the same, only what both save by themselves is stored twice. Or make a new one elsewhere.',
+    },
+  );
+}
+
 type Access = Parameters<RepositoryMaker['open']>[0];
 
 async function openOrInit(
   maker: RepositoryMaker,
   access: Access,
-  exists: boolean,
+  { exists, polynomial }: { readonly exists: boolean; readonly polynomial: bigint | undefined },
 ): Promise<{ repository: Repository; created: boolean }> {
-  if (!exists) return { repository: await maker.init(access), created: true };
+  if (!exists) return { repository: await maker.init(access, { polynomial }), created: true };
   try {
     return { repository: await maker.open(access), created: false };
   } catch (error) {

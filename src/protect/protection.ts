@@ -1,6 +1,6 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Host } from '../hosts/host.ts';
-import type { Progress, Repository, RepositoryAccess } from '../repository/index.ts';
+import type { InitOptions, Progress, Repository, RepositoryAccess } from '../repository/index.ts';
 
 /** What keeping data safe stands on. Each part is opened when it is first asked for, and shared from then on. */
 export interface Protection {
@@ -16,7 +16,7 @@ export interface Protection {
 
 /** How repositories are made and opened; what they are is not known here. */
 export interface RepositoryMaker {
-  init(access: RepositoryAccess): Promise<Repository>;
+  init(access: RepositoryAccess, options?: InitOptions): Promise<Repository>;
   open(access: RepositoryAccess): Promise<Repository>;
   /** True where there is one. */
   has(access: Omit<RepositoryAccess, 'password'>): Promise<boolean>;

@@ -1,12 +1,15 @@
 import type {
+  CopyReport,
   IndexRepairReport,
   LockHolder,
   PackRepairReport,
   RepairedSnapshot,
+  Repository,
   RepositoryKey,
   SnapshotRepairReport,
   UnlockReport,
 } from '../repository/index.ts';
+import type { CopyRequest } from './copy.ts';
 import type { AddedKey, ChangedKey, KeyParts, NewKey, RemovedKey } from './key.ts';
 import type { JobOptions } from './protection.ts';
 import type { SnapshotRepairRequest } from './repair.ts';
@@ -28,6 +31,20 @@ export interface Upkeep {
   repairPacks(request: PackRepairRequest, options?: JobOptions): Promise<PackRepairReport>;
   /** Makes new snapshots in the place of damaged ones, without what is lost. */
   repairSnapshots(request: SnapshotRepairRequest, options?: JobOptions): Promise<SnapshotRepairReport>;
+  /** Copies snapshots into another repository. */
+  copy(request: CopyRequest, options?: JobOptions): Promise<CopyReport>;
+}
+
+/** Another repository than the one that is configured. */
+export interface OtherRepository {
+  /** Its name or its location. */
+  readonly repository: string;
+  /** `file:/path`, `env:NAME` or `exec:command`; undefined takes what the catalog knows. */
+  readonly passwordReference: string | undefined;
+}
+
+export interface UpkeepParts extends KeyParts {
+  openOther(wish: OtherRepository): Promise<Repository>;
 }
 
 export interface IndexRepairRequest {
@@ -46,7 +63,7 @@ export interface UnlockRequest {
   readonly dryRun: boolean;
 }
 
-export function openUpkeep(parts: KeyParts): Upkeep {
+export function openUpkeep(parts: UpkeepParts): Upkeep {
   return {
     async listKeys(options = {}) {
       return await (await parts.repository()).listKeys(options);
@@ -76,12 +93,18 @@ export function openUpkeep(parts: KeyParts): Upkeep {
       const { repairSnapshots } = await import('./repair.ts');
       return await repairSnapshots(parts, request, options);
     },
+    async copy(request, options = {}) {
+      const { copy } = await import('./copy.ts');
+      return await copy(parts, request, options);
+    },
   };
 }
 
 export type {
   AddedKey,
   ChangedKey,
+  CopyReport,
+  CopyRequest,
   IndexRepairReport,
   LockHolder,
   NewKey,

@@ -39,7 +39,7 @@ export type {
   UnreadablePack,
 } from './repair/repair-types.ts';
 export type { GroupStats, RepositoryStats } from './stats/stats-types.ts';
-export { hasRepository, initRepository, openRepository } from './open-repository.ts';
+export { hasRepository, type InitOptions, initRepository, openRepository } from './open-repository.ts';
 export { parseLocation } from './stores/parse-location.ts';
 export type { StoreLocation } from './stores/address.ts';
 export { checkStoreOptions, storeOptions, type StoreOptionValues } from './stores/store-options.ts';

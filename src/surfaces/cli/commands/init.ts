@@ -1,14 +1,16 @@
+import { type ChunkerFromFlags, chunkerFromOf } from '../chunker-from.ts';
 import { parsePairs } from '../parse-pairs.ts';
 import type { Session } from '../session.ts';
 import type { InitReport } from '../../../app.ts';
 
-export interface InitFlags {
+export interface InitFlags extends ChunkerFromFlags {
   readonly option?: readonly string[];
 }
 
 export async function runInit(session: Session, flags: InitFlags): Promise<void> {
   const storeOptions = flags.option && parsePairs(flags.option, 'option');
-  const report = await session.app.init({ storeOptions, signal: session.signal, onNote: session.note });
+  const { signal, note: onNote } = session;
+  const report = await session.app.init({ storeOptions, chunkerFrom: chunkerFromOf(flags), signal, onNote });
   if (report.sameDisk) {
     session.warn(
       'Warning: the repository is on the same disk as the state folder. When that disk dies, the backups die with it: copy it elsewhere, or use --repo on another disk.',
@@ -18,16 +20,7 @@ export async function runInit(session: Session, flags: InitFlags): Promise<void>
 }
 
 /** What `init` and `repo add` say. */
-export function chunkerFrom(flags: InitFlags): OtherRepository | undefined {
-  const reference = otherPassword(flags.fromPasswordFile, flags.fromPasswordCommand);
-  if (flags.chunkerFrom !== undefined) return { repository: flags.chunkerFrom, passwordReference: reference };
-  if (reference === undefined) return undefined;
-  throw new AppError('usage', 'There is a password for a repository that is not named', {
-    hint: 'Name it with --chunker-from.',
-  });
-}
-
-function describe(report: InitReport): string {
+export function describe(report: InitReport): string {
   const { created, location, repositoryId, keyFile } = report;
   const lines = [
     `${created ? 'Made' : 'Took over'} the repository ${location} (${repositoryId.slice(0, 8)}).`,

@@ -1,10 +1,10 @@
 import type { BackupFlags } from '../commands/backup.ts';
 import type { CheckFlags } from '../commands/check.ts';
 import type { InitFlags } from '../commands/init.ts';
-import type { InitFlags } from '../commands/init.ts';
 import type { LsFlags } from '../commands/ls.ts';
 import type { RestoreFlags } from '../commands/restore.ts';
 import type { SnapshotsFlags } from '../commands/snapshots.ts';
+import { chunkerFromFlags } from '../chunker-from.ts';
 import { type ArgumentSpec, defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
 
 const snapshot: ArgumentSpec = {
@@ -19,7 +19,10 @@ const init = defineCommand<InitFlags>({
   brief: 'Make the state folder, a key and a repository',
   description:
     'Makes a repository in the restic format, and a key for it unless a password is given. A place that already is a repository is taken over when the password opens it. --repo takes a directory, s3:https://HOST/BUCKET/PREFIX, sftp:USER@HOST:/PATH, rest:https://HOST/PATH/ or rclone:REMOTE:PATH; "holdfast repo add" takes several.',
-  flags: { option: listFlag('Option of the store: see "holdfast repo add --help"', 'KEY=VALUE') },
+  flags: {
+    option: listFlag('Option of the store: see "holdfast repo add --help"', 'KEY=VALUE'),
+    ...chunkerFromFlags,
+  },
   aliases: { o: 'option' },
   args: [],
   load: async () => (await import('../commands/init.ts')).runInit,

@@ -1,4 +1,5 @@
 import { buildRouteMap } from '@stricli/core';
+import type { CopyFlags } from '../commands/copy.ts';
 import type { RepairIndexFlags } from '../commands/repair-index.ts';
 import type { RepairPacksFlags } from '../commands/repair-packs.ts';
 import type { RepairSnapshotsFlags } from '../commands/repair-snapshots.ts';
@@ -116,5 +117,28 @@ const repair = buildRouteMap<string, CliContext>({
   docs: { brief: 'Put a damaged repository right: index, packs, snapshots' },
 });
 
+const copy = defineCommand<CopyFlags>({
+  brief: 'Copy snapshots into another repository',
+  description:
+    'Every blob is verified on the way. Data and snapshots that the other repository has are not copied again, so it can be repeated, also after it was ended. The other repository may have another key and another kind of store. For one that shares data with what is backed up into it directly, make it with "holdfast init --chunker-from".',
+  usage: ['--to-repo URL', '--to-repo URL VOLUME...', '--to-repo URL SNAPSHOT...'],
+  flags: {
+    toRepo: textFlag('The repository to copy to: a name or a location', 'URL'),
+    toPasswordFile: textFlag('File that holds its password, when it is not known by name', 'FILE'),
+    toPasswordCommand: textFlag('Command that prints its password', 'COMMAND'),
+    dryRun,
+  },
+  aliases: { n: 'dryRun' },
+  args: [
+    {
+      placeholder: 'SNAPSHOT',
+      brief: 'Snapshots, or volumes for all of theirs; all there are unless given',
+      kind: 'any',
+      completes: 'snapshot',
+    },
+  ],
+  load: async () => (await import('../commands/copy.ts')).runCopy,
+});
+
 /** The commands that keep a repository itself in order. */
-export const upkeepRoutes = { key, unlock, repair };
+export const upkeepRoutes = { key, unlock, repair, copy };
