@@ -320,9 +320,7 @@ describe('a hostile snapshot', () => {
 
   test('with a directory that has lost its content is restored as far as it goes, and says so', async () => {
     const result = await restoreTree((handmade) => handmade.tree([{ ...directory, name: 'lost' }]));
-    expect(result.problems).toMatchObject([
-      { path: 'lost', message: expect.stringContaining('lost') },
-    ]);
+    expect(result.problems).toMatchObject([{ path: 'lost', message: expect.stringContaining('lost') }]);
   });
 
   test('with something of an unknown kind is restored without it, and says so', async () => {
