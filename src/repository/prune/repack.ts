@@ -14,7 +14,7 @@ import type { PackStoredEvent, RepackTask, RepackTaskResult } from './repack-tas
  */
 export async function repack(work: PruneWork, packIds: ReadonlySet<string>): Promise<void> {
   if (packIds.size === 0) return;
-  const recorder = new PackRecorder(work.codec);
+  const recorder = new PackRecorder(work.codec, work.lock);
   const workers = Math.max(1, Math.min(8, availableParallelism(), packIds.size));
   await using pool = new WorkerPool<RepackTask, RepackTaskResult, never, PackStoredEvent>({
     module: new URL(

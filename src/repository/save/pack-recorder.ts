@@ -1,5 +1,6 @@
 import { type IndexedPack, saveIndexFile } from '../blob-index/index-file.ts';
 import type { FileCodec } from '../format/repository-file.ts';
+import type { RepositoryLock } from '../lock.ts';
 
 /** An index file has about this many blobs at most, as restic's have. */
 const maxBlobsPerFile = 40_000;
@@ -9,13 +10,16 @@ const saveEveryMs = 20_000;
 /** Collects packs that are durable and writes the index files that name them. */
 export class PackRecorder {
   readonly #codec: FileCodec;
+  readonly #lock: Pick<RepositoryLock, 'assertHeld'> | undefined;
   #packs: IndexedPack[] = [];
   #blobs = 0;
   #lastSaved = performance.now();
   #saving: Promise<unknown> = Promise.resolve();
 
-  constructor(codec: FileCodec) {
+  /** Without the lock, packs may have been taken for leftovers and removed: then no index may name them. */
+  constructor(codec: FileCodec, lock?: Pick<RepositoryLock, 'assertHeld'>) {
     this.#codec = codec;
+    this.#lock = lock;
   }
 
   add(pack: IndexedPack): void {
@@ -38,6 +42,7 @@ export class PackRecorder {
     this.#packs = [];
     this.#blobs = 0;
     this.#lastSaved = performance.now();
+    await this.#lock?.assertHeld();
     await saveIndexFile(this.#codec, packs);
   }
 }

@@ -51,7 +51,7 @@ export async function saveSnapshot(
     options.onProgress,
     expected && { files: expected.files, bytes: expected.bytes },
   );
-  const recorder = new PackRecorder(context.codec);
+  const recorder = new PackRecorder(context.codec, context.lock);
   await using scheduler = new SaveScheduler({
     workerData: {
       store: context.address,
