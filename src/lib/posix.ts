@@ -179,6 +179,13 @@ export function syncFilesystem(fd: number): void {
   if (syncfs(fd) !== 0) throw systemError(errnoName(), 'syncfs', fd);
 }
 
+/** The same without holding up this thread. Resolves to false when the file system reports an error. */
+export function syncFilesystemLater(fd: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    syncfs.async(fd, (error: unknown, status: number) => resolve(error === null && status === 0));
+  });
+}
+
 /** Keeps the C library from holding freed memory back in one arena per thread. */
 export function limitMallocArenas(count: number): void {
   mallopt(-8, count);

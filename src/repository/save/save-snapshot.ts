@@ -1,5 +1,7 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { syncFilesystemLater } from '../../lib/posix.ts';
 import { readUserNames, type UserNames } from '../../lib/user-names.ts';
-import { type ByteString, toPrintable, toText } from '../../model/byte-string.ts';
+import { type ByteString, toPrintable, toText, toPath } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import type { Grade, SnapshotSummary } from '../../model/snapshot.ts';
 import { version } from '../../lib/version.ts';
@@ -145,9 +147,24 @@ async function saveData(
     const options = { scheduler, tally, polynomial, isExcluded, readTimes, parents, parentTreeId };
     return await new StreamSaver(options).save(entries);
   }
+  await cleanPages(source.root);
   const saver = new DirectorySaver({ scheduler, tally, parents, names, isExcluded });
   const dataNode = directoryNode(source.root, names);
   return { dataTree: await saver.save(source.root, parentTreeId), dataNode };
+}
+
+/**
+ * Has the kernel write down what is written through memory maps. A write to a page that is dirty already changes no
+ * time of the file; to a page that was written down it does. So a file that stays as it is seen from here on keeps its
+ * times, and the next backup may go by them. A disk that fails at it fails the reading of the files as well.
+ */
+async function cleanPages(root: ByteString): Promise<void> {
+  const fd = openSync(toPath(root), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await syncFilesystemLater(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** The tree of the data in the parent snapshot. A parent that is damaged or gone is no parent, and no error. */
