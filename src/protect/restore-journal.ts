@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
+import { isProcessAlive } from '../lib/process-alive.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 
@@ -51,10 +52,13 @@ async function readJournalFile(file: string): Promise<RestoreJournal | undefined
   );
 }
 
-/** The directories for which there is a journal. */
+/** The directories for which there is a journal. One that was being written when its process was killed is removed. */
 export async function listJournals(stateDir: string): Promise<ByteString[]> {
   const roots: ByteString[] = [];
   for (const name of await namesIn(journalFolder(stateDir))) {
+    const writer = /^tmp-(\d+)-/.exec(name)?.[1];
+    if (writer !== undefined && !isProcessAlive(Number(writer)))
+      await rm(path.join(journalFolder(stateDir), name), { force: true });
     const journal = /^restore-[0-9a-f]{32}\.json$/.test(name)
       ? await readJournalFile(path.join(journalFolder(stateDir), name))
       : undefined;
