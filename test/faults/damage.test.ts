@@ -97,7 +97,7 @@ function makeDamage(type: string): Damage {
   const at = random.between(0, content.length);
   const kind = random.pick(['flip', 'flip', 'cut', 'zero', 'grow', 'delete', 'mixed up'] as const);
   if (kind === 'flip') content[at] = (content[at] ?? 0) ^ (1 << random.between(0, 8));
-  if (kind === 'zero') content.fill(0, at, at + 512);
+  if (kind === 'zero') content.fill(0, at, Math.min(at + 512, content.length));
   if (kind === 'flip' || kind === 'zero') writeFileSync(path, content);
   if (kind === 'cut') truncateSync(path, at);
   if (kind === 'grow') writeFileSync(path, Buffer.concat([content, random.bytes(random.between(1, 100))]));

@@ -50,6 +50,7 @@ test(
       const { exit } = await world.killed(restoring('data', wanted), afterMs);
       if (exit === 137) seen.killed++;
       const next = [...random.pick(nextCommands)];
+      rmSync(join(world.folder, 'exported.tar'), { force: true });
       const settled = await world.attempt(next);
       expect(settled.exit, `${where}, ${next.join(' ')}: ${settled.stderr}`).toBe(0);
       const now = treeFacts(root);

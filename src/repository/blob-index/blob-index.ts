@@ -108,7 +108,7 @@ export async function loadBlobIndex(
     } catch (error) {
       // Another process may replace index files while we read: the new ones are listed already or hold no news for us.
       if (error instanceof AppError && error.code === 'not-found') continue;
-      if (!(error instanceof AppError) || !options.onDamaged) throw error;
+      if (!(error instanceof AppError) || error.code === 'cancelled' || !options.onDamaged) throw error;
       options.onDamaged(name, error);
     }
   }
