@@ -44,7 +44,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
 );
 
 test(
-  `signals at ${each} moments of a backup and of a restore leave everything whole`,
+  `signals at ${each} moments of a backup, a restore and a check leave everything whole`,
   async () => {
     const random = dice('signals');
     const root = await world.volume('data');
@@ -74,7 +74,10 @@ test(
       if (restore.exit === 0) expect(facts, where).toEqual(older);
       else if (facts.join() !== older.join()) expect(facts, where).toEqual(newer);
       expect(readdirSync(join(root, '..')), where).toEqual(['_data']);
-      for (const { exit } of [backup, restore]) seen[exit] = (seen[exit] ?? 0) + 1;
+      const check = await signalled(['check', '--read-data'], { signal, afterMs: moment * 1200 });
+      expectEnd(check, signal, `${where}, check`);
+      await nothingHeld();
+      for (const { exit } of [backup, restore, check]) seen[exit] = (seen[exit] ?? 0) + 1;
     }
     console.log(`seed ${seed}: exit numbers ${JSON.stringify(seen)}`);
   },
