@@ -18,6 +18,7 @@ const commands = [
   'unlock',
   'repair',
   ...['index', 'packs', 'snapshots'].map((name) => `repair ${name}`),
+  'copy',
   'repo',
   ...['add', 'ls', 'rm', 'default', 'check'].map((name) => `repo ${name}`),
   'volume',
