@@ -84,7 +84,7 @@ test('nothing is wrong with a whole repository, and the commands say so', async 
     /^The index is right: it names \d+ packs\.\n$/,
   );
   expect(await cli.run('repair', 'packs', '--all-damaged')).toBe('All packs are whole.\n');
-  expect(await cli.run('repair', 'snapshots')).toBe('All 1 snapshots are whole.\n');
+  expect(await cli.run('repair', 'snapshots')).toBe('The snapshot is whole.\n');
 });
 
 test('a damaged repository is put right, step by step, and each step says what comes next', async () => {

@@ -21,8 +21,11 @@ export async function runRepairIndex(session: Session, flags: RepairIndexFlags):
     session.warn(`Damaged: pack "${packId.slice(0, 8)}": ${message}.${rest}`);
   }
   if (unreadablePacks.length === 0) return;
-  const count = unreadablePacks.length === 1 ? 'One pack does' : `${unreadablePacks.length} packs do`;
-  throw new AppError('integrity', `${count} not say what they hold`, {
+  const what =
+    unreadablePacks.length === 1
+      ? 'One pack does not say what it holds'
+      : `${unreadablePacks.length} packs do not say what they hold`;
+  throw new AppError('integrity', what, {
     hint: unreadablePacks.some(({ isIndexed }) => isIndexed)
       ? 'Save what is whole in them: holdfast repair packs --all-damaged'
       : 'They are left as they are, and "holdfast prune" removes them. Bring them back from a copy of the repository first, if there is one.',

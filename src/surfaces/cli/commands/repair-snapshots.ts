@@ -58,7 +58,8 @@ function describe({ dryRun, snapshots, repaired, unreadableRecords }: SnapshotRe
     lines.push(
       `Snapshot ${id.slice(0, 8)}: its record cannot be read. With --forget it is removed; until the next prune, "restic recover" may find its data.`,
     );
-  if (lines.length === 0) return `All ${snapshots} snapshots are whole.`;
+  if (lines.length === 0)
+    return snapshots === 1 ? 'The snapshot is whole.' : `All ${snapshots} snapshots are whole.`;
   return lines.join('\n');
 }
 
