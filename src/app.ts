@@ -130,8 +130,8 @@ export function openApp(config: AppConfig): App {
       return await applyRestore(parts, plan, options);
     },
     async check(request, options = {}) {
-      const repository = await parts.repository();
-      return await repository.check({ ...request, ...options });
+      const { checkAll } = await import('./protect/check.ts');
+      return await checkAll(parts, request, options);
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

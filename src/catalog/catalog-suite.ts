@@ -46,6 +46,20 @@ export function testCatalog(open: () => Catalog): void {
     expect(other.stateId()).not.toBe(catalog.stateId());
   });
 
+  test('remembers of each repository what its last check found whole', () => {
+    const verifiedAt = '2026-01-31T12:00:00.000Z';
+    catalog.setVerifiedSnapshots('r1', { snapshotIds: ['b', 'a', 'a'], verifiedAt });
+    catalog.setVerifiedSnapshots('r2', { snapshotIds: ['c'], verifiedAt });
+    expect(catalog.listVerifiedSnapshots('r1')).toEqual(['a', 'b']);
+    catalog.renameVerifiedSnapshot('r1', { from: 'a', to: 'd' });
+    catalog.renameVerifiedSnapshot('r1', { from: 'unknown', to: 'e' });
+    expect(catalog.listVerifiedSnapshots('r1')).toEqual(['b', 'd']);
+    catalog.setVerifiedSnapshots('r1', { snapshotIds: ['d'], verifiedAt });
+    expect(catalog.listVerifiedSnapshots('r1')).toEqual(['d']);
+    expect(catalog.listVerifiedSnapshots('r2')).toEqual(['c']);
+    expect(catalog.listVerifiedSnapshots('r3')).toEqual([]);
+  });
+
   test('repositories are listed by name, as they were saved', () => {
     const second = { ...repository, name: 'far', isDefault: false };
     catalog.saveRepository(repository);

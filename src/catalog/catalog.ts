@@ -25,6 +25,13 @@ export interface RunRecord {
   readonly message: string | undefined;
 }
 
+/** What a check of all data found whole. */
+export interface VerifiedSnapshots {
+  readonly snapshotIds: readonly string[];
+  /** RFC 3339. */
+  readonly verifiedAt: string;
+}
+
 /** A volume of the embedded host. */
 export interface EmbeddedVolumeRecord {
   readonly name: string;
@@ -52,6 +59,13 @@ export interface Catalog extends Disposable {
   volumeIdentity(hostIdentity: string, name: string): string | undefined;
   setVolumeIdentity(hostIdentity: string, name: string, identity: string): void;
   forgetVolumeIdentity(hostIdentity: string, name: string): void;
+
+  /** Ids of the snapshots that the last check of all data in a repository found whole. */
+  listVerifiedSnapshots(repositoryId: string): string[];
+  /** Replaces what was remembered for the repository. */
+  setVerifiedSnapshots(repositoryId: string, verified: VerifiedSnapshots): void;
+  /** For a snapshot that got a new id with its tags; nothing for one that is not verified. */
+  renameVerifiedSnapshot(repositoryId: string, ids: { readonly from: string; readonly to: string }): void;
 
   recordRun(run: RunRecord): void;
   /** Newest first. */

@@ -1,5 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { Catalog, EmbeddedVolumeRecord, RepositoryRecord, RunRecord } from './catalog.ts';
+import type {
+  Catalog,
+  EmbeddedVolumeRecord,
+  RepositoryRecord,
+  RunRecord,
+  VerifiedSnapshots,
+} from './catalog.ts';
 import {
   addEmbeddedVolume,
   findEmbeddedVolume,
@@ -11,6 +17,7 @@ import { listRepositories, removeRepository, saveRepository } from './repositori
 import { type Row, text } from './row-fields.ts';
 import { listRuns, recordRun } from './runs.ts';
 import { catalogError } from './sqlite-errors.ts';
+import { listVerifiedSnapshots, renameVerifiedSnapshot, setVerifiedSnapshots } from './verified-snapshots.ts';
 import { findVolumeIdentity, forgetVolumeIdentity, setVolumeIdentity } from './volume-identities.ts';
 
 /**
@@ -66,6 +73,18 @@ class SqliteCatalog implements Catalog {
 
   forgetVolumeIdentity(hostIdentity: string, name: string): void {
     this.#run((database) => forgetVolumeIdentity(database, { hostIdentity, name }));
+  }
+
+  listVerifiedSnapshots(repositoryId: string): string[] {
+    return this.#run((database) => listVerifiedSnapshots(database, repositoryId));
+  }
+
+  setVerifiedSnapshots(repositoryId: string, verified: VerifiedSnapshots): void {
+    this.#run((database) => setVerifiedSnapshots(database, repositoryId, verified));
+  }
+
+  renameVerifiedSnapshot(repositoryId: string, ids: { readonly from: string; readonly to: string }): void {
+    this.#run((database) => renameVerifiedSnapshot(database, repositoryId, ids));
   }
 
   recordRun(run: RunRecord): void {

@@ -19,7 +19,7 @@ function days(count: number, given: Partial<Snapshot> & { readonly identity?: st
 }
 
 function rules(last: number, floor = 0): ForgetChoice {
-  return { kind: 'rules', rules: { last }, floor };
+  return { kind: 'rules', rules: { last }, floor, verified: new Set() };
 }
 
 function staying(plan: ForgetPlan): string[] {
@@ -80,8 +80,18 @@ describe('planForget()', () => {
     expect(staying(planForget(snapshots, rules(1, 9), limits))).toEqual(['2', '1', '0']);
   });
 
+  test('the floor keeps the newest that a check has verified, too', () => {
+    const verified = new Set(['0', '1']);
+    const choose = (floor: number): ForgetChoice => ({ kind: 'rules', rules: { last: 1 }, floor, verified });
+    const plan = planForget(days(4), choose(1), limits);
+    expect(staying(plan)).toEqual(['3', '1']);
+    expect(plan.groups[0]?.fates[2]?.reasons).toEqual(['newest verified snapshot']);
+    expect(staying(planForget(days(4), choose(2), limits))).toEqual(['3', '2', '1', '0']);
+    expect(staying(planForget(days(4), choose(0), limits))).toEqual(['3']);
+  });
+
   test('refuses to leave a volume without any, unless that is allowed', () => {
-    const none: ForgetChoice = { kind: 'rules', rules: { tags: [['x']] }, floor: 0 };
+    const none: ForgetChoice = { kind: 'rules', rules: { tags: [['x']] }, floor: 0, verified: new Set() };
     expect(planForget(days(2), none, limits).refusal).toMatchObject({
       code: 'usage',
       message: 'Cannot forget all 2 snapshots of "pg": nothing would be left',

@@ -29,8 +29,10 @@ export type ForgetChoice =
   | {
       readonly kind: 'rules';
       readonly rules: KeepRules;
-      /** The newest so many whole snapshots of each group stay, whatever the rules say. */
+      /** The newest so many whole snapshots of each group stay, and as many that a check has verified, whatever the rules say. */
       readonly floor: number;
+      /** Ids of the snapshots that a check of all data found whole. */
+      readonly verified: ReadonlySet<string>;
     }
   | { readonly kind: 'named'; readonly ids: ReadonlySet<string>; readonly damaged: readonly string[] };
 
@@ -59,19 +61,21 @@ export function planForget(
 
 function judge(
   snapshots: readonly Snapshot[],
-  { rules, floor }: Extract<ForgetChoice, { kind: 'rules' }>,
+  { rules, floor, verified }: Extract<ForgetChoice, { kind: 'rules' }>,
   nowMs: number,
 ): SnapshotFate[] {
-  let left = floor;
+  let wholeLeft = floor;
+  let verifiedLeft = floor;
   return applyKeepRules(snapshots, rules, nowMs).map(({ snapshot, reasons }: Judged): SnapshotFate => {
-    const isFloor = snapshot.problemCount === 0 && left-- > 0;
-    const all = isFloor ? [...reasons, floorReason(floor)] : reasons;
+    const all = [...reasons];
+    if (snapshot.problemCount === 0 && wholeLeft-- > 0) all.push(floorReason('whole', floor));
+    if (verified.has(snapshot.id) && verifiedLeft-- > 0) all.push(floorReason('verified', floor));
     return { snapshot, stays: all.length > 0, reasons: all.length > 0 ? all : ['no rule keeps it'] };
   });
 }
 
-function floorReason(floor: number): string {
-  return floor === 1 ? 'newest whole snapshot' : `one of the newest ${floor} whole snapshots`;
+function floorReason(kind: 'whole' | 'verified', floor: number): string {
+  return floor === 1 ? `newest ${kind} snapshot` : `one of the newest ${floor} ${kind} snapshots`;
 }
 
 function judgeNamed(snapshots: readonly Snapshot[], ids: ReadonlySet<string>): SnapshotFate[] {

@@ -15,7 +15,10 @@ export interface ForgetRequest {
   /** Only snapshots that have every tag of one of these lists. */
   readonly tags: readonly (readonly string[])[];
   readonly rules: KeepRules;
-  /** The newest so many whole snapshots of each group stay, whatever the rules say. Undefined is 1, or 0 with `allowEmpty`. */
+  /**
+   * The newest so many whole snapshots of each group stay, and as many that a check of all data has verified, whatever the
+   * rules say. Undefined is 1, or 0 with `allowEmpty`.
+   */
   readonly keepVerified: number | undefined;
   /** A volume may lose all its snapshots. */
   readonly allowEmpty: boolean;
@@ -39,7 +42,7 @@ export async function prepareForget(
   if (wish.ids.size + wish.damaged.length === 0) {
     const chosen = wish.groups.length > 0 ? wish.groups : context.snapshots;
     const tagged = chosen.filter((snapshot) => isTagged(snapshot, request.tags));
-    return planForget(tagged, chooseByRules(request), limits);
+    return planForget(tagged, chooseByRules(request, await verifiedIds(parts)), limits);
   }
   refuseMixed(request, wish);
   const touched = new Set(context.snapshots.filter(({ id }) => wish.ids.has(id)).map(groupKey));
@@ -102,7 +105,12 @@ function isTagged(snapshot: Snapshot, lists: ForgetRequest['tags']): boolean {
   return lists.length === 0 || lists.some((tags) => hasTags(snapshot, tags));
 }
 
-function chooseByRules(request: ForgetRequest): ForgetChoice {
+async function verifiedIds(parts: Protection): Promise<Set<string>> {
+  const { id } = await parts.repository();
+  return new Set((await parts.catalog()).listVerifiedSnapshots(id));
+}
+
+function chooseByRules(request: ForgetRequest, verified: ReadonlySet<string>): ForgetChoice {
   const { rules, keepVerified, allowEmpty, targets, tags } = request;
   const isNarrowed = targets.length > 0 || tags.length > 0;
   if (hasNoRules(rules) && !(allowEmpty && isNarrowed)) {
@@ -110,7 +118,7 @@ function chooseByRules(request: ForgetRequest): ForgetChoice {
       hint: 'Add rules such as --keep-last 3 or --keep-daily 7. To forget everything of a volume, name it and add --allow-empty.',
     });
   }
-  return { kind: 'rules', rules, floor: keepVerified ?? (allowEmpty ? 0 : 1) };
+  return { kind: 'rules', rules, floor: keepVerified ?? (allowEmpty ? 0 : 1), verified };
 }
 
 function refuseMixed(request: ForgetRequest, wish: Wish): void {

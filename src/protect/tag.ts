@@ -27,9 +27,11 @@ export async function changeTags(
   const context = await findContext(parts, options);
   const found = snapshots.map((text) => findSnapshot(text, context));
   const repository = await parts.repository();
+  const catalog = await parts.catalog();
   const changed: TaggedSnapshot[] = [];
   for (const before of new Set(found)) {
     const after = await repository.changeTags(before.id, change, { signal: options.signal });
+    catalog.renameVerifiedSnapshot(repository.id, { from: before.id, to: after.id });
     changed.push({ before, after: { ...after, volume: after.volume ?? before.volume, name: before.name } });
   }
   return changed;

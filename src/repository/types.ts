@@ -135,6 +135,8 @@ export interface CheckReport {
   readonly notes: readonly string[];
   /** Ids of the snapshots that can't be restored whole. */
   readonly damagedSnapshots: readonly string[];
+  /** Ids of the others: as far as was looked, they can be restored whole. */
+  readonly wholeSnapshots: readonly string[];
 }
 
 /** One of the passwords' files that unlock a repository. All of them open the same data. */

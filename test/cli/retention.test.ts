@@ -91,6 +91,19 @@ describe('holdfast forget', () => {
     expect(await cli.ids('pg')).toEqual([]);
   });
 
+  test('keeps the newest snapshot that a check has verified, under its new id when it was tagged', async () => {
+    await backUp();
+    const verified = await backUp();
+    await cli.run('check', '--read-data');
+    await backUp();
+    await backUp();
+    const [tagged] = await cli.json<{ id: string }[]>('tag', '--add', 'x', verified);
+    const plan = await cli.json<ForgetJson>('forget', '--keep-last', '1', '--dry-run');
+    const stays = plan.groups[0]?.snapshots.filter((snapshot) => snapshot.stays);
+    expect(stays).toHaveLength(2);
+    expect(stays?.[1]).toMatchObject({ id: tagged?.id, reasons: ['newest verified snapshot'] });
+  });
+
   test('counts what restores saved by itself, so that it takes no place of a backup', async () => {
     const backup = await backUp();
     writeFileSync(join(root, 'data'), 'newer');

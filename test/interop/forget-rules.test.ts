@@ -42,7 +42,7 @@ test(
         const { rules, flags } = randomPolicy(random);
         const where = `seed ${seed}, history ${history}, ${flags.join(' ')}`;
         const limits = { allowEmpty: false, nowMs: Date.now() };
-        const plan = planForget(snapshots, { kind: 'rules', rules, floor: 0 }, limits);
+        const plan = planForget(snapshots, { kind: 'rules', rules, floor: 0, verified: new Set() }, limits);
         const mine = plan.groups.flatMap((group) =>
           group.fates.map(
             ({ snapshot, stays, reasons }) => `${snapshot.id} ${stays ? reasons.join('; ') : 'goes'}`,

@@ -44,6 +44,7 @@ export async function checkRepository(context: CheckContext, options: CheckOptio
     errors,
     notes,
     damagedSnapshots,
+    wholeSnapshots: files.map(({ name }) => name).filter((name) => !damagedSnapshots.includes(name)),
   };
 }
 

@@ -13,7 +13,7 @@ export async function runCheck(session: Session, flags: CheckFlags): Promise<voi
   using progress = session.progress('Check');
   const report = await session.app.check(
     { readDataPercent },
-    { signal: session.signal, onProgress: progress.onProgress },
+    { signal: session.signal, onProgress: progress.onProgress, onNote: session.warn },
   );
   progress[Symbol.dispose]();
   for (const note of report.notes) session.note(printable(note));

@@ -21,7 +21,7 @@ const pruneFlags = {
 const forget = defineCommand<ForgetFlags>({
   brief: 'Remove snapshots that no rule keeps',
   description:
-    'The rules are those of restic, and apply to the snapshots of each volume by themselves; a snapshot stays when any rule keeps it. What stays and what goes is shown with the reasons before anything is removed. The newest whole snapshot of a volume (one whose backup had no problems) stays whatever the rules say, and no volume loses all its snapshots without --allow-empty. Single snapshots are removed by naming them, without rules. The data is freed by "holdfast prune", or at once with --prune.',
+    'The rules are those of restic, and apply to the snapshots of each volume by themselves; a snapshot stays when any rule keeps it. What stays and what goes is shown with the reasons before anything is removed. The newest whole snapshot of a volume (one whose backup had no problems) and the newest that "holdfast check --read-data" has verified stay whatever the rules say, and no volume loses all its snapshots without --allow-empty. Single snapshots are removed by naming them, without rules. The data is freed by "holdfast prune", or at once with --prune.',
   usage: ['--keep-daily 7 --keep-weekly 4', 'VOLUME... --keep-last 3 --prune', 'SNAPSHOT...'],
   flags: {
     keepLast: textFlag('Keep the newest so many', 'N'),
@@ -37,7 +37,10 @@ const forget = defineCommand<ForgetFlags>({
     keepWithinMonthly: textFlag('Keep the newest of each month in this span', 'SPAN'),
     keepWithinYearly: textFlag('Keep the newest of each year in this span', 'SPAN'),
     keepTag: listFlag('Keep all with these tags (A,B: with both)', 'TAG'),
-    keepVerified: textFlag('Keep the newest so many whole ones whatever the rules say; 1 unless given', 'N'),
+    keepVerified: textFlag(
+      'Keep the newest so many whole and verified ones in any case; 1 unless given',
+      'N',
+    ),
     tag: listFlag('Only snapshots with these tags (A,B: with both)', 'TAG'),
     allowEmpty: switchFlag('A volume may lose all its snapshots'),
     prune: switchFlag('Then remove the data that no snapshot needs'),
