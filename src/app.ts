@@ -81,7 +81,7 @@ export function openApp(config: AppConfig): App {
       openOther: (wish) => parts.openOther(wish),
     }),
     ...openRetention(parts),
-    ...openRepositories({ ...config, catalog: parts.catalog, maker: loadMaker }),
+    ...openRepositories({ ...config, catalog: () => parts.catalog(), maker: loadMaker }),
     volumes: () => parts.volumes(),
     async init(options = {}) {
       const { initialize } = await import('./protect/init.ts');

@@ -135,7 +135,7 @@ async function lookInto(
   record: RepositoryRecord,
   { signal }: JobOptions,
 ): Promise<Pick<RepositoryState, 'snapshots' | 'newest'>> {
-  const { open } = await parts.maker();
+  const maker = await parts.maker();
   const { stateDir, env } = parts;
   // Its own password, whatever the command was told to use for another one.
   const wish = {
@@ -145,7 +145,10 @@ async function lookInto(
     env,
     signal,
   };
-  await using repository = await openKnown(wish, { catalog: await parts.catalog(), open });
+  await using repository = await openKnown(wish, {
+    catalog: await parts.catalog(),
+    open: (access) => maker.open(access),
+  });
   const snapshots = await repository.listSnapshots({ signal });
   return { snapshots: snapshots.length, newest: snapshots.at(-1)?.time };
 }

@@ -255,7 +255,10 @@ export class ResticRepository implements Repository {
 
   async copyTo(target: Repository, options: CopyOptions = {}): Promise<CopyReport> {
     if (!(target instanceof ResticRepository))
-      throw new AppError('unsupported', `Cannot copy to "${target.location}": it is another kind of repository`);
+      throw new AppError(
+        'unsupported',
+        `Cannot copy to "${target.location}": it is another kind of repository`,
+      );
     if (target.location === this.location)
       throw new AppError('usage', `Cannot copy the repository "${this.location}" to itself`);
     target.#index = undefined;

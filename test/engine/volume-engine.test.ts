@@ -187,7 +187,10 @@ describe.each(['auto', 'stream'] as const)(
         await docker.docker(['create', '--name', theirs, '-v', `${theirs}:/data`, 'busybox', 'true']);
         await docker.docker(['cp', from, `${theirs}:/data/${to}`]);
         await docker.docker(['rm', theirs]);
-        const names = (volume: string) => readdirSync(docker.volumePath(volume), { recursive: true }).sort();
+        const names = (volume: string) =>
+          readdirSync(docker.volumePath(volume), { recursive: true })
+            .map(String)
+            .toSorted((a, b) => (a < b ? -1 : 1));
         expect(names(ours), `${from} to "${to}"`).toEqual(names(theirs));
       }
       const out = join(folder, `${name}-out`);

@@ -149,6 +149,7 @@ test(
     const whole = treeFacts(root);
     await world.run('volume', 'export', 'model', '--output', 'model.tar');
     const full = await timeEach();
+    let survived = 0;
     for (const moment of moments(volumeKills, random)) {
       for (const kind of ['create', 'clone', 'import', 'rm'] as const) {
         const afterMs = moment * full[kind];
@@ -156,8 +157,10 @@ test(
         if (kind === 'rm') await world.run('volume', 'clone', 'model', 'copy');
         await world.killed(commands[kind], afterMs);
         await acceptVolume(kind, whole, where);
+        survived++;
       }
     }
+    expect(survived).toBe(4 * volumeKills);
   },
   10 * 60_000,
 );

@@ -44,7 +44,7 @@ test('of two backups of one volume at the same time one waits for nobody and say
   const root = await world.volume('data');
   makeData(root, { ...shape, largeBytes: 90_000_000 }, random);
   const both = await Promise.all([world.attempt(['backup', 'data']), world.attempt(['backup', 'data'])]);
-  expect(both.map(({ exit }) => exit).sort()).toEqual([0, 5]);
+  expect(both.map(({ exit }) => exit).toSorted((a, b) => a - b)).toEqual([0, 5]);
   const refused = both.find(({ exit }) => exit === 5);
   expect(refused?.stderr).toMatch(/^holdfast: Cannot back up "data": process \d+ is at work on it$/m);
   expect(await world.ids('data')).toHaveLength(1);

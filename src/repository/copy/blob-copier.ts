@@ -25,7 +25,7 @@ export class BlobCopier {
   readonly #running = new Set<Promise<void>>();
   #pendingBlobs = 0;
   #pendingBytes = 0;
-  #failure: unknown;
+  #failure: Error | undefined;
   /** Blobs that could not be copied, by type and id. */
   readonly lost = new Map<string, FailedBlob>();
   copied = 0;
@@ -86,7 +86,7 @@ export class BlobCopier {
       for (const blob of failed) this.lost.set(`${blob.type} ${blob.id}`, blob);
       this.#options.onBytes();
     } catch (error) {
-      this.#failure ??= error;
+      this.#failure ??= error instanceof Error ? error : new Error(String(error));
     }
   }
 

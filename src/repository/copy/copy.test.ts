@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { loadSnapshot } from '../format/snapshot-file.ts';
-import { openFreshRepository, type TestRepository } from '../open-repository.fixture.ts';
-import { allOf } from '../open-repository.fixture.ts';
+import { allOf, openFreshRepository, type TestRepository } from '../open-repository.fixture.ts';
 
 let folder: string;
 let source: TestRepository;

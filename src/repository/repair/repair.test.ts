@@ -65,7 +65,10 @@ test('a whole index is left as it is, and nothing is written', async () => {
 test.each(['removed', 'damaged'] as const)('an index that is %s is made anew from the packs', async (how) => {
   await save();
   await save('second');
-  for (const path of filesOf('index')) how === 'removed' ? rmSync(path) : flip(path, 40);
+  for (const path of filesOf('index')) {
+    if (how === 'removed') rmSync(path);
+    else flip(path, 40);
+  }
   expect(await errors()).not.toEqual([]);
   const damaged = how === 'damaged' ? filesOf('index').map(idOf) : [];
   const dry = await opened.repository.repairIndex({ dryRun: true });

@@ -2,8 +2,7 @@ import { hash } from 'node:crypto';
 import { isAppError } from '../../model/errors.ts';
 import { type IndexedPack, loadIndexFile } from '../blob-index/index-file.ts';
 import { type BlobPlace, encodePackHeader, packSize } from '../pack/pack-header.ts';
-import type { RepairWork } from './repair-work.ts';
-import { tellProgress, throwIfStopped } from './repair-work.ts';
+import { type RepairWork, tellProgress, throwIfStopped } from './repair-work.ts';
 
 /** What the index files say, compared with the packs that are stored. Holds no blobs: one index file at a time is in memory. */
 export interface IndexSurvey {

@@ -75,6 +75,8 @@ class Restorer implements AsyncDisposable {
   #files = 0;
   #others = 0;
   #bytes = 0;
+  /** What the restored files hold as a program reads them: holes and further names of a file count as in the snapshot. */
+  #sizeBytes = 0;
   #lastTold = 0;
 
   constructor(context: SaveContext, request: RestoreRequest) {
@@ -110,7 +112,7 @@ class Restorer implements AsyncDisposable {
       files: this.#files,
       directories: this.#directories.length,
       others: this.#others,
-      bytes: this.#bytes,
+      bytes: this.#sizeBytes,
       problems: this.#problems.map((problem) => ({ ...problem, path: relativeTo(target, problem.path) })),
     };
   }
@@ -131,6 +133,7 @@ class Restorer implements AsyncDisposable {
 
   async #restoreThing(node: TreeNode, path: ByteString): Promise<void> {
     this.#throwIfOver();
+    if (node.type === 'file') this.#sizeBytes += node.size;
     const first = this.#hardLinks.linkTo(node, path);
     if (first !== undefined) {
       this.#links.push({ path, first, node });

@@ -2,6 +2,9 @@ import path from 'node:path';
 import { AppError } from '../../model/errors.ts';
 import type { RcloneLocation, RestLocation, S3Location, SftpLocation, StoreLocation } from './address.ts';
 
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const controls = /[\0-\x1f\x7f]/;
+
 /**
  * Reads where a repository lies: a directory, `s3:https://host/bucket/prefix`, `s3:bucket/prefix`,
  * `sftp:user@host:/path`, `sftp://user@host:port/path`, `rest:https://host/path/`, `rclone:remote:path`. Secrets are
@@ -9,7 +12,7 @@ import type { RcloneLocation, RestLocation, S3Location, SftpLocation, StoreLocat
  */
 export function parseLocation(text: string, cwd = process.cwd()): StoreLocation {
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase();
-  if (/[\0-\x1f\x7f]/.test(text)) throw invalid(text, 'it holds control characters');
+  if (controls.test(text)) throw invalid(text, 'it holds control characters');
   if (scheme === undefined) return localLocation(text, cwd);
   const rest = text.slice(scheme.length + 1);
   if (rest === '') throw invalid(text, `nothing follows "${scheme}:"`);
@@ -158,7 +161,7 @@ function holdsSecret(scheme: string, hint: string): AppError {
 
 /** The text may hold a secret in a place where none was looked for: what stands before an "@" is left out. */
 function invalid(text: string, why: string): AppError {
-  const shown = text.replace(/\/\/[^/]*@/, '//…@').replaceAll(/[\0-\x1f\x7f]/g, '?');
+  const shown = text.replace(/\/\/[^/]*@/, '//…@').replaceAll(new RegExp(controls, 'g'), '?');
   return new AppError('usage', `Cannot read the location "${shown}": ${why}`, {
     hint: 'See "holdfast repo add --help" for how locations are written.',
   });

@@ -92,7 +92,9 @@ export class HttpConnections implements HttpTransport {
         sent.destroy(new Error(`it has not said a word for ${stallMs / 1000} s`)),
       );
       sent.on('error', reject);
-      sent.on('response', (response) => readAnswer(response, request).then(resolve, reject));
+      sent.on('response', (response) => {
+        readAnswer(response, request).then(resolve, reject);
+      });
       writeBody(sent, request.body, request).catch(reject);
     });
   }

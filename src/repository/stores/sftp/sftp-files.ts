@@ -1,5 +1,4 @@
-import type { Pace } from '../pace.ts';
-import { paceBytes } from '../pace.ts';
+import { type Pace, paceBytes } from '../pace.ts';
 import { throwIfAborted } from '../store-errors.ts';
 import { openFlag, packetType, type SftpAttributes, type SftpEntry, status } from './packets.ts';
 import { type SftpSession, SftpStatus } from './sftp-session.ts';
