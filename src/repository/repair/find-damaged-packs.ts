@@ -5,10 +5,7 @@ import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import { type RepairWork, tellProgress, throwIfStopped } from './repair-work.ts';
 
 /** Reads every byte of the packs, and returns the ids of those that are not whole. */
-export async function findDamagedPacks(
-  work: RepairWork,
-  packs: readonly { readonly id: string }[],
-): Promise<string[]> {
+export async function findDamagedPacks(work: RepairWork, packs: readonly string[]): Promise<string[]> {
   if (packs.length === 0) return [];
   const workers = Math.max(1, Math.min(8, availableParallelism(), packs.length));
   await using pool = new WorkerPool<CheckTask, CheckTaskResult>({
@@ -24,7 +21,7 @@ export async function findDamagedPacks(
   let bytes = 0;
   const queue = packs.values();
   const readNext = async (): Promise<void> => {
-    for (const { id } of queue) {
+    for (const id of queue) {
       throwIfStopped(work);
       const result = await pool.run({ packId: id });
       if (result.errors.length > 0) damaged.push(id);

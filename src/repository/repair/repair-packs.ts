@@ -22,8 +22,12 @@ export async function repairPacks(
 ): Promise<PackRepairReport> {
   const stored = await work.codec.store.list('data', { signal: work.signal });
   const sizes = new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes]));
-  const ids =
-    wanted === 'damaged' ? await chooseDamaged(work, sizes) : await wholeIds(work, { wanted, sizes });
+  const { packs } = await wholeIndex(work);
+  const chosen =
+    wanted === 'damaged'
+      ? packs.map(({ id }) => id)
+      : wholeIds(wanted, [...sizes.keys(), ...packs.map(({ id }) => id)]);
+  const ids = await onlyDamaged(work, chosen, { sizes, packs });
   const { damaged, others, indexFiles } = await splitIndex(work, new Set(ids));
   await describePacks(work, damaged, { ids, sizes });
   const salvage = await salvagePacks(work, damaged, sizes);
@@ -33,19 +37,28 @@ export async function repairPacks(
     packs: salvage.packs,
     lostBlobs: lostBlobs(salvage, others),
     unknownPacks: ids.filter((id) => !damaged.has(id)),
+    wholePacks: wanted === 'damaged' ? [] : chosen.filter((id) => !ids.includes(id)),
   };
 }
 
-/** Packs of the index that are gone, have another size than it says, or do not hold what they should. */
-async function chooseDamaged(work: RepairWork, sizes: ReadonlyMap<string, number>): Promise<string[]> {
-  const { packs } = await wholeIndex(work);
-  const isOff = ({ id, sizeBytes }: { id: string; sizeBytes: number }): boolean =>
-    sizes.get(id) !== sizeBytes;
+interface KnownPacks {
+  readonly sizes: ReadonlyMap<string, number>;
+  readonly packs: BlobIndex['packs'];
+}
+
+/** Those that are gone, have another size than the index says, or do not hold what they should. */
+async function onlyDamaged(
+  work: RepairWork,
+  ids: readonly string[],
+  { sizes, packs }: KnownPacks,
+): Promise<string[]> {
+  const expected = new Map(packs.map(({ id, sizeBytes }) => [id, sizeBytes]));
+  const isOff = (id: string): boolean => sizes.get(id) !== (expected.get(id) ?? sizes.get(id));
   const read = await findDamagedPacks(
     work,
-    packs.filter((pack) => !isOff(pack)),
+    ids.filter((id) => !isOff(id)),
   );
-  return [...packs.filter(isOff).map(({ id }) => id), ...read];
+  return [...ids.filter(isOff), ...read];
 }
 
 async function wholeIndex(work: RepairWork): Promise<BlobIndex> {
@@ -106,15 +119,11 @@ function united(first: readonly BlobPlace[], second: readonly BlobPlace[]): read
 }
 
 /** People have the start of an id only: messages show no more. */
-async function wholeIds(
-  work: RepairWork,
-  { wanted, sizes }: { readonly wanted: readonly string[]; readonly sizes: ReadonlyMap<string, number> },
-): Promise<string[]> {
-  const known = new Set([...sizes.keys(), ...(await wholeIndex(work)).packs.map(({ id }) => id)]);
+function wholeIds(wanted: readonly string[], known: readonly string[]): string[] {
   const ids = wanted.map((start) => {
-    const found = [...known].filter((id) => id.startsWith(start.toLowerCase()));
-    if (found.length === 1) return found[0] ?? '';
-    if (found.length > 1)
+    const [id, other] = new Set(known.filter((one) => one.startsWith(start.toLowerCase())));
+    if (id !== undefined && other === undefined) return id;
+    if (id !== undefined)
       throw new AppError('usage', `Several packs begin with "${start}"`, { hint: 'Write more of the id.' });
     throw new AppError('not-found', `There is no pack "${start}"`, {
       hint: '"holdfast check --read-data" names the damaged ones, and --all-damaged takes all of them.',

@@ -63,6 +63,8 @@ export interface PackRepairReport {
   readonly lostBlobs: readonly LostBlob[];
   /** Packs of which nobody knows what they hold: they are left as they are. */
   readonly unknownPacks: readonly string[];
+  /** Packs that were named and are whole: they stay. */
+  readonly wholePacks: readonly string[];
 }
 
 export interface SnapshotRepairOptions extends RepairOptions {

@@ -151,6 +151,18 @@ test('a pack that is cut short gives what is left of it, by what the index says'
   expect((await opened.repository.repairPacks({ packs: 'damaged' })).packs).toEqual([]);
 });
 
+test('a pack that is whole stays, whoever names it', async () => {
+  await save();
+  const before = filesOf('data');
+  const ids = before.map((path) => idOf(path).slice(0, 12));
+  const report = await opened.repository.repairPacks({ packs: ids });
+  expect(report).toMatchObject({ packs: [], lostBlobs: [], unknownPacks: [] });
+  expect(report.wholePacks).toEqual(before.map(idOf));
+  expect(filesOf('data')).toEqual(before);
+  await expect(opened.repository.repairPacks({ packs: [''] })).rejects.toMatchObject({ code: 'usage' });
+  await expect(opened.repository.repairPacks({ packs: ['x'] })).rejects.toMatchObject({ code: 'not-found' });
+});
+
 test('a snapshot without what is lost takes the place of the damaged one, and names it', async () => {
   const id = await save();
   const paths = (await opened.walk((await opened.repository.listSnapshots())[0])).map(({ path }) => path);

@@ -65,8 +65,8 @@ function print(session: Session, report: PackRepairReport): void {
   });
 }
 
-function describe({ dryRun, packs, unknownPacks }: PackRepairReport): string {
-  if (packs.length + unknownPacks.length === 0) return 'All packs are whole.';
+function describe({ dryRun, packs, unknownPacks, wholePacks }: PackRepairReport): string {
+  if (packs.length + unknownPacks.length + wholePacks.length === 0) return 'All packs are whole.';
   const lines = packs.map(({ packId, state, blobs, savedBlobs, message }) => {
     const saved = `${savedBlobs} of ${blobs} blobs ${dryRun ? 'can be saved' : 'saved'}`;
     const file = state === 'unreadable' ? '; its file stays, because the store fails to give all of it' : '';
@@ -74,5 +74,6 @@ function describe({ dryRun, packs, unknownPacks }: PackRepairReport): string {
   });
   for (const id of unknownPacks)
     lines.push(`Pack ${id.slice(0, 8)}: nobody knows what it holds, so it stays as it is`);
+  for (const id of wholePacks) lines.push(`Pack ${id.slice(0, 8)} is whole`);
   return lines.join('\n');
 }
