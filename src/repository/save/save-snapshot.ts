@@ -147,9 +147,9 @@ async function saveData(
     const options = { scheduler, tally, polynomial, isExcluded, readTimes, parents, parentTreeId };
     return await new StreamSaver(options).save(entries);
   }
-  await cleanPages(source.root);
   const saver = new DirectorySaver({ scheduler, tally, parents, names, isExcluded });
   const dataNode = directoryNode(source.root, names);
+  await cleanPages(source.root);
   return { dataTree: await saver.save(source.root, parentTreeId), dataNode };
 }
 
