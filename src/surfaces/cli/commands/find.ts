@@ -2,6 +2,7 @@ import type { FoundEntry } from '../../../app.ts';
 import { fromText, toPrintable, toText } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
+import { localTime } from '../local-time.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
@@ -39,13 +40,13 @@ function describe(found: readonly FoundEntry[]): string {
   return formatTable(found, [
     { title: 'SNAPSHOT', value: ({ snapshot }) => snapshot.id.slice(0, 8) },
     { title: 'VOLUME', value: ({ snapshot }) => toPrintable(fromText(snapshot.name)) },
-    { title: 'SAVED', value: ({ snapshot }) => toPrintable(fromText(shortTime(snapshot.time))) },
+    { title: 'SAVED', value: ({ snapshot }) => localTime(snapshot.time) },
     {
       title: 'SIZE',
       value: ({ entry }) => (entry.type === 'file' ? formatSize(entry.size) : ''),
       align: 'right',
     },
-    { title: 'MODIFIED', value: ({ entry }) => shortTime(isoTime(entry.mtimeNs)) },
+    { title: 'MODIFIED', value: ({ entry }) => localTime(isoTime(entry.mtimeNs)) },
     { title: 'PATH', value: ({ entry }) => `${toPrintable(entry.path)}${entry.type === 'dir' ? '/' : ''}` },
   ]);
 }
@@ -64,10 +65,6 @@ function asJson({ snapshot, entry }: FoundEntry): object {
     size,
     modifiedAt: isoTime(mtimeNs),
   };
-}
-
-function shortTime(time: string): string {
-  return time.slice(0, 19).replace('T', ' ');
 }
 
 function isoTime(ns: bigint): string {

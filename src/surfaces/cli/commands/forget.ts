@@ -1,6 +1,7 @@
 import type { ForgetPlan, PruneSummary } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { describePruneReport } from '../describe-prune.ts';
+import { localTime } from '../local-time.ts';
 import {
   type KeepFlags,
   keepRulesOf,
@@ -112,7 +113,7 @@ function describe(plan: ForgetPlan): string {
     { title: 'FATE', value: ({ stays }) => (stays ? 'stays' : 'goes') },
     { title: 'ID', value: ({ snapshot }) => snapshot.id.slice(0, 8) },
     { title: 'VOLUME', value: ({ snapshot }) => printable(snapshot.name) },
-    { title: 'TIME', value: ({ snapshot }) => printable(snapshot.time.slice(0, 19)) },
+    { title: 'TIME', value: ({ snapshot }) => localTime(snapshot.time) },
     { title: 'WHY', value: ({ reasons }) => printable(reasons.join(', ')) },
   ]);
   const goes = leavingOf(plan).length;

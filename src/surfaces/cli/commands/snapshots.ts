@@ -2,6 +2,7 @@ import type { ListedSnapshot } from '../../../app.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatSize } from '../../../model/size.ts';
+import { localTime } from '../local-time.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
@@ -55,14 +56,6 @@ function describe(snapshots: readonly ListedSnapshot[]): string {
       : []),
     { title: 'TAGS', value: ({ tags }) => printable(tags.join(',')) },
   ]);
-}
-
-/** As `@TIME` reads it: local, to the second. */
-function localTime(time: string): string {
-  const date = new Date(time);
-  if (Number.isNaN(date.getTime())) return printable(time);
-  const two = (part: number): string => String(part).padStart(2, '0');
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
 function printable(text: string): string {
