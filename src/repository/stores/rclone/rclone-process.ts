@@ -5,6 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, errnoOf } from '../../../model/errors.ts';
 import type { RcloneAddress } from '../address.ts';
+import { ChildHold } from '../child-hold.ts';
 import { connectionError } from '../http/connection-error.ts';
 import { declaredBytes, readBody } from '../http/read-body.ts';
 import type { HttpRequest, HttpResponse, HttpTransport } from '../http/transport.ts';
@@ -21,6 +22,7 @@ const windowBytes = 4 * 1024 * 1024;
 interface Running {
   readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly session: ClientHttp2Session;
+  readonly hold: ChildHold;
   readonly words: () => string;
 }
 
@@ -37,6 +39,7 @@ export class RcloneProcess implements HttpTransport {
   async request(request: HttpRequest): Promise<HttpResponse> {
     if (request.signal?.aborted) throw cancelled();
     const running = (this.#running ??= this.#start());
+    using _hold = running.hold.take();
     let stream: ClientHttp2Stream | undefined;
     try {
       stream = openStream(running.session, request);
@@ -75,7 +78,7 @@ export class RcloneProcess implements HttpTransport {
     });
     session.on('error', () => undefined);
     child.on('error', (error) => duplex.destroy(error));
-    const running = { child, session, words: () => said };
+    const running = { child, session, hold: new ChildHold(child), words: () => said };
     session.on('close', () => {
       if (this.#running === running) this.#running = undefined;
       duplex.destroy();
@@ -156,7 +159,8 @@ function answerTo(stream: ClientHttp2Stream, request: HttpRequest, stallMs: numb
 }
 
 /** Politely, then by force. */
-async function end({ child, session }: Running): Promise<void> {
+async function end({ child, session, hold }: Running): Promise<void> {
+  using _hold = hold.take();
   session.destroy();
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   const exited = once(child, 'exit');

@@ -66,6 +66,7 @@ export class SftpSession implements AsyncDisposable {
   /** Sends a request and waits for its answer. `write` puts the fields behind the request's number. */
   async send(type: number, write: (packet: PacketWriter) => PacketWriter): Promise<SftpReply> {
     if (this.#failure) throw await this.#explained(this.#failure);
+    using _hold = this.#ssh.hold.take();
     const id = this.#nextId++ >>> 0;
     const packet = write(new PacketWriter().byte(type).uint32(id)).finish();
     try {
@@ -84,6 +85,7 @@ export class SftpSession implements AsyncDisposable {
   }
 
   async #greet(): Promise<void> {
+    using _hold = this.#ssh.hold.take();
     try {
       await new Promise<SftpReply>((resolve, reject) => {
         this.#onVersion = { resolve, reject };

@@ -4,10 +4,13 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../../model/errors.ts';
 import type { SftpAddress } from '../address.ts';
+import { ChildHold } from '../child-hold.ts';
 import { unavailable } from '../store-errors.ts';
 
 export interface SshProcess extends AsyncDisposable {
   readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
+  /** Taken for as long as an answer is waited for. */
+  readonly hold: ChildHold;
   /** What went wrong, from ssh's own words and how it ended. */
   explain(cause: unknown): Promise<AppError>;
 }
@@ -22,6 +25,7 @@ const endMs = 3000;
 export function startSsh(address: SftpAddress): SshProcess {
   // A process group of its own: Ctrl-C at the terminal must not cut the connection before we have cleaned up over it.
   const child = spawn('ssh', sshArguments(address), { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  const hold = new ChildHold(child);
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-stderrLimit)));
   child.stdin.on('error', () => undefined);
@@ -30,11 +34,14 @@ export function startSsh(address: SftpAddress): SshProcess {
   ]);
   return {
     child,
+    hold,
     async explain(cause) {
+      using _hold = hold.take();
       await Promise.race([exited, sleep(500, undefined, { ref: false })]);
       return sshError(address.text, child.pid === undefined ? 'there is no program "ssh"' : said, cause);
     },
     async [Symbol.asyncDispose]() {
+      using _hold = hold.take();
       child.stdin.destroy();
       child.stdout.destroy();
       if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
