@@ -12,7 +12,6 @@ import { BlobReader } from '../read/blob-reader.ts';
 import { readDescription } from '../read/read-description.ts';
 import { BlobSaver } from '../save/blob-saver.ts';
 import { PackRecorder } from '../save/pack-recorder.ts';
-import { openStore } from '../stores/open-store.ts';
 import { readPackHeader } from './read-pack-header.ts';
 import type { LostEntry, RepairedSnapshot, SnapshotRepairReport } from './repair-types.ts';
 import { type RepairWork, removeFiles, tellProgress, throwIfStopped } from './repair-work.ts';
@@ -49,7 +48,6 @@ export async function repairSnapshots(
   const recorder = new PackRecorder(work.codec);
   const saver = new BlobSaver({
     ...work.codec,
-    store: openStore(work.address),
     tables: index.tables,
     dryRun: work.dryRun,
     onPack: (pack) => recorder.add(pack),
