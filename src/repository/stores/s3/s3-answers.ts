@@ -35,18 +35,24 @@ export function parseFault(body: Buffer, headers: Readonly<Record<string, string
   };
 }
 
-/** A page of `ListObjectsV2` with `encoding-type=url`. */
-export function parsePage(body: Buffer): S3Page {
+/**
+ * A page of `ListObjectsV2` with `encoding-type=url`; undefined for an answer that is none. A list that is taken for
+ * shorter than it is would be taken for files that are gone.
+ */
+export function parsePage(body: Buffer): S3Page | undefined {
   const text = body.toString('utf8');
+  if (!/<ListBucketResult[\s/>]/.test(text)) return undefined;
   const objects = elements(text, 'Contents').map((element) => ({
     key: decodeKey(textOf(element, 'Key') ?? ''),
     sizeBytes: Number(textOf(element, 'Size') ?? Number.NaN),
   }));
+  if (!objects.every(({ sizeBytes }) => Number.isSafeInteger(sizeBytes) && sizeBytes >= 0)) return undefined;
   const prefixes = elements(text, 'CommonPrefixes').map((element) =>
     decodeKey(textOf(element, 'Prefix') ?? ''),
   );
-  const isTruncated = textOf(text, 'IsTruncated') === 'true';
-  return { objects, prefixes, next: isTruncated ? textOf(text, 'NextContinuationToken') : undefined };
+  const next = textOf(text, 'NextContinuationToken');
+  if (textOf(text, 'IsTruncated') !== 'true') return { objects, prefixes, next: undefined };
+  return next === undefined ? undefined : { objects, prefixes, next };
 }
 
 export function parseUploads(body: Buffer): S3Upload[] {

@@ -15,7 +15,7 @@ export function s3Error(location: string, response: HttpResponse): AppError {
   if (isOverload(status, code)) return unavailable(location, words);
   // Any other fault of the server may be gone the next time; one that is not is told soon.
   if (status >= 500 && status !== 501) return unavailable(location, words, cause);
-  if (status === 401 || status === 403) return denied(location, code, words);
+  if (status === 401 || status === 403 || hints[code] !== undefined) return denied(location, code, words);
   if (status === 501 || code === 'NotImplemented')
     return new AppError(
       'unsupported',
@@ -58,6 +58,7 @@ const hints: Readonly<Record<string, string>> = {
     'The access key is not known there. Look at AWS_ACCESS_KEY_ID, or at the repository\'s "access-key-id".',
   SignatureDoesNotMatch:
     'The secret key does not fit the access key. Look at AWS_SECRET_ACCESS_KEY, or at the repository\'s "secret-access-key".',
+  InvalidToken: 'The session token does not fit the access key. Look at AWS_SESSION_TOKEN.',
   ExpiredToken: 'The session token has expired: get a new one, and set AWS_SESSION_TOKEN anew.',
   RequestTimeTooSkewed: 'The clock of this machine is wrong: signatures of another time are not accepted.',
   AccessDenied: 'The key needs the rights to list the bucket, and to get, put and delete objects in it.',

@@ -1,4 +1,6 @@
+import { AppError } from '../../../model/errors.ts';
 import type { S3Address } from '../address.ts';
+import type { HttpResponse } from '../http/transport.ts';
 import { throwIfAborted } from '../store-errors.ts';
 import type { StoreOptions } from '../store.ts';
 import { parseFault, parsePage, type S3Object, type S3Page } from './s3-answers.ts';
@@ -52,7 +54,7 @@ export async function namesAtRoot(
   if (response.status === 404 && parseFault(response.body, response.headers).code === 'NoSuchBucket')
     return undefined;
   if (response.status !== 200) throw s3Error(text, response);
-  const { objects, prefixes } = parsePage(response.body);
+  const { objects, prefixes } = pageOf(response, text);
   const keys = [...objects.map(({ key }) => key), ...prefixes];
   // Some programs make an empty object for the folder itself.
   return keys.map((key) => key.slice(root.length).replace(/\/$/, '')).filter((name) => name !== '');
@@ -87,5 +89,13 @@ async function listPage(client: S3Client, wish: PageWish, { signal }: StoreOptio
   };
   const response = await client.request({ method: 'GET', key: '', query, signal });
   if (response.status !== 200) throw s3Error(wish.location, response);
-  return parsePage(response.body);
+  return pageOf(response, wish.location);
+}
+
+function pageOf(response: HttpResponse, location: string): S3Page {
+  const page = parsePage(response.body);
+  if (page) return page;
+  throw new AppError('failed', `The server of repository "${location}" gives no list that can be read`, {
+    hint: 'Look at the address: it may lead to another kind of server, or through one that answers in its place.',
+  });
 }
