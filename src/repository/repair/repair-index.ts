@@ -33,10 +33,10 @@ export async function repairIndex(
   return {
     dryRun: work.dryRun,
     damagedIndexFiles: survey.damagedFiles,
-    addedPacks: findings.added,
-    correctedPacks: findings.corrected,
-    missingPacks: [...survey.missing],
-    unreadablePacks: findings.unreadable,
+    addedPacks: findings.added.toSorted(),
+    correctedPacks: findings.corrected.toSorted(),
+    missingPacks: [...survey.missing].toSorted(),
+    unreadablePacks: findings.unreadable.toSorted((a, b) => (a.packId < b.packId ? -1 : 1)),
     replacedIndexFiles: gone,
     packs: stored.length - findings.unreadable.filter(({ isIndexed }) => !isIndexed).length,
   };

@@ -34,7 +34,7 @@ export async function repairPacks(
   if (!work.dryRun) await replacePacks(work, { damaged, indexFiles, salvage });
   return {
     dryRun: work.dryRun,
-    packs: salvage.packs,
+    packs: salvage.packs.toSorted((a, b) => (a.packId < b.packId ? -1 : 1)),
     lostBlobs: lostBlobs(salvage, others),
     unknownPacks: ids.filter((id) => !damaged.has(id)),
     wholePacks: wanted === 'damaged' ? [] : chosen.filter((id) => !ids.includes(id)),
@@ -227,7 +227,8 @@ function blobKey({ id, type }: LostBlob): string {
 
 function lostBlobs({ saved, failed }: Salvage, others: BlobIndex): LostBlob[] {
   const lost = failed.filter((blob) => !saved.has(blobKey(blob)) && !others.has(blob.id, blob.type));
-  return [...new Map(lost.map(({ id, type }) => [blobKey({ id, type }), { id, type }])).values()];
+  const each = new Map(lost.map(({ id, type }) => [blobKey({ id, type }), { id, type }])).values();
+  return [...each].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 interface Replacing extends Pick<SplitIndex, 'damaged' | 'indexFiles'> {

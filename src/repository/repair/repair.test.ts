@@ -3,7 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
+import { loadBlobIndex } from '../blob-index/blob-index.ts';
+import { loadIndexFile, saveIndexFile } from '../blob-index/index-file.ts';
+import { loadSnapshot } from '../format/snapshot-file.ts';
+import { lockRepository } from '../lock.ts';
 import { openFreshRepository, type TestRepository } from '../open-repository.fixture.ts';
+import { BlobReader } from '../read/blob-reader.ts';
+import { findNode } from '../read/find-node.ts';
 
 let folder: string;
 let opened: TestRepository;
@@ -215,4 +221,98 @@ test('nothing is given up while the index does not say all', async () => {
     hint: expect.stringContaining('repair packs'),
   });
   expect(filesOf('snapshots')).toHaveLength(1);
+});
+
+test('two index files that contradict each other are put right by the pack itself', async () => {
+  await save();
+  const [name = ''] = filesOf('index').map(idOf);
+  const packs = await loadIndexFile(opened.codec, name);
+  const mixedUp = packs.map(({ id, blobs }) => {
+    const ids = blobs.map((blob) => blob.id).toReversed();
+    return { id, blobs: blobs.map((blob, i) => ({ ...blob, id: ids[i] ?? '' })) };
+  });
+  await saveIndexFile(opened.codec, mixedUp);
+  const report = await opened.repository.repairIndex();
+  const several = packs.filter(({ blobs }) => blobs.length > 1).map(({ id }) => id);
+  expect(several.length).toBeGreaterThan(0);
+  expect(report.correctedPacks.toSorted()).toEqual(several.toSorted());
+  expect(await errors()).toEqual([]);
+  expect((await opened.repository.repairIndex({ readAllPacks: true })).replacedIndexFiles).toEqual([]);
+});
+
+test('an index file alone that is wrong is found when all packs are read', async () => {
+  await save();
+  const [path = ''] = filesOf('index');
+  const packs = await loadIndexFile(opened.codec, idOf(path));
+  rmSync(path);
+  await saveIndexFile(
+    opened.codec,
+    packs.map(({ id, blobs }) => ({ id, blobs: blobs.map((blob) => ({ ...blob, id: blobs[0]?.id ?? '' })) })),
+  );
+  expect((await opened.repository.repairIndex()).correctedPacks).toEqual([]);
+  const report = await opened.repository.repairIndex({ readAllPacks: true });
+  expect(report.correctedPacks.length).toBeGreaterThan(0);
+  expect(await errors()).toEqual([]);
+});
+
+test('a pack that the store fails to give is not removed, and what it held is not given up', async () => {
+  await save();
+  const path = filesOf('data').toSorted((a, b) => readFileSync(b).length - readFileSync(a).length)[0] ?? '';
+  const bytes = readFileSync(path);
+  // Reading a folder fails as reading a bad disk does.
+  rmSync(path);
+  mkdirSync(path);
+  const report = await opened.repository.repairPacks({ packs: 'damaged' });
+  expect(report.packs).toMatchObject([{ packId: idOf(path), state: 'unreadable', savedBlobs: 0 }]);
+  expect(report.lostBlobs.length).toBeGreaterThan(0);
+  expect(filesOf('data')).toContain(path);
+  await expect(opened.repository.repairSnapshots({ forget: true })).rejects.toMatchObject({ code: 'failed' });
+  expect(filesOf('snapshots')).toHaveLength(1);
+  // The disk has recovered.
+  rmSync(path, { recursive: true });
+  writeFileSync(path, bytes);
+  expect((await opened.repository.repairIndex()).addedPacks).toEqual([idOf(path)]);
+  expect(await errors()).toEqual([]);
+});
+
+test('no repair begins while somebody is at work, and a dry run only looks', async () => {
+  await save();
+  await using _lock = await lockRepository(opened.codec, { exclusive: false });
+  const { repository } = opened;
+  const locked = { code: 'locked' };
+  await expect(repository.repairIndex()).rejects.toMatchObject(locked);
+  await expect(repository.repairPacks({ packs: 'damaged' })).rejects.toMatchObject(locked);
+  await expect(repository.repairSnapshots({ forget: false })).rejects.toMatchObject(locked);
+  expect(await repository.repairIndex({ dryRun: true })).toMatchObject({ dryRun: true });
+  expect(await repository.repairPacks({ packs: 'damaged', dryRun: true })).toMatchObject({ packs: [] });
+  expect(await repository.repairSnapshots({ forget: true, dryRun: true })).toMatchObject({ repaired: [] });
+});
+
+test('a directory that lost the list of what was in it is empty, and the rest of its snapshot stays', async () => {
+  const id = await save();
+  const { tree } = await loadSnapshot(opened.codec, id);
+  const index = await loadBlobIndex(opened.codec);
+  const reader = new BlobReader(opened.codec, index);
+  const data = await findNode(reader, tree, ['volume', 'data', 'b']);
+  const place = index.find(data?.subtree ?? '', 'tree');
+  const pack = filesOf('data').find((path) => idOf(path) === place?.packId) ?? '';
+  flip(pack, (place?.offset ?? 0) + 20);
+  await opened.repository.repairPacks({ packs: 'damaged' });
+  const { repaired } = await opened.repository.repairSnapshots({ forget: true });
+  expect(repaired[0]?.lost).toEqual([{ path: 'volume/data/b', type: 'dir', size: 0 }]);
+  const left = (await opened.walk((await opened.repository.listSnapshots())[0])).map(({ path }) => path);
+  expect(left).toEqual(['', 'a', 'a/one', 'a/two', 'b', 'five', 'large-1', 'large-2']);
+  expect(await errors()).toEqual([]);
+});
+
+test('a snapshot whose root is lost is named, and leaves nothing when it is forgotten', async () => {
+  const id = await save();
+  const { tree } = await loadSnapshot(opened.codec, id);
+  const place = (await loadBlobIndex(opened.codec)).find(tree, 'tree');
+  const pack = filesOf('data').find((path) => idOf(path) === place?.packId) ?? '';
+  flip(pack, (place?.offset ?? 0) + 20);
+  await opened.repository.repairPacks({ packs: 'damaged' });
+  const { repaired } = await opened.repository.repairSnapshots({ forget: true });
+  expect(repaired).toMatchObject([{ id, outcome: 'lost', newId: undefined, forgotten: true }]);
+  expect(filesOf('snapshots')).toEqual([]);
 });
