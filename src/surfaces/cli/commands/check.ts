@@ -28,7 +28,7 @@ export async function runCheck(session: Session, flags: CheckFlags): Promise<voi
         report.damagedSnapshots.length === 0
           ? undefined
           : `Not whole: ${report.damagedSnapshots.map((id) => id.slice(0, 8)).join(', ')}`,
-      hint: 'Copy the repository before anything else, and look for faults of its disk. The next backup stores again what is missing and still there.',
+      hint: 'Copy the repository before anything else, and look for faults of its disk. Then repair it: docs/guides/worst-day.md says how.',
     },
   );
 }
