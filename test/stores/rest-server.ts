@@ -17,11 +17,12 @@ export interface RestServerOptions {
   readonly args?: readonly string[];
   readonly folder?: string;
   readonly tls?: boolean;
+  readonly port?: number;
 }
 
 /** restic's REST server on the loopback, with a folder of its own. */
 export async function startRestServer(options: RestServerOptions = {}): Promise<RestServer> {
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'rest-'));
   const args = ['--listen', `127.0.0.1:${port}`, '--path', folder, ...(options.args ?? ['--no-auth'])];
   const server = await startServer('restic-rest-server', args, { port });

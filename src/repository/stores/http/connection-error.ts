@@ -7,6 +7,7 @@ export function connectionError(location: string, error: unknown): AppError {
   if (error instanceof Error && error.name === 'AbortError') return cancelled(error);
   const code = codeOf(error);
   if (isCertificateProblem(code)) return untrusted(location, error);
+  if (code === 'EPROTO') return noCommonTls(location, error);
   return unavailable(
     location,
     words[code] ?? (error instanceof Error ? error.message : String(error)),
@@ -23,14 +24,25 @@ const words: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'it does not answer',
   EHOSTUNREACH: 'there is no way to that host',
   ENETUNREACH: 'there is no way to that network',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS; is it "http:" and not "https:"?',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not speak TLS; is it "http:" and not "https:"?',
 };
 
 function untrusted(location: string, error: unknown): AppError {
   return new AppError('denied', `Cannot trust the server of repository "${location}"`, {
     detail: error instanceof Error ? error.message : undefined,
     hint: 'If it has a certificate of your own authority, name that authority with the option "ca-file=/path/ca.pem".',
+    cause: error,
+  });
+}
+
+/** Waiting changes nothing about what the two ends speak. */
+function noCommonTls(location: string, error: unknown): AppError {
+  const said = error instanceof Error ? error.message.trim().replaceAll(/\s+/g, ' ') : undefined;
+  const isPlain = /wrong version number|packet length too long/.test(said ?? '');
+  return new AppError('failed', `Cannot speak TLS with the server of repository "${location}"`, {
+    detail: said,
+    hint: isPlain
+      ? 'It seems to speak without TLS: write "http:" instead of "https:" if that is meant.'
+      : undefined,
     cause: error,
   });
 }
