@@ -29,8 +29,9 @@ export class ChildHold {
   #apply(what: 'ref' | 'unref'): void {
     const { stdin, stdout, stderr } = this.#child;
     this.#child[what]();
-    // They are sockets, which the types do not know.
-    for (const stream of [stdin, stdout, stderr])
-      (stream as Partial<Record<typeof what, () => void>> | null)?.[what]?.();
+    for (const stream of [stdin, stdout, stderr]) {
+      // They are sockets, which the types do not know. One that is closed would wait for a connection to do it.
+      if (stream?.destroyed === false) (stream as Partial<Record<typeof what, () => void>>)[what]?.();
+    }
   }
 }
