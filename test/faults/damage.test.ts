@@ -7,7 +7,7 @@ import { FaultWorld } from './fault-world.ts';
 import { changeData, makeData } from './living-data.ts';
 import { dice, seed, times } from './seeded.ts';
 
-const damages = times({ all: 80, daily: 12 });
+const damages = times({ all: 80, daily: 9 });
 const random = dice('damage');
 
 let world: FaultWorld;

@@ -6,7 +6,7 @@ import { type BackupJson, FaultWorld } from './fault-world.ts';
 import { changeData, makeData } from './living-data.ts';
 import { dice, moments, seed, times } from './seeded.ts';
 
-const kills = times({ all: 50, daily: 10 });
+const kills = times({ all: 50, daily: 8 });
 const restoreEvery = 5;
 
 let world: FaultWorld;
@@ -46,7 +46,7 @@ test(
     console.log(
       `seed ${seed}: ${undone.killed} of ${kills} backups were killed before their end, ${undone.strays} unfinished files, ${facts.size} snapshots`,
     );
-    expect(undone.killed).toBeGreaterThan(kills * 0.7);
+    expect(undone.killed).toBeGreaterThan(kills * 0.4);
     await world.judge('check', '--read-data');
     await world.run('check', '--read-data');
     await sweepsLeftovers(root);

@@ -68,7 +68,7 @@ test(
     console.log(
       `seed ${seed}: ${seen.killed} of ${kills} restores were killed before their end; ${seen.old} volumes were as before, ${seen.new} as in the snapshot`,
     );
-    expect(seen.killed).toBeGreaterThan(kills * 0.6);
+    expect(seen.killed).toBeGreaterThan(kills * 0.4);
     await world.judge('check');
   },
   20 * 60_000,
