@@ -149,7 +149,7 @@ describe('the repository', () => {
     expect(existsSync(join(cli.folder, 'missing'))).toBe(false);
     expectRefusal(await cli.attempt(['snapshots', '--repo', 's3:bucket/x', ...password]), {
       exit: 1,
-      message: /not supported/,
+      message: /no credentials/,
     });
   });
 
