@@ -22,6 +22,7 @@ import { newPaceState } from '../../src/repository/stores/pace.ts';
 import type { Store } from '../../src/repository/stores/store.ts';
 import { describeStore } from '../../src/repository/stores/store-suite.ts';
 import { type SshServer, startSshServer } from '../docker/ssh-server.ts';
+import { childrenOf } from './children.ts';
 import { unmountAll } from '../setup/leftovers.ts';
 
 let folder: string;
@@ -336,18 +337,3 @@ test('a program that greets instead of speaking SFTP is told', async () => {
   await once(child, 'close');
   expect(output).toContain('does not speak SFTP');
 });
-
-/** Processes of that name that this one has started. */
-function childrenOf(parent: number, name: string): number[] {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((pid) => {
-      try {
-        const [, command = '', , ppid = ''] =
-          /^\d+ \((.*)\) (\S) (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
-        return command === name && Number(ppid) === parent ? [Number(pid)] : [];
-      } catch {
-        return [];
-      }
-    });
-}

@@ -30,6 +30,8 @@ interface Running {
 export class RcloneProcess implements HttpTransport {
   readonly #address: RcloneAddress;
   #running: Running | undefined;
+  /** Those whose connection is gone, until they have ended. */
+  readonly #ending = new Set<Promise<void>>();
   #hasAnswered = false;
 
   constructor(address: RcloneAddress) {
@@ -57,6 +59,7 @@ export class RcloneProcess implements HttpTransport {
     const running = this.#running;
     this.#running = undefined;
     if (running) await end(running);
+    await Promise.all(this.#ending);
   }
 
   #start(): Running {
@@ -82,6 +85,11 @@ export class RcloneProcess implements HttpTransport {
     session.on('close', () => {
       if (this.#running === running) this.#running = undefined;
       duplex.destroy();
+      // One that has gone astray must not stay for ever.
+      const ending = end(running)
+        .catch(() => undefined)
+        .finally(() => this.#ending.delete(ending));
+      this.#ending.add(ending);
     });
     return running;
   }

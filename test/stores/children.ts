@@ -1,0 +1,25 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Processes of that name that this one has started, and that have not ended. */
+export function childrenOf(parent: number, name: string): number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        const [, command = '', state = '', ppid = ''] = /^\d+ \((.*)\) (\S) (\d+)/.exec(stat) ?? [];
+        return command === name && state !== 'Z' && Number(ppid) === parent ? [Number(pid)] : [];
+      } catch {
+        return [];
+      }
+    });
+}
+
+/** False for one that has ended, though nobody may have asked for its end yet. */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
