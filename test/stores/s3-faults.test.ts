@@ -203,8 +203,8 @@ test.each([
   const result = await open()
     .list('data')
     .catch((error: unknown) => error);
-  const isGood = Array.isArray(result) && result.length === 0;
-  if (!isGood) expect(result).toMatchObject({ code: 'failed' });
+  const seen = Array.isArray(result) ? result.length : (result as { code?: unknown }).code;
+  expect([0, 'failed']).toContain(seen);
 });
 
 test('a server that answers without end is cut off', async () => {

@@ -59,10 +59,9 @@ describe('s3', () => {
       await made.client.request({ method: 'POST', key, query: { uploads: '' } });
     await made.store.removeLeftovers?.();
     const left = await made.uploads();
-    expect(Array.from(left.matchAll(/<Key>([^<]+)/g), ([, key]) => key).toSorted()).toEqual([
-      'other/data/00/x',
-      'some/prefix/photos/x',
-    ]);
+    expect(
+      Array.from(left.matchAll(/<Key>([^<]+)/g), ([, key = '']) => key).toSorted((a, b) => (a < b ? -1 : 1)),
+    ).toEqual(['other/data/00/x', 'some/prefix/photos/x']);
   });
 
   test('more files than fit on a page are listed, each once', async () => {

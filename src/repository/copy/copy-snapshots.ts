@@ -105,7 +105,7 @@ async function copyAll(work: CopyWork, entries: readonly Entry[]): Promise<Done>
     loadBlobIndex(target.codec, { signal: options.signal }),
     target.codec.store.removeLeftovers?.(options),
   ]);
-  const recorder = new PackRecorder(target.codec);
+  const recorder = new PackRecorder(target.codec, work.targetLock);
   await using transfer = new Transfer({
     source: { store: source.address, masterKey: source.masterKey },
     target: { store: target.address, masterKey: target.masterKey },

@@ -167,7 +167,7 @@ async function salvagePacks(
   damaged: ReadonlyMap<string, readonly BlobPlace[]>,
   sizes: ReadonlyMap<string, number>,
 ): Promise<Salvage> {
-  const recorder = new PackRecorder(work.codec);
+  const recorder = new PackRecorder(work.codec, work.lock);
   const side = { store: work.address, masterKey: work.masterKey };
   await using transfer = new Transfer({
     source: side,

@@ -45,7 +45,7 @@ export async function repairSnapshots(
   choice: SnapshotChoice,
 ): Promise<SnapshotRepairReport> {
   const { index, lostPacks } = await loadCertainIndex(work);
-  const recorder = new PackRecorder(work.codec);
+  const recorder = new PackRecorder(work.codec, work.lock);
   const saver = new BlobSaver({
     ...work.codec,
     tables: index.tables,
