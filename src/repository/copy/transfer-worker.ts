@@ -6,6 +6,7 @@ import { openCompressor } from '../crypto/compression.ts';
 import { Sealer, sealOverhead } from '../crypto/seal.ts';
 import type { BlobPlace, BlobType } from '../pack/pack-header.ts';
 import { PackWriter } from '../pack/pack-writer.ts';
+import { storePack } from '../pack/store-pack.ts';
 import { openStore } from '../stores/open-store.ts';
 import { readStored, type VerifiedBlob } from './read-stored.ts';
 import type {
@@ -79,8 +80,9 @@ function add(writer: PackWriter, { blob, content, stored }: VerifiedBlob): numbe
 }
 
 async function store(writer: PackWriter): Promise<void> {
-  const { id, bytes, blobs } = writer.finish();
-  await target.store.save('data', id, bytes);
-  writer.useBuffer(Buffer.from(bytes.buffer, 0, bytes.buffer.byteLength));
-  sendEvent({ pack: { id, blobs } });
+  const pack = writer.finish();
+  await storePack(target.store, pack);
+  const { buffer } = pack.bytes;
+  writer.useBuffer(Buffer.from(buffer, 0, buffer.byteLength));
+  sendEvent({ pack: { id: pack.id, blobs: pack.blobs } });
 }

@@ -6,6 +6,7 @@ import { openCompressor } from '../crypto/compression.ts';
 import { Sealer } from '../crypto/seal.ts';
 import type { BlobPlace, BlobType } from '../pack/pack-header.ts';
 import { PackWriter } from '../pack/pack-writer.ts';
+import { storePack } from '../pack/store-pack.ts';
 import { readBlobs } from '../read/read-blobs.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import { openStore } from '../stores/open-store.ts';
@@ -57,8 +58,9 @@ async function copyBlobs(packId: string, blobs: readonly BlobPlace[]): Promise<R
 }
 
 async function store(writer: PackWriter): Promise<void> {
-  const { id, bytes, blobs } = writer.finish();
-  await tools.store.save('data', id, bytes);
-  writer.useBuffer(Buffer.from(bytes.buffer, 0, bytes.buffer.byteLength));
-  sendEvent({ pack: { id, blobs } });
+  const pack = writer.finish();
+  await storePack(tools.store, pack);
+  const { buffer } = pack.bytes;
+  writer.useBuffer(Buffer.from(buffer, 0, buffer.byteLength));
+  sendEvent({ pack: { id: pack.id, blobs: pack.blobs } });
 }

@@ -4,7 +4,8 @@ import type { IndexedPack } from '../blob-index/index-file.ts';
 import type { Compressor } from '../crypto/compression.ts';
 import type { Sealer } from '../crypto/seal.ts';
 import type { BlobType } from '../pack/pack-header.ts';
-import { PackWriter } from '../pack/pack-writer.ts';
+import { type FinishedPack, PackWriter } from '../pack/pack-writer.ts';
+import { storePack } from '../pack/store-pack.ts';
 import type { Store } from '../stores/store.ts';
 
 export interface BlobSaverOptions {
@@ -75,17 +76,18 @@ export class BlobSaver {
     const pack = writer.finish();
     const spare = this.#spares.pop();
     if (spare) writer.useBuffer(spare);
-    const stored = this.#store(pack.id, pack.bytes, { id: pack.id, blobs: pack.blobs });
+    const stored = this.#store(pack);
     // It is awaited before the next but one and at the flush; until then its failure is no unhandled one.
     stored.catch(() => undefined);
     this.#pending.push(stored);
   }
 
-  async #store(id: string, bytes: Buffer, pack: IndexedPack): Promise<void> {
+  async #store(pack: FinishedPack): Promise<void> {
     if (!this.#options.dryRun) {
-      await this.#options.store.save('data', id, bytes);
-      this.#options.onPack(pack);
+      await storePack(this.#options.store, pack);
+      this.#options.onPack({ id: pack.id, blobs: pack.blobs });
     }
-    this.#spares.push(Buffer.from(bytes.buffer, 0, bytes.buffer.byteLength));
+    const { buffer } = pack.bytes;
+    this.#spares.push(Buffer.from(buffer, 0, buffer.byteLength));
   }
 }
