@@ -62,6 +62,7 @@ test('a sound repository is sound, and its counts are right', async () => {
     errors: [],
     notes: [],
     damagedSnapshots: [],
+    wholeSnapshots: await names('snapshots'),
   });
   expect((await check()).bytesRead).toBe(0);
 });
