@@ -32,6 +32,7 @@ export interface InitRequest {
   /** A new repository cuts content in the same places as this one, so that data which both save is stored once when it is copied. */
   readonly chunkerFrom?: (() => Promise<Pick<Repository, 'polynomial' | 'location'>>) | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 export interface InitReport {

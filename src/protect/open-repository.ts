@@ -16,6 +16,7 @@ export async function openKnown(
     readonly env: Readonly<Record<string, string | undefined>>;
     readonly stateDir: string;
     readonly signal?: AbortSignal | undefined;
+    readonly onWarning?: ((message: string) => void) | undefined;
   },
   { catalog, open }: OpenParts,
 ): Promise<Repository> {

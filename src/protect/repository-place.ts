@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { AppError } from '../model/errors.ts';
 import type { RepositoryAccess } from '../repository/index.ts';
 import { readPassword } from './password.ts';
 import { secretReader } from './secret.ts';
@@ -15,15 +16,18 @@ export interface AccessParts {
   readonly env: Environment;
   readonly stateDir: string;
   readonly signal?: AbortSignal | undefined;
+  /** Told when the store cannot be reached and is tried again. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** What it takes to reach a repository's store. Copies of what it holds are kept in the state folder. */
 export function storeAccess(
   { location, options }: RepositoryStore,
-  { env, stateDir, signal }: AccessParts,
+  { env, stateDir, signal, onWarning }: AccessParts,
 ): Omit<RepositoryAccess, 'password'> {
   const cacheDir = path.join(stateDir, 'cache');
-  return { location, options, env, readSecret: secretReader(env), cacheDir, signal };
+  const onRetry = onWarning && warnAtTimes(onWarning);
+  return { location, options, env, readSecret: secretReader(env), cacheDir, signal, onRetry };
 }
 
 /** What it takes to open a repository, the password by its reference. */
@@ -33,4 +37,16 @@ export function repositoryAccess(
 ): RepositoryAccess {
   const password = async (): Promise<Uint8Array> => await readPassword(store.passwordReference, parts.env);
   return { ...storeAccess(store, parts), password };
+}
+
+const warnEveryMs = 15_000;
+
+/** Silence would be worse, and a line for each attempt too. */
+function warnAtTimes(onWarning: (message: string) => void): (error: AppError) => void {
+  let nextMs = 0;
+  return (error) => {
+    if (performance.now() < nextMs) return;
+    nextMs = performance.now() + warnEveryMs;
+    onWarning(`${error.message}. Trying again.`);
+  };
 }

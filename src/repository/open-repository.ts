@@ -40,7 +40,7 @@ export async function initRepository(
 /** True where a repository is. Needs no password. */
 export async function hasRepository(access: Omit<RepositoryAccess, 'password'>): Promise<boolean> {
   await using stack = new AsyncDisposableStack();
-  const store = openStore(await addressOf(access));
+  const store = openStore(await addressOf(access), access);
   stack.defer(() => closeStore(store));
   return await hasConfig(store, access.signal);
 }
@@ -99,7 +99,7 @@ async function withStore(
 ): Promise<Repository> {
   const address = await addressOf(access);
   await using stack = new AsyncDisposableStack();
-  const store = openStore(address);
+  const store = openStore(address, access);
   stack.defer(() => closeStore(store));
   const repository = await open(store, address);
   stack.move();

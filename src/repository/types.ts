@@ -26,6 +26,8 @@ export interface RepositoryAccess {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** A folder where copies of the indexes and trees of remote repositories are kept; undefined keeps none. */
   readonly cacheDir?: string | undefined;
+  /** Told why the store could not be reached, each time that it is tried again. */
+  readonly onRetry?: ((error: AppError) => void) | undefined;
   /** Asked once; the bytes are the password without a line end. */
   readonly password: () => Promise<Uint8Array>;
   readonly signal?: AbortSignal | undefined;

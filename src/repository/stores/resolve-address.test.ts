@@ -120,7 +120,7 @@ describe('options', () => {
       connections: 12,
       upload: { bytesPerSecond: 2 * 1024 ** 2 },
       download: undefined,
-      retry: { deadlineMs: 60_000, firstDeadlineMs: 20_000 },
+      retry: { deadlineMs: 60_000, firstDeadlineMs: 10_000 },
       cacheBytes: 100 * 1024 ** 2,
     });
   });

@@ -72,7 +72,7 @@ export async function resolveAddress(
 }
 
 const defaultRetryMs = 15 * 60_000;
-const firstRetryMs = 20_000;
+const firstRetryMs = 10_000;
 const defaultCacheBytes = 2 * 1024 ** 3;
 
 function resolveTuning({ values }: ResolveOptions): StoreTuning {
