@@ -6,7 +6,7 @@ import type { Catalog, RepositoryRecord } from '../catalog/catalog.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import {
-  checkStoreOptions,
+  absoluteStoreOptions,
   parseLocation,
   type Repository,
   type StoreLocation,
@@ -109,8 +109,8 @@ async function planInit(
 ): Promise<InitPlan> {
   const { kind, text: location } = parseLocation(chooseLocation(request, catalog));
   const known = catalog.listRepositories().find((record) => record.location === location);
-  const options = request.options ?? known?.options;
-  checkStoreOptions(kind, options ?? {});
+  const where = { cwd: process.cwd(), home: request.env['HOME'] };
+  const options = request.options ? absoluteStoreOptions(kind, request.options, where) : known?.options;
   const name = chooseName(request, { catalog, known, location });
   if (kind === 'local') await refuseForeignFolder(location);
   const exists = await maker.has(storeAccess({ location, options }, request));

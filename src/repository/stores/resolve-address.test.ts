@@ -6,6 +6,7 @@ import { AppError } from '../../model/errors.ts';
 import type { StoreAddress } from './address.ts';
 import { parseLocation } from './parse-location.ts';
 import { resolveAddress } from './resolve-address.ts';
+import { absoluteStoreOptions } from './store-options.ts';
 
 let home: string;
 beforeEach(() => {
@@ -168,6 +169,25 @@ describe('options', () => {
       configFile: '/c',
     });
     expect(await resolve('rclone:r:x')).toMatchObject({ program: 'rclone' });
+  });
+
+  test('files are named by absolute paths, so that they are found from any folder', () => {
+    const where = { cwd: '/here', home: '/home/me' };
+    const absolute = (values: Record<string, string>): unknown => absoluteStoreOptions('s3', values, where);
+    expect(absolute({ 'ca-file': 'ca.pem', region: 'x/y' })).toEqual({
+      'ca-file': '/here/ca.pem',
+      region: 'x/y',
+    });
+    expect(absolute({ 'ca-file': '~/ca.pem' })).toEqual({ 'ca-file': '/home/me/ca.pem' });
+    expect(absolute({ 'access-key-id': 'file:key', 'secret-access-key': 'env:KEY' })).toEqual({
+      'access-key-id': 'file:/here/key',
+      'secret-access-key': 'env:KEY',
+    });
+    expect(absoluteStoreOptions('rclone', { program: 'rclone' }, where)).toEqual({ program: 'rclone' });
+    expect(absoluteStoreOptions('rclone', { program: './rclone' }, where)).toEqual({
+      program: '/here/rclone',
+    });
+    expect(() => absolute({ 'ssh-config': 'x' })).toThrow('has no option');
   });
 
   test('a local store is slowed down only where it is wanted, and tries nothing again', async () => {

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { AppError } from '../../model/errors.ts';
 import type { StoreLocation } from './address.ts';
 
@@ -11,6 +12,8 @@ interface OptionMeaning {
   readonly brief: string;
   /** It takes a reference (`file:`, `env:`, `exec:`), never the secret itself. */
   readonly isSecret?: boolean;
+  /** It names a file. */
+  readonly isPath?: boolean;
 }
 
 const everywhere: readonly Kind[] = ['local', 's3', 'sftp', 'rest', 'rclone'];
@@ -46,15 +49,21 @@ export const storeOptions: Readonly<Record<string, OptionMeaning>> = {
   'ca-file': {
     kinds: ['s3', 'rest'],
     brief: 'Certificates (PEM) that are trusted instead of the usual ones',
+    isPath: true,
   },
   'client-certificate-file': {
     kinds: ['s3', 'rest'],
     brief: 'Certificate and key (PEM) that show who we are',
+    isPath: true,
   },
-  'ssh-config': { kinds: ['sftp'], brief: "Configuration for ssh, instead of the user's own" },
-  'identity-file': { kinds: ['sftp'], brief: 'Key for ssh, besides those that it knows' },
+  'ssh-config': { kinds: ['sftp'], brief: "Configuration for ssh, instead of the user's own", isPath: true },
+  'identity-file': { kinds: ['sftp'], brief: 'Key for ssh, besides those that it knows', isPath: true },
   program: { kinds: ['rclone'], brief: 'Path of rclone' },
-  'config-file': { kinds: ['rclone'], brief: "Configuration for rclone, instead of the user's own" },
+  'config-file': {
+    kinds: ['rclone'],
+    brief: "Configuration for rclone, instead of the user's own",
+    isPath: true,
+  },
 };
 
 const referencePattern = /^(?:file|env|exec):./s;
@@ -76,4 +85,23 @@ export function checkStoreOptions(kind: Kind, values: StoreOptionValues): void {
       });
     }
   }
+}
+
+/** The same options, checked, with every file by its absolute path: they are used from other folders later. */
+export function absoluteStoreOptions(
+  kind: Kind,
+  values: StoreOptionValues,
+  { cwd, home }: { readonly cwd: string; readonly home: string | undefined },
+): StoreOptionValues {
+  checkStoreOptions(kind, values);
+  const absolute = (file: string): string =>
+    file.startsWith('~/') && home !== undefined ? path.join(home, file.slice(2)) : path.resolve(cwd, file);
+  const entries = Object.entries(values).map(([name, value]) => {
+    const meaning = storeOptions[name];
+    if (meaning?.isSecret && value.startsWith('file:'))
+      return [name, `file:${absolute(value.slice('file:'.length))}`];
+    const isFile = meaning?.isPath === true || (name === 'program' && value.includes('/'));
+    return [name, isFile ? absolute(value) : value];
+  });
+  return Object.fromEntries(entries) as StoreOptionValues;
 }
