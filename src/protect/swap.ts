@@ -16,8 +16,11 @@ export async function swapBeside({ journal }: Swap): Promise<void> {
   const { root, stage } = journal;
   const fresh = `${stage}/new`;
   await syncAll(stage);
+  const { mtimeNs } = await lstat(toPath(fresh), { bigint: true });
   if (!(await exists(root))) await rename(toPath(fresh), toPath(root));
   else if (!exchanged(fresh, root)) await swapInTwoSteps(journal);
+  // XFS counts a move to another folder as a change of the directory itself.
+  setTimes(root, mtimeNs);
   await syncFolder(parentOf(root));
 }
 
