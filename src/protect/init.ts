@@ -149,9 +149,10 @@ function chooseName({ name }: InitRequest, { catalog, known, location }: Naming)
 }
 
 function chooseLocation({ location, stateDir }: InitRequest, catalog: Catalog): string {
-  if (location !== undefined) return location;
-  const known = catalog.listRepositories().find((record) => record.isDefault);
-  return known?.location ?? path.join(stateDir, 'repository');
+  const records = catalog.listRepositories();
+  // --repo takes names too.
+  if (location !== undefined) return records.find(({ name }) => name === location)?.location ?? location;
+  return records.find((record) => record.isDefault)?.location ?? path.join(stateDir, 'repository');
 }
 
 /** A password that was given once in the environment stays a reference to it: the catalog holds no secrets. */

@@ -7,10 +7,8 @@ import { loadConfig, newConfig, type RepositoryConfig, saveConfig } from './form
 import { findKey } from './keys/find-key.ts';
 import { storeKey } from './keys/key-store.ts';
 import { ResticRepository } from './restic-repository.ts';
-import { cacheStore } from './stores/decorators/cache-store.ts';
 import { openStore, type StoreAddress } from './stores/open-store.ts';
 import { parseLocation } from './stores/parse-location.ts';
-import { resolveAddress } from './stores/resolve-address.ts';
 import type { Store } from './stores/store.ts';
 import type { Repository, RepositoryAccess } from './types.ts';
 
@@ -33,7 +31,7 @@ export async function initRepository(
     const { id: keyId } = await storeKey(store, { masterKey, password }, { signal: access.signal });
     const config = newConfig(polynomial);
     await saveConfig(store, new Sealer(masterKey), config);
-    return assemble({ store, address, masterKey, config, keyId }, access);
+    return await assemble({ store, address, masterKey, config, keyId }, access);
   });
 }
 
@@ -79,7 +77,7 @@ export async function openRepository(access: RepositoryAccess): Promise<Reposito
     }
     const { id: keyId, masterKey } = await findKey(store, access.password, { signal: access.signal });
     const config = await loadConfig(store, new Sealer(masterKey), { signal: access.signal });
-    return assemble({ store, address, masterKey, config, keyId }, access);
+    return await assemble({ store, address, masterKey, config, keyId }, access);
   });
 }
 
@@ -119,29 +117,32 @@ interface OpenedParts {
 }
 
 /** The cache has the repository's id for a name, so it can be used only when that is known. */
-function assemble(parts: OpenedParts, { cacheDir }: RepositoryAccess): Repository {
+async function assemble(parts: OpenedParts, { cacheDir }: RepositoryAccess): Promise<Repository> {
   const { masterKey, config, keyId } = parts;
-  const { address, store } = withCache(parts, cacheDir && path.join(cacheDir, config.id));
+  const { address, store } = await withCache(parts, cacheDir && path.join(cacheDir, config.id));
   const codec = { store, sealer: new Sealer(masterKey), compressor: openCompressor() };
   return new ResticRepository({ codec, address, masterKey, config, keyId });
 }
 
-function withCache(
+async function withCache(
   { address, store }: Pick<OpenedParts, 'address' | 'store'>,
   directory: string | undefined,
-): Pick<OpenedParts, 'address' | 'store'> {
+): Promise<Pick<OpenedParts, 'address' | 'store'>> {
   const maxBytes = address.cacheBytes ?? 0;
   if (directory === undefined || maxBytes === 0) return { address, store };
+  const { cacheStore } = await import('./stores/decorators/cache-store.ts');
   const cache = { directory, maxBytes };
   return { address: { ...address, cache }, store: cacheStore(store, cache) };
 }
 
 async function addressOf(access: Omit<RepositoryAccess, 'password'>): Promise<StoreAddress> {
-  return await resolveAddress(parseLocation(access.location), {
-    env: access.env ?? process.env,
-    values: access.options ?? {},
-    readSecret: access.readSecret ?? refuseReference,
-  });
+  const location = parseLocation(access.location);
+  const { options: values = {}, env = process.env, readSecret = refuseReference } = access;
+  // What every command would wait for is loaded only where it is used.
+  if (location.kind === 'local' && Object.keys(values).length === 0)
+    return { kind: 'local', directory: location.directory };
+  const { resolveAddress } = await import('./stores/resolve-address.ts');
+  return await resolveAddress(location, { env, values, readSecret });
 }
 
 function refuseReference(reference: string): Promise<string> {

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { runCommand } from '../../scripts/run-command.ts';
 import type { RestAddress } from '../../src/repository/stores/address.ts';
 import { openStore } from '../../src/repository/stores/open-store.ts';
 import { newPaceState } from '../../src/repository/stores/pace.ts';
@@ -234,6 +235,19 @@ describe('TLS', () => {
     });
   });
 
+  test('an authority that the machine trusts is trusted', async () => {
+    const module = join(import.meta.dirname, '../../src/repository/stores/open-store.ts');
+    const script = `
+      import { openStore } from ${JSON.stringify(module)};
+      const store = openStore(${JSON.stringify(restAddress(newUrl(secure)))});
+      console.log(await store.exists('config', ''));`;
+    const certificate = join(folder, 'tls.pem');
+    const run = async (env: NodeJS.ProcessEnv): Promise<string> =>
+      (await runCommand(process.execPath, ['--input-type=module-typescript', '-e', script], { env })).output;
+    expect(await run({ ...process.env, SSL_CERT_FILE: certificate })).toBe('false\n');
+    expect(await run({ ...process.env })).toContain('Cannot trust');
+  });
+
   test('another name than the certificate has is not trusted either', async () => {
     const url = newUrl(secure).replace('127.0.0.1', 'localhost');
     const store = open(url, { tls: { ca, clientCertificate: undefined } });
@@ -283,6 +297,7 @@ describe('servers that are no REST servers', () => {
     [401, 'denied'],
     [404, 'not-found'],
     [405, 'failed'],
+    [301, 'failed'],
   ])('status %i is "%s"', async (status, code) => {
     await using scripted = await startScriptedServer((request, response) =>
       request.method === 'HEAD' ? response.end() : response.writeHead(status).end('why not'),

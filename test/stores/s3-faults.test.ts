@@ -125,6 +125,19 @@ test('where nobody listens, it is told within the first deadline', async () => {
   expect(performance.now() - started).toBeLessThan(3000);
 });
 
+test('a proxy of the environment is used, and not where it should not be', async () => {
+  server.answer = (_, response) => response.end(content);
+  const proxy = { HTTP_PROXY: server.origin, NO_PROXY: 'near.invalid' };
+  const far = openStore(motoAddress({ endpoint: 'http://far.invalid:9000' }, 'bucket', { proxy }));
+  stores.push(far);
+  expect((await far.load('data', name)).equals(content)).toBe(true);
+  expect(server.requests[0]?.url).toMatch(/^http:\/\/far\.invalid:9000\/bucket\//);
+  const near = openStore(motoAddress({ endpoint: 'http://near.invalid:9000' }, 'bucket', { proxy }));
+  stores.push(near);
+  await expect(near.load('data', name)).rejects.toMatchObject({ code: 'unavailable' });
+  expect(server.requests).toHaveLength(1);
+});
+
 test('a bucket of another region is found there, and signed for it', async () => {
   server.answer = (request, response) => {
     if (request.headers.authorization?.includes('/eu-west-3/s3/')) return void response.end(content);

@@ -15,6 +15,13 @@ export function connectionError(location: string, error: unknown): AppError {
   );
 }
 
+/** True for a server whose certificate is of an authority that we do not know. */
+export function isUnknownAuthority(error: unknown): boolean {
+  return /^(UNABLE_TO_GET_ISSUER_CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT)/.test(
+    codeOf(error),
+  );
+}
+
 const words: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there',
   ECONNRESET: 'the connection broke',

@@ -3,7 +3,7 @@ import https from 'node:https';
 import tls from 'node:tls';
 import type { ProxySettings, TlsSettings } from '../address.ts';
 import { cancelled } from '../store-errors.ts';
-import { connectionError } from './connection-error.ts';
+import { connectionError, isUnknownAuthority } from './connection-error.ts';
 import { declaredBytes, readBody } from './read-body.ts';
 import type { HttpRequest, HttpResponse, HttpTransport } from './transport.ts';
 import { writeBody } from './write-body.ts';
@@ -25,6 +25,7 @@ export class HttpConnections implements HttpTransport {
   readonly #options: HttpConnectionsOptions;
   readonly #origin: URL;
   #agent: http.Agent | undefined;
+  #trustsSystem = false;
 
   constructor(options: HttpConnectionsOptions) {
     this.#options = options;
@@ -33,18 +34,40 @@ export class HttpConnections implements HttpTransport {
 
   async request(request: HttpRequest): Promise<HttpResponse> {
     if (request.signal?.aborted) throw cancelled();
-    const sent = this.#start(request);
     try {
-      return await this.#answerTo(sent, request);
+      return await this.#send(request);
     } catch (error) {
-      sent.destroy();
-      throw request.signal?.aborted ? cancelled(error) : connectionError(this.#options.location, error);
+      if (request.signal?.aborted) throw cancelled(error);
+      if (!this.#trustMore(error)) throw connectionError(this.#options.location, error);
     }
+    return await this.request(request);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#agent?.destroy();
     this.#agent = undefined;
+  }
+
+  async #send(request: HttpRequest): Promise<HttpResponse> {
+    const sent = this.#start(request);
+    try {
+      return await this.#answerTo(sent, request);
+    } catch (error) {
+      sent.destroy();
+      throw error;
+    }
+  }
+
+  /**
+   * Node.js brings a list of authorities of its own. Those that the machine's owner trusts count as well, and are read
+   * only when they are needed: it takes longer than the connection. True when there is more to trust than before.
+   */
+  #trustMore(error: unknown): boolean {
+    if (!isUnknownAuthority(error) || this.#options.tls.ca !== undefined || this.#trustsSystem) return false;
+    this.#trustsSystem = true;
+    this.#agent?.destroy();
+    this.#agent = undefined;
+    return true;
   }
 
   #start({ method, path, headers, body, signal }: HttpRequest): http.ClientRequest {
@@ -70,7 +93,6 @@ export class HttpConnections implements HttpTransport {
       maxFreeSockets: keptSockets,
       ...(proxy && { proxyEnv: { ...proxy } }),
     };
-    // Made once: to read all the authorities for each connection takes longer than the connection.
     return secure
       ? new https.Agent({ ...common, secureContext: this.#openSecureContext() })
       : new http.Agent(common);
@@ -78,9 +100,11 @@ export class HttpConnections implements HttpTransport {
 
   #openSecureContext(): tls.SecureContext {
     const { ca, clientCertificate } = this.#options.tls;
+    const system = this.#trustsSystem
+      ? [...tls.getCACertificates('default'), ...tls.getCACertificates('system')]
+      : undefined;
     return tls.createSecureContext({
-      // Node.js brings a list of its own; authorities that the machine's owner trusts count as well.
-      ca: ca ?? [...tls.getCACertificates('default'), ...tls.getCACertificates('system')],
+      ...((ca ?? system) && { ca: ca ?? system }),
       ...(clientCertificate !== undefined && { cert: clientCertificate, key: clientCertificate }),
     });
   }

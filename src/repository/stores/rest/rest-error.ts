@@ -3,7 +3,7 @@ import type { HttpResponse } from '../http/transport.ts';
 import { fullStore, ServerFault, unavailable } from '../store-errors.ts';
 
 /** What an answer means that is no good one. The caller knows what 404 means for it. */
-export function restError(location: string, { status, body }: HttpResponse): AppError {
+export function restError(location: string, { status, headers, body }: HttpResponse): AppError {
   const said = body.subarray(0, 200).toString('utf8').trim().replaceAll(/\s+/g, ' ');
   const words = said === '' ? `status ${status}` : `status ${status}, "${said}"`;
   const cause = new ServerFault(words);
@@ -20,6 +20,12 @@ export function restError(location: string, { status, body }: HttpResponse): App
   if (status === 403) {
     return new AppError('denied', `Repository "${location}" does not allow this: ${words}`, {
       hint: 'The server may be append-only, or keep this user to a folder of another name.',
+      cause,
+    });
+  }
+  if (status >= 300 && status < 400) {
+    return new AppError('failed', `The server of repository "${location}" sends us elsewhere (${words})`, {
+      hint: `It names "${headers['location'] ?? 'no other place'}": use that in the location, if you trust it.`,
       cause,
     });
   }
