@@ -195,7 +195,8 @@ async function replaceStreamed(
   await readThrough(parts, plan, options);
   const safetySnapshot = await saveSafety(parts, await asTarget(parts, volume, options), options);
   const again = async (): Promise<Volume> => {
-    await host.removeVolume(volume.name);
+    // It may be gone already, when the engine failed between the two.
+    if ((await host.findVolume(volume.name)) !== undefined) await host.removeVolume(volume.name);
     return await host.createVolume({
       name: volume.name,
       driver: volume.driver,
@@ -211,9 +212,23 @@ async function replaceStreamed(
     };
   } catch (error) {
     const undo: RestorePlan = { ...plan, snapshot: safetySnapshot };
-    await fillVolume(parts, { plan: undo, volume: await again(), mustBeEmpty: true }, {});
+    await again()
+      .then((remade) => fillVolume(parts, { plan: undo, volume: remade, mustBeEmpty: true }, {}))
+      .catch((undoing: unknown) => {
+        throw notPutBack(error, undoing, safetySnapshot);
+      });
     throw error;
   }
+}
+
+/** Neither the new data is there nor the old: whoever reads it must know where the old is. */
+function notPutBack(error: unknown, undoing: unknown, { id, name }: Snapshot): AppError {
+  const reasons = [error, undoing].map((one) => (one instanceof Error ? one.message : String(one)));
+  return new AppError('failed', `Cannot restore ${quote(name)}, and could not put back what was in it`, {
+    detail: reasons.join('\n'),
+    hint: `What was in it is safe in snapshot "${id.slice(0, 8)}". When the engine answers again, run "holdfast restore ${name}@${id.slice(0, 8)}".`,
+    cause: error,
+  });
 }
 
 /** Data that could not be saved whole is not replaced. */

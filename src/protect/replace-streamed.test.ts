@@ -1,0 +1,179 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { openSqliteCatalog } from '../catalog/sqlite-catalog.ts';
+import type { Host, StreamData } from '../hosts/host.ts';
+import { readTar } from '../lib/tar/read-tar.ts';
+import { writeTar } from '../lib/tar/write-tar.ts';
+import type { Entry } from '../model/entry.ts';
+import { AppError } from '../model/errors.ts';
+import type { Volume } from '../model/volume.ts';
+import { openFreshRepository, type TestRepository } from '../repository/open-repository.fixture.ts';
+import { backup } from './backup.ts';
+import type { Protection } from './protection.ts';
+import { planRestore } from './restore-plan.ts';
+import { applyRestore } from './restore.ts';
+
+const base = { mode: 0o644, uid: 0, gid: 0, mtimeNs: 1_700_000_000_000_000_000n, size: 0 };
+
+/** An engine whose data comes as streams only, and that fails when it is told to. */
+class StreamingEngine {
+  readonly volumes = new Map<string, Buffer>();
+  failures: string[] = [];
+
+  async put(name: string, text: string): Promise<void> {
+    const root: Entry = { ...base, path: '', type: 'dir', mode: 0o755 };
+    const file: Entry = { ...base, path: 'file', type: 'file', size: text.length };
+    const open = async function* (): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(text);
+    };
+    this.volumes.set(
+      name,
+      await collect(writeTar(text === '' ? [{ entry: root }] : [{ entry: root }, { entry: file, open }])),
+    );
+  }
+
+  async textOf(name: string): Promise<string | undefined> {
+    let text = '';
+    const tar = this.volumes.get(name);
+    if (!tar) return undefined;
+    for await (const { entry, body } of readTar(once(tar)))
+      if (entry.path === 'file') text = (await collect(body)).toString();
+    return text;
+  }
+
+  asHost(): Host {
+    const describe = (name: string): Volume => ({
+      name,
+      driver: 'local',
+      mountpoint: undefined,
+      createdAt: undefined,
+      labels: {},
+      options: {},
+      scope: 'local',
+      anonymous: false,
+      stack: undefined,
+      consumers: [],
+    });
+    return {
+      kind: 'docker',
+      info: async () => ({
+        kind: 'docker',
+        identity: 'engine',
+        name: 'far',
+        version: '1',
+        endpoint: 'tcp://far',
+      }),
+      listVolumes: async () => [...this.volumes.keys()].map(describe),
+      findVolume: async (name) => (this.volumes.has(name) ? describe(name) : undefined),
+      createVolume: async ({ name = '' }) => {
+        this.#failAt('create');
+        await this.put(name, '');
+        return describe(name);
+      },
+      removeVolume: async (name) => {
+        if (!this.volumes.delete(name)) throw new AppError('not-found', `There is no volume "${name}"`);
+      },
+      listMounts: async () => [],
+      openData: async (name) => this.#open(name),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  }
+
+  #open(name: string): StreamData {
+    return {
+      way: 'stream',
+      limits: [],
+      readTar: async () => once(this.volumes.get(name) ?? Buffer.alloc(0)),
+      writeTar: async (_path, tar) => {
+        const bytes = await collect(tar);
+        this.#failAt('write');
+        this.volumes.set(name, bytes);
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+  }
+
+  #failAt(step: string): void {
+    if (this.failures[0] !== step) return;
+    this.failures.shift();
+    throw new AppError('unavailable', `The engine failed at "${step}"`);
+  }
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(new Uint8Array(chunk));
+  return Buffer.concat(parts);
+}
+
+let engine: StreamingEngine;
+let opened: TestRepository;
+let parts: Protection;
+
+beforeEach(async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), 'streamed-'));
+  const catalog = openSqliteCatalog(':memory:');
+  engine = new StreamingEngine();
+  opened = await openFreshRepository();
+  parts = {
+    stateDir,
+    hostname: 'here',
+    now: Date.now,
+    catalog: async () => catalog,
+    host: async () => engine.asHost(),
+    repository: async () => opened.repository,
+  };
+  await engine.put('far', 'saved');
+  const all = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun: false };
+  expect((await backup(parts, all, {})).outcomes[0]?.outcome).toBe('good');
+  await engine.put('far', 'newer');
+  return async () => {
+    await opened[Symbol.asyncDispose]();
+    catalog[Symbol.dispose]();
+    rmSync(stateDir, { recursive: true });
+  };
+});
+
+async function restore(): Promise<unknown> {
+  const request = { what: 'far', to: undefined, path: undefined, safetySnapshot: true };
+  return await applyRestore(parts, await planRestore(parts, request, {}), {});
+}
+
+test('a volume behind an engine is replaced as a whole', async () => {
+  await restore();
+  expect(await engine.textOf('far')).toBe('saved');
+});
+
+test.each([[['create']], [['write']]])(
+  'when the engine fails once, at %j, what was there is put back',
+  async (failures) => {
+    engine.failures = [...failures];
+    await expect(restore()).rejects.toMatchObject({
+      message: expect.stringContaining('The engine failed at'),
+    });
+    expect(await engine.textOf('far')).toBe('newer');
+  },
+);
+
+test.each([[['create', 'create']], [['write', 'write']], [['write', 'create']]])(
+  'when it goes on failing, at %j, the error names the snapshot that holds what was there',
+  async (failures) => {
+    engine.failures = [...failures];
+    const error: unknown = await restore().catch((thrown: unknown) => thrown);
+    const safety = (await opened.repository.listSnapshots()).find(({ tags }) =>
+      tags.includes('before-restore'),
+    );
+    expect(safety).toBeDefined();
+    expect(error).toMatchObject({
+      code: 'failed',
+      message: 'Cannot restore "far", and could not put back what was in it',
+      hint: expect.stringContaining(`holdfast restore far@${safety?.id.slice(0, 8)}`),
+    });
+  },
+);
