@@ -8,6 +8,7 @@ import { type ByteString, toBytes, toPath, toPrintable } from '../../model/byte-
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import { encodeNode, encodeNodeHead, encodeTree, type TreeNode } from '../format/node.ts';
+import { cleanPages } from './clean-pages.ts';
 import { saveLargeFile } from './large-file.ts';
 import { nodeOfStat, typeOfStat } from './node-of-stat.ts';
 import type { ParentDirectory } from './parent-directory.ts';
@@ -51,6 +52,8 @@ const batchBytes = 4 * 1024 * 1024;
 export class DirectorySaver {
   readonly #options: DirectorySaverOptions;
   readonly #breather = new Breather('saving', undefined);
+  /** The file systems whose pages were written down. */
+  readonly #cleanDevices = new Set<bigint>();
 
   constructor(options: DirectorySaverOptions) {
     this.#options = options;
@@ -63,6 +66,14 @@ export class DirectorySaver {
     return await done;
   }
 
+  /** Once for each file system that the walk comes to, before anything on it is read or trusted. */
+  async #cleanPagesOf(handle: DirectoryHandle): Promise<void> {
+    const { dev } = handle.stat();
+    if (this.#cleanDevices.has(dev)) return;
+    this.#cleanDevices.add(dev);
+    await cleanPages(handle.at('.'));
+  }
+
   /** Returns when the walk is over; `done` follows when the workers are, and closes the handle. */
   async #walk(
     where: Omit<Place, 'parent'>,
@@ -70,6 +81,7 @@ export class DirectorySaver {
   ): Promise<{ done: Promise<string> }> {
     try {
       const parent = await this.#options.parents?.load(parentTreeId);
+      await this.#cleanPagesOf(where.handle);
       const { done } = await this.#walkEntries({ ...where, parent });
       const closed = done.finally(() => where.handle[Symbol.dispose]());
       // Awaited by the directory above; a failure before that is no unhandled one.

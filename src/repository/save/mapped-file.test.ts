@@ -1,18 +1,10 @@
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import koffi from 'koffi';
 import { expect, test } from 'vitest';
+import { mapFile } from '../../../test/support/memory-map.ts';
 import { openFreshRepository, testVolume } from '../open-repository.fixture.ts';
 import type { Repository, SaveResult } from '../types.ts';
-
-const libc = koffi.load(null);
-const mmap = libc.func(
-  'void *mmap(void *at, size_t length, int protection, int flags, int fd, int64_t offset)',
-);
-const munmap = libc.func('int munmap(void *at, size_t length)');
-const readAndWrite = 3;
-const shared = 1;
 
 async function save(repository: Repository, root: string): Promise<SaveResult> {
   return await repository.save({
@@ -35,9 +27,8 @@ test('what a program writes through a memory map is saved, though the page was d
   mkdirSync(root);
   const path = join(root, 'data.mdb');
   writeFileSync(path, Buffer.alloc(4096));
-  const fd = openSync(path, 'r+');
-  const map: unknown = mmap(null, 4096, readAndWrite, shared, fd, 0);
-  const bytes = new Uint8Array(koffi.view(map, 4096));
+  using map = mapFile(path, 4096);
+  const { bytes } = map;
   try {
     bytes[0] = 1;
     // Longer than the time in which a file is not trusted anyway.
@@ -51,8 +42,6 @@ test('what a program writes through a memory map is saved, though the page was d
     const third = await save(repository, root);
     expect(third.summary.filesChanged + third.summary.filesUnmodified).toBe(1);
   } finally {
-    munmap(map, 4096);
-    closeSync(fd);
     rmSync(folder, { recursive: true });
   }
 });
