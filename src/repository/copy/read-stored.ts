@@ -4,6 +4,7 @@ import { sealOverhead } from '../crypto/seal.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';
 import { loadPartOfPack } from '../read/load-part-of-pack.ts';
 import { type BlobTools, openBlob } from '../read/open-blob.ts';
+import { runsOfBlobs } from '../read/runs-of-blobs.ts';
 import { isOfThisFile } from '../repair/is-of-this-file.ts';
 import type { Store } from '../stores/store.ts';
 
@@ -26,9 +27,6 @@ export interface UnverifiedBlob {
   readonly error: AppError;
 }
 
-const gapBytes = 64 * 1024;
-const readBytes = 4 * 1024 * 1024;
-
 /**
  * Reads blobs of a pack in the order in which they lie, in few requests, and verifies each. One that cannot be read or is
  * damaged keeps none of the others from being read: where a request fails, each of its blobs is asked for alone.
@@ -38,7 +36,7 @@ export async function* readStored(
   packId: string,
   blobs: readonly BlobPlace[],
 ): AsyncGenerator<VerifiedBlob | UnverifiedBlob> {
-  for (const run of runsOf(blobs)) {
+  for (const run of runsOfBlobs(blobs)) {
     const bytes = await tryToLoad(tools, packId, run);
     if (bytes instanceof AppError && run.length > 1) {
       for (const blob of run)
@@ -104,21 +102,3 @@ function open(
 
 /** A header that lies must not make us take all memory before the blob itself is known to be whole. */
 const maxRoomBytes = 64 * 1024 * 1024;
-
-function runsOf(blobs: readonly BlobPlace[]): BlobPlace[][] {
-  const runs: BlobPlace[][] = [];
-  let start = 0;
-  let end = -1;
-  for (const blob of blobs.toSorted((a, b) => a.offset - b.offset)) {
-    const stop = blob.offset + blob.length;
-    const current = runs.at(-1);
-    if (current && blob.offset >= end && blob.offset - end <= gapBytes && stop - start <= readBytes) {
-      current.push(blob);
-    } else {
-      runs.push([blob]);
-      start = blob.offset;
-    }
-    end = stop;
-  }
-  return runs;
-}

@@ -3,6 +3,7 @@ import { type AppError, isAppError } from '../../model/errors.ts';
 import type { Store, StoreOptions } from '../stores/store.ts';
 import { loadPartOfPack } from './load-part-of-pack.ts';
 import { type BlobTools, openBlob } from './open-blob.ts';
+import { runsOfBlobs } from './runs-of-blobs.ts';
 
 export interface BlobReadTools extends BlobTools {
   readonly store: Store;
@@ -16,10 +17,6 @@ export interface WantedBlob {
   readonly length: number;
   readonly uncompressedLength: number;
 }
-
-/** Blobs that lie closer than this are read together with what is between them. */
-const gapBytes = 64 * 1024;
-const readBytes = 4 * 1024 * 1024;
 
 /**
  * Reads the wanted blobs of a pack in the order in which they lie, in few requests, and verifies each. The content is
@@ -36,7 +33,7 @@ export async function* readBlobs<Blob extends WantedBlob>(
   } = {},
 ): AsyncGenerator<{ blob: Blob; content: Buffer }> {
   const { signal, explain = (_, error) => error } = options;
-  for (const run of runsOf(blobs)) {
+  for (const run of runsOfBlobs(blobs)) {
     const [first] = run;
     const start = first?.offset ?? 0;
     const end = Math.max(...run.map(({ offset, length }) => offset + length));
@@ -71,22 +68,4 @@ function open<Blob extends WantedBlob>(
   } catch (error) {
     throw isAppError(error) ? explain(blob, error) : error;
   }
-}
-
-function runsOf<Blob extends WantedBlob>(blobs: readonly Blob[]): Blob[][] {
-  const runs: Blob[][] = [];
-  let start = 0;
-  let end = -1;
-  for (const blob of blobs.toSorted((a, b) => a.offset - b.offset)) {
-    const stop = blob.offset + blob.length;
-    const current = runs.at(-1);
-    if (current && blob.offset >= end && blob.offset - end <= gapBytes && stop - start <= readBytes) {
-      current.push(blob);
-    } else {
-      runs.push([blob]);
-      start = blob.offset;
-    }
-    end = stop;
-  }
-  return runs;
 }
