@@ -159,13 +159,14 @@ async function saveHeld(parts: Protection, work: DescribedWork, options: JobOpti
     },
     excludePatterns: request.excludes,
     isExcluded: source.isExcluded,
+    lost: source.problems,
     limits: source.limits,
     dryRun: request.dryRun,
     signal: options.signal,
     onProgress: options.onProgress,
   });
   if (result.snapshot !== undefined) await verifySaved(repository, result.snapshot, options);
-  return success(target, { result, graded, limits: source.limits, lost: source.problems });
+  return success(target, { result, graded, limits: source.limits });
 }
 
 async function consumersNow(
@@ -203,11 +204,10 @@ interface SavedWork {
   readonly result: SaveResult;
   readonly graded: GradeReason;
   readonly limits: readonly string[];
-  readonly lost: readonly SaveProblem[];
 }
 
-function success(target: BackupTarget, { result, graded, limits, lost }: SavedWork): BackupOutcome {
-  const problems = [...result.problems, ...lost];
+function success(target: BackupTarget, { result, graded, limits }: SavedWork): BackupOutcome {
+  const { problems } = result;
   return {
     kind: target.kind,
     name: target.name,

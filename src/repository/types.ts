@@ -81,6 +81,8 @@ export interface SaveOptions extends WorkOptions {
   readonly excludePatterns: readonly string[];
   /** True for a path, relative to the source's root, that is left out with everything below. */
   readonly isExcluded?: ((path: ByteString, isDirectory: boolean) => boolean) | undefined;
+  /** What the way to the data has lost; complete when everything is read. Becomes part of the result's problems. */
+  readonly lost?: readonly SaveProblem[] | undefined;
   /** What the way to the data could not carry (`times are whole seconds`). */
   readonly limits?: readonly string[] | undefined;
   /** Read and count, but store nothing. */

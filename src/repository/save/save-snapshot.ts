@@ -1,7 +1,5 @@
-import { closeSync, constants, openSync } from 'node:fs';
-import { syncFilesystemLater } from '../../lib/posix.ts';
 import { readUserNames, type UserNames } from '../../lib/user-names.ts';
-import { type ByteString, toPrintable, toText, toPath } from '../../model/byte-string.ts';
+import { type ByteString, toPrintable, toText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import type { Grade, SnapshotSummary } from '../../model/snapshot.ts';
 import { version } from '../../lib/version.ts';
@@ -71,7 +69,8 @@ export async function saveSnapshot(
     await scheduler.flush();
     return { tree: root, summary: tally.summary(scheduler, Math.round(performance.now() - started)) };
   });
-  const problems = tally.problems.map((problem) => ({ ...problem, path: toPrintable(problem.path) }));
+  const seen = tally.problems.map((problem) => ({ ...problem, path: toPrintable(problem.path) }));
+  const problems = [...seen, ...(options.lost ?? [])];
   if (options.dryRun) return { snapshot: undefined, summary, problems };
   await recorder.finish();
   const grade = typeof options.grade === 'function' ? await options.grade() : options.grade;
@@ -149,22 +148,7 @@ async function saveData(
   }
   const saver = new DirectorySaver({ scheduler, tally, parents, names, isExcluded });
   const dataNode = directoryNode(source.root, names);
-  await cleanPages(source.root);
   return { dataTree: await saver.save(source.root, parentTreeId), dataNode };
-}
-
-/**
- * Has the kernel write down what is written through memory maps. A write to a page that is dirty already changes no
- * time of the file; to a page that was written down it does. So a file that stays as it is seen from here on keeps its
- * times, and the next backup may go by them. A disk that fails at it fails the reading of the files as well.
- */
-async function cleanPages(root: ByteString): Promise<void> {
-  const fd = openSync(toPath(root), constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await syncFilesystemLater(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** The tree of the data in the parent snapshot. A parent that is damaged or gone is no parent, and no error. */
