@@ -539,3 +539,10 @@ test('two backups at once into one repository both hold', async () => {
   expect(await opened.repository.listSnapshots()).toHaveLength(3);
   expect((await opened.repository.check({ readDataPercent: 100 })).errors).toEqual([]);
 });
+
+test('what the way to the data has lost makes the snapshot one with problems', async () => {
+  const lost = [{ path: 'a', reason: 'unreadable', message: 'could not be carried' }] as const;
+  const result = await opened.save(source, { lost });
+  expect(result.problems).toEqual(lost);
+  expect(result.snapshot?.problemCount).toBe(1);
+});
