@@ -24,7 +24,7 @@ const batchSize = 256;
 /** Reads trees and tells what they need, each tree once in the crawler's life. */
 export class TreeCrawler {
   readonly #options: CrawlerOptions;
-  readonly #rooms = { sealedRoom: new Room(), contentRoom: new Room() };
+  readonly #rooms = { sealedRooms: [new Room(), new Room()] as const, contentRoom: new Room() };
   #seen = BlobTables.create(0);
 
   constructor(options: CrawlerOptions) {

@@ -28,7 +28,7 @@ const batchSize = 256;
  */
 export async function crawlTrees(roots: readonly string[], options: CrawlOptions): Promise<void> {
   const stack = roots.filter((id) => options.onTree(slotOf(id, 'tree', options), id));
-  const rooms = { sealedRoom: new Room(), contentRoom: new Room() };
+  const rooms = { sealedRooms: [new Room(), new Room()] as const, contentRoom: new Room() };
   const tools = { ...options.codec, ...rooms };
   while (stack.length > 0) {
     const batch = stack.splice(-batchSize);

@@ -24,7 +24,7 @@ const tools = {
   store: openStore(data.store),
   sealer,
   compressor,
-  sealedRoom: new Room(),
+  sealedRooms: [new Room(), new Room()] as const,
   contentRoom: new Room(),
 };
 const writers: Readonly<Record<BlobType, PackWriter>> = {

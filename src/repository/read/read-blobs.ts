@@ -1,13 +1,14 @@
 import type { Room } from '../../lib/room.ts';
 import { type AppError, isAppError } from '../../model/errors.ts';
-import type { Store, StoreOptions } from '../stores/store.ts';
+import type { ByteRange, Store, StoreOptions } from '../stores/store.ts';
 import { loadPartOfPack } from './load-part-of-pack.ts';
 import { type BlobTools, openBlob } from './open-blob.ts';
 import { runsOfBlobs } from './runs-of-blobs.ts';
 
 export interface BlobReadTools extends BlobTools {
   readonly store: Store;
-  readonly sealedRoom: Room;
+  /** Two, since the next part is read while what is in one of them is used. */
+  readonly sealedRooms: readonly [Room, Room];
   readonly contentRoom: Room;
 }
 
@@ -19,8 +20,8 @@ export interface WantedBlob {
 }
 
 /**
- * Reads the wanted blobs of a pack in the order in which they lie, in few requests, and verifies each. The content is
- * valid until the next step.
+ * Reads the wanted blobs of a pack in the order in which they lie, in few requests, each while the blobs of the one
+ * before are used, and verifies each blob. The content is valid until the next step.
  */
 export async function* readBlobs<Blob extends WantedBlob>(
   tools: BlobReadTools,
@@ -33,21 +34,38 @@ export async function* readBlobs<Blob extends WantedBlob>(
   } = {},
 ): AsyncGenerator<{ blob: Blob; content: Buffer }> {
   const { signal, explain = (_, error) => error } = options;
-  for (const run of runsOfBlobs(blobs)) {
-    const [first] = run;
-    const start = first?.offset ?? 0;
-    const end = Math.max(...run.map(({ offset, length }) => offset + length));
-    const range = { offset: start, length: end - start };
-    const load = loadPartOfPack(tools.store, packId, range, { signal, room: tools.sealedRoom });
-    const bytes = await load.catch((error: unknown) => {
-      throw first && isAppError(error) ? explain(first, error) : error;
-    });
-    for (const blob of run) {
-      const sealed = bytes.subarray(blob.offset - start, blob.offset - start + blob.length);
-      options.onSealed?.(sealed);
-      yield { blob, content: open(tools, { packId, blob, sealed, explain }) };
+  const runs = runsOfBlobs(blobs);
+  const load = (run: readonly Blob[], number: number): Promise<Buffer> => {
+    const room = tools.sealedRooms[number % 2 === 0 ? 0 : 1];
+    const loading = loadPartOfPack(tools.store, packId, rangeOf(run), { signal, room });
+    // It is awaited when its turn comes, or given up.
+    loading.catch(() => undefined);
+    return loading;
+  };
+  let next: Promise<Buffer> | undefined;
+  try {
+    for (const [number, run] of runs.entries()) {
+      const bytes = await (next ?? load(run, number)).catch((error: unknown) => {
+        throw run[0] && isAppError(error) ? explain(run[0], error) : error;
+      });
+      const following = runs[number + 1];
+      next = following && load(following, number + 1);
+      const { offset: start } = rangeOf(run);
+      for (const blob of run) {
+        const sealed = bytes.subarray(blob.offset - start, blob.offset - start + blob.length);
+        options.onSealed?.(sealed);
+        yield { blob, content: open(tools, { packId, blob, sealed, explain }) };
+      }
     }
+  } finally {
+    // Whoever uses the rooms after us must not find this read still writing into them.
+    await next?.catch(() => undefined);
   }
+}
+
+function rangeOf(run: readonly WantedBlob[]): ByteRange {
+  const offset = run[0]?.offset ?? 0;
+  return { offset, length: Math.max(0, ...run.map((blob) => blob.offset + blob.length)) - offset };
 }
 
 interface Opening<Blob> {

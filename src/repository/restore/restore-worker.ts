@@ -28,7 +28,7 @@ const tools = {
   store: openStore(data.store),
   sealer: new Sealer(data.masterKey),
   compressor: openCompressor(),
-  sealedRoom: new Room(),
+  sealedRooms: [new Room(), new Room()] as const,
   contentRoom: new Room(),
 };
 
