@@ -1,5 +1,6 @@
 import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { Worker, type Transferable } from 'node:worker_threads';
 import { AppError, type ErrorCode, errnoOf } from '../model/errors.ts';
 
@@ -81,6 +82,12 @@ interface Member<Task, Result, Interim> {
 
 /** A small nursery: workers make little garbage, and a large one stays mapped. */
 const resourceLimits = { maxYoungGenerationSizeMb: 8 };
+
+/**
+ * Node strips the types of sources in WebAssembly that calls back into JavaScript. V8 13.6 crashes now and then when a
+ * thread compiles such a call anew (`Runtime_TierUpWasmToJSWrapper`) while another thread ends: it never gets to that.
+ */
+if (import.meta.url.endsWith('.ts')) setFlagsFromString(`--wasm-wrapper-tiering-budget=${2 ** 31 - 1}`);
 
 /** A worker gets its next task before it has finished the one before, so that it never waits for the main thread. */
 const tasksAhead = 2;
