@@ -3,7 +3,11 @@ import { judge, type RunFacts } from './test-verdict.ts';
 
 const good: RunFacts = {
   outcomes: [{ lane: 'unit', reason: undefined }],
-  summary: { lanes: { unit: { passed: 3, failed: 0, skipped: [] } }, strayErrors: 0, complete: true },
+  summary: {
+    lanes: { unit: { passed: 3, failed: 0, failures: [], skipped: [] } },
+    strayErrors: [],
+    complete: true,
+  },
   exitCode: 0,
   leaks: [],
   strict: true,
@@ -48,8 +52,8 @@ describe('`judge()`', () => {
 
   test('fails in CI, and only there, for each skipped test, and names it', () => {
     const summary = {
-      lanes: { unit: { passed: 3, failed: 0, skipped: ['a > b', 'c > d'] } },
-      strayErrors: 0,
+      lanes: { unit: { passed: 3, failed: 0, failures: [], skipped: ['a > b', 'c > d'] } },
+      strayErrors: [],
       complete: true,
     };
     expect(judge({ ...good, summary }).failed).toBe(2);
@@ -57,9 +61,22 @@ describe('`judge()`', () => {
     expect(judge({ ...good, summary, strict: false }).lines).toContain('not run: a > b');
   });
 
+  test('names each failed test, so that the end of a log says what is wrong', () => {
+    const summary = {
+      ...good.summary!,
+      lanes: { unit: { passed: 3, failed: 1, failures: ['a.test.ts > b: c'], skipped: [] } },
+    };
+    const verdict = judge({ ...good, summary, exitCode: 1 });
+    expect(verdict.failed).toBe(1);
+    expect(verdict.lines).toContain('FAILED: a.test.ts > b: c');
+  });
+
   test('fails for stray errors, leaks, an interrupted run and an unexplained exit code', () => {
-    const summary = { ...good.summary!, strayErrors: 2 };
-    expect(judge({ ...good, summary, exitCode: 1 }).failed).toBe(1);
+    const summary = { ...good.summary!, strayErrors: ['a fork died', 'b'] };
+    expect(judge({ ...good, summary, exitCode: 1 })).toMatchObject({
+      failed: 2,
+      lines: expect.arrayContaining(['FAILED: outside of any test: a fork died']),
+    });
     expect(judge({ ...good, leaks: ['a mount: /x'] }).failed).toBe(1);
     expect(judge({ ...good, summary: { ...good.summary!, complete: false } }).failed).toBe(1);
     expect(judge({ ...good, exitCode: 1 }).failed).toBe(1);

@@ -41,6 +41,7 @@ export function judge(facts: RunFacts): Verdict {
     ...facts.outcomes.flatMap(({ omission }) =>
       omission === undefined ? [] : `not run: ${omission.files}: ${omission.reason}`,
     ),
+    ...lanes.flatMap(({ failures }) => failures.map((failure) => `FAILED: ${failure}`)),
     ...skipped.map((name) => `${notRun.length > 0 ? 'FAILED: not run' : 'not run'}: ${name}`),
     ...faults.map((fault) => `FAILED: ${fault}`),
   ];
@@ -52,8 +53,7 @@ function findFaults(facts: RunFacts, ran: number, failedTests: number): string[]
   const faults = facts.leaks.map((leak) => `the tests left behind ${leak}`);
   if (ran === 0) faults.push('no test ran');
   if (facts.summary?.complete === false) faults.push('the run was interrupted');
-  const stray = facts.summary?.strayErrors ?? 0;
-  if (stray > 0) faults.push(`${stray} error${stray === 1 ? '' : 's'} outside of any test`);
+  for (const error of facts.summary?.strayErrors ?? []) faults.push(`outside of any test: ${error}`);
   if (facts.strict) {
     for (const { lane, reason, omission } of facts.outcomes) {
       if (omission !== undefined) faults.push(`${omission.files} can't run: ${omission.reason}`);

@@ -35,6 +35,8 @@ for (const name of Object.keys(process.env)) {
 process.env['HOLDFAST_TEST_FILE'] = mark.slice('HOLDFAST_TEST_FILE='.length);
 process.env['TMPDIR'] = temporary;
 process.env['HOME'] = home;
+// Shared, or else every home and every worker thread would compile all sources anew.
+process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, '../../node_modules/.cache/holdfast-code');
 
 // Registered first, so it runs after every hook of the tests themselves.
 afterAll(async () => {
