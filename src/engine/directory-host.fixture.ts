@@ -26,6 +26,7 @@ export function openDirectoryHost(folder: string, way: VolumeData['way']): Direc
   };
   return {
     kind: 'embedded',
+    containers: undefined,
     path,
     set: (name, change) => void volumes.set(name, { ...find(name), ...change }),
     info: async () => ({ kind: 'embedded', identity: 'test', name: 'test', version: '0', endpoint: folder }),

@@ -1,4 +1,5 @@
 import type { ByteString } from '../model/byte-string.ts';
+import type { Containers } from './containers.ts';
 import type { DataMount, HostKind, Volume, VolumeSpec } from '../model/volume.ts';
 
 export interface CallOptions {
@@ -24,6 +25,9 @@ export interface HostInfo {
  */
 export interface Host extends AsyncDisposable {
   readonly kind: HostKind;
+
+  /** Undefined where no containers run. */
+  readonly containers: Containers | undefined;
 
   info(options?: CallOptions): Promise<HostInfo>;
 

@@ -58,6 +58,7 @@ class StreamingEngine {
     });
     return {
       kind: 'docker',
+      containers: undefined,
       info: async () => ({
         kind: 'docker',
         identity: 'engine',

@@ -34,6 +34,7 @@ const slowDeadlineMs = 150_000;
 
 class DockerHost implements Host {
   readonly kind = 'docker';
+  readonly containers = undefined;
   readonly #client: EngineClient;
   readonly #options: DockerHostOptions;
   #info: Promise<EngineInfo> | undefined;

@@ -32,6 +32,7 @@ const anonymousLabel = 'com.docker.volume.anonymous';
 /** The catalog's record is what makes a volume; its directory is made before the record, and goes before it. */
 class EmbeddedHost implements Host {
   readonly kind = 'embedded';
+  readonly containers = undefined;
   readonly #folders: VolumeFolders;
   readonly #catalog: Catalog;
 

@@ -1,0 +1,116 @@
+import type { ConsumerState } from '../model/volume.ts';
+import type { CallOptions } from './host.ts';
+
+/**
+ * What a container is, however often it is made anew: a Compose service's container by project, service and number, a
+ * Swarm task by its service, any other by its name. A journal names containers so: the id may be gone after a reboot.
+ */
+export interface ContainerIdentity {
+  readonly id: string;
+  readonly name: string;
+  readonly stack: string | undefined;
+  readonly service: string | undefined;
+  /** Compose's container number; 1 for others. */
+  readonly number: number;
+  /** The Swarm service that makes and replaces it. */
+  readonly swarmService: string | undefined;
+}
+
+export type Health = 'none' | 'starting' | 'healthy' | 'unhealthy';
+
+/** One container as its host sees it. */
+export interface Container extends ContainerIdentity {
+  /** As it was asked for: `postgres:16`. */
+  readonly image: string;
+  /** The image's content id. */
+  readonly imageId: string;
+  readonly state: ConsumerState;
+  readonly health: Health;
+  readonly exitCode: number | undefined;
+  /** The restart policy: a container that stops may be started by the engine at once. */
+  readonly restarts: boolean;
+  /** Names of the services of its stack that it waits for (Compose's `depends_on`). */
+  readonly dependsOn: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly command: readonly string[];
+  readonly user: string;
+  readonly mounts: readonly ContainerMount[];
+  /** Process id of its first process on the engine's machine; undefined when it does not run. */
+  readonly pid: number | undefined;
+  /** RFC 3339. */
+  readonly startedAt: string | undefined;
+}
+
+export interface ContainerMount {
+  readonly type: 'volume' | 'bind' | 'tmpfs' | 'other';
+  /** Volume name or host path; undefined for tmpfs. */
+  readonly source: string | undefined;
+  readonly destination: string;
+  readonly readOnly: boolean;
+}
+
+export interface ExecRequest {
+  readonly command: readonly string[];
+  readonly user?: string | undefined;
+  readonly workingDir?: string | undefined;
+  /** Secrets go here or through `stdin`, never into `command`: that can be seen by everybody on the machine. */
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+  readonly stdin?: AsyncIterable<Uint8Array> | undefined;
+}
+
+/** A command that runs in a container. */
+export interface ExecRun {
+  /** Ends when the command has closed it. Has to be read, or the command waits. */
+  readonly stdout: AsyncIterable<Uint8Array>;
+  /** Settles when the command has ended. `stderr` holds at most its last 64 KiB. */
+  readonly ended: Promise<{ readonly exitCode: number; readonly stderr: string }>;
+}
+
+/** A container that is made for a drill: it can reach nothing and nothing can reach it. */
+export interface TrialRequest {
+  readonly name: string;
+  /** A content id or a name that the engine has: nothing is pulled. `not-found` otherwise. */
+  readonly image: string;
+  readonly command?: readonly string[] | undefined;
+  readonly user?: string | undefined;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Volume names by path in the container. */
+  readonly volumes: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Trials of one stack see each other on an internal network of this name, each by its service's name. */
+  readonly network?: { readonly name: string; readonly alias: string } | undefined;
+}
+
+/**
+ * The containers of a host. Every call may be repeated: to stop what is stopped, start what runs, pause what is paused
+ * is no error. `not-found` when there is no such container.
+ */
+export interface Containers {
+  /** All of them, running or not, with everything that a `Container` has. */
+  list(options?: CallOptions): Promise<Container[]>;
+  /** By id or name. */
+  find(idOrName: string, options?: CallOptions): Promise<Container | undefined>;
+  /** Ends the first process, by force after the time-out. Returns when the container has stopped. */
+  stop(id: string, options: CallOptions & { readonly timeoutMs?: number }): Promise<void>;
+  start(id: string, options?: CallOptions): Promise<void>;
+  pause(id: string, options?: CallOptions): Promise<void>;
+  unpause(id: string, options?: CallOptions): Promise<void>;
+  /** Runs a command in a running container, without a terminal and without a shell. Cancelling ends it. */
+  exec(id: string, request: ExecRequest, options?: CallOptions): Promise<ExecRun>;
+  /** The number of tasks that a Swarm service wants; undefined for a global one. */
+  serviceReplicas(service: string, options?: CallOptions): Promise<number | undefined>;
+  /** Sets it, and returns when the tasks that run are so many. */
+  scaleService(service: string, replicas: number, options?: CallOptions): Promise<void>;
+  /** Makes and starts a container for a drill. */
+  startTrial(request: TrialRequest, options?: CallOptions): Promise<Container>;
+  /** The end of what it printed, for people. */
+  logs(id: string, options?: CallOptions & { readonly lines?: number }): Promise<string>;
+  /** Removes a container by force, its anonymous volumes too, and a trial's network when it was the last in it. */
+  remove(id: string, options?: CallOptions): Promise<void>;
+}
+
+/** True for a container that mounts the named volume. */
+export function consumesVolume(container: Container, volume: string): boolean {
+  return container.mounts.some(({ type, source }) => type === 'volume' && source === volume);
+}
