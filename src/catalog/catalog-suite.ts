@@ -172,6 +172,31 @@ export function testCatalog(open: () => Catalog): void {
     );
   });
 
+  test('the end of the log is remembered, and ends what is counted as unwritten', () => {
+    expect(catalog.logAnchor()).toBeUndefined();
+    expect(catalog.unwrittenLog()).toBeUndefined();
+    catalog.noteUnwrittenLog({ count: 2, since: '2026-01-01T00:00:00.000Z' });
+    catalog.noteUnwrittenLog({ count: 1, since: '2026-01-02T00:00:00.000Z' });
+    expect(catalog.unwrittenLog()).toEqual({ count: 3, since: '2026-01-01T00:00:00.000Z' });
+    catalog.setLogAnchor({ sequence: 1, mac: 'a', seal: 'b' });
+    catalog.setLogAnchor({ sequence: 2, mac: 'c', seal: 'd' });
+    expect(catalog.logAnchor()).toEqual({ sequence: 2, mac: 'c', seal: 'd' });
+    expect(catalog.unwrittenLog()).toBeUndefined();
+  });
+
+  test('a notice is kept under its key until it is removed', () => {
+    const at = '2026-01-01T00:00:00.000Z';
+    const times = { firstAt: at, lastAt: at, toldAt: at };
+    const notice = { key: 'backup pg', fingerprint: 'full', count: 1, toldCount: 1, ...times };
+    catalog.saveNotice(notice);
+    catalog.saveNotice({ ...notice, count: 2 });
+    expect(catalog.findNotice('backup pg')).toEqual({ ...notice, count: 2 });
+    expect(catalog.findNotice('backup web')).toBeUndefined();
+    catalog.removeNotice('backup pg');
+    catalog.removeNotice('backup pg');
+    expect(catalog.findNotice('backup pg')).toBeUndefined();
+  });
+
   test('it may be closed twice', () => {
     catalog[Symbol.dispose]();
     expect(() => catalog[Symbol.dispose]()).not.toThrow();

@@ -32,6 +32,36 @@ export interface VerifiedSnapshots {
   readonly verifiedAt: string;
 }
 
+/** Where the log ends: what is cut off its end is noticed by it. */
+export interface LogAnchor {
+  readonly sequence: number;
+  /** Of the entry with that number. */
+  readonly mac: string;
+  /** Made with the log's key, so that nobody without it can move the anchor back. */
+  readonly seal: string;
+}
+
+/** What could not be written into the log. */
+export interface UnwrittenLog {
+  readonly count: number;
+  /** RFC 3339. */
+  readonly since: string;
+}
+
+/** Something bad that lasts, and what was told of it. */
+export interface NoticeRecord {
+  /** What it is about. */
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly count: number;
+  /** RFC 3339, as the others. */
+  readonly firstAt: string;
+  readonly lastAt: string;
+  readonly toldAt: string;
+  /** How many there had been when it was told. */
+  readonly toldCount: number;
+}
+
 /** A volume of the embedded host. */
 export interface EmbeddedVolumeRecord {
   readonly name: string;
@@ -70,6 +100,17 @@ export interface Catalog extends Disposable {
   recordRun(run: RunRecord): void;
   /** Newest first. */
   listRuns(filter: { readonly volumeIdentity?: string; readonly limit: number }): RunRecord[];
+
+  logAnchor(): LogAnchor | undefined;
+  /** The log has been written up to here: nothing is unwritten from then on. */
+  setLogAnchor(anchor: LogAnchor): void;
+  unwrittenLog(): UnwrittenLog | undefined;
+  /** Adds to the count; the time is that of the first. */
+  noteUnwrittenLog(unwritten: UnwrittenLog): void;
+
+  findNotice(key: string): NoticeRecord | undefined;
+  saveNotice(notice: NoticeRecord): void;
+  removeNotice(key: string): void;
 
   listEmbeddedVolumes(): EmbeddedVolumeRecord[];
   findEmbeddedVolume(name: string): EmbeddedVolumeRecord | undefined;

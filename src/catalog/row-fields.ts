@@ -15,6 +15,12 @@ export function optionalText(row: Row, column: string): string | undefined {
   return row[column] === null ? undefined : text(row, column);
 }
 
+export function number(row: Row, column: string): number {
+  const value = row[column];
+  if (typeof value !== 'number') throw damaged(column);
+  return value;
+}
+
 export function flag(row: Row, column: string): boolean {
   const value = row[column];
   if (value !== 0 && value !== 1) throw damaged(column);

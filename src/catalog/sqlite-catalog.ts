@@ -2,8 +2,11 @@ import type { DatabaseSync } from 'node:sqlite';
 import type {
   Catalog,
   EmbeddedVolumeRecord,
+  LogAnchor,
+  NoticeRecord,
   RepositoryRecord,
   RunRecord,
+  UnwrittenLog,
   VerifiedSnapshots,
 } from './catalog.ts';
 import {
@@ -12,11 +15,14 @@ import {
   listEmbeddedVolumes,
   removeEmbeddedVolume,
 } from './embedded-volumes.ts';
+import { findLogAnchor, findUnwrittenLog, noteUnwrittenLog, setLogAnchor } from './log-anchors.ts';
+import { findNotice, removeNotice, saveNotice } from './notices.ts';
 import { openDatabase, type OpenDatabaseOptions } from './open-database.ts';
 import { listRepositories, removeRepository, saveRepository } from './repositories.ts';
 import { type Row, text } from './row-fields.ts';
 import { listRuns, recordRun } from './runs.ts';
 import { catalogError } from './sqlite-errors.ts';
+import { inTransaction } from './transaction.ts';
 import { listVerifiedSnapshots, renameVerifiedSnapshot, setVerifiedSnapshots } from './verified-snapshots.ts';
 import { findVolumeIdentity, forgetVolumeIdentity, setVolumeIdentity } from './volume-identities.ts';
 
@@ -93,6 +99,34 @@ class SqliteCatalog implements Catalog {
 
   listRuns(filter: { readonly volumeIdentity?: string; readonly limit: number }): RunRecord[] {
     return this.#run((database) => listRuns(database, filter));
+  }
+
+  logAnchor(): LogAnchor | undefined {
+    return this.#run(findLogAnchor);
+  }
+
+  setLogAnchor(anchor: LogAnchor): void {
+    this.#run((database) => inTransaction(database, () => setLogAnchor(database, anchor)));
+  }
+
+  unwrittenLog(): UnwrittenLog | undefined {
+    return this.#run(findUnwrittenLog);
+  }
+
+  noteUnwrittenLog(unwritten: UnwrittenLog): void {
+    this.#run((database) => noteUnwrittenLog(database, unwritten));
+  }
+
+  findNotice(key: string): NoticeRecord | undefined {
+    return this.#run((database) => findNotice(database, key));
+  }
+
+  saveNotice(notice: NoticeRecord): void {
+    this.#run((database) => saveNotice(database, notice));
+  }
+
+  removeNotice(key: string): void {
+    this.#run((database) => removeNotice(database, key));
   }
 
   listEmbeddedVolumes(): EmbeddedVolumeRecord[] {

@@ -19,6 +19,13 @@ export function memoryCatalog(): Catalog {
     renameVerifiedSnapshot: nothing,
     recordRun: nothing,
     listRuns: () => [],
+    logAnchor: nothing,
+    setLogAnchor: nothing,
+    unwrittenLog: nothing,
+    noteUnwrittenLog: nothing,
+    findNotice: nothing,
+    saveNotice: nothing,
+    removeNotice: nothing,
     listEmbeddedVolumes: () => [...volumes.values()],
     findEmbeddedVolume: (name) => volumes.get(name),
     addEmbeddedVolume(record) {

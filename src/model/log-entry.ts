@@ -1,0 +1,55 @@
+/** What the log tells of. `gap` is the log's own remark that something is missing from it. */
+export const logKinds = [
+  'backup',
+  'restore',
+  'undo',
+  'forget',
+  'prune',
+  'volume-remove',
+  'volume-prune',
+  'key-add',
+  'key-change',
+  'key-remove',
+  'repository-add',
+  'repository-remove',
+  'repository-default',
+  'tag',
+  'copy',
+  'repair',
+  'unlock',
+  'import',
+  'verify',
+  'drill',
+  'notify',
+  'gap',
+] as const;
+
+export type LogKind = (typeof logKinds)[number];
+
+/** Something that was done, for the log. Never holds a secret. */
+export interface LogEvent {
+  readonly kind: LogKind;
+  readonly outcome: 'good' | 'partial' | 'failed' | 'cancelled';
+  /** The volume's name, or an absolute path. */
+  readonly volume?: string | undefined;
+  /** The snapshot's id. */
+  readonly snapshot?: string | undefined;
+  /** The repository's id. */
+  readonly repository?: string | undefined;
+  /** For people. */
+  readonly message?: string | undefined;
+}
+
+/** One line of the log. */
+export interface LogEntry extends LogEvent {
+  /** 1, 2, 3 …; what is missing in between is told by a `gap`. */
+  readonly sequence: number;
+  /** RFC 3339. */
+  readonly time: string;
+  /** The user who did it. */
+  readonly by: string;
+  /** The `mac` of the entry before. */
+  readonly previous: string;
+  /** HMAC-SHA-256 over everything before it on the line, in hex. */
+  readonly mac: string;
+}
