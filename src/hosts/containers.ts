@@ -29,6 +29,8 @@ export interface Container extends ContainerIdentity {
   readonly exitCode: number | undefined;
   /** The restart policy: a container that stops may be started by the engine at once. */
   readonly restarts: boolean;
+  /** True for one that the engine removes when it has stopped (`--rm`): it can be paused, and must not be stopped. */
+  readonly removesItself?: boolean | undefined;
   /** Names of the services of its stack that it waits for (Compose's `depends_on`). */
   readonly dependsOn: readonly string[];
   readonly labels: Readonly<Record<string, string>>;

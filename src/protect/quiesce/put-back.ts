@@ -1,0 +1,176 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Container, Containers } from '../../hosts/containers.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { AppStep } from './plan-still.ts';
+
+export interface PutBackOptions {
+  readonly healthyWithinMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** How long an engine that does not answer is tried again. */
+  readonly patienceMs?: number | undefined;
+}
+
+export interface PutBackReport {
+  readonly unhealthy: readonly string[];
+  readonly disturbed: readonly string[];
+  /** By `performance.now()`. */
+  readonly backAt: ReadonlyMap<AppStep, number>;
+  /** Names of those that something was done to. */
+  readonly changed: readonly string[];
+}
+
+const defaultPatienceMs = 60_000;
+/** An engine that answers with a refusal is likely to refuse again. */
+const refusalPatienceMs = 5_000;
+
+/**
+ * Brings apps back as they were, in the reverse of the order in which they were made still. All of them are tried
+ * before an error is thrown. May be repeated: what is back is left as it is.
+ */
+export async function putBack(
+  containers: Containers,
+  levels: readonly (readonly AppStep[])[],
+  options: PutBackOptions,
+): Promise<PutBackReport> {
+  const work: Work = { containers, options, disturbed: [], changed: [], unhealthy: [], backAt: new Map() };
+  const deadline =
+    options.healthyWithinMs === undefined ? undefined : performance.now() + options.healthyWithinMs;
+  const failures: { readonly name: string; readonly error: unknown }[] = [];
+  for (const level of levels.toReversed()) {
+    await Promise.all(
+      level.map(async (step) => {
+        try {
+          await withPatience(() => putOneBack(work, step), options);
+          work.backAt.set(step, performance.now());
+        } catch (error) {
+          failures.push({ name: step.identity.name, error });
+        }
+      }),
+    );
+    if (deadline !== undefined) await waitForHealth(work, level, deadline);
+  }
+  if (failures.length > 0) throw notBack(failures);
+  return work;
+}
+
+interface Work extends PutBackReport {
+  readonly containers: Containers;
+  readonly options: PutBackOptions;
+  readonly disturbed: string[];
+  readonly changed: string[];
+  readonly unhealthy: string[];
+  readonly backAt: Map<AppStep, number>;
+}
+
+function notBack(failures: readonly { readonly name: string; readonly error: unknown }[]): AppError {
+  const [first] = failures;
+  const names = failures.map(({ name }) => quote(name)).join(', ');
+  const cause = first?.error;
+  return new AppError('failed', `Cannot bring ${names} back as it was before`, {
+    detail: cause instanceof Error ? cause.message : undefined,
+    hint: 'It is written down what ran: "holdfast recover" tries again, and so does the next command.',
+    cause,
+  });
+}
+
+async function withPatience(work: () => Promise<void>, options: PutBackOptions): Promise<void> {
+  const began = performance.now();
+  for (let delayMs = 50; ; delayMs = Math.min(delayMs * 2, 2000)) {
+    try {
+      return await work();
+    } catch (error) {
+      const patience = options.patienceMs ?? defaultPatienceMs;
+      const limit = isAppError(error, 'unavailable') ? patience : Math.min(patience, refusalPatienceMs);
+      if (performance.now() - began + delayMs > limit) throw error;
+      await sleep(delayMs);
+    }
+  }
+}
+
+async function putOneBack(work: Work, step: AppStep): Promise<void> {
+  if (step.how === 'scale') return await scaleBack(work, step);
+  const container = await findAgain(work.containers, step);
+  // Removed meanwhile; what Swarm has lost it makes anew by itself.
+  if (container === undefined) return;
+  const { id, name, state } = container;
+  const startedSince =
+    id === step.identity.id &&
+    step.startedAt !== undefined &&
+    container.startedAt !== undefined &&
+    container.startedAt !== step.startedAt;
+  const done = (): void => void work.changed.push(name);
+  if (state === 'paused') {
+    if (step.was === 'paused') return;
+    await work.containers.unpause(id);
+    return done();
+  }
+  if (state === 'running' || state === 'restarting') {
+    if (step.was === 'paused') await work.containers.pause(id);
+    else if (!work.changed.includes(name)) work.disturbed.push(name);
+    return;
+  }
+  // Somebody started it since and it has ended again: that is not what we have done.
+  if (startedSince || step.identity.swarmService !== undefined) return;
+  if (step.was === 'paused') return await startPaused(work, id, done);
+  await work.containers.start(id);
+  done();
+}
+
+async function startPaused({ containers }: Work, id: string, done: () => void): Promise<void> {
+  await containers.start(id);
+  await containers.pause(id);
+  done();
+}
+
+async function scaleBack(work: Work, { identity, replicas = 0 }: AppStep): Promise<void> {
+  const service = identity.swarmService ?? identity.name;
+  let now: number | undefined;
+  try {
+    now = await work.containers.serviceReplicas(service);
+  } catch (error) {
+    if (isAppError(error, 'not-found')) return;
+    throw error;
+  }
+  if (now !== 0) {
+    if (now !== replicas) work.disturbed.push(service);
+    return;
+  }
+  await work.containers.scaleService(service, replicas);
+  work.changed.push(service);
+}
+
+/** The same container, or the one that has taken its place: by service and number, else by name. */
+async function findAgain(containers: Containers, { identity }: AppStep): Promise<Container | undefined> {
+  const same = await containers.find(identity.id);
+  if (same !== undefined && same.id === identity.id) return same;
+  if (identity.swarmService !== undefined) return undefined;
+  const { stack, service, number, name } = identity;
+  if (stack === undefined || service === undefined) return await containers.find(name);
+  const all = await containers.list();
+  return all.find((other) => other.stack === stack && other.service === service && other.number === number);
+}
+
+/** Until all that were healthy are so again, and the others run. */
+async function waitForHealth(work: Work, level: readonly AppStep[], deadline: number): Promise<void> {
+  for (;;) {
+    const states = await Promise.all(
+      level.map(async (step) => ({ step, good: await isGood(work, step).catch(() => false) })),
+    );
+    const bad = states.filter(({ good }) => !good).map(({ step }) => step.identity.name);
+    if (bad.length === 0) return;
+    if (performance.now() > deadline || work.options.signal?.aborted === true) {
+      work.unhealthy.push(...bad);
+      return;
+    }
+    await sleep(150);
+  }
+}
+
+async function isGood({ containers }: Work, step: AppStep): Promise<boolean> {
+  if (step.how === 'scale' || step.was === 'paused') return true;
+  const now = await findAgain(containers, step);
+  if (now === undefined) return true;
+  if (now.state !== 'running') return false;
+  return !step.healthy || now.health === 'healthy' || now.health === 'none';
+}

@@ -1,0 +1,196 @@
+import type { Container, Containers } from '../../hosts/containers.ts';
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { JobOptions, Protection } from '../protection.ts';
+import { openAppJournal, type OpenAppJournal } from './app-journal.ts';
+import { holdApps } from './hold-apps.ts';
+import { type AppStep, planStill } from './plan-still.ts';
+import { type PutBackReport, putBack } from './put-back.ts';
+
+export interface StillRequest {
+  readonly containers: readonly Container[];
+  readonly how: 'pause' | 'stop';
+  /** For people, in the journal: `back up "pg"`. */
+  readonly reason: string;
+}
+
+export interface StillApp {
+  readonly name: string;
+  /** From the request to make it still until it was back. */
+  readonly stillMs: number;
+}
+
+export interface ReleaseOptions {
+  /** Waits that long for those to be healthy that were so before. */
+  readonly healthyWithinMs?: number;
+  /** Ends the waiting for health; what was running is started all the same. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReleaseReport {
+  /** From the first request to make one still until the last was back. */
+  readonly stillMs: number;
+  /** Names of containers that are not healthy, or run no more, after that time. */
+  readonly unhealthy: readonly string[];
+  readonly apps: readonly StillApp[];
+  /** Names of containers that somebody else let run meanwhile: what was read then may be of several moments. */
+  readonly disturbed: readonly string[];
+}
+
+/** Containers that do not run until they are released. Disposing releases them. */
+export interface StillContainers extends AsyncDisposable {
+  /** When the last of them was still, in milliseconds since 1970. */
+  readonly sinceMs: number;
+  /** Names of those that were made still: what ran before. */
+  readonly names: readonly string[];
+  /** How long they are still by now. */
+  stillForMs(): number;
+  /**
+   * Starts or unpauses exactly what was running, in reverse order. Removes the journal when all is back; throws, and
+   * leaves it to `recover`, when something cannot be brought back in time. May be repeated.
+   */
+  release(options?: ReleaseOptions): Promise<ReleaseReport>;
+}
+
+/**
+ * Pauses or stops what runs of the containers, dependants first, a Swarm service as a whole. What was running is
+ * written down durably before the first of them is touched, so that the next start brings it back, whatever ends this
+ * one. When it throws, all is as it was before, or the error says what is not.
+ */
+export async function makeStill(
+  parts: Protection,
+  request: StillRequest,
+  options: JobOptions,
+): Promise<StillContainers> {
+  await using opened = new AsyncDisposableStack();
+  const host = await parts.host();
+  const { signal } = options;
+  if (request.containers.length === 0) return nothingStill(parts);
+  if (host.containers === undefined)
+    throw new AppError('unsupported', 'This host runs no containers that could be paused or stopped');
+  const { identity: hostIdentity } = await host.info({ signal });
+  const { stateDir } = parts;
+  opened.use(await holdApps({ stateDir, hostIdentity, ...request }, options));
+  // Only now nobody else makes them still or lets them go.
+  const all = await host.containers.list({ signal });
+  const { levels, notes } = await planStill(host.containers, { all, ...request }, signal);
+  for (const note of notes) options.onNote?.(note);
+  if (levels.length === 0) return nothingStill(parts);
+  const { reason, how } = request;
+  const since = new Date(parts.now()).toISOString();
+  const journal = await openAppJournal(stateDir, { hostIdentity, reason, how, since, levels });
+  const holds = opened.move();
+  const still = new Still(host.containers, { journal, levels, holds, now: parts.now });
+  await still.begin(signal);
+  return still;
+}
+
+interface StillParts {
+  readonly journal: OpenAppJournal;
+  readonly levels: readonly (readonly AppStep[])[];
+  readonly holds: AsyncDisposable;
+  readonly now: () => number;
+}
+
+class Still implements StillContainers {
+  readonly names: readonly string[];
+  sinceMs = 0;
+  readonly #containers: Containers;
+  readonly #parts: StillParts;
+  readonly #touched = new Map<AppStep, number>();
+  #startedAt = 0;
+  #released: Promise<ReleaseReport> | undefined;
+
+  constructor(containers: Containers, parts: StillParts) {
+    this.#containers = containers;
+    this.#parts = parts;
+    this.names = parts.levels.flat().map(({ identity }) => identity.name);
+  }
+
+  async begin(signal: AbortSignal | undefined): Promise<void> {
+    this.#startedAt = performance.now();
+    try {
+      for (const level of this.#parts.levels) {
+        signal?.throwIfAborted();
+        await settleAll(level.map((step) => this.#makeStill(step, signal)));
+      }
+      this.sinceMs = this.#parts.now();
+    } catch (error) {
+      await this.release().catch((second: unknown) => {
+        throw new SuppressedError(error, second);
+      });
+      throw error;
+    }
+  }
+
+  stillForMs(): number {
+    return performance.now() - this.#startedAt;
+  }
+
+  release(options: ReleaseOptions = {}): Promise<ReleaseReport> {
+    return (this.#released ??= this.#release(options).catch((error: unknown) => {
+      this.#released = undefined;
+      throw error;
+    }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+
+  async #makeStill(step: AppStep, signal: AbortSignal | undefined): Promise<void> {
+    this.#touched.set(step, performance.now());
+    const { id, name } = step.identity;
+    try {
+      if (step.how === 'scale') await this.#containers.scaleService(name, 0, { signal });
+      else if (step.how === 'pause') await this.#containers.pause(id, { signal });
+      else await this.#containers.stop(id, { signal });
+    } catch (error) {
+      // What has ended by itself since it was looked at is still.
+      if (step.how !== 'scale' && !(await this.#runs(id))) return;
+      throw error;
+    }
+  }
+
+  async #runs(id: string): Promise<boolean> {
+    const now = await this.#containers.find(id);
+    return now !== undefined && (now.state === 'running' || now.state === 'restarting');
+  }
+
+  async #release(options: ReleaseOptions): Promise<ReleaseReport> {
+    const { levels, journal, holds } = this.#parts;
+    await journal.freeReserve();
+    const touched = levels.map((level) => level.filter((step) => this.#touched.has(step)));
+    const report: PutBackReport = await putBack(this.#containers, touched, options);
+    await journal.remove();
+    await holds[Symbol.asyncDispose]();
+    const apps = [...this.#touched].map(([step, since]) => ({
+      name: step.identity.name,
+      stillMs: (report.backAt.get(step) ?? performance.now()) - since,
+    }));
+    const stillMs = Math.max(0, ...[...report.backAt.values()].map((at) => at - this.#startedAt));
+    return { stillMs, unhealthy: report.unhealthy, disturbed: report.disturbed, apps };
+  }
+}
+
+/** Waits for all, then throws the first error: nothing goes on behind the back of the one who handles it. */
+async function settleAll(works: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+function nothingStill(parts: Protection): StillContainers {
+  return {
+    sinceMs: parts.now(),
+    names: [],
+    stillForMs: () => 0,
+    release: async () => ({ stillMs: 0, unhealthy: [], apps: [], disturbed: [] }),
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** `"web", "db" and 2 more`. */
+export function nameApps(names: readonly string[]): string {
+  const shown = names.slice(0, 3).map(quote).join(', ');
+  return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;
+}
