@@ -67,5 +67,7 @@ export interface Snapshot {
   readonly summary: SnapshotSummary | undefined;
   /** How many things could not be saved; 0 is a whole snapshot. */
   readonly problemCount: number;
+  /** What the application's own client dumped beside the data, where it did. */
+  readonly dumps?: readonly { readonly name: string; readonly size: number }[] | undefined;
   readonly programVersion: string | undefined;
 }
