@@ -1,3 +1,12 @@
+import type {
+  AnomalyRecord,
+  ForgottenRecord,
+  PolicyCursor,
+  PolicyRun,
+  PolicyRunEnd,
+  PolicyRunRecord,
+} from '../model/policy-run.ts';
+
 /** A repository that Holdfast knows by name. Secrets are references (`file:`, `env:`, `exec:`), never values. */
 export interface RepositoryRecord {
   readonly name: string;
@@ -72,6 +81,37 @@ export interface EmbeddedVolumeRecord {
   readonly anonymous: boolean;
 }
 
+export interface PolicyRunFilter {
+  readonly policy?: string | undefined;
+  /** Only those that have not ended. */
+  readonly open?: boolean | undefined;
+  readonly limit: number;
+}
+
+/** What policies did, and how far they have come. Each call is one transaction. */
+export interface PolicyMemory {
+  /** Writes down that it begins, and where its policy stands by that; gives back the run's number. */
+  beginRun(run: PolicyRun, cursor: PolicyCursor | undefined): number;
+  /** Nothing for a run that has ended already, but for the cursor. */
+  endRun(number: number, end: PolicyRunEnd, cursor: PolicyCursor | undefined): void;
+  /** Newest first. */
+  listRuns(filter: PolicyRunFilter): PolicyRunRecord[];
+
+  listCursors(): PolicyCursor[];
+  saveCursors(cursors: readonly PolicyCursor[]): void;
+
+  /** Nothing for one that is known. */
+  recordAnomaly(anomaly: AnomalyRecord): void;
+  /** Those that nobody has accepted, oldest first. */
+  listOpenAnomalies(): AnomalyRecord[];
+  acceptAnomalies(volumeIdentity: string, at: string): void;
+
+  /** Keeps the newest for each volume. */
+  noteForgotten(forgotten: ForgottenRecord): void;
+  listForgotten(repositoryId: string): ForgottenRecord[];
+  clearForgotten(repositoryId: string): void;
+}
+
 /**
  * What Holdfast remembers between runs. Safe with several processes at once; each call is one transaction,
  * durable when it returns. Losing it loses no backup: repositories describe themselves.
@@ -111,6 +151,8 @@ export interface Catalog extends Disposable {
   findNotice(key: string): NoticeRecord | undefined;
   saveNotice(notice: NoticeRecord): void;
   removeNotice(key: string): void;
+
+  readonly policies: PolicyMemory;
 
   listEmbeddedVolumes(): EmbeddedVolumeRecord[];
   findEmbeddedVolume(name: string): EmbeddedVolumeRecord | undefined;

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type {
   Catalog,
   EmbeddedVolumeRecord,
+  PolicyMemory,
   LogAnchor,
   NoticeRecord,
   RepositoryRecord,
@@ -19,6 +20,7 @@ import { findLogAnchor, findUnwrittenLog, noteUnwrittenLog, setLogAnchor } from 
 import { findNotice, removeNotice, saveNotice } from './notices.ts';
 import { openDatabase, type OpenDatabaseOptions } from './open-database.ts';
 import { listRepositories, removeRepository, saveRepository } from './repositories.ts';
+import { sqlitePolicyMemory } from './sqlite-policy-memory.ts';
 import { type Row, text } from './row-fields.ts';
 import { listRuns, recordRun } from './runs.ts';
 import { catalogError } from './sqlite-errors.ts';
@@ -44,10 +46,12 @@ export function openSqliteCatalog(path: string, options: OpenDatabaseOptions = {
 class SqliteCatalog implements Catalog {
   readonly #database: DatabaseSync;
   readonly #path: string;
+  readonly policies: PolicyMemory;
 
   constructor(database: DatabaseSync, path: string) {
     this.#database = database;
     this.#path = path;
+    this.policies = sqlitePolicyMemory((operation) => this.#run(operation));
   }
 
   stateId(): string {

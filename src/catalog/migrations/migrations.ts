@@ -1,7 +1,14 @@
 import { start } from './0001-start.ts';
 import { repositoryOptions } from './0002-repository-options.ts';
 import { verifiedSnapshots } from './0003-verified-snapshots.ts';
+import { policies } from './0004-policies.ts';
 import { logAndNotices } from './0006-log-and-notices.ts';
 
 /** In order; the catalog's version is how many of them it has been through. Only ever appended to. */
-export const migrations: readonly string[] = [start, repositoryOptions, verifiedSnapshots, logAndNotices];
+export const migrations: readonly string[] = [
+  start,
+  repositoryOptions,
+  verifiedSnapshots,
+  policies,
+  logAndNotices,
+];
