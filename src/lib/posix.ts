@@ -27,6 +27,9 @@ const fsetxattr = libc.func(
 const mknod = libc.func('int mknod(const void *path, unsigned int mode, uint64_t dev)');
 const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
 const syncfs = libc.func('int syncfs(int fd)');
+const syncFileRange = libc.func(
+  'int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)',
+);
 const mallopt = libc.func('int mallopt(int param, int value)');
 
 const atFdCwd = -100;
@@ -184,6 +187,16 @@ export function syncFilesystemLater(fd: number): Promise<boolean> {
   return new Promise((resolve) => {
     syncfs.async(fd, (error: unknown, status: number) => resolve(error === null && status === 0));
   });
+}
+
+const syncFileRangeWrite = 2;
+
+/** Asks the kernel to begin to write down a part of a file, and does not wait for it. Says nothing of success. */
+export function startWriteback(
+  fd: number,
+  { offset, length }: { readonly offset: number; readonly length: number },
+): void {
+  syncFileRange(fd, offset, length, syncFileRangeWrite);
 }
 
 /** Keeps the C library from holding freed memory back in one arena per thread. */

@@ -142,6 +142,11 @@ export class WorkerPool<
     });
   }
 
+  /** Starts all workers before there is a task: they load their code while others prepare the first ones. */
+  warm(): void {
+    for (const member of this.#members) member.worker ??= this.#start(member);
+  }
+
   /** Tells all workers something, before any task that is given from now on. */
   notify(notice: Notice): void {
     this.#notices.push(notice);

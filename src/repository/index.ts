@@ -2,6 +2,7 @@
 export type {
   CheckOptions,
   CheckReport,
+  DumpStream,
   FindOptions,
   LockHolder,
   Progress,
@@ -17,6 +18,7 @@ export type {
   SaveResult,
   SnapshotEntry,
   StatsOptions,
+  StoredDump,
   TagChange,
   TreeSource,
   UnlockOptions,

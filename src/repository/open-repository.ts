@@ -6,7 +6,7 @@ import { type MasterKey, Sealer } from './crypto/seal.ts';
 import { loadConfig, newConfig, type RepositoryConfig, saveConfig } from './format/config-file.ts';
 import { findKey } from './keys/find-key.ts';
 import { storeKey } from './keys/key-store.ts';
-import { ResticRepository } from './restic-repository.ts';
+import type * as implementation from './restic-repository.ts';
 import { openStore, type StoreAddress } from './stores/open-store.ts';
 import { parseLocation } from './stores/parse-location.ts';
 import type { Store } from './stores/store.ts';
@@ -75,10 +75,16 @@ export async function openRepository(access: RepositoryAccess): Promise<Reposito
         hint: 'Look at the location for a typo, or make a repository there with "holdfast init --repo".',
       });
     }
+    // Loaded while the key is derived from the password, which takes its time by design.
+    void loadImplementation();
     const { id: keyId, masterKey } = await findKey(store, access.password, { signal: access.signal });
     const config = await loadConfig(store, new Sealer(masterKey), { signal: access.signal });
     return await assemble({ store, address, masterKey, config, keyId }, access);
   });
+}
+
+function loadImplementation(): Promise<typeof implementation> {
+  return import('./restic-repository.ts');
 }
 
 async function hasConfig(store: Store, signal: AbortSignal | undefined): Promise<boolean> {
@@ -121,6 +127,7 @@ async function assemble(parts: OpenedParts, { cacheDir }: RepositoryAccess): Pro
   const { masterKey, config, keyId } = parts;
   const { address, store } = await withCache(parts, cacheDir && path.join(cacheDir, config.id));
   const codec = { store, sealer: new Sealer(masterKey), compressor: openCompressor() };
+  const { ResticRepository } = await loadImplementation();
   return new ResticRepository({ codec, address, masterKey, config, keyId });
 }
 

@@ -1,7 +1,8 @@
 import { type ByteString, fromText, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf, isAppError, type ErrorCode } from '../model/errors.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import { type BlobIndex, loadBlobIndex } from './blob-index/blob-index.ts';
+import { loadBlobIndex } from './blob-index/blob-index.ts';
+import { KnownIndex } from './blob-index/known-index.ts';
 import { checkRepository } from './check/check-repository.ts';
 import { copySnapshots } from './copy/copy-snapshots.ts';
 import type { CopyOptions, CopyReport } from './copy/copy-types.ts';
@@ -20,6 +21,7 @@ import { readDescription } from './read/read-description.ts';
 import { entryOfNode } from './read/entry-of-node.ts';
 import { findNode } from './read/find-node.ts';
 import { HardLinks } from './read/hard-links.ts';
+import { listDumps } from './read/list-dumps.ts';
 import { walkTreeNodes } from './read/walk-tree.ts';
 import { repairIndex } from './repair/repair-index.ts';
 import { repairPacks } from './repair/repair-packs.ts';
@@ -35,6 +37,7 @@ import type {
 import { runRepair } from './repair/run-repair.ts';
 import { restoreTree } from './restore/restore-tree.ts';
 import { dataParts } from './save/root-tree.ts';
+import { saveDump } from './save/save-dump.ts';
 import { saveSnapshot } from './save/save-snapshot.ts';
 import { changeTags } from './snapshots/change-tags.ts';
 import { removeSnapshots } from './snapshots/remove-snapshots.ts';
@@ -45,6 +48,7 @@ import { unlockRepository } from './unlock.ts';
 import type {
   CheckOptions,
   CheckReport,
+  DumpStream,
   FindOptions,
   ListOptions,
   PruneOptions,
@@ -58,6 +62,7 @@ import type {
   SaveResult,
   SnapshotEntry,
   StatsOptions,
+  StoredDump,
   TagChange,
   UnlockOptions,
   UnlockReport,
@@ -83,12 +88,12 @@ export class ResticRepository implements Repository {
   readonly polynomial: bigint;
   readonly #parts: ResticRepositoryParts;
   #keyId: string | undefined;
-  /** What the last walk saw, for the files that are read after it. */
-  #index: Promise<BlobIndex> | undefined;
+  readonly #index: KnownIndex;
 
   constructor(parts: ResticRepositoryParts) {
     this.#parts = parts;
     this.#keyId = parts.keyId;
+    this.#index = new KnownIndex(parts.codec);
     this.id = parts.config.id;
     this.polynomial = parts.config.polynomial;
     this.location = parts.codec.store.location;
@@ -114,11 +119,29 @@ export class ResticRepository implements Repository {
   async save(options: SaveOptions): Promise<SaveResult> {
     await using lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
     const { codec, address, masterKey, config } = this.#parts;
-    const [index] = await Promise.all([this.#loadIndex(options), codec.store.removeLeftovers?.(options)]);
-    // Saving claims blobs in this index that have no place yet.
-    this.#index = undefined;
+    // An index of its own: saving claims blobs in it that have no place yet.
+    const [index] = await Promise.all([
+      loadBlobIndex(codec, options),
+      codec.store.removeLeftovers?.(options),
+    ]);
     const context = { codec, address, masterKey, index, polynomial: config.polynomial, lock };
     return await saveSnapshot(context, options);
+  }
+
+  async storeDump(dump: DumpStream, options: WorkOptions = {}): Promise<StoredDump> {
+    await using lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
+    const { codec, address, masterKey, config } = this.#parts;
+    // An index of its own, as for `save`.
+    const index = await loadBlobIndex(codec, options);
+    const context = { codec, address, masterKey, index, polynomial: config.polynomial, lock };
+    return await saveDump(context, dump, options);
+  }
+
+  async listDumps(snapshot: Snapshot, options: WorkOptions = {}): Promise<SnapshotEntry[]> {
+    if (snapshot.volume === undefined) return [];
+    const reader = new BlobReader(this.#parts.codec, await this.#index.current(options));
+    const { tree } = await loadSnapshot(this.#parts.codec, snapshot.id, options);
+    return await listDumps(reader, { tree, dataParts: dataParts(snapshot.volume) }, options);
   }
 
   async *walk(
@@ -126,7 +149,7 @@ export class ResticRepository implements Repository {
     path: ByteString,
     options: WorkOptions & { readonly depth?: number } = {},
   ): AsyncGenerator<SnapshotEntry> {
-    const reader = new BlobReader(this.#parts.codec, await this.#loadIndex(options, 'what-is-whole'));
+    const reader = new BlobReader(this.#parts.codec, await this.#index.current(options));
     const node = await this.#find(reader, snapshot, path);
     const first = entryOfFound(node);
     if (first) yield first;
@@ -146,7 +169,7 @@ export class ResticRepository implements Repository {
     entry: SnapshotEntry,
     options: WorkOptions = {},
   ): AsyncGenerator<Uint8Array> {
-    const reader = new BlobReader(this.#parts.codec, await this.#indexForReading(options));
+    const reader = new BlobReader(this.#parts.codec, await this.#index.atHand(options));
     if (entry.type !== 'file')
       throw new AppError(
         'usage',
@@ -159,7 +182,7 @@ export class ResticRepository implements Repository {
 
   async restore(options: RestoreOptions): Promise<RestoreResult> {
     await using _lock = await lockForReading(this.#parts.codec, options);
-    const index = await this.#loadIndex(options, 'what-is-whole');
+    const index = await this.#index.current(options);
     const { codec, address, masterKey, config } = this.#parts;
     const node = await this.#find(new BlobReader(codec, index), options.snapshot, options.path);
     const whole = options.path === '' ? options.snapshot.summary : undefined;
@@ -223,7 +246,7 @@ export class ResticRepository implements Repository {
   async *find(
     options: FindOptions,
   ): AsyncGenerator<{ readonly snapshot: Snapshot; readonly entry: SnapshotEntry }> {
-    const index = await this.#loadIndex(options, 'what-is-whole');
+    const index = await this.#index.current(options);
     const reader = new BlobReader(this.#parts.codec, index);
     const finder = new EntryFinder(reader, index, options);
     for (const snapshot of options.snapshots) {
@@ -235,7 +258,7 @@ export class ResticRepository implements Repository {
 
   async stats(options: StatsOptions): Promise<RepositoryStats> {
     await using _lock = await lockForReading(this.#parts.codec, options);
-    const index = await this.#loadIndex(options);
+    const index = await loadBlobIndex(this.#parts.codec, options);
     return await measureGroups({ codec: this.#parts.codec, index }, options);
   }
 
@@ -247,7 +270,7 @@ export class ResticRepository implements Repository {
   async prune(options: PruneOptions): Promise<PruneSummary> {
     await using lock = await lockRepository(this.#parts.codec, { exclusive: true, signal: options.signal });
     // What was known of packs before may be wrong afterwards.
-    this.#index = undefined;
+    this.#index.forget();
     const prepared = await preparePrune({ ...this.#parts, ...options, lock }, options);
     await applyPrune(prepared);
     return prepared.plan.summary;
@@ -261,24 +284,24 @@ export class ResticRepository implements Repository {
       );
     if (target.location === this.location)
       throw new AppError('usage', `Cannot copy the repository "${this.location}" to itself`);
-    target.#index = undefined;
+    target.#index.forget();
     return await copySnapshots(this.#parts, target.#parts, options);
   }
 
   async repairIndex(options: IndexRepairOptions = {}): Promise<IndexRepairReport> {
     // What was known of packs before may be wrong afterwards.
-    this.#index = undefined;
+    this.#index.forget();
     const { readAllPacks = false } = options;
     return await runRepair(this.#parts, options, (work) => repairIndex(work, { readAllPacks }));
   }
 
   async repairPacks(options: PackRepairOptions): Promise<PackRepairReport> {
-    this.#index = undefined;
+    this.#index.forget();
     return await runRepair(this.#parts, options, (work) => repairPacks(work, options.packs));
   }
 
   async repairSnapshots(options: SnapshotRepairOptions): Promise<SnapshotRepairReport> {
-    this.#index = undefined;
+    this.#index.forget();
     const { snapshotIds, forget } = options;
     return await runRepair(this.#parts, options, (work) => repairSnapshots(work, { snapshotIds, forget }));
   }
@@ -291,28 +314,11 @@ export class ResticRepository implements Repository {
     return { ...this.#parts, keyId: this.#keyId };
   }
 
-  async #indexForReading(options: WorkOptions): Promise<BlobIndex> {
-    return await (this.#index ?? this.#loadIndex(options, 'what-is-whole'));
-  }
-
-  /** Who only reads goes without the index files that are damaged: a blob that only they know is told as missing. */
-  #loadIndex(options: WorkOptions, wanted: 'all' | 'what-is-whole' = 'all'): Promise<BlobIndex> {
-    const onDamaged = wanted === 'all' ? undefined : (): void => undefined;
-    const index = loadBlobIndex(this.#parts.codec, {
-      signal: options.signal,
-      ...(onDamaged && { onDamaged }),
-    });
-    this.#index = index;
-    // Whoever awaits it hears of a failure; the next operation tries again.
-    index.catch(() => (this.#index = undefined));
-    return index;
-  }
-
   /** A program that rewrites a snapshot, as "restic tag" does, drops the field that is ours; the tree has a copy of it. */
   async #withDescription(json: SnapshotJson, options: WorkOptions): Promise<SnapshotJson> {
     const [path = '', ...others] = json.paths;
     if (json.holdfast !== undefined || others.length > 0 || !path.startsWith('/volume/')) return json;
-    const reader = new BlobReader(this.#parts.codec, await this.#indexForReading(options));
+    const reader = new BlobReader(this.#parts.codec, await this.#index.atHand(options));
     const volume = await readDescription(reader, json.tree, fromText(path.slice('/volume/'.length))).catch(
       orUndefined,
     );

@@ -67,8 +67,25 @@ export type TreeSource =
         | undefined;
     };
 
+/** What the client of a database prints: of unknown length, and whole only when it ends without an error. */
+export interface DumpStream {
+  /** File name in the snapshot. */
+  readonly name: string;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** A dump that is durable in the repository, until a prune finds that no snapshot has it. */
+export interface StoredDump {
+  readonly name: string;
+  readonly size: number;
+  /** Ids of its blobs. */
+  readonly content: readonly string[];
+}
+
 export interface SaveOptions extends WorkOptions {
   readonly source: TreeSource;
+  /** Dumps of what `source` is the files of. `conflict` when one was pruned meanwhile. */
+  readonly dumps?: readonly StoredDump[] | undefined;
   readonly volume: VolumeDescription;
   readonly parent?: Snapshot | undefined;
   readonly tags: readonly string[];
@@ -229,6 +246,15 @@ export interface Repository extends AsyncDisposable {
 
   /** Oldest first. One whose record is damaged is left out, and told. */
   listSnapshots(options?: ListOptions): Promise<Snapshot[]>;
+
+  /**
+   * Stores a stream, to be given to `save`: a dump is made while a database runs, and saving may begin when it stands
+   * still. Memory is bounded. When the stream throws, nothing refers to what was stored of it.
+   */
+  storeDump(dump: DumpStream, options?: WorkOptions): Promise<StoredDump>;
+
+  /** The dumps of a snapshot, for `readFile`; their paths are their names. */
+  listDumps(snapshot: Snapshot, options?: WorkOptions): Promise<SnapshotEntry[]>;
 
   /**
    * Saves a tree as a snapshot. When it returns, everything is durable. On cancel or error no snapshot exists,

@@ -64,5 +64,5 @@ function addModule(lane: LaneSummary, module: TestModule): void {
 /** With the cause, since a runner wraps what it is told. */
 function firstLine({ message, cause }: SerializedError): string {
   const line = (/^.*/.exec(message)?.[0] ?? '').slice(0, 300);
-  return cause ? `${line} ${firstLine(cause as SerializedError)}` : line;
+  return cause ? `${line} ${firstLine(cause)}` : line;
 }

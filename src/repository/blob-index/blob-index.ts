@@ -1,7 +1,7 @@
 import { AppError } from '../../model/errors.ts';
 import type { FileCodec } from '../format/repository-file.ts';
 import { type BlobPlace, type BlobType, packSize } from '../pack/pack-header.ts';
-import type { StoreOptions } from '../stores/store.ts';
+import type { StoredFile, StoreOptions } from '../stores/store.ts';
 import { idWords } from './blob-table.ts';
 import { BlobTables } from './blob-tables.ts';
 import { type IndexedPack, loadIndexFile } from './index-file.ts';
@@ -94,12 +94,21 @@ export class BlobIndex {
 /** A stored index has about this many bytes for each blob: most of it is the id, which doesn't compress. */
 export const storedBytesPerBlob = 40;
 
+export interface LoadIndexOptions extends StoreOptions {
+  readonly onDamaged?: (name: string, error: AppError) => void;
+}
+
 /** Reads all index files. A damaged one throws `integrity` unless `onDamaged` takes it. */
-export async function loadBlobIndex(
+export async function loadBlobIndex(codec: FileCodec, options: LoadIndexOptions = {}): Promise<BlobIndex> {
+  return await readIndexFiles(codec, await codec.store.list('index', options), options);
+}
+
+/** The same of files that were listed already. */
+export async function readIndexFiles(
   codec: FileCodec,
-  options: StoreOptions & { readonly onDamaged?: (name: string, error: AppError) => void } = {},
+  files: readonly StoredFile[],
+  options: LoadIndexOptions & { readonly onGone?: () => void } = {},
 ): Promise<BlobIndex> {
-  const files = await codec.store.list('index', options);
   const storedBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const index = new BlobIndex(storedBytes / storedBytesPerBlob);
   for (const { name } of files) {
@@ -107,7 +116,10 @@ export async function loadBlobIndex(
       for (const pack of await loadIndexFile(codec, name, options)) index.addPack(pack);
     } catch (error) {
       // Another process may replace index files while we read: the new ones are listed already or hold no news for us.
-      if (error instanceof AppError && error.code === 'not-found') continue;
+      if (error instanceof AppError && error.code === 'not-found') {
+        options.onGone?.();
+        continue;
+      }
       if (!(error instanceof AppError) || error.code === 'cancelled' || !options.onDamaged) throw error;
       options.onDamaged(name, error);
     }

@@ -46,6 +46,8 @@ export interface HoldfastJson {
   readonly grade?: Grade;
   readonly problemCount: number;
   readonly limits?: readonly string[];
+  /** What the application's own client dumped beside the data. */
+  readonly dumps?: readonly { readonly name: string; readonly size: number }[];
   readonly directories?: number;
   readonly others?: number;
   readonly volume: VolumeDescription;
@@ -95,6 +97,7 @@ export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
     volume: own?.volume,
     summary: json.summary && summaryOf(json.summary, own),
     problemCount: own?.problemCount ?? 0,
+    ...(own?.dumps && { dumps: own.dumps }),
     programVersion: json.program_version,
   };
 }

@@ -59,6 +59,9 @@ interface Piece {
   readonly target: BlobTarget;
 }
 
+/** Below it, one worker may be all that is ever needed. */
+const worthWarming = 16 * 1024 * 1024;
+
 class Restorer implements AsyncDisposable {
   readonly #request: RestoreRequest;
   readonly #reader: BlobReader;
@@ -90,6 +93,7 @@ class Restorer implements AsyncDisposable {
       workers: Math.max(1, Math.min(8, availableParallelism())),
       workerData: { store: context.address, masterKey: context.masterKey } satisfies RestoreWorkerData,
     });
+    if ((request.expectedBytes ?? 0) >= worthWarming) this.#pool.warm();
   }
 
   async run(): Promise<RestoreResult> {

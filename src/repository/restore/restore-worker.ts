@@ -11,9 +11,11 @@ import { Sealer } from '../crypto/seal.ts';
 import { readBlobs } from '../read/read-blobs.ts';
 import { openStore } from '../stores/open-store.ts';
 import { applyMetadata } from './apply-metadata.ts';
+import { FileInHand } from './file-in-hand.ts';
 import type {
   BlobTarget,
   BlobWork,
+  Metadata,
   RestoreTask,
   RestoreTaskResult,
   RestoreWorkerData,
@@ -38,9 +40,13 @@ async function runTask(task: RestoreTask): Promise<RestoreTaskResult> {
   const problems: SaveProblem[] = [];
   let bytes = 0;
   let files = 0;
+  using inHand = new FileInHand();
   for await (const { blob, content } of readBlobs(tools, task.packId, task.blobs, { explain })) {
     for (const target of blob.targets) {
-      explained(target.path, () => writeTarget(target, content, problems));
+      explained(target.path, () => {
+        if (target.whole) writeWhole({ ...target, whole: target.whole }, content, problems);
+        else writePart(inHand, target, content);
+      });
       bytes += content.length;
       if (target.whole) files++;
     }
@@ -60,20 +66,28 @@ function explain({ targets: [first, ...others] }: BlobWork, error: AppError): Ap
 }
 
 const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-const openFlags = constants.O_WRONLY | constants.O_NOFOLLOW;
 
-function writeTarget(target: BlobTarget, content: Buffer, problems: SaveProblem[]): void {
-  const fd = openSync(toPath(target.path), target.whole ? createFlags : openFlags, 0o600);
+type WholeTarget = BlobTarget & { readonly whole: Metadata };
+
+function writeWhole(target: WholeTarget, content: Buffer, problems: SaveProblem[]): void {
+  const fd = openSync(toPath(target.path), createFlags, 0o600);
   try {
-    const runs = target.runs ?? [{ offset: 0, length: content.length }];
-    for (const { offset, length } of runs) {
-      writeFully(fd, content.subarray(offset, offset + length), target.fileOffset + offset);
-    }
-    if (!target.whole) return;
+    writeRuns(fd, target, content);
     if (target.runs) ftruncateSync(fd, target.fileSize);
     applyMetadata({ path: target.path, fd }, target.whole, problems);
   } finally {
     closeSync(fd);
+  }
+}
+
+function writePart(inHand: FileInHand, target: BlobTarget, content: Buffer): void {
+  writeRuns(inHand.open(target.path, target.fileOffset, content.length), target, content);
+}
+
+function writeRuns(fd: number, { runs, fileOffset }: BlobTarget, content: Buffer): void {
+  if (!runs) return writeFully(fd, content, fileOffset);
+  for (const { offset, length } of runs) {
+    writeFully(fd, content.subarray(offset, offset + length), fileOffset + offset);
   }
 }
 

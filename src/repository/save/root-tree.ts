@@ -16,8 +16,8 @@ export interface RootTreeOptions {
   readonly saveTree: (text: Uint8Array) => Promise<string>;
   /** The node of a directory above the data, for a path that exists on this machine. */
   readonly nodeAbove: (parts: readonly ByteString[]) => TreeNode;
-  /** A file beside the data's root. */
-  readonly beside?: TreeNode | undefined;
+  /** What lies beside the data's root. */
+  readonly beside: readonly TreeNode[];
 }
 
 /** Where a volume's data is in the tree of its snapshots. A path keeps its place, a volume is at `/volume/NAME`. */
@@ -46,7 +46,7 @@ export async function saveRootTree(options: RootTreeOptions, dataTree: string): 
     const name = options.parts[depth - 1] ?? '';
     const base = isData ? options.dataNode : options.nodeAbove(options.parts.slice(0, depth));
     const nodes: TreeNode[] = [{ ...base, name, subtree }];
-    if (isData && options.beside) nodes.push(options.beside);
+    if (isData) nodes.push(...options.beside);
     nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
     subtree = await options.saveTree(toBytes(encodeTree(nodes.map(encodeNode))));
   }
@@ -94,6 +94,11 @@ export const plainDirectoryNode: TreeNode = {
 
 export function descriptionName(dataName: ByteString): ByteString {
   return `${dataName}.holdfast.json`;
+}
+
+/** The folder beside the data that holds what the application's own client dumped. */
+export function dumpsName(dataName: ByteString): ByteString {
+  return `${dataName}.dump`;
 }
 
 /** The file beside the data that describes the volume, for a snapshot whose record was rewritten by another program. */

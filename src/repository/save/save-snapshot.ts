@@ -22,6 +22,7 @@ import { DirectorySaver } from './directory-saver.ts';
 import { PackRecorder } from './pack-recorder.ts';
 import { ParentTrees } from './parent-trees.ts';
 import { dataParts, descriptionNode, directoryNode, plainDirectoryNode, saveRootTree } from './root-tree.ts';
+import { assertDumpsThere, saveDumpFolder } from './save-dump.ts';
 import { SaveScheduler } from './save-scheduler.ts';
 import { SaveTally } from './save-tally.ts';
 import { StreamSaver } from './stream-saver.ts';
@@ -63,6 +64,7 @@ export async function saveSnapshot(
     onPack: (pack) => recorder.add(pack),
     signal: options.signal,
   });
+  assertDumpsThere(context.index, options.dumps ?? []);
   const { tree, summary } = await keepOnFailure(recorder, scheduler, async (): Promise<Saved> => {
     const root = await saveTrees(context, options, { scheduler, tally });
     throwIfCancelled(options);
@@ -114,11 +116,14 @@ async function saveTrees(context: SaveContext, options: SaveOptions, tools: Tool
   const { dataTree, dataNode } = await saveData(context, options, { ...tools, parts, names });
   tools.tally.countDirectory();
   const text = Buffer.from(`${JSON.stringify(options.volume, undefined, 2)}\n`);
-  const beside =
-    options.volume.kind === 'path' ? undefined : await saveDescription(scheduler, parts.at(-1) ?? '', text);
+  const dataName = parts.at(-1) ?? '';
+  const beside: TreeNode[] =
+    options.volume.kind === 'path' ? [] : [await saveDescription(scheduler, dataName, text)];
   const nodeAbove = (above: readonly ByteString[]): TreeNode =>
     options.volume.kind === 'path' ? directoryNode(`/${above.join('/')}`, names) : plainDirectoryNode;
   const saveTree = (tree: Uint8Array): Promise<string> => scheduler.saveTree(tree);
+  const { dumps = [] } = options;
+  if (dumps.length > 0) beside.push(await saveDumpFolder({ dumps, dataName, saveTree }));
   return await saveRootTree({ parts, dataNode, saveTree, nodeAbove, beside }, dataTree);
 }
 
@@ -201,6 +206,8 @@ function describe(
       grade: saved.grade,
       problemCount: saved.problemCount,
       ...(options.limits && options.limits.length > 0 && { limits: options.limits }),
+      ...(options.dumps &&
+        options.dumps.length > 0 && { dumps: options.dumps.map(({ name, size }) => ({ name, size })) }),
       directories: summary.directories,
       others: summary.others,
       volume: options.volume,

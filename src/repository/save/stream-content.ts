@@ -44,12 +44,26 @@ export class StreamContent {
 
   /** Reads a body to its end. The ids follow when the workers have stored it. */
   async save(entry: Entry, body: AsyncIterable<Uint8Array>): Promise<{ pending: Promise<string[]> }> {
+    const { pending, size } = await this.#save(withHoles(entry, body), entry.size);
+    if (size !== entry.size) throw wrongLength(entry);
+    return { pending };
+  }
+
+  /** The same for a body of unknown length. */
+  async saveUnsized(body: AsyncIterable<Uint8Array>): Promise<{ pending: Promise<string[]>; size: number }> {
+    return await this.#save(body, undefined);
+  }
+
+  async #save(
+    body: AsyncIterable<Uint8Array>,
+    expected: number | undefined,
+  ): Promise<{ pending: Promise<string[]>; size: number }> {
     const { buffer } = this.#chunker;
     const ids: Promise<string[]>[] = [];
     let used = 0;
     let total = 0;
     let cutter: Cutter | undefined;
-    for await (const chunk of withHoles(entry, body)) {
+    for await (const chunk of body) {
       total += chunk.length;
       for (let from = 0; from < chunk.length;) {
         const count = Math.min(chunk.length - from, buffer.length - used);
@@ -57,20 +71,20 @@ export class StreamContent {
         used += count;
         from += count;
         if (used < buffer.length) continue;
-        cutter ??= this.#cutterOf(used, entry.size);
+        cutter ??= this.#cutterOf(used, expected);
         used = await this.#storeChunks({ used, isLast: false, cutter, ids });
       }
     }
-    if (total !== entry.size) throw wrongLength(entry);
+    if (expected !== undefined && total !== expected) return { pending: Promise.resolve([]), size: total };
     const isWhole = ids.length === 0 && used <= minChunkBytes;
     if (isWhole && chunkBytesOf(buffer.subarray(0, Math.min(used, headBytes)), used) === undefined) {
       const { ids: pending } = await this.#addToParcel(buffer.subarray(0, used));
-      return { pending };
+      return { pending, size: total };
     }
-    cutter ??= this.#cutterOf(used, entry.size);
+    cutter ??= this.#cutterOf(used, expected);
     await this.#storeChunks({ used, isLast: true, cutter, ids });
     const pending = Promise.all(ids).then((parts) => parts.flat());
-    return { pending };
+    return { pending, size: total };
   }
 
   /** Sends the small files that wait for more. */
@@ -106,7 +120,9 @@ export class StreamContent {
     return used - start;
   }
 
-  #cutterOf(used: number, fileBytes: number): Cutter {
+  /** A stream of unknown length is no database file. */
+  #cutterOf(used: number, fileBytes: number | undefined): Cutter {
+    if (fileBytes === undefined) return this.#chunker;
     const chunkBytes = chunkBytesOf(this.#chunker.buffer.subarray(0, Math.min(used, headBytes)), fileBytes);
     return chunkBytes === undefined ? this.#chunker : fixedCutter(chunkBytes);
   }

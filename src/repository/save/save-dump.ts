@@ -1,0 +1,106 @@
+import type { BlobIndex } from '../blob-index/blob-index.ts';
+import { type ByteString, fromText } from '../../model/byte-string.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import { encodeNode, encodeTree, type TreeNode } from '../format/node.ts';
+import type { RepositoryLock } from '../lock.ts';
+import type { DumpStream, StoredDump, WorkOptions } from '../types.ts';
+import { PackRecorder } from './pack-recorder.ts';
+import { dumpsName, plainDirectoryNode } from './root-tree.ts';
+import type { SaveContext } from './save-snapshot.ts';
+import { SaveScheduler } from './save-scheduler.ts';
+import { SaveTally } from './save-tally.ts';
+import { StreamContent } from './stream-content.ts';
+
+/** Stores a stream of unknown length as a file that a snapshot can have beside its data. Durable when it returns. */
+export async function saveDump(
+  context: SaveContext & { readonly lock: Pick<RepositoryLock, 'assertHeld'> },
+  dump: DumpStream,
+  options: WorkOptions,
+): Promise<StoredDump> {
+  assertFileName(dump.name);
+  const recorder = new PackRecorder(context.codec, context.lock);
+  const tally = new SaveTally(options.onProgress, undefined);
+  await using scheduler = new SaveScheduler({
+    workerData: {
+      store: context.address,
+      masterKey: context.masterKey,
+      polynomial: context.polynomial,
+      dryRun: false,
+    },
+    tables: context.index.tables,
+    onPack: (pack) => recorder.add(pack),
+    signal: options.signal,
+  });
+  try {
+    const content = new StreamContent(scheduler, context.polynomial);
+    const { pending, size } = await content.saveUnsized(counted(dump, { scheduler, tally }));
+    content.sendParcel();
+    const ids = await pending;
+    await scheduler.flush();
+    await recorder.finish();
+    return { name: dump.name, size, content: ids };
+  } catch (error) {
+    // The error is what the user must hear; to index what is stored is a courtesy to the next run.
+    if (isAppError(error, 'cancelled')) await scheduler.flush().catch(() => undefined);
+    await recorder.finish().catch(() => undefined);
+    throw error;
+  }
+}
+
+interface Tools {
+  readonly scheduler: SaveScheduler;
+  readonly tally: SaveTally;
+}
+
+async function* counted(
+  { name, body }: DumpStream,
+  { scheduler, tally }: Tools,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of body) {
+    await scheduler.room();
+    tally.countBytes(chunk.length, fromText(name));
+    yield chunk;
+  }
+}
+
+interface DumpFolder {
+  readonly dumps: readonly StoredDump[];
+  readonly dataName: ByteString;
+  readonly saveTree: (text: Uint8Array) => Promise<string>;
+}
+
+/** The folder of the dumps beside the data's root, in a snapshot's tree. */
+export async function saveDumpFolder({ dumps, dataName, saveTree }: DumpFolder): Promise<TreeNode> {
+  const nodes = dumps.map(({ name, size, content }): TreeNode => ({
+    ...plainDirectoryNode,
+    type: 'file',
+    name: fromText(name),
+    mode: 0o600,
+    size,
+    links: 1,
+    content,
+  }));
+  nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const subtree = await saveTree(Buffer.from(encodeTree(nodes.map(encodeNode)), 'latin1'));
+  return { ...plainDirectoryNode, name: dumpsName(dataName), mode: 0o700, subtree };
+}
+
+/** Between the dump and the snapshot that names it, another process may have removed what no snapshot needed yet. */
+export function assertDumpsThere(index: BlobIndex, dumps: readonly StoredDump[]): void {
+  for (const { name, content } of dumps) {
+    if (content.every((id) => index.has(id, 'data'))) continue;
+    throw new AppError(
+      'conflict',
+      `The dump ${quote(name)} was removed by a prune before it was in a snapshot`,
+      {
+        hint: 'Run the backup again.',
+      },
+    );
+  }
+}
+
+function assertFileName(name: string): void {
+  const isGood = name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name) && name.length <= 255;
+  if (!isGood) throw new AppError('usage', `Cannot store a dump as ${quote(name)}: that is no file name`);
+}
