@@ -36,6 +36,8 @@ export interface Container extends ContainerIdentity {
   readonly labels: Readonly<Record<string, string>>;
   readonly environment: Readonly<Record<string, string>>;
   readonly command: readonly string[];
+  /** What starts the command, when it is not the command itself. */
+  readonly entrypoint?: readonly string[];
   readonly user: string;
   readonly mounts: readonly ContainerMount[];
   /** Process id of its first process on the engine's machine; undefined when it does not run. */
@@ -69,12 +71,16 @@ export interface ExecRun {
   readonly ended: Promise<{ readonly exitCode: number; readonly stderr: string }>;
 }
 
+/** A trial and all that belongs to it carry this label: its container, its network, its volumes. */
+export const trialLabel = 'holdfast.trial';
+
 /** A container that is made for a drill: it can reach nothing and nothing can reach it. */
 export interface TrialRequest {
   readonly name: string;
   /** A content id or a name that the engine has: nothing is pulled. `not-found` otherwise. */
   readonly image: string;
   readonly command?: readonly string[] | undefined;
+  readonly entrypoint?: readonly string[] | undefined;
   readonly user?: string | undefined;
   readonly environment: Readonly<Record<string, string>>;
   /** Volume names by path in the container. */

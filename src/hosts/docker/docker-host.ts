@@ -2,6 +2,8 @@ import { isAppError, AppError } from '../../model/errors.ts';
 import type { DataMount, Volume, VolumeSpec } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
 import type { CallOptions, Host, HostInfo, StreamData, VolumeData } from '../host.ts';
+import type { Containers } from '../containers.ts';
+import { DockerContainers } from './containers.ts';
 import { type DockerEndpoint, type Environment, findDockerEndpoint } from './endpoint.ts';
 import { EngineClient } from './engine-client.ts';
 import type { EngineContainer, EngineInfo, EngineVolume, EngineVolumeList } from './engine-types.ts';
@@ -34,7 +36,7 @@ const slowDeadlineMs = 150_000;
 
 class DockerHost implements Host {
   readonly kind = 'docker';
-  readonly containers = undefined;
+  readonly containers: Containers;
   readonly #client: EngineClient;
   readonly #options: DockerHostOptions;
   #info: Promise<EngineInfo> | undefined;
@@ -43,6 +45,7 @@ class DockerHost implements Host {
   constructor(client: EngineClient, options: DockerHostOptions) {
     this.#client = client;
     this.#options = options;
+    this.containers = new DockerContainers(client);
   }
 
   async info(options: CallOptions = {}): Promise<HostInfo> {

@@ -4,6 +4,7 @@ import {
   type OutgoingHttpHeaders,
   request as httpRequest,
 } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { AppError } from '../../model/errors.ts';
 import type { DockerEndpoint } from './endpoint.ts';
 import { chooseVersion } from './api-version.ts';
@@ -83,6 +84,28 @@ export class EngineClient implements AsyncDisposable {
       throw refusalError(call.action, refusalOf(response, await this.#readText(call, response, call.signal)));
     });
     return { request, answer };
+  }
+
+  /** Sends a request after which the connection is the caller's: bytes both ways. The deadline is for the answer only. */
+  async upgrade(call: EngineCall): Promise<Duplex> {
+    using deadline = startDeadline(call);
+    const version = await this.#negotiate(call);
+    const headers = { ...call.headers, Connection: 'Upgrade', Upgrade: 'tcp' };
+    const request = this.#createRequest({ ...call, headers }, `/v${version}${call.path}`, deadline.signal);
+    const upgraded = Promise.withResolvers<Duplex>();
+    request.once('upgrade', (_response, socket, head) => {
+      if (head.length > 0) socket.unshift(head);
+      upgraded.resolve(socket);
+    });
+    const refused = this.#answerOf(call, request, deadline.signal).then(async (response): Promise<never> => {
+      const text = await this.#readText(call, response, deadline.signal);
+      if ((response.statusCode ?? 0) >= 400) throw refusalError(call.action, refusalOf(response, text));
+      throw new AppError('unsupported', `${call.action}: the engine does not hand the connection over`, {
+        hint: 'A proxy between here and the engine must let connections be upgraded.',
+      });
+    });
+    request.end(call.json === undefined ? undefined : JSON.stringify(call.json));
+    return await Promise.race([upgraded.promise, refused]);
   }
 
   /** Asks whether the engine answers at all, and in which version. */

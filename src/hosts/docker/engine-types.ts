@@ -45,3 +45,55 @@ export interface EngineInfo {
   readonly DockerRootDir?: string | null;
   readonly OSType?: string | null;
 }
+
+/** What `GET /containers/ID/json` tells. */
+export interface EngineInspection extends EngineContainerDetails {
+  readonly Id: string;
+  readonly Name?: string | null;
+  /** The image's content id. */
+  readonly Image?: string | null;
+  readonly State?: EngineContainerState | null;
+  readonly Config?: {
+    readonly Image?: string | null;
+    readonly Env?: readonly string[] | null;
+    readonly Cmd?: readonly string[] | null;
+    readonly Entrypoint?: readonly string[] | null;
+    readonly User?: string | null;
+    readonly Labels?: Readonly<Record<string, string>> | null;
+    readonly Tty?: boolean | null;
+  } | null;
+  readonly HostConfig?: {
+    readonly Tmpfs?: Readonly<Record<string, string>> | null;
+    readonly RestartPolicy?: { readonly Name?: string | null } | null;
+  } | null;
+  readonly Mounts?: readonly EngineMount[] | null;
+  readonly NetworkSettings?: {
+    readonly Networks?: Readonly<Record<string, unknown>> | null;
+  } | null;
+}
+
+export interface EngineContainerState {
+  readonly Status?: string | null;
+  readonly Pid?: number | null;
+  readonly ExitCode?: number | null;
+  readonly StartedAt?: string | null;
+  readonly Health?: { readonly Status?: string | null } | null;
+}
+
+export interface EngineExec {
+  readonly Running?: boolean | null;
+  readonly ExitCode?: number | null;
+}
+
+export interface EngineService {
+  readonly ID: string;
+  readonly Version: { readonly Index: number };
+  readonly Spec: {
+    readonly Mode?: { readonly Replicated?: { readonly Replicas?: number | null } | null } | null;
+  };
+}
+
+export interface EngineTask {
+  readonly DesiredState?: string | null;
+  readonly Status?: { readonly State?: string | null; readonly Err?: string | null } | null;
+}

@@ -105,11 +105,11 @@ const states: ReadonlySet<string> = new Set([
 ]);
 
 /** A state that we do not know counts as running: the careful side. */
-function toState(state: string | null | undefined): ConsumerState {
+export function toState(state: string | null | undefined): ConsumerState {
   return state && states.has(state) ? (state as ConsumerState) : 'running';
 }
 
-function stackOf(labels: Readonly<Record<string, string>>): string | undefined {
+export function stackOf(labels: Readonly<Record<string, string>>): string | undefined {
   return labels['com.docker.compose.project'] ?? labels['com.docker.stack.namespace'];
 }
 

@@ -1,0 +1,134 @@
+import { isAppError } from '../../model/errors.ts';
+import type { Container, ContainerMount, Health } from '../containers.ts';
+import type { EngineClient } from './engine-client.ts';
+import type { EngineContainer, EngineInspection } from './engine-types.ts';
+import { isHelper } from './helper-label.ts';
+import { mountsOf } from './mounts.ts';
+import { stackOf, toState } from './volumes.ts';
+
+const inspectionsAtOnce = 8;
+
+/** All containers but our helpers, by name. The engine's list lacks most of what we want to know, so each is inspected. */
+export async function listContainers(
+  client: EngineClient,
+  signal: AbortSignal | undefined,
+): Promise<Container[]> {
+  const listed = await client.json<readonly EngineContainer[]>({
+    method: 'GET',
+    path: '/containers/json?all=1',
+    action: 'Cannot list containers',
+    signal,
+  });
+  const found: Container[] = [];
+  const queue = listed.filter((container) => !isHelper(container)).values();
+  const work = async (): Promise<void> => {
+    for (const { Id } of queue) {
+      const inspection = await inspectContainer(client, Id, signal);
+      if (inspection !== undefined) found.push(toContainer(inspection));
+    }
+  };
+  await Promise.all(Array.from({ length: inspectionsAtOnce }, work));
+  return found.toSorted((left, right) => (left.name < right.name ? -1 : 1));
+}
+
+/** By its name, its id, or the start of its id that people are shown. */
+export async function findContainer(
+  client: EngineClient,
+  idOrName: string,
+  signal: AbortSignal | undefined,
+): Promise<Container | undefined> {
+  const inspection = await inspectContainer(client, idOrName, signal);
+  if (inspection === undefined) return undefined;
+  const container = toContainer(inspection);
+  // The engine takes any start of an id: "db" may be a container that nobody meant.
+  const isMeant = container.name === idOrName || (idOrName.length >= 12 && container.id.startsWith(idOrName));
+  return isMeant ? container : undefined;
+}
+
+/** What the engine knows of a container; undefined when there is none. */
+export async function inspectContainer(
+  client: EngineClient,
+  idOrName: string,
+  signal?: AbortSignal,
+): Promise<EngineInspection | undefined> {
+  // No container has another name, and the engine's router reads some characters as parts of a path.
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(idOrName)) return undefined;
+  try {
+    return await client.json<EngineInspection>({
+      method: 'GET',
+      path: `/containers/${idOrName}/json`,
+      action: `Cannot inspect container "${shortName(idOrName)}"`,
+      signal,
+    });
+  } catch (error) {
+    if (isAppError(error, 'not-found')) return undefined;
+    throw error;
+  }
+}
+
+/** An id as people know it; a name stays as it is. */
+export function shortName(idOrName: string): string {
+  return /^[0-9a-f]{64}$/.test(idOrName) ? idOrName.slice(0, 12) : idOrName;
+}
+
+export function toContainer(inspection: EngineInspection): Container {
+  const { Id: id, State: state, Config: config } = inspection;
+  const labels = config?.Labels ?? {};
+  const restart = inspection.HostConfig?.RestartPolicy?.Name ?? '';
+  const current = toState(state?.Status);
+  return {
+    id,
+    name: inspection.Name?.replace(/^\//, '') || id.slice(0, 12),
+    stack: stackOf(labels),
+    service: labels['com.docker.compose.service'],
+    number: Number(labels['com.docker.compose.container-number'] ?? 1) || 1,
+    swarmService: labels['com.docker.swarm.service.name'],
+    image: config?.Image ?? '',
+    imageId: inspection.Image ?? '',
+    state: current,
+    health: toHealth(state?.Health?.Status),
+    exitCode: current === 'exited' || current === 'dead' ? (state?.ExitCode ?? undefined) : undefined,
+    restarts: restart !== '' && restart !== 'no',
+    dependsOn: dependenciesOf(labels['com.docker.compose.depends_on']),
+    labels,
+    environment: toEnvironment(config?.Env ?? []),
+    command: config?.Cmd ?? [],
+    entrypoint: config?.Entrypoint ?? [],
+    user: config?.User ?? '',
+    mounts: toMounts(inspection),
+    pid: state?.Pid || undefined,
+    startedAt: isTime(state?.StartedAt) ? state.StartedAt : undefined,
+  };
+}
+
+/** Compose's own form: `db:service_healthy:false,cache:service_started:true`. */
+function dependenciesOf(label: string | undefined): string[] {
+  return (label ?? '').split(',').flatMap((part) => part.split(':')[0]?.trim() || []);
+}
+
+function toEnvironment(lines: readonly string[]): Record<string, string> {
+  const pairs = lines.map((line): [string, string] => {
+    const end = line.indexOf('=');
+    return end < 0 ? [line, ''] : [line.slice(0, end), line.slice(end + 1)];
+  });
+  return Object.fromEntries(pairs);
+}
+
+function toMounts(inspection: EngineInspection): ContainerMount[] {
+  const container = { Id: inspection.Id, Mounts: inspection.Mounts ?? null };
+  return mountsOf(container, inspection).map(({ type, source, destination, readOnly }) => ({
+    type,
+    source,
+    destination,
+    readOnly,
+  }));
+}
+
+function toHealth(status: string | null | undefined): Health {
+  return status === 'starting' || status === 'healthy' || status === 'unhealthy' ? status : 'none';
+}
+
+/** The engine says that a container that never started did so in the year 1. */
+function isTime(time: string | null | undefined): time is string {
+  return typeof time === 'string' && time !== '' && !time.startsWith('0001-');
+}

@@ -1,0 +1,100 @@
+import { AppError, isAppError } from '../../model/errors.ts';
+import type { CallOptions } from '../host.ts';
+import { inspectContainer, shortName } from './containers-read.ts';
+import type { EngineCall, EngineClient } from './engine-client.ts';
+import type { EngineInspection } from './engine-types.ts';
+import { toState } from './volumes.ts';
+
+/** How long the engine may take for what is done at once, as a start may wait for a volume plugin. */
+const deadlineMs = 150_000;
+const defaultStopMs = 10_000;
+
+export async function stopContainer(
+  client: EngineClient,
+  id: string,
+  { signal, timeoutMs = defaultStopMs }: CallOptions & { readonly timeoutMs?: number },
+): Promise<void> {
+  const seconds = Math.max(0, Math.ceil(timeoutMs / 1000));
+  await act(client, {
+    id,
+    verb: 'stop',
+    query: `?t=${seconds}`,
+    isDone: (state) => state === 'exited' || state === 'dead' || state === 'created',
+    deadlineMs: seconds * 1000 + deadlineMs,
+    signal,
+  });
+}
+
+export async function startContainer(client: EngineClient, id: string, options: CallOptions): Promise<void> {
+  await act(client, { id, verb: 'start', isDone: (state) => state === 'running', ...options });
+}
+
+export async function pauseContainer(client: EngineClient, id: string, options: CallOptions): Promise<void> {
+  await act(client, { id, verb: 'pause', isDone: (state) => state === 'paused', ...options });
+}
+
+export async function unpauseContainer(
+  client: EngineClient,
+  id: string,
+  options: CallOptions,
+): Promise<void> {
+  await act(client, { id, verb: 'unpause', isDone: (state) => state === 'running', ...options });
+}
+
+interface StateChange extends CallOptions {
+  readonly id: string;
+  readonly verb: 'stop' | 'start' | 'pause' | 'unpause';
+  readonly query?: string;
+  readonly deadlineMs?: number;
+  readonly isDone: (state: string) => boolean;
+}
+
+/** Asks for a change. An engine that refuses because it is so already has nothing to complain about. */
+async function act(client: EngineClient, change: StateChange): Promise<void> {
+  const { id, verb, signal } = change;
+  const call: EngineCall = {
+    method: 'POST',
+    path: `/containers/${encodeURIComponent(id)}/${verb}${change.query ?? ''}`,
+    action: `Cannot ${verb} container "${shortName(id)}"`,
+    deadlineMs: change.deadlineMs ?? deadlineMs,
+    signal,
+  };
+  try {
+    await client.json(call);
+  } catch (error) {
+    if (!isAppError(error) || error.code === 'cancelled' || error.code === 'unavailable') throw error;
+    const inspection = await inspectContainer(client, id, signal);
+    if (inspection !== undefined && change.isDone(toState(inspection.State?.Status))) return;
+    throw explained(change, inspection, error);
+  }
+}
+
+/** The engine answers 404 also for a network or a file that is missing: only a missing container is `not-found`. */
+function explained(
+  { id, verb }: StateChange,
+  inspection: EngineInspection | undefined,
+  error: AppError,
+): AppError {
+  if (inspection === undefined) return noSuchContainer(`Cannot ${verb} container "${shortName(id)}"`, error);
+  const name = inspection.Name?.replace(/^\//, '') || shortName(id);
+  const code = error.code === 'not-found' ? 'failed' : error.code;
+  return new AppError(code, `Cannot ${verb} container "${name}"`, {
+    detail: error.detail,
+    hint: hintFor(verb, toState(inspection.State?.Status)),
+    cause: error,
+  });
+}
+
+function hintFor(verb: StateChange['verb'], state: string): string | undefined {
+  if (state === 'paused' && verb === 'start') return 'It is paused: unpause it.';
+  if (state === 'restarting' && verb === 'pause') return 'It restarts over and over: look at its log.';
+  if (state === 'exited' && verb === 'start') return 'Look at its log, and at what it mounts.';
+  return undefined;
+}
+
+export function noSuchContainer(action: string, cause?: unknown): AppError {
+  return new AppError('not-found', `${action}: no such container`, {
+    hint: 'List what there is with "docker ps -a".',
+    cause,
+  });
+}

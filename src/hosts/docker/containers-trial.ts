@@ -1,0 +1,119 @@
+import { AppError, isAppError } from '../../model/errors.ts';
+import { type Container, trialLabel, type TrialRequest } from '../containers.ts';
+import { inspectContainer, shortName, toContainer } from './containers-read.ts';
+import { startContainer } from './containers-state.ts';
+import type { EngineClient } from './engine-client.ts';
+import { removeTrialNetwork, makeTrialNetwork } from './trial-network.ts';
+
+/** Makes and starts a container that can reach nothing and that nothing can reach. Whatever fails, nothing stays. */
+export async function startTrial(
+  client: EngineClient,
+  request: TrialRequest,
+  signal: AbortSignal | undefined,
+): Promise<Container> {
+  const labels = { [trialLabel]: 'true', ...request.labels };
+  await checkImage(client, request, signal);
+  const network = request.network?.name;
+  if (network !== undefined) await makeTrialNetwork(client, { name: network, labels }, signal);
+  try {
+    const id = await createTrial(client, { ...request, labels }, signal);
+    await startContainer(client, id, { signal });
+    const inspection = await inspectContainer(client, id, signal);
+    if (inspection !== undefined) return toContainer(inspection);
+    throw new AppError('failed', `The trial "${request.name}" was removed while it started`);
+  } catch (error) {
+    // A name that is taken is somebody else's container.
+    if (!isAppError(error, 'conflict')) await removeOwn(client, request.name);
+    if (network !== undefined) await removeTrialNetwork(client, network).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The engine may have made it and we never heard of it. A container of that name that is no trial is none of ours. */
+async function removeOwn(client: EngineClient, name: string): Promise<void> {
+  const found = await inspectContainer(client, name).catch(() => undefined);
+  if (found?.Config?.Labels?.[trialLabel] === undefined) return;
+  await removeContainer(client, found.Id, undefined).catch(() => undefined);
+}
+
+async function checkImage(
+  client: EngineClient,
+  { name, image }: TrialRequest,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const action = `Cannot start the trial "${name}"`;
+  try {
+    // The engine takes slashes of an image's name as they are.
+    const path = `/images/${image.split('/').map(encodeURIComponent).join('/')}/json`;
+    await client.json({ method: 'GET', path, action, signal });
+  } catch (error) {
+    if (!isAppError(error, 'not-found')) throw error;
+    throw new AppError('not-found', `${action}: the engine does not have the image "${image}"`, {
+      hint: `Nothing is pulled for a trial. Get it with "docker pull ${image}".`,
+      cause: error,
+    });
+  }
+}
+
+async function createTrial(
+  client: EngineClient,
+  request: TrialRequest,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const { name, network } = request;
+  const created = await client.json<{ readonly Id: string }>({
+    method: 'POST',
+    path: `/containers/create?name=${encodeURIComponent(name)}`,
+    action: `Cannot start the trial "${name}"`,
+    json: {
+      Image: request.image,
+      ...(request.command === undefined ? {} : { Cmd: request.command }),
+      ...(request.entrypoint === undefined ? {} : { Entrypoint: request.entrypoint }),
+      ...(request.user === undefined ? {} : { User: request.user }),
+      Env: Object.entries(request.environment).map(([key, value]) => `${key}=${value}`),
+      Labels: request.labels,
+      HostConfig: {
+        NetworkMode: network?.name ?? 'none',
+        RestartPolicy: { Name: 'no' },
+        PublishAllPorts: false,
+        Mounts: Object.entries(request.volumes).map(([target, source]) => ({
+          Type: 'volume',
+          Source: source,
+          Target: target,
+          // What was restored is all that is in it: nothing of the image is mixed in.
+          VolumeOptions: { NoCopy: true },
+        })),
+      },
+      ...(network === undefined
+        ? {}
+        : { NetworkingConfig: { EndpointsConfig: { [network.name]: { Aliases: [network.alias] } } } }),
+    },
+    signal,
+  });
+  return created.Id;
+}
+
+/** Removes a container by force with its anonymous volumes, and the network of a trial when nothing is on it any more. */
+export async function removeContainer(
+  client: EngineClient,
+  id: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const inspection = await inspectContainer(client, id, signal);
+  if (inspection === undefined) return;
+  try {
+    await client.json({
+      method: 'DELETE',
+      path: `/containers/${inspection.Id}?force=1&v=1`,
+      action: `Cannot remove container "${shortName(id)}"`,
+      signal,
+    });
+  } catch (error) {
+    const isGone =
+      isAppError(error, 'not-found') || (await inspectContainer(client, id, signal)) === undefined;
+    if (!isGone) throw error;
+  }
+  if (inspection.Config?.Labels?.[trialLabel] === undefined) return;
+  const networks = Object.keys(inspection.NetworkSettings?.Networks ?? {});
+  for (const network of networks) await removeTrialNetwork(client, network, signal);
+}

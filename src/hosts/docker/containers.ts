@@ -1,0 +1,72 @@
+import type { CallOptions } from '../host.ts';
+import type { Container, Containers, ExecRequest, ExecRun, TrialRequest } from '../containers.ts';
+import type { EngineClient } from './engine-client.ts';
+
+/** The containers of a Docker Engine. What a call needs is loaded by that call. */
+export class DockerContainers implements Containers {
+  readonly #client: EngineClient;
+
+  constructor(client: EngineClient) {
+    this.#client = client;
+  }
+
+  async list(options: CallOptions = {}): Promise<Container[]> {
+    const { listContainers } = await import('./containers-read.ts');
+    return await listContainers(this.#client, options.signal);
+  }
+
+  async find(idOrName: string, options: CallOptions = {}): Promise<Container | undefined> {
+    const { findContainer } = await import('./containers-read.ts');
+    return await findContainer(this.#client, idOrName, options.signal);
+  }
+
+  async stop(id: string, options: CallOptions & { readonly timeoutMs?: number }): Promise<void> {
+    const { stopContainer } = await import('./containers-state.ts');
+    await stopContainer(this.#client, id, options);
+  }
+
+  async start(id: string, options: CallOptions = {}): Promise<void> {
+    const { startContainer } = await import('./containers-state.ts');
+    await startContainer(this.#client, id, options);
+  }
+
+  async pause(id: string, options: CallOptions = {}): Promise<void> {
+    const { pauseContainer } = await import('./containers-state.ts');
+    await pauseContainer(this.#client, id, options);
+  }
+
+  async unpause(id: string, options: CallOptions = {}): Promise<void> {
+    const { unpauseContainer } = await import('./containers-state.ts');
+    await unpauseContainer(this.#client, id, options);
+  }
+
+  async exec(id: string, request: ExecRequest, options: CallOptions = {}): Promise<ExecRun> {
+    const { execInContainer } = await import('./containers-exec.ts');
+    return await execInContainer(this.#client, { id, request }, options);
+  }
+
+  async serviceReplicas(service: string, options: CallOptions = {}): Promise<number | undefined> {
+    const { serviceReplicas } = await import('./containers-swarm.ts');
+    return await serviceReplicas(this.#client, service, options.signal);
+  }
+
+  async scaleService(service: string, replicas: number, options: CallOptions = {}): Promise<void> {
+    const { scaleService } = await import('./containers-swarm.ts');
+    await scaleService(this.#client, { service, replicas }, options.signal);
+  }
+
+  async startTrial(request: TrialRequest, options: CallOptions = {}): Promise<Container> {
+    const { startTrial } = await import('./containers-trial.ts');
+    return await startTrial(this.#client, request, options.signal);
+  }
+
+  async logs(id: string, options: CallOptions & { readonly lines?: number } = {}): Promise<string> {
+    const { readLogs } = await import('./containers-logs.ts');
+    return await readLogs(this.#client, id, options);
+  }
+
+  async remove(id: string, options: CallOptions = {}): Promise<void> {
+    const { removeContainer } = await import('./containers-trial.ts');
+    await removeContainer(this.#client, id, options.signal);
+  }
+}

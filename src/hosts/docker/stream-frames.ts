@@ -1,0 +1,54 @@
+/** One piece of what a container printed. */
+export interface StreamFrame {
+  readonly stream: 'stdout' | 'stderr';
+  readonly bytes: Uint8Array;
+}
+
+const headerLength = 8;
+
+/**
+ * Takes the engine's multiplexed stream apart: each frame has its stream's number, three zeros, its length in four
+ * bytes, and then its bytes. A frame comes out in pieces, as they arrive, so that none is held back.
+ */
+export class FrameReader {
+  readonly #header = new Uint8Array(headerLength);
+  #headerFilled = 0;
+  #left = 0;
+  #stream: StreamFrame['stream'] = 'stdout';
+
+  /** True between two frames: where a stream may end. */
+  get isAtBoundary(): boolean {
+    return this.#left === 0 && this.#headerFilled === 0;
+  }
+
+  /** Undefined when this is no such stream. */
+  read(chunk: Uint8Array): StreamFrame[] | undefined {
+    const frames: StreamFrame[] = [];
+    let offset = 0;
+    while (offset < chunk.length) {
+      if (this.#left > 0) {
+        const bytes = chunk.subarray(offset, offset + this.#left);
+        frames.push({ stream: this.#stream, bytes });
+        this.#left -= bytes.length;
+        offset += bytes.length;
+        continue;
+      }
+      const part = chunk.subarray(offset, offset + headerLength - this.#headerFilled);
+      this.#header.set(part, this.#headerFilled);
+      this.#headerFilled += part.length;
+      offset += part.length;
+      if (this.#headerFilled === headerLength && !this.#startFrame()) return undefined;
+    }
+    return frames;
+  }
+
+  #startFrame(): boolean {
+    const view = new DataView(this.#header.buffer);
+    const kind = view.getUint8(0);
+    if (kind > 2 || view.getUint32(0) % 0x1000000 !== 0) return false;
+    this.#stream = kind === 2 ? 'stderr' : 'stdout';
+    this.#left = view.getUint32(4);
+    this.#headerFilled = 0;
+    return true;
+  }
+}

@@ -1,0 +1,434 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openDockerHost } from '../../src/hosts/docker/index.ts';
+import { type Containers, type ExecRun, trialLabel } from '../../src/hosts/containers.ts';
+import type { Host } from '../../src/hosts/host.ts';
+import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+
+let engine: PrivateEngine;
+let host: Host;
+let containers: Containers;
+beforeAll(async () => {
+  engine = await startPrivateEngine();
+  await engine.importBusybox();
+  host = await openDockerHost({ env: { DOCKER_HOST: engine.dockerHost } });
+  if (host.containers === undefined) throw new Error('this host has no containers');
+  containers = host.containers;
+});
+afterAll(async () => {
+  await host?.[Symbol.asyncDispose]();
+  await engine?.[Symbol.asyncDispose]();
+});
+
+async function start(name: string, args: readonly string[] = [], command = ['sleep', '1000']): Promise<void> {
+  // Its first process ends at once when it is asked to.
+  await engine.docker([
+    'run',
+    '-d',
+    '--init=false',
+    '--stop-signal',
+    'KILL',
+    '--name',
+    name,
+    ...args,
+    'busybox',
+    ...command,
+  ]);
+}
+
+async function collect(run: ExecRun): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of run.stdout) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function stateOf(name: string): Promise<string | undefined> {
+  return (await containers.find(name))?.state;
+}
+
+describe('what a container is', () => {
+  test('everything that a container has is told', async () => {
+    await start('shop-web-1', [
+      ...['-v', 'shop_pg:/data', '-v', '/etc:/host-etc:ro', '--tmpfs', '/scratch'],
+      ...['-e', 'PASSWORD=a=b c', '-e', '__proto__=x', '-u', '1000:1000', '--restart', 'unless-stopped'],
+      ...['-l', 'com.docker.compose.project=shop', '-l', 'com.docker.compose.service=web'],
+      ...['-l', 'com.docker.compose.container-number=1'],
+      ...['-l', 'com.docker.compose.depends_on=db:service_healthy:false,cache:service_started:true'],
+    ]);
+    const found = await containers.find('shop-web-1');
+    expect(found).toMatchObject({
+      name: 'shop-web-1',
+      stack: 'shop',
+      service: 'web',
+      number: 1,
+      swarmService: undefined,
+      image: 'busybox',
+      imageId: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+      state: 'running',
+      health: 'none',
+      exitCode: undefined,
+      restarts: true,
+      dependsOn: ['db', 'cache'],
+      environment: { PASSWORD: 'a=b c' },
+      command: ['sleep', '1000'],
+      user: '1000:1000',
+      startedAt: expect.stringMatching(/^20\d\d-/),
+    });
+    expect(Object.getOwnPropertyDescriptor(found?.environment, '__proto__')?.value).toBe('x');
+    expect(found?.mounts.toSorted((a, b) => (a.destination < b.destination ? -1 : 1))).toEqual([
+      { type: 'volume', source: 'shop_pg', destination: '/data', readOnly: false },
+      { type: 'bind', source: '/etc', destination: '/host-etc', readOnly: true },
+      { type: 'tmpfs', source: undefined, destination: '/scratch', readOnly: false },
+    ]);
+    expect(existsSync(`/proc/${found?.pid}`)).toBe(true);
+    await engine.docker(['create', '--name', 'plain', 'busybox', 'sleep', '1']);
+    expect((await containers.list()).map(({ name }) => name)).toEqual(['plain', 'shop-web-1']);
+    expect(await containers.find('plain')).toMatchObject({
+      state: 'created',
+      pid: undefined,
+      startedAt: undefined,
+      restarts: false,
+      dependsOn: [],
+      stack: undefined,
+    });
+  });
+
+  test('a container is found by its name and its id, and not by what only looks like it', async () => {
+    const found = await containers.find('shop-web-1');
+    const id = found?.id ?? '';
+    expect((await containers.find(id))?.name).toBe('shop-web-1');
+    expect((await containers.find(id.slice(0, 12)))?.name).toBe('shop-web-1');
+    // The engine itself would take these.
+    expect(await containers.find(id.slice(0, 3))).toBeUndefined();
+    for (const hostile of ['', '.', '..', 'no-such', '../volumes', 'a/b', 'a?b', 'ä'])
+      expect(await containers.find(hostile)).toBeUndefined();
+  });
+
+  test('health is told as it changes', async () => {
+    const check = ['--health-cmd', 'test -e /tmp/well', '--health-interval', '1s', '--health-retries', '1'];
+    await start('patient', check);
+    expect((await containers.find('patient'))?.health).toBe('starting');
+    await engine.docker(['exec', 'patient', 'touch', '/tmp/well']);
+    await expect
+      .poll(async () => (await containers.find('patient'))?.health, { timeout: 15_000 })
+      .toBe('healthy');
+    await engine.docker(['exec', 'patient', 'rm', '/tmp/well']);
+    await expect
+      .poll(async () => (await containers.find('patient'))?.health, { timeout: 15_000 })
+      .toBe('unhealthy');
+    await engine.docker(['rm', '-f', 'patient']);
+  });
+});
+
+describe('to stop, start, pause and unpause', () => {
+  test('each may be repeated', async () => {
+    await start('pawn');
+    const { id } = (await containers.find('pawn')) ?? { id: '' };
+    for (const _ of [1, 2]) {
+      await containers.pause(id);
+      expect(await stateOf('pawn')).toBe('paused');
+    }
+    for (const _ of [1, 2]) {
+      await containers.unpause(id);
+      expect(await stateOf('pawn')).toBe('running');
+    }
+    for (const _ of [1, 2]) {
+      await containers.stop(id, { timeoutMs: 1000 });
+      expect(await containers.find('pawn')).toMatchObject({ state: 'exited', pid: undefined, exitCode: 137 });
+    }
+    for (const _ of [1, 2]) {
+      await containers.start(id);
+      expect(await stateOf('pawn')).toBe('running');
+    }
+  });
+
+  test('a process that will not end is ended by force after the time-out', async () => {
+    await start(
+      'stubborn',
+      ['--stop-signal', 'TERM'],
+      ['sh', '-c', 'trap "" TERM; while true; do sleep 1; done'],
+    );
+    const before = performance.now();
+    await containers.stop('stubborn', { timeoutMs: 1000 });
+    expect(performance.now() - before).toBeGreaterThan(900);
+    expect(await stateOf('stubborn')).toBe('exited');
+  });
+
+  test('a paused container can be stopped, and one that restarts over and over too', async () => {
+    await start('frozen');
+    await containers.pause('frozen');
+    await containers.stop('frozen', { timeoutMs: 1000 });
+    expect(await stateOf('frozen')).toBe('exited');
+    await start('looper', ['--restart', 'always'], ['false']);
+    await containers.stop('looper', { timeoutMs: 1000 });
+    expect(await stateOf('looper')).toBe('exited');
+    await sleep(1500);
+    expect(await stateOf('looper')).toBe('exited');
+  });
+
+  test('what cannot be done says why, with the name', async () => {
+    await expect(containers.pause('frozen')).rejects.toMatchObject({
+      code: 'conflict',
+      message: 'Cannot pause container "frozen"',
+      detail: expect.stringContaining('not running'),
+    });
+    await expect(containers.unpause('frozen')).rejects.toMatchObject({
+      message: 'Cannot unpause container "frozen"',
+    });
+    await containers.pause('pawn');
+    await expect(containers.start('pawn')).rejects.toMatchObject({ hint: 'It is paused: unpause it.' });
+    await containers.unpause('pawn');
+    for (const verb of ['start', 'pause', 'unpause'] as const)
+      await expect(containers[verb]('nobody')).rejects.toMatchObject({ code: 'not-found' });
+    await expect(containers.stop('nobody', {})).rejects.toMatchObject({ code: 'not-found' });
+    await engine.docker([
+      'volume',
+      'create',
+      '-o',
+      'type=none',
+      '-o',
+      'o=bind',
+      '-o',
+      'device=/no/such',
+      'lost',
+    ]);
+    await engine.docker(['create', '--name', 'homeless', '-v', 'lost:/data', 'busybox', 'sleep', '1']);
+    await expect(containers.start('homeless')).rejects.toMatchObject({
+      code: 'failed',
+      message: 'Cannot start container "homeless"',
+      detail: expect.stringContaining('/no/such'),
+    });
+  });
+});
+
+describe('to run a command in a container', () => {
+  beforeAll(() => start('box'));
+
+  test('its output, its complaints and its exit number come apart', async () => {
+    const run = await containers.exec('box', { command: ['sh', '-c', 'echo out; echo bad >&2; exit 3'] });
+    expect(await collect(run)).toBe('out\n');
+    expect(await run.ended).toEqual({ exitCode: 3, stderr: 'bad\n' });
+  });
+
+  test('arguments reach it as they are, and so do user, folder and environment', async () => {
+    const hostile = ['$(touch /tmp/pwned)', '; rm -rf /', 'a b', '', '\'"', 'ä\n'];
+    const run = await containers.exec('box', {
+      command: ['sh', '-c', 'printf "<%s>" "$@"; id -u; pwd; echo "$SECRET"', 'sh', ...hostile],
+      user: '4711',
+      workingDir: '/tmp',
+      environment: { SECRET: `p"a'ss$x=` },
+    });
+    expect(await collect(run)).toBe(`${hostile.map((one) => `<${one}>`).join('')}4711\n/tmp\np"a'ss$x=\n`);
+    expect((await run.ended).exitCode).toBe(0);
+  });
+
+  test('what is written to it comes back whole, though much more than fits', async () => {
+    const piece = Buffer.alloc(1 << 20, 'holdfast');
+    async function* stdin(): AsyncIterable<Uint8Array> {
+      for (let count = 0; count < 48; count += 1) yield piece;
+    }
+    const run = await containers.exec('box', { command: ['cat'], stdin: stdin() });
+    let length = 0;
+    for await (const chunk of run.stdout) {
+      if (length === 0) await sleep(300);
+      length += chunk.length;
+    }
+    expect(length).toBe(48 << 20);
+    expect(await run.ended).toEqual({ exitCode: 0, stderr: '' });
+  });
+
+  test('a command whose output nobody reads waits, and does not fill our memory', async () => {
+    const run = await containers.exec('box', {
+      command: ['sh', '-c', 'echo $$ > /tmp/pid; exec cat /dev/zero'],
+    });
+    const before = process.memoryUsage().arrayBuffers;
+    await sleep(1000);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 << 20);
+    const cpu = (): Promise<string> =>
+      engine.docker(['exec', 'box', 'sh', '-c', 'cut -d" " -f14,15 /proc/$(cat /tmp/pid)/stat']);
+    const first = await cpu();
+    await sleep(500);
+    expect(await cpu()).toBe(first);
+    // Leaving the stream ends it.
+    for await (const _ of run.stdout) break;
+    await run.ended;
+    await expectNoProcess('/dev/zero');
+  });
+
+  test('only the end of endless complaints is kept', async () => {
+    const run = await containers.exec('box', {
+      command: [
+        'sh',
+        '-c',
+        'i=0; while [ $i -lt 20000 ]; do echo "complaint $i" >&2; i=$((i+1)); done; exit 1',
+      ],
+    });
+    const { stderr, exitCode } = await run.ended;
+    expect(exitCode).toBe(1);
+    expect(stderr.length).toBe(64 << 10);
+    expect(stderr.endsWith('complaint 19999\n')).toBe(true);
+  });
+
+  test('a command that does not exist fails, and one that does not read its input may end', async () => {
+    const missing = await containers.exec('box', { command: ['no-such-command'] });
+    expect((await missing.ended).exitCode).toBeGreaterThanOrEqual(126);
+    async function* endless(): AsyncIterable<Uint8Array> {
+      for (;;) {
+        await sleep(1);
+        yield Buffer.alloc(65_536);
+      }
+    }
+    const deaf = await containers.exec('box', { command: ['true'], stdin: endless() });
+    expect((await deaf.ended).exitCode).toBe(0);
+  });
+
+  test('an input that fails ends the command, and its error is the one that is told', async () => {
+    async function* broken(): AsyncIterable<Uint8Array> {
+      yield Buffer.from('half');
+      throw new Error('the source broke');
+    }
+    const run = await containers.exec('box', { command: ['sh', '-c', 'cat; sleep 997'], stdin: broken() });
+    await expect(run.ended).rejects.toThrow('the source broke');
+    await expect(collect(run)).rejects.toThrow('the source broke');
+    await expectNoProcess('sleep 997');
+  });
+
+  test('cancelling ends the command and what it has started, by force when it must', async () => {
+    const controller = new AbortController();
+    const run = await containers.exec(
+      'box',
+      { command: ['sh', '-c', 'trap "" TERM; sleep 998 & echo up; wait; sleep 998'] },
+      { signal: controller.signal },
+    );
+    for await (const chunk of run.stdout) {
+      expect(Buffer.from(chunk).toString()).toBe('up\n');
+      controller.abort();
+      break;
+    }
+    await expect(run.ended).rejects.toMatchObject({ code: 'cancelled' });
+    await expectNoProcess('sleep 998');
+  });
+
+  test('a container that does not run, or is paused, runs nothing', async () => {
+    await expect(containers.exec('frozen', { command: ['true'] })).rejects.toMatchObject({
+      code: 'conflict',
+      message: 'Cannot run "true" in container "frozen": it does not run',
+    });
+    await containers.pause('box');
+    await expect(containers.exec('box', { command: ['true'] })).rejects.toMatchObject({
+      message: 'Cannot run "true" in container "box": it is paused',
+    });
+    await containers.unpause('box');
+    await expect(containers.exec('nobody', { command: ['true'] })).rejects.toMatchObject({
+      code: 'not-found',
+    });
+  });
+
+  test('a container that dies while a command runs is no success', async () => {
+    await start('mortal');
+    const run = await containers.exec('mortal', { command: ['sleep', '1000'] });
+    await engine.docker(['kill', 'mortal']);
+    expect((await run.ended).exitCode).not.toBe(0);
+  });
+
+  async function expectNoProcess(words: string): Promise<void> {
+    expect(
+      await engine.docker([
+        'exec',
+        'box',
+        'sh',
+        '-c',
+        'ps | grep -v grep | grep -F "$1" || true',
+        'sh',
+        words,
+      ]),
+    ).toBe('');
+  }
+});
+
+describe('a trial', () => {
+  const labels = { [trialLabel]: 'one' };
+
+  test('is alone: no network, no ports, its volumes as they are', async () => {
+    await engine.docker(['volume', 'create', 'copy']);
+    const trial = await containers.startTrial({
+      name: 'trial-alone',
+      image: 'busybox',
+      command: ['sleep', '1000'],
+      environment: { A: 'b c' },
+      volumes: { '/data': 'copy' },
+      labels,
+    });
+    expect(trial).toMatchObject({ state: 'running', labels, environment: { A: 'b c' } });
+    const run = await containers.exec(trial.id, {
+      command: ['sh', '-c', 'ls /sys/class/net; touch /data/f'],
+    });
+    expect(await collect(run)).toBe('lo\n');
+    expect(existsSync(`${engine.volumePath('copy')}/f`)).toBe(true);
+    expect(await engine.docker(['port', 'trial-alone'])).toBe('');
+    for (const _ of [1, 2]) await containers.remove(trial.id);
+    expect(await containers.find('trial-alone')).toBeUndefined();
+    expect(existsSync(`${engine.volumePath('copy')}/f`)).toBe(true);
+  });
+
+  test('an image that the engine lacks is said, and nothing stays', async () => {
+    const before = await leftovers();
+    await expect(
+      containers.startTrial({
+        name: 'trial-lost',
+        image: 'registry.invalid/some/thing:9',
+        environment: {},
+        volumes: {},
+        labels,
+        network: { name: 'trial-net-lost', alias: 'x' },
+      }),
+    ).rejects.toMatchObject({ code: 'not-found', message: expect.stringContaining('some/thing:9') });
+    await expect(
+      containers.startTrial({
+        name: 'trial-broken',
+        image: 'busybox',
+        command: ['no-such-command'],
+        environment: {},
+        volumes: {},
+        labels,
+      }),
+    ).rejects.toMatchObject({ message: 'Cannot start container "trial-broken"' });
+    expect(await leftovers()).toBe(before);
+  });
+
+  test("another's container is left alone when it has the name", async () => {
+    await expect(
+      containers.startTrial({
+        name: 'box',
+        image: 'busybox',
+        command: ['true'],
+        environment: {},
+        volumes: {},
+        labels,
+      }),
+    ).rejects.toMatchObject({ code: 'conflict' });
+    expect(await stateOf('box')).toBe('running');
+  });
+
+  async function leftovers(): Promise<string> {
+    return `${await engine.docker(['ps', '-aq'])} ${await engine.docker(['network', 'ls', '-q'])}`;
+  }
+});
+
+test('the end of what a container printed can be read, without what would move the terminal', async () => {
+  await start(
+    'talker',
+    [],
+    [
+      'sh',
+      '-c',
+      'for i in 1 2 3 4; do echo "line $i"; done; sleep 0.3; printf "\\033[31mred\\n" >&2; sleep 1000',
+    ],
+  );
+  await expect.poll(() => containers.logs('talker', { lines: 2 })).toContain('red');
+  expect(await containers.logs('talker', { lines: 2 })).toBe('line 4\n\\u001b[31mred\n');
+  await start('teller', ['-t'], ['sh', '-c', 'echo "on a terminal"; sleep 1000']);
+  await expect.poll(() => containers.logs('teller')).toBe('on a terminal\n');
+  await expect(containers.logs('nobody')).rejects.toMatchObject({ code: 'not-found' });
+});
