@@ -14,6 +14,7 @@ import type { InitReport } from './protect/init.ts';
 import type { JobOptions, Protection, RepositoryMaker } from './protect/protection.ts';
 import { openRepositories } from './protect/open-repositories.ts';
 import type { Repositories } from './protect/repositories.ts';
+import type { RecoverReport } from './protect/quiesce/recover.ts';
 import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
 import type { RestoreReport } from './protect/restore.ts';
 import { openRetention, type Retention } from './protect/retention.ts';
@@ -59,6 +60,8 @@ export interface App extends AsyncDisposable, Upkeep, Retention, Repositories {
   /** Carries a plan out. A failure leaves the volume as it was. */
   applyRestore(plan: RestorePlan, options?: JobOptions): Promise<RestoreReport>;
   check(request: { readonly readDataPercent: number }, options?: JobOptions): Promise<CheckReport>;
+  /** Brings back the containers that jobs have left stopped or paused which were killed. Opening the host does so too. */
+  recover(options?: JobOptions): Promise<RecoverReport>;
 }
 
 export interface InitOptions extends JobOptions {
@@ -133,12 +136,19 @@ export function openApp(config: AppConfig): App {
       const { checkAll } = await import('./protect/check.ts');
       return await checkAll(parts, request, options);
     },
+    async recover(options = {}) {
+      const before = await parts.recovered();
+      const { recoverMore } = await import('./protect/quiesce/recover.ts');
+      return await recoverMore(parts, before, options);
+    },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
 
 interface Parts extends Protection {
   volumes(): Promise<VolumeEngine>;
+  /** What was brought back when the host was opened. */
+  recovered(): Promise<RecoverReport>;
   /** Opens another repository than the one that is configured. */
   openOther(wish: OtherRepository): Promise<Repository>;
 }
@@ -149,10 +159,12 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     const { openSqliteCatalog } = await import('./catalog/sqlite-catalog.ts');
     return opened.use(openSqliteCatalog(path.join(config.stateDir, 'catalog.db')));
   });
-  const host = once(async () => {
+  const host = once(async () => (await settledHost()).found);
+  const settledHost = once(async () => {
     const found = opened.use(await openHost(config, catalog));
     await settle(found);
-    return found;
+    // After that: an app must not start on data that is half restored.
+    return { found, recovered: await recover(found) };
   });
   /** Nothing is done on a volume before what a killed restore has left of it is put right. */
   const settle = async (found: Host): Promise<void> => {
@@ -160,6 +172,12 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     if (journals.length === 0) return;
     const { settleAll } = await import('./protect/settle.ts');
     await settleAll({ ...parts, host: async () => found }, { onNote: config.onWarning });
+  };
+  const recover = async (found: Host): Promise<RecoverReport> => {
+    const journals = await readdir(path.join(config.stateDir, 'journal-apps')).catch(() => []);
+    if (journals.length === 0) return { jobs: [], elsewhere: 0 };
+    const { recoverAtStart } = await import('./protect/quiesce/recover.ts');
+    return await recoverAtStart({ ...parts, host: async () => found }, { onNote: config.onWarning });
   };
   const repository = once(async () => opened.use(await openKnownRepository(config, await catalog())));
   const volumes = once(async () => {
@@ -176,6 +194,7 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     host,
     repository,
     volumes,
+    recovered: async () => (await settledHost()).recovered,
     openOther,
   };
   return parts;
@@ -231,6 +250,7 @@ export type {
 export type { ListedSnapshot, RestorePlan, RestoreReport, RestoreRequest, SnapshotFilter, SnapshotPath };
 export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';
 export type * from './engine/index.ts';
+export type { RecoveredJob, RecoverReport } from './protect/quiesce/recover.ts';
 export type * from './protect/repositories.ts';
 export type * from './protect/retention.ts';
 export type * from './protect/upkeep.ts';

@@ -89,6 +89,7 @@ export function toContainer(inspection: EngineInspection): Container {
     health: toHealth(state?.Health?.Status),
     exitCode: current === 'exited' || current === 'dead' ? (state?.ExitCode ?? undefined) : undefined,
     restarts: restart !== '' && restart !== 'no',
+    removesItself: inspection.HostConfig?.AutoRemove === true,
     dependsOn: dependenciesOf(labels['com.docker.compose.depends_on']),
     labels,
     environment: toEnvironment(config?.Env ?? []),

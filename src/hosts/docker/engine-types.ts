@@ -65,6 +65,7 @@ export interface EngineInspection extends EngineContainerDetails {
   readonly HostConfig?: {
     readonly Tmpfs?: Readonly<Record<string, string>> | null;
     readonly RestartPolicy?: { readonly Name?: string | null } | null;
+    readonly AutoRemove?: boolean | null;
   } | null;
   readonly Mounts?: readonly EngineMount[] | null;
   readonly NetworkSettings?: {

@@ -21,6 +21,8 @@ export interface AppJournal {
 
 export interface OpenAppJournal extends AsyncDisposable {
   readonly journal: AppJournal;
+  /** Writes down, durably, that a level is about to be touched: others are none of our business. */
+  noteLevel(index: number): Promise<void>;
   /** Gives room on the disk back that was held: an engine that starts a container has to write too. */
   freeReserve(): Promise<void>;
   /** Everything is back. */
@@ -71,7 +73,11 @@ export async function takeLeftJournals(stateDir: string): Promise<readonly OpenA
       const journal = await readAppJournal(path.join(folder, `${name}.json`));
       // Killed before it was written or after it was removed.
       if (journal === undefined) await opened.remove();
-      else left.push({ ...opened, journal });
+      else
+        left.push({
+          ...opened,
+          journal: { ...journal, levels: await touchedLevels(folder, { name, journal }) },
+        });
     } catch (error) {
       await lock[Symbol.asyncDispose]();
       for (const other of left) await other[Symbol.asyncDispose]();
@@ -96,10 +102,17 @@ function openLocked<J>(folder: string, { name, lock, journal }: Locked<J>) {
   const file = (ending: string): string => path.join(folder, `${name}.${ending}`);
   return {
     journal,
+    async noteLevel(index: number) {
+      await using touched = await open(file('touched'), 'a', 0o600);
+      await touched.writeFile(`${index}\n`);
+      await touched.sync();
+      if (index === 0) await syncDirectory(folder);
+    },
     freeReserve: () => rm(file('reserve'), { force: true }),
     async remove() {
       await rm(file('json'), { force: true });
       await syncDirectory(folder);
+      await rm(file('touched'), { force: true });
       await rm(file('reserve'), { force: true });
       // Names are used once only: whoever waits for this lock finds no journal under it.
       await rm(file('lock'), { force: true });
@@ -115,18 +128,33 @@ async function journalNames(folder: string): Promise<string[]> {
     throw error;
   });
   return [
-    ...new Set(names.flatMap((name) => /^([0-9a-f]{32})\.(?:json|lock|reserve)$/.exec(name)?.[1] ?? [])),
+    ...new Set(
+      names.flatMap((name) => /^([0-9a-f]{32})\.(?:json|lock|reserve|touched)$/.exec(name)?.[1] ?? []),
+    ),
   ];
 }
 
-async function readAppJournal(file: string): Promise<AppJournal | undefined> {
-  let text: string;
+async function touchedLevels(
+  folder: string,
+  { name, journal }: { readonly name: string; readonly journal: AppJournal },
+): Promise<AppJournal['levels']> {
+  const text = (await readText(path.join(folder, `${name}.touched`))) ?? '';
+  const touched = new Set(text.split('\n').slice(0, -1));
+  return journal.levels.filter((_, index) => touched.has(String(index)));
+}
+
+async function readText(file: string): Promise<string | undefined> {
   try {
-    text = await readFile(file, 'utf8');
+    return await readFile(file, 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+async function readAppJournal(file: string): Promise<AppJournal | undefined> {
+  const text = await readText(file);
+  if (text === undefined) return undefined;
   const journal = parse(text);
   if (isJournal(journal)) return journal;
   throw new AppError('integrity', `The journal "${file}" is not one that this version can read`, {

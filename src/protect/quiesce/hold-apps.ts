@@ -11,7 +11,7 @@ interface AppsToHold {
   readonly reason: string;
 }
 
-const patienceMs = 10 * 60_000;
+const defaultPatienceMs = 10 * 60_000;
 
 /**
  * Holds containers, so that no other process lets them run while this one counts on their stillness, or takes them for
@@ -19,7 +19,7 @@ const patienceMs = 10 * 60_000;
  */
 export async function holdApps(
   { stateDir, hostIdentity, containers, reason }: AppsToHold,
-  { signal }: JobOptions,
+  { signal, patienceMs = defaultPatienceMs }: JobOptions & { readonly patienceMs?: number | undefined },
 ): Promise<AsyncDisposable> {
   await using held = new AsyncDisposableStack();
   const names = new Map(containers.map((container) => [keyOf(container), container.name]));

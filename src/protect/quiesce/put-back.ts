@@ -7,6 +7,8 @@ import type { AppStep } from './plan-still.ts';
 export interface PutBackOptions {
   readonly healthyWithinMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** True for what was asked to be still without an answer: the engine may still be about to do it. */
+  readonly isUnsure?: ((step: AppStep) => boolean) | undefined;
   /** How long an engine that does not answer is tried again. */
   readonly patienceMs?: number | undefined;
 }
@@ -90,37 +92,59 @@ async function withPatience(work: () => Promise<void>, options: PutBackOptions):
 
 async function putOneBack(work: Work, step: AppStep): Promise<void> {
   if (step.how === 'scale') return await scaleBack(work, step);
-  const container = await findAgain(work.containers, step);
+  let container = await findAgain(work.containers, step);
   // Removed meanwhile; what Swarm has lost it makes anew by itself.
   if (container === undefined) return;
+  const startedAgain = wasStartedAgain(container, step);
+  if (runs(container) && !startedAgain && work.options.isUnsure?.(step) === true)
+    container = await makeCertain(work.containers, container, step);
   const { id, name, state } = container;
-  const startedSince =
-    id === step.identity.id &&
-    step.startedAt !== undefined &&
-    container.startedAt !== undefined &&
-    container.startedAt !== step.startedAt;
-  const done = (): void => void work.changed.push(name);
   if (state === 'paused') {
     if (step.was === 'paused') return;
     await work.containers.unpause(id);
-    return done();
-  }
-  if (state === 'running' || state === 'restarting') {
+  } else if (runs(container)) {
+    if (step.was === 'running') {
+      if (!work.changed.includes(name)) work.disturbed.push(name);
+      return;
+    }
+    await work.containers.pause(id);
+  } else {
+    // Somebody started it since and it has ended again: that is not what we have done.
+    if (startedAgain || step.identity.swarmService !== undefined) return;
+    await work.containers.start(id);
+    work.changed.push(name);
     if (step.was === 'paused') await work.containers.pause(id);
-    else if (!work.changed.includes(name)) work.disturbed.push(name);
     return;
   }
-  // Somebody started it since and it has ended again: that is not what we have done.
-  if (startedSince || step.identity.swarmService !== undefined) return;
-  if (step.was === 'paused') return await startPaused(work, id, done);
-  await work.containers.start(id);
-  done();
+  work.changed.push(name);
 }
 
-async function startPaused({ containers }: Work, id: string, done: () => void): Promise<void> {
-  await containers.start(id);
-  await containers.pause(id);
-  done();
+function runs({ state }: Container): boolean {
+  return state === 'running' || state === 'restarting';
+}
+
+function wasStartedAgain(container: Container, { identity, startedAt }: AppStep): boolean {
+  return (
+    container.id === identity.id &&
+    startedAt !== undefined &&
+    container.startedAt !== undefined &&
+    container.startedAt !== startedAt
+  );
+}
+
+/**
+ * Waits for what an engine may still be about to do, by asking for it again. Nothing else tells: a container that is
+ * about to end looks like any that runs.
+ */
+async function makeCertain(containers: Containers, container: Container, step: AppStep): Promise<Container> {
+  const { id } = container;
+  try {
+    await (step.how === 'pause' ? containers.pause(id) : containers.stop(id, {}));
+  } catch (error) {
+    // It refuses: then it was not about to do it.
+    if (isAppError(error, 'unavailable')) throw error;
+  }
+  return (await containers.find(id)) ?? container;
 }
 
 async function scaleBack(work: Work, { identity, replicas = 0 }: AppStep): Promise<void> {

@@ -1,6 +1,5 @@
 import type { Container, Containers } from '../../hosts/containers.ts';
 import { AppError } from '../../model/errors.ts';
-import { quote } from '../../model/quote.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { openAppJournal, type OpenAppJournal } from './app-journal.ts';
 import { holdApps } from './hold-apps.ts';
@@ -10,7 +9,7 @@ import { type PutBackReport, putBack } from './put-back.ts';
 export interface StillRequest {
   readonly containers: readonly Container[];
   readonly how: 'pause' | 'stop';
-  /** For people, in the journal: `back up "pg"`. */
+  /** For people, in the journal: `back up "pg"`; one that begins with `restore` is settled after its data is. */
   readonly reason: string;
 }
 
@@ -80,7 +79,8 @@ export async function makeStill(
   const since = new Date(parts.now()).toISOString();
   const journal = await openAppJournal(stateDir, { hostIdentity, reason, how, since, levels });
   const holds = opened.move();
-  const still = new Still(host.containers, { journal, levels, holds, now: parts.now });
+  const { onNote } = options;
+  const still = new Still(host.containers, { journal, levels, holds, now: parts.now, onNote });
   await still.begin(signal);
   return still;
 }
@@ -90,33 +90,41 @@ interface StillParts {
   readonly levels: readonly (readonly AppStep[])[];
   readonly holds: AsyncDisposable;
   readonly now: () => number;
+  readonly onNote: JobOptions['onNote'];
 }
 
 class Still implements StillContainers {
-  readonly names: readonly string[];
   sinceMs = 0;
   readonly #containers: Containers;
   readonly #parts: StillParts;
+  /** Since when, by `performance.now()`, for each that was asked to be still. */
   readonly #touched = new Map<AppStep, number>();
+  /** Those of which it is not known whether the engine has done what it was asked for, or still will. */
+  readonly #unsure = new Set<AppStep>();
   #startedAt = 0;
   #released: Promise<ReleaseReport> | undefined;
 
   constructor(containers: Containers, parts: StillParts) {
     this.#containers = containers;
     this.#parts = parts;
-    this.names = parts.levels.flat().map(({ identity }) => identity.name);
+  }
+
+  get names(): readonly string[] {
+    return [...this.#touched.keys()].map(({ identity }) => identity.name);
   }
 
   async begin(signal: AbortSignal | undefined): Promise<void> {
     this.#startedAt = performance.now();
     try {
-      for (const level of this.#parts.levels) {
+      for (const [index, level] of this.#parts.levels.entries()) {
         signal?.throwIfAborted();
-        await settleAll(level.map((step) => this.#makeStill(step, signal)));
+        await this.#parts.journal.noteLevel(index);
+        await settleAll(level.map((step) => this.#makeStill(step)));
       }
+      signal?.throwIfAborted();
       this.sinceMs = this.#parts.now();
     } catch (error) {
-      await this.release().catch((second: unknown) => {
+      await this[Symbol.asyncDispose]().catch((second: unknown) => {
         throw new SuppressedError(error, second);
       });
       throw error;
@@ -135,20 +143,31 @@ class Still implements StillContainers {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.release();
+    try {
+      await this.release();
+    } catch (error) {
+      // Beside the error that ended the work this one would not be heard.
+      if (error instanceof AppError) this.#parts.onNote?.(`${error.message}. ${error.hint ?? ''}`);
+      // Whoever comes next may bring them back.
+      await this.#parts.journal[Symbol.asyncDispose]();
+      await this.#parts.holds[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
-  async #makeStill(step: AppStep, signal: AbortSignal | undefined): Promise<void> {
+  /** Not to be cancelled: an engine goes on with a stop of which nobody wants to hear any more. */
+  async #makeStill(step: AppStep): Promise<void> {
     this.#touched.set(step, performance.now());
     const { id, name } = step.identity;
     try {
-      if (step.how === 'scale') await this.#containers.scaleService(name, 0, { signal });
-      else if (step.how === 'pause') await this.#containers.pause(id, { signal });
-      else await this.#containers.stop(id, { signal });
+      if (step.how === 'scale') await this.#containers.scaleService(name, 0);
+      else if (step.how === 'pause') await this.#containers.pause(id);
+      else await this.#containers.stop(id, {});
     } catch (error) {
-      // What has ended by itself since it was looked at is still.
-      if (step.how !== 'scale' && !(await this.#runs(id))) return;
-      throw error;
+      this.#unsure.add(step);
+      if (step.how === 'scale' || (await this.#runs(id))) throw error;
+      // It has ended by itself since it was looked at: it is still, and stays as it is.
+      this.#touched.delete(step);
     }
   }
 
@@ -161,7 +180,10 @@ class Still implements StillContainers {
     const { levels, journal, holds } = this.#parts;
     await journal.freeReserve();
     const touched = levels.map((level) => level.filter((step) => this.#touched.has(step)));
-    const report: PutBackReport = await putBack(this.#containers, touched, options);
+    const report: PutBackReport = await putBack(this.#containers, touched, {
+      ...options,
+      isUnsure: (step) => this.#unsure.has(step),
+    });
     await journal.remove();
     await holds[Symbol.asyncDispose]();
     const apps = [...this.#touched].map(([step, since]) => ({
@@ -187,10 +209,4 @@ function nothingStill(parts: Protection): StillContainers {
     release: async () => ({ stillMs: 0, unhealthy: [], apps: [], disturbed: [] }),
     async [Symbol.asyncDispose]() {},
   };
-}
-
-/** `"web", "db" and 2 more`. */
-export function nameApps(names: readonly string[]): string {
-  const shown = names.slice(0, 3).map(quote).join(', ');
-  return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;
 }

@@ -135,5 +135,14 @@ const check = defineCommand<CheckFlags>({
   load: async () => (await import('../commands/check.ts')).runCheck,
 });
 
+const recover = defineCommand({
+  brief: 'Bring back the containers that an interrupted job has left stopped or paused',
+  description:
+    'What ran before a backup or restore that was killed runs again; what was stopped or paused before stays so. Every command that talks to the engine does this when it starts; this one waits longer, and says what it did.',
+  flags: {},
+  args: [],
+  load: async () => (await import('../commands/recover.ts')).runRecover,
+});
+
 /** The commands that keep data safe. */
-export const protectRoutes = { init, backup, snapshots, ls, diff, dump, restore, check };
+export const protectRoutes = { init, backup, snapshots, ls, diff, dump, restore, check, recover };

@@ -1,0 +1,162 @@
+import { readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { AppError } from '../../model/errors.ts';
+import { openAppJournal } from './app-journal.ts';
+import { planStill } from './plan-still.ts';
+import { recoverApps } from './recover.ts';
+import { type StillWorld, stillWorld } from './still-world.fixture.ts';
+
+let world: StillWorld;
+
+beforeEach(async () => void (world = await stillWorld()));
+afterEach(async () => rm(world.stateDir, { recursive: true }));
+
+/** What a process leaves that is killed when it has touched so many levels: its lock is gone, its files are there. */
+async function leaveJournal(how: 'pause' | 'stop', { touched = 9 } = {}): Promise<void> {
+  const all = await world.containers.list();
+  const { levels } = await planStill(world.containers, { all, containers: all, how }, undefined);
+  const since = new Date(0).toISOString();
+  const journal = { hostIdentity: 'engine', reason: 'back up "data"', how, since, levels };
+  const opened = await openAppJournal(world.stateDir, journal);
+  for (const [index] of levels.slice(0, touched).entries()) await opened.noteLevel(index);
+  await opened[Symbol.asyncDispose]();
+}
+
+async function recover(patienceMs = 300) {
+  return await recoverApps(world.parts, { patienceMs });
+}
+
+async function filesLeft(): Promise<string[]> {
+  return await readdir(path.join(world.stateDir, 'journal-apps'));
+}
+
+test('unpauses what was running, and leaves alone what was paused or stopped before', async () => {
+  world.containers.add({ name: 'db' });
+  world.containers.add({ name: 'frozen', state: 'paused' });
+  world.containers.add({ name: 'old', state: 'exited' });
+  await leaveJournal('pause');
+  await world.containers.pause('db');
+  expect((await recover()).jobs).toEqual([
+    { reason: 'back up "data"', since: '1970-01-01T00:00:00.000Z', apps: ['db'], error: undefined },
+  ]);
+  expect(world.containers.get('db').state).toBe('running');
+  expect(world.containers.get('frozen').state).toBe('paused');
+  expect(world.containers.get('old').state).toBe('exited');
+  expect(await filesLeft()).toEqual([]);
+  expect((await recover()).jobs).toEqual([]);
+});
+
+test('starts what was stopped, and pauses again what was paused before it was stopped', async () => {
+  world.containers.add({ name: 'db' });
+  world.containers.add({ name: 'frozen', state: 'paused' });
+  await leaveJournal('stop');
+  await world.containers.stop('db', {});
+  await world.containers.stop('frozen', {});
+  await recover();
+  expect(world.containers.get('db').state).toBe('running');
+  expect(world.containers.get('frozen').state).toBe('paused');
+});
+
+test('starts what was paused and has ended with the machine', async () => {
+  world.containers.add({ name: 'db' });
+  await leaveJournal('pause');
+  await world.containers.pause('db');
+  world.containers.restartEngine();
+  expect(world.containers.get('db').state).toBe('exited');
+  await recover();
+  expect(world.containers.get('db').state).toBe('running');
+});
+
+test('does not start what somebody has started and stopped since', async () => {
+  world.containers.add({ name: 'db' });
+  await leaveJournal('stop');
+  await world.containers.stop('db', {});
+  await world.containers.start('db');
+  await world.containers.stop('db', {});
+  await recover();
+  expect(world.containers.get('db').state).toBe('exited');
+  expect(await filesLeft()).toEqual([]);
+});
+
+test('does not touch what the killed process had not come to', async () => {
+  const stack = 'shop';
+  world.containers.add({ name: 'db', stack, service: 'db' });
+  world.containers.add({ name: 'web', stack, service: 'web', dependsOn: ['db'] });
+  await leaveJournal('stop', { touched: 1 });
+  await world.containers.stop('web', {});
+  await recover();
+  expect(world.containers.calls).toEqual(['stop web', 'start web']);
+});
+
+test('makes sure of a stop that the engine may still be at work on when its caller is dead', async () => {
+  world.containers.add({ name: 'db' });
+  await leaveJournal('stop');
+  await recover();
+  expect(world.containers.calls).toEqual(['stop db', 'start db']);
+  expect(world.containers.get('db').state).toBe('running');
+});
+
+test('finds a service again by its name when its container was made anew', async () => {
+  const made = { stack: 'shop', service: 'db', number: 2, name: 'shop-db-2' };
+  const { id } = world.containers.add(made);
+  await leaveJournal('stop');
+  await world.containers.remove(id);
+  world.containers.add({ ...made, state: 'created' });
+  expect((await recover()).jobs[0]?.apps).toEqual(['shop-db-2']);
+  expect(world.containers.get('shop-db-2').state).toBe('running');
+});
+
+test('brings a scaled service back to its size', async () => {
+  world.containers.addService('web', 2);
+  await leaveJournal('stop');
+  await world.containers.scaleService('web', 0);
+  await recover();
+  expect(await world.containers.serviceReplicas('web')).toBe(2);
+});
+
+test('leaves a service that somebody has scaled since', async () => {
+  world.containers.addService('web', 2);
+  await leaveJournal('stop');
+  await world.containers.scaleService('web', 5);
+  await recover();
+  expect(await world.containers.serviceReplicas('web')).toBe(5);
+});
+
+test('is done with a container that is gone for good', async () => {
+  const { id } = world.containers.add({ name: 'db' });
+  await leaveJournal('stop');
+  await world.containers.remove(id);
+  expect((await recover()).jobs[0]?.error).toBeUndefined();
+  expect(await filesLeft()).toEqual([]);
+});
+
+test('keeps the journal for later while the engine does not answer', async () => {
+  world.containers.add({ name: 'db' });
+  await leaveJournal('stop');
+  await world.containers.stop('db', {});
+  const error = new AppError('unavailable', 'Cannot reach the engine');
+  world.containers.fail('start', 'db', { error, times: 50 });
+  expect((await recover(200)).jobs[0]?.error).toContain('Cannot bring "db" back');
+  world.containers.fail('start', 'db', { error, times: 0 });
+  expect((await recover()).jobs[0]?.apps).toEqual(['db']);
+});
+
+test('leaves the journal of a living process alone', async () => {
+  world.containers.add({ name: 'db' });
+  const levels: never[][] = [];
+  const journal = { hostIdentity: 'engine', reason: 'x', how: 'stop', since: '', levels } as const;
+  const living = await openAppJournal(world.stateDir, journal);
+  expect((await recover()).jobs).toEqual([]);
+  expect(await filesLeft()).not.toEqual([]);
+  await living.remove();
+  expect(await filesLeft()).toEqual([]);
+});
+
+test('leaves the journal of another engine alone, and says so', async () => {
+  world.containers.add({ name: 'db' });
+  const journal = { hostIdentity: 'other', reason: 'x', how: 'stop', since: '', levels: [] } as const;
+  await (await openAppJournal(world.stateDir, journal))[Symbol.asyncDispose]();
+  expect(await recover()).toEqual({ jobs: [], elsewhere: 1 });
+  expect(await filesLeft()).not.toEqual([]);
+});

@@ -1,0 +1,109 @@
+import { isAppError } from '../../model/errors.ts';
+import type { JobOptions, Protection } from '../protection.ts';
+import { listJournals } from '../restore-journal.ts';
+import { type OpenAppJournal, takeLeftJournals } from './app-journal.ts';
+import { holdApps } from './hold-apps.ts';
+import { nameApps } from './name-apps.ts';
+import { putBack } from './put-back.ts';
+
+/** What was found of one job that was interrupted. */
+export interface RecoveredJob {
+  /** What it was doing: `back up "pg"`. */
+  readonly reason: string;
+  /** When it made its containers still, RFC 3339. */
+  readonly since: string;
+  /** Names of the containers and services that were brought back. */
+  readonly apps: readonly string[];
+  /** Why not all of them could be brought back; undefined when all is as it was. */
+  readonly error: string | undefined;
+}
+
+export interface RecoverReport {
+  readonly jobs: readonly RecoveredJob[];
+  /** Jobs whose containers belong to another engine than this one. */
+  readonly elsewhere: number;
+}
+
+export interface RecoverOptions extends JobOptions {
+  /** How long to wait for an engine that does not answer, and for others who have the containers still. */
+  readonly patienceMs?: number | undefined;
+}
+
+/**
+ * Brings every app back that a job has left still which was killed: what ran before runs, what was paused before is
+ * paused, what was stopped before stays so. Jobs that are under way are left alone. May be repeated.
+ */
+export async function recoverApps(parts: Protection, options: RecoverOptions): Promise<RecoverReport> {
+  const left = await takeLeftJournals(parts.stateDir);
+  const jobs: RecoveredJob[] = [];
+  let elsewhere = 0;
+  try {
+    const host = await parts.host();
+    const { identity } = await host.info({ signal: options.signal });
+    for (const opened of left) {
+      if (opened.journal.hostIdentity === identity && host.containers !== undefined)
+        jobs.push(await recoverJob(parts, opened, options));
+      else elsewhere++;
+    }
+  } finally {
+    for (const opened of left) await opened[Symbol.asyncDispose]();
+  }
+  return { jobs, elsewhere };
+}
+
+/** What every command does that opens the host: it waits a short while only, and says what it did. Never throws. */
+export async function recoverAtStart(parts: Protection, options: JobOptions): Promise<RecoverReport> {
+  try {
+    const report = await recoverApps(parts, { ...options, patienceMs: 5_000 });
+    for (const job of report.jobs) options.onNote?.(describeJob(job));
+    return report;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    options.onNote?.(`What an interrupted job has left stopped cannot be brought back: ${why}`);
+    return { jobs: [], elsewhere: 0 };
+  }
+}
+
+/** Tries again, with more patience, what could not be brought back when the host was opened. */
+export async function recoverMore(
+  parts: Protection,
+  before: RecoverReport,
+  options: JobOptions,
+): Promise<RecoverReport> {
+  const later = await recoverApps(parts, options);
+  const done = before.jobs.filter(({ error }) => error === undefined);
+  return { jobs: [...done, ...later.jobs], elsewhere: later.elsewhere };
+}
+
+/** For people. */
+export function describeJob({ reason, since, apps, error }: RecoveredJob): string {
+  const job = `A job that was to ${reason} was interrupted (${since})`;
+  if (error !== undefined) return `${job}: ${error}.`;
+  return apps.length === 0 ? `${job}: all runs as before.` : `${job}: ${nameApps(apps)} brought back.`;
+}
+
+async function recoverJob(
+  parts: Protection,
+  opened: OpenAppJournal,
+  options: RecoverOptions,
+): Promise<RecoveredJob> {
+  const { reason, since, levels, hostIdentity } = opened.journal;
+  const { stateDir } = parts;
+  const { containers } = await parts.host();
+  const told = { reason, since };
+  if (containers === undefined) return { ...told, apps: [], error: 'This host runs no containers' };
+  // An app must not start on data that is half restored; when it is settled, the next command starts it.
+  if (reason.startsWith('restore') && (await listJournals(stateDir)).length > 0)
+    return { ...told, apps: [], error: 'its restore has to be put right first' };
+  try {
+    const identities = levels.flat().map((step) => step.identity);
+    await using _held = await holdApps({ stateDir, hostIdentity, containers: identities, reason }, options);
+    await opened.freeReserve();
+    const { changed } = await putBack(containers, levels, { ...options, isUnsure: () => true });
+    await opened.remove();
+    return { ...told, apps: changed, error: undefined };
+  } catch (error) {
+    if (isAppError(error, 'cancelled') || options.signal?.aborted === true) throw error;
+    return { ...told, apps: [], error: error instanceof Error ? error.message : String(error) };
+  }
+}

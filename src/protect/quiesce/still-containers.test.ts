@@ -1,0 +1,223 @@
+import { readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { AppError } from '../../model/errors.ts';
+import { makeStill, type StillRequest } from './still-containers.ts';
+import { type StillWorld, stillWorld } from './still-world.fixture.ts';
+
+let world: StillWorld;
+
+beforeEach(async () => void (world = await stillWorld()));
+afterEach(async () => rm(world.stateDir, { recursive: true }));
+
+async function still(how: StillRequest['how'], names?: readonly string[]) {
+  const all = await world.containers.list();
+  const containers = names === undefined ? all : all.filter(({ name }) => names.includes(name));
+  return await makeStill(world.parts, { containers, how, reason: 'back up "data"' }, {});
+}
+
+async function journals(): Promise<string[]> {
+  const names = await readdir(path.join(world.stateDir, 'journal-apps')).catch(() => []);
+  return names.filter((name) => name.endsWith('.json'));
+}
+
+function addStack(): void {
+  const { containers } = world;
+  const stack = 'shop';
+  containers.add({ name: 'shop-db-1', stack, service: 'db' });
+  containers.add({ name: 'shop-cache-1', stack, service: 'cache', dependsOn: ['db'] });
+  containers.add({ name: 'shop-web-1', stack, service: 'web', dependsOn: ['db', 'cache'] });
+}
+
+test('pauses what runs and unpauses exactly that', async () => {
+  const { containers } = world;
+  containers.add({ name: 'db' });
+  containers.add({ name: 'frozen', state: 'paused' });
+  containers.add({ name: 'old', state: 'exited' });
+  const held = await still('pause');
+  expect(held.names).toEqual(['db']);
+  expect(containers.get('db').state).toBe('paused');
+  const report = await held.release();
+  expect(containers.get('db').state).toBe('running');
+  expect(containers.get('frozen').state).toBe('paused');
+  expect(containers.get('old').state).toBe('exited');
+  expect(containers.calls).toEqual(['pause db', 'unpause db']);
+  expect(report).toMatchObject({ unhealthy: [], disturbed: [], apps: [{ name: 'db' }] });
+});
+
+test('stops dependants first and starts them last', async () => {
+  addStack();
+  await (await still('stop')).release();
+  expect(world.containers.calls).toEqual([
+    'stop shop-web-1',
+    'stop shop-cache-1',
+    'stop shop-db-1',
+    'start shop-db-1',
+    'start shop-cache-1',
+    'start shop-web-1',
+  ]);
+});
+
+test('keeps the order where a container between two is not made still', async () => {
+  const { containers } = world;
+  const stack = 'shop';
+  containers.add({ name: 'a-db', stack, service: 'db' });
+  containers.add({ name: 'api', stack, service: 'api', dependsOn: ['db'] });
+  containers.add({ name: 'web', stack, service: 'web', dependsOn: ['api'] });
+  await using _held = await still('stop', ['a-db', 'web']);
+  expect(containers.calls).toEqual(['stop web', 'stop a-db']);
+});
+
+test('ends with containers that depend on each other in a circle', async () => {
+  const { containers } = world;
+  containers.add({ name: 'a', stack: 's', service: 'a', dependsOn: ['b'] });
+  containers.add({ name: 'b', stack: 's', service: 'b', dependsOn: ['a'] });
+  await (await still('stop')).release();
+  expect(containers.get('a').state).toBe('running');
+  expect(containers.get('b').state).toBe('running');
+});
+
+test('stops a paused container and pauses it again', async () => {
+  world.containers.add({ name: 'db', state: 'paused' });
+  await using held = await still('stop');
+  expect(world.containers.get('db').state).toBe('exited');
+  await held.release();
+  expect(world.containers.get('db').state).toBe('paused');
+});
+
+test('has the journal on disk before the first container is touched, and removes it at the end', async () => {
+  world.containers.add({ name: 'db' });
+  const seen: number[] = [];
+  world.containers.onCall(async (call) => {
+    if (call === 'pause' || call === 'unpause') seen.push((await journals()).length);
+  });
+  await (await still('pause')).release();
+  expect(seen).toEqual([1, 1]);
+  expect(await readdir(path.join(world.stateDir, 'journal-apps'))).toEqual([]);
+});
+
+test('touches nothing when the journal cannot be written', async () => {
+  world.containers.add({ name: 'db' });
+  const { writeFile } = await import('node:fs/promises');
+  await writeFile(path.join(world.stateDir, 'journal-apps'), '');
+  await expect(still('stop')).rejects.toThrow();
+  expect(world.containers.calls).toEqual([]);
+});
+
+test('brings back what was stopped when a later one cannot be stopped', async () => {
+  addStack();
+  world.containers.fail('stop', 'shop-db-1');
+  await expect(still('stop')).rejects.toThrow('Cannot stop "shop-db-1"');
+  for (const name of ['shop-db-1', 'shop-cache-1', 'shop-web-1'])
+    expect(world.containers.get(name).state).toBe('running');
+  expect(await journals()).toEqual([]);
+});
+
+test('keeps the journal when what was stopped cannot be started', async () => {
+  world.containers.add({ name: 'db' });
+  const held = await still('stop');
+  world.containers.fail('start', 'db', { times: 1000 });
+  await expect(held.release()).rejects.toThrow('Cannot bring "db" back as it was before');
+  expect(await journals()).toHaveLength(1);
+  world.containers.fail('start', 'db', { times: 0 });
+  await held.release();
+  expect(world.containers.get('db').state).toBe('running');
+  expect(await journals()).toEqual([]);
+}, 20_000);
+
+test('tries again while the engine starts anew', async () => {
+  world.containers.add({ name: 'db' });
+  const held = await still('stop');
+  const error = new AppError('unavailable', 'Cannot reach the engine');
+  world.containers.fail('find', 'db', { error, times: 3 });
+  await held.release();
+  expect(world.containers.get('db').state).toBe('running');
+});
+
+test('starts what the restarted engine has ended while it was paused', async () => {
+  world.containers.add({ name: 'db' });
+  const held = await still('pause');
+  world.containers.restartEngine();
+  expect(world.containers.get('db').state).toBe('exited');
+  await held.release();
+  expect(world.containers.get('db').state).toBe('running');
+});
+
+test('tells of a container that somebody else let run meanwhile', async () => {
+  world.containers.add({ name: 'db', restarts: true });
+  const held = await still('stop');
+  await world.containers.start('db');
+  expect((await held.release()).disturbed).toEqual(['db']);
+});
+
+test('leaves a container ended that ended by itself before it was paused', async () => {
+  world.containers.add({ name: 'job' });
+  world.containers.onCall((call) => {
+    if (call === 'pause') world.containers.change('job', { state: 'exited' });
+  });
+  const held = await still('pause');
+  expect(held.names).toEqual([]);
+  await held.release();
+  expect(world.containers.get('job').state).toBe('exited');
+});
+
+test('scales a Swarm service to nothing and back', async () => {
+  world.containers.addService('web', 3);
+  const held = await still('stop');
+  expect(held.names).toEqual(['web']);
+  expect(await world.containers.serviceReplicas('web')).toBe(0);
+  await held.release();
+  expect(world.containers.calls).toEqual(['scale web 0', 'scale web 3']);
+});
+
+test('pauses the tasks of a global service, which cannot be scaled', async () => {
+  world.containers.addService('agent', undefined);
+  await (await still('stop')).release();
+  expect(world.containers.calls.map((call) => call.split(' ')[0])).toEqual(['pause', 'unpause']);
+});
+
+test('pauses what would be removed when it stops', async () => {
+  world.containers.add({ name: 'once', removesItself: true });
+  await (await still('stop')).release();
+  expect(world.containers.calls).toEqual(['pause once', 'unpause once']);
+});
+
+test('waits until what was healthy is so again, and names what is not in time', async () => {
+  world.containers.add({ name: 'db', health: 'healthy' });
+  world.containers.add({ name: 'web', health: 'healthy' });
+  const held = await still('stop');
+  world.containers.onCall((call, name) => {
+    if (call === 'find' && world.containers.get(name).state === 'running')
+      world.containers.change(name, { health: name === 'db' ? 'healthy' : 'unhealthy' });
+  });
+  expect((await held.release({ healthyWithinMs: 400 })).unhealthy).toEqual(['web']);
+});
+
+test('waits for another backup that has the same container still', async () => {
+  world.containers.add({ name: 'db' });
+  const first = await still('pause');
+  let second: string | undefined;
+  const later = still('pause').then(async (held) => {
+    second = held.names.join();
+    await held.release();
+  });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(second).toBeUndefined();
+  await first.release();
+  await later;
+  expect(second).toBe('db');
+  expect(world.containers.calls).toEqual(['pause db', 'unpause db', 'pause db', 'unpause db']);
+});
+
+test('a cancelled stop brings back what was stopped before', async () => {
+  addStack();
+  const controller = new AbortController();
+  world.containers.onCall((call, name) => {
+    if (call === 'stop' && name === 'shop-cache-1') controller.abort();
+  });
+  const containers = await world.containers.list();
+  const request: StillRequest = { containers, how: 'stop', reason: 'back up' };
+  await expect(makeStill(world.parts, request, { signal: controller.signal })).rejects.toThrow();
+  for (const { state } of await world.containers.list()) expect(state).toBe('running');
+  expect(await journals()).toEqual([]);
+});
