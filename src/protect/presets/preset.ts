@@ -78,6 +78,8 @@ export interface Made {
   readonly evidence: string;
   /** What a snapshot of one instant after it deserves: `app` where the application's data is whole without recovery. */
   readonly grade: Extract<Grade, 'app' | 'crash'>;
+  /** What people should know of this database: that a part of it lies elsewhere. */
+  readonly warning?: string | undefined;
 }
 
 export interface Hold extends AsyncDisposable, Made {
@@ -89,7 +91,7 @@ export interface Hold extends AsyncDisposable, Made {
 
 /** One stream of a dump. */
 export interface Dump {
-  /** File name in the snapshot: `postgresql.sql`. */
+  /** File name in the snapshot; begins with the preset's name and a dot: `postgresql.database.shop.sql`. */
   readonly name: string;
   /**
    * Starts the client. The stream throws when the dump is not whole: the client failed, printed nothing, or its end mark
@@ -111,13 +113,14 @@ export interface CheckWish {
 }
 
 export interface PresetCheck {
-  readonly isHealthy: boolean;
+  /** Undefined when nobody could be asked: the image has no client. */
+  readonly isHealthy: boolean | undefined;
   /** From the call to the server's first answer; undefined when there was none. */
   readonly readyAfterMs: number | undefined;
   /** For people: `2 databases`, `14 tables`, `120345 rows`. */
   readonly facts: readonly string[];
   /** The same as numbers, to be compared with those of another time: `rows.shop.public.orders`. */
   readonly counts: Readonly<Record<string, number>>;
-  /** Why it is not healthy. */
+  /** Why it is not healthy, or why nobody could be asked. */
   readonly problems: readonly string[];
 }

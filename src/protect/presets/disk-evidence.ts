@@ -1,0 +1,126 @@
+import { constants } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
+import type { VolumeData } from '../../hosts/host.ts';
+import { readTar } from '../../lib/tar/read-tar.ts';
+import { type ByteString, fromBytes, fromText, toPath, toText } from '../../model/byte-string.ts';
+import { isAppError } from '../../model/errors.ts';
+import type { DiskEvidence } from './preset.ts';
+
+const headBytes = 16;
+/** `18/docker/PG_VERSION` is three levels down. */
+const maxDepth = 3;
+/** A volume of many small files is not searched through: a database's files are few and near the root. */
+const maxEntries = 3000;
+const maxHeads = 600;
+
+/** What lies near a volume's root. Bounded, whatever the volume's size; what cannot be read is left out. */
+export async function readDiskEvidence(
+  data: VolumeData,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<DiskEvidence> {
+  if (data.way === 'stream') return await probeStream(data, options);
+  return await walk(data.root, options);
+}
+
+async function walk(
+  root: ByteString,
+  { signal }: { readonly signal?: AbortSignal | undefined },
+): Promise<DiskEvidence> {
+  const found = new Map<string, Uint8Array>();
+  let heads = 0;
+  let level: readonly ByteString[] = [''];
+  for (let depth = 1; depth <= maxDepth && level.length > 0; depth++) {
+    const next: ByteString[] = [];
+    for (const folder of level) {
+      signal?.throwIfAborted();
+      for (const entry of await list(root, folder)) {
+        if (found.size >= maxEntries) return found;
+        const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+        if (entry.isDirectory) {
+          found.set(toText(path), noBytes);
+          next.push(path);
+        } else if (entry.isFile) {
+          found.set(toText(path), heads++ < maxHeads ? await readHead(`${root}/${path}`) : noBytes);
+        }
+      }
+    }
+    level = next;
+  }
+  return found;
+}
+
+const noBytes = new Uint8Array(0);
+
+interface Listed {
+  readonly name: ByteString;
+  readonly isFile: boolean;
+  readonly isDirectory: boolean;
+}
+
+async function list(root: ByteString, folder: ByteString): Promise<Listed[]> {
+  const path = folder === '' ? root : `${root}/${folder}`;
+  // A folder may be gone by now, or closed to us: then it shows nothing.
+  const entries = await readdir(toPath(path), { withFileTypes: true, encoding: 'buffer' }).catch(() => []);
+  return entries.map((entry) => ({
+    name: fromBytes(entry.name),
+    isFile: entry.isFile(),
+    isDirectory: entry.isDirectory(),
+  }));
+}
+
+async function readHead(path: ByteString): Promise<Uint8Array> {
+  try {
+    await using file = await open(
+      toPath(path),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    );
+    const { buffer, bytesRead } = await file.read(new Uint8Array(headBytes), 0, headBytes, 0);
+    return buffer.subarray(0, bytesRead);
+  } catch {
+    return noBytes;
+  }
+}
+
+/** Where only a stream leads to the data, a request for each: only what is known to be a sign. */
+const folders = ['', 'data', 'pgdata', '18/docker', '17/docker', 'db'];
+const signs: readonly (readonly string[])[] = [
+  ['PG_VERSION', 'global'],
+  ['ibdata1', 'mysql'],
+  ['WiredTiger'],
+  ['dump.rdb'],
+  ['appendonlydir'],
+];
+
+async function probeStream(
+  data: Extract<VolumeData, { way: 'stream' }>,
+  options: { readonly signal?: AbortSignal | undefined },
+): Promise<DiskEvidence> {
+  const found = new Map<string, Uint8Array>();
+  const probe = async (path: string): Promise<boolean> => {
+    try {
+      const tar = await data.readTar(fromText(path), options);
+      for await (const { entry, body } of readTar(tar, options)) {
+        const chunks: Uint8Array[] = [];
+        if (entry.type === 'file')
+          for await (const chunk of body) {
+            chunks.push(chunk);
+            break;
+          }
+        found.set(path, Buffer.concat(chunks).subarray(0, headBytes));
+        return true;
+      }
+      return false;
+    } catch (error) {
+      if (isAppError(error, 'not-found')) return false;
+      throw error;
+    }
+  };
+  for (const folder of folders) {
+    for (const [first = '', ...others] of signs) {
+      if (!(await probe(folder === '' ? first : `${folder}/${first}`))) continue;
+      for (const other of others) await probe(folder === '' ? other : `${folder}/${other}`);
+    }
+    if (found.size > 0) break;
+  }
+  return found;
+}
