@@ -1,5 +1,5 @@
 /** What a policy does at its times. */
-export const policyActions = ['backup', 'prune', 'check', 'verify', 'drill'] as const;
+export const policyActions = ['backup', 'forget', 'prune', 'check', 'verify', 'drill'] as const;
 export type PolicyAction = (typeof policyActions)[number];
 
 /** How a run ended. `interrupted` when whoever ran it was killed, `missed` when its time passed and it is not made up for. */

@@ -1,0 +1,73 @@
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { Configuration } from './configuration.ts';
+import type { PlacedValue } from './read-document.ts';
+
+export interface LoadedConfiguration extends Configuration {
+  /** Undefined when there is no file. */
+  readonly file: string | undefined;
+  /** What stands in the file, in its order. */
+  readonly values: readonly PlacedValue[];
+}
+
+export interface ConfigurationPlace {
+  readonly stateDir: string;
+  /** What the user named; it has to be there then. */
+  readonly configFile: string | undefined;
+}
+
+const mostBytes = 4 << 20;
+
+/** Reads the configuration file: the one that is named, else `holdfast.yaml` in the state folder, else in /etc/holdfast. */
+export async function loadConfiguration(place: ConfigurationPlace): Promise<LoadedConfiguration> {
+  const found = await findFile(place);
+  if (found === undefined) {
+    const { emptyConfiguration } = await import('./configuration.ts');
+    return { ...emptyConfiguration, file: undefined, values: [] };
+  }
+  // YAML and everything that is described for it is loaded only where there is a file.
+  const { configurationShape, emptyConfiguration } = await import('./configuration.ts');
+  const { readDocument } = await import('./read-document.ts');
+  const read = readDocument(found.content, configurationShape, found.file);
+  return { ...(read?.value ?? emptyConfiguration), file: found.file, values: read?.values ?? [] };
+}
+
+interface FoundFile {
+  readonly file: string;
+  readonly content: string;
+}
+
+async function findFile({ stateDir, configFile }: ConfigurationPlace): Promise<FoundFile | undefined> {
+  if (configFile !== undefined) {
+    const content = await readIfThere(configFile);
+    if (content !== undefined) return { file: configFile, content };
+    throw new AppError('not-found', `There is no configuration file ${quote(configFile)}`);
+  }
+  for (const file of [path.join(stateDir, 'holdfast.yaml'), '/etc/holdfast/holdfast.yaml']) {
+    const content = await readIfThere(file);
+    if (content !== undefined) return { file, content };
+  }
+  return undefined;
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    const { size } = await stat(file);
+    if (size > mostBytes) throw new AppError('usage', `The configuration file ${quote(file)} is too large`);
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
+    if (errno === undefined) throw error;
+    throw new AppError(
+      errno === 'EACCES' ? 'denied' : 'failed',
+      `Cannot read the configuration file ${quote(file)}`,
+      {
+        detail: error instanceof Error ? error.message : undefined,
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,65 @@
+import type { KeepRules } from '../keep-rules.ts';
+import type { Schedule } from './schedule.ts';
+
+export const consistencies = ['auto', 'freeze', 'two-pass', 'pause', 'stop', 'live'] as const;
+export type Consistency = (typeof consistencies)[number];
+
+/** What is kept safe, when, how, for how long, and where. */
+export interface Policy {
+  readonly name: string;
+  readonly select: Selection;
+  /** Undefined for one that runs by hand only. */
+  readonly schedule: Schedule | undefined;
+  /** Each volume begins so much later than the schedule says at most, always by the same time. */
+  readonly jitterMs: number;
+  /** True when a time that was missed is made up for, once, however many were missed. */
+  readonly catchUp: boolean;
+  readonly consistency: Consistency;
+  readonly excludes: readonly string[];
+  readonly tags: readonly string[];
+  /** Undefined keeps everything. */
+  readonly keep: Keep | undefined;
+  /** By name or location; '' is the default one. */
+  readonly repositories: readonly string[];
+  /** Undefined never prunes. */
+  readonly prune: Schedule | undefined;
+  readonly check: DataCheck | undefined;
+  readonly verify: DataCheck | undefined;
+  readonly drill: Schedule | undefined;
+}
+
+export interface Keep {
+  readonly rules: KeepRules;
+  /** The newest so many whole and verified ones stay whatever the rules say. */
+  readonly verified: number;
+}
+
+export interface DataCheck {
+  readonly schedule: Schedule;
+  /** How much of the stored data is read. */
+  readonly percent: number;
+}
+
+/** Which volumes and directories a policy is about. One that names nothing is about all that no other one names. */
+export interface Selection {
+  readonly everything: boolean;
+  /** Patterns of names. */
+  readonly volumes: readonly string[];
+  readonly stacks: readonly string[];
+  /** `KEY` or `KEY=VALUE`, of the volume. */
+  readonly labels: readonly string[];
+  /** Absolute. */
+  readonly paths: readonly string[];
+  /** Patterns of names that are left out. */
+  readonly except: readonly string[];
+}
+
+/** True for a policy that covers what no other one names. */
+export function coversRest({ everything, volumes, stacks, labels, paths }: Selection): boolean {
+  return !everything && volumes.length + stacks.length + labels.length + paths.length === 0;
+}
+
+/** Marks the snapshots that a policy made, so that its rules apply to no others. */
+export function policyTag(name: string): string {
+  return `policy:${name}`;
+}

@@ -1,0 +1,113 @@
+import { Cron } from 'croner';
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+
+/** When something is done again and again: cron patterns and the zone in which they are read. Plain data. */
+export interface Schedule {
+  /** Five fields, or six with seconds first. Any of them counts. */
+  readonly patterns: readonly string[];
+  /** `Europe/Berlin`; undefined is the machine's own. */
+  readonly timeZone: string | undefined;
+}
+
+/** A schedule that can be asked. Times are milliseconds since 1970. */
+export interface Timetable {
+  /** The first time after this one; undefined when there is none. */
+  next(afterMs: number): number | undefined;
+  /** The last time that is not after this one. */
+  last(untilMs: number): number | undefined;
+}
+
+/**
+ * Throws `usage` for a pattern or a zone that cannot be read, and for a pattern that never comes.
+ *
+ * A time that a clock skips in spring is taken at the first moment after the gap, and one that comes twice in autumn is
+ * taken once; patterns with `*` or a step go by real time, so hourly is hourly on both days.
+ */
+export function openTimetable({ patterns, timeZone }: Schedule): Timetable {
+  const crons = patterns.map((pattern) => openCron(pattern, timeZone));
+  return {
+    next: (afterMs) => least(crons.map((cron) => cron.nextRun(floorSecond(afterMs))?.getTime())),
+    last(untilMs) {
+      const times = crons.map((cron) => cron.previousRuns(1, floorSecond(untilMs + 1000))[0]?.getTime());
+      return greatest(times);
+    },
+  };
+}
+
+export function formatSchedule({ patterns, timeZone }: Schedule): string {
+  return `${patterns.join(', ')}${timeZone === undefined ? '' : ` (${timeZone})`}`;
+}
+
+/** The times in a span, the first not included, at most so many. */
+export function timesBetween(
+  timetable: Timetable,
+  span: { readonly afterMs: number; readonly untilMs: number; readonly atMost: number },
+): number[] {
+  const times: number[] = [];
+  let time = timetable.next(span.afterMs);
+  while (time !== undefined && time <= span.untilMs && times.length < span.atMost) {
+    times.push(time);
+    time = timetable.next(time);
+  }
+  return times;
+}
+
+/** The longest that two times of it lie apart, as far as the next few show. */
+export function longestGapMs(timetable: Timetable, fromMs: number): number {
+  const times = timesBetween(timetable, { afterMs: fromMs, untilMs: Number.POSITIVE_INFINITY, atMost: 60 });
+  return times.reduce((longest, time, index) => Math.max(longest, time - (times[index - 1] ?? time)), 0);
+}
+
+function openCron(pattern: string, timeZone: string | undefined): Cron {
+  const problem = `Cannot read the schedule ${quote(pattern)}`;
+  const cron = attempt(() => {
+    // The library would take a date for something that happens once.
+    if (/^\s*\d{4}-/.test(pattern)) throw new Error('It is a date.');
+    return new Cron(pattern, {
+      paused: true,
+      mode: '5-or-6-parts',
+      fixedTimeRule: 'no-wildcard',
+      ...(timeZone === undefined ? {} : { timezone: timeZone }),
+    });
+  }, problem);
+  // A zone is looked at only when a time is asked for.
+  if (attempt(() => cron.nextRun(), zoneProblem(timeZone) ?? problem) === null)
+    throw new AppError('usage', `The schedule ${quote(pattern)} never comes`);
+  return cron;
+}
+
+function zoneProblem(timeZone: string | undefined): string | undefined {
+  if (timeZone === undefined) return undefined;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone });
+    return undefined;
+  } catch {
+    return `There is no time zone ${quote(timeZone)}`;
+  }
+}
+
+function attempt<T>(act: () => T, problem: string): T {
+  try {
+    return act();
+  } catch (error) {
+    throw new AppError('usage', problem, {
+      detail: error instanceof Error ? error.message.replace(/^Cron\w*: /, '') : undefined,
+      hint: 'A schedule is "MINUTE HOUR DAY MONTH WEEKDAY", such as "30 3 * * *", or @hourly, @daily, @weekly, @monthly; a zone is like "Europe/Berlin".',
+      cause: error,
+    });
+  }
+}
+
+/** The library counts in whole seconds, and "after" excludes the second that it is given. */
+function floorSecond(timeMs: number): Date {
+  return new Date(Math.floor(timeMs / 1000) * 1000);
+}
+
+function least(times: readonly (number | undefined)[]): number | undefined {
+  return times.reduce((a, b) => (a === undefined || (b !== undefined && b < a) ? b : a), undefined);
+}
+
+function greatest(times: readonly (number | undefined)[]): number | undefined {
+  return times.reduce((a, b) => (a === undefined || (b !== undefined && b > a) ? b : a), undefined);
+}
