@@ -2,11 +2,16 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { newMasterKey } from './key-file.ts';
-import { type MasterKey, openSslCounterMode, portableCounterMode, Sealer, sealOverhead } from './seal.ts';
+import { openSodiumAuthenticator, openSslAuthenticator } from './authenticator.ts';
+import { openSslCounterMode, portableCounterMode } from './counter-mode.ts';
+import { type MasterKey, Sealer, sealOverhead } from './seal.ts';
 
 const key = newMasterKey();
 const sealer = new Sealer(key);
-const portable = new Sealer(key, portableCounterMode);
+const portable = new Sealer(key, {
+  openCounter: portableCounterMode,
+  openMac: openSodiumAuthenticator,
+});
 
 const messages = fc.uint8Array({ maxLength: 300 });
 
@@ -134,4 +139,17 @@ test.each([
   // The tag is over the ciphertext, so a message that carries it opens, whatever it decrypts to.
   const opened = opener.openInPlace(Buffer.concat([hex(nonce), hex(message), hex(tag)]));
   expect(opened.length).toBe(message.length / 2);
+});
+
+test('both ways of authenticating give the same tag, whatever the length', () => {
+  const openSsl = openSslAuthenticator();
+  if (!openSsl) throw new Error('The OpenSSL of this process cannot be called');
+  const sodium = openSodiumAuthenticator();
+  const [first, second] = [Buffer.alloc(16), Buffer.alloc(16)];
+  for (const length of [0, 1, 15, 16, 17, 63, 64, 65, 1000, 70_000]) {
+    const [text, oneTimeKey] = [randomBytes(length), randomBytes(32)];
+    openSsl(first, text, oneTimeKey);
+    sodium(second, text, oneTimeKey);
+    expect(first, `${length} bytes`).toEqual(second);
+  }
 });

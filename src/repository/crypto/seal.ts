@@ -1,13 +1,7 @@
-import {
-  type Cipheriv,
-  createCipheriv,
-  createDecipheriv,
-  randomFillSync,
-  timingSafeEqual,
-} from 'node:crypto';
-import koffi from 'koffi';
-import sodium from 'sodium-native';
+import { type Cipheriv, createCipheriv, randomFillSync, timingSafeEqual } from 'node:crypto';
 import { AppError } from '../../model/errors.ts';
+import { type Authenticator, openAuthenticator } from './authenticator.ts';
+import { type CounterMode, openCounterMode } from './counter-mode.ts';
 
 /** The three secrets of a repository: AES-256-CTR for secrecy, Poly1305-AES (k, r) for authenticity. */
 export interface MasterKey {
@@ -18,6 +12,14 @@ export interface MasterKey {
   /** 16 bytes: Poly1305's r. */
   readonly macR: Uint8Array;
 }
+
+/** What sealing is made of. */
+export interface Primitives {
+  readonly openCounter: (key: Buffer) => CounterMode;
+  readonly openMac: () => Authenticator;
+}
+
+const fastest: Primitives = { openCounter: openCounterMode, openMac: openAuthenticator };
 
 const ivLength = 16;
 const macLength = 16;
@@ -32,15 +34,17 @@ export class Sealer {
   readonly #oneTimeKey = Buffer.alloc(32);
   readonly #mac = Buffer.alloc(macLength);
   readonly #ctr: CounterMode;
+  readonly #poly1305: Authenticator;
   /** Random bytes that were never used: asking for many at once is ten times cheaper. */
   readonly #nonces = Buffer.alloc(256 * ivLength);
   #noncesUsed = this.#nonces.length;
 
-  constructor(key: MasterKey, openCounter: (key: Buffer) => CounterMode = openCounterMode) {
+  constructor(key: MasterKey, { openCounter, openMac }: Primitives = fastest) {
     this.#key = Buffer.from(key.encrypt);
     this.#nonceCipher = createCipheriv('aes-128-ecb', key.macK, null).setAutoPadding(false);
     this.#oneTimeKey.set(key.macR, 0);
     this.#ctr = openCounter(this.#key);
+    this.#poly1305 = openMac();
   }
 
   /**
@@ -89,48 +93,6 @@ export class Sealer {
   /** Leaves the Poly1305-AES tag of `text` in `#mac`. */
   #authenticate(iv: Buffer, text: Buffer): void {
     this.#oneTimeKey.set(this.#nonceCipher.update(iv), 16);
-    sodium.crypto_onetimeauth(this.#mac, text, this.#oneTimeKey);
+    this.#poly1305(this.#mac, text, this.#oneTimeKey);
   }
-}
-
-/** Applies the AES-256-CTR key stream; encryption and decryption are the same. `to` may be `from`. */
-export type CounterMode = (iv: Buffer, from: Buffer, to: Buffer) => void;
-
-function openCounterMode(key: Buffer): CounterMode {
-  return openSslCounterMode(key) ?? portableCounterMode(key);
-}
-
-/** One reused cipher context of the OpenSSL inside this process: a fresh `Decipheriv` costs ten times a small blob. */
-export function openSslCounterMode(key: Buffer): CounterMode | undefined {
-  try {
-    const self = koffi.load(null);
-    const newContext = self.func('void *EVP_CIPHER_CTX_new()');
-    const cipher = self.func('void *EVP_aes_256_ctr()');
-    const init = self.func(
-      'int EVP_EncryptInit_ex(void *ctx, void *cipher, void *engine, const void *key, const void *iv)',
-    );
-    const update = self.func(
-      'int EVP_EncryptUpdate(void *ctx, void *out, void *outLength, const void *in, int inLength)',
-    );
-    const context: unknown = newContext();
-    if (init(context, cipher(), null, key, null) !== 1) return undefined;
-    const written = Buffer.alloc(4);
-    return (iv, from, to) => {
-      if (from.length === 0) return;
-      if (
-        init(context, null, null, null, iv) !== 1 ||
-        update(context, to, written, from, from.length) !== 1
-      ) {
-        throw new AppError('failed', 'The cipher failed');
-      }
-    };
-  } catch {
-    return undefined;
-  }
-}
-
-export function portableCounterMode(key: Buffer): CounterMode {
-  return (iv, from, to) => {
-    createDecipheriv('aes-256-ctr', key, iv).update(from).copy(to);
-  };
 }
