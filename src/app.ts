@@ -19,7 +19,14 @@ import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
 import type { RestoreReport } from './protect/restore.ts';
 import { openRetention, type Retention } from './protect/retention.ts';
 import type { ListedSnapshot, SnapshotFilter, SnapshotPath } from './protect/snapshots.ts';
+import {
+  loggedEngine,
+  loggedRepositories,
+  loggedRetention,
+  loggedUpkeep,
+} from './protect/log/logged-parts.ts';
 import { openUpkeep, type OtherRepository, type Upkeep } from './protect/upkeep.ts';
+import { openWord, type Word } from './protect/word.ts';
 import type { CheckReport, Repository, SnapshotEntry } from './repository/index.ts';
 
 /** What the command line, the environment and the configuration file decided. */
@@ -38,7 +45,7 @@ export interface AppConfig {
 }
 
 /** All that Holdfast can do, for its surfaces. Parts are opened when they are first needed, and closed with the App. */
-export interface App extends AsyncDisposable, Upkeep, Retention, Repositories {
+export interface App extends AsyncDisposable, Upkeep, Retention, Repositories, Word {
   readonly config: AppConfig;
 
   /** The lifecycle of volumes on the host. */
@@ -77,14 +84,21 @@ export function openApp(config: AppConfig): App {
   const parts = openParts(config, opened);
   return {
     config,
-    ...openUpkeep({
-      ...parts,
-      env: config.env,
-      passwordReference: config.passwordReference,
-      openOther: (wish) => parts.openOther(wish),
-    }),
-    ...openRetention(parts),
-    ...openRepositories({ ...config, catalog: () => parts.catalog(), maker: loadMaker }),
+    ...loggedUpkeep(
+      openUpkeep({
+        ...parts,
+        env: config.env,
+        passwordReference: config.passwordReference,
+        openOther: (wish) => parts.openOther(wish),
+      }),
+      parts,
+    ),
+    ...loggedRetention(openRetention(parts), parts),
+    ...loggedRepositories(
+      openRepositories({ ...config, catalog: () => parts.catalog(), maker: loadMaker }),
+      parts,
+    ),
+    ...openWord(parts),
     volumes: () => parts.volumes(),
     async init(options = {}) {
       const { initialize } = await import('./protect/init.ts');
@@ -182,7 +196,15 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
   const repository = once(async () => opened.use(await openKnownRepository(config, await catalog())));
   const volumes = once(async () => {
     const { openEngine } = await import('./engine/index.ts');
-    return openEngine({ host: await host() });
+    return loggedEngine(openEngine({ host: await host() }), parts);
+  });
+  const log = once(async () => {
+    const { openAuditLog } = await import('./protect/log/open-audit-log.ts');
+    return openAuditLog({ ...config, now: Date.now, catalog });
+  });
+  const notifier = once(async () => {
+    const { openNotifier } = await import('./protect/notify/open-notifier.ts');
+    return opened.use(openNotifier());
   });
   const openOther = async (wish: OtherRepository): Promise<Repository> =>
     opened.use(await openKnownRepository({ ...config, ...wish }, await catalog()));
@@ -193,6 +215,8 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     catalog,
     host,
     repository,
+    log,
+    notifier,
     volumes,
     recovered: async () => (await settledHost()).recovered,
     openOther,
@@ -254,3 +278,4 @@ export type { RecoveredJob, RecoverReport } from './protect/quiesce/recover.ts';
 export type * from './protect/repositories.ts';
 export type * from './protect/retention.ts';
 export type * from './protect/upkeep.ts';
+export type * from './protect/word.ts';

@@ -14,6 +14,7 @@ import { openSource } from './open-source.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { settleHeld } from './settle.ts';
 import { noteDamaged } from './snapshots.ts';
+import { tellingOfFailure, tellOfBackup } from './tell-of-backup.ts';
 import { type BackupTarget, type TargetWish, resolveTargets } from './targets.ts';
 
 export interface BackupRequest extends TargetWish {
@@ -50,9 +51,19 @@ export async function backup(
   request: BackupRequest,
   options: JobOptions,
 ): Promise<BackupReport> {
+  const work = (): Promise<BackupReport> => backupAll(parts, request, options);
+  return await tellingOfFailure(parts, request, { work, signal: options.signal });
+}
+
+async function backupAll(
+  parts: Protection,
+  request: BackupRequest,
+  options: JobOptions,
+): Promise<BackupReport> {
   const isExcluded = compileExcludes(request.excludes);
   const { targets, skipped } = await resolveTargets(parts, request, options);
   const repository = await parts.repository();
+  if (!request.dryRun) (await parts.notifier()).begin(targets.map(({ name }) => name));
   const outcomes: BackupOutcome[] = [];
   for (const target of targets) {
     const outcome = await tryToSave(parts, { target, request, repository, isExcluded }, options);
@@ -94,6 +105,8 @@ async function tryToSave(parts: Protection, work: SaveWork, options: JobOptions)
         : knownError(error, `Cannot back up ${quote(work.target.name)}`);
     const outcome = failure(work.target, known);
     if (described !== undefined) await recordRun(parts, { work, described, startedAt, outcome });
+    else if (!work.request.dryRun)
+      await tellOfBackup(parts, { outcome, repositoryId: work.repository.id, stack: undefined });
     return outcome;
   }
 }
@@ -264,4 +277,5 @@ async function recordRun(
     finishedAt: new Date(parts.now()).toISOString(),
     message: outcome.error?.message ?? outcome.problems[0]?.message,
   });
+  await tellOfBackup(parts, { outcome, repositoryId: work.repository.id, stack: described.stack });
 }

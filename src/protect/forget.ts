@@ -6,6 +6,7 @@ import { type FindContext, findSnapshot, lineage, targetName } from './find-snap
 import { type ForgetChoice, type ForgetPlan, planForget } from './forget-plan.ts';
 import { groupKey } from './group-snapshots.ts';
 import { hasNoRules, hasTags, type KeepRules } from './keep-rules.ts';
+import { logged } from './log/logged.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { findContext } from './snapshots.ts';
 
@@ -64,7 +65,19 @@ export async function applyForget(
   if (removed.length > 0) {
     const repository = await parts.repository();
     const { signal, onProgress } = options;
-    await repository.removeSnapshots(removed, { staying, signal, onProgress });
+    const names = new Map(fates.map(({ snapshot }) => [snapshot.id, snapshot.name]));
+    await logged(parts, {
+      event: { kind: 'forget', repository: repository.id },
+      work: () => repository.removeSnapshots(removed, { staying, signal, onProgress }),
+      done: () =>
+        removed.map((id) => ({
+          kind: 'forget',
+          outcome: 'good',
+          volume: names.get(id),
+          snapshot: id,
+          repository: repository.id,
+        })),
+    });
   }
   return { removed, kept: staying.length };
 }

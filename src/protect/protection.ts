@@ -1,5 +1,7 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Host } from '../hosts/host.ts';
+import type { AuditLog } from './log/audit-log.ts';
+import type { Notifier } from './notify/notifier.ts';
 import type { InitOptions, Progress, Repository, RepositoryAccess } from '../repository/index.ts';
 
 /** What keeping data safe stands on. Each part is opened when it is first asked for, and shared from then on. */
@@ -12,6 +14,10 @@ export interface Protection {
   catalog(): Promise<Catalog>;
   host(): Promise<Host>;
   repository(): Promise<Repository>;
+  /** Where it is written down what was done. */
+  log(): Promise<AuditLog>;
+  /** Tells people what happened. */
+  notifier(): Promise<Notifier>;
 }
 
 /** How repositories are made and opened; what they are is not known here. */

@@ -12,6 +12,8 @@ import type { Volume } from '../model/volume.ts';
 import { openFreshRepository, type TestRepository } from '../repository/open-repository.fixture.ts';
 import { backup } from './backup.ts';
 import type { Protection } from './protection.ts';
+import { openAuditLog } from './log/open-audit-log.ts';
+import { openNotifier } from './notify/open-notifier.ts';
 import { planRestore } from './restore-plan.ts';
 import { applyRestore } from './restore.ts';
 
@@ -129,6 +131,8 @@ beforeEach(async () => {
     catalog: async () => catalog,
     host: async () => engine.asHost(),
     repository: async () => opened.repository,
+    log: async () => openAuditLog({ stateDir, now: Date.now, env: {}, catalog: async () => catalog }),
+    notifier: async () => openNotifier(),
   };
   await engine.put('far', 'saved');
   const all = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun: false };

@@ -10,6 +10,7 @@ import { saveBeforeRestore } from './backup.ts';
 import { pathConsumers } from './describe-volume.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import { takeLease } from './lease.ts';
+import { logged } from './log/logged.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { type DirectoryWork, type FillResult, fillDirectory } from './fill-directory.ts';
 import { fillStream, readThrough } from './fill-stream.ts';
@@ -34,6 +35,28 @@ export interface RestoreReport {
 
 /** Carries a plan out, under a lease on the destination. A failure leaves the destination as it was. */
 export async function applyRestore(
+  parts: Protection,
+  plan: RestorePlan,
+  options: JobOptions,
+): Promise<RestoreReport> {
+  const { destination, snapshot } = plan;
+  const event = { kind: 'restore', volume: destination.name, snapshot: snapshot.id } as const;
+  const work = (): Promise<RestoreReport> => restorePlanned(parts, plan, options);
+  return await logged(parts, {
+    event,
+    work,
+    done: async ({ problems }) => [
+      {
+        ...event,
+        outcome: problems.length > 0 ? 'partial' : 'good',
+        repository: (await parts.repository()).id,
+        message: problems[0]?.message,
+      },
+    ],
+  });
+}
+
+async function restorePlanned(
   parts: Protection,
   plan: RestorePlan,
   options: JobOptions,

@@ -43,6 +43,8 @@ export async function stillWorld(): Promise<StillWorld> {
     catalog: unused,
     host: async () => host,
     repository: unused,
+    log: unused,
+    notifier: unused,
   };
   return { containers, parts, stateDir, volumes };
 }

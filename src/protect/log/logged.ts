@@ -1,0 +1,32 @@
+import { knownError } from '../../lib/known-error.ts';
+import type { LogEvent } from '../../model/log-entry.ts';
+import type { Protection } from '../protection.ts';
+
+export interface LoggedWork<T> {
+  /** What is known before it is done. */
+  readonly event: Omit<LogEvent, 'outcome'>;
+  readonly work: () => Promise<T>;
+  /** What is there to tell when it went well: none leaves no trace. Default: the event itself, as good. */
+  readonly done?: ((result: T) => readonly LogEvent[] | Promise<readonly LogEvent[]>) | undefined;
+}
+
+/** Does something and writes into the log what came of it. What was asked for wrongly has done nothing, and is not told. */
+export async function logged<T>(
+  parts: Pick<Protection, 'log'>,
+  { event, work, done }: LoggedWork<T>,
+): Promise<T> {
+  const log = await parts.log();
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    const known = knownError(error);
+    if (known.code !== 'usage' && known.code !== 'not-found') {
+      const outcome = known.code === 'cancelled' ? 'cancelled' : 'failed';
+      await log.record([{ ...event, outcome, message: known.message }]);
+    }
+    throw error;
+  }
+  await log.record(done === undefined ? [{ ...event, outcome: 'good' }] : await done(result));
+  return result;
+}

@@ -1,0 +1,90 @@
+import { knownError } from '../lib/known-error.ts';
+import type { BackupOutcome } from './backup.ts';
+import type { Happening } from './notify/notifier.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import type { TargetWish } from './targets.ts';
+
+type Word = Pick<Protection, 'log' | 'notifier'>;
+
+export interface BackupDone {
+  readonly outcome: BackupOutcome;
+  readonly repositoryId: string;
+  readonly stack: string | undefined;
+}
+
+/** Writes into the log what one backup came to, and tells those who want to know. */
+export async function tellOfBackup(parts: Word, { outcome, repositoryId, stack }: BackupDone): Promise<void> {
+  const { name, snapshot, error, problems } = outcome;
+  const message = error?.message ?? problemsInWords(problems);
+  const log = await parts.log();
+  await log.record([
+    {
+      kind: 'backup',
+      outcome: outcome.outcome,
+      volume: name,
+      snapshot: snapshot?.id,
+      repository: repositoryId,
+      message,
+    },
+  ]);
+  const happening = happeningOf(outcome, stack);
+  if (happening !== undefined) (await parts.notifier()).tell([happening]);
+}
+
+function problemsInWords(problems: BackupOutcome['problems']): string | undefined {
+  const [first] = problems;
+  if (first === undefined) return undefined;
+  const more = problems.length > 1 ? `, and ${problems.length - 1} more` : '';
+  return `${first.message}${more}`;
+}
+
+/** Undefined for what somebody has stopped himself. */
+function happeningOf(outcome: BackupOutcome, stack: string | undefined): Happening | undefined {
+  const { name, snapshot, error, summary, problems } = outcome;
+  if (outcome.outcome === 'cancelled') return undefined;
+  const message =
+    error?.message ??
+    (outcome.outcome === 'good'
+      ? `"${name}" is saved`
+      : `Not everything of "${name}" could be saved: ${problemsInWords(problems) ?? ''}`);
+  return {
+    what: outcome.outcome,
+    work: 'backup',
+    subject: name,
+    fingerprint: error?.code ?? outcome.outcome,
+    message,
+    hint: error?.hint,
+    stack,
+    snapshot: snapshot?.id,
+    durationMs: summary?.durationMs,
+  };
+}
+
+/** Does a whole backup. A failure that no volume stands for, such as a repository that cannot be opened, is told too. */
+export async function tellingOfFailure<T>(
+  parts: Word,
+  wish: TargetWish & { readonly dryRun: boolean },
+  { work, signal }: { readonly work: () => Promise<T> } & Pick<JobOptions, 'signal'>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, message, hint } = knownError(error, 'Cannot back up');
+    const isStopped = code === 'cancelled' || signal?.aborted === true;
+    if (wish.dryRun || isStopped || code === 'usage') throw error;
+    const subjects = [...wish.targets, ...wish.stacks, ...(wish.all ? ['all volumes'] : [])];
+    const log = await parts.log();
+    await log.record(subjects.map((volume) => ({ kind: 'backup', outcome: 'failed', volume, message })));
+    (await parts.notifier()).tell(
+      subjects.map((subject) => ({
+        what: 'failed',
+        work: 'backup',
+        subject,
+        fingerprint: code,
+        message,
+        hint,
+      })),
+    );
+    throw error;
+  }
+}
