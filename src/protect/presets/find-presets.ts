@@ -1,7 +1,12 @@
-import type { Preset, PresetName, PresetSubject, Recognition } from './preset.ts';
+import { mariadb } from './mariadb.ts';
+import { mongodb } from './mongodb.ts';
+import { postgresql } from './postgresql.ts';
+import { redis } from './redis.ts';
+import { sqlite } from './sqlite.ts';
+import type { Preset, PresetSubject, Recognition } from './preset.ts';
 
 /** All of them. */
-export const presets: readonly Preset[] = [];
+export const presets: readonly Preset[] = [postgresql, mariadb, mongodb, redis, sqlite];
 
 export interface FoundPreset {
   readonly preset: Preset;
@@ -17,8 +22,14 @@ export function findPreset(subject: PresetSubject): FoundPreset | undefined {
   return found.sort((a, b) => rank(b.recognition) - rank(a.recognition))[0];
 }
 
-export function presetOf(name: PresetName): Preset | undefined {
+/** By its name, or undefined for any other text. */
+export function presetOf(name: string): Preset | undefined {
   return presets.find((preset) => preset.name === name);
+}
+
+/** The one that made a dump of this name. */
+export function presetOfDump(name: string): Preset | undefined {
+  return presetOf(name.split('.')[0] ?? '');
 }
 
 function rank({ by }: Recognition): number {

@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import { amount, CheckReport, neverReady } from './check-report.ts';
+import type { CheckWish, DiskEvidence, Made, Preset, PresetCheck, PresetServer } from './preset.ts';
+import { type FoundOnDisk, below, folderWith, recogniseBy } from './recognise.ts';
+import { connectRedis, type RedisClient } from './redis-client.ts';
+import { untilReady } from './until-ready.ts';
+
+const images = [
+  'redis',
+  'valkey',
+  'keydb',
+  'redis-stack',
+  'redis-stack-server',
+  'redis-cluster',
+  'valkey-cluster',
+  'valkey-bundle',
+];
+
+/** A large memory takes a while to be written. */
+const saveWithinMs = 60 * 60_000;
+
+/**
+ * Redis, Valkey, KeyDB. Its files are its backup: `dump.rdb` is put in place in one step, and an append-only file has what
+ * was answered. So `BGSAVE` before makes the files recent, and they are restored as files, into a server that does not run.
+ */
+export const redis: Preset = {
+  name: 'redis',
+  title: 'Redis or Valkey',
+  recognises: (subject) => recogniseBy(subject, { images, findOnDisk }),
+  before: saveNow,
+  check: checkRedis,
+};
+
+const rdbMagic = Buffer.from('REDIS');
+
+function findOnDisk(disk: DiskEvidence): FoundOnDisk | undefined {
+  const rdb = [...disk].find(
+    ([path, head]) => path.endsWith('.rdb') && Buffer.from(head.subarray(0, 5)).equals(rdbMagic),
+  );
+  if (rdb !== undefined) {
+    const [sign] = rdb;
+    return { folder: sign.slice(0, Math.max(0, sign.lastIndexOf('/'))), sign };
+  }
+  const folder = folderWith(disk, ['appendonlydir']);
+  return folder === undefined ? undefined : { folder, sign: below(folder, 'appendonlydir') };
+}
+
+async function saveNow(server: PresetServer): Promise<Made> {
+  const client = await connectRedis(server);
+  const before = await client.info('persistence');
+  // At its start it reads the append-only file: a dump would not be looked at.
+  if (before.get('aof_enabled') === '1')
+    return { evidence: `append-only file of "${server.container.name}"`, grade: 'crash' };
+  await waitPast(client, Number(before.get('rdb_last_save_time')), server);
+  const answer = await client.ask('BGSAVE', 'SCHEDULE');
+  await untilSaved(client, Number(before.get('rdb_last_save_time')), answer);
+  return { evidence: `BGSAVE in "${server.container.name}"`, grade: 'app' };
+}
+
+/** The time of the last save has whole seconds: a save in the same second could not be told from it. */
+async function waitPast(client: RedisClient, lastSave: number, { signal }: PresetServer): Promise<void> {
+  for (let tries = 0; tries < 20; tries++) {
+    const [seconds = ''] = (await client.ask('TIME')).split('\n');
+    if (Number(seconds) !== lastSave) return;
+    await sleep(200, undefined, { signal });
+  }
+}
+
+async function untilSaved(client: RedisClient, lastSave: number, answer: string): Promise<void> {
+  const { server } = client;
+  const place = quote(server.container.name);
+  const deadline = performance.now() + saveWithinMs;
+  for (let waitMs = 20; performance.now() < deadline; waitMs = Math.min(waitMs * 1.5, 1000)) {
+    const now = await client.info('persistence');
+    const isBusy = now.get('rdb_bgsave_in_progress') === '1';
+    if (!isBusy && now.get('rdb_last_bgsave_status') !== 'ok')
+      throw new AppError('failed', `Redis in ${place} could not save its data`, {
+        detail: answer,
+        hint: 'Its log says why; a full disk and too little memory are the usual reasons.',
+      });
+    if (!isBusy && Number(now.get('rdb_last_save_time')) !== lastSave) return;
+    await sleep(waitMs, undefined, { signal: server.signal });
+  }
+  throw new AppError('failed', `Redis in ${place} did not save its data in time`, { detail: answer });
+}
+
+/** Waits until it has loaded its data, and counts the keys. */
+async function checkRedis(server: PresetServer, wish: CheckWish): Promise<PresetCheck> {
+  const answer = await untilReady(server, wish.readyWithinMs, () => connectRedis(server));
+  if (answer.value === undefined) return neverReady(answer.error);
+  const client = answer.value;
+  const report = new CheckReport(answer.readyAfterMs);
+  try {
+    let keys = 0;
+    const databases = await client.info('keyspace');
+    for (const [database, text] of databases) {
+      const count = Number(/keys=(\d+)/.exec(text)?.[1] ?? Number.NaN);
+      report.count(`keys.${database}`, count);
+      keys += count;
+    }
+    report.fact(amount(keys, 'key'));
+    report.count('keys', keys);
+  } catch (error) {
+    if (server.signal?.aborted === true) throw error;
+    report.problem(error);
+  }
+  return report.done();
+}
