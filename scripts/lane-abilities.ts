@@ -9,7 +9,7 @@ import { runCommand } from './run-command.ts';
 export async function reasonAgainst(lane: Lane): Promise<string | undefined> {
   const missing = missingPackages(lane.packages);
   if (missing.length > 0) return `it needs programs that are missing: ${remedy(missing)}`;
-  if (lane.name === 'engine') return reasonAgainstEngine();
+  if (lane.name === 'engine' || lane.name === 'stacks') return reasonAgainstEngine();
   if (lane.name === 'filesystems') return await reasonAgainstLoopMounts();
   return undefined;
 }

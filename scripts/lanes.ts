@@ -41,6 +41,14 @@ export const lanes: readonly Lane[] = [
   lane('faults', [...treePackages, 'restic']),
   lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs']),
   lane('engine', [...treePackages, 'docker.io', 'docker-cli', 'docker-compose', 'busybox-static']),
+  lane('stacks', [
+    ...treePackages,
+    'docker.io',
+    'docker-cli',
+    'docker-compose',
+    'busybox-static',
+    'mmdebstrap',
+  ]),
 ];
 
 function lane(name: string, packages: readonly string[]): Lane {

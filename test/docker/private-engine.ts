@@ -12,8 +12,8 @@
  *   openDockerHost({ env: { DOCKER_HOST: engine.dockerHost } });
  *
  * Starting takes about two seconds: share one engine in a test file, and give volumes names of their own.
- * Needs root. Containers have no network but their loopback. Everything is gone after the disposal, containers,
- * mounts and control groups included. A volume's directory is `engine.volumePath(name)`.
+ * Needs root. Containers reach nothing outside of this machine, and what they publish is on its loopback only.
+ * Everything is gone after the disposal, containers, networks, mounts and control groups included. A volume's directory is `engine.volumePath(name)`.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -46,6 +46,8 @@ export interface PrivateEngine extends AsyncDisposable {
   volumePath(name: string): string;
   /** Runs Docker's command against this engine, and gives its output without the last newline. */
   docker(args: readonly string[]): Promise<string>;
+  /** The environment for a command that is to use this engine and nothing else of the user's. */
+  readonly env: NodeJS.ProcessEnv;
   /** Makes the image "busybox" from the machine's static busybox. */
   importBusybox(): Promise<void>;
   /** Ends dockerd at once, as a crash does. Containers die with it. */
@@ -107,6 +109,8 @@ function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess 
           join(paths.folder, 'daemon.json'),
         ],
         ...['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'],
+        // Ports that a test publishes are for this machine only.
+        '--default-network-opt=bridge=com.docker.network.bridge.host_binding_ipv4=127.0.0.1',
         ...args,
       ],
       { stdio: ['ignore', log, log] },
@@ -118,13 +122,13 @@ function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess 
 
 function createEngine(paths: EnginePaths, daemon: ChildProcess): PrivateEngine {
   const dockerHost = `unix://${paths.socket}`;
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: paths.folder,
+    DOCKER_CONFIG: join(paths.folder, 'client'),
+    DOCKER_HOST: dockerHost,
+  };
   const docker = async (args: readonly string[]): Promise<string> => {
-    const env = {
-      PATH: process.env['PATH'],
-      HOME: paths.folder,
-      DOCKER_CONFIG: join(paths.folder, 'client'),
-      DOCKER_HOST: dockerHost,
-    };
     const { stdout } = await run('docker', [...args], { env, maxBuffer: 64 << 20 });
     return stdout.replace(/\n$/, '');
   };
@@ -132,6 +136,7 @@ function createEngine(paths: EnginePaths, daemon: ChildProcess): PrivateEngine {
     ...paths,
     dockerHost,
     docker,
+    env,
     pid: daemon.pid ?? 0,
     volumePath: (name) => join(paths.dataRoot, 'volumes', name, '_data'),
     importBusybox: () => importBusybox(paths.folder, docker),
@@ -140,12 +145,31 @@ function createEngine(paths: EnginePaths, daemon: ChildProcess): PrivateEngine {
       if (daemon.exitCode === null && daemon.signalCode === null) {
         const ids = (await docker(['ps', '-aq', '--no-trunc']).catch(() => '')).split('\n').filter(Boolean);
         if (ids.length > 0) await docker(['rm', '-f', ...ids]).catch(() => undefined);
+        await removeNetworks(docker).catch(() => undefined);
       }
       await endDaemon(daemon, 'SIGTERM');
       await endLeftovers(paths);
+      await removeInterfaces(paths.dataRoot);
       await rm(paths.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
     },
   };
+}
+
+/** Networks are interfaces of the machine, and would stay. */
+async function removeNetworks(docker: (args: readonly string[]) => Promise<string>): Promise<void> {
+  if ((await docker(['info', '-f', '{{.Swarm.LocalNodeState}}'])) === 'active')
+    await docker(['swarm', 'leave', '--force']);
+  const ids = (await docker(['network', 'ls', '-q', '-f', 'type=custom'])).split('\n').filter(Boolean);
+  if (ids.length > 0) await docker(['network', 'rm', ...ids]);
+}
+
+/** What a killed engine knew of networks is in its files. */
+async function removeInterfaces(dataRoot: string): Promise<void> {
+  const known = await readFile(join(dataRoot, 'network/files/local-kv.db'), 'latin1').catch(() => '');
+  const interfaces = (await run('ip', ['-o', 'link', 'show', 'type', 'bridge']).catch(() => ({ stdout: '' })))
+    .stdout;
+  for (const [, name = '', id = ''] of interfaces.matchAll(/^\d+: (br-([0-9a-f]{12}))[:@]/gm))
+    if (known.includes(id)) await run('ip', ['link', 'delete', name]).catch(() => undefined);
 }
 
 async function importBusybox(
