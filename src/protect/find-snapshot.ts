@@ -3,7 +3,7 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { type SnapshotReference, type Target, parseVersionedTarget } from '../model/target.ts';
-import { nearNames } from './near-names.ts';
+import { nearNames } from '../model/near-names.ts';
 
 /** The tag of what a restore saves before it replaces data. Such snapshots are found by id only: "latest" is the latest backup. */
 export const safetyTag = 'before-restore';

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { splitWords } from './split-words.ts';
+import { splitWords } from '../model/split-words.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

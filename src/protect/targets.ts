@@ -5,7 +5,7 @@ import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { parseTarget } from '../model/target.ts';
 import type { Volume } from '../model/volume.ts';
-import { nearNames } from './near-names.ts';
+import { nearNames } from '../model/near-names.ts';
 import type { JobOptions, Protection } from './protection.ts';
 
 /** What a backup saves: a volume of the host, or a directory of this machine. */

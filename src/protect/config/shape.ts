@@ -1,7 +1,7 @@
 import { isMap, isScalar, isSeq, type Node } from 'yaml';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import { nearNames } from '../near-names.ts';
+import { nearNames } from '../../model/near-names.ts';
 
 /**
  * What a value of the configuration has to be: one description from which come both the reader, whose messages name line

@@ -1,4 +1,4 @@
-import { AppError } from '../model/errors.ts';
+import { AppError } from './errors.ts';
 
 /** The words of a command line: split at blanks, with '…' and "…" kept together and \ taking the next character as it is. Nothing is expanded. */
 export function splitWords(command: string): string[] {
@@ -20,7 +20,7 @@ export function splitWords(command: string): string[] {
     } else word = (word ?? '') + character;
   }
   if (quoted !== undefined)
-    throw new AppError('usage', `A quote (${quoted}) in the password command is not closed`);
+    throw new AppError('usage', `A quote (${quoted}) in the command is not closed`);
   if (word !== undefined) words.push(word);
   return words;
 }
