@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDockerHost } from '../../src/hosts/docker/index.ts';
-import { type Containers, type ExecRun, trialLabel } from '../../src/hosts/containers.ts';
+import { type Container, type Containers, type ExecRun, trialLabel } from '../../src/hosts/containers.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 
@@ -372,6 +372,47 @@ describe('a trial', () => {
     expect(existsSync(`${engine.volumePath('copy')}/f`)).toBe(true);
   });
 
+  test('trials of one stack see each other by name, and nothing else', async () => {
+    const network = (alias: string) => ({ name: 'trial-net', alias });
+    const request = { image: 'busybox', environment: {}, volumes: {}, labels };
+    const web = await containers.startTrial({
+      ...request,
+      name: 'trial-web',
+      command: ['httpd', '-f', '-p', '80', '-h', '/etc'],
+      network: network('web'),
+    });
+    const asker = await containers.startTrial({
+      ...request,
+      name: 'trial-asker',
+      command: ['sleep', '1000'],
+      network: network('asker'),
+    });
+    const ask = async (url: string): Promise<number> => {
+      const run = await containers.exec(asker.id, { command: ['wget', '-q', '-T', '3', '-O', '-', url] });
+      for await (const _ of run.stdout);
+      return (await run.ended).exitCode;
+    };
+    expect(await ask('http://web/hostname')).toBe(0);
+    expect(await engine.docker(['network', 'inspect', '-f', '{{.Internal}}', 'trial-net'])).toBe('true');
+    const routes = await containers.exec(asker.id, { command: ['ip', 'route'] });
+    expect(await collect(routes)).not.toContain('default');
+    await containers.remove(web.id);
+    expect(await engine.docker(['network', 'ls', '-q', '-f', 'name=trial-net'])).not.toBe('');
+    await containers.remove(asker.id);
+    expect(await engine.docker(['network', 'ls', '-q', '-f', 'name=trial-net'])).toBe('');
+  });
+
+  test('a network of that name that is not isolated is refused', async () => {
+    await engine.docker(['network', 'create', 'open-net']);
+    await expect(
+      containers.startTrial({
+        ...{ name: 'trial-open', image: 'busybox', environment: {}, volumes: {}, labels },
+        network: { name: 'open-net', alias: 'x' },
+      }),
+    ).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('"open-net"') });
+    expect(await engine.docker(['network', 'ls', '-q', '-f', 'name=open-net'])).not.toBe('');
+  });
+
   test('an image that the engine lacks is said, and nothing stays', async () => {
     const before = await leftovers();
     await expect(
@@ -431,4 +472,47 @@ test('the end of what a container printed can be read, without what would move t
   await start('teller', ['-t'], ['sh', '-c', 'echo "on a terminal"; sleep 1000']);
   await expect.poll(() => containers.logs('teller')).toBe('on a terminal\n');
   await expect(containers.logs('nobody')).rejects.toMatchObject({ code: 'not-found' });
+});
+
+describe('a service of a swarm', () => {
+  beforeAll(async () => {
+    await engine.docker([
+      'swarm',
+      'init',
+      '--advertise-addr',
+      '127.0.0.1',
+      '--listen-addr',
+      '127.0.0.1:23771',
+    ]);
+    const common = ['service', 'create', '-d', '--network', 'host', '--stop-grace-period', '1s'];
+    await engine.docker([...common, '--name', 'many', '--replicas', '2', 'busybox', 'sleep', '1000']);
+    await engine.docker([...common, '--name', 'everywhere', '--mode', 'global', 'busybox', 'sleep', '1000']);
+  });
+
+  test('is scaled, and the call returns when so many tasks run', async () => {
+    await expect.poll(async () => (await runningTasks()).length, { timeout: 30_000 }).toBe(2);
+    const [task] = await runningTasks();
+    expect(task).toMatchObject({
+      swarmService: 'many',
+      stack: undefined,
+      name: expect.stringMatching(/^many\.\d\./),
+    });
+    expect(await containers.serviceReplicas('many')).toBe(2);
+    for (const replicas of [0, 0, 3]) {
+      await containers.scaleService('many', replicas);
+      expect(await containers.serviceReplicas('many')).toBe(replicas);
+      expect((await runningTasks()).length).toBe(replicas);
+    }
+  });
+
+  test('that has no number of replicas, or does not exist, is said', async () => {
+    expect(await containers.serviceReplicas('everywhere')).toBeUndefined();
+    await expect(containers.scaleService('everywhere', 0)).rejects.toMatchObject({ code: 'unsupported' });
+    await expect(containers.scaleService('no-such', 0)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  async function runningTasks(): Promise<Container[]> {
+    const all = await containers.list();
+    return all.filter(({ swarmService, state }) => swarmService === 'many' && state === 'running');
+  }
 });
