@@ -3,18 +3,15 @@ import { AppError, errnoOf, isAppError, type ErrorCode } from '../model/errors.t
 import type { Snapshot } from '../model/snapshot.ts';
 import { loadBlobIndex } from './blob-index/blob-index.ts';
 import { KnownIndex } from './blob-index/known-index.ts';
-import { checkRepository } from './check/check-repository.ts';
-import { copySnapshots } from './copy/copy-snapshots.ts';
 import type { CopyOptions, CopyReport } from './copy/copy-types.ts';
 import type { MasterKey } from './crypto/seal.ts';
 import type { RepositoryConfig } from './format/config-file.ts';
 import type { TreeNode } from './format/node.ts';
-import { EntryFinder } from './find/find-entries.ts';
 import type { FileCodec } from './format/repository-file.ts';
 import { describedAgain, loadSnapshot, type SnapshotJson, snapshotOf } from './format/snapshot-file.ts';
-import * as keys from './keys/manage-keys.ts';
+import type * as keys from './keys/manage-keys.ts';
+import { operations } from './operations.ts';
 import { lockForReading, lockRepository } from './lock.ts';
-import { applyPrune, preparePrune } from './prune/prune-repository.ts';
 import type { PruneSummary } from './prune/prune-types.ts';
 import { BlobReader } from './read/blob-reader.ts';
 import { readDescription } from './read/read-description.ts';
@@ -23,9 +20,6 @@ import { findNode } from './read/find-node.ts';
 import { HardLinks } from './read/hard-links.ts';
 import { listDumps } from './read/list-dumps.ts';
 import { walkTreeNodes } from './read/walk-tree.ts';
-import { repairIndex } from './repair/repair-index.ts';
-import { repairPacks } from './repair/repair-packs.ts';
-import { repairSnapshots } from './repair/repair-snapshots.ts';
 import type {
   IndexRepairOptions,
   IndexRepairReport,
@@ -34,17 +28,10 @@ import type {
   SnapshotRepairOptions,
   SnapshotRepairReport,
 } from './repair/repair-types.ts';
-import { runRepair } from './repair/run-repair.ts';
-import { restoreTree } from './restore/restore-tree.ts';
 import { dataParts } from './save/root-tree.ts';
 import { saveDump } from './save/save-dump.ts';
-import { saveSnapshot } from './save/save-snapshot.ts';
-import { changeTags } from './snapshots/change-tags.ts';
-import { removeSnapshots } from './snapshots/remove-snapshots.ts';
-import { measureGroups } from './stats/measure-groups.ts';
 import type { RepositoryStats } from './stats/stats-types.ts';
 import type { StoreAddress } from './stores/open-store.ts';
-import { unlockRepository } from './unlock.ts';
 import type {
   CheckOptions,
   CheckReport,
@@ -62,6 +49,7 @@ import type {
   SaveResult,
   SnapshotEntry,
   StatsOptions,
+  StillMoment,
   StoredDump,
   TagChange,
   UnlockOptions,
@@ -120,8 +108,9 @@ export class ResticRepository implements Repository {
     await using lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
     const { codec, address, masterKey, config } = this.#parts;
     // An index of its own: saving claims blobs in it that have no place yet.
-    const [index] = await Promise.all([
+    const [index, { saveSnapshot }] = await Promise.all([
       loadBlobIndex(codec, options),
+      operations.save(),
       codec.store.removeLeftovers?.(options),
     ]);
     const context = { codec, address, masterKey, index, polynomial: config.polynomial, lock };
@@ -182,7 +171,7 @@ export class ResticRepository implements Repository {
 
   async restore(options: RestoreOptions): Promise<RestoreResult> {
     await using _lock = await lockForReading(this.#parts.codec, options);
-    const index = await this.#index.current(options);
+    const [index, { restoreTree }] = await Promise.all([this.#index.current(options), operations.restore()]);
     const { codec, address, masterKey, config } = this.#parts;
     const node = await this.#find(new BlobReader(codec, index), options.snapshot, options.path);
     const whole = options.path === '' ? options.snapshot.summary : undefined;
@@ -205,26 +194,32 @@ export class ResticRepository implements Repository {
     // It must see what is stored, and not what is kept of it at hand.
     const { store } = this.#parts.codec;
     const codec = { ...this.#parts.codec, store: store.direct ?? store };
+    const { checkRepository } = await operations.check();
     return await checkRepository({ codec, address, masterKey, polynomial: config.polynomial }, options);
   }
 
   async listKeys(options: WorkOptions = {}): Promise<RepositoryKey[]> {
-    return await keys.listKeys(this.#keyContext, options);
+    const { listKeys } = await operations.keys();
+    return await listKeys(this.#keyContext, options);
   }
 
   async keyOf(password: Uint8Array, options: WorkOptions = {}): Promise<string | undefined> {
-    return await keys.keyOf(this.#keyContext, password, options);
+    const { keyOf } = await operations.keys();
+    return await keyOf(this.#keyContext, password, options);
   }
 
   async addKey(password: Uint8Array, options: WorkOptions = {}): Promise<RepositoryKey> {
-    return await keys.addKey(this.#keyContext, password, options);
+    const { addKey } = await operations.keys();
+    return await addKey(this.#keyContext, password, options);
   }
 
   async removeKey(id: string, options: RemoveKeyOptions = {}): Promise<void> {
-    this.#keyId = await keys.removeKey(this.#keyContext, id, options);
+    const { removeKey } = await operations.keys();
+    this.#keyId = await removeKey(this.#keyContext, id, options);
   }
 
   async unlock(options: UnlockOptions): Promise<UnlockReport> {
+    const { unlockRepository } = await operations.unlock();
     return await unlockRepository(this.#parts.codec, options);
   }
 
@@ -235,11 +230,13 @@ export class ResticRepository implements Repository {
 
   async removeSnapshots(ids: readonly string[], options: RemoveSnapshotsOptions = {}): Promise<void> {
     await using lock = await lockRepository(this.#parts.codec, { exclusive: true, signal: options.signal });
+    const { removeSnapshots } = await operations.remove();
     await removeSnapshots({ ...this.#parts, lock }, ids, options);
   }
 
   async changeTags(id: string, change: TagChange, options: WorkOptions = {}): Promise<Snapshot> {
     await using lock = await lockRepository(this.#parts.codec, { exclusive: true, signal: options.signal });
+    const { changeTags } = await operations.tags();
     return await changeTags({ ...this.#parts, lock }, { id, change }, options);
   }
 
@@ -248,6 +245,7 @@ export class ResticRepository implements Repository {
   ): AsyncGenerator<{ readonly snapshot: Snapshot; readonly entry: SnapshotEntry }> {
     const index = await this.#index.current(options);
     const reader = new BlobReader(this.#parts.codec, index);
+    const { EntryFinder } = await operations.find();
     const finder = new EntryFinder(reader, index, options);
     for (const snapshot of options.snapshots) {
       const { subtree } = await this.#find(reader, snapshot, '');
@@ -259,11 +257,13 @@ export class ResticRepository implements Repository {
   async stats(options: StatsOptions): Promise<RepositoryStats> {
     await using _lock = await lockForReading(this.#parts.codec, options);
     const index = await loadBlobIndex(this.#parts.codec, options);
+    const { measureGroups } = await operations.stats();
     return await measureGroups({ codec: this.#parts.codec, index }, options);
   }
 
   async planPrune(options: PruneOptions): Promise<PruneSummary> {
     await using _lock = await lockForReading(this.#parts.codec, options);
+    const { preparePrune } = await operations.prune();
     return (await preparePrune({ ...this.#parts, ...options, lock: noLock }, options)).plan.summary;
   }
 
@@ -271,6 +271,7 @@ export class ResticRepository implements Repository {
     await using lock = await lockRepository(this.#parts.codec, { exclusive: true, signal: options.signal });
     // What was known of packs before may be wrong afterwards.
     this.#index.forget();
+    const { applyPrune, preparePrune } = await operations.prune();
     const prepared = await preparePrune({ ...this.#parts, ...options, lock }, options);
     await applyPrune(prepared);
     return prepared.plan.summary;
@@ -285,6 +286,7 @@ export class ResticRepository implements Repository {
     if (target.location === this.location)
       throw new AppError('usage', `Cannot copy the repository "${this.location}" to itself`);
     target.#index.forget();
+    const { copySnapshots } = await operations.copy();
     return await copySnapshots(this.#parts, target.#parts, options);
   }
 
@@ -292,17 +294,29 @@ export class ResticRepository implements Repository {
     // What was known of packs before may be wrong afterwards.
     this.#index.forget();
     const { readAllPacks = false } = options;
+    const [{ runRepair }, { repairIndex }] = await Promise.all([
+      operations.repair(),
+      operations.repairIndex(),
+    ]);
     return await runRepair(this.#parts, options, (work) => repairIndex(work, { readAllPacks }));
   }
 
   async repairPacks(options: PackRepairOptions): Promise<PackRepairReport> {
     this.#index.forget();
+    const [{ runRepair }, { repairPacks }] = await Promise.all([
+      operations.repair(),
+      operations.repairPacks(),
+    ]);
     return await runRepair(this.#parts, options, (work) => repairPacks(work, options.packs));
   }
 
   async repairSnapshots(options: SnapshotRepairOptions): Promise<SnapshotRepairReport> {
     this.#index.forget();
     const { snapshotIds, forget } = options;
+    const [{ runRepair }, { repairSnapshots }] = await Promise.all([
+      operations.repair(),
+      operations.repairSnapshots(),
+    ]);
     return await runRepair(this.#parts, options, (work) => repairSnapshots(work, { snapshotIds, forget }));
   }
 
