@@ -21,6 +21,9 @@ const commands = [
   'copy',
   'repo',
   ...['add', 'ls', 'rm', 'default', 'check'].map((name) => `repo ${name}`),
+  'log',
+  'notify',
+  'notify test',
   'volume',
   ...['create', 'ls', 'inspect', 'rm', 'prune', 'clone', 'cp', 'du', 'browse', 'cat', 'export', 'import'].map(
     (name) => `volume ${name}`,

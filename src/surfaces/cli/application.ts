@@ -17,6 +17,7 @@ import { retentionRoutes } from './definitions/retention.ts';
 import { toolRoutes } from './definitions/tools.ts';
 import { upkeepRoutes } from './definitions/upkeep.ts';
 import { volumeRoutes } from './definitions/volume.ts';
+import { wordRoutes } from './definitions/word.ts';
 import { exitNumberOf, formatError } from './report-error.ts';
 
 const root = buildRouteMap<string, CliContext>({
@@ -25,6 +26,7 @@ const root = buildRouteMap<string, CliContext>({
     ...retentionRoutes,
     ...upkeepRoutes,
     ...repoRoutes,
+    ...wordRoutes,
     volume: volumeRoutes,
     ...toolRoutes,
   },
