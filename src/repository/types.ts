@@ -143,6 +143,8 @@ export interface RestoreResult {
 export interface CheckOptions extends WorkOptions {
   /** 0 checks the structure only, 100 reads and verifies every byte. */
   readonly readDataPercent: number;
+  /** Checks these only, with the data that they need, and not the rest of the repository. */
+  readonly snapshotIds?: readonly string[] | undefined;
 }
 
 export interface CheckReport {

@@ -117,6 +117,22 @@ describe('damage is found and named, and so are the snapshots that have it', () 
     expectShared(report);
   });
 
+  test('a check of chosen snapshots reads their data only, and is not disturbed by what others have lost', async () => {
+    flipBit(pathOf('data', firstData), 300_000);
+    const [id = ''] = shared;
+    const chosen = await opened.repository.check({ readDataPercent: 100, snapshotIds: [third] });
+    expect(chosen).toMatchObject({ errors: [], damagedSnapshots: [], wholeSnapshots: [third], snapshots: 1 });
+    expect(chosen.bytesRead).toBeGreaterThan(700_000);
+    expect(chosen.bytesRead).toBeLessThan(1_000_000);
+    const damaged = await opened.repository.check({ readDataPercent: 100, snapshotIds: [third, id] });
+    expect(damaged).toMatchObject({ damagedSnapshots: [id], wholeSnapshots: [third] });
+    rmSync(pathOf('data', firstData));
+    expect((await opened.repository.check({ readDataPercent: 0, snapshotIds: [third] })).errors).toEqual([]);
+    const lost = await opened.repository.check({ readDataPercent: 0, snapshotIds: [id] });
+    expect(lost.errors).toContain(`Pack "${firstData.slice(0, 8)}" is missing`);
+    expect(lost.damagedSnapshots).toEqual([id]);
+  });
+
   test('a pack that is cut short', async () => {
     truncateSync(pathOf('data', firstData), 5000);
     const report = await check();

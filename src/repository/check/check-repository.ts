@@ -20,25 +20,29 @@ export async function checkRepository(context: CheckContext, options: CheckOptio
   const losses: Losses = { packs: new Set(), blobs: new Set() };
   const { signal } = options;
   // Before the index: a backup that ends meanwhile must not seem to have lost what the index did not know yet.
-  const files = await context.codec.store.list('snapshots', { signal });
-  await checkKeys(context, errors, options);
+  const files = chosenFiles(await context.codec.store.list('snapshots', { signal }), options.snapshotIds);
+  if (options.snapshotIds === undefined) await checkKeys(context, errors, options);
   const index = await loadBlobIndex(context.codec, {
     signal,
     onDamaged: (_, error) => errors.push(error.message),
   });
   const isIndexWhole = errors.length === 0;
   const stored = await context.codec.store.list('data', { signal });
-  const unknown = comparePacks(index, stored, { losses, errors });
+  const needed =
+    options.snapshotIds === undefined ? undefined : await neededPacks(context, files, { index, options });
+  const packs = needed === undefined ? index.packs : index.packs.filter(({ id }) => needed.has(id));
+  comparePacks(packs, stored, { losses, errors });
+  const unknown = needed === undefined ? countUnknown(index, stored) : 0;
   if (unknown > 0) {
     const meaning = isIndexWhole ? 'leftovers of an interrupted backup, harmless' : 'their index is damaged';
     notes.push(`${unknown} packs are in no index: ${meaning}`);
   }
   const workerData = { store: context.address, masterKey: context.masterKey };
-  const bytesRead = await readPacks({ index, losses, errors, options, workerData });
+  const bytesRead = await readPacks({ index, packs, losses, errors, options, workerData });
   const damagedSnapshots = await checkSnapshots(context, files, { index, losses, errors, options });
   return {
     snapshots: files.length,
-    packs: index.packs.length,
+    packs: packs.length,
     blobs: index.blobCount,
     bytesRead,
     errors,
@@ -60,20 +64,53 @@ async function checkKeys({ codec }: CheckContext, errors: string[], options: Che
   }
 }
 
-/** Compares the packs that the index names with those that are there. Returns how many are in no index. */
+/** Those that were asked for, in the order of the wish: what is checked first is told first. */
+function chosenFiles(
+  files: readonly StoredFile[],
+  ids: readonly string[] | undefined,
+): readonly StoredFile[] {
+  if (ids === undefined) return files;
+  const byName = new Map(files.map((file) => [file.name, file]));
+  return ids.flatMap((id) => byName.get(id) ?? []);
+}
+
+/** The packs that hold the content of snapshots, as far as their trees can be read. */
+async function neededPacks(
+  { codec }: CheckContext,
+  files: readonly StoredFile[],
+  { index, options }: Pick<SnapshotCheck, 'index' | 'options'>,
+): Promise<Set<string>> {
+  const packs = new Set<string>();
+  const losses: Losses = { packs: new Set(), blobs: new Set() };
+  const reader = new BlobReader(codec, index);
+  const trees = new TreeChecker({ reader, index, losses, errors: [], options, packs });
+  for (const { name } of files) {
+    throwIfStopped(options);
+    // What is damaged is found again, and told, when the snapshots are checked.
+    const snapshot = await loadSnapshot(codec, name).catch(() => undefined);
+    if (snapshot !== undefined) await trees.isWhole(snapshot.tree, name);
+  }
+  return packs;
+}
+
+/** Compares packs that the index names with those that are there. */
 function comparePacks(
-  index: BlobIndex,
+  packs: BlobIndex['packs'],
   stored: readonly StoredFile[],
   { losses, errors }: { readonly losses: Losses; readonly errors: string[] },
-): number {
+): void {
   const sizes = new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes]));
-  for (const { id, sizeBytes } of index.packs) {
+  for (const { id, sizeBytes } of packs) {
     const size = sizes.get(id);
     if (size === sizeBytes) continue;
     losses.packs.add(id);
     const problem = size === undefined ? 'is missing' : `has ${size} bytes where ${sizeBytes} are expected`;
     errors.push(`Pack "${id.slice(0, 8)}" ${problem}`);
   }
+}
+
+/** How many packs are in no index. */
+function countUnknown(index: BlobIndex, stored: readonly StoredFile[]): number {
   const known = new Set(index.packs.map(({ id }) => id));
   return stored.filter(({ name }) => !known.has(name)).length;
 }

@@ -9,6 +9,8 @@ import type { Losses } from './losses.ts';
 
 export interface PackReading {
   readonly index: BlobIndex;
+  /** What to read of. */
+  readonly packs: readonly PackRecord[];
   readonly losses: Losses;
   readonly errors: string[];
   readonly options: CheckOptions;
@@ -17,8 +19,8 @@ export interface PackReading {
 
 /** Reads a share of the packs, other ones each time, verifies every byte of them, and returns how many bytes it read. */
 export async function readPacks(reading: PackReading): Promise<number> {
-  const { index, losses, errors, options, workerData } = reading;
-  const present = index.packs.filter(({ id }) => !losses.packs.has(id));
+  const { index, packs, losses, errors, options, workerData } = reading;
+  const present = packs.filter(({ id }) => !losses.packs.has(id));
   const chosen = sampleOf(present, Math.ceil((present.length * options.readDataPercent) / 100));
   if (chosen.length === 0) return 0;
   const workers = Math.max(1, Math.min(8, availableParallelism(), chosen.length));

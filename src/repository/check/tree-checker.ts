@@ -15,6 +15,8 @@ export interface TreeCheckerOptions {
   readonly losses: Losses;
   readonly errors: string[];
   readonly options: CheckOptions;
+  /** Gets the packs that hold what files need. */
+  readonly packs?: Set<string>;
 }
 
 /** Where something was found first: every snapshot that has it is damaged, but it is told once. */
@@ -70,11 +72,12 @@ export class TreeChecker {
       this.#tell(place, 'it has lost the list of what is in it');
       return false;
     }
-    const { index, losses } = this.#options;
+    const { index, losses, packs } = this.#options;
     let lost = 0;
     let bytes = 0;
     for (const id of node.content) {
       const found = index.find(id, 'data');
+      if (found) packs?.add(found.packId);
       if (!found || losses.packs.has(found.packId) || losses.blobs.has(id)) lost++;
       else bytes += found.uncompressedLength || found.length - sealOverhead;
     }
