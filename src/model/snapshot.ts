@@ -39,6 +39,31 @@ export interface SnapshotSummary {
   readonly durationMs: number;
 }
 
+/** How a backup keeps the data still: what was asked for, and what this volume could have. */
+export type Consistency = 'cold' | 'freeze' | 'two-pass' | 'pause' | 'stop' | 'live';
+
+/** Why a snapshot has its grade. */
+export interface GradeEvidence {
+  readonly consistency: Consistency;
+  /** For people. */
+  readonly reason: string;
+  /** How long containers were still, from the first that was to the last that was back. */
+  readonly stillMs?: number | undefined;
+  /** Each of them. */
+  readonly apps?: readonly { readonly name: string; readonly stillMs: number }[] | undefined;
+  /** What had changed while the data was gone through in use, and was read again when it was still. */
+  readonly inFlight?: InFlight | undefined;
+  /** What was run to make the data consistent, for people: `checkpoint in "web-db-1"`. */
+  readonly ran?: readonly string[] | undefined;
+}
+
+export interface InFlight {
+  /** How often the data was gone through before it was still. */
+  readonly passes: number;
+  readonly files: number;
+  readonly bytes: number;
+}
+
 /** Something that was not saved as it is, or not at all. */
 export interface SaveProblem {
   /** Below the root, as text that can be printed. */
@@ -69,5 +94,8 @@ export interface Snapshot {
   readonly problemCount: number;
   /** What the application's own client dumped beside the data, where it did. */
   readonly dumps?: readonly { readonly name: string; readonly size: number }[] | undefined;
+  readonly evidence?: GradeEvidence | undefined;
+  /** What it shares with the snapshots of other volumes that were saved at the same still moment: 16 hex digits. */
+  readonly restorePoint?: string | undefined;
   readonly programVersion: string | undefined;
 }

@@ -18,6 +18,7 @@ export type {
   SaveResult,
   SnapshotEntry,
   StatsOptions,
+  StillMoment,
   StoredDump,
   TagChange,
   TreeSource,

@@ -11,6 +11,7 @@ import type { FileCodec } from './format/repository-file.ts';
 import { describedAgain, loadSnapshot, type SnapshotJson, snapshotOf } from './format/snapshot-file.ts';
 import type * as keys from './keys/manage-keys.ts';
 import { operations } from './operations.ts';
+import type { LockedContext } from './save/save-snapshot.ts';
 import { lockForReading, lockRepository } from './lock.ts';
 import type { PruneSummary } from './prune/prune-types.ts';
 import { BlobReader } from './read/blob-reader.ts';
@@ -69,6 +70,8 @@ export interface ResticRepositoryParts {
 /** What a path of a snapshot leads to. The root of a snapshot that another program made has no node of its own. */
 type Found = Pick<TreeNode, 'type' | 'subtree'> & Partial<TreeNode>;
 
+type Saving = Awaited<ReturnType<typeof operations.save>>;
+
 /** An open repository. Each operation takes the lock that it needs and reads the index anew. */
 export class ResticRepository implements Repository {
   readonly id: string;
@@ -105,16 +108,12 @@ export class ResticRepository implements Repository {
   }
 
   async save(options: SaveOptions): Promise<SaveResult> {
-    await using lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
-    const { codec, address, masterKey, config } = this.#parts;
-    // An index of its own: saving claims blobs in it that have no place yet.
-    const [index, { saveSnapshot }] = await Promise.all([
-      loadBlobIndex(codec, options),
-      operations.save(),
-      codec.store.removeLeftovers?.(options),
-    ]);
-    const context = { codec, address, masterKey, index, polynomial: config.polynomial, lock };
-    return await saveSnapshot(context, options);
+    return await this.#saving(options, (saving, context) => saving.saveSnapshot(context, options));
+  }
+
+  async saveTogether(saves: readonly SaveOptions[], moment: StillMoment): Promise<SaveResult[]> {
+    const options = { signal: saves[0]?.signal };
+    return await this.#saving(options, (saving, context) => saving.saveSnapshots(context, saves, moment));
   }
 
   async storeDump(dump: DumpStream, options: WorkOptions = {}): Promise<StoredDump> {
@@ -322,6 +321,21 @@ export class ResticRepository implements Repository {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.codec.store[Symbol.asyncDispose]?.();
+  }
+
+  async #saving<T>(
+    options: WorkOptions,
+    work: (saving: Saving, context: LockedContext) => Promise<T>,
+  ): Promise<T> {
+    await using lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
+    const { codec, address, masterKey, config } = this.#parts;
+    // An index of its own: saving claims blobs in it that have no place yet.
+    const [index, saving] = await Promise.all([
+      loadBlobIndex(codec, options),
+      operations.save(),
+      codec.store.removeLeftovers?.(options),
+    ]);
+    return await work(saving, { codec, address, masterKey, index, polynomial: config.polynomial, lock });
   }
 
   get #keyContext(): keys.KeyContext {

@@ -1,7 +1,15 @@
 import type { ByteString } from '../model/byte-string.ts';
 import type { AppError } from '../model/errors.ts';
 import type { Entry } from '../model/entry.ts';
-import type { Grade, SaveProblem, Snapshot, SnapshotSummary, VolumeDescription } from '../model/snapshot.ts';
+import type {
+  Grade,
+  GradeEvidence,
+  InFlight,
+  SaveProblem,
+  Snapshot,
+  SnapshotSummary,
+  VolumeDescription,
+} from '../model/snapshot.ts';
 import type { CopyOptions, CopyReport } from './copy/copy-types.ts';
 import type { PruneLimits, PruneSummary } from './prune/prune-types.ts';
 import type {
@@ -94,6 +102,10 @@ export interface SaveOptions extends WorkOptions {
   readonly timeMs: number;
   /** A function is asked when everything is read: only then it is known who could write meanwhile. */
   readonly grade: Grade | (() => Promise<Grade>);
+  /** Why it has that grade, for the record; asked after it. */
+  readonly evidence?: ((seen: InFlight | undefined) => GradeEvidence | undefined) | undefined;
+  /** What the snapshots share that are taken at the same still moment. */
+  readonly restorePoint?: string | undefined;
   /** The patterns, as recorded in the snapshot. */
   readonly excludePatterns: readonly string[];
   /** True for a path, relative to the source's root, that is left out with everything below. */
@@ -104,6 +116,21 @@ export interface SaveOptions extends WorkOptions {
   readonly limits?: readonly string[] | undefined;
   /** Read and count, but store nothing. */
   readonly dryRun?: boolean | undefined;
+}
+
+/** How the data of a save is kept still while it is read. */
+export interface StillMoment {
+  /**
+   * Goes through directories while they are in use first, once or several times. When they are still, only what changed
+   * since is read.
+   */
+  readonly liveFirst: boolean;
+  /** Clones what is large when it is still, where the file system can, and reads it afterwards. */
+  readonly clones: boolean;
+  /** Makes the data still. Returns the moment that the snapshots are of, in milliseconds since 1970. */
+  begin(): Promise<number>;
+  /** Nothing has to be still any more. Called once `begin` was, after a failure too. */
+  end(): Promise<void>;
 }
 
 export interface SaveResult {
@@ -263,6 +290,9 @@ export interface Repository extends AsyncDisposable {
    * what was stored so far is indexed where possible, and the next run goes on from it.
    */
   save(options: SaveOptions): Promise<SaveResult>;
+
+  /** The same for several that are still at the same moment, all of them or none: `signal` and `dryRun` are the first's. */
+  saveTogether(saves: readonly SaveOptions[], moment: StillMoment): Promise<SaveResult[]>;
 
   /** Depth first, sorted by bytes, `path` itself first. `not-found` when there is no such path. */
   walk(

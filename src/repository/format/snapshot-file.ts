@@ -1,4 +1,10 @@
-import type { Grade, Snapshot, SnapshotSummary, VolumeDescription } from '../../model/snapshot.ts';
+import type {
+  Grade,
+  GradeEvidence,
+  Snapshot,
+  SnapshotSummary,
+  VolumeDescription,
+} from '../../model/snapshot.ts';
 import { AppError } from '../../model/errors.ts';
 import { JsonFields } from './json-fields.ts';
 import { type FileCodec, loadJson, saveJson } from './repository-file.ts';
@@ -48,6 +54,10 @@ export interface HoldfastJson {
   readonly limits?: readonly string[];
   /** What the application's own client dumped beside the data. */
   readonly dumps?: readonly { readonly name: string; readonly size: number }[];
+  /** Why it has its grade. */
+  readonly evidence?: GradeEvidence;
+  /** What the snapshots share that were taken behind one barrier. */
+  readonly restorePoint?: string;
   readonly directories?: number;
   readonly others?: number;
   readonly volume: VolumeDescription;
@@ -98,6 +108,8 @@ export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
     summary: json.summary && summaryOf(json.summary, own),
     problemCount: own?.problemCount ?? 0,
     ...(own?.dumps && { dumps: own.dumps }),
+    ...(own?.evidence && { evidence: own.evidence }),
+    ...(isText(own?.restorePoint) && { restorePoint: own.restorePoint }),
     programVersion: json.program_version,
   };
 }

@@ -9,10 +9,11 @@ import type { ExtendedAttribute } from '../../model/entry.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import { encodeNode, encodeNodeHead, encodeTree, type TreeNode } from '../format/node.ts';
 import { cleanPages } from './clean-pages.ts';
-import { saveLargeFile } from './large-file.ts';
+import { cloneOf } from './cloned-file.ts';
+import { type LargeFile, saveLargeFile } from './large-file.ts';
 import { nodeOfStat, typeOfStat } from './node-of-stat.ts';
 import type { ParentDirectory } from './parent-directory.ts';
-import type { ParentTrees } from './parent-trees.ts';
+import type { KnownTrees } from './parent-trees.ts';
 import { readProblem } from './read-problem.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import { wholeFileBytes } from './save-task.ts';
@@ -21,9 +22,13 @@ import type { FileFate, SaveTally } from './save-tally.ts';
 export interface DirectorySaverOptions {
   readonly scheduler: SaveScheduler;
   readonly tally: SaveTally;
-  readonly parents: ParentTrees | undefined;
+  readonly parents: KnownTrees | undefined;
   readonly names: UserNames;
   readonly isExcluded: ((path: ByteString, isDirectory: boolean) => boolean) | undefined;
+  /** Told each directory's tree with its text. */
+  readonly onTree?: ((id: string, text: Uint8Array) => void) | undefined;
+  /** Large files are cloned at once, and read when `released` settles. Where that cannot be done they are read at once. */
+  readonly clones?: { readonly released: Promise<void> } | undefined;
 }
 
 /** A directory under way: what it was walked from, and where its tree's nodes will be. */
@@ -44,6 +49,10 @@ type Slot = ByteString | undefined | Promise<ByteString | undefined>;
 const longPathBytes = 3500;
 const batchFiles = 64;
 const batchBytes = 4 * 1024 * 1024;
+/** To read less takes no longer than to make a file for it. */
+const clonedFromBytes = 256 * 1024;
+/** Each is an open file. */
+const maxClones = 400;
 
 /**
  * Walks directories in order, in this thread, and leaves the reading to the workers. The walk runs ahead of them as
@@ -55,15 +64,33 @@ export class DirectorySaver {
   /** The file systems whose pages were written down. */
   readonly #cleanDevices = new Set<bigint>();
 
+  /** What is read from the files themselves, and not from clones of them. */
+  readonly #direct: Promise<unknown>[] = [];
+  #root: ByteString = '';
+  #clones = 0;
+
   constructor(options: DirectorySaverOptions) {
     this.#options = options;
   }
 
   /** The id of the directory's tree. */
   async save(directory: ByteString, parentTreeId: string | undefined): Promise<string> {
+    const { done } = await this.begin(directory, parentTreeId);
+    return await done;
+  }
+
+  /** Returns when nothing of the directory has to stay as it is any more: the rest is read from clones. */
+  async begin(directory: ByteString, parentTreeId: string | undefined): Promise<{ done: Promise<string> }> {
+    this.#root = directory;
     const handle = DirectoryHandle.open(directory);
     const { done } = await this.#walk({ handle, directory, path: '' }, parentTreeId);
-    return await done;
+    if (this.#clones === 0) await Promise.allSettled([done]);
+    // A file that has grown too large for its batch is read after it.
+    for (let read = -1; read < this.#direct.length;) {
+      read = this.#direct.length;
+      await Promise.allSettled(this.#direct);
+    }
+    return { done };
   }
 
   /** Once for each file system that the walk comes to, before anything on it is read or trusted. */
@@ -185,6 +212,10 @@ export class DirectorySaver {
     },
   ): Promise<void> {
     const { name, stat, slots, batch } = file;
+    if (this.#options.clones && stat.size >= clonedFromBytes) {
+      const slot = this.#saveClone(place, name);
+      if (slot !== undefined) return void slots.push(slot);
+    }
     if (stat.size > wholeFileBytes) {
       await this.#options.scheduler.room();
       slots.push(this.#saveLarge(place, name));
@@ -199,6 +230,7 @@ export class DirectorySaver {
     const { names, slotNumbers } = batch.take();
     await scheduler.room();
     const outcomes = scheduler.run({ kind: 'files', directory: place.handle.at('.'), names });
+    this.#readsDirectly(outcomes);
     names.forEach((name, i) => {
       const slot = outcomes.then(({ files }) => {
         const outcome = files[i];
@@ -214,20 +246,44 @@ export class DirectorySaver {
   }
 
   #saveLarge(place: Place, name: ByteString): Promise<ByteString | undefined> {
+    const slot = saveLargeFile(this.#largeFile(place, name));
+    slot.catch(() => undefined);
+    this.#readsDirectly(slot);
+    return slot;
+  }
+
+  #largeFile(place: Place, name: ByteString): LargeFile {
     const { scheduler, tally, names } = this.#options;
     const path = childPath(place, name);
-    const fate = fateOf(place, name);
-    const slot = saveLargeFile({
-      scheduler,
-      tally,
-      names,
-      fate,
-      name,
-      full: place.handle.at(name),
-      path,
-    });
-    slot.catch(() => undefined);
-    return slot;
+    return { scheduler, tally, names, fate: fateOf(place, name), name, full: place.handle.at(name), path };
+  }
+
+  /** Undefined when the file itself has to be read. */
+  #saveClone(place: Place, name: ByteString): Promise<ByteString | undefined> | undefined {
+    const { clones } = this.#options;
+    if (clones === undefined || this.#clones >= maxClones) return undefined;
+    try {
+      const clone = cloneOf(place.handle.at(name), this.#root);
+      if (clone === undefined) return undefined;
+      this.#clones++;
+      const file = { ...this.#largeFile(place, name), clone };
+      const slot = clones.released.then(
+        () => saveLargeFile(file),
+        (error: unknown) => {
+          clone[Symbol.dispose]();
+          throw error;
+        },
+      );
+      slot.catch(() => undefined);
+      return slot;
+    } catch {
+      // The one who reads the file itself says what is wrong with it.
+      return undefined;
+    }
+  }
+
+  #readsDirectly(work: Promise<unknown>): void {
+    if (this.#options.clones) this.#direct.push(work);
   }
 
   #saveOther(place: Place, name: ByteString, stat: BigIntStats): Slot {
@@ -267,8 +323,10 @@ export class DirectorySaver {
       if (node !== undefined) nodes.push(node);
     }
     const text = toBytes(encodeTree(nodes));
-    if (parent?.hasText(text)) return parent.treeId;
-    return await this.#options.scheduler.saveTree(text);
+    const { scheduler, onTree } = this.#options;
+    const id = parent?.hasText(text) ? parent.treeId : await scheduler.saveTree(text);
+    onTree?.(id, text);
+    return id;
   }
 
   #problem(problem: SaveProblem): void {
@@ -305,11 +363,7 @@ class Batch {
  * The text of an unchanged file's node, or undefined. Unchanged by size, times and inode: a change that keeps all of
  * these does not happen by writing. `fresh` is the node as it is now, without content.
  */
-function reusableNode(
-  parent: ParentDirectory,
-  fresh: TreeNode,
-  parents: ParentTrees,
-): ByteString | undefined {
+function reusableNode(parent: ParentDirectory, fresh: TreeNode, parents: KnownTrees): ByteString | undefined {
   const text = parent.textOf(fresh.name);
   const head = encodeNodeHead(fresh);
   if (text?.startsWith(`${head},"content":[`)) {

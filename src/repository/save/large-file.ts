@@ -2,6 +2,7 @@ import type { ByteString } from '../../model/byte-string.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import { encodeNode } from '../format/node.ts';
 import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
+import type { ClonedFile } from './cloned-file.ts';
 import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
 import { readProblem } from './read-problem.ts';
@@ -19,14 +20,16 @@ export interface LargeFile {
   readonly full: ByteString;
   /** Relative to the root of the backup. */
   readonly path: ByteString;
+  /** What is read in its place; closed at the end. */
+  readonly clone?: ClonedFile | undefined;
 }
 
 /** Saves a file piece by piece: while one worker stores a piece, the next one reads on from where its last chunk ended. */
 export async function saveLargeFile(file: LargeFile): Promise<ByteString | undefined> {
   const { tally, path } = file;
   try {
-    using open = openDisposable(file.full);
-    const before = statOpen(open.fd);
+    using open = file.clone ?? openDisposable(file.full);
+    const before = file.clone?.stat ?? statOpen(open.fd);
     if (!before.isFile()) {
       tally.problems.push({ path, reason: 'changed', message: 'is no longer a file' });
       return undefined;
@@ -34,8 +37,12 @@ export async function saveLargeFile(file: LargeFile): Promise<ByteString | undef
     const pieces = await savePieces(file, open.fd, Number(before.size));
     const content = pieces.flatMap(({ ids }) => ids);
     const size = pieces.reduce((sum, { bytes }) => sum + bytes, 0);
-    const extras = extrasOfFile(open.fd, before, size);
-    if (size !== Number(before.size) || hasChanged(before, statOpen(open.fd))) {
+    const extras = {
+      ...extrasOfFile(open.fd, before, size),
+      ...(file.clone && { xattrs: file.clone.xattrs }),
+    };
+    const changed = file.clone === undefined && hasChanged(before, statOpen(open.fd));
+    if (size !== Number(before.size) || changed) {
       tally.problems.push({ path, reason: 'changed', message: 'changed while it was read' });
     }
     tally.countFile(file.fate, 0, path);

@@ -3,11 +3,20 @@ import type { BlobIndex } from '../blob-index/blob-index.ts';
 import type { BlobReader } from '../read/blob-reader.ts';
 import { ParentDirectory } from './parent-directory.ts';
 
+/** Trees of the same data at an earlier time, to go by. */
+export interface KnownTrees {
+  /** Undefined when there is no such directory: then everything is read again. */
+  load(treeId: string | undefined): Promise<ParentDirectory | undefined>;
+  /** True when an unchanged time of change means an unchanged file. */
+  trusts(ctimeNs: bigint): boolean;
+  hasBlobs(ids: readonly string[]): boolean;
+}
+
 /**
  * What the last backup saw. Only a file that was quiet for a while before that backup began is trusted by its times:
  * a write within the clock's grain could leave them as they were.
  */
-export class ParentTrees {
+export class ParentTrees implements KnownTrees {
   readonly #reader: BlobReader;
   readonly #index: BlobIndex;
   readonly #trustBeforeNs: bigint;

@@ -1,31 +1,20 @@
-import { readUserNames, type UserNames } from '../../lib/user-names.ts';
 import { type ByteString, toPrintable, toText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
-import type { Grade, SnapshotSummary } from '../../model/snapshot.ts';
+import type { Grade, GradeEvidence, SnapshotSummary } from '../../model/snapshot.ts';
 import { version } from '../../lib/version.ts';
 import type { BlobIndex } from '../blob-index/blob-index.ts';
 import type { MasterKey } from '../crypto/seal.ts';
 import type { TreeNode } from '../format/node.ts';
 import type { FileCodec } from '../format/repository-file.ts';
-import {
-  loadSnapshot,
-  saveSnapshot as saveSnapshotFile,
-  type SnapshotJson,
-  snapshotOf,
-} from '../format/snapshot-file.ts';
+import { saveSnapshot as saveSnapshotFile, type SnapshotJson, snapshotOf } from '../format/snapshot-file.ts';
 import type { RepositoryLock } from '../lock.ts';
-import { BlobReader } from '../read/blob-reader.ts';
-import { findNode } from '../read/find-node.ts';
 import type { StoreAddress } from '../stores/open-store.ts';
-import type { SaveOptions, SaveResult } from '../types.ts';
-import { DirectorySaver } from './directory-saver.ts';
+import type { SaveOptions, SaveResult, StillMoment } from '../types.ts';
+import { DataSave } from './data-save.ts';
 import { PackRecorder } from './pack-recorder.ts';
-import { ParentTrees } from './parent-trees.ts';
 import { dataParts, descriptionNode, directoryNode, plainDirectoryNode, saveRootTree } from './root-tree.ts';
 import { assertDumpsThere, saveDumpFolder } from './save-dump.ts';
 import { SaveScheduler } from './save-scheduler.ts';
-import { SaveTally } from './save-tally.ts';
-import { StreamSaver } from './stream-saver.ts';
 
 /** What saving needs to know of an open repository. */
 export interface SaveContext {
@@ -36,55 +25,112 @@ export interface SaveContext {
   readonly polynomial: bigint;
 }
 
-interface Saved {
-  readonly tree: string;
-  readonly summary: SnapshotSummary;
+/** Saves a source as a snapshot: packs, then the index that names them, then the snapshot; each durable before the next. */
+export async function saveSnapshot(context: LockedContext, options: SaveOptions): Promise<SaveResult> {
+  const [result] = await saveSnapshots(context, [options]);
+  if (result === undefined) throw new AppError('failed', 'Nothing was saved');
+  return result;
 }
 
-/** Saves a source as a snapshot: packs, then the index that names them, then the snapshot; each durable before the next. */
-export async function saveSnapshot(
-  context: SaveContext & { readonly lock: Pick<RepositoryLock, 'assertHeld'> },
-  options: SaveOptions,
-): Promise<SaveResult> {
+export type LockedContext = SaveContext & { readonly lock: Pick<RepositoryLock, 'assertHeld'> };
+
+/** Saves several, all of them or none, which may be still at the same moment. */
+export async function saveSnapshots(
+  context: LockedContext,
+  saves: readonly SaveOptions[],
+  moment?: StillMoment,
+): Promise<SaveResult[]> {
   const started = performance.now();
-  const expected = options.parent?.summary;
-  const tally = new SaveTally(
-    options.onProgress,
-    expected && { files: expected.files, bytes: expected.bytes },
-  );
+  const { signal, dryRun = false } = saves[0] ?? {};
   const recorder = new PackRecorder(context.codec, context.lock);
   await using scheduler = new SaveScheduler({
     workerData: {
       store: context.address,
       masterKey: context.masterKey,
       polynomial: context.polynomial,
-      dryRun: options.dryRun ?? false,
+      dryRun,
     },
     tables: context.index.tables,
     onPack: (pack) => recorder.add(pack),
-    signal: options.signal,
+    signal,
   });
-  assertDumpsThere(context.index, options.dumps ?? []);
-  const { tree, summary } = await keepOnFailure(recorder, scheduler, async (): Promise<Saved> => {
-    const root = await saveTrees(context, options, { scheduler, tally });
-    throwIfCancelled(options);
+  for (const { dumps = [] } of saves) assertDumpsThere(context.index, dumps);
+  const isLive = moment?.liveFirst ?? false;
+  const works = saves.map((options) => new DataSave(context, options, { scheduler, isLive }));
+  const saved: Saved[] = [];
+  await keepOnFailure(recorder, scheduler, async () => {
+    const timeMs = await saveAllData(works, moment);
+    for (const work of works) {
+      const tree = await work.measured(() => saveTrees(work, scheduler));
+      saved.push({ work, tree, timeMs: timeMs ?? work.options.timeMs });
+    }
+    throwIfCancelled({ signal });
     await scheduler.flush();
-    return { tree: root, summary: tally.summary(scheduler, Math.round(performance.now() - started)) };
   });
+  const durationMs = Math.round(performance.now() - started);
+  if (!dryRun) await recorder.finish();
+  const results: SaveResult[] = [];
+  for (const one of saved) results.push(await record(context, one, { durationMs, dryRun, signal }));
+  return results;
+}
+
+interface Saved {
+  readonly work: DataSave;
+  readonly tree: string;
+  readonly timeMs: number;
+}
+
+/** Returns the moment of the snapshots, when it is another than when the backup began. */
+async function saveAllData(
+  works: readonly DataSave[],
+  moment: StillMoment | undefined,
+): Promise<number | undefined> {
+  for (const work of works) await (moment?.liveFirst === true ? work.goThroughLive() : work.prepare());
+  const { promise: released, resolve } = Promise.withResolvers<void>();
+  try {
+    const timeMs = await moment?.begin();
+    for (const work of works) await work.saveStill(moment?.clones === true ? { released } : undefined);
+    return timeMs;
+  } finally {
+    await moment?.end();
+    resolve();
+  }
+}
+
+interface RecordOptions {
+  readonly durationMs: number;
+  readonly dryRun: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function record(
+  context: LockedContext,
+  { work, tree, timeMs }: Saved,
+  { durationMs, dryRun, signal }: RecordOptions,
+): Promise<SaveResult> {
+  const { tally, options, inFlight } = work;
+  const summary = tally.summary(work.stored, durationMs);
   const seen = tally.problems.map((problem) => ({ ...problem, path: toPrintable(problem.path) }));
   const problems = [...seen, ...(options.lost ?? [])];
-  if (options.dryRun) return { snapshot: undefined, summary, problems };
-  await recorder.finish();
+  if (dryRun) return { snapshot: undefined, summary, problems };
   const grade = typeof options.grade === 'function' ? await options.grade() : options.grade;
-  const json = describe(options, { grade, tree, summary, problemCount: problems.length });
-  throwIfCancelled(options);
+  const evidence = options.evidence?.(inFlight);
+  const json = describe(options, {
+    grade,
+    evidence,
+    tree,
+    summary,
+    problemCount: problems.length,
+    timeMs,
+  });
+  throwIfCancelled({ signal });
   await context.lock.assertHeld();
   const id = await saveSnapshotFile(context.codec, json);
   return { snapshot: snapshotOf(id, json), summary, problems };
 }
 
 /** The walk may be over before anybody cancels. */
-function throwIfCancelled({ signal }: SaveOptions): void {
+function throwIfCancelled({ signal }: Pick<SaveOptions, 'signal'>): void {
   if (signal?.aborted) throw new AppError('cancelled', 'The backup was stopped');
 }
 
@@ -104,17 +150,10 @@ async function keepOnFailure<T>(
   }
 }
 
-interface Tools {
-  readonly scheduler: SaveScheduler;
-  readonly tally: SaveTally;
-}
-
-async function saveTrees(context: SaveContext, options: SaveOptions, tools: Tools): Promise<string> {
-  const { scheduler } = tools;
-  const parts = dataParts(options.volume);
-  const names = readUserNames();
-  const { dataTree, dataNode } = await saveData(context, options, { ...tools, parts, names });
-  tools.tally.countDirectory();
+async function saveTrees(work: DataSave, scheduler: SaveScheduler): Promise<string> {
+  const { options, parts, names } = work;
+  const { dataTree, dataNode } = await work.finish();
+  work.tally.countDirectory();
   const text = Buffer.from(`${JSON.stringify(options.volume, undefined, 2)}\n`);
   const dataName = parts.at(-1) ?? '';
   const beside: TreeNode[] =
@@ -132,54 +171,21 @@ async function saveDescription(scheduler: SaveScheduler, name: ByteString, text:
   return descriptionNode(name, { id, size: text.length });
 }
 
-interface DataTools extends Tools {
-  readonly parts: readonly ByteString[];
-  readonly names: UserNames;
-}
-
-async function saveData(
-  context: SaveContext,
-  { source, parent, isExcluded }: SaveOptions,
-  { scheduler, tally, parts, names }: DataTools,
-): Promise<{ dataTree: string; dataNode: TreeNode }> {
-  const reader = new BlobReader(context.codec, context.index);
-  const parents = parent && new ParentTrees(reader, context.index, Date.parse(parent.time));
-  const parentTreeId = parent && (await findParentTree(context, reader, { id: parent.id, parts }));
-  if (source.kind === 'entries') {
-    const { polynomial } = context;
-    const { entries, readTimes } = source;
-    const options = { scheduler, tally, polynomial, isExcluded, readTimes, parents, parentTreeId };
-    return await new StreamSaver(options).save(entries);
-  }
-  const saver = new DirectorySaver({ scheduler, tally, parents, names, isExcluded });
-  const dataNode = directoryNode(source.root, names);
-  return { dataTree: await saver.save(source.root, parentTreeId), dataNode };
-}
-
-/** The tree of the data in the parent snapshot. A parent that is damaged or gone is no parent, and no error. */
-async function findParentTree(
-  context: SaveContext,
-  reader: BlobReader,
-  parent: { readonly id: string; readonly parts: readonly ByteString[] },
-): Promise<string | undefined> {
-  try {
-    const json = await loadSnapshot(context.codec, parent.id);
-    const node = await findNode(reader, json.tree, parent.parts);
-    return node?.subtree;
-  } catch (error) {
-    if (isAppError(error, 'integrity') || isAppError(error, 'not-found')) return undefined;
-    throw error;
-  }
-}
-
 function describe(
   options: SaveOptions,
-  saved: Saved & { readonly problemCount: number; readonly grade: Grade },
+  saved: {
+    readonly tree: string;
+    readonly summary: SnapshotSummary;
+    readonly problemCount: number;
+    readonly grade: Grade;
+    readonly evidence: GradeEvidence | undefined;
+    readonly timeMs: number;
+  },
 ): SnapshotJson {
-  const { summary } = saved;
+  const { summary, evidence } = saved;
   const dataPath = `/${dataParts(options.volume).join('/')}`;
   return {
-    time: new Date(options.timeMs).toISOString(),
+    time: new Date(saved.timeMs).toISOString(),
     ...(options.parent && { parent: options.parent.id }),
     tree: saved.tree,
     paths: [toText(dataPath)],
@@ -205,6 +211,8 @@ function describe(
       dataPath: toText(dataPath),
       grade: saved.grade,
       problemCount: saved.problemCount,
+      ...(evidence && { evidence }),
+      ...(options.restorePoint !== undefined && { restorePoint: options.restorePoint }),
       ...(options.limits && options.limits.length > 0 && { limits: options.limits }),
       ...(options.dumps &&
         options.dumps.length > 0 && { dumps: options.dumps.map(({ name, size }) => ({ name, size })) }),

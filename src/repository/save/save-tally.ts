@@ -1,6 +1,7 @@
 import { toText } from '../../model/byte-string.ts';
 import type { SaveProblem, SnapshotSummary } from '../../model/snapshot.ts';
 import type { Progress } from '../types.ts';
+import type { FileFates } from './file-fates.ts';
 
 export type FileFate = 'new' | 'changed' | 'unmodified';
 
@@ -12,25 +13,35 @@ export class SaveTally {
   readonly #counts = { new: 0, changed: 0, unmodified: 0 };
   #directories = 0;
   #others = 0;
+  readonly #fates: FileFates | undefined;
   #bytes = 0;
   #lastTold = 0;
+  /** What was read, and not known from before. */
+  readonly read = { files: 0, bytes: 0 };
 
   constructor(
     onProgress: ((progress: Progress) => void) | undefined,
     expected: { readonly files: number; readonly bytes: number } | undefined,
+    fates?: FileFates,
   ) {
     this.#onProgress = onProgress;
     this.#expected = expected;
+    this.#fates = fates;
   }
 
   countFile(fate: FileFate, sizeBytes: number, path: string): void {
-    this.#counts[fate]++;
+    if (fate !== 'unmodified') {
+      this.read.files++;
+      this.read.bytes += sizeBytes;
+    }
+    this.#counts[this.#fates?.since(path, fate) ?? fate]++;
     this.#bytes += sizeBytes;
     this.#tell(path);
   }
 
   /** Bytes of a large file that is not counted as a file yet. */
   countBytes(bytes: number, path: string): void {
+    this.read.bytes += bytes;
     this.#bytes += bytes;
     this.#tell(path);
   }

@@ -7,7 +7,7 @@ import { AppError } from '../../model/errors.ts';
 import { encodeNode, encodeTree, type TreeNode } from '../format/node.ts';
 import { ExactTimes, type ReadTimes } from './exact-times.ts';
 import type { ParentDirectory } from './parent-directory.ts';
-import type { ParentTrees } from './parent-trees.ts';
+import type { KnownTrees } from './parent-trees.ts';
 import { plainDirectoryNode } from './root-tree.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import type { SaveTally } from './save-tally.ts';
@@ -19,7 +19,7 @@ export interface StreamSaverOptions {
   readonly polynomial: bigint;
   readonly isExcluded: ((path: ByteString, isDirectory: boolean) => boolean) | undefined;
   readonly readTimes: ReadTimes | undefined;
-  readonly parents: ParentTrees | undefined;
+  readonly parents: KnownTrees | undefined;
   readonly parentTreeId: string | undefined;
 }
 

@@ -1,0 +1,43 @@
+import { type BigIntStats, closeSync, constants, openSync } from 'node:fs';
+import { cloneFile } from '../../lib/clone-file.ts';
+import { listXattrs } from '../../lib/posix.ts';
+import { type ByteString, toPath } from '../../model/byte-string.ts';
+import type { ExtendedAttribute } from '../../model/entry.ts';
+import { openDisposable, statOpen } from './file-reader.ts';
+
+/** A file as it was at one moment: its blocks are shared with the file, which may be written to again. */
+export interface ClonedFile extends Disposable {
+  /** Holds the content, and no name, time or attribute of the file. */
+  readonly fd: number;
+  readonly stat: BigIntStats;
+  readonly xattrs: readonly ExtendedAttribute[];
+}
+
+/** Linux's O_TMPFILE: a file without a name, which is gone with the process however that ends. */
+const withoutName = 0o20000000 | constants.O_DIRECTORY;
+
+/** Undefined where the file system cannot do that. Throws a system error for a file that cannot be opened. */
+export function cloneOf(file: ByteString, folder: ByteString): ClonedFile | undefined {
+  using original = openDisposable(file);
+  const fd = makeNameless(folder);
+  if (fd === undefined) return undefined;
+  try {
+    const stat = statOpen(original.fd);
+    if (stat.isFile() && cloneFile(fd, original.fd))
+      return { fd, stat, xattrs: listXattrs(original.fd), [Symbol.dispose]: () => closeSync(fd) };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  closeSync(fd);
+  return undefined;
+}
+
+function makeNameless(folder: ByteString): number | undefined {
+  try {
+    return openSync(toPath(folder), withoutName | constants.O_RDWR, 0o600);
+  } catch {
+    // A full or read-only disk, or a file system that has no such files: then the file itself is read.
+    return undefined;
+  }
+}

@@ -1,0 +1,164 @@
+import { readUserNames, type UserNames } from '../../lib/user-names.ts';
+import type { ByteString } from '../../model/byte-string.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import type { InFlight } from '../../model/snapshot.ts';
+import type { TreeNode } from '../format/node.ts';
+import { loadSnapshot } from '../format/snapshot-file.ts';
+import { BlobReader } from '../read/blob-reader.ts';
+import { findNode } from '../read/find-node.ts';
+import type { SaveOptions } from '../types.ts';
+import { DirectorySaver, type DirectorySaverOptions } from './directory-saver.ts';
+import { FileFates } from './file-fates.ts';
+import { type LiveSave, saveLive } from './live-passes.ts';
+import { type KnownTrees, ParentTrees } from './parent-trees.ts';
+import { dataParts, directoryNode } from './root-tree.ts';
+import type { SaveContext } from './save-snapshot.ts';
+import type { SaveScheduler } from './save-scheduler.ts';
+import { SaveTally } from './save-tally.ts';
+import { StreamSaver } from './stream-saver.ts';
+
+export interface SavedData {
+  readonly dataTree: string;
+  /** The node of the data's root. */
+  readonly dataNode: TreeNode;
+}
+
+interface Known {
+  readonly parents: KnownTrees | undefined;
+  readonly parentTreeId: string | undefined;
+}
+
+/** The data of one snapshot on its way into the repository: gone through in use, perhaps, then still, then the rest. */
+export class DataSave {
+  readonly options: SaveOptions;
+  readonly parts: readonly ByteString[];
+  readonly names: UserNames = readUserNames();
+  readonly tally: SaveTally;
+  /** What saving it has added to the repository. */
+  readonly stored = { addedBytes: 0, storedBytes: 0 };
+  readonly #context: SaveContext;
+  readonly #scheduler: SaveScheduler;
+  readonly #fates: FileFates | undefined;
+  #known: Promise<Known> | undefined;
+  #live: LiveSave | undefined;
+  #pending: { readonly dataTree: Promise<string>; readonly dataNode: TreeNode } | undefined;
+
+  constructor(
+    context: SaveContext,
+    options: SaveOptions,
+    work: { scheduler: SaveScheduler; isLive: boolean },
+  ) {
+    this.#context = context;
+    this.options = options;
+    this.#scheduler = work.scheduler;
+    this.parts = dataParts(options.volume);
+    this.#fates = work.isLive ? new FileFates(options.parent !== undefined) : undefined;
+    this.tally = this.#newTally();
+  }
+
+  /** What had changed since the data was gone through in use. */
+  get inFlight(): InFlight | undefined {
+    return this.#live && { passes: this.#live.passes, ...this.tally.read };
+  }
+
+  /** Finds what is known of the data from before. */
+  async prepare(): Promise<void> {
+    this.#known ??= this.#findKnown();
+    await this.#known;
+  }
+
+  async goThroughLive(): Promise<void> {
+    const { source } = this.options;
+    if (source.kind !== 'directory') return;
+    const { parents, parentTreeId } = await (this.#known ??= this.#findKnown());
+    const { index } = this.#context;
+    this.#live = await this.measured(() =>
+      saveLive({
+        ...this.#saverOptions(),
+        root: source.root,
+        index,
+        parents,
+        parentTreeId,
+        tally: () => this.#newTally(),
+        now: Date.now,
+      }),
+    );
+  }
+
+  /** Returns when the source need not be as it is any more. `released` settles when it may change. */
+  async saveStill(clones: { readonly released: Promise<void> } | undefined): Promise<void> {
+    const { source, isExcluded } = this.options;
+    const known = await (this.#known ??= this.#findKnown());
+    if (source.kind === 'entries') {
+      const { entries, readTimes } = source;
+      const { polynomial } = this.#context;
+      const { tally } = this;
+      const saver = new StreamSaver({
+        ...known,
+        scheduler: this.#scheduler,
+        tally,
+        polynomial,
+        isExcluded,
+        readTimes,
+      });
+      const { dataTree, dataNode } = await this.measured(() => saver.save(entries));
+      this.#pending = { dataTree: Promise.resolve(dataTree), dataNode };
+      return;
+    }
+    const { trees: parents, treeId } = this.#live ?? { trees: known.parents, treeId: known.parentTreeId };
+    const saver = new DirectorySaver({ ...this.#saverOptions(), parents, tally: this.tally, clones });
+    const dataNode = directoryNode(source.root, this.names);
+    const { done } = await this.measured(() => saver.begin(source.root, treeId));
+    this.#pending = { dataTree: done, dataNode };
+  }
+
+  async finish(): Promise<SavedData> {
+    if (this.#pending === undefined) throw new AppError('failed', 'The data was not read');
+    const { dataTree, dataNode } = this.#pending;
+    return { dataTree: await this.measured(() => dataTree), dataNode };
+  }
+
+  /** Only one is at work at a time, so what is added meanwhile is of this one. */
+  async measured<T>(work: () => Promise<T>): Promise<T> {
+    const { addedBytes, storedBytes } = this.#scheduler;
+    const result = await work();
+    this.stored.addedBytes += this.#scheduler.addedBytes - addedBytes;
+    this.stored.storedBytes += this.#scheduler.storedBytes - storedBytes;
+    return result;
+  }
+
+  #newTally(): SaveTally {
+    const { onProgress, parent } = this.options;
+    const expected = parent?.summary;
+    return new SaveTally(
+      onProgress,
+      expected && { files: expected.files, bytes: expected.bytes },
+      this.#fates,
+    );
+  }
+
+  #saverOptions(): Pick<DirectorySaverOptions, 'scheduler' | 'names' | 'isExcluded'> {
+    return { scheduler: this.#scheduler, names: this.names, isExcluded: this.options.isExcluded };
+  }
+
+  async #findKnown(): Promise<Known> {
+    const { parent } = this.options;
+    if (parent === undefined) return { parents: undefined, parentTreeId: undefined };
+    const { codec, index } = this.#context;
+    const reader = new BlobReader(codec, index);
+    const parents = new ParentTrees(reader, index, Date.parse(parent.time));
+    return { parents, parentTreeId: await this.#findParentTree(reader, parent.id) };
+  }
+
+  /** The tree of the data in the parent snapshot. A parent that is damaged or gone is no parent, and no error. */
+  async #findParentTree(reader: BlobReader, id: string): Promise<string | undefined> {
+    try {
+      const json = await loadSnapshot(this.#context.codec, id);
+      const node = await findNode(reader, json.tree, this.parts);
+      return node?.subtree;
+    } catch (error) {
+      if (isAppError(error, 'integrity') || isAppError(error, 'not-found')) return undefined;
+      throw error;
+    }
+  }
+}

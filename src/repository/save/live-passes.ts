@@ -1,0 +1,54 @@
+import type { ByteString } from '../../model/byte-string.ts';
+import type { BlobIndex } from '../blob-index/blob-index.ts';
+import { cleanPages } from './clean-pages.ts';
+import { DirectorySaver, type DirectorySaverOptions } from './directory-saver.ts';
+import { LiveTrees } from './live-trees.ts';
+import type { KnownTrees } from './parent-trees.ts';
+import type { SaveTally } from './save-tally.ts';
+
+export interface LiveWork extends Omit<DirectorySaverOptions, 'onTree' | 'tally' | 'clones' | 'parents'> {
+  readonly root: ByteString;
+  readonly index: BlobIndex;
+  readonly parents: KnownTrees | undefined;
+  readonly parentTreeId: string | undefined;
+  /** A tally for each pass. */
+  readonly tally: () => SaveTally;
+  readonly now: () => number;
+}
+
+/** What was seen of data in use. */
+export interface LiveSave {
+  readonly treeId: string;
+  readonly trees: KnownTrees;
+  readonly passes: number;
+}
+
+const maxPasses = 4;
+/** What changes in so short a time is soon read. */
+const shortPassMs = 1500;
+
+/**
+ * Goes through a directory while it is in use, and again, until hardly any time passes in which something could change:
+ * what is left to read when it is still is then as little as it gets. All that is read is stored.
+ */
+export async function saveLive(work: LiveWork): Promise<LiveSave> {
+  let { parents, parentTreeId } = work;
+  for (let passes = 1; ; passes++) {
+    const began = performance.now();
+    const trees = new LiveTrees(work.index, work.now());
+    const saver = new DirectorySaver({
+      ...work,
+      parents,
+      tally: work.tally(),
+      onTree: (id, text) => trees.keep(id, text),
+    });
+    const treeId = await saver.save(work.root, parentTreeId);
+    if (passes === maxPasses || performance.now() - began < shortPassMs) {
+      // The last pass does it again; then there is hardly anything to wait for.
+      await cleanPages(work.root);
+      return { treeId, trees, passes };
+    }
+    parents = trees;
+    parentTreeId = treeId;
+  }
+}

@@ -1,0 +1,196 @@
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { mapFile } from '../../../test/support/memory-map.ts';
+import type { InFlight } from '../../model/snapshot.ts';
+import { allOf, openFreshRepository, type TestRepository, testVolume } from '../open-repository.fixture.ts';
+import type { SaveOptions, SaveResult, StillMoment } from '../types.ts';
+
+let opened: TestRepository;
+let folder: string;
+
+beforeEach(async () => {
+  opened = await openFreshRepository();
+  folder = mkdtempSync(join(tmpdir(), 'together-'));
+  return async () => {
+    rmSync(folder, { recursive: true, force: true });
+    await opened[Symbol.asyncDispose]();
+  };
+});
+
+function makeVolume(name: string, files: Readonly<Record<string, string | Buffer>>): string {
+  const root = join(folder, name);
+  mkdirSync(root);
+  for (const [path, content] of Object.entries(files)) writeFileSync(join(root, path), content);
+  return root;
+}
+
+function saveOf(root: string, more: Partial<SaveOptions> = {}): SaveOptions {
+  return {
+    source: { kind: 'directory', root },
+    volume: { ...testVolume, name: root.split('/').at(-1) ?? '' },
+    tags: [],
+    hostname: 'host',
+    timeMs: Date.now(),
+    grade: 'crash',
+    excludePatterns: [],
+    ...more,
+  };
+}
+
+function momentOf(more: Partial<StillMoment> = {}): StillMoment {
+  return {
+    liveFirst: true,
+    clones: false,
+    begin: async () => Date.now(),
+    end: async () => undefined,
+    ...more,
+  };
+}
+
+async function fileOf({ snapshot }: SaveResult, path: string): Promise<Buffer | undefined> {
+  if (snapshot === undefined) throw new Error('There is no snapshot');
+  const entry = (await opened.walk(snapshot)).find((candidate) => candidate.path === path);
+  return entry && Buffer.concat(await allOf(opened.repository.readFile(snapshot, entry)));
+}
+
+/** Longer than a write is not trusted to have changed a time. */
+async function quiet(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 300));
+}
+
+test('has what was there at the still moment, and reads again only what had changed since it was looked at', async () => {
+  const quietFiles = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`quiet-${i}`, `text ${i}`]));
+  const root = makeVolume('data', { ...quietFiles, log: 'one\n', gone: 'x' });
+  await quiet();
+  let seen: InFlight | undefined;
+  const evidence: SaveOptions['evidence'] = (inFlight) => void (seen = inFlight);
+  const [result] = await opened.repository.saveTogether(
+    [saveOf(root, { evidence })],
+    momentOf({
+      async begin() {
+        appendFileSync(join(root, 'log'), 'two\n');
+        unlinkSync(join(root, 'gone'));
+        writeFileSync(join(root, 'come'), 'new');
+        return Date.now();
+      },
+      end: async () => appendFileSync(join(root, 'log'), 'three\n'),
+    }),
+  );
+  if (result === undefined) throw new Error('Nothing was saved');
+  expect(result.problems).toEqual([]);
+  expect((await fileOf(result, 'log'))?.toString()).toBe('one\ntwo\n');
+  expect(await fileOf(result, 'gone')).toBeUndefined();
+  expect((await fileOf(result, 'come'))?.toString()).toBe('new');
+  expect(seen).toEqual({ passes: 1, files: 2, bytes: 11 });
+  expect(result.summary).toMatchObject({ files: 52, filesNew: 52, filesChanged: 0, filesUnmodified: 0 });
+  expect((await opened.repository.check({ readDataPercent: 100 })).errors).toEqual([]);
+});
+
+test('counts what changed since the parent, not since the pass before', async () => {
+  const root = makeVolume('data', { still: 'x', log: 'one\n' });
+  const [first] = await opened.repository.saveTogether([saveOf(root)], momentOf());
+  await quiet();
+  const timeMs = Date.now() + 5000;
+  const parent = first?.snapshot && { ...first.snapshot, time: new Date(timeMs).toISOString() };
+  writeFileSync(join(root, 'fresh'), 'y');
+  appendFileSync(join(root, 'log'), 'two\n');
+  const [second] = await opened.repository.saveTogether(
+    [saveOf(root, { parent })],
+    momentOf({
+      async begin() {
+        appendFileSync(join(root, 'log'), 'three\n');
+        return Date.now();
+      },
+    }),
+  );
+  expect(second?.summary).toMatchObject({ filesNew: 1, filesChanged: 1, filesUnmodified: 1 });
+});
+
+test('sees a write through a memory map between the passes, though the page was dirty before', async () => {
+  const root = makeVolume('data', { 'data.mdb': Buffer.alloc(4096) });
+  using map = mapFile(join(root, 'data.mdb'), 4096);
+  map.bytes[0] = 1;
+  await quiet();
+  const [result] = await opened.repository.saveTogether(
+    [saveOf(root)],
+    momentOf({
+      async begin() {
+        map.bytes[0] = 2;
+        return Date.now();
+      },
+    }),
+  );
+  expect(result && (await fileOf(result, 'data.mdb'))?.[0]).toBe(2);
+});
+
+test('saves several volumes of one moment', async () => {
+  const roots = ['db', 'files'].map((name) => makeVolume(name, { log: 'before\n' }));
+  await quiet();
+  const results = await opened.repository.saveTogether(
+    roots.map((root) => saveOf(root, { restorePoint: '0123456789abcdef' })),
+    momentOf({
+      async begin() {
+        for (const root of roots) appendFileSync(join(root, 'log'), 'at\n');
+        return 1_800_000_000_000;
+      },
+      async end() {
+        for (const root of roots) appendFileSync(join(root, 'log'), 'after\n');
+      },
+    }),
+  );
+  expect(results.map(({ snapshot }) => snapshot?.time)).toEqual(
+    Array(2).fill(new Date(1_800_000_000_000).toISOString()),
+  );
+  for (const result of results) {
+    expect((await fileOf(result, 'log'))?.toString()).toBe('before\nat\n');
+    expect(result.snapshot?.restorePoint).toBe('0123456789abcdef');
+  }
+  const listed = await opened.repository.listSnapshots();
+  expect(listed.map(({ restorePoint }) => restorePoint)).toEqual(Array(2).fill('0123456789abcdef'));
+});
+
+test('saves none of them when one cannot be read, and says when nothing has to be still', async () => {
+  const root = makeVolume('db', { log: 'x' });
+  const calls: string[] = [];
+  const moment = momentOf({
+    async begin() {
+      calls.push('begin');
+      rmSync(root, { recursive: true });
+      return Date.now();
+    },
+    async end() {
+      calls.push('end');
+    },
+  });
+  const other = makeVolume('files', { log: 'x' });
+  const saves = [saveOf(other), saveOf(root)];
+  await expect(opened.repository.saveTogether(saves, moment)).rejects.toThrow();
+  expect(calls).toEqual(['begin', 'end']);
+  expect(await opened.repository.listSnapshots()).toEqual([]);
+});
+
+test('reads large files when they are no longer still, where they can be cloned, and has them as they were', async () => {
+  const large = Buffer.alloc(12 * 1024 * 1024, 'a');
+  const root = makeVolume('data', { large, small: 'x' });
+  await quiet();
+  const [result] = await opened.repository.saveTogether(
+    [saveOf(root)],
+    momentOf({
+      clones: true,
+      async begin() {
+        writeFileSync(join(root, 'large'), Buffer.alloc(large.length, 'b'));
+        return Date.now();
+      },
+      async end() {
+        // The file itself is another by now: without a clone it was read before.
+        writeFileSync(join(root, 'large'), Buffer.alloc(large.length, 'c'));
+      },
+    }),
+  );
+  const saved = result && (await fileOf(result, 'large'));
+  expect(saved?.equals(Buffer.alloc(large.length, 'b'))).toBe(true);
+  expect(result?.problems).toEqual([]);
+  expect(statSync(join(root, 'large')).nlink).toBe(1);
+});
