@@ -1,0 +1,55 @@
+import type { Container, ContainerIdentity } from '../../hosts/containers.ts';
+import type { Hook } from '../../model/hook.ts';
+
+/** A hook with the container that it runs in. */
+export interface PlannedHook {
+  readonly hook: Hook;
+  /** Undefined when the container that it names is not there: told when its moment comes. */
+  readonly identity: ContainerIdentity | undefined;
+}
+
+/** Hooks as they were said, and by whom. */
+export interface SaidHooks {
+  readonly hooks: readonly Hook[];
+  /** The container whose label says it; undefined for a volume's label, or a file. */
+  readonly container: Container | undefined;
+  /** Where a service that is named is looked for first. */
+  readonly stack: string | undefined;
+}
+
+/**
+ * Finds the containers of hooks; pure. What a container says of itself needs it to run: one that was stopped has nothing
+ * to prepare, so its hooks are left out. The same hook, said for several volumes, is one.
+ */
+export function chooseHooks(said: readonly SaidHooks[], all: readonly Container[]): PlannedHook[] {
+  const chosen = new Map<string, PlannedHook>();
+  for (const { hooks, container, stack } of said) {
+    for (const hook of hooks) {
+      if (hook.target === undefined && container !== undefined && container.state !== 'running') continue;
+      const found = hook.target === undefined ? container : findTarget(hook.target, stack, all);
+      const key = JSON.stringify([found?.id, hook]);
+      if (!chosen.has(key)) chosen.set(key, { hook, identity: found && identityOf(found) });
+    }
+  }
+  return [...chosen.values()];
+}
+
+/** A service of the stack, a container by name or id, or a service of any stack when there is only one of that name. */
+function findTarget(
+  target: string,
+  stack: string | undefined,
+  all: readonly Container[],
+): Container | undefined {
+  const running = all.filter(({ state }) => state === 'running');
+  const services = running.filter(({ service }) => service === target);
+  return (
+    services.find((container) => stack !== undefined && container.stack === stack) ??
+    running.find(({ name, id }) => name === target || (target.length >= 12 && id.startsWith(target))) ??
+    running.find(({ swarmService }) => swarmService === target) ??
+    (services.length === 1 ? services[0] : undefined)
+  );
+}
+
+function identityOf({ id, name, stack, service, number, swarmService }: Container): ContainerIdentity {
+  return { id, name, stack, service, number, swarmService };
+}

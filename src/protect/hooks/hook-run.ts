@@ -1,0 +1,180 @@
+import type { Container, ContainerIdentity, Containers } from '../../hosts/containers.ts';
+import { AppError } from '../../model/errors.ts';
+import type { Hook, HookMoment } from '../../model/hook.ts';
+import type { JobOptions, Protection } from '../protection.ts';
+import type { PlannedHook } from './choose-hooks.ts';
+import { openHookJournal, type OpenHookJournal } from './hook-journal.ts';
+import { noTarget, runHook } from './run-hook.ts';
+
+export interface HookOutcome {
+  readonly outcome: 'good' | 'partial' | 'failed' | 'cancelled';
+  readonly message?: string | undefined;
+  readonly snapshotId?: string | undefined;
+}
+
+/**
+ * The hooks of one backup, in their order. From before the first of them until `finish`, a journal says which are due
+ * however this process ends.
+ */
+export interface HookRun {
+  /** What ran, for the snapshot's record. */
+  readonly ran: readonly string[];
+  /** Throws for the first hook that fails and is meant to abort. */
+  begin(options: JobOptions): Promise<void>;
+  during(options: JobOptions): Promise<void>;
+  /** Runs `after`, and `on-error` when it failed; all of them, whatever becomes of each. Gives what failed. */
+  finish(outcome: HookOutcome, options: Pick<JobOptions, 'onNote'>): Promise<readonly AppError[]>;
+}
+
+export interface HooksToRun {
+  readonly hooks: readonly PlannedHook[];
+  /** Names of the volumes. */
+  readonly volumes: readonly string[];
+}
+
+export async function openHookRun(parts: Protection, { hooks, volumes }: HooksToRun): Promise<HookRun> {
+  const host = await parts.host();
+  const { containers } = host;
+  if (hooks.length === 0 || containers === undefined) return noHooks;
+  const hostIdentity = (await host.info()).identity;
+  const environment = { HOLDFAST_VOLUME: volumes.join(',') };
+  return new Run({ parts, containers, hooks, hostIdentity, environment });
+}
+
+const noHooks: HookRun = {
+  ran: [],
+  async begin() {},
+  async during() {},
+  finish: async () => [],
+};
+
+interface RunParts {
+  readonly parts: Protection;
+  readonly containers: Containers;
+  readonly hooks: readonly PlannedHook[];
+  readonly hostIdentity: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+class Run implements HookRun {
+  readonly ran: string[] = [];
+  readonly #parts: RunParts;
+  #journal: OpenHookJournal | undefined;
+
+  constructor(parts: RunParts) {
+    this.#parts = parts;
+  }
+
+  async begin(options: JobOptions): Promise<void> {
+    const { parts, hooks, hostIdentity, environment } = this.#parts;
+    const due = hooks.filter(({ hook }) => isDueAtEnd(hook));
+    if (due.length > 0)
+      this.#journal = await openHookJournal(parts.stateDir, { hostIdentity, environment, hooks: due });
+    await this.#runAll('before', options);
+  }
+
+  async during(options: JobOptions): Promise<void> {
+    await this.#runAll('during', options);
+  }
+
+  async finish(outcome: HookOutcome, { onNote }: Pick<JobOptions, 'onNote'>): Promise<readonly AppError[]> {
+    const isBad = outcome.outcome === 'failed' || outcome.outcome === 'cancelled';
+    const { hooks, containers, environment } = this.#parts;
+    // Without a signal: they run after a cancel too, and each has its own time-out.
+    const failures = await runDueHooks(containers, {
+      hooks: hooks.filter(({ hook }) => hook.moment === 'after' || (isBad && hook.moment === 'on-error')),
+      environment: {
+        ...environment,
+        HOLDFAST_OUTCOME: outcome.outcome,
+        HOLDFAST_MESSAGE: outcome.message ?? '',
+        HOLDFAST_SNAPSHOT: outcome.snapshotId ?? '',
+      },
+    });
+    await this.#journal?.remove();
+    this.#journal = undefined;
+    for (const { hook, error } of failures) if (hook.onFailure === 'warn') onNote?.(error.message);
+    return failures.filter(({ hook }) => hook.onFailure === 'abort').map(({ error }) => error);
+  }
+
+  async #runAll(moment: HookMoment, options: JobOptions): Promise<void> {
+    const { hooks, containers, environment } = this.#parts;
+    for (const planned of hooks.filter(({ hook }) => hook.moment === moment)) {
+      const { hook } = planned;
+      options.signal?.throwIfAborted();
+      try {
+        const container = await findNow(containers, planned);
+        await runHook(
+          containers,
+          { hook, container, environment: { ...environment, HOLDFAST_MOMENT: moment } },
+          options,
+        );
+        this.ran.push(`${hook.command[0] ?? ''} in "${container.name}"`);
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code === 'cancelled' || hook.onFailure === 'abort')
+          throw error;
+        options.onNote?.(error.detail ? `${error.message}: ${error.detail}` : error.message);
+      }
+    }
+  }
+}
+
+export interface DueHooks {
+  readonly hooks: readonly PlannedHook[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface FailedHook {
+  readonly hook: Hook;
+  readonly error: AppError;
+}
+
+/** Runs hooks that are due, each of them whatever becomes of the others. Never throws. */
+export async function runDueHooks(
+  containers: Containers,
+  { hooks, environment }: DueHooks,
+): Promise<readonly FailedHook[]> {
+  const failures: FailedHook[] = [];
+  for (const planned of hooks) {
+    const { hook } = planned;
+    try {
+      const container = await findNow(containers, planned);
+      await runHook(
+        containers,
+        { hook, container, environment: { ...environment, HOLDFAST_MOMENT: hook.moment } },
+        {},
+      );
+    } catch (error) {
+      const known =
+        error instanceof AppError
+          ? error
+          : new AppError('failed', `The hook "${hook.moment}" failed`, { cause: error });
+      failures.push({ hook, error: known });
+    }
+  }
+  return failures;
+}
+
+function isDueAtEnd({ moment }: Hook): boolean {
+  return moment === 'after' || moment === 'on-error';
+}
+
+/** The container as it is now: a service's may have been made anew. */
+async function findNow(containers: Containers, { hook, identity }: PlannedHook): Promise<Container> {
+  if (identity === undefined) throw noTarget(hook, hook.target ?? '');
+  const found =
+    (await containers.find(identity.id)) ??
+    (await containers.list()).find((container) => isSame(container, identity));
+  if (found?.state !== 'running') throw noTarget(hook, identity.name);
+  return found;
+}
+
+function isSame(container: Container, identity: ContainerIdentity): boolean {
+  if (identity.swarmService !== undefined) return container.swarmService === identity.swarmService;
+  if (identity.service !== undefined)
+    return (
+      container.stack === identity.stack &&
+      container.service === identity.service &&
+      container.number === identity.number
+    );
+  return container.name === identity.name;
+}

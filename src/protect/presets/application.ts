@@ -1,0 +1,301 @@
+import type { Containers } from '../../hosts/containers.ts';
+import { AppError } from '../../model/errors.ts';
+import type { Stillness } from '../../model/label-wishes.ts';
+import { type HookOutcome, type HookRun, openHookRun } from '../hooks/hook-run.ts';
+import type { JobOptions, Protection } from '../protection.ts';
+import type { Repository, StoredDump } from '../../repository/index.ts';
+import {
+  type ApplicationPlan,
+  type ApplicationVolume,
+  assertDumpsPlanned,
+  planApplication,
+  type PlannedServer,
+} from './plan-application.ts';
+import type { Hold, PresetServer } from './preset.ts';
+
+/**
+ * What the applications on some volumes do for a backup of them, in the order of its calls:
+ *
+ *   await using application = await openApplication(parts, volumes, options);
+ *   await application.begin(options);                        hooks "before", checkpoints
+ *   const dumps = await application.dump(repository, options);
+ *   …                                                        a first pass over the live data
+ *   await application.hold(options);                         the application's own lock, where it has one
+ *   …                                                        the containers are made still (not stopped)
+ *   await application.during(options);                       hooks "during"
+ *   …                                                        the data is read, or frozen; the containers run again
+ *   await application.letGo(options);                        a lock that was lost meanwhile lowers the grade, or throws
+ *   await application.finish(outcome, options);              hooks "after" and "on-error", always
+ *
+ * Disposing lets go, and runs the hooks that are due as of a failed backup when nobody has said how it ended.
+ */
+export interface Application extends AsyncDisposable {
+  readonly plan: ApplicationPlan;
+  /** How containers are to be made still, by id, where labels say so. */
+  readonly stillness: ReadonlyMap<string, Stillness>;
+  /** What was run by now, for the snapshot's record. */
+  readonly ran: readonly string[];
+  begin(options: JobOptions): Promise<void>;
+  /** By the volume's name. Before anything is paused: a paused server dumps nothing. */
+  dump(repository: Repository, options: JobOptions): Promise<ReadonlyMap<string, readonly StoredDump[]>>;
+  hold(options: JobOptions): Promise<void>;
+  during(options: JobOptions): Promise<void>;
+  letGo(options: JobOptions): Promise<void>;
+  /** `app` when a still moment of this volume is what its application calls consistent; else `crash`. */
+  stillGrade(volume: string): 'app' | 'crash';
+  /** What failed of the hooks that were to abort. */
+  finish(outcome: HookOutcome, options: JobOptions): Promise<readonly AppError[]>;
+}
+
+export async function openApplication(
+  parts: Protection,
+  volumes: readonly ApplicationVolume[],
+  options: JobOptions,
+): Promise<Application> {
+  const { containers } = await parts.host();
+  const all = containers === undefined ? [] : await containers.list({ signal: options.signal });
+  const plan = planApplication(volumes, all);
+  for (const warning of plan.warnings) options.onNote?.(`${warning}.`);
+  assertDumpsPlanned(plan, volumes);
+  const hooks = await openHookRun(parts, { hooks: plan.hooks, volumes: volumes.map(({ name }) => name) });
+  return new Running({ plan, hooks, containers });
+}
+
+interface RunningParts {
+  readonly plan: ApplicationPlan;
+  readonly hooks: HookRun;
+  readonly containers: Containers | undefined;
+}
+
+class Running implements Application {
+  readonly plan: ApplicationPlan;
+  readonly stillness: ReadonlyMap<string, Stillness>;
+  readonly #hooks: HookRun;
+  readonly #containers: Containers | undefined;
+  readonly #ran: string[] = [];
+  readonly #grades = new Map<string, 'app' | 'crash'>();
+  #holds: { readonly hold: Hold; readonly planned: PlannedServer }[] = [];
+  #isDue = false;
+
+  constructor({ plan, hooks, containers }: RunningParts) {
+    this.plan = plan;
+    this.stillness = plan.stillness;
+    this.#hooks = hooks;
+    this.#containers = containers;
+  }
+
+  get ran(): readonly string[] {
+    return [...this.#hooks.ran, ...this.#ran];
+  }
+
+  async begin(options: JobOptions): Promise<void> {
+    this.#isDue = true;
+    await this.#hooks.begin(options);
+    await this.#withServers(options, 'made ready', async (server, { preset, volume }) => {
+      const made = await preset.before?.(server);
+      if (made === undefined) return;
+      this.#ran.push(made.evidence);
+      this.#grades.set(volume, made.grade);
+      if (made.warning !== undefined) options.onNote?.(made.warning);
+    });
+  }
+
+  async dump(
+    repository: Repository,
+    options: JobOptions,
+  ): Promise<ReadonlyMap<string, readonly StoredDump[]>> {
+    const stored = new Map<string, StoredDump[]>();
+    for (const planned of this.plan.servers) {
+      if (!planned.dump) continue;
+      const { preset, volume } = planned;
+      if (preset.dumps === undefined) {
+        options.onNote?.(`${preset.title} is not dumped: its files are what is restored.`);
+        continue;
+      }
+      const dumps = await preset.dumps(this.#serverOf(planned, options));
+      for (const { name, open } of dumps) {
+        const dump = await repository.storeDump({ name, body: open() }, options);
+        stored.set(volume, [...(stored.get(volume) ?? []), dump]);
+      }
+      this.#ran.push(`dump of ${preset.title} in "${planned.container.name}"`);
+    }
+    return stored;
+  }
+
+  async hold(options: JobOptions): Promise<void> {
+    await this.#withServers(options, 'locked', async (server, planned) => {
+      const { preset, volume } = planned;
+      const hold = await preset.hold?.(server);
+      if (hold === undefined) return;
+      this.#holds.push({ hold, planned });
+      this.#ran.push(hold.evidence);
+      this.#grades.set(volume, hold.grade);
+    });
+  }
+
+  async during(options: JobOptions): Promise<void> {
+    await this.#hooks.during(options);
+  }
+
+  async letGo({ onNote }: JobOptions): Promise<void> {
+    const holds = this.#holds;
+    this.#holds = [];
+    let failure: unknown;
+    for (const { hold, planned } of holds) {
+      try {
+        await using held = hold;
+        await held.assertHeld();
+      } catch (error) {
+        this.#grades.set(planned.volume, 'crash');
+        if (planned.isWanted) failure ??= error;
+        else onNote?.(error instanceof Error ? `${error.message}.` : String(error));
+      }
+    }
+    if (failure !== undefined) throw failure;
+  }
+
+  stillGrade(volume: string): 'app' | 'crash';
+  /** What failed of the hooks that were to abort. */
+  finish(outcome: HookOutcome, options: JobOptions): Promise<readonly AppError[]>;
+}
+
+export async function openApplication(
+  parts: Protection,
+  volumes: readonly ApplicationVolume[],
+  options: JobOptions,
+): Promise<Application> {
+  const { containers } = await parts.host();
+  const all = containers === undefined ? [] : await containers.list({ signal: options.signal });
+  const plan = planApplication(volumes, all);
+  for (const warning of plan.warnings) options.onNote?.(`${warning}.`);
+  assertDumpsPlanned(plan, volumes);
+  const hooks = await openHookRun(parts, { hooks: plan.hooks, volumes: volumes.map(({ name }) => name) });
+  return new Running({ plan, hooks, containers });
+}
+
+interface RunningParts {
+  readonly plan: ApplicationPlan;
+  readonly hooks: HookRun;
+  readonly containers: Containers | undefined;
+}
+
+class Running implements Application {
+  readonly plan: ApplicationPlan;
+  readonly stillness: ReadonlyMap<string, Stillness>;
+  readonly #hooks: HookRun;
+  readonly #containers: Containers | undefined;
+  readonly #ran: string[] = [];
+  readonly #grades = new Map<string, 'app' | 'crash'>();
+  #holds: { readonly hold: Hold; readonly planned: PlannedServer }[] = [];
+  #isDue = false;
+
+  constructor({ plan, hooks, containers }: RunningParts) {
+    this.plan = plan;
+    this.stillness = plan.stillness;
+    this.#hooks = hooks;
+    this.#containers = containers;
+  }
+
+  get ran(): readonly string[] {
+    return [...this.#hooks.ran, ...this.#ran];
+  }
+
+  async begin(options: JobOptions): Promise<void> {
+    this.#isDue = true;
+    await this.#hooks.begin(options);
+    await this.#withServers(options, 'made ready', async (server, { preset, volume }) => {
+      const made = await preset.before?.(server);
+      if (made === undefined) return;
+      this.#ran.push(made.evidence);
+      this.#grades.set(volume, made.grade);
+      if (made.warning !== undefined) options.onNote?.(made.warning);
+    });
+  }
+
+  async dump(
+    repository: Repository,
+    options: JobOptions,
+  ): Promise<ReadonlyMap<string, readonly StoredDump[]>> {
+    const stored = new Map<string, StoredDump[]>();
+    for (const planned of this.plan.servers) {
+      if (!planned.dump) continue;
+      const { preset, volume } = planned;
+      if (preset.dumps === undefined) {
+        options.onNote?.(`${preset.title} is not dumped: its files are what is restored.`);
+        continue;
+      }
+      const dumps = await preset.dumps(this.#serverOf(planned, options));
+      for (const { name, open } of dumps) {
+        const dump = await repository.storeDump({ name, body: open() }, options);
+        stored.set(volume, [...(stored.get(volume) ?? []), dump]);
+      }
+      this.#ran.push(`dump of ${preset.title} in "${planned.container.name}"`);
+    }
+    return stored;
+  }
+
+  async hold(options: JobOptions): Promise<void> {
+    await this.#withServers(options, 'locked', async (server, planned) => {
+      const { preset, volume } = planned;
+      const hold = await preset.hold?.(server);
+      if (hold === undefined) return;
+      this.#holds.push({ hold, planned });
+      this.#ran.push(hold.evidence);
+      this.#grades.set(volume, hold.grade);
+    });
+  }
+
+  async during(options: JobOptions): Promise<void> {
+    await this.#hooks.during(options);
+  }
+
+  async letGo(): Promise<void> {
+    const holds = this.#holds;
+    this.#holds = [];
+    const failures: unknown[] = [];
+    for (const hold of holds) {
+      await hold.assertHeld().catch((error: unknown) => failures.push(error));
+      await hold[Symbol.asyncDispose]().catch(() => undefined);
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  stillGrade(volume: string): 'app' | 'crash' {
+    return this.#grades.get(volume) ?? 'crash';
+  }
+
+  async finish(outcome: HookOutcome, options: JobOptions): Promise<readonly AppError[]> {
+    this.#isDue = false;
+    return await this.#hooks.finish(outcome, options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.letGo({}).catch(() => undefined);
+    if (this.#isDue) await this.finish({ outcome: 'failed' }, {});
+  }
+
+  /** One that nobody has named does what it can; without it, files of one instant are still what they are. */
+  async #withServers(
+    options: JobOptions,
+    what: string,
+    work: (server: PresetServer, planned: PlannedServer) => Promise<void>,
+  ): Promise<void> {
+    for (const planned of this.plan.servers) {
+      options.signal?.throwIfAborted();
+      try {
+        await work(this.#serverOf(planned, options), planned);
+      } catch (error) {
+        const isSerious = !(error instanceof AppError) || error.code === 'cancelled' || planned.isWanted;
+        if (isSerious || options.signal?.aborted === true) throw error;
+        const { preset, container } = planned;
+        options.onNote?.(`${preset.title} in "${container.name}" could not be ${what}: ${error.message}.`);
+      }
+    }
+  }
+
+  #serverOf({ container, mountPath, recognition }: PlannedServer, { signal }: JobOptions): PresetServer {
+    if (this.#containers === undefined)
+      throw new AppError('unsupported', 'This host runs no containers that could be asked');
+    return { containers: this.#containers, container, mountPath, recognition, signal };
+  }
+}
