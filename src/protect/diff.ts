@@ -64,11 +64,13 @@ export interface SnapshotAndLive {
   readonly repository: Repository;
   readonly snapshot: Snapshot;
   readonly data: LiveData;
+  /** Told of all that is in the live data. */
+  readonly onLive?: ((entry: Entry) => void) | undefined;
 }
 
 /** Files of the same size and time count as the same; their content is not read. */
 export function compareSnapshotWithLive(
-  { repository, snapshot, data }: SnapshotAndLive,
+  { repository, snapshot, data, onLive }: SnapshotAndLive,
   options: JobOptions,
 ): AsyncIterable<Change> {
   const rules: CompareOptions<SnapshotEntry, Entry> = {
@@ -77,9 +79,19 @@ export function compareSnapshotWithLive(
   };
   const before = repository.walk(snapshot, '', { signal: options.signal });
   return compareTrees(
-    { before: coarse(before, data), after: coarse(liveEntries(data, options), data) },
+    { before: coarse(before, data), after: coarse(told(liveEntries(data, options), onLive), data) },
     rules,
   );
+}
+
+async function* told<T>(
+  entries: AsyncIterable<T>,
+  tell: ((entry: T) => void) | undefined,
+): AsyncGenerator<T, void, undefined> {
+  for await (const entry of entries) {
+    tell?.(entry);
+    yield entry;
+  }
 }
 
 function isSameTime(before: bigint, after: bigint): boolean {

@@ -1,4 +1,6 @@
+import { mkdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { applyMetadata } from '../lib/apply-metadata.ts';
 import { type ByteString, toPath, toPrintable, toText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
@@ -7,8 +9,9 @@ import { compareTrees } from './compare-trees.ts';
 import { isEmptyData, liveEntries } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { openStage } from './stage.ts';
-import { copyOwnMetadata, exists } from './swap.ts';
+import { exists } from './swap.ts';
+import { copyOwnMetadata } from './swap-inside.ts';
+import { openFolders } from './swap-part.ts';
 
 export interface FillResult {
   readonly files: number;
@@ -21,36 +24,66 @@ export interface DirectoryWork {
   readonly root: ByteString;
   /** The plan said that there is nothing in it. */
   readonly mustBeEmpty: boolean;
-  /** Throws when a container has begun to use it. */
-  readonly confirmFree: () => Promise<void>;
 }
 
-/** Makes a directory what the plan says: made ready beside it, verified, and swapped in. */
-export async function fillDirectory(
+/**
+ * The thing below the root that is replaced alone: what is asked for, or the first folder on the way to it that is not
+ * there. Undefined when the root itself is replaced.
+ */
+export function partOf({ plan, root }: DirectoryWork): ByteString | undefined {
+  if (plan.path === '' || !plan.keepsPlace) return undefined;
+  const names = plan.path.split('/');
+  const { folder, missing } = openFolders(root, names.slice(0, -1));
+  folder[Symbol.dispose]();
+  return names.slice(0, names.length - Math.max(missing.length, 0)).join('/');
+}
+
+export interface StageWork extends DirectoryWork {
+  /** Where it is made ready; does not exist yet. */
+  readonly newPath: ByteString;
+  readonly part: ByteString | undefined;
+}
+
+/** Makes ready what is to come, and compares it with the snapshot. */
+export async function fillStage(
   parts: Protection,
-  work: DirectoryWork,
+  work: StageWork,
   options: JobOptions,
 ): Promise<FillResult> {
-  const { plan, root } = work;
-  const isThere = await exists(root);
-  if (isThere) await refuseSurprise(work, options);
-  await using stage = await openStage(parts.stateDir, root);
-  const target = await targetIn(stage.newPath, { plan, model: isThere ? root : undefined });
+  const { plan, root, newPath, part } = work;
+  if (part !== undefined) return await fillPart(parts, { ...work, part }, options);
+  if (plan.path === '') return await restoreVerified(parts, { plan, target: newPath }, options);
+  await mkdir(toPath(newPath), { mode: 0o755 });
+  const target = `${newPath}/${nameOf(plan.path)}`;
   const result = await restoreVerified(parts, { plan, target }, options);
-  await work.confirmFree();
-  await stage.swap();
-  return { files: result.files, bytes: result.bytes, problems: result.problems };
+  if (await exists(root)) await copyOwnMetadata(root, newPath);
+  return result;
 }
 
-/** The whole snapshot becomes the new directory itself; a part of it goes into the new directory under its own name. */
-async function targetIn(
-  newPath: ByteString,
-  { plan, model }: { plan: RestorePlan; model: ByteString | undefined },
-): Promise<ByteString> {
-  if (plan.path === '') return newPath;
-  await mkdir(toPath(newPath), { mode: 0o755 });
-  if (model !== undefined) await copyOwnMetadata(model, newPath);
-  return `${newPath}/${nameOf(plan.path)}`;
+/** With the folders on the way to it that are missing, as the snapshot has them. */
+async function fillPart(
+  parts: Protection,
+  { plan, newPath, part }: StageWork & { readonly part: ByteString },
+  options: JobOptions,
+): Promise<FillResult> {
+  const below = plan.path.slice(part.length).split('/').slice(1);
+  const folders = below.map((_, index) => [newPath, ...below.slice(0, index)].join('/'));
+  for (const folder of folders) mkdirSync(toPath(folder), { mode: 0o700 });
+  const target = [newPath, ...below].join('/');
+  const result = await restoreVerified(parts, { plan, target }, options);
+  const problems = [...result.problems];
+  const repository = await parts.repository();
+  for (const [index, folder] of [...folders.entries()].toReversed()) {
+    const path = [part, ...below.slice(0, index)].join('/');
+    const walk = repository.walk(plan.snapshot, path, { depth: 0, signal: options.signal });
+    for await (const entry of walk) {
+      applyMetadata({ at: `${folder}/.` }, entry, ({ message }) =>
+        problems.push({ path, reason: 'unreadable', message }),
+      );
+      break;
+    }
+  }
+  return { ...result, problems };
 }
 
 /** The last part of a path. */
@@ -59,7 +92,7 @@ export function nameOf(path: ByteString): ByteString {
 }
 
 /** Restores to a path that does not exist yet, and compares what is there afterwards with the snapshot. */
-export async function restoreVerified(
+async function restoreVerified(
   parts: Protection,
   { plan, target }: { readonly plan: RestorePlan; readonly target: ByteString },
   options: JobOptions,
@@ -114,7 +147,8 @@ export async function refuseSurprise(
   { root, mustBeEmpty }: DirectoryWork,
   options: JobOptions,
 ): Promise<void> {
-  if (mustBeEmpty && !(await isEmptyData({ way: 'direct', root }, options))) throw notEmpty(root);
+  if (mustBeEmpty && (await exists(root)) && !(await isEmptyData({ way: 'direct', root }, options)))
+    throw notEmpty(root);
 }
 
 function notEmpty(root: ByteString): AppError {

@@ -1,39 +1,90 @@
-import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import { isProcessAlive } from '../lib/process-alive.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
+import type { AppStep } from './quiesce/plan-still.ts';
+
+/** One place whose data is replaced. */
+export interface JournalMember {
+  readonly kind: 'volume' | 'path';
+  /** The volume's name or the directory, for people. */
+  readonly name: string;
+  /** What the lease is on. */
+  readonly identity: string;
+  readonly root: ByteString;
+  /** The folder that holds `new`: what is made ready, and after the swap what was there before. */
+  readonly stage: ByteString;
+  /**
+   * `beside`: the whole directory changes places with `new`. `inside`: what is in it does, name by name, as a mount
+   * point needs. `part`: one thing below it does.
+   */
+  readonly place: 'beside' | 'inside' | 'part';
+  /** For `part`: the thing, below the root. */
+  readonly part?: ByteString | undefined;
+  /** The stage was there before, and stays when nothing comes of it: it holds what an undo brings back. */
+  readonly isKept: boolean;
+  /** The volume was made for this, and goes again when nothing comes of it. */
+  readonly isCreated: boolean;
+  /** How long what was there before is kept; undefined when it is not. RFC 3339. */
+  readonly keepUntil?: string | undefined;
+  /** The number of the file that is to come, by which it is known wherever it is. With `swapping` and `back`. */
+  readonly fresh?: string | undefined;
+  /** For `inside`: names at the top that go away, and names that come. */
+  readonly oldNames: readonly ByteString[];
+  readonly newNames: readonly ByteString[];
+  /** For `part`: the time of the folder that it is in. Nanoseconds since 1970. */
+  readonly folderTime?: string | undefined;
+}
 
 /**
- * What a restore is about to do to a directory, written before it does it. It lies in the state folder: what lies in
- * the volume itself may have been put there by a container.
+ * What a restore is about to do, written before it does it. All that is restored together has one journal, so that all
+ * of it ends as it was, or as it was to become. It lies in the state folder: what lies in a volume may have been put
+ * there by a container.
  */
 export interface RestoreJournal {
-  readonly root: ByteString;
-  /** The directory that holds `new`, and `old` while things are swapped. */
-  readonly stage: ByteString;
-  readonly place: 'beside' | 'inside';
-  /** With `swapping`, `new` is complete and durable. */
-  readonly step: 'staging' | 'swapping';
-  /** Names at the top of the root that go away; for `inside` and `swapping`. */
-  readonly oldNames: readonly ByteString[];
-  /** Names at the top of the root that come. */
-  readonly newNames: readonly ByteString[];
+  readonly id: string;
+  /** `restore` or `undo`. */
+  readonly action: 'restore' | 'undo';
+  /** The engine whose containers these are. */
+  readonly hostIdentity: string | undefined;
+  /**
+   * `staging`: nothing of the live data is touched. `swapping`: all that is to come is complete and durable, and changes
+   * places with what is there. `back`: it was given up, and what was there before comes back.
+   */
+  readonly step: 'staging' | 'swapping' | 'back';
+  /** Which containers ran before, in the order in which they are stopped. */
+  readonly levels: readonly (readonly AppStep[])[];
+  readonly members: readonly JournalMember[];
+  readonly snapshotIds: readonly string[];
 }
 
 export async function writeJournal(stateDir: string, journal: RestoreJournal): Promise<void> {
   const folder = journalFolder(stateDir);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await writeDurably(journalPath(stateDir, journal.root), JSON.stringify({ version: 1, ...journal }));
+  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (made !== undefined) await syncDirectory(path.dirname(folder));
+  await writeDurably(journalPath(stateDir, journal.id), JSON.stringify({ version: 2, ...journal }));
 }
 
-export async function readJournal(stateDir: string, root: ByteString): Promise<RestoreJournal | undefined> {
-  return await readJournalFile(journalPath(stateDir, root));
+/** The journals that there are, of living processes too. One that was being written when its process was killed is removed. */
+export async function listJournals(stateDir: string): Promise<RestoreJournal[]> {
+  const journals: RestoreJournal[] = [];
+  const folder = journalFolder(stateDir);
+  for (const name of await namesIn(folder)) {
+    const writer = /^tmp-(\d+)-/.exec(name)?.[1];
+    if (writer !== undefined && !isProcessAlive(Number(writer)))
+      await rm(path.join(folder, name), { force: true });
+    const id = /^restore-([0-9a-f]{16,32})\.json$/.exec(name)?.[1];
+    const journal = id === undefined ? undefined : await readJournal(stateDir, id);
+    if (journal !== undefined) journals.push(journal);
+  }
+  return journals;
 }
 
-async function readJournalFile(file: string): Promise<RestoreJournal | undefined> {
+/** Undefined when it is gone. */
+export async function readJournal(stateDir: string, id: string): Promise<RestoreJournal | undefined> {
+  const file = journalPath(stateDir, id);
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -41,30 +92,18 @@ async function readJournalFile(file: string): Promise<RestoreJournal | undefined
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
-  const journal: unknown = JSON.parse(text);
+  const journal = parse(text);
   if (isJournal(journal)) return journal;
   throw new AppError(
     'integrity',
     `The journal of a restore, "${file}", is not one that this version can read`,
-    {
-      hint: 'A newer version of Holdfast may have written it: use that one.',
-    },
+    { hint: 'Another version of Holdfast may have written it: use that one.' },
   );
 }
 
-/** The directories for which there is a journal. One that was being written when its process was killed is removed. */
-export async function listJournals(stateDir: string): Promise<ByteString[]> {
-  const roots: ByteString[] = [];
-  for (const name of await namesIn(journalFolder(stateDir))) {
-    const writer = /^tmp-(\d+)-/.exec(name)?.[1];
-    if (writer !== undefined && !isProcessAlive(Number(writer)))
-      await rm(path.join(journalFolder(stateDir), name), { force: true });
-    const journal = /^restore-[0-9a-f]{32}\.json$/.test(name)
-      ? await readJournalFile(path.join(journalFolder(stateDir), name))
-      : undefined;
-    if (journal !== undefined) roots.push(journal.root);
-  }
-  return roots;
+export async function removeJournal(stateDir: string, id: string): Promise<void> {
+  await rm(journalPath(stateDir, id), { force: true });
+  await syncDirectory(journalFolder(stateDir));
 }
 
 async function namesIn(folder: string): Promise<string[]> {
@@ -76,32 +115,45 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-export async function removeJournal(stateDir: string, root: ByteString): Promise<void> {
-  await rm(journalPath(stateDir, root), { force: true });
-  await syncDirectory(journalFolder(stateDir));
-}
-
 function journalFolder(stateDir: string): string {
   return path.join(stateDir, 'journal');
 }
 
-function journalPath(stateDir: string, root: ByteString): string {
-  return path.join(
-    journalFolder(stateDir),
-    `restore-${createHash('sha256').update(root).digest('hex').slice(0, 32)}.json`,
-  );
+function journalPath(stateDir: string, id: string): string {
+  return path.join(journalFolder(stateDir), `restore-${id}.json`);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function isJournal(value: unknown): value is RestoreJournal {
   if (typeof value !== 'object' || value === null) return false;
-  const fields = value as Partial<Record<keyof RestoreJournal | 'version', unknown>>;
+  const { version, id, step, members, levels } = value as Partial<
+    Record<keyof RestoreJournal | 'version', unknown>
+  >;
   return (
-    fields.version === 1 &&
-    typeof fields.root === 'string' &&
-    typeof fields.stage === 'string' &&
-    (fields.place === 'beside' || fields.place === 'inside') &&
-    (fields.step === 'staging' || fields.step === 'swapping') &&
-    Array.isArray(fields.oldNames) &&
-    Array.isArray(fields.newNames)
+    version === 2 &&
+    typeof id === 'string' &&
+    (step === 'staging' || step === 'swapping' || step === 'back') &&
+    Array.isArray(levels) &&
+    Array.isArray(members) &&
+    members.every(isMember)
+  );
+}
+
+function isMember(value: unknown): value is JournalMember {
+  if (typeof value !== 'object' || value === null) return false;
+  const { root, stage, place, oldNames, newNames } = value as Partial<Record<keyof JournalMember, unknown>>;
+  return (
+    typeof root === 'string' &&
+    typeof stage === 'string' &&
+    (place === 'beside' || place === 'inside' || place === 'part') &&
+    Array.isArray(oldNames) &&
+    Array.isArray(newNames)
   );
 }

@@ -1,4 +1,4 @@
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat, readdir, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
@@ -6,6 +6,7 @@ import { quote } from '../model/quote.ts';
 import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import { parseTarget, parseVolumePath } from '../model/target.ts';
 import { type Consumer, type Volume, type VolumeSpec } from '../model/volume.ts';
+import type { Entry } from '../model/entry.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import type { Change } from './compare-trees.ts';
 import { pathConsumers } from './describe-volume.ts';
@@ -14,6 +15,7 @@ import { activeRefusal } from './refuse-active.ts';
 import { findSnapshot } from './find-snapshot.ts';
 import { type LiveData, isEmptyData } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
+import { findConsumers, isUp, planStops } from './restore-consumers.ts';
 import { settlePath, settleVolume } from './settle.ts';
 import { findContext } from './snapshots.ts';
 
@@ -26,7 +28,14 @@ export interface RestoreRequest {
   readonly path: string | undefined;
   /** Save what is replaced as a snapshot before. */
   readonly safetySnapshot: boolean;
+  /** How long what is replaced is kept beside for an undo; 0 keeps nothing. A week unless given. */
+  readonly keepForMs?: number | undefined;
+  /** How long containers may take to be healthy on the restored data. Two minutes unless given. */
+  readonly healthyWithinMs?: number | undefined;
 }
+
+const defaultKeepMs = 7 * 86_400_000;
+const defaultHealthyWithinMs = 120_000;
 
 /** Where the data goes. */
 export type Destination =
@@ -37,6 +46,8 @@ export type Destination =
       readonly volume: Volume;
       readonly isEmpty: boolean;
       readonly way: 'direct' | 'stream';
+      /** Its storage is mounted by the engine only while containers run: it cannot be replaced under them. */
+      readonly isMountedByEngine: boolean;
     }
   | { readonly kind: 'directory'; readonly name: string; readonly isEmpty: boolean };
 
@@ -57,6 +68,15 @@ export interface RestoreChanges {
   }[];
 }
 
+/** What a restore takes on the disk of the live data, in bytes. */
+export interface RestoreSpace {
+  /** What is made ready beside. */
+  readonly comes: number | undefined;
+  /** What is there now; it stays on the disk for as long as it is kept. */
+  readonly kept: number;
+  readonly free: number | undefined;
+}
+
 export interface RestorePlan {
   readonly snapshot: Snapshot;
   /** What is restored; its path is '' when it is the whole snapshot. */
@@ -70,7 +90,13 @@ export interface RestorePlan {
   /** Data that is there is replaced: the user has to agree. */
   readonly replaces: boolean;
   readonly safetySnapshot: boolean;
-  /** Why it is refused as things are now: containers run on the data. */
+  /** Names of the containers that run on it, in the order in which they are stopped; they are started again afterwards. */
+  readonly stops: readonly string[];
+  readonly healthyWithinMs: number;
+  /** How long what is replaced is kept for an undo; 0 when it is not. */
+  readonly keepForMs: number;
+  readonly space: RestoreSpace | undefined;
+  /** Why it is refused as things are now. */
   readonly refusal: AppError | undefined;
   readonly notes: readonly string[];
 }
@@ -90,14 +116,18 @@ export async function planRestore(
     { request, snapshot, entry, inside },
     options,
   );
-  const consumers = await consumersOf(parts, destination, options);
   const replaces = destination.kind !== 'new-volume' && !destination.isEmpty;
+  const live = { bytes: 0 };
+  const onLive = ({ size, hardLinkTo }: Entry): void =>
+    void (live.bytes += hardLinkTo === undefined ? size : 0);
   const changes =
     replaces && inside === ''
       ? await withLiveData(parts, destination, options, (data) =>
-          summarize(compareSnapshotWithLive({ repository, snapshot, data }, options), snapshot),
+          summarize(compareSnapshotWithLive({ repository, snapshot, data, onLive }, options), snapshot.time),
         )
       : undefined;
+  const stops = await stopsOf(parts, destination, options);
+  const keeps = replaces && inside === '' && isDirect(destination);
   return {
     snapshot,
     path: inside,
@@ -107,8 +137,58 @@ export async function planRestore(
     changes,
     replaces,
     safetySnapshot: replaces && request.safetySnapshot,
-    refusal: activeRefusal(destination.name, consumers),
+    stops: stops.names,
+    healthyWithinMs: request.healthyWithinMs ?? defaultHealthyWithinMs,
+    keepForMs: keeps ? (request.keepForMs ?? defaultKeepMs) : 0,
+    space: keeps ? await spaceOf(parts, { snapshot, destination, kept: live.bytes }, options) : undefined,
+    refusal: stops.refusal,
     notes,
+  };
+}
+
+function isDirect(destination: Destination): boolean {
+  return destination.kind !== 'volume' || destination.way === 'direct';
+}
+
+async function spaceOf(
+  parts: Protection,
+  { snapshot, destination, kept }: { snapshot: Snapshot; destination: Destination; kept: number },
+  options: JobOptions,
+): Promise<RestoreSpace> {
+  const free = await withLiveData(parts, destination, options, async (data) => {
+    if (data.way === 'stream') return undefined;
+    const { bavail, bsize } = await statfs(toPath(data.root));
+    return bavail * bsize;
+  }).catch(() => undefined);
+  return { comes: snapshot.summary?.bytes, kept, free };
+}
+
+interface PlannedStops {
+  readonly names: readonly string[];
+  readonly refusal: AppError | undefined;
+}
+
+/** Who has to be stopped for it, or why that is not possible. */
+async function stopsOf(
+  parts: Protection,
+  destination: Destination,
+  options: JobOptions,
+): Promise<PlannedStops> {
+  const consumers = await consumersOf(parts, destination, options);
+  const refusal = activeRefusal(destination.name, consumers);
+  if (destination.kind === 'new-volume') return { names: [], refusal: undefined };
+  const host = await parts.host().catch(() => undefined);
+  if (host?.containers === undefined) return { names: [], refusal };
+  if (destination.kind === 'volume' && (destination.way === 'stream' || destination.isMountedByEngine))
+    return { names: [], refusal };
+  const kind = destination.kind === 'volume' ? 'volume' : 'path';
+  const { name } = destination;
+  const before = (await findConsumers(parts, [{ kind, name }], options)).filter(isUp);
+  if (before.length === 0) return { names: [], refusal: undefined };
+  const stops = await planStops(host.containers, { before, names: [name] }, options);
+  return {
+    names: stops.levels.flat().map(({ identity }) => identity.name),
+    refusal: stops.refusal,
   };
 }
 
@@ -245,6 +325,7 @@ async function volumeDestination(
     volume,
     isEmpty: await isEmptyData(data, options),
     way: data.way,
+    isMountedByEngine: data.way === 'direct' && data.root.startsWith('/proc/self/fd/'),
   };
 }
 
@@ -293,8 +374,8 @@ async function withLiveData<T>(
 const examplesAtMost = 5;
 
 /** Counts what would change, seen from the live data. The changes are told from the snapshot to the live data. */
-async function summarize(changes: AsyncIterable<Change>, snapshot: Snapshot): Promise<RestoreChanges> {
-  const takenNs = BigInt(Date.parse(snapshot.time)) * 1_000_000n;
+export async function summarize(changes: AsyncIterable<Change>, since: string): Promise<RestoreChanges> {
+  const takenNs = BigInt(Date.parse(since)) * 1_000_000n;
   const counts = { comesBack: 0, changes: 0, metadata: 0, goesAway: 0, newer: 0 };
   const examples: RestoreChanges['examples'][number][] = [];
   const kinds = { removed: 'comes back', added: 'goes away', changed: 'changes' } as const;

@@ -1,24 +1,19 @@
-import { mkdir } from 'node:fs/promises';
-import { removeTree } from '../lib/remove-tree.ts';
-import { fromText, toPath } from '../model/byte-string.ts';
+import type { ByteString } from '../model/byte-string.ts';
 import { knownError } from '../lib/known-error.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { SaveProblem, Snapshot } from '../model/snapshot.ts';
-import type { Volume } from '../model/volume.ts';
-import { saveBeforeRestore } from './backup.ts';
-import { pathConsumers } from './describe-volume.ts';
+import { type FillResult, fillStage, partOf, refuseSurprise } from './fill-directory.ts';
+import { fillStream } from './fill-stream.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import { takeLease } from './lease.ts';
-import { logged } from './log/logged.ts';
+import { changedMeanwhile, type OpenDestination, openDestination } from './open-destination.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { type DirectoryWork, type FillResult, fillDirectory } from './fill-directory.ts';
-import { fillStream, readThrough } from './fill-stream.ts';
-import { refuseActive } from './refuse-active.ts';
-import { replacePath } from './replace-path.ts';
+import { replaceStreamed } from './replace-streamed.ts';
+import { type MemberWish, openReplacement } from './replacement.ts';
 import type { Destination, RestorePlan } from './restore-plan.ts';
-import { exists } from './swap.ts';
-import type { BackupTarget } from './targets.ts';
+import { asTarget, saveSafety } from './save-safety.ts';
+import { type LiveSwapReport, swapLive } from './swap-live.ts';
 
 export interface RestoreReport {
   readonly snapshot: Snapshot;
@@ -31,6 +26,11 @@ export interface RestoreReport {
   readonly problems: readonly SaveProblem[];
   /** What was there before, when it was saved. */
   readonly safetySnapshot: Snapshot | undefined;
+  /** Names of the containers that were stopped and started again, and how long they did not run. */
+  readonly stopped: readonly string[];
+  readonly stillMs: number;
+  /** How long an undo can bring back what was there; 0 when it cannot. */
+  readonly keptForMs: number;
 }
 
 /** Carries a plan out, under a lease on the destination. A failure leaves the destination as it was. */
@@ -39,237 +39,237 @@ export async function applyRestore(
   plan: RestorePlan,
   options: JobOptions,
 ): Promise<RestoreReport> {
-  const { destination, snapshot } = plan;
-  const event = { kind: 'restore', volume: destination.name, snapshot: snapshot.id } as const;
-  const work = (): Promise<RestoreReport> => restorePlanned(parts, plan, options);
-  return await logged(parts, {
-    event,
-    work,
-    done: async ({ problems }) => [
-      {
-        ...event,
-        outcome: problems.length > 0 ? 'partial' : 'good',
-        repository: (await parts.repository()).id,
-        message: problems[0]?.message,
-      },
-    ],
-  });
+  const [report] = await applyRestores(parts, [plan], options);
+  if (report === undefined) throw new AppError('failed', `Cannot restore ${quote(plan.destination.name)}`);
+  return report;
 }
 
-async function restorePlanned(
+/**
+ * Carries several plans out as one, under a lease on each destination: all of them, or nothing is changed. Containers
+ * are stopped once for all of it. Reports in the order of the plans.
+ */
+export async function applyRestores(
+  parts: Protection,
+  plans: readonly RestorePlan[],
+  options: JobOptions,
+): Promise<RestoreReport[]> {
+  for (const { refusal } of plans) if (refusal !== undefined) throw refusal;
+  const works: Work[] = [];
+  for (const plan of plans)
+    works.push({ plan, identity: await identityOf(parts, plan.destination, options) });
+  await using _leases = await leaseAll(parts, works);
+  try {
+    const reports = await restoreLeased(parts, works, options);
+    for (const plan of plans) await keepLineage(parts, plan, options);
+    return reports;
+  } catch (error) {
+    throw knownError(error, `Cannot restore ${namesOf(works)}`);
+  }
+}
+
+interface Work {
+  readonly plan: RestorePlan;
+  /** What the lease is on. */
+  readonly identity: string;
+}
+
+async function leaseAll(parts: Protection, works: readonly Work[]): Promise<AsyncDisposable> {
+  await using leases = new AsyncDisposableStack();
+  // In one order for all, so that two never wait for each other.
+  for (const { plan, identity } of works.toSorted((a, b) => (a.identity < b.identity ? -1 : 1))) {
+    const { name } = plan.destination;
+    leases.use(await takeLease({ stateDir: parts.stateDir, identity, name, action: 'restore' }));
+  }
+  return leases.move();
+}
+
+async function restoreLeased(
+  parts: Protection,
+  works: readonly Work[],
+  options: JobOptions,
+): Promise<RestoreReport[]> {
+  const [only] = works;
+  if (only !== undefined && works.length === 1 && isStreamed(only.plan))
+    return [await throughEngine(parts, only.plan, options)];
+  await using made = new AsyncDisposableStack();
+  await using opened = new AsyncDisposableStack();
+  const places: Place[] = [];
+  for (const { plan, identity } of works)
+    places.push({ ...(await openDestination(parts, { plan, opened, made }, options)), identity });
+  const safety: (Snapshot | undefined)[] = [];
+  for (const place of places) safety.push(await saveFirst(parts, place, options));
+  const { filled, swap } = await replaceAll(parts, places, options);
+  // It stays: nothing of it is disposed.
+  made.move();
+  return places.map(({ plan, created }, index) =>
+    reportOf(plan, { filled: filled[index] ?? nothing, created, safetySnapshot: safety[index], swap }),
+  );
+}
+
+interface Place extends OpenDestination {
+  readonly identity: string;
+}
+
+const nothing: FillResult = { files: 0, bytes: 0, problems: [] };
+
+/** Data that is there, and has to be replaced through the engine: what it cannot do, the volume is made again for. */
+function isStreamed({ destination, replaces, path }: RestorePlan): boolean {
+  return destination.kind === 'volume' && destination.way === 'stream' && replaces && path === '';
+}
+
+async function throughEngine(
   parts: Protection,
   plan: RestorePlan,
   options: JobOptions,
 ): Promise<RestoreReport> {
-  const { destination } = plan;
-  if (plan.refusal !== undefined) throw plan.refusal;
-  const identity = await identityOf(parts, destination, options);
-  await using _lease = await takeLease({
-    stateDir: parts.stateDir,
-    identity,
-    name: destination.name,
+  const { name } = plan.destination;
+  const volume = await (await parts.host()).findVolume(name, { signal: options.signal });
+  if (volume === undefined) throw changedMeanwhile(name);
+  const done = await replaceStreamed(parts, { plan, volume }, options);
+  return reportOf(plan, { ...done, created: false, swap: undefined });
+}
+
+async function saveFirst(
+  parts: Protection,
+  { plan, volume }: Place,
+  options: JobOptions,
+): Promise<Snapshot | undefined> {
+  if (!plan.safetySnapshot) return undefined;
+  const target =
+    volume === undefined
+      ? ({ kind: 'path', name: plan.destination.name } as const)
+      : await asTarget(parts, volume, options);
+  return await saveSafety(parts, target, options);
+}
+
+interface Replaced {
+  readonly filled: readonly FillResult[];
+  readonly swap: LiveSwapReport | undefined;
+}
+
+/** Makes everything ready beside, then swaps all of it at once. */
+async function replaceAll(
+  parts: Protection,
+  places: readonly Place[],
+  options: JobOptions,
+): Promise<Replaced> {
+  const direct = places.filter(isDirect);
+  for (const place of direct) await refuseSurprise(place, options);
+  if (direct.length < places.length) refuseMixed(places);
+  const filled = new Map<Place, FillResult>();
+  for (const place of places)
+    if (place.stream !== undefined)
+      filled.set(
+        place,
+        await fillStream(parts, { ...place, data: place.stream, name: nameOf(place) }, options),
+      );
+  if (direct.length === 0) return { filled: [...filled.values()], swap: undefined };
+  const members = direct.map((place) => memberOf(place, new Date(parts.now())));
+  const hostIdentity = await hostIdentityOf(parts, options);
+  const snapshotIds = places.map(({ plan }) => plan.snapshot.id);
+  const { stateDir } = parts;
+  await using replacement = await openReplacement({
+    stateDir,
     action: 'restore',
+    hostIdentity,
+    snapshotIds,
+    members,
   });
-  const done = await restoreInto(parts, { plan, destination }, options).catch((error: unknown) => {
-    throw knownError(error, `Cannot restore ${quote(destination.name)}`);
-  });
-  await keepLineage(parts, plan, options);
-  const { files, bytes, problems } = done.filled;
+  for (const [index, place] of direct.entries()) {
+    const newPath = replacement.newPaths[index] ?? '';
+    const part = members[index]?.part;
+    filled.set(place, await fillStage(parts, { ...place, newPath, part }, options));
+  }
+  for (const place of direct) await refuseSurprise(place, options);
+  const swap = await swapLive(
+    parts,
+    {
+      replacement,
+      places: direct.map((place) => ({ kind: kindOf(place), name: nameOf(place) })),
+      reason: `restore ${direct.map((place) => quote(nameOf(place))).join(', ')}`,
+      healthyWithinMs: Math.max(...direct.map(({ plan }) => plan.healthyWithinMs)),
+    },
+    options,
+  );
+  return { filled: places.map((place) => filled.get(place) ?? nothing), swap };
+}
+
+type DirectPlace = Place & { readonly root: ByteString };
+
+function isDirect(place: Place): place is DirectPlace {
+  return place.root !== undefined;
+}
+
+/** What was filled through the engine cannot be taken back; a volume that was made for it goes as a whole. */
+function refuseMixed(places: readonly Place[]): void {
+  if (places.length === 1) return;
+  const streamed = places.filter(({ stream, created }) => stream !== undefined && !created);
+  const [first] = streamed;
+  if (first === undefined) return;
+  throw new AppError(
+    'unsupported',
+    `Cannot restore ${quote(nameOf(first))} together with others: it is reached through the engine only`,
+    { hint: 'Remove that volume first, or restore the volumes one by one.' },
+  );
+}
+
+function memberOf(place: DirectPlace, now: Date): MemberWish {
+  const { plan, root, identity, created } = place;
   return {
-    snapshot: plan.snapshot,
-    name: destination.name,
-    created: done.created,
-    files,
-    bytes,
-    problems,
-    safetySnapshot: done.safetySnapshot,
+    kind: kindOf(place),
+    name: nameOf(place),
+    identity,
+    root,
+    part: partOf(place),
+    isCreated: created,
+    keepUntil: plan.keepForMs > 0 ? new Date(now.getTime() + plan.keepForMs).toISOString() : undefined,
   };
+}
+
+function kindOf({ volume }: Place): 'volume' | 'path' {
+  return volume === undefined ? 'path' : 'volume';
+}
+
+function nameOf({ plan }: Place): string {
+  return plan.destination.name;
+}
+
+function namesOf(works: readonly Work[]): string {
+  return works.map(({ plan }) => quote(plan.destination.name)).join(', ');
+}
+
+/** Directories can be restored where no engine answers. */
+async function hostIdentityOf(parts: Protection, options: JobOptions): Promise<string | undefined> {
+  try {
+    return (await (await parts.host()).info({ signal: options.signal })).identity;
+  } catch (error) {
+    if (error instanceof AppError && (error.code === 'unavailable' || error.code === 'denied'))
+      return undefined;
+    throw error;
+  }
 }
 
 interface Done {
   readonly filled: FillResult;
   readonly created: boolean;
   readonly safetySnapshot: Snapshot | undefined;
+  readonly swap: LiveSwapReport | undefined;
 }
 
-interface Work<D extends Destination = Destination> {
-  readonly plan: RestorePlan;
-  readonly destination: D;
-}
-
-async function restoreInto(
-  parts: Protection,
-  { plan, destination }: Work,
-  options: JobOptions,
-): Promise<Done> {
-  if (destination.kind === 'new-volume') return await intoNewVolume(parts, { plan, destination }, options);
-  if (destination.kind === 'directory') return await intoDirectory(parts, { plan, destination }, options);
-  return await intoVolume(parts, { plan, destination }, options);
-}
-
-async function intoNewVolume(
-  parts: Protection,
-  { plan, destination }: Work<Extract<Destination, { kind: 'new-volume' }>>,
-  options: JobOptions,
-): Promise<Done> {
-  const host = await parts.host();
-  if ((await host.findVolume(destination.name, { signal: options.signal })) !== undefined)
-    throw changedMeanwhile(destination.name);
-  const volume = await host.createVolume(destination.spec, { signal: options.signal });
-  try {
-    return {
-      filled: await fillVolume(parts, { plan, volume, mustBeEmpty: true }, options),
-      created: true,
-      safetySnapshot: undefined,
-    };
-  } catch (error) {
-    // It was made for this restore, so it goes with it. Without the signal: also after a cancel.
-    await host.removeVolume(volume.name);
-    throw error;
-  }
-}
-
-async function intoDirectory(
-  parts: Protection,
-  { plan, destination }: Work<Extract<Destination, { kind: 'directory' }>>,
-  options: JobOptions,
-): Promise<Done> {
-  const safetySnapshot = plan.safetySnapshot
-    ? await saveSafety(parts, { kind: 'path', name: destination.name }, options)
-    : undefined;
-  const confirmFree = async (): Promise<void> => {
-    refuseActive(destination.name, await pathConsumers(parts, destination.name, options));
+function reportOf(plan: RestorePlan, { filled, created, safetySnapshot, swap }: Done): RestoreReport {
+  const { files, bytes, problems } = filled;
+  return {
+    snapshot: plan.snapshot,
+    name: plan.destination.name,
+    created,
+    files,
+    bytes,
+    problems,
+    safetySnapshot,
+    stopped: swap?.stopped ?? [],
+    stillMs: swap?.stillMs ?? 0,
+    keptForMs: plan.keepForMs,
   };
-  const work = { plan, root: fromText(destination.name), mustBeEmpty: destination.isEmpty, confirmFree };
-  return { filled: await fillDirect(parts, work, options), created: false, safetySnapshot };
-}
-
-async function intoVolume(
-  parts: Protection,
-  { plan, destination }: Work<Extract<Destination, { kind: 'volume' }>>,
-  options: JobOptions,
-): Promise<Done> {
-  const host = await parts.host();
-  const volume = await host.findVolume(destination.name, { signal: options.signal });
-  if (volume === undefined) throw changedMeanwhile(destination.name);
-  refuseActive(volume.name, volume.consumers);
-  if (plan.replaces && destination.way === 'stream' && plan.path === '')
-    return await replaceStreamed(parts, { plan, volume }, options);
-  const safetySnapshot = plan.safetySnapshot
-    ? await saveSafety(parts, await asTarget(parts, volume, options), options)
-    : undefined;
-  const filled = await fillVolume(parts, { plan, volume, mustBeEmpty: destination.isEmpty }, options);
-  return { filled, created: false, safetySnapshot };
-}
-
-interface VolumeWork {
-  readonly plan: RestorePlan;
-  readonly volume: Volume;
-  readonly mustBeEmpty: boolean;
-}
-
-async function fillVolume(
-  parts: Protection,
-  { plan, volume, mustBeEmpty }: VolumeWork,
-  options: JobOptions,
-): Promise<FillResult> {
-  const host = await parts.host();
-  await using data = await host.openData(volume.name, { signal: options.signal, write: true });
-  const confirmFree = async (): Promise<void> => {
-    const now = await host.findVolume(volume.name, { signal: options.signal });
-    if (now !== undefined) refuseActive(now.name, now.consumers);
-  };
-  if (data.way === 'stream')
-    return await fillStream(parts, { plan, data, mustBeEmpty, name: volume.name }, options);
-  const work = { plan, root: data.root, mustBeEmpty, confirmFree };
-  return await fillDirect(parts, work, options);
-}
-
-/** All of it, or a part in the place that it came from. */
-async function fillDirect(parts: Protection, work: DirectoryWork, options: JobOptions): Promise<FillResult> {
-  if (work.plan.path === '' || !work.plan.keepsPlace) return await fillDirectory(parts, work, options);
-  const isThere = await exists(work.root);
-  if (!isThere) await mkdir(toPath(work.root));
-  try {
-    return await replacePath(parts, work, options);
-  } catch (error) {
-    if (!isThere) await removeTree(work.root);
-    throw error;
-  }
-}
-
-/** A stream cannot delete: the volume is removed and made again. Only when the snapshot was read to its end before, and the old data is safe. */
-async function replaceStreamed(
-  parts: Protection,
-  { plan, volume }: Omit<VolumeWork, 'mustBeEmpty'>,
-  options: JobOptions,
-): Promise<Done> {
-  const host = await parts.host();
-  if (volume.consumers.length > 0) {
-    throw new AppError(
-      'unsupported',
-      `Cannot replace the data of ${quote(volume.name)}: it is reached through the engine only, and containers refer to it`,
-      {
-        detail: 'To replace its data there, the volume has to be removed and made again.',
-        hint: `Remove those containers first, or restore beside it: --to ${volume.name}-restored`,
-      },
-    );
-  }
-  await readThrough(parts, plan, options);
-  const safetySnapshot = await saveSafety(parts, await asTarget(parts, volume, options), options);
-  const again = async (): Promise<Volume> => {
-    // It may be gone already, when the engine failed between the two.
-    if ((await host.findVolume(volume.name)) !== undefined) await host.removeVolume(volume.name);
-    return await host.createVolume({
-      name: volume.name,
-      driver: volume.driver,
-      options: volume.options,
-      labels: volume.labels,
-    });
-  };
-  try {
-    return {
-      filled: await fillVolume(parts, { plan, volume: await again(), mustBeEmpty: true }, options),
-      created: false,
-      safetySnapshot,
-    };
-  } catch (error) {
-    const undo: RestorePlan = { ...plan, snapshot: safetySnapshot };
-    await again()
-      .then((remade) => fillVolume(parts, { plan: undo, volume: remade, mustBeEmpty: true }, {}))
-      .catch((undoing: unknown) => {
-        throw notPutBack(error, undoing, safetySnapshot);
-      });
-    throw error;
-  }
-}
-
-/** Neither the new data is there nor the old: whoever reads it must know where the old is. */
-function notPutBack(error: unknown, undoing: unknown, { id, name }: Snapshot): AppError {
-  const reasons = [error, undoing].map((one) => (one instanceof Error ? one.message : String(one)));
-  return new AppError('failed', `Cannot restore ${quote(name)}, and could not put back what was in it`, {
-    detail: reasons.join('\n'),
-    hint: `What was in it is safe in snapshot "${id.slice(0, 8)}". When the engine answers again, run "holdfast restore ${name}@${id.slice(0, 8)}".`,
-    cause: error,
-  });
-}
-
-/** Data that could not be saved whole is not replaced. */
-async function saveSafety(parts: Protection, target: BackupTarget, options: JobOptions): Promise<Snapshot> {
-  const { snapshot, problems } = await saveBeforeRestore(parts, target, options);
-  if (snapshot !== undefined && problems.length === 0) return snapshot;
-  throw new AppError('partial', `Cannot save what is in ${quote(target.name)} now, so it is not replaced`, {
-    detail: problems
-      .slice(0, 5)
-      .map((problem) => problem.message)
-      .join('\n'),
-    hint: 'Put this right, or go without: --no-safety-snapshot.',
-  });
-}
-
-async function asTarget(parts: Protection, volume: Volume, options: JobOptions): Promise<BackupTarget> {
-  const host = await (await parts.host()).info({ signal: options.signal });
-  return { kind: 'volume', name: volume.name, volume, host };
 }
 
 async function identityOf(parts: Protection, destination: Destination, options: JobOptions): Promise<string> {
@@ -286,10 +286,4 @@ async function keepLineage(parts: Protection, plan: RestorePlan, options: JobOpt
   if (recorded?.kind !== 'volume' || recorded.name !== plan.destination.name) return;
   const { identity } = await (await parts.host()).info({ signal: options.signal });
   (await parts.catalog()).setVolumeIdentity(identity, recorded.name, recorded.identity);
-}
-
-function changedMeanwhile(name: string): AppError {
-  return new AppError('conflict', `${quote(name)} has changed since the plan was made`, {
-    hint: 'Run the restore again.',
-  });
 }

@@ -1,68 +1,55 @@
-import { fromText, toText } from '../model/byte-string.ts';
-import { isAppError } from '../model/errors.ts';
+import type { Host } from '../hosts/host.ts';
+import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { type Consumer, type Volume, isActive } from '../model/volume.ts';
-import { pathConsumers } from './describe-volume.ts';
+import type { Volume } from '../model/volume.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import { takeLease } from './lease.ts';
+import { isEmptyData } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { listJournals, readJournal } from './restore-journal.ts';
-import { settleRestore } from './stage.ts';
+import { putBack } from './quiesce/put-back.ts';
+import { makeStill } from './quiesce/still-containers.ts';
+import { commitAll, dropAll, takeAllBack } from './replacement.ts';
+import { findConsumers, isUp, planStops } from './restore-consumers.ts';
+import { type RestoreJournal, listJournals, readJournal } from './restore-journal.ts';
+import { isSwappedIn } from './swap.ts';
 import type { BackupTarget } from './targets.ts';
+import { dropExpired } from './drop-expired.ts';
 
 /**
  * Puts right whatever restores that were killed have left, before anything looks at a volume. What cannot be put right
- * now is told, and stays for the next time; a restore that is under way is left alone.
+ * now is told, and stays for the next time; a restore that is under way is left alone. What was kept for an undo and has
+ * had its time goes.
  */
 export async function settleAll(parts: Protection, options: JobOptions): Promise<void> {
   const note = (what: string, error: unknown): void =>
     options.onNote?.(
       `What an interrupted restore has left${what} cannot be put right: ${error instanceof Error ? error.message : String(error)}`,
     );
-  const roots = await listJournals(parts.stateDir).catch((error: unknown) => {
+  const journals = await listJournals(parts.stateDir).catch((error: unknown) => {
     note('', error);
     return [];
   });
-  if (roots.length === 0) return;
-  const volumes = await (await parts.host()).listVolumes({ signal: options.signal });
-  for (const root of roots.map(toText)) {
-    const volume = volumes.find(({ mountpoint }) => mountpoint === root);
+  for (const journal of journals) {
     try {
-      await (volume === undefined ? settlePath(parts, root, options) : settleVolume(parts, volume, options));
+      await settleJournal(parts, { journal, held: [] }, options);
     } catch (error) {
-      if (!isAppError(error, 'locked')) note(` of ${quote(root)}`, error);
+      if (!isAppError(error, 'locked')) note(` of ${namesOf(journal)}`, error);
     }
   }
+  await dropExpired(parts).catch((error: unknown) => note('', error));
 }
 
 /** Puts right what a restore that was killed has left of a volume. */
 export async function settleVolume(parts: Protection, volume: Volume, options: JobOptions): Promise<void> {
-  if (
-    volume.mountpoint === undefined ||
-    (await readJournal(parts.stateDir, fromText(volume.mountpoint))) === undefined
-  )
-    return;
-  const hostIdentity = (await (await parts.host()).info({ signal: options.signal })).identity;
-  const identity = volumeIdentity(await parts.catalog(), { hostIdentity, name: volume.name });
-  await using _lease = await takeLease({
-    stateDir: parts.stateDir,
-    identity,
-    name: volume.name,
-    action: 'restore',
-  });
-  await settle(parts, { root: volume.mountpoint, name: volume.name, consumers: volume.consumers }, options);
+  const host = await (await parts.host()).info({ signal: options.signal });
+  const identity = volumeIdentity(await parts.catalog(), { hostIdentity: host.identity, name: volume.name });
+  await settleIdentity(parts, { identity, held: [] }, options);
 }
 
 /** The same for a directory. */
 export async function settlePath(parts: Protection, path: string, options: JobOptions): Promise<void> {
-  if ((await readJournal(parts.stateDir, fromText(path))) === undefined) return;
   const identity = pathIdentity(await parts.catalog(), path);
-  await using _lease = await takeLease({ stateDir: parts.stateDir, identity, name: path, action: 'restore' });
-  await settle(
-    parts,
-    { root: path, name: path, consumers: await pathConsumers(parts, path, options) },
-    options,
-  );
+  await settleIdentity(parts, { identity, held: [] }, options);
 }
 
 /** The same for one who holds the lease already. */
@@ -71,36 +58,146 @@ export async function settleHeld(
   target: BackupTarget,
   options: JobOptions,
 ): Promise<void> {
-  const root = target.kind === 'path' ? target.name : target.volume.mountpoint;
-  if (root === undefined || (await readJournal(parts.stateDir, fromText(root))) === undefined) return;
-  const consumers =
-    target.kind === 'path' ? await pathConsumers(parts, root, options) : target.volume.consumers;
-  await settle(parts, { root, name: target.name, consumers }, options);
+  const catalog = await parts.catalog();
+  const identity =
+    target.kind === 'path'
+      ? pathIdentity(catalog, target.name)
+      : volumeIdentity(catalog, { hostIdentity: target.host.identity, name: target.name });
+  await settleIdentity(parts, { identity, held: [identity] }, options);
+}
+
+async function settleIdentity(
+  parts: Protection,
+  { identity, held }: { readonly identity: string; readonly held: readonly string[] },
+  options: JobOptions,
+): Promise<void> {
+  for (const journal of await listJournals(parts.stateDir))
+    if (journal.members.some((member) => member.identity === identity))
+      await settleJournal(parts, { journal, held }, options);
 }
 
 interface Unsettled {
-  readonly root: string;
-  readonly name: string;
-  readonly consumers: readonly Consumer[];
+  readonly journal: RestoreJournal;
+  /** The leases that the caller has. */
+  readonly held: readonly string[];
 }
 
 const words = {
-  undone: 'was undone: its data is as it was before',
-  finished: 'was finished: its data is as the snapshot has it',
-  cleaned: 'has left files, which were removed: its data is whole',
+  undone: 'was undone: the data is as it was before',
+  finished: 'was finished: the data is as the snapshot has it',
+  cleaned: 'has left files, which were removed: the data is whole',
 } as const;
 
-async function settle(
+async function settleJournal(
   parts: Protection,
-  { root, name, consumers }: Unsettled,
+  { journal: seen, held }: Unsettled,
   options: JobOptions,
 ): Promise<void> {
-  if (consumers.some(isActive)) {
-    options.onNote?.(
-      `An interrupted restore of ${quote(name)} cannot be put right while containers use it: stop them and restore again.`,
-    );
-    return;
+  await using _leases = await leaseAll(parts, { journal: seen, held });
+  // Whoever had the leases until now may have come to the end.
+  const journal = await readJournal(parts.stateDir, seen.id);
+  if (journal === undefined) return;
+  const outcome = await settleLeased(parts, journal, options);
+  const action = journal.action === 'undo' ? 'undo' : 'restore';
+  const more = outcome === 'finished' && journal.levels.length > 0 ? unprovenNote : '';
+  options.onNote?.(`An interrupted ${action} of ${namesOf(journal)} ${words[outcome]}.${more}`);
+}
+
+const unprovenNote =
+  ' Whether the containers are well on it was not waited for: "holdfast undo" brings the old data back.';
+
+async function leaseAll(parts: Protection, { journal, held }: Unsettled): Promise<AsyncDisposable> {
+  await using leases = new AsyncDisposableStack();
+  const wanted = journal.members.filter(({ identity }) => !held.includes(identity));
+  for (const { identity, name } of wanted.toSorted(byIdentity))
+    leases.use(await takeLease({ stateDir: parts.stateDir, identity, name, action: 'restore' }));
+  return leases.move();
+}
+
+function byIdentity(one: { readonly identity: string }, other: { readonly identity: string }): number {
+  return one.identity < other.identity ? -1 : 1;
+}
+
+async function settleLeased(
+  parts: Protection,
+  journal: RestoreJournal,
+  options: JobOptions,
+): Promise<keyof typeof words> {
+  const { stateDir } = parts;
+  if (journal.step === 'staging') {
+    await dropAll(stateDir, journal);
+    await removeCreated(parts, journal, options);
+    return 'cleaned';
   }
-  const { outcome } = await settleRestore(parts.stateDir, fromText(root));
-  if (outcome !== undefined) options.onNote?.(`An interrupted restore of ${quote(name)} ${words[outcome]}.`);
+  if (journal.step === 'swapping' && (await isAllSwapped(journal))) {
+    await commitAll(stateDir, journal, new Date(parts.now()));
+    return 'finished';
+  }
+  await goBack(parts, journal, options);
+  await dropAll(stateDir, journal);
+  await removeCreated(parts, journal, options);
+  return 'undone';
+}
+
+async function isAllSwapped({ members }: RestoreJournal): Promise<boolean> {
+  for (const member of members) if (!(await isSwappedIn(member))) return false;
+  return true;
+}
+
+/** The old data to its place, with nothing running on it, then what ran before. */
+async function goBack(parts: Protection, journal: RestoreJournal, options: JobOptions): Promise<void> {
+  const ran = journal.levels.flat().length > 0;
+  const host = await hostOf(parts, journal, ran);
+  const containers = host?.containers;
+  const up =
+    containers === undefined ? [] : (await findConsumers(parts, journal.members, options)).filter(isUp);
+  if (containers === undefined || up.length === 0) {
+    await takeAllBack(journal);
+  } else {
+    // An engine that was started anew has started them.
+    const names = journal.members.map(({ name }) => name);
+    const { refusal } = await planStops(containers, { before: up, names }, options);
+    if (refusal !== undefined) throw refusal;
+    const reason = `restore ${names.map(quote).join(', ')}`;
+    await using _still = await makeStill(parts, { containers: up, how: 'stop', reason }, options);
+    await takeAllBack(journal);
+  }
+  if (containers !== undefined && ran) await putBack(containers, journal.levels, options);
+}
+
+/** The engine whose containers ran; without it, nobody knows whether they do. */
+async function hostOf(parts: Protection, journal: RestoreJournal, ran: boolean): Promise<Host | undefined> {
+  const host = await parts.host().catch((error: unknown) => {
+    if (ran) throw error;
+    return undefined;
+  });
+  if (!ran || host === undefined) return host;
+  if ((await host.info()).identity === journal.hostIdentity) return host;
+  throw new AppError('unavailable', 'its containers belong to another engine than the one that answers', {
+    hint: 'Run the command again with the --host that the restore had.',
+  });
+}
+
+/** Volumes that were made for a restore of which nothing came. Only what is empty and what nobody refers to. */
+async function removeCreated(
+  parts: Protection,
+  { members }: RestoreJournal,
+  options: JobOptions,
+): Promise<void> {
+  for (const { name, isCreated } of members) {
+    if (!isCreated) continue;
+    const host = await parts.host();
+    const volume = await host.findVolume(name);
+    if (volume === undefined || volume.consumers.length > 0) continue;
+    if (await isEmptyVolume(host, name, options)) await host.removeVolume(name);
+  }
+}
+
+async function isEmptyVolume(host: Host, name: string, options: JobOptions): Promise<boolean> {
+  await using data = await host.openData(name);
+  return await isEmptyData(data, options);
+}
+
+function namesOf({ members }: RestoreJournal): string {
+  return members.map(({ name }) => quote(name)).join(', ');
 }

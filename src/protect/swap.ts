@@ -1,32 +1,109 @@
 import { constants } from 'node:fs';
-import { chmod, lchown, lstat, mkdir, open, rename } from 'node:fs/promises';
+import { lstat, open, rename } from 'node:fs/promises';
 import { exchange } from '../lib/exchange.ts';
-import { listXattrs, removeXattr, setTimes, setXattr, syncFilesystem } from '../lib/posix.ts';
+import { setTimes, syncFilesystem } from '../lib/posix.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
-import { type RestoreJournal, writeJournal } from './restore-journal.ts';
+import { errnoOf } from '../model/errors.ts';
+import type { JournalMember } from './restore-journal.ts';
+import { isInsideSwapped, prepareInside, swapInside, takeBackInside } from './swap-inside.ts';
+import { isPartSwapped, preparePart, swapPart, takeBackPart } from './swap-part.ts';
 
-interface Swap {
-  readonly stateDir: string;
-  readonly journal: RestoreJournal;
+/**
+ * The swap of one member. `prepare` says what is to happen; it is written down; then `swapIn` and `swapOut` bring the
+ * new or the old data to its place from wherever a kill has left things. Both may be repeated.
+ */
+
+/** What a swap has to know, found out when the new data is complete and before anything is moved. Makes it durable. */
+export async function prepareSwap(member: JournalMember): Promise<JournalMember> {
+  await syncAll(member.stage);
+  const fresh = await inodeOf(`${member.stage}/new`);
+  if (fresh === undefined) throw new Error(`There is nothing at "${member.stage}/new"`);
+  if (member.place === 'inside') return await prepareInside({ ...member, fresh });
+  if (member.place === 'part') return preparePart({ ...member, fresh });
+  return { ...member, fresh };
 }
 
-/** Swaps `stage/new` with the root. In one step where the file system can; then the old data is at `stage/new`. */
-export async function swapBeside({ journal }: Swap): Promise<void> {
-  const { root, stage } = journal;
-  const fresh = `${stage}/new`;
-  await syncAll(stage);
-  const { mtimeNs } = await lstat(toPath(fresh), { bigint: true });
-  if (!(await exists(root))) await rename(toPath(fresh), toPath(root));
-  else if (!exchanged(fresh, root)) await swapInTwoSteps(journal);
-  // XFS counts a move to another folder as a change of the directory itself.
-  setTimes(root, mtimeNs);
+/** True when the new data is in its place, as a whole. */
+export async function isSwappedIn(member: JournalMember): Promise<boolean> {
+  if (member.fresh === undefined) return false;
+  if (member.place === 'inside') return await isInsideSwapped(member);
+  if (member.place === 'part') return isPartSwapped(member);
+  return (await inodeOf(member.root)) === member.fresh;
+}
+
+/** The new data comes to its place. Afterwards the old is at `new` in the stage (for `inside`, at `done`). */
+export async function swapIn(member: JournalMember): Promise<void> {
+  if (member.place === 'inside') return await swapInside(member);
+  if (member.place === 'part') return await swapPart(member);
+  await swapBeside(member);
+}
+
+/** The old data comes back to its place, and the new to `new` in the stage. Nothing happens where nothing was swapped. */
+export async function swapOut(member: JournalMember): Promise<void> {
+  if (member.fresh === undefined) return;
+  if (member.place === 'inside') return await takeBackInside(member);
+  if (member.place === 'part') return await takeBackPart(member);
+  await takeBackBeside(member);
+}
+
+async function swapBeside({ root, stage, fresh }: JournalMember): Promise<void> {
+  const comes = `${stage}/new`;
+  if ((await inodeOf(root)) !== fresh) {
+    const { mtimeNs } = await lstat(toPath(comes), { bigint: true });
+    if (!(await exists(root))) await rename(toPath(comes), toPath(root));
+    else await changePlaces(comes, { root, aside: `${stage}/old` });
+    // XFS counts a move to another folder as a change of the directory itself.
+    setTimes(root, mtimeNs);
+  }
+  await tidy(`${stage}/old`, comes);
+  await syncFolder(stage);
   await syncFolder(parentOf(root));
 }
 
-function exchanged(fresh: ByteString, root: ByteString): boolean {
+async function takeBackBeside({ root, stage, fresh }: JournalMember): Promise<void> {
+  const [inPlace, aside, given] = [await inodeOf(root), `${stage}/old`, `${stage}/given-back`];
+  if (inPlace === undefined && (await exists(aside))) await putBack(aside, root);
+  else if (inPlace === undefined && (await exists(given))) await putBack(`${stage}/new`, root);
+  else if (inPlace === fresh) await giveBack({ root, stage });
+  await tidy(given, `${stage}/new`);
+  await syncFolder(stage);
+  await syncFolder(parentOf(root));
+}
+
+async function giveBack({ root, stage }: { root: ByteString; stage: ByteString }): Promise<void> {
+  const kept = `${stage}/new`;
+  await tidy(`${stage}/old`, kept);
+  // Nothing was there before.
+  if (!(await exists(kept))) return await rename(toPath(root), toPath(kept));
+  const { mtimeNs } = await lstat(toPath(kept), { bigint: true });
+  await changePlaces(kept, { root, aside: `${stage}/given-back` });
+  setTimes(root, mtimeNs);
+}
+
+async function putBack(from: ByteString, root: ByteString): Promise<void> {
+  const { mtimeNs } = await lstat(toPath(from), { bigint: true });
+  await rename(toPath(from), toPath(root));
+  setTimes(root, mtimeNs);
+}
+
+/** In one step where the file system can; else what was at the root goes aside first, and is to be tidied up. */
+async function changePlaces(
+  comes: ByteString,
+  { root, aside }: { root: ByteString; aside: ByteString },
+): Promise<void> {
+  if (exchanged(comes, root)) return;
+  await rename(toPath(root), toPath(aside));
   try {
-    exchange(fresh, root);
+    await rename(toPath(comes), toPath(root));
+  } catch (error) {
+    await rename(toPath(aside), toPath(root));
+    throw error;
+  }
+}
+
+function exchanged(first: ByteString, second: ByteString): boolean {
+  try {
+    exchange(first, second);
     return true;
   } catch (error) {
     const errno = errnoOf(error);
@@ -35,108 +112,16 @@ function exchanged(fresh: ByteString, root: ByteString): boolean {
   }
 }
 
-async function swapInTwoSteps({ root, stage }: RestoreJournal): Promise<void> {
-  await rename(toPath(root), toPath(`${stage}/old`));
-  try {
-    await rename(toPath(`${stage}/new`), toPath(root));
-  } catch (error) {
-    await rename(toPath(`${stage}/old`), toPath(root));
-    throw error;
-  }
+async function tidy(aside: ByteString, place: ByteString): Promise<void> {
+  if ((await exists(aside)) && !(await exists(place))) await rename(toPath(aside), toPath(place));
 }
 
-/** After a kill between the two steps the root is missing: the old data goes back. True when that was so. */
-export async function undoSwap({ root, stage }: RestoreJournal): Promise<boolean> {
-  if ((await exists(root)) || !(await exists(`${stage}/old`))) return false;
-  await rename(toPath(`${stage}/old`), toPath(root));
-  await syncFolder(parentOf(root));
-  return true;
-}
-
-interface SwapInside extends Swap {
-  readonly oldNames: readonly ByteString[];
-  readonly newNames: readonly ByteString[];
-}
-
-/** Swaps what is in the root, name by name: what a mount point needs. The journal says what is to happen before it does. */
-export async function swapInside({ stateDir, journal, oldNames, newNames }: SwapInside): Promise<void> {
-  const { root, stage } = journal;
-  await mkdir(toPath(`${stage}/old`), { mode: 0o700 });
-  await syncAll(stage);
-  const swapping: RestoreJournal = { ...journal, step: 'swapping', oldNames, newNames };
-  await writeJournal(stateDir, swapping);
-  try {
-    await finishSwap(swapping);
-  } catch (error) {
-    await takeBack(swapping);
-    await writeJournal(stateDir, journal);
-    throw new AppError('failed', `Cannot put the restored data in its place; "${root}" is as it was`, {
-      detail: error instanceof Error ? error.message : String(error),
-      cause: error,
-    });
-  }
-}
-
-/** Carries a swap inside to its end from wherever it stopped; may be repeated. */
-export async function finishSwap({ root, stage, oldNames, newNames }: RestoreJournal): Promise<void> {
-  // It came to its end, and its old data is being deleted: what has an old name in the root is new.
-  if (!(await exists(`${stage}/old`))) return;
-  for (const name of oldNames) {
-    // When it is in `old` already, what has its name in the root is new.
-    if (await exists(`${stage}/old/${checkedName(name)}`)) continue;
-    if (await exists(`${root}/${name}`))
-      await rename(toPath(`${root}/${name}`), toPath(`${stage}/old/${name}`));
-  }
-  for (const name of newNames) {
-    if (await exists(`${stage}/new/${checkedName(name)}`))
-      await rename(toPath(`${stage}/new/${name}`), toPath(`${root}/${name}`));
-  }
-  await copyOwnMetadata(`${stage}/new`, root);
-  await syncAll(root);
-  await rename(toPath(`${stage}/old`), toPath(`${stage}/done`));
-  await syncFolder(stage);
-}
-
-/** The other way round, after an error. */
-async function takeBack({ root, stage, oldNames, newNames }: RestoreJournal): Promise<void> {
-  if (await exists(`${stage}/done`)) await rename(toPath(`${stage}/done`), toPath(`${stage}/old`));
-  for (const name of newNames) {
-    if (await exists(`${stage}/new/${name}`)) continue;
-    if (await exists(`${root}/${name}`))
-      await rename(toPath(`${root}/${name}`), toPath(`${stage}/new/${name}`));
-  }
-  for (const name of oldNames) {
-    if (await exists(`${stage}/old/${name}`))
-      await rename(toPath(`${stage}/old/${name}`), toPath(`${root}/${name}`));
-  }
-  await syncAll(root);
-}
-
-function checkedName(name: ByteString): ByteString {
-  if (name !== '' && name !== '.' && name !== '..' && !name.includes('/')) return name;
-  throw new AppError('integrity', 'The journal of a restore names something outside of its volume');
-}
-
-/** Mode, owner, attributes and times of a directory, without what is in it. */
-export async function copyOwnMetadata(from: ByteString, to: ByteString): Promise<void> {
-  const stat = await lstat(toPath(from), { bigint: true });
-  const wanted = listXattrs(from);
-  for (const { name } of listXattrs(to)) {
-    if (!wanted.some((attribute) => attribute.name === name) && !name.startsWith('security.'))
-      removeXattr(to, name);
-  }
-  await lchown(toPath(to), Number(stat.uid), Number(stat.gid));
-  for (const attribute of wanted) setXattr(to, attribute);
-  await chmod(toPath(to), Number(stat.mode) & 0o7777);
-  setTimes(to, stat.mtimeNs);
-}
-
-async function syncAll(path: ByteString): Promise<void> {
+export async function syncAll(path: ByteString): Promise<void> {
   await using folder = await open(toPath(path), constants.O_RDONLY | constants.O_DIRECTORY);
   syncFilesystem(folder.fd);
 }
 
-async function syncFolder(path: ByteString): Promise<void> {
+export async function syncFolder(path: ByteString): Promise<void> {
   await using folder = await open(toPath(path), constants.O_RDONLY | constants.O_DIRECTORY);
   await folder.sync();
 }
@@ -147,11 +132,15 @@ export function parentOf(path: ByteString): ByteString {
 }
 
 export async function exists(path: ByteString): Promise<boolean> {
+  return (await inodeOf(path)) !== undefined;
+}
+
+/** The number of a file in its file system; undefined when there is none. */
+export async function inodeOf(path: ByteString): Promise<string | undefined> {
   try {
-    await lstat(toPath(path));
-    return true;
+    return String((await lstat(toPath(path), { bigint: true })).ino);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
+    if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

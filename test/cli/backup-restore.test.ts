@@ -76,7 +76,7 @@ describe('holdfast backup and restore', () => {
     await cli.run('restore', `pg@${done.safetySnapshotId.slice(0, 10)}`, '--yes', '--no-safety-snapshot');
     expect(treeFacts(root)).toEqual(later);
     // What a restore saved is no backup: "latest" is still the backup.
-    await cli.run('restore', 'pg', '--yes', '--no-safety-snapshot');
+    await cli.run('restore', 'pg', '--yes', '--no-safety-snapshot', '--no-keep');
     expect(treeFacts(root)).toEqual(saved);
     expect(readdirSync(join(root, '..'))).toEqual(['_data']);
   });

@@ -1,5 +1,7 @@
 import type { RestorePlan } from '../../app.ts';
 import { fromText, toPrintable, toText } from '../../model/byte-string.ts';
+import { formatDuration } from '../../model/duration.ts';
+import { formatSize } from '../../model/size.ts';
 
 /** What a restore would do, for people. */
 export function describePlan(plan: RestorePlan): string {
@@ -17,9 +19,35 @@ export function describePlan(plan: RestorePlan): string {
         ? 'What is there now is saved as a snapshot first.'
         : 'What is there now is NOT saved first.',
     );
+  lines.push(...describeStops(plan), ...describeSpace(plan));
   if (plan.refusal !== undefined)
     lines.push(`As things are now, it is refused: ${printable(plan.refusal.message)}.`);
   return lines.join('\n');
+}
+
+function describeStops({ stops }: RestorePlan): string[] {
+  if (stops.length === 0) return [];
+  const names = stops.map((name) => `"${printable(name)}"`).join(', ');
+  return [
+    `These are stopped for it, in this order, and started again: ${names}.`,
+    'When one of them does not come up on the restored data, everything is put back as it was.',
+  ];
+}
+
+function describeSpace({ keepForMs, space }: RestorePlan): string[] {
+  if (space === undefined) return [];
+  const { comes, kept, free } = space;
+  const lines =
+    keepForMs > 0
+      ? [
+          `What is there now, ${formatSize(kept)}, stays on the disk for ${formatDuration(keepForMs)}: "holdfast undo" brings it back.`,
+        ]
+      : ['What is there now is not kept for an undo.'];
+  if (comes !== undefined && free !== undefined && comes > free)
+    lines.push(
+      `The restored data may not fit: it takes up to ${formatSize(comes)} beside what is there, and ${formatSize(free)} are free.`,
+    );
+  return lines;
 }
 
 function place({ destination, path }: RestorePlan): string {
@@ -64,6 +92,9 @@ export function planAsJson(plan: RestorePlan): object {
     },
     replaces: plan.replaces,
     safetySnapshot: plan.safetySnapshot,
+    stops: plan.stops,
+    keepForMs: plan.keepForMs,
+    space: plan.space ?? null,
     changes:
       changes === undefined
         ? null

@@ -1,5 +1,7 @@
 import type { RestorePlan, RestoreReport } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { formatDuration, parseDuration } from '../../../model/duration.ts';
+import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
 import { describePlan, planAsJson } from '../describe-plan.ts';
 import { reportProblems } from '../finish-work.ts';
@@ -10,6 +12,9 @@ export interface RestoreFlags {
   readonly path?: string;
   readonly dryRun?: boolean;
   readonly noSafetySnapshot?: boolean;
+  readonly keepFor?: string;
+  readonly noKeep?: boolean;
+  readonly healthTimeout?: string;
 }
 
 export async function runRestore(
@@ -19,7 +24,7 @@ export async function runRestore(
 ): Promise<void> {
   const [what = ''] = args;
   const { signal } = session;
-  const request = { what, to: flags.to, path: flags.path, safetySnapshot: !flags.noSafetySnapshot };
+  const request = { what, to: flags.to, path: flags.path, ...wishesOf(flags) };
   const plan = await session.app.planRestore(request, { signal, onNote: session.note });
   if (flags.dryRun) {
     return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
@@ -45,12 +50,33 @@ export async function runRestore(
   reportProblems(session, report.problems);
 }
 
+/** How it is to be done, whatever is restored. */
+export function wishesOf(flags: RestoreFlags) {
+  if (flags.noKeep === true && flags.keepFor !== undefined)
+    throw new AppError('usage', '"--no-keep" and "--keep-for" exclude each other');
+  return {
+    safetySnapshot: flags.noSafetySnapshot !== true,
+    keepForMs: flags.noKeep === true ? 0 : durationOf(flags.keepFor),
+    healthyWithinMs: durationOf(flags.healthTimeout),
+  };
+}
+
+function durationOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseDuration(text);
+}
+
 function describe(report: RestoreReport): string {
-  const { name, snapshot, files, bytes, created, safetySnapshot } = report;
+  const { name, snapshot, files, bytes, created, safetySnapshot, stopped, stillMs, keptForMs } = report;
   const lines = [
     `${printable(name)}: restored from ${snapshot.id.slice(0, 8)} (${snapshot.time.slice(0, 19)}): ${files.toLocaleString('en')} ${files === 1 ? 'file' : 'files'}, ${formatSize(bytes)}`,
   ];
   if (created) lines.push('  The volume was made.');
+  if (stopped.length > 0)
+    lines.push(`  Stopped for ${formatDuration(stillMs)}: ${stopped.map(printable).join(', ')}.`);
+  if (keptForMs > 0)
+    lines.push(
+      `  What was there before is kept for ${formatDuration(keptForMs)}: holdfast undo ${printable(name)}`,
+    );
   if (safetySnapshot !== undefined) {
     lines.push(
       `  What was there before is saved as ${safetySnapshot.id.slice(0, 8)}: holdfast restore ${printable(name)}@${safetySnapshot.id.slice(0, 8)} brings it back.`,

@@ -91,7 +91,7 @@ const dump = defineCommand({
 const restore = defineCommand<RestoreFlags>({
   brief: 'Bring a volume back as a snapshot has it',
   description:
-    'The volume becomes exactly what the snapshot holds: nothing is merged. What would change is shown first; the data that is replaced is saved as a snapshot before, and a failure leaves the volume as it was. A volume that is gone is made again as it was recorded.',
+    'The volume becomes exactly what the snapshot holds: nothing is merged. What would change is shown first, with the containers that use it: they are stopped for the moment of the change and started again. When anything fails, a container that does not come up included, everything is as it was. The data that is replaced is saved as a snapshot before, and kept beside for "holdfast undo". A volume that is gone is made again as it was recorded.',
   usage: [
     'VOLUME',
     'VOLUME@SNAPSHOT',
@@ -104,6 +104,12 @@ const restore = defineCommand<RestoreFlags>({
     path: textFlag('Only this file or folder', 'PATH'),
     dryRun,
     noSafetySnapshot: switchFlag('Do not save the data that is replaced'),
+    keepFor: textFlag(
+      'How long the data that is replaced is kept beside for an undo (default 7d)',
+      'DURATION',
+    ),
+    noKeep: switchFlag('Do not keep it: the disk has its room again at once'),
+    healthTimeout: textFlag('How long containers may take to be healthy again (default 2m)', 'DURATION'),
   },
   aliases: { n: 'dryRun' },
   args: [

@@ -1,0 +1,137 @@
+import { lstat, mkdir, rmdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { Host, StreamData } from '../hosts/host.ts';
+import { removeTree } from '../lib/remove-tree.ts';
+import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Volume, VolumeSpec } from '../model/volume.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import { findConsumers, isUp } from './restore-consumers.ts';
+import type { Destination, RestorePlan } from './restore-plan.ts';
+import { refuseActive } from './refuse-active.ts';
+import { exists } from './swap.ts';
+
+/** A destination whose data can be reached. */
+export interface OpenDestination {
+  readonly plan: RestorePlan;
+  /** For a volume. */
+  readonly volume: Volume | undefined;
+  /** It was made for this restore. */
+  readonly created: boolean;
+  readonly mustBeEmpty: boolean;
+  /** Where it is on this machine; undefined where it is reached through the engine only. */
+  readonly root: ByteString | undefined;
+  readonly stream: StreamData | undefined;
+}
+
+interface Stacks {
+  /** Closes what was opened, in any case. */
+  readonly opened: AsyncDisposableStack;
+  /** Takes away what was made, when nothing comes of the restore. */
+  readonly made: AsyncDisposableStack;
+}
+
+/** Opens where a plan goes to, and makes what is missing. */
+export async function openDestination(
+  parts: Protection,
+  { plan, ...stacks }: Stacks & { readonly plan: RestorePlan },
+  options: JobOptions,
+): Promise<OpenDestination> {
+  const { destination } = plan;
+  if (destination.kind === 'directory') return await openDirectory({ plan, destination, ...stacks });
+  const host = await parts.host();
+  const created = destination.kind === 'new-volume';
+  const volume = created
+    ? await makeVolume(host, { spec: destination.spec, ...stacks }, options)
+    : await host.findVolume(destination.name, { signal: options.signal });
+  if (volume === undefined) throw changedMeanwhile(destination.name);
+  const data = stacks.opened.use(await host.openData(volume.name, { signal: options.signal, write: true }));
+  const root = data.way === 'direct' ? data.root : undefined;
+  // What the engine has mounted for its containers goes with them.
+  if (root === undefined || root.startsWith('/proc/self/fd/')) await refuseUsed(parts, volume, options);
+  return {
+    plan,
+    volume,
+    created,
+    mustBeEmpty: created || destination.isEmpty,
+    root,
+    stream: data.way === 'stream' ? data : undefined,
+  };
+}
+
+async function openDirectory({
+  plan,
+  destination,
+  made,
+}: Stacks & {
+  readonly plan: RestorePlan;
+  readonly destination: Extract<Destination, { kind: 'directory' }>;
+}): Promise<OpenDestination> {
+  const root = fromText(destination.name);
+  // As a whole it comes by the swap; a part goes into it.
+  if (plan.path !== '' && plan.keepsPlace && !(await exists(root))) {
+    await mkdir(toPath(root));
+    made.defer(() => removeTree(root));
+  }
+  const { isEmpty } = destination;
+  return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root, stream: undefined };
+}
+
+async function refuseUsed(parts: Protection, volume: Volume, options: JobOptions): Promise<void> {
+  const up = (await findConsumers(parts, [{ kind: 'volume', name: volume.name }], options)).filter(isUp);
+  if (up.length > 0) refuseActive(volume.name, volume.consumers);
+}
+
+async function makeVolume(
+  host: Host,
+  { spec, made }: Stacks & { readonly spec: VolumeSpec },
+  options: JobOptions,
+): Promise<Volume> {
+  const name = spec.name ?? '';
+  if ((await host.findVolume(name, { signal: options.signal })) !== undefined) throw changedMeanwhile(name);
+  await makeDevice(host, { spec, made });
+  const volume = await host.createVolume(spec, { signal: options.signal });
+  made.defer(async () => {
+    await host.removeVolume(volume.name).catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      options.onNote?.(`The volume ${quote(name)}, which was made for this, is left behind: ${why}`);
+    });
+  });
+  return volume;
+}
+
+/** The folder that a volume is bound to: Docker itself never makes it, and then no container starts. */
+async function makeDevice(
+  host: Host,
+  { spec, made }: { readonly spec: VolumeSpec; readonly made: AsyncDisposableStack },
+): Promise<void> {
+  const { device } = spec.options;
+  const flags = (spec.options['o'] ?? '').split(',');
+  if (spec.driver !== 'local' || device === undefined || !path.isAbsolute(device)) return;
+  if (!flags.includes('bind') && !flags.includes('rbind')) return;
+  if (!(await host.info()).endpoint.startsWith('unix:')) return;
+  const missing: string[] = [];
+  for (let folder = path.normalize(device); !(await isThere(folder)); folder = path.dirname(folder))
+    missing.unshift(folder);
+  for (const folder of missing) {
+    await mkdir(folder, { mode: 0o755 });
+    made.defer(() => rmdir(folder).catch(() => undefined));
+  }
+}
+
+async function isThere(folder: string): Promise<boolean> {
+  try {
+    await lstat(folder);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+export function changedMeanwhile(name: string): AppError {
+  return new AppError('conflict', `${quote(name)} has changed since the plan was made`, {
+    hint: 'Run the restore again.',
+  });
+}

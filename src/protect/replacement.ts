@@ -1,0 +1,220 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { removeTree } from '../lib/remove-tree.ts';
+import { type ByteString, toPath } from '../model/byte-string.ts';
+import type { AppStep } from './quiesce/plan-still.ts';
+import { type JournalMember, type RestoreJournal, removeJournal, writeJournal } from './restore-journal.ts';
+import { chooseStage, refuseMountsBelow } from './stage.ts';
+import { inodeOf, parentOf, prepareSwap, swapIn, swapOut, syncFolder } from './swap.ts';
+import { dropUndo, forgetUndo, listUndoRecords, undoIdOf, writeUndoRecord } from './undo-records.ts';
+
+/** A place whose data is to be replaced. */
+export interface MemberWish extends Pick<JournalMember, 'kind' | 'name' | 'identity' | 'root'> {
+  /** Only this thing below the root. */
+  readonly part?: ByteString | undefined;
+  readonly isCreated?: boolean | undefined;
+  readonly keepUntil?: string | undefined;
+  /** A stage that is there already, with what is to come in it. */
+  readonly keptStage?: ByteString | undefined;
+}
+
+export interface ReplacementWish extends Pick<RestoreJournal, 'action' | 'hostIdentity' | 'snapshotIds'> {
+  readonly stateDir: string;
+  readonly members: readonly MemberWish[];
+}
+
+/**
+ * Data that takes the place of other data, in one or more places at once: all of it or nothing. What it does is in a
+ * journal before it does it; `settle.ts` goes on from there after a kill:
+ *
+ * 1. `staging`: stages are made and filled. A kill: they are removed.
+ * 2. `swapping`: everything new is complete and durable, the containers are stopped. A kill: when all of it has changed
+ *    places it stays so, else all of it goes back.
+ * 3. `back`: an error, or containers that do not come up. A kill: goes on going back, and starts what ran before.
+ * 4. Kept or removed, last of all the journal.
+ *
+ * Disposed before `commit`, everything is as it was, unless going back itself has failed: then the journal stays.
+ */
+export interface Replacement extends AsyncDisposable {
+  readonly id: string;
+  /** True from the moment at which live data may have been touched until it is decided. */
+  readonly isSwapping: boolean;
+  /** Where the new data of each member goes, in their order; does not exist yet. */
+  readonly newPaths: readonly ByteString[];
+  /** Everything new is at its place. `levels` is what ran before. */
+  swap(levels: readonly (readonly AppStep[])[]): Promise<void>;
+  /** Says that it is given up, and that what ran before has to run again. The old data comes back with `takeBack`. */
+  giveUp(): Promise<void>;
+  /** The old data is at its place again. */
+  takeBack(): Promise<void>;
+  /** The new data stays. What was there before is kept where that was wished, and removed elsewhere. */
+  commit(now: Date): Promise<void>;
+}
+
+export async function openReplacement(wish: ReplacementWish): Promise<Replacement> {
+  const { stateDir, action, hostIdentity, snapshotIds } = wish;
+  const members: JournalMember[] = [];
+  for (const member of wish.members) members.push(await chooseMember(member));
+  const id = randomBytes(8).toString('hex');
+  const journal: RestoreJournal = {
+    id,
+    action,
+    hostIdentity,
+    snapshotIds,
+    step: 'staging',
+    levels: [],
+    members,
+  };
+  await writeJournal(stateDir, journal);
+  try {
+    for (const { stage, isKept } of members) if (!isKept) await mkdir(toPath(stage), { mode: 0o700 });
+  } catch (error) {
+    await dropAll(stateDir, journal);
+    throw error;
+  }
+  return new OpenReplacement(stateDir, journal);
+}
+
+async function chooseMember(wish: MemberWish): Promise<JournalMember> {
+  const { kind, name, identity, root, part, keptStage, keepUntil } = wish;
+  const { stage, place } =
+    keptStage === undefined ? await chooseStage(root) : { stage: keptStage, place: 'beside' as const };
+  return {
+    kind,
+    name,
+    identity,
+    root,
+    stage,
+    place: part === undefined ? place : 'part',
+    part,
+    isKept: keptStage !== undefined,
+    isCreated: wish.isCreated ?? false,
+    keepUntil,
+    oldNames: [],
+    newNames: [],
+  };
+}
+
+class OpenReplacement implements Replacement {
+  readonly id: string;
+  readonly newPaths: readonly ByteString[];
+  readonly #stateDir: string;
+  #journal: RestoreJournal;
+  /** What a dispose has to do. */
+  #left: 'drop' | 'take back' | 'nothing' = 'drop';
+
+  constructor(stateDir: string, journal: RestoreJournal) {
+    this.#stateDir = stateDir;
+    this.#journal = journal;
+    this.id = journal.id;
+    this.newPaths = journal.members.map(({ stage }) => `${stage}/new`);
+  }
+
+  get isSwapping(): boolean {
+    return this.#left === 'take back';
+  }
+
+  async swap(levels: readonly (readonly AppStep[])[]): Promise<void> {
+    for (const { root } of this.#journal.members) await refuseMountsBelow(root);
+    const members: JournalMember[] = [];
+    for (const member of this.#journal.members) members.push(await prepareSwap(member));
+    this.#left = 'take back';
+    await this.#write({ step: 'swapping', levels, members });
+    for (const member of members) await swapIn(member);
+  }
+
+  async giveUp(): Promise<void> {
+    if (this.#left !== 'take back') return;
+    // With no room for it, going back is all the more what has to be done now.
+    await this.#write({ step: 'back' }).catch(() => undefined);
+  }
+
+  async takeBack(): Promise<void> {
+    if (this.#left !== 'take back') return;
+    if (this.#journal.step !== 'back') await this.giveUp();
+    this.#left = 'nothing';
+    await takeAllBack(this.#journal);
+    this.#left = 'drop';
+  }
+
+  async commit(now: Date): Promise<void> {
+    this.#left = 'nothing';
+    await commitAll(this.#stateDir, this.#journal, now);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#left === 'take back') await this.takeBack();
+    if (this.#left === 'drop') await dropAll(this.#stateDir, this.#journal);
+    this.#left = 'nothing';
+  }
+
+  async #write(change: Partial<RestoreJournal>): Promise<void> {
+    const journal = { ...this.#journal, ...change };
+    // Whether it was written or not: what is remembered here can do either.
+    this.#journal = journal;
+    await writeJournal(this.#stateDir, journal);
+  }
+}
+
+/** The last first, as things are undone. All are tried, then the first error is thrown. */
+export async function takeAllBack({ members }: RestoreJournal): Promise<void> {
+  const errors: unknown[] = [];
+  for (const member of members.toReversed())
+    await swapOut(member).catch((error: unknown) => void errors.push(error));
+  if (errors.length > 0) throw errors[0];
+}
+
+/** Nothing came of it: what was made ready goes. Nothing is swapped. */
+export async function dropAll(stateDir: string, journal: RestoreJournal): Promise<void> {
+  for (const { stage, isKept } of journal.members) if (!isKept) await removeTree(stage);
+  await removeJournal(stateDir, journal.id);
+}
+
+/** Everything is swapped, and stays so. May be repeated. */
+export async function commitAll(stateDir: string, journal: RestoreJournal, now: Date): Promise<void> {
+  const earlier = await listUndoRecords(stateDir);
+  for (const member of journal.members) await keepOrRemove(stateDir, { journal, member, now });
+  await removeJournal(stateDir, journal.id);
+  // What earlier restores of the same place have kept ends with this one.
+  for (const record of earlier)
+    if (
+      journal.members.some(
+        ({ root, stage, part }) => part === undefined && root === record.root && stage !== record.stage,
+      )
+    )
+      await dropUndo(stateDir, record);
+}
+
+interface Kept {
+  readonly journal: RestoreJournal;
+  readonly member: JournalMember;
+  readonly now: Date;
+}
+
+async function keepOrRemove(stateDir: string, { journal, member, now }: Kept): Promise<void> {
+  const { kind, name, identity, root, stage, place, keepUntil } = member;
+  const inode = await inodeOf(`${stage}/new`);
+  if (place !== 'beside' || keepUntil === undefined || inode === undefined) {
+    await removeTree(stage);
+    return await forgetUndo(stateDir, undoIdOf(stage));
+  }
+  const before = (await listUndoRecords(stateDir)).find(({ id }) => id === undoIdOf(stage));
+  // A repetition, after a kill.
+  if (before?.inode === inode) return;
+  await syncFolder(parentOf(stage));
+  await writeUndoRecord(stateDir, {
+    id: undoIdOf(stage),
+    restoreId: before?.restoreId ?? journal.id,
+    kind,
+    name,
+    identity,
+    hostIdentity: journal.hostIdentity,
+    root,
+    stage,
+    inode,
+    keptAt: now.toISOString(),
+    until: keepUntil,
+    snapshotIds: before?.snapshotIds ?? journal.snapshotIds,
+    isUndone: before === undefined ? false : !before.isUndone,
+  });
+}

@@ -1,0 +1,72 @@
+import type { Container, Containers } from '../hosts/containers.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import { planStill, type StillPlan } from './quiesce/plan-still.ts';
+import { pathContainers, volumeContainers } from './quiesce/volume-containers.ts';
+
+/** A place that a restore replaces. */
+export interface Place {
+  readonly kind: 'volume' | 'path';
+  /** The volume's name or the directory. */
+  readonly name: string;
+}
+
+/** The containers, running or not, that see any of the places. */
+export async function findConsumers(
+  parts: Protection,
+  places: readonly Place[],
+  options: JobOptions,
+): Promise<readonly Container[]> {
+  const found = new Map<string, Container>();
+  for (const { kind, name } of places) {
+    const containers =
+      kind === 'volume'
+        ? await volumeContainers(parts, name, options)
+        : await pathContainers(parts, name, options);
+    for (const container of containers) found.set(container.id, container);
+  }
+  return [...found.values()];
+}
+
+/** True for one that has the data mounted now. */
+export function isUp({ state }: Container): boolean {
+  return state === 'running' || state === 'paused' || state === 'restarting';
+}
+
+export interface Stops extends StillPlan {
+  /** Why they cannot be stopped for a restore. */
+  readonly refusal: AppError | undefined;
+}
+
+interface StopWish {
+  readonly before: readonly Container[];
+  /** Of the places, for messages. */
+  readonly names: readonly string[];
+}
+
+/** In which order they have to be stopped, and whether they can be. */
+export async function planStops(
+  containers: Containers,
+  { before, names }: StopWish,
+  { signal }: JobOptions,
+): Promise<Stops> {
+  const all = await containers.list({ signal });
+  const plan = await planStill(containers, { all, containers: before, how: 'stop' }, signal);
+  // What is paused only goes on with the old data: it holds on to it.
+  const paused = plan.levels.flat().filter(({ how }) => how === 'pause');
+  if (paused.length === 0) return { ...plan, refusal: undefined };
+  const shown = paused.map(({ identity }) => quote(identity.name)).join(', ');
+  return {
+    ...plan,
+    notes: [],
+    refusal: new AppError(
+      'in-use',
+      `Cannot restore ${names.map(quote).join(', ')}: ${shown} uses it, and cannot be stopped and started again`,
+      {
+        detail: 'It was started with --rm and would be removed, or it belongs to a global service.',
+        hint: 'Stop it by hand, and restore again.',
+      },
+    ),
+  };
+}

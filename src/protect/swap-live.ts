@@ -1,0 +1,250 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Container, Containers } from '../hosts/containers.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import { makeStill, type StillContainers } from './quiesce/still-containers.ts';
+import type { AppStep } from './quiesce/plan-still.ts';
+import { putBack } from './quiesce/put-back.ts';
+import { findConsumers, isUp, planStops, type Place } from './restore-consumers.ts';
+import type { Replacement } from './replacement.ts';
+
+export interface LiveSwap {
+  readonly replacement: Replacement;
+  /** Where it takes place. */
+  readonly places: readonly Place[];
+  /** For the journal of the containers; begins with `restore`. */
+  readonly reason: string;
+  /** How long containers may take to be healthy. */
+  readonly healthyWithinMs: number;
+}
+
+export interface LiveSwapReport {
+  /** Names of the containers that were stopped and started again. */
+  readonly stopped: readonly string[];
+  /** How long they were stopped. */
+  readonly stillMs: number;
+}
+
+/**
+ * Stops what sees the data, swaps, starts it again and waits for health. When anything fails, cancelling included, the
+ * old data is in its place again and what ran before runs on it.
+ *
+ * Two journals hold this together: that of the containers is written before the first stop and removed last, so what ran
+ * is known throughout; that of the restore says on which data it is to run, and is looked at first after a kill.
+ */
+export async function swapLive(
+  parts: Protection,
+  swap: LiveSwap,
+  options: JobOptions,
+): Promise<LiveSwapReport> {
+  const { containers } = await containersOf(parts);
+  const before = (await findConsumers(parts, swap.places, options)).filter(isUp);
+  if (containers === undefined || before.length === 0) {
+    await swap.replacement.swap([]);
+    await commit(parts, swap, options);
+    return { stopped: [], stillMs: 0 };
+  }
+  const levels = await levelsOf(containers, { before, swap }, options);
+  const since = performance.now();
+  const still = await makeStill(parts, { containers: before, how: 'stop', reason: swap.reason }, options);
+  const live: Live = { parts, swap, containers, before, levels };
+  try {
+    await refuseNewcomers(live, options);
+    await swap.replacement.swap(levels);
+    const backAt = await startAll(live, options);
+    await commit(parts, swap, options);
+    await still.release().catch((error: unknown) => noteLater(error, options));
+    return { stopped: levels.flat().map(({ identity }) => identity.name), stillMs: backAt - since };
+  } catch (error) {
+    throw await takeBackLive(live, { still, error });
+  }
+}
+
+interface Live {
+  readonly parts: Protection;
+  readonly swap: LiveSwap;
+  readonly containers: Containers;
+  readonly before: readonly Container[];
+  readonly levels: readonly (readonly AppStep[])[];
+}
+
+async function containersOf(parts: Protection): Promise<{ readonly containers: Containers | undefined }> {
+  try {
+    return { containers: (await parts.host()).containers };
+  } catch {
+    // A directory can be restored where no engine answers: `findConsumers` finds none then.
+    return { containers: undefined };
+  }
+}
+
+/** What ran, to be started again whoever has started or stopped it meanwhile. */
+async function levelsOf(
+  containers: Containers,
+  { before, swap }: { readonly before: readonly Container[]; readonly swap: LiveSwap },
+  { signal }: JobOptions,
+): Promise<readonly (readonly AppStep[])[]> {
+  const stops = await planStops(
+    containers,
+    { before, names: swap.places.map(({ name }) => name) },
+    { signal },
+  );
+  if (stops.refusal !== undefined) throw stops.refusal;
+  const isStarting = new Set(before.filter(({ health }) => health === 'starting').map(({ id }) => id));
+  return stops.levels.map((level) =>
+    level.map((step) => ({
+      ...step,
+      startedAt: undefined,
+      healthy: step.healthy || isStarting.has(step.identity.id),
+    })),
+  );
+}
+
+async function refuseNewcomers(live: Live, options: JobOptions): Promise<void> {
+  const now = (await findConsumers(live.parts, live.swap.places, options)).filter(isUp);
+  if (now.length === 0) return;
+  throw new AppError(
+    'in-use',
+    `Cannot restore ${namesOf(live.swap)}: ${now.map(({ name }) => quote(name)).join(', ')} was started meanwhile`,
+    { hint: 'Find out what starts it, and restore again.' },
+  );
+}
+
+/** Starts what ran and waits until it is healthy. Gives back when the last was started, by `performance.now()`. */
+async function startAll(live: Live, { signal }: JobOptions): Promise<number> {
+  const { containers, levels, swap, before } = live;
+  throwIfStopped(signal);
+  const report = await putBack(containers, levels, { healthyWithinMs: swap.healthyWithinMs, signal });
+  throwIfStopped(signal);
+  // What did not run well before is not expected to do so now.
+  const ailing = new Set(before.filter(({ state }) => state === 'restarting').map(({ name }) => name));
+  const bad = report.unhealthy.filter((name) => !ailing.has(name));
+  const fallen = bad.length > 0 ? bad : await notSteady(live, signal);
+  throwIfStopped(signal);
+  if (fallen.length > 0) throw await notHealthy(live, fallen);
+  return Math.max(...report.backAt.values());
+}
+
+function throwIfStopped(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AppError('cancelled', 'The restore was stopped');
+}
+
+const steadyMs = 3000;
+
+/** Names of those that end, or start anew, soon after they were started: what has no health check says so in this way. */
+async function notSteady(live: Live, signal: AbortSignal | undefined): Promise<string[]> {
+  const ran = live.before.filter(
+    ({ state, swarmService }) => state === 'running' && swarmService === undefined,
+  );
+  const first = await lookAt(live, ran);
+  const deadline = performance.now() + steadyMs;
+  for (;;) {
+    const now = await lookAt(live, ran);
+    const fallen = ran.filter(({ name }) => {
+      const [was, is] = [first.get(name), now.get(name)];
+      return was !== undefined && (is?.state !== 'running' || is.startedAt !== was.startedAt);
+    });
+    if (fallen.length > 0) return fallen.map(({ name }) => name);
+    if (performance.now() > deadline || signal?.aborted === true) return [];
+    await sleep(150);
+  }
+}
+
+async function lookAt({ containers }: Live, wanted: readonly Container[]): Promise<Map<string, Container>> {
+  const all = await containers.list();
+  return new Map(
+    wanted.flatMap(({ id, name }) => {
+      const found = all.find((one) => one.id === id);
+      return found === undefined ? [] : [[name, found] as const];
+    }),
+  );
+}
+
+async function notHealthy(live: Live, names: readonly string[]): Promise<AppError> {
+  const logs: string[] = [];
+  for (const name of names.slice(0, 3)) {
+    const text = await live.containers.logs(name, { lines: 5 }).catch(() => '');
+    if (text.trim() !== '') logs.push(`${quote(name)} says: ${text.trim()}`);
+  }
+  const shown = names.map(quote).join(', ');
+  return new AppError(
+    'failed',
+    `Cannot restore ${namesOf(live.swap)}: ${shown} did not come up on the restored data`,
+    {
+      detail: logs.length > 0 ? logs.join('\n') : undefined,
+      hint: 'Try another snapshot, or look at the data first: --to a new volume.',
+    },
+  );
+}
+
+/** Everything back as it was. Gives the error to throw, which says what is not. */
+async function takeBackLive(
+  live: Live,
+  { still, error }: { readonly still: StillContainers; readonly error: unknown },
+): Promise<unknown> {
+  const { replacement } = live.swap;
+  try {
+    if (replacement.isSwapping) {
+      await replacement.giveUp();
+      await stopAll(live);
+      await replacement.takeBack();
+    }
+  } catch (second) {
+    // What ran stays stopped: nothing may run on data that is half old and half new. The journals say what to do.
+    return notTakenBack(live, error, second);
+  }
+  try {
+    await putBack(live.containers, live.levels, {});
+    await still.release();
+    return error;
+  } catch (second) {
+    return notStarted(live, error, second);
+  }
+}
+
+/** The containers' journal is there still: what is stopped here will run again. */
+async function stopAll({ containers, levels, parts, swap }: Live): Promise<void> {
+  for (const step of levels.flat())
+    if (step.how === 'scale') await containers.scaleService(step.identity.name, 0);
+  for (const { id } of (await findConsumers(parts, swap.places, {})).filter(isUp))
+    await containers.stop(id, {});
+}
+
+function notTakenBack({ swap }: Live, error: unknown, second: unknown): AppError {
+  return new AppError(
+    'failed',
+    `Cannot restore ${namesOf(swap)}, and could not bring back what was there yet`,
+    {
+      detail: `${messageOf(error)}\n${messageOf(second)}`,
+      hint: 'Nothing is lost: it lies beside. When the cause is gone, "holdfast recover" brings it back and starts what ran.',
+      cause: error,
+    },
+  );
+}
+
+function notStarted({ swap }: Live, error: unknown, second: unknown): AppError {
+  return new AppError('failed', `${messageOf(error)}; the data of ${namesOf(swap)} is as it was`, {
+    detail: messageOf(second),
+    hint: 'Not everything that ran could be started again: "holdfast recover" tries again.',
+    cause: error,
+  });
+}
+
+/** The new data stays. What is left to do is done by the next command when it cannot be done now. */
+async function commit(parts: Protection, { replacement }: LiveSwap, options: JobOptions): Promise<void> {
+  await replacement.commit(new Date(parts.now())).catch((error: unknown) => noteLater(error, options));
+}
+
+function noteLater(error: unknown, options: JobOptions): void {
+  options.onNote?.(
+    `The data is restored. What is left to be done for it is done by the next command: ${messageOf(error)}`,
+  );
+}
+
+function namesOf({ places }: LiveSwap): string {
+  return places.map(({ name }) => quote(name)).join(', ');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

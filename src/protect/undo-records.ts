@@ -1,0 +1,110 @@
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
+import { removeTree } from '../lib/remove-tree.ts';
+import { type ByteString, toPath } from '../model/byte-string.ts';
+import { errnoOf } from '../model/errors.ts';
+import { inodeOf } from './swap.ts';
+
+/** Data that a restore has replaced and that is kept beside the live data, for an undo. */
+export interface UndoRecord {
+  readonly id: string;
+  /** What was restored together is undone together. */
+  readonly restoreId: string;
+  readonly kind: 'volume' | 'path';
+  readonly name: string;
+  /** What the lease is on. */
+  readonly identity: string;
+  readonly hostIdentity: string | undefined;
+  /** Where the live data is. */
+  readonly root: ByteString;
+  /** The folder whose `new` is what an undo brings back. */
+  readonly stage: ByteString;
+  /** The number of that file in its file system: what is there must be what was kept. */
+  readonly inode: string;
+  /** RFC 3339. */
+  readonly keptAt: string;
+  readonly until: string;
+  readonly snapshotIds: readonly string[];
+  /** True when it was undone: what is kept is what the restore had brought. */
+  readonly isUndone: boolean;
+}
+
+export async function writeUndoRecord(stateDir: string, record: UndoRecord): Promise<void> {
+  const folder = undoFolder(stateDir);
+  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (made !== undefined) await syncDirectory(path.dirname(folder));
+  await writeDurably(path.join(folder, `${record.id}.json`), JSON.stringify({ version: 1, ...record }));
+}
+
+/** Oldest first. Damaged ones are left out. */
+export async function listUndoRecords(stateDir: string): Promise<UndoRecord[]> {
+  const folder = undoFolder(stateDir);
+  const records: UndoRecord[] = [];
+  for (const name of await namesIn(folder)) {
+    if (!/^[0-9a-f]{16}\.json$/.test(name)) continue;
+    const record = parse(await readFile(path.join(folder, name), 'utf8').catch(() => ''));
+    if (isRecord(record)) records.push(record);
+  }
+  return records.sort((one, other) => (one.keptAt < other.keptAt ? -1 : 1));
+}
+
+/** The name that a stage's record has. */
+export function undoIdOf(stage: ByteString): string {
+  return stage.slice(-16);
+}
+
+/** True when what was kept is still there. */
+export async function isUndoable({ stage, inode }: UndoRecord): Promise<boolean> {
+  return (await inodeOf(`${stage}/new`)) === inode;
+}
+
+/** Deletes what was kept. A kill in the middle leaves a record that brings nothing back, and that can be dropped again. */
+export async function dropUndo(stateDir: string, record: UndoRecord): Promise<void> {
+  await rename(toPath(`${record.stage}/new`), toPath(`${record.stage}/dropped`)).catch((error: unknown) => {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  });
+  await removeTree(record.stage);
+  await forgetUndo(stateDir, record.id);
+}
+
+export async function forgetUndo(stateDir: string, id: string): Promise<void> {
+  await rm(path.join(undoFolder(stateDir), `${id}.json`), { force: true });
+}
+
+/** True when something is kept: cheap, for every start. */
+export async function hasUndoRecords(stateDir: string): Promise<boolean> {
+  return (await namesIn(undoFolder(stateDir))).length > 0;
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function undoFolder(stateDir: string): string {
+  return path.join(stateDir, 'undo');
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isRecord(value: unknown): value is UndoRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const { version, id, root, stage, inode, keptAt, until, restoreId } = value as Partial<
+    Record<keyof UndoRecord | 'version', unknown>
+  >;
+  return (
+    version === 1 &&
+    [id, root, stage, inode, keptAt, until, restoreId].every((field) => typeof field === 'string')
+  );
+}
