@@ -4,7 +4,7 @@ import { isAppError } from '../model/errors.ts';
 import { takeLease } from './lease.ts';
 import type { Protection } from './protection.ts';
 import { listJournals } from './restore-journal.ts';
-import { parentOf } from './swap.ts';
+import { parentOf } from './on-disk.ts';
 import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from './undo-records.ts';
 
 /** Deletes what was kept for an undo and has had its time, or is not there any more. What somebody is at work on stays. */

@@ -9,7 +9,7 @@ import { compareTrees } from './compare-trees.ts';
 import { isEmptyData, liveEntries } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { exists } from './swap.ts';
+import { exists } from './on-disk.ts';
 import { copyOwnMetadata } from './swap-inside.ts';
 import { openFolders } from './swap-part.ts';
 

@@ -10,7 +10,7 @@ import type { JobOptions, Protection } from './protection.ts';
 import { findConsumers, isUp } from './restore-consumers.ts';
 import type { Destination, RestorePlan } from './restore-plan.ts';
 import { refuseActive } from './refuse-active.ts';
-import { exists } from './swap.ts';
+import { exists } from './on-disk.ts';
 
 /** A destination whose data can be reached. */
 export interface OpenDestination {

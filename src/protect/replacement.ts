@@ -5,7 +5,8 @@ import { type ByteString, toPath } from '../model/byte-string.ts';
 import type { AppStep } from './quiesce/plan-still.ts';
 import { type JournalMember, type RestoreJournal, removeJournal, writeJournal } from './restore-journal.ts';
 import { chooseStage, refuseMountsBelow } from './stage.ts';
-import { inodeOf, parentOf, prepareSwap, swapIn, swapOut, syncFolder } from './swap.ts';
+import { inodeOf, parentOf, syncFolder } from './on-disk.ts';
+import { prepareSwap, swapIn, swapOut } from './swap.ts';
 import { dropUndo, forgetUndo, listUndoRecords, undoIdOf, writeUndoRecord } from './undo-records.ts';
 
 /** A place whose data is to be replaced. */

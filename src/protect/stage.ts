@@ -4,7 +4,7 @@ import { mountsWithin, readMounts } from '../lib/mountinfo.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { newStageName } from './stage-path.ts';
-import { parentOf } from './swap.ts';
+import { parentOf } from './on-disk.ts';
 
 export { isStagePath } from './stage-path.ts';
 

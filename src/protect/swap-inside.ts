@@ -4,7 +4,7 @@ import { type ByteString, fromBytes, toPath } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import type { JournalMember } from './restore-journal.ts';
 import { isStagePath } from './stage-path.ts';
-import { exists, syncAll, syncFolder } from './swap.ts';
+import { exists, syncAll, syncFolder } from './on-disk.ts';
 
 /** The swap of what is in a directory, name by name: what a mount point needs. */
 

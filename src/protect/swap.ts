@@ -1,9 +1,9 @@
-import { constants } from 'node:fs';
-import { lstat, open, rename } from 'node:fs/promises';
+import { lstat, rename } from 'node:fs/promises';
 import { exchange } from '../lib/exchange.ts';
-import { setTimes, syncFilesystem } from '../lib/posix.ts';
+import { setTimes } from '../lib/posix.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 import { errnoOf } from '../model/errors.ts';
+import { exists, inodeOf, parentOf, syncAll, syncFolder } from './on-disk.ts';
 import type { JournalMember } from './restore-journal.ts';
 import { isInsideSwapped, prepareInside, swapInside, takeBackInside } from './swap-inside.ts';
 import { isPartSwapped, preparePart, swapPart, takeBackPart } from './swap-part.ts';
@@ -114,33 +114,4 @@ function exchanged(first: ByteString, second: ByteString): boolean {
 
 async function tidy(aside: ByteString, place: ByteString): Promise<void> {
   if ((await exists(aside)) && !(await exists(place))) await rename(toPath(aside), toPath(place));
-}
-
-export async function syncAll(path: ByteString): Promise<void> {
-  await using folder = await open(toPath(path), constants.O_RDONLY | constants.O_DIRECTORY);
-  syncFilesystem(folder.fd);
-}
-
-export async function syncFolder(path: ByteString): Promise<void> {
-  await using folder = await open(toPath(path), constants.O_RDONLY | constants.O_DIRECTORY);
-  await folder.sync();
-}
-
-/** The folder that a path is in. */
-export function parentOf(path: ByteString): ByteString {
-  return path.slice(0, path.lastIndexOf('/')) || '/';
-}
-
-export async function exists(path: ByteString): Promise<boolean> {
-  return (await inodeOf(path)) !== undefined;
-}
-
-/** The number of a file in its file system; undefined when there is none. */
-export async function inodeOf(path: ByteString): Promise<string | undefined> {
-  try {
-    return String((await lstat(toPath(path), { bigint: true })).ino);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }

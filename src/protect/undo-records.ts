@@ -4,7 +4,7 @@ import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import { removeTree } from '../lib/remove-tree.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 import { errnoOf } from '../model/errors.ts';
-import { inodeOf } from './swap.ts';
+import { inodeOf } from './on-disk.ts';
 
 /** Data that a restore has replaced and that is kept beside the live data, for an undo. */
 export interface UndoRecord {
