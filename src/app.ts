@@ -17,6 +17,7 @@ import type { Repositories } from './protect/repositories.ts';
 import type { RecoverReport } from './protect/quiesce/recover.ts';
 import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
 import type { RestoreReport } from './protect/restore.ts';
+import { openProof, type Proof } from './protect/proof.ts';
 import { openRetention, type Retention } from './protect/retention.ts';
 import type { ListedSnapshot, SnapshotFilter, SnapshotPath } from './protect/snapshots.ts';
 import {
@@ -45,7 +46,7 @@ export interface AppConfig {
 }
 
 /** All that Holdfast can do, for its surfaces. Parts are opened when they are first needed, and closed with the App. */
-export interface App extends AsyncDisposable, Upkeep, Retention, Repositories, Word {
+export interface App extends AsyncDisposable, Upkeep, Retention, Repositories, Word, Proof {
   readonly config: AppConfig;
 
   /** The lifecycle of volumes on the host. */
@@ -99,6 +100,7 @@ export function openApp(config: AppConfig): App {
       parts,
     ),
     ...openWord(parts),
+    ...openProof(parts),
     volumes: () => parts.volumes(),
     async init(options = {}) {
       const { initialize } = await import('./protect/init.ts');
@@ -204,7 +206,14 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
   });
   const notifier = once(async () => {
     const { openNotifier } = await import('./protect/notify/open-notifier.ts');
-    return opened.use(openNotifier());
+    // Closing it still needs the catalog.
+    await catalog();
+    const { hostname } = parts;
+    const channels = once(async () => {
+      const { loadConfiguration } = await import('./protect/config/load-configuration.ts');
+      return (await loadConfiguration({ stateDir: config.stateDir, configFile: undefined })).notify;
+    });
+    return opened.use(openNotifier({ ...config, channels, hostname, now: Date.now, catalog, log }));
   });
   const openOther = async (wish: OtherRepository): Promise<Repository> =>
     opened.use(await openKnownRepository({ ...config, ...wish }, await catalog()));
@@ -275,6 +284,7 @@ export type { ListedSnapshot, RestorePlan, RestoreReport, RestoreRequest, Snapsh
 export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';
 export type * from './engine/index.ts';
 export type { RecoveredJob, RecoverReport } from './protect/quiesce/recover.ts';
+export type * from './protect/proof.ts';
 export type * from './protect/repositories.ts';
 export type * from './protect/retention.ts';
 export type * from './protect/upkeep.ts';

@@ -57,6 +57,13 @@ export function testCatalog(open: () => Catalog): void {
     expect(catalog.listVerifiedSnapshots('r1')).toEqual(['b', 'd']);
     catalog.setVerifiedSnapshots('r1', { snapshotIds: ['d'], verifiedAt });
     expect(catalog.listVerifiedSnapshots('r1')).toEqual(['d']);
+    catalog.noteVerifiedSnapshots('r1', {
+      snapshotIds: ['e', 'f'],
+      damagedIds: ['d', 'unknown'],
+      verifiedAt,
+    });
+    catalog.noteVerifiedSnapshots('r1', { snapshotIds: ['e'], damagedIds: [], verifiedAt });
+    expect(catalog.listVerifiedSnapshots('r1')).toEqual(['e', 'f']);
     expect(catalog.listVerifiedSnapshots('r2')).toEqual(['c']);
     expect(catalog.listVerifiedSnapshots('r3')).toEqual([]);
   });

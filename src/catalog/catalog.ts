@@ -134,6 +134,11 @@ export interface Catalog extends Disposable {
   listVerifiedSnapshots(repositoryId: string): string[];
   /** Replaces what was remembered for the repository. */
   setVerifiedSnapshots(repositoryId: string, verified: VerifiedSnapshots): void;
+  /** Adds those that are whole to what is remembered, and takes out those that are not. */
+  noteVerifiedSnapshots(
+    repositoryId: string,
+    found: VerifiedSnapshots & { readonly damagedIds: readonly string[] },
+  ): void;
   /** For a snapshot that got a new id with its tags; nothing for one that is not verified. */
   renameVerifiedSnapshot(repositoryId: string, ids: { readonly from: string; readonly to: string }): void;
 

@@ -25,7 +25,12 @@ import { type Row, text } from './row-fields.ts';
 import { listRuns, recordRun } from './runs.ts';
 import { catalogError } from './sqlite-errors.ts';
 import { inTransaction } from './transaction.ts';
-import { listVerifiedSnapshots, renameVerifiedSnapshot, setVerifiedSnapshots } from './verified-snapshots.ts';
+import {
+  listVerifiedSnapshots,
+  noteVerifiedSnapshots,
+  renameVerifiedSnapshot,
+  setVerifiedSnapshots,
+} from './verified-snapshots.ts';
 import { findVolumeIdentity, forgetVolumeIdentity, setVolumeIdentity } from './volume-identities.ts';
 
 /**
@@ -91,6 +96,13 @@ class SqliteCatalog implements Catalog {
 
   setVerifiedSnapshots(repositoryId: string, verified: VerifiedSnapshots): void {
     this.#run((database) => setVerifiedSnapshots(database, repositoryId, verified));
+  }
+
+  noteVerifiedSnapshots(
+    repositoryId: string,
+    found: VerifiedSnapshots & { readonly damagedIds: readonly string[] },
+  ): void {
+    this.#run((database) => noteVerifiedSnapshots(database, repositoryId, found));
   }
 
   renameVerifiedSnapshot(repositoryId: string, ids: { readonly from: string; readonly to: string }): void {

@@ -24,6 +24,23 @@ export function setVerifiedSnapshots(
   });
 }
 
+export function noteVerifiedSnapshots(
+  database: DatabaseSync,
+  repositoryId: string,
+  { snapshotIds, damagedIds, verifiedAt }: VerifiedSnapshots & { readonly damagedIds: readonly string[] },
+): void {
+  inTransaction(database, () => {
+    const insert = database.prepare(
+      'INSERT OR REPLACE INTO verified_snapshot (repository_id, snapshot_id, verified_at) VALUES (?, ?, ?)',
+    );
+    for (const id of snapshotIds) insert.run(repositoryId, id, verifiedAt);
+    const remove = database.prepare(
+      'DELETE FROM verified_snapshot WHERE repository_id = ? AND snapshot_id = ?',
+    );
+    for (const id of damagedIds) remove.run(repositoryId, id);
+  });
+}
+
 export function renameVerifiedSnapshot(
   database: DatabaseSync,
   repositoryId: string,

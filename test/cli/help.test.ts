@@ -11,7 +11,7 @@ afterAll(() => cli[Symbol.dispose]());
 
 const commands = [
   '',
-  ...['init', 'backup', 'snapshots', 'ls', 'diff', 'dump', 'restore', 'check', 'recover', 'completion'],
+  ...['init', 'backup', 'snapshots', 'ls', 'diff', 'dump', 'restore', 'check', 'verify', 'recover', 'completion'],
   ...['forget', 'prune', 'tag', 'stats', 'find'],
   'key',
   ...['list', 'add', 'change', 'remove'].map((name) => `key ${name}`),

@@ -16,6 +16,7 @@ export function memoryCatalog(): Catalog {
     forgetVolumeIdentity: nothing,
     listVerifiedSnapshots: () => [],
     setVerifiedSnapshots: nothing,
+    noteVerifiedSnapshots: nothing,
     renameVerifiedSnapshot: nothing,
     recordRun: nothing,
     listRuns: () => [],

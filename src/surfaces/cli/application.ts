@@ -11,6 +11,7 @@ import {
 import { version } from '../../lib/version.ts';
 import type { CliContext } from './context.ts';
 import { globalFlagsHelp } from './global-flags.ts';
+import { proofRoutes } from './definitions/proof.ts';
 import { protectRoutes } from './definitions/protect.ts';
 import { repoRoutes } from './definitions/repo.ts';
 import { retentionRoutes } from './definitions/retention.ts';
@@ -23,6 +24,7 @@ import { exitNumberOf, formatError } from './report-error.ts';
 const root = buildRouteMap<string, CliContext>({
   routes: {
     ...protectRoutes,
+    ...proofRoutes,
     ...retentionRoutes,
     ...upkeepRoutes,
     ...repoRoutes,

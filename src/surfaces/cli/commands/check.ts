@@ -2,6 +2,7 @@ import type { CheckReport } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
+import { parsePercent } from '../parse-percent.ts';
 import type { Session } from '../session.ts';
 
 export interface CheckFlags {
@@ -31,17 +32,6 @@ export async function runCheck(session: Session, flags: CheckFlags): Promise<voi
       hint: 'Copy the repository before anything else, and look for faults of its disk. Then repair it: docs/guides/worst-day.md says how.',
     },
   );
-}
-
-/** `--read-data` alone is all of it; `--read-data=10` or `10%` a part. */
-function parsePercent(text: string | undefined): number {
-  if (text === undefined) return 0;
-  if (text === '') return 100;
-  const percent = /^\d+(\.\d+)?%?$/.test(text) ? Number.parseFloat(text) : Number.NaN;
-  if (percent > 0 && percent <= 100) return percent;
-  throw new AppError('usage', `Cannot read the share "${printable(text)}"`, {
-    hint: 'Write --read-data=10 for ten percent, --read-data for everything.',
-  });
 }
 
 function describe(report: CheckReport, percent: number): string {

@@ -6,6 +6,7 @@ import type { RestoreFlags } from '../commands/restore.ts';
 import type { SnapshotsFlags } from '../commands/snapshots.ts';
 import { chunkerFromFlags } from '../chunker-from.ts';
 import { type ArgumentSpec, defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
+import { readDataFlag } from '../read-data-flag.ts';
 
 const snapshot: ArgumentSpec = {
   placeholder: 'SNAPSHOT',
@@ -128,14 +129,7 @@ const check = defineCommand<CheckFlags>({
     'Checks packs, indexes, trees and snapshots. With --read-data every stored byte is read and verified too.',
   usage: ['', '--read-data', '--read-data=10'],
   flags: {
-    readData: {
-      kind: 'parsed',
-      parse: (input: string) => input,
-      inferEmpty: true,
-      optional: true,
-      brief: 'Read and verify all stored data, or that many percent of it',
-      placeholder: 'PERCENT',
-    },
+    readData: readDataFlag('Read and verify all stored data, or that many percent of it'),
   },
   args: [],
   load: async () => (await import('../commands/check.ts')).runCheck,

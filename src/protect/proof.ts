@@ -1,0 +1,33 @@
+import { logged } from './log/logged.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import type { VerifyReport, VerifyRequest } from './verify.ts';
+
+/** What proves that snapshots can be restored. */
+export interface Proof {
+  /** Verifies chosen snapshots with the data that they need. What is damaged is in the report. */
+  verify(request: VerifyRequest, options?: JobOptions): Promise<VerifyReport>;
+}
+
+export function openProof(parts: Protection): Proof {
+  return {
+    async verify(request, options = {}) {
+      const { verify } = await import('./verify.ts');
+      const repository = (await parts.repository()).id;
+      return await logged(parts, {
+        event: { kind: 'verify', repository },
+        work: () => verify(parts, request, options),
+        done: ({ volumes }) =>
+          volumes.map(({ name, errors, snapshots }) => ({
+            kind: 'verify',
+            outcome: errors.length === 0 ? 'good' : 'failed',
+            volume: name,
+            snapshot: snapshots[0]?.id,
+            repository,
+            message: errors[0],
+          })),
+      });
+    },
+  };
+}
+
+export type { VerifyReport, VerifyRequest, VolumeVerification } from './verify.ts';
