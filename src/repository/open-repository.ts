@@ -7,6 +7,7 @@ import { loadConfig, newConfig, type RepositoryConfig, saveConfig } from './form
 import { findKey } from './keys/find-key.ts';
 import { storeKey } from './keys/key-store.ts';
 import type * as implementation from './restic-repository.ts';
+import type { RestoreCrew } from './restore/restore-crew.ts';
 import { openStore, type StoreAddress } from './stores/open-store.ts';
 import { parseLocation } from './stores/parse-location.ts';
 import type { Store } from './stores/store.ts';
@@ -75,12 +76,22 @@ export async function openRepository(access: RepositoryAccess): Promise<Reposito
         hint: 'Look at the location for a typo, or make a repository there with "holdfast init --repo".',
       });
     }
+    await using early = new AsyncDisposableStack();
+    const crew = access.purpose === 'restore' ? await startCrew(address) : undefined;
+    early.use(crew);
     // Loaded while the key is derived from the password, which takes its time by design.
     void loadImplementation();
     const { id: keyId, masterKey } = await findKey(store, access.password, { signal: access.signal });
     const config = await loadConfig(store, new Sealer(masterKey), { signal: access.signal });
-    return await assemble({ store, address, masterKey, config, keyId }, access);
+    const repository = await assemble({ store, address, masterKey, config, keyId, crew }, access);
+    early.move();
+    return repository;
   });
+}
+
+async function startCrew(address: StoreAddress): Promise<RestoreCrew | undefined> {
+  const { warmRestoreCrew } = await import('./restore/restore-crew.ts');
+  return warmRestoreCrew(address);
 }
 
 function loadImplementation(): Promise<typeof implementation> {
@@ -120,15 +131,16 @@ interface OpenedParts {
   readonly masterKey: MasterKey;
   readonly config: RepositoryConfig;
   readonly keyId: string;
+  readonly crew?: RestoreCrew | undefined;
 }
 
 /** The cache has the repository's id for a name, so it can be used only when that is known. */
 async function assemble(parts: OpenedParts, { cacheDir }: RepositoryAccess): Promise<Repository> {
-  const { masterKey, config, keyId } = parts;
+  const { masterKey, config, keyId, crew } = parts;
   const { address, store } = await withCache(parts, cacheDir && path.join(cacheDir, config.id));
   const codec = { store, sealer: new Sealer(masterKey), compressor: openCompressor() };
   const { ResticRepository } = await loadImplementation();
-  return new ResticRepository({ codec, address, masterKey, config, keyId });
+  return new ResticRepository({ codec, address, masterKey, config, keyId, crew });
 }
 
 async function withCache(

@@ -32,6 +32,7 @@ import type {
 import { dataParts } from './save/root-tree.ts';
 import { saveDump } from './save/save-dump.ts';
 import type { RepositoryStats } from './stats/stats-types.ts';
+import type { RestoreCrew } from './restore/restore-crew.ts';
 import type { StoreAddress } from './stores/open-store.ts';
 import type {
   CheckOptions,
@@ -65,6 +66,8 @@ export interface ResticRepositoryParts {
   readonly config: RepositoryConfig;
   /** The key that opened it. */
   readonly keyId?: string;
+  /** Workers for the first restore, started already. */
+  readonly crew?: RestoreCrew | undefined;
 }
 
 /** What a path of a snapshot leads to. The root of a snapshot that another program made has no node of its own. */
@@ -80,10 +83,12 @@ export class ResticRepository implements Repository {
   readonly #parts: ResticRepositoryParts;
   #keyId: string | undefined;
   readonly #index: KnownIndex;
+  #crew: RestoreCrew | undefined;
 
   constructor(parts: ResticRepositoryParts) {
     this.#parts = parts;
     this.#keyId = parts.keyId;
+    this.#crew = parts.crew;
     this.#index = new KnownIndex(parts.codec);
     this.id = parts.config.id;
     this.polynomial = parts.config.polynomial;
@@ -174,7 +179,9 @@ export class ResticRepository implements Repository {
     const { codec, address, masterKey, config } = this.#parts;
     const node = await this.#find(new BlobReader(codec, index), options.snapshot, options.path);
     const whole = options.path === '' ? options.snapshot.summary : undefined;
-    const context = { codec, address, masterKey, index, polynomial: config.polynomial };
+    const crew = this.#crew;
+    this.#crew = undefined;
+    const context = { codec, address, masterKey, index, crew, polynomial: config.polynomial };
     const { target, signal, onProgress } = options;
     const request = {
       node,
@@ -320,6 +327,7 @@ export class ResticRepository implements Repository {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#crew?.[Symbol.asyncDispose]();
     await this.#parts.codec.store[Symbol.asyncDispose]?.();
   }
 

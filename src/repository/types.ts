@@ -36,6 +36,8 @@ export interface RepositoryAccess {
   readonly cacheDir?: string | undefined;
   /** Told why the store could not be reached, each time that it is tried again. */
   readonly onRetry?: ((error: AppError) => void) | undefined;
+  /** What it is opened for, when that is known: what takes time to start is started early. */
+  readonly purpose?: 'restore' | undefined;
   /** Asked once; the bytes are the password without a line end. */
   readonly password: () => Promise<Uint8Array>;
   readonly signal?: AbortSignal | undefined;

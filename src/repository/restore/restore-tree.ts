@@ -9,9 +9,7 @@ import {
   readdirSync,
   symlinkSync,
 } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { makeNode, syncFilesystem, unpackDevice } from '../../lib/posix.ts';
-import { WorkerPool } from '../../lib/worker-pool.ts';
 import { type ByteString, toPath, toPrintable, toText } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
@@ -25,7 +23,13 @@ import type { SaveContext } from '../save/save-snapshot.ts';
 import type { RestoreResult, WorkOptions } from '../types.ts';
 import { applyMetadata, dropInheritedAcls } from './apply-metadata.ts';
 import { metadataOf, type OpenFile, RestorePlan, runsOfBlob } from './restore-plan.ts';
-import type { BlobTarget, RestoreTask, RestoreTaskResult, RestoreWorkerData } from './restore-task.ts';
+import { openRestoreCrew, type RestoreCrew } from './restore-crew.ts';
+import type { BlobTarget, RestoreTask } from './restore-task.ts';
+
+export interface RestoreContext extends SaveContext {
+  /** Workers that are started already; they end with the restore. */
+  readonly crew?: RestoreCrew | undefined;
+}
 
 export interface RestoreRequest extends WorkOptions {
   /** What is restored, as `target`. The root of a snapshot has no metadata of its own. */
@@ -36,7 +40,7 @@ export interface RestoreRequest extends WorkOptions {
 }
 
 /** Restores a tree or a file as `target`, exactly, and makes it durable. What was made before an error stays. */
-export async function restoreTree(context: SaveContext, request: RestoreRequest): Promise<RestoreResult> {
+export async function restoreTree(context: RestoreContext, request: RestoreRequest): Promise<RestoreResult> {
   await using restorer = new Restorer(context, request);
   return await restorer.run();
 }
@@ -65,7 +69,7 @@ const worthWarming = 16 * 1024 * 1024;
 class Restorer implements AsyncDisposable {
   readonly #request: RestoreRequest;
   readonly #reader: BlobReader;
-  readonly #pool: WorkerPool<RestoreTask, RestoreTaskResult>;
+  readonly #pool: RestoreCrew;
   readonly #plan = new RestorePlan();
   readonly #hardLinks = new HardLinks();
   readonly #links: Link[] = [];
@@ -82,17 +86,11 @@ class Restorer implements AsyncDisposable {
   #sizeBytes = 0;
   #lastTold = 0;
 
-  constructor(context: SaveContext, request: RestoreRequest) {
+  constructor(context: RestoreContext, request: RestoreRequest) {
     this.#request = request;
     this.#reader = new BlobReader(context.codec, context.index);
-    this.#pool = new WorkerPool({
-      module: new URL(
-        import.meta.url.endsWith('.ts') ? './restore-worker.ts' : './restore-worker.js',
-        import.meta.url,
-      ),
-      workers: Math.max(1, Math.min(8, availableParallelism())),
-      workerData: { store: context.address, masterKey: context.masterKey } satisfies RestoreWorkerData,
-    });
+    this.#pool = context.crew ?? openRestoreCrew(context.address);
+    this.#pool.notify(context.masterKey);
     if ((request.expectedBytes ?? 0) >= worthWarming) this.#pool.warm();
   }
 

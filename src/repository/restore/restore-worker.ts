@@ -7,36 +7,34 @@ import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts
 import { AppError, errnoOf } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import { openCompressor } from '../crypto/compression.ts';
-import { Sealer } from '../crypto/seal.ts';
+import { type MasterKey, Sealer } from '../crypto/seal.ts';
 import { readBlobs } from '../read/read-blobs.ts';
-import { openStore } from '../stores/open-store.ts';
+import { openStore, type StoreAddress } from '../stores/open-store.ts';
 import { applyMetadata } from './apply-metadata.ts';
 import { FileInHand } from './file-in-hand.ts';
-import type {
-  BlobTarget,
-  BlobWork,
-  Metadata,
-  RestoreTask,
-  RestoreTaskResult,
-  RestoreWorkerData,
-} from './restore-task.ts';
+import type { BlobTarget, BlobWork, Metadata, RestoreTask, RestoreTaskResult } from './restore-task.ts';
 
 /** Reads packs, opens their blobs, and writes files. */
 
 limitMallocArenas(2);
 
-const data = workerData as RestoreWorkerData;
-const tools = {
-  store: openStore(data.store),
-  sealer: new Sealer(data.masterKey),
+const parts = {
+  store: openStore(workerData as StoreAddress),
   compressor: openCompressor(),
   sealedRooms: [new Room(), new Room()] as const,
   contentRoom: new Room(),
 };
 
-serveTasks<RestoreTask, RestoreTaskResult>({ onTask: runTask });
+let sealer: Sealer | undefined;
+
+serveTasks<RestoreTask, RestoreTaskResult, never, never, MasterKey>({
+  onTask: runTask,
+  onNotice: (masterKey) => (sealer = new Sealer(masterKey)),
+});
 
 async function runTask(task: RestoreTask): Promise<RestoreTaskResult> {
+  if (sealer === undefined) throw new Error('The key comes before the first task');
+  const tools = { ...parts, sealer };
   const problems: SaveProblem[] = [];
   let bytes = 0;
   let files = 0;

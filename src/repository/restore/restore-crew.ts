@@ -1,0 +1,27 @@
+import { availableParallelism } from 'node:os';
+import { WorkerPool } from '../../lib/worker-pool.ts';
+import type { MasterKey } from '../crypto/seal.ts';
+import type { StoreAddress } from '../stores/open-store.ts';
+import type { RestoreTask, RestoreTaskResult } from './restore-task.ts';
+
+/** The workers of a restore. They can be started before the repository's key is known, and are told it when it is. */
+export type RestoreCrew = WorkerPool<RestoreTask, RestoreTaskResult, never, never, MasterKey>;
+
+export function openRestoreCrew(store: StoreAddress): RestoreCrew {
+  return new WorkerPool({
+    module: new URL(
+      import.meta.url.endsWith('.ts') ? './restore-worker.ts' : './restore-worker.js',
+      import.meta.url,
+    ),
+    workers: Math.max(1, Math.min(8, availableParallelism())),
+    workerData: store,
+  });
+}
+
+/** The same, at work on their code already: who has two processors does not wait for them after the key is derived. */
+export function warmRestoreCrew(store: StoreAddress): RestoreCrew | undefined {
+  if (availableParallelism() < 2) return undefined;
+  const crew = openRestoreCrew(store);
+  crew.warm();
+  return crew;
+}
