@@ -1,17 +1,24 @@
+import { randomBytes } from 'node:crypto';
 import { knownError } from '../lib/known-error.ts';
+import type { ConsistencyWish } from '../model/consistency.ts';
 import { AppError } from '../model/errors.ts';
 import { compileExcludes } from '../model/exclude.ts';
 import { quote } from '../model/quote.ts';
-import type { Consumer } from '../model/volume.ts';
 import type { RunRecord } from '../catalog/catalog.ts';
-import type { Grade, SaveProblem, Snapshot, SnapshotSummary, VolumeDescription } from '../model/snapshot.ts';
-import type { Repository, SaveResult } from '../repository/index.ts';
-import { describeVolume, pathConsumers } from './describe-volume.ts';
+import type {
+  Grade,
+  GradeEvidence,
+  SaveProblem,
+  Snapshot,
+  SnapshotSummary,
+  VolumeDescription,
+} from '../model/snapshot.ts';
+import type { Repository } from '../repository/index.ts';
+import { describeVolume } from './describe-volume.ts';
 import { safetyTag } from './find-snapshot.ts';
-import { type GradeReason, gradeOf } from './grade.ts';
 import { takeLease } from './lease.ts';
-import { openSource } from './open-source.ts';
 import type { JobOptions, Protection } from './protection.ts';
+import type { StillSaved, StillTarget } from './quiesce/save-still.ts';
 import { settleHeld } from './settle.ts';
 import { noteDamaged } from './snapshots.ts';
 import { tellingOfFailure, tellOfBackup } from './tell-of-backup.ts';
@@ -21,6 +28,8 @@ export interface BackupRequest extends TargetWish {
   readonly tags: readonly string[];
   readonly excludes: readonly string[];
   readonly dryRun: boolean;
+  /** How the data is kept still; `auto` unless it is given. */
+  readonly consistency?: ConsistencyWish | undefined;
 }
 
 /** What became of one volume or directory. */
@@ -33,6 +42,8 @@ export interface BackupOutcome {
   readonly summary: SnapshotSummary | undefined;
   readonly grade: Grade | undefined;
   readonly gradeReason: string | undefined;
+  /** Why it has that grade, as it is recorded. */
+  readonly evidence?: GradeEvidence | undefined;
   readonly problems: readonly SaveProblem[];
   /** What the way to the data cannot carry. */
   readonly limits: readonly string[];
@@ -65,19 +76,34 @@ async function backupAll(
   const repository = await parts.repository();
   if (!request.dryRun) (await parts.notifier()).begin(targets.map(({ name }) => name));
   const outcomes: BackupOutcome[] = [];
-  for (const target of targets) {
-    const outcome = await tryToSave(parts, { target, request, repository, isExcluded }, options);
-    outcomes.push(outcome);
-    if (outcome.error !== undefined && endsAll(outcome.error)) break;
+  for (const group of groupByStack(targets)) {
+    const saved = await tryToSave(parts, { targets: group, request, repository, isExcluded }, options);
+    outcomes.push(...saved);
+    if (saved.some(({ error }) => error !== undefined && endsAll(error))) break;
   }
   return { dryRun: request.dryRun, outcomes, skipped };
 }
 
-interface SaveWork {
-  readonly target: BackupTarget;
+/** The volumes of a stack are saved at one moment; all others each at its own. Pure. */
+function groupByStack(targets: readonly BackupTarget[]): BackupTarget[][] {
+  const groups = new Map<string, BackupTarget[]>();
+  for (const target of targets) {
+    const stack = target.kind === 'volume' ? target.volume.stack : undefined;
+    const key = stack === undefined ? `${target.kind} ${target.name}` : `stack ${stack}`;
+    groups.set(key, [...(groups.get(key) ?? []), target]);
+  }
+  return [...groups.values()];
+}
+
+interface GroupWork {
+  readonly targets: readonly BackupTarget[];
   readonly request: BackupRequest;
   readonly repository: Repository;
   readonly isExcluded: ReturnType<typeof compileExcludes>;
+}
+
+interface SaveWork extends Omit<GroupWork, 'targets'> {
+  readonly target: BackupTarget;
 }
 
 /** Errors of the repository or the user's wish: to go on with the next target would only repeat them. */
@@ -90,37 +116,79 @@ function endsAll(error: AppError): boolean {
   );
 }
 
-async function tryToSave(parts: Protection, work: SaveWork, options: JobOptions): Promise<BackupOutcome> {
+/** Takes the leases of a group and saves it. Who is taken by another process is told, and the others are saved. */
+async function tryToSave(parts: Protection, work: GroupWork, options: JobOptions): Promise<BackupOutcome[]> {
   const startedAt = new Date(parts.now()).toISOString();
-  let described: VolumeDescription | undefined;
-  try {
-    described = await describeVolume(parts, work.target, options);
-    const outcome = await saveOne(parts, { ...work, volume: described }, options);
-    await recordRun(parts, { work, described, startedAt, outcome });
-    return outcome;
-  } catch (error) {
-    const known =
-      options.signal?.aborted === true
-        ? cancelled(error)
-        : knownError(error, `Cannot back up ${quote(work.target.name)}`);
-    const outcome = failure(work.target, known);
-    if (described !== undefined) await recordRun(parts, { work, described, startedAt, outcome });
-    else if (!work.request.dryRun)
-      await tellOfBackup(parts, { outcome, repositoryId: work.repository.id, stack: undefined });
-    return outcome;
+  const outcomes: BackupOutcome[] = [];
+  const held: DescribedWork[] = [];
+  await using leases = new AsyncDisposableStack();
+  for (const target of work.targets) {
+    const one = { ...work, target };
+    let volume: VolumeDescription | undefined;
+    try {
+      volume = await describeVolume(parts, target, options);
+      leases.use(await takeVolume(parts, { target, volume }, options));
+      held.push({ ...one, volume });
+    } catch (error) {
+      outcomes.push(await tellFailure(parts, { work: one, described: volume, startedAt, error }, options));
+    }
   }
+  try {
+    for (const [i, outcome] of (await saveHeld(parts, held, options)).entries()) {
+      const one = held[i];
+      if (one !== undefined) await recordRun(parts, { work: one, described: one.volume, startedAt, outcome });
+      outcomes.push(outcome);
+    }
+  } catch (error) {
+    for (const one of held)
+      outcomes.push(
+        await tellFailure(parts, { work: one, described: one.volume, startedAt, error }, options),
+      );
+  }
+  return outcomes;
 }
 
-async function saveOne(parts: Protection, work: DescribedWork, options: JobOptions): Promise<BackupOutcome> {
-  const { target, volume } = work;
-  await using _lease = await takeLease({
+interface FailureToTell {
+  readonly work: SaveWork;
+  readonly described: VolumeDescription | undefined;
+  readonly startedAt: string;
+  readonly error: unknown;
+}
+
+async function tellFailure(
+  parts: Protection,
+  { work, described, startedAt, error }: FailureToTell,
+  options: JobOptions,
+): Promise<BackupOutcome> {
+  const known =
+    options.signal?.aborted === true
+      ? cancelled(error)
+      : knownError(error, `Cannot back up ${quote(work.target.name)}`);
+  const outcome = failure(work.target, known);
+  if (described !== undefined) await recordRun(parts, { work, described, startedAt, outcome });
+  else if (!work.request.dryRun)
+    await tellOfBackup(parts, { outcome, repositoryId: work.repository.id, stack: undefined });
+  return outcome;
+}
+
+async function takeVolume(
+  parts: Protection,
+  { target, volume }: { readonly target: BackupTarget; readonly volume: VolumeDescription },
+  options: JobOptions,
+): Promise<AsyncDisposable> {
+  const lease = await takeLease({
     stateDir: parts.stateDir,
     identity: volume.identity,
     name: target.name,
     action: 'back up',
   });
-  await settleHeld(parts, target, options);
-  return await saveHeld(parts, work, options);
+  try {
+    await settleHeld(parts, target, options);
+    return lease;
+  } catch (error) {
+    await lease[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** Saves what a restore is about to replace. The lease is held. */
@@ -138,58 +206,66 @@ export async function saveBeforeRestore(
     dryRun: false,
   };
   const volume = await describeVolume(parts, target, options);
-  return await saveHeld(
-    parts,
-    { target, request, repository: await parts.repository(), isExcluded: () => false, volume },
-    options,
-  );
+  const repository = await parts.repository();
+  const work = { target, targets: [target], request, repository, isExcluded: () => false, volume };
+  const [outcome] = await saveHeld(parts, [work], options);
+  if (outcome === undefined) throw new AppError('failed', `Nothing of ${quote(target.name)} was saved`);
+  return outcome;
 }
 
 interface DescribedWork extends SaveWork {
+  /** All that were to be saved at the same moment, whether they could be taken or not. */
+  readonly targets: readonly BackupTarget[];
   readonly volume: VolumeDescription;
 }
 
-/** Open, save, verify: what one backup is. The lease is held. */
-async function saveHeld(parts: Protection, work: DescribedWork, options: JobOptions): Promise<BackupOutcome> {
-  const { target, request, repository, volume } = work;
-  const snapshots = await repository.listSnapshots({
+/** Still, save, verify: what a backup is. The leases are held. */
+async function saveHeld(
+  parts: Protection,
+  works: readonly DescribedWork[],
+  options: JobOptions,
+): Promise<BackupOutcome[]> {
+  const [first] = works;
+  if (first === undefined) return [];
+  const { request, repository, isExcluded } = first;
+  const { saveStill } = await import('./quiesce/save-still.ts');
+  const wish = request.consistency ?? 'auto';
+  const saved = await saveStill(
+    parts,
+    {
+      targets: await withParents(works, options),
+      repository,
+      isExcluded,
+      wish,
+      tags: request.tags,
+      excludes: request.excludes,
+      dryRun: request.dryRun,
+      restorePoint: isRestorePoint(works, wish) ? randomBytes(8).toString('hex') : undefined,
+    },
+    options,
+  );
+  for (const { result } of saved)
+    if (result.snapshot !== undefined) await verifySaved(repository, result.snapshot, options);
+  return saved.map(success);
+}
+
+/** Volumes of a stack that were all read at one moment. */
+function isRestorePoint(works: readonly DescribedWork[], wish: ConsistencyWish): boolean {
+  const [first] = works;
+  const isStack = first?.target.kind === 'volume' && first.target.volume.stack !== undefined;
+  return isStack && wish !== 'live' && first.targets.length === works.length;
+}
+
+async function withParents(works: readonly DescribedWork[], options: JobOptions): Promise<StillTarget[]> {
+  const snapshots = await works[0]?.repository.listSnapshots({
     signal: options.signal,
     onDamaged: (id) => noteDamaged(id, options),
   });
-  const parent = snapshots.findLast((snapshot) => snapshot.volume?.identity === volume.identity);
-  await using source = await openSource(parts, { target, repository, isExcluded: work.isExcluded, options });
-  let graded = gradeOf(volume.consumers, []);
-  const result = await repository.save({
-    source: source.tree,
+  return works.map(({ target, volume }) => ({
+    target,
     volume,
-    parent,
-    tags: request.tags,
-    hostname: parts.hostname,
-    timeMs: parts.now(),
-    grade: async () => {
-      graded = gradeOf(volume.consumers, await consumersNow(parts, target, options));
-      return graded.grade;
-    },
-    excludePatterns: request.excludes,
-    isExcluded: source.isExcluded,
-    lost: source.problems,
-    limits: source.limits,
-    dryRun: request.dryRun,
-    signal: options.signal,
-    onProgress: options.onProgress,
-  });
-  if (result.snapshot !== undefined) await verifySaved(repository, result.snapshot, options);
-  return success(target, { result, graded, limits: source.limits });
-}
-
-async function consumersNow(
-  parts: Protection,
-  target: BackupTarget,
-  options: JobOptions,
-): Promise<readonly Consumer[]> {
-  if (target.kind === 'path') return await pathConsumers(parts, target.name, options);
-  const host = await parts.host();
-  return (await host.findVolume(target.name, { signal: options.signal }))?.consumers ?? [];
+    parent: snapshots?.findLast((snapshot) => snapshot.volume?.identity === volume.identity),
+  }));
 }
 
 /** Reads the snapshot's record and the root of its tree back: what is reported saved can be opened. */
@@ -213,13 +289,7 @@ function notReadable(saved: Snapshot): AppError {
   );
 }
 
-interface SavedWork {
-  readonly result: SaveResult;
-  readonly graded: GradeReason;
-  readonly limits: readonly string[];
-}
-
-function success(target: BackupTarget, { result, graded, limits }: SavedWork): BackupOutcome {
+function success({ target, result, graded, evidence, limits }: StillSaved): BackupOutcome {
   const { problems } = result;
   return {
     kind: target.kind,
@@ -229,6 +299,7 @@ function success(target: BackupTarget, { result, graded, limits }: SavedWork): B
     summary: result.summary,
     grade: graded.grade,
     gradeReason: graded.reason,
+    evidence,
     problems,
     limits,
     error: undefined,

@@ -41,7 +41,11 @@ export async function openSource(parts: Protection, wish: SourceWish): Promise<O
         [Symbol.asyncDispose]: () => data[Symbol.asyncDispose](),
       };
     const problems: SaveProblem[] = [];
-    const tar = await data.readTar('', { signal: options.signal });
+    // Asked for when it is read: the data may have to be made still before.
+    const entries = async function* () {
+      const tar = await data.readTar('', { signal: options.signal });
+      yield* readTar(tar, { signal: options.signal, onProblem });
+    };
     const ask = data.readTimes?.bind(data);
     const readTimes = ask && ((paths: readonly ByteString[]) => ask(paths, { signal: options.signal }));
     const onProblem = ({
@@ -59,7 +63,7 @@ export async function openSource(parts: Protection, wish: SourceWish): Promise<O
         message,
       });
     return {
-      tree: { kind: 'entries', entries: readTar(tar, { signal: options.signal, onProblem }), readTimes },
+      tree: { kind: 'entries', entries: entries(), readTimes },
       isExcluded: (path, isDirectory) => isStagePath(path) || wish.isExcluded(path, isDirectory),
       limits: readTimes ? data.limits.filter((limit) => limit !== wholeSeconds) : data.limits,
       problems,

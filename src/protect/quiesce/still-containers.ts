@@ -1,4 +1,4 @@
-import type { Container, Containers } from '../../hosts/containers.ts';
+import type { Container, ContainerIdentity, Containers } from '../../hosts/containers.ts';
 import { AppError } from '../../model/errors.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { openAppJournal, type OpenAppJournal } from './app-journal.ts';
@@ -42,6 +42,8 @@ export interface StillContainers extends AsyncDisposable {
   readonly sinceMs: number;
   /** Names of those that were made still: what ran before. */
   readonly names: readonly string[];
+  /** True for a container that was made still, and for the tasks of a service that was, old and new. */
+  covers(container: ContainerIdentity): boolean;
   /** How long they are still by now. */
   stillForMs(): number;
   /**
@@ -131,6 +133,12 @@ class Still implements StillContainers {
     }
   }
 
+  covers({ id, swarmService }: ContainerIdentity): boolean {
+    for (const { how, identity } of this.#touched.keys())
+      if (how === 'scale' ? identity.name === swarmService : identity.id === id) return true;
+    return false;
+  }
+
   stillForMs(): number {
     return performance.now() - this.#startedAt;
   }
@@ -205,6 +213,7 @@ function nothingStill(parts: Protection): StillContainers {
   return {
     sinceMs: parts.now(),
     names: [],
+    covers: () => false,
     stillForMs: () => 0,
     release: async () => ({ stillMs: 0, unhealthy: [], apps: [], disturbed: [] }),
     async [Symbol.asyncDispose]() {},

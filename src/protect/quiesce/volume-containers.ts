@@ -3,9 +3,10 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Container, ContainerMount } from '../../hosts/containers.ts';
 import { isAppError } from '../../model/errors.ts';
-import type { Volume } from '../../model/volume.ts';
-import { isWithin } from '../describe-volume.ts';
+import type { Consumer, Volume } from '../../model/volume.ts';
+import { isWithin, pathConsumers } from '../describe-volume.ts';
 import type { JobOptions, Protection } from '../protection.ts';
+import type { BackupTarget } from '../targets.ts';
 
 /**
  * The containers, running or not, that see a volume's data however they mount it: by its name, by a bind mount of its
@@ -14,7 +15,7 @@ import type { JobOptions, Protection } from '../protection.ts';
 export async function volumeContainers(
   parts: Protection,
   volumeName: string,
-  options: JobOptions,
+  options: WhichContainers,
 ): Promise<Container[]> {
   const host = await parts.host();
   if (host.containers === undefined) return [];
@@ -24,14 +25,51 @@ export async function volumeContainers(
     host.listVolumes({ signal }),
   ]);
   const volume = volumes.find(({ name }) => name === volumeName);
-  return await consumersOf(containers, { name: volumeName, places: volume ? placesOf(volume) : [], volumes });
+  const places = volume ? placesOf(volume) : [];
+  return await consumersOf(containers, { name: volumeName, places, volumes, writers: options.writers });
+}
+
+/** Those of them, running or not, that could write when they run. */
+export async function writersOf(
+  parts: Protection,
+  target: { readonly kind: 'volume' | 'path'; readonly name: string },
+  options: JobOptions,
+): Promise<Container[]> {
+  if (target.kind === 'path') return await pathContainers(parts, target.name, { ...options, writers: true });
+  return await volumeContainers(parts, target.name, { ...options, writers: true });
+}
+
+/** True for one that can write now. */
+export function runs({ state }: Container): boolean {
+  return state === 'running' || state === 'restarting';
+}
+
+/** True for one that can write, or could when it is let run on. */
+export function isActiveContainer(container: Container): boolean {
+  return runs(container) || container.state === 'paused';
+}
+
+/** What a host says that lists consumers, and no containers. */
+export async function consumersNow(
+  parts: Protection,
+  target: BackupTarget,
+  options: JobOptions,
+): Promise<readonly Consumer[]> {
+  if (target.kind === 'path') return await pathConsumers(parts, target.name, options);
+  const host = await parts.host();
+  return (await host.findVolume(target.name, { signal: options.signal }))?.consumers ?? [];
+}
+
+interface WhichContainers extends JobOptions {
+  /** Only those whose mount is not read-only. */
+  readonly writers?: boolean;
 }
 
 /** The same for a directory of this machine. Without an engine there are none. */
 export async function pathContainers(
   parts: Protection,
   directory: string,
-  options: JobOptions,
+  options: WhichContainers,
 ): Promise<Container[]> {
   try {
     const host = await parts.host();
@@ -41,7 +79,8 @@ export async function pathContainers(
       host.containers.list({ signal }),
       host.listVolumes({ signal }),
     ]);
-    return await consumersOf(containers, { name: undefined, places: [directory], volumes });
+    const places = [directory];
+    return await consumersOf(containers, { name: undefined, places, volumes, writers: options.writers });
   } catch (error) {
     if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return [];
     throw error;
@@ -52,11 +91,12 @@ interface Sought {
   readonly name: string | undefined;
   readonly places: readonly string[];
   readonly volumes: readonly Volume[];
+  readonly writers?: boolean | undefined;
 }
 
 async function consumersOf(
   containers: readonly Container[],
-  { name, places, volumes }: Sought,
+  { name, places, volumes, writers }: Sought,
 ): Promise<Container[]> {
   const real = await Promise.all(places.map(realPlace));
   const shared = new Map<string, boolean>();
@@ -67,8 +107,8 @@ async function consumersOf(
       other.name === name || theirs.some((place) => real.some((mine) => overlap(mine, place))),
     );
   }
-  const sees = async ({ type, source }: ContainerMount): Promise<boolean> => {
-    if (source === undefined) return false;
+  const sees = async ({ type, source, readOnly }: ContainerMount): Promise<boolean> => {
+    if (source === undefined || (writers === true && readOnly)) return false;
     if (type === 'volume') return source === name || shared.get(source) === true;
     if (type !== 'bind') return false;
     const place = await realPlace(source);

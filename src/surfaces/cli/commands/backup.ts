@@ -1,8 +1,10 @@
 import type { BackupOutcome, BackupReport } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { parseConsistency } from '../../../model/consistency.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
+import type { GradeEvidence } from '../../../model/snapshot.ts';
 import { failAll } from '../fail-all.ts';
 import { warnOfProblems } from '../finish-work.ts';
 import type { Session } from '../session.ts';
@@ -12,6 +14,7 @@ export interface BackupFlags {
   readonly stack?: readonly string[];
   readonly tag?: readonly string[];
   readonly exclude?: readonly string[];
+  readonly consistency?: string;
   readonly dryRun?: boolean;
 }
 
@@ -29,6 +32,7 @@ export async function runBackup(
       tags: flags.tag ?? [],
       excludes: flags.exclude ?? [],
       dryRun: flags.dryRun ?? false,
+      consistency: flags.consistency === undefined ? 'auto' : parseConsistency(flags.consistency),
     },
     { signal: session.signal, onProgress: progress.onProgress, onNote: session.note },
   );
@@ -68,7 +72,7 @@ function conclude(session: Session, { outcomes }: BackupReport): void {
 }
 
 function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
-  const { name, snapshot, summary, grade, gradeReason, limits } = outcome;
+  const { name, snapshot, summary, grade, gradeReason, evidence, limits } = outcome;
   if (summary === undefined) return [];
   const files = `${count(summary.files, 'file')}, ${formatSize(summary.bytes)}`;
   const changes = `${summary.filesNew} new, ${summary.filesChanged} changed, ${summary.filesUnmodified} unchanged`;
@@ -83,7 +87,21 @@ function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
         `  ${formatSize(summary.bytesStored)} stored, in ${formatDuration(summary.durationMs)}`,
       ];
   lines.push(`  grade: ${grade ?? 'unknown'}, ${printable(gradeReason ?? '')}`);
+  if (evidence !== undefined) lines.push(...describeEvidence(evidence));
   if (limits.length > 0) lines.push(`  read through the engine: ${limits.join('; ')}`);
+  return lines;
+}
+
+/** What was seen and done while it was saved; nothing for what was as still as could be. */
+function describeEvidence({ consistency, inFlight, ran = [] }: GradeEvidence): string[] {
+  const lines: string[] = [];
+  if (inFlight !== undefined) {
+    const files = count(inFlight.files, 'file');
+    lines.push(
+      `  ${consistency}: ${files} (${formatSize(inFlight.bytes)}) had changed since the pass before`,
+    );
+  }
+  if (ran.length > 0) lines.push(`  ran: ${ran.map(printable).join('; ')}`);
   return lines;
 }
 
@@ -93,6 +111,7 @@ function reportAsJson(report: BackupReport): object {
     outcomes: report.outcomes.map(({ error, snapshot, ...outcome }) => ({
       ...outcome,
       snapshotId: snapshot?.id ?? null,
+      restorePoint: snapshot?.restorePoint ?? null,
       error: error === undefined ? null : { code: error.code, message: error.message },
     })),
     skipped: report.skipped,

@@ -1,0 +1,160 @@
+import { realpath } from 'node:fs/promises';
+import type { Container } from '../../hosts/containers.ts';
+import { toText } from '../../model/byte-string.ts';
+import { quote } from '../../model/quote.ts';
+import type { GradeEvidence, InFlight, VolumeDescription } from '../../model/snapshot.ts';
+import type { StillMoment } from '../../repository/index.ts';
+import { type GradeReason, gradeOf, gradeStill } from '../grade.ts';
+import type { OpenedSource } from '../open-source.ts';
+import type { JobOptions, Protection } from '../protection.ts';
+import type { BackupTarget } from '../targets.ts';
+import type { StillPlan } from './consistency.ts';
+import { findHostWriters } from './host-writers.ts';
+import { makeStill, type ReleaseReport, type StillContainers } from './still-containers.ts';
+import { consumersNow, isActiveContainer, runs, writersOf } from './volume-containers.ts';
+
+/** What is saved at a still moment, with what is known of it before. */
+export interface Member {
+  readonly target: BackupTarget;
+  readonly volume: VolumeDescription;
+  readonly source: OpenedSource;
+  /** Containers that ran or were paused when the backup began, and can write when they run. */
+  readonly writers: readonly Container[];
+}
+
+interface MomentParts {
+  readonly members: readonly Member[];
+  readonly plan: StillPlan;
+}
+
+/** The time in which the data of all members is still, and what was seen around it. */
+export class Moment implements StillMoment, AsyncDisposable {
+  readonly liveFirst: boolean;
+  readonly clones: boolean;
+  readonly #parts: Protection;
+  readonly #options: JobOptions;
+  readonly #members: readonly Member[];
+  readonly #plan: StillPlan;
+  readonly #strangers = new Map<Member, Set<string>>();
+  readonly #grades = new Map<Member, GradeReason>();
+  /** Names of those that could write to a member's data when they were made still, services by theirs. */
+  readonly #apps = new Map<Member, Set<string>>();
+  #still: StillContainers | undefined;
+  #report: ReleaseReport | undefined;
+  #beganAtMs = 0;
+
+  constructor(parts: Protection, { members, plan }: MomentParts, options: JobOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#members = members;
+    this.#plan = plan;
+    this.liveFirst = plan.liveFirst;
+    this.clones = plan.clones;
+  }
+
+  async begin(): Promise<number> {
+    const { signal, onNote } = this.#options;
+    const { how } = this.#plan;
+    const writers = new Map<string, Container>();
+    for (const member of this.#members) {
+      await this.#lookForStrangers(member);
+      // Who was started while the data was gone through in use has to be still as well.
+      const active = (await writersOf(this.#parts, member.target, { signal })).filter(isActiveContainer);
+      for (const container of active) writers.set(container.id, container);
+      this.#apps.set(
+        member,
+        new Set(active.flatMap(({ name, swarmService }) => [name, swarmService ?? name])),
+      );
+    }
+    this.#beganAtMs = this.#parts.now();
+    if (how === undefined) return this.#beganAtMs;
+    const names = this.#members.map(({ target }) => quote(target.name)).join(', ');
+    const containers = [...writers.values()];
+    this.#still = await makeStill(
+      this.#parts,
+      { containers, how, reason: `back up ${names}` },
+      { signal, onNote },
+    );
+    return this.#still.sinceMs;
+  }
+
+  async end(): Promise<void> {
+    if (this.#still !== undefined) this.#report = await this.#still.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#still?.[Symbol.asyncDispose]();
+  }
+
+  gradeOf(member: Member): GradeReason {
+    return this.#grades.get(member) ?? { grade: 'torn', reason: 'it is not known who could write' };
+  }
+
+  /** Asked when everything is read and the containers are back. */
+  async decideGrade(member: Member): Promise<GradeReason> {
+    const graded = await this.#grade(member);
+    this.#grades.set(member, graded);
+    return graded;
+  }
+
+  evidenceOf(member: Member, inFlight: InFlight | undefined): GradeEvidence {
+    const { reason } = this.gradeOf(member);
+    const apps = this.#appsOf(member);
+    const { consistency } = this.#plan;
+    if (apps.length === 0) return { consistency: consistency === 'live' ? 'live' : 'cold', reason };
+    const stillMs = Math.round(this.#report?.stillMs ?? 0);
+    return { consistency, reason, stillMs, apps, ...(inFlight && { inFlight }) };
+  }
+
+  async #grade(member: Member): Promise<GradeReason> {
+    const { signal } = this.#options;
+    if ((await this.#parts.host()).containers === undefined)
+      return gradeOf(member.volume.consumers, await consumersNow(this.#parts, member.target, { signal }));
+    await this.#lookForStrangers(member);
+    const after = await writersOf(this.#parts, member.target, { signal });
+    const loose = after.filter(
+      (writer) => this.#still?.covers(writer) !== true && couldWrite(writer, this.#beganAtMs),
+    );
+    const before = this.#plan.how === undefined ? member.writers.filter(runs) : [];
+    const graded = gradeStill({
+      how: this.#plan.how,
+      apps: this.#appsOf(member),
+      writers: [...before, ...loose].map(({ name }) => name),
+      disturbed: this.#report?.disturbed ?? [],
+      strangers: [...(this.#strangers.get(member) ?? [])],
+    });
+    const paused = member.writers.find(({ state }) => state === 'paused');
+    return graded.grade === 'cold' && paused !== undefined && this.#plan.how !== 'stop'
+      ? { grade: 'crash', reason: `${quote(paused.name)} was paused` }
+      : graded;
+  }
+
+  #appsOf(member: Member): { readonly name: string; readonly stillMs: number }[] {
+    const names = this.#apps.get(member);
+    return (this.#report?.apps ?? [])
+      .filter(({ name }) => names?.has(name) === true)
+      .map(({ name, stillMs }) => ({ name, stillMs: Math.round(stillMs) }));
+  }
+
+  async #lookForStrangers(member: Member): Promise<void> {
+    const { tree } = member.source;
+    if (tree.kind !== 'directory') return;
+    const { signal } = this.#options;
+    const root = toText(tree.root);
+    const known = await writersOf(this.#parts, member.target, { signal });
+    const strangers = await findHostWriters({
+      roots: [await realpath(root).catch(() => root)],
+      containerIds: known.map(({ id }) => id),
+      signal,
+    });
+    const seen = this.#strangers.get(member) ?? new Set();
+    for (const { name, pid } of strangers) seen.add(`process ${pid} (${quote(name)})`);
+    this.#strangers.set(member, seen);
+  }
+}
+
+/** True for one that runs, or was started since: it may have run and ended. */
+function couldWrite(container: Container, sinceMs: number): boolean {
+  const { startedAt } = container;
+  return runs(container) || (startedAt !== undefined && Date.parse(startedAt) >= sinceMs);
+}

@@ -1,0 +1,138 @@
+import type { ConsistencyWish } from '../../model/consistency.ts';
+import type { ExcludeMatcher } from '../../model/exclude.ts';
+import type { GradeEvidence, Snapshot, VolumeDescription } from '../../model/snapshot.ts';
+import type { Repository, SaveOptions, SaveResult } from '../../repository/index.ts';
+import type { GradeReason } from '../grade.ts';
+import { openSource } from '../open-source.ts';
+import type { JobOptions, Protection } from '../protection.ts';
+import type { BackupTarget } from '../targets.ts';
+import { canClone } from './can-clone.ts';
+import { planTogether, type Situation, type StillPlan } from './consistency.ts';
+import { type Member as MomentMember, Moment } from './moment.ts';
+import { nameApps } from './name-apps.ts';
+import { isActiveContainer, runs, writersOf } from './volume-containers.ts';
+
+/** One volume or directory whose lease is held. */
+export interface StillTarget {
+  readonly target: BackupTarget;
+  readonly volume: VolumeDescription;
+  readonly parent: Snapshot | undefined;
+}
+
+export interface StillSaveRequest {
+  readonly targets: readonly StillTarget[];
+  readonly repository: Repository;
+  readonly wish: ConsistencyWish;
+  readonly tags: readonly string[];
+  readonly excludes: readonly string[];
+  readonly isExcluded: ExcludeMatcher;
+  readonly restorePoint: string | undefined;
+  readonly dryRun: boolean;
+}
+
+export interface StillSaved {
+  readonly target: BackupTarget;
+  readonly result: SaveResult;
+  readonly graded: GradeReason;
+  readonly evidence: GradeEvidence | undefined;
+  readonly limits: readonly string[];
+}
+
+/**
+ * Saves targets at one still moment: opens their data, finds who writes to it, makes them still as briefly as the data
+ * allows, and says how consistent the snapshots are. All are saved or none; the containers run again in any case.
+ */
+export async function saveStill(
+  parts: Protection,
+  request: StillSaveRequest,
+  options: JobOptions,
+): Promise<StillSaved[]> {
+  await using opened = new AsyncDisposableStack();
+  const members: Member[] = [];
+  for (const one of request.targets) {
+    const wish = { ...request, target: one.target, options };
+    const source = opened.use(await openSource(parts, wish));
+    const writers = (await writersOf(parts, one.target, options)).filter(isActiveContainer);
+    members.push({ ...one, source, writers });
+  }
+  const wanted = planTogether(members.map((member) => situationOf(member, request)));
+  const plan = request.dryRun ? onlyLook(wanted) : wanted;
+  if (plan.note !== undefined) options.onNote?.(plan.note);
+  const moment = opened.use(new Moment(parts, { members, plan }, options));
+  const saves = members.map((member) => saveOptionsOf(parts, { member, moment, request }, options));
+  const results = await request.repository.saveTogether(saves, moment);
+  return results.map((result, i) => {
+    const member = members[i];
+    if (member === undefined) throw new Error('There are more results than targets');
+    const { target, source } = member;
+    return {
+      target,
+      result,
+      graded: request.dryRun ? foretellGrade(wanted, member) : moment.gradeOf(member),
+      evidence: result.snapshot?.evidence,
+      limits: source.limits,
+    };
+  });
+}
+
+interface Member extends MomentMember {
+  readonly parent: Snapshot | undefined;
+}
+
+function situationOf({ target, source, writers }: Member, { wish }: StillSaveRequest): Situation {
+  const { tree } = source;
+  const busy = wish === 'stop' ? writers : writers.filter(runs);
+  return {
+    name: target.name,
+    wish,
+    writers: busy.length,
+    way: tree.kind === 'directory' ? 'direct' : 'stream',
+    canClone: tree.kind === 'directory' && (wish === 'freeze' || busy.length > 0) && canClone(tree.root),
+  };
+}
+
+/** For a dry run nobody is disturbed. */
+function onlyLook(plan: StillPlan): StillPlan {
+  return { ...plan, how: undefined, liveFirst: false, clones: false, note: undefined };
+}
+
+function foretellGrade({ how, consistency }: StillPlan, { writers }: Member): GradeReason {
+  if (how === undefined && consistency !== 'live')
+    return { grade: 'cold', reason: 'no container could write to it' };
+  const names = nameApps(writers.map(({ name }) => name));
+  if (how === undefined) return { grade: 'torn', reason: `${names} could write while it was read` };
+  const grade = how === 'stop' ? 'cold' : 'crash';
+  return { grade, reason: `by ${consistency}: ${names} would be ${how === 'stop' ? 'stopped' : 'paused'}` };
+}
+
+interface SaveWish {
+  readonly member: Member;
+  readonly moment: Moment;
+  readonly request: StillSaveRequest;
+}
+
+function saveOptionsOf(
+  parts: Protection,
+  { member, moment, request }: SaveWish,
+  options: JobOptions,
+): SaveOptions {
+  const { source, volume, parent } = member;
+  return {
+    source: source.tree,
+    volume,
+    parent,
+    tags: request.tags,
+    hostname: parts.hostname,
+    timeMs: parts.now(),
+    grade: async () => (await moment.decideGrade(member)).grade,
+    evidence: (inFlight) => moment.evidenceOf(member, inFlight),
+    restorePoint: request.restorePoint,
+    excludePatterns: request.excludes,
+    isExcluded: source.isExcluded,
+    lost: source.problems,
+    limits: source.limits,
+    dryRun: request.dryRun,
+    signal: options.signal,
+    onProgress: options.onProgress,
+  };
+}
