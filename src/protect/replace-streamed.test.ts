@@ -132,7 +132,7 @@ beforeEach(async () => {
     host: async () => engine.asHost(),
     repository: async () => opened.repository,
     log: async () => openAuditLog({ stateDir, now: Date.now, env: {}, catalog: async () => catalog }),
-    notifier: async () => openNotifier(),
+    notifier: async () => openNotifier({ ...parts, channels: async () => [], env: {} }),
   };
   await engine.put('far', 'saved');
   const all = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun: false };

@@ -3,6 +3,8 @@ import path from 'node:path';
 import { AppError } from '../../model/errors.ts';
 import { compileGlob } from '../../model/glob.ts';
 import { quote } from '../../model/quote.ts';
+import type { Channel } from '../notify/channel.ts';
+import { channelsShape } from '../notify/channels-shape.ts';
 import { coversRest, type DataCheck, type Policy, type Selection } from '../policy/policy.ts';
 import type { Schedule } from '../policy/schedule.ts';
 import {
@@ -37,6 +39,8 @@ export interface Configuration {
   readonly repositories: ReadonlyMap<string, ConfiguredRepository>;
   readonly defaults: VolumeSettings;
   readonly policies: readonly Policy[];
+  /** Who is told of what happened. */
+  readonly notify: readonly Channel[];
   readonly parallel: number;
 }
 
@@ -52,6 +56,7 @@ export const emptyConfiguration: Configuration = {
   repositories: new Map(),
   defaults: noSettings,
   policies: [],
+  notify: [],
   parallel: 2,
 };
 
@@ -170,6 +175,7 @@ const document = fields({
   }),
   defaults: fields(settingFields),
   policies: mapOf(policy, policyName),
+  notify: channelsShape,
   daemon: fields({ parallel: wholeNumber(1, 64) }),
 });
 
@@ -182,6 +188,7 @@ export const configurationShape: Shape<Configuration> = converted(document, (giv
     repositories: given.repositories ?? new Map(),
     defaults,
     policies: [...(given.policies ?? [])].map(([name, wish]) => policyOf(name, wish, defaults)),
+    notify: given.notify ?? [],
     parallel: given.daemon?.parallel ?? emptyConfiguration.parallel,
   };
 });

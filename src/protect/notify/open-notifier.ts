@@ -1,11 +1,210 @@
-import type { Notifier } from './notifier.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Catalog } from '../../catalog/catalog.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { AuditLog } from '../log/audit-log.ts';
+import type { Channel, HealthchecksChannel } from './channel.ts';
+import { isAbout, wantedBy } from './choose.ts';
+import { composeMessage, testMessage } from './compose.ts';
+import type { Happening, Notifier, SendResult } from './notifier.ts';
+import { asTold, type Notice, type NoticePlan, noticeKey, planNotice } from './plan-notice.ts';
+import { planPings } from './plan-pings.ts';
+import { send } from './send.ts';
+import { type Ping, sendPing } from './senders/ping.ts';
+import { tryToSend } from './try-to-send.ts';
 
-/** Tells nobody. */
-export function openNotifier(): Notifier {
-  return {
-    begin() {},
-    tell() {},
-    test: async () => [],
-    async [Symbol.asyncDispose]() {},
-  };
+export interface NotifierParts {
+  /** Asked once, when there is something to tell. */
+  channels(): Promise<readonly Channel[]>;
+  readonly hostname: string;
+  readonly now: () => number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  catalog(): Promise<Catalog>;
+  log(): Promise<AuditLog>;
+  readonly onWarning?: ((message: string) => void) | undefined;
+  /** How long is gathered before something is sent: 5 s unless told. */
+  readonly gatherMs?: number | undefined;
+  /** How long closing waits for what is under way: 20 s unless told. */
+  readonly closeMs?: number | undefined;
+  /** The same failure is told again after that long: a day unless told. */
+  readonly remindMs?: number | undefined;
+}
+
+const dayMs = 86_400_000;
+
+export function openNotifier(parts: NotifierParts): Notifier {
+  return new GatheringNotifier(parts);
+}
+
+class GatheringNotifier implements Notifier {
+  readonly #parts: NotifierParts;
+  readonly #closing = new AbortController();
+  #gathered: Happening[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  /** What goes over one channel goes one after the other: a start before its end. */
+  readonly #lines = new Map<string, Promise<unknown>>();
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(parts: NotifierParts) {
+    this.#parts = parts;
+  }
+
+  begin(subjects: readonly string[]): void {
+    this.#next(async (channels) => {
+      for (const channel of pingsOf(channels)) {
+        const known = subjects.filter((subject) =>
+          isAbout(channel, { what: 'good', work: 'backup', subject, message: '' }),
+        );
+        for (const ping of planPings(channel, { begun: known })) void this.#ping(channel, ping);
+      }
+    });
+  }
+
+  tell(happenings: readonly Happening[]): void {
+    this.#gathered.push(...happenings);
+    this.#timer ??= setTimeout(() => this.#flush(), this.#parts.gatherMs ?? 5000).unref();
+  }
+
+  async test(
+    name: string | undefined,
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<SendResult[]> {
+    const channels = chosen(await this.#parts.channels(), name);
+    const message = testMessage({ host: this.#parts.hostname, nowMs: this.#parts.now() });
+    const { env } = this.#parts;
+    const all = { env, signal: signal ?? new AbortController().signal };
+    return await Promise.all(
+      channels.map((channel) =>
+        tryToSend({
+          ...all,
+          channel: { ...channel, retryForMs: Math.min(channel.retryForMs, 10_000) },
+          attempt: (context) =>
+            channel.type === 'healthchecks'
+              ? sendPing(
+                  channel,
+                  { sign: 'success', subject: channel.perVolume ? 'test' : undefined, text: message.title },
+                  context,
+                )
+              : send(channel, message, context),
+        }),
+      ),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#flush();
+    const finished = this.#work.then(() => Promise.all(this.#lines.values()));
+    const { signal } = this.#closing;
+    const limit = sleep(this.#parts.closeMs ?? 20_000, undefined, { signal, ref: false }).catch(() => {});
+    await Promise.race([finished, limit]);
+    this.#closing.abort();
+    await finished;
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const happenings = this.#gathered;
+    this.#gathered = [];
+    if (happenings.length > 0) this.#next((channels) => this.#tellAll(channels, happenings));
+  }
+
+  /** Things are thought about one after the other, and nothing of it ever throws. */
+  #next(work: (channels: readonly Channel[]) => Promise<void>): void {
+    this.#work = this.#work.then(async () => {
+      try {
+        const channels = await this.#parts.channels();
+        if (channels.length > 0) await work(channels);
+      } catch (error) {
+        const { message } = knownError(error, 'Nobody could be told what happened');
+        this.#parts.onWarning?.(message);
+      }
+    });
+  }
+
+  async #tellAll(channels: readonly Channel[], happenings: readonly Happening[]): Promise<void> {
+    for (const channel of pingsOf(channels)) {
+      const own = happenings.filter((happening) => isAbout(channel, happening));
+      for (const ping of planPings(channel, { happenings: own })) void this.#ping(channel, ping);
+    }
+    const plans = await this.#decide(happenings);
+    const notices = plans.flatMap(({ notice }) => notice ?? []);
+    const sent = await Promise.all(
+      channels.filter(({ type }) => type !== 'healthchecks').map((channel) => this.#send(channel, notices)),
+    );
+    await this.#remember(plans, new Set(sent.flat()));
+  }
+
+  /** What was told before decides what is told now. It is remembered at once, in case this process ends. */
+  async #decide(happenings: readonly Happening[]): Promise<NoticePlan[]> {
+    const catalog = await this.#parts.catalog();
+    const { remindMs = dayMs } = this.#parts;
+    return happenings.map((happening) => {
+      const record = catalog.findNotice(noticeKey(happening));
+      const plan = planNotice(happening, { record, nowMs: this.#parts.now(), remindMs });
+      if (plan.record !== undefined) catalog.saveNotice(plan.record);
+      else if (record !== undefined) catalog.removeNotice(plan.key);
+      return plan;
+    });
+  }
+
+  /** The notices that have reached somebody. */
+  async #send(channel: Channel, notices: readonly Notice[]): Promise<readonly Notice[]> {
+    const wanted = wantedBy(channel, notices);
+    if (wanted.length === 0) return [];
+    const facts = { host: this.#parts.hostname, nowMs: this.#parts.now() };
+    const message = composeMessage(wanted, facts, channel);
+    const { isSent } = await this.#line(channel, (context) => send(channel, message, context));
+    return isSent ? wanted : [];
+  }
+
+  async #remember(plans: readonly NoticePlan[], told: ReadonlySet<Notice>): Promise<void> {
+    const catalog = await this.#parts.catalog();
+    for (const { notice, record, key } of plans) {
+      if (notice === undefined || record === undefined || !told.has(notice)) continue;
+      const now = catalog.findNotice(key);
+      if (now !== undefined) catalog.saveNotice(asTold({ ...record, ...now, lastAt: record.lastAt }));
+    }
+  }
+
+  async #ping(channel: HealthchecksChannel, ping: Ping): Promise<void> {
+    await this.#line(channel, (context) => sendPing(channel, ping, context));
+  }
+
+  async #line(channel: Channel, attempt: Parameters<typeof tryToSend>[0]['attempt']): Promise<SendResult> {
+    const before = this.#lines.get(channel.name) ?? Promise.resolve();
+    const { env } = this.#parts;
+    const { signal } = this.#closing;
+    const sending = before.then(async () => {
+      const result = await tryToSend({ channel, env, signal, attempt });
+      if (!result.isSent) await this.#complain(result);
+      return result;
+    });
+    this.#lines.set(channel.name, sending);
+    return await sending;
+  }
+
+  async #complain({ channel, message, attempts }: SendResult): Promise<void> {
+    const text = `The notification over ${quote(channel)} was not sent: ${message ?? ''}`;
+    this.#parts.onWarning?.(text);
+    const tries = attempts > 1 ? ` (${attempts} attempts)` : '';
+    await (
+      await this.#parts.log()
+    ).record([{ kind: 'notify', outcome: 'failed', message: `${text}${tries}` }]);
+  }
+}
+
+function pingsOf(channels: readonly Channel[]): HealthchecksChannel[] {
+  return channels.filter((channel) => channel.type === 'healthchecks');
+}
+
+function chosen(channels: readonly Channel[], name: string | undefined): readonly Channel[] {
+  const hint = 'Channels stand in holdfast.yaml under "notify".';
+  if (channels.length === 0) throw new AppError('not-found', 'No notifications are configured', { hint });
+  if (name === undefined) return channels;
+  const channel = channels.find((candidate) => candidate.name === name);
+  if (channel !== undefined) return [channel];
+  const known = channels.map((one) => quote(one.name)).join(', ');
+  throw new AppError('not-found', `There is no channel ${quote(name)}`, { hint: `There is ${known}.` });
 }

@@ -1,0 +1,145 @@
+import { formatDuration } from '../../model/duration.ts';
+import { quote } from '../../model/quote.ts';
+import type { ChannelBasics } from './channel.ts';
+import type { NoticeEvent } from './notifier.ts';
+import type { Notice } from './plan-notice.ts';
+import { fillTemplate, type TemplateFields } from './template.ts';
+
+/** What one channel is told at once. */
+export interface Message {
+  /** The gravest of what is in it. */
+  readonly event: NoticeEvent | 'test';
+  readonly title: string;
+  readonly text: string;
+  readonly fields: TemplateFields;
+  readonly notices: readonly Notice[];
+}
+
+export interface ComposeFacts {
+  /** This machine's name. */
+  readonly host: string;
+  readonly nowMs: number;
+}
+
+const gravity: readonly NoticeEvent[] = ['failure', 'anomaly', 'missed', 'recovery', 'success'];
+
+const shownAtMost = 20;
+
+/** Puts notices together to one message; pure. There is at least one. */
+export function composeMessage(
+  notices: readonly Notice[],
+  { host, nowMs }: ComposeFacts,
+  templates: Pick<ChannelBasics, 'title' | 'message'>,
+): Message {
+  const sorted = notices.toSorted((a, b) => gravity.indexOf(a.event) - gravity.indexOf(b.event));
+  const event = sorted[0]?.event ?? 'success';
+  const usual = {
+    title: oneLine(`${titleOf(sorted)} on ${host}`),
+    message: sorted.length === 1 && sorted[0] ? bodyOf(sorted[0]) : listOf(sorted),
+  };
+  const bare = { ...fieldsOf(sorted, { host, nowMs }), event, ...usual };
+  const title = templates.title === undefined ? usual.title : oneLine(fillTemplate(templates.title, bare));
+  const text = templates.message === undefined ? usual.message : fillTemplate(templates.message, bare);
+  return { event, title, text, fields: { ...bare, title, message: text }, notices: sorted };
+}
+
+/** What `holdfast notify test` sends. */
+export function testMessage({ host, nowMs }: ComposeFacts): Message {
+  const title = `A test from Holdfast on ${oneLine(host)}`;
+  const text = 'Notifications over this channel arrive.';
+  const fields = { ...fieldsOf([], { host, nowMs }), event: 'test', title, message: text };
+  return { event: 'test', title, text, fields, notices: [] };
+}
+
+function titleOf(notices: readonly Notice[]): string {
+  const [first] = notices;
+  if (notices.length === 1 && first !== undefined) return subjectOf(first);
+  const parts = gravity.flatMap((event) => {
+    const count = notices.filter((notice) => notice.event === event).length;
+    return count === 0 ? [] : [`${count} ${plural(event, count)}`];
+  });
+  return parts.join(', ');
+}
+
+function plural(event: NoticeEvent, count: number): string {
+  if (event === 'missed') return count === 1 ? 'missed run' : 'missed runs';
+  if (count === 1) return event;
+  return { failure: 'failures', anomaly: 'anomalies', recovery: 'recoveries', success: 'successes' }[event];
+}
+
+const nouns = {
+  backup: 'Backup',
+  restore: 'Restore',
+  verify: 'Verification',
+  drill: 'Drill',
+  prune: 'Pruning',
+  schedule: 'Schedule',
+} as const;
+
+const ends: Readonly<Record<NoticeEvent, string>> = {
+  failure: 'failed',
+  recovery: 'works again',
+  missed: 'was missed',
+  anomaly: 'looks wrong',
+  success: 'is done',
+};
+
+function subjectOf({ event, happening }: Notice): string {
+  const end = happening.what === 'partial' ? 'is not complete' : ends[event];
+  return `${nouns[happening.work]} of ${quote(happening.subject)} ${end}`;
+}
+
+function bodyOf(notice: Notice): string {
+  const { happening } = notice;
+  const lines = [`${happening.message}${/[.!?]$/.test(happening.message) ? '' : '.'}`, ...repeatOf(notice)];
+  if (happening.hint !== undefined) lines.push(happening.hint);
+  if (happening.policy !== undefined) lines.push(`Policy: ${happening.policy}`);
+  if (happening.snapshot !== undefined) lines.push(`Snapshot: ${happening.snapshot.slice(0, 8)}`);
+  if (happening.durationMs !== undefined) lines.push(`Duration: ${formatDuration(happening.durationMs)}`);
+  return lines.join('\n');
+}
+
+function repeatOf({ event, count, since }: Notice): string[] {
+  if (since === undefined) return [];
+  if (event === 'recovery') return [`It had failed ${times(count)}, first at ${since}.`];
+  return [`It happened ${times(count)} since it was told last, first at ${since}.`];
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : `${count} times`;
+}
+
+function listOf(notices: readonly Notice[]): string {
+  const lines = notices.slice(0, shownAtMost).map((notice) => {
+    const repeat = notice.since === undefined ? '' : ` (${times(notice.count)}, first at ${notice.since})`;
+    return `- ${subjectOf(notice)}: ${oneLine(notice.happening.message)}${repeat}`;
+  });
+  const more = notices.length - shownAtMost;
+  return [...lines, ...(more > 0 ? [`- and ${more} more`] : [])].join('\n');
+}
+
+function fieldsOf(notices: readonly Notice[], { host, nowMs }: ComposeFacts): TemplateFields {
+  const all = (pick: (notice: Notice) => string | undefined): string =>
+    [...new Set(notices.flatMap((notice) => pick(notice) ?? []))].join(', ');
+  const durationMs = notices.reduce((sum, { happening }) => sum + (happening.durationMs ?? 0), 0);
+  return {
+    event: '',
+    title: '',
+    message: '',
+    volume: all(({ happening }) => happening.subject),
+    stack: all(({ happening }) => happening.stack),
+    policy: all(({ happening }) => happening.policy),
+    snapshot: all(({ happening }) => happening.snapshot),
+    hint: all(({ happening }) => happening.hint),
+    host,
+    time: new Date(nowMs).toISOString(),
+    count: String(notices.reduce((sum, { count }) => sum + count, 0)),
+    since: notices.flatMap(({ since }) => since ?? []).sort()[0] ?? '',
+    duration: durationMs > 0 ? formatDuration(durationMs) : '',
+  };
+}
+
+/** A title becomes a header of a request or of a letter: nothing may end it early. */
+function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+}

@@ -1,0 +1,84 @@
+import { SendFailure, type SendContext } from './send.ts';
+
+export interface HttpSend {
+  readonly url: string;
+  readonly method?: 'GET' | 'POST' | 'PUT';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+const attemptMs = 15_000;
+
+/** One request that has to be answered with 2xx. What is shown of it names the host only: the rest may be a secret. */
+export async function httpSend(
+  { url, method = 'POST', headers, body }: HttpSend,
+  { signal }: Pick<SendContext, 'signal'>,
+): Promise<void> {
+  const address = addressOf(url);
+  const response = await fetch(address, {
+    method,
+    redirect: 'manual',
+    headers: { 'user-agent': 'holdfast', ...headers },
+    ...(body === undefined ? {} : { body }),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(attemptMs)]),
+  }).catch((error: unknown) => {
+    throw new SendFailure(`Cannot reach ${address.host}: ${reasonOf(error)}`, {
+      canRetry: true,
+      cause: error,
+    });
+  });
+  const answer = await shortAnswer(response);
+  if (response.ok) return;
+  const { status } = response;
+  if (status >= 300 && status < 400)
+    throw new SendFailure(
+      `${address.host} answered ${status}: it sends to another address, which is not followed`,
+      {
+        canRetry: false,
+      },
+    );
+  throw new SendFailure(`${address.host} answered ${status}${answer === '' ? '' : `: ${answer}`}`, {
+    canRetry: status === 408 || status === 425 || status === 429 || status >= 500,
+    retryAfterMs: retryAfterOf(response.headers.get('retry-after')),
+  });
+}
+
+/** Of an address that a secret may have given. */
+export function addressOf(url: string): URL {
+  const address = URL.parse(url.trim());
+  if (address?.protocol === 'http:' || address?.protocol === 'https:') return address;
+  throw new SendFailure('The address is none of http or https', { canRetry: false });
+}
+
+const shownBytes = 300;
+
+/** Nothing makes us read more than a little of what they answer. */
+async function shortAnswer(response: Response): Promise<string> {
+  let text = '';
+  try {
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) {
+      text += decoder.decode(chunk as Uint8Array, { stream: true });
+      if (text.length >= shownBytes) break;
+    }
+  } catch {
+    // The status says what matters.
+  }
+  return text.replace(/\s+/g, ' ').trim().slice(0, shownBytes);
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && error.name === 'TimeoutError') return 'no answer in time';
+  if (error instanceof Error && error.name === 'AbortError') return 'stopped';
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code;
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** Seconds, or a date. */
+function retryAfterOf(text: string | null): number | undefined {
+  if (text === null) return undefined;
+  const seconds = Number(text);
+  const ms = Number.isNaN(seconds) ? Date.parse(text) - Date.now() : seconds * 1000;
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}

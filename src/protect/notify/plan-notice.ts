@@ -1,0 +1,75 @@
+import type { NoticeRecord } from '../../catalog/catalog.ts';
+import type { Happening, NoticeEvent } from './notifier.ts';
+
+/** Something that is to be told. */
+export interface Notice {
+  readonly event: NoticeEvent;
+  readonly happening: Happening;
+  /** How often it has happened since it was told last, this time included. */
+  readonly count: number;
+  /** When it began, RFC 3339; undefined when this is the first time. */
+  readonly since: string | undefined;
+}
+
+export interface NoticePlan {
+  /** Undefined when it is not told again yet. */
+  readonly notice: Notice | undefined;
+  /** What to remember of it; undefined when it is over, or nothing has to be. */
+  readonly record: NoticeRecord | undefined;
+  readonly key: string;
+}
+
+export interface NoticeFacts {
+  readonly record: NoticeRecord | undefined;
+  readonly nowMs: number;
+  /** The same thing is told again after that long. */
+  readonly remindMs: number;
+}
+
+/** What a happening is remembered under: a failure of the same work on the same thing. */
+export function noticeKey({ what, work, subject }: Happening): string {
+  const kind = what === 'missed' || what === 'anomaly' ? what : 'failure';
+  return `${kind} ${work} ${subject}`;
+}
+
+/** What is told of a happening, given what was told before; pure. */
+export function planNotice(happening: Happening, facts: NoticeFacts): NoticePlan {
+  const key = noticeKey(happening);
+  const { record, nowMs } = facts;
+  if (happening.what === 'good') {
+    const event = record === undefined ? 'success' : 'recovery';
+    const notice = { event, happening, count: record?.count ?? 1, since: record?.firstAt } as const;
+    return { key, notice, record: undefined };
+  }
+  const now = new Date(nowMs).toISOString();
+  const fingerprint = happening.fingerprint ?? happening.what;
+  const count = (record?.count ?? 0) + 1;
+  const firstAt = record?.firstAt ?? now;
+  const toldAt = record?.toldAt ?? now;
+  const isDue =
+    record === undefined ||
+    record.fingerprint !== fingerprint ||
+    isOld(record.toldAt, facts) ||
+    record.toldCount === 0;
+  const next = { key, fingerprint, count, firstAt, lastAt: now, toldAt, toldCount: record?.toldCount ?? 0 };
+  if (!isDue) return { key, notice: undefined, record: next };
+  const event = happening.what === 'missed' || happening.what === 'anomaly' ? happening.what : 'failure';
+  const notice: Notice = {
+    event,
+    happening,
+    count: count - (record?.toldCount ?? 0),
+    since: record?.firstAt,
+  };
+  return { key, notice, record: next };
+}
+
+/** The record once somebody was really told. */
+export function asTold(record: NoticeRecord): NoticeRecord {
+  return { ...record, toldAt: record.lastAt, toldCount: record.count };
+}
+
+/** A clock that went back makes nothing wait for ever. */
+function isOld(toldAt: string, { nowMs, remindMs }: NoticeFacts): boolean {
+  const sinceMs = nowMs - Date.parse(toldAt);
+  return !(sinceMs >= 0 && sinceMs < remindMs);
+}

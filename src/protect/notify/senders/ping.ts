@@ -1,0 +1,45 @@
+import type { HealthchecksChannel } from '../channel.ts';
+import { addressOf, httpSend } from '../http-send.ts';
+import type { SendContext } from '../send.ts';
+
+export interface Ping {
+  readonly sign: 'start' | 'success' | 'fail';
+  /** A volume; undefined for all that is done at once. */
+  readonly subject: string | undefined;
+  /** For the watch's own log. */
+  readonly text: string;
+}
+
+const endings = { start: '/start', success: '', fail: '/fail' } as const;
+
+/** Tells a watch from outside that work has begun, is done, or has failed. */
+export async function sendPing(
+  channel: HealthchecksChannel,
+  { sign, subject, text }: Ping,
+  context: SendContext,
+): Promise<void> {
+  const address = addressOf(await addressFor(channel, { subject, context }));
+  address.pathname = `${address.pathname.replace(/\/$/, '')}${endings[sign]}`;
+  const headers = { 'content-type': 'text/plain; charset=utf-8' };
+  await httpSend({ url: address.href, headers, body: text.slice(0, 10_000) }, context);
+}
+
+async function addressFor(
+  { url }: HealthchecksChannel,
+  { subject, context }: { readonly subject: string | undefined; readonly context: SendContext },
+): Promise<string> {
+  const address = (await context.reveal(url)).trim();
+  if (subject === undefined) return address;
+  const slug = slugOf(subject);
+  return address.includes('{volume}')
+    ? address.replaceAll('{volume}', slug)
+    : `${address.replace(/\/$/, '')}/${slug}`;
+}
+
+/** What such addresses take: small letters, digits, "-" and "_". */
+function slugOf(subject: string): string {
+  return subject
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]+/g, '-')
+    .replace(/^-+|-+$/g, '');
+}
