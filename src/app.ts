@@ -28,7 +28,7 @@ import {
 } from './protect/log/logged-parts.ts';
 import { openUpkeep, type OtherRepository, type Upkeep } from './protect/upkeep.ts';
 import { openWord, type Word } from './protect/word.ts';
-import type { CheckReport, Repository, SnapshotEntry } from './repository/index.ts';
+import type { CheckReport, Repository, RepositoryAccess, SnapshotEntry } from './repository/index.ts';
 
 /** What the command line, the environment and the configuration file decided. */
 export interface AppConfig {
@@ -141,6 +141,7 @@ export function openApp(config: AppConfig): App {
       yield* dump(parts, request, options);
     },
     async planRestore(request, options = {}) {
+      parts.expectRestore();
       const { planRestore } = await import('./protect/restore-plan.ts');
       return await planRestore(parts, request, options);
     },
@@ -157,7 +158,7 @@ export function openApp(config: AppConfig): App {
       const { recoverMore } = await import('./protect/quiesce/recover.ts');
       return await recoverMore(parts, before, options);
     },
-    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+    [Symbol.asyncDispose]: () => parts.close(),
   };
 }
 
@@ -167,6 +168,9 @@ interface Parts extends Protection {
   recovered(): Promise<RecoverReport>;
   /** Opens another repository than the one that is configured. */
   openOther(wish: OtherRepository): Promise<Repository>;
+  /** A restore is about to be planned: what takes its time is started at once. */
+  expectRestore(): void;
+  close(): Promise<void>;
 }
 
 function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
@@ -195,7 +199,17 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     const { recoverAtStart } = await import('./protect/quiesce/recover.ts');
     return await recoverAtStart({ ...parts, host: async () => found }, { onNote: config.onWarning });
   };
-  const repository = once(async () => opened.use(await openKnownRepository(config, await catalog())));
+  let purpose: 'restore' | undefined;
+  let opening: Promise<unknown> | undefined;
+  const repository = once(async () =>
+    opened.use(await openKnownRepository({ ...config, purpose }, await catalog())),
+  );
+  /** The repository's key is derived, and the workers start, while the rest of the code is loaded. */
+  const expectRestore = (): void => {
+    purpose = 'restore';
+    // Whoever needs the repository hears of a failure.
+    opening = repository().catch(() => undefined);
+  };
   const volumes = once(async () => {
     const { openEngine } = await import('./engine/index.ts');
     return loggedEngine(openEngine({ host: await host() }), parts);
@@ -229,6 +243,11 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     volumes,
     recovered: async () => (await settledHost()).recovered,
     openOther,
+    expectRestore,
+    async close() {
+      await opening;
+      await opened.disposeAsync();
+    },
   };
   return parts;
 }
@@ -263,10 +282,17 @@ async function loadMaker(): Promise<RepositoryMaker> {
   return { init: initRepository, open: openRepository, has: hasRepository };
 }
 
-async function openKnownRepository(config: AppConfig, catalog: Catalog): Promise<Repository> {
+async function openKnownRepository(
+  config: AppConfig & Pick<RepositoryAccess, 'purpose'>,
+  catalog: Catalog,
+): Promise<Repository> {
   const { openKnown } = await import('./protect/open-repository.ts');
   const { openRepository } = await import('./repository/index.ts');
-  return await openKnown(config, { catalog, open: openRepository });
+  const { purpose } = config;
+  return await openKnown(config, {
+    catalog,
+    open: (access) => openRepository({ ...access, purpose }),
+  });
 }
 
 export type {

@@ -19,8 +19,7 @@ export function splitWords(command: string): string[] {
       word = undefined;
     } else word = (word ?? '') + character;
   }
-  if (quoted !== undefined)
-    throw new AppError('usage', `A quote (${quoted}) in the command is not closed`);
+  if (quoted !== undefined) throw new AppError('usage', `A quote (${quoted}) in the command is not closed`);
   if (word !== undefined) words.push(word);
   return words;
 }
