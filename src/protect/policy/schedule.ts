@@ -26,12 +26,32 @@ export interface Timetable {
  */
 export function openTimetable({ patterns, timeZone }: Schedule): Timetable {
   const crons = patterns.map((pattern) => openCron(pattern, timeZone));
+  const next = (afterMs: number): number | undefined =>
+    least(crons.map((cron) => cron.nextRun(floorSecond(afterMs))?.getTime()));
+  const last = (untilMs: number): number | undefined =>
+    greatest(crons.map((cron) => cron.previousRuns(1, floorSecond(untilMs + 1000))[0]?.getTime()));
+  // Many volumes ask again and again between the same two times.
+  let known: { readonly last: number; readonly next: number } | undefined;
+  const around = (timeMs: number): typeof known => {
+    if (known !== undefined && known.last <= timeMs && timeMs < known.next) return known;
+    const [before, after] = [last(timeMs), next(timeMs)];
+    if (before === undefined || after === undefined) return undefined;
+    return (known = { last: before, next: after });
+  };
   return {
-    next: (afterMs) => least(crons.map((cron) => cron.nextRun(floorSecond(afterMs))?.getTime())),
-    last(untilMs) {
-      const times = crons.map((cron) => cron.previousRuns(1, floorSecond(untilMs + 1000))[0]?.getTime());
-      return greatest(times);
-    },
+    next: (afterMs) => around(afterMs)?.next ?? next(afterMs),
+    last: (untilMs) => around(untilMs)?.last ?? last(untilMs),
+  };
+}
+
+/** Opens each schedule once, however many go by it. */
+export function timetables(): (schedule: Schedule) => Timetable {
+  const opened = new Map<string, Timetable>();
+  return (schedule) => {
+    const key = JSON.stringify([schedule.patterns, schedule.timeZone]);
+    const timetable = opened.get(key) ?? openTimetable(schedule);
+    opened.set(key, timetable);
+    return timetable;
   };
 }
 
@@ -60,7 +80,7 @@ export function longestGapMs(timetable: Timetable, fromMs: number): number {
 }
 
 function openCron(pattern: string, timeZone: string | undefined): Cron {
-  const problem = `Cannot read the schedule ${quote(pattern)}`;
+  const problem = (): string => `Cannot read the schedule ${quote(pattern)}`;
   const cron = attempt(() => {
     // The library would take a date for something that happens once.
     if (/^\s*\d{4}-/.test(pattern)) throw new Error('It is a date.');
@@ -72,7 +92,12 @@ function openCron(pattern: string, timeZone: string | undefined): Cron {
     });
   }, problem);
   // A zone is looked at only when a time is asked for.
-  if (attempt(() => cron.nextRun(), zoneProblem(timeZone) ?? problem) === null)
+  if (
+    attempt(
+      () => cron.nextRun(),
+      () => zoneProblem(timeZone) ?? problem(),
+    ) === null
+  )
     throw new AppError('usage', `The schedule ${quote(pattern)} never comes`);
   return cron;
 }
@@ -87,11 +112,11 @@ function zoneProblem(timeZone: string | undefined): string | undefined {
   }
 }
 
-function attempt<T>(act: () => T, problem: string): T {
+function attempt<T>(act: () => T, problem: () => string): T {
   try {
     return act();
   } catch (error) {
-    throw new AppError('usage', problem, {
+    throw new AppError('usage', problem(), {
       detail: error instanceof Error ? error.message.replace(/^Cron\w*: /, '') : undefined,
       hint: 'A schedule is "MINUTE HOUR DAY MONTH WEEKDAY", such as "30 3 * * *", or @hourly, @daily, @weekly, @monthly; a zone is like "Europe/Berlin".',
       cause: error,

@@ -1,0 +1,132 @@
+import { compileGlob, matchesGlob } from '../../model/glob.ts';
+import { layered, type VolumeSettings } from '../config/volume-settings.ts';
+import { coversRest, type Policy, type Selection } from './policy.ts';
+import type { Subject } from './subject.ts';
+
+/** A policy as it is for one volume: what labels say of that volume is in it. */
+export interface Assignment {
+  readonly subject: Subject;
+  readonly policy: Policy;
+  /** Why this policy is about it, for people. */
+  readonly reason: string;
+}
+
+export interface PolicyRules {
+  readonly policies: readonly Policy[];
+  readonly defaults: VolumeSettings;
+}
+
+/** The name that the policy of volumes has which only their labels give a schedule to. */
+export const labelPolicy = 'labels';
+
+/**
+ * Which policies are about which volumes and directories; pure. A volume whose labels name policies has those and no
+ * others. A policy that names nothing has all volumes that no other one names.
+ */
+export function assignPolicies(rules: PolicyRules, subjects: readonly Subject[]): Assignment[] {
+  return subjects
+    .filter(({ skipped }) => skipped === undefined)
+    .flatMap((subject) => assignmentsOf(rules, subject));
+}
+
+/** The policies that labels name and that there are not. */
+export function unknownPolicies(rules: PolicyRules, subject: Subject): string[] {
+  return (subject.policies ?? []).filter((name) => !rules.policies.some((policy) => policy.name === name));
+}
+
+function assignmentsOf(rules: PolicyRules, subject: Subject): Assignment[] {
+  const found = policiesFor(rules, subject);
+  const all = found.length > 0 ? found : byLabelsAlone(rules, subject);
+  return all.map(({ policy, reason }) => ({
+    subject,
+    reason,
+    policy: withSettings(policy, subject.settings),
+  }));
+}
+
+type Reasoned = Omit<Assignment, 'subject'>;
+
+function policiesFor({ policies }: PolicyRules, subject: Subject): Reasoned[] {
+  const named = subject.policies;
+  const known = policies.filter((policy) => named?.includes(policy.name));
+  // A name that is nobody's must not leave the volume without any.
+  if (known.length > 0) return known.map((policy) => ({ policy, reason: 'its label names it' }));
+  const chosen = policies.flatMap((policy): Reasoned[] => {
+    const reason = reasonFor(policy.select, subject);
+    return reason === undefined ? [] : [{ policy, reason }];
+  });
+  if (chosen.some(({ policy }) => !policy.select.everything)) return chosen;
+  const rest = policies.filter(
+    ({ select }) => coversRest(select) && subject.kind === 'volume' && !isExcepted(select, subject),
+  );
+  return [...chosen, ...rest.map((policy) => ({ policy, reason: 'no other policy names it' }))];
+}
+
+function reasonFor(select: Selection, subject: Subject): string | undefined {
+  const { kind, name, stack, labels } = subject;
+  if (kind === 'path') return select.paths.includes(name) ? 'it is named' : undefined;
+  if (isExcepted(select, subject)) return undefined;
+  const pattern = select.volumes.find((glob) => matches(glob, name));
+  if (pattern !== undefined) return pattern === name ? 'it is named' : `its name matches "${pattern}"`;
+  if (stack !== undefined && select.stacks.includes(stack)) return `it belongs to the stack "${stack}"`;
+  const label = select.labels.find((wanted) => hasLabel(labels, wanted));
+  if (label !== undefined) return `it has the label "${label}"`;
+  return select.everything ? 'the policy is about everything' : undefined;
+}
+
+function isExcepted({ except }: Selection, { name }: Subject): boolean {
+  return except.some((glob) => matches(glob, name));
+}
+
+function matches(glob: string, name: string): boolean {
+  return matchesGlob(compileGlob(glob, glob), name);
+}
+
+function hasLabel(labels: Subject['labels'], wanted: string): boolean {
+  const equals = wanted.indexOf('=');
+  if (equals < 0) return Object.hasOwn(labels, wanted);
+  return labels[wanted.slice(0, equals)] === wanted.slice(equals + 1);
+}
+
+/** A schedule in a label is a wish to be backed up, whatever policies there are. */
+function byLabelsAlone({ defaults }: PolicyRules, { settings }: Subject): Reasoned[] {
+  if (settings.schedule === undefined) return [];
+  const { excludes, tags, keep, repositories, jitterMs, catchUp, consistency } = layered(settings, defaults);
+  return [
+    {
+      reason: 'its labels have a schedule',
+      policy: {
+        name: labelPolicy,
+        select: { everything: false, volumes: [], stacks: [], labels: [], paths: [], except: [] },
+        schedule: undefined,
+        jitterMs: jitterMs ?? 0,
+        catchUp: catchUp ?? true,
+        consistency: consistency ?? 'auto',
+        excludes: excludes ?? [],
+        tags: tags ?? [],
+        keep,
+        repositories: repositories ?? [''],
+        prune: keep && { patterns: ['0 5 * * 0'], timeZone: defaults.timeZone },
+        check: undefined,
+        verify: undefined,
+        drill: undefined,
+      },
+    },
+  ];
+}
+
+function withSettings(policy: Policy, settings: VolumeSettings): Policy {
+  const timeZone = settings.timeZone ?? policy.schedule?.timeZone;
+  const patterns = settings.schedule ?? policy.schedule?.patterns;
+  return {
+    ...policy,
+    schedule: patterns && { patterns, timeZone },
+    jitterMs: settings.jitterMs ?? policy.jitterMs,
+    catchUp: settings.catchUp ?? policy.catchUp,
+    consistency: settings.consistency ?? policy.consistency,
+    excludes: settings.excludes ?? policy.excludes,
+    tags: settings.tags ?? policy.tags,
+    keep: settings.keep ?? policy.keep,
+    repositories: settings.repositories ?? policy.repositories,
+  };
+}

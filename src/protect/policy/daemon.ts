@@ -1,0 +1,248 @@
+import type { PolicyMemory } from '../../catalog/catalog.ts';
+import { knownError } from '../../lib/known-error.ts';
+import type { LoadedConfiguration } from '../config/load-configuration.ts';
+import { assignPolicies } from './assign-policies.ts';
+import { type DueTask, planDue } from './plan-due.ts';
+import { chooseJobs, groupJobs, type Job } from './plan-jobs.ts';
+import type { Policy } from './policy.ts';
+import { isKiller, PolicyProgress } from './progress.ts';
+import { runForget } from './run-forget.ts';
+import { type ForgetWish, type JobParts, runJob, tellMissed } from './run-job.ts';
+import { settleInterrupted } from './settle-interrupted.ts';
+import { timetables } from './schedule.ts';
+import type { Subject } from './subject.ts';
+import { type Task, tasksOf } from './task.ts';
+import type { Clock, PolicyWork } from './work.ts';
+
+export interface DaemonParts {
+  readonly clock: Clock;
+  readonly memory: PolicyMemory;
+  readonly work: PolicyWork;
+  /** Lines for people. */
+  readonly say: (message: string) => void;
+}
+
+export interface DaemonOptions {
+  /** When it is aborted nothing new begins; what is at work has `graceMs` to come to its end and is cancelled then. */
+  readonly signal: AbortSignal;
+  readonly graceMs: number;
+  /** How often it looks for new volumes and at the clock. */
+  readonly lookEveryMs: number;
+  /** Is told how to have the configuration read anew. */
+  readonly onReloader?: ((reload: () => void) => void) | undefined;
+  /** Everything is in place. */
+  readonly onReady?: (() => void) | undefined;
+  readonly onStopping?: (() => void) | undefined;
+}
+
+/**
+ * Runs policies until it is told to stop. An error in one run ends nothing else; a host or a repository that is away is
+ * tried again. Throws only for a configuration that cannot be used at the start.
+ */
+export async function runDaemon(parts: DaemonParts, options: DaemonOptions): Promise<void> {
+  const daemon = new PolicyDaemon(parts, options);
+  await daemon.prepare();
+  options.onReloader?.(() => daemon.reload());
+  options.onReady?.();
+  await daemon.run();
+}
+
+class PolicyDaemon {
+  readonly #parts: DaemonParts;
+  readonly #options: DaemonOptions;
+  readonly #progress: PolicyProgress;
+  /** Ends what is at work, after the grace. */
+  readonly #cancel = new AbortController();
+  readonly #running = new Map<Job, Promise<void>>();
+  #configuration: LoadedConfiguration | undefined;
+  #open = timetables();
+  #isStale = true;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  #tasks: readonly Task[] = [];
+  #forgets: ForgetWish[] = [];
+  #wake = new AbortController();
+
+  constructor(parts: DaemonParts, options: DaemonOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#progress = new PolicyProgress(
+      parts.memory,
+      () => parts.clock.now(),
+      (error) => parts.say(`Warning: what was run is not remembered: ${knownError(error).message}`),
+    );
+  }
+
+  async prepare(): Promise<void> {
+    this.#configuration = await this.#parts.work.configuration();
+    await settleInterrupted(this.#parts, this.#progress);
+  }
+
+  reload(): void {
+    this.#isStale = true;
+    this.#lookedMs = Number.NEGATIVE_INFINITY;
+    this.#wake.abort();
+  }
+
+  async run(): Promise<void> {
+    const { signal, onStopping } = this.#options;
+    const onStop = (): void => this.#wake.abort();
+    signal.addEventListener('abort', onStop);
+    try {
+      while (!signal.aborted) await this.#turn();
+    } finally {
+      signal.removeEventListener('abort', onStop);
+      onStopping?.();
+      await this.#finish();
+    }
+  }
+
+  /** Looks, begins what is due, and waits until there may be something else to do. */
+  async #turn(): Promise<void> {
+    this.#wake = new AbortController();
+    const { clock, say } = this.#parts;
+    const { signal, lookEveryMs } = this.#options;
+    let waitMs = lookEveryMs;
+    try {
+      await this.#look();
+      const wakeMs = await this.#begin();
+      waitMs = Math.min(lookEveryMs, Math.max(0, (wakeMs ?? Number.POSITIVE_INFINITY) - clock.now()));
+    } catch (error) {
+      say(`Warning: ${knownError(error, 'The policies cannot be looked at').message}`);
+    }
+    if (!signal.aborted) await clock.sleep(waitMs, this.#wake.signal);
+  }
+
+  /** What there is now. Where that cannot be seen, what was seen before is taken. */
+  async #look(): Promise<void> {
+    const { clock, work, say } = this.#parts;
+    const nowMs = clock.now();
+    const sinceMs = nowMs - this.#lookedMs;
+    // A clock that was set back counts as time that has passed.
+    if (sinceMs >= 0 && sinceMs < this.#options.lookEveryMs) return;
+    this.#lookedMs = nowMs;
+    if (this.#isStale) await this.#readConfiguration();
+    const configuration = this.#configuration;
+    if (configuration === undefined) return;
+    try {
+      const subjects = await work.subjects(configuration, { signal: this.#options.signal, onNote: say });
+      const defaultRepository = await work.defaultRepository(configuration);
+      this.#tasks = planTasks(configuration, subjects, { defaultRepository, open: this.#open });
+    } catch (error) {
+      if (!this.#options.signal.aborted)
+        say(`Warning: ${knownError(error, 'The volumes cannot be listed').message}`);
+    }
+  }
+
+  async #readConfiguration(): Promise<void> {
+    this.#isStale = false;
+    this.#open = timetables();
+    try {
+      this.#configuration = await this.#parts.work.configuration();
+    } catch (error) {
+      const { message, detail } = knownError(error);
+      this.#parts.say(
+        `Warning: ${message}; the one before stays in force.${detail === undefined ? '' : `\n${detail}`}`,
+      );
+    }
+  }
+
+  /** Begins what is due and can begin; gives back when there is something next. */
+  async #begin(): Promise<number | undefined> {
+    const { clock } = this.#parts;
+    const busy = new Set([...this.#running.keys()].flatMap(({ tasks }) => tasks.map(({ task }) => task.key)));
+    const idle = this.#tasks.filter(({ key }) => !busy.has(key));
+    const plan = planDue(idle, this.#progress.cursors, clock.now());
+    this.#progress.save(plan.changed);
+    const wanted: DueTask[] = [];
+    for (const due of plan.due) {
+      if (due.isWanted && !isKiller(due)) wanted.push(due);
+      else await this.#skip(due);
+    }
+    const waiting = [...groupJobs(wanted), ...this.#forgetJobs()];
+    const parallel = this.#configuration?.parallel ?? 1;
+    for (const job of chooseJobs(waiting, [...this.#running.keys()], parallel)) this.#start(job);
+    return plan.wakeMs;
+  }
+
+  async #skip(due: DueTask): Promise<void> {
+    const message = due.isWanted ? 'it was killed each time' : 'its time had passed';
+    this.#progress.end(this.#progress.begin(due), {
+      outcome: 'missed',
+      code: undefined,
+      message,
+      snapshotId: undefined,
+    });
+    await tellMissed({ ...this.#parts, now: () => this.#parts.clock.now() }, { ...due, isWanted: false });
+  }
+
+  #start(job: Job): void {
+    const parts: JobParts = {
+      ...this.#parts,
+      progress: this.#progress,
+      now: () => this.#parts.clock.now(),
+      signal: this.#cancel.signal,
+    };
+    const work = job.action === 'forget' ? this.#forget(parts, job) : this.#runTasks(parts, job);
+    const ended = work
+      .catch((error: unknown) => this.#parts.say(`Warning: ${knownError(error).message}`))
+      .finally(() => {
+        this.#running.delete(job);
+        this.#wake.abort();
+      });
+    this.#running.set(job, ended);
+  }
+
+  async #runTasks(parts: JobParts, job: Job): Promise<void> {
+    const wishes = await runJob(parts, job);
+    if (!this.#options.signal.aborted) this.#forgets.push(...wishes);
+  }
+
+  /** For each repository all that is to be forgotten there, at once: nobody else can work in it meanwhile. */
+  #forgetJobs(): Job[] {
+    const repositories = new Map(this.#forgets.map(({ repository, policy }) => [repository, policy]));
+    return [...repositories].map(([repository, policy]: [string, Policy]) => ({
+      action: 'forget',
+      policy,
+      repository,
+      tasks: [],
+      subjects: [],
+    }));
+  }
+
+  async #forget(parts: JobParts, { repository }: Job): Promise<void> {
+    const wishes = this.#forgets.filter((wish) => wish.repository === repository);
+    this.#forgets = this.#forgets.filter((wish) => wish.repository !== repository);
+    await runForget(parts, wishes);
+  }
+
+  async #finish(): Promise<void> {
+    const { clock, say } = this.#parts;
+    if (this.#running.size === 0) return;
+    const done = new AbortController();
+    const all = Promise.allSettled(this.#running.values()).then(() => done.abort());
+    await clock.sleep(this.#options.graceMs, done.signal);
+    if (this.#running.size > 0) say('What is at work is cancelled; it is done again at the next start.');
+    this.#cancel.abort();
+    await all;
+  }
+}
+
+/** All that there is to do, with the default repository by its name: one repository must not go by two names. */
+export function planTasks(
+  configuration: Pick<LoadedConfiguration, 'policies' | 'defaults'>,
+  subjects: readonly Subject[],
+  {
+    defaultRepository,
+    open,
+  }: { readonly defaultRepository: string; readonly open?: ReturnType<typeof timetables> },
+): Task[] {
+  const named = (policy: Policy): Policy => ({
+    ...policy,
+    repositories: [...new Set(policy.repositories.map((name) => (name === '' ? defaultRepository : name)))],
+  });
+  const assignments = assignPolicies(configuration, subjects).map((assignment) => ({
+    ...assignment,
+    policy: named(assignment.policy),
+  }));
+  return tasksOf(configuration.policies.map(named), assignments, open);
+}

@@ -1,0 +1,53 @@
+import { knownError } from '../../lib/known-error.ts';
+import { quote } from '../../model/quote.ts';
+import type { ForgetWish, JobParts } from './run-job.ts';
+import type { Forgotten } from './work.ts';
+import { codeOf, isAway } from './progress.ts';
+
+/**
+ * Applies the rules of policies to what they have just saved anew. Gives back the wishes that have to wait for a
+ * repository that is away or in use. Never throws: what is not forgotten now is forgotten after the next backup.
+ */
+export async function runForget(
+  parts: JobParts,
+  wishes: readonly ForgetWish[],
+): Promise<readonly ForgetWish[]> {
+  const later: ForgetWish[] = [];
+  for (const wish of wishes) {
+    if (parts.signal.aborted) break;
+    try {
+      await forgetOne(parts, wish);
+    } catch (error) {
+      const known = knownError(error);
+      if (isAway(codeOf(error))) later.push(wish);
+      parts.say(
+        `Warning: the snapshots of ${quote(wish.subject.name)} are not thinned out: ${known.message}`,
+      );
+    }
+  }
+  return later;
+}
+
+async function forgetOne(
+  { work, memory, say, signal }: JobParts,
+  { policy, repository, subject }: ForgetWish,
+): Promise<void> {
+  const held = memory.listOpenAnomalies().find(({ volumeIdentity }) => volumeIdentity === subject.identity);
+  if (held !== undefined) {
+    say(`Nothing of ${quote(subject.name)} is forgotten: it ${held.message}. See "holdfast policy accept".`);
+    return;
+  }
+  // Written down before anything is removed: after a kill, pruning has to know of it.
+  const beforeRemoval = ({ identity, name, repositoryId, times }: Forgotten): void => {
+    const newest = times
+      .map((time) => new Date(time).toISOString())
+      .toSorted()
+      .at(-1);
+    if (newest === undefined) return;
+    memory.noteForgotten({ repositoryId, volumeIdentity: identity, volumeName: name, newest });
+    say(
+      `${quote(name)}: ${times.length === 1 ? 'one snapshot is' : `${times.length} snapshots are`} forgotten`,
+    );
+  };
+  await work.forget({ policy, repository, subjects: [subject] }, { signal, onNote: say, beforeRemoval });
+}
