@@ -17,6 +17,8 @@ import type { Repositories } from './protect/repositories.ts';
 import type { RecoverReport } from './protect/quiesce/recover.ts';
 import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
 import type { RestoreReport } from './protect/restore.ts';
+import type { UndoPlan, UndoReport, UndoRequest } from './protect/undo.ts';
+import type { UndoRecord } from './protect/undo-records.ts';
 import { openProof, type Proof } from './protect/proof.ts';
 import { openRetention, type Retention } from './protect/retention.ts';
 import type { ListedSnapshot, SnapshotFilter, SnapshotPath } from './protect/snapshots.ts';
@@ -67,6 +69,14 @@ export interface App extends AsyncDisposable, Upkeep, Retention, Repositories, W
   planRestore(request: RestoreRequest, options?: JobOptions): Promise<RestorePlan>;
   /** Carries a plan out. A failure leaves the volume as it was. */
   applyRestore(plan: RestorePlan, options?: JobOptions): Promise<RestoreReport>;
+  /** What bringing back the data before a restore would do; nothing is touched. */
+  planUndo(request: UndoRequest, options?: JobOptions): Promise<UndoPlan>;
+  /** Carries it out. A failure leaves everything as it was. */
+  applyUndo(plan: UndoPlan, options?: JobOptions): Promise<UndoReport>;
+  /** What is kept for an undo, oldest first. */
+  listUndo(): Promise<UndoRecord[]>;
+  /** Deletes what is kept of one restore. Permanent. */
+  dropUndo(request: Pick<UndoRequest, 'what'>, options?: JobOptions): Promise<UndoRecord[]>;
   check(request: { readonly readDataPercent: number }, options?: JobOptions): Promise<CheckReport>;
   /** Brings back the containers that jobs have left stopped or paused which were killed. Opening the host does so too. */
   recover(options?: JobOptions): Promise<RecoverReport>;
@@ -149,6 +159,22 @@ export function openApp(config: AppConfig): App {
       const { applyRestore } = await import('./protect/restore.ts');
       return await applyRestore(parts, plan, options);
     },
+    async planUndo(request, options = {}) {
+      const { planUndo } = await import('./protect/undo.ts');
+      return await planUndo(parts, request, options);
+    },
+    async applyUndo(plan, options = {}) {
+      const { applyUndo } = await import('./protect/undo.ts');
+      return await applyUndo(parts, plan, options);
+    },
+    async listUndo() {
+      const { listUndo } = await import('./protect/undo.ts');
+      return await listUndo(parts);
+    },
+    async dropUndo(request, options = {}) {
+      const { dropKept } = await import('./protect/undo.ts');
+      return await dropKept(parts, request, options);
+    },
     async check(request, options = {}) {
       const { checkAll } = await import('./protect/check.ts');
       return await checkAll(parts, request, options);
@@ -189,7 +215,8 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
   /** Nothing is done on a volume before what a killed restore has left of it is put right. */
   const settle = async (found: Host): Promise<void> => {
     const journals = await readdir(path.join(config.stateDir, 'journal')).catch(() => []);
-    if (journals.length === 0) return;
+    const kept = await readdir(path.join(config.stateDir, 'undo')).catch(() => []);
+    if (journals.length + kept.length === 0) return;
     const { settleAll } = await import('./protect/settle.ts');
     await settleAll({ ...parts, host: async () => found }, { onNote: config.onWarning });
   };
@@ -306,6 +333,7 @@ export type {
   InitReport,
   JobOptions,
 };
+export type { UndoPlan, UndoRecord, UndoReport, UndoRequest };
 export type { ListedSnapshot, RestorePlan, RestoreReport, RestoreRequest, SnapshotFilter, SnapshotPath };
 export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';
 export type * from './engine/index.ts';

@@ -72,11 +72,6 @@ export async function forgetUndo(stateDir: string, id: string): Promise<void> {
   await rm(path.join(undoFolder(stateDir), `${id}.json`), { force: true });
 }
 
-/** True when something is kept: cheap, for every start. */
-export async function hasUndoRecords(stateDir: string): Promise<boolean> {
-  return (await namesIn(undoFolder(stateDir))).length > 0;
-}
-
 async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);

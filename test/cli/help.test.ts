@@ -11,7 +11,20 @@ afterAll(() => cli[Symbol.dispose]());
 
 const commands = [
   '',
-  ...['init', 'backup', 'snapshots', 'ls', 'diff', 'dump', 'restore', 'check', 'verify', 'recover', 'completion'],
+  ...[
+    'init',
+    'backup',
+    'snapshots',
+    'ls',
+    'diff',
+    'dump',
+    'restore',
+    'undo',
+    'check',
+    'verify',
+    'recover',
+    'completion',
+  ],
   ...['forget', 'prune', 'tag', 'stats', 'find'],
   'key',
   ...['list', 'add', 'change', 'remove'].map((name) => `key ${name}`),

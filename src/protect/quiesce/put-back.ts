@@ -50,7 +50,8 @@ export async function putBack(
         }
       }),
     );
-    if (deadline !== undefined) await waitForHealth(work, level, deadline);
+    // What could not be started is an error already: nobody waits for the rest then.
+    if (deadline !== undefined && failures.length === 0) await waitForHealth(work, level, deadline);
   }
   if (failures.length > 0) throw notBack(failures);
   return work;
@@ -179,11 +180,12 @@ async function findAgain(containers: Containers, { identity }: AppStep): Promise
 async function waitForHealth(work: Work, level: readonly AppStep[], deadline: number): Promise<void> {
   for (;;) {
     const states = await Promise.all(
-      level.map(async (step) => ({ step, good: await isGood(work, step).catch(() => false) })),
+      level.map(async (step) => ({ step, now: await lookAt(work, step).catch(() => 'bad' as const) })),
     );
-    const bad = states.filter(({ good }) => !good).map(({ step }) => step.identity.name);
+    const bad = states.filter(({ now }) => now !== 'good').map(({ step }) => step.identity.name);
     if (bad.length === 0) return;
-    if (performance.now() > deadline || work.options.signal?.aborted === true) {
+    const isOver = performance.now() > deadline || states.some(({ now }) => now === 'ended');
+    if (isOver || work.options.signal?.aborted === true) {
       work.unhealthy.push(...bad);
       return;
     }
@@ -191,10 +193,12 @@ async function waitForHealth(work: Work, level: readonly AppStep[], deadline: nu
   }
 }
 
-async function isGood({ containers }: Work, step: AppStep): Promise<boolean> {
-  if (step.how === 'scale' || step.was === 'paused') return true;
+/** One that has ended, and that its engine does not start anew, will not be healthy. */
+async function lookAt({ containers }: Work, step: AppStep): Promise<'good' | 'bad' | 'ended'> {
+  if (step.how === 'scale' || step.was === 'paused') return 'good';
   const now = await findAgain(containers, step);
-  if (now === undefined) return true;
-  if (now.state !== 'running') return false;
-  return !step.healthy || now.health === 'healthy' || now.health === 'none';
+  if (now === undefined) return 'good';
+  if (now.state === 'exited' || now.state === 'dead') return 'ended';
+  if (now.state !== 'running') return 'bad';
+  return !step.healthy || now.health === 'healthy' || now.health === 'none' ? 'good' : 'bad';
 }

@@ -16,6 +16,7 @@ import { protectRoutes } from './definitions/protect.ts';
 import { repoRoutes } from './definitions/repo.ts';
 import { retentionRoutes } from './definitions/retention.ts';
 import { toolRoutes } from './definitions/tools.ts';
+import { undoRoutes } from './definitions/undo.ts';
 import { upkeepRoutes } from './definitions/upkeep.ts';
 import { volumeRoutes } from './definitions/volume.ts';
 import { wordRoutes } from './definitions/word.ts';
@@ -24,6 +25,7 @@ import { exitNumberOf, formatError } from './report-error.ts';
 const root = buildRouteMap<string, CliContext>({
   routes: {
     ...protectRoutes,
+    ...undoRoutes,
     ...proofRoutes,
     ...retentionRoutes,
     ...upkeepRoutes,

@@ -11,7 +11,7 @@ export function describePlan(plan: RestorePlan): string {
     `${what} ${snapshot.id.slice(0, 8)} of "${printable(snapshot.name)}" from ${snapshot.time.slice(0, 19)} goes ${place(plan)}.`,
   ];
   lines.push(...plan.notes.map(printable));
-  if (changes !== undefined) lines.push(...describeChanges(changes));
+  if (changes !== undefined) lines.push(...describeChanges(changes, { since: 'the snapshot' }));
   else if (plan.replaces) lines.push('Exactly this is replaced, and nothing else.');
   if (plan.replaces)
     lines.push(
@@ -19,13 +19,14 @@ export function describePlan(plan: RestorePlan): string {
         ? 'What is there now is saved as a snapshot first.'
         : 'What is there now is NOT saved first.',
     );
-  lines.push(...describeStops(plan), ...describeSpace(plan));
+  lines.push(...describeStops(plan.stops), ...describeSpace(plan));
   if (plan.refusal !== undefined)
     lines.push(`As things are now, it is refused: ${printable(plan.refusal.message)}.`);
   return lines.join('\n');
 }
 
-function describeStops({ stops }: RestorePlan): string[] {
+/** Which containers it takes, in words. */
+export function describeStops(stops: readonly string[]): string[] {
   if (stops.length === 0) return [];
   const names = stops.map((name) => `"${printable(name)}"`).join(', ');
   return [
@@ -58,7 +59,11 @@ function place({ destination, path }: RestorePlan): string {
   return path === '' ? `in the place of what is in the ${kind} ${name}` : `into the ${kind} ${name}`;
 }
 
-function describeChanges(changes: NonNullable<RestorePlan['changes']>): string[] {
+/** What changes in the live data, in words. */
+export function describeChanges(
+  changes: NonNullable<RestorePlan['changes']>,
+  { since }: { readonly since: string },
+): string[] {
   const { comesBack, changes: changed, goesAway, metadata, newer, examples } = changes;
   if (comesBack + changed + goesAway + metadata === 0)
     return ['Nothing differs in names, sizes, times and metadata.'];
@@ -69,15 +74,20 @@ function describeChanges(changes: NonNullable<RestorePlan['changes']>): string[]
   lines.push(
     ...examples.map(
       ({ kind, path, isNewer }) =>
-        `  ${kind}: ${toPrintable(path)}${isNewer ? '  (written after the snapshot)' : ''}`,
+        `  ${kind}: ${toPrintable(path)}${isNewer ? `  (written after ${since})` : ''}`,
     ),
   );
   if (rest > 0) lines.push(`  and ${rest} more`);
   if (newer > 0)
     lines.push(
-      `${newer} ${newer === 1 ? 'file was' : 'files were'} written after the snapshot: that data would be lost here.`,
+      `${newer} ${newer === 1 ? 'file was' : 'files were'} written after ${since}: that data would be lost here.`,
     );
   return lines;
+}
+
+export function changesAsJson(changes: NonNullable<RestorePlan['changes']>): object {
+  const examples = changes.examples.map((example) => ({ ...example, path: toText(example.path) }));
+  return { ...changes, examples };
 }
 
 export function planAsJson(plan: RestorePlan): object {
@@ -95,13 +105,7 @@ export function planAsJson(plan: RestorePlan): object {
     stops: plan.stops,
     keepForMs: plan.keepForMs,
     space: plan.space ?? null,
-    changes:
-      changes === undefined
-        ? null
-        : {
-            ...changes,
-            examples: changes.examples.map((example) => ({ ...example, path: toText(example.path) })),
-          },
+    changes: changes === undefined ? null : changesAsJson(changes),
     refusal: plan.refusal === undefined ? null : { code: plan.refusal.code, message: plan.refusal.message },
     notes: plan.notes,
   };

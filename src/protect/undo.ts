@@ -1,0 +1,208 @@
+import path from 'node:path';
+import { knownError } from '../lib/known-error.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { parseTarget } from '../model/target.ts';
+import { compareTrees } from './compare-trees.ts';
+import { takeLease } from './lease.ts';
+import { liveEntries } from './live-tree.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import { openReplacement } from './replacement.ts';
+import { findConsumers, isUp, planStops } from './restore-consumers.ts';
+import { type RestoreChanges, summarize } from './restore-plan.ts';
+import { swapLive } from './swap-live.ts';
+import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from './undo-records.ts';
+
+export interface UndoRequest {
+  /** A volume or directory; undefined is what was restored last. */
+  readonly what: string | undefined;
+  /** How long containers may take to be healthy. Two minutes unless given. */
+  readonly healthyWithinMs?: number | undefined;
+}
+
+/** What an undo would do. What was restored together is undone together. */
+export interface UndoPlan {
+  readonly places: readonly UndoPlace[];
+  /** When it was restored, RFC 3339. */
+  readonly restoredAt: string;
+  /** True when it was undone already: the restored data comes back. */
+  readonly isUndone: boolean;
+  /** Names of the containers that are stopped for it, in order. */
+  readonly stops: readonly string[];
+  readonly healthyWithinMs: number;
+  readonly refusal: AppError | undefined;
+}
+
+export interface UndoPlace {
+  readonly record: UndoRecord;
+  readonly changes: RestoreChanges;
+}
+
+export interface UndoReport {
+  readonly names: readonly string[];
+  readonly stopped: readonly string[];
+  readonly stillMs: number;
+  /** Until when the undo can be undone, RFC 3339. */
+  readonly until: string;
+}
+
+/** Finds out what an undo would do; nothing is touched. */
+export async function planUndo(
+  parts: Protection,
+  request: UndoRequest,
+  options: JobOptions,
+): Promise<UndoPlan> {
+  const records = await findRecords(parts, request.what, options);
+  const [first] = records;
+  if (first === undefined) throw nothingKept(request.what);
+  const places: UndoPlace[] = [];
+  for (const record of records) {
+    if (!(await isUndoable(record))) throw notThere(record);
+    places.push({ record, changes: await changesOf(record, options) });
+  }
+  const stops = await stopsOf(parts, records, options);
+  return {
+    places,
+    restoredAt: first.keptAt,
+    isUndone: first.isUndone,
+    stops: stops.names,
+    healthyWithinMs: request.healthyWithinMs ?? 120_000,
+    refusal: stops.refusal,
+  };
+}
+
+/** Carries it out, by the same swap as a restore: a failure leaves everything as it was. */
+export async function applyUndo(parts: Protection, plan: UndoPlan, options: JobOptions): Promise<UndoReport> {
+  if (plan.refusal !== undefined) throw plan.refusal;
+  const { stateDir } = parts;
+  const records = plan.places.map(({ record }) => record);
+  await using _leases = await leaseAll(stateDir, records, 'undo the restore of');
+  await refuseChanged(stateDir, records);
+  const names = records.map(({ name }) => quote(name)).join(', ');
+  try {
+    await using replacement = await openReplacement({
+      stateDir,
+      action: 'undo',
+      hostIdentity: records.find(({ hostIdentity }) => hostIdentity !== undefined)?.hostIdentity,
+      snapshotIds: records[0]?.snapshotIds ?? [],
+      members: records.map(({ kind, name, identity, root, stage, until }) => ({
+        ...{ kind, name, identity, root },
+        keptStage: stage,
+        keepUntil: until,
+      })),
+    });
+    const { healthyWithinMs } = plan;
+    const swap = { replacement, places: records, reason: `restore (undo) ${names}`, healthyWithinMs };
+    const report = await swapLive(parts, swap, options);
+    const until = records.map((record) => record.until).sort()[0] ?? '';
+    return { ...report, names: records.map(({ name }) => name), until };
+  } catch (error) {
+    throw knownError(error, `Cannot undo the restore of ${names}`);
+  }
+}
+
+/** All that is kept here and can be brought back, oldest first. */
+export async function listUndo(parts: Protection): Promise<UndoRecord[]> {
+  const kept: UndoRecord[] = [];
+  for (const record of await listUndoRecords(parts.stateDir)) if (await isUndoable(record)) kept.push(record);
+  return kept;
+}
+
+/** Deletes what is kept of the restore that is meant. Permanent. */
+export async function dropKept(
+  parts: Protection,
+  request: Pick<UndoRequest, 'what'>,
+  options: JobOptions,
+): Promise<UndoRecord[]> {
+  const records = await findRecords(parts, request.what, options);
+  if (records.length === 0) throw nothingKept(request.what);
+  await using _leases = await leaseAll(parts.stateDir, records, 'drop what is kept of');
+  await refuseChanged(parts.stateDir, records);
+  for (const record of records) await dropUndo(parts.stateDir, record);
+  return records;
+}
+
+/** The records of one restore. */
+async function findRecords(
+  parts: Protection,
+  what: string | undefined,
+  options: JobOptions,
+): Promise<UndoRecord[]> {
+  // Opening the host puts right what was interrupted.
+  const host = await parts.host().catch(() => undefined);
+  const identity = (await host?.info({ signal: options.signal }).catch(() => undefined))?.identity;
+  const here = (await listUndoRecords(parts.stateDir)).filter(
+    ({ kind, hostIdentity }) => kind === 'path' || hostIdentity === identity,
+  );
+  const name = what === undefined ? undefined : nameOf(what);
+  const meant = here.findLast((record) => name === undefined || record.name === name);
+  return here.filter(({ restoreId }) => restoreId === meant?.restoreId);
+}
+
+function nameOf(what: string): string {
+  const target = parseTarget(what);
+  return target.kind === 'path' ? path.resolve(target.path) : target.name;
+}
+
+function nothingKept(what: string | undefined): AppError {
+  return new AppError(
+    'not-found',
+    what === undefined ? 'Nothing is kept for an undo' : `Nothing is kept for an undo of ${quote(what)}`,
+    {
+      hint: 'Restores save what they replace as a snapshot too: "holdfast snapshots --tag before-restore" lists them.',
+    },
+  );
+}
+
+function notThere({ name, stage }: UndoRecord): AppError {
+  return new AppError('not-found', `What was kept of ${quote(name)} is not there any more`, {
+    detail: `It was in "${stage}".`,
+    hint: 'Restores save what they replace as a snapshot too: "holdfast snapshots --tag before-restore" lists them.',
+  });
+}
+
+/** Seen from the live data, as for a restore. */
+async function changesOf(record: UndoRecord, options: JobOptions): Promise<RestoreChanges> {
+  const kept = liveEntries({ way: 'direct', root: `${record.stage}/new` }, options);
+  const live = liveEntries({ way: 'direct', root: record.root }, options);
+  const changes = compareTrees(
+    { before: kept, after: live },
+    { isSameContent: (one, other) => one.mtimeNs === other.mtimeNs, comparesXattrs: true },
+  );
+  return await summarize(changes, record.keptAt);
+}
+
+async function stopsOf(
+  parts: Protection,
+  records: readonly UndoRecord[],
+  options: JobOptions,
+): Promise<{ readonly names: readonly string[]; readonly refusal: AppError | undefined }> {
+  const host = await parts.host().catch(() => undefined);
+  if (host?.containers === undefined) return { names: [], refusal: undefined };
+  const before = (await findConsumers(parts, records, options)).filter(isUp);
+  if (before.length === 0) return { names: [], refusal: undefined };
+  const names = records.map(({ name }) => name);
+  const { levels, refusal } = await planStops(host.containers, { before, names }, options);
+  return { names: levels.flat().map(({ identity }) => identity.name), refusal };
+}
+
+async function leaseAll(
+  stateDir: string,
+  records: readonly UndoRecord[],
+  action: string,
+): Promise<AsyncDisposable> {
+  await using leases = new AsyncDisposableStack();
+  for (const { identity, name } of records.toSorted((a, b) => (a.identity < b.identity ? -1 : 1)))
+    leases.use(await takeLease({ stateDir, identity, name, action }));
+  return leases.move();
+}
+
+async function refuseChanged(stateDir: string, records: readonly UndoRecord[]): Promise<void> {
+  const now = await listUndoRecords(stateDir);
+  for (const { id, inode, name } of records) {
+    if (now.find((record) => record.id === id)?.inode === inode) continue;
+    throw new AppError('conflict', `${quote(name)} has been restored or undone meanwhile`, {
+      hint: 'Look at it, and run the undo again.',
+    });
+  }
+}

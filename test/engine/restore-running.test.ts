@@ -1,0 +1,231 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Cli, type CliResult } from '../cli/cli.ts';
+import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { treeFacts } from '../support/tree-facts.ts';
+
+let engine: PrivateEngine;
+let cli: Cli;
+beforeAll(async () => {
+  engine = await startPrivateEngine();
+  await engine.importBusybox();
+  cli = new Cli();
+  await cli.init();
+});
+afterAll(async () => {
+  cli?.[Symbol.dispose]();
+  await engine?.[Symbol.asyncDispose]();
+});
+
+const started: string[] = [];
+afterEach(async () => {
+  if (started.length > 0) await engine.docker(['rm', '-f', ...started.splice(0)]);
+});
+
+function attempt(...args: string[]): Promise<CliResult> {
+  return cli.attempt(args, { env: { HOLDFAST_HOST: 'auto', DOCKER_HOST: engine.dockerHost } });
+}
+
+async function run(...args: string[]): Promise<string> {
+  const result = await attempt(...args);
+  if (result.exit !== 0)
+    throw new Error(`"holdfast ${args.join(' ')}" ended with ${result.exit}: ${result.stderr}`);
+  return result.stdout;
+}
+
+interface Wish {
+  readonly volume: string;
+  readonly args?: readonly string[];
+  /** Run by the shell of the container. */
+  readonly script?: string;
+}
+
+/** A container whose script ends at once when it is told to. */
+async function container(name: string, { volume, args = [], script }: Wish): Promise<void> {
+  started.push(name);
+  const wait = 'trap "exit 0" TERM; while :; do sleep 0.1; done';
+  const command = script === undefined ? wait : `${script}; ${wait}`;
+  const mount = ['-v', `${volume}:/data`];
+  await engine.docker(['run', '-d', '--name', name, ...mount, ...args, 'busybox', 'sh', '-c', command]);
+}
+
+const healthy = [
+  '--health-cmd',
+  'test ! -f /data/sick',
+  '--health-interval',
+  '300ms',
+  '--health-retries',
+  '2',
+];
+
+async function stateOf(name: string): Promise<string> {
+  return await engine.docker(['inspect', '-f', '{{.State.Status}}', name]);
+}
+
+async function untilHealthy(name: string): Promise<void> {
+  const health = (): Promise<string> => engine.docker(['inspect', '-f', '{{.State.Health.Status}}', name]);
+  await expect.poll(health, { timeout: 20_000, interval: 100 }).toBe('healthy');
+}
+
+/** A volume with a snapshot, and newer data since. */
+async function makeVolume(name: string, prepare?: (root: string) => void): Promise<string> {
+  await engine.docker(['volume', 'create', name]);
+  const root = engine.volumePath(name);
+  writeFileSync(join(root, 'f'), 'saved');
+  prepare?.(root);
+  await run('backup', name);
+  rmSync(join(root, 'sick'), { force: true });
+  writeFileSync(join(root, 'f'), 'newer');
+  writeFileSync(join(root, 'extra'), 'newer');
+  return root;
+}
+
+/** What an interrupted or finished restore may leave: nothing, but what is kept for an undo. */
+function leftovers(root: string): string[] {
+  const { stateDir } = cli;
+  const names = ['journal', 'journal-apps'].flatMap((folder) =>
+    existsSync(join(stateDir, folder)) ? readdirSync(join(stateDir, folder)) : [],
+  );
+  const undo = existsSync(join(stateDir, 'undo')) ? readdirSync(join(stateDir, 'undo')) : [];
+  const stages = readdirSync(join(root, '..')).filter((name) => name !== '_data' && name !== 'opts.json');
+  return [...names, ...stages.filter((name) => !undo.includes(`${name.slice(-16)}.json`))];
+}
+
+describe('a volume that containers use', () => {
+  test('is restored: they are named, stopped, started on the restored data and healthy', async () => {
+    const root = await makeVolume('used');
+    await container('used-web', { volume: 'used' });
+    await container('used-db', { volume: 'used', args: healthy });
+    await container('used-paused', { volume: 'used' });
+    await engine.docker(['pause', 'used-paused']);
+    await engine.docker(['create', '--name', 'used-idle', '-v', 'used:/data', 'busybox', 'true']);
+    started.push('used-idle');
+    await untilHealthy('used-db');
+    const plan = await run('restore', 'used', '--dry-run');
+    expect(plan).toMatch(/These are stopped for it, in this order, and started again: .*"used-db"/);
+    expect(plan).toContain('2 files were written after the snapshot: that data would be lost here.');
+    expect(readFileSync(join(root, 'f'), 'utf8')).toBe('newer');
+
+    const report = JSON.parse(await run('restore', 'used', '--yes', '--format', 'json')) as {
+      stopped: string[];
+      stillMs: number;
+    };
+    expect(report.stopped.sort()).toEqual(['used-db', 'used-paused', 'used-web']);
+    expect(report.stillMs).toBeGreaterThan(0);
+    expect(readdirSync(root)).toEqual(['f']);
+    for (const name of ['used-web', 'used-db'])
+      expect(await engine.docker(['exec', name, 'cat', '/data/f'])).toBe('saved');
+    expect(await stateOf('used-paused')).toBe('paused');
+    expect(await stateOf('used-idle')).toBe('created');
+    expect(leftovers(root)).toEqual([]);
+  });
+
+  test('is byte for byte what it was when health fails on the restored data', async () => {
+    const root = await makeVolume('sick', (path) => writeFileSync(join(path, 'sick'), ''));
+    await container('sick-db', { volume: 'sick', args: healthy });
+    await untilHealthy('sick-db');
+    const before = treeFacts(root);
+    const refused = await attempt('restore', 'sick', '--yes', '--health-timeout', '3s');
+    expect(refused.exit).toBe(1);
+    expect(refused.stderr).toContain('"sick-db" did not come up on the restored data');
+    expect(treeFacts(root)).toEqual(before);
+    expect(await engine.docker(['exec', 'sick-db', 'cat', '/data/f'])).toBe('newer');
+    await untilHealthy('sick-db');
+    expect(leftovers(root)).toEqual([]);
+    expect(await run('undo', '--list', '-q')).not.toContain('sick');
+  });
+
+  test('is what it was when a container ends soon after its start on the restored data', async () => {
+    const root = await makeVolume('falls', (path) => writeFileSync(join(path, 'sick'), ''));
+    await container('falls-db', { volume: 'falls', script: 'test ! -f /data/sick || { sleep 1; exit 3; }' });
+    await container('falls-web', { volume: 'falls' });
+    const before = treeFacts(root);
+    const refused = await attempt('restore', 'falls', '--yes');
+    expect(refused.exit).toBe(1);
+    expect(refused.stderr).toContain('"falls-db" did not come up');
+    expect(treeFacts(root)).toEqual(before);
+    expect([await stateOf('falls-db'), await stateOf('falls-web')]).toEqual(['running', 'running']);
+    expect(leftovers(root)).toEqual([]);
+  });
+
+  test('is what it was when a container cannot be started on the restored data', async () => {
+    // Docker refuses to start what has a working directory that is a file.
+    const root = await makeVolume('startless', (path) => writeFileSync(join(path, 'work'), 'no folder'));
+    rmSync(join(root, 'work'));
+    mkdirSync(join(root, 'work'));
+    await container('startless-db', { volume: 'startless', args: ['-w', '/data/work'] });
+    const before = treeFacts(root);
+    const refused = await attempt('restore', 'startless', '--yes');
+    expect(refused.exit, refused.stderr).toBe(1);
+    expect(refused.stderr).toContain('startless-db');
+    expect(treeFacts(root)).toEqual(before);
+    expect(await stateOf('startless-db')).toBe('running');
+    expect(leftovers(root)).toEqual([]);
+  });
+
+  test('is refused when a container would be removed by being stopped', async () => {
+    await makeVolume('passing');
+    await container('passing-job', { volume: 'passing', args: ['--rm'] });
+    const refused = await attempt('restore', 'passing', '--yes');
+    expect(refused.exit).toBe(5);
+    expect(refused.stderr).toContain('"passing-job"');
+    expect(await stateOf('passing-job')).toBe('running');
+    await engine.docker(['stop', 'passing-job']);
+    started.splice(0);
+  });
+
+  test('gets one file back under a running container, which is restarted for it', async () => {
+    const root = await makeVolume('part');
+    await container('part-db', { volume: 'part' });
+    await run('restore', 'part', '--path', 'f', '--yes');
+    expect(await engine.docker(['exec', 'part-db', 'cat', '/data/f'])).toBe('saved');
+    expect(readFileSync(join(root, 'extra'), 'utf8')).toBe('newer');
+    expect(leftovers(root)).toEqual([]);
+  });
+
+  test('keeps its data when the snapshot is damaged: nobody is stopped for it', async () => {
+    const root = await makeVolume('damaged', (path) =>
+      writeFileSync(join(path, 'big'), Buffer.alloc(3e6, 'x')),
+    );
+    await container('damaged-db', { volume: 'damaged' });
+    const startedAt = await engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'damaged-db']);
+    const before = treeFacts(root);
+    const undo = damageRepository();
+    const refused = await attempt('restore', 'damaged', '--yes', '--no-safety-snapshot');
+    undo();
+    expect(refused.exit).not.toBe(0);
+    expect(treeFacts(root)).toEqual(before);
+    expect(await engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'damaged-db'])).toBe(startedAt);
+    expect(leftovers(root)).toEqual([]);
+  });
+});
+
+test('a directory that a running container mounts is restored under it', async () => {
+  const data = join(engine.folder, 'site');
+  mkdirSync(data);
+  writeFileSync(join(data, 'f'), 'one');
+  await container('site', { volume: data });
+  await run('backup', data);
+  writeFileSync(join(data, 'f'), 'two');
+  await run('restore', data, '--yes');
+  expect(await engine.docker(['exec', 'site', 'cat', '/data/f'])).toBe('one');
+});
+
+/** Turns one byte in the middle of every pack; gives a function that turns it back. */
+function damageRepository(): () => void {
+  const packs = readdirSync(join(cli.repository, 'data'), { recursive: true, encoding: 'utf8' })
+    .map((name) => join(cli.repository, 'data', name))
+    .filter((path) => /[0-9a-f]{64}$/.test(path));
+  const turn = (): void => {
+    for (const path of packs) {
+      const bytes = readFileSync(path);
+      const middle = Math.floor(bytes.length / 3);
+      bytes[middle] = (bytes[middle] ?? 0) ^ 0xff;
+      rmSync(path);
+      writeFileSync(path, bytes);
+    }
+  };
+  turn();
+  return turn;
+}
