@@ -7,6 +7,7 @@ import { type FillResult, fillStage, partOf, refuseSurprise } from './fill-direc
 import { fillStream } from './fill-stream.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import { takeLease } from './lease.ts';
+import { tellOfRestores } from './log/tell-of-restores.ts';
 import { changedMeanwhile, type OpenDestination, openDestination } from './open-destination.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { replaceStreamed } from './replace-streamed.ts';
@@ -61,9 +62,12 @@ export async function applyRestores(
   try {
     const reports = await restoreLeased(parts, works, options);
     for (const plan of plans) await keepLineage(parts, plan, options);
+    await tellOfRestores(parts, plans, reports);
     return reports;
   } catch (error) {
-    throw knownError(error, `Cannot restore ${namesOf(works)}`);
+    const known = knownError(error, `Cannot restore ${namesOf(works)}`);
+    await tellOfRestores(parts, plans, known);
+    throw known;
   }
 }
 

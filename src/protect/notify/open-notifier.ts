@@ -117,8 +117,9 @@ class GatheringNotifier implements Notifier {
         const channels = await this.#parts.channels();
         if (channels.length > 0) await work(channels);
       } catch (error) {
-        const { message } = knownError(error, 'Nobody could be told what happened');
-        this.#parts.onWarning?.(message);
+        const { message, detail = '' } = knownError(error);
+        const [first = ''] = detail.split('\n');
+        this.#parts.onWarning?.(`Nobody could be told what happened: ${message}${first && `: ${first}`}`);
       }
     });
   }
