@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { knownError } from '../lib/known-error.ts';
 import { AppError } from '../model/errors.ts';
+import type { LogEvent } from '../model/log-entry.ts';
 import { quote } from '../model/quote.ts';
 import { parseTarget } from '../model/target.ts';
 import { compareTrees } from './compare-trees.ts';
@@ -95,10 +96,22 @@ export async function applyUndo(parts: Protection, plan: UndoPlan, options: JobO
     const swap = { replacement, places: records, reason: `restore (undo) ${names}`, healthyWithinMs };
     const report = await swapLive(parts, swap, options);
     const until = records.map((record) => record.until).sort()[0] ?? '';
+    await tell(parts, records, { outcome: 'good' });
     return { ...report, names: records.map(({ name }) => name), until };
   } catch (error) {
-    throw knownError(error, `Cannot undo the restore of ${names}`);
+    const known = knownError(error, `Cannot undo the restore of ${names}`);
+    await tell(parts, records, { outcome: 'failed', message: known.message });
+    throw known;
   }
+}
+
+async function tell(
+  parts: Protection,
+  records: readonly UndoRecord[],
+  came: Pick<LogEvent, 'outcome' | 'message'>,
+): Promise<void> {
+  const log = await parts.log();
+  await log.record(records.map(({ name }) => ({ kind: 'undo', volume: name, ...came })));
 }
 
 /** All that is kept here and can be brought back, oldest first. */
