@@ -17,6 +17,7 @@ import type { Repositories } from './protect/repositories.ts';
 import type { RecoverReport } from './protect/quiesce/recover.ts';
 import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
 import type { RestoreReport } from './protect/restore.ts';
+import type { StackPlan, StackReport, StackRequest } from './protect/restore-stack.ts';
 import type { UndoPlan, UndoReport, UndoRequest } from './protect/undo.ts';
 import type { UndoRecord } from './protect/undo-records.ts';
 import { openProof, type Proof } from './protect/proof.ts';
@@ -69,6 +70,10 @@ export interface App extends AsyncDisposable, Upkeep, Retention, Repositories, W
   planRestore(request: RestoreRequest, options?: JobOptions): Promise<RestorePlan>;
   /** Carries a plan out. A failure leaves the volume as it was. */
   applyRestore(plan: RestorePlan, options?: JobOptions): Promise<RestoreReport>;
+  /** What restoring all volumes of a stack would do; nothing is touched. */
+  planStackRestore(request: StackRequest, options?: JobOptions): Promise<StackPlan>;
+  /** Carries it out: all of it, or nothing is changed. */
+  applyStackRestore(plan: StackPlan, options?: JobOptions): Promise<StackReport>;
   /** What bringing back the data before a restore would do; nothing is touched. */
   planUndo(request: UndoRequest, options?: JobOptions): Promise<UndoPlan>;
   /** Carries it out. A failure leaves everything as it was. */
@@ -159,6 +164,14 @@ export function openApp(config: AppConfig): App {
       const { applyRestore } = await import('./protect/restore.ts');
       return await applyRestore(parts, plan, options);
     },
+    async planStackRestore(request, options = {}) {
+      const { planStackRestore } = await import('./protect/restore-stack.ts');
+      return await planStackRestore(parts, request, options);
+    },
+    async applyStackRestore(plan, options = {}) {
+      const { applyStackRestore } = await import('./protect/restore-stack.ts');
+      return await applyStackRestore(parts, plan, options);
+    },
     async planUndo(request, options = {}) {
       const { planUndo } = await import('./protect/undo.ts');
       return await planUndo(parts, request, options);
@@ -209,6 +222,7 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
   const settledHost = once(async () => {
     const found = opened.use(await openHost(config, catalog));
     await settle(found);
+    await removeTrials(found);
     // After that: an app must not start on data that is half restored.
     return { found, recovered: await recover(found) };
   });
@@ -219,6 +233,12 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     if (journals.length + kept.length === 0) return;
     const { settleAll } = await import('./protect/settle.ts');
     await settleAll({ ...parts, host: async () => found }, { onNote: config.onWarning });
+  };
+  const removeTrials = async (found: Host): Promise<void> => {
+    const trials = await readdir(path.join(config.stateDir, 'trials')).catch(() => []);
+    if (trials.length === 0) return;
+    const { removeLeftTrials } = await import('./protect/drill/trial.ts');
+    await removeLeftTrials({ ...parts, host: async () => found }, { onNote: config.onWarning });
   };
   const recover = async (found: Host): Promise<RecoverReport> => {
     const journals = await readdir(path.join(config.stateDir, 'journal-apps')).catch(() => []);
@@ -333,6 +353,7 @@ export type {
   InitReport,
   JobOptions,
 };
+export type { StackPlan, StackReport, StackRequest };
 export type { UndoPlan, UndoRecord, UndoReport, UndoRequest };
 export type { ListedSnapshot, RestorePlan, RestoreReport, RestoreRequest, SnapshotFilter, SnapshotPath };
 export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';

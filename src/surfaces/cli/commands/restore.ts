@@ -8,6 +8,7 @@ import { reportProblems } from '../finish-work.ts';
 import type { Session } from '../session.ts';
 
 export interface RestoreFlags {
+  readonly stack?: string;
   readonly to?: string;
   readonly path?: string;
   readonly dryRun?: boolean;
@@ -22,7 +23,19 @@ export async function runRestore(
   flags: RestoreFlags,
   args: readonly string[],
 ): Promise<void> {
-  const [what = ''] = args;
+  const [what] = args;
+  if (flags.stack !== undefined) {
+    if (what !== undefined || flags.to !== undefined || flags.path !== undefined)
+      throw new AppError('usage', '"--stack" restores all volumes of a stack to where they were', {
+        hint: 'Leave out the volume, "--to" and "--path", or restore one volume without "--stack".',
+      });
+    const { runStackRestore } = await import('./restore-stack.ts');
+    return await runStackRestore(session, { ...flags, stack: flags.stack });
+  }
+  if (what === undefined)
+    throw new AppError('usage', 'What to restore is missing', {
+      hint: 'Name a volume, or a stack with --stack.',
+    });
   const { signal } = session;
   const request = { what, to: flags.to, path: flags.path, ...wishesOf(flags) };
   const plan = await session.app.planRestore(request, { signal, onNote: session.note });
@@ -44,7 +57,7 @@ export async function runRestore(
   progress[Symbol.dispose]();
   session.printer.print({
     json: () => reportAsJson(report, plan),
-    text: () => describe(report),
+    text: () => describeReport(report),
     quiet: () => [report.name],
   });
   reportProblems(session, report.problems);
@@ -65,7 +78,8 @@ function durationOf(text: string | undefined): number | undefined {
   return text === undefined ? undefined : parseDuration(text);
 }
 
-function describe(report: RestoreReport): string {
+/** What was done, for people. */
+export function describeReport(report: RestoreReport): string {
   const { name, snapshot, files, bytes, created, safetySnapshot, stopped, stillMs, keptForMs } = report;
   const lines = [
     `${printable(name)}: restored from ${snapshot.id.slice(0, 8)} (${snapshot.time.slice(0, 19)}): ${files.toLocaleString('en')} ${files === 1 ? 'file' : 'files'}, ${formatSize(bytes)}`,
@@ -85,7 +99,7 @@ function describe(report: RestoreReport): string {
   return lines.join('\n');
 }
 
-function reportAsJson(report: RestoreReport, plan: RestorePlan): object {
+export function reportAsJson(report: RestoreReport, plan: RestorePlan): object {
   const { snapshot, safetySnapshot, ...rest } = report;
   return {
     ...rest,

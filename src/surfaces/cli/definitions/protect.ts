@@ -103,8 +103,11 @@ const restore = defineCommand<RestoreFlags>({
     'VOLUME@TIME --to NEW',
     'VOLUME --to ./DIRECTORY',
     'VOLUME --path FILE',
+    '--stack NAME',
+    '--stack NAME@TIME',
   ],
   flags: {
+    stack: textFlag('All volumes of a stack together: NAME, NAME@TIME, NAME@SNAPSHOT', 'STACK'),
     to: textFlag('Another volume, or an absent or empty directory (with "/" or ".")', 'TARGET'),
     path: textFlag('Only this file or folder', 'PATH'),
     dryRun,
@@ -121,6 +124,7 @@ const restore = defineCommand<RestoreFlags>({
     {
       placeholder: 'VOLUME[@SNAPSHOT]',
       brief: 'What to restore: VOLUME, VOLUME@latest, VOLUME@ID, VOLUME@yesterday, or a snapshot id',
+      kind: 'optional',
       completes: 'target',
     },
   ],

@@ -1,0 +1,81 @@
+import type { AppError } from '../model/errors.ts';
+import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import { findConsumers, isUp, planStops } from './restore-consumers.ts';
+import { type RestorePlan, type RestoreRequest, planRestore } from './restore-plan.ts';
+import { applyRestores, type RestoreReport } from './restore.ts';
+import { findContext } from './snapshots.ts';
+
+export interface StackRequest extends Omit<RestoreRequest, 'what' | 'to' | 'path'> {
+  /** `NAME`, `NAME@TIME`, `NAME@SNAPSHOT`, `NAME@RESTOREPOINT`. */
+  readonly what: string;
+}
+
+/** What restoring a stack would do. */
+export interface StackPlan {
+  readonly point: RestorePoint;
+  /** One for each volume. */
+  readonly plans: readonly RestorePlan[];
+  /** Names of the containers that are stopped for it, in order. */
+  readonly stops: readonly string[];
+  readonly refusal: AppError | undefined;
+}
+
+export interface StackReport {
+  readonly stack: string;
+  readonly restorePoint: string | undefined;
+  readonly volumes: readonly RestoreReport[];
+  readonly stopped: readonly string[];
+  readonly stillMs: number;
+}
+
+/** Finds out what restoring all volumes of a stack would do; nothing is touched. */
+export async function planStackRestore(
+  parts: Protection,
+  request: StackRequest,
+  options: JobOptions,
+): Promise<StackPlan> {
+  const point = chooseRestorePoint(request.what, await findContext(parts, options));
+  const plans: RestorePlan[] = [];
+  for (const { id } of point.snapshots)
+    plans.push(await planRestore(parts, { ...request, what: id, to: undefined, path: undefined }, options));
+  const stops = await stopsOf(parts, plans, options);
+  return {
+    point,
+    plans,
+    stops: stops.names,
+    refusal: plans.find(({ refusal }) => refusal)?.refusal ?? stops.refusal,
+  };
+}
+
+/** All of it or nothing, behind one stop of what uses it. */
+export async function applyStackRestore(
+  parts: Protection,
+  plan: StackPlan,
+  options: JobOptions,
+): Promise<StackReport> {
+  if (plan.refusal !== undefined) throw plan.refusal;
+  const volumes = await applyRestores(parts, plan.plans, options);
+  const { stopped = [], stillMs = 0 } = volumes[0] ?? {};
+  const { stack, id } = plan.point;
+  return { stack, restorePoint: id, volumes, stopped, stillMs };
+}
+
+async function stopsOf(
+  parts: Protection,
+  plans: readonly RestorePlan[],
+  options: JobOptions,
+): Promise<{ readonly names: readonly string[]; readonly refusal: AppError | undefined }> {
+  const { containers } = await parts.host();
+  if (containers === undefined) return { names: [], refusal: undefined };
+  const places = plans.flatMap(({ destination: { kind, name } }) =>
+    kind === 'new-volume'
+      ? []
+      : [{ kind: kind === 'volume' ? ('volume' as const) : ('path' as const), name }],
+  );
+  const before = (await findConsumers(parts, places, options)).filter(isUp);
+  if (before.length === 0) return { names: [], refusal: undefined };
+  const names = places.map(({ name }) => name);
+  const { levels, refusal } = await planStops(containers, { before, names }, options);
+  return { names: levels.flat().map(({ identity }) => identity.name), refusal };
+}

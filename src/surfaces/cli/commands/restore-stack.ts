@@ -1,0 +1,90 @@
+import type { StackPlan, StackReport } from '../../../app.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { formatDuration } from '../../../model/duration.ts';
+import { describePlan, describeStops, planAsJson } from '../describe-plan.ts';
+import { reportProblems } from '../finish-work.ts';
+import { localTime } from '../local-time.ts';
+import type { Session } from '../session.ts';
+import { describeReport, reportAsJson, type RestoreFlags, wishesOf } from './restore.ts';
+
+/** All volumes of a stack together. */
+export async function runStackRestore(
+  session: Session,
+  flags: RestoreFlags & { readonly stack: string },
+): Promise<void> {
+  const { signal } = session;
+  const request = { what: flags.stack, ...wishesOf(flags) };
+  const plan = await session.app.planStackRestore(request, { signal, onNote: session.note });
+  if (flags.dryRun === true)
+    return session.printer.print({ json: () => stackPlanAsJson(plan), text: () => describeStack(plan) });
+  if (plan.refusal !== undefined) throw plan.refusal;
+  session.note(describeStack(plan));
+  if (plan.plans.some(({ replaces }) => replaces)) {
+    const question = `Replace what is in the volumes of "${printable(plan.point.stack)}" now?`;
+    if (!(await session.confirm(question))) return session.note('Nothing was changed.');
+  }
+  using progress = session.progress('Restore');
+  const { onProgress } = progress;
+  const report = await session.app.applyStackRestore(plan, { signal, onProgress, onNote: session.note });
+  progress[Symbol.dispose]();
+  session.printer.print({
+    json: () => stackReportAsJson(report, plan),
+    text: () => describeDone(report),
+    quiet: () => report.volumes.map(({ name }) => name),
+  });
+  reportProblems(
+    session,
+    report.volumes.flatMap(({ problems }) => problems),
+  );
+}
+
+function describeStack({ point, plans, stops, refusal }: StackPlan): string {
+  const { stack, id, snapshots, notes } = point;
+  const newest =
+    snapshots
+      .map(({ time }) => time)
+      .sort()
+      .at(-1) ?? '';
+  const from = id === undefined ? 'the snapshots until' : `the restore point ${id} of`;
+  const lines = [`The stack "${printable(stack)}" becomes what ${from} ${localTime(newest)} has.`];
+  lines.push(...notes.map(printable), ...plans.map((plan) => describePlan({ ...plan, stops: [] })));
+  lines.push(...describeStops(stops));
+  if (refusal !== undefined) lines.push(`As things are now, it is refused: ${printable(refusal.message)}.`);
+  return lines.join('\n');
+}
+
+function describeDone({ volumes, stopped, stillMs }: StackReport): string {
+  const lines = volumes.map((report) => describeReport({ ...report, stopped: [] }));
+  if (stopped.length > 0)
+    lines.push(`Stopped for ${formatDuration(stillMs)}: ${stopped.map(printable).join(', ')}.`);
+  return lines.join('\n');
+}
+
+function stackPlanAsJson({ point, plans, stops, refusal }: StackPlan): object {
+  return {
+    stack: point.stack,
+    restorePoint: point.id ?? null,
+    notes: point.notes,
+    volumes: plans.map(planAsJson),
+    stops,
+    refusal: refusal === undefined ? null : { code: refusal.code, message: refusal.message },
+  };
+}
+
+function stackReportAsJson(report: StackReport, { plans }: StackPlan): object {
+  const { stack, restorePoint, stopped, stillMs, volumes } = report;
+  return {
+    stack,
+    restorePoint: restorePoint ?? null,
+    stopped,
+    stillMs,
+    volumes: volumes.flatMap((volume, index) => {
+      const plan = plans[index];
+      return plan === undefined ? [] : [reportAsJson(volume, plan)];
+    }),
+  };
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}
