@@ -40,7 +40,15 @@ export const lanes: readonly Lane[] = [
   lane('interop', [...treePackages, 'restic', 'borgbackup']),
   lane('faults', [...treePackages, 'restic']),
   lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs']),
-  lane('engine', [...treePackages, 'docker.io', 'docker-cli', 'docker-compose', 'busybox-static']),
+  lane('engine', [
+    ...treePackages,
+    'docker.io',
+    'docker-cli',
+    'docker-compose',
+    'busybox-static',
+    'xfsprogs',
+    'btrfs-progs',
+  ]),
   lane('stacks', [
     ...treePackages,
     'docker.io',

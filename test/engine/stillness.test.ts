@@ -1,0 +1,241 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { BackupOutcome } from '../../src/app.ts';
+import type { Snapshot } from '../../src/model/snapshot.ts';
+import { Cli, type CliResult } from '../cli/cli.ts';
+import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { type LoopFilesystemType, mountLoopFilesystem } from '../support/loop-filesystem.ts';
+
+let engine: PrivateEngine;
+let cli: Cli;
+beforeAll(async () => {
+  engine = await startPrivateEngine();
+  await engine.importBusybox();
+  cli = new Cli();
+  await cli.init();
+});
+afterAll(async () => {
+  cli?.[Symbol.dispose]();
+  await engine?.[Symbol.asyncDispose]();
+});
+
+interface BackupJson {
+  readonly outcomes: readonly (Omit<BackupOutcome, 'snapshot'> & {
+    readonly snapshotId: string;
+    readonly restorePoint: string | null;
+  })[];
+}
+
+async function attempt(args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
+  return await cli.attempt(args, {
+    env: { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost, ...env },
+  });
+}
+
+async function run(args: readonly string[], env: Record<string, string> = {}): Promise<string> {
+  const { exit, stdout, stderr } = await attempt(args, env);
+  if (exit !== 0) throw new Error(`"holdfast ${args.join(' ')}" ended with ${exit}: ${stderr}`);
+  return stdout;
+}
+
+async function backUp(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<BackupJson['outcomes']> {
+  const { exit, stdout, stderr } = await attempt(['backup', ...args, '--format', 'json'], env);
+  // Live data changes while it is read: then it is partly done.
+  expect(args.includes('live') ? [0, 3] : [0], stderr).toContain(exit);
+  return (JSON.parse(stdout) as BackupJson).outcomes;
+}
+
+async function state(name: string): Promise<string> {
+  return await engine.docker(['inspect', '--format', '{{.State.Status}}', name]);
+}
+
+/** Counts as fast as it can, first into one folder and then into the other. */
+const counting =
+  'trap "exit 0" TERM; i=0; while true; do i=$((i+1)); echo $i >> /a/log; echo $i >> /b/log; done';
+
+async function startWriter(
+  name: string,
+  mounts: readonly string[],
+  labels: readonly string[] = [],
+): Promise<void> {
+  const options = [
+    ...mounts.flatMap((mount) => ['-v', mount]),
+    ...labels.flatMap((label) => ['--label', label]),
+  ];
+  await engine.docker(['run', '-d', '--name', name, ...options, 'busybox', 'sh', '-c', counting]);
+  await sleep(500);
+}
+
+async function lastCount(snapshotId: string): Promise<number> {
+  const log = await run(['dump', snapshotId, 'log']);
+  return Number(log.trimEnd().split('\n').at(-1));
+}
+
+async function removeContainers(...names: string[]): Promise<void> {
+  await engine.docker(['rm', '-f', ...names]);
+}
+
+describe('a volume that a container writes to', () => {
+  test('is saved in two passes on a file system that cannot clone, and says how long the container was still', async () => {
+    await startWriter('counter', ['two-pass:/a', 'other:/b']);
+    writeFileSync(join(engine.volumePath('two-pass'), 'large'), Buffer.alloc(20 << 20, 1));
+    await sleep(1500);
+    const [outcome] = await backUp(['two-pass']);
+    expect(outcome).toMatchObject({
+      outcome: 'good',
+      grade: 'crash',
+      evidence: { consistency: 'two-pass', apps: [{ name: 'counter' }] },
+    });
+    expect(outcome?.gradeReason).toMatch(/^"counter" still for \d+ ms$/);
+    expect(outcome?.evidence?.stillMs).toBeLessThan(1000);
+    // The log, and not what was quiet.
+    expect(outcome?.evidence?.inFlight).toMatchObject({ files: 1 });
+    expect(await state('counter')).toBe('running');
+    const listed = JSON.parse(await run(['snapshots', 'two-pass', '--format', 'json'])) as Snapshot[];
+    expect(listed[0]?.evidence).toEqual(outcome?.evidence);
+    await removeContainers('counter');
+  });
+
+  test('is saved cold when it is asked to stop, and in one go when asked to pause', async () => {
+    await startWriter('stopped', ['cold:/a', 'other:/b']);
+    const [cold] = await backUp(['cold', '--consistency', 'stop']);
+    expect(cold).toMatchObject({ grade: 'cold', evidence: { consistency: 'stop' } });
+    const [paused] = await backUp(['cold', '--consistency', 'pause']);
+    expect(paused).toMatchObject({ grade: 'crash', evidence: { consistency: 'pause' } });
+    expect(paused?.evidence?.inFlight).toBeUndefined();
+    const [live] = await backUp(['cold', '--consistency', 'live']);
+    expect(live).toMatchObject({ grade: 'torn', evidence: { consistency: 'live' } });
+    expect(await state('stopped')).toBe('running');
+    await removeContainers('stopped');
+  });
+
+  test('is paused while it is read through the engine', async () => {
+    await startWriter('far', ['streamed:/a', 'other:/b']);
+    const [outcome] = await backUp(['streamed'], { HOLDFAST_DATA_WAY: 'stream' });
+    expect(outcome).toMatchObject({ outcome: 'good', grade: 'crash', evidence: { consistency: 'pause' } });
+    const refused = await attempt(['backup', 'streamed', '--consistency', 'two-pass'], {
+      HOLDFAST_DATA_WAY: 'stream',
+    });
+    expect(refused.exit).toBe(1);
+    expect(refused.stderr).toContain('read through the engine');
+    expect(await state('far')).toBe('running');
+    await removeContainers('far');
+  });
+
+  test('is left as it is when nobody writes, and for a dry run', async () => {
+    await startWriter('idle', ['quiet:/a', 'other:/b']);
+    const before = await engine.docker(['inspect', '--format', '{{.State.StartedAt}}', 'idle']);
+    const dry = await run(['backup', 'quiet', '--dry-run']);
+    expect(dry).toContain('by two-pass: "idle" would be paused');
+    await engine.docker(['stop', 'idle']);
+    const [outcome] = await backUp(['quiet']);
+    expect(outcome).toMatchObject({ grade: 'cold', evidence: { consistency: 'cold' } });
+    expect(await state('idle')).toBe('exited');
+    expect(await engine.docker(['inspect', '--format', '{{.State.StartedAt}}', 'idle'])).toBe(before);
+    await removeContainers('idle');
+  });
+
+  test('has all its writers still: by a bind mount of its folder, of one above, and through another volume', async () => {
+    await engine.docker(['volume', 'create', 'shared']);
+    const root = engine.volumePath('shared');
+    const bind = ['--opt', 'type=none', '--opt', 'o=bind', '--opt', `device=${root}`];
+    await engine.docker(['volume', 'create', ...bind, 'alias']);
+    await startWriter('by-name', ['shared:/a', 'other:/b']);
+    await startWriter('by-path', [`${root}:/a`, 'other:/b']);
+    await startWriter('from-above', [`${join(root, '..')}:/a`, 'other:/b']);
+    await startWriter('by-alias', ['alias:/a', 'other:/b']);
+    await engine.docker([
+      'run',
+      '-d',
+      '--name',
+      'by-from',
+      '--volumes-from',
+      'by-name',
+      'busybox',
+      'sleep',
+      '999',
+    ]);
+    await engine.docker(['run', '-d', '--name', 'reader', '-v', 'shared:/a:ro', 'busybox', 'sleep', '999']);
+    const [outcome] = await backUp(['shared']);
+    const names = outcome?.evidence?.apps?.map(({ name }) => name).toSorted();
+    expect(names).toEqual(['by-alias', 'by-from', 'by-name', 'by-path', 'from-above']);
+    expect(outcome?.grade).toBe('crash');
+    await removeContainers('by-name', 'by-path', 'from-above', 'by-alias', 'by-from', 'reader');
+  });
+
+  test('is torn when a process of the machine has a file open for writing', async () => {
+    await startWriter('watched', ['open:/a', 'other:/b']);
+    const file = join(engine.volumePath('open'), 'by-hand');
+    const child = spawn('sh', ['-c', 'exec 3>>"$0"; exec sleep 100', file], { stdio: 'ignore' });
+    await sleep(200);
+    const [outcome] = await backUp(['open']);
+    expect(outcome?.grade).toBe('torn');
+    expect(outcome?.gradeReason).toContain(`process ${child.pid}`);
+    child.kill();
+    await once(child, 'exit');
+    expect((await backUp(['open']))[0]?.grade).toBe('crash');
+    await removeContainers('watched');
+  });
+});
+
+describe('the volumes of a stack', () => {
+  test('are saved at one moment, as one restore point', async () => {
+    const project = 'com.docker.compose.project=shop';
+    for (const name of ['shop_a', 'shop_b'])
+      await engine.docker(['volume', 'create', '--label', project, name]);
+    await startWriter(
+      'shop-count-1',
+      ['shop_a:/a', 'shop_b:/b'],
+      [project, 'com.docker.compose.service=count', 'com.docker.compose.container-number=1'],
+    );
+    for (const consistency of ['auto', 'pause', 'stop']) {
+      const outcomes = await backUp(['--stack', 'shop', '--consistency', consistency]);
+      expect(outcomes.map(({ name }) => name)).toEqual(['shop_a', 'shop_b']);
+      const [a, b] = outcomes;
+      expect(a?.restorePoint).toMatch(/^[0-9a-f]{16}$/);
+      expect(b?.restorePoint).toBe(a?.restorePoint);
+      // The writer was between its two writes, or after both: in no other order do things happen.
+      const ahead = (await lastCount(a?.snapshotId ?? '')) - (await lastCount(b?.snapshotId ?? ''));
+      expect([0, 1], consistency).toContain(ahead);
+    }
+    await removeContainers('shop-count-1');
+  });
+});
+
+describe.each<LoopFilesystemType>(['xfs', 'btrfs'])('on %s', (type) => {
+  test('a volume is frozen: large files are cloned, and read while the app runs again', async () => {
+    await using disk = mountLoopFilesystem(type, { sizeBytes: 600 << 20 });
+    const device = join(disk.path, 'data');
+    mkdirSync(device);
+    const name = `on-${type}`;
+    const bind = ['--opt', 'type=none', '--opt', 'o=bind', '--opt', `device=${device}`];
+    await engine.docker(['volume', 'create', ...bind, name]);
+    writeFileSync(join(device, 'table'), Buffer.alloc(150 << 20, 7));
+    // Writes everywhere in a large file, and counts.
+    const writing =
+      'trap "exit 0" TERM; i=0; while true; do i=$((i+1)); echo $i >> /a/log; dd if=/dev/urandom of=/a/table bs=8k count=1 seek=$((i*37%19000)) conv=notrunc 2>/dev/null; done';
+    await engine.docker(['run', '-d', '--name', name, '-v', `${name}:/a`, 'busybox', 'sh', '-c', writing]);
+    await sleep(500);
+    try {
+      await backUp([name]);
+      const [outcome] = await backUp([name]);
+      expect(outcome).toMatchObject({ outcome: 'good', grade: 'crash', evidence: { consistency: 'freeze' } });
+      expect(outcome?.evidence?.inFlight).toMatchObject({ files: 2 });
+      const stillMs = outcome?.evidence?.stillMs ?? Infinity;
+      console.log(`${type}: still for ${stillMs} ms, with 150 MB changed`);
+      expect(stillMs).toBeLessThan(1000);
+      expect(await state(name)).toBe('running');
+      await run(['check', '--read-data']);
+    } finally {
+      await removeContainers(name);
+      await engine.docker(['volume', 'rm', name]);
+    }
+  });
+});
