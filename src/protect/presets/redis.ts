@@ -36,15 +36,12 @@ export const redis: Preset = {
 const rdbMagic = Buffer.from('REDIS');
 
 function findOnDisk(disk: DiskEvidence): FoundOnDisk | undefined {
-  const rdb = [...disk].find(
-    ([path, head]) => path.endsWith('.rdb') && Buffer.from(head.subarray(0, 5)).equals(rdbMagic),
-  );
-  if (rdb !== undefined) {
-    const [sign] = rdb;
-    return { folder: sign.slice(0, Math.max(0, sign.lastIndexOf('/'))), sign };
-  }
   const folder = folderWith(disk, ['appendonlydir']);
-  return folder === undefined ? undefined : { folder, sign: below(folder, 'appendonlydir') };
+  if (folder !== undefined) return { folder, sign: below(folder, 'appendonlydir') };
+  const isRdb = ([path, head]: readonly [string, Uint8Array]): boolean =>
+    path.endsWith('.rdb') && rdbMagic.equals(head.subarray(0, rdbMagic.length));
+  const sign = [...disk].find(isRdb)?.[0];
+  return sign === undefined ? undefined : { folder: sign.slice(0, Math.max(0, sign.lastIndexOf('/'))), sign };
 }
 
 async function saveNow(server: PresetServer): Promise<Made> {

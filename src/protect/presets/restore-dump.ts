@@ -1,0 +1,142 @@
+import type { Container } from '../../hosts/containers.ts';
+import { toText } from '../../model/byte-string.ts';
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { Snapshot } from '../../model/snapshot.ts';
+import type { SnapshotEntry } from '../../repository/index.ts';
+import type { JobOptions, Protection } from '../protection.ts';
+import { volumeContainers } from '../quiesce/volume-containers.ts';
+import { presetOfDump } from './find-presets.ts';
+import { planApplication, type PlannedServer } from './plan-application.ts';
+import type { Preset } from './preset.ts';
+
+export interface DumpRestoreRequest {
+  readonly snapshot: Snapshot;
+  /** The volume on whose running database it is restored; undefined is the one that the snapshot is of. */
+  readonly to?: string | undefined;
+  /** Names of dumps; undefined is all. */
+  readonly only?: readonly string[] | undefined;
+}
+
+/** What feeding a snapshot's dumps to a running database would do. */
+export interface DumpRestorePlan {
+  readonly snapshot: Snapshot;
+  readonly volume: string;
+  readonly preset: Preset;
+  readonly server: PlannedServer;
+  /** In the order in which they are restored. */
+  readonly dumps: readonly SnapshotEntry[];
+}
+
+/** Finds the dumps and the server that takes them; nothing is touched. */
+export async function planDumpRestore(
+  parts: Protection,
+  { snapshot, to, only }: DumpRestoreRequest,
+  options: JobOptions,
+): Promise<DumpRestorePlan> {
+  const id = quote(snapshot.id.slice(0, 8));
+  const repository = await parts.repository();
+  const all = await repository.listDumps(snapshot, options);
+  if (all.length === 0)
+    throw new AppError('not-found', `Snapshot ${id} has no dump`, {
+      hint: 'Its files are restored without --from-dump. Dumps are made with the label "holdfast.dump=true".',
+    });
+  const chosen = only === undefined ? all : only.map((name) => findDump(name, { all, id }));
+  const preset = onlyPreset(chosen, id);
+  if (preset.restoreDump === undefined)
+    throw new AppError('unsupported', `${preset.title} takes no dump while it runs`, {
+      hint: `Restore its files, or write the dump to a file: holdfast dump ${snapshot.id.slice(0, 8)} --dump "${toText(chosen[0]?.path ?? '')}"`,
+    });
+  const volume = to ?? snapshot.volume?.name ?? snapshot.name;
+  const containers = await volumeContainers(parts, volume, options);
+  return {
+    snapshot,
+    volume,
+    preset,
+    server: chooseServer({ volume, containers, preset }),
+    dumps: chosen.toSorted((a, b) => order(a) - order(b) || (a.path < b.path ? -1 : 1)),
+  };
+}
+
+/** Restores one dump after the other. What the preset promises of each holds; those that came before stay restored. */
+export async function applyDumpRestore(
+  parts: Protection,
+  plan: DumpRestorePlan,
+  options: JobOptions,
+): Promise<{ readonly bytes: number }> {
+  const { containers } = await parts.host();
+  const { preset, snapshot, server } = plan;
+  if (containers === undefined || preset.restoreDump === undefined)
+    throw new AppError('unsupported', 'This host runs no containers that could take a dump');
+  const repository = await parts.repository();
+  const { container, mountPath, recognition } = server;
+  const { signal, onProgress } = options;
+  let bytes = 0;
+  const bytesTotal = plan.dumps.reduce((sum, { size }) => sum + size, 0);
+  for (const [index, entry] of plan.dumps.entries()) {
+    const name = toText(entry.path);
+    const counted = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+      for await (const chunk of repository.readFile(snapshot, entry, { signal })) {
+        yield chunk;
+        bytes += chunk.length;
+        onProgress?.({
+          phase: 'restoring the dump',
+          filesDone: index,
+          filesTotal: plan.dumps.length,
+          bytesDone: bytes,
+          bytesTotal,
+          current: name,
+        });
+      }
+    };
+    await preset.restoreDump(
+      { containers, container, mountPath, recognition, signal },
+      { name, body: counted() },
+    );
+  }
+  return { bytes };
+}
+
+/** Roles before the databases that belong to them. */
+function order({ path }: SnapshotEntry): number {
+  return path.includes('.globals.') ? 0 : 1;
+}
+
+function findDump(
+  name: string,
+  { all, id }: { readonly all: readonly SnapshotEntry[]; readonly id: string },
+): SnapshotEntry {
+  const found = all.find(({ path }) => toText(path) === name);
+  if (found !== undefined) return found;
+  throw new AppError('not-found', `Snapshot ${id} has no dump ${quote(name)}`, {
+    hint: `It has ${all.map(({ path }) => quote(toText(path))).join(', ')}.`,
+  });
+}
+
+function onlyPreset(dumps: readonly SnapshotEntry[], id: string): Preset {
+  const found = new Set(dumps.map(({ path }) => presetOfDump(toText(path))));
+  const [preset] = found;
+  if (preset !== undefined && found.size === 1) return preset;
+  throw new AppError('unsupported', `The dumps of snapshot ${id} are not of one kind that is known`, {
+    hint: 'Name one with --dump.',
+  });
+}
+
+interface ServerChoice {
+  readonly volume: string;
+  readonly containers: readonly Container[];
+  readonly preset: Preset;
+}
+
+function chooseServer({ volume, containers, preset }: ServerChoice): PlannedServer {
+  const wishes = { preset: preset.name };
+  const plan = planApplication(
+    [{ name: volume, labels: {}, stack: undefined, containers, disk: undefined, wishes }],
+    containers,
+  );
+  const [server] = plan.servers;
+  if (server !== undefined) return server;
+  throw new AppError('unavailable', `No ${preset.title} runs on ${quote(volume)} that could take the dump`, {
+    hint: 'Start its container first: a dump is fed to a server that runs.',
+  });
+}
