@@ -28,12 +28,14 @@ interface StillWish {
   readonly all: readonly Container[];
   readonly containers: readonly ContainerIdentity[];
   readonly how: 'pause' | 'stop';
+  /** By id, for those that are made still in another way than the others. */
+  readonly howOf?: ReadonlyMap<string, 'pause' | 'stop'> | undefined;
 }
 
 /** What to do to have the containers still; what does not run is left out. Asks for the size of Swarm services only. */
 export async function planStill(
   host: Pick<Containers, 'serviceReplicas'>,
-  { all, containers, how }: StillWish,
+  { all, containers, how: most, howOf }: StillWish,
   signal: AbortSignal | undefined,
 ): Promise<StillPlan> {
   const wanted = new Set(containers.map(({ id }) => id));
@@ -41,8 +43,10 @@ export async function planStill(
   const depths = stopDepths(all);
   const levels: AppStep[][] = [];
   const notes: string[] = [];
+  const deepest = Math.max(0, ...depths.values());
   for (const container of all) {
     if (!wanted.has(container.id)) continue;
+    const how = howOf?.get(container.id) ?? most;
     const step = stepFor(container, how);
     if (step === undefined) continue;
     const service = step.how === 'stop' ? container.swarmService : undefined;
@@ -63,8 +67,8 @@ export async function planStill(
     if (planned.how === 'pause' && planned.was === 'paused') continue;
     if (steps.has(key)) continue;
     steps.set(key, planned);
-    // Pausing is over at once, and nobody waits for anybody.
-    const depth = how === 'pause' ? 0 : (depths.get(container.id) ?? 0);
+    // Pausing is over at once, and nobody waits for anybody; so it comes after what takes its time to stop.
+    const depth = how === 'pause' ? deepest + 1 : (depths.get(container.id) ?? 0);
     (levels[depth] ??= []).push(planned);
   }
   return { levels: levels.filter((level) => level !== undefined && level.length > 0), notes };

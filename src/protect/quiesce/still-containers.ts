@@ -9,6 +9,8 @@ import { type PutBackReport, putBack } from './put-back.ts';
 export interface StillRequest {
   readonly containers: readonly Container[];
   readonly how: 'pause' | 'stop';
+  /** By id, for those that are made still in another way than the others. */
+  readonly howOf?: ReadonlyMap<string, 'pause' | 'stop'> | undefined;
   /** For people, in the journal: `back up "pg"`; one that begins with `restore` is settled after its data is. */
   readonly reason: string;
 }
