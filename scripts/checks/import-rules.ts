@@ -1,7 +1,7 @@
 import type { IForbiddenRuleType } from 'dependency-cruiser';
 
 /** What a folder may import besides itself, as patterns of paths below `src/`. */
-const contracts = ['hosts/host\\.ts$', 'catalog/catalog\\.ts$', 'drivers/driver\\.ts$'];
+const contracts = ['hosts/(host|containers)\\.ts$', 'catalog/catalog\\.ts$', 'drivers/driver\\.ts$'];
 const base = ['model/', 'lib/'];
 const application = [...base, ...contracts, 'engine/', 'repository/index\\.ts$'];
 

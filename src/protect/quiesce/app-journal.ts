@@ -87,11 +87,6 @@ export async function takeLeftJournals(stateDir: string): Promise<readonly OpenA
   return left;
 }
 
-/** True when there may be something to bring back: cheap, for every start. */
-export async function hasAppJournals(stateDir: string): Promise<boolean> {
-  return (await journalNames(journalFolder(stateDir))).length > 0;
-}
-
 interface Locked<J> {
   readonly name: string;
   readonly lock: FileLock;
