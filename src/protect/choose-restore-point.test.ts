@@ -51,6 +51,15 @@ describe('chooseRestorePoint()', () => {
       id: point('b'),
       snapshots: ['db b1', 'web b2'],
     });
+    expect(chooseRestorePoint('shop', two).notes).toEqual([expect.stringMatching(/newer .*: "db"/)]);
+  });
+
+  test('takes newer snapshots when all volumes have been saved one by one since', () => {
+    const since = context(...two.snapshots, of('web', { id: 'c2', at: '26T12:00' }));
+    expect(shown(chooseRestorePoint('shop', since))).toEqual({
+      id: undefined,
+      snapshots: ['db c1', 'web c2'],
+    });
   });
 
   test.each([

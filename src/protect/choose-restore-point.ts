@@ -26,7 +26,8 @@ export function chooseRestorePoint(text: string, context: FindContext): RestoreP
   if (ofStack.length === 0) throw unknownStack(stack, context);
   const limit = limitOf(reference, { stack, ofStack });
   const until = ofStack.filter((snapshot) => Date.parse(snapshot.time) <= limit.ms);
-  const id = limit.restorePoint ?? (limit.isSingle ? undefined : newestPoint(ofStack, limit.ms));
+  const newest = limit.isSingle ? undefined : newestPoint(ofStack, limit.ms);
+  const id = limit.restorePoint ?? (isOutdated(newest, until) ? undefined : newest);
   const snapshots = id === undefined ? newestOfEach(until) : withMissing(id, { ofStack, until });
   if (snapshots.length === 0) throw nothingThen(stack, reference, ofStack);
   return { stack, id, snapshots, notes: notesOf({ id, snapshots, until }) };
@@ -88,6 +89,15 @@ function newestPoint(ofStack: readonly Snapshot[], limitMs: number): string | un
   return before.at(-1)?.[0];
 }
 
+/** True when each of its volumes has been saved again since. */
+function isOutdated(id: string | undefined, until: readonly Snapshot[]): boolean {
+  return newestOfEach(until.filter(({ restorePoint }) => restorePoint === id)).every((one) =>
+    until.some(
+      ({ volume, time }) => volume?.name === one.volume?.name && Date.parse(time) > Date.parse(one.time),
+    ),
+  );
+}
+
 /**
  * The snapshots of a restore point, and of volumes that have no part in it the newest until then: their backup may have
  * failed. Not of those that had none in the point before either: they belong to the stack no more.
@@ -144,8 +154,12 @@ function notesOf({ id, snapshots, until }: Chosen): string[] {
   const have = new Set(snapshots.map(({ volume }) => volume?.name));
   const others = snapshots.filter(({ restorePoint }) => restorePoint !== id);
   const left = newestOfEach(until).filter(({ volume }) => !have.has(volume?.name));
+  const newer = newestOfEach(until).filter((one) => have.has(one.volume?.name) && !snapshots.includes(one));
   return [
     ...(others.length > 0 ? [`Not part of the restore point, and taken from before it: ${of(others)}.`] : []),
+    ...(newer.length > 0
+      ? [`There are newer snapshots of single volumes, which belong to no restore point: ${of(newer)}.`]
+      : []),
     ...(left.length > 0 ? [`No part of the stack any more, and left as it is: ${of(left)}.`] : []),
   ];
 }

@@ -34,7 +34,7 @@ export interface RestoreRequest {
   readonly healthyWithinMs?: number | undefined;
 }
 
-const defaultKeepMs = 7 * 86_400_000;
+export const defaultKeepMs = 7 * 86_400_000;
 const defaultHealthyWithinMs = 120_000;
 
 /** Where the data goes. */

@@ -2,7 +2,7 @@ import type { AppError } from '../model/errors.ts';
 import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { findConsumers, isUp, planStops } from './restore-consumers.ts';
-import { type RestorePlan, type RestoreRequest, planRestore } from './restore-plan.ts';
+import { defaultKeepMs, type RestorePlan, type RestoreRequest, planRestore } from './restore-plan.ts';
 import { applyRestores, type RestoreReport } from './restore.ts';
 import { findContext } from './snapshots.ts';
 
@@ -38,7 +38,12 @@ export async function planStackRestore(
   const point = chooseRestorePoint(request.what, await findContext(parts, options));
   const plans: RestorePlan[] = [];
   for (const { id } of point.snapshots)
-    plans.push(await planRestore(parts, { ...request, what: id, to: undefined, path: undefined }, options));
+    plans.push(
+      keepingEmpty(
+        await planRestore(parts, { ...request, what: id, to: undefined, path: undefined }, options),
+        request,
+      ),
+    );
   const stops = await stopsOf(parts, plans, options);
   return {
     point,
@@ -46,6 +51,13 @@ export async function planStackRestore(
     stops: stops.names,
     refusal: plans.find(({ refusal }) => refusal)?.refusal ?? stops.refusal,
   };
+}
+
+/** A volume that is empty now is emptied again by an undo of the others. */
+function keepingEmpty(plan: RestorePlan, { keepForMs = defaultKeepMs }: StackRequest): RestorePlan {
+  const { destination } = plan;
+  const isKept = destination.kind === 'volume' && destination.isEmpty && destination.way === 'direct';
+  return isKept ? { ...plan, keepForMs } : plan;
 }
 
 /** All of it or nothing, behind one stop of what uses it. */
