@@ -14,6 +14,7 @@ import type {
   VolumeDescription,
 } from '../model/snapshot.ts';
 import type { Repository } from '../repository/index.ts';
+import type { ApplicationWishes } from './presets/application-of.ts';
 import { describeVolume } from './describe-volume.ts';
 import { safetyTag } from './find-snapshot.ts';
 import { takeLease } from './lease.ts';
@@ -30,6 +31,8 @@ export interface BackupRequest extends TargetWish {
   readonly dryRun: boolean;
   /** How the data is kept still; `auto` unless it is given. */
   readonly consistency?: ConsistencyWish | undefined;
+  /** What is asked of the applications; undefined asks what labels say. */
+  readonly applications?: ApplicationWishes | undefined;
 }
 
 /** What became of one volume or directory. */
@@ -207,7 +210,9 @@ export async function saveBeforeRestore(
   };
   const volume = await describeVolume(parts, target, options);
   const repository = await parts.repository();
-  const work = { target, targets: [target], request, repository, isExcluded: () => false, volume };
+  // Applications were made still already, or are no more.
+  const isSafety = true;
+  const work = { target, targets: [target], request, repository, isExcluded: () => false, volume, isSafety };
   const [outcome] = await saveHeld(parts, [work], options);
   if (outcome === undefined) throw new AppError('failed', `Nothing of ${quote(target.name)} was saved`);
   return outcome;
@@ -217,6 +222,7 @@ interface DescribedWork extends SaveWork {
   /** All that were to be saved at the same moment, whether they could be taken or not. */
   readonly targets: readonly BackupTarget[];
   readonly volume: VolumeDescription;
+  readonly isSafety?: boolean;
 }
 
 /** Still, save, verify: what a backup is. The leases are held. */
@@ -240,6 +246,7 @@ async function saveHeld(
       tags: request.tags,
       excludes: request.excludes,
       dryRun: request.dryRun,
+      applications: first.isSafety === true ? undefined : (request.applications ?? {}),
       restorePoint: isRestorePoint(works, wish) ? randomBytes(8).toString('hex') : undefined,
     },
     options,
@@ -289,8 +296,11 @@ function notReadable(saved: Snapshot): AppError {
   );
 }
 
-function success({ target, result, graded, evidence, limits }: StillSaved): BackupOutcome {
-  const { problems } = result;
+function success({ target, result, graded, evidence, limits, hookFailures }: StillSaved): BackupOutcome {
+  const failedHooks = hookFailures.map(
+    ({ message }) => ({ path: '', reason: 'unreadable', message }) as const,
+  );
+  const problems = [...result.problems, ...failedHooks];
   return {
     kind: target.kind,
     name: target.name,

@@ -27,14 +27,15 @@ import type { Hold, PresetServer } from './preset.ts';
  *   await application.letGo(options);                        a lock that was lost meanwhile lowers the grade, or throws
  *   await application.finish(outcome, options);              hooks "after" and "on-error", always
  *
- * Disposing lets go, and runs the hooks that are due as of a failed backup when nobody has said how it ended.
+ * Disposing lets go, and runs the hooks that are due as of a failed backup when it has not finished. Whoever holds the
+ * containers still has to be disposed before.
  */
 export interface Application extends AsyncDisposable {
   readonly plan: ApplicationPlan;
   /** How containers are to be made still, by id, where labels say so. */
   readonly stillness: ReadonlyMap<string, Stillness>;
-  /** What was run by now, for the snapshot's record. */
-  readonly ran: readonly string[];
+  /** What was run by now for a volume, for its snapshot's record. */
+  ranFor(volume: string): readonly string[];
   begin(options: JobOptions): Promise<void>;
   /** By the volume's name. Before anything is paused: a paused server dumps nothing. */
   dump(repository: Repository, options: JobOptions): Promise<ReadonlyMap<string, readonly StoredDump[]>>;
@@ -43,8 +44,10 @@ export interface Application extends AsyncDisposable {
   letGo(options: JobOptions): Promise<void>;
   /** `app` when a still moment of this volume is what its application calls consistent; else `crash`. */
   stillGrade(volume: string): 'app' | 'crash';
-  /** What failed of the hooks that were to abort. */
+  /** Gives what failed of the hooks that were to abort. */
   finish(outcome: HookOutcome, options: JobOptions): Promise<readonly AppError[]>;
+  /** What disposing takes the backup's end for. */
+  failed(error: unknown): void;
 }
 
 export async function openApplication(
@@ -72,10 +75,12 @@ class Running implements Application {
   readonly stillness: ReadonlyMap<string, Stillness>;
   readonly #hooks: HookRun;
   readonly #containers: Containers | undefined;
-  readonly #ran: string[] = [];
+  readonly #ran: { readonly volume: string; readonly evidence: string }[] = [];
   readonly #grades = new Map<string, 'app' | 'crash'>();
   #holds: { readonly hold: Hold; readonly planned: PlannedServer }[] = [];
   #isDue = false;
+  #outcome: HookOutcome = { outcome: 'failed' };
+  #onNote: JobOptions['onNote'];
 
   constructor({ plan, hooks, containers }: RunningParts) {
     this.plan = plan;
@@ -84,17 +89,25 @@ class Running implements Application {
     this.#containers = containers;
   }
 
-  get ran(): readonly string[] {
-    return [...this.#hooks.ran, ...this.#ran];
+  ranFor(volume: string): readonly string[] {
+    const own = this.#ran.filter((one) => one.volume === volume);
+    return [...this.#hooks.ran, ...own.map(({ evidence }) => evidence)];
+  }
+
+  failed(error: unknown): void {
+    const isCancelled = error instanceof AppError && error.code === 'cancelled';
+    const message = error instanceof Error ? error.message : String(error);
+    this.#outcome = { outcome: isCancelled ? 'cancelled' : 'failed', message };
   }
 
   async begin(options: JobOptions): Promise<void> {
     this.#isDue = true;
+    this.#onNote = options.onNote;
     await this.#hooks.begin(options);
     await this.#withServers(options, 'made ready', async (server, { preset, volume }) => {
       const made = await preset.before?.(server);
       if (made === undefined) return;
-      this.#ran.push(made.evidence);
+      this.#ran.push({ volume, evidence: made.evidence });
       this.#grades.set(volume, made.grade);
       if (made.warning !== undefined) options.onNote?.(made.warning);
     });
@@ -117,7 +130,7 @@ class Running implements Application {
         const dump = await repository.storeDump({ name, body: open() }, options);
         stored.set(volume, [...(stored.get(volume) ?? []), dump]);
       }
-      this.#ran.push(`dump of ${preset.title} in "${planned.container.name}"`);
+      this.#ran.push({ volume, evidence: `dump of ${preset.title} in "${planned.container.name}"` });
     }
     return stored;
   }
@@ -128,7 +141,7 @@ class Running implements Application {
       const hold = await preset.hold?.(server);
       if (hold === undefined) return;
       this.#holds.push({ hold, planned });
-      this.#ran.push(hold.evidence);
+      this.#ran.push({ volume, evidence: hold.evidence });
       this.#grades.set(volume, hold.grade);
     });
   }
@@ -165,7 +178,7 @@ class Running implements Application {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.letGo({}).catch(() => undefined);
-    if (this.#isDue) await this.finish({ outcome: 'failed' }, {});
+    if (this.#isDue) await this.finish(this.#outcome, { onNote: this.#onNote });
   }
 
   /** One that nobody has named does what it can; without it, files of one instant are still what they are. */

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
-import type { VolumeData } from '../../hosts/host.ts';
+import type { StreamData } from '../../hosts/host.ts';
 import { readTar } from '../../lib/tar/read-tar.ts';
 import { type ByteString, fromBytes, fromText, toPath, toText } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
+import type { LiveData } from '../live-tree.ts';
 import type { DiskEvidence } from './preset.ts';
 
 const headBytes = 16;
@@ -15,7 +16,7 @@ const maxHeads = 600;
 
 /** What lies near a volume's root. Bounded, whatever the volume's size; what cannot be read is left out. */
 export async function readDiskEvidence(
-  data: VolumeData,
+  data: LiveData,
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<DiskEvidence> {
   if (data.way === 'stream') return await probeStream(data, options);
@@ -92,7 +93,7 @@ const signs: readonly (readonly string[])[] = [
 ];
 
 async function probeStream(
-  data: Extract<VolumeData, { way: 'stream' }>,
+  data: StreamData,
   options: { readonly signal?: AbortSignal | undefined },
 ): Promise<DiskEvidence> {
   const found = new Map<string, Uint8Array>();

@@ -2,9 +2,11 @@ import { realpath } from 'node:fs/promises';
 import type { Container } from '../../hosts/containers.ts';
 import { toText } from '../../model/byte-string.ts';
 import { quote } from '../../model/quote.ts';
+import type { Stillness } from '../../model/label-wishes.ts';
 import type { GradeEvidence, InFlight, VolumeDescription } from '../../model/snapshot.ts';
 import type { StillMoment } from '../../repository/index.ts';
 import { type GradeReason, gradeOf, gradeStill } from '../grade.ts';
+import type { Application } from '../presets/application.ts';
 import type { OpenedSource } from '../open-source.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { BackupTarget } from '../targets.ts';
@@ -25,6 +27,10 @@ export interface Member {
 interface MomentParts {
   readonly members: readonly Member[];
   readonly plan: StillPlan;
+  /** What the applications do for it; undefined when there is nothing. */
+  readonly application: Application | undefined;
+  /** By container id: how labels want it to be made still. */
+  readonly stillness: ReadonlyMap<string, Stillness>;
 }
 
 /** The time in which the data of all members is still, and what was seen around it. */
@@ -35,6 +41,8 @@ export class Moment implements StillMoment, AsyncDisposable {
   readonly #options: JobOptions;
   readonly #members: readonly Member[];
   readonly #plan: StillPlan;
+  readonly #application: Application | undefined;
+  readonly #stillness: ReadonlyMap<string, Stillness>;
   readonly #strangers = new Map<Member, Set<string>>();
   readonly #grades = new Map<Member, GradeReason>();
   /** Names of those that could write to a member's data when they were made still, services by theirs. */
@@ -43,11 +51,17 @@ export class Moment implements StillMoment, AsyncDisposable {
   #report: ReleaseReport | undefined;
   #beganAtMs = 0;
 
-  constructor(parts: Protection, { members, plan }: MomentParts, options: JobOptions) {
+  constructor(
+    parts: Protection,
+    { members, plan, application, stillness }: MomentParts,
+    options: JobOptions,
+  ) {
     this.#parts = parts;
     this.#options = options;
     this.#members = members;
     this.#plan = plan;
+    this.#application = application;
+    this.#stillness = stillness;
     this.liveFirst = plan.liveFirst;
     this.clones = plan.clones;
   }
@@ -67,19 +81,33 @@ export class Moment implements StillMoment, AsyncDisposable {
       );
     }
     this.#beganAtMs = this.#parts.now();
-    if (how === undefined) return this.#beganAtMs;
+    if (how === undefined) {
+      await this.#application?.during(this.#options);
+      return this.#beganAtMs;
+    }
     const names = this.#members.map(({ target }) => quote(target.name)).join(', ');
-    const containers = [...writers.values()];
+    const companions = (this.#application?.plan.companions ?? []).filter(isActiveContainer);
+    const containers = [...writers.values(), ...companions].filter(
+      ({ id }) => this.#stillness.get(id) !== 'run',
+    );
+    // A server that is stopped lets its clients go, and needs no lock.
+    if (how === 'pause') await this.#application?.hold(this.#options);
     this.#still = await makeStill(
       this.#parts,
-      { containers, how, reason: `back up ${names}` },
+      { containers, how, howOf: ownWays(this.#stillness), reason: `back up ${names}` },
       { signal, onNote },
     );
-    return this.#still.sinceMs;
+    const { sinceMs } = this.#still;
+    await this.#application?.during(this.#options);
+    return sinceMs;
   }
 
   async end(): Promise<void> {
-    if (this.#still !== undefined) this.#report = await this.#still.release();
+    try {
+      if (this.#still !== undefined) this.#report = await this.#still.release();
+    } finally {
+      await this.#application?.letGo(this.#options);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -101,9 +129,19 @@ export class Moment implements StillMoment, AsyncDisposable {
     const { reason } = this.gradeOf(member);
     const apps = this.#appsOf(member);
     const { consistency } = this.#plan;
-    if (apps.length === 0) return { consistency: consistency === 'live' ? 'live' : 'cold', reason };
+    const ran = this.#application?.ranFor(member.target.name) ?? [];
+    const whatRan = ran.length > 0 ? { ran } : {};
+    if (apps.length === 0)
+      return { consistency: consistency === 'live' ? 'live' : 'cold', reason, ...whatRan };
     const stillMs = Math.round(this.#report?.stillMs ?? 0);
-    return { consistency, reason, stillMs, apps, ...(inFlight && { inFlight }) };
+    return { consistency, reason, stillMs, apps, ...(inFlight && { inFlight }), ...whatRan };
+  }
+
+  /** What the application has made of the data; nothing when it was not still at all. */
+  #madeBy(member: Member): { readonly grade: 'app' | 'crash'; readonly evidence: string } | undefined {
+    if (this.#application === undefined || this.#plan.how === undefined) return undefined;
+    const { name } = member.target;
+    return { grade: this.#application.stillGrade(name), evidence: this.#application.ranFor(name).join(', ') };
   }
 
   async #grade(member: Member): Promise<GradeReason> {
@@ -122,6 +160,7 @@ export class Moment implements StillMoment, AsyncDisposable {
       writers: [...before, ...loose].map(({ name }) => name),
       disturbed: this.#report?.disturbed ?? [],
       strangers: [...(this.#strangers.get(member) ?? [])],
+      made: this.#madeBy(member),
     });
     const paused = member.writers.find(({ state }) => state === 'paused');
     return graded.grade === 'cold' && paused !== undefined && this.#plan.how !== 'stop'
@@ -151,6 +190,11 @@ export class Moment implements StillMoment, AsyncDisposable {
     for (const { name, pid } of strangers) seen.add(`process ${pid} (${quote(name)})`);
     this.#strangers.set(member, seen);
   }
+}
+
+/** Of those that are neither as the others are nor let run. */
+function ownWays(stillness: ReadonlyMap<string, Stillness>): ReadonlyMap<string, 'pause' | 'stop'> {
+  return new Map([...stillness].flatMap(([id, way]) => (way === 'run' ? [] : [[id, way] as const])));
 }
 
 /** True for one that runs, or was started since: it may have run and ended. */

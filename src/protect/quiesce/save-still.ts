@@ -1,9 +1,14 @@
 import type { ConsistencyWish } from '../../model/consistency.ts';
+import { AppError } from '../../model/errors.ts';
 import type { ExcludeMatcher } from '../../model/exclude.ts';
+import type { Stillness } from '../../model/label-wishes.ts';
 import type { GradeEvidence, Snapshot, VolumeDescription } from '../../model/snapshot.ts';
-import type { Repository, SaveOptions, SaveResult } from '../../repository/index.ts';
+import type { Repository, SaveOptions, SaveResult, StoredDump } from '../../repository/index.ts';
 import type { GradeReason } from '../grade.ts';
+import type { HookOutcome } from '../hooks/hook-run.ts';
 import { openSource } from '../open-source.ts';
+import type { Application } from '../presets/application.ts';
+import { applicationOf, type ApplicationWishes } from '../presets/application-of.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { BackupTarget } from '../targets.ts';
 import { canClone } from './can-clone.ts';
@@ -28,6 +33,8 @@ export interface StillSaveRequest {
   readonly isExcluded: ExcludeMatcher;
   readonly restorePoint: string | undefined;
   readonly dryRun: boolean;
+  /** Undefined leaves applications alone: no hooks, no locks, no dumps. */
+  readonly applications: ApplicationWishes | undefined;
 }
 
 export interface StillSaved {
@@ -36,6 +43,8 @@ export interface StillSaved {
   readonly graded: GradeReason;
   readonly evidence: GradeEvidence | undefined;
   readonly limits: readonly string[];
+  /** Hooks that failed afterwards and were meant to be heard. */
+  readonly hookFailures: readonly AppError[];
 }
 
 /**
@@ -55,33 +64,72 @@ export async function saveStill(
     const writers = (await writersOf(parts, one.target, options)).filter(isActiveContainer);
     members.push({ ...one, source, writers });
   }
-  const wanted = planTogether(members.map((member) => situationOf(member, request)));
+  const application = await openApplications(parts, { members, request }, options);
+  if (application !== undefined) opened.use(application);
+  // The command line is stronger than labels.
+  const stillness = (request.wish === 'auto' ? application?.stillness : undefined) ?? new Map();
+  const wanted = planTogether(members.map((member) => situationOf(member, request, stillness)));
   const plan = request.dryRun ? onlyLook(wanted) : wanted;
   if (plan.note !== undefined) options.onNote?.(plan.note);
-  const moment = opened.use(new Moment(parts, { members, plan }, options));
-  const saves = members.map((member) => saveOptionsOf(parts, { member, moment, request }, options));
-  const results = await request.repository.saveTogether(saves, moment);
-  return results.map((result, i) => {
-    const member = members[i];
-    if (member === undefined) throw new Error('There are more results than targets');
-    const { target, source } = member;
-    return {
-      target,
-      result,
-      graded: request.dryRun ? foretellGrade(wanted, member) : moment.gradeOf(member),
-      evidence: result.snapshot?.evidence,
-      limits: source.limits,
-    };
-  });
+  const moment = opened.use(new Moment(parts, { members, plan, application, stillness }, options));
+  try {
+    await application?.begin(options);
+    const dumps = await application?.dump(request.repository, options);
+    const saves = members.map((member) => saveOptionsOf(parts, { member, moment, request, dumps }, options));
+    const results = await request.repository.saveTogether(saves, moment);
+    const hookFailures = (await application?.finish(outcomeOf(results), options)) ?? [];
+    return results.map((result, i) => {
+      const member = members[i];
+      if (member === undefined) throw new Error('There are more results than targets');
+      const { target, source } = member;
+      return {
+        target,
+        result,
+        graded: request.dryRun ? foretellGrade(wanted, member) : moment.gradeOf(member),
+        evidence: result.snapshot?.evidence,
+        limits: source.limits,
+        hookFailures,
+      };
+    });
+  } catch (error) {
+    application?.failed(options.signal?.aborted === true ? new AppError('cancelled', 'Cancelled') : error);
+    throw error;
+  }
+}
+
+function outcomeOf(results: readonly SaveResult[]): HookOutcome {
+  const isPartial = results.some(({ problems }) => problems.length > 0);
+  const ids = results.flatMap(({ snapshot }) => snapshot?.id ?? []);
+  return { outcome: isPartial ? 'partial' : 'good', snapshotId: ids.join(',') };
+}
+
+interface ApplicationsToOpen {
+  readonly members: readonly Member[];
+  readonly request: StillSaveRequest;
+}
+
+/** For a dry run nobody is disturbed. */
+async function openApplications(
+  parts: Protection,
+  { members, request }: ApplicationsToOpen,
+  options: JobOptions,
+): Promise<Application | undefined> {
+  if (request.dryRun || request.applications === undefined) return undefined;
+  return await applicationOf(parts, { targets: members, wishes: request.applications }, options);
 }
 
 interface Member extends MomentMember {
   readonly parent: Snapshot | undefined;
 }
 
-function situationOf({ target, source, writers }: Member, { wish }: StillSaveRequest): Situation {
+function situationOf(
+  { target, source, writers }: Member,
+  { wish }: StillSaveRequest,
+  stillness: ReadonlyMap<string, Stillness>,
+): Situation {
   const { tree } = source;
-  const busy = wish === 'stop' ? writers : writers.filter(runs);
+  const stilled = writers.filter(({ id }) => stillness.get(id) !== 'run');
+  const busy = wish === 'stop' ? stilled : stilled.filter(runs);
   return {
     name: target.name,
     wish,
@@ -109,16 +157,18 @@ interface SaveWish {
   readonly member: Member;
   readonly moment: Moment;
   readonly request: StillSaveRequest;
+  readonly dumps: ReadonlyMap<string, readonly StoredDump[]> | undefined;
 }
 
 function saveOptionsOf(
   parts: Protection,
-  { member, moment, request }: SaveWish,
+  { member, moment, request, dumps }: SaveWish,
   options: JobOptions,
 ): SaveOptions {
   const { source, volume, parent } = member;
   return {
     source: source.tree,
+    dumps: dumps?.get(member.target.name),
     volume,
     parent,
     tags: request.tags,

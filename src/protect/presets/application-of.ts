@@ -1,0 +1,71 @@
+import { isAppError } from '../../model/errors.ts';
+import type { LabelWishes } from '../../model/label-wishes.ts';
+import type { OpenedSource } from '../open-source.ts';
+import type { JobOptions, Protection } from '../protection.ts';
+import { pathContainers, volumeContainers } from '../quiesce/volume-containers.ts';
+import type { BackupTarget } from '../targets.ts';
+import type { Application } from './application.ts';
+import type { ApplicationVolume } from './plan-application.ts';
+
+export interface ApplicationTarget {
+  readonly target: BackupTarget;
+  readonly source: OpenedSource;
+  /** Containers that can write to it now. */
+  readonly writers: readonly unknown[];
+}
+
+/** What the command line and the configuration say for all volumes of a backup; stronger than labels. */
+export type ApplicationWishes = Partial<Pick<LabelWishes, 'preset' | 'dump' | 'hooks'>>;
+
+const spoken = /^(?:holdfast|docker-volume-backup|nautical-backup|stack-back)\./;
+
+/** The applications that have something to do with a backup of these; undefined when there are none. */
+export async function applicationOf(
+  parts: Protection,
+  { targets, wishes }: { readonly targets: readonly ApplicationTarget[]; readonly wishes: ApplicationWishes },
+  options: JobOptions,
+): Promise<Application | undefined> {
+  const isAskedFor = wishes.dump === true || wishes.preset !== undefined || (wishes.hooks ?? []).length > 0;
+  const concerned = targets.filter(
+    ({ target, writers }) =>
+      writers.length > 0 ||
+      isAskedFor ||
+      (target.kind === 'volume' && Object.keys(target.volume.labels).some((label) => spoken.test(label))),
+  );
+  if (concerned.length === 0 || (await hasNoContainers(parts))) return undefined;
+  // Most backups of a machine without databases need none of it.
+  const [{ openApplication }, { readDiskEvidence }] = await Promise.all([
+    import('./application.ts'),
+    import('./disk-evidence.ts'),
+  ]);
+  const volumes: ApplicationVolume[] = [];
+  for (const { target, source } of concerned) {
+    const { tree } = source;
+    const { name } = target;
+    volumes.push({
+      name,
+      labels: target.kind === 'volume' ? target.volume.labels : {},
+      stack: target.kind === 'volume' ? target.volume.stack : undefined,
+      containers:
+        target.kind === 'volume'
+          ? await volumeContainers(parts, name, options)
+          : await pathContainers(parts, name, options),
+      // Through a stream it would be dear to look: the image has to do.
+      disk:
+        tree.kind === 'directory'
+          ? await readDiskEvidence({ way: 'direct', root: tree.root }, options)
+          : undefined,
+      wishes,
+    });
+  }
+  return await openApplication(parts, volumes, options);
+}
+
+async function hasNoContainers(parts: Protection): Promise<boolean> {
+  try {
+    return (await parts.host()).containers === undefined;
+  } catch (error) {
+    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return true;
+    throw error;
+  }
+}
