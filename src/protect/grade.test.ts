@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Consumer } from '../model/volume.ts';
 import { consumersOfPath } from './describe-volume.ts';
-import { gradeOf } from './grade.ts';
+import { gradeOf, gradeStill, type StillFacts } from './grade.ts';
 
 function consumer(name: string, fields: Partial<Consumer> = {}): Consumer {
   return {
@@ -55,4 +55,42 @@ test('consumersOfPath() finds containers that mount the directory, something in 
     '/srv',
     '/',
   ]);
+});
+
+const paused: StillFacts = {
+  how: 'pause',
+  apps: [{ name: 'db', stillMs: 42.4 }],
+  writers: [],
+  disturbed: [],
+  strangers: [],
+};
+
+test('gradeStill() is crash for one moment, and says for how long', () => {
+  expect(gradeStill(paused)).toEqual({ grade: 'crash', reason: '"db" still for 42 ms' });
+});
+
+test('gradeStill() is cold when all were stopped, or nobody had to be', () => {
+  expect(gradeStill({ ...paused, how: 'stop' })).toEqual({ grade: 'cold', reason: '"db" stopped for 42 ms' });
+  expect(gradeStill({ ...paused, how: undefined, apps: [] })).toMatchObject({ grade: 'cold' });
+});
+
+test('gradeStill() is app when the application has made it so', () => {
+  const made = { grade: 'app', evidence: 'checkpoint in "db"' } as const;
+  expect(gradeStill({ ...paused, made })).toEqual({
+    grade: 'app',
+    reason: 'checkpoint in "db", "db" still for 42 ms',
+  });
+  expect(gradeStill({ ...paused, made: { ...made, grade: 'crash' } }).grade).toBe('crash');
+});
+
+test.each([
+  ['another container could write', { writers: ['web'] }, '"web"'],
+  ['somebody let one run meanwhile', { disturbed: ['db'] }, '"db"'],
+  ['a process of the machine could write', { strangers: ['process 42 ("vi")'] }, 'process 42 ("vi")'],
+])('gradeStill() is torn when %s', (_, facts, name) => {
+  const made = { grade: 'app', evidence: 'x' } as const;
+  expect(gradeStill({ ...paused, made, ...facts })).toEqual({
+    grade: 'torn',
+    reason: `${name} could write while it was read`,
+  });
 });
