@@ -1,4 +1,5 @@
 import { isAppError } from '../../model/errors.ts';
+import { hasHookJournals } from '../hooks/hook-journal.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { listJournals } from '../restore-journal.ts';
 import { type OpenAppJournal, takeLeftJournals } from './app-journal.ts';
@@ -56,6 +57,7 @@ export async function recoverAtStart(parts: Protection, options: JobOptions): Pr
   try {
     const report = await recoverApps(parts, { ...options, patienceMs: 5_000 });
     for (const job of report.jobs) options.onNote?.(describeJob(job));
+    await recoverDueHooks(parts, report, options);
     return report;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
@@ -72,7 +74,21 @@ export async function recoverMore(
 ): Promise<RecoverReport> {
   const later = await recoverApps(parts, options);
   const done = before.jobs.filter(({ error }) => error === undefined);
+  await recoverDueHooks(parts, later, options);
   return { jobs: [...done, ...later.jobs], elsewhere: later.elsewhere };
+}
+
+/** Applications are told that it is over when their containers are back, and not before. */
+async function recoverDueHooks(
+  parts: Protection,
+  { jobs }: RecoverReport,
+  options: JobOptions,
+): Promise<void> {
+  if (jobs.some(({ error }) => error !== undefined) || !(await hasHookJournals(parts.stateDir))) return;
+  const { recoverHooks } = await import('../hooks/recover-hooks.ts');
+  const { ran, failed } = await recoverHooks(parts, options);
+  if (ran.length > 0) options.onNote?.(`Hooks of an interrupted backup were run: ${ran.join(', ')}.`);
+  for (const message of failed) options.onNote?.(`A hook of an interrupted backup: ${message}.`);
 }
 
 /** For people. */
