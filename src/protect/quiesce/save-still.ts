@@ -80,7 +80,7 @@ export async function saveStill(
     const hookFailures = (await application?.finish(outcomeOf(results), options)) ?? [];
     return results.map((result, i) => {
       const member = members[i];
-      if (member === undefined) throw new Error('There are more results than targets');
+      if (member === undefined) throw new AppError('failed', 'More was saved than was asked for');
       const { target, source } = member;
       return {
         target,
