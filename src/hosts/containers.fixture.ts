@@ -155,6 +155,8 @@ class Memory implements MemoryContainers {
     throw new AppError('unsupported', 'Containers in memory start no trials');
   }
 
+  async removeTrial(): Promise<void> {}
+
   async logs(): Promise<string> {
     return '';
   }

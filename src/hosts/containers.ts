@@ -112,6 +112,8 @@ export interface Containers {
   scaleService(service: string, replicas: number, options?: CallOptions): Promise<void>;
   /** Makes and starts a container for a drill. */
   startTrial(request: TrialRequest, options?: CallOptions): Promise<Container>;
+  /** Removes by force what carries `trialLabel` with this value: containers with their anonymous volumes, and networks. */
+  removeTrial(trial: string, options?: CallOptions): Promise<void>;
   /** The end of what it printed, for people. */
   logs(id: string, options?: CallOptions & { readonly lines?: number }): Promise<string>;
   /** Removes a container by force, its anonymous volumes too, and a trial's network when it was the last in it. */

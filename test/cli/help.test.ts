@@ -22,6 +22,7 @@ const commands = [
     'undo',
     'check',
     'verify',
+    'drill',
     'recover',
     'completion',
   ],

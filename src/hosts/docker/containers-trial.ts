@@ -117,3 +117,19 @@ export async function removeContainer(
   const networks = Object.keys(inspection.NetworkSettings?.Networks ?? {});
   for (const network of networks) await removeTrialNetwork(client, network, signal);
 }
+
+/** Removes all containers of a trial, and then its networks. */
+export async function removeTrial(
+  client: EngineClient,
+  trial: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const filters = encodeURIComponent(JSON.stringify({ label: [`${trialLabel}=${trial}`] }));
+  const action = 'Cannot list what is left of a trial';
+  const list = async <T>(path: string): Promise<readonly T[]> =>
+    await client.json<readonly T[]>({ method: 'GET', path: `${path}filters=${filters}`, action, signal });
+  for (const { Id } of await list<{ readonly Id: string }>('/containers/json?all=1&'))
+    await removeContainer(client, Id, signal);
+  for (const { Name } of await list<{ readonly Name: string }>('/networks?'))
+    await removeTrialNetwork(client, Name, signal);
+}

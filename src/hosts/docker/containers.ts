@@ -60,6 +60,11 @@ export class DockerContainers implements Containers {
     return await startTrial(this.#client, request, options.signal);
   }
 
+  async removeTrial(trial: string, options: CallOptions = {}): Promise<void> {
+    const { removeTrial } = await import('./containers-trial.ts');
+    await removeTrial(this.#client, trial, options.signal);
+  }
+
   async logs(id: string, options: CallOptions & { readonly lines?: number } = {}): Promise<string> {
     const { readLogs } = await import('./containers-logs.ts');
     return await readLogs(this.#client, id, options);

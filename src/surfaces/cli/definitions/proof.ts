@@ -1,3 +1,4 @@
+import type { DrillFlags } from '../commands/drill.ts';
 import type { VerifyFlags } from '../commands/verify.ts';
 import { defineCommand, switchFlag, textFlag } from '../define-command.ts';
 import { readDataFlag } from '../read-data-flag.ts';
@@ -24,5 +25,24 @@ const verify = defineCommand<VerifyFlags>({
   load: async () => (await import('../commands/verify.ts')).runVerify,
 });
 
+const drill = defineCommand<DrillFlags>({
+  brief: 'Prove a backup: restore it beside, start its image on it, and ask for the data',
+  description:
+    "A volume's snapshot, or those of a stack's restore point, are restored to volumes of their own. The recorded image is started on them in a network of its own that nothing leaves and nothing enters, without ports, and the database is asked: it has to recover, and to read every row. The time to recover is measured. Everything that the drill made is removed in the end; what a killed one leaves, by the next command.",
+  usage: ['VOLUME', 'STACK', 'VOLUME --snapshot yesterday', 'VOLUME --command "psql -U app -c \'SELECT 1\'"'],
+  flags: {
+    snapshot: textFlag('Id, its unique start, or a time; the newest unless given', 'SNAPSHOT'),
+    command: textFlag(
+      'Run this in the container too; it has to end with 0. Split at blanks, no shell',
+      'COMMAND',
+    ),
+    keep: switchFlag('Leave what was restored and started, for a look at it'),
+    timeout: textFlag('How long a server may take to answer (default 2m)', 'DURATION'),
+  },
+  aliases: { c: 'command' },
+  args: [{ placeholder: 'VOLUME|STACK', brief: 'What to drill', completes: 'target' }],
+  load: async () => (await import('../commands/drill.ts')).runDrill,
+});
+
 /** The commands that prove what backups are worth. */
-export const proofRoutes = { verify };
+export const proofRoutes = { verify, drill };

@@ -1,0 +1,131 @@
+import type { Container } from '../../hosts/containers.ts';
+import type { VolumeDescription } from '../../model/snapshot.ts';
+import type { Consumer } from '../../model/volume.ts';
+import { findPreset, type FoundPreset } from '../presets/find-presets.ts';
+import type { DiskEvidence } from '../presets/preset.ts';
+
+/** A container as a trial is to start it. */
+export interface ServerPlan {
+  /** The container's own name, and how others of its stack call it. */
+  readonly name: string;
+  readonly alias: string;
+  readonly image: string;
+  /** As people know it. */
+  readonly imageName: string;
+  readonly command: readonly string[] | undefined;
+  readonly entrypoint: readonly string[] | undefined;
+  readonly user: string | undefined;
+  /** The container itself, when it is there. */
+  readonly live: Container | undefined;
+  /** Where it has the volume. */
+  readonly mountPath: string;
+  readonly found: FoundPreset | undefined;
+  /** It mounts things that a trial does not have. */
+  readonly needsMore: boolean;
+}
+
+export interface ServerSubject {
+  readonly volume: VolumeDescription;
+  /** What lies in what was restored. */
+  readonly disk: DiskEvidence;
+  /** Containers that there are now. */
+  readonly containers: readonly Container[];
+  /** Names of the volumes that the trial has. */
+  readonly restored: ReadonlySet<string>;
+}
+
+/**
+ * Which container is to be started on a restored volume: the database that the data belongs to, else one that writes
+ * there. The image is the recorded one; how it is started is known from the container that is there now. Pure.
+ */
+export function chooseServer(subject: ServerSubject): ServerPlan | undefined {
+  const { volume, containers } = subject;
+  const live = containers.flatMap((container) => {
+    const mount = container.mounts.find((one) => isMountOf(one, volume));
+    return mount === undefined ? [] : [fromLive(subject, container, mount)];
+  });
+  const known = new Set(live.map(({ plan }) => plan.name));
+  const recorded = volume.consumers
+    .filter(({ name }) => !known.has(name))
+    .map((consumer) => fromRecord(subject, consumer));
+  return [...live, ...recorded].toSorted((a, b) => b.rank - a.rank)[0]?.plan;
+}
+
+interface Candidate {
+  readonly plan: ServerPlan;
+  readonly rank: number;
+}
+
+function isMountOf(mount: Container['mounts'][number], volume: VolumeDescription): boolean {
+  const isOfKind = volume.kind === 'volume' ? mount.type === 'volume' : mount.type === 'bind';
+  return isOfKind && mount.source === volume.name;
+}
+
+function fromLive(
+  { volume, disk, restored }: ServerSubject,
+  container: Container,
+  mount: Container['mounts'][number],
+): Candidate {
+  const { name, service, command, entrypoint, user } = container;
+  const before = volume.consumers.find((consumer) => isSame(consumer, container));
+  // Upgraded since: the data is the older one's.
+  const isOther = before !== undefined && before.image !== container.image;
+  const mountPath = mount.destination;
+  const imageName = isOther ? before.image : container.image;
+  const found = findPreset({ container: { ...container, image: imageName }, mountPath, disk });
+  const needsMore = container.mounts.some(
+    ({ type, source }) =>
+      type === 'bind' || type === 'other' || (type === 'volume' && !restored.has(source ?? '')),
+  );
+  return {
+    plan: {
+      name,
+      alias: service ?? name,
+      image: isOther ? before.image : container.imageId,
+      imageName,
+      command,
+      entrypoint,
+      user,
+      live: container,
+      mountPath,
+      found,
+      needsMore,
+    },
+    rank: rankOf(found, mount.readOnly) + 1,
+  };
+}
+
+function fromRecord({ disk }: ServerSubject, consumer: Consumer): Candidate {
+  const { name, service, image, path } = consumer;
+  const found = findPreset({ container: { image, environment: {}, command: [] }, mountPath: path, disk });
+  return {
+    plan: {
+      name,
+      alias: service ?? name,
+      image,
+      imageName: image,
+      command: undefined,
+      entrypoint: undefined,
+      user: undefined,
+      live: undefined,
+      mountPath: path,
+      found,
+      // What else it had is not known.
+      needsMore: true,
+    },
+    rank: rankOf(found, consumer.readOnly),
+  };
+}
+
+function isSame(consumer: Consumer, { stack, service, name }: Container): boolean {
+  return (
+    consumer.name === name ||
+    (stack !== undefined && consumer.stack === stack && consumer.service === service)
+  );
+}
+
+/** A database that image and disk show before one that only one of them shows, and those before what only has it mounted. */
+function rankOf(found: FoundPreset | undefined, isReadOnly: boolean): number {
+  const known = found === undefined ? 0 : { both: 3, image: 2, disk: 1 }[found.recognition.by];
+  return known * 4 + (isReadOnly ? 0 : 2);
+}

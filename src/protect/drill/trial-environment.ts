@@ -1,0 +1,53 @@
+import type { Container, Containers } from '../../hosts/containers.ts';
+import type { JobOptions } from '../protection.ts';
+
+const fileSuffix = '_FILE';
+
+/**
+ * The environment for a trial. Secrets in files that are mounted from the machine (`POSTGRES_PASSWORD_FILE`) are not there
+ * in a trial: their content takes their place where the container runs and can be asked for it, and they are left out
+ * where it cannot.
+ */
+export async function trialEnvironment(
+  containers: Containers,
+  container: Container,
+  options: JobOptions,
+): Promise<Record<string, string>> {
+  const environment = { ...container.environment };
+  for (const [name, file] of Object.entries(container.environment)) {
+    if (!name.endsWith(fileSuffix) || !isMountedFile(container, file)) continue;
+    delete environment[name];
+    const content = await readInside(containers, { container, file }, options);
+    if (content !== undefined) environment[name.slice(0, -fileSuffix.length)] = content;
+  }
+  return environment;
+}
+
+function isMountedFile({ mounts }: Container, file: string): boolean {
+  return mounts.some(
+    ({ type, destination }) =>
+      type !== 'volume' && (file === destination || file.startsWith(`${destination.replace(/\/$/, '')}/`)),
+  );
+}
+
+async function readInside(
+  containers: Containers,
+  { container, file }: { readonly container: Container; readonly file: string },
+  { signal }: JobOptions,
+): Promise<string | undefined> {
+  if (container.state !== 'running') return undefined;
+  try {
+    const run = await containers.exec(container.id, { command: ['cat', file] }, { signal });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of run.stdout) chunks.push(chunk);
+    const { exitCode } = await run.ended;
+    return exitCode === 0
+      ? Buffer.concat(chunks)
+          .toString('utf8')
+          .replace(/\r?\n$/, '')
+      : undefined;
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    return undefined;
+  }
+}
