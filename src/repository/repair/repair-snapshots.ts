@@ -50,6 +50,7 @@ export async function repairSnapshots(
     ...work.codec,
     tables: index.tables,
     dryRun: work.dryRun,
+    packsUnderWay: 1,
     onPack: (pack) => recorder.add(pack),
   });
   const reader = new BlobReader(work.codec, index);

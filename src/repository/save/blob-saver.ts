@@ -15,12 +15,11 @@ export interface BlobSaverOptions {
   readonly tables: BlobTables;
   /** Counts what would be stored, and stores nothing. */
   readonly dryRun: boolean;
+  /** How many packs are being made durable while the thread fills the next. Each is held in memory. */
+  readonly packsUnderWay: number;
   /** Called when a pack is durable. */
   readonly onPack: (pack: IndexedPack) => void;
 }
-
-/** A disk takes its time to make a pack durable; the thread fills the next ones meanwhile. */
-const packsUnderWay = 2;
 
 /** Hashes blobs, and stores those that the repository has not, in packs of this thread's own. */
 export class BlobSaver {
@@ -72,12 +71,12 @@ export class BlobSaver {
   }
 
   async #finish(writer: PackWriter): Promise<void> {
-    while (this.#pending.length >= packsUnderWay) await this.#pending.shift();
+    while (this.#pending.length >= this.#options.packsUnderWay) await this.#pending.shift();
     const pack = writer.finish();
     const spare = this.#spares.pop();
     if (spare) writer.useBuffer(spare);
     const stored = this.#store(pack);
-    // It is awaited before the next but one and at the flush; until then its failure is no unhandled one.
+    // It is awaited before a later one and at the flush; until then its failure is no unhandled one.
     stored.catch(() => undefined);
     this.#pending.push(stored);
   }
