@@ -12,9 +12,17 @@ import type { DiffRequest, DiffResult } from './protect/diff.ts';
 import type { DumpRequest } from './protect/dump.ts';
 import type { InitReport } from './protect/init.ts';
 import type { JobOptions, Protection, RepositoryMaker } from './protect/protection.ts';
+import type { ConfigurationPlace } from './protect/config/load-configuration.ts';
+import { openPolicies, type Policies } from './protect/policy/open-policies.ts';
+import type { OpenedApp } from './protect/policy/policy-app.ts';
 import { openRepositories } from './protect/open-repositories.ts';
 import type { Repositories } from './protect/repositories.ts';
 import type { RecoverReport } from './protect/quiesce/recover.ts';
+import type {
+  DumpRestorePlan,
+  DumpRestoreReport,
+  DumpRestoreRequest,
+} from './protect/presets/restore-dump.ts';
 import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
 import type { RestoreReport } from './protect/restore.ts';
 import type { StackPlan, StackReport, StackRequest } from './protect/restore-stack.ts';
@@ -36,7 +44,10 @@ import type { CheckReport, Repository, RepositoryAccess, SnapshotEntry } from '.
 /** What the command line, the environment and the configuration file decided. */
 export interface AppConfig {
   readonly stateDir: string;
-  readonly host: 'auto' | HostKind;
+  /** The configuration file that was named; undefined looks where it usually is. */
+  readonly configFile?: string | undefined;
+  /** Undefined takes what the configuration file says, else `auto`. */
+  readonly host: 'auto' | HostKind | undefined;
   /** `stream` goes through the engine even where the data could be reached directly. */
   readonly dataWay: 'auto' | 'stream';
   /** A repository's name or location; undefined takes the default one. */
@@ -49,7 +60,7 @@ export interface AppConfig {
 }
 
 /** All that Holdfast can do, for its surfaces. Parts are opened when they are first needed, and closed with the App. */
-export interface App extends AsyncDisposable, Upkeep, Retention, Repositories, Word, Proof {
+export interface App extends AsyncDisposable, Upkeep, Retention, Repositories, Policies, Word, Proof {
   readonly config: AppConfig;
 
   /** The lifecycle of volumes on the host. */
@@ -70,6 +81,10 @@ export interface App extends AsyncDisposable, Upkeep, Retention, Repositories, W
   planRestore(request: RestoreRequest, options?: JobOptions): Promise<RestorePlan>;
   /** Carries a plan out. A failure leaves the volume as it was. */
   applyRestore(plan: RestorePlan, options?: JobOptions): Promise<RestoreReport>;
+  /** What feeding the dumps of a snapshot to a running database would do; nothing is touched. */
+  planDumpRestore(request: DumpRestoreRequest, options?: JobOptions): Promise<DumpRestorePlan>;
+  /** Carries it out. What is there is saved before. */
+  applyDumpRestore(plan: DumpRestorePlan, options?: JobOptions): Promise<DumpRestoreReport>;
   /** What restoring all volumes of a stack would do; nothing is touched. */
   planStackRestore(request: StackRequest, options?: JobOptions): Promise<StackPlan>;
   /** Carries it out: all of it, or nothing is changed. */
@@ -96,9 +111,13 @@ export interface InitOptions extends JobOptions {
 
 /** The only place that names implementations. Opens nothing yet. */
 export function openApp(config: AppConfig): App {
+  return openAppWithParts(config).app;
+}
+
+function openAppWithParts(config: AppConfig): { readonly app: App; readonly parts: Parts } {
   const opened = new AsyncDisposableStack();
   const parts = openParts(config, opened);
-  return {
+  const app: App = {
     config,
     ...loggedUpkeep(
       openUpkeep({
@@ -115,6 +134,12 @@ export function openApp(config: AppConfig): App {
       parts,
     ),
     ...openWord(parts),
+    ...openPolicies({
+      ...config,
+      protection: parts,
+      place: placeOf(config),
+      open: (repository) => openForPolicy(config, repository),
+    }),
     ...openProof(parts),
     volumes: () => parts.volumes(),
     async init(options = {}) {
@@ -164,6 +189,14 @@ export function openApp(config: AppConfig): App {
       const { applyRestore } = await import('./protect/restore.ts');
       return await applyRestore(parts, plan, options);
     },
+    async planDumpRestore(request, options = {}) {
+      const { planDumpRestore } = await import('./protect/presets/restore-dump.ts');
+      return await planDumpRestore(parts, request, options);
+    },
+    async applyDumpRestore(plan, options = {}) {
+      const { applyDumpRestore } = await import('./protect/presets/restore-dump.ts');
+      return await applyDumpRestore(parts, plan, options);
+    },
     async planStackRestore(request, options = {}) {
       const { planStackRestore } = await import('./protect/restore-stack.ts');
       return await planStackRestore(parts, request, options);
@@ -199,6 +232,17 @@ export function openApp(config: AppConfig): App {
     },
     [Symbol.asyncDispose]: () => parts.close(),
   };
+  return { app, parts };
+}
+
+/** Opens all anew for one job of a policy, with the repository that the policy names. */
+function openForPolicy(config: AppConfig, repository: string): OpenedApp {
+  // The password that was given is for the repository that was given.
+  const isGiven = repository === '' || repository === config.repository;
+  const { app, parts } = openAppWithParts(
+    isGiven ? config : { ...config, repository, passwordReference: undefined },
+  );
+  return { app, parts, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
 }
 
 interface Parts extends Protection {
@@ -242,7 +286,8 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
   };
   const recover = async (found: Host): Promise<RecoverReport> => {
     const journals = await readdir(path.join(config.stateDir, 'journal-apps')).catch(() => []);
-    if (journals.length === 0) return { jobs: [], elsewhere: 0 };
+    const hooks = await readdir(path.join(config.stateDir, 'journal-hooks')).catch(() => []);
+    if (journals.length + hooks.length === 0) return { jobs: [], elsewhere: 0 };
     const { recoverAtStart } = await import('./protect/quiesce/recover.ts');
     return await recoverAtStart({ ...parts, host: async () => found }, { onNote: config.onWarning });
   };
@@ -272,7 +317,7 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     const { hostname } = parts;
     const channels = once(async () => {
       const { loadConfiguration } = await import('./protect/config/load-configuration.ts');
-      return (await loadConfiguration({ stateDir: config.stateDir, configFile: undefined })).notify;
+      return (await loadConfiguration(placeOf(config))).notify;
     });
     return opened.use(openNotifier({ ...config, channels, hostname, now: Date.now, catalog, log }));
   });
@@ -299,6 +344,10 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
   return parts;
 }
 
+function placeOf({ stateDir, configFile }: AppConfig): ConfigurationPlace {
+  return { stateDir, configFile };
+}
+
 function once<T>(open: () => Promise<T>): () => Promise<T> {
   let opening: Promise<T> | undefined;
   return () => (opening ??= open());
@@ -306,16 +355,18 @@ function once<T>(open: () => Promise<T>): () => Promise<T> {
 
 async function openHost(config: AppConfig, catalog: () => Promise<Catalog>): Promise<Host> {
   const { env, onWarning, dataWay } = config;
-  if (config.host === 'podman') {
+  const { loadConfiguration } = await import('./protect/config/load-configuration.ts');
+  const kind = config.host ?? (await loadConfiguration(placeOf(config))).host ?? 'auto';
+  if (kind === 'podman') {
     throw new AppError('unsupported', 'The host "podman" is not supported yet', {
       hint: "Podman speaks Docker's language: DOCKER_HOST=unix:///run/podman/podman.sock with --host docker.",
     });
   }
-  if (config.host === 'docker') {
+  if (kind === 'docker') {
     const { openDockerHost } = await import('./hosts/docker/index.ts');
     return await openDockerHost({ env, onWarning, dataWay });
   }
-  if (config.host === 'auto') {
+  if (kind === 'auto') {
     const { probeDocker } = await import('./hosts/docker/index.ts');
     const docker = await probeDocker({ env, onWarning, dataWay });
     if (docker !== undefined) return docker;
@@ -334,10 +385,12 @@ async function openKnownRepository(
   catalog: Catalog,
 ): Promise<Repository> {
   const { openKnown } = await import('./protect/open-repository.ts');
+  const { loadConfiguration } = await import('./protect/config/load-configuration.ts');
   const { openRepository } = await import('./repository/index.ts');
   const { purpose } = config;
   return await openKnown(config, {
     catalog,
+    configuration: await loadConfiguration(placeOf(config)),
     open: (access) => openRepository({ ...access, purpose }),
   });
 }
@@ -360,6 +413,7 @@ export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts
 export type * from './engine/index.ts';
 export type { RecoveredJob, RecoverReport } from './protect/quiesce/recover.ts';
 export type * from './protect/proof.ts';
+export type * from './protect/policy/open-policies.ts';
 export type * from './protect/repositories.ts';
 export type * from './protect/retention.ts';
 export type * from './protect/upkeep.ts';

@@ -2,7 +2,7 @@ import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 
 /** How data in use can be asked to be kept still. */
-const consistencyWishes = ['auto', 'freeze', 'two-pass', 'pause', 'stop', 'live'] as const;
+export const consistencyWishes = ['auto', 'freeze', 'two-pass', 'pause', 'stop', 'live'] as const;
 export type ConsistencyWish = (typeof consistencyWishes)[number];
 
 export function parseConsistency(text: string): ConsistencyWish {

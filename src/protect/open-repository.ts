@@ -2,11 +2,14 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Repository, RepositoryAccess } from '../repository/index.ts';
+import { type RepositoriesSaid, withConfigured } from './config/with-configured.ts';
 import { type RepositoryWish, findRepository } from './find-repository.ts';
 import { repositoryAccess } from './repository-place.ts';
 
 export interface OpenParts {
   readonly catalog: Catalog;
+  /** Repositories that `holdfast.yaml` describes, and the default one that it names. */
+  readonly configuration?: RepositoriesSaid | undefined;
   readonly open: (access: RepositoryAccess) => Promise<Repository>;
 }
 
@@ -18,11 +21,20 @@ export async function openKnown(
     readonly signal?: AbortSignal | undefined;
     readonly onWarning?: ((message: string) => void) | undefined;
   },
-  { catalog, open }: OpenParts,
+  { catalog, configuration, open }: OpenParts,
 ): Promise<Repository> {
-  const place = findRepository(wish, catalog.listRepositories());
+  const records = withConfigured(catalog.listRepositories(), configuration, wish.stateDir);
+  const place = findRepository(
+    { ...wish, repository: wish.repository ?? configuration?.repository },
+    records,
+  );
   const repository = await openOrExplain(open, repositoryAccess(place, wish));
   if (place.record === undefined || place.record.repositoryId === repository.id) return repository;
+  if (place.record.repositoryId === '') {
+    // From now on it is known, and noticed when it is replaced.
+    catalog.saveRepository({ ...place.record, repositoryId: repository.id });
+    return repository;
+  }
   await repository[Symbol.asyncDispose]();
   throw new AppError(
     'conflict',

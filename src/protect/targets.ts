@@ -75,7 +75,7 @@ export function chooseVolumes(
   };
 }
 
-function whySkipped(volume: Volume): string | undefined {
+export function whySkipped(volume: Volume): string | undefined {
   if (volume.labels['holdfast.backup'] === 'false') return 'its label says holdfast.backup=false';
   return volume.driver === 'local' && volume.options['type'] === 'tmpfs' ? 'it is in memory only' : undefined;
 }

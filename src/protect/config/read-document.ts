@@ -1,4 +1,4 @@
-import { isAlias, isNode, LineCounter, type Node, parseDocument } from 'yaml';
+import { type Document, isAlias, isNode, LineCounter, type Node, parseDocument } from 'yaml';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { Misfit, type Reading, type Shape } from './shape.ts';
@@ -28,17 +28,41 @@ export function readDocument<T>(
 ): DocumentReading<T> | undefined {
   const lines = new LineCounter();
   const document = parseDocument(content, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  const at = (offset: number): string => {
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
   const [broken] = document.errors;
-  if (broken !== undefined) throw notReadable(file, [`${at(broken.pos[0])}: ${broken.message}`]);
+  if (broken !== undefined)
+    throw notReadable(file, [`${placeOf(broken.pos[0], { lines, file })}: ${broken.message}`]);
   if (document.contents === null) return undefined;
-  const reading = newReading((node) => resolveNode(node, document), at);
-  const value = readPart(shape, document.contents, reading);
+  return readNode(shape, { node: document.contents, document, lines, file, path: [] });
+}
+
+/** A part of a document. */
+export interface DocumentPart {
+  readonly node: unknown;
+  readonly document: Document.Parsed;
+  readonly lines: LineCounter;
+  readonly file: string;
+  /** Where it stands in the document. */
+  readonly path: readonly string[];
+}
+
+/** The same for a part of a document. */
+export function readNode<T>(
+  shape: Shape<T>,
+  { node, document, lines, file, path }: DocumentPart,
+): DocumentReading<T> {
+  const open = newReading(
+    (found) => resolveNode(found, document),
+    (offset) => placeOf(offset, { lines, file }),
+  );
+  const reading = { ...open, path };
+  const value = readPart(shape, reading.resolve(node), reading);
   if (reading.problems.length > 0 || value === undefined) throw notReadable(file, reading.problems);
   return { value: value.value, values: reading.values };
+}
+
+function placeOf(offset: number, { lines, file }: Pick<DocumentPart, 'lines' | 'file'>): string {
+  const { line, col } = lines.linePos(offset);
+  return `${file}:${line}:${col}`;
 }
 
 interface OpenReading extends Reading {
@@ -66,17 +90,22 @@ function subject(path: readonly string[]): string {
   return path.length === 0 ? 'the document' : path.join('.');
 }
 
-function resolveNode(node: unknown, document: ReturnType<typeof parseDocument>): Node | undefined {
+function resolveNode(node: unknown, document: Document.Parsed): Node | undefined {
   if (isAlias(node)) return node.resolve(document);
   return isNode(node) ? node : undefined;
 }
 
-function readPart<T>(shape: Shape<T>, contents: Node, reading: OpenReading): { value: T } | undefined {
+function readPart<T>(
+  shape: Shape<T>,
+  node: Node | undefined,
+  reading: OpenReading,
+): { value: T } | undefined {
   try {
-    return { value: shape.read(contents, reading) };
+    if (node === undefined) throw new Misfit('has no value', undefined);
+    return { value: shape.read(node, reading) };
   } catch (error) {
     if (!(error instanceof Misfit)) throw error;
-    reading.problem(error.node, [], error.message);
+    reading.problem(error.node, reading.path, error.message);
     return undefined;
   }
 }

@@ -1,10 +1,11 @@
+import { type ConsistencyWish, consistencyWishes } from '../../model/consistency.ts';
 import { parseSpan } from '../../model/calendar-span.ts';
 import { parseDuration } from '../../model/duration.ts';
 import { AppError } from '../../model/errors.ts';
 import { compileExcludes } from '../../model/exclude.ts';
 import { quote } from '../../model/quote.ts';
 import { hasNoRules, type KeepRules } from '../keep-rules.ts';
-import { consistencies, type Consistency, type Keep } from '../policy/policy.ts';
+import type { Keep } from '../policy/policy.ts';
 import { openTimetable } from '../policy/schedule.ts';
 import {
   anyText,
@@ -27,7 +28,7 @@ export interface VolumeSettings {
   readonly timeZone: string | undefined;
   readonly jitterMs: number | undefined;
   readonly catchUp: boolean | undefined;
-  readonly consistency: Consistency | undefined;
+  readonly consistency: ConsistencyWish | undefined;
   readonly excludes: readonly string[] | undefined;
   readonly tags: readonly string[] | undefined;
   readonly keep: Keep | undefined;
@@ -139,7 +140,7 @@ export const settingFields = {
   'time-zone': timeZone,
   jitter: duration,
   'catch-up': flag,
-  consistency: oneOf(consistencies),
+  consistency: oneOf(consistencyWishes),
   exclude: listOf(excludePattern),
   tags: listOf(tag),
   keep,

@@ -1,8 +1,6 @@
+import type { ConsistencyWish } from '../../model/consistency.ts';
 import type { KeepRules } from '../keep-rules.ts';
 import type { Schedule } from './schedule.ts';
-
-export const consistencies = ['auto', 'freeze', 'two-pass', 'pause', 'stop', 'live'] as const;
-export type Consistency = (typeof consistencies)[number];
 
 /** What is kept safe, when, how, for how long, and where. */
 export interface Policy {
@@ -14,7 +12,7 @@ export interface Policy {
   readonly jitterMs: number;
   /** True when a time that was missed is made up for, once, however many were missed. */
   readonly catchUp: boolean;
-  readonly consistency: Consistency;
+  readonly consistency: ConsistencyWish;
   readonly excludes: readonly string[];
   readonly tags: readonly string[];
   /** Undefined keeps everything. */

@@ -4,12 +4,14 @@ import type { ForgetWish, JobParts } from './run-job.ts';
 import type { Forgotten } from './work.ts';
 import { codeOf, isAway } from './progress.ts';
 
+type ForgetParts = Pick<JobParts, 'work' | 'memory' | 'say' | 'signal'>;
+
 /**
  * Applies the rules of policies to what they have just saved anew. Gives back the wishes that have to wait for a
  * repository that is away or in use. Never throws: what is not forgotten now is forgotten after the next backup.
  */
 export async function runForget(
-  parts: JobParts,
+  parts: ForgetParts,
   wishes: readonly ForgetWish[],
 ): Promise<readonly ForgetWish[]> {
   const later: ForgetWish[] = [];
@@ -29,7 +31,7 @@ export async function runForget(
 }
 
 async function forgetOne(
-  { work, memory, say, signal }: JobParts,
+  { work, memory, say, signal }: ForgetParts,
   { policy, repository, subject }: ForgetWish,
 ): Promise<void> {
   const held = memory.listOpenAnomalies().find(({ volumeIdentity }) => volumeIdentity === subject.identity);

@@ -6,6 +6,7 @@ import type { Happening } from '../notify/notifier.ts';
 import type { DueTask } from './plan-due.ts';
 import type { Job } from './plan-jobs.ts';
 import type { Policy } from './policy.ts';
+import { noteAnomalies } from './note-anomalies.ts';
 import type { Attempt, PolicyProgress } from './progress.ts';
 import type { Subject } from './subject.ts';
 import type { PolicyWork, SubjectOutcome, UpkeepOutcome } from './work.ts';
@@ -88,30 +89,6 @@ async function endBackup(parts: JobParts, attempt: Attempt, outcome: SubjectOutc
     })),
   );
   if (repositoryId !== undefined && snapshotId !== undefined) await tellMissed(parts, attempt.due);
-}
-
-function noteAnomalies({ memory, now, say }: JobParts, subject: Subject, outcome: SubjectOutcome): void {
-  const { snapshotId, repositoryId } = outcome;
-  if (snapshotId === undefined || repositoryId === undefined) return;
-  for (const { kind, message } of outcome.anomalies) {
-    say(
-      `Warning: ${quote(subject.name)} ${message}. Nothing of it is forgotten or pruned until it is accepted.`,
-    );
-    try {
-      memory.recordAnomaly({
-        repositoryId,
-        snapshotId,
-        kind,
-        message,
-        volumeIdentity: subject.identity,
-        volumeName: subject.name,
-        foundAt: new Date(now()).toISOString(),
-        acceptedAt: undefined,
-      });
-    } catch (error) {
-      say(`Warning: this is not remembered: ${knownError(error).message}`);
-    }
-  }
 }
 
 function describeBackup(

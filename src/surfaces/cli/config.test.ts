@@ -28,7 +28,7 @@ test('the command line wins over the environment, and an empty variable is none'
   };
   expect(readConfig({ stateDir: '/flag' }, env)).toMatchObject({
     stateDir: '/flag',
-    host: 'auto',
+    host: undefined,
     repository: 'main',
     passwordReference: 'env:HOLDFAST_PASSWORD',
   });

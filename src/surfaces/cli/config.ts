@@ -8,9 +8,12 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What the command line decides, then the environment, then the defaults. */
 export function readConfig(flags: GlobalFlags, env: Environment): AppConfig {
+  const configFile = flags.config ?? setting(env, 'HOLDFAST_CONFIG');
+  const host = flags.host ?? setting(env, 'HOLDFAST_HOST');
   return {
+    configFile: configFile && path.resolve(configFile),
     stateDir: path.resolve(flags.stateDir ?? setting(env, 'HOLDFAST_STATE_DIR') ?? defaultStateDir(env)),
-    host: parseHost(flags.host ?? setting(env, 'HOLDFAST_HOST') ?? 'auto'),
+    host: host === undefined ? undefined : parseHost(host),
     dataWay: parseDataWay(setting(env, 'HOLDFAST_DATA_WAY') ?? 'auto'),
     repository: flags.repo ?? setting(env, 'HOLDFAST_REPOSITORY'),
     passwordReference: passwordReference(flags, env),
@@ -25,7 +28,7 @@ export function parseFormat(format: string | undefined): 'table' | 'json' {
   });
 }
 
-function parseHost(host: string): AppConfig['host'] {
+function parseHost(host: string): NonNullable<AppConfig['host']> {
   if (host === 'auto' || host === 'docker' || host === 'podman' || host === 'embedded') return host;
   throw new AppError('usage', `Host "${host}" is unknown`, {
     hint: 'Use --host auto, docker, podman or embedded.',

@@ -4,6 +4,7 @@ import { AppError } from '../../model/errors.ts';
 export interface GlobalFlags {
   readonly repo?: string;
   readonly stateDir?: string;
+  readonly config?: string;
   readonly host?: string;
   readonly format?: string;
   readonly passwordFile?: string;
@@ -24,6 +25,7 @@ const switchFlag = (brief: string) =>
 export const globalFlagParameters = {
   repo: textFlag('Repository: a name or a location', 'URL'),
   stateDir: textFlag('Where Holdfast keeps its catalog, keys and embedded volumes', 'DIR'),
+  config: textFlag('Configuration file', 'FILE'),
   host: textFlag('Where containers run: auto, docker, podman or embedded', 'HOST'),
   format: textFlag('table or json', 'FORMAT'),
   passwordFile: textFlag("File that holds the repository's password", 'FILE'),
@@ -37,6 +39,7 @@ export const globalAliases = { q: 'quiet', y: 'yes' } as const;
 export const globalFlagsHelp = `These flags work with every command, before or after its name:
   --repo URL               Repository: a name or a location (HOLDFAST_REPOSITORY)
   --state-dir DIR          Where Holdfast keeps its catalog, keys and embedded volumes (HOLDFAST_STATE_DIR)
+  --config FILE            Configuration file; holdfast.yaml in the state folder or in /etc/holdfast unless given (HOLDFAST_CONFIG)
   --host HOST              auto, docker, podman or embedded (HOLDFAST_HOST)
   --password-file FILE     File that holds the repository's password (HOLDFAST_PASSWORD_FILE)
   --password-command CMD   Command that prints the repository's password (HOLDFAST_PASSWORD_COMMAND)
@@ -44,11 +47,12 @@ export const globalFlagsHelp = `These flags work with every command, before or a
   -q, --quiet              Names or ids only, and no progress
   -y, --yes                Do not ask`;
 
-type TextFlag = 'repo' | 'stateDir' | 'host' | 'format' | 'passwordFile' | 'passwordCommand';
+type TextFlag = 'repo' | 'stateDir' | 'config' | 'host' | 'format' | 'passwordFile' | 'passwordCommand';
 
 const textFlags: Readonly<Record<string, TextFlag>> = {
   '--repo': 'repo',
   '--state-dir': 'stateDir',
+  '--config': 'config',
   '--host': 'host',
   '--format': 'format',
   '--password-file': 'passwordFile',

@@ -1,0 +1,141 @@
+import type { AnomalyRecord, PolicyRunRecord } from '../../model/policy-run.ts';
+import type { ConfigurationPlace, LoadedConfiguration } from '../config/load-configuration.ts';
+import type { PlacedValue } from '../config/read-document.ts';
+import type { JobOptions, Protection } from '../protection.ts';
+import type { CoverageReport } from './coverage.ts';
+import type { DaemonState } from './daemon-lock.ts';
+import type { CoveredPlace, PlaceKind, PlaceState } from './plan-coverage.ts';
+import type { Policy } from './policy.ts';
+import type { OpenPolicyApp } from './policy-app.ts';
+import type { NextRun, PolicyStatus } from './policy-status.ts';
+import type { PolicyBackup, PolicyRunReport } from './run-policy.ts';
+
+/** What keeps data safe by itself: policies, and the daemon that runs them. */
+export interface Policies {
+  /** What `holdfast.yaml` says. `usage` when it cannot be used. */
+  configuration(): Promise<LoadedConfiguration>;
+  /** All policies with what they cover, did last and do next. */
+  listPolicies(options?: JobOptions): Promise<PolicyStatus[]>;
+  /** `not-found` names those that there are. */
+  showPolicy(name: string, options?: JobOptions): Promise<PolicyStatus>;
+  /** Does what a policy says, now. What fails is in the report. */
+  runPolicy(request: RunPolicyRequest, options?: JobOptions): Promise<PolicyRunReport>;
+  /** What comes next, the earliest first, and the daemon that will do it. */
+  nextRuns(
+    options?: JobOptions,
+  ): Promise<{ readonly daemon: DaemonState | undefined; readonly runs: readonly NextRun[] }>;
+  /** Newest first. */
+  policyHistory(filter: {
+    readonly policy?: string | undefined;
+    readonly limit: number;
+  }): Promise<PolicyRunRecord[]>;
+  /** Volumes that look damaged; nothing of them is forgotten or pruned until they are accepted. */
+  listAnomalies(): Promise<AnomalyRecord[]>;
+  /** Says that a volume is as it should be; gives back what was accepted. `not-found` when there was nothing. */
+  acceptAnomalies(volume: string): Promise<AnomalyRecord[]>;
+  /** Where all data is, and whether it is safe. */
+  coverage(options?: JobOptions): Promise<CoverageReport>;
+  /** Runs policies until the signal is aborted. `locked` when a daemon does so already. */
+  runDaemon(request: DaemonRequest): Promise<void>;
+}
+
+export interface RunPolicyRequest {
+  readonly name: string;
+  /** Says what would be backed up and forgotten, and touches nothing. */
+  readonly dryRun: boolean;
+}
+
+export interface DaemonRequest {
+  readonly signal: AbortSignal;
+  /** What is at work when it is to end has so long to come to its end. */
+  readonly graceMs: number;
+  readonly say: (message: string) => void;
+  /** Is told how to have the configuration read anew. */
+  readonly onReloader?: ((reload: () => void) => void) | undefined;
+}
+
+export interface PoliciesParts {
+  readonly protection: Protection;
+  readonly place: ConfigurationPlace;
+  /** What the command line or the environment name as repository. */
+  readonly repository: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly open: OpenPolicyApp;
+}
+
+export function openPolicies(parts: PoliciesParts): Policies {
+  const { protection, place, repository, open } = parts;
+  const load = async (): Promise<LoadedConfiguration> => {
+    const { loadConfiguration } = await import('../config/load-configuration.ts');
+    return await loadConfiguration(place);
+  };
+  const memory = async () => (await protection.catalog()).policies;
+  const view = async (options: JobOptions) => {
+    const { viewPolicies } = await import('./policy-status.ts');
+    return await viewPolicies(protection, { configuration: await load(), repository }, options);
+  };
+  const statuses = async (options: JobOptions): Promise<PolicyStatus[]> => {
+    const { policyStatuses } = await import('./policy-status.ts');
+    const { listRuns } = await memory();
+    return policyStatuses(
+      await view(options),
+      (policy) => listRuns({ policy, limit: 1 })[0],
+      protection.now(),
+    );
+  };
+  return {
+    configuration: load,
+    listPolicies: async (options = {}) => await statuses(options),
+    async showPolicy(name, options = {}) {
+      const { findPolicy } = await import('./policy-status.ts');
+      return findPolicy(await statuses(options), name);
+    },
+    async runPolicy(request, options = {}) {
+      const { runPolicy } = await import('./run-policy.ts');
+      const { openPolicyWork } = await import('./policy-work.ts');
+      const work = openPolicyWork({ place, repository, open });
+      return await runPolicy(
+        protection,
+        { view: await view(options), work, open },
+        { ...options, ...request },
+      );
+    },
+    async nextRuns(options = {}) {
+      const { nextRuns } = await import('./policy-status.ts');
+      const { findDaemon } = await import('./daemon-lock.ts');
+      const runs = nextRuns(await view(options), protection.now());
+      return { daemon: await findDaemon(protection.stateDir), runs };
+    },
+    policyHistory: async (filter) => (await memory()).listRuns(filter),
+    listAnomalies: async () => (await memory()).listOpenAnomalies(),
+    async acceptAnomalies(volume) {
+      const { acceptAnomalies } = await import('./accept-anomalies.ts');
+      return acceptAnomalies(await memory(), { volume, nowMs: protection.now() });
+    },
+    async coverage(options = {}) {
+      const { coverage } = await import('./coverage.ts');
+      return await coverage(protection, { configuration: await load(), repository, open }, options);
+    },
+    async runDaemon(request) {
+      const { serve } = await import('./serve.ts');
+      await serve(parts, request);
+    },
+  };
+}
+
+export type {
+  AnomalyRecord,
+  CoverageReport,
+  CoveredPlace,
+  DaemonState,
+  LoadedConfiguration,
+  NextRun,
+  PlacedValue,
+  PlaceKind,
+  PlaceState,
+  Policy,
+  PolicyBackup,
+  PolicyRunRecord,
+  PolicyRunReport,
+  PolicyStatus,
+};

@@ -1,0 +1,209 @@
+import { formatDuration } from '../../model/duration.ts';
+import { quote } from '../../model/quote.ts';
+import type { Snapshot } from '../../model/snapshot.ts';
+import type { DataMount, Volume } from '../../model/volume.ts';
+import { isWithin } from '../describe-volume.ts';
+import { safetyTag } from '../find-snapshot.ts';
+import type { Assignment } from './assign-policies.ts';
+import { cacheReason, type PlaceUse } from './cache-reason.ts';
+import { longestGapMs, openTimetable } from './schedule.ts';
+import type { Subject } from './subject.ts';
+
+export type PlaceKind = 'volume' | 'anonymous' | 'plugin' | 'bind' | 'tmpfs' | 'other' | 'path';
+export type PlaceState = 'protected' | 'unprotected' | 'cache';
+
+/** One place where data is kept, and how safe it is there. */
+export interface CoveredPlace {
+  readonly kind: PlaceKind;
+  /** The volume's name or the host path; for what is in memory where it is mounted. */
+  readonly name: string;
+  readonly stack: string | undefined;
+  /** Names of the containers that mount it. */
+  readonly consumers: readonly string[];
+  readonly state: PlaceState;
+  readonly reason: string;
+  readonly policies: readonly string[];
+  /** The newest good snapshot's id, time and age; undefined when there is none. */
+  readonly newest: { readonly id: string; readonly time: string; readonly ageMs: number } | undefined;
+}
+
+export interface CoverageView {
+  readonly volumes: readonly Volume[];
+  readonly mounts: readonly DataMount[];
+  /** Commands of containers by their ids. */
+  readonly commands: ReadonlyMap<string, readonly string[]>;
+  readonly subjects: readonly Subject[];
+  readonly assignments: readonly Assignment[];
+  /** Of all repositories that count, oldest first. */
+  readonly snapshots: readonly Snapshot[];
+  readonly nowMs: number;
+}
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+/** So old may be what nobody has a policy for. */
+const freshWithoutPolicyMs = 7 * dayMs;
+
+/** Every place where a container keeps data, and every volume, each once; pure. What is unprotected comes first. */
+export function planCoverage(view: CoverageView): CoveredPlace[] {
+  const places = [
+    ...view.volumes.map((volume) => volumePlace(view, volume)),
+    ...mountedPlaces(view),
+    ...view.subjects
+      .filter(({ kind, name }) => kind === 'path' && !view.mounts.some(({ source }) => source === name))
+      .map((subject) => pathPlace(view, subject)),
+  ];
+  const rank: Readonly<Record<PlaceState, number>> = { unprotected: 0, protected: 1, cache: 2 };
+  return places.toSorted(
+    (a, b) => rank[a.state] - rank[b.state] || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+  );
+}
+
+function volumePlace(view: CoverageView, volume: Volume): CoveredPlace {
+  const { name, driver, options, consumers, stack } = volume;
+  const subject = view.subjects.find((one) => one.kind === 'volume' && one.name === name);
+  const isMemory = driver === 'local' && options['type'] === 'tmpfs';
+  return {
+    ...judge(view, {
+      subject,
+      use: useOf(view, {
+        name,
+        mounts: view.mounts.filter(({ type, source }) => type === 'volume' && source === name),
+      }),
+      harmless: isMemory ? 'it is in memory only' : undefined,
+      snapshots: view.snapshots.filter((one) => one.volume?.identity === subject?.identity),
+    }),
+    kind: volume.anonymous ? 'anonymous' : isMemory ? 'tmpfs' : driver === 'local' ? 'volume' : 'plugin',
+    name,
+    stack,
+    consumers: [...new Set(consumers.map((consumer) => consumer.name))],
+  };
+}
+
+/** Bind mounts by their source, and what is neither volume nor bind by where it is mounted. */
+function mountedPlaces(view: CoverageView): CoveredPlace[] {
+  const groups = new Map<string, DataMount[]>();
+  for (const mount of view.mounts) {
+    if (mount.type === 'volume') continue;
+    const key =
+      mount.type === 'bind'
+        ? `bind ${mount.source}`
+        : `${mount.type} ${mount.consumer.name} ${mount.destination}`;
+    groups.set(key, [...(groups.get(key) ?? []), mount]);
+  }
+  return [...groups.values()].flatMap((mounts) => {
+    const [first] = mounts;
+    return first === undefined ? [] : [mountPlace(view, first, mounts)];
+  });
+}
+
+function mountPlace(view: CoverageView, first: DataMount, mounts: readonly DataMount[]): CoveredPlace {
+  const { type, source, destination, consumer } = first;
+  const isBind = type === 'bind' && source !== undefined;
+  const subject = isBind
+    ? view.subjects.find(({ kind, name }) => kind === 'path' && isWithin(source, name))
+    : undefined;
+  const name = isBind ? source : `${consumer.name}:${destination}`;
+  return {
+    ...judge(view, {
+      subject,
+      use: useOf(view, { name: isBind ? source : undefined, mounts }),
+      harmless: type === 'tmpfs' ? 'it is in memory only, and lost whenever the container stops' : undefined,
+      snapshots: isBind
+        ? view.snapshots.filter((one) => one.volume?.kind === 'path' && isWithin(source, one.volume.name))
+        : [],
+    }),
+    kind: type === 'bind' || type === 'tmpfs' ? type : 'other',
+    name,
+    stack: consumer.stack,
+    consumers: [...new Set(mounts.map((mount) => mount.consumer.name))],
+  };
+}
+
+function pathPlace(view: CoverageView, subject: Subject): CoveredPlace {
+  const snapshots = view.snapshots.filter(
+    ({ volume }) => volume?.kind === 'path' && volume.name === subject.name,
+  );
+  const judged = judge(view, { subject, use: undefined, harmless: undefined, snapshots });
+  return { ...judged, kind: 'path', name: subject.name, stack: undefined, consumers: [] };
+}
+
+interface Evidence {
+  readonly subject: Subject | undefined;
+  readonly use: PlaceUse | undefined;
+  /** Why it is no loss, whatever else there is. */
+  readonly harmless: string | undefined;
+  readonly snapshots: readonly Snapshot[];
+}
+
+type Judged = Pick<CoveredPlace, 'state' | 'reason' | 'policies' | 'newest'>;
+
+function judge(view: CoverageView, { subject, use, harmless, snapshots }: Evidence): Judged {
+  const assignments = view.assignments.filter((one) => one.subject === subject);
+  const policies = assignments.map(({ policy }) => policy.name);
+  const good = snapshots.findLast(
+    ({ problemCount, tags }) => problemCount === 0 && !tags.includes(safetyTag),
+  );
+  const newest = good && { id: good.id, time: good.time, ageMs: view.nowMs - Date.parse(good.time) };
+  const told = { policies, newest };
+  if (harmless !== undefined) return { ...told, state: 'cache', reason: harmless };
+  const allowedMs = Math.max(
+    ...assignments.map((one) => allowedAgeMs(one, view.nowMs)),
+    policies.length > 0 ? 0 : freshWithoutPolicyMs,
+  );
+  const by =
+    policies.length > 0
+      ? `the ${policies.length === 1 ? 'policy' : 'policies'} ${policies.map(quote).join(' and ')}`
+      : undefined;
+  if (newest !== undefined && newest.ageMs <= allowedMs) {
+    return {
+      ...told,
+      state: 'protected',
+      reason: by === undefined ? 'it was saved by hand; no policy is about it' : `by ${by}`,
+    };
+  }
+  const cache = subject?.skipped ?? (by === undefined ? use && cacheReason(use) : undefined);
+  if (cache !== undefined) return { ...told, state: 'cache', reason: cache };
+  return {
+    ...told,
+    state: 'unprotected',
+    reason: unprotectedReason(newest, { by, hadProblems: snapshots.length > 0, allowedMs }),
+  };
+}
+
+function unprotectedReason(
+  newest: CoveredPlace['newest'],
+  {
+    by,
+    hadProblems,
+    allowedMs,
+  }: { readonly by: string | undefined; readonly hadProblems: boolean; readonly allowedMs: number },
+): string {
+  const who =
+    by === undefined
+      ? 'no policy is about it'
+      : `${by} ${by.startsWith('the policies') ? 'are' : 'is'} about it`;
+  if (newest !== undefined)
+    return `${who}, and its newest good snapshot is older than ${formatDuration(allowedMs)}`;
+  return `${who}, and ${hadProblems ? 'none of its snapshots is whole' : by === undefined ? 'it was never saved' : 'it was not saved yet'}`;
+}
+
+/** One run may fail, and the next take its time, before somebody has to be told. */
+function allowedAgeMs({ policy }: Assignment, nowMs: number): number {
+  if (policy.schedule === undefined) return freshWithoutPolicyMs;
+  return 2 * longestGapMs(openTimetable(policy.schedule), nowMs - 400 * dayMs) + policy.jitterMs + hourMs;
+}
+
+function useOf(
+  { commands }: CoverageView,
+  { name, mounts }: { readonly name: string | undefined; readonly mounts: readonly DataMount[] },
+): PlaceUse {
+  return {
+    name,
+    destinations: [...new Set(mounts.map(({ destination }) => destination))],
+    users: mounts.map(({ consumer }) => ({
+      image: consumer.image,
+      command: commands.get(consumer.id) ?? [],
+    })),
+  };
+}

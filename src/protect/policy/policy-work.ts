@@ -1,0 +1,282 @@
+import { knownError } from '../../lib/known-error.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import { formatSize } from '../../model/size.ts';
+import type { Snapshot } from '../../model/snapshot.ts';
+import { defaultUnusedLimit } from '../../model/unused-limit.ts';
+import { type Anomaly, findAnomalies } from '../anomaly.ts';
+import type { BackupOutcome } from '../backup.ts';
+import {
+  type ConfigurationPlace,
+  loadConfiguration,
+  type LoadedConfiguration,
+} from '../config/load-configuration.ts';
+import { safetyTag } from '../find-snapshot.ts';
+import type { JobOptions } from '../protection.ts';
+import { defaultRepositoryOf } from './default-repository.ts';
+import { listSubjects } from './list-subjects.ts';
+import { policyTag } from './policy.ts';
+import type { OpenedApp, OpenPolicyApp } from './policy-app.ts';
+import { openGate } from './prune-gate.ts';
+import type { Forgotten, PolicyJob, PolicyWork, SaveJob, SubjectOutcome, UpkeepOutcome } from './work.ts';
+
+export interface PolicyWorkParts {
+  readonly place: ConfigurationPlace;
+  /** What the command line or the environment name as repository. */
+  readonly repository: string | undefined;
+  readonly open: OpenPolicyApp;
+}
+
+/** The real work of policies. */
+export function openPolicyWork({ place, repository: given, open }: PolicyWorkParts): PolicyWork {
+  const told = new Set<string>();
+  return {
+    configuration: () => loadConfiguration(place),
+    async subjects({ policies }, options) {
+      await using opened = open('');
+      const { subjects, warnings } = await listSubjects(opened.parts, policies, options);
+      for (const warning of warnings) {
+        // Once, and not at each look.
+        if (!told.has(warning)) options.onNote?.(`Warning: ${warning}`);
+        told.add(warning);
+      }
+      return subjects;
+    },
+    async defaultRepository(configuration) {
+      await using opened = open('');
+      return defaultRepositoryOf(await opened.parts.catalog(), { given, configuration });
+    },
+    async backup(job, options) {
+      await using opened = open(job.repository);
+      return await saveAll(opened, job, options);
+    },
+    async wasSaved({ subject, repository, startedAt }) {
+      await using opened = open('');
+      const catalog = await opened.parts.catalog();
+      const known = catalog
+        .listRepositories()
+        .find(({ name, location }) => name === repository || location === repository);
+      return catalog
+        .listRuns({ volumeIdentity: subject, limit: 50 })
+        .some(
+          (run) =>
+            run.outcome === 'good' && run.startedAt >= startedAt && run.repositoryId === known?.repositoryId,
+        );
+    },
+    async forget(job, options) {
+      await using opened = open(job.repository);
+      for (const subject of job.subjects) await forgetOne(opened, { job, name: subject.name }, options);
+    },
+    async prune(job, options) {
+      await using opened = open(job.repository);
+      return await pruneProven(opened, options);
+    },
+    async check({ repository, percent }, options) {
+      await using opened = open(repository);
+      const { errors } = await opened.app.check({ readDataPercent: percent }, options);
+      return judged(errors);
+    },
+    async verify({ repository, percent }, options) {
+      await using opened = open(repository);
+      const { volumes } = await opened.app.verify(
+        { targets: [], all: true, last: 1, readDataPercent: percent },
+        options,
+      );
+      return judged(volumes.flatMap(({ errors }) => errors));
+    },
+    async drill(job, options) {
+      await using opened = open(job.repository);
+      return await drillAll(opened, job, options);
+    },
+    async tell(happenings) {
+      await using opened = open('');
+      (await opened.parts.notifier()).tell(happenings);
+    },
+  };
+}
+
+function judged(errors: readonly string[]): UpkeepOutcome {
+  const [first] = errors;
+  if (first === undefined) return { outcome: 'good', message: undefined };
+  return {
+    outcome: 'failed',
+    message: errors.length === 1 ? first : `${first}, and ${errors.length - 1} more`,
+  };
+}
+
+/** A volume that is gone must not keep the others of its stack from being saved. */
+async function saveAll(opened: OpenedApp, job: SaveJob, options: JobOptions): Promise<SubjectOutcome[]> {
+  try {
+    return await saveTogether(opened, job, options);
+  } catch (error) {
+    if (!isAppError(error, 'not-found') || job.subjects.length === 1) throw error;
+    const outcomes: SubjectOutcome[] = [];
+    for (const subject of job.subjects) {
+      const alone = { ...job, subjects: [subject] };
+      outcomes.push(
+        ...(await saveTogether(opened, alone, options).catch((own: unknown) => [
+          failed(subject.identity, knownError(own)),
+        ])),
+      );
+    }
+    return outcomes;
+  }
+}
+
+async function saveTogether(
+  { app, parts }: OpenedApp,
+  job: SaveJob,
+  options: JobOptions,
+): Promise<SubjectOutcome[]> {
+  const { policy, subjects } = job;
+  const report = await app.backup(
+    {
+      targets: subjects.map(({ name }) => name),
+      all: false,
+      stacks: [],
+      tags: [policyTag(policy.name), ...policy.tags],
+      excludes: policy.excludes,
+      consistency: policy.consistency,
+      dryRun: false,
+    },
+    options,
+  );
+  const { id: repositoryId } = await parts.repository();
+  const snapshots = await snapshotsFor(app, report.outcomes, options);
+  const ended = report.outcomes.find(({ error }) => error !== undefined)?.error;
+  return subjects.map(({ kind, name, identity }): SubjectOutcome => {
+    const found = report.outcomes.find((outcome) => outcome.kind === kind && outcome.name === name);
+    if (found === undefined)
+      return failed(identity, ended ?? new AppError('failed', `${quote(name)} was not backed up`));
+    const { outcome, snapshot, error } = found;
+    return {
+      identity,
+      outcome,
+      snapshotId: snapshot?.id,
+      repositoryId,
+      anomalies: snapshot === undefined ? [] : anomaliesOf(snapshot, found, snapshots),
+      error,
+    };
+  });
+}
+
+function failed(identity: string, error: AppError): SubjectOutcome {
+  return {
+    identity,
+    outcome: 'failed',
+    snapshotId: undefined,
+    repositoryId: undefined,
+    anomalies: [],
+    error,
+  };
+}
+
+async function snapshotsFor(
+  app: OpenedApp['app'],
+  outcomes: readonly BackupOutcome[],
+  options: JobOptions,
+): Promise<readonly Snapshot[]> {
+  if (outcomes.every(({ snapshot }) => snapshot === undefined)) return [];
+  return await app.listSnapshots({}, options);
+}
+
+function anomaliesOf(
+  snapshot: Snapshot,
+  { summary }: BackupOutcome,
+  snapshots: readonly Snapshot[],
+): Anomaly[] {
+  if (summary === undefined) return [];
+  const before = snapshots.findLast(
+    (other) =>
+      other.id !== snapshot.id &&
+      other.volume?.identity === snapshot.volume?.identity &&
+      other.problemCount === 0 &&
+      !other.tags.includes(safetyTag) &&
+      other.summary !== undefined &&
+      Date.parse(other.time) < Date.parse(snapshot.time),
+  );
+  return findAnomalies(before?.summary, summary);
+}
+
+interface ForgetOne {
+  readonly job: SaveJob;
+  readonly name: string;
+}
+
+async function forgetOne(
+  { app, parts }: OpenedApp,
+  { job, name }: ForgetOne,
+  options: JobOptions & { readonly beforeRemoval: (forgotten: Forgotten) => void },
+): Promise<void> {
+  const { keep, name: policy } = job.policy;
+  if (keep === undefined) return;
+  const request = {
+    targets: [name],
+    tags: [[policyTag(policy)]],
+    rules: keep.rules,
+    keepVerified: keep.verified,
+    allowEmpty: false,
+  };
+  const plan = await app.planForget(request, options);
+  if (plan.refusal !== undefined) throw plan.refusal;
+  const leaving = plan.groups.flatMap(({ fates }) =>
+    fates.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot),
+  );
+  if (leaving.length === 0) return;
+  const { id: repositoryId } = await parts.repository();
+  for (const identity of new Set(leaving.flatMap(({ volume }) => volume?.identity ?? []))) {
+    const times = leaving.filter(({ volume }) => volume?.identity === identity).map(({ time }) => time);
+    options.beforeRemoval({ identity, name, repositoryId, times });
+  }
+  await app.applyForget(plan, options);
+}
+
+async function pruneProven(opened: OpenedApp, options: JobOptions): Promise<UpkeepOutcome> {
+  const { app, parts } = opened;
+  const { id } = await parts.repository();
+  const catalog = await parts.catalog();
+  const forgotten = catalog.policies.listForgotten(id);
+  const look = async (): Promise<ReturnType<typeof openGate>> =>
+    openGate({
+      anomalies: catalog.policies.listOpenAnomalies().filter(({ repositoryId }) => repositoryId === id),
+      forgotten,
+      snapshots: await app.listSnapshots({}, options),
+      verified: new Set(catalog.listVerifiedSnapshots(id)),
+    });
+  let gate = await look();
+  if (gate.refusal === undefined && gate.unproven.length > 0) {
+    await app.verify({ targets: gate.unproven, all: false, last: 1, readDataPercent: 100 }, options);
+    gate = await look();
+  }
+  if (gate.refusal !== undefined) return { outcome: 'waiting', message: gate.refusal };
+  if (gate.unproven.length > 0) {
+    return {
+      outcome: 'failed',
+      message: `the newest snapshot ${quote(gate.unproven[0]?.slice(0, 8) ?? '')} is not whole: nothing is pruned`,
+    };
+  }
+  const { freedBytes } = await app.prune(
+    { maxUnused: defaultUnusedLimit, maxRepackBytes: undefined },
+    options,
+  );
+  catalog.policies.clearForgotten(id);
+  return { outcome: 'good', message: `${formatSize(freedBytes)} freed` };
+}
+
+async function drillAll(
+  { app }: OpenedApp,
+  { subjects }: SaveJob,
+  options: JobOptions,
+): Promise<UpkeepOutcome> {
+  if (app.drill === undefined) throw new AppError('unsupported', 'Drills are not supported here');
+  const problems: string[] = [];
+  for (const { name } of subjects) {
+    const report = await app.drill(
+      { target: name, snapshot: undefined, command: undefined, keep: false, readyWithinMs: 120_000 },
+      options,
+    );
+    if (report.outcome === 'failed')
+      problems.push(report.problems[0] ?? `the drill of ${quote(name)} failed`);
+  }
+  return judged(problems);
+}
