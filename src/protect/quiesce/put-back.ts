@@ -95,7 +95,7 @@ async function putOneBack(work: Work, step: AppStep): Promise<void> {
   if (step.how === 'scale') return await scaleBack(work, step);
   let container = await findAgain(work.containers, step);
   // Removed meanwhile; what Swarm has lost it makes anew by itself.
-  if (container === undefined) return;
+  if (container === undefined) return void work.disturbed.push(step.identity.name);
   const startedAgain = wasStartedAgain(container, step);
   if (runs(container) && !startedAgain && work.options.isUnsure?.(step) === true)
     container = await makeCertain(work.containers, container, step);
@@ -110,6 +110,8 @@ async function putOneBack(work: Work, step: AppStep): Promise<void> {
     }
     await work.containers.pause(id);
   } else {
+    // An engine that ends a paused container lets it run for a moment.
+    if (step.how === 'pause') work.disturbed.push(name);
     // Somebody started it since and it has ended again: that is not what we have done.
     if (startedAgain || step.identity.swarmService !== undefined) return;
     await work.containers.start(id);

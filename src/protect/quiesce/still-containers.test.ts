@@ -139,7 +139,7 @@ test('starts what the restarted engine has ended while it was paused', async () 
   const held = await still('pause');
   world.containers.restartEngine();
   expect(world.containers.get('db').state).toBe('exited');
-  await held.release();
+  expect((await held.release()).disturbed).toEqual(['db']);
   expect(world.containers.get('db').state).toBe('running');
 });
 
