@@ -89,7 +89,8 @@ function parseStillness(text: string): Stillness {
   return parseFlag(text) ? 'stop' : 'run';
 }
 
-function parsePreset(text: string): string {
+/** The name of a preset, `auto` or `none`. */
+export function parsePreset(text: string): string {
   const name = text.trim().toLowerCase();
   if (!presetNames.includes(name))
     throw new AppError('usage', `there is no preset ${quote(text)}; there are ${presetNames.join(', ')}`);

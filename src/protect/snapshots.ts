@@ -22,6 +22,8 @@ export interface SnapshotPath {
   /** Below the snapshot's root; '' or '/' is all of it. */
   readonly path: string;
   readonly depth?: number | undefined;
+  /** What databases dumped beside the data, instead of the data. */
+  readonly dumps?: boolean | undefined;
 }
 
 /** Oldest first. */
@@ -47,6 +49,7 @@ export async function* listFiles(
   options: JobOptions,
 ): AsyncGenerator<SnapshotEntry, void, undefined> {
   const { repository, snapshot } = await openSnapshot(parts, where.snapshot, options);
+  if (where.dumps === true) return yield* await repository.listDumps(snapshot, { signal: options.signal });
   const depth = where.depth === undefined ? {} : { depth: where.depth };
   yield* repository.walk(snapshot, parseVolumePath(where.path), { ...depth, signal: options.signal });
 }

@@ -1,5 +1,5 @@
 import { isAppError } from '../../model/errors.ts';
-import type { LabelWishes } from '../../model/label-wishes.ts';
+import type { Hook } from '../../model/hook.ts';
 import type { OpenedSource } from '../open-source.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { pathContainers, volumeContainers } from '../quiesce/volume-containers.ts';
@@ -15,7 +15,11 @@ export interface ApplicationTarget {
 }
 
 /** What the command line and the configuration say for all volumes of a backup; stronger than labels. */
-export type ApplicationWishes = Partial<Pick<LabelWishes, 'preset' | 'dump' | 'hooks'>>;
+export interface ApplicationWishes {
+  readonly preset?: string | undefined;
+  readonly dump?: boolean | undefined;
+  readonly hooks?: readonly Hook[] | undefined;
+}
 
 const spoken = /^(?:holdfast|docker-volume-backup|nautical-backup|stack-back)\./;
 

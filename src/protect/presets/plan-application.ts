@@ -10,6 +10,7 @@ import {
 import { readLabels } from '../../model/labels.ts';
 import { quote } from '../../model/quote.ts';
 import { chooseHooks, type PlannedHook } from '../hooks/choose-hooks.ts';
+import type { ApplicationWishes } from './application-of.ts';
 import { findPreset, presetOf } from './find-presets.ts';
 import type { DiskEvidence, Preset, Recognition } from './preset.ts';
 
@@ -23,7 +24,7 @@ export interface ApplicationVolume {
   /** Undefined when it was not looked at. */
   readonly disk: DiskEvidence | undefined;
   /** What the command line or the configuration says for it; stronger than labels. */
-  readonly wishes?: Partial<Pick<LabelWishes, 'preset' | 'dump' | 'hooks'>> | undefined;
+  readonly wishes?: ApplicationWishes | undefined;
 }
 
 /** A database that is to be made consistent. */

@@ -4,18 +4,27 @@ import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import type { SnapshotEntry } from '../../repository/index.ts';
+import { backup } from '../backup.ts';
+import { safetyTag } from '../find-snapshot.ts';
+import { volumeIdentity } from '../identity.ts';
+import { takeLease } from '../lease.ts';
+import { logged } from '../log/logged.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { volumeContainers } from '../quiesce/volume-containers.ts';
+import { openSnapshot } from '../snapshots.ts';
 import { presetOfDump } from './find-presets.ts';
 import { planApplication, type PlannedServer } from './plan-application.ts';
 import type { Preset } from './preset.ts';
 
 export interface DumpRestoreRequest {
-  readonly snapshot: Snapshot;
+  /** As in `RestoreRequest`. */
+  readonly what: string;
   /** The volume on whose running database it is restored; undefined is the one that the snapshot is of. */
   readonly to?: string | undefined;
   /** Names of dumps; undefined is all. */
   readonly only?: readonly string[] | undefined;
+  /** Save and dump what is there before. */
+  readonly safetySnapshot: boolean;
 }
 
 /** What feeding a snapshot's dumps to a running database would do. */
@@ -26,16 +35,27 @@ export interface DumpRestorePlan {
   readonly server: PlannedServer;
   /** In the order in which they are restored. */
   readonly dumps: readonly SnapshotEntry[];
+  readonly safetySnapshot: boolean;
+}
+
+export interface DumpRestoreReport {
+  readonly snapshot: Snapshot;
+  readonly volume: string;
+  readonly container: string;
+  readonly dumps: readonly string[];
+  readonly bytes: number;
+  /** What was there before. */
+  readonly safetySnapshot: Snapshot | undefined;
 }
 
 /** Finds the dumps and the server that takes them; nothing is touched. */
 export async function planDumpRestore(
   parts: Protection,
-  { snapshot, to, only }: DumpRestoreRequest,
+  { what, to, only, safetySnapshot }: DumpRestoreRequest,
   options: JobOptions,
 ): Promise<DumpRestorePlan> {
+  const { repository, snapshot } = await openSnapshot(parts, what, options);
   const id = quote(snapshot.id.slice(0, 8));
-  const repository = await parts.repository();
   const all = await repository.listDumps(snapshot, options);
   if (all.length === 0)
     throw new AppError('not-found', `Snapshot ${id} has no dump`, {
@@ -55,15 +75,65 @@ export async function planDumpRestore(
     preset,
     server: chooseServer({ volume, containers, preset }),
     dumps: chosen.toSorted((a, b) => order(a) - order(b) || (a.path < b.path ? -1 : 1)),
+    safetySnapshot,
   };
 }
 
-/** Restores one dump after the other. What the preset promises of each holds; those that came before stay restored. */
+/**
+ * Saves what is there with a dump of it, then restores one dump after the other. What the preset promises of each holds;
+ * those that came before stay restored.
+ */
 export async function applyDumpRestore(
   parts: Protection,
   plan: DumpRestorePlan,
   options: JobOptions,
-): Promise<{ readonly bytes: number }> {
+): Promise<DumpRestoreReport> {
+  const { snapshot, volume, server } = plan;
+  const event = {
+    kind: 'restore',
+    volume,
+    snapshot: snapshot.id,
+    repository: (await parts.repository()).id,
+  } as const;
+  return await logged(parts, {
+    event: { ...event, message: 'from its dumps' },
+    work: async () => {
+      const safetySnapshot = plan.safetySnapshot ? await saveSafety(parts, volume, options) : undefined;
+      const { identity: hostIdentity } = await (await parts.host()).info({ signal: options.signal });
+      const identity = volumeIdentity(await parts.catalog(), { hostIdentity, name: volume });
+      const { stateDir } = parts;
+      await using _lease = await takeLease({ stateDir, identity, name: volume, action: 'restore' });
+      const bytes = await feedDumps(parts, plan, options);
+      const dumps = plan.dumps.map(({ path }) => toText(path));
+      return { snapshot, volume, container: server.container.name, dumps, bytes, safetySnapshot };
+    },
+  });
+}
+
+async function saveSafety(parts: Protection, volume: string, options: JobOptions): Promise<Snapshot> {
+  const { outcomes } = await backup(
+    parts,
+    {
+      targets: [volume],
+      all: false,
+      stacks: [],
+      tags: [safetyTag],
+      excludes: [],
+      dryRun: false,
+      applications: { dump: true },
+    },
+    options,
+  );
+  const [outcome] = outcomes;
+  if (outcome?.snapshot !== undefined && outcome.outcome === 'good') return outcome.snapshot;
+  throw new AppError('partial', `Cannot save what is in ${quote(volume)} now, so it is not replaced`, {
+    detail: outcome?.error?.message ?? outcome?.problems[0]?.message,
+    hint: 'Put this right, or go without: --no-safety-snapshot.',
+    cause: outcome?.error,
+  });
+}
+
+async function feedDumps(parts: Protection, plan: DumpRestorePlan, options: JobOptions): Promise<number> {
   const { containers } = await parts.host();
   const { preset, snapshot, server } = plan;
   if (containers === undefined || preset.restoreDump === undefined)
@@ -94,7 +164,7 @@ export async function applyDumpRestore(
       { name, body: counted() },
     );
   }
-  return { bytes };
+  return bytes;
 }
 
 /** Roles before the databases that belong to them. */

@@ -2,6 +2,7 @@ import type { BackupOutcome, BackupReport } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { parseConsistency } from '../../../model/consistency.ts';
 import { formatDuration } from '../../../model/duration.ts';
+import { parsePreset } from '../../../model/labels-holdfast.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
 import type { GradeEvidence } from '../../../model/snapshot.ts';
@@ -15,6 +16,8 @@ export interface BackupFlags {
   readonly tag?: readonly string[];
   readonly exclude?: readonly string[];
   readonly consistency?: string;
+  readonly dump?: boolean;
+  readonly preset?: string;
   readonly dryRun?: boolean;
 }
 
@@ -33,6 +36,10 @@ export async function runBackup(
       excludes: flags.exclude ?? [],
       dryRun: flags.dryRun ?? false,
       consistency: flags.consistency === undefined ? 'auto' : parseConsistency(flags.consistency),
+      applications: {
+        dump: flags.dump,
+        preset: flags.preset === undefined ? undefined : parsePreset(flags.preset),
+      },
     },
     { signal: session.signal, onProgress: progress.onProgress, onNote: session.note },
   );

@@ -5,6 +5,7 @@ import type { Session } from '../session.ts';
 
 export interface LsFlags {
   readonly recursive?: boolean;
+  readonly dumps?: boolean;
 }
 
 export async function runLs(session: Session, flags: LsFlags, args: readonly string[]): Promise<void> {
@@ -12,7 +13,7 @@ export async function runLs(session: Session, flags: LsFlags, args: readonly str
   const depth = flags.recursive ? undefined : 1;
   const entries: ShownEntry[] = [];
   for await (const entry of session.app.listFiles(
-    { snapshot, path, depth },
+    { snapshot, path, depth, dumps: flags.dumps },
     { signal: session.signal, onNote: session.note },
   )) {
     // A folder is told by what is in it; anything else is shown itself.

@@ -11,6 +11,8 @@ export interface RestoreFlags {
   readonly stack?: string;
   readonly to?: string;
   readonly path?: string;
+  readonly fromDump?: boolean;
+  readonly dump?: readonly string[];
   readonly dryRun?: boolean;
   readonly noSafetySnapshot?: boolean;
   readonly keepFor?: string;
@@ -36,6 +38,10 @@ export async function runRestore(
     throw new AppError('usage', 'What to restore is missing', {
       hint: 'Name a volume, or a stack with --stack.',
     });
+  if (flags.fromDump === true || (flags.dump ?? []).length > 0) {
+    const { runDumpRestore } = await import('./restore-dump.ts');
+    return await runDumpRestore(session, flags, what);
+  }
   const { signal } = session;
   const request = { what, to: flags.to, path: flags.path, ...wishesOf(flags) };
   const plan = await session.app.planRestore(request, { signal, onNote: session.note });

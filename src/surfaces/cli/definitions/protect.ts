@@ -1,5 +1,6 @@
 import type { BackupFlags } from '../commands/backup.ts';
 import type { CheckFlags } from '../commands/check.ts';
+import type { DumpFlags } from '../commands/dump.ts';
 import type { InitFlags } from '../commands/init.ts';
 import type { LsFlags } from '../commands/ls.ts';
 import type { RestoreFlags } from '../commands/restore.ts';
@@ -43,6 +44,11 @@ const backup = defineCommand<BackupFlags>({
       'How data in use is kept still: auto, freeze, two-pass, pause, stop or live; auto takes the best that there is',
       'WAY',
     ),
+    dump: switchFlag('Have databases dump their data too, with their own clients, beside their files'),
+    preset: textFlag(
+      'What kind of database uses it: postgresql, mariadb, mongodb, redis, sqlite; auto finds out, none leaves it alone',
+      'NAME',
+    ),
     dryRun,
   },
   aliases: { a: 'all', t: 'tag', e: 'exclude', n: 'dryRun' },
@@ -70,7 +76,10 @@ const snapshots = defineCommand<SnapshotsFlags>({
 
 const ls = defineCommand<LsFlags>({
   brief: 'List what is in a snapshot',
-  flags: { recursive: switchFlag('Everything below, not only what is in the folder') },
+  flags: {
+    recursive: switchFlag('Everything below, not only what is in the folder'),
+    dumps: switchFlag('What databases dumped beside their files'),
+  },
   aliases: { r: 'recursive' },
   args: [snapshot, { placeholder: 'PATH', brief: 'Folder or file in the snapshot', kind: 'optional' }],
   load: async () => (await import('../commands/ls.ts')).runLs,
@@ -86,10 +95,14 @@ const diff = defineCommand({
   load: async () => (await import('../commands/diff.ts')).runDiff,
 });
 
-const dump = defineCommand({
+const dump = defineCommand<DumpFlags>({
   brief: 'Write a file of a snapshot, or a folder as tar, to standard output',
-  flags: {},
-  args: [snapshot, { placeholder: 'PATH', brief: 'File or folder in the snapshot; "/" is all of it' }],
+  usage: ['SNAPSHOT PATH', 'SNAPSHOT --dump postgresql.database.shop.sql'],
+  flags: { dump: textFlag('A dump that a database made beside its files, instead of a path', 'NAME') },
+  args: [
+    snapshot,
+    { placeholder: 'PATH', brief: 'File or folder in the snapshot; "/" is all of it', kind: 'optional' },
+  ],
   load: async () => (await import('../commands/dump.ts')).runDump,
 });
 
@@ -105,11 +118,14 @@ const restore = defineCommand<RestoreFlags>({
     'VOLUME --path FILE',
     '--stack NAME',
     '--stack NAME@TIME',
+    'VOLUME --from-dump',
   ],
   flags: {
     stack: textFlag('All volumes of a stack together: NAME, NAME@TIME, NAME@SNAPSHOT', 'STACK'),
     to: textFlag('Another volume, or an absent or empty directory (with "/" or ".")', 'TARGET'),
     path: textFlag('Only this file or folder', 'PATH'),
+    fromDump: switchFlag('Feed the dumps of the snapshot to the database that runs, and touch no file'),
+    dump: listFlag('Only this dump; see "holdfast ls --dumps"', 'NAME'),
     dryRun,
     noSafetySnapshot: switchFlag('Do not save the data that is replaced'),
     keepFor: textFlag(

@@ -1,0 +1,86 @@
+import type { App } from '../../../app.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { AppError } from '../../../model/errors.ts';
+import { formatSize } from '../../../model/size.ts';
+import type { Session } from '../session.ts';
+import type { RestoreFlags } from './restore.ts';
+
+type Plan = Awaited<ReturnType<App['planDumpRestore']>>;
+type Report = Awaited<ReturnType<App['applyDumpRestore']>>;
+
+/** `holdfast restore VOLUME --from-dump`: into a database that runs. */
+export async function runDumpRestore(session: Session, flags: RestoreFlags, what: string): Promise<void> {
+  if (flags.path !== undefined || flags.keepFor !== undefined || flags.noKeep === true)
+    throw new AppError(
+      'usage',
+      '"--path", "--keep-for" and "--no-keep" are about files, and "--from-dump" restores none',
+    );
+  const { signal } = session;
+  const request = {
+    what,
+    to: flags.to,
+    only: flags.dump,
+    safetySnapshot: flags.noSafetySnapshot !== true,
+  };
+  const plan = await session.app.planDumpRestore(request, { signal, onNote: session.note });
+  if (flags.dryRun)
+    return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
+  session.note(describePlan(plan));
+  if (!(await session.confirm(`Replace what is in the database of "${printable(plan.volume)}" now?`)))
+    return session.note('Nothing was changed.');
+  using progress = session.progress('Restore');
+  const report = await session.app.applyDumpRestore(plan, {
+    signal,
+    onProgress: progress.onProgress,
+    onNote: session.note,
+  });
+  progress[Symbol.dispose]();
+  session.printer.print({
+    json: () => reportAsJson(report),
+    text: () => describeReport(report),
+    quiet: () => [report.volume],
+  });
+}
+
+function planAsJson({ snapshot, volume, preset, server, dumps, safetySnapshot }: Plan): object {
+  return {
+    snapshotId: snapshot.id,
+    volume,
+    preset: preset.name,
+    container: server.container.name,
+    dumps: dumps.map(({ path, size }) => ({ name: toPrintable(path), size })),
+    safetySnapshot,
+  };
+}
+
+function describePlan({ snapshot, volume, preset, server, dumps, safetySnapshot }: Plan): string {
+  const id = snapshot.id.slice(0, 8);
+  const where = `${preset.title} in "${printable(server.container.name)}" (volume "${printable(volume)}")`;
+  return [
+    `From snapshot ${id} (${snapshot.time.slice(0, 19)}) into ${where}:`,
+    ...dumps.map(({ path, size }) => `  ${toPrintable(path)}, ${formatSize(size)}`),
+    'What is there under the same names is replaced; whoever is connected to it is disconnected.',
+    safetySnapshot ? 'What is there now is saved and dumped before.' : 'What is there now is not saved.',
+  ].join('\n');
+}
+
+function reportAsJson({ snapshot, safetySnapshot, ...rest }: Report): object {
+  return { ...rest, snapshotId: snapshot.id, safetySnapshotId: safetySnapshot?.id ?? null };
+}
+
+function describeReport({ volume, snapshot, dumps, bytes, container, safetySnapshot }: Report): string {
+  const lines = [
+    `${printable(volume)}: ${dumps.length} ${dumps.length === 1 ? 'dump' : 'dumps'} of ${snapshot.id.slice(0, 8)} (${formatSize(bytes)}) restored into "${printable(container)}"`,
+  ];
+  if (safetySnapshot !== undefined) {
+    const id = safetySnapshot.id.slice(0, 8);
+    lines.push(
+      `  What was there before is saved as ${id}: holdfast restore ${id} --from-dump brings it back.`,
+    );
+  }
+  return lines.join('\n');
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}
