@@ -4,14 +4,14 @@
  */
 
 /** What is cut from a file of pages: a multiple of every page size below. */
-export const pagedChunkBytes = 64 * 1024;
+export const pagedChunkBytes = 32 * 1024;
 
 /** How much of a file's beginning tells what it is. */
 export const headBytes = 64 * 1024;
 
 /** The chunk size for a file whose beginning is `head`; undefined for a file that is cut by its content. */
 export function chunkBytesOf(head: Buffer, fileBytes: number): number | undefined {
-  if (fileBytes < 2 * pagedChunkBytes || head.length < headBytes) return undefined;
+  if (fileBytes < 2 * headBytes || head.length < headBytes) return undefined;
   const isPaged = isSqlite(head) || isPostgres(head, fileBytes) || isInnoDb(head, fileBytes) || isLmdb(head);
   return isPaged ? pagedChunkBytes : undefined;
 }
