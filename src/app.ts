@@ -23,11 +23,6 @@ import type {
   DumpRestoreReport,
   DumpRestoreRequest,
 } from './protect/presets/restore-dump.ts';
-import type {
-  DumpRestorePlan,
-  DumpRestoreReport,
-  DumpRestoreRequest,
-} from './protect/presets/restore-dump.ts';
 import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
 import type { RestoreReport } from './protect/restore.ts';
 import type { StackPlan, StackReport, StackRequest } from './protect/restore-stack.ts';
@@ -86,10 +81,6 @@ export interface App extends AsyncDisposable, Upkeep, Retention, Repositories, P
   planRestore(request: RestoreRequest, options?: JobOptions): Promise<RestorePlan>;
   /** Carries a plan out. A failure leaves the volume as it was. */
   applyRestore(plan: RestorePlan, options?: JobOptions): Promise<RestoreReport>;
-  /** What feeding the dumps of a snapshot to a running database would do; nothing is touched. */
-  planDumpRestore(request: DumpRestoreRequest, options?: JobOptions): Promise<DumpRestorePlan>;
-  /** Carries it out. What is there is saved before. */
-  applyDumpRestore(plan: DumpRestorePlan, options?: JobOptions): Promise<DumpRestoreReport>;
   /** What feeding the dumps of a snapshot to a running database would do; nothing is touched. */
   planDumpRestore(request: DumpRestoreRequest, options?: JobOptions): Promise<DumpRestorePlan>;
   /** Carries it out. What is there is saved before. */
@@ -197,14 +188,6 @@ function openAppWithParts(config: AppConfig): { readonly app: App; readonly part
     async applyRestore(plan, options = {}) {
       const { applyRestore } = await import('./protect/restore.ts');
       return await applyRestore(parts, plan, options);
-    },
-    async planDumpRestore(request, options = {}) {
-      const { planDumpRestore } = await import('./protect/presets/restore-dump.ts');
-      return await planDumpRestore(parts, request, options);
-    },
-    async applyDumpRestore(plan, options = {}) {
-      const { applyDumpRestore } = await import('./protect/presets/restore-dump.ts');
-      return await applyDumpRestore(parts, plan, options);
     },
     async planDumpRestore(request, options = {}) {
       const { planDumpRestore } = await import('./protect/presets/restore-dump.ts');
