@@ -38,6 +38,7 @@ const commands = [
   'log',
   'notify',
   'notify test',
+  'import-archives',
   'volume',
   ...['create', 'ls', 'inspect', 'rm', 'prune', 'clone', 'cp', 'du', 'browse', 'cat', 'export', 'import'].map(
     (name) => `volume ${name}`,

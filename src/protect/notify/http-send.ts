@@ -1,4 +1,4 @@
-import { SendFailure, type SendContext } from './send.ts';
+import { SendFailure, type SendContext } from './send-failure.ts';
 
 export interface HttpSend {
   readonly url: string;

@@ -124,7 +124,7 @@ c: { type: webhook, url: '${server.origin}/c', on: success }
     path,
     (JSON.parse(body) as { notices: { subject: string }[] }).notices.map(({ subject }) => subject),
   ]);
-  expect(told.sort()).toEqual([
+  expect(told.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))).toEqual([
     ['/a', ['web-1']],
     ['/b', ['y']],
     ['/c', ['x']],

@@ -4,7 +4,7 @@ import { secretReader } from '../secret.ts';
 import { withoutSecrets } from '../log/without-secrets.ts';
 import type { Channel } from './channel.ts';
 import type { SendResult } from './notifier.ts';
-import { SendFailure, type SendContext } from './send.ts';
+import { SendFailure, type SendContext } from './send-failure.ts';
 
 export interface SendWish {
   readonly channel: Channel;

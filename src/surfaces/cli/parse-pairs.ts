@@ -4,12 +4,12 @@ import { quote } from '../../model/quote.ts';
 /** `key=value` texts as a record. A label may stand alone, which is an empty value, as docker has it. */
 export function parsePairs(
   texts: readonly string[] | undefined,
-  what: 'label' | 'option',
+  what: 'label' | 'name' | 'option',
 ): Record<string, string> {
   const pairs: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const text of texts ?? []) {
     const equals = text.indexOf('=');
-    if (equals === 0 || (equals < 0 && what === 'option')) {
+    if (equals === 0 || (equals < 0 && what !== 'label')) {
       throw new AppError('usage', `Cannot read the ${what} ${quote(text)}`, {
         hint: `Write it as KEY=VALUE.`,
       });

@@ -1,7 +1,7 @@
 import type { DiscordChannel } from '../channel.ts';
 import type { Message } from '../compose.ts';
 import { httpSend } from '../http-send.ts';
-import type { SendContext } from '../send.ts';
+import type { SendContext } from '../send-failure.ts';
 
 const colours: Readonly<Record<Message['event'], number>> = {
   failure: 0xd9_2d_20,

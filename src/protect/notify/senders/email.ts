@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createTransport } from 'nodemailer';
 import type { EmailChannel } from '../channel.ts';
 import type { Message } from '../compose.ts';
-import { SendFailure, type SendContext } from '../send.ts';
+import { SendFailure, type SendContext } from '../send-failure.ts';
 
 const connectMs = 10_000;
 const silenceMs = 15_000;

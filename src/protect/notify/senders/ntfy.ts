@@ -1,7 +1,7 @@
 import type { NtfyChannel } from '../channel.ts';
 import type { Message } from '../compose.ts';
 import { addressOf, httpSend } from '../http-send.ts';
-import { SendFailure, type SendContext } from '../send.ts';
+import { SendFailure, type SendContext } from '../send-failure.ts';
 
 const priorities: Readonly<Record<Message['event'], number>> = {
   failure: 4,

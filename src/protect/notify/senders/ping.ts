@@ -1,6 +1,6 @@
 import type { HealthchecksChannel } from '../channel.ts';
 import { addressOf, httpSend } from '../http-send.ts';
-import type { SendContext } from '../send.ts';
+import type { SendContext } from '../send-failure.ts';
 
 export interface Ping {
   readonly sign: 'start' | 'success' | 'fail';

@@ -1,7 +1,7 @@
 import type { SlackChannel } from '../channel.ts';
 import type { Message } from '../compose.ts';
 import { httpSend } from '../http-send.ts';
-import type { SendContext } from '../send.ts';
+import type { SendContext } from '../send-failure.ts';
 
 const longest = 30_000;
 

@@ -1,7 +1,7 @@
 import type { WebhookChannel } from '../channel.ts';
 import type { Message } from '../compose.ts';
 import { httpSend } from '../http-send.ts';
-import type { SendContext } from '../send.ts';
+import type { SendContext } from '../send-failure.ts';
 import { asJsonText, fillTemplate } from '../template.ts';
 
 /** Sends everything that is known as JSON, or what the channel's template makes of it. */

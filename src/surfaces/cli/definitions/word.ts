@@ -1,4 +1,5 @@
 import { buildRouteMap } from '@stricli/core';
+import type { ImportArchivesFlags } from '../commands/import-archives.ts';
 import type { LogFlags } from '../commands/log.ts';
 import type { CliContext } from '../context.ts';
 import { defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
@@ -34,5 +35,25 @@ const notify = buildRouteMap<string, CliContext>({
   docs: { brief: 'Try the notifications that are configured' },
 });
 
-/** The commands about what is told of the work. */
-export const wordRoutes = { log, notify };
+const importArchives = defineCommand<ImportArchivesFlags>({
+  brief: 'Turn archives that scripts made into snapshots with their dates',
+  description:
+    'Names like postgres_data-20250115-143000.tar.gz say which volume it is and when it was; archives like backup-2026-01-31T12-00-00.tar.gz, with a folder for each volume below /backup, become a snapshot of each. They are imported oldest first, so that each stores only what changed. What was imported before is known by its content, and left alone. tar, tar.gz and tar.zst are read by themselves, tar.xz and tar.bz2 with the programs xz and bzip2.',
+  usage: ['/backups/*.tar.gz', '/backups --dry-run', "--name-pattern '{volume}_%Y-%m-%d' /backups"],
+  flags: {
+    volume: textFlag('All of them are of this volume, whatever their names say', 'NAME'),
+    rename: listFlag('What is called FROM in the archives is the volume TO', 'FROM=TO'),
+    namePattern: textFlag('How their names are written, with {volume} and the signs of date(1)', 'PATTERN'),
+    timeZone: textFlag('Of the times in their names; that of this machine unless given', 'ZONE'),
+    tag: listFlag('Tag of the snapshots', 'TAG'),
+    dryRun: switchFlag('Show what would be imported, and stop'),
+  },
+  aliases: { t: 'tag', n: 'dryRun' },
+  args: [
+    { placeholder: 'PATH', brief: 'Archives, or folders with archives', kind: 'many', completes: 'path' },
+  ],
+  load: async () => (await import('../commands/import-archives.ts')).runImportArchives,
+});
+
+/** The commands about what is told of the work, and what others have done before. */
+export const wordRoutes = { log, notify, importArchives };
