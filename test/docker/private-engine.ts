@@ -52,6 +52,8 @@ export interface PrivateEngine extends AsyncDisposable {
   importBusybox(): Promise<void>;
   /** Ends dockerd at once, as a crash does. Containers die with it. */
   kill(): Promise<void>;
+  /** Ends dockerd by a signal and starts it again with the same data. What ran and has no restart policy has ended then. */
+  restart(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
 }
 
 export async function startPrivateEngine(options: PrivateEngineOptions = {}): Promise<PrivateEngine> {
@@ -67,7 +69,7 @@ export async function startPrivateEngine(options: PrivateEngineOptions = {}): Pr
   // Without a file of our own, the machine's would be read.
   await writeFile(join(folder, 'daemon.json'), '{}');
   const daemon = startDaemon(paths, options.args ?? []);
-  const engine = createEngine(paths, daemon);
+  const engine = createEngine(paths, { daemon, args: options.args ?? [] });
   try {
     await untilReady(paths, daemon);
     return engine;
@@ -120,7 +122,10 @@ function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess 
   }
 }
 
-function createEngine(paths: EnginePaths, daemon: ChildProcess): PrivateEngine {
+function createEngine(
+  paths: EnginePaths,
+  state: { daemon: ChildProcess; readonly args: readonly string[] },
+): PrivateEngine {
   const dockerHost = `unix://${paths.socket}`;
   const env = {
     PATH: process.env['PATH'],
@@ -137,17 +142,24 @@ function createEngine(paths: EnginePaths, daemon: ChildProcess): PrivateEngine {
     dockerHost,
     docker,
     env,
-    pid: daemon.pid ?? 0,
+    get pid() {
+      return state.daemon.pid ?? 0;
+    },
     volumePath: (name) => join(paths.dataRoot, 'volumes', name, '_data'),
     importBusybox: () => importBusybox(paths.folder, docker),
-    kill: () => endDaemon(daemon, 'SIGKILL'),
+    kill: () => endDaemon(state.daemon, 'SIGKILL'),
+    async restart(signal = 'SIGTERM') {
+      await endDaemon(state.daemon, signal);
+      state.daemon = startDaemon(paths, state.args);
+      await untilReady(paths, state.daemon);
+    },
     async [Symbol.asyncDispose]() {
-      if (daemon.exitCode === null && daemon.signalCode === null) {
+      if (state.daemon.exitCode === null && state.daemon.signalCode === null) {
         const ids = (await docker(['ps', '-aq', '--no-trunc']).catch(() => '')).split('\n').filter(Boolean);
         if (ids.length > 0) await docker(['rm', '-f', ...ids]).catch(() => undefined);
         await removeNetworks(docker).catch(() => undefined);
       }
-      await endDaemon(daemon, 'SIGTERM');
+      await endDaemon(state.daemon, 'SIGTERM');
       await endLeftovers(paths);
       await removeInterfaces(paths.dataRoot);
       await rm(paths.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });

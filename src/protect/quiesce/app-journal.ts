@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
+import { syncDirectory } from '../../lib/durable-file.ts';
 import { type FileLock, tryLockFile } from '../../lib/file-lock.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import type { AppStep } from './plan-still.ts';
@@ -44,7 +44,7 @@ export async function openAppJournal(stateDir: string, journal: AppJournal): Pro
   try {
     await using reserve = await open(path.join(folder, `${name}.reserve`), 'wx', 0o600);
     await reserve.writeFile(Buffer.alloc(reserveBytes));
-    await writeDurably(path.join(folder, `${name}.json`), JSON.stringify({ version: 1, ...journal }));
+    await writeNew(path.join(folder, name), JSON.stringify({ version: 1, ...journal }));
     return opened;
   } catch (error) {
     await opened.remove().catch(() => undefined);
@@ -59,6 +59,17 @@ export async function openAppJournal(stateDir: string, journal: AppJournal): Pro
       },
     );
   }
+}
+
+/** Whole and durable, or not there; what a kill leaves of it has the journal's name, and goes with it. */
+async function writeNew(journal: string, text: string): Promise<void> {
+  {
+    await using part = await open(`${journal}.part`, 'wx', 0o600);
+    await part.writeFile(text);
+    await part.sync();
+  }
+  await rename(`${journal}.part`, `${journal}.json`);
+  await syncDirectory(path.dirname(journal));
 }
 
 /** The journals whose processes have ended, held. Those of living processes are left alone. */
@@ -107,7 +118,7 @@ function openLocked<J>(folder: string, { name, lock, journal }: Locked<J>) {
     async remove() {
       await rm(file('json'), { force: true });
       await syncDirectory(folder);
-      await rm(file('touched'), { force: true });
+      for (const ending of ['touched', 'part']) await rm(file(ending), { force: true });
       await rm(file('reserve'), { force: true });
       // Names are used once only: whoever waits for this lock finds no journal under it.
       await rm(file('lock'), { force: true });
@@ -124,7 +135,7 @@ async function journalNames(folder: string): Promise<string[]> {
   });
   return [
     ...new Set(
-      names.flatMap((name) => /^([0-9a-f]{32})\.(?:json|lock|reserve|touched)$/.exec(name)?.[1] ?? []),
+      names.flatMap((name) => /^([0-9a-f]{32})\.(?:json|part|lock|reserve|touched)$/.exec(name)?.[1] ?? []),
     ),
   ];
 }

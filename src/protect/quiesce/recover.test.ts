@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { AppError } from '../../model/errors.ts';
@@ -140,6 +140,15 @@ test('keeps the journal for later while the engine does not answer', async () =>
   expect((await recover(200)).jobs[0]?.error).toContain('Cannot bring "db" back');
   world.containers.fail('start', 'db', { error, times: 0 });
   expect((await recover()).jobs[0]?.apps).toEqual(['db']);
+});
+
+test('removes what a process has left that was killed while it wrote its journal', async () => {
+  const folder = path.join(world.stateDir, 'journal-apps');
+  await mkdir(folder);
+  for (const ending of ['part', 'lock', 'reserve'])
+    await writeFile(path.join(folder, `${'a'.repeat(32)}.${ending}`), '{');
+  expect((await recover()).jobs).toEqual([]);
+  expect(await filesLeft()).toEqual([]);
 });
 
 test('leaves the journal of a living process alone', async () => {
