@@ -14,7 +14,7 @@ import { replaceStreamed } from './replace-streamed.ts';
 import { type MemberWish, openReplacement } from './replacement.ts';
 import type { Destination, RestorePlan } from './restore-plan.ts';
 import { asTarget, saveSafety } from './save-safety.ts';
-import { type LiveSwapReport, swapLive } from './swap-live.ts';
+import { findAiling, type LiveSwapReport, swapLive } from './swap-live.ts';
 
 export interface RestoreReport {
   readonly snapshot: Snapshot;
@@ -100,9 +100,10 @@ async function restoreLeased(
   const places: Place[] = [];
   for (const { plan, identity } of works)
     places.push({ ...(await openDestination(parts, { plan, opened, made }, options)), identity });
+  const ailing = await findAiling(parts, places.map(placeOf), options);
   const safety: (Snapshot | undefined)[] = [];
   for (const place of places) safety.push(await saveFirst(parts, place, options));
-  const { filled, swap } = await replaceAll(parts, places, options);
+  const { filled, swap } = await replaceAll(parts, { places, ailing }, options);
   // It stays: nothing of it is disposed.
   made.move();
   return places.map(({ plan, created }, index) =>
@@ -154,7 +155,7 @@ interface Replaced {
 /** Makes everything ready beside, then swaps all of it at once. */
 async function replaceAll(
   parts: Protection,
-  places: readonly Place[],
+  { places, ailing }: { readonly places: readonly Place[]; readonly ailing: ReadonlySet<string> },
   options: JobOptions,
 ): Promise<Replaced> {
   const direct = places.filter(isDirect);
@@ -189,7 +190,8 @@ async function replaceAll(
     parts,
     {
       replacement,
-      places: direct.map((place) => ({ kind: kindOf(place), name: nameOf(place) })),
+      places: direct.map(placeOf),
+      ailing,
       reason: `restore ${direct.map((place) => quote(nameOf(place))).join(', ')}`,
       healthyWithinMs: Math.max(...direct.map(({ plan }) => plan.healthyWithinMs)),
     },
@@ -228,6 +230,10 @@ function memberOf(place: DirectPlace, now: Date): MemberWish {
     isCreated: created,
     keepUntil: plan.keepForMs > 0 ? new Date(now.getTime() + plan.keepForMs).toISOString() : undefined,
   };
+}
+
+function placeOf(place: Place): { readonly kind: 'volume' | 'path'; readonly name: string } {
+  return { kind: kindOf(place), name: nameOf(place) };
 }
 
 function kindOf({ volume }: Place): 'volume' | 'path' {

@@ -17,6 +17,25 @@ export interface LiveSwap {
   readonly reason: string;
   /** How long containers may take to be healthy. */
   readonly healthyWithinMs: number;
+  /**
+   * Ids of containers that were not well when the work began: they are not expected to be so afterwards. It is looked at
+   * before anything is done to them: to be paused for the safety snapshot makes a container look unhealthy for a while.
+   */
+  readonly ailing: ReadonlySet<string>;
+}
+
+/** Which of the containers that see the places are not well now. */
+export async function findAiling(
+  parts: Protection,
+  places: readonly Place[],
+  options: JobOptions,
+): Promise<ReadonlySet<string>> {
+  const { containers } = await containersOf(parts);
+  if (containers === undefined) return new Set();
+  const found = await findConsumers(parts, places, options);
+  return new Set(
+    found.filter(({ state, health }) => state === 'restarting' || health === 'unhealthy').map(({ id }) => id),
+  );
 }
 
 export interface LiveSwapReport {
@@ -90,13 +109,12 @@ async function levelsOf(
     { signal },
   );
   if (stops.refusal !== undefined) throw stops.refusal;
-  const isStarting = new Set(before.filter(({ health }) => health === 'starting').map(({ id }) => id));
+  const checked = new Set(before.filter(({ health }) => health !== 'none').map(({ id }) => id));
   return stops.levels.map((level) =>
-    level.map((step) => ({
-      ...step,
-      startedAt: undefined,
-      healthy: step.healthy || isStarting.has(step.identity.id),
-    })),
+    level.map((step) => {
+      const { id } = step.identity;
+      return { ...step, startedAt: undefined, healthy: checked.has(id) && !swap.ailing.has(id) };
+    }),
   );
 }
 
@@ -116,8 +134,7 @@ async function startAll(live: Live, { signal }: JobOptions): Promise<number> {
   throwIfStopped(signal);
   const report = await putBack(containers, levels, { healthyWithinMs: swap.healthyWithinMs, signal });
   throwIfStopped(signal);
-  // What did not run well before is not expected to do so now.
-  const ailing = new Set(before.filter(({ state }) => state === 'restarting').map(({ name }) => name));
+  const ailing = new Set(before.filter(({ id }) => swap.ailing.has(id)).map(({ name }) => name));
   const bad = report.unhealthy.filter((name) => !ailing.has(name));
   const fallen = bad.length > 0 ? bad : await notSteady(live, signal);
   throwIfStopped(signal);
@@ -134,7 +151,8 @@ const steadyMs = 3000;
 /** Names of those that end, or start anew, soon after they were started: what has no health check says so in this way. */
 async function notSteady(live: Live, signal: AbortSignal | undefined): Promise<string[]> {
   const ran = live.before.filter(
-    ({ state, swarmService }) => state === 'running' && swarmService === undefined,
+    ({ id, state, swarmService }) =>
+      state === 'running' && swarmService === undefined && !live.swap.ailing.has(id),
   );
   const first = await lookAt(live, ran);
   const deadline = performance.now() + steadyMs;

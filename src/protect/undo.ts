@@ -11,7 +11,7 @@ import type { JobOptions, Protection } from './protection.ts';
 import { openReplacement } from './replacement.ts';
 import { findConsumers, isUp, planStops } from './restore-consumers.ts';
 import { type RestoreChanges, summarize } from './restore-plan.ts';
-import { swapLive } from './swap-live.ts';
+import { findAiling, swapLive } from './swap-live.ts';
 import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from './undo-records.ts';
 
 export interface UndoRequest {
@@ -93,7 +93,9 @@ export async function applyUndo(parts: Protection, plan: UndoPlan, options: JobO
       })),
     });
     const { healthyWithinMs } = plan;
-    const swap = { replacement, places: records, reason: `restore (undo) ${names}`, healthyWithinMs };
+    const ailing = await findAiling(parts, records, options);
+    const reason = `restore (undo) ${names}`;
+    const swap = { replacement, places: records, reason, healthyWithinMs, ailing };
     const report = await swapLive(parts, swap, options);
     const until = records.map((record) => record.until).sort()[0] ?? '';
     await tell(parts, records, { outcome: 'good' });
