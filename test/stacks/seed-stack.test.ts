@@ -1,0 +1,139 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Cli } from '../cli/cli.ts';
+import { importImages } from '../docker/images.ts';
+import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { makeDataFolders, makeSeedStack, type SeedStack } from './seed-stack.ts';
+import { startWriteLoad, type WriteLoad } from './write-load.ts';
+
+let engine: PrivateEngine;
+let cli: Cli;
+let stack: SeedStack;
+let load: WriteLoad | undefined;
+beforeAll(async () => {
+  engine = await startPrivateEngine();
+  await importImages(engine);
+  cli = new Cli();
+  await cli.init();
+  stack = await makeSeedStack(engine);
+});
+afterAll(async () => {
+  await load?.stop();
+  cli?.[Symbol.dispose]();
+  await engine?.[Symbol.asyncDispose]();
+});
+
+interface BackupReport {
+  readonly outcomes: {
+    readonly name: string;
+    readonly outcome: string;
+    readonly grade: string;
+    readonly gradeReason: string;
+    readonly snapshotId: string;
+  }[];
+}
+
+async function run(...args: string[]): Promise<string> {
+  const env = { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost };
+  const { exit, stdout, stderr } = await cli.attempt(args, { env });
+  if (exit !== 0) throw new Error(`"holdfast ${args.join(' ')}" ended with ${exit}: ${stderr}\n${stdout}`);
+  return stdout;
+}
+
+function writeOn(firstRow: number): WriteLoad {
+  return startWriteLoad(engine, { postgres: 'site-postgres-1', redis: 'site-redis-1', firstRow });
+}
+
+/** What the website says. */
+async function get(path: string): Promise<string> {
+  return await (await fetch(`http://127.0.0.1:80${path}`)).text();
+}
+
+async function untilReady(): Promise<void> {
+  const ready = () => stack.sql('SELECT 1').catch(() => '');
+  await expect.poll(ready, { timeout: 60_000, interval: 300 }).toBe('1');
+}
+
+/** Containers, volumes, and what lay in the folders of the machine: the machine is as new. */
+async function destroyEverything(): Promise<void> {
+  await stack.compose('down', '-v', '--remove-orphans');
+  await rm(stack.data, { recursive: true });
+  expect(await engine.docker(['volume', 'ls', '-q', '-f', 'label=com.docker.compose.project=site'])).toBe('');
+}
+
+/** Plain `docker compose up`, which is to have nothing to say about volumes. */
+async function up(): Promise<void> {
+  const { stdout, stderr } = await stack.compose('up', '-d');
+  const said = `${stdout}\n${stderr}`.split('\n');
+  expect(said.filter((line) => /volume/i.test(line))).toEqual([]);
+  expect(said.filter((line) => /warn/i.test(line) && !/`version` is obsolete/.test(line))).toEqual([]);
+  await untilReady();
+}
+
+test('the stack does not start while its folders are missing, and starts when they are made', async () => {
+  await expect(stack.compose('up', '-d')).rejects.toThrow(/no such file or directory/);
+  await makeDataFolders(stack);
+  await stack.compose('up', '-d');
+  await untilReady();
+  await expect.poll(() => get('/uploads/logo.svg'), { timeout: 20_000 }).toBe('<svg/>\n');
+  expect(await get('/cgi-bin/order')).toBe('1 1\n');
+});
+
+test('it is backed up under a write load, destroyed, restored as one, and comes up with every committed row', async () => {
+  load = writeOn(1);
+  await expect.poll(() => load?.acknowledged.row, { timeout: 20_000 }).toBeGreaterThan(200);
+  const before = load.acknowledged;
+  const report = JSON.parse(await run('backup', '--stack', 'site', '--format', 'json')) as BackupReport;
+  expect(report.outcomes.map(({ name, outcome }) => [name, outcome]).toSorted()).toEqual([
+    ['site_nginx_logs', 'good'],
+    ['site_postgres_data', 'good'],
+    ['site_redis_data', 'good'],
+    ['site_user_uploads', 'good'],
+  ]);
+  for (const { grade, gradeReason } of report.outcomes) expect([grade, gradeReason]).not.toContain('torn');
+  await sleep(500);
+  const after = await load.stop();
+  // It went on writing while it was saved, and since.
+  expect(after.row).toBeGreaterThan(before.row + 100);
+  await destroyEverything();
+
+  await run('restore', '--stack', 'site', '--yes');
+  expect(existsSync(join(stack.data, 'postgres/PG_VERSION'))).toBe(true);
+  await up();
+  const [count = 0, highest = 0] = (await stack.sql('SELECT count(*), max(id) FROM ledger'))
+    .split('|')
+    .map(Number);
+  // Rows without a gap, all that were committed before the backup began, and none that nobody wrote.
+  expect(count).toBe(highest);
+  expect(highest).toBeGreaterThanOrEqual(before.row);
+  expect(highest).toBeLessThanOrEqual(after.row);
+  const counter = Number(await stack.redis('GET', 'counter'));
+  expect(counter).toBeGreaterThanOrEqual(before.count);
+  expect(counter).toBeLessThanOrEqual(after.count);
+});
+
+test('what was committed before a backup is all there after it', async () => {
+  const [known = 0] = (await stack.sql('SELECT max(id) FROM ledger')).split('|').map(Number);
+  load = writeOn(known + 1);
+  await expect.poll(() => load?.acknowledged.row, { timeout: 20_000 }).toBeGreaterThan(known + 200);
+  const last = await load.stop();
+  await get('/cgi-bin/order');
+  const orders = await stack.sql('SELECT max(id) FROM orders');
+  const logged = readFileSync(join(engine.volumePath('site_nginx_logs'), 'access.log'), 'utf8');
+  await run('backup', '--stack', 'site');
+  await destroyEverything();
+
+  await run('restore', '--stack', 'site', '--yes');
+  await up();
+  expect(await stack.sql('SELECT count(*), max(id) FROM ledger')).toBe(`${last.row}|${last.row}`);
+  expect(await stack.sql('SELECT max(id) FROM orders')).toBe(orders);
+  expect(Number(await stack.redis('GET', 'counter'))).toBe(last.count);
+  expect(await get('/uploads/logo.svg')).toBe('<svg/>\n');
+  expect(readFileSync(join(stack.data, `uploads/order-${orders}.txt`), 'utf8')).toBe(`order ${orders}\n`);
+  expect(
+    readFileSync(join(engine.volumePath('site_nginx_logs'), 'access.log'), 'utf8').startsWith(logged),
+  ).toBe(true);
+});
