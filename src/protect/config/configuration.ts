@@ -2,10 +2,9 @@ import { isScalar, isSeq } from 'yaml';
 import path from 'node:path';
 import { AppError } from '../../model/errors.ts';
 import { compileGlob } from '../../model/glob.ts';
-import { quote } from '../../model/quote.ts';
 import type { Channel } from '../notify/channel.ts';
 import { channelsShape } from '../notify/channels-shape.ts';
-import { coversRest, type DataCheck, type Policy, type Selection } from '../policy/policy.ts';
+import { type DataCheck, type Policy, type Selection } from '../policy/policy.ts';
 import type { Schedule } from '../policy/schedule.ts';
 import {
   anyText,
@@ -13,7 +12,6 @@ import {
   either,
   fields,
   flag,
-  listOf,
   mapOf,
   oneOf,
   oneOrMore,

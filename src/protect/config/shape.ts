@@ -43,14 +43,17 @@ export function text<T = string>(parse: (text: string) => T, schema: JsonSchema 
     schema: { type: 'string', ...schema },
     read(node, reading) {
       if (!isScalar(node) || typeof node.value !== 'string')
-        throw new Misfit(
-          `must be a text${isScalar(node) && node.value !== null ? `: write ${JSON.stringify(String(node.source ?? node.value))}` : ''}`,
-          node,
-        );
+        throw new Misfit(`must be a text${hintFor(node)}`, node);
       reading.value(node, reading.path, node.value);
       return parsed(node, () => parse(String(node.value)));
     },
   };
+}
+
+/** A number or a flag that was meant as a text. */
+function hintFor(node: Node): string {
+  if (!isScalar(node) || node.value === null) return '';
+  return `: write ${JSON.stringify(node.source ?? '')}`;
 }
 
 export const anyText: Shape<string> = text((value) => value);

@@ -169,8 +169,8 @@ export function settingsOf(given: GivenSettings): VolumeSettings {
 
 /** What the stronger does not say, the weaker says. */
 export function layered(stronger: VolumeSettings, weaker: VolumeSettings): VolumeSettings {
-  const said = Object.fromEntries(Object.entries(stronger).filter(([, value]) => value !== undefined));
-  return { ...weaker, ...said } as VolumeSettings;
+  const said: Partial<VolumeSettings> = definedOf(stronger);
+  return { ...weaker, ...said };
 }
 
 function definedOf<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

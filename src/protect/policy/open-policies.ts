@@ -76,12 +76,9 @@ export function openPolicies(parts: PoliciesParts): Policies {
   };
   const statuses = async (options: JobOptions): Promise<PolicyStatus[]> => {
     const { policyStatuses } = await import('./policy-status.ts');
-    const { listRuns } = await memory();
-    return policyStatuses(
-      await view(options),
-      (policy) => listRuns({ policy, limit: 1 })[0],
-      protection.now(),
-    );
+    const known = await memory();
+    const lastOf = (policy: string): PolicyRunRecord | undefined => known.listRuns({ policy, limit: 1 })[0];
+    return policyStatuses(await view(options), lastOf, protection.now());
   };
   return {
     configuration: load,

@@ -6,11 +6,7 @@ import type { Snapshot } from '../../model/snapshot.ts';
 import { defaultUnusedLimit } from '../../model/unused-limit.ts';
 import { type Anomaly, findAnomalies } from '../anomaly.ts';
 import type { BackupOutcome } from '../backup.ts';
-import {
-  type ConfigurationPlace,
-  loadConfiguration,
-  type LoadedConfiguration,
-} from '../config/load-configuration.ts';
+import { type ConfigurationPlace, loadConfiguration } from '../config/load-configuration.ts';
 import { safetyTag } from '../find-snapshot.ts';
 import type { JobOptions } from '../protection.ts';
 import { defaultRepositoryOf } from './default-repository.ts';
@@ -18,7 +14,7 @@ import { listSubjects } from './list-subjects.ts';
 import { policyTag } from './policy.ts';
 import type { OpenedApp, OpenPolicyApp } from './policy-app.ts';
 import { openGate } from './prune-gate.ts';
-import type { Forgotten, PolicyJob, PolicyWork, SaveJob, SubjectOutcome, UpkeepOutcome } from './work.ts';
+import type { Forgotten, PolicyWork, SaveJob, SubjectOutcome, UpkeepOutcome } from './work.ts';
 
 export interface PolicyWorkParts {
   readonly place: ConfigurationPlace;

@@ -83,7 +83,7 @@ function openCron(pattern: string, timeZone: string | undefined): Cron {
   const problem = (): string => `Cannot read the schedule ${quote(pattern)}`;
   const cron = attempt(() => {
     // The library would take a date for something that happens once.
-    if (/^\s*\d{4}-/.test(pattern)) throw new Error('It is a date.');
+    if (/^\s*\d{4}-/.test(pattern)) throw new AppError('usage', 'It is a date');
     return new Cron(pattern, {
       paused: true,
       mode: '5-or-6-parts',

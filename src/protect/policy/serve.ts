@@ -39,7 +39,10 @@ export async function serve(
         signal,
         graceMs,
         lookEveryMs,
-        onReady: () => tell(`READY=1\nSTATUS=Running policies`),
+        onReady() {
+          say('The daemon runs. "holdfast policy next" shows what it will do.');
+          tell('READY=1\nSTATUS=Running policies');
+        },
         onStopping: () => tell('STOPPING=1'),
         onReloader:
           onReloader &&

@@ -11,6 +11,7 @@ import {
 import { version } from '../../lib/version.ts';
 import type { CliContext } from './context.ts';
 import { globalFlagsHelp } from './global-flags.ts';
+import { policyRoutes } from './definitions/policy.ts';
 import { proofRoutes } from './definitions/proof.ts';
 import { protectRoutes } from './definitions/protect.ts';
 import { repoRoutes } from './definitions/repo.ts';
@@ -30,6 +31,7 @@ const root = buildRouteMap<string, CliContext>({
     ...retentionRoutes,
     ...upkeepRoutes,
     ...repoRoutes,
+    ...policyRoutes,
     ...wordRoutes,
     volume: volumeRoutes,
     ...toolRoutes,

@@ -35,6 +35,7 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
     env: process.env,
     leadingFlags: leading.flags,
     signal: signals.signal,
+    onHangUp: (listener) => signals.onHangUp(listener),
     propose: async (words) => await proposeCompletions(application, words, context),
   };
   await run(application, asksForHelp(leading.rest), context);

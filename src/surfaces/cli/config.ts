@@ -21,6 +21,48 @@ export function readConfig(flags: GlobalFlags, env: Environment): AppConfig {
   };
 }
 
+/** A setting that the command line or the environment may have. */
+export interface SettingSource {
+  /** As `holdfast.yaml` names it, where it has it too. */
+  readonly name: string;
+  readonly value: string | undefined;
+  /** The flag or the variable, else `default`. */
+  readonly from: string;
+}
+
+/** Where the settings come from that are not of the configuration file alone. */
+export function settingSources(flags: GlobalFlags, env: Environment): SettingSource[] {
+  const source = (
+    name: string,
+    flag: string,
+    more: { given: string | undefined; variable: string; usual?: string },
+  ): SettingSource => {
+    if (more.given !== undefined) return { name, value: more.given, from: flag };
+    const value = setting(env, more.variable);
+    return value === undefined
+      ? { name, value: more.usual, from: 'default' }
+      : { name, value, from: more.variable };
+  };
+  return [
+    source('state-dir', '--state-dir', {
+      given: flags.stateDir,
+      variable: 'HOLDFAST_STATE_DIR',
+      usual: defaultStateDir(env),
+    }),
+    source('config', '--config', { given: flags.config, variable: 'HOLDFAST_CONFIG' }),
+    source('host', '--host', { given: flags.host, variable: 'HOLDFAST_HOST', usual: 'auto' }),
+    source('repository', '--repo', { given: flags.repo, variable: 'HOLDFAST_REPOSITORY' }),
+    source('password-file', '--password-file', {
+      given: flags.passwordFile,
+      variable: 'HOLDFAST_PASSWORD_FILE',
+    }),
+    source('password-command', '--password-command', {
+      given: flags.passwordCommand,
+      variable: 'HOLDFAST_PASSWORD_COMMAND',
+    }),
+  ];
+}
+
 export function parseFormat(format: string | undefined): 'table' | 'json' {
   if (format === undefined || format === 'table' || format === 'json') return format ?? 'table';
   throw new AppError('usage', `Format "${format}" is unknown`, {

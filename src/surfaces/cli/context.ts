@@ -14,6 +14,8 @@ export interface CliContext extends CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly leadingFlags: GlobalFlags;
   readonly signal: AbortSignal;
+  /** Until it is disposed, SIGHUP calls this instead of ending the command. */
+  readonly onHangUp: (listener: () => void) => Disposable;
   /** What could stand in the place of the last word. */
   readonly propose: (words: readonly string[]) => Promise<readonly Proposal[]>;
 }

@@ -18,7 +18,7 @@ export interface ArgumentSpec {
   readonly brief: string;
   readonly kind?: 'required' | 'optional' | 'many' | 'any';
   /** What can stand here, for the shell's completion. */
-  readonly completes?: 'volume' | 'snapshot' | 'target' | 'path' | 'repository';
+  readonly completes?: 'volume' | 'snapshot' | 'target' | 'path' | 'repository' | 'policy';
 }
 
 export interface CommandSpec<Flags extends object> {

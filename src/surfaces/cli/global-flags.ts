@@ -39,7 +39,7 @@ export const globalAliases = { q: 'quiet', y: 'yes' } as const;
 export const globalFlagsHelp = `These flags work with every command, before or after its name:
   --repo URL               Repository: a name or a location (HOLDFAST_REPOSITORY)
   --state-dir DIR          Where Holdfast keeps its catalog, keys and embedded volumes (HOLDFAST_STATE_DIR)
-  --config FILE            Configuration file; holdfast.yaml in the state folder or in /etc/holdfast unless given (HOLDFAST_CONFIG)
+  --config FILE            Configuration, instead of holdfast.yaml in the state folder or /etc/holdfast (HOLDFAST_CONFIG)
   --host HOST              auto, docker, podman or embedded (HOLDFAST_HOST)
   --password-file FILE     File that holds the repository's password (HOLDFAST_PASSWORD_FILE)
   --password-command CMD   Command that prints the repository's password (HOLDFAST_PASSWORD_COMMAND)

@@ -1,7 +1,7 @@
 import { type CliContext, withSession } from './context.ts';
 
 interface Wish {
-  readonly kind: 'volume' | 'snapshot' | 'target' | 'path' | 'repository';
+  readonly kind: 'volume' | 'snapshot' | 'target' | 'path' | 'repository' | 'policy';
   readonly partial: string;
 }
 
@@ -20,6 +20,10 @@ export async function proposeValues(
     if (kind === 'repository') {
       const repositories = await session.app.listRepositories().catch(() => []);
       found.push(...repositories.map(({ name }) => name));
+    }
+    if (kind === 'policy') {
+      const configuration = await session.app.configuration().catch(() => undefined);
+      found.push(...(configuration?.policies ?? []).map(({ name }) => name));
     }
     if (kind === 'snapshot' || (kind === 'target' && partial.includes('@'))) {
       const snapshots = await session.app.listSnapshots({}, { signal }).catch(() => []);

@@ -6,6 +6,8 @@ export interface SignalWatch extends Disposable {
   readonly signal: AbortSignal;
   /** The exit number of a command that ended with `code`: that of the signal when the signal ended it. */
   exitNumber(code: number): number;
+  /** Until it is disposed, SIGHUP calls this instead of asking the command to end. */
+  onHangUp(listener: () => void): Disposable;
 }
 
 const watched = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -14,7 +16,9 @@ const watched = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export function watchSignals(process: NodeJS.Process): SignalWatch {
   const controller = new AbortController();
   let received: (typeof watched)[number] | undefined;
+  let hangUp: (() => void) | undefined;
   const onSignal = (name: (typeof watched)[number]): void => {
+    if (name === 'SIGHUP' && hangUp !== undefined) return hangUp();
     const number = 128 + os.constants.signals[name];
     if (received !== undefined) process.exit(number);
     received = name;
@@ -28,6 +32,10 @@ export function watchSignals(process: NodeJS.Process): SignalWatch {
       received !== undefined && code === exitNumber('cancelled')
         ? 128 + os.constants.signals[received]
         : code,
+    onHangUp(listener) {
+      hangUp = listener;
+      return { [Symbol.dispose]: () => (hangUp = undefined) };
+    },
     [Symbol.dispose]() {
       for (const name of watched) process.off(name, onSignal);
     },

@@ -1,0 +1,42 @@
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { settingSources } from '../config.ts';
+import type { Session } from '../session.ts';
+import { formatTable } from '../table.ts';
+
+interface Setting {
+  readonly name: string;
+  readonly value: unknown;
+  readonly from: string;
+}
+
+export async function runConfigShow(session: Session, flags: object): Promise<void> {
+  const configuration = await session.app.configuration();
+  const given = settingSources({ ...session.context.leadingFlags, ...flags }, session.context.env);
+  const settings: Setting[] = [
+    ...given.map(({ name, value, from }): Setting => {
+      const inFile = configuration.values.find((one) => one.name === name);
+      // What the command line and the environment say goes before the file, and the file before what is usual.
+      return from === 'default' && inFile !== undefined ? inFile : { name, value, from };
+    }),
+    ...configuration.values.filter(({ name }) => !given.some((one) => one.name === name)),
+  ];
+  session.printer.print({
+    json: () => ({ file: configuration.file, settings }),
+    text: () =>
+      formatTable(settings, [
+        { title: 'SETTING', value: ({ name }) => printable(name) },
+        { title: 'VALUE', value: ({ value }) => printable(shown(value)) },
+        { title: 'FROM', value: ({ from }) => printable(from) },
+      ]),
+    quiet: () => settings.map(({ name, value }) => `${name}=${shown(value)}`),
+  });
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}

@@ -1,0 +1,39 @@
+import type { CoveredPlace } from '../../../app.ts';
+import { formatAge } from '../../../model/age.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { AppError } from '../../../model/errors.ts';
+import type { Session } from '../session.ts';
+import { formatTable } from '../table.ts';
+
+export async function runCoverage(session: Session): Promise<void> {
+  const report = await session.app.coverage({ signal: session.signal, onNote: session.note });
+  for (const { message } of report.unreachable) session.warn(`Warning: ${printable(message)}`);
+  const { places } = report;
+  const unprotected = places.filter(({ state }) => state === 'unprotected');
+  session.printer.print({
+    json: () => report,
+    text: () => (places.length === 0 ? 'There is no data yet.' : describe(places)),
+    quiet: () => unprotected.map(({ name }) => name),
+  });
+  if (unprotected.length === 0) return;
+  const count = unprotected.length === 1 ? '1 place is' : `${unprotected.length} places are`;
+  throw new AppError('partial', `Of ${places.length}, ${count} unprotected`, {
+    hint: 'A policy in holdfast.yaml that names nothing covers all volumes; bind mounts are named under "paths". See docs/guides/policies.md.',
+  });
+}
+
+function describe(places: readonly CoveredPlace[]): string {
+  const now = new Date();
+  return formatTable(places, [
+    { title: 'STATE', value: ({ state }) => state },
+    { title: 'KIND', value: ({ kind }) => kind },
+    { title: 'NAME', value: ({ kind, name }) => printable(kind === 'anonymous' ? name.slice(0, 12) : name) },
+    { title: 'USED BY', value: ({ consumers }) => printable(consumers.join(', ')) },
+    { title: 'NEWEST', value: ({ newest }) => (newest === undefined ? '' : formatAge(newest.time, now)) },
+    { title: 'WHY', value: ({ reason }) => printable(reason) },
+  ]);
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}

@@ -1,0 +1,33 @@
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { parseDuration } from '../../../model/duration.ts';
+import type { Session } from '../session.ts';
+import { systemdUnit } from '../systemd-unit.ts';
+
+export interface DaemonFlags {
+  readonly grace?: string;
+  readonly printUnit?: boolean;
+}
+
+export async function runDaemon(session: Session, flags: DaemonFlags): Promise<void> {
+  const graceMs = flags.grace === undefined ? 60_000 : parseDuration(flags.grace);
+  if (flags.printUnit) {
+    const { stateDir, configFile } = session.config;
+    const unit = systemdUnit({ program: process.argv[1] ?? '', stateDir, configFile });
+    return session.printer.print({ json: () => ({ unit }), text: () => unit, quiet: () => [unit] });
+  }
+  const say = (message: string): void => session.warn(toPrintable(fromText(message)));
+  using _reloading = session.context.onHangUp(() => reload());
+  let reload = (): void => {};
+  await session.app.runDaemon({
+    signal: session.signal,
+    graceMs,
+    say,
+    onReloader: (found) => {
+      reload = () => {
+        say('The configuration is read again.');
+        found();
+      };
+    },
+  });
+  say('The daemon has ended.');
+}

@@ -1,0 +1,37 @@
+import type { AnomalyRecord } from '../../../app.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { localTime } from '../local-time.ts';
+import type { Session } from '../session.ts';
+import { formatTable } from '../table.ts';
+
+export async function runPolicyAccept(
+  session: Session,
+  _flags: object,
+  args: readonly string[],
+): Promise<void> {
+  const [volume] = args;
+  const found =
+    volume === undefined ? await session.app.listAnomalies() : await session.app.acceptAnomalies(volume);
+  session.printer.print({
+    json: () => ({ accepted: volume !== undefined, anomalies: found }),
+    text: () => {
+      if (volume !== undefined)
+        return `"${printable(volume)}" is as it should be: its old snapshots may be forgotten and pruned again.`;
+      return found.length === 0 ? 'All volumes look as they should.' : describe(found);
+    },
+    quiet: () => found.map(({ volumeName }) => volumeName),
+  });
+}
+
+function describe(anomalies: readonly AnomalyRecord[]): string {
+  return formatTable(anomalies, [
+    { title: 'VOLUME', value: ({ volumeName }) => printable(volumeName) },
+    { title: 'SINCE', value: ({ foundAt }) => localTime(foundAt) },
+    { title: 'SNAPSHOT', value: ({ snapshotId }) => snapshotId.slice(0, 8) },
+    { title: 'WHAT', value: ({ message }) => printable(message) },
+  ]);
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}
