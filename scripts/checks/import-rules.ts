@@ -1,7 +1,11 @@
 import type { IForbiddenRuleType } from 'dependency-cruiser';
 
 /** What a folder may import besides itself, as patterns of paths below `src/`. */
-const contracts = ['hosts/(host|containers)\\.ts$', 'catalog/catalog\\.ts$', 'drivers/driver\\.ts$'];
+const contracts = [
+  'hosts/(host|containers|managed-volumes)\\.ts$',
+  'catalog/catalog\\.ts$',
+  'drivers/driver\\.ts$',
+];
 const base = ['model/', 'lib/'];
 const application = [...base, ...contracts, 'engine/', 'repository/index\\.ts$'];
 
@@ -11,8 +15,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   repository: base,
   drivers: base,
   catalog: base,
-  // The embedded host keeps its list of volumes in the catalog that it is handed.
-  hosts: [...base, 'catalog/catalog\\.ts$'],
+  // The embedded host keeps its list of volumes in the catalog, and their data on the drivers, that it is handed.
+  hosts: [...base, 'catalog/catalog\\.ts$', 'drivers/driver\\.ts$'],
   engine: [...base, ...contracts],
   protect: application,
   observe: application,

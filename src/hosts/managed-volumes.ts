@@ -1,0 +1,151 @@
+import type { Volume, VolumeSpec } from '../model/volume.ts';
+import type { CallOptions } from './host.ts';
+
+/** A volume that Holdfast itself keeps, on one of its drivers. */
+export interface ManagedVolume extends Volume {
+  /** Where the data is seen, whether it is mounted now or not. */
+  readonly mountpoint: string;
+  /** The kind of storage: `driver` and `options` together say it (`local` with `type=tmpfs` is `tmpfs`). */
+  readonly kind: string;
+  readonly isProtected: boolean;
+  /** The ids that hold it mounted. */
+  readonly mountIds: readonly string[];
+  /** The data is there to be used: something is mounted, or nothing needs to be. */
+  readonly isMounted: boolean;
+}
+
+export interface VolumeHealth {
+  /** `unknown` until it has been looked at. */
+  readonly status: 'good' | 'degraded' | 'unreachable' | 'failed' | 'unknown';
+  readonly message: string | undefined;
+  /** RFC 3339. */
+  readonly checkedAt: string | undefined;
+}
+
+/** What a file system says of its room, without a walk. */
+export interface RoomUsage {
+  readonly totalBytes: number;
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+}
+
+export interface VolumeEvent {
+  readonly kind:
+    | 'create'
+    | 'destroy'
+    | 'mount'
+    | 'unmount'
+    | 'rename'
+    | 'label'
+    | 'resize'
+    | 'protect'
+    | 'restore';
+  readonly volume: ManagedVolume;
+  /** Of a mount and an unmount. */
+  readonly id?: string | undefined;
+  /** Of a rename. */
+  readonly from?: string | undefined;
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+export interface TrashedVolume {
+  /** Its id in the trash, unique. */
+  readonly id: string;
+  readonly name: string;
+  readonly driver: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, string>>;
+  readonly createdAt: string;
+  readonly removedAt: string;
+  /** Deleted for good from then on. */
+  readonly expiresAt: string;
+  /** The data lies elsewhere (a host path, a server): only the volume's record is in the trash. */
+  readonly isRecordOnly: boolean;
+}
+
+/**
+ * The volumes that Holdfast keeps itself, on its drivers.
+ *
+ * - Any number of processes may work on the same state at once. Each volume has a lock of its own: what waits for one
+ *   volume's storage keeps nobody from another's.
+ * - `find` and `list` read what is remembered and never touch storage: they answer at once whatever hangs.
+ * - A name that does not exist is `not-found`, unless a call says otherwise.
+ * - Waiting for storage ends by itself with `unavailable`, and for another's work with `locked`, within 100 seconds.
+ */
+export interface ManagedVolumes extends AsyncDisposable {
+  /**
+   * A name that exists is given back as it is when driver, options and labels agree, else `conflict` says how it
+   * differs. Undefined as the name makes an anonymous volume. Wrong options are `usage`.
+   */
+  create(spec: VolumeSpec, options?: CallOptions): Promise<ManagedVolume>;
+  find(name: string): Promise<ManagedVolume | undefined>;
+  /** Sorted by name. */
+  list(): Promise<ManagedVolume[]>;
+
+  /**
+   * To the trash, or for good when `permanent`. `in-use` while an id holds it mounted, `locked` when it is protected.
+   * What no trash can hold (a tmpfs, data that lies elsewhere) leaves its record there.
+   */
+  remove(name: string, options?: CallOptions & { readonly permanent?: boolean }): Promise<void>;
+
+  /** Mounts it unless it is, notes the id, and gives back the path. The same id may come again. */
+  mount(name: string, id: string, options?: CallOptions): Promise<string>;
+  /** Takes the id away, and unmounts after the last one. Fine for an id that does not hold it, and for a volume that is gone. */
+  unmount(name: string, id: string, options?: CallOptions): Promise<void>;
+
+  /** `in-use` while it is mounted, `exists` when the new name is taken. */
+  rename(name: string, to: string, options?: CallOptions): Promise<ManagedVolume>;
+  /** Undefined as a value takes the label away. */
+  label(name: string, labels: Readonly<Record<string, string | undefined>>): Promise<ManagedVolume>;
+  /** A protected volume is neither removed nor pruned until it is unprotected. */
+  protect(name: string, isProtected: boolean): Promise<ManagedVolume>;
+  /** Grows while it is in use. `usage` for a size that its data does not fit into, `unsupported` for a driver without sizes. */
+  resize(name: string, sizeBytes: number, options?: CallOptions): Promise<ManagedVolume>;
+  /** Owner and group as numbers or names of this machine, mode in octal. Of the root of the data. */
+  own(name: string, owner: VolumeOwner, options?: CallOptions): Promise<ManagedVolume>;
+  /** New keys, wrapped by `key` (a reference) from then on, or by what wraps them now. `unsupported` for a driver without keys. */
+  rotate(name: string, key: string | undefined, options?: CallOptions): Promise<ManagedVolume>;
+
+  /** What its file system says of its room. Undefined for a volume that shares one, or is not mounted. */
+  room(name: string, options?: CallOptions): Promise<RoomUsage | undefined>;
+  /** Looks now; never throws for what it finds, and never waits longer than a few seconds for storage. */
+  health(name: string): Promise<VolumeHealth>;
+  /** What was found when it was last looked at in this process. Never waits. */
+  lastHealth(name: string): VolumeHealth;
+
+  listTrash(): Promise<TrashedVolume[]>;
+  /** By its id, its start, or the name of the newest of that name. `exists` when the name is taken: choose another by `to`. */
+  restoreTrash(
+    which: string,
+    options?: CallOptions & { readonly to?: string | undefined },
+  ): Promise<ManagedVolume>;
+  /** For good: what has expired, or all of it, or what is named. Gives back what went. */
+  emptyTrash(which: 'expired' | 'all' | readonly string[], options?: CallOptions): Promise<TrashedVolume[]>;
+
+  /**
+   * Compares the ids with what is mounted and who lives, and mends: ids of processes that have ended and of before the
+   * last boot go, mounts that nobody holds are unmounted, mounts that are missing are made again. Done when it is opened,
+   * in the background; `isAlive` says of other ids whether their owner (a container) still is.
+   */
+  reconcile(
+    options?: CallOptions & { readonly isAlive?: ((id: string) => boolean) | undefined },
+  ): Promise<ReconcileReport>;
+
+  /** What happens from now on by this process; returns what ends it. */
+  subscribe(listener: (event: VolumeEvent) => void): () => void;
+}
+
+export interface VolumeOwner {
+  readonly owner?: string | undefined;
+  readonly group?: string | undefined;
+  readonly mode?: string | undefined;
+}
+
+export interface ReconcileReport {
+  readonly dropped: readonly { readonly name: string; readonly id: string }[];
+  readonly unmounted: readonly string[];
+  readonly remounted: readonly string[];
+  /** Sentences about what could not be mended. */
+  readonly problems: readonly string[];
+}
