@@ -19,13 +19,13 @@ export interface FoundOnDisk {
 }
 
 /**
- * Recognises by image and by disk. An image alone is enough only while the disk was not looked at: a database's image
- * serves for its backups and tools too, whose volumes are no data directories.
+ * Recognises by image and by disk. An image alone is enough only where the disk was not looked at or has nothing yet: a
+ * database's image serves for its backups and tools too, whose volumes are no data directories.
  */
 export function recogniseBy({ container, disk }: PresetSubject, marks: Marks): Recognition | undefined {
   const byImage = container !== undefined && hasImage(container.image, marks);
   const found = disk && marks.findOnDisk(disk);
-  if (!found && !(byImage && disk === undefined)) return undefined;
+  if (!found && !(byImage && (disk === undefined || disk.size === 0))) return undefined;
   const reasons = [
     ...(byImage ? [`the image ${quote(container.image)}`] : []),
     ...(found ? [`${quote(found.sign)} in the volume`] : []),
