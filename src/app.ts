@@ -130,7 +130,12 @@ function openAppWithParts(config: AppConfig): { readonly app: App; readonly part
     ),
     ...loggedRetention(openRetention(parts), parts),
     ...loggedRepositories(
-      openRepositories({ ...config, catalog: () => parts.catalog(), maker: loadMaker }),
+      openRepositories({
+        ...config,
+        catalog: () => parts.catalog(),
+        maker: loadMaker,
+        openOther: (wish) => parts.openOther(wish),
+      }),
       parts,
     ),
     ...openWord(parts),

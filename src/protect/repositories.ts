@@ -1,9 +1,11 @@
 import type { Catalog, RepositoryRecord } from '../catalog/catalog.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
+import type { Repository } from '../repository/index.ts';
 import type { InitReport } from './init.ts';
 import { openKnown } from './open-repository.ts';
 import type { JobOptions, RepositoryMaker } from './protection.ts';
+import type { OtherRepository } from './upkeep.ts';
 
 /** The repositories that Holdfast knows by name. */
 export interface Repositories {
@@ -24,6 +26,8 @@ export interface AddRepositoryRequest {
   /** Of its store; undefined leaves those that are known. */
   readonly options: Readonly<Record<string, string>> | undefined;
   readonly makeDefault: boolean;
+  /** Makes it like another repository, so that data which both save is stored once when it is copied. */
+  readonly chunkerFrom?: OtherRepository | undefined;
 }
 
 /** What may be shown of a repository: references to secrets, and no secret. */
@@ -49,6 +53,8 @@ export interface RepositoriesParts {
   readonly passwordReference: string | undefined;
   catalog(): Promise<Catalog>;
   maker(): Promise<RepositoryMaker>;
+  /** Opens the repository that a new one is to be like. */
+  openOther(wish: OtherRepository): Promise<Pick<Repository, 'polynomial' | 'location'>>;
 }
 
 export async function addRepository(
@@ -56,7 +62,7 @@ export async function addRepository(
   request: AddRepositoryRequest,
   { signal }: JobOptions,
 ): Promise<InitReport> {
-  const { name, location, options, makeDefault } = request;
+  const { name, location, options, makeDefault, chunkerFrom: like } = request;
   refuseBadName(name);
   const { initialize } = await import('./init.ts');
   const { stateDir, env, passwordReference } = parts;
@@ -69,6 +75,7 @@ export async function addRepository(
       location,
       options,
       makeDefault: makeDefault || undefined,
+      chunkerFrom: like && (() => parts.openOther(like)),
       signal,
     },
     { catalog: await parts.catalog(), maker: await parts.maker() },

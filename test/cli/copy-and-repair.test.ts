@@ -50,6 +50,21 @@ test('a second place is made like the first, and what is copied there restores w
   expect(readFileSync(join(cli.folder, 'out/large')).equals(readFileSync(join(root, 'large')))).toBe(true);
 });
 
+test('a repository that is added can be made like another one: a file that both save is stored once', async () => {
+  await cli.run('repo', 'add', 'like', second(), '--chunker-from', 'default');
+  await cli.run('repo', 'add', 'other', join(cli.folder, 'other'));
+  const added: number[] = [];
+  for (const name of ['like', 'other']) {
+    await cli.run('--repo', name, 'backup', 'pg');
+    added.push((await cli.json<{ bytes: number }>('copy', '--to-repo', name, 'pg')).bytes);
+  }
+  expect(added[0]).toBeLessThan(20_000);
+  expect(added[1]).toBeGreaterThan(500_000);
+  expect(await cli.attempt(['repo', 'add', 'x', './x', '--from-password-file', 'a'])).toMatchObject({
+    exit: 2,
+  });
+});
+
 test('a repository that is not known is copied to with its own password', async () => {
   const key = join(cli.folder, 'key');
   writeFileSync(key, 'another password');

@@ -8,6 +8,12 @@ export function times(counts: { readonly all: number; readonly daily: number }):
   return process.env['HOLDFAST_TEST_FAULTS'] === 'all' ? counts.all : counts.daily;
 }
 
+/** The same for faults that are drawn at random: HOLDFAST_TEST_FAULTS may be their number. */
+export function randomTimes(counts: { readonly all: number; readonly daily: number }): number {
+  const wish = Number(process.env['HOLDFAST_TEST_FAULTS']);
+  return Number.isInteger(wish) && wish > 0 ? wish : times(counts);
+}
+
 export interface Dice {
   /** At least 0, less than 1. */
   fraction(): number;

@@ -1,8 +1,9 @@
+import { type ChunkerFromFlags, chunkerFromOf } from '../chunker-from.ts';
 import { parsePairs } from '../parse-pairs.ts';
 import type { Session } from '../session.ts';
 import { describe } from './init.ts';
 
-export interface RepoAddFlags {
+export interface RepoAddFlags extends ChunkerFromFlags {
   readonly option?: readonly string[];
   readonly default?: boolean;
 }
@@ -14,7 +15,7 @@ export async function runRepoAdd(
 ): Promise<void> {
   const options = flags.option && parsePairs(flags.option, 'option');
   const report = await session.app.addRepository(
-    { name, location, options, makeDefault: flags.default ?? false },
+    { name, location, options, makeDefault: flags.default ?? false, chunkerFrom: chunkerFromOf(flags) },
     { signal: session.signal, onNote: session.note },
   );
   const use = report.isDefault

@@ -1,5 +1,6 @@
 import { buildRouteMap } from '@stricli/core';
 import type { RepoAddFlags } from '../commands/repo-add.ts';
+import { chunkerFromFlags } from '../chunker-from.ts';
 import type { CliContext } from '../context.ts';
 import { type ArgumentSpec, defineCommand, listFlag, switchFlag } from '../define-command.ts';
 
@@ -29,6 +30,7 @@ Secrets are references: secret-access-key=file:/etc/key, =env:NAME or =exec:COMM
   flags: {
     option: listFlag('Option of the store, such as region=eu-west-1', 'KEY=VALUE'),
     default: switchFlag('Commands that name no repository take this one'),
+    ...chunkerFromFlags,
   },
   aliases: { o: 'option' },
   args: [
