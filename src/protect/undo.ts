@@ -118,6 +118,8 @@ async function tell(
 
 /** All that is kept here and can be brought back, oldest first. */
 export async function listUndo(parts: Protection): Promise<UndoRecord[]> {
+  // Opening the host puts right what was interrupted.
+  await parts.host().catch(() => undefined);
   const kept: UndoRecord[] = [];
   for (const record of await listUndoRecords(parts.stateDir)) if (await isUndoable(record)) kept.push(record);
   return kept;
