@@ -1,0 +1,118 @@
+import { expect, test } from 'vitest';
+import { memoryContainers } from '../../hosts/containers.fixture.ts';
+import type { Container } from '../../hosts/containers.ts';
+import { type ApplicationVolume, assertDumpsPlanned, planApplication } from './plan-application.ts';
+
+function container(name: string, wish: Partial<Container> = {}): Container {
+  const mounts = [{ type: 'volume', source: 'pg', destination: '/data', readOnly: false }] as const;
+  return memoryContainers().add({ name, id: name.padEnd(64, '0'), image: 'postgres:17', mounts, ...wish });
+}
+
+function volume(containers: readonly Container[], more: Partial<ApplicationVolume> = {}): ApplicationVolume {
+  return { name: 'pg', labels: {}, stack: undefined, containers, disk: undefined, ...more };
+}
+
+const disk = new Map([
+  ['PG_VERSION', Buffer.from('17')],
+  ['global', Buffer.alloc(0)],
+]);
+
+test('the database’s own container is asked, not one that only looks into its volume', () => {
+  const all = [container('a-backup', { image: 'busybox' }), container('db')];
+  const { servers } = planApplication([volume(all, { disk })], all);
+  expect(servers).toMatchObject([
+    { container: { name: 'db' }, preset: { name: 'postgresql' }, isWanted: false },
+  ]);
+});
+
+test('a container that does not run is asked nothing, and runs no hooks of its own', () => {
+  const all = [container('db', { state: 'exited', labels: { 'holdfast.hook.before': 'x' } })];
+  const plan = planApplication([volume(all)], all);
+  expect(plan.servers).toEqual([]);
+  expect(plan.hooks).toEqual([]);
+});
+
+test('a preset that is named has to work, and one that is "none" is none', () => {
+  const all = [container('db', { image: 'my/own' })];
+  const named = planApplication([volume(all, { labels: { 'holdfast.preset': 'mysql' } })], all);
+  expect(named.servers).toMatchObject([{ preset: { name: 'mariadb' }, isWanted: true }]);
+  const none = planApplication([volume(all, { labels: { 'holdfast.preset': 'none' }, disk })], all);
+  expect(none.servers).toEqual([]);
+});
+
+test('what the command line says is stronger than the volume’s labels, and they than its containers’', () => {
+  const all = [container('db', { labels: { 'holdfast.dump': 'true' } })];
+  const dumps = (more: Partial<ApplicationVolume>): boolean | undefined =>
+    planApplication([volume(all, more)], all).servers[0]?.dump;
+  expect(dumps({})).toBe(true);
+  expect(dumps({ labels: { 'holdfast.dump': 'false' } })).toBe(false);
+  expect(dumps({ labels: { 'holdfast.dump': 'false' }, wishes: { dump: true } })).toBe(true);
+  expect(dumps({ wishes: { dump: undefined } })).toBe(true);
+});
+
+test('a dump that nobody can make is an error, and not a backup without it', () => {
+  const volumes = [volume([container('db', { state: 'exited' })], { wishes: { dump: true } })];
+  const plan = planApplication(volumes, volumes[0]?.containers ?? []);
+  expect(() => assertDumpsPlanned(plan, volumes)).toThrow(/Cannot dump "pg": no database runs on it/);
+});
+
+test('a label about some volumes of a container says nothing of the others', () => {
+  const all = [container('db', { labels: { 'holdfast.volumes': 'other', 'holdfast.dump': 'true' } })];
+  expect(planApplication([volume(all)], all).servers).toEqual([]);
+});
+
+test('a hook finds the service of its own stack, then a container by name', () => {
+  const all = [
+    container('shop-web-1', { stack: 'shop', service: 'web', mounts: [] }),
+    container('blog-web-1', { stack: 'blog', service: 'web', mounts: [] }),
+    container('shop-db-1', {
+      stack: 'shop',
+      service: 'db',
+      labels: {
+        'holdfast.hook.before': 'own',
+        'holdfast.hook.before.2': 'there',
+        'holdfast.hook.before.2.in': 'web',
+        'holdfast.hook.after': 'named',
+        'holdfast.hook.after.in': 'blog-web-1',
+        'holdfast.hook.on-error': 'lost',
+        'holdfast.hook.on-error.in': 'nowhere',
+      },
+    }),
+  ];
+  const { hooks } = planApplication([volume(all.slice(2))], all);
+  expect(Object.fromEntries(hooks.map(({ hook, identity }) => [hook.command[0], identity?.name]))).toEqual({
+    own: 'shop-db-1',
+    named: 'blog-web-1',
+    lost: undefined,
+    there: 'shop-web-1',
+  });
+});
+
+test('a hook of a container that has two of the volumes runs once', () => {
+  const mounts = [
+    { type: 'volume', source: 'pg', destination: '/data', readOnly: false },
+    { type: 'volume', source: 'other', destination: '/other', readOnly: false },
+  ] as const;
+  const all = [container('db', { mounts, labels: { 'holdfast.hook.before': 'x' } })];
+  const { hooks } = planApplication([volume(all), volume(all, { name: 'other' })], all);
+  expect(hooks).toHaveLength(1);
+});
+
+test('containers of a group are made still together, each as its label says', () => {
+  const all = [
+    container('db', {
+      labels: { 'nautical-backup.group': 'g', 'nautical-backup.stop-before-backup': 'true' },
+    }),
+    container('worker', { mounts: [], labels: { 'holdfast.group': 'g,h', 'holdfast.stop': 'pause' } }),
+    container('other', { mounts: [], labels: { 'holdfast.group': 'h' } }),
+  ];
+  const { companions, stillness } = planApplication([volume(all.slice(0, 1))], all);
+  expect(companions.map(({ name }) => name)).toEqual(['worker']);
+  expect([...stillness.values()]).toEqual(['stop', 'pause']);
+});
+
+test('what is wrong with labels is told once', () => {
+  const all = [container('db', { labels: { 'holdfast.typo': 'x' } })];
+  const { warnings } = planApplication([volume(all), volume(all, { name: 'pg2' })], all);
+  expect(warnings).toEqual(['The label "holdfast.typo" of the container "db" is not known']);
+});
