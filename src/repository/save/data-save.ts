@@ -106,7 +106,9 @@ export class DataSave {
       return;
     }
     const { trees: parents, treeId } = this.#live ?? { trees: known.parents, treeId: known.parentTreeId };
-    const saver = new DirectorySaver({ ...this.#saverOptions(), parents, tally: this.tally, clones });
+    const { tally } = this;
+    const proofs = this.#live?.proofs;
+    const saver = new DirectorySaver({ ...this.#saverOptions(), parents, tally, clones, proofs });
     const dataNode = directoryNode(source.root, this.names);
     const { done } = await this.measured(() => saver.begin(source.root, treeId));
     this.#pending = { dataTree: done, dataNode };

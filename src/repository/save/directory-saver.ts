@@ -14,6 +14,7 @@ import { type LargeFile, saveLargeFile } from './large-file.ts';
 import { nodeOfStat, typeOfStat } from './node-of-stat.ts';
 import type { ParentDirectory } from './parent-directory.ts';
 import type { KnownTrees } from './parent-trees.ts';
+import type { ProofBook } from './piece-proof.ts';
 import { readProblem } from './read-problem.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import { wholeFileBytes } from './save-task.ts';
@@ -27,6 +28,8 @@ export interface DirectorySaverOptions {
   readonly isExcluded: ((path: ByteString, isDirectory: boolean) => boolean) | undefined;
   /** Told each directory's tree with its text. */
   readonly onTree?: ((id: string, text: Uint8Array) => void) | undefined;
+  /** Proofs of large files, from the pass before and for the next one. */
+  readonly proofs?: ProofBook | undefined;
   /** Large files are cloned at once, and read when `released` settles. Where that cannot be done they are read at once. */
   readonly clones?: { readonly released: Promise<void> } | undefined;
 }
@@ -255,7 +258,18 @@ export class DirectorySaver {
   #largeFile(place: Place, name: ByteString): LargeFile {
     const { scheduler, tally, names } = this.#options;
     const path = childPath(place, name);
-    return { scheduler, tally, names, fate: fateOf(place, name), name, full: place.handle.at(name), path };
+    const { proofs } = this.#options;
+    return {
+      scheduler,
+      tally,
+      names,
+      fate: fateOf(place, name),
+      name,
+      full: place.handle.at(name),
+      path,
+      proofs,
+      knownContent: proofs?.has(path) === true ? place.parent?.node(name)?.content : undefined,
+    };
   }
 
   /** Undefined when the file itself has to be read. */

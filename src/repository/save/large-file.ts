@@ -3,11 +3,12 @@ import type { UserNames } from '../../lib/user-names.ts';
 import { encodeNode } from '../format/node.ts';
 import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
 import type { ClonedFile } from './cloned-file.ts';
+import { type FileProofs, pieceBytes, type ProofBook, proofBytes } from './piece-proof.ts';
 import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
 import { readProblem } from './read-problem.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
-import type { SaveTask, SaveTaskResult, SegmentBoundary } from './save-task.ts';
+import { type SaveTask, type SaveTaskResult, type SegmentBoundary, segmentBytes } from './save-task.ts';
 import type { FileFate, SaveTally } from './save-tally.ts';
 
 export interface LargeFile {
@@ -22,6 +23,15 @@ export interface LargeFile {
   readonly path: ByteString;
   /** What is read in its place; closed at the end. */
   readonly clone?: ClonedFile | undefined;
+  /** Of the pass before, and for the next one. */
+  readonly proofs?: ProofBook | undefined;
+  /** Ids of its blobs in the pass before. */
+  readonly knownContent?: readonly string[] | undefined;
+}
+
+interface SavedContent {
+  readonly content: readonly string[];
+  readonly size: number;
 }
 
 /** Saves a file piece by piece: while one worker stores a piece, the next one reads on from where its last chunk ended. */
@@ -34,9 +44,7 @@ export async function saveLargeFile(file: LargeFile): Promise<ByteString | undef
       tally.problems.push({ path, reason: 'changed', message: 'is no longer a file' });
       return undefined;
     }
-    const pieces = await savePieces(file, open.fd, Number(before.size));
-    const content = pieces.flatMap(({ ids }) => ids);
-    const size = pieces.reduce((sum, { bytes }) => sum + bytes, 0);
+    const { content, size } = await saveContent(file, open.fd, Number(before.size));
     const extras = {
       ...extrasOfFile(open.fd, before, size),
       ...(file.clone && { xattrs: file.clone.xattrs }),
@@ -56,27 +64,111 @@ export async function saveLargeFile(file: LargeFile): Promise<ByteString | undef
   }
 }
 
-/** Up to `end`: what is added to a file while it is read is left out, or reading a busy log might never end. */
-async function savePieces(
-  { scheduler, tally, path }: LargeFile,
-  fd: number,
-  end: number,
-): Promise<SaveTaskResult[]> {
-  const pieces: Promise<SaveTaskResult>[] = [];
+async function saveContent(file: LargeFile, fd: number, end: number): Promise<SavedContent> {
   const chunkBytes = readChunkBytes(fd);
+  const { proofs: book, knownContent, path } = file;
+  // One that has changed need not be the same kind of file any more.
+  const proofs = book?.get(path);
+  book?.delete(path);
+  if (chunkBytes !== undefined && proofs?.chunkBytes === chunkBytes && isContentOf(knownContent, proofs))
+    return await recheckPieces(file, { fd, end, proofs, content: knownContent });
+  return await savePieces(file, { fd, end, chunkBytes });
+}
+
+function isContentOf(
+  content: readonly string[] | undefined,
+  { sizeBytes, chunkBytes }: FileProofs,
+): content is string[] {
+  return content?.length === Math.ceil(sizeBytes / chunkBytes);
+}
+
+interface FileToRead {
+  readonly fd: number;
+  /** What is added to a file while it is read is left out, or reading a busy log might never end. */
+  readonly end: number;
+  readonly chunkBytes: number | undefined;
+}
+
+async function savePieces(
+  { scheduler, tally, path, proofs: book }: LargeFile,
+  { fd, end, chunkBytes }: FileToRead,
+): Promise<SavedContent> {
+  const pieces: Promise<SaveTaskResult>[] = [];
+  const prove = book !== undefined && chunkBytes !== undefined && pieceBytes % chunkBytes === 0;
   try {
     for (let start = 0, isLast = false; !isLast;) {
       await scheduler.room();
-      const { boundary, piece } = startPiece(scheduler, { kind: 'segment', fd, start, end, chunkBytes });
+      const { boundary, piece } = startPiece(scheduler, {
+        kind: 'segment',
+        fd,
+        start,
+        end,
+        chunkBytes,
+        prove,
+      });
       pieces.push(piece);
       piece.then(({ bytes }) => tally.countBytes(bytes, path)).catch(() => undefined);
       ({ next: start, isLast } = await boundary);
     }
-    return await Promise.all(pieces);
+    const saved = await Promise.all(pieces);
+    const content = saved.flatMap(({ ids }) => ids);
+    const size = saved.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (prove)
+      book.set(path, { chunkBytes, sizeBytes: size, proofs: joined(saved.map(({ proofs }) => proofs)) });
+    return { content, size };
   } finally {
     // The descriptor must outlive every worker that reads from it.
     await Promise.allSettled(pieces);
   }
+}
+
+interface KnownFile {
+  readonly fd: number;
+  readonly end: number;
+  readonly proofs: FileProofs;
+  readonly content: readonly string[];
+}
+
+/** Reads a file again whose proofs are at hand, and stores the pieces that have changed. */
+async function recheckPieces(
+  { scheduler, tally, path, proofs: book }: LargeFile,
+  { fd, end, proofs: known, content }: KnownFile,
+): Promise<SavedContent> {
+  const { chunkBytes } = known;
+  const parts: Promise<SaveTaskResult>[] = [];
+  try {
+    for (let start = 0; start < end; start += segmentBytes) {
+      await scheduler.room();
+      const first = (start / pieceBytes) * proofBytes;
+      const proofs = known.proofs.slice(first, first + (segmentBytes / pieceBytes) * proofBytes);
+      const part = scheduler.run({ kind: 'recheck', fd, start, end, chunkBytes, proofs });
+      part.catch(() => undefined);
+      parts.push(part);
+    }
+    const read = await Promise.all(parts);
+    const chunksPerPiece = pieceBytes / chunkBytes;
+    const proofs: Uint8Array[] = [];
+    const ids = read
+      .flatMap(({ pieces }) => pieces)
+      .flatMap((piece, i) => {
+        proofs.push(piece?.proof ?? known.proofs.slice(i * proofBytes, (i + 1) * proofBytes));
+        return piece?.ids ?? content.slice(i * chunksPerPiece, (i + 1) * chunksPerPiece);
+      });
+    for (const { bytes, pieces } of read) {
+      const changed = pieces.reduce((sum, piece) => sum + (piece?.bytes ?? 0), 0);
+      tally.countBytes(changed, path);
+      tally.countKnownBytes(bytes - changed, path);
+    }
+    const size = read.reduce((sum, { bytes }) => sum + bytes, 0);
+    book?.set(path, { chunkBytes, sizeBytes: size, proofs: joined(proofs) });
+    return { content: ids, size };
+  } finally {
+    await Promise.allSettled(parts);
+  }
+}
+
+function joined(proofs: readonly (Uint8Array | undefined)[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(proofs.map((part) => part ?? new Uint8Array())));
 }
 
 /** Looks at the file's beginning for what databases write. */

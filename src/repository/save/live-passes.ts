@@ -4,9 +4,13 @@ import { cleanPages } from './clean-pages.ts';
 import { DirectorySaver, type DirectorySaverOptions } from './directory-saver.ts';
 import { LiveTrees } from './live-trees.ts';
 import type { KnownTrees } from './parent-trees.ts';
+import type { ProofBook } from './piece-proof.ts';
 import type { SaveTally } from './save-tally.ts';
 
-export interface LiveWork extends Omit<DirectorySaverOptions, 'onTree' | 'tally' | 'clones' | 'parents'> {
+export interface LiveWork extends Omit<
+  DirectorySaverOptions,
+  'onTree' | 'tally' | 'clones' | 'parents' | 'proofs'
+> {
   readonly root: ByteString;
   readonly index: BlobIndex;
   readonly parents: KnownTrees | undefined;
@@ -21,6 +25,7 @@ export interface LiveSave {
   readonly treeId: string;
   readonly trees: KnownTrees;
   readonly passes: number;
+  readonly proofs: ProofBook;
 }
 
 const maxPasses = 4;
@@ -33,12 +38,14 @@ const shortPassMs = 1500;
  */
 export async function saveLive(work: LiveWork): Promise<LiveSave> {
   let { parents, parentTreeId } = work;
+  const proofs: ProofBook = new Map();
   for (let passes = 1; ; passes++) {
     const began = performance.now();
     const trees = new LiveTrees(work.index, work.now());
     const saver = new DirectorySaver({
       ...work,
       parents,
+      proofs,
       tally: work.tally(),
       onTree: (id, text) => trees.keep(id, text),
     });
@@ -46,7 +53,7 @@ export async function saveLive(work: LiveWork): Promise<LiveSave> {
     if (passes === maxPasses || performance.now() - began < shortPassMs) {
       // The last pass does it again; then there is hardly anything to wait for.
       await cleanPages(work.root);
-      return { treeId, trees, passes };
+      return { treeId, trees, passes, proofs };
     }
     parents = trees;
     parentTreeId = treeId;

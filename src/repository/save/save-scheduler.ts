@@ -7,6 +7,7 @@ import { idWords } from '../blob-index/blob-table.ts';
 import type { BlobTables } from '../blob-index/blob-tables.ts';
 import type { IndexedPack } from '../blob-index/index-file.ts';
 import type { BlobType } from '../pack/pack-header.ts';
+import { makeProofKey } from './piece-proof.ts';
 import type {
   NewTableNotice,
   PackStoredEvent,
@@ -17,7 +18,7 @@ import type {
 } from './save-task.ts';
 
 export interface SchedulerOptions {
-  readonly workerData: Omit<SaveWorkerData, 'tables'>;
+  readonly workerData: Omit<SaveWorkerData, 'tables' | 'proofKey'>;
   readonly tables: BlobTables;
   readonly onPack: (pack: IndexedPack) => void;
   readonly signal: AbortSignal | undefined;
@@ -46,7 +47,11 @@ export class SaveScheduler implements AsyncDisposable {
         import.meta.url,
       ),
       workers,
-      workerData: { ...options.workerData, tables: options.tables.tables } satisfies SaveWorkerData,
+      workerData: {
+        ...options.workerData,
+        tables: options.tables.tables,
+        proofKey: makeProofKey(),
+      } satisfies SaveWorkerData,
       onEvent: ({ pack }) => options.onPack(pack),
     });
   }

@@ -46,6 +46,12 @@ export class SaveTally {
     this.#tell(path);
   }
 
+  /** The same, of what was read and is as it was known to be. */
+  countKnownBytes(bytes: number, path: string): void {
+    this.#bytes += bytes;
+    this.#tell(path);
+  }
+
   countDirectory(): void {
     this.#directories++;
   }

@@ -13,6 +13,8 @@ export interface SaveWorkerData {
   readonly polynomial: bigint;
   readonly tables: readonly BlobTable[];
   readonly dryRun: boolean;
+  /** For the proofs of pieces. */
+  readonly proofKey: Uint8Array;
 }
 
 /** A file of at most this size is read at once, by one worker. */
@@ -33,6 +35,17 @@ export type SaveTask =
       readonly end: number;
       /** For a file that is cut into chunks of one size. */
       readonly chunkBytes: number | undefined;
+      /** Gives the proofs of its pieces too. */
+      readonly prove: boolean;
+    }
+  /** Reads a piece of an open file again, and stores what is not as its proofs say; what has no proof is new. */
+  | {
+      readonly kind: 'recheck';
+      readonly fd: number;
+      readonly start: number;
+      readonly end: number;
+      readonly chunkBytes: number;
+      readonly proofs: Uint8Array;
     }
   /** Stores bytes that are here already. The lengths cut `content` into blobs. */
   | {
@@ -64,8 +77,18 @@ export interface SaveTaskResult extends Stored {
   readonly files: readonly FileOutcome[];
   /** Ids of the blobs in order, for 'segment' and 'blobs'. */
   readonly ids: readonly string[];
-  /** Bytes read, for 'segment'. */
+  /** Bytes read, for 'segment' and 'recheck'. */
   readonly bytes: number;
+  /** For 'segment' that proves, one after the other. */
+  readonly proofs: Uint8Array | undefined;
+  /** For 'recheck', in order: undefined for a piece that is as it was. */
+  readonly pieces: readonly (ChangedPiece | undefined)[];
+}
+
+export interface ChangedPiece {
+  readonly ids: readonly string[];
+  readonly bytes: number;
+  readonly proof: Uint8Array;
 }
 
 export interface SegmentBoundary {

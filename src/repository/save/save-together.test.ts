@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { mapFile } from '../../../test/support/memory-map.ts';
 import type { InFlight } from '../../model/snapshot.ts';
 import { allOf, openFreshRepository, type TestRepository, testVolume } from '../open-repository.fixture.ts';
@@ -123,6 +124,69 @@ test('sees a write through a memory map between the passes, though the page was 
     }),
   );
   expect(result && (await fileOf(result, 'data.mdb'))?.[0]).toBe(2);
+});
+
+describe('a large file of pages', () => {
+  const piece = 256 * 1024;
+
+  function pagedFile(sizeBytes: number): Buffer {
+    const file = randomBytes(sizeBytes);
+    file.write('SQLite format 3\0', 'latin1');
+    file.writeUInt16BE(4096, 16);
+    return file;
+  }
+
+  async function saveChanged(
+    change: (file: Buffer) => Buffer,
+    sizeBytes = 40_000_000,
+  ): Promise<InFlight | undefined> {
+    let file = pagedFile(sizeBytes);
+    const root = makeVolume('data', { db: file });
+    await quiet();
+    let seen: InFlight | undefined;
+    const [result] = await opened.repository.saveTogether(
+      [saveOf(root, { evidence: (inFlight) => void (seen = inFlight) })],
+      momentOf({
+        async begin() {
+          file = change(file);
+          writeFileSync(join(root, 'db'), file);
+          return Date.now();
+        },
+      }),
+    );
+    const saved = result && (await fileOf(result, 'db'));
+    expect(saved?.equals(file)).toBe(true);
+    expect(result?.problems).toEqual([]);
+    expect(result?.summary).toMatchObject({ files: 1, bytes: file.length });
+    return seen;
+  }
+
+  test('is read again, and only the pieces that changed are hashed and stored', async () => {
+    const seen = await saveChanged((file) => {
+      for (const at of [100, 5_000_000, 5_000_001, 20_000_000, 39_999_999])
+        file.writeUInt8(file.readUInt8(at) ^ 1, at);
+      return file;
+    });
+    expect(seen).toEqual({ passes: 1, files: 1, bytes: 3 * piece + (40_000_000 % piece) });
+  });
+
+  test('has grown', async () => {
+    const seen = await saveChanged((file) => Buffer.concat([file, randomBytes(9_000_000)]));
+    const wholePieces = Math.floor(40_000_000 / piece) * piece;
+    expect(seen?.bytes).toBe(49_000_000 - wholePieces);
+  });
+
+  test('has shrunk', async () => {
+    expect((await saveChanged((file) => file.subarray(0, 17_000_000)))?.bytes).toBe(17_000_000 % piece);
+  });
+
+  test('is another kind of file', async () => {
+    expect((await saveChanged((file) => randomBytes(file.length)))?.bytes).toBe(40_000_000);
+  });
+
+  test('has not changed but in its times', async () => {
+    expect((await saveChanged((file) => file))?.bytes).toBe(0);
+  });
 });
 
 test('saves several volumes of one moment', async () => {

@@ -15,8 +15,10 @@ import { openStore } from '../stores/open-store.ts';
 import { BlobSaver } from './blob-saver.ts';
 import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
+import { pieceBytes, proofBytes, proofOf } from './piece-proof.ts';
 import { readProblem } from './read-problem.ts';
 import {
+  type ChangedPiece,
   type FileOutcome,
   type NewTableNotice,
   type PackStoredEvent,
@@ -63,6 +65,8 @@ async function runTask(
     files: [],
     ids: [],
     bytes: 0,
+    proofs: undefined,
+    pieces: [],
     ...part,
     addedBytes: saver.addedBytes - addedBefore,
     storedBytes: saver.storedBytes - storedBefore,
@@ -78,6 +82,8 @@ async function runKind(
       return { files: await saveFiles(task.directory, task.names) };
     case 'segment':
       return await saveSegment(task, sendBoundary);
+    case 'recheck':
+      return await recheck(task);
     case 'blobs':
       return { ids: await saveBlobs(task) };
     case 'flush':
@@ -146,7 +152,7 @@ async function saveBlob(content: Buffer, type: 'data' | 'tree'): Promise<string>
 }
 
 async function saveSegment(
-  { fd, start, end: fileEnd, chunkBytes }: Extract<SaveTask, { kind: 'segment' }>,
+  { fd, start, end: fileEnd, chunkBytes, prove }: Extract<SaveTask, { kind: 'segment' }>,
   sendBoundary: (boundary: SegmentBoundary) => void,
 ): Promise<Partial<SaveTaskResult>> {
   const wanted = Math.min(chunker.buffer.length, fileEnd - start);
@@ -168,7 +174,50 @@ async function saveSegment(
     ids.push(await saveBlob(chunker.buffer.subarray(from, end), 'data'));
     from = end;
   }
-  return { ids, bytes: covered };
+  return { ids, bytes: covered, proofs: prove ? proofsOf(covered) : undefined };
+}
+
+/** Of the first `length` bytes of the chunker's buffer. */
+function proofsOf(length: number): Uint8Array {
+  const proofs = new Uint8Array(Math.ceil(length / pieceBytes) * proofBytes);
+  for (let at = 0, i = 0; at < length; at += pieceBytes, i++)
+    proofs.set(
+      proofOf(data.proofKey, chunker.buffer.subarray(at, Math.min(length, at + pieceBytes))),
+      i * proofBytes,
+    );
+  return proofs;
+}
+
+async function recheck({
+  fd,
+  start,
+  end,
+  chunkBytes,
+  proofs,
+}: Extract<SaveTask, { kind: 'recheck' }>): Promise<Partial<SaveTaskResult>> {
+  const length = readFully(
+    fd,
+    chunker.buffer.subarray(0, Math.min(chunker.buffer.length, end - start)),
+    start,
+  );
+  const cutter = fixedCutter(chunkBytes);
+  const pieces: (ChangedPiece | undefined)[] = [];
+  for (let at = 0, i = 0; at < length; at += pieceBytes, i++) {
+    const to = Math.min(length, at + pieceBytes);
+    const proof = proofOf(data.proofKey, chunker.buffer.subarray(at, to));
+    if (proof.equals(proofs.subarray(i * proofBytes, (i + 1) * proofBytes))) {
+      pieces.push(undefined);
+      continue;
+    }
+    const ids: string[] = [];
+    for (let from = at; from < to;) {
+      const cut = cutter.findEnd(from, to, true) ?? to;
+      ids.push(await saveBlob(chunker.buffer.subarray(from, cut), 'data'));
+      from = cut;
+    }
+    pieces.push({ ids, bytes: to - at, proof: new Uint8Array(proof) });
+  }
+  return { pieces, bytes: length };
 }
 
 async function saveBlobs(task: Extract<SaveTask, { kind: 'blobs' }>): Promise<string[]> {
