@@ -279,4 +279,49 @@ export function testCatalog(open: () => Catalog): void {
     expect(policies.listForgotten('r1')).toEqual([]);
     expect(policies.listForgotten('r2')).toHaveLength(1);
   });
+
+  const hold = { volume: 'pg', id: 'c1', boot: 'b1', heldAt: '2026-01-31T12:00:00.000Z' };
+
+  test('those who hold a volume are a set of ids', () => {
+    const { volumes } = catalog;
+    volumes.hold(hold);
+    volumes.hold({ ...hold, heldAt: '2026-01-31T12:00:01.000Z' });
+    volumes.hold({ ...hold, id: 'c2' });
+    volumes.hold({ ...hold, volume: 'web' });
+    expect(volumes.listHolds('pg').map(({ id }) => id)).toEqual(['c2', 'c1']);
+    expect(volumes.listHolds()).toHaveLength(3);
+    volumes.release('pg', 'c2');
+    volumes.release('pg', 'unknown');
+    expect(volumes.listHolds('pg').map(({ id }) => id)).toEqual(['c1']);
+  });
+
+  test('labels and options of a volume can change, and a volume that is gone stays gone', () => {
+    catalog.addEmbeddedVolume(volume);
+    const changed = { ...volume, labels: { tier: 'cache' }, options: { size: '2g' } };
+    catalog.volumes.update(changed);
+    catalog.volumes.update({ ...changed, name: 'gone' });
+    expect(catalog.listEmbeddedVolumes()).toEqual([changed]);
+  });
+
+  test('a rename takes the record and its protection along, and no name that is taken', () => {
+    const { volumes } = catalog;
+    catalog.addEmbeddedVolume(volume);
+    catalog.addEmbeddedVolume({ ...volume, name: 'web' });
+    volumes.setProtected('h1', 'pg', true);
+    volumes.setProtected('h2', 'pg', true);
+    expect(volumes.beginRename('pg', 'web')).toBe(false);
+    expect(volumes.beginRename('pg', 'db')).toBe(true);
+    expect(volumes.beginRename('web', 'db')).toBe(false);
+    expect(volumes.listRenames()).toEqual([{ from: 'pg', to: 'db' }]);
+    volumes.endRename('pg', 'h1');
+    volumes.endRename('unknown', 'h1');
+    expect(volumes.listRenames()).toEqual([]);
+    expect(catalog.listEmbeddedVolumes().map(({ name }) => name)).toEqual(['db', 'web']);
+    expect(volumes.listProtected('h1')).toEqual(['db']);
+    expect(volumes.isProtected('h1', 'pg')).toBe(false);
+    expect(volumes.isProtected('h2', 'pg')).toBe(true);
+    volumes.beginRename('web', 'site');
+    volumes.cancelRename('web');
+    expect(volumes.listRenames()).toEqual([]);
+  });
 }

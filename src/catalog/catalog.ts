@@ -81,6 +81,40 @@ export interface EmbeddedVolumeRecord {
   readonly anonymous: boolean;
 }
 
+/** Somebody needs a volume mounted. */
+export interface VolumeHold {
+  readonly volume: string;
+  /** Whoever asked chose it. */
+  readonly id: string;
+  /** The kernel's boot id at that time. */
+  readonly boot: string;
+  /** RFC 3339. */
+  readonly heldAt: string;
+}
+
+/** What is remembered of volumes besides that they are. Each call is one transaction. */
+export interface VolumeMemory {
+  /** Labels and options; nothing for a volume that is gone. */
+  update(record: EmbeddedVolumeRecord): void;
+
+  /** Of one volume, or of all. In the order of their times. */
+  listHolds(volume?: string): VolumeHold[];
+  /** The newest of an id counts. */
+  hold(hold: VolumeHold): void;
+  release(volume: string, id: string): void;
+
+  isProtected(hostIdentity: string, name: string): boolean;
+  listProtected(hostIdentity: string): string[];
+  setProtected(hostIdentity: string, name: string, isProtected: boolean): void;
+
+  /** False when the new name is taken by a volume, or is about to be: nothing is written then. */
+  beginRename(from: string, to: string): boolean;
+  /** The record and its protection have the new name from then on. Nothing for a rename that has not begun. */
+  endRename(from: string, hostIdentity: string): void;
+  cancelRename(from: string): void;
+  listRenames(): { readonly from: string; readonly to: string }[];
+}
+
 export interface PolicyRunFilter {
   readonly policy?: string | undefined;
   /** Only those that have not ended. */
@@ -158,6 +192,7 @@ export interface Catalog extends Disposable {
   removeNotice(key: string): void;
 
   readonly policies: PolicyMemory;
+  readonly volumes: VolumeMemory;
 
   listEmbeddedVolumes(): EmbeddedVolumeRecord[];
   findEmbeddedVolume(name: string): EmbeddedVolumeRecord | undefined;

@@ -9,6 +9,7 @@ import type {
   RunRecord,
   UnwrittenLog,
   VerifiedSnapshots,
+  VolumeMemory,
 } from './catalog.ts';
 import {
   addEmbeddedVolume,
@@ -31,6 +32,7 @@ import {
   renameVerifiedSnapshot,
   setVerifiedSnapshots,
 } from './verified-snapshots.ts';
+import { sqliteVolumeMemory } from './volume-memory.ts';
 import { findVolumeIdentity, forgetVolumeIdentity, setVolumeIdentity } from './volume-identities.ts';
 
 /**
@@ -52,11 +54,13 @@ class SqliteCatalog implements Catalog {
   readonly #database: DatabaseSync;
   readonly #path: string;
   readonly policies: PolicyMemory;
+  readonly volumes: VolumeMemory;
 
   constructor(database: DatabaseSync, path: string) {
     this.#database = database;
     this.#path = path;
     this.policies = sqlitePolicyMemory((operation) => this.#run(operation));
+    this.volumes = sqliteVolumeMemory((operation) => this.#run(operation));
   }
 
   stateId(): string {

@@ -3,6 +3,7 @@ import { repositoryOptions } from './0002-repository-options.ts';
 import { verifiedSnapshots } from './0003-verified-snapshots.ts';
 import { policies } from './0004-policies.ts';
 import { logAndNotices } from './0006-log-and-notices.ts';
+import { managedVolumes } from './0007-managed-volumes.ts';
 
 /** In order; the catalog's version is how many of them it has been through. Only ever appended to. */
 export const migrations: readonly string[] = [
@@ -11,4 +12,5 @@ export const migrations: readonly string[] = [
   verifiedSnapshots,
   policies,
   logAndNotices,
+  managedVolumes,
 ];

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Catalog, EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { Catalog, EmbeddedVolumeRecord, VolumeHold, VolumeMemory } from '../../catalog/catalog.ts';
 
 /** A catalog that remembers embedded volumes, for tests of the host alone. */
 export function memoryCatalog(): Catalog {
@@ -40,6 +40,7 @@ export function memoryCatalog(): Catalog {
       listForgotten: () => [],
       clearForgotten: nothing,
     },
+    volumes: volumeMemory(volumes),
     listEmbeddedVolumes: () => [...volumes.values()],
     findEmbeddedVolume: (name) => volumes.get(name),
     addEmbeddedVolume(record) {
@@ -49,5 +50,40 @@ export function memoryCatalog(): Catalog {
     },
     removeEmbeddedVolume: (name) => void volumes.delete(name),
     [Symbol.dispose]: nothing,
+  };
+}
+
+function volumeMemory(volumes: Map<string, EmbeddedVolumeRecord>): VolumeMemory {
+  let holds: VolumeHold[] = [];
+  const guarded = new Set<string>();
+  const renames = new Map<string, string>();
+  return {
+    update: (record) => void (volumes.has(record.name) && volumes.set(record.name, record)),
+    listHolds: (volume) => holds.filter((hold) => volume === undefined || hold.volume === volume),
+    hold(hold) {
+      this.release(hold.volume, hold.id);
+      holds.push(hold);
+    },
+    release: (volume, id) => void (holds = holds.filter((hold) => hold.volume !== volume || hold.id !== id)),
+    isProtected: (host, name) => guarded.has(`${host}/${name}`),
+    listProtected: (host) =>
+      [...guarded].flatMap((key) => (key.startsWith(`${host}/`) ? [key.slice(host.length + 1)] : [])),
+    setProtected: (host, name, isProtected) =>
+      void (isProtected ? guarded.add(`${host}/${name}`) : guarded.delete(`${host}/${name}`)),
+    beginRename(from, to) {
+      if (volumes.has(to) || [...renames.values()].includes(to)) return false;
+      renames.set(from, to);
+      return true;
+    },
+    endRename(from, host) {
+      const [to, record] = [renames.get(from), volumes.get(from)];
+      renames.delete(from);
+      if (to === undefined) return;
+      if (record !== undefined) volumes.set(to, { ...record, name: to });
+      volumes.delete(from);
+      if (guarded.delete(`${host}/${from}`)) guarded.add(`${host}/${to}`);
+    },
+    cancelRename: (from) => void renames.delete(from),
+    listRenames: () => [...renames].map(([from, to]) => ({ from, to })),
   };
 }
