@@ -416,6 +416,7 @@ export type { UndoPlan, UndoRecord, UndoReport, UndoRequest };
 export type { ListedSnapshot, RestorePlan, RestoreReport, RestoreRequest, SnapshotFilter, SnapshotPath };
 export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';
 export type * from './engine/index.ts';
+export type * from './hosts/managed-volumes.ts';
 export type { RecoveredJob, RecoverReport } from './protect/quiesce/recover.ts';
 export type * from './protect/proof.ts';
 export type * from './protect/policy/open-policies.ts';
