@@ -71,7 +71,7 @@ describe('MariaDB', () => {
     const controller = new AbortController();
     const hold = await preset.hold?.({ ...server, signal: controller.signal });
     controller.abort();
-    await sql('maria', 'INSERT INTO `sh``o\'p "é`.old VALUES (5)');
+    expect(await sql('maria', 'INSERT INTO `sh``o\'p "é`.old VALUES (5); SELECT 1')).toBe('1');
     await hold?.[Symbol.asyncDispose]();
   });
 

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
 import { tryLockFile } from '../../lib/file-lock.ts';
-import { errnoOf } from '../../model/errors.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
 import type { PlannedHook } from './choose-hooks.ts';
 
 /** The hooks that are due however a backup ends, so that whoever starts next can run them. */
@@ -27,7 +27,7 @@ export async function openHookJournal(stateDir: string, journal: HookJournal): P
   if (made !== undefined) await syncDirectory(path.dirname(folder));
   const name = randomBytes(16).toString('hex');
   const lock = await tryLockFile(path.join(folder, `${name}.lock`), { owner: String(process.pid) });
-  if ('heldBy' in lock) throw new Error(`The journal "${name}" is taken`);
+  if ('heldBy' in lock) throw new AppError('locked', `The journal "${name}" is taken`);
   const opened = openLocked({ folder, name, lock, journal });
   try {
     await writeDurably(path.join(folder, `${name}.json`), JSON.stringify({ version: 1, ...journal }));

@@ -1,4 +1,5 @@
 import type { Containers } from '../../hosts/containers.ts';
+import { knownError } from '../../lib/known-error.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Stillness } from '../../model/label-wishes.ts';
 import { type HookOutcome, type HookRun, openHookRun } from '../hooks/hook-run.ts';
@@ -153,14 +154,14 @@ class Running implements Application {
   async letGo({ onNote }: JobOptions): Promise<void> {
     const holds = this.#holds;
     this.#holds = [];
-    let failure: unknown;
+    let failure: Error | undefined;
     for (const { hold, planned } of holds) {
       try {
         await using held = hold;
         await held.assertHeld();
       } catch (error) {
         this.#grades.set(planned.volume, 'crash');
-        if (planned.isWanted) failure ??= error;
+        if (planned.isWanted) failure ??= knownError(error);
         else onNote?.(error instanceof Error ? `${error.message}.` : String(error));
       }
     }

@@ -26,7 +26,7 @@ describe('an image', () => {
     ['timescale/timescaledb-ha:pg16', 'postgresql'],
     ['pgvector/pgvector:pg17', 'postgresql'],
     ['ghcr.io/immich-app/postgres:14-vectorchord0.3.0', 'postgresql'],
-    ['registry.example.org:5000/bitnami/postgresql:16', 'postgresql'],
+    ['images.example.org:5000/bitnami/postgresql:16', 'postgresql'],
     ['supabase/postgres:15', 'postgresql'],
     ['mariadb:11', 'mariadb'],
     ['mysql:8.4', 'mariadb'],

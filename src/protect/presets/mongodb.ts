@@ -108,11 +108,13 @@ async function evaluate(server: PresetServer, script: string, withinMs: number):
 async function flush(server: PresetServer): Promise<Made> {
   await evaluate(
     server,
-    `const made = db.adminCommand({ fsync: 1 }); if (made.ok !== 1) throw new Error(made.errmsg);`,
+    `const made = db.adminCommand({ fsync: 1 }); if (made.ok !== 1) { print(made.errmsg); quit(1); }`,
     600_000,
   );
   return { evidence: `fsync in "${server.container.name}"`, grade: 'crash' };
 }
+
+const unreadable = [0, 3, 4, 8, 10, 13, 127];
 
 /** The tools ask for a password that no option gives, and read it from their stdin, up to the end of a line. */
 async function toolOf(
@@ -123,7 +125,8 @@ async function toolOf(
     throw new AppError('unsupported', `There is no "${name}" in ${quote(server.container.name)}`);
   const { user, password } = await loginOf(server);
   if (user === undefined) return { command: [name, '--archive'], passwordLine: '' };
-  if (/[\r\n\b\u007f\u0003\u0004\0]/.test(password))
+  // What ends a line, and what takes a character back.
+  if (unreadable.some((code) => password.includes(String.fromCharCode(code))))
     throw new AppError('unsupported', `The password of MongoDB has a character that "${name}" cannot read`);
   return {
     command: [name, '--archive', `--username=${user}`, '--authenticationDatabase=admin'],

@@ -97,7 +97,7 @@ export interface Dump {
    * Starts the client. The stream throws when the dump is not whole: the client failed, printed nothing, or its end mark
    * is missing. It is whole only when it has been read to its end without an error.
    */
-  open(): AsyncIterable<Uint8Array>;
+  readonly open: () => AsyncIterable<Uint8Array>;
 }
 
 export interface DumpToRestore {

@@ -73,7 +73,7 @@ async function loginOf(server: PresetServer): Promise<Login> {
   const { command, entrypoint = [] } = server.container;
   const words = [...entrypoint, ...command].flatMap(shellWords);
   const labelled = await labelledLogin(server);
-  const configFile = words.find((word) => /\.conf$/.test(word));
+  const configFile = words.find((word) => word.endsWith('.conf'));
   const config = configFile === undefined ? '' : ((await readContainerFile(server, configFile)) ?? '');
   const password =
     labelled.password ??

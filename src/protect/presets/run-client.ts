@@ -118,8 +118,9 @@ export function lastLines(text: string): string | undefined {
   return lines === '' ? undefined : lines;
 }
 
-export function asExec({ stdin, withinMs: _, ...request }: ClientRequest): ExecRequest {
-  return { ...request, stdin: typeof stdin === 'string' ? once(stdin) : stdin };
+export function asExec({ stdin, command, user, workingDir, environment }: ClientRequest): ExecRequest {
+  const input = typeof stdin === 'string' ? once(stdin) : stdin;
+  return { command, user, workingDir, environment, stdin: input };
 }
 
 async function* once(text: string): AsyncGenerator<Uint8Array, void, undefined> {
