@@ -16,21 +16,24 @@ export function settingsOfLabels(texts: Readonly<Record<string, string>>, owner:
   const given: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(valuesOf(texts))) {
     const shape = settingFields[name as keyof typeof settingFields];
+    const problems: string[] = [];
+    const reading = readingOf((path, message) => problems.push(warning(owner, [name, ...path], message)));
     try {
-      given[name] = shape.read(
-        new Document(value).contents as Node,
-        readingOf((path, message) => warnings.push(warning(owner, [name, ...path], message))),
-      );
+      const found = shape.read(new Document(value).contents as Node, reading);
+      if (problems.length === 0) given[name] = found;
     } catch (error) {
       if (!(error instanceof Misfit)) throw error;
-      warnings.push(warning(owner, [name], error.message));
+      problems.push(warning(owner, [name], error.message));
     }
+    warnings.push(...problems);
   }
   return { settings: settingsOf(given as Parameters<typeof settingsOf>[0]), warnings };
 }
 
+/** A place in a list says nothing: the label has it all. */
 function warning(owner: string, path: readonly string[], message: string): string {
-  return `The label "holdfast.${path.join('.')}" of ${owner} is not understood: ${message}`;
+  const label = path.filter((part) => !/^\d+$/.test(part)).join('.');
+  return `The label "holdfast.${label}" of ${owner} is not understood: ${message}`;
 }
 
 /** What the texts stand for: numbers, flags, lists. */

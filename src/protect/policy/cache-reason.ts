@@ -9,8 +9,7 @@ export interface PlaceUse {
 }
 
 const cacheNames =
-  /(?:^|[-_.])(?:cache|caches|cached|tmp|temp|node_modules|node-modules|scratch|buildkit|pnpm-store|npm|yarn|pip|gradle|ccache|apt)(?:$|[-_.]\d*)/i;
-const weakNames = /(?:^|[-_.])(?:npm|yarn|pip|gradle|apt)(?:$|[-_.])/i;
+  /(?:^|[-_.])(?:cache|caches|cached|tmp|temp|node_modules|node-modules|scratch|buildkit|pnpm-store|ccache)(?:$|[-_.])/i;
 const cachePaths =
   /(?:^\/tmp|^\/var\/tmp|^\/var\/cache|^\/run|^\/var\/run|\/node_modules|\/\.cache|\/\.npm|\/\.yarn|\/\.pnpm-store|\/\.gradle|\/__pycache__|\/\.ccache|\/cache)(?:\/|$)/i;
 const machinePaths =
@@ -20,7 +19,7 @@ const machinePaths =
 export function cacheReason({ name, destinations, users }: PlaceUse): string | undefined {
   if (name?.startsWith('/') && (machinePaths.test(name) || name === '/'))
     return 'it is of the machine, not of the application';
-  if (name !== undefined && !name.startsWith('/') && cacheNames.test(name) && !weakNames.test(name))
+  if (name !== undefined && !name.startsWith('/') && cacheNames.test(name))
     return 'its name says that it is a cache';
   if (name?.startsWith('/') && cachePaths.test(name)) return 'its path says that it is a cache';
   const [first] = destinations;

@@ -26,6 +26,17 @@ export interface PolicyWorkParts {
 /** The real work of policies. */
 export function openPolicyWork({ place, repository: given, open }: PolicyWorkParts): PolicyWork {
   const told = new Set<string>();
+  const withRepository = async <T>(
+    repository: string,
+    act: (opened: OpenedApp) => Promise<T>,
+  ): Promise<T> => {
+    await using opened = open(repository);
+    try {
+      return await act(opened);
+    } catch (error) {
+      throw await awayError(opened, error);
+    }
+  };
   return {
     configuration: () => loadConfiguration(place),
     async subjects({ policies }, options) {
@@ -43,8 +54,7 @@ export function openPolicyWork({ place, repository: given, open }: PolicyWorkPar
       return defaultRepositoryOf(await opened.parts.catalog(), { given, configuration });
     },
     async backup(job, options) {
-      await using opened = open(job.repository);
-      return await saveAll(opened, job, options);
+      return await withRepository(job.repository, (opened) => saveAll(opened, job, options));
     },
     async wasSaved({ subject, repository, startedAt }) {
       await using opened = open('');
@@ -60,35 +70,44 @@ export function openPolicyWork({ place, repository: given, open }: PolicyWorkPar
         );
     },
     async forget(job, options) {
-      await using opened = open(job.repository);
-      for (const subject of job.subjects) await forgetOne(opened, { job, name: subject.name }, options);
+      await withRepository(job.repository, async (opened) => {
+        for (const { name } of job.subjects) await forgetOne(opened, { job, name }, options);
+      });
     },
     async prune(job, options) {
-      await using opened = open(job.repository);
-      return await pruneProven(opened, options);
+      return await withRepository(job.repository, (opened) => pruneProven(opened, options));
     },
     async check({ repository, percent }, options) {
-      await using opened = open(repository);
-      const { errors } = await opened.app.check({ readDataPercent: percent }, options);
-      return judged(errors);
+      return await withRepository(repository, async ({ app }) =>
+        judged((await app.check({ readDataPercent: percent }, options)).errors),
+      );
     },
     async verify({ repository, percent }, options) {
-      await using opened = open(repository);
-      const { volumes } = await opened.app.verify(
-        { targets: [], all: true, last: 1, readDataPercent: percent },
-        options,
+      const request = { targets: [], all: true, last: 1, readDataPercent: percent };
+      return await withRepository(repository, async ({ app }) =>
+        judged((await app.verify(request, options)).volumes.flatMap(({ errors }) => errors)),
       );
-      return judged(volumes.flatMap(({ errors }) => errors));
     },
     async drill(job, options) {
-      await using opened = open(job.repository);
-      return await drillAll(opened, job, options);
+      return await withRepository(job.repository, (opened) => drillAll(opened, job, options));
     },
     async tell(happenings) {
       await using opened = open('');
       (await opened.parts.notifier()).tell(happenings);
     },
   };
+}
+
+/** A repository that is not there, or another in its place, is on a disk that is not mounted: it may come back. */
+async function awayError({ parts }: OpenedApp, error: unknown): Promise<unknown> {
+  if (!isAppError(error, 'not-found') && !isAppError(error, 'conflict')) return error;
+  const isOpen = await parts.repository().then(
+    () => true,
+    () => false,
+  );
+  if (isOpen) return error;
+  const { message, detail, hint } = error;
+  return new AppError('unavailable', message, { detail, hint, cause: error });
 }
 
 function judged(errors: readonly string[]): UpkeepOutcome {
@@ -105,7 +124,8 @@ async function saveAll(opened: OpenedApp, job: SaveJob, options: JobOptions): Pr
   try {
     return await saveTogether(opened, job, options);
   } catch (error) {
-    if (!isAppError(error, 'not-found') || job.subjects.length === 1) throw error;
+    const isGone = isAppError(error, 'not-found') && isAppError(await awayError(opened, error), 'not-found');
+    if (!isGone || job.subjects.length === 1) throw error;
     const outcomes: SubjectOutcome[] = [];
     for (const subject of job.subjects) {
       const alone = { ...job, subjects: [subject] };

@@ -1,0 +1,163 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Cli } from './cli.ts';
+
+const command = join(import.meta.dirname, '../../bin/holdfast');
+
+let cli: Cli;
+let root: string;
+const started: ChildProcess[] = [];
+beforeEach(async () => {
+  cli = new Cli();
+  await cli.init();
+  root = await cli.volume('pg');
+  writeFileSync(join(root, 'data'), 'one');
+});
+afterEach(async () => {
+  for (const child of started.splice(0))
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'close');
+    }
+  cli[Symbol.dispose]();
+});
+
+/** A daemon in the foreground, with all that it said. */
+class Daemon {
+  said = '';
+  readonly child: ChildProcess;
+  readonly ended: Promise<number | null>;
+
+  constructor() {
+    this.child = spawn(command, ['daemon', '--grace', '20s'], {
+      env: { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, HOLDFAST_HOST: 'embedded', TZ: 'UTC' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    started.push(this.child);
+    this.child.stderr?.on('data', (chunk: Buffer) => (this.said += chunk.toString()));
+    this.ended = once(this.child, 'close').then(([code]) => code as number | null);
+  }
+
+  async until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
+    for (let tries = 0; tries < 400; tries++) {
+      if (await isTrue()) return;
+      await sleep(100);
+    }
+    throw new Error(`The daemon did not come to ${what}: ${this.said}`);
+  }
+
+  async says(text: string): Promise<void> {
+    await this.until(() => this.said.includes(text), `say "${text}"`);
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    this.child.kill(signal);
+    return await this.ended;
+  }
+}
+
+function configure(yaml: string): void {
+  writeFileSync(join(cli.stateDir, 'holdfast.yaml'), yaml);
+}
+
+const everyTwoSeconds = `policies:\n  often: { schedule: '*/2 * * * * *', keep: { last: 2 } }\n`;
+
+interface ShowJson {
+  readonly history: readonly {
+    readonly action: string;
+    readonly scheduledAt: string;
+    readonly end: { readonly outcome: string } | null;
+  }[];
+}
+
+async function history(): Promise<ShowJson['history']> {
+  return (await cli.json<ShowJson>('policy', 'show', 'often')).history.filter(
+    ({ action }) => action === 'backup',
+  );
+}
+
+describe('holdfast daemon', () => {
+  test('backs up at its times, thins out, takes new volumes in, and ends well when it is told to', async () => {
+    configure(everyTwoSeconds);
+    const daemon = new Daemon();
+    await daemon.says('The daemon runs.');
+    expect(await cli.run('policy', 'next')).toContain(`The daemon runs: process ${daemon.child.pid}`);
+    await daemon.says('"pg": one snapshot is forgotten');
+    expect(await daemon.end()).toBe(0);
+    expect(daemon.said).toContain('The daemon has ended.');
+    const runs = await history();
+    expect(runs.length).toBeGreaterThanOrEqual(3);
+    expect(runs.filter(({ end }) => end === null)).toEqual([]);
+    const times = runs.map(({ scheduledAt }) => scheduledAt);
+    expect(new Set(times).size).toBe(times.length);
+    expect((await cli.ids('pg')).length).toBeLessThanOrEqual(4);
+    await cli.run('check');
+  });
+
+  test('a second one for the same state folder is refused', async () => {
+    configure(everyTwoSeconds);
+    const daemon = new Daemon();
+    await daemon.says('The daemon runs.');
+    const second = await cli.attempt(['daemon']);
+    expect(second).toMatchObject({ exit: 5, stderr: expect.stringContaining('runs the policies of') });
+    expect(second.stderr).toContain(`It is process ${daemon.child.pid}`);
+    await daemon.end();
+    const third = new Daemon();
+    await third.says('The daemon runs.');
+    expect(await third.end()).toBe(0);
+  });
+
+  test('after a kill the next one does what was interrupted, and nothing twice', async () => {
+    configure(everyTwoSeconds);
+    for (let kill = 0; kill < 4; kill++) {
+      const daemon = new Daemon();
+      await daemon.says('The daemon runs.');
+      await sleep(1500 + kill * 700);
+      await daemon.end('SIGKILL');
+    }
+    const last = new Daemon();
+    await last.says('saved as');
+    expect(await last.end()).toBe(0);
+    const runs = await history();
+    expect(runs.filter(({ end }) => end === null)).toEqual([]);
+    const good = runs.filter(({ end }) => end?.outcome === 'good').map(({ scheduledAt }) => scheduledAt);
+    expect(new Set(good).size).toBe(good.length);
+    await cli.run('check', '--read-data');
+  });
+
+  test('SIGHUP has it read its configuration again; one that cannot be used leaves the one before in force', async () => {
+    configure(`policies: {}\n`);
+    const daemon = new Daemon();
+    await daemon.says('The daemon runs.');
+    configure('policies: [');
+    daemon.child.kill('SIGHUP');
+    await daemon.says('the one before stays in force');
+    configure(everyTwoSeconds);
+    daemon.child.kill('SIGHUP');
+    await daemon.says('"pg": saved as');
+    expect(await daemon.end()).toBe(0);
+  });
+
+  test('a repository that is away does not end it: it goes on when the repository is back', async () => {
+    configure(everyTwoSeconds);
+    const { rename } = await import('node:fs/promises');
+    await rename(cli.repository, `${cli.repository}.away`);
+    const daemon = new Daemon();
+    await daemon.says('it is tried again');
+    await rename(`${cli.repository}.away`, cli.repository);
+    await daemon.says('"pg": saved as');
+    expect(await daemon.end()).toBe(0);
+  });
+
+  test('a configuration that cannot be used is refused at the start', async () => {
+    configure('policies: { a: { schedule: never } }');
+    expect(await cli.attempt(['daemon'])).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining('holdfast.yaml:1:28'),
+    });
+  });
+});
