@@ -1,6 +1,8 @@
+import { mapOwner } from '../lib/map-owner.ts';
 import { fromText } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError } from '../model/errors.ts';
+import type { OwnerMap } from '../model/owner-map.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Repository, SnapshotEntry } from '../repository/index.ts';
@@ -64,24 +66,33 @@ export interface SnapshotAndLive {
   readonly repository: Repository;
   readonly snapshot: Snapshot;
   readonly data: LiveData;
+  /** The owners that the snapshot's things will have. */
+  readonly mapOwner?: OwnerMap | undefined;
   /** Told of all that is in the live data. */
   readonly onLive?: ((entry: Entry) => void) | undefined;
 }
 
 /** Files of the same size and time count as the same; their content is not read. */
 export function compareSnapshotWithLive(
-  { repository, snapshot, data, onLive }: SnapshotAndLive,
+  { repository, snapshot, data, onLive, mapOwner: map }: SnapshotAndLive,
   options: JobOptions,
 ): AsyncIterable<Change> {
   const rules: CompareOptions<SnapshotEntry, Entry> = {
     isSameContent: (before, after) => isSameTime(before.mtimeNs, after.mtimeNs),
     comparesXattrs: data.way === 'direct',
   };
-  const before = repository.walk(snapshot, '', { signal: options.signal });
+  const before = owned(repository.walk(snapshot, '', { signal: options.signal }), map);
   return compareTrees(
     { before: coarse(before, data), after: coarse(told(liveEntries(data, options), onLive), data) },
     rules,
   );
+}
+
+async function* owned<T extends Entry>(
+  entries: AsyncIterable<T>,
+  map: OwnerMap | undefined,
+): AsyncGenerator<T, void, undefined> {
+  for await (const entry of entries) yield mapOwner(entry, map);
 }
 
 async function* told<T>(

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { mapOwner } from '../lib/map-owner.ts';
 import { applyMetadata } from '../lib/apply-metadata.ts';
 import { type ByteString, toPath, toPrintable, toText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
@@ -77,7 +78,7 @@ async function fillPart(
     const path = [part, ...below.slice(0, index)].join('/');
     const walk = repository.walk(plan.snapshot, path, { depth: 0, signal: options.signal });
     for await (const entry of walk) {
-      applyMetadata({ at: `${folder}/.` }, entry, ({ message }) =>
+      applyMetadata({ at: `${folder}/.` }, mapOwner(entry, plan.mapOwner), ({ message }) =>
         problems.push({ path, reason: 'unreadable', message }),
       );
       break;
@@ -103,6 +104,7 @@ async function restoreVerified(
     snapshot,
     path,
     target,
+    mapOwner: plan.mapOwner,
     signal: options.signal,
     onProgress: withoutPlace(options.onProgress, target),
   });

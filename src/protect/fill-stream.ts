@@ -1,8 +1,10 @@
 import type { StreamData } from '../hosts/host.ts';
 import type { TarSource } from '../lib/tar/tar-member.ts';
+import { mapOwner } from '../lib/map-owner.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
+import type { OwnerMap } from '../model/owner-map.ts';
 import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
 import { tarSources } from './dump.ts';
@@ -69,7 +71,15 @@ async function placedSources(
     plan.path,
     options,
   );
-  return plan.path === '' ? sources : renamed(sources, plan.keepsPlace ? plan.path : nameOf(plan.path));
+  const owned = plan.mapOwner === undefined ? sources : withOwners(sources, plan.mapOwner);
+  return plan.path === '' ? owned : renamed(owned, plan.keepsPlace ? plan.path : nameOf(plan.path));
+}
+
+async function* withOwners(
+  sources: AsyncIterable<TarSource>,
+  map: OwnerMap,
+): AsyncGenerator<TarSource, void, undefined> {
+  for await (const { entry, open } of sources) yield { entry: mapOwner(entry, map), open };
 }
 
 async function* renamed(

@@ -55,7 +55,7 @@ export async function replaceStreamed(
       safetySnapshot,
     };
   } catch (error) {
-    const undo: RestorePlan = { ...plan, snapshot: safetySnapshot };
+    const undo: RestorePlan = { ...plan, snapshot: safetySnapshot, mapOwner: undefined };
     await again()
       .then((remade) => fillAgain(parts, { plan: undo, volume: remade }, {}))
       .catch((undoing: unknown) => {

@@ -2,6 +2,7 @@ import { lstat, readdir, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
+import type { OwnerMap } from '../model/owner-map.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import { parseTarget, parseVolumePath } from '../model/target.ts';
@@ -32,6 +33,8 @@ export interface RestoreRequest {
   readonly keepForMs?: number | undefined;
   /** How long containers may take to be healthy on the restored data. Two minutes unless given. */
   readonly healthyWithinMs?: number | undefined;
+  /** Other owners than those that were saved. */
+  readonly mapOwner?: OwnerMap | undefined;
 }
 
 export const defaultKeepMs = 7 * 86_400_000;
@@ -96,6 +99,7 @@ export interface RestorePlan {
   /** How long what is replaced is kept for an undo; 0 when it is not. */
   readonly keepForMs: number;
   readonly space: RestoreSpace | undefined;
+  readonly mapOwner: OwnerMap | undefined;
   /** Why it is refused as things are now. */
   readonly refusal: AppError | undefined;
   readonly notes: readonly string[];
@@ -123,7 +127,13 @@ export async function planRestore(
   const changes =
     replaces && inside === ''
       ? await withLiveData(parts, destination, options, (data) =>
-          summarize(compareSnapshotWithLive({ repository, snapshot, data, onLive }, options), snapshot.time),
+          summarize(
+            compareSnapshotWithLive(
+              { repository, snapshot, data, onLive, mapOwner: request.mapOwner },
+              options,
+            ),
+            snapshot.time,
+          ),
         )
       : undefined;
   const stops = await stopsOf(parts, destination, options);
@@ -141,6 +151,7 @@ export async function planRestore(
     healthyWithinMs: request.healthyWithinMs ?? defaultHealthyWithinMs,
     keepForMs: keeps ? (request.keepForMs ?? defaultKeepMs) : 0,
     space: keeps ? await spaceOf(parts, { snapshot, destination, kept: live.bytes }, options) : undefined,
+    mapOwner: request.mapOwner,
     refusal: stops.refusal,
     notes,
   };

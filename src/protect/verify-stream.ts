@@ -1,4 +1,5 @@
 import type { StreamData } from '../hosts/host.ts';
+import { mapOwner } from '../lib/map-owner.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
 import { type ByteString, toPrintable } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
@@ -29,7 +30,8 @@ export async function verifyStreamed(
   for await (const { entry, body } of readTar(await data.readTar('', { signal }), { signal })) {
     if (entry.path === '' || isStagePath(entry.path)) continue;
     const wanted = await expected.take(entry.path);
-    if (wanted === undefined || !isSameThing(wanted, entry)) throw notAsWritten(entry.path);
+    if (wanted === undefined || !isSameThing(mapOwner(wanted, plan.mapOwner), entry))
+      throw notAsWritten(entry.path);
     if (entry.type !== 'file' || entry.hardLinkTo !== undefined) continue;
     const content = dataOnly(repository.readFile(plan.snapshot, wanted, { signal }), entry);
     if (!(await isSameStream(content, body))) throw notAsWritten(entry.path);

@@ -182,10 +182,11 @@ export class ResticRepository implements Repository {
     const crew = this.#crew;
     this.#crew = undefined;
     const context = { codec, address, masterKey, index, crew, polynomial: config.polynomial };
-    const { target, signal, onProgress } = options;
+    const { target, mapOwner, signal, onProgress } = options;
     const request = {
       node,
       target,
+      mapOwner,
       signal,
       onProgress,
       expectedBytes: whole?.bytes,

@@ -1,6 +1,7 @@
 import type { ByteString } from '../model/byte-string.ts';
 import type { AppError } from '../model/errors.ts';
 import type { Entry } from '../model/entry.ts';
+import type { OwnerMap } from '../model/owner-map.ts';
 import type {
   Grade,
   GradeEvidence,
@@ -129,8 +130,11 @@ export interface StillMoment {
   readonly liveFirst: boolean;
   /** Clones what is large when it is still, where the file system can, and reads it afterwards. */
   readonly clones: boolean;
-  /** Makes the data still. Returns the moment that the snapshots are of, in milliseconds since 1970. */
-  begin(): Promise<number>;
+  /**
+   * Makes the data still. Returns the moment that the snapshots are of, in milliseconds since 1970. `prepare` is what takes
+   * its time and need not be done while it is still; to be called as late as possible before that.
+   */
+  begin(prepare: () => Promise<void>): Promise<number>;
   /** Nothing has to be still any more. Called once `begin` was, after a failure too. */
   end(): Promise<void>;
 }
@@ -158,6 +162,8 @@ export interface RestoreOptions extends WorkOptions {
   readonly path: ByteString;
   /** Must not exist, or be an empty directory: restoring never merges. */
   readonly target: ByteString;
+  /** Other owners than those that were saved. */
+  readonly mapOwner?: OwnerMap | undefined;
 }
 
 export interface RestoreResult {

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Cli, type CliResult } from '../cli/cli.ts';
@@ -210,6 +219,26 @@ test('a directory that a running container mounts is restored under it', async (
   writeFileSync(join(data, 'f'), 'two');
   await run('restore', data, '--yes');
   expect(await engine.docker(['exec', 'site', 'cat', '/data/f'])).toBe('one');
+});
+
+test.each(['direct', 'stream'])('a volume comes back with other owners (%s)', async (way) => {
+  const root = await makeVolume(`owned-${way}`);
+  chownSync(join(root, 'f'), 999, 50);
+  chownSync(root, 999, 999);
+  await run('backup', `owned-${way}`);
+  const env = {
+    HOLDFAST_HOST: 'auto',
+    DOCKER_HOST: engine.dockerHost,
+    HOLDFAST_DATA_WAY: way === 'direct' ? 'auto' : way,
+  };
+  const args = ['restore', `owned-${way}`, '--to', `mapped-${way}`, '--map-owner', '0:100000:65536'];
+  const result = await cli.attempt(args, { env });
+  expect(result, result.stderr).toMatchObject({ exit: 0 });
+  const mapped = engine.volumePath(`mapped-${way}`);
+  expect([statSync(mapped).uid, statSync(join(mapped, 'f')).uid, statSync(join(mapped, 'f')).gid]).toEqual([
+    100999, 100999, 100050,
+  ]);
+  expect(statSync(join(mapped, 'extra')).uid).toBe(100000);
 });
 
 /** Turns one byte in the middle of every pack; gives a function that turns it back. */

@@ -9,9 +9,11 @@ import {
   readdirSync,
   symlinkSync,
 } from 'node:fs';
+import { mapOwner } from '../../lib/map-owner.ts';
 import { makeNode, syncFilesystem, unpackDevice } from '../../lib/posix.ts';
 import { type ByteString, toPath, toPrintable, toText } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
+import type { OwnerMap } from '../../model/owner-map.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import type { TreeNode } from '../format/node.ts';
 import type { LocatedBlob } from '../blob-index/blob-index.ts';
@@ -24,7 +26,7 @@ import type { RestoreResult, WorkOptions } from '../types.ts';
 import { applyMetadata, dropInheritedAcls } from './apply-metadata.ts';
 import { metadataOf, type OpenFile, RestorePlan, runsOfBlob } from './restore-plan.ts';
 import { openRestoreCrew, type RestoreCrew } from './restore-crew.ts';
-import type { BlobTarget, RestoreTask } from './restore-task.ts';
+import type { BlobTarget, Metadata, RestoreTask } from './restore-task.ts';
 
 export interface RestoreContext extends SaveContext {
   /** Workers that are started already; they end with the restore. */
@@ -35,6 +37,7 @@ export interface RestoreRequest extends WorkOptions {
   /** What is restored, as `target`. The root of a snapshot has no metadata of its own. */
   readonly node: Pick<TreeNode, 'type' | 'subtree'> & Partial<TreeNode>;
   readonly target: ByteString;
+  readonly mapOwner?: OwnerMap | undefined;
   readonly expectedBytes: number | undefined;
   readonly expectedFiles: number | undefined;
 }
@@ -158,7 +161,7 @@ class Restorer implements AsyncDisposable {
   }
 
   async #restoreFile(node: TreeNode, path: ByteString): Promise<void> {
-    const metadata = metadataOf(node);
+    const metadata = this.#metadataOf(node);
     const [only] = node.content;
     if (only !== undefined && node.content.length === 1) {
       const [{ place, target }] = this.#piecesOf(node, path, true) as [Piece];
@@ -239,7 +242,7 @@ class Restorer implements AsyncDisposable {
     if (type === 'irregular') return this.#leaveOut(path, 'is of a kind that cannot be restored');
     if (type === 'symlink') symlinkSync(toPath(node.linkTarget ?? ''), toPath(path));
     else if (!this.#makeNode(path, node, type)) return;
-    applyMetadata({ path, isSymlink: type === 'symlink' }, metadataOf(node), this.#problems);
+    applyMetadata({ path, isSymlink: type === 'symlink' }, this.#metadataOf(node), this.#problems);
     this.#others++;
   }
 
@@ -273,12 +276,16 @@ class Restorer implements AsyncDisposable {
     const isOwn = node.xattrs.some(({ name }) => name === 'system.posix_acl_access');
     if (isOwn || !dropInheritedAcls(path)) return;
     // Without its ACL the group's bits mean the group again, and not the ACL's mask.
-    applyMetadata({ path }, metadataOf(node), this.#problems);
+    applyMetadata({ path }, this.#metadataOf(node), this.#problems);
   }
 
   #finishDirectory(path: ByteString, node: Partial<TreeNode>): void {
     if (node.mode === undefined) return;
-    applyMetadata({ path }, metadataOf(node as TreeNode), this.#problems);
+    applyMetadata({ path }, this.#metadataOf(node as TreeNode), this.#problems);
+  }
+
+  #metadataOf(node: TreeNode): Metadata {
+    return mapOwner(metadataOf(node), this.#request.mapOwner);
   }
 
   #throwIfOver(): void {

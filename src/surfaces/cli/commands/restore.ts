@@ -2,6 +2,7 @@ import type { RestorePlan, RestoreReport } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration, parseDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
+import { parseOwnerMap } from '../../../model/owner-map.ts';
 import { formatSize } from '../../../model/size.ts';
 import { describePlan, planAsJson } from '../describe-plan.ts';
 import { reportProblems } from '../finish-work.ts';
@@ -18,6 +19,7 @@ export interface RestoreFlags {
   readonly keepFor?: string;
   readonly noKeep?: boolean;
   readonly healthTimeout?: string;
+  readonly mapOwner?: readonly string[];
 }
 
 export async function runRestore(
@@ -77,6 +79,7 @@ export function wishesOf(flags: RestoreFlags) {
     safetySnapshot: flags.noSafetySnapshot !== true,
     keepForMs: flags.noKeep === true ? 0 : durationOf(flags.keepFor),
     healthyWithinMs: durationOf(flags.healthTimeout),
+    mapOwner: flags.mapOwner === undefined ? undefined : parseOwnerMap(flags.mapOwner),
   };
 }
 

@@ -133,6 +133,10 @@ const restore = defineCommand<RestoreFlags>({
       'DURATION',
     ),
     noKeep: switchFlag('Do not keep it: the disk has its room again at once'),
+    mapOwner: listFlag(
+      'Other owners: 999:100999, or 0:100000:65536; u: or g: in front for one kind',
+      'FROM:TO',
+    ),
     healthTimeout: textFlag('How long containers may take to be healthy again (default 2m)', 'DURATION'),
   },
   aliases: { n: 'dryRun' },
