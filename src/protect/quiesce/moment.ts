@@ -66,7 +66,7 @@ export class Moment implements StillMoment, AsyncDisposable {
     this.clones = plan.clones;
   }
 
-  async begin(): Promise<number> {
+  async begin(prepare: () => Promise<void>): Promise<number> {
     const { signal, onNote } = this.#options;
     const { how } = this.#plan;
     const writers = new Map<string, Container>();
@@ -94,7 +94,7 @@ export class Moment implements StillMoment, AsyncDisposable {
     if (how === 'pause') await this.#application?.hold(this.#options);
     this.#still = await makeStill(
       this.#parts,
-      { containers, how, howOf: ownWays(this.#stillness), reason: `back up ${names}` },
+      { containers, how, howOf: ownWays(this.#stillness), reason: `back up ${names}`, justBefore: prepare },
       { signal, onNote },
     );
     const { sinceMs } = this.#still;

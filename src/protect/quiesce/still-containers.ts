@@ -13,6 +13,8 @@ export interface StillRequest {
   readonly howOf?: ReadonlyMap<string, 'pause' | 'stop'> | undefined;
   /** For people, in the journal: `back up "pg"`; one that begins with `restore` is settled after its data is. */
   readonly reason: string;
+  /** Done when all is prepared, just before the first of them is made still. */
+  readonly justBefore?: (() => Promise<void>) | undefined;
 }
 
 export interface StillApp {
@@ -84,7 +86,8 @@ export async function makeStill(
   const journal = await openAppJournal(stateDir, { hostIdentity, reason, how, since, levels });
   const holds = opened.move();
   const { onNote } = options;
-  const still = new Still(host.containers, { journal, levels, holds, now: parts.now, onNote });
+  const { justBefore } = request;
+  const still = new Still(host.containers, { journal, levels, holds, now: parts.now, onNote, justBefore });
   await still.begin(signal);
   return still;
 }
@@ -95,6 +98,7 @@ interface StillParts {
   readonly holds: AsyncDisposable;
   readonly now: () => number;
   readonly onNote: JobOptions['onNote'];
+  readonly justBefore: StillRequest['justBefore'];
 }
 
 class Still implements StillContainers {
@@ -118,8 +122,9 @@ class Still implements StillContainers {
   }
 
   async begin(signal: AbortSignal | undefined): Promise<void> {
-    this.#startedAt = performance.now();
     try {
+      await this.#parts.justBefore?.();
+      this.#startedAt = performance.now();
       for (const [index, level] of this.#parts.levels.entries()) {
         signal?.throwIfAborted();
         await this.#parts.journal.noteLevel(index);

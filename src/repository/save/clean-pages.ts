@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, statfsSync, statSync } from 'node:fs';
 import { syncFilesystemLater } from '../../lib/posix.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
@@ -16,6 +16,42 @@ export async function cleanPages(directory: ByteString): Promise<void> {
     await syncFilesystemLater(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** A file's time of change is not trusted by the next backup when it is this near to the snapshot's. */
+const recentMs = 900;
+
+const soonCleanMs = 200;
+const maxCleanings = 4;
+
+/** File systems that change a file's times at the first write to a page that is clean: ext4, XFS, btrfs, F2FS. */
+const timely = new Set([0xef53, 0x58465342, 0x9123683e, 0xf2f52010]);
+
+/**
+ * The file systems whose pages were written down just before their data was made still, so that nobody stands still for
+ * it: what other programs have written to the same disk may take seconds.
+ */
+export class CleanedFilesystems {
+  readonly #cleanedAt = new Map<bigint, number>();
+
+  async clean(directory: ByteString): Promise<void> {
+    const stat = statSync(toPath(directory), { bigint: true, throwIfNoEntry: false });
+    if (stat === undefined || this.#cleanedAt.has(stat.dev)) return;
+    if (!timely.has(statfsSync(toPath(directory)).type)) return;
+    // What is written while it takes its time is less each time.
+    for (let attempt = 1; attempt <= maxCleanings; attempt++) {
+      const beganAt = Date.now();
+      await cleanPages(directory);
+      this.#cleanedAt.set(stat.dev, beganAt);
+      if (Date.now() - beganAt < soonCleanMs) return;
+    }
+  }
+
+  /** True when a write since then has a time that the next backup does not trust. */
+  isRecent(device: bigint): boolean {
+    const at = this.#cleanedAt.get(device);
+    return at !== undefined && Math.abs(Date.now() - at) < recentMs;
   }
 }
 

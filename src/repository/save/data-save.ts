@@ -7,6 +7,7 @@ import { loadSnapshot } from '../format/snapshot-file.ts';
 import { BlobReader } from '../read/blob-reader.ts';
 import { findNode } from '../read/find-node.ts';
 import type { SaveOptions } from '../types.ts';
+import type { CleanedFilesystems } from './clean-pages.ts';
 import { DirectorySaver, type DirectorySaverOptions } from './directory-saver.ts';
 import { FileFates } from './file-fates.ts';
 import { type LiveSave, saveLive } from './live-passes.ts';
@@ -67,6 +68,12 @@ export class DataSave {
     await this.#known;
   }
 
+  /** So that nobody stands still while the disk works. */
+  async cleanPages(cleaned: CleanedFilesystems): Promise<void> {
+    const { source } = this.options;
+    if (source.kind === 'directory') await cleaned.clean(source.root);
+  }
+
   async goThroughLive(): Promise<void> {
     const { source } = this.options;
     if (source.kind !== 'directory') return;
@@ -86,7 +93,7 @@ export class DataSave {
   }
 
   /** Returns when the source need not be as it is any more. `released` settles when it may change. */
-  async saveStill(clones: { readonly released: Promise<void> } | undefined): Promise<void> {
+  async saveStill({ clones, cleaned }: Pick<DirectorySaverOptions, 'clones' | 'cleaned'>): Promise<void> {
     const { source, isExcluded } = this.options;
     const known = await (this.#known ??= this.#findKnown());
     if (source.kind === 'entries') {
@@ -108,7 +115,7 @@ export class DataSave {
     const { trees: parents, treeId } = this.#live ?? { trees: known.parents, treeId: known.parentTreeId };
     const { tally } = this;
     const proofs = this.#live?.proofs;
-    const saver = new DirectorySaver({ ...this.#saverOptions(), parents, tally, clones, proofs });
+    const saver = new DirectorySaver({ ...this.#saverOptions(), parents, tally, clones, cleaned, proofs });
     const dataNode = directoryNode(source.root, this.names);
     const { done } = await this.measured(() => saver.begin(source.root, treeId));
     this.#pending = { dataTree: done, dataNode };

@@ -8,7 +8,7 @@ import { type ByteString, toBytes, toPath, toPrintable } from '../../model/byte-
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import { encodeNode, encodeNodeHead, encodeTree, type TreeNode } from '../format/node.ts';
-import { cleanPages } from './clean-pages.ts';
+import { type CleanedFilesystems, cleanPages } from './clean-pages.ts';
 import { cloneOf } from './cloned-file.ts';
 import { type LargeFile, saveLargeFile } from './large-file.ts';
 import { nodeOfStat, typeOfStat } from './node-of-stat.ts';
@@ -30,6 +30,8 @@ export interface DirectorySaverOptions {
   readonly onTree?: ((id: string, text: Uint8Array) => void) | undefined;
   /** Proofs of large files, from the pass before and for the next one. */
   readonly proofs?: ProofBook | undefined;
+  /** What was written down just before need not be written down again. */
+  readonly cleaned?: CleanedFilesystems | undefined;
   /** Large files are cloned at once, and read when `released` settles. Where that cannot be done they are read at once. */
   readonly clones?: { readonly released: Promise<void> } | undefined;
 }
@@ -101,6 +103,7 @@ export class DirectorySaver {
     const { dev } = handle.stat();
     if (this.#cleanDevices.has(dev)) return;
     this.#cleanDevices.add(dev);
+    if (this.#options.cleaned?.isRecent(dev) === true) return;
     await cleanPages(handle.at('.'));
   }
 

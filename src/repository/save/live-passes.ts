@@ -1,6 +1,5 @@
 import type { ByteString } from '../../model/byte-string.ts';
 import type { BlobIndex } from '../blob-index/blob-index.ts';
-import { cleanPages } from './clean-pages.ts';
 import { DirectorySaver, type DirectorySaverOptions } from './directory-saver.ts';
 import { LiveTrees } from './live-trees.ts';
 import type { KnownTrees } from './parent-trees.ts';
@@ -50,11 +49,8 @@ export async function saveLive(work: LiveWork): Promise<LiveSave> {
       onTree: (id, text) => trees.keep(id, text),
     });
     const treeId = await saver.save(work.root, parentTreeId);
-    if (passes === maxPasses || performance.now() - began < shortPassMs) {
-      // The last pass does it again; then there is hardly anything to wait for.
-      await cleanPages(work.root);
+    if (passes === maxPasses || performance.now() - began < shortPassMs)
       return { treeId, trees, passes, proofs };
-    }
     parents = trees;
     parentTreeId = treeId;
   }

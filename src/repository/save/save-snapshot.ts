@@ -10,6 +10,7 @@ import { saveSnapshot as saveSnapshotFile, type SnapshotJson, snapshotOf } from 
 import type { RepositoryLock } from '../lock.ts';
 import type { StoreAddress } from '../stores/open-store.ts';
 import type { SaveOptions, SaveResult, StillMoment } from '../types.ts';
+import { CleanedFilesystems } from './clean-pages.ts';
 import { DataSave } from './data-save.ts';
 import { PackRecorder } from './pack-recorder.ts';
 import { dataParts, descriptionNode, directoryNode, plainDirectoryNode, saveRootTree } from './root-tree.ts';
@@ -86,10 +87,14 @@ async function saveAllData(
   moment: StillMoment | undefined,
 ): Promise<number | undefined> {
   for (const work of works) await (moment?.liveFirst === true ? work.goThroughLive() : work.prepare());
+  const cleaned = new CleanedFilesystems();
   const { promise: released, resolve } = Promise.withResolvers<void>();
   try {
-    const timeMs = await moment?.begin();
-    for (const work of works) await work.saveStill(moment?.clones === true ? { released } : undefined);
+    const timeMs = await moment?.begin(async () => {
+      for (const work of works) await work.cleanPages(cleaned);
+    });
+    const clones = moment?.clones === true ? { released } : undefined;
+    for (const work of works) await work.saveStill({ clones, cleaned });
     return timeMs;
   } finally {
     await moment?.end();

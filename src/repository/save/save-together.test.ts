@@ -117,13 +117,41 @@ test('sees a write through a memory map between the passes, though the page was 
   const [result] = await opened.repository.saveTogether(
     [saveOf(root)],
     momentOf({
-      async begin() {
+      async begin(prepare) {
+        await prepare();
         map.bytes[0] = 2;
         return Date.now();
       },
     }),
   );
   expect(result && (await fileOf(result, 'data.mdb'))?.[0]).toBe(2);
+});
+
+test('lets the next backup see a write to a page that was dirty when it was still', async () => {
+  const root = makeVolume('data', { 'data.mdb': Buffer.alloc(4096) });
+  using map = mapFile(join(root, 'data.mdb'), 4096);
+  await quiet();
+  const [first] = await opened.repository.saveTogether(
+    [saveOf(root)],
+    momentOf({
+      async begin(prepare) {
+        await prepare();
+        map.bytes[0] = 2;
+        return Date.now();
+      },
+    }),
+  );
+  expect(first && (await fileOf(first, 'data.mdb'))?.[0]).toBe(2);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  // The page is dirty still, and no time changes.
+  const before = statSync(join(root, 'data.mdb'), { bigint: true }).ctimeNs;
+  map.bytes[0] = 3;
+  expect(statSync(join(root, 'data.mdb'), { bigint: true }).ctimeNs).toBe(before);
+  const [second] = await opened.repository.saveTogether(
+    [saveOf(root, { parent: first?.snapshot })],
+    momentOf(),
+  );
+  expect(second && (await fileOf(second, 'data.mdb'))?.[0]).toBe(3);
 });
 
 describe('a large file of pages', () => {
