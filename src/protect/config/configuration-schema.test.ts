@@ -34,6 +34,7 @@ const good = [
   `policies: { a: { schedule: ['0 3 * * *', '@weekly'], keep: { last: unlimited, daily: 7, within: 1y6m, within-daily: 14d, tags: [x], verified: 2 } } }`,
   `policies: { a: { check: '@weekly', verify: { schedule: '@monthly', read-data: 10% }, drill: '@monthly', prune: never, catch-up: false } }`,
   `policies: { a: { verify: { schedule: '@monthly', read-data: 25 }, repositories: [one, two], x-note: anything } }`,
+  `policies: { a: { preset: mysql, dump: true, hooks: { before: [{ in: db, command: [a, b], timeout: 5m }], on-error: [] } } }`,
 ];
 
 const bad = [
@@ -55,6 +56,9 @@ const bad = [
   `policies: { a: { check: { read-data: 5% } } }`,
   `policies: { a: { verify: { schedule: '@daily', read-data: 101% } } }`,
   `policies: { a: { verify: { schedule: '@daily', read-data: 0 } } }`,
+  `policies: { a: { preset: oracle } }`,
+  `policies: { a: { hooks: { sometimes: [] } } }`,
+  `policies: { a: { hooks: { before: [{ command: x }] } } }`,
   `policies: { '-a': {} }`,
   `policies: { a: { schedule: 5 } }`,
 ];

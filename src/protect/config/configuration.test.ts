@@ -27,6 +27,9 @@ describe('what a policy says', () => {
       jitterMs: 0,
       catchUp: true,
       consistency: 'auto',
+      preset: undefined,
+      dump: undefined,
+      hooks: [],
       excludes: [],
       tags: [],
       keep: undefined,
@@ -65,6 +68,38 @@ policies:
       verify: { percent: 10 },
     });
   });
+});
+
+test('hooks are commands in containers, by their moments; what comes after is no reason to fail', () => {
+  const [policy] =
+    read(`
+policies:
+  a:
+    schedule: '@daily'
+    preset: mysql
+    dump: true
+    hooks:
+      before: [{ in: db, command: 'psql -c "CHECKPOINT"', user: postgres, timeout: 1m }]
+      after: [{ in: db, command: [touch, /tmp/a b] }]
+`)?.policies ?? [];
+  expect(policy).toMatchObject({
+    preset: 'mariadb',
+    dump: true,
+    hooks: [
+      {
+        moment: 'before',
+        target: 'db',
+        command: ['psql', '-c', 'CHECKPOINT'],
+        user: 'postgres',
+        timeoutMs: 60_000,
+        onFailure: 'abort',
+      },
+      { moment: 'after', command: ['touch', '/tmp/a b'], onFailure: 'warn' },
+    ],
+  });
+  expect(problems(`policies: { a: { hooks: { before: [{ command: x }] } } }`)).toEqual([
+    'h.yaml:1:36: policies.a.hooks.before.0 needs "in"',
+  ]);
 });
 
 describe('what is wrong', () => {

@@ -1,10 +1,12 @@
 import { type ConsistencyWish, consistencyWishes } from '../../model/consistency.ts';
 import { parseSpan } from '../../model/calendar-span.ts';
+import type { Hook } from '../../model/hook.ts';
 import { parseDuration } from '../../model/duration.ts';
 import { AppError } from '../../model/errors.ts';
 import { compileExcludes } from '../../model/exclude.ts';
 import { quote } from '../../model/quote.ts';
 import { hasNoRules, type KeepRules } from '../keep-rules.ts';
+import { hooks } from './hooks-shape.ts';
 import type { Keep } from '../policy/policy.ts';
 import { openTimetable } from '../policy/schedule.ts';
 import {
@@ -29,6 +31,9 @@ export interface VolumeSettings {
   readonly jitterMs: number | undefined;
   readonly catchUp: boolean | undefined;
   readonly consistency: ConsistencyWish | undefined;
+  readonly preset: string | undefined;
+  readonly dump: boolean | undefined;
+  readonly hooks: readonly Hook[] | undefined;
   readonly excludes: readonly string[] | undefined;
   readonly tags: readonly string[] | undefined;
   readonly keep: Keep | undefined;
@@ -41,6 +46,9 @@ export const noSettings: VolumeSettings = {
   jitterMs: undefined,
   catchUp: undefined,
   consistency: undefined,
+  preset: undefined,
+  dump: undefined,
+  hooks: undefined,
   excludes: undefined,
   tags: undefined,
   keep: undefined,
@@ -71,6 +79,11 @@ const count: Shape<number> = either(
   wholeNumber(0, 1_000_000_000),
   converted(oneOf(['unlimited']), () => Number.POSITIVE_INFINITY),
   (node) => isScalar(node) && typeof node.value === 'number',
+);
+
+const preset: Shape<string> = converted(
+  oneOf(['auto', 'none', 'postgresql', 'mariadb', 'mysql', 'mongodb', 'redis', 'sqlite']),
+  (name) => (name === 'mysql' ? 'mariadb' : name),
 );
 
 const excludePattern = text((pattern) => {
@@ -141,6 +154,9 @@ export const settingFields = {
   jitter: duration,
   'catch-up': flag,
   consistency: oneOf(consistencyWishes),
+  preset,
+  dump: flag,
+  hooks,
   exclude: listOf(excludePattern),
   tags: listOf(tag),
   keep,
@@ -160,6 +176,9 @@ export function settingsOf(given: GivenSettings): VolumeSettings {
     jitterMs: given.jitter,
     catchUp: given['catch-up'],
     consistency: given.consistency,
+    preset: given.preset,
+    dump: given.dump,
+    hooks: given.hooks,
     excludes: given.exclude,
     tags: given.tags,
     keep: given.keep,

@@ -91,7 +91,10 @@ function hasLabel(labels: Subject['labels'], wanted: string): boolean {
 /** A schedule in a label is a wish to be backed up, whatever policies there are. */
 function byLabelsAlone({ defaults }: PolicyRules, { settings }: Subject): Reasoned[] {
   if (settings.schedule === undefined) return [];
-  const { excludes, tags, keep, repositories, jitterMs, catchUp, consistency } = layered(settings, defaults);
+  const { excludes, tags, keep, repositories, jitterMs, catchUp, consistency, preset, dump, hooks } = layered(
+    settings,
+    defaults,
+  );
   return [
     {
       reason: 'its labels have a schedule',
@@ -102,6 +105,9 @@ function byLabelsAlone({ defaults }: PolicyRules, { settings }: Subject): Reason
         jitterMs: jitterMs ?? 0,
         catchUp: catchUp ?? true,
         consistency: consistency ?? 'auto',
+        preset,
+        dump,
+        hooks: hooks ?? [],
         excludes: excludes ?? [],
         tags: tags ?? [],
         keep,
@@ -124,6 +130,9 @@ function withSettings(policy: Policy, settings: VolumeSettings): Policy {
     jitterMs: settings.jitterMs ?? policy.jitterMs,
     catchUp: settings.catchUp ?? policy.catchUp,
     consistency: settings.consistency ?? policy.consistency,
+    preset: settings.preset ?? policy.preset,
+    dump: settings.dump ?? policy.dump,
+    hooks: settings.hooks ?? policy.hooks,
     excludes: settings.excludes ?? policy.excludes,
     tags: settings.tags ?? policy.tags,
     keep: settings.keep ?? policy.keep,

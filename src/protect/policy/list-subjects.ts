@@ -95,7 +95,8 @@ export function describeSubject(
       identity,
       stack,
       labels,
-      settings: layered(own.settings, file.settings),
+      // What labels say of applications is read by the backup itself; here it only goes before what files say.
+      settings: layered({ ...own.settings, preset: wishes.preset, dump: wishes.dump }, file.settings),
       policies: wishes.policies ?? file.policies,
       skipped: enabled === false ? 'it is not to be backed up, by label or x-holdfast' : whySkipped(volume),
     },

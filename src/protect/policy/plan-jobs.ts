@@ -1,6 +1,6 @@
 import type { PolicyAction } from '../../model/policy-run.ts';
 import type { DueTask } from './plan-due.ts';
-import type { Policy } from './policy.ts';
+import { type Policy, treatmentOf } from './policy.ts';
 
 /** Tasks that are done together. */
 export interface Job {
@@ -34,8 +34,7 @@ export function groupJobs(due: readonly DueTask[]): Job[] {
 function groupKey({ task, dueMs }: DueTask): string {
   const { action, policy, repository, subject, key } = task;
   if (action !== 'backup' || subject?.stack === undefined) return key;
-  const { name, consistency, excludes, tags } = policy;
-  return JSON.stringify([repository, name, subject.stack, dueMs, consistency, excludes, tags]);
+  return JSON.stringify([repository, policy.name, subject.stack, dueMs, treatmentOf(policy)]);
 }
 
 /**

@@ -153,6 +153,7 @@ async function saveTogether(
       tags: [policyTag(policy.name), ...policy.tags],
       excludes: policy.excludes,
       consistency: policy.consistency,
+      applications: { preset: policy.preset, dump: policy.dump, hooks: policy.hooks },
       dryRun: false,
     },
     options,

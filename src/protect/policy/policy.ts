@@ -1,4 +1,5 @@
 import type { ConsistencyWish } from '../../model/consistency.ts';
+import type { Hook } from '../../model/hook.ts';
 import type { KeepRules } from '../keep-rules.ts';
 import type { Schedule } from './schedule.ts';
 
@@ -13,6 +14,10 @@ export interface Policy {
   /** True when a time that was missed is made up for, once, however many were missed. */
   readonly catchUp: boolean;
   readonly consistency: ConsistencyWish;
+  /** What is asked of the applications, besides what labels say. */
+  readonly preset: string | undefined;
+  readonly dump: boolean | undefined;
+  readonly hooks: readonly Hook[];
   readonly excludes: readonly string[];
   readonly tags: readonly string[];
   /** Undefined keeps everything. */
@@ -55,6 +60,11 @@ export interface Selection {
 /** True for a policy that covers what no other one names. */
 export function coversRest({ everything, volumes, stacks, labels, paths }: Selection): boolean {
   return !everything && volumes.length + stacks.length + labels.length + paths.length === 0;
+}
+
+/** Tells volumes that can be saved together from those that are to be treated in other ways. Pure. */
+export function treatmentOf({ consistency, preset, dump, hooks, excludes, tags }: Policy): string {
+  return JSON.stringify([consistency, preset, dump, hooks, excludes, tags]);
 }
 
 /** Marks the snapshots that a policy made, so that its rules apply to no others. */

@@ -5,7 +5,7 @@ import { quote } from '../../model/quote.ts';
 import type { ForgetPlan } from '../forget-plan.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { Assignment } from './assign-policies.ts';
-import { policyTag } from './policy.ts';
+import { policyTag, treatmentOf } from './policy.ts';
 import type { OpenPolicyApp } from './policy-app.ts';
 import { findPolicy, policyStatuses, type PolicyView } from './policy-status.ts';
 import { noteAnomalies } from './note-anomalies.ts';
@@ -81,14 +81,7 @@ function groupsOf(assignments: readonly Assignment[], defaultRepository: string)
     const { policy, subject } = assignment;
     for (const wanted of policy.repositories) {
       const repository = wanted || defaultRepository;
-      const { consistency, excludes, tags } = policy;
-      const key = JSON.stringify([
-        repository,
-        subject.stack ?? subject.identity,
-        consistency,
-        excludes,
-        tags,
-      ]);
+      const key = JSON.stringify([repository, subject.stack ?? subject.identity, treatmentOf(policy)]);
       const known = groups.get(key)?.assignments ?? [];
       groups.set(key, { repository, assignments: [...known, assignment] });
     }
