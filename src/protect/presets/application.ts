@@ -71,14 +71,27 @@ interface RunningParts {
   readonly containers: Containers | undefined;
 }
 
+interface Ran {
+  readonly volume: string;
+  evidence: string;
+}
+
+interface Held {
+  readonly hold: Hold;
+  readonly planned: PlannedServer;
+  readonly ran: Ran;
+  /** By `performance.now()`. */
+  readonly since: number;
+}
+
 class Running implements Application {
   readonly plan: ApplicationPlan;
   readonly stillness: ReadonlyMap<string, Stillness>;
   readonly #hooks: HookRun;
   readonly #containers: Containers | undefined;
-  readonly #ran: { readonly volume: string; readonly evidence: string }[] = [];
+  readonly #ran: Ran[] = [];
   readonly #grades = new Map<string, 'app' | 'crash'>();
-  #holds: { readonly hold: Hold; readonly planned: PlannedServer }[] = [];
+  #holds: Held[] = [];
   #isDue = false;
   #outcome: HookOutcome = { outcome: 'failed' };
   #onNote: JobOptions['onNote'];
@@ -136,13 +149,15 @@ class Running implements Application {
     return stored;
   }
 
+  /** All at once: one that has its lock must not wait for the others longer than it has to. */
   async hold(options: JobOptions): Promise<void> {
     await this.#withServers(options, 'locked', async (server, planned) => {
       const { preset, volume } = planned;
       const hold = await preset.hold?.(server);
       if (hold === undefined) return;
-      this.#holds.push({ hold, planned });
-      this.#ran.push({ volume, evidence: hold.evidence });
+      const ran = { volume, evidence: hold.evidence };
+      this.#holds.push({ hold, planned, ran, since: performance.now() });
+      this.#ran.push(ran);
       this.#grades.set(volume, hold.grade);
     });
   }
@@ -155,10 +170,11 @@ class Running implements Application {
     const holds = this.#holds;
     this.#holds = [];
     let failure: Error | undefined;
-    for (const { hold, planned } of holds) {
+    for (const { hold, planned, ran, since } of holds) {
       try {
         await using held = hold;
         await held.assertHeld();
+        ran.evidence = `${hold.evidence} for ${Math.round(performance.now() - since)} ms`;
       } catch (error) {
         this.#grades.set(planned.volume, 'crash');
         if (planned.isWanted) failure ??= knownError(error);
@@ -188,7 +204,7 @@ class Running implements Application {
     what: string,
     work: (server: PresetServer, planned: PlannedServer) => Promise<void>,
   ): Promise<void> {
-    for (const planned of this.plan.servers) {
+    const works = this.plan.servers.map(async (planned) => {
       options.signal?.throwIfAborted();
       try {
         await work(this.#serverOf(planned, options), planned);
@@ -198,7 +214,10 @@ class Running implements Application {
         const { preset, container } = planned;
         options.onNote?.(`${preset.title} in "${container.name}" could not be ${what}: ${error.message}.`);
       }
-    }
+    });
+    // Nothing goes on behind the back of the one who handles a failure.
+    const failed = (await Promise.allSettled(works)).find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
   }
 
   #serverOf({ container, mountPath, recognition }: PlannedServer, { signal }: JobOptions): PresetServer {
