@@ -8,7 +8,8 @@ import { quote } from '../model/quote.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { findConsumers, isUp } from './restore-consumers.ts';
-import type { Destination, RestorePlan } from './restore-plan.ts';
+import type { Destination } from './choose-destination.ts';
+import type { RestorePlan } from './restore-plan.ts';
 import { refuseActive } from './refuse-active.ts';
 import { exists } from './on-disk.ts';
 

@@ -12,7 +12,8 @@ import { changedMeanwhile, type OpenDestination, openDestination } from './open-
 import type { JobOptions, Protection } from './protection.ts';
 import { replaceStreamed } from './replace-streamed.ts';
 import { type MemberWish, openReplacement } from './replacement.ts';
-import type { Destination, RestorePlan } from './restore-plan.ts';
+import type { Destination } from './choose-destination.ts';
+import type { RestorePlan } from './restore-plan.ts';
 import { asTarget, saveSafety } from './save-safety.ts';
 import { findAiling, type LiveSwapReport, swapLive } from './swap-live.ts';
 

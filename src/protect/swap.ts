@@ -2,7 +2,7 @@ import { lstat, rename } from 'node:fs/promises';
 import { exchange } from '../lib/exchange.ts';
 import { setTimes } from '../lib/posix.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
-import { errnoOf } from '../model/errors.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
 import { exists, inodeOf, parentOf, syncAll, syncFolder } from './on-disk.ts';
 import type { JournalMember } from './restore-journal.ts';
 import { isInsideSwapped, prepareInside, swapInside, takeBackInside } from './swap-inside.ts';
@@ -17,7 +17,7 @@ import { isPartSwapped, preparePart, swapPart, takeBackPart } from './swap-part.
 export async function prepareSwap(member: JournalMember): Promise<JournalMember> {
   await syncAll(member.stage);
   const fresh = await inodeOf(`${member.stage}/new`);
-  if (fresh === undefined) throw new Error(`There is nothing at "${member.stage}/new"`);
+  if (fresh === undefined) throw new AppError('conflict', 'What was made ready is not there any more');
   if (member.place === 'inside') return await prepareInside({ ...member, fresh });
   if (member.place === 'part') return preparePart({ ...member, fresh });
   return { ...member, fresh };

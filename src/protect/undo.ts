@@ -10,7 +10,7 @@ import { liveEntries } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { openReplacement } from './replacement.ts';
 import { findConsumers, isUp, planStops } from './restore-consumers.ts';
-import { type RestoreChanges, summarize } from './restore-plan.ts';
+import { type RestoreChanges, summarize } from './summarize-changes.ts';
 import { findAiling, swapLive } from './swap-live.ts';
 import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from './undo-records.ts';
 

@@ -2,8 +2,8 @@ import type { App } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
+import type { RestoreFlags } from '../restore-words.ts';
 import type { Session } from '../session.ts';
-import type { RestoreFlags } from './restore.ts';
 
 type Plan = Awaited<ReturnType<App['planDumpRestore']>>;
 type Report = Awaited<ReturnType<App['applyDumpRestore']>>;

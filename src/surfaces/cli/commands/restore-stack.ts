@@ -4,8 +4,8 @@ import { formatDuration } from '../../../model/duration.ts';
 import { describePlan, describeStops, planAsJson } from '../describe-plan.ts';
 import { reportProblems } from '../finish-work.ts';
 import { localTime } from '../local-time.ts';
+import { describeReport, reportAsJson, type RestoreFlags, wishesOf } from '../restore-words.ts';
 import type { Session } from '../session.ts';
-import { describeReport, reportAsJson, type RestoreFlags, wishesOf } from './restore.ts';
 
 /** All volumes of a stack together. */
 export async function runStackRestore(

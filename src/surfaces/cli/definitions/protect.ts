@@ -3,7 +3,7 @@ import type { CheckFlags } from '../commands/check.ts';
 import type { DumpFlags } from '../commands/dump.ts';
 import type { InitFlags } from '../commands/init.ts';
 import type { LsFlags } from '../commands/ls.ts';
-import type { RestoreFlags } from '../commands/restore.ts';
+import type { RestoreFlags } from '../restore-words.ts';
 import type { SnapshotsFlags } from '../commands/snapshots.ts';
 import { chunkerFromFlags } from '../chunker-from.ts';
 import { type ArgumentSpec, defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';

@@ -1,0 +1,168 @@
+import { lstat, readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { fromText, toPath } from '../model/byte-string.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
+import { parseTarget } from '../model/target.ts';
+import type { Volume, VolumeSpec } from '../model/volume.ts';
+import { isEmptyData } from './live-tree.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import { settlePath, settleVolume } from './settle.ts';
+
+/** Where the data goes. */
+export type Destination =
+  | { readonly kind: 'new-volume'; readonly name: string; readonly spec: VolumeSpec }
+  | {
+      readonly kind: 'volume';
+      readonly name: string;
+      readonly volume: Volume;
+      readonly isEmpty: boolean;
+      readonly way: 'direct' | 'stream';
+      /** Its storage is mounted by the engine only while containers run: it cannot be replaced under them. */
+      readonly isMountedByEngine: boolean;
+    }
+  | { readonly kind: 'directory'; readonly name: string; readonly isEmpty: boolean };
+
+export interface DestinationWish {
+  readonly request: { readonly to: string | undefined };
+  readonly snapshot: Snapshot;
+}
+
+export interface DestinationChoice {
+  readonly destination: Destination;
+  readonly notes: readonly string[];
+}
+
+/** Where a snapshot goes; nothing is made yet. */
+export async function chooseDestination(
+  parts: Protection,
+  wish: DestinationWish,
+  options: JobOptions,
+): Promise<DestinationChoice> {
+  const { request, snapshot } = wish;
+  if (request.to !== undefined) {
+    const target = parseTarget(request.to);
+    if (target.kind === 'path') {
+      const name = path.resolve(target.path);
+      await settlePath(parts, name, options);
+      return { destination: await freshDirectory(name), notes: [] };
+    }
+    return await chooseOtherVolume(parts, { ...wish, name: target.name }, options);
+  }
+  const { volume } = snapshot;
+  if (volume === undefined) {
+    throw new AppError(
+      'usage',
+      `Snapshot ${quote(snapshot.id.slice(0, 8))} was made by another program and belongs to no volume`,
+      {
+        hint: 'Say where it goes: --to VOLUME, or --to ./DIRECTORY.',
+      },
+    );
+  }
+  if (volume.kind === 'path') {
+    await settlePath(parts, volume.name, options);
+    return { destination: await directoryDestination(volume.name), notes: [] };
+  }
+  return await chooseOwnVolume(parts, { ...wish, recorded: volume }, options);
+}
+
+/** Back to where it came from: the volume as it is, or made again as it was recorded. */
+async function chooseOwnVolume(
+  parts: Protection,
+  wish: DestinationWish & { readonly recorded: VolumeDescription },
+  options: JobOptions,
+): Promise<DestinationChoice> {
+  const { recorded } = wish;
+  const host = await parts.host();
+  const live = await host.findVolume(recorded.name, { signal: options.signal });
+  const { driver, options: driverOptions, labels, name } = recorded;
+  if (live === undefined) {
+    return {
+      destination: { kind: 'new-volume', name, spec: { name, driver, options: driverOptions, labels } },
+      notes: [],
+    };
+  }
+  const info = await host.info({ signal: options.signal });
+  const notes =
+    recorded.host.identity === info.identity ? [] : [`The snapshot comes from ${quote(recorded.host.name)}.`];
+  return { destination: await volumeDestination(parts, live, options), notes };
+}
+
+/** Into another volume, which must be new or empty: a copy never replaces data. */
+async function chooseOtherVolume(
+  parts: Protection,
+  wish: DestinationWish & { readonly name: string },
+  options: JobOptions,
+): Promise<DestinationChoice> {
+  const host = await parts.host();
+  const live = await host.findVolume(wish.name, { signal: options.signal });
+  const recorded = wish.snapshot.volume;
+  if (live === undefined) {
+    if (recorded?.name === wish.name && recorded.kind === 'volume')
+      return await chooseOwnVolume(parts, { ...wish, recorded }, options);
+    const spec: VolumeSpec = { name: wish.name, driver: 'local', options: {}, labels: ownLabels(recorded) };
+    const hadOptions =
+      Object.keys(recorded?.options ?? {}).length > 0 || (recorded?.driver ?? 'local') !== 'local';
+    const notes =
+      hadOptions && recorded?.kind === 'volume'
+        ? [
+            `${quote(wish.name)} becomes an ordinary local volume: with the options of ${quote(recorded.name)} it would be the same storage.`,
+          ]
+        : [];
+    return { destination: { kind: 'new-volume', name: wish.name, spec }, notes };
+  }
+  const destination = await volumeDestination(parts, live, options);
+  if (destination.isEmpty) return { destination, notes: [] };
+  throw new AppError('exists', `The volume ${quote(wish.name)} holds data already`, {
+    hint: 'Choose a new name or an empty volume. In place, a volume is restored without --to.',
+  });
+}
+
+/** A copy is no part of the stack that its original belongs to, and has a name. */
+function ownLabels(recorded: VolumeDescription | undefined): Record<string, string> {
+  const entries = Object.entries(recorded?.labels ?? {});
+  return Object.fromEntries(
+    entries.filter(
+      ([key]) => !key.startsWith('com.docker.compose.') && key !== 'com.docker.volume.anonymous',
+    ),
+  );
+}
+
+async function volumeDestination(
+  parts: Protection,
+  volume: Volume,
+  options: JobOptions,
+): Promise<Extract<Destination, { kind: 'volume' }>> {
+  await settleVolume(parts, volume, options);
+  const host = await parts.host();
+  await using data = await host.openData(volume.name, { signal: options.signal });
+  return {
+    kind: 'volume',
+    name: volume.name,
+    volume,
+    isEmpty: await isEmptyData(data, options),
+    way: data.way,
+    isMountedByEngine: data.way === 'direct' && data.root.startsWith('/proc/self/fd/'),
+  };
+}
+
+async function directoryDestination(name: string): Promise<Extract<Destination, { kind: 'directory' }>> {
+  try {
+    if (!(await lstat(name)).isDirectory())
+      throw new AppError('conflict', `${quote(name)} is there, and is no directory`);
+    const names = await readdir(toPath(fromText(name)));
+    return { kind: 'directory', name, isEmpty: names.length === 0 };
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return { kind: 'directory', name, isEmpty: true };
+    throw error;
+  }
+}
+
+async function freshDirectory(name: string): Promise<Destination> {
+  const destination = await directoryDestination(name);
+  if (destination.isEmpty) return destination;
+  throw new AppError('exists', `The directory ${quote(name)} is not empty`, {
+    hint: 'Restoring never mixes with what is there: choose a new or empty directory.',
+  });
+}
