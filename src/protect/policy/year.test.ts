@@ -236,7 +236,7 @@ function judge(year: Year, task: Task): Judgement {
   return told;
 }
 
-test.each([1, 7])(
+test.each([7])(
   'a year of policies: nothing is missed, nothing doubled, and what stays is what the rules say (%i)',
   async (seed) => {
     using year = new Year();

@@ -1,0 +1,212 @@
+import { expect, test } from 'vitest';
+import type { Snapshot } from '../../model/snapshot.ts';
+import type { Consumer, DataMount, Volume } from '../../model/volume.ts';
+import { configurationShape } from '../config/configuration.ts';
+import { readDocument } from '../config/read-document.ts';
+import { someSnapshot } from '../some-snapshot.fixture.ts';
+import { assignPolicies } from './assign-policies.ts';
+import { someSubject } from './fake-work.fixture.ts';
+import { type CoveredPlace, planCoverage } from './plan-coverage.ts';
+import type { Subject } from './subject.ts';
+
+const nowMs = Date.parse('2026-03-15T12:00:00Z');
+const hoursAgo = (hours: number): string => new Date(nowMs - hours * 3_600_000).toISOString();
+
+const consumer: Consumer = {
+  id: 'c1',
+  name: 'web-1',
+  image: 'nginx',
+  state: 'running',
+  stack: undefined,
+  service: undefined,
+  path: '/data',
+  readOnly: false,
+};
+
+function volume(name: string, more: Partial<Volume> = {}): Volume {
+  return {
+    name,
+    driver: 'local',
+    mountpoint: undefined,
+    createdAt: undefined,
+    labels: {},
+    options: {},
+    scope: 'local',
+    anonymous: false,
+    stack: undefined,
+    consumers: [],
+    ...more,
+  };
+}
+
+const mount = (more: Partial<DataMount>): DataMount => ({
+  type: 'bind',
+  source: '/srv/app',
+  destination: '/data',
+  readOnly: false,
+  driver: undefined,
+  consumer,
+  ...more,
+});
+
+interface World {
+  readonly policies?: string;
+  readonly volumes?: readonly Volume[];
+  readonly subjects?: readonly Subject[];
+  readonly mounts?: readonly DataMount[];
+  readonly snapshots?: readonly Snapshot[];
+  readonly commands?: Readonly<Record<string, readonly string[]>>;
+}
+
+function cover({
+  policies = '',
+  volumes = [],
+  subjects = volumes.map(({ name }) => someSubject(name)),
+  mounts = [],
+  snapshots = [],
+  commands = {},
+}: World): CoveredPlace[] {
+  const configuration = readDocument(`policies: { ${policies} }`, configurationShape, 'h')?.value;
+  if (configuration === undefined) throw new Error('nothing');
+  return planCoverage({
+    volumes,
+    mounts,
+    commands: new Map(Object.entries(commands)),
+    subjects,
+    assignments: assignPolicies(configuration, subjects),
+    snapshots,
+    nowMs,
+  });
+}
+
+const snapshotOf = (name: string, time: string, more: Partial<Snapshot> = {}): Snapshot =>
+  someSnapshot({ id: `s-${name}`, time, name, identity: `id-${name}`, ...more });
+
+test('protected is what has a good snapshot that its policy calls fresh', () => {
+  const policies = `p: { schedule: '0 3 * * *', time-zone: UTC }`;
+  const volumes = [volume('fresh'), volume('stale'), volume('torn'), volume('new')];
+  const snapshots = [
+    snapshotOf('fresh', hoursAgo(30)),
+    snapshotOf('stale', hoursAgo(50)),
+    snapshotOf('torn', hoursAgo(1), { problemCount: 2 }),
+  ];
+  const places = cover({ policies, volumes, snapshots });
+  expect(places.map(({ name, state, reason }) => [name, state, reason])).toEqual([
+    ['new', 'unprotected', 'the policy "p" is about it, and it was not saved yet'],
+    ['stale', 'unprotected', 'the policy "p" is about it, and its newest good snapshot is older than 2d 1h'],
+    ['torn', 'unprotected', 'the policy "p" is about it, and none of its snapshots is whole'],
+    ['fresh', 'protected', 'by the policy "p"'],
+  ]);
+  expect(places.at(-1)?.newest).toEqual({ id: 's-fresh', time: hoursAgo(30), ageMs: 30 * 3_600_000 });
+});
+
+test('what restores saved is no backup, and what was saved by hand is for a week', () => {
+  const volumes = [volume('a'), volume('b'), volume('c')];
+  const snapshots = [
+    snapshotOf('a', hoursAgo(24 * 8)),
+    snapshotOf('b', hoursAgo(24 * 6)),
+    snapshotOf('c', hoursAgo(1), { tags: ['before-restore'] }),
+  ];
+  expect(cover({ volumes, snapshots }).map(({ name, state }) => [name, state])).toEqual([
+    ['a', 'unprotected'],
+    ['c', 'unprotected'],
+    ['b', 'protected'],
+  ]);
+});
+
+test('every kind of place is in it: volumes of each kind, binds by their source, tmpfs and others by where they are', () => {
+  const volumes = [
+    volume('named'),
+    volume('0123456789abcdef', { anonymous: true }),
+    volume('nfs', { driver: 'vieux/sshfs' }),
+    volume('memory', { options: { type: 'tmpfs' } }),
+  ];
+  const mounts = [
+    mount({}),
+    mount({ consumer: { ...consumer, name: 'web-2' } }),
+    mount({ type: 'tmpfs', source: undefined, destination: '/run/x' }),
+    mount({ type: 'other', source: undefined, destination: '/img' }),
+    mount({ source: '/var/run/docker.sock', destination: '/var/run/docker.sock' }),
+    mount({ type: 'volume', source: 'named' }),
+  ];
+  const found = Object.fromEntries(
+    cover({ volumes, mounts }).map(({ name, kind, state }) => [name, [kind, state]]),
+  );
+  expect(found).toEqual({
+    named: ['volume', 'unprotected'],
+    '0123456789abcdef': ['anonymous', 'unprotected'],
+    nfs: ['plugin', 'unprotected'],
+    memory: ['tmpfs', 'cache'],
+    '/srv/app': ['bind', 'unprotected'],
+    'web-1:/run/x': ['tmpfs', 'cache'],
+    'web-1:/img': ['other', 'unprotected'],
+    '/var/run/docker.sock': ['bind', 'cache'],
+  });
+  expect(cover({ volumes, mounts }).find(({ name }) => name === '/srv/app')?.consumers).toEqual([
+    'web-1',
+    'web-2',
+  ]);
+});
+
+test('a bind mount is protected by a backup of a directory around it', () => {
+  const srv = someSubject('/srv', { kind: 'path' });
+  const taken = someSnapshot({ id: 's', time: hoursAgo(3) });
+  const ofPath = {
+    ...taken,
+    volume: taken.volume && { ...taken.volume, kind: 'path' as const, name: '/srv' },
+  };
+  const policies = `p: { paths: /srv, schedule: '@daily' }`;
+  const places = cover({
+    policies,
+    subjects: [srv],
+    mounts: [mount({}), mount({ source: '/srvother' })],
+    snapshots: [ofPath],
+  });
+  expect(places.map(({ name, state }) => [name, state])).toEqual([
+    ['/srvother', 'unprotected'],
+    ['/srv', 'protected'],
+    ['/srv/app', 'protected'],
+  ]);
+});
+
+test('a cache is told by its name, its place or its user; a policy that covers it makes it no cache', () => {
+  const volumes = [
+    volume('app_cache'),
+    volume('modules'),
+    volume('redis-data'),
+    volume('redis-queue'),
+    volume('cashews'),
+  ];
+  const redis = { ...consumer, image: 'registry/redis:7', id: 'r1' };
+  const mounts = [
+    mount({ type: 'volume', source: 'modules', destination: '/app/node_modules' }),
+    mount({ type: 'volume', source: 'redis-data', consumer: redis }),
+    mount({ type: 'volume', source: 'redis-queue', consumer: { ...redis, id: 'r2' } }),
+  ];
+  const commands = {
+    r1: ['redis-server', '--maxmemory-policy', 'allkeys-lru'],
+    r2: ['redis-server', '--appendonly', 'yes'],
+  };
+  const states = (policies: string) =>
+    Object.fromEntries(
+      cover({ policies, volumes, mounts, commands }).map(({ name, state }) => [name, state]),
+    );
+  expect(states('')).toEqual({
+    app_cache: 'cache',
+    modules: 'cache',
+    'redis-data': 'cache',
+    'redis-queue': 'unprotected',
+    cashews: 'unprotected',
+  });
+  expect(states(`p: { schedule: '@daily' }`)).toMatchObject({
+    app_cache: 'unprotected',
+    'redis-data': 'unprotected',
+  });
+});
+
+test('a volume that is left out on purpose is no cause for alarm', () => {
+  const subjects = [someSubject('a', { skipped: 'it is not to be backed up, by label or x-holdfast' })];
+  expect(cover({ volumes: [volume('a')], subjects })).toMatchObject([
+    { state: 'cache', reason: 'it is not to be backed up, by label or x-holdfast' },
+  ]);
+});
