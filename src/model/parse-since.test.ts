@@ -4,6 +4,9 @@ import { parseSince } from './parse-since.ts';
 const now = new Date(2026, 0, 31, 12, 30, 15, 500);
 
 test.each([
+  ['monday', new Date(2026, 0, 26)],
+  ['yesterday-14:00', new Date(2026, 0, 30, 14, 0)],
+  ['2026-01-31T12:00[Europe/Berlin]', new Date('2026-01-31T11:00:00Z')],
   ['today', new Date(2026, 0, 31)],
   ['yesterday', new Date(2026, 0, 30)],
   ['2026-01-02', new Date(2026, 0, 2)],

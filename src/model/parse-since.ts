@@ -6,11 +6,12 @@ import { parseTime } from './parse-time.ts';
  */
 export function parseSince(text: string, now: Date): Date {
   const time = parseTime(text, now);
-  if (text === 'today' || text === 'yesterday' || /^\d{4}-\d\d-\d\d$/.test(text))
+  if (text === 'now') return time;
+  if (/^(?:[a-z]+|\d{4}-\d\d-\d\d)$/i.test(text))
     return new Date(time.getFullYear(), time.getMonth(), time.getDate());
-  if (!/^\d{4}-\d\d-\d\d/.test(text)) return time;
+  if (!/\d\d:\d\d/.test(text)) return time;
   const start = new Date(time);
-  if (/[T ]\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)?$/i.test(text)) start.setUTCSeconds(0, 0);
+  if (/(?:^|[T -])\d\d:\d\d(?:Z|[+-]\d\d:?\d\d|\[.*\])?$/i.test(text)) start.setUTCSeconds(0, 0);
   else if (!/\.\d/.test(text)) start.setUTCMilliseconds(0);
   return start;
 }

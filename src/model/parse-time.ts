@@ -1,13 +1,19 @@
 import { isDuration, parseDuration } from './duration.ts';
 import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
+import { isZone, zonedInstant } from './zoned-time.ts';
 
 const dateAndTime =
-  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/i;
+  /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,9})?)?(?:(Z|[+-]\d\d:?\d\d)|\[([\w+/-]+)\])?)?$/i;
+
+const clockOnly = /^([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?$/;
+const dayAndClock = /^([a-z]+)(?:[T -](\d\d:\d\d(?::\d\d)?))?$/i;
+const weekdays = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'];
 
 /**
- * The instant that `text` names, as `@TIME` takes it: `now`, `today`, `yesterday`, `2026-01-31`, `2026-01-31T12:00`,
- * `2026-01-31 12:00:30Z`, or how long ago (`3h`). Times without a zone are local.
+ * The instant that `text` names, as `@TIME` takes it: `now`, `today`, `yesterday`, `monday`, `14:00`, `yesterday-14:00`,
+ * `2026-01-31`, `2026-01-31T12:00`, `2026-01-31 12:00:30Z`, `2026-01-31T12:00[Europe/Berlin]`, or how long ago (`3h`).
+ * Times without a zone are local. A weekday is the last one before today.
  *
  * A time that names a day, a minute or a second means the end of it: `pg@2026-01-31` is the volume as that day left it,
  * and the time of a snapshot as a listing shows it finds that snapshot.
@@ -16,7 +22,7 @@ export function parseTime(text: string, now: Date): Date {
   const time = relativeTime(text, now) ?? absoluteTime(text);
   if (time === undefined) {
     throw new AppError('usage', `Cannot read time ${quote(text)}`, {
-      hint: 'Write times like "yesterday", "3h" (three hours ago), "2026-01-31" or "2026-01-31T12:00".',
+      hint: 'Write times like "yesterday", "3h" (three hours ago), "14:00", "monday", "2026-01-31", "2026-01-31T12:00" or "2026-01-31T12:00[Europe/Berlin]".',
     });
   }
   return time;
@@ -29,28 +35,57 @@ export function isTime(text: string): boolean {
 
 function relativeTime(text: string, now: Date): Date | undefined {
   if (text === 'now') return new Date(now);
-  if (text === 'today') return endOfDay(now, 0);
-  if (text === 'yesterday') return endOfDay(now, -1);
+  if (clockOnly.test(text)) return atClock(now, { days: 0, clock: text });
+  const [, name = '', clock] = dayAndClock.exec(text) ?? [];
+  const days = daysAgo(name.toLowerCase(), now);
+  if (days !== undefined) return atClock(now, { days, clock });
   if (!isDuration(text)) return undefined;
   const time = new Date(now.getTime() - parseDuration(text));
   return Number.isNaN(time.getTime()) ? undefined : time;
 }
 
-function endOfDay(now: Date, days: number): Date {
-  return new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, 23, 59, 59, 999);
+function daysAgo(name: string, now: Date): number | undefined {
+  if (name === 'today') return 0;
+  if (name === 'yesterday') return 1;
+  const weekday = weekdays.indexOf(name);
+  return weekday === -1 ? undefined : (now.getDay() - weekday + 7) % 7 || 7;
+}
+
+/** The end of a day, or of a minute or second of it. */
+function atClock(
+  now: Date,
+  { days, clock = '23:59' }: { readonly days: number; readonly clock?: string | undefined },
+): Date | undefined {
+  const match = clockOnly.exec(clock);
+  if (match === null) return undefined;
+  const [, hour, minute, second = '59'] = match;
+  const day = now.getDate() - days;
+  return new Date(now.getFullYear(), now.getMonth(), day, Number(hour), Number(minute), Number(second), 999);
 }
 
 function absoluteTime(text: string): Date | undefined {
   const match = dateAndTime.exec(text);
   if (match === null) return undefined;
-  const [, year, month, day, hour, minute, second, fraction, zone] = match;
+  const [, year, month, day, hour, minute, second, fraction, zone, zoneName] = match;
   const clock = `${hour ?? '23'}:${minute ?? '59'}:${second ?? '59'}${milliseconds(fraction)}`;
   // Date accepts the 31st of a month that has 30 days and gives the next month's 1st: a typo would restore another day.
   if (Number(day) < 1 || Number(day) > new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate())
     return undefined;
   if (Number(hour ?? 0) > 23) return undefined;
+  if (zoneName !== undefined) {
+    const wall = [year, month, day, hour, minute, second ?? '59', milliseconds(fraction).slice(1)].map(
+      Number,
+    );
+    return inZone(wall, zoneName);
+  }
   const time = new Date(`${year}-${month}-${day}T${clock}${zoneOf(zone)}`);
   return Number.isNaN(time.getTime()) ? undefined : time;
+}
+
+function inZone(wall: readonly number[], zone: string): Date | undefined {
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, ms = 0] = wall;
+  if (month < 1 || month > 12 || minute > 59 || second > 59 || !isZone(zone)) return undefined;
+  return new Date(zonedInstant({ year, month, day, hour, minute, second, ms }, zone));
 }
 
 function milliseconds(fraction: string | undefined): string {

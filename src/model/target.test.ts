@@ -141,3 +141,11 @@ describe('parseVolumePath()', () => {
     );
   });
 });
+
+test('a volume at a time of another zone is read, though the name of the zone has a slash', () => {
+  expect(parseVersionedTarget('pg@2026-01-31T12:00[Europe/Berlin]', new Date())).toMatchObject({
+    target: { kind: 'volume', name: 'pg' },
+    snapshot: { kind: 'time', time: new Date('2026-01-31T11:00:59.999Z') },
+  });
+  expect(parseVersionedTarget('/srv/a@b/c', new Date()).target).toEqual({ kind: 'path', path: '/srv/a@b/c' });
+});

@@ -93,7 +93,8 @@ function withoutNul(text: string): string {
 
 function splitVersion(text: string): { name: string; version: string | undefined } {
   const at = text.lastIndexOf('@');
-  if (at === -1 || text.includes('/', at)) return { name: text, version: undefined };
+  // The name of a time zone has a "/", and no volume's name has one.
+  if (at === -1 || (isPath(text) && text.includes('/', at))) return { name: text, version: undefined };
   return { name: text.slice(0, at), version: text.slice(at + 1) };
 }
 
