@@ -1,4 +1,5 @@
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { Breather } from '../../lib/breathe.ts';
 import { isWithin } from '../describe-volume.ts';
 
 /** A process that is in no known container and has a file open for writing, or mapped so. */
@@ -28,27 +29,32 @@ const enough = 3;
 export async function findHostWriters(search: WriterSearch): Promise<HostWriter[]> {
   const { procDir = '/proc', signal } = search;
   const found: HostWriter[] = [];
-  for (const name of await readdir(procDir).catch(() => [])) {
-    signal?.throwIfAborted();
+  const breather = new Breather('looking for writers', signal);
+  for (const name of orNothing(() => readdirSync(procDir), [])) {
+    // The kernel answers at once; to wait for each answer in turn would take ten times as long.
+    if (breather.isDue()) await breather.breathe();
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
-    const path = await writtenPath(`${procDir}/${name}`, search).catch(() => undefined);
-    if (path === undefined || (await isInContainer(`${procDir}/${name}`, search.containerIds))) continue;
-    found.push({ pid, name: await nameOf(`${procDir}/${name}`), path });
+    const proc = `${procDir}/${name}`;
+    const path = writtenPath(proc, search);
+    if (path === undefined || isInContainer(proc, search.containerIds)) continue;
+    found.push({ pid, name: orNothing(() => readText(`${proc}/comm`), '').trim() || 'a process', path });
     if (found.length === enough) break;
   }
   return found;
 }
 
 /** A file below the roots that a process can write to, or undefined. */
-async function writtenPath(proc: string, { roots }: WriterSearch): Promise<string | undefined> {
+function writtenPath(proc: string, { roots }: WriterSearch): string | undefined {
   const isBelow = (path: string): boolean => roots.some((root) => path !== root && isWithin(path, root));
-  for (const fd of await readdir(`${proc}/fd`)) {
-    const path = await readlink(`${proc}/fd/${fd}`).catch(() => '');
-    if (isBelow(path) && (await isForWriting(`${proc}/fdinfo/${fd}`))) return path;
+  for (const fd of orNothing(() => readdirSync(`${proc}/fd`), [])) {
+    const path = orNothing(() => readlinkSync(`${proc}/fd/${fd}`), '');
+    if (isBelow(path) && isForWriting(`${proc}/fdinfo/${fd}`)) return path;
   }
   // Shared and writable: `7f… rw-s 00000000 08:01 1234   /path`.
-  for (const line of (await readFile(`${proc}/maps`, 'utf8')).split('\n')) {
+  const maps = orNothing(() => readText(`${proc}/maps`), '');
+  if (!roots.some((root) => maps.includes(root))) return undefined;
+  for (const line of maps.split('\n')) {
     const [, access = ''] = line.split(' ', 2);
     if (access[1] !== 'w' || access[3] !== 's') continue;
     const path = line.slice(line.indexOf('/'));
@@ -57,18 +63,27 @@ async function writtenPath(proc: string, { roots }: WriterSearch): Promise<strin
   return undefined;
 }
 
-async function isForWriting(fdinfo: string): Promise<boolean> {
-  const flags = /^flags:\s*([0-7]+)/m.exec(await readFile(fdinfo, 'utf8').catch(() => ''))?.[1];
+function isForWriting(fdinfo: string): boolean {
+  const flags = /^flags:\s*([0-7]+)/m.exec(orNothing(() => readText(fdinfo), ''))?.[1];
   // The lowest two bits: O_WRONLY or O_RDWR.
   return flags !== undefined && (Number.parseInt(flags, 8) & 3) !== 0;
 }
 
 /** Its control group is named after its container, or lies below one that is. */
-async function isInContainer(proc: string, ids: readonly string[]): Promise<boolean> {
-  const groups = await readFile(`${proc}/cgroup`, 'utf8').catch(() => '');
+function isInContainer(proc: string, ids: readonly string[]): boolean {
+  const groups = orNothing(() => readText(`${proc}/cgroup`), '');
   return ids.some((id) => groups.includes(id));
 }
 
-async function nameOf(proc: string): Promise<string> {
-  return (await readFile(`${proc}/comm`, 'utf8').catch(() => '')).trim() || 'a process';
+function readText(path: string): string {
+  return readFileSync(path, 'utf8');
+}
+
+/** A process may end while it is looked at, or be another user's. */
+function orNothing<T>(look: () => T, nothing: T): T {
+  try {
+    return look();
+  } catch {
+    return nothing;
+  }
 }

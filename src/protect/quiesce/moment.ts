@@ -13,7 +13,14 @@ import type { BackupTarget } from '../targets.ts';
 import type { StillPlan } from './consistency.ts';
 import { findHostWriters } from './host-writers.ts';
 import { makeStill, type ReleaseReport, type StillContainers } from './still-containers.ts';
-import { consumersNow, isActiveContainer, runs, writersOf } from './volume-containers.ts';
+import {
+  consumersNow,
+  isActiveContainer,
+  lookAround,
+  runs,
+  type Surroundings,
+  writersIn,
+} from './volume-containers.ts';
 
 /** What is saved at a still moment, with what is known of it before. */
 export interface Member {
@@ -47,6 +54,8 @@ export class Moment implements StillMoment, AsyncDisposable {
   readonly #grades = new Map<Member, GradeReason>();
   /** Names of those that could write to a member's data when they were made still, services by theirs. */
   readonly #apps = new Map<Member, Set<string>>();
+  /** Asked once for all members, when everything is read. */
+  #after: Promise<Surroundings> | undefined;
   #still: StillContainers | undefined;
   #report: ReleaseReport | undefined;
   #beganAtMs = 0;
@@ -70,10 +79,11 @@ export class Moment implements StillMoment, AsyncDisposable {
     const { signal, onNote } = this.#options;
     const { how } = this.#plan;
     const writers = new Map<string, Container>();
+    const around = await this.#lookAround();
+    await this.#lookForStrangers(around);
     for (const member of this.#members) {
-      await this.#lookForStrangers(member);
       // Who was started while the data was gone through in use has to be still as well.
-      const active = (await writersOf(this.#parts, member.target, { signal })).filter(isActiveContainer);
+      const active = (await writersIn(around, member.target)).filter(isActiveContainer);
       for (const container of active) writers.set(container.id, container);
       this.#apps.set(
         member,
@@ -148,8 +158,8 @@ export class Moment implements StillMoment, AsyncDisposable {
     const { signal } = this.#options;
     if ((await this.#parts.host()).containers === undefined)
       return gradeOf(member.volume.consumers, await consumersNow(this.#parts, member.target, { signal }));
-    await this.#lookForStrangers(member);
-    const after = await writersOf(this.#parts, member.target, { signal });
+    const around = await (this.#after ??= this.#lookAfterwards());
+    const after = await writersIn(around, member.target);
     const loose = after.filter(
       (writer) => this.#still?.covers(writer) !== true && couldWrite(writer, this.#beganAtMs),
     );
@@ -175,20 +185,30 @@ export class Moment implements StillMoment, AsyncDisposable {
       .map(({ name, stillMs }) => ({ name, stillMs: Math.round(stillMs) }));
   }
 
-  async #lookForStrangers(member: Member): Promise<void> {
-    const { tree } = member.source;
-    if (tree.kind !== 'directory') return;
+  async #lookAround(): Promise<Surroundings> {
+    const places = this.#members.map(({ target }) => target);
+    return await lookAround(this.#parts, places, { signal: this.#options.signal });
+  }
+
+  async #lookAfterwards(): Promise<Surroundings> {
+    const around = await this.#lookAround();
+    await this.#lookForStrangers(around);
+    return around;
+  }
+
+  async #lookForStrangers(around: Surroundings): Promise<void> {
     const { signal } = this.#options;
-    const root = toText(tree.root);
-    const known = await writersOf(this.#parts, member.target, { signal });
-    const strangers = await findHostWriters({
-      roots: [await realpath(root).catch(() => root)],
-      containerIds: known.map(({ id }) => id),
-      signal,
-    });
-    const seen = this.#strangers.get(member) ?? new Set();
-    for (const { name, pid } of strangers) seen.add(`process ${pid} (${quote(name)})`);
-    this.#strangers.set(member, seen);
+    for (const member of this.#members) {
+      const { tree } = member.source;
+      if (tree.kind !== 'directory') continue;
+      const root = toText(tree.root);
+      const roots = [await realpath(root).catch(() => root)];
+      const containerIds = (await writersIn(around, member.target)).map(({ id }) => id);
+      const seen = this.#strangers.get(member) ?? new Set();
+      for (const { name, pid } of await findHostWriters({ roots, containerIds, signal }))
+        seen.add(`process ${pid} (${quote(name)})`);
+      this.#strangers.set(member, seen);
+    }
   }
 }
 

@@ -15,7 +15,7 @@ import { canClone } from './can-clone.ts';
 import { planTogether, type Situation, type StillPlan } from './consistency.ts';
 import { type Member as MomentMember, Moment } from './moment.ts';
 import { nameApps } from './name-apps.ts';
-import { isActiveContainer, runs, writersOf } from './volume-containers.ts';
+import { isActiveContainer, lookAround, runs, writersIn } from './volume-containers.ts';
 
 /** One volume or directory whose lease is held. */
 export interface StillTarget {
@@ -58,10 +58,15 @@ export async function saveStill(
 ): Promise<StillSaved[]> {
   await using opened = new AsyncDisposableStack();
   const members: Member[] = [];
+  const around = await lookAround(
+    parts,
+    request.targets.map(({ target }) => target),
+    options,
+  );
   for (const one of request.targets) {
     const wish = { ...request, target: one.target, options };
     const source = opened.use(await openSource(parts, wish));
-    const writers = (await writersOf(parts, one.target, options)).filter(isActiveContainer);
+    const writers = (await writersIn(around, one.target)).filter(isActiveContainer);
     members.push({ ...one, source, writers });
   }
   const application = await openApplications(parts, { members, request }, options);

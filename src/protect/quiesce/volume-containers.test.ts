@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ContainerMount } from '../../hosts/containers.ts';
 import type { Volume } from '../../model/volume.ts';
 import { type StillWorld, stillWorld } from './still-world.fixture.ts';
-import { pathContainers, volumeContainers, writersOf } from './volume-containers.ts';
+import { lookAround, pathContainers, volumeContainers, writersIn } from './volume-containers.ts';
 
 let world: StillWorld;
 let root: string;
@@ -89,7 +89,8 @@ test('takes two volumes of one network share for one place, and others not', asy
 test('writers are those whose mount is not read-only', async () => {
   container('reader', mount('volume', 'pg', true));
   container('writer', mount('volume', 'pg', true), mount('bind', root));
-  const found = await writersOf(world.parts, { kind: 'volume', name: 'pg' }, {});
+  const place = { kind: 'volume', name: 'pg' } as const;
+  const found = await writersIn(await lookAround(world.parts, [place], {}), place);
   expect(found.map(({ name }) => name)).toEqual(['writer']);
 });
 

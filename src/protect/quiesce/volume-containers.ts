@@ -8,6 +8,17 @@ import { isWithin, pathConsumers } from '../describe-volume.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { BackupTarget } from '../targets.ts';
 
+/** What a host has at one time. */
+export interface Surroundings {
+  readonly containers: readonly Container[];
+  readonly volumes: readonly Volume[];
+}
+
+interface Place {
+  readonly kind: 'volume' | 'path';
+  readonly name: string;
+}
+
 /**
  * The containers, running or not, that see a volume's data however they mount it: by its name, by a bind mount of its
  * folder or of one above or below, or by another volume that is the same place. This process's own container is none.
@@ -15,29 +26,51 @@ import type { BackupTarget } from '../targets.ts';
 export async function volumeContainers(
   parts: Protection,
   volumeName: string,
-  options: WhichContainers,
+  options: JobOptions,
 ): Promise<Container[]> {
-  const host = await parts.host();
-  if (host.containers === undefined) return [];
-  const { signal } = options;
-  const [containers, volumes] = await Promise.all([
-    host.containers.list({ signal }),
-    host.listVolumes({ signal }),
-  ]);
-  const volume = volumes.find(({ name }) => name === volumeName);
-  const places = volume ? placesOf(volume) : [];
-  return await consumersOf(containers, { name: volumeName, places, volumes, writers: options.writers });
+  return await containersOf(parts, { kind: 'volume', name: volumeName }, options);
+}
+
+/** The same for a directory of this machine. Without an engine there are none. */
+export async function pathContainers(
+  parts: Protection,
+  directory: string,
+  options: JobOptions,
+): Promise<Container[]> {
+  return await containersOf(parts, { kind: 'path', name: directory }, options);
+}
+
+async function containersOf(parts: Protection, place: Place, options: JobOptions): Promise<Container[]> {
+  return await consumersOf(await lookAround(parts, [place], options), place, () => true);
 }
 
 /** Those of them, running or not, that could write when they run. */
-export async function writersOf(
-  parts: Protection,
-  target: { readonly kind: 'volume' | 'path'; readonly name: string },
-  options: JobOptions,
-): Promise<Container[]> {
-  if (target.kind === 'path') return await pathContainers(parts, target.name, { ...options, writers: true });
-  return await volumeContainers(parts, target.name, { ...options, writers: true });
+export async function writersIn(around: Surroundings, place: Place): Promise<Container[]> {
+  return await consumersOf(around, place, ({ readOnly }) => !readOnly);
 }
+
+/** Asks the host once for all of the places. For directories alone there need be no engine. */
+export async function lookAround(
+  parts: Protection,
+  places: readonly Place[],
+  { signal }: JobOptions,
+): Promise<Surroundings> {
+  try {
+    const host = await parts.host();
+    if (host.containers === undefined) return nothingAround;
+    const [containers, volumes] = await Promise.all([
+      host.containers.list({ signal }),
+      host.listVolumes({ signal }),
+    ]);
+    return { containers, volumes };
+  } catch (error) {
+    const isMissing = isAppError(error, 'unavailable') || isAppError(error, 'denied');
+    if (isMissing && places.every(({ kind }) => kind === 'path')) return nothingAround;
+    throw error;
+  }
+}
+
+const nothingAround: Surroundings = { containers: [], volumes: [] };
 
 /** True for one that can write now. */
 export function runs({ state }: Container): boolean {
@@ -60,56 +93,19 @@ export async function consumersNow(
   return (await host.findVolume(target.name, { signal: options.signal }))?.consumers ?? [];
 }
 
-interface WhichContainers extends JobOptions {
-  /** Only those whose mount is not read-only. */
-  readonly writers?: boolean;
-}
-
-/** The same for a directory of this machine. Without an engine there are none. */
-export async function pathContainers(
-  parts: Protection,
-  directory: string,
-  options: WhichContainers,
-): Promise<Container[]> {
-  try {
-    const host = await parts.host();
-    if (host.containers === undefined) return [];
-    const { signal } = options;
-    const [containers, volumes] = await Promise.all([
-      host.containers.list({ signal }),
-      host.listVolumes({ signal }),
-    ]);
-    const places = [directory];
-    return await consumersOf(containers, { name: undefined, places, volumes, writers: options.writers });
-  } catch (error) {
-    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return [];
-    throw error;
-  }
-}
-
-interface Sought {
-  readonly name: string | undefined;
-  readonly places: readonly string[];
-  readonly volumes: readonly Volume[];
-  readonly writers?: boolean | undefined;
-}
-
 async function consumersOf(
-  containers: readonly Container[],
-  { name, places, volumes, writers }: Sought,
+  { containers, volumes }: Surroundings,
+  { kind, name }: Place,
+  counts: (mount: ContainerMount) => boolean,
 ): Promise<Container[]> {
+  const volume = kind === 'volume' ? volumes.find((other) => other.name === name) : undefined;
+  const places = kind === 'path' ? [name] : volume ? placesOf(volume) : [];
   const real = await Promise.all(places.map(realPlace));
-  const shared = new Map<string, boolean>();
-  for (const other of volumes) {
-    const theirs = await Promise.all(placesOf(other).map(realPlace));
-    shared.set(
-      other.name,
-      other.name === name || theirs.some((place) => real.some((mine) => overlap(mine, place))),
-    );
-  }
-  const sees = async ({ type, source, readOnly }: ContainerMount): Promise<boolean> => {
-    if (source === undefined || (writers === true && readOnly)) return false;
-    if (type === 'volume') return source === name || shared.get(source) === true;
+  const isShared = await sharing(volumes, real);
+  const sees = async (mount: ContainerMount): Promise<boolean> => {
+    const { type, source } = mount;
+    if (source === undefined || !counts(mount)) return false;
+    if (type === 'volume') return (kind === 'volume' && source === name) || isShared(source);
     if (type !== 'bind') return false;
     const place = await realPlace(source);
     return real.some((mine) => overlap(mine, place));
@@ -124,6 +120,19 @@ async function consumersOf(
     }
   }
   return found;
+}
+
+/** Tells which volumes are the same place, or lie in or around it. */
+async function sharing(
+  volumes: readonly Volume[],
+  real: readonly string[],
+): Promise<(volume: string) => boolean> {
+  const shared = new Set<string>();
+  for (const volume of volumes) {
+    const theirs = await Promise.all(placesOf(volume).map(realPlace));
+    if (theirs.some((place) => real.some((mine) => overlap(mine, place)))) shared.add(volume.name);
+  }
+  return (name) => shared.has(name);
 }
 
 /** Where a volume's data lies on the engine's machine; a share of the network has a place of its own kind. */
