@@ -70,6 +70,7 @@ async function openDirectory({
   readonly destination: Extract<Destination, { kind: 'directory' }>;
 }): Promise<OpenDestination> {
   const root = fromText(destination.name);
+  await makeFolders(path.dirname(destination.name), made);
   // As a whole it comes by the swap; a part goes into it.
   if (plan.path !== '' && plan.keepsPlace && !(await exists(root))) {
     await mkdir(toPath(root));
@@ -112,8 +113,12 @@ async function makeDevice(
   if (spec.driver !== 'local' || device === undefined || !path.isAbsolute(device)) return;
   if (!flags.includes('bind') && !flags.includes('rbind')) return;
   if (!(await host.info()).endpoint.startsWith('unix:')) return;
+  await makeFolders(device, made);
+}
+
+async function makeFolders(wanted: string, made: AsyncDisposableStack): Promise<void> {
   const missing: string[] = [];
-  for (let folder = path.normalize(device); !(await isThere(folder)); folder = path.dirname(folder))
+  for (let folder = path.normalize(wanted); !(await isThere(folder)); folder = path.dirname(folder))
     missing.unshift(folder);
   for (const folder of missing) {
     await mkdir(folder, { mode: 0o755 });

@@ -103,9 +103,10 @@ describe('holdfast backup and restore', () => {
     await cli.run('restore', 'pg', '--to', './fresh');
     cli.mkdir('empty');
     await cli.run('restore', 'pg', '--to', './empty');
+    await cli.run('restore', 'pg', '--to', './not/there/yet');
     await cli.run('restore', 'pg', '--to', 'pg-copy');
-    for (const place of [join(cli.folder, 'fresh'), join(cli.folder, 'empty'), cli.root('pg-copy')])
-      expect(treeFacts(place)).toEqual(saved);
+    const made = ['fresh', 'empty', 'not/there/yet'].map((name) => join(cli.folder, name));
+    for (const place of [...made, cli.root('pg-copy')]) expect(treeFacts(place)).toEqual(saved);
     writeFileSync(join(cli.folder, 'fresh/mine'), 'mine');
     const before = treeFacts(join(cli.folder, 'fresh'));
     expect(await cli.attempt(['restore', 'pg', '--to', './fresh', '--yes'])).toMatchObject({ exit: 1 });
