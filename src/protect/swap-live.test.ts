@@ -1,0 +1,306 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { AppError } from '../model/errors.ts';
+import type { Volume } from '../model/volume.ts';
+import { dropExpired } from './drop-expired.ts';
+import { takeLease } from './lease.ts';
+import { type StillWorld, stillWorld } from './quiesce/still-world.fixture.ts';
+import { type MemberWish, openReplacement, type Replacement } from './replacement.ts';
+import { listJournals, type RestoreJournal, writeJournal } from './restore-journal.ts';
+import { settleAll } from './settle.ts';
+import { swapIn } from './swap.ts';
+import { swapLive } from './swap-live.ts';
+import { listUndoRecords } from './undo-records.ts';
+
+let world: StillWorld;
+beforeEach(async () => {
+  world = await stillWorld();
+  for (const name of ['pg', 'files']) {
+    const root = rootOf(name);
+    mkdirSync(root, { recursive: true });
+    writeFileSync(join(root, 'data'), 'old');
+    world.volumes.push({ ...blank, name, mountpoint: root });
+  }
+  const mount = (source: string) => [
+    { type: 'volume', source, destination: '/data', readOnly: false } as const,
+  ];
+  const stack = { stack: 'shop', health: 'healthy' } as const;
+  world.containers.add({ ...stack, name: 'db', service: 'db', mounts: mount('pg') });
+  const web = { service: 'web', dependsOn: ['db'], mounts: [...mount('pg'), ...mount('files')] };
+  world.containers.add({ ...stack, ...web, name: 'web' });
+  world.containers.add({ ...stack, name: 'idle', service: 'idle', mounts: mount('pg'), state: 'exited' });
+  world.containers.add({ name: 'stranger' });
+});
+afterEach(() => rmSync(world.stateDir, { recursive: true, force: true }));
+
+const blank: Volume = {
+  name: '',
+  driver: 'local',
+  mountpoint: undefined,
+  createdAt: undefined,
+  labels: {},
+  options: {},
+  scope: 'local',
+  anonymous: false,
+  stack: 'shop',
+  consumers: [],
+};
+
+function rootOf(name: string): string {
+  return join(world.stateDir, 'volumes', name, '_data');
+}
+
+const names = ['pg', 'files'];
+const places = names.map((name) => ({ kind: 'volume' as const, name }));
+const keepUntil = '2999-01-01T00:00:00.000Z';
+
+async function open(): Promise<Replacement> {
+  const members = names.map((name): MemberWish => ({
+    kind: 'volume',
+    name,
+    identity: `of ${name}`,
+    root: rootOf(name),
+    keepUntil,
+  }));
+  const { stateDir } = world;
+  const about = { action: 'restore', hostIdentity: 'engine', snapshotIds: [] } as const;
+  const replacement = await openReplacement({ stateDir, ...about, members });
+  for (const path of replacement.newPaths) {
+    mkdirSync(path);
+    writeFileSync(join(path, 'data'), 'new');
+  }
+  return replacement;
+}
+
+async function swap(signal?: AbortSignal): Promise<unknown> {
+  await using replacement = await open();
+  const about = { places, reason: 'restore "pg"', healthyWithinMs: 300, ailing: new Set<string>() };
+  return await swapLive(world.parts, { replacement, ...about }, { signal }).catch((error: unknown) => error);
+}
+
+function data(): string[] {
+  return names.map((name) => readFileSync(join(rootOf(name), 'data'), 'utf8'));
+}
+
+function states(): string[] {
+  return ['db', 'web', 'idle', 'stranger'].map((name) => world.containers.get(name).state);
+}
+
+const asBefore = ['running', 'running', 'exited', 'running'];
+
+function journals(): string[] {
+  return ['journal', 'journal-apps'].flatMap((folder) => {
+    try {
+      return readdirSync(join(world.stateDir, folder));
+    } catch {
+      return [];
+    }
+  });
+}
+
+describe('swapLive()', () => {
+  test('stops dependants first, swaps when all are stopped, and starts in the reverse order', async () => {
+    const seen: string[] = [];
+    world.containers.onCall((call, name) => {
+      if (call === 'stop' || call === 'start') seen.push(`${call} ${name} on ${data().join(' and ')}`);
+    });
+    expect(await swap()).toMatchObject({ stopped: ['web', 'db'] });
+    expect(seen).toEqual([
+      'stop web on old and old',
+      'stop db on old and old',
+      'start db on new and new',
+      'start web on new and new',
+    ]);
+    expect(data()).toEqual(['new', 'new']);
+    expect(states()).toEqual(asBefore);
+    expect(journals()).toEqual([]);
+    expect((await listUndoRecords(world.stateDir)).map(({ name }) => name).sort()).toEqual(['files', 'pg']);
+  });
+
+  test('puts everything back when a container cannot be started on the new data', async () => {
+    world.containers.onCall((call, name) => {
+      if (call === 'start' && name === 'web' && data().includes('new'))
+        throw new AppError('failed', 'Cannot start "web"');
+    });
+    expect(await swap()).toMatchObject({ message: expect.stringContaining('"web"') as string });
+    expect(data()).toEqual(['old', 'old']);
+    expect(states()).toEqual(asBefore);
+    expect(journals()).toEqual([]);
+    expect(await listUndoRecords(world.stateDir)).toEqual([]);
+  });
+
+  test('puts everything back when one is not healthy, or ends, on the new data', async () => {
+    for (const bad of [{ health: 'unhealthy' }, { state: 'exited', exitCode: 1 }] as const) {
+      world.containers.onCall((call, name) => {
+        if (call === 'find' && name === 'db' && data().includes('new')) world.containers.change('db', bad);
+      });
+      const error = await swap();
+      world.containers.onCall(() => undefined);
+      expect(error).toMatchObject({ message: expect.stringContaining('"db" did not come up') as string });
+      expect(data()).toEqual(['old', 'old']);
+      expect(states()).toEqual(asBefore);
+      expect(journals()).toEqual([]);
+    }
+  });
+
+  test('changes nothing when a container cannot be stopped, or one is started meanwhile', async () => {
+    world.containers.fail('stop', 'db', { times: 1 });
+    expect(await swap()).toBeInstanceOf(AppError);
+    expect([data(), states(), journals()]).toEqual([['old', 'old'], asBefore, []]);
+    world.containers.onCall((call, name) => {
+      if (call === 'stop' && name === 'db') world.containers.change('idle', { state: 'running' });
+    });
+    expect(await swap()).toMatchObject({
+      code: 'in-use',
+      message: expect.stringContaining('"idle"') as string,
+    });
+    expect(data()).toEqual(['old', 'old']);
+    expect(journals()).toEqual([]);
+  });
+
+  test('is stopped by its signal at any moment, and then all is as it was', async () => {
+    for (const at of ['stop web', 'stop db', 'start db', 'start web']) {
+      const abort = new AbortController();
+      world.containers.onCall((call, name) => {
+        if (`${call} ${name}` === at) abort.abort();
+      });
+      expect(await swap(abort.signal), at).toBeInstanceOf(Error);
+      world.containers.onCall(() => undefined);
+      expect([data(), states(), journals()], at).toEqual([['old', 'old'], asBefore, []]);
+    }
+  });
+
+  test('refuses one that would be removed by being stopped', async () => {
+    world.containers.change('web', { removesItself: true });
+    expect(await swap()).toMatchObject({
+      code: 'in-use',
+      message: expect.stringContaining('"web"') as string,
+    });
+    expect([data(), states(), journals()]).toEqual([['old', 'old'], asBefore, []]);
+  });
+});
+
+/** What a kill leaves: the journals as they were, and nobody who holds them. */
+describe('settleAll(), after a kill,', () => {
+  const notes: string[] = [];
+  const settle = (): Promise<void> => settleAll(world.parts, { onNote: (note) => notes.push(note) });
+
+  async function left(change: Partial<RestoreJournal>, swapped: number): Promise<void> {
+    notes.length = 0;
+    const replacement = await open();
+    await replacement.swap(levels());
+    const [journal] = await listJournals(world.stateDir);
+    await replacement[Symbol.asyncDispose]();
+    if (journal === undefined) throw new Error('no journal');
+    // Made anew as it lay on the disk.
+    const members = [];
+    for (const [index, member] of journal.members.entries()) {
+      mkdirSync(join(member.stage, 'new'), { recursive: true });
+      writeFileSync(join(member.stage, 'new/data'), 'new');
+      const { prepareSwap } = await import('./swap.ts');
+      const prepared = await prepareSwap(member);
+      members.push(prepared);
+      if (index < swapped) await swapIn(prepared);
+    }
+    await writeJournal(world.stateDir, { ...journal, members, ...change });
+  }
+
+  /** `db` and `web` ran. */
+  function levels(): RestoreJournal['levels'] {
+    return ['web', 'db'].map((name) => [
+      {
+        identity: world.containers.get(name),
+        how: 'stop' as const,
+        was: 'running' as const,
+        startedAt: undefined,
+        healthy: false,
+        replicas: undefined,
+      },
+    ]);
+  }
+
+  function strays(): string[] {
+    return names.flatMap((name) => readdirSync(dirname(rootOf(name)))).filter((name) => name !== '_data');
+  }
+
+  test('keeps the new data when all of it had changed places, and the old for an undo', async () => {
+    await left({ step: 'swapping' }, 2);
+    await settle();
+    expect(data()).toEqual(['new', 'new']);
+    expect(await listUndoRecords(world.stateDir)).toHaveLength(2);
+    expect(journals()).toEqual([]);
+    expect(notes.join()).toContain('holdfast undo');
+  });
+
+  test('goes back when only some had, and stops and starts what an engine has started since', async () => {
+    await left({ step: 'swapping' }, 1);
+    expect(data()).toEqual(['new', 'old']);
+    await settle();
+    expect(data()).toEqual(['old', 'old']);
+    expect(states()).toEqual(asBefore);
+    expect(world.containers.calls.filter((call) => /^(stop|start)/.test(call))).toEqual([
+      'stop web',
+      'stop db',
+      'start db',
+      'start web',
+    ]);
+    expect([journals(), strays()]).toEqual([[], []]);
+  });
+
+  test('goes on going back, and starts what had fallen on the new data', async () => {
+    await left({ step: 'back' }, 2);
+    world.containers.change('db', { state: 'exited', exitCode: 1 });
+    world.containers.change('web', { state: 'exited', exitCode: 1 });
+    await settle();
+    expect(data()).toEqual(['old', 'old']);
+    expect(states()).toEqual(asBefore);
+    expect([journals(), strays()]).toEqual([[], []]);
+  });
+
+  test('removes what was being made ready, and touches no container', async () => {
+    await left({ step: 'staging' }, 0);
+    await settle();
+    expect(data()).toEqual(['old', 'old']);
+    expect(world.containers.calls).toEqual([]);
+    expect([journals(), strays()]).toEqual([[], []]);
+  });
+
+  test('leaves a restore alone that is under way, and one of another engine', async () => {
+    await left({ step: 'back' }, 1);
+    {
+      const { stateDir } = world;
+      await using _lease = await takeLease({ stateDir, identity: 'of pg', name: 'pg', action: 'restore' });
+      await settle();
+      expect(data()).toEqual(['new', 'old']);
+      expect(notes).toEqual([]);
+    }
+    const [journal] = await listJournals(world.stateDir);
+    if (journal !== undefined) await writeJournal(world.stateDir, { ...journal, hostIdentity: 'elsewhere' });
+    await settle();
+    expect(data()).toEqual(['new', 'old']);
+    expect(notes.join()).toContain('another engine');
+  });
+});
+
+test('dropExpired() deletes what has had its time, and what is gone, and nothing else', async () => {
+  await swap();
+  const undo = async (): Promise<string[]> =>
+    (await listUndoRecords(world.stateDir)).map(({ name }) => name).sort();
+  await dropExpired(world.parts);
+  expect(await undo()).toEqual(['files', 'pg']);
+  const [one] = (await listUndoRecords(world.stateDir)).filter(({ name }) => name === 'files');
+  rmSync(one?.stage ?? '', { recursive: true });
+  await dropExpired(world.parts);
+  expect(await undo()).toEqual(['pg']);
+  const { stateDir } = world;
+  {
+    await using _lease = await takeLease({ stateDir, identity: 'of pg', name: 'pg', action: 'back up' });
+    await dropExpired({ stateDir, now: () => Date.parse('3000-01-01') });
+    expect(await undo()).toEqual(['pg']);
+  }
+  await dropExpired({ stateDir, now: () => Date.parse('3000-01-01') });
+  expect(await undo()).toEqual([]);
+  expect(readdirSync(dirname(rootOf('pg')))).toEqual(['_data']);
+  expect(data()).toEqual(['new', 'new']);
+});
