@@ -4,6 +4,8 @@ import { mkdir, readdir } from 'node:fs/promises';
 import type { Catalog } from './catalog/catalog.ts';
 import type { VolumeEngine } from './engine/index.ts';
 import type { Host } from './hosts/host.ts';
+import type { ManagedVolumes } from './hosts/managed-volumes.ts';
+import type { ManagedVolumes } from './hosts/managed-volumes.ts';
 import { AppError } from './model/errors.ts';
 import type { HostKind } from './model/volume.ts';
 import type { BackupOutcome, BackupReport, BackupRequest } from './protect/backup.ts';
@@ -37,6 +39,7 @@ import {
   loggedRetention,
   loggedUpkeep,
 } from './protect/log/logged-parts.ts';
+import { openServices, type Services, type ServicesParts } from './surfaces/open-services.ts';
 import { openUpkeep, type OtherRepository, type Upkeep } from './protect/upkeep.ts';
 import { openWord, type Word } from './protect/word.ts';
 import type { CheckReport, Repository, RepositoryAccess, SnapshotEntry } from './repository/index.ts';
@@ -60,11 +63,14 @@ export interface AppConfig {
 }
 
 /** All that Holdfast can do, for its surfaces. Parts are opened when they are first needed, and closed with the App. */
-export interface App extends AsyncDisposable, Upkeep, Retention, Repositories, Policies, Word, Proof {
+export interface App
+  extends AsyncDisposable, Upkeep, Retention, Repositories, Policies, Word, Proof, Services {
   readonly config: AppConfig;
 
   /** The lifecycle of volumes on the host. */
   volumes(): Promise<VolumeEngine>;
+  /** The volumes that Holdfast keeps itself on its drivers, whatever the host is. */
+  managed(): Promise<ManagedVolumes>;
 
   /** Makes the state folder, a key and a repository; may be repeated. */
   init(options?: InitOptions): Promise<InitReport>;
@@ -146,7 +152,9 @@ function openAppWithParts(config: AppConfig): { readonly app: App; readonly part
       open: (repository) => openForPolicy(config, repository),
     }),
     ...openProof(parts),
+    ...openServices(parts),
     volumes: () => parts.volumes(),
+    managed: () => parts.managed(),
     async init(options = {}) {
       const { initialize } = await import('./protect/init.ts');
       const maker = await loadMaker();
@@ -250,8 +258,10 @@ function openForPolicy(config: AppConfig, repository: string): OpenedApp {
   return { app, parts, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
 }
 
-interface Parts extends Protection {
+interface Parts extends Protection, ServicesParts {
   volumes(): Promise<VolumeEngine>;
+  /** The volumes that Holdfast keeps itself. Opening them asks no container engine for anything. */
+  managed(): Promise<ManagedVolumes>;
   /** What was brought back when the host was opened. */
   recovered(): Promise<RecoverReport>;
   /** Opens another repository than the one that is configured. */
@@ -311,6 +321,14 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     const { openEngine } = await import('./engine/index.ts');
     return loggedEngine(openEngine({ host: await host() }), parts);
   });
+  const managed = once(async (): Promise<ManagedVolumes> => {
+    throw new AppError('unsupported', 'Volumes of drivers cannot be opened yet');
+  });
+  const managed = once(async () => {
+    // When they are the host's volumes too, an interrupted restore is settled before anybody works on them.
+    const found = config.host === 'embedded' ? await host() : undefined;
+    return found?.managed ?? opened.use(await openOwnHost(config, catalog)).managed;
+  });
   const log = once(async () => {
     const { openAuditLog } = await import('./protect/log/open-audit-log.ts');
     return openAuditLog({ ...config, now: Date.now, catalog });
@@ -338,6 +356,13 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     log,
     notifier,
     volumes,
+    managed,
+    async foreignTrash() {
+      const { openForeignTrash } = await import('./engine/trash-foreign.ts');
+      const { stateDir } = config;
+      return opened.use(await openForeignTrash({ stateDir, managed: await managed() }));
+    },
+    identity: async () => (await catalog()).stateId(),
     recovered: async () => (await settledHost()).recovered,
     openOther,
     expectRestore,
@@ -376,8 +401,23 @@ async function openHost(config: AppConfig, catalog: () => Promise<Catalog>): Pro
     const docker = await probeDocker({ env, onWarning, dataWay });
     if (docker !== undefined) return docker;
   }
+  return await openOwnHost(config, catalog);
+}
+
+/** The volumes that Holdfast keeps itself, on its drivers. */
+async function openOwnHost(
+  config: AppConfig,
+  catalog: () => Promise<Catalog>,
+): Promise<Host & { readonly managed: ManagedVolumes }> {
+  const { stateDir, env, onWarning } = config;
   const { openEmbeddedHost } = await import('./hosts/embedded/index.ts');
-  return await openEmbeddedHost({ stateDir: config.stateDir, catalog: await catalog() });
+  const { openDrivers } = await import('./drivers/open-drivers.ts');
+  const secret = async (reference: string): Promise<Uint8Array> => {
+    const { readPassword } = await import('./protect/password.ts');
+    return await readPassword(reference, env);
+  };
+  const drivers = openDrivers({ stateDir, secret });
+  return await openEmbeddedHost({ stateDir, catalog: await catalog(), drivers, onWarning });
 }
 
 async function loadMaker(): Promise<RepositoryMaker> {

@@ -1,3 +1,4 @@
 export { decompressed } from './archive-format.ts';
 export { openEngine } from './open-engine.ts';
+export type { ForeignTrash, ForeignVolume } from './trash-foreign.ts';
 export type * from './volume-engine.ts';

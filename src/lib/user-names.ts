@@ -13,6 +13,15 @@ export function readUserNames(): UserNames {
   return { user: (uid) => users.get(uid) ?? '', group: (gid) => groups.get(gid) ?? '' };
 }
 
+/** The number that this machine's /etc/group gives to a name. */
+export function groupNumber(name: string): number | undefined {
+  for (const line of readTextOrNothing('/etc/group').split('\n')) {
+    const [found, , number = ''] = line.split(':');
+    if (found === name && /^\d+$/.test(number)) return Number(number);
+  }
+  return undefined;
+}
+
 function readTable(path: string): Map<number, string> {
   const names = new Map<number, string>();
   for (const line of readTextOrNothing(path).split('\n')) {

@@ -16,6 +16,7 @@ import { proofRoutes } from './definitions/proof.ts';
 import { protectRoutes } from './definitions/protect.ts';
 import { repoRoutes } from './definitions/repo.ts';
 import { retentionRoutes } from './definitions/retention.ts';
+import { serviceRoutes } from './definitions/services.ts';
 import { toolRoutes } from './definitions/tools.ts';
 import { undoRoutes } from './definitions/undo.ts';
 import { upkeepRoutes } from './definitions/upkeep.ts';
@@ -34,6 +35,7 @@ const root = buildRouteMap<string, CliContext>({
     ...policyRoutes,
     ...wordRoutes,
     volume: volumeRoutes,
+    ...serviceRoutes,
     ...toolRoutes,
   },
   docs: {

@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, openSync } from 'node:fs';
+import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ManagedVolume, ManagedVolumes } from '../hosts/managed-volumes.ts';
+import { copyTree } from '../lib/copy-tree.ts';
+import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
+import { exchange } from '../lib/exchange.ts';
+import { tryLockFile } from '../lib/file-lock.ts';
+import { syncFilesystem } from '../lib/posix.ts';
+import { fromText } from '../model/byte-string.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+
+/** A volume that another engine keeps as a plain directory of this machine. */
+export interface ForeignVolume {
+  readonly name: string;
+  /** Its data: an absolute path. */
+  readonly path: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface ForeignTrashParts {
+  readonly managed: Pick<ManagedVolumes, 'create' | 'find' | 'remove'>;
+  readonly stateDir: string;
+}
+
+/** Our trash, for volumes of another engine. One process at a time has it. */
+export interface ForeignTrash extends AsyncDisposable {
+  /**
+   * Takes a volume's data into the trash, and has `removeThere` remove the volume at its engine meanwhile. When that
+   * fails, the data is back where it was. On one file system the data changes places with an empty directory in one
+   * step; otherwise it is copied first. What a kill leaves is put right when this is opened again.
+   */
+  take(volume: ForeignVolume, removeThere: () => Promise<void>): Promise<void>;
+}
+
+export async function openForeignTrash(parts: ForeignTrashParts): Promise<ForeignTrash> {
+  const folder = journalDir(parts.stateDir);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const lock = await tryLockFile(join(folder, 'lock'), { owner: String(process.pid) });
+  if ('heldBy' in lock) {
+    throw new AppError(
+      'in-use',
+      `Cannot use the trash for volumes of another engine: process ${lock.heldBy} does`,
+      {
+        hint: 'One process for each state folder does so: end that one, or choose another by --state-dir.',
+      },
+    );
+  }
+  await using opened = new AsyncDisposableStack();
+  opened.use(lock);
+  await settle(parts);
+  const held = opened.move();
+  return {
+    take: (volume, removeThere) => take(parts, volume, removeThere),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+async function take(
+  { managed, stateDir }: ForeignTrashParts,
+  volume: ForeignVolume,
+  removeThere: () => Promise<void>,
+): Promise<void> {
+  const kept = await makePlace(managed, volume);
+  const journal = join(journalDir(stateDir), `${randomBytes(8).toString('hex')}.json`);
+  let isMoved = false;
+  try {
+    const { ino } = await lstat(volume.path);
+    await writeDurably(journal, JSON.stringify({ name: kept.name, path: volume.path, ino }));
+    isMoved = await takeData(volume.path, kept.mountpoint);
+    await removeThere();
+  } catch (error) {
+    // First the data, then what remembers where it is.
+    if (isMoved) exchange(fromText(volume.path), fromText(kept.mountpoint));
+    await managed.remove(kept.name, { permanent: true });
+    await rm(journal, { force: true });
+    throw error;
+  }
+  await managed.remove(kept.name);
+  await rm(journal, { force: true });
+}
+
+/** Data of a volume that its engine still has goes back, that of others to the trash. */
+async function settle({ managed, stateDir }: ForeignTrashParts): Promise<void> {
+  const folder = journalDir(stateDir);
+  for (const file of await readdir(folder)) {
+    if (!file.endsWith('.json')) continue;
+    const journal = join(folder, file);
+    await settleOne(managed, JSON.parse(await readFile(journal, 'utf8')) as Journal);
+    await rm(journal, { force: true });
+  }
+}
+
+interface Journal {
+  /** Of our volume that takes the data. */
+  readonly name: string;
+  /** Where the data was. */
+  readonly path: string;
+  /** Of the directory that holds the data. */
+  readonly ino: number;
+}
+
+async function settleOne(managed: ForeignTrashParts['managed'], { name, path, ino }: Journal): Promise<void> {
+  const kept = await managed.find(name);
+  if (kept === undefined) return;
+  const [ours, theirs] = await Promise.all([lstat(kept.mountpoint), lstat(path).catch(() => undefined)]);
+  // The volume is gone there: what we have is the data, moved or copied.
+  if (theirs === undefined) {
+    await managed.remove(name);
+    return;
+  }
+  const isMoved = ours.ino === ino && theirs.ino !== ino;
+  if (isMoved && (await readdir(path)).length > 0) {
+    throw new AppError(
+      'conflict',
+      `The data of "${name}" is in "${kept.mountpoint}", and "${path}" holds new data`,
+      {
+        hint: 'Neither is touched: put what you need where it belongs.',
+      },
+    );
+  }
+  if (isMoved) exchange(fromText(path), fromText(kept.mountpoint));
+  await managed.remove(name, { permanent: true });
+}
+
+function journalDir(stateDir: string): string {
+  return join(stateDir, 'journal-foreign');
+}
+
+/** A volume of ours under the same name, or one that is near it when there is one already. */
+async function makePlace(
+  managed: ForeignTrashParts['managed'],
+  { name, labels }: ForeignVolume,
+): Promise<ManagedVolume> {
+  const isTaken = (await managed.find(name)) !== undefined;
+  const free = isTaken ? `${name}.${randomBytes(3).toString('hex')}` : name;
+  return await managed.create({ name: free, driver: 'local', labels, options: {} });
+}
+
+/** True when the data has changed places; false when it has been copied. */
+async function takeData(from: string, to: string): Promise<boolean> {
+  try {
+    exchange(fromText(from), fromText(to));
+    await syncDirectory(join(to, '..'));
+    return true;
+  } catch (error) {
+    if (!['EXDEV', 'EINVAL', 'ENOSYS'].includes(errnoOf(error) ?? '')) throw error;
+  }
+  using synced = new DisposableStack();
+  const target = openSync(to, 'r');
+  synced.defer(() => closeSync(target));
+  const problems: string[] = [];
+  await copyTree(fromText(from), fromText(to), { onProblem: ({ message }) => void problems.push(message) });
+  if (problems.length > 0) {
+    throw new AppError('failed', `Cannot copy the data of "${from}" into the trash`, { detail: problems[0] });
+  }
+  // The original goes next.
+  syncFilesystem(target);
+  return false;
+}

@@ -1,0 +1,34 @@
+import type { ApiFlags } from '../commands/api.ts';
+import type { PluginFlags } from '../commands/plugin.ts';
+import { defineCommand, textFlag } from '../define-command.ts';
+
+const group = textFlag('Group whose members may use the socket too', 'GROUP');
+
+const plugin = defineCommand<PluginFlags>({
+  brief: "Serve Holdfast's volumes to Docker and Podman, as a volume plugin",
+  description:
+    'Stays in the foreground. While it runs, "docker volume create -d holdfast" makes volumes on every driver that Holdfast has, and containers use them like any other. Ending it, or its end by force, touches no mount: containers go on, and the next start knows what they hold. Takes its socket from systemd where that opened one.',
+  flags: {
+    socket: textFlag('Where Docker finds it; /run/docker/plugins/holdfast.sock unless given', 'PATH'),
+    group,
+  },
+  args: [],
+  load: async () => (await import('../commands/plugin.ts')).runPlugin,
+});
+
+const api = defineCommand<ApiFlags>({
+  brief: "Serve Docker's API for volumes, with or without an engine behind it",
+  description:
+    'Stays in the foreground. Without --upstream, the docker command and every other client of the Engine API can list, create, inspect, remove and prune the volumes that Holdfast keeps itself. With --upstream, everything is passed to that engine, and the volumes that are removed or pruned through this socket go to the trash first. Whoever can use the socket can do what the engine can: it is for root unless --group says otherwise.',
+  usage: ['--socket PATH', '--socket PATH --upstream unix:///var/run/docker.sock'],
+  flags: {
+    socket: textFlag('Where clients find it: DOCKER_HOST=unix://PATH', 'PATH'),
+    upstream: textFlag('The engine that everything is passed to', 'unix://PATH'),
+    group,
+  },
+  args: [],
+  load: async () => (await import('../commands/api.ts')).runApi,
+});
+
+/** The commands that serve others. */
+export const serviceRoutes = { plugin, api };

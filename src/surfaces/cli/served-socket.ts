@@ -1,0 +1,59 @@
+import { activatedSocket } from '../../lib/activated-socket.ts';
+import { groupNumber } from '../../lib/user-names.ts';
+import { type ServedSocket } from '../../lib/serve-http.ts';
+import { notifyService } from '../../lib/notify-service.ts';
+import { AppError } from '../../model/errors.ts';
+import { fromText, toPrintable } from '../../model/byte-string.ts';
+import path from 'node:path';
+import type { Session } from './session.ts';
+
+export interface SocketFlags {
+  readonly socket?: string;
+  readonly group?: string;
+}
+
+/** What a command that serves a socket hands to the service. */
+export interface ServiceRequest {
+  readonly socket: ServedSocket;
+  readonly signal: AbortSignal;
+  readonly say: (message: string) => void;
+  readonly onReady: () => void;
+}
+
+/** The socket that systemd opened for this process, or one at the path that was asked for. */
+export function serviceRequest(session: Session, flags: SocketFlags, usual?: string): ServiceRequest {
+  const { context, signal } = session;
+  const fd = activatedSocket(context.env, process.pid);
+  const wanted = flags.socket ?? usual;
+  if (wanted === undefined && fd === undefined) {
+    throw new AppError('usage', 'Flag "--socket" is missing', {
+      hint: 'Say where: --socket /run/holdfast/docker.sock.',
+    });
+  }
+  const say = (message: string): void => session.warn(toPrintable(fromText(message)));
+  return {
+    socket: {
+      path: wanted === undefined ? 'the socket of the service manager' : path.resolve(wanted),
+      mode: 0o660,
+      gid: flags.group === undefined ? undefined : groupOf(flags.group),
+      fd,
+    },
+    signal,
+    say,
+    onReady() {
+      try {
+        notifyService(context.env, 'READY=1');
+      } catch (error) {
+        say(
+          `Warning: the service manager cannot be told: ${error instanceof Error ? error.message : String(error)}`,
+        );
+      }
+    },
+  };
+}
+
+function groupOf(name: string): number {
+  const gid = /^\d+$/.test(name) ? Number(name) : groupNumber(name);
+  if (gid !== undefined) return gid;
+  throw new AppError('usage', `There is no group "${name}" on this machine`);
+}

@@ -1,0 +1,50 @@
+import { AppError, type ErrorCode } from '../../model/errors.ts';
+
+/** A refusal in the engine's words and with its status. */
+export class ApiError extends AppError {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(codes[status] ?? 'failed', message);
+    this.status = status;
+  }
+}
+
+const codes: Readonly<Record<number, ErrorCode>> = {
+  400: 'usage',
+  404: 'not-found',
+  409: 'conflict',
+  503: 'unavailable',
+};
+
+const statuses: Partial<Readonly<Record<ErrorCode, number>>> = {
+  usage: 400,
+  unsupported: 400,
+  'not-found': 404,
+  exists: 409,
+  conflict: 409,
+  'in-use': 409,
+  locked: 409,
+  denied: 403,
+  unavailable: 503,
+};
+
+/** The engine has few statuses; what it has none for is its 500. */
+export function statusOf(error: AppError): number {
+  return error instanceof ApiError ? error.status : (statuses[error.code] ?? 500);
+}
+
+/** All on one line, as clients print it. */
+export function wordsOf({ message, detail, hint }: AppError): string {
+  const words = detail === undefined ? message : `${message}: ${detail.replaceAll('\n', '; ')}`;
+  return hint === undefined ? words : `${words} (${hint.replace(/\.$/, '')})`;
+}
+
+/** The engine puts what it did before what went wrong: `create pg: …`. */
+export function prefixed(action: string, error: AppError): ApiError {
+  return new ApiError(statusOf(error), `${action}: ${wordsOf(error)}`);
+}
+
+export function pageNotFound(): ApiError {
+  return new ApiError(404, 'page not found');
+}

@@ -1,0 +1,96 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { knownError } from '../../lib/known-error.ts';
+import { version as programVersion } from '../../lib/version.ts';
+import type { AppError } from '../../model/errors.ts';
+import { pageNotFound, statusOf, wordsOf } from './api-error.ts';
+import type { ApiCall, ApiParts } from './api-parts.ts';
+import { checkVersion, newestVersion, splitVersion } from './api-version.ts';
+import { streamEvents } from './event-routes.ts';
+import { sendJson } from './send.ts';
+import { listNothing, ping, showDiskUsage, showInfo, showVersion } from './system-routes.ts';
+import {
+  createVolume,
+  inspectVolume,
+  listVolumes,
+  pruneVolumes,
+  removeVolume,
+  updateVolume,
+} from './volume-routes.ts';
+
+type Route = (parts: ApiParts, call: ApiCall) => Promise<void>;
+
+/** Every route that is spoken here, the more exact ones first. A group in the pattern is a volume's name. */
+const routes: readonly (readonly [method: string, path: RegExp, route: Route])[] = [
+  ['GET', /^\/_ping$/, ping],
+  ['HEAD', /^\/_ping$/, ping],
+  ['GET', /^\/version$/, showVersion],
+  ['GET', /^\/info$/, showInfo],
+  ['GET', /^\/events$/, streamEvents],
+  ['GET', /^\/system\/df$/, showDiskUsage],
+  ['GET', /^\/containers\/json$/, listNothing],
+  ['GET', /^\/images\/json$/, listNothing],
+  ['GET', /^\/volumes$/, listVolumes],
+  ['POST', /^\/volumes\/create$/, createVolume],
+  ['POST', /^\/volumes\/prune$/, pruneVolumes],
+  ['GET', /^\/volumes\/(.*)$/s, inspectVolume],
+  ['PUT', /^\/volumes\/(.*)$/s, updateVolume],
+  ['DELETE', /^\/volumes\/(.*)$/s, removeVolume],
+];
+
+export interface ApiListenerOptions {
+  /** Opened while the socket is served already: who asks before waits. */
+  readonly parts: Promise<ApiParts>;
+  /** Told of every request that failed by our own fault or the machine's. */
+  readonly onFailure: (what: string, error: AppError) => void;
+}
+
+/** Speaks the part of the Engine API that is about volumes. */
+export function apiListener({ parts, onFailure }: ApiListenerOptions): RequestListener {
+  return (request, response) => {
+    respond(request, response, parts).catch((error: unknown) => {
+      const known = knownError(error, 'Cannot answer');
+      if (statusOf(known) >= 500) onFailure(`${request.method} ${request.url}`, known);
+      sendError(response, known);
+    });
+  };
+}
+
+async function respond(
+  request: IncomingMessage,
+  response: ServerResponse,
+  parts: Promise<ApiParts>,
+): Promise<void> {
+  const url = new URL(request.url ?? '/', 'http://docker');
+  const asked = splitVersion(url.pathname);
+  const [found, name = ''] = asked === undefined ? [] : routeOf(request.method ?? '', asked.path);
+  if (found === undefined || asked === undefined) throw pageNotFound();
+  response.setHeader('Api-Version', newestVersion);
+  response.setHeader('Docker-Experimental', 'false');
+  response.setHeader('Ostype', 'linux');
+  response.setHeader('Server', `Holdfast/${programVersion} (linux)`);
+  checkVersion(asked.version);
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  await found(await parts, {
+    request,
+    response,
+    version: asked.version,
+    query: url.searchParams,
+    name,
+    signal: gone.signal,
+  });
+}
+
+function routeOf(method: string, path: string): [Route, string] | [] {
+  for (const [verb, pattern, route] of routes) {
+    const match = verb === method ? pattern.exec(path) : null;
+    if (match !== null) return [route, match[1] ?? ''];
+  }
+  return [];
+}
+
+function sendError(response: ServerResponse, error: AppError): void {
+  // An answer that has begun cannot become another: it is cut off, so that nobody takes it for whole.
+  if (response.headersSent) response.destroy();
+  else sendJson(response, statusOf(error), { message: wordsOf(error) });
+}

@@ -1,0 +1,31 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ManagedVolumes } from '../../app.ts';
+import type { EventLog } from './event-log.ts';
+
+export type ApiVolumes = Pick<
+  ManagedVolumes,
+  'create' | 'find' | 'list' | 'remove' | 'lastHealth' | 'subscribe'
+>;
+
+/** What the routes work with. */
+export interface ApiParts {
+  readonly volumes: ApiVolumes;
+  readonly events: EventLog;
+  /** One prune at a time, as in the engine. */
+  readonly pruning: { isRunning: boolean };
+  /** An id of this state folder, stable over restarts. */
+  readonly identity: string;
+}
+
+/** One request. */
+export interface ApiCall {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Of the API, as the client asked for it. */
+  readonly version: string;
+  readonly query: URLSearchParams;
+  /** The volume's name in the path; '' for none. */
+  readonly name: string;
+  /** Aborted when the client is gone. */
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,59 @@
+import { ApiError } from './api-error.ts';
+
+/** The newest and the oldest version of the Engine API that is spoken here. */
+export const newestVersion = '1.51';
+export const oldestVersion = '1.24';
+
+export interface VersionedPath {
+  readonly version: string;
+  /** Without the version, decoded; starts with `/`. */
+  readonly path: string;
+}
+
+/** Takes the version off a path. Undefined when the path cannot be decoded. */
+export function splitVersion(pathname: string): VersionedPath | undefined {
+  const decoded = decode(pathname.replace(/^\/{2,}/, '/'));
+  if (decoded === undefined) return undefined;
+  const [, version, path] = /^\/v([0-9][0-9.]*)(\/.*)$/s.exec(decoded) ?? [];
+  return version === undefined || path === undefined
+    ? { version: newestVersion, path: decoded }
+    : { version, path };
+}
+
+/** In the engine's words. */
+export function checkVersion(version: string): void {
+  if (isOlder(version, oldestVersion)) {
+    throw new ApiError(
+      400,
+      `client version ${version} is too old. Minimum supported API version is ${oldestVersion}, please upgrade your client to a newer version`,
+    );
+  }
+  if (isOlder(newestVersion, version)) {
+    throw new ApiError(
+      400,
+      `client version ${version} is too new. Maximum supported API version is ${newestVersion}`,
+    );
+  }
+}
+
+/** Compares part by part, as numbers. */
+export function isOlder(version: string, than: string): boolean {
+  const [left, right] = [partsOf(version), partsOf(than)];
+  for (let index = 0; index < Math.max(left.length, right.length); index += 1) {
+    const difference = (left[index] ?? 0) - (right[index] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
+}
+
+function partsOf(version: string): number[] {
+  return version.split('.').map(Number);
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,50 @@
+import type { ManagedVolume, VolumeHealth } from '../../app.ts';
+
+/** A volume as the Engine API has it, its fields in the engine's order. */
+export interface ApiVolume {
+  readonly CreatedAt: string;
+  readonly Driver: string;
+  readonly Labels: Readonly<Record<string, string>> | null;
+  readonly Mountpoint: string;
+  readonly Name: string;
+  readonly Options: Readonly<Record<string, string>> | null;
+  readonly Scope: string;
+  readonly Status?: Readonly<Record<string, unknown>>;
+  readonly UsageData?: { readonly RefCount: number; readonly Size: number };
+}
+
+export function toApiVolume(volume: ManagedVolume): ApiVolume {
+  return {
+    CreatedAt: wholeSeconds(volume.createdAt),
+    Driver: volume.driver,
+    Labels: orNull(volume.labels),
+    Mountpoint: volume.mountpoint,
+    Name: volume.name,
+    Options: orNull(volume.options),
+    Scope: volume.scope,
+  };
+}
+
+/** As `inspect` shows it: with what the engine's own driver has nothing to say about. */
+export function toInspectedVolume(volume: ManagedVolume, { status, message }: VolumeHealth): ApiVolume {
+  if (volume.kind === 'local' && !volume.isProtected) return toApiVolume(volume);
+  return {
+    ...toApiVolume(volume),
+    Status: {
+      kind: volume.kind,
+      mounted: volume.isMounted,
+      ...(volume.isProtected && { protected: true }),
+      health: status,
+      ...(message !== undefined && { message }),
+    },
+  };
+}
+
+function wholeSeconds(time: string | undefined): string {
+  const ms = Date.parse(time ?? '');
+  return Number.isNaN(ms) ? '' : new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+function orNull(record: Readonly<Record<string, string>>): Readonly<Record<string, string>> | null {
+  return Object.keys(record).length === 0 ? null : record;
+}

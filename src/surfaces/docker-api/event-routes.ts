@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiError } from './api-error.ts';
+import { parseFilters, type RawFilters } from './api-filters.ts';
+import type { ApiCall, ApiParts } from './api-parts.ts';
+import type { TimedEvent } from './event-log.ts';
+
+/** What a timer can wait for at once. */
+const longestWaitMs = 2 ** 31 - 1;
+
+/** One JSON object a line: what has been since `since`, then what happens until `until`, or until the client goes. */
+export async function streamEvents(
+  { events }: ApiParts,
+  { query, response, signal }: ApiCall,
+): Promise<void> {
+  const since = timeOf(query.get('since'));
+  const until = timeOf(query.get('until'));
+  const filters = parseFilters(query.get('filters'));
+  const write = (timed: TimedEvent): void => {
+    if (since !== undefined && timed.nanoseconds < since) return;
+    if (until !== undefined && timed.nanoseconds > until) return;
+    if (matches(timed, filters)) response.write(`${JSON.stringify(timed.event)}\n`);
+  };
+  response.writeHead(200, { 'Content-Type': 'application/json' });
+  response.flushHeaders();
+  if (since !== undefined || until !== undefined) for (const timed of events.past()) write(timed);
+  const waitMs = until === undefined ? longestWaitMs : Number(until / 1_000_000n) - Date.now();
+  if (waitMs > 0) {
+    using _listening = events.listen(write);
+    await sleep(Math.min(waitMs, longestWaitMs), undefined, { signal }).catch(() => undefined);
+  }
+  response.end();
+}
+
+/** Seconds with up to nine digits after the point, as nanoseconds. */
+function timeOf(text: string | null): bigint | undefined {
+  if (text === null || text === '') return undefined;
+  const [, seconds, fraction = ''] = /^(-?\d+)(?:\.(\d{1,9}))?$/.exec(text) ?? [];
+  if (seconds === undefined)
+    throw new ApiError(500, `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return BigInt(seconds) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'));
+}
+
+/** Every key must be met by one of its values. Keys that the engine does not know ask nothing. */
+function matches({ event }: TimedEvent, filters: RawFilters): boolean {
+  const { ID: id, Attributes: attributes } = event.Actor;
+  return [...filters].every(([key, values]) => {
+    if (values.length === 0) return true;
+    switch (key) {
+      case 'type':
+        return values.includes(event.Type);
+      case 'event':
+        return values.includes(event.Action);
+      case 'scope':
+        return values.includes(event.scope);
+      case 'label':
+        return values.every((label) => hasLabel(attributes, label));
+      case 'volume':
+        return values.some((value) => id.startsWith(value));
+      case 'container':
+      case 'image':
+      case 'network':
+      case 'plugin':
+      case 'daemon':
+      case 'node':
+      case 'service':
+      case 'secret':
+      case 'config':
+        return false;
+      default:
+        return true;
+    }
+  });
+}
+
+function hasLabel(attributes: Readonly<Record<string, string>>, label: string): boolean {
+  const [key = '', ...rest] = label.split('=');
+  if (!Object.hasOwn(attributes, key)) return false;
+  return rest.length === 0 || attributes[key] === rest.join('=');
+}

@@ -1,0 +1,93 @@
+import { knownError } from '../../lib/known-error.ts';
+import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';
+import type { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import { apiListener } from './api-listener.ts';
+import type { ApiParts, ApiVolumes } from './api-parts.ts';
+import { EventLog } from './event-log.ts';
+import { parseUpstream, passUpgrade } from './upstream.ts';
+import { upstreamListener } from './upstream-listener.ts';
+import type { RemovalParts, TrashForeign } from './upstream-removal.ts';
+
+export interface ApiServiceRequest {
+  readonly socket: ServedSocket;
+  /** The engine that everything else is passed to: `unix:///var/run/docker.sock`. Undefined serves our own volumes. */
+  readonly upstream: string | undefined;
+  readonly signal: AbortSignal;
+  /** Tells people, one line at a time. */
+  readonly say: (message: string) => void;
+  /** The socket is there. */
+  readonly onReady?: (() => void) | undefined;
+}
+
+/** What is opened once the socket is there. */
+export interface ApiBackend {
+  openVolumes(): Promise<{
+    readonly volumes: ApiVolumes;
+    readonly identity: string;
+  }>;
+  /** For volumes of the engine behind us. */
+  openTrash(): Promise<TrashForeign>;
+}
+
+const graceMs = 5_000;
+
+/** Serves the volumes' part of the Engine API, or a whole engine with a trash for its volumes, until the signal is aborted. */
+export async function serveApi(backend: ApiBackend, request: ApiServiceRequest): Promise<void> {
+  const { socket, say } = request;
+  const onFailure = (what: string, { message, detail }: AppError): void =>
+    say(`${what}: ${message}${detail === undefined ? '' : ` (${detail})`}`);
+  if (request.upstream === undefined) {
+    using opened = new DisposableStack();
+    await serve(request, {
+      said: `The volumes' part of Docker's API is served at ${quote(socket.path)}.`,
+      async open(): Promise<ApiParts> {
+        const parts = await backend.openVolumes();
+        return { ...parts, events: opened.use(new EventLog(parts.volumes)), pruning: { isRunning: false } };
+      },
+      listeners: (parts) => ({ onRequest: apiListener({ parts, onFailure }) }),
+    });
+    return;
+  }
+  const upstream = parseUpstream(request.upstream);
+  await serve(request, {
+    said: `The engine at ${quote(request.upstream)} is served at ${quote(socket.path)}, with a trash for its volumes.`,
+    open: async (): Promise<RemovalParts> => ({
+      upstream,
+      trash: await backend.openTrash(),
+      pruning: { isRunning: false },
+    }),
+    listeners: (parts) => ({
+      onRequest: upstreamListener({ parts, upstream, onFailure }),
+      onUpgrade: passUpgrade(upstream),
+    }),
+  });
+}
+
+interface Service<Parts> {
+  readonly said: string;
+  open(): Promise<Parts>;
+  listeners(parts: Promise<Parts>): Pick<Parameters<typeof serveHttp>[0], 'onRequest' | 'onUpgrade'>;
+}
+
+/** The socket first: whoever starts meanwhile waits for an answer, and need not ask again. */
+async function serve<Parts>(
+  { socket, signal, say, onReady }: ApiServiceRequest,
+  service: Service<Parts>,
+): Promise<void> {
+  const parts = Promise.withResolvers<Parts>();
+  const failed = new AbortController();
+  parts.promise.catch((error: unknown) => failed.abort(knownError(error)));
+  await serveHttp({
+    socket,
+    signal: AbortSignal.any([signal, failed.signal]),
+    graceMs,
+    ...service.listeners(parts.promise),
+    onListening() {
+      say(service.said);
+      onReady?.();
+      service.open().then(parts.resolve, parts.reject);
+    },
+  });
+  if (failed.signal.aborted) throw failed.signal.reason;
+}

@@ -1,0 +1,133 @@
+import {
+  type IncomingMessage,
+  request as httpRequest,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { AppError } from '../../model/errors.ts';
+import { sendJson } from './send.ts';
+
+/** The engine behind us. */
+export interface Upstream {
+  readonly socketPath: string;
+}
+
+/** `unix:///var/run/docker.sock` */
+export function parseUpstream(address: string): Upstream {
+  const socketPath = address.startsWith('unix://') ? address.slice('unix://'.length) : address;
+  if (socketPath.startsWith('/')) return { socketPath };
+  throw new AppError(
+    'usage',
+    `Cannot pass requests to "${address}": it is not the address of a unix socket`,
+    {
+      hint: 'Write it as unix:///var/run/docker.sock.',
+    },
+  );
+}
+
+/** Passes a request and its answer through as they come, byte streams without an end included. */
+export function passThrough(upstream: Upstream): RequestListener {
+  return (request, response) => {
+    const { socketPath } = upstream;
+    const { method, url: path, rawHeaders } = request;
+    // An agent would keep sockets that the engine closes in the same moment; a new one on a unix socket costs nothing.
+    const passed = httpRequest({ socketPath, agent: false, method, path, headers: headersOf(rawHeaders) });
+    passed.on('response', (answer) => passAnswer(answer, response));
+    passed.on('error', (error) => {
+      if (response.headersSent) response.destroy();
+      else sendJson(response, 503, { message: unreachable(upstream, error) });
+    });
+    response.once('close', () => passed.destroy());
+    request.once('error', () => passed.destroy());
+    request.pipe(passed);
+  };
+}
+
+function passAnswer(answer: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(answer.statusCode ?? 502, answer.statusMessage, headersOf(answer.rawHeaders));
+  // The engine says that a stream has begun before there is anything in it.
+  response.flushHeaders();
+  // Either end may go at any moment: then the other goes too, and there is nobody to tell.
+  pipeline(answer, response).catch(() => response.destroy());
+}
+
+/** What is said about this one connection is not for the next one; Node.js says its own. */
+function headersOf(raw: readonly string[]): string[] {
+  const headers: string[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const [name = '', value = ''] = raw.slice(index, index + 2);
+    if (!['connection', 'keep-alive'].includes(name.toLowerCase())) headers.push(name, value);
+  }
+  return headers;
+}
+
+const longestHead = 64 << 10;
+
+/**
+ * Passes a request after which the connection is the client's own (exec, attach, build). Bytes go both ways as they
+ * come, and each direction may end before the other. When the engine refuses, its answer is the last thing on the
+ * connection: nothing may follow it unseen.
+ */
+export function passUpgrade(upstream: Upstream) {
+  return (request: IncomingMessage, client: Duplex, head: Buffer): void => {
+    const engine = connect({ path: upstream.socketPath, allowHalfOpen: true });
+    const drop = (): void => {
+      engine.destroy();
+      client.destroy();
+    };
+    client.on('error', drop);
+    engine.once('error', (error) => {
+      if (!client.writableEnded && engine.bytesRead === 0) client.end(refusal(unreachable(upstream, error)));
+      drop();
+    });
+    engine.once('close', () => client.end());
+    client.once('close', () => engine.destroy());
+    engine.write(requestHead(request));
+    engine.write(head);
+    client.pipe(engine);
+    onAnswer(engine, (first, isUpgraded) => {
+      if (!isUpgraded) client.unpipe(engine);
+      client.write(first);
+      engine.pipe(client);
+      if (!isUpgraded) engine.end();
+    });
+  };
+}
+
+function requestHead({ method, url, rawHeaders }: IncomingMessage): string {
+  const lines = [`${method} ${url} HTTP/1.1`];
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2)
+    lines.push(`${rawHeaders[index]}: ${rawHeaders[index + 1]}`);
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+/** Waits for the head of the answer, and tells whether the connection is handed over. */
+function onAnswer(engine: Duplex, tell: (first: Buffer, isUpgraded: boolean) => void): void {
+  let seen = Buffer.alloc(0);
+  const onData = (chunk: Buffer): void => {
+    seen = Buffer.concat([seen, chunk]);
+    if (!seen.includes('\r\n\r\n') && seen.length < longestHead) return;
+    engine.off('data', onData);
+    engine.pause();
+    tell(seen, seen.toString('latin1', 0, 16).startsWith('HTTP/1.1 101 '));
+  };
+  engine.on('data', onData);
+}
+
+function refusal(message: string): string {
+  const body = `${JSON.stringify({ message })}\n`;
+  const head = [
+    'HTTP/1.1 503 Service Unavailable',
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ];
+  return `${head.join('\r\n')}\r\n\r\n${body}`;
+}
+
+function unreachable({ socketPath }: Upstream, error: Error): string {
+  return `Cannot reach the engine at "unix://${socketPath}": ${error.message}`;
+}

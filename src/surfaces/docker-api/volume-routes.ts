@@ -1,0 +1,146 @@
+import type { ManagedVolume } from '../../app.ts';
+import { type AppError, isAppError } from '../../model/errors.ts';
+import type { VolumeSpec } from '../../model/volume.ts';
+import { readCreateBody, type CreateBody } from './api-body.ts';
+import { ApiError, prefixed } from './api-error.ts';
+import { listFilter, passes, pruneFilter, referencesOf } from './api-filters.ts';
+import type { ApiCall, ApiParts } from './api-parts.ts';
+import { isOlder } from './api-version.ts';
+import { toApiVolume, toInspectedVolume } from './api-volume.ts';
+import { sendEmpty, sendJson } from './send.ts';
+import { refusalOfLocalOptions } from './local-options.ts';
+import { measureDirectory } from './measure.ts';
+
+export async function listVolumes({ volumes }: ApiParts, { query, response }: ApiCall): Promise<void> {
+  const filter = listFilter(query.get('filters'));
+  const found = (await volumes.list()).filter((volume) => passes(volume, filter));
+  sendJson(response, 200, { Volumes: found.map(toApiVolume), Warnings: null });
+}
+
+export async function createVolume(
+  { volumes }: ApiParts,
+  { request, response, signal }: ApiCall,
+): Promise<void> {
+  const body = await readCreateBody(request);
+  if (body.isCluster) {
+    throw new ApiError(
+      503,
+      'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+    );
+  }
+  sendJson(response, 201, toApiVolume(await create(volumes, body, signal)));
+}
+
+async function create(
+  volumes: ApiParts['volumes'],
+  body: CreateBody,
+  signal: AbortSignal,
+): Promise<ManagedVolume> {
+  const spec = specOf(body);
+  try {
+    return await volumes.create(spec, { signal });
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    const existing = error.code === 'conflict' ? await volumes.find(body.name) : undefined;
+    if (existing === undefined) throw prefixed(`create ${body.name}`, inEngineWords(error, spec));
+    // The engine gives back what there is, whatever labels and options were asked for; another driver is a conflict.
+    if (body.driver === '' || existing.driver === spec.driver) return existing;
+    throw new ApiError(
+      409,
+      `create ${body.name}: driver '${existing.driver}' already has volume '${body.name}': volume name must be unique`,
+    );
+  }
+}
+
+/** The name of our plugin as a driver means what it means there. */
+function specOf({ name, driver, options, labels }: CreateBody): VolumeSpec {
+  const isOwn = driver === '' || driver === 'holdfast';
+  return { name: name === '' ? undefined : name, driver: isOwn ? 'local' : driver, options, labels };
+}
+
+function inEngineWords(error: AppError, { driver, options }: VolumeSpec): AppError {
+  if (driver !== 'local' || error.code !== 'usage') return error;
+  const words = refusalOfLocalOptions(options);
+  return words === undefined ? error : new ApiError(400, words);
+}
+
+export async function inspectVolume({ volumes }: ApiParts, { name, response }: ApiCall): Promise<void> {
+  const volume = name === '' ? undefined : await volumes.find(name);
+  if (volume === undefined) throw noSuchVolume(name);
+  sendJson(response, 200, toInspectedVolume(volume, volumes.lastHealth(name)));
+}
+
+export async function removeVolume(
+  { volumes }: ApiParts,
+  { name, query, response, signal }: ApiCall,
+): Promise<void> {
+  const volume = name === '' ? undefined : await volumes.find(name);
+  if (volume === undefined) {
+    if (!isTrue(query.get('force'))) throw noSuchVolume(name);
+    return sendEmpty(response, 204);
+  }
+  const references = referencesOf(volume);
+  if (references.length > 0) throw inUse(name, references);
+  try {
+    await volumes.remove(name, { signal });
+  } catch (error) {
+    if (isAppError(error, 'in-use')) throw inUse(name, referencesOf((await volumes.find(name)) ?? volume));
+    // Somebody else was faster.
+    if (!isAppError(error)) throw error;
+    if (error.code !== 'not-found') throw prefixed(`remove ${name}`, error);
+  }
+  sendEmpty(response, 204);
+}
+
+/** As the engine decides: unused volumes of the driver `local` without options, and anonymous ones unless `all` is asked for. */
+export async function pruneVolumes(parts: ApiParts, call: ApiCall): Promise<void> {
+  const { volumes, events, pruning } = parts;
+  const { query, response, version, signal } = call;
+  const filter = pruneFilter(query.get('filters'), { takesAll: !isOlder(version, '1.42') });
+  if (pruning.isRunning) throw new ApiError(409, 'a prune operation is already running');
+  pruning.isRunning = true;
+  try {
+    const chosen = (await volumes.list()).filter(
+      (volume) =>
+        passes(volume, { ...filter, dangling: true }) &&
+        volume.driver === 'local' &&
+        Object.keys(volume.options).length === 0 &&
+        (filter.all || volume.anonymous),
+    );
+    const removed: string[] = [];
+    let reclaimed = 0;
+    for (const { name, mountpoint } of chosen) {
+      const bytes = await measureDirectory(mountpoint, signal);
+      try {
+        await volumes.remove(name, { signal });
+      } catch (error) {
+        // As the engine does: what came into use, or is protected, stays, and the others go.
+        if (!isAppError(error) || error.code === 'cancelled') throw error;
+        continue;
+      }
+      removed.push(name);
+      reclaimed += Math.max(bytes, 0);
+    }
+    events.note('prune', '', { reclaimed: String(reclaimed) });
+    sendJson(response, 200, { VolumesDeleted: removed, SpaceReclaimed: reclaimed });
+  } finally {
+    pruning.isRunning = false;
+  }
+}
+
+export async function updateVolume(): Promise<void> {
+  throw new ApiError(503, 'volume update only valid for cluster volumes, but swarm is unavailable');
+}
+
+/** The engine takes everything for true but a few words. */
+export function isTrue(text: string | null): boolean {
+  return !['', '0', 'no', 'false', 'none'].includes((text ?? '').trim().toLowerCase());
+}
+
+function noSuchVolume(name: string): ApiError {
+  return new ApiError(404, `get${name === '' ? '' : ` ${name}`}: no such volume`);
+}
+
+function inUse(name: string, references: readonly string[]): ApiError {
+  return new ApiError(409, `remove ${name}: volume is in use - [${references.join(', ')}]`);
+}

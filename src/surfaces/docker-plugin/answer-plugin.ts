@@ -1,0 +1,139 @@
+import type { ManagedVolume, ManagedVolumes } from '../../app.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import type { PluginAnswer, PluginRequest, PluginVolume } from './protocol.ts';
+
+export type PluginVolumes = Pick<
+  ManagedVolumes,
+  'create' | 'find' | 'list' | 'remove' | 'mount' | 'unmount' | 'lastHealth'
+>;
+
+/** Answers one request. Throws what the engine is to see as this request's failure. */
+type Method = (volumes: PluginVolumes, request: PluginRequest, signal: AbortSignal) => Promise<PluginAnswer>;
+
+/** The engine gives up after two minutes on these, and after one on all others. */
+const slowMs = 110_000;
+const quickMs = 50_000;
+
+interface MethodSpec {
+  readonly answer: Method;
+  readonly timeoutMs: number;
+  /** True for what must not fail for a reason that passes: the engine would take the volume for gone and forget it. */
+  readonly isLookup?: boolean;
+}
+
+/** Every method of the volume plugin protocol, each of which may be repeated. */
+export const pluginMethods: Readonly<Record<string, MethodSpec>> = {
+  'VolumeDriver.Create': { answer: create, timeoutMs: slowMs },
+  'VolumeDriver.Remove': { answer: remove, timeoutMs: quickMs },
+  'VolumeDriver.Mount': { answer: mount, timeoutMs: slowMs },
+  'VolumeDriver.Unmount': { answer: unmount, timeoutMs: quickMs },
+  'VolumeDriver.Path': { answer: path, timeoutMs: quickMs, isLookup: true },
+  'VolumeDriver.Get': { answer: get, timeoutMs: quickMs, isLookup: true },
+  'VolumeDriver.List': { answer: list, timeoutMs: quickMs, isLookup: true },
+};
+
+async function create(
+  volumes: PluginVolumes,
+  { name, options }: PluginRequest,
+  signal: AbortSignal,
+): Promise<PluginAnswer> {
+  // What kind of storage it is, the option "type" says.
+  await volumes.create({ name: named(name), driver: 'local', options, labels: {} }, { signal });
+  return { Err: '' };
+}
+
+/** To the trash. Fine for one that is gone: the answer to the first try may have been lost. */
+async function remove(
+  volumes: PluginVolumes,
+  { name }: PluginRequest,
+  signal: AbortSignal,
+): Promise<PluginAnswer> {
+  try {
+    await volumes.remove(named(name), { signal });
+  } catch (error) {
+    if (!isAppError(error, 'not-found')) throw error;
+  }
+  return { Err: '' };
+}
+
+async function mount(
+  volumes: PluginVolumes,
+  { name, id }: PluginRequest,
+  signal: AbortSignal,
+): Promise<PluginAnswer> {
+  return { Mountpoint: await volumes.mount(named(name), holderOf(id), { signal }), Err: '' };
+}
+
+async function unmount(
+  volumes: PluginVolumes,
+  { name, id }: PluginRequest,
+  signal: AbortSignal,
+): Promise<PluginAnswer> {
+  await volumes.unmount(named(name), holderOf(id), { signal });
+  return { Err: '' };
+}
+
+async function path(volumes: PluginVolumes, { name }: PluginRequest): Promise<PluginAnswer> {
+  const volume = await existing(volumes, name);
+  return { Mountpoint: seenAt(volume) ?? '', Err: '' };
+}
+
+async function get(volumes: PluginVolumes, { name }: PluginRequest): Promise<PluginAnswer> {
+  return { Volume: describe(volumes, await existing(volumes, name)), Err: '' };
+}
+
+async function list(volumes: PluginVolumes): Promise<PluginAnswer> {
+  const all = await volumes.list();
+  return { Volumes: all.map((volume) => describe(volumes, volume)), Err: '' };
+}
+
+async function existing(volumes: PluginVolumes, name: string): Promise<ManagedVolume> {
+  const volume = await volumes.find(named(name));
+  if (volume === undefined) throw new AppError('not-found', `no such volume: ${name}`);
+  return volume;
+}
+
+/** What is remembered of it: nothing here waits for its storage. */
+function describe(volumes: PluginVolumes, volume: ManagedVolume): PluginVolume {
+  const { status, message } = volumes.lastHealth(volume.name);
+  const seen = seenAt(volume);
+  const createdAt = wholeSeconds(volume.createdAt);
+  return {
+    Name: volume.name,
+    ...(seen !== undefined && { Mountpoint: seen }),
+    ...(createdAt !== undefined && { CreatedAt: createdAt }),
+    Status: {
+      kind: volume.kind,
+      mounted: volume.isMounted,
+      mounts: volume.mountIds.length,
+      ...(volume.isProtected && { protected: true }),
+      health: status,
+      ...(message !== undefined && { message }),
+    },
+  };
+}
+
+/** Where nothing is mounted there is nothing to be seen, and a path would lead to an empty directory. */
+function seenAt(volume: ManagedVolume): string | undefined {
+  return volume.isMounted ? volume.mountpoint : undefined;
+}
+
+function wholeSeconds(time: string | undefined): string | undefined {
+  const ms = Date.parse(time ?? '');
+  return Number.isNaN(ms) ? undefined : new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+function named(name: string): string {
+  if (name === '') throw new AppError('usage', 'The request names no volume');
+  return name;
+}
+
+const holderPrefix = 'docker:';
+
+/**
+ * The ids of this protocol, apart from those of others that mount the same volume. An engine of old, which sends none,
+ * mounts and unmounts once for each container: all of its mounts are one.
+ */
+function holderOf(id: string): string {
+  return `${holderPrefix}${id}`;
+}

@@ -1,0 +1,44 @@
+import { knownError } from '../../lib/known-error.ts';
+import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';
+import { quote } from '../../model/quote.ts';
+import type { PluginVolumes } from './answer-plugin.ts';
+import { pluginListener } from './plugin-listener.ts';
+
+export interface PluginServiceRequest {
+  readonly socket: ServedSocket;
+  readonly signal: AbortSignal;
+  /** Tells people, one line at a time. */
+  readonly say: (message: string) => void;
+  /** The socket is there. */
+  readonly onReady?: (() => void) | undefined;
+}
+
+/** Mounts take up to so long, and one that is cut short would have to be found again. */
+const graceMs = 20_000;
+
+/** Serves the volume plugin protocol until the signal is aborted. Mounts stay as they are then: containers use them. */
+export async function servePlugin(
+  openVolumes: () => Promise<PluginVolumes>,
+  { socket, signal, say, onReady }: PluginServiceRequest,
+): Promise<void> {
+  // The socket first: an engine that starts waits for us, and gives up soon.
+  const opened = Promise.withResolvers<PluginVolumes>();
+  const failed = new AbortController();
+  opened.promise.catch((error: unknown) => failed.abort(knownError(error)));
+  await serveHttp({
+    socket,
+    signal: AbortSignal.any([signal, failed.signal]),
+    graceMs,
+    onRequest: pluginListener({
+      volumes: opened.promise,
+      onFailure: (method, { message, detail }) =>
+        say(`${method}: ${message}${detail === undefined ? '' : ` (${detail})`}`),
+    }),
+    onListening() {
+      say(`Volumes are served to Docker at ${quote(socket.path)}.`);
+      onReady?.();
+      openVolumes().then(opened.resolve, opened.reject);
+    },
+  });
+  if (failed.signal.aborted) throw failed.signal.reason;
+}

@@ -1,0 +1,46 @@
+import type { ForeignTrash, ManagedVolumes } from '../app.ts';
+import type { ApiServiceRequest } from './docker-api/serve-api.ts';
+import type { PluginServiceRequest } from './docker-plugin/serve-plugin.ts';
+
+/** What runs until it is told to end, for programs that speak Docker's protocols. */
+export interface Services {
+  /** Serves the volume plugin protocol on a socket. Asks no container engine for anything. */
+  servePlugin(request: PluginServiceRequest): Promise<void>;
+  /** Serves the volumes' part of Docker's API, or with an upstream all of it, on a socket. */
+  serveDockerApi(request: ApiServiceRequest): Promise<void>;
+}
+
+export interface ServicesParts {
+  managed(): Promise<ManagedVolumes>;
+  /** For one process at a time. */
+  foreignTrash(): Promise<ForeignTrash>;
+  /** Of the state folder. */
+  identity(): Promise<string>;
+}
+
+/** Each surface is loaded when it is served. */
+export function openServices(parts: ServicesParts): Services {
+  return {
+    async servePlugin(request) {
+      const { servePlugin } = await import('./docker-plugin/serve-plugin.ts');
+      await servePlugin(() => parts.managed(), request);
+    },
+    async serveDockerApi(request) {
+      const { serveApi } = await import('./docker-api/serve-api.ts');
+      await serveApi(
+        {
+          async openVolumes() {
+            return { volumes: await parts.managed(), identity: await parts.identity() };
+          },
+          async openTrash() {
+            const trash = await parts.foreignTrash();
+            return (volume, removeThere) => trash.take(volume, removeThere);
+          },
+        },
+        request,
+      );
+    },
+  };
+}
+
+export type { ApiServiceRequest, PluginServiceRequest };

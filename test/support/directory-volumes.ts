@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ManagedVolume, ManagedVolumes, VolumeEvent } from '../../src/app.ts';
+import { AppError } from '../../src/model/errors.ts';
+import type { VolumeSpec } from '../../src/model/volume.ts';
+import { checkVolumeName } from '../../src/model/volume-name.ts';
+
+type Served = Pick<
+  ManagedVolumes,
+  'create' | 'find' | 'list' | 'remove' | 'mount' | 'unmount' | 'lastHealth' | 'subscribe'
+>;
+
+/** Volumes as plain directories below a folder, remembered by nobody: for what is above them. `failing` makes lookups fail. */
+export interface DirectoryVolumes extends Served {
+  failing: boolean;
+  /** What was asked for, in order: `mount pg docker:1`. */
+  readonly calls: string[];
+}
+
+export function directoryVolumes(folder: string): DirectoryVolumes {
+  const known = new Map<string, ManagedVolume>();
+  const listeners = new Set<(event: VolumeEvent) => void>();
+  const calls: string[] = [];
+  const emit = (kind: VolumeEvent['kind'], volume: ManagedVolume, id?: string): void => {
+    for (const listener of listeners) listener({ kind, volume, id, at: new Date().toISOString() });
+  };
+  const existing = (name: string): ManagedVolume => {
+    const volume = known.get(name);
+    if (volume === undefined) throw new AppError('not-found', `There is no volume "${name}"`);
+    return volume;
+  };
+  const store = (volume: ManagedVolume): ManagedVolume => {
+    known.set(volume.name, volume);
+    return volume;
+  };
+  const volumes: DirectoryVolumes = {
+    failing: false,
+    calls,
+    async create(spec) {
+      const name = spec.name ?? randomBytes(32).toString('hex');
+      checkVolumeName(name);
+      const found = known.get(name);
+      if (found !== undefined) {
+        if (isSame(found, spec)) return found;
+        throw new AppError('conflict', `Cannot create volume "${name}": it exists and differs`);
+      }
+      const mountpoint = join(folder, name);
+      mkdirSync(mountpoint, { recursive: true });
+      const volume = store({
+        ...spec,
+        name,
+        labels: spec.name === undefined ? { ...spec.labels, 'com.docker.volume.anonymous': '' } : spec.labels,
+        kind: spec.driver,
+        mountpoint,
+        createdAt: new Date().toISOString(),
+        scope: 'local',
+        anonymous: spec.name === undefined,
+        stack: undefined,
+        consumers: [],
+        isProtected: false,
+        isMounted: true,
+        mountIds: [],
+      });
+      emit('create', volume);
+      return volume;
+    },
+    async find(name) {
+      if (volumes.failing) throw new AppError('unavailable', 'The disk is on fire');
+      return known.get(name);
+    },
+    async list() {
+      if (volumes.failing) throw new AppError('unavailable', 'The disk is on fire');
+      return [...known.values()].toSorted((one, other) => (one.name < other.name ? -1 : 1));
+    },
+    async remove(name) {
+      calls.push(`remove ${name}`);
+      const volume = existing(name);
+      if (volume.mountIds.length > 0) throw new AppError('in-use', `Cannot remove "${name}": it is mounted`);
+      known.delete(name);
+      rmSync(volume.mountpoint, { recursive: true });
+      emit('destroy', volume);
+    },
+    async mount(name, id) {
+      calls.push(`mount ${name} ${id}`);
+      const volume = existing(name);
+      emit('mount', store({ ...volume, mountIds: [...new Set([...volume.mountIds, id])] }), id);
+      return volume.mountpoint;
+    },
+    async unmount(name, id) {
+      calls.push(`unmount ${name} ${id}`);
+      const volume = known.get(name);
+      if (volume === undefined) return;
+      emit('unmount', store({ ...volume, mountIds: volume.mountIds.filter((other) => other !== id) }), id);
+    },
+    lastHealth: () => ({ status: 'good', message: undefined, checkedAt: undefined }),
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+  return volumes;
+}
+
+function isSame(volume: ManagedVolume, { driver, options, labels }: VolumeSpec): boolean {
+  return (
+    JSON.stringify([volume.driver, volume.options, volume.labels]) ===
+    JSON.stringify([driver, options, labels])
+  );
+}
