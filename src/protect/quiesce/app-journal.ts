@@ -3,7 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory } from '../../lib/durable-file.ts';
 import { type FileLock, tryLockFile } from '../../lib/file-lock.ts';
-import { AppError, errnoOf } from '../../model/errors.ts';
+import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
 import type { AppStep } from './plan-still.ts';
 
 /** What ran before it was made still, so that whoever starts next can bring it back. */
@@ -72,8 +72,11 @@ async function writeNew(journal: string, text: string): Promise<void> {
   await syncDirectory(path.dirname(journal));
 }
 
-/** The journals whose processes have ended, held. Those of living processes are left alone. */
-export async function takeLeftJournals(stateDir: string): Promise<readonly OpenAppJournal[]> {
+/** The journals whose processes have ended, held. Those of living processes are left alone, damaged ones are told. */
+export async function takeLeftJournals(
+  stateDir: string,
+  onDamaged: (error: AppError) => void,
+): Promise<readonly OpenAppJournal[]> {
   const folder = journalFolder(stateDir);
   const left: OpenAppJournal[] = [];
   for (const name of await journalNames(folder)) {
@@ -91,6 +94,10 @@ export async function takeLeftJournals(stateDir: string): Promise<readonly OpenA
         });
     } catch (error) {
       await lock[Symbol.asyncDispose]();
+      if (isAppError(error, 'integrity')) {
+        onDamaged(error);
+        continue;
+      }
       for (const other of left) await other[Symbol.asyncDispose]();
       throw error;
     }

@@ -22,6 +22,8 @@ import {
   writersIn,
 } from './volume-containers.ts';
 
+const healthyWithinMs = 60_000;
+
 /** What is saved at a still moment, with what is known of it before. */
 export interface Member {
   readonly target: BackupTarget;
@@ -114,7 +116,7 @@ export class Moment implements StillMoment, AsyncDisposable {
 
   async end(): Promise<void> {
     try {
-      if (this.#still !== undefined) this.#report = await this.#still.release();
+      if (this.#still !== undefined) this.#report = await this.#release(this.#still);
     } finally {
       await this.#application?.letGo(this.#options);
     }
@@ -122,6 +124,15 @@ export class Moment implements StillMoment, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#still?.[Symbol.asyncDispose]();
+  }
+
+  async #release(still: StillContainers): Promise<ReleaseReport> {
+    const { signal, onNote } = this.#options;
+    // Whoever depends on a service that was stopped is started when that one is healthy again.
+    const report = await still.release({ healthyWithinMs, signal });
+    for (const name of report.unhealthy)
+      onNote?.(`Warning: ${quote(name)} is not healthy ${healthyWithinMs / 1000} s after it came back.`);
+    return report;
   }
 
   gradeOf(member: Member): GradeReason {

@@ -151,6 +151,36 @@ test('removes what a process has left that was killed while it wrote its journal
   expect(await filesLeft()).toEqual([]);
 });
 
+test('tells of a journal that cannot be read, and brings back what others say', async () => {
+  world.containers.add({ name: 'db' });
+  await leaveJournal('stop');
+  await world.containers.stop('db', {});
+  const damaged = path.join(world.stateDir, 'journal-apps', `${'a'.repeat(32)}.json`);
+  await writeFile(damaged, '{"version":9}');
+  const { jobs } = await recover();
+  expect(jobs.map(({ apps }) => apps)).toEqual([[], ['db']]);
+  expect(jobs[0]?.error).toContain('is not one that this version can read');
+  expect(await filesLeft()).toContain(path.basename(damaged));
+});
+
+test('starts who waits for another when that one is healthy again', async () => {
+  const stack = 'shop';
+  world.containers.add({ name: 'db', stack, service: 'db', health: 'healthy' });
+  world.containers.add({ name: 'web', stack, service: 'web', dependsOn: ['db'] });
+  await leaveJournal('stop');
+  await world.containers.stop('web', {});
+  await world.containers.stop('db', {});
+  let looks = 0;
+  world.containers.onCall((call, name) => {
+    if (call === 'start' && name === 'web') expect(world.containers.get('db').health).toBe('healthy');
+    if (call !== 'find' || name !== 'db' || world.containers.get('db').state !== 'running') return;
+    world.containers.change('db', { health: ++looks < 3 ? 'starting' : 'healthy' });
+  });
+  await recover(5_000);
+  expect(looks).toBeGreaterThanOrEqual(3);
+  expect(world.containers.get('web').state).toBe('running');
+});
+
 test('leaves the journal of a living process alone', async () => {
   world.containers.add({ name: 'db' });
   const levels: never[][] = [];

@@ -35,8 +35,10 @@ export interface RecoverOptions extends JobOptions {
  * paused, what was stopped before stays so. Jobs that are under way are left alone. May be repeated.
  */
 export async function recoverApps(parts: Protection, options: RecoverOptions): Promise<RecoverReport> {
-  const left = await takeLeftJournals(parts.stateDir);
   const jobs: RecoveredJob[] = [];
+  const left = await takeLeftJournals(parts.stateDir, ({ message, hint }) =>
+    jobs.push({ reason: 'do what cannot be read', since: '', apps: [], error: `${message}. ${hint ?? ''}` }),
+  );
   let elsewhere = 0;
   try {
     const host = await parts.host();
@@ -93,7 +95,7 @@ async function recoverDueHooks(
 
 /** For people. */
 export function describeJob({ reason, since, apps, error }: RecoveredJob): string {
-  const job = `A job that was to ${reason} was interrupted (${since})`;
+  const job = `A job that was to ${reason} was interrupted${since === '' ? '' : ` (${since})`}`;
   if (error !== undefined) return `${job}: ${error}.`;
   return apps.length === 0 ? `${job}: all runs as before.` : `${job}: ${nameApps(apps)} brought back.`;
 }
@@ -115,7 +117,10 @@ async function recoverJob(
     const identities = levels.flat().map((step) => step.identity);
     await using _held = await holdApps({ stateDir, hostIdentity, containers: identities, reason }, options);
     await opened.freeReserve();
-    const { changed } = await putBack(containers, levels, { ...options, isUnsure: () => true });
+    // Only who waits for others has to know that they are well.
+    const healthyWithinMs = levels.length > 1 ? (options.patienceMs ?? 60_000) : undefined;
+    const isUnsure = (): boolean => true;
+    const { changed } = await putBack(containers, levels, { ...options, isUnsure, healthyWithinMs });
     await opened.remove();
     return { ...told, apps: changed, error: undefined };
   } catch (error) {

@@ -193,7 +193,8 @@ class Still implements StillContainers {
 
   async #release(options: ReleaseOptions): Promise<ReleaseReport> {
     const { levels, journal, holds } = this.#parts;
-    await journal.freeReserve();
+    // Whatever is wrong with the disk, the containers come back.
+    await journal.freeReserve().catch(() => undefined);
     const touched = levels.map((level) => level.filter((step) => this.#touched.has(step)));
     const report: PutBackReport = await putBack(this.#containers, touched, {
       ...options,

@@ -28,7 +28,7 @@ export async function runRecover(session: Session): Promise<void> {
 }
 
 function describe({ reason, since, apps, error }: RecoveredJob): string[] {
-  const head = `Interrupted at ${localTime(since)}: ${reason}`;
+  const head = since === '' ? `Interrupted: ${reason}` : `Interrupted at ${localTime(since)}: ${reason}`;
   if (error !== undefined) return [head, `  not brought back: ${error}`];
   return [head, apps.length === 0 ? '  all ran as before' : `  brought back: ${apps.map(quote).join(', ')}`];
 }
