@@ -170,7 +170,12 @@ async function tellFailure(
   const outcome = failure(work.target, known);
   if (described !== undefined) await recordRun(parts, { work, described, startedAt, outcome });
   else if (!work.request.dryRun)
-    await tellOfBackup(parts, { outcome, repositoryId: work.repository.id, stack: undefined });
+    await tellOfBackup(parts, {
+      outcome,
+      repositoryId: work.repository.id,
+      stack: undefined,
+      tags: work.request.tags,
+    });
   return outcome;
 }
 
@@ -358,5 +363,6 @@ async function recordRun(
     finishedAt: new Date(parts.now()).toISOString(),
     message: outcome.error?.message ?? outcome.problems[0]?.message,
   });
-  await tellOfBackup(parts, { outcome, repositoryId: work.repository.id, stack: described.stack });
+  const { tags } = work.request;
+  await tellOfBackup(parts, { outcome, repositoryId: work.repository.id, stack: described.stack, tags });
 }

@@ -1,6 +1,7 @@
 import { knownError } from '../lib/known-error.ts';
 import type { BackupOutcome } from './backup.ts';
 import type { Happening } from './notify/notifier.ts';
+import { policyOfTags } from './policy/policy.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { TargetWish } from './targets.ts';
 
@@ -10,10 +11,15 @@ export interface BackupDone {
   readonly outcome: BackupOutcome;
   readonly repositoryId: string;
   readonly stack: string | undefined;
+  /** Of the request: they name the policy that asked for it. */
+  readonly tags: readonly string[];
 }
 
 /** Writes into the log what one backup came to, and tells those who want to know. */
-export async function tellOfBackup(parts: Word, { outcome, repositoryId, stack }: BackupDone): Promise<void> {
+export async function tellOfBackup(
+  parts: Word,
+  { outcome, repositoryId, stack, tags }: BackupDone,
+): Promise<void> {
   const { name, snapshot, error, problems } = outcome;
   const message = error?.message ?? problemsInWords(problems);
   const log = await parts.log();
@@ -27,8 +33,9 @@ export async function tellOfBackup(parts: Word, { outcome, repositoryId, stack }
       message,
     },
   ]);
-  const happening = happeningOf(outcome, stack);
-  if (happening !== undefined) (await parts.notifier()).tell([happening]);
+  const happening = happeningOf(outcome);
+  const policy = policyOfTags(tags);
+  if (happening !== undefined) (await parts.notifier()).tell([{ ...happening, stack, policy }]);
 }
 
 function problemsInWords(problems: BackupOutcome['problems']): string | undefined {
@@ -39,7 +46,7 @@ function problemsInWords(problems: BackupOutcome['problems']): string | undefine
 }
 
 /** Undefined for what somebody has stopped himself. */
-function happeningOf(outcome: BackupOutcome, stack: string | undefined): Happening | undefined {
+function happeningOf(outcome: BackupOutcome): Happening | undefined {
   const { name, snapshot, error, summary, problems } = outcome;
   if (outcome.outcome === 'cancelled') return undefined;
   const message =
@@ -54,7 +61,6 @@ function happeningOf(outcome: BackupOutcome, stack: string | undefined): Happeni
     fingerprint: error?.code ?? outcome.outcome,
     message,
     hint: error?.hint,
-    stack,
     snapshot: snapshot?.id,
     durationMs: summary?.durationMs,
   };
@@ -63,7 +69,7 @@ function happeningOf(outcome: BackupOutcome, stack: string | undefined): Happeni
 /** Does a whole backup. A failure that no volume stands for, such as a repository that cannot be opened, is told too. */
 export async function tellingOfFailure<T>(
   parts: Word,
-  wish: TargetWish & { readonly dryRun: boolean },
+  wish: TargetWish & { readonly dryRun: boolean; readonly tags: readonly string[] },
   { work, signal }: { readonly work: () => Promise<T> } & Pick<JobOptions, 'signal'>,
 ): Promise<T> {
   try {
@@ -83,6 +89,7 @@ export async function tellingOfFailure<T>(
         fingerprint: code,
         message,
         hint,
+        policy: policyOfTags(wish.tags),
       })),
     );
     throw error;

@@ -18,6 +18,8 @@ export interface Message {
 export interface ComposeFacts {
   /** This machine's name. */
   readonly host: string;
+  /** Undefined for the default one. */
+  readonly repository?: string | undefined;
   readonly nowMs: number;
 }
 
@@ -28,26 +30,26 @@ const shownAtMost = 20;
 /** Puts notices together to one message; pure. There is at least one. */
 export function composeMessage(
   notices: readonly Notice[],
-  { host, nowMs }: ComposeFacts,
+  facts: ComposeFacts,
   templates: Pick<ChannelBasics, 'title' | 'message'>,
 ): Message {
   const sorted = notices.toSorted((a, b) => gravity.indexOf(a.event) - gravity.indexOf(b.event));
   const event = sorted[0]?.event ?? 'success';
   const usual = {
-    title: oneLine(`${titleOf(sorted)} on ${host}`),
-    message: sorted.length === 1 && sorted[0] ? bodyOf(sorted[0]) : listOf(sorted),
+    title: oneLine(`${titleOf(sorted)} on ${facts.host}`),
+    message: sorted.length === 1 && sorted[0] ? bodyOf(sorted[0], facts) : listOf(sorted, facts),
   };
-  const bare = { ...fieldsOf(sorted, { host, nowMs }), event, ...usual };
+  const bare = { ...fieldsOf(sorted, facts), event, ...usual };
   const title = templates.title === undefined ? usual.title : oneLine(fillTemplate(templates.title, bare));
   const text = templates.message === undefined ? usual.message : fillTemplate(templates.message, bare);
   return { event, title, text, fields: { ...bare, title, message: text }, notices: sorted };
 }
 
 /** What `holdfast notify test` sends. */
-export function testMessage({ host, nowMs }: ComposeFacts): Message {
-  const title = `A test from Holdfast on ${oneLine(host)}`;
+export function testMessage(facts: ComposeFacts): Message {
+  const title = `A test from Holdfast on ${oneLine(facts.host)}`;
   const text = 'Notifications over this channel arrive.';
-  const fields = { ...fieldsOf([], { host, nowMs }), event: 'test', title, message: text };
+  const fields = { ...fieldsOf([], facts), event: 'test', title, message: text };
   return { event: 'test', title, text, fields, notices: [] };
 }
 
@@ -89,10 +91,11 @@ function subjectOf({ event, happening }: Notice): string {
   return `${nouns[happening.work]} of ${quote(happening.subject)} ${end}`;
 }
 
-function bodyOf(notice: Notice): string {
+function bodyOf(notice: Notice, { repository }: ComposeFacts): string {
   const { happening } = notice;
   const lines = [`${happening.message}${/[.!?]$/.test(happening.message) ? '' : '.'}`, ...repeatOf(notice)];
   if (happening.hint !== undefined) lines.push(happening.hint);
+  if (repository !== undefined) lines.push(`Repository: ${repository}`);
   if (happening.policy !== undefined) lines.push(`Policy: ${happening.policy}`);
   if (happening.snapshot !== undefined) lines.push(`Snapshot: ${happening.snapshot.slice(0, 8)}`);
   if (happening.durationMs !== undefined) lines.push(`Duration: ${formatDuration(happening.durationMs)}`);
@@ -109,16 +112,20 @@ function times(count: number): string {
   return count === 1 ? 'once' : `${count} times`;
 }
 
-function listOf(notices: readonly Notice[]): string {
+function listOf(notices: readonly Notice[], { repository }: ComposeFacts): string {
   const lines = notices.slice(0, shownAtMost).map((notice) => {
     const repeat = notice.since === undefined ? '' : ` (${times(notice.count)}, first at ${notice.since})`;
     return `- ${subjectOf(notice)}: ${oneLine(notice.happening.message)}${repeat}`;
   });
   const more = notices.length - shownAtMost;
-  return [...lines, ...(more > 0 ? [`- and ${more} more`] : [])].join('\n');
+  return [
+    ...(repository === undefined ? [] : [`Repository: ${repository}`]),
+    ...lines,
+    ...(more > 0 ? [`- and ${more} more`] : []),
+  ].join('\n');
 }
 
-function fieldsOf(notices: readonly Notice[], { host, nowMs }: ComposeFacts): TemplateFields {
+function fieldsOf(notices: readonly Notice[], { host, repository, nowMs }: ComposeFacts): TemplateFields {
   const all = (pick: (notice: Notice) => string | undefined): string =>
     [...new Set(notices.flatMap((notice) => pick(notice) ?? []))].join(', ');
   const durationMs = notices.reduce((sum, { happening }) => sum + (happening.durationMs ?? 0), 0);
@@ -132,6 +139,7 @@ function fieldsOf(notices: readonly Notice[], { host, nowMs }: ComposeFacts): Te
     snapshot: all(({ happening }) => happening.snapshot),
     hint: all(({ happening }) => happening.hint),
     host,
+    repository: repository ?? '',
     time: new Date(nowMs).toISOString(),
     count: String(notices.reduce((sum, { count }) => sum + count, 0)),
     since: notices.flatMap(({ since }) => since ?? []).sort()[0] ?? '',

@@ -37,9 +37,10 @@ interface Opening {
   readonly yaml: string;
   readonly env?: Record<string, string>;
   readonly closeMs?: number;
+  readonly repository?: string;
 }
 
-function open({ yaml, env = {}, closeMs }: Opening): Notifier {
+function open({ yaml, env = {}, closeMs, repository }: Opening): Notifier {
   const channels = readDocument(yaml, channelsShape, 'h.yaml')?.value ?? [];
   return openNotifier({
     channels: async () => channels,
@@ -50,6 +51,7 @@ function open({ yaml, env = {}, closeMs }: Opening): Notifier {
     log: async () => log,
     onWarning: (message) => void warnings.push(message),
     closeMs,
+    repository,
   });
 }
 
@@ -97,6 +99,16 @@ test('a failure is told with all that is known of it, its repetition is not, its
     { event: 'recovery', title: 'Backup of "pg" works again on nas', notices: [{ count: 2 }] },
   ]);
   expect(warnings).toEqual([]);
+});
+
+test('what fails in one repository does not work again because it works in another', async () => {
+  for (const happening of [failed, failed]) {
+    await tell({ ...hook(), repository: 'offsite' }, happening);
+    await tell({ ...hook(), repository: 'near' }, good);
+  }
+  expect(bodies()).toMatchObject([{ event: 'failure', repository: 'offsite' }]);
+  await tell({ ...hook(), repository: 'offsite' }, good);
+  expect(bodies()[1]).toMatchObject({ event: 'recovery', repository: 'offsite', notices: [{ count: 2 }] });
 });
 
 test('many at once are one message', async () => {

@@ -6,7 +6,7 @@ import { quote } from '../../model/quote.ts';
 import type { AuditLog } from '../log/audit-log.ts';
 import type { Channel, HealthchecksChannel } from './channel.ts';
 import { isAbout, wantedBy } from './choose.ts';
-import { composeMessage, testMessage } from './compose.ts';
+import { type ComposeFacts, composeMessage, testMessage } from './compose.ts';
 import type { Happening, Notifier, SendResult } from './notifier.ts';
 import { asTold, type Notice, type NoticePlan, noticeKey, planNotice } from './plan-notice.ts';
 import { planPings } from './plan-pings.ts';
@@ -18,6 +18,8 @@ export interface NotifierParts {
   /** Asked once, when there is something to tell. */
   channels(): Promise<readonly Channel[]>;
   readonly hostname: string;
+  /** The repository that is used, by name or location; undefined for the default one. */
+  readonly repository?: string | undefined;
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
   catalog(): Promise<Catalog>;
@@ -71,7 +73,7 @@ class GatheringNotifier implements Notifier {
     { signal }: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<SendResult[]> {
     const channels = chosen(await this.#parts.channels(), name);
-    const message = testMessage({ host: this.#parts.hostname, nowMs: this.#parts.now() });
+    const message = testMessage(this.#facts());
     const { env } = this.#parts;
     const all = { env, signal: signal ?? new AbortController().signal };
     return await Promise.all(
@@ -140,10 +142,10 @@ class GatheringNotifier implements Notifier {
   /** What was told before decides what is told now. It is remembered at once, in case this process ends. */
   async #decide(happenings: readonly Happening[]): Promise<NoticePlan[]> {
     const catalog = await this.#parts.catalog();
-    const { remindMs = dayMs } = this.#parts;
+    const { remindMs = dayMs, repository } = this.#parts;
     return happenings.map((happening) => {
-      const record = catalog.findNotice(noticeKey(happening));
-      const plan = planNotice(happening, { record, nowMs: this.#parts.now(), remindMs });
+      const record = catalog.findNotice(noticeKey(happening, repository));
+      const plan = planNotice(happening, { record, repository, nowMs: this.#parts.now(), remindMs });
       if (plan.record !== undefined) catalog.saveNotice(plan.record);
       else if (record !== undefined) catalog.removeNotice(plan.key);
       return plan;
@@ -154,10 +156,15 @@ class GatheringNotifier implements Notifier {
   async #send(channel: Channel, notices: readonly Notice[]): Promise<readonly Notice[]> {
     const wanted = wantedBy(channel, notices);
     if (wanted.length === 0) return [];
-    const facts = { host: this.#parts.hostname, nowMs: this.#parts.now() };
+    const facts = this.#facts();
     const message = composeMessage(wanted, facts, channel);
     const { isSent } = await this.#line(channel, (context) => send(channel, message, context));
     return isSent ? wanted : [];
+  }
+
+  #facts(): ComposeFacts {
+    const { hostname, repository, now } = this.#parts;
+    return { host: hostname, repository, nowMs: now() };
   }
 
   async #remember(plans: readonly NoticePlan[], told: ReadonlySet<Notice>): Promise<void> {

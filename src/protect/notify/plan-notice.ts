@@ -21,20 +21,22 @@ export interface NoticePlan {
 
 export interface NoticeFacts {
   readonly record: NoticeRecord | undefined;
+  /** The repository that is used, by name or location; undefined for the default one. */
+  readonly repository?: string | undefined;
   readonly nowMs: number;
   /** The same thing is told again after that long. */
   readonly remindMs: number;
 }
 
-/** What a happening is remembered under: a failure of the same work on the same thing. */
-export function noticeKey({ what, work, subject }: Happening): string {
+/** What a happening is remembered under: a failure of the same work on the same thing, in the same repository. */
+export function noticeKey({ what, work, subject }: Happening, repository: string | undefined): string {
   const kind = what === 'missed' || what === 'anomaly' ? what : 'failure';
-  return `${kind} ${work} ${subject}`;
+  return [kind, work, subject, ...(repository === undefined ? [] : [repository])].join(' ');
 }
 
 /** What is told of a happening, given what was told before; pure. */
 export function planNotice(happening: Happening, facts: NoticeFacts): NoticePlan {
-  const key = noticeKey(happening);
+  const key = noticeKey(happening, facts.repository);
   const { record, nowMs } = facts;
   if (happening.what === 'good') {
     const event = record === undefined ? 'success' : 'recovery';

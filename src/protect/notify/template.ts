@@ -10,6 +10,7 @@ export const templateNames = [
   'stack',
   'policy',
   'snapshot',
+  'repository',
   'host',
   'time',
   'count',

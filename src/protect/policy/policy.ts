@@ -69,5 +69,12 @@ export function treatmentOf({ consistency, preset, dump, hooks, excludes, tags }
 
 /** Marks the snapshots that a policy made, so that its rules apply to no others. */
 export function policyTag(name: string): string {
-  return `policy:${name}`;
+  return `${policyTagStart}${name}`;
 }
+
+/** The policy whose tag is among these. */
+export function policyOfTags(tags: readonly string[]): string | undefined {
+  return tags.find((tag) => tag.startsWith(policyTagStart))?.slice(policyTagStart.length);
+}
+
+const policyTagStart = 'policy:';

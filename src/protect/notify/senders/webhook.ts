@@ -27,6 +27,7 @@ function documentOf({ event, title, text, fields, notices }: Message): object {
     title,
     message: text,
     host: fields.host,
+    repository: fields.repository === '' ? null : fields.repository,
     time: fields.time,
     notices: notices.map(({ event: own, happening, count, since }) => ({
       event: own,
