@@ -43,6 +43,7 @@ export class FakeWork implements PolicyWork {
   readonly told: Happening[] = [];
   readonly prunes: { readonly repository: string; readonly atMs: number }[] = [];
   snapshots: Snapshot[] = [];
+  readonly everMade: Snapshot[] = [];
   configured: LoadedConfiguration = { ...emptyConfiguration, file: undefined, values: [] };
   present: readonly Subject[] = [];
   /** Thrown instead of what is asked for, until it is undefined again. */
@@ -101,6 +102,7 @@ export class FakeWork implements PolicyWork {
     }
     const saved = subjects.map((subject) => this.#newSnapshot(subject, { repository, policy: policy.name }));
     this.snapshots.push(...saved);
+    this.everMade.push(...saved);
     for (const save of saves) save.endMs = this.clock.now();
     // A kill may come between the snapshot and the news of it.
     await this.#time(20_000);

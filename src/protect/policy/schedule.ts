@@ -18,6 +18,12 @@ export interface Timetable {
   last(untilMs: number): number | undefined;
 }
 
+/** Two times of a schedule with none between them. */
+interface Interval {
+  readonly last: number;
+  readonly next: number;
+}
+
 /**
  * Throws `usage` for a pattern or a zone that cannot be read, and for a pattern that never comes.
  *
@@ -30,13 +36,23 @@ export function openTimetable({ patterns, timeZone }: Schedule): Timetable {
     least(crons.map((cron) => cron.nextRun(floorSecond(afterMs))?.getTime()));
   const last = (untilMs: number): number | undefined =>
     greatest(crons.map((cron) => cron.previousRuns(1, floorSecond(untilMs + 1000))[0]?.getTime()));
-  // Many volumes ask again and again between the same two times.
-  let known: { readonly last: number; readonly next: number } | undefined;
-  const around = (timeMs: number): typeof known => {
-    if (known !== undefined && known.last <= timeMs && timeMs < known.next) return known;
-    const [before, after] = [last(timeMs), next(timeMs)];
-    if (before === undefined || after === undefined) return undefined;
-    return (known = { last: before, next: after });
+  // Many volumes ask again and again between the same few times.
+  const known: Interval[] = [];
+  const around = (timeMs: number): Interval | undefined => {
+    const found = known.find((one) => one.last <= timeMs && timeMs < one.next);
+    if (found !== undefined) return found;
+    const before = known.find((one) => one.next <= timeMs && timeMs < one.next + (one.next - one.last))?.next;
+    const lastMs = before ?? last(timeMs);
+    const nextMs = next(lastMs ?? timeMs);
+    if (lastMs === undefined || nextMs === undefined) return undefined;
+    // What was found from the time before may have passed already.
+    if (nextMs <= timeMs) return remember({ last: last(timeMs) ?? lastMs, next: next(timeMs) ?? nextMs });
+    return remember({ last: lastMs, next: nextMs });
+  };
+  const remember = (interval: Interval): Interval => {
+    known.unshift(interval);
+    known.length = Math.min(known.length, 8);
+    return interval;
   };
   return {
     next: (afterMs) => around(afterMs)?.next ?? next(afterMs),

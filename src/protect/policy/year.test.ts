@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest';
 import { openSqliteCatalog } from '../../catalog/sqlite-catalog.ts';
+import type { Snapshot } from '../../model/snapshot.ts';
 import { AppError } from '../../model/errors.ts';
 import { configurationShape } from '../config/configuration.ts';
 import { readDocument } from '../config/read-document.ts';
-import { applyKeepRules } from '../keep-rules.ts';
+import { planForget } from '../forget-plan.ts';
 import { planTasks, runDaemon } from './daemon.ts';
 import { FakeClock } from './fake-clock.fixture.ts';
 import { FakeWork, someSubject } from './fake-work.fixture.ts';
+import { policyTag } from './policy.ts';
 import { timesBetween } from './schedule.ts';
 import type { Subject } from './subject.ts';
 import type { Task } from './task.ts';
@@ -18,7 +20,7 @@ const dayMs = 24 * hourMs;
 const yaml = `
 defaults: { time-zone: Europe/Berlin, jitter: 20m }
 policies:
-  databases: { volumes: 'db-*', schedule: '0 * * * *', keep: { hourly: 24, daily: 7, weekly: 4, monthly: 3 } }
+  databases: { volumes: 'db-*', schedule: '0 */2 * * *', keep: { hourly: 24, daily: 7, weekly: 4, monthly: 3 } }
   nightly: { schedule: '30 2 * * *', repositories: [main, offsite], keep: { daily: 7, weekly: 4, monthly: 12 } }
   twice: { volumes: media, schedule: ['15 1 * * *', '0 3 * * 0'], time-zone: America/New_York, keep: { last: 10 } }
   etc: { paths: /etc/app, schedule: '0 0 1 * *', catch-up: false, jitter: 1m }
@@ -70,7 +72,7 @@ class Year {
         work: this.work,
         say: (line) => void this.said.push(line),
       },
-      { signal: this.#stop.signal, graceMs: 30_000, lookEveryMs: 20 * minuteMs },
+      { signal: this.#stop.signal, graceMs: 30_000, lookEveryMs: 30 * minuteMs },
     );
   }
 
@@ -99,7 +101,7 @@ class Year {
   set(subjects: readonly Subject[]): void {
     const now = this.clock.realMs;
     for (const { name } of subjects)
-      if (!this.lives.has(name)) this.lives.set(name, { fromMs: now + 21 * minuteMs, toMs: Infinity });
+      if (!this.lives.has(name)) this.lives.set(name, { fromMs: now + 31 * minuteMs, toMs: Infinity });
     for (const [name, life] of this.lives)
       if (life.toMs === Infinity && !subjects.some((one) => one.name === name))
         this.lives.set(name, { ...life, toMs: now });
@@ -230,13 +232,38 @@ function judge(year: Year, task: Task): Judgement {
     if (dueMs < life.fromMs || untilMs > life.toMs || untilMs > year.clock.realMs) continue;
     const isMadeUp = saves.some(({ startRealMs }) => startRealMs >= dueMs && startRealMs <= untilMs);
     if (!isMadeUp) told.missed.push(new Date(time).toISOString());
-    if (!policy.catchUp && own.some(({ startRealMs }) => startRealMs - dueMs > 20 * minuteMs))
+    // What was begun in time and failed may be tried again later; what nobody was there for may not.
+    const lateFromMs = afterFreeTime(dueMs, 40 * minuteMs, year.hostAway);
+    if (!policy.catchUp && own.some(({ startRealMs }) => startRealMs > lateFromMs))
       told.late.push(new Date(time).toISOString());
   }
   return told;
 }
 
-test.each([7])(
+/** What the rules leave when they are applied after each save. */
+function replay(work: FakeWork, { policy, repository, subject }: Task): Snapshot[] {
+  let kept: Snapshot[] = [];
+  for (const snapshot of work.everMade) {
+    const isOwn =
+      snapshot.volume?.identity === subject?.identity &&
+      snapshot.hostname === repository &&
+      snapshot.tags.includes(policyTag(policy.name));
+    if (!isOwn || policy.keep === undefined) continue;
+    const choice = {
+      kind: 'rules',
+      rules: policy.keep.rules,
+      floor: policy.keep.verified,
+      verified: new Set<string>(),
+    } as const;
+    const limits = { allowEmpty: false, nowMs: Date.parse(snapshot.time) + 60_000 };
+    const fates = planForget([...kept, snapshot], choice, limits).groups.flatMap((group) => group.fates);
+    const stays = new Set(fates.filter((fate) => fate.stays).map((fate) => fate.snapshot.id));
+    kept = [...kept, snapshot].filter(({ id }) => stays.has(id));
+  }
+  return kept;
+}
+
+test.each([1])(
   'a year of policies: nothing is missed, nothing doubled, and what stays is what the rules say (%i)',
   async (seed) => {
     using year = new Year();
@@ -256,12 +283,12 @@ test.each([7])(
       expect({ label, doubled, late }).toEqual({ label, doubled: [], late: [] });
       if (task.policy.catchUp) expect({ label, missed }).toEqual({ label, missed: [] });
     }
-    expect(work.saves.length).toBeGreaterThan(14_000);
+    expect(work.saves.length).toBeGreaterThan(8000);
     // Kills did hit backups, and what was saved before the news of it was not done again.
     expect(work.saves.filter(({ endMs }) => endMs === undefined).length).toBeGreaterThan(3);
     expect(year.catalog.policies.listRuns({ open: true, limit: 10 })).toEqual([]);
     // Retention: what went is what a preview said just before, and a preview now finds nothing more.
-    expect(work.forgotten.length).toBeGreaterThan(5000);
+    expect(work.forgotten.length).toBeGreaterThan(3000);
     for (const { previewed, removed } of work.forgotten) expect(removed).toEqual(previewed);
     for (const task of tasks) {
       const { subject, policy, repository } = task;
@@ -271,13 +298,13 @@ test.each([7])(
         (one) =>
           one.volume?.identity === subject.identity &&
           one.hostname === repository &&
-          one.tags.includes(`policy:${policy.name}`),
+          one.tags.includes(policyTag(policy.name)),
       );
-      const judged = applyKeepRules(kept, policy.keep.rules, clock.now());
-      expect(judged.filter(({ reasons }) => reasons.length === 0).length).toBeLessThanOrEqual(1);
+      // The same saves thinned out one after the other, as previews on each day would have had it.
+      expect(kept.map(({ id }) => id)).toEqual(replay(work, task).map(({ id }) => id));
     }
     expect(work.prunes.length).toBeGreaterThan(80);
     expect(year.said.filter((line) => line.includes('Two at once'))).toEqual([]);
   },
-  60_000,
+  120_000,
 );
