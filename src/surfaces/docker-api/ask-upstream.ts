@@ -19,7 +19,13 @@ export async function askUpstream(
 ): Promise<UpstreamAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
   const signal = AbortSignal.timeout(deadlineMs);
-  const request = httpRequest({ socketPath, agent: false, signal, ...question, headers: { Host: 'docker' } });
+  const request = httpRequest({
+    socketPath,
+    agent: false,
+    signal,
+    ...question,
+    headers: { Host: 'docker', Connection: 'keep-alive' },
+  });
   request.on('error', reject);
   request.on('response', (response) => {
     const chunks: Buffer[] = [];

@@ -33,8 +33,10 @@ export function passThrough(upstream: Upstream): RequestListener {
   return (request, response) => {
     const { socketPath } = upstream;
     const { method, url: path, rawHeaders } = request;
-    // An agent would keep sockets that the engine closes in the same moment; a new one on a unix socket costs nothing.
-    const passed = httpRequest({ socketPath, agent: false, method, path, headers: headersOf(rawHeaders) });
+    // Each on a connection of its own: one that is kept may be closed by the engine as we take it. The engine must not
+    // be the one to close it, or what we still write at the end of a request fails after the answer.
+    const headers = [...headersOf(rawHeaders), 'Connection', 'keep-alive'];
+    const passed = httpRequest({ socketPath, agent: false, method, path, headers });
     passed.on('response', (answer) => passAnswer(answer, response));
     passed.on('error', (error) => {
       if (response.headersSent) response.destroy();
