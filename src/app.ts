@@ -5,7 +5,6 @@ import type { Catalog } from './catalog/catalog.ts';
 import type { VolumeEngine } from './engine/index.ts';
 import type { Host } from './hosts/host.ts';
 import type { ManagedVolumes } from './hosts/managed-volumes.ts';
-import type { ManagedVolumes } from './hosts/managed-volumes.ts';
 import { AppError } from './model/errors.ts';
 import type { HostKind } from './model/volume.ts';
 import type { BackupOutcome, BackupReport, BackupRequest } from './protect/backup.ts';
@@ -320,9 +319,6 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
   const volumes = once(async () => {
     const { openEngine } = await import('./engine/index.ts');
     return loggedEngine(openEngine({ host: await host() }), parts);
-  });
-  const managed = once(async (): Promise<ManagedVolumes> => {
-    throw new AppError('unsupported', 'Volumes of drivers cannot be opened yet');
   });
   const managed = once(async () => {
     // When they are the host's volumes too, an interrupted restore is settled before anybody works on them.

@@ -54,8 +54,11 @@ export interface DriverTraits {
 export interface Driver {
   readonly kind: DriverKind;
 
-  /** Pure. Throws `usage` for options that this driver does not take, or values that are wrong, and says which. */
-  check(options: Readonly<Record<string, string>>): void;
+  /**
+   * Gives back the options as they are kept: a relative path made absolute, a short form written out. Touches nothing.
+   * Throws `usage` for options that this driver does not take, or values that are wrong, and says which.
+   */
+  check(options: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
 
   /** Pure. For options that have passed `check`. */
   traits(options: Readonly<Record<string, string>>): DriverTraits;

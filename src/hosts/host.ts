@@ -1,5 +1,6 @@
 import type { ByteString } from '../model/byte-string.ts';
 import type { Containers } from './containers.ts';
+import type { ManagedVolumes } from './managed-volumes.ts';
 import type { DataMount, HostKind, Volume, VolumeSpec } from '../model/volume.ts';
 
 export interface CallOptions {
@@ -28,6 +29,9 @@ export interface Host extends AsyncDisposable {
 
   /** Undefined where no containers run. */
   readonly containers: Containers | undefined;
+
+  /** Where the volumes are Holdfast's own: more can be done with them. */
+  readonly managed?: ManagedVolumes | undefined;
 
   info(options?: CallOptions): Promise<HostInfo>;
 

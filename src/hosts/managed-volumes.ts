@@ -1,5 +1,8 @@
 import type { Volume, VolumeSpec } from '../model/volume.ts';
-import type { CallOptions } from './host.ts';
+
+interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** A volume that Holdfast itself keeps, on one of its drivers. */
 export interface ManagedVolume extends Volume {

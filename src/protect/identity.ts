@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
+import { deriveLineage } from '../lib/lineage.ts';
 
 /**
  * What the snapshots of one volume share, whatever its machine is called: the lineage that the catalog knows (a volume
@@ -11,15 +11,11 @@ export function volumeIdentity(
 ): string {
   return (
     catalog.volumeIdentity(volume.hostIdentity, volume.name) ??
-    deriveIdentity(volume.hostIdentity, volume.name)
+    deriveLineage(volume.hostIdentity, volume.name)
   );
 }
 
 /** The same for a directory that is backed up by its path. */
 export function pathIdentity(catalog: Catalog, absolutePath: string): string {
-  return deriveIdentity(catalog.stateId(), `path:${absolutePath}`);
-}
-
-function deriveIdentity(hostIdentity: string, name: string): string {
-  return createHash('sha256').update(`${hostIdentity}\0${name}`).digest('hex').slice(0, 32);
+  return deriveLineage(catalog.stateId(), `path:${absolutePath}`);
 }

@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../catalog/catalog.ts';
+import { openDrivers } from '../../drivers/open-drivers.ts';
 import { describeHost } from '../host.contract.ts';
 import { openEmbeddedHost } from './embedded-host.ts';
 import { memoryCatalog } from './memory-catalog.fixture.ts';
@@ -32,7 +33,12 @@ beforeEach(async () => {
 });
 afterEach(() => rm(stateDir, { recursive: true, force: true }));
 
-const open = () => openEmbeddedHost({ stateDir, catalog });
+const open = () =>
+  openEmbeddedHost({
+    stateDir,
+    catalog,
+    drivers: openDrivers({ stateDir, secret: async () => Buffer.from('') }),
+  });
 const spec = (name: string) => ({ name, driver: 'local', labels: {}, options: {} });
 
 describeHost('the embedded host', { open });
@@ -52,8 +58,9 @@ describe('the embedded host', () => {
   });
 
   test.each([
-    [{ driver: 'nfs' }, 'unsupported', '"nfs"'],
-    [{ options: { type: 'tmpfs', device: 'tmpfs' } }, 'unsupported', '"type"'],
+    [{ driver: 'flocker' }, 'unsupported', '"flocker"'],
+    [{ options: { type: 'ntfs' } }, 'usage', '"ntfs"'],
+    [{ options: { colour: 'red' } }, 'usage', '"colour"'],
     [{ name: '../x' }, 'usage', '"../x"'],
     [{ name: 'x' }, 'usage', 'too short'],
   ])('it refuses %j as %s', async (part, code, words) => {

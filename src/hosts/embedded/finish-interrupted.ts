@@ -1,48 +1,105 @@
-import { lstat, rmdir } from 'node:fs/promises';
-import type { Catalog } from '../../catalog/catalog.ts';
+import { lstat, readdir, rmdir } from 'node:fs/promises';
 import { isAppError } from '../../model/errors.ts';
 import { isVolumeName } from '../../model/volume-name.ts';
-import { discard, listRemoving } from './trash.ts';
-import type { VolumeFolders } from './volume-folders.ts';
+import { readCreatingMark, undoCreate } from './create-volume.ts';
+import { type EmbeddedParts, storageOf } from './embedded-parts.ts';
+import { discard, listRemoving } from './removing-folders.ts';
+import { finishRename } from './rename-volume.ts';
+import { deleteTrashed, finishRestore, listTrashed } from './volume-trash.ts';
+import { lockVolumeFolder } from './volume-lock.ts';
 
 /** A directory without a record may belong to a create that is running now. */
 const settledMs = 60_000;
 
 /**
- * Finishes removals and undoes creations that were interrupted. Safe while other processes work on the same state:
+ * Finishes renames, removals and returns from the trash, and undoes creations, that were interrupted. Safe while other
+ * processes work on the same state:
  *
+ * - A rename that was begun: when the folder has its new name, the record gets it too; otherwise nothing has happened.
  * - A folder in the trash: its removal was decided. A record that still stands is deleted if it has no folder, and the
- *   folder is deleted.
- * - A folder without a record, empty and not of this minute: a create that never came to its end.
+ *   folder is deleted if it was to go for good.
+ * - A folder without a record that came from the trash: its record is made.
+ * - A folder without a record, empty and not of this minute, or with the mark of a driver's work in which nobody is: a
+ *   create that never came to its end.
  *
  * A folder without a record that holds data is left alone: nobody said that it may go.
  */
-export async function finishInterrupted(folders: VolumeFolders, catalog: Catalog): Promise<void> {
-  await finishRemovals(folders, catalog);
-  await undoCreations(folders, catalog);
+export async function finishInterrupted(parts: EmbeddedParts): Promise<void> {
+  await finishRenames(parts);
+  await finishRemovals(parts);
+  await undoCreations(parts);
 }
 
-async function finishRemovals(folders: VolumeFolders, catalog: Catalog): Promise<void> {
-  for (const trashed of await listRemoving(folders)) {
-    const isGone = (await lstat(folders.path(trashed.volume)).catch(() => undefined)) === undefined;
-    if (isGone && isVolumeName(trashed.volume)) catalog.removeEmbeddedVolume(trashed.volume);
-    try {
-      await discard(trashed, undefined);
-    } catch (error) {
-      // What cannot be deleted now does not keep anybody from their work; it is tried again at the next start.
-      if (!isAppError(error)) throw error;
-    }
+async function finishRenames(parts: EmbeddedParts): Promise<void> {
+  const { catalog, folders } = parts;
+  for (const { from, to } of catalog.volumes.listRenames()) {
+    const isDone = !(await isThere(folders.path(from))) && (await isThere(folders.path(to)));
+    const at = folders.path(isDone ? to : from);
+    // Whoever is at it holds the lock.
+    using lock = await tryLock(at, from);
+    if (lock === undefined) continue;
+    if (isDone) await finishRename(parts, { from, to });
+    else catalog.volumes.cancelRename(from);
   }
 }
 
-async function undoCreations(folders: VolumeFolders, catalog: Catalog): Promise<void> {
+async function finishRemovals(parts: EmbeddedParts): Promise<void> {
+  const { folders, catalog } = parts;
+  const forgetGone = async (name: string): Promise<void> => {
+    if (isVolumeName(name) && !(await isThere(folders.path(name)))) catalog.removeEmbeddedVolume(name);
+  };
+  for (const folder of await listRemoving(folders)) {
+    await forgetGone(folder.volume);
+    await orLater(() => discard(folder, undefined));
+  }
+  for (const trashed of await listTrashed(parts)) {
+    await forgetGone(trashed.record.name);
+    const { removedAt, expiresAt } = trashed.record;
+    if (removedAt === expiresAt) await orLater(() => deleteTrashed(parts, trashed, undefined));
+  }
+}
+
+async function undoCreations(parts: EmbeddedParts): Promise<void> {
+  const { folders, catalog } = parts;
   const known = new Set(catalog.listEmbeddedVolumes().map((record) => record.name));
   for (const name of await folders.names()) {
     if (known.has(name)) continue;
     const stat = await lstat(folders.path(name)).catch(() => undefined);
-    if (stat?.isDirectory() !== true || Date.now() - stat.mtimeMs < settledMs) continue;
-    // Removes empty directories only, and fails on all others.
-    await rmdir(folders.dataPath(name)).catch(() => undefined);
-    await rmdir(folders.path(name)).catch(() => undefined);
+    if (stat?.isDirectory() !== true) continue;
+    if (Date.now() - stat.mtimeMs >= settledMs) {
+      // Removes empty directories only, and fails on all others.
+      await rmdir(folders.dataPath(name)).catch(() => undefined);
+      await rmdir(folders.path(name)).catch(() => undefined);
+    }
+    await orLater(() => settleLeft(parts, name));
   }
+}
+
+async function settleLeft(parts: EmbeddedParts, name: string): Promise<void> {
+  const { folders, catalog } = parts;
+  const names = await readdir(folders.path(name)).catch(() => []);
+  if (names.every((entry) => entry === '_data')) return;
+  using lock = await tryLock(folders.path(name), name);
+  if (lock === undefined || catalog.findEmbeddedVolume(name) !== undefined) return;
+  await finishRestore(parts, name);
+  const left = await readCreatingMark(folders.path(name));
+  if (left === undefined || catalog.findEmbeddedVolume(name) !== undefined) return;
+  await undoCreate(await storageOf(parts, { ...left, name }));
+}
+
+/** What cannot be finished now does not keep anybody from their work; it is tried again at the next start. */
+async function orLater(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+  }
+}
+
+async function tryLock(path: string, name: string): Promise<Disposable | undefined> {
+  return await lockVolumeFolder(path, { name, action: 'settle', waitMs: 0 }).catch(() => undefined);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined)) !== undefined;
 }

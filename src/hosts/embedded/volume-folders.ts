@@ -39,10 +39,19 @@ export class VolumeFolders {
     return await readdir(this.volumesDir);
   }
 
-  /** Makes a volume's directories durably; those that are there already stay as they are. */
-  async create(name: string): Promise<void> {
+  /** Makes the folder that holds all that belongs to a volume, unless it is there. */
+  async createFolder(name: string): Promise<void> {
     try {
       if (await makeFolder(this.path(name), 0o711)) await syncDirectory(this.volumesDir);
+    } catch (error) {
+      throw stateError(`Cannot create volume "${name}"`, error);
+    }
+  }
+
+  /** Makes a volume's directories durably; those that are there already stay as they are. */
+  async create(name: string): Promise<void> {
+    await this.createFolder(name);
+    try {
       if (await makeFolder(this.dataPath(name), 0o755)) await syncDirectory(this.path(name));
     } catch (error) {
       throw stateError(`Cannot create volume "${name}"`, error);

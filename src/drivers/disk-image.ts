@@ -1,0 +1,65 @@
+import { open, stat, statfs, truncate } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { syncDirectory } from '../lib/durable-file.ts';
+import { runProgram } from '../lib/run-program.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { formatSize } from '../model/size.ts';
+import type { DriverCall, DriverHealth, DriverVolume } from './driver.ts';
+import { type FileSystem, growFileSystem } from './file-systems.ts';
+import { findMount } from './mount-point.ts';
+
+/** Makes a sparse file of that size: it takes room as it is filled. Replaces what an earlier try left. */
+export async function makeImage(path: string, sizeBytes: number): Promise<void> {
+  await using file = await open(path, 'w', 0o600);
+  await file.truncate(sizeBytes);
+  await file.sync();
+  await syncDirectory(dirname(path));
+}
+
+/** Makes an image larger, and lets the file system in it have the room, also while it is mounted. */
+export async function growImage(
+  volume: Pick<DriverVolume, 'name' | 'mountpoint'>,
+  { image, sizeBytes, fileSystem, signal }: DriverCall & GrowRequest,
+): Promise<void> {
+  await truncate(image, sizeBytes);
+  const mount = await findMount(volume.mountpoint);
+  // Not mounted: the next mount grows it.
+  if (mount === undefined) return;
+  await noticeSize(mount.source, volume.name, { signal });
+  await growFileSystem(fileSystem, {
+    device: mount.source,
+    mountpoint: volume.mountpoint,
+    name: volume.name,
+    signal,
+  });
+}
+
+interface GrowRequest {
+  readonly image: string;
+  readonly sizeBytes: number;
+  readonly fileSystem: FileSystem;
+}
+
+async function noticeSize(device: string, name: string, { signal }: DriverCall): Promise<void> {
+  const { status, stderr } = await runProgram('losetup', ['--set-capacity', device], { signal });
+  if (status === 0) return;
+  throw new AppError('failed', `Cannot make the device of volume ${quote(name)} larger`, { detail: stderr });
+}
+
+/** What lies behind a mounted image must have room for all that the image may come to hold. */
+export async function imageHealth(image: string): Promise<DriverHealth> {
+  try {
+    const [file, disk] = await Promise.all([stat(image), statfs(image)]);
+    const missing = file.size - file.blocks * 512;
+    const free = disk.bavail * disk.bsize;
+    if (free >= missing) return { status: 'good', message: undefined };
+    return {
+      status: 'degraded',
+      message: `The disk below has ${formatSize(free)} free, and the image may grow by ${formatSize(missing)}: free some room, or writes will fail`,
+    };
+  } catch (error) {
+    const words = errnoOf(error) === 'ENOENT' ? 'is missing' : `cannot be looked at: ${String(error)}`;
+    return { status: 'failed', message: `Its image ${quote(image)} ${words}` };
+  }
+}

@@ -1,0 +1,127 @@
+import { open, stat } from 'node:fs/promises';
+import { runProgram } from '../lib/run-program.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { formatSize } from '../model/size.ts';
+import type { DriverCall } from './driver.ts';
+
+export const fileSystems = ['ext4', 'xfs', 'btrfs'] as const;
+export type FileSystem = (typeof fileSystems)[number];
+
+interface Facts {
+  readonly make: readonly string[];
+  readonly debianPackage: string;
+  /** Its maker refuses less. */
+  readonly leastBytes: number;
+}
+
+const mib = 2 ** 20;
+
+const facts: Readonly<Record<FileSystem, Facts>> = {
+  // No blocks are kept for root: a volume of 10 GB holds 10 GB of its container's data.
+  ext4: { make: ['mkfs.ext4', '-q', '-F', '-m', '0'], debianPackage: 'e2fsprogs', leastBytes: 8 * mib },
+  xfs: { make: ['mkfs.xfs', '-q', '-m', 'reflink=1'], debianPackage: 'xfsprogs', leastBytes: 300 * mib },
+  btrfs: { make: ['mkfs.btrfs', '-q'], debianPackage: 'btrfs-progs', leastBytes: 114 * mib },
+};
+
+export function checkFileSystem(text: string): FileSystem {
+  const found = fileSystems.find((name) => name === text);
+  if (found !== undefined) return found;
+  throw new AppError('usage', `There is no file system ${quote(text)} for volumes`, {
+    hint: `Choose from ${fileSystems.map(quote).join(', ')}.`,
+  });
+}
+
+/** Throws `usage` for a size that the file system cannot have. */
+export function checkLeastSize(fileSystem: FileSystem, sizeBytes: number): void {
+  const { leastBytes } = facts[fileSystem];
+  if (sizeBytes >= leastBytes) return;
+  throw new AppError('usage', `size ${formatSize(sizeBytes)} is too small for ${fileSystem}`, {
+    hint: `It needs ${leastBytes / mib} MiB or more.`,
+  });
+}
+
+/** Makes a file system on a device or image that the caller has found blank, or has made itself. */
+export async function makeFileSystem(
+  fileSystem: FileSystem,
+  target: string,
+  { name, signal }: DriverCall & { readonly name: string },
+): Promise<void> {
+  const { make, debianPackage } = facts[fileSystem];
+  const [program = '', ...args] = make;
+  const { status, stderr } = await runProgram(program, [...args, target], {
+    signal,
+    timeoutMs: 100_000,
+    debianPackage,
+  });
+  if (status === 0) return;
+  throw new AppError('failed', `Cannot make ${fileSystem} for volume ${quote(name)}`, { detail: stderr });
+}
+
+const lookedAtBytes = 4 * mib;
+
+/**
+ * What is on a device or image: the name of what was recognised, `unknown data`, or undefined for one that is blank.
+ * What no program knows is data all the same, when anything but zeros is where file systems and partitions begin or end.
+ */
+export async function contentOf(target: string, { signal }: DriverCall = {}): Promise<string | undefined> {
+  const { status, stdout } = await runProgram('blkid', ['-p', '-o', 'export', '--', target], {
+    signal,
+    debianPackage: 'util-linux',
+  });
+  // 8 is "ambivalent": several things are there.
+  if (status === 8) return 'several file systems';
+  const found = /^(?:TYPE|PTTYPE)=(.+)$/m.exec(stdout)?.[1];
+  if (found !== undefined) return found;
+  return (await isZero(target)) ? undefined : 'unknown data';
+}
+
+async function isZero(target: string): Promise<boolean> {
+  await using file = await open(target, 'r');
+  const length = await lengthOf(target);
+  const buffer = Buffer.alloc(mib);
+  for (const start of [0, Math.max(0, length - lookedAtBytes)]) {
+    const end = Math.min(length, start + lookedAtBytes);
+    for (let at = start; at < end;) {
+      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
+      if (bytesRead === 0) break;
+      if (buffer.subarray(0, bytesRead).some((byte) => byte !== 0)) return false;
+      at += bytesRead;
+    }
+  }
+  return true;
+}
+
+/** Of a device or a file, in bytes. */
+export async function lengthOf(target: string): Promise<number> {
+  const found = await stat(target);
+  if (found.isFile()) return found.size;
+  const { stdout } = await runProgram('blockdev', ['--getsize64', target], { debianPackage: 'util-linux' });
+  return Number(stdout);
+}
+
+/** Lets a mounted file system take all of its device. */
+export async function growFileSystem(
+  fileSystem: FileSystem,
+  { device, mountpoint, name, signal }: DriverCall & Grown,
+): Promise<void> {
+  const commands: Readonly<Record<FileSystem, readonly string[]>> = {
+    ext4: ['resize2fs', device],
+    xfs: ['xfs_growfs', mountpoint],
+    btrfs: ['btrfs', 'filesystem', 'resize', 'max', mountpoint],
+  };
+  const [program = '', ...args] = commands[fileSystem];
+  const { status, stderr } = await runProgram(program, args, {
+    signal,
+    timeoutMs: 90_000,
+    debianPackage: facts[fileSystem].debianPackage,
+  });
+  if (status === 0) return;
+  throw new AppError('failed', `Cannot grow the file system of volume ${quote(name)}`, { detail: stderr });
+}
+
+interface Grown {
+  readonly device: string;
+  readonly mountpoint: string;
+  readonly name: string;
+}

@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import { AppError } from '../model/errors.ts';
+import { parseSize } from '../model/size.ts';
+import { roomAt } from './data-room.ts';
+import { growImage, imageHealth, makeImage } from './disk-image.ts';
+import type { Driver, DriverVolume } from './driver.ts';
+import { checkFileSystem, checkLeastSize, type FileSystem, makeFileSystem } from './file-systems.ts';
+import { markFresh, prepareFreshRoot } from './fresh-root.ts';
+import { checkOptions, type Options } from './mount-options.ts';
+import { mountAtPath, unmountPath } from './mount-point.ts';
+import { applyOwnership, checkOwnership, ownershipOptions } from '../lib/ownership.ts';
+import { catchUpWithImage, resizeImage } from './resize-image.ts';
+
+/** A directory; with `size`, an image with a file system of its own, so that the size holds. */
+export const localDriver: Driver = {
+  kind: 'local',
+
+  check(options) {
+    if (options['type'] === undefined && ('device' in options || 'o' in options)) {
+      throw new AppError('usage', 'missing required option: "type"', {
+        hint: 'Say what kind of storage the device is: -o type=nfs, -o type=none -o o=bind, -o type=ext4 …',
+      });
+    }
+    checkOptions(options, { kind: 'local', known: ['size', 'fs', ...ownershipOptions] });
+    checkOwnership(options);
+    const size = sizeOf(options);
+    if (size !== undefined) checkLeastSize(fileSystemOf(options), size);
+    else if ('fs' in options) {
+      throw new AppError('usage', 'option "fs" needs "size"', {
+        hint: 'Without a size, the volume is a directory on the file system that is there.',
+      });
+    }
+    return options;
+  },
+
+  traits: (options) => ({ isMounted: hasImage(options), isElsewhere: false, isFleeting: false }),
+
+  async create(volume, { signal } = {}) {
+    const size = sizeOf(volume.options);
+    if (size === undefined) return await applyOwnership(volume.mountpoint, volume.options, volume.name);
+    await markFresh(volume);
+    await makeImage(imageOf(volume), size);
+    await makeFileSystem(fileSystemOf(volume.options), imageOf(volume), { name: volume.name, signal });
+  },
+
+  // All of it is in the volume's folder.
+  remove: async () => undefined,
+
+  async mount(volume, call) {
+    const type = fileSystemOf(volume.options);
+    const request = {
+      source: imageOf(volume),
+      target: volume.mountpoint,
+      type,
+      words: ['loop'],
+      name: volume.name,
+    };
+    await mountAtPath(request, call);
+    await prepareFreshRoot(volume);
+    await catchUpWithImage(volume, { image: imageOf(volume), fileSystem: type, ...call });
+  },
+
+  unmount: (volume, call) => unmountPath(volume, call),
+
+  async health(volume) {
+    return hasImage(volume.options)
+      ? await imageHealth(imageOf(volume))
+      : { status: 'good', message: undefined };
+  },
+
+  usage: async (volume) => (hasImage(volume.options) ? await roomAt(volume.mountpoint) : undefined),
+
+  async resize(volume, { sizeBytes, isMounted }, call) {
+    const now = sizeOf(volume.options);
+    if (now === undefined) {
+      throw new AppError('unsupported', `Cannot resize volume "${volume.name}": it was made without a size`, {
+        hint: 'Move it into a volume that has one: "holdfast volume clone" with -o size=….',
+      });
+    }
+    const fileSystem = fileSystemOf(volume.options);
+    checkLeastSize(fileSystem, sizeBytes);
+    const request = { image: imageOf(volume), sizeBytes, fileSystem };
+    if (sizeBytes >= now) await growImage(volume, { ...request, ...call });
+    else await resizeImage(volume, { ...request, isMounted, ...call });
+    return { ...volume.options, size: String(sizeBytes) };
+  },
+};
+
+function imageOf(volume: DriverVolume): string {
+  return join(volume.folder, 'image');
+}
+
+function hasImage(options: Options): boolean {
+  return options['size'] !== undefined;
+}
+
+function sizeOf(options: Options): number | undefined {
+  const size = options['size'];
+  return size === undefined ? undefined : parseSize(size);
+}
+
+function fileSystemOf(options: Options): FileSystem {
+  return checkFileSystem(options['fs'] ?? 'ext4');
+}

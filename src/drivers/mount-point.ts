@@ -1,0 +1,83 @@
+import { mountAt, readMounts, type MountPoint } from '../lib/mountinfo.ts';
+import { runProgram } from '../lib/run-program.ts';
+import { fromText } from '../model/byte-string.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { DriverCall, DriverVolume } from './driver.ts';
+import { explainMountFailure } from './mount-failure.ts';
+
+export interface MountRequest {
+  readonly source: string;
+  readonly target: string;
+  /** Undefined for bind mounts. */
+  readonly type?: string | undefined;
+  /** The words of -o. */
+  readonly words: readonly string[];
+  /** For messages. */
+  readonly name: string;
+  readonly timeoutMs?: number | undefined;
+  /** For mount's helpers: what nobody else may see. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+}
+
+const mountMs = 60_000;
+const unmountMs = 60_000;
+
+/** What is mounted at a path now. */
+export async function findMount(path: string): Promise<MountPoint | undefined> {
+  return mountAt(await readMounts(), fromText(path));
+}
+
+/** Mounts, and makes sure that it is there: data must never be written below a mount that did not come. */
+export async function mountAtPath(request: MountRequest, { signal }: DriverCall = {}): Promise<void> {
+  const { source, target, type, words, name, timeoutMs = mountMs, env } = request;
+  const args = [
+    ...(type === undefined ? [] : ['-t', type]),
+    ...(words.length === 0 ? [] : ['-o', words.join(',')]),
+    '--',
+    source,
+    target,
+  ];
+  const { status, stderr } = await runProgram('mount', args, {
+    signal,
+    timeoutMs,
+    env,
+    debianPackage: 'mount',
+  });
+  if (status !== 0) throw explainMountFailure({ name, source, type, stderr });
+  if ((await findMount(target)) !== undefined) return;
+  throw new AppError(
+    'failed',
+    `Cannot mount volume ${quote(name)}: mount said it was done, and nothing is mounted`,
+    {
+      detail: stderr === '' ? undefined : stderr,
+    },
+  );
+}
+
+/** Nothing is mounted there when this returns. `in-use` while somebody uses it. */
+export async function unmountPath(
+  volume: Pick<DriverVolume, 'name' | 'mountpoint'>,
+  { signal }: DriverCall = {},
+): Promise<void> {
+  // More than one may lie on top of another.
+  for (let round = 0; (await findMount(volume.mountpoint)) !== undefined; round++) {
+    const { status, stderr } = await runProgram('umount', ['--', volume.mountpoint], {
+      signal,
+      timeoutMs: unmountMs,
+    });
+    if (status === 0 && round < 8) continue;
+    if ((await findMount(volume.mountpoint)) === undefined) return;
+    const isBusy = /busy/i.test(stderr);
+    throw new AppError(
+      isBusy ? 'in-use' : 'failed',
+      `Cannot unmount volume ${quote(volume.name)}: ${isBusy ? 'a program uses it' : stderr || 'umount failed'}`,
+      { hint: isBusy ? `See who does: fuser -vm ${volume.mountpoint}` : undefined },
+    );
+  }
+}
+
+/** Takes a mount away that does not answer any more; who still uses it sees errors. */
+export async function detachPath(path: string, { signal }: DriverCall = {}): Promise<void> {
+  await runProgram('umount', ['-l', '--', path], { signal, timeoutMs: 10_000 });
+}

@@ -1,0 +1,26 @@
+import type { Driver, DriverKind, Drivers } from './driver.ts';
+
+export interface DriverParts {
+  readonly stateDir: string;
+  /** The bytes that a reference (`file:`, `env:`, `exec:`) names. */
+  readonly secret: (reference: string) => Promise<Uint8Array>;
+}
+
+/** The one list of all drivers. Each is loaded when it is first asked for. */
+export function openDrivers(parts: DriverParts): Drivers {
+  const makers: Readonly<Partial<Record<DriverKind, () => Promise<Driver>>>> = {
+    local: async () => (await import('./local.ts')).localDriver,
+    bind: async () => (await import('./bind.ts')).bindDriver,
+    tmpfs: async () => (await import('./tmpfs.ts')).tmpfsDriver,
+    block: async () => (await import('./block.ts')).blockDriver,
+    btrfs: async () => (await import('./btrfs.ts')).btrfsDriver,
+  };
+  const opened = new Map<DriverKind, Promise<Driver>>();
+  return {
+    get(kind) {
+      const found = opened.get(kind) ?? makers[kind]?.() ?? Promise.reject(new Error(kind));
+      opened.set(kind, found);
+      return found;
+    },
+  };
+}

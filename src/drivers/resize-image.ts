@@ -1,0 +1,97 @@
+import { truncate } from 'node:fs/promises';
+import { runProgram } from '../lib/run-program.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { formatSize } from '../model/size.ts';
+import { roomAt } from './data-room.ts';
+import type { DriverCall, DriverVolume } from './driver.ts';
+import { type FileSystem, growFileSystem, lengthOf } from './file-systems.ts';
+import { findMount } from './mount-point.ts';
+
+export interface ResizeImage extends DriverCall {
+  readonly image: string;
+  readonly fileSystem: FileSystem;
+}
+
+/** Makes an image smaller that nobody uses. Its file system first, so that a kill leaves an image that is too large. */
+export async function resizeImage(
+  volume: Pick<DriverVolume, 'name'>,
+  request: ResizeImage & { readonly sizeBytes: number; readonly isMounted: boolean },
+): Promise<void> {
+  const { image, fileSystem, sizeBytes, isMounted, signal } = request;
+  const action = `Cannot make volume ${quote(volume.name)} smaller`;
+  if (fileSystem !== 'ext4') {
+    throw new AppError('unsupported', `${action}: ${fileSystem} cannot shrink`, {
+      hint: 'Clone it into a volume of the size that you want.',
+    });
+  }
+  if (isMounted) {
+    throw new AppError('in-use', `${action}: it is mounted, and ext4 shrinks only when nobody uses it`, {
+      hint: 'Stop what uses it, then try again.',
+    });
+  }
+  await checkFile(image, action, { signal });
+  const least = await leastSize(image, { signal });
+  if (sizeBytes < least) {
+    throw new AppError(
+      'usage',
+      `${action}: its data needs ${formatSize(least)}, and ${formatSize(sizeBytes)} was asked for`,
+      {
+        hint: 'Choose a larger size, or remove data first.',
+      },
+    );
+  }
+  const kib = Math.floor(sizeBytes / 1024);
+  const { status, stderr } = await runProgram('resize2fs', [image, `${kib}K`], {
+    signal,
+    timeoutMs: 95_000,
+    debianPackage: 'e2fsprogs',
+  });
+  if (status !== 0) {
+    const isTooSmall = /smaller than minimum|not enough space/i.test(stderr);
+    throw new AppError(isTooSmall ? 'usage' : 'failed', action, { detail: stderr });
+  }
+  await truncate(image, kib * 1024);
+}
+
+async function checkFile(image: string, action: string, { signal }: DriverCall): Promise<void> {
+  const { status, stdout, stderr } = await runProgram('e2fsck', ['-f', '-p', image], {
+    signal,
+    timeoutMs: 95_000,
+    debianPackage: 'e2fsprogs',
+  });
+  // 1 says that it mended something.
+  if (status === 0 || status === 1) return;
+  throw new AppError('integrity', `${action}: its file system is damaged`, {
+    detail: stderr || stdout.trim(),
+    hint: `Mend it with: e2fsck -f ${image}`,
+  });
+}
+
+async function leastSize(image: string, { signal }: DriverCall): Promise<number> {
+  const { stdout } = await runProgram('resize2fs', ['-P', image], { signal, debianPackage: 'e2fsprogs' });
+  const header = await runProgram('dumpe2fs', ['-h', image], { signal, debianPackage: 'e2fsprogs' });
+  const blocks = Number(/minimum size of the filesystem: (\d+)/.exec(stdout)?.[1] ?? Number.NaN);
+  const blockBytes = Number(/^Block size:\s+(\d+)/m.exec(header.stdout)?.[1] ?? Number.NaN);
+  return Number.isNaN(blocks * blockBytes) ? 0 : blocks * blockBytes;
+}
+
+/** A growth that was asked for while it was not mounted, or that a kill stopped, is done now. */
+export async function catchUpWithImage(
+  volume: Pick<DriverVolume, 'name' | 'mountpoint'>,
+  { image, fileSystem, signal }: ResizeImage,
+): Promise<void> {
+  const [length, room, mount] = await Promise.all([
+    lengthOf(image),
+    roomAt(volume.mountpoint),
+    findMount(volume.mountpoint),
+  ]);
+  // Less than a sixteenth is what file systems keep for themselves.
+  if (mount === undefined || length - room.totalBytes < Math.max(length / 8, 2 ** 25)) return;
+  await growFileSystem(fileSystem, {
+    device: mount.source,
+    mountpoint: volume.mountpoint,
+    name: volume.name,
+    signal,
+  });
+}

@@ -1,0 +1,198 @@
+import { randomBytes } from 'node:crypto';
+import { readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
+import { setImmutable } from '../../lib/immutable.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import { checkVolumeName } from '../../model/volume-name.ts';
+import type { CallOptions } from '../host.ts';
+import type { TrashedVolume } from '../managed-volumes.ts';
+import { type EmbeddedParts, isPlain, requireRecord, storageOf } from './embedded-parts.ts';
+import { requireUnused } from './mount-volume.ts';
+import { readRecordFile } from './record-file.ts';
+import { discard, moveToTrash, type TrashedFolder } from './removing-folders.ts';
+import { stateError } from './volume-folders.ts';
+import { lockVolumeFolder } from './volume-lock.ts';
+
+/** Beside the data of what is in the trash, or on its way there or back. */
+export const trashedMark = 'trashed.json';
+
+interface TrashedRecord extends EmbeddedVolumeRecord {
+  readonly removedAt: string;
+  readonly expiresAt: string;
+}
+
+/** Takes a volume away: into the trash, or for good. */
+export async function removeVolume(
+  parts: EmbeddedParts,
+  name: string,
+  { permanent, signal }: CallOptions & { readonly permanent: boolean },
+): Promise<void> {
+  requireRecord(parts, { name, action: 'remove' });
+  using lock = await lockVolumeFolder(parts.folders.path(name), { name, action: 'remove', signal });
+  const record = requireRecord(parts, { name, action: 'remove' });
+  if (parts.catalog.volumes.isProtected(parts.catalog.stateId(), name)) throw protectedError(name);
+  // Its folder is gone: nothing is left but the record.
+  if (lock === undefined) return forget(parts, name);
+  await requireUnused(parts, await storageOf(parts, record), { action: 'remove', signal });
+  if (permanent && isPlain(record)) {
+    const folder = await moveToTrash(parts.folders, name);
+    forget(parts, name);
+    // From here on the volume is gone; what is left of the work is done at the next start when we do not get to it.
+    if (folder !== undefined) await discard(folder, signal);
+    return;
+  }
+  await intoTrash(parts, record, { permanent, signal });
+}
+
+async function intoTrash(
+  parts: EmbeddedParts,
+  record: EmbeddedVolumeRecord,
+  { permanent, signal }: CallOptions & { readonly permanent: boolean },
+): Promise<void> {
+  const { folders } = parts;
+  const now = Date.now();
+  const trashed: TrashedRecord = {
+    ...record,
+    removedAt: new Date(now).toISOString(),
+    expiresAt: new Date(permanent ? now : now + parts.trashKeepMs).toISOString(),
+  };
+  try {
+    await writeDurably(join(folders.path(record.name), trashedMark), JSON.stringify(trashed));
+    const path = join(folders.trashDir, `${record.name}.${randomBytes(8).toString('hex')}`);
+    await rename(folders.path(record.name), path);
+    await syncDirectory(folders.volumesDir);
+    await syncDirectory(folders.trashDir);
+    forget(parts, record.name);
+    // The lock of the folder went along with it.
+    if (permanent) await deleteLocked(parts, { path, record: trashed }, signal);
+  } catch (error) {
+    throw stateError(`Cannot remove volume ${quote(record.name)}`, error);
+  }
+}
+
+function forget({ catalog }: Pick<EmbeddedParts, 'catalog'>, name: string): void {
+  catalog.removeEmbeddedVolume(name);
+  for (const { id } of catalog.volumes.listHolds(name)) catalog.volumes.release(name, id);
+}
+
+function protectedError(name: string): AppError {
+  return new AppError('locked', `Cannot remove volume ${quote(name)}: it is protected`, {
+    hint: `Take the protection away first: "holdfast volume unprotect ${name}".`,
+  });
+}
+
+export interface Trashed {
+  readonly path: string;
+  readonly record: TrashedRecord;
+}
+
+/** What is in the trash, the newest first. */
+export async function listTrashed({ folders }: Pick<EmbeddedParts, 'folders'>): Promise<Trashed[]> {
+  const found: Trashed[] = [];
+  for (const entry of await readdir(folders.trashDir)) {
+    if (!/\.[0-9a-f]{16}$/.test(entry)) continue;
+    const path = join(folders.trashDir, entry);
+    const record = await readRecordFile<TrashedRecord>(join(path, trashedMark));
+    if (record !== undefined) found.push({ path, record });
+  }
+  return found.toSorted((left, right) => (left.record.removedAt < right.record.removedAt ? 1 : -1));
+}
+
+export async function describeTrashed(
+  parts: EmbeddedParts,
+  { path, record }: Trashed,
+): Promise<TrashedVolume> {
+  const { traits } = await storageOf(parts, record, path);
+  const { name, driver, labels, options, createdAt, removedAt, expiresAt } = record;
+  const id = path.slice(-16);
+  const isRecordOnly = traits.isElsewhere || traits.isFleeting;
+  return { id, name, driver, labels, options, createdAt, removedAt, expiresAt, isRecordOnly };
+}
+
+/** By the id, its start, or the name of the newest of that name. */
+export function findTrashed(all: readonly Trashed[], which: string): Trashed {
+  const byName = all.find(({ record }) => record.name === which);
+  const byId = all.filter(({ path }) => which.length >= 4 && path.slice(-16).startsWith(which));
+  const found = byName ?? (byId.length === 1 ? byId[0] : undefined);
+  if (found !== undefined) return found;
+  const words = byId.length > 1 ? 'several in the trash begin like that' : 'it is not in the trash';
+  throw new AppError(byId.length > 1 ? 'usage' : 'not-found', `Cannot find ${quote(which)}: ${words}`, {
+    hint: 'See what is there with "holdfast trash ls".',
+  });
+}
+
+/** Back to where it was, under its name or another. */
+export async function restoreTrashed(
+  parts: EmbeddedParts,
+  { path, record }: Trashed,
+  { to = record.name, signal }: CallOptions & { readonly to?: string | undefined },
+): Promise<string> {
+  const action = `Cannot restore volume ${quote(record.name)} from the trash`;
+  checkVolumeName(to);
+  const { folders } = parts;
+  await folders.createFolder(to);
+  using _lock = await lockVolumeFolder(folders.path(to), { name: to, action: 'restore', signal });
+  if (parts.catalog.findEmbeddedVolume(to) !== undefined) throw taken(action, to);
+  try {
+    if (to !== record.name)
+      await writeDurably(join(path, trashedMark), JSON.stringify({ ...record, name: to }));
+    await rename(path, folders.path(to));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') throw findTrashed([], record.name);
+    throw errnoOf(error) === 'ENOTEMPTY' ? taken(action, to) : stateError(action, error);
+  }
+  await syncDirectory(folders.trashDir);
+  await finishRestore(parts, to);
+  return to;
+}
+
+/** The folder is back: the record follows. May be repeated; nothing for a folder that is not on its way back. */
+export async function finishRestore(
+  parts: Pick<EmbeddedParts, 'catalog' | 'folders'>,
+  name: string,
+): Promise<void> {
+  const mark = join(parts.folders.path(name), trashedMark);
+  const record = await readRecordFile<TrashedRecord>(mark);
+  if (record === undefined) return;
+  await syncDirectory(parts.folders.volumesDir);
+  const { driver, createdAt, labels, options, anonymous } = record;
+  parts.catalog.addEmbeddedVolume({ name, driver, createdAt, labels, options, anonymous });
+  await rm(mark, { force: true });
+}
+
+function taken(action: string, to: string): AppError {
+  return new AppError('exists', `${action}: the name ${quote(to)} is taken`, {
+    hint: 'Choose another name with --to.',
+  });
+}
+
+/** For good. The driver first: what is left when it fails can be tried again. */
+export async function deleteTrashed(
+  parts: EmbeddedParts,
+  { path, record }: Trashed,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  using _lock = await lockVolumeFolder(path, { name: record.name, action: 'delete', signal });
+  await deleteLocked(parts, { path, record }, signal);
+}
+
+async function deleteLocked(
+  parts: EmbeddedParts,
+  { path, record }: Trashed,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { driver, volume } = await storageOf(parts, record, path);
+  await driver.remove(volume, { signal });
+  setImmutable(volume.mountpoint, false);
+  const removing: TrashedFolder = { path: `${path}.removing`, volume: record.name };
+  try {
+    await rename(path, removing.path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    throw stateError(`Cannot delete volume ${quote(record.name)}`, error);
+  }
+  await discard(removing, signal);
+}

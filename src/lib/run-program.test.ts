@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { runProgram } from './run-program.ts';
+
+test('a program gets its input, and its status and words come back', async () => {
+  const result = await runProgram('sh', ['-c', 'cat; echo no >&2; exit 3'], { input: 'in' });
+  expect(result).toEqual({ status: 3, stdout: 'in', stderr: 'no' });
+});
+
+test('a program that is not there is named with its package', async () => {
+  await expect(runProgram('no-such-program', [], { debianPackage: 'some-package' })).rejects.toMatchObject({
+    code: 'unsupported',
+    message: 'The program "no-such-program" is not installed',
+    hint: 'On Debian: apt-get install some-package.',
+  });
+});
+
+test('a program that hangs is not waited for', async () => {
+  const before = Date.now();
+  await expect(runProgram('sleep', ['30'], { timeoutMs: 200 })).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+  await expect(runProgram('sleep', ['30'], { signal: AbortSignal.timeout(200) })).rejects.toMatchObject({
+    code: 'cancelled',
+  });
+  expect(Date.now() - before).toBeLessThan(10_000);
+});
+
+test('a program whose daemon keeps its output is not waited for', async () => {
+  const before = Date.now();
+  expect(await runProgram('sh', ['-c', 'sleep 3 & echo ready'])).toMatchObject({
+    status: 0,
+    stdout: 'ready\n',
+  });
+  expect(Date.now() - before).toBeLessThan(2500);
+  // It comes to its end.
+  await sleep(3000);
+});

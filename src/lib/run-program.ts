@@ -1,0 +1,119 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+
+export interface RunProgramOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Default 60 s. A program that hangs in the kernel is left behind then, and not waited for. */
+  readonly timeoutMs?: number;
+  /** What it reads on its standard input: secrets go this way, since arguments are seen by everybody. */
+  readonly input?: Uint8Array | string | undefined;
+  /** Added to this process's variables. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** The Debian package that it is in, for the hint when it is missing. */
+  readonly debianPackage?: string | undefined;
+}
+
+export interface ProgramResult {
+  /** Undefined when a signal ended it. */
+  readonly status: number | undefined;
+  readonly stdout: string;
+  /** What it said, shortened, without blanks around it. */
+  readonly stderr: string;
+}
+
+const shownBytes = 4000;
+const keptBytes = 1 << 20;
+const sbin = '/usr/local/sbin:/usr/sbin:/sbin';
+
+/**
+ * Runs a program without a shell, to its end whatever its status. `unsupported` when there is no such program,
+ * `unavailable` when it takes too long, `cancelled` by the signal; it is killed then.
+ */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  options: RunProgramOptions = {},
+): Promise<ProgramResult> {
+  const { signal, timeoutMs = 60_000 } = options;
+  if (signal?.aborted === true) throw cancelled(program, signal);
+  const child = spawn(program, args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    // Words that are looked for in messages, and programs that a user's PATH may lack.
+    env: {
+      ...process.env,
+      PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:${sbin}`,
+      LC_ALL: 'C',
+      ...options.env,
+    },
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<ProgramResult>();
+  const stop = (error: AppError): void => {
+    letGo(child);
+    reject(error);
+  };
+  const timer = setTimeout(() => stop(tooLong(program, timeoutMs)), timeoutMs);
+  const onAbort = (): void => stop(cancelled(program, signal));
+  signal?.addEventListener('abort', onAbort, { once: true });
+  collect(child, resolve);
+  child.on('error', (error) => reject(startError(program, error, options)));
+  // A program that does not read its input is told by its status.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(options.input ?? '');
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+function collect(child: ReturnType<typeof spawn>, resolve: (result: ProgramResult) => void): void {
+  let [stdout, stderr] = ['', ''];
+  child.stdout?.on('data', (chunk: Buffer) => (stdout = `${stdout}${chunk.toString()}`.slice(0, keptBytes)));
+  child.stderr?.on('data', (chunk: Buffer) => (stderr = `${stderr}${chunk.toString()}`.slice(0, shownBytes)));
+  // Its daemons may keep its pipes: the end of the program itself counts, with a moment for its last words.
+  child.on('exit', (status) => {
+    const done = (): void => {
+      letGoOfPipes(child);
+      resolve({ status: status ?? undefined, stdout, stderr: stderr.trim() });
+    };
+    const moment = setTimeout(done, 250);
+    child.on('close', () => {
+      clearTimeout(moment);
+      done();
+    });
+  });
+}
+
+/** Killed, and neither waited for nor keeping this process. */
+function letGo(child: ChildProcess): void {
+  child.kill('SIGKILL');
+  child.unref();
+  letGoOfPipes(child);
+}
+
+function letGoOfPipes(child: ChildProcess): void {
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
+}
+
+function startError(program: string, error: unknown, { debianPackage }: RunProgramOptions): AppError {
+  if (errnoOf(error) === 'ENOENT') {
+    return new AppError('unsupported', `The program ${quote(program)} is not installed`, {
+      hint: debianPackage === undefined ? undefined : `On Debian: apt-get install ${debianPackage}.`,
+      cause: error,
+    });
+  }
+  return new AppError('failed', `The program ${quote(program)} cannot be started`, { cause: error });
+}
+
+function tooLong(program: string, timeoutMs: number): AppError {
+  return new AppError(
+    'unavailable',
+    `${quote(program)} did not come to an end within ${Math.round(timeoutMs / 1000)} seconds`,
+  );
+}
+
+function cancelled(program: string, signal: AbortSignal | undefined): AppError {
+  return new AppError('cancelled', `${quote(program)} was cancelled`, { cause: signal?.reason });
+}

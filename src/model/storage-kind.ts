@@ -1,0 +1,55 @@
+import { AppError } from './errors.ts';
+import { quote } from './quote.ts';
+
+/** What Docker calls `local` is a family: the option `type` says what it is, as for mount(8). */
+const kindOfType: Readonly<Record<string, string>> = {
+  none: 'bind',
+  bind: 'bind',
+  tmpfs: 'tmpfs',
+  nfs: 'nfs',
+  nfs4: 'nfs',
+  cifs: 'cifs',
+  smb3: 'cifs',
+  ext4: 'block',
+  xfs: 'block',
+  block: 'block',
+  luks: 'luks',
+  gocryptfs: 'gocryptfs',
+  btrfs: 'btrfs',
+  rclone: 'rclone',
+  local: 'local',
+};
+
+const kinds = new Set(Object.values(kindOfType));
+
+/**
+ * The kind of storage that a driver's name and options ask for. `local`, `holdfast` and no name leave it to the option
+ * `type`. `unsupported` for a driver, `usage` for a type that there is none of.
+ */
+export function storageKind(spec: {
+  readonly driver: string;
+  readonly options: Readonly<Record<string, string>>;
+}): string {
+  const { driver, options } = spec;
+  if (isFamily(driver)) return kindByType(options);
+  if (kinds.has(driver)) return driver;
+  throw new AppError('unsupported', `There is no driver ${quote(driver)}`, {
+    hint: `Choose from ${[...kinds].toSorted().join(', ')}; without a container engine, plugins of Docker are not there.`,
+  });
+}
+
+function isFamily(driver: string): boolean {
+  return driver === '' || driver === 'local' || driver === 'holdfast';
+}
+
+function kindByType(options: Readonly<Record<string, string>>): string {
+  const type = options['type'];
+  if (type === undefined) return 'local';
+  // btrfs is a subvolume, unless a device is named that holds the file system.
+  if (type === 'btrfs' && options['device'] !== undefined) return 'block';
+  const kind = Object.hasOwn(kindOfType, type) ? kindOfType[type] : undefined;
+  if (kind !== undefined) return kind;
+  throw new AppError('usage', `There is no type ${quote(type)} of volumes`, {
+    hint: `Choose from ${Object.keys(kindOfType).toSorted().join(', ')}.`,
+  });
+}
