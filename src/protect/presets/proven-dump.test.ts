@@ -139,7 +139,7 @@ describe('SQLite', () => {
     expect(await sqlite.check(server, wish)).toMatchObject({ isHealthy: undefined });
   });
 
-  test('a dump that ends in a ROLLBACK is none', async () => {
+  test('a dump that ends in a ROLLBACK or tells of errors is none', async () => {
     const server = serverOf({}, ['a.db']);
     const [file] = (await sqlite.dumps?.(server)) ?? [];
     expect(file?.name).toBe('sqlite.a%2edb.sql');
@@ -147,6 +147,9 @@ describe('SQLite', () => {
     expect(await read(file?.open())).toContain('COMMIT;');
     containers.onExec(() => ({ stdout: 'BEGIN TRANSACTION;\nROLLBACK; -- due to errors\n' }));
     await expect(read(file?.open())).rejects.toThrow(/is cut short/);
+    const told = `BEGIN TRANSACTION;\n${'x'.repeat(300)}\n/****** CORRUPTION ERROR *******/\nCOMMIT;\n`;
+    containers.onExec(() => ({ stdout: told }));
+    await expect(read(file?.open())).rejects.toThrow(/tells of errors/);
   });
 });
 

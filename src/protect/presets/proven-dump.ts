@@ -17,8 +17,8 @@ export interface DumpProof {
   readonly isWhole: (tail: Buffer) => boolean;
   /** How many last bytes `isWhole` needs. */
   readonly tailBytes: number;
-  /** Bytes at the end that are no part of the dump, asked when it is over. */
-  readonly surplus?: ((tail: Buffer) => number) | undefined;
+  /** What a client writes into the dump itself when it fails, and goes on; not longer than the tail. */
+  readonly errorMark?: string | undefined;
 }
 
 /**
@@ -37,13 +37,14 @@ export async function* provenDump(
   let tail = Buffer.alloc(0);
   let head = Buffer.alloc(0);
   let bytes = 0;
+  let hasErrors = false;
   for await (const chunk of run.stdout) {
     bytes += chunk.length;
     if (proof.start && head.length < proof.start.length) {
       head = Buffer.concat([head, chunk.subarray(0, proof.start.length - head.length)]);
     }
-    // The tail is held back: what is surplus is known at the end only.
     const both = Buffer.concat([tail, chunk]);
+    if (proof.errorMark !== undefined && both.includes(proof.errorMark)) hasErrors = true;
     const over = Math.max(0, both.length - proof.tailBytes);
     if (over > 0) yield both.subarray(0, over);
     tail = Buffer.from(both.subarray(over));
@@ -58,7 +59,7 @@ export async function* provenDump(
       hint: 'The image has no such program: leave the dump out, or use an image that has it.',
     });
   }
-  const reason = incomplete({ proof, bytes, head, tail });
+  const reason = hasErrors ? 'tells of errors' : incomplete({ proof, bytes, head, tail });
   if (reason !== undefined) {
     const program = `${quote(request.command[0] ?? '')} in ${quote(place.container.name)}`;
     throw new AppError('failed', `${action}: what ${program} printed ${reason}`, {
@@ -66,8 +67,7 @@ export async function* provenDump(
       hint: 'Nothing was recorded. Look at the log of the container, and run the backup again.',
     });
   }
-  const surplus = proof.surplus?.(tail) ?? 0;
-  yield tail.subarray(0, tail.length - surplus);
+  yield tail;
 }
 
 interface Printed {
