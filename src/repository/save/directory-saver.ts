@@ -135,7 +135,7 @@ export class DirectorySaver {
       const below = childPath(place, name);
       const stat = this.#stat(place, name, below);
       if (!stat || this.#options.isExcluded?.(below, stat.isDirectory())) continue;
-      if (stat.isDirectory()) slots.push(await this.#walkChild(place, name, stat));
+      if (stat.isDirectory()) slots.push((await this.#walkChild(place, name, stat)).slot);
       else if (!stat.isFile()) slots.push(this.#saveOther(place, name, stat));
       else if (!this.#reuse(place, name, stat, slots))
         await this.#saveFile(place, { name, stat, slots, batch });
@@ -170,12 +170,13 @@ export class DirectorySaver {
     }
   }
 
-  async #walkChild(place: Place, name: ByteString, stat: BigIntStats): Promise<Slot> {
+  /** Returns when the walk below it is over. The slot is wrapped: a promise that is returned as it is would be waited for. */
+  async #walkChild(place: Place, name: ByteString, stat: BigIntStats): Promise<{ readonly slot: Slot }> {
     const { scheduler, tally, names } = this.#options;
     await scheduler.room();
     const path = childPath(place, name);
     const handle = this.#openChild(place, name, path);
-    if (!handle) return undefined;
+    if (!handle) return { slot: undefined };
     const xattrs = this.#xattrs(place, name, path);
     const parentTreeId = place.parent?.subtreeOf(name);
     const { done } = await this.#walk(
@@ -185,7 +186,7 @@ export class DirectorySaver {
     tally.countDirectory();
     const slot = done.then((subtree) => encodeNode(nodeOfStat({ name, stat, names, xattrs, subtree })));
     slot.catch(() => undefined);
-    return slot;
+    return { slot };
   }
 
   #openChild(place: Place, name: ByteString, path: ByteString): DirectoryHandle | undefined {

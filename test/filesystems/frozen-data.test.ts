@@ -1,0 +1,57 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, test } from 'vitest';
+import { allOf, openFreshRepository, testVolume } from '../../src/repository/open-repository.fixture.ts';
+import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
+
+const paths = ['large', 'base/1/large', 'base/2/large', 'base/2/deep/large', 'base/3/small', 'wal/large'];
+
+test.each(['btrfs', 'xfs'] as const)(
+  'large files all over a tree are cloned on %s while it is still, and nobody waits for what is read afterwards',
+  async (type) => {
+    await using disk = mountLoopFilesystem(type);
+    await using opened = await openFreshRepository();
+    const root = join(disk.path, 'data');
+    const writeAll = (letter: string): void => {
+      for (const path of paths) {
+        mkdirSync(dirname(join(root, path)), { recursive: true });
+        writeFileSync(join(root, path), Buffer.alloc(path.endsWith('small') ? 10 : 5_000_000, letter));
+      }
+    };
+    writeAll('a');
+    const { repository } = opened;
+    const [result] = await repository.saveTogether(
+      [
+        {
+          source: { kind: 'directory', root },
+          volume: testVolume,
+          tags: [],
+          hostname: 'host',
+          timeMs: Date.now(),
+          grade: 'crash',
+          excludePatterns: [],
+        },
+      ],
+      {
+        liveFirst: true,
+        clones: true,
+        begin: async () => {
+          writeAll('b');
+          return Date.now();
+        },
+        end: async () => writeAll('c'),
+      },
+    );
+    if (result?.snapshot === undefined) throw new Error('Nothing was saved');
+    expect(result.problems).toEqual([]);
+    const content: Record<string, string> = {};
+    for await (const entry of repository.walk(result.snapshot, '')) {
+      if (entry.type !== 'file') continue;
+      const bytes = Buffer.concat(await allOf(repository.readFile(result.snapshot, entry)));
+      content[entry.path] = `${bytes.length} of ${[...new Set(bytes.toString())].join('')}`;
+    }
+    expect(content).toEqual(
+      Object.fromEntries(paths.map((path) => [path, `${path.endsWith('small') ? 10 : 5_000_000} of b`])),
+    );
+  },
+);
