@@ -17,6 +17,8 @@ import { openFolders } from './swap-part.ts';
 export interface FillResult {
   readonly files: number;
   readonly bytes: number;
+  /** So much of it was taken from the data that was there. */
+  readonly bytesTaken?: number | undefined;
   readonly problems: readonly SaveProblem[];
 }
 
@@ -53,7 +55,10 @@ export async function fillStage(
 ): Promise<FillResult> {
   const { plan, root, newPath, part } = work;
   if (part !== undefined) return await fillPart(parts, { ...work, part }, options);
-  if (plan.path === '') return await restoreVerified(parts, { plan, target: newPath }, options);
+  if (plan.path === '') {
+    const like = (await exists(root)) ? root : undefined;
+    return await restoreVerified(parts, { plan, target: newPath, like }, options);
+  }
   await mkdir(toPath(newPath), { mode: 0o755 });
   const target = `${newPath}/${nameOf(plan.path)}`;
   const result = await restoreVerified(parts, { plan, target }, options);
@@ -95,7 +100,11 @@ export function nameOf(path: ByteString): ByteString {
 /** Restores to a path that does not exist yet, and compares what is there afterwards with the snapshot. */
 async function restoreVerified(
   parts: Protection,
-  { plan, target }: { readonly plan: RestorePlan; readonly target: ByteString },
+  {
+    plan,
+    target,
+    like,
+  }: { readonly plan: RestorePlan; readonly target: ByteString; readonly like?: ByteString | undefined },
   options: JobOptions,
 ): Promise<RestoreResult> {
   const repository = await parts.repository();
@@ -105,6 +114,7 @@ async function restoreVerified(
     path,
     target,
     mapOwner: plan.mapOwner,
+    like,
     signal: options.signal,
     onProgress: withoutPlace(options.onProgress, target),
   });

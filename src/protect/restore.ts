@@ -24,6 +24,8 @@ export interface RestoreReport {
   readonly created: boolean;
   readonly files: number;
   readonly bytes: number;
+  /** So much of it is the same as in the data that was there, and was taken from there. */
+  readonly bytesTaken: number;
   /** Metadata that could not be set, and what the way to the data cannot carry. */
   readonly problems: readonly SaveProblem[];
   /** What was there before, when it was saved. */
@@ -268,13 +270,14 @@ interface Done {
 }
 
 function reportOf(plan: RestorePlan, { filled, created, safetySnapshot, swap }: Done): RestoreReport {
-  const { files, bytes, problems } = filled;
+  const { files, bytes, bytesTaken = 0, problems } = filled;
   return {
     snapshot: plan.snapshot,
     name: plan.destination.name,
     created,
     files,
     bytes,
+    bytesTaken,
     problems,
     safetySnapshot,
     stopped: swap?.stopped ?? [],

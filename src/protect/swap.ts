@@ -49,11 +49,8 @@ export async function swapOut(member: JournalMember): Promise<void> {
 async function swapBeside({ root, stage, fresh }: JournalMember): Promise<void> {
   const comes = `${stage}/new`;
   if ((await inodeOf(root)) !== fresh) {
-    const { mtimeNs } = await lstat(toPath(comes), { bigint: true });
-    if (!(await exists(root))) await rename(toPath(comes), toPath(root));
-    else await changePlaces(comes, { root, aside: `${stage}/old` });
-    // XFS counts a move to another folder as a change of the directory itself.
-    setTimes(root, mtimeNs);
+    if (await exists(root)) await changePlaces(comes, { root, aside: `${stage}/old` });
+    else await moveWithTime(comes, root);
   }
   await tidy(`${stage}/old`, comes);
   await syncFolder(stage);
@@ -62,8 +59,8 @@ async function swapBeside({ root, stage, fresh }: JournalMember): Promise<void> 
 
 async function takeBackBeside({ root, stage, fresh }: JournalMember): Promise<void> {
   const [inPlace, aside, given] = [await inodeOf(root), `${stage}/old`, `${stage}/given-back`];
-  if (inPlace === undefined && (await exists(aside))) await putBack(aside, root);
-  else if (inPlace === undefined && (await exists(given))) await putBack(`${stage}/new`, root);
+  if (inPlace === undefined && (await exists(aside))) await moveWithTime(aside, root);
+  else if (inPlace === undefined && (await exists(given))) await moveWithTime(`${stage}/new`, root);
   else if (inPlace === fresh) await giveBack({ root, stage });
   await tidy(given, `${stage}/new`);
   await syncFolder(stage);
@@ -74,16 +71,19 @@ async function giveBack({ root, stage }: { root: ByteString; stage: ByteString }
   const kept = `${stage}/new`;
   await tidy(`${stage}/old`, kept);
   // Nothing was there before.
-  if (!(await exists(kept))) return await rename(toPath(root), toPath(kept));
-  const { mtimeNs } = await lstat(toPath(kept), { bigint: true });
+  if (!(await exists(kept))) return await moveWithTime(root, kept);
   await changePlaces(kept, { root, aside: `${stage}/given-back` });
-  setTimes(root, mtimeNs);
 }
 
-async function putBack(from: ByteString, root: ByteString): Promise<void> {
-  const { mtimeNs } = await lstat(toPath(from), { bigint: true });
-  await rename(toPath(from), toPath(root));
-  setTimes(root, mtimeNs);
+/** XFS counts a move to another folder as a change of the directory itself. */
+async function moveWithTime(from: ByteString, to: ByteString): Promise<void> {
+  const mtimeNs = await timeOf(from);
+  await rename(toPath(from), toPath(to));
+  setTimes(to, mtimeNs);
+}
+
+async function timeOf(path: ByteString): Promise<bigint> {
+  return (await lstat(toPath(path), { bigint: true })).mtimeNs;
 }
 
 /** In one step where the file system can; else what was at the root goes aside first, and is to be tidied up. */
@@ -91,12 +91,17 @@ async function changePlaces(
   comes: ByteString,
   { root, aside }: { root: ByteString; aside: ByteString },
 ): Promise<void> {
-  if (exchanged(comes, root)) return;
-  await rename(toPath(root), toPath(aside));
+  const [coming, going] = [await timeOf(comes), await timeOf(root)];
+  if (exchanged(comes, root)) {
+    setTimes(root, coming);
+    setTimes(comes, going);
+    return;
+  }
+  await moveWithTime(root, aside);
   try {
-    await rename(toPath(comes), toPath(root));
+    await moveWithTime(comes, root);
   } catch (error) {
-    await rename(toPath(aside), toPath(root));
+    await moveWithTime(aside, root);
     throw error;
   }
 }

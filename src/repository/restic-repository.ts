@@ -182,11 +182,12 @@ export class ResticRepository implements Repository {
     const crew = this.#crew;
     this.#crew = undefined;
     const context = { codec, address, masterKey, index, crew, polynomial: config.polynomial };
-    const { target, mapOwner, signal, onProgress } = options;
+    const { target, mapOwner, like, signal, onProgress } = options;
     const request = {
       node,
       target,
       mapOwner,
+      like: like === undefined ? undefined : { like, copies: address.kind !== 'local' },
       signal,
       onProgress,
       expectedBytes: whole?.bytes,

@@ -164,6 +164,8 @@ export interface RestoreOptions extends WorkOptions {
   readonly target: ByteString;
   /** Other owners than those that were saved. */
   readonly mapOwner?: OwnerMap | undefined;
+  /** A directory that is likely to have the same files: what they have in common is taken from there, verified. It is only read. */
+  readonly like?: ByteString | undefined;
 }
 
 export interface RestoreResult {
@@ -171,6 +173,8 @@ export interface RestoreResult {
   readonly directories: number;
   readonly others: number;
   readonly bytes: number;
+  /** So much was taken from `like`. */
+  readonly bytesTaken?: number | undefined;
   /** Metadata that this process may not set (owner without the right, trusted xattrs), one line each. */
   readonly problems: readonly SaveProblem[];
 }

@@ -25,6 +25,7 @@ import type { SaveContext } from '../save/save-snapshot.ts';
 import type { RestoreResult, WorkOptions } from '../types.ts';
 import { applyMetadata, dropInheritedAcls } from './apply-metadata.ts';
 import { metadataOf, type OpenFile, RestorePlan, runsOfBlob } from './restore-plan.ts';
+import { type FilePart, LikeFiles, type LikeFilesOptions } from './like-files.ts';
 import { openRestoreCrew, type RestoreCrew } from './restore-crew.ts';
 import type { BlobTarget, Metadata, RestoreTask } from './restore-task.ts';
 
@@ -38,6 +39,8 @@ export interface RestoreRequest extends WorkOptions {
   readonly node: Pick<TreeNode, 'type' | 'subtree'> & Partial<TreeNode>;
   readonly target: ByteString;
   readonly mapOwner?: OwnerMap | undefined;
+  /** Where the same files may lie, see `LikeFiles`. */
+  readonly like?: Pick<LikeFilesOptions, 'like' | 'copies'> | undefined;
   readonly expectedBytes: number | undefined;
   readonly expectedFiles: number | undefined;
 }
@@ -60,8 +63,7 @@ interface Link {
   readonly node: TreeNode;
 }
 
-interface Piece {
-  readonly id: string;
+interface Piece extends FilePart {
   readonly place: LocatedBlob;
   readonly target: BlobTarget;
 }
@@ -75,6 +77,7 @@ class Restorer implements AsyncDisposable {
   readonly #pool: RestoreCrew;
   readonly #plan = new RestorePlan();
   readonly #hardLinks = new HardLinks();
+  readonly #like: LikeFiles | undefined;
   readonly #links: Link[] = [];
   readonly #notMade = new Set<ByteString>();
   readonly #directories: MadeDirectory[] = [];
@@ -91,6 +94,8 @@ class Restorer implements AsyncDisposable {
 
   constructor(context: RestoreContext, request: RestoreRequest) {
     this.#request = request;
+    const { like, target } = request;
+    this.#like = like && new LikeFiles({ ...like, target });
     this.#reader = new BlobReader(context.codec, context.index);
     this.#pool = context.crew ?? openRestoreCrew(context.address);
     this.#pool.notify(context.masterKey);
@@ -118,6 +123,7 @@ class Restorer implements AsyncDisposable {
       directories: this.#directories.length,
       others: this.#others,
       bytes: this.#sizeBytes,
+      bytesTaken: this.#like?.bytes ?? 0,
       problems: this.#problems.map((problem) => ({ ...problem, path: relativeTo(target, problem.path) })),
     };
   }
@@ -162,14 +168,15 @@ class Restorer implements AsyncDisposable {
 
   async #restoreFile(node: TreeNode, path: ByteString): Promise<void> {
     const metadata = this.#metadataOf(node);
+    const taken = await this.#like?.take(node, path, () => this.#piecesOf(node, path, false));
     const [only] = node.content;
-    if (only !== undefined && node.content.length === 1) {
+    if (taken === undefined && only !== undefined && node.content.length === 1) {
       const [{ place, target }] = this.#piecesOf(node, path, true) as [Piece];
       await this.#want(only, place, { ...target, whole: metadata });
       return;
     }
-    createFile(path, node.size);
-    const pieces = this.#piecesOf(node, path, false);
+    if (taken === undefined) createFile(path, node.size);
+    const pieces = taken ?? this.#piecesOf(node, path, false);
     if (pieces.length === 0) {
       this.#finishFile({ path, metadata, left: 0 });
       return;
@@ -187,7 +194,8 @@ class Restorer implements AsyncDisposable {
       const length = place.uncompressedLength > 0 ? place.uncompressedLength : place.length - sealOverhead;
       const runs = node.dataRuns && runsOfBlob(node.dataRuns, fileOffset, length);
       if (withHoles || !runs || runs.length > 0) {
-        pieces.push({ id, place, target: { path, fileOffset, fileSize: node.size, ...(runs && { runs }) } });
+        const target = { path, fileOffset, fileSize: node.size, ...(runs && { runs }) };
+        pieces.push({ id, offset: fileOffset, length, place, target });
       }
       fileOffset += length;
     }

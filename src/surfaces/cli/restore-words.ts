@@ -43,6 +43,10 @@ export function describeReport(report: RestoreReport): string {
     `${printable(name)}: restored from ${snapshot.id.slice(0, 8)} (${snapshot.time.slice(0, 19)}): ${files.toLocaleString('en')} ${files === 1 ? 'file' : 'files'}, ${formatSize(bytes)}`,
   ];
   if (created) lines.push('  The volume was made.');
+  if (report.bytesTaken > 0)
+    lines.push(
+      `  ${formatSize(report.bytesTaken)} were as in the snapshot already, and were taken from there.`,
+    );
   if (stopped.length > 0)
     lines.push(`  Stopped for ${formatDuration(stillMs)}: ${stopped.map(printable).join(', ')}.`);
   if (keptForMs > 0)
