@@ -89,7 +89,7 @@ export async function saveStill(
       const { target, source } = member;
       return {
         target,
-        result,
+        result: request.dryRun && wanted.how !== undefined ? withoutChanges(result) : result,
         graded: request.dryRun ? foretellGrade(wanted, member) : moment.gradeOf(member),
         evidence: result.snapshot?.evidence,
         limits: source.limits,
@@ -100,6 +100,11 @@ export async function saveStill(
     application?.failed(options.signal?.aborted === true ? new AppError('cancelled', 'Cancelled') : error);
     throw error;
   }
+}
+
+/** What changes while it is looked at would be still when it is saved. */
+function withoutChanges(result: SaveResult): SaveResult {
+  return { ...result, problems: result.problems.filter(({ reason }) => reason === 'unreadable') };
 }
 
 function outcomeOf(results: readonly SaveResult[]): HookOutcome {
