@@ -1,5 +1,5 @@
 import type { Container } from '../../hosts/containers.ts';
-import { type LabelWishes, layerWishes, speaksOf } from '../../model/label-wishes.ts';
+import { enabledBy, type LabelWishes, layerWishes, speaksOf } from '../../model/label-wishes.ts';
 import { readLabels } from '../../model/labels.ts';
 import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
@@ -80,13 +80,14 @@ export function describeSubject(
   volume: Volume,
   { identity, containers, compose }: Around,
 ): { readonly subject: Subject; readonly warnings: readonly string[] } {
-  const { name, labels, stack } = volume;
+  const { name, labels } = volume;
   const users = containers.filter(({ mounts }) =>
     mounts.some(({ type, source }) => type === 'volume' && source === name),
   );
+  const stack = volume.stack ?? stackOf(users);
   const wishes = wishesOf(volume, users);
   const own = settingsOfLabels(wishes.settings, quote(name));
-  const file = composeWishOf(volume, users, compose);
+  const file = composeWishOf({ labels, stack }, users, compose);
   const enabled = wishes.enabled ?? file.backup;
   return {
     subject: {
@@ -104,16 +105,22 @@ export function describeSubject(
   };
 }
 
+/** An anonymous volume, or one that Compose calls external, belongs to the one stack that uses it. */
+function stackOf(users: readonly Container[]): string | undefined {
+  const stacks = new Set(users.map(({ stack }) => stack));
+  return stacks.size === 1 ? users[0]?.stack : undefined;
+}
+
 function wishesOf({ name, labels }: Volume, users: readonly Container[]): LabelWishes {
+  const own = readLabels(labels, { kind: 'volume', name });
   const theirs = users.map((user) => readLabels(user.labels, { kind: 'container', name: user.name }));
-  return theirs
-    .filter((wishes) => speaksOf(wishes, name))
-    .reduce(layerWishes, readLabels(labels, { kind: 'volume', name }));
+  const all = theirs.filter((wishes) => speaksOf(wishes, name)).reduce(layerWishes, own);
+  return { ...all, enabled: enabledBy(own, theirs, name) };
 }
 
 /** The volume's own entry, then those of its services, then the stack's. */
 function composeWishOf(
-  { labels, stack }: Volume,
+  { labels, stack }: Pick<Volume, 'labels' | 'stack'>,
   users: readonly Container[],
   compose: Around['compose'],
 ): ComposeWish {

@@ -1,0 +1,179 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type App, openApp } from '../../src/app.ts';
+import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+
+let engine: PrivateEngine;
+let stateDir: string;
+let app: App;
+beforeAll(async () => {
+  engine = await startPrivateEngine();
+  await engine.importBusybox();
+  stateDir = join(engine.folder, 'state');
+  await mkdir(stateDir);
+  app = open();
+  await app.init();
+  await start();
+});
+afterAll(async () => {
+  await app?.[Symbol.asyncDispose]();
+  await engine?.[Symbol.asyncDispose]();
+});
+
+function open(): App {
+  return openApp({
+    stateDir,
+    host: 'docker',
+    dataWay: 'auto',
+    repository: undefined,
+    passwordReference: undefined,
+    env: { ...process.env, DOCKER_HOST: engine.dockerHost },
+  });
+}
+
+/** A stack with every kind of mount, as Compose would have started it from a file on this machine. */
+async function start(): Promise<void> {
+  const file = join(engine.folder, 'compose.yaml');
+  writeFileSync(
+    file,
+    `services:\n  db:\n    x-holdfast: { schedule: '15 4 * * *' }\nvolumes:\n  data:\n    x-holdfast: { keep: { daily: 3 } }\n  temp:\n    x-holdfast: { backup: false }\n`,
+  );
+  const project = ['com.docker.compose.project=shop', `com.docker.compose.project.config_files=${file}`];
+  for (const key of ['data', 'temp']) {
+    const labels = ['com.docker.compose.project=shop', `com.docker.compose.volume=${key}`].flatMap(
+      (label) => ['--label', label],
+    );
+    await engine.docker(['volume', 'create', ...labels, `shop_${key}`]);
+  }
+  await mkdir(join(engine.folder, 'conf'));
+  await engine.docker([
+    ...['run', '-d', '--init=false', '--stop-signal', 'KILL', '--name', 'shop-db-1'],
+    ...project.flatMap((label) => ['-l', label]),
+    ...['-l', 'com.docker.compose.service=db'],
+    ...[
+      '-v',
+      'shop_data:/data',
+      '-v',
+      'shop_temp:/temp',
+      '-v',
+      '/anonymous',
+      '-v',
+      `${join(engine.folder, 'conf')}:/conf:ro`,
+    ],
+    ...['--tmpfs', '/scratch', '-v', `${engine.socket}:/var/run/docker.sock`],
+    ...['busybox', 'sh', '-c', 'echo kept > /data/file; exec sleep 1000'],
+  ]);
+  await engine.docker(['volume', 'create', '--label', 'holdfast.policy=weekly', 'labelled']);
+  await engine.docker(['volume', 'create', 'web']);
+}
+
+function configure(yaml: string): void {
+  writeFileSync(join(stateDir, 'holdfast.yaml'), yaml);
+}
+
+const policies = `policies:
+  rest: { schedule: '30 3 * * *', keep: { last: 5 } }
+  weekly: { volumes: none-of-these, schedule: '@weekly' }
+`;
+
+test('labels go before x-holdfast, and x-holdfast before the policy', async () => {
+  configure(policies);
+  const { runs } = await app.nextRuns();
+  const daily = runs
+    .filter(({ action }) => action === 'backup')
+    .map(({ name, policy, time }) => [
+      name.length > 20 ? 'anonymous' : name,
+      policy,
+      new Date(time).getMinutes(),
+    ]);
+  expect(Object.fromEntries(daily.map(([name, ...rest]) => [name, rest]))).toEqual({
+    shop_data: ['rest', 15],
+    anonymous: ['rest', 15],
+    web: ['rest', 30],
+    labelled: ['weekly', 0],
+  });
+  expect((await app.showPolicy('rest')).covers.map(({ name }) => name)).not.toContain('shop_temp');
+});
+
+test('every kind of mount is in the coverage, before and after a run', async () => {
+  configure(policies);
+  const states = async () => {
+    const { places } = await app.coverage();
+    return Object.fromEntries(
+      places.map(({ name, kind, state }) => [kind === 'anonymous' ? kind : name, [kind, state]]),
+    );
+  };
+  const conf = join(engine.folder, 'conf');
+  expect(await states()).toEqual({
+    shop_data: ['volume', 'unprotected'],
+    shop_temp: ['volume', 'cache'],
+    anonymous: ['anonymous', 'unprotected'],
+    labelled: ['volume', 'unprotected'],
+    web: ['volume', 'unprotected'],
+    // It lies below /tmp.
+    [conf]: ['bind', 'cache'],
+    'shop-db-1:/scratch': ['tmpfs', 'cache'],
+    [engine.socket]: ['bind', 'cache'],
+  });
+  configure(`${policies}  conf: { paths: ${conf}, schedule: '@daily' }\n`);
+  for (const name of ['rest', 'weekly', 'conf']) {
+    const { backups } = await app.runPolicy({ name, dryRun: false });
+    expect(backups.flatMap(({ error }) => error?.message ?? [])).toEqual([]);
+  }
+  const after = await states();
+  expect(Object.values(after).filter(([, state]) => state === 'unprotected')).toEqual([]);
+  expect(after[conf]).toEqual(['bind', 'protected']);
+});
+
+describe('the daemon', () => {
+  test('saves a stack that runs, outlives an engine that is away, prunes what is proven, and leaves all running', async () => {
+    writeFileSync(join(engine.folder, 'compose.yaml'), 'services: {}\n');
+    configure(
+      `policies:\n  often: { stacks: shop, schedule: '*/4 * * * * *', keep: { last: 1 }, prune: '*/10 * * * * *' }\n`,
+    );
+    const child = spawn(
+      join(import.meta.dirname, '../../bin/holdfast'),
+      ['daemon', '--state-dir', stateDir, '--host', 'docker'],
+      {
+        env: { ...engine.env, DOCKER_HOST: engine.dockerHost },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    );
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const ended = once(child, 'close');
+    const says = async (text: string, after = 0): Promise<void> => {
+      for (let tries = 0; tries < 600; tries++) {
+        if (said.includes(text, after)) return;
+        await sleep(100);
+      }
+      throw new Error(`It did not say "${text}": ${said}`);
+    };
+    try {
+      await says('"shop_data": saved as');
+      await says('prune of "default": good');
+      await engine.restart('SIGKILL');
+      await engine.docker(['start', 'shop-db-1']);
+      await says('"shop_data": saved as', said.length);
+    } finally {
+      child.kill('SIGTERM');
+    }
+    const [code] = (await ended) as [number | null];
+    expect({ code, said: said.includes('The daemon has ended.') }).toEqual({ code: 0, said: true });
+    expect(await engine.docker(['inspect', '-f', '{{.State.Running}} {{.State.Paused}}', 'shop-db-1'])).toBe(
+      'true false',
+    );
+    await using fresh = open();
+    const report = await fresh.check({ readDataPercent: 100 });
+    expect(report.errors).toEqual([]);
+    const history = await fresh.policyHistory({ policy: 'often', limit: 500 });
+    const good = history.filter(({ action, end }) => action === 'backup' && end?.outcome === 'good');
+    const times = good.map(({ subject, scheduledAt }) => `${subject} ${scheduledAt}`);
+    expect(new Set(times).size).toBe(times.length);
+  }, 120_000);
+});
