@@ -34,6 +34,7 @@ import { openRetention, type Retention } from './protect/retention.ts';
 import type { ListedSnapshot, SnapshotFilter, SnapshotPath } from './protect/snapshots.ts';
 import {
   loggedEngine,
+  loggedInit,
   loggedRepositories,
   loggedRetention,
   loggedUpkeep,
@@ -160,16 +161,10 @@ function openAppWithParts(config: AppConfig): { readonly app: App; readonly part
       const { repository: location, ...rest } = config;
       const { storeOptions, chunkerFrom: like, signal } = options;
       const chunkerFrom = like && (() => parts.openOther(like));
-      return await initialize(
-        {
-          ...rest,
-          location,
-          options: storeOptions,
-          chunkerFrom,
-          makeDefault: like ? undefined : true,
-          signal,
-        },
-        { catalog: await parts.catalog(), maker },
+      const makeDefault = like ? undefined : true;
+      const request = { ...rest, location, options: storeOptions, chunkerFrom, makeDefault, signal };
+      return await loggedInit(parts, async () =>
+        initialize(request, { catalog: await parts.catalog(), maker }),
       );
     },
     async backup(request, options = {}) {

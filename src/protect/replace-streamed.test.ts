@@ -132,7 +132,8 @@ beforeEach(async () => {
     host: async () => engine.asHost(),
     repository: async () => opened.repository,
     log: async () => openAuditLog({ stateDir, now: Date.now, env: {}, catalog: async () => catalog }),
-    notifier: async () => openNotifier({ ...parts, channels: async () => [], env: {} }),
+    notifier: async () =>
+      openNotifier({ ...parts, repository: undefined, channels: async () => [], env: {} }),
   };
   await engine.put('far', 'saved');
   const all = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun: false };

@@ -152,30 +152,38 @@ interface RealWork<R> {
   readonly words: (result: R) => string;
 }
 
-/** Repositories that are added, forgotten and made the default are written into the log. */
-export function loggedRepositories(repositories: Repositories, parts: Pick<Protection, 'log'>): Repositories {
-  const events = (kind: LogKind, { name, location, repositoryId }: Named): LogEvent[] => [
+/** A repository that is made or taken over is written into the log, and so is every failure of it. */
+export async function loggedInit<T extends Named>(
+  parts: Pick<Protection, 'log'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const event = { kind: 'repository-add' } as const;
+  return await logged(parts, { event, work, done: (report) => repositoryEvents('repository-add', report) });
+}
+
+function repositoryEvents(kind: LogKind, { name, location, repositoryId }: Named): LogEvent[] {
+  return [
     { kind, outcome: 'good', repository: repositoryId, message: `${quote(name)} at ${quote(location)}` },
   ];
+}
+
+/** Repositories that are added, forgotten and made the default are written into the log. */
+export function loggedRepositories(repositories: Repositories, parts: Pick<Protection, 'log'>): Repositories {
   return {
     ...repositories,
     addRepository: (request, options) =>
-      logged(parts, {
-        event: { kind: 'repository-add' },
-        work: () => repositories.addRepository(request, options),
-        done: (report) => events('repository-add', report),
-      }),
+      loggedInit(parts, () => repositories.addRepository(request, options)),
     removeRepository: (name) =>
       logged(parts, {
         event: { kind: 'repository-remove' },
         work: () => repositories.removeRepository(name),
-        done: (record) => events('repository-remove', record),
+        done: (record) => repositoryEvents('repository-remove', record),
       }),
     setDefaultRepository: (name) =>
       logged(parts, {
         event: { kind: 'repository-default' },
         work: () => repositories.setDefaultRepository(name),
-        done: (record) => events('repository-default', record),
+        done: (record) => repositoryEvents('repository-default', record),
       }),
   };
 }

@@ -22,14 +22,16 @@ export async function tryToSend({ channel, env, signal, attempt }: SendWish): Pr
   const ended = AbortSignal.any([signal, AbortSignal.timeout(channel.retryForMs)]);
   const context: SendContext = { signal: ended, reveal: revealer(env, secrets) };
   const result = { channel: channel.name, type: channel.type };
+  let reason: string | undefined;
   for (let attempts = 1; ; attempts++) {
     try {
       await attempt(context);
       return { ...result, isSent: true, attempts, message: undefined };
     } catch (error) {
-      const message = hidden(messageOf(error), secrets);
+      // An attempt that the deadline ended says less than the one before it.
+      if (reason === undefined || !ended.aborted) reason = hidden(messageOf(error), secrets);
       const pauseMs = pauseAfter(error, attempts);
-      const failed = { ...result, isSent: false, attempts, message };
+      const failed = { ...result, isSent: false, attempts, message: reason };
       if (pauseMs === undefined || ended.aborted) return failed;
       try {
         await sleep(pauseMs, undefined, { signal: ended });
