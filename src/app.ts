@@ -2,7 +2,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { mkdir, readdir } from 'node:fs/promises';
 import type { Catalog } from './catalog/catalog.ts';
-import type { VolumeEngine } from './engine/index.ts';
+import type { ProtectedNames, VolumeEngine } from './engine/index.ts';
+import type { RunOptions, RunReport, RunRequest } from './engine/run/run-types.ts';
 import type { Host } from './hosts/host.ts';
 import type { ManagedVolumes } from './hosts/managed-volumes.ts';
 import { AppError } from './model/errors.ts';
@@ -71,6 +72,9 @@ export interface App
   volumes(): Promise<VolumeEngine>;
   /** The volumes that Holdfast keeps itself on its drivers, whatever the host is. */
   managed(): Promise<ManagedVolumes>;
+
+  /** Runs a command with volumes that Holdfast keeps itself in their places, in a namespace of its own, on this terminal. */
+  run(request: RunRequest, options?: RunOptions): Promise<RunReport>;
 
   /** Makes the state folder, a key and a repository; may be repeated. */
   init(options?: InitOptions): Promise<InitReport>;
@@ -153,6 +157,16 @@ function openAppWithParts(config: AppConfig): { readonly app: App; readonly part
     }),
     ...openProof(parts),
     ...openServices(parts),
+    async run(request, options = {}) {
+      const { runCommand } = await import('./engine/run/run-command.ts');
+      const { processHoldId } = await import('./hosts/embedded/hold-id.ts');
+      const { stateDir } = config;
+      return await runCommand(
+        { managed: await parts.managed(), stateDir, holdId: processHoldId },
+        request,
+        options,
+      );
+    },
     volumes: () => parts.volumes(),
     managed: () => parts.managed(),
     async init(options = {}) {
@@ -313,7 +327,26 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
   };
   const volumes = once(async () => {
     const { openEngine } = await import('./engine/index.ts');
-    return loggedEngine(openEngine({ host: await host() }), parts);
+    const found = await host();
+    const memory = once(async () => ({
+      identity: (await found.info()).identity,
+      known: (await catalog()).volumes,
+    }));
+    const protectedNames: ProtectedNames = {
+      async has(name) {
+        const { known, identity } = await memory();
+        return known.isProtected(identity, name);
+      },
+      async list() {
+        const { known, identity } = await memory();
+        return known.listProtected(identity);
+      },
+      async set(name, isProtected) {
+        const { known, identity } = await memory();
+        known.setProtected(identity, name, isProtected);
+      },
+    };
+    return loggedEngine(openEngine({ host: found, protectedNames }), parts);
   });
   const managed = once(async () => {
     // When they are the host's volumes too, an interrupted restore is settled before anybody works on them.
@@ -447,6 +480,7 @@ export type { UndoPlan, UndoRecord, UndoReport, UndoRequest };
 export type { ListedSnapshot, RestorePlan, RestoreReport, RestoreRequest, SnapshotFilter, SnapshotPath };
 export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';
 export type * from './engine/index.ts';
+export type { RunOptions, RunReport, RunRequest };
 export type * from './hosts/managed-volumes.ts';
 export type { RecoveredJob, RecoverReport } from './protect/quiesce/recover.ts';
 export type * from './protect/proof.ts';

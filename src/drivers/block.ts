@@ -16,7 +16,7 @@ import {
 } from './file-systems.ts';
 import { markFresh, prepareFreshRoot } from './fresh-root.ts';
 import { checkOptions, flagOption, mountWords, type Options } from './mount-options.ts';
-import { mountAtPath, unmountPath } from './mount-point.ts';
+import { mountThen, unmountPath } from './mount-point.ts';
 import { checkOwnership, ownershipOptions } from '../lib/ownership.ts';
 import { catchUpWithImage, resizeImage } from './resize-image.ts';
 
@@ -78,10 +78,13 @@ export const blockDriver: Driver = {
     const type = fileSystemOf(volume.options);
     const stat = await statOf(volume);
     const words = [...(stat.isFile() ? ['loop'] : []), ...mountWords(volume.options)];
-    await mountAtPath({ source: device, target: volume.mountpoint, type, words, name: volume.name }, call);
-    await prepareFreshRoot(volume);
-    if (stat.isFile() && !words.includes('ro'))
-      await catchUpWithImage(volume, { image: device, fileSystem: type, ...call });
+    const request = { source: device, target: volume.mountpoint, type, words, name: volume.name };
+    const follow = async (): Promise<void> => {
+      await prepareFreshRoot(volume);
+      if (stat.isFile() && !words.includes('ro'))
+        await catchUpWithImage(volume, { image: device, fileSystem: type, ...call });
+    };
+    await mountThen(request, follow, call);
   },
 
   unmount: (volume, call) => unmountPath(volume, call),

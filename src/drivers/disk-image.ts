@@ -24,8 +24,11 @@ export async function growImage(
 ): Promise<void> {
   await truncate(image, sizeBytes);
   const mount = await findMount(volume.mountpoint);
-  // Not mounted: the next mount grows it.
-  if (mount === undefined) return;
+  if (mount === undefined) {
+    // The others grow only while they are mounted: the next mount does it.
+    if (fileSystem === 'ext4') await fitExt4(image, { name: volume.name, signal });
+    return;
+  }
   await noticeSize(mount.source, volume.name, { signal });
   await growFileSystem(fileSystem, {
     device: mount.source,
@@ -39,6 +42,30 @@ interface GrowRequest {
   readonly image: string;
   readonly sizeBytes: number;
   readonly fileSystem: FileSystem;
+}
+
+/** Makes an ext4 that nobody uses as large as its image. */
+async function fitExt4(
+  image: string,
+  { name, signal }: DriverCall & { readonly name: string },
+): Promise<void> {
+  const action = `Cannot grow volume ${quote(name)}`;
+  await mendExt4(image, action, { signal });
+  const options = { signal, timeoutMs: 95_000, debianPackage: 'e2fsprogs' };
+  const { status, stderr } = await runProgram('resize2fs', [image], options);
+  if (status !== 0) throw new AppError('failed', action, { detail: stderr });
+}
+
+/** Resizing needs a file system that has been checked. */
+export async function mendExt4(image: string, action: string, { signal }: DriverCall): Promise<void> {
+  const options = { signal, timeoutMs: 95_000, debianPackage: 'e2fsprogs' };
+  const { status, stdout, stderr } = await runProgram('e2fsck', ['-f', '-p', image], options);
+  // 1 says that it mended something.
+  if (status === 0 || status === 1) return;
+  throw new AppError('integrity', `${action}: its file system is damaged`, {
+    detail: stderr || stdout.trim(),
+    hint: `Mend it with: e2fsck -f ${image}`,
+  });
 }
 
 async function noticeSize(device: string, name: string, { signal }: DriverCall): Promise<void> {

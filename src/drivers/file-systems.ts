@@ -117,7 +117,12 @@ export async function growFileSystem(
     debianPackage: facts[fileSystem].debianPackage,
   });
   if (status === 0) return;
-  throw new AppError('failed', `Cannot grow the file system of volume ${quote(name)}`, { detail: stderr });
+  throw new AppError('failed', `Cannot grow the file system of volume ${quote(name)}`, {
+    detail: stderr,
+    hint: /Permission denied to resize/.test(stderr)
+      ? 'ext4 grows while it is mounted only for a process with the capability CAP_SYS_RESOURCE. Stop what uses it and try again, or run with that capability.'
+      : undefined,
+  });
 }
 
 interface Grown {

@@ -1,3 +1,4 @@
+import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../model/errors.ts';
 import { parseSize } from '../model/size.ts';
@@ -7,7 +8,7 @@ import type { Driver, DriverVolume } from './driver.ts';
 import { checkFileSystem, checkLeastSize, type FileSystem, makeFileSystem } from './file-systems.ts';
 import { markFresh, prepareFreshRoot } from './fresh-root.ts';
 import { checkOptions, type Options } from './mount-options.ts';
-import { mountAtPath, unmountPath } from './mount-point.ts';
+import { mountThen, unmountPath } from './mount-point.ts';
 import { applyOwnership, checkOwnership, ownershipOptions } from '../lib/ownership.ts';
 import { catchUpWithImage, resizeImage } from './resize-image.ts';
 
@@ -55,9 +56,13 @@ export const localDriver: Driver = {
       words: ['loop'],
       name: volume.name,
     };
-    await mountAtPath(request, call);
-    await prepareFreshRoot(volume);
-    await catchUpWithImage(volume, { image: imageOf(volume), fileSystem: type, ...call });
+    const follow = async (): Promise<void> => {
+      await prepareFreshRoot(volume);
+      // fsck makes it anew, and databases refuse a folder that is not empty.
+      await rmdir(join(volume.mountpoint, 'lost+found')).catch(() => undefined);
+      await catchUpWithImage(volume, { image: imageOf(volume), fileSystem: type, ...call });
+    };
+    await mountThen(request, follow, call);
   },
 
   unmount: (volume, call) => unmountPath(volume, call),

@@ -55,6 +55,21 @@ export async function mountAtPath(request: MountRequest, { signal }: DriverCall 
   );
 }
 
+/** Mounts and does what has to follow: when that fails, nothing stays mounted. */
+export async function mountThen(
+  request: MountRequest,
+  follow: () => Promise<void>,
+  call: DriverCall = {},
+): Promise<void> {
+  await mountAtPath(request, call);
+  try {
+    await follow();
+  } catch (error) {
+    await unmountPath({ name: request.name, mountpoint: request.target }).catch(() => undefined);
+    throw error;
+  }
+}
+
 /** Nothing is mounted there when this returns. `in-use` while somebody uses it. */
 export async function unmountPath(
   volume: Pick<DriverVolume, 'name' | 'mountpoint'>,

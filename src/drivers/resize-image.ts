@@ -1,9 +1,10 @@
 import { truncate } from 'node:fs/promises';
 import { runProgram } from '../lib/run-program.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { formatSize } from '../model/size.ts';
 import { roomAt } from './data-room.ts';
+import { mendExt4 } from './disk-image.ts';
 import type { DriverCall, DriverVolume } from './driver.ts';
 import { type FileSystem, growFileSystem, lengthOf } from './file-systems.ts';
 import { findMount } from './mount-point.ts';
@@ -30,7 +31,7 @@ export async function resizeImage(
       hint: 'Stop what uses it, then try again.',
     });
   }
-  await checkFile(image, action, { signal });
+  await mendExt4(image, action, { signal });
   const least = await leastSize(image, { signal });
   if (sizeBytes < least) {
     throw new AppError(
@@ -54,20 +55,6 @@ export async function resizeImage(
   await truncate(image, kib * 1024);
 }
 
-async function checkFile(image: string, action: string, { signal }: DriverCall): Promise<void> {
-  const { status, stdout, stderr } = await runProgram('e2fsck', ['-f', '-p', image], {
-    signal,
-    timeoutMs: 95_000,
-    debianPackage: 'e2fsprogs',
-  });
-  // 1 says that it mended something.
-  if (status === 0 || status === 1) return;
-  throw new AppError('integrity', `${action}: its file system is damaged`, {
-    detail: stderr || stdout.trim(),
-    hint: `Mend it with: e2fsck -f ${image}`,
-  });
-}
-
 async function leastSize(image: string, { signal }: DriverCall): Promise<number> {
   const { stdout } = await runProgram('resize2fs', ['-P', image], { signal, debianPackage: 'e2fsprogs' });
   const header = await runProgram('dumpe2fs', ['-h', image], { signal, debianPackage: 'e2fsprogs' });
@@ -76,7 +63,7 @@ async function leastSize(image: string, { signal }: DriverCall): Promise<number>
   return Number.isNaN(blocks * blockBytes) ? 0 : blocks * blockBytes;
 }
 
-/** A growth that was asked for while it was not mounted, or that a kill stopped, is done now. */
+/** A growth that was asked for while it was not mounted, or that a kill stopped, is done now. One that fails is no reason not to mount. */
 export async function catchUpWithImage(
   volume: Pick<DriverVolume, 'name' | 'mountpoint'>,
   { image, fileSystem, signal }: ResizeImage,
@@ -88,10 +75,8 @@ export async function catchUpWithImage(
   ]);
   // Less than a sixteenth is what file systems keep for themselves.
   if (mount === undefined || length - room.totalBytes < Math.max(length / 8, 2 ** 25)) return;
-  await growFileSystem(fileSystem, {
-    device: mount.source,
-    mountpoint: volume.mountpoint,
-    name: volume.name,
-    signal,
+  const request = { device: mount.source, mountpoint: volume.mountpoint, name: volume.name, signal };
+  await growFileSystem(fileSystem, request).catch((error: unknown) => {
+    if (!isAppError(error) || error.code === 'cancelled') throw error;
   });
 }

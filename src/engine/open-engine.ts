@@ -1,13 +1,15 @@
 import type { Host } from '../hosts/host.ts';
 import { matchesFilter } from '../model/filter.ts';
+import { noneProtected, type ProtectedNames } from './protection.ts';
 import type { VolumeEngine } from './volume-engine.ts';
 
 export interface EngineParts {
   readonly host: Host;
+  readonly protectedNames?: ProtectedNames | undefined;
 }
 
 /** The lifecycle of the volumes of one host. The host stays its owner's to close. Each part is loaded when it is needed. */
-export function openEngine({ host }: EngineParts): VolumeEngine {
+export function openEngine({ host, protectedNames = noneProtected }: EngineParts): VolumeEngine {
   return {
     create: (spec, { signal } = {}) => host.createVolume(spec, { signal }),
     async list(filter, { signal } = {}) {
@@ -20,15 +22,23 @@ export function openEngine({ host }: EngineParts): VolumeEngine {
     },
     async remove(names, options = {}) {
       const { removeVolumes } = await import('./remove-volumes.ts');
-      return await removeVolumes(host, names, options);
+      return await removeVolumes({ host, protectedNames }, names, options);
     },
+    async protect(name, isProtected, { signal } = {}) {
+      const { findVolume } = await import('./find-volume.ts');
+      const action = isProtected ? 'protect' : 'unprotect';
+      const volume = await findVolume(host, name, { action, signal });
+      await protectedNames.set(name, isProtected);
+      return volume;
+    },
+    isProtected: (name) => protectedNames.has(name),
     async planPrune(filter, options = {}) {
       const { planPrune } = await import('./prune.ts');
-      return await planPrune(host, filter, options);
+      return await planPrune({ host, protectedNames }, filter, options);
     },
     async applyPrune(plan, options = {}) {
       const { applyPrune } = await import('./prune.ts');
-      return await applyPrune(host, plan, options);
+      return await applyPrune({ host, protectedNames }, plan, options);
     },
     async clone(request, options = {}) {
       const { cloneVolume } = await import('./clone-volume.ts');

@@ -4,7 +4,7 @@ import { AppError, isAppError } from '../model/errors.ts';
 import { matchesFilter, type VolumeFilter } from '../model/filter.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
-import { removeOne } from './remove-volumes.ts';
+import { type RemovalPlace, removeOne } from './remove-volumes.ts';
 import { measureVolume } from './usage.ts';
 import type {
   PruneChoice,
@@ -16,11 +16,12 @@ import type {
 
 /** What a prune would do, with the sizes of what it would remove. */
 export async function planPrune(
-  host: Host,
+  { host, protectedNames }: RemovalPlace,
   filter: VolumeFilter,
   options: VolumeWorkOptions,
 ): Promise<PrunePlan> {
-  const plan = choosePrune(await host.listVolumes({ signal: options.signal }), filter);
+  const volumes = await host.listVolumes({ signal: options.signal });
+  const plan = choosePrune(volumes, filter, new Set(await protectedNames.list()));
   const remove: PruneChoice[] = [];
   for (const choice of plan.remove)
     remove.push({ ...choice, bytes: await sizeOf(host, choice.volume, options) });
@@ -28,12 +29,18 @@ export async function planPrune(
 }
 
 /** Decides for each volume that the filter is about. Pure. */
-export function choosePrune(volumes: readonly Volume[], filter: VolumeFilter): PrunePlan {
+export function choosePrune(
+  volumes: readonly Volume[],
+  filter: VolumeFilter,
+  guarded: ReadonlySet<string> = new Set(),
+): PrunePlan {
   const remove: PruneChoice[] = [];
   const keep: PruneChoice[] = [];
   for (const volume of volumes) {
     if (!matchesFilter(volume, { ...filter, dangling: undefined })) continue;
-    const { isRemoved, ...decision } = decide(volume, filter.all);
+    const { isRemoved, ...decision } = guarded.has(volume.name)
+      ? { isRemoved: false, reason: 'protected' as const, why: 'It is protected.' }
+      : decide(volume, filter.all);
     (isRemoved ? remove : keep).push({ volume, ...decision, bytes: undefined });
   }
   return { remove, keep };
@@ -93,7 +100,7 @@ async function sizeOf(host: Host, volume: Volume, options: VolumeWorkOptions): P
 
 /** Removes what was planned, unless it has come into use, or been made anew, since then. */
 export async function applyPrune(
-  host: Host,
+  place: RemovalPlace,
   plan: PrunePlan,
   options: VolumeWorkOptions,
 ): Promise<PruneReport> {
@@ -101,9 +108,10 @@ export async function applyPrune(
   const failures: VolumeFailure[] = [];
   let bytesReclaimed = 0;
   for (const { volume, bytes } of plan.remove) {
-    const now = await host.findVolume(volume.name, { signal: options.signal });
+    const now = await place.host.findVolume(volume.name, { signal: options.signal });
     if (now === undefined) continue;
-    const error = changeSince(volume, now) ?? (await removeOne(host, volume.name, options.signal));
+    const error =
+      changeSince(volume, now) ?? (await removeOne(place, volume.name, { signal: options.signal }));
     if (error !== undefined) failures.push({ name: volume.name, error });
     else {
       removed.push(volume.name);

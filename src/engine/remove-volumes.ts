@@ -1,19 +1,25 @@
 import type { Host } from '../hosts/host.ts';
 import { AppError, isAppError } from '../model/errors.ts';
-import type { RemoveReport, VolumeFailure, VolumeWorkOptions } from './volume-engine.ts';
+import { protectedError, type ProtectedNames } from './protection.ts';
+import type { RemoveOptions, RemoveReport, VolumeFailure } from './volume-engine.ts';
+
+export interface RemovalPlace {
+  readonly host: Host;
+  readonly protectedNames: ProtectedNames;
+}
 
 /** Tries each name, whatever happens to the others. */
 export async function removeVolumes(
-  host: Host,
+  place: RemovalPlace,
   names: readonly string[],
-  { force, signal }: VolumeWorkOptions & { readonly force?: boolean },
+  { force, permanent, signal }: RemoveOptions,
 ): Promise<RemoveReport> {
   if (names.length === 0) throw new AppError('usage', 'No volume is named to be removed');
   const removed: string[] = [];
   const missing: string[] = [];
   const failures: VolumeFailure[] = [];
   for (const name of new Set(names)) {
-    const error = await removeOne(host, name, signal);
+    const error = await removeOne(place, name, { permanent, signal });
     if (error === undefined) removed.push(name);
     else if (error.code === 'not-found' && force === true) missing.push(name);
     else failures.push({ name, error });
@@ -23,12 +29,15 @@ export async function removeVolumes(
 
 /** The error, where there is one that is about this volume. */
 export async function removeOne(
-  host: Host,
+  { host, protectedNames }: RemovalPlace,
   name: string,
-  signal: AbortSignal | undefined,
+  { permanent, signal }: Pick<RemoveOptions, 'permanent' | 'signal'>,
 ): Promise<AppError | undefined> {
+  if ((await protectedNames.has(name)) && (await host.findVolume(name, { signal })) !== undefined)
+    return protectedError(name);
   try {
-    await host.removeVolume(name, { signal });
+    if (host.managed !== undefined && permanent !== true) await host.managed.remove(name, { signal });
+    else await host.removeVolume(name, { signal });
     return undefined;
   } catch (error) {
     if (!isAppError(error) || error.code === 'cancelled' || error.code === 'unavailable') throw error;

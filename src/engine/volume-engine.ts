@@ -37,6 +37,13 @@ export interface WorkReport extends VolumeProgress {
   readonly notes: readonly string[];
 }
 
+export interface RemoveOptions extends VolumeWorkOptions {
+  /** A name that does not exist is no failure. */
+  readonly force?: boolean | undefined;
+  /** Around the trash. */
+  readonly permanent?: boolean | undefined;
+}
+
 export interface RemoveReport {
   readonly removed: readonly string[];
   /** Did not exist, and `force` was given. */
@@ -59,7 +66,14 @@ export interface PruneChoice {
   readonly volume: Volume;
   /** A sentence: `No container uses it, and it has no name.` */
   readonly why: string;
-  readonly reason: 'unused-anonymous' | 'unused-named' | 'in-use' | 'named' | 'other-driver' | 'has-options';
+  readonly reason:
+    | 'unused-anonymous'
+    | 'unused-named'
+    | 'in-use'
+    | 'protected'
+    | 'named'
+    | 'other-driver'
+    | 'has-options';
   /** Apparent bytes, as Docker counts them; undefined when they could not be measured. Only for what is to be removed. */
   readonly bytes: number | undefined;
 }
@@ -200,15 +214,19 @@ export interface VolumeEngine {
   /** Sorted by name. */
   list(filter?: VolumeFilter, options?: VolumeWorkOptions): Promise<Volume[]>;
   inspect(name: string, options?: VolumeWorkOptions): Promise<Volume>;
-  /** Permanent. Each name is tried whatever happens to the others. What is in use stays, `force` or not. */
-  remove(
-    names: readonly string[],
-    options?: VolumeWorkOptions & { readonly force?: boolean },
-  ): Promise<RemoveReport>;
+  /**
+   * To the trash where the volumes are Holdfast's own, unless `permanent`; else for good. Each name is tried whatever
+   * happens to the others. What is in use or protected stays, `force` or not.
+   */
+  remove(names: readonly string[], options?: RemoveOptions): Promise<RemoveReport>;
+
+  /** A protected volume is neither removed nor pruned until it is unprotected. Holdfast remembers it, also for another engine's volumes. */
+  protect(name: string, isProtected: boolean, options?: VolumeWorkOptions): Promise<Volume>;
+  isProtected(name: string): Promise<boolean>;
 
   /** Docker's own rules: unused volumes of the driver `local` without options; anonymous ones only, unless `filter.all`. */
   planPrune(filter: VolumeFilter, options?: VolumeWorkOptions): Promise<PrunePlan>;
-  /** Removes what the plan says, except what has come into use since. Permanent. */
+  /** Removes what the plan says, except what has come into use since; as `remove` does. */
   applyPrune(plan: PrunePlan, options?: VolumeWorkOptions): Promise<PruneReport>;
 
   /**

@@ -18,6 +18,7 @@ import { repoRoutes } from './definitions/repo.ts';
 import { retentionRoutes } from './definitions/retention.ts';
 import { serviceRoutes } from './definitions/services.ts';
 import { toolRoutes } from './definitions/tools.ts';
+import { trashRoutes } from './definitions/trash.ts';
 import { undoRoutes } from './definitions/undo.ts';
 import { upkeepRoutes } from './definitions/upkeep.ts';
 import { volumeRoutes } from './definitions/volume.ts';
@@ -35,6 +36,7 @@ const root = buildRouteMap<string, CliContext>({
     ...policyRoutes,
     ...wordRoutes,
     volume: volumeRoutes,
+    ...trashRoutes,
     ...serviceRoutes,
     ...toolRoutes,
   },

@@ -3,6 +3,7 @@ import type { Session } from '../session.ts';
 
 export interface VolumeRmFlags {
   readonly force?: boolean;
+  readonly permanent?: boolean;
 }
 
 export async function runVolumeRm(
@@ -11,7 +12,8 @@ export async function runVolumeRm(
   args: readonly string[],
 ): Promise<void> {
   const engine = await session.app.volumes();
-  const report = await engine.remove(args, { signal: session.signal, force: flags.force ?? false });
+  const { force, permanent } = flags;
+  const report = await engine.remove(args, { signal: session.signal, force, permanent });
   session.printer.print({
     json: () => ({
       removed: report.removed,

@@ -9,6 +9,7 @@ import type { VolumeLsFlags } from '../commands/volume-ls.ts';
 import type { VolumePruneFlags } from '../commands/volume-prune.ts';
 import type { VolumeRmFlags } from '../commands/volume-rm.ts';
 import { type ArgumentSpec, defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
+import { volumeChangeRoutes } from './volume-change.ts';
 
 const volume: ArgumentSpec = { placeholder: 'VOLUME', brief: 'Name of the volume', completes: 'volume' };
 
@@ -49,8 +50,11 @@ const inspect = defineCommand({
 const rm = defineCommand<VolumeRmFlags>({
   brief: 'Remove volumes and their data',
   description:
-    'Removes volumes with all their data. A volume that a container mounts, running or stopped, is refused and the container named.',
-  flags: { force: switchFlag('A volume that does not exist is no error') },
+    'Removes volumes with all their data: those that Holdfast keeps itself go to the trash for a week ("holdfast trash"), those of an engine go for good. A volume that a container mounts, running or stopped, is refused and the container named.',
+  flags: {
+    force: switchFlag('A volume that does not exist is no error'),
+    permanent: switchFlag('Delete for good, and not into the trash'),
+  },
   aliases: { f: 'force' },
   args: [{ ...volume, kind: 'many' }],
   load: async () => (await import('../commands/volume-rm.ts')).runVolumeRm,
@@ -162,6 +166,7 @@ export const volumeRoutes = buildRouteMap<string, CliContext>({
     cat,
     export: exportVolume,
     import: importVolume,
+    ...volumeChangeRoutes,
   },
   aliases: { list: 'ls', remove: 'rm' },
   docs: { brief: 'Make, look at, copy and remove volumes' },

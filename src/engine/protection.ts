@@ -1,0 +1,24 @@
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+
+/** Which volumes of the host must stay. */
+export interface ProtectedNames {
+  has(name: string): Promise<boolean>;
+  list(): Promise<readonly string[]>;
+  set(name: string, isProtected: boolean): Promise<void>;
+}
+
+/** For a host whose volumes nobody can protect. */
+export const noneProtected: ProtectedNames = {
+  has: async () => false,
+  list: async () => [],
+  set: async () => {
+    throw new AppError('unsupported', 'Volumes cannot be protected here');
+  },
+};
+
+export function protectedError(name: string): AppError {
+  return new AppError('locked', `Cannot remove volume ${quote(name)}: it is protected`, {
+    hint: `Take the protection away first: "holdfast volume unprotect ${name}".`,
+  });
+}

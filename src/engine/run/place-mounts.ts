@@ -1,0 +1,205 @@
+import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
+import { copyTree } from '../../lib/copy-tree.ts';
+import { fromText } from '../../model/byte-string.ts';
+import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
+import {
+  type BindMount,
+  checkMount,
+  checkMountList,
+  type Mount,
+  mountDestination,
+  mountError,
+  type TmpfsMount,
+  type VolumeMount,
+} from '../../model/mount.ts';
+import { quote } from '../../model/quote.ts';
+import { openSubpath } from './open-subpath.ts';
+import type { PlacedData, PlacedMount } from './placed-mount.ts';
+import type { RunOptions, RunParts } from './run-types.ts';
+
+/** Makes the volumes that are missing, mounts them all, and fills those that are empty, as a container's start does. */
+export async function placeMounts(
+  parts: RunParts,
+  mounts: readonly Mount[],
+  { options, opened }: { readonly options: RunOptions; readonly opened: AsyncDisposableStack },
+): Promise<PlacedMount[]> {
+  for (const mount of mounts) checkMount(mount);
+  checkMountList(mounts);
+  const placed: PlacedMount[] = [];
+  for (const mount of mounts) {
+    options.signal?.throwIfAborted();
+    placed.push(await place(mount, { parts, options, opened }));
+  }
+  return placed;
+}
+
+interface Work {
+  readonly parts: RunParts;
+  readonly options: RunOptions;
+  readonly opened: AsyncDisposableStack;
+}
+
+async function place(mount: Mount, work: Work): Promise<PlacedMount> {
+  switch (mount.type) {
+    case 'bind':
+      return await placeBind(mount);
+    case 'tmpfs':
+      return await placeTmpfs(mount, work);
+    case 'volume':
+      return await placeVolume(mount, work);
+    case 'image':
+    case 'npipe':
+    case 'cluster':
+      throw new AppError(
+        'unsupported',
+        `Cannot mount at ${quote(mount.target)}: without a container engine there is nothing of the type "${mount.type}"`,
+      );
+  }
+}
+
+async function placeBind(mount: BindMount): Promise<PlacedData> {
+  const { source, propagation, recursive } = mount;
+  if (propagation !== undefined && !['private', 'rprivate'].includes(propagation))
+    throw new AppError(
+      'unsupported',
+      `Cannot mount ${quote(source)}: the propagation "${propagation}" needs a container engine`,
+    );
+  if (recursive === 'disabled' || recursive === 'writable')
+    throw new AppError(
+      'unsupported',
+      `Cannot mount ${quote(source)}: what is mounted below it comes along here`,
+    );
+  if (mount.createSource) await mkdir(source, { recursive: true });
+  const found = statSync(source, { throwIfNoEntry: false });
+  if (found === undefined) throw mountError('bind', `bind source path does not exist: ${source}`);
+  return {
+    kind: 'data',
+    target: mountDestination(mount),
+    readOnly: mount.readOnly,
+    source: { path: source },
+    isFile: !found.isDirectory(),
+  };
+}
+
+/** What bubblewrap has no word for (owner, noexec, number of files) is a volume of the tmpfs driver for as long as the command runs. */
+async function placeTmpfs(mount: TmpfsMount, work: Work): Promise<PlacedMount> {
+  const { sizeBytes, mode = 0o1777, readOnly, options } = mount;
+  const target = mountDestination(mount);
+  // nosuid and nodev hold for everything here, and the rest is as it is anyway.
+  const wanted = options.filter((option) => !['nosuid', 'nodev', 'defaults', 'rw', 'exec'].includes(option));
+  if (wanted.length === 0) return { kind: 'tmpfs', target, readOnly, sizeBytes, mode };
+  const words = [
+    ...(sizeBytes === undefined ? [] : [`size=${sizeBytes}`]),
+    `mode=${mode.toString(8)}`,
+    ...wanted,
+  ];
+  const volume = await createAnonymous(work, { type: 'tmpfs', device: 'tmpfs', o: words.join(',') });
+  const path = await hold(volume, work);
+  return { kind: 'data', target, readOnly, source: { path }, isFile: false };
+}
+
+async function placeVolume(mount: VolumeMount, work: Work): Promise<PlacedData> {
+  const target = mountDestination(mount);
+  const volume = await volumeOf(mount, work);
+  const path = await hold(volume, work);
+  if (mount.subpath !== undefined) {
+    const { fd, isFile } = openSubpath(path, { volume: volume.name, subpath: mount.subpath });
+    work.opened.use(fd);
+    return { kind: 'data', target, readOnly: mount.readOnly, source: { fd: fd.fd }, isFile };
+  }
+  if (!mount.noCopy) await fill({ volume, path, target }, work);
+  return { kind: 'data', target, readOnly: mount.readOnly, source: { path }, isFile: false };
+}
+
+async function volumeOf(mount: VolumeMount, work: Work): Promise<ManagedVolume> {
+  const { managed } = work.parts;
+  const { source, driver, options, labels } = mount;
+  if (source === undefined) return await createAnonymous(work, options, { driver, labels });
+  // As for a container: one that is there is taken as it is, unless another driver is asked for.
+  const existing = await managed.find(source);
+  if (existing === undefined) {
+    const { signal } = work.options;
+    return await managed.create({ name: source, driver: driver ?? 'local', options, labels }, { signal });
+  }
+  if (driver !== undefined && ![existing.driver, existing.kind, 'holdfast'].includes(driver))
+    throw new AppError(
+      'conflict',
+      `Cannot use volume ${quote(source)} with the driver "${driver}": it is of "${existing.driver}"`,
+    );
+  return existing;
+}
+
+/** One that goes when the command has ended, as `docker run --rm` has it. */
+async function createAnonymous(
+  { parts: { managed }, options: { signal, onNote }, opened }: Work,
+  options: Readonly<Record<string, string>>,
+  { driver, labels }: { readonly driver?: string | undefined; readonly labels?: VolumeMount['labels'] } = {},
+): Promise<ManagedVolume> {
+  const volume = await managed.create(
+    { name: undefined, driver: driver ?? 'local', options, labels: labels ?? {} },
+    { signal },
+  );
+  opened.defer(async () => {
+    try {
+      await managed.remove(volume.name, { permanent: true });
+    } catch (error) {
+      if (!isAppError(error)) throw error;
+      onNote?.(`The volume ${quote(volume.name)} is left: ${error.message}`);
+    }
+  });
+  return volume;
+}
+
+async function hold(
+  volume: ManagedVolume,
+  { parts, options: { signal, onNote }, opened }: Work,
+): Promise<string> {
+  const id = parts.holdId();
+  const path = await parts.managed.mount(volume.name, id, { signal });
+  opened.defer(async () => {
+    try {
+      await parts.managed.unmount(volume.name, id);
+    } catch (error) {
+      // The command has done its work: what it wrote is there, and the next start unmounts.
+      if (!isAppError(error)) throw error;
+      onNote?.(`The volume ${quote(volume.name)} is still mounted: ${error.message}`);
+    }
+  });
+  return path;
+}
+
+/** An empty volume gets what this machine has at the target, root metadata included. */
+async function fill(
+  {
+    volume,
+    path,
+    target,
+  }: { readonly volume: ManagedVolume; readonly path: string; readonly target: string },
+  { parts: { stateDir }, options: { signal, onNote } }: Work,
+): Promise<void> {
+  if (readdirSync(path).length > 0) return;
+  const there = lstatSync(target, { throwIfNoEntry: false });
+  if (there?.isDirectory() !== true || readdirSync(target).length === 0) return;
+  if (target === stateDir || stateDir.startsWith(`${target === '/' ? '' : target}/`)) {
+    throw new AppError(
+      'usage',
+      `Cannot fill volume ${quote(volume.name)} with ${quote(target)}: the volumes themselves are there`,
+      {
+        hint: 'Leave the volume empty by "nocopy".',
+      },
+    );
+  }
+  onNote?.(`Volume ${quote(volume.name)} is empty: it is filled with what is at ${quote(target)}.`);
+  try {
+    const onProblem = ({ message }: { readonly message: string }): void => onNote?.(`Warning: ${message}`);
+    await copyTree(fromText(target), fromText(path), { signal, onProblem });
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    const detail = error instanceof Error ? error.message : undefined;
+    throw new AppError('failed', `Cannot fill volume ${quote(volume.name)} with ${quote(target)}`, {
+      detail,
+    });
+  }
+}

@@ -1,0 +1,142 @@
+import { AppError } from '../../model/errors.ts';
+import { cleanPath } from '../../model/clean-path.ts';
+import type { PlacedMount } from './placed-mount.ts';
+
+/** What of this machine is at a path; undefined where there is nothing. */
+export interface HostEntry {
+  readonly type: 'directory' | 'file' | 'link';
+  /** Of a link. */
+  readonly linkTarget?: string | undefined;
+}
+
+export interface HostView {
+  entry(path: string): HostEntry | undefined;
+  /** Names in a directory. */
+  names(path: string): readonly string[];
+}
+
+export interface SandboxWish {
+  readonly mounts: readonly PlacedMount[];
+  readonly host: HostView;
+  /** Places for mounts are made here, for want of any on the machine. Where is one's own home: `/tmp`. */
+  readonly workingDir: string;
+  /** Whether the process is root, and keeps what root needs for files of any owner. */
+  readonly isRoot: boolean;
+}
+
+export interface SandboxPlan {
+  /** Arguments for bubblewrap, up to the command. */
+  readonly args: readonly string[];
+  /** Descriptors to hand over, the first as number 3. */
+  readonly fds: readonly number[];
+}
+
+/** As Docker gives them to a container, but for devices: files of any owner can be read, written and given away. */
+const rootCapabilities = [
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FOWNER',
+  'CAP_FSETID',
+  'CAP_KILL',
+  'CAP_SETFCAP',
+  'CAP_SETGID',
+  'CAP_SETPCAP',
+  'CAP_SETUID',
+  'CAP_NET_BIND_SERVICE',
+];
+
+/** The first descriptor after standard input, output and error is for bubblewrap's word of what it started. */
+export const statusFd = 3;
+
+/**
+ * The machine's own files, read-only, with the mounts in their places, a `/tmp` and `/dev` of its own, and no other
+ * process in sight. Nothing is made on the machine for a place that is missing there: the directory in which it is
+ * missing is shown anew, with the same things in it. Pure.
+ */
+export function planSandbox({ mounts, host, workingDir, isRoot }: SandboxWish): SandboxPlan {
+  const fds: number[] = [];
+  const ordered = mounts.toSorted((one, other) => depth(one.target) - depth(other.target));
+  const args = ['--die-with-parent', '--unshare-pid', '--unshare-ipc', '--ro-bind', '/', '/'];
+  if (isRoot) args.push(...rootCapabilities.flatMap((name) => ['--cap-add', name]));
+  const shown = new Set<string>();
+  const taken = new Set(ordered.map(({ target }) => target));
+  if (!taken.has('/dev')) args.push('--dev', '/dev');
+  if (!taken.has('/proc')) args.push('--proc', '/proc');
+  if (!taken.has('/tmp')) args.push('--perms', '1777', '--tmpfs', '/tmp');
+  for (const { target } of ordered) {
+    const missingIn = homeOfMissing(target, { host, mounts: ordered });
+    if (missingIn === undefined) continue;
+    if (!shown.has(missingIn)) args.push(...showAnew(missingIn, host));
+    shown.add(missingIn);
+    args.push(...between(missingIn, target).flatMap((path) => ['--perms', '0755', '--dir', path]));
+  }
+  for (const mount of ordered) args.push(...placed(mount, fds));
+  // Mounts that lie in them are not touched by this.
+  for (const path of shown) args.push('--remount-ro', path);
+  for (const { kind, target, readOnly } of ordered)
+    if (kind === 'tmpfs' && readOnly) args.push('--remount-ro', target);
+  args.push('--chdir', workingDir);
+  return { args, fds };
+}
+
+function placed(mount: PlacedMount, fds: number[]): string[] {
+  if (mount.kind === 'tmpfs') {
+    const size = mount.sizeBytes === undefined ? [] : ['--size', String(mount.sizeBytes)];
+    return [...size, '--perms', mount.mode.toString(8).padStart(4, '0'), '--tmpfs', mount.target];
+  }
+  const { source, target, readOnly } = mount;
+  const flag = readOnly ? '--ro-bind' : '--bind';
+  if ('path' in source) return [flag, source.path, target];
+  fds.push(source.fd);
+  return [`${flag}-fd`, String(statusFd + fds.length), target];
+}
+
+/** The directory of the machine in which a target is missing; undefined when it is there, or lies in another mount. */
+function homeOfMissing(
+  target: string,
+  { host, mounts }: { readonly host: HostView; readonly mounts: readonly PlacedMount[] },
+): string | undefined {
+  const within = mounts.some((other) => target.startsWith(`${other.target}/`));
+  if (within || target.startsWith('/tmp/') || target.startsWith('/dev/')) return undefined;
+  if (host.entry(target) !== undefined) return undefined;
+  let parent = parentOf(target);
+  while (host.entry(parent)?.type !== 'directory') {
+    if (host.entry(parent) !== undefined)
+      throw new AppError('usage', `Cannot mount at "${target}": "${parent}" is no directory on this machine`);
+    parent = parentOf(parent);
+  }
+  return parent;
+}
+
+/** A directory with the same things in it, and room for more. */
+function showAnew(path: string, host: HostView): string[] {
+  const args = ['--perms', '0755', '--tmpfs', path];
+  for (const name of host.names(path)) {
+    const full = cleanPath(`${path}/${name}`);
+    // Those that are one's own stay so.
+    if (['/dev', '/proc', '/tmp'].includes(full)) continue;
+    const entry = host.entry(full);
+    if (entry?.type === 'link') args.push('--symlink', entry.linkTarget ?? '', full);
+    else if (entry !== undefined) args.push('--ro-bind-try', full, full);
+  }
+  // A new root hides what was put into the old one.
+  return path === '/'
+    ? [...args, '--dev', '/dev', '--proc', '/proc', '--perms', '1777', '--tmpfs', '/tmp']
+    : args;
+}
+
+/** The directories on the way from one to the other, without these two. */
+function between(from: string, to: string): string[] {
+  const paths: string[] = [];
+  for (let path = parentOf(to); path !== from; path = parentOf(path)) paths.unshift(path);
+  return paths;
+}
+
+function parentOf(path: string): string {
+  const parent = path.slice(0, path.lastIndexOf('/'));
+  return parent === '' ? '/' : parent;
+}
+
+function depth(path: string): number {
+  return path.split('/').length;
+}

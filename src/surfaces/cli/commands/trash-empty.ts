@@ -1,0 +1,32 @@
+import type { TrashedVolume } from '../../../app.ts';
+import { AppError } from '../../../model/errors.ts';
+import type { Session } from '../session.ts';
+
+export interface TrashEmptyFlags {
+  readonly expired?: boolean;
+}
+
+export async function runTrashEmpty(
+  session: Session,
+  { expired }: TrashEmptyFlags,
+  args: readonly string[],
+): Promise<void> {
+  if (expired && args.length > 0) throw new AppError('usage', 'With --expired, no volume is named');
+  const managed = await session.app.managed();
+  const count = args.length > 0 ? args.length : (await managed.listTrash()).length;
+  if (count === 0) return show(session, []);
+  const what = args.length > 0 ? args.join(', ') : `all ${count} volumes in the trash`;
+  if (!expired && !(await session.confirm(`Delete ${what} for good?`)))
+    return session.note('Nothing was deleted.');
+  const which = expired ? 'expired' : args.length > 0 ? args : 'all';
+  show(session, await managed.emptyTrash(which, { signal: session.signal }));
+}
+
+function show(session: Session, deleted: readonly TrashedVolume[]): void {
+  const names = deleted.map(({ name }) => name);
+  session.printer.print({
+    json: () => ({ deleted }),
+    text: () => (names.length === 0 ? 'There is nothing to delete.' : names.join('\n')),
+    quiet: () => names,
+  });
+}

@@ -1,0 +1,28 @@
+import type { TrashedVolume } from '../../../app.ts';
+import { formatAge } from '../../../model/age.ts';
+import type { Session } from '../session.ts';
+import { formatTable } from '../table.ts';
+
+export async function runTrashLs(session: Session): Promise<void> {
+  const managed = await session.app.managed();
+  const volumes = await managed.listTrash();
+  session.printer.print({
+    json: () => volumes,
+    text: () => table(volumes, new Date()),
+    quiet: () => volumes.map(({ id }) => id),
+  });
+}
+
+function table(volumes: readonly TrashedVolume[], now: Date): string {
+  return formatTable(volumes, [
+    { title: 'ID', value: ({ id }) => id.slice(0, 8) },
+    { title: 'NAME', value: ({ name }) => name },
+    { title: 'DRIVER', value: ({ driver, options }) => options['type'] ?? driver },
+    { title: 'REMOVED', value: ({ removedAt }) => formatAge(removedAt, now) },
+    { title: 'GOES', value: ({ expiresAt }) => expiresAt.slice(0, 16).replace('T', ' ') },
+    {
+      title: '',
+      value: ({ isRecordOnly }) => (isRecordOnly ? 'without its data, which lies elsewhere or is gone' : ''),
+    },
+  ]);
+}

@@ -1,0 +1,37 @@
+import { buildRouteMap } from '@stricli/core';
+import type { TrashEmptyFlags } from '../commands/trash-empty.ts';
+import type { TrashRestoreFlags } from '../commands/trash-restore.ts';
+import type { CliContext } from '../context.ts';
+import { defineCommand, switchFlag, textFlag } from '../define-command.ts';
+
+const ls = defineCommand({
+  brief: 'List the volumes in the trash',
+  flags: {},
+  args: [],
+  load: async () => (await import('../commands/trash-ls.ts')).runTrashLs,
+});
+
+const restore = defineCommand<TrashRestoreFlags>({
+  brief: 'Bring volumes back from the trash',
+  description: 'Brings volumes back with their data, options and labels.',
+  flags: { to: textFlag('Another name for it', 'NAME') },
+  args: [{ placeholder: 'VOLUME', brief: 'Its name, or its id in the trash', kind: 'many' }],
+  load: async () => (await import('../commands/trash-restore.ts')).runTrashRestore,
+});
+
+const empty = defineCommand<TrashEmptyFlags>({
+  brief: 'Delete what is in the trash for good',
+  description: 'Deletes what is named, or all that is in the trash, and asks before it does.',
+  flags: { expired: switchFlag('Only what has been there for longer than its time') },
+  args: [{ placeholder: 'VOLUME', brief: 'Name or id of what is to go; all unless given', kind: 'any' }],
+  load: async () => (await import('../commands/trash-empty.ts')).runTrashEmpty,
+});
+
+/** `holdfast trash …` */
+export const trashRoutes = {
+  trash: buildRouteMap<string, CliContext>({
+    routes: { ls, restore, empty },
+    aliases: { list: 'ls' },
+    docs: { brief: 'Volumes that were removed, and can come back' },
+  }),
+};

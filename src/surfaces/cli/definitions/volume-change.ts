@@ -1,0 +1,84 @@
+import type { VolumeHealthFlags } from '../commands/volume-health.ts';
+import type { VolumeRotateFlags } from '../commands/volume-rotate.ts';
+import type { VolumeOwnFlags } from '../commands/volume-own.ts';
+import { type ArgumentSpec, defineCommand, textFlag } from '../define-command.ts';
+
+const volume: ArgumentSpec = { placeholder: 'VOLUME', brief: 'Name of the volume', completes: 'volume' };
+
+const rename = defineCommand({
+  brief: 'Give a volume another name',
+  description:
+    'Renames a volume that Holdfast keeps itself, while nobody uses it. Its snapshots stay its own; a volume that gets the old name later starts anew.',
+  flags: {},
+  args: [volume, { placeholder: 'NAME', brief: 'The new name' }],
+  load: async () => (await import('../commands/volume-rename.ts')).runVolumeRename,
+});
+
+const label = defineCommand({
+  brief: 'Change labels of a volume',
+  description: 'Sets labels as KEY=VALUE, and takes those away that are written as KEY-.',
+  usage: ['VOLUME KEY=VALUE', 'VOLUME KEY-'],
+  flags: {},
+  args: [volume, { placeholder: 'LABEL', brief: 'KEY=VALUE, or KEY- to take it away' }],
+  load: async () => (await import('../commands/volume-label.ts')).runVolumeLabel,
+});
+
+const protect = defineCommand({
+  brief: 'Let volumes be removed by nobody',
+  description:
+    'A protected volume stays: rm, prune and, through the sockets that Holdfast serves, "docker compose down -v" refuse it. Works for volumes of Docker too, where they are removed through Holdfast.',
+  flags: {},
+  args: [{ ...volume, kind: 'many' }],
+  load: async () => (await import('../commands/volume-protect.ts')).runVolumeProtect,
+});
+
+const unprotect = defineCommand({
+  brief: 'Take the protection away',
+  flags: {},
+  args: [{ ...volume, kind: 'many' }],
+  load: async () => (await import('../commands/volume-protect.ts')).runVolumeUnprotect,
+});
+
+const resize = defineCommand({
+  brief: 'Change the size of a volume',
+  description:
+    'A volume with a size grows while it is in use. ext4 also shrinks, while nobody uses it and as far as its data allows.',
+  flags: {},
+  args: [volume, { placeholder: 'SIZE', brief: 'The new size (20g), or by how much it grows (+5g)' }],
+  load: async () => (await import('../commands/volume-resize.ts')).runVolumeResize,
+});
+
+const own = defineCommand<VolumeOwnFlags>({
+  brief: 'Change the owner and mode of a volume',
+  description: 'Of the root of the data. Numbers, or names of this machine.',
+  flags: {
+    owner: textFlag('User', 'USER'),
+    group: textFlag('Group', 'GROUP'),
+    mode: textFlag('Mode in octal', 'MODE'),
+  },
+  args: [volume],
+  load: async () => (await import('../commands/volume-own.ts')).runVolumeOwn,
+});
+
+const health = defineCommand<VolumeHealthFlags>({
+  brief: 'See whether volumes are well',
+  description:
+    'Looks at the storage of volumes that Holdfast keeps itself: servers that do not answer, stale mounts, disks that are about to be full. Ends with 3 when one is not well.',
+  flags: {},
+  args: [{ ...volume, kind: 'any' }],
+  load: async () => (await import('../commands/volume-health.ts')).runVolumeHealth,
+});
+
+const rotate = defineCommand<VolumeRotateFlags>({
+  brief: 'Give an encrypted volume new keys',
+  description:
+    'The old keys open nothing from then on. The data is not written anew. With --key, what that names wraps the keys from now on.',
+  flags: {
+    key: textFlag('What wraps the keys: file:PATH, env:NAME, exec:COMMAND or master', 'REFERENCE'),
+  },
+  args: [volume],
+  load: async () => (await import('../commands/volume-rotate.ts')).runVolumeRotate,
+});
+
+/** What changes a volume that is there. */
+export const volumeChangeRoutes = { rename, label, protect, unprotect, resize, own, health, rotate };
