@@ -67,8 +67,14 @@ export async function writeJournal(stateDir: string, journal: RestoreJournal): P
   await writeDurably(journalPath(stateDir, journal.id), JSON.stringify({ version: 2, ...journal }));
 }
 
-/** The journals that there are, of living processes too. One that was being written when its process was killed is removed. */
-export async function listJournals(stateDir: string): Promise<RestoreJournal[]> {
+/**
+ * The journals that there are, of living processes too. One that was being written when its process was killed is
+ * removed. One that cannot be read is told and left out: it must not keep all other volumes from their backups.
+ */
+export async function listJournals(
+  stateDir: string,
+  onDamaged?: (error: unknown) => void,
+): Promise<RestoreJournal[]> {
   const journals: RestoreJournal[] = [];
   const folder = journalFolder(stateDir);
   for (const name of await namesIn(folder)) {
@@ -76,8 +82,13 @@ export async function listJournals(stateDir: string): Promise<RestoreJournal[]> 
     if (writer !== undefined && !isProcessAlive(Number(writer)))
       await rm(path.join(folder, name), { force: true });
     const id = /^restore-([0-9a-f]{16,32})\.json$/.exec(name)?.[1];
-    const journal = id === undefined ? undefined : await readJournal(stateDir, id);
-    if (journal !== undefined) journals.push(journal);
+    if (id === undefined) continue;
+    try {
+      const journal = await readJournal(stateDir, id);
+      if (journal !== undefined) journals.push(journal);
+    } catch (error) {
+      onDamaged?.(error);
+    }
   }
   return journals;
 }

@@ -5,16 +5,16 @@ import { quote } from '../model/quote.ts';
 import type { SaveProblem, Snapshot } from '../model/snapshot.ts';
 import { type FillResult, fillStage, partOf, refuseSurprise } from './fill-directory.ts';
 import { fillStream } from './fill-stream.ts';
-import { pathIdentity, volumeIdentity } from './identity.ts';
 import { takeLease } from './lease.ts';
 import { tellOfRestores } from './log/tell-of-restores.ts';
 import { changedMeanwhile, type OpenDestination, openDestination } from './open-destination.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { replaceStreamed } from './replace-streamed.ts';
 import { type MemberWish, openReplacement } from './replacement.ts';
-import type { Destination } from './choose-destination.ts';
 import type { RestorePlan } from './restore-plan.ts';
+import { identityOf, keepLineages } from './restore-lineage.ts';
 import { asTarget, saveSafety } from './save-safety.ts';
+import { stoppedOr } from './stopped.ts';
 import { findAiling, type LiveSwapReport, swapLive } from './swap-live.ts';
 
 export interface RestoreReport {
@@ -64,11 +64,11 @@ export async function applyRestores(
   await using _leases = await leaseAll(parts, works);
   try {
     const reports = await restoreLeased(parts, works, options);
-    for (const plan of plans) await keepLineage(parts, plan, options);
+    await keepLineages(parts, plans, options);
     await tellOfRestores(parts, plans, reports);
     return reports;
   } catch (error) {
-    const known = knownError(error, `Cannot restore ${namesOf(works)}`);
+    const known = stoppedOr(error, options) ?? knownError(error, `Cannot restore ${namesOf(works)}`);
     await tellOfRestores(parts, plans, known);
     throw known;
   }
@@ -284,20 +284,4 @@ function reportOf(plan: RestorePlan, { filled, created, safetySnapshot, swap }: 
     stillMs: swap?.stillMs ?? 0,
     keptForMs: plan.keepForMs,
   };
-}
-
-async function identityOf(parts: Protection, destination: Destination, options: JobOptions): Promise<string> {
-  const catalog = await parts.catalog();
-  if (destination.kind === 'directory') return pathIdentity(catalog, destination.name);
-  const hostIdentity = (await (await parts.host()).info({ signal: options.signal })).identity;
-  return volumeIdentity(catalog, { hostIdentity, name: destination.name });
-}
-
-/** A volume that was brought back as a whole goes on in the lineage of its snapshots. A copy under another name has its own. */
-async function keepLineage(parts: Protection, plan: RestorePlan, options: JobOptions): Promise<void> {
-  const recorded = plan.snapshot.volume;
-  if (plan.path !== '' || plan.destination.kind === 'directory') return;
-  if (recorded?.kind !== 'volume' || recorded.name !== plan.destination.name) return;
-  const { identity } = await (await parts.host()).info({ signal: options.signal });
-  (await parts.catalog()).setVolumeIdentity(identity, recorded.name, recorded.identity);
 }

@@ -25,7 +25,7 @@ export async function settleAll(parts: Protection, options: JobOptions): Promise
     options.onNote?.(
       `What an interrupted restore has left${what} cannot be put right: ${error instanceof Error ? error.message : String(error)}`,
     );
-  const journals = await listJournals(parts.stateDir).catch((error: unknown) => {
+  const journals = await listJournals(parts.stateDir, (error) => note('', error)).catch((error: unknown) => {
     note('', error);
     return [];
   });

@@ -144,6 +144,20 @@ describe('swapLive()', () => {
     }
   });
 
+  test('puts everything back by an engine that was away for a while', async () => {
+    let isAway = false;
+    let answers = 0;
+    world.containers.onCall((call, name) => {
+      if (call === 'start' && name === 'web' && data().includes('new')) isAway = true;
+      if (isAway && answers++ < 5) throw new AppError('unavailable', 'The engine is away');
+      isAway = false;
+      if (call === 'start' && name === 'web' && data().includes('new'))
+        throw new AppError('failed', 'Cannot start "web"');
+    });
+    expect(await swap()).toBeInstanceOf(AppError);
+    expect([data(), states(), journals()]).toEqual([['old', 'old'], asBefore, []]);
+  });
+
   test('changes nothing when a container cannot be stopped, or one is started meanwhile', async () => {
     world.containers.fail('stop', 'db', { times: 1 });
     expect(await swap()).toBeInstanceOf(AppError);
@@ -281,6 +295,16 @@ describe('settleAll(), after a kill,', () => {
     expect(data()).toEqual(['new', 'old']);
     expect(notes.join()).toContain('another engine');
   });
+});
+
+test('a journal that cannot be read is told, and keeps nothing else from being put right', async () => {
+  const folder = join(world.stateDir, 'journal');
+  mkdirSync(folder);
+  writeFileSync(join(folder, `restore-${'0'.repeat(16)}.json`), '{"version":1}');
+  const told: string[] = [];
+  await settleAll(world.parts, { onNote: (note) => told.push(note) });
+  expect(told).toEqual([expect.stringContaining('is not one that this version can read')]);
+  expect(await listJournals(world.stateDir)).toEqual([]);
 });
 
 test('dropExpired() deletes what has had its time, and what is gone, and nothing else', async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Containers } from '../hosts/containers.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { makeStill, type StillContainers } from './quiesce/still-containers.ts';
@@ -204,7 +204,7 @@ async function takeBackLive(
   try {
     if (replacement.isSwapping) {
       await replacement.giveUp();
-      await stopAll(live);
+      await stopWithPatience(live);
       await replacement.takeBack();
     }
   } catch (second) {
@@ -217,6 +217,21 @@ async function takeBackLive(
     return error;
   } catch (second) {
     return notStarted(live, error, second);
+  }
+}
+
+const patienceMs = 60_000;
+
+/** An engine that is being started anew answers again after a while. */
+async function stopWithPatience(live: Live): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return await stopAll(live);
+    } catch (error) {
+      if (!isAppError(error, 'unavailable') || performance.now() > deadline) throw error;
+      await sleep(500);
+    }
   }
 }
 

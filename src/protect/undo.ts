@@ -11,6 +11,7 @@ import type { JobOptions, Protection } from './protection.ts';
 import { openReplacement } from './replacement.ts';
 import { findConsumers, isUp, planStops } from './restore-consumers.ts';
 import { type RestoreChanges, summarize } from './summarize-changes.ts';
+import { stoppedOr } from './stopped.ts';
 import { findAiling, swapLive } from './swap-live.ts';
 import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from './undo-records.ts';
 
@@ -101,7 +102,7 @@ export async function applyUndo(parts: Protection, plan: UndoPlan, options: JobO
     await tell(parts, records, { outcome: 'good' });
     return { ...report, names: records.map(({ name }) => name), until };
   } catch (error) {
-    const known = knownError(error, `Cannot undo the restore of ${names}`);
+    const known = stoppedOr(error, options) ?? knownError(error, `Cannot undo the restore of ${names}`);
     await tell(parts, records, { outcome: 'failed', message: known.message });
     throw known;
   }
