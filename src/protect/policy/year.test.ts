@@ -268,7 +268,7 @@ test.each([1])(
   async (seed) => {
     using year = new Year();
     await live(year, seed);
-    const { work, clock } = year;
+    const { work } = year;
     const everyone = [...db, ...others, etc, someSubject('late')];
     const tasks = planTasks(work.configured, everyone, { defaultRepository: 'main' }).filter(
       ({ action }) => action === 'backup',
