@@ -32,11 +32,13 @@ const maxPasses = 4;
 const shortPassMs = 1500;
 
 /**
- * Goes through a directory while it is in use, and again, until hardly any time passes in which something could change:
- * what is left to read when it is still is then as little as it gets. All that is read is stored.
+ * Goes through a directory while it is in use, and again as long as that takes less and less time, until hardly any passes
+ * in which something could change: what is left to read when it is still is then as little as it gets. All that is read
+ * is stored.
  */
 export async function saveLive(work: LiveWork): Promise<LiveSave> {
   let { parents, parentTreeId } = work;
+  let beforeMs = Infinity;
   const proofs: ProofBook = new Map();
   for (let passes = 1; ; passes++) {
     const began = performance.now();
@@ -49,8 +51,11 @@ export async function saveLive(work: LiveWork): Promise<LiveSave> {
       onTree: (id, text) => trees.keep(id, text),
     });
     const treeId = await saver.save(work.root, parentTreeId);
-    if (passes === maxPasses || performance.now() - began < shortPassMs)
-      return { treeId, trees, passes, proofs };
+    const tookMs = performance.now() - began;
+    // Where as much changes as is read, another pass only stores what nobody will restore.
+    const converges = tookMs < beforeMs / 2;
+    if (tookMs < shortPassMs || !converges || passes === maxPasses) return { treeId, trees, passes, proofs };
+    beforeMs = tookMs;
     parents = trees;
     parentTreeId = treeId;
   }
