@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { treeFacts } from '../support/tree-facts.ts';
@@ -205,5 +214,31 @@ describe.runIf(process.getuid?.() === 0)('a store', () => {
     const again = await world.attempt(['backup', source], asUser);
     expect(again.exit, again.stderr).toBe(0);
     expect(await world.judge('check')).toContain('no errors were found');
+  });
+
+  test('under the log is a warning: the backup is good, and the log tells of the gap', async () => {
+    await world.init();
+    const root = await world.volume('data');
+    writeFileSync(join(root, 'file'), 'content');
+    const folder = join(world.stateDir, 'log');
+    renameSync(folder, `${folder}-before`);
+    mountSmall(folder, '16k');
+    for (const name of readdirSync(`${folder}-before`))
+      writeFileSync(join(folder, name), readFileSync(join(`${folder}-before`, name)));
+    expect(() => writeFileSync(join(folder, 'ballast'), Buffer.alloc(64_000, 1))).toThrow('ENOSPC');
+    // What is left of the last block takes an entry or two.
+    let warned = 0;
+    for (let i = 0; i < 12; i++) {
+      const saved = await world.attempt(['backup', 'data']);
+      expect(saved.exit, saved.stderr).toBe(0);
+      if (saved.stderr.includes('Warning: Cannot write to the log')) warned++;
+    }
+    expect(warned).toBeGreaterThan(0);
+    rmSync(join(folder, 'ballast'));
+    await world.run('backup', 'data');
+    const text = await world.run('log', '--verify');
+    expect(text).toContain('The log is whole');
+    expect(text).toContain(`${warned} ${warned === 1 ? 'entry' : 'entries'} could not be written`);
+    expect(await world.ids('data')).toHaveLength(13);
   });
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../catalog/catalog.ts';
+import { AppError } from '../../model/errors.ts';
 import { openSqliteCatalog } from '../../catalog/sqlite-catalog.ts';
 import { readDocument } from '../config/read-document.ts';
 import type { AuditLog } from '../log/audit-log.ts';
@@ -309,6 +310,15 @@ test('a configuration that cannot be read is a warning', async () => {
   notifier.tell([failed]);
   await notifier[Symbol.asyncDispose]();
   expect(warnings[0]).toContain('Nobody could be told what happened');
+});
+
+test('a catalog on a full disk keeps nobody from hearing of it', async () => {
+  catalog.saveNotice = () => {
+    throw new AppError('full', 'The disk is full');
+  };
+  await tell(hook(), failed);
+  expect(bodies()).toMatchObject([{ event: 'failure' }]);
+  expect(warnings[0]).toBe('It is not remembered what was told: The disk is full');
 });
 
 test('a test is sent over one channel or all of them', async () => {

@@ -8,7 +8,8 @@ import type { Channel, HealthchecksChannel } from './channel.ts';
 import { isAbout, wantedBy } from './choose.ts';
 import { type ComposeFacts, composeMessage, testMessage } from './compose.ts';
 import type { Happening, Notifier, SendResult } from './notifier.ts';
-import { asTold, type Notice, type NoticePlan, noticeKey, planNotice } from './plan-notice.ts';
+import { decideNotices, rememberTold } from './notice-memory.ts';
+import type { Notice } from './plan-notice.ts';
 import { planPings } from './plan-pings.ts';
 import { send } from './send.ts';
 import { type Ping, sendPing } from './senders/ping.ts';
@@ -32,8 +33,6 @@ export interface NotifierParts {
   /** The same failure is told again after that long: a day unless told. */
   readonly remindMs?: number | undefined;
 }
-
-const dayMs = 86_400_000;
 
 export function openNotifier(parts: NotifierParts): Notifier {
   return new GatheringNotifier(parts);
@@ -131,25 +130,12 @@ class GatheringNotifier implements Notifier {
       const own = happenings.filter((happening) => isAbout(channel, happening));
       for (const ping of planPings(channel, { happenings: own })) void this.#ping(channel, ping);
     }
-    const plans = await this.#decide(happenings);
+    const plans = await decideNotices(this.#parts, happenings);
     const notices = plans.flatMap(({ notice }) => notice ?? []);
     const sent = await Promise.all(
       channels.filter(({ type }) => type !== 'healthchecks').map((channel) => this.#send(channel, notices)),
     );
-    await this.#remember(plans, new Set(sent.flat()));
-  }
-
-  /** What was told before decides what is told now. It is remembered at once, in case this process ends. */
-  async #decide(happenings: readonly Happening[]): Promise<NoticePlan[]> {
-    const catalog = await this.#parts.catalog();
-    const { remindMs = dayMs, repository } = this.#parts;
-    return happenings.map((happening) => {
-      const record = catalog.findNotice(noticeKey(happening, repository));
-      const plan = planNotice(happening, { record, repository, nowMs: this.#parts.now(), remindMs });
-      if (plan.record !== undefined) catalog.saveNotice(plan.record);
-      else if (record !== undefined) catalog.removeNotice(plan.key);
-      return plan;
-    });
+    await rememberTold(this.#parts, plans, new Set(sent.flat()));
   }
 
   /** The notices that have reached somebody. */
@@ -165,15 +151,6 @@ class GatheringNotifier implements Notifier {
   #facts(): ComposeFacts {
     const { hostname, repository, now } = this.#parts;
     return { host: hostname, repository, nowMs: now() };
-  }
-
-  async #remember(plans: readonly NoticePlan[], told: ReadonlySet<Notice>): Promise<void> {
-    const catalog = await this.#parts.catalog();
-    for (const { notice, record, key } of plans) {
-      if (notice === undefined || record === undefined || !told.has(notice)) continue;
-      const now = catalog.findNotice(key);
-      if (now !== undefined) catalog.saveNotice(asTold({ ...record, ...now, lastAt: record.lastAt }));
-    }
   }
 
   async #ping(channel: HealthchecksChannel, ping: Ping): Promise<void> {
