@@ -1,0 +1,41 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Cli } from './cli.ts';
+
+let cli: Cli;
+beforeAll(async () => {
+  cli = new Cli();
+  await cli.init();
+});
+afterAll(() => cli[Symbol.dispose]());
+
+test('recover says so when there is nothing to bring back', async () => {
+  expect(await cli.run('recover')).toBe('There is nothing to bring back.\n');
+  expect(await cli.json('recover')).toEqual({ jobs: [], elsewhere: 0 });
+});
+
+test('recover keeps what belongs to an engine that is not this one, and says how to reach it', async () => {
+  const folder = join(cli.stateDir, 'journal-apps');
+  mkdirSync(folder, { recursive: true });
+  const journal = {
+    version: 1,
+    hostIdentity: 'gone',
+    reason: 'back up "pg"',
+    how: 'stop',
+    since: '',
+    levels: [],
+  };
+  writeFileSync(join(folder, `${'a'.repeat(32)}.json`), JSON.stringify(journal));
+  const { exit, stdout, stderr } = await cli.attempt(['recover', '--format', 'json']);
+  expect(exit).toBe(1);
+  expect(JSON.parse(stdout)).toEqual({ jobs: [], elsewhere: 1 });
+  expect(stderr).toContain('DOCKER_HOST');
+  expect(readdirSync(folder)).toContain(`${'a'.repeat(32)}.json`);
+});
+
+test('a consistency that does not exist is a usage error that names those that do', async () => {
+  const { exit, stderr } = await cli.attempt(['backup', '.', '--consistency', 'frozen']);
+  expect(exit).toBe(2);
+  expect(stderr).toContain('auto, freeze, two-pass, pause, stop, live');
+});
