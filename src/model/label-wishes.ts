@@ -66,3 +66,18 @@ export function speaksOf(wishes: LabelWishes, source: string): boolean {
   if (exclude.some((part) => source.includes(part))) return false;
   return include.length === 0 || include.some((part) => source.includes(part));
 }
+
+/**
+ * Whether a volume is to be backed up; undefined when nobody says so. What it says itself counts first. Its containers leave
+ * it out only when all of them do: one that wants no backup of its own does not decide for the others. Pure.
+ */
+export function enabledBy(
+  own: LabelWishes,
+  users: readonly LabelWishes[],
+  source: string,
+): boolean | undefined {
+  if (own.enabled !== undefined) return own.enabled;
+  const said = users.map((wishes) => (speaksOf(wishes, source) ? wishes.enabled : undefined));
+  if (said.includes(true)) return true;
+  return said.length > 0 && said.every((enabled) => enabled === false) ? false : undefined;
+}

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { layerWishes, noWishes, speaksOf } from './label-wishes.ts';
+import { enabledBy, layerWishes, noWishes, speaksOf } from './label-wishes.ts';
 import { readLabels } from './labels.ts';
 
 const owner = { kind: 'container', name: 'web-1' } as const;
@@ -252,6 +252,20 @@ test('what the stronger does not say, the weaker says', () => {
     dump: true,
     settings: { schedule: '@daily', jitter: '5m' },
   });
+});
+
+test('containers leave a volume out only when all of them do, and the volume itself decides first', () => {
+  const [out, into, silent] = [{ 'nautical-backup.enable': 'false' }, { 'holdfast.backup': 'true' }, {}].map(
+    read,
+  );
+  if (!out || !into || !silent) throw new Error('There are three');
+  expect(enabledBy(silent, [out, silent], 'pg')).toBe(undefined);
+  expect(enabledBy(silent, [out, out], 'pg')).toBe(false);
+  expect(enabledBy(silent, [out, into], 'pg')).toBe(true);
+  expect(enabledBy(silent, [], 'pg')).toBe(undefined);
+  expect(enabledBy(out, [into], 'pg')).toBe(false);
+  const elsewhere = read({ 'stack-back.volumes': 'false', 'stack-back.volumes.include': 'media' });
+  expect(enabledBy(silent, [elsewhere], 'pg')).toBe(undefined);
 });
 
 test('labels of any text never throw', () => {

@@ -76,7 +76,11 @@ export function chooseVolumes(
 }
 
 export function whySkipped(volume: Volume): string | undefined {
-  if (volume.labels['holdfast.backup'] === 'false') return 'its label says holdfast.backup=false';
+  for (const label of ['holdfast.backup', 'holdfast.enable']) {
+    const text = volume.labels[label];
+    if (text !== undefined && /^(?:false|no|off|0)$/i.test(text.trim()))
+      return `its label says ${label}=${text}`;
+  }
   return volume.driver === 'local' && volume.options['type'] === 'tmpfs' ? 'it is in memory only' : undefined;
 }
 

@@ -136,7 +136,10 @@ test('labels of offen stop a container for the backup, and our own let another r
   const startedAt = (): Promise<string> =>
     engine.docker(['inspect', '--format', '{{.State.StartedAt}}', 'theirs']);
   const before = await startedAt();
-  expect((await attempt(['backup', 'theirs'])).exit).toBe(0);
+  const stopped = await attempt(['backup', 'theirs', '--format', 'json']);
+  expect((JSON.parse(stopped.stdout) as { outcomes: unknown[] }).outcomes[0]).toMatchObject({
+    grade: 'cold',
+  });
   expect(await startedAt()).not.toBe(before);
   await start('loose', { 'holdfast.stop': 'false' });
   const { stdout } = await attempt(['backup', 'loose', '--format', 'json']);

@@ -22,7 +22,12 @@ services:
   cache:
     image: redis:8
     volumes: [redis:/data]
-volumes: { pg: {}, maria: {}, redis: {} }
+  stopped:
+    image: mariadb:11
+    environment: { MARIADB_ROOT_PASSWORD: x }
+    volumes: [stopped:/var/lib/mysql]
+    labels: { holdfast.stop: "true", holdfast.preset: mariadb }
+volumes: { pg: {}, maria: {}, redis: {}, stopped: {} }
 `;
 
 type Outcome = Omit<BackupOutcome, 'snapshot'> & { readonly snapshotId: string };
@@ -90,11 +95,14 @@ describe('a stack of databases', () => {
       grade: 'app',
       evidence: { ran: [expect.stringMatching(/^BACKUP STAGE BLOCK_COMMIT in "shop-maria-1" for \d+ ms$/)] },
     });
+    // A server that is stopped needs no lock.
+    expect(by['shop_stopped']).toMatchObject({ outcome: 'good', grade: 'cold' });
+    expect(by['shop_stopped']?.evidence?.ran).toBe(undefined);
     expect(by['shop_redis']).toMatchObject({ grade: 'app', evidence: { ran: ['BGSAVE in "shop-cache-1"'] } });
     expect(by['shop_maria']?.gradeReason).toMatch(
       /^BACKUP STAGE BLOCK_COMMIT in "shop-maria-1" for \d+ ms, .* still for \d+ ms$/,
     );
-    expect((await states()).match(/running/g)).toHaveLength(3);
+    expect((await states()).match(/running/g)).toHaveLength(4);
     await maria('INSERT INTO shop.t VALUES (3)');
     const [snapshot] = await snapshots('shop_pg');
     expect(snapshot?.dumps?.map(({ name }) => name)).toEqual([
@@ -151,7 +159,7 @@ describe('a stack of databases', () => {
       /Cannot dump the database "postgres": what "pg_dump" in "shop-db-1" printed is cut short/,
     );
     expect((await snapshots('shop_pg')).length).toBe(before);
-    expect((await states()).match(/running/g)).toHaveLength(3);
+    expect((await states()).match(/running/g)).toHaveLength(4);
     expect(await sql('SELECT 1')).toBe('1');
   });
 

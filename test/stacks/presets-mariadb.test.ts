@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openFreshRepository } from '../../src/repository/open-repository.fixture.ts';
@@ -73,6 +77,31 @@ describe('MariaDB', () => {
     controller.abort();
     expect(await sql('maria', 'INSERT INTO `sh``o\'p "é`.old VALUES (5); SELECT 1')).toBe('1');
     await hold?.[Symbol.asyncDispose]();
+  });
+
+  test('is free when the process that held it was killed, paused as it was', async () => {
+    const { server } = await databases.recognise('maria');
+    const script = join(databases.engine.folder, 'hold.ts');
+    const from = join(import.meta.dirname, '../../src');
+    await writeFile(
+      script,
+      `import { openDockerHost } from '${from}/hosts/docker/index.ts';
+       import { presetOf } from '${from}/protect/presets/find-presets.ts';
+       const { containers } = await openDockerHost({ env: { DOCKER_HOST: '${databases.engine.dockerHost}' } });
+       const container = await containers.find('maria');
+       const recognition = { by: 'image', folder: '', files: [], reason: '' };
+       const hold = await presetOf('mariadb').hold({ containers, container, mountPath: '/var/lib/mysql', recognition });
+       await containers.pause(container.id);
+       console.log(hold.evidence);
+       setInterval(() => {}, 1000);`,
+    );
+    const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [said] = (await once(child.stdout, 'data')) as [Buffer];
+    expect(said.toString()).toContain('BACKUP STAGE');
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    await databases.containers.unpause(server.container.id);
+    expect(await sql('maria', 'INSERT INTO `sh``o\'p "é`.old VALUES (6); SELECT 1')).toBe('1');
   });
 
   test('is not held while somebody else has what it needs, and says so in time', async () => {

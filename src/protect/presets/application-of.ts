@@ -18,6 +18,8 @@ export interface ApplicationTarget {
 export interface ApplicationWishes {
   readonly preset?: string | undefined;
   readonly dump?: boolean | undefined;
+  /** A dump that cannot be made because nothing runs is an error; otherwise the files, which nobody writes to, are enough. */
+  readonly mustDump?: boolean | undefined;
   readonly hooks?: readonly Hook[] | undefined;
 }
 

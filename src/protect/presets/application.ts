@@ -8,7 +8,7 @@ import type { Repository, StoredDump } from '../../repository/index.ts';
 import {
   type ApplicationPlan,
   type ApplicationVolume,
-  assertDumpsPlanned,
+  findMissingDumps,
   planApplication,
   type PlannedServer,
 } from './plan-application.ts';
@@ -21,7 +21,7 @@ import type { Hold, PresetServer } from './preset.ts';
  *   await application.begin(options);                        hooks "before", checkpoints
  *   const dumps = await application.dump(repository, options);
  *   …                                                        a first pass over the live data
- *   await application.hold(options);                         the application's own lock, where it has one
+ *   await application.hold(stillness, options);              the application's own lock, where it has one
  *   …                                                        the containers are made still (not stopped)
  *   await application.during(options);                       hooks "during"
  *   …                                                        the data is read, or frozen; the containers run again
@@ -40,7 +40,8 @@ export interface Application extends AsyncDisposable {
   begin(options: JobOptions): Promise<void>;
   /** By the volume's name. Before anything is paused: a paused server dumps nothing. */
   dump(repository: Repository, options: JobOptions): Promise<ReadonlyMap<string, readonly StoredDump[]>>;
-  hold(options: JobOptions): Promise<void>;
+  /** But for those that are stopped, which lets their clients go, and those that run on, whom it would not help. */
+  hold(stillness: ReadonlyMap<string, Stillness>, options: JobOptions): Promise<void>;
   during(options: JobOptions): Promise<void>;
   letGo(options: JobOptions): Promise<void>;
   /** `app` when a still moment of this volume is what its application calls consistent; else `crash`. */
@@ -60,7 +61,7 @@ export async function openApplication(
   const all = containers === undefined ? [] : await containers.list({ signal: options.signal });
   const plan = planApplication(volumes, all);
   for (const warning of plan.warnings) options.onNote?.(`${warning}.`);
-  assertDumpsPlanned(plan, volumes);
+  for (const note of findMissingDumps(plan, volumes)) options.onNote?.(note);
   const hooks = await openHookRun(parts, { hooks: plan.hooks, volumes: volumes.map(({ name }) => name) });
   return new Running({ plan, hooks, containers });
 }
@@ -150,9 +151,10 @@ class Running implements Application {
   }
 
   /** All at once: one that has its lock must not wait for the others longer than it has to. */
-  async hold(options: JobOptions): Promise<void> {
+  async hold(stillness: ReadonlyMap<string, Stillness>, options: JobOptions): Promise<void> {
     await this.#withServers(options, 'locked', async (server, planned) => {
-      const { preset, volume } = planned;
+      const { preset, volume, container } = planned;
+      if ((stillness.get(container.id) ?? 'pause') !== 'pause') return;
       const hold = await preset.hold?.(server);
       if (hold === undefined) return;
       const ran = { volume, evidence: hold.evidence };

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { memoryContainers } from '../../hosts/containers.fixture.ts';
 import type { Container } from '../../hosts/containers.ts';
-import { type ApplicationVolume, assertDumpsPlanned, planApplication } from './plan-application.ts';
+import { type ApplicationVolume, findMissingDumps, planApplication } from './plan-application.ts';
 
 function container(name: string, wish: Partial<Container> = {}): Container {
   const mounts = [{ type: 'volume', source: 'pg', destination: '/data', readOnly: false }] as const;
@@ -51,9 +51,16 @@ test('what the command line says is stronger than the volume’s labels, and the
 });
 
 test('a dump that nobody can make is an error, and not a backup without it', () => {
-  const volumes = [volume([container('db', { state: 'exited' })], { wishes: { dump: true } })];
-  const plan = planApplication(volumes, volumes[0]?.containers ?? []);
-  expect(() => assertDumpsPlanned(plan, volumes)).toThrow(/Cannot dump "pg": no database runs on it/);
+  const missing = (state: Container['state'], wishes: ApplicationVolume['wishes']): string[] => {
+    const volumes = [volume([container('db', { state, image: 'my/own' })], { wishes })];
+    return findMissingDumps(planApplication(volumes, volumes[0]?.containers ?? []), volumes);
+  };
+  expect(() => missing('running', { dump: true })).toThrow(/Cannot dump "pg": no database runs on it/);
+  expect(() => missing('exited', { dump: true, mustDump: true })).toThrow(/Cannot dump "pg"/);
+  expect(missing('exited', { dump: true })).toEqual([
+    '"pg" is not dumped: no container of it runs. Its files are saved.',
+  ]);
+  expect(missing('running', {})).toEqual([]);
 });
 
 test('a label about some volumes of a container says nothing of the others', () => {
@@ -109,6 +116,16 @@ test('containers of a group are made still together, each as its label says', ()
   const { companions, stillness } = planApplication([volume(all.slice(0, 1))], all);
   expect(companions.map(({ name }) => name)).toEqual(['worker']);
   expect([...stillness.values()]).toEqual(['stop', 'pause']);
+});
+
+test('a way to keep still is one of the volume, or of its containers where it is about them', () => {
+  const all = [container('db')];
+  const plan = (text: string) =>
+    planApplication([volume(all, { labels: { 'holdfast.consistency': text } })], all);
+  expect([...plan('two-pass').consistency.values()]).toEqual(['two-pass']);
+  expect([...plan('stop').consistency.values(), ...plan('stop').stillness.values()]).toEqual(['stop']);
+  expect([...plan('live').stillness.values()]).toEqual(['run']);
+  expect(plan('frozen').warnings).toEqual([expect.stringMatching(/"frozen" is none of auto, freeze/)]);
 });
 
 test('what is wrong with labels is told once', () => {

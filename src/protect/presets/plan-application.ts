@@ -1,4 +1,5 @@
 import type { Container } from '../../hosts/containers.ts';
+import { type ConsistencyWish, consistencyWishes } from '../../model/consistency.ts';
 import { AppError } from '../../model/errors.ts';
 import {
   type LabelWishes,
@@ -44,6 +45,8 @@ export interface ApplicationPlan {
   readonly hooks: readonly PlannedHook[];
   /** By container id: how it is to be made still, where labels say so. */
   readonly stillness: ReadonlyMap<string, Stillness>;
+  /** By volume: how labels want it to be kept still, where that is about the volume and not its containers. */
+  readonly consistency: ReadonlyMap<string, ConsistencyWish>;
   /** Containers that use none of the volumes, and are of a group with one that does. */
   readonly companions: readonly Container[];
   readonly warnings: readonly string[];
@@ -75,20 +78,49 @@ export function planApplication(
       ],
       all,
     ),
-    stillness: new Map(
-      touched.flatMap(({ id }) => {
+    stillness: new Map([
+      ...read.flatMap(({ wishes, users }) => stillnessBy(wishes, users)),
+      ...touched.flatMap(({ id }) => {
         const stillness = wishesOf.get(id)?.stillness;
         return stillness === undefined ? [] : [[id, stillness] as const];
+      }),
+    ]),
+    consistency: new Map(
+      read.flatMap(({ volume, wishes }) => {
+        const wish = consistencyOf(wishes);
+        return wish === undefined || asStillness[wish] ? [] : [[volume.name, wish] as const];
       }),
     ),
     companions,
     warnings: [
       ...new Set([
         ...read.flatMap(({ own }) => own.warnings),
+        ...read.flatMap(({ volume, wishes }) => warningOf(volume.name, wishes)),
         ...touched.flatMap(({ id }) => wishesOf.get(id)?.warnings ?? []),
       ]),
     ],
   };
+}
+
+/** Ways that are about each container by itself: a stack's other volumes need not go the same way. */
+const asStillness: Partial<Readonly<Record<ConsistencyWish, Stillness>>> = { stop: 'stop', live: 'run' };
+
+function stillnessBy(wishes: LabelWishes, users: readonly Container[]): (readonly [string, Stillness])[] {
+  const stillness = asStillness[consistencyOf(wishes) ?? 'auto'];
+  return stillness === undefined ? [] : users.map(({ id }) => [id, stillness] as const);
+}
+
+function consistencyOf({ settings }: LabelWishes): ConsistencyWish | undefined {
+  return consistencyWishes.find((wish) => wish === settings['consistency']);
+}
+
+function warningOf(volume: string, wishes: LabelWishes): string[] {
+  const text = wishes.settings['consistency'];
+  if (text === undefined || consistencyOf(wishes) !== undefined) return [];
+  const known = consistencyWishes.join(', ');
+  return [
+    `The label "holdfast.consistency" of ${quote(volume)} is not understood: ${quote(text)} is none of ${known}`,
+  ];
 }
 
 interface ReadVolume {
@@ -103,8 +135,9 @@ interface ReadVolume {
 
 function readVolume(volume: ApplicationVolume): ReadVolume {
   const { name, labels, containers } = volume;
+  const { mustDump: _, ...wished } = volume.wishes ?? {};
   const said = Object.fromEntries(
-    Object.entries(volume.wishes ?? {}).filter(([, value]) => value !== undefined),
+    Object.entries(wished).filter(([, value]) => value !== undefined),
   ) as Partial<LabelWishes>;
   const own = layerWishes({ ...noWishes, ...said }, readLabels(labels, { kind: 'volume', name }));
   const users = containers.filter((container) => speaksOf(wishesOfContainer(container), name));
@@ -168,11 +201,17 @@ function mountOf({ mounts }: Container, source: string): string | undefined {
     ?.destination;
 }
 
-/** A dump that was asked for of a volume that no running database uses. */
-export function assertDumpsPlanned(plan: ApplicationPlan, volumes: readonly ApplicationVolume[]): void {
-  for (const volume of volumes) {
+/**
+ * Throws for a dump that was asked for and that nobody can make; gives the volumes, for people, whose files are enough
+ * because nobody runs on them. Pure.
+ */
+export function findMissingDumps(plan: ApplicationPlan, volumes: readonly ApplicationVolume[]): string[] {
+  return volumes.flatMap((volume) => {
     const { wishes } = readVolume(volume);
-    if (wishes.dump !== true || plan.servers.some((server) => server.volume === volume.name)) continue;
+    if (wishes.dump !== true || plan.servers.some((server) => server.volume === volume.name)) return [];
+    const runs = volume.containers.some(({ state }) => state === 'running' || state === 'restarting');
+    if (!runs && volume.wishes?.mustDump !== true)
+      return [`${quote(volume.name)} is not dumped: no container of it runs. Its files are saved.`];
     throw new AppError(
       'unavailable',
       `Cannot dump ${quote(volume.name)}: no database runs on it that is known`,
@@ -180,5 +219,5 @@ export function assertDumpsPlanned(plan: ApplicationPlan, volumes: readonly Appl
         hint: 'Start its container, name its kind with the label "holdfast.preset", or leave the dump out: "holdfast.dump=false".',
       },
     );
-  }
+  });
 }

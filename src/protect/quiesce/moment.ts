@@ -103,7 +103,7 @@ export class Moment implements StillMoment, AsyncDisposable {
       ({ id }) => this.#stillness.get(id) !== 'run',
     );
     // A server that is stopped lets its clients go, and needs no lock.
-    if (how === 'pause') await this.#application?.hold(this.#options);
+    if (how === 'pause') await this.#application?.hold(this.#stillness, this.#options);
     this.#still = await makeStill(
       this.#parts,
       { containers, how, howOf: ownWays(this.#stillness), reason: `back up ${names}`, justBefore: prepare },
@@ -176,7 +176,7 @@ export class Moment implements StillMoment, AsyncDisposable {
     );
     const before = this.#plan.how === undefined ? member.writers.filter(runs) : [];
     const graded = gradeStill({
-      how: this.#plan.how,
+      how: this.#howOf(member),
       apps: this.#appsOf(member),
       writers: [...before, ...loose].map(({ name }) => name),
       disturbed: this.#report?.disturbed ?? [],
@@ -187,6 +187,17 @@ export class Moment implements StillMoment, AsyncDisposable {
     return graded.grade === 'cold' && paused !== undefined && this.#plan.how !== 'stop'
       ? { grade: 'crash', reason: `${quote(paused.name)} was paused` }
       : graded;
+  }
+
+  /** Stopped where all of them were, by their labels: not by one that is only paused instead, since it would be gone. */
+  #howOf({ writers }: Member): 'pause' | 'stop' | undefined {
+    const { how } = this.#plan;
+    if (how !== 'pause' || writers.length === 0) return how;
+    const areStopped = writers.every(
+      ({ id, removesItself, swarmService }) =>
+        this.#stillness.get(id) === 'stop' && removesItself !== true && swarmService === undefined,
+    );
+    return areStopped ? 'stop' : how;
   }
 
   #appsOf(member: Member): { readonly name: string; readonly stillMs: number }[] {

@@ -73,7 +73,11 @@ export async function saveStill(
   if (application !== undefined) opened.use(application);
   // The command line is stronger than labels.
   const stillness = (request.wish === 'auto' ? application?.stillness : undefined) ?? new Map();
-  const wanted = planTogether(members.map((member) => situationOf(member, request, stillness)));
+  const situations = members.map((member) => {
+    const own = request.wish === 'auto' ? application?.plan.consistency.get(member.target.name) : undefined;
+    return situationOf(member, own ?? request.wish, stillness);
+  });
+  const wanted = planTogether(situations);
   const plan = request.dryRun ? onlyLook(wanted) : wanted;
   if (plan.note !== undefined) options.onNote?.(plan.note);
   const moment = opened.use(new Moment(parts, { members, plan, application, stillness }, options));
@@ -134,7 +138,7 @@ interface Member extends MomentMember {
 
 function situationOf(
   { target, source, writers }: Member,
-  { wish }: StillSaveRequest,
+  wish: ConsistencyWish,
   stillness: ReadonlyMap<string, Stillness>,
 ): Situation {
   const { tree } = source;

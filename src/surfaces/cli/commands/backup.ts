@@ -38,6 +38,7 @@ export async function runBackup(
       consistency: flags.consistency === undefined ? 'auto' : parseConsistency(flags.consistency),
       applications: {
         dump: flags.dump,
+        mustDump: flags.dump,
         preset: flags.preset === undefined ? undefined : parsePreset(flags.preset),
       },
     },
