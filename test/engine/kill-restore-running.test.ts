@@ -150,3 +150,51 @@ test(
   },
   30 * 60_000,
 );
+
+test(
+  `a restore whose data makes a container fall, killed at ${kills} moments, leaves it running on one or the other`,
+  async () => {
+    const random = dice('kill restore that fails');
+    await engine.docker(['volume', 'create', 'falls']);
+    const root = engine.volumePath('falls');
+    writeFileSync(join(root, 'version'), 'bad');
+    await run('backup', 'falls');
+    writeFileSync(join(root, 'version'), 'good');
+    const good = treeFacts(root);
+    const script =
+      'trap "exit 0" TERM; if grep -q bad /data/version; then sleep 0.5; exit 3; fi; while :; do sleep 0.1; done';
+    const mount = ['-v', 'falls:/data'];
+    await engine.docker(['run', '-d', '--name', 'falls', ...mount, 'busybox', 'sh', '-c', script]);
+    const restoring = ['restore', 'falls', '--yes', '--no-safety-snapshot'];
+    const startedMs = performance.now();
+    const failed = await cli.attempt(restoring, { env: environment() });
+    const fullMs = performance.now() - startedMs;
+    expect(failed.stderr).toContain('did not come up');
+    expect(treeFacts(root)).toEqual(good);
+    const seen = { killed: 0, back: 0 };
+    for (const [round, moment] of moments(kills, random).entries()) {
+      const afterMs = (0.1 + moment * 0.9) * fullMs;
+      const where = `seed ${seed}, kill ${round + 1}, after ${Math.round(afterMs)} of ${Math.round(fullMs)} ms`;
+      if (await killed(restoring, afterMs)) seen.killed++;
+      await run('recover');
+      const isBack = JSON.stringify(treeFacts(root)) === JSON.stringify(good);
+      if (isBack) seen.back++;
+      else {
+        // Nobody could find out any more that it falls: an undo brings the old data back, and the container after it.
+        expect(readdirSync(root), where).toEqual(['version']);
+        await run('undo', 'falls', '--yes');
+        await engine.docker(['start', 'falls']);
+      }
+      expect(treeFacts(root), where).toEqual(good);
+      const status = await engine.docker(['inspect', '-f', '{{.State.Status}}', 'falls']);
+      expect(status, where).toBe('running');
+      const list = (folder: string): string[] => readdirSync(join(cli.stateDir, folder));
+      expect([...list('journal'), ...list('journal-apps')], where).toEqual([]);
+    }
+    console.log(
+      `seed ${seed}: ${seen.killed} of ${kills} were killed before their end; ${seen.back} were as before`,
+    );
+    expect(seen.killed).toBeGreaterThan(kills * 0.4);
+  },
+  30 * 60_000,
+);

@@ -8,10 +8,12 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Cli, type CliResult } from '../cli/cli.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 
 let engine: PrivateEngine;
@@ -208,6 +210,31 @@ describe('a volume that containers use', () => {
     expect(await engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'damaged-db'])).toBe(startedAt);
     expect(leftovers(root)).toEqual([]);
   });
+});
+
+test('a restore that does not fit on the disk stops nobody and leaves everything as it was', async () => {
+  await using disk = mountLoopFilesystem('ext4');
+  const device = join(disk.path, 'data');
+  mkdirSync(device);
+  const options = ['-o', 'type=none', '-o', 'o=bind', '-o', `device=${device}`];
+  await engine.docker(['volume', 'create', ...options, 'small']);
+  // It does not get any smaller in a file system.
+  for (let i = 0; i < 20; i++) writeFileSync(join(device, `f${i}`), randomBytes(8e6));
+  await run('backup', 'small');
+  for (let i = 0; i < 20; i++) writeFileSync(join(device, `f${i}`), randomBytes(8e6));
+  await container('small-db', { volume: 'small' });
+  const startedAt = await engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'small-db']);
+  const before = treeFacts(device);
+  const plan = await run('restore', 'small', '--dry-run');
+  expect(plan).toContain('The restored data may not fit');
+  const refused = await attempt('restore', 'small', '--yes', '--no-safety-snapshot');
+  expect(refused.exit).toBe(1);
+  expect(refused.stderr).toContain('the disk is full');
+  expect(treeFacts(device)).toEqual(before);
+  expect(readdirSync(disk.path).sort()).toEqual(['data', 'lost+found']);
+  expect(await engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'small-db'])).toBe(startedAt);
+  await engine.docker(['rm', '-f', ...started.splice(0)]);
+  await engine.docker(['volume', 'rm', 'small']);
 });
 
 test('a directory that a running container mounts is restored under it', async () => {
