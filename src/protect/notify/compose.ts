@@ -20,6 +20,8 @@ export interface ComposeFacts {
   readonly host: string;
   /** Undefined for the default one. */
   readonly repository?: string | undefined;
+  /** Stands at the end. */
+  readonly remark?: string | undefined;
   readonly nowMs: number;
 }
 
@@ -35,9 +37,10 @@ export function composeMessage(
 ): Message {
   const sorted = notices.toSorted((a, b) => gravity.indexOf(a.event) - gravity.indexOf(b.event));
   const event = sorted[0]?.event ?? 'success';
+  const end = facts.remark === undefined ? '' : `\n\n${facts.remark}`;
   const usual = {
     title: oneLine(`${titleOf(sorted)} on ${facts.host}`),
-    message: sorted.length === 1 && sorted[0] ? bodyOf(sorted[0], facts) : listOf(sorted, facts),
+    message: `${sorted.length === 1 && sorted[0] ? bodyOf(sorted[0], facts) : listOf(sorted, facts)}${end}`,
   };
   const bare = { ...fieldsOf(sorted, facts), event, ...usual };
   const title = templates.title === undefined ? usual.title : oneLine(fillTemplate(templates.title, bare));

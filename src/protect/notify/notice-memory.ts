@@ -51,6 +51,47 @@ export async function rememberTold(
   });
 }
 
+const mostAnHour = 10;
+const hourMs = 3_600_000;
+
+export interface Admission {
+  readonly isAdmitted: boolean;
+  /** What the message has to say of those that are not sent. */
+  readonly remark: string | undefined;
+}
+
+/** No more than so many messages an hour over one channel, whatever happens in however many processes. */
+export async function admit(parts: NoticeMemoryParts, channel: string): Promise<Admission> {
+  const key = `channel ${channel}`;
+  const record = await tryTo(parts, (catalog) => catalog.findNotice(key));
+  const nowMs = parts.now();
+  const sinceMs = nowMs - Date.parse(record?.firstAt ?? '');
+  const isSameHour = sinceMs >= 0 && sinceMs < hourMs;
+  const sent = isSameHour ? (record?.count ?? 0) : 0;
+  const heldBack = record?.toldCount ?? 0;
+  const isAdmitted = sent < mostAnHour;
+  const now = new Date(nowMs).toISOString();
+  const next = {
+    ...{ key, fingerprint: '', lastAt: now, toldAt: now },
+    count: isAdmitted ? sent + 1 : sent,
+    firstAt: isSameHour ? (record?.firstAt ?? now) : now,
+    toldCount: isAdmitted ? 0 : heldBack + 1,
+  };
+  await tryTo(parts, (catalog) => catalog.saveNotice(next));
+  return { isAdmitted, remark: remarkOn({ heldBack, isLast: next.count === mostAnHour }) };
+}
+
+function remarkOn({
+  heldBack,
+  isLast,
+}: {
+  readonly heldBack: number;
+  readonly isLast: boolean;
+}): string | undefined {
+  if (heldBack > 0) return `${heldBack} more were held back before: see "holdfast log".`;
+  return isLast ? 'This was much for an hour: what comes until it is over is held back.' : undefined;
+}
+
 async function tryTo<T>(parts: NoticeMemoryParts, work: (catalog: Catalog) => T): Promise<T | undefined> {
   try {
     return work(await parts.catalog());

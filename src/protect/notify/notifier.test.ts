@@ -120,6 +120,17 @@ test('many at once are one message', async () => {
   expect(String(bodies()[0]?.['message'])).toMatch(/and 180 more$/);
 });
 
+test('an hour has ten messages at most, and the next hour says how many were held back', async () => {
+  for (let i = 0; i < 15; i++) await tell(hook(), { ...failed, subject: `v${i}` });
+  expect(bodies()).toHaveLength(10);
+  expect(bodies()[9]?.['message']).toContain('what comes until it is over is held back');
+  nowMs += 3_600_000;
+  await tell(hook(), { ...failed, subject: 'v14' });
+  expect(bodies()).toHaveLength(11);
+  expect(bodies()[10]).toMatchObject({ notices: [{ subject: 'v14', count: 2 }] });
+  expect(bodies()[10]?.['message']).toContain('5 more were held back before');
+});
+
 test('a channel hears of its own volumes, policies and events only', async () => {
   const yaml = `
 a: { type: webhook, url: '${server.origin}/a', volumes: 'web-*' }

@@ -8,7 +8,7 @@ import type { Channel, HealthchecksChannel } from './channel.ts';
 import { isAbout, wantedBy } from './choose.ts';
 import { type ComposeFacts, composeMessage, testMessage } from './compose.ts';
 import type { Happening, Notifier, SendResult } from './notifier.ts';
-import { decideNotices, rememberTold } from './notice-memory.ts';
+import { admit, decideNotices, rememberTold } from './notice-memory.ts';
 import type { Notice } from './plan-notice.ts';
 import { planPings } from './plan-pings.ts';
 import { send } from './send.ts';
@@ -142,8 +142,9 @@ class GatheringNotifier implements Notifier {
   async #send(channel: Channel, notices: readonly Notice[]): Promise<readonly Notice[]> {
     const wanted = wantedBy(channel, notices);
     if (wanted.length === 0) return [];
-    const facts = this.#facts();
-    const message = composeMessage(wanted, facts, channel);
+    const { isAdmitted, remark } = await admit(this.#parts, channel.name);
+    if (!isAdmitted) return [];
+    const message = composeMessage(wanted, { ...this.#facts(), remark }, channel);
     const { isSent } = await this.#line(channel, (context) => send(channel, message, context));
     return isSent ? wanted : [];
   }
