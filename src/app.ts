@@ -14,7 +14,7 @@ import type { DiffRequest, DiffResult } from './protect/diff.ts';
 import type { DumpRequest } from './protect/dump.ts';
 import type { InitReport } from './protect/init.ts';
 import type { JobOptions, Protection, RepositoryMaker } from './protect/protection.ts';
-import type { ConfigurationPlace } from './protect/config/load-configuration.ts';
+import type { ConfigurationPlace, LoadedConfiguration } from './protect/config/load-configuration.ts';
 import { openPolicies, type Policies } from './protect/policy/open-policies.ts';
 import type { OpenedApp } from './protect/policy/policy-app.ts';
 import { openRepositories } from './protect/open-repositories.ts';
@@ -124,9 +124,15 @@ export function openApp(config: AppConfig): App {
   return openAppWithParts(config).app;
 }
 
-function openAppWithParts(config: AppConfig): { readonly app: App; readonly parts: Parts } {
+/** What several Apps of one program have in common. */
+type SharedParts = Pick<Protection, 'notifier'>;
+
+function openAppWithParts(
+  config: AppConfig,
+  shared?: SharedParts,
+): { readonly app: App; readonly parts: Parts } {
   const opened = new AsyncDisposableStack();
-  const parts = openParts(config, opened);
+  const parts = openParts(config, opened, shared);
   const app: App = {
     config,
     ...loggedUpkeep(
@@ -153,7 +159,7 @@ function openAppWithParts(config: AppConfig): { readonly app: App; readonly part
       ...config,
       protection: parts,
       place: placeOf(config),
-      open: (repository) => openForPolicy(config, repository),
+      open: (repository) => openForPolicy(config, repository, parts),
     }),
     ...openProof(parts),
     ...openServices(parts),
@@ -256,13 +262,15 @@ function openAppWithParts(config: AppConfig): { readonly app: App; readonly part
   return { app, parts };
 }
 
-/** Opens all anew for one job of a policy, with the repository that the policy names. */
-function openForPolicy(config: AppConfig, repository: string): OpenedApp {
+/**
+ * Opens all anew for one job of a policy, with the repository that the policy names. Only who is told of it stays open:
+ * what happens at once is told at once.
+ */
+function openForPolicy(config: AppConfig, repository: string, shared: SharedParts): OpenedApp {
   // The password that was given is for the repository that was given.
   const isGiven = repository === '' || repository === config.repository;
-  const { app, parts } = openAppWithParts(
-    isGiven ? config : { ...config, repository, passwordReference: undefined },
-  );
+  const own = isGiven ? config : { ...config, repository, passwordReference: undefined };
+  const { app, parts } = openAppWithParts(own, { notifier: () => shared.notifier() });
   return { app, parts, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
 }
 
@@ -279,7 +287,7 @@ interface Parts extends Protection, ServicesParts {
   close(): Promise<void>;
 }
 
-function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
+function openParts(config: AppConfig, opened: AsyncDisposableStack, shared?: SharedParts): Parts {
   const catalog = once(async (): Promise<Catalog> => {
     await mkdir(config.stateDir, { recursive: true, mode: 0o700 });
     const { openSqliteCatalog } = await import('./catalog/sqlite-catalog.ts');
@@ -357,15 +365,16 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     const { openAuditLog } = await import('./protect/log/open-audit-log.ts');
     return openAuditLog({ ...config, now: Date.now, catalog });
   });
-  const notifier = once(async () => {
+  const ownNotifier = once(async () => {
     const { openNotifier } = await import('./protect/notify/open-notifier.ts');
     // Closing it still needs the catalog.
     await catalog();
     const { hostname } = parts;
-    const channels = once(async () => {
+    // Asked each time: a daemon may have been told to read its configuration again.
+    const channels = async (): Promise<LoadedConfiguration['notify']> => {
       const { loadConfiguration } = await import('./protect/config/load-configuration.ts');
       return (await loadConfiguration(placeOf(config))).notify;
-    });
+    };
     return opened.use(openNotifier({ ...config, channels, hostname, now: Date.now, catalog, log }));
   });
   const openOther = async (wish: OtherRepository): Promise<Repository> =>
@@ -378,7 +387,7 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack): Parts {
     host,
     repository,
     log,
-    notifier,
+    notifier: shared === undefined ? ownNotifier : () => shared.notifier(),
     volumes,
     managed,
     async foreignTrash() {

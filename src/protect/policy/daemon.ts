@@ -47,6 +47,9 @@ export async function runDaemon(parts: DaemonParts, options: DaemonOptions): Pro
   await daemon.run();
 }
 
+/** How long what is to be forgotten may wait for backups that are due. */
+const overdueMs = 10 * 60_000;
+
 class PolicyDaemon {
   readonly #parts: DaemonParts;
   readonly #options: DaemonOptions;
@@ -54,12 +57,14 @@ class PolicyDaemon {
   /** Ends what is at work, after the grace. */
   readonly #cancel = new AbortController();
   readonly #running = new Map<Job, Promise<void>>();
+  readonly #telling = new Set<Promise<void>>();
   #configuration: LoadedConfiguration | undefined;
   #open = timetables();
   #isStale = true;
   #lookedMs = Number.NEGATIVE_INFINITY;
   #tasks: readonly Task[] = [];
   #forgets: ForgetWish[] = [];
+  #forgetsSinceMs = 0;
   #wake = new AbortController();
 
   constructor(parts: DaemonParts, options: DaemonOptions) {
@@ -104,7 +109,7 @@ class PolicyDaemon {
     let waitMs = lookEveryMs;
     try {
       await this.#look();
-      const wakeMs = await this.#begin();
+      const wakeMs = this.#begin();
       waitMs = Math.min(lookEveryMs, Math.max(0, (wakeMs ?? Number.POSITIVE_INFINITY) - clock.now()));
     } catch (error) {
       say(`Warning: ${knownError(error, 'The policies cannot be looked at').message}`);
@@ -147,7 +152,7 @@ class PolicyDaemon {
   }
 
   /** Begins what is due and can begin; gives back when there is something next. */
-  async #begin(): Promise<number | undefined> {
+  #begin(): number | undefined {
     const { clock } = this.#parts;
     const busy = new Set([...this.#running.keys()].flatMap(({ tasks }) => tasks.map(({ task }) => task.key)));
     const idle = this.#tasks.filter(({ key }) => !busy.has(key));
@@ -156,15 +161,18 @@ class PolicyDaemon {
     const wanted: DueTask[] = [];
     for (const due of plan.due) {
       if (due.isWanted && !isKiller(due)) wanted.push(due);
-      else await this.#skip(due);
+      else this.#skip(due);
     }
-    const waiting = [...groupJobs(wanted), ...this.#forgetJobs()];
+    const forgets = this.#forgetJobs();
+    // Behind what is due, but not for ever.
+    const first = clock.now() - this.#forgetsSinceMs > overdueMs ? forgets : [];
+    const waiting = [...first, ...groupJobs(wanted), ...forgets.filter((job) => !first.includes(job))];
     const parallel = this.#configuration?.parallel ?? 1;
     for (const job of chooseJobs(waiting, [...this.#running.keys()], parallel)) this.#start(job);
     return plan.wakeMs;
   }
 
-  async #skip(due: DueTask): Promise<void> {
+  #skip(due: DueTask): void {
     const message = due.isWanted ? 'it was killed each time' : 'its time had passed';
     this.#progress.end(this.#progress.begin(due), {
       outcome: 'missed',
@@ -172,7 +180,10 @@ class PolicyDaemon {
       message,
       snapshotId: undefined,
     });
-    await tellMissed({ ...this.#parts, now: () => this.#parts.clock.now() }, { ...due, isWanted: false });
+    const parts = { ...this.#parts, now: () => this.#parts.clock.now() };
+    // Nobody waits for people to be told.
+    const told = tellMissed(parts, { ...due, isWanted: false }).finally(() => this.#telling.delete(told));
+    this.#telling.add(told);
   }
 
   #start(job: Job): void {
@@ -194,7 +205,9 @@ class PolicyDaemon {
 
   async #runTasks(parts: JobParts, job: Job): Promise<void> {
     const wishes = await runJob(parts, job);
-    if (!this.#options.signal.aborted) this.#forgets.push(...wishes);
+    if (this.#options.signal.aborted || wishes.length === 0) return;
+    if (this.#forgets.length === 0) this.#forgetsSinceMs = this.#parts.clock.now();
+    this.#forgets.push(...wishes);
   }
 
   /** For each repository all that is to be forgotten there, at once: nobody else can work in it meanwhile. */
@@ -217,6 +230,7 @@ class PolicyDaemon {
 
   async #finish(): Promise<void> {
     const { clock, say } = this.#parts;
+    await Promise.allSettled(this.#telling);
     if (this.#running.size === 0) return;
     const done = new AbortController();
     const all = Promise.allSettled(this.#running.values()).then(() => done.abort());
