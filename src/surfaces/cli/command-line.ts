@@ -22,6 +22,7 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
     return;
   }
   const outcome: { exitCode?: number | string | null } = {};
+  const ran: { exitNumber?: number } = {};
   const context: CliContext = {
     process: {
       stdout: process.stdout,
@@ -36,10 +37,13 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
     leadingFlags: leading.flags,
     signal: signals.signal,
     onHangUp: (listener) => signals.onHangUp(listener),
+    onSignals: (listener) => signals.onSignals(listener),
+    setExitNumber: (number) => (ran.exitNumber = number),
     propose: async (words) => await proposeCompletions(application, words, context),
   };
   await run(application, asksForHelp(leading.rest), context);
-  process.exitCode = signals.exitNumber(exitNumberFor(Number(outcome.exitCode ?? 0)));
+  const ownNumber = signals.exitNumber(exitNumberFor(Number(outcome.exitCode ?? 0)));
+  process.exitCode = ownNumber === 0 ? (ran.exitNumber ?? 0) : ownNumber;
 }
 
 /** `holdfast help volume ls` is `holdfast volume ls --help`. */

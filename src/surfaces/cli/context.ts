@@ -16,6 +16,10 @@ export interface CliContext extends CommandContext {
   readonly signal: AbortSignal;
   /** Until it is disposed, SIGHUP calls this instead of ending the command. */
   readonly onHangUp: (listener: () => void) => Disposable;
+  /** Until it is disposed, every signal goes to the listener, and ends nothing here. */
+  readonly onSignals: (listener: (name: NodeJS.Signals) => void) => Disposable;
+  /** The exit number for a command that ends well, when it is another's that it ran. */
+  readonly setExitNumber: (number: number) => void;
   /** What could stand in the place of the last word. */
   readonly propose: (words: readonly string[]) => Promise<readonly Proposal[]>;
 }

@@ -8,16 +8,22 @@ export interface SignalWatch extends Disposable {
   exitNumber(code: number): number;
   /** Until it is disposed, SIGHUP calls this instead of asking the command to end. */
   onHangUp(listener: () => void): Disposable;
+  /** Until it is disposed, every signal goes to the listener, and ends nothing here. */
+  onSignals(listener: (name: NodeJS.Signals) => void): Disposable;
 }
 
 const watched = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** These end a process at once, unless somebody heeds them. */
+const passedOn = ['SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
 /** The first signal asks the command to end, the second ends it. */
 export function watchSignals(process: NodeJS.Process): SignalWatch {
   const controller = new AbortController();
   let received: (typeof watched)[number] | undefined;
   let hangUp: (() => void) | undefined;
+  let takeOver: ((name: NodeJS.Signals) => void) | undefined;
   const onSignal = (name: (typeof watched)[number]): void => {
+    if (takeOver !== undefined) return takeOver(name);
     if (name === 'SIGHUP' && hangUp !== undefined) return hangUp();
     const number = 128 + os.constants.signals[name];
     if (received !== undefined) process.exit(number);
@@ -35,6 +41,16 @@ export function watchSignals(process: NodeJS.Process): SignalWatch {
     onHangUp(listener) {
       hangUp = listener;
       return { [Symbol.dispose]: () => (hangUp = undefined) };
+    },
+    onSignals(listener) {
+      takeOver = listener;
+      for (const name of passedOn) process.on(name, listener);
+      return {
+        [Symbol.dispose]() {
+          takeOver = undefined;
+          for (const name of passedOn) process.off(name, listener);
+        },
+      };
     },
     [Symbol.dispose]() {
       for (const name of watched) process.off(name, onSignal);

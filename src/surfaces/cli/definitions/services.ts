@@ -1,6 +1,7 @@
 import type { ApiFlags } from '../commands/api.ts';
 import type { PluginFlags } from '../commands/plugin.ts';
-import { defineCommand, textFlag } from '../define-command.ts';
+import type { RunFlags } from '../commands/run.ts';
+import { defineCommand, listFlag, textFlag } from '../define-command.ts';
 
 const group = textFlag('Group whose members may use the socket too', 'GROUP');
 
@@ -30,5 +31,22 @@ const api = defineCommand<ApiFlags>({
   load: async () => (await import('../commands/api.ts')).runApi,
 });
 
-/** The commands that serve others. */
-export const serviceRoutes = { plugin, api };
+const run = defineCommand<RunFlags>({
+  brief: 'Run a command with volumes in their places, without a container engine',
+  description:
+    'The command sees the files of this machine, read-only, with the volumes, directories and tmpfs mounted where you say, a /tmp and a /dev of its own, and no other process. It has this terminal, gets the signals, and its exit number is ours. Volumes are those that Holdfast keeps itself; one that does not exist is made. Needs bubblewrap.',
+  usage: ['-v VOLUME:PATH [--tmpfs PATH] [--mount SPEC] -- COMMAND ...'],
+  flags: {
+    volume: listFlag('VOLUME:PATH[:ro,nocopy] or /HOST/PATH:PATH[:ro], as docker does', 'SPEC'),
+    mount: listFlag('type=volume|bind|tmpfs,src=,dst=,readonly,volume-subpath=, as docker does', 'SPEC'),
+    tmpfs: listFlag('PATH[:size=100m,mode=1777,uid=,noexec], as docker does', 'SPEC'),
+    env: listFlag('Variable for the command', 'NAME=VALUE'),
+    workdir: textFlag('Where the command starts', 'PATH'),
+  },
+  aliases: { v: 'volume', e: 'env', w: 'workdir' },
+  args: [{ placeholder: 'COMMAND', brief: 'The command and its arguments, after "--"', kind: 'many' }],
+  load: async () => (await import('../commands/run.ts')).runRun,
+});
+
+/** The commands that serve other programs. */
+export const serviceRoutes = { plugin, api, run };
