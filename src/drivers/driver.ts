@@ -39,6 +39,8 @@ export interface DriverTraits {
   readonly isElsewhere: boolean;
   /** The data ends with the last unmount. */
   readonly isFleeting: boolean;
+  /** A mount can stop answering while it stays (its server or its program has ended): `health` sees it as `failed`. */
+  readonly canGoStale?: boolean | undefined;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { rmdir } from 'node:fs/promises';
+import { rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../model/errors.ts';
 import { parseSize } from '../model/size.ts';
@@ -48,6 +48,7 @@ export const localDriver: Driver = {
   remove: async () => undefined,
 
   async mount(volume, call) {
+    await requireImage(volume);
     const type = fileSystemOf(volume.options);
     const request = {
       source: imageOf(volume),
@@ -90,6 +91,15 @@ export const localDriver: Driver = {
     return { ...volume.options, size: String(sizeBytes) };
   },
 };
+
+async function requireImage(volume: DriverVolume): Promise<void> {
+  const found = await stat(imageOf(volume)).catch(() => undefined);
+  if (found?.isFile() === true) return;
+  throw new AppError('integrity', `Cannot mount volume "${volume.name}": its image is missing`, {
+    detail: imageOf(volume),
+    hint: `Put it back, or remove the volume and restore it from a backup: "holdfast restore ${volume.name}".`,
+  });
+}
 
 function imageOf(volume: DriverVolume): string {
   return join(volume.folder, 'image');

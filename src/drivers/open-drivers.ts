@@ -1,3 +1,4 @@
+import type { VolumeKeys } from './keys/volume-key.ts';
 import type { Driver, DriverKind, Drivers } from './driver.ts';
 
 export interface DriverParts {
@@ -8,11 +9,19 @@ export interface DriverParts {
 
 /** The one list of all drivers. Each is loaded when it is first asked for. */
 export function openDrivers(parts: DriverParts): Drivers {
+  const keys = async (): Promise<VolumeKeys> => {
+    const { openVolumeKeys } = await import('./keys/volume-key.ts');
+    const { openKeyWraps } = await import('./keys/key-wraps.ts');
+    return openVolumeKeys(openKeyWraps(parts));
+  };
   const makers: Readonly<Partial<Record<DriverKind, () => Promise<Driver>>>> = {
     local: async () => (await import('./local.ts')).localDriver,
     bind: async () => (await import('./bind.ts')).bindDriver,
     tmpfs: async () => (await import('./tmpfs.ts')).tmpfsDriver,
     block: async () => (await import('./block.ts')).blockDriver,
+    gocryptfs: async () => (await import('./gocryptfs.ts')).gocryptfsDriver(await keys()),
+    luks: async () => (await import('./luks.ts')).luksDriver(await keys()),
+    rclone: async () => (await import('./rclone.ts')).rcloneDriver(parts),
     btrfs: async () => (await import('./btrfs.ts')).btrfsDriver,
   };
   const opened = new Map<DriverKind, Promise<Driver>>();

@@ -33,7 +33,7 @@ export async function mountStorage(storage: Storage, { signal }: CallOptions): P
   const { driver, traits, volume } = storage;
   if (!traits.isMounted) return false;
   if (await isMountedAt(volume.mountpoint)) {
-    const { status } = traits.isElsewhere
+    const { status } = traits.canGoStale
       ? await driver.health(volume, { isMounted: true })
       : { status: 'good' };
     if (status !== 'failed') return false;

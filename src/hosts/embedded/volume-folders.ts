@@ -69,7 +69,7 @@ export class VolumeFolders {
   /** Throws `integrity` unless the volume's data is a directory here: an empty one is never made in its place. */
   async check(name: string): Promise<void> {
     for (const path of [this.path(name), this.dataPath(name)]) {
-      if ((await lstat(path).catch(() => undefined))?.isDirectory() === true) continue;
+      if (await mayBeDirectory(path)) continue;
       throw new AppError(
         'integrity',
         `The data of volume "${name}" is missing: "${path}" is not a directory`,
@@ -78,6 +78,15 @@ export class VolumeFolders {
         },
       );
     }
+  }
+}
+
+/** A mount there that does not answer hides what it is. */
+async function mayBeDirectory(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isDirectory();
+  } catch (error) {
+    return !['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '');
   }
 }
 

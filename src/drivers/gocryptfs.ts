@@ -1,0 +1,136 @@
+import { access, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { applyOwnership, checkOwnership, ownershipOptions } from '../lib/ownership.ts';
+import { type ProgramResult, runProgram } from '../lib/run-program.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Driver, DriverCall, DriverVolume } from './driver.ts';
+import { answers } from './mount-answers.ts';
+import { checkKeyReference } from './keys/key-wraps.ts';
+import type { VolumeKeys } from './keys/volume-key.ts';
+import { checkOptions } from './mount-options.ts';
+import { findMount } from './mount-point.ts';
+import { unmountOrDetach } from './stale-mount.ts';
+
+/** Files that are encrypted one by one, on any file system: for kernels without dm-crypt. */
+export function gocryptfsDriver(keys: VolumeKeys): Driver {
+  return {
+    kind: 'gocryptfs',
+
+    check(options) {
+      checkOptions(options, { kind: 'gocryptfs', known: ['key', ...ownershipOptions] });
+      checkOwnership(options);
+      checkKeyReference(options['key'] ?? 'master');
+      return options;
+    },
+
+    traits: () => ({ isMounted: true, isElsewhere: false, isFleeting: false, canGoStale: true }),
+
+    async create(volume, call) {
+      const cipher = cipherOf(volume);
+      if (await isThere(join(cipher, 'gocryptfs.conf'))) return;
+      // What a killed try left has no configuration, and so holds nothing.
+      await rm(cipher, { recursive: true, force: true });
+      await mkdir(cipher, { mode: 0o700 });
+      const key = await keys.create(volume);
+      // The key is random: to stretch it costs time at each mount and adds nothing.
+      const args = ['-init', '-q', '-scryptn', '10', '--', cipher];
+      await command(
+        args,
+        { input: `${key}\n${key}\n`, action: `Cannot create volume ${quote(volume.name)}` },
+        call,
+      );
+    },
+
+    // Without its keys, what copies there may be are noise.
+    remove: (volume) => keys.destroy(volume),
+
+    async mount(volume, call) {
+      await settleRotation(keys, volume, call);
+      const key = await keys.read(volume);
+      const args = ['-q', '-allow_other', '--', cipherOf(volume), volume.mountpoint];
+      await command(args, { input: `${key}\n`, action: `Cannot mount volume ${quote(volume.name)}` }, call);
+      if ((await findMount(volume.mountpoint)) === undefined)
+        throw new AppError('failed', `Cannot mount volume ${quote(volume.name)}: nothing is mounted`);
+      if (ownershipOptions.some((key) => key in volume.options))
+        await applyOwnership(volume.mountpoint, volume.options, volume.name);
+    },
+
+    unmount: (volume, call) => unmountOrDetach(volume, call),
+
+    async health(volume, { isMounted }) {
+      if (!(await isThere(join(cipherOf(volume), 'gocryptfs.conf'))))
+        return { status: 'failed', message: 'Its gocryptfs.conf is missing: put back your copy of it' };
+      return isMounted ? await answers(volume.mountpoint) : { status: 'good', message: undefined };
+    },
+
+    async rotate(volume, { key }, call) {
+      if (key !== undefined) checkKeyReference(key);
+      await settleRotation(keys, volume, call);
+      const { now, next } = await keys.prepareNext(volume, key);
+      await changePassword(volume, { now, next }, call);
+      await keys.accept(volume);
+      return key === undefined ? volume.options : { ...volume.options, key };
+    },
+
+    erase: (volume) => keys.destroy(volume),
+  };
+}
+
+function cipherOf(volume: DriverVolume): string {
+  return join(volume.folder, 'cipher');
+}
+
+/** A rotation that was killed: whichever key opens it now is the one that stays. */
+async function settleRotation(keys: VolumeKeys, volume: DriverVolume, call?: DriverCall): Promise<void> {
+  const next = await keys.readNext(volume);
+  if (next === undefined) return;
+  const { status } = await gocryptfs(['-fsck', '-q', '--', cipherOf(volume)], `${next}\n`, call);
+  // 12 is a wrong password; anything else means that the new one opened it.
+  if (status !== 12) await keys.accept(volume);
+}
+
+async function changePassword(
+  volume: DriverVolume,
+  { now, next }: { readonly now: string; readonly next: string },
+  call?: DriverCall,
+): Promise<void> {
+  const args = ['-passwd', '-q', '-scryptn', '10', '--', cipherOf(volume)];
+  const action = `Cannot rotate the keys of volume ${quote(volume.name)}`;
+  await command(args, { input: `${now}\n${next}\n${next}\n`, action }, call);
+}
+
+async function command(
+  args: readonly string[],
+  { input, action }: { readonly input: string; readonly action: string },
+  call?: DriverCall,
+): Promise<void> {
+  const { status, stdout, stderr } = await gocryptfs(args, input, call);
+  if (status === 0) return;
+  const isWrong = status === 12;
+  throw new AppError(
+    isWrong ? 'wrong-password' : 'failed',
+    `${action}${isWrong ? ': its key does not open it' : ''}`,
+    {
+      detail: (stderr || stdout).trim() || undefined,
+      hint: /allow_other/.test(stderr)
+        ? 'Add the line "user_allow_other" to /etc/fuse.conf, or run as root.'
+        : undefined,
+    },
+  );
+}
+
+async function gocryptfs(
+  args: readonly string[],
+  input: string,
+  { signal }: DriverCall = {},
+): Promise<ProgramResult> {
+  return await runProgram('gocryptfs', args, { signal, input, debianPackage: 'gocryptfs' });
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}

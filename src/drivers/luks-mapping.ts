@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ProgramResult, runProgram } from '../lib/run-program.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { DriverCall, DriverVolume } from './driver.ts';
+
+/** What LUKS2 keeps at the front for itself. */
+export const headerBytes = 16 * 2 ** 20;
+
+/** The name of the opened device: of the folder, as the name of a volume may be longer than the kernel takes. */
+export function mappingOf({ folder, name }: Pick<DriverVolume, 'folder' | 'name'>): string {
+  const mark = createHash('sha256').update(folder).digest('hex').slice(0, 16);
+  return `holdfast-${name.slice(0, 60)}-${mark}`;
+}
+
+export interface CryptsetupRun extends DriverCall {
+  /** The key: on standard input, where nobody else sees it. */
+  readonly input?: string;
+  readonly action: string;
+}
+
+export async function cryptsetup(
+  args: readonly string[],
+  { input, action, signal }: CryptsetupRun,
+): Promise<void> {
+  const result = await runProgram('cryptsetup', args, {
+    input,
+    signal,
+    timeoutMs: 90_000,
+    debianPackage: 'cryptsetup-bin',
+  });
+  if (result.status !== 0) throw explainCryptsetup(action, result);
+}
+
+/** What cryptsetup's status and words mean. */
+export function explainCryptsetup(
+  action: string,
+  { status, stderr }: Pick<ProgramResult, 'status' | 'stderr'>,
+): AppError {
+  if (/device-mapper|dm_mod|dm-crypt|Cannot initialize/i.test(stderr) && !/exists/i.test(stderr)) {
+    return new AppError('unsupported', `${action}: this kernel has no dm-crypt`, {
+      detail: stderr,
+      hint: 'Load it (modprobe dm_crypt), or use the driver "gocryptfs", which needs none.',
+    });
+  }
+  if (status === 2) {
+    return new AppError('wrong-password', `${action}: its key does not open it`, {
+      detail: stderr || undefined,
+      hint: 'It was changed by something else than Holdfast, or this is not the image that the key belongs to.',
+    });
+  }
+  if (/not a valid LUKS/i.test(stderr)) {
+    return new AppError('integrity', `${action}: there is no LUKS header`, {
+      detail: stderr,
+      hint: 'The image was overwritten, cut short, or erased. Restore the volume from a backup.',
+    });
+  }
+  return new AppError(status === 5 ? 'in-use' : 'failed', action, { detail: stderr || undefined });
+}
+
+/** Nothing for one that is not open. */
+export async function closeMapping(volume: DriverVolume, call: DriverCall = {}): Promise<void> {
+  const mapping = mappingOf(volume);
+  if ((await stat(`/dev/mapper/${mapping}`).catch(() => undefined)) === undefined) return;
+  await cryptsetup(['close', mapping], { action: `Cannot close volume ${quote(volume.name)}`, ...call });
+}
+
+/** Whether a key opens a container, without opening it. Needs no dm-crypt. */
+export async function opensWith(container: string, key: string, call: DriverCall = {}): Promise<boolean> {
+  const args = ['open', '--test-passphrase', '--type', 'luks2', '--key-file', '-', container];
+  const options = { input: key, signal: call.signal, timeoutMs: 60_000, debianPackage: 'cryptsetup-bin' };
+  return (await runProgram('cryptsetup', args, options)).status === 0;
+}
+
+export async function addKey(
+  volume: DriverVolume,
+  container: string,
+  { now, next }: { readonly now: string; readonly next: string },
+  call?: DriverCall,
+): Promise<void> {
+  const action = `Cannot rotate the keys of volume ${quote(volume.name)}`;
+  const quick = ['--pbkdf', 'pbkdf2', '--pbkdf-force-iterations', '1000'];
+  await withSecretFile(next, async (file) => {
+    const args = ['luksAddKey', '--batch-mode', ...quick, '--key-file', '-', container, file];
+    await cryptsetup(args, { input: now, action, ...call });
+  });
+}
+
+/** Nothing when the old key opens it no more. */
+export async function removeKey(
+  volume: DriverVolume,
+  container: string,
+  { old }: { readonly old: string },
+  call?: DriverCall,
+): Promise<void> {
+  if (!(await opensWith(container, old, call))) return;
+  const action = `Cannot take the old key of volume ${quote(volume.name)} away`;
+  await cryptsetup(['luksRemoveKey', '--batch-mode', container, '-'], { input: old, action, ...call });
+}
+
+/** cryptsetup reads one key from its input; the other lies in memory's file system for a moment. */
+async function withSecretFile(secret: string, work: (path: string) => Promise<void>): Promise<void> {
+  const memory = await stat('/dev/shm').catch(() => undefined);
+  const folder = await mkdtemp(join(memory?.isDirectory() === true ? '/dev/shm' : tmpdir(), 'holdfast-'));
+  try {
+    const path = join(folder, 'key');
+    await writeFile(path, secret, { mode: 0o600 });
+    await work(path);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

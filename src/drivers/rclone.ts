@@ -1,0 +1,175 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ProgramResult, runProgram } from '../lib/run-program.ts';
+import { AppError, isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Driver, DriverCall, DriverHealth, DriverVolume } from './driver.ts';
+import { answers } from './mount-answers.ts';
+import { findMount, unmountPath } from './mount-point.ts';
+import { unmountOrDetach } from './stale-mount.ts';
+import { checkRclone, rcloneEnvironment, rcloneMountArguments, rcloneRemote } from './rclone-options.ts';
+
+const uploadMs = 60_000;
+
+/**
+ * What rclone can mount: object storage, SFTP, WebDAV and more. What is written lies in a cache in the volume's folder
+ * until it is uploaded; what a crash leaves there is uploaded after the next mount.
+ */
+export function rcloneDriver(parts: { readonly secret: (reference: string) => Promise<Uint8Array> }): Driver {
+  const environment = (volume: DriverVolume): Promise<Record<string, string>> =>
+    rcloneEnvironment(volume.options, parts.secret);
+  return {
+    kind: 'rclone',
+
+    check: checkRclone,
+
+    traits: () => ({ isMounted: true, isElsewhere: true, isFleeting: false, canGoStale: true }),
+
+    async create(volume, call) {
+      await mkdir(cacheOf(volume), { recursive: true, mode: 0o700 });
+      const action = `Cannot create volume ${quote(volume.name)}`;
+      const result = await rclone(volume, ['lsf', '--max-depth', '1', rcloneRemote(volume.options)], {
+        env: await environment(volume),
+        ...call,
+      });
+      if (result.status !== 0) throw rcloneError(action, result);
+    },
+
+    // What is stored there was never this volume's own.
+    remove: async () => undefined,
+
+    async mount(volume, call) {
+      const action = `Cannot mount volume ${quote(volume.name)}`;
+      await mkdir(cacheOf(volume), { recursive: true, mode: 0o700 });
+      const args = rcloneMountArguments(volume, { cache: cacheOf(volume), socket: socketOf(volume) });
+      const result = await rclone(volume, args, { env: await environment(volume), ...call });
+      if (result.status === 0 && (await findMount(volume.mountpoint)) !== undefined) return;
+      await unmountPath(volume).catch(() => undefined);
+      throw rcloneError(action, result);
+    },
+
+    async unmount(volume, call) {
+      await waitForUploads(volume, call);
+      await unmountOrDetach(volume, call);
+    },
+
+    async health(volume, { isMounted }) {
+      if (!isMounted) return await remoteHealth(volume, await environment(volume));
+      const here = await answers(volume.mountpoint);
+      if (here.status !== 'good') return here;
+      const { erroredFiles = 0 } = (await cacheState(volume)) ?? {};
+      if (erroredFiles === 0) return here;
+      return {
+        status: 'degraded',
+        message: `${erroredFiles} files could not be uploaded yet; rclone goes on trying`,
+      };
+    },
+  };
+}
+
+function cacheOf(volume: DriverVolume): string {
+  return join(volume.folder, 'cache');
+}
+
+/** A path of a socket has 107 bytes: this one is short, and of this volume's folder alone. */
+function socketOf(volume: DriverVolume): string {
+  return join(volume.folder, 'rc.sock');
+}
+
+async function rclone(
+  volume: DriverVolume,
+  args: readonly string[],
+  { env, signal }: DriverCall & { readonly env?: Record<string, string> },
+): Promise<ProgramResult> {
+  try {
+    return await runProgram('rclone', args, { signal, env, timeoutMs: 90_000, debianPackage: 'rclone' });
+  } catch (error) {
+    if (!isAppError(error, 'unavailable')) throw error;
+    throw new AppError(
+      'unavailable',
+      `Cannot use volume ${quote(volume.name)}: its storage does not answer`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+interface CacheState {
+  readonly uploadsInProgress?: number;
+  readonly uploadsQueued?: number;
+  readonly erroredFiles?: number;
+}
+
+/** Undefined when rclone does not say. */
+async function cacheState(volume: DriverVolume): Promise<CacheState | undefined> {
+  const args = ['rc', '--unix-socket', socketOf(volume), 'vfs/stats'];
+  const result = await runProgram('rclone', args, { timeoutMs: 4000 }).catch(() => undefined);
+  if (result?.status !== 0) return undefined;
+  try {
+    const { diskCache } = JSON.parse(result.stdout) as { diskCache?: CacheState };
+    return diskCache;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is in the cache only is nowhere else: another machine that mounts the same would not see it. */
+async function waitForUploads(volume: DriverVolume, { signal }: DriverCall = {}): Promise<void> {
+  const until = performance.now() + uploadMs;
+  for (;;) {
+    const state = await cacheState(volume);
+    if ((state?.uploadsInProgress ?? 0) + (state?.uploadsQueued ?? 0) === 0) return;
+    // The cache stays, and is uploaded after the next mount.
+    if (performance.now() > until) return;
+    await sleep(200, undefined, signal === undefined ? {} : { signal });
+  }
+}
+
+async function remoteHealth(volume: DriverVolume, env: Record<string, string>): Promise<DriverHealth> {
+  const args = [
+    'lsf',
+    '--max-depth',
+    '1',
+    '--contimeout',
+    '3s',
+    '--retries',
+    '1',
+    '--low-level-retries',
+    '1',
+  ];
+  try {
+    const result = await runProgram('rclone', [...args, rcloneRemote(volume.options)], {
+      env,
+      timeoutMs: 6000,
+    });
+    if (result.status === 0) return { status: 'good', message: undefined };
+    return { status: 'unreachable', message: lastWords(result) };
+  } catch {
+    return { status: 'unreachable', message: 'Its storage does not answer' };
+  }
+}
+
+function rcloneError(action: string, result: ProgramResult): AppError {
+  const words = lastWords(result);
+  const isAway = /connection refused|no such host|timeout|i\/o timeout|network is unreachable/i.test(words);
+  const isDenied =
+    /AccessDenied|Forbidden|SignatureDoesNotMatch|InvalidAccessKeyId|permission denied|401|403/.test(words);
+  const isMissing = /directory not found|NoSuchBucket|didn't find section|not found/i.test(words);
+  const code = isAway ? 'unavailable' : isDenied ? 'denied' : isMissing ? 'not-found' : 'failed';
+  return new AppError(code, `${action}: rclone cannot use its storage`, {
+    detail: words || undefined,
+    hint: isDenied
+      ? 'Check the credentials that "-o secret.…" names.'
+      : isMissing
+        ? 'Check the name of the remote, the bucket and the folder.'
+        : undefined,
+  });
+}
+
+/** Its last line says what failed; dates and levels are left out. */
+function lastWords({ stderr, stdout }: ProgramResult): string {
+  const line = (stderr || stdout).trim().split('\n').at(-1) ?? '';
+  return line.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d (?:[A-Z]+\s*:)?\s*/, '');
+}
