@@ -80,7 +80,7 @@ function makeData(source: string): void {
 }
 
 async function restic({ location, env, stateDir }: World, ...args: string[]): Promise<string> {
-  const [key = ''] = readdirSync(join(stateDir, 'keys'));
+  const key = readdirSync(join(stateDir, 'keys')).find((name) => name.endsWith('.key')) ?? '';
   const result = await runCommand(
     'restic',
     ['-r', location, '-p', join(stateDir, 'keys', key), '--no-cache', ...args],

@@ -82,7 +82,7 @@ async function newWorld(name: string, place: Place, options: readonly string[] =
       for (let i = 0; i < 50; i++) writeFileSync(join(source, `small-${count++}`), randomBytes(5000));
     },
     async restic(...args) {
-      const [key = ''] = readdirSync(join(stateDir, 'keys'));
+      const key = readdirSync(join(stateDir, 'keys')).find((name) => name.endsWith('.key')) ?? '';
       const all = ['-r', place.location, '-p', join(stateDir, 'keys', key), '--no-cache', ...args];
       const result = await runCommand('restic', all, { env });
       expect(result.exitCode, result.output).toBe(0);

@@ -88,7 +88,7 @@ test('only the owner may read it and its key', async () => {
   await write(1);
   expect(statSync(path()).mode & 0o777).toBe(0o600);
   expect(statSync(folder()).mode & 0o777).toBe(0o700);
-  expect(statSync(join(stateDir, 'keys/log.key')).mode & 0o777).toBe(0o600);
+  expect(statSync(join(stateDir, 'keys/log.secret')).mode & 0o777).toBe(0o600);
 });
 
 test('entries are chosen by volume, kind, time and number', async () => {
@@ -201,7 +201,7 @@ describe('tampering is noticed:', () => {
   });
 
   test('a key that is gone: the log goes on with a new one, and what was before is not proven', async () => {
-    rmSync(join(stateDir, 'keys/log.key'));
+    rmSync(join(stateDir, 'keys/log.secret'));
     await expect(open().verify()).rejects.toThrow('its key is not there');
     await write(1);
     const found = await problems();

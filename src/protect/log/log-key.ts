@@ -36,6 +36,7 @@ export async function readLogKey(stateDir: string): Promise<Uint8Array | undefin
   });
 }
 
+/** No repository's key has such a name: those end with `.key`. */
 function fileOf(stateDir: string): string {
-  return path.join(stateDir, 'keys', 'log.key');
+  return path.join(stateDir, 'keys', 'log.secret');
 }

@@ -206,7 +206,7 @@ async function verify(
   const isThere = (await listSegments(folder)).length > 0;
   if (key === undefined && (isThere || catalog.logAnchor() !== undefined)) {
     throw new AppError('not-found', 'The log cannot be verified: its key is not there', {
-      hint: `Bring ${quote(path.join(parts.stateDir, 'keys', 'log.key'))} back from where you keep its copy.`,
+      hint: `Bring ${quote(path.join(parts.stateDir, 'keys', 'log.secret'))} back from where you keep its copy.`,
     });
   }
   if (!isThere || key === undefined)
