@@ -143,7 +143,15 @@ describe('a stack', () => {
     await down();
     await engine.docker(['volume', 'rm', 'shop_db', 'shop_uploads']);
     rmSync(join(engine.folder, 'deep'), { recursive: true });
-    await run('restore', '--stack', `shop@${first?.id.slice(0, 12)}`);
+    // With the repository and its key, and nothing else of the machine that was.
+    using bare = new Cli();
+    const env = { HOLDFAST_HOST: 'auto', DOCKER_HOST: engine.dockerHost };
+    const key = join(cli.stateDir, 'keys/default.key');
+    for (const args of [
+      ['init', '--repo', cli.repository, '--password-file', key],
+      ['restore', '--stack', `shop@${first?.id.slice(0, 12)}`],
+    ])
+      expect(await bare.attempt(args, { env })).toMatchObject({ exit: 0 });
     expect(readFileSync(join(engine.volumePath('shop_db'), 'rows'), 'utf8')).toBe('saved');
     expect(readFileSync(join(device, 'picture'), 'utf8')).toBe('saved');
     const told = await up();
