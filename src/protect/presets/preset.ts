@@ -21,9 +21,9 @@ export interface Preset {
 
   /**
    * To be done just before the data is made still: makes what is on disk recent and recovery short. Changes no data, may
-   * be repeated, and needs nothing to be undone.
+   * be repeated, and needs nothing to be undone. Undefined when there was nothing to do.
    */
-  before?(server: PresetServer): Promise<Made>;
+  before?(server: PresetServer): Promise<Made | undefined>;
 
   /**
    * Holds the application's own lock from now until it is disposed. The container may be paused meanwhile (not stopped).

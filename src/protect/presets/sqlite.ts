@@ -45,10 +45,9 @@ function pathOf({ mountPath }: PresetServer, file: string): string {
   return `${mountPath === '/' ? '' : mountPath}/${file}`;
 }
 
-async function checkpoint(server: PresetServer): Promise<Made> {
-  const made: Made = { evidence: `SQLite files of "${server.container.name}"`, grade: 'crash' };
+async function checkpoint(server: PresetServer): Promise<Made | undefined> {
   const program = await findProgram(server, ['sqlite3']);
-  if (program === undefined) return made;
+  if (program === undefined) return undefined;
   for (const file of server.recognition.files) {
     const action = `Cannot checkpoint "${file}"`;
     const command = [
@@ -61,7 +60,7 @@ async function checkpoint(server: PresetServer): Promise<Made> {
     ];
     await runClientWell(server, { command, action, withinMs: 60_000 });
   }
-  return { ...made, evidence: `checkpoint of SQLite in "${server.container.name}"` };
+  return { evidence: `checkpoint of SQLite in "${server.container.name}"`, grade: 'crash' };
 }
 
 async function dumps(server: PresetServer): Promise<Dump[]> {

@@ -107,6 +107,21 @@ describe('a dump', () => {
   });
 });
 
+test('a dump goes with its snapshot into another repository', async () => {
+  const bytes = randomBytes(2_000_000);
+  const dump = await opened.repository.storeDump({ name: 'x', body: chunksOf(bytes, 100_000) });
+  await saveWith([dump]);
+  await using other = await openFreshRepository();
+  await opened.repository.copyTo(other.repository);
+  const [copied] = await other.repository.listSnapshots();
+  if (!copied) throw new Error('There is no snapshot');
+  expect(copied.dumps).toEqual([{ name: 'x', size: bytes.length }]);
+  const [entry] = await other.repository.listDumps(copied);
+  if (!entry) throw new Error('There is no dump');
+  const read = Buffer.concat(await allOf(other.repository.readFile(copied, entry)));
+  expect(read.equals(bytes)).toBe(true);
+});
+
 test('the description of a volume stays beside its dumps', async () => {
   const dump = await opened.repository.storeDump({ name: 'x', body: chunksOf(Buffer.from('x'), 1) });
   const { snapshot } = await saveWith([dump]);
