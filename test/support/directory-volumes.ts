@@ -8,7 +8,16 @@ import { checkVolumeName } from '../../src/model/volume-name.ts';
 
 type Served = Pick<
   ManagedVolumes,
-  'create' | 'find' | 'list' | 'remove' | 'mount' | 'unmount' | 'lastHealth' | 'subscribe'
+  | 'create'
+  | 'find'
+  | 'list'
+  | 'remove'
+  | 'mount'
+  | 'unmount'
+  | 'lastHealth'
+  | 'health'
+  | 'reconcile'
+  | 'subscribe'
 >;
 
 /** Volumes as plain directories below a folder, remembered by nobody: for what is above them. `failing` makes lookups fail. */
@@ -93,6 +102,8 @@ export function directoryVolumes(folder: string): DirectoryVolumes {
       if (volume === undefined) return;
       emit('unmount', store({ ...volume, mountIds: volume.mountIds.filter((other) => other !== id) }), id);
     },
+    health: async () => ({ status: 'good', message: undefined, checkedAt: undefined }),
+    reconcile: async () => ({ dropped: [], unmounted: [], remounted: [], problems: [] }),
     lastHealth: () => ({ status: 'good', message: undefined, checkedAt: undefined }),
     subscribe(listener) {
       listeners.add(listener);

@@ -1,14 +1,21 @@
 import type { ManagedVolume, ManagedVolumes } from '../../app.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
+import { holdOf } from './holder.ts';
 import type { PluginAnswer, PluginRequest, PluginVolume } from './protocol.ts';
 
 export type PluginVolumes = Pick<
   ManagedVolumes,
-  'create' | 'find' | 'list' | 'remove' | 'mount' | 'unmount' | 'lastHealth'
+  'create' | 'find' | 'list' | 'remove' | 'mount' | 'unmount' | 'lastHealth' | 'health' | 'reconcile'
 >;
 
 /** Answers one request. Throws what the engine is to see as this request's failure. */
-type Method = (volumes: PluginVolumes, request: PluginRequest, signal: AbortSignal) => Promise<PluginAnswer>;
+type Method = (volumes: PluginVolumes, request: PluginRequest, caller: Caller) => Promise<PluginAnswer>;
+
+interface Caller {
+  readonly signal: AbortSignal;
+  /** The engine's process, where it can be told. */
+  readonly pid: number | undefined;
+}
 
 /** The engine gives up after two minutes on these, and after one on all others. */
 const slowMs = 110_000;
@@ -35,7 +42,7 @@ export const pluginMethods: Readonly<Record<string, MethodSpec>> = {
 async function create(
   volumes: PluginVolumes,
   { name, options }: PluginRequest,
-  signal: AbortSignal,
+  { signal }: Caller,
 ): Promise<PluginAnswer> {
   // What kind of storage it is, the option "type" says.
   await volumes.create({ name: named(name), driver: 'local', options, labels: {} }, { signal });
@@ -46,7 +53,7 @@ async function create(
 async function remove(
   volumes: PluginVolumes,
   { name }: PluginRequest,
-  signal: AbortSignal,
+  { signal }: Caller,
 ): Promise<PluginAnswer> {
   try {
     await volumes.remove(named(name), { signal });
@@ -59,17 +66,19 @@ async function remove(
 async function mount(
   volumes: PluginVolumes,
   { name, id }: PluginRequest,
-  signal: AbortSignal,
+  { signal, pid }: Caller,
 ): Promise<PluginAnswer> {
-  return { Mountpoint: await volumes.mount(named(name), holderOf(id), { signal }), Err: '' };
+  const hold = holdOf(await volumes.find(named(name)), { id, pid });
+  return { Mountpoint: await volumes.mount(name, hold, { signal }), Err: '' };
 }
 
 async function unmount(
   volumes: PluginVolumes,
   { name, id }: PluginRequest,
-  signal: AbortSignal,
+  { signal, pid }: Caller,
 ): Promise<PluginAnswer> {
-  await volumes.unmount(named(name), holderOf(id), { signal });
+  const hold = holdOf(await volumes.find(named(name)), { id, pid });
+  await volumes.unmount(name, hold, { signal });
   return { Err: '' };
 }
 
@@ -123,17 +132,8 @@ function wholeSeconds(time: string | undefined): string | undefined {
   return Number.isNaN(ms) ? undefined : new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
+/** An engine that asks again after a connection was cut may have lost what it asked for. */
 function named(name: string): string {
-  if (name === '') throw new AppError('usage', 'The request names no volume');
+  if (name === '') throw new AppError('usage', 'The request names no volume', { hint: 'Try again.' });
   return name;
-}
-
-const holderPrefix = 'docker:';
-
-/**
- * The ids of this protocol, apart from those of others that mount the same volume. An engine of old, which sends none,
- * mounts and unmounts once for each container: all of its mounts are one.
- */
-function holderOf(id: string): string {
-  return `${holderPrefix}${id}`;
 }

@@ -1,5 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { knownError } from '../../lib/known-error.ts';
+import { peerProcess } from '../../lib/peer-process.ts';
 import { readBody } from '../../lib/serve-http.ts';
 import { type AppError, isAppError } from '../../model/errors.ts';
 import { pluginMethods, type PluginVolumes } from './answer-plugin.ts';
@@ -8,51 +10,72 @@ import { mediaType, parsePluginRequest, type PluginAnswer } from './protocol.ts'
 export interface PluginListenerOptions {
   /** Opened while the socket is served already: who asks before waits. */
   readonly volumes: Promise<PluginVolumes>;
+  /** An engine that has started says so first. */
+  readonly onActivate: () => void;
   /** Told of every request that failed. */
   readonly onFailure: (method: string, error: AppError) => void;
 }
 
 const bodyLimit = 1 << 20;
+/** A lookup that fails is tried again for so long before the engine is left without an answer. */
+const lookupPatienceMs = 10_000;
+const lookAgainMs = 250;
 
 /**
  * Speaks the volume plugin protocol. Never asks the engine anything: it waits for our answers while it starts.
  *
  * A lookup that fails for any other reason than that there is no such volume gets no answer at all: the connection is
- * cut, and the engine asks again. An error would make it forget the volume, its labels and options.
+ * cut, and the engine takes us for away. An error would make it forget the volume, its labels and options. So it goes
+ * for a lookup that names nothing: an engine that repeats a request may have lost its body.
  */
-export function pluginListener({ volumes, onFailure }: PluginListenerOptions): RequestListener {
+export function pluginListener(options: PluginListenerOptions): RequestListener {
   return (request, response) => {
-    void respond(request, response, { volumes, onFailure });
+    respond(request, response, options).catch((error: unknown) => {
+      // The engine went away, or sent what cannot be read.
+      options.onFailure(request.url ?? '', knownError(error, 'Cannot read a request'));
+      request.socket.destroy();
+    });
   };
 }
 
 async function respond(
   request: IncomingMessage,
   response: ServerResponse,
-  { volumes, onFailure }: PluginListenerOptions,
+  { volumes, onActivate, onFailure }: PluginListenerOptions,
 ): Promise<void> {
   const name = (request.url ?? '').split('?', 1)[0]?.replace(/^\/+/, '') ?? '';
+  const body = await readBody(request, bodyLimit);
+  if (request.method !== 'POST') return send(response, 404, { Err: 'page not found' });
+  if (name === 'Plugin.Activate') onActivate();
+  const constant = constants[name];
+  if (constant !== undefined) return send(response, 200, constant);
+  const method = pluginMethods[name];
+  if (method === undefined) return send(response, 404, { Err: `there is no "${name}" in this protocol` });
   try {
-    const body = await readBody(request, bodyLimit);
-    if (request.method !== 'POST') return send(response, 404, { Err: 'page not found' });
-    const constant = constants[name];
-    if (constant !== undefined) return send(response, 200, constant);
-    const method = pluginMethods[name];
-    if (method === undefined) return send(response, 404, { Err: `there is no "${name}" in this protocol` });
-    try {
-      const signal = AbortSignal.timeout(method.timeoutMs);
-      send(response, 200, await method.answer(await volumes, parsePluginRequest(body), signal));
-    } catch (error) {
-      const known = knownError(error, `Cannot do "${name}"`);
-      if (known.code !== 'not-found') onFailure(name, known);
-      if (method.isLookup === true && !isAppError(error, 'not-found') && !isAppError(error, 'usage'))
-        return void request.socket.destroy();
-      send(response, 200, { Err: wordsOf(known) });
-    }
+    const signal = AbortSignal.timeout(method.timeoutMs);
+    const pid = peerProcess(request.socket);
+    const asked = parsePluginRequest(body);
+    const answer = async (): Promise<PluginAnswer> => method.answer(await volumes, asked, { signal, pid });
+    send(response, 200, method.isLookup === true ? await patiently(answer) : await answer());
   } catch (error) {
-    // The engine went away, or sent no HTTP that can be read.
-    onFailure(name, knownError(error, 'Cannot read a request'));
-    request.socket.destroy();
+    const known = knownError(error, `Cannot do "${name}"`);
+    if (known.code !== 'not-found') onFailure(name, known);
+    if (method.isLookup === true && known.code !== 'not-found') request.socket.destroy();
+    else send(response, 200, { Err: wordsOf(known) });
+  }
+}
+
+/** What may be better in a moment is tried again. */
+async function patiently(answer: () => Promise<PluginAnswer>): Promise<PluginAnswer> {
+  const until = Date.now() + lookupPatienceMs;
+  for (;;) {
+    try {
+      return await answer();
+    } catch (error) {
+      const isFinal = isAppError(error, 'not-found') || isAppError(error, 'usage');
+      if (isFinal || Date.now() >= until) throw error;
+      await sleep(lookAgainMs);
+    }
   }
 }
 

@@ -3,6 +3,7 @@ import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';
 import { quote } from '../../model/quote.ts';
 import type { PluginVolumes } from './answer-plugin.ts';
 import { pluginListener } from './plugin-listener.ts';
+import { watchVolumes } from './watch-volumes.ts';
 
 export interface PluginServiceRequest {
   readonly socket: ServedSocket;
@@ -15,6 +16,7 @@ export interface PluginServiceRequest {
 
 /** Mounts take up to so long, and one that is cut short would have to be found again. */
 const graceMs = 20_000;
+const lookEveryMs = 60_000;
 
 /** Serves the volume plugin protocol until the signal is aborted. Mounts stay as they are then: containers use them. */
 export async function servePlugin(
@@ -25,12 +27,15 @@ export async function servePlugin(
   const opened = Promise.withResolvers<PluginVolumes>();
   const failed = new AbortController();
   opened.promise.catch((error: unknown) => failed.abort(knownError(error)));
+  await using watch = watchVolumes(opened.promise, { say, everyMs: lookEveryMs });
   await serveHttp({
     socket,
     signal: AbortSignal.any([signal, failed.signal]),
     graceMs,
     onRequest: pluginListener({
       volumes: opened.promise,
+      // An engine that starts may have crashed before.
+      onActivate: () => watch.look(),
       onFailure: (method, { message, detail }) =>
         say(`${method}: ${message}${detail === undefined ? '' : ` (${detail})`}`),
     }),

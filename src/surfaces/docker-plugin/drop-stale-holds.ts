@@ -1,0 +1,87 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { ManagedVolume, ManagedVolumes } from '../../app.ts';
+import { type MountPoint, mountAt, parseMountinfo, readMounts } from '../../lib/mountinfo.ts';
+import { fromText } from '../../model/byte-string.ts';
+import { isIssuerAlive, parseHolder } from './holder.ts';
+
+/**
+ * Takes away what is held by containers that are no more: an engine that crashed never says so. An id is dropped only
+ * when the engine that gave it has ended and no other mount namespace, which is what a container is, sees the volume.
+ * Asks no engine. Gives back the names of the volumes.
+ */
+export async function dropStaleHolds(volumes: Pick<ManagedVolumes, 'list' | 'reconcile'>): Promise<string[]> {
+  const orphaned = (await volumes.list()).filter(({ mountIds }) => mountIds.some(isOrphan));
+  if (orphaned.length === 0) return [];
+  const [own, foreign] = [await readMounts(), readForeignMounts()];
+  const stale = new Set(
+    orphaned
+      .filter((volume) => !isSeen(volume, own, foreign))
+      .flatMap(({ mountIds }) => mountIds.filter(isOrphan)),
+  );
+  if (stale.size === 0) return [];
+  const { dropped } = await volumes.reconcile({ isAlive: (id) => !stale.has(id) });
+  return [...new Set(dropped.map(({ name }) => name))];
+}
+
+function isOrphan(id: string): boolean {
+  const holder = parseHolder(id);
+  return holder !== undefined && !isIssuerAlive(holder);
+}
+
+/** The same directory of the same file system, or one below it. */
+function isSeen(
+  { mountpoint }: ManagedVolume,
+  own: readonly MountPoint[],
+  foreign: readonly MountPoint[],
+): boolean {
+  const place = placeOf(mountpoint, own);
+  return foreign.some(
+    ({ device, root }) =>
+      device === place.device &&
+      (root === place.root || root.startsWith(place.root === '/' ? '/' : `${place.root}/`)),
+  );
+}
+
+/** Where a path is: its file system, and the path within that. */
+function placeOf(path: string, mounts: readonly MountPoint[]): Pick<MountPoint, 'device' | 'root'> {
+  const below: string[] = [];
+  for (let folder = path; ; folder = dirname(folder)) {
+    const mount = mountAt(mounts, fromText(folder));
+    if (mount !== undefined || folder === '/') {
+      const root = join(mount?.root ?? '/', ...below);
+      return { device: mount?.device ?? '', root: root === '' ? '/' : root };
+    }
+    below.unshift(folder.slice(folder.lastIndexOf('/') + 1));
+  }
+}
+
+/** The mounts of every mount namespace but ours, each once. */
+function readForeignMounts(): MountPoint[] {
+  const seen = new Set([namespaceOf('self')]);
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      const namespace = namespaceOf(pid);
+      if (namespace === undefined || seen.has(namespace)) return [];
+      seen.add(namespace);
+      return mountsOf(pid);
+    });
+}
+
+function namespaceOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    // It has ended.
+    return undefined;
+  }
+}
+
+function mountsOf(pid: string): MountPoint[] {
+  try {
+    return parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
+  } catch {
+    return [];
+  }
+}

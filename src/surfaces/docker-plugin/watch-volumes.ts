@@ -1,0 +1,49 @@
+import { knownError } from '../../lib/known-error.ts';
+import { quote } from '../../model/quote.ts';
+import type { PluginVolumes } from './answer-plugin.ts';
+import { dropStaleHolds } from './drop-stale-holds.ts';
+
+export interface VolumeWatch extends AsyncDisposable {
+  /** Looks soon, and again at its times. */
+  look(): void;
+}
+
+/** From time to time, and when told to: lets go of what crashed engines held, and looks how mounted volumes are. */
+export function watchVolumes(
+  volumes: Promise<PluginVolumes>,
+  { say, everyMs }: { readonly say: (message: string) => void; readonly everyMs: number },
+): VolumeWatch {
+  let looking: Promise<void> | undefined;
+  let isWanted = false;
+  const look = (): void => {
+    isWanted = true;
+    looking ??= (async () => {
+      while (isWanted) {
+        isWanted = false;
+        await lookOnce(await volumes, say);
+      }
+    })()
+      .catch((error: unknown) => say(`Cannot look after the volumes: ${knownError(error).message}`))
+      .finally(() => (looking = undefined));
+  };
+  const timer = setInterval(look, everyMs);
+  return {
+    look,
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await looking;
+    },
+  };
+}
+
+async function lookOnce(volumes: PluginVolumes, say: (message: string) => void): Promise<void> {
+  const freed = await dropStaleHolds(volumes);
+  if (freed.length > 0) {
+    say(`Let go of what an engine held that has ended: ${freed.map((name) => quote(name)).join(', ')}.`);
+  }
+  // One that hangs is waited for a few seconds only, and keeps nobody from being answered.
+  const mounted = (await volumes.list()).filter(
+    ({ isMounted, mountIds }) => isMounted && mountIds.length > 0,
+  );
+  await Promise.all(mounted.map(({ name }) => volumes.health(name)));
+}

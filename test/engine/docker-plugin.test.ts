@@ -1,0 +1,463 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { runCommand } from '../../scripts/run-command.ts';
+import { servePlugin } from '../../src/surfaces/docker-plugin/serve-plugin.ts';
+import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { mountPoints } from '../setup/leftovers.ts';
+import { directoryVolumes } from '../support/directory-volumes.ts';
+import { holdfastCommand } from '../support/holdfast-command.ts';
+
+const command = join(import.meta.dirname, '../../bin/holdfast');
+
+/** The real plugin, as a process of its own that can be killed. */
+class Plugin {
+  readonly driver = `hf${randomBytes(4).toString('hex')}`;
+  readonly socket = `/run/docker/plugins/${this.driver}.sock`;
+  readonly stateDir: string;
+  #child: ChildProcess | undefined;
+
+  constructor(stateDir: string) {
+    this.stateDir = stateDir;
+  }
+
+  async start(): Promise<void> {
+    const args = ['plugin', '--state-dir', this.stateDir, '--socket', this.socket];
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#child = child;
+    let said = '';
+    child.stderr?.setEncoding('utf8');
+    for await (const chunk of child.stderr as AsyncIterable<string>) {
+      said += chunk;
+      if (said.includes('are served to Docker')) break;
+    }
+    child.stderr?.resume();
+    if (!said.includes('are served')) throw new Error(`the plugin did not start: ${said}`);
+  }
+
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, 'exit');
+    child.kill(signal);
+    await exit;
+  }
+
+  mountsHere(): string[] {
+    return mountPoints().filter((path) => path.startsWith(`${this.stateDir}/`));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end('SIGTERM');
+    for (const path of [this.socket, `${this.socket}.lock`]) rmSync(path, { force: true });
+  }
+}
+
+let engine: PrivateEngine;
+let plugin: Plugin;
+let docker: PrivateEngine['docker'];
+beforeAll(async () => {
+  engine = await startPrivateEngine();
+  docker = engine.docker;
+  await engine.importBusybox();
+  plugin = new Plugin(join(engine.folder, 'state'));
+  await plugin.start();
+});
+afterAll(async () => {
+  if (engine === undefined) return;
+  const ids = (await docker(['ps', '-aq'])).split('\n').filter(Boolean);
+  if (ids.length > 0) await docker(['rm', '-f', ...ids]);
+  await plugin?.[Symbol.asyncDispose]();
+  await engine[Symbol.asyncDispose]();
+});
+let name: string;
+beforeEach(() => {
+  name = `v${randomBytes(4).toString('hex')}`;
+});
+
+const create = (...options: string[]): Promise<string> =>
+  docker(['volume', 'create', '-d', plugin.driver, ...options.flatMap((option) => ['-o', option]), name]);
+const inspect = async (): Promise<Inspected> =>
+  (JSON.parse(await docker(['volume', 'inspect', name])) as [Inspected])[0];
+const inContainer = (script: string): Promise<string> =>
+  docker(['run', '--rm', '-v', `${name}:/data`, 'busybox', 'sh', '-c', script]);
+const keepRunning = (container: string): Promise<string> =>
+  docker(['run', '-d', '--name', container, '-v', `${name}:/data`, 'busybox', 'sleep', '10000']);
+const refusal = async (work: Promise<unknown>): Promise<string> => {
+  const error: unknown = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  return String((error as { stderr?: string } | undefined)?.stderr ?? error);
+};
+
+interface Inspected {
+  readonly Driver: string;
+  readonly Mountpoint: string;
+  readonly Labels: Readonly<Record<string, string>> | null;
+  readonly Options: Readonly<Record<string, string>> | null;
+  readonly Status: { readonly mounts: number; readonly mounted: boolean; readonly kind: string };
+}
+
+describe('a volume of the plugin', () => {
+  test.each([
+    ['a plain directory', []],
+    ['an image with a size', ['size=40m']],
+  ])('on %s keeps what a container writes for the next one', async (_what, options) => {
+    await create(...options);
+    await inContainer('echo kept > /data/file && chown 7:8 /data/file');
+    expect(await inContainer('cat /data/file; stat -c %u:%g /data/file')).toBe('kept\n7:8');
+    expect((await inspect()).Status.mounts).toBe(0);
+  });
+
+  test('has the size that was asked for', async () => {
+    await create('size=40m');
+    const kilobytes = Number(await inContainer("df -k /data | tail -1 | awk '{print $2}'"));
+    expect(kilobytes).toBeGreaterThan(20_000);
+    expect(kilobytes).toBeLessThan(41_000);
+    expect(await inContainer('dd if=/dev/zero of=/data/big bs=1M count=60 2>&1 | head -1')).toContain(
+      'No space',
+    );
+  });
+
+  test('in memory is gone with the last container, and not before', async () => {
+    await create('type=tmpfs', 'size=8m');
+    await keepRunning(`${name}-one`);
+    await docker(['exec', `${name}-one`, 'sh', '-c', 'echo fleeting > /data/file']);
+    expect(await inContainer('cat /data/file')).toBe('fleeting');
+    await docker(['rm', '-f', `${name}-one`]);
+    expect(await inContainer('ls /data')).toBe('');
+  });
+
+  test('shows no path while nothing is mounted, and none of its data is written beside it', async () => {
+    await create('size=40m');
+    expect((await inspect()).Mountpoint).toBe('');
+    const path = join(plugin.stateDir, 'volumes', name, '_data');
+    await expect(writeFile(join(path, 'hidden'), 'x')).rejects.toThrow();
+    await keepRunning(name);
+    expect((await inspect()).Mountpoint).toBe(path);
+    await docker(['rm', '-f', name]);
+  });
+
+  test('is refused with reasons when its options are wrong, and is not there then', async () => {
+    const words = await refusal(create('bogus=1'));
+    expect(words).toContain(`create ${name}: `);
+    expect(words).toContain('"bogus"');
+    expect(await docker(['volume', 'ls', '-q', '-f', `name=${name}`])).toBe('');
+  });
+
+  test('is created again without complaint', async () => {
+    await create('size=40m');
+    await create('size=40m');
+    expect(await inspect()).toMatchObject({ Driver: plugin.driver, Options: { size: '40m' } });
+  });
+});
+
+describe('containers that share a volume', () => {
+  test('hold it each by itself: it is unmounted after the last one', async () => {
+    await create('size=40m');
+    await keepRunning(`${name}-one`);
+    await keepRunning(`${name}-two`);
+    expect((await inspect()).Status.mounts).toBe(2);
+    await docker(['rm', '-f', `${name}-one`]);
+    expect(await docker(['exec', `${name}-two`, 'sh', '-c', 'echo on > /data/file; cat /data/file'])).toBe(
+      'on',
+    );
+    await docker(['rm', '-f', `${name}-two`]);
+    expect(await inspect()).toMatchObject({ Status: { mounts: 0, mounted: false } });
+    expect(plugin.mountsHere()).toEqual([]);
+  });
+
+  test('are not disturbed by a copy out of one of them', async () => {
+    await create('size=40m');
+    await keepRunning(name);
+    await docker(['exec', name, 'sh', '-c', 'echo copied > /data/file']);
+    await docker(['cp', `${name}:/data/file`, join(engine.folder, `${name}.txt`)]);
+    expect(readFileSync(join(engine.folder, `${name}.txt`), 'utf8')).toBe('copied\n');
+    expect(await docker(['exec', name, 'cat', '/data/file'])).toBe('copied');
+    await docker(['rm', '-f', name]);
+    expect(plugin.mountsHere()).toEqual([]);
+  });
+
+  test('keep it from being removed', async () => {
+    await create();
+    await keepRunning(name);
+    expect(await refusal(docker(['volume', 'rm', name]))).toContain('volume is in use');
+    await docker(['rm', '-f', name]);
+    await docker(['volume', 'rm', name]);
+  });
+});
+
+describe('a volume that is removed', () => {
+  test('goes to the trash with its data', async () => {
+    await create();
+    await inContainer('echo precious > /data/file');
+    await docker(['volume', 'rm', name]);
+    expect(await docker(['volume', 'ls', '-q', '-f', `name=${name}`])).toBe('');
+    const [trashed] = readdirSync(join(plugin.stateDir, 'trash')).filter((entry) =>
+      entry.startsWith(`${name}.`),
+    );
+    expect(readFileSync(join(plugin.stateDir, 'trash', trashed ?? '', '_data/file'), 'utf8')).toBe(
+      'precious\n',
+    );
+  });
+
+  test('by another program is removed for Docker too', async () => {
+    await create();
+    await holdfastCommand(plugin.stateDir).run('volume', 'rm', name);
+    await docker(['volume', 'rm', '-f', name]);
+    expect(await docker(['volume', 'ls', '-q', '-f', `name=${name}`])).toBe('');
+  });
+});
+
+describe('a plugin that is killed', () => {
+  test('disturbs no container; started again it counts right, and unmounts when the last has ended', async () => {
+    await create('size=40m');
+    await keepRunning(`${name}-one`);
+    await keepRunning(`${name}-two`);
+    await docker(['exec', `${name}-one`, 'sh', '-c', 'echo before > /data/file']);
+    await plugin.end('SIGKILL');
+    expect(
+      await docker(['exec', `${name}-two`, 'sh', '-c', 'cat /data/file; echo during > /data/file']),
+    ).toBe('before');
+    await plugin.start();
+    expect(await docker(['exec', `${name}-one`, 'cat', '/data/file'])).toBe('during');
+    expect((await inspect()).Status).toMatchObject({ mounts: 2, mounted: true });
+    await docker(['rm', '-f', `${name}-one`]);
+    expect((await inspect()).Status).toMatchObject({ mounts: 1, mounted: true });
+    await docker(['rm', '-f', `${name}-two`]);
+    expect(plugin.mountsHere()).toEqual([]);
+    expect(await inContainer('cat /data/file')).toBe('during');
+  });
+
+  test('is waited for: what was asked meanwhile is done once it is back', async () => {
+    await create();
+    await inContainer('echo here > /data/file');
+    await plugin.end('SIGKILL');
+    const waiting = inContainer('cat /data/file');
+    await sleep(1500);
+    await plugin.start();
+    expect(await waiting).toBe('here');
+  });
+
+  test('while a container ends leaves no mount for good', async () => {
+    await create('size=40m');
+    await keepRunning(name);
+    await plugin.end('SIGKILL');
+    const removing = docker(['rm', '-f', name]);
+    await sleep(1500);
+    await plugin.start();
+    await removing;
+    expect((await inspect()).Status).toMatchObject({ mounts: 0, mounted: false });
+  });
+});
+
+describe('an engine that starts again', () => {
+  test('knows the volumes with their labels and options, and mounts them for the containers that it starts', async () => {
+    await docker(['volume', 'create', '-d', plugin.driver, '-o', 'size=40m', '--label', 'env=prod', name]);
+    await docker([
+      'run',
+      '-d',
+      '--restart',
+      'always',
+      '--name',
+      name,
+      '-v',
+      `${name}:/data`,
+      'busybox',
+      'sleep',
+      '10000',
+    ]);
+    await docker(['exec', name, 'sh', '-c', 'echo kept > /data/file']);
+    await engine.restart('SIGTERM');
+    expect(await inspect()).toMatchObject({ Labels: { env: 'prod' }, Options: { size: '40m' } });
+    await untilRunning(name);
+    expect(await docker(['exec', name, 'cat', '/data/file'])).toBe('kept');
+    await docker(['rm', '-f', name]);
+    expect((await inspect()).Status).toMatchObject({ mounts: 0, mounted: false });
+  });
+
+  test('after a crash lets go of what its dead containers held', async () => {
+    await create('size=40m');
+    await keepRunning(name);
+    await engine.restart('SIGKILL');
+    await docker(['rm', '-f', name]);
+    await expect
+      .poll(async () => (await inspect()).Status, { timeout: 20_000 })
+      .toMatchObject({ mounts: 0, mounted: false });
+    await docker(['volume', 'rm', name]);
+  });
+
+  test('while the plugin is away forgets nothing of its volumes', async () => {
+    await docker(['volume', 'create', '-d', plugin.driver, '--label', 'env=prod', name]);
+    await plugin.end('SIGTERM');
+    const restarted = engine.restart('SIGTERM');
+    await sleep(4000);
+    await plugin.start();
+    await restarted;
+    expect(await inspect()).toMatchObject({ Driver: plugin.driver, Labels: { env: 'prod' } });
+  });
+});
+
+test('containers that outlive their engine keep their volumes, and let go of them when they end', async () => {
+  await using living = await startPrivateEngine({ args: ['--live-restore'] });
+  await living.importBusybox();
+  const volume = ['-v', `${name}:/data`];
+  await living.docker(['volume', 'create', '-d', plugin.driver, '-o', 'size=40m', name]);
+  await living.docker(['run', '-d', '--name', name, ...volume, 'busybox', 'sleep', '10000']);
+  await living.docker(['exec', name, 'sh', '-c', 'echo kept > /data/file']);
+  await living.restart('SIGTERM');
+  expect(await living.docker(['exec', name, 'cat', '/data/file'])).toBe('kept');
+  await living.docker(['rm', '-f', name]);
+  expect(plugin.mountsHere()).toEqual([]);
+  await living.docker(['volume', 'rm', name]);
+});
+
+test('Compose makes volumes of the plugin, and takes them down into the trash', async () => {
+  const folder = join(engine.folder, name);
+  await mkdir(folder);
+  await writeFile(
+    join(folder, 'compose.yaml'),
+    `services:
+  app:
+    image: busybox
+    command: sh -c 'echo composed > /data/file; sleep 10000'
+    network_mode: none
+    stop_grace_period: 0s
+    volumes: ['data:/data']
+volumes:
+  data:
+    driver: ${plugin.driver}
+    driver_opts: { size: 40m }
+`,
+  );
+  const compose = (...args: string[]): Promise<string> =>
+    docker(['compose', '--project-directory', folder, '-p', name, ...args]);
+  await compose('up', '-d');
+  const volume = `${name}_data`;
+  expect(await docker(['volume', 'inspect', '-f', '{{.Driver}} {{.Options.size}}', volume])).toBe(
+    `${plugin.driver} 40m`,
+  );
+  await compose('down', '-v');
+  expect(await docker(['volume', 'ls', '-q', '-f', `name=${volume}`])).toBe('');
+  expect(readdirSync(join(plugin.stateDir, 'trash')).some((entry) => entry.startsWith(`${volume}.`))).toBe(
+    true,
+  );
+  expect(plugin.mountsHere()).toEqual([]);
+});
+
+describe('its socket', () => {
+  test('is for root and its group, and is gone when the plugin has ended well', async () => {
+    expect(statSync(plugin.socket).mode & 0o7777).toBe(0o660);
+    await plugin.end('SIGTERM');
+    expect(existsSync(plugin.socket)).toBe(false);
+    await plugin.start();
+  });
+
+  test('is served by one process at a time', async () => {
+    const second = await runCommand(command, [
+      'plugin',
+      '--state-dir',
+      plugin.stateDir,
+      '--socket',
+      plugin.socket,
+    ]);
+    expect(second.exitCode).toBe(5);
+    expect(second.output).toContain('listens there already');
+    expect(await docker(['volume', 'ls', '-q'])).toEqual(expect.any(String));
+  });
+
+  test('can be one that systemd opened', async () => {
+    const socket = join('/run/docker/plugins', `${plugin.driver}s.sock`);
+    const state = join(engine.folder, 'activated');
+    const started = spawn(
+      'systemd-socket-activate',
+      ['-l', socket, '-E', 'PATH', command, 'plugin', '--state-dir', state],
+      { stdio: 'ignore' },
+    );
+    const missing = once(started, 'error').then(() => 'missing');
+    if ((await Promise.race([missing, sleep(500)])) === 'missing') return;
+    try {
+      await docker(['volume', 'create', '-d', `${plugin.driver}s`, name]);
+      expect(await inContainer('echo activated > /data/file; cat /data/file')).toBe('activated');
+      await docker(['volume', 'rm', name]);
+    } finally {
+      const exit = once(started, 'exit');
+      started.kill('SIGTERM');
+      await exit;
+      rmSync(socket, { force: true });
+    }
+  });
+});
+
+describe('a plugin whose storage fails or hangs', () => {
+  test('makes the engine forget nothing: a lookup that fails is asked again until it works', async () => {
+    await using failing = await serveDirectories();
+    await docker(['volume', 'create', '-d', failing.driver, '--label', 'env=prod', name]);
+    failing.volumes.failing = true;
+    const found = inspect();
+    await sleep(2500);
+    failing.volumes.failing = false;
+    expect(await found).toMatchObject({ Driver: failing.driver, Labels: { env: 'prod' } });
+    await docker(['volume', 'rm', name]);
+  });
+
+  test('lists and finds other volumes while one takes its time to be mounted', async () => {
+    await using slow = await serveDirectories();
+    const released = Promise.withResolvers<void>();
+    const { mount } = slow.volumes;
+    slow.volumes.mount = async (volume, id) => {
+      if (volume === name) await released.promise;
+      return await mount(volume, id);
+    };
+    await docker(['volume', 'create', '-d', slow.driver, name]);
+    await docker(['volume', 'create', '-d', slow.driver, `${name}-other`]);
+    const started = inContainer('echo late');
+    await sleep(1000);
+    const listed = docker(['run', '--rm', '-v', `${name}-other:/data`, 'busybox', 'echo', 'at once']);
+    expect(await Promise.race([listed, sleep(20_000)])).toBe('at once');
+    expect(await docker(['volume', 'ls', '-q', '-f', `name=${name}-other`])).toBe(`${name}-other`);
+    released.resolve();
+    expect(await started).toBe('late');
+    await docker(['volume', 'rm', name, `${name}-other`]);
+  });
+});
+
+/** The protocol over plain directories, in this process, so that a test can make them fail. */
+async function serveDirectories() {
+  const driver = `hf${randomBytes(4).toString('hex')}`;
+  const socket = `/run/docker/plugins/${driver}.sock`;
+  const volumes = directoryVolumes(join(engine.folder, driver));
+  const stop = new AbortController();
+  const ready = Promise.withResolvers<void>();
+  const served = servePlugin(async () => volumes, {
+    socket: { path: socket, mode: 0o660 },
+    signal: stop.signal,
+    say: () => undefined,
+    onReady: ready.resolve,
+  });
+  await Promise.race([ready.promise, served]);
+  return {
+    driver,
+    volumes,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await served;
+      rmSync(`${socket}.lock`, { force: true });
+    },
+  };
+}
+
+async function untilRunning(container: string): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const state = await docker(['inspect', '-f', '{{.State.Running}}', container]).catch(() => '');
+    if (state === 'true') return;
+    await sleep(100);
+  }
+  throw new Error(`"${container}" does not run`);
+}
