@@ -21,6 +21,18 @@ export interface VolumeDescription {
   readonly anonymous: boolean;
   readonly stack?: string | undefined;
   readonly consumers: readonly Consumer[];
+  /** How its consumers were started, where that was known. */
+  readonly starts?: readonly ContainerStart[] | undefined;
+}
+
+/** How a container was started, so that another machine can try it again. Variables that may hold secrets are left out. */
+export interface ContainerStart {
+  /** The consumer's. */
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly entrypoint: readonly string[];
+  readonly user: string;
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** What one backup saw and stored. */

@@ -3,6 +3,7 @@ import type { Host } from '../hosts/host.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import type { Consumer, DataMount } from '../model/volume.ts';
 import { isAppError } from '../model/errors.ts';
+import { containerStarts } from './container-starts.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { BackupTarget } from './targets.ts';
@@ -28,6 +29,7 @@ export async function describeVolume(
     anonymous: volume.anonymous,
     stack: volume.stack,
     consumers: volume.consumers,
+    ...(await containerStarts(parts, volume.consumers, options)),
   };
 }
 
@@ -53,6 +55,7 @@ async function describePath(
     anonymous: false,
     stack: consumers.find((consumer) => consumer.stack !== undefined)?.stack,
     consumers,
+    ...(await containerStarts(parts, consumers, options)),
   };
 }
 

@@ -301,6 +301,8 @@ test('when the container is gone, the recorded image is started on the data', as
     'solo',
     '-e',
     'POSTGRES_PASSWORD=x',
+    '-e',
+    'POSTGRES_USER=me',
     '-v',
     data,
     'postgres:17',
@@ -310,7 +312,7 @@ test('when the container is gone, the recorded image is started on the data', as
     'solo',
     'psql',
     '-U',
-    'postgres',
+    'me',
     '-c',
     'CREATE TABLE t AS SELECT generate_series(1, 9)',
   ];
@@ -322,7 +324,7 @@ test('when the container is gone, the recorded image is started on the data', as
   expect(report.problems).toEqual([]);
   expect(exit).toBe(0);
   expect(report).toMatchObject({ outcome: 'proven', servers: [{ name: 'solo', isHealthy: true }] });
-  expect(report.servers[0]?.counts['rows.postgres.public.t']).toBe(9);
+  expect(report.servers[0]?.counts['rows.me.public.t']).toBe(9);
   await engine.docker(['rm', '-f', await engine.docker(['ps', '-aq', '-f', 'name=shop-db-1'])]);
   await engine.docker(['rmi', 'postgres:17']);
   const missing = await attempt('drill', 'solo');

@@ -15,6 +15,7 @@ export interface ServerPlan {
   readonly command: readonly string[] | undefined;
   readonly entrypoint: readonly string[] | undefined;
   readonly user: string | undefined;
+  readonly environment: Readonly<Record<string, string>>;
   /** The container itself, when it is there. */
   readonly live: Container | undefined;
   /** Where it has the volume. */
@@ -66,7 +67,7 @@ function fromLive(
   container: Container,
   mount: Container['mounts'][number],
 ): Candidate {
-  const { name, service, command, entrypoint, user } = container;
+  const { name, service } = container;
   const before = volume.consumers.find((consumer) => isSame(consumer, container));
   // Upgraded since: the data is the older one's.
   const isOther = before !== undefined && before.image !== container.image;
@@ -83,9 +84,7 @@ function fromLive(
       alias: service ?? name,
       image: isOther ? before.image : container.imageId,
       imageName,
-      command,
-      entrypoint,
-      user,
+      ...startOfThen(volume, container, isOther),
       live: container,
       mountPath,
       found,
@@ -95,18 +94,41 @@ function fromLive(
   };
 }
 
-function fromRecord({ disk }: ServerSubject, consumer: Consumer): Candidate {
+/** Another version of an image has variables of its own: those of then are recorded, but for secrets, which stay the same. */
+function startOfThen(
+  { starts }: VolumeDescription,
+  { name, command, entrypoint, user, environment }: Container,
+  isOther: boolean,
+): Pick<ServerPlan, 'command' | 'entrypoint' | 'user' | 'environment'> {
+  if (!isOther) return { command, entrypoint, user, environment };
+  const then = starts?.find((start) => start.name === name);
+  const lasting = Object.entries(environment).filter(([key]) => !ofImages.test(key));
+  return {
+    command: then?.command,
+    entrypoint: then?.entrypoint,
+    user: then?.user ?? user,
+    environment: { ...Object.fromEntries(lasting), ...then?.environment },
+  };
+}
+
+/** What images set to fit what is in them. */
+const ofImages = /^(?:PATH|GOSU_VERSION|.*_(?:VERSION|MAJOR|SHA256|SHA512))$/;
+
+function fromRecord({ volume, disk }: ServerSubject, consumer: Consumer): Candidate {
   const { name, service, image, path } = consumer;
-  const found = findPreset({ container: { image, environment: {}, command: [] }, mountPath: path, disk });
+  const start = volume.starts?.find((one) => one.name === name);
+  const { environment = {}, command = [] } = start ?? {};
+  const found = findPreset({ container: { image, environment, command }, mountPath: path, disk });
   return {
     plan: {
       name,
       alias: service ?? name,
       image,
       imageName: image,
-      command: undefined,
-      entrypoint: undefined,
-      user: undefined,
+      command: start?.command,
+      entrypoint: start?.entrypoint,
+      user: start?.user,
+      environment,
       live: undefined,
       mountPath: path,
       found,

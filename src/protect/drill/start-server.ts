@@ -30,7 +30,7 @@ export async function startServer(
 ): Promise<StartedServer> {
   const { plan, volumes } = server;
   const { image, command, entrypoint, user, alias, live } = plan;
-  const environment = live === undefined ? {} : await trialEnvironment(containers, live, options);
+  const environment = await trialEnvironment(containers, plan, options);
   const name = trial.nameOf(plan.name);
   const startedAt = performance.now();
   try {

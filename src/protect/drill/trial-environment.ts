@@ -1,5 +1,6 @@
 import type { Container, Containers } from '../../hosts/containers.ts';
 import type { JobOptions } from '../protection.ts';
+import type { ServerPlan } from './choose-server.ts';
 
 const fileSuffix = '_FILE';
 
@@ -10,14 +11,15 @@ const fileSuffix = '_FILE';
  */
 export async function trialEnvironment(
   containers: Containers,
-  container: Container,
+  { live, ...plan }: Pick<ServerPlan, 'environment' | 'live'>,
   options: JobOptions,
 ): Promise<Record<string, string>> {
-  const environment = { ...container.environment };
-  for (const [name, file] of Object.entries(container.environment)) {
-    if (!name.endsWith(fileSuffix) || !isMountedFile(container, file)) continue;
+  const environment = { ...plan.environment };
+  if (live === undefined) return environment;
+  for (const [name, file] of Object.entries(plan.environment)) {
+    if (!name.endsWith(fileSuffix) || !isMountedFile(live, file)) continue;
     delete environment[name];
-    const content = await readInside(containers, { container, file }, options);
+    const content = await readInside(containers, { container: live, file }, options);
     if (content !== undefined) environment[name.slice(0, -fileSuffix.length)] = content;
   }
   return environment;
