@@ -119,8 +119,3 @@ export interface Containers {
   /** Removes a container by force, its anonymous volumes too, and a trial's network when it was the last in it. */
   remove(id: string, options?: CallOptions): Promise<void>;
 }
-
-/** True for a container that mounts the named volume. */
-export function consumesVolume(container: Container, volume: string): boolean {
-  return container.mounts.some(({ type, source }) => type === 'volume' && source === volume);
-}
