@@ -1,5 +1,4 @@
 import { realpath } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import type { Container, ContainerMount } from '../../hosts/containers.ts';
 import { isAppError } from '../../model/errors.ts';
@@ -7,6 +6,7 @@ import type { Consumer, Volume } from '../../model/volume.ts';
 import { isWithin, pathConsumers } from '../describe-volume.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { BackupTarget } from '../targets.ts';
+import { withoutOwn } from './own-container.ts';
 
 /** What a host has at one time. */
 export interface Surroundings {
@@ -62,7 +62,7 @@ export async function lookAround(
       host.containers.list({ signal }),
       host.listVolumes({ signal }),
     ]);
-    return { containers, volumes };
+    return { containers: await withoutOwn(containers), volumes };
   } catch (error) {
     const isMissing = isAppError(error, 'unavailable') || isAppError(error, 'denied');
     if (isMissing && places.every(({ kind }) => kind === 'path')) return nothingAround;
@@ -112,7 +112,6 @@ async function consumersOf(
   };
   const found: Container[] = [];
   for (const container of containers) {
-    if (isOwn(container)) continue;
     for (const mount of container.mounts) {
       if (!(await sees(mount))) continue;
       found.push(container);
@@ -158,10 +157,4 @@ function overlap(one: string, other: string): boolean {
 /** Where the symbolic links lead to, when this is the engine's machine. */
 async function realPlace(place: string): Promise<string> {
   return path.isAbsolute(place) ? await realpath(place).catch(() => path.normalize(place)) : place;
-}
-
-/** True for the container that this process runs in: to pause it would be to wait for ever. */
-function isOwn(container: Container): boolean {
-  const hostname = os.hostname();
-  return /^[0-9a-f]{12}$/.test(hostname) && container.id.startsWith(hostname);
 }
