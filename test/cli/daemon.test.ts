@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,7 +44,7 @@ class Daemon {
   }
 
   async until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
-    for (let tries = 0; tries < 400; tries++) {
+    for (let tries = 0; tries < 900; tries++) {
       if (await isTrue()) return;
       await sleep(100);
     }
@@ -151,6 +152,27 @@ describe('holdfast daemon', () => {
     await rename(`${cli.repository}.away`, cli.repository);
     await daemon.says('"pg": saved as');
     expect(await daemon.end()).toBe(0);
+  });
+
+  test('prunes once a newer snapshot is verified, and not while a volume looks damaged', async () => {
+    const prunes = `policies:\n  often: { schedule: '*/8 * * * * *', keep: { last: 1 }, prune: '*/10 * * * * *' }\n`;
+    configure(prunes);
+    writeFileSync(join(root, 'data'), randomBytes(6 << 20));
+    const daemon = new Daemon();
+    await daemon.says('"pg": one snapshot is forgotten');
+    await daemon.says('prune of "default": good');
+    writeFileSync(join(root, 'data'), 'all gone');
+    await daemon.says('"pg" shrank from 6.3 MB to 8 B');
+    await daemon.says('prune of "default": waiting, "pg" shrank');
+    const before = await cli.ids('pg');
+    expect(before.length).toBeGreaterThan(1);
+    const size = daemon.said.length;
+    await cli.run('policy', 'accept', 'pg');
+    await daemon.until(() => /snapshots? (is|are) forgotten/.test(daemon.said.slice(size)), 'forget again');
+    expect(await daemon.end()).toBe(0);
+    // The newest one, and the newest one that is verified.
+    expect((await cli.ids('pg')).length).toBeLessThanOrEqual(2);
+    await cli.run('check', '--read-data');
   });
 
   test('a configuration that cannot be used is refused at the start', async () => {

@@ -47,6 +47,10 @@ describe('holdfast config', () => {
     expect(stderr).toContain(`${file}:4:5: policies.nightly.kep is not known here: did you mean "keep"?`);
     configure(nightly);
     expect(await cli.run('config', 'check')).toBe(`${file} is good: 1 policy, 0 repositories, 0 channels.\n`);
+    configure(`${nightly}    repositories: [default, ofsite]\n`);
+    expect((await cli.attempt(['config', 'check'])).stderr).toContain(
+      'names the repository "ofsite", which is not known',
+    );
   });
 
   test('"show" says where each value comes from: the command line, the environment, the file, or what is usual', async () => {

@@ -47,7 +47,7 @@ export async function runDaemon(parts: DaemonParts, options: DaemonOptions): Pro
   await daemon.run();
 }
 
-/** How long what is to be forgotten may wait for backups that are due. */
+/** How long what is to be forgotten or pruned may wait for backups that are due. */
 const overdueMs = 10 * 60_000;
 
 class PolicyDaemon {
@@ -163,13 +163,25 @@ class PolicyDaemon {
       if (due.isWanted && !isKiller(due)) wanted.push(due);
       else this.#skip(due);
     }
-    const forgets = this.#forgetJobs();
-    // Behind what is due, but not for ever.
-    const first = clock.now() - this.#forgetsSinceMs > overdueMs ? forgets : [];
-    const waiting = [...first, ...groupJobs(wanted), ...forgets.filter((job) => !first.includes(job))];
+    const waiting = this.#inOrder(groupJobs(wanted));
     const parallel = this.#configuration?.parallel ?? 1;
     for (const job of chooseJobs(waiting, [...this.#running.keys()], parallel)) this.#start(job);
     return plan.wakeMs;
+  }
+
+  /**
+   * What was saved is thinned out after what is due was saved, and pruned after that; but neither waits for ever in a
+   * repository that is always busy.
+   */
+  #inOrder(jobs: readonly Job[]): Job[] {
+    const nowMs = this.#parts.clock.now();
+    const isFresh = ({ action, tasks }: Job): boolean =>
+      action === 'prune' && tasks.every(({ dueMs }) => nowMs - dueMs < overdueMs);
+    const forgets = this.#forgetJobs();
+    const others = jobs.filter((job) => !isFresh(job));
+    const areOverdue = nowMs - this.#forgetsSinceMs > overdueMs;
+    const both = areOverdue ? [...forgets, ...others] : [...others, ...forgets];
+    return [...both, ...jobs.filter(isFresh)];
   }
 
   #skip(due: DueTask): void {

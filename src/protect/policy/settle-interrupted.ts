@@ -6,6 +6,8 @@ import type { PolicyProgress } from './progress.ts';
 import { taskKey } from './task.ts';
 import type { Clock, PolicyWork } from './work.ts';
 
+const dayMs = 86_400_000;
+
 interface SettleParts {
   readonly clock: Clock;
   readonly memory: PolicyMemory;
@@ -16,6 +18,7 @@ interface SettleParts {
 /** Ends the runs that a killed daemon has left open. One whose snapshot was saved after all is not done again. */
 export async function settleInterrupted(parts: SettleParts, progress: PolicyProgress): Promise<void> {
   for (const run of parts.memory.listRuns({ open: true, limit: 10_000 })) {
+    if (mayBeAtWork(run, parts.clock.now())) continue;
     const isSaved = run.action === 'backup' && (await wasSaved(parts, run));
     const cursor = isSaved ? settledBy(run, progress.cursors) : undefined;
     parts.memory.endRun(
@@ -33,6 +36,11 @@ export async function settleInterrupted(parts: SettleParts, progress: PolicyProg
       `The ${run.action} of ${quote(run.name)} was interrupted${isSaved ? ' after it was saved' : ''}.`,
     );
   }
+}
+
+/** A run by hand has no time of a schedule, and whoever began it may still be at it. */
+function mayBeAtWork({ scheduledAt, startedAt }: PolicyRunRecord, nowMs: number): boolean {
+  return scheduledAt === startedAt && nowMs - Date.parse(startedAt) < dayMs;
 }
 
 async function wasSaved({ work, say }: SettleParts, run: PolicyRunRecord): Promise<boolean> {

@@ -1,7 +1,15 @@
+import { quote } from '../../../model/quote.ts';
 import type { Session } from '../session.ts';
 
 export async function runConfigCheck(session: Session): Promise<void> {
   const { file, policies, repositories, notify } = await session.app.configuration();
+  const known = [...repositories.keys(), ...(await session.app.listRepositories()).map(({ name }) => name)];
+  for (const { name, repositories: wanted } of policies)
+    for (const repository of wanted)
+      if (/^[\w-]+$/.test(repository) && !known.includes(repository))
+        session.warn(
+          `Warning: the policy ${quote(name)} names the repository ${quote(repository)}, which is not known. Add it with "holdfast repo add", or describe it below "repositories".`,
+        );
   session.printer.print({
     json: () => ({
       file,
