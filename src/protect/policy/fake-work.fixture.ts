@@ -50,8 +50,8 @@ export class FakeWork implements PolicyWork {
   hostFault: AppError | undefined;
   repositoryFault: (repository: string) => AppError | undefined = () => undefined;
   saveMs = 5 * 60_000;
-  /** What was to go at each forgetting by a preview just before it, beside what went. */
-  readonly forgotten: { readonly previewed: readonly string[]; readonly removed: readonly string[] }[] = [];
+  /** How often something was forgotten. */
+  forgotten = 0;
   #made = 0;
   #atWork = new Map<string, number>();
 
@@ -137,18 +137,17 @@ export class FakeWork implements PolicyWork {
   }
 
   async forget(job: SaveJob, options: Parameters<PolicyWork['forget']>[1]): Promise<void> {
-    const goes = this.previewForget(job);
     await this.#time(10_000, options.signal);
-    const now = this.previewForget(job);
+    const goes = this.previewForget(job);
     for (const { name, identity } of job.subjects)
       options.beforeRemoval({
         name,
         identity,
         repositoryId: job.repository,
-        times: this.snapshots.filter(({ id }) => now.includes(id)).map(({ time }) => time),
+        times: this.snapshots.filter(({ id }) => goes.includes(id)).map(({ time }) => time),
       });
-    this.forgotten.push({ previewed: goes, removed: now });
-    this.snapshots = this.snapshots.filter(({ id }) => !now.includes(id));
+    this.forgotten++;
+    this.snapshots = this.snapshots.filter(({ id }) => !goes.includes(id));
   }
 
   /** Ids of what the rules would remove now. */
