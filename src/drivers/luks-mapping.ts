@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,10 +9,10 @@ import type { DriverCall, DriverVolume } from './driver.ts';
 /** What LUKS2 keeps at the front for itself. */
 export const headerBytes = 16 * 2 ** 20;
 
-/** The name of the opened device: of the folder, as the name of a volume may be longer than the kernel takes. */
-export function mappingOf({ folder, name }: Pick<DriverVolume, 'folder' | 'name'>): string {
-  const mark = createHash('sha256').update(folder).digest('hex').slice(0, 16);
-  return `holdfast-${name.slice(0, 60)}-${mark}`;
+/** The name of the opened device: of the folder that a volume keeps through renames, as its own name may be longer than the kernel takes. */
+export async function mappingOf({ folder }: Pick<DriverVolume, 'folder'>): Promise<string> {
+  const { dev, ino } = await stat(folder);
+  return `holdfast-${dev.toString(16)}-${ino.toString(16)}`;
 }
 
 export interface CryptsetupRun extends DriverCall {
@@ -63,7 +62,7 @@ export function explainCryptsetup(
 
 /** Nothing for one that is not open. */
 export async function closeMapping(volume: DriverVolume, call: DriverCall = {}): Promise<void> {
-  const mapping = mappingOf(volume);
+  const mapping = await mappingOf(volume);
   if ((await stat(`/dev/mapper/${mapping}`).catch(() => undefined)) === undefined) return;
   await cryptsetup(['close', mapping], { action: `Cannot close volume ${quote(volume.name)}`, ...call });
 }

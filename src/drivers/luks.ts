@@ -35,11 +35,12 @@ import { mountThen, unmountPath } from './mount-point.ts';
 /** LUKS2 in an image with a size, or on a device: opened at the mount, closed at the unmount. */
 export function luksDriver(keys: VolumeKeys): Driver {
   const openMapping = async (volume: DriverVolume, call?: DriverCall): Promise<string> => {
-    const path = `/dev/mapper/${mappingOf(volume)}`;
+    const mapping = await mappingOf(volume);
+    const path = `/dev/mapper/${mapping}`;
     if ((await stat(path).catch(() => undefined)) !== undefined) return path;
     const key = await keys.read(volume);
     const action = `Cannot open volume ${quote(volume.name)}`;
-    const args = ['open', '--type', 'luks2', '--key-file', '-', containerOf(volume), mappingOf(volume)];
+    const args = ['open', '--type', 'luks2', '--key-file', '-', containerOf(volume), mapping];
     await cryptsetup(args, { input: key, action, ...call });
     return path;
   };
@@ -118,8 +119,9 @@ export function luksDriver(keys: VolumeKeys): Driver {
       const options = { ...volume.options, size: String(sizeBytes) };
       if (!isMounted) return options;
       const key = await keys.read(volume);
-      await cryptsetup(['resize', '--key-file', '-', mappingOf(volume)], { input: key, action, ...call });
-      const device = `/dev/mapper/${mappingOf(volume)}`;
+      const mapping = await mappingOf(volume);
+      await cryptsetup(['resize', '--key-file', '-', mapping], { input: key, action, ...call });
+      const device = `/dev/mapper/${mapping}`;
       const { name, mountpoint } = volume;
       await growFileSystem(fileSystemOf(options), { device, mountpoint, name, ...call });
       return options;

@@ -18,6 +18,30 @@ interface Meaning {
 
 const meanings: readonly Meaning[] = [
   {
+    pattern: /you might need a .* helper program/i,
+    code: 'unsupported',
+    words: ({ type }) => `the program mount.${type ?? ''} is not installed`,
+    hint: 'On Debian: apt-get install nfs-common for NFS, cifs-utils for CIFS.',
+  },
+  {
+    pattern: /mount error\(13\)/i,
+    code: 'denied',
+    words: ({ source }) => `the server refuses the user or the password for ${quote(source)}`,
+    hint: 'Check what "-o credentials=…" or "-o password=…" names, and the domain.',
+  },
+  {
+    pattern: /mount error\((?:2|6)\)/i,
+    code: 'not-found',
+    words: ({ source }) => `the server has no share ${quote(source)}`,
+    hint: 'List its shares with: smbclient -L SERVER.',
+  },
+  {
+    pattern: /mount error\((?:95|22)\)/i,
+    code: 'failed',
+    words: () => 'the server and this kernel have no version of SMB in common, or an option is wrong',
+    hint: 'Try vers=3.0 or vers=2.1 in "-o o=…".',
+  },
+  {
     pattern: /unknown filesystem type|filesystem .*not (?:supported|configured)|No such device/i,
     code: 'unsupported',
     words: ({ type }) => `this kernel has no file system ${quote(type ?? 'of this kind')}`,

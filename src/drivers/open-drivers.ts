@@ -14,20 +14,22 @@ export function openDrivers(parts: DriverParts): Drivers {
     const { openKeyWraps } = await import('./keys/key-wraps.ts');
     return openVolumeKeys(openKeyWraps(parts));
   };
-  const makers: Readonly<Partial<Record<DriverKind, () => Promise<Driver>>>> = {
+  const makers: Readonly<Record<DriverKind, () => Promise<Driver>>> = {
     local: async () => (await import('./local.ts')).localDriver,
     bind: async () => (await import('./bind.ts')).bindDriver,
     tmpfs: async () => (await import('./tmpfs.ts')).tmpfsDriver,
     block: async () => (await import('./block.ts')).blockDriver,
     gocryptfs: async () => (await import('./gocryptfs.ts')).gocryptfsDriver(await keys()),
     luks: async () => (await import('./luks.ts')).luksDriver(await keys()),
+    nfs: async () => (await import('./nfs.ts')).nfsDriver,
+    cifs: async () => (await import('./cifs.ts')).cifsDriver(parts),
     rclone: async () => (await import('./rclone.ts')).rcloneDriver(parts),
     btrfs: async () => (await import('./btrfs.ts')).btrfsDriver,
   };
   const opened = new Map<DriverKind, Promise<Driver>>();
   return {
     get(kind) {
-      const found = opened.get(kind) ?? makers[kind]?.() ?? Promise.reject(new Error(kind));
+      const found = opened.get(kind) ?? makers[kind]();
       opened.set(kind, found);
       return found;
     },

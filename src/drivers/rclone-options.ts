@@ -80,7 +80,8 @@ export async function rcloneEnvironment(
   options: Options,
   secret: (reference: string) => Promise<Uint8Array>,
 ): Promise<Record<string, string>> {
-  const environment: Record<string, string> = {};
+  // rclone's own transport and the bundle of this variable exclude each other, and it refuses to start.
+  const environment: Record<string, string> = { AWS_CA_BUNDLE: '' };
   for (const [key, reference] of Object.entries(options)) {
     if (!key.startsWith(secretPrefix)) continue;
     const name = `RCLONE_${key.slice(secretPrefix.length).toUpperCase().replaceAll('-', '_')}`;

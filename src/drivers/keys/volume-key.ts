@@ -44,14 +44,16 @@ export function openVolumeKeys(wraps: KeyWraps): VolumeKeys {
   const store = async (volume: DriverVolume, file: string, wrappedBy: string): Promise<string> => {
     // Text without line ends: programs read it from their standard input as it is.
     const key = randomBytes(48).toString('base64url');
-    const box = sealBox(key, await wraps.secret(wrappedBy, { mayMake: true }), contextOf(wrappedBy));
+    const secret = await wraps.secret(wrappedBy, { mayMake: true });
+    const box = sealBox(key, { secret, isPassphrase: wrappedBy !== 'master' });
     const stored: StoredKey = { version: 1, wrappedBy, box };
     await writeDurably(join(volume.folder, file), `${JSON.stringify(stored)}\n`);
     return key;
   };
   const load = async (volume: DriverVolume, file: string): Promise<string> => {
     const { wrappedBy, box } = await readStored(volume, file);
-    const key = openBox(box, await wraps.secret(wrappedBy, { mayMake: false }), contextOf(wrappedBy));
+    const secret = await wraps.secret(wrappedBy, { mayMake: false });
+    const key = openBox(box, { secret, isPassphrase: wrappedBy !== 'master' });
     if (key !== undefined) return key;
     throw new AppError(
       'wrong-password',
@@ -88,10 +90,6 @@ export function openVolumeKeys(wraps: KeyWraps): VolumeKeys {
       await syncDirectory(volume.folder);
     },
   };
-}
-
-function contextOf(wrappedBy: string): string {
-  return `holdfast volume key, wrapped by ${wrappedBy === 'master' ? 'master' : 'a reference'}`;
 }
 
 async function exists(volume: DriverVolume, file: string): Promise<boolean> {
