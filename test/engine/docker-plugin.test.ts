@@ -55,6 +55,8 @@ class Plugin {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end('SIGTERM');
     for (const path of [this.socket, `${this.socket}.lock`]) rmSync(path, { force: true });
+    // Nothing can be made in a place of a mount, and nothing removed.
+    await runCommand('chattr', ['-R', '-f', '-i', this.stateDir]);
   }
 }
 
@@ -374,7 +376,7 @@ describe('its socket', () => {
 
   test('can be one that systemd opened', async () => {
     const socket = join('/run/docker/plugins', `${plugin.driver}s.sock`);
-    const state = join(engine.folder, 'activated');
+    const state = join(plugin.stateDir, 'activated');
     const started = spawn(
       'systemd-socket-activate',
       ['-l', socket, '-E', 'PATH', command, 'plugin', '--state-dir', state],

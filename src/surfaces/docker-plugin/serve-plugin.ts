@@ -35,7 +35,7 @@ export async function servePlugin(
     onRequest: pluginListener({
       volumes: opened.promise,
       // An engine that starts may have crashed before.
-      onActivate: () => watch.look(),
+      onActivate: () => watch.engineStarted(),
       onFailure: (method, { message, detail }) =>
         say(`${method}: ${message}${detail === undefined ? '' : ` (${detail})`}`),
     }),

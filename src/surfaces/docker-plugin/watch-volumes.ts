@@ -4,9 +4,11 @@ import type { PluginVolumes } from './answer-plugin.ts';
 import { dropStaleHolds } from './drop-stale-holds.ts';
 
 export interface VolumeWatch extends AsyncDisposable {
-  /** Looks soon, and again at its times. */
-  look(): void;
+  /** An engine has started: it takes a while to end the containers that its last run has left. */
+  engineStarted(): void;
 }
+
+const afterStartMs = [0, 2000, 5000, 15_000, 30_000] as const;
 
 /** From time to time, and when told to: lets go of what crashed engines held, and looks how mounted volumes are. */
 export function watchVolumes(
@@ -27,10 +29,14 @@ export function watchVolumes(
       .finally(() => (looking = undefined));
   };
   const timer = setInterval(look, everyMs);
+  const soon = new Set<NodeJS.Timeout>();
   return {
-    look,
+    engineStarted() {
+      for (const afterMs of afterStartMs) soon.add(setTimeout(look, afterMs));
+    },
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
+      for (const one of soon) clearTimeout(one);
       await looking;
     },
   };
