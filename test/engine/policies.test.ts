@@ -134,7 +134,7 @@ describe('the daemon', () => {
   test('saves a stack that runs, outlives an engine that is away, prunes what is proven, and leaves all running', async () => {
     writeFileSync(join(engine.folder, 'compose.yaml'), 'services: {}\n');
     configure(
-      `policies:\n  often: { stacks: shop, schedule: '*/4 * * * * *', keep: { last: 1 }, prune: '*/10 * * * * *' }\n`,
+      `policies:\n  often: { stacks: shop, schedule: '*/15 * * * * *', keep: { last: 1 }, prune: '*/20 * * * * *' }\n`,
     );
     const child = spawn(
       join(import.meta.dirname, '../../bin/holdfast'),
@@ -148,7 +148,7 @@ describe('the daemon', () => {
     child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
     const ended = once(child, 'close');
     const says = async (text: string, after = 0): Promise<void> => {
-      for (let tries = 0; tries < 600; tries++) {
+      for (let tries = 0; tries < 900; tries++) {
         if (said.includes(text, after)) return;
         await sleep(100);
       }
@@ -175,5 +175,5 @@ describe('the daemon', () => {
     const good = history.filter(({ action, end }) => action === 'backup' && end?.outcome === 'good');
     const times = good.map(({ subject, scheduledAt }) => `${subject} ${scheduledAt}`);
     expect(new Set(times).size).toBe(times.length);
-  }, 120_000);
+  }, 300_000);
 });
