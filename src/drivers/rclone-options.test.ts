@@ -34,7 +34,7 @@ test('secrets reach rclone by variables, and the command line has none', async (
     RCLONE_CONFIG: '/etc/rclone.conf',
     RCLONE_S3_SECRET_ACCESS_KEY: 'value of env:KEY',
   });
-  const args = rcloneMountArguments({ options, name: 'v', mountpoint: '/m' }, { cache: '/c', socket: '/s' });
+  const args = rcloneMountArguments({ options, name: 'v', mountpoint: '/m' }, { cache: '/c' });
   expect(args.slice(-2)).toEqual([remote, '/m']);
   expect(args).toEqual(
     expect.arrayContaining(['--uid', '1000', '--cache-dir', '/c', '--vfs-cache-mode', 'writes']),

@@ -94,7 +94,7 @@ export async function rcloneEnvironment(
 /** The command that mounts it and leaves a process behind. */
 export function rcloneMountArguments(
   { options, mountpoint, name }: Pick<DriverVolume, 'options' | 'mountpoint' | 'name'>,
-  { cache, socket }: { readonly cache: string; readonly socket: string },
+  { cache }: { readonly cache: string },
 ): string[] {
   const flag = (key: string, flagName: string): string[] =>
     options[key] === undefined ? [] : [flagName, options[key] ?? ''];
@@ -119,10 +119,6 @@ export function rcloneMountArguments(
     ...flag('gid', '--gid'),
     ...flag('umask', '--umask'),
     ...(options['read-only'] === undefined || options['read-only'] === 'false' ? [] : ['--read-only']),
-    '--rc',
-    '--rc-addr',
-    `unix://${socket}`,
-    '--rc-no-auth',
     rcloneRemote(options),
     mountpoint,
   ];

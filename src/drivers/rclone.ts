@@ -8,9 +8,11 @@ import type { Driver, DriverCall, DriverHealth, DriverVolume } from './driver.ts
 import { answers } from './mount-answers.ts';
 import { findMount, unmountPath } from './mount-point.ts';
 import { unmountOrDetach } from './stale-mount.ts';
+import { unsavedFiles } from './rclone-cache.ts';
 import { checkRclone, rcloneEnvironment, rcloneMountArguments, rcloneRemote } from './rclone-options.ts';
 
 const uploadMs = 60_000;
+const lateMs = 60_000;
 
 /**
  * What rclone can mount: object storage, SFTP, WebDAV and more. What is written lies in a cache in the volume's folder
@@ -42,7 +44,7 @@ export function rcloneDriver(parts: { readonly secret: (reference: string) => Pr
     async mount(volume, call) {
       const action = `Cannot mount volume ${quote(volume.name)}`;
       await mkdir(cacheOf(volume), { recursive: true, mode: 0o700 });
-      const args = rcloneMountArguments(volume, { cache: cacheOf(volume), socket: socketOf(volume) });
+      const args = rcloneMountArguments(volume, { cache: cacheOf(volume) });
       const result = await rclone(volume, args, { env: await environment(volume), ...call });
       if (result.status === 0 && (await findMount(volume.mountpoint)) !== undefined) return;
       await unmountPath(volume).catch(() => undefined);
@@ -58,23 +60,15 @@ export function rcloneDriver(parts: { readonly secret: (reference: string) => Pr
       if (!isMounted) return await remoteHealth(volume, await environment(volume));
       const here = await answers(volume.mountpoint);
       if (here.status !== 'good') return here;
-      const { erroredFiles = 0 } = (await cacheState(volume)) ?? {};
-      if (erroredFiles === 0) return here;
-      return {
-        status: 'degraded',
-        message: `${erroredFiles} files could not be uploaded yet; rclone goes on trying`,
-      };
+      const waiting = await unsavedFiles(cacheOf(volume), { olderThanMs: lateMs });
+      if (waiting === 0) return here;
+      return { status: 'degraded', message: `${waiting} files wait to be uploaded for more than a minute` };
     },
   };
 }
 
 function cacheOf(volume: DriverVolume): string {
   return join(volume.folder, 'cache');
-}
-
-/** A path of a socket has 107 bytes: this one is short, and of this volume's folder alone. */
-function socketOf(volume: DriverVolume): string {
-  return join(volume.folder, 'rc.sock');
 }
 
 async function rclone(
@@ -96,31 +90,10 @@ async function rclone(
   }
 }
 
-interface CacheState {
-  readonly uploadsInProgress?: number;
-  readonly uploadsQueued?: number;
-  readonly erroredFiles?: number;
-}
-
-/** Undefined when rclone does not say. */
-async function cacheState(volume: DriverVolume): Promise<CacheState | undefined> {
-  const args = ['rc', '--unix-socket', socketOf(volume), 'vfs/stats'];
-  const result = await runProgram('rclone', args, { timeoutMs: 4000 }).catch(() => undefined);
-  if (result?.status !== 0) return undefined;
-  try {
-    const { diskCache } = JSON.parse(result.stdout) as { diskCache?: CacheState };
-    return diskCache;
-  } catch {
-    return undefined;
-  }
-}
-
 /** What is in the cache only is nowhere else: another machine that mounts the same would not see it. */
 async function waitForUploads(volume: DriverVolume, { signal }: DriverCall = {}): Promise<void> {
   const until = performance.now() + uploadMs;
-  for (;;) {
-    const state = await cacheState(volume);
-    if ((state?.uploadsInProgress ?? 0) + (state?.uploadsQueued ?? 0) === 0) return;
+  while ((await unsavedFiles(cacheOf(volume))) > 0) {
     // The cache stays, and is uploaded after the next mount.
     if (performance.now() > until) return;
     await sleep(200, undefined, signal === undefined ? {} : { signal });
