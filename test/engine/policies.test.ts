@@ -72,6 +72,9 @@ async function start(): Promise<void> {
   await engine.docker(['volume', 'create', 'web']);
 }
 
+/** An engine sees the volumes of every plugin on the machine, whichever test has started it. */
+const mine = (name: string): boolean => /^(?:shop_|web$|labelled$|shop-|\/|[0-9a-f]{64}$)/.test(name);
+
 function configure(yaml: string): void {
   writeFileSync(join(stateDir, 'holdfast.yaml'), yaml);
 }
@@ -85,7 +88,7 @@ test('labels go before x-holdfast, and x-holdfast before the policy', async () =
   configure(policies);
   const { runs } = await app.nextRuns();
   const daily = runs
-    .filter(({ action }) => action === 'backup')
+    .filter(({ action, name }) => action === 'backup' && mine(name))
     .map(({ name, policy, time }) => [
       name.length > 20 ? 'anonymous' : name,
       policy,
@@ -105,7 +108,9 @@ test('every kind of mount is in the coverage, before and after a run', async () 
   const states = async () => {
     const { places } = await app.coverage();
     return Object.fromEntries(
-      places.map(({ name, kind, state }) => [kind === 'anonymous' ? kind : name, [kind, state]]),
+      places
+        .filter(({ name }) => mine(name))
+        .map(({ name, kind, state }) => [kind === 'anonymous' ? kind : name, [kind, state]]),
     );
   };
   const conf = join(engine.folder, 'conf');
@@ -123,7 +128,7 @@ test('every kind of mount is in the coverage, before and after a run', async () 
   configure(`${policies}  conf: { paths: ${conf}, schedule: '@daily' }\n`);
   for (const name of ['rest', 'weekly', 'conf']) {
     const { backups } = await app.runPolicy({ name, dryRun: false });
-    expect(backups.flatMap(({ error }) => error?.message ?? [])).toEqual([]);
+    expect(backups.filter(({ name }) => mine(name)).flatMap(({ error }) => error?.message ?? [])).toEqual([]);
   }
   const after = await states();
   expect(Object.values(after).filter(([, state]) => state === 'unprotected')).toEqual([]);
