@@ -52,9 +52,14 @@ async function get(path: string): Promise<string> {
   return await (await fetch(`http://127.0.0.1:80${path}`)).text();
 }
 
+/** Over TCP: the server that initialises an empty folder listens on its socket only, and ends again. */
 async function untilReady(): Promise<void> {
-  const ready = () => stack.sql('SELECT 1').catch(() => '');
-  await expect.poll(ready, { timeout: 60_000, interval: 300 }).toBe('1');
+  const ask = () =>
+    stack.exec('postgres', 'pg_isready', '-q', '-h', '127.0.0.1').then(
+      () => true,
+      () => false,
+    );
+  await expect.poll(ask, { timeout: 90_000, interval: 300 }).toBe(true);
 }
 
 /** Containers, volumes, and what lay in the folders of the machine: the machine is as new. */
@@ -84,7 +89,7 @@ test('the stack does not start while its folders are missing, and starts when th
 
 test('it is backed up under a write load, destroyed, restored as one, and comes up with every committed row', async () => {
   load = writeOn(1);
-  await expect.poll(() => load?.acknowledged.row, { timeout: 20_000 }).toBeGreaterThan(200);
+  await expect.poll(() => load?.acknowledged.row, { timeout: 60_000 }).toBeGreaterThan(200);
   const before = load.acknowledged;
   const report = JSON.parse(await run('backup', '--stack', 'site', '--format', 'json')) as BackupReport;
   expect(Object.fromEntries(report.outcomes.map(({ name, outcome }) => [name, outcome]))).toEqual({
@@ -118,7 +123,7 @@ test('it is backed up under a write load, destroyed, restored as one, and comes 
 test('what was committed before a backup is all there after it', async () => {
   const [known = 0] = (await stack.sql('SELECT max(id) FROM ledger')).split('|').map(Number);
   load = writeOn(known + 1);
-  await expect.poll(() => load?.acknowledged.row, { timeout: 20_000 }).toBeGreaterThan(known + 200);
+  await expect.poll(() => load?.acknowledged.row, { timeout: 60_000 }).toBeGreaterThan(known + 200);
   const last = await load.stop();
   await get('/cgi-bin/order');
   const orders = await stack.sql('SELECT max(id) FROM orders');
