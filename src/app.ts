@@ -6,7 +6,6 @@ import type { ProtectedNames, VolumeEngine } from './engine/index.ts';
 import type { RunOptions, RunReport, RunRequest } from './engine/run/run-types.ts';
 import type { Host } from './hosts/host.ts';
 import type { ManagedVolumes } from './hosts/managed-volumes.ts';
-import { AppError } from './model/errors.ts';
 import type { HostKind } from './model/volume.ts';
 import type { BackupOutcome, BackupReport, BackupRequest } from './protect/backup.ts';
 import type { Change } from './protect/compare-trees.ts';
@@ -421,18 +420,18 @@ async function openHost(config: AppConfig, catalog: () => Promise<Catalog>): Pro
   const { loadConfiguration } = await import('./protect/config/load-configuration.ts');
   const kind = config.host ?? (await loadConfiguration(placeOf(config))).host ?? 'auto';
   if (kind === 'podman') {
-    throw new AppError('unsupported', 'The host "podman" is not supported yet', {
-      hint: "Podman speaks Docker's language: DOCKER_HOST=unix:///run/podman/podman.sock with --host docker.",
-    });
+    const { openPodmanHost } = await import('./hosts/docker/index.ts');
+    return await openPodmanHost({ env, onWarning, dataWay });
   }
   if (kind === 'docker') {
     const { openDockerHost } = await import('./hosts/docker/index.ts');
     return await openDockerHost({ env, onWarning, dataWay });
   }
   if (kind === 'auto') {
-    const { probeDocker } = await import('./hosts/docker/index.ts');
+    const { probeDocker, probePodman } = await import('./hosts/docker/index.ts');
     const docker = await probeDocker({ env, onWarning, dataWay });
-    if (docker !== undefined) return docker;
+    const found = docker ?? (await probePodman({ env, onWarning, dataWay }));
+    if (found !== undefined) return found;
   }
   return await openOwnHost(config, catalog);
 }

@@ -52,7 +52,7 @@ export function gocryptfsDriver(keys: VolumeKeys): Driver {
       await command(args, { input: `${key}\n`, action: `Cannot mount volume ${quote(volume.name)}` }, call);
       if ((await findMount(volume.mountpoint)) === undefined)
         throw new AppError('failed', `Cannot mount volume ${quote(volume.name)}: nothing is mounted`);
-      if (ownershipOptions.some((key) => key in volume.options))
+      if (ownershipOptions.some((name) => name in volume.options))
         await applyOwnership(volume.mountpoint, volume.options, volume.name);
     },
 

@@ -79,7 +79,12 @@ describe('a server of nfs', () => {
       sockets.add(socket);
       socket.on('data', (request) => answer(socket, request)).on('error', () => undefined);
     });
-    servers.push({ close: () => void (server.close(), sockets.forEach((socket) => socket.destroy())) });
+    servers.push({
+      close() {
+        server.close();
+        for (const socket of sockets) socket.destroy();
+      },
+    });
     const { promise, resolve } = Promise.withResolvers<void>();
     server.listen(0, '127.0.0.1', resolve);
     await promise;

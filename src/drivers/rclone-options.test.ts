@@ -14,7 +14,7 @@ test.each([
   [{ remote, uid: 'root' }, 'is not a number'],
   [{ remote, 'allow-root': '1' }, 'invalid option: "allow-root"'],
 ])('%j is refused without showing a secret: %s', (options, words) => {
-  const refusal = (): unknown => checkRclone(options as Record<string, string>);
+  const refusal = (): unknown => checkRclone(options);
   expect(refusal).toThrow(
     expect.objectContaining({ code: 'usage', message: expect.stringContaining(words) as string }) as Error,
   );

@@ -11,6 +11,8 @@ import { unmountOrDetach } from './stale-mount.ts';
 import { unsavedFiles } from './rclone-cache.ts';
 import { checkRclone, rcloneEnvironment, rcloneMountArguments, rcloneRemote } from './rclone-options.ts';
 
+/** A server that is away is told at once, and not after many tries. */
+const impatient = ['--max-depth', '1', '--contimeout', '4s', '--retries', '1', '--low-level-retries', '1'];
 const uploadMs = 60_000;
 const lateMs = 60_000;
 
@@ -31,7 +33,7 @@ export function rcloneDriver(parts: { readonly secret: (reference: string) => Pr
     async create(volume, call) {
       await mkdir(cacheOf(volume), { recursive: true, mode: 0o700 });
       const action = `Cannot create volume ${quote(volume.name)}`;
-      const result = await rclone(volume, ['lsf', '--max-depth', '1', rcloneRemote(volume.options)], {
+      const result = await rclone(volume, ['lsf', ...impatient, rcloneRemote(volume.options)], {
         env: await environment(volume),
         ...call,
       });

@@ -104,14 +104,9 @@ class EmbeddedHost implements Host {
 }
 
 /** What every host says of a volume, and no more. */
-function asVolume({
-  kind: _,
-  isProtected: _p,
-  mountIds: _i,
-  isMounted: _m,
-  ...volume
-}: ManagedVolume): Volume {
-  return volume;
+function asVolume(volume: ManagedVolume): Volume {
+  const { name, driver, mountpoint, createdAt, labels, options, scope, anonymous, stack, consumers } = volume;
+  return { name, driver, mountpoint, createdAt, labels, options, scope, anonymous, stack, consumers };
 }
 
 function cancelled(action: string, signal: AbortSignal): AppError {

@@ -118,10 +118,14 @@ export function findTrashed(all: readonly Trashed[], which: string): Trashed {
   const byId = all.filter(({ path }) => which.length >= 4 && path.slice(-16).startsWith(which));
   const found = byName ?? (byId.length === 1 ? byId[0] : undefined);
   if (found !== undefined) return found;
-  const words = byId.length > 1 ? 'several in the trash begin like that' : 'it is not in the trash';
-  throw new AppError(byId.length > 1 ? 'usage' : 'not-found', `Cannot find ${quote(which)}: ${words}`, {
-    hint: 'See what is there with "holdfast trash ls".',
-  });
+  if (byId.length === 0) throw missing(which);
+  throw new AppError('usage', `Cannot find ${quote(which)}: several in the trash begin like that`, { hint });
+}
+
+const hint = 'See what is there with "holdfast trash ls".';
+
+function missing(which: string): AppError {
+  return new AppError('not-found', `Cannot find ${quote(which)}: it is not in the trash`, { hint });
 }
 
 /** Back to where it was, under its name or another. */
@@ -141,7 +145,7 @@ export async function restoreTrashed(
       await writeDurably(join(path, trashedMark), JSON.stringify({ ...record, name: to }));
     await rename(path, folders.path(to));
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') throw findTrashed([], record.name);
+    if (errnoOf(error) === 'ENOENT') throw missing(record.name);
     throw errnoOf(error) === 'ENOTEMPTY' ? taken(action, to) : stateError(action, error);
   }
   await syncDirectory(folders.trashDir);

@@ -1,1 +1,0 @@
-export type * from '../hosts/managed-volumes.ts';
