@@ -118,7 +118,7 @@ test(
     expect(await states()).toEqual(before);
     expect(readdirSync(engine.volumePath('shop_a')).toSorted()).toEqual(['large', 'now']);
   },
-  30 * 60_000,
+  90 * 60_000,
 );
 
 async function killAt(args: readonly string[], afterMs: number): Promise<number> {
