@@ -34,7 +34,7 @@ export async function statArchivePath(target: ArchiveTarget, path: ByteString): 
 export async function getArchive(
   target: ArchiveTarget,
   path: ByteString,
-  type: ArchiveStat['type'],
+  type: ArchiveStat['type'] | 'itself',
 ): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
   const place = joinMountpoint(path);
   const call: EngineCall = {

@@ -10,6 +10,7 @@ import type { DockerEndpoint } from './endpoint.ts';
 import type { EngineInfo, EngineVolume } from './engine-types.ts';
 
 export interface DirectQuestion {
+  readonly kind: 'docker' | 'podman';
   readonly endpoint: DockerEndpoint;
   readonly info: EngineInfo;
   readonly volume: EngineVolume;
@@ -44,10 +45,10 @@ export async function findUnmountedDevice(
   question: DirectQuestion,
   stream: StreamData,
 ): Promise<DirectoryData | undefined> {
-  const { endpoint, info, volume, write } = question;
+  const { endpoint, volume, write } = question;
   const device = bindDevice(volume);
   if (endpoint.kind !== 'unix' || device === undefined) return undefined;
-  if (!(await canReadAnything(write)) || !(await isSameMachine(info))) return undefined;
+  if (!(await canReadAnything(write)) || !(await isSameMachine(question))) return undefined;
   try {
     const root = await realpath(device);
     const names = (await readdir(root, { encoding: 'buffer' })).slice(0, comparedNames).map(fromBytes);
@@ -75,7 +76,7 @@ async function proveDirectData(question: DirectQuestion): Promise<DirectoryData 
   const { endpoint, info, volume, write } = question;
   const mountpoint = volume.Mountpoint;
   if (endpoint.kind !== 'unix' || !mountpoint?.startsWith('/') || volume.ClusterVolume) return undefined;
-  if (!(await canReadAnything(write)) || !(await isSameMachine(info))) return undefined;
+  if (!(await canReadAnything(write)) || !(await isSameMachine(question))) return undefined;
   if (volume.Driver === 'local' && !isMountedLazily(volume))
     return await plainDirectory(info, volume.Name, mountpoint);
   return await mountedDirectory(volume, mountpoint);
@@ -171,7 +172,11 @@ async function isRealDirectory(path: string): Promise<boolean> {
 }
 
 /** The engine's id file proves that its folder, as it names it, is the one that we see at that path. */
-async function isSameMachine(info: EngineInfo): Promise<boolean> {
+async function isSameMachine({ kind, info, volume }: DirectQuestion): Promise<boolean> {
+  if (kind === 'podman') {
+    const { isPodmanFolderHere } = await import('./podman-facts.ts');
+    return await isPodmanFolderHere(volume);
+  }
   if (!info.ID || !info.DockerRootDir?.startsWith('/')) return false;
   try {
     return (await readFile(join(info.DockerRootDir, 'engine-id'), 'utf8')).trim() === info.ID;

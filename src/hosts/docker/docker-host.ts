@@ -19,6 +19,8 @@ export interface DockerHostOptions {
   /** What the engine warns about while it answers, such as a volume driver that fails. */
   readonly onWarning?: ((message: string) => void) | undefined;
   readonly connectTimeoutMs?: number | undefined;
+  /** Podman speaks Docker's language with a few words of its own. Default `docker`. */
+  readonly kind?: 'docker' | 'podman' | undefined;
   /** A data stream on which nothing moves for so long fails. Default five minutes. */
   readonly streamIdleMs?: number | undefined;
 }
@@ -35,7 +37,7 @@ export async function openDockerHost(options: DockerHostOptions = {}): Promise<H
 const slowDeadlineMs = 150_000;
 
 class DockerHost implements Host {
-  readonly kind = 'docker';
+  readonly kind: 'docker' | 'podman';
   readonly containers: Containers;
   readonly #client: EngineClient;
   readonly #options: DockerHostOptions;
@@ -45,14 +47,15 @@ class DockerHost implements Host {
   constructor(client: EngineClient, options: DockerHostOptions) {
     this.#client = client;
     this.#options = options;
+    this.kind = options.kind ?? 'docker';
     this.containers = new DockerContainers(client);
   }
 
   async info(options: CallOptions = {}): Promise<HostInfo> {
     const info = await this.#engineInfo(options.signal);
     return {
-      kind: 'docker',
-      identity: info.ID ?? '',
+      kind: this.kind,
+      identity: await this.#identityOf(info),
       name: info.Name ?? '',
       version: info.ServerVersion ?? '',
       endpoint: this.#client.endpoint.address,
@@ -151,7 +154,9 @@ class DockerHost implements Host {
     if (this.#options.dataWay === 'stream') return await this.#openStream(volume, { write, signal });
 
     const { findDirectData, findUnmountedDevice } = await import('./direct-data.ts');
-    const question = { endpoint: this.#client.endpoint, info: await this.#engineInfo(signal), volume, write };
+    const { kind } = this;
+    const info = await this.#engineInfo(signal);
+    const question = { kind, endpoint: this.#client.endpoint, info, volume, write };
     const direct = await findDirectData(question);
     if (direct !== undefined) return direct;
     await using opened = new AsyncDisposableStack();
@@ -173,7 +178,9 @@ class DockerHost implements Host {
     const { openStreamData } = await import('./stream-data.ts');
     await using opened = new AsyncDisposableStack();
     const idleMs = this.#options.streamIdleMs ?? 300_000;
-    const data = opened.use(await openStreamData(this.#client, { volume: volume.Name, idleMs, ...options }));
+    const data = opened.use(
+      await openStreamData(this.#client, { kind: this.kind, volume: volume.Name, idleMs, ...options }),
+    );
     // A helper makes the engine create a volume that is missing: what we hold must be what we found.
     const held = await this.#findRaw(volume.Name, options.signal);
     if (held?.CreatedAt !== volume.CreatedAt || held?.Driver !== volume.Driver) {
@@ -181,6 +188,12 @@ class DockerHost implements Host {
     }
     opened.move();
     return data;
+  }
+
+  async #identityOf(info: EngineInfo): Promise<string> {
+    if (this.kind === 'docker') return info.ID ?? '';
+    const { podmanIdentity } = await import('./podman-facts.ts');
+    return await podmanIdentity(info, this.#client.endpoint);
   }
 
   async #engineInfo(signal: AbortSignal | undefined): Promise<EngineInfo> {

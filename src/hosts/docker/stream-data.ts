@@ -12,6 +12,7 @@ import { scanTar, TarScan } from './tar-scan.ts';
 
 export interface StreamDataOptions {
   readonly volume: string;
+  readonly kind: 'docker' | 'podman';
   readonly write: boolean;
   readonly idleMs: number;
   readonly signal?: AbortSignal | undefined;
@@ -66,9 +67,11 @@ class EngineStreamData implements StreamData {
     const lease = await this.#lease(options.signal);
     try {
       const type = await this.#typeOf(lease.target, path);
-      const raw = await getArchive(lease.target, path, type);
+      // Podman gives a directory under its own name too: asked for what is in it, it leaves out the directory itself.
+      const form = this.#options.kind === 'podman' ? 'itself' : type;
+      const raw = await getArchive(lease.target, path, form);
       const scanned = scanTar(raw, new TarScan(), () => this.#endedEarly());
-      return released(path === '' ? scanned : rebased(scanned, path, type), lease);
+      return released(path === '' ? scanned : rebased(scanned, path, form), lease);
     } catch (error) {
       lease[Symbol.dispose]();
       throw error;

@@ -9,7 +9,7 @@ import type { ArchiveStat } from './archive-path.ts';
 export function rebased(
   chunks: AsyncIterable<Uint8Array>,
   path: ByteString,
-  type: ArchiveStat['type'],
+  type: ArchiveStat['type'] | 'itself',
 ): AsyncIterable<Uint8Array> {
   return writeTar(rebasedMembers(chunks, path, type));
 }
@@ -17,7 +17,7 @@ export function rebased(
 async function* rebasedMembers(
   chunks: AsyncIterable<Uint8Array>,
   path: ByteString,
-  type: ArchiveStat['type'],
+  type: ArchiveStat['type'] | 'itself',
 ): AsyncGenerator<TarSource> {
   // A single thing comes under its own name.
   const base = type === 'dir' ? path : path.slice(0, Math.max(0, path.lastIndexOf('/')));

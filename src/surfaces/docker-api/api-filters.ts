@@ -28,9 +28,22 @@ export function listFilter(text: string | null): VolumeFilter {
 
 export function pruneFilter(text: string | null, options: { readonly takesAll: boolean }): VolumeFilter {
   const filters = parseFilters(text);
+  checkFlag('all', filters);
   if (options.takesAll) return volumeFilter(filters, pruneKeys);
   // Older versions of the API know no "all", and take named volumes too.
   return { ...volumeFilter(filters, pruneKeys.slice(0, 2)), all: true };
+}
+
+function checkFlag(key: string, filters: RawFilters): void {
+  const [value, ...others] = filters.get(key) ?? [];
+  if (
+    value === undefined ||
+    others.length > 0 ||
+    /^(?:1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value)
+  )
+    return;
+  const reason = `strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`;
+  throw new ApiError(400, `invalid filter '${key}': ${reason}`);
 }
 
 /** True when the volume passes; whoever holds it mounted uses it. */
@@ -50,7 +63,7 @@ function volumeFilter(filters: RawFilters, keys: readonly string[]): VolumeFilte
   const texts: string[] = [];
   for (const [key, values] of filters) {
     if (!keys.includes(key)) throw new ApiError(400, `invalid filter '${key}'`);
-    texts.push(...values.map((value) => `${key}=${value}`));
+    texts.push(...values.map((value) => `${key}=${key === 'all' ? plainFlag(value) : value}`));
   }
   try {
     return { ...parseVolumeFilter(texts, keys === listKeys ? 'list' : 'prune') };
@@ -58,6 +71,10 @@ function volumeFilter(filters: RawFilters, keys: readonly string[]): VolumeFilte
     if (error instanceof AppError) throw new ApiError(400, error.message);
     throw error;
   }
+}
+
+function plainFlag(value: string): string {
+  return String(/^(?:1|t)/i.test(value));
 }
 
 function parsed(text: string): unknown {

@@ -27,7 +27,8 @@ export function toApiVolume(volume: ManagedVolume): ApiVolume {
 
 /** As `inspect` shows it: with what the engine's own driver has nothing to say about. */
 export function toInspectedVolume(volume: ManagedVolume, { status, message }: VolumeHealth): ApiVolume {
-  if (volume.kind === 'local' && !volume.isProtected) return toApiVolume(volume);
+  const isPlain = volume.kind === 'local' && Object.keys(volume.options).length === 0;
+  if (isPlain && !volume.isProtected) return toApiVolume(volume);
   return {
     ...toApiVolume(volume),
     Status: {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { ManagedVolume } from '../../app.ts';
 import { type AppError, isAppError } from '../../model/errors.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
@@ -8,7 +9,7 @@ import type { ApiCall, ApiParts } from './api-parts.ts';
 import { isOlder } from './api-version.ts';
 import { toApiVolume, toInspectedVolume } from './api-volume.ts';
 import { sendEmpty, sendJson } from './send.ts';
-import { refusalOfLocalOptions } from './local-options.ts';
+import { refusalOfLocalOptions, refusalOfMount } from './local-options.ts';
 import { measureDirectory } from './measure.ts';
 
 export async function listVolumes({ volumes }: ApiParts, { query, response }: ApiCall): Promise<void> {
@@ -37,17 +38,20 @@ async function create(
   signal: AbortSignal,
 ): Promise<ManagedVolume> {
   const spec = specOf(body);
+  const name = spec.name ?? randomBytes(32).toString('hex');
+  const refusal = isLocal(body) ? refusalOfMount(body.options) : undefined;
+  if (refusal !== undefined) throw new ApiError(400, `create ${name}: ${refusal}`);
   try {
     return await volumes.create(spec, { signal });
   } catch (error) {
     if (!isAppError(error)) throw error;
-    const existing = error.code === 'conflict' ? await volumes.find(body.name) : undefined;
-    if (existing === undefined) throw prefixed(`create ${body.name}`, inEngineWords(error, spec));
+    const existing = error.code === 'conflict' ? await volumes.find(name) : undefined;
+    if (existing === undefined) throw prefixed(`create ${name}`, inEngineWords(error, body));
     // The engine gives back what there is, whatever labels and options were asked for; another driver is a conflict.
     if (body.driver === '' || existing.driver === spec.driver) return existing;
     throw new ApiError(
       409,
-      `create ${body.name}: driver '${existing.driver}' already has volume '${body.name}': volume name must be unique`,
+      `create ${name}: driver '${existing.driver}' already has volume '${name}': volume name must be unique`,
     );
   }
 }
@@ -58,10 +62,14 @@ function specOf({ name, driver, options, labels }: CreateBody): VolumeSpec {
   return { name: name === '' ? undefined : name, driver: isOwn ? 'local' : driver, options, labels };
 }
 
-function inEngineWords(error: AppError, { driver, options }: VolumeSpec): AppError {
-  if (driver !== 'local' || error.code !== 'usage') return error;
-  const words = refusalOfLocalOptions(options);
-  return words === undefined ? error : new ApiError(400, words);
+/** Asked for as in the engine: its words are expected then, and no more than its own options. */
+function isLocal({ driver }: CreateBody): boolean {
+  return driver === '' || driver === 'local';
+}
+
+function inEngineWords(error: AppError, body: CreateBody): AppError {
+  if (!isLocal(body) || error.code !== 'usage') return error;
+  return new ApiError(400, refusalOfLocalOptions(body.options) ?? error.message);
 }
 
 export async function inspectVolume({ volumes }: ApiParts, { name, response }: ApiCall): Promise<void> {
@@ -92,6 +100,8 @@ export async function removeVolume(
   sendEmpty(response, 204);
 }
 
+const anonymousLabel = 'com.docker.volume.anonymous';
+
 /** As the engine decides: unused volumes of the driver `local` without options, and anonymous ones unless `all` is asked for. */
 export async function pruneVolumes(parts: ApiParts, call: ApiCall): Promise<void> {
   const { volumes, events, pruning } = parts;
@@ -105,7 +115,8 @@ export async function pruneVolumes(parts: ApiParts, call: ApiCall): Promise<void
         passes(volume, { ...filter, dangling: true }) &&
         volume.driver === 'local' &&
         Object.keys(volume.options).length === 0 &&
-        (filter.all || volume.anonymous),
+        // The label is what the engine goes by, whoever set it.
+        (filter.all || Object.hasOwn(volume.labels, anonymousLabel)),
     );
     const removed: string[] = [];
     let reclaimed = 0;

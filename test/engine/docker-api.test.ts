@@ -1,0 +1,495 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runCommand } from '../../scripts/run-command.ts';
+import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+
+const command = join(import.meta.dirname, '../../bin/holdfast');
+
+interface Api extends AsyncDisposable {
+  readonly socket: string;
+  readonly stateDir: string;
+}
+
+async function startApi(folder: string, ...args: string[]): Promise<Api> {
+  const [socket, stateDir] = [join(folder, 'api.sock'), join(folder, 'state')];
+  await mkdir(folder, { recursive: true });
+  const child = spawn(command, ['api', '--state-dir', stateDir, '--socket', socket, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8');
+  child.stderr.on('data', (text: string) => (said += text));
+  while (!said.includes('is served at')) {
+    if (child.exitCode !== null) throw new Error(`the API did not start: ${said}`);
+    await sleep(50);
+  }
+  return {
+    socket,
+    stateDir,
+    async [Symbol.asyncDispose]() {
+      const exit = once(child, 'exit');
+      child.kill('SIGTERM');
+      await exit;
+      await runCommand('chattr', ['-R', '-f', '-i', stateDir]);
+    },
+  };
+}
+
+let engine: PrivateEngine;
+beforeAll(async () => {
+  engine = await startPrivateEngine();
+  await engine.importBusybox();
+});
+afterAll(() => engine?.[Symbol.asyncDispose]());
+
+interface Said {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Docker's own command against a socket, whatever comes of it; what differs from run to run is made the same. */
+async function docker(socket: string, args: readonly string[]): Promise<Said> {
+  const env = { ...engine.env, DOCKER_HOST: `unix://${socket}` };
+  const child = spawn('docker', args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [stdout, stderr, [exitCode]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit') as Promise<[number]>,
+  ]);
+  return { exitCode, stdout: alike(stdout), stderr: alike(stderr) };
+}
+
+function alike(output: string): string {
+  return output
+    .replace(/\b[0-9a-f]{64}\b/g, 'ID')
+    .replace(/"CreatedAt": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)"/g, '"CreatedAt": "TIME"')
+    .replace(/"Mountpoint": "\/[^"]*\/volumes\/([^"]*)"/g, '"Mountpoint": "…/volumes/$1"');
+}
+
+interface Answer {
+  readonly status: number;
+  readonly type: string | undefined;
+  readonly body: string;
+}
+
+interface Question {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: string | undefined;
+  readonly type?: string | undefined;
+}
+
+async function ask(socketPath: string, { method, path, body: sent, type }: Question): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const asked = request({
+    socketPath,
+    method,
+    path,
+    agent: false,
+    headers: { Host: 'docker', ...(type !== undefined && { 'Content-Type': type }) },
+  });
+  asked.on('error', reject);
+  asked.on('response', (response) => {
+    let body = '';
+    response.setEncoding('utf8');
+    response.on('data', (chunk: string) => (body += chunk));
+    response.on('end', () =>
+      resolve({
+        status: response.statusCode ?? 0,
+        type: response.headers['content-type'],
+        body: alike(body.trim().replaceAll('":"', '": "')).replaceAll('": "', '":"'),
+      }),
+    );
+  });
+  asked.end(sent);
+  return await promise;
+}
+
+describe("Docker's command says the same of our volumes as of an engine's", () => {
+  let api: Api;
+  beforeAll(async () => {
+    api = await startApi(join(engine.folder, 'own'));
+  });
+  afterAll(() => api?.[Symbol.asyncDispose]());
+
+  const create = ['volume', 'create'];
+  const ls = ['volume', 'ls'];
+  // In this order: each builds on those before.
+  test.each<readonly string[]>([
+    [...ls],
+    [...create, 'pg'],
+    [...create, 'pg'],
+    [...create, '--label', 'env=prod', '--label', 'tier=', 'web'],
+    [...create, '--label', 'env=test', 'pg'],
+    [...create],
+    [...create, '--label', 'com.docker.volume.anonymous=', 'looks-anonymous'],
+    [...create, 'a'],
+    [...create, 'a/b'],
+    [...create, '-o', 'foo=1', 'xx'],
+    [...create, '-o', 'type=tmpfs', 'xx'],
+    [...create, '-o', 'device=tmpfs', 'xx'],
+    [...create, '-o', 'o=size=1m', 'xx'],
+    [...create, '-o', 'size=foo', 'xx'],
+    [...create, '-o', 'type=tmpfs', '-o', 'device=tmpfs', '-o', 'o=size=1m', 'fleeting'],
+    [...ls],
+    [...ls, '-q', '-f', 'name=pg'],
+    [...ls, '-q', '-f', 'name=^w.b$'],
+    [...ls, '-q', '-f', 'name=['],
+    [...ls, '-q', '-f', 'name=pg', '-f', 'name=web'],
+    [...ls, '-q', '-f', 'label=env'],
+    [...ls, '-q', '-f', 'label=env=prod'],
+    [...ls, '-q', '-f', 'label=env=prod', '-f', 'label=tier'],
+    [...ls, '-q', '-f', 'label=env=prod', '-f', 'label=none'],
+    [...ls, '-q', '-f', 'driver=local', '-f', 'name=pg'],
+    [...ls, '-q', '-f', 'driver=loc'],
+    [...ls, '-q', '-f', 'dangling=true', '-f', 'name=pg'],
+    [...ls, '-q', '-f', 'dangling=1', '-f', 'name=pg'],
+    [...ls, '-q', '-f', 'dangling=false'],
+    [...ls, '-q', '-f', 'dangling=maybe'],
+    [...ls, '-f', 'foo=bar'],
+    [...ls, '--format', '{{.Name}} {{.Driver}} {{.Scope}} {{.Labels}}', '-f', 'name=web'],
+    [...ls, '--format', 'json', '-f', 'name=fleeting', '-f', 'dangling=true', '--format', '{{.Name}}'],
+    ['volume', 'inspect', 'pg'],
+    ['volume', 'inspect', 'web', 'nope', 'pg'],
+    ['volume', 'inspect', '-f', '{{.Options.o}} {{.Driver}}', 'fleeting'],
+    ['volume', 'inspect', 'nope'],
+    ['system', 'df'],
+    ['system', 'df', '--format', '{{.Type}} {{.TotalCount}} {{.Active}} {{.Size}}'],
+    ['volume', 'prune', '-f', '--filter', 'foo=bar'],
+    ['volume', 'prune', '-f', '--filter', 'label!=com.docker.volume.anonymous'],
+    ['volume', 'prune', '-f'],
+    [...ls, '-q'],
+    ['volume', 'rm', 'nope'],
+    ['volume', 'rm', '-f', 'nope'],
+    ['volume', 'rm', 'web', 'nope', 'fleeting'],
+    [...ls, '-q'],
+    ['volume', 'prune', '-a', '-f'],
+    [...ls, '-q'],
+    [...create, 'again'],
+    ['volume', 'rm', 'again'],
+  ])('docker %s %s %s %s %s %s %s', async (...args) => {
+    if (args.includes('df')) {
+      // The engine's own images and containers are none of ours.
+      const lines = ({ stdout }: Said): string[] =>
+        stdout.split('\n').filter((line) => /^(TYPE|Local)/.test(line));
+      expect(lines(await docker(api.socket, args))).toEqual(lines(await docker(engine.socket, args)));
+      return;
+    }
+    expect(await docker(api.socket, args)).toEqual(await docker(engine.socket, args));
+  });
+
+  test('docker system df -v: with sizes that are sums of lengths, hard links once', async () => {
+    for (const socket of [api.socket, engine.socket]) await docker(socket, ['volume', 'create', 'sized']);
+    for (const path of [join(api.stateDir, 'volumes/sized/_data'), engine.volumePath('sized')]) {
+      await mkdir(join(path, 'sub'));
+      await writeFile(join(path, 'sub/a'), 'x'.repeat(123_456));
+      await runCommand('ln', [join(path, 'sub/a'), join(path, 'b')]);
+      await runCommand('truncate', ['-s', '5M', join(path, 'sparse')]);
+      await runCommand('ln', ['-s', 'a-long-name-of-something-else', join(path, 'link')]);
+    }
+    const volumes = ({ stdout }: Said): string[] =>
+      stdout.split('\n').filter((line) => /^(VOLUME|sized)/.test(line));
+    const seen = volumes(await docker(api.socket, ['system', 'df', '-v']));
+    expect(seen).toEqual(volumes(await docker(engine.socket, ['system', 'df', '-v'])));
+    expect(seen[1]).toContain('5.366MB');
+    for (const socket of [api.socket, engine.socket]) await docker(socket, ['volume', 'rm', 'sized']);
+  });
+
+  const json = 'application/json';
+  test.each<readonly [method: string, path: string, body?: string, type?: string]>([
+    ['GET', '/v1.44/volumes'],
+    ['GET', '/v1.44/volumes/nope'],
+    ['GET', '/v1.44/volumes/'],
+    ['GET', '/v1.44/volumes/a%2Fb'],
+    ['DELETE', '/v1.44/volumes/nope'],
+    ['DELETE', '/v1.44/volumes/nope?force=1'],
+    ['DELETE', '/v1.44/volumes/nope?force=false'],
+    ['DELETE', '/v1.44/volumes/nope?force=x'],
+    ['PUT', '/v1.44/volumes/pg?version=1'],
+    ['PATCH', '/v1.44/volumes'],
+    ['POST', '/v1.44/volumes/pg'],
+    ['GET', '/nope'],
+    ['GET', '/vfoo/volumes'],
+    ['GET', '/v1.10/volumes'],
+    ['GET', '/v1.44/volumes?filters=x'],
+    ['GET', '/v1.44/volumes?filters=%5B%5D'],
+    ['GET', '/v1.44/volumes?filters=%7B%22name%22%3A%7B%22pg%22%3Atrue%7D%7D'],
+    ['GET', '/v1.44/volumes?filters=%7B%22dangling%22%3A%5B%221%22%2C%220%22%5D%7D'],
+    ['GET', '/v1.44/volumes?filters=%7B%22label!%22%3A%5B%22a%22%5D%7D'],
+    ['POST', '/v1.44/volumes/prune?filters=x'],
+    ['POST', '/v1.44/volumes/prune?filters=%7B%22dangling%22%3A%5B%221%22%5D%7D'],
+    ['POST', '/v1.44/volumes/prune?filters=%7B%22all%22%3A%5B%22x%22%5D%7D'],
+    ['POST', '/v1.44/volumes/create', '{"Name":"a"}', 'text/plain'],
+    ['POST', '/v1.44/volumes/create', '{"Name":"aa"} x', json],
+    ['POST', '/v1.44/volumes/create', '{"Name"', json],
+    ['POST', '/v1.44/volumes/create', '{"Name":5}', json],
+    ['POST', '/v1.44/volumes/create', '{"Labels":[]}', json],
+    ['POST', '/v1.44/volumes/create', '[]', json],
+    ['POST', '/v1.44/volumes/create', '{"Name":"","DriverOpts":{"foo":"1"}}', json],
+    [
+      'POST',
+      '/v1.44/volumes/create',
+      '{"name":"case","labels":{"a":null},"unknown":1}',
+      `${json}; charset=utf-8`,
+    ],
+    ['DELETE', '/v1.44/volumes/case'],
+    ['POST', '/v1.44/volumes/create'],
+    ['POST', '/v1.41/volumes/prune'],
+    ['GET', '/v1.44/system/df?type=volume'],
+    ['GET', '/v1.44/system/df?type=foo'],
+    ['GET', '/v1.44/events?since=x'],
+    ['GET', '/v1.44/events?until=1&filters=x'],
+    ['GET', '/v1.44/events?until=1&since=0'],
+    ['GET', '/_ping'],
+    ['HEAD', '/_ping'],
+  ])('%s %s %s', async (...question) => {
+    const [method = '', path = '', body, type] = question;
+    const asked = { method, path, body, type };
+    expect(await ask(api.socket, asked)).toEqual(await ask(engine.socket, asked));
+  });
+
+  test('the events of volumes', async () => {
+    const events = async (socket: string): Promise<string[]> => {
+      const since = (Date.now() / 1000).toFixed(3);
+      await docker(socket, ['volume', 'create', 'eventful']);
+      await docker(socket, ['volume', 'create', '--label', 'com.docker.volume.anonymous=', 'pruned']);
+      await docker(socket, ['volume', 'rm', 'eventful']);
+      await docker(socket, ['volume', 'prune', '-f']);
+      const until = ((Date.now() + 1000) / 1000).toFixed(3);
+      const format = '{{.Type}} {{.Action}} {{.Actor.ID}} {{json .Actor.Attributes}}';
+      const args = [
+        'events',
+        '--since',
+        since,
+        '--until',
+        until,
+        '--format',
+        format,
+        '--filter',
+        'type=volume',
+      ];
+      return (await docker(socket, args)).stdout.split('\n');
+    };
+    const ours = await events(api.socket);
+    expect(ours).toEqual(await events(engine.socket));
+    expect(ours).toContain('volume create eventful {"driver":"local"}');
+  });
+
+  test('a version that is too new is refused, in the same words', async () => {
+    const { status, body } = await ask(api.socket, { method: 'GET', path: '/v1.99/volumes' });
+    const theirs = await ask(engine.socket, { method: 'GET', path: '/v1.99/volumes' });
+    expect(status).toBe(theirs.status);
+    expect(body.replace(/1\.\d+"/, '1.N"')).toBe(theirs.body.replace(/1\.\d+"/, '1.N"'));
+  });
+});
+
+describe('the API without an engine', () => {
+  test('makes volumes on the drivers, and moves what is removed to the trash', async () => {
+    await using api = await startApi(join(engine.folder, 'drivers'));
+    await docker(api.socket, ['volume', 'create', '-d', 'holdfast', '-o', 'size=20m', 'sized']);
+    const { stdout } = await docker(api.socket, [
+      'volume',
+      'inspect',
+      '-f',
+      '{{.Status.kind}} {{.Options.size}}',
+      'sized',
+    ]);
+    expect(stdout).toBe('local 20m\n');
+    expect((await docker(api.socket, ['volume', 'create', '-d', 'nosuch', 'xx'])).stderr).toContain('nosuch');
+    await docker(api.socket, ['volume', 'create', 'kept']);
+    await writeFile(join(api.stateDir, 'volumes/kept/_data/file'), 'precious');
+    await docker(api.socket, ['volume', 'rm', 'kept']);
+    const [trashed = ''] = readdirSync(join(api.stateDir, 'trash')).filter((name) =>
+      name.startsWith('kept.'),
+    );
+    expect(readFileSync(join(api.stateDir, 'trash', trashed, '_data/file'), 'utf8')).toBe('precious');
+  });
+
+  test('refuses to remove what is mounted, and says by whom', async () => {
+    await using api = await startApi(join(engine.folder, 'used'));
+    await docker(api.socket, ['volume', 'create', 'used']);
+    const args = ['run', '--state-dir', api.stateDir, '-v', 'used:/data', '--', 'sleep', '1000'];
+    const running = spawn(command, args, { stdio: 'ignore' });
+    try {
+      await expect
+        .poll(async () => (await docker(api.socket, ['volume', 'ls', '-q', '-f', 'dangling=false'])).stdout, {
+          timeout: 20_000,
+        })
+        .toBe('used\n');
+      const { exitCode, stderr } = await docker(api.socket, ['volume', 'rm', 'used']);
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining('remove used: volume is in use - [')]);
+    } finally {
+      const exit = once(running, 'exit');
+      running.kill('SIGTERM');
+      await exit;
+    }
+    expect((await docker(api.socket, ['volume', 'rm', 'used'])).exitCode).toBe(0);
+  });
+
+  test('its socket is for its owner and its group', async () => {
+    await using api = await startApi(join(engine.folder, 'socket'));
+    expect(statSync(api.socket).mode & 0o7777).toBe(0o660);
+  });
+});
+
+describe('the API with an engine behind it', () => {
+  let api: Api;
+  const run = (...args: string[]): Promise<Said> => docker(api.socket, args);
+  const trashed = (volume: string): string | undefined =>
+    readdirSync(join(api.stateDir, 'trash')).find((name) => name.startsWith(`${volume}.`));
+  beforeAll(async () => {
+    api = await startApi(join(engine.folder, 'front'), '--upstream', `unix://${engine.socket}`);
+  });
+  afterAll(() => api?.[Symbol.asyncDispose]());
+
+  test('passes containers, their terminals and streams through as they are', async () => {
+    const image = ['busybox'];
+    expect((await run('run', '--rm', ...image, 'echo', 'hello')).stdout).toBe('hello\n');
+    expect((await run('run', '--rm', ...image, 'sh', '-c', 'exit 7')).exitCode).toBe(7);
+    await run('run', '-d', '--name', 'long', ...image, 'sleep', '1000');
+    const input = 'x'.repeat(3_000_000);
+    for (let attempt = 0; attempt < 5; attempt += 1)
+      expect(await piped(['exec', '-i', 'long', 'cat'], input)).toBe(input);
+    expect(await piped(['run', '--rm', '-i', ...image, 'wc', '-c'], input)).toBe('3000000\n');
+    expect((await run('exec', 'nosuch', 'ls')).stderr).toContain('No such container: nosuch');
+    expect((await run('logs', '-n', '1', 'nosuch')).stderr).toContain('No such container: nosuch');
+    await run('rm', '-f', 'long');
+  });
+
+  test('streams what goes on until the client has heard enough', async () => {
+    await run(
+      'run',
+      '-d',
+      '--name',
+      'ticking',
+      'busybox',
+      'sh',
+      '-c',
+      'while true; do echo tick; sleep 0.2; done',
+    );
+    const child = spawn('docker', ['logs', '-f', 'ticking'], {
+      env: { ...engine.env, DOCKER_HOST: `unix://${api.socket}` },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let ticks = 0;
+    for await (const chunk of child.stdout) {
+      ticks += String(chunk).split('tick').length - 1;
+      if (ticks > 5) break;
+    }
+    child.kill('SIGTERM');
+    expect(ticks).toBeGreaterThan(5);
+    await run('rm', '-f', 'ticking');
+  });
+
+  test('keeps what is removed: the data goes to the trash, the volume is gone from the engine', async () => {
+    await run(
+      'run',
+      '--rm',
+      '-v',
+      'kept:/data',
+      'busybox',
+      'sh',
+      '-c',
+      'echo precious > /data/file; chown 7:8 /data',
+    );
+    expect(await run('volume', 'rm', 'kept')).toMatchObject({ exitCode: 0, stdout: 'kept\n' });
+    expect((await docker(engine.socket, ['volume', 'inspect', 'kept'])).exitCode).toBe(1);
+    const data = join(api.stateDir, 'trash', trashed('kept') ?? '', '_data');
+    expect(readFileSync(join(data, 'file'), 'utf8')).toBe('precious\n');
+    expect(statSync(data)).toMatchObject({ uid: 7, gid: 8 });
+  });
+
+  test('leaves a volume that is in use as it is, and says what the engine says', async () => {
+    await run(
+      'run',
+      '-d',
+      '--name',
+      'user',
+      '-v',
+      'used:/data',
+      'busybox',
+      'sh',
+      '-c',
+      'echo live > /data/file; sleep 1000',
+    );
+    const ours = await run('volume', 'rm', 'used');
+    expect(ours).toEqual(await docker(engine.socket, ['volume', 'rm', 'used']));
+    expect(ours.stderr).toContain('volume is in use');
+    expect((await run('exec', 'user', 'cat', '/data/file')).stdout).toBe('live\n');
+    await run('rm', '-f', 'user');
+    expect(trashed('used')).toBeUndefined();
+    expect(await run('volume', 'rm', 'nope')).toEqual(await docker(engine.socket, ['volume', 'rm', 'nope']));
+    await run('volume', 'rm', 'used');
+  });
+
+  test('prunes by the rules of the engine, into the trash', async () => {
+    await run('volume', 'create', 'named');
+    await run('volume', 'create', '--label', 'keep', 'labelled');
+    await run('volume', 'create', '--label', 'com.docker.volume.anonymous=', 'nameless');
+    await writeFile(join(engine.volumePath('named'), 'file'), 'x'.repeat(1000));
+    expect((await run('volume', 'prune', '-f')).stdout).toContain('nameless');
+    expect((await run('volume', 'prune', '-f', '-a', '--filter', 'label!=keep')).stdout).toContain(
+      'Total reclaimed space: 1kB',
+    );
+    expect((await run('volume', 'ls', '-q')).stdout.split('\n')).toEqual(
+      expect.arrayContaining(['labelled']),
+    );
+    expect(trashed('nameless')).toBeDefined();
+    expect(statSync(join(api.stateDir, 'trash', trashed('named') ?? '', '_data/file')).size).toBe(1000);
+    expect(existsSync(engine.volumePath('named'))).toBe(false);
+    await run('volume', 'rm', 'labelled');
+  });
+
+  test('takes down what Compose made into the trash', async () => {
+    const folder = join(engine.folder, 'stack');
+    await mkdir(folder);
+    await writeFile(
+      join(folder, 'compose.yaml'),
+      `services:
+  app:
+    image: busybox
+    command: sh -c 'echo composed > /data/file; sleep 10000'
+    network_mode: none
+    stop_grace_period: 0s
+    volumes: ['data:/data']
+volumes: { data: {} }
+`,
+    );
+    const compose = ['compose', '--project-directory', folder, '-p', 'fronted'];
+    expect((await run(...compose, 'up', '-d')).exitCode).toBe(0);
+    await expect
+      .poll(() => existsSync(join(engine.volumePath('fronted_data'), 'file')), { timeout: 10_000 })
+      .toBe(true);
+    expect((await run(...compose, 'down', '-v')).exitCode).toBe(0);
+    const file = join(api.stateDir, 'trash', trashed('fronted_data') ?? '', '_data/file');
+    expect(readFileSync(file, 'utf8')).toBe('composed\n');
+  });
+
+  test('says so when the engine is away', async () => {
+    await using alone = await startApi(
+      join(engine.folder, 'alone'),
+      '--upstream',
+      'unix:///nowhere/docker.sock',
+    );
+    const { exitCode, stderr } = await docker(alone.socket, ['volume', 'ls']);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('Cannot reach the engine at "unix:///nowhere/docker.sock"');
+  });
+
+  async function piped(args: readonly string[], input: string): Promise<string> {
+    const child = spawn('docker', args, {
+      env: { ...engine.env, DOCKER_HOST: `unix://${api.socket}` },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    child.stdin.end(input);
+    return await text(child.stdout);
+  }
+});
