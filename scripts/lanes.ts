@@ -39,7 +39,8 @@ export const lanes: readonly Lane[] = [
   ]),
   lane('interop', [...treePackages, 'restic', 'borgbackup']),
   lane('faults', [...treePackages, 'restic']),
-  lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs']),
+  lane('sandbox', ['bubblewrap']),
+  lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs', 'gocryptfs', 'cryptsetup-bin']),
   lane('engine', [
     ...treePackages,
     'docker.io',
