@@ -10,6 +10,9 @@ export async function reasonAgainst(lane: Lane): Promise<string | undefined> {
   const missing = missingPackages(lane.packages);
   if (missing.length > 0) return `it needs programs that are missing: ${remedy(missing)}`;
   if (lane.name === 'engine' || lane.name === 'stacks') return reasonAgainstEngine();
+  if (lane.name === 'sandbox') return await reasonAgainstNamespaces();
+  if (lane.name === 'podman' && process.getuid?.() !== 0)
+    return 'it starts a Podman service of its own with containers, which here only root may';
   if (lane.name === 'filesystems') return await reasonAgainstLoopMounts();
   return undefined;
 }
@@ -31,6 +34,19 @@ function reasonAgainstEngine(): string | undefined {
   const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
   if ((BigInt(`0x${effective}`) & (1n << 21n)) === 0n) return 'this root may not mount (no CAP_SYS_ADMIN)';
   return undefined;
+}
+
+async function reasonAgainstNamespaces(): Promise<string | undefined> {
+  const tried = await runCommand('bwrap', [
+    '--unshare-pid',
+    '--ro-bind',
+    '/',
+    '/',
+    '--proc',
+    '/proc',
+    'true',
+  ]);
+  return tried.exitCode === 0 ? undefined : `this machine gives no namespaces: ${tried.output.trim()}`;
 }
 
 /** The one honest way to know whether loop mounts work here is to make one. */

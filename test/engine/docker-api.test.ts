@@ -155,7 +155,7 @@ describe("Docker's command says the same of our volumes as of an engine's", () =
     [...ls, '-q', '-f', 'dangling=false'],
     [...ls, '-q', '-f', 'dangling=maybe'],
     [...ls, '-f', 'foo=bar'],
-    [...ls, '--format', '{{.Name}} {{.Driver}} {{.Scope}} {{.Labels}}', '-f', 'name=web'],
+    [...ls, '--format', '{{.Name}} {{.Driver}} {{.Scope}} {{.Label "env"}}', '-f', 'name=web'],
     [...ls, '--format', 'json', '-f', 'name=fleeting', '-f', 'dangling=true', '--format', '{{.Name}}'],
     ['volume', 'inspect', 'pg'],
     ['volume', 'inspect', 'web', 'nope', 'pg'],

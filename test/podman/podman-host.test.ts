@@ -1,0 +1,159 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runCommand } from '../../scripts/run-command.ts';
+import { openPodmanHost } from '../../src/hosts/docker/index.ts';
+import { describeHost } from '../../src/hosts/host.contract.ts';
+import { holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
+
+let folder: string;
+let service: ChildProcess;
+let env: Record<string, string>;
+let holdfast: HoldfastCommand;
+const address = (): string => `unix://${join(folder, 'podman.sock')}`;
+
+/** Podman with a storage of its own: nothing is shared with the machine's, and nothing is pulled. */
+async function podman(...args: string[]): Promise<string> {
+  const places = ['--root', join(folder, 'root'), '--runroot', join(folder, 'run')];
+  const { exitCode, output, stdout } = await runCommand(
+    'podman',
+    [...places, '--storage-driver', 'vfs', '--runtime', 'runc', ...args],
+    { env },
+  );
+  if (exitCode !== 0) throw new Error(`podman ${args.join(' ')}: ${output}`);
+  return stdout.trim();
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'podman-'));
+  writeFileSync(
+    join(folder, 'containers.conf'),
+    '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\n',
+  );
+  writeFileSync(join(folder, 'policy.json'), '{"default":[{"type":"insecureAcceptAnything"}]}');
+  env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: folder,
+    TMPDIR: folder,
+    CONTAINERS_CONF: join(folder, 'containers.conf'),
+    PODMAN_IGNORE_CGROUPSV1_WARNING: '1',
+  };
+  await importBusybox();
+  const places = [
+    '--root',
+    join(folder, 'root'),
+    '--runroot',
+    join(folder, 'run'),
+    '--storage-driver',
+    'vfs',
+  ];
+  service = spawn('podman', [...places, 'system', 'service', '--time', '0', address()], {
+    env,
+    stdio: 'ignore',
+  });
+  for (let attempt = 0; attempt < 100 && !existsSync(join(folder, 'podman.sock')); attempt += 1)
+    await sleep(100);
+  holdfast = holdfastCommand(join(folder, 'state'), { HOLDFAST_HOST: 'podman', CONTAINER_HOST: address() });
+});
+afterAll(async () => {
+  if (service === undefined) return;
+  await podman('rm', '-f', '-t', '0', '-a');
+  const exit = once(service, 'exit');
+  service.kill('SIGTERM');
+  await exit;
+  for (const path of ['root', 'run']) await runCommand('umount', ['-R', '-q', join(folder, path)]);
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function importBusybox(): Promise<void> {
+  const root = join(folder, 'busybox');
+  await mkdir(join(root, 'bin'), { recursive: true });
+  await runCommand('cp', ['/bin/busybox', join(root, 'bin/busybox')]);
+  for (const name of ['sh', 'cat', 'sleep', 'true']) await symlink('busybox', join(root, 'bin', name));
+  await runCommand('tar', ['-C', root, '-cf', join(folder, 'busybox.tar'), '.']);
+  await podman('import', join(folder, 'busybox.tar'), 'busybox');
+}
+
+const open = (dataWay: 'auto' | 'stream') => () =>
+  openPodmanHost({ env: { CONTAINER_HOST: address() }, dataWay });
+describeHost('the Podman host, directly', { open: open('auto') });
+
+describe('the Podman host', () => {
+  test('is the same one whenever it is asked', async () => {
+    await using first = await open('auto')();
+    await using second = await open('auto')();
+    const { identity, kind } = await first.info();
+    expect(kind).toBe('podman');
+    expect(identity).toContain(join(folder, 'root'));
+    expect((await second.info()).identity).toBe(identity);
+  });
+
+  test('says how Podman is started where its socket is missing', async () => {
+    const { exitCode, output } = await holdfastCommand(join(folder, 'state'), {
+      HOLDFAST_HOST: 'podman',
+      CONTAINER_HOST: 'unix:///nowhere/podman.sock',
+    }).attempt('volume', 'ls');
+    expect([exitCode, output]).toEqual([1, expect.stringContaining('systemctl')]);
+  });
+
+  test.each(['auto', 'stream'] as const)('backs up a volume in use and restores it, %s', async (way) => {
+    const volume = `app-${way}`;
+    const app = holdfastCommand(join(folder, 'state'), {
+      HOLDFAST_HOST: 'podman',
+      CONTAINER_HOST: address(),
+      HOLDFAST_DATA_WAY: way,
+    });
+    await app.attempt('init', '--repo', join(folder, 'repository'));
+    const script = 'echo kept > /data/file; mkdir -p /data/sub; echo deep > /data/sub/file; exec sleep 1000';
+    await podman(
+      'run',
+      '-d',
+      '--name',
+      volume,
+      '--network',
+      'none',
+      '--stop-timeout',
+      '0',
+      '-v',
+      `${volume}:/data`,
+      'busybox',
+      'sh',
+      '-c',
+      script,
+    );
+    const inContainer = (text: string): Promise<string> => podman('exec', volume, 'sh', '-c', text);
+    await expect
+      .poll(() => inContainer('cat /data/sub/file').catch(() => ''), { timeout: 10_000 })
+      .toBe('deep');
+    await app.run('backup', volume);
+    await inContainer('echo lost > /data/file; echo more > /data/new');
+    await app.run('restore', volume, '--yes');
+    await expect.poll(() => inContainer('cat /data/file').catch(() => ''), { timeout: 10_000 }).toBe('kept');
+    expect(await app.run('volume', 'cat', volume, 'sub/file')).toBe('deep\n');
+    expect(await app.run('volume', 'ls')).toContain(volume);
+    expect((await app.attempt('volume', 'rm', volume)).exitCode).toBe(5);
+  });
+
+  test('finds what lies in a volume, through the engine as well as directly', async () => {
+    await holdfast.run('volume', 'create', 'plain');
+    writeFileSync(join(folder, 'root/volumes/plain/_data/file'), 'direct');
+    for (const way of ['auto', 'stream']) {
+      const reader = holdfastCommand(join(folder, 'state'), {
+        HOLDFAST_HOST: 'podman',
+        CONTAINER_HOST: address(),
+        HOLDFAST_DATA_WAY: way,
+      });
+      expect(await reader.run('volume', 'cat', 'plain', 'file')).toBe('direct');
+    }
+    await holdfast.run('volume', 'cp', join(folder, 'containers.conf'), 'plain:/');
+    expect(readFileSync(join(folder, 'root/volumes/plain/_data/containers.conf'), 'utf8')).toContain(
+      '[engine]',
+    );
+    await holdfast.run('volume', 'rm', 'plain');
+  });
+});
