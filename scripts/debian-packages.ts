@@ -10,6 +10,7 @@ const programs: Readonly<Record<string, string>> = {
   'btrfs-progs': 'mkfs.btrfs',
   bubblewrap: 'bwrap',
   'busybox-static': 'busybox',
+  dmsetup: 'dmsetup',
   'docker-cli': 'docker',
   'docker-compose': 'docker-compose',
   'docker.io': 'dockerd',

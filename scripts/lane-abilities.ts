@@ -1,4 +1,12 @@
-import { mkdtempSync, rmSync, truncateSync, writeFileSync, mkdirSync, readFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  mkdirSync,
+  readFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { missingPackages } from './debian-packages.ts';
@@ -14,7 +22,14 @@ export async function reasonAgainst(lane: Lane): Promise<string | undefined> {
   if (lane.name === 'podman' && process.getuid?.() !== 0)
     return 'it starts a Podman service of its own with containers, which here only root may';
   if (lane.name === 'filesystems') return await reasonAgainstLoopMounts();
+  if (lane.name === 'kernel') return reasonAgainstKernel();
   return undefined;
+}
+
+/** A kernel without dm-crypt runs these nowhere; with it, root may. */
+function reasonAgainstKernel(): string | undefined {
+  if (process.getuid?.() !== 0) return 'it opens encrypted devices, which only root may';
+  return existsSync('/dev/mapper/control') ? undefined : 'this kernel has no device mapper (dm-crypt)';
 }
 
 /** Which tests of a lane this machine must leave out, and why; undefined when it need not leave out any. */

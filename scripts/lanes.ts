@@ -42,6 +42,7 @@ export const lanes: readonly Lane[] = [
   lane('sandbox', ['bubblewrap']),
   lane('podman', ['podman', 'runc', 'busybox-static']),
   lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs', 'gocryptfs', 'cryptsetup-bin']),
+  lane('kernel', ['cryptsetup-bin', 'dmsetup']),
   lane('engine', [
     ...treePackages,
     'docker.io',
