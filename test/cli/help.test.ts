@@ -39,6 +39,7 @@ const commands = [
   ...['ls', 'show', 'run', 'next', 'accept'].map((name) => `policy ${name}`),
   'coverage',
   'daemon',
+  ...['plugin', 'api', 'run'],
   'config',
   ...['show', 'check'].map((name) => `config ${name}`),
   'log',

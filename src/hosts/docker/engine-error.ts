@@ -25,6 +25,8 @@ function codeOfRefusal({ status, message }: EngineRefusal): ErrorCode {
   if (/no space left on device|disk quota exceeded/i.test(message)) return 'full';
   if (/read-only file system|marked read-only/i.test(message)) return 'read-only';
   if (/volume is in use|volume has active mounts/i.test(message)) return 'in-use';
+  // In Podman's words; Docker's engine says 404.
+  if (/no volume plugin with name/i.test(message)) return 'unsupported';
   switch (status) {
     case 400:
       return 'usage';
