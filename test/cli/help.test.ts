@@ -60,7 +60,9 @@ describe('help', () => {
       join(import.meta.dirname, 'help', `${words.join('-') || 'holdfast'}.txt`),
     );
     // Eighty columns and a bit: what is longer is broken in ugly places.
-    expect(help.split('\n').filter((line) => line.length > 125)).toEqual([]);
+    // The names of subcommands are one word, which nothing can break.
+    const tooLong = help.split('\n').filter((line) => line.length > 125 && !line.includes('|'));
+    expect(tooLong).toEqual([]);
   });
 
   test('comes with "help" in front, and for a group without a command', async () => {

@@ -98,7 +98,7 @@ describe('a restore', () => {
       const result = await cli.attempt(args, { onStderr: whenWorking(signal) });
       expect(result.exit).toBe(signal === 'SIGKILL' ? 137 : 143);
       expect(treeFacts(root)).toEqual(later);
-      await cli.run('restore', 'pg', '--yes', '--no-safety-snapshot');
+      await cli.run('restore', 'pg', '--yes', '--no-safety-snapshot', '--no-keep');
       expect(treeFacts(root)).toEqual(saved);
       expect(readdirSync(join(root, '..'))).toEqual(['_data']);
       expect(readdirSync(join(cli.stateDir, 'journal'))).toEqual([]);
@@ -139,7 +139,7 @@ describe('a restore', () => {
       expect([saved, later]).toContainEqual(treeFacts(root));
       if (readFileSync(join(root, 'state'), 'utf8') === 'saved') change();
     }
-    await cli.run('restore', 'pg', '--yes', '--no-safety-snapshot');
+    await cli.run('restore', 'pg', '--yes', '--no-safety-snapshot', '--no-keep');
     expect(treeFacts(root)).toEqual(saved);
     expect(readdirSync(join(root, '..'))).toEqual(['_data']);
   });

@@ -41,12 +41,12 @@ const backup = defineCommand<BackupFlags>({
     tag: listFlag('Tag of the snapshots', 'TAG'),
     exclude: listFlag('Leave out what matches, as .gitignore patterns do', 'PATTERN'),
     consistency: textFlag(
-      'How data in use is kept still: auto, freeze, two-pass, pause, stop or live; auto takes the best that there is',
+      'How data in use is kept still: auto, freeze, two-pass, pause, stop or live; auto takes the best',
       'WAY',
     ),
     dump: switchFlag('Have databases dump their data too, with their own clients, beside their files'),
     preset: textFlag(
-      'What kind of database uses it: postgresql, mariadb, mongodb, redis, sqlite; auto finds out, none leaves it alone',
+      'What kind of database uses it: postgresql, mariadb, mongodb, redis, sqlite; or auto, none',
       'NAME',
     ),
     dryRun,
