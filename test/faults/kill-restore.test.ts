@@ -177,7 +177,7 @@ const commands = {
   create: ['volume', 'create', 'copy'],
   clone: ['volume', 'clone', 'model', 'copy'],
   import: ['volume', 'import', 'copy', '--input', 'model.tar'],
-  rm: ['volume', 'rm', 'copy'],
+  rm: ['volume', 'rm', '--permanent', 'copy'],
 };
 
 async function timeEach(): Promise<Record<keyof typeof commands, number>> {
@@ -200,13 +200,13 @@ async function acceptVolume(kind: keyof typeof commands, whole: string[], where:
     if (names.length > 0) expect(visible(copy), where).toEqual(whole.slice(1));
     else expect(kind, `${where}: an empty volume`).not.toBe('rm');
     if (kind === 'create') expect(names, where).toEqual([]);
-    if (kind === 'rm' || names.length > 0) await world.run('volume', 'rm', 'copy');
+    if (kind === 'rm' || names.length > 0) await world.run('volume', 'rm', '--permanent', 'copy');
   }
   if (kind !== 'rm') {
     const again = await world.attempt(commands[kind]);
     expect(again.exit, `${where}, again: ${again.stderr}`).toBe(0);
     expect(treeFacts(copy).slice(1), `${where}, again`).toEqual(kind === 'create' ? [] : whole.slice(1));
-    await world.run('volume', 'rm', 'copy');
+    await world.run('volume', 'rm', '--permanent', 'copy');
   }
   expect(existsSync(join(copy, '..')), where).toBe(false);
   expect(readdirSync(join(world.stateDir, 'trash')), where).toEqual([]);
