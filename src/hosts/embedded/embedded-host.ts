@@ -36,8 +36,7 @@ export async function openEmbeddedHost(
   const parts = { folders, catalog, drivers, trashKeepMs, onWarning };
   await finishInterrupted({ ...parts, emit: async () => undefined });
   const managed = new EmbeddedVolumes(parts);
-  // Only where something was held or can be mounted: a start must not cost what nobody needs.
-  if (catalog.volumes.listHolds().length > 0) await managed.reconcile();
+  managed.tidyUp();
   return new EmbeddedHost(parts, managed);
 }
 

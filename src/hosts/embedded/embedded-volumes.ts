@@ -34,15 +34,36 @@ const unknownHealth: VolumeHealth = { status: 'unknown', message: undefined, che
 const healthMs = 8000;
 
 type Parts = Omit<EmbeddedParts, 'emit'>;
+type ReconcileOptions = NonNullable<Parameters<ManagedVolumes['reconcile']>[0]>;
 
 /** The catalog's record is what makes a volume; its folder is made before the record, and goes before it. */
 export class EmbeddedVolumes implements ManagedVolumes {
   readonly #parts: EmbeddedParts;
   readonly #listeners = new Set<(event: VolumeEvent) => void>();
   readonly #health = new Map<string, VolumeHealth>();
+  readonly #closing = new AbortController();
+  #tidying: Promise<void> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = { ...parts, emit: ({ name, ...event }) => this.#emit(name, event) };
+  }
+
+  /**
+   * In the background: makes ids and mounts agree, and deletes what has been in the trash for longer than its time. A
+   * server that hangs must not keep the program from starting.
+   */
+  tidyUp(): void {
+    const { signal } = this.#closing;
+    const work = async (): Promise<void> => {
+      await this.#reconcile({ signal });
+      await this.emptyTrash('expired', { signal });
+    };
+    this.#tidying = work().catch((error: unknown) => {
+      if (signal.aborted) return;
+      this.#parts.onWarning?.(
+        `Volumes could not be tidied up: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    });
   }
 
   async create(spec: VolumeSpec, { signal }: CallOptions = {}): Promise<ManagedVolume> {
@@ -176,10 +197,10 @@ export class EmbeddedVolumes implements ManagedVolumes {
     return gone;
   }
 
-  reconcile(
-    options: CallOptions & { readonly isAlive?: ((id: string) => boolean) | undefined } = {},
-  ): Promise<ReconcileReport> {
-    return reconcileVolumes(this.#parts, options);
+  async reconcile(options: ReconcileOptions = {}): Promise<ReconcileReport> {
+    // What the start has begun holds locks that this would pass by.
+    await this.#tidying;
+    return await this.#reconcile(options);
   }
 
   subscribe(listener: (event: VolumeEvent) => void): () => void {
@@ -189,7 +210,13 @@ export class EmbeddedVolumes implements ManagedVolumes {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // Mounts stay for those who hold them; the catalog is the caller's.
+    this.#closing.abort();
+    await this.#tidying;
     this.#listeners.clear();
+  }
+
+  async #reconcile(options: ReconcileOptions): Promise<ReconcileReport> {
+    return await reconcileVolumes(this.#parts, options);
   }
 
   async #look(record: EmbeddedVolumeRecord): Promise<Omit<VolumeHealth, 'checkedAt'>> {

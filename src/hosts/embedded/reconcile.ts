@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readMounts } from '../../lib/mountinfo.ts';
+import { fromText } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
 import type { CallOptions } from '../host.ts';
 import type { ReconcileReport } from '../managed-volumes.ts';
-import { type EmbeddedParts, isPlain, type Storage, storageOf } from './embedded-parts.ts';
+import { type EmbeddedParts, type Storage, storageOf } from './embedded-parts.ts';
 import { bootId, isProcessHoldAlive } from './hold-id.ts';
 import { isMountedAt, mountStorage, unmountStorage } from './mount-volume.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
@@ -21,9 +23,11 @@ export async function reconcileVolumes(
 ): Promise<ReconcileReport> {
   const findings: Findings = { dropped: [], unmounted: [], remounted: [], problems: [] };
   dropLost(parts, findings);
+  const held = new Set(parts.catalog.volumes.listHolds().map(({ volume }) => volume));
+  const mounted = new Set((await readMounts()).map(({ path }) => path));
   const records = parts.catalog
     .listEmbeddedVolumes()
-    .filter((record) => !isPlain(record) || isHeld(parts, record.name));
+    .filter(({ name }) => held.has(name) || mounted.has(fromText(parts.folders.dataPath(name))));
   await Promise.all(
     records.map(async ({ name }) => {
       try {
@@ -35,10 +39,6 @@ export async function reconcileVolumes(
     }),
   );
   return findings;
-}
-
-function isHeld({ catalog }: EmbeddedParts, name: string): boolean {
-  return catalog.volumes.listHolds(name).length > 0;
 }
 
 /** Ids of volumes that are gone. */
