@@ -10,6 +10,7 @@ import { tryLockFile } from '../lib/file-lock.ts';
 import { syncFilesystem } from '../lib/posix.ts';
 import { fromText } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
 
 /** A volume that another engine keeps as a plain directory of this machine. */
 export interface ForeignVolume {
@@ -27,11 +28,12 @@ export interface ForeignTrashParts {
 /** Our trash, for volumes of another engine. One process at a time has it. */
 export interface ForeignTrash extends AsyncDisposable {
   /**
-   * Takes a volume's data into the trash, and has `removeThere` remove the volume at its engine meanwhile. When that
-   * fails, the data is back where it was. On one file system the data changes places with an empty directory in one
-   * step; otherwise it is copied first. What a kill leaves is put right when this is opened again.
+   * Takes a volume's data into the trash, and has `removeThere` remove the volume at its engine meanwhile. False says
+   * that the engine refused: then the data is back where it was, and false is given back. An error of it means that
+   * nobody knows: the data stays ours then, until this is opened again. On one file system the data changes places with
+   * an empty directory in one step; otherwise it is copied first. What a kill leaves is put right at the next opening.
    */
-  take(volume: ForeignVolume, removeThere: () => Promise<void>): Promise<void>;
+  take(volume: ForeignVolume, removeThere: () => Promise<boolean>): Promise<boolean>;
 }
 
 export async function openForeignTrash(parts: ForeignTrashParts): Promise<ForeignTrash> {
@@ -60,25 +62,48 @@ export async function openForeignTrash(parts: ForeignTrashParts): Promise<Foreig
 async function take(
   { managed, stateDir }: ForeignTrashParts,
   volume: ForeignVolume,
-  removeThere: () => Promise<void>,
-): Promise<void> {
+  removeThere: () => Promise<boolean>,
+): Promise<boolean> {
   const kept = await makePlace(managed, volume);
   const journal = join(journalDir(stateDir), `${randomBytes(8).toString('hex')}.json`);
-  let isMoved = false;
-  try {
-    const { ino } = await lstat(volume.path);
-    await writeDurably(journal, JSON.stringify({ name: kept.name, path: volume.path, ino }));
-    isMoved = await takeData(volume.path, kept.mountpoint);
-    await removeThere();
-  } catch (error) {
+  const undo = async (isMoved: boolean): Promise<void> => {
     // First the data, then what remembers where it is.
     if (isMoved) exchange(fromText(volume.path), fromText(kept.mountpoint));
     await managed.remove(kept.name, { permanent: true });
     await rm(journal, { force: true });
+  };
+  let isMoved: boolean;
+  try {
+    const { ino } = await lstat(volume.path);
+    await writeDurably(journal, JSON.stringify({ name: kept.name, path: volume.path, ino }));
+    isMoved = await takeData(volume.path, kept.mountpoint);
+  } catch (error) {
+    await undo(false);
     throw error;
   }
-  await managed.remove(kept.name);
-  await rm(journal, { force: true });
+  const isRemoved = await removedThere(removeThere, { volume, kept });
+  if (isRemoved) {
+    await managed.remove(kept.name);
+    await rm(journal, { force: true });
+  } else await undo(isMoved);
+  return isRemoved;
+}
+
+/** An engine that does not answer may still be about to remove what lies in the volume's place: nothing is put there. */
+async function removedThere(
+  removeThere: () => Promise<boolean>,
+  { volume, kept }: { readonly volume: ForeignVolume; readonly kept: ManagedVolume },
+): Promise<boolean> {
+  try {
+    return await removeThere();
+  } catch (error) {
+    if ((await lstat(volume.path).catch(() => undefined)) === undefined) return true;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new AppError('unavailable', `Nobody knows whether ${quote(volume.name)} was removed: ${why}`, {
+      hint: `Its data is in Holdfast's own volume ${quote(kept.name)}, and is put right when the API is started again.`,
+      cause: error,
+    });
+  }
 }
 
 /** Data of a volume that its engine still has goes back, that of others to the trash. */

@@ -82,8 +82,8 @@ export function directoryVolumes(folder: string): DirectoryVolumes {
       if (volumes.failing) throw new AppError('unavailable', 'The disk is on fire');
       return [...known.values()].toSorted((one, other) => (one.name < other.name ? -1 : 1));
     },
-    async remove(name) {
-      calls.push(`remove ${name}`);
+    async remove(name, options = {}) {
+      calls.push(`${options.permanent === true ? 'delete' : 'remove'} ${name}`);
       const volume = existing(name);
       if (volume.mountIds.length > 0) throw new AppError('in-use', `Cannot remove "${name}": it is mounted`);
       known.delete(name);

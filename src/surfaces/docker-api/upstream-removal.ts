@@ -1,9 +1,9 @@
 import { lstat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ForeignVolume } from '../../app.ts';
-import { AppError, isAppError } from '../../model/errors.ts';
+import { isAppError } from '../../model/errors.ts';
 import { matchesFilter } from '../../model/filter.ts';
-import { ApiError } from './api-error.ts';
+import { ApiError, prefixed } from './api-error.ts';
 import { pruneFilter } from './api-filters.ts';
 import type { ApiCall } from './api-parts.ts';
 import { isOlder } from './api-version.ts';
@@ -14,7 +14,7 @@ import { sendEmpty, sendJson, sendText } from './send.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Moves a volume of another engine into our trash, around that engine's own removal. */
-export type TrashForeign = (volume: ForeignVolume, removeThere: () => Promise<void>) => Promise<void>;
+export type TrashForeign = (volume: ForeignVolume, removeThere: () => Promise<boolean>) => Promise<boolean>;
 
 export interface RemovalParts {
   readonly upstream: Upstream;
@@ -44,15 +44,13 @@ async function removeOne(
   try {
     await trash(volume, async () => {
       answer = await removeThere();
-      // What the engine refuses to remove is put back.
-      if (answer.status !== 204) throw new AppError('in-use', `The engine keeps "${name}"`);
+      return answer.status === 204;
     });
   } catch (error) {
-    if (answer !== undefined && answer.status !== 204) return answer;
     if (!isAppError(error)) throw error;
-    throw new ApiError(500, `remove ${name}: ${error.message}; nothing was removed`);
+    throw prefixed(`remove ${name}`, error);
   }
-  return answer ?? (await removeThere());
+  return answer ?? { status: 204, contentType: '', text: '' };
 }
 
 /**

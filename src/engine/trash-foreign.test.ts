@@ -1,0 +1,131 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type DirectoryVolumes, directoryVolumes } from '../../test/support/directory-volumes.ts';
+import { type ForeignTrash, openForeignTrash } from './trash-foreign.ts';
+
+let folder: string;
+let managed: DirectoryVolumes;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'foreign-'));
+  managed = directoryVolumes(join(folder, 'ours'));
+  path = join(folder, 'theirs/pg/_data');
+  mkdirSync(path, { recursive: true });
+  writeFileSync(join(path, 'file'), 'precious');
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const open = (): Promise<ForeignTrash> => openForeignTrash({ managed, stateDir: join(folder, 'state') });
+const volume = () => ({ name: 'pg', path, labels: { env: 'prod' } });
+const removeThere = async (): Promise<boolean> => {
+  rmSync(join(path, '..'), { recursive: true });
+  return true;
+};
+const journals = (): string[] =>
+  readdirSync(join(folder, 'state/journal-foreign')).filter((name) => name.endsWith('.json'));
+
+describe('the trash for volumes of another engine', () => {
+  test('has the data and the labels of a volume before the engine removes it', async () => {
+    await using trash = await open();
+    await trash.take(volume(), async () => {
+      const kept = await managed.find('pg');
+      expect(kept?.labels).toEqual({ env: 'prod' });
+      expect(readFileSync(join(kept?.mountpoint ?? '', 'file'), 'utf8')).toBe('precious');
+      expect(readdirSync(path)).toEqual([]);
+      return await removeThere();
+    });
+    expect(managed.calls).toEqual(['remove pg']);
+    expect(journals()).toEqual([]);
+  });
+
+  test('gives everything back as it was when the engine refuses', async () => {
+    await using trash = await open();
+    const { ino } = statSync(path);
+    expect(await trash.take(volume(), async () => false)).toBe(false);
+    expect(statSync(path).ino).toBe(ino);
+    expect(readFileSync(join(path, 'file'), 'utf8')).toBe('precious');
+    expect(await managed.list()).toEqual([]);
+    expect(journals()).toEqual([]);
+  });
+
+  test('puts nothing back while the engine may still be about to remove it', async () => {
+    {
+      await using trash = await open();
+      const unknown = trash.take(volume(), async () => {
+        throw new Error('no answer');
+      });
+      await expect(unknown).rejects.toMatchObject({
+        code: 'unavailable',
+        message: expect.stringContaining('no answer') as string,
+      });
+      expect(readdirSync(path)).toEqual([]);
+    }
+    await using _again = await open();
+    expect(readFileSync(join(path, 'file'), 'utf8')).toBe('precious');
+  });
+
+  test('counts a volume as removed when it is gone, whatever the engine said last', async () => {
+    await using trash = await open();
+    const taken = trash.take(volume(), async () => {
+      await removeThere();
+      throw new Error('cut off');
+    });
+    expect(await taken).toBe(true);
+    expect(managed.calls).toEqual(['remove pg']);
+  });
+
+  test('takes a volume whose name is one of ours already under a name near it', async () => {
+    await managed.create({ name: 'pg', driver: 'local', labels: {}, options: {} });
+    await using trash = await open();
+    await trash.take(volume(), removeThere);
+    expect(managed.calls).toEqual([expect.stringMatching(/^remove pg\.[0-9a-f]{6}$/)]);
+    expect(await managed.find('pg')).toBeDefined();
+  });
+
+  test('is for one process at a time', async () => {
+    await using _first = await open();
+    await expect(open()).rejects.toMatchObject({ code: 'in-use' });
+  });
+});
+
+describe('what was interrupted', () => {
+  /** As a kill leaves it: everything that has been done so far, and no more. */
+  async function interrupted(during: () => Promise<unknown>): Promise<void> {
+    await using trash = await open();
+    const reached = Promise.withResolvers<void>();
+    void trash.take(volume(), async () => {
+      await during();
+      reached.resolve();
+      return await new Promise<boolean>(() => undefined);
+    });
+    await reached.promise;
+  }
+
+  test('before the engine removed the volume is undone: the data is back where it was', async () => {
+    const { ino } = statSync(path);
+    await interrupted(async () => undefined);
+    expect(readdirSync(path)).toEqual([]);
+    await using _trash = await open();
+    expect(statSync(path).ino).toBe(ino);
+    expect(readFileSync(join(path, 'file'), 'utf8')).toBe('precious');
+    expect(managed.calls).toEqual(['delete pg']);
+    expect(journals()).toEqual([]);
+  });
+
+  test('after the engine removed the volume is finished: the data is in the trash', async () => {
+    await interrupted(removeThere);
+    await using _trash = await open();
+    expect(managed.calls).toEqual(['remove pg']);
+    expect(journals()).toEqual([]);
+  });
+
+  test('is left alone when there is new data in the place of the old', async () => {
+    await interrupted(async () => writeFileSync(join(path, 'new'), 'new'));
+    await expect(open()).rejects.toMatchObject({ code: 'conflict' });
+    const kept = await managed.find('pg');
+    expect(readFileSync(join(kept?.mountpoint ?? '', 'file'), 'utf8')).toBe('precious');
+    expect(readFileSync(join(path, 'new'), 'utf8')).toBe('new');
+  });
+});

@@ -1,0 +1,130 @@
+import { createServer, request } from 'node:http';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type DirectoryVolumes, directoryVolumes } from '../../../test/support/directory-volumes.ts';
+import { pluginListener } from './plugin-listener.ts';
+
+let folder: string;
+let volumes: DirectoryVolumes;
+let opened: AsyncDisposableStack;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'plugin-'));
+  volumes = directoryVolumes(join(folder, 'volumes'));
+  opened = new AsyncDisposableStack();
+  opened.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const server = createServer(
+    pluginListener({
+      volumes: Promise.resolve(volumes),
+      onActivate: () => undefined,
+      onFailure: () => undefined,
+    }),
+  );
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen(join(folder, 's'), resolve);
+  await promise;
+  opened.defer(() => void server.close());
+});
+afterEach(() => opened.disposeAsync());
+
+async function post(
+  method: string,
+  body: string,
+  type?: string,
+): Promise<{ status: number; answer: unknown }> {
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; answer: unknown }>();
+  const headers = type === undefined ? {} : { 'Content-Type': type };
+  const asked = request({
+    socketPath: join(folder, 's'),
+    method: 'POST',
+    path: `/${method}`,
+    headers,
+    agent: false,
+  });
+  asked.on('error', reject);
+  asked.on('response', (response) => {
+    let text = '';
+    response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    response.on('end', () =>
+      resolve({ status: response.statusCode ?? 0, answer: JSON.parse(text) as unknown }),
+    );
+  });
+  asked.end(body);
+  return await promise;
+}
+const driver = (method: string, body: object): Promise<unknown> =>
+  post(`VolumeDriver.${method}`, JSON.stringify(body)).then(({ answer }) => answer);
+
+describe('the volume plugin protocol', () => {
+  test('says what it is, whatever comes with the question', async () => {
+    expect((await post('Plugin.Activate', '')).answer).toEqual({ Implements: ['VolumeDriver'] });
+    expect((await post('VolumeDriver.Capabilities', '{}')).answer).toEqual({
+      Capabilities: { Scope: 'local' },
+    });
+    expect((await post('NetworkDriver.GetCapabilities', '{}')).status).toBe(404);
+  });
+
+  test('reads bodies of every content type, and those that are empty', async () => {
+    for (const type of [undefined, 'application/vnd.docker.plugins.v1.1+json', 'text/plain'])
+      expect((await post('VolumeDriver.Create', '{"Name":"pg","Opts":null}', type)).answer).toEqual({
+        Err: '',
+      });
+    expect((await post('VolumeDriver.List', '')).answer).toMatchObject({
+      Volumes: [{ Name: 'pg' }],
+      Err: '',
+    });
+  });
+
+  test('counts every id once, lets go of unknown ones, and never below none', async () => {
+    await driver('Create', { Name: 'pg' });
+    const mounts = async (): Promise<unknown> => {
+      const { Volume } = (await driver('Get', { Name: 'pg' })) as { Volume: { Status: { mounts: number } } };
+      return Volume.Status.mounts;
+    };
+    for (const id of ['a', 'b', 'a', 'a']) await driver('Mount', { Name: 'pg', ID: id });
+    expect(await mounts()).toBe(2);
+    expect(await driver('Remove', { Name: 'pg' })).toMatchObject({
+      Err: expect.stringContaining('mounted') as string,
+    });
+    for (const id of ['a', 'a', 'never', 'b', 'b'])
+      expect(await driver('Unmount', { Name: 'pg', ID: id })).toEqual({ Err: '' });
+    expect(await mounts()).toBe(0);
+    for (let attempt = 0; attempt < 2; attempt += 1)
+      expect(await driver('Remove', { Name: 'pg' })).toEqual({ Err: '' });
+    expect(await driver('Unmount', { Name: 'pg', ID: 'a' })).toEqual({ Err: '' });
+  });
+
+  test('gives times without fractions, which break the whole answer', async () => {
+    await driver('Create', { Name: 'pg' });
+    const { Volume } = (await driver('Get', { Name: 'pg' })) as { Volume: { CreatedAt: string } };
+    expect(Volume.CreatedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  });
+
+  test('says of a volume that it is not there only when it is not', async () => {
+    expect(await driver('Get', { Name: 'nope' })).toEqual({ Err: 'no such volume: nope' });
+    await driver('Create', { Name: 'pg' });
+    volumes.failing = true;
+    const looked = driver('Get', { Name: 'pg' });
+    setTimeout(() => (volumes.failing = false), 600);
+    expect(await looked).toMatchObject({ Volume: { Name: 'pg' }, Err: '' });
+  });
+
+  test('leaves a lookup that names nothing without an answer: its body was lost on the way', async () => {
+    await expect(driver('Get', {})).rejects.toThrow('socket hang up');
+    await expect(post('VolumeDriver.Path', '')).rejects.toThrow('socket hang up');
+    await expect(post('VolumeDriver.Get', '{"Name"')).rejects.toThrow('socket hang up');
+  });
+
+  test('refuses in words what it cannot read', async () => {
+    expect(await driver('Create', { Name: 5 })).toEqual({
+      Err: 'The request cannot be read: "Name" is no text',
+    });
+    expect(await driver('Create', { Name: 'pg', Opts: { size: 5 } })).toMatchObject({
+      Err: expect.stringContaining('"size"') as string,
+    });
+    expect((await post('VolumeDriver.Create', '[]')).answer).toMatchObject({
+      Err: expect.stringContaining('no object') as string,
+    });
+  });
+});
