@@ -26,7 +26,7 @@ const label = defineCommand({
 const protect = defineCommand({
   brief: 'Let volumes be removed by nobody',
   description:
-    'A protected volume stays: rm, prune and, through the sockets that Holdfast serves, "docker compose down -v" refuse it. Works for volumes of Docker too, where they are removed through Holdfast.',
+    'A protected volume stays: rm, prune and the sockets that Holdfast serves for its own volumes refuse to remove it. For volumes of Docker, "holdfast volume rm" and "prune" do; Docker itself does not know of it.',
   flags: {},
   args: [{ ...volume, kind: 'many' }],
   load: async () => (await import('../commands/volume-protect.ts')).runVolumeProtect,
