@@ -12,6 +12,8 @@ export default defineConfig({
         include: [...lane.include],
         pool: 'forks',
         setupFiles: ['test/setup/leaks.ts'],
+        // On a machine that is shared, once more; the summary names what needed it.
+        retry: 1,
         testTimeout: lane.timeoutMs,
         hookTimeout: lane.timeoutMs,
         fileParallelism: lane.parallel,

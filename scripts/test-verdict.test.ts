@@ -4,7 +4,7 @@ import { judge, type RunFacts } from './test-verdict.ts';
 const good: RunFacts = {
   outcomes: [{ lane: 'unit', reason: undefined }],
   summary: {
-    lanes: { unit: { passed: 3, failed: 0, failures: [], skipped: [] } },
+    lanes: { unit: { passed: 3, failed: 0, failures: [], flaky: [], skipped: [] } },
     strayErrors: [],
     complete: true,
   },
@@ -52,7 +52,7 @@ describe('`judge()`', () => {
 
   test('fails in CI, and only there, for each skipped test, and names it', () => {
     const summary = {
-      lanes: { unit: { passed: 3, failed: 0, failures: [], skipped: ['a > b', 'c > d'] } },
+      lanes: { unit: { passed: 3, failed: 0, failures: [], flaky: [], skipped: ['a > b', 'c > d'] } },
       strayErrors: [],
       complete: true,
     };
@@ -64,11 +64,21 @@ describe('`judge()`', () => {
   test('names each failed test, so that the end of a log says what is wrong', () => {
     const summary = {
       ...good.summary!,
-      lanes: { unit: { passed: 3, failed: 1, failures: ['a.test.ts > b: c'], skipped: [] } },
+      lanes: { unit: { passed: 3, failed: 1, failures: ['a.test.ts > b: c'], flaky: [], skipped: [] } },
     };
     const verdict = judge({ ...good, summary, exitCode: 1 });
     expect(verdict.failed).toBe(1);
     expect(verdict.lines).toContain('FAILED: a.test.ts > b: c');
+  });
+
+  test('names what passed only when it was tried again', () => {
+    const summary = {
+      ...good.summary!,
+      lanes: { unit: { passed: 3, failed: 0, failures: [], flaky: ['a.test.ts > b: c'], skipped: [] } },
+    };
+    const verdict = judge({ ...good, summary });
+    expect(verdict.failed).toBe(0);
+    expect(verdict.lines).toContain('passed only when it was tried again: a.test.ts > b: c');
   });
 
   test('fails for stray errors, leaks, an interrupted run and an unexplained exit code', () => {

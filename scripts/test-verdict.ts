@@ -41,6 +41,7 @@ export function judge(facts: RunFacts): Verdict {
     ...facts.outcomes.flatMap(({ omission }) =>
       omission === undefined ? [] : `not run: ${omission.files}: ${omission.reason}`,
     ),
+    ...lanes.flatMap(({ flaky }) => flaky.map((name) => `passed only when it was tried again: ${name}`)),
     ...lanes.flatMap(({ failures }) => failures.map((failure) => `FAILED: ${failure}`)),
     ...skipped.map((name) => `${notRun.length > 0 ? 'FAILED: not run' : 'not run'}: ${name}`),
     ...faults.map((fault) => `FAILED: ${fault}`),

@@ -17,6 +17,8 @@ export interface LaneSummary {
   failed: number;
   /** Which ones failed and why, a line each. */
   failures: string[];
+  /** Names of tests that passed only when they were tried again, and why they failed first. */
+  flaky: string[];
   /** Names of tests that did not run: skipped, or still to be written. */
   skipped: string[];
 }
@@ -32,7 +34,13 @@ export default class SummaryReporter implements Reporter {
     if (path === undefined) return;
     const lanes: Record<string, LaneSummary> = {};
     for (const module of modules) {
-      const lane = (lanes[module.project.name] ??= { passed: 0, failed: 0, failures: [], skipped: [] });
+      const lane = (lanes[module.project.name] ??= {
+        passed: 0,
+        failed: 0,
+        failures: [],
+        flaky: [],
+        skipped: [],
+      });
       addModule(lane, module);
     }
     const summary: TestSummary = {
@@ -49,8 +57,11 @@ function addModule(lane: LaneSummary, module: TestModule): void {
   let failedTests = 0;
   for (const test of module.children.allTests()) {
     const { state, errors = [] } = test.result();
-    if (state === 'passed') lane.passed += 1;
-    else if (state === 'failed') {
+    if (state === 'passed') {
+      lane.passed += 1;
+      if (test.diagnostic()?.flaky === true)
+        lane.flaky.push(`${file} > ${test.fullName}: ${errors.map(firstLine).join('; ')}`);
+    } else if (state === 'failed') {
       failedTests += 1;
       lane.failures.push(`${file} > ${test.fullName}: ${errors.map(firstLine).join('; ')}`);
     } else lane.skipped.push(`${file} > ${test.fullName}`);
