@@ -161,9 +161,8 @@ export function describeDriver(name: string, subject: DriverUnderTest): void {
       }
     });
 
-    test.runIf(subject.keepsOwners === true)(
-      'the root has the owner and mode that were asked for',
-      async () => {
+    if (subject.keepsOwners === true)
+      test('the root has the owner and mode that were asked for', async () => {
         volume = {
           ...volume,
           options: driver.check({ ...volume.options, owner: '1234', group: '2345', mode: '2750' }),
@@ -174,8 +173,7 @@ export function describeDriver(name: string, subject: DriverUnderTest): void {
         await unmount();
         await mount();
         expect(await stat(volume.mountpoint)).toMatchObject({ uid: 1234, gid: 2345, mode: 0o042750 });
-      },
-    );
+      });
 
     test('it follows its folder to another name', async () => {
       await driver.create(volume);
