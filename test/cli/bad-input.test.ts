@@ -46,10 +46,10 @@ describe('a wrong command line', () => {
   test.each([
     [['backp'], /no command "backp"\nHint: Did you mean "backup"/],
     [['volume', 'inspct', 'x'], /no command "inspct"\nHint: Did you mean "inspect"/],
-    [['run', 'postgres'], /no command "run"/],
+    [['pull', 'postgres'], /no command "pull"/],
     [['backup', 'postgres', '--exlude', 'x'], /no flag "--exlude" here\nHint: Did you mean "--exclude"/],
     [['volume', 'ls', '-X'], /no flag "-X"/],
-    [['restore'], /Argument VOLUME\[@SNAPSHOT\] is missing/],
+    [['restore'], /What to restore is missing/],
     [['snapshots', 'a', 'b'], /one argument too many: "b"/],
     [['backup', 'postgres', '--tag='], /"--tag" has an empty value/],
     [['backup', 'postgres', '--tag'], /"--tag" needs a value/],
