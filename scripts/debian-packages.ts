@@ -20,6 +20,7 @@ const programs: Readonly<Record<string, string>> = {
   'openssh-server': 'sshd',
   'python3-moto': 'moto_server',
   restic: 'restic',
+  systemd: 'systemd-socket-activate',
   xfsprogs: 'mkfs.xfs',
   zstd: 'zstd',
 };

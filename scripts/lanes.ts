@@ -56,6 +56,7 @@ export const lanes: readonly Lane[] = [
     'busybox-static',
     'xfsprogs',
     'btrfs-progs',
+    'systemd',
   ]),
   lane('stacks', [
     ...treePackages,
