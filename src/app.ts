@@ -394,6 +394,7 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack, shared?: Sha
       const { stateDir } = config;
       return opened.use(await openForeignTrash({ stateDir, managed: await managed() }));
     },
+    isProtected: async (engineId, name) => (await catalog()).volumes.isProtected(engineId, name),
     identity: async () => (await catalog()).stateId(),
     recovered: async () => (await settledHost()).recovered,
     openOther,

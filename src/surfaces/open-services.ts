@@ -14,6 +14,8 @@ export interface ServicesParts {
   managed(): Promise<ManagedVolumes>;
   /** For one process at a time. */
   foreignTrash(): Promise<ForeignTrash>;
+  /** Of a volume of the engine with this id. */
+  isProtected(engineId: string, name: string): Promise<boolean>;
   /** Of the state folder. */
   identity(): Promise<string>;
 }
@@ -36,6 +38,7 @@ export function openServices(parts: ServicesParts): Services {
             const trash = await parts.foreignTrash();
             return (volume, removeThere) => trash.take(volume, removeThere);
           },
+          isProtected: (engineId, name) => parts.isProtected(engineId, name),
         },
         request,
       );

@@ -473,6 +473,24 @@ volumes: { data: {} }
     expect(readFileSync(file, 'utf8')).toBe('composed\n');
   });
 
+  test('removes no volume that is protected, and prunes none', async () => {
+    await run('volume', 'create', 'dear');
+    const holdfast = (...words: string[]): ReturnType<typeof runCommand> =>
+      runCommand(command, ['volume', ...words, 'dear', '--state-dir', api.stateDir, '--host', 'docker'], {
+        env: { ...engine.env, DOCKER_HOST: `unix://${engine.socket}` },
+      });
+    expect(await holdfast('protect')).toMatchObject({ exitCode: 0 });
+    expect(await run('volume', 'rm', 'dear')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('remove dear: the volume is protected'),
+    });
+    await run('volume', 'prune', '-af');
+    expect((await run('volume', 'ls', '-q', '-f', 'name=dear')).stdout).toBe('dear\n');
+    expect(await holdfast('unprotect')).toMatchObject({ exitCode: 0 });
+    expect((await run('volume', 'rm', 'dear')).exitCode).toBe(0);
+    expect(trashed('dear')).toBeDefined();
+  });
+
   test('says so when the engine is away', async () => {
     await using alone = await startApi(
       join(engine.folder, 'alone'),

@@ -28,6 +28,7 @@ export interface ApiBackend {
   }>;
   /** For volumes of the engine behind us. */
   openTrash(): Promise<TrashForeign>;
+  isProtected(engineId: string, name: string): Promise<boolean>;
 }
 
 const graceMs = 5_000;
@@ -55,6 +56,7 @@ export async function serveApi(backend: ApiBackend, request: ApiServiceRequest):
     open: async (): Promise<RemovalParts> => ({
       upstream,
       trash: await backend.openTrash(),
+      isProtected: (engineId, name) => backend.isProtected(engineId, name),
       pruning: { isRunning: false },
     }),
     listeners: (parts) => ({

@@ -19,6 +19,8 @@ export type TrashForeign = (volume: ForeignVolume, removeThere: () => Promise<bo
 export interface RemovalParts {
   readonly upstream: Upstream;
   readonly trash: TrashForeign;
+  /** Of a volume of the engine with this id: it must stay. */
+  readonly isProtected: (engineId: string, name: string) => Promise<boolean>;
   readonly pruning: { isRunning: boolean };
 }
 
@@ -34,9 +36,18 @@ export async function removeUpstream(
 }
 
 async function removeOne(
-  { upstream, trash }: RemovalParts,
+  { upstream, trash, isProtected }: RemovalParts,
   { name, path }: { readonly name: string; readonly path: string },
 ): Promise<UpstreamAnswer> {
+  const engine = jsonOf<{ readonly ID?: string }>(
+    await askUpstream(upstream, { method: 'GET', path: '/info' }),
+  );
+  if (engine?.ID !== undefined && (await isProtected(engine.ID, name))) {
+    const text = JSON.stringify({
+      message: `remove ${name}: the volume is protected: "holdfast volume unprotect ${name}" takes that away`,
+    });
+    return { status: 409, contentType: 'application/json', text };
+  }
   const removeThere = (): Promise<UpstreamAnswer> => askUpstream(upstream, { method: 'DELETE', path });
   const volume = await keepable(upstream, name);
   if (volume === undefined) return await removeThere();
