@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { access, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -196,6 +197,8 @@ describe('a start', () => {
       await new Promise((resolve) => setTimeout(resolve, afterMs));
       child.kill('SIGKILL');
       await once(child, 'exit');
+      // The mount program that it had started goes on without it.
+      await expect.poll(() => programsAtWork(stateDir), { timeout: 10_000 }).toEqual([]);
       await reopen();
       await managed.reconcile();
       const held = (await managed.find('pg'))?.mountIds ?? [];
@@ -208,6 +211,20 @@ describe('a start', () => {
     }
   });
 });
+
+/** Command lines of other processes that name the folder. */
+function programsAtWork(folder: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      } catch {
+        return '';
+      }
+    })
+    .filter((line) => line.includes(folder));
+}
 
 describe('the trash', () => {
   test('keeps a volume with data, options and labels, and gives it back under its name or another', async () => {
