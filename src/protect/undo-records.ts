@@ -46,7 +46,8 @@ export async function listUndoRecords(stateDir: string): Promise<UndoRecord[]> {
     const record = parse(await readFile(path.join(folder, name), 'utf8').catch(() => ''));
     if (isRecord(record)) records.push(record);
   }
-  return records.sort((one, other) => (one.keptAt < other.keptAt ? -1 : 1));
+  const order = ({ keptAt, name }: UndoRecord): string => `${keptAt} ${name}`;
+  return records.sort((one, other) => (order(one) < order(other) ? -1 : 1));
 }
 
 /** The name that a stage's record has. */
