@@ -66,7 +66,7 @@ test(
       expect(again.exit, `${where}: ${again.stderr}`).toBe(0);
       backupMs = again.ms;
 
-      const restoring = ['restore', `data@${id}`, '--yes', '--no-safety-snapshot'];
+      const restoring = ['restore', `data@${id}`, '--yes', '--no-safety-snapshot', '--no-keep'];
       const restore = await signalled(restoring, { signal, afterMs: moment * 1500 });
       expectEnd(restore, signal, where);
       await nothingHeld();
