@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { knownError } from '../lib/known-error.ts';
 import type { ConsistencyWish } from '../model/consistency.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, isAppError } from '../model/errors.ts';
 import { compileExcludes } from '../model/exclude.ts';
 import { quote } from '../model/quote.ts';
 import type { RunRecord } from '../catalog/catalog.ts';
@@ -282,12 +282,12 @@ async function withParents(works: readonly DescribedWork[], options: JobOptions)
 
 /** Reads the snapshot's record and the root of its tree back: what is reported saved can be opened. */
 async function verifySaved(repository: Repository, saved: Snapshot, options: JobOptions): Promise<void> {
-  const found = (await repository.listSnapshots({ signal: options.signal })).find(
-    (snapshot) => snapshot.id === saved.id,
-  );
-  if (found === undefined) throw notReadable(saved);
-  for await (const entry of repository.walk(found, '', { depth: 0, signal: options.signal }))
-    if (entry.path === '') return;
+  try {
+    for await (const entry of repository.walk(saved, '', { depth: 0, signal: options.signal }))
+      if (entry.path === '') return;
+  } catch (error) {
+    if (!isAppError(error, 'not-found')) throw error;
+  }
   throw notReadable(saved);
 }
 

@@ -80,7 +80,8 @@ export async function openRepository(access: RepositoryAccess): Promise<Reposito
     const crew = access.purpose === 'restore' ? await startCrew(address) : undefined;
     early.use(crew);
     // Loaded while the key is derived from the password, which takes its time by design.
-    void loadImplementation();
+    // Whoever awaits it hears of a failure.
+    loadImplementation().catch(() => undefined);
     const { id: keyId, masterKey } = await findKey(store, access.password, { signal: access.signal });
     const config = await loadConfig(store, new Sealer(masterKey), { signal: access.signal });
     const repository = await assemble({ store, address, masterKey, config, keyId, crew }, access);

@@ -59,6 +59,15 @@ describe('listSnapshots()', () => {
     expect((await opened.walk(found)).map(({ path }) => path)).toEqual(['']);
   });
 
+  test('knows it too of one that was saved after the index was read', async () => {
+    await opened.walk(await saved());
+    const later = await saved({ volume: { ...testVolume, identity: 'identity-of-later' } });
+    const { holdfast: _, ...json } = await loadSnapshot(opened.codec, later.id);
+    const id = await saveSnapshot(opened.codec, { ...json, tags: ['new'] });
+    const found = (await opened.repository.listSnapshots()).find((snapshot) => snapshot.id === id);
+    expect(found?.volume?.identity).toBe('identity-of-later');
+  });
+
   test('does not believe a description that is none', async () => {
     const made = new HandmadeSnapshot(opened.codec);
     const content = made.blob('data', '{"kind":"volume"');

@@ -1,7 +1,7 @@
 import { type ByteString, fromText, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf, isAppError, type ErrorCode } from '../model/errors.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import { loadBlobIndex } from './blob-index/blob-index.ts';
+import { type BlobIndex, loadBlobIndex } from './blob-index/blob-index.ts';
 import { KnownIndex } from './blob-index/known-index.ts';
 import type { CopyOptions, CopyReport } from './copy/copy-types.ts';
 import type { MasterKey } from './crypto/seal.ts';
@@ -98,11 +98,13 @@ export class ResticRepository implements Repository {
   async listSnapshots(options: ListOptions = {}): Promise<Snapshot[]> {
     const { codec } = this.#parts;
     const snapshots: Snapshot[] = [];
+    // Looked at once for all of them, and only where one needs it: what was known before may not have their blobs.
+    let index: Promise<BlobIndex> | undefined;
+    const currentIndex = (): Promise<BlobIndex> => (index ??= this.#index.current(options));
     for (const { name } of await codec.store.list('snapshots', options)) {
       try {
-        snapshots.push(
-          snapshotOf(name, await this.#withDescription(await loadSnapshot(codec, name, options), options)),
-        );
+        const json = await loadSnapshot(codec, name, options);
+        snapshots.push(snapshotOf(name, await this.#withDescription(json, currentIndex)));
       } catch (error) {
         if (isAppError(error, 'integrity')) options.onDamaged?.(name, error);
         // Else it was removed by another process since the listing.
@@ -125,6 +127,7 @@ export class ResticRepository implements Repository {
     await using lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
     const { codec, address, masterKey, config } = this.#parts;
     // An index of its own, as for `save`.
+    this.#index.forget();
     const index = await loadBlobIndex(codec, options);
     const context = { codec, address, masterKey, index, polynomial: config.polynomial, lock };
     return await saveDump(context, dump, options);
@@ -339,7 +342,8 @@ export class ResticRepository implements Repository {
   ): Promise<T> {
     await using lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
     const { codec, address, masterKey, config } = this.#parts;
-    // An index of its own: saving claims blobs in it that have no place yet.
+    // An index of its own: saving claims blobs in it that have no place yet. Two would take twice the memory.
+    this.#index.forget();
     const [index, saving] = await Promise.all([
       loadBlobIndex(codec, options),
       operations.save(),
@@ -353,10 +357,10 @@ export class ResticRepository implements Repository {
   }
 
   /** A program that rewrites a snapshot, as "restic tag" does, drops the field that is ours; the tree has a copy of it. */
-  async #withDescription(json: SnapshotJson, options: WorkOptions): Promise<SnapshotJson> {
+  async #withDescription(json: SnapshotJson, currentIndex: () => Promise<BlobIndex>): Promise<SnapshotJson> {
     const [path = '', ...others] = json.paths;
     if (json.holdfast !== undefined || others.length > 0 || !path.startsWith('/volume/')) return json;
-    const reader = new BlobReader(this.#parts.codec, await this.#index.atHand(options));
+    const reader = new BlobReader(this.#parts.codec, await currentIndex());
     const volume = await readDescription(reader, json.tree, fromText(path.slice('/volume/'.length))).catch(
       orUndefined,
     );
