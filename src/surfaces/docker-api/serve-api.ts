@@ -4,6 +4,7 @@ import type { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { apiListener } from './api-listener.ts';
 import type { ApiParts, ApiVolumes } from './api-parts.ts';
+import { engineIdOf } from './engine-id.ts';
 import { EventLog } from './event-log.ts';
 import { parseUpstream, passUpgrade } from './upstream.ts';
 import { upstreamListener } from './upstream-listener.ts';
@@ -53,12 +54,15 @@ export async function serveApi(backend: ApiBackend, request: ApiServiceRequest):
   const upstream = parseUpstream(request.upstream);
   await serve(request, {
     said: `The engine at ${quote(request.upstream)} is served at ${quote(socket.path)}, with a trash for its volumes.`,
-    open: async (): Promise<RemovalParts> => ({
-      upstream,
-      trash: await backend.openTrash(),
-      isProtected: (engineId, name) => backend.isProtected(engineId, name),
-      pruning: { isRunning: false },
-    }),
+    async open(): Promise<RemovalParts> {
+      const engineId = engineIdOf(upstream);
+      return {
+        upstream,
+        trash: await backend.openTrash(),
+        isProtected: async (name) => await backend.isProtected(await engineId(), name),
+        pruning: { isRunning: false },
+      };
+    },
     listeners: (parts) => ({
       onRequest: upstreamListener({ parts, upstream, onFailure }),
       onUpgrade: passUpgrade(upstream),

@@ -19,8 +19,8 @@ export type TrashForeign = (volume: ForeignVolume, removeThere: () => Promise<bo
 export interface RemovalParts {
   readonly upstream: Upstream;
   readonly trash: TrashForeign;
-  /** Of a volume of the engine with this id: it must stay. */
-  readonly isProtected: (engineId: string, name: string) => Promise<boolean>;
+  /** The volume must stay. Throws when nobody can tell. */
+  readonly isProtected: (name: string) => Promise<boolean>;
   readonly pruning: { isRunning: boolean };
 }
 
@@ -39,10 +39,7 @@ async function removeOne(
   { upstream, trash, isProtected }: RemovalParts,
   { name, path }: { readonly name: string; readonly path: string },
 ): Promise<UpstreamAnswer> {
-  const engine = jsonOf<{ readonly ID?: string }>(
-    await askUpstream(upstream, { method: 'GET', path: '/info' }),
-  );
-  if (engine?.ID !== undefined && (await isProtected(engine.ID, name))) {
+  if (await isProtected(name)) {
     const text = JSON.stringify({
       message: `remove ${name}: the volume is protected: "holdfast volume unprotect ${name}" takes that away`,
     });
