@@ -12,6 +12,9 @@ import { checkOptions } from './mount-options.ts';
 import { findMount } from './mount-point.ts';
 import { unmountOrDetach } from './stale-mount.ts';
 
+/** What gocryptfs ends with then. */
+const wrongKey = 12;
+
 /** Files that are encrypted one by one, on any file system: for kernels without dm-crypt. */
 export function gocryptfsDriver(keys: VolumeKeys): Driver {
   return {
@@ -87,8 +90,17 @@ async function settleRotation(keys: VolumeKeys, volume: DriverVolume, call?: Dri
   if (next === undefined) return;
   // Changing it to itself says whether it is the one, and looks at no file.
   const args = ['-passwd', '-q', '-scryptn', '10', '--', cipherOf(volume)];
-  const { status } = await gocryptfs(args, `${next}\n${next}\n${next}\n`, call);
-  if (status === 0) await keys.accept(volume);
+  const { status, stderr } = await gocryptfs(args, `${next}\n${next}\n${next}\n`, call);
+  if (status === 0) return await keys.accept(volume);
+  if (status === wrongKey) return;
+  // Nobody knows: taken for a no, it would have the one key that opens it replaced.
+  throw new AppError(
+    'failed',
+    `Cannot bring the rotation of the keys of volume ${quote(volume.name)} to its end`,
+    {
+      detail: stderr.trim() || undefined,
+    },
+  );
 }
 
 async function changePassword(
@@ -108,7 +120,7 @@ async function command(
 ): Promise<void> {
   const { status, stdout, stderr } = await gocryptfs(args, input, call);
   if (status === 0) return;
-  const isWrong = status === 12;
+  const isWrong = status === wrongKey;
   throw new AppError(
     isWrong ? 'wrong-password' : 'failed',
     `${action}${isWrong ? ': its key does not open it' : ''}`,

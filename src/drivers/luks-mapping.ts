@@ -71,7 +71,11 @@ export async function closeMapping(volume: DriverVolume, call: DriverCall = {}):
 export async function opensWith(container: string, key: string, call: DriverCall = {}): Promise<boolean> {
   const args = ['open', '--test-passphrase', '--type', 'luks2', '--key-file', '-', container];
   const options = { input: key, signal: call.signal, timeoutMs: 60_000, debianPackage: 'cryptsetup-bin' };
-  return (await runProgram('cryptsetup', args, options)).status === 0;
+  const result = await runProgram('cryptsetup', args, options);
+  if (result.status === 0) return true;
+  if (result.status === 2 || /not a valid LUKS/i.test(result.stderr)) return false;
+  // Nobody knows: taken for a no, it would have the one key that opens it replaced.
+  throw explainCryptsetup(`Cannot try a key of ${quote(container)}`, result);
 }
 
 export async function addKey(

@@ -133,8 +133,8 @@ export function luksDriver(keys: VolumeKeys): Driver {
       const pair = await keys.prepareNext(volume, key);
       // First both open it, then the new one alone: a kill at any moment leaves one that does.
       await addKey(volume, containerOf(volume), pair, call);
-      await keys.accept(volume);
       await removeKey(volume, containerOf(volume), { old: pair.now }, call);
+      await keys.accept(volume);
       return key === undefined ? volume.options : { ...volume.options, key };
     },
 
@@ -228,9 +228,8 @@ function holds(volume: DriverVolume, device: string, found: string): AppError {
 async function settleRotation(volume: DriverVolume, keys: VolumeKeys, call?: DriverCall): Promise<void> {
   const next = await keys.readNext(volume);
   if (next === undefined || !(await opensWith(containerOf(volume), next, call))) return;
-  const old = await keys.read(volume);
+  await removeKey(volume, containerOf(volume), { old: await keys.read(volume) }, call);
   await keys.accept(volume);
-  await removeKey(volume, containerOf(volume), { old }, call);
 }
 
 async function growContainer(container: string, sizeBytes: number): Promise<void> {

@@ -4,6 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { describeDriver } from '../../src/drivers/driver.contract.ts';
 import type { Driver, DriverKind, DriverVolume } from '../../src/drivers/driver.ts';
+import { makeImage } from '../../src/drivers/disk-image.ts';
+import { openKeyWraps } from '../../src/drivers/keys/key-wraps.ts';
+import { openVolumeKeys } from '../../src/drivers/keys/volume-key.ts';
+import { addKey, cryptsetup, opensWith, removeKey } from '../../src/drivers/luks-mapping.ts';
+import { luksDriver } from '../../src/drivers/luks.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
 import { runProgram } from '../../src/lib/run-program.ts';
 
@@ -106,6 +111,30 @@ describe('gocryptfs', () => {
 });
 
 describe('luks, without opening it', () => {
+  test.each(['before the old key went', 'after the old key went', 'when all was done but told'])(
+    'a rotation that was killed %s loses no key',
+    async (when) => {
+      const parent = await mkdtemp(join(tmpdir(), 'driver-'));
+      await using _left = { [Symbol.asyncDispose]: () => rm(parent, { recursive: true, force: true }) };
+      const secret = async (): Promise<Uint8Array> => Buffer.from('secret');
+      const keys = openVolumeKeys(openKeyWraps({ stateDir: join(parent, 'state'), secret }));
+      const volume = { name: 'some-volume', options: {}, folder: parent, mountpoint: join(parent, '_data') };
+      const image = join(parent, 'image');
+      await makeImage(image, 40 << 20);
+      const quick = ['--pbkdf', 'pbkdf2', '--pbkdf-force-iterations', '1000'];
+      const args = ['luksFormat', '--batch-mode', '--type', 'luks2', ...quick, '--key-file', '-', image];
+      await cryptsetup(args, { input: await keys.create(volume), action: 'Cannot format' });
+      const pair = await keys.prepareNext(volume, undefined);
+      await addKey(volume, image, pair);
+      if (when !== 'before the old key went') await removeKey(volume, image, { old: pair.now });
+      if (when === 'when all was done but told') await keys.accept(volume);
+      await luksDriver(keys).rotate?.(volume, { key: undefined });
+      expect(await opensWith(image, await keys.read(volume))).toBe(true);
+      expect(await opensWith(image, pair.now)).toBe(false);
+      expect(await opensWith(image, pair.next)).toBe(false);
+    },
+  );
+
   test.each([
     [{}, 'missing required option: "size"'],
     [{ size: '20m' }, 'too small for ext4'],

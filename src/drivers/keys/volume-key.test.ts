@@ -77,6 +77,15 @@ describe('the key of a volume', () => {
     });
   });
 
+  test('that was accepted leaves no copy of the old one, and a second acceptance takes nothing away', async () => {
+    await keys.create(volume());
+    const { next } = await keys.prepareNext(volume(), undefined);
+    await keys.accept(volume());
+    await expect(keys.accept(volume())).rejects.toThrow('key-next.json');
+    expect(await keys.read(volume())).toBe(next);
+    expect((await readdir(folder)).toSorted()).toEqual(['key.json', 'state']);
+  });
+
   test('is destroyed with all that was prepared', async () => {
     await keys.create(volume());
     await keys.prepareNext(volume(), undefined);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
@@ -76,10 +76,11 @@ export function openVolumeKeys(wraps: KeyWraps): VolumeKeys {
       return { now, next: await store(volume, nextFile, wrappedBy ?? before) };
     },
     async accept(volume) {
-      const next = await readFile(join(volume.folder, nextFile));
-      await overwrite(join(volume.folder, keyFile));
-      await writeDurably(join(volume.folder, keyFile), next);
-      await rm(join(volume.folder, nextFile), { force: true });
+      // In one step: a kill never leaves a key that is half written, nor the same one under both names.
+      await using old = await openThere(join(volume.folder, keyFile));
+      await rename(join(volume.folder, nextFile), join(volume.folder, keyFile));
+      await syncDirectory(volume.folder);
+      if (old !== undefined) await overwriteFile(old);
     },
     readNext: async (volume) => ((await exists(volume, nextFile)) ? await load(volume, nextFile) : undefined),
     async destroy(volume) {
@@ -123,9 +124,21 @@ async function readStored(volume: DriverVolume, file: string): Promise<StoredKey
 
 /** What the disk does with old blocks is its own affair; this is what can be done from here. */
 async function overwrite(path: string): Promise<void> {
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined) return;
-  await using file = await open(path, 'r+');
-  await file.write(randomBytes(found.size), 0, found.size, 0);
+  await using file = await openThere(path);
+  if (file !== undefined) await overwriteFile(file);
+}
+
+async function openThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r+');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function overwriteFile(file: FileHandle): Promise<void> {
+  const { size } = await file.stat();
+  await file.write(randomBytes(size), 0, size, 0);
   await file.sync();
 }
