@@ -5,7 +5,13 @@ import { parseSize } from '../model/size.ts';
 import { roomAt } from './data-room.ts';
 import { growImage, imageHealth, makeImage } from './disk-image.ts';
 import type { Driver, DriverVolume } from './driver.ts';
-import { checkFileSystem, checkLeastSize, type FileSystem, makeFileSystem } from './file-systems.ts';
+import {
+  checkFileSystem,
+  checkLeastSize,
+  type FileSystem,
+  lengthOf,
+  makeFileSystem,
+} from './file-systems.ts';
 import { markFresh, prepareFreshRoot } from './fresh-root.ts';
 import { checkOptions, type Options } from './mount-options.ts';
 import { mountThen, unmountPath } from './mount-point.ts';
@@ -77,8 +83,7 @@ export const localDriver: Driver = {
   usage: async (volume) => (hasImage(volume.options) ? await roomAt(volume.mountpoint) : undefined),
 
   async resize(volume, { sizeBytes, isMounted }, call) {
-    const now = sizeOf(volume.options);
-    if (now === undefined) {
+    if (!hasImage(volume.options)) {
       throw new AppError('unsupported', `Cannot resize volume "${volume.name}": it was made without a size`, {
         hint: 'Move it into a volume that has one: "holdfast volume clone" with -o size=….',
       });
@@ -86,7 +91,8 @@ export const localDriver: Driver = {
     const fileSystem = fileSystemOf(volume.options);
     checkLeastSize(fileSystem, sizeBytes);
     const request = { image: imageOf(volume), sizeBytes, fileSystem };
-    if (sizeBytes >= now) await growImage(volume, { ...request, ...call });
+    // Of the image, and not as it was noted: a growth that was cut short leaves it larger than that.
+    if (sizeBytes >= (await lengthOf(imageOf(volume)))) await growImage(volume, { ...request, ...call });
     else await resizeImage(volume, { ...request, isMounted, ...call });
     return { ...volume.options, size: String(sizeBytes) };
   },

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeDriver } from '../../src/drivers/driver.contract.ts';
 import type { Driver, DriverKind, DriverVolume } from '../../src/drivers/driver.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
+import { runProgram } from '../../src/lib/run-program.ts';
 import { type LoopFilesystem, mountLoopFilesystem } from '../support/loop-filesystem.ts';
 
 const open = (kind: DriverKind) => (folder: string) =>
@@ -195,6 +196,19 @@ describe('a volume with a size', () => {
     expect((await stat(join(one.volume.mountpoint, 'large'))).size).toBe(24 << 20);
     expect((await one.driver.usage?.(one.volume))?.totalBytes).toBeLessThan(100 << 20);
     expect(await readdir(one.volume.mountpoint)).toEqual(['large']);
+  });
+
+  test('never cuts off data when a growth was not noted', async () => {
+    await using one = await makeVolume('local', { size: '64m' });
+    await one.driver.create(one.volume);
+    await one.driver.resize?.(one.volume, { sizeBytes: 256 << 20, isMounted: false });
+    // The options still say 64m, as after a kill: this is larger than that, and smaller than what is there.
+    await one.resize(128 << 20, false);
+    await one.driver.mount(one.volume);
+    await writeFile(join(one.volume.mountpoint, 'large'), Buffer.alloc(96 << 20, 1));
+    await one.driver.unmount(one.volume);
+    const { status } = await runProgram('e2fsck', ['-f', '-n', join(one.volume.folder, 'image')]);
+    expect(status).toBe(0);
   });
 
   test('says when the disk below has no room for all of it', async () => {
