@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { ManagedVolume, ManagedVolumes } from '../hosts/managed-volumes.ts';
 import { copyTree } from '../lib/copy-tree.ts';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
@@ -72,13 +72,15 @@ async function take(
     await managed.remove(kept.name, { permanent: true });
     await rm(journal, { force: true });
   };
-  let isMoved: boolean;
+  let isMoved = false;
   try {
     const { ino } = await lstat(volume.path);
     await writeDurably(journal, JSON.stringify({ name: kept.name, path: volume.path, ino }));
-    isMoved = await takeData(volume.path, kept.mountpoint);
+    isMoved = tryExchange(volume.path, kept.mountpoint);
+    if (isMoved) await syncDirectory(dirname(kept.mountpoint));
+    else await copyData(volume.path, kept.mountpoint);
   } catch (error) {
-    await undo(false);
+    await undo(isMoved);
     throw error;
   }
   const isRemoved = await removedThere(removeThere, { volume, kept });
@@ -163,15 +165,18 @@ async function makePlace(
   return await managed.create({ name: free, driver: 'local', labels, options: {} });
 }
 
-/** True when the data has changed places; false when it has been copied. */
-async function takeData(from: string, to: string): Promise<boolean> {
+/** False when the two cannot change places: nothing has happened then. */
+function tryExchange(from: string, to: string): boolean {
   try {
     exchange(fromText(from), fromText(to));
-    await syncDirectory(join(to, '..'));
     return true;
   } catch (error) {
-    if (!['EXDEV', 'EINVAL', 'ENOSYS'].includes(errnoOf(error) ?? '')) throw error;
+    if (['EXDEV', 'EINVAL', 'ENOSYS'].includes(errnoOf(error) ?? '')) return false;
+    throw error;
   }
+}
+
+async function copyData(from: string, to: string): Promise<void> {
   using synced = new DisposableStack();
   const target = openSync(to, 'r');
   synced.defer(() => closeSync(target));
@@ -182,5 +187,4 @@ async function takeData(from: string, to: string): Promise<boolean> {
   }
   // The original goes next.
   syncFilesystem(target);
-  return false;
 }
