@@ -10,6 +10,7 @@ import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import type { Driver, Drivers } from '../../src/drivers/driver.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
 import { openEmbeddedHost } from '../../src/hosts/embedded/index.ts';
+import { lockVolumeFolder } from '../../src/hosts/embedded/volume-lock.ts';
 import type { ManagedVolumes, VolumeEvent } from '../../src/hosts/managed-volumes.ts';
 import { mountAt, readMounts } from '../../src/lib/mountinfo.ts';
 import { fromText } from '../../src/model/byte-string.ts';
@@ -246,6 +247,38 @@ describe('the trash', () => {
     expect(await managed.listTrash()).toEqual([]);
   });
 
+  test('gives nothing back that is being deleted for good', async () => {
+    const [begun, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const local = await real().get('local');
+    const remove: Driver['remove'] = async () => {
+      begun.resolve();
+      await go.promise;
+    };
+    await managed.create(spec('pg', sized));
+    await managed.remove('pg');
+    await reopen({ get: async () => ({ ...local, remove }) });
+    const emptied = managed.emptyTrash('all');
+    await begun.promise;
+    const restored = managed.restoreTrash('pg');
+    restored.catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(await managed.find('pg')).toBeUndefined();
+    go.resolve();
+    expect(await emptied).toMatchObject([{ name: 'pg' }]);
+    await expect(restored).rejects.toMatchObject({ code: 'not-found' });
+    expect(await readdir(join(stateDir, 'trash'))).toEqual([]);
+  });
+
+  test('deletes nothing twice, and nothing that was given back meanwhile', async () => {
+    for (const name of ['pg', 'db']) {
+      await managed.create(spec(name, sized));
+      await managed.remove(name);
+    }
+    const [one, other] = await Promise.all([managed.emptyTrash(['pg', 'pg']), managed.emptyTrash(['pg'])]);
+    expect([...one, ...other]).toMatchObject([{ name: 'pg' }]);
+    expect(await managed.restoreTrash('db')).toMatchObject({ name: 'db' });
+  });
+
   test('lets go what has expired, and not what has not', async () => {
     await reopen(real(), 3_600_000);
     await managed.create(spec('later'));
@@ -294,6 +327,23 @@ describe('what was interrupted', () => {
     await reopen();
     expect((await managed.list()).map(({ name }) => name)).toEqual(['db']);
     expect(await readFile(join(dataOf('db'), 'file'), 'utf8')).toBe('content');
+  });
+
+  test('a rename that is under way keeps its record, whatever of the old name is in the trash', async () => {
+    await managed.create(spec('pg'));
+    await managed.remove('pg');
+    await managed.create(spec('pg'));
+    catalog.volumes.beginRename('pg', 'db');
+    const { rename } = await import('node:fs/promises');
+    await rename(join(stateDir, 'volumes/pg'), join(stateDir, 'volumes/db'));
+    {
+      // As whoever renames it holds it.
+      using _lock = await lockVolumeFolder(join(stateDir, 'volumes/db'), { name: 'pg', action: 'rename' });
+      await reopen();
+      await expect(managed.remove('pg')).rejects.toMatchObject({ code: 'locked' });
+    }
+    await reopen();
+    expect((await managed.list()).map(({ name }) => name)).toEqual(['db']);
   });
 
   test('a rename whose folder has not moved has not happened', async () => {

@@ -191,8 +191,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
     const gone: TrashedVolume[] = [];
     for (const trashed of chosen) {
       const described = await describeTrashed(this.#parts, trashed);
-      await deleteTrashed(this.#parts, trashed, signal);
-      gone.push(described);
+      if (await deleteTrashed(this.#parts, trashed, signal)) gone.push(described);
     }
     return gone;
   }

@@ -4,7 +4,7 @@ import { isVolumeName } from '../../model/volume-name.ts';
 import { readCreatingMark, undoCreate } from './create-volume.ts';
 import { type EmbeddedParts, storageOf } from './embedded-parts.ts';
 import { discard, listRemoving } from './removing-folders.ts';
-import { finishRename } from './rename-volume.ts';
+import { finishRename, isBeingRenamed } from './rename-volume.ts';
 import { deleteTrashed, finishRestore, listTrashed } from './volume-trash.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
@@ -46,7 +46,9 @@ async function finishRenames(parts: EmbeddedParts): Promise<void> {
 async function finishRemovals(parts: EmbeddedParts): Promise<void> {
   const { folders, catalog } = parts;
   const forgetGone = async (name: string): Promise<void> => {
-    if (isVolumeName(name) && !(await isThere(folders.path(name)))) catalog.removeEmbeddedVolume(name);
+    if (!isVolumeName(name) || (await isThere(folders.path(name)))) return;
+    // A rename that runs now has taken the folder of another volume, and its record follows.
+    if (!isBeingRenamed(parts, name)) catalog.removeEmbeddedVolume(name);
   };
   for (const folder of await listRemoving(folders)) {
     await forgetGone(folder.volume);
@@ -88,7 +90,7 @@ async function settleLeft(parts: EmbeddedParts, name: string): Promise<void> {
 }
 
 /** What cannot be finished now does not keep anybody from their work; it is tried again at the next start. */
-async function orLater(work: () => Promise<void>): Promise<void> {
+async function orLater(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {

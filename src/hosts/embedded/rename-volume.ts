@@ -59,6 +59,11 @@ export async function finishRename(
   } else catalog.volumes.endRename(from, host);
 }
 
+/** Its folder may have the new name already while its record has the old one. */
+export function isBeingRenamed({ catalog }: Pick<EmbeddedParts, 'catalog'>, name: string): boolean {
+  return catalog.volumes.listRenames().some(({ from }) => from === name);
+}
+
 function taken(action: string, to: string): AppError {
   return new AppError('exists', `${action}: the name ${quote(to)} is taken`, {
     hint: 'Choose another name, or remove what has it.',

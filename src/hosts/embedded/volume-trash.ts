@@ -13,6 +13,7 @@ import { type EmbeddedParts, isPlain, requireRecord, storageOf } from './embedde
 import { requireUnused } from './mount-volume.ts';
 import { readRecordFile } from './record-file.ts';
 import { discard, moveToTrash, type TrashedFolder } from './removing-folders.ts';
+import { isBeingRenamed } from './rename-volume.ts';
 import { stateError } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
@@ -34,6 +35,11 @@ export async function removeVolume(
   using lock = await lockVolumeFolder(parts.folders.path(name), { name, action: 'remove', signal });
   const record = requireRecord(parts, { name, action: 'remove' });
   if (parts.catalog.volumes.isProtected(parts.catalog.stateId(), name)) throw protectedError(name);
+  if (lock === undefined && isBeingRenamed(parts, name)) {
+    throw new AppError('locked', `Cannot remove volume ${quote(name)}: it is being renamed`, {
+      hint: 'Remove it under its new name.',
+    });
+  }
   // Its folder is gone: nothing is left but the record.
   if (lock === undefined) return forget(parts, name);
   await requireUnused(parts, await storageOf(parts, record), { action: 'remove', signal });
@@ -137,15 +143,15 @@ export async function restoreTrashed(
   const action = `Cannot restore volume ${quote(record.name)} from the trash`;
   checkVolumeName(to);
   const { folders } = parts;
+  // Whoever deletes it for good destroys its keys first.
+  using own = await lockVolumeFolder(path, { name: record.name, action: 'restore', signal });
+  if (own === undefined) throw missing(record.name);
   await folders.createFolder(to);
   using _lock = await lockVolumeFolder(folders.path(to), { name: to, action: 'restore', signal });
   if (parts.catalog.findEmbeddedVolume(to) !== undefined) throw taken(action, to);
   try {
-    if (to !== record.name)
-      await writeDurably(join(path, trashedMark), JSON.stringify({ ...record, name: to }));
     await rename(path, folders.path(to));
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') throw missing(record.name);
     throw errnoOf(error) === 'ENOTEMPTY' ? taken(action, to) : stateError(action, error);
   }
   await syncDirectory(folders.trashDir);
@@ -173,14 +179,16 @@ function taken(action: string, to: string): AppError {
   });
 }
 
-/** For good. The driver first: what is left when it fails can be tried again. */
+/** For good. The driver first: what is left when it fails can be tried again. False for what has left the trash meanwhile. */
 export async function deleteTrashed(
   parts: EmbeddedParts,
   { path, record }: Trashed,
   signal: AbortSignal | undefined,
-): Promise<void> {
-  using _lock = await lockVolumeFolder(path, { name: record.name, action: 'delete', signal });
+): Promise<boolean> {
+  using lock = await lockVolumeFolder(path, { name: record.name, action: 'delete', signal });
+  if (lock === undefined) return false;
   await deleteLocked(parts, { path, record }, signal);
+  return true;
 }
 
 async function deleteLocked(
