@@ -111,7 +111,7 @@ async function mountAgain(storage: Storage, { signal }: CallOptions): Promise<vo
       return;
     } catch (error) {
       if (attempt >= attempts || !isAppError(error, 'unavailable')) throw error;
-      await sleep(2000 * attempt, undefined, { ref: false });
+      await sleep(2000 * attempt, undefined, signal === undefined ? {} : { signal });
     }
   }
 }
