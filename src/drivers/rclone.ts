@@ -54,7 +54,8 @@ export function rcloneDriver(parts: { readonly secret: (reference: string) => Pr
     },
 
     async unmount(volume, call) {
-      await waitForUploads(volume, call);
+      // A program that has ended uploads nothing more.
+      if ((await answers(volume.mountpoint)).status !== 'failed') await waitForUploads(volume, call);
       await unmountOrDetach(volume, call);
     },
 
