@@ -12,8 +12,8 @@ export default defineConfig({
         include: [...lane.include],
         pool: 'forks',
         setupFiles: ['test/setup/leaks.ts'],
-        // On a machine that is shared, once more; the summary names what needed it.
-        retry: 1,
+        // The summary names what needed it.
+        retry: lane.retries ?? 0,
         testTimeout: lane.timeoutMs,
         hookTimeout: lane.timeoutMs,
         fileParallelism: lane.parallel,

@@ -11,6 +11,8 @@ export interface Lane {
   readonly timeoutMs: number;
   /** Why it runs only when it is asked for by name; undefined for a lane that always runs. */
   readonly onlyByName?: string;
+  /** How often a failed test is tried again. Only where an engine of others may be late; never a fault that was drawn by chance. */
+  readonly retries?: number;
   /** False for lanes whose tests own the machine's resources (an engine, loop devices): one file at a time. */
   readonly parallel: boolean;
 }
@@ -42,13 +44,13 @@ export const lanes: readonly Lane[] = [
   lane('interop', [...treePackages, 'restic', 'borgbackup']),
   lane('faults', [...treePackages, 'restic']),
   lane('sandbox', ['bubblewrap']),
-  lane('podman', ['podman', 'runc', 'busybox-static']),
+  engineLane('podman', ['podman', 'runc', 'busybox-static']),
   lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs', 'gocryptfs', 'cryptsetup-bin']),
   {
     ...lane('kernel', ['cryptsetup-bin', 'dmsetup']),
     onlyByName: 'it needs a kernel with dm-crypt, which not even every CI machine has',
   },
-  lane('engine', [
+  engineLane('engine', [
     ...treePackages,
     'docker.io',
     'docker-cli',
@@ -58,7 +60,7 @@ export const lanes: readonly Lane[] = [
     'btrfs-progs',
     'systemd',
   ]),
-  lane('stacks', [
+  engineLane('stacks', [
     ...treePackages,
     'docker.io',
     'docker-cli',
@@ -67,6 +69,10 @@ export const lanes: readonly Lane[] = [
     'mmdebstrap',
   ]),
 ];
+
+function engineLane(name: string, packages: readonly string[]): Lane {
+  return { ...lane(name, packages), retries: 1 };
+}
 
 function lane(name: string, packages: readonly string[]): Lane {
   const directory = `test/${name}`;

@@ -107,6 +107,7 @@ const nextCommands = [
 
 test(
   `a restore and an undo of a stack that are killed at ${kills} moments leave it old or new as a whole, and running as it ran`,
+  { retry: 0, timeout: 30 * 60_000 },
   async () => {
     const random = dice('kill restore running');
     await makeStack();
@@ -148,11 +149,11 @@ test(
     );
     expect(seen.killed).toBeGreaterThan(kills * 0.4);
   },
-  30 * 60_000,
 );
 
 test(
   `a restore whose data makes a container fall, killed at ${kills} moments, leaves it running on one or the other`,
+  { retry: 0, timeout: 30 * 60_000 },
   async () => {
     const random = dice('kill restore that fails');
     await engine.docker(['volume', 'create', 'falls']);
@@ -196,5 +197,4 @@ test(
     );
     expect(seen.killed).toBeGreaterThan(kills * 0.4);
   },
-  30 * 60_000,
 );
