@@ -8,7 +8,7 @@ export interface AppStep {
   readonly how: 'pause' | 'stop' | 'scale';
   /** What it was before; paused ones are stopped only, and paused again. */
   readonly was: 'running' | 'paused';
-  /** When it was started last, RFC 3339: whoever was started since is not ours to start. */
+  /** When it was started last, RFC 3339: whoever was started since is not ours to start. Undefined where it tells nothing. */
   readonly startedAt: string | undefined;
   /** True for one whose health was good before. */
   readonly healthy: boolean;
@@ -84,7 +84,8 @@ function stepFor(container: Container, how: 'pause' | 'stop'): AppStep | undefin
     // One that starts again and again cannot be paused while it waits for its next start.
     how: state === 'restarting' ? 'stop' : how,
     was: runs ? 'running' : 'paused',
-    startedAt,
+    // One that starts again and again does so by itself until it is stopped.
+    startedAt: state === 'restarting' ? undefined : startedAt,
     healthy: container.health === 'healthy',
     replicas: undefined,
   };

@@ -161,6 +161,43 @@ test('leaves a container ended that ended by itself before it was paused', async
   expect(world.containers.get('job').state).toBe('exited');
 });
 
+test('brings back what the engine has made still when its answer was lost', async () => {
+  const { containers } = world;
+  const error = new AppError('unavailable', 'The connection was lost');
+  for (const [how, state] of [
+    ['pause', 'paused'],
+    ['stop', 'exited'],
+  ] as const) {
+    const name = `${how}d`;
+    containers.add({ name });
+    containers.onCall((call) => {
+      if (call !== how) return;
+      containers.change(name, { state });
+      throw error;
+    });
+    const held = await still(how, [name]);
+    expect(held.names).toEqual([name]);
+    await held.release();
+    expect(containers.get(name).state).toBe('running');
+  }
+});
+
+test('takes no paused container for stopped when it cannot be', async () => {
+  world.containers.add({ name: 'db', state: 'paused' });
+  world.containers.fail('stop', 'db');
+  await expect(still('stop')).rejects.toThrow('Cannot stop "db"');
+  expect(world.containers.get('db').state).toBe('paused');
+});
+
+test('starts one again that had started by itself, as it does all the time, before it was stopped', async () => {
+  world.containers.add({ name: 'loop', state: 'restarting', restarts: true });
+  world.containers.onCall((call) => {
+    if (call === 'stop') world.containers.change('loop', { startedAt: '2030-01-01T00:00:00Z' });
+  });
+  await (await still('stop')).release();
+  expect(world.containers.get('loop').state).toBe('running');
+});
+
 test('scales a Swarm service to nothing and back', async () => {
   world.containers.addService('web', 3);
   const held = await still('stop');

@@ -180,15 +180,14 @@ class Still implements StillContainers {
       else await this.#containers.stop(id, {});
     } catch (error) {
       this.#unsure.add(step);
-      if (step.how === 'scale' || (await this.#runs(id))) throw error;
+      if (step.how === 'scale') throw error;
+      const state = (await this.#containers.find(id))?.state;
+      // Only the answer was lost: it is still by us, and has to be brought back.
+      if (state === (step.how === 'pause' ? 'paused' : 'exited')) return;
+      if (state === 'running' || state === 'restarting' || state === 'paused') throw error;
       // It has ended by itself since it was looked at: it is still, and stays as it is.
       this.#touched.delete(step);
     }
-  }
-
-  async #runs(id: string): Promise<boolean> {
-    const now = await this.#containers.find(id);
-    return now !== undefined && (now.state === 'running' || now.state === 'restarting');
   }
 
   async #release(options: ReleaseOptions): Promise<ReleaseReport> {
