@@ -32,7 +32,7 @@ export interface ReplacementWish extends Pick<RestoreJournal, 'action' | 'hostId
  * 2. `swapping`: everything new is complete and durable, the containers are stopped. A kill: when all of it has changed
  *    places it stays so, else all of it goes back.
  * 3. `back`: an error, or containers that do not come up. A kill: goes on going back, and starts what ran before.
- * 4. Kept or removed, last of all the journal.
+ * 4. `committed`: what was there before is kept or removed, last of all the journal. A kill: goes on with that.
  *
  * Disposed before `commit`, everything is as it was, unless going back itself has failed: then the journal stays.
  */
@@ -48,6 +48,8 @@ export interface Replacement extends AsyncDisposable {
   giveUp(): Promise<void>;
   /** The old data is at its place again. */
   takeBack(): Promise<void>;
+  /** Left as it is, to whoever settles it: disposing does nothing any more. */
+  leave(): void;
   /** The new data stays. What was there before is kept where that was wished, and removed elsewhere. */
   commit(now: Date): Promise<void>;
 }
@@ -138,6 +140,10 @@ class OpenReplacement implements Replacement {
     this.#left = 'drop';
   }
 
+  leave(): void {
+    this.#left = 'nothing';
+  }
+
   async commit(now: Date): Promise<void> {
     this.#left = 'nothing';
     await commitAll(this.#stateDir, this.#journal, now);
@@ -173,6 +179,8 @@ export async function dropAll(stateDir: string, journal: RestoreJournal): Promis
 
 /** Everything is swapped, and stays so. May be repeated. */
 export async function commitAll(stateDir: string, journal: RestoreJournal, now: Date): Promise<void> {
+  // When the first of it is gone, nothing can go back any more.
+  if (journal.step !== 'committed') await writeJournal(stateDir, { ...journal, step: 'committed' });
   const earlier = await listUndoRecords(stateDir);
   for (const member of journal.members) await keepOrRemove(stateDir, { journal, member, now });
   await removeJournal(stateDir, journal.id);

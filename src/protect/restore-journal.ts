@@ -51,9 +51,10 @@ export interface RestoreJournal {
   readonly hostIdentity: string | undefined;
   /**
    * `staging`: nothing of the live data is touched. `swapping`: all that is to come is complete and durable, and changes
-   * places with what is there. `back`: it was given up, and what was there before comes back.
+   * places with what is there. `back`: it was given up, and what was there before comes back. `committed`: all of it
+   * stays; what was there before may be gone already.
    */
-  readonly step: 'staging' | 'swapping' | 'back';
+  readonly step: 'staging' | 'swapping' | 'back' | 'committed';
   /** Which containers ran before, in the order in which they are stopped. */
   readonly levels: readonly (readonly AppStep[])[];
   readonly members: readonly JournalMember[];
@@ -150,7 +151,7 @@ function isJournal(value: unknown): value is RestoreJournal {
   return (
     version === 2 &&
     typeof id === 'string' &&
-    (step === 'staging' || step === 'swapping' || step === 'back') &&
+    (step === 'staging' || step === 'swapping' || step === 'back' || step === 'committed') &&
     Array.isArray(levels) &&
     Array.isArray(members) &&
     members.every(isMember)

@@ -129,7 +129,7 @@ async function settleLeased(
     await removeCreated(parts, journal, options);
     return 'cleaned';
   }
-  if (journal.step === 'swapping' && (await isAllSwapped(journal))) {
+  if (journal.step === 'committed' || (journal.step === 'swapping' && (await isAllSwapped(journal)))) {
     await commitAll(stateDir, journal, new Date(parts.now()));
     return 'finished';
   }

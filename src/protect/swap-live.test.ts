@@ -158,6 +158,21 @@ describe('swapLive()', () => {
     expect([data(), states(), journals()]).toEqual([['old', 'old'], asBefore, []]);
   });
 
+  test('leaves everything to the journals when what runs on the new data cannot be stopped', async () => {
+    world.containers.onCall((call, name) => {
+      if (call === 'start' && name === 'web' && data().includes('new'))
+        throw new AppError('failed', 'Cannot start "web"');
+      if (call === 'stop' && name === 'db' && data().includes('new'))
+        throw new AppError('failed', 'Cannot stop "db"');
+    });
+    expect(await swap()).toMatchObject({
+      message: expect.stringContaining('could not bring back') as string,
+    });
+    expect(data()).toEqual(['new', 'new']);
+    expect(world.containers.get('db').state).toBe('running');
+    expect(await listJournals(world.stateDir)).toMatchObject([{ step: 'back' }]);
+  });
+
   test('changes nothing when a container cannot be stopped, or one is started meanwhile', async () => {
     world.containers.fail('stop', 'db', { times: 1 });
     expect(await swap()).toBeInstanceOf(AppError);
@@ -245,6 +260,20 @@ describe('settleAll(), after a kill,', () => {
     expect(await listUndoRecords(world.stateDir)).toHaveLength(2);
     expect(journals()).toEqual([]);
     expect(notes.join()).toContain('holdfast undo');
+  });
+
+  test('goes on with what was committed, when some of the old data is gone already', async () => {
+    await left({ step: 'committed' }, 2);
+    const [journal] = await listJournals(world.stateDir);
+    if (journal === undefined) throw new Error('no journal');
+    const [pg, files] = journal.members;
+    if (pg === undefined || files === undefined) throw new Error('no members');
+    // What is in a mount point changes places name by name, and is known by what was before: that is gone.
+    rmSync(pg.stage, { recursive: true });
+    await writeJournal(world.stateDir, { ...journal, members: [{ ...pg, place: 'inside' }, files] });
+    await settle();
+    expect(data()).toEqual(['new', 'new']);
+    expect(journals()).toEqual([]);
   });
 
   test('goes back when only some had, and stops and starts what an engine has started since', async () => {

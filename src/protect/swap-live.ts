@@ -209,6 +209,7 @@ async function takeBackLive(
     }
   } catch (second) {
     // What ran stays stopped: nothing may run on data that is half old and half new. The journals say what to do.
+    replacement.leave();
     return notTakenBack(live, error, second);
   }
   try {
