@@ -9,6 +9,7 @@ import type { Volume, VolumeSpec } from '../model/volume.ts';
 import { isEmptyData } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { settlePath, settleVolume } from './settle.ts';
+import { canKeepBeside } from './stage.ts';
 
 /** Where the data goes. */
 export type Destination =
@@ -21,8 +22,15 @@ export type Destination =
       readonly way: 'direct' | 'stream';
       /** Its storage is mounted by the engine only while containers run: it cannot be replaced under them. */
       readonly isMountedByEngine: boolean;
+      readonly canKeep: boolean;
     }
-  | { readonly kind: 'directory'; readonly name: string; readonly isEmpty: boolean };
+  | {
+      readonly kind: 'directory';
+      readonly name: string;
+      readonly isEmpty: boolean;
+      /** What is replaced can be kept for an undo: not what is in a mount point. */
+      readonly canKeep: boolean;
+    };
 
 export interface DestinationWish {
   readonly request: { readonly to: string | undefined };
@@ -137,13 +145,15 @@ async function volumeDestination(
   await settleVolume(parts, volume, options);
   const host = await parts.host();
   await using data = await host.openData(volume.name, { signal: options.signal });
+  const isMountedByEngine = data.way === 'direct' && data.root.startsWith('/proc/self/fd/');
   return {
     kind: 'volume',
     name: volume.name,
     volume,
     isEmpty: await isEmptyData(data, options),
     way: data.way,
-    isMountedByEngine: data.way === 'direct' && data.root.startsWith('/proc/self/fd/'),
+    isMountedByEngine,
+    canKeep: data.way === 'direct' && !isMountedByEngine && (await canKeepBeside(data.root)),
   };
 }
 
@@ -151,10 +161,11 @@ async function directoryDestination(name: string): Promise<Extract<Destination, 
   try {
     if (!(await lstat(name)).isDirectory())
       throw new AppError('conflict', `${quote(name)} is there, and is no directory`);
-    const names = await readdir(toPath(fromText(name)));
-    return { kind: 'directory', name, isEmpty: names.length === 0 };
+    const root = fromText(name);
+    const names = await readdir(toPath(root));
+    return { kind: 'directory', name, isEmpty: names.length === 0, canKeep: await canKeepBeside(root) };
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return { kind: 'directory', name, isEmpty: true };
+    if (errnoOf(error) === 'ENOENT') return { kind: 'directory', name, isEmpty: true, canKeep: true };
     throw error;
   }
 }

@@ -98,7 +98,8 @@ export async function planRestore(
         )
       : undefined;
   const stops = await stopsOf(parts, destination, options);
-  const keeps = replaces && inside === '' && isDirect(destination);
+  const isWhole = replaces && inside === '';
+  const keeps = isWhole && destination.canKeep;
   return {
     snapshot,
     path: inside,
@@ -111,7 +112,10 @@ export async function planRestore(
     stops: stops.names,
     healthyWithinMs: request.healthyWithinMs ?? defaultHealthyWithinMs,
     keepForMs: keeps ? (request.keepForMs ?? defaultKeepMs) : 0,
-    space: keeps ? await spaceOf(parts, { snapshot, destination, kept: live.bytes }, options) : undefined,
+    space:
+      isWhole && isDirect(destination)
+        ? await spaceOf(parts, { snapshot, destination, kept: live.bytes }, options)
+        : undefined,
     mapOwner: request.mapOwner,
     refusal: stops.refusal,
     notes,

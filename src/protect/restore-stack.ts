@@ -56,7 +56,7 @@ export async function planStackRestore(
 /** A volume that is empty now is emptied again by an undo of the others. */
 function keepingEmpty(plan: RestorePlan, { keepForMs = defaultKeepMs }: StackRequest): RestorePlan {
   const { destination } = plan;
-  const isKept = destination.kind === 'volume' && destination.isEmpty && destination.way === 'direct';
+  const isKept = destination.kind === 'volume' && destination.isEmpty && destination.canKeep;
   return isKept ? { ...plan, keepForMs } : plan;
 }
 

@@ -25,6 +25,11 @@ export async function chooseStage(root: ByteString): Promise<StagePlace> {
   return { stage: `${folder === '/' ? '' : folder}/${newStageName()}`, place };
 }
 
+/** True where what is replaced can be kept: beside, on the same file system, where no container sees it. */
+export async function canKeepBeside(root: ByteString): Promise<boolean> {
+  return (await choosePlace(root)) === 'beside';
+}
+
 async function choosePlace(root: ByteString): Promise<'beside' | 'inside'> {
   const parent = parentOf(root);
   const [own, above] = await Promise.all([statOf(root), lstat(toPath(parent))]);

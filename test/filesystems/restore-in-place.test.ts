@@ -24,7 +24,11 @@ test.each(['ext4', 'btrfs', 'xfs'] as const)(
     mkdirSync(join(data.path, 'new-folder'));
     chmodSync(data.path, 0o755);
     const mounted = existsSync(join(data.path, 'lost+found'));
-    await holdfast.run('restore', data.path, '--yes');
+    const restored = await holdfast.attempt('restore', data.path, '--yes');
+    expect(restored).toMatchObject({ exitCode: 0 });
+    // What was there is gone: a container would have seen it.
+    expect(restored.output).toContain('not kept for an undo');
+    expect(restored.output).not.toContain('holdfast undo');
     expect(treeFacts(data.path, without)).toEqual(saved);
     expect(readdirSync(data.path).filter((name) => name.startsWith('.holdfast'))).toEqual([]);
     expect(existsSync(join(data.path, 'lost+found'))).toBe(mounted);
