@@ -11,7 +11,7 @@ export interface ManagedVolume extends Volume {
   /** The kind of storage: `driver` and `options` together say it (`local` with `type=tmpfs` is `tmpfs`). */
   readonly kind: string;
   readonly isProtected: boolean;
-  /** The ids that hold it mounted. */
+  /** The ids that hold it mounted; without those of processes that have ended, and of before the last boot. */
   readonly mountIds: readonly string[];
   /** The data is there to be used: something is mounted, or nothing needs to be. */
   readonly isMounted: boolean;

@@ -122,6 +122,14 @@ describe('mounts of a volume', () => {
   });
 });
 
+test('a process that has ended holds nothing, also where nobody has tidied up since', async () => {
+  await managed.create(spec('pg', sized));
+  await managed.mount('pg', 'process:4194304:1:abcdef');
+  expect(await managed.find('pg')).toMatchObject({ mountIds: [], isMounted: true });
+  expect(await managed.list()).toMatchObject([{ mountIds: [] }]);
+  await managed.remove('pg');
+});
+
 describe('a start', () => {
   test('leaves what others hold mounted, and counts it as before', async () => {
     await managed.create(spec('pg', sized));

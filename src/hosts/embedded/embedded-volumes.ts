@@ -18,7 +18,7 @@ import type {
 import { labelVolume, ownVolume, resizeVolume, rotateVolume } from './change-volume.ts';
 import { createVolume, keptOptions } from './create-volume.ts';
 import { type EmbeddedParts, isPlain, kindOf, requireRecord, storageOf } from './embedded-parts.ts';
-import { isMountedAt, mountVolume, unmountVolume } from './mount-volume.ts';
+import { isMountedAt, liveIds, mountVolume, unmountVolume } from './mount-volume.ts';
 import { reconcileVolumes } from './reconcile.ts';
 import { renameVolume } from './rename-volume.ts';
 import {
@@ -90,7 +90,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
     const guarded = new Set(catalog.volumes.listProtected(catalog.stateId()));
     const volumes: ManagedVolume[] = [];
     for (const record of records) {
-      const mountIds = (holds.get(record.name) ?? []).map(({ id }) => id);
+      const mountIds = liveIds(holds.get(record.name) ?? []);
       const isMounted = await this.#isMounted(record, mounts);
       volumes.push(this.#toVolume(record, { mountIds, isMounted, isProtected: guarded.has(record.name) }));
     }
@@ -259,7 +259,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
   async #describe(record: EmbeddedVolumeRecord, mounts: readonly MountPoint[]): Promise<ManagedVolume> {
     const { catalog } = this.#parts;
     return this.#toVolume(record, {
-      mountIds: catalog.volumes.listHolds(record.name).map(({ id }) => id),
+      mountIds: liveIds(catalog.volumes.listHolds(record.name)),
       isMounted: await this.#isMounted(record, mounts),
       isProtected: catalog.volumes.isProtected(catalog.stateId(), record.name),
     });

@@ -1,3 +1,4 @@
+import type { VolumeHold } from '../../catalog/catalog.ts';
 import { mountAt, readMounts } from '../../lib/mountinfo.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
@@ -56,7 +57,8 @@ export async function unmountVolume(
   if (parts.catalog.findEmbeddedVolume(name) === undefined) return parts.catalog.volumes.release(name, id);
   await withVolume(parts, { name, action: 'unmount', signal }, async (storage) => {
     parts.catalog.volumes.release(name, id);
-    if (liveHolds(parts, name).length === 0) await unmountStorage(storage, { signal });
+    if (liveIds(parts.catalog.volumes.listHolds(name)).length === 0)
+      await unmountStorage(storage, { signal });
   });
   await parts.emit({ kind: 'unmount', name, id });
 }
@@ -71,10 +73,10 @@ export async function unmountStorage(
 }
 
 /** The ids that still count: those of processes that have ended, and of before the last boot, do not. */
-export function liveHolds(parts: Pick<EmbeddedParts, 'catalog'>, name: string): string[] {
+export function liveIds(holds: readonly VolumeHold[]): string[] {
+  if (holds.length === 0) return [];
   const boot = bootId();
-  return parts.catalog.volumes
-    .listHolds(name)
+  return holds
     .filter((hold) => hold.boot === boot && isProcessHoldAlive(hold.id) !== false)
     .map((hold) => hold.id);
 }
@@ -86,7 +88,7 @@ export async function requireUnused(
   { action, signal }: CallOptions & { readonly action: string },
 ): Promise<void> {
   const { name } = storage.record;
-  const ids = liveHolds(parts, name);
+  const ids = liveIds(parts.catalog.volumes.listHolds(name));
   if (ids.length > 0) {
     throw new AppError(
       'in-use',
