@@ -1,4 +1,5 @@
 import { AppError, type ErrorCode } from '../../model/errors.ts';
+import { errorLine } from '../error-line.ts';
 
 /** A refusal in the engine's words and with its status. */
 export class ApiError extends AppError {
@@ -34,15 +35,9 @@ export function statusOf(error: AppError): number {
   return error instanceof ApiError ? error.status : (statuses[error.code] ?? 500);
 }
 
-/** All on one line, as clients print it. */
-export function wordsOf({ message, detail, hint }: AppError): string {
-  const words = detail === undefined ? message : `${message}: ${detail.replaceAll('\n', '; ')}`;
-  return hint === undefined ? words : `${words} (${hint.replace(/\.$/, '')})`;
-}
-
 /** The engine puts what it did before what went wrong: `create pg: …`. */
 export function prefixed(action: string, error: AppError): ApiError {
-  return new ApiError(statusOf(error), `${action}: ${wordsOf(error)}`);
+  return new ApiError(statusOf(error), `${action}: ${errorLine(error)}`);
 }
 
 export function pageNotFound(): ApiError {

@@ -2,7 +2,8 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { knownError } from '../../lib/known-error.ts';
 import { version as programVersion } from '../../lib/version.ts';
 import type { AppError } from '../../model/errors.ts';
-import { pageNotFound, statusOf, wordsOf } from './api-error.ts';
+import { errorLine } from '../error-line.ts';
+import { pageNotFound, statusOf } from './api-error.ts';
 import type { ApiCall, ApiParts } from './api-parts.ts';
 import { checkVersion, newestVersion, splitVersion } from './api-version.ts';
 import { streamEvents } from './event-routes.ts';
@@ -92,5 +93,5 @@ function routeOf(method: string, path: string): [Route, string] | [] {
 function sendError(response: ServerResponse, error: AppError): void {
   // An answer that has begun cannot become another: it is cut off, so that nobody takes it for whole.
   if (response.headersSent) response.destroy();
-  else sendJson(response, statusOf(error), { message: wordsOf(error) });
+  else sendJson(response, statusOf(error), { message: errorLine(error) });
 }

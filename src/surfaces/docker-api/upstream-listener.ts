@@ -1,7 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { knownError } from '../../lib/known-error.ts';
 import type { AppError } from '../../model/errors.ts';
-import { statusOf, wordsOf } from './api-error.ts';
+import { errorLine } from '../error-line.ts';
+import { statusOf } from './api-error.ts';
 import type { ApiCall } from './api-parts.ts';
 import { splitVersion } from './api-version.ts';
 import { sendJson } from './send.ts';
@@ -30,7 +31,7 @@ export function upstreamListener({ parts, upstream, onFailure }: UpstreamListene
       const known = knownError(error, 'Cannot answer');
       onFailure(`${request.method} ${request.url}`, known);
       if (response.headersSent) response.destroy();
-      else sendJson(response, statusOf(known), { message: wordsOf(known) });
+      else sendJson(response, statusOf(known), { message: errorLine(known) });
     });
   };
 }

@@ -4,6 +4,7 @@ import { knownError } from '../../lib/known-error.ts';
 import { peerProcess } from '../../lib/peer-process.ts';
 import { readBody } from '../../lib/serve-http.ts';
 import { type AppError, isAppError } from '../../model/errors.ts';
+import { errorLine } from '../error-line.ts';
 import { pluginMethods, type PluginVolumes } from './answer-plugin.ts';
 import { mediaType, parsePluginRequest, type PluginAnswer } from './protocol.ts';
 
@@ -61,7 +62,7 @@ async function respond(
     const known = knownError(error, `Cannot do "${name}"`);
     if (known.code !== 'not-found') onFailure(name, known);
     if (method.isLookup === true && known.code !== 'not-found') request.socket.destroy();
-    else send(response, 200, { Err: wordsOf(known) });
+    else send(response, 200, { Err: errorLine(known) });
   }
 }
 
@@ -88,10 +89,4 @@ function send(response: ServerResponse, status: number, answer: PluginAnswer): v
   const body = Buffer.from(`${JSON.stringify(answer)}\n`);
   response.writeHead(status, { 'Content-Type': mediaType, 'Content-Length': body.length });
   response.end(body);
-}
-
-/** All on one line, as the engine shows it. */
-function wordsOf({ message, detail, hint }: AppError): string {
-  const words = detail === undefined ? message : `${message}: ${detail.replaceAll('\n', '; ')}`;
-  return hint === undefined ? words : `${words} (${hint.replace(/\.$/, '')})`;
 }
