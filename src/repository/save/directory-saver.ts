@@ -228,6 +228,8 @@ export class DirectorySaver {
       slots.push(this.#saveLarge(place, name));
       return;
     }
+    // They are proofs of what the pass before saved of it, and that is something else from now on.
+    this.#options.proofs?.delete(childPath(place, name));
     batch.add(name, Number(stat.size), slots.push(undefined) - 1);
     if (batch.count >= batchFiles || batch.bytes >= batchBytes) await this.#sendBatch(place, batch, slots);
   }

@@ -145,7 +145,7 @@ async function recheckPieces(
       part.catch(() => undefined);
       parts.push(part);
     }
-    const read = await Promise.all(parts);
+    const read = upToEnd(await Promise.all(parts));
     const chunksPerPiece = pieceBytes / chunkBytes;
     const proofs: Uint8Array[] = [];
     const ids = read
@@ -165,6 +165,12 @@ async function recheckPieces(
   } finally {
     await Promise.allSettled(parts);
   }
+}
+
+/** Where a part is short, the file ended when it was read. What follows was written later, and has no place after it. */
+function upToEnd(parts: readonly SaveTaskResult[]): readonly SaveTaskResult[] {
+  const short = parts.findIndex(({ bytes }) => bytes < segmentBytes);
+  return short < 0 ? parts : parts.slice(0, short + 1);
 }
 
 function joined(proofs: readonly (Uint8Array | undefined)[]): Uint8Array {
