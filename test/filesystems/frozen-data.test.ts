@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { allOf, openFreshRepository, testVolume } from '../../src/repository/open-repository.fixture.ts';
@@ -55,3 +55,48 @@ test.each(['btrfs', 'xfs'] as const)(
     );
   },
 );
+
+test('clones are let go of when what was still cannot be brought back', async () => {
+  await using disk = mountLoopFilesystem('btrfs');
+  await using opened = await openFreshRepository();
+  const root = join(disk.path, 'data');
+  mkdirSync(root);
+  for (let i = 0; i < 10; i++) writeFileSync(join(root, `large-${i}`), Buffer.alloc(1_000_000, i));
+  const save = {
+    source: { kind: 'directory', root },
+    volume: testVolume,
+    tags: [],
+    hostname: 'host',
+    timeMs: Date.now(),
+    grade: 'crash',
+    excludePatterns: [],
+  } as const;
+  const moment = {
+    liveFirst: false,
+    clones: true,
+    begin: async () => Date.now(),
+    async end() {
+      expect(openOn(disk.path)).toHaveLength(10);
+      throw new Error('A container does not start');
+    },
+  };
+  await expect(opened.repository.saveTogether([save], moment)).rejects.toThrow('does not start');
+  expect(openOn(disk.path)).toEqual([]);
+});
+
+/** What this process has open that has no name any more. */
+function openOn(path: string): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    const link = linkOf(fd);
+    return link?.startsWith(path) === true && link.endsWith('(deleted)') ? [link] : [];
+  });
+}
+
+function linkOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    // It was that of the listing.
+    return undefined;
+  }
+}

@@ -88,7 +88,24 @@ async function saveAllData(
 ): Promise<number | undefined> {
   for (const work of works) await (moment?.liveFirst === true ? work.goThroughLive() : work.prepare());
   const cleaned = new CleanedFilesystems();
-  const { promise: released, resolve } = Promise.withResolvers<void>();
+  const { promise: released, resolve, reject } = Promise.withResolvers<void>();
+  released.catch(() => undefined);
+  try {
+    const timeMs = await saveStillData(works, moment, { cleaned, released });
+    resolve();
+    return timeMs;
+  } catch (error) {
+    // Nobody reads the clones any more: each is an open file, and holds on to what has changed since.
+    reject(error);
+    throw error;
+  }
+}
+
+async function saveStillData(
+  works: readonly DataSave[],
+  moment: StillMoment | undefined,
+  { cleaned, released }: { readonly cleaned: CleanedFilesystems; readonly released: Promise<void> },
+): Promise<number | undefined> {
   try {
     const timeMs = await moment?.begin(async () => {
       for (const work of works) await work.cleanPages(cleaned);
@@ -98,7 +115,6 @@ async function saveAllData(
     return timeMs;
   } finally {
     await moment?.end();
-    resolve();
   }
 }
 
