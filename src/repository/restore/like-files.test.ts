@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  constants,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -9,8 +10,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { TreeNode } from '../format/node.ts';
 import { type FilePart, LikeFiles } from './like-files.ts';
@@ -76,6 +79,17 @@ test('makes nothing where there is no such file, or it is none that can be read'
   symlinkSync(join(folder, 'elsewhere'), join(like, 'file'));
   expect(await take(files)).toBeUndefined();
   expect(existsSync(join(target, 'file'))).toBe(false);
+});
+
+test('what is no file is not even opened', async () => {
+  execFileSync('mkfifo', [join(like, 'file')]);
+  let isOpened = false;
+  const writer = open(join(like, 'file'), 'w').finally(() => (isOpened = true));
+  expect(await take(new LikeFiles({ like, target, copies: true }))).toBeUndefined();
+  await sleep(100);
+  expect(isOpened).toBe(false);
+  await using _reader = await open(join(like, 'file'), constants.O_RDONLY | constants.O_NONBLOCK);
+  await (await writer).close();
 });
 
 test('small and sparse files are not looked at', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, open, unlink } from 'node:fs/promises';
 import { cloneFile } from '../../lib/clone-file.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
@@ -71,6 +71,8 @@ export class LikeFiles {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const found = path === target ? like : `${like}${path.slice(target.length)}`;
     try {
+      // To open a device can do something already, and whoever writes to the volume may have put one there.
+      if (!(await lstat(toPath(found))).isFile()) return undefined;
       const file = await open(toPath(found), flags);
       const stat = await file.stat();
       if (stat.isFile() && stat.size > 0) return file;
