@@ -1,8 +1,9 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { isMainThread } from 'node:worker_threads';
 import koffi from 'koffi';
 import { AppError } from '../../model/errors.ts';
 
-/** Compresses whole messages with zstd. One per thread: it reuses its contexts. */
+/** Compresses whole messages with zstd. It reuses its contexts. */
 export interface Compressor {
   /** Writes a zstd frame of `from` into `to` and returns its length, or 0 when it does not fit. */
   compress(from: Buffer, to: Buffer): number;
@@ -16,8 +17,11 @@ const level = 1;
 
 /** The zstd inside this process with reused contexts where it can be called, else `node:zlib`, which sets up a new one for each message. */
 export function openCompressor(): Compressor {
-  return openNativeCompressor() ?? portableCompressor;
+  return (ofThisThread ??= openNativeCompressor() ?? portableCompressor);
 }
+
+/** Its contexts are a megabyte that nothing collects: whoever opens repositories for days must not have one for each. */
+let ofThisThread: Compressor | undefined;
 
 export function openNativeCompressor(): Compressor | undefined {
   try {
@@ -31,8 +35,16 @@ export function openNativeCompressor(): Compressor | undefined {
       'size_t ZSTD_decompressDCtx(void *ctx, void *to, size_t toSize, const void *from, size_t fromSize)',
     );
     const isError = self.func('unsigned int ZSTD_isError(size_t code)');
+    const freeC = self.func('size_t ZSTD_freeCCtx(void *ctx)');
+    const freeD = self.func('size_t ZSTD_freeDCtx(void *ctx)');
     const compressing: unknown = createC();
     const decompressing: unknown = createD();
+    // The process goes on when a worker thread ends, and so would its contexts.
+    if (!isMainThread)
+      process.once('exit', () => {
+        freeC(compressing);
+        freeD(decompressing);
+      });
     return {
       compress(from, to) {
         const written: number | bigint = compressC(compressing, to, to.length, from, from.length, level);
