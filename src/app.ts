@@ -6,6 +6,8 @@ import type { ProtectedNames, VolumeEngine } from './engine/index.ts';
 import type { RunOptions, RunReport, RunRequest } from './engine/run/run-types.ts';
 import type { Host } from './hosts/host.ts';
 import type { ManagedVolumes } from './hosts/managed-volumes.ts';
+import { knownError } from './lib/known-error.ts';
+import { errnoOf } from './model/errors.ts';
 import type { HostKind } from './model/volume.ts';
 import type { BackupOutcome, BackupReport, BackupRequest } from './protect/backup.ts';
 import type { Change } from './protect/compare-trees.ts';
@@ -302,21 +304,21 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack, shared?: Sha
   });
   /** Nothing is done on a volume before what a killed restore has left of it is put right. */
   const settle = async (found: Host): Promise<void> => {
-    const journals = await readdir(path.join(config.stateDir, 'journal')).catch(() => []);
-    const kept = await readdir(path.join(config.stateDir, 'undo')).catch(() => []);
+    const journals = await namesIn(path.join(config.stateDir, 'journal'));
+    const kept = await namesIn(path.join(config.stateDir, 'undo'));
     if (journals.length + kept.length === 0) return;
     const { settleAll } = await import('./protect/settle.ts');
     await settleAll({ ...parts, host: async () => found }, { onNote: config.onWarning });
   };
   const removeTrials = async (found: Host): Promise<void> => {
-    const trials = await readdir(path.join(config.stateDir, 'trials')).catch(() => []);
+    const trials = await namesIn(path.join(config.stateDir, 'trials'));
     if (trials.length === 0) return;
     const { removeLeftTrials } = await import('./protect/drill/trial.ts');
     await removeLeftTrials({ ...parts, host: async () => found }, { onNote: config.onWarning });
   };
   const recover = async (found: Host): Promise<RecoverReport> => {
-    const journals = await readdir(path.join(config.stateDir, 'journal-apps')).catch(() => []);
-    const hooks = await readdir(path.join(config.stateDir, 'journal-hooks')).catch(() => []);
+    const journals = await namesIn(path.join(config.stateDir, 'journal-apps'));
+    const hooks = await namesIn(path.join(config.stateDir, 'journal-hooks'));
     if (journals.length + hooks.length === 0) return { jobs: [], elsewhere: 0 };
     const { recoverAtStart } = await import('./protect/quiesce/recover.ts');
     return await recoverAtStart({ ...parts, host: async () => found }, { onNote: config.onWarning });
@@ -405,6 +407,16 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack, shared?: Sha
     },
   };
   return parts;
+}
+
+/** None where nothing was ever written. A folder that cannot be read may hold what has to be put right. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw knownError(error, `Cannot read "${folder}"`);
+  }
 }
 
 function placeOf({ stateDir, configFile }: AppConfig): ConfigurationPlace {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Cli } from './cli.ts';
@@ -32,6 +32,16 @@ test('recover keeps what belongs to an engine that is not this one, and says how
   expect(JSON.parse(stdout)).toEqual({ jobs: [], elsewhere: 1 });
   expect(stderr).toContain('DOCKER_HOST');
   expect(readdirSync(folder)).toContain(`${'a'.repeat(32)}.json`);
+});
+
+test('nothing is done while what has to be put right cannot be read', async () => {
+  const folder = join(cli.stateDir, 'journal');
+  rmSync(folder, { recursive: true, force: true });
+  writeFileSync(folder, '');
+  const { exit, stderr } = await cli.attempt(['volume', 'ls']);
+  rmSync(folder);
+  expect(exit).toBe(1);
+  expect(stderr).toContain(`Cannot read "${folder}"`);
 });
 
 test('a consistency that does not exist is a usage error that names those that do', async () => {
