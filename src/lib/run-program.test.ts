@@ -7,6 +7,11 @@ test('a program gets its input, and its status and words come back', async () =>
   expect(result).toEqual({ status: 3, stdout: 'in', stderr: 'no' });
 });
 
+test('a letter that arrives in two parts is one', async () => {
+  const result = await runProgram('sh', ['-c', 'printf "\\303"; sleep 0.2; printf "\\251"']);
+  expect(result.stdout).toBe('é');
+});
+
 test('a program that is not there is named with its package', async () => {
   await expect(runProgram('no-such-program', [], { debianPackage: 'some-package' })).rejects.toMatchObject({
     code: 'unsupported',

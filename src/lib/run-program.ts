@@ -70,8 +70,12 @@ export async function runProgram(
 
 function collect(child: ReturnType<typeof spawn>, resolve: (result: ProgramResult) => void): void {
   let [stdout, stderr] = ['', ''];
-  child.stdout?.on('data', (chunk: Buffer) => (stdout = `${stdout}${chunk.toString()}`.slice(0, keptBytes)));
-  child.stderr?.on('data', (chunk: Buffer) => (stderr = `${stderr}${chunk.toString()}`.slice(0, shownBytes)));
+  child.stdout
+    ?.setEncoding('utf8')
+    .on('data', (text: string) => (stdout = (stdout + text).slice(0, keptBytes)));
+  child.stderr
+    ?.setEncoding('utf8')
+    .on('data', (text: string) => (stderr = (stderr + text).slice(0, shownBytes)));
   // Its daemons may keep its pipes: the end of the program itself counts, with a moment for its last words.
   child.on('exit', (status) => {
     const done = (): void => {
