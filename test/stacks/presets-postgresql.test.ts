@@ -151,6 +151,17 @@ describe('PostgreSQL', () => {
     await expect(preset.restoreDump?.(server, { name: dump.name, body: broken() })).rejects.toThrow(
       /repository is gone/,
     );
+    const cancel = new AbortController();
+    async function* cancelled(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(text.slice(0, text.length / 2));
+      cancel.abort();
+      yield Buffer.from(text.slice(text.length / 2));
+    }
+    const stoppable = await databases.recognise('pg', cancel.signal);
+    await expect(
+      preset.restoreDump?.(stoppable.server, { name: dump.name, body: cancelled() }),
+    ).rejects.toMatchObject({ code: 'cancelled' });
+    expect((await preset.check(server, wish)).counts).toEqual(before);
     async function* wrong(): AsyncGenerator<Uint8Array> {
       yield Buffer.from('CREATE DATABASE half; SELECT nonsense;');
     }

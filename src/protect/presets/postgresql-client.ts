@@ -17,7 +17,13 @@ export interface PostgresClient {
   /** What every client program needs, with the database in its environment: a name in an argument could be an option. */
   login(database: string): Pick<ClientRequest, 'user' | 'environment'> & { readonly args: readonly string[] };
   /** Runs SQL and gives the rows, a line each, unaligned. */
-  sql(database: string, text: string, options?: { readonly withinMs?: number }): Promise<string[]>;
+  sql(database: string, text: string, options?: SqlOptions): Promise<string[]>;
+}
+
+export interface SqlOptions {
+  readonly withinMs?: number;
+  /** It takes something back, and has to be done after a cancel too. */
+  readonly isUndoing?: boolean;
 }
 
 interface Login {
@@ -92,9 +98,9 @@ function clientOf(server: PresetServer, { execUser, role, password, host }: Logi
         ...(password !== undefined && { PGPASSWORD: password }),
       },
     }),
-    async sql(database, text, { withinMs } = {}) {
+    async sql(database, text, { withinMs, isUndoing = false } = {}) {
       const request = psql(client, database, { text, withinMs });
-      const result = await runClient(server, request);
+      const result = await runClient(isUndoing ? { ...server, signal: undefined } : server, request);
       if (result.exitCode === 0) return result.stdout.split('\n').filter((line) => line !== '');
       const action = `Cannot ask the database ${quote(database)}`;
       throw clientFailed({ ...request, ...result, action, container: server.container.name });

@@ -97,18 +97,15 @@ async function restoreDatabase(
     const action = `Cannot restore the database ${quote(database)}`;
     const container = client.server.container.name;
     if (result.exitCode !== 0) throw clientFailed({ ...request, ...result, action, container });
-    const made = `SELECT 1 FROM pg_database WHERE datname = ${literal(database)};`;
-    if ((await client.sql(from, made)).length === 0)
+    if (!(await exists(client, { database, from })))
       throw new AppError('failed', `${action}: the dump did not make it`);
   } catch (error) {
-    await bringBack(client, { database, from, aside }).catch((undoing: unknown) => {
+    await bringBack(client, { database, from, aside }).catch((second: unknown) => {
       throw new AppError(
         'failed',
         `Cannot restore the database ${quote(database)}, and it is not as it was`,
         {
-          detail: [error, undoing]
-            .map((one) => (one instanceof Error ? one.message : String(one)))
-            .join('\n'),
+          detail: [error, second].map((one) => (one instanceof Error ? one.message : String(one))).join('\n'),
           hint:
             aside === undefined
               ? undefined
@@ -136,34 +133,48 @@ interface Place {
 
 /** The name under which the database is kept; undefined when there is none. */
 async function putAside(client: PostgresClient, { database, from }: Place): Promise<string | undefined> {
-  const name = literal(database);
-  if ((await client.sql(from, `SELECT 1 FROM pg_database WHERE datname = ${name};`)).length === 0)
-    return undefined;
+  if (!(await exists(client, { database, from }))) return undefined;
   const stamp = new Date().toISOString().replace(/\D/g, '').slice(0, 14);
   // Names have at most 63 bytes.
   const aside = `${Buffer.from(database).subarray(0, 40).toString('utf8').replaceAll('\ufffd', '')}_before_${stamp}`;
   try {
     await client.sql(from, [...disconnect(database), rename(database, aside)].join('\n'));
   } catch (error) {
-    await client.sql(from, `ALTER DATABASE ${identifier(database)} WITH ALLOW_CONNECTIONS true;`);
+    const isAside = await exists(client, { database: aside, from });
+    await client.sql(
+      from,
+      [...(isAside ? [rename(aside, database)] : []), allow(database)].join('\n'),
+      undoing,
+    );
     throw error;
   }
   return aside;
+}
+
+/** Bounded, since no cancel ends it. */
+const undoing = { withinMs: 60_000, isUndoing: true } as const;
+
+async function exists(client: PostgresClient, { database, from }: Place): Promise<boolean> {
+  const found = `SELECT 1 FROM pg_database WHERE datname = ${literal(database)};`;
+  return (await client.sql(from, found, undoing)).length > 0;
 }
 
 async function bringBack(
   client: PostgresClient,
   { database, from, aside }: Place & { readonly aside: string | undefined },
 ): Promise<void> {
-  const made = `SELECT 1 FROM pg_database WHERE datname = ${literal(database)};`;
-  if ((await client.sql(from, made)).length > 0)
+  if (await exists(client, { database, from }))
     await client.sql(
       from,
       [...disconnect(database), `DROP DATABASE IF EXISTS ${identifier(database)};`].join('\n'),
+      undoing,
     );
   if (aside === undefined) return;
-  const allow = `ALTER DATABASE ${identifier(database)} WITH ALLOW_CONNECTIONS true;`;
-  await client.sql(from, `${rename(aside, database)}\n${allow}`);
+  await client.sql(from, `${rename(aside, database)}\n${allow(database)}`, undoing);
+}
+
+function allow(database: string): string {
+  return `ALTER DATABASE ${identifier(database)} WITH ALLOW_CONNECTIONS true;`;
 }
 
 function disconnect(database: string): string[] {
