@@ -244,6 +244,17 @@ describe("archives of offen's", () => {
     ]);
   });
 
+  test('tell of the volumes that were saved before one could not be', async () => {
+    offen('backup-2026-01-31T12-00-00.tar.gz', 'pg', 'uploads');
+    const report = await importAll(backups, '--rename', 'uploads=no/volume');
+    expect(report.exit).not.toBe(0);
+    expect(report.outcomes.map(({ volume, outcome }) => [volume, outcome])).toEqual([
+      ['pg', 'imported'],
+      [null, 'refused'],
+    ]);
+    expect(await cli.ids('pg')).toHaveLength(1);
+  });
+
   test('of one volume are what the user says', async () => {
     offen('backup-2026-01-31T12-00-00.tar.gz', 'my-app-backup');
     expect((await importAll(backups, '--volume', 'data')).outcomes[0]).toMatchObject({ volume: 'data' });

@@ -97,17 +97,21 @@ async function tryToImport(
   work: ImportWork,
   options: JobOptions,
 ): Promise<ArchiveOutcome[]> {
+  const outcomes: ArchiveOutcome[] = [];
   try {
     await using archive = await Archive.open(work.archive.path);
-    return await importOpened(parts, { ...work, opened: archive }, options);
+    for await (const outcome of importOpened(parts, { ...work, opened: archive }, options))
+      outcomes.push(outcome);
   } catch (error) {
     const name = path.basename(work.archive.path);
     const known =
       options.signal?.aborted === true
         ? new AppError('cancelled', 'Cancelled', { cause: error })
         : named(knownError(error, `Cannot import ${quote(name)}`), name);
-    return [refusal(work.archive, known)];
+    // Those of its volumes that came before are saved, and stay so.
+    outcomes.push(refusal(work.archive, known));
   }
+  return outcomes;
 }
 
 /** Says of which archive it speaks. */
@@ -117,32 +121,28 @@ function named(error: AppError, name: string): AppError {
   return new AppError(code, `Cannot import ${quote(name)}: ${message}`, { detail, hint, cause: error });
 }
 
-async function importOpened(
+async function* importOpened(
   parts: Protection,
   { request, archive, opened }: ImportWork & { readonly opened: Archive },
   options: JobOptions,
-): Promise<ArchiveOutcome[]> {
+): AsyncGenerator<ArchiveOutcome, void, undefined> {
   const { signal } = options;
   const repository = await parts.repository();
   const digest = await opened.digest(signal);
   const present = (await repository.listSnapshots({ signal })).filter(({ tags }) =>
     tags.some((tag) => tag.startsWith(tagOf(digest))),
   );
-  if (isComplete(present, digest)) return present.map((snapshot) => presence(archive, snapshot));
+  if (isComplete(present, digest)) return yield* present.map((snapshot) => presence(archive, snapshot));
   const survey = await surveyArchive(opened.members(digest, { signal }));
   const volumes = volumesIn(survey, { name: archive.name, volume: request.volume });
   const tag = volumes.length === 1 ? tagOf(digest) : `${tagOf(digest)}-of-${volumes.length}`;
   const tags = [...new Set([importedTag, tag, ...request.tags])];
-  const outcomes: ArchiveOutcome[] = [];
   for (const part of volumes) {
     const volume = { ...part, name: request.renames?.get(part.name) ?? part.name };
     const before = present.find((snapshot) => snapshot.name === volume.name);
     const work = { request, archive, opened, digest, volume, tags };
-    outcomes.push(
-      before === undefined ? await importVolume(parts, work, options) : presence(archive, before),
-    );
+    yield before === undefined ? await importVolume(parts, work, options) : presence(archive, before);
   }
-  return outcomes;
 }
 
 /** By it an archive is known again, whatever it is called then. */
