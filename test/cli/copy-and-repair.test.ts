@@ -50,6 +50,14 @@ test('a second place is made like the first, and what is copied there restores w
   expect(readFileSync(join(cli.folder, 'out/large')).equals(readFileSync(join(root, 'large')))).toBe(true);
 });
 
+test('a snapshot that cannot be copied is no success in the log', async () => {
+  await cli.run('init', '--repo', second(), '--chunker-from', 'default');
+  flip(packs()[0] ?? '', 1000);
+  expect((await cli.attempt(['copy', '--to-repo', 'second', 'pg'])).exit).not.toBe(0);
+  const entries = await cli.json<readonly { readonly outcome: string }[]>('log', '--kind', 'copy');
+  expect(entries.map(({ outcome }) => outcome)).toEqual(['failed']);
+});
+
 test('a repository that is added can be made like another one: a file that both save is stored once', async () => {
   await cli.run('repo', 'add', 'like', second(), '--chunker-from', 'default');
   await cli.run('repo', 'add', 'other', join(cli.folder, 'other'));

@@ -83,13 +83,19 @@ export function loggedRetention(retention: Retention, parts: Parts): Retention {
 
 /** Upkeep, whose keys, copies and repairs are written into the log. */
 export function loggedUpkeep(upkeep: Upkeep, parts: Parts): Upkeep {
-  const told = async (kind: LogKind, message?: string): Promise<LogEvent[]> => [
-    { kind, outcome: 'good', repository: (await parts.repository()).id, message },
-  ];
-  const real = async <R>(kind: LogKind, { request, work, words }: RealWork<R>): Promise<R> =>
+  const told = async (
+    kind: LogKind,
+    message: string,
+    outcome: LogEvent['outcome'] = 'good',
+  ): Promise<LogEvent[]> => [{ kind, outcome, repository: (await parts.repository()).id, message }];
+  const real = async <R>(kind: LogKind, { request, work, words, ended }: RealWork<R>): Promise<R> =>
     request.dryRun
       ? await work()
-      : await logged(parts, { event: { kind }, work, done: (result) => told(kind, words(result)) });
+      : await logged(parts, {
+          event: { kind },
+          work,
+          done: (result) => told(kind, words(result), ended?.(result)),
+        });
   return {
     ...upkeep,
     addKey: (wish, options) =>
@@ -142,6 +148,8 @@ export function loggedUpkeep(upkeep: Upkeep, parts: Parts): Upkeep {
         work: () => upkeep.copy(request, options),
         words: ({ copied, failed }) =>
           `${copied.length} snapshots copied to ${quote(request.to.repository)}, ${failed.length} failed`,
+        ended: ({ copied, failed }) =>
+          failed.length === 0 ? 'good' : copied.length === 0 ? 'failed' : 'partial',
       }),
   };
 }
@@ -150,6 +158,8 @@ interface RealWork<R> {
   readonly request: { readonly dryRun: boolean };
   readonly work: () => Promise<R>;
   readonly words: (result: R) => string;
+  /** Default: good. */
+  readonly ended?: (result: R) => LogEvent['outcome'];
 }
 
 /** A repository that is made or taken over is written into the log, and so is every failure of it. */
