@@ -54,12 +54,13 @@ export class Moment implements StillMoment, AsyncDisposable {
   readonly #stillness: ReadonlyMap<string, Stillness>;
   readonly #strangers = new Map<Member, Set<string>>();
   readonly #grades = new Map<Member, GradeReason>();
-  /** Names of those that could write to a member's data when they were made still, services by theirs. */
-  readonly #apps = new Map<Member, Set<string>>();
+  /** Those that could write to a member's data when they were to be made still. */
+  readonly #active = new Map<Member, readonly Container[]>();
   /** Asked once for all members, when everything is read. */
   #after: Promise<Surroundings> | undefined;
   #still: StillContainers | undefined;
   #report: ReleaseReport | undefined;
+  /** Just before it was looked who could write. */
   #beganAtMs = 0;
 
   constructor(
@@ -81,21 +82,20 @@ export class Moment implements StillMoment, AsyncDisposable {
     const { signal, onNote } = this.#options;
     const { how } = this.#plan;
     const writers = new Map<string, Container>();
+    // Who is started from here on may be missing from what is seen now.
+    this.#beganAtMs = this.#parts.now();
     const around = await this.#lookAround();
     await this.#lookForStrangers(around);
     for (const member of this.#members) {
       // Who was started while the data was gone through in use has to be still as well.
       const active = (await writersIn(around, member.target)).filter(isActiveContainer);
       for (const container of active) writers.set(container.id, container);
-      this.#apps.set(
-        member,
-        new Set(active.flatMap(({ name, swarmService }) => [name, swarmService ?? name])),
-      );
+      this.#active.set(member, active);
     }
-    this.#beganAtMs = this.#parts.now();
     if (how === undefined) {
+      const beganAtMs = this.#parts.now();
       await this.#application?.during(this.#options);
-      return this.#beganAtMs;
+      return beganAtMs;
     }
     const names = this.#members.map(({ target }) => quote(target.name)).join(', ');
     const companions = (this.#application?.plan.companions ?? []).filter(isActiveContainer);
@@ -174,11 +174,13 @@ export class Moment implements StillMoment, AsyncDisposable {
     const loose = after.filter(
       (writer) => this.#still?.covers(writer) !== true && couldWrite(writer, this.#beganAtMs),
     );
-    const before = this.#plan.how === undefined ? member.writers.filter(runs) : [];
+    // One that was started since the plan was made runs on: nobody makes it still.
+    const seen = this.#plan.how === undefined ? [...member.writers, ...this.#activeOf(member)] : [];
+    const before = seen.filter(runs);
     const graded = gradeStill({
       how: this.#howOf(member),
       apps: this.#appsOf(member),
-      writers: [...before, ...loose].map(({ name }) => name),
+      writers: [...new Set([...before, ...loose].map(({ name }) => name))],
       disturbed: this.#report?.disturbed ?? [],
       strangers: [...(this.#strangers.get(member) ?? [])],
       made: this.#madeBy(member),
@@ -201,10 +203,16 @@ export class Moment implements StillMoment, AsyncDisposable {
   }
 
   #appsOf(member: Member): { readonly name: string; readonly stillMs: number }[] {
-    const names = this.#apps.get(member);
+    const names = new Set(
+      this.#activeOf(member).flatMap(({ name, swarmService }) => [name, swarmService ?? name]),
+    );
     return (this.#report?.apps ?? [])
-      .filter(({ name }) => names?.has(name) === true)
+      .filter(({ name }) => names.has(name))
       .map(({ name, stillMs }) => ({ name, stillMs: Math.round(stillMs) }));
+  }
+
+  #activeOf(member: Member): readonly Container[] {
+    return this.#active.get(member) ?? [];
   }
 
   async #lookAround(): Promise<Surroundings> {
