@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { access, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -326,6 +326,19 @@ describe('the trash', () => {
 });
 
 describe('what was interrupted', () => {
+  test('a create that was killed at its very end leaves nothing that would undo it later', async () => {
+    await managed.create(spec('pg', sized));
+    const [record] = catalog.listEmbeddedVolumes();
+    const mark = join(stateDir, 'volumes/pg/creating.json');
+    await writeFile(mark, JSON.stringify(record));
+    await reopen();
+    await managed.reconcile();
+    await expect.poll(() => existsSync(mark)).toBe(false);
+    catalog.removeEmbeddedVolume('pg');
+    await expect(managed.create(spec('pg', sized))).rejects.toMatchObject({ code: 'exists' });
+    expect(existsSync(join(stateDir, 'volumes/pg/image'))).toBe(true);
+  });
+
   test('a rename whose folder has moved is brought to its end', async () => {
     await managed.create(spec('pg'));
     await writeFile(join(dataOf('pg'), 'file'), 'content');

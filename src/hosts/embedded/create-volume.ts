@@ -54,7 +54,7 @@ async function make(
   await settleEarlierTry(parts, name);
   await parts.folders.create(name);
   await refuseForeignData(parts, name);
-  const isSimple = isPlain(record) && Object.keys(record.options).length === 0;
+  const isSimple = !isMarked(record);
   const mark = join(folder, creatingMark);
   if (!isSimple) await writeDurably(mark, JSON.stringify(record));
   const storage = isSimple ? undefined : await storageOf(parts, record);
@@ -69,6 +69,11 @@ async function make(
   throw new AppError('failed', `Cannot create volume "${name}": it was made at the same moment`, {
     hint: 'Try again.',
   });
+}
+
+/** Its creation takes more than one step. */
+export function isMarked(record: EmbeddedVolumeRecord): boolean {
+  return !isPlain(record) || Object.keys(record.options).length > 0;
 }
 
 /** What is written where nothing is mounted would be hidden later: nobody can write there. */

@@ -1,7 +1,8 @@
-import { lstat, readdir, rmdir } from 'node:fs/promises';
+import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { isAppError } from '../../model/errors.ts';
 import { isVolumeName } from '../../model/volume-name.ts';
-import { readCreatingMark, undoCreate } from './create-volume.ts';
+import { creatingMark, isMarked, readCreatingMark, undoCreate } from './create-volume.ts';
 import { type EmbeddedParts, storageOf } from './embedded-parts.ts';
 import { discard, listRemoving } from './removing-folders.ts';
 import { finishRename, isBeingRenamed } from './rename-volume.ts';
@@ -63,7 +64,11 @@ async function finishRemovals(parts: EmbeddedParts): Promise<void> {
 
 async function undoCreations(parts: EmbeddedParts): Promise<void> {
   const { folders, catalog } = parts;
-  const known = new Set(catalog.listEmbeddedVolumes().map((record) => record.name));
+  const records = catalog.listEmbeddedVolumes();
+  const known = new Set(records.map((record) => record.name));
+  // Killed between the record and this: if the catalog were lost, the mark would have the data for an unfinished create.
+  for (const record of records)
+    if (isMarked(record)) await rm(join(folders.path(record.name), creatingMark), { force: true });
   for (const name of await folders.names()) {
     if (known.has(name)) continue;
     const stat = await lstat(folders.path(name)).catch(() => undefined);
