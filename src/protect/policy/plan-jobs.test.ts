@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { configurationShape } from '../config/configuration.ts';
 import { readDocument } from '../config/read-document.ts';
+import { settingsOfLabels } from '../config/settings-of-labels.ts';
 import { planTasks } from './daemon.ts';
 import { someSubject } from './fake-work.fixture.ts';
 import { type DueTask, planDue, settledCursor } from './plan-due.ts';
@@ -77,5 +78,14 @@ test('two policies that prune one repository at one time do it once', () => {
     `p: { schedule: '@hourly', keep: { last: 1 } }, q: { volumes: web, schedule: '@hourly', keep: { last: 1 } }`,
     alone,
   );
+  expect(due.filter(({ task }) => task.action === 'prune')).toHaveLength(1);
+});
+
+test('what is thinned out by labels alone is pruned, whatever the labels of other volumes say', () => {
+  const settings = (labels: Record<string, string>) => settingsOfLabels(labels, 'it').settings;
+  const due = dueAll('', [
+    someSubject('web', { settings: settings({ schedule: '@daily', 'keep.daily': '7' }) }),
+    someSubject('media', { settings: settings({ schedule: '@daily' }) }),
+  ]);
   expect(due.filter(({ task }) => task.action === 'prune')).toHaveLength(1);
 });

@@ -42,8 +42,8 @@ export function tasksOf(
         add({ action: 'drill', policy, repository, subject, schedule: policy.drill });
     }
   }
-  const all = [...policies, ...assignments.map(({ policy }) => policy)];
-  for (const policy of new Map(all.map((one) => [`${one.name} ${one.repositories.join(' ')}`, one])).values())
+  // What one volume's labels say of a policy must not take the upkeep from the others.
+  for (const policy of [...policies, ...assignments.map((one) => one.policy)])
     for (const repository of policy.repositories)
       for (const wish of upkeepOf(policy)) add({ ...wish, policy, repository, subject: undefined });
   return [...tasks.values()];
