@@ -84,9 +84,13 @@ export function openPolicyWork({ place, repository: given, open }: PolicyWorkPar
     },
     async verify({ repository, percent }, options) {
       const request = { targets: [], all: true, last: 1, readDataPercent: percent };
-      return await withRepository(repository, async ({ app }) =>
-        judged((await app.verify(request, options)).volumes.flatMap(({ errors }) => errors)),
-      );
+      return await withRepository(repository, async ({ app }) => {
+        const { volumes, unreadable } = await app.verify(request, options);
+        const lost = unreadable.map(
+          (id) => `the record of the snapshot ${quote(id.slice(0, 8))} cannot be read`,
+        );
+        return judged([...volumes.flatMap(({ errors }) => errors), ...lost]);
+      });
     },
     async drill(job, options) {
       return await withRepository(job.repository, (opened) => drillAll(opened, job, options));
@@ -180,7 +184,7 @@ async function saveTogether(
 function failed(identity: string, error: AppError): SubjectOutcome {
   return {
     identity,
-    outcome: 'failed',
+    outcome: error.code === 'cancelled' ? 'cancelled' : 'failed',
     snapshotId: undefined,
     repositoryId: undefined,
     anomalies: [],

@@ -21,6 +21,8 @@ export async function settleInterrupted(parts: SettleParts, progress: PolicyProg
     if (mayBeAtWork(run, parts.clock.now())) continue;
     const isSaved = run.action === 'backup' && (await wasSaved(parts, run));
     const cursor = isSaved ? settledBy(run, progress.cursors) : undefined;
+    // First: who is killed here finds the run open again, and doubles nothing.
+    if (cursor !== undefined) progress.save([cursor]);
     parts.memory.endRun(
       run.number,
       {
@@ -31,7 +33,6 @@ export async function settleInterrupted(parts: SettleParts, progress: PolicyProg
       },
       undefined,
     );
-    if (cursor !== undefined) progress.save([cursor]);
     parts.say(
       `The ${run.action} of ${quote(run.name)} was interrupted${isSaved ? ' after it was saved' : ''}.`,
     );
