@@ -1,5 +1,5 @@
 import type { PolicyMemory } from '../../catalog/catalog.ts';
-import { type ErrorCode, isAppError } from '../../model/errors.ts';
+import type { ErrorCode } from '../../model/errors.ts';
 import type { PolicyCursor, PolicyOutcome } from '../../model/policy-run.ts';
 import { type DueTask, settledCursor } from './plan-due.ts';
 
@@ -147,8 +147,4 @@ function isHopeless(code: ErrorCode | undefined, attempts: number): boolean {
 /** Nothing is wrong with the work itself. */
 export function isAway(code: ErrorCode | undefined): boolean {
   return code === 'unavailable' || code === 'locked' || code === 'in-use';
-}
-
-export function codeOf(error: unknown): ErrorCode {
-  return isAppError(error) ? error.code : 'failed';
 }

@@ -2,32 +2,24 @@ import { knownError } from '../../lib/known-error.ts';
 import { quote } from '../../model/quote.ts';
 import type { ForgetWish, JobParts } from './run-job.ts';
 import type { Forgotten } from './work.ts';
-import { codeOf, isAway } from './progress.ts';
 
 type ForgetParts = Pick<JobParts, 'work' | 'memory' | 'say' | 'signal'>;
 
 /**
- * Applies the rules of policies to what they have just saved anew. Gives back the wishes that have to wait for a
- * repository that is away or in use. Never throws: what is not forgotten now is forgotten after the next backup.
+ * Applies the rules of policies to what they have just saved anew. Never throws: what is not forgotten now is forgotten
+ * after the next backup.
  */
-export async function runForget(
-  parts: ForgetParts,
-  wishes: readonly ForgetWish[],
-): Promise<readonly ForgetWish[]> {
-  const later: ForgetWish[] = [];
+export async function runForget(parts: ForgetParts, wishes: readonly ForgetWish[]): Promise<void> {
   for (const wish of wishes) {
     if (parts.signal.aborted) break;
     try {
       await forgetOne(parts, wish);
     } catch (error) {
-      const known = knownError(error);
-      if (isAway(codeOf(error))) later.push(wish);
       parts.say(
-        `Warning: the snapshots of ${quote(wish.subject.name)} are not thinned out: ${known.message}`,
+        `Warning: the snapshots of ${quote(wish.subject.name)} are not thinned out: ${knownError(error).message}`,
       );
     }
   }
-  return later;
 }
 
 async function forgetOne(
