@@ -2,8 +2,9 @@ import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
 import { copyTree } from '../../lib/copy-tree.ts';
+import { walkTree } from '../../lib/tree-walk.ts';
 import { fromText } from '../../model/byte-string.ts';
-import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
 import {
   type BindMount,
   checkMount,
@@ -15,6 +16,8 @@ import {
   type VolumeMount,
 } from '../../model/mount.ts';
 import { quote } from '../../model/quote.ts';
+import { fillEmpty, isEmptyVolume, lockVolume } from '../stage.ts';
+import { WorkLog } from '../work-log.ts';
 import { openSubpath } from './open-subpath.ts';
 import type { PlacedData, PlacedMount } from './placed-mount.ts';
 import type { RunOptions, RunParts } from './run-types.ts';
@@ -179,7 +182,9 @@ async function fill(
   }: { readonly volume: ManagedVolume; readonly path: string; readonly target: string },
   { parts: { stateDir }, options: { signal, onNote } }: Work,
 ): Promise<void> {
-  if (readdirSync(path).length > 0) return;
+  const root = fromText(path);
+  using _lock = lockVolume(root, { action: 'fill', name: volume.name });
+  if (!(await isEmptyVolume(root))) return;
   const there = lstatSync(target, { throwIfNoEntry: false });
   if (there?.isDirectory() !== true || readdirSync(target).length === 0) return;
   if (target === stateDir || stateDir.startsWith(`${target === '/' ? '' : target}/`)) {
@@ -192,14 +197,17 @@ async function fill(
     );
   }
   onNote?.(`Volume ${quote(volume.name)} is empty: it is filled with what is at ${quote(target)}.`);
-  try {
-    const onProblem = ({ message }: { readonly message: string }): void => onNote?.(`Warning: ${message}`);
-    await copyTree(fromText(target), fromText(path), { signal, onProblem });
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    const detail = error instanceof Error ? error.message : undefined;
-    throw new AppError('failed', `Cannot fill volume ${quote(volume.name)} with ${quote(target)}`, {
-      detail,
-    });
-  }
+  const log = new WorkLog({ signal });
+  const from = fromText(target);
+  // What is half filled would be taken for full the next time.
+  await fillEmpty(
+    root,
+    async (stage) => {
+      const onProblem = ({ message }: { readonly message: string }): void => onNote?.(`Warning: ${message}`);
+      await copyTree(from, stage, { signal, onProblem, isStaged: true, setsRoot: false });
+      for await (const { entry } of walkTree(from, { signal })) return entry;
+      return undefined;
+    },
+    log,
+  );
 }
