@@ -70,9 +70,11 @@ export async function saveSnapshots(
   });
   const durationMs = Math.round(performance.now() - started);
   if (!dryRun) await recorder.finish();
-  const results: SaveResult[] = [];
-  for (const one of saved) results.push(await record(context, one, { durationMs, dryRun, signal }));
-  return results;
+  const records: SnapshotRecord[] = [];
+  for (const one of saved) records.push(await recordOf(one, { durationMs, dryRun }));
+  throwIfCancelled({ signal });
+  if (!dryRun) await context.lock.assertHeld();
+  return await writeRecords(context, records);
 }
 
 interface Saved {
@@ -118,22 +120,42 @@ async function saveStillData(
   }
 }
 
-interface RecordOptions {
-  readonly durationMs: number;
-  readonly dryRun: boolean;
-  readonly signal: AbortSignal | undefined;
+interface SnapshotRecord extends Omit<SaveResult, 'snapshot'> {
+  /** Undefined for a dry run. */
+  readonly json: SnapshotJson | undefined;
 }
 
-async function record(
-  context: LockedContext,
+/** Everything that could still end the backup is behind us: what belongs together is written in one go, or removed again. */
+async function writeRecords(
+  { codec }: LockedContext,
+  records: readonly SnapshotRecord[],
+): Promise<SaveResult[]> {
+  const results: SaveResult[] = [];
+  try {
+    for (const { json, ...rest } of records) {
+      const id = json && (await saveSnapshotFile(codec, json));
+      results.push({
+        ...rest,
+        snapshot: id === undefined || json === undefined ? undefined : snapshotOf(id, json),
+      });
+    }
+    return results;
+  } catch (error) {
+    for (const { snapshot } of results)
+      if (snapshot !== undefined) await codec.store.remove('snapshots', snapshot.id).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function recordOf(
   { work, tree, timeMs }: Saved,
-  { durationMs, dryRun, signal }: RecordOptions,
-): Promise<SaveResult> {
+  { durationMs, dryRun }: { readonly durationMs: number; readonly dryRun: boolean },
+): Promise<SnapshotRecord> {
   const { tally, options, inFlight } = work;
   const summary = tally.summary(work.stored, durationMs);
   const seen = tally.problems.map((problem) => ({ ...problem, path: toPrintable(problem.path) }));
   const problems = [...seen, ...(options.lost ?? [])];
-  if (dryRun) return { snapshot: undefined, summary, problems };
+  if (dryRun) return { json: undefined, summary, problems };
   const grade = typeof options.grade === 'function' ? await options.grade() : options.grade;
   const evidence = options.evidence?.(inFlight);
   const json = describe(options, {
@@ -144,10 +166,7 @@ async function record(
     problemCount: problems.length,
     timeMs,
   });
-  throwIfCancelled({ signal });
-  await context.lock.assertHeld();
-  const id = await saveSnapshotFile(context.codec, json);
-  return { snapshot: snapshotOf(id, json), summary, problems };
+  return { json, summary, problems };
 }
 
 /** The walk may be over before anybody cancels. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { mapFile } from '../../../test/support/memory-map.ts';
+import { AppError } from '../../model/errors.ts';
 import type { InFlight } from '../../model/snapshot.ts';
 import { allOf, openFreshRepository, type TestRepository, testVolume } from '../open-repository.fixture.ts';
 import type { SaveOptions, SaveResult, StillMoment } from '../types.ts';
@@ -283,4 +284,25 @@ test('reads large files when they are no longer still, where they can be cloned,
   expect(saved?.equals(Buffer.alloc(large.length, 'b'))).toBe(true);
   expect(result?.problems).toEqual([]);
   expect(statSync(join(root, 'large')).nlink).toBe(1);
+});
+
+test('all are recorded or none: one that fails at its very end leaves no part of them', async () => {
+  const [one, other] = [makeVolume('one', { a: 'a' }), makeVolume('other', { b: 'b' })];
+  const grade = async (): Promise<never> => {
+    throw new AppError('failed', 'Nobody knows');
+  };
+  await expect(
+    opened.repository.saveTogether([saveOf(one), saveOf(other, { grade })], momentOf()),
+  ).rejects.toThrow('Nobody knows');
+  expect(await opened.repository.listSnapshots()).toEqual([]);
+  const { save } = opened.codec.store;
+  let written = 0;
+  opened.codec.store.save = async (type, ...rest) => {
+    if (type === 'snapshots' && ++written === 2) throw new AppError('full', 'The disk is full');
+    await save.call(opened.codec.store, type, ...rest);
+  };
+  await expect(opened.repository.saveTogether([saveOf(one), saveOf(other)], momentOf())).rejects.toThrow(
+    'The disk is full',
+  );
+  expect(await opened.repository.listSnapshots()).toEqual([]);
 });
