@@ -477,7 +477,8 @@ describe('a backup that is cancelled', () => {
   });
 
   test('in the middle leaves no snapshot, no lock and nothing half-written, and what it stored is not stored again', async () => {
-    for (let i = 0; i < 60; i++) writeFileSync(join(source, `f${i}`), randomBytes(1_000_000));
+    // So much that its progress is told before the end, however fast the machine is.
+    for (let i = 0; i < 200; i++) writeFileSync(join(source, `f${i}`), randomBytes(1_000_000));
     const stop = new AbortController();
     const stopped = save({
       signal: stop.signal,
@@ -491,7 +492,7 @@ describe('a backup that is cancelled', () => {
     expect(filesBelow(opened.location).filter((name) => name.startsWith('tmp-'))).toEqual([]);
     expect((await opened.repository.check({ readDataPercent: 100 })).errors).toEqual([]);
     const { summary } = await save();
-    expect(summary.bytesAdded).toBeLessThan(45_000_000);
+    expect(summary.bytesAdded).toBeLessThan(185_000_000);
   });
 
   test('is stopped too while nothing but unchanged files goes by', async () => {
