@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { removeTree } from '../lib/remove-tree.ts';
-import { type ByteString, toPath } from '../model/byte-string.ts';
+import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
 import type { AppStep } from './quiesce/plan-still.ts';
 import { type JournalMember, type RestoreJournal, removeJournal, writeJournal } from './restore-journal.ts';
 import { chooseStage, refuseMountsBelow } from './stage.ts';
-import { inodeOf, parentOf, syncFolder } from './on-disk.ts';
+import { exists, inodeOf, parentOf, syncFolder } from './on-disk.ts';
 import { prepareSwap, swapIn, swapOut } from './swap.ts';
 import { dropUndo, forgetUndo, listUndoRecords, undoIdOf, writeUndoRecord } from './undo-records.ts';
 
@@ -136,7 +138,7 @@ class OpenReplacement implements Replacement {
     if (this.#left !== 'take back') return;
     if (this.#journal.step !== 'back') await this.giveUp();
     this.#left = 'nothing';
-    await takeAllBack(this.#journal);
+    this.#journal = await takeAllBack(this.#stateDir, this.#journal);
     this.#left = 'drop';
   }
 
@@ -163,12 +165,29 @@ class OpenReplacement implements Replacement {
   }
 }
 
-/** The last first, as things are undone. All are tried, then the first error is thrown. */
-export async function takeAllBack({ members }: RestoreJournal): Promise<void> {
+/**
+ * The last first, as things are undone. All are tried, then the first error is thrown. Gives back the journal of one that
+ * has only to be cleaned up.
+ */
+export async function takeAllBack(stateDir: string, journal: RestoreJournal): Promise<RestoreJournal> {
+  for (const { name, stage } of journal.members) if (!(await exists(stage))) throw stageAway(name, stage);
   const errors: unknown[] = [];
-  for (const member of members.toReversed())
+  for (const member of journal.members.toReversed())
     await swapOut(member).catch((error: unknown) => void errors.push(error));
   if (errors.length > 0) throw errors[0];
+  const clean: RestoreJournal = { ...journal, step: 'staging' };
+  // From now on a stage may be missing. On a full disk, removing what is in them makes room.
+  await writeJournal(stateDir, clean).catch(() => undefined);
+  return clean;
+}
+
+/** Where nothing can be seen, nothing can be called undone. */
+function stageAway(name: string, stage: ByteString): AppError {
+  return new AppError(
+    'unavailable',
+    `What an interrupted restore of ${quote(name)} has put away is not there: ${quote(toPrintable(stage))}`,
+    { hint: 'Mount the disk that it lies on, and run the command again.' },
+  );
 }
 
 /** Nothing came of it: what was made ready goes. Nothing is swapped. */

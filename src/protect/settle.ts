@@ -152,7 +152,7 @@ async function goBack(parts: Protection, journal: RestoreJournal, options: JobOp
   const up =
     containers === undefined ? [] : (await findConsumers(parts, journal.members, options)).filter(isUp);
   if (containers === undefined || up.length === 0) {
-    await takeAllBack(journal);
+    await takeAllBack(parts.stateDir, journal);
   } else {
     // An engine that was started anew has started them.
     const names = journal.members.map(({ name }) => name);
@@ -160,7 +160,7 @@ async function goBack(parts: Protection, journal: RestoreJournal, options: JobOp
     if (refusal !== undefined) throw refusal;
     const reason = `restore ${names.map(quote).join(', ')}`;
     await using _still = await makeStill(parts, { containers: up, how: 'stop', reason }, options);
-    await takeAllBack(journal);
+    await takeAllBack(parts.stateDir, journal);
   }
   if (containers !== undefined && ran) await putBack(containers, journal.levels, options);
 }

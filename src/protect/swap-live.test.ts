@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AppError } from '../model/errors.ts';
@@ -188,6 +188,37 @@ describe('swapLive()', () => {
     expect(journals()).toEqual([]);
   });
 
+  test('goes back when one is started while it swaps, also where nothing ran, and lets it run on', async () => {
+    for (const ran of [true, false]) {
+      for (const name of ['db', 'web']) world.containers.change(name, { state: ran ? 'running' : 'exited' });
+      await using replacement = await open();
+      const about = { places, reason: 'restore "pg"', healthyWithinMs: 300, ailing: new Set<string>() };
+      const swapped = replacement.swap.bind(replacement);
+      replacement.swap = async (levels) => {
+        world.containers.change('idle', { state: 'running' });
+        await swapped(levels);
+      };
+      await expect(swapLive(world.parts, { replacement, ...about }, {})).rejects.toMatchObject({
+        code: 'in-use',
+      });
+      expect(data()).toEqual(['old', 'old']);
+      const was = ran ? 'running' : 'exited';
+      expect(states()).toEqual([was, was, 'running', 'running']);
+      world.containers.change('idle', { state: 'exited' });
+    }
+  });
+
+  test('starts again what somebody started meanwhile and what was in the way of going back', async () => {
+    world.containers.onCall((call, name) => {
+      if (call !== 'start' || name !== 'web' || !data().includes('new')) return;
+      world.containers.change('idle', { state: 'running' });
+      throw new AppError('failed', 'Cannot start "web"');
+    });
+    expect(await swap()).toBeInstanceOf(AppError);
+    expect(data()).toEqual(['old', 'old']);
+    expect(states()).toEqual(['running', 'running', 'running', 'running']);
+  });
+
   test('is stopped by its signal at any moment, and then all is as it was', async () => {
     for (const at of ['stop web', 'stop db', 'start db', 'start web']) {
       const abort = new AbortController();
@@ -288,6 +319,23 @@ describe('settleAll(), after a kill,', () => {
       'start db',
       'start web',
     ]);
+    expect([journals(), strays()]).toEqual([[], []]);
+  });
+
+  test('calls nothing undone while the disk is away, and goes on when it is back', async () => {
+    await left({ step: 'swapping' }, 1);
+    const volumes = join(world.stateDir, 'volumes');
+    renameSync(volumes, `${volumes}-away`);
+    for (const name of names) mkdirSync(rootOf(name), { recursive: true });
+    await settle();
+    expect(notes.join()).toContain('is not there');
+    expect(notes.join()).not.toContain('was undone');
+    expect(await listJournals(world.stateDir)).toHaveLength(1);
+    rmSync(volumes, { recursive: true });
+    renameSync(`${volumes}-away`, volumes);
+    await settle();
+    expect(data()).toEqual(['old', 'old']);
+    expect(states()).toEqual(asBefore);
     expect([journals(), strays()]).toEqual([[], []]);
   });
 

@@ -58,20 +58,22 @@ export async function swapLive(
   options: JobOptions,
 ): Promise<LiveSwapReport> {
   const { containers } = await containersOf(parts);
-  const before = (await findConsumers(parts, swap.places, options)).filter(isUp);
-  if (containers === undefined || before.length === 0) {
+  if (containers === undefined) {
     await swap.replacement.swap([]);
     await commit(parts, swap, options);
     return { stopped: [], stillMs: 0 };
   }
+  const before = (await findConsumers(parts, swap.places, options)).filter(isUp);
   const levels = await levelsOf(containers, { before, swap }, options);
   const since = performance.now();
   const still = await makeStill(parts, { containers: before, how: 'stop', reason: swap.reason }, options);
-  const live: Live = { parts, swap, containers, before, levels };
+  const live: Live = { parts, swap, containers, before, levels, newcomers: new Set() };
   try {
     await refuseNewcomers(live, options);
     await swap.replacement.swap(levels);
-    const backAt = await startAll(live, options);
+    // One that was started between the look and the swap writes to what was put away.
+    await refuseNewcomers(live, options);
+    const backAt = before.length === 0 ? since : await startAll(live, options);
     await commit(parts, swap, options);
     await still.release().catch((error: unknown) => noteLater(error, options));
     return { stopped: levels.flat().map(({ identity }) => identity.name), stillMs: backAt - since };
@@ -86,6 +88,8 @@ interface Live {
   readonly containers: Containers;
   readonly before: readonly Container[];
   readonly levels: readonly (readonly AppStep[])[];
+  /** Ids of those that others have started since, and that had to be stopped to go back. */
+  readonly newcomers: Set<string>;
 }
 
 async function containersOf(parts: Protection): Promise<{ readonly containers: Containers | undefined }> {
@@ -214,6 +218,7 @@ async function takeBackLive(
   }
   try {
     await putBack(live.containers, live.levels, {});
+    for (const id of live.newcomers) await live.containers.start(id);
     await still.release();
     return error;
   } catch (second) {
@@ -237,11 +242,14 @@ async function stopWithPatience(live: Live): Promise<void> {
 }
 
 /** The containers' journal is there still: what is stopped here will run again. */
-async function stopAll({ containers, levels, parts, swap }: Live): Promise<void> {
+async function stopAll({ containers, levels, parts, swap, newcomers }: Live): Promise<void> {
+  const ran = new Set(levels.flat().map(({ identity }) => identity.id));
   for (const step of levels.flat())
     if (step.how === 'scale') await containers.scaleService(step.identity.name, 0);
-  for (const { id } of (await findConsumers(parts, swap.places, {})).filter(isUp))
+  for (const { id, swarmService } of (await findConsumers(parts, swap.places, {})).filter(isUp)) {
+    if (!ran.has(id) && swarmService === undefined) newcomers.add(id);
     await containers.stop(id, {});
+  }
 }
 
 function notTakenBack({ swap }: Live, error: unknown, second: unknown): AppError {
