@@ -1,5 +1,4 @@
 import { AppError } from '../model/errors.ts';
-import { quote } from '../model/quote.ts';
 
 /** Which volumes of the host must stay. */
 export interface ProtectedNames {
@@ -16,9 +15,3 @@ export const noneProtected: ProtectedNames = {
     throw new AppError('unsupported', 'Volumes cannot be protected here');
   },
 };
-
-export function protectedError(name: string): AppError {
-  return new AppError('locked', `Cannot remove volume ${quote(name)}: it is protected`, {
-    hint: `Take the protection away first: "holdfast volume unprotect ${name}".`,
-  });
-}

@@ -1,6 +1,7 @@
 import type { Host } from '../hosts/host.ts';
 import { AppError, isAppError } from '../model/errors.ts';
-import { protectedError, type ProtectedNames } from './protection.ts';
+import { protectedError } from '../model/protected-error.ts';
+import type { ProtectedNames } from './protection.ts';
 import type { RemoveOptions, RemoveReport, VolumeFailure } from './volume-engine.ts';
 
 export interface RemovalPlace {

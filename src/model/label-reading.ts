@@ -96,6 +96,12 @@ export class LabelReader {
     }
   }
 
+  /** A label that says yes or no; undefined when there is none. */
+  flag(labels: Labels, label: string): boolean | undefined {
+    const text = labels[label];
+    return text === undefined ? undefined : this.read(label, () => parseFlag(text));
+  }
+
   /** `The label "x" of the container "y" …`. */
   warn(label: string, what: string): void {
     const { kind, name } = this.#owner;

@@ -1,13 +1,6 @@
 import { parseDuration } from './duration.ts';
 import type { Hook } from './hook.ts';
-import {
-  type LabelOwner,
-  LabelReader,
-  type Labels,
-  parseFlag,
-  parseList,
-  readHook,
-} from './label-reading.ts';
+import { type LabelOwner, LabelReader, type Labels, parseList, readHook } from './label-reading.ts';
 import { type LabelWishes, noWishes } from './label-wishes.ts';
 
 const prefix = 'nautical-backup.';
@@ -21,10 +14,7 @@ const aboutCopies =
 /** Reads the labels of Nautical. */
 export function readNauticalLabels(labels: Labels, owner: LabelOwner): LabelWishes {
   const reader = new LabelReader(owner);
-  const flag = (name: string): boolean | undefined => {
-    const text = labels[prefix + name];
-    return text === undefined ? undefined : reader.read(prefix + name, () => parseFlag(text));
-  };
+  const flag = (name: string): boolean | undefined => reader.flag(labels, prefix + name);
   for (const label of Object.keys(labels)) {
     if (!label.startsWith(prefix)) continue;
     const name = label.slice(prefix.length);

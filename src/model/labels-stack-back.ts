@@ -1,13 +1,6 @@
 import { AppError } from './errors.ts';
 import type { Hook, HookMoment } from './hook.ts';
-import {
-  type LabelOwner,
-  LabelReader,
-  type Labels,
-  parseFlag,
-  parseList,
-  readHook,
-} from './label-reading.ts';
+import { type LabelOwner, LabelReader, type Labels, parseList, readHook } from './label-reading.ts';
 import { type LabelWishes, noWishes } from './label-wishes.ts';
 import { quote } from './quote.ts';
 
@@ -31,10 +24,7 @@ const hookLabel = /^hooks\.(pre|post|error|finally)\.(\d+)\.(cmd|context|on-erro
 /** Reads the labels of stack-back. */
 export function readStackBackLabels(labels: Labels, owner: LabelOwner): LabelWishes {
   const reader = new LabelReader(owner);
-  const flag = (name: string): boolean | undefined => {
-    const text = labels[prefix + name];
-    return text === undefined ? undefined : reader.read(prefix + name, () => parseFlag(text));
-  };
+  const flag = (name: string): boolean | undefined => reader.flag(labels, prefix + name);
   for (const label of Object.keys(labels)) {
     if (!label.startsWith(prefix)) continue;
     const name = label.slice(prefix.length);

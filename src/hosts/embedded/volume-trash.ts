@@ -5,6 +5,7 @@ import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
 import { setImmutable } from '../../lib/immutable.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
+import { protectedError } from '../../model/protected-error.ts';
 import { quote } from '../../model/quote.ts';
 import { checkVolumeName } from '../../model/volume-name.ts';
 import type { CallOptions } from '../host.ts';
@@ -82,12 +83,6 @@ async function intoTrash(
 function forget({ catalog }: Pick<EmbeddedParts, 'catalog'>, name: string): void {
   catalog.removeEmbeddedVolume(name);
   for (const { id } of catalog.volumes.listHolds(name)) catalog.volumes.release(name, id);
-}
-
-function protectedError(name: string): AppError {
-  return new AppError('locked', `Cannot remove volume ${quote(name)}: it is protected`, {
-    hint: `Take the protection away first: "holdfast volume unprotect ${name}".`,
-  });
 }
 
 export interface Trashed {
