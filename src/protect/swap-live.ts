@@ -30,7 +30,7 @@ export async function findAiling(
   places: readonly Place[],
   options: JobOptions,
 ): Promise<ReadonlySet<string>> {
-  const { containers } = await containersOf(parts);
+  const containers = await containersOf(parts, places, options);
   if (containers === undefined) return new Set();
   const found = await findConsumers(parts, places, options);
   return new Set(
@@ -57,7 +57,7 @@ export async function swapLive(
   swap: LiveSwap,
   options: JobOptions,
 ): Promise<LiveSwapReport> {
-  const { containers } = await containersOf(parts);
+  const containers = await containersOf(parts, swap.places, options);
   if (containers === undefined) {
     await swap.replacement.swap([]);
     await commit(parts, swap, options);
@@ -92,12 +92,20 @@ interface Live {
   readonly newcomers: Set<string>;
 }
 
-async function containersOf(parts: Protection): Promise<{ readonly containers: Containers | undefined }> {
+/** Where directories are restored, no engine need answer: then nothing can be stopped, nor started. */
+async function containersOf(
+  parts: Protection,
+  places: readonly Place[],
+  { signal }: JobOptions,
+): Promise<Containers | undefined> {
   try {
-    return { containers: (await parts.host()).containers };
-  } catch {
-    // A directory can be restored where no engine answers: `findConsumers` finds none then.
-    return { containers: undefined };
+    const { containers } = await parts.host();
+    await containers?.list({ signal });
+    return containers;
+  } catch (error) {
+    const isAway = isAppError(error, 'unavailable') || isAppError(error, 'denied');
+    if (isAway && places.every(({ kind }) => kind === 'path')) return undefined;
+    throw error;
   }
 }
 
