@@ -28,6 +28,7 @@ import type {
 } from './protect/presets/restore-dump.ts';
 import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
 import type { RestoreReport } from './protect/restore.ts';
+import type { SettleOptions } from './protect/settle.ts';
 import type { StackPlan, StackReport, StackRequest } from './protect/restore-stack.ts';
 import type { UndoPlan, UndoReport, UndoRequest } from './protect/undo.ts';
 import type { UndoRecord } from './protect/undo-records.ts';
@@ -295,20 +296,28 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack, shared?: Sha
     return opened.use(openSqliteCatalog(path.join(config.stateDir, 'catalog.db')));
   });
   const host = once(async () => (await settledHost()).found);
+  const ownHost = once(async () => opened.use(await openOwnHost(config, catalog)));
   const settledHost = once(async () => {
-    const found = opened.use(await openHost(config, catalog));
+    const engine = await openEngineHost(config);
+    const found = engine === undefined ? await ownHost() : opened.use(engine);
     await settle(found);
     await removeTrials(found);
     // After that: an app must not start on data that is half restored.
     return { found, recovered: await recover(found) };
   });
-  /** Nothing is done on a volume before what a killed restore has left of it is put right. */
-  const settle = async (found: Host): Promise<void> => {
+  let settling: Promise<void> = Promise.resolve();
+  /**
+   * Nothing is done on a volume before what a killed restore has left of it is put right. In turn: two at it would each
+   * find the other at work, and go on.
+   */
+  const settle = (found: Host, which?: SettleOptions): Promise<void> =>
+    (settling = settling.catch(() => undefined).then(() => settleNow(found, which)));
+  const settleNow = async (found: Host, which?: SettleOptions): Promise<void> => {
     const journals = await namesIn(path.join(config.stateDir, 'journal'));
     const kept = await namesIn(path.join(config.stateDir, 'undo'));
     if (journals.length + kept.length === 0) return;
     const { settleAll } = await import('./protect/settle.ts');
-    await settleAll({ ...parts, host: async () => found }, { onNote: config.onWarning });
+    await settleAll({ ...parts, host: async () => found }, { onNote: config.onWarning, ...which });
   };
   const removeTrials = async (found: Host): Promise<void> => {
     const trials = await namesIn(path.join(config.stateDir, 'trials'));
@@ -358,9 +367,11 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack, shared?: Sha
     return loggedEngine(openEngine({ host: found, protectedNames }), parts);
   });
   const managed = once(async () => {
-    // When they are the host's volumes too, an interrupted restore is settled before anybody works on them.
-    const found = config.host === 'embedded' ? await host() : undefined;
-    return found?.managed ?? opened.use(await openOwnHost(config, catalog)).managed;
+    if (config.host === 'embedded') await host();
+    const own = await ownHost();
+    // Whether they are the host's too may not be known: an engine that is asked may be waiting for these volumes.
+    if (config.host !== 'embedded') await settle(own, { ofHost: (await own.info()).identity });
+    return own.managed;
   });
   const log = once(async () => {
     const { openAuditLog } = await import('./protect/log/open-audit-log.ts');
@@ -428,7 +439,8 @@ function once<T>(open: () => Promise<T>): () => Promise<T> {
   return () => (opening ??= open());
 }
 
-async function openHost(config: AppConfig, catalog: () => Promise<Catalog>): Promise<Host> {
+/** Undefined where the volumes are those that Holdfast keeps itself. */
+async function openEngineHost(config: AppConfig): Promise<Host | undefined> {
   const { env, onWarning, dataWay } = config;
   const { loadConfiguration } = await import('./protect/config/load-configuration.ts');
   const kind = config.host ?? (await loadConfiguration(placeOf(config))).host ?? 'auto';
@@ -443,10 +455,9 @@ async function openHost(config: AppConfig, catalog: () => Promise<Catalog>): Pro
   if (kind === 'auto') {
     const { probeDocker, probePodman } = await import('./hosts/docker/index.ts');
     const docker = await probeDocker({ env, onWarning, dataWay });
-    const found = docker ?? (await probePodman({ env, onWarning, dataWay }));
-    if (found !== undefined) return found;
+    return docker ?? (await probePodman({ env, onWarning, dataWay }));
   }
-  return await openOwnHost(config, catalog);
+  return undefined;
 }
 
 /** The volumes that Holdfast keeps itself, on its drivers. */

@@ -15,12 +15,17 @@ import { isSwappedIn } from './swap.ts';
 import type { BackupTarget } from './targets.ts';
 import { dropExpired } from './drop-expired.ts';
 
+export interface SettleOptions extends JobOptions {
+  /** Only what was restored on the host of this identity. */
+  readonly ofHost?: string | undefined;
+}
+
 /**
  * Puts right whatever restores that were killed have left, before anything looks at a volume. What cannot be put right
  * now is told, and stays for the next time; a restore that is under way is left alone. What was kept for an undo and has
  * had its time goes.
  */
-export async function settleAll(parts: Protection, options: JobOptions): Promise<void> {
+export async function settleAll(parts: Protection, options: SettleOptions): Promise<void> {
   const note = (what: string, error: unknown): void =>
     options.onNote?.(
       `What an interrupted restore has left${what} cannot be put right: ${error instanceof Error ? error.message : String(error)}`,
@@ -30,6 +35,7 @@ export async function settleAll(parts: Protection, options: JobOptions): Promise
     return [];
   });
   for (const journal of journals) {
+    if (options.ofHost !== undefined && journal.hostIdentity !== options.ofHost) continue;
     try {
       await settleJournal(parts, { journal, held: [] }, options);
     } catch (error) {
