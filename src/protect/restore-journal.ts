@@ -109,7 +109,9 @@ export async function readJournal(stateDir: string, id: string): Promise<Restore
   throw new AppError(
     'integrity',
     `The journal of a restore, "${file}", is not one that this version can read`,
-    { hint: 'Another version of Holdfast may have written it: use that one.' },
+    {
+      hint: 'Another version of Holdfast may have written it: use that one. Where it is damaged, see to it that the data is whole: what was there before lies beside it. Then remove that file, and run "holdfast recover".',
+    },
   );
 }
 

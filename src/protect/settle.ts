@@ -165,7 +165,8 @@ async function goBack(parts: Protection, journal: RestoreJournal, options: JobOp
     const { refusal } = await planStops(containers, { before: up, names }, options);
     if (refusal !== undefined) throw refusal;
     const reason = `restore ${names.map(quote).join(', ')}`;
-    await using _still = await makeStill(parts, { containers: up, how: 'stop', reason }, options);
+    const wish = { containers: up, how: 'stop', reason, restoreId: journal.id } as const;
+    await using _still = await makeStill(parts, wish, options);
     await takeAllBack(parts.stateDir, journal);
   }
   if (containers !== undefined && ran) await putBack(containers, journal.levels, options);

@@ -13,7 +13,7 @@ export interface LiveSwap {
   readonly replacement: Replacement;
   /** Where it takes place. */
   readonly places: readonly Place[];
-  /** For the journal of the containers; begins with `restore`. */
+  /** For the journal of the containers. */
   readonly reason: string;
   /** How long containers may take to be healthy. */
   readonly healthyWithinMs: number;
@@ -66,7 +66,9 @@ export async function swapLive(
   const before = (await findConsumers(parts, swap.places, options)).filter(isUp);
   const levels = await levelsOf(containers, { before, swap }, options);
   const since = performance.now();
-  const still = await makeStill(parts, { containers: before, how: 'stop', reason: swap.reason }, options);
+  const { reason, replacement } = swap;
+  const wish = { containers: before, how: 'stop', reason, restoreId: replacement.id } as const;
+  const still = await makeStill(parts, wish, options);
   const live: Live = { parts, swap, containers, before, levels, newcomers: new Set() };
   try {
     await refuseNewcomers(live, options);

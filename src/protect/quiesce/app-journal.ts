@@ -12,6 +12,8 @@ export interface AppJournal {
   readonly hostIdentity: string;
   /** For people: `back up "pg"`. */
   readonly reason: string;
+  /** The restore that it is for: its data is put right before they run again. */
+  readonly restoreId?: string | undefined;
   readonly how: 'pause' | 'stop';
   /** RFC 3339. */
   readonly since: string;

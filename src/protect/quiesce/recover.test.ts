@@ -13,11 +13,15 @@ beforeEach(async () => void (world = await stillWorld()));
 afterEach(async () => rm(world.stateDir, { recursive: true }));
 
 /** What a process leaves that is killed when it has touched so many levels: its lock is gone, its files are there. */
-async function leaveJournal(how: 'pause' | 'stop', { touched = 9 } = {}): Promise<void> {
-  const all = await world.containers.list();
+async function leaveJournal(
+  how: 'pause' | 'stop',
+  { touched = 9, restoreId, names }: { touched?: number; restoreId?: string; names?: string[] } = {},
+): Promise<void> {
+  const all = (await world.containers.list()).filter(({ name }) => names?.includes(name) ?? true);
   const { levels } = await planStill(world.containers, { all, containers: all, how }, undefined);
   const since = new Date(0).toISOString();
-  const journal = { hostIdentity: 'engine', reason: 'back up "data"', how, since, levels };
+  const reason = restoreId === undefined ? 'back up "data"' : 'restore "data"';
+  const journal = { hostIdentity: 'engine', reason, restoreId, how, since, levels };
   const opened = await openAppJournal(world.stateDir, journal);
   for (const [index] of levels.slice(0, touched).entries()) await opened.noteLevel(index);
   await opened[Symbol.asyncDispose]();
@@ -161,6 +165,25 @@ test('tells of a journal that cannot be read, and brings back what others say', 
   expect(jobs.map(({ apps }) => apps)).toEqual([[], ['db']]);
   expect(jobs[0]?.error).toContain('is not one that this version can read');
   expect(await filesLeft()).toContain(path.basename(damaged));
+});
+
+test('leaves an app stopped whose data may be half restored, says why, and brings others back', async () => {
+  const [damaged, settled] = ['a'.repeat(16), 'b'.repeat(16)];
+  const journal = path.join(world.stateDir, 'journal', `restore-${damaged}.json`);
+  await mkdir(path.dirname(journal));
+  await writeFile(journal, '{"version":9}');
+  for (const [name, restoreId] of Object.entries({ half: damaged, whole: settled })) {
+    world.containers.add({ name });
+    await leaveJournal('stop', { restoreId, names: [name] });
+    await world.containers.stop(name, {});
+  }
+  const { jobs } = await recover();
+  expect(jobs.find(({ error }) => error !== undefined)?.error).toContain(journal);
+  expect(world.containers.get('half').state).toBe('exited');
+  expect(world.containers.get('whole').state).toBe('running');
+  await rm(journal);
+  expect((await recover()).jobs).toMatchObject([{ apps: ['half'], error: undefined }]);
+  expect(world.containers.get('half').state).toBe('running');
 });
 
 test('starts who waits for another when that one is healthy again', async () => {

@@ -1,8 +1,8 @@
 import { isAppError } from '../../model/errors.ts';
 import { hasHookJournals } from '../hooks/hook-journal.ts';
 import type { JobOptions, Protection } from '../protection.ts';
-import { listJournals } from '../restore-journal.ts';
-import { type OpenAppJournal, takeLeftJournals } from './app-journal.ts';
+import { listJournals, readJournal } from '../restore-journal.ts';
+import { type AppJournal, type OpenAppJournal, takeLeftJournals } from './app-journal.ts';
 import { holdApps } from './hold-apps.ts';
 import { nameApps } from './name-apps.ts';
 import { putBack } from './put-back.ts';
@@ -110,9 +110,8 @@ async function recoverJob(
   const { containers } = await parts.host();
   const told = { reason, since };
   if (containers === undefined) return { ...told, apps: [], error: 'This host runs no containers' };
-  // An app must not start on data that is half restored; when it is settled, the next command starts it.
-  if (reason.startsWith('restore') && (await listJournals(stateDir)).length > 0)
-    return { ...told, apps: [], error: 'its restore has to be put right first' };
+  const unsettled = await whyUnsettled(stateDir, opened.journal);
+  if (unsettled !== undefined) return { ...told, apps: [], error: unsettled };
   try {
     const identities = levels.flat().map((step) => step.identity);
     await using _held = await holdApps({ stateDir, hostIdentity, containers: identities, reason }, options);
@@ -127,4 +126,27 @@ async function recoverJob(
     if (isAppError(error, 'cancelled') || options.signal?.aborted === true) throw error;
     return { ...told, apps: [], error: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** An app must not start on data that is half restored; when it is settled, the next command starts it. */
+async function whyUnsettled(
+  stateDir: string,
+  { restoreId, reason }: AppJournal,
+): Promise<string | undefined> {
+  if (restoreId === undefined && !reason.startsWith('restore')) return undefined;
+  try {
+    // An earlier version does not say which restore it was.
+    const isLeft =
+      restoreId === undefined
+        ? (await listJournals(stateDir, rethrow)).length > 0
+        : (await readJournal(stateDir, restoreId)) !== undefined;
+    return isLeft ? 'its restore has to be put right first' : undefined;
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    return `its restore has to be put right first. ${error.message}. ${error.hint ?? ''}`;
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }

@@ -11,8 +11,10 @@ export interface StillRequest {
   readonly how: 'pause' | 'stop';
   /** By id, for those that are made still in another way than the others. */
   readonly howOf?: ReadonlyMap<string, 'pause' | 'stop'> | undefined;
-  /** For people, in the journal: `back up "pg"`; one that begins with `restore` is settled after its data is. */
+  /** For people, in the journal: `back up "pg"`. */
   readonly reason: string;
+  /** The restore that it is for: after a kill, its data is put right before they run again. */
+  readonly restoreId?: string | undefined;
   /** Done when all is prepared, just before the first of them is made still. */
   readonly justBefore?: (() => Promise<void>) | undefined;
 }
@@ -81,9 +83,10 @@ export async function makeStill(
   const { levels, notes } = await planStill(host.containers, { all, ...request }, signal);
   for (const note of notes) options.onNote?.(note);
   if (levels.length === 0) return nothingStill(parts);
-  const { reason, how } = request;
+  const { reason, restoreId, how } = request;
   const since = new Date(parts.now()).toISOString();
-  const journal = await openAppJournal(stateDir, { hostIdentity, reason, how, since, levels });
+  const about = { hostIdentity, reason, restoreId, how, since, levels };
+  const journal = await openAppJournal(stateDir, about);
   const holds = opened.move();
   const { onNote } = options;
   const { justBefore } = request;
