@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openApp, type App } from './app.ts';
 import { openSqliteCatalog } from './catalog/sqlite-catalog.ts';
-import { openReplacement } from './protect/replacement.ts';
+import { openReplacement, type Replacement } from './protect/replacement.ts';
 import { listJournals } from './protect/restore-journal.ts';
 
 let stateDir: string;
@@ -38,6 +38,47 @@ test('leaves what was restored on an engine to whoever asks that engine', async 
   expect(await listJournals(stateDir)).toMatchObject([{ step: 'back' }]);
 });
 
+test('an undo finds what is kept of a volume that was renamed, or came back from the trash under another name', async () => {
+  const { root } = await keepOld();
+  {
+    await using app = open('embedded');
+    const managed = await app.managed();
+    await managed.rename('data', 'renamed');
+    await managed.create({ name: 'data', driver: 'local', labels: {}, options: {} });
+  }
+  {
+    await using app = open('embedded');
+    expect((await app.listUndo()).map(({ name }) => name)).toEqual(['renamed']);
+    const managed = await app.managed();
+    await managed.remove('renamed');
+    expect(await app.listUndo()).toEqual([]);
+  }
+  {
+    await using app = open('embedded');
+    expect(await app.listUndo()).toEqual([]);
+    await (await app.managed()).restoreTrash('renamed', { to: 'back' });
+  }
+  await using app = open('embedded');
+  const plan = await app.planUndo({ what: 'back' });
+  await app.applyUndo(plan);
+  expect(readFileSync(join(dirname(dirname(root)), 'back', '_data', 'file'), 'utf8')).toBe('old');
+  await app.dropUndo({ what: 'back' });
+  expect(readdirSync(join(stateDir, 'volumes', 'back'))).toEqual(['_data']);
+});
+
+/** A volume that was restored, with what was there before kept for an undo. */
+async function keepOld(): Promise<{ readonly root: string }> {
+  const root = join(stateDir, 'volumes', 'data', '_data');
+  {
+    await using app = open('embedded');
+    await (await app.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
+  }
+  writeFileSync(join(root, 'file'), 'old');
+  await using replacement = await replace(await stateId(), '2999-01-01T00:00:00.000Z');
+  await replacement.commit(new Date());
+  return { root };
+}
+
 function open(host: 'embedded' | undefined): App {
   return openApp({
     stateDir,
@@ -56,9 +97,15 @@ async function stateId(): Promise<string> {
 
 /** As a restore leaves it that was killed when its containers had not come up, and it was about to go back. */
 async function leaveHalfRestored(hostIdentity: string): Promise<void> {
+  await using replacement = await replace(hostIdentity);
+  await replacement.giveUp();
+  replacement.leave();
+}
+
+async function replace(hostIdentity: string, keepUntil?: string): Promise<Replacement> {
   const root = join(stateDir, 'volumes', 'data', '_data');
-  const member = { kind: 'volume', name: 'data', identity: 'id', root } as const;
-  await using replacement = await openReplacement({
+  const member = { kind: 'volume', name: 'data', identity: 'id', root, keepUntil } as const;
+  const replacement = await openReplacement({
     stateDir,
     action: 'restore',
     hostIdentity,
@@ -69,6 +116,5 @@ async function leaveHalfRestored(hostIdentity: string): Promise<void> {
   mkdirSync(made);
   writeFileSync(join(made, 'file'), 'new');
   await replacement.swap([]);
-  await replacement.giveUp();
-  replacement.leave();
+  return replacement;
 }

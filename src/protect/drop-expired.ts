@@ -1,17 +1,15 @@
-import { lstat } from 'node:fs/promises';
-import { toPath } from '../model/byte-string.ts';
 import { isAppError } from '../model/errors.ts';
 import { takeLease } from './lease.ts';
 import type { Protection } from './protection.ts';
 import { listJournals } from './restore-journal.ts';
-import { parentOf } from './on-disk.ts';
+import { exists, inodeOf } from './on-disk.ts';
 import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from './undo-records.ts';
 
 /** Deletes what was kept for an undo and has had its time, or is not there any more. What somebody is at work on stays. */
 export async function dropExpired(parts: Pick<Protection, 'stateDir' | 'now'>): Promise<void> {
   const { stateDir, now } = parts;
   for (const record of await listUndoRecords(stateDir)) {
-    if (Date.parse(record.until) > now() && !(await isGone(record))) continue;
+    if (!(await isOver(record, now()))) continue;
     const { identity, name } = record;
     try {
       await using _lease = await takeLease({ stateDir, identity, name, action: 'restore' });
@@ -30,11 +28,13 @@ export async function dropExpired(parts: Pick<Protection, 'stateDir' | 'now'>): 
   }
 }
 
-/** Removed with its volume; not when its whole disk is away. */
-async function isGone(record: UndoRecord): Promise<boolean> {
-  if (await isUndoable(record)) return false;
-  return await lstat(toPath(parentOf(record.root))).then(
-    () => true,
-    () => false,
-  );
+/** What cannot be seen may be on a disk that is away, or in the trash: it is remembered until it can be deleted too. */
+const rememberedMs = 90 * 24 * 3600 * 1000;
+
+async function isOver(record: UndoRecord, nowMs: number): Promise<boolean> {
+  const overSinceMs = nowMs - Date.parse(record.until);
+  if (await isUndoable(record)) return overSinceMs >= 0;
+  // The live data is there, and so is its disk.
+  if (record.liveInode !== undefined && (await inodeOf(record.root)) === record.liveInode) return true;
+  return overSinceMs >= ((await exists(record.stage)) ? 0 : rememberedMs);
 }

@@ -240,6 +240,7 @@ async function keepOrRemove(stateDir: string, { journal, member, now }: Kept): P
     root,
     stage,
     inode,
+    liveInode: await inodeOf(root),
     keptAt: now.toISOString(),
     until: keepUntil,
     snapshotIds: before?.snapshotIds ?? journal.snapshotIds,

@@ -14,6 +14,7 @@ import { type RestoreJournal, listJournals, readJournal } from './restore-journa
 import { isSwappedIn } from './swap.ts';
 import type { BackupTarget } from './targets.ts';
 import { dropExpired } from './drop-expired.ts';
+import { followMoved } from './follow-moved.ts';
 
 export interface SettleOptions extends JobOptions {
   /** Only what was restored on the host of this identity. */
@@ -42,6 +43,7 @@ export async function settleAll(parts: Protection, options: SettleOptions): Prom
       if (!isAppError(error, 'locked')) note(` of ${namesOf(journal)}`, error);
     }
   }
+  await followMoved(parts).catch((error: unknown) => note('', error));
   await dropExpired(parts).catch((error: unknown) => note('', error));
 }
 

@@ -384,6 +384,22 @@ test('a journal that cannot be read is told, and keeps nothing else from being p
   expect(await listJournals(world.stateDir)).toEqual([]);
 });
 
+test('dropExpired() forgets nothing whose disk may be away', async () => {
+  await swap();
+  const volumes = join(world.stateDir, 'volumes');
+  renameSync(volumes, `${volumes}-away`);
+  for (const name of names) mkdirSync(rootOf(name), { recursive: true });
+  const { stateDir } = world;
+  await dropExpired({ stateDir, now: () => Date.parse('2998-01-01') });
+  await dropExpired({ stateDir, now: () => Date.parse('2999-02-01') });
+  expect(await listUndoRecords(stateDir)).toHaveLength(2);
+  rmSync(volumes, { recursive: true });
+  renameSync(`${volumes}-away`, volumes);
+  await dropExpired({ stateDir, now: () => Date.parse('2999-02-01') });
+  expect(await listUndoRecords(stateDir)).toEqual([]);
+  expect(readdirSync(dirname(rootOf('pg')))).toEqual(['_data']);
+});
+
 test('dropExpired() deletes what has had its time, and what is gone, and nothing else', async () => {
   await swap();
   const undo = async (): Promise<string[]> =>

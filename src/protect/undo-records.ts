@@ -22,6 +22,8 @@ export interface UndoRecord {
   readonly stage: ByteString;
   /** The number of that file in its file system: what is there must be what was kept. */
   readonly inode: string;
+  /** The number of the live data when this was kept: where it still is, its disk is there. Earlier versions wrote none. */
+  readonly liveInode?: string | undefined;
   /** RFC 3339. */
   readonly keptAt: string;
   readonly until: string;
