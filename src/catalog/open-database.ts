@@ -1,9 +1,10 @@
 import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { migrate } from './migrate.ts';
+import { PreparedDatabase } from './prepared-database.ts';
 import { isBusy } from './sqlite-errors.ts';
 
 export interface OpenDatabaseOptions {
@@ -17,7 +18,7 @@ export function openDatabase(
   { busyTimeoutMs = 10_000 }: OpenDatabaseOptions = {},
 ): DatabaseSync {
   if (path !== ':memory:') makePrivateFile(path);
-  const database = new DatabaseSync(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
+  const database = new PreparedDatabase(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
   try {
     migrate(database, { path, prepare: () => useWriteAheadLog(database, busyTimeoutMs) });
     // A commit is on the disk when it returns.

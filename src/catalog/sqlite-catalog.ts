@@ -53,6 +53,7 @@ export function openSqliteCatalog(path: string, options: OpenDatabaseOptions = {
 class SqliteCatalog implements Catalog {
   readonly #database: DatabaseSync;
   readonly #path: string;
+  #stateId: string | undefined;
   readonly policies: PolicyMemory;
   readonly volumes: VolumeMemory;
 
@@ -64,10 +65,10 @@ class SqliteCatalog implements Catalog {
   }
 
   stateId(): string {
-    return this.#run((database) => {
+    return (this.#stateId ??= this.#run((database) => {
       const row: Row = database.prepare('SELECT id FROM state').get() ?? {};
       return text(row, 'id');
-    });
+    }));
   }
 
   listRepositories(): RepositoryRecord[] {
