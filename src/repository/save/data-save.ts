@@ -68,9 +68,10 @@ export class DataSave {
     await this.#known;
   }
 
-  /** So that nobody stands still while the disk works. */
-  async cleanPages(cleaned: CleanedFilesystems): Promise<void> {
+  /** So that nobody stands still while the disk works, or for what can be at hand before. */
+  async prepareMoment(cleaned: CleanedFilesystems): Promise<void> {
     const { source } = this.options;
+    this.#live?.trees.openLarge();
     if (source.kind === 'directory') await cleaned.clean(source.root);
   }
 
@@ -78,12 +79,10 @@ export class DataSave {
     const { source } = this.options;
     if (source.kind !== 'directory') return;
     const { parents, parentTreeId } = await (this.#known ??= this.#findKnown());
-    const { index } = this.#context;
     this.#live = await this.measured(() =>
       saveLive({
         ...this.#saverOptions(),
         root: source.root,
-        index,
         parents,
         parentTreeId,
         tally: () => this.#newTally(),

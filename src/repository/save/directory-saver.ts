@@ -12,7 +12,7 @@ import { type CleanedFilesystems, cleanPages } from './clean-pages.ts';
 import { cloneOf } from './cloned-file.ts';
 import { type LargeFile, saveLargeFile } from './large-file.ts';
 import { nodeOfStat, typeOfStat } from './node-of-stat.ts';
-import type { ParentDirectory } from './parent-directory.ts';
+import { idsIn, type ParentDirectory } from './parent-directory.ts';
 import type { KnownTrees } from './parent-trees.ts';
 import type { ProofBook } from './piece-proof.ts';
 import { readProblem } from './read-problem.ts';
@@ -274,7 +274,7 @@ export class DirectorySaver {
       full: place.handle.at(name),
       path,
       proofs,
-      knownContent: proofs?.has(path) === true ? place.parent?.node(name)?.content : undefined,
+      knownContent: () => place.parent?.contentOf(name),
     };
   }
 
@@ -387,10 +387,10 @@ function reusableNode(parent: ParentDirectory, fresh: TreeNode, parents: KnownTr
   const text = parent.textOf(fresh.name);
   const head = encodeNodeHead(fresh);
   if (text?.startsWith(`${head},"content":[`)) {
-    return parents.hasBlobs(text.slice(head.length).match(/[0-9a-f]{64}/g) ?? []) ? text : undefined;
+    return parents.hasBlobs(() => idsIn(text.slice(head.length))) ? text : undefined;
   }
   const known = parent.node(fresh.name);
-  if (!known || !isSame(known, fresh) || !parents.hasBlobs(known.content)) return undefined;
+  if (!known || !isSame(known, fresh) || !parents.hasBlobs(() => known.content)) return undefined;
   const { xattrs, content, dataRuns } = known;
   return encodeNode({ ...fresh, xattrs, content, dataRuns });
 }

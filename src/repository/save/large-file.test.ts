@@ -49,7 +49,7 @@ test('a file of pages that is cut off and grows again while it is read has nothi
     full: join(folder, 'db'),
     path: 'db',
     proofs,
-    knownContent,
+    knownContent: () => knownContent,
   });
   const [node] = text === undefined ? [] : decodeTree(Buffer.from(encodeTree([text]), 'latin1'));
   const wholeChunks = segmentBytes / pagedChunkBytes;

@@ -26,7 +26,7 @@ export interface LargeFile {
   /** Of the pass before, and for the next one. */
   readonly proofs?: ProofBook | undefined;
   /** Ids of its blobs in the pass before. */
-  readonly knownContent?: readonly string[] | undefined;
+  readonly knownContent: () => readonly string[] | undefined;
 }
 
 interface SavedContent {
@@ -66,12 +66,14 @@ export async function saveLargeFile(file: LargeFile): Promise<ByteString | undef
 
 async function saveContent(file: LargeFile, fd: number, end: number): Promise<SavedContent> {
   const chunkBytes = readChunkBytes(fd);
-  const { proofs: book, knownContent, path } = file;
+  const { proofs: book, path } = file;
   // One that has changed need not be the same kind of file any more.
   const proofs = book?.get(path);
   book?.delete(path);
-  if (chunkBytes !== undefined && proofs?.chunkBytes === chunkBytes && isContentOf(knownContent, proofs))
-    return await recheckPieces(file, { fd, end, proofs, content: knownContent });
+  if (chunkBytes !== undefined && proofs?.chunkBytes === chunkBytes) {
+    const content = file.knownContent();
+    if (isContentOf(content, proofs)) return await recheckPieces(file, { fd, end, proofs, content });
+  }
   return await savePieces(file, { fd, end, chunkBytes });
 }
 

@@ -1,5 +1,4 @@
 import type { ByteString } from '../../model/byte-string.ts';
-import type { BlobIndex } from '../blob-index/blob-index.ts';
 import { DirectorySaver, type DirectorySaverOptions } from './directory-saver.ts';
 import { LiveTrees } from './live-trees.ts';
 import type { KnownTrees } from './parent-trees.ts';
@@ -11,7 +10,6 @@ export interface LiveWork extends Omit<
   'onTree' | 'tally' | 'clones' | 'parents' | 'proofs'
 > {
   readonly root: ByteString;
-  readonly index: BlobIndex;
   readonly parents: KnownTrees | undefined;
   readonly parentTreeId: string | undefined;
   /** A tally for each pass. */
@@ -22,7 +20,7 @@ export interface LiveWork extends Omit<
 /** What was seen of data in use. */
 export interface LiveSave {
   readonly treeId: string;
-  readonly trees: KnownTrees;
+  readonly trees: LiveTrees;
   readonly passes: number;
   readonly proofs: ProofBook;
 }
@@ -42,7 +40,7 @@ export async function saveLive(work: LiveWork): Promise<LiveSave> {
   const proofs: ProofBook = new Map();
   for (let passes = 1; ; passes++) {
     const began = performance.now();
-    const trees = new LiveTrees(work.index, work.now());
+    const trees = new LiveTrees(work.now());
     const saver = new DirectorySaver({
       ...work,
       parents,

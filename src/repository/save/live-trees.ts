@@ -1,10 +1,13 @@
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import type { BlobIndex } from '../blob-index/blob-index.ts';
 import { ParentDirectory } from './parent-directory.ts';
 import type { KnownTrees } from './parent-trees.ts';
 
 /** A clock tick of the kernel's is at most a hundredth of a second. */
 const grainMs = 100;
+/** To open a smaller one takes no time that anybody notices. */
+const largeTreeBytes = 128 * 1024;
+const maxOpenBytes = 48 * 1024 * 1024;
+
 /** Of file systems whose times are whole seconds. */
 const coarseGrainMs = 2000;
 
@@ -13,23 +16,37 @@ const coarseGrainMs = 2000;
  * over the same data has to have them at hand: containers stand still for it.
  */
 export class LiveTrees implements KnownTrees {
-  readonly #index: BlobIndex;
   readonly #beganAtMs: number;
-  readonly #trees = new Map<string, Buffer>();
+  readonly #trees = new Map<string, { readonly packed: Buffer; readonly sizeBytes: number }>();
+  readonly #open = new Map<string, ParentDirectory>();
 
-  constructor(index: BlobIndex, beganAtMs: number) {
-    this.#index = index;
+  constructor(beganAtMs: number) {
     this.#beganAtMs = beganAtMs;
   }
 
   /** Trees are much alike, and shrink to a tenth: a million files need about as many bytes as a few workers. */
   keep(id: string, text: Uint8Array): void {
-    if (!this.#trees.has(id)) this.#trees.set(id, zstdCompressSync(text));
+    if (this.#trees.has(id)) return;
+    this.#trees.set(id, { packed: zstdCompressSync(text), sizeBytes: text.length });
+  }
+
+  /** Opens the large ones, before anybody stands still. A database of 2 GB has one of 4 MB. */
+  openLarge(): void {
+    let openBytes = 0;
+    for (const [id, { packed, sizeBytes }] of this.#trees) {
+      if (sizeBytes < largeTreeBytes || openBytes + sizeBytes > maxOpenBytes) continue;
+      openBytes += sizeBytes;
+      this.#open.set(id, new ParentDirectory(id, zstdDecompressSync(packed)));
+    }
   }
 
   async load(treeId: string | undefined): Promise<ParentDirectory | undefined> {
-    const kept = treeId === undefined ? undefined : this.#trees.get(treeId);
-    return kept && new ParentDirectory(treeId ?? '', zstdDecompressSync(kept));
+    if (treeId === undefined) return undefined;
+    const open = this.#open.get(treeId);
+    this.#open.delete(treeId);
+    if (open !== undefined) return open;
+    const kept = this.#trees.get(treeId);
+    return kept && new ParentDirectory(treeId, zstdDecompressSync(kept.packed));
   }
 
   /** Whoever writes within the same tick as a write before leaves the time as it is. */
@@ -38,7 +55,8 @@ export class LiveTrees implements KnownTrees {
     return ctimeNs !== 0n && ctimeNs < BigInt(this.#beganAtMs - grain) * 1_000_000n;
   }
 
-  hasBlobs(ids: readonly string[]): boolean {
-    return ids.every((id) => this.#index.has(id, 'data'));
+  /** This backup has stored them itself, or found them there. */
+  hasBlobs(): boolean {
+    return true;
   }
 }

@@ -7,6 +7,7 @@ const opening = '{"nodes":[{"name":"';
 const separator = '},{"name":"';
 const closing = '}]}\n';
 const endOfName = '","type":"';
+const startOfContent = '"content":[';
 
 /**
  * A directory as the parent snapshot has it. Its tree is compared as text where that is enough: an unchanged file's
@@ -42,6 +43,13 @@ export class ParentDirectory {
     return this.#decoded.get(name);
   }
 
+  /** The ids of a file's blobs, without parsing the other files. */
+  contentOf(name: ByteString): readonly string[] | undefined {
+    if (!this.#texts) return this.node(name)?.content;
+    const text = this.#texts.get(keyOf(name));
+    return text === undefined ? undefined : idsIn(text.slice(text.indexOf(startOfContent)));
+  }
+
   /** The tree of a directory in this one. */
   subtreeOf(name: ByteString): string | undefined {
     if (!this.#texts) return this.node(name)?.subtree;
@@ -62,6 +70,11 @@ function readNodes(bytes: Buffer): TreeNode[] {
     if (isAppError(error, 'integrity') || isAppError(error, 'unsupported')) return [];
     throw error;
   }
+}
+
+/** The ids in the JSON of a file's content. */
+export function idsIn(content: ByteString): readonly string[] {
+  return content.match(/[0-9a-f]{64}/g) ?? [];
 }
 
 function keyOf(name: ByteString): ByteString {

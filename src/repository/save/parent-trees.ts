@@ -9,7 +9,8 @@ export interface KnownTrees {
   load(treeId: string | undefined): Promise<ParentDirectory | undefined>;
   /** True when an unchanged time of change means an unchanged file. */
   trusts(ctimeNs: bigint): boolean;
-  hasBlobs(ids: readonly string[]): boolean;
+  /** True when all of a file's blobs are stored. The ids are asked for only where that is not known anyway. */
+  hasBlobs(ids: () => readonly string[]): boolean;
 }
 
 /**
@@ -43,7 +44,7 @@ export class ParentTrees implements KnownTrees {
     return ctimeNs !== 0n && ctimeNs < this.#trustBeforeNs;
   }
 
-  hasBlobs(ids: readonly string[]): boolean {
-    return ids.every((id) => this.#index.has(id, 'data'));
+  hasBlobs(ids: () => readonly string[]): boolean {
+    return ids().every((id) => this.#index.has(id, 'data'));
   }
 }

@@ -110,7 +110,7 @@ async function saveStillData(
 ): Promise<number | undefined> {
   try {
     const timeMs = await moment?.begin(async () => {
-      for (const work of works) await work.cleanPages(cleaned);
+      for (const work of works) await work.prepareMoment(cleaned);
     });
     const clones = moment?.clones === true ? { released } : undefined;
     for (const work of works) await work.saveStill({ clones, cleaned });
