@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { chmod, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
@@ -35,7 +36,7 @@ export async function createVolume(
       await existing(found);
       return { record: found, isNew: false };
     }
-    await parts.folders.createFolder(name);
+    parts.folders.makeFolder(name);
     using lock = await lockVolumeFolder(parts.folders.path(name), { name, action: 'create', signal });
     // Taken away between the two lines above, or made by another: from the start.
     if (lock === undefined || parts.catalog.findEmbeddedVolume(name) !== undefined) continue;
@@ -51,9 +52,11 @@ async function make(
 ): Promise<void> {
   const { name } = record;
   const folder = parts.folders.path(name);
-  await settleEarlierTry(parts, name);
+  // An empty folder, which is what most find, has no earlier try in it and nobody's data.
+  const isNew = readdirSync(folder).length === 0;
+  if (!isNew) await settleEarlierTry(parts, name);
   await parts.folders.create(name);
-  await refuseForeignData(parts, name);
+  if (!isNew) await refuseForeignData(parts, name);
   const isSimple = !isMarked(record);
   const mark = join(folder, creatingMark);
   if (!isSimple) await writeDurably(mark, JSON.stringify(record));
@@ -61,7 +64,10 @@ async function make(
   try {
     await storage?.driver.create(storage.volume, { signal });
     if (storage?.traits.isMounted === true) await closeBelow(storage.volume.mountpoint);
-    if (parts.catalog.addEmbeddedVolume(record)) return await rm(mark, { force: true });
+    if (parts.catalog.addEmbeddedVolume(record)) {
+      if (!isSimple) await rm(mark, { force: true });
+      return;
+    }
   } catch (error) {
     if (storage !== undefined) await undoCreate(storage);
     throw isAppError(error) ? error : stateError(`Cannot create volume "${name}"`, error);

@@ -170,6 +170,36 @@ describe('an embedded host that was interrupted', () => {
     expect(await readdir(join(stateDir, 'trash'))).toEqual([]);
   });
 
+  test.each(['', '{"name":"pg","dri'])(
+    'by a power cut while it removed a volume, whose mark is now %j, has the volume back',
+    async (mark) => {
+      {
+        await using host = await open();
+        await host.createVolume(spec('pg'));
+        await writeFile(join(stateDir, 'volumes/pg/_data/file'), 'data');
+      }
+      await rename(join(stateDir, 'volumes/pg'), join(stateDir, 'trash/pg.0123456789abcdef'));
+      await writeFile(join(stateDir, 'trash/pg.0123456789abcdef/trashed.json'), mark);
+      await using host = await open();
+      await using data = await host.openData('pg');
+      expect(await readdir(data.way === 'direct' ? data.root : '')).toEqual(['file']);
+      expect(await readdir(join(stateDir, 'volumes/pg'))).toEqual(['_data']);
+      expect(await readdir(join(stateDir, 'trash'))).toEqual([]);
+    },
+  );
+
+  test('leaves in the trash what has no mark when there is a volume of that name, or none', async () => {
+    {
+      await using host = await open();
+      await host.createVolume(spec('pg'));
+    }
+    for (const name of ['pg', 'web'])
+      await mkdir(join(stateDir, `trash/${name}.0123456789abcdef/_data`), { recursive: true });
+    await using host = await open();
+    expect((await host.listVolumes()).map(({ name }) => name)).toEqual(['pg']);
+    expect((await readdir(join(stateDir, 'trash'))).length).toBe(2);
+  });
+
   test('while it created a volume undoes that at the next start, unless it is of this minute or holds data', async () => {
     for (const name of ['old-empty', 'old-full', 'new-empty'])
       await mkdir(join(stateDir, 'volumes', name, '_data'), { recursive: true });

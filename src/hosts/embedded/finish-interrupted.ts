@@ -6,7 +6,7 @@ import { creatingMark, isMarked, readCreatingMark, undoCreate } from './create-v
 import { type EmbeddedParts, storageOf } from './embedded-parts.ts';
 import { discard, listRemoving } from './removing-folders.ts';
 import { finishRename, isBeingRenamed } from './rename-volume.ts';
-import { deleteTrashed, finishRestore, listTrashed } from './volume-trash.ts';
+import { deleteTrashed, finishRestore, listTrashed, takeBackUnmarked } from './volume-trash.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
 /** A directory without a record may belong to a create that is running now. */
@@ -19,6 +19,8 @@ const settledMs = 60_000;
  * - A rename that was begun: when the folder has its new name, the record gets it too; otherwise nothing has happened.
  * - A folder in the trash: its removal was decided. A record that still stands is deleted if it has no folder, and the
  *   folder is deleted if it was to go for good.
+ * - A folder in the trash with nothing readable that says so, whose record still stands: the machine went down before
+ *   its removal was durable. It goes back.
  * - A folder without a record that came from the trash: its record is made.
  * - A folder without a record, empty and not of this minute, or with the mark of a driver's work in which nobody is: a
  *   create that never came to its end.
@@ -55,6 +57,7 @@ async function finishRemovals(parts: EmbeddedParts): Promise<void> {
     await forgetGone(folder.volume);
     await orLater(() => discard(folder, undefined));
   }
+  await orLater(() => takeBackUnmarked(parts));
   for (const trashed of await listTrashed(parts)) {
     await forgetGone(trashed.record.name);
     const { removedAt, expiresAt } = trashed.record;

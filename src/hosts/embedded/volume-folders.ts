@@ -1,7 +1,9 @@
-import { chmod, lstat, mkdir, readdir } from 'node:fs/promises';
+import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
+import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory } from '../../lib/durable-file.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
+import { syncAll } from './sync-all.ts';
 
 /** Where the directories of embedded volumes are. */
 export class VolumeFolders {
@@ -41,8 +43,14 @@ export class VolumeFolders {
 
   /** Makes the folder that holds all that belongs to a volume, unless it is there. */
   async createFolder(name: string): Promise<void> {
+    this.makeFolder(name);
+    await syncDirectory(this.volumesDir);
+  }
+
+  /** Makes the same, not durably: for `create`, which follows. */
+  makeFolder(name: string): void {
     try {
-      if (await makeFolder(this.path(name), 0o711)) await syncDirectory(this.volumesDir);
+      makeDirectory(this.path(name), 0o711);
     } catch (error) {
       throw stateError(`Cannot create volume "${name}"`, error);
     }
@@ -50,9 +58,11 @@ export class VolumeFolders {
 
   /** Makes a volume's directories durably; those that are there already stay as they are. */
   async create(name: string): Promise<void> {
-    await this.createFolder(name);
+    this.makeFolder(name);
     try {
-      if (await makeFolder(this.dataPath(name), 0o755)) await syncDirectory(this.path(name));
+      makeDirectory(this.dataPath(name), 0o755);
+      // Whoever made them may have been killed before they were durable.
+      await syncAll([this.volumesDir, this.path(name)]);
     } catch (error) {
       throw stateError(`Cannot create volume "${name}"`, error);
     }
@@ -90,16 +100,15 @@ async function mayBeDirectory(path: string): Promise<boolean> {
   }
 }
 
-/** The mode is exact, whatever the process's mask says. */
-async function makeFolder(path: string, mode: number): Promise<boolean> {
+/** The mode is exact, whatever the process's mask says. In this thread: it is over before another could begin with it. */
+function makeDirectory(path: string, mode: number): void {
   try {
-    await mkdir(path, { mode });
+    mkdirSync(path, { mode });
   } catch (error) {
-    if (errnoOf(error) === 'EEXIST' && (await lstat(path)).isDirectory()) return false;
+    if (errnoOf(error) === 'EEXIST' && lstatSync(path).isDirectory()) return;
     throw error;
   }
-  await chmod(path, mode);
-  return true;
+  chmodSync(path, mode);
 }
 
 /** A file system's error in the words of the project. */

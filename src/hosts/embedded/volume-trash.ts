@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { renameSync, writeFileSync } from 'node:fs';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
-import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
+import { syncDirectory } from '../../lib/durable-file.ts';
 import { setImmutable } from '../../lib/immutable.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { protectedError } from '../../model/protected-error.ts';
@@ -15,6 +16,7 @@ import { requireUnused } from './mount-volume.ts';
 import { readRecordFile } from './record-file.ts';
 import { discard, moveToTrash, type TrashedFolder } from './removing-folders.ts';
 import { isBeingRenamed } from './rename-volume.ts';
+import { syncAll } from './sync-all.ts';
 import { stateError } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
@@ -66,12 +68,13 @@ async function intoTrash(
     removedAt: new Date(now).toISOString(),
     expiresAt: new Date(permanent ? now : now + parts.trashKeepMs).toISOString(),
   };
+  const path = join(folders.trashDir, `${record.name}.${randomBytes(8).toString('hex')}`);
+  const mark = join(path, trashedMark);
   try {
-    await writeDurably(join(folders.path(record.name), trashedMark), JSON.stringify(trashed));
-    const path = join(folders.trashDir, `${record.name}.${randomBytes(8).toString('hex')}`);
-    await rename(folders.path(record.name), path);
-    await syncDirectory(folders.volumesDir);
-    await syncDirectory(folders.trashDir);
+    writeFileSync(join(folders.path(record.name), trashedMark), JSON.stringify(trashed), { mode: 0o600 });
+    renameSync(folders.path(record.name), path);
+    // All of it before the record goes. Where the rename alone was durable, the next start takes it back.
+    await syncAll([mark, path, folders.volumesDir, folders.trashDir]);
     forget(parts, record.name);
     // The lock of the folder went along with it.
     if (permanent) await deleteLocked(parts, { path, record: trashed }, signal);
@@ -88,6 +91,26 @@ function forget({ catalog }: Pick<EmbeddedParts, 'catalog'>, name: string): void
 export interface Trashed {
   readonly path: string;
   readonly record: TrashedRecord;
+}
+
+/** Puts back what lies in the trash without a word of why, while its record stands and its place is free. */
+export async function takeBackUnmarked(parts: Pick<EmbeddedParts, 'catalog' | 'folders'>): Promise<void> {
+  const { folders, catalog } = parts;
+  for (const entry of await readdir(folders.trashDir)) {
+    const name = /^(.+)\.[0-9a-f]{16}$/.exec(entry)?.[1];
+    if (name === undefined || catalog.findEmbeddedVolume(name) === undefined) continue;
+    const path = join(folders.trashDir, entry);
+    if ((await readRecordFile(join(path, trashedMark))) !== undefined) continue;
+    try {
+      renameSync(path, folders.path(name));
+      await rm(join(folders.path(name), trashedMark), { force: true });
+      await syncAll([folders.volumesDir, folders.trashDir]);
+    } catch (error) {
+      // There is a volume of that name, and this is none that anybody knows of.
+      if (!['EEXIST', 'ENOTEMPTY', 'ENOENT'].includes(errnoOf(error) ?? ''))
+        throw stateError(`Cannot put volume ${quote(name)} back`, error);
+    }
+  }
 }
 
 /** What is in the trash, the newest first. */
