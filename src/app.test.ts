@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openApp, type App } from './app.ts';
+import { type App, type AppConfig, openApp } from './app.ts';
 import { openSqliteCatalog } from './catalog/sqlite-catalog.ts';
 import { openReplacement, type Replacement } from './protect/replacement.ts';
 import { listJournals } from './protect/restore-journal.ts';
@@ -66,6 +67,41 @@ test('an undo finds what is kept of a volume that was renamed, or came back from
   expect(readdirSync(join(stateDir, 'volumes', 'back'))).toEqual(['_data']);
 });
 
+test('what looks like damage is remembered of backups by hand too, and of one that was killed before it was judged', async () => {
+  const repository = join(stateDir, 'repository');
+  const known = { env: { HOLDFAST_PASSWORD: 'p' }, passwordReference: 'env:HOLDFAST_PASSWORD', repository };
+  const file = join(stateDir, 'volumes', 'data', '_data', 'file');
+  const notes: string[] = [];
+  const save = async (app: App, excludes: string[] = []): Promise<void> => {
+    const wish = { targets: ['data'], all: false, stacks: [], tags: [], excludes, dryRun: false };
+    const { outcomes } = await app.backup(wish, { onNote: (note) => notes.push(note) });
+    expect(outcomes).toMatchObject([{ outcome: 'good' }]);
+  };
+  await using app = openApp({ ...config('embedded'), ...known });
+  await (await app.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
+  await app.init();
+  writeFileSync(file, Buffer.alloc(8 << 20));
+  await save(app);
+  await save(app, ['*']);
+  expect(anomalies()).toEqual([]);
+  writeFileSync(file, 'little is left');
+  await save(app);
+  expect(anomalies()).toEqual(['shrank']);
+  expect(notes.join()).toContain('"data" shrank from 8.4 MB');
+  // As if that backup had been killed when its snapshot was written.
+  {
+    using database = new DatabaseSync(join(stateDir, 'catalog.db'));
+    database.exec('DELETE FROM anomaly; DELETE FROM run WHERE number = (SELECT max(number) FROM run)');
+  }
+  await save(app);
+  expect(anomalies()).toEqual(['shrank']);
+});
+
+function anomalies(): string[] {
+  using catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
+  return catalog.policies.listOpenAnomalies().map(({ kind }) => kind);
+}
+
 /** A volume that was restored, with what was there before kept for an undo. */
 async function keepOld(): Promise<{ readonly root: string }> {
   const root = join(stateDir, 'volumes', 'data', '_data');
@@ -80,14 +116,11 @@ async function keepOld(): Promise<{ readonly root: string }> {
 }
 
 function open(host: 'embedded' | undefined): App {
-  return openApp({
-    stateDir,
-    host,
-    dataWay: 'auto',
-    repository: undefined,
-    passwordReference: undefined,
-    env: {},
-  });
+  return openApp(config(host));
+}
+
+function config(host: 'embedded' | undefined): AppConfig {
+  return { stateDir, host, dataWay: 'auto', repository: undefined, passwordReference: undefined, env: {} };
 }
 
 async function stateId(): Promise<string> {

@@ -275,9 +275,13 @@ export function testCatalog(open: () => Catalog): void {
     policies.noteForgotten({ ...forgotten, newest: '2026-01-01T00:00:00.000Z' });
     policies.noteForgotten({ ...forgotten, repositoryId: 'r2' });
     expect(policies.listForgotten('r1')).toEqual([forgotten]);
-    policies.clearForgotten('r1');
+    policies.clearForgotten([forgotten]);
     expect(policies.listForgotten('r1')).toEqual([]);
     expect(policies.listForgotten('r2')).toHaveLength(1);
+    const later = { ...forgotten, newest: '2999-01-01T00:00:00.000Z' };
+    policies.noteForgotten(later);
+    policies.clearForgotten([forgotten]);
+    expect(policies.listForgotten('r1')).toEqual([later]);
   });
 
   const hold = { volume: 'pg', id: 'c1', boot: 'b1', heldAt: '2026-01-31T12:00:00.000Z' };

@@ -143,7 +143,8 @@ export interface PolicyMemory {
   /** Keeps the newest for each volume. */
   noteForgotten(forgotten: ForgottenRecord): void;
   listForgotten(repositoryId: string): ForgottenRecord[];
-  clearForgotten(repositoryId: string): void;
+  /** But for those of which something newer was forgotten meanwhile. */
+  clearForgotten(forgotten: readonly ForgottenRecord[]): void;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { ForgottenRecord } from '../model/policy-run.ts';
+import { inTransaction } from './transaction.ts';
 import { text } from './row-fields.ts';
 
 /** Times are compared as texts: RFC 3339 in UTC with milliseconds, as `toISOString` writes them. */
@@ -24,6 +25,12 @@ export function listForgotten(database: DatabaseSync, repositoryId: string): For
     }));
 }
 
-export function clearForgotten(database: DatabaseSync, repositoryId: string): void {
-  database.prepare('DELETE FROM forgotten WHERE repository_id = ?').run(repositoryId);
+export function clearForgotten(database: DatabaseSync, forgotten: readonly ForgottenRecord[]): void {
+  const statement = database.prepare(
+    'DELETE FROM forgotten WHERE repository_id = ? AND volume_identity = ? AND newest = ?',
+  );
+  inTransaction(database, () => {
+    for (const { repositoryId, volumeIdentity, newest } of forgotten)
+      statement.run(repositoryId, volumeIdentity, newest);
+  });
 }

@@ -21,6 +21,6 @@ export function sqlitePolicyMemory(run: <T>(operation: (database: DatabaseSync) 
       run((database) => acceptAnomalies(database, { volumeIdentity, at })),
     noteForgotten: (forgotten) => run((database) => noteForgotten(database, forgotten)),
     listForgotten: (repositoryId) => run((database) => listForgotten(database, repositoryId)),
-    clearForgotten: (repositoryId) => run((database) => clearForgotten(database, repositoryId)),
+    clearForgotten: (forgotten) => run((database) => clearForgotten(database, forgotten)),
   };
 }

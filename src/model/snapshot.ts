@@ -92,6 +92,8 @@ export interface Snapshot {
   /** RFC 3339. */
   readonly time: string;
   readonly tags: readonly string[];
+  /** The patterns of what was left out on purpose. */
+  readonly excludes?: readonly string[] | undefined;
   readonly hostname: string;
   /** The volume's name, or the first path that was saved. */
   readonly name: string;

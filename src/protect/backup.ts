@@ -15,8 +15,10 @@ import type {
 } from '../model/snapshot.ts';
 import type { Repository } from '../repository/index.ts';
 import type { ApplicationWishes } from './presets/application-of.ts';
+import type { Anomaly } from './anomaly.ts';
 import { describeVolume } from './describe-volume.ts';
 import { safetyTag } from './find-snapshot.ts';
+import { judgeSaved, rememberAnomalies } from './judge-saved.ts';
 import { takeLease } from './lease.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { StillSaved, StillTarget } from './quiesce/save-still.ts';
@@ -50,6 +52,8 @@ export interface BackupOutcome {
   readonly problems: readonly SaveProblem[];
   /** What the way to the data cannot carry. */
   readonly limits: readonly string[];
+  /** What looks like damage, beside what was saved before. */
+  readonly anomalies?: readonly Anomaly[] | undefined;
   readonly error: AppError | undefined;
 }
 
@@ -139,7 +143,8 @@ async function tryToSave(parts: Protection, work: GroupWork, options: JobOptions
   try {
     for (const [i, outcome] of (await saveHeld(parts, held, options)).entries()) {
       const one = held[i];
-      if (one !== undefined) await recordRun(parts, { work: one, described: one.volume, startedAt, outcome });
+      if (one !== undefined)
+        await recordRun(parts, { work: one, described: one.volume, startedAt, outcome }, options);
       outcomes.push(outcome);
     }
   } catch (error) {
@@ -168,7 +173,7 @@ async function tellFailure(
       ? cancelled(error)
       : knownError(error, `Cannot back up ${quote(work.target.name)}`);
   const outcome = failure(work.target, known);
-  if (described !== undefined) await recordRun(parts, { work, described, startedAt, outcome });
+  if (described !== undefined) await recordRun(parts, { work, described, startedAt, outcome }, options);
   else if (!work.request.dryRun)
     await tellOfBackup(parts, {
       outcome,
@@ -241,10 +246,14 @@ async function saveHeld(
   const { request, repository, isExcluded } = first;
   const { saveStill } = await import('./quiesce/save-still.ts');
   const wish = request.consistency ?? 'auto';
+  const earlier = await repository.listSnapshots({
+    signal: options.signal,
+    onDamaged: (id) => noteDamaged(id, options),
+  });
   const saved = await saveStill(
     parts,
     {
-      targets: await withParents(works, options),
+      targets: withParents(works, earlier),
       repository,
       isExcluded,
       wish,
@@ -258,7 +267,9 @@ async function saveHeld(
   );
   for (const { result } of saved)
     if (result.snapshot !== undefined) await verifySaved(repository, result.snapshot, options);
-  return saved.map(success);
+  const catalog = await parts.catalog();
+  const judge = ({ result }: StillSaved): readonly Anomaly[] => judgeSaved(catalog, { ...result, earlier });
+  return saved.map((one) => ({ ...success(one), anomalies: judge(one) }));
 }
 
 /** Volumes of a stack that were all read at one moment. */
@@ -268,15 +279,11 @@ function isRestorePoint(works: readonly DescribedWork[], wish: ConsistencyWish):
   return isStack && wish !== 'live' && first.targets.length === works.length;
 }
 
-async function withParents(works: readonly DescribedWork[], options: JobOptions): Promise<StillTarget[]> {
-  const snapshots = await works[0]?.repository.listSnapshots({
-    signal: options.signal,
-    onDamaged: (id) => noteDamaged(id, options),
-  });
+function withParents(works: readonly DescribedWork[], earlier: readonly Snapshot[]): StillTarget[] {
   return works.map(({ target, volume }) => ({
     target,
     volume,
-    parent: snapshots?.findLast((snapshot) => snapshot.volume?.identity === volume.identity),
+    parent: earlier.findLast((snapshot) => snapshot.volume?.identity === volume.identity),
   }));
 }
 
@@ -350,8 +357,13 @@ interface RunToRecord {
 async function recordRun(
   parts: Protection,
   { work, described, startedAt, outcome }: RunToRecord,
+  options: JobOptions,
 ): Promise<void> {
-  if (work.request.dryRun) return;
+  const { dryRun, tags } = work.request;
+  if (dryRun) return;
+  // Before it is known as a run: what is known is taken for judged.
+  const found = { outcome, volumeIdentity: described.identity, repositoryId: work.repository.id, tags };
+  await rememberAnomalies(parts, found, options);
   const catalog = await parts.catalog();
   catalog.recordRun({
     volumeIdentity: described.identity,
@@ -363,6 +375,5 @@ async function recordRun(
     finishedAt: new Date(parts.now()).toISOString(),
     message: outcome.error?.message ?? outcome.problems[0]?.message,
   });
-  const { tags } = work.request;
   await tellOfBackup(parts, { outcome, repositoryId: work.repository.id, stack: described.stack, tags });
 }

@@ -1,13 +1,10 @@
 import { knownError } from '../../lib/known-error.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
+import type { ForgottenRecord } from '../../model/policy-run.ts';
 import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
-import type { Snapshot } from '../../model/snapshot.ts';
 import { defaultUnusedLimit } from '../../model/unused-limit.ts';
-import { type Anomaly, findAnomalies } from '../anomaly.ts';
-import type { BackupOutcome } from '../backup.ts';
 import { type ConfigurationPlace, loadConfiguration } from '../config/load-configuration.ts';
-import { safetyTag } from '../find-snapshot.ts';
 import type { JobOptions } from '../protection.ts';
 import { defaultRepositoryOf } from './default-repository.ts';
 import { listSubjects } from './list-subjects.ts';
@@ -163,19 +160,18 @@ async function saveTogether(
     options,
   );
   const { id: repositoryId } = await parts.repository();
-  const snapshots = await snapshotsFor(app, report.outcomes, options);
   const ended = report.outcomes.find(({ error }) => error !== undefined)?.error;
   return subjects.map(({ kind, name, identity }): SubjectOutcome => {
     const found = report.outcomes.find((outcome) => outcome.kind === kind && outcome.name === name);
     if (found === undefined)
       return failed(identity, ended ?? new AppError('failed', `${quote(name)} was not backed up`));
-    const { outcome, snapshot, error } = found;
+    const { outcome, snapshot, anomalies = [], error } = found;
     return {
       identity,
       outcome,
       snapshotId: snapshot?.id,
       repositoryId,
-      anomalies: snapshot === undefined ? [] : anomaliesOf(snapshot, found, snapshots),
+      anomalies,
       error,
     };
   });
@@ -190,33 +186,6 @@ function failed(identity: string, error: AppError): SubjectOutcome {
     anomalies: [],
     error,
   };
-}
-
-async function snapshotsFor(
-  app: OpenedApp['app'],
-  outcomes: readonly BackupOutcome[],
-  options: JobOptions,
-): Promise<readonly Snapshot[]> {
-  if (outcomes.every(({ snapshot }) => snapshot === undefined)) return [];
-  return await app.listSnapshots({}, options);
-}
-
-function anomaliesOf(
-  snapshot: Snapshot,
-  { summary }: BackupOutcome,
-  snapshots: readonly Snapshot[],
-): Anomaly[] {
-  if (summary === undefined) return [];
-  const before = snapshots.findLast(
-    (other) =>
-      other.id !== snapshot.id &&
-      other.volume?.identity === snapshot.volume?.identity &&
-      other.problemCount === 0 &&
-      !other.tags.includes(safetyTag) &&
-      other.summary !== undefined &&
-      Date.parse(other.time) < Date.parse(snapshot.time),
-  );
-  return findAnomalies(before?.summary, summary);
 }
 
 interface ForgetOne {
@@ -256,31 +225,34 @@ async function pruneProven(opened: OpenedApp, options: JobOptions): Promise<Upke
   const { app, parts } = opened;
   const { id } = await parts.repository();
   const catalog = await parts.catalog();
-  const forgotten = catalog.policies.listForgotten(id);
-  const look = async (): Promise<ReturnType<typeof openGate>> =>
+  const look = async (forgotten: readonly ForgottenRecord[]): Promise<ReturnType<typeof openGate>> =>
     openGate({
       anomalies: catalog.policies.listOpenAnomalies().filter(({ repositoryId }) => repositoryId === id),
       forgotten,
       snapshots: await app.listSnapshots({}, options),
       verified: new Set(catalog.listVerifiedSnapshots(id)),
     });
-  let gate = await look();
-  if (gate.refusal === undefined && gate.unproven.length > 0) {
+  const looked = new Set<string>();
+  // Asked anew each time: to verify takes long, and others forget meanwhile.
+  let forgotten = catalog.policies.listForgotten(id);
+  let gate = await look(forgotten);
+  while (gate.refusal === undefined && gate.unproven.length > 0) {
+    const damaged = gate.unproven.find((snapshot) => looked.has(snapshot));
+    if (damaged !== undefined) {
+      const message = `the newest snapshot ${quote(damaged.slice(0, 8))} is not whole: nothing is pruned`;
+      return { outcome: 'failed', message };
+    }
     await app.verify({ targets: gate.unproven, all: false, last: 1, readDataPercent: 100 }, options);
-    gate = await look();
+    for (const snapshot of gate.unproven) looked.add(snapshot);
+    forgotten = catalog.policies.listForgotten(id);
+    gate = await look(forgotten);
   }
   if (gate.refusal !== undefined) return { outcome: 'waiting', message: gate.refusal };
-  if (gate.unproven.length > 0) {
-    return {
-      outcome: 'failed',
-      message: `the newest snapshot ${quote(gate.unproven[0]?.slice(0, 8) ?? '')} is not whole: nothing is pruned`,
-    };
-  }
   const { freedBytes } = await app.prune(
     { maxUnused: defaultUnusedLimit, maxRepackBytes: undefined },
     options,
   );
-  catalog.policies.clearForgotten(id);
+  catalog.policies.clearForgotten(forgotten);
   return { outcome: 'good', message: `${formatSize(freedBytes)} freed` };
 }
 

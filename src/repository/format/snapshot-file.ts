@@ -107,6 +107,7 @@ export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
     volume: own?.volume,
     summary: json.summary && summaryOf(json.summary, own),
     problemCount: own?.problemCount ?? 0,
+    ...(Array.isArray(json.excludes) && { excludes: json.excludes }),
     ...(own?.dumps && { dumps: own.dumps }),
     ...(own?.evidence && { evidence: own.evidence }),
     ...(isText(own?.restorePoint) && { restorePoint: own.restorePoint }),

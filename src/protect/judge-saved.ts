@@ -1,0 +1,69 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Snapshot, SnapshotSummary } from '../model/snapshot.ts';
+import { quote } from '../model/quote.ts';
+import { type Anomaly, findAnomalies } from './anomaly.ts';
+import type { BackupOutcome } from './backup.ts';
+import { safetyTag } from './find-snapshot.ts';
+import { policyOfTags } from './policy/policy.ts';
+import type { JobOptions, Protection } from './protection.ts';
+
+interface Saved {
+  readonly snapshot: Snapshot | undefined;
+  readonly summary: SnapshotSummary;
+  /** All snapshots that there were before, oldest first. */
+  readonly earlier: readonly Snapshot[];
+}
+
+/**
+ * What looks like damage in what was just saved, beside the last whole snapshot that was judged itself: one whose backup
+ * was killed before that must not hide what it saw.
+ */
+export function judgeSaved(
+  catalog: Pick<Catalog, 'listRuns'>,
+  { snapshot, summary, earlier }: Saved,
+): readonly Anomaly[] {
+  const identity = snapshot?.volume?.identity;
+  if (snapshot === undefined || identity === undefined) return [];
+  const whole = earlier.filter(
+    (other) =>
+      other.volume?.identity === identity &&
+      other.problemCount === 0 &&
+      !other.tags.includes(safetyTag) &&
+      other.summary !== undefined &&
+      // What is left out on purpose looks like a loss.
+      JSON.stringify(other.excludes ?? []) === JSON.stringify(snapshot.excludes ?? []) &&
+      Date.parse(other.time) < Date.parse(snapshot.time),
+  );
+  const runs = catalog.listRuns({ volumeIdentity: identity, limit: 50 });
+  const judged = new Set(runs.map(({ snapshotId }) => snapshotId));
+  const before = whole.findLast(({ id }) => judged.has(id)) ?? whole.at(-1);
+  return findAnomalies(before?.summary, summary);
+}
+
+interface Found {
+  readonly outcome: BackupOutcome;
+  readonly volumeIdentity: string;
+  readonly repositoryId: string;
+  readonly tags: readonly string[];
+}
+
+/** Until somebody accepts it, nothing of the volume is forgotten or pruned by policies. */
+export async function rememberAnomalies(
+  parts: Pick<Protection, 'catalog' | 'now'>,
+  { outcome, volumeIdentity, repositoryId, tags }: Found,
+  { onNote }: JobOptions,
+): Promise<void> {
+  const { name, snapshot, anomalies = [] } = outcome;
+  if (snapshot === undefined || anomalies.length === 0) return;
+  const { policies } = await parts.catalog();
+  const foundAt = new Date(parts.now()).toISOString();
+  for (const { kind, message } of anomalies) {
+    const about = { volumeIdentity, volumeName: name, foundAt, acceptedAt: undefined };
+    policies.recordAnomaly({ ...about, repositoryId, snapshotId: snapshot.id, kind, message });
+    // A policy tells of it itself.
+    if (policyOfTags(tags) === undefined)
+      onNote?.(
+        `Warning: ${quote(name)} ${message}. Policies forget and prune nothing of it until you look: holdfast policy accept ${name}`,
+      );
+  }
+}
