@@ -36,6 +36,7 @@ export function oneOf<T extends string>(row: Row, column: string, words: readonl
 
 /** A JSON object of strings. */
 export function textRecord(row: Row, column: string): Record<string, string> {
+  if (row[column] === '{}') return {};
   const value = parseJson(row, column);
   if (value === null || typeof value !== 'object' || Array.isArray(value)) throw damaged(column);
   const entries = Object.entries(value);

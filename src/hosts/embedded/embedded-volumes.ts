@@ -91,7 +91,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
     const volumes: ManagedVolume[] = [];
     for (const record of records) {
       const mountIds = liveIds(holds.get(record.name) ?? []);
-      const isMounted = await this.#isMounted(record, mounts);
+      const isMounted = isPlain(record) || (await this.#isMounted(record, mounts));
       volumes.push(this.#toVolume(record, { mountIds, isMounted, isProtected: guarded.has(record.name) }));
     }
     return volumes.toSorted((left, right) => (left.name < right.name ? -1 : 1));

@@ -30,11 +30,11 @@ export class VolumeFolders {
 
   /** The folder that holds all that belongs to a volume. */
   path(name: string): string {
-    return join(this.volumesDir, name);
+    return `${this.volumesDir}/${name}`;
   }
 
   dataPath(name: string): string {
-    return join(this.path(name), '_data');
+    return `${this.volumesDir}/${name}/_data`;
   }
 
   async names(): Promise<string[]> {

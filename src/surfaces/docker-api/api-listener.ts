@@ -71,7 +71,10 @@ async function respond(
   response.setHeader('Server', `Holdfast/${programVersion} (linux)`);
   checkVersion(asked.version);
   const gone = new AbortController();
-  response.once('close', () => gone.abort());
+  // An answer that was given in full has nobody who waits for it any more.
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort();
+  });
   await found(await parts, {
     request,
     response,
