@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Container, ContainerMount, Containers, ExecRequest, ExecRun } from './containers.ts';
+import type { CallOptions } from './host.ts';
 
 type Call = 'list' | 'find' | 'stop' | 'start' | 'pause' | 'unpause' | 'exec' | 'scale' | 'remove';
 
@@ -21,9 +22,12 @@ export interface MemoryContainers extends Containers {
   onCall(listener: (call: Call, name: string) => void | Promise<void>): void;
   /** The engine starts anew: what was paused or running has ended, and runs again only where its policy says so. */
   restartEngine(): void;
-  /** How a command ends in a container. */
+  /** How a command ends in a container; undefined for one that does not until it is cancelled. */
   onExec(
-    run: (name: string, request: ExecRequest) => { stdout?: string; stderr?: string; exitCode?: number },
+    run: (
+      name: string,
+      request: ExecRequest,
+    ) => { stdout?: string; stderr?: string; exitCode?: number } | undefined,
   ): void;
 }
 
@@ -127,12 +131,18 @@ class Memory implements MemoryContainers {
     if (state === 'paused') this.change(name, { state: 'running' });
   }
 
-  async exec(id: string, request: ExecRequest): Promise<ExecRun> {
+  async exec(id: string, request: ExecRequest, { signal }: CallOptions = {}): Promise<ExecRun> {
     const { name, state } = await this.#act('exec', id);
     if (state !== 'running')
       throw new AppError('conflict', `Cannot run a command in ${quote(name)}: it does not run`);
     for await (const _ of request.stdin ?? []);
-    const { stdout = '', stderr = '', exitCode = 0 } = this.#exec(name, request);
+    const run = this.#exec(name, request);
+    if (run === undefined) {
+      const ended = Promise.withResolvers<never>();
+      signal?.addEventListener('abort', () => ended.reject(signal.reason as Error));
+      return { stdout: bytesOf(''), ended: ended.promise };
+    }
+    const { stdout = '', stderr = '', exitCode = 0 } = run;
     return { stdout: bytesOf(stdout), ended: Promise.resolve({ exitCode, stderr }) };
   }
 

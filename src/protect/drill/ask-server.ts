@@ -4,6 +4,7 @@ import { knownError } from '../../lib/known-error.ts';
 import { isAppError } from '../../model/errors.ts';
 import type { JobOptions } from '../protection.ts';
 import type { FoundPreset } from '../presets/find-presets.ts';
+import { type ClientPlace, type ClientRequest, runClient } from '../presets/run-client.ts';
 
 export interface ServerQuestion {
   readonly containers: Containers;
@@ -12,6 +13,8 @@ export interface ServerQuestion {
   readonly found: FoundPreset | undefined;
   readonly command: readonly string[] | undefined;
   readonly readyWithinMs: number;
+  /** How long the command may take; ten minutes unless given. */
+  readonly commandWithinMs?: number | undefined;
 }
 
 export interface ServerAnswer {
@@ -99,35 +102,30 @@ const factLines = 20;
 
 /** A server that answers in general may need a moment more for what the user asks. */
 async function runCommand(
-  { containers, container, readyWithinMs }: ServerQuestion,
+  { containers, container, readyWithinMs, commandWithinMs = countWithinMs }: ServerQuestion,
   command: readonly string[],
   { signal }: JobOptions,
 ): Promise<{ readonly facts: readonly string[]; readonly problem: string | undefined }> {
   const deadline = performance.now() + Math.min(readyWithinMs, 15_000);
   for (;;) {
-    const result = await runOnce(containers, { id: container.id, command }, { signal });
+    const result = await runOnce({ containers, container, signal }, { command, withinMs: commandWithinMs });
     if (result.problem === undefined || performance.now() > deadline) return result;
     await sleep(1000, undefined, signal === undefined ? {} : { signal });
   }
 }
 
 async function runOnce(
-  containers: Containers,
-  { id, command }: { readonly id: string; readonly command: readonly string[] },
-  options: JobOptions,
+  place: ClientPlace,
+  request: ClientRequest,
 ): Promise<{ readonly facts: readonly string[]; readonly problem: string | undefined }> {
   try {
-    const run = await containers.exec(id, { command }, { signal: options.signal });
-    let text = '';
-    for await (const chunk of run.stdout)
-      if (text.length < 65_536) text += Buffer.from(chunk).toString('utf8');
-    const { exitCode, stderr } = await run.ended;
-    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    const { exitCode, stdout, stderr } = await runClient(place, request);
+    const lines = stdout.split('\n').filter((line) => line.trim() !== '');
     if (exitCode === 0) return { facts: lines.slice(0, factLines), problem: undefined };
     const words = stderr.trim().split('\n').slice(-3).join(' ') || lines.slice(-3).join(' ');
     return { facts: [], problem: `the command ended with ${exitCode}: ${words}` };
   } catch (error) {
-    if (options.signal?.aborted === true || isAppError(error, 'cancelled')) throw error;
+    if (place.signal?.aborted === true || isAppError(error, 'cancelled')) throw error;
     return { facts: [], problem: knownError(error).message };
   }
 }

@@ -1,4 +1,5 @@
 import type { Container, Containers } from '../../hosts/containers.ts';
+import { readContainerFile } from '../presets/run-client.ts';
 import type { JobOptions } from '../protection.ts';
 import type { ServerPlan } from './choose-server.ts';
 
@@ -39,15 +40,7 @@ async function readInside(
 ): Promise<string | undefined> {
   if (container.state !== 'running') return undefined;
   try {
-    const run = await containers.exec(container.id, { command: ['cat', file] }, { signal });
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of run.stdout) chunks.push(chunk);
-    const { exitCode } = await run.ended;
-    return exitCode === 0
-      ? Buffer.concat(chunks)
-          .toString('utf8')
-          .replace(/\r?\n$/, '')
-      : undefined;
+    return (await readContainerFile({ containers, container, signal }, file))?.replace(/\r?\n$/, '');
   } catch (error) {
     if (signal?.aborted === true) throw error;
     return undefined;

@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest';
+import { memoryContainers } from '../../hosts/containers.fixture.ts';
+import { askServer } from './ask-server.ts';
+
+test('a command that does not come to its end fails the drill, and does not hold it up', async () => {
+  const containers = memoryContainers();
+  const container = containers.add({ name: 'db', health: 'healthy' });
+  containers.onExec(() => undefined);
+  const question = { containers, container, mountPath: '/data', found: undefined, command: ['ask'] };
+  const answer = await askServer({ ...question, readyWithinMs: 0, commandWithinMs: 20 }, {});
+  expect(answer).toMatchObject({ isHealthy: false, asked: ['its health check', 'ask'] });
+  expect(answer.problems.join()).toContain('"ask" in "db" did not end within');
+});
