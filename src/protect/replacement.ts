@@ -33,7 +33,8 @@ export interface ReplacementWish extends Pick<RestoreJournal, 'action' | 'hostId
  * 1. `staging`: stages are made and filled. A kill: they are removed.
  * 2. `swapping`: everything new is complete and durable, the containers are stopped. A kill: when all of it has changed
  *    places it stays so, else all of it goes back.
- * 3. `back`: an error, or containers that do not come up. A kill: goes on going back, and starts what ran before.
+ * 3. `back`: an error, or containers that do not come up. A kill: goes on going back, and starts what ran before. With
+ *    the old data at its place it is `staging` again, and what ran before is still written in it.
  * 4. `committed`: what was there before is kept or removed, last of all the journal. A kill: goes on with that.
  *
  * Disposed before `commit`, everything is as it was, unless going back itself has failed: then the journal stays.

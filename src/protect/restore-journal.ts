@@ -50,9 +50,9 @@ export interface RestoreJournal {
   /** The engine whose containers these are. */
   readonly hostIdentity: string | undefined;
   /**
-   * `staging`: nothing of the live data is touched. `swapping`: all that is to come is complete and durable, and changes
-   * places with what is there. `back`: it was given up, and what was there before comes back. `committed`: all of it
-   * stays; what was there before may be gone already.
+   * `staging`: nothing of the live data is touched, or all of it is back: then `levels` has to run again. `swapping`:
+   * all that is to come is complete and durable, and changes places with what is there. `back`: it was given up, and what
+   * was there before comes back. `committed`: all of it stays; what was there before may be gone already.
    */
   readonly step: 'staging' | 'swapping' | 'back' | 'committed';
   /** Which containers ran before, in the order in which they are stopped. */

@@ -94,6 +94,7 @@ const words = {
   undone: 'was undone: the data is as it was before',
   finished: 'was finished: the data is as the snapshot has it',
   cleaned: 'has left files, which were removed: the data is whole',
+  unstarted: 'was undone: the data is as it was before. "holdfast recover" tries again to start what ran',
 } as const;
 
 async function settleJournal(
@@ -133,9 +134,11 @@ async function settleLeased(
 ): Promise<keyof typeof words> {
   const { stateDir } = parts;
   if (journal.step === 'staging') {
+    const wentBack = ranBefore(journal);
+    if (wentBack && !(await tryToStart(parts, journal, options))) return 'unstarted';
     await dropAll(stateDir, journal);
     await removeCreated(parts, journal, options);
-    return 'cleaned';
+    return wentBack ? 'undone' : 'cleaned';
   }
   if (journal.step === 'committed' || (journal.step === 'swapping' && (await isAllSwapped(journal)))) {
     await commitAll(stateDir, journal, new Date(parts.now()));
@@ -154,8 +157,7 @@ async function isAllSwapped({ members }: RestoreJournal): Promise<boolean> {
 
 /** The old data to its place, with nothing running on it, then what ran before. */
 async function goBack(parts: Protection, journal: RestoreJournal, options: JobOptions): Promise<void> {
-  const ran = journal.levels.flat().length > 0;
-  const host = await hostOf(parts, journal, ran);
+  const host = await hostOf(parts, journal, ranBefore(journal));
   const containers = host?.containers;
   const up =
     containers === undefined ? [] : (await findConsumers(parts, journal.members, options)).filter(isUp);
@@ -171,7 +173,33 @@ async function goBack(parts: Protection, journal: RestoreJournal, options: JobOp
     await using _still = await makeStill(parts, wish, options);
     await takeAllBack(parts.stateDir, journal);
   }
-  if (containers !== undefined && ran) await putBack(containers, journal.levels, options);
+  await startAgain(host, journal, options);
+}
+
+function ranBefore({ levels }: RestoreJournal): boolean {
+  return levels.flat().length > 0;
+}
+
+/** The data is back and whole: what cannot be started must not keep it from being backed up. */
+async function tryToStart(parts: Protection, journal: RestoreJournal, options: JobOptions): Promise<boolean> {
+  try {
+    await startAgain(await hostOf(parts, journal, true), journal, options);
+    return true;
+  } catch (error) {
+    if (options.signal?.aborted === true) throw error;
+    options.onNote?.(error instanceof Error ? `${error.message}.` : String(error));
+    return false;
+  }
+}
+
+/** What ran before, whoever has started it since: it may have been on data that it did not stand. */
+async function startAgain(
+  host: Host | undefined,
+  journal: RestoreJournal,
+  options: JobOptions,
+): Promise<void> {
+  if (host?.containers !== undefined && ranBefore(journal))
+    await putBack(host.containers, journal.levels, options);
 }
 
 /** The engine whose containers ran; without it, nobody knows whether they do. */

@@ -322,6 +322,30 @@ describe('settleAll(), after a kill,', () => {
     expect([journals(), strays()]).toEqual([[], []]);
   });
 
+  test('starts what ran when it had gone back already, though it was started and fell on the other data', async () => {
+    await left({ step: 'staging' }, 0);
+    for (const name of ['db', 'web'])
+      world.containers.change(name, { state: 'exited', startedAt: '2026-01-02T00:00:00Z' });
+    await settle();
+    expect([data(), states(), journals(), strays()]).toEqual([['old', 'old'], asBefore, [], []]);
+    expect(notes.join()).toContain('was undone');
+  });
+
+  test('remembers what has to be started as long as it cannot be, and keeps nobody from the data', async () => {
+    await left({ step: 'staging' }, 0);
+    for (const name of ['db', 'web']) world.containers.change(name, { state: 'exited' });
+    world.containers.onCall((call, name) => {
+      if (call === 'start' && name === 'web') throw new AppError('failed', 'Cannot start "web"');
+    });
+    await settleAll(world.parts, { onNote: (note) => notes.push(note) });
+    expect(notes.join()).toContain('Cannot bring "web" back');
+    expect(states()).toEqual(['running', 'exited', 'exited', 'running']);
+    expect(await listJournals(world.stateDir)).toHaveLength(1);
+    world.containers.onCall(() => undefined);
+    await settle();
+    expect([states(), journals(), strays()]).toEqual([asBefore, [], []]);
+  });
+
   test('calls nothing undone while the disk is away, and goes on when it is back', async () => {
     await left({ step: 'swapping' }, 1);
     const volumes = join(world.stateDir, 'volumes');

@@ -232,6 +232,8 @@ async function takeBackLive(
     await still.release();
     return error;
   } catch (second) {
+    // The data is back already; its journal knows what ran, whatever was started on the other data since.
+    replacement.leave();
     return notStarted(live, error, second);
   }
 }
