@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runCommand, type RunResult } from '../../scripts/run-command.ts';
+import { openApp } from '../../src/app.ts';
 import { holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
 
 const command = join(import.meta.dirname, '../../bin/holdfast');
@@ -213,3 +214,24 @@ describe('a command that is told to end', () => {
       .toBe(0);
   });
 });
+
+test('a signal that comes before the command is there reaches it all the same', async () => {
+  await using app = openApp({ ...blank, stateDir });
+  const onSignals = (pass: (name: NodeJS.Signals) => void): Disposable => {
+    pass('SIGTERM');
+    return { [Symbol.dispose]() {} };
+  };
+  expect(await app.run(sleeping, { onSignals })).toEqual({ exitCode: 143 });
+  const signal = AbortSignal.abort();
+  expect(await app.run(sleeping, { signal })).toEqual({ exitCode: 143 });
+});
+
+const blank = {
+  host: 'embedded',
+  dataWay: 'auto',
+  repository: undefined,
+  passwordReference: undefined,
+  env: {},
+} as const;
+
+const sleeping = { command: ['sleep', '60'], mounts: [], workingDir: undefined, environment: {} };

@@ -10,6 +10,7 @@ import type { RunOptions, RunParts, RunReport, RunRequest } from './run-types.ts
 
 /** While the command runs, the terminal's signals are its own to heed; `env` sets that right again for it. */
 const ignored = 'INT,QUIT,HUP,TERM';
+const heeding = `--default-signal=${ignored}`;
 
 /**
  * Runs a command with volumes in their places, on this terminal, and waits for it. The volumes are held until then.
@@ -31,7 +32,7 @@ export async function runCommand(
     workingDir: request.workingDir ?? workingDir(mounts.map(({ target }) => target)),
     isRoot: process.geteuid?.() === 0,
   });
-  const inner = ['env', `--default-signal=${ignored}`, '--', ...request.command];
+  const inner = ['env', heeding, '--', ...request.command];
   const child = spawn(
     'env',
     [`--ignore-signal=${ignored}`, '--', 'bwrap', '--json-status-fd', '3', ...args, '--', ...inner],
@@ -52,11 +53,12 @@ function requireProgram(name: string): void {
 }
 
 async function ended(child: ChildProcess, { signal, onSignals }: RunOptions): Promise<number> {
-  const started = startedProcess(child);
-  const pass = (name: NodeJS.Signals): void => signalCommand(started.pid(), name);
+  using passing = passSignals(child);
+  const pass = (name: NodeJS.Signals): void => passing.pass(name);
   const stop = (): void => pass('SIGTERM');
   using _signals = onSignals?.(pass);
   signal?.addEventListener('abort', stop);
+  if (signal?.aborted === true) stop();
   try {
     const [code, by] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     return code ?? 128 + (by === null ? 0 : os.constants.signals[by]);
@@ -81,16 +83,55 @@ function startedProcess(child: ChildProcess): { pid(): number | undefined } {
   };
 }
 
-/** The command is the first child of the first process, which only waits. */
-function signalCommand(first: number | undefined, name: NodeJS.Signals): void {
-  if (first === undefined) return;
+interface Passing extends Disposable {
+  pass(name: NodeJS.Signals): void;
+}
+
+const lookAgainMs = 20;
+
+/** What comes before the command is there waits for it. */
+function passSignals(child: ChildProcess): Passing {
+  const started = startedProcess(child);
+  let waiting: NodeJS.Signals[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const deliver = (): void => {
+    timer = undefined;
+    const command = findCommand(started.pid());
+    if (command === undefined) timer = setTimeout(deliver, lookAgainMs);
+    else for (const name of waiting.splice(0)) signalProcess(command, name);
+  };
+  return {
+    pass(name) {
+      waiting.push(name);
+      if (timer === undefined) deliver();
+    },
+    [Symbol.dispose]() {
+      waiting = [];
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** The first child of the first process, which only waits; undefined until it is what was asked for, and heeds signals. */
+function findCommand(first: number | undefined): number | undefined {
+  if (first === undefined) return undefined;
   try {
-    const children = readFileSync(`/proc/${first}/task/${first}/children`, 'utf8');
-    const [command] = children.trim().split(' ').filter(Boolean);
-    if (command !== undefined) process.kill(Number(command), name);
+    const [command] = readFileSync(`/proc/${first}/task/${first}/children`, 'utf8').trim().split(' ');
+    if (command === undefined || command === '') return undefined;
+    const isReady = !readFileSync(`/proc/${command}/cmdline`, 'utf8').startsWith(`env\0${heeding}\0`);
+    return isReady ? Number(command) : undefined;
   } catch (error) {
     // It has ended in the meantime.
-    if (!['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '')) throw error;
+    if (['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
+function signalProcess(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
   }
 }
 
