@@ -70,6 +70,15 @@ describe('the embedded host', () => {
     expect(await readdir(join(stateDir, 'volumes'))).toEqual([]);
   });
 
+  test('who holds a volume whose directory is gone can let it go', async () => {
+    await using host = await open();
+    await host.createVolume(spec('pg'));
+    await host.managed.mount('pg', 'c1');
+    await rm(join(stateDir, 'volumes/pg'), { recursive: true });
+    await host.managed.unmount('pg', 'c1');
+    expect(await host.managed.find('pg')).toMatchObject({ mountIds: [] });
+  });
+
   test('a volume whose directory is gone is reported, and never made anew', async () => {
     await using host = await open();
     await host.createVolume(spec('pg'));

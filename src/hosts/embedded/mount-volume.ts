@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { VolumeHold } from '../../catalog/catalog.ts';
 import { mountAt, readMounts } from '../../lib/mountinfo.ts';
 import { fromText } from '../../model/byte-string.ts';
@@ -54,7 +55,10 @@ export async function unmountVolume(
   { name, id }: VolumeUse,
   { signal }: CallOptions = {},
 ): Promise<void> {
-  if (parts.catalog.findEmbeddedVolume(name) === undefined) return parts.catalog.volumes.release(name, id);
+  // In a folder that is gone nothing is mounted.
+  const isThere =
+    parts.catalog.findEmbeddedVolume(name) !== undefined && existsSync(parts.folders.path(name));
+  if (!isThere) return parts.catalog.volumes.release(name, id);
   await withVolume(parts, { name, action: 'unmount', signal }, async (storage) => {
     parts.catalog.volumes.release(name, id);
     if (liveIds(parts.catalog.volumes.listHolds(name)).length === 0)
