@@ -2,6 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { runProgram } from './run-program.ts';
 
+test('takes no part of an answer for the whole of it', async () => {
+  await expect(runProgram('head', ['-c', String(3 << 20), '/dev/zero'])).rejects.toMatchObject({
+    code: 'failed',
+    message: '"head" says more than can be taken in',
+  });
+});
+
 test('a program gets its input, and its status and words come back', async () => {
   const result = await runProgram('sh', ['-c', 'cat; echo no >&2; exit 3'], { input: 'in' });
   expect(result).toEqual({ status: 3, stdout: 'in', stderr: 'no' });

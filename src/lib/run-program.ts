@@ -27,8 +27,8 @@ const keptBytes = 1 << 20;
 const sbin = '/usr/local/sbin:/usr/sbin:/sbin';
 
 /**
- * Runs a program without a shell, to its end whatever its status. `unsupported` when there is no such program,
- * `unavailable` when it takes too long, `cancelled` by the signal; it is killed then.
+ * Runs a program without a shell, to its end whatever its status. `unsupported` when there is no such program, `failed`
+ * when it says more than a mebibyte, `unavailable` when it takes too long, `cancelled` by the signal; it is killed then.
  */
 export async function runProgram(
   program: string,
@@ -55,7 +55,10 @@ export async function runProgram(
   const timer = setTimeout(() => stop(tooLong(program, timeoutMs)), timeoutMs);
   const onAbort = (): void => stop(cancelled(program, signal));
   signal?.addEventListener('abort', onAbort, { once: true });
-  collect(child, resolve);
+  collect(child, (result) => {
+    if (result.stdout.length > keptBytes) reject(saysTooMuch(program));
+    else resolve(result);
+  });
   child.on('error', (error) => reject(startError(program, error, options)));
   // A program that does not read its input is told by its status.
   child.stdin.on('error', () => undefined);
@@ -72,7 +75,7 @@ function collect(child: ReturnType<typeof spawn>, resolve: (result: ProgramResul
   let [stdout, stderr] = ['', ''];
   child.stdout
     ?.setEncoding('utf8')
-    .on('data', (text: string) => (stdout = (stdout + text).slice(0, keptBytes)));
+    .on('data', (text: string) => (stdout = (stdout + text).slice(0, keptBytes + 1)));
   child.stderr
     ?.setEncoding('utf8')
     .on('data', (text: string) => (stderr = (stderr + text).slice(0, shownBytes)));
@@ -109,6 +112,11 @@ function startError(program: string, error: unknown, { debianPackage }: RunProgr
     });
   }
   return new AppError('failed', `The program ${quote(program)} cannot be started`, { cause: error });
+}
+
+/** The part that is kept may end in the middle of what matters. */
+function saysTooMuch(program: string): AppError {
+  return new AppError('failed', `${quote(program)} says more than can be taken in`);
 }
 
 function tooLong(program: string, timeoutMs: number): AppError {
