@@ -51,3 +51,14 @@ export function runCommand(
   child.stdin?.end(options.input);
   return promise;
 }
+
+/** Runs a program, gives its standard output, and throws what it said when it fails. */
+export async function mustRun(
+  program: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<string> {
+  const result = await runCommand(program, args, options);
+  if (result.exitCode !== 0) throw new Error(`${program} ${args.join(' ')}\n${result.output.trim()}`);
+  return result.stdout;
+}

@@ -56,17 +56,27 @@ function placeOf(path: string, mounts: readonly MountPoint[]): Pick<MountPoint, 
   }
 }
 
-/** The mounts of every mount namespace but ours, each once. */
+/**
+ * The mounts of every mount namespace but ours, each once. Those that have the host's own root are no containers: they
+ * are services that systemd set apart, or the host itself, and see whatever is mounted there.
+ */
 function readForeignMounts(): MountPoint[] {
   const seen = new Set([namespaceOf('self')]);
+  const host = rootOf(mountsOf('1'));
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => {
       const namespace = namespaceOf(pid);
       if (namespace === undefined || seen.has(namespace)) return [];
       seen.add(namespace);
-      return mountsOf(pid);
+      const mounts = mountsOf(pid);
+      return host !== undefined && rootOf(mounts) === host ? [] : mounts;
     });
+}
+
+function rootOf(mounts: readonly MountPoint[]): string | undefined {
+  const root = mountAt(mounts, '/');
+  return root && `${root.device} ${root.root}`;
 }
 
 function namespaceOf(pid: string): string | undefined {

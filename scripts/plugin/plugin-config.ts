@@ -1,0 +1,71 @@
+import type { Extra } from './plugin-programs.ts';
+
+/** Where the host's state folder is in the plugin, and where the engine sees it with all that is mounted in it. */
+export const places = {
+  host: '/var/lib/holdfast',
+  published: '/published',
+  state: '/published/state',
+  node: '/usr/bin/node',
+  package: '/opt/holdfast',
+} as const;
+
+/** What `config.json` says to the engine: "Plugin Config Version 1". */
+export function pluginConfig({
+  version,
+  extras,
+}: {
+  readonly version: string;
+  readonly extras: readonly Extra[];
+}): object {
+  return {
+    description: `Holdfast ${version}: volumes with sizes that hold, a trash and a health`,
+    documentation: '',
+    interface: { types: ['docker.volumedriver/1.0'], socket: 'holdfast.sock' },
+    entrypoint: [
+      places.node,
+      // As bin/holdfast does it.
+      '--max-semi-space-size=4',
+      '--heap-growing-percent=40',
+      `${places.package}/dist/surfaces/cli/main.js`,
+      ...['plugin', '--state-dir', places.state, '--state-from', places.host],
+    ],
+    workdir: '/',
+    // For servers of NFS and CIFS.
+    network: { type: 'host' },
+    // Who holds a volume is told by the processes of the engine and of its containers.
+    pidhost: true,
+    // cryptsetup and udev wait for each other by a semaphore.
+    ipchost: extras.includes('luks'),
+    propagatedMount: places.published,
+    mounts: [
+      {
+        name: 'state',
+        description: 'The state folder on the host: the volumes are in it, and stay when the plugin goes',
+        source: places.host,
+        destination: places.host,
+        type: 'bind',
+        options: ['rbind', 'rw', 'rshared'],
+        settable: ['source'],
+      },
+      {
+        name: 'dev',
+        description: 'For loop devices and disks',
+        source: '/dev',
+        destination: '/dev',
+        type: 'bind',
+        options: ['rbind', 'rw'],
+        settable: [],
+      },
+    ],
+    linux: {
+      capabilities: [
+        ...['CAP_SYS_ADMIN', 'CAP_SYS_PTRACE', 'CAP_DAC_READ_SEARCH', 'CAP_LINUX_IMMUTABLE'],
+        ...(extras.includes('luks') ? ['CAP_IPC_LOCK'] : []),
+      ],
+      allowAllDevices: true,
+      devices: [],
+    },
+    env: [],
+    args: { name: '', description: '', settable: [], value: [] },
+  };
+}

@@ -1,0 +1,61 @@
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import { storageKind } from '../../model/storage-kind.ts';
+import type { PluginVolumes } from './answer-plugin.ts';
+
+interface Storage {
+  readonly driver: string;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/**
+ * The volumes as a managed plugin, which is a container, may serve them. What would lie in the container, and go with it,
+ * is refused, and so is what would stop with it under the containers that use it. `prepare` is done before anything is
+ * mounted or made.
+ */
+export function containedVolumes(volumes: PluginVolumes, prepare: () => Promise<void>): PluginVolumes {
+  return {
+    async create(spec, options) {
+      refuse(spec, `create volume ${quote(spec.name ?? '')}`);
+      await prepare();
+      return await volumes.create(spec, options);
+    },
+    async mount(name, id, options) {
+      const found = await volumes.find(name);
+      // It may have been made by a command on the host.
+      if (found !== undefined) refuse(found, `mount volume ${quote(name)}`);
+      await prepare();
+      return await volumes.mount(name, id, options);
+    },
+    find: (name) => volumes.find(name),
+    list: () => volumes.list(),
+    remove: (name, options) => volumes.remove(name, options),
+    unmount: (name, id, options) => volumes.unmount(name, id, options),
+    health: (name) => volumes.health(name),
+    lastHealth: (name) => volumes.lastHealth(name),
+    reconcile: (options) => volumes.reconcile(options),
+  };
+}
+
+function refuse(storage: Storage, action: string): void {
+  const reason = reasonAgainst(storage);
+  if (reason === undefined) return;
+  throw new AppError('unsupported', `Cannot ${action}: ${reason}`, {
+    hint: 'Run "holdfast plugin" as a service of the host for such volumes.',
+  });
+}
+
+function reasonAgainst({ driver, options }: Storage): string | undefined {
+  const kind = storageKind({ driver, options });
+  const { device } = options;
+  if (kind === 'rclone' || kind === 'gocryptfs') {
+    return `a volume of type ${quote(kind)} is served by a program, which would end with the managed plugin`;
+  }
+  const isPath = kind === 'bind' || kind === 'block' || kind === 'luks';
+  if (!isPath || device === undefined || isDevice(device)) return undefined;
+  return `the managed plugin does not see the path ${quote(device)} of the host`;
+}
+
+function isDevice(path: string): boolean {
+  return path.startsWith('/dev/') && !path.split('/').includes('..');
+}
