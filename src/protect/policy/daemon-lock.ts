@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLockFile } from '../../lib/file-lock.ts';
 import { AppError } from '../../model/errors.ts';
 
@@ -13,10 +14,21 @@ export interface DaemonState {
 /** Takes the daemon's place for a state folder; `locked` when another one has it. The kernel lets it go with the process. */
 export async function takeDaemonLock(stateDir: string, state: DaemonState): Promise<AsyncDisposable> {
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  const taken = await tryLockFile(lockPath(stateDir), { owner: JSON.stringify(state) });
-  if (!('heldBy' in taken)) return taken;
-  const other = parseState(taken.heldBy);
-  throw new AppError('locked', `A daemon runs the policies of "${stateDir}" already`, {
+  const deadline = performance.now() + lookedAtMs;
+  for (;;) {
+    const taken = await tryLockFile(lockPath(stateDir), { owner: JSON.stringify(state) });
+    if (!('heldBy' in taken)) return taken;
+    const other = parseState(taken.heldBy);
+    // One without a name only looks, or has not come to write it.
+    if (other !== undefined || performance.now() > deadline) throw runsAlready(stateDir, other);
+    await sleep(20);
+  }
+}
+
+const lookedAtMs = 2000;
+
+function runsAlready(stateDir: string, other: DaemonState | undefined): AppError {
+  return new AppError('locked', `A daemon runs the policies of "${stateDir}" already`, {
     detail: other && `It is process ${other.pid}, since ${other.since}.`,
     hint: 'Two would do everything twice. End the other one first: systemctl stop holdfast, or kill with its number.',
   });
