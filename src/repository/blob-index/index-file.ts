@@ -1,6 +1,6 @@
 import { AppError } from '../../model/errors.ts';
 import { isId, JsonFields } from '../format/json-fields.ts';
-import { type FileCodec, loadJson, saveJson } from '../format/repository-file.ts';
+import { type FileCodec, loadJson, saveText } from '../format/repository-file.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';
 import type { StoreOptions } from '../stores/store.ts';
 
@@ -18,8 +18,24 @@ interface BlobJson {
   readonly uncompressed_length?: number;
 }
 
-interface IndexJson {
-  readonly packs: readonly { readonly id: string; readonly blobs: readonly BlobJson[] }[];
+/** A pack's part of an index file, as bytes: objects for each of its blobs would take four times the memory. */
+export interface IndexEntry {
+  readonly blobCount: number;
+  readonly json: Uint8Array;
+}
+
+export function encodeIndexEntry({ id, blobs }: IndexedPack): IndexEntry {
+  const json: { readonly id: string; readonly blobs: readonly BlobJson[] } = {
+    id,
+    blobs: blobs.map((blob) => ({
+      id: blob.id,
+      type: blob.type,
+      offset: blob.offset,
+      length: blob.length,
+      ...(blob.uncompressedLength > 0 && { uncompressed_length: blob.uncompressedLength }),
+    })),
+  };
+  return { blobCount: blobs.length, json: Buffer.from(JSON.stringify(json)) };
 }
 
 export async function saveIndexFile(
@@ -27,20 +43,21 @@ export async function saveIndexFile(
   packs: readonly IndexedPack[],
   options?: StoreOptions,
 ): Promise<string> {
-  const json: IndexJson = {
-    packs: packs.map(({ id, blobs }) => ({
-      id,
-      blobs: blobs.map((blob) => ({
-        id: blob.id,
-        type: blob.type,
-        offset: blob.offset,
-        length: blob.length,
-        ...(blob.uncompressedLength > 0 && { uncompressed_length: blob.uncompressedLength }),
-      })),
-    })),
-  };
-  return await saveJson(codec, 'index', json, options);
+  return await saveIndexEntries(codec, packs.map(encodeIndexEntry), options);
 }
+
+export async function saveIndexEntries(
+  codec: FileCodec,
+  entries: readonly IndexEntry[],
+  options?: StoreOptions,
+): Promise<string> {
+  const parts = entries.flatMap(({ json }, i) => (i === 0 ? [json] : [comma, json]));
+  return await saveText(codec, 'index', Buffer.concat([opening, ...parts, closing]), options);
+}
+
+const opening = Buffer.from('{"packs":[');
+const comma = Buffer.from(',');
+const closing = Buffer.from(']}');
 
 export async function loadIndexFile(
   codec: FileCodec,

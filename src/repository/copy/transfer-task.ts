@@ -1,4 +1,4 @@
-import type { IndexedPack } from '../blob-index/index-file.ts';
+import type { IndexEntry } from '../blob-index/index-file.ts';
 import type { MasterKey } from '../crypto/seal.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';
 import type { StoreAddress } from '../stores/open-store.ts';
@@ -40,5 +40,5 @@ export interface TransferResult {
 }
 
 export interface TransferredPack {
-  readonly pack: IndexedPack;
+  readonly pack: IndexEntry;
 }

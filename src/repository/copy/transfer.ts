@@ -1,12 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { WorkerPool } from '../../lib/worker-pool.ts';
-import type { IndexedPack } from '../blob-index/index-file.ts';
+import type { IndexEntry } from '../blob-index/index-file.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';
 import type { TransferredPack, TransferResult, TransferTask, TransferWorkerData } from './transfer-task.ts';
 
 export interface TransferOptions extends TransferWorkerData {
   /** Called when a pack is durable. */
-  readonly onPack: (pack: IndexedPack) => void;
+  readonly onPack: (pack: IndexEntry) => void;
 }
 
 /** Workers that copy blobs into new packs. What is under way is bounded by those who wait for `run`. */

@@ -2,6 +2,7 @@ import { type ByteString, fromBytes, toPrintable } from '../../model/byte-string
 import type { DataRun, EntryType, ExtendedAttribute } from '../../model/entry.ts';
 import { AppError } from '../../model/errors.ts';
 import { bytesOfParsed, isUtf8, jsonString, lossyJsonString, quoteName, unquoteName } from './go-text.ts';
+import { type IdList, idListOf } from './id-list.ts';
 import { JsonFields } from './json-fields.ts';
 import { formatTime, parseTime } from './timestamp.ts';
 
@@ -61,18 +62,15 @@ const typeModeBits: Readonly<Record<TreeNode['type'], number>> = {
 /** Holes are kept as a generic attribute: restic keeps those that it does not know. */
 const runsAttribute = 'holdfast.data_runs';
 
-/** The JSON of a node, byte for byte as restic writes it. */
-export function encodeNode(node: TreeNode): ByteString {
+/** The JSON of a node, byte for byte as restic writes it. A content that is a list already takes the place of the node's. */
+export function encodeNode(node: TreeNode, content: IdList = idListOf(node.content)): ByteString {
   let json = encodeNodeHead(node);
   if (node.linkTarget !== undefined) json += encodeLinkTarget(node.linkTarget);
   if (node.xattrs.length > 0) json += `,"extended_attributes":[${node.xattrs.map(encodeXattr).join(',')}]`;
   if (node.dataRuns !== undefined)
     json += `,"generic_attributes":{"${runsAttribute}":${encodeRuns(node.dataRuns)}}`;
   if (node.device !== 0n) json += `,"device":${node.device}`;
-  json +=
-    node.type === 'file'
-      ? `,"content":[${node.content.map((id) => `"${id}"`).join(',')}]`
-      : ',"content":null';
+  json += node.type === 'file' ? `,"content":[${content}]` : ',"content":null';
   if (node.subtree !== undefined) json += `,"subtree":"${node.subtree}"`;
   return `${json}}`;
 }
@@ -120,12 +118,28 @@ function encodeRuns(runs: readonly DataRun[]): string {
 /** Longer text would be no string any more, and the tree could not be read again. */
 const maxTreeBytes = 2 ** 29 - 1024;
 
-/** The text of a tree blob. Nodes must be sorted by name and encoded. `unsupported` for a directory of over a million files. */
-export function encodeTree(nodes: readonly ByteString[]): ByteString {
-  if (nodes.reduce((sum, node) => sum + node.length + 1, 0) > maxTreeBytes)
+/**
+ * A tree blob, in an ArrayBuffer of its own. Nodes must be sorted by name and encoded. `unsupported` for a directory of
+ * over a million files.
+ */
+export function encodeTree(nodes: readonly ByteString[]): Buffer {
+  const nodeBytes = nodes.reduce((sum, node) => sum + node.length + 1, 0);
+  if (nodeBytes > maxTreeBytes)
     throw new AppError('unsupported', `A directory holds too many files to be saved: ${nodes.length}`);
-  return `{"nodes":[${nodes.join(',')}]}\n`;
+  const separators = Math.min(nodes.length, 1);
+  const tree = Buffer.allocUnsafeSlow(treeStart.length + nodeBytes - separators + treeEnd.length);
+  let at = tree.write(treeStart, 'latin1');
+  for (const [i, node] of nodes.entries()) {
+    if (i > 0) tree[at++] = comma;
+    at += tree.write(node, at, 'latin1');
+  }
+  tree.write(treeEnd, at, 'latin1');
+  return tree;
 }
+
+const treeStart = '{"nodes":[';
+const treeEnd = ']}\n';
+const comma = 0x2c;
 
 /** The nodes of a tree blob, sorted by name. `integrity` for text that is no tree or has hostile or repeated names. */
 export function decodeTree(text: Uint8Array): TreeNode[] {

@@ -24,7 +24,16 @@ export async function saveJson(
   value: unknown,
   options?: StoreOptions,
 ): Promise<string> {
-  const plain = Buffer.from(JSON.stringify(value));
+  return await saveText(codec, type, Buffer.from(JSON.stringify(value)), options);
+}
+
+/** The same of a document that is JSON text already. */
+export async function saveText(
+  codec: FileCodec,
+  type: JsonFileType,
+  plain: Buffer,
+  options?: StoreOptions,
+): Promise<string> {
   const room = Buffer.allocUnsafe(plain.length + 1024);
   const length = codec.compressor.compress(plain, room.subarray(1));
   room[0] = compressedMark;

@@ -1,4 +1,4 @@
-import type { IndexedPack } from '../blob-index/index-file.ts';
+import type { IndexEntry } from '../blob-index/index-file.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';
 
 export type RepackTask =
@@ -15,5 +15,5 @@ export interface RepackTaskResult {
 
 /** A new pack is durable. */
 export interface PackStoredEvent {
-  readonly pack: IndexedPack;
+  readonly pack: IndexEntry;
 }

@@ -2,6 +2,7 @@ import { workerData } from 'node:worker_threads';
 import { limitMallocArenas } from '../../lib/posix.ts';
 import { Room } from '../../lib/room.ts';
 import { serveTasks } from '../../lib/worker-side.ts';
+import { encodeIndexEntry } from '../blob-index/index-file.ts';
 import { openCompressor } from '../crypto/compression.ts';
 import { Sealer } from '../crypto/seal.ts';
 import type { BlobPlace, BlobType } from '../pack/pack-header.ts';
@@ -62,5 +63,5 @@ async function store(writer: PackWriter): Promise<void> {
   await storePack(tools.store, pack);
   const { buffer } = pack.bytes;
   writer.useBuffer(Buffer.from(buffer, 0, buffer.byteLength));
-  sendEvent({ pack: { id: pack.id, blobs: pack.blobs } });
+  sendEvent({ pack: encodeIndexEntry(pack) });
 }

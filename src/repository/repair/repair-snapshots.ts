@@ -10,6 +10,7 @@ import {
 } from '../format/snapshot-file.ts';
 import { BlobReader } from '../read/blob-reader.ts';
 import { readDescription } from '../read/read-description.ts';
+import { encodeIndexEntry } from '../blob-index/index-file.ts';
 import { BlobSaver } from '../save/blob-saver.ts';
 import { PackRecorder } from '../save/pack-recorder.ts';
 import { readPackHeader } from './read-pack-header.ts';
@@ -51,7 +52,7 @@ export async function repairSnapshots(
     tables: index.tables,
     dryRun: work.dryRun,
     packsUnderWay: 1,
-    onPack: (pack) => recorder.add(pack),
+    onPack: (pack) => recorder.add(encodeIndexEntry(pack)),
   });
   const reader = new BlobReader(work.codec, index);
   const repairer = new TreeRepairer({

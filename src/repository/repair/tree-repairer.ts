@@ -83,7 +83,7 @@ export class TreeRepairer {
       const subtree = fate === 'emptied' ? await this.#options.saveTree(emptyTree) : fate.id;
       kept.push(subtree === node.subtree ? nodeText : withSubtree(nodeText, node.subtree, subtree));
     }
-    return { id: await this.#options.saveTree(Buffer.from(toBytes(encodeTree(kept)))), lost };
+    return { id: await this.#options.saveTree(encodeTree(kept)), lost };
   }
 
   async #judge(node: TreeNode): Promise<Fate> {

@@ -4,7 +4,7 @@ import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { listXattrs } from '../../lib/posix.ts';
 import type { UserNames } from '../../lib/user-names.ts';
-import { type ByteString, toBytes, toPath, toPrintable } from '../../model/byte-string.ts';
+import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import { encodeNode, encodeNodeHead, encodeTree, type TreeNode } from '../format/node.ts';
@@ -342,10 +342,16 @@ export class DirectorySaver {
       const node = typeof slot === 'object' ? await slot : slot;
       if (node !== undefined) nodes.push(node);
     }
-    const text = toBytes(encodeTree(nodes));
+    const text = encodeTree(nodes);
     const { scheduler, onTree } = this.#options;
-    const id = parent?.hasText(text) ? parent.treeId : await scheduler.saveTree(text);
-    onTree?.(id, text);
+    if (parent?.hasText(text)) return this.#told(parent.treeId, text);
+    // A database of 20 GB has one of 40 MB: it is kept only where somebody asks for it.
+    if (onTree === undefined) return await scheduler.saveTree(text, { giveAway: true });
+    return this.#told(await scheduler.saveTree(text), text);
+  }
+
+  #told(id: string, text: Buffer): string {
+    this.#options.onTree?.(id, text);
     return id;
   }
 

@@ -1,5 +1,6 @@
 import type { ByteString } from '../../model/byte-string.ts';
 import type { UserNames } from '../../lib/user-names.ts';
+import { countIds, type IdList, joinIds, sliceIds } from '../format/id-list.ts';
 import { encodeNode } from '../format/node.ts';
 import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
 import type { ClonedFile } from './cloned-file.ts';
@@ -26,11 +27,11 @@ export interface LargeFile {
   /** Of the pass before, and for the next one. */
   readonly proofs?: ProofBook | undefined;
   /** Ids of its blobs in the pass before. */
-  readonly knownContent: () => readonly string[] | undefined;
+  readonly knownContent: () => IdList | undefined;
 }
 
 interface SavedContent {
-  readonly content: readonly string[];
+  readonly content: IdList;
   readonly size: number;
 }
 
@@ -54,10 +55,8 @@ export async function saveLargeFile(file: LargeFile): Promise<ByteString | undef
       tally.problems.push({ path, reason: 'changed', message: 'changed while it was read' });
     }
     tally.countFile(file.fate, 0, path);
-    return encodeNode({
-      ...nodeOfStat({ name: file.name, stat: before, names: file.names, content, ...extras }),
-      size,
-    });
+    const node = nodeOfStat({ name: file.name, stat: before, names: file.names, ...extras });
+    return encodeNode({ ...node, size }, content);
   } catch (error) {
     tally.problems.push(readProblem(path, error));
     return undefined;
@@ -77,11 +76,8 @@ async function saveContent(file: LargeFile, fd: number, end: number): Promise<Sa
   return await savePieces(file, { fd, end, chunkBytes });
 }
 
-function isContentOf(
-  content: readonly string[] | undefined,
-  { sizeBytes, chunkBytes }: FileProofs,
-): content is string[] {
-  return content?.length === Math.ceil(sizeBytes / chunkBytes);
+function isContentOf(content: IdList | undefined, { sizeBytes, chunkBytes }: FileProofs): content is IdList {
+  return content !== undefined && countIds(content) === Math.ceil(sizeBytes / chunkBytes);
 }
 
 interface FileToRead {
@@ -113,7 +109,7 @@ async function savePieces(
       ({ next: start, isLast } = await boundary);
     }
     const saved = await Promise.all(pieces);
-    const content = saved.flatMap(({ ids }) => ids);
+    const content = joinIds(saved.map((part) => part.content));
     const size = saved.reduce((sum, { bytes }) => sum + bytes, 0);
     if (prove)
       book.set(path, { chunkBytes, sizeBytes: size, proofs: joined(saved.map(({ proofs }) => proofs)) });
@@ -128,7 +124,7 @@ interface KnownFile {
   readonly fd: number;
   readonly end: number;
   readonly proofs: FileProofs;
-  readonly content: readonly string[];
+  readonly content: IdList;
 }
 
 /** Reads a file again whose proofs are at hand, and stores the pieces that have changed. */
@@ -150,11 +146,11 @@ async function recheckPieces(
     const read = upToEnd(await Promise.all(parts));
     const chunksPerPiece = pieceBytes / chunkBytes;
     const proofs: Uint8Array[] = [];
-    const ids = read
+    const lists = read
       .flatMap(({ pieces }) => pieces)
-      .flatMap((piece, i) => {
+      .map((piece, i) => {
         proofs.push(piece?.proof ?? known.proofs.slice(i * proofBytes, (i + 1) * proofBytes));
-        return piece?.ids ?? content.slice(i * chunksPerPiece, (i + 1) * chunksPerPiece);
+        return piece?.content ?? sliceIds(content, i * chunksPerPiece, (i + 1) * chunksPerPiece);
       });
     for (const { bytes, pieces } of read) {
       const changed = pieces.reduce((sum, piece) => sum + (piece?.bytes ?? 0), 0);
@@ -163,7 +159,7 @@ async function recheckPieces(
     }
     const size = read.reduce((sum, { bytes }) => sum + bytes, 0);
     book?.set(path, { chunkBytes, sizeBytes: size, proofs: joined(proofs) });
-    return { content: ids, size };
+    return { content: joinIds(lists), size };
   } finally {
     await Promise.allSettled(parts);
   }

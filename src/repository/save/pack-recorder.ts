@@ -1,4 +1,4 @@
-import { type IndexedPack, saveIndexFile } from '../blob-index/index-file.ts';
+import { type IndexEntry, saveIndexEntries } from '../blob-index/index-file.ts';
 import type { FileCodec } from '../format/repository-file.ts';
 import type { RepositoryLock } from '../lock.ts';
 
@@ -11,7 +11,7 @@ const saveEveryMs = 20_000;
 export class PackRecorder {
   readonly #codec: FileCodec;
   readonly #lock: Pick<RepositoryLock, 'assertHeld'> | undefined;
-  #packs: IndexedPack[] = [];
+  #packs: IndexEntry[] = [];
   #blobs = 0;
   #lastSaved = performance.now();
   #saving: Promise<unknown> = Promise.resolve();
@@ -22,9 +22,9 @@ export class PackRecorder {
     this.#lock = lock;
   }
 
-  add(pack: IndexedPack): void {
+  add(pack: IndexEntry): void {
     this.#packs.push(pack);
-    this.#blobs += pack.blobs.length;
+    this.#blobs += pack.blobCount;
     if (this.#blobs < maxBlobsPerFile && performance.now() - this.#lastSaved < saveEveryMs) return;
     this.#saving = Promise.all([this.#saving, this.#save()]);
     // `finish` reports what went wrong.
@@ -43,6 +43,6 @@ export class PackRecorder {
     this.#blobs = 0;
     this.#lastSaved = performance.now();
     await this.#lock?.assertHeld();
-    await saveIndexFile(this.#codec, packs);
+    await saveIndexEntries(this.#codec, packs);
   }
 }

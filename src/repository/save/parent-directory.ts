@@ -1,13 +1,13 @@
 import { type ByteString, fromBytes } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
 import { jsonString, quoteName } from '../format/go-text.ts';
+import { type IdList, idListOf } from '../format/id-list.ts';
 import { decodeTree, type TreeNode } from '../format/node.ts';
 
 const opening = '{"nodes":[{"name":"';
 const separator = '},{"name":"';
 const closing = '}]}\n';
 const endOfName = '","type":"';
-const startOfContent = '"content":[';
 
 /**
  * A directory as the parent snapshot has it. Its tree is compared as text where that is enough: an unchanged file's
@@ -44,10 +44,12 @@ export class ParentDirectory {
   }
 
   /** The ids of a file's blobs, without parsing the other files. */
-  contentOf(name: ByteString): readonly string[] | undefined {
-    if (!this.#texts) return this.node(name)?.content;
-    const text = this.#texts.get(keyOf(name));
-    return text === undefined ? undefined : idsIn(text.slice(text.indexOf(startOfContent)));
+  contentOf(name: ByteString): IdList | undefined {
+    if (!this.#texts) {
+      const node = this.node(name);
+      return node && idListOf(node.content);
+    }
+    return /,"content":\[([^\]]*)\]$/.exec(this.#texts.get(keyOf(name)) ?? '')?.[1];
   }
 
   /** The tree of a directory in this one. */

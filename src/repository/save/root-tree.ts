@@ -2,7 +2,7 @@ import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { listXattrs } from '../../lib/posix.ts';
 import type { UserNames } from '../../lib/user-names.ts';
-import { type ByteString, fromText, toBytes, toPrintable } from '../../model/byte-string.ts';
+import { type ByteString, fromText, toPrintable } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import type { VolumeDescription } from '../../model/snapshot.ts';
 import { encodeNode, encodeTree, type TreeNode } from '../format/node.ts';
@@ -48,7 +48,7 @@ export async function saveRootTree(options: RootTreeOptions, dataTree: string): 
     const nodes: TreeNode[] = [{ ...base, name, subtree }];
     if (isData) nodes.push(...options.beside);
     nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
-    subtree = await options.saveTree(toBytes(encodeTree(nodes.map(encodeNode))));
+    subtree = await options.saveTree(encodeTree(nodes.map((node) => encodeNode(node))));
   }
   return subtree;
 }

@@ -82,7 +82,7 @@ export async function saveDumpFolder({ dumps, dataName, saveTree }: DumpFolder):
     content,
   }));
   nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
-  const subtree = await saveTree(Buffer.from(encodeTree(nodes.map(encodeNode)), 'latin1'));
+  const subtree = await saveTree(encodeTree(nodes.map((node) => encodeNode(node))));
   return { ...plainDirectoryNode, name: dumpsName(dataName), mode: 0o700, subtree };
 }
 

@@ -5,7 +5,7 @@ import { knownError } from '../../lib/known-error.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { idWords } from '../blob-index/blob-table.ts';
 import type { BlobTables } from '../blob-index/blob-tables.ts';
-import type { IndexedPack } from '../blob-index/index-file.ts';
+import type { IndexEntry } from '../blob-index/index-file.ts';
 import type { BlobType } from '../pack/pack-header.ts';
 import { makeProofKey } from './piece-proof.ts';
 import type {
@@ -20,12 +20,16 @@ import type {
 export interface SchedulerOptions {
   readonly workerData: Omit<SaveWorkerData, 'tables' | 'proofKey'>;
   readonly tables: BlobTables;
-  readonly onPack: (pack: IndexedPack) => void;
+  readonly onPack: (pack: IndexEntry) => void;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Hashing this much takes no longer than sending it to a worker. */
 const smallBlobBytes = 32 * 1024;
+
+interface SaveBlobOptions {
+  readonly giveAway?: boolean;
+}
 
 /** Hands work to the save workers, keeps what is under way bounded, and adds up what they stored. */
 export class SaveScheduler implements AsyncDisposable {
@@ -83,21 +87,24 @@ export class SaveScheduler implements AsyncDisposable {
     }
   }
 
-  /** Stores a tree. */
-  async saveTree(text: Uint8Array): Promise<string> {
-    return await this.saveBlob(text, 'tree');
+  /** Stores a tree. One that is given away is gone from this thread then: it is not copied, if it has an ArrayBuffer of its own. */
+  async saveTree(text: Uint8Array, options: SaveBlobOptions = {}): Promise<string> {
+    return await this.saveBlob(text, 'tree', options);
   }
 
   /**
    * Stores one blob; always by the same worker, so that trees share packs. A small one that is known already is found
    * here: a backup of what did not change starts no worker.
    */
-  async saveBlob(content: Uint8Array, type: BlobType): Promise<string> {
+  async saveBlob(content: Uint8Array, type: BlobType, { giveAway }: SaveBlobOptions = {}): Promise<string> {
     if (content.length <= smallBlobBytes) {
       const id = hash('sha256', content, 'hex');
       if (this.#options.tables.has(idWords(id), type)) return id;
     }
-    const { ids } = await this.run({ kind: 'blobs', type, content, lengths: [content.length] }, { pinTo: 0 });
+    const { ids } = await this.run(
+      { kind: 'blobs', type, content, lengths: [content.length] },
+      { pinTo: 0, ...(giveAway === true && { transfer: [content.buffer as ArrayBuffer] }) },
+    );
     return ids[0] ?? '';
   }
 

@@ -1,9 +1,10 @@
 import type { ByteString } from '../../model/byte-string.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import type { BlobTable } from '../blob-index/blob-table.ts';
-import type { IndexedPack } from '../blob-index/index-file.ts';
+import type { IndexEntry } from '../blob-index/index-file.ts';
 import type { MasterKey } from '../crypto/seal.ts';
 import type { BlobType } from '../pack/pack-header.ts';
+import type { IdList } from '../format/id-list.ts';
 import type { StoreAddress } from '../stores/open-store.ts';
 
 /** What a save worker is started with. */
@@ -75,8 +76,10 @@ export interface FileOutcome {
 
 export interface SaveTaskResult extends Stored {
   readonly files: readonly FileOutcome[];
-  /** Ids of the blobs in order, for 'segment' and 'blobs'. */
+  /** Ids of the blobs in order, for 'blobs'. */
   readonly ids: readonly string[];
+  /** The same for 'segment'. */
+  readonly content: IdList;
   /** Bytes read, for 'segment' and 'recheck'. */
   readonly bytes: number;
   /** For 'segment' that proves, one after the other. */
@@ -86,7 +89,7 @@ export interface SaveTaskResult extends Stored {
 }
 
 export interface ChangedPiece {
-  readonly ids: readonly string[];
+  readonly content: IdList;
   readonly bytes: number;
   readonly proof: Uint8Array;
 }
@@ -97,7 +100,7 @@ export interface SegmentBoundary {
 }
 
 export interface PackStoredEvent {
-  readonly pack: IndexedPack;
+  readonly pack: IndexEntry;
 }
 
 export interface NewTableNotice {

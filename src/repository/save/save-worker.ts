@@ -6,10 +6,12 @@ import { serveTasks } from '../../lib/worker-side.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import { BlobTables } from '../blob-index/blob-tables.ts';
+import { encodeIndexEntry } from '../blob-index/index-file.ts';
 import { Chunker, type Cutter, fixedCutter } from '../chunker/chunker.ts';
 import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
 import { openCompressor } from '../crypto/compression.ts';
 import { Sealer } from '../crypto/seal.ts';
+import { idListOf } from '../format/id-list.ts';
 import { encodeNode } from '../format/node.ts';
 import { openStore } from '../stores/open-store.ts';
 import { BlobSaver } from './blob-saver.ts';
@@ -46,7 +48,7 @@ const saver = new BlobSaver({
   dryRun: data.dryRun,
   // A disk is as fast with one; over a network, more of them hide the way there and back.
   packsUnderWay: data.store.kind === 'local' ? 1 : 2,
-  onPack: (pack) => sendEvent({ pack }),
+  onPack: (pack) => sendEvent({ pack: encodeIndexEntry(pack) }),
 });
 
 const sendEvent = serveTasks<SaveTask, SaveTaskResult, SegmentBoundary, PackStoredEvent, NewTableNotice>({
@@ -64,6 +66,7 @@ async function runTask(
   return {
     files: [],
     ids: [],
+    content: '',
     bytes: 0,
     proofs: undefined,
     pieces: [],
@@ -174,7 +177,7 @@ async function saveSegment(
     ids.push(await saveBlob(chunker.buffer.subarray(from, end), 'data'));
     from = end;
   }
-  return { ids, bytes: covered, proofs: prove ? proofsOf(covered) : undefined };
+  return { content: idListOf(ids), bytes: covered, proofs: prove ? proofsOf(covered) : undefined };
 }
 
 /** Of the first `length` bytes of the chunker's buffer. */
@@ -215,7 +218,7 @@ async function recheck({
       ids.push(await saveBlob(chunker.buffer.subarray(from, cut), 'data'));
       from = cut;
     }
-    pieces.push({ ids, bytes: to - at, proof: new Uint8Array(proof) });
+    pieces.push({ content: idListOf(ids), bytes: to - at, proof: new Uint8Array(proof) });
   }
   return { pieces, bytes: length };
 }

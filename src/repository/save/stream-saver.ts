@@ -185,7 +185,7 @@ export class StreamSaver {
   async #finish(directory: OpenDirectory): Promise<string> {
     const names = [...directory.children.keys()].sort();
     const nodes = await Promise.all(names.map(async (name) => (await directory.children.get(name)) ?? ''));
-    const text = toBytes(encodeTree(nodes));
+    const text = encodeTree(nodes);
     if (directory.parent?.hasText(text)) return directory.parent.treeId;
     return await this.#options.scheduler.saveTree(text);
   }
