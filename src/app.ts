@@ -30,6 +30,9 @@ import type { RestorePlan, RestoreRequest } from './protect/restore-plan.ts';
 import type { RestoreReport } from './protect/restore.ts';
 import type { SettleOptions } from './protect/settle.ts';
 import type { StackPlan, StackReport, StackRequest } from './protect/restore-stack.ts';
+import type { MigrationReport } from './protect/migrate/apply-migration.ts';
+import type { MigrationPlan, MigrationRequest } from './protect/migrate/migration-plan.ts';
+import type { MigrationParts } from './protect/migrate/plan-migration.ts';
 import type { UndoPlan, UndoReport, UndoRequest } from './protect/undo.ts';
 import type { UndoRecord } from './protect/undo-records.ts';
 import { openProof, type Proof } from './protect/proof.ts';
@@ -109,6 +112,12 @@ export interface App
   listUndo(): Promise<UndoRecord[]>;
   /** Deletes what is kept of one restore. Permanent. */
   dropUndo(request: Pick<UndoRequest, 'what'>, options?: JobOptions): Promise<UndoRecord[]>;
+  /** What moving a volume of Holdfast's own to other storage would do; nothing is touched. */
+  planMigration(request: MigrationRequest, options?: JobOptions): Promise<MigrationPlan>;
+  /** The same for the way back to the storage that it had before. */
+  planMigrationBack(request: Pick<MigrationRequest, 'name'>, options?: JobOptions): Promise<MigrationPlan>;
+  /** Carries it out. A failure leaves the volume as it was. */
+  applyMigration(plan: MigrationPlan, options?: JobOptions): Promise<MigrationReport>;
   check(request: { readonly readDataPercent: number }, options?: JobOptions): Promise<CheckReport>;
   /** Brings back the containers that jobs have left stopped or paused which were killed. Opening the host does so too. */
   recover(options?: JobOptions): Promise<RecoverReport>;
@@ -250,6 +259,18 @@ function openAppWithParts(
       const { dropKept } = await import('./protect/undo.ts');
       return await dropKept(parts, request, options);
     },
+    async planMigration(request, options = {}) {
+      const { planMigration } = await import('./protect/migrate/plan-migration.ts');
+      return await planMigration(await migrationParts(parts), request, options);
+    },
+    async planMigrationBack(request, options = {}) {
+      const { planMigrationBack } = await import('./protect/migrate/plan-migration.ts');
+      return await planMigrationBack(await migrationParts(parts), request, options);
+    },
+    async applyMigration(plan, options = {}) {
+      const { applyMigration } = await import('./protect/migrate/apply-migration.ts');
+      return await applyMigration(await migrationParts(parts), plan, options);
+    },
     async check(request, options = {}) {
       const { checkAll } = await import('./protect/check.ts');
       return await checkAll(parts, request, options);
@@ -262,6 +283,11 @@ function openAppWithParts(
     [Symbol.asyncDispose]: () => parts.close(),
   };
   return { app, parts };
+}
+
+async function migrationParts(parts: Parts): Promise<MigrationParts> {
+  const { processHoldId } = await import('./hosts/embedded/hold-id.ts');
+  return { ...parts, holdId: processHoldId };
 }
 
 /**
@@ -508,7 +534,7 @@ export type {
   JobOptions,
 };
 export type { StackPlan, StackReport, StackRequest };
-export type { UndoPlan, UndoRecord, UndoReport, UndoRequest };
+export type { MigrationPlan, MigrationReport, UndoPlan, UndoRecord, UndoReport, UndoRequest };
 export type { ListedSnapshot, RestorePlan, RestoreReport, RestoreRequest, SnapshotFilter, SnapshotPath };
 export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';
 export type * from './engine/index.ts';

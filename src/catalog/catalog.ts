@@ -94,7 +94,7 @@ export interface VolumeHold {
 
 /** What is remembered of volumes besides that they are. Each call is one transaction. */
 export interface VolumeMemory {
-  /** Labels and options; nothing for a volume that is gone. */
+  /** Driver, labels and options; nothing for a volume that is gone. */
   update(record: EmbeddedVolumeRecord): void;
 
   /** Of one volume, or of all. In the order of their times. */

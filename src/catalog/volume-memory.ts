@@ -8,9 +8,10 @@ export function sqliteVolumeMemory(run: <T>(operation: (database: DatabaseSync) 
   const change = (sql: string, ...values: string[]): void =>
     run((database) => void database.prepare(sql).run(...values));
   return {
-    update: ({ name, labels, options }) =>
+    update: ({ name, driver, labels, options }) =>
       change(
-        'UPDATE embedded_volume SET labels = ?, options = ? WHERE name = ?',
+        'UPDATE embedded_volume SET driver = ?, labels = ?, options = ? WHERE name = ?',
+        driver,
         JSON.stringify(labels),
         JSON.stringify(options),
         name,

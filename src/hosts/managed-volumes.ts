@@ -1,4 +1,5 @@
 import type { Volume, VolumeSpec } from '../model/volume.ts';
+import type { VolumeMigration } from './volume-migration.ts';
 
 interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -76,7 +77,7 @@ export interface TrashedVolume {
  * - A name that does not exist is `not-found`, unless a call says otherwise.
  * - Waiting for storage ends by itself with `unavailable`, and for another's work with `locked`, within 100 seconds.
  */
-export interface ManagedVolumes extends AsyncDisposable {
+export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
   /**
    * A name that exists is given back as it is when driver, options and labels agree, else `conflict` says how it
    * differs. Undefined as the name makes an anonymous volume. Wrong options are `usage`.
@@ -138,6 +139,8 @@ export interface ManagedVolumes extends AsyncDisposable {
   /** What happens from now on by this process; returns what ends it. */
   subscribe(listener: (event: VolumeEvent) => void): () => void;
 }
+
+export type { MigrationPlaces, MigrationSteps, MigrationTarget, MigrationWish } from './volume-migration.ts';
 
 export interface VolumeOwner {
   readonly owner?: string | undefined;

@@ -49,10 +49,10 @@ function renamed(entry: Entry, { rename }: CopyTreeOptions): Entry | undefined {
 }
 
 /** False when the file could not be opened. */
-async function copyFile(
+export async function copyFile(
   walked: WalkedEntry,
   writer: TreeWriter,
-  { onProblem }: CopyTreeOptions,
+  { onProblem }: Pick<CopyTreeOptions, 'onProblem'>,
 ): Promise<boolean> {
   const { entry } = walked;
   let fd: number;

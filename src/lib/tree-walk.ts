@@ -30,6 +30,9 @@ export interface WalkedEntry {
   readonly entry: Entry;
   /** What it takes on disk, in bytes. */
   readonly allocatedBytes: number;
+  readonly inode: bigint;
+  /** When anything of it was changed last, its metadata included. Nanoseconds since 1970. */
+  readonly changedNs: bigint;
   /**
    * A file's bytes, or those of its data runs. Throws a system error when it cannot be opened or read; a change
    * while it is read is reported as a problem.
@@ -189,6 +192,8 @@ class Walk implements Disposable {
       stat,
       entry,
       allocatedBytes: Number(stat.blocks) * 512,
+      inode: stat.ino,
+      changedNs: stat.ctimeNs,
       open: () => readContent(at, { entry, stat, signal, onProblem }),
       openFile: () => openRegularFile(at, stat),
     };

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Entry } from '../model/entry.ts';
-import { type Change, comparePaths, compareTrees } from './compare-trees.ts';
+import { comparePaths } from '../lib/compare-paths.ts';
+import { type Change, compareTrees } from './compare-trees.ts';
 
 function entry(path: string, fields: Partial<Entry> = {}): Entry {
   return { path, type: 'file', mode: 0o644, uid: 0, gid: 0, mtimeNs: 1n, size: 1, ...fields };

@@ -1,3 +1,4 @@
+import { comparePaths } from '../lib/compare-paths.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import type { Entry, EntryType, ExtendedAttribute } from '../model/entry.ts';
 
@@ -50,12 +51,6 @@ export async function* compareTrees<Before extends Entry, After extends Entry>(
     await before.return?.();
     await after.return?.();
   }
-}
-
-/** The order of a depth-first walk: a folder, then what is in it, then the next name. */
-export function comparePaths(a: ByteString, b: ByteString): number {
-  if (a === b) return 0;
-  return a.replaceAll('/', '\0') < b.replaceAll('/', '\0') ? -1 : 1;
 }
 
 function removed(entry: Entry): Change {

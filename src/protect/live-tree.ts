@@ -3,7 +3,7 @@ import { walkTree } from '../lib/tree-walk.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import type { VolumeData } from '../hosts/host.ts';
-import { comparePaths } from './compare-trees.ts';
+import { comparePaths } from '../lib/compare-paths.ts';
 import type { JobOptions } from './protection.ts';
 import { isStagePath } from './stage.ts';
 

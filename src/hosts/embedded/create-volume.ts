@@ -83,7 +83,7 @@ export function isMarked(record: EmbeddedVolumeRecord): boolean {
 }
 
 /** What is written where nothing is mounted would be hidden later: nobody can write there. */
-async function closeBelow(mountpoint: string): Promise<void> {
+export async function closeBelow(mountpoint: string): Promise<void> {
   await chmod(mountpoint, 0o000);
   setImmutable(mountpoint, true);
 }
@@ -138,6 +138,7 @@ async function recordFor(parts: EmbeddedParts, spec: VolumeSpec): Promise<Embedd
 export async function keptOptions(
   parts: EmbeddedParts,
   { name, driver, options }: Pick<EmbeddedVolumeRecord, 'name' | 'driver' | 'options'>,
+  action = 'create',
 ): Promise<Readonly<Record<string, string>>> {
   if (driver === 'local' && Object.keys(options).length === 0) return options;
   try {
@@ -145,7 +146,7 @@ export async function keptOptions(
     return checked.check(options);
   } catch (error) {
     if (!isAppError(error)) throw error;
-    throw new AppError(error.code, `Cannot create volume ${quote(name)}: ${error.message}`, {
+    throw new AppError(error.code, `Cannot ${action} volume ${quote(name)}: ${error.message}`, {
       detail: error.detail,
       hint: error.hint,
       cause: error,

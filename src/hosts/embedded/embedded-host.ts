@@ -11,6 +11,7 @@ import type { ManagedVolume, ManagedVolumes } from '../managed-volumes.ts';
 import { type EmbeddedParts, isPlain, requireRecord } from './embedded-parts.ts';
 import { EmbeddedVolumes } from './embedded-volumes.ts';
 import { finishInterrupted } from './finish-interrupted.ts';
+import { hasMigrationMark } from './migration-mark.ts';
 import { processHoldId } from './hold-id.ts';
 import { VolumeFolders } from './volume-folders.ts';
 
@@ -83,11 +84,15 @@ class EmbeddedHost implements Host {
     return [];
   }
 
-  async openData(name: string, options: CallOptions = {}): Promise<DirectoryData> {
+  async openData(
+    name: string,
+    options: CallOptions & { readonly write?: boolean } = {},
+  ): Promise<DirectoryData> {
     if (options.signal?.aborted === true) throw cancelled(`Cannot open volume "${name}"`, options.signal);
     const record = requireRecord(this.#parts, { name, action: 'open' });
     await this.#parts.folders.check(name);
-    if (isPlain(record)) {
+    // Whoever writes holds it, so that it does not move to other storage meanwhile.
+    if (isPlain(record) && options.write !== true && !hasMigrationMark(this.#parts.folders.path(name))) {
       const root = fromText(this.#parts.folders.dataPath(name));
       return { way: 'direct', root, [Symbol.asyncDispose]: async () => undefined };
     }

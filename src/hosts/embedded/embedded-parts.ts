@@ -4,6 +4,7 @@ import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { storageKind } from '../../model/storage-kind.ts';
 import type { VolumeEvent } from '../managed-volumes.ts';
+import { finishMigration, hasMigrationMark } from './migration-mark.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 import type { VolumeFolders } from './volume-folders.ts';
 
@@ -64,6 +65,7 @@ export async function withVolume<T>(
 ): Promise<T> {
   requireRecord(parts, { name, action });
   using lock = await lockVolumeFolder(parts.folders.path(name), { name, action, signal });
+  if (lock !== undefined && hasMigrationMark(parts.folders.path(name))) await finishMigration(parts, name);
   // It may have been removed, or changed, while we waited.
   const record = requireRecord(parts, { name, action });
   if (lock === undefined) await parts.folders.check(name);

@@ -15,6 +15,7 @@ import type {
   VolumeHealth,
   VolumeOwner,
 } from '../managed-volumes.ts';
+import type { MigrationSteps, MigrationTarget, MigrationWish } from '../volume-migration.ts';
 import { labelVolume, ownVolume, resizeVolume, rotateVolume } from './change-volume.ts';
 import { createVolume, keptOptions } from './create-volume.ts';
 import { type EmbeddedParts, isPlain, kindOf, requireRecord, storageOf } from './embedded-parts.ts';
@@ -24,6 +25,7 @@ import { renameVolume } from './rename-volume.ts';
 import {
   deleteTrashed,
   describeTrashed,
+  findMigratedFrom,
   findTrashed,
   listTrashed,
   removeVolume,
@@ -143,6 +145,39 @@ export class EmbeddedVolumes implements ManagedVolumes {
   async rotate(name: string, key: string | undefined, options: CallOptions = {}): Promise<ManagedVolume> {
     await rotateVolume(this.#parts, { name, key }, options);
     return await this.#require(name, 'rotate the keys of');
+  }
+
+  async checkMigration(name: string, wish: MigrationWish): Promise<MigrationTarget> {
+    const { checkMigration } = await import('./check-migration.ts');
+    return await checkMigration(this.#parts, name, wish);
+  }
+
+  async migrate(
+    name: string,
+    wish: MigrationWish,
+    { steps, signal }: CallOptions & { readonly steps: MigrationSteps },
+  ): Promise<ManagedVolume> {
+    const { driver, options } = await this.checkMigration(name, wish);
+    const { migrateVolume } = await import('./migrate-volume.ts');
+    await migrateVolume(this.#parts, { name, wish: { driver, options } }, { steps, signal });
+    this.#health.delete(name);
+    return await this.#require(name, 'find');
+  }
+
+  async findMigrated(name: string): Promise<TrashedVolume | undefined> {
+    const record = requireRecord(this.#parts, { name, action: 'migrate' });
+    const found = await findMigratedFrom(this.#parts, record);
+    return found && (await describeTrashed(this.#parts, found));
+  }
+
+  async migrateBack(
+    name: string,
+    options: CallOptions & { readonly steps: Pick<MigrationSteps, 'makeStill'> },
+  ): Promise<ManagedVolume> {
+    const { migrateVolumeBack } = await import('./migrate-volume.ts');
+    await migrateVolumeBack(this.#parts, name, options);
+    this.#health.delete(name);
+    return await this.#require(name, 'find');
   }
 
   async room(name: string, { signal }: CallOptions = {}): Promise<RoomUsage | undefined> {

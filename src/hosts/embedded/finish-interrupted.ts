@@ -6,6 +6,7 @@ import { creatingMark, isMarked, readCreatingMark, undoCreate } from './create-v
 import { type EmbeddedParts, storageOf } from './embedded-parts.ts';
 import { discard, listRemoving } from './removing-folders.ts';
 import { finishRename, isBeingRenamed } from './rename-volume.ts';
+import { settleMigrations } from './settle-migrations.ts';
 import { deleteTrashed, finishRestore, listTrashed, takeBackUnmarked } from './volume-trash.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
@@ -17,6 +18,7 @@ const settledMs = 60_000;
  * processes work on the same state:
  *
  * - A rename that was begun: when the folder has its new name, the record gets it too; otherwise nothing has happened.
+ * - A migration: before its exchange of folders, what was made for it goes; after it, the record follows.
  * - A folder in the trash: its removal was decided. A record that still stands is deleted if it has no folder, and the
  *   folder is deleted if it was to go for good.
  * - A folder in the trash with nothing readable that says so, whose record still stands: the machine went down before
@@ -29,6 +31,7 @@ const settledMs = 60_000;
  */
 export async function finishInterrupted(parts: EmbeddedParts): Promise<void> {
   await finishRenames(parts);
+  await settleMigrations(parts);
   await finishRemovals(parts);
   await undoCreations(parts);
 }

@@ -3,6 +3,12 @@ import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { errnoOf } from '../../model/errors.ts';
 import { isVolumeName } from '../../model/volume-name.ts';
 
+/** Beside the data of what is in the trash, or on its way there or back. */
+export const trashedMark = 'trashed.json';
+
+/** What the storage was that a volume is being moved to, where it does not lie in the volume's folder. */
+export const outsideNote = 'outside';
+
 /** A record that lies in a file beside the data; undefined for a file that is not there, or is cut short. */
 export async function readRecordFile<T extends EmbeddedVolumeRecord>(path: string): Promise<T | undefined> {
   let text: string;

@@ -3,7 +3,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
-import { syncDirectory } from '../../lib/durable-file.ts';
+import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
 import { setImmutable } from '../../lib/immutable.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { protectedError } from '../../model/protected-error.ts';
@@ -12,20 +12,20 @@ import { checkVolumeName } from '../../model/volume-name.ts';
 import type { CallOptions } from '../host.ts';
 import type { TrashedVolume } from '../managed-volumes.ts';
 import { type EmbeddedParts, isPlain, requireRecord, storageOf } from './embedded-parts.ts';
+import { finishMigration, hasMigrationMark } from './migration-mark.ts';
 import { requireUnused } from './mount-volume.ts';
-import { readRecordFile } from './record-file.ts';
+import { readRecordFile, trashedMark } from './record-file.ts';
 import { discard, moveToTrash, type TrashedFolder } from './removing-folders.ts';
 import { isBeingRenamed } from './rename-volume.ts';
 import { syncAll } from './sync-all.ts';
 import { stateError } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
-/** Beside the data of what is in the trash, or on its way there or back. */
-export const trashedMark = 'trashed.json';
-
 interface TrashedRecord extends EmbeddedVolumeRecord {
   readonly removedAt: string;
   readonly expiresAt: string;
+  /** The volume is still there, and was moved to other storage. */
+  readonly isMigrated?: boolean | undefined;
 }
 
 /** Takes a volume away: into the trash, or for good. */
@@ -36,6 +36,7 @@ export async function removeVolume(
 ): Promise<void> {
   requireRecord(parts, { name, action: 'remove' });
   using lock = await lockVolumeFolder(parts.folders.path(name), { name, action: 'remove', signal });
+  if (lock !== undefined && hasMigrationMark(parts.folders.path(name))) await finishMigration(parts, name);
   const record = requireRecord(parts, { name, action: 'remove' });
   if (parts.catalog.volumes.isProtected(parts.catalog.stateId(), name)) throw protectedError(name);
   if (lock === undefined && isBeingRenamed(parts, name)) {
@@ -62,12 +63,7 @@ async function intoTrash(
   { permanent, signal }: CallOptions & { readonly permanent: boolean },
 ): Promise<void> {
   const { folders } = parts;
-  const now = Date.now();
-  const trashed: TrashedRecord = {
-    ...record,
-    removedAt: new Date(now).toISOString(),
-    expiresAt: new Date(permanent ? now : now + parts.trashKeepMs).toISOString(),
-  };
+  const trashed = trashedRecord(record, permanent ? 0 : parts.trashKeepMs);
   const path = join(folders.trashDir, `${record.name}.${randomBytes(8).toString('hex')}`);
   const mark = join(path, trashedMark);
   try {
@@ -81,6 +77,31 @@ async function intoTrash(
   } catch (error) {
     throw stateError(`Cannot remove volume ${quote(record.name)}`, error);
   }
+}
+
+function trashedRecord(record: EmbeddedVolumeRecord, keepMs: number): TrashedRecord {
+  const now = Date.now();
+  const removedAt = new Date(now).toISOString();
+  return { ...record, removedAt, expiresAt: new Date(now + keepMs).toISOString() };
+}
+
+/** The folder, which is the volume's now, is to be in the trash once another has taken its place. */
+export async function writeMigratedMark(
+  { folders, trashKeepMs }: Pick<EmbeddedParts, 'folders' | 'trashKeepMs'>,
+  record: EmbeddedVolumeRecord,
+): Promise<void> {
+  const trashed: TrashedRecord = { ...trashedRecord(record, trashKeepMs), isMigrated: true };
+  await writeDurably(join(folders.path(record.name), trashedMark), JSON.stringify(trashed));
+}
+
+/** The storage that a volume had before its last migration. */
+export async function findMigratedFrom(
+  parts: Pick<EmbeddedParts, 'folders'>,
+  { name, createdAt }: EmbeddedVolumeRecord,
+): Promise<Trashed | undefined> {
+  return (await listTrashed(parts)).find(
+    ({ record }) => record.isMigrated === true && record.name === name && record.createdAt === createdAt,
+  );
 }
 
 function forget({ catalog }: Pick<EmbeddedParts, 'catalog'>, name: string): void {
@@ -100,7 +121,7 @@ export async function takeBackUnmarked(parts: Pick<EmbeddedParts, 'catalog' | 'f
     const name = /^(.+)\.[0-9a-f]{16}$/.exec(entry)?.[1];
     if (name === undefined || catalog.findEmbeddedVolume(name) === undefined) continue;
     const path = join(folders.trashDir, entry);
-    if ((await readRecordFile(join(path, trashedMark))) !== undefined) continue;
+    if ((await readRecordFile(join(path, trashedMark))) !== undefined || hasMigrationMark(path)) continue;
     try {
       renameSync(path, folders.path(name));
       await rm(join(folders.path(name), trashedMark), { force: true });

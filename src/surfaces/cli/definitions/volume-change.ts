@@ -1,7 +1,8 @@
 import type { VolumeHealthFlags } from '../commands/volume-health.ts';
+import type { VolumeMigrateFlags } from '../commands/volume-migrate.ts';
 import type { VolumeRotateFlags } from '../commands/volume-rotate.ts';
 import type { VolumeOwnFlags } from '../commands/volume-own.ts';
-import { type ArgumentSpec, defineCommand, textFlag } from '../define-command.ts';
+import { type ArgumentSpec, defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
 
 const volume: ArgumentSpec = { placeholder: 'VOLUME', brief: 'Name of the volume', completes: 'volume' };
 
@@ -80,5 +81,31 @@ const rotate = defineCommand<VolumeRotateFlags>({
   load: async () => (await import('../commands/volume-rotate.ts')).runVolumeRotate,
 });
 
+const migrate = defineCommand<VolumeMigrateFlags>({
+  brief: 'Move a volume to another driver',
+  description:
+    'Moves a volume that Holdfast keeps itself: between directories, images with a size, LUKS, gocryptfs, btrfs and devices, or to other options of its driver. It is copied while it is in use; then what uses it is stopped for a moment, the rest is copied, both sides are compared, and it goes on under its name. What it was before stays in the trash: --undo brings it back, with the data that it had then.',
+  usage: ['VOLUME --driver DRIVER [--opt KEY=VALUE]', 'VOLUME --undo'],
+  flags: {
+    driver: textFlag('Driver to move to', 'DRIVER'),
+    opt: listFlag('Option of the driver', 'KEY=VALUE'),
+    undo: switchFlag('Go back to where it was before, and to the data of then'),
+    dryRun: switchFlag('Show what would be done, and stop'),
+  },
+  aliases: { d: 'driver', o: 'opt', n: 'dryRun' },
+  args: [volume],
+  load: async () => (await import('../commands/volume-migrate.ts')).runVolumeMigrate,
+});
+
 /** What changes a volume that is there. */
-export const volumeChangeRoutes = { rename, label, protect, unprotect, resize, own, health, rotate };
+export const volumeChangeRoutes = {
+  rename,
+  label,
+  protect,
+  unprotect,
+  resize,
+  own,
+  health,
+  rotate,
+  migrate,
+};

@@ -1,0 +1,50 @@
+import { access, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeDurably } from '../../lib/durable-file.ts';
+import { errnoOf } from '../../model/errors.ts';
+import type { Storage } from './embedded-parts.ts';
+import { isMountedAt, mountStorage, unmountStorage } from './mount-volume.ts';
+import { outsideNote } from './record-file.ts';
+import { removeTree } from './remove-tree.ts';
+
+/** Undefined for storage that lies in the volume's folder. */
+export async function isOutsideMissing({ traits, volume }: Storage): Promise<boolean | undefined> {
+  const device = volume.options['device'];
+  if (!traits.isElsewhere || device === undefined) return undefined;
+  return await access(device).then(
+    () => false,
+    () => true,
+  );
+}
+
+/**
+ * New storage that does not lie in the volume's folder is not removed with it: what it was before is noted once it is
+ * seen to hold nothing, so that nothing stays there of a migration that comes to nothing.
+ */
+export async function noteOutside({ volume }: Storage, wasMissing: boolean | undefined): Promise<void> {
+  if (wasMissing === undefined) return;
+  await writeDurably(join(volume.folder, outsideNote), wasMissing ? 'made' : 'empty');
+}
+
+/** As it was before: what is on it goes, or all of it. */
+export async function clearOutside(storage: Storage): Promise<void> {
+  const { volume } = storage;
+  const note = await readNote(join(volume.folder, outsideNote));
+  if (note === 'made') {
+    await unmountStorage(storage, {});
+    await rm(volume.options['device'] ?? '', { force: true });
+  } else if (note === 'empty') {
+    if (!(await isMountedAt(volume.mountpoint))) await mountStorage(storage, {});
+    await removeTree(volume.mountpoint).catch((error: unknown) => {
+      // A root stays.
+      if (errnoOf(error) !== 'EBUSY') throw error;
+    });
+  }
+}
+
+async function readNote(path: string): Promise<string | undefined> {
+  return await readFile(path, 'utf8').catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+}

@@ -1,0 +1,22 @@
+import type { MirrorPass, TreeMirror } from '../../lib/tree-mirror.ts';
+
+const shortMs = 2000;
+const shortBytes = 64 << 20;
+const mostPasses = 8;
+
+/** Goes through the data until there is little to do in a pass, or it does not become less. Gives back how often. */
+export async function seedUntilShort(mirror: Pick<TreeMirror, 'pass'>): Promise<number> {
+  let before = await mirror.pass({ isStill: false });
+  for (let passes = 1; ; passes++) {
+    // The first one says nothing of what changes meanwhile.
+    if (passes >= 2 && isShort(before)) return passes;
+    if (passes >= mostPasses) return passes;
+    const now = await mirror.pass({ isStill: false });
+    if (passes >= 2 && now.durationMs > before.durationMs / 2) return passes + 1;
+    before = now;
+  }
+}
+
+function isShort({ durationMs, bytes }: MirrorPass): boolean {
+  return durationMs <= shortMs && bytes <= shortBytes;
+}

@@ -1,0 +1,117 @@
+import type { MigrationPlan, MigrationReport } from '../../../app.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { formatDuration } from '../../../model/duration.ts';
+import { AppError } from '../../../model/errors.ts';
+import { formatSize } from '../../../model/size.ts';
+import { localTime } from '../local-time.ts';
+import { parsePairs } from '../parse-pairs.ts';
+import type { Session } from '../session.ts';
+
+export interface VolumeMigrateFlags {
+  readonly driver?: string;
+  readonly opt?: readonly string[];
+  readonly undo?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export async function runVolumeMigrate(
+  session: Session,
+  flags: VolumeMigrateFlags,
+  args: readonly string[],
+): Promise<void> {
+  const [name = ''] = args;
+  const { signal } = session;
+  const plan = await planOf(session, flags, name);
+  if (flags.dryRun === true)
+    return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
+  if (plan.refusal !== undefined) throw plan.refusal;
+  session.note(describePlan(plan));
+  if (!(await session.confirm('Do this now?'))) return session.note('Nothing was changed.');
+  using progress = session.progress('Migrate');
+  const { onProgress } = progress;
+  const report = await session.app.applyMigration(plan, { signal, onProgress, onNote: session.note });
+  progress[Symbol.dispose]();
+  session.printer.print({
+    json: () => ({ ...report, plan: planAsJson(plan) }),
+    text: () => describeReport(report),
+    quiet: () => [report.name],
+  });
+  if (report.unhealthy.length > 0)
+    session.warn(
+      `Not well since: ${report.unhealthy.map(printable).join(', ')}. "holdfast volume migrate ${name} --undo" goes back.`,
+    );
+}
+
+async function planOf(session: Session, flags: VolumeMigrateFlags, name: string): Promise<MigrationPlan> {
+  const { driver, opt, undo } = flags;
+  const options = { signal: session.signal, onNote: session.note };
+  if (undo === true) {
+    if (driver !== undefined || opt !== undefined)
+      throw new AppError(
+        'usage',
+        '"--undo" goes back to where the volume was: leave out "--driver" and "--opt"',
+      );
+    return await session.app.planMigrationBack({ name }, options);
+  }
+  if (driver === undefined)
+    throw new AppError('usage', 'Where to move the volume is missing', {
+      hint: 'Name a driver with --driver, or go back with --undo.',
+    });
+  return await session.app.planMigration({ name, driver, options: parsePairs(opt, 'option') }, options);
+}
+
+function describePlan(plan: MigrationPlan): string {
+  const { name, from, to, size, freeBytes, stops, notes, refusal } = plan;
+  const lines = [`"${printable(name)}" moves from ${storage(from)} to ${storage(to)}.`];
+  if (plan.way === 'back') {
+    lines.push(
+      `It has the data again that it had ${localTime(plan.backTo ?? '')}: what was written since is in the trash, and comes back in the same way.`,
+    );
+  } else lines.push('What it is now stays in the trash for a while: --undo brings it back.');
+  if (size !== undefined) {
+    const room = freeBytes === undefined ? '' : `; ${formatSize(freeBytes)} are free`;
+    lines.push(`${size.files} files, ${formatSize(size.bytes)}, are copied while it is in use${room}.`);
+  }
+  if (stops.length > 0) {
+    const names = stops.map((one) => `"${printable(one)}"`).join(', ');
+    lines.push(`These are stopped for a moment, in this order, and started again: ${names}.`);
+  }
+  lines.push(...notes.map(printable));
+  if (refusal !== undefined) lines.push(`As things are now, it is refused: ${printable(refusal.message)}.`);
+  return lines.join('\n');
+}
+
+function storage({ kind, options }: MigrationPlan['from']): string {
+  const shown = Object.entries(options)
+    .filter(([key]) => key !== 'type')
+    .map(([key, value]) => `${printable(key)}=${printable(value)}`);
+  return shown.length === 0 ? kind : `${kind} (${shown.join(', ')})`;
+}
+
+function describeReport(report: MigrationReport): string {
+  const { name, kind, way, files, bytes, passes, stopped, stillMs, keptAs, keptUntil } = report;
+  const lines = [`"${printable(name)}" is on ${kind}${way === 'back' ? ' again' : ''}.`];
+  if (way === 'forth')
+    lines.push(
+      `  Copied in ${passes + 1} passes: ${files} files, ${formatSize(bytes)}; then compared byte for byte.`,
+    );
+  if (stopped.length > 0)
+    lines.push(`  Stopped for ${formatDuration(stillMs)}: ${stopped.map(printable).join(', ')}.`);
+  if (keptAs !== undefined)
+    lines.push(`  What it was before is in the trash as ${keptAs}, until ${localTime(keptUntil ?? '')}.`);
+  return lines.join('\n');
+}
+
+function planAsJson({ refusal, backTo, size, freeBytes, ...plan }: MigrationPlan): object {
+  return {
+    ...plan,
+    backTo: backTo ?? null,
+    size: size ?? null,
+    freeBytes: freeBytes ?? null,
+    refusal: refusal === undefined ? null : { code: refusal.code, message: refusal.message },
+  };
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}
