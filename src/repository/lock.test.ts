@@ -4,8 +4,9 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type FileCodec, loadJson, saveJson } from './format/repository-file.ts';
-import { lockForReading, lockRepository } from './lock.ts';
+import { loadLock, lockForReading, lockRepository } from './lock.ts';
 import { openTestCodec, type TestCodec } from './open-codec.fixture.ts';
+import { unlockRepository } from './unlock.ts';
 
 let opened: TestCodec;
 let codec: FileCodec;
@@ -31,6 +32,7 @@ async function foreignLock(fields: {
   readonly hostname?: string;
   readonly pid?: number;
   readonly ageMs?: number;
+  readonly holdfast?: { readonly processSpace: string };
 }): Promise<string> {
   return await saveJson(codec, 'locks', {
     time: new Date(Date.now() - (fields.ageMs ?? 0)).toISOString(),
@@ -38,7 +40,14 @@ async function foreignLock(fields: {
     hostname: fields.hostname ?? 'elsewhere',
     username: 'somebody',
     pid: fields.pid ?? 4711,
+    ...(fields.holdfast && { holdfast: fields.holdfast }),
   });
+}
+
+/** What a lock of this machine and this namespace says of itself. */
+async function here(): Promise<{ readonly processSpace: string }> {
+  await using lock = await lockRepository(codec, { exclusive: false });
+  return (await loadLock(codec, lock.name ?? '')).holdfast ?? { processSpace: '' };
 }
 
 /** The number of a process that has just ended. */
@@ -98,7 +107,7 @@ test('a lock that was not renewed for half an hour is removed', async () => {
 });
 
 test('the lock of a process of this machine that has died is removed, that of a living one is respected', async () => {
-  await foreignLock({ exclusive: true, hostname: hostname(), pid: deadPid() });
+  await foreignLock({ exclusive: true, hostname: hostname(), pid: deadPid(), holdfast: await here() });
   {
     await using lock = await lockRepository(codec, { exclusive: true });
     expect(await lockNames()).toEqual([lock.name]);
@@ -116,9 +125,48 @@ test('the lock of a process of this machine that has died is removed, that of a 
   }
 });
 
-test('a lock of the same process number from before this process began is dead: in containers all have the same', async () => {
+test.each([
+  ['another container with the name of this machine', 'boot 4026531999'],
+  ['another machine of the same name', 'other 4026531836'],
+])('a fresh lock of %s is respected, whatever its number is here', async (_what, processSpace) => {
+  const name = await foreignLock({
+    exclusive: true,
+    hostname: hostname(),
+    pid: deadPid(),
+    holdfast: { processSpace },
+  });
+  const own = await foreignLock({
+    exclusive: true,
+    hostname: hostname(),
+    pid: process.pid,
+    ageMs: Date.now() - performance.timeOrigin + 5000,
+    holdfast: { processSpace },
+  });
+  await expect(lockRepository(codec, { exclusive: true })).rejects.toMatchObject({ code: 'locked' });
+  const { removed } = await unlockRepository(codec, { all: false, dryRun: false });
+  expect(removed).toEqual([]);
+  expect((await lockNames()).toSorted()).toEqual([name, own].toSorted());
+});
+
+test('a lock of another program is taken for dead only when no process anywhere on the machine has its number', async () => {
+  const ageMs = Date.now() - performance.timeOrigin + 5000;
+  const name = await foreignLock({ exclusive: true, hostname: hostname(), pid: process.pid, ageMs });
+  await expect(lockRepository(codec, { exclusive: true })).rejects.toMatchObject({ code: 'locked' });
+  expect(await lockNames()).toEqual([name]);
+  // Who asks for it knows that nobody else is at work.
+  const { removed } = await unlockRepository(codec, { all: false, dryRun: false });
+  expect(removed).toMatchObject([{ id: name, stale: 'its process has ended' }]);
+});
+
+test('a lock of the same process number from before this process began is dead', async () => {
   const sinceStartMs = Date.now() - performance.timeOrigin;
-  await foreignLock({ exclusive: true, hostname: hostname(), pid: process.pid, ageMs: sinceStartMs + 5000 });
+  await foreignLock({
+    exclusive: true,
+    hostname: hostname(),
+    pid: process.pid,
+    ageMs: sinceStartMs + 5000,
+    holdfast: await here(),
+  });
   await using lock = await lockRepository(codec, { exclusive: true });
   expect(await lockNames()).toEqual([lock.name]);
 });

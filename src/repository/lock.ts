@@ -1,12 +1,13 @@
 import { hostname } from 'node:os';
 import { isProcessAlive } from '../lib/process-alive.ts';
+import { bootId, mayHaveNumber, pidNamespace } from '../lib/process-space.ts';
 import { readUserNames } from '../lib/user-names.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { JsonFields } from './format/json-fields.ts';
 import { type FileCodec, loadJson, saveJson } from './format/repository-file.ts';
 
 /** What a lock file says, as restic writes it. */
-interface LockJson {
+export interface LockJson {
   readonly time: string;
   readonly exclusive: boolean;
   readonly hostname: string;
@@ -14,6 +15,11 @@ interface LockJson {
   readonly pid: number;
   readonly uid?: number;
   readonly gid?: number;
+  /** Restic ignores it. */
+  readonly holdfast?: {
+    /** The run of the machine and the PID namespace in which the number of the process means something. */
+    readonly processSpace: string;
+  };
 }
 
 /** A lock that is not renewed for this long is stale, for restic too. */
@@ -28,7 +34,7 @@ export interface LockOptions {
 
 /**
  * Takes a lock in the repository, renews it while it is held, and removes it when it is disposed. `locked` names
- * who holds a lock that conflicts. Locks of processes of this machine that have died are removed on the way.
+ * who holds a lock that conflicts. Locks of processes that have certainly died are removed on the way.
  */
 export async function lockRepository(codec: FileCodec, options: LockOptions): Promise<RepositoryLock> {
   await refuseConflicts(codec, options, undefined);
@@ -153,7 +159,8 @@ async function readLock(codec: FileCodec, name: string): Promise<LockJson | unde
 
 function parseLock(json: unknown): LockJson {
   const fields = new JsonFields(json, 'A lock');
-  const { exclusive } = json as Partial<LockJson>;
+  const { exclusive, holdfast } = json as Partial<LockJson>;
+  const space: unknown = holdfast?.processSpace;
   return {
     time: fields.text('time') ?? '',
     // What does not say that it can be shared cannot.
@@ -161,6 +168,7 @@ function parseLock(json: unknown): LockJson {
     hostname: fields.text('hostname') ?? '',
     username: fields.text('username') ?? '',
     pid: fields.integer('pid'),
+    ...(typeof space === 'string' && { holdfast: { processSpace: space } }),
   };
 }
 
@@ -171,16 +179,31 @@ async function removeIfDead(codec: FileCodec, name: string, lock: LockJson): Pro
   return true;
 }
 
-/** Why nobody can hold a lock any more; undefined when somebody may. */
-export function whyStale(lock: LockJson): 'its process has ended' | 'it was not renewed' | undefined {
-  const sameMachine = lock.hostname === hostname();
-  const dead =
-    sameMachine && (lock.pid === process.pid ? isOfEarlierProcess(lock) : !isProcessAlive(lock.pid));
-  if (dead) return 'its process has ended';
+/**
+ * Why nobody can hold a lock any more; undefined when somebody may. Who asks for it by hand takes more for dead: of a lock
+ * of another program it is not known whether its process would be seen here.
+ */
+export function whyStale(
+  lock: LockJson,
+  { byHand = false } = {},
+): 'its process has ended' | 'it was not renewed' | undefined {
+  if (hasEnded(lock, byHand)) return 'its process has ended';
   return Date.now() - Date.parse(lock.time) > staleMs ? 'it was not renewed' : undefined;
 }
 
-/** In containers every run has the same number. */
+/** The name of a machine is no proof: containers may share it, and do not see each other's processes. */
+function hasEnded(lock: LockJson, byHand: boolean): boolean {
+  const { pid, holdfast } = lock;
+  if (lock.hostname !== hostname()) return false;
+  if (holdfast !== undefined && holdfast.processSpace !== processSpace()) return false;
+  if (pid === process.pid) return (holdfast !== undefined || byHand) && isOfEarlierProcess(lock);
+  return !isProcessAlive(pid) && (holdfast !== undefined || byHand || !mayHaveNumber(pid));
+}
+
+function processSpace(): string {
+  return `${bootId()} ${pidNamespace()}`;
+}
+
 function isOfEarlierProcess(lock: LockJson): boolean {
   return Date.parse(lock.time) < performance.timeOrigin - 1000;
 }
@@ -196,6 +219,7 @@ function describeSelf(exclusive: boolean): LockJson {
     pid: process.pid,
     uid,
     gid: process.getgid?.() ?? 0,
+    holdfast: { processSpace: processSpace() },
   };
 }
 
@@ -206,7 +230,7 @@ function lockedError(location: string, other: LockJson, wantedExclusive: boolean
     `Repository "${location}" is locked: process ${other.pid} on "${other.hostname}" holds ${kind}`,
     {
       detail: `Since ${other.time}, as "${other.username}"${wantedExclusive ? '; this work needs the repository for itself' : ''}.`,
-      hint: 'Wait until it is done. A lock whose process has died on this machine is removed by itself; one of another machine after 30 minutes.',
+      hint: 'Wait until it is done. A lock whose process has died is removed by itself; where that cannot be seen, as of another machine or container, after 30 minutes.',
     },
   );
 }

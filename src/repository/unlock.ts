@@ -23,9 +23,10 @@ export async function unlockRepository(codec: FileCodec, options: UnlockOptions)
 /** Undefined for a lock that is gone since the listing. */
 async function describeLock(codec: FileCodec, id: string): Promise<LockHolder | undefined> {
   try {
-    const { time, exclusive, hostname, username, pid } = await loadLock(codec, id);
-    const lock = { time, exclusive, hostname, username, pid };
-    return { id, ...lock, isReadable: true, stale: whyStale(lock) };
+    const lock = await loadLock(codec, id);
+    const { time, exclusive, hostname, username, pid } = lock;
+    const stale = whyStale(lock, { byHand: true });
+    return { id, time, exclusive, hostname, username, pid, isReadable: true, stale };
   } catch (error) {
     if (isAppError(error, 'not-found')) return undefined;
     if (!(error instanceof AppError) || error.code !== 'integrity') throw error;
