@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import type { VolumeHold } from '../../catalog/catalog.ts';
 import { mountAt, readMounts } from '../../lib/mountinfo.ts';
+import { bootId } from '../../lib/process-space.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { CallOptions } from '../host.ts';
 import { type EmbeddedParts, type Storage, withVolume } from './embedded-parts.ts';
-import { bootId, isProcessHoldAlive } from './hold-id.ts';
+import { isProcessHoldAlive } from './hold-id.ts';
 
 /** Mounts a volume unless it is, notes the id, and gives back the path. */
 export async function mountVolume(

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readMounts } from '../../lib/mountinfo.ts';
+import { bootId } from '../../lib/process-space.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
 import type { CallOptions } from '../host.ts';
 import type { ReconcileReport } from '../managed-volumes.ts';
 import { type EmbeddedParts, type Storage, storageOf } from './embedded-parts.ts';
-import { bootId, isProcessHoldAlive } from './hold-id.ts';
+import { isProcessHoldAlive } from './hold-id.ts';
 import { isMountedAt, mountStorage, unmountStorage } from './mount-volume.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
