@@ -9,10 +9,10 @@ import { decodeTree, encodeTree } from '../format/node.ts';
 import { saveLargeFile } from './large-file.ts';
 import { pieceBytes, type ProofBook, proofBytes } from './piece-proof.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
-import { type SaveTask, type SaveTaskResult, segmentBytes } from './save-task.ts';
+import { type SaveTask, type SaveTaskResult, pagedSegmentBytes } from './save-task.ts';
 import { SaveTally } from './save-tally.ts';
 
-const sizeBytes = 3 * segmentBytes;
+const sizeBytes = 3 * pagedSegmentBytes;
 const knownContent = Array.from({ length: sizeBytes / pagedChunkBytes }, (_, i) =>
   i.toString(16).padStart(64, '0'),
 );
@@ -21,7 +21,8 @@ const knownContent = Array.from({ length: sizeBytes / pagedChunkBytes }, (_, i) 
 const scheduler = {
   room: async () => undefined,
   async run(task: SaveTask): Promise<SaveTaskResult> {
-    const bytes = task.kind === 'recheck' && task.start === segmentBytes ? pagedChunkBytes : segmentBytes;
+    const bytes =
+      task.kind === 'recheck' && task.start === pagedSegmentBytes ? pagedChunkBytes : pagedSegmentBytes;
     const pieces = Array.from({ length: Math.ceil(bytes / pieceBytes) }, (_, i) =>
       (i + 1) * pieceBytes <= bytes
         ? undefined
@@ -62,10 +63,10 @@ test('a file of pages that is cut off and grows again while it is read has nothi
     knownContent: () => idListOf(knownContent),
   });
   const [node] = text === undefined ? [] : decodeTree(encodeTree([text]));
-  const wholeChunks = segmentBytes / pagedChunkBytes;
+  const wholeChunks = pagedSegmentBytes / pagedChunkBytes;
   expect(node?.content).toEqual([...knownContent.slice(0, wholeChunks), 'f'.repeat(64)]);
-  expect(node?.size).toBe(segmentBytes + pagedChunkBytes);
+  expect(node?.size).toBe(pagedSegmentBytes + pagedChunkBytes);
   expect(proofs.get('db')?.sizeBytes).toBe(node?.size);
-  expect(proofs.get('db')?.proofs).toHaveLength((segmentBytes / pieceBytes + 1) * proofBytes);
+  expect(proofs.get('db')?.proofs).toHaveLength((pagedSegmentBytes / pieceBytes + 1) * proofBytes);
   expect(tally.problems).toMatchObject([{ path: 'db', reason: 'changed' }]);
 });

@@ -9,7 +9,7 @@ import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.t
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
 import { readProblem } from './read-problem.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
-import { type SaveTask, type SaveTaskResult, type SegmentBoundary, segmentBytes } from './save-task.ts';
+import { type SaveTask, type SaveTaskResult, type SegmentBoundary, pagedSegmentBytes } from './save-task.ts';
 import type { FileFate, SaveTally } from './save-tally.ts';
 
 export interface LargeFile {
@@ -135,10 +135,10 @@ async function recheckPieces(
   const { chunkBytes } = known;
   const parts: Promise<SaveTaskResult>[] = [];
   try {
-    for (let start = 0; start < end; start += segmentBytes) {
+    for (let start = 0; start < end; start += pagedSegmentBytes) {
       await scheduler.room();
       const first = (start / pieceBytes) * proofBytes;
-      const proofs = known.proofs.slice(first, first + (segmentBytes / pieceBytes) * proofBytes);
+      const proofs = known.proofs.slice(first, first + (pagedSegmentBytes / pieceBytes) * proofBytes);
       const part = scheduler.run({ kind: 'recheck', fd, start, end, chunkBytes, proofs });
       part.catch(() => undefined);
       parts.push(part);
@@ -167,7 +167,7 @@ async function recheckPieces(
 
 /** Where a part is short, the file ended when it was read. What follows was written later, and has no place after it. */
 function upToEnd(parts: readonly SaveTaskResult[]): readonly SaveTaskResult[] {
-  const short = parts.findIndex(({ bytes }) => bytes < segmentBytes);
+  const short = parts.findIndex(({ bytes }) => bytes < pagedSegmentBytes);
   return short < 0 ? parts : parts.slice(0, short + 1);
 }
 

@@ -24,6 +24,9 @@ export const wholeFileBytes = 8 * 1024 * 1024;
 /** A larger file is read in pieces of at most this size, by all workers in turn. */
 export const segmentBytes = 16 * 1024 * 1024;
 
+/** Where chunks end at known places, nothing is read twice for being small. */
+export const pagedSegmentBytes = 8 * 1024 * 1024;
+
 export type SaveTask =
   /** Reads and stores small files of one directory. */
   | { readonly kind: 'files'; readonly directory: ByteString; readonly names: readonly ByteString[] }

@@ -28,6 +28,7 @@ import {
   type SaveTaskResult,
   type SaveWorkerData,
   type SegmentBoundary,
+  pagedSegmentBytes,
   segmentBytes,
   wholeFileBytes,
 } from './save-task.ts';
@@ -158,7 +159,8 @@ async function saveSegment(
   { fd, start, end: fileEnd, chunkBytes, prove }: Extract<SaveTask, { kind: 'segment' }>,
   sendBoundary: (boundary: SegmentBoundary) => void,
 ): Promise<Partial<SaveTaskResult>> {
-  const wanted = Math.min(chunker.buffer.length, fileEnd - start);
+  const most = chunkBytes === undefined ? segmentBytes : pagedSegmentBytes;
+  const wanted = Math.min(most, fileEnd - start);
   const length = readFully(fd, chunker.buffer.subarray(0, wanted), start);
   const isLast = length < wanted || start + length >= fileEnd;
   const cutter = chunkBytes === undefined ? chunker : fixedCutter(chunkBytes);
@@ -198,11 +200,8 @@ async function recheck({
   chunkBytes,
   proofs,
 }: Extract<SaveTask, { kind: 'recheck' }>): Promise<Partial<SaveTaskResult>> {
-  const length = readFully(
-    fd,
-    chunker.buffer.subarray(0, Math.min(chunker.buffer.length, end - start)),
-    start,
-  );
+  const wanted = Math.min(pagedSegmentBytes, end - start);
+  const length = readFully(fd, chunker.buffer.subarray(0, wanted), start);
   const cutter = fixedCutter(chunkBytes);
   const pieces: (ChangedPiece | undefined)[] = [];
   for (let at = 0, i = 0; at < length; at += pieceBytes, i++) {
