@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { knownError } from '../lib/known-error.ts';
-import type { ConsistencyWish } from '../model/consistency.ts';
 import { AppError, isAppError } from '../model/errors.ts';
-import { compileExcludes } from '../model/exclude.ts';
 import { quote } from '../model/quote.ts';
 import type { RunRecord } from '../catalog/catalog.ts';
 import type {
@@ -14,7 +12,6 @@ import type {
   VolumeDescription,
 } from '../model/snapshot.ts';
 import type { Repository } from '../repository/index.ts';
-import type { ApplicationWishes } from './presets/application-of.ts';
 import type { Anomaly } from './anomaly.ts';
 import { describeVolume } from './describe-volume.ts';
 import { safetyTag } from './find-snapshot.ts';
@@ -26,15 +23,18 @@ import { settleHeld } from './settle.ts';
 import { noteDamaged } from './snapshots.ts';
 import { tellingOfFailure, tellOfBackup } from './tell-of-backup.ts';
 import { type BackupTarget, type TargetWish, resolveTargets } from './targets.ts';
+import {
+  chooseTreatment,
+  chooseTreatments,
+  type SaidSetting,
+  type Treatment,
+  type TreatmentWish,
+} from './treatment.ts';
 
-export interface BackupRequest extends TargetWish {
-  readonly tags: readonly string[];
-  readonly excludes: readonly string[];
+export interface BackupRequest extends TargetWish, TreatmentWish {
   readonly dryRun: boolean;
-  /** How the data is kept still; `auto` unless it is given. */
-  readonly consistency?: ConsistencyWish | undefined;
-  /** What is asked of the applications; undefined asks what labels say. */
-  readonly applications?: ApplicationWishes | undefined;
+  /** Tags that every snapshot has besides, whatever is said of tags. */
+  readonly marks?: readonly string[] | undefined;
 }
 
 /** What became of one volume or directory. */
@@ -54,6 +54,8 @@ export interface BackupOutcome {
   readonly limits: readonly string[];
   /** What looks like damage, beside what was saved before. */
   readonly anomalies?: readonly Anomaly[] | undefined;
+  /** What somebody has said of how it is saved, and where; undefined where nobody got as far as to ask. */
+  readonly settings?: readonly SaidSetting[] | undefined;
   readonly error: AppError | undefined;
 }
 
@@ -78,13 +80,15 @@ async function backupAll(
   request: BackupRequest,
   options: JobOptions,
 ): Promise<BackupReport> {
-  const isExcluded = compileExcludes(request.excludes);
+  // What is wrong with it is told before anything is asked.
+  chooseTreatment({ given: request.given }, []);
   const { targets, skipped } = await resolveTargets(parts, request, options);
   const repository = await parts.repository();
+  const treatments = await chooseTreatments(parts, { targets, wish: request }, options);
   if (!request.dryRun) (await parts.notifier()).begin(targets.map(({ name }) => name));
   const outcomes: BackupOutcome[] = [];
   for (const group of groupByStack(targets)) {
-    const saved = await tryToSave(parts, { targets: group, request, repository, isExcluded }, options);
+    const saved = await tryToSave(parts, { targets: group, request, repository, treatments }, options);
     outcomes.push(...saved);
     if (saved.some(({ error }) => error !== undefined && endsAll(error))) break;
   }
@@ -106,7 +110,7 @@ interface GroupWork {
   readonly targets: readonly BackupTarget[];
   readonly request: BackupRequest;
   readonly repository: Repository;
-  readonly isExcluded: ReturnType<typeof compileExcludes>;
+  readonly treatments: ReadonlyMap<BackupTarget, Treatment>;
 }
 
 interface SaveWork extends Omit<GroupWork, 'targets'> {
@@ -179,7 +183,7 @@ async function tellFailure(
       outcome,
       repositoryId: work.repository.id,
       stack: undefined,
-      tags: work.request.tags,
+      tags: work.request.marks ?? [],
     });
   return outcome;
 }
@@ -214,15 +218,15 @@ export async function saveBeforeRestore(
     targets: [],
     all: false,
     stacks: [],
-    tags: [safetyTag],
-    excludes: [],
+    marks: [safetyTag],
     dryRun: false,
   };
   const volume = await describeVolume(parts, target, options);
   const repository = await parts.repository();
   // Applications were made still already, or are no more.
   const isSafety = true;
-  const work = { target, targets: [target], request, repository, isExcluded: () => false, volume, isSafety };
+  const treatments = new Map<BackupTarget, Treatment>();
+  const work = { target, targets: [target], request, repository, treatments, volume, isSafety };
   const [outcome] = await saveHeld(parts, [work], options);
   if (outcome === undefined) throw new AppError('failed', `Nothing of ${quote(target.name)} was saved`);
   return outcome;
@@ -243,9 +247,8 @@ async function saveHeld(
 ): Promise<BackupOutcome[]> {
   const [first] = works;
   if (first === undefined) return [];
-  const { request, repository, isExcluded } = first;
+  const { request, repository } = first;
   const { saveStill } = await import('./quiesce/save-still.ts');
-  const wish = request.consistency ?? 'auto';
   const earlier = await repository.listSnapshots({
     signal: options.signal,
     onDamaged: (id) => noteDamaged(id, options),
@@ -255,13 +258,10 @@ async function saveHeld(
     {
       targets: withParents(works, earlier),
       repository,
-      isExcluded,
-      wish,
-      tags: request.tags,
-      excludes: request.excludes,
+      marks: request.marks ?? [],
       dryRun: request.dryRun,
-      applications: first.isSafety === true ? undefined : (request.applications ?? {}),
-      restorePoint: isRestorePoint(works, wish) ? randomBytes(8).toString('hex') : undefined,
+      withApplications: first.isSafety !== true,
+      restorePoint: isRestorePoint(works) ? randomBytes(8).toString('hex') : undefined,
     },
     options,
   );
@@ -269,21 +269,32 @@ async function saveHeld(
     if (result.snapshot !== undefined) await verifySaved(repository, result.snapshot, options);
   const catalog = await parts.catalog();
   const judge = ({ result }: StillSaved): readonly Anomaly[] => judgeSaved(catalog, { ...result, earlier });
-  return saved.map((one) => ({ ...success(one), anomalies: judge(one) }));
+  return saved.map((one) => {
+    const work = works.find(({ target }) => target === one.target);
+    return { ...success(one), anomalies: judge(one), settings: work && treatmentOf(work).said };
+  });
 }
 
 /** Volumes of a stack that were all read at one moment. */
-function isRestorePoint(works: readonly DescribedWork[], wish: ConsistencyWish): boolean {
+function isRestorePoint(works: readonly DescribedWork[]): boolean {
   const [first] = works;
   const isStack = first?.target.kind === 'volume' && first.target.volume.stack !== undefined;
-  return isStack && wish !== 'live' && first.targets.length === works.length;
+  if (!isStack || first.targets.length !== works.length) return false;
+  const live = works.map(treatmentOf).filter(({ consistency }) => consistency === 'live');
+  // A cache that its own label lets be written to has no say in what the others are.
+  return live.length < works.length && live.every(({ consistencyBy }) => consistencyBy === 'own');
+}
+
+function treatmentOf({ target, treatments }: SaveWork): Treatment {
+  return treatments.get(target) ?? chooseTreatment({}, []);
 }
 
 function withParents(works: readonly DescribedWork[], earlier: readonly Snapshot[]): StillTarget[] {
-  return works.map(({ target, volume }) => ({
-    target,
-    volume,
-    parent: earlier.findLast((snapshot) => snapshot.volume?.identity === volume.identity),
+  return works.map((work) => ({
+    target: work.target,
+    volume: work.volume,
+    treatment: treatmentOf(work),
+    parent: earlier.findLast((snapshot) => snapshot.volume?.identity === work.volume.identity),
   }));
 }
 
@@ -359,7 +370,7 @@ async function recordRun(
   { work, described, startedAt, outcome }: RunToRecord,
   options: JobOptions,
 ): Promise<void> {
-  const { dryRun, tags } = work.request;
+  const { dryRun, marks: tags = [] } = work.request;
   if (dryRun) return;
   // Before it is known as a run: what is known is taken for judged.
   const found = { outcome, volumeIdentity: described.identity, repositoryId: work.repository.id, tags };

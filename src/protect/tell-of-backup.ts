@@ -69,7 +69,7 @@ function happeningOf(outcome: BackupOutcome): Happening | undefined {
 /** Does a whole backup. A failure that no volume stands for, such as a repository that cannot be opened, is told too. */
 export async function tellingOfFailure<T>(
   parts: Word,
-  wish: TargetWish & { readonly dryRun: boolean; readonly tags: readonly string[] },
+  wish: TargetWish & { readonly dryRun: boolean; readonly marks?: readonly string[] | undefined },
   { work, signal }: { readonly work: () => Promise<T> } & Pick<JobOptions, 'signal'>,
 ): Promise<T> {
   try {
@@ -89,7 +89,7 @@ export async function tellingOfFailure<T>(
         fingerprint: code,
         message,
         hint,
-        policy: policyOfTags(wish.tags),
+        policy: policyOfTags(wish.marks ?? []),
       })),
     );
     throw error;

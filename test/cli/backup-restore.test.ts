@@ -32,6 +32,65 @@ interface BackupJson {
   readonly skipped: readonly { name: string }[];
 }
 
+describe('what is said elsewhere of how a volume is saved', () => {
+  interface SaidJson {
+    readonly outcomes: readonly {
+      readonly settings: readonly { readonly name: string; readonly from: string }[];
+    }[];
+  }
+
+  test('goes for a backup by hand too: labels before "defaults", the command line before both', async () => {
+    await cli.run('volume', 'create', 'app', '--label', 'holdfast.exclude=*.log, cache');
+    for (const name of ['a.tmp', 'a.log', 'data']) writeFileSync(join(cli.root('app'), name), name);
+    const file = join(cli.stateDir, 'holdfast.yaml');
+    writeFileSync(file, "defaults: { exclude: ['*.tmp'], tags: [usual], consistency: stop }\n");
+    const saved = async (): Promise<{ files: string; tags: string[] }> => {
+      const files = await cli.run('ls', 'app');
+      const [newest] = (await cli.json<{ tags: string[] }[]>('snapshots', 'app')).slice(-1);
+      return { files: files.replaceAll(/\s+/g, ' '), tags: newest?.tags ?? [] };
+    };
+    const dry = await cli.run('backup', 'app', '--dry-run', '--tag', 'mine');
+    expect(dry).toContain('exclude: *.log, cache, by a label of the volume\n');
+    expect(dry).toContain('tags: mine, by the command line\n');
+    expect(dry).toContain(`consistency: stop, by "defaults" in "${file}"\n`);
+    await cli.run('backup', 'app');
+    const labelled = await saved();
+    expect(labelled.files).toContain('a.tmp');
+    expect(labelled.files).not.toContain('a.log');
+    expect(labelled.tags).toEqual(['usual']);
+    await cli.run('backup', 'app', '--exclude', 'data', '--tag', 'mine');
+    const given = await saved();
+    expect(given.files).toContain('a.log');
+    expect(given.files).not.toContain('data');
+    expect(given.tags).toEqual(['mine']);
+    await cli.run('volume', 'create', 'plain');
+    writeFileSync(join(cli.root('plain'), 'a.tmp'), '');
+    const { outcomes } = await cli.json<SaidJson>('backup', 'plain');
+    expect(outcomes[0]?.settings).toContainEqual({
+      name: 'exclude',
+      value: ['*.tmp'],
+      from: `"defaults" in "${file}"`,
+    });
+    expect(await cli.run('ls', 'plain')).not.toContain('a.tmp');
+  });
+
+  test('goes for directories as far as it is about all', async () => {
+    const folder = join(cli.folder, 'etc');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'a.tmp'), '');
+    writeFileSync(join(cli.stateDir, 'holdfast.yaml'), "defaults: { exclude: ['*.tmp'] }\n");
+    expect(await cli.run('backup', folder, '--dry-run')).toContain('would save 0 files');
+    expect(await cli.run('backup', folder, '--dry-run', '--exclude', 'other')).toContain('would save 1 file');
+  });
+
+  test('is told where it cannot be understood, and stops nothing', async () => {
+    await cli.run('volume', 'create', 'app', '--label', 'holdfast.consistency=frozen');
+    const { exit, stderr } = await cli.attempt(['backup', 'app']);
+    expect(exit).toBe(0);
+    expect(stderr.match(/"holdfast.consistency"/g)).toHaveLength(1);
+  });
+});
+
 describe('holdfast backup and restore', () => {
   test('bring a tree of everything back exactly after its volume was removed, labels included', async () => {
     await cli.run('volume', 'create', 'tree', '--label', 'com.docker.compose.project=shop', '--label', 'x=y');

@@ -117,7 +117,7 @@ export class RandomWorld implements AsyncDisposable {
 
   async #tryTo(app: App, work: Work, signal: AbortSignal | undefined): Promise<WorkEnd> {
     if (work === 'backup') {
-      const wish = { targets: [this.source], all: false, stacks: [], tags: [], excludes: [], dryRun: false };
+      const wish = { targets: [this.source], all: false, stacks: [], dryRun: false };
       const [outcome] = (await app.backup(wish, { signal })).outcomes;
       return {
         isDone: outcome?.outcome === 'good',

@@ -1,21 +1,10 @@
-import type { Container } from '../../hosts/containers.ts';
-import { enabledBy, type LabelWishes, layerWishes, speaksOf } from '../../model/label-wishes.ts';
-import { readLabels } from '../../model/labels.ts';
-import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
-import {
-  type ComposeWish,
-  type ComposeWishes,
-  layeredWish,
-  noComposeWish,
-  readComposeWishes,
-} from '../config/compose-settings.ts';
-import { settingsOfLabels } from '../config/settings-of-labels.ts';
 import { layered, noSettings } from '../config/volume-settings.ts';
 import { pathIdentity, volumeIdentity } from '../identity.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { whySkipped } from '../targets.ts';
 import type { Policy } from './policy.ts';
+import { type Around, readStackFiles, saidOf } from './said-settings.ts';
 import type { Subject } from './subject.ts';
 
 export interface ListedSubjects {
@@ -37,7 +26,7 @@ export async function listSubjects(
   const { identity: hostIdentity } = await host.info({ signal });
   const volumes = await host.listVolumes({ signal });
   const containers = (await host.containers?.list({ signal })) ?? [];
-  const compose = await composeOf(containers);
+  const compose = await readStackFiles(containers);
   const described = volumes.map((volume) =>
     describeSubject(volume, {
       identity: volumeIdentity(catalog, { hostIdentity, name: volume.name }),
@@ -69,26 +58,13 @@ function directorySubject(name: string, identity: string): Subject {
   };
 }
 
-interface Around {
-  readonly identity: string;
-  readonly containers: readonly Container[];
-  readonly compose: ReadonlyMap<string, ComposeWishes>;
-}
-
-/** Pure. Labels of the volume go before those of its containers, and both before `x-holdfast`. */
-export function describeSubject(
+/** Pure. */
+function describeSubject(
   volume: Volume,
-  { identity, containers, compose }: Around,
+  { identity, ...around }: Around & { readonly identity: string },
 ): { readonly subject: Subject; readonly warnings: readonly string[] } {
   const { name, labels } = volume;
-  const users = containers.filter(({ mounts }) =>
-    mounts.some(({ type, source }) => type === 'volume' && source === name),
-  );
-  const stack = volume.stack ?? stackOf(users);
-  const wishes = wishesOf(volume, users);
-  const own = settingsOfLabels(wishes.settings, quote(name));
-  const file = composeWishOf({ labels, stack }, users, compose);
-  const enabled = wishes.enabled ?? file.backup;
+  const { stack, layers, enabled, policies, labelWarnings, settingWarnings } = saidOf(volume, around);
   return {
     subject: {
       kind: 'volume',
@@ -96,55 +72,10 @@ export function describeSubject(
       identity,
       stack,
       labels,
-      // What labels say of applications is read by the backup itself; here it only goes before what files say.
-      settings: layered({ ...own.settings, preset: wishes.preset, dump: wishes.dump }, file.settings),
-      policies: wishes.policies ?? file.policies,
+      settings: layers.map(({ settings }) => settings).reduce(layered, noSettings),
+      policies,
       skipped: enabled === false ? 'it is not to be backed up, by label or x-holdfast' : whySkipped(volume),
     },
-    warnings: [...wishes.warnings, ...own.warnings],
+    warnings: [...labelWarnings, ...settingWarnings],
   };
-}
-
-/** An anonymous volume, or one that Compose calls external, belongs to the one stack that uses it. */
-function stackOf(users: readonly Container[]): string | undefined {
-  const stacks = new Set(users.map(({ stack }) => stack));
-  return stacks.size === 1 ? users[0]?.stack : undefined;
-}
-
-function wishesOf({ name, labels }: Volume, users: readonly Container[]): LabelWishes {
-  const own = readLabels(labels, { kind: 'volume', name });
-  const theirs = users.map((user) => readLabels(user.labels, { kind: 'container', name: user.name }));
-  const all = theirs.filter((wishes) => speaksOf(wishes, name)).reduce(layerWishes, own);
-  return { ...all, enabled: enabledBy(own, theirs, name) };
-}
-
-/** The volume's own entry, then those of its services, then the stack's. */
-function composeWishOf(
-  { labels, stack }: Pick<Volume, 'labels' | 'stack'>,
-  users: readonly Container[],
-  compose: Around['compose'],
-): ComposeWish {
-  const wishes = stack === undefined ? undefined : compose.get(stack);
-  if (wishes === undefined) return noComposeWish;
-  const services = users.flatMap(({ service }) =>
-    service === undefined ? [] : (wishes.services.get(service) ?? []),
-  );
-  const key = labels['com.docker.compose.volume'];
-  const own = (key === undefined ? undefined : wishes.volumes.get(key)) ?? noComposeWish;
-  return [own, ...services, wishes.stack].reduce(layeredWish);
-}
-
-/** By stack. Its containers say which files it was made from. */
-async function composeOf(containers: readonly Container[]): Promise<Map<string, ComposeWishes>> {
-  const files = new Map<string, Set<string>>();
-  for (const { labels, stack } of containers) {
-    const named = labels['com.docker.compose.project.config_files'];
-    if (stack === undefined || named === undefined) continue;
-    const known = files.get(stack) ?? new Set();
-    for (const file of named.split(',')) if (file.startsWith('/')) known.add(file);
-    files.set(stack, known);
-  }
-  const found = new Map<string, ComposeWishes>();
-  for (const [stack, names] of files) found.set(stack, await readComposeWishes([...names]));
-  return found;
 }

@@ -151,10 +151,9 @@ async function saveTogether(
       targets: subjects.map(({ name }) => name),
       all: false,
       stacks: [],
-      tags: [policyTag(policy.name), ...policy.tags],
-      excludes: policy.excludes,
-      consistency: policy.consistency,
-      applications: { preset: policy.preset, dump: policy.dump, hooks: policy.hooks },
+      marks: [policyTag(policy.name)],
+      // What labels say is in it already, and is found there again.
+      base: { from: `the policy ${quote(policy.name)}`, settings: policy },
       dryRun: false,
     },
     options,

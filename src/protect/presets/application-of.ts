@@ -1,4 +1,5 @@
 import { isAppError } from '../../model/errors.ts';
+import type { ConsistencyWish } from '../../model/consistency.ts';
 import type { Hook } from '../../model/hook.ts';
 import type { OpenedSource } from '../open-source.ts';
 import type { JobOptions, Protection } from '../protection.ts';
@@ -12,15 +13,18 @@ export interface ApplicationTarget {
   readonly source: OpenedSource;
   /** Containers that can write to it now. */
   readonly writers: readonly unknown[];
+  readonly wishes: ApplicationWishes;
 }
 
-/** What the command line and the configuration say for all volumes of a backup; stronger than labels. */
+/** What is wished for one volume, by whoever has the say; labels are in it. */
 export interface ApplicationWishes {
   readonly preset?: string | undefined;
   readonly dump?: boolean | undefined;
   /** A dump that cannot be made because nothing runs is an error; otherwise the files, which nobody writes to, are enough. */
   readonly mustDump?: boolean | undefined;
   readonly hooks?: readonly Hook[] | undefined;
+  /** How it is kept still, where the command line, labels or `x-holdfast` say so. */
+  readonly consistency?: ConsistencyWish | undefined;
 }
 
 const spoken = /^(?:holdfast|docker-volume-backup|nautical-backup|stack-back)\./;
@@ -28,14 +32,15 @@ const spoken = /^(?:holdfast|docker-volume-backup|nautical-backup|stack-back)\./
 /** The applications that have something to do with a backup of these; undefined when there are none. */
 export async function applicationOf(
   parts: Protection,
-  { targets, wishes }: { readonly targets: readonly ApplicationTarget[]; readonly wishes: ApplicationWishes },
+  targets: readonly ApplicationTarget[],
   options: JobOptions,
 ): Promise<Application | undefined> {
-  const isAskedFor = wishes.dump === true || wishes.preset !== undefined || (wishes.hooks ?? []).length > 0;
   const concerned = targets.filter(
-    ({ target, writers }) =>
+    ({ target, writers, wishes }) =>
       writers.length > 0 ||
-      isAskedFor ||
+      wishes.dump === true ||
+      wishes.preset !== undefined ||
+      (wishes.hooks ?? []).length > 0 ||
       (target.kind === 'volume' && Object.keys(target.volume.labels).some((label) => spoken.test(label))),
   );
   if (concerned.length === 0 || (await hasNoContainers(parts))) return undefined;
@@ -45,7 +50,7 @@ export async function applicationOf(
     import('./disk-evidence.ts'),
   ]);
   const volumes: ApplicationVolume[] = [];
-  for (const { target, source } of concerned) {
+  for (const { target, source, wishes } of concerned) {
     const { tree } = source;
     const { name } = target;
     volumes.push({
@@ -62,6 +67,7 @@ export async function applicationOf(
           ? await readDiskEvidence({ way: 'direct', root: tree.root }, options)
           : undefined,
       wishes,
+      isTold: target.kind === 'volume',
     });
   }
   return await openApplication(parts, volumes, options);

@@ -24,8 +24,10 @@ export interface ApplicationVolume {
   readonly containers: readonly Container[];
   /** Undefined when it was not looked at. */
   readonly disk: DiskEvidence | undefined;
-  /** What the command line or the configuration says for it; stronger than labels. */
+  /** What is wished for it; stronger than labels. */
   readonly wishes?: ApplicationWishes | undefined;
+  /** What cannot be understood of the values in its labels was told already. */
+  readonly isTold?: boolean | undefined;
 }
 
 /** A database that is to be made consistent. */
@@ -95,7 +97,9 @@ export function planApplication(
     warnings: [
       ...new Set([
         ...read.flatMap(({ own }) => own.warnings),
-        ...read.flatMap(({ volume, wishes }) => warningOf(volume.name, wishes)),
+        ...read.flatMap(({ volume, wishes }) =>
+          volume.isTold === true ? [] : warningOf(volume.name, wishes),
+        ),
         ...touched.flatMap(({ id }) => wishesOf.get(id)?.warnings ?? []),
       ]),
     ],
@@ -135,11 +139,12 @@ interface ReadVolume {
 
 function readVolume(volume: ApplicationVolume): ReadVolume {
   const { name, labels, containers } = volume;
-  const { mustDump: _, ...wished } = volume.wishes ?? {};
+  const { mustDump: _, consistency, ...wished } = volume.wishes ?? {};
+  const settings = consistency === undefined ? {} : { consistency };
   const said = Object.fromEntries(
     Object.entries(wished).filter(([, value]) => value !== undefined),
   ) as Partial<LabelWishes>;
-  const own = layerWishes({ ...noWishes, ...said }, readLabels(labels, { kind: 'volume', name }));
+  const own = layerWishes({ ...noWishes, ...said, settings }, readLabels(labels, { kind: 'volume', name }));
   const users = containers.filter((container) => speaksOf(wishesOfContainer(container), name));
   const wishes = users.reduce(
     (stronger, container) => layerWishes(stronger, wishesOfContainer(container)),

@@ -117,10 +117,10 @@ async function saveSafety(parts: Protection, volume: string, options: JobOptions
       targets: [volume],
       all: false,
       stacks: [],
-      tags: [safetyTag],
-      excludes: [],
+      marks: [safetyTag],
       dryRun: false,
-      applications: { dump: true },
+      // All of it, whatever is left out of other backups.
+      given: { dump: true, excludes: [], tags: [] },
     },
     options,
   );

@@ -191,15 +191,17 @@ export class Moment implements StillMoment, AsyncDisposable {
       : graded;
   }
 
-  /** Stopped where all of them were, by their labels: not by one that is only paused instead, since it would be gone. */
+  /** Stopped where all of them were: not by one that is only paused instead, since it would be gone. */
   #howOf({ writers }: Member): 'pause' | 'stop' | undefined {
     const { how } = this.#plan;
-    if (how !== 'pause' || writers.length === 0) return how;
+    if (how === undefined || writers.length === 0) return how;
     const areStopped = writers.every(
       ({ id, removesItself, swarmService }) =>
-        this.#stillness.get(id) === 'stop' && removesItself !== true && swarmService === undefined,
+        (this.#stillness.get(id) ?? how) === 'stop' &&
+        removesItself !== true &&
+        (how === 'stop' || swarmService === undefined),
     );
-    return areStopped ? 'stop' : how;
+    return areStopped ? 'stop' : 'pause';
   }
 
   #appsOf(member: Member): { readonly name: string; readonly stillMs: number }[] {

@@ -1,6 +1,4 @@
-import type { ConsistencyWish } from '../../model/consistency.ts';
 import { AppError } from '../../model/errors.ts';
-import type { ExcludeMatcher } from '../../model/exclude.ts';
 import type { Stillness } from '../../model/label-wishes.ts';
 import type { GradeEvidence, Snapshot, VolumeDescription } from '../../model/snapshot.ts';
 import type { Repository, SaveOptions, SaveResult, StoredDump } from '../../repository/index.ts';
@@ -8,10 +6,12 @@ import type { GradeReason } from '../grade.ts';
 import type { HookOutcome } from '../hooks/hook-run.ts';
 import { openSource } from '../open-source.ts';
 import type { Application } from '../presets/application.ts';
-import { applicationOf, type ApplicationWishes } from '../presets/application-of.ts';
+import { applicationOf } from '../presets/application-of.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { BackupTarget } from '../targets.ts';
+import type { Treatment } from '../treatment.ts';
 import { canClone } from './can-clone.ts';
+import { chooseWays } from './choose-ways.ts';
 import { planTogether, type Situation, type StillPlan } from './consistency.ts';
 import { type Member as MomentMember, Moment } from './moment.ts';
 import { nameApps } from './name-apps.ts';
@@ -22,19 +22,18 @@ export interface StillTarget {
   readonly target: BackupTarget;
   readonly volume: VolumeDescription;
   readonly parent: Snapshot | undefined;
+  readonly treatment: Treatment;
 }
 
 export interface StillSaveRequest {
   readonly targets: readonly StillTarget[];
   readonly repository: Repository;
-  readonly wish: ConsistencyWish;
-  readonly tags: readonly string[];
-  readonly excludes: readonly string[];
-  readonly isExcluded: ExcludeMatcher;
+  /** Tags of all of them, besides their own. */
+  readonly marks: readonly string[];
   readonly restorePoint: string | undefined;
   readonly dryRun: boolean;
-  /** Undefined leaves applications alone: no hooks, no locks, no dumps. */
-  readonly applications: ApplicationWishes | undefined;
+  /** False leaves applications alone: no hooks, no locks, no dumps. */
+  readonly withApplications: boolean;
 }
 
 export interface StillSaved {
@@ -64,20 +63,17 @@ export async function saveStill(
     options,
   );
   for (const one of request.targets) {
-    const wish = { ...request, target: one.target, options };
+    const { isExcluded } = one.treatment;
+    const wish = { repository: request.repository, target: one.target, isExcluded, options };
     const source = opened.use(await openSource(parts, wish));
     const writers = (await writersIn(around, one.target)).filter(isActiveContainer);
     members.push({ ...one, source, writers });
   }
   const application = await openApplications(parts, { members, request }, options);
   if (application !== undefined) opened.use(application);
-  // The command line is stronger than labels.
-  const stillness = (request.wish === 'auto' ? application?.stillness : undefined) ?? new Map();
-  const situations = members.map((member) => {
-    const own = request.wish === 'auto' ? application?.plan.consistency.get(member.target.name) : undefined;
-    return situationOf(member, own ?? request.wish, stillness);
-  });
-  const wanted = planTogether(situations);
+  const ways = chooseWays(members, application);
+  const stillness = ways.stillness;
+  const wanted = planTogether(members.map((member) => situationOf(member, ways.wishOf(member), stillness)));
   const plan = request.dryRun ? onlyLook(wanted) : wanted;
   if (plan.note !== undefined) options.onNote?.(plan.note);
   const moment = opened.use(new Moment(parts, { members, plan, application, stillness }, options));
@@ -128,17 +124,22 @@ async function openApplications(
   { members, request }: ApplicationsToOpen,
   options: JobOptions,
 ): Promise<Application | undefined> {
-  if (request.dryRun || request.applications === undefined) return undefined;
-  return await applicationOf(parts, { targets: members, wishes: request.applications }, options);
+  if (request.dryRun || !request.withApplications) return undefined;
+  return await applicationOf(
+    parts,
+    members.map((member) => ({ ...member, wishes: member.treatment.applications })),
+    options,
+  );
 }
 
 interface Member extends MomentMember {
   readonly parent: Snapshot | undefined;
+  readonly treatment: Treatment;
 }
 
 function situationOf(
   { target, source, writers }: Member,
-  wish: ConsistencyWish,
+  wish: Situation['wish'],
   stillness: ReadonlyMap<string, Stillness>,
 ): Situation {
   const { tree } = source;
@@ -179,19 +180,19 @@ function saveOptionsOf(
   { member, moment, request, dumps }: SaveWish,
   options: JobOptions,
 ): SaveOptions {
-  const { source, volume, parent } = member;
+  const { source, volume, parent, treatment } = member;
   return {
     source: source.tree,
     dumps: dumps?.get(member.target.name),
     volume,
     parent,
-    tags: request.tags,
+    tags: [...request.marks, ...treatment.tags],
     hostname: parts.hostname,
     timeMs: parts.now(),
     grade: async () => (await moment.decideGrade(member)).grade,
     evidence: (inFlight) => moment.evidenceOf(member, inFlight),
     restorePoint: request.restorePoint,
-    excludePatterns: request.excludes,
+    excludePatterns: treatment.excludes,
     isExcluded: source.isExcluded,
     lost: source.problems,
     limits: source.limits,

@@ -32,15 +32,15 @@ export async function runBackup(
       targets: args,
       all: flags.all ?? false,
       stacks: flags.stack ?? [],
-      tags: flags.tag ?? [],
-      excludes: flags.exclude ?? [],
       dryRun: flags.dryRun ?? false,
-      consistency: flags.consistency === undefined ? 'auto' : parseConsistency(flags.consistency),
-      applications: {
+      given: {
+        tags: flags.tag,
+        excludes: flags.exclude,
+        consistency: flags.consistency === undefined ? undefined : parseConsistency(flags.consistency),
         dump: flags.dump,
-        mustDump: flags.dump,
         preset: flags.preset === undefined ? undefined : parsePreset(flags.preset),
       },
+      mustDump: flags.dump,
     },
     { signal: session.signal, onProgress: progress.onProgress, onNote: session.note },
   );
@@ -80,15 +80,16 @@ function conclude(session: Session, { outcomes }: BackupReport): void {
 }
 
 function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
-  const { name, snapshot, summary, grade, gradeReason, evidence, limits } = outcome;
+  const { name, snapshot, summary, grade, gradeReason, evidence, limits, settings = [] } = outcome;
   if (summary === undefined) return [];
+  const said = dryRun ? settings.map(describeSetting) : [];
   const files = `${count(summary.files, 'file')}, ${formatSize(summary.bytes)}`;
   const changes = `${summary.filesNew} new, ${summary.filesChanged} changed, ${summary.filesUnmodified} unchanged`;
   const head = dryRun
     ? `${printable(name)}: would save ${files}`
     : `${printable(name)}: saved as ${snapshot?.id.slice(0, 8) ?? '?'}`;
   const lines = dryRun
-    ? [`${head} (${changes})`]
+    ? [`${head} (${changes})`, ...said]
     : [
         `${head}`,
         `  ${files} (${changes})`,
@@ -124,6 +125,11 @@ function reportAsJson(report: BackupReport): object {
     })),
     skipped: report.skipped,
   };
+}
+
+function describeSetting({ name, value, from }: NonNullable<BackupOutcome['settings']>[number]): string {
+  const shown = typeof value === 'object' ? value.join(', ') : String(value);
+  return `  ${name}: ${printable(shown)}, by ${printable(from)}`;
 }
 
 function count(number: number, what: string): string {
