@@ -1,7 +1,7 @@
 import type { BlobType } from '../pack/pack-header.ts';
 import { type BlobTable, BlobTableView, createBlobTable, type TablePlace } from './blob-table.ts';
 
-/** A table is left for a larger one when it is this full. */
+/** The next table is used when the newest is this full. */
 const fullness = 0.6;
 
 /**
@@ -27,11 +27,11 @@ export class BlobTables {
     this.#views.push(new BlobTableView(table));
   }
 
-  /** Adds a larger table when the newest gets full, and returns it for the other threads. */
+  /** Adds a table of half the size of all when the newest gets full, and returns it for the other threads. */
   grow(): BlobTable | undefined {
     const newest = this.#newest;
     if (newest.taken < newest.table.capacity * fullness) return undefined;
-    const table = createBlobTable(newest.table.capacity);
+    const table = createBlobTable((this.slotCount / 2) * fullness);
     this.append(table);
     return table;
   }
