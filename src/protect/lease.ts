@@ -33,6 +33,20 @@ export async function takeLease(request: LeaseRequest): Promise<AsyncDisposable>
   );
 }
 
+interface LeasesRequest {
+  readonly stateDir: string;
+  readonly places: readonly Pick<LeaseRequest, 'identity' | 'name'>[];
+  readonly action: string;
+}
+
+/** On several at once, or on none: in one order for all, so that two never wait for each other. */
+export async function takeLeases({ stateDir, places, action }: LeasesRequest): Promise<AsyncDisposable> {
+  await using leases = new AsyncDisposableStack();
+  for (const { identity, name } of places.toSorted((a, b) => (a.identity < b.identity ? -1 : 1)))
+    leases.use(await takeLease({ stateDir, identity, name, action }));
+  return leases.move();
+}
+
 function describeHolder(text: string): { who: string; detail: string | undefined } {
   try {
     const holder: unknown = JSON.parse(text);

@@ -1,15 +1,9 @@
-import type { AppError } from '../model/errors.ts';
 import type { Consumer } from '../model/volume.ts';
 import type { Destination } from './choose-destination.ts';
 import { pathConsumers } from './describe-volume.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { activeRefusal } from './refuse-active.ts';
-import { findConsumers, isUp, planStops } from './restore-consumers.ts';
-
-export interface PlannedStops {
-  readonly names: readonly string[];
-  readonly refusal: AppError | undefined;
-}
+import { type PlannedStops, planStopsAt } from './restore-consumers.ts';
 
 /** Who has to be stopped for it, or why that is not possible. */
 export async function stopsOf(
@@ -25,14 +19,8 @@ export async function stopsOf(
   if (destination.kind === 'volume' && (destination.way === 'stream' || destination.isMountedByEngine))
     return { names: [], refusal };
   const kind = destination.kind === 'volume' ? 'volume' : 'path';
-  const { name } = destination;
-  const before = (await findConsumers(parts, [{ kind, name }], options)).filter(isUp);
-  if (before.length === 0) return { names: [], refusal: undefined };
-  const stops = await planStops(host.containers, { before, names: [name] }, options);
-  return {
-    names: stops.levels.flat().map(({ identity }) => identity.name),
-    refusal: stops.refusal,
-  };
+  const places = [{ kind, name: destination.name } as const];
+  return await planStopsAt(parts, { containers: host.containers, places }, options);
 }
 
 async function consumersOf(

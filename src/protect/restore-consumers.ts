@@ -70,3 +70,28 @@ export async function planStops(
     ),
   };
 }
+
+export interface PlannedStops {
+  readonly names: readonly string[];
+  readonly refusal: AppError | undefined;
+}
+
+interface StopsAt {
+  /** Undefined where none run. */
+  readonly containers: Containers | undefined;
+  readonly places: readonly Place[];
+}
+
+/** Names of those that have to be stopped for work at the places, in order, or why that is not possible. */
+export async function planStopsAt(
+  parts: Protection,
+  { containers, places }: StopsAt,
+  options: JobOptions,
+): Promise<PlannedStops> {
+  if (containers === undefined) return { names: [], refusal: undefined };
+  const before = (await findConsumers(parts, places, options)).filter(isUp);
+  if (before.length === 0) return { names: [], refusal: undefined };
+  const names = places.map(({ name }) => name);
+  const { levels, refusal } = await planStops(containers, { before, names }, options);
+  return { names: levels.flat().map(({ identity }) => identity.name), refusal };
+}

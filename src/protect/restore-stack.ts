@@ -1,7 +1,7 @@
 import type { AppError } from '../model/errors.ts';
 import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { findConsumers, isUp, planStops } from './restore-consumers.ts';
+import { type Place, planStopsAt } from './restore-consumers.ts';
 import { defaultKeepMs, type RestorePlan, type RestoreRequest, planRestore } from './restore-plan.ts';
 import { applyRestores, type RestoreReport } from './restore.ts';
 import { findContext } from './snapshots.ts';
@@ -44,7 +44,8 @@ export async function planStackRestore(
         request,
       ),
     );
-  const stops = await stopsOf(parts, plans, options);
+  const { containers } = await parts.host();
+  const stops = await planStopsAt(parts, { containers, places: placesOf(plans) }, options);
   return {
     point,
     plans,
@@ -73,21 +74,10 @@ export async function applyStackRestore(
   return { stack, restorePoint: id, volumes, stopped, stillMs };
 }
 
-async function stopsOf(
-  parts: Protection,
-  plans: readonly RestorePlan[],
-  options: JobOptions,
-): Promise<{ readonly names: readonly string[]; readonly refusal: AppError | undefined }> {
-  const { containers } = await parts.host();
-  if (containers === undefined) return { names: [], refusal: undefined };
-  const places = plans.flatMap(({ destination: { kind, name } }) =>
+function placesOf(plans: readonly RestorePlan[]): Place[] {
+  return plans.flatMap(({ destination: { kind, name } }) =>
     kind === 'new-volume'
       ? []
       : [{ kind: kind === 'volume' ? ('volume' as const) : ('path' as const), name }],
   );
-  const before = (await findConsumers(parts, places, options)).filter(isUp);
-  if (before.length === 0) return { names: [], refusal: undefined };
-  const names = places.map(({ name }) => name);
-  const { levels, refusal } = await planStops(containers, { before, names }, options);
-  return { names: levels.flat().map(({ identity }) => identity.name), refusal };
 }

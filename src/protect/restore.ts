@@ -5,7 +5,7 @@ import { quote } from '../model/quote.ts';
 import type { SaveProblem, Snapshot } from '../model/snapshot.ts';
 import { type FillResult, fillStage, partOf, refuseSurprise } from './fill-directory.ts';
 import { fillStream } from './fill-stream.ts';
-import { takeLease } from './lease.ts';
+import { takeLeases } from './lease.ts';
 import { tellOfRestores } from './log/tell-of-restores.ts';
 import { changedMeanwhile, type OpenDestination, openDestination } from './open-destination.ts';
 import type { JobOptions, Protection } from './protection.ts';
@@ -61,7 +61,8 @@ export async function applyRestores(
   const works: Work[] = [];
   for (const plan of plans)
     works.push({ plan, identity: await identityOf(parts, plan.destination, options) });
-  await using _leases = await leaseAll(parts, works);
+  const places = works.map(({ plan, identity }) => ({ identity, name: plan.destination.name }));
+  await using _leases = await takeLeases({ stateDir: parts.stateDir, places, action: 'restore' });
   try {
     const reports = await restoreLeased(parts, works, options);
     await keepLineages(parts, plans, options);
@@ -78,16 +79,6 @@ interface Work {
   readonly plan: RestorePlan;
   /** What the lease is on. */
   readonly identity: string;
-}
-
-async function leaseAll(parts: Protection, works: readonly Work[]): Promise<AsyncDisposable> {
-  await using leases = new AsyncDisposableStack();
-  // In one order for all, so that two never wait for each other.
-  for (const { plan, identity } of works.toSorted((a, b) => (a.identity < b.identity ? -1 : 1))) {
-    const { name } = plan.destination;
-    leases.use(await takeLease({ stateDir: parts.stateDir, identity, name, action: 'restore' }));
-  }
-  return leases.move();
 }
 
 async function restoreLeased(

@@ -3,7 +3,7 @@ import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
-import { takeLease } from './lease.ts';
+import { takeLeases } from './lease.ts';
 import { isEmptyData } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { putBack } from './quiesce/put-back.ts';
@@ -102,7 +102,8 @@ async function settleJournal(
   { journal: seen, held }: Unsettled,
   options: JobOptions,
 ): Promise<void> {
-  await using _leases = await leaseAll(parts, { journal: seen, held });
+  const places = seen.members.filter((member) => !held.includes(member.identity));
+  await using _leases = await takeLeases({ stateDir: parts.stateDir, places, action: 'restore' });
   // Whoever had the leases until now may have come to the end.
   const journal = await readJournal(parts.stateDir, seen.id);
   if (journal === undefined) return;
@@ -114,18 +115,6 @@ async function settleJournal(
 
 const unprovenNote =
   ' Whether the containers are well on it was not waited for: "holdfast undo" brings the old data back.';
-
-async function leaseAll(parts: Protection, { journal, held }: Unsettled): Promise<AsyncDisposable> {
-  await using leases = new AsyncDisposableStack();
-  const wanted = journal.members.filter(({ identity }) => !held.includes(identity));
-  for (const { identity, name } of wanted.toSorted(byIdentity))
-    leases.use(await takeLease({ stateDir: parts.stateDir, identity, name, action: 'restore' }));
-  return leases.move();
-}
-
-function byIdentity(one: { readonly identity: string }, other: { readonly identity: string }): number {
-  return one.identity < other.identity ? -1 : 1;
-}
 
 async function settleLeased(
   parts: Protection,

@@ -5,11 +5,11 @@ import type { LogEvent } from '../model/log-entry.ts';
 import { quote } from '../model/quote.ts';
 import { parseTarget } from '../model/target.ts';
 import { compareTrees } from './compare-trees.ts';
-import { takeLease } from './lease.ts';
+import { takeLeases } from './lease.ts';
 import { liveEntries } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { openReplacement } from './replacement.ts';
-import { findConsumers, isUp, planStops } from './restore-consumers.ts';
+import { planStopsAt } from './restore-consumers.ts';
 import { type RestoreChanges, summarize } from './summarize-changes.ts';
 import { stoppedOr } from './stopped.ts';
 import { findAiling, swapLive } from './swap-live.ts';
@@ -62,7 +62,11 @@ export async function planUndo(
     if (!(await isUndoable(record))) throw notThere(record);
     places.push({ record, changes: await changesOf(record, options) });
   }
-  const stops = await stopsOf(parts, records, options);
+  const containers = await parts.host().then(
+    (host) => host.containers,
+    () => undefined,
+  );
+  const stops = await planStopsAt(parts, { containers, places: records }, options);
   return {
     places,
     restoredAt: first.keptAt,
@@ -78,7 +82,7 @@ export async function applyUndo(parts: Protection, plan: UndoPlan, options: JobO
   if (plan.refusal !== undefined) throw plan.refusal;
   const { stateDir } = parts;
   const records = plan.places.map(({ record }) => record);
-  await using _leases = await leaseAll(stateDir, records, 'undo the restore of');
+  await using _leases = await takeLeases({ stateDir, places: records, action: 'undo the restore of' });
   await refuseChanged(stateDir, records);
   const names = records.map(({ name }) => quote(name)).join(', ');
   try {
@@ -134,7 +138,11 @@ export async function dropKept(
 ): Promise<UndoRecord[]> {
   const records = await findRecords(parts, request.what, options);
   if (records.length === 0) throw nothingKept(request.what);
-  await using _leases = await leaseAll(parts.stateDir, records, 'drop what is kept of');
+  await using _leases = await takeLeases({
+    stateDir: parts.stateDir,
+    places: records,
+    action: 'drop what is kept of',
+  });
   await refuseChanged(parts.stateDir, records);
   for (const record of records) await dropUndo(parts.stateDir, record);
   return records;
@@ -188,31 +196,6 @@ async function changesOf(record: UndoRecord, options: JobOptions): Promise<Resto
     { isSameContent: (one, other) => one.mtimeNs === other.mtimeNs, comparesXattrs: true },
   );
   return await summarize(changes, record.keptAt);
-}
-
-async function stopsOf(
-  parts: Protection,
-  records: readonly UndoRecord[],
-  options: JobOptions,
-): Promise<{ readonly names: readonly string[]; readonly refusal: AppError | undefined }> {
-  const host = await parts.host().catch(() => undefined);
-  if (host?.containers === undefined) return { names: [], refusal: undefined };
-  const before = (await findConsumers(parts, records, options)).filter(isUp);
-  if (before.length === 0) return { names: [], refusal: undefined };
-  const names = records.map(({ name }) => name);
-  const { levels, refusal } = await planStops(host.containers, { before, names }, options);
-  return { names: levels.flat().map(({ identity }) => identity.name), refusal };
-}
-
-async function leaseAll(
-  stateDir: string,
-  records: readonly UndoRecord[],
-  action: string,
-): Promise<AsyncDisposable> {
-  await using leases = new AsyncDisposableStack();
-  for (const { identity, name } of records.toSorted((a, b) => (a.identity < b.identity ? -1 : 1)))
-    leases.use(await takeLease({ stateDir, identity, name, action }));
-  return leases.move();
 }
 
 async function refuseChanged(stateDir: string, records: readonly UndoRecord[]): Promise<void> {
