@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -26,9 +27,12 @@ class Plugin {
     this.stateDir = stateDir;
   }
 
-  async start(): Promise<void> {
+  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
     const args = ['plugin', '--state-dir', this.stateDir, '--socket', this.socket];
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...env },
+    });
     this.#child = child;
     let said = '';
     child.stderr?.setEncoding('utf8');
@@ -394,6 +398,55 @@ describe('its socket', () => {
       rmSync(socket, { force: true });
     }
   });
+});
+
+test('a crash of the engine is noticed where a service of the host sees all mounts, too', async () => {
+  const stateDir = join(engine.folder, name);
+  await mkdir(stateDir);
+  // As systemd makes all mounts of the host.
+  await runCommand('mount', ['--bind', stateDir, stateDir]);
+  await runCommand('mount', ['--make-shared', stateDir]);
+  const own = new Plugin(stateDir);
+  // As a service with PrivateTmp=yes has it.
+  const service = spawn('unshare', ['--mount', '--propagation', 'slave', 'sleep', '1000']);
+  try {
+    await own.start();
+    await docker(['volume', 'create', '-d', own.driver, '-o', 'size=40m', name]);
+    await keepRunning(name);
+    expect(readFileSync(`/proc/${service.pid}/mountinfo`, 'utf8')).toContain(`/volumes/${name}/_data `);
+    await engine.restart('SIGKILL');
+    await docker(['rm', '-f', name]);
+    await expect
+      .poll(async () => (await inspect()).Status, { timeout: 20_000 })
+      .toMatchObject({ mounts: 0, mounted: false });
+    await docker(['volume', 'rm', name]);
+  } finally {
+    service.kill('SIGKILL');
+    await own[Symbol.asyncDispose]();
+    await runCommand('umount', ['-R', stateDir]);
+  }
+});
+
+test('the plugin asks no engine for anything, which may be waiting for it', async () => {
+  const asked: string[] = [];
+  const listener = createServer((socket) => {
+    asked.push('connected');
+    socket.destroy();
+  });
+  const path = join(engine.folder, `${name}.sock`);
+  listener.listen(path);
+  await once(listener, 'listening');
+  const own = new Plugin(join(engine.folder, name));
+  try {
+    await own.start({ DOCKER_HOST: `unix://${path}`, CONTAINER_HOST: `unix://${path}` });
+    await docker(['volume', 'create', '-d', own.driver, '-o', 'size=40m', name]);
+    expect(await inContainer('echo made > /data/file; cat /data/file')).toBe('made');
+    await docker(['volume', 'rm', name]);
+    expect(asked).toEqual([]);
+  } finally {
+    listener.close();
+    await own[Symbol.asyncDispose]();
+  }
 });
 
 describe('a plugin whose storage fails or hangs', () => {

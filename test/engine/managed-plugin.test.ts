@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { buildPlugin } from '../../scripts/plugin/build-plugin.ts';
@@ -83,6 +83,12 @@ function pluginProcess(): number {
   return Number(found);
 }
 
+/** What lies in the plugin's own folders when nothing is mounted there: it would go with the plugin. */
+const keptInPlugin = (): string[] =>
+  globSync('plugins/*/{propagated-mount/state,rootfs/var/lib/holdfast,rootfs/published}/*', {
+    cwd: engine.dataRoot,
+  });
+
 const volumeMounts = (): string[] => mountPoints().filter((path) => path.endsWith(`/volumes/${name}/_data`));
 
 describe('a volume of the managed plugin', () => {
@@ -162,6 +168,7 @@ describe('a managed plugin that ends', () => {
     await create('size=40m');
     await keepRunning(name);
     await docker(['plugin', 'disable', '-f', driver]);
+    expect(keptInPlugin()).toEqual([]);
     await docker(['exec', name, 'sh', '-c', 'echo meanwhile > /data/file']);
     await docker(['plugin', 'enable', driver]);
     expect(await inContainer('cat /data/file')).toBe('meanwhile');

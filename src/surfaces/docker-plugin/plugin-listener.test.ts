@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type DirectoryVolumes, directoryVolumes } from '../../../test/support/directory-volumes.ts';
+import { pluginMethods } from './answer-plugin.ts';
 import { pluginListener } from './plugin-listener.ts';
 
 let folder: string;
@@ -31,12 +32,12 @@ afterEach(() => opened.disposeAsync());
 async function post(
   method: string,
   body: string,
-  type?: string,
+  { type, at = 's' }: { readonly type?: string | undefined; readonly at?: string } = {},
 ): Promise<{ status: number; answer: unknown }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; answer: unknown }>();
   const headers = type === undefined ? {} : { 'Content-Type': type };
   const asked = request({
-    socketPath: join(folder, 's'),
+    socketPath: join(folder, at),
     method: 'POST',
     path: `/${method}`,
     headers,
@@ -65,9 +66,36 @@ describe('the volume plugin protocol', () => {
     expect((await post('NetworkDriver.GetCapabilities', '{}')).status).toBe(404);
   });
 
+  test('says so before the volumes are there: an engine that starts waits for nobody', async () => {
+    await using unopened = new AsyncDisposableStack();
+    const late = Promise.withResolvers<DirectoryVolumes>();
+    const server = createServer(
+      pluginListener({ volumes: late.promise, onActivate: () => undefined, onFailure: () => undefined }),
+    );
+    const { promise, resolve } = Promise.withResolvers<void>();
+    server.listen(join(folder, 'late'), resolve);
+    await promise;
+    unopened.defer(() => void server.close());
+    expect((await post('Plugin.Activate', '', { at: 'late' })).answer).toEqual({
+      Implements: ['VolumeDriver'],
+    });
+    const listed = post('VolumeDriver.List', '{}', { at: 'late' });
+    late.resolve(volumes);
+    expect((await listed).answer).toEqual({ Volumes: [], Err: '' });
+  });
+
+  test('gives up on storage before the engine gives up on the plugin, which would ask again', () => {
+    const limits = Object.entries(pluginMethods).map(([name, { timeoutMs }]) => ({
+      timeoutMs,
+      engineMs: /Create|Mount$/.test(name) && !name.endsWith('Unmount') ? 120_000 : 60_000,
+    }));
+    expect(limits).not.toEqual([]);
+    expect(limits.filter(({ timeoutMs, engineMs }) => timeoutMs >= engineMs)).toEqual([]);
+  });
+
   test('reads bodies of every content type, and those that are empty', async () => {
     for (const type of [undefined, 'application/vnd.docker.plugins.v1.1+json', 'text/plain'])
-      expect((await post('VolumeDriver.Create', '{"Name":"pg","Opts":null}', type)).answer).toEqual({
+      expect((await post('VolumeDriver.Create', '{"Name":"pg","Opts":null}', { type })).answer).toEqual({
         Err: '',
       });
     expect((await post('VolumeDriver.List', '')).answer).toMatchObject({
