@@ -1,9 +1,11 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
+import { namesIn } from '../lib/names-in.ts';
 import { isProcessAlive } from '../lib/process-alive.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
+import { parseJson } from '../model/parse-json.ts';
 import type { AppStep } from './quiesce/plan-still.ts';
 
 /** One place whose data is replaced. */
@@ -104,7 +106,7 @@ export async function readJournal(stateDir: string, id: string): Promise<Restore
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
-  const journal = parse(text);
+  const journal = parseJson(text);
   if (isJournal(journal)) return journal;
   throw new AppError(
     'integrity',
@@ -120,29 +122,12 @@ export async function removeJournal(stateDir: string, id: string): Promise<void>
   await syncDirectory(journalFolder(stateDir));
 }
 
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
-
 function journalFolder(stateDir: string): string {
   return path.join(stateDir, 'journal');
 }
 
 function journalPath(stateDir: string, id: string): string {
   return path.join(journalFolder(stateDir), `restore-${id}.json`);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function isJournal(value: unknown): value is RestoreJournal {

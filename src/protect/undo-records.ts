@@ -1,9 +1,11 @@
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
+import { namesIn } from '../lib/names-in.ts';
 import { removeTree } from '../lib/remove-tree.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 import { errnoOf } from '../model/errors.ts';
+import { parseJson } from '../model/parse-json.ts';
 import { inodeOf } from './on-disk.ts';
 
 /** Data that a restore has replaced and that is kept beside the live data, for an undo. */
@@ -45,7 +47,7 @@ export async function listUndoRecords(stateDir: string): Promise<UndoRecord[]> {
   const records: UndoRecord[] = [];
   for (const name of await namesIn(folder)) {
     if (!/^[0-9a-f]{16}\.json$/.test(name)) continue;
-    const record = parse(await readFile(path.join(folder, name), 'utf8').catch(() => ''));
+    const record = parseJson(await readFile(path.join(folder, name), 'utf8').catch(() => ''));
     if (isRecord(record)) records.push(record);
   }
   const order = ({ keptAt, name }: UndoRecord): string => `${keptAt} ${name}`;
@@ -75,25 +77,8 @@ export async function forgetUndo(stateDir: string, id: string): Promise<void> {
   await rm(path.join(undoFolder(stateDir), `${id}.json`), { force: true });
 }
 
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
-
 function undoFolder(stateDir: string): string {
   return path.join(stateDir, 'undo');
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function isRecord(value: unknown): value is UndoRecord {

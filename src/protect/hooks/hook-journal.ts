@@ -1,9 +1,15 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
-import { tryLockFile } from '../../lib/file-lock.ts';
-import { AppError, errnoOf } from '../../model/errors.ts';
+import { writeDurably } from '../../lib/durable-file.ts';
+import { errnoOf } from '../../model/errors.ts';
+import { parseJson } from '../../model/parse-json.ts';
+import {
+  hasJournals,
+  type HeldJournal,
+  holdLeftJournals,
+  holdNewJournal,
+  type JournalPlace,
+} from '../held-journal.ts';
 import type { PlannedHook } from './choose-hooks.ts';
 
 /** The hooks that are due however a backup ends, so that whoever starts next can run them. */
@@ -22,86 +28,51 @@ export interface OpenHookJournal extends AsyncDisposable {
 
 /** Written durably, and held until it is removed or this process ends. */
 export async function openHookJournal(stateDir: string, journal: HookJournal): Promise<OpenHookJournal> {
-  const folder = folderOf(stateDir);
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (made !== undefined) await syncDirectory(path.dirname(folder));
-  const name = randomBytes(16).toString('hex');
-  const lock = await tryLockFile(path.join(folder, `${name}.lock`), { owner: String(process.pid) });
-  if ('heldBy' in lock) throw new AppError('locked', `The journal "${name}" is taken`);
-  const opened = openLocked({ folder, name, lock, journal });
+  const held = await holdNewJournal(placeOf(stateDir));
   try {
-    await writeDurably(path.join(folder, `${name}.json`), JSON.stringify({ version: 1, ...journal }));
-    return opened;
+    await writeDurably(held.file('json'), JSON.stringify({ version: 1, ...journal }));
+    return { ...held, journal };
   } catch (error) {
-    await opened.remove().catch(() => undefined);
+    await held.remove().catch(() => undefined);
     throw error;
   }
 }
 
 /** The journals of processes that have ended. One that cannot be read is left where it is. */
 export async function takeLeftHookJournals(stateDir: string): Promise<readonly OpenHookJournal[]> {
-  const folder = folderOf(stateDir);
   const left: OpenHookJournal[] = [];
-  for (const name of await journalNames(folder)) {
-    const lock = await tryLockFile(path.join(folder, `${name}.lock`), { owner: String(process.pid) });
-    if ('heldBy' in lock) continue;
-    const journal = await readJournal(path.join(folder, `${name}.json`));
-    if (journal !== undefined && journal !== 'unreadable')
-      left.push(openLocked({ folder, name, lock, journal }));
-    else if (journal === undefined) await openLocked({ folder, name, lock, journal: undefined }).remove();
-    else await lock[Symbol.asyncDispose]();
+  for await (const held of holdLeftJournals(placeOf(stateDir))) {
+    const journal = await readJournal(held);
+    if (journal === undefined) await held.remove();
+    else if (journal === 'unreadable') await held[Symbol.asyncDispose]();
+    else left.push({ ...held, journal });
   }
   return left;
 }
 
 /** True when there may be hooks that are due: cheap, for every start. */
 export async function hasHookJournals(stateDir: string): Promise<boolean> {
-  return (await journalNames(folderOf(stateDir))).length > 0;
+  return await hasJournals(placeOf(stateDir));
 }
 
-interface Locked<J> {
-  readonly folder: string;
-  readonly name: string;
-  readonly lock: AsyncDisposable;
-  readonly journal: J;
-}
-
-function openLocked<J>({ folder, name, lock, journal }: Locked<J>) {
-  return {
-    journal,
-    async remove() {
-      await rm(path.join(folder, `${name}.json`), { force: true });
-      await syncDirectory(folder);
-      // Names are used once only: whoever waits for this lock finds no journal under it.
-      await rm(path.join(folder, `${name}.lock`), { force: true });
-      await lock[Symbol.asyncDispose]();
-    },
-    [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
-  };
-}
-
-async function journalNames(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  });
-  return [...new Set(names.flatMap((name) => /^([0-9a-f]{32})\.(?:json|lock)$/.exec(name)?.[1] ?? []))];
-}
-
-async function readJournal(file: string): Promise<HookJournal | 'unreadable' | undefined> {
+async function readJournal(held: HeldJournal): Promise<HookJournal | 'unreadable' | undefined> {
+  let text: string;
   try {
-    const parsed: unknown = JSON.parse(await readFile(file, 'utf8'));
-    const fields = parsed as Partial<Record<keyof HookJournal | 'version', unknown>>;
-    const isGood =
-      fields.version === 1 && typeof fields.hostIdentity === 'string' && Array.isArray(fields.hooks);
-    return isGood ? (parsed as HookJournal) : 'unreadable';
+    text = await readFile(held.file('json'), 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
-    if (error instanceof SyntaxError) return 'unreadable';
     throw error;
   }
+  const journal = parseJson(text);
+  return isJournal(journal) ? journal : 'unreadable';
 }
 
-function folderOf(stateDir: string): string {
-  return path.join(stateDir, 'journal-hooks');
+function isJournal(value: unknown): value is HookJournal {
+  if (typeof value !== 'object' || value === null) return false;
+  const { version, hostIdentity, hooks } = value as Partial<Record<keyof HookJournal | 'version', unknown>>;
+  return version === 1 && typeof hostIdentity === 'string' && Array.isArray(hooks);
+}
+
+function placeOf(stateDir: string): JournalPlace {
+  return { folder: path.join(stateDir, 'journal-hooks'), endings: [] };
 }

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory } from '../../lib/durable-file.ts';
-import { errnoOf } from '../../model/errors.ts';
+import { namesIn } from '../../lib/names-in.ts';
 
 /** One file of the log: when it is large enough, the next is begun. */
 export interface Segment {
@@ -15,10 +15,7 @@ const pattern = /^log-\d{12}\.jsonl$/;
 
 /** Oldest first; none where there is no log. */
 export async function listSegments(folder: string): Promise<Segment[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  });
+  const names = await namesIn(folder);
   const segments: Segment[] = [];
   for (const name of names.filter((one) => pattern.test(one)).sort()) {
     const file = path.join(folder, name);

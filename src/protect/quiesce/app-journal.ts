@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory } from '../../lib/durable-file.ts';
-import { type FileLock, tryLockFile } from '../../lib/file-lock.ts';
 import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
+import { parseJson } from '../../model/parse-json.ts';
+import { type HeldJournal, holdLeftJournals, holdNewJournal, type JournalPlace } from '../held-journal.ts';
 import type { AppStep } from './plan-still.ts';
 
 /** What ran before it was made still, so that whoever starts next can bring it back. */
@@ -36,20 +36,16 @@ const reserveBytes = 1 << 20;
 
 /** Writes a journal, durably, and holds it until it is removed or this process ends. Throws when there is no room. */
 export async function openAppJournal(stateDir: string, journal: AppJournal): Promise<OpenAppJournal> {
-  const folder = journalFolder(stateDir);
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (made !== undefined) await syncDirectory(path.dirname(folder));
-  const name = randomBytes(16).toString('hex');
-  const lock = await tryLockFile(path.join(folder, `${name}.lock`), { owner: String(process.pid) });
-  if ('heldBy' in lock) throw new AppError('locked', `The journal "${name}" is taken`);
-  const opened = openLocked(folder, { name, lock, journal });
+  const held = await holdNewJournal(placeOf(stateDir));
   try {
-    await using reserve = await open(path.join(folder, `${name}.reserve`), 'wx', 0o600);
-    await reserve.writeFile(Buffer.alloc(reserveBytes));
-    await writeNew(path.join(folder, name), JSON.stringify({ version: 1, ...journal }));
-    return opened;
+    {
+      await using reserve = await open(held.file('reserve'), 'wx', 0o600);
+      await reserve.writeFile(Buffer.alloc(reserveBytes));
+    }
+    await writeNew(held, JSON.stringify({ version: 1, ...journal }));
+    return openHeld(held, journal);
   } catch (error) {
-    await opened.remove().catch(() => undefined);
+    await held.remove().catch(() => undefined);
     const full = errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT';
     throw new AppError(
       full ? 'full' : 'failed',
@@ -64,14 +60,14 @@ export async function openAppJournal(stateDir: string, journal: AppJournal): Pro
 }
 
 /** Whole and durable, or not there; what a kill leaves of it has the journal's name, and goes with it. */
-async function writeNew(journal: string, text: string): Promise<void> {
+async function writeNew(held: HeldJournal, text: string): Promise<void> {
   {
-    await using part = await open(`${journal}.part`, 'wx', 0o600);
+    await using part = await open(held.file('part'), 'wx', 0o600);
     await part.writeFile(text);
     await part.sync();
   }
-  await rename(`${journal}.part`, `${journal}.json`);
-  await syncDirectory(path.dirname(journal));
+  await rename(held.file('part'), held.file('json'));
+  await syncDirectory(path.dirname(held.file('json')));
 }
 
 /** The journals whose processes have ended, held. Those of living processes are left alone, damaged ones are told. */
@@ -79,81 +75,41 @@ export async function takeLeftJournals(
   stateDir: string,
   onDamaged: (error: AppError) => void,
 ): Promise<readonly OpenAppJournal[]> {
-  const folder = journalFolder(stateDir);
-  const left: OpenAppJournal[] = [];
-  for (const name of await journalNames(folder)) {
-    const lock = await tryLockFile(path.join(folder, `${name}.lock`), { owner: String(process.pid) });
-    if ('heldBy' in lock) continue;
-    const opened = openLocked(folder, { name, lock, journal: undefined });
+  await using left = new AsyncDisposableStack();
+  const journals: OpenAppJournal[] = [];
+  for await (const held of holdLeftJournals(placeOf(stateDir))) {
     try {
-      const journal = await readAppJournal(path.join(folder, `${name}.json`));
+      const journal = await readAppJournal(held);
       // Killed before it was written or after it was removed.
-      if (journal === undefined) await opened.remove();
+      if (journal === undefined) await held.remove();
       else
-        left.push({
-          ...opened,
-          journal: { ...journal, levels: await touchedLevels(folder, { name, journal }) },
-        });
+        journals.push(left.use(openHeld(held, { ...journal, levels: await touchedLevels(held, journal) })));
     } catch (error) {
-      await lock[Symbol.asyncDispose]();
-      if (isAppError(error, 'integrity')) {
-        onDamaged(error);
-        continue;
-      }
-      for (const other of left) await other[Symbol.asyncDispose]();
-      throw error;
+      await held[Symbol.asyncDispose]();
+      if (!isAppError(error, 'integrity')) throw error;
+      onDamaged(error);
     }
   }
-  return left;
+  left.move();
+  return journals;
 }
 
-interface Locked<J> {
-  readonly name: string;
-  readonly lock: FileLock;
-  readonly journal: J;
-}
-
-function openLocked<J>(folder: string, { name, lock, journal }: Locked<J>) {
-  const file = (ending: string): string => path.join(folder, `${name}.${ending}`);
+function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
   return {
+    ...held,
     journal,
-    async noteLevel(index: number) {
-      await using touched = await open(file('touched'), 'a', 0o600);
+    async noteLevel(index) {
+      await using touched = await open(held.file('touched'), 'a', 0o600);
       await touched.writeFile(`${index}\n`);
       await touched.sync();
-      if (index === 0) await syncDirectory(folder);
+      if (index === 0) await syncDirectory(path.dirname(held.file('touched')));
     },
-    freeReserve: () => rm(file('reserve'), { force: true }),
-    async remove() {
-      await rm(file('json'), { force: true });
-      await syncDirectory(folder);
-      for (const ending of ['touched', 'part']) await rm(file(ending), { force: true });
-      await rm(file('reserve'), { force: true });
-      // Names are used once only: whoever waits for this lock finds no journal under it.
-      await rm(file('lock'), { force: true });
-      await lock[Symbol.asyncDispose]();
-    },
-    [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
+    freeReserve: () => rm(held.file('reserve'), { force: true }),
   };
 }
 
-async function journalNames(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  });
-  return [
-    ...new Set(
-      names.flatMap((name) => /^([0-9a-f]{32})\.(?:json|part|lock|reserve|touched)$/.exec(name)?.[1] ?? []),
-    ),
-  ];
-}
-
-async function touchedLevels(
-  folder: string,
-  { name, journal }: { readonly name: string; readonly journal: AppJournal },
-): Promise<AppJournal['levels']> {
-  const text = (await readText(path.join(folder, `${name}.touched`))) ?? '';
+async function touchedLevels(held: HeldJournal, journal: AppJournal): Promise<AppJournal['levels']> {
+  const text = (await readText(held.file('touched'))) ?? '';
   const touched = new Set(text.split('\n').slice(0, -1));
   return journal.levels.filter((_, index) => touched.has(String(index)));
 }
@@ -167,22 +123,15 @@ async function readText(file: string): Promise<string | undefined> {
   }
 }
 
-async function readAppJournal(file: string): Promise<AppJournal | undefined> {
+async function readAppJournal(held: HeldJournal): Promise<AppJournal | undefined> {
+  const file = held.file('json');
   const text = await readText(file);
   if (text === undefined) return undefined;
-  const journal = parse(text);
+  const journal = parseJson(text);
   if (isJournal(journal)) return journal;
   throw new AppError('integrity', `The journal "${file}" is not one that this version can read`, {
     hint: 'It says which containers ran before a backup that was interrupted: start them, then remove it.',
   });
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function isJournal(value: unknown): value is AppJournal {
@@ -191,6 +140,6 @@ function isJournal(value: unknown): value is AppJournal {
   return fields.version === 1 && typeof fields.hostIdentity === 'string' && Array.isArray(fields.levels);
 }
 
-function journalFolder(stateDir: string): string {
-  return path.join(stateDir, 'journal-apps');
+function placeOf(stateDir: string): JournalPlace {
+  return { folder: path.join(stateDir, 'journal-apps'), endings: ['touched', 'part', 'reserve'] };
 }

@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { syncDirectory } from '../lib/durable-file.ts';
+import { tryLockFile } from '../lib/file-lock.ts';
+import { namesIn } from '../lib/names-in.ts';
+import { AppError } from '../model/errors.ts';
+
+/** A journal and what belongs to it, held until it is let go or this process ends. */
+export interface HeldJournal extends AsyncDisposable {
+  /** The path of its file of that ending; `json` is the journal. */
+  file(ending: string): string;
+  /** The journal first, durably. Lets it go. */
+  remove(): Promise<void>;
+}
+
+/** Where journals of one kind lie. */
+export interface JournalPlace {
+  readonly folder: string;
+  /** Of the files that a journal may have besides `json` and `lock`, in the order in which they are removed. */
+  readonly endings: readonly string[];
+}
+
+/** Holds a name for a journal that is to be written. The folder is made durably. */
+export async function holdNewJournal(place: JournalPlace): Promise<HeldJournal> {
+  const { folder } = place;
+  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (made !== undefined) await syncDirectory(path.dirname(folder));
+  const name = randomBytes(16).toString('hex');
+  const held = await holdJournal(place, name);
+  if (held === undefined) throw new AppError('locked', `The journal "${name}" is taken`);
+  return held;
+}
+
+/** Holds the journals whose processes have ended, one after the other; those of living processes are left alone. */
+export async function* holdLeftJournals(place: JournalPlace): AsyncGenerator<HeldJournal, void, undefined> {
+  for (const name of await journalNames(place)) {
+    const held = await holdJournal(place, name);
+    if (held !== undefined) yield held;
+  }
+}
+
+/** True when there may be some: cheap, for every start. */
+export async function hasJournals(place: JournalPlace): Promise<boolean> {
+  return (await journalNames(place)).length > 0;
+}
+
+async function holdJournal(
+  { folder, endings }: JournalPlace,
+  name: string,
+): Promise<HeldJournal | undefined> {
+  const file = (ending: string): string => path.join(folder, `${name}.${ending}`);
+  const lock = await tryLockFile(file('lock'), { owner: String(process.pid) });
+  if ('heldBy' in lock) return undefined;
+  return {
+    file,
+    async remove() {
+      await rm(file('json'), { force: true });
+      await syncDirectory(folder);
+      // Names are used once only: whoever waits for this lock finds no journal under it.
+      for (const ending of [...endings, 'lock']) await rm(file(ending), { force: true });
+      await lock[Symbol.asyncDispose]();
+    },
+    [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
+  };
+}
+
+async function journalNames({ folder, endings }: JournalPlace): Promise<string[]> {
+  const known = new Set(['json', 'lock', ...endings]);
+  const names = (await namesIn(folder)).flatMap((file) => {
+    const [, name, ending = ''] = /^([0-9a-f]{32})\.([a-z]+)$/.exec(file) ?? [];
+    return name !== undefined && known.has(ending) ? [name] : [];
+  });
+  return [...new Set(names)];
+}
