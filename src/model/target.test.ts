@@ -8,6 +8,7 @@ import {
   parseSnapshotReference,
   parseTarget,
   parseVersionedTarget,
+  parsePlaceInVolume,
   parseVolumePath,
 } from './target.ts';
 
@@ -98,6 +99,14 @@ test.each([
 
 test.each(['', ':/x', 'pg:../x', 'pg:a/../../x'])('parseCopyTarget(%j) is refused', (text) => {
   expect(() => parseCopyTarget(text)).toThrow(expect.objectContaining({ code: 'usage' }));
+});
+
+test('a place in a volume is written as two arguments, or as one with a colon', () => {
+  expect(parsePlaceInVolume('pg', '/base/1')).toEqual({ volume: 'pg', path: 'base/1' });
+  expect(parsePlaceInVolume('pg:/base/1', undefined)).toEqual({ volume: 'pg', path: 'base/1' });
+  expect(parsePlaceInVolume('pg', undefined)).toEqual({ volume: 'pg', path: '' });
+  expect(parsePlaceInVolume('pg', 'a:b')).toEqual({ volume: 'pg', path: 'a:b' });
+  expect(() => parsePlaceInVolume('pg:../x', undefined)).toThrow('leaves the volume');
 });
 
 describe('parseVolumePath()', () => {

@@ -73,6 +73,16 @@ export function parseCopyTarget(text: string): CopyTarget {
   return { kind: 'volume', name: withoutNul(name), path: parseVolumePath(text.slice(colon + 1)) };
 }
 
+/** Where `cat` and `browse` look: `VOLUME PATH`, or `VOLUME:PATH` as `cp` has it. No volume's name has a colon. */
+export function parsePlaceInVolume(
+  volume: string,
+  path: string | undefined,
+): { readonly volume: string; readonly path: ByteString } {
+  const colon = path === undefined ? volume.indexOf(':') : -1;
+  if (colon <= 0) return { volume, path: parseVolumePath(path ?? '') };
+  return { volume: volume.slice(0, colon), path: parseVolumePath(volume.slice(colon + 1)) };
+}
+
 /** A path inside a volume, relative to the volume's root, without `.` and `..`; '' is the root itself. */
 export function parseVolumePath(text: string): ByteString {
   const cleaned = cleanPath(withoutNul(text).replace(/^\/+/, ''));

@@ -72,6 +72,8 @@ describe('holdfast volume', () => {
     await cli.run('volume', 'cp', './note.txt', 'made:/');
     await cli.run('volume', 'cp', './note.txt', 'made:/copy.txt');
     expect(await cli.run('volume', 'cat', 'made', '/note.txt')).toBe('a note\n');
+    expect(await cli.run('volume', 'cat', 'made:note.txt')).toBe('a note\n');
+    expect(await cli.attempt(['volume', 'cat', 'made'])).toMatchObject({ exit: 2, stdout: '' });
     expect(await cli.run('volume', 'browse', 'made')).toMatch(/-rw.*copy\.txt\n.*note\.txt/);
     const [usage] = await cli.json<{ bytes: number; files: number }[]>('volume', 'du', 'made');
     expect(usage).toMatchObject({ bytes: 14, files: 2 });

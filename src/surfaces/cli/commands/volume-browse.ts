@@ -1,5 +1,5 @@
 import { toPrintable } from '../../../model/byte-string.ts';
-import { parseVolumePath } from '../../../model/target.ts';
+import { parsePlaceInVolume } from '../../../model/target.ts';
 import { formatEntries, entryAsJson } from '../entries.ts';
 import { reportProblems } from '../finish-work.ts';
 import type { Session } from '../session.ts';
@@ -9,9 +9,9 @@ export async function runVolumeBrowse(
   _flags: object,
   args: readonly string[],
 ): Promise<void> {
-  const [volume = '', path = ''] = args;
+  const [volume = '', path] = args;
   const engine = await session.app.volumes();
-  const result = await engine.browse({ volume, path: parseVolumePath(path) }, { signal: session.signal });
+  const result = await engine.browse(parsePlaceInVolume(volume, path), { signal: session.signal });
   session.printer.print({
     json: () => result.entries.map(entryAsJson),
     text: () => formatEntries(result.entries),

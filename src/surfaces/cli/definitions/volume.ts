@@ -109,6 +109,7 @@ const du = defineCommand({
 
 const browse = defineCommand({
   brief: 'List a folder in a volume',
+  usage: ['VOLUME [PATH]', 'VOLUME:PATH'],
   flags: {},
   args: [volume, { placeholder: 'PATH', brief: 'Folder or file inside the volume', kind: 'optional' }],
   load: async () => (await import('../commands/volume-browse.ts')).runVolumeBrowse,
@@ -117,7 +118,8 @@ const browse = defineCommand({
 const cat = defineCommand({
   brief: 'Print a file in a volume',
   flags: {},
-  args: [volume, { placeholder: 'PATH', brief: 'File inside the volume' }],
+  usage: ['VOLUME PATH', 'VOLUME:PATH'],
+  args: [volume, { placeholder: 'PATH', brief: 'File inside the volume', kind: 'optional' }],
   load: async () => (await import('../commands/volume-cat.ts')).runVolumeCat,
 });
 
