@@ -200,7 +200,8 @@ function openAppWithParts(
     },
     async backup(request, options = {}) {
       const { backup } = await import('./protect/backup.ts');
-      return await backup(parts, request, options);
+      const base = request.base ?? (await defaultsOf(config));
+      return await backup(parts, { ...request, base }, options);
     },
     async listSnapshots(filter, options = {}) {
       const { listSnapshots } = await import('./protect/snapshots.ts');
@@ -454,6 +455,12 @@ async function namesIn(folder: string): Promise<string[]> {
     if (errnoOf(error) === 'ENOENT') return [];
     throw knownError(error, `Cannot read "${folder}"`);
   }
+}
+
+async function defaultsOf(config: AppConfig): Promise<BackupRequest['base']> {
+  const { loadConfiguration } = await import('./protect/config/load-configuration.ts');
+  const { defaults, file } = await loadConfiguration(placeOf(config));
+  return file === undefined ? undefined : { from: `"defaults" in "${file}"`, settings: defaults };
 }
 
 function placeOf({ stateDir, configFile }: AppConfig): ConfigurationPlace {
