@@ -1,12 +1,4 @@
-import {
-  existsSync,
-  mkdtempSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-  mkdirSync,
-  readFileSync,
-} from 'node:fs';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { missingPackages } from './debian-packages.ts';
@@ -22,14 +14,33 @@ export async function reasonAgainst(lane: Lane): Promise<string | undefined> {
   if (lane.name === 'podman' && process.getuid?.() !== 0)
     return 'it starts a Podman service of its own with containers, which here only root may';
   if (lane.name === 'filesystems') return await reasonAgainstLoopMounts();
-  if (lane.name === 'kernel') return reasonAgainstKernel();
+  if (lane.name === 'kernel') return await reasonAgainstUserModeLinux();
   return undefined;
 }
 
-/** A kernel without dm-crypt runs these nowhere; with it, root may. */
-function reasonAgainstKernel(): string | undefined {
-  if (process.getuid?.() !== 0) return 'it opens encrypted devices, which only root may';
-  return existsSync('/dev/mapper/control') ? undefined : 'this kernel has no device mapper (dm-crypt)';
+/** Whether a kernel starts as a program here, and gets as far as its first process: ptrace may be forbidden, or the CPU too new. */
+async function reasonAgainstUserModeLinux(): Promise<string | undefined> {
+  if (process.arch !== 'x64') return 'User-Mode Linux runs on x64 only';
+  if (process.getuid?.() !== 0)
+    return 'its guest has the files of this machine for its own, which only root may read';
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-probe-'));
+  try {
+    const { runGuest, lastWords } = await import('../test/kernel/user-mode-linux.ts');
+    const { console: words } = await runGuest({
+      folder,
+      name: 'probe',
+      init: ['/bin/true'],
+      memory: '128M',
+      limitMs: 30_000,
+    });
+    // That its first process has ended well is a reason for a kernel to die, and for us to know that it works.
+    if (words.includes('Attempted to kill init! exitcode=0x00000000')) return undefined;
+    return `User-Mode Linux does not start here: ${lastWords(words, 5)}`;
+  } catch (error) {
+    return `User-Mode Linux does not start here: ${error instanceof Error ? error.message : String(error)}`;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** Which tests of a lane this machine must leave out, and why; undefined when it need not leave out any. */

@@ -46,10 +46,18 @@ export const lanes: readonly Lane[] = [
   lane('sandbox', ['bubblewrap']),
   engineLane('podman', ['podman', 'runc', 'busybox-static']),
   lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs', 'gocryptfs', 'cryptsetup-bin']),
-  {
-    ...lane('kernel', ['cryptsetup-bin', 'dmsetup']),
-    onlyByName: 'it needs a kernel with dm-crypt, which not even every CI machine has',
-  },
+  lane('kernel', [
+    'user-mode-linux',
+    'gcc',
+    'libc6-dev',
+    'kmod',
+    'cryptsetup-bin',
+    'dmsetup',
+    'nfs-kernel-server',
+    'rpcbind',
+    'samba',
+    'cifs-utils',
+  ]),
   engineLane('engine', [
     ...treePackages,
     'docker.io',

@@ -2,10 +2,26 @@ import { runProgram } from '../lib/run-program.ts';
 import { isAppError } from '../model/errors.ts';
 import type { DriverHealth } from './driver.ts';
 
-/** Whether what is mounted answers. Asked by another process: one that asks a dead server hangs for good. */
-export async function answers(mountpoint: string, timeoutMs = 4000): Promise<DriverHealth> {
+/** Whether what is mounted answers. */
+export const answers = (mountpoint: string): Promise<DriverHealth> => ask('stat', ['-f', '--', mountpoint]);
+
+/**
+ * Whether what is mounted can be read: looks at its first entry. A server of NFS 3 may still tell the size of a
+ * directory that it has no more. One that root may not read (root_squash) has answered as well.
+ */
+export async function canBeRead(mountpoint: string): Promise<DriverHealth> {
+  const health = await ask('find', [mountpoint, '-maxdepth', '0', '-empty']);
+  return health.message?.endsWith('Permission denied') === true
+    ? { status: 'good', message: undefined }
+    : health;
+}
+
+const timeoutMs = 4000;
+
+/** By another process: one that asks a dead server hangs for good. */
+async function ask(program: string, args: readonly string[]): Promise<DriverHealth> {
   try {
-    const { status, stderr } = await runProgram('stat', ['-f', '--', mountpoint], { timeoutMs });
+    const { status, stderr } = await runProgram(program, args, { timeoutMs });
     if (status === 0) return { status: 'good', message: undefined };
     return { status: 'failed', message: explain(stderr) };
   } catch (error) {
@@ -18,5 +34,5 @@ export async function answers(mountpoint: string, timeoutMs = 4000): Promise<Dri
 function explain(stderr: string): string {
   if (/Stale file handle/i.test(stderr)) return 'The server does not know the mount any more (stale handle)';
   if (/not connected/i.test(stderr)) return 'The program behind the mount has ended';
-  return stderr.replace(/^stat: /, '');
+  return stderr.replace(/^(?:stat|find): /, '');
 }

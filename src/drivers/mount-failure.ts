@@ -48,6 +48,12 @@ const meanings: readonly Meaning[] = [
     hint: 'Load its module (modprobe), or use a kernel that has it.',
   },
   {
+    pattern: /^mount\.nfs4?: Operation not permitted/m,
+    code: 'denied',
+    words: ({ source }) => `the server refuses ${quote(source)}`,
+    hint: 'It may take calls from ports below 1024 only: leave "noresvport" out of "-o o=…", or export it with "insecure" at the server.',
+  },
+  {
     pattern: /must be superuser|operation permitted|Operation not permitted|only root can/i,
     code: 'denied',
     words: () => 'not permitted',

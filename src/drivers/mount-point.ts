@@ -73,13 +73,13 @@ export async function mountThen(
 /** Nothing is mounted there when this returns. `in-use` while somebody uses it. */
 export async function unmountPath(
   volume: Pick<DriverVolume, 'name' | 'mountpoint'>,
-  { signal }: DriverCall = {},
+  { signal, timeoutMs = unmountMs }: DriverCall & { readonly timeoutMs?: number | undefined } = {},
 ): Promise<void> {
   // More than one may lie on top of another.
   for (let round = 0; (await findMount(volume.mountpoint)) !== undefined; round++) {
     const { status, stderr } = await runProgram('umount', ['--', volume.mountpoint], {
       signal,
-      timeoutMs: unmountMs,
+      timeoutMs,
     });
     if (status === 0 && round < 8) continue;
     if ((await findMount(volume.mountpoint)) === undefined) return;

@@ -2,7 +2,7 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { roomAt } from './data-room.ts';
 import type { Driver, DriverCall, DriverVolume } from './driver.ts';
-import { answers } from './mount-answers.ts';
+import { answers, canBeRead } from './mount-answers.ts';
 import { checkOptions, mountWord, mountWords, type Options } from './mount-options.ts';
 import { mountAtPath } from './mount-point.ts';
 import { namedVolume } from './named-volume.ts';
@@ -43,7 +43,7 @@ export const nfsDriver: Driver = {
   unmount: (volume, call) => unmountOrDetach(volume, call),
 
   async health(volume, { isMounted }) {
-    if (isMounted) return await answers(volume.mountpoint);
+    if (isMounted) return await canBeRead(volume.mountpoint);
     try {
       await probeNfs(nfsTarget(volume.options));
       return { status: 'good', message: undefined };

@@ -7,7 +7,8 @@ import { detachPath, unmountPath } from './mount-point.ts';
 export async function unmountOrDetach(volume: DriverVolume, call?: DriverCall): Promise<void> {
   const { status } = await answers(volume.mountpoint);
   if (status === 'good' || status === 'degraded') return await unmountPath(volume, call);
-  await unmountPath(volume, call).catch(async (error: unknown) => {
+  // A file system of the network first waits for its server, to which nobody knows whether it comes back.
+  await unmountPath(volume, { ...call, timeoutMs: 10_000 }).catch(async (error: unknown) => {
     if (isAppError(error, 'cancelled')) throw error;
     await detachPath(volume.mountpoint, call);
   });

@@ -1,0 +1,24 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Catalog } from '../../../src/catalog/catalog.ts';
+import { openSqliteCatalog } from '../../../src/catalog/sqlite-catalog.ts';
+import { openDrivers } from '../../../src/drivers/open-drivers.ts';
+import { openEmbeddedHost } from '../../../src/hosts/embedded/index.ts';
+import type { ManagedVolumes } from '../../../src/hosts/managed-volumes.ts';
+
+/** On the disk that stays. */
+export const stateDir = '/disk/state';
+
+/** The keys of the volume "erased", as somebody has put them aside. */
+export const saved = ['/disk/saved-key.json', '/disk/saved-volumes.key'] as const;
+
+export const luks = { size: '40m' };
+export const known = 'KNOWN PLAINTEXT THAT MUST BE NOWHERE '.repeat(4000);
+
+export async function openManaged(): Promise<{ managed: ManagedVolumes; catalog: Catalog }> {
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
+  const drivers = openDrivers({ stateDir, secret: async () => new Uint8Array() });
+  const { managed } = await openEmbeddedHost({ stateDir, catalog, drivers });
+  return { managed, catalog };
+}

@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+import { LineReporter } from './line-reporter.ts';
+
+/** For the vitest that runs inside the guest; the host's shows its results as tests of its own. */
+export default defineConfig({
+  test: {
+    watch: false,
+    reporters: ['verbose', new LineReporter()],
+    include: ['test/kernel/guest/**/*.guest.ts'],
+    pool: 'forks',
+    setupFiles: ['test/setup/leaks.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    fileParallelism: false,
+    maxWorkers: 1,
+  },
+});
