@@ -1,9 +1,10 @@
 import { closeSync, openSync, rmdirSync, unlinkSync } from 'node:fs';
-import { type ByteString, toPath } from '../model/byte-string.ts';
+import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import type { EntryType } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { copyFile } from './copy-tree.ts';
 import { OpenDirectories } from './open-directories.ts';
+import { knownError } from './known-error.ts';
 import { listXattrs, removeXattr, syncFilesystemLater } from './posix.ts';
 import { proveCopy } from './prove-copy.ts';
 import type { TreeProblem } from './tree-problem.ts';
@@ -237,7 +238,7 @@ function removeAll(places: OpenDirectories, gone: readonly (readonly [ByteString
       if (type === 'dir') rmdirSync(at);
       else unlinkSync(at);
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error;
+      if (errnoOf(error) !== 'ENOENT') throw knownError(error, `Cannot remove "${toPrintable(path)}"`);
     }
   }
 }

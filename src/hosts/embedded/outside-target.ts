@@ -1,4 +1,4 @@
-import { access, readFile, rm } from 'node:fs/promises';
+import { access, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurably } from '../../lib/durable-file.ts';
 import { errnoOf } from '../../model/errors.ts';
@@ -35,9 +35,9 @@ export async function clearOutside(storage: Storage): Promise<void> {
     await rm(volume.options['device'] ?? '', { force: true });
   } else if (note === 'empty') {
     if (!(await isMountedAt(volume.mountpoint))) await mountStorage(storage, {});
-    await removeTree(volume.mountpoint).catch((error: unknown) => {
-      // A root stays.
-      if (errnoOf(error) !== 'EBUSY') throw error;
+    await removeTree(volume.mountpoint).catch(async (error: unknown) => {
+      // The root itself stays.
+      if ((await readdir(volume.mountpoint)).length > 0) throw error;
     });
   }
 }
