@@ -25,7 +25,8 @@ npm run bench -- --dir DIR             make the data and the repositories below 
 npm run bench -- --json FILE           where the numbers go (bench-results/TIME.json)
 npm run bench -- --seed TEXT           other data (holdfast)
 npm run bench -- --with-docker         also list 2,000 volumes of a Docker Engine of its own (root, docker.io)
-npm run bench -- --no-install          install nothing, skip what is missing`;
+npm run bench -- --no-install          install nothing, skip what is missing
+npm run bench -- volumes               measures volumes beside dockerd's instead (--help shows how)`;
 
 /** `usage` for what it can't read. */
 export function parseBenchOptions(args: readonly string[]): BenchOptions {

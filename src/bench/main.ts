@@ -30,6 +30,10 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 process.exitCode = await main(process.argv.slice(2)).catch(reportError);
 
 async function main(args: readonly string[]): Promise<number> {
+  if (args[0] === 'volumes') {
+    const { benchVolumes } = await import('./volumes/bench-volumes.ts');
+    return await benchVolumes(args.slice(1), { signal: cancel.signal, say, writeJson });
+  }
   const options = parseBenchOptions(args);
   if (options.help) {
     console.log(benchHelp);
@@ -95,7 +99,7 @@ async function bench({ folder, options, peers }: Bench): Promise<number> {
   console.log(`\n${formatMachine(machine)}`);
   console.log(`Medians of ${rounds} rounds with warm caches, ${formatDataSets(digests)}\n`);
   console.log(`${formatReport(report)}\n`);
-  writeJson(options.json ?? join('bench-results', `${document.time.replaceAll(':', '-')}.json`), document);
+  writeJson(options.json, document);
   return report.failures.length === 0 ? 0 : 1;
 }
 
@@ -131,8 +135,8 @@ function takePeers({ peers: names, install, withDocker }: BenchOptions): PeersFo
   return peers;
 }
 
-function writeJson(file: string, document: object): void {
-  const path = resolve(file);
+function writeJson(file: string | undefined, document: { readonly time: string }): void {
+  const path = resolve(file ?? join('bench-results', `${document.time.replaceAll(':', '-')}.json`));
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, `${JSON.stringify(document, null, 2)}\n`);
   say(`The numbers are in ${path}`);

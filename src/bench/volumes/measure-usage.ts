@@ -1,0 +1,106 @@
+import { execFile } from 'node:child_process';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { AppError } from '../../model/errors.ts';
+import { settleDisk } from '../disk.ts';
+import type { ApiSide } from './measure-calls.ts';
+import { inTurn, type Samples, timeOf } from './samples.ts';
+import type { VolumeCounts, VolumeRows } from './volume-rows.ts';
+
+const run = promisify(execFile);
+
+/** A side with volumes that hold the same as the other's. */
+export interface FullSide extends ApiSide {
+  readonly mountpoints: readonly string[];
+  /** The command that shows the usage of all volumes. */
+  readonly command: {
+    readonly program: string;
+    readonly args: readonly string[];
+    readonly env: NodeJS.ProcessEnv;
+  };
+}
+
+const filesInFolder = 50;
+const turns = 5;
+const largestBytes = 4000;
+
+/** Makes volumes with files in them, and gives back where their data is. */
+export async function fillVolumes(
+  { client }: ApiSide,
+  counts: VolumeCounts,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const mountpoints: string[] = [];
+  for (let index = 0; index < counts.fullVolumes; index += 1) {
+    signal.throwIfAborted();
+    const answer = await client.call('POST', '/volumes/create', { Name: `full-${index}`, Driver: 'local' });
+    const { Mountpoint: mountpoint } = JSON.parse(answer) as { readonly Mountpoint: string };
+    fill(mountpoint, counts.filesInEach, index);
+    mountpoints.push(mountpoint);
+  }
+  return mountpoints;
+}
+
+function fill(root: string, count: number, seed: number): void {
+  for (let file = 0; file < count; file += 1) {
+    const folder = join(root, `folder-${Math.floor(file / filesInFolder)}`);
+    if (file % filesInFolder === 0) mkdirSync(folder);
+    writeFileSync(join(folder, `file-${file}`), Buffer.alloc(sizeOf(file, seed)));
+  }
+}
+
+function sizeOf(file: number, seed: number): number {
+  return ((file + 1) * 7919 + seed * 104_729) % largestBytes;
+}
+
+export interface UsageRequest {
+  readonly folder: string;
+  readonly sides: readonly FullSide[];
+  readonly rows: VolumeRows;
+  readonly samples: Samples;
+  readonly counts: VolumeCounts;
+  readonly round: number;
+  readonly signal: AbortSignal;
+}
+
+/** One round: before each question one file of one volume grows in its place, by one byte. */
+export async function measureUsage(request: UsageRequest): Promise<void> {
+  const { folder, sides, rows, samples, counts, round, signal } = request;
+  settleDisk(folder);
+  for (let turn = 0; turn < turns; turn += 1) {
+    const changes = round * turns + turn + 1;
+    for (const { mountpoints } of sides)
+      appendFileSync(join(mountpoints[turn % mountpoints.length] ?? '', 'folder-0/file-0'), 'x');
+    for (const { name, client, command } of inTurn(sides, turn)) {
+      signal.throwIfAborted();
+      let text = '';
+      const ms = await timeOf(async () => (text = await client.call('GET', '/system/df?type=volume')));
+      requireBytes(text, plannedBytes(counts) + changes, name);
+      samples.add(rows.usage.title, name, ms);
+      const { program, args, env } = command;
+      samples.add(
+        rows.usageCommand.title,
+        name,
+        await timeOf(() => run(program, args, { env, signal, maxBuffer: 64 << 20 })),
+      );
+    }
+  }
+}
+
+function plannedBytes({ fullVolumes, filesInEach }: VolumeCounts): number {
+  let bytes = 0;
+  for (let seed = 0; seed < fullVolumes; seed += 1)
+    for (let file = 0; file < filesInEach; file += 1) bytes += sizeOf(file, seed);
+  return bytes;
+}
+
+/** A usage that is wrong by one byte is none, however quick it was. */
+function requireBytes(text: string, expected: number, side: string): void {
+  const { Volumes: volumes } = JSON.parse(text) as {
+    readonly Volumes: readonly { readonly UsageData: { readonly Size: number } }[];
+  };
+  const bytes = volumes.reduce((sum, { UsageData: usage }) => sum + usage.Size, 0);
+  if (bytes === expected) return;
+  throw new AppError('integrity', `${side} counts ${bytes} bytes in all volumes, and there are ${expected}`);
+}

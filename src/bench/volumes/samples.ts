@@ -1,0 +1,28 @@
+/** Who is measured. */
+export type SideName = 'Holdfast' | 'dockerd';
+
+/** What each side took for each row, in milliseconds. */
+export class Samples {
+  readonly #all = new Map<string, number[]>();
+
+  add(row: string, side: SideName, ms: number): void {
+    const key = `${row}/${side}`;
+    this.#all.set(key, [...(this.#all.get(key) ?? []), ms]);
+  }
+
+  of(row: string, side: SideName): readonly number[] {
+    return this.#all.get(`${row}/${side}`) ?? [];
+  }
+}
+
+/** How long it takes, in milliseconds. */
+export async function timeOf(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+/** A B in one turn, B A in the next: nobody always pays for being first. */
+export function inTurn<T>(sides: readonly T[], turn: number): readonly T[] {
+  return turn % 2 === 0 ? sides : sides.toReversed();
+}

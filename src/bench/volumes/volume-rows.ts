@@ -1,0 +1,42 @@
+/** What Holdfast is to be beside dockerd. */
+export type Aim =
+  | { readonly kind: 'times faster'; readonly times: number }
+  | { readonly kind: 'at most more'; readonly ms: number };
+
+export interface VolumeRow {
+  readonly title: string;
+  readonly aim: Aim;
+}
+
+const faster: Aim = { kind: 'times faster', times: 1 };
+
+export interface VolumeCounts {
+  /** That are created, listed, inspected and removed. */
+  readonly volumes: number;
+  /** That are measured. */
+  readonly fullVolumes: number;
+  readonly filesInEach: number;
+}
+
+export function countsAt(scale: number): VolumeCounts {
+  const at = (whole: number): number => Math.max(1, Math.round(whole * scale));
+  return { volumes: at(10_000), fullVolumes: at(200), filesInEach: 500 };
+}
+
+/** The rows of the report. */
+export function planRows({ volumes, fullVolumes, filesInEach }: VolumeCounts) {
+  const many = `${volumes.toLocaleString('en')} volumes`;
+  const full = `${fullVolumes} volumes of ${filesInEach} files`;
+  const usage: Aim = { kind: 'times faster', times: 10 };
+  return {
+    create: { title: `create ${many}`, aim: faster },
+    list: { title: `list ${many}`, aim: faster },
+    inspect: { title: `inspect ${many}`, aim: faster },
+    remove: { title: `remove ${many}`, aim: faster },
+    run: { title: 'docker run with a volume', aim: { kind: 'at most more', ms: 10 } },
+    usage: { title: `usage of ${full}, by the API`, aim: usage },
+    usageCommand: { title: `usage of ${full}, by the command`, aim: usage },
+  } satisfies Record<string, VolumeRow>;
+}
+
+export type VolumeRows = ReturnType<typeof planRows>;
