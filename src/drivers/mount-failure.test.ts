@@ -4,6 +4,7 @@ import { explainMountFailure } from './mount-failure.ts';
 test.each([
   ["mount: /x: unknown filesystem type 'nfs'.", 'unsupported', 'this kernel has no file system "nfs"'],
   ['mount.nfs: access denied by server while mounting nas:/x', 'denied', 'the server refuses "nas:/x"'],
+  ['mount.nfs4: Operation not permitted for nas:/x on /x', 'denied', 'the server refuses "nas:/x"'],
   ['mount.nfs: Connection refused', 'unavailable', 'refuses the connection'],
   ['mount.nfs: Connection timed out', 'unavailable', 'does not answer'],
   [

@@ -15,13 +15,10 @@ export interface Guest {
   readonly disk?: string | undefined;
   readonly memory: `${number}M`;
   readonly limitMs: number;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface GuestEnd {
-  /** True when it switched itself off; false when it died, hung, or was ended. */
-  readonly isPoweredOff: boolean;
-  /** Why not, in words for people. */
+  /** Why it did not switch itself off: it died, hung, or was ended. In words for people. */
   readonly trouble: string | undefined;
   /** All that its kernel and its programs said. */
   readonly console: string;
@@ -32,28 +29,23 @@ export async function runGuest(guest: Guest): Promise<GuestEnd> {
   const shim = await buildShim(guest.folder);
   const log = join(guest.folder, `${guest.name}.log`);
   const output = openSync(log, 'w', 0o600);
-  const child = spawn('linux.uml', kernelArguments(guest), {
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'linux.uml', ...kernelArguments(guest)], {
     env: { ...process.env, LD_PRELOAD: shim, TMPDIR: guest.folder },
     stdio: ['ignore', output, output],
-    // It makes itself the leader of its terminal's group otherwise.
-    detached: true,
   });
   closeSync(output);
   const late = AbortSignal.timeout(guest.limitMs);
-  const ending = guest.signal === undefined ? late : AbortSignal.any([guest.signal, late]);
-  // Its processes are traced by the first one, and die with it.
+  // Its processes are traced by the first one, and die with it; it dies with this process, whatever ends that.
   const end = (): void => void child.kill('SIGKILL');
-  ending.addEventListener('abort', end);
-  process.on('exit', end);
+  late.addEventListener('abort', end);
   try {
     await once(child, 'close');
   } finally {
-    ending.removeEventListener('abort', end);
-    process.off('exit', end);
+    late.removeEventListener('abort', end);
   }
   const text = readFileSync(log, 'utf8');
   const trouble = troubleOf(text, { isLate: late.aborted, limitMs: guest.limitMs });
-  return { isPoweredOff: trouble === undefined, trouble, console: text };
+  return { trouble, console: text };
 }
 
 /** The last lines of a console, for a message. */
