@@ -5,6 +5,7 @@ import { AppError } from '../model/errors.ts';
 import type { Volume } from '../model/volume.ts';
 import { dropExpired } from './drop-expired.ts';
 import { takeLease } from './lease.ts';
+import { recoverApps } from './quiesce/recover.ts';
 import { type StillWorld, stillWorld } from './quiesce/still-world.fixture.ts';
 import { type MemberWish, openReplacement, type Replacement } from './replacement.ts';
 import { listJournals, type RestoreJournal, writeJournal } from './restore-journal.ts';
@@ -171,6 +172,13 @@ describe('swapLive()', () => {
     expect(data()).toEqual(['new', 'new']);
     expect(world.containers.get('db').state).toBe('running');
     expect(await listJournals(world.stateDir)).toMatchObject([{ step: 'back' }]);
+    // Nobody has to wait until this process has ended.
+    const error = 'its restore has to be put right first';
+    expect((await recoverApps(world.parts, { patienceMs: 300 })).jobs).toMatchObject([{ error }]);
+    world.containers.onCall(() => undefined);
+    await settleAll(world.parts, {});
+    await recoverApps(world.parts, { patienceMs: 300 });
+    expect([data(), states(), journals()]).toEqual([['old', 'old'], asBefore, []]);
   });
 
   test('changes nothing when a container cannot be stopped, or one is started meanwhile', async () => {

@@ -224,6 +224,7 @@ async function takeBackLive(
   } catch (second) {
     // What ran stays stopped: nothing may run on data that is half old and half new. The journals say what to do.
     replacement.leave();
+    await still.leave();
     return notTakenBack(live, error, second);
   }
   try {
@@ -234,6 +235,7 @@ async function takeBackLive(
   } catch (second) {
     // The data is back already; its journal knows what ran, whatever was started on the other data since.
     replacement.leave();
+    await still.leave();
     return notStarted(live, error, second);
   }
 }

@@ -2,6 +2,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { AppError } from '../../model/errors.ts';
+import { writeJournal } from '../restore-journal.ts';
 import { openAppJournal } from './app-journal.ts';
 import { planStill } from './plan-still.ts';
 import { recoverApps } from './recover.ts';
@@ -184,6 +185,27 @@ test('leaves an app stopped whose data may be half restored, says why, and bring
   await rm(journal);
   expect((await recover()).jobs).toMatchObject([{ apps: ['half'], error: undefined }]);
   expect(world.containers.get('half').state).toBe('running');
+});
+
+test('starts an app whose restore is left to be cleaned up, when its data is whole', async () => {
+  const about = {
+    action: 'restore',
+    hostIdentity: 'engine',
+    snapshotIds: [],
+    members: [],
+    levels: [],
+  } as const;
+  const [half, whole] = ['a'.repeat(16), 'b'.repeat(16)];
+  await writeJournal(world.stateDir, { ...about, id: half, step: 'swapping' });
+  await writeJournal(world.stateDir, { ...about, id: whole, step: 'committed' });
+  for (const [name, restoreId] of Object.entries({ half, whole })) {
+    world.containers.add({ name });
+    await leaveJournal('stop', { restoreId, names: [name] });
+    await world.containers.stop(name, {});
+  }
+  await recover();
+  expect(world.containers.get('half').state).toBe('exited');
+  expect(world.containers.get('whole').state).toBe('running');
 });
 
 test('starts who waits for another when that one is healthy again', async () => {

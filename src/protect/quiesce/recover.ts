@@ -136,11 +136,13 @@ async function whyUnsettled(
   if (restoreId === undefined && !reason.startsWith('restore')) return undefined;
   try {
     // An earlier version does not say which restore it was.
-    const isLeft =
+    const left =
       restoreId === undefined
-        ? (await listJournals(stateDir, rethrow)).length > 0
-        : (await readJournal(stateDir, restoreId)) !== undefined;
-    return isLeft ? 'its restore has to be put right first' : undefined;
+        ? await listJournals(stateDir, rethrow)
+        : [(await readJournal(stateDir, restoreId)) ?? []].flat();
+    // Before and after that, the data is whole.
+    const isHalf = left.some(({ step }) => step === 'swapping' || step === 'back');
+    return isHalf ? 'its restore has to be put right first' : undefined;
   } catch (error) {
     if (!isAppError(error)) throw error;
     return `its restore has to be put right first. ${error.message}. ${error.hint ?? ''}`;

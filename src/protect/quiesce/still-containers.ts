@@ -57,6 +57,8 @@ export interface StillContainers extends AsyncDisposable {
    * leaves it to `recover`, when something cannot be brought back in time. May be repeated.
    */
   release(options?: ReleaseOptions): Promise<ReleaseReport>;
+  /** Lets go of them as they are: `recover` brings them back, whether this process has ended or not. */
+  leave(): Promise<void>;
 }
 
 /**
@@ -167,10 +169,14 @@ class Still implements StillContainers {
       // Beside the error that ended the work this one would not be heard.
       if (error instanceof AppError) this.#parts.onNote?.(`${error.message}. ${error.hint ?? ''}`);
       // Whoever comes next may bring them back.
-      await this.#parts.journal[Symbol.asyncDispose]();
-      await this.#parts.holds[Symbol.asyncDispose]();
+      await this.leave();
       throw error;
     }
+  }
+
+  async leave(): Promise<void> {
+    await this.#parts.journal[Symbol.asyncDispose]();
+    await this.#parts.holds[Symbol.asyncDispose]();
   }
 
   /** Not to be cancelled: an engine goes on with a stop of which nobody wants to hear any more. */
@@ -226,6 +232,7 @@ function nothingStill(parts: Protection): StillContainers {
     covers: () => false,
     stillForMs: () => 0,
     release: async () => ({ stillMs: 0, unhealthy: [], apps: [], disturbed: [] }),
+    async leave() {},
     async [Symbol.asyncDispose]() {},
   };
 }
