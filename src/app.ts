@@ -1,13 +1,12 @@
 import os from 'node:os';
 import path from 'node:path';
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import type { Catalog } from './catalog/catalog.ts';
 import type { ProtectedNames, VolumeEngine } from './engine/index.ts';
 import type { RunOptions, RunReport, RunRequest } from './engine/run/run-types.ts';
 import type { Host } from './hosts/host.ts';
 import type { ManagedVolumes } from './hosts/managed-volumes.ts';
-import { knownError } from './lib/known-error.ts';
-import { errnoOf } from './model/errors.ts';
+import { namesIn } from './lib/names-in.ts';
 import type { HostKind } from './model/volume.ts';
 import type { BackupOutcome, BackupReport, BackupRequest } from './protect/backup.ts';
 import type { Change } from './protect/compare-trees.ts';
@@ -445,16 +444,6 @@ function openParts(config: AppConfig, opened: AsyncDisposableStack, shared?: Sha
     },
   };
   return parts;
-}
-
-/** None where nothing was ever written. A folder that cannot be read may hold what has to be put right. */
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw knownError(error, `Cannot read "${folder}"`);
-  }
 }
 
 async function defaultsOf(config: AppConfig): Promise<BackupRequest['base']> {

@@ -7,6 +7,7 @@ import { defaultUnusedLimit } from '../../model/unused-limit.ts';
 import { type ConfigurationPlace, loadConfiguration } from '../config/load-configuration.ts';
 import type { JobOptions } from '../protection.ts';
 import { defaultRepositoryOf } from './default-repository.ts';
+import { failedOutcome } from './failed-outcome.ts';
 import { listSubjects } from './list-subjects.ts';
 import { policyTag } from './policy.ts';
 import type { OpenedApp, OpenPolicyApp } from './policy-app.ts';
@@ -132,7 +133,7 @@ async function saveAll(opened: OpenedApp, job: SaveJob, options: JobOptions): Pr
       const alone = { ...job, subjects: [subject] };
       outcomes.push(
         ...(await saveTogether(opened, alone, options).catch((own: unknown) => [
-          failed(subject.identity, knownError(own)),
+          failedOutcome(subject.identity, knownError(own)),
         ])),
       );
     }
@@ -163,7 +164,7 @@ async function saveTogether(
   return subjects.map(({ kind, name, identity }): SubjectOutcome => {
     const found = report.outcomes.find((outcome) => outcome.kind === kind && outcome.name === name);
     if (found === undefined)
-      return failed(identity, ended ?? new AppError('failed', `${quote(name)} was not backed up`));
+      return failedOutcome(identity, ended ?? new AppError('failed', `${quote(name)} was not backed up`));
     const { outcome, snapshot, anomalies = [], error } = found;
     return {
       identity,
@@ -174,17 +175,6 @@ async function saveTogether(
       error,
     };
   });
-}
-
-function failed(identity: string, error: AppError): SubjectOutcome {
-  return {
-    identity,
-    outcome: error.code === 'cancelled' ? 'cancelled' : 'failed',
-    snapshotId: undefined,
-    repositoryId: undefined,
-    anomalies: [],
-    error,
-  };
 }
 
 interface ForgetOne {

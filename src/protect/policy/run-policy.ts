@@ -5,6 +5,7 @@ import { quote } from '../../model/quote.ts';
 import type { ForgetPlan } from '../forget-plan.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { Assignment } from './assign-policies.ts';
+import { failedOutcome } from './failed-outcome.ts';
 import { policyTag, treatmentOf } from './policy.ts';
 import type { OpenPolicyApp } from './policy-app.ts';
 import { findPolicy, policyStatuses, type PolicyView } from './policy-status.ts';
@@ -141,14 +142,6 @@ async function outcomesOf(
   options: JobOptions,
 ): Promise<SubjectOutcome[]> {
   const subjects = assignments.map(({ subject }) => subject);
-  const fail = (error: AppError, identity: string): SubjectOutcome => ({
-    identity,
-    outcome: error.code === 'cancelled' ? 'cancelled' : 'failed',
-    snapshotId: undefined,
-    repositoryId: undefined,
-    anomalies: [],
-    error,
-  });
   try {
     const [first] = assignments;
     if (first === undefined) return [];
@@ -156,11 +149,11 @@ async function outcomesOf(
     return subjects.map(
       ({ identity, name }) =>
         found.find((one) => one.identity === identity) ??
-        fail(new AppError('failed', `${quote(name)} was not backed up`), identity),
+        failedOutcome(identity, new AppError('failed', `${quote(name)} was not backed up`)),
     );
   } catch (error) {
     const known = knownError(error);
-    return subjects.map(({ identity }) => fail(known, identity));
+    return subjects.map(({ identity }) => failedOutcome(identity, known));
   }
 }
 
