@@ -7,7 +7,7 @@ import { pagedChunkBytes } from '../chunker/paged-file.ts';
 import { idListOf } from '../format/id-list.ts';
 import { decodeTree, encodeTree } from '../format/node.ts';
 import { saveLargeFile } from './large-file.ts';
-import { pieceBytes, type ProofBook, proofBytes } from './piece-proof.ts';
+import { type FileProofs, pieceBytes, type ProofBook, proofBytes } from './piece-proof.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import { type SaveTask, type SaveTaskResult, pagedSegmentBytes } from './save-task.ts';
 import { SaveTally } from './save-tally.ts';
@@ -34,6 +34,8 @@ const scheduler = {
       content: '',
       bytes,
       proofs: undefined,
+      isEnd: false,
+      isSame: false,
       pieces,
       addedBytes: 0,
       storedBytes: 0,
@@ -66,7 +68,8 @@ test('a file of pages that is cut off and grows again while it is read has nothi
   const wholeChunks = pagedSegmentBytes / pagedChunkBytes;
   expect(node?.content).toEqual([...knownContent.slice(0, wholeChunks), 'f'.repeat(64)]);
   expect(node?.size).toBe(pagedSegmentBytes + pagedChunkBytes);
-  expect(proofs.get('db')?.sizeBytes).toBe(node?.size);
-  expect(proofs.get('db')?.proofs).toHaveLength((pagedSegmentBytes / pieceBytes + 1) * proofBytes);
+  const after = proofs.get('db') as FileProofs | undefined;
+  expect(after?.sizeBytes).toBe(node?.size);
+  expect(after?.proofs).toHaveLength((pagedSegmentBytes / pieceBytes + 1) * proofBytes);
   expect(tally.problems).toMatchObject([{ path: 'db', reason: 'changed' }]);
 });

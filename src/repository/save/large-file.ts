@@ -4,13 +4,15 @@ import { countIds, type IdList, joinIds, sliceIds } from '../format/id-list.ts';
 import { encodeNode } from '../format/node.ts';
 import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
 import type { ClonedFile } from './cloned-file.ts';
-import { type FileProofs, pieceBytes, type ProofBook, proofBytes } from './piece-proof.ts';
+import { type CutProofs, type FileProofs, pieceBytes, type ProofBook, proofBytes } from './piece-proof.ts';
 import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
 import { readProblem } from './read-problem.ts';
+import { areProofsOf, type KnownCuts, recutFile } from './recut-file.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
-import { type SaveTask, type SaveTaskResult, type SegmentBoundary, pagedSegmentBytes } from './save-task.ts';
+import { type SaveTaskResult, pagedSegmentBytes } from './save-task.ts';
 import type { FileFate, SaveTally } from './save-tally.ts';
+import { startPiece } from './start-piece.ts';
 
 export interface LargeFile {
   readonly scheduler: SaveScheduler;
@@ -69,15 +71,19 @@ async function saveContent(file: LargeFile, fd: number, end: number): Promise<Sa
   // One that has changed need not be the same kind of file any more.
   const proofs = book?.get(path);
   book?.delete(path);
-  if (chunkBytes !== undefined && proofs?.chunkBytes === chunkBytes) {
-    const content = file.knownContent();
-    if (isContentOf(content, proofs)) return await recheckPieces(file, { fd, end, proofs, content });
+  const content = proofs && file.knownContent();
+  if (proofs === undefined || content === undefined) return await savePieces(file, { fd, end, chunkBytes });
+  if ('parts' in proofs) {
+    if (chunkBytes === undefined && areProofsOf(proofs, content))
+      return await recutKnown(file, { fd, end, known: proofs, content });
+  } else if (chunkBytes === proofs.chunkBytes && isContentOf(content, proofs)) {
+    return await recheckPieces(file, { fd, end, proofs, content });
   }
   return await savePieces(file, { fd, end, chunkBytes });
 }
 
-function isContentOf(content: IdList | undefined, { sizeBytes, chunkBytes }: FileProofs): content is IdList {
-  return content !== undefined && countIds(content) === Math.ceil(sizeBytes / chunkBytes);
+function isContentOf(content: IdList, { sizeBytes, chunkBytes }: FileProofs): boolean {
+  return countIds(content) === Math.ceil(sizeBytes / chunkBytes);
 }
 
 interface FileToRead {
@@ -92,7 +98,7 @@ async function savePieces(
   { fd, end, chunkBytes }: FileToRead,
 ): Promise<SavedContent> {
   const pieces: Promise<SaveTaskResult>[] = [];
-  const prove = book !== undefined && chunkBytes !== undefined && pieceBytes % chunkBytes === 0;
+  const prove = book !== undefined && (chunkBytes === undefined || pieceBytes % chunkBytes === 0);
   try {
     for (let start = 0, isLast = false; !isLast;) {
       await scheduler.room();
@@ -111,13 +117,36 @@ async function savePieces(
     const saved = await Promise.all(pieces);
     const content = joinIds(saved.map((part) => part.content));
     const size = saved.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (prove)
-      book.set(path, { chunkBytes, sizeBytes: size, proofs: joined(saved.map(({ proofs }) => proofs)) });
+    if (prove) book.set(path, proofsOf(saved, chunkBytes));
     return { content, size };
   } finally {
     // The descriptor must outlive every worker that reads from it.
     await Promise.allSettled(pieces);
   }
+}
+
+/** What is known of a file that was read as a whole. */
+function proofsOf(saved: readonly SaveTaskResult[], chunkBytes: number | undefined): FileProofs | CutProofs {
+  if (chunkBytes !== undefined) {
+    const sizeBytes = saved.reduce((sum, { bytes }) => sum + bytes, 0);
+    return { chunkBytes, sizeBytes, proofs: joined(saved.map(({ proofs }) => proofs)) };
+  }
+  return {
+    parts: saved.flatMap(({ bytes, content, proofs: proof, isEnd }) =>
+      proof === undefined || bytes === 0 ? [] : [{ bytes, chunks: countIds(content), proof, isEnd }],
+    ),
+  };
+}
+
+async function recutKnown(
+  { scheduler, tally, path, proofs: book }: LargeFile,
+  known: KnownCuts,
+): Promise<SavedContent> {
+  const { content, size, knownBytes, proofs } = await recutFile(scheduler, known);
+  tally.countBytes(size - knownBytes, path);
+  tally.countKnownBytes(knownBytes, path);
+  book?.set(path, proofs);
+  return { content, size };
 }
 
 interface KnownFile {
@@ -180,15 +209,4 @@ function readChunkBytes(fd: number): number | undefined {
   const head = Buffer.alloc(headBytes);
   const length = readFully(fd, head, 0);
   return chunkBytesOf(head.subarray(0, length), Number(statOpen(fd).size));
-}
-
-function startPiece(
-  scheduler: SaveScheduler,
-  segment: Extract<SaveTask, { kind: 'segment' }>,
-): { boundary: Promise<SegmentBoundary>; piece: Promise<SaveTaskResult> } {
-  const { promise: boundary, resolve, reject } = Promise.withResolvers<SegmentBoundary>();
-  const piece = scheduler.run(segment, { onInterim: resolve });
-  piece.catch(reject);
-  boundary.catch(() => undefined);
-  return { boundary, piece };
 }

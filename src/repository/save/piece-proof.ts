@@ -30,5 +30,18 @@ export interface FileProofs {
   readonly proofs: Uint8Array;
 }
 
+/** The same of a file whose chunks end where its content says: it is proven in parts that begin and end with chunks. */
+export interface CutProofs {
+  readonly parts: readonly ProvenPart[];
+}
+
+export interface ProvenPart {
+  readonly bytes: number;
+  readonly chunks: number;
+  readonly proof: Uint8Array;
+  /** The file ended here: its last chunk ends for no other reason. */
+  readonly isEnd: boolean;
+}
+
 /** The proofs of large files, by their paths. A few bytes for each piece: a terabyte takes 64 MiB. */
-export type ProofBook = Map<string, FileProofs>;
+export type ProofBook = Map<string, FileProofs | CutProofs>;

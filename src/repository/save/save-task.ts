@@ -37,6 +37,8 @@ export type SaveTask =
       readonly start: number;
       /** Where the file ended when it was opened. */
       readonly end: number;
+      /** Nothing is read from there on: a place where a chunk may end. Undefined reads as much as there is room for. */
+      readonly limit?: number | undefined;
       /** For a file that is cut into chunks of one size. */
       readonly chunkBytes: number | undefined;
       /** Gives the proofs of its pieces too. */
@@ -50,6 +52,14 @@ export type SaveTask =
       readonly end: number;
       readonly chunkBytes: number;
       readonly proofs: Uint8Array;
+    }
+  /** Reads a part of an open file again, and says whether it is as its proof says. */
+  | {
+      readonly kind: 'compare';
+      readonly fd: number;
+      readonly start: number;
+      readonly bytes: number;
+      readonly proof: Uint8Array;
     }
   /** Stores bytes that are here already. The lengths cut `content` into blobs. */
   | {
@@ -85,8 +95,12 @@ export interface SaveTaskResult extends Stored {
   readonly content: IdList;
   /** Bytes read, for 'segment' and 'recheck'. */
   readonly bytes: number;
-  /** For 'segment' that proves, one after the other. */
+  /** For 'segment' that proves, one after the other; one for all of it where content says how it is cut. */
   readonly proofs: Uint8Array | undefined;
+  /** For 'segment': the file ends with it. */
+  readonly isEnd: boolean;
+  /** For 'compare'. */
+  readonly isSame: boolean;
   /** For 'recheck', in order: undefined for a piece that is as it was. */
   readonly pieces: readonly (ChangedPiece | undefined)[];
 }

@@ -70,6 +70,8 @@ async function runTask(
     content: '',
     bytes: 0,
     proofs: undefined,
+    isEnd: false,
+    isSame: false,
     pieces: [],
     ...part,
     addedBytes: saver.addedBytes - addedBefore,
@@ -88,6 +90,8 @@ async function runKind(
       return await saveSegment(task, sendBoundary);
     case 'recheck':
       return await recheck(task);
+    case 'compare':
+      return compare(task);
     case 'blobs':
       return { ids: await saveBlobs(task) };
     case 'flush':
@@ -156,11 +160,11 @@ async function saveBlob(content: Buffer, type: 'data' | 'tree'): Promise<string>
 }
 
 async function saveSegment(
-  { fd, start, end: fileEnd, chunkBytes, prove }: Extract<SaveTask, { kind: 'segment' }>,
+  { fd, start, end: fileEnd, limit = fileEnd, chunkBytes, prove }: Extract<SaveTask, { kind: 'segment' }>,
   sendBoundary: (boundary: SegmentBoundary) => void,
 ): Promise<Partial<SaveTaskResult>> {
   const most = chunkBytes === undefined ? segmentBytes : pagedSegmentBytes;
-  const wanted = Math.min(most, fileEnd - start);
+  const wanted = Math.min(most, fileEnd - start, limit - start);
   const length = readFully(fd, chunker.buffer.subarray(0, wanted), start);
   const isLast = length < wanted || start + length >= fileEnd;
   const cutter = chunkBytes === undefined ? chunker : fixedCutter(chunkBytes);
@@ -179,10 +183,26 @@ async function saveSegment(
     ids.push(await saveBlob(chunker.buffer.subarray(from, end), 'data'));
     from = end;
   }
-  return { content: idListOf(ids), bytes: covered, proofs: prove ? proofsOf(covered) : undefined };
+  const proofs = prove ? (chunkBytes === undefined ? wholeProof(covered) : proofsOf(covered)) : undefined;
+  return { content: idListOf(ids), bytes: covered, isEnd: isLast, proofs };
+}
+
+function compare({
+  fd,
+  start,
+  bytes,
+  proof,
+}: Extract<SaveTask, { kind: 'compare' }>): Partial<SaveTaskResult> {
+  const length = readFully(fd, chunker.buffer.subarray(0, bytes), start);
+  return { isSame: length === bytes && Buffer.compare(wholeProof(length), proof) === 0 };
 }
 
 /** Of the first `length` bytes of the chunker's buffer. */
+function wholeProof(length: number): Uint8Array {
+  return new Uint8Array(proofOf(data.proofKey, chunker.buffer.subarray(0, length)));
+}
+
+/** The same piece by piece. */
 function proofsOf(length: number): Uint8Array {
   const proofs = new Uint8Array(Math.ceil(length / pieceBytes) * proofBytes);
   for (let at = 0, i = 0; at < length; at += pieceBytes, i++)

@@ -1,0 +1,132 @@
+import { countIds, type IdList, joinIds, sliceIds } from '../format/id-list.ts';
+import type { CutProofs, ProvenPart } from './piece-proof.ts';
+import type { SaveScheduler } from './save-scheduler.ts';
+import { segmentBytes, type SaveTaskResult } from './save-task.ts';
+import { startPiece } from './start-piece.ts';
+
+/** A file that was saved before, and the blobs that it had. */
+export interface KnownCuts {
+  readonly fd: number;
+  /** Where the file ends now. */
+  readonly end: number;
+  readonly known: CutProofs;
+  readonly content: IdList;
+}
+
+export interface RecutFile {
+  readonly content: IdList;
+  readonly size: number;
+  /** Of `size`: what is as it was. */
+  readonly knownBytes: number;
+  readonly proofs: CutProofs;
+}
+
+interface Place {
+  readonly start: number;
+  readonly part: ProvenPart;
+  readonly content: IdList;
+}
+
+/** True for proofs that belong to these blobs. */
+export function areProofsOf(known: CutProofs, content: IdList): boolean {
+  return countIds(content) === known.parts.reduce((sum, { chunks }) => sum + chunks, 0);
+}
+
+/**
+ * Reads a file again whose chunks end where its content says, and stores what has changed: its blobs are those of a full
+ * read. Where a chunk ends depends on nothing before its start. So a part that begins with a chunk and is as it was has
+ * the chunks that it had; from one that has changed on, chunks are cut until one ends where an unchanged part begins.
+ */
+export async function recutFile(scheduler: SaveScheduler, file: KnownCuts): Promise<RecutFile> {
+  const same = await findSame(scheduler, file);
+  const meetings = [...same.keys()].sort((a, b) => b - a);
+  const taken: (Place | Promise<SaveTaskResult>)[] = [];
+  const stored: Promise<SaveTaskResult>[] = [];
+  try {
+    let at = 0;
+    for (let isLast = file.end === 0; !isLast;) {
+      const known = same.get(at);
+      if (known !== undefined) {
+        taken.push(known);
+        at += known.part.bytes;
+        isLast = at >= file.end;
+        continue;
+      }
+      await scheduler.room();
+      while (meetings.length > 0 && (meetings.at(-1) ?? 0) <= at) meetings.pop();
+      const meeting = meetings.at(-1);
+      const { boundary, piece } = startPiece(scheduler, {
+        kind: 'segment',
+        fd: file.fd,
+        start: at,
+        end: file.end,
+        limit: meeting,
+        chunkBytes: undefined,
+        prove: true,
+      });
+      taken.push(piece);
+      stored.push(piece);
+      piece.catch(() => undefined);
+      const { next, isLast: isEnd } = await boundary;
+      // No chunk ends there any more.
+      if (meeting !== undefined && next !== meeting && at + segmentBytes >= meeting) meetings.pop();
+      at = next;
+      isLast = isEnd;
+    }
+    return await inOrder(taken);
+  } finally {
+    await Promise.allSettled(stored);
+  }
+}
+
+/** Which parts are as they were, by where they start. */
+async function findSame(
+  scheduler: SaveScheduler,
+  { fd, end, known, content }: KnownCuts,
+): Promise<ReadonlyMap<number, Place>> {
+  const same = new Map<number, Place>();
+  const compared: Promise<void>[] = [];
+  try {
+    let start = 0;
+    let chunk = 0;
+    for (const part of known.parts) {
+      const place = { start, part, content: sliceIds(content, chunk, chunk + part.chunks) };
+      start += part.bytes;
+      chunk += part.chunks;
+      // The last chunk of a file ends where the file does.
+      if (start > end || (part.isEnd && start !== end)) break;
+      await scheduler.room();
+      const { bytes, proof } = part;
+      const compare = scheduler.run({ kind: 'compare', fd, start: place.start, bytes, proof });
+      const one = compare.then((result) => void (result.isSame && same.set(place.start, place)));
+      one.catch(() => undefined);
+      compared.push(one);
+    }
+    await Promise.all(compared);
+    return same;
+  } finally {
+    // The descriptor must outlive every worker that reads from it.
+    await Promise.allSettled(compared);
+  }
+}
+
+async function inOrder(taken: readonly (Place | Promise<SaveTaskResult>)[]): Promise<RecutFile> {
+  const parts: ProvenPart[] = [];
+  const lists: IdList[] = [];
+  let knownBytes = 0;
+  for (const one of taken) {
+    if ('part' in one) {
+      parts.push(one.part);
+      lists.push(one.content);
+      knownBytes += one.part.bytes;
+    } else {
+      const { content, bytes, proofs, isEnd } = await one;
+      // A window in which no chunk ends gives nothing.
+      if (bytes === 0) continue;
+      if (proofs !== undefined) parts.push({ bytes, chunks: countIds(content), proof: proofs, isEnd });
+      lists.push(content);
+    }
+  }
+  const size = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  return { content: joinIds(lists), size, knownBytes, proofs: { parts } };
+}
