@@ -125,8 +125,7 @@ async function settleLeased(
   if (journal.step === 'staging') {
     const wentBack = ranBefore(journal);
     if (wentBack && !(await tryToStart(parts, journal, options))) return 'unstarted';
-    await dropAll(stateDir, journal);
-    await removeCreated(parts, journal, options);
+    await cleanUp(parts, journal, options);
     return wentBack ? 'undone' : 'cleaned';
   }
   if (journal.step === 'committed' || (journal.step === 'swapping' && (await isAllSwapped(journal)))) {
@@ -134,9 +133,15 @@ async function settleLeased(
     return 'finished';
   }
   await goBack(parts, journal, options);
-  await dropAll(stateDir, journal);
-  await removeCreated(parts, journal, options);
+  await cleanUp(parts, journal, options);
   return 'undone';
+}
+
+/** What was made for it goes. Another engine may have a volume of that name too. */
+async function cleanUp(parts: Protection, journal: RestoreJournal, options: JobOptions): Promise<void> {
+  if (journal.members.some(({ isCreated }) => isCreated)) await hostOf(parts, journal, true);
+  await dropAll(parts.stateDir, journal);
+  await removeCreated(parts, journal, options);
 }
 
 async function isAllSwapped({ members }: RestoreJournal): Promise<boolean> {
@@ -199,7 +204,7 @@ async function hostOf(parts: Protection, journal: RestoreJournal, ran: boolean):
   });
   if (!ran || host === undefined) return host;
   if ((await host.info()).identity === journal.hostIdentity) return host;
-  throw new AppError('unavailable', 'its containers belong to another engine than the one that answers', {
+  throw new AppError('unavailable', 'it belongs to another engine than the one that answers', {
     hint: 'Run the command again with the --host that the restore had.',
   });
 }

@@ -389,6 +389,17 @@ describe('settleAll(), after a kill,', () => {
     expect([journals(), strays()]).toEqual([[], []]);
   });
 
+  test('removes no volume of another engine than the one for which it was made', async () => {
+    await left({ step: 'staging', levels: [], hostIdentity: 'elsewhere' }, 0);
+    const [journal] = await listJournals(world.stateDir);
+    if (journal === undefined) throw new Error('no journal');
+    const members = journal.members.map((member) => ({ ...member, isCreated: true }));
+    await writeJournal(world.stateDir, { ...journal, members });
+    await settle();
+    expect(notes.join()).toContain('another engine');
+    expect(await listJournals(world.stateDir)).toHaveLength(1);
+  });
+
   test('leaves a restore alone that is under way, and one of another engine', async () => {
     await left({ step: 'back' }, 1);
     {
