@@ -1,5 +1,6 @@
 import type { VolumeKeys } from './keys/volume-key.ts';
 import type { Driver, DriverKind, Drivers } from './driver.ts';
+import { mountedHere } from './mounted-here.ts';
 
 export interface DriverParts {
   readonly stateDir: string;
@@ -29,7 +30,7 @@ export function openDrivers(parts: DriverParts): Drivers {
   const opened = new Map<DriverKind, Promise<Driver>>();
   return {
     get(kind) {
-      const found = opened.get(kind) ?? makers[kind]();
+      const found = opened.get(kind) ?? makers[kind]().then((driver) => mountedHere(driver, parts.stateDir));
       opened.set(kind, found);
       return found;
     },

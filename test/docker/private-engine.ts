@@ -32,6 +32,8 @@ const stopMs = 20_000;
 export interface PrivateEngineOptions {
   /** More arguments for dockerd: `['-H', 'tcp://127.0.0.1:2376', '--tlsverify', …]`. */
   readonly args?: readonly string[];
+  /** What is mounted in the engine's folder spreads to whoever sees it, as systemd has it for all of a machine. */
+  readonly hasSharedMounts?: boolean;
 }
 
 export interface PrivateEngine extends AsyncDisposable {
@@ -58,6 +60,10 @@ export interface PrivateEngine extends AsyncDisposable {
 
 export async function startPrivateEngine(options: PrivateEngineOptions = {}): Promise<PrivateEngine> {
   const folder = await mkdtemp(join(tmpdir(), 'engine-'));
+  if (options.hasSharedMounts === true) {
+    await run('mount', ['--bind', folder, folder]);
+    await run('mount', ['--make-shared', folder]);
+  }
   const paths = {
     folder,
     socket: join(folder, 'docker.sock'),
@@ -243,7 +249,7 @@ async function endLeftovers(paths: EnginePaths): Promise<void> {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
-    .filter((path) => path.startsWith(`${paths.folder}/`))
+    .filter((path) => path === paths.folder || path.startsWith(`${paths.folder}/`))
     .toReversed();
   for (const path of mounts) await run('umount', ['-l', path]).catch(() => undefined);
 }

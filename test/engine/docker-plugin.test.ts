@@ -491,6 +491,7 @@ async function serveDirectories() {
   const ready = Promise.withResolvers<void>();
   const served = servePlugin(async () => volumes, {
     socket: { path: socket, mode: 0o660 },
+    stateDir: engine.folder,
     signal: stop.signal,
     say: () => undefined,
     onReady: ready.resolve,

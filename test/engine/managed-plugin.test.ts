@@ -15,7 +15,7 @@ let docker: PrivateEngine['docker'];
 let stateDir: string;
 let built: string;
 beforeAll(async () => {
-  engine = await startPrivateEngine();
+  engine = await startPrivateEngine({ hasSharedMounts: true });
   docker = engine.docker;
   await engine.importBusybox();
   built = join(engine.folder, 'plugin');
@@ -232,6 +232,54 @@ describe('an engine with the managed plugin that starts again', () => {
     await expect.poll(status, { timeout: 60_000 }).toMatchObject({ mounts: 0, mounted: false });
     expect(await inspect()).toMatchObject({ Labels: { env: 'prod' } });
     await docker(['volume', 'rm', name]);
+  });
+});
+
+describe('the command on the host, which does not see what the plugin mounts', () => {
+  test.each([
+    ['an image', ['size=40m']],
+    ['memory', ['type=tmpfs', 'size=8m']],
+  ])('reads nothing in place of %s that containers use, and touches none of it', async (_, options) => {
+    await create(...options);
+    await keepRunning(name);
+    await docker(['exec', name, 'sh', '-c', 'echo shared > /data/file']);
+    const holdfast = holdfastCommand(stateDir);
+    for (const words of [
+      ['volume', 'cat', name, 'file'],
+      ['volume', 'resize', name, '20m'],
+      ['volume', 'rm', name, '--yes'],
+    ])
+      expect(await holdfast.attempt(...words)).toMatchObject({ exitCode: 5 });
+    expect((await holdfast.attempt('volume', 'cat', name, 'file')).output).toContain('managed plugin');
+    // Opening the volumes mounts again what is held and not mounted, where it is seen.
+    expect(volumeMounts().filter((path) => !path.includes('/propagated-mount/'))).toEqual([]);
+    expect(await docker(['exec', name, 'cat', '/data/file'])).toBe('shared');
+    expect(await status()).toMatchObject({ mounts: 1, mounted: true });
+    await docker(['rm', '-f', name]);
+    expect(volumeMounts()).toEqual([]);
+  });
+
+  test('reads a plain directory, makes volumes, and gives back from the trash what Docker removed', async () => {
+    const holdfast = holdfastCommand(stateDir);
+    await holdfast.run('volume', 'create', name);
+    const volume = `type=volume,source=${name},target=/data,volume-driver=${driver}`;
+    await docker(['run', '--rm', '--mount', volume, 'busybox', 'sh', '-c', 'echo made > /data/file']);
+    await docker(['volume', 'rm', name]);
+    await holdfast.run('trash', 'restore', name);
+    expect(await holdfast.run('volume', 'cat', name, 'file')).toBe('made\n');
+  });
+
+  test('leaves alone what containers still use of a plugin that was disabled under them', async () => {
+    await create('size=40m');
+    await keepRunning(name);
+    await docker(['exec', name, 'sh', '-c', 'echo used > /data/file']);
+    await docker(['plugin', 'disable', '-f', driver]);
+    const refused = await holdfastCommand(stateDir).attempt('volume', 'resize', name, '20m');
+    expect(refused.exitCode).toBe(5);
+    expect(refused.output).toContain('containers may still have it');
+    await docker(['plugin', 'enable', driver]);
+    expect(await docker(['exec', name, 'cat', '/data/file'])).toBe('used');
+    await docker(['rm', '-f', name]);
   });
 });
 

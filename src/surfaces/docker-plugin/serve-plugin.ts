@@ -1,4 +1,5 @@
 import { knownError } from '../../lib/known-error.ts';
+import { claimMounts, endClaim } from '../../lib/mount-claim.ts';
 import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';
 import { quote } from '../../model/quote.ts';
 import type { PluginVolumes } from './answer-plugin.ts';
@@ -16,6 +17,7 @@ export interface PluginServiceRequest {
   readonly onReady?: (() => void) | undefined;
   /** For a managed plugin. The state folder is not touched before it is shown. */
   readonly shown?: ShownState | undefined;
+  readonly stateDir: string;
 }
 
 /** Mounts take up to so long, and one that is cut short would have to be found again. */
@@ -25,12 +27,13 @@ const lookEveryMs = 60_000;
 /** Serves the volume plugin protocol until the signal is aborted. Mounts stay as they are then: containers use them. */
 export async function servePlugin(
   openVolumes: () => Promise<PluginVolumes>,
-  { socket, signal, say, onReady, shown }: PluginServiceRequest,
+  { socket, signal, say, onReady, shown, stateDir }: PluginServiceRequest,
 ): Promise<void> {
   // The socket first: an engine that starts waits for us, and gives up soon.
   const opened = Promise.withResolvers<PluginVolumes>();
   const failed = new AbortController();
   opened.promise.catch((error: unknown) => failed.abort(knownError(error)));
+  await using held = new AsyncDisposableStack();
   await using watch = watchVolumes(opened.promise, { say, everyMs: lookEveryMs });
   await serveHttp({
     socket,
@@ -48,17 +51,31 @@ export async function servePlugin(
       onReady?.();
       // An engine says nothing to a managed plugin when it has started: it starts the plugin.
       if (shown !== undefined) watch.engineStarted();
-      openContained(openVolumes, shown).then(opened.resolve, opened.reject);
+      openHere(openVolumes, { shown, stateDir, held }).then(opened.resolve, opened.reject);
     },
   });
   if (failed.signal.aborted) throw failed.signal.reason;
 }
 
-async function openContained(
+interface Place extends Pick<PluginServiceRequest, 'shown' | 'stateDir'> {
+  /** Disposed when the plugin ends. */
+  readonly held: AsyncDisposableStack;
+}
+
+async function openHere(
   openVolumes: () => Promise<PluginVolumes>,
-  shown: ShownState | undefined,
+  { shown, stateDir, held }: Place,
 ): Promise<PluginVolumes> {
-  if (shown === undefined) return await openVolumes();
+  if (shown === undefined) {
+    await endClaim(stateDir);
+    return await openVolumes();
+  }
   await showState(shown);
-  return containedVolumes(await openVolumes(), () => showState(shown));
+  const claim = held.use(await claimMounts(stateDir));
+  const volumes = await openVolumes();
+  held.defer(async () => {
+    const isIdle = (await volumes.list()).every(({ mountIds }) => mountIds.length === 0);
+    if (isIdle) await claim.forget();
+  });
+  return containedVolumes(volumes, () => showState(shown));
 }

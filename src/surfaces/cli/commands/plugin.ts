@@ -12,6 +12,6 @@ export async function runPlugin(session: Session, flags: PluginFlags): Promise<v
   const request = serviceRequest(session, flags, usualSocket);
   const { stateDir } = session.config;
   const shown = flags.stateFrom === undefined ? undefined : { stateDir, from: path.resolve(flags.stateFrom) };
-  await session.app.servePlugin({ ...request, shown });
+  await session.app.servePlugin({ ...request, shown, stateDir });
   request.say('The plugin has ended. What is mounted stays so.');
 }
