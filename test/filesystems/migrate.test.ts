@@ -318,6 +318,26 @@ test('the way back has the data of then, and the way forth again what was writte
   expect(await facts()).toEqual(since);
 });
 
+test('whoever is started once it has moved, or has not, mounts it at once', async () => {
+  await makeVolume();
+  const seen: string[][] = [];
+  const makeStill = async (): Promise<AsyncDisposable> => ({
+    async [Symbol.asyncDispose]() {
+      const root = await managed.mount('pg', 'started', { signal: AbortSignal.timeout(5000) });
+      seen.push(readdirSync(root).sort());
+      await managed.unmount('pg', 'started');
+    },
+  });
+  await migrate('gocryptfs', {}, { makeStill });
+  await expect(migrate('local', { size: '1m' }, { makeStill })).rejects.toMatchObject({ code: 'usage' });
+  const spoil = (): never => {
+    throw new Error('enough');
+  };
+  await expect(migrate('local', { size: '32m' }, { makeStill, spoil })).rejects.toThrow('enough');
+  await managed.migrateBack('pg', { steps: { makeStill } });
+  expect(seen).toEqual([1, 2, 3].map(() => ['PG_VERSION', 'base']));
+});
+
 test('a way back that fails leaves the volume, and what it was before in the trash', async () => {
   await makeVolume();
   await migrate('local', { size: '32m' });

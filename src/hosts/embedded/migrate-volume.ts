@@ -64,6 +64,8 @@ export async function migrateVolume(
     await withVolume(parts, { name, action: 'migrate', signal }, (live) =>
       cutOver(parts, { ...migration, live, stage: stage.storage }),
     );
+    // Its folder is the volume's now: whoever is started waits for its lock.
+    stage.letGo();
   } finally {
     await unmountVolume(parts, { name, id: holdId });
   }
@@ -86,7 +88,8 @@ export async function migrateVolumeBack(
         hint: 'It is in the trash for a while after a migration: "holdfast trash ls".',
       },
     );
-  using _own = lock;
+  using own = new DisposableStack();
+  own.use(lock);
   const before = { ...record, driver: kept.record.driver, options: kept.record.options };
   await writeMigrationMark(kept.path, before);
   try {
@@ -97,6 +100,8 @@ export async function migrateVolumeBack(
       await requireUnused(parts, live, { action: 'migrate', signal });
       await swap(parts, live, kept.path);
     });
+    // It is the volume's folder now: whoever is started waits for its lock.
+    own.dispose();
   } finally {
     if (hasMigrationMark(kept.path)) await removeMigrationMark(kept.path);
   }
@@ -104,6 +109,8 @@ export async function migrateVolumeBack(
 
 interface Stage extends AsyncDisposable {
   readonly storage: Storage;
+  /** It has become the volume's: nothing of it is removed. */
+  letGo(): void;
 }
 
 /** Makes the new storage, mounted and empty, in the trash folder, where nothing takes it for a volume. Disposing removes it unless it has become one. */
@@ -114,20 +121,30 @@ async function openStage(
 ): Promise<Stage> {
   const { name } = record;
   const path = join(parts.folders.trashDir, `${name}.${randomBytes(8).toString('hex')}`);
+  using locks = new DisposableStack();
   await using opened = new AsyncDisposableStack();
   try {
     await mkdir(path, { mode: 0o711 });
     const lock = await lockVolumeFolder(path, { name, action: 'migrate', signal });
     if (lock === undefined) throw new AppError('failed', `Cannot migrate volume ${quote(name)}: try again`);
-    opened.use(lock);
+    locks.use(lock);
     // From here on a kill leaves what the next start removes.
     await writeMigrationMark(path, record);
     await syncDirectory(parts.folders.trashDir);
     opened.defer(() => (hasMigrationMark(path) ? giveUpStage(parts, path, record) : undefined));
     const storage = await storageOf(parts, record, path);
     await makeStorage(storage, signal);
-    const kept = opened.move();
-    return { storage, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+    const whole = new AsyncDisposableStack();
+    const locked = whole.adopt(locks.move(), (stack) => stack.dispose());
+    whole.use(opened.move());
+    return {
+      storage,
+      letGo() {
+        whole.move();
+        locked.dispose();
+      },
+      [Symbol.asyncDispose]: () => whole.disposeAsync(),
+    };
   } catch (error) {
     throw stateError(`Cannot migrate volume ${quote(name)}`, error);
   }
