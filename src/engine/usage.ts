@@ -1,8 +1,8 @@
 import type { Host, VolumeData } from '../hosts/host.ts';
+import { measureTree } from '../lib/measure-tree.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
-import { walkTree } from '../lib/tree-walk.ts';
+import { TreeUsage } from '../lib/tree-usage.ts';
 import { toPrintable } from '../model/byte-string.ts';
-import type { Entry } from '../model/entry.ts';
 import { findVolume } from './find-volume.ts';
 import type { VolumeUsage, VolumeWorkOptions } from './volume-engine.ts';
 import { WorkLog } from './work-log.ts';
@@ -31,50 +31,38 @@ export async function measureVolumes(
   return usages;
 }
 
-interface Measured {
-  readonly entry: Entry;
-  readonly allocatedBytes?: number;
-}
-
 export async function measureVolume(
   data: VolumeData,
   name: string,
   options: VolumeWorkOptions,
 ): Promise<VolumeUsage> {
   const log = new WorkLog(options);
-  const counts = { bytes: 0, allocated: 0, files: 0, directories: 0, others: 0 };
-  const top = new Map<string, { bytes: number; files: number }>();
-  for await (const { entry, allocatedBytes } of entriesOf(data, log)) {
-    // Another name of a file that has been counted.
-    if (entry.hardLinkTo !== undefined) continue;
-    counts.allocated += allocatedBytes ?? 0;
-    counts.bytes += entry.size;
-    if (entry.type === 'dir') counts.directories++;
-    else if (entry.type === 'file') counts.files++;
-    else counts.others++;
-    if (entry.path === '') continue;
-    const first = entry.path.split('/', 1)[0] ?? '';
-    const sum = top.get(first) ?? { bytes: 0, files: 0 };
-    sum.bytes += entry.size;
-    if (entry.type === 'file') sum.files++;
-    top.set(first, sum);
-    if (entry.type === 'file') log.onProgress(counts);
-  }
+  const { bytes, allocatedBytes, files, directories, others, top } = await usageOf(data, log);
   return {
     name,
-    bytes: counts.bytes,
-    allocatedBytes: data.way === 'direct' ? counts.allocated : undefined,
-    files: counts.files,
-    directories: counts.directories,
-    others: counts.others,
+    bytes,
+    allocatedBytes: data.way === 'direct' ? allocatedBytes : undefined,
+    files,
+    directories,
+    others,
     top: largest(top),
     problems: log.report().problems,
   };
 }
 
-async function* entriesOf(data: VolumeData, { signal, onProblem }: WorkLog): AsyncGenerator<Measured> {
-  if (data.way === 'direct') yield* walkTree(data.root, { signal, onProblem, statOnly: true });
-  else yield* readTar(await data.readTar('', { signal }), { signal, onProblem });
+async function usageOf(data: VolumeData, log: WorkLog): Promise<TreeUsage> {
+  const { signal, onProblem } = log;
+  const onProgress = (usage: TreeUsage): void => log.onProgress(usage);
+  if (data.way === 'direct') return await measureTree(data.root, { signal, onProblem, onProgress });
+  const usage = new TreeUsage();
+  for await (const { entry } of readTar(await data.readTar('', { signal }), { signal, onProblem })) {
+    // Another name of a file that has been counted.
+    if (entry.hardLinkTo !== undefined) continue;
+    const kind = entry.type === 'file' || entry.type === 'dir' ? entry.type : 'other';
+    usage.add({ kind, bytes: entry.size, allocatedBytes: 0 }, entry.path.split('/', 1)[0] ?? '');
+    if (kind === 'file') onProgress(usage);
+  }
+  return usage;
 }
 
 function largest(

@@ -32,6 +32,13 @@ export function readProblem(path: ByteString, error: unknown): TreeProblem {
   return { path: name, reason: 'unreadable', message: `"${name}" cannot be read: ${reasonText(errno)}` };
 }
 
+/** What lies on the file system that is mounted there is none of the tree's. */
+export function mountedProblem(entryPath: ByteString): TreeProblem {
+  const path = toPrintable(entryPath);
+  const message = `"${path}" has another file system mounted on it: what is in that is left out`;
+  return { path, reason: 'unsupported', message };
+}
+
 /** An errno name in words, for the ones that people meet. */
 export function reasonText(errno: string): string {
   return reasons[errno] ?? errno;

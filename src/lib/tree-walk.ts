@@ -6,7 +6,7 @@ import { Breather } from './breathe.ts';
 import { DirectoryHandle } from './directory-handle.ts';
 import { openRegularFile, readContent, sparseRuns } from './file-content.ts';
 import { listXattrs, unpackDevice } from './posix.ts';
-import { type ProblemReporter, readProblem, reasonText } from './tree-problem.ts';
+import { mountedProblem, type ProblemReporter, readProblem, reasonText } from './tree-problem.ts';
 
 export interface WalkOptions {
   readonly signal?: AbortSignal | undefined;
@@ -156,9 +156,7 @@ class Walk implements Disposable {
   }
 
   #reportMount(entryPath: ByteString): void {
-    const path = toPrintable(entryPath);
-    const message = `"${path}" has another file system mounted on it: what is in that is left out`;
-    this.#options.onProblem?.({ path, reason: 'unsupported', message });
+    this.#options.onProblem?.(mountedProblem(entryPath));
   }
 
   #leave(frame: Frame): void {

@@ -1,0 +1,95 @@
+import { endianness } from 'node:os';
+import koffi from 'koffi';
+import { type ByteString, fromBytes } from '../model/byte-string.ts';
+
+const libc = koffi.load(null);
+/** Addresses as numbers: making a view for each name would cost more than the call. */
+const statx = functionOf(
+  'int statx(int dirfd, uintptr_t path, int flags, unsigned int mask, uintptr_t into)',
+);
+const getdents = functionOf('intptr_t getdents64(int fd, uintptr_t into, size_t length)');
+
+const bufferBytes = 64 << 10;
+const symlinkNoFollow = 0x100;
+/** Type, number of links, inode, length and blocks. */
+const mask = 0x1 | 0x4 | 0x100 | 0x200 | 0x400;
+
+/** Undefined where the C library has not got it: glibc has it since 2.30. */
+function functionOf(prototype: string): ReturnType<typeof libc.func> | undefined {
+  try {
+    return libc.func(prototype);
+  } catch {
+    return undefined;
+  }
+}
+
+export const canScan = statx !== undefined && getdents !== undefined && endianness() === 'LE';
+
+export interface Scanned {
+  /** The type bits of the mode. */
+  type: number;
+  links: number;
+  /** Only of a directory and of what has several names, as is the device. */
+  inode: bigint;
+  bytes: number;
+  allocatedBytes: number;
+  /** Of the file system that it is on. */
+  device: string;
+}
+
+export interface ScanHandlers {
+  readonly visit: (found: Scanned, name: () => ByteString) => void;
+  readonly onFailed: (name: ByteString) => void;
+}
+
+/** Reads directories with one system call for many names and one for each thing, and makes nothing of them on the way. For one walk at a time. */
+export class DirectoryScanner {
+  readonly #names = Buffer.allocUnsafeSlow(bufferBytes);
+  readonly #namesAt = Number(koffi.address(this.#names));
+  readonly #namesView = new DataView(this.#names.buffer);
+  readonly #stat = Buffer.allocUnsafeSlow(256);
+  readonly #statAt = Number(koffi.address(this.#stat));
+  readonly #statView = new DataView(this.#stat.buffer);
+  readonly #found: Scanned = { type: 0, links: 0, inode: 0n, bytes: 0, allocatedBytes: 0, device: '' };
+
+  /**
+   * Calls `visit` for the next names in an open directory, without the directory itself and its parent; what it is given
+   * is true until it returns. `onFailed` gets the names that cannot be asked about.
+   */
+  next(fd: number, on: ScanHandlers): 'more' | 'end' | 'failed' {
+    const length = Number(getdents?.(fd, this.#namesAt, bufferBytes));
+    if (length === 0) return 'end';
+    if (!(length > 0)) return 'failed';
+    let start = 0;
+    const name = (): ByteString => fromBytes(this.#names.subarray(start, this.#names.indexOf(0, start)));
+    for (let at = 0; at < length; at += this.#namesView.getUint16(at + 16, true)) {
+      start = at + 19;
+      if (this.#isSelfOrParent(start)) continue;
+      const status: unknown = statx?.(fd, this.#namesAt + start, symlinkNoFollow, mask, this.#statAt);
+      if (status === 0) on.visit(this.#read(), name);
+      else on.onFailed(name());
+    }
+    return 'more';
+  }
+
+  #isSelfOrParent(start: number): boolean {
+    if (this.#names[start] !== 0x2e) return false;
+    const second = this.#names[start + 1];
+    return second === 0 || (second === 0x2e && this.#names[start + 2] === 0);
+  }
+
+  #read(): Scanned {
+    const found = this.#found;
+    const view = this.#statView;
+    found.type = view.getUint16(28, true) & 0o170000;
+    found.links = view.getUint32(16, true);
+    found.bytes = view.getUint32(40, true) + view.getUint32(44, true) * 2 ** 32;
+    found.allocatedBytes = (view.getUint32(48, true) + view.getUint32(52, true) * 2 ** 32) * 512;
+    // Only few are asked for these, and they cost more than the others.
+    if (found.links > 1 || found.type === 0o040000) {
+      found.inode = view.getBigUint64(32, true);
+      found.device = `${view.getUint32(136, true)}:${view.getUint32(140, true)}`;
+    }
+    return found;
+  }
+}
