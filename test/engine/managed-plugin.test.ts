@@ -283,6 +283,18 @@ describe('the command on the host, which does not see what the plugin mounts', (
   });
 });
 
+test('a backup through the engine has what containers have written', async () => {
+  await create('size=40m');
+  await keepRunning(name);
+  await docker(['exec', name, 'sh', '-c', 'echo saved > /data/file']);
+  const env = { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost };
+  const holdfast = holdfastCommand(join(engine.folder, `${name}-backups`), env);
+  await holdfast.run('init');
+  await holdfast.run('backup', name);
+  expect(await holdfast.run('dump', name, 'file')).toBe('saved\n');
+  expect(await docker(['exec', name, 'cat', '/data/file'])).toBe('saved');
+});
+
 test('the command on the host sees the volumes of a plugin that is disabled', async () => {
   await create('size=40m');
   await inContainer('echo shared > /data/file');
