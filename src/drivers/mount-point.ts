@@ -42,6 +42,7 @@ export async function mountAtPath(request: MountRequest, { signal }: DriverCall 
     signal,
     timeoutMs,
     env,
+    hasHelpers: true,
     debianPackage: 'mount',
   });
   if (status !== 0) throw explainMountFailure({ name, source, type, stderr });
@@ -80,6 +81,7 @@ export async function unmountPath(
     const { status, stderr } = await runProgram('umount', ['--', volume.mountpoint], {
       signal,
       timeoutMs,
+      hasHelpers: true,
     });
     if (status === 0 && round < 8) continue;
     if ((await findMount(volume.mountpoint)) === undefined) return;

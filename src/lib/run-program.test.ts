@@ -1,3 +1,7 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { runProgram } from './run-program.ts';
@@ -47,4 +51,16 @@ test('a program whose daemon keeps its output is not waited for', async () => {
   expect(Date.now() - before).toBeLessThan(2500);
   // It comes to its end.
   await sleep(3000);
+});
+
+test('what a program has started is killed with it, where that was asked for', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'run-'));
+  const file = join(folder, 'pid');
+  const args = ['-c', 'sleep 30 & echo $! > "$0"; wait', file];
+  await expect(runProgram('sh', args, { timeoutMs: 500, hasHelpers: true })).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+  const pid = Number(await readFile(file, 'utf8'));
+  await expect.poll(() => existsSync(`/proc/${pid}/exe`)).toBe(false);
+  await rm(folder, { recursive: true });
 });

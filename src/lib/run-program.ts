@@ -10,6 +10,8 @@ export interface RunProgramOptions {
   readonly input?: Uint8Array | string | undefined;
   /** Added to this process's variables. */
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** It starts programs of its own, which are killed with it: a mount's helper must not mount what was given up. */
+  readonly hasHelpers?: boolean | undefined;
   /** The Debian package that it is in, for the hint when it is missing. */
   readonly debianPackage?: string | undefined;
 }
@@ -39,6 +41,7 @@ export async function runProgram(
   if (signal?.aborted === true) throw cancelled(program, signal);
   const child = spawn(program, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
+    detached: options.hasHelpers === true,
     // Words that are looked for in messages, and programs that a user's PATH may lack.
     env: {
       ...process.env,
@@ -49,6 +52,7 @@ export async function runProgram(
   });
   const { promise, resolve, reject } = Promise.withResolvers<ProgramResult>();
   const stop = (error: AppError): void => {
+    if (options.hasHelpers === true) killGroup(child);
     letGo(child);
     reject(error);
   };
@@ -98,6 +102,15 @@ function letGo(child: ChildProcess): void {
   child.kill('SIGKILL');
   child.unref();
   letGoOfPipes(child);
+}
+
+/** Of a child that leads a group of its own. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // All of it has ended.
+  }
 }
 
 function letGoOfPipes(child: ChildProcess): void {
