@@ -7,6 +7,7 @@ export const logKinds = [
   'prune',
   'volume-remove',
   'volume-prune',
+  'volume-migrate',
   'key-add',
   'key-change',
   'key-remove',

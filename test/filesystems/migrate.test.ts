@@ -1,4 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -44,6 +45,8 @@ afterEach(async () => {
   spawnSync('chattr', ['-R', '-f', '-i', stateDir]);
   await rm(stateDir, { recursive: true, force: true });
 });
+
+const program = join(import.meta.dirname, '../support/migrate-and-die.ts');
 
 type Texts = Record<string, string>;
 
@@ -197,7 +200,6 @@ describe('a migration that is killed', () => {
     async (moment) => {
       await makeVolume();
       const data = await facts();
-      const program = join(import.meta.dirname, '../support/migrate-and-die.ts');
       const options = JSON.stringify({ size: '32m' });
       const { signal, stderr } = spawnSync(
         process.execPath,
@@ -217,10 +219,29 @@ describe('a migration that is killed', () => {
     },
   );
 
+  test.each(['still', 'exchanged', 'recorded', 'released'])(
+    'on its way back when it is %s is settled by the next start, one way or the other',
+    async (moment) => {
+      await makeVolume();
+      const data = await facts();
+      await migrate('gocryptfs');
+      await whileMounted((root) => writeFileSync(join(root, 'since'), 'since'));
+      const since = await facts();
+      const { signal } = spawnSync(process.execPath, [program, stateDir, 'pg', moment, 'back']);
+      expect(signal).toBe('SIGKILL');
+      await reopen();
+      const isBack = isDecided.has(moment);
+      expect(await managed.find('pg')).toMatchObject({ driver: isBack ? 'local' : 'gocryptfs' });
+      expect(await facts()).toEqual(isBack ? data : since);
+      await expectTidy(1);
+      await managed.migrateBack('pg', { steps: { makeStill: copying().makeStill } });
+      expect(await facts()).toEqual(isBack ? since : data);
+    },
+  );
+
   test('between the exchange and the record is finished by whoever uses the volume next, without a start', async () => {
     await makeVolume();
     const data = await facts();
-    const program = join(import.meta.dirname, '../support/migrate-and-die.ts');
     spawnSync(process.execPath, [program, stateDir, 'pg', 'exchanged', 'gocryptfs']);
     expect(existsSync(join(stateDir, 'volumes/pg/cipher'))).toBe(true);
     expect(await facts()).toEqual(data);
@@ -234,6 +255,19 @@ describe('a migration that fails', () => {
     await whileMounted((root) => writeFileSync(join(root, 'large'), Buffer.alloc(20 << 20, 'x')));
     const data = await facts();
     await expect(migrate('local', { size: '16m' })).rejects.toMatchObject({ code: 'full' });
+    expect(await facts()).toEqual(data);
+    await expectTidy(0);
+  });
+
+  test('as the disk below the new image fills up leaves the volume as it was', async () => {
+    await makeVolume();
+    await whileMounted((root) => writeFileSync(join(root, 'large'), randomBytes(40 << 20)));
+    const data = await facts();
+    await using disk = mountLoopFilesystem('ext4', { sizeBytes: 32 << 20 });
+    const image = join(disk.path, 'block.img');
+    const run = migrate('block', { device: image, size: '200m', format: 'true' });
+    await expect(run).rejects.toThrow(/./);
+    expect(existsSync(image)).toBe(false);
     expect(await facts()).toEqual(data);
     await expectTidy(0);
   });

@@ -7,7 +7,7 @@ import type { MigrationPlaces } from '../../src/hosts/managed-volumes.ts';
 import { TreeMirror } from '../../src/lib/tree-mirror.ts';
 import { fromText } from '../../src/model/byte-string.ts';
 
-/** Migrates a volume, and kills itself at one moment of it: node migrate-and-die.ts STATE-DIR NAME MOMENT DRIVER OPTIONS-AS-JSON */
+/** Migrates a volume, and kills itself at one moment of it: node migrate-and-die.ts STATE-DIR NAME MOMENT DRIVER|back OPTIONS-AS-JSON */
 export const deadlyMoments = [
   'seeding',
   'seeded',
@@ -53,6 +53,7 @@ async function migrateAndDie([
       dieAt('finished');
     },
   };
+  if (driver === 'back') return void (await managed.migrateBack(name, { steps }));
   await managed.migrate(name, { driver, options: JSON.parse(options) as Record<string, string> }, { steps });
 }
 

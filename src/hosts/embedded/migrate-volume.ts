@@ -59,6 +59,8 @@ export async function migrateVolume(
     const migration: Migration = { record, holdId, steps, signal };
     await using stage = await openStage(parts, { ...record, ...wish }, signal);
     await steps.seed({ from, to: stage.storage.volume.mountpoint });
+    // So that little is left to be written down while nobody may use it.
+    await syncStorage(stage.storage);
     await using _still = await steps.makeStill();
     await waitUntilUnused(parts, migration);
     await withVolume(parts, { name, action: 'migrate', signal }, (live) =>
@@ -201,9 +203,11 @@ async function cutOver(parts: EmbeddedParts, migration: CutOver): Promise<void> 
     await requireUnused(parts, live, { action: 'migrate', signal });
   }
   await steps.finish({ from: live.volume.mountpoint, to: stage.volume.mountpoint });
-  await syncTree(stage);
+  await syncStorage(stage);
   if (signal?.aborted === true) throw cancelled(name);
   await unmountStorage(stage, {});
+  // A file system in user space, or on an image, leaves the last of it to the disk below.
+  await syncDisk(stage.volume.folder, name);
   parts.catalog.volumes.release(name, holdId);
   await requireUnused(parts, live, { action: 'migrate', signal });
   await swap(parts, live, stage.volume.folder);
@@ -217,13 +221,17 @@ function requireSame(record: EmbeddedVolumeRecord, now: EmbeddedVolumeRecord): v
   });
 }
 
-async function syncTree({ volume }: Storage): Promise<void> {
-  await using root = await open(volume.mountpoint, 'r');
-  if (!(await syncFilesystemLater(root.fd)))
-    throw new AppError(
-      'failed',
-      `Cannot migrate volume ${quote(volume.name)}: the new disk reports an error`,
-    );
+async function syncStorage({ volume }: Storage): Promise<void> {
+  await syncDisk(volume.mountpoint, volume.name);
+  await syncDisk(volume.folder, volume.name);
+}
+
+async function syncDisk(path: string, name: string): Promise<void> {
+  await using folder = await open(path, 'r');
+  if (await syncFilesystemLater(folder.fd)) return;
+  throw new AppError('failed', `Cannot migrate volume ${quote(name)}: the new disk reports an error`, {
+    hint: 'It may be full, or bad: see what the kernel says of it (dmesg).',
+  });
 }
 
 /** Puts the folder into the volume's place, and what was there into the trash: one step that decides. Both are locked, and not mounted. */

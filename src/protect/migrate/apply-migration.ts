@@ -7,6 +7,7 @@ import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
 import { volumeIdentity } from '../identity.ts';
 import { takeLease } from '../lease.ts';
+import { logged } from '../log/logged.ts';
 import type { JobOptions } from '../protection.ts';
 import { makeStill, type StillContainers } from '../quiesce/still-containers.ts';
 import { decideMigration, type MigrationPlan } from './migration-plan.ts';
@@ -42,6 +43,16 @@ export async function applyMigration(
   options: JobOptions,
 ): Promise<MigrationReport> {
   if (plan.refusal !== undefined) throw plan.refusal;
+  const message = `from ${plan.from.kind} ${plan.way === 'back' ? 'back ' : ''}to ${plan.to.kind}`;
+  const event = { kind: 'volume-migrate', volume: plan.name, message } as const;
+  return await logged(parts, { event, work: () => migrate(parts, plan, options) });
+}
+
+async function migrate(
+  parts: MigrationParts,
+  plan: MigrationPlan,
+  options: JobOptions,
+): Promise<MigrationReport> {
   const { name } = plan;
   await using _leases = await leaseAll(parts, name);
   const work = new Work(parts, plan, options);
@@ -167,7 +178,8 @@ class Work implements MigrationSteps {
     const users = await findUsers(this.#parts, volume, this.#options);
     if (areStopped) return users;
     // Our own hold is none that keeps us.
-    const facts = { ...this.#plan, ...users, holds: [], isProtected: volume.isProtected };
+    const holds = volume.mountIds.filter((id) => !id.startsWith(`process:${process.pid}:`));
+    const facts = { ...this.#plan, ...users, holds, isProtected: volume.isProtected };
     const { refusal } = decideMigration({ ...facts, size: undefined });
     if (refusal !== undefined) throw refusal;
     return users;
