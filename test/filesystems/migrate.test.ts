@@ -21,12 +21,14 @@ import { treeFacts } from '../support/tree-facts.ts';
 
 let stateDir: string;
 let catalog: Catalog;
+let host: Awaited<ReturnType<typeof openEmbeddedHost>>;
 let managed: ManagedVolumes;
 
 const reopen = async (): Promise<ManagedVolumes> => {
   await managed?.[Symbol.asyncDispose]();
   const drivers = openDrivers({ stateDir, secret: async () => Buffer.from('secret') });
-  managed = (await openEmbeddedHost({ stateDir, catalog, drivers })).managed;
+  host = await openEmbeddedHost({ stateDir, catalog, drivers });
+  managed = host.managed;
   return managed;
 };
 
@@ -370,6 +372,16 @@ test('whoever is started once it has moved, or has not, mounts it at once', asyn
   await expect(migrate('local', { size: '32m' }, { makeStill, spoil })).rejects.toThrow('enough');
   await managed.migrateBack('pg', { steps: { makeStill } });
   expect(seen).toEqual([1, 2, 3].map(() => ['PG_VERSION', 'base']));
+});
+
+test('who writes keeps it from moving, and who reads hears that it has moved', async () => {
+  await makeVolume();
+  const writing = await host.openData('pg', { write: true });
+  await expect(managed.remove('pg')).rejects.toMatchObject({ code: 'in-use' });
+  await writing[Symbol.asyncDispose]();
+  const reading = await host.openData('pg');
+  await migrate('local', { size: '32m' });
+  await expect(Promise.resolve(reading[Symbol.asyncDispose]())).rejects.toMatchObject({ code: 'conflict' });
 });
 
 test('a way back that fails leaves the volume, and what it was before in the trash', async () => {

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Catalog } from '../../catalog/catalog.ts';
@@ -5,6 +6,7 @@ import type { Drivers } from '../../drivers/driver.ts';
 import { version } from '../../lib/version.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
 import type { DataMount, Volume, VolumeSpec } from '../../model/volume.ts';
 import type { CallOptions, DirectoryData, Host, HostInfo } from '../host.ts';
 import type { ManagedVolume, ManagedVolumes } from '../managed-volumes.ts';
@@ -94,11 +96,25 @@ class EmbeddedHost implements Host {
     // Whoever writes holds it, so that it does not move to other storage meanwhile.
     if (isPlain(record) && options.write !== true && !hasMigrationMark(this.#parts.folders.path(name))) {
       const root = fromText(this.#parts.folders.dataPath(name));
-      return { way: 'direct', root, [Symbol.asyncDispose]: async () => undefined };
+      const folder = this.#inodeOf(name);
+      return { way: 'direct', root, [Symbol.asyncDispose]: async () => this.#requireSame(name, folder) };
     }
     const id = processHoldId();
     const root = fromText(await this.managed.mount(name, id, options));
     return { way: 'direct', root, [Symbol.asyncDispose]: () => this.managed.unmount(name, id) };
+  }
+
+  #inodeOf(name: string): bigint | undefined {
+    return lstatSync(this.#parts.folders.path(name), { bigint: true, throwIfNoEntry: false })?.ino;
+  }
+
+  /** Who has read it without a hold may have seen nothing where other storage is mounted now. */
+  #requireSame(name: string, folder: bigint | undefined): void {
+    const now = this.#inodeOf(name);
+    if (now === undefined || now === folder) return;
+    throw new AppError('conflict', `Volume ${quote(name)} was moved to other storage while it was read`, {
+      hint: 'Do it again: what was read may not be all of it.',
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
