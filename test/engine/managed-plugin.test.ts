@@ -19,7 +19,7 @@ beforeAll(async () => {
   docker = engine.docker;
   await engine.importBusybox();
   built = join(engine.folder, 'plugin');
-  await buildPlugin({ target: built, extras: [] });
+  await buildPlugin({ target: built, extras: ['xfs', 'btrfs'] });
   stateDir = join(engine.folder, 'state');
   mkdirSync(stateDir);
   await install(engine);
@@ -95,6 +95,8 @@ describe('a volume of the managed plugin', () => {
   test.each([
     ['a plain directory', []],
     ['an image with a size', ['size=40m']],
+    ['an image with XFS', ['size=320m', 'fs=xfs']],
+    ['an image with btrfs', ['size=128m', 'fs=btrfs']],
   ])(
     'on %s keeps in the host’s state folder what a container writes for the next one',
     async (_, options) => {
