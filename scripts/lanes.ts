@@ -57,6 +57,9 @@ export const lanes: readonly Lane[] = [
     'rpcbind',
     'samba',
     'cifs-utils',
+    'docker.io',
+    'docker-cli',
+    'busybox-static',
   ]),
   engineLane('engine', [
     ...treePackages,

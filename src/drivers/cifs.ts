@@ -37,7 +37,9 @@ export function cifsDriver({ secret }: { readonly secret: ReadSecret }): Driver 
       const env = login.password === undefined ? undefined : { PASSWD: login.password };
       const { mountpoint: target, name, options } = volume;
       const source = options['device'] ?? '';
-      await mountAtPath({ source, target, type: 'cifs', words, name, env }, call);
+      const request = { source, target, type: 'cifs', words, name, env };
+      // The kernel may have a connection from another mount that has not noticed yet that the server is back.
+      await waitForServer(() => mountAtPath(request, call), { waitMs: 15_000, signal: call?.signal });
     },
 
     unmount: (volume, call) => unmountOrDetach(volume, call),

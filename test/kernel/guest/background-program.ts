@@ -6,6 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface BackgroundProgram extends AsyncDisposable {
   /** What it has said so far. */
   output(): string;
+  /** Ends it as a crash does. */
+  kill(): Promise<void>;
 }
 
 /** Starts a server in the foreground of its own process group; its end is its end. */
@@ -15,7 +17,11 @@ export async function startProgram(program: string, args: readonly string[]): Pr
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => void (text += chunk.toString()));
   await once(child, 'spawn');
-  return { output: () => text, [Symbol.asyncDispose]: () => end(child) };
+  return {
+    output: () => text,
+    kill: () => end(child, 'SIGKILL'),
+    [Symbol.asyncDispose]: () => end(child, 'SIGTERM'),
+  };
 }
 
 /** Throws when nothing listens there after a while. */
@@ -39,11 +45,11 @@ async function listens(port: number): Promise<boolean> {
   }
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   const ended = once(child, 'exit');
   // With the children that it has made for its connections.
-  process.kill(-child.pid, 'SIGTERM');
+  process.kill(-child.pid, signal);
   await Promise.race([ended, sleep(5000, undefined, { ref: false })]);
   if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGKILL');
   await ended;

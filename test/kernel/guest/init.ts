@@ -49,7 +49,9 @@ function mountAll(): void {
     ['proc', '/proc'],
     ['sysfs', '/sys'],
     ['devtmpfs', '/dev'],
+    ['cgroup2', '/sys/fs/cgroup'],
     ['tmpfs', '/dev/shm'],
+    ['devpts', '/dev/pts'],
     ['tmpfs', '/run'],
   ] as const;
   for (const [type, target] of mounts) {

@@ -6,6 +6,7 @@ import type { Catalog } from '../../../../src/catalog/catalog.ts';
 import { openDrivers } from '../../../../src/drivers/open-drivers.ts';
 import type { ManagedVolumes } from '../../../../src/hosts/managed-volumes.ts';
 import { runProgram } from '../../../../src/lib/run-program.ts';
+import { holdfastCommand } from '../../../support/holdfast-command.ts';
 import { known, luks, openManaged, saved, stateDir } from '../kept-volumes.ts';
 import { startNfsServer } from '../nfs-server.ts';
 
@@ -52,6 +53,23 @@ test('a rotation after the boot keeps the data, and lets the key of before in no
   const at = await managed.mount('kept', 'x');
   expect(await readFile(join(at, 'a-telling-name'), 'utf8')).toBe(known);
   await managed.unmount('kept', 'x');
+});
+
+test('it moves to a directory, and back into encryption that shows nothing of it', async () => {
+  const holdfast = holdfastCommand(stateDir);
+  const content = async (): Promise<string> => {
+    const at = await managed.mount('kept', 'x');
+    const text = await readFile(join(at, 'a-telling-name'), 'utf8');
+    await managed.unmount('kept', 'x');
+    return text;
+  };
+  await holdfast.run('volume', 'migrate', 'kept', '--driver', 'local', '--yes');
+  expect(await content()).toBe(known);
+  await holdfast.run('volume', 'migrate', 'kept', '--driver', 'luks', '-o', 'size=48m', '--yes');
+  expect(await content()).toBe(known);
+  const found = await runProgram('grep', ['-c', '-a', 'KNOWN PLAINTEXT', imageOf('kept')]);
+  expect(found.stdout.trim()).toBe('0');
+  expect(await mappings()).not.toContain('holdfast-');
 });
 
 test('a volume whose rotation the power cut ended opens, and has one key', async () => {

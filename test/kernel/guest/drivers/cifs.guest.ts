@@ -98,7 +98,7 @@ describe('a mount of cifs', () => {
     }
     await cifs.mount(one.volume);
     expect(await cifs.health(one.volume, { isMounted: true })).toMatchObject({ status: 'good' });
-  }, 120_000);
+  });
 });
 
 async function makeVolume(

@@ -173,7 +173,7 @@ describe('a mount of nfs', () => {
     } finally {
       server.start();
     }
-  }, 120_000);
+  });
 });
 
 test.each(['3', '4.2'])(
