@@ -49,7 +49,6 @@ export async function benchVolumes(args: readonly string[], context: VolumeBench
 }
 
 async function bench(folder: string, options: BenchOptions, context: VolumeBenchContext): Promise<number> {
-  const { signal } = context;
   const { scale, rounds } = options;
   const machine = describeMachine(folder);
   const counts = countsAt(scale);
@@ -58,17 +57,7 @@ async function bench(folder: string, options: BenchOptions, context: VolumeBench
   await using opened = new AsyncDisposableStack();
   const { engine, version, skipped } = await openEngine(folder, options, context);
   if (engine !== undefined) opened.use(engine);
-  const home = join(folder, 'holdfast');
-  const socket = join(home, 'api.sock');
-  opened.use(await startService({ service: 'api', home, socket, signal }));
-  await untilAnswering(socket, { signal, hasEnded: () => false });
-  const sides: ApiSide[] = [
-    { name: 'Holdfast', client: opened.use(new ApiClient(socket)) },
-    ...(engine === undefined
-      ? []
-      : [{ name: 'dockerd' as const, client: opened.use(new ApiClient(engine.socket)) }]),
-  ];
-  const work: Work = { folder, home, rows, counts, samples, rounds, sides, engine, context };
+  const work: Work = { folder, rows, counts, samples, rounds, engine, context };
   await benchCalls(work);
   if (engine !== undefined) await benchRuns(work, engine);
   await benchUsage(work);
@@ -126,20 +115,37 @@ async function openEngine(
 
 interface Work {
   readonly folder: string;
-  readonly home: string;
   readonly rows: VolumeRows;
   readonly counts: VolumeCounts;
   readonly samples: Samples;
   readonly rounds: number;
-  readonly sides: readonly ApiSide[];
   readonly engine: DockerEngine | undefined;
   readonly context: VolumeBenchContext;
 }
 
-async function benchCalls({ context: { say, signal }, rounds, ...work }: Work): Promise<void> {
+interface OpenedSides extends AsyncDisposable {
+  readonly sides: readonly ApiSide[];
+}
+
+/** The API of Holdfast, with a state of its own, and that of the engine. */
+async function openSides(home: string, { engine, context: { signal } }: Work): Promise<OpenedSides> {
+  await using opening = new AsyncDisposableStack();
+  const socket = join(home, 'api.sock');
+  opening.use(await startService({ service: 'api', home, socket, signal }));
+  await untilAnswering(socket, { signal, hasEnded: () => false });
+  const sides: ApiSide[] = [{ name: 'Holdfast', client: opening.use(new ApiClient(socket)) }];
+  if (engine !== undefined)
+    sides.push({ name: 'dockerd', client: opening.use(new ApiClient(engine.socket)) });
+  const opened = opening.move();
+  return { sides, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+async function benchCalls(work: Work): Promise<void> {
+  const { folder, rounds, counts, context } = work;
+  await using opened = await openSides(join(folder, 'calls'), work);
   for (let round = 0; round < rounds; round += 1) {
-    say(`round ${round + 1}/${rounds}  ${work.counts.volumes.toLocaleString('en')} volumes by the API`);
-    await measureCalls({ ...work, round, signal });
+    context.say(`round ${round + 1}/${rounds}  ${counts.volumes.toLocaleString('en')} volumes by the API`);
+    await measureCalls({ ...work, sides: opened.sides, round, signal: context.signal });
   }
 }
 
@@ -165,29 +171,27 @@ async function benchRuns(
   for (const name of Object.values(runVolumes)) await client.call('DELETE', `/volumes/${name}`);
 }
 
-async function benchUsage({
-  context: { say, signal },
-  engine,
-  home,
-  sides,
-  rounds,
-  ...work
-}: Work): Promise<void> {
-  say(`Filling ${work.counts.fullVolumes} volumes with ${work.counts.filesInEach} files each`);
-  const full: FullSide[] = [];
-  for (const side of sides) {
-    const mountpoints = await fillVolumes(side, work.counts, signal);
-    full.push({ ...side, mountpoints, command: usageCommand(side, { home, engine }) });
+/** With a state of its own: the trash of the volumes before is nothing that dockerd has, too. */
+async function benchUsage(work: Work): Promise<void> {
+  const { folder, rounds, counts, engine, context } = work;
+  const { say, signal } = context;
+  say(`Filling ${counts.fullVolumes} volumes with ${counts.filesInEach} files each`);
+  const home = join(folder, 'usage');
+  await using opened = await openSides(home, work);
+  const sides: FullSide[] = [];
+  for (const side of opened.sides) {
+    const mountpoints = await fillVolumes(side, counts, signal);
+    sides.push({ ...side, mountpoints, command: usageCommand(side, { home, engine }) });
   }
   for (let round = 0; round < rounds; round += 1) {
     say(`round ${round + 1}/${rounds}  usage`);
-    await measureUsage({ ...work, sides: full, round, signal });
+    await measureUsage({ ...work, sides, round, signal });
   }
 }
 
 function usageCommand(
   { name }: ApiSide,
-  { home, engine }: Pick<Work, 'home' | 'engine'>,
+  { home, engine }: Pick<Work, 'engine'> & { readonly home: string },
 ): FullSide['command'] {
   if (name === 'Holdfast')
     return { program: holdfastProgram, args: ['volume', 'du'], env: holdfastEnvironment(home) };

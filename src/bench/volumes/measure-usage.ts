@@ -98,9 +98,10 @@ function plannedBytes({ fullVolumes, filesInEach }: VolumeCounts): number {
 /** A usage that is wrong by one byte is none, however quick it was. */
 function requireBytes(text: string, expected: number, side: string): void {
   const { Volumes: volumes } = JSON.parse(text) as {
-    readonly Volumes: readonly { readonly UsageData: { readonly Size: number } }[];
+    readonly Volumes: readonly { readonly Name: string; readonly UsageData: { readonly Size: number } }[];
   };
-  const bytes = volumes.reduce((sum, { UsageData: usage }) => sum + usage.Size, 0);
+  const own = volumes.filter(({ Name: name }) => /^full-\d+$/.test(name));
+  const bytes = own.reduce((sum, { UsageData: usage }) => sum + usage.Size, 0);
   if (bytes === expected) return;
   throw new AppError('integrity', `${side} counts ${bytes} bytes in all volumes, and there are ${expected}`);
 }

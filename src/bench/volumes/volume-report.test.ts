@@ -14,13 +14,16 @@ test('medians decide, and an aim is reached or missed by them', () => {
       [3, 4, 5],
     ],
     usage: [[10], [90]],
-    run: [[110], [100]],
+    run: [
+      [110, 500, 308],
+      [100, 490, 300],
+    ],
   });
   const figures = volumeFigures([create, usage, run], samples);
   expect(figures.map(({ title, ratio, moreMs, isReached }) => [title, ratio, moreMs, isReached])).toEqual([
     ['create', 2, -2, true],
     ['usage', 9, -80, false],
-    ['run', 100 / 110, 10, true],
+    ['run', 300 / 308, 10, true],
   ]);
   const text = formatVolumeFigures(figures);
   expect(text.slice(text.indexOf('Missed:'))).toBe('Missed:\n  usage: 9.00×');

@@ -51,8 +51,10 @@ async function finishRenames(parts: EmbeddedParts): Promise<void> {
 
 async function finishRemovals(parts: EmbeddedParts): Promise<void> {
   const { folders, catalog } = parts;
+  // A trash may hold thousands, and hardly ever one whose record still stands.
+  const known = new Set(catalog.listEmbeddedVolumes().map(({ name }) => name));
   const forgetGone = async (name: string): Promise<void> => {
-    if (!isVolumeName(name) || (await isThere(folders.path(name)))) return;
+    if (!known.has(name) || !isVolumeName(name) || (await isThere(folders.path(name)))) return;
     // A rename that runs now has taken the folder of another volume, and its record follows.
     if (!isBeingRenamed(parts, name)) catalog.removeEmbeddedVolume(name);
   };
