@@ -9,8 +9,6 @@ export interface Lane {
   /** Tests that need more than the rest of the lane: they are left out where these packages' programs are missing. */
   readonly demanding?: { readonly files: string; readonly packages: readonly string[] };
   readonly timeoutMs: number;
-  /** Why it runs only when it is asked for by name; undefined for a lane that always runs. */
-  readonly onlyByName?: string;
   /** How often a failed test is tried again. Only where an engine of others may be late; never a fault that was drawn by chance. */
   readonly retries?: number;
   /** False for lanes whose tests own the machine's resources (an engine, loop devices): one file at a time. */

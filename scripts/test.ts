@@ -57,18 +57,12 @@ async function main(args: readonly string[]): Promise<number> {
     strict: process.env['CI'] === 'true' || process.env['HOLDFAST_ALL_LANES'] === '1',
     filtered: request.rest.length > 0,
   });
-  const left = request.left.map(
-    ({ name, onlyByName }) => `lane ${name}`.padEnd(18) + ` only by name: ${onlyByName}`,
-  );
-  const lines = [...left, ...verdict.lines];
-  console.log(`\n${lines.join('\n')}\n\n${verdict.passed} passed, ${verdict.failed} failed`);
+  console.log(`\n${verdict.lines.join('\n')}\n\n${verdict.passed} passed, ${verdict.failed} failed`);
   return verdict.failed === 0 ? 0 : 1;
 }
 
 interface TestRequest {
   readonly lanes: readonly Lane[];
-  /** Lanes that run only when they are asked for. */
-  readonly left: readonly Lane[];
   /** What vitest gets: paths and its own options. */
   readonly rest: readonly string[];
 }
@@ -88,11 +82,8 @@ function readArguments(args: readonly string[]): TestRequest | string {
   if (unknown !== undefined) {
     return `There is no lane "${unknown}": choose from ${lanes.map((lane) => lane.name).join(', ')}`;
   }
-  const chosen = lanes.filter(({ name, onlyByName }) =>
-    names.length === 0 ? onlyByName === undefined : names.includes(name),
-  );
-  const left = names.length === 0 ? lanes.filter(({ onlyByName }) => onlyByName !== undefined) : [];
-  return { lanes: chosen, left, rest };
+  const chosen = lanes.filter(({ name }) => names.length === 0 || names.includes(name));
+  return { lanes: chosen, rest };
 }
 
 async function installMissing(wanted: readonly Lane[]): Promise<void> {
