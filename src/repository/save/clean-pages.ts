@@ -22,7 +22,7 @@ export async function cleanPages(directory: ByteString): Promise<void> {
 /** A file's time of change is not trusted by the next backup when it is this near to the snapshot's. */
 const recentMs = 900;
 
-const soonCleanMs = 200;
+const soonCleanMs = 40;
 const maxCleanings = 4;
 
 /** File systems that change a file's times at the first write to a page that is clean: ext4, XFS, btrfs, F2FS. */
