@@ -1,0 +1,24 @@
+import type { ConfigurationPlace } from '../protect/config/load-configuration.ts';
+import type { HostKind } from '../model/volume.ts';
+
+/** What the command line, the environment and the configuration file decided. */
+export interface AppConfig {
+  readonly stateDir: string;
+  /** The configuration file that was named; undefined looks where it usually is. */
+  readonly configFile?: string | undefined;
+  /** Undefined takes what the configuration file says, else `auto`. */
+  readonly host: 'auto' | HostKind | undefined;
+  /** `stream` goes through the engine even where the data could be reached directly. */
+  readonly dataWay: 'auto' | 'stream';
+  /** A repository's name or location; undefined takes the default one. */
+  readonly repository: string | undefined;
+  /** `file:/path`, `env:NAME`, `exec:command`; undefined takes what the catalog knows. */
+  readonly passwordReference: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** What the host warns about while it answers. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+export function placeOf({ stateDir, configFile }: AppConfig): ConfigurationPlace {
+  return { stateDir, configFile };
+}

@@ -1,0 +1,61 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import type { RepositoryMaker } from '../protect/protection.ts';
+import type { OtherRepository } from '../protect/upkeep.ts';
+import type { Repository, RepositoryAccess } from '../repository/index.ts';
+import { type AppConfig, placeOf } from './app-config.ts';
+import { once } from './once.ts';
+
+/** The repositories that the configuration and the catalog know. */
+export interface KnownRepositories {
+  repository(): Promise<Repository>;
+  /** Another one than that of the configuration. */
+  openOther(wish: OtherRepository): Promise<Repository>;
+  /** A restore is about to be planned: what takes its time is started at once. */
+  expectRestore(): void;
+  /** Waits for what `expectRestore` has started. */
+  opened(): Promise<void>;
+}
+
+/** What is opened is closed with `opened`. */
+export function openKnownRepositories(
+  config: AppConfig,
+  opened: AsyncDisposableStack,
+  catalog: () => Promise<Catalog>,
+): KnownRepositories {
+  let purpose: 'restore' | undefined;
+  let opening: Promise<unknown> | undefined;
+  const repository = once(async () => opened.use(await openKnown({ ...config, purpose }, await catalog())));
+  return {
+    repository,
+    openOther: async (wish) => opened.use(await openKnown({ ...config, ...wish }, await catalog())),
+    /** The repository's key is derived, and the workers start, while the rest of the code is loaded. */
+    expectRestore() {
+      purpose = 'restore';
+      // Whoever needs the repository hears of a failure.
+      opening = repository().catch(() => undefined);
+    },
+    async opened() {
+      await opening;
+    },
+  };
+}
+
+export async function loadMaker(): Promise<RepositoryMaker> {
+  const { hasRepository, initRepository, openRepository } = await import('../repository/index.ts');
+  return { init: initRepository, open: openRepository, has: hasRepository };
+}
+
+async function openKnown(
+  config: AppConfig & Pick<RepositoryAccess, 'purpose'>,
+  catalog: Catalog,
+): Promise<Repository> {
+  const known = await import('../protect/open-repository.ts');
+  const { loadConfiguration } = await import('../protect/config/load-configuration.ts');
+  const { openRepository } = await import('../repository/index.ts');
+  const { purpose } = config;
+  return await known.openKnown(config, {
+    catalog,
+    configuration: await loadConfiguration(placeOf(config)),
+    open: (access) => openRepository({ ...access, purpose }),
+  });
+}

@@ -1,0 +1,91 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Host } from '../hosts/host.ts';
+import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
+import type { Protection } from '../protect/protection.ts';
+import type { RecoverReport } from '../protect/quiesce/recover.ts';
+import { type AppConfig, placeOf } from './app-config.ts';
+import { once } from './once.ts';
+import { openPutRight } from './put-right.ts';
+
+/** Where volumes are. Whatever killed work has left on a host is put right before anybody is handed it. */
+export interface Hosts {
+  host(): Promise<Host>;
+  /** The volumes that Holdfast keeps itself. Opening them asks no container engine for anything. */
+  managed(): Promise<ManagedVolumes>;
+  /** What was brought back when the host was opened. */
+  recovered(): Promise<RecoverReport>;
+}
+
+export interface HostsParts {
+  readonly config: AppConfig;
+  /** What is opened is closed with it. */
+  readonly opened: AsyncDisposableStack;
+  readonly catalog: () => Promise<Catalog>;
+  /** Asked for when a host is there. */
+  readonly protection: () => Protection;
+}
+
+export function openHosts({ config, opened, catalog, protection }: HostsParts): Hosts {
+  const putRight = openPutRight(config, protection);
+  const ownHost = once(async () => opened.use(await openOwnHost(config, catalog)));
+  const settledHost = once(async () => {
+    const engine = await openEngineHost(config);
+    const found = engine === undefined ? await ownHost() : opened.use(engine);
+    await putRight.settle(found);
+    await putRight.removeTrials(found);
+    // After that: an app must not start on data that is half restored.
+    return { found, recovered: await putRight.recover(found) };
+  });
+  const host = async (): Promise<Host> => (await settledHost()).found;
+  const managed = once(async () => {
+    if (config.host === 'embedded') await host();
+    const own = await ownHost();
+    // Whether they are the host's too may not be known: an engine that is asked may be waiting for these volumes.
+    if (config.host !== 'embedded') await putRight.settle(own, { ofHost: (await own.info()).identity });
+    return own.managed;
+  });
+  return { host, managed, recovered: async () => (await settledHost()).recovered };
+}
+
+/** Undefined where the volumes are those that Holdfast keeps itself. */
+async function openEngineHost(config: AppConfig): Promise<Host | undefined> {
+  const { env, onWarning, dataWay } = config;
+  const { loadConfiguration } = await import('../protect/config/load-configuration.ts');
+  const kind = config.host ?? (await loadConfiguration(placeOf(config))).host ?? 'auto';
+  if (kind === 'podman') {
+    const { openPodmanHost } = await import('../hosts/docker/index.ts');
+    return await openPodmanHost({ env, onWarning, dataWay });
+  }
+  if (kind === 'docker') {
+    const { openDockerHost } = await import('../hosts/docker/index.ts');
+    return await openDockerHost({ env, onWarning, dataWay });
+  }
+  if (kind === 'auto') {
+    const { probeDocker, probePodman } = await import('../hosts/docker/index.ts');
+    const docker = await probeDocker({ env, onWarning, dataWay });
+    return docker ?? (await probePodman({ env, onWarning, dataWay }));
+  }
+  return undefined;
+}
+
+/** The volumes that Holdfast keeps itself, on its drivers. */
+async function openOwnHost(
+  config: AppConfig,
+  catalog: () => Promise<Catalog>,
+): Promise<Host & { readonly managed: ManagedVolumes }> {
+  const { stateDir, env, onWarning } = config;
+  const { openEmbeddedHost } = await import('../hosts/embedded/index.ts');
+  const { openDrivers } = await import('../drivers/open-drivers.ts');
+  const secret = async (reference: string): Promise<Uint8Array> => {
+    const { readPassword } = await import('../protect/password.ts');
+    return await readPassword(reference, env);
+  };
+  const drivers = openDrivers({ stateDir, secret });
+  return await openEmbeddedHost({ stateDir, catalog: await catalog(), drivers, onWarning });
+}
+
+/** Makes an id for holds that end with this process. */
+export async function loadHoldId(): Promise<() => string> {
+  const { processHoldId } = await import('../hosts/embedded/hold-id.ts');
+  return processHoldId;
+}

@@ -1,0 +1,90 @@
+import { mkdir } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { VolumeEngine } from '../engine/index.ts';
+import type { LoadedConfiguration } from '../protect/config/load-configuration.ts';
+import { loggedEngine } from '../protect/log/logged-parts.ts';
+import type { Protection } from '../protect/protection.ts';
+import type { RestoringParts } from '../protect/restoring.ts';
+import type { ServicesParts } from '../surfaces/open-services.ts';
+import { type AppConfig, placeOf } from './app-config.ts';
+import { type KnownRepositories, openKnownRepositories } from './known-repositories.ts';
+import { once } from './once.ts';
+import { type Hosts, openHosts } from './open-hosts.ts';
+import { openProtectedNames } from './protected-names.ts';
+
+/** What an App is made of. Each part is opened when it is first asked for, and closed with all others. */
+export interface Parts extends RestoringParts, ServicesParts, Hosts, Pick<KnownRepositories, 'openOther'> {
+  volumes(): Promise<VolumeEngine>;
+  close(): Promise<void>;
+}
+
+/** What several Apps of one program have in common. */
+export type SharedParts = Pick<Protection, 'notifier'>;
+
+/** Opens nothing yet. */
+export function openParts(config: AppConfig, shared?: SharedParts): Parts {
+  const opened = new AsyncDisposableStack();
+  const { stateDir } = config;
+  const catalog = once(async (): Promise<Catalog> => {
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    const { openSqliteCatalog } = await import('../catalog/sqlite-catalog.ts');
+    return opened.use(openSqliteCatalog(path.join(stateDir, 'catalog.db')));
+  });
+  const hosts = openHosts({ config, opened, catalog, protection: () => parts });
+  const repositories = openKnownRepositories(config, opened, catalog);
+  const parts: Parts = {
+    ...hosts,
+    ...repositories,
+    stateDir,
+    hostname: os.hostname(),
+    now: Date.now,
+    catalog,
+    log: once(async () => {
+      const { openAuditLog } = await import('../protect/log/open-audit-log.ts');
+      return openAuditLog({ ...config, now: Date.now, catalog });
+    }),
+    notifier: once(async () =>
+      shared === undefined ? opened.use(await openOwnNotifier(config, parts)) : await shared.notifier(),
+    ),
+    volumes: once(async () => {
+      const { openEngine } = await import('../engine/index.ts');
+      const host = await hosts.host();
+      const protectedNames = openProtectedNames(host, catalog);
+      return loggedEngine(openEngine({ host, protectedNames }), parts);
+    }),
+    async foreignTrash() {
+      const { openForeignTrash } = await import('../engine/trash-foreign.ts');
+      return opened.use(await openForeignTrash({ stateDir, managed: await hosts.managed() }));
+    },
+    isProtected: async (engineId, name) => (await catalog()).volumes.isProtected(engineId, name),
+    identity: async () => (await catalog()).stateId(),
+    async close() {
+      await repositories.opened();
+      await opened.disposeAsync();
+    },
+  };
+  return parts;
+}
+
+type OwnNotifier = Awaited<ReturnType<Protection['notifier']>> & AsyncDisposable;
+
+async function openOwnNotifier(config: AppConfig, parts: Protection): Promise<OwnNotifier> {
+  const { openNotifier } = await import('../protect/notify/open-notifier.ts');
+  // Closing it still needs the catalog.
+  await parts.catalog();
+  // Asked each time: a daemon may have been told to read its configuration again.
+  const channels = async (): Promise<LoadedConfiguration['notify']> => {
+    const { loadConfiguration } = await import('../protect/config/load-configuration.ts');
+    return (await loadConfiguration(placeOf(config))).notify;
+  };
+  return openNotifier({
+    ...config,
+    channels,
+    hostname: parts.hostname,
+    now: parts.now,
+    catalog: () => parts.catalog(),
+    log: () => parts.log(),
+  });
+}
