@@ -1,4 +1,4 @@
-import type { WorkOptions } from '../types.ts';
+import type { WorkOptions } from '../work-options.ts';
 
 export interface CopyOptions extends WorkOptions {
   /** Whole ids; undefined copies all snapshots. */

@@ -1,4 +1,5 @@
 import type { UnusedLimit } from '../../model/unused-limit.ts';
+import type { WorkOptions } from '../work-options.ts';
 
 export interface PruneLimits {
   readonly maxUnused: UnusedLimit;
@@ -33,3 +34,5 @@ export interface PruneSummary {
   /** Bytes that are not used and stay, within the limits. */
   readonly unusedAfterBytes: number;
 }
+
+export interface PruneOptions extends WorkOptions, PruneLimits {}

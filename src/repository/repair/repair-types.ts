@@ -1,4 +1,4 @@
-import type { WorkOptions } from '../types.ts';
+import type { WorkOptions } from '../work-options.ts';
 
 export interface RepairOptions extends WorkOptions {
   /** Says what would be done, and changes nothing. */

@@ -1,3 +1,11 @@
+import type { Snapshot } from '../../model/snapshot.ts';
+import type { WorkOptions } from '../work-options.ts';
+
+export interface StatsOptions extends WorkOptions {
+  /** Each oldest first. */
+  readonly groups: readonly (readonly Snapshot[])[];
+}
+
 /** How much a group of snapshots holds, such as those of one volume. */
 export interface GroupStats {
   readonly snapshots: number;

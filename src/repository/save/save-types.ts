@@ -1,0 +1,94 @@
+import type { ByteString } from '../../model/byte-string.ts';
+import type { Entry } from '../../model/entry.ts';
+import type {
+  Grade,
+  GradeEvidence,
+  InFlight,
+  SaveProblem,
+  Snapshot,
+  SnapshotSummary,
+  VolumeDescription,
+} from '../../model/snapshot.ts';
+import type { WorkOptions } from '../work-options.ts';
+
+export interface SaveOptions extends WorkOptions {
+  readonly source: TreeSource;
+  /** Dumps of what `source` is the files of. `conflict` when one was pruned meanwhile. */
+  readonly dumps?: readonly StoredDump[] | undefined;
+  readonly volume: VolumeDescription;
+  readonly parent?: Snapshot | undefined;
+  readonly tags: readonly string[];
+  readonly hostname: string;
+  /** When the backup began, in milliseconds since 1970. */
+  readonly timeMs: number;
+  /** A function is asked when everything is read: only then it is known who could write meanwhile. */
+  readonly grade: Grade | (() => Promise<Grade>);
+  /** Why it has that grade, for the record; asked after it. */
+  readonly evidence?: ((seen: InFlight | undefined) => GradeEvidence | undefined) | undefined;
+  /** What the snapshots share that are taken at the same still moment. */
+  readonly restorePoint?: string | undefined;
+  /** The patterns, as recorded in the snapshot. */
+  readonly excludePatterns: readonly string[];
+  /** True for a path, relative to the source's root, that is left out with everything below. */
+  readonly isExcluded?: ((path: ByteString, isDirectory: boolean) => boolean) | undefined;
+  /** What the way to the data has lost; complete when everything is read. Becomes part of the result's problems. */
+  readonly lost?: readonly SaveProblem[] | undefined;
+  /** What the way to the data could not carry (`times are whole seconds`). */
+  readonly limits?: readonly string[] | undefined;
+  /** Read and count, but store nothing. */
+  readonly dryRun?: boolean | undefined;
+}
+
+/** What a snapshot is made of. */
+export type TreeSource =
+  | { readonly kind: 'directory'; readonly root: ByteString }
+  /** Depth first, a directory before what is in it, the root ('') first; as tar streams of container engines are. */
+  | {
+      readonly kind: 'entries';
+      readonly entries: AsyncIterable<{ entry: Entry; body: AsyncIterable<Uint8Array> }>;
+      /** For a stream whose times are whole seconds: the exact times, undefined for what is gone meanwhile. */
+      readonly readTimes?:
+        | ((paths: readonly ByteString[]) => Promise<readonly (bigint | undefined)[]>)
+        | undefined;
+    };
+
+/** What the client of a database prints: of unknown length, and whole only when it ends without an error. */
+export interface DumpStream {
+  /** File name in the snapshot. */
+  readonly name: string;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** A dump that is durable in the repository, until a prune finds that no snapshot has it. */
+export interface StoredDump {
+  readonly name: string;
+  readonly size: number;
+  /** Ids of its blobs. */
+  readonly content: readonly string[];
+}
+
+/** How the data of a save is kept still while it is read. */
+export interface StillMoment {
+  /**
+   * Goes through directories while they are in use first, once or several times. When they are still, only what changed
+   * since is read.
+   */
+  readonly liveFirst: boolean;
+  /** Clones what is large when it is still, where the file system can, and reads it afterwards. */
+  readonly clones: boolean;
+  /**
+   * Makes the data still. Returns the moment that the snapshots are of, in milliseconds since 1970. `prepare` is what takes
+   * its time and need not be done while it is still; to be called as late as possible before that.
+   */
+  begin(prepare: () => Promise<void>): Promise<number>;
+  /** Nothing has to be still any more. Called once `begin` was, after a failure too. */
+  end(): Promise<void>;
+}
+
+export interface SaveResult {
+  /** Undefined for a dry run. */
+  readonly snapshot: Snapshot | undefined;
+  readonly summary: SnapshotSummary;
+  /** What was not saved as it is, or not at all. A result with problems is partly done. */
+  readonly problems: readonly SaveProblem[];
+}
