@@ -4,6 +4,7 @@ export const operations = {
   copy: () => import('./copy/copy-snapshots.ts'),
   find: () => import('./find/find-entries.ts'),
   keys: () => import('./keys/manage-keys.ts'),
+  list: () => import('./snapshots/list-snapshots.ts'),
   prune: () => import('./prune/prune-repository.ts'),
   repairIndex: () => import('./repair/repair-index.ts'),
   repairPacks: () => import('./repair/repair-packs.ts'),

@@ -1,38 +1,39 @@
-import { type ByteString, fromText, toPrintable } from '../model/byte-string.ts';
-import { AppError, errnoOf, isAppError, type ErrorCode } from '../model/errors.ts';
+import type { ByteString } from '../model/byte-string.ts';
+import { AppError } from '../model/errors.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { type BlobIndex, loadBlobIndex } from './blob-index/blob-index.ts';
 import { KnownIndex } from './blob-index/known-index.ts';
 import type { CopyOptions, CopyReport } from './copy/copy-types.ts';
 import type { MasterKey } from './crypto/seal.ts';
 import type { RepositoryConfig } from './format/config-file.ts';
-import type { TreeNode } from './format/node.ts';
 import type { FileCodec } from './format/repository-file.ts';
-import { describedAgain, loadSnapshot, type SnapshotJson, snapshotOf } from './format/snapshot-file.ts';
+import { loadSnapshot } from './format/snapshot-file.ts';
 import type * as keys from './keys/manage-keys.ts';
 import { operations } from './operations.ts';
 import type { LockedContext } from './save/save-snapshot.ts';
 import { lockForReading, lockRepository } from './lock.ts';
 import type { PruneSummary } from './prune/prune-types.ts';
 import { BlobReader } from './read/blob-reader.ts';
-import { readDescription } from './read/read-description.ts';
-import { entryOfNode } from './read/entry-of-node.ts';
-import { findNode } from './read/find-node.ts';
-import { HardLinks } from './read/hard-links.ts';
+import { findInSnapshot } from './read/find-in-snapshot.ts';
+import { readEntry } from './read/read-entry.ts';
 import { listDumps } from './read/list-dumps.ts';
-import { walkTreeNodes } from './read/walk-tree.ts';
+import { walkEntries } from './read/walk-entries.ts';
 import type {
   IndexRepairOptions,
   IndexRepairReport,
   PackRepairOptions,
   PackRepairReport,
+  RepairOptions,
   SnapshotRepairOptions,
   SnapshotRepairReport,
 } from './repair/repair-types.ts';
+import type { RepairWork } from './repair/repair-work.ts';
 import { dataParts } from './save/root-tree.ts';
 import { saveDump } from './save/save-dump.ts';
 import type { RepositoryStats } from './stats/stats-types.ts';
+import { explainingSystemErrors } from './restore/explain-target-errors.ts';
 import type { RestoreCrew } from './restore/restore-crew.ts';
+import { restoreRequest } from './restore/restore-request.ts';
 import type { StoreAddress } from './stores/open-store.ts';
 import type {
   CheckOptions,
@@ -70,9 +71,6 @@ export interface ResticRepositoryParts {
   readonly crew?: RestoreCrew | undefined;
 }
 
-/** What a path of a snapshot leads to. The root of a snapshot that another program made has no node of its own. */
-type Found = Pick<TreeNode, 'type' | 'subtree'> & Partial<TreeNode>;
-
 type Saving = Awaited<ReturnType<typeof operations.save>>;
 
 /** An open repository. Each operation takes the lock that it needs and reads the index anew. */
@@ -96,22 +94,9 @@ export class ResticRepository implements Repository {
   }
 
   async listSnapshots(options: ListOptions = {}): Promise<Snapshot[]> {
-    const { codec } = this.#parts;
-    const snapshots: Snapshot[] = [];
-    // Looked at once for all of them, and only where one needs it: what was known before may not have their blobs.
-    let index: Promise<BlobIndex> | undefined;
-    const currentIndex = (): Promise<BlobIndex> => (index ??= this.#index.current(options));
-    for (const { name } of await codec.store.list('snapshots', options)) {
-      try {
-        const json = await loadSnapshot(codec, name, options);
-        snapshots.push(snapshotOf(name, await this.#withDescription(json, currentIndex)));
-      } catch (error) {
-        if (isAppError(error, 'integrity')) options.onDamaged?.(name, error);
-        // Else it was removed by another process since the listing.
-        else if (!isAppError(error, 'not-found')) throw error;
-      }
-    }
-    return snapshots.sort((a, b) => Date.parse(a.time) - Date.parse(b.time) || (a.id < b.id ? -1 : 1));
+    const { listSnapshots } = await operations.list();
+    const currentIndex = (): Promise<BlobIndex> => this.#index.current(options);
+    return await listSnapshots({ codec: this.#parts.codec, currentIndex }, options);
   }
 
   async save(options: SaveOptions): Promise<SaveResult> {
@@ -124,13 +109,7 @@ export class ResticRepository implements Repository {
   }
 
   async storeDump(dump: DumpStream, options: WorkOptions = {}): Promise<StoredDump> {
-    await using lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
-    const { codec, address, masterKey, config } = this.#parts;
-    // An index of its own, as for `save`.
-    this.#index.forget();
-    const index = await loadBlobIndex(codec, options);
-    const context = { codec, address, masterKey, index, polynomial: config.polynomial, lock };
-    return await saveDump(context, dump, options);
+    return await this.#saving(options, (_, context) => saveDump(context, dump, options));
   }
 
   async listDumps(snapshot: Snapshot, options: WorkOptions = {}): Promise<SnapshotEntry[]> {
@@ -146,18 +125,8 @@ export class ResticRepository implements Repository {
     options: WorkOptions & { readonly depth?: number } = {},
   ): AsyncGenerator<SnapshotEntry> {
     const reader = new BlobReader(this.#parts.codec, await this.#index.current(options));
-    const node = await this.#find(reader, snapshot, path);
-    const first = entryOfFound(node);
-    if (first) yield first;
-    if (node.subtree === undefined) return;
-    const links = new HardLinks();
-    for await (const child of walkTreeNodes(reader, node.subtree, {
-      signal: options.signal,
-      depth: options.depth,
-    })) {
-      const entry = entryOfNode(child.node, child.path, links.linkTo(child.node, child.path));
-      if (entry) yield entry;
-    }
+    const node = await findInSnapshot(this.#parts.codec, reader, { snapshot, path });
+    yield* walkEntries(reader, node, options);
   }
 
   async *readFile(
@@ -166,37 +135,19 @@ export class ResticRepository implements Repository {
     options: WorkOptions = {},
   ): AsyncGenerator<Uint8Array> {
     const reader = new BlobReader(this.#parts.codec, await this.#index.atHand(options));
-    if (entry.type !== 'file')
-      throw new AppError(
-        'usage',
-        `"${toPrintable(entry.path)}" in snapshot "${snapshot.id.slice(0, 8)}" is no file`,
-      );
-    for (let at = 0; at < entry.contentKey.length; at += 64) {
-      yield await reader.read(entry.contentKey.slice(at, at + 64), 'data', options);
-    }
+    yield* readEntry(reader, { snapshot, entry }, options);
   }
 
   async restore(options: RestoreOptions): Promise<RestoreResult> {
     await using _lock = await lockForReading(this.#parts.codec, options);
     const [index, { restoreTree }] = await Promise.all([this.#index.current(options), operations.restore()]);
     const { codec, address, masterKey, config } = this.#parts;
-    const node = await this.#find(new BlobReader(codec, index), options.snapshot, options.path);
-    const whole = options.path === '' ? options.snapshot.summary : undefined;
+    const node = await findInSnapshot(codec, new BlobReader(codec, index), options);
     const crew = this.#crew;
     this.#crew = undefined;
     const context = { codec, address, masterKey, index, crew, polynomial: config.polynomial };
-    const { target, mapOwner, like, signal, onProgress } = options;
-    const request = {
-      node,
-      target,
-      mapOwner,
-      like: like === undefined ? undefined : { like, copies: address.kind !== 'local' },
-      signal,
-      onProgress,
-      expectedBytes: whole?.bytes,
-      expectedFiles: whole?.files,
-    };
-    return await explainingSystemErrors(target, () => restoreTree(context, request));
+    const request = restoreRequest(options, { node, isFar: address.kind !== 'local' });
+    return await explainingSystemErrors(options.target, () => restoreTree(context, request));
   }
 
   async check(options: CheckOptions): Promise<CheckReport> {
@@ -259,7 +210,7 @@ export class ResticRepository implements Repository {
     const { EntryFinder } = await operations.find();
     const finder = new EntryFinder(reader, index, options);
     for (const snapshot of options.snapshots) {
-      const { subtree } = await this.#find(reader, snapshot, '');
+      const { subtree } = await findInSnapshot(this.#parts.codec, reader, { snapshot, path: '' });
       if (subtree === undefined) continue;
       for await (const entry of finder.findBelow(subtree)) yield { snapshot, entry };
     }
@@ -302,33 +253,20 @@ export class ResticRepository implements Repository {
   }
 
   async repairIndex(options: IndexRepairOptions = {}): Promise<IndexRepairReport> {
-    // What was known of packs before may be wrong afterwards.
-    this.#index.forget();
     const { readAllPacks = false } = options;
-    const [{ runRepair }, { repairIndex }] = await Promise.all([
-      operations.repair(),
-      operations.repairIndex(),
-    ]);
-    return await runRepair(this.#parts, options, (work) => repairIndex(work, { readAllPacks }));
+    const { repairIndex } = await operations.repairIndex();
+    return await this.#repairing(options, (work) => repairIndex(work, { readAllPacks }));
   }
 
   async repairPacks(options: PackRepairOptions): Promise<PackRepairReport> {
-    this.#index.forget();
-    const [{ runRepair }, { repairPacks }] = await Promise.all([
-      operations.repair(),
-      operations.repairPacks(),
-    ]);
-    return await runRepair(this.#parts, options, (work) => repairPacks(work, options.packs));
+    const { repairPacks } = await operations.repairPacks();
+    return await this.#repairing(options, (work) => repairPacks(work, options.packs));
   }
 
   async repairSnapshots(options: SnapshotRepairOptions): Promise<SnapshotRepairReport> {
-    this.#index.forget();
     const { snapshotIds, forget } = options;
-    const [{ runRepair }, { repairSnapshots }] = await Promise.all([
-      operations.repair(),
-      operations.repairSnapshots(),
-    ]);
-    return await runRepair(this.#parts, options, (work) => repairSnapshots(work, { snapshotIds, forget }));
+    const { repairSnapshots } = await operations.repairSnapshots();
+    return await this.#repairing(options, (work) => repairSnapshots(work, { snapshotIds, forget }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -352,78 +290,17 @@ export class ResticRepository implements Repository {
     return await work(saving, { codec, address, masterKey, index, polynomial: config.polynomial, lock });
   }
 
+  async #repairing<T>(options: RepairOptions, work: (parts: RepairWork) => Promise<T>): Promise<T> {
+    // What was known of packs before may be wrong afterwards.
+    this.#index.forget();
+    const { runRepair } = await operations.repair();
+    return await runRepair(this.#parts, options, work);
+  }
+
   get #keyContext(): keys.KeyContext {
     return { ...this.#parts, keyId: this.#keyId };
-  }
-
-  /** A program that rewrites a snapshot, as "restic tag" does, drops the field that is ours; the tree has a copy of it. */
-  async #withDescription(json: SnapshotJson, currentIndex: () => Promise<BlobIndex>): Promise<SnapshotJson> {
-    const [path = '', ...others] = json.paths;
-    if (json.holdfast !== undefined || others.length > 0 || !path.startsWith('/volume/')) return json;
-    const reader = new BlobReader(this.#parts.codec, await currentIndex());
-    const volume = await readDescription(reader, json.tree, fromText(path.slice('/volume/'.length))).catch(
-      orUndefined,
-    );
-    return volume ? { ...json, holdfast: describedAgain(path, volume) } : json;
-  }
-
-  async #find(reader: BlobReader, snapshot: Snapshot, path: ByteString): Promise<Found> {
-    const { tree } = await loadSnapshot(this.#parts.codec, snapshot.id);
-    const root = snapshot.volume ? dataParts(snapshot.volume) : [];
-    const parts = [...root, ...path.split('/').filter((part) => part !== '')];
-    if (parts.length === 0) return { type: 'dir', subtree: tree };
-    const node = await findNode(reader, tree, parts);
-    if (!node)
-      throw new AppError('not-found', `Snapshot "${snapshot.id.slice(0, 8)}" has no "${toPrintable(path)}"`);
-    return node;
   }
 }
 
 /** For one who only looks. */
 const noLock = { assertHeld: async (): Promise<void> => {} };
-
-/** A record without its volume's description is better than none. */
-function orUndefined(error: unknown): undefined {
-  if (!isAppError(error, 'integrity')) throw error;
-}
-
-function entryOfFound(node: Found): SnapshotEntry | undefined {
-  if (node.name !== undefined) return entryOfNode(node as TreeNode, '');
-  const { subtree = '' } = node;
-  return {
-    path: '',
-    type: 'dir',
-    mode: 0o755,
-    uid: 0,
-    gid: 0,
-    mtimeNs: 0n,
-    size: 0,
-    contentKey: subtree,
-    ctimeNs: 0n,
-    inode: 0n,
-  };
-}
-
-const targetErrors: Readonly<Record<string, readonly [code: ErrorCode, reason: string]>> = {
-  ENOSPC: ['full', 'the disk is full'],
-  EDQUOT: ['full', 'the quota is used up'],
-  EROFS: ['read-only', 'its file system is read-only'],
-  EACCES: ['denied', 'permission denied'],
-  EPERM: ['denied', 'not permitted'],
-  EEXIST: ['exists', 'it is there already'],
-  ENOENT: ['not-found', 'the directory above does not exist'],
-};
-
-async function explainingSystemErrors<T>(target: ByteString, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const code = errnoOf(error);
-    if (code === undefined) throw error;
-    const [meaning, reason] = targetErrors[code] ?? (['failed', code] as const);
-    throw new AppError(meaning, `Cannot restore to "${toPrintable(target)}": ${reason}`, {
-      detail: error instanceof Error ? toPrintable(error.message) : undefined,
-      cause: error,
-    });
-  }
-}

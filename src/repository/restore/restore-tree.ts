@@ -1,48 +1,28 @@
-import {
-  closeSync,
-  constants,
-  ftruncateSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  symlinkSync,
-} from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { mapOwner } from '../../lib/map-owner.ts';
-import { makeNode, syncFilesystem, unpackDevice } from '../../lib/posix.ts';
-import { type ByteString, toPath, toPrintable, toText } from '../../model/byte-string.ts';
-import { AppError, errnoOf } from '../../model/errors.ts';
-import type { OwnerMap } from '../../model/owner-map.ts';
+import { syncFilesystem } from '../../lib/posix.ts';
+import { type ByteString, toPath, toText } from '../../model/byte-string.ts';
+import { AppError } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import type { TreeNode } from '../format/node.ts';
-import type { LocatedBlob } from '../blob-index/blob-index.ts';
-import { sealOverhead } from '../crypto/seal.ts';
 import { BlobReader } from '../read/blob-reader.ts';
 import { HardLinks } from '../read/hard-links.ts';
 import { walkTreeNodes } from '../read/walk-tree.ts';
 import type { SaveContext } from '../save/save-snapshot.ts';
-import type { RestoreResult, WorkOptions } from '../types.ts';
-import { applyMetadata, dropInheritedAcls } from './apply-metadata.ts';
-import { metadataOf, type OpenFile, RestorePlan, runsOfBlob } from './restore-plan.ts';
-import { type FilePart, LikeFiles, type LikeFilesOptions } from './like-files.ts';
+import { applyMetadata } from './apply-metadata.ts';
+import { filePieces, type Piece } from './file-pieces.ts';
+import { LikeFiles } from './like-files.ts';
+import { type Link, OtherThings } from './other-things.ts';
 import { openRestoreCrew, type RestoreCrew } from './restore-crew.ts';
-import type { BlobTarget, Metadata, RestoreTask } from './restore-task.ts';
+import { metadataOf, type OpenFile, RestorePlan } from './restore-plan.ts';
+import type { RestoreRequest } from './restore-request.ts';
+import { createFile, makeTarget, openDisk, parentOf, relativeTo } from './restore-target.ts';
+import type { Metadata, RestoreTask } from './restore-task.ts';
+import type { RestoreResult } from './restore-types.ts';
 
 export interface RestoreContext extends SaveContext {
   /** Workers that are started already; they end with the restore. */
   readonly crew?: RestoreCrew | undefined;
-}
-
-export interface RestoreRequest extends WorkOptions {
-  /** What is restored, as `target`. The root of a snapshot has no metadata of its own. */
-  readonly node: Pick<TreeNode, 'type' | 'subtree'> & Partial<TreeNode>;
-  readonly target: ByteString;
-  readonly mapOwner?: OwnerMap | undefined;
-  /** Where the same files may lie, see `LikeFiles`. */
-  readonly like?: Pick<LikeFilesOptions, 'like' | 'copies'> | undefined;
-  readonly expectedBytes: number | undefined;
-  readonly expectedFiles: number | undefined;
 }
 
 /** Restores a tree or a file as `target`, exactly, and makes it durable. What was made before an error stays. */
@@ -56,18 +36,6 @@ interface MadeDirectory {
   readonly node: Partial<TreeNode>;
 }
 
-/** Another name of a file that was restored as `first`. */
-interface Link {
-  readonly path: ByteString;
-  readonly first: ByteString;
-  readonly node: TreeNode;
-}
-
-interface Piece extends FilePart {
-  readonly place: LocatedBlob;
-  readonly target: BlobTarget;
-}
-
 /** Below it, one worker may be all that is ever needed. */
 const worthWarming = 16 * 1024 * 1024;
 
@@ -79,14 +47,16 @@ class Restorer implements AsyncDisposable {
   readonly #hardLinks = new HardLinks();
   readonly #like: LikeFiles | undefined;
   readonly #links: Link[] = [];
-  readonly #notMade = new Set<ByteString>();
   readonly #directories: MadeDirectory[] = [];
   readonly #openFiles = new Map<ByteString, OpenFile>();
   readonly #running = new Set<Promise<void>>();
   readonly #problems: SaveProblem[] = [];
+  readonly #others = new OtherThings({
+    metadataOf: (node) => this.#metadataOf(node),
+    problems: this.#problems,
+  });
   #failure: Error | undefined;
   #files = 0;
-  #others = 0;
   #bytes = 0;
   /** What the restored files hold as a program reads them: holes and further names of a file count as in the snapshot. */
   #sizeBytes = 0;
@@ -112,7 +82,7 @@ class Restorer implements AsyncDisposable {
     else await this.#restoreThing(node as TreeNode, target);
     for (const task of this.#plan.drain(true)) await this.#start(task);
     await this.#settle(0);
-    if (node.type !== 'dir') this.#dropInherited(node as TreeNode, target);
+    if (node.type !== 'dir') this.#others.dropInherited(node as TreeNode, target);
     for (const link of this.#links) this.#makeLink(link);
     // Deepest first: making things in a directory changes its times, and its mode may forbid it.
     for (const { path, node: directory } of this.#directories.toReversed())
@@ -121,7 +91,7 @@ class Restorer implements AsyncDisposable {
     return {
       files: this.#files,
       directories: this.#directories.length,
-      others: this.#others,
+      others: this.#others.count,
       bytes: this.#sizeBytes,
       bytesTaken: this.#like?.bytes ?? 0,
       problems: this.#problems.map((problem) => ({ ...problem, path: relativeTo(target, problem.path) })),
@@ -156,7 +126,7 @@ class Restorer implements AsyncDisposable {
     } else if (node.type === 'file') {
       await this.#restoreFile(node, path);
     } else {
-      this.#restoreOther(node, path);
+      this.#others.make(node, path);
     }
   }
 
@@ -168,15 +138,15 @@ class Restorer implements AsyncDisposable {
 
   async #restoreFile(node: TreeNode, path: ByteString): Promise<void> {
     const metadata = this.#metadataOf(node);
-    const taken = await this.#like?.take(node, path, () => this.#piecesOf(node, path, false));
+    const taken = await this.#like?.take(node, path, () => this.#piecesOf(node, path));
     const [only] = node.content;
     if (taken === undefined && only !== undefined && node.content.length === 1) {
-      const [{ place, target }] = this.#piecesOf(node, path, true) as [Piece];
+      const [{ place, target }] = filePieces(this.#reader, { node, path, withHoles: true }) as [Piece];
       await this.#want(only, place, { ...target, whole: metadata });
       return;
     }
     if (taken === undefined) createFile(path, node.size);
-    const pieces = taken ?? this.#piecesOf(node, path, false);
+    const pieces = taken ?? this.#piecesOf(node, path);
     if (pieces.length === 0) {
       this.#finishFile({ path, metadata, left: 0 });
       return;
@@ -185,24 +155,8 @@ class Restorer implements AsyncDisposable {
     for (const { id, place, target } of pieces) await this.#want(id, place, target);
   }
 
-  /** Where each blob of a file goes. A blob that lies in a hole is left out unless `withHoles`. */
-  #piecesOf(node: TreeNode, path: ByteString, withHoles: boolean): Piece[] {
-    const pieces: Piece[] = [];
-    let fileOffset = 0;
-    for (const id of node.content) {
-      const place = this.#reader.locate(id, 'data');
-      const length = place.uncompressedLength > 0 ? place.uncompressedLength : place.length - sealOverhead;
-      const runs = node.dataRuns && runsOfBlob(node.dataRuns, fileOffset, length);
-      if (withHoles || !runs || runs.length > 0) {
-        const target = { path, fileOffset, fileSize: node.size, ...(runs && { runs }) };
-        pieces.push({ id, offset: fileOffset, length, place, target });
-      }
-      fileOffset += length;
-    }
-    if (fileOffset !== node.size) {
-      throw new AppError('integrity', `The blobs of "${toPrintable(path)}" do not add up to its size`);
-    }
-    return pieces;
+  #piecesOf(node: TreeNode, path: ByteString): Piece[] {
+    return filePieces(this.#reader, { node, path, withHoles: false });
   }
 
   async #want(...wanted: Parameters<RestorePlan['add']>): Promise<void> {
@@ -214,7 +168,9 @@ class Restorer implements AsyncDisposable {
   async #start(task: RestoreTask): Promise<void> {
     await this.#settle(this.#pool.size * 3);
     const running = this.#run(task).finally(() => this.#running.delete(running));
-    running.catch((error: unknown) => (this.#failure ??= toError(error)));
+    running.catch(
+      (error: unknown) => (this.#failure ??= error instanceof Error ? error : new Error(String(error))),
+    );
     this.#running.add(running);
   }
 
@@ -244,47 +200,10 @@ class Restorer implements AsyncDisposable {
     this.#files++;
   }
 
-  #restoreOther(node: TreeNode, path: ByteString): void {
-    const { type } = node;
-    if (type === 'file' || type === 'dir') return;
-    if (type === 'irregular') return this.#leaveOut(path, 'is of a kind that cannot be restored');
-    if (type === 'symlink') symlinkSync(toPath(node.linkTarget ?? ''), toPath(path));
-    else if (!this.#makeNode(path, node, type)) return;
-    applyMetadata({ path, isSymlink: type === 'symlink' }, this.#metadataOf(node), this.#problems);
-    this.#others++;
-  }
-
-  #makeNode(path: ByteString, node: TreeNode, type: 'fifo' | 'socket' | 'chardev' | 'blockdev'): boolean {
-    const { major, minor } = unpackDevice(node.device);
-    try {
-      makeNode(path, { type, mode: node.mode, deviceMajor: major, deviceMinor: minor });
-      return true;
-    } catch (error) {
-      if (errnoOf(error) !== 'EPERM') throw error;
-      this.#leaveOut(path, 'is a device, which only root may make');
-      return false;
-    }
-  }
-
-  #leaveOut(path: ByteString, message: string): void {
-    this.#notMade.add(path);
-    this.#problems.push({ path, reason: 'unreadable', message });
-  }
-
-  #makeLink({ path, first, node }: Link): void {
-    if (this.#notMade.has(first)) return this.#leaveOut(path, `is the same as "${toPrintable(first)}"`);
-    linkSync(toPath(first), toPath(path));
-    if (node.type === 'file') this.#files++;
-    else this.#others++;
-  }
-
-  /** A single thing is made in a directory that is not ours, whose default ACL it gets. */
-  #dropInherited(node: TreeNode, path: ByteString): void {
-    if (node.type === 'symlink' || this.#notMade.has(path)) return;
-    const isOwn = node.xattrs.some(({ name }) => name === 'system.posix_acl_access');
-    if (isOwn || !dropInheritedAcls(path)) return;
-    // Without its ACL the group's bits mean the group again, and not the ACL's mask.
-    applyMetadata({ path }, this.#metadataOf(node), this.#problems);
+  #makeLink(link: Link): void {
+    if (!this.#others.link(link)) return;
+    if (link.node.type === 'file') this.#files++;
+    else this.#others.count++;
   }
 
   #finishDirectory(path: ByteString, node: Partial<TreeNode>): void {
@@ -314,52 +233,4 @@ class Restorer implements AsyncDisposable {
       current: toText(path),
     });
   }
-}
-
-/** Below the target, in words for people: where it was made ready is nobody's business. */
-function relativeTo(target: ByteString, path: ByteString): string {
-  return toPrintable(
-    path === target ? '/' : path.startsWith(`${target}/`) ? path.slice(target.length + 1) : path,
-  );
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
-}
-
-/** Makes the target directory, or takes an empty one: restoring never merges. */
-function makeTarget(target: ByteString): void {
-  try {
-    mkdirSync(toPath(target), 0o700);
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error;
-    const isDirectory = lstatSync(toPath(target)).isDirectory();
-    if (!isDirectory || readdirSync(toPath(target)).length > 0) {
-      const reason = isDirectory ? 'it is not empty' : 'it is there already, and is no directory';
-      throw new AppError('exists', `Cannot restore to "${toPrintable(target)}": ${reason}`, {
-        hint: 'Choose a directory that does not exist, or an empty one.',
-      });
-    }
-  }
-  dropInheritedAcls(target);
-}
-
-function createFile(path: ByteString, size: number): void {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  const fd = openSync(toPath(path), flags, 0o600);
-  try {
-    ftruncateSync(fd, size);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function parentOf(path: ByteString): ByteString {
-  return path.slice(0, Math.max(path.lastIndexOf('/'), 1));
-}
-
-/** A directory, to make its file system durable. */
-function openDisk(path: ByteString): { readonly fd: number } & Disposable {
-  const fd = openSync(toPath(path), constants.O_RDONLY | constants.O_DIRECTORY);
-  return { fd, [Symbol.dispose]: () => closeSync(fd) };
 }

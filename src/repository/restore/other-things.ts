@@ -1,0 +1,81 @@
+import { linkSync, symlinkSync } from 'node:fs';
+import { makeNode, unpackDevice } from '../../lib/posix.ts';
+import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
+import { errnoOf } from '../../model/errors.ts';
+import type { SaveProblem } from '../../model/snapshot.ts';
+import type { TreeNode } from '../format/node.ts';
+import { applyMetadata, dropInheritedAcls } from './apply-metadata.ts';
+import type { Metadata } from './restore-task.ts';
+
+/** Another name of a file that was restored as `first`. */
+export interface Link {
+  readonly path: ByteString;
+  readonly first: ByteString;
+  readonly node: TreeNode;
+}
+
+export interface OtherThingsOptions {
+  readonly metadataOf: (node: TreeNode) => Metadata;
+  /** Where it is told what could not be made. */
+  readonly problems: SaveProblem[];
+}
+
+/** Makes what is no file and no directory: symbolic links, devices, fifos, sockets, and further names of anything. */
+export class OtherThings {
+  readonly #options: OtherThingsOptions;
+  readonly #notMade = new Set<ByteString>();
+  /** So many were made. */
+  count = 0;
+
+  constructor(options: OtherThingsOptions) {
+    this.#options = options;
+  }
+
+  make(node: TreeNode, path: ByteString): void {
+    const { type } = node;
+    if (type === 'file' || type === 'dir') return;
+    if (type === 'irregular') return this.#leaveOut(path, 'is of a kind that cannot be restored');
+    if (type === 'symlink') symlinkSync(toPath(node.linkTarget ?? ''), toPath(path));
+    else if (!this.#makeNode(path, node, type)) return;
+    const { metadataOf, problems } = this.#options;
+    applyMetadata({ path, isSymlink: type === 'symlink' }, metadataOf(node), problems);
+    this.count++;
+  }
+
+  #makeNode(path: ByteString, node: TreeNode, type: 'fifo' | 'socket' | 'chardev' | 'blockdev'): boolean {
+    const { major, minor } = unpackDevice(node.device);
+    try {
+      makeNode(path, { type, mode: node.mode, deviceMajor: major, deviceMinor: minor });
+      return true;
+    } catch (error) {
+      if (errnoOf(error) !== 'EPERM') throw error;
+      this.#leaveOut(path, 'is a device, which only root may make');
+      return false;
+    }
+  }
+
+  #leaveOut(path: ByteString, message: string): void {
+    this.#notMade.add(path);
+    this.#options.problems.push({ path, reason: 'unreadable', message });
+  }
+
+  /** False when its first name could not be made. */
+  link({ path, first }: Link): boolean {
+    if (this.#notMade.has(first)) {
+      this.#leaveOut(path, `is the same as "${toPrintable(first)}"`);
+      return false;
+    }
+    linkSync(toPath(first), toPath(path));
+    return true;
+  }
+
+  /** A single thing is made in a directory that is not ours, whose default ACL it gets. */
+  dropInherited(node: TreeNode, path: ByteString): void {
+    if (node.type === 'symlink' || this.#notMade.has(path)) return;
+    const isOwn = node.xattrs.some(({ name }) => name === 'system.posix_acl_access');
+    if (isOwn || !dropInheritedAcls(path)) return;
+    // Without its ACL the group's bits mean the group again, and not the ACL's mask.
+    const { metadataOf, problems } = this.#options;
+    applyMetadata({ path }, metadataOf(node), problems);
+  }
+}
