@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 export interface DurableFileOptions {
@@ -21,7 +21,7 @@ export async function writeDurably(
   options: DurableFileOptions = {},
 ): Promise<void> {
   const folder = dirname(path);
-  const temporary = `${options.temporaryDir ?? folder}/tmp-${process.pid}-${randomBytes(8).toString('hex')}`;
+  const temporary = temporaryIn(options.temporaryDir ?? folder);
   try {
     await writeNew(temporary, content, options);
     await rename(temporary, path);
@@ -30,6 +30,11 @@ export async function writeDurably(
     throw error;
   }
   if (options.sync !== false) await syncDirectory(folder);
+}
+
+/** What a kill leaves behind is known by this name, and by the process that it says. */
+export function temporaryIn(folder: string): string {
+  return `${folder}/tmp-${process.pid}-${randomBytes(8).toString('hex')}`;
 }
 
 async function writeNew(
@@ -46,4 +51,13 @@ async function writeNew(
 export async function syncDirectory(path: string): Promise<void> {
   await using folder: FileHandle = await open(path, 'r');
   await folder.sync();
+}
+
+/** Makes a directory and those above it; when it returns, a power cut does not take them away again. */
+export async function makeDurably(directory: string): Promise<void> {
+  const first = await mkdir(directory, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  const above = dirname(first);
+  for (let made = directory; made !== above && made !== dirname(made); made = dirname(made))
+    await syncDirectory(dirname(made));
 }

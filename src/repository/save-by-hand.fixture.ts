@@ -5,6 +5,7 @@ import type { FileCodec } from './format/repository-file.ts';
 import { loadSnapshot, saveSnapshot, snapshotOf } from './format/snapshot-file.ts';
 import type { BlobType } from './pack/pack-header.ts';
 import { PackWriter } from './pack/pack-writer.ts';
+import { storePack } from './pack/store-pack.ts';
 
 /** Stores blobs as they are given, so that snapshots can be made which no program would make. */
 export class HandmadeSnapshot {
@@ -31,12 +32,12 @@ export class HandmadeSnapshot {
   async save(tree: string): Promise<Snapshot> {
     const { store, sealer, compressor } = this.#codec;
     for (const type of ['data', 'tree'] as const) {
-      const writer = new PackWriter(type, sealer, compressor);
+      const writer = new PackWriter(type, { sealer, compressor });
       for (const blob of this.#contents.filter((candidate) => candidate.type === type))
         writer.add(blob.id, blob.content);
       if (writer.isEmpty) continue;
       const pack = writer.finish();
-      await store.save('data', pack.id, pack.bytes);
+      await storePack(store, pack);
       await saveIndexFile(this.#codec, [{ id: pack.id, blobs: pack.blobs }]);
     }
     const time = new Date().toISOString();

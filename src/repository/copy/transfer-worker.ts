@@ -31,11 +31,18 @@ const source = {
   sealedRoom: new Room(),
   contentRoom: new Room(),
 };
-const target = { store: openStore(data.target.store), sealer: new Sealer(data.target.masterKey) };
-const writers: Readonly<Record<BlobType, PackWriter>> = {
-  data: new PackWriter('data', target.sealer, compressor),
-  tree: new PackWriter('tree', target.sealer, compressor),
+const target = {
+  store: openStore(data.target.store),
+  sealer: new Sealer(data.target.masterKey),
+  compressor,
 };
+const writers: Readonly<Record<BlobType, PackWriter>> = {
+  data: new PackWriter('data', target),
+  tree: new PackWriter('tree', target),
+};
+process.once('exit', () => {
+  for (const writer of [writers.data, writers.tree]) writer.abandon();
+});
 const sealingRoom = new Room();
 
 const sendEvent = serveTasks<TransferTask, TransferResult, never, TransferredPack>({ onTask: runTask });
@@ -83,7 +90,6 @@ function add(writer: PackWriter, { blob, content, stored }: VerifiedBlob): numbe
 async function store(writer: PackWriter): Promise<void> {
   const pack = writer.finish();
   await storePack(target.store, pack);
-  const { buffer } = pack.bytes;
-  writer.useBuffer(Buffer.from(buffer, 0, buffer.byteLength));
+  writer.takeBack(pack);
   sendEvent({ pack: encodeIndexEntry(pack) });
 }

@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
+import { AppError } from '../../model/errors.ts';
 import { openCompressor } from '../crypto/compression.ts';
 import { newMasterKey } from '../crypto/key-file.ts';
 import { Sealer } from '../crypto/seal.ts';
@@ -9,6 +10,27 @@ import { type FinishedPack, packTargetBytes, PackWriter } from './pack-writer.ts
 
 const sealer = new Sealer(newMasterKey());
 const compressor = openCompressor();
+
+/** What writers have given to the store below, until a test begins. */
+let written: Buffer[] = [];
+let largestWrite = 0;
+let abandoned = 0;
+beforeEach(() => {
+  written = [];
+  largestWrite = 0;
+  abandoned = 0;
+});
+
+const takesAsItIsMade = {
+  begin: () => ({
+    write(bytes: Uint8Array) {
+      written.push(Buffer.from(bytes));
+      largestWrite = Math.max(largestWrite, bytes.length);
+    },
+    finish: () => Promise.resolve(),
+    abandon: () => void abandoned++,
+  }),
+};
 
 function fill(writer: PackWriter, contents: readonly Buffer[]): string[] {
   return contents.map((content) => {
@@ -20,7 +42,7 @@ function fill(writer: PackWriter, contents: readonly Buffer[]): string[] {
 
 /** Reads a pack as any program would: from its end, by its own header. */
 function read(pack: FinishedPack): { readonly types: string[]; readonly contents: Buffer[] } {
-  const bytes = Buffer.from(pack.bytes);
+  const bytes = Buffer.from(Buffer.isBuffer(pack.content) ? pack.content : Buffer.concat(written));
   expect(hash('sha256', bytes)).toBe(pack.id);
   const headerLength = headerLengthOf(bytes);
   const end = bytes.length - 4;
@@ -43,7 +65,7 @@ function sameContents(found: readonly Buffer[], expected: readonly Buffer[]): vo
 }
 
 test('a pack holds its blobs: empty, of one byte, compressible and not', () => {
-  const writer = new PackWriter('data', sealer, compressor);
+  const writer = new PackWriter('data', { sealer, compressor });
   expect(writer.isEmpty).toBe(true);
   const contents = [
     Buffer.alloc(0),
@@ -70,13 +92,13 @@ test('a pack holds its blobs: empty, of one byte, compressible and not', () => {
 });
 
 test('what cannot be compressed is stored as it is, and takes no more than its seal', () => {
-  const writer = new PackWriter('data', sealer, compressor);
+  const writer = new PackWriter('data', { sealer, compressor });
   const content = randomBytes(5000);
   expect(writer.add(hash('sha256', content), content)).toBe(5032);
 });
 
 test('a blob that is larger than the buffer makes it grow, and what was in it stays', () => {
-  const writer = new PackWriter('tree', sealer, compressor);
+  const writer = new PackWriter('tree', { sealer, compressor });
   const contents = [randomBytes(3_000_000), randomBytes(60_000_000), Buffer.from('after')];
   fill(writer, contents);
   expect(writer.isFull).toBe(true);
@@ -86,7 +108,7 @@ test('a blob that is larger than the buffer makes it grow, and what was in it st
 });
 
 test('a pack is full of twenty thousand tiny blobs, and its header still fits', () => {
-  const writer = new PackWriter('data', sealer, compressor);
+  const writer = new PackWriter('data', { sealer, compressor });
   const contents = Array.from({ length: 20_000 }, (_, i) => Buffer.from(`blob ${i} `.repeat(10)));
   fill(writer, contents.slice(0, -1));
   expect(writer.isFull).toBe(false);
@@ -96,7 +118,7 @@ test('a pack is full of twenty thousand tiny blobs, and its header still fits', 
 });
 
 test('a pack is full at its target size, whatever was added last', () => {
-  const writer = new PackWriter('data', sealer, compressor);
+  const writer = new PackWriter('data', { sealer, compressor });
   const large = randomBytes(8 * 1024 * 1024);
   fill(writer, [large, randomBytes(packTargetBytes - large.length - 64 - 1)]);
   expect(writer.isFull).toBe(false);
@@ -106,7 +128,7 @@ test('a pack is full at its target size, whatever was added last', () => {
 });
 
 test('packs follow each other, in new buffers or in one that is given back', () => {
-  const writer = new PackWriter('data', sealer, compressor);
+  const writer = new PackWriter('data', { sealer, compressor });
   const contents = Array.from({ length: 5 }, (_, i) => Buffer.from(`pack ${i}`));
   const ids = new Set<string>();
   for (const content of contents) {
@@ -114,11 +136,71 @@ test('packs follow each other, in new buffers or in one that is given back', () 
     const pack = writer.finish();
     sameContents(read(pack).contents, [content]);
     ids.add(pack.id);
-    writer.useBuffer(Buffer.from(pack.bytes.buffer, 0, pack.bytes.buffer.byteLength));
+    writer.takeBack(pack);
   }
   expect(ids.size).toBe(5);
 });
 
 test('a pack without blobs is a sound pack', () => {
-  expect(read(new PackWriter('data', sealer, compressor).finish()).contents).toEqual([]);
+  expect(read(new PackWriter('data', { sealer, compressor }).finish()).contents).toEqual([]);
+});
+
+test('where the store takes a pack as it is made, it is sent in small parts, and is the same pack', () => {
+  const writer = new PackWriter('data', { sealer, compressor, store: takesAsItIsMade });
+  for (let round = 0; round < 2; round++) {
+    written = [];
+    const contents = Array.from({ length: 40 }, (_, i) => randomBytes(400_000 + i));
+    fill(writer, contents);
+    expect(writer.isFull).toBe(false);
+    expect(Buffer.concat(written).length).toBeGreaterThan(14_000_000);
+    contents.push(randomBytes(1_000_000));
+    fill(writer, contents.slice(-1));
+    expect(writer.isFull).toBe(true);
+    const pack = writer.finish();
+    expect(Buffer.isBuffer(pack.content)).toBe(false);
+    sameContents(read(pack).contents, contents);
+    expect(writer.isEmpty).toBe(true);
+  }
+  expect(largestWrite).toBeLessThan(2_000_000);
+});
+
+test('a small pack is sent as well, and one with a blob of any size', () => {
+  const writer = new PackWriter('tree', { sealer, compressor, store: takesAsItIsMade });
+  for (const contents of [[Buffer.from('x')], [randomBytes(60_000_000), Buffer.from('after')], []]) {
+    written = [];
+    fill(writer, contents);
+    const pack = writer.finish();
+    expect(Buffer.isBuffer(pack.content)).toBe(false);
+    sameContents(read(pack).contents, contents);
+  }
+});
+
+test('a pack of which a part could not be written is none, whatever is asked of its writer later', () => {
+  const full = new AppError('full', 'The disk is full');
+  let writes = 0;
+  const store = {
+    begin: () => ({
+      ...takesAsItIsMade.begin(),
+      write() {
+        if (++writes === 2) throw full;
+      },
+    }),
+  };
+  const writer = new PackWriter('data', { sealer, compressor, store });
+  fill(writer, [randomBytes(700_000)]);
+  expect(() => fill(writer, [randomBytes(700_000)])).toThrow(full);
+  expect(abandoned).toBe(1);
+  expect(() => fill(writer, [Buffer.from('next')])).toThrow(full);
+  expect(() => writer.finish()).toThrow(full);
+});
+
+test('a pack that is abandoned leaves nothing, and the next one is whole', () => {
+  const writer = new PackWriter('data', { sealer, compressor, store: takesAsItIsMade });
+  fill(writer, [randomBytes(700_000)]);
+  writer.abandon();
+  expect(abandoned).toBe(1);
+  expect(writer.isEmpty).toBe(true);
+  written = [];
+  fill(writer, [Buffer.from('next')]);
+  sameContents(read(writer.finish()).contents, [Buffer.from('next')]);
 });

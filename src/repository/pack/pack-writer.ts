@@ -1,6 +1,7 @@
-import { hash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { Compressor } from '../crypto/compression.ts';
 import { type Sealer, sealOverhead } from '../crypto/seal.ts';
+import type { FileInMaking, Store } from '../stores/store.ts';
 import { type BlobPlace, type BlobType, encodePackHeader } from './pack-header.ts';
 
 /** A pack is closed when it has at least this much. */
@@ -8,100 +9,155 @@ export const packTargetBytes = 16 * 1024 * 1024;
 const maxBlobBytes = 8 * 1024 * 1024;
 const maxBlobs = 20_000;
 const headerRoomBytes = maxBlobs * 41 + sealOverhead + 4;
-const bufferBytes = packTargetBytes + maxBlobBytes + sealOverhead + headerRoomBytes;
+/** Where packs go out as they are made, so much is put together first. */
+const spillBytes = 512 * 1024;
 
-/** A finished pack: its bytes are a view that is valid until the writer's next `add`. */
+/** A finished pack. */
 export interface FinishedPack {
   readonly id: string;
-  readonly bytes: Buffer;
   readonly blobs: readonly BlobPlace[];
+  /** All of it; or a file that has all of it, and not yet its name. */
+  readonly content: Buffer | FileInMaking;
 }
 
-/** Collects blobs of one type in one buffer: each is compressed into its place and sealed there. */
+export interface PackTools {
+  readonly sealer: Sealer;
+  readonly compressor: Compressor;
+  /** Where it can begin files, packs go there as they are made, and no writer holds a whole one. */
+  readonly store?: Pick<Store, 'begin'> | undefined;
+}
+
+/** Collects blobs of one type in a buffer: each is compressed into its place and sealed there. */
 export class PackWriter {
   readonly #type: BlobType;
-  readonly #sealer: Sealer;
-  readonly #compressor: Compressor;
+  readonly #tools: PackTools;
   #buffer: Buffer | undefined;
   #used = 0;
+  #file: FileInMaking | undefined;
+  #hash: Hash = createHash('sha256');
+  /** Bytes that are in the file already. */
+  #spilled = 0;
+  #failure: { readonly cause: unknown } | undefined;
   #blobs: BlobPlace[] = [];
 
-  constructor(type: BlobType, sealer: Sealer, compressor: Compressor) {
+  constructor(type: BlobType, tools: PackTools) {
     this.#type = type;
-    this.#sealer = sealer;
-    this.#compressor = compressor;
+    this.#tools = tools;
   }
 
   /** Adds a blob of at most 8 MiB, whose id (SHA-256 in hex) is known already. Returns its stored length. */
   add(id: string, content: Buffer): number {
+    const { compressor, sealer } = this.#tools;
     // Trees of very large directories are larger than any chunk.
-    this.#reserve(content.length);
-    const buffer = this.#buffer ?? Buffer.alloc(0);
+    const buffer = this.#reserve(content.length);
     const start = this.#used;
     const room = buffer.subarray(start + 16, start + 16 + content.length);
     let plainLength =
-      content.length === 0 ? 0 : this.#compressor.compress(content, room.subarray(0, content.length - 1));
+      content.length === 0 ? 0 : compressor.compress(content, room.subarray(0, content.length - 1));
     const uncompressedLength = plainLength > 0 ? content.length : 0;
     if (plainLength === 0) {
       content.copy(room);
       plainLength = content.length;
     }
-    const length = this.#sealer.sealInPlace(buffer, start, plainLength);
-    this.#blobs.push({ id, type: this.#type, offset: start, length, uncompressedLength });
-    this.#used += length;
+    const length = sealer.sealInPlace(buffer, start, plainLength);
+    this.#take({ id, length, uncompressedLength });
     return length;
   }
 
   /** Adds a blob that was sealed with the same key. */
-  addSealed(blob: Pick<BlobPlace, 'id' | 'uncompressedLength'>, sealed: Buffer): void {
-    this.#reserve(sealed.length);
-    sealed.copy(this.#buffer ?? Buffer.alloc(0), this.#used);
-    const { id, uncompressedLength } = blob;
-    this.#blobs.push({
-      id,
-      type: this.#type,
-      offset: this.#used,
-      length: sealed.length,
-      uncompressedLength,
-    });
-    this.#used += sealed.length;
+  addSealed({ id, uncompressedLength }: Pick<BlobPlace, 'id' | 'uncompressedLength'>, sealed: Buffer): void {
+    sealed.copy(this.#reserve(sealed.length), this.#used);
+    this.#take({ id, length: sealed.length, uncompressedLength });
   }
 
   get isFull(): boolean {
-    return this.#used >= packTargetBytes || this.#blobs.length >= maxBlobs;
+    return this.#sizeBytes >= packTargetBytes || this.#blobs.length >= maxBlobs;
   }
 
   get isEmpty(): boolean {
     return this.#blobs.length === 0;
   }
 
-  /** Closes the pack and starts an empty one. The caller swaps the buffer with `useBuffer` if it still needs the bytes. */
+  /** Closes the pack and starts an empty one. What the writer filled is the pack's until `takeBack`. */
   finish(): FinishedPack {
     const blobs = this.#blobs;
     const header = encodePackHeader(blobs);
-    this.#reserve(header.length + 4);
-    const buffer = this.#buffer ?? Buffer.alloc(0);
+    const buffer = this.#reserve(header.length + 4);
     header.copy(buffer, this.#used + 16);
-    const headerLength = this.#sealer.sealInPlace(buffer, this.#used, header.length);
-    const end = buffer.writeUInt32LE(headerLength, this.#used + headerLength);
-    const bytes = buffer.subarray(0, end);
+    const headerLength = this.#tools.sealer.sealInPlace(buffer, this.#used, header.length);
+    this.#used = buffer.writeUInt32LE(headerLength, this.#used + headerLength);
+    const bytes = buffer.subarray(0, this.#used);
+    if (this.#tools.store?.begin) this.#spill();
+    else this.#hash.update(bytes);
+    const pack = { id: this.#hash.digest('hex'), blobs, content: this.#file ?? bytes };
+    if (pack.content === bytes) this.#buffer = undefined;
+    this.#startEmpty();
+    return pack;
+  }
+
+  /** Fills the memory of a pack that has been stored again. */
+  takeBack({ content }: FinishedPack): void {
+    if (!Buffer.isBuffer(content)) return;
+    const { buffer } = content;
+    if (buffer.byteLength <= this.#bufferBytes) this.#buffer ??= Buffer.from(buffer, 0, buffer.byteLength);
+  }
+
+  /** Leaves nothing of a pack that is not finished. */
+  abandon(): void {
+    this.#file?.abandon();
+    this.#startEmpty();
+  }
+
+  get #sizeBytes(): number {
+    return this.#spilled + this.#used;
+  }
+
+  #startEmpty(): void {
     this.#used = 0;
+    this.#spilled = 0;
     this.#blobs = [];
-    this.#buffer = undefined;
-    return { id: hash('sha256', bytes), bytes, blobs };
+    this.#file = undefined;
+    this.#hash = createHash('sha256');
   }
 
-  /** Gives the writer a buffer to fill, such as one whose pack has been stored. */
-  useBuffer(buffer: Buffer): void {
-    this.#buffer ??= buffer;
+  #take(blob: Pick<BlobPlace, 'id' | 'length' | 'uncompressedLength'>): void {
+    this.#blobs.push({ ...blob, type: this.#type, offset: this.#sizeBytes });
+    this.#used += blob.length;
+    if (this.#used >= spillBytes && this.#tools.store?.begin) this.#spill();
   }
 
-  #reserve(length: number): void {
+  #spill(): void {
+    const bytes = (this.#buffer ?? Buffer.alloc(0)).subarray(0, this.#used);
+    try {
+      this.#file ??= this.#tools.store?.begin?.();
+      this.#file?.write(bytes);
+    } catch (error) {
+      // What lacks a part must never become a pack.
+      this.#failure = { cause: error };
+      this.abandon();
+      throw error;
+    }
+    this.#hash.update(bytes);
+    this.#spilled += this.#used;
+    this.#used = 0;
+    // One that a huge tree needed is not kept.
+    if ((this.#buffer?.length ?? 0) > this.#bufferBytes) this.#buffer = undefined;
+  }
+
+  get #bufferBytes(): number {
+    const most = this.#tools.store?.begin ? spillBytes : packTargetBytes;
+    return most + maxBlobBytes + sealOverhead + headerRoomBytes;
+  }
+
+  /** The buffer, with room for so much after what is in it. */
+  #reserve(length: number): Buffer {
+    if (this.#failure) throw this.#failure.cause;
     const needed = this.#used + length + sealOverhead;
-    this.#buffer ??= Buffer.allocUnsafeSlow(Math.max(bufferBytes, needed));
-    if (this.#buffer.length >= needed) return;
+    this.#buffer ??= Buffer.allocUnsafeSlow(Math.max(this.#bufferBytes, needed));
+    if (this.#buffer.length >= needed) return this.#buffer;
     const larger = Buffer.allocUnsafeSlow(needed + headerRoomBytes);
     this.#buffer.copy(larger, 0, 0, this.#used);
     this.#buffer = larger;
+    return larger;
   }
 }

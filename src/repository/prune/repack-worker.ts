@@ -29,9 +29,12 @@ const tools = {
   contentRoom: new Room(),
 };
 const writers: Readonly<Record<BlobType, PackWriter>> = {
-  data: new PackWriter('data', sealer, compressor),
-  tree: new PackWriter('tree', sealer, compressor),
+  data: new PackWriter('data', tools),
+  tree: new PackWriter('tree', tools),
 };
+process.once('exit', () => {
+  for (const writer of [writers.data, writers.tree]) writer.abandon();
+});
 
 const sendEvent = serveTasks<RepackTask, RepackTaskResult, never, PackStoredEvent>({ onTask: runTask });
 
@@ -61,7 +64,6 @@ async function copyBlobs(packId: string, blobs: readonly BlobPlace[]): Promise<R
 async function store(writer: PackWriter): Promise<void> {
   const pack = writer.finish();
   await storePack(tools.store, pack);
-  const { buffer } = pack.bytes;
-  writer.useBuffer(Buffer.from(buffer, 0, buffer.byteLength));
+  writer.takeBack(pack);
   sendEvent({ pack: encodeIndexEntry(pack) });
 }

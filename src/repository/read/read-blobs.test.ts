@@ -4,6 +4,7 @@ import { Room } from '../../lib/room.ts';
 import { openTestCodec, type TestCodec } from '../open-codec.fixture.ts';
 import { type BlobPlace } from '../pack/pack-header.ts';
 import { PackWriter } from '../pack/pack-writer.ts';
+import { storePack } from '../pack/store-pack.ts';
 import { type BlobReadTools, readBlobs } from './read-blobs.ts';
 
 let opened: TestCodec;
@@ -16,7 +17,7 @@ beforeEach(async () => {
   opened = await openTestCodec();
   const { codec } = opened;
   tools = { ...codec, sealedRooms: [new Room(), new Room()], contentRoom: new Room() };
-  const writer = new PackWriter('data', codec.sealer, codec.compressor);
+  const writer = new PackWriter('data', codec);
   // More than one request's worth, several times.
   for (let i = 0; i < 30; i++) {
     const content = randomBytes(500_000 + i);
@@ -26,7 +27,7 @@ beforeEach(async () => {
   }
   const pack = writer.finish();
   ({ id: packId, blobs } = pack);
-  await codec.store.save('data', packId, pack.bytes);
+  await storePack(codec.store, pack);
   return async () => {
     contents.clear();
     await opened[Symbol.asyncDispose]();

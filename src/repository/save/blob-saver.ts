@@ -15,7 +15,7 @@ export interface BlobSaverOptions {
   readonly tables: BlobTables;
   /** Counts what would be stored, and stores nothing. */
   readonly dryRun: boolean;
-  /** How many packs are being made durable while the thread fills the next. Each is held in memory. */
+  /** How many packs are being made durable while the thread fills the next. Each is held in memory, unless the store takes it as it is made. */
   readonly packsUnderWay: number;
   /** Called when a pack is durable. */
   readonly onPack: (pack: IndexedPack) => void;
@@ -27,7 +27,7 @@ export class BlobSaver {
   readonly #writers: Readonly<Record<BlobType, PackWriter>>;
   readonly #id = Buffer.from(new ArrayBuffer(32));
   readonly #idWords: Int32Array;
-  readonly #spares: Buffer[] = [];
+  readonly #spares: FinishedPack[] = [];
   readonly #pending: Promise<void>[] = [];
   addedBytes = 0;
   storedBytes = 0;
@@ -36,10 +36,8 @@ export class BlobSaver {
     this.#options = options;
     this.#idWords = new Int32Array(this.#id.buffer, this.#id.byteOffset, 8);
     const { sealer, compressor } = options;
-    this.#writers = {
-      data: new PackWriter('data', sealer, compressor),
-      tree: new PackWriter('tree', sealer, compressor),
-    };
+    const tools = { sealer, compressor, store: options.dryRun ? nowhere : options.store };
+    this.#writers = { data: new PackWriter('data', tools), tree: new PackWriter('tree', tools) };
   }
 
   /** The blob's id in hex. After it, `isFull` may say that `storeFull` is due. */
@@ -70,11 +68,16 @@ export class BlobSaver {
     while (this.#pending.length > 0) await this.#pending.shift();
   }
 
+  /** Leaves nothing of packs that are not finished. */
+  abandon(): void {
+    for (const writer of [this.#writers.data, this.#writers.tree]) writer.abandon();
+  }
+
   async #finish(writer: PackWriter): Promise<void> {
     while (this.#pending.length >= this.#options.packsUnderWay) await this.#pending.shift();
     const pack = writer.finish();
     const spare = this.#spares.pop();
-    if (spare) writer.useBuffer(spare);
+    if (spare) writer.takeBack(spare);
     const stored = this.#store(pack);
     // It is awaited before a later one and at the flush; until then its failure is no unhandled one.
     stored.catch(() => undefined);
@@ -86,7 +89,11 @@ export class BlobSaver {
       await storePack(this.#options.store, pack);
       this.#options.onPack({ id: pack.id, blobs: pack.blobs });
     }
-    const { buffer } = pack.bytes;
-    this.#spares.push(Buffer.from(buffer, 0, buffer.byteLength));
+    if (Buffer.isBuffer(pack.content)) this.#spares.push(pack);
   }
 }
+
+/** Takes files, and keeps nothing of them. */
+const nowhere = {
+  begin: () => ({ write: () => undefined, finish: () => Promise.resolve(), abandon: () => undefined }),
+};

@@ -52,6 +52,8 @@ const saver = new BlobSaver({
   onPack: (pack) => sendEvent({ pack: encodeIndexEntry(pack) }),
 });
 
+process.once('exit', () => saver.abandon());
+
 const sendEvent = serveTasks<SaveTask, SaveTaskResult, SegmentBoundary, PackStoredEvent, NewTableNotice>({
   onTask: runTask,
   onNotice: ({ table }) => tables.append(table),

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { openLocalStore } from './local.ts';
-import type { Store } from './store.ts';
+import type { FileInMaking, Store } from './store.ts';
 import { describeStore } from './store-suite.ts';
 
 describeStore({
@@ -62,6 +62,72 @@ test('a file that is still being written is never listed, and is gone when writi
   writeFileSync(join(location, 'index', name, 'inside'), '');
   await expect(store.save('index', name, content)).rejects.toMatchObject({ code: 'failed' });
   expect(readdirSync(join(location, 'index'))).toEqual([name]);
+});
+
+function begin(): FileInMaking {
+  const file = store.begin?.();
+  if (file === undefined) throw new Error('A local store takes files as they are made');
+  return file;
+}
+
+/** All that lies anywhere in the repository, but its config. */
+function filesThere(): string[] {
+  return readdirSync(location, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== 'config')
+    .map((entry) => entry.name);
+}
+
+test('a file that is sent as it is made is seen when it is finished, and not before', async () => {
+  const file = begin();
+  file.write(content.subarray(0, 1000));
+  file.write(content.subarray(1000));
+  expect(await store.list('data')).toEqual([]);
+  expect(filesThere()).toEqual([expect.stringMatching(/^tmp-/)]);
+  await file.finish(name);
+  expect(await store.list('data')).toEqual([{ name, sizeBytes: content.length }]);
+  expect((await store.load('data', name)).equals(content)).toBe(true);
+  expect(statSync(join(location, 'data', name.slice(0, 2), name)).mode & 0o777).toBe(0o600);
+  file.abandon();
+  expect(filesThere()).toEqual([name]);
+  // Twice, as with `save`.
+  const again = begin();
+  again.write(content);
+  await again.finish(name);
+  expect(filesThere()).toEqual([name]);
+});
+
+test('nothing is left of a file that is abandoned, or cannot get its name', async () => {
+  const abandoned = begin();
+  abandoned.write(content);
+  abandoned.abandon();
+  abandoned.abandon();
+  expect(filesThere()).toEqual([]);
+  const misnamed = begin();
+  misnamed.write(content);
+  await expect(misnamed.finish('../config')).rejects.toMatchObject({ code: 'failed' });
+  mkdirSync(join(location, 'data', name.slice(0, 2), name, 'inside'), { recursive: true });
+  const blocked = begin();
+  blocked.write(content);
+  await expect(blocked.finish(name)).rejects.toMatchObject({ code: 'failed' });
+  expect(filesThere()).toEqual([]);
+});
+
+test('a file that is sent as it is made gets the folders that a copy left out, and none of a repository that is gone', async () => {
+  rmSync(join(location, 'data'), { recursive: true });
+  const file = begin();
+  file.write(content);
+  await file.finish(name);
+  expect(await store.list('data')).toEqual([{ name, sizeBytes: content.length }]);
+  rmSync(join(location, 'data'), { recursive: true });
+  const late = begin();
+  late.write(content);
+  rmSync(join(location, 'config'));
+  await expect(late.finish(name)).rejects.toMatchObject({ code: 'not-found' });
+  expect(existsSync(join(location, 'data'))).toBe(false);
+  expect(filesThere()).toEqual([]);
+  rmSync(location, { recursive: true });
+  expect(() => store.begin?.()).toThrow(expect.objectContaining({ code: 'not-found' }));
+  mkdirSync(location);
 });
 
 test('what is not of a repository is left out of lists', async () => {
@@ -112,6 +178,7 @@ test('old leftovers of dead processes are removed, and nothing else', async () =
   const removed = [
     make(`data/00/tmp-${dead}-0123456789abcdef`, old),
     make(`snapshots/tmp-${dead}-0123456789abcdef`, old),
+    make(`tmp-${dead}-0123456789abcdef`, old),
   ];
   const kept = [
     make(`data/00/tmp-${dead}-1123456789abcdef`, undefined),

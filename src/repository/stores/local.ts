@@ -2,19 +2,21 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError, errnoOf } from '../../model/errors.ts';
-import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
+import { makeDurably, syncDirectory, writeDurably } from '../../lib/durable-file.ts';
 import { isProcessAlive } from '../../lib/process-alive.ts';
+import { LocalFileInMaking } from './local-file-in-making.ts';
+import { explainLocal } from './local-errors.ts';
 import { filePath, isFileName, isOwnRootName, isShardName, namedTypes, shardNames } from './layout.ts';
-import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from './store.ts';
-import {
-  alreadyThere,
-  fileLabel,
-  missingFile,
-  noRepository,
-  refuseForeign,
-  throwIfAborted,
-  tooShort,
-} from './store-errors.ts';
+import type {
+  ByteRange,
+  FileInMaking,
+  FileType,
+  LoadOptions,
+  Store,
+  StoredFile,
+  StoreOptions,
+} from './store.ts';
+import { alreadyThere, fileLabel, refuseForeign, throwIfAborted, tooShort } from './store-errors.ts';
 
 const promptBytes = 128 * 1024;
 
@@ -56,6 +58,10 @@ class LocalStore implements Store {
         await writeDurably(this.#path(type, name), content, { mode: 0o600, sync: type !== 'locks' });
       }
     });
+  }
+
+  begin(): FileInMaking {
+    return new LocalFileInMaking(this.location);
   }
 
   async load(type: FileType, name: string, range?: ByteRange, options: LoadOptions = {}): Promise<Buffer> {
@@ -118,7 +124,8 @@ class LocalStore implements Store {
 
   async removeLeftovers(): Promise<void> {
     const dataFolders = await this.#dataFolders().catch(() => []);
-    const directories = [...namedTypes.map((folder) => `${this.location}/${folder}`), ...dataFolders];
+    const folders = namedTypes.map((folder) => `${this.location}/${folder}`);
+    const directories = [this.location, ...folders, ...dataFolders];
     await Promise.all(directories.map((directory) => removeLeftoversIn(directory).catch(() => undefined)));
   }
 
@@ -167,7 +174,7 @@ class LocalStore implements Store {
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return [];
       if (errnoOf(error) === 'ENOTDIR') throw notADirectory(this.location, error);
-      throw explain(error, this.location, undefined);
+      throw explainLocal(error, this.location, undefined);
     }
   }
 
@@ -179,12 +186,12 @@ class LocalStore implements Store {
     try {
       return await work();
     } catch (error) {
-      throw explain(error, this.location, file);
+      throw explainLocal(error, this.location, file);
     }
   }
 }
 
-/** Of the names that `writeDurably` gives. */
+/** Of the names that `temporaryIn` gives. */
 const leftoverPattern = /^tmp-(\d+)-[0-9a-f]{16}$/;
 /** The process may be one of another machine that shares the disk: it writes a file in less time than this. */
 const leftoverAgeMs = 60 * 60_000;
@@ -202,15 +209,6 @@ async function removeLeftoversIn(directory: string): Promise<void> {
   }
 }
 
-/** Makes a directory and those above it; when it returns, a power cut does not take them away again. */
-async function makeDurably(directory: string): Promise<void> {
-  const first = await mkdir(directory, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  const above = dirname(first);
-  for (let made = directory; made !== above && made !== dirname(made); made = dirname(made))
-    await syncDirectory(dirname(made));
-}
-
 function notADirectory(location: string, cause: unknown): AppError {
   return new AppError('usage', `Cannot make a repository in "${location}": it is a file, not a directory`, {
     cause,
@@ -225,38 +223,4 @@ async function readFully(file: FileHandle, buffer: Buffer, offset: number): Prom
     done += bytesRead;
   }
   return done;
-}
-
-function explain(error: unknown, location: string, file: string | undefined): unknown {
-  const where = `repository "${location}"`;
-  switch (errnoOf(error)) {
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return file ? missingFile(location, file, error) : noRepository(location, error);
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new AppError('full', `Cannot write to ${where}: the disk is full`, {
-        hint: 'Free space on that disk and run the command again: it goes on from what is stored.',
-        cause: error,
-      });
-    case 'EROFS':
-      return new AppError('read-only', `Cannot write to ${where}: its file system is read-only`, {
-        cause: error,
-      });
-    case 'EACCES':
-    case 'EPERM':
-      return new AppError('denied', `Cannot use ${where}: permission denied`, {
-        hint: 'Run as the user who owns it.',
-        cause: error,
-      });
-    case 'EIO':
-      return new AppError('failed', `Cannot use ${where}: the disk reports an input/output error`, {
-        hint: 'Look at the kernel log, and check the disk before anything else.',
-        cause: error,
-      });
-    case undefined:
-      return error;
-    default:
-      return new AppError('failed', `Cannot use ${where}: ${errnoOf(error)}`, { cause: error });
-  }
 }

@@ -27,6 +27,16 @@ export interface ByteRange {
   readonly length: number;
 }
 
+/** A file that is sent as it is made. */
+export interface FileInMaking {
+  /** The bytes are the caller's again when it returns. When it throws, nothing is left of the file. */
+  write(bytes: Uint8Array): void;
+  /** Gives the file its name. What `save` promises is true of it: complete and durable, or not to be seen. */
+  finish(name: string): Promise<void>;
+  /** Removes what was written; harmless once the file is finished. */
+  abandon(): void;
+}
+
 /**
  * Where a repository's files live. Implementations are siblings of this file.
  *
@@ -49,6 +59,12 @@ export interface Store {
   create(options?: StoreOptions): Promise<void>;
 
   save(type: FileType, name: string, content: Uint8Array, options?: StoreOptions): Promise<void>;
+
+  /**
+   * Begins a file of `data` whose name is known at its end only, so that nobody needs all of it in memory. Absent where
+   * a file has to be there as a whole before it is sent.
+   */
+  begin?(): FileInMaking;
 
   /** The whole file, or exactly the range: a file that is too short for it throws `integrity`. In `room` where that is given and serves. */
   load(type: FileType, name: string, range?: ByteRange, options?: LoadOptions): Promise<Buffer>;
