@@ -5,7 +5,7 @@ import { openParts, type Parts, type SharedParts } from './app/open-parts.ts';
 import type { VolumeEngine } from './engine/index.ts';
 import type { RunOptions, RunReport, RunRequest } from './engine/run/run-types.ts';
 import type { ManagedVolumes } from './hosts/managed-volumes.ts';
-import type { BackupReport, BackupRequest } from './protect/backup.ts';
+import type { BackupReport, BackupRequest } from './protect/backup-types.ts';
 import type { InitReport } from './protect/init.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './protect/log/logged-parts.ts';
 import { type Migrations, openMigrations } from './protect/migrate/migrations.ts';
@@ -174,7 +174,7 @@ async function defaultsOf(config: AppConfig): Promise<BackupRequest['base']> {
 }
 
 export type { AppConfig, BackupReport, BackupRequest, InitReport, JobOptions };
-export type { BackupOutcome } from './protect/backup.ts';
+export type { BackupOutcome } from './protect/backup-types.ts';
 export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';
 export type * from './engine/index.ts';
 export type { RunOptions, RunReport, RunRequest };

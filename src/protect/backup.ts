@@ -1,69 +1,15 @@
-import { randomBytes } from 'node:crypto';
-import { knownError } from '../lib/known-error.ts';
-import { AppError, isAppError } from '../model/errors.ts';
-import { quote } from '../model/quote.ts';
-import type { RunRecord } from '../catalog/catalog.ts';
-import type {
-  Grade,
-  GradeEvidence,
-  SaveProblem,
-  Snapshot,
-  SnapshotSummary,
-  VolumeDescription,
-} from '../model/snapshot.ts';
-import type { Repository } from '../repository/index.ts';
-import type { Anomaly } from './anomaly.ts';
+import type { AppError } from '../model/errors.ts';
+import type { VolumeDescription } from '../model/snapshot.ts';
+import type { BackupOutcome, BackupReport, BackupRequest } from './backup-types.ts';
 import { describeVolume } from './describe-volume.ts';
-import { safetyTag } from './find-snapshot.ts';
-import { judgeSaved, rememberAnomalies } from './judge-saved.ts';
 import { takeLease } from './lease.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import type { StillSaved, StillTarget } from './quiesce/save-still.ts';
+import { recordFailure, recordRun } from './record-backup.ts';
+import { type DescribedWork, type GroupWork, saveHeld } from './save-held.ts';
 import { settleHeld } from './settle.ts';
-import { noteDamaged } from './snapshots.ts';
-import { tellingOfFailure, tellOfBackup } from './tell-of-backup.ts';
-import { type BackupTarget, type TargetWish, resolveTargets } from './targets.ts';
-import {
-  chooseTreatment,
-  chooseTreatments,
-  type SaidSetting,
-  type Treatment,
-  type TreatmentWish,
-} from './treatment.ts';
-
-export interface BackupRequest extends TargetWish, TreatmentWish {
-  readonly dryRun: boolean;
-  /** Tags that every snapshot has besides, whatever is said of tags. */
-  readonly marks?: readonly string[] | undefined;
-}
-
-/** What became of one volume or directory. */
-export interface BackupOutcome {
-  readonly kind: 'volume' | 'path';
-  readonly name: string;
-  readonly outcome: RunRecord['outcome'];
-  /** Undefined for a dry run, and where nothing was saved. */
-  readonly snapshot: Snapshot | undefined;
-  readonly summary: SnapshotSummary | undefined;
-  readonly grade: Grade | undefined;
-  readonly gradeReason: string | undefined;
-  /** Why it has that grade, as it is recorded. */
-  readonly evidence?: GradeEvidence | undefined;
-  readonly problems: readonly SaveProblem[];
-  /** What the way to the data cannot carry. */
-  readonly limits: readonly string[];
-  /** What looks like damage, beside what was saved before. */
-  readonly anomalies?: readonly Anomaly[] | undefined;
-  /** What somebody has said of how it is saved, and where; undefined where nobody got as far as to ask. */
-  readonly settings?: readonly SaidSetting[] | undefined;
-  readonly error: AppError | undefined;
-}
-
-export interface BackupReport {
-  readonly dryRun: boolean;
-  readonly outcomes: readonly BackupOutcome[];
-  readonly skipped: readonly { readonly name: string; readonly reason: string }[];
-}
+import { type BackupTarget, resolveTargets } from './targets.ts';
+import { tellingOfFailure } from './tell-of-backup.ts';
+import { chooseTreatment, chooseTreatments } from './treatment.ts';
 
 /** Saves each target as a snapshot, one after the other; one that fails does not keep the others from being saved. */
 export async function backup(
@@ -106,17 +52,6 @@ function groupByStack(targets: readonly BackupTarget[]): BackupTarget[][] {
   return [...groups.values()];
 }
 
-interface GroupWork {
-  readonly targets: readonly BackupTarget[];
-  readonly request: BackupRequest;
-  readonly repository: Repository;
-  readonly treatments: ReadonlyMap<BackupTarget, Treatment>;
-}
-
-interface SaveWork extends Omit<GroupWork, 'targets'> {
-  readonly target: BackupTarget;
-}
-
 /** Errors of the repository or the user's wish: to go on with the next target would only repeat them. */
 function endsAll(error: AppError): boolean {
   return (
@@ -141,51 +76,31 @@ async function tryToSave(parts: Protection, work: GroupWork, options: JobOptions
       leases.use(await takeVolume(parts, { target, volume }, options));
       held.push({ ...one, volume });
     } catch (error) {
-      outcomes.push(await tellFailure(parts, { work: one, described: volume, startedAt, error }, options));
+      outcomes.push(await recordFailure(parts, { work: one, described: volume, startedAt, error }, options));
     }
   }
+  return [...outcomes, ...(await saveAndRecord(parts, { held, startedAt }, options))];
+}
+
+async function saveAndRecord(
+  parts: Protection,
+  { held, startedAt }: { readonly held: readonly DescribedWork[]; readonly startedAt: string },
+  options: JobOptions,
+): Promise<BackupOutcome[]> {
+  const outcomes: BackupOutcome[] = [];
   try {
     for (const [i, outcome] of (await saveHeld(parts, held, options)).entries()) {
-      const one = held[i];
-      if (one !== undefined)
-        await recordRun(parts, { work: one, described: one.volume, startedAt, outcome }, options);
+      const work = held[i];
+      if (work !== undefined)
+        await recordRun(parts, { work, described: work.volume, startedAt, outcome }, options);
       outcomes.push(outcome);
     }
   } catch (error) {
-    for (const one of held)
-      outcomes.push(
-        await tellFailure(parts, { work: one, described: one.volume, startedAt, error }, options),
-      );
+    // Those before it are saved, and written down as such.
+    for (const work of held.slice(outcomes.length))
+      outcomes.push(await recordFailure(parts, { work, described: work.volume, startedAt, error }, options));
   }
   return outcomes;
-}
-
-interface FailureToTell {
-  readonly work: SaveWork;
-  readonly described: VolumeDescription | undefined;
-  readonly startedAt: string;
-  readonly error: unknown;
-}
-
-async function tellFailure(
-  parts: Protection,
-  { work, described, startedAt, error }: FailureToTell,
-  options: JobOptions,
-): Promise<BackupOutcome> {
-  const known =
-    options.signal?.aborted === true
-      ? cancelled(error)
-      : knownError(error, `Cannot back up ${quote(work.target.name)}`);
-  const outcome = failure(work.target, known);
-  if (described !== undefined) await recordRun(parts, { work, described, startedAt, outcome }, options);
-  else if (!work.request.dryRun)
-    await tellOfBackup(parts, {
-      outcome,
-      repositoryId: work.repository.id,
-      stack: undefined,
-      tags: work.request.marks ?? [],
-    });
-  return outcome;
 }
 
 async function takeVolume(
@@ -206,185 +121,4 @@ async function takeVolume(
     await lease[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-/** Saves what a restore is about to replace. The lease is held. */
-export async function saveBeforeRestore(
-  parts: Protection,
-  target: BackupTarget,
-  options: JobOptions,
-): Promise<BackupOutcome> {
-  const request: BackupRequest = {
-    targets: [],
-    all: false,
-    stacks: [],
-    marks: [safetyTag],
-    dryRun: false,
-  };
-  const volume = await describeVolume(parts, target, options);
-  const repository = await parts.repository();
-  // Applications were made still already, or are no more.
-  const isSafety = true;
-  const treatments = new Map<BackupTarget, Treatment>();
-  const work = { target, targets: [target], request, repository, treatments, volume, isSafety };
-  const [outcome] = await saveHeld(parts, [work], options);
-  if (outcome === undefined) throw new AppError('failed', `Nothing of ${quote(target.name)} was saved`);
-  return outcome;
-}
-
-interface DescribedWork extends SaveWork {
-  /** All that were to be saved at the same moment, whether they could be taken or not. */
-  readonly targets: readonly BackupTarget[];
-  readonly volume: VolumeDescription;
-  readonly isSafety?: boolean;
-}
-
-/** Still, save, verify: what a backup is. The leases are held. */
-async function saveHeld(
-  parts: Protection,
-  works: readonly DescribedWork[],
-  options: JobOptions,
-): Promise<BackupOutcome[]> {
-  const [first] = works;
-  if (first === undefined) return [];
-  const { request, repository } = first;
-  const { saveStill } = await import('./quiesce/save-still.ts');
-  const earlier = await repository.listSnapshots({
-    signal: options.signal,
-    onDamaged: (id) => noteDamaged(id, options),
-  });
-  const saved = await saveStill(
-    parts,
-    {
-      targets: withParents(works, earlier),
-      repository,
-      marks: request.marks ?? [],
-      dryRun: request.dryRun,
-      withApplications: first.isSafety !== true,
-      restorePoint: isRestorePoint(works) ? randomBytes(8).toString('hex') : undefined,
-    },
-    options,
-  );
-  for (const { result } of saved)
-    if (result.snapshot !== undefined) await verifySaved(repository, result.snapshot, options);
-  const catalog = await parts.catalog();
-  const judge = ({ result }: StillSaved): readonly Anomaly[] => judgeSaved(catalog, { ...result, earlier });
-  return saved.map((one) => {
-    const work = works.find(({ target }) => target === one.target);
-    return { ...success(one), anomalies: judge(one), settings: work && treatmentOf(work).said };
-  });
-}
-
-/** Volumes of a stack that were all read at one moment. */
-function isRestorePoint(works: readonly DescribedWork[]): boolean {
-  const [first] = works;
-  const isStack = first?.target.kind === 'volume' && first.target.volume.stack !== undefined;
-  if (!isStack || first.targets.length !== works.length) return false;
-  const live = works.map(treatmentOf).filter(({ consistency }) => consistency === 'live');
-  // A cache that its own label lets be written to has no say in what the others are.
-  return live.length < works.length && live.every(({ consistencyBy }) => consistencyBy === 'own');
-}
-
-function treatmentOf({ target, treatments }: SaveWork): Treatment {
-  return treatments.get(target) ?? chooseTreatment({}, []);
-}
-
-function withParents(works: readonly DescribedWork[], earlier: readonly Snapshot[]): StillTarget[] {
-  return works.map((work) => ({
-    target: work.target,
-    volume: work.volume,
-    treatment: treatmentOf(work),
-    parent: earlier.findLast((snapshot) => snapshot.volume?.identity === work.volume.identity),
-  }));
-}
-
-/** Reads the snapshot's record and the root of its tree back: what is reported saved can be opened. */
-async function verifySaved(repository: Repository, saved: Snapshot, options: JobOptions): Promise<void> {
-  try {
-    for await (const entry of repository.walk(saved, '', { depth: 0, signal: options.signal }))
-      if (entry.path === '') return;
-  } catch (error) {
-    if (!isAppError(error, 'not-found')) throw error;
-  }
-  throw notReadable(saved);
-}
-
-function notReadable(saved: Snapshot): AppError {
-  return new AppError(
-    'integrity',
-    `The snapshot "${saved.id.slice(0, 8)}" was written and cannot be read back`,
-    {
-      hint: 'Run "holdfast check", and look for faults of the disk.',
-    },
-  );
-}
-
-function success({ target, result, graded, evidence, limits, hookFailures }: StillSaved): BackupOutcome {
-  const failedHooks = hookFailures.map(
-    ({ message }) => ({ path: '', reason: 'unreadable', message }) as const,
-  );
-  const problems = [...result.problems, ...failedHooks];
-  return {
-    kind: target.kind,
-    name: target.name,
-    outcome: problems.length > 0 ? 'partial' : 'good',
-    snapshot: result.snapshot,
-    summary: result.summary,
-    grade: graded.grade,
-    gradeReason: graded.reason,
-    evidence,
-    problems,
-    limits,
-    error: undefined,
-  };
-}
-
-function failure(target: BackupTarget, error: AppError): BackupOutcome {
-  return {
-    kind: target.kind,
-    name: target.name,
-    outcome: error.code === 'cancelled' ? 'cancelled' : 'failed',
-    snapshot: undefined,
-    summary: undefined,
-    grade: undefined,
-    gradeReason: undefined,
-    problems: [],
-    limits: [],
-    error,
-  };
-}
-
-function cancelled(cause: unknown): AppError {
-  return new AppError('cancelled', 'Cancelled', { cause });
-}
-
-interface RunToRecord {
-  readonly work: SaveWork;
-  readonly described: VolumeDescription;
-  readonly startedAt: string;
-  readonly outcome: BackupOutcome;
-}
-
-async function recordRun(
-  parts: Protection,
-  { work, described, startedAt, outcome }: RunToRecord,
-  options: JobOptions,
-): Promise<void> {
-  const { dryRun, marks: tags = [] } = work.request;
-  if (dryRun) return;
-  // Before it is known as a run: what is known is taken for judged.
-  const found = { outcome, volumeIdentity: described.identity, repositoryId: work.repository.id, tags };
-  await rememberAnomalies(parts, found, options);
-  const catalog = await parts.catalog();
-  catalog.recordRun({
-    volumeIdentity: described.identity,
-    volumeName: described.name,
-    repositoryId: work.repository.id,
-    snapshotId: outcome.snapshot?.id,
-    outcome: outcome.outcome,
-    startedAt,
-    finishedAt: new Date(parts.now()).toISOString(),
-    message: outcome.error?.message ?? outcome.problems[0]?.message,
-  });
-  await tellOfBackup(parts, { outcome, repositoryId: work.repository.id, stack: described.stack, tags });
 }

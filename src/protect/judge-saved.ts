@@ -2,7 +2,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { Snapshot, SnapshotSummary } from '../model/snapshot.ts';
 import { quote } from '../model/quote.ts';
 import { type Anomaly, findAnomalies } from './anomaly.ts';
-import type { BackupOutcome } from './backup.ts';
+import type { BackupOutcome } from './backup-types.ts';
 import { safetyTag } from './find-snapshot.ts';
 import { policyOfTags } from './policy/policy.ts';
 import type { JobOptions, Protection } from './protection.ts';

@@ -2,9 +2,13 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Volume } from '../model/volume.ts';
-import { saveBeforeRestore } from './backup.ts';
+import type { BackupOutcome, BackupRequest } from './backup-types.ts';
+import { describeVolume } from './describe-volume.ts';
+import { safetyTag } from './find-snapshot.ts';
 import type { JobOptions, Protection } from './protection.ts';
+import { saveHeld } from './save-held.ts';
 import type { BackupTarget } from './targets.ts';
+import type { Treatment } from './treatment.ts';
 
 /** Data that could not be saved whole is not replaced. */
 export async function saveSafety(
@@ -30,4 +34,28 @@ export async function asTarget(
 ): Promise<BackupTarget> {
   const host = await (await parts.host()).info({ signal: options.signal });
   return { kind: 'volume', name: volume.name, volume, host };
+}
+
+/** Saves what a restore is about to replace. The lease is held. */
+async function saveBeforeRestore(
+  parts: Protection,
+  target: BackupTarget,
+  options: JobOptions,
+): Promise<BackupOutcome> {
+  const request: BackupRequest = {
+    targets: [],
+    all: false,
+    stacks: [],
+    marks: [safetyTag],
+    dryRun: false,
+  };
+  const volume = await describeVolume(parts, target, options);
+  const repository = await parts.repository();
+  // Applications were made still already, or are no more.
+  const isSafety = true;
+  const treatments = new Map<BackupTarget, Treatment>();
+  const work = { target, targets: [target], request, repository, treatments, volume, isSafety };
+  const [outcome] = await saveHeld(parts, [work], options);
+  if (outcome === undefined) throw new AppError('failed', `Nothing of ${quote(target.name)} was saved`);
+  return outcome;
 }

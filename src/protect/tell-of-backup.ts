@@ -1,5 +1,5 @@
 import { knownError } from '../lib/known-error.ts';
-import type { BackupOutcome } from './backup.ts';
+import type { BackupOutcome } from './backup-types.ts';
 import type { Happening } from './notify/notifier.ts';
 import { policyOfTags } from './policy/policy.ts';
 import type { JobOptions, Protection } from './protection.ts';

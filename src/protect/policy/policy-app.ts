@@ -1,4 +1,4 @@
-import type { BackupReport, BackupRequest } from '../backup.ts';
+import type { BackupReport, BackupRequest } from '../backup-types.ts';
 import type { ForgetReport, ForgetRequest } from '../forget.ts';
 import type { ForgetPlan } from '../forget-plan.ts';
 import type { DrillReport, DrillRequest } from '../drill/drill-types.ts';
