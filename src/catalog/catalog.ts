@@ -115,6 +115,50 @@ export interface VolumeMemory {
   listRenames(): { readonly from: string; readonly to: string }[];
 }
 
+/** A volume whose directories may not be on the disk yet. */
+export interface UnsettledVolume {
+  readonly name: string;
+  /** The kernel's boot id when they were made: only a machine that went down since then can have lost them. */
+  readonly boot: string;
+  /** Tells it from a later volume of that name. */
+  readonly token: string;
+}
+
+/** A volume that is gone, while its folder may not be in the trash, or there but not on the disk. */
+export interface VolumeRemoval {
+  /** The folder's name in the trash. */
+  readonly entry: string;
+  readonly name: string;
+  /** Which folder it is: what has the volume's name later is another. */
+  readonly folder: string;
+  /** What is to lie beside the data in the trash. */
+  readonly mark: string;
+  readonly boot: string;
+}
+
+/**
+ * What is decided and not on the disk in full, so that a power cut leaves something to be finished. What begins here is
+ * durable when its call returns; that it has come to its end need not be, because it is found out again.
+ */
+export interface UnsettledMemory {
+  /** Adds a volume with directories that are not on the disk. False when the name is taken: nothing is written then. */
+  add(record: EmbeddedVolumeRecord, boot: string): boolean;
+  list(): UnsettledVolume[];
+  find(name: string): UnsettledVolume | undefined;
+  /** Their directories are on the disk. Nothing for those that are gone, or others by now. */
+  settle(volumes: readonly UnsettledVolume[]): void;
+  /** All that was begun before this is durable when it returns, whichever process began it. */
+  sync(): void;
+
+  /** In place of the record and its holds. False when there is no record: nothing is written then. */
+  beginRemoval(removal: VolumeRemoval): boolean;
+  /** The record is back. Nothing for a removal that has come to its end. */
+  cancelRemoval(entry: string, record: EmbeddedVolumeRecord): void;
+  /** `madeIn` is the boot id of its making for a volume that never settled. */
+  listRemovals(): (VolumeRemoval & { readonly madeIn: string | undefined })[];
+  endRemovals(entries: readonly string[]): void;
+}
+
 export interface PolicyRunFilter {
   readonly policy?: string | undefined;
   /** Only those that have not ended. */
@@ -194,6 +238,7 @@ export interface Catalog extends Disposable {
 
   readonly policies: PolicyMemory;
   readonly volumes: VolumeMemory;
+  readonly unsettled: UnsettledMemory;
 
   listEmbeddedVolumes(): EmbeddedVolumeRecord[];
   findEmbeddedVolume(name: string): EmbeddedVolumeRecord | undefined;

@@ -130,7 +130,9 @@ test('damage is reported as what it is', () => {
 test('a row that Holdfast did not write is reported, not believed', () => {
   using catalog = openSqliteCatalog(path);
   const database = new DatabaseSync(path);
-  database.exec(`INSERT INTO embedded_volume VALUES ('pg', 'local', 'now', '{"a":1}', '{}', 0)`);
+  database.exec(
+    `INSERT INTO embedded_volume (name, driver, created_at, labels, options, anonymous) VALUES ('pg', 'local', 'now', '{"a":1}', '{}', 0)`,
+  );
   database.close();
   expect(() => catalog.findEmbeddedVolume('pg')).toThrow(expect.objectContaining({ code: 'integrity' }));
 });

@@ -7,6 +7,7 @@ import type {
   NoticeRecord,
   RepositoryRecord,
   RunRecord,
+  UnsettledMemory,
   UnwrittenLog,
   VerifiedSnapshots,
   VolumeMemory,
@@ -24,6 +25,7 @@ import { listRepositories, removeRepository, saveRepository } from './repositori
 import { sqlitePolicyMemory } from './sqlite-policy-memory.ts';
 import { type Row, text } from './row-fields.ts';
 import { listRuns, recordRun } from './runs.ts';
+import { QuickCommits } from './quick-commits.ts';
 import { catalogError } from './sqlite-errors.ts';
 import { inTransaction } from './transaction.ts';
 import {
@@ -32,6 +34,7 @@ import {
   renameVerifiedSnapshot,
   setVerifiedSnapshots,
 } from './verified-snapshots.ts';
+import { sqliteUnsettledMemory } from './unsettled-memory.ts';
 import { sqliteVolumeMemory } from './volume-memory.ts';
 import { findVolumeIdentity, forgetVolumeIdentity, setVolumeIdentity } from './volume-identities.ts';
 
@@ -53,15 +56,19 @@ export function openSqliteCatalog(path: string, options: OpenDatabaseOptions = {
 class SqliteCatalog implements Catalog {
   readonly #database: DatabaseSync;
   readonly #path: string;
+  readonly #quick: QuickCommits;
   #stateId: string | undefined;
   readonly policies: PolicyMemory;
   readonly volumes: VolumeMemory;
+  readonly unsettled: UnsettledMemory;
 
   constructor(database: DatabaseSync, path: string) {
     this.#database = database;
     this.#path = path;
     this.policies = sqlitePolicyMemory((operation) => this.#run(operation));
     this.volumes = sqliteVolumeMemory((operation) => this.#run(operation));
+    this.#quick = new QuickCommits(database, path);
+    this.unsettled = sqliteUnsettledMemory((operation) => this.#run(operation), this.#quick);
   }
 
   stateId(): string {
@@ -167,6 +174,7 @@ class SqliteCatalog implements Catalog {
   }
 
   [Symbol.dispose](): void {
+    this.#quick[Symbol.dispose]();
     if (this.#database.isOpen) this.#database.close();
   }
 

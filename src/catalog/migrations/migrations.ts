@@ -4,6 +4,7 @@ import { verifiedSnapshots } from './0003-verified-snapshots.ts';
 import { policies } from './0004-policies.ts';
 import { logAndNotices } from './0006-log-and-notices.ts';
 import { managedVolumes } from './0007-managed-volumes.ts';
+import { unsettledVolumes } from './0008-unsettled-volumes.ts';
 
 /** In order; the catalog's version is how many of them it has been through. Only ever appended to. */
 export const migrations: readonly string[] = [
@@ -13,4 +14,5 @@ export const migrations: readonly string[] = [
   policies,
   logAndNotices,
   managedVolumes,
+  unsettledVolumes,
 ];

@@ -11,6 +11,7 @@ import type { VolumeSpec } from '../../model/volume.ts';
 import { checkVolumeName } from '../../model/volume-name.ts';
 import type { CallOptions } from '../host.ts';
 import { type EmbeddedParts, isPlain, kindOf, type Storage, storageOf } from './embedded-parts.ts';
+import { moveRemoved } from './finish-unsettled.ts';
 import { removeTree } from './remove-tree.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 import { stateError } from './volume-folders.ts';
@@ -34,29 +35,51 @@ export async function createVolume(
     const found = parts.catalog.findEmbeddedVolume(name);
     if (found !== undefined) {
       await existing(found);
+      // Another process may be about to make it durable.
+      if (parts.catalog.unsettled.find(name) !== undefined) parts.catalog.unsettled.sync();
       return { record: found, isNew: false };
     }
     parts.folders.makeFolder(name);
     using lock = await lockVolumeFolder(parts.folders.path(name), { name, action: 'create', signal });
     // Taken away between the two lines above, or made by another: from the start.
     if (lock === undefined || parts.catalog.findEmbeddedVolume(name) !== undefined) continue;
-    await make(parts, record, signal);
+    // An empty folder, which is what most find, has no earlier try in it and nobody's data.
+    const isEmpty = readdirSync(parts.folders.path(name)).length === 0;
+    // Whoever removed the volume before was killed meanwhile.
+    if (!isEmpty && (await moveRemoved(parts, name))) continue;
+    const isMade = isEmpty && !isMarked(record) && makeSoon(parts, record);
+    if (!isMade) await make(parts, record, { isEmpty, signal });
     return { record, isNew: true };
   }
+}
+
+/**
+ * Its directories reach the disk when the kernel gets to it; that they are to be there is on the disk. False when that
+ * cannot be had, and nothing was written then.
+ */
+function makeSoon(parts: EmbeddedParts, record: EmbeddedVolumeRecord): boolean {
+  const { catalog, folders } = parts;
+  if (!folders.makeData(record.name) || folders.settlingBoot === undefined) return false;
+  if (!catalog.unsettled.add(record, folders.settlingBoot)) return false;
+  parts.settleSoon();
+  return true;
+}
+
+interface Making {
+  readonly isEmpty: boolean;
+  readonly signal: AbortSignal | undefined;
 }
 
 async function make(
   parts: EmbeddedParts,
   record: EmbeddedVolumeRecord,
-  signal: AbortSignal | undefined,
+  { isEmpty, signal }: Making,
 ): Promise<void> {
   const { name } = record;
   const folder = parts.folders.path(name);
-  // An empty folder, which is what most find, has no earlier try in it and nobody's data.
-  const isNew = readdirSync(folder).length === 0;
-  if (!isNew) await settleEarlierTry(parts, name);
+  if (!isEmpty) await settleEarlierTry(parts, name);
   await parts.folders.create(name);
-  if (!isNew) await refuseForeignData(parts, name);
+  if (!isEmpty) await refuseForeignData(parts, name);
   const isSimple = !isMarked(record);
   const mark = join(folder, creatingMark);
   if (!isSimple) await writeDurably(mark, JSON.stringify(record));

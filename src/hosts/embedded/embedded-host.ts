@@ -37,19 +37,21 @@ export async function openEmbeddedHost(
   const folders = await VolumeFolders.open(resolve(options.stateDir));
   const { catalog, drivers, onWarning, trashKeepMs = weekMs } = options;
   const parts = { folders, catalog, drivers, trashKeepMs, onWarning };
-  await finishInterrupted({ ...parts, emit: async () => undefined });
+  await finishInterrupted({ ...parts, emit: async () => undefined, settleSoon: () => undefined });
   const managed = new EmbeddedVolumes(parts);
   managed.tidyUp();
   return new EmbeddedHost(parts, managed);
 }
 
+type HostParts = Omit<EmbeddedParts, 'emit' | 'settleSoon'>;
+
 class EmbeddedHost implements Host {
   readonly kind = 'embedded';
   readonly containers = undefined;
   readonly managed: ManagedVolumes;
-  readonly #parts: Omit<EmbeddedParts, 'emit'>;
+  readonly #parts: HostParts;
 
-  constructor(parts: Omit<EmbeddedParts, 'emit'>, managed: ManagedVolumes) {
+  constructor(parts: HostParts, managed: ManagedVolumes) {
     this.#parts = parts;
     this.managed = managed;
   }

@@ -5,6 +5,7 @@ import { quote } from '../../model/quote.ts';
 import { storageKind } from '../../model/storage-kind.ts';
 import type { VolumeEvent } from '../managed-volumes.ts';
 import { finishMigration, hasMigrationMark } from './migration-mark.ts';
+import { settleVolume } from './settle-volumes.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 import type { VolumeFolders } from './volume-folders.ts';
 
@@ -15,6 +16,8 @@ export interface EmbeddedParts {
   readonly drivers: Drivers;
   readonly trashKeepMs: number;
   readonly onWarning?: ((message: string) => void) | undefined;
+  /** Something was made or removed that is not on the disk: it is waited for later. */
+  settleSoon(): void;
   emit(event: Omit<VolumeEvent, 'at' | 'volume'> & { readonly name: string }): Promise<void>;
 }
 
@@ -69,6 +72,7 @@ export async function withVolume<T>(
   // It may have been removed, or changed, while we waited.
   const record = requireRecord(parts, { name, action });
   if (lock === undefined) await parts.folders.check(name);
+  await settleVolume(parts, name);
   return await work(await storageOf(parts, record));
 }
 

@@ -21,6 +21,8 @@ import { createVolume, keptOptions } from './create-volume.ts';
 import { type EmbeddedParts, isPlain, kindOf, requireRecord, storageOf } from './embedded-parts.ts';
 import { isMountedAt, liveIds, mountVolume, unmountVolume } from './mount-volume.ts';
 import { reconcileVolumes } from './reconcile.ts';
+import { SettleLater } from './settle-later.ts';
+import { settleVolumes } from './settle-volumes.ts';
 import { renameVolume } from './rename-volume.ts';
 import {
   deleteTrashed,
@@ -35,7 +37,7 @@ import {
 const unknownHealth: VolumeHealth = { status: 'unknown', message: undefined, checkedAt: undefined };
 const healthMs = 8000;
 
-type Parts = Omit<EmbeddedParts, 'emit'>;
+type Parts = Omit<EmbeddedParts, 'emit' | 'settleSoon'>;
 type ReconcileOptions = NonNullable<Parameters<ManagedVolumes['reconcile']>[0]>;
 
 /** The catalog's record is what makes a volume; its folder is made before the record, and goes before it. */
@@ -44,10 +46,16 @@ export class EmbeddedVolumes implements ManagedVolumes {
   readonly #listeners = new Set<(event: VolumeEvent) => void>();
   readonly #health = new Map<string, VolumeHealth>();
   readonly #closing = new AbortController();
+  readonly #settling: SettleLater;
   #tidying: Promise<void> | undefined;
 
   constructor(parts: Parts) {
-    this.#parts = { ...parts, emit: ({ name, ...event }) => this.#emit(name, event) };
+    this.#parts = {
+      ...parts,
+      settleSoon: () => this.#settling.ask(),
+      emit: ({ name, ...event }) => this.#emit(name, event),
+    };
+    this.#settling = new SettleLater(() => this.#settle());
   }
 
   /**
@@ -58,6 +66,8 @@ export class EmbeddedVolumes implements ManagedVolumes {
     const { signal } = this.#closing;
     const work = async (): Promise<void> => {
       await this.#reconcile({ signal });
+      // Of processes that were killed.
+      await this.#settle();
       await this.emptyTrash('expired', { signal });
     };
     this.#tidying = work().catch((error: unknown) => {
@@ -207,6 +217,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
     which: string,
     options: CallOptions & { readonly to?: string | undefined } = {},
   ): Promise<ManagedVolume> {
+    await settleVolumes(this.#parts);
     const trashed = findTrashed(await listTrashed(this.#parts), which);
     return await this.#changed(await restoreTrashed(this.#parts, trashed, options), { kind: 'restore' });
   }
@@ -224,6 +235,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
           ? all.filter(({ record }) => record.expiresAt <= now)
           : which.map((one) => findTrashed(all, one));
     const gone: TrashedVolume[] = [];
+    if (chosen.length > 0) await settleVolumes(this.#parts);
     for (const trashed of chosen) {
       const described = await describeTrashed(this.#parts, trashed);
       if (await deleteTrashed(this.#parts, trashed, signal)) gone.push(described);
@@ -246,7 +258,19 @@ export class EmbeddedVolumes implements ManagedVolumes {
     // Mounts stay for those who hold them; the catalog is the caller's.
     this.#closing.abort();
     await this.#tidying;
+    await this.#settling[Symbol.asyncDispose]();
     this.#listeners.clear();
+  }
+
+  /** What could not be written down is tried again with what comes next, and at the next start. */
+  async #settle(): Promise<void> {
+    try {
+      await settleVolumes(this.#parts);
+    } catch (error) {
+      this.#parts.onWarning?.(
+        `What was made and removed may not be on the disk: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
   }
 
   async #reconcile(options: ReconcileOptions): Promise<ReconcileReport> {

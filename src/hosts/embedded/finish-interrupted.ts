@@ -1,9 +1,10 @@
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isAppError } from '../../model/errors.ts';
 import { isVolumeName } from '../../model/volume-name.ts';
 import { creatingMark, isMarked, readCreatingMark, undoCreate } from './create-volume.ts';
 import { type EmbeddedParts, storageOf } from './embedded-parts.ts';
+import { finishUnsettled } from './finish-unsettled.ts';
+import { orLater } from './or-later.ts';
 import { discard, listRemoving } from './removing-folders.ts';
 import { finishRename, isBeingRenamed } from './rename-volume.ts';
 import { settleMigrations } from './settle-migrations.ts';
@@ -30,6 +31,7 @@ const settledMs = 60_000;
  * A folder without a record that holds data is left alone: nobody said that it may go.
  */
 export async function finishInterrupted(parts: EmbeddedParts): Promise<void> {
+  await finishUnsettled(parts);
   await finishRenames(parts);
   await settleMigrations(parts);
   await finishRemovals(parts);
@@ -55,6 +57,8 @@ async function finishRemovals(parts: EmbeddedParts): Promise<void> {
   const known = new Set(catalog.listEmbeddedVolumes().map(({ name }) => name));
   const forgetGone = async (name: string): Promise<void> => {
     if (!known.has(name) || !isVolumeName(name) || (await isThere(folders.path(name)))) return;
+    // Of a volume that came after the one in the trash, and was not on the disk when the machine went down.
+    if (catalog.unsettled.find(name) !== undefined) return;
     // A rename that runs now has taken the folder of another volume, and its record follows.
     if (!isBeingRenamed(parts, name)) catalog.removeEmbeddedVolume(name);
   };
@@ -100,15 +104,6 @@ async function settleLeft(parts: EmbeddedParts, name: string): Promise<void> {
   const left = await readCreatingMark(folders.path(name));
   if (left === undefined || catalog.findEmbeddedVolume(name) !== undefined) return;
   await undoCreate(await storageOf(parts, { ...left, name }));
-}
-
-/** What cannot be finished now does not keep anybody from their work; it is tried again at the next start. */
-async function orLater(work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    if (!isAppError(error)) throw error;
-  }
 }
 
 async function tryLock(path: string, name: string): Promise<Disposable | undefined> {

@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { Catalog, EmbeddedVolumeRecord, VolumeHold, VolumeMemory } from '../../catalog/catalog.ts';
+import type {
+  Catalog,
+  EmbeddedVolumeRecord,
+  UnsettledMemory,
+  UnsettledVolume,
+  VolumeHold,
+  VolumeMemory,
+} from '../../catalog/catalog.ts';
 
 /** A catalog that remembers embedded volumes, for tests of the host alone. */
 export function memoryCatalog(): Catalog {
@@ -41,6 +48,7 @@ export function memoryCatalog(): Catalog {
       clearForgotten: nothing,
     },
     volumes: volumeMemory(volumes),
+    unsettled: unsettledMemory(volumes),
     listEmbeddedVolumes: () => [...volumes.values()],
     findEmbeddedVolume: (name) => volumes.get(name),
     addEmbeddedVolume(record) {
@@ -50,6 +58,38 @@ export function memoryCatalog(): Catalog {
     },
     removeEmbeddedVolume: (name) => void volumes.delete(name),
     [Symbol.dispose]: nothing,
+  };
+}
+
+function unsettledMemory(volumes: Map<string, EmbeddedVolumeRecord>): UnsettledMemory {
+  const made = new Map<string, UnsettledVolume>();
+  const removals = new Map<string, ReturnType<UnsettledMemory['listRemovals']>[number]>();
+  const list = (): UnsettledVolume[] => [...made.values()].filter(({ name }) => volumes.has(name));
+  const add = (record: EmbeddedVolumeRecord, boot: string): boolean => {
+    if (volumes.has(record.name)) return false;
+    volumes.set(record.name, record);
+    made.set(record.name, { name: record.name, boot, token: randomUUID() });
+    return true;
+  };
+  return {
+    add,
+    list,
+    find: (name) => list().find((one) => one.name === name),
+    settle: (some) => some.forEach(({ name, token }) => made.get(name)?.token === token && made.delete(name)),
+    sync: () => undefined,
+    beginRemoval(removal) {
+      if (!volumes.delete(removal.name)) return false;
+      removals.set(removal.entry, { ...removal, madeIn: made.get(removal.name)?.boot });
+      return made.delete(removal.name) || true;
+    },
+    cancelRemoval(entry, record) {
+      const removal = removals.get(entry);
+      if (removal?.madeIn !== undefined) add(record, removal.madeIn);
+      else if (removal !== undefined) volumes.set(record.name, record);
+      removals.delete(entry);
+    },
+    listRemovals: () => [...removals.values()],
+    endRemovals: (entries) => entries.forEach((entry) => removals.delete(entry)),
   };
 }
 

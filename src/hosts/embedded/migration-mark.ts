@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Catalog, EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { writeDurably } from '../../lib/durable-file.ts';
+import { errnoOf } from '../../model/errors.ts';
 import { outsideNote, readRecordFile, trashedMark } from './record-file.ts';
 import type { VolumeFolders } from './volume-folders.ts';
 
@@ -18,7 +19,13 @@ export async function writeMigrationMark(folder: string, record: EmbeddedVolumeR
 
 /** Cheap: it is asked before each use of a volume. */
 export function hasMigrationMark(folder: string): boolean {
-  return lstatSync(join(folder, migrationMark), { throwIfNoEntry: false }) !== undefined;
+  try {
+    return lstatSync(join(folder, migrationMark), { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    // Something that is no folder is in the volume's place: whoever uses the volume says so.
+    if (errnoOf(error) === 'ENOTDIR') return false;
+    throw error;
+  }
 }
 
 export async function readMigrationMark(folder: string): Promise<EmbeddedVolumeRecord | undefined> {

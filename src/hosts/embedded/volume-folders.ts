@@ -1,7 +1,8 @@
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory } from '../../lib/durable-file.ts';
+import { bootId } from '../../lib/process-space.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { syncAll } from './sync-all.ts';
 
@@ -10,22 +11,29 @@ export class VolumeFolders {
   readonly stateDir: string;
   readonly volumesDir: string;
   readonly trashDir: string;
+  /**
+   * The kernel's boot id where directories may reach the disk later than their record does; undefined where each is
+   * waited for. They are on the disk that the catalog is on, so that they are never missing because theirs is not mounted.
+   */
+  readonly settlingBoot: string | undefined;
 
   private constructor(stateDir: string) {
     this.stateDir = stateDir;
     this.volumesDir = join(stateDir, 'volumes');
     this.trashDir = join(stateDir, 'trash');
+    this.settlingBoot = isOneDisk([stateDir, this.volumesDir, this.trashDir])
+      ? bootId() || undefined
+      : undefined;
   }
 
   static async open(stateDir: string): Promise<VolumeFolders> {
-    const folders = new VolumeFolders(stateDir);
     try {
-      await mkdir(folders.volumesDir, { recursive: true, mode: 0o711 });
-      await mkdir(folders.trashDir, { recursive: true, mode: 0o700 });
+      await mkdir(join(stateDir, 'volumes'), { recursive: true, mode: 0o711 });
+      await mkdir(join(stateDir, 'trash'), { recursive: true, mode: 0o700 });
+      return new VolumeFolders(stateDir);
     } catch (error) {
       throw stateError(`Cannot use the state folder "${stateDir}"`, error);
     }
-    return folders;
   }
 
   /** The folder that holds all that belongs to a volume. */
@@ -56,11 +64,23 @@ export class VolumeFolders {
     }
   }
 
+  /**
+   * Makes the directory for the data in the folder, and waits for nothing. False when what would be left of them after a
+   * power cut could not be told from what was asked for: the process's mask kept them from having their modes at once.
+   */
+  makeData(name: string): boolean {
+    try {
+      return makeDirectory(this.dataPath(name), 0o755);
+    } catch (error) {
+      throw stateError(`Cannot create volume "${name}"`, error);
+    }
+  }
+
   /** Makes a volume's directories durably; those that are there already stay as they are. */
   async create(name: string): Promise<void> {
     this.makeFolder(name);
+    this.makeData(name);
     try {
-      makeDirectory(this.dataPath(name), 0o755);
       // Whoever made them may have been killed before they were durable.
       await syncAll([this.volumesDir, this.path(name)]);
     } catch (error) {
@@ -100,15 +120,30 @@ async function mayBeDirectory(path: string): Promise<boolean> {
   }
 }
 
-/** The mode is exact, whatever the process's mask says. In this thread: it is over before another could begin with it. */
-function makeDirectory(path: string, mode: number): void {
+/** Which folder it is, whatever name it has now or later; undefined for none. */
+export function folderIdentity(path: string): string | undefined {
+  const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? undefined : `${found.ino}:${found.birthtimeNs}`;
+}
+
+function isOneDisk(paths: readonly string[]): boolean {
+  return new Set(paths.map((path) => statSync(path).dev)).size === 1;
+}
+
+/**
+ * The mode is exact, whatever the process's mask says. In this thread: it is over before another could begin with it.
+ * True when it was made with that mode in one step.
+ */
+function makeDirectory(path: string, mode: number): boolean {
   try {
     mkdirSync(path, { mode });
   } catch (error) {
-    if (errnoOf(error) === 'EEXIST' && lstatSync(path).isDirectory()) return;
+    if (errnoOf(error) === 'EEXIST' && lstatSync(path).isDirectory()) return false;
     throw error;
   }
+  if ((lstatSync(path).mode & 0o7777) === mode) return true;
   chmodSync(path, mode);
+  return false;
 }
 
 /** A file system's error in the words of the project. */

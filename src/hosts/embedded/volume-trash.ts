@@ -16,12 +16,13 @@ import { finishMigration, hasMigrationMark } from './migration-mark.ts';
 import { requireUnused } from './mount-volume.ts';
 import { readRecordFile, trashedMark } from './record-file.ts';
 import { discard, moveToTrash, type TrashedFolder } from './removing-folders.ts';
+import { removeSoon } from './remove-soon.ts';
 import { isBeingRenamed } from './rename-volume.ts';
 import { syncAll } from './sync-all.ts';
 import { stateError } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
-interface TrashedRecord extends EmbeddedVolumeRecord {
+export interface TrashedRecord extends EmbeddedVolumeRecord {
   readonly removedAt: string;
   readonly expiresAt: string;
   /** The volume is still there, and was moved to other storage. */
@@ -54,7 +55,9 @@ export async function removeVolume(
     if (folder !== undefined) await discard(folder, signal);
     return;
   }
-  await intoTrash(parts, record, { permanent, signal });
+  const isSoon = !permanent && isPlain(record) && parts.folders.settlingBoot !== undefined;
+  if (isSoon) await removeSoon(parts, record, trashedRecord(record, parts.trashKeepMs));
+  else await intoTrash(parts, record, { permanent, signal });
 }
 
 async function intoTrash(

@@ -1,0 +1,117 @@
+import { lstatSync, mkdirSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { UnsettledMemory, UnsettledVolume } from '../../catalog/catalog.ts';
+import { writeDurably } from '../../lib/durable-file.ts';
+import { errnoOf } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { EmbeddedParts } from './embedded-parts.ts';
+import { orLater } from './or-later.ts';
+import { readRecordFile, trashedMark } from './record-file.ts';
+import { syncAll } from './sync-all.ts';
+import { folderIdentity, stateError } from './volume-folders.ts';
+import { lockVolumeFolder } from './volume-lock.ts';
+
+type Parts = Pick<EmbeddedParts, 'catalog' | 'folders'>;
+type Removal = ReturnType<UnsettledMemory['listRemovals']>[number];
+
+/**
+ * Finishes what was decided before a kill or a power cut, and was not on the disk. Removals first: what lies under a
+ * volume's name may be the one before it, which is removed.
+ *
+ * - A removal whose folder is still in the volume's place: it goes into the trash.
+ * - A removal whose folder is in the trash: what says why is written again.
+ * - A volume of before the machine went down whose directories are not there: nothing in them was on the disk, so they
+ *   are made again, empty. A volume that was settled is never given an empty folder.
+ *
+ * Nothing where the volumes do not lie beside the catalog: the disk that they are on may not be mounted.
+ */
+export async function finishUnsettled(parts: Parts): Promise<void> {
+  const { catalog, folders } = parts;
+  if (folders.settlingBoot === undefined) return;
+  const occupied = new Set<string>();
+  for (const removal of catalog.unsettled.listRemovals()) {
+    await orLater(() => finishRemoval(parts, removal));
+    if (isInPlace(parts, removal)) occupied.add(removal.name);
+  }
+  for (const made of catalog.unsettled.list())
+    if (made.boot !== folders.settlingBoot && !occupied.has(made.name))
+      await orLater(() => makeAgain(parts, made));
+}
+
+async function finishRemoval(parts: Parts, removal: Removal): Promise<void> {
+  const { folders, catalog } = parts;
+  const { entry, name, boot, madeIn } = removal;
+  const path = join(folders.trashDir, entry);
+  if (isInPlace(parts, removal)) {
+    // Whoever is at it holds the lock, which goes along with the folder.
+    using lock = await lockVolumeFolder(folders.path(name), { name, action: 'settle', waitMs: 0 });
+    if (lock !== undefined && (await moveRemoved(parts, name))) return;
+  }
+  if (boot === folders.settlingBoot) {
+    // In the trash it settles in its time. Nowhere: somebody has deleted it.
+    if (!isThere(path) && isPending(parts, entry)) catalog.unsettled.endRemovals([entry]);
+    return;
+  }
+  if (!isThere(path)) {
+    if (madeIn === undefined) return catalog.unsettled.endRemovals([entry]);
+    // It was made and removed before either was on the disk.
+    makeDirectories(path, name);
+  }
+  if ((await readRecordFile(join(path, trashedMark))) === undefined)
+    await writeDurably(join(path, trashedMark), removal.mark);
+  await syncAll([path, folders.trashDir]);
+  catalog.unsettled.endRemovals([entry]);
+}
+
+/** Moves into the trash what lies in a volume's place and is removed. False when there is nothing like that. The lock is held. */
+export async function moveRemoved(parts: Parts, name: string): Promise<boolean> {
+  const { folders, catalog } = parts;
+  const removal = catalog.unsettled.listRemovals().find((one) => one.name === name && isInPlace(parts, one));
+  if (removal === undefined) return false;
+  const path = join(folders.trashDir, removal.entry);
+  try {
+    await writeDurably(join(folders.path(name), trashedMark), removal.mark);
+    await rename(folders.path(name), path);
+    await syncAll([folders.volumesDir, folders.trashDir]);
+  } catch (error) {
+    throw stateError(`Cannot remove volume ${quote(name)}`, error);
+  }
+  catalog.unsettled.endRemovals([removal.entry]);
+  return true;
+}
+
+async function makeAgain({ catalog, folders }: Parts, made: UnsettledVolume): Promise<void> {
+  makeDirectories(folders.path(made.name), made.name);
+  await syncAll([folders.volumesDir, folders.path(made.name)]);
+  catalog.unsettled.settle([made]);
+}
+
+/** Those that are there stay as they are. */
+function makeDirectories(folder: string, name: string): void {
+  for (const [path, mode] of [
+    [folder, 0o711],
+    [join(folder, '_data'), 0o755],
+  ] as const) {
+    try {
+      mkdirSync(path, { mode });
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw stateError(`Cannot make volume ${quote(name)} again`, error);
+    }
+  }
+}
+
+/** Under its name while a new volume has it as well: by which folder it is. */
+function isInPlace({ folders, catalog }: Parts, { name, folder, entry }: Removal): boolean {
+  const found = folderIdentity(folders.path(name));
+  if (found === undefined || isThere(join(folders.trashDir, entry))) return false;
+  return found === folder || catalog.findEmbeddedVolume(name) === undefined;
+}
+
+function isPending({ catalog }: Parts, entry: string): boolean {
+  return catalog.unsettled.listRemovals().some((one) => one.entry === entry);
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}

@@ -1,0 +1,34 @@
+/** About as long as the kernel itself leaves things unwritten. */
+const delayMs = 5000;
+const most = 2000;
+
+/** Does work some time after it was asked for, once for all who asked meanwhile, and at the latest when it is disposed. */
+export class SettleLater implements AsyncDisposable {
+  readonly #work: () => Promise<void>;
+  #timer: NodeJS.Timeout | undefined;
+  #asked = 0;
+  #running: Promise<void> = Promise.resolve();
+
+  /** The work says itself what it could not do. */
+  constructor(work: () => Promise<void>) {
+    this.#work = work;
+  }
+
+  ask(): void {
+    this.#asked += 1;
+    if (this.#asked >= most) this.#begin();
+    else this.#timer ??= setTimeout(() => this.#begin(), delayMs).unref();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#asked > 0) this.#begin();
+    await this.#running;
+  }
+
+  #begin(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#asked = 0;
+    this.#running = this.#running.then(() => this.#work());
+  }
+}

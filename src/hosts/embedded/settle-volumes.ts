@@ -1,0 +1,57 @@
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { syncFilesystemLater } from '../../lib/posix.ts';
+import { AppError } from '../../model/errors.ts';
+import type { EmbeddedParts } from './embedded-parts.ts';
+import { trashedMark } from './record-file.ts';
+import { syncAll } from './sync-all.ts';
+
+type Parts = Pick<EmbeddedParts, 'catalog' | 'folders'>;
+
+/** For so few it is asked for each by itself: the file system may hold much of others that is not on the disk. */
+const few = 32;
+
+/**
+ * Waits until all that was made and removed since the machine started is on the disk, by whatever process, and notes
+ * that. What is not in the trash yet is somebody's work, or that of the next start.
+ */
+export async function settleVolumes({ catalog, folders }: Parts): Promise<void> {
+  const boot = folders.settlingBoot;
+  if (boot === undefined) return;
+  const made = catalog.unsettled.list().filter((volume) => volume.boot === boot);
+  const entries = catalog.unsettled
+    .listRemovals()
+    .filter((removal) => removal.boot === boot && existsSync(join(folders.trashDir, removal.entry)))
+    .map(({ entry }) => entry);
+  if (made.length + entries.length === 0) return;
+  if (made.length + entries.length > few) await syncDisk(folders.volumesDir);
+  else {
+    const paths = [
+      ...made.map(({ name }) => folders.path(name)),
+      ...entries.map((entry) => join(folders.trashDir, entry)),
+      ...entries.map((entry) => join(folders.trashDir, entry, trashedMark)),
+    ];
+    // What is gone by now needs no waiting for.
+    await syncAll([folders.volumesDir, folders.trashDir, ...paths.filter((path) => existsSync(path))]);
+  }
+  if (made.length > 0) catalog.unsettled.settle(made);
+  if (entries.length > 0) catalog.unsettled.endRemovals(entries);
+}
+
+/** The same for one volume, before anything else is done with it. */
+export async function settleVolume({ catalog, folders }: Parts, name: string): Promise<void> {
+  const made = catalog.unsettled.find(name);
+  if (made === undefined || made.boot !== folders.settlingBoot || !existsSync(folders.path(name))) return;
+  await syncAll([folders.volumesDir, folders.path(name)]);
+  catalog.unsettled.settle([made]);
+}
+
+async function syncDisk(path: string): Promise<void> {
+  const fd = openSync(path, 'r');
+  try {
+    if (await syncFilesystemLater(fd)) return;
+  } finally {
+    closeSync(fd);
+  }
+  throw new AppError('failed', `Cannot write down what lies on the disk of "${path}"`);
+}
