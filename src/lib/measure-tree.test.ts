@@ -26,6 +26,7 @@ test('everything is counted once, as by a walk: links, holes, pipes and names of
   const usage = await measureTree(fromText(root));
   expect(usage).toEqual(await walked(root));
   expect(usage).toMatchObject({ bytes: 5000 + 5 * 2 ** 32 + 1 + 2, files: 3, directories: 3, others: 2 });
+  expect(usage.targetBytes).toBe('/etc'.length);
   expect(usage.allocatedBytes).toBeLessThan(1_000_000);
 });
 
@@ -59,7 +60,8 @@ async function walked(path: string): Promise<TreeUsage> {
   for await (const { entry, allocatedBytes } of walkTree(fromText(path), { statOnly: true })) {
     if (entry.hardLinkTo !== undefined) continue;
     const kind = entry.type === 'file' || entry.type === 'dir' ? entry.type : 'other';
-    usage.add({ kind, bytes: entry.size, allocatedBytes }, entry.path.split('/', 1)[0] ?? '');
+    const targetBytes = entry.linkTarget?.length;
+    usage.add({ kind, bytes: entry.size, targetBytes, allocatedBytes }, entry.path.split('/', 1)[0] ?? '');
   }
   return usage;
 }

@@ -137,7 +137,8 @@ class Measure {
       this.#links.add(link);
     }
     const kind = type === typeFile ? 'file' : type === typeDirectory ? 'dir' : 'other';
-    this.usage.add({ kind, bytes: kind === 'file' ? bytes : 0, allocatedBytes }, first);
+    const targetBytes = type === typeSymlink ? bytes : 0;
+    this.usage.add({ kind, bytes: kind === 'file' ? bytes : 0, targetBytes, allocatedBytes }, first);
   }
 
   /** Says why a directory cannot be read to its end. False leaves that to whoever looks next. */
@@ -155,6 +156,7 @@ class Measure {
 
 const typeDirectory = 0o040000;
 const typeFile = 0o100000;
+const typeSymlink = 0o120000;
 
 function at({ fd }: Folder, name: ByteString): ByteString {
   return `/proc/self/fd/${fd}/${name}`;
@@ -172,7 +174,8 @@ async function measureByWalk(
   for await (const { entry, allocatedBytes } of walkTree(root, { signal, onProblem, statOnly: true })) {
     if (entry.hardLinkTo !== undefined) continue;
     const kind = entry.type === 'file' || entry.type === 'dir' ? entry.type : 'other';
-    usage.add({ kind, bytes: entry.size, allocatedBytes }, entry.path.split('/', 1)[0] ?? '');
+    const targetBytes = entry.linkTarget?.length;
+    usage.add({ kind, bytes: entry.size, targetBytes, allocatedBytes }, entry.path.split('/', 1)[0] ?? '');
     if (kind === 'file') onProgress?.(usage);
   }
   return usage;

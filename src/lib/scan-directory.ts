@@ -11,8 +11,8 @@ const getdents = functionOf('intptr_t getdents64(int fd, uintptr_t into, size_t 
 
 const bufferBytes = 64 << 10;
 const symlinkNoFollow = 0x100;
-/** Type, number of links, inode, length and blocks. */
-const mask = 0x1 | 0x4 | 0x100 | 0x200 | 0x400;
+/** Type, permissions, number of links, time of modification, inode, length and blocks. */
+const mask = 0x1 | 0x2 | 0x4 | 0x40 | 0x100 | 0x200 | 0x400;
 
 /** Undefined where the C library has not got it: glibc has it since 2.30. */
 function functionOf(prototype: string): ReturnType<typeof libc.func> | undefined {
@@ -28,7 +28,10 @@ export const canScan = statx !== undefined && getdents !== undefined && endianne
 export interface Scanned {
   /** The type bits of the mode. */
   type: number;
+  permissions: number;
   links: number;
+  /** Seconds since 1970. */
+  modifiedAt: number;
   /** Only of a directory and of what has several names, as is the device. */
   inode: bigint;
   bytes: number;
@@ -50,7 +53,10 @@ export class DirectoryScanner {
   readonly #stat = Buffer.allocUnsafeSlow(256);
   readonly #statAt = Number(koffi.address(this.#stat));
   readonly #statView = new DataView(this.#stat.buffer);
-  readonly #found: Scanned = { type: 0, links: 0, inode: 0n, bytes: 0, allocatedBytes: 0, device: '' };
+  readonly #found: Scanned = {
+    ...{ type: 0, permissions: 0, links: 0, modifiedAt: 0 },
+    ...{ inode: 0n, bytes: 0, allocatedBytes: 0, device: '' },
+  };
 
   /**
    * Calls `visit` for the next names in an open directory, without the directory itself and its parent; what it is given
@@ -72,6 +78,19 @@ export class DirectoryScanner {
     return 'more';
   }
 
+  /** Calls `visit` for what has these names in an open directory. Gives back how many cannot be asked about. */
+  ask(fd: number, names: readonly ByteString[], visit: (found: Scanned) => void): number {
+    let failed = 0;
+    for (const name of names) {
+      // No name is longer than the buffer: the kernel allows 255 bytes.
+      this.#names[this.#names.write(name, 0, 'latin1')] = 0;
+      const status: unknown = statx?.(fd, this.#namesAt, symlinkNoFollow, mask, this.#statAt);
+      if (status === 0) visit(this.#read());
+      else failed += 1;
+    }
+    return failed;
+  }
+
   #isSelfOrParent(start: number): boolean {
     if (this.#names[start] !== 0x2e) return false;
     const second = this.#names[start + 1];
@@ -81,7 +100,10 @@ export class DirectoryScanner {
   #read(): Scanned {
     const found = this.#found;
     const view = this.#statView;
-    found.type = view.getUint16(28, true) & 0o170000;
+    const mode = view.getUint16(28, true);
+    found.type = mode & 0o170000;
+    found.permissions = mode & 0o7777;
+    found.modifiedAt = view.getUint32(112, true) + view.getInt32(116, true) * 2 ** 32;
     found.links = view.getUint32(16, true);
     found.bytes = view.getUint32(40, true) + view.getUint32(44, true) * 2 ** 32;
     found.allocatedBytes = (view.getUint32(48, true) + view.getUint32(52, true) * 2 ** 32) * 512;

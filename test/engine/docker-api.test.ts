@@ -113,6 +113,11 @@ async function ask(socketPath: string, { method, path, body: sent, type }: Quest
   return await promise;
 }
 
+async function sizeOfChanging(socketPath: string): Promise<number> {
+  const { body } = await ask(socketPath, { method: 'GET', path: '/v1.44/system/df?type=volume' });
+  return Number(/"Name":"changing".*?"Size":(\d+)/.exec(body)?.[1]);
+}
+
 describe("Docker's command says the same of our volumes as of an engine's", () => {
   let api: Api;
   beforeAll(async () => {
@@ -201,6 +206,38 @@ describe("Docker's command says the same of our volumes as of an engine's", () =
     expect(seen).toEqual(volumes(await docker(engine.socket, ['system', 'df', '-v'])));
     expect(seen[1]).toContain('5.366MB');
     for (const socket of [api.socket, engine.socket]) await docker(socket, ['volume', 'rm', 'sized']);
+  });
+
+  test('the size of a volume to the byte, each time after a change', async () => {
+    const sockets = [api.socket, engine.socket];
+    for (const socket of sockets) await docker(socket, ['volume', 'create', 'changing']);
+    const roots = [join(api.stateDir, 'volumes/changing/_data'), engine.volumePath('changing')];
+    const changes: readonly (readonly [program: string, ...args: string[]])[] = [
+      ['mkdir', '-p', 'a/b/c'],
+      ['truncate', '-s', '1000', 'a/file', 'a/b/c/other'],
+      ['touch', '-d', 'yesterday', 'a/file', 'a/b/c/other'],
+      ['ln', '-s', 'somewhere else', 'a/link'],
+      ['truncate', '-s', '+1', 'a/b/c/other'],
+      ['ln', 'a/file', 'a/b/again'],
+      ['truncate', '-s', '+1', 'a/b/again'],
+      ['mkfifo', 'a/pipe'],
+      ['mv', 'a/b', 'moved'],
+      ['truncate', '-s', '5M', 'moved/c/other'],
+      ['rm', 'a/file'],
+      ['rm', '-r', 'a'],
+    ];
+    const seen: number[] = [];
+    for (const [program, ...args] of changes) {
+      for (const root of roots)
+        expect((await runCommand(program, args, { cwd: root })).exitCode, program).toBe(0);
+      const [ours = 0, theirs] = await Promise.all(sockets.map(sizeOfChanging));
+      expect(ours, program).toBe(theirs);
+      seen.push(ours);
+    }
+    expect(seen).toEqual([
+      0, 2000, 2000, 2014, 2015, 2015, 2016, 2016, 2016, 5_243_895, 5_243_895, 5_243_881,
+    ]);
+    for (const socket of sockets) await docker(socket, ['volume', 'rm', 'changing']);
   });
 
   const json = 'application/json';

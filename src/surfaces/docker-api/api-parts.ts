@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ManagedVolumes } from '../../app.ts';
+import type { WatchedSizes } from '../../lib/watched-sizes.ts';
 import type { EventLog } from './event-log.ts';
 
 export type ApiVolumes = Pick<
@@ -11,6 +12,8 @@ export type ApiVolumes = Pick<
 export interface ApiParts {
   readonly volumes: ApiVolumes;
   readonly events: EventLog;
+  /** How large volumes are, without a walk of what has not changed. */
+  readonly sizes: Pick<WatchedSizes, 'measure'>;
   /** One prune at a time, as in the engine. */
   readonly pruning: { isRunning: boolean };
   /** An id of this state folder, stable over restarts. */

@@ -1,4 +1,5 @@
 import { knownError } from '../../lib/known-error.ts';
+import { WatchedSizes } from '../../lib/watched-sizes.ts';
 import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';
 import type { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
@@ -40,12 +41,13 @@ export async function serveApi(backend: ApiBackend, request: ApiServiceRequest):
   const onFailure = (what: string, { message, detail }: AppError): void =>
     say(`${what}: ${message}${detail === undefined ? '' : ` (${detail})`}`);
   if (request.upstream === undefined) {
-    using opened = new DisposableStack();
+    await using opened = new AsyncDisposableStack();
     await serve(request, {
       said: `The volumes' part of Docker's API is served at ${quote(socket.path)}.`,
       async open(): Promise<ApiParts> {
         const parts = await backend.openVolumes();
-        return { ...parts, events: opened.use(new EventLog(parts.volumes)), pruning: { isRunning: false } };
+        const events = opened.use(new EventLog(parts.volumes));
+        return { ...parts, events, sizes: opened.use(new WatchedSizes()), pruning: { isRunning: false } };
       },
       listeners: (parts) => ({ onRequest: apiListener({ parts, onFailure }) }),
     });

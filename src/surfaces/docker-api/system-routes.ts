@@ -1,11 +1,11 @@
 import os from 'node:os';
+import { fromText } from '../../model/byte-string.ts';
 import { version } from '../../lib/version.ts';
 import { ApiError } from './api-error.ts';
 import { referencesOf } from './api-filters.ts';
 import type { ApiCall, ApiParts } from './api-parts.ts';
 import { isOlder, newestVersion, oldestVersion } from './api-version.ts';
 import { type ApiVolume, toApiVolume } from './api-volume.ts';
-import { measureDirectory } from './measure.ts';
 import { sendJson, sendText } from './send.ts';
 
 export async function ping(_parts: ApiParts, { request, response }: ApiCall): Promise<void> {
@@ -75,7 +75,7 @@ const objectTypes: readonly string[] = ['container', 'image', 'volume', 'build-c
 
 /** As the engine counts: volumes of the driver `local` without options. */
 export async function showDiskUsage(
-  { volumes }: ApiParts,
+  { volumes, sizes }: ApiParts,
   { query, response, version: asked, signal }: ApiCall,
 ): Promise<void> {
   // Versions before 1.42 know no types, and show everything.
@@ -88,19 +88,18 @@ export async function showDiskUsage(
         ({ driver, options }) => driver === 'local' && Object.keys(options).length === 0,
       )
     : undefined;
-  const measured: ApiVolume[] = [];
-  for (const volume of counted ?? []) {
-    const size = await measureDirectory(volume.mountpoint, signal);
-    measured.push({
-      ...toApiVolume(volume),
-      UsageData: { RefCount: referencesOf(volume).length, Size: size },
-    });
-  }
+  const paths = (counted ?? []).map(({ mountpoint }) => fromText(mountpoint));
+  const measured = await sizes.measure(paths, signal);
+  const shown = counted?.map((volume, index): ApiVolume => {
+    // As the engine does: a size that cannot be had is said to be none, and keeps nothing from being listed.
+    const usage = { RefCount: referencesOf(volume).length, Size: measured[index] ?? -1 };
+    return { ...toApiVolume(volume), UsageData: usage };
+  });
   sendJson(response, 200, {
     LayersSize: 0,
     Images: wants('image') ? [] : null,
     Containers: wants('container') ? [] : null,
-    Volumes: counted === undefined ? null : measured,
+    Volumes: shown ?? null,
     BuildCache: wants('build-cache') ? [] : null,
   });
 }

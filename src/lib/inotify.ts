@@ -1,0 +1,85 @@
+import { closeSync, readSync } from 'node:fs';
+import koffi from 'koffi';
+import { errnoOf } from '../model/errors.ts';
+
+const libc = koffi.load(null);
+const init = libc.func('int inotify_init1(int flags)');
+const addWatch = libc.func('int inotify_add_watch(int fd, const char *path, uint32_t mask)');
+const removeWatch = libc.func('int inotify_rm_watch(int fd, int watch)');
+
+const nonBlockingClosedOnExec = 0x800 | 0x8_0000;
+
+/** Of what is in a directory: written, closed after writing, its attributes set, made, removed, moved; and the directory itself removed, moved, its attributes set. */
+const changes = 0x2 | 0x4 | 0x8 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800;
+/** Directories only; nothing of what has no name any more; and one event, which ends the watch. */
+const onceOfDirectory = 0x0100_0000 | 0x0400_0000 | 0x8000_0000;
+const mask = (changes | onceOfDirectory) >>> 0;
+
+const queueOverflow = 0x4000;
+const headerBytes = 16;
+
+/** What has happened since the last time. */
+export interface DrainedEvents {
+  /** The watches that ended: by a change, or since their directory is gone. May name one twice, and such as are known no more. */
+  readonly ended: readonly number[];
+  /** Some were lost: nothing is known of any watch. */
+  readonly hasOverflown: boolean;
+}
+
+/**
+ * Says once of a directory that something in it, or it itself, has changed. A watch ends by what it tells, so that the
+ * kernel's queue cannot grow beyond two events a watch however much is written. The kernel ends everything with the process.
+ */
+export class Inotify implements Disposable {
+  readonly #fd: number;
+  readonly #buffer = Buffer.allocUnsafeSlow(64 << 10);
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** Undefined where the kernel has not got it, or the user has too many. */
+  static open(): Inotify | undefined {
+    const fd: number = init(nonBlockingClosedOnExec);
+    return fd < 0 ? undefined : new Inotify(fd);
+  }
+
+  /**
+   * Watches an open directory from now on, and gives back the number of the watch: the one that there is when it is
+   * watched already. Undefined when it cannot be watched, or the user has too many.
+   */
+  add(directoryFd: number): number | undefined {
+    const watch: number = addWatch(this.#fd, `/proc/self/fd/${directoryFd}`, mask);
+    return watch < 0 ? undefined : watch;
+  }
+
+  remove(watch: number): void {
+    removeWatch(this.#fd, watch);
+  }
+
+  /** Never waits. */
+  drain(): DrainedEvents {
+    const ended: number[] = [];
+    for (;;) {
+      const length = this.#read();
+      if (length === 0) return { ended, hasOverflown: false };
+      for (let at = 0; at < length; at += headerBytes + this.#buffer.readUInt32LE(at + 12)) {
+        if ((this.#buffer.readUInt32LE(at + 4) & queueOverflow) !== 0) return { ended, hasOverflown: true };
+        ended.push(this.#buffer.readInt32LE(at));
+      }
+    }
+  }
+
+  #read(): number {
+    try {
+      return readSync(this.#fd, this.#buffer);
+    } catch (error) {
+      if (errnoOf(error) === 'EAGAIN') return 0;
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+  }
+}

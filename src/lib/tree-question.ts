@@ -1,0 +1,177 @@
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import { errnoOf } from '../model/errors.ts';
+import { Breather } from './breathe.ts';
+import { FolderReading, type FoundFolder } from './folder-reading.ts';
+import { mustAsk } from './must-ask.ts';
+import type { DirectoryScanner, Scanned } from './scan-directory.ts';
+import { forgetFolder, newFolder, noFolders, Unwatchable, type WatchedFolder } from './watched-folder.ts';
+import type { Watches } from './watches.ts';
+
+export interface QuestionParts {
+  readonly watches: Watches;
+  readonly scanner: DirectoryScanner;
+  /** Of the root. */
+  readonly path: ByteString;
+  /** `major:minor` */
+  readonly device: string;
+  readonly deviceNumber: bigint;
+  /** On a clock that is never set. */
+  readonly startMs: number;
+  readonly startSeconds: number;
+  /** When a directory that is read now is read again at the latest. */
+  readonly dueMs: () => number;
+  /** Reads all, whatever is known. */
+  readonly readsAll: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+interface Place {
+  readonly folder: WatchedFolder;
+  readonly path: ByteString;
+  readonly depth: number;
+}
+
+const deepest = 100;
+const longestPath = 4000;
+const openFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const typeDirectory = 0o040000;
+
+/** One pass over a tree. A folder is changed when it has been read to its end, so that a pass may end at any moment. */
+export class TreeQuestion {
+  /** How many names were seen of the files that have several. */
+  readonly links = new Map<bigint, { names: number; links: number }>();
+  /** Nothing was taken for known. */
+  hasReadAll = true;
+  readonly #parts: QuestionParts;
+  readonly #breather: Breather;
+  #bytes = 0;
+
+  constructor(parts: QuestionParts) {
+    this.#parts = parts;
+    this.#breather = new Breather(`measuring "${toPrintable(parts.path)}"`, parts.signal);
+  }
+
+  async ask(root: WatchedFolder): Promise<number> {
+    this.#breather.check();
+    const waiting: Place[] = [{ folder: root, path: this.#parts.path, depth: 0 }];
+    for (let place = waiting.pop(); place !== undefined; place = waiting.pop()) {
+      const { folder, path, depth } = place;
+      if (this.#breather.isDue()) await this.#breather.breathe();
+      if (this.#isToBeRead(folder)) await this.#read(place);
+      else this.#askSome(place);
+      this.#bytes += folder.quietBytes;
+      for (const below of folder.below)
+        waiting.push({ folder: below, path: `${path}/${below.name}`, depth: depth + 1 });
+    }
+    return this.#bytes;
+  }
+
+  #isToBeRead({ watch, asks, dueMs }: WatchedFolder): boolean {
+    const { readsAll, startMs } = this.#parts;
+    return readsAll || watch === undefined || asks === undefined || dueMs <= startMs;
+  }
+
+  /** First the watch, then the names: what happens in between is told of, and read the next time. */
+  async #read(place: Place): Promise<void> {
+    const { folder, path, depth } = place;
+    const { watches } = this.#parts;
+    if (depth > deepest || path.length > longestPath)
+      throw new Unwatchable('it is too deep', { isLasting: true });
+    const fd = this.#open(place);
+    if (fd === undefined) return this.#leaveOut(folder);
+    using _open = { [Symbol.dispose]: () => closeSync(fd) };
+    if (folder.watch === undefined && !watches.add(folder, fd))
+      throw new Unwatchable('there are too many directories', { isLasting: true });
+    try {
+      await this.#readOpen(folder, fd);
+    } catch (error) {
+      // It is not known what the watch says nothing of.
+      watches.remove(folder);
+      throw error;
+    }
+  }
+
+  async #readOpen(folder: WatchedFolder, fd: number): Promise<void> {
+    const { watches, scanner, device, startSeconds, dueMs } = this.#parts;
+    const count = (found: Scanned): number => this.#count(found);
+    const reading = new FolderReading({ device, nowSeconds: startSeconds, count });
+    for (;;) {
+      const state = scanner.next(fd, reading);
+      if (state === 'failed') throw new Unwatchable('it cannot be read', { isLasting: false });
+      if (state === 'end') break;
+      if (this.#breather.isDue()) await this.#breather.breathe();
+    }
+    folder.below = this.#below(folder.below, reading.below);
+    folder.quietBytes = reading.quietBytes;
+    folder.asks = reading.asks();
+    folder.dueMs = dueMs();
+    this.#bytes += reading.askedBytes;
+    if (reading.hasFailed) watches.remove(folder);
+  }
+
+  /** What is there already keeps what is known of it. */
+  #below(before: readonly WatchedFolder[], found: readonly FoundFolder[]): readonly WatchedFolder[] {
+    const known = new Map(before.map((folder) => [folder.name, folder]));
+    const below = found.map(({ name, inode }) => {
+      const same = known.get(name);
+      if (same?.inode !== inode) return newFolder(name, inode);
+      known.delete(name);
+      return same;
+    });
+    for (const gone of known.values()) forgetFolder(gone, this.#parts.watches);
+    return below.length === 0 ? noFolders : below;
+  }
+
+  #askSome(place: Place): void {
+    const { folder } = place;
+    const { watches, scanner, startSeconds } = this.#parts;
+    this.hasReadAll = false;
+    if (folder.asks === '' || folder.asks === undefined) return;
+    const fd = this.#open(place);
+    if (fd === undefined) return this.#leaveOut(folder);
+    using _open = { [Symbol.dispose]: () => closeSync(fd) };
+    const names = folder.asks.split('\0');
+    let restless = 0;
+    const failed = scanner.ask(fd, names, (found) => {
+      // It became one: that has been told of.
+      if (found.type === typeDirectory) return;
+      this.#bytes += this.#count(found);
+      if (mustAsk(found, startSeconds)) restless += 1;
+    });
+    // To be read the next time: some are gone, or have come to rest.
+    if (failed > 0 || restless * 2 < names.length) watches.remove(folder);
+  }
+
+  /** The length, unless another name of it has been counted. */
+  #count({ inode, links, bytes }: Scanned): number {
+    if (links <= 1) return bytes;
+    const link = this.links.get(inode);
+    this.links.set(inode, { names: (link?.names ?? 0) + 1, links });
+    return link === undefined ? bytes : 0;
+  }
+
+  /** Undefined for what is gone or cannot be read, as a walk leaves it out. */
+  #open({ folder, path, depth }: Place): number | undefined {
+    let fd: number;
+    try {
+      fd = openSync(toPath(path), openFlags);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      // A walk knows the words.
+      if (depth === 0) throw new Unwatchable('it cannot be opened', { isLasting: false });
+      return undefined;
+    }
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    if (dev === this.#parts.deviceNumber && Number(ino) === folder.inode) return fd;
+    closeSync(fd);
+    throw new Unwatchable('something else came into its place meanwhile', { isLasting: false });
+  }
+
+  /** Nothing tells when it can be read: it is tried again each time. */
+  #leaveOut(folder: WatchedFolder): void {
+    forgetFolder(folder, this.#parts.watches);
+    folder.quietBytes = 0;
+    folder.asks = '';
+  }
+}

@@ -1,0 +1,221 @@
+import { readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
+import { type ByteString, fromBytes, toPath } from '../model/byte-string.ts';
+import { errnoOf, isAppError } from '../model/errors.ts';
+import { Inotify } from './inotify.ts';
+import { measureTree } from './measure-tree.ts';
+import { readMounts } from './mountinfo.ts';
+import { canScan, DirectoryScanner } from './scan-directory.ts';
+import { Unwatchable } from './watched-folder.ts';
+import { readAgainMs, type TreeRoot, type WatchClock, WatchedTree } from './watched-tree.ts';
+import { Watches } from './watches.ts';
+
+export interface WatchedSizesOptions {
+  /** How many directories are watched at most; a part of what the kernel allows a user unless given. */
+  readonly limit?: number | undefined;
+  readonly clock?: WatchClock | undefined;
+}
+
+const systemClock: WatchClock = {
+  steadyMs: () => performance.now(),
+  nowSeconds: () => Date.now() / 1000,
+  random: Math.random,
+};
+
+/** Each costs this process about 300 bytes, and the kernel a kilobyte and the inode. */
+const mostWatches = 100_000;
+const ownPart = 1 / 4;
+
+/** Where the kernel sees every change: ext2 to ext4, XFS, Btrfs, F2FS, tmpfs. Others change elsewhere, or beneath. */
+const watchable = new Set([0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994]);
+
+/**
+ * How large directories are, for who asks more than once: what has not changed since is not read again. What it keeps is
+ * given back when nobody has asked for a while, and ends with the process.
+ *
+ * Wrong for at most ten minutes where a file below 64 KiB that was not written to for five grows by asynchronous I/O, or
+ * by a name outside of its tree.
+ */
+export class WatchedSizes implements AsyncDisposable {
+  readonly #limit: number;
+  readonly #clock: WatchClock;
+  readonly #scanner = new DirectoryScanner();
+  #inotify: Inotify | undefined;
+  #watches: Watches | undefined;
+  readonly #trees = new Map<ByteString, WatchedRoot>();
+  /** What cannot be watched, and until when that is not tried again. */
+  readonly #walkedUntil = new Map<ByteString, number>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #rest: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor({ limit = ownLimit(), clock = systemClock }: WatchedSizesOptions = {}) {
+    this.#limit = limit;
+    this.#clock = clock;
+  }
+
+  /** How many directories are watched at this moment. */
+  get watched(): number {
+    return this.#watches?.count ?? 0;
+  }
+
+  /**
+   * The bytes of everything but directories in each, hard links counted once, without what is mounted in it; undefined
+   * for what cannot be walked. What was asked for before and is not now is forgotten. One question at a time.
+   */
+  async measure(paths: readonly ByteString[], signal?: AbortSignal): Promise<(number | undefined)[]> {
+    const answer = this.#turn.then(() => this.#measure(paths, signal));
+    this.#turn = answer.catch(() => undefined);
+    return await answer;
+  }
+
+  async #measure(
+    paths: readonly ByteString[],
+    signal: AbortSignal | undefined,
+  ): Promise<(number | undefined)[]> {
+    clearTimeout(this.#rest);
+    try {
+      this.#open();
+      const asked = new Set(paths);
+      for (const path of this.#trees.keys()) if (!asked.has(path)) this.#forget(path);
+      for (const path of this.#walkedUntil.keys()) if (!asked.has(path)) this.#walkedUntil.delete(path);
+      const mounts = await foldersWithMounts();
+      const sizes: (number | undefined)[] = [];
+      for (const path of paths) sizes.push(await this.#sizeOf(path, { mounts, signal }));
+      return sizes;
+    } finally {
+      await this.#forgetMounted();
+      if (!this.#isClosed) this.#rest = setTimeout(() => this.#close(), readAgainMs).unref();
+    }
+  }
+
+  async #sizeOf(
+    path: ByteString,
+    {
+      mounts,
+      signal,
+    }: { readonly mounts: ReadonlySet<ByteString>; readonly signal: AbortSignal | undefined },
+  ): Promise<number | undefined> {
+    const watched = this.#watchedAt(path, mounts);
+    if (watched === undefined) return await walk(path, signal);
+    try {
+      return await watched.tree.bytes(signal);
+    } catch (error) {
+      if (!(error instanceof Unwatchable)) throw error;
+      this.#forget(path);
+      if (error.isLasting) this.#walkedUntil.set(path, this.#clock.steadyMs() + readAgainMs);
+      return await walk(path, signal);
+    }
+  }
+
+  /** Undefined for what has to be walked. */
+  #watchedAt(path: ByteString, mounts: ReadonlySet<ByteString>): WatchedRoot | undefined {
+    const root = rootOf(path);
+    const known = this.#trees.get(path);
+    if (root !== undefined && known?.tree.isAt(root) === true && !mounts.has(known.path)) return known;
+    this.#forget(path);
+    if (root === undefined || this.#watches === undefined) return undefined;
+    if ((this.#walkedUntil.get(path) ?? 0) > this.#clock.steadyMs()) return undefined;
+    const real = watchablePath(path);
+    if (real === undefined || mounts.has(real)) return undefined;
+    const parts = { watches: this.#watches, scanner: this.#scanner, clock: this.#clock };
+    const watched = { path: real, tree: new WatchedTree(real, root, parts) };
+    this.#trees.set(path, watched);
+    return watched;
+  }
+
+  /** What was mounted meanwhile may have been read as a part of the tree, and leaves it without a word. */
+  async #forgetMounted(): Promise<void> {
+    const mounts = await foldersWithMounts();
+    for (const [path, watched] of this.#trees) if (mounts.has(watched.path)) this.#forget(path);
+  }
+
+  #forget(path: ByteString): void {
+    this.#trees.get(path)?.tree[Symbol.dispose]();
+    this.#trees.delete(path);
+  }
+
+  /** Ready for a question, with nothing known where it is not known what has changed. */
+  #open(): void {
+    if (this.#watches?.settle() === false) this.#close();
+    if (this.#watches !== undefined || this.#isClosed || !canScan) return;
+    this.#inotify = Inotify.open();
+    if (this.#inotify !== undefined) this.#watches = new Watches(this.#inotify, this.#limit);
+  }
+
+  /** The kernel drops all watches with the descriptor. */
+  #close(): void {
+    this.#trees.clear();
+    this.#watches = undefined;
+    this.#inotify?.[Symbol.dispose]();
+    this.#inotify = undefined;
+  }
+
+  /** What is asked for afterwards is walked. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    await this.#turn;
+    clearTimeout(this.#rest);
+    this.#close();
+  }
+}
+
+interface WatchedRoot {
+  /** Without symbolic links. */
+  readonly path: ByteString;
+  readonly tree: WatchedTree;
+}
+
+async function walk(path: ByteString, signal: AbortSignal | undefined): Promise<number | undefined> {
+  try {
+    const { bytes, targetBytes } = await measureTree(path, { signal });
+    return bytes + targetBytes;
+  } catch (error) {
+    if (!isAppError(error) || error.code === 'cancelled') throw error;
+    return undefined;
+  }
+}
+
+function rootOf(path: ByteString): TreeRoot | undefined {
+  try {
+    return statSync(toPath(path), { bigint: true });
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+/** Undefined where not every change is told. */
+function watchablePath(path: ByteString): ByteString | undefined {
+  try {
+    if (!watchable.has(statfsSync(toPath(path)).type)) return undefined;
+    return fromBytes(realpathSync.native(toPath(path), 'buffer'));
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+/** All directories below which something is mounted. */
+async function foldersWithMounts(): Promise<Set<ByteString>> {
+  const folders = new Set<ByteString>();
+  for (const { path } of await readMounts()) {
+    let end = path.lastIndexOf('/');
+    while (end > 0) {
+      const folder = path.slice(0, end);
+      if (folders.has(folder)) break;
+      folders.add(folder);
+      end = path.lastIndexOf('/', end - 1);
+    }
+  }
+  return folders;
+}
+
+function ownLimit(): number {
+  try {
+    const allowed = Number(readFileSync('/proc/sys/fs/inotify/max_user_watches', 'latin1'));
+    return Math.min(mostWatches, Math.floor(allowed * ownPart));
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return 0;
+  }
+}
