@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { AppError } from '../../model/errors.ts';
 import { openFreshRepository, type TestRepository, testVolume } from '../open-repository.fixture.ts';
 import { HandmadeSnapshot } from '../save-by-hand.fixture.ts';
 import type { FileType } from '../stores/store.ts';
@@ -293,6 +294,39 @@ test('a backup that ends while the check runs is not taken for damaged', async (
     expect(report.damagedSnapshots).toEqual([]);
   }
 });
+
+test('a check of chosen snapshots reads each tree once', async () => {
+  for (const name of ['a', 'b', 'c']) {
+    mkdirSync(join(source, name));
+    writeFileSync(join(source, name, 'file'), name);
+  }
+  const id = await save();
+  const load = vi.spyOn(opened.codec.store, 'load');
+  const report = await opened.repository.check({ readDataPercent: 100, snapshotIds: [id] });
+  expect(report).toMatchObject({ errors: [], wholeSnapshots: [id] });
+  const trees = load.mock.calls
+    .filter(([type]) => type === 'data')
+    .map(([, name, range]) => ({ name, range }));
+  expect(trees.length).toBeGreaterThanOrEqual(4);
+  expect(new Set(trees.map((tree) => JSON.stringify(tree))).size).toBe(trees.length);
+});
+
+test.each(['snapshots', 'data'] as const)(
+  'a store that is out of reach for the %s is no damage',
+  async (unreachable) => {
+    const id = await save();
+    const { store } = opened.codec;
+    const load = store.load.bind(store);
+    vi.spyOn(store, 'load').mockImplementation(async (type, ...rest) => {
+      if (type === unreachable) throw new AppError('unavailable', 'The line is dead');
+      return await load(type, ...rest);
+    });
+    for (const snapshotIds of [undefined, [id]])
+      await expect(opened.repository.check({ readDataPercent: 0, snapshotIds })).rejects.toMatchObject({
+        code: 'unavailable',
+      });
+  },
+);
 
 test('a check can be cancelled', async () => {
   await save();

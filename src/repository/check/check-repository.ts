@@ -8,6 +8,7 @@ import type { StoredFile } from '../stores/store.ts';
 import type { CheckOptions, CheckReport } from '../types.ts';
 import { throwIfStopped } from './check-stopped.ts';
 import type { Losses } from './losses.ts';
+import { isOutOfReach } from './out-of-reach.ts';
 import { readPacks } from './read-packs.ts';
 import { TreeChecker } from './tree-checker.ts';
 
@@ -17,7 +18,6 @@ type CheckContext = Omit<SaveContext, 'index'>;
 export async function checkRepository(context: CheckContext, options: CheckOptions): Promise<CheckReport> {
   const errors: string[] = [];
   const notes: string[] = [];
-  const losses: Losses = { packs: new Set(), blobs: new Set() };
   const { signal } = options;
   // Before the index: a backup that ends meanwhile must not seem to have lost what the index did not know yet.
   const files = chosenFiles(await context.codec.store.list('snapshots', { signal }), options.snapshotIds);
@@ -28,8 +28,10 @@ export async function checkRepository(context: CheckContext, options: CheckOptio
   });
   const isIndexWhole = errors.length === 0;
   const stored = await context.codec.store.list('data', { signal });
-  const needed =
-    options.snapshotIds === undefined ? undefined : await neededPacks(context, files, { index, options });
+  const needed = options.snapshotIds === undefined ? undefined : new Set<string>();
+  const losses: Losses = { packs: new Set(), blobs: new Set() };
+  // What is chosen is gone through first to learn which packs it needs, and that stands when all of them are whole.
+  const early = needed && (await checkSnapshots(context, files, { index, losses, options, needed }));
   const packs = needed === undefined ? index.packs : index.packs.filter(({ id }) => needed.has(id));
   comparePacks(packs, stored, { losses, errors });
   const unknown = needed === undefined ? countUnknown(index, stored) : 0;
@@ -39,16 +41,21 @@ export async function checkRepository(context: CheckContext, options: CheckOptio
   }
   const workerData = { store: context.address, masterKey: context.masterKey };
   const bytesRead = await readPacks({ index, packs, losses, errors, options, workerData });
-  const damagedSnapshots = await checkSnapshots(context, files, { index, losses, errors, options });
+  const isAnythingLost = losses.packs.size + losses.blobs.size > 0;
+  const checked =
+    early === undefined || isAnythingLost
+      ? await checkSnapshots(context, files, { index, losses, options })
+      : early;
+  errors.push(...checked.errors);
   return {
-    snapshots: files.length,
+    snapshots: checked.whole.length + checked.damaged.length,
     packs: packs.length,
     blobs: index.blobCount,
     bytesRead,
     errors,
     notes,
-    damagedSnapshots,
-    wholeSnapshots: files.map(({ name }) => name).filter((name) => !damagedSnapshots.includes(name)),
+    damagedSnapshots: checked.damaged,
+    wholeSnapshots: checked.whole,
   };
 }
 
@@ -72,25 +79,6 @@ function chosenFiles(
   if (ids === undefined) return files;
   const byName = new Map(files.map((file) => [file.name, file]));
   return ids.flatMap((id) => byName.get(id) ?? []);
-}
-
-/** The packs that hold the content of snapshots, as far as their trees can be read. */
-async function neededPacks(
-  { codec }: CheckContext,
-  files: readonly StoredFile[],
-  { index, options }: Pick<SnapshotCheck, 'index' | 'options'>,
-): Promise<Set<string>> {
-  const packs = new Set<string>();
-  const losses: Losses = { packs: new Set(), blobs: new Set() };
-  const reader = new BlobReader(codec, index);
-  const trees = new TreeChecker({ reader, index, losses, errors: [], options, packs });
-  for (const { name } of files) {
-    throwIfStopped(options);
-    // What is damaged is found again, and told, when the snapshots are checked.
-    const snapshot = await loadSnapshot(codec, name).catch(() => undefined);
-    if (snapshot !== undefined) await trees.isWhole(snapshot.tree, name);
-  }
-  return packs;
 }
 
 /** Compares packs that the index names with those that are there. */
@@ -118,27 +106,38 @@ function countUnknown(index: BlobIndex, stored: readonly StoredFile[]): number {
 interface SnapshotCheck {
   readonly index: BlobIndex;
   readonly losses: Losses;
-  readonly errors: string[];
   readonly options: CheckOptions;
+  /** Gets the packs that hold what files need. */
+  readonly needed?: Set<string>;
+}
+
+/** Ids of snapshots, without those that were removed meanwhile. */
+interface CheckedSnapshots {
+  readonly whole: readonly string[];
+  readonly damaged: readonly string[];
+  readonly errors: readonly string[];
 }
 
 async function checkSnapshots(
   { codec }: CheckContext,
   files: readonly StoredFile[],
-  { index, losses, errors, options }: SnapshotCheck,
-): Promise<string[]> {
-  const trees = new TreeChecker({ reader: new BlobReader(codec, index), index, losses, errors, options });
-  const damagedSnapshots: string[] = [];
+  { index, losses, options, needed }: SnapshotCheck,
+): Promise<CheckedSnapshots> {
+  const errors: string[] = [];
+  const reader = new BlobReader(codec, index);
+  const trees = new TreeChecker({ reader, index, losses, errors, options, packs: needed });
+  const whole: string[] = [];
+  const damaged: string[] = [];
   for (const [i, { name }] of files.entries()) {
     throwIfStopped(options);
     try {
       const { tree } = await loadSnapshot(codec, name);
-      if (!(await trees.isWhole(tree, name))) damagedSnapshots.push(name);
+      ((await trees.isWhole(tree, name)) ? whole : damaged).push(name);
     } catch (error) {
-      if (!isAppError(error) || error.code === 'cancelled') throw error;
+      if (!isAppError(error) || isOutOfReach(error)) throw error;
       if (error.code === 'not-found') continue;
       errors.push(error.message);
-      damagedSnapshots.push(name);
+      damaged.push(name);
     }
     options.onProgress?.({
       phase: 'checking snapshots',
@@ -149,5 +148,5 @@ async function checkSnapshots(
       current: undefined,
     });
   }
-  return damagedSnapshots;
+  return { whole, damaged, errors };
 }

@@ -10,6 +10,7 @@ import { type BlobPlace, decodePackHeader, headerLengthOf } from '../pack/pack-h
 import { openBlob } from '../read/open-blob.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import { openStore } from '../stores/open-store.ts';
+import { isOutOfReach } from './out-of-reach.ts';
 
 /** Reads whole packs and verifies every byte of them. */
 
@@ -57,7 +58,7 @@ async function checkPack({ packId }: CheckTask): Promise<CheckTaskResult> {
     }
     return { bytes: pack.length, errors, isLost: false, damagedBlobs, blobs };
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
+    if (!(error instanceof AppError) || isOutOfReach(error)) throw error;
     const errors = [`Pack "${name}" cannot be read: ${error.message}`];
     return { bytes: 0, errors, isLost: true, damagedBlobs: [], blobs: [] };
   }

@@ -3,11 +3,12 @@ import { type ByteString, toPrintable } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import type { BlobIndex } from '../blob-index/blob-index.ts';
 import { sealOverhead } from '../crypto/seal.ts';
-import { decodeTree, type TreeNode } from '../format/node.ts';
+import type { TreeNode } from '../format/node.ts';
 import type { BlobReader } from '../read/blob-reader.ts';
 import type { CheckOptions } from '../types.ts';
 import { throwIfStopped } from './check-stopped.ts';
 import type { Losses } from './losses.ts';
+import { isOutOfReach } from './out-of-reach.ts';
 
 export interface TreeCheckerOptions {
   readonly reader: BlobReader;
@@ -16,7 +17,7 @@ export interface TreeCheckerOptions {
   readonly errors: string[];
   readonly options: CheckOptions;
   /** Gets the packs that hold what files need. */
-  readonly packs?: Set<string>;
+  readonly packs?: Set<string> | undefined;
 }
 
 /** Where something was found first: every snapshot that has it is damaged, but it is told once. */
@@ -59,9 +60,9 @@ export class TreeChecker {
 
   async #load(tree: string, place: Place): Promise<TreeNode[] | undefined> {
     try {
-      return decodeTree(await this.#options.reader.read(tree, 'tree'));
+      return await this.#options.reader.readTree(tree);
     } catch (error) {
-      if (!(error instanceof AppError)) throw error;
+      if (!(error instanceof AppError) || isOutOfReach(error)) throw error;
       this.#tell(place, `the list of what is in it is lost: ${error.message}`);
       return undefined;
     }
