@@ -283,7 +283,7 @@ export class ResticRepository implements Repository {
     // An index of its own: saving claims blobs in it that have no place yet. Two would take twice the memory.
     this.#index.forget();
     const [index, saving] = await Promise.all([
-      loadBlobIndex(codec, options),
+      loadBlobIndex(codec, { ...options, placesOf: 'trees' }),
       operations.save(),
       codec.store.removeLeftovers?.(options),
     ]);

@@ -73,11 +73,27 @@ test('an index grows with what is added to it, and forgets nothing', () => {
   const index = new BlobIndex(0);
   const packs = Array.from({ length: 50 }, (_, i) => packOf(`p${i}`, 3000));
   for (const pack of packs) index.addPack(pack);
-  expect(index.tables.tables.length).toBeGreaterThan(1);
+  expect(index.tables.shared.tables.length).toBeGreaterThan(1);
   for (const pack of packs) {
     const blob = pack.blobs[2999];
     expect(index.find(blob?.id ?? '', blob?.type ?? 'data')?.packId).toBe(pack.id);
   }
+});
+
+test('whoever needs no places of data learns that it is there, and where trees lie', async () => {
+  const pack = packOf('a', 200_000);
+  await saveIndexFile(codec, [pack]);
+  const index = await loadBlobIndex(codec, { placesOf: 'trees' });
+  const all = await loadBlobIndex(codec);
+  for (const { id, type, ...place } of pack.blobs.slice(0, 1000)) {
+    expect(index.has(id, type)).toBe(true);
+    expect(index.find(id, type)).toEqual(type === 'tree' ? { packId: pack.id, ...place } : undefined);
+  }
+  expect(index.blobCount).toBe(200_000);
+  expect(index.has(idOf('nothing'), 'data')).toBe(false);
+  const bytesOf = (one: BlobIndex): number =>
+    one.tables.shared.tables.reduce((sum, { words }) => sum + words.byteLength, 0);
+  expect(bytesOf(index)).toBeLessThan(bytesOf(all) * 0.9);
 });
 
 test('a damaged index file stops whoever needs all of it, and is told to who does not', async () => {

@@ -2,7 +2,8 @@ import { AppError } from '../../model/errors.ts';
 import type { FileCodec } from '../format/repository-file.ts';
 import { type BlobPlace, type BlobType, packSize } from '../pack/pack-header.ts';
 import type { StoredFile, StoreOptions } from '../stores/store.ts';
-import { idWords } from './blob-table.ts';
+import { idWords } from './blob-print.ts';
+import { createBlobTable } from './blob-table.ts';
 import { BlobTables } from './blob-tables.ts';
 import { type IndexedPack, loadIndexFile } from './index-file.ts';
 
@@ -21,15 +22,26 @@ export interface PackRecord {
   readonly blobCount: number;
 }
 
+/** Whoever saves needs to know where trees lie, to read the last ones; of data, only that it is there. */
+export type PlacesOf = 'all' | 'trees';
+
 /** All blobs that the index files of a repository name. */
 export class BlobIndex {
   readonly tables: BlobTables;
   readonly #packs: PackRecord[] = [];
   readonly #packNumbers = new Map<string, number>();
+  readonly #placesOf: PlacesOf;
   #blobs = 0;
 
-  constructor(expectedBlobs: number) {
-    this.tables = BlobTables.create(expectedBlobs);
+  constructor(expectedBlobs: number, placesOf: PlacesOf = 'all') {
+    this.#placesOf = placesOf;
+    this.tables =
+      placesOf === 'all'
+        ? BlobTables.withPlaces(expectedBlobs)
+        : BlobTables.of([
+            createBlobTable(0, { hasPlaces: true }),
+            createBlobTable(expectedBlobs, { hasPlaces: false }),
+          ]);
   }
 
   get packs(): readonly PackRecord[] {
@@ -68,6 +80,7 @@ export class BlobIndex {
     return this.tables.has(idWords(id), type);
   }
 
+  /** Undefined when it is not known, or its place is not. */
   find(id: string, type: BlobType): LocatedBlob | undefined {
     const place = this.tables.get(idWords(id), type);
     const pack = place && this.#packs[place.packIndex];
@@ -81,12 +94,9 @@ export class BlobIndex {
   }
 
   #addBlob(packIndex: number, blob: BlobPlace): void {
-    this.tables.add(idWords(blob.id), blob.type, {
-      packIndex,
-      offset: blob.offset,
-      length: blob.length,
-      uncompressedLength: blob.uncompressedLength,
-    });
+    const { id, type, offset, length, uncompressedLength } = blob;
+    if (this.#placesOf === 'trees' && type !== 'tree') this.tables.addWithoutPlace(idWords(id), type);
+    else this.tables.add(idWords(id), type, { packIndex, offset, length, uncompressedLength });
     this.tables.grow();
   }
 }
@@ -96,6 +106,8 @@ export const storedBytesPerBlob = 40;
 
 export interface LoadIndexOptions extends StoreOptions {
   readonly onDamaged?: (name: string, error: AppError) => void;
+  /** All unless given. */
+  readonly placesOf?: PlacesOf;
 }
 
 /** Reads all index files. A damaged one throws `integrity` unless `onDamaged` takes it. */
@@ -110,7 +122,7 @@ export async function readIndexFiles(
   options: LoadIndexOptions & { readonly onGone?: () => void } = {},
 ): Promise<BlobIndex> {
   const storedBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const index = new BlobIndex(storedBytes / storedBytesPerBlob);
+  const index = new BlobIndex(storedBytes / storedBytesPerBlob, options.placesOf);
   for (const { name } of files) {
     try {
       for (const pack of await loadIndexFile(codec, name, options)) index.addPack(pack);

@@ -1,47 +1,60 @@
-import { hash, randomBytes } from 'node:crypto';
-import { Worker } from 'node:worker_threads';
+import { hash } from 'node:crypto';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { BlobPrinter, idWords, newPrintKey } from './blob-print.ts';
+import { type BlobTable, BlobTableView, createBlobTable } from './blob-table.ts';
 import type { BlobType } from '../pack/pack-header.ts';
-import { type BlobTable, BlobTableView, createBlobTable, idWords } from './blob-table.ts';
-import { BlobTables } from './blob-tables.ts';
 
 const place = { packIndex: 5, offset: 100, length: 200, uncompressedLength: 300 };
+const printer = new BlobPrinter(newPrintKey());
 
-function idOf(number: number): string {
-  return hash('sha256', `${number}`);
+function printOf(id: string, type: BlobType = 'data'): Int32Array {
+  return printer.print(idWords(id), type);
+}
+
+function print(number: number, type?: BlobType): Int32Array {
+  return printOf(hash('sha256', `${number}`), type);
 }
 
 /** A table that is far smaller than any that is made, so that its slots collide and run out. */
-function tinyTable(capacity: number): BlobTable {
-  return { capacity, words: new SharedArrayBuffer(capacity * 48), taken: new SharedArrayBuffer(4) };
+function tinyTable(capacity: number, hasPlaces = true): BlobTable {
+  const words = new SharedArrayBuffer(capacity * 32);
+  return { capacity, hasPlaces, words, taken: new SharedArrayBuffer(4) };
 }
 
-test('a blob is claimed by the first who asks, once for each type', () => {
-  const view = new BlobTableView(createBlobTable(10));
-  const id = idOf(1);
-  expect(view.claim(idWords(id), 'data')).toBe(true);
-  expect(view.claim(idWords(id), 'data')).toBe(false);
-  expect(view.has(idWords(id), 'data')).toBe(true);
-  expect(view.has(idWords(id), 'tree')).toBe(false);
-  expect(view.claim(idWords(id), 'tree')).toBe(true);
+test.each([true, false])('a blob is claimed by the first who asks, once for each type (%j)', (hasPlaces) => {
+  const view = new BlobTableView(createBlobTable(10, { hasPlaces }));
+  expect(view.claim(print(1))).toBe(true);
+  expect(view.claim(print(1))).toBe(false);
+  expect(view.has(print(1))).toBe(true);
+  expect(view.has(print(1, 'tree'))).toBe(false);
+  expect(view.claim(print(1, 'tree'))).toBe(true);
   expect(view.taken).toBe(2);
+  expect(view.get(print(1))).toBeUndefined();
 });
 
 test('a claimed blob has no place yet, a stored one has the first that it got', () => {
-  const view = new BlobTableView(createBlobTable(10));
-  view.claim(idWords(idOf(1)), 'data');
-  expect(view.get(idWords(idOf(1)), 'data')).toBeUndefined();
-  expect(view.add(idWords(idOf(2)), 'tree', place)).toBe(true);
-  expect(view.add(idWords(idOf(2)), 'tree', { ...place, packIndex: 6 })).toBe(false);
-  expect(view.get(idWords(idOf(2)), 'tree')).toEqual(place);
-  expect(view.claim(idWords(idOf(2)), 'tree')).toBe(false);
+  const view = new BlobTableView(createBlobTable(10, { hasPlaces: true }));
+  view.claim(print(1));
+  expect(view.get(print(1))).toBeUndefined();
+  expect(view.add(print(2, 'tree'), place)).toBe(true);
+  expect(view.add(print(2, 'tree'), { ...place, packIndex: 6 })).toBe(false);
+  expect(view.get(print(2, 'tree'))).toEqual(place);
+  expect(view.claim(print(2, 'tree'))).toBe(false);
 });
 
-test('places of up to 32 bits and packs of up to 29 are kept exactly', () => {
+test('a table without places keeps that a blob is stored, and not where', () => {
+  const view = new BlobTableView(tinyTable(4, false));
+  expect(view.add(print(1), place)).toBe(true);
+  expect(view.has(print(1))).toBe(true);
+  expect(view.get(print(1))).toBeUndefined();
+  expect(view.claim(print(1))).toBe(false);
+});
+
+test('places of up to 32 bits and packs of up to 31 are kept exactly', () => {
   const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
   const places = fc.record({
-    packIndex: fc.integer({ min: 0, max: 2 ** 29 - 1 }),
+    packIndex: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
     offset: uint32,
     length: uint32,
     uncompressedLength: uint32,
@@ -49,24 +62,50 @@ test('places of up to 32 bits and packs of up to 29 are kept exactly', () => {
   fc.assert(
     fc.property(places, fc.constantFrom<BlobType>('data', 'tree'), (any, type) => {
       const view = new BlobTableView(tinyTable(4));
-      view.add(idWords(idOf(1)), type, any);
-      expect(view.get(idWords(idOf(1)), type)).toEqual(any);
-      expect(view.has(idWords(idOf(1)), type === 'data' ? 'tree' : 'data')).toBe(false);
+      view.add(print(1, type), any);
+      expect(view.get(print(1, type))).toEqual(any);
+      expect(view.has(print(1, type === 'data' ? 'tree' : 'data'))).toBe(false);
     }),
   );
-  expect(() =>
-    new BlobTableView(tinyTable(4)).add(idWords(idOf(1)), 'data', { ...place, packIndex: 2 ** 29 }),
-  ).toThrow(expect.objectContaining({ code: 'unsupported' }));
+  expect(() => new BlobTableView(tinyTable(4)).add(print(1), { ...place, packIndex: 2 ** 31 })).toThrow(
+    expect.objectContaining({ code: 'unsupported' }),
+  );
 });
 
-test('ids that begin alike are told apart, and a table that is full says so', () => {
-  const view = new BlobTableView(tinyTable(64));
-  const ids = Array.from({ length: 64 }, (_, i) => `00000000${i.toString(16).padStart(56, '0')}`);
-  for (const id of ids) expect(view.claim(idWords(id), 'data')).toBe(true);
-  for (const id of ids) expect(view.has(idWords(id), 'data')).toBe(true);
-  expect(view.has(idWords(idOf(1)), 'data')).toBe(false);
-  expect(view.claim(idWords(ids[63] ?? ''), 'data')).toBe(false);
-  expect(() => view.claim(idWords(idOf(1)), 'data')).toThrow(expect.objectContaining({ code: 'failed' }));
+test.each([1, 7, 64])('a table of %i slots can be filled to the last, and then says so', (capacity) => {
+  const view = new BlobTableView(tinyTable(capacity));
+  const slots = new Set<number>();
+  for (let i = 0; i < capacity; i++) expect(view.claim(print(i))).toBe(true);
+  for (let i = 0; i < capacity; i++) slots.add(view.slotOf(print(i)));
+  expect([...slots].toSorted((a, b) => a - b)).toEqual(Array.from({ length: capacity }, (_, i) => i));
+  expect(view.has(print(capacity))).toBe(false);
+  expect(view.claim(print(0))).toBe(false);
+  expect(() => view.claim(print(capacity))).toThrow(expect.objectContaining({ code: 'failed' }));
+});
+
+test('an id that differs in one bit anywhere is another, but for the bits that the state takes', () => {
+  const bytes = Buffer.from(hash('sha256', 'x'), 'hex');
+  const print = printOf(bytes.toString('hex')).join();
+  const alike: number[] = [];
+  for (let bit = 0; bit < 256; bit++) {
+    const other = Buffer.from(bytes);
+    other[bit >> 3] = (other[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    if (printOf(other.toString('hex')).join() === print) alike.push(bit);
+  }
+  // A higher bit changes higher bits of the print only: the lowest two of two words are nowhere.
+  for (const bit of alike) expect([0, 1, 128, 129]).toContain(bit);
+});
+
+test('prints of ids whose first half is the same are as different as any, and depend on the key', () => {
+  const ids = Array.from(
+    { length: 10_000 },
+    (_, i) => `${'0'.repeat(32)}${hash('sha256', `${i}`).slice(32)}`,
+  );
+  for (let word = 0; word < 4; word++)
+    expect(new Set(ids.map((id) => printOf(id)[word])).size).toBeGreaterThan(9_990);
+  const other = new BlobPrinter(newPrintKey());
+  const same = ids.filter((id) => other.print(idWords(id), 'data').join() === printOf(id).join());
+  expect(same).toEqual([]);
 });
 
 test.each([[''], ['ab'], ['x'.repeat(64)], ['a'.repeat(63)]])('%j is no id', (text) => {
@@ -74,70 +113,13 @@ test.each([[''], ['ab'], ['x'.repeat(64)], ['a'.repeat(63)]])('%j is no id', (te
 });
 
 test('a repository of more blobs than an index can hold is refused', () => {
-  expect(() => createBlobTable(1e9)).toThrow(expect.objectContaining({ code: 'unsupported' }));
+  expect(() => createBlobTable(1e9, { hasPlaces: false })).toThrow(
+    expect.objectContaining({ code: 'unsupported' }),
+  );
 });
 
-test('of several threads that claim the same blobs at once, exactly one gets each', async () => {
-  const ids = Array.from({ length: 20_000 }, () => randomBytes(32).toString('hex'));
-  const table = createBlobTable(ids.length);
-  const gate = new Int32Array(new SharedArrayBuffer(4));
-  const threads = [1, 2, 3, 4].map(
-    () =>
-      new Worker(new URL('./claim-blobs.fixture.ts', import.meta.url), { workerData: { table, ids, gate } }),
-  );
-  const results = threads.map(
-    (thread) =>
-      new Promise<string[]>((resolve, reject) => {
-        thread.once('message', resolve);
-        thread.once('error', reject);
-      }),
-  );
-  await Promise.all(threads.map((thread) => new Promise((resolve) => thread.once('online', resolve))));
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  Atomics.store(gate, 0, 1);
-  Atomics.notify(gate, 0);
-  const won = await Promise.all(results);
-  await Promise.all(threads.map((thread) => thread.terminate()));
-  expect(won.flat().toSorted()).toEqual(ids.toSorted());
-  expect(new BlobTableView(table).taken).toBe(ids.length);
-});
-
-describe('tables that grow', () => {
-  test('find what any of them holds, and claim nothing twice', () => {
-    const tables = new BlobTables([tinyTable(16)]);
-    let grown = 0;
-    for (let i = 0; i < 100; i++) {
-      if (i % 2) expect(tables.claim(idWords(idOf(i)), 'data')).toBe(true);
-      else expect(tables.add(idWords(idOf(i)), 'data', { ...place, offset: i })).toBe(true);
-      if (tables.grow()) grown++;
-    }
-    expect(grown).toBeGreaterThan(0);
-    expect(tables.tables.length).toBe(grown + 1);
-    for (let i = 0; i < 100; i++) {
-      expect(tables.has(idWords(idOf(i)), 'data')).toBe(true);
-      expect(tables.claim(idWords(idOf(i)), 'data')).toBe(false);
-      expect(tables.get(idWords(idOf(i)), 'data')).toEqual(i % 2 ? undefined : { ...place, offset: i });
-    }
-  });
-
-  test('share what they hold with another thread’s view of them', () => {
-    const mine = new BlobTables([tinyTable(16)]);
-    const other = new BlobTables(mine.tables);
-    for (let i = 0; i < 12; i++) mine.claim(idWords(idOf(i)), 'data');
-    const table = mine.grow();
-    if (!table) throw new Error('It did not grow');
-    expect(other.claim(idWords(idOf(3)), 'data')).toBe(false);
-    other.append(table);
-    mine.claim(idWords(idOf(50)), 'data');
-    expect(other.claim(idWords(idOf(50)), 'data')).toBe(false);
-    expect(other.claim(idWords(idOf(51)), 'data')).toBe(true);
-    expect(mine.has(idWords(idOf(51)), 'data')).toBe(true);
-  });
-
-  test('leave room for all that workers claim before they hear of it', () => {
-    const tables = BlobTables.create(0);
-    const [first] = tables.tables;
-    // Eight workers with two tasks of a thousand blobs each.
-    expect((first?.capacity ?? 0) * 0.4).toBeGreaterThan(8 * 2 * 1000);
-  });
+test('a table for a million blobs takes 43 bytes for each with their places, and 22 without', () => {
+  const bytesFor = (hasPlaces: boolean): number => createBlobTable(1e6, { hasPlaces }).words.byteLength / 1e6;
+  expect(bytesFor(true)).toBeLessThan(43);
+  expect(bytesFor(false)).toBeLessThan(22);
 });

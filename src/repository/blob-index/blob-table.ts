@@ -1,37 +1,51 @@
 import { AppError } from '../../model/errors.ts';
-import type { BlobType } from '../pack/pack-header.ts';
+import { type BlobPrint, printWords } from './blob-print.ts';
 
 /**
  * A set of blobs in shared memory: open addressing over 32-bit words, so that every worker asks it without a message.
- * Each slot has 12 words: the state, the id (8), offset, sealed length, uncompressed length.
- *
- * State: 0 is free, 1 is being written, then the number of the pack times four, plus the type and the readiness.
- * A claimed blob has no place yet: its pack is being filled by the worker who claimed it.
+ * Each slot has the words of the blob's print; the first is 0 in a free slot, and 1 while it is written. Where a table
+ * has room for places, four more follow: the number of the pack, plus one when there is a place, then offset, sealed
+ * length, uncompressed length. A claimed blob has no place yet: its pack is being filled by the worker who claimed it.
  */
 export interface BlobTable {
   readonly capacity: number;
+  readonly hasPlaces: boolean;
   readonly words: SharedArrayBuffer;
   /** One word: how many slots are taken. */
   readonly taken: SharedArrayBuffer;
 }
 
-const slotWords = 12;
+const placeWords = 4;
 const stateFree = 0;
 const stateBusy = 1;
-const firstState = 2;
+
+/** A fuller table would have to be searched for long. */
+export const fullness = 0.75;
 
 /** Workers claim blobs before anybody can hear of it and make a larger table: so many must always have room. */
 const minCapacity = 65_536;
 
-export function createBlobTable(expectedBlobs: number): BlobTable {
-  const capacity = 2 ** Math.ceil(Math.log2(Math.max(minCapacity, expectedBlobs * 1.6)));
-  if (capacity * slotWords * 4 > 2 ** 33)
-    throw new AppError('unsupported', 'The repository has too many blobs for one index');
+const maxBytes = 2 ** 33;
+
+export interface TableOptions {
+  readonly hasPlaces: boolean;
+}
+
+/** A table that is not too full with as many blobs. */
+export function createBlobTable(expectedBlobs: number, { hasPlaces }: TableOptions): BlobTable {
+  const capacity = Math.max(minCapacity, Math.ceil(expectedBlobs / fullness));
+  const bytes = capacity * slotWordsOf(hasPlaces) * 4;
+  if (bytes > maxBytes) throw new AppError('unsupported', 'The repository has too many blobs for one index');
   return {
     capacity,
-    words: new SharedArrayBuffer(capacity * slotWords * 4),
+    hasPlaces,
+    words: new SharedArrayBuffer(bytes),
     taken: new SharedArrayBuffer(4),
   };
+}
+
+function slotWordsOf(hasPlaces: boolean): number {
+  return hasPlaces ? printWords + placeWords : printWords;
 }
 
 /** Where a blob lies; `packIndex` counts into the list of packs that the index keeps. */
@@ -47,95 +61,111 @@ export class BlobTableView {
   readonly table: BlobTable;
   readonly #words: Int32Array;
   readonly #taken: Int32Array;
-  readonly #mask: number;
+  readonly #slotWords: number;
 
   constructor(table: BlobTable) {
     this.table = table;
     this.#words = new Int32Array(table.words);
     this.#taken = new Int32Array(table.taken);
-    this.#mask = table.capacity - 1;
+    this.#slotWords = slotWordsOf(table.hasPlaces);
+  }
+
+  get isFull(): boolean {
+    return this.taken >= this.table.capacity * fullness;
   }
 
   get taken(): number {
     return Atomics.load(this.#taken, 0);
   }
 
-  has(id: Int32Array, type: BlobType): boolean {
-    return this.#find(id, type) >= 0;
+  has(print: BlobPrint): boolean {
+    return this.slotOf(print) >= 0;
   }
 
   /** The number of the slot that holds the blob, the same as long as the table lives; -1 when it is not there. */
-  slotOf(id: Int32Array, type: BlobType): number {
-    const at = this.#find(id, type);
-    return at < 0 ? -1 : at / slotWords;
-  }
-
-  /** The blob's place, or undefined when it is not there or only claimed. */
-  get(id: Int32Array, type: BlobType): TablePlace | undefined {
-    const at = this.#find(id, type);
-    if (at < 0) return undefined;
-    const state = (this.#words[at] ?? 0) - firstState;
-    if ((state & 2) === 0) return undefined;
-    return {
-      packIndex: state >>> 2,
-      offset: (this.#words[at + 9] ?? 0) >>> 0,
-      length: (this.#words[at + 10] ?? 0) >>> 0,
-      uncompressedLength: (this.#words[at + 11] ?? 0) >>> 0,
-    };
-  }
-
-  /** True when the blob was not there and is now claimed by the caller, who must store it. */
-  claim(id: Int32Array, type: BlobType): boolean {
-    return this.#insert(id, type, firstState + typeBit(type));
-  }
-
-  /** Adds a stored blob. False when it is there already; the first place stays. */
-  add(id: Int32Array, type: BlobType, place: TablePlace): boolean {
-    if (place.packIndex >= 2 ** 29)
-      throw new AppError('unsupported', 'The repository has too many packs for one index');
-    return this.#insert(id, type, firstState + place.packIndex * 4 + 2 + typeBit(type), place);
-  }
-
-  #find(id: Int32Array, type: BlobType): number {
-    const bit = typeBit(type);
+  slotOf(print: BlobPrint): number {
+    const { capacity } = this.table;
     for (
-      let slot = this.#firstSlot(id), probes = 0;
-      probes <= this.#mask;
-      probes++, slot = (slot + 1) & this.#mask
+      let slot = this.#firstSlot(print), probes = 0;
+      probes < capacity;
+      probes++, slot = this.#after(slot)
     ) {
-      const at = slot * slotWords;
+      const at = slot * this.#slotWords;
       const state = this.#settledState(at);
       if (state === stateFree) return -1;
-      if (((state - firstState) & 1) === bit && this.#sameId(at, id)) return at;
+      if (state === print[0] && this.#isSame(at, print)) return slot;
     }
     return -1;
   }
 
-  #insert(id: Int32Array, type: BlobType, newState: number, place?: TablePlace): boolean {
-    const bit = typeBit(type);
-    for (let slot = this.#firstSlot(id), probes = 0; probes <= this.#mask;) {
-      const at = slot * slotWords;
+  /** The blob's place, or undefined when it is not there or only claimed. */
+  get(print: BlobPrint): TablePlace | undefined {
+    const slot = this.table.hasPlaces ? this.slotOf(print) : -1;
+    if (slot < 0) return undefined;
+    const at = slot * this.#slotWords + printWords;
+    const pack = this.#wordAt(at);
+    if (pack === 0) return undefined;
+    return {
+      packIndex: pack - 1,
+      offset: this.#wordAt(at + 1),
+      length: this.#wordAt(at + 2),
+      uncompressedLength: this.#wordAt(at + 3),
+    };
+  }
+
+  /** True when the blob was not there and is now claimed by the caller, who must store it. */
+  claim(print: BlobPrint): boolean {
+    return this.#insert(print);
+  }
+
+  /** Adds a stored blob. False when it is there already; the first place stays. */
+  add(print: BlobPrint, place: TablePlace): boolean {
+    if (place.packIndex >= 2 ** 31)
+      throw new AppError('unsupported', 'The repository has too many packs for one index');
+    return this.#insert(print, place);
+  }
+
+  #insert(print: BlobPrint, place?: TablePlace): boolean {
+    const { capacity } = this.table;
+    for (let slot = this.#firstSlot(print), probes = 0; probes < capacity;) {
+      const at = slot * this.#slotWords;
       const state = this.#settledState(at);
       if (state === stateFree) {
         // Lost to another thread: look at the same slot again, it may now hold this very blob.
         if (Atomics.compareExchange(this.#words, at, stateFree, stateBusy) !== stateFree) continue;
-        this.#words.set(id, at + 1);
-        this.#words[at + 9] = place?.offset ?? 0;
-        this.#words[at + 10] = place?.length ?? 0;
-        this.#words[at + 11] = place?.uncompressedLength ?? 0;
-        Atomics.store(this.#words, at, newState);
-        Atomics.add(this.#taken, 0, 1);
+        this.#fill(at, print, place);
         return true;
       }
-      if (((state - firstState) & 1) === bit && this.#sameId(at, id)) return false;
+      if (state === print[0] && this.#isSame(at, print)) return false;
       probes++;
-      slot = (slot + 1) & this.#mask;
+      slot = this.#after(slot);
     }
     throw new AppError('failed', 'The index in memory is full');
   }
 
-  #firstSlot(id: Int32Array): number {
-    return (id[0] ?? 0) & this.#mask;
+  /** The first word comes last: with it, the others can be read. */
+  #fill(at: number, print: BlobPrint, place: TablePlace | undefined): void {
+    for (let i = 1; i < printWords; i++) this.#words[at + i] = print[i] ?? 0;
+    if (place && this.table.hasPlaces) {
+      this.#words[at + printWords] = place.packIndex + 1;
+      this.#words[at + printWords + 1] = place.offset;
+      this.#words[at + printWords + 2] = place.length;
+      this.#words[at + printWords + 3] = place.uncompressedLength;
+    }
+    Atomics.store(this.#words, at, print[0] ?? 0);
+    Atomics.add(this.#taken, 0, 1);
+  }
+
+  #firstSlot(print: BlobPrint): number {
+    return Math.floor((((print[1] ?? 0) >>> 0) / 2 ** 32) * this.table.capacity);
+  }
+
+  #after(slot: number): number {
+    return slot + 1 === this.table.capacity ? 0 : slot + 1;
+  }
+
+  #wordAt(at: number): number {
+    return (this.#words[at] ?? 0) >>> 0;
   }
 
   /** Another thread holds a slot busy for a few stores only. */
@@ -146,21 +176,8 @@ export class BlobTableView {
     }
   }
 
-  #sameId(at: number, id: Int32Array): boolean {
-    for (let i = 0; i < 8; i++) if (this.#words[at + 1 + i] !== id[i]) return false;
+  #isSame(at: number, print: BlobPrint): boolean {
+    for (let i = 1; i < printWords; i++) if (this.#words[at + i] !== print[i]) return false;
     return true;
   }
-}
-
-function typeBit(type: BlobType): number {
-  return type === 'tree' ? 1 : 0;
-}
-
-const idScratch = Buffer.from(new ArrayBuffer(32));
-const idScratchWords = new Int32Array(idScratch.buffer, idScratch.byteOffset, 8);
-
-/** An id in hex as eight words, valid until the next call: tables copy what they keep. */
-export function idWords(hex: string): Int32Array {
-  if (idScratch.write(hex, 'hex') !== 32) throw new AppError('integrity', `"${hex}" is no blob id`);
-  return idScratchWords;
 }

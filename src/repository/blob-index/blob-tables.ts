@@ -1,43 +1,73 @@
 import type { BlobType } from '../pack/pack-header.ts';
-import { type BlobTable, BlobTableView, createBlobTable, type TablePlace } from './blob-table.ts';
+import { BlobPrinter, newPrintKey } from './blob-print.ts';
+import { type BlobTable, BlobTableView, createBlobTable, fullness, type TablePlace } from './blob-table.ts';
 
-/** The next table is used when the newest is this full. */
-const fullness = 0.6;
+/** Tables as they are given to another thread. */
+export interface SharedTables {
+  readonly tables: readonly BlobTable[];
+  readonly printKey: Int32Array;
+}
 
 /**
- * Tables in order of age: all are asked, the newest takes what is new. A thread that has not heard of the newest
+ * Tables in order of age: all are asked. The newest of those without places takes what is claimed, the newest of those
+ * with places what has one; where there is one kind only, it takes everything. A thread that has not heard of the newest
  * table yet uses the one before, at worst storing a blob twice, which the format allows.
  */
 export class BlobTables {
-  readonly #views: BlobTableView[];
+  readonly #views: BlobTableView[] = [];
+  readonly #printKey: Int32Array;
+  readonly #printer: BlobPrinter;
+  #toClaim: BlobTableView | undefined;
+  #toPlace: BlobTableView | undefined;
 
-  constructor(tables: readonly BlobTable[]) {
-    this.#views = tables.map((table) => new BlobTableView(table));
+  constructor({ tables, printKey }: SharedTables) {
+    this.#printKey = printKey;
+    this.#printer = new BlobPrinter(printKey);
+    for (const table of tables) this.append(table);
   }
 
-  static create(expectedBlobs: number): BlobTables {
-    return new BlobTables([createBlobTable(expectedBlobs)]);
+  static of(tables: readonly BlobTable[]): BlobTables {
+    return new BlobTables({ tables, printKey: newPrintKey() });
   }
 
-  get tables(): BlobTable[] {
-    return this.#views.map((view) => view.table);
+  /** For blobs whose places are known. */
+  static withPlaces(expectedBlobs: number): BlobTables {
+    return BlobTables.of([createBlobTable(expectedBlobs, { hasPlaces: true })]);
+  }
+
+  /** For blobs of which nobody asks more than whether they are there. */
+  static withoutPlaces(expectedBlobs: number): BlobTables {
+    return BlobTables.of([createBlobTable(expectedBlobs, { hasPlaces: false })]);
+  }
+
+  get shared(): SharedTables {
+    return { tables: this.#views.map((view) => view.table), printKey: this.#printKey };
   }
 
   append(table: BlobTable): void {
-    this.#views.push(new BlobTableView(table));
+    const view = new BlobTableView(table);
+    this.#views.push(view);
+    if (table.hasPlaces) this.#toPlace = view;
+    else this.#toClaim = view;
   }
 
-  /** Adds a table of half the size of all when the newest gets full, and returns it for the other threads. */
+  /** Adds a table when one gets full, of half the size of all of its kind, and returns it for the other threads. */
   grow(): BlobTable | undefined {
-    const newest = this.#newest;
-    if (newest.taken < newest.table.capacity * fullness) return undefined;
-    const table = createBlobTable((this.slotCount / 2) * fullness);
+    const full = [this.#toClaim, this.#toPlace].find((view) => view?.isFull);
+    if (full === undefined) return undefined;
+    const { hasPlaces } = full.table;
+    const slots = this.#views.reduce(
+      (sum, { table }) => sum + (table.hasPlaces === hasPlaces ? table.capacity : 0),
+      0,
+    );
+    const table = createBlobTable((slots / 2) * fullness, { hasPlaces });
     this.append(table);
     return table;
   }
 
   has(id: Int32Array, type: BlobType): boolean {
-    return this.#views.some((view) => view.has(id, type));
+    const print = this.#printer.print(id, type);
+    return this.#views.some((view) => view.has(print));
   }
 
   /** How many slots all tables have. */
@@ -47,9 +77,10 @@ export class BlobTables {
 
   /** A number below `slotCount` that is this blob's alone, the same when tables are added; -1 when it is nowhere. */
   slotOf(id: Int32Array, type: BlobType): number {
+    const print = this.#printer.print(id, type);
     let base = 0;
     for (const view of this.#views) {
-      const slot = view.slotOf(id, type);
+      const slot = view.slotOf(print);
       if (slot >= 0) return base + slot;
       base += view.table.capacity;
     }
@@ -57,8 +88,9 @@ export class BlobTables {
   }
 
   get(id: Int32Array, type: BlobType): TablePlace | undefined {
+    const print = this.#printer.print(id, type);
     for (const view of this.#views) {
-      const place = view.get(id, type);
+      const place = view.get(print);
       if (place) return place;
     }
     return undefined;
@@ -66,19 +98,25 @@ export class BlobTables {
 
   /** True when the blob was nowhere and is now claimed by the caller, who must store it. */
   claim(id: Int32Array, type: BlobType): boolean {
-    const newest = this.#newest;
-    for (const view of this.#views) if (view !== newest && view.has(id, type)) return false;
-    return newest.claim(id, type);
+    const print = this.#printer.print(id, type);
+    const taker = viewOr(this.#toClaim, this.#toPlace);
+    for (const view of this.#views) if (view !== taker && view.has(print)) return false;
+    return taker.claim(print);
   }
 
-  /** Adds a stored blob unless it is there. */
+  /** Adds a stored blob; unless it is there, in the newest table of the kind. */
   add(id: Int32Array, type: BlobType, place: TablePlace): boolean {
-    return this.#newest.add(id, type, place);
+    return viewOr(this.#toPlace, this.#toClaim).add(this.#printer.print(id, type), place);
   }
 
-  get #newest(): BlobTableView {
-    const view = this.#views.at(-1);
-    if (!view) throw new Error('A blob index needs a table');
-    return view;
+  /** Adds a stored blob whose place nobody asks for. */
+  addWithoutPlace(id: Int32Array, type: BlobType): boolean {
+    return viewOr(this.#toClaim, this.#toPlace).claim(this.#printer.print(id, type));
   }
+}
+
+function viewOr(first: BlobTableView | undefined, second: BlobTableView | undefined): BlobTableView {
+  const view = first ?? second;
+  if (!view) throw new Error('A blob index needs a table');
+  return view;
 }

@@ -1,13 +1,18 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { type BlobTable, BlobTableView, idWords } from './blob-table.ts';
+import { idWords } from './blob-print.ts';
+import { BlobTables, type SharedTables } from './blob-tables.ts';
 
 /** A thread that claims ids from shared memory as fast as it can, and reports which it won. */
-const { table, ids, gate } = workerData as {
-  readonly table: BlobTable;
+const {
+  tables: shared,
+  ids,
+  gate,
+} = workerData as {
+  readonly tables: SharedTables;
   readonly ids: readonly string[];
   readonly gate: Int32Array;
 };
-const view = new BlobTableView(table);
+const tables = new BlobTables(shared);
 Atomics.wait(gate, 0, 0);
-const won = ids.filter((id) => view.claim(idWords(id), 'data'));
+const won = ids.filter((id) => tables.claim(idWords(id), 'data'));
 parentPort?.postMessage(won);

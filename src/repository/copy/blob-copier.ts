@@ -1,5 +1,5 @@
 import { AppError } from '../../model/errors.ts';
-import { idWords } from '../blob-index/blob-table.ts';
+import { idWords } from '../blob-index/blob-print.ts';
 import type { BlobTables } from '../blob-index/blob-tables.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';
 import type { Transfer } from './transfer.ts';

@@ -1,7 +1,7 @@
 import { Room } from '../../lib/room.ts';
 import { AppError } from '../../model/errors.ts';
 import type { BlobIndex } from '../blob-index/blob-index.ts';
-import { idWords } from '../blob-index/blob-table.ts';
+import { idWords } from '../blob-index/blob-print.ts';
 import { BlobTables } from '../blob-index/blob-tables.ts';
 import type { FileCodec } from '../format/repository-file.ts';
 import type { BlobPlace, BlobType } from '../pack/pack-header.ts';
@@ -25,7 +25,7 @@ const batchSize = 256;
 export class TreeCrawler {
   readonly #options: CrawlerOptions;
   readonly #rooms = { sealedRooms: [new Room(), new Room()] as const, contentRoom: new Room() };
-  #seen = BlobTables.create(0);
+  #seen = BlobTables.withoutPlaces(0);
 
   constructor(options: CrawlerOptions) {
     this.#options = options;
@@ -43,7 +43,7 @@ export class TreeCrawler {
 
   /** Reads every tree anew from now on. */
   forget(): void {
-    this.#seen = BlobTables.create(0);
+    this.#seen = BlobTables.withoutPlaces(0);
   }
 
   async #crawl(root: string): Promise<void> {

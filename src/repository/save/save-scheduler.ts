@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { type RunOptions, WorkerPool } from '../../lib/worker-pool.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
-import { idWords } from '../blob-index/blob-table.ts';
+import { idWords } from '../blob-index/blob-print.ts';
 import type { BlobTables } from '../blob-index/blob-tables.ts';
 import type { IndexEntry } from '../blob-index/index-file.ts';
 import type { BlobType } from '../pack/pack-header.ts';
@@ -53,7 +53,7 @@ export class SaveScheduler implements AsyncDisposable {
       workers,
       workerData: {
         ...options.workerData,
-        tables: options.tables.tables,
+        tables: options.tables.shared,
         proofKey: makeProofKey(),
       } satisfies SaveWorkerData,
       onEvent: ({ pack }) => options.onPack(pack),

@@ -1,6 +1,7 @@
 import type { ByteString } from '../../model/byte-string.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import type { BlobTable } from '../blob-index/blob-table.ts';
+import type { SharedTables } from '../blob-index/blob-tables.ts';
 import type { IndexEntry } from '../blob-index/index-file.ts';
 import type { MasterKey } from '../crypto/seal.ts';
 import type { BlobType } from '../pack/pack-header.ts';
@@ -12,7 +13,7 @@ export interface SaveWorkerData {
   readonly store: StoreAddress;
   readonly masterKey: MasterKey;
   readonly polynomial: bigint;
-  readonly tables: readonly BlobTable[];
+  readonly tables: SharedTables;
   readonly dryRun: boolean;
   /** For the proofs of pieces. */
   readonly proofKey: Uint8Array;
