@@ -352,6 +352,17 @@ export function testCatalog(open: () => Catalog): void {
     expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
   });
 
+  test('only a record that has settled, and is that of no later volume, goes without its folder', () => {
+    const { unsettled } = catalog;
+    unsettled.add(volume, 'b1');
+    unsettled.removeSettled(volume);
+    unsettled.settle(unsettled.list());
+    unsettled.removeSettled({ ...volume, createdAt: '1999-01-01T00:00:00.000Z' });
+    expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
+    unsettled.removeSettled(volume);
+    expect(catalog.findEmbeddedVolume('pg')).toBeUndefined();
+  });
+
   test('a removal that is cancelled leaves the volume as settled as it was', () => {
     const { unsettled } = catalog;
     const removal = { name: 'pg', folder: '12:34', mark: '{}', boot: 'b1' };

@@ -147,6 +147,8 @@ export interface UnsettledMemory {
   find(name: string): UnsettledVolume | undefined;
   /** Their directories are on the disk. Nothing for those that are gone, or others by now. */
   settle(volumes: readonly UnsettledVolume[]): void;
+  /** Takes a record away, in one step, unless it has not settled, or is that of a later volume by now. */
+  removeSettled(volume: Pick<EmbeddedVolumeRecord, 'name' | 'createdAt'>): void;
   /** All that was begun before this is durable when it returns, whichever process began it. */
   sync(): void;
 

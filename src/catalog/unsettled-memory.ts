@@ -20,6 +20,12 @@ export function sqliteUnsettledMemory(run: Run, quick: QuickCommits): UnsettledM
         return row === undefined ? undefined : unsettledOf(row);
       }),
     settle: (volumes) => lazily((database) => settle(database, volumes)),
+    removeSettled: ({ name, createdAt }) =>
+      run((database) => {
+        const sql =
+          'DELETE FROM embedded_volume WHERE name = ? AND created_at = ? AND unsettled_boot IS NULL';
+        database.prepare(sql).run(name, createdAt);
+      }),
     sync: () => run(() => quick.sync()),
     beginRemoval: (removal) => durably((database) => beginRemoval(database, removal)),
     cancelRemoval: (entry, record) => durably((database) => cancelRemoval(database, entry, record)),

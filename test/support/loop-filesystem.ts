@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -19,6 +19,8 @@ export interface LoopFilesystem extends AsyncDisposable {
   readonly path: string;
   /** Mounts it anew with these options (`ro`, `noatime`). */
   remount(options: string): void;
+  /** Leaves what had been written to the device by now, as after a power cut. Nothing may be open on it. */
+  cutPower(): void;
 }
 
 /**
@@ -43,6 +45,12 @@ export function mountLoopFilesystem(
     path,
     remount: (mountOptions) =>
       void execFileSync('mount', ['-o', `remount,${mountOptions}`, path], { stdio: 'pipe' }),
+    cutPower: () => {
+      execFileSync('cp', ['--sparse=always', image, `${image}.cut`]);
+      execFileSync('umount', [path], { stdio: 'pipe' });
+      renameSync(`${image}.cut`, image);
+      execFileSync('mount', ['-o', 'loop', image, path], { stdio: 'pipe' });
+    },
     [Symbol.asyncDispose]: async () => {
       execFileSync('umount', [path], { stdio: 'pipe' });
       rmSync(folder, { recursive: true, force: true });

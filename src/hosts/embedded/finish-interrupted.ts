@@ -54,13 +54,13 @@ async function finishRenames(parts: EmbeddedParts): Promise<void> {
 async function finishRemovals(parts: EmbeddedParts): Promise<void> {
   const { folders, catalog } = parts;
   // A trash may hold thousands, and hardly ever one whose record still stands.
-  const known = new Set(catalog.listEmbeddedVolumes().map(({ name }) => name));
+  const known = new Map(catalog.listEmbeddedVolumes().map((record) => [record.name, record]));
   const forgetGone = async (name: string): Promise<void> => {
-    if (!known.has(name) || !isVolumeName(name) || (await isThere(folders.path(name)))) return;
-    // Of a volume that came after the one in the trash, and was not on the disk when the machine went down.
-    if (catalog.unsettled.find(name) !== undefined) return;
-    // A rename that runs now has taken the folder of another volume, and its record follows.
-    if (!isBeingRenamed(parts, name)) catalog.removeEmbeddedVolume(name);
+    const record = known.get(name);
+    if (record === undefined || !isVolumeName(name) || (await isThere(folders.path(name)))) return;
+    // A rename that runs now has taken the folder of another volume, and its record follows. Another program may have
+    // made a volume of that name meanwhile.
+    if (!isBeingRenamed(parts, name)) catalog.unsettled.removeSettled(record);
   };
   for (const folder of await listRemoving(folders)) {
     await forgetGone(folder.volume);

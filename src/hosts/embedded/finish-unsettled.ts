@@ -53,11 +53,9 @@ async function finishRemoval(parts: Parts, removal: Removal): Promise<void> {
     if (!isThere(path) && isPending(parts, entry)) catalog.unsettled.endRemovals([entry]);
     return;
   }
-  if (!isThere(path)) {
-    if (madeIn === undefined) return catalog.unsettled.endRemovals([entry]);
-    // It was made and removed before either was on the disk.
-    makeDirectories(path, name);
-  }
+  if (!isThere(path) && madeIn === undefined) return catalog.unsettled.endRemovals([entry]);
+  // It was made and removed before all of either was on the disk.
+  if (madeIn !== undefined) makeDirectories(path, name);
   if ((await readRecordFile(join(path, trashedMark))) === undefined)
     await writeDurably(join(path, trashedMark), removal.mark);
   await syncAll([path, folders.trashDir]);
@@ -70,7 +68,9 @@ export async function moveRemoved(parts: Parts, name: string): Promise<boolean> 
   const removal = catalog.unsettled.listRemovals().find((one) => one.name === name && isInPlace(parts, one));
   if (removal === undefined) return false;
   const path = join(folders.trashDir, removal.entry);
+  const wasMadeBefore = removal.madeIn !== undefined && removal.madeIn !== folders.settlingBoot;
   try {
+    if (wasMadeBefore) makeDirectories(folders.path(name), name);
     await writeDurably(join(folders.path(name), trashedMark), removal.mark);
     await rename(folders.path(name), path);
     await syncAll([folders.volumesDir, folders.trashDir]);

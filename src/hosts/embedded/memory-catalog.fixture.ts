@@ -76,6 +76,8 @@ function unsettledMemory(volumes: Map<string, EmbeddedVolumeRecord>): UnsettledM
     list,
     find: (name) => list().find((one) => one.name === name),
     settle: (some) => some.forEach(({ name, token }) => made.get(name)?.token === token && made.delete(name)),
+    removeSettled: ({ name, createdAt }) =>
+      void (!made.has(name) && volumes.get(name)?.createdAt === createdAt && volumes.delete(name)),
     sync: () => undefined,
     beginRemoval(removal) {
       if (!volumes.delete(removal.name)) return false;

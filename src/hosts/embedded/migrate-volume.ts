@@ -59,8 +59,7 @@ export async function migrateVolume(
     const migration: Migration = { record, holdId, steps, signal };
     await using stage = await openStage(parts, { ...record, ...wish }, signal);
     await steps.seed({ from, to: stage.storage.volume.mountpoint });
-    // So that little is left to be written down while nobody may use it.
-    await syncStorage(stage.storage);
+    await syncUntilShort(stage.storage);
     await using _still = await steps.makeStill();
     await waitUntilUnused(parts, migration);
     await withVolume(parts, { name, action: 'migrate', signal }, (live) =>
@@ -224,6 +223,18 @@ function requireSame(record: EmbeddedVolumeRecord, now: EmbeddedVolumeRecord): v
 async function syncStorage({ volume }: Storage): Promise<void> {
   await syncDisk(volume.mountpoint, volume.name);
   await syncDisk(volume.folder, volume.name);
+}
+
+const shortSyncMs = 100;
+const maxSyncs = 4;
+
+/** So that little is left to be written down while nobody may use it. */
+async function syncUntilShort(storage: Storage): Promise<void> {
+  for (let attempt = 0; attempt < maxSyncs; attempt++) {
+    const began = performance.now();
+    await syncStorage(storage);
+    if (performance.now() - began < shortSyncMs) return;
+  }
 }
 
 async function syncDisk(path: string, name: string): Promise<void> {

@@ -143,6 +143,15 @@ describe('after a power cut, a volume that had been removed', () => {
     await expectInTrash([]);
   });
 
+  test.each([
+    ['its place', live],
+    ['the trash', trashed],
+  ])('and had just been made, with only its folder in %s, lies in the trash as well', async (_, place) => {
+    mkdirSync(place(), { recursive: true });
+    remove({ madeIn: 'earlier' });
+    await expectInTrash([]);
+  });
+
   test('and that somebody has deleted from the trash stays deleted', async () => {
     remove();
     await using host = await open();
