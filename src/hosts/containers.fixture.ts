@@ -126,9 +126,12 @@ class Memory implements MemoryContainers {
     this.change(name, { state: 'paused' });
   }
 
-  async unpause(id: string): Promise<void> {
+  async unpause(id: string): Promise<boolean> {
     const { name, state } = await this.#act('unpause', id);
+    if (state === 'exited' || state === 'created')
+      throw new AppError('conflict', `Cannot unpause ${quote(name)}: it does not run`);
     if (state === 'paused') this.change(name, { state: 'running' });
+    return state === 'paused';
   }
 
   async exec(id: string, request: ExecRequest, { signal }: CallOptions = {}): Promise<ExecRun> {

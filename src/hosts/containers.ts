@@ -26,6 +26,8 @@ export interface Container extends ContainerIdentity {
   readonly imageId: string;
   readonly state: ConsumerState;
   readonly health: Health;
+  /** How many checks of its health have to fail in a row; undefined where there is none, or it is not known. */
+  readonly healthRetries?: number | undefined;
   readonly exitCode: number | undefined;
   /** The restart policy: a container that stops may be started by the engine at once. */
   readonly restarts: boolean;
@@ -103,7 +105,8 @@ export interface Containers {
   stop(id: string, options: CallOptions & { readonly timeoutMs?: number }): Promise<void>;
   start(id: string, options?: CallOptions): Promise<void>;
   pause(id: string, options?: CallOptions): Promise<void>;
-  unpause(id: string, options?: CallOptions): Promise<void>;
+  /** False when it was not paused. */
+  unpause(id: string, options?: CallOptions): Promise<boolean>;
   /** Runs a command in a running container, without a terminal and without a shell. Cancelling ends it. */
   exec(id: string, request: ExecRequest, options?: CallOptions): Promise<ExecRun>;
   /** The number of tasks that a Swarm service wants; undefined for a global one. */

@@ -32,6 +32,8 @@ const stopMs = 20_000;
 export interface PrivateEngineOptions {
   /** More arguments for dockerd: `['-H', 'tcp://127.0.0.1:2376', '--tlsverify', …]`. */
   readonly args?: readonly string[];
+  /** Control groups of version 2 alone, in a mount namespace of its own, whatever the machine has. */
+  readonly hasUnifiedGroups?: boolean;
   /** What is mounted in the engine's folder spreads to whoever sees it, as systemd has it for all of a machine. */
   readonly hasSharedMounts?: boolean;
 }
@@ -71,6 +73,7 @@ export async function startPrivateEngine(options: PrivateEngineOptions = {}): Pr
     execRoot: join(folder, 'exec'),
     log: join(folder, 'dockerd.log'),
     cgroup: `holdfast-test-${process.pid}-${folder.slice(-6)}`,
+    hasUnifiedGroups: options.hasUnifiedGroups === true,
   };
   // Without a file of our own, the machine's would be read.
   await writeFile(join(folder, 'daemon.json'), '{}');
@@ -92,14 +95,24 @@ interface EnginePaths {
   readonly execRoot: string;
   readonly log: string;
   readonly cgroup: string;
+  readonly hasUnifiedGroups: boolean;
 }
+
+/** `exec`, so that dockerd has the number of the process that is started. */
+const withUnifiedGroups = [
+  ...['unshare', '--mount', '--propagation', 'slave', 'sh', '-c'],
+  'umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup && exec "$@"',
+  'sh',
+];
 
 function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess {
   const log = openSync(paths.log, 'a');
   try {
+    const [program, ...before] = [...(paths.hasUnifiedGroups ? withUnifiedGroups : []), 'dockerd'];
     return spawn(
-      'dockerd',
+      program,
       [
+        ...before,
         ...[
           '--data-root',
           paths.dataRoot,

@@ -54,7 +54,7 @@ async function* measure(type: string): AsyncGenerator<Row> {
     const disk = opened.use(mountLoopFilesystem(type as 'btrfs' | 'xfs', { sizeBytes }));
     process.env['TMPDIR'] = disk.path;
   }
-  const engine = opened.use(await startPrivateEngine());
+  const engine = opened.use(await startPrivateEngine({ hasUnifiedGroups: true }));
   process.env['TMPDIR'] = temporary;
   await engine.importBusybox();
   await importImages(engine);

@@ -1,7 +1,7 @@
 import { isAppError } from '../../model/errors.ts';
 import type { Container, ContainerMount, Health } from '../containers.ts';
 import type { EngineClient } from './engine-client.ts';
-import type { EngineContainer, EngineInspection } from './engine-types.ts';
+import type { EngineContainer, EngineHealthcheck, EngineInspection } from './engine-types.ts';
 import { isHelper } from './helper-label.ts';
 import { mountsOf } from './mounts.ts';
 import { stackOf, toState } from './volumes.ts';
@@ -87,6 +87,7 @@ export function toContainer(inspection: EngineInspection): Container {
     imageId: inspection.Image ?? '',
     state: current,
     health: toHealth(state?.Health?.Status),
+    healthRetries: toRetries(config?.Healthcheck),
     exitCode: current === 'exited' || current === 'dead' ? (state?.ExitCode ?? undefined) : undefined,
     restarts: restart !== '' && restart !== 'no',
     removesItself: inspection.HostConfig?.AutoRemove === true,
@@ -127,6 +128,14 @@ function toMounts(inspection: EngineInspection): ContainerMount[] {
 
 function toHealth(status: string | null | undefined): Health {
   return status === 'starting' || status === 'healthy' || status === 'unhealthy' ? status : 'none';
+}
+
+/** The engine's own number where none is given. */
+const usualRetries = 3;
+
+function toRetries(check: EngineHealthcheck | null | undefined): number | undefined {
+  const { Test: test = [], Retries: retries } = check ?? {};
+  return test === null || test.length === 0 || test[0] === 'NONE' ? undefined : retries || usualRetries;
 }
 
 /** The engine says that a container that never started did so in the year 1. */

@@ -37,8 +37,8 @@ export async function unpauseContainer(
   client: EngineClient,
   id: string,
   options: CallOptions,
-): Promise<void> {
-  await act(client, { id, verb: 'unpause', isDone: (state) => state === 'running', ...options });
+): Promise<boolean> {
+  return await act(client, { id, verb: 'unpause', isDone: (state) => state === 'running', ...options });
 }
 
 interface StateChange extends CallOptions {
@@ -49,8 +49,11 @@ interface StateChange extends CallOptions {
   readonly isDone: (state: string) => boolean;
 }
 
-/** Asks for a change. An engine that refuses because it is so already has nothing to complain about. */
-async function act(client: EngineClient, change: StateChange): Promise<void> {
+/**
+ * Asks for a change. An engine that refuses because it is so already has nothing to complain about: false, as nothing was
+ * changed.
+ */
+async function act(client: EngineClient, change: StateChange): Promise<boolean> {
   const { id, verb, signal } = change;
   const call: EngineCall = {
     method: 'POST',
@@ -61,10 +64,11 @@ async function act(client: EngineClient, change: StateChange): Promise<void> {
   };
   try {
     await client.json(call);
+    return true;
   } catch (error) {
     if (!isAppError(error) || error.code === 'cancelled' || error.code === 'unavailable') throw error;
     const inspection = await inspectContainer(client, id, signal);
-    if (inspection !== undefined && change.isDone(toState(inspection.State?.Status))) return;
+    if (inspection !== undefined && change.isDone(toState(inspection.State?.Status))) return false;
     throw explained(change, inspection, error);
   }
 }

@@ -35,9 +35,9 @@ export class DockerContainers implements Containers {
     await pauseContainer(this.#client, id, options);
   }
 
-  async unpause(id: string, options: CallOptions = {}): Promise<void> {
+  async unpause(id: string, options: CallOptions = {}): Promise<boolean> {
     const { unpauseContainer } = await import('./containers-state.ts');
-    await unpauseContainer(this.#client, id, options);
+    return await unpauseContainer(this.#client, id, options);
   }
 
   async exec(id: string, request: ExecRequest, options: CallOptions = {}): Promise<ExecRun> {

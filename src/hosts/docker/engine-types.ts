@@ -61,6 +61,7 @@ export interface EngineInspection extends EngineContainerDetails {
     readonly User?: string | null;
     readonly Labels?: Readonly<Record<string, string>> | null;
     readonly Tty?: boolean | null;
+    readonly Healthcheck?: EngineHealthcheck | null;
   } | null;
   readonly HostConfig?: {
     readonly Tmpfs?: Readonly<Record<string, string>> | null;
@@ -71,6 +72,11 @@ export interface EngineInspection extends EngineContainerDetails {
   readonly NetworkSettings?: {
     readonly Networks?: Readonly<Record<string, unknown>> | null;
   } | null;
+}
+
+export interface EngineHealthcheck {
+  readonly Test?: readonly string[] | null;
+  readonly Retries?: number | null;
 }
 
 export interface EngineContainerState {

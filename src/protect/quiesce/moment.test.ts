@@ -28,7 +28,7 @@ async function gradeOf(during: () => void): Promise<string> {
   } as const;
   const parts = { members: [member], plan, application: undefined, stillness: new Map() };
   await using moment = new Moment(world.parts, parts, {});
-  await moment.begin(async () => undefined);
+  await moment.begin(async () => undefined, undefined);
   during();
   await moment.end();
   return (await moment.decideGrade(member)).grade;

@@ -23,6 +23,8 @@ import {
 } from './volume-containers.ts';
 
 const healthyWithinMs = 60_000;
+/** Far below what may be frozen by the kernel at most. */
+const briefPassMs = 3000;
 
 /** What is saved at a still moment, with what is known of it before. */
 export interface Member {
@@ -78,7 +80,7 @@ export class Moment implements StillMoment, AsyncDisposable {
     this.clones = plan.clones;
   }
 
-  async begin(prepare: () => Promise<void>): Promise<number> {
+  async begin(prepare: () => Promise<void>, lastPassMs: number | undefined): Promise<number> {
     const { signal, onNote } = this.#options;
     const { how } = this.#plan;
     const writers = new Map<string, Container>();
@@ -104,14 +106,22 @@ export class Moment implements StillMoment, AsyncDisposable {
     );
     // A server that is stopped lets its clients go, and needs no lock.
     if (how === 'pause') await this.#application?.hold(this.#stillness, this.#options);
+    const howOf = ownWays(this.#stillness);
+    const isBrief = this.#isBrief(lastPassMs);
     this.#still = await makeStill(
       this.#parts,
-      { containers, how, howOf: ownWays(this.#stillness), reason: `back up ${names}`, justBefore: prepare },
+      { containers, how, howOf, isBrief, reason: `back up ${names}`, justBefore: prepare },
       { signal, onNote },
     );
     const { sinceMs } = this.#still;
     await this.#application?.during(this.#options);
     return sinceMs;
+  }
+
+  /** What hooks do meanwhile may take as long as they like; and what a pass has taken, the next may take again. */
+  #isBrief(lastPassMs: number | undefined): boolean {
+    const hasHooks = this.#application?.plan.hooks.some(({ hook }) => hook.moment === 'during') === true;
+    return lastPassMs !== undefined && lastPassMs <= briefPassMs && !hasHooks;
   }
 
   async end(): Promise<void> {

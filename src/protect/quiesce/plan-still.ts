@@ -5,7 +5,10 @@ import { quote } from '../../model/quote.ts';
 export interface AppStep {
   /** For a service its name is `name`. */
   readonly identity: ContainerIdentity;
-  readonly how: 'pause' | 'stop' | 'scale';
+  /** `freeze` is a pause that the engine knows nothing of. */
+  readonly how: 'pause' | 'freeze' | 'stop' | 'scale';
+  /** For `freeze`: the folder of its control group. */
+  readonly group?: string | undefined;
   /** What it was before; paused ones are stopped only, and paused again. */
   readonly was: 'running' | 'paused';
   /** When it was started last, RFC 3339: whoever was started since is not ours to start. Undefined where it tells nothing. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Containers } from '../../hosts/containers.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
+import { thawLeft, thawStep } from './freeze/thaw-back.ts';
 import type { AppStep } from './plan-still.ts';
 
 export interface PutBackOptions {
@@ -9,6 +10,8 @@ export interface PutBackOptions {
   readonly signal?: AbortSignal | undefined;
   /** True for what was asked to be still without an answer: the engine may still be about to do it. */
   readonly isUnsure?: ((step: AppStep) => boolean) | undefined;
+  /** Called when something could not be done, before it is tried again. */
+  readonly onRefusal?: (() => Promise<void>) | undefined;
   /** How long an engine that does not answer is tried again. */
   readonly patienceMs?: number | undefined;
 }
@@ -43,6 +46,7 @@ export async function putBack(
     await Promise.all(
       level.map(async (step) => {
         try {
+          if (step.how === 'freeze') return await thawBack(work, step);
           await withPatience(() => putOneBack(work, step), options);
           work.backAt.set(step, performance.now());
         } catch (error) {
@@ -86,13 +90,26 @@ async function withPatience(work: () => Promise<void>, options: PutBackOptions):
       const patience = options.patienceMs ?? defaultPatienceMs;
       const limit = isAppError(error, 'unavailable') ? patience : Math.min(patience, refusalPatienceMs);
       if (performance.now() - began + delayMs > limit) throw error;
+      await options.onRefusal?.();
       await sleep(delayMs);
     }
   }
 }
 
+async function thawBack(work: Work, step: AppStep): Promise<void> {
+  if (work.options.isUnsure?.(step) === true) {
+    if (await thawLeft(work.containers, step)) work.changed.push(step.identity.name);
+    return;
+  }
+  const { backAt, wasFrozen, isDisturbed } = await thawStep(work.containers, step);
+  work.backAt.set(step, backAt);
+  if (wasFrozen) work.changed.push(step.identity.name);
+  if (isDisturbed) work.disturbed.push(step.identity.name);
+}
+
 async function putOneBack(work: Work, step: AppStep): Promise<void> {
   if (step.how === 'scale') return await scaleBack(work, step);
+  if (await unpauseAtOnce(work, step)) return;
   let container = await findAgain(work.containers, step);
   // Removed meanwhile; what Swarm has lost it makes anew by itself.
   if (container === undefined) return void work.disturbed.push(step.identity.name);
@@ -120,6 +137,21 @@ async function putOneBack(work: Work, step: AppStep): Promise<void> {
     return;
   }
   work.changed.push(name);
+}
+
+/** What is most likely so needs no question before. False where it was not paused. */
+async function unpauseAtOnce({ containers, options, changed }: Work, step: AppStep): Promise<boolean> {
+  if (step.how !== 'pause' || options.isUnsure?.(step) === true) return false;
+  const { id, name } = step.identity;
+  try {
+    if (!(await containers.unpause(id))) return false;
+  } catch (error) {
+    if (isAppError(error, 'unavailable')) throw error;
+    // Gone or ended: that is found out by those who look.
+    return false;
+  }
+  changed.push(name);
+  return true;
 }
 
 function runs({ state }: Container): boolean {

@@ -1,6 +1,7 @@
 import type { Container, ContainerIdentity, Containers } from '../../hosts/containers.ts';
 import { AppError } from '../../model/errors.ts';
 import type { JobOptions, Protection } from '../protection.ts';
+import { type Freezing, openFreezing } from './freeze/freezing.ts';
 import { openAppJournal, type OpenAppJournal } from './app-journal.ts';
 import { holdApps } from './hold-apps.ts';
 import { type AppStep, planStill } from './plan-still.ts';
@@ -15,6 +16,8 @@ export interface StillRequest {
   readonly reason: string;
   /** The restore that it is for: after a kill, its data is put right before they run again. */
   readonly restoreId?: string | undefined;
+  /** True when it is expected to take seconds at most: they are frozen by the kernel then, where that can be done. */
+  readonly isBrief?: boolean | undefined;
   /** Done when all is prepared, just before the first of them is made still. */
   readonly justBefore?: (() => Promise<void>) | undefined;
 }
@@ -82,17 +85,24 @@ export async function makeStill(
   opened.use(await holdApps({ stateDir, hostIdentity, ...request }, options));
   // Only now nobody else makes them still or lets them go.
   const all = await host.containers.list({ signal });
-  const { levels, notes } = await planStill(host.containers, { all, ...request }, signal);
-  for (const note of notes) options.onNote?.(note);
-  if (levels.length === 0) return nothingStill(parts);
+  const plan = await planStill(host.containers, { all, ...request }, signal);
+  for (const note of plan.notes) options.onNote?.(note);
+  if (plan.levels.length === 0) return nothingStill(parts);
+  // What is stopped takes its time, in which the others are paused as well.
+  const isBrief = request.isBrief === true && plan.levels.flat().every(({ how }) => how === 'pause');
+  const mayFreeze = { all: isBrief ? all : [], containers: host.containers };
+  const freezing = opened.use(await openFreezing(plan.levels, mayFreeze, { signal }));
+  const { levels } = freezing;
   const { reason, restoreId, how } = request;
   const since = new Date(parts.now()).toISOString();
   const about = { hostIdentity, reason, restoreId, how, since, levels };
   const journal = await openAppJournal(stateDir, about);
+  // Disposed in the reverse order: nobody else has them before the guardian has ended.
   const holds = opened.move();
   const { onNote } = options;
   const { justBefore } = request;
-  const still = new Still(host.containers, { journal, levels, holds, now: parts.now, onNote, justBefore });
+  const { now } = parts;
+  const still = new Still(host.containers, { journal, levels, freezing, holds, now, onNote, justBefore });
   await still.begin(signal);
   return still;
 }
@@ -100,6 +110,8 @@ export async function makeStill(
 interface StillParts {
   readonly journal: OpenAppJournal;
   readonly levels: readonly (readonly AppStep[])[];
+  readonly freezing: Freezing;
+  /** The guardian of what is frozen as well. */
   readonly holds: AsyncDisposable;
   readonly now: () => number;
   readonly onNote: JobOptions['onNote'];
@@ -129,10 +141,12 @@ class Still implements StillContainers {
   async begin(signal: AbortSignal | undefined): Promise<void> {
     try {
       await this.#parts.justBefore?.();
-      this.#startedAt = performance.now();
+      signal?.throwIfAborted();
+      await this.#parts.freezing.watch();
       for (const [index, level] of this.#parts.levels.entries()) {
         signal?.throwIfAborted();
         await this.#parts.journal.noteLevel(index);
+        this.#startedAt ||= performance.now();
         await settleAll(level.map((step) => this.#makeStill(step)));
       }
       signal?.throwIfAborted();
@@ -186,10 +200,11 @@ class Still implements StillContainers {
     try {
       if (step.how === 'scale') await this.#containers.scaleService(name, 0);
       else if (step.how === 'pause') await this.#containers.pause(id);
-      else await this.#containers.stop(id, {});
+      else if (step.how === 'stop') await this.#containers.stop(id, {});
+      else if (!(await this.#parts.freezing.freeze(step))) this.#touched.delete(step);
     } catch (error) {
       this.#unsure.add(step);
-      if (step.how === 'scale') throw error;
+      if (step.how === 'scale' || step.how === 'freeze') throw error;
       const state = (await this.#containers.find(id))?.state;
       // Only the answer was lost: it is still by us, and has to be brought back.
       if (state === (step.how === 'pause' ? 'paused' : 'exited')) return;
@@ -200,14 +215,17 @@ class Still implements StillContainers {
   }
 
   async #release(options: ReleaseOptions): Promise<ReleaseReport> {
-    const { levels, journal, holds } = this.#parts;
-    // Whatever is wrong with the disk, the containers come back.
-    await journal.freeReserve().catch(() => undefined);
+    const { levels, freezing, journal, holds } = this.#parts;
     const touched = levels.map((level) => level.filter((step) => this.#touched.has(step)));
+    // Whatever is wrong with the disk, the containers come back. Whoever is only paused does not wait for this.
+    const freeReserve = (): Promise<void> => journal.freeReserve().catch(() => undefined);
+    if (touched.flat().some(({ how }) => how === 'stop' || how === 'scale')) await freeReserve();
     const report: PutBackReport = await putBack(this.#containers, touched, {
       ...options,
       isUnsure: (step) => this.#unsure.has(step),
+      onRefusal: freeReserve,
     });
+    freezing.dismiss();
     await journal.remove();
     await holds[Symbol.asyncDispose]();
     const apps = [...this.#touched].map(([step, since]) => ({

@@ -62,6 +62,11 @@ export class DataSave {
     return this.#live && { passes: this.#live.passes, ...this.tally.read };
   }
 
+  /** How long the last pass over the data in use took; 0 where there was none. */
+  get lastPassMs(): number {
+    return this.#live?.lastPassMs ?? 0;
+  }
+
   /** Finds what is known of the data from before. */
   async prepare(): Promise<void> {
     this.#known ??= this.#findKnown();

@@ -22,6 +22,8 @@ export interface LiveSave {
   readonly treeId: string;
   readonly trees: LiveTrees;
   readonly passes: number;
+  /** How long the last of them took. */
+  readonly lastPassMs: number;
   readonly proofs: ProofBook;
 }
 
@@ -52,7 +54,8 @@ export async function saveLive(work: LiveWork): Promise<LiveSave> {
     const tookMs = performance.now() - began;
     // Where as much changes as is read, another pass only stores what nobody will restore.
     const converges = tookMs < beforeMs / 2;
-    if (tookMs < shortPassMs || !converges || passes === maxPasses) return { treeId, trees, passes, proofs };
+    if (tookMs < shortPassMs || !converges || passes === maxPasses)
+      return { treeId, trees, passes, lastPassMs: tookMs, proofs };
     beforeMs = tookMs;
     parents = trees;
     parentTreeId = treeId;

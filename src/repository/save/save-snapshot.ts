@@ -109,9 +109,13 @@ async function saveStillData(
   { cleaned, released }: { readonly cleaned: CleanedFilesystems; readonly released: Promise<void> },
 ): Promise<number | undefined> {
   try {
-    const timeMs = await moment?.begin(async () => {
-      for (const work of works) await work.prepareMoment(cleaned);
-    });
+    const lastPassMs = works.reduce((sum, work) => sum + work.lastPassMs, 0);
+    const timeMs = await moment?.begin(
+      async () => {
+        for (const work of works) await work.prepareMoment(cleaned);
+      },
+      moment.liveFirst ? lastPassMs : undefined,
+    );
     const clones = moment?.clones === true ? { released } : undefined;
     for (const work of works) await work.saveStill({ clones, cleaned });
     return timeMs;

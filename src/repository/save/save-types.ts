@@ -78,9 +78,10 @@ export interface StillMoment {
   readonly clones: boolean;
   /**
    * Makes the data still. Returns the moment that the snapshots are of, in milliseconds since 1970. `prepare` is what takes
-   * its time and need not be done while it is still; to be called as late as possible before that.
+   * its time and need not be done while it is still; to be called as late as possible before that. `lastPassMs` is how long
+   * it took to go through the data last, in use: about as long as that it will have to be still; undefined where it was not.
    */
-  begin(prepare: () => Promise<void>): Promise<number>;
+  begin(prepare: () => Promise<void>, lastPassMs: number | undefined): Promise<number>;
   /** Nothing has to be still any more. Called once `begin` was, after a failure too. */
   end(): Promise<void>;
 }

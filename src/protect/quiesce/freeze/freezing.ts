@@ -1,0 +1,157 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Container, Containers } from '../../../hosts/containers.ts';
+import {
+  findControlGroup,
+  groupState,
+  isToBeFrozen,
+  startFreezing,
+  thaw,
+} from '../../../lib/control-group.ts';
+import { AppError } from '../../../model/errors.ts';
+import { quote } from '../../../model/quote.ts';
+import type { JobOptions } from '../../protection.ts';
+import type { AppStep } from '../plan-still.ts';
+import { type Guardian, startGuardian } from './guardian.ts';
+
+/** For whom this is more, the engine's pause is the right thing. */
+export const frozenAtMostMs = 30_000;
+/** A process in the middle of a write to a disk is not still before that is over. */
+const stillWithinMs = 10_000;
+
+export type Levels = readonly (readonly AppStep[])[];
+
+/** Containers that this process is about to freeze itself. */
+export interface Freezing extends AsyncDisposable {
+  /** What was planned, with `freeze` in place of `pause` where that can be done. */
+  readonly levels: Levels;
+  /** To be called just before the first is frozen. Waits for others who have one frozen. */
+  watch(): Promise<void>;
+  /** Returns when it is still. False for one that is not ours to let run: it has ended, or somebody has paused it. */
+  freeze(step: AppStep): Promise<boolean>;
+  /** They run again: nobody needs to watch any more. */
+  dismiss(): void;
+}
+
+interface FreezingParts {
+  /** Those that may be frozen. */
+  readonly all: readonly Container[];
+  readonly containers: Pick<Containers, 'find'>;
+}
+
+/**
+ * Plans to freeze by the kernel, in place of the engine's pause, what this process may freeze, and has a guardian ready that
+ * thaws it when this process cannot. The engine's pause and its end each start a program, which takes tens of milliseconds.
+ */
+export async function openFreezing(
+  levels: Levels,
+  { all, containers }: FreezingParts,
+  { signal, deadlineMs = frozenAtMostMs }: JobOptions & { readonly deadlineMs?: number },
+): Promise<Freezing> {
+  const known = new Map(all.map((container) => [container.id, container]));
+  const planned = levels.map((level) => level.map((step) => frozenStep(step, known.get(step.identity.id))));
+  const folders = planned.flat().flatMap(({ group }) => group ?? []);
+  if (folders.length === 0) return nothingToFreeze(levels);
+  try {
+    const guardian = await startGuardian(folders, { deadlineMs, signal });
+    return freezingWith(guardian, { levels: planned, containers });
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    return nothingToFreeze(levels);
+  }
+}
+
+function frozenStep(step: AppStep, container: Container | undefined): AppStep {
+  if (step.how !== 'pause' || step.was !== 'running' || container?.pid === undefined) return step;
+  // A health check that falls into it fails: an engine that pauses suspends them.
+  if (container.healthRetries === 1) return step;
+  const group = findControlGroup({ pid: container.pid, id: container.id });
+  return group === undefined ? step : { ...step, how: 'freeze', group };
+}
+
+function nothingToFreeze(levels: Levels): Freezing {
+  return {
+    levels,
+    async watch() {},
+    freeze: async () => false,
+    dismiss() {},
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+function freezingWith(
+  guardian: Guardian,
+  { levels, containers }: { readonly levels: Levels; readonly containers: Pick<Containers, 'find'> },
+): Freezing {
+  const steps = levels.flat().filter(({ group }) => group !== undefined);
+  const touched = new Set<string>();
+  const paused = new Set<string>();
+  let isLost = false;
+  const thawTouched = (): void => {
+    for (const group of touched) thaw(group);
+  };
+  // Nobody would thaw them if this process ended now: better the data is not still.
+  void guardian.lost.then(() => {
+    isLost = true;
+    thawTouched();
+  });
+  return {
+    levels,
+    async watch() {
+      for (const { group = '', identity } of steps)
+        if (await isPausedByOthers(group, () => containers.find(identity.id))) paused.add(group);
+      guardian.watch();
+    },
+    async freeze({ group, identity }) {
+      if (group === undefined) throw new AppError('failed', `${quote(identity.name)} is not to be frozen`);
+      if (isLost) throw notWatched(steps);
+      if (paused.has(group)) return false;
+      touched.add(group);
+      return await freezeGroup(group, identity.name);
+    },
+    dismiss() {
+      touched.clear();
+      guardian.dismiss();
+    },
+    [Symbol.asyncDispose]: () => guardian[Symbol.asyncDispose](),
+  };
+}
+
+/**
+ * Waits for another program of ours with a state folder of its own, which may have it frozen for a moment. True when it is
+ * the engine that has: somebody has paused it.
+ */
+async function isPausedByOthers(group: string, look: () => Promise<Container | undefined>): Promise<boolean> {
+  const deadline = performance.now() + frozenAtMostMs;
+  while (isToBeFrozen(group)) {
+    if ((await look())?.state === 'paused') return true;
+    // Nobody is left who would thaw it: then we do.
+    if (performance.now() > deadline) return false;
+    await sleep(5);
+  }
+  return false;
+}
+
+async function freezeGroup(group: string, name: string): Promise<boolean> {
+  const deadline = performance.now() + stillWithinMs;
+  if (!startFreezing(group)) return false;
+  for (;;) {
+    const state = groupState(group);
+    if (state === 'frozen') return true;
+    if (state === 'gone') return false;
+    // Somebody has let it run already: whoever releases it sees that it is not frozen.
+    if (!isToBeFrozen(group)) return true;
+    if (performance.now() > deadline) {
+      throw new AppError('failed', `Cannot freeze ${quote(name)}: it did not come to rest`, {
+        hint: 'A process of it waits for a disk that does not answer.',
+      });
+    }
+    await sleep(1);
+  }
+}
+
+function notWatched(steps: readonly AppStep[]): AppError {
+  const names = steps.map(({ identity }) => quote(identity.name)).join(', ');
+  return new AppError('failed', `Cannot freeze ${names}: the process that was to watch over it was ended`, {
+    hint: 'Back up again.',
+  });
+}

@@ -1,0 +1,239 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { openAppJournal } from '../../src/protect/quiesce/app-journal.ts';
+import { openFreezing } from '../../src/protect/quiesce/freeze/freezing.ts';
+import { planStill } from '../../src/protect/quiesce/plan-still.ts';
+import { recoverApps } from '../../src/protect/quiesce/recover.ts';
+import {
+  makeStill,
+  type StillContainers,
+  type StillRequest,
+} from '../../src/protect/quiesce/still-containers.ts';
+import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import {
+  type FrozenWorld,
+  freezeWish,
+  guardiansOf,
+  openFrozenWorld,
+  setFreezeWish,
+} from './frozen-world.fixture.ts';
+
+const run = promisify(execFile);
+
+let engine: PrivateEngine;
+let world: FrozenWorld;
+beforeAll(async () => {
+  engine = await startPrivateEngine({ hasUnifiedGroups: true });
+  await engine.importBusybox();
+});
+afterAll(() => engine?.[Symbol.asyncDispose]());
+beforeEach(async () => {
+  world = await openFrozenWorld(engine);
+  await start('db');
+});
+afterEach(async () => {
+  const ids = (await engine.docker(['ps', '-aq'])).split('\n').filter(Boolean);
+  if (ids.length > 0) await engine.docker(['rm', '-f', ...ids]);
+  await world[Symbol.asyncDispose]();
+  expect(guardiansOf('/')).toEqual([]);
+});
+
+const counting = 'trap "exit 0" TERM; i=0; while true; do i=$((i+1)); echo $i > /now; done';
+
+async function start(name: string, ...options: string[]): Promise<void> {
+  await engine.docker(['run', '-d', '--name', name, ...options, 'busybox', 'sh', '-c', counting]);
+}
+
+async function still(wish: Partial<StillRequest> = {}): Promise<StillContainers> {
+  const containers = (await world.host.containers?.list()) ?? [];
+  return await makeStill(
+    world.parts,
+    { containers, how: 'pause', isBrief: true, reason: 'test', ...wish },
+    {},
+  );
+}
+
+async function state(name: string): Promise<string> {
+  return await engine.docker(['inspect', '-f', '{{.State.Status}}', name]);
+}
+
+async function until(isSo: () => boolean, withinMs: number): Promise<number> {
+  const began = performance.now();
+  while (!isSo()) {
+    if (performance.now() - began > withinMs) throw new Error(`It is not so after ${withinMs} ms`);
+    await sleep(1);
+  }
+  return performance.now() - began;
+}
+
+describe('containers that are still for a short while', () => {
+  test('are frozen by the kernel, and their engine knows nothing of it', async () => {
+    const group = await world.groupOf('db');
+    const stat = `/proc/${await engine.docker(['inspect', '-f', '{{.State.Pid}}', 'db'])}/stat`;
+    const held = await still();
+    expect(freezeWish(group)).toBe('1');
+    expect(await state('db')).toBe('running');
+    expect(guardiansOf(group)).toHaveLength(1);
+    // The processor time that its first process has had.
+    const ticks = (): string | undefined => readFileSync(stat, 'utf8').split(' ')[13];
+    const before = ticks();
+    await sleep(300);
+    expect(ticks()).toBe(before);
+    const report = await held.release();
+    expect(freezeWish(group)).toBe('0');
+    expect(report).toMatchObject({ disturbed: [], unhealthy: [], apps: [{ name: 'db' }] });
+    expect(report.stillMs).toBeGreaterThan(300);
+    expect(guardiansOf(group)).toEqual([]);
+    const events = await engine.docker([
+      'events',
+      '--since',
+      '30s',
+      '--until',
+      '0s',
+      '--format',
+      '{{.Action}}',
+    ]);
+    expect(events).not.toContain('pause');
+  });
+
+  test('are paused by the engine when it may take long, or one failed check of health is too many', async () => {
+    await start('picky', '--health-cmd', 'true', '--health-retries', '1', '--health-interval', '1m');
+    await using _first = await still();
+    expect([await state('db'), await state('picky')]).toEqual(['running', 'paused']);
+    await _first.release();
+    await using _second = await still({ isBrief: false });
+    expect([await state('db'), await state('picky')]).toEqual(['paused', 'paused']);
+  });
+
+  test('are paused by the engine where nobody can watch over them', async () => {
+    const { execPath } = process;
+    process.execPath = '/bin/false';
+    try {
+      await using _held = await still();
+      expect(await state('db')).toBe('paused');
+    } finally {
+      process.execPath = execPath;
+    }
+    expect(await state('db')).toBe('running');
+  });
+
+  test('are not touched when there is no room to write down what runs', async () => {
+    const group = await world.groupOf('db');
+    mkdirSync(join(world.stateDir, 'journal-apps'));
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', join(world.stateDir, 'journal-apps')]);
+    try {
+      await expect(still()).rejects.toMatchObject({ code: 'full' });
+    } finally {
+      await run('umount', [join(world.stateDir, 'journal-apps')]);
+    }
+    expect([freezeWish(group), await state('db')]).toEqual(['0', 'running']);
+    expect(guardiansOf(group)).toEqual([]);
+  });
+
+  test('wait for another program that has them frozen', async () => {
+    const group = await world.groupOf('db');
+    setFreezeWish(group, '1');
+    setTimeout(() => setFreezeWish(group, '0'), 400);
+    const began = performance.now();
+    const held = await still();
+    expect(performance.now() - began).toBeGreaterThan(390);
+    expect((await held.release()).disturbed).toEqual([]);
+  });
+
+  test('stay paused, and are not ours, when somebody has paused them in the engine just before', async () => {
+    const group = await world.groupOf('db');
+    const held = await still({ justBefore: async () => void (await engine.docker(['pause', 'db'])) });
+    expect(held.names).toEqual([]);
+    expect((await held.release()).apps).toEqual([]);
+    expect(await state('db')).toBe('paused');
+    expect(freezeWish(group)).toBe('1');
+    await engine.docker(['unpause', 'db']);
+  });
+});
+
+describe('somebody who meddles with what is frozen', () => {
+  test.each([
+    ['lets it run', async (group: string) => setFreezeWish(group, '0')],
+    ['stops it', async () => void (await engine.docker(['stop', '-t', '1', 'db']))],
+    ['starts it again', async () => void (await engine.docker(['restart', '-t', '1', 'db']))],
+    ['removes it', async () => void (await engine.docker(['rm', '-f', 'db']))],
+  ])('and %s is told, and is no error', async (what, meddle) => {
+    const group = await world.groupOf('db');
+    const held = await still();
+    await meddle(group);
+    const report = await held.release();
+    expect(report.disturbed).toEqual(['db']);
+    const now = await state('db').catch(() => 'gone');
+    expect(now).toBe(what === 'stops it' ? 'exited' : what === 'removes it' ? 'gone' : 'running');
+    if (now === 'running') expect(freezeWish(await world.groupOf('db'))).toBe('0');
+  });
+});
+
+describe('the guardian', () => {
+  test('is not needed for long: when it is killed, all runs at once and that is told', async () => {
+    const group = await world.groupOf('db');
+    const held = await still();
+    const [guardian = 0] = guardiansOf(group);
+    process.kill(guardian, 'SIGKILL');
+    await until(() => freezeWish(group) === '0', 1000);
+    expect((await held.release()).disturbed).toEqual(['db']);
+  });
+
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('thaws when it is ended by %s', async (signal) => {
+    const group = await world.groupOf('db');
+    const held = await still();
+    process.kill(guardiansOf(group)[0] ?? 0, signal);
+    await until(() => freezeWish(group) === '0', 1000);
+    expect((await held.release()).disturbed).toEqual(['db']);
+  });
+
+  test('thaws when it takes too long', async () => {
+    const group = await world.groupOf('db');
+    const all = (await world.host.containers?.list()) ?? [];
+    const plan = await planStill(world.host.containers!, { all, containers: all, how: 'pause' }, undefined);
+    await using freezing = await openFreezing(
+      plan.levels,
+      { all, containers: world.host.containers! },
+      { deadlineMs: 300 },
+    );
+    await freezing.watch();
+    for (const step of freezing.levels.flat()) expect(await freezing.freeze(step)).toBe(true);
+    expect(freezeWish(group)).toBe('1');
+    const afterMs = await until(() => freezeWish(group) === '0', 2000);
+    expect(afterMs).toBeGreaterThan(200);
+  });
+
+  test('is dead as well: the next start thaws what the journal names, and what somebody has paused since stays', async () => {
+    const group = await world.groupOf('db');
+    const all = (await world.host.containers?.list()) ?? [];
+    const plan = await planStill(world.host.containers!, { all, containers: all, how: 'pause' }, undefined);
+    const levels = plan.levels.map((level) =>
+      level.map((step) => ({ ...step, how: 'freeze' as const, group })),
+    );
+    const { identity } = await world.host.info();
+    const about = { hostIdentity: identity, reason: 'test', how: 'pause', since: '', levels } as const;
+    const leave = async (): Promise<void> => {
+      const journal = await openAppJournal(world.stateDir, about);
+      await journal.noteLevel(0);
+      await journal[Symbol.asyncDispose]();
+    };
+    await leave();
+    setFreezeWish(group, '1');
+    const { jobs } = await recoverApps(world.parts, {});
+    expect(jobs).toMatchObject([{ apps: ['db'], error: undefined }]);
+    expect(freezeWish(group)).toBe('0');
+    await leave();
+    await engine.docker(['pause', 'db']);
+    expect((await recoverApps(world.parts, {})).jobs).toMatchObject([{ apps: [], error: undefined }]);
+    expect([await state('db'), freezeWish(group)]).toEqual(['paused', '1']);
+    await engine.docker(['unpause', 'db']);
+    await leave();
+    await engine.docker(['rm', '-f', 'db']);
+    expect((await recoverApps(world.parts, {})).jobs).toMatchObject([{ apps: [], error: undefined }]);
+    rmSync(join(world.stateDir, 'journal-apps'), { recursive: true });
+  });
+});

@@ -1,0 +1,73 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Host } from '../../src/hosts/host.ts';
+import { openDockerHost } from '../../src/hosts/docker/index.ts';
+import { findControlGroup } from '../../src/lib/control-group.ts';
+import type { Protection } from '../../src/protect/protection.ts';
+import type { PrivateEngine } from '../docker/private-engine.ts';
+
+/** What it takes to make the containers of an engine still, and to see what came of it. */
+export interface FrozenWorld extends AsyncDisposable {
+  readonly parts: Protection;
+  readonly stateDir: string;
+  readonly host: Host;
+  /** The folder of a container's control group. */
+  groupOf(name: string): Promise<string>;
+}
+
+export async function openFrozenWorld(engine: PrivateEngine): Promise<FrozenWorld> {
+  const stateDir = mkdtempSync(join(tmpdir(), 'frozen-'));
+  const host = await openDockerHost({ env: { DOCKER_HOST: engine.dockerHost } });
+  const unused = async (): Promise<never> => {
+    throw new Error('This is not needed here');
+  };
+  return {
+    stateDir,
+    host,
+    parts: {
+      stateDir,
+      hostname: 'test',
+      now: Date.now,
+      catalog: unused,
+      host: async () => host,
+      repository: unused,
+      log: unused,
+      notifier: unused,
+    },
+    async groupOf(name) {
+      const container = await host.containers?.find(name);
+      const group = container?.pid && findControlGroup({ pid: container.pid, id: container.id });
+      if (!group) throw new Error(`There is no group that could be frozen for "${name}"`);
+      return group;
+    },
+    async [Symbol.asyncDispose]() {
+      await host[Symbol.asyncDispose]();
+      rmSync(stateDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What its file says: whether somebody wants it to be frozen. */
+export function freezeWish(group: string): string {
+  return readFileSync(join(group, 'cgroup.freeze'), 'utf8').trim();
+}
+
+export function setFreezeWish(group: string, wish: '0' | '1'): void {
+  writeFileSync(join(group, 'cgroup.freeze'), wish);
+}
+
+/** The processes that watch over these groups. */
+export function guardiansOf(part: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        const line = readFileSync(`/proc/${name}/cmdline`, 'utf8');
+        return line.includes('guardian-worker') && line.includes(part);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
