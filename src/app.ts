@@ -3,6 +3,7 @@ import { loadMaker } from './app/known-repositories.ts';
 import { loadHoldId } from './app/open-hosts.ts';
 import { openParts, type Parts, type SharedParts } from './app/open-parts.ts';
 import type { VolumeEngine } from './engine/index.ts';
+import type { RestoreTrashOptions } from './engine/restore-trash.ts';
 import type { RunOptions, RunReport, RunRequest } from './engine/run/run-types.ts';
 import type { ManagedVolumes } from './hosts/managed-volumes.ts';
 import type { BackupReport, BackupRequest } from './protect/backup-types.ts';
@@ -45,6 +46,8 @@ export interface App
   volumes(): Promise<VolumeEngine>;
   /** The volumes that Holdfast keeps itself on its drivers, whatever the host is. */
   managed(): Promise<ManagedVolumes>;
+  /** Brings a volume back from the trash to whoever had it, Holdfast or an engine, and returns its name. */
+  restoreTrash(which: string, options?: RestoreTrashOptions): Promise<string>;
 }
 
 /** What needs to know how the App was configured. */
@@ -113,6 +116,13 @@ function openAppWithParts(
     ...openJobs(config, parts),
     volumes: () => parts.volumes(),
     managed: () => parts.managed(),
+    async restoreTrash(which, options = {}) {
+      const { restoreTrash } = await import('./engine/restore-trash.ts');
+      const { host, stateDir } = config;
+      const isOwnWanted = host === 'embedded';
+      const managed = await parts.managed();
+      return await restoreTrash({ managed, host: () => parts.host(), stateDir, isOwnWanted }, which, options);
+    },
     [Symbol.asyncDispose]: () => parts.close(),
   };
   return { app, parts };

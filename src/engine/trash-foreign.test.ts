@@ -31,7 +31,7 @@ describe('the trash for volumes of another engine', () => {
     await using trash = await open();
     await trash.take(volume(), async () => {
       const kept = await managed.find('pg');
-      expect(kept?.labels).toEqual({ env: 'prod' });
+      expect(kept?.labels).toMatchObject({ env: 'prod' });
       expect(readFileSync(join(kept?.mountpoint ?? '', 'file'), 'utf8')).toBe('precious');
       expect(readdirSync(path)).toEqual([]);
       return await removeThere();

@@ -11,6 +11,7 @@ import { syncFilesystem } from '../lib/posix.ts';
 import { fromText } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
+import { removedFromLabel } from '../model/removed-from-engine.ts';
 
 /** A volume that another engine keeps as a plain directory of this machine. */
 export interface ForeignVolume {
@@ -162,7 +163,8 @@ async function makePlace(
 ): Promise<ManagedVolume> {
   const isTaken = (await managed.find(name)) !== undefined;
   const free = isTaken ? `${name}.${randomBytes(3).toString('hex')}` : name;
-  return await managed.create({ name: free, driver: 'local', labels, options: {} });
+  const marked = { ...labels, [removedFromLabel]: name };
+  return await managed.create({ name: free, driver: 'local', labels: marked, options: {} });
 }
 
 /** False when the two cannot change places: nothing has happened then. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -509,6 +509,43 @@ volumes: { data: {} }
     const file = join(api.stateDir, 'trash', trashed('fronted_data') ?? '', '_data/file');
     expect(readFileSync(file, 'utf8')).toBe('composed\n');
   });
+
+  test.each(['beside the engine', 'on another file system'])(
+    'what was removed comes back to the engine, by a trash %s',
+    async (where) => {
+      const isFar = where !== 'beside the engine';
+      await using far = isFar ? await startFarApi() : undefined;
+      const { socket, stateDir } = far ?? api;
+      const trash = (...words: string[]): ReturnType<typeof runCommand> =>
+        runCommand(command, ['trash', ...words, '--state-dir', stateDir, '--host', 'docker'], {
+          env: { ...engine.env, DOCKER_HOST: `unix://${engine.socket}` },
+        });
+      await run('volume', 'create', '--label', 'env=prod', 'lost');
+      await writeFile(join(engine.volumePath('lost'), 'file'), 'precious');
+      expect((await docker(socket, ['volume', 'rm', 'lost'])).exitCode).toBe(0);
+      expect(await trash('restore', 'lost')).toMatchObject({ exitCode: 0, stdout: 'lost\n' });
+      expect(readFileSync(join(engine.volumePath('lost'), 'file'), 'utf8')).toBe('precious');
+      expect(readdirSync(join(engine.volumePath('lost'), '..'))).toEqual(['_data']);
+      const labels = await run('volume', 'inspect', '-f', '{{json .Labels}}', 'lost');
+      expect(labels.stdout).toBe('{"env":"prod"}\n');
+      expect((await trash('ls', '-q')).stdout).not.toContain('lost');
+      expect(await trash('restore', 'lost')).toMatchObject({ exitCode: 4 });
+      expect((await docker(engine.socket, ['volume', 'rm', 'lost'])).exitCode).toBe(0);
+    },
+  );
+
+  /** With a state folder in memory: data is copied both ways. */
+  async function startFarApi(): Promise<Api> {
+    const folder = mkdtempSync('/dev/shm/holdfast-api-');
+    const far = await startApi(folder, '--upstream', `unix://${engine.socket}`);
+    return {
+      ...far,
+      async [Symbol.asyncDispose]() {
+        await far[Symbol.asyncDispose]();
+        rmSync(folder, { recursive: true, force: true });
+      },
+    };
+  }
 
   test('removes no volume that is protected, and prunes none', async () => {
     await run('volume', 'create', 'dear');

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ManagedVolume, ManagedVolumes, VolumeEvent } from '../../src/app.ts';
+import type { ManagedVolume, ManagedVolumes, TrashedVolume, VolumeEvent } from '../../src/app.ts';
 import { AppError } from '../../src/model/errors.ts';
 import type { VolumeSpec } from '../../src/model/volume.ts';
 import { checkVolumeName } from '../../src/model/volume-name.ts';
@@ -18,6 +18,9 @@ type Served = Pick<
   | 'health'
   | 'reconcile'
   | 'subscribe'
+  | 'label'
+  | 'listTrash'
+  | 'restoreTrash'
 >;
 
 /** Volumes as plain directories below a folder, remembered by nobody: for what is above them. `failing` makes lookups fail. */
@@ -31,6 +34,7 @@ export function directoryVolumes(folder: string): DirectoryVolumes {
   const known = new Map<string, ManagedVolume>();
   const listeners = new Set<(event: VolumeEvent) => void>();
   const calls: string[] = [];
+  const trash: { readonly volume: ManagedVolume; readonly id: string }[] = [];
   const emit = (kind: VolumeEvent['kind'], volume: ManagedVolume, id?: string): void => {
     for (const listener of listeners) listener({ kind, volume, id, at: new Date().toISOString() });
   };
@@ -87,7 +91,12 @@ export function directoryVolumes(folder: string): DirectoryVolumes {
       const volume = existing(name);
       if (volume.mountIds.length > 0) throw new AppError('in-use', `Cannot remove "${name}": it is mounted`);
       known.delete(name);
-      rmSync(volume.mountpoint, { recursive: true });
+      if (options.permanent === true) rmSync(volume.mountpoint, { recursive: true });
+      else {
+        const id = randomBytes(8).toString('hex');
+        renameSync(volume.mountpoint, `${folder}-${id}`);
+        trash.unshift({ volume, id });
+      }
       emit('destroy', volume);
     },
     async mount(name, id) {
@@ -101,6 +110,21 @@ export function directoryVolumes(folder: string): DirectoryVolumes {
       const volume = known.get(name);
       if (volume === undefined) return;
       emit('unmount', store({ ...volume, mountIds: volume.mountIds.filter((other) => other !== id) }), id);
+    },
+    async label(name, labels) {
+      const all = { ...existing(name).labels, ...labels };
+      const set = Object.entries(all).filter((label): label is [string, string] => label[1] !== undefined);
+      return store({ ...existing(name), labels: Object.fromEntries(set) });
+    },
+    listTrash: async () => trash.map(trashed),
+    async restoreTrash(which, { to } = {}) {
+      const found = trash.find(({ volume, id }) => volume.name === which || id === which);
+      if (found === undefined) throw new AppError('not-found', `"${which}" is not in the trash`);
+      trash.splice(trash.indexOf(found), 1);
+      const name = to ?? found.volume.name;
+      const mountpoint = join(folder, name);
+      renameSync(`${folder}-${found.id}`, mountpoint);
+      return store({ ...found.volume, name, mountpoint });
     },
     health: async () => ({ status: 'good', message: undefined, checkedAt: undefined }),
     reconcile: async () => ({ dropped: [], unmounted: [], remounted: [], problems: [] }),
@@ -118,4 +142,10 @@ function isSame(volume: ManagedVolume, { driver, options, labels }: VolumeSpec):
     JSON.stringify([volume.driver, volume.options, volume.labels]) ===
     JSON.stringify([driver, options, labels])
   );
+}
+
+function trashed({ volume, id }: { readonly volume: ManagedVolume; readonly id: string }): TrashedVolume {
+  const { name, driver, labels, options, createdAt = '' } = volume;
+  const times = { createdAt, removedAt: '2026-01-01T00:00:00Z', expiresAt: '2026-01-08T00:00:00Z' };
+  return { id, name, driver, labels, options, ...times, isRecordOnly: false };
 }

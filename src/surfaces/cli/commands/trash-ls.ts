@@ -1,5 +1,6 @@
 import type { TrashedVolume } from '../../../app.ts';
 import { formatAge } from '../../../model/age.ts';
+import { nameBefore, removedFromLabel } from '../../../model/removed-from-engine.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
@@ -16,13 +17,15 @@ export async function runTrashLs(session: Session): Promise<void> {
 function table(volumes: readonly TrashedVolume[], now: Date): string {
   return formatTable(volumes, [
     { title: 'ID', value: ({ id }) => id.slice(0, 8) },
-    { title: 'NAME', value: ({ name }) => name },
+    { title: 'NAME', value: nameBefore },
     { title: 'DRIVER', value: ({ driver, options }) => options['type'] ?? driver },
     { title: 'REMOVED', value: ({ removedAt }) => formatAge(removedAt, now) },
     { title: 'GOES', value: ({ expiresAt }) => expiresAt.slice(0, 16).replace('T', ' ') },
-    {
-      title: '',
-      value: ({ isRecordOnly }) => (isRecordOnly ? 'without its data, which lies elsewhere or is gone' : ''),
-    },
+    { title: '', value: remark },
   ]);
+}
+
+function remark({ isRecordOnly, labels }: TrashedVolume): string {
+  if (isRecordOnly) return 'without its data, which lies elsewhere or is gone';
+  return labels[removedFromLabel] === undefined ? '' : 'of a container engine';
 }

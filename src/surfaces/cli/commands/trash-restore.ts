@@ -13,12 +13,11 @@ export async function runTrashRestore(
 ): Promise<void> {
   if (to !== undefined && args.length > 1)
     throw new AppError('usage', 'With --to, one volume only can be brought back');
-  const managed = await session.app.managed();
   const restored: string[] = [];
   const errors: AppError[] = [];
   for (const which of args) {
     try {
-      restored.push((await managed.restoreTrash(which, { to, signal: session.signal })).name);
+      restored.push(await session.app.restoreTrash(which, { to, signal: session.signal }));
     } catch (error) {
       if (!isAppError(error) || error.code === 'cancelled') throw error;
       errors.push(error);
