@@ -6,7 +6,10 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
+  existsSync,
   openSync,
+  readdirSync,
+  readlinkSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -217,16 +220,14 @@ test('more directories than may be watched are walked, and other volumes are sti
 
 test('nothing is believed once the kernel has lost events', async () => {
   const count = Number(readFileSync('/proc/sys/fs/inotify/max_queued_events', 'latin1')) / 2 + 50;
-  // In memory: so many directories take long on a disk.
-  const shared = mkdtempSync('/dev/shm/watched-');
-  using _removed = { [Symbol.dispose]: () => rmSync(shared, { recursive: true }) };
-  const ask = (): Promise<unknown> => sizes.measure([fromText(shared)]);
-  for (let number = 0; number < count; number++) mkdirSync(join(shared, `d${number}`));
+  using memory = folderInMemory();
+  const ask = (): Promise<unknown> => sizes.measure([fromText(memory.path)]);
+  for (let number = 0; number < count; number++) mkdirSync(join(memory.path, `d${number}`));
   expect(await ask()).toEqual([0]);
   expect(sizes.watched).toBe(count + 1);
-  for (let number = 0; number < count; number++) writeOld(join(shared, `d${number}/file`), 1);
+  for (let number = 0; number < count; number++) writeOld(join(memory.path, `d${number}/file`), 1);
   expect(await ask()).toEqual([count]);
-  appendOld(join(shared, 'd5/file'), 1);
+  appendOld(join(memory.path, 'd5/file'), 1);
   expect(await ask()).toEqual([count + 1]);
 });
 
@@ -245,19 +246,40 @@ test('trees that are too deep, or that an overlay may write to, are walked', asy
 });
 
 test('a question that is cancelled leaves nothing wrong for the next', async () => {
+  using memory = folderInMemory();
   for (let number = 0; number < 3000; number++) {
-    mkdirSync(join(root, `d${number}`));
-    writeFileSync(join(root, `d${number}/file`), 'x');
+    mkdirSync(join(memory.path, `d${number}`));
+    writeFileSync(join(memory.path, `d${number}/file`), 'x');
   }
+  let cancelled = 0;
   for (let turn = 0; turn < 5; turn++) {
     const stop = new AbortController();
     setTimeout(() => stop.abort(), turn * 10);
-    await sizes.measure([fromText(root)], stop.signal).catch((error: unknown) => {
+    await sizes.measure([fromText(memory.path)], stop.signal).catch((error: unknown) => {
       expect(error).toMatchObject({ code: 'cancelled' });
+      cancelled += 1;
     });
-    appendFileSync(join(root, `d${turn * 500}/file`), 'x');
+    appendFileSync(join(memory.path, `d${turn * 500}/file`), 'x');
   }
-  expect(await measure()).toBe(3005);
+  expect(cancelled).toBeGreaterThan(0);
+  expect(await sizes.measure([fromText(memory.path)])).toEqual([3005]);
+});
+
+test('what watches is given back when it is closed, and what is asked for then is walked', async () => {
+  const open = (): number =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      const path = join('/proc/self/fd', fd);
+      return existsSync(`/proc/self/fdinfo/${fd}`) && readlinkSync(path).includes('inotify');
+    }).length;
+  const before = open();
+  writeOld(join(root, 'file'), 5);
+  expect(await measure()).toBe(5);
+  expect(open()).toBe(before + 1);
+  await sizes[Symbol.asyncDispose]();
+  expect(open()).toBe(before);
+  appendOld(join(root, 'file'), 1);
+  expect(await measure()).toBe(6);
+  expect(open()).toBe(before);
 });
 
 test('questions at once are answered one after the other', async () => {
@@ -293,6 +315,12 @@ function newSizes(limit?: number): WatchedSizes {
 async function measure(): Promise<number | undefined> {
   const [bytes] = await sizes.measure([fromText(root)]);
   return bytes;
+}
+
+/** So many directories take long on a disk. */
+function folderInMemory(): Disposable & { readonly path: string } {
+  const path = mkdtempSync('/dev/shm/watched-');
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) };
 }
 
 function opened(path: string): Disposable & { readonly fd: number } {

@@ -21,7 +21,7 @@ const systemClock: WatchClock = {
   random: Math.random,
 };
 
-/** Each costs this process about 300 bytes, and the kernel a kilobyte and the inode. */
+/** Each costs this process about 200 bytes, and the kernel about a kilobyte. */
 const mostWatches = 100_000;
 const ownPart = 1 / 4;
 

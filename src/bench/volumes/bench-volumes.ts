@@ -5,13 +5,23 @@ import { AppError } from '../../model/errors.ts';
 import { ApiClient } from '../api-client.ts';
 import { type BenchOptions, parseBenchOptions } from '../bench-options.ts';
 import { describeMachine, formatMachine } from '../describe-machine.ts';
+import { settleDisk } from '../disk.ts';
 import { type DockerEngine, startDockerEngine, untilAnswering } from '../docker-engine.ts';
 import { findPeers, installPeers } from '../find-peers.ts';
 import { dockerPeer } from '../peers/docker.ts';
 import { type ApiSide, measureCalls } from './measure-calls.ts';
 import { makeImage, measureRuns, runVolumes } from './measure-run.ts';
-import { fillVolumes, type FullSide, measureUsage } from './measure-usage.ts';
-import { Samples } from './samples.ts';
+import {
+  fillVolumes,
+  type FullSide,
+  Growth,
+  makeOld,
+  measureAnswers,
+  measureCommands,
+  turns,
+  type UsageRequest,
+} from './measure-usage.ts';
+import { Samples, type SideName } from './samples.ts';
 import { formatVolumeFigures, volumeFigures } from './volume-report.ts';
 import { countsAt, planRows, type VolumeCounts, type VolumeRows } from './volume-rows.ts';
 import { holdfastEnvironment, holdfastProgram, startService } from './volume-service.ts';
@@ -130,7 +140,7 @@ interface OpenedSides extends AsyncDisposable {
 /** The API of Holdfast, with a state of its own, and that of the engine. */
 async function openSides(home: string, { engine, context: { signal } }: Work): Promise<OpenedSides> {
   await using opening = new AsyncDisposableStack();
-  const socket = join(home, 'api.sock');
+  const socket = apiSocket(home);
   opening.use(await startService({ service: 'api', home, socket, signal }));
   await untilAnswering(socket, { signal, hasEnded: () => false });
   const sides: ApiSide[] = [{ name: 'Holdfast', client: opening.use(new ApiClient(socket)) }];
@@ -173,28 +183,50 @@ async function benchRuns(
 
 /** With a state of its own: the trash of the volumes before is nothing that dockerd has, too. */
 async function benchUsage(work: Work): Promise<void> {
-  const { folder, rounds, counts, engine, context } = work;
+  const { folder, rounds, counts, context } = work;
   const { say, signal } = context;
   say(`Filling ${counts.fullVolumes} volumes with ${counts.filesInEach} files each`);
   const home = join(folder, 'usage');
-  await using opened = await openSides(home, work);
-  const sides: FullSide[] = [];
-  for (const side of opened.sides) {
-    const mountpoints = await fillVolumes(side, counts, signal);
-    sides.push({ ...side, mountpoints, command: usageCommand(side, { home, engine }) });
-  }
+  const growth = new Growth();
+  const mountpoints = new Map<SideName, readonly string[]>();
+  const withSides = async (ask: (request: UsageRequest) => Promise<void>): Promise<void> => {
+    await using opened = await openSides(home, work);
+    const sides: FullSide[] = [];
+    for (const side of opened.sides) {
+      const roots = mountpoints.get(side.name) ?? (await fillVolumes(side, counts, signal));
+      mountpoints.set(side.name, roots);
+      sides.push({ ...side, mountpoints: roots, ...usageCommands(side, { ...work, home }) });
+    }
+    settleDisk(folder);
+    await ask({ ...work, sides, signal });
+  };
+  await withSides(async (request) => {
+    await measureAnswers(request, { row: 'usageYoung', turns, growth });
+    for (const side of request.sides) makeOld(side);
+  });
   for (let round = 0; round < rounds; round += 1) {
     say(`round ${round + 1}/${rounds}  usage`);
-    await measureUsage({ ...work, sides, round, signal });
+    await withSides(async (request) => {
+      await measureAnswers(request, { row: 'usageFirst', turns: 1, growth });
+      await measureAnswers(request, { row: 'usage', turns, growth });
+      await measureCommands(request, growth);
+    });
   }
 }
 
-function usageCommand(
+function usageCommands(
   { name }: ApiSide,
   { home, engine }: Pick<Work, 'engine'> & { readonly home: string },
-): FullSide['command'] {
-  if (name === 'Holdfast')
-    return { program: holdfastProgram, args: ['volume', 'du'], env: holdfastEnvironment(home) };
-  const env = { PATH: process.env['PATH'], HOME: home, DOCKER_HOST: `unix://${engine?.socket}` };
-  return { program: 'docker', args: ['system', 'df', '--verbose'], env };
+): Pick<FullSide, 'docker' | 'command'> {
+  const socket = name === 'Holdfast' ? apiSocket(home) : engine?.socket;
+  const env = { PATH: process.env['PATH'], HOME: home, DOCKER_HOST: `unix://${socket}` };
+  // Where there is no engine, its command may be missing as well.
+  const docker = engine && { program: 'docker', args: ['system', 'df', '--verbose'], env };
+  if (name === 'dockerd' && docker) return { docker, command: docker };
+  const command = { program: holdfastProgram, args: ['volume', 'du'], env: holdfastEnvironment(home) };
+  return { docker, command };
+}
+
+function apiSocket(home: string): string {
+  return join(home, 'api.sock');
 }

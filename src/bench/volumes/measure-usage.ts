@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process';
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AppError } from '../../model/errors.ts';
-import { settleDisk } from '../disk.ts';
 import type { ApiSide } from './measure-calls.ts';
 import { inTurn, type Samples, timeOf } from './samples.ts';
 import type { VolumeCounts, VolumeRows } from './volume-rows.ts';
@@ -13,16 +12,20 @@ const run = promisify(execFile);
 /** A side with volumes that hold the same as the other's. */
 export interface FullSide extends ApiSide {
   readonly mountpoints: readonly string[];
-  /** The command that shows the usage of all volumes. */
-  readonly command: {
-    readonly program: string;
-    readonly args: readonly string[];
-    readonly env: NodeJS.ProcessEnv;
-  };
+  /** `docker system df` of this side; undefined where there is no such command. */
+  readonly docker: UsageCommand | undefined;
+  /** The side's own command that shows the usage of all volumes. */
+  readonly command: UsageCommand;
+}
+
+export interface UsageCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
 }
 
 const filesInFolder = 50;
-const turns = 5;
+export const turns = 5;
 const largestBytes = 4000;
 
 /** Makes volumes with files in them, and gives back where their data is. */
@@ -54,38 +57,72 @@ function sizeOf(file: number, seed: number): number {
   return ((file + 1) * 7919 + seed * 104_729) % largestBytes;
 }
 
+/** Most files of most volumes were written long ago: these too, from now on. */
+export function makeOld({ mountpoints }: Pick<FullSide, 'mountpoints'>): void {
+  const yesterday = Date.now() / 1000 - 86_400;
+  for (const root of mountpoints)
+    for (const { parentPath, name } of readdirSync(root, { recursive: true, withFileTypes: true }))
+      utimesSync(join(parentPath, name), yesterday, yesterday);
+}
+
 export interface UsageRequest {
   readonly folder: string;
   readonly sides: readonly FullSide[];
   readonly rows: VolumeRows;
   readonly samples: Samples;
   readonly counts: VolumeCounts;
-  readonly round: number;
   readonly signal: AbortSignal;
 }
 
-/** One round: before each question one file of one volume grows in its place, by one byte. */
-export async function measureUsage(request: UsageRequest): Promise<void> {
-  const { folder, sides, rows, samples, counts, round, signal } = request;
-  settleDisk(folder);
-  for (let turn = 0; turn < turns; turn += 1) {
-    const changes = round * turns + turn + 1;
+/** How often a file has grown by a byte on each side. */
+export class Growth {
+  bytes = 0;
+
+  /** One file of one volume, in its place. */
+  add(sides: readonly FullSide[]): void {
     for (const { mountpoints } of sides)
-      appendFileSync(join(mountpoints[turn % mountpoints.length] ?? '', 'folder-0/file-0'), 'x');
-    for (const { name, client, command } of inTurn(sides, turn)) {
+      appendFileSync(join(mountpoints[this.bytes % mountpoints.length] ?? '', 'folder-0/file-0'), 'x');
+    this.bytes += 1;
+  }
+}
+
+/** Asks the API of each side in turn, with one file grown before each turn. */
+export async function measureAnswers(
+  { sides, rows, samples, counts, signal }: UsageRequest,
+  asked: {
+    readonly row: 'usage' | 'usageFirst' | 'usageYoung';
+    readonly turns: number;
+    readonly growth: Growth;
+  },
+): Promise<void> {
+  for (let turn = 0; turn < asked.turns; turn += 1) {
+    asked.growth.add(sides);
+    for (const { name, client } of inTurn(sides, turn)) {
       signal.throwIfAborted();
       let text = '';
       const ms = await timeOf(async () => (text = await client.call('GET', '/system/df?type=volume')));
-      requireBytes(text, plannedBytes(counts) + changes, name);
-      samples.add(rows.usage.title, name, ms);
-      const { program, args, env } = command;
-      samples.add(
-        rows.usageCommand.title,
-        name,
-        await timeOf(() => run(program, args, { env, signal, maxBuffer: 64 << 20 })),
-      );
+      requireBytes(text, plannedBytes(counts) + asked.growth.bytes, name);
+      samples.add(rows[asked.row].title, name, ms);
     }
   }
+}
+
+/** Runs the commands of each side in turn, with one file grown before each turn. */
+export async function measureCommands(
+  { sides, rows, samples, signal }: UsageRequest,
+  growth: Growth,
+): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) {
+    growth.add(sides);
+    for (const { name, docker, command } of inTurn(sides, turn)) {
+      if (docker) samples.add(rows.usageDocker.title, name, await timeOfCommand(docker, signal));
+      samples.add(rows.usageCommand.title, name, await timeOfCommand(command, signal));
+    }
+  }
+}
+
+async function timeOfCommand({ program, args, env }: UsageCommand, signal: AbortSignal): Promise<number> {
+  return await timeOf(() => run(program, args, { env, signal, maxBuffer: 64 << 20 }));
 }
 
 function plannedBytes({ fullVolumes, filesInEach }: VolumeCounts): number {
