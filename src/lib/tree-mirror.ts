@@ -1,49 +1,52 @@
-import { closeSync, openSync, rmdirSync, unlinkSync } from 'node:fs';
-import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
-import type { EntryType } from '../model/entry.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
-import { copyFile } from './copy-tree.ts';
+import { tmpdir } from 'node:os';
+import type { ByteString } from '../model/byte-string.ts';
+import { errnoOf, isAppError } from '../model/errors.ts';
+import { MirrorPass } from './mirror-pass.ts';
 import { OpenDirectories } from './open-directories.ts';
-import { knownError } from './known-error.ts';
-import { listXattrs, removeXattr, syncFilesystemLater } from './posix.ts';
-import { proveCopy } from './prove-copy.ts';
+import { CodeBook } from './piece-codes.ts';
+import { differs, proveNames } from './prove-copy.ts';
+import { type QuietTime, quietSince, writePagesDown } from './quiet-time.ts';
+import { isTimely } from './timely-filesystem.ts';
+import { TreeLedger } from './tree-ledger.ts';
 import type { TreeProblem } from './tree-problem.ts';
-import { walkTree, type WalkedEntry } from './tree-walk.ts';
+import { walkTree } from './tree-walk.ts';
 import { type TreeProgress, TreeWriter } from './tree-writer.ts';
 
 export interface MirrorOptions {
   readonly signal?: AbortSignal | undefined;
   /** Counts of everything that was copied, in all passes. */
   readonly onProgress?: ((progress: TreeProgress) => void) | undefined;
+  /** For what is noted of each file, without a name: a hundred bytes and its path. The folder for temporary files unless given. */
+  readonly notesIn?: string | undefined;
 }
 
-export interface MirrorPass {
-  /** What was copied in it. */
+export interface MirrorCounts {
+  /** What was written in a pass. */
   readonly bytes: number;
   readonly files: number;
   readonly durationMs: number;
 }
 
-/** Younger changes are not trusted: a page that is dirty already can be written to without a trace. */
-const restlessMs = 1000;
-const maxDriftMs = 250;
-
 /**
  * Makes a directory the exact copy of another that may be in use meanwhile: pass by pass, each of which copies only
- * what has changed since. The target is empty at first, on a file system or in a folder of its own, and nobody else
- * touches it.
+ * what has changed since, and compares what it copied. After a pass in which the source was still they are the same,
+ * and every byte of the copy was compared with the source after its last change. The target is empty at first, on a file
+ * system or in a folder of its own, and nobody else touches it.
  *
  * What cannot be carried as it is ends the work: an attribute that the target has no form for is an error and no remark.
+ * `integrity` when a copy is not what was copied.
  */
-export class TreeMirror {
+export class TreeMirror implements Disposable {
   readonly #from: ByteString;
   readonly #to: ByteString;
   readonly #options: MirrorOptions;
+  readonly #codes = new CodeBook();
   /** What is in the target. */
-  #known = new Map<ByteString, Known>();
-  /** What was compared byte for byte, as both sides were then. */
-  readonly #proven = new Map<ByteString, string>();
-  #isFirst = true;
+  #known: TreeLedger | undefined;
+  /** False when the clock was set in the pass before, so that its times tell nothing. */
+  #isKnownByTimes = true;
+  /** Directories in which something was changed since all names were compared. */
+  readonly #changed = new Set<ByteString>();
   #done: TreeProgress = { bytes: 0, files: 0 };
 
   constructor(from: ByteString, to: ByteString, options: MirrorOptions = {}) {
@@ -53,30 +56,19 @@ export class TreeMirror {
   }
 
   /** `isStill`: nobody writes to the source, so nothing may change or vanish while it is read. */
-  async pass({ isStill }: { readonly isStill: boolean }): Promise<MirrorPass> {
+  async pass({ isStill }: { readonly isStill: boolean }): Promise<MirrorCounts> {
     const began = performance.now();
-    const quiet = await lookSince(this.#from);
     const before = this.#done;
-    {
-      using places = new OpenDirectories(this.#to, { isStaged: false });
-      using writer = this.#openWriter(isStill);
-      const pass: Pass = {
-        places,
-        writer,
-        isStill,
-        seen: new Map(),
-        lost: new Set(),
-        isQuiet: quiet.isQuiet,
-      };
-      const onProblem = problemHandler(isStill);
-      for await (const walked of walkTree(this.#from, { ...this.#options, onProblem }))
-        await this.#mirrorOne(pass, walked);
-      this.#removeGone(pass);
-      const { bytes, files } = await writer.finish();
-      this.#done = { bytes: before.bytes + bytes, files: before.files + files };
-      this.#known = quiet.isClockSteady() ? pass.seen : withoutTrust(pass.seen);
-    }
-    this.#isFirst = false;
+    const quiet = await this.#quiet(isStill);
+    using notes = new DisposableStack();
+    const ledger = notes.use(new TreeLedger(this.#options.notesIn ?? tmpdir()));
+    const changed = await this.#walk(ledger, { isStill, quiet });
+    this.#known?.[Symbol.dispose]();
+    this.#known = ledger;
+    notes.move();
+    this.#isKnownByTimes = quiet.isClockSteady();
+    for (const path of changed) this.#changed.add(path);
+    if (isStill) this.#proveChangedNames();
     const { bytes, files } = this.#done;
     return {
       bytes: bytes - before.bytes,
@@ -85,160 +77,79 @@ export class TreeMirror {
     };
   }
 
-  /**
-   * Compares both sides in all facts and byte for byte. What was compared before and has not changed since on either
-   * side is not read again. `integrity` when they differ; while the source is in use, what changes is passed over.
-   */
-  async prove({ isStill }: { readonly isStill: boolean }): Promise<void> {
-    await proveCopy(this.#from, this.#to, {
-      isStill,
-      signal: this.#options.signal,
-      isUnchanged: (walked) => {
-        const known = this.#known.get(walked.entry.path)?.signature;
-        return known !== undefined && known === signatureOf(walked);
-      },
-      isProven: (from, to) => this.#proven.get(from.entry.path) === pairOf(from, to),
-      onProven: (from, to) => {
-        if (this.#known.get(from.entry.path)?.signature === signatureOf(from))
-          this.#proven.set(from.entry.path, pairOf(from, to));
-      },
-    });
+  /** Compares all names of the copy with what was copied. */
+  async proveNames(): Promise<void> {
+    const known = this.#known?.read();
+    for await (const { entry } of walkTree(this.#to, { signal: this.#options.signal, statOnly: true })) {
+      const missing = known?.takeBefore(entry.path);
+      if (missing !== undefined) throw differs(missing.path, 'it is missing');
+      const line = known?.takeAt(entry.path);
+      if (line === undefined) throw differs(entry.path, 'it is not to be there');
+      if (line.isDirectory !== (entry.type === 'dir')) throw differs(entry.path, 'its kind differs');
+    }
+    const missing = known?.takeBefore(undefined);
+    if (missing !== undefined) throw differs(missing.path, 'it is missing');
+    this.#changed.clear();
   }
 
-  #openWriter(isStill: boolean): TreeWriter {
+  [Symbol.dispose](): void {
+    this.#known?.[Symbol.dispose]();
+  }
+
+  /** Where a write leaves its trace at once, nobody stands still until all pages are written down. */
+  async #quiet(isStill: boolean): Promise<QuietTime> {
+    if (!isStill) return await quietSince(this.#from);
+    if (!isTimely(this.#from)) await writePagesDown(this.#from);
+    return { isQuiet: () => true, isClockSteady: () => true };
+  }
+
+  async #walk(
+    ledger: TreeLedger,
+    { isStill, quiet }: { readonly isStill: boolean; readonly quiet: QuietTime },
+  ): Promise<Set<ByteString>> {
     const { signal, onProgress } = this.#options;
-    const before = this.#done;
-    return new TreeWriter(this.#to, {
-      signal,
-      onProblem: problemHandler(isStill),
-      onProgress: ({ bytes, files }) =>
-        onProgress?.({ bytes: before.bytes + bytes, files: before.files + files }),
-      // Later, directories may have default ACLs that what is made in them would inherit.
-      isStaged: this.#isFirst,
+    const { bytes, files } = this.#done;
+    let patched = 0;
+    const count = (written: TreeProgress): void => {
+      this.#done = { bytes: bytes + patched + written.bytes, files: files + written.files };
+      onProgress?.(this.#done);
+    };
+    // What its calls are is known only below.
+    const onProblem = (problem: TreeProblem): void => pass.onProblem(problem);
+    using places = new OpenDirectories(this.#to, { isStaged: false });
+    // Later, directories may have default ACLs that what is made in them would inherit.
+    const isStaged = this.#known === undefined;
+    using writer = new TreeWriter(this.#to, { signal, onProblem, onProgress: count, isStaged });
+    const pass: MirrorPass = new MirrorPass({
+      ...{ signal, places, writer, ledger, isStill, codes: this.#codes, isQuiet: quiet.isQuiet },
+      before: this.#known?.read(),
+      trustsTimes: this.#isKnownByTimes,
+      onPatched(more) {
+        patched += more;
+        count(writer.progress);
+      },
     });
+    for await (const walked of walkTree(this.#from, { signal, onProblem, statOnly: true }))
+      await pass.take(walked);
+    return await pass.finish();
   }
 
-  async #mirrorOne(pass: Pass, walked: WalkedEntry): Promise<void> {
-    const { entry } = walked;
-    const { path, type, hardLinkTo } = entry;
-    const before = this.#known.get(path);
-    const now = signatureOf(walked);
-    const signature = pass.isQuiet(walked.changedNs) || pass.isStill ? now : undefined;
-    if (type === 'dir') {
-      if (before !== undefined && before.type !== 'dir') this.#remove(pass, path);
-      else if (before !== undefined && before.signature !== now) removeOtherXattrs(pass.places, walked);
-      await pass.writer.add(entry);
-    } else if (before?.signature !== now) {
-      if (before !== undefined) this.#remove(pass, path);
-      if (hardLinkTo !== undefined) {
-        if (pass.lost.has(hardLinkTo)) return void pass.lost.add(path);
-        await pass.writer.add(entry);
-      } else if (type !== 'file') await pass.writer.add(entry);
-      else if (!(await copyFile(walked, pass.writer, { onProblem: problemHandler(pass.isStill) })))
-        return void pass.lost.add(path);
-    }
-    pass.seen.set(path, { type, signature });
-  }
-
-  /** What the source has no more, the deepest first. */
-  #removeGone({ seen, places }: Pass): void {
-    const gone = [...this.#known].filter(([path]) => !seen.has(path));
-    removeAll(places, gone);
-    for (const [path] of gone) this.#proven.delete(path);
-  }
-
-  /** With all that is below it, where it was a directory. */
-  #remove({ places }: Pass, path: ByteString): void {
-    const known = this.#known.get(path);
-    const below =
-      known?.type === 'dir' ? [...this.#known].filter(([other]) => other.startsWith(`${path}/`)) : [];
-    removeAll(places, known === undefined ? below : [[path, known], ...below]);
-    for (const [other] of below) this.#known.delete(other);
-    this.#known.delete(path);
+  #proveChangedNames(): void {
+    using from = new OpenDirectories(this.#from, { isStaged: false });
+    using to = new OpenDirectories(this.#to, { isStaged: false });
+    // In order, so that those nearby stay open.
+    for (const path of [...this.#changed].sort()) if (isThere(from, path)) proveNames(path, { from, to });
+    this.#changed.clear();
   }
 }
 
-interface Known {
-  readonly type: EntryType;
-  /** Undefined for what may have changed since without a trace. */
-  readonly signature: string | undefined;
-}
-
-interface Pass {
-  readonly places: OpenDirectories;
-  readonly writer: TreeWriter;
-  readonly isStill: boolean;
-  readonly seen: Map<ByteString, Known>;
-  /** Files that were gone before they could be read, or are hard links to such. */
-  readonly lost: Set<ByteString>;
-  readonly isQuiet: (changedNs: bigint) => boolean;
-}
-
-interface Look {
-  /** True for what was changed long enough before: whatever is written to it from now on leaves a trace in its times. */
-  readonly isQuiet: (changedNs: bigint) => boolean;
-  /** False when the clock was set since, so that times tell nothing. */
-  readonly isClockSteady: () => boolean;
-}
-
-/** Has everything written down first, so that the kernel notes the next write through a memory map. */
-async function lookSince(root: ByteString): Promise<Look> {
-  const startMs = Date.now();
-  const offset = startMs - performance.now();
-  const fd = openSync(toPath(root), 'r');
+/** One that is no more is missed among the names of the one that it was in. */
+function isThere(tree: OpenDirectories, path: ByteString): boolean {
   try {
-    if (!(await syncFilesystemLater(fd)))
-      throw new AppError('failed', 'The disk reports an error while the data is written down');
-  } finally {
-    closeSync(fd);
-  }
-  const limit = BigInt(startMs - restlessMs) * 1_000_000n;
-  return {
-    isQuiet: (changedNs) => changedNs < limit,
-    isClockSteady: () => Math.abs(Date.now() - performance.now() - offset) < maxDriftMs,
-  };
-}
-
-function withoutTrust(seen: ReadonlyMap<ByteString, Known>): Map<ByteString, Known> {
-  return new Map([...seen].map(([path, { type }]) => [path, { type, signature: undefined }]));
-}
-
-function signatureOf({ entry, inode, changedNs }: WalkedEntry): string {
-  const { type, mode, uid, gid, mtimeNs, size, hardLinkTo = '' } = entry;
-  return [type, inode, changedNs, mtimeNs, size, mode, uid, gid, hardLinkTo].join(':');
-}
-
-function pairOf(from: WalkedEntry, to: WalkedEntry): string {
-  return `${signatureOf(from)}|${signatureOf(to)}`;
-}
-
-/** While the source is in use, things vanish and change: the next pass sees to them. */
-function problemHandler(isStill: boolean): (problem: TreeProblem) => void {
-  return ({ reason, message }) => {
-    if (!isStill && (reason === 'vanished' || reason === 'changed')) return;
-    throw new AppError(reason === 'unsupported' || reason === 'metadata' ? 'unsupported' : 'failed', message);
-  };
-}
-
-/** Attributes that a directory has no more; files are made anew. */
-function removeOtherXattrs(places: OpenDirectories, { entry }: WalkedEntry): void {
-  using handle = places.resolve(entry.path);
-  const wanted = new Set((entry.xattrs ?? []).map(({ name }) => name));
-  for (const { name } of listXattrs(handle.at('.')))
-    if (!wanted.has(name) && name !== 'security.selinux') removeXattr(handle.at('.'), name);
-}
-
-function removeAll(places: OpenDirectories, gone: readonly (readonly [ByteString, Known])[]): void {
-  const deepestFirst = [...gone].sort(([one], [other]) => (one < other ? 1 : -1));
-  for (const [path, { type }] of deepestFirst) {
-    const slash = path.lastIndexOf('/');
-    using parent = places.resolve(slash === -1 ? '' : path.slice(0, slash));
-    const at = toPath(parent.at(path.slice(slash + 1)));
-    try {
-      if (type === 'dir') rmdirSync(at);
-      else unlinkSync(at);
-    } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw knownError(error, `Cannot remove "${toPrintable(path)}"`);
-    }
+    tree.enter(path, { create: false });
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || (isAppError(error) && error.code === 'conflict')) return false;
+    throw error;
   }
 }

@@ -1,11 +1,11 @@
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { type BigIntStats, lstatSync, readdirSync } from 'node:fs';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
-import type { Entry, EntryType } from '../model/entry.ts';
+import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { Breather } from './breathe.ts';
 import { DirectoryHandle } from './directory-handle.ts';
-import { openRegularFile, readContent, sparseRuns } from './file-content.ts';
-import { listXattrs, unpackDevice } from './posix.ts';
+import { detailsAt, type EntryPlace, plainEntryAt } from './entry-at.ts';
+import { openRegularFile, readContent } from './file-content.ts';
 import { mountedProblem, type ProblemReporter, readProblem, reasonText } from './tree-problem.ts';
 
 export interface WalkOptions {
@@ -33,6 +33,8 @@ export interface WalkedEntry {
   readonly inode: bigint;
   /** When anything of it was changed last, its metadata included. Nanoseconds since 1970. */
   readonly changedNs: bigint;
+  /** The entry with attributes and runs, which `statOnly` leaves out. Throws a system error. */
+  whole(): Entry;
   /**
    * A file's bytes, or those of its data runs. Throws a system error when it cannot be opened or read; a change
    * while it is read is reported as a problem.
@@ -183,8 +185,11 @@ class Walk implements Disposable {
     { name, path, stat }: { name: ByteString; path: ByteString; stat: BigIntStats },
   ): Step {
     const at = handle.at(name);
-    const entry = this.#entry(at, path, stat);
-    const { signal, onProblem } = this.#options;
+    const place = { at, path, stat };
+    const plain = this.#plainEntry(place);
+    const whole = (): Entry => (plain.hardLinkTo === undefined ? detailsAt(plain, place) : plain);
+    const { signal, onProblem, statOnly } = this.#options;
+    const entry = statOnly === true ? plain : whole();
     return {
       name,
       stat,
@@ -192,36 +197,18 @@ class Walk implements Disposable {
       allocatedBytes: Number(stat.blocks) * 512,
       inode: stat.ino,
       changedNs: stat.ctimeNs,
+      whole: () => (statOnly === true ? whole() : entry),
       open: () => readContent(at, { entry, stat, signal, onProblem }),
       openFile: () => openRegularFile(at, stat),
     };
   }
 
-  #entry(at: ByteString, path: ByteString, stat: BigIntStats): Entry {
-    const type = typeOf(stat);
-    const base: Entry = {
-      path,
-      type,
-      mode: Number(stat.mode & 0o7777n),
-      uid: Number(stat.uid),
-      gid: Number(stat.gid),
-      mtimeNs: stat.mtimeNs,
-      size: type === 'file' ? Number(stat.size) : 0,
-      ...typeFields(at, type, stat),
-    };
-    const hardLinkTo = type !== 'dir' && stat.nlink > 1n ? this.#earlierLink(path, stat) : undefined;
-    if (hardLinkTo !== undefined) return { ...base, hardLinkTo };
-    if (this.#options.statOnly === true) return base;
-    const xattrs = listXattrs(at);
-    const dataRuns = type === 'file' ? sparseRuns(at, stat) : undefined;
-    if (xattrs.length === 0 && dataRuns === undefined) return base;
-    return {
-      ...base,
-      ...(xattrs.length === 0
-        ? {}
-        : { xattrs: xattrs.sort((one, other) => (one.name < other.name ? -1 : 1)) }),
-      ...(dataRuns === undefined ? {} : { dataRuns }),
-    };
+  /** Hard links are told by it, so it is asked once for each name. */
+  #plainEntry(place: EntryPlace): Entry {
+    const plain = plainEntryAt(place);
+    const { path, stat } = place;
+    const hardLinkTo = plain.type !== 'dir' && stat.nlink > 1n ? this.#earlierLink(path, stat) : undefined;
+    return hardLinkTo === undefined ? plain : { ...plain, hardLinkTo };
   }
 
   /** Remembers the first path of a file with several names, until all of them have been met. */
@@ -243,22 +230,6 @@ function namesIn(handle: DirectoryHandle): ByteString[] {
 
 function isSame(one: BigIntStats, other: BigIntStats): boolean {
   return one.ino === other.ino && one.dev === other.dev;
-}
-
-function typeOf(stat: BigIntStats): EntryType {
-  if (stat.isFile()) return 'file';
-  if (stat.isDirectory()) return 'dir';
-  if (stat.isSymbolicLink()) return 'symlink';
-  if (stat.isFIFO()) return 'fifo';
-  if (stat.isSocket()) return 'socket';
-  return stat.isBlockDevice() ? 'blockdev' : 'chardev';
-}
-
-function typeFields(at: ByteString, type: EntryType, stat: BigIntStats): Partial<Entry> {
-  if (type === 'symlink') return { linkTarget: readlinkSync(toPath(at), { encoding: 'latin1' }) };
-  if (type !== 'chardev' && type !== 'blockdev') return {};
-  const { major, minor } = unpackDevice(stat.rdev);
-  return { deviceMajor: major, deviceMinor: minor };
 }
 
 function rootError(root: ByteString, error: unknown): unknown {

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import type { MigrationPlaces, MigrationSteps } from '../../hosts/managed-volumes.ts';
+import { writePagesDown } from '../../lib/quiet-time.ts';
 import { TreeMirror } from '../../lib/tree-mirror.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
@@ -55,7 +56,7 @@ async function migrate(
 ): Promise<MigrationReport> {
   const { name } = plan;
   await using _leases = await leaseAll(parts, name);
-  const work = new Work(parts, plan, options);
+  using work = new Work(parts, plan, options);
   const managed = await parts.managed();
   const { signal } = options;
   try {
@@ -100,7 +101,7 @@ async function leaseAll(parts: MigrationParts, name: string): Promise<AsyncDispo
   return leases.move();
 }
 
-class Work implements MigrationSteps {
+class Work implements MigrationSteps, Disposable {
   readonly #parts: MigrationParts;
   readonly #plan: MigrationPlan;
   readonly #options: JobOptions;
@@ -123,13 +124,19 @@ class Work implements MigrationSteps {
     const { size, name } = this.#plan;
     await requireRoom(to, { name, bytes: size?.allocatedBytes ?? 0 });
     const { signal } = this.#options;
-    this.#mirror = new TreeMirror(fromText(from), fromText(to), {
+    const mirror = new TreeMirror(fromText(from), fromText(to), {
       signal,
       onProgress: (copied) => this.#tell('Copying', copied),
+      notesIn: this.#parts.stateDir,
     });
-    this.#passes = await seedUntilShort(this.#mirror);
-    this.#tell('Comparing', this.#copied);
-    await this.#mirror.prove({ isStill: false });
+    this.#mirror = mirror;
+    this.#passes = await seedUntilShort(mirror, {
+      // Neither takes its time from those who are to be stopped.
+      async afterwards() {
+        await writePagesDown(fromText(to));
+        await mirror.proveNames();
+      },
+    });
   }
 
   async makeStill(): Promise<AsyncDisposable> {
@@ -153,7 +160,10 @@ class Work implements MigrationSteps {
         },
       );
     await this.#mirror?.pass({ isStill: true });
-    await this.#mirror?.prove({ isStill: true });
+  }
+
+  [Symbol.dispose](): void {
+    this.#mirror?.[Symbol.dispose]();
   }
 
   report(): Omit<MigrationReport, 'keptAs' | 'keptUntil'> {

@@ -1,11 +1,26 @@
-import type { MirrorPass, TreeMirror } from '../../lib/tree-mirror.ts';
+import type { MirrorCounts, TreeMirror } from '../../lib/tree-mirror.ts';
 
 const shortMs = 2000;
 const shortBytes = 64 << 20;
 const mostPasses = 8;
 
+export interface SeedOptions {
+  /** Long work that is done once most is copied; what changes meanwhile is copied after it. */
+  readonly afterwards: () => Promise<void>;
+}
+
 /** Goes through the data until there is little to do in a pass, or it does not become less. Gives back how often. */
-export async function seedUntilShort(mirror: Pick<TreeMirror, 'pass'>): Promise<number> {
+export async function seedUntilShort(
+  mirror: Pick<TreeMirror, 'pass'>,
+  { afterwards }: SeedOptions,
+): Promise<number> {
+  const passes = await passUntilShort(mirror);
+  await afterwards();
+  await mirror.pass({ isStill: false });
+  return passes + 1;
+}
+
+async function passUntilShort(mirror: Pick<TreeMirror, 'pass'>): Promise<number> {
   let before = await mirror.pass({ isStill: false });
   for (let passes = 1; ; passes++) {
     // The first one says nothing of what changes meanwhile.
@@ -17,6 +32,6 @@ export async function seedUntilShort(mirror: Pick<TreeMirror, 'pass'>): Promise<
   }
 }
 
-function isShort({ durationMs, bytes }: MirrorPass): boolean {
+function isShort({ durationMs, bytes }: MirrorCounts): boolean {
   return durationMs <= shortMs && bytes <= shortBytes;
 }

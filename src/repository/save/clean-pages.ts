@@ -1,5 +1,6 @@
-import { closeSync, constants, openSync, statfsSync, statSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync } from 'node:fs';
 import { syncFilesystemLater } from '../../lib/posix.ts';
+import { isTimely } from '../../lib/timely-filesystem.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
 
@@ -25,9 +26,6 @@ const recentMs = 900;
 const soonCleanMs = 40;
 const maxCleanings = 4;
 
-/** File systems that change a file's times at the first write to a page that is clean: ext4, XFS, btrfs, F2FS. */
-const timely = new Set([0xef53, 0x58465342, 0x9123683e, 0xf2f52010]);
-
 /**
  * The file systems whose pages were written down just before their data was made still, so that nobody stands still for
  * it: what other programs have written to the same disk may take seconds.
@@ -38,7 +36,7 @@ export class CleanedFilesystems {
   async clean(directory: ByteString): Promise<void> {
     const stat = statSync(toPath(directory), { bigint: true, throwIfNoEntry: false });
     if (stat === undefined || this.#cleanedAt.has(stat.dev)) return;
-    if (!timely.has(statfsSync(toPath(directory)).type)) return;
+    if (!isTimely(directory)) return;
     // What is written while it takes its time is less each time.
     for (let attempt = 1; attempt <= maxCleanings; attempt++) {
       const beganAt = Date.now();

@@ -1,10 +1,11 @@
+import { proofBytes } from '../../lib/keyed-proof.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import { countIds, type IdList, joinIds, sliceIds } from '../format/id-list.ts';
 import { encodeNode } from '../format/node.ts';
 import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
 import type { ClonedFile } from './cloned-file.ts';
-import { type CutProofs, type FileProofs, pieceBytes, type ProofBook, proofBytes } from './piece-proof.ts';
+import { type CutProofs, type FileProofs, pieceBytes, type ProofBook } from './piece-proof.ts';
 import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
 import { readProblem } from './read-problem.ts';

@@ -1,26 +1,5 @@
-import { createCipheriv, randomBytes } from 'node:crypto';
-
 /** A large file of pages is proven in pieces of this size, a multiple of its chunks'. */
 export const pieceBytes = 256 * 1024;
-export const proofBytes = 16;
-
-/**
- * The code of a piece of a file under a key of this save alone: GMAC, which takes a third of the time of hashing the
- * piece's chunks. Whoever does not know the key cannot make another piece with the same code, and codes are kept in
- * memory only, so one nonce for all of them gives nothing away.
- */
-export function proofOf(key: Uint8Array, piece: Uint8Array): Buffer {
-  const cipher = createCipheriv('aes-128-gcm', key, nonce);
-  cipher.setAAD(piece);
-  cipher.final();
-  return cipher.getAuthTag();
-}
-
-export function makeProofKey(): Uint8Array {
-  return new Uint8Array(randomBytes(16));
-}
-
-const nonce = Buffer.alloc(12);
 
 /** What a file was when it was read: enough to find the pieces that have changed since. */
 export interface FileProofs {

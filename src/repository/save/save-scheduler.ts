@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { makeProofKey } from '../../lib/keyed-proof.ts';
 import { type RunOptions, WorkerPool } from '../../lib/worker-pool.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
@@ -7,7 +8,6 @@ import { idWords } from '../blob-index/blob-print.ts';
 import type { BlobTables } from '../blob-index/blob-tables.ts';
 import type { IndexEntry } from '../blob-index/index-file.ts';
 import type { BlobType } from '../pack/pack-header.ts';
-import { makeProofKey } from './piece-proof.ts';
 import type {
   NewTableNotice,
   PackStoredEvent,

@@ -1,5 +1,6 @@
 import { type BigIntStats } from 'node:fs';
 import { workerData } from 'node:worker_threads';
+import { proofBytes, proofOf } from '../../lib/keyed-proof.ts';
 import { limitMallocArenas } from '../../lib/posix.ts';
 import { readUserNames } from '../../lib/user-names.ts';
 import { serveTasks } from '../../lib/worker-side.ts';
@@ -17,7 +18,7 @@ import { openStore } from '../stores/open-store.ts';
 import { BlobSaver } from './blob-saver.ts';
 import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
-import { pieceBytes, proofBytes, proofOf } from './piece-proof.ts';
+import { pieceBytes } from './piece-proof.ts';
 import { readProblem } from './read-problem.ts';
 import {
   type ChangedPiece,
