@@ -23,6 +23,7 @@ import { openRetention, type Retention } from './protect/retention.ts';
 import { openUpkeep, type OtherRepository, type Upkeep } from './protect/upkeep.ts';
 import { openWord, type Word } from './protect/word.ts';
 import type { CheckReport } from './repository/index.ts';
+import type { RecoveredVolume } from './protect/settle-streamed.ts';
 import { openServices, type Services } from './surfaces/open-services.ts';
 
 /** All that Holdfast can do, for its surfaces. Parts are opened when they are first needed, and closed with the App. */
@@ -59,8 +60,11 @@ interface Jobs {
   /** Saves volumes and directories. A target that fails is in the report; what fails for all of them is thrown. */
   backup(request: BackupRequest, options?: JobOptions): Promise<BackupReport>;
   check(request: { readonly readDataPercent: number }, options?: JobOptions): Promise<CheckReport>;
-  /** Brings back the containers that jobs have left stopped or paused which were killed. Opening the host does so too. */
-  recover(options?: JobOptions): Promise<RecoverReport>;
+  /**
+   * Brings back the containers that jobs have left stopped or paused which were killed; opening the host does so too. And
+   * puts right the volumes that restores through their engine have left half restored.
+   */
+  recover(options?: JobOptions): Promise<RecoverReport & { readonly volumes: readonly RecoveredVolume[] }>;
 }
 
 export interface InitOptions extends JobOptions {
@@ -160,7 +164,9 @@ function openJobs(config: AppConfig, parts: Parts): Jobs {
     async recover(options = {}) {
       const before = await parts.recovered();
       const { recoverMore } = await import('./protect/quiesce/recover.ts');
-      return await recoverMore(parts, before, options);
+      const report = await recoverMore(parts, before, options);
+      const { recoverStreamed } = await import('./protect/settle-streamed.ts');
+      return { ...report, volumes: await recoverStreamed(parts, options) };
     },
   };
 }
@@ -190,6 +196,7 @@ export type * from './engine/index.ts';
 export type { RunOptions, RunReport, RunRequest };
 export type * from './hosts/managed-volumes.ts';
 export type { RecoveredJob, RecoverReport } from './protect/quiesce/recover.ts';
+export type { RecoveredVolume };
 export type * from './protect/migrate/migrations.ts';
 export type * from './protect/policy/open-policies.ts';
 export type * from './protect/proof.ts';

@@ -18,7 +18,7 @@ function days(count: number, given: Partial<Snapshot> & { readonly identity?: st
   );
 }
 
-function rules(last: number, floor = 0): ForgetChoice {
+function rules(last: number, floor = 0): Extract<ForgetChoice, { kind: 'rules' }> {
   return { kind: 'rules', rules: { last }, floor, verified: new Set() };
 }
 
@@ -88,6 +88,11 @@ describe('planForget()', () => {
     expect(plan.groups[0]?.fates[2]?.reasons).toEqual(['newest verified snapshot']);
     expect(staying(planForget(days(4), choose(2), limits))).toEqual(['3', '2', '1', '0']);
     expect(staying(planForget(days(4), choose(0), limits))).toEqual(['3']);
+  });
+
+  test('keeps what an interrupted restore has to be taken back with', () => {
+    const choice: ForgetChoice = { ...rules(1), needed: new Set(['0']) };
+    expect(staying(planForget(days(3), choice, limits))).toEqual(['2', '0']);
   });
 
   test('refuses to leave a volume without any, unless that is allowed', () => {

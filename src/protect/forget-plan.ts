@@ -33,6 +33,8 @@ export type ForgetChoice =
       readonly floor: number;
       /** Ids of the snapshots that a check of all data found whole. */
       readonly verified: ReadonlySet<string>;
+      /** Ids of the snapshots that hold what interrupted restores have taken out of their volumes, and have not put back. */
+      readonly needed?: ReadonlySet<string>;
     }
   | { readonly kind: 'named'; readonly ids: ReadonlySet<string>; readonly damaged: readonly string[] };
 
@@ -61,7 +63,7 @@ export function planForget(
 
 function judge(
   snapshots: readonly Snapshot[],
-  { rules, floor, verified }: Extract<ForgetChoice, { kind: 'rules' }>,
+  { rules, floor, verified, needed }: Extract<ForgetChoice, { kind: 'rules' }>,
   nowMs: number,
 ): SnapshotFate[] {
   let wholeLeft = floor;
@@ -70,6 +72,7 @@ function judge(
     const all = [...reasons];
     if (snapshot.problemCount === 0 && wholeLeft-- > 0) all.push(floorReason('whole', floor));
     if (verified.has(snapshot.id) && verifiedLeft-- > 0) all.push(floorReason('verified', floor));
+    if (needed?.has(snapshot.id)) all.push('"holdfast recover" needs it');
     return { snapshot, stays: all.length > 0, reasons: all.length > 0 ? all : ['no rule keeps it'] };
   });
 }

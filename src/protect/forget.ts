@@ -9,6 +9,7 @@ import { hasNoRules, hasTags, type KeepRules } from './keep-rules.ts';
 import { logged } from './log/logged.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { findContext } from './snapshots.ts';
+import { listStreamed } from './streamed-journal.ts';
 
 export interface ForgetRequest {
   /** Volumes and directories, or single snapshots; none is everything in the repository. */
@@ -43,7 +44,8 @@ export async function prepareForget(
   if (wish.ids.size + wish.damaged.length === 0) {
     const chosen = wish.groups.length > 0 ? wish.groups : context.snapshots;
     const tagged = chosen.filter((snapshot) => isTagged(snapshot, request.tags));
-    return planForget(tagged, chooseByRules(request, await verifiedIds(parts)), limits);
+    const choice = { ...chooseByRules(request, await verifiedIds(parts)), needed: await neededIds(parts) };
+    return planForget(tagged, choice, limits);
   }
   refuseMixed(request, wish);
   const touched = new Set(context.snapshots.filter(({ id }) => wish.ids.has(id)).map(groupKey));
@@ -123,7 +125,18 @@ async function verifiedIds(parts: Protection): Promise<Set<string>> {
   return new Set((await parts.catalog()).listVerifiedSnapshots(id));
 }
 
-function chooseByRules(request: ForgetRequest, verified: ReadonlySet<string>): ForgetChoice {
+/** Where a journal cannot be read, nobody knows what it needs. */
+async function neededIds(parts: Protection): Promise<Set<string>> {
+  const journals = await listStreamed(parts.stateDir, (error) => {
+    throw error;
+  });
+  return new Set(journals.flatMap(({ safetyId }) => safetyId ?? []));
+}
+
+function chooseByRules(
+  request: ForgetRequest,
+  verified: ReadonlySet<string>,
+): Extract<ForgetChoice, { kind: 'rules' }> {
   const { rules, keepVerified, allowEmpty, targets, tags } = request;
   const isNarrowed = targets.length > 0 || tags.length > 0;
   if (hasNoRules(rules) && !(allowEmpty && isNarrowed)) {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { openSqliteCatalog } from '../catalog/sqlite-catalog.ts';
 import type { Host, StreamData } from '../hosts/host.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
@@ -11,11 +11,15 @@ import { AppError } from '../model/errors.ts';
 import type { Volume } from '../model/volume.ts';
 import { openFreshRepository, type TestRepository } from '../repository/open-repository.fixture.ts';
 import { backup } from './backup.ts';
+import { prepareForget } from './forget.ts';
 import type { Protection } from './protection.ts';
 import { openAuditLog } from './log/open-audit-log.ts';
 import { openNotifier } from './notify/open-notifier.ts';
 import { planRestore } from './restore-plan.ts';
 import { applyRestore } from './restore.ts';
+import { settleAll } from './settle.ts';
+import { recoverStreamed } from './settle-streamed.ts';
+import { findStreamed } from './streamed-journal.ts';
 
 const base = { mode: 0o644, uid: 0, gid: 0, mtimeNs: 1_700_000_000_000_000_000n, size: 0 };
 
@@ -23,6 +27,9 @@ const base = { mode: 0o644, uid: 0, gid: 0, mtimeNs: 1_700_000_000_000_000_000n,
 class StreamingEngine {
   readonly volumes = new Map<string, Buffer>();
   failures: string[] = [];
+  identity = 'engine';
+  /** It has died before it removed a volume. */
+  keeps = false;
 
   async put(name: string, text: string): Promise<void> {
     const root: Entry = { ...base, path: '', type: 'dir', mode: 0o755 };
@@ -63,7 +70,7 @@ class StreamingEngine {
       containers: undefined,
       info: async () => ({
         kind: 'docker',
-        identity: 'engine',
+        identity: this.identity,
         name: 'far',
         version: '1',
         endpoint: 'tcp://far',
@@ -76,6 +83,7 @@ class StreamingEngine {
         return describe(name);
       },
       removeVolume: async (name) => {
+        if (this.keeps) throw new AppError('unavailable', 'The engine is away');
         if (!this.volumes.delete(name)) throw new AppError('not-found', `There is no volume "${name}"`);
       },
       listMounts: async () => [],
@@ -91,6 +99,7 @@ class StreamingEngine {
       readTar: async () => once(this.volumes.get(name) ?? Buffer.alloc(0)),
       writeTar: async (_path, tar) => {
         const bytes = await collect(tar);
+        if (this.failures[0] === 'write') await this.put(name, 'half');
         this.#failAt('write');
         this.volumes.set(name, bytes);
       },
@@ -115,6 +124,8 @@ async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
+const all = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun: false };
+
 let engine: StreamingEngine;
 let opened: TestRepository;
 let parts: Protection;
@@ -136,7 +147,6 @@ beforeEach(async () => {
       openNotifier({ ...parts, repository: undefined, channels: async () => [], env: {} }),
   };
   await engine.put('far', 'saved');
-  const all = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun: false };
   expect((await backup(parts, all, {})).outcomes[0]?.outcome).toBe('good');
   await engine.put('far', 'newer');
   return async () => {
@@ -183,3 +193,101 @@ test.each([[['create', 'create']], [['write', 'write']], [['write', 'create']]])
     });
   },
 );
+
+describe('what a restore leaves that never came to its end', () => {
+  /** With the engine failing until the restore gives up, as a kill would leave it. */
+  async function restoreInHalf(failures: readonly string[]): Promise<void> {
+    engine.failures = [...failures];
+    await expect(restore()).rejects.toThrow('could not put back');
+  }
+
+  async function notes(): Promise<string[]> {
+    const told: string[] = [];
+    await settleAll(parts, { onNote: (note) => told.push(note) });
+    return told;
+  }
+
+  async function backUp(): Promise<string | undefined> {
+    const [outcome] = (await backup(parts, all, {})).outcomes;
+    return outcome?.error?.message ?? outcome?.outcome;
+  }
+
+  test.each([[['create', 'create']], [['write', 'write']], [['write', 'create']]])(
+    'is told at each start, kept out of backups, and undone by recover, after %j',
+    async (failures) => {
+      await restoreInHalf(failures);
+      expect(await notes()).toEqual([expect.stringMatching(/"far" was interrupted.*"holdfast recover"/)]);
+      if (engine.volumes.has('far')) expect(await backUp()).toMatch(/Cannot back up "far".*not whole/);
+      expect(await recoverStreamed(parts, {})).toMatchObject([{ name: 'far', error: undefined }]);
+      expect(await engine.textOf('far')).toBe('newer');
+      expect(await notes()).toEqual([]);
+      expect(await backUp()).toBe('good');
+      expect(await recoverStreamed(parts, {})).toEqual([]);
+    },
+  );
+
+  test('is over when the volume is restored again, and what was there before is what recover goes back to until then', async () => {
+    await restoreInHalf(['write', 'write']);
+    await restoreInHalf(['write', 'write']);
+    expect(await recoverStreamed(parts, {})).toMatchObject([{ name: 'far', error: undefined }]);
+    expect(await engine.textOf('far')).toBe('newer');
+    await restoreInHalf(['write', 'write']);
+    await restore();
+    expect(await engine.textOf('far')).toBe('saved');
+    expect(await notes()).toEqual([]);
+  });
+
+  test('stays what it is while recover fails, or another repository or engine answers', async () => {
+    await restoreInHalf(['write', 'write']);
+    engine.failures = ['create', 'create'];
+    expect(await recoverStreamed(parts, {})).toMatchObject([
+      { name: 'far', error: expect.stringContaining('could not put back') },
+    ]);
+    engine.identity = 'another';
+    expect(await recoverStreamed(parts, {})).toMatchObject([
+      { error: expect.stringContaining('another engine') },
+    ]);
+    engine.identity = 'engine';
+    const other = await openFreshRepository();
+    try {
+      expect(await recoverStreamed({ ...parts, repository: async () => other.repository }, {})).toMatchObject(
+        [{ error: expect.stringContaining(`--repo ${opened.location}`) }],
+      );
+    } finally {
+      await other[Symbol.asyncDispose]();
+    }
+    expect(await notes()).toHaveLength(1);
+    await recoverStreamed(parts, {});
+    expect(await engine.textOf('far')).toBe('newer');
+  });
+
+  test('is needed: no rule forgets it', async () => {
+    await restoreInHalf(['write', 'write']);
+    const journal = await findStreamed(parts.stateDir, { hostIdentity: 'engine', name: 'far' });
+    await restoreInHalf(['write', 'write']);
+    const plan = await prepareForget(
+      parts,
+      { targets: [], tags: [], rules: { last: 1 }, keepVerified: 0, allowEmpty: true },
+      {},
+    );
+    const fates = plan.groups.flatMap((group) => group.fates);
+    expect(fates.find(({ snapshot }) => snapshot.id === journal?.safetyId)).toMatchObject({
+      stays: true,
+      reasons: ['"holdfast recover" needs it'],
+    });
+  });
+
+  test('of a volume that was made for it goes with the volume, and is told until then', async () => {
+    engine.volumes.delete('far');
+    engine.failures = ['write'];
+    engine.keeps = true;
+    await expect(restore()).rejects.toThrow();
+    expect(await notes()).toEqual([expect.stringMatching(/"far".*not whole.*volume rm far/)]);
+    expect(await recoverStreamed(parts, {})).toMatchObject([
+      { error: expect.stringMatching(/Nothing was in it before/) },
+    ]);
+    engine.volumes.delete('far');
+    expect(await notes()).toEqual([]);
+    expect(await recoverStreamed(parts, {})).toEqual([]);
+  });
+});

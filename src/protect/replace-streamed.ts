@@ -4,6 +4,7 @@ import type { Snapshot } from '../model/snapshot.ts';
 import type { Volume } from '../model/volume.ts';
 import type { FillResult } from './fill-directory.ts';
 import { fillStream, readThrough } from './fill-stream.ts';
+import { beginStreamedOf, endStreamedOf } from './note-streamed.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { refuseActive } from './refuse-active.ts';
 import type { RestorePlan } from './restore-plan.ts';
@@ -19,7 +20,10 @@ interface VolumeWork {
   readonly volume: Volume;
 }
 
-/** A stream cannot delete: the volume is removed and made again. Only when the snapshot was read to its end before, and the old data is safe. */
+/**
+ * A stream cannot delete: the volume is removed and made again. Only when the snapshot was read to its end before, the old
+ * data is safe, and it is written down that what is in the volume is not whole until this is done.
+ */
 export async function replaceStreamed(
   parts: Protection,
   { plan, volume }: VolumeWork,
@@ -49,6 +53,7 @@ export async function replaceStreamed(
       labels: volume.labels,
     });
   };
+  const { wasHalf } = await beginStreamedOf(parts, { plan, safetyId: safetySnapshot.id });
   try {
     return {
       filled: await fillAgain(parts, { plan, volume: await again() }, options),
@@ -61,6 +66,8 @@ export async function replaceStreamed(
       .catch((undoing: unknown) => {
         throw notPutBack(error, undoing, safetySnapshot);
       });
+    // What was put back may be what an earlier restore has left half done.
+    if (!wasHalf) await endStreamedOf(parts, plan);
     throw error;
   }
 }

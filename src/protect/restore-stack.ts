@@ -3,7 +3,8 @@ import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts
 import type { JobOptions, Protection } from './protection.ts';
 import { type Place, planStopsAt } from './restore-consumers.ts';
 import { defaultKeepMs, type RestorePlan, type RestoreRequest, planRestore } from './restore-plan.ts';
-import { applyRestores, type RestoreReport } from './restore.ts';
+import type { RestoreReport } from './restore-report.ts';
+import { applyRestores } from './restore.ts';
 import { findContext } from './snapshots.ts';
 
 export interface StackRequest extends Omit<RestoreRequest, 'what' | 'to' | 'path'> {

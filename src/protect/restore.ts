@@ -1,8 +1,9 @@
+import type { StreamData } from '../hosts/host.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { knownError } from '../lib/known-error.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { SaveProblem, Snapshot } from '../model/snapshot.ts';
+import type { Snapshot } from '../model/snapshot.ts';
 import { type FillResult, fillStage, partOf, refuseSurprise } from './fill-directory.ts';
 import { fillStream } from './fill-stream.ts';
 import { takeLeases } from './lease.ts';
@@ -10,32 +11,14 @@ import { tellOfRestores } from './log/tell-of-restores.ts';
 import { changedMeanwhile, type OpenDestination, openDestination } from './open-destination.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { replaceStreamed } from './replace-streamed.ts';
+import { beginStreamedOf, noteWhole } from './note-streamed.ts';
 import { type MemberWish, openReplacement } from './replacement.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { identityOf, keepLineages } from './restore-lineage.ts';
+import { type RestoreReport, reportOf } from './restore-report.ts';
 import { asTarget, saveSafety } from './save-safety.ts';
 import { stoppedOr } from './stopped.ts';
 import { findAiling, type LiveSwapReport, swapLive } from './swap-live.ts';
-
-export interface RestoreReport {
-  readonly snapshot: Snapshot;
-  /** The volume's name or the directory. */
-  readonly name: string;
-  readonly created: boolean;
-  readonly files: number;
-  readonly bytes: number;
-  /** So much of it is the same as in the data that was there, and was taken from there. */
-  readonly bytesTaken: number;
-  /** Metadata that could not be set, and what the way to the data cannot carry. */
-  readonly problems: readonly SaveProblem[];
-  /** What was there before, when it was saved. */
-  readonly safetySnapshot: Snapshot | undefined;
-  /** Names of the containers that were stopped and started again, and how long they did not run. */
-  readonly stopped: readonly string[];
-  readonly stillMs: number;
-  /** How long an undo can bring back what was there; 0 when it cannot. */
-  readonly keptForMs: number;
-}
 
 /** Carries a plan out, under a lease on the destination. A failure leaves the destination as it was. */
 export async function applyRestore(
@@ -63,8 +46,29 @@ export async function applyRestores(
     works.push({ plan, identity: await identityOf(parts, plan.destination, options) });
   const places = works.map(({ plan, identity }) => ({ identity, name: plan.destination.name }));
   await using _leases = await takeLeases({ stateDir: parts.stateDir, places, action: 'restore' });
+  return await restoreHeld(parts, works, options);
+}
+
+/** The same as `applyRestore`, for one who holds the lease on the destination. */
+export async function applyRestoreHeld(
+  parts: Protection,
+  plan: RestorePlan,
+  options: JobOptions,
+): Promise<void> {
+  if (plan.refusal !== undefined) throw plan.refusal;
+  const identity = await identityOf(parts, plan.destination, options);
+  await restoreHeld(parts, [{ plan, identity }], options);
+}
+
+async function restoreHeld(
+  parts: Protection,
+  works: readonly Work[],
+  options: JobOptions,
+): Promise<RestoreReport[]> {
+  const plans = works.map(({ plan }) => plan);
   try {
     const reports = await restoreLeased(parts, works, options);
+    await noteWhole(parts, plans, options);
     await keepLineages(parts, plans, options);
     await tellOfRestores(parts, plans, reports);
     return reports;
@@ -158,10 +162,7 @@ async function replaceAll(
   const filled = new Map<Place, FillResult>();
   for (const place of places)
     if (place.stream !== undefined)
-      filled.set(
-        place,
-        await fillStream(parts, { ...place, data: place.stream, name: nameOf(place) }, options),
-      );
+      filled.set(place, await fillFirst(parts, { ...place, stream: place.stream }, options));
   if (direct.length === 0) return { filled: [...filled.values()], swap: undefined };
   const members = direct.map((place) => memberOf(place, new Date(parts.now())));
   const hostIdentity = await hostIdentityOf(parts, options);
@@ -192,6 +193,17 @@ async function replaceAll(
     options,
   );
   return { filled: places.map((place) => filled.get(place) ?? nothing), swap };
+}
+
+/** Into what was empty or was made for it. A part of what is there is written over: the rest of it stays as it is. */
+async function fillFirst(
+  parts: Protection,
+  place: Place & { readonly stream: StreamData },
+  options: JobOptions,
+): Promise<FillResult> {
+  const { plan, mustBeEmpty, stream } = place;
+  if (mustBeEmpty && plan.path === '') await beginStreamedOf(parts, { plan, safetyId: undefined });
+  return await fillStream(parts, { plan, mustBeEmpty, data: stream, name: nameOf(place) }, options);
 }
 
 type DirectPlace = Place & { readonly root: ByteString };
@@ -251,28 +263,4 @@ async function hostIdentityOf(parts: Protection, options: JobOptions): Promise<s
       return undefined;
     throw error;
   }
-}
-
-interface Done {
-  readonly filled: FillResult;
-  readonly created: boolean;
-  readonly safetySnapshot: Snapshot | undefined;
-  readonly swap: LiveSwapReport | undefined;
-}
-
-function reportOf(plan: RestorePlan, { filled, created, safetySnapshot, swap }: Done): RestoreReport {
-  const { files, bytes, bytesTaken = 0, problems } = filled;
-  return {
-    snapshot: plan.snapshot,
-    name: plan.destination.name,
-    created,
-    files,
-    bytes,
-    bytesTaken,
-    problems,
-    safetySnapshot,
-    stopped: swap?.stopped ?? [],
-    stillMs: swap?.stillMs ?? 0,
-    keptForMs: plan.keepForMs,
-  };
 }

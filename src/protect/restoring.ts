@@ -2,7 +2,7 @@ import type { DumpRestorePlan, DumpRestoreReport, DumpRestoreRequest } from './p
 import type { JobOptions, Protection } from './protection.ts';
 import type { RestorePlan, RestoreRequest } from './restore-plan.ts';
 import type { StackPlan, StackReport, StackRequest } from './restore-stack.ts';
-import type { RestoreReport } from './restore.ts';
+import type { RestoreReport } from './restore-report.ts';
 import type { UndoRecord } from './undo-records.ts';
 import type { UndoPlan, UndoReport, UndoRequest } from './undo.ts';
 

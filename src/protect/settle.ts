@@ -15,6 +15,7 @@ import { isSwappedIn } from './swap.ts';
 import type { BackupTarget } from './targets.ts';
 import { dropExpired } from './drop-expired.ts';
 import { followMoved } from './follow-moved.ts';
+import { refuseHalfRestored, tellOfStreamed } from './settle-streamed.ts';
 
 export interface SettleOptions extends JobOptions {
   /** Only what was restored on the host of this identity. */
@@ -43,6 +44,7 @@ export async function settleAll(parts: Protection, options: SettleOptions): Prom
       if (!isAppError(error, 'locked')) note(` of ${namesOf(journal)}`, error);
     }
   }
+  await tellOfStreamed(parts, options).catch((error: unknown) => note('', error));
   await followMoved(parts).catch((error: unknown) => note('', error));
   await dropExpired(parts).catch((error: unknown) => note('', error));
 }
@@ -71,6 +73,8 @@ export async function settleHeld(
     target.kind === 'path'
       ? pathIdentity(catalog, target.name)
       : volumeIdentity(catalog, { hostIdentity: target.host.identity, name: target.name });
+  if (target.kind === 'volume')
+    await refuseHalfRestored(parts, { hostIdentity: target.host.identity, name: target.name });
   await settleIdentity(parts, { identity, held: [identity] }, options);
 }
 

@@ -1,4 +1,4 @@
-import type { RecoveredJob } from '../../../app.ts';
+import type { RecoveredJob, RecoveredVolume } from '../../../app.ts';
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 import { localTime } from '../local-time.ts';
@@ -6,25 +6,48 @@ import type { Session } from '../session.ts';
 
 export async function runRecover(session: Session): Promise<void> {
   const report = await session.app.recover({ signal: session.signal, onNote: session.note });
-  const { jobs, elsewhere } = report;
+  const { jobs, volumes, elsewhere } = report;
+  const lines = [...jobs.flatMap(describe), ...volumes.flatMap(describeVolume)];
   session.printer.print({
-    json: () => ({ ...report, jobs: jobs.map((job) => ({ ...job, error: job.error ?? null })) }),
-    text: () => (jobs.length === 0 ? 'There is nothing to bring back.' : jobs.flatMap(describe).join('\n')),
-    quiet: () => jobs.flatMap(({ apps }) => apps),
+    json: () => ({ ...report, jobs: jobs.map(withNull), volumes: volumes.map(withNull) }),
+    text: () => (lines.length === 0 ? 'There is nothing to bring back.' : lines.join('\n')),
+    quiet: () => [
+      ...jobs.flatMap(({ apps }) => apps),
+      ...volumes.filter(({ error }) => error === undefined).map(({ name }) => name),
+    ],
   });
-  const failed = jobs.filter(({ error }) => error !== undefined).length;
+  const failed = [...jobs, ...volumes].filter(({ error }) => error !== undefined).length;
   if (failed + elsewhere === 0) return;
-  const what = elsewhere > 0 ? 'belong to an engine that is not this one' : 'are not as they were';
-  throw new AppError(
-    failed + elsewhere === jobs.length + elsewhere ? 'failed' : 'partial',
-    `Containers that an interrupted job has left ${what}`,
-    {
-      hint:
-        elsewhere > 0
-          ? 'Start that engine, or name it with DOCKER_HOST or --host, and run "holdfast recover" again.'
-          : 'See why above, and run "holdfast recover" again.',
-    },
-  );
+  const isPartly = failed < jobs.length + volumes.length;
+  throw new AppError(isPartly ? 'partial' : 'failed', whatIsLeft(report), {
+    hint:
+      elsewhere > 0
+        ? 'Start that engine, or name it with DOCKER_HOST or --host, and run "holdfast recover" again.'
+        : 'See why above, and run "holdfast recover" again.',
+  });
+}
+
+type Report = Awaited<ReturnType<Session['app']['recover']>>;
+
+function whatIsLeft({ elsewhere, jobs }: Report): string {
+  if (elsewhere > 0)
+    return 'Containers that an interrupted job has left belong to an engine that is not this one';
+  return jobs.some(({ error }) => error !== undefined)
+    ? 'Containers that an interrupted job has left are not as they were'
+    : 'Volumes that an interrupted restore has left are not as they were';
+}
+
+function withNull<T extends { readonly error: string | undefined }>(one: T): object {
+  return { ...one, error: one.error ?? null };
+}
+
+function describeVolume({ name, snapshotId = '', error }: RecoveredVolume): string[] {
+  return [
+    `Interrupted: restore ${quote(name)}`,
+    error === undefined
+      ? `  what was in it is back, from snapshot ${quote(snapshotId.slice(0, 8))}`
+      : `  not put back: ${error}`,
+  ];
 }
 
 function describe({ reason, since, apps, error }: RecoveredJob): string[] {

@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
+import { namesIn } from '../lib/names-in.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { parseJson } from '../model/parse-json.ts';
+
+/** A volume of an engine. */
+export interface StreamedPlace {
+  readonly hostIdentity: string;
+  /** The volume's name. */
+  readonly name: string;
+}
+
+/**
+ * What a restore through an engine has begun to do to a volume whose data cannot be reached directly: nothing can be made
+ * ready beside it, so that until the end what is in it is neither old nor new. There is one for a volume at most.
+ */
+export interface StreamedJournal extends StreamedPlace {
+  /** Where the snapshots are: the repository's id, and its location for people. */
+  readonly repositoryId: string;
+  readonly location: string;
+  /** What is being restored. */
+  readonly snapshotId: string;
+  /** What was in it before; undefined when there was nothing. */
+  readonly safetyId: string | undefined;
+  /** When it began, RFC 3339. */
+  readonly since: string;
+}
+
+/** Durable when it returns. What was in the volume before an earlier one that never came to its end stays what was in it. */
+export async function beginStreamed(stateDir: string, journal: StreamedJournal): Promise<void> {
+  const folder = folderOf(stateDir);
+  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (made !== undefined) await syncDirectory(path.dirname(folder));
+  const earlier = await findStreamed(stateDir, journal);
+  const safetyId = earlier === undefined ? journal.safetyId : earlier.safetyId;
+  await writeDurably(pathOf(stateDir, journal), JSON.stringify({ version: 1, ...journal, safetyId }));
+}
+
+/** What is in the volume is whole again. */
+export async function endStreamed(stateDir: string, place: StreamedPlace): Promise<void> {
+  try {
+    await rm(pathOf(stateDir, place));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  await syncDirectory(folderOf(stateDir));
+}
+
+/** Undefined when what is in the volume is whole, as far as is known. */
+export async function findStreamed(
+  stateDir: string,
+  place: StreamedPlace,
+): Promise<StreamedJournal | undefined> {
+  return await readStreamed(pathOf(stateDir, place));
+}
+
+/** Those of living processes too. One that cannot be read is told and left out. */
+export async function listStreamed(
+  stateDir: string,
+  onDamaged: (error: unknown) => void,
+): Promise<StreamedJournal[]> {
+  const journals: StreamedJournal[] = [];
+  for (const name of await namesIn(folderOf(stateDir))) {
+    if (!/^streamed-[0-9a-f]{32}\.json$/.test(name)) continue;
+    try {
+      const journal = await readStreamed(path.join(folderOf(stateDir), name));
+      if (journal !== undefined) journals.push(journal);
+    } catch (error) {
+      onDamaged(error);
+    }
+  }
+  return journals;
+}
+
+async function readStreamed(file: string): Promise<StreamedJournal | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  const journal = parseJson(text);
+  if (isStreamedJournal(journal)) return journal;
+  throw new AppError(
+    'integrity',
+    `The journal of a restore, "${file}", is not one that this version can read`,
+    {
+      hint: 'Another version of Holdfast may have written it: use that one. Else restore the volume again, and remove that file.',
+    },
+  );
+}
+
+/** The file of a volume's journal, for people. */
+export function pathOf(stateDir: string, { hostIdentity, name }: StreamedPlace): string {
+  const key = createHash('sha256').update(`${hostIdentity}\0${name}`).digest('hex').slice(0, 32);
+  return path.join(folderOf(stateDir), `streamed-${key}.json`);
+}
+
+function folderOf(stateDir: string): string {
+  return path.join(stateDir, 'journal');
+}
+
+function isStreamedJournal(value: unknown): value is StreamedJournal {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = value as Partial<Record<keyof StreamedJournal | 'version', unknown>>;
+  const texts = [fields.hostIdentity, fields.name, fields.repositoryId, fields.snapshotId, fields.since];
+  return (
+    fields.version === 1 &&
+    texts.every((text) => typeof text === 'string') &&
+    (fields.safetyId === undefined || typeof fields.safetyId === 'string')
+  );
+}
