@@ -3,7 +3,7 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { planStill, type StillPlan } from './quiesce/plan-still.ts';
-import { pathContainers, volumeContainers } from './quiesce/volume-containers.ts';
+import { containersAt } from './quiesce/volume-containers.ts';
 
 /** A place that a restore replaces. */
 export interface Place {
@@ -18,15 +18,7 @@ export async function findConsumers(
   places: readonly Place[],
   options: JobOptions,
 ): Promise<readonly Container[]> {
-  const found = new Map<string, Container>();
-  for (const { kind, name } of places) {
-    const containers =
-      kind === 'volume'
-        ? await volumeContainers(parts, name, options)
-        : await pathContainers(parts, name, options);
-    for (const container of containers) found.set(container.id, container);
-  }
-  return [...found.values()];
+  return await containersAt(parts, places, options);
 }
 
 /** True for one that has the data mounted now. */

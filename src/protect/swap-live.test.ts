@@ -227,6 +227,24 @@ describe('swapLive()', () => {
     expect(states()).toEqual(['running', 'running', 'running', 'running']);
   });
 
+  test('has written down what somebody started meanwhile before it is stopped to go back', async () => {
+    const written: number[] = [];
+    world.containers.change('idle', { state: 'exited' });
+    world.containers.onCall((call, name) => {
+      if (call === 'stop' && name === 'idle')
+        written.push(journals().filter((file) => file.endsWith('.touched')).length);
+      if (call !== 'start' || name !== 'web' || !data().includes('new')) return;
+      world.containers.change('idle', { state: 'paused' });
+      throw new AppError('failed', 'Cannot start "web"');
+    });
+    expect(await swap()).toBeInstanceOf(AppError);
+    // That of what ran, and its own.
+    expect(written[0]).toBe(2);
+    expect(data()).toEqual(['old', 'old']);
+    expect(states()).toEqual(['running', 'running', 'paused', 'running']);
+    expect(journals()).toEqual([]);
+  });
+
   test('is stopped by its signal at any moment, and then all is as it was', async () => {
     for (const at of ['stop web', 'stop db', 'start db', 'start web']) {
       const abort = new AbortController();

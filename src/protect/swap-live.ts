@@ -3,26 +3,12 @@ import type { Container, Containers } from '../hosts/containers.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { makeStill, type StillContainers } from './quiesce/still-containers.ts';
+import { makeStill } from './quiesce/still-containers.ts';
 import type { AppStep } from './quiesce/plan-still.ts';
 import { putBack } from './quiesce/put-back.ts';
-import { findConsumers, isUp, planStops, type Place } from './restore-consumers.ts';
-import type { Replacement } from './replacement.ts';
-
-export interface LiveSwap {
-  readonly replacement: Replacement;
-  /** Where it takes place. */
-  readonly places: readonly Place[];
-  /** For the journal of the containers. */
-  readonly reason: string;
-  /** How long containers may take to be healthy. */
-  readonly healthyWithinMs: number;
-  /**
-   * Ids of containers that were not well when the work began: they are not expected to be so afterwards. It is looked at
-   * before anything is done to them: to be paused for the safety snapshot makes a container look unhealthy for a while.
-   */
-  readonly ailing: ReadonlySet<string>;
-}
+import { findConsumers, isUp, type Place, planStops } from './restore-consumers.ts';
+import { type Live, type LiveSwap, messageOf, namesOf } from './live-swap.ts';
+import { takeBackLive } from './take-back-live.ts';
 
 /** Which of the containers that see the places are not well now. */
 export async function findAiling(
@@ -69,7 +55,7 @@ export async function swapLive(
   const { reason, replacement } = swap;
   const wish = { containers: before, how: 'stop', reason, restoreId: replacement.id } as const;
   const still = await makeStill(parts, wish, options);
-  const live: Live = { parts, swap, containers, before, levels, newcomers: new Set() };
+  const live: Live = { parts, swap, containers, before, levels, others: [], unwritten: new Set() };
   try {
     await refuseNewcomers(live, options);
     await swap.replacement.swap(levels);
@@ -84,29 +70,20 @@ export async function swapLive(
   }
 }
 
-interface Live {
-  readonly parts: Protection;
-  readonly swap: LiveSwap;
-  readonly containers: Containers;
-  readonly before: readonly Container[];
-  readonly levels: readonly (readonly AppStep[])[];
-  /** Ids of those that others have started since, and that had to be stopped to go back. */
-  readonly newcomers: Set<string>;
-}
-
-/** Where directories are restored, no engine need answer: then nothing can be stopped, nor started. */
+/** Where only directories are restored, no engine need answer: then nothing can be stopped, nor started. */
 async function containersOf(
   parts: Protection,
   places: readonly Place[],
   { signal }: JobOptions,
 ): Promise<Containers | undefined> {
+  const isPaths = places.every(({ kind }) => kind === 'path');
   try {
     const { containers } = await parts.host();
-    await containers?.list({ signal });
+    if (isPaths) await containers?.list({ signal });
     return containers;
   } catch (error) {
     const isAway = isAppError(error, 'unavailable') || isAppError(error, 'denied');
-    if (isAway && places.every(({ kind }) => kind === 'path')) return undefined;
+    if (isAway && isPaths) return undefined;
     throw error;
   }
 }
@@ -209,83 +186,6 @@ async function notHealthy(live: Live, names: readonly string[]): Promise<AppErro
   );
 }
 
-/** Everything back as it was. Gives the error to throw, which says what is not. */
-async function takeBackLive(
-  live: Live,
-  { still, error }: { readonly still: StillContainers; readonly error: unknown },
-): Promise<unknown> {
-  const { replacement } = live.swap;
-  try {
-    if (replacement.isSwapping) {
-      await replacement.giveUp();
-      await stopWithPatience(live);
-      await replacement.takeBack();
-    }
-  } catch (second) {
-    // What ran stays stopped: nothing may run on data that is half old and half new. The journals say what to do.
-    replacement.leave();
-    await still.leave();
-    return notTakenBack(live, error, second);
-  }
-  try {
-    await putBack(live.containers, live.levels, {});
-    for (const id of live.newcomers) await live.containers.start(id);
-    await still.release();
-    return error;
-  } catch (second) {
-    // The data is back already; its journal knows what ran, whatever was started on the other data since.
-    replacement.leave();
-    await still.leave();
-    return notStarted(live, error, second);
-  }
-}
-
-const patienceMs = 60_000;
-
-/** An engine that is being started anew answers again after a while. */
-async function stopWithPatience(live: Live): Promise<void> {
-  const deadline = performance.now() + patienceMs;
-  for (;;) {
-    try {
-      return await stopAll(live);
-    } catch (error) {
-      if (!isAppError(error, 'unavailable') || performance.now() > deadline) throw error;
-      await sleep(500);
-    }
-  }
-}
-
-/** The containers' journal is there still: what is stopped here will run again. */
-async function stopAll({ containers, levels, parts, swap, newcomers }: Live): Promise<void> {
-  const ran = new Set(levels.flat().map(({ identity }) => identity.id));
-  for (const step of levels.flat())
-    if (step.how === 'scale') await containers.scaleService(step.identity.name, 0);
-  for (const { id, swarmService } of (await findConsumers(parts, swap.places, {})).filter(isUp)) {
-    if (!ran.has(id) && swarmService === undefined) newcomers.add(id);
-    await containers.stop(id, {});
-  }
-}
-
-function notTakenBack({ swap }: Live, error: unknown, second: unknown): AppError {
-  return new AppError(
-    'failed',
-    `Cannot restore ${namesOf(swap)}, and could not bring back what was there yet`,
-    {
-      detail: `${messageOf(error)}\n${messageOf(second)}`,
-      hint: 'Nothing is lost: it lies beside. When the cause is gone, "holdfast recover" brings it back and starts what ran.',
-      cause: error,
-    },
-  );
-}
-
-function notStarted({ swap }: Live, error: unknown, second: unknown): AppError {
-  return new AppError('failed', `${messageOf(error)}; the data of ${namesOf(swap)} is as it was`, {
-    detail: messageOf(second),
-    hint: 'Not everything that ran could be started again: "holdfast recover" tries again.',
-    cause: error,
-  });
-}
-
 /** The new data stays. What is left to do is done by the next command when it cannot be done now. */
 async function commit(parts: Protection, { replacement }: LiveSwap, options: JobOptions): Promise<void> {
   await replacement.commit(new Date(parts.now())).catch((error: unknown) => noteLater(error, options));
@@ -295,12 +195,4 @@ function noteLater(error: unknown, options: JobOptions): void {
   options.onNote?.(
     `The data is restored. What is left to be done for it is done by the next command: ${messageOf(error)}`,
   );
-}
-
-function namesOf({ places }: LiveSwap): string {
-  return places.map(({ name }) => quote(name)).join(', ');
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -40,6 +40,19 @@ export async function pathContainers(
   return await containersOf(parts, { kind: 'path', name: directory }, options);
 }
 
+/** The same for several places, with one question to the host. */
+export async function containersAt(
+  parts: Protection,
+  places: readonly Place[],
+  options: JobOptions,
+): Promise<readonly Container[]> {
+  const around = await lookAround(parts, places, options);
+  const found = new Map<string, Container>();
+  for (const place of places)
+    for (const container of await consumersOf(around, place, () => true)) found.set(container.id, container);
+  return [...found.values()];
+}
+
 async function containersOf(parts: Protection, place: Place, options: JobOptions): Promise<Container[]> {
   return await consumersOf(await lookAround(parts, [place], options), place, () => true);
 }
