@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fromBytes, fromText } from '../../model/byte-string.ts';
 import type { DataRun } from '../../model/entry.ts';
-import { decodeTree, encodeNode, encodeNodeHead, encodeTree, type TreeNode } from './node.ts';
+import { encodeTree } from './encode-tree.ts';
+import { decodeTree, encodeNode, encodeNodeHead, type TreeNode } from './node.ts';
 
 const id = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('hex'));
 const uint32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });

@@ -2,7 +2,7 @@ import { type ByteString, fromBytes, toPrintable } from '../../model/byte-string
 import type { DataRun, EntryType, ExtendedAttribute } from '../../model/entry.ts';
 import { AppError } from '../../model/errors.ts';
 import { bytesOfParsed, isUtf8, jsonString, lossyJsonString, quoteName, unquoteName } from './go-text.ts';
-import { type IdList, idListOf } from './id-list.ts';
+import type { IdList } from './id-list.ts';
 import { JsonFields } from './json-fields.ts';
 import { formatTime, parseTime } from './timestamp.ts';
 
@@ -62,17 +62,38 @@ const typeModeBits: Readonly<Record<TreeNode['type'], number>> = {
 /** Holes are kept as a generic attribute: restic keeps those that it does not know. */
 const runsAttribute = 'holdfast.data_runs';
 
-/** The JSON of a node, byte for byte as restic writes it. A content that is a list already takes the place of the node's. */
-export function encodeNode(node: TreeNode, content: IdList = idListOf(node.content)): ByteString {
+/** The JSON of a node. That of a file with many blobs is put together where its tree is, from their ids. */
+export type NodeText = ByteString | LongNode;
+
+export interface LongNode {
+  readonly beforeIds: ByteString;
+  readonly ids: readonly IdList[];
+  readonly afterIds: ByteString;
+}
+
+/** The JSON of a node, byte for byte as restic writes it. */
+export function encodeNode(node: TreeNode): ByteString {
+  const content = node.content.map((id) => `"${id}"`).join(',');
+  const { beforeContent, afterContent } = encodeAroundContent(node);
+  const list = node.type === 'file' ? `[${content}]` : 'null';
+  return beforeContent + list + afterContent;
+}
+
+/** The same of a file whose blobs are `ids`, whatever its content says. */
+export function encodeLongNode(node: TreeNode, ids: readonly IdList[]): LongNode {
+  const { beforeContent, afterContent } = encodeAroundContent(node);
+  return { beforeIds: `${beforeContent}[`, ids, afterIds: `]${afterContent}` };
+}
+
+function encodeAroundContent(node: TreeNode): { beforeContent: ByteString; afterContent: ByteString } {
   let json = encodeNodeHead(node);
   if (node.linkTarget !== undefined) json += encodeLinkTarget(node.linkTarget);
   if (node.xattrs.length > 0) json += `,"extended_attributes":[${node.xattrs.map(encodeXattr).join(',')}]`;
   if (node.dataRuns !== undefined)
     json += `,"generic_attributes":{"${runsAttribute}":${encodeRuns(node.dataRuns)}}`;
   if (node.device !== 0n) json += `,"device":${node.device}`;
-  json += node.type === 'file' ? `,"content":[${content}]` : ',"content":null';
-  if (node.subtree !== undefined) json += `,"subtree":"${node.subtree}"`;
-  return `${json}}`;
+  const subtree = node.subtree === undefined ? '' : `,"subtree":"${node.subtree}"`;
+  return { beforeContent: `${json},"content":`, afterContent: `${subtree}}` };
 }
 
 /** The beginning of a node's JSON: all that one call of stat(2) tells. */
@@ -114,32 +135,6 @@ function encodeXattr({ name, value }: ExtendedAttribute): ByteString {
 function encodeRuns(runs: readonly DataRun[]): string {
   return JSON.stringify(runs.map(({ offset, length }) => [offset, length]));
 }
-
-/** Longer text would be no string any more, and the tree could not be read again. */
-const maxTreeBytes = 2 ** 29 - 1024;
-
-/**
- * A tree blob, in an ArrayBuffer of its own. Nodes must be sorted by name and encoded. `unsupported` for a directory of
- * over a million files.
- */
-export function encodeTree(nodes: readonly ByteString[]): Buffer {
-  const nodeBytes = nodes.reduce((sum, node) => sum + node.length + 1, 0);
-  if (nodeBytes > maxTreeBytes)
-    throw new AppError('unsupported', `A directory holds too many files to be saved: ${nodes.length}`);
-  const separators = Math.min(nodes.length, 1);
-  const tree = Buffer.allocUnsafeSlow(treeStart.length + nodeBytes - separators + treeEnd.length);
-  let at = tree.write(treeStart, 'latin1');
-  for (const [i, node] of nodes.entries()) {
-    if (i > 0) tree[at++] = comma;
-    at += tree.write(node, at, 'latin1');
-  }
-  tree.write(treeEnd, at, 'latin1');
-  return tree;
-}
-
-const treeStart = '{"nodes":[';
-const treeEnd = ']}\n';
-const comma = 0x2c;
 
 /** The nodes of a tree blob, sorted by name. `integrity` for text that is no tree or has hostile or repeated names. */
 export function decodeTree(text: Uint8Array): TreeNode[] {

@@ -1,7 +1,8 @@
 import { Breather } from '../../lib/breathe.ts';
 import { type ByteString, toBytes, toPrintable } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
-import { decodeTree, encodeTree, type TreeNode } from '../format/node.ts';
+import { encodeTree } from '../format/encode-tree.ts';
+import { decodeTree, type TreeNode } from '../format/node.ts';
 import { splitTree } from '../format/split-tree.ts';
 import type { BlobReader } from '../read/blob-reader.ts';
 import type { LostEntry } from './repair-types.ts';

@@ -7,7 +7,8 @@ import type { UserNames } from '../../lib/user-names.ts';
 import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
-import { encodeNode, encodeNodeHead, encodeTree, type TreeNode } from '../format/node.ts';
+import { encodeTree } from '../format/encode-tree.ts';
+import { encodeNode, encodeNodeHead, type NodeText, type TreeNode } from '../format/node.ts';
 import { type CleanedFilesystems, cleanPages } from './clean-pages.ts';
 import { cloneOf } from './cloned-file.ts';
 import { type LargeFile, saveLargeFile } from './large-file.ts';
@@ -48,7 +49,7 @@ interface Place {
 }
 
 /** A node's text, undefined for what has none, or a promise of it. */
-type Slot = ByteString | undefined | Promise<ByteString | undefined>;
+type Slot = NodeText | undefined | Promise<NodeText | undefined>;
 
 /** Above it, the path of something in it may be longer than the kernel takes. */
 const longPathBytes = 3500;
@@ -254,7 +255,7 @@ export class DirectorySaver {
     });
   }
 
-  #saveLarge(place: Place, name: ByteString): Promise<ByteString | undefined> {
+  #saveLarge(place: Place, name: ByteString): Promise<NodeText | undefined> {
     const slot = saveLargeFile(this.#largeFile(place, name));
     slot.catch(() => undefined);
     this.#readsDirectly(slot);
@@ -279,7 +280,7 @@ export class DirectorySaver {
   }
 
   /** Undefined when the file itself has to be read. */
-  #saveClone(place: Place, name: ByteString): Promise<ByteString | undefined> | undefined {
+  #saveClone(place: Place, name: ByteString): Promise<NodeText | undefined> | undefined {
     const { clones } = this.#options;
     if (clones === undefined || this.#clones >= maxClones) return undefined;
     try {
@@ -337,21 +338,19 @@ export class DirectorySaver {
   }
 
   async #finish({ parent }: Place, slots: readonly Slot[]): Promise<string> {
-    const nodes: ByteString[] = [];
+    const nodes: NodeText[] = [];
     for (const slot of slots) {
-      const node = typeof slot === 'object' ? await slot : slot;
+      const node = slot instanceof Promise ? await slot : slot;
       if (node !== undefined) nodes.push(node);
     }
-    const text = encodeTree(nodes);
     const { scheduler, onTree } = this.#options;
-    if (parent?.hasText(text)) return this.#told(parent.treeId, text);
+    const isKnown = parent?.isTreeOf(nodes) ?? false;
+    if (isKnown && onTree === undefined) return parent?.treeId ?? '';
+    const text = encodeTree(nodes);
     // A database of 20 GB has one of 40 MB: it is kept only where somebody asks for it.
     if (onTree === undefined) return await scheduler.saveTree(text, { giveAway: true });
-    return this.#told(await scheduler.saveTree(text), text);
-  }
-
-  #told(id: string, text: Buffer): string {
-    this.#options.onTree?.(id, text);
+    const id = isKnown ? (parent?.treeId ?? '') : await scheduler.saveTree(text);
+    onTree(id, text);
     return id;
   }
 
@@ -393,7 +392,7 @@ function reusableNode(parent: ParentDirectory, fresh: TreeNode, parents: KnownTr
   const text = parent.textOf(fresh.name);
   const head = encodeNodeHead(fresh);
   if (text?.startsWith(`${head},"content":[`)) {
-    return parents.hasBlobs(() => idsIn(text.slice(head.length))) ? text : undefined;
+    return parents.hasBlobs(() => idsIn(text, head.length)) ? text : undefined;
   }
   const known = parent.node(fresh.name);
   if (!known || !isSame(known, fresh) || !parents.hasBlobs(() => known.content)) return undefined;

@@ -6,7 +6,8 @@ import { proofBytes } from '../../lib/keyed-proof.ts';
 import { readUserNames } from '../../lib/user-names.ts';
 import { pagedChunkBytes } from '../chunker/paged-file.ts';
 import { idListOf } from '../format/id-list.ts';
-import { decodeTree, encodeTree } from '../format/node.ts';
+import { encodeTree } from '../format/encode-tree.ts';
+import { decodeTree } from '../format/node.ts';
 import { saveLargeFile } from './large-file.ts';
 import { type FileProofs, pieceBytes, type ProofBook } from './piece-proof.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
@@ -32,7 +33,7 @@ const scheduler = {
     return {
       files: [],
       ids: [],
-      content: '',
+      content: new Uint8Array(),
       bytes,
       proofs: undefined,
       isEnd: false,

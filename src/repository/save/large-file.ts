@@ -1,8 +1,8 @@
 import { proofBytes } from '../../lib/keyed-proof.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import type { UserNames } from '../../lib/user-names.ts';
-import { countIds, type IdList, joinIds, sliceIds } from '../format/id-list.ts';
-import { encodeNode } from '../format/node.ts';
+import { countIds, type IdList, sliceIds } from '../format/id-list.ts';
+import { encodeLongNode, type NodeText } from '../format/node.ts';
 import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
 import type { ClonedFile } from './cloned-file.ts';
 import { type CutProofs, type FileProofs, pieceBytes, type ProofBook } from './piece-proof.ts';
@@ -34,12 +34,12 @@ export interface LargeFile {
 }
 
 interface SavedContent {
-  readonly content: IdList;
+  readonly content: readonly IdList[];
   readonly size: number;
 }
 
 /** Saves a file piece by piece: while one worker stores a piece, the next one reads on from where its last chunk ended. */
-export async function saveLargeFile(file: LargeFile): Promise<ByteString | undefined> {
+export async function saveLargeFile(file: LargeFile): Promise<NodeText | undefined> {
   const { tally, path } = file;
   try {
     using open = file.clone ?? openDisposable(file.full);
@@ -59,7 +59,7 @@ export async function saveLargeFile(file: LargeFile): Promise<ByteString | undef
     }
     tally.countFile(file.fate, 0, path);
     const node = nodeOfStat({ name: file.name, stat: before, names: file.names, ...extras });
-    return encodeNode({ ...node, size }, content);
+    return encodeLongNode({ ...node, size }, content);
   } catch (error) {
     tally.problems.push(readProblem(path, error));
     return undefined;
@@ -116,7 +116,7 @@ async function savePieces(
       ({ next: start, isLast } = await boundary);
     }
     const saved = await Promise.all(pieces);
-    const content = joinIds(saved.map((part) => part.content));
+    const content = saved.map((part) => part.content);
     const size = saved.reduce((sum, { bytes }) => sum + bytes, 0);
     if (prove) book.set(path, proofsOf(saved, chunkBytes));
     return { content, size };
@@ -189,7 +189,7 @@ async function recheckPieces(
     }
     const size = read.reduce((sum, { bytes }) => sum + bytes, 0);
     book?.set(path, { chunkBytes, sizeBytes: size, proofs: joined(proofs) });
-    return { content: joinIds(lists), size };
+    return { content: lists, size };
   } finally {
     await Promise.allSettled(parts);
   }

@@ -1,13 +1,20 @@
-import { type ByteString, fromBytes } from '../../model/byte-string.ts';
+import { type ByteString, fromBytes, toBytes } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
 import { jsonString, quoteName } from '../format/go-text.ts';
-import { type IdList, idListOf } from '../format/id-list.ts';
-import { decodeTree, type TreeNode } from '../format/node.ts';
+import { type IdList, idListOf, parseIds } from '../format/id-list.ts';
+import { treeEnd, treeStart } from '../format/encode-tree.ts';
+import { decodeTree, type NodeText, type TreeNode } from '../format/node.ts';
 
-const opening = '{"nodes":[{"name":"';
-const separator = '},{"name":"';
-const closing = '}]}\n';
+const startOfNode = '{"name":"';
+const separator = `},${startOfNode}`;
+const closing = `}${treeEnd}`;
 const endOfName = '","type":"';
+
+/** Where a node is in the text of its tree. */
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
 
 /**
  * A directory as the parent snapshot has it. Its tree is compared as text where that is enough: an unchanged file's
@@ -15,28 +22,37 @@ const endOfName = '","type":"';
  */
 export class ParentDirectory {
   readonly treeId: string;
-  readonly #bytes: Buffer;
-  #texts: ReadonlyMap<ByteString, ByteString> | undefined;
+  /** All of it, once: that of a database of 20 GB has 44 MB. */
+  readonly #text: ByteString;
+  readonly #spans: ReadonlyMap<ByteString, Span> | undefined;
   #nodes: ReadonlyMap<ByteString, TreeNode> | undefined;
 
-  constructor(treeId: string, bytes: Buffer) {
+  constructor(treeId: string, bytes: Uint8Array) {
     this.treeId = treeId;
-    this.#bytes = bytes;
-    this.#texts = splitTree(fromBytes(bytes));
+    this.#text = fromBytes(bytes);
+    this.#spans = spansOf(this.#text);
   }
 
-  hasText(tree: Buffer): boolean {
-    return this.#bytes.equals(tree);
+  /** True when it is known without making the tree that it would be this one. */
+  isTreeOf(nodes: readonly NodeText[]): boolean {
+    let at = treeStart.length;
+    for (const [i, node] of nodes.entries()) {
+      if (typeof node !== 'string') return false;
+      if (i > 0 && this.#text[at++] !== ',') return false;
+      if (!this.#text.startsWith(node, at)) return false;
+      at += node.length;
+    }
+    return this.#text.startsWith(treeStart) && this.#text.slice(at) === treeEnd;
   }
 
   has(name: ByteString): boolean {
-    return this.#texts ? this.#texts.has(keyOf(name)) : this.#decoded.has(name);
+    return this.#spans ? this.#spans.has(keyOf(name)) : this.#decoded.has(name);
   }
 
   /** The exact JSON of a node; undefined when there is none, or when this tree has to be parsed. */
   textOf(name: ByteString): ByteString | undefined {
-    const rest = this.#texts?.get(keyOf(name));
-    return rest === undefined ? undefined : `{"name":"${rest}}`;
+    const span = this.#spans?.get(keyOf(name));
+    return span && this.#text.slice(span.start, span.end);
   }
 
   node(name: ByteString): TreeNode | undefined {
@@ -45,21 +61,22 @@ export class ParentDirectory {
 
   /** The ids of a file's blobs, without parsing the other files. */
   contentOf(name: ByteString): IdList | undefined {
-    if (!this.#texts) {
+    if (!this.#spans) {
       const node = this.node(name);
       return node && idListOf(node.content);
     }
-    return /,"content":\[([^\]]*)\]$/.exec(this.#texts.get(keyOf(name)) ?? '')?.[1];
+    const json = /,"content":\[([^\]]*)\]\}$/.exec(this.textOf(name) ?? '')?.[1];
+    return json === undefined ? undefined : parseIds(json);
   }
 
   /** The tree of a directory in this one. */
   subtreeOf(name: ByteString): string | undefined {
-    if (!this.#texts) return this.node(name)?.subtree;
-    return /,"subtree":"([0-9a-f]{64})"$/.exec(this.#texts.get(keyOf(name)) ?? '')?.[1];
+    if (!this.#spans) return this.node(name)?.subtree;
+    return /,"subtree":"([0-9a-f]{64})"\}$/.exec(this.textOf(name) ?? '')?.[1];
   }
 
   get #decoded(): ReadonlyMap<ByteString, TreeNode> {
-    this.#nodes ??= new Map(readNodes(this.#bytes).map((node) => [node.name, node]));
+    this.#nodes ??= new Map(readNodes(toBytes(this.#text)).map((node) => [node.name, node]));
     return this.#nodes;
   }
 }
@@ -74,9 +91,11 @@ function readNodes(bytes: Buffer): TreeNode[] {
   }
 }
 
-/** The ids in the JSON of a file's content. */
-export function idsIn(content: ByteString): readonly string[] {
-  return content.match(/[0-9a-f]{64}/g) ?? [];
+/** The ids in the JSON of a file's content, which begins at `from`. */
+export function* idsIn(text: ByteString, from: number): Generator<string, void, undefined> {
+  const id = /[0-9a-f]{64}/g;
+  id.lastIndex = from;
+  for (let match = id.exec(text); match; match = id.exec(text)) yield match[0];
 }
 
 function keyOf(name: ByteString): ByteString {
@@ -84,15 +103,20 @@ function keyOf(name: ByteString): ByteString {
 }
 
 /**
- * The nodes' texts by the names in them, without the braces around. Undefined for a tree that is not as we write it, and for one
+ * The nodes by the names in them. Undefined for a tree that is not as we write it, and for one
  * with attributes: their names look like nodes' names. In a string a quote is escaped, so no name can look like it.
  */
-function splitTree(text: ByteString): ReadonlyMap<ByteString, ByteString> | undefined {
-  if (!text.startsWith(opening) || !text.endsWith(closing)) return undefined;
+function spansOf(text: ByteString): ReadonlyMap<ByteString, Span> | undefined {
+  if (!text.startsWith(treeStart + startOfNode) || !text.endsWith(closing)) return undefined;
   if (text.includes('"extended_attributes"') || text.includes('"generic_attributes"')) return undefined;
-  const texts = new Map<ByteString, ByteString>();
-  for (const rest of text.slice(opening.length, -closing.length).split(separator)) {
-    texts.set(rest.slice(0, rest.indexOf(endOfName)), rest);
+  const spans = new Map<ByteString, Span>();
+  const last = text.length - treeEnd.length;
+  for (let start = treeStart.length; start < last;) {
+    const name = start + startOfNode.length;
+    const next = text.indexOf(separator, name);
+    const end = next < 0 ? last : next + 1;
+    spans.set(text.slice(name, text.indexOf(endOfName, name)), { start, end });
+    start = end + 1;
   }
-  return texts;
+  return spans;
 }

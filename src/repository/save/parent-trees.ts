@@ -10,7 +10,7 @@ export interface KnownTrees {
   /** True when an unchanged time of change means an unchanged file. */
   trusts(ctimeNs: bigint): boolean;
   /** True when all of a file's blobs are stored. The ids are asked for only where that is not known anyway. */
-  hasBlobs(ids: () => readonly string[]): boolean;
+  hasBlobs(ids: () => Iterable<string>): boolean;
 }
 
 /**
@@ -44,7 +44,8 @@ export class ParentTrees implements KnownTrees {
     return ctimeNs !== 0n && ctimeNs < this.#trustBeforeNs;
   }
 
-  hasBlobs(ids: () => readonly string[]): boolean {
-    return ids().every((id) => this.#index.has(id, 'data'));
+  hasBlobs(ids: () => Iterable<string>): boolean {
+    for (const id of ids()) if (!this.#index.has(id, 'data')) return false;
+    return true;
   }
 }

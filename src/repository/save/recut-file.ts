@@ -1,4 +1,4 @@
-import { countIds, type IdList, joinIds, sliceIds } from '../format/id-list.ts';
+import { countIds, type IdList, sliceIds } from '../format/id-list.ts';
 import type { CutProofs, ProvenPart } from './piece-proof.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import { segmentBytes, type SaveTaskResult } from './save-task.ts';
@@ -14,7 +14,7 @@ export interface KnownCuts {
 }
 
 export interface RecutFile {
-  readonly content: IdList;
+  readonly content: readonly IdList[];
   readonly size: number;
   /** Of `size`: what is as it was. */
   readonly knownBytes: number;
@@ -128,5 +128,5 @@ async function inOrder(taken: readonly (Place | Promise<SaveTaskResult>)[]): Pro
     }
   }
   const size = parts.reduce((sum, { bytes }) => sum + bytes, 0);
-  return { content: joinIds(lists), size, knownBytes, proofs: { parts } };
+  return { content: lists, size, knownBytes, proofs: { parts } };
 }

@@ -5,7 +5,8 @@ import type { UserNames } from '../../lib/user-names.ts';
 import { type ByteString, fromText, toPrintable } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import type { VolumeDescription } from '../../model/snapshot.ts';
-import { encodeNode, encodeTree, type TreeNode } from '../format/node.ts';
+import { encodeTree } from '../format/encode-tree.ts';
+import { encodeNode, type TreeNode } from '../format/node.ts';
 import { nodeOfStat } from './node-of-stat.ts';
 
 export interface RootTreeOptions {

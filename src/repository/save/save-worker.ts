@@ -60,6 +60,8 @@ const sendEvent = serveTasks<SaveTask, SaveTaskResult, SegmentBoundary, PackStor
   onNotice: ({ table }) => tables.append(table),
 });
 
+const noIds = new Uint8Array();
+
 async function runTask(
   task: SaveTask,
   sendBoundary: (boundary: SegmentBoundary) => void,
@@ -70,7 +72,7 @@ async function runTask(
   return {
     files: [],
     ids: [],
-    content: '',
+    content: noIds,
     bytes: 0,
     proofs: undefined,
     isEnd: false,

@@ -4,7 +4,8 @@ import { readUserNames } from '../../lib/user-names.ts';
 import { type ByteString, toBytes, toPrintable } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 import { AppError } from '../../model/errors.ts';
-import { encodeNode, encodeTree, type TreeNode } from '../format/node.ts';
+import { encodeTree } from '../format/encode-tree.ts';
+import { encodeNode, type TreeNode } from '../format/node.ts';
 import { ExactTimes, type ReadTimes } from './exact-times.ts';
 import type { ParentDirectory } from './parent-directory.ts';
 import type { KnownTrees } from './parent-trees.ts';
@@ -185,9 +186,8 @@ export class StreamSaver {
   async #finish(directory: OpenDirectory): Promise<string> {
     const names = [...directory.children.keys()].sort();
     const nodes = await Promise.all(names.map(async (name) => (await directory.children.get(name)) ?? ''));
-    const text = encodeTree(nodes);
-    if (directory.parent?.hasText(text)) return directory.parent.treeId;
-    return await this.#options.scheduler.saveTree(text);
+    if (directory.parent?.isTreeOf(nodes)) return directory.parent.treeId;
+    return await this.#options.scheduler.saveTree(encodeTree(nodes));
   }
 
   #nodeOf(entry: Entry): TreeNode {

@@ -1,0 +1,41 @@
+import { AppError } from '../../model/errors.ts';
+import { jsonLengthOf, writeIds } from './id-list.ts';
+import type { NodeText } from './node.ts';
+
+/** Longer text would be no string any more, and the tree could not be read again. */
+const maxTreeBytes = 2 ** 29 - 1024;
+
+/**
+ * A tree blob, in an ArrayBuffer of its own. Nodes must be sorted by name and encoded. `unsupported` for a directory of
+ * over a million files.
+ */
+export function encodeTree(nodes: readonly NodeText[]): Buffer {
+  const nodeBytes = nodes.reduce((sum, node) => sum + lengthOf(node) + 1, 0);
+  if (nodeBytes > maxTreeBytes)
+    throw new AppError('unsupported', `A directory holds too many files to be saved: ${nodes.length}`);
+  const separators = Math.min(nodes.length, 1);
+  const tree = Buffer.allocUnsafeSlow(treeStart.length + nodeBytes - separators + treeEnd.length);
+  let at = tree.write(treeStart, 'latin1');
+  for (const [i, node] of nodes.entries()) {
+    if (i > 0) tree[at++] = comma;
+    at = writeNode(node, tree, at);
+  }
+  tree.write(treeEnd, at, 'latin1');
+  return tree;
+}
+
+function lengthOf(node: NodeText): number {
+  if (typeof node === 'string') return node.length;
+  return node.beforeIds.length + jsonLengthOf(node.ids) + node.afterIds.length;
+}
+
+function writeNode(node: NodeText, tree: Buffer, start: number): number {
+  if (typeof node === 'string') return start + tree.write(node, start, 'latin1');
+  const ids = start + tree.write(node.beforeIds, start, 'latin1');
+  const end = writeIds(node.ids, tree, ids);
+  return end + tree.write(node.afterIds, end, 'latin1');
+}
+
+export const treeStart = '{"nodes":[';
+export const treeEnd = ']}\n';
+const comma = 0x2c;
