@@ -160,9 +160,29 @@ async function findRecords(
   const here = (await listUndoRecords(parts.stateDir)).filter(
     ({ kind, hostIdentity }) => kind === 'path' || hostIdentity === identity,
   );
-  const name = what === undefined ? undefined : nameOf(what);
-  const meant = here.findLast((record) => name === undefined || record.name === name);
+  const other = here.at(-1);
+  const names = what === undefined ? await lastRestored(parts, other?.keptAt ?? '') : [nameOf(what)];
+  const meant = here.findLast(({ name }) => names === undefined || names.includes(name));
+  // The newest that is kept may be of another volume, and of last week.
+  if (what === undefined && meant === undefined && other !== undefined) throw keptOfOther(names ?? [], other);
   return here.filter(({ restoreId }) => restoreId === meant?.restoreId);
+}
+
+/** What the last restore or undo was of. Undefined where the log knows of none since: one that was killed is not in it. */
+async function lastRestored(parts: Protection, since: string): Promise<string[] | undefined> {
+  const entries = await (await parts.log()).list({ kinds: ['restore', 'undo'] });
+  const done = entries.filter(({ outcome }) => outcome === 'good' || outcome === 'partial');
+  const last = done.at(-1);
+  if (last === undefined || last.time < since) return undefined;
+  // What was restored together has one time.
+  return done.filter(({ time }) => time === last.time).flatMap(({ volume }) => volume ?? []);
+}
+
+function keptOfOther(names: readonly string[], { name, keptAt }: UndoRecord): AppError {
+  return new AppError('not-found', `Nothing is kept of the last restore, of ${names.map(quote).join(', ')}`, {
+    detail: `What was in ${quote(name)} before ${keptAt.slice(0, 19)} is.`,
+    hint: `Name the volume to have that back: holdfast undo ${name}`,
+  });
 }
 
 function nameOf(what: string): string {

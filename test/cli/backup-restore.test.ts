@@ -140,6 +140,28 @@ describe('holdfast backup and restore', () => {
     expect(readdirSync(join(root, '..'))).toEqual(['_data']);
   });
 
+  test('an undo without a name is of the last restore, and never of another volume’s', async () => {
+    const [pg, web] = [await cli.volume('pg'), await cli.volume('web')];
+    await cli.run('backup', 'pg', 'web');
+    for (const root of [pg, web]) writeFileSync(join(root, 'f'), 'newer');
+    await cli.run('restore', 'pg', '--yes');
+    await cli.run('restore', 'web', '--yes', '--no-keep');
+
+    const refused = await cli.attempt(['undo', '--yes']);
+    expect(refused).toMatchObject({ exit: 4, stdout: '' });
+    expect(refused.stderr).toContain('Nothing is kept of the last restore, of "web"');
+    expect(refused.stderr).toContain('holdfast undo pg');
+    expect(await cli.attempt(['undo', '--drop', '--yes'])).toMatchObject({ exit: 4 });
+    expect(readdirSync(pg)).toEqual([]);
+
+    await cli.run('undo', 'pg', '--yes');
+    expect(readdirSync(pg)).toEqual(['f']);
+    // That was the last now.
+    await cli.run('undo', '--yes');
+    expect(readdirSync(pg)).toEqual([]);
+    expect(readdirSync(web)).toEqual([]);
+  });
+
   test('go by time', async () => {
     const root = await cli.volume('pg');
     writeFileSync(join(root, 'f'), 'one');
