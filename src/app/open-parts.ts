@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Catalog } from '../catalog/catalog.ts';
@@ -10,6 +9,7 @@ import type { RestoringParts } from '../protect/restoring.ts';
 import type { ServicesParts } from '../surfaces/open-services.ts';
 import { type AppConfig, placeOf } from './app-config.ts';
 import { type KnownRepositories, openKnownRepositories } from './known-repositories.ts';
+import { makeStateFolder } from './make-state-folder.ts';
 import { once } from './once.ts';
 import { type Hosts, openHosts } from './open-hosts.ts';
 import { openProtectedNames } from './protected-names.ts';
@@ -28,7 +28,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
   const opened = new AsyncDisposableStack();
   const { stateDir } = config;
   const catalog = once(async (): Promise<Catalog> => {
-    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    await makeStateFolder(stateDir);
     const { openSqliteCatalog } = await import('../catalog/sqlite-catalog.ts');
     return opened.use(openSqliteCatalog(path.join(stateDir, 'catalog.db')));
   });

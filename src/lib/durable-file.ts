@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolders } from './make-folders.ts';
 
 export interface DurableFileOptions {
   /** Default 0o600. */
@@ -55,7 +56,7 @@ export async function syncDirectory(path: string): Promise<void> {
 
 /** Makes a directory and those above it; when it returns, a power cut does not take them away again. */
 export async function makeDurably(directory: string): Promise<void> {
-  const first = await mkdir(directory, { recursive: true, mode: 0o700 });
+  const first = await makeFolders(directory, { mode: 0o700 });
   if (first === undefined) return;
   const above = dirname(first);
   for (let made = directory; made !== above && made !== dirname(made); made = dirname(made))

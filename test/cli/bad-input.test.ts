@@ -42,6 +42,27 @@ function expectRefusal(
   expect(treeFacts(root)).toEqual(saved);
 }
 
+describe('a state folder that cannot be', () => {
+  test.each([
+    [
+      '/proc/holdfast/state',
+      1,
+      /^holdfast: Cannot make the state folder "\/proc\/holdfast\/state": nobody can/,
+    ],
+    ['/etc/hostname', 1, /"\/etc\/hostname": it is a file, not a folder\nHint: Choose another/],
+    ['/etc/hostname/state', 1, /: a part of that path is a file, not a folder/],
+  ])('is refused: %s', async (stateDir, exit, message) => {
+    expectRefusal(await cli.attempt(['volume', 'ls', '--state-dir', stateDir]), { exit, message });
+  });
+
+  test('nor a repository where no folder can be made', async () => {
+    expectRefusal(await cli.attempt(['repo', 'add', 'proc', '/proc/holdfast/repository']), {
+      exit: 4,
+      message: /\/proc\/holdfast\/repository/,
+    });
+  });
+});
+
 describe('a wrong command line', () => {
   test.each([
     [['backp'], /no command "backp"\nHint: Did you mean "backup"/],

@@ -1,5 +1,5 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { homeFolder } from '../../lib/home-folder.ts';
 import { AppError } from '../../model/errors.ts';
 import { readActiveContext } from './docker-context.ts';
 import { readTlsFolder, type TlsMaterial } from './tls-material.ts';
@@ -44,7 +44,7 @@ const defaultSocket = '/var/run/docker.sock';
 
 /** Finds the engine as Docker's own command does: `DOCKER_HOST`, then the active context, then the usual socket. */
 export async function findDockerEndpoint(env: Environment): Promise<DockerEndpoint> {
-  const configFolder = env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker');
+  const configFolder = env['DOCKER_CONFIG'] || join(homeFolder(env) ?? '/', '.docker');
   const chosen = env['DOCKER_HOST'];
   if (chosen) return parseDockerHost(chosen, await readTlsVariables(env, configFolder));
   const context = await readActiveContext(configFolder, env['DOCKER_CONTEXT']);

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { compileCacheDir } from './compile-cache-dir.ts';
 import { readConfig } from './config.ts';
@@ -17,6 +19,17 @@ test('a flag after the command wins over the same before it, and what is not giv
     repo: 'b',
     quiet: true,
   });
+});
+
+test.runIf(process.getuid?.() === 0)('a user without a home is asked where the state folder is to be', () => {
+  const module = JSON.stringify(join(import.meta.dirname, 'config.ts'));
+  const ask = (flags: object) => {
+    const source = `import { readConfig } from ${module}; console.log(readConfig(${JSON.stringify(flags)}, {}).stateDir)`;
+    const stranger = { uid: 54_321, gid: 54_321, env: {}, encoding: 'utf8' } as const;
+    return spawnSync(process.execPath, ['--input-type=module', '-e', source], stranger);
+  };
+  expect(ask({}).stderr).toContain('There is no home folder for what Holdfast remembers');
+  expect(ask({ stateDir: '/srv/state' }).stdout).toBe('/srv/state\n');
 });
 
 test('the command line wins over the environment, and an empty variable is none', () => {

@@ -1,6 +1,6 @@
-import os from 'node:os';
 import path from 'node:path';
 import type { AppConfig } from '../../app.ts';
+import { homeFolder } from '../../lib/home-folder.ts';
 import { AppError } from '../../model/errors.ts';
 import type { GlobalFlags } from './global-flags.ts';
 
@@ -106,5 +106,11 @@ function defaultStateDir(env: Environment): string {
   if (process.getuid?.() === 0) return '/var/lib/holdfast';
   const base = env['XDG_STATE_HOME'];
   if (base !== undefined && path.isAbsolute(base)) return path.join(base, 'holdfast');
-  return path.join(env['HOME'] || os.homedir(), '.local', 'state', 'holdfast');
+  const home = homeFolder(env);
+  if (home === undefined) {
+    throw new AppError('usage', 'There is no home folder for what Holdfast remembers', {
+      hint: 'Say where: --state-dir DIR, HOLDFAST_STATE_DIR, or HOME.',
+    });
+  }
+  return path.join(home, '.local', 'state', 'holdfast');
 }
