@@ -63,7 +63,7 @@ test(
       seen.slowestMs = Math.max(seen.slowestMs, performance.now() - killedAt);
       const next = await world.attempt(round % 2 === 0 ? ['recover'] : ['volume', 'ls'], { env });
       expect(next.exit, `${where}: ${next.stderr}`).toBe(0);
-      expect(journals(), where).toEqual([]);
+      expect(journals(), `${where}: ${next.stderr}`).toEqual([]);
       expect(isAnyFrozen(groups), where).toBe(false);
       expect(await engine.docker(['ps', '--format', '{{.State}}']), where).toBe('running\nrunning');
     }

@@ -146,9 +146,8 @@ describe('containers that are still for a short while', () => {
 
   test('stay paused, and are not ours, when somebody has paused them in the engine just before', async () => {
     const group = await world.groupOf('db');
-    const held = await still({ justBefore: async () => void (await engine.docker(['pause', 'db'])) });
-    expect(held.names).toEqual([]);
-    expect((await held.release()).apps).toEqual([]);
+    const pause = async (): Promise<void> => void (await engine.docker(['pause', 'db']));
+    await expect(still({ justBefore: pause })).rejects.toMatchObject({ code: 'conflict' });
     expect(await state('db')).toBe('paused');
     expect(freezeWish(group)).toBe('1');
     await engine.docker(['unpause', 'db']);

@@ -24,9 +24,9 @@ export type Levels = readonly (readonly AppStep[])[];
 export interface Freezing extends AsyncDisposable {
   /** What was planned, with `freeze` in place of `pause` where that can be done. */
   readonly levels: Levels;
-  /** To be called just before the first is frozen. Waits for others who have one frozen. */
+  /** To be called just before the first is frozen. Waits for others who have one frozen; `conflict` for one that is paused. */
   watch(): Promise<void>;
-  /** Returns when it is still. False for one that is not ours to let run: it has ended, or somebody has paused it. */
+  /** Returns when it is still. False for one that has ended. */
   freeze(step: AppStep): Promise<boolean>;
   /** They run again: nobody needs to watch any more. */
   dismiss(): void;
@@ -84,7 +84,6 @@ function freezingWith(
 ): Freezing {
   const steps = levels.flat().filter(({ group }) => group !== undefined);
   const touched = new Set<string>();
-  const paused = new Set<string>();
   let isLost = false;
   const thawTouched = (): void => {
     for (const group of touched) thaw(group);
@@ -97,14 +96,12 @@ function freezingWith(
   return {
     levels,
     async watch() {
-      for (const { group = '', identity } of steps)
-        if (await isPausedByOthers(group, () => containers.find(identity.id))) paused.add(group);
-      guardian.watch();
+      for (const step of steps) await waitForOthers(step, containers);
+      await guardian.watch();
     },
     async freeze({ group, identity }) {
       if (group === undefined) throw new AppError('failed', `${quote(identity.name)} is not to be frozen`);
       if (isLost) throw notWatched(steps);
-      if (paused.has(group)) return false;
       touched.add(group);
       return await freezeGroup(group, identity.name);
     },
@@ -116,19 +113,20 @@ function freezingWith(
   };
 }
 
-/**
- * Waits for another program of ours with a state folder of its own, which may have it frozen for a moment. True when it is
- * the engine that has: somebody has paused it.
- */
-async function isPausedByOthers(group: string, look: () => Promise<Container | undefined>): Promise<boolean> {
+/** Another program of ours with a state folder of its own may have it frozen, for a moment. */
+async function waitForOthers(
+  { group = '', identity: { id, name } }: AppStep,
+  containers: Pick<Containers, 'find'>,
+): Promise<void> {
   const deadline = performance.now() + frozenAtMostMs;
   while (isToBeFrozen(group)) {
-    if ((await look())?.state === 'paused') return true;
+    // It was not so when it was looked at, and is not ours to let run.
+    if ((await containers.find(id))?.state === 'paused')
+      throw new AppError('conflict', `${quote(name)} was paused meanwhile`, { hint: 'Back up again.' });
     // Nobody is left who would thaw it: then we do.
-    if (performance.now() > deadline) return false;
+    if (performance.now() > deadline) return;
     await sleep(5);
   }
-  return false;
 }
 
 async function freezeGroup(group: string, name: string): Promise<boolean> {

@@ -7,8 +7,8 @@ import { AppError } from '../../../model/errors.ts';
 export interface Guardian extends AsyncDisposable {
   /** Settles when it has ended, which nobody has asked it for. */
   readonly lost: Promise<void>;
-  /** To be called just before the first of them is frozen: its time starts. */
-  watch(): void;
+  /** To be called just before the first of them is frozen: its time starts. Returns when that is sent, which is enough. */
+  watch(): Promise<void>;
   /** They run again, and it may end. Returns at once; the disposal waits for its end. */
   dismiss(): void;
 }
@@ -48,7 +48,7 @@ export async function startGuardian(
   child.stdout.on('error', () => undefined);
   const guardian: Guardian = {
     lost: ended.promise,
-    watch: () => void child.stdin.write('f'),
+    watch: async () => new Promise((resolve) => child.stdin.write('f', () => resolve())),
     dismiss: () => void child.stdin.write('d'),
     async [Symbol.asyncDispose]() {
       child.stdin.end();
