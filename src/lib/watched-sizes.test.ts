@@ -24,6 +24,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fromText } from '../model/byte-string.ts';
 import { growByAsynchronousIo } from './asynchronous-io.fixture.ts';
+import { measureTree } from './measure-tree.ts';
 import { appendOld, RandomTree, setOld, walkedBytes, writeOld } from './random-tree.fixture.ts';
 import { WatchedSizes } from './watched-sizes.ts';
 
@@ -282,6 +283,44 @@ test('what watches is given back when it is closed, and what is asked for then i
   expect(open()).toBe(before);
 });
 
+test('a directory that cannot be read is left out, as by a walk, and seen when it can', async () => {
+  const [closed, unsearchable] = [join(root, 'closed'), join(root, 'unsearchable')];
+  for (const folder of [closed, unsearchable]) {
+    mkdirSync(join(folder, 'below'), { recursive: true });
+    writeOld(join(folder, 'below/file'), 100);
+    writeOld(join(folder, 'file'), 20);
+  }
+  writeOld(join(root, 'file'), 3);
+  chmodSync(base, 0o755);
+  const expected: readonly (readonly [mode: number, searchMode: number, bytes: number])[] = [
+    [0o000, 0o755, 123],
+    [0o755, 0o444, 123],
+    [0o755, 0o755, 243],
+    [0o000, 0o444, 3],
+    [0o755, 0o755, 243],
+  ];
+  for (const [mode, searchMode, bytes] of expected) {
+    chmodSync(closed, mode);
+    chmodSync(unsearchable, searchMode);
+    using _nobody = asNobody();
+    expect(await measure()).toBe(bytes);
+    expect(await measure()).toBe(bytes);
+    expect(sizes.watched).toBeGreaterThan(0);
+    expect(await measureTree(fromText(root))).toMatchObject({ bytes });
+  }
+});
+
+test('a volume that is reached by two paths is right by both', async () => {
+  const alias = join(base, 'alias');
+  symlinkSync(root, alias);
+  mkdirSync(join(root, 'a/b'), { recursive: true });
+  writeOld(join(root, 'a/b/file'), 5);
+  for (let turn = 0; turn < 4; turn++) {
+    expect(await sizes.measure([fromText(root), fromText(alias)])).toEqual([5 + turn, 5 + turn]);
+    appendOld(join(root, 'a/b/file'), 1);
+  }
+});
+
 test('questions at once are answered one after the other', async () => {
   writeOld(join(root, 'file'), 5);
   expect(await Promise.all([measure(), measure(), measure()])).toEqual([5, 5, 5]);
@@ -315,6 +354,13 @@ function newSizes(limit?: number): WatchedSizes {
 async function measure(): Promise<number | undefined> {
   const [bytes] = await sizes.measure([fromText(root)]);
   return bytes;
+}
+
+/** Root reads everything. */
+function asNobody(): Disposable {
+  if (process.getuid?.() !== 0) return { [Symbol.dispose]: () => undefined };
+  process.seteuid?.(65_534);
+  return { [Symbol.dispose]: () => process.seteuid?.(0) };
 }
 
 /** So many directories take long on a disk. */
