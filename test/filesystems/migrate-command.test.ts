@@ -122,6 +122,24 @@ test('a program that has a file in it open for writing is named', async () => {
   expect(readdirSync(join(stateDir, 'trash'))).toEqual([]);
 });
 
+test('what a restore has kept for an undo does not stay behind: it is brought back, or let go of, before', async () => {
+  await holdfast.run('init');
+  await holdfast.run('backup', 'pg');
+  writeFileSync(join(root, 'file'), 'since');
+  await holdfast.run('restore', 'pg', '--yes');
+  const way = ['volume', 'migrate', 'pg', '--driver', 'local', '-o', 'size=32m'];
+  expect(await json(...way, '--dry-run')).toMatchObject({ refusal: { code: 'conflict' } });
+  const { exitCode, output } = await holdfast.attempt(...way, '--yes');
+  expect(exitCode).not.toBe(0);
+  expect(output).toContain('what its last restore replaced is kept for an undo');
+  await holdfast.run('undo', 'pg', '--yes');
+  expect(await content()).toBe('since');
+  expect((await holdfast.attempt(...way, '--yes')).exitCode).not.toBe(0);
+  await holdfast.run('undo', 'pg', '--drop', '--yes');
+  await holdfast.run(...way, '--yes');
+  expect(await content()).toBe('since');
+});
+
 test('Ctrl-C leaves the volume as it was, and nothing else', async () => {
   writeFileSync(join(root, 'large'), Buffer.alloc(200 << 20, 'x'));
   const child = spawn(

@@ -14,6 +14,7 @@ import { makeStill, type StillContainers } from '../quiesce/still-containers.ts'
 import { decideMigration, type MigrationPlan } from './migration-plan.ts';
 import type { MigrationParts } from './plan-migration.ts';
 import { seedUntilShort } from './seed.ts';
+import { findKeptForUndo } from './kept-for-undo.ts';
 import { findUsers } from './volume-users.ts';
 
 export interface MigrationReport {
@@ -189,7 +190,8 @@ class Work implements MigrationSteps, Disposable {
     if (areStopped) return users;
     // Our own hold is none that keeps us.
     const holds = volume.mountIds.filter((id) => !id.startsWith(`process:${process.pid}:`));
-    const facts = { ...this.#plan, ...users, holds, isProtected: volume.isProtected };
+    const undoUntil = await findKeptForUndo(this.#parts, volume);
+    const facts = { ...this.#plan, ...users, holds, isProtected: volume.isProtected, undoUntil };
     const { refusal } = decideMigration({ ...facts, size: undefined });
     if (refusal !== undefined) throw refusal;
     return users;

@@ -19,6 +19,7 @@ const facts: MigrationFacts = {
   unstoppable: [],
   holds: [],
   writers: [],
+  undoUntil: undefined,
 };
 const refusal = (wish: Partial<MigrationFacts>): string | undefined =>
   decideMigration({ ...facts, ...wish }).refusal?.message;

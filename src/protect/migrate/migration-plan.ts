@@ -53,6 +53,8 @@ export interface MigrationFacts extends Pick<
   readonly holds: readonly string[];
   /** Processes of this machine that have its files open for writing: `vi (12)`. */
   readonly writers: readonly string[];
+  /** Until when what a restore has replaced in it is kept, RFC 3339: the new storage would not have it. */
+  readonly undoUntil: string | undefined;
 }
 
 /** Pure. */
@@ -83,7 +85,16 @@ function notesOf({ isProtected, to, way }: MigrationFacts): string[] {
 }
 
 function refusalOf(facts: MigrationFacts): AppError | undefined {
-  return usedBy(facts) ?? tooSmall(facts);
+  return usedBy(facts) ?? wouldLoseUndo(facts) ?? tooSmall(facts);
+}
+
+function wouldLoseUndo({ name, undoUntil }: MigrationFacts): AppError | undefined {
+  if (undoUntil === undefined) return undefined;
+  const action = `Cannot migrate volume ${quote(name)}`;
+  return new AppError('conflict', `${action}: what its last restore replaced is kept for an undo`, {
+    detail: `It is kept until ${undoUntil}, beside the data, and would stay behind.`,
+    hint: `"holdfast undo ${name}" brings it back, "holdfast undo ${name} --drop" deletes it.`,
+  });
 }
 
 function usedBy({ name, unstoppable, holds, writers, stops }: MigrationFacts): AppError | undefined {

@@ -12,6 +12,7 @@ import {
   type MigrationRequest,
   type MigrationSize,
 } from './migration-plan.ts';
+import { findKeptForUndo } from './kept-for-undo.ts';
 import { findUsers } from './volume-users.ts';
 
 export interface MigrationParts extends Protection {
@@ -70,7 +71,8 @@ async function factsOf(parts: MigrationParts, volume: ManagedVolume, options: Jo
   const { name, driver, kind, isProtected, mountIds: holds } = volume;
   const { stops, unstoppable, writers } = await findUsers(parts, volume, options);
   const from = { driver, kind, options: volume.options };
-  return { name, from, isProtected, holds, stops, unstoppable, writers };
+  const undoUntil = await findKeptForUndo(parts, volume);
+  return { name, from, isProtected, holds, stops, unstoppable, writers, undoUntil };
 }
 
 async function measure(
