@@ -23,7 +23,7 @@ import { openRetention, type Retention } from './protect/retention.ts';
 import { openUpkeep, type OtherRepository, type Upkeep } from './protect/upkeep.ts';
 import { openWord, type Word } from './protect/word.ts';
 import type { CheckReport } from './repository/index.ts';
-import type { RecoveredVolume } from './protect/settle-streamed.ts';
+import type { RecoveredVolume } from './protect/recover-streamed.ts';
 import { openServices, type Services } from './surfaces/open-services.ts';
 
 /** All that Holdfast can do, for its surfaces. Parts are opened when they are first needed, and closed with the App. */
@@ -165,7 +165,7 @@ function openJobs(config: AppConfig, parts: Parts): Jobs {
       const before = await parts.recovered();
       const { recoverMore } = await import('./protect/quiesce/recover.ts');
       const report = await recoverMore(parts, before, options);
-      const { recoverStreamed } = await import('./protect/settle-streamed.ts');
+      const { recoverStreamed } = await import('./protect/recover-streamed.ts');
       return { ...report, volumes: await recoverStreamed(parts, options) };
     },
   };

@@ -18,7 +18,7 @@ import { openNotifier } from './notify/open-notifier.ts';
 import { planRestore } from './restore-plan.ts';
 import { applyRestore } from './restore.ts';
 import { settleAll } from './settle.ts';
-import { recoverStreamed } from './settle-streamed.ts';
+import { recoverStreamed } from './recover-streamed.ts';
 import { findStreamed } from './streamed-journal.ts';
 
 const base = { mode: 0o644, uid: 0, gid: 0, mtimeNs: 1_700_000_000_000_000_000n, size: 0 };

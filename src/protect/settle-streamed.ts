@@ -1,4 +1,3 @@
-import { knownError } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { volumeIdentity } from './identity.ts';
@@ -43,61 +42,8 @@ export async function refuseHalfRestored(parts: Protection, place: StreamedPlace
   );
 }
 
-/** What became of a volume that was half restored. */
-export interface RecoveredVolume {
-  readonly name: string;
-  /** What is in it again. */
-  readonly snapshotId: string | undefined;
-  /** Why it is still not whole. */
-  readonly error: string | undefined;
-}
-
-/** Puts what was in them before back into volumes that are half restored. What is there now is saved first. */
-export async function recoverStreamed(parts: Protection, options: JobOptions): Promise<RecoveredVolume[]> {
-  const volumes: RecoveredVolume[] = [];
-  const damaged = (error: unknown): void =>
-    options.onNote?.(error instanceof Error ? `${error.message}.` : String(error));
-  for (const journal of await listStreamed(parts.stateDir, damaged)) {
-    const { name } = journal;
-    try {
-      await whenLeft(parts, journal, async (now) => {
-        await putBack(parts, now, options);
-        volumes.push({ name, snapshotId: now.safetyId, error: undefined });
-      });
-    } catch (error) {
-      if (options.signal?.aborted === true) throw error;
-      const { message, hint } = knownError(error, `Cannot put back what was in ${quote(name)}`);
-      volumes.push({
-        name,
-        snapshotId: undefined,
-        error: hint === undefined ? message : `${message}. ${hint}`,
-      });
-    }
-  }
-  return volumes;
-}
-
-async function putBack(parts: Protection, journal: StreamedJournal, options: JobOptions): Promise<void> {
-  const { name, safetyId, repositoryId, location, hostIdentity } = journal;
-  const host = await (await parts.host()).info({ signal: options.signal });
-  if (host.identity !== hostIdentity)
-    throw new AppError('unavailable', `${quote(name)} belongs to another engine than the one that answers`, {
-      hint: 'Run the command again with the --host that the restore had.',
-    });
-  if (safetyId === undefined) throw new AppError('conflict', whatIsWrong(journal), { hint: again(journal) });
-  const repository = await parts.repository();
-  if (repository.id !== repositoryId)
-    throw new AppError('not-found', `What was in ${quote(name)} is in another repository`, {
-      hint: `Run the command again with --repo ${location}.`,
-    });
-  const { planRestore } = await import('./restore-plan.ts');
-  const { applyRestoreHeld } = await import('./restore.ts');
-  const request = { what: safetyId, to: undefined, path: undefined, safetySnapshot: true };
-  await applyRestoreHeld(parts, await planRestore(parts, request, options), options);
-}
-
 /** Only when nobody is at it, and not when somebody has brought it to its end until then. */
-async function whenLeft(
+export async function whenLeft(
   parts: Protection,
   seen: StreamedJournal,
   work: (now: StreamedJournal) => Promise<void>,
@@ -106,7 +52,8 @@ async function whenLeft(
   const identity = volumeIdentity(await parts.catalog(), seen);
   let lease: AsyncDisposable;
   try {
-    lease = await takeLease({ stateDir, identity, name: seen.name, action: 'restore' });
+    const claim = { host: await parts.host(), what: `volume ${seen.name}` };
+    lease = await takeLease({ stateDir, identity, name: seen.name, action: 'restore', claim });
   } catch (error) {
     if (isAppError(error, 'locked')) return;
     throw error;
@@ -126,7 +73,7 @@ async function isGone(
   return (await host.info()).identity === hostIdentity && (await host.findVolume(name)) === undefined;
 }
 
-function whatIsWrong({ name }: StreamedJournal): string {
+export function whatIsWrong({ name }: StreamedJournal): string {
   return `A restore of ${quote(name)} was interrupted, and what is in it is not whole`;
 }
 
@@ -136,6 +83,6 @@ function whatToDo({ stateDir }: Protection, journal: StreamedJournal): string {
   return `What was in it before is safe in snapshot "${safety}": "holdfast recover" puts it back. If what is in it now is to stay, remove "${pathOf(stateDir, journal)}".`;
 }
 
-function again({ name, snapshotId }: StreamedJournal): string {
+export function again({ name, snapshotId }: StreamedJournal): string {
   return `Nothing was in it before: remove it with "holdfast volume rm ${name}", and restore snapshot "${snapshotId.slice(0, 8)}" again.`;
 }

@@ -1,0 +1,59 @@
+import { knownError } from '../lib/known-error.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { JobOptions, Protection } from './protection.ts';
+import { planRestore } from './restore-plan.ts';
+import { applyRestoreHeld } from './restore.ts';
+import { again, whatIsWrong, whenLeft } from './settle-streamed.ts';
+import { listStreamed, type StreamedJournal } from './streamed-journal.ts';
+
+/** What became of a volume that was half restored. */
+export interface RecoveredVolume {
+  readonly name: string;
+  /** What is in it again. */
+  readonly snapshotId: string | undefined;
+  /** Why it is still not whole. */
+  readonly error: string | undefined;
+}
+
+/** Puts what was in them before back into volumes that are half restored. What is there now is saved first. */
+export async function recoverStreamed(parts: Protection, options: JobOptions): Promise<RecoveredVolume[]> {
+  const volumes: RecoveredVolume[] = [];
+  const damaged = (error: unknown): void =>
+    options.onNote?.(error instanceof Error ? `${error.message}.` : String(error));
+  for (const journal of await listStreamed(parts.stateDir, damaged)) {
+    const { name } = journal;
+    try {
+      await whenLeft(parts, journal, async (now) => {
+        await putBack(parts, now, options);
+        volumes.push({ name, snapshotId: now.safetyId, error: undefined });
+      });
+    } catch (error) {
+      if (options.signal?.aborted === true) throw error;
+      const { message, hint } = knownError(error, `Cannot put back what was in ${quote(name)}`);
+      volumes.push({
+        name,
+        snapshotId: undefined,
+        error: hint === undefined ? message : `${message}. ${hint}`,
+      });
+    }
+  }
+  return volumes;
+}
+
+async function putBack(parts: Protection, journal: StreamedJournal, options: JobOptions): Promise<void> {
+  const { name, safetyId, repositoryId, location, hostIdentity } = journal;
+  const host = await (await parts.host()).info({ signal: options.signal });
+  if (host.identity !== hostIdentity)
+    throw new AppError('unavailable', `${quote(name)} belongs to another engine than the one that answers`, {
+      hint: 'Run the command again with the --host that the restore had.',
+    });
+  if (safetyId === undefined) throw new AppError('conflict', whatIsWrong(journal), { hint: again(journal) });
+  const repository = await parts.repository();
+  if (repository.id !== repositoryId)
+    throw new AppError('not-found', `What was in ${quote(name)} is in another repository`, {
+      hint: `Run the command again with --repo ${location}.`,
+    });
+  const request = { what: safetyId, to: undefined, path: undefined, safetySnapshot: true };
+  await applyRestoreHeld(parts, await planRestore(parts, request, options), options);
+}
