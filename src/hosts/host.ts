@@ -1,6 +1,7 @@
 import type { ByteString } from '../model/byte-string.ts';
 import type { Containers } from './containers.ts';
 import type { ManagedVolumes } from './managed-volumes.ts';
+import type { ClaimHolder } from '../lib/machine-claim.ts';
 import type { DataMount, HostKind, Volume, VolumeSpec } from '../model/volume.ts';
 
 export interface CallOptions {
@@ -49,6 +50,13 @@ export interface Host extends AsyncDisposable {
 
   /** Every mount of every container: volumes, bind mounts and tmpfs. The whole map of where data lives. */
   listMounts(options?: CallOptions): Promise<DataMount[]>;
+
+  /**
+   * Holds something of this host (`volume pg`) for this process, against all programs of this machine, whatever state
+   * folder they work from; or says who has it. Never waits; ends with the process. Absent where nothing of the host is to
+   * be had from another state folder.
+   */
+  claim?(what: string, options?: CallOptions): Promise<AsyncDisposable | { readonly heldBy: ClaimHolder }>;
 
   /** Gives access to a volume's data until it is disposed. `not-found` when the volume does not exist. */
   openData(name: string, options?: CallOptions & { readonly write?: boolean }): Promise<VolumeData>;

@@ -113,6 +113,7 @@ async function takeVolume(
     identity: volume.identity,
     name: target.name,
     action: 'back up',
+    claim: target.kind === 'volume' ? { host: await parts.host(), what: `volume ${target.name}` } : undefined,
   });
   try {
     await settleHeld(parts, target, options);

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { tryLockFile } from '../lib/file-lock.ts';
+import type { Host } from '../hosts/host.ts';
+import { type FileLock, tryLockFile } from '../lib/file-lock.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 
@@ -12,16 +13,27 @@ export interface LeaseRequest {
   readonly name: string;
   /** What is being done, for the one who finds the volume taken: `back up`, `restore`. */
   readonly action: string;
+  /** For what others may reach from a state folder of their own: they are kept away from it too. */
+  readonly claim?: LeaseClaim | undefined;
 }
 
-/** An exclusive hold on a volume, within this state folder. It ends with the process that took it, however that ends. */
+export interface LeaseClaim {
+  readonly host: Pick<Host, 'claim'>;
+  /** What of the host: `volume pg`. */
+  readonly what: string;
+}
+
+/**
+ * An exclusive hold on a volume, within this state folder, and with `claim` on this machine. It ends with the process that
+ * took it, however that ends.
+ */
 export async function takeLease(request: LeaseRequest): Promise<AsyncDisposable> {
   const folder = path.join(request.stateDir, 'leases');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = path.join(folder, createHash('sha256').update(request.identity).digest('hex').slice(0, 32));
   const owner = JSON.stringify({ pid: process.pid, action: request.action, since: new Date().toISOString() });
   const taken = await tryLockFile(file, { owner });
-  if (!('heldBy' in taken)) return taken;
+  if (!('heldBy' in taken)) return await alsoClaimed(taken, request);
   const holder = describeHolder(taken.heldBy);
   throw new AppError(
     'locked',
@@ -33,17 +45,33 @@ export async function takeLease(request: LeaseRequest): Promise<AsyncDisposable>
   );
 }
 
+async function alsoClaimed(taken: FileLock, request: LeaseRequest): Promise<AsyncDisposable> {
+  await using held = new AsyncDisposableStack();
+  held.use(taken);
+  const claim = await request.claim?.host.claim?.(request.claim.what);
+  if (claim !== undefined && 'heldBy' in claim) {
+    const { pid } = claim.heldBy;
+    const who = pid === undefined ? 'another Holdfast process' : `process ${pid}`;
+    throw new AppError('locked', `Cannot ${request.action} ${quote(request.name)}: ${who} is at work on it`, {
+      detail: 'It works from another state folder.',
+      hint: 'Wait until it is done, or end that process.',
+    });
+  }
+  held.use(claim);
+  return held.move();
+}
+
 interface LeasesRequest {
   readonly stateDir: string;
-  readonly places: readonly Pick<LeaseRequest, 'identity' | 'name'>[];
+  readonly places: readonly Pick<LeaseRequest, 'identity' | 'name' | 'claim'>[];
   readonly action: string;
 }
 
 /** On several at once, or on none: in one order for all, so that two never wait for each other. */
 export async function takeLeases({ stateDir, places, action }: LeasesRequest): Promise<AsyncDisposable> {
   await using leases = new AsyncDisposableStack();
-  for (const { identity, name } of places.toSorted((a, b) => (a.identity < b.identity ? -1 : 1)))
-    leases.use(await takeLease({ stateDir, identity, name, action }));
+  for (const { identity, name, claim } of places.toSorted((a, b) => (a.identity < b.identity ? -1 : 1)))
+    leases.use(await takeLease({ stateDir, identity, name, action, claim }));
   return leases.move();
 }
 

@@ -44,7 +44,12 @@ export async function applyRestores(
   const works: Work[] = [];
   for (const plan of plans)
     works.push({ plan, identity: await identityOf(parts, plan.destination, options) });
-  const places = works.map(({ plan, identity }) => ({ identity, name: plan.destination.name }));
+  const places = [];
+  for (const { plan, identity } of works) {
+    const { kind, name } = plan.destination;
+    const claim = kind === 'directory' ? undefined : { host: await parts.host(), what: `volume ${name}` };
+    places.push({ identity, name, claim });
+  }
   await using _leases = await takeLeases({ stateDir: parts.stateDir, places, action: 'restore' });
   return await restoreHeld(parts, works, options);
 }

@@ -1,4 +1,5 @@
 import { isAppError, AppError } from '../../model/errors.ts';
+import { type ClaimHolder, claimOnMachine } from '../../lib/machine-claim.ts';
 import type { DataMount, Volume, VolumeSpec } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
 import type { CallOptions, Host, HostInfo, StreamData, VolumeData } from '../host.ts';
@@ -165,6 +166,14 @@ class DockerHost implements Host {
     if (device !== undefined) return device;
     opened.move();
     return stream;
+  }
+
+  async claim(
+    what: string,
+    options: CallOptions = {},
+  ): Promise<AsyncDisposable | { readonly heldBy: ClaimHolder }> {
+    const { identity } = await this.info(options);
+    return await claimOnMachine(`${this.kind} ${identity} ${what}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

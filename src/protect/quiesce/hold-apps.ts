@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerIdentity } from '../../hosts/containers.ts';
+import type { Host } from '../../hosts/host.ts';
 import { isAppError } from '../../model/errors.ts';
 import { takeLease } from '../lease.ts';
 import type { JobOptions } from '../protection.ts';
@@ -9,6 +10,8 @@ interface AppsToHold {
   readonly hostIdentity: string;
   readonly containers: readonly ContainerIdentity[];
   readonly reason: string;
+  /** Theirs: whoever works from another state folder is kept away from them too. */
+  readonly host: Pick<Host, 'claim'>;
 }
 
 const defaultPatienceMs = 10 * 60_000;
@@ -18,7 +21,7 @@ const defaultPatienceMs = 10 * 60_000;
  * paused before when they are so for another backup only. Waits for those who have them.
  */
 export async function holdApps(
-  { stateDir, hostIdentity, containers, reason }: AppsToHold,
+  { stateDir, hostIdentity, containers, reason, host }: AppsToHold,
   { signal, patienceMs = defaultPatienceMs }: JobOptions & { readonly patienceMs?: number | undefined },
 ): Promise<AsyncDisposable> {
   await using held = new AsyncDisposableStack();
@@ -29,7 +32,9 @@ export async function holdApps(
     for (let delayMs = 10; ; delayMs = Math.min(delayMs * 2, 500)) {
       signal?.throwIfAborted();
       try {
-        held.use(await takeLease({ stateDir, identity: `app ${hostIdentity} ${key}`, name, action: reason }));
+        const claim = { host, what: `app ${key}` };
+        const identity = `app ${hostIdentity} ${key}`;
+        held.use(await takeLease({ stateDir, identity, name, action: reason, claim }));
         break;
       } catch (error) {
         if (!isAppError(error, 'locked') || performance.now() > deadline) throw error;

@@ -107,14 +107,16 @@ async function recoverJob(
 ): Promise<RecoveredJob> {
   const { reason, since, levels, hostIdentity } = opened.journal;
   const { stateDir } = parts;
-  const { containers } = await parts.host();
+  const host = await parts.host();
+  const { containers } = host;
   const told = { reason, since };
   if (containers === undefined) return { ...told, apps: [], error: 'This host runs no containers' };
   const unsettled = await whyUnsettled(stateDir, opened.journal);
   if (unsettled !== undefined) return { ...told, apps: [], error: unsettled };
   try {
     const identities = levels.flat().map((step) => step.identity);
-    await using _held = await holdApps({ stateDir, hostIdentity, containers: identities, reason }, options);
+    const apps = { stateDir, hostIdentity, containers: identities, reason, host };
+    await using _held = await holdApps(apps, options);
     await opened.freeReserve();
     // Only who waits for others has to know that they are well.
     const healthyWithinMs = levels.length > 1 ? (options.patienceMs ?? 60_000) : undefined;

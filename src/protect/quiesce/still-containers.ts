@@ -82,7 +82,7 @@ export async function makeStill(
     throw new AppError('unsupported', 'This host runs no containers that could be paused or stopped');
   const { identity: hostIdentity } = await host.info({ signal });
   const { stateDir } = parts;
-  opened.use(await holdApps({ stateDir, hostIdentity, ...request }, options));
+  opened.use(await holdApps({ stateDir, hostIdentity, host, ...request }, options));
   // Only now nobody else makes them still or lets them go.
   const all = await host.containers.list({ signal });
   const plan = await planStill(host.containers, { all, ...request }, signal);
@@ -203,8 +203,9 @@ class Still implements StillContainers {
       else if (step.how === 'stop') await this.#containers.stop(id, {});
       else if (!(await this.#parts.freezing.freeze(step))) this.#touched.delete(step);
     } catch (error) {
+      if (step.how === 'freeze') throw error;
       this.#unsure.add(step);
-      if (step.how === 'scale' || step.how === 'freeze') throw error;
+      if (step.how === 'scale') throw error;
       const state = (await this.#containers.find(id))?.state;
       // Only the answer was lost: it is still by us, and has to be brought back.
       if (state === (step.how === 'pause' ? 'paused' : 'exited')) return;

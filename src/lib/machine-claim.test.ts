@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { expect, test } from 'vitest';
+import { claimOnMachine } from './machine-claim.ts';
+
+const module = new URL('machine-claim.ts', import.meta.url).href;
+
+/** Another process that claims a name and keeps it until it is killed; what it was told of the claim. */
+async function claimElsewhere(name: string): Promise<{ pid: number; said: string; kill(): Promise<void> }> {
+  const source = `
+    const { claimOnMachine } = await import(${JSON.stringify(module)});
+    const taken = await claimOnMachine(${JSON.stringify(name)});
+    console.log('heldBy' in taken ? 'held' : 'claimed');
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [said] = (await once(child.stdout, 'data')) as [Buffer];
+  return {
+    pid: child.pid ?? 0,
+    said: said.toString().trim(),
+    async kill() {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+/** Claims a name here; throws when it is another's. */
+async function claim(name: string): Promise<AsyncDisposable> {
+  const taken = await claimOnMachine(name);
+  if ('heldBy' in taken) throw new Error(`"${name}" is held by ${taken.heldBy.pid}`);
+  return taken;
+}
+
+test("a name is one process's at a time, and free again when that is killed", async () => {
+  const name = `one at a time ${process.pid}`;
+  const other = await claimElsewhere(name);
+  expect(other.said).toBe('claimed');
+  expect(await claimOnMachine(name)).toEqual({ heldBy: { pid: other.pid } });
+  const second = await claimElsewhere(name);
+  expect(second.said).toBe('held');
+  await second.kill();
+  await other.kill();
+  await using _mine = await claim(name);
+});
+
+test('a name is free again when it is let go, and another name is another claim', async () => {
+  const name = `let go ${process.pid}`;
+  {
+    await using _mine = await claim(name);
+    expect(await claimOnMachine(name)).toEqual({ heldBy: { pid: process.pid } });
+    await using _other = await claim(`${name} other`);
+  }
+  await using _again = await claim(name);
+});
+
+test.runIf(process.getuid?.() === 0)('nobody else can keep root from its work', async () => {
+  const name = `squatted ${process.pid}`;
+  const { hash } = await import('node:crypto');
+  const server = createServer();
+  process.seteuid?.(65534);
+  try {
+    server.listen({ path: `\0holdfast/${hash('sha256', name).slice(0, 40)}` });
+    await once(server, 'listening');
+  } finally {
+    process.seteuid?.(0);
+  }
+  try {
+    const mine = await claim(name);
+    await expect(mine[Symbol.asyncDispose]()).resolves.toBeUndefined();
+  } finally {
+    server.close();
+  }
+});
