@@ -26,7 +26,8 @@ export function forgetFolder(folder: WatchedFolder, watches: Watches): void {
   const waiting = [folder];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     watches.remove(next);
-    waiting.push(...next.below);
+    // They may be more than a call takes arguments.
+    for (const below of next.below) waiting.push(below);
     next.below = noFolders;
   }
 }

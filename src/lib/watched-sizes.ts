@@ -3,7 +3,7 @@ import { type ByteString, fromBytes, toPath } from '../model/byte-string.ts';
 import { errnoOf, isAppError } from '../model/errors.ts';
 import { Inotify } from './inotify.ts';
 import { measureTree } from './measure-tree.ts';
-import { readMounts } from './mountinfo.ts';
+import { type MountPoint, readMounts } from './mountinfo.ts';
 import { canScan, DirectoryScanner } from './scan-directory.ts';
 import { Unwatchable } from './watched-folder.ts';
 import { readAgainMs, type TreeRoot, type WatchClock, WatchedTree } from './watched-tree.ts';
@@ -79,8 +79,10 @@ export class WatchedSizes implements AsyncDisposable {
       for (const path of this.#trees.keys()) if (!asked.has(path)) this.#forget(path);
       for (const path of this.#walkedUntil.keys()) if (!asked.has(path)) this.#walkedUntil.delete(path);
       const mounts = await foldersWithMounts();
+      // Nobody would say what lies in a volume for a while only.
+      if (mounts === undefined) this.#close();
       const sizes: (number | undefined)[] = [];
-      for (const path of paths) sizes.push(await this.#sizeOf(path, { mounts, signal }));
+      for (const path of paths) sizes.push(await this.#sizeOf(path, { mounts: mounts ?? new Set(), signal }));
       return sizes;
     } finally {
       await this.#forgetMounted();
@@ -126,7 +128,7 @@ export class WatchedSizes implements AsyncDisposable {
   /** What was mounted meanwhile may have been read as a part of the tree, and leaves it without a word. */
   async #forgetMounted(): Promise<void> {
     const mounts = await foldersWithMounts();
-    for (const [path, watched] of this.#trees) if (mounts.has(watched.path)) this.#forget(path);
+    for (const [path, watched] of this.#trees) if (mounts?.has(watched.path) !== false) this.#forget(path);
   }
 
   #forget(path: ByteString): void {
@@ -195,10 +197,17 @@ function watchablePath(path: ByteString): ByteString | undefined {
   }
 }
 
-/** All directories below which something is mounted. */
-async function foldersWithMounts(): Promise<Set<ByteString>> {
+/** All directories below which something is mounted; undefined where the kernel does not say. */
+async function foldersWithMounts(): Promise<Set<ByteString> | undefined> {
+  let mounts: readonly MountPoint[];
+  try {
+    mounts = await readMounts();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
   const folders = new Set<ByteString>();
-  for (const { path } of await readMounts()) {
+  for (const { path } of mounts) {
     let end = path.lastIndexOf('/');
     while (end > 0) {
       const folder = path.slice(0, end);
