@@ -15,6 +15,8 @@ export interface AppConfig {
   /** `file:/path`, `env:NAME`, `exec:command`; undefined takes what the catalog knows. */
   readonly passwordReference: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** It is open for as long as somebody lets it, and must keep nobody waiting. */
+  readonly stays?: boolean | undefined;
   /** What the host warns about while it answers. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }

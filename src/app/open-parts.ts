@@ -30,7 +30,9 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
   const catalog = once(async (): Promise<Catalog> => {
     await makeStateFolder(stateDir);
     const { openSqliteCatalog } = await import('../catalog/sqlite-catalog.ts');
-    return opened.use(openSqliteCatalog(path.join(stateDir, 'catalog.db')));
+    return opened.use(
+      openSqliteCatalog(path.join(stateDir, 'catalog.db'), { mayBeAlone: config.stays !== true }),
+    );
   });
   const hosts = openHosts({ config, opened, catalog, protection: () => parts });
   const repositories = openKnownRepositories(config, opened, catalog);

@@ -5,21 +5,45 @@ import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { migrate } from './migrate.ts';
 import { PreparedDatabase } from './prepared-database.ts';
-import { isBusy } from './sqlite-errors.ts';
+import { isBusy, isWithoutRoom } from './sqlite-errors.ts';
 
 export interface OpenDatabaseOptions {
   /** How long to wait for another process's transaction: 10 s unless told, and they last milliseconds. */
   readonly busyTimeoutMs?: number;
+  /** On a full disk, this one may be the only one who has it open, until it is closed. */
+  readonly mayBeAlone?: boolean;
 }
 
 /** Opens the database at `path`, makes it when there is none, and brings it to this program's version. */
 export function openDatabase(
   path: string,
-  { busyTimeoutMs = 10_000 }: OpenDatabaseOptions = {},
+  { busyTimeoutMs = 10_000, mayBeAlone = false }: OpenDatabaseOptions = {},
 ): DatabaseSync {
   if (path !== ':memory:') makePrivateFile(path);
+  try {
+    return openOnce(path, busyTimeoutMs);
+  } catch (error) {
+    if (!mayBeAlone || !isWithoutRoom(error)) throw error;
+    return openAlone(path, error);
+  }
+}
+
+/**
+ * A full disk has no room for the memory that connections share, and it is then that people look for what they can
+ * delete, and restore to another disk. Who has the database alone needs none; what is written may still fail.
+ */
+function openAlone(path: string, first: unknown): DatabaseSync {
+  try {
+    return openOnce(path, 0, 'PRAGMA locking_mode = EXCLUSIVE');
+  } catch {
+    throw first;
+  }
+}
+
+function openOnce(path: string, busyTimeoutMs: number, setUp?: string): DatabaseSync {
   const database = new PreparedDatabase(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
   try {
+    if (setUp !== undefined) database.exec(setUp);
     migrate(database, { path, prepare: () => useWriteAheadLog(database, busyTimeoutMs) });
     // A commit is on the disk when it returns.
     database.exec('PRAGMA synchronous = FULL');

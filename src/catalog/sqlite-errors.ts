@@ -13,6 +13,12 @@ interface Meaning {
   readonly hint?: string;
 }
 
+const full: Meaning = {
+  code: 'full',
+  what: 'the disk that it is on is full',
+  hint: 'Free some space and try again.',
+};
+
 /** By SQLite's primary result code. */
 const meanings: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
   [3, { code: 'denied', what: 'access is refused' }],
@@ -28,7 +34,7 @@ const meanings: ReadonlyMap<number, Meaning> = new Map<number, Meaning>([
   ],
   [10, { code: 'failed', what: 'the disk that it is on fails, or is full' }],
   [11, { code: 'integrity', what: 'it is damaged', hint: lostNothing }],
-  [13, { code: 'full', what: 'the disk that it is on is full', hint: 'Free some space and try again.' }],
+  [13, full],
   [14, { code: 'denied', what: 'it cannot be opened', hint: seeOwner }],
   [26, { code: 'integrity', what: 'it is no SQLite database', hint: lostNothing }],
 ]);
@@ -37,10 +43,7 @@ const errnoMeanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['EACCES', { code: 'denied', what: 'access is refused', hint: seeOwner }],
   ['EPERM', { code: 'denied', what: 'access is refused', hint: seeOwner }],
   ['EROFS', { code: 'read-only', what: 'its file system is read-only', hint: chooseFolder }],
-  [
-    'ENOSPC',
-    { code: 'full', what: 'the disk that it is on is full', hint: 'Free some space and try again.' },
-  ],
+  ['ENOSPC', full],
   ['EDQUOT', { code: 'full', what: 'the quota of its owner is used up' }],
   ['ENOTDIR', { code: 'usage', what: 'a part of its path is no folder' }],
   ['EEXIST', { code: 'usage', what: 'a part of its path is no folder' }],
@@ -60,7 +63,7 @@ export function catalogError(error: unknown, path: string): unknown {
 
 function meaningOf(error: Error): Meaning | undefined {
   if (isSqliteError(error)) {
-    // SQLite tells a full disk apart only where it writes the database itself, not its shared memory.
+    if (isWithoutRoom(error)) return full;
     return meanings.get(error.errcode & 0xff) ?? { code: 'failed', what: 'SQLite refuses' };
   }
   const errno = errnoOf(error);
@@ -73,6 +76,14 @@ function meaningOf(error: Error): Meaning | undefined {
 export function isBusy(error: unknown): boolean {
   return error instanceof Error && isSqliteError(error) && [5, 6].includes(error.errcode & 0xff);
 }
+
+/** True where the disk has no room for the memory that connections share. SQLite calls it an error of the disk. */
+export function isWithoutRoom(error: unknown): boolean {
+  return error instanceof Error && isSqliteError(error) && error.errcode === shmSize;
+}
+
+/** SQLITE_IOERR_SHMSIZE */
+const shmSize = 10 | (19 << 8);
 
 function isSqliteError(error: Error): error is Error & { errcode: number } {
   return 'errcode' in error && typeof error.errcode === 'number';

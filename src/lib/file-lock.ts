@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import koffi from 'koffi';
-import { AppError } from '../model/errors.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
 
 const flock = koffi.load(null).func('int flock(int fd, int operation)');
 
@@ -25,8 +25,7 @@ export async function tryLockFile(
   const file = await open(path, 'a+', 0o600);
   try {
     if (flock(file.fd, exclusive | withoutWaiting) === 0) {
-      await file.truncate(0);
-      await file.write(options.owner);
+      await writeOwner(file, options);
       return asLock(file, path);
     }
     const errno = koffi.errno();
@@ -43,6 +42,16 @@ export async function tryLockFile(
   } catch (error) {
     await file.close().catch(() => {});
     throw error;
+  }
+}
+
+/** It is there for who finds the file locked: a full disk, on which there is something to be put right, keeps nobody away. */
+async function writeOwner(file: FileHandle, { owner }: FileLockOptions): Promise<void> {
+  try {
+    await file.truncate(0);
+    await file.write(owner);
+  } catch (error) {
+    if (!['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '')) throw error;
   }
 }
 

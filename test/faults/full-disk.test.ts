@@ -156,6 +156,22 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
     await world.run('backup', './source');
     await world.judge('check');
   });
+
+  test('under the state folder gets its room back from the trash', async () => {
+    mountSmall(world.stateDir, '4m');
+    await world.init();
+    const root = await world.volume('old');
+    writeFileSync(join(root, 'file'), random.bytes(1_000_000));
+    await world.run('volume', 'rm', 'old');
+    expect(() => writeFileSync(join(world.stateDir, 'ballast'), Buffer.alloc(8_000_000, 1))).toThrow(
+      'ENOSPC',
+    );
+    expect(await world.run('trash', 'ls', '--quiet')).toMatch(/^[0-9a-f]{16}\n$/);
+    await world.run('trash', 'empty', '--yes');
+    rmSync(join(world.stateDir, 'ballast'));
+    expect(await world.run('trash', 'ls', '--quiet')).toBe('');
+    await world.run('volume', 'create', 'new');
+  });
 });
 
 describe.runIf(process.getuid?.() === 0)('a store', () => {

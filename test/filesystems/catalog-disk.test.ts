@@ -34,16 +34,47 @@ test('a full disk is named, loses nothing that was saved, and is forgotten once 
   expect(again.volumeIdentity('h', 'after')).toBe('i');
 });
 
-test('a catalog can’t be made on a full disk, and the error says why', async () => {
+test('on a disk that is full to the last block it is still read by who may have it alone', async () => {
   await using disk = mountLoopFilesystem('ext4', { sizeBytes: 8 * megabyte });
+  const path = join(disk.path, 'catalog.db');
+  {
+    using catalog = openSqliteCatalog(path);
+    catalog.setVolumeIdentity('h', 'pg', 'i');
+  }
+  fillUp(disk.path);
+  expect(() => openSqliteCatalog(path)).toThrow(expect.objectContaining({ code: 'full' }));
+  {
+    using catalog = openSqliteCatalog(path, { mayBeAlone: true });
+    expect(catalog.volumeIdentity('h', 'pg')).toBe('i');
+    expect(() => catalog.setVolumeIdentity('h', 'other', 'i'.repeat(100_000))).toThrow(
+      expect.objectContaining({ code: 'full' }),
+    );
+    expect(() => openSqliteCatalog(path, { busyTimeoutMs: 10 })).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/^(full|locked)$/) as string }),
+    );
+  }
+  rmSync(join(disk.path, 'ballast-0'));
+  using catalog = openSqliteCatalog(path);
+  using other = openSqliteCatalog(path);
+  other.setVolumeIdentity('h', 'other', 'o');
+  expect(catalog.volumeIdentity('h', 'other')).toBe('o');
+});
+
+/** To the last block. */
+function fillUp(folder: string): void {
   const chunk = Buffer.alloc(megabyte);
   for (let size = chunk.length, number = 0; size > 0; number += 1) {
     try {
-      writeFileSync(join(disk.path, `ballast-${number}`), chunk.subarray(0, size));
+      writeFileSync(join(folder, `ballast-${number}`), chunk.subarray(0, size));
     } catch {
       size = Math.floor(size / 2);
     }
   }
+}
+
+test('a catalog can’t be made on a full disk, and the error says why', async () => {
+  await using disk = mountLoopFilesystem('ext4', { sizeBytes: 8 * megabyte });
+  fillUp(disk.path);
   expect(() => openSqliteCatalog(join(disk.path, 'catalog.db'))).toThrow(
     expect.objectContaining({ code: 'full', message: expect.stringContaining('full') }),
   );

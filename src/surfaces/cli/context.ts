@@ -34,6 +34,7 @@ export async function withSession(
   context: CliContext,
   ownFlags: GlobalFlags,
   act: (session: Session) => Promise<void>,
+  { stays = false }: { readonly stays?: boolean | undefined } = {},
 ): Promise<void> {
   const flags = mergeFlags(context.leadingFlags, ownFlags);
   const config = readConfig(flags, context.env);
@@ -42,7 +43,7 @@ export async function withSession(
   const { openApp } = await import('../../app.ts');
   const { terminal, signal } = context;
   const say = (message: string): void => void terminal.stderr.write(`${message}\n`);
-  await using app = openApp({ ...config, onWarning: (message) => say(`Warning: ${message}`) });
+  await using app = openApp({ ...config, stays, onWarning: (message) => say(`Warning: ${message}`) });
   await act({
     config,
     context,

@@ -28,6 +28,8 @@ export interface CommandSpec<Flags extends object> {
   readonly flags: FlagParametersForType<Flags, CliContext>;
   readonly aliases?: Aliases<keyof Flags & string>;
   readonly args: readonly ArgumentSpec[];
+  /** It runs until it is told to end, and must not keep other commands waiting. */
+  readonly stays?: boolean;
   /** Loaded when the command runs, so that the start stays quick. */
   readonly load: () => Promise<Action<Flags>>;
 }
@@ -56,7 +58,8 @@ export function defineCommand<Flags extends object = object>(spec: CommandSpec<F
         flags: BaseFlags,
         ...args: readonly string[]
       ): Promise<void> {
-        await withSession(this, flags, (session) => action(session, flags as Flags, args));
+        const act = (session: Session): Promise<void> => action(session, flags as Flags, args);
+        await withSession(this, flags, act, spec);
       };
     },
   });

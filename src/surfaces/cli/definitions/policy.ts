@@ -79,6 +79,7 @@ const daemon = defineCommand<DaemonFlags>({
     printUnit: switchFlag('Print a unit for systemd, and stop'),
   },
   args: [],
+  stays: true,
   load: async () => (await import('../commands/daemon.ts')).runDaemon,
 });
 

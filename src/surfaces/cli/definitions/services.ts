@@ -18,6 +18,7 @@ const plugin = defineCommand<PluginFlags>({
     ),
   },
   args: [],
+  stays: true,
   load: async () => (await import('../commands/plugin.ts')).runPlugin,
 });
 
@@ -32,6 +33,7 @@ const api = defineCommand<ApiFlags>({
     group,
   },
   args: [],
+  stays: true,
   load: async () => (await import('../commands/api.ts')).runApi,
 });
 
@@ -49,6 +51,7 @@ const run = defineCommand<RunFlags>({
   },
   aliases: { v: 'volume', e: 'env', w: 'workdir' },
   args: [{ placeholder: 'COMMAND', brief: 'The command and its arguments, after "--"', kind: 'many' }],
+  stays: true,
   load: async () => (await import('../commands/run.ts')).runRun,
 });
 
