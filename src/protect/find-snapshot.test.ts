@@ -55,6 +55,17 @@ function find(text: string, snapshots = samples, known: Record<string, string> =
 }
 
 describe('findSnapshot()', () => {
+  test('does not take another volume’s for a volume that is called "latest"', () => {
+    const other = snapshot({
+      id: 'ffff1',
+      name: 'latest',
+      identity: 'own-latest',
+      time: '2026-01-20T11:00:00Z',
+    });
+    expect(() => find('latest', [other, ...samples])).toThrow(/there is a volume "latest"/);
+    expect(find('latest@latest', [other, ...samples])).toBe('ffff1');
+  });
+
   test('takes the newest backup for a name, and never what a restore saved before it replaced data', () => {
     expect(find('pg')).toBe('aaaa2');
     expect(find('pg@latest')).toBe('aaaa2');

@@ -20,7 +20,7 @@ export interface FindContext {
 
 /** Finds what `latest`, `ID`, `NAME`, `NAME@latest`, `NAME@ID` or `NAME@TIME` means; pure. Names go before ids. */
 export function findSnapshot(text: string, context: FindContext): Snapshot {
-  if (text === 'latest') return newest(context.snapshots) ?? nothingYet();
+  if (text === 'latest') return newestOfAll(context);
   const { target, snapshot: reference } = parseVersionedTarget(text, context.now);
   const name = targetName(target);
   const snapshots = lineage(name, context);
@@ -31,6 +31,15 @@ export function findSnapshot(text: string, context: FindContext): Snapshot {
   if (byId !== undefined) return byId;
   refuseDamaged(text.toLowerCase(), context);
   throw unknown(name, context);
+}
+
+/** Refused where a volume has that name: whoever names it does not mean the data of another. */
+function newestOfAll(context: FindContext): Snapshot {
+  if (context.snapshots.every(({ name }) => name !== 'latest'))
+    return newest(context.snapshots) ?? nothingYet();
+  throw new AppError('usage', '"latest" means the newest snapshot of all, and there is a volume "latest"', {
+    hint: 'Write "latest@latest" for the newest of that volume, or a snapshot’s id.',
+  });
 }
 
 /** The name under which a target's snapshots are kept: paths are made absolute. */
