@@ -204,6 +204,15 @@ export function limitMallocArenas(count: number): void {
   mallopt(-8, count);
 }
 
+/**
+ * Has the C library map blocks of so much one by one, and give back what is free at the end of its heap from there on.
+ * Left alone, it takes each large block that is freed for a sign that more will come, and keeps as much from then on.
+ */
+export function giveBackFrom(bytes: number): void {
+  mallopt(-3, bytes);
+  mallopt(-1, bytes);
+}
+
 function cString(bytes: ByteString): Buffer {
   if (bytes.includes('\0')) throw systemError('EINVAL', 'path', bytes);
   return toBytes(`${bytes}\0`);

@@ -1,3 +1,4 @@
+import { giveBackFrom } from '../../lib/posix.ts';
 import { AppError } from '../../model/errors.ts';
 import { isId, JsonFields } from '../format/json-fields.ts';
 import { type FileCodec, loadJson, saveText } from '../format/repository-file.ts';
@@ -51,6 +52,7 @@ export async function saveIndexEntries(
   entries: readonly IndexEntry[],
   options?: StoreOptions,
 ): Promise<string> {
+  giveBackFrom(largeBytes);
   const parts = entries.flatMap(({ json }, i) => (i === 0 ? [json] : [comma, json]));
   return await saveText(codec, 'index', Buffer.concat([opening, ...parts, closing]), options);
 }
@@ -59,12 +61,16 @@ const opening = Buffer.from('{"packs":[');
 const comma = Buffer.from(',');
 const closing = Buffer.from(']}');
 
+const largeBytes = 1024 * 1024;
+
 export async function loadIndexFile(
   codec: FileCodec,
   name: string,
   options?: StoreOptions,
 ): Promise<IndexedPack[]> {
   const what = `File "index/${name}" in "${codec.store.location}"`;
+  // Whoever reads one reads them all, one after the other, and does something else afterwards.
+  giveBackFrom(largeBytes);
   const json = await loadJson<unknown>(codec, 'index', name, options);
   return new JsonFields(json, what).list('packs').map((pack) => decodePack(pack, what));
 }

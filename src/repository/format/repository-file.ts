@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Compressor } from '../crypto/compression.ts';
-import type { Sealer } from '../crypto/seal.ts';
+import { type Sealer, sealOverhead } from '../crypto/seal.ts';
 import { AppError } from '../../model/errors.ts';
 import type { FileType, Store, StoreOptions } from '../stores/store.ts';
 
@@ -34,10 +34,12 @@ export async function saveText(
   plain: Buffer,
   options?: StoreOptions,
 ): Promise<string> {
-  const room = Buffer.allocUnsafe(plain.length + 1024);
-  const length = codec.compressor.compress(plain, room.subarray(1));
-  room[0] = compressedMark;
-  const sealed = codec.sealer.seal(length > 0 ? room.subarray(0, length + 1) : plain);
+  const room = Buffer.allocUnsafe(plain.length + 1024 + sealOverhead);
+  const text = room.subarray(sealOverhead / 2, -sealOverhead / 2);
+  const length = codec.compressor.compress(plain, text.subarray(1));
+  if (length > 0) text[0] = compressedMark;
+  else plain.copy(text);
+  const sealed = room.subarray(0, codec.sealer.sealInPlace(room, 0, length > 0 ? length + 1 : plain.length));
   const name = hash('sha256', sealed);
   await codec.store.save(type, name, sealed, options);
   return name;
