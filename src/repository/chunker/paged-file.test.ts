@@ -84,3 +84,18 @@ test('text, media and small files are cut by their content', () => {
   expect(chunkBytesOfFile(postgresSegment(8))).toBeUndefined();
   expect(chunkBytesOf(Buffer.alloc(0), 10_000_000)).toBeUndefined();
 });
+
+test('a huge file of pages is cut into a million pieces at most, each of whole pages', () => {
+  const head = postgresSegment(8);
+  const gibibyte = 2 ** 30;
+  for (const [gibibytes, chunkBytes] of [
+    [1, 32 * 1024],
+    [32, 32 * 1024],
+    [33, 64 * 1024],
+    [64, 64 * 1024],
+    [1024, 1024 * 1024],
+    [8192, 8 * 1024 * 1024],
+    [16_000, 8 * 1024 * 1024],
+  ] as const)
+    expect(chunkBytesOf(head, gibibytes * gibibyte), `${gibibytes} GiB`).toBe(chunkBytes);
+});

@@ -1,3 +1,5 @@
+import { maxChunkBytes } from './chunker.ts';
+
 /**
  * Databases write whole pages in place. Content-defined chunks of a MiB make one changed page cost a MiB; chunks that
  * are small and lie on page borders cost what has changed. Files are known by what is in them, not by their names.
@@ -6,6 +8,9 @@
 /** What is cut from a file of pages: a multiple of every page size below. */
 export const pagedChunkBytes = 32 * 1024;
 
+/** All ids of a file are in one tree, which must be held in memory, and above half a gigabyte cannot be read again. */
+const maxChunks = 2 ** 20;
+
 /** How much of a file's beginning tells what it is. */
 export const headBytes = 64 * 1024;
 
@@ -13,7 +18,13 @@ export const headBytes = 64 * 1024;
 export function chunkBytesOf(head: Buffer, fileBytes: number): number | undefined {
   if (fileBytes < 2 * headBytes || head.length < headBytes) return undefined;
   const isPaged = isSqlite(head) || isPostgres(head, fileBytes) || isInnoDb(head, fileBytes) || isLmdb(head);
-  return isPaged ? pagedChunkBytes : undefined;
+  return isPaged ? pagedChunkBytesFor(fileBytes) : undefined;
+}
+
+/** Twice as large for each doubling above 32 GiB, up to the largest chunk that there is. */
+function pagedChunkBytesFor(fileBytes: number): number {
+  const doublings = Math.ceil(Math.log2(fileBytes / (maxChunks * pagedChunkBytes)));
+  return Math.min(maxChunkBytes, pagedChunkBytes * 2 ** Math.max(0, doublings));
 }
 
 /** Source: sqlite.org/fileformat.html, "The Database Header". */
