@@ -242,7 +242,8 @@ export interface Catalog extends Disposable {
   readonly volumes: VolumeMemory;
   readonly unsettled: UnsettledMemory;
 
-  listEmbeddedVolumes(): EmbeddedVolumeRecord[];
+  /** Sorted by name. The same records again while nothing has changed. */
+  listEmbeddedVolumes(): readonly EmbeddedVolumeRecord[];
   findEmbeddedVolume(name: string): EmbeddedVolumeRecord | undefined;
   /** False when the name is taken: nothing is written then. */
   addEmbeddedVolume(record: EmbeddedVolumeRecord): boolean;

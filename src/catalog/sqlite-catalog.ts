@@ -36,6 +36,7 @@ import {
 } from './verified-snapshots.ts';
 import { sqliteUnsettledMemory } from './unsettled-memory.ts';
 import { sqliteVolumeMemory } from './volume-memory.ts';
+import { WhileUnchanged } from './while-unchanged.ts';
 import { findVolumeIdentity, forgetVolumeIdentity, setVolumeIdentity } from './volume-identities.ts';
 
 /**
@@ -57,6 +58,7 @@ class SqliteCatalog implements Catalog {
   readonly #database: DatabaseSync;
   readonly #path: string;
   readonly #quick: QuickCommits;
+  readonly #listed = new WhileUnchanged(listEmbeddedVolumes);
   #stateId: string | undefined;
   readonly policies: PolicyMemory;
   readonly volumes: VolumeMemory;
@@ -157,8 +159,8 @@ class SqliteCatalog implements Catalog {
     this.#run((database) => removeNotice(database, key));
   }
 
-  listEmbeddedVolumes(): EmbeddedVolumeRecord[] {
-    return this.#run(listEmbeddedVolumes);
+  listEmbeddedVolumes(): readonly EmbeddedVolumeRecord[] {
+    return this.#run((database) => this.#listed.of(database));
   }
 
   findEmbeddedVolume(name: string): EmbeddedVolumeRecord | undefined {

@@ -45,6 +45,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
   readonly #parts: EmbeddedParts;
   readonly #listeners = new Set<(event: VolumeEvent) => void>();
   readonly #health = new Map<string, VolumeHealth>();
+  readonly #idleOnes = new WeakMap<EmbeddedVolumeRecord, ManagedVolume>();
   readonly #closing = new AbortController();
   readonly #settling: SettleLater;
   #tidying: Promise<void> | undefined;
@@ -102,11 +103,15 @@ export class EmbeddedVolumes implements ManagedVolumes {
     const guarded = new Set(catalog.volumes.listProtected(catalog.stateId()));
     const volumes: ManagedVolume[] = [];
     for (const record of records) {
-      const mountIds = liveIds(holds.get(record.name) ?? []);
-      const isMounted = isPlain(record) || (await this.#isMounted(record, mounts));
-      volumes.push(this.#toVolume(record, { mountIds, isMounted, isProtected: guarded.has(record.name) }));
+      const held = holds.get(record.name);
+      const isProtected = guarded.has(record.name);
+      if (held === undefined && !isProtected && isPlain(record)) volumes.push(this.#idle(record));
+      else {
+        const isMounted = await this.#isMounted(record, mounts);
+        volumes.push(this.#toVolume(record, { mountIds: liveIds(held ?? []), isMounted, isProtected }));
+      }
     }
-    return volumes.toSorted((left, right) => (left.name < right.name ? -1 : 1));
+    return volumes;
   }
 
   async remove(name: string, options: CallOptions & { readonly permanent?: boolean } = {}): Promise<void> {
@@ -328,6 +333,15 @@ export class EmbeddedVolumes implements ManagedVolumes {
     if (isPlain(record)) return true;
     const { traits, volume } = await storageOf(this.#parts, record);
     return !traits.isMounted || mountAt(mounts, fromText(volume.mountpoint)) !== undefined;
+  }
+
+  /** Of a plain volume that nobody holds or protects: the same as long as its record is. */
+  #idle(record: EmbeddedVolumeRecord): ManagedVolume {
+    const known = this.#idleOnes.get(record);
+    if (known !== undefined) return known;
+    const volume = this.#toVolume(record, { mountIds: [], isMounted: true, isProtected: false });
+    this.#idleOnes.set(record, volume);
+    return volume;
   }
 
   #toVolume(

@@ -49,7 +49,8 @@ export function memoryCatalog(): Catalog {
     },
     volumes: volumeMemory(volumes),
     unsettled: unsettledMemory(volumes),
-    listEmbeddedVolumes: () => [...volumes.values()],
+    listEmbeddedVolumes: () =>
+      [...volumes.values()].toSorted((left, right) => (left.name < right.name ? -1 : 1)),
     findEmbeddedVolume: (name) => volumes.get(name),
     addEmbeddedVolume(record) {
       if (volumes.has(record.name)) return false;

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ManagedVolumes } from '../../app.ts';
 import type { WatchedSizes } from '../../lib/watched-sizes.ts';
 import type { EventLog } from './event-log.ts';
+import type { VolumeTexts } from './volume-texts.ts';
 
 export type ApiVolumes = Pick<
   ManagedVolumes,
@@ -12,6 +13,7 @@ export type ApiVolumes = Pick<
 export interface ApiParts {
   readonly volumes: ApiVolumes;
   readonly events: EventLog;
+  readonly texts: VolumeTexts;
   /** How large volumes are, without a walk of what has not changed. */
   readonly sizes: Pick<WatchedSizes, 'measure'>;
   /** One prune at a time, as in the engine. */

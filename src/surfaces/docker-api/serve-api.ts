@@ -9,6 +9,7 @@ import { engineIdOf } from './engine-id.ts';
 import { EventLog } from './event-log.ts';
 import { parseUpstream, passUpgrade } from './upstream.ts';
 import { upstreamListener } from './upstream-listener.ts';
+import { VolumeTexts } from './volume-texts.ts';
 import type { RemovalParts, TrashForeign } from './upstream-removal.ts';
 
 export interface ApiServiceRequest {
@@ -47,7 +48,8 @@ export async function serveApi(backend: ApiBackend, request: ApiServiceRequest):
       async open(): Promise<ApiParts> {
         const parts = await backend.openVolumes();
         const events = opened.use(new EventLog(parts.volumes));
-        return { ...parts, events, sizes: opened.use(new WatchedSizes()), pruning: { isRunning: false } };
+        const sizes = opened.use(new WatchedSizes());
+        return { ...parts, events, sizes, texts: new VolumeTexts(), pruning: { isRunning: false } };
       },
       listeners: (parts) => ({ onRequest: apiListener({ parts, onFailure }) }),
     });

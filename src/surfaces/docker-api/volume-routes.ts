@@ -8,14 +8,15 @@ import { listFilter, passes, pruneFilter, referencesOf } from './api-filters.ts'
 import type { ApiCall, ApiParts } from './api-parts.ts';
 import { isOlder } from './api-version.ts';
 import { toApiVolume, toInspectedVolume } from './api-volume.ts';
-import { sendEmpty, sendJson } from './send.ts';
+import { sendEmpty, sendJson, sendText } from './send.ts';
 import { refusalOfLocalOptions, refusalOfMount } from './local-options.ts';
 import { measureDirectory } from './measure.ts';
 
-export async function listVolumes({ volumes }: ApiParts, { query, response }: ApiCall): Promise<void> {
+export async function listVolumes({ volumes, texts }: ApiParts, { query, response }: ApiCall): Promise<void> {
   const filter = listFilter(query.get('filters'));
   const found = (await volumes.list()).filter((volume) => passes(volume, filter));
-  sendJson(response, 200, { Volumes: found.map(toApiVolume), Warnings: null });
+  const listed = found.map((volume) => texts.of(volume)).join(',');
+  sendText(response, 200, { type: 'application/json', text: `{"Volumes":[${listed}],"Warnings":null}\n` });
 }
 
 export async function createVolume(

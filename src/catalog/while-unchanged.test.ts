@@ -1,0 +1,29 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openSqliteCatalog } from './sqlite-catalog.ts';
+
+let folder: string;
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'unchanged-'))));
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('a list is the same one until anybody has changed something, and never an old one', () => {
+  const volume = { driver: 'local', createdAt: 'now', labels: {}, options: {}, anonymous: false };
+  const path = join(folder, 'catalog.db');
+  using own = openSqliteCatalog(path);
+  using other = openSqliteCatalog(path);
+  const names = (): string[] => own.listEmbeddedVolumes().map(({ name }) => name);
+  own.addEmbeddedVolume({ ...volume, name: 'a' });
+  const listed = own.listEmbeddedVolumes();
+  expect(own.listEmbeddedVolumes()).toBe(listed);
+  other.addEmbeddedVolume({ ...volume, name: 'b' });
+  expect(names()).toEqual(['a', 'b']);
+  own.unsettled.add({ ...volume, name: 'c' }, 'boot');
+  expect(names()).toEqual(['a', 'b', 'c']);
+  other.volumes.update({ ...volume, name: 'c', labels: { tier: 'db' } });
+  expect(own.listEmbeddedVolumes().at(-1)?.labels).toEqual({ tier: 'db' });
+  own.removeEmbeddedVolume('a');
+  other.removeEmbeddedVolume('b');
+  expect(names()).toEqual(['c']);
+});

@@ -1,0 +1,15 @@
+import type { ManagedVolume } from '../../app.ts';
+import { toApiVolume } from './api-volume.ts';
+
+/** Volumes as the Engine API has them, as JSON: the text of one that was asked for before and has not changed is known. */
+export class VolumeTexts {
+  readonly #known = new WeakMap<ManagedVolume, string>();
+
+  of(volume: ManagedVolume): string {
+    const known = this.#known.get(volume);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(toApiVolume(volume));
+    this.#known.set(volume, text);
+    return text;
+  }
+}
