@@ -5,12 +5,12 @@ import type { CliContext } from './context.ts';
 import { type GlobalFlags, takeLeadingFlags } from './global-flags.ts';
 import { formatError, exitNumberOf } from './report-error.ts';
 import { watchSignals } from './signals.ts';
+import { watchOutput } from './watch-output.ts';
 
 /** Runs the command that this process was started for, and sets its exit number. */
 export async function runCommandLine(process: NodeJS.Process): Promise<void> {
-  // A reader that goes away must not take a running restore down with it.
-  process.stdout.on('error', () => {});
-  process.stderr.on('error', () => {});
+  const output = watchOutput(process.stdout);
+  watchOutput(process.stderr);
   using signals = watchSignals(process);
   let leading: { readonly flags: GlobalFlags; readonly rest: readonly string[] };
   try {
@@ -44,6 +44,10 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
   await run(application, asksForHelp(leading.rest), context);
   const ownNumber = signals.exitNumber(exitNumberFor(Number(outcome.exitCode ?? 0)));
   process.exitCode = ownNumber === 0 ? (ran.exitNumber ?? 0) : ownNumber;
+  const problem = await output.problem();
+  if (problem === undefined || process.exitCode !== 0) return;
+  process.stderr.write(`${formatError(problem, false)}\n`);
+  process.exitCode = exitNumberOf(problem);
 }
 
 /** `holdfast help volume ls` is `holdfast volume ls --help`. */

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises';
-import { AppError } from '../../model/errors.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import { cannotWrite } from './watch-output.ts';
 
 /** The three standard streams. */
 export interface Terminal {
@@ -44,8 +45,11 @@ export function openSink(
     new Promise((resolve, reject) => {
       stream.write(chunk, (error) => {
         if (error === null || error === undefined) resolve();
-        else
-          reject(new AppError('cancelled', 'The program that read the output has ended', { cause: error }));
+        else reject(errnoOf(error) === 'EPIPE' ? readerEnded(error) : cannotWrite(error));
       });
     });
+}
+
+function readerEnded(cause: Error): AppError {
+  return new AppError('cancelled', 'The program that read the output has ended', { cause });
 }
