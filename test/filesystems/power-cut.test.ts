@@ -94,8 +94,9 @@ async function requireTruth(stateDir: string, stories: readonly Story[]): Promis
   const known = (await host.managed.list()).map(({ name }) => name);
   const making = stories.filter(({ said }) => !said.has('made')).map(({ name }) => name);
   for (const name of readdirSync(join(stateDir, 'volumes'))) expect([...known, ...making]).toContain(name);
-  // After it, what the start does in the background is done.
-  await host.managed.reconcile();
+  // Whoever changes something waits at its end for what others have left.
+  await host.managed.create({ name: 'last', driver: 'local', labels: {}, options: {} });
+  await host[Symbol.asyncDispose]();
   expect([catalog.unsettled.list(), catalog.unsettled.listRemovals()]).toEqual([[], []]);
 }
 

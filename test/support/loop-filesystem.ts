@@ -47,13 +47,26 @@ export function mountLoopFilesystem(
       void execFileSync('mount', ['-o', `remount,${mountOptions}`, path], { stdio: 'pipe' }),
     cutPower: () => {
       execFileSync('cp', ['--sparse=always', image, `${image}.cut`]);
-      execFileSync('umount', [path], { stdio: 'pipe' });
+      unmount(path);
       renameSync(`${image}.cut`, image);
       execFileSync('mount', ['-o', 'loop', image, path], { stdio: 'pipe' });
     },
     [Symbol.asyncDispose]: async () => {
-      execFileSync('umount', [path], { stdio: 'pipe' });
+      unmount(path);
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** On a busy machine, what was open on it may be so for a moment longer than the process that had it. */
+function unmount(path: string): void {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      execFileSync('umount', [path], { stdio: 'pipe' });
+      return;
+    } catch (error) {
+      if (attempt === 10) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    }
+  }
 }

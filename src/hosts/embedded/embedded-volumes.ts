@@ -67,8 +67,8 @@ export class EmbeddedVolumes implements ManagedVolumes {
     const { signal } = this.#closing;
     const work = async (): Promise<void> => {
       await this.#reconcile({ signal });
-      // Of processes that were killed.
-      await this.#settle();
+      // Of processes that were killed. A command that looks only has ended before that.
+      this.#settling.expect();
       await this.emptyTrash('expired', { signal });
     };
     this.#tidying = work().catch((error: unknown) => {

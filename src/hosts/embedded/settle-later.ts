@@ -17,10 +17,16 @@ export class SettleLater implements AsyncDisposable {
   ask(): void {
     this.#asked += 1;
     if (this.#asked >= most) this.#begin();
-    else this.#timer ??= setTimeout(() => this.#begin(), delayMs).unref();
+    else this.expect();
+  }
+
+  /** The same for what others may have left: nobody waits for it at the end. */
+  expect(): void {
+    this.#timer ??= setTimeout(() => this.#begin(), delayMs).unref();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#timer);
     if (this.#asked > 0) this.#begin();
     await this.#running;
   }
