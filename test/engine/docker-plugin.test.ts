@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -9,91 +9,37 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
 import { servePlugin } from '../../src/surfaces/docker-plugin/serve-plugin.ts';
+import { PluginService } from '../docker/plugin-service.ts';
+import { PluginVolume, removeContainers } from '../docker/plugin-volume.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
-import { mountPoints } from '../setup/leftovers.ts';
 import { directoryVolumes } from '../support/directory-volumes.ts';
 import { holdfastCommand } from '../support/holdfast-command.ts';
 
 const command = join(import.meta.dirname, '../../bin/holdfast');
 
-/** The real plugin, as a process of its own that can be killed. */
-class Plugin {
-  readonly driver = `hf${randomBytes(4).toString('hex')}`;
-  readonly socket = `/run/docker/plugins/${this.driver}.sock`;
-  readonly stateDir: string;
-  #child: ChildProcess | undefined;
-
-  constructor(stateDir: string) {
-    this.stateDir = stateDir;
-  }
-
-  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
-    const args = ['plugin', '--state-dir', this.stateDir, '--socket', this.socket];
-    const child = spawn(command, args, {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, ...env },
-    });
-    this.#child = child;
-    let said = '';
-    child.stderr?.setEncoding('utf8');
-    for await (const chunk of child.stderr as AsyncIterable<string>) {
-      said += chunk;
-      if (said.includes('are served to Docker')) break;
-    }
-    child.stderr?.resume();
-    if (!said.includes('are served')) throw new Error(`the plugin did not start: ${said}`);
-  }
-
-  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exit = once(child, 'exit');
-    child.kill(signal);
-    await exit;
-  }
-
-  mountsHere(): string[] {
-    return mountPoints().filter((path) => path.startsWith(`${this.stateDir}/`));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.end('SIGTERM');
-    for (const path of [this.socket, `${this.socket}.lock`]) rmSync(path, { force: true });
-    // Nothing can be made in a place of a mount, and nothing removed.
-    await runCommand('chattr', ['-R', '-f', '-i', this.stateDir]);
-  }
-}
-
 let engine: PrivateEngine;
-let plugin: Plugin;
+let plugin: PluginService;
 let docker: PrivateEngine['docker'];
 beforeAll(async () => {
   engine = await startPrivateEngine();
   docker = engine.docker;
   await engine.importBusybox();
-  plugin = new Plugin(join(engine.folder, 'state'));
+  plugin = new PluginService(join(engine.folder, 'state'));
   await plugin.start();
 });
 afterAll(async () => {
   if (engine === undefined) return;
-  const ids = (await docker(['ps', '-aq'])).split('\n').filter(Boolean);
-  if (ids.length > 0) await docker(['rm', '-f', ...ids]);
+  await removeContainers(engine);
   await plugin?.[Symbol.asyncDispose]();
   await engine[Symbol.asyncDispose]();
 });
 let name: string;
+let volume: PluginVolume;
 beforeEach(() => {
   name = `v${randomBytes(4).toString('hex')}`;
+  volume = new PluginVolume(docker, { name, driver: plugin.driver });
 });
 
-const create = (...options: string[]): Promise<string> =>
-  docker(['volume', 'create', '-d', plugin.driver, ...options.flatMap((option) => ['-o', option]), name]);
-const inspect = async (): Promise<Inspected> =>
-  (JSON.parse(await docker(['volume', 'inspect', name])) as [Inspected])[0];
-const inContainer = (script: string): Promise<string> =>
-  docker(['run', '--rm', '-v', `${name}:/data`, 'busybox', 'sh', '-c', script]);
-const keepRunning = (container: string): Promise<string> =>
-  docker(['run', '-d', '--name', container, '-v', `${name}:/data`, 'busybox', 'sleep', '10000']);
 const refusal = async (work: Promise<unknown>): Promise<string> => {
   const error: unknown = await work.then(
     () => undefined,
@@ -102,86 +48,78 @@ const refusal = async (work: Promise<unknown>): Promise<string> => {
   return String((error as { stderr?: string } | undefined)?.stderr ?? error);
 };
 
-interface Inspected {
-  readonly Driver: string;
-  readonly Mountpoint: string;
-  readonly Labels: Readonly<Record<string, string>> | null;
-  readonly Options: Readonly<Record<string, string>> | null;
-  readonly Status: { readonly mounts: number; readonly mounted: boolean; readonly kind: string };
-}
-
 describe('a volume of the plugin', () => {
   test.each([
     ['a plain directory', []],
     ['an image with a size', ['size=40m']],
   ])('on %s keeps what a container writes for the next one', async (_what, options) => {
-    await create(...options);
-    await inContainer('echo kept > /data/file && chown 7:8 /data/file');
-    expect(await inContainer('cat /data/file; stat -c %u:%g /data/file')).toBe('kept\n7:8');
-    expect((await inspect()).Status.mounts).toBe(0);
+    await volume.create(...options);
+    await volume.inContainer('echo kept > /data/file && chown 7:8 /data/file');
+    expect(await volume.inContainer('cat /data/file; stat -c %u:%g /data/file')).toBe('kept\n7:8');
+    expect((await volume.status()).mounts).toBe(0);
   });
 
   test('has the size that was asked for', async () => {
-    await create('size=40m');
-    const kilobytes = Number(await inContainer("df -k /data | tail -1 | awk '{print $2}'"));
+    await volume.create('size=40m');
+    const kilobytes = Number(await volume.inContainer("df -k /data | tail -1 | awk '{print $2}'"));
     expect(kilobytes).toBeGreaterThan(20_000);
     expect(kilobytes).toBeLessThan(41_000);
-    expect(await inContainer('dd if=/dev/zero of=/data/big bs=1M count=60 2>&1 | head -1')).toContain(
+    expect(await volume.inContainer('dd if=/dev/zero of=/data/big bs=1M count=60 2>&1 | head -1')).toContain(
       'No space',
     );
   });
 
   test('in memory is gone with the last container, and not before', async () => {
-    await create('type=tmpfs', 'size=8m');
-    await keepRunning(`${name}-one`);
+    await volume.create('type=tmpfs', 'size=8m');
+    await volume.keepRunning(`${name}-one`);
     await docker(['exec', `${name}-one`, 'sh', '-c', 'echo fleeting > /data/file']);
-    expect(await inContainer('cat /data/file')).toBe('fleeting');
+    expect(await volume.inContainer('cat /data/file')).toBe('fleeting');
     await docker(['rm', '-f', `${name}-one`]);
-    expect(await inContainer('ls /data')).toBe('');
+    expect(await volume.inContainer('ls /data')).toBe('');
   });
 
   test('shows no path while nothing is mounted, and none of its data is written beside it', async () => {
-    await create('size=40m');
-    expect((await inspect()).Mountpoint).toBe('');
+    await volume.create('size=40m');
+    expect((await volume.inspect()).Mountpoint).toBe('');
     const path = join(plugin.stateDir, 'volumes', name, '_data');
     await expect(writeFile(join(path, 'hidden'), 'x')).rejects.toThrow();
-    await keepRunning(name);
-    expect((await inspect()).Mountpoint).toBe(path);
+    await volume.keepRunning(name);
+    expect((await volume.inspect()).Mountpoint).toBe(path);
     await docker(['rm', '-f', name]);
   });
 
   test('is refused with reasons when its options are wrong, and is not there then', async () => {
-    const words = await refusal(create('bogus=1'));
+    const words = await refusal(volume.create('bogus=1'));
     expect(words).toContain(`create ${name}: `);
     expect(words).toContain('"bogus"');
     expect(await docker(['volume', 'ls', '-q', '-f', `name=${name}`])).toBe('');
   });
 
   test('is created again without complaint', async () => {
-    await create('size=40m');
-    await create('size=40m');
-    expect(await inspect()).toMatchObject({ Driver: plugin.driver, Options: { size: '40m' } });
+    await volume.create('size=40m');
+    await volume.create('size=40m');
+    expect(await volume.inspect()).toMatchObject({ Driver: plugin.driver, Options: { size: '40m' } });
   });
 });
 
 describe('containers that share a volume', () => {
   test('hold it each by itself: it is unmounted after the last one', async () => {
-    await create('size=40m');
-    await keepRunning(`${name}-one`);
-    await keepRunning(`${name}-two`);
-    expect((await inspect()).Status.mounts).toBe(2);
+    await volume.create('size=40m');
+    await volume.keepRunning(`${name}-one`);
+    await volume.keepRunning(`${name}-two`);
+    expect((await volume.status()).mounts).toBe(2);
     await docker(['rm', '-f', `${name}-one`]);
     expect(await docker(['exec', `${name}-two`, 'sh', '-c', 'echo on > /data/file; cat /data/file'])).toBe(
       'on',
     );
     await docker(['rm', '-f', `${name}-two`]);
-    expect(await inspect()).toMatchObject({ Status: { mounts: 0, mounted: false } });
+    expect(await volume.inspect()).toMatchObject({ Status: { mounts: 0, mounted: false } });
     expect(plugin.mountsHere()).toEqual([]);
   });
 
   test('are not disturbed by a copy out of one of them', async () => {
-    await create('size=40m');
-    await keepRunning(name);
+    await volume.create('size=40m');
+    await volume.keepRunning(name);
     await docker(['exec', name, 'sh', '-c', 'echo copied > /data/file']);
     await docker(['cp', `${name}:/data/file`, join(engine.folder, `${name}.txt`)]);
     expect(readFileSync(join(engine.folder, `${name}.txt`), 'utf8')).toBe('copied\n');
@@ -191,8 +129,8 @@ describe('containers that share a volume', () => {
   });
 
   test('keep it from being removed', async () => {
-    await create();
-    await keepRunning(name);
+    await volume.create();
+    await volume.keepRunning(name);
     expect(await refusal(docker(['volume', 'rm', name]))).toContain('volume is in use');
     await docker(['rm', '-f', name]);
     await docker(['volume', 'rm', name]);
@@ -201,8 +139,8 @@ describe('containers that share a volume', () => {
 
 describe('a volume that is removed', () => {
   test('goes to the trash with its data', async () => {
-    await create();
-    await inContainer('echo precious > /data/file');
+    await volume.create();
+    await volume.inContainer('echo precious > /data/file');
     await docker(['volume', 'rm', name]);
     expect(await docker(['volume', 'ls', '-q', '-f', `name=${name}`])).toBe('');
     const [trashed] = readdirSync(join(plugin.stateDir, 'trash')).filter((entry) =>
@@ -214,7 +152,7 @@ describe('a volume that is removed', () => {
   });
 
   test('by another program is removed for Docker too', async () => {
-    await create();
+    await volume.create();
     await holdfastCommand(plugin.stateDir).run('volume', 'rm', name);
     await docker(['volume', 'rm', '-f', name]);
     expect(await docker(['volume', 'ls', '-q', '-f', `name=${name}`])).toBe('');
@@ -223,9 +161,9 @@ describe('a volume that is removed', () => {
 
 describe('a plugin that is killed', () => {
   test('disturbs no container; started again it counts right, and unmounts when the last has ended', async () => {
-    await create('size=40m');
-    await keepRunning(`${name}-one`);
-    await keepRunning(`${name}-two`);
+    await volume.create('size=40m');
+    await volume.keepRunning(`${name}-one`);
+    await volume.keepRunning(`${name}-two`);
     await docker(['exec', `${name}-one`, 'sh', '-c', 'echo before > /data/file']);
     await plugin.end('SIGKILL');
     expect(
@@ -233,33 +171,33 @@ describe('a plugin that is killed', () => {
     ).toBe('before');
     await plugin.start();
     expect(await docker(['exec', `${name}-one`, 'cat', '/data/file'])).toBe('during');
-    expect((await inspect()).Status).toMatchObject({ mounts: 2, mounted: true });
+    expect(await volume.status()).toMatchObject({ mounts: 2, mounted: true });
     await docker(['rm', '-f', `${name}-one`]);
-    expect((await inspect()).Status).toMatchObject({ mounts: 1, mounted: true });
+    expect(await volume.status()).toMatchObject({ mounts: 1, mounted: true });
     await docker(['rm', '-f', `${name}-two`]);
     expect(plugin.mountsHere()).toEqual([]);
-    expect(await inContainer('cat /data/file')).toBe('during');
+    expect(await volume.inContainer('cat /data/file')).toBe('during');
   });
 
   test('is waited for: what was asked meanwhile is done once it is back', async () => {
-    await create();
-    await inContainer('echo here > /data/file');
+    await volume.create();
+    await volume.inContainer('echo here > /data/file');
     await plugin.end('SIGKILL');
-    const waiting = inContainer('cat /data/file');
+    const waiting = volume.inContainer('cat /data/file');
     await sleep(1500);
     await plugin.start();
     expect(await waiting).toBe('here');
   });
 
   test('while a container ends leaves no mount for good', async () => {
-    await create('size=40m');
-    await keepRunning(name);
+    await volume.create('size=40m');
+    await volume.keepRunning(name);
     await plugin.end('SIGKILL');
     const removing = docker(['rm', '-f', name]);
     await sleep(1500);
     await plugin.start();
     await removing;
-    expect((await inspect()).Status).toMatchObject({ mounts: 0, mounted: false });
+    expect(await volume.status()).toMatchObject({ mounts: 0, mounted: false });
   });
 });
 
@@ -281,20 +219,20 @@ describe('an engine that starts again', () => {
     ]);
     await docker(['exec', name, 'sh', '-c', 'echo kept > /data/file']);
     await engine.restart('SIGTERM');
-    expect(await inspect()).toMatchObject({ Labels: { env: 'prod' }, Options: { size: '40m' } });
+    expect(await volume.inspect()).toMatchObject({ Labels: { env: 'prod' }, Options: { size: '40m' } });
     await untilRunning(name);
     expect(await docker(['exec', name, 'cat', '/data/file'])).toBe('kept');
     await docker(['rm', '-f', name]);
-    expect((await inspect()).Status).toMatchObject({ mounts: 0, mounted: false });
+    expect(await volume.status()).toMatchObject({ mounts: 0, mounted: false });
   });
 
   test('after a crash lets go of what its dead containers held', async () => {
-    await create('size=40m');
-    await keepRunning(name);
+    await volume.create('size=40m');
+    await volume.keepRunning(name);
     await engine.restart('SIGKILL');
     await docker(['rm', '-f', name]);
     await expect
-      .poll(async () => (await inspect()).Status, { timeout: 20_000 })
+      .poll(() => volume.status(), { timeout: 20_000 })
       .toMatchObject({ mounts: 0, mounted: false });
     await docker(['volume', 'rm', name]);
   });
@@ -306,7 +244,7 @@ describe('an engine that starts again', () => {
     await sleep(4000);
     await plugin.start();
     await restarted;
-    expect(await inspect()).toMatchObject({ Driver: plugin.driver, Labels: { env: 'prod' } });
+    expect(await volume.inspect()).toMatchObject({ Driver: plugin.driver, Labels: { env: 'prod' } });
   });
 });
 
@@ -389,7 +327,7 @@ describe('its socket', () => {
     try {
       await sleep(500);
       await docker(['volume', 'create', '-d', `${plugin.driver}s`, name]);
-      expect(await inContainer('echo activated > /data/file; cat /data/file')).toBe('activated');
+      expect(await volume.inContainer('echo activated > /data/file; cat /data/file')).toBe('activated');
       await docker(['volume', 'rm', name]);
     } finally {
       const exit = once(started, 'exit');
@@ -406,18 +344,18 @@ test('a crash of the engine is noticed where a service of the host sees all moun
   // As systemd makes all mounts of the host.
   await runCommand('mount', ['--bind', stateDir, stateDir]);
   await runCommand('mount', ['--make-shared', stateDir]);
-  const own = new Plugin(stateDir);
+  const own = new PluginService(stateDir);
   // As a service with PrivateTmp=yes has it.
   const service = spawn('unshare', ['--mount', '--propagation', 'slave', 'sleep', '1000']);
   try {
     await own.start();
     await docker(['volume', 'create', '-d', own.driver, '-o', 'size=40m', name]);
-    await keepRunning(name);
+    await volume.keepRunning(name);
     expect(readFileSync(`/proc/${service.pid}/mountinfo`, 'utf8')).toContain(`/volumes/${name}/_data `);
     await engine.restart('SIGKILL');
     await docker(['rm', '-f', name]);
     await expect
-      .poll(async () => (await inspect()).Status, { timeout: 20_000 })
+      .poll(() => volume.status(), { timeout: 20_000 })
       .toMatchObject({ mounts: 0, mounted: false });
     await docker(['volume', 'rm', name]);
   } finally {
@@ -436,11 +374,11 @@ test('the plugin asks no engine for anything, which may be waiting for it', asyn
   const path = join(engine.folder, `${name}.sock`);
   listener.listen(path);
   await once(listener, 'listening');
-  const own = new Plugin(join(engine.folder, name));
+  const own = new PluginService(join(engine.folder, name));
   try {
     await own.start({ DOCKER_HOST: `unix://${path}`, CONTAINER_HOST: `unix://${path}` });
     await docker(['volume', 'create', '-d', own.driver, '-o', 'size=40m', name]);
-    expect(await inContainer('echo made > /data/file; cat /data/file')).toBe('made');
+    expect(await volume.inContainer('echo made > /data/file; cat /data/file')).toBe('made');
     await docker(['volume', 'rm', name]);
     expect(asked).toEqual([]);
   } finally {
@@ -454,7 +392,7 @@ describe('a plugin whose storage fails or hangs', () => {
     await using failing = await serveDirectories();
     await docker(['volume', 'create', '-d', failing.driver, '--label', 'env=prod', name]);
     failing.volumes.failing = true;
-    const found = inspect();
+    const found = volume.inspect();
     await sleep(2500);
     failing.volumes.failing = false;
     expect(await found).toMatchObject({ Driver: failing.driver, Labels: { env: 'prod' } });
@@ -471,7 +409,7 @@ describe('a plugin whose storage fails or hangs', () => {
     };
     await docker(['volume', 'create', '-d', slow.driver, name]);
     await docker(['volume', 'create', '-d', slow.driver, `${name}-other`]);
-    const started = inContainer('echo late');
+    const started = volume.inContainer('echo late');
     await sleep(1000);
     const listed = docker(['run', '--rm', '-v', `${name}-other:/data`, 'busybox', 'echo', 'at once']);
     expect(await Promise.race([listed, sleep(20_000)])).toBe('at once');
