@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { matchesFilter, parseVolumeFilter } from './filter.ts';
-import type { Consumer, Volume } from './volume.ts';
+import type { Consumer } from './volume.ts';
+import { someVolume } from './some-volume.fixture.ts';
 
 const consumer: Consumer = {
   id: 'c1',
@@ -13,27 +14,11 @@ const consumer: Consumer = {
   readOnly: false,
 };
 
-function volume(name: string, rest: Partial<Volume> = {}): Volume {
-  return {
-    name,
-    driver: 'local',
-    mountpoint: undefined,
-    createdAt: undefined,
-    labels: {},
-    options: {},
-    scope: 'local',
-    anonymous: false,
-    stack: undefined,
-    consumers: [],
-    ...rest,
-  };
-}
-
 // The same volumes and filters as were tried on Docker Engine 26.1.
 const volumes = [
-  volume('Xab'),
-  volume('ab12', { consumers: [consumer] }),
-  volume('l1', { labels: { a: 'b', c: '' }, driver: 'nfs', stack: 'shop' }),
+  someVolume('Xab'),
+  someVolume('ab12', { consumers: [consumer] }),
+  someVolume('l1', { labels: { a: 'b', c: '' }, driver: 'nfs', stack: 'shop' }),
 ];
 
 function found(...texts: string[]): string[] {

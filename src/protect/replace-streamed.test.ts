@@ -8,7 +8,7 @@ import { readTar } from '../lib/tar/read-tar.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError } from '../model/errors.ts';
-import type { Volume } from '../model/volume.ts';
+import { someVolume } from '../model/some-volume.fixture.ts';
 import { openFreshRepository, type TestRepository } from '../repository/open-repository.fixture.ts';
 import { backup } from './backup.ts';
 import { prepareForget } from './forget.ts';
@@ -53,18 +53,6 @@ class StreamingEngine {
   }
 
   asHost(): Host {
-    const describe = (name: string): Volume => ({
-      name,
-      driver: 'local',
-      mountpoint: undefined,
-      createdAt: undefined,
-      labels: {},
-      options: {},
-      scope: 'local',
-      anonymous: false,
-      stack: undefined,
-      consumers: [],
-    });
     return {
       kind: 'docker',
       containers: undefined,
@@ -75,12 +63,12 @@ class StreamingEngine {
         version: '1',
         endpoint: 'tcp://far',
       }),
-      listVolumes: async () => [...this.volumes.keys()].map(describe),
-      findVolume: async (name) => (this.volumes.has(name) ? describe(name) : undefined),
+      listVolumes: async () => [...this.volumes.keys()].map((name) => someVolume(name)),
+      findVolume: async (name) => (this.volumes.has(name) ? someVolume(name) : undefined),
       createVolume: async ({ name = '' }) => {
         this.#failAt('create');
         await this.put(name, '');
-        return describe(name);
+        return someVolume(name);
       },
       removeVolume: async (name) => {
         if (this.keeps) throw new AppError('unavailable', 'The engine is away');

@@ -1,12 +1,11 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import { namesIn } from '../lib/names-in.ts';
 import { isProcessAlive } from '../lib/process-alive.ts';
 import type { ByteString } from '../model/byte-string.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
-import { parseJson } from '../model/parse-json.ts';
 import type { AppStep } from './quiesce/plan-still.ts';
+import { readJournalFile } from './read-journal-file.ts';
 
 /** One place whose data is replaced. */
 export interface JournalMember {
@@ -98,24 +97,11 @@ export async function listJournals(
 
 /** Undefined when it is gone. */
 export async function readJournal(stateDir: string, id: string): Promise<RestoreJournal | undefined> {
-  const file = journalPath(stateDir, id);
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  const journal = parseJson(text);
-  if (isJournal(journal)) return journal;
-  throw new AppError(
-    'integrity',
-    `The journal of a restore, "${file}", is not one that this version can read`,
-    {
-      hint: 'Another version of Holdfast may have written it: use that one. Where it is damaged, see to it that the data is whole: what was there before lies beside it. Then remove that file, and run "holdfast recover".',
-    },
-  );
+  return await readJournalFile(journalPath(stateDir, id), { isJournal, hint });
 }
+
+const hint =
+  'Another version of Holdfast may have written it: use that one. Where it is damaged, see to it that the data is whole: what was there before lies beside it. Then remove that file, and run "holdfast recover".';
 
 export async function removeJournal(stateDir: string, id: string): Promise<void> {
   await rm(journalPath(stateDir, id), { force: true });

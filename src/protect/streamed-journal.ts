@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import { namesIn } from '../lib/names-in.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
-import { parseJson } from '../model/parse-json.ts';
+import { errnoOf } from '../model/errors.ts';
+import { readJournalFile } from './read-journal-file.ts';
 
 /** A volume of an engine. */
 export interface StreamedPlace {
@@ -77,23 +77,11 @@ export async function listStreamed(
 }
 
 async function readStreamed(file: string): Promise<StreamedJournal | undefined> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  const journal = parseJson(text);
-  if (isStreamedJournal(journal)) return journal;
-  throw new AppError(
-    'integrity',
-    `The journal of a restore, "${file}", is not one that this version can read`,
-    {
-      hint: 'Another version of Holdfast may have written it: use that one. Else restore the volume again, and remove that file.',
-    },
-  );
+  return await readJournalFile(file, { isJournal: isStreamedJournal, hint });
 }
+
+const hint =
+  'Another version of Holdfast may have written it: use that one. Else restore the volume again, and remove that file.';
 
 /** The file of a volume's journal, for people. */
 export function pathOf(stateDir: string, { hostIdentity, name }: StreamedPlace): string {

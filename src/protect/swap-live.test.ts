@@ -2,7 +2,6 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AppError } from '../model/errors.ts';
-import type { Volume } from '../model/volume.ts';
 import { dropExpired } from './drop-expired.ts';
 import { takeLease } from './lease.ts';
 import { recoverApps } from './quiesce/recover.ts';
@@ -13,6 +12,7 @@ import { settleAll } from './settle.ts';
 import { swapIn } from './swap.ts';
 import { swapLive } from './swap-live.ts';
 import { listUndoRecords } from './undo-records.ts';
+import { someVolume } from '../model/some-volume.fixture.ts';
 
 let world: StillWorld;
 beforeEach(async () => {
@@ -35,18 +35,7 @@ beforeEach(async () => {
 });
 afterEach(() => rmSync(world.stateDir, { recursive: true, force: true }));
 
-const blank: Volume = {
-  name: '',
-  driver: 'local',
-  mountpoint: undefined,
-  createdAt: undefined,
-  labels: {},
-  options: {},
-  scope: 'local',
-  anonymous: false,
-  stack: 'shop',
-  consumers: [],
-};
+const blank = someVolume('', { stack: 'shop' });
 
 function rootOf(name: string): string {
   return join(world.stateDir, 'volumes', name, '_data');

@@ -1,28 +1,12 @@
 import { expect, test } from 'vitest';
-import type { Volume } from '../model/volume.ts';
 import { chooseVolumes } from './targets.ts';
-
-function volume(name: string, fields: Partial<Volume> = {}): Volume {
-  return {
-    name,
-    driver: 'local',
-    mountpoint: undefined,
-    createdAt: undefined,
-    labels: {},
-    options: {},
-    scope: 'local',
-    anonymous: false,
-    stack: undefined,
-    consumers: [],
-    ...fields,
-  };
-}
+import { someVolume } from '../model/some-volume.fixture.ts';
 
 const volumes = [
-  volume('a', { stack: 'shop' }),
-  volume('b', { labels: { 'holdfast.backup': 'false' } }),
-  volume('c'),
-  volume('d', { stack: 'blog' }),
+  someVolume('a', { stack: 'shop' }),
+  someVolume('b', { labels: { 'holdfast.backup': 'false' } }),
+  someVolume('c'),
+  someVolume('d', { stack: 'blog' }),
 ];
 
 test('chooseVolumes() takes all of them, and names those that their label keeps out', () => {
@@ -41,7 +25,7 @@ test('chooseVolumes() takes a stack, and says which one may have been meant', ()
 });
 
 test('chooseVolumes() leaves out what is in memory only', () => {
-  const memory = volume('m', { options: { type: 'tmpfs', device: 'tmpfs' } });
+  const memory = someVolume('m', { options: { type: 'tmpfs', device: 'tmpfs' } });
   expect(chooseVolumes([memory], { all: true, stacks: [] })).toEqual({
     volumes: [],
     skipped: [{ name: 'm', reason: 'it is in memory only' }],

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { memoryContainers, type MemoryContainers } from '../hosts/containers.fixture.ts';
 import type { Host } from '../hosts/host.ts';
-import type { Volume } from '../model/volume.ts';
 import type { BackupTarget } from './targets.ts';
 import { chooseTreatments, type Treatment, type TreatmentWish } from './treatment.ts';
+import { someVolume } from '../model/some-volume.fixture.ts';
 
 let containers: MemoryContainers;
 let folder: string;
@@ -18,18 +18,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const blank: Volume = {
-  name: 'pg',
-  driver: 'local',
-  mountpoint: undefined,
-  createdAt: undefined,
-  labels: {},
-  options: {},
-  scope: 'local',
-  anonymous: false,
-  stack: 'shop',
-  consumers: [],
-};
+const blank = someVolume('pg', { stack: 'shop' });
 
 const defaults = {
   from: '"defaults" in "holdfast.yaml"',

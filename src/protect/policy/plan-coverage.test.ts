@@ -8,6 +8,7 @@ import { assignPolicies } from './assign-policies.ts';
 import { someSubject } from './fake-work.fixture.ts';
 import { type CoveredPlace, planCoverage } from './plan-coverage.ts';
 import type { Subject } from './subject.ts';
+import { someVolume } from '../../model/some-volume.fixture.ts';
 
 const nowMs = Date.parse('2026-03-15T12:00:00Z');
 const hoursAgo = (hours: number): string => new Date(nowMs - hours * 3_600_000).toISOString();
@@ -22,22 +23,6 @@ const consumer: Consumer = {
   path: '/data',
   readOnly: false,
 };
-
-function volume(name: string, more: Partial<Volume> = {}): Volume {
-  return {
-    name,
-    driver: 'local',
-    mountpoint: undefined,
-    createdAt: undefined,
-    labels: {},
-    options: {},
-    scope: 'local',
-    anonymous: false,
-    stack: undefined,
-    consumers: [],
-    ...more,
-  };
-}
 
 const mount = (more: Partial<DataMount>): DataMount => ({
   type: 'bind',
@@ -84,7 +69,7 @@ const snapshotOf = (name: string, time: string, more: Partial<Snapshot> = {}): S
 
 test('protected is what has a good snapshot that its policy calls fresh', () => {
   const policies = `p: { schedule: '0 3 * * *', time-zone: UTC }`;
-  const volumes = [volume('fresh'), volume('stale'), volume('torn'), volume('new')];
+  const volumes = [someVolume('fresh'), someVolume('stale'), someVolume('torn'), someVolume('new')];
   const snapshots = [
     snapshotOf('fresh', hoursAgo(30)),
     snapshotOf('stale', hoursAgo(50)),
@@ -101,7 +86,7 @@ test('protected is what has a good snapshot that its policy calls fresh', () => 
 });
 
 test('what restores saved is no backup, and what was saved by hand is for a week', () => {
-  const volumes = [volume('a'), volume('b'), volume('c')];
+  const volumes = [someVolume('a'), someVolume('b'), someVolume('c')];
   const snapshots = [
     snapshotOf('a', hoursAgo(24 * 8)),
     snapshotOf('b', hoursAgo(24 * 6)),
@@ -116,10 +101,10 @@ test('what restores saved is no backup, and what was saved by hand is for a week
 
 test('every kind of place is in it: volumes of each kind, binds by their source, tmpfs and others by where they are', () => {
   const volumes = [
-    volume('named'),
-    volume('0123456789abcdef', { anonymous: true }),
-    volume('nfs', { driver: 'vieux/sshfs' }),
-    volume('memory', { options: { type: 'tmpfs' } }),
+    someVolume('named'),
+    someVolume('0123456789abcdef', { anonymous: true }),
+    someVolume('nfs', { driver: 'vieux/sshfs' }),
+    someVolume('memory', { options: { type: 'tmpfs' } }),
   ];
   const mounts = [
     mount({}),
@@ -171,11 +156,11 @@ test('a bind mount is protected by a backup of a directory around it', () => {
 
 test('a cache is told by its name, its place or its user; a policy that covers it makes it no cache', () => {
   const volumes = [
-    volume('app_cache'),
-    volume('modules'),
-    volume('redis-data'),
-    volume('redis-queue'),
-    volume('cashews'),
+    someVolume('app_cache'),
+    someVolume('modules'),
+    someVolume('redis-data'),
+    someVolume('redis-queue'),
+    someVolume('cashews'),
   ];
   const redis = { ...consumer, image: 'registry/redis:7', id: 'r1' };
   const mounts = [
@@ -206,7 +191,7 @@ test('a cache is told by its name, its place or its user; a policy that covers i
 
 test('a volume that is left out on purpose is no cause for alarm', () => {
   const subjects = [someSubject('a', { skipped: 'it is not to be backed up, by label or x-holdfast' })];
-  expect(cover({ volumes: [volume('a')], subjects })).toMatchObject([
+  expect(cover({ volumes: [someVolume('a')], subjects })).toMatchObject([
     { state: 'cache', reason: 'it is not to be backed up, by label or x-holdfast' },
   ]);
 });

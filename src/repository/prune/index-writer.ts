@@ -1,17 +1,17 @@
-import { type IndexedPack, saveIndexFile } from '../blob-index/index-file.ts';
-import type { FileCodec } from '../format/repository-file.ts';
+import type { IndexedPack } from '../blob-index/index-file.ts';
 
 /** An index file has about this many blobs at most, as restic's have. */
 export const blobsPerIndexFile = 40_000;
 
-/** Writes index files of a good size; only one is in memory. */
+/** Gathers packs for index files of a good size; only those of one are in memory. */
 export class IndexWriter {
-  readonly #codec: FileCodec;
+  readonly #save: (packs: readonly IndexedPack[]) => Promise<void>;
   #packs: IndexedPack[] = [];
   #blobs = 0;
 
-  constructor(codec: FileCodec) {
-    this.#codec = codec;
+  /** `save` makes one durable index file of packs. */
+  constructor(save: (packs: readonly IndexedPack[]) => Promise<void>) {
+    this.#save = save;
   }
 
   async add(pack: IndexedPack): Promise<void> {
@@ -26,6 +26,6 @@ export class IndexWriter {
     if (packs.length === 0) return;
     this.#packs = [];
     this.#blobs = 0;
-    await saveIndexFile(this.#codec, packs);
+    await this.#save(packs);
   }
 }

@@ -1,4 +1,5 @@
 import { AppError } from '../../model/errors.ts';
+import { saveIndexFile } from '../blob-index/index-file.ts';
 import { blobsPerIndexFile, IndexWriter } from './index-writer.ts';
 import type { PruneWork } from './prune-work.ts';
 import { readIndexFiles } from './read-index-files.ts';
@@ -9,7 +10,7 @@ import { readIndexFiles } from './read-index-files.ts';
  */
 export async function writeNewIndex(work: PruneWork, doomed: ReadonlySet<string>): Promise<string[]> {
   const replaced = await chooseIndexFiles(work, doomed);
-  const writer = new IndexWriter(work.codec);
+  const writer = new IndexWriter(async (packs) => void (await saveIndexFile(work.codec, packs)));
   const written = new Set<string>();
   for await (const { packs } of readIndexFiles({ ...work, indexFiles: replaced })) {
     for (const pack of packs) {

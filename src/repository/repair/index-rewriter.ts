@@ -1,14 +1,13 @@
 import { AppError } from '../../model/errors.ts';
 import { type IndexedPack, loadIndexFile, saveIndexFile } from '../blob-index/index-file.ts';
-import { blobsPerIndexFile } from '../prune/index-writer.ts';
+import { IndexWriter } from '../prune/index-writer.ts';
 import type { RepairWork } from './repair-work.ts';
 
-/** Writes index files, each read back before it counts. Counts only for a dry run. */
+/** Writes index files, each read back before it counts. A dry run writes none. */
 export class IndexRewriter {
   readonly #work: RepairWork;
   readonly #names = new Set<string>();
-  #packs: IndexedPack[] = [];
-  #blobs = 0;
+  readonly #writer = new IndexWriter((packs) => this.#save(packs));
 
   constructor(work: RepairWork) {
     this.#work = work;
@@ -20,18 +19,15 @@ export class IndexRewriter {
   }
 
   async add(pack: IndexedPack): Promise<void> {
-    if (this.#work.dryRun) return;
-    this.#packs.push(pack);
-    this.#blobs += pack.blobs.length;
-    if (this.#blobs >= blobsPerIndexFile) await this.finish();
+    if (!this.#work.dryRun) await this.#writer.add(pack);
   }
 
   /** When it returns, every pack is in a durable index file. */
   async finish(): Promise<void> {
-    const packs = this.#packs;
-    if (packs.length === 0) return;
-    this.#packs = [];
-    this.#blobs = 0;
+    await this.#writer.finish();
+  }
+
+  async #save(packs: readonly IndexedPack[]): Promise<void> {
     const { codec, lock, signal } = this.#work;
     await lock?.assertHeld();
     const name = await saveIndexFile(codec, packs, { signal });

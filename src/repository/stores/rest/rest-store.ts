@@ -1,10 +1,11 @@
 import { AppError } from '../../../model/errors.ts';
 import type { RestAddress } from '../address.ts';
+import { loadedContent, rangeHeaders } from '../http/loaded-content.ts';
 import { HttpConnections } from '../http/http-connections.ts';
 import type { HttpRequest, HttpResponse, HttpTransport } from '../http/transport.ts';
 import { filePath } from '../layout.ts';
 import { MadeMark } from '../made-mark.ts';
-import { alreadyThere, cutRange, fileLabel, missingFile, throwIfAborted, tooShort } from '../store-errors.ts';
+import { alreadyThere, fileLabel, missingFile, throwIfAborted } from '../store-errors.ts';
 import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from '../store.ts';
 import { restError } from './rest-error.ts';
 import { parseList } from './rest-list.ts';
@@ -82,18 +83,12 @@ export class RestStore implements Store {
       if (!(await this.exists(type, name, options))) throw missingFile(this.location, label);
       return Buffer.alloc(0);
     }
-    const headers: Record<string, string> =
-      range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
+    const headers = rangeHeaders(range);
     const { signal, pace, room } = options;
     const response = await this.#send({ method: 'GET', path, headers, signal, pace, room });
     if (response.status === 404) throw missingFile(this.location, label);
-    if (response.status === 416) throw tooShort(this.location, label);
-    if (response.status !== 200 && response.status !== 206) throw restError(this.location, response);
-    if (!range) return response.body;
-    // A server that knows no ranges sends it all.
-    const cut = cutRange(response.body, range, response.status === 206 ? range.offset : 0);
-    if (!cut) throw tooShort(this.location, label);
-    return cut;
+    const explain = (answer: HttpResponse): AppError => restError(this.location, answer);
+    return loadedContent(response, { range, location: this.location, label, explain });
   }
 
   async list(type: FileType, options: StoreOptions = {}): Promise<StoredFile[]> {

@@ -1,17 +1,10 @@
 import { AppError } from '../../../model/errors.ts';
 import type { ObjectLock, S3Address } from '../address.ts';
+import { loadedContent, rangeHeaders } from '../http/loaded-content.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import { filePath, isOwnRootName, nameAtPath } from '../layout.ts';
 import { MadeMark } from '../made-mark.ts';
-import {
-  alreadyThere,
-  cutRange,
-  fileLabel,
-  missingFile,
-  refuseForeign,
-  throwIfAborted,
-  tooShort,
-} from '../store-errors.ts';
+import { alreadyThere, fileLabel, missingFile, refuseForeign, throwIfAborted } from '../store-errors.ts';
 import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from '../store.ts';
 import { parseFault } from './s3-answers.ts';
 import { S3Client } from './s3-client.ts';
@@ -80,24 +73,12 @@ class S3Store implements Store {
       if (!(await this.exists(type, name, options))) throw missingFile(this.location, label);
       return Buffer.alloc(0);
     }
-    const headers = range && { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
+    const headers = rangeHeaders(range);
     const { signal, pace, room } = options;
-    const response = await this.#client.request({
-      method: 'GET',
-      key,
-      signal,
-      pace,
-      room,
-      ...(headers && { headers }),
-    });
+    const response = await this.#client.request({ method: 'GET', key, headers, signal, pace, room });
     if (isMissing(response)) throw missingFile(this.location, label);
-    if (response.status === 416) throw tooShort(this.location, label);
-    if (response.status !== 200 && response.status !== 206) throw s3Error(this.location, response);
-    if (!range) return response.body;
-    // A server that knows no ranges sends it all.
-    const cut = cutRange(response.body, range, response.status === 206 ? range.offset : 0);
-    if (!cut) throw tooShort(this.location, label);
-    return cut;
+    const explain = (answer: HttpResponse): AppError => s3Error(this.location, answer);
+    return loadedContent(response, { range, location: this.location, label, explain });
   }
 
   async list(type: FileType, options: StoreOptions = {}): Promise<StoredFile[]> {
