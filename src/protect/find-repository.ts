@@ -1,5 +1,6 @@
 import type { RepositoryRecord } from '../catalog/catalog.ts';
 import { AppError } from '../model/errors.ts';
+import { nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import { parseLocation } from '../repository/index.ts';
 
@@ -29,11 +30,27 @@ export function findRepository(wish: RepositoryWish, records: readonly Repositor
   const location = record?.location ?? repositoryLocation(wish.repository ?? '');
   const passwordReference = wish.passwordReference ?? record?.passwordReference;
   if (passwordReference === undefined) {
+    const name = wish.repository ?? '';
+    if (/^[^/.:]+$/.test(name)) throw noSuchName(name, records);
     throw new AppError('usage', `There is no password for the repository ${quote(location)}`, {
       hint: 'Give it with --password-file, or take the repository over with "holdfast init --repo DIR --password-file FILE".',
     });
   }
   return { location, options: record?.options, passwordReference, record };
+}
+
+/** What is written like a name: of a directory, it would be said that there is no password for it. */
+function noSuchName(name: string, records: readonly RepositoryRecord[]): AppError {
+  const near = nearNames(
+    name,
+    records.map((record) => record.name),
+  );
+  return new AppError('not-found', `There is no repository ${quote(name)}`, {
+    hint:
+      near.length > 0
+        ? `Did you mean ${near.map(quote).join(' or ')}?`
+        : 'See "holdfast repo ls". A directory is written with a "/" or "." in it, and needs --password-file.',
+  });
 }
 
 function recordFor(

@@ -1,4 +1,5 @@
 import { type AppError, isAppError } from '../model/errors.ts';
+import { nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { parseTarget, parseVolumePath } from '../model/target.ts';
@@ -35,11 +36,18 @@ export async function listSnapshots(
   const context = await findContext(parts, options);
   const named =
     filter.name === undefined ? context.snapshots : lineage(targetName(parseTarget(filter.name)), context);
+  if (filter.name !== undefined && named.length === 0) noteNear(filter.name, context, options);
   return named.filter(
     (snapshot) =>
       (filter.tags ?? []).every((tag) => snapshot.tags.includes(tag)) &&
       (filter.stack === undefined || snapshot.volume?.stack === filter.stack),
   );
+}
+
+function noteNear(name: string, { snapshots }: FindContext, { onNote }: JobOptions): void {
+  const near = nearNames(name, [...new Set(snapshots.map((snapshot) => snapshot.name))]);
+  if (near.length > 0)
+    onNote?.(`There are none of ${quote(name)}. Did you mean ${near.map(quote).join(' or ')}?`);
 }
 
 /** The entries below a path of a snapshot, the path itself first. */

@@ -42,6 +42,19 @@ function expectRefusal(
   expect(treeFacts(root)).toEqual(saved);
 }
 
+test('snapshots of a name that is nearly one are none, with a hint', async () => {
+  const { exit, stdout, stderr } = await cli.attempt(['snapshots', 'postgre']);
+  expect({ exit, stdout }).toEqual({ exit: 0, stdout: 'There are no snapshots.\n' });
+  expect(stderr).toContain('Did you mean "postgres"?');
+});
+
+test.each([
+  ['defualt', /no repository "defualt"\nHint: Did you mean "default"/],
+  ['offsite', /no repository "offsite"\nHint: See "holdfast repo ls"/],
+])('a repository that is none of the known ones is told: %s', async (name, message) => {
+  expectRefusal(await cli.attempt(['snapshots', '--repo', name]), { exit: 4, message });
+});
+
 describe('a state folder that cannot be', () => {
   test.each([
     [

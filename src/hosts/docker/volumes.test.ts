@@ -20,6 +20,11 @@ test('a volume of which the engine says next to nothing is a volume', () => {
   ]);
 });
 
+test('the time that nobody knows is none, and not the year 1', () => {
+  const [joined] = joinVolumes([{ Name: 'plugged', Driver: 'nfs', CreatedAt: '0001-01-01T00:00:00Z' }], []);
+  expect(joined?.createdAt).toBeUndefined();
+});
+
 test("Swarm's cluster volumes are volumes, and services that mount them are consumers", () => {
   const volume = { Name: 'swarm', Driver: 'csi', Scope: 'global', ClusterVolume: { ID: 'x', Spec: {} } };
   const container = {

@@ -35,7 +35,8 @@ export function toVolume(volume: EngineVolume, consumers: readonly Consumer[]): 
     name: volume.Name,
     driver: volume.Driver || 'local',
     mountpoint: volume.Mountpoint || undefined,
-    createdAt: volume.CreatedAt || undefined,
+    // What Go writes for a time that nobody knows: a plugin need not say it.
+    createdAt: volume.CreatedAt?.startsWith('0001-01-01') ? undefined : volume.CreatedAt || undefined,
     labels,
     options: volume.Options ?? {},
     scope: volume.Scope === 'global' ? 'global' : 'local',
