@@ -1,5 +1,5 @@
+import { type Cipheriv, createCipheriv, createDecipheriv, type Decipheriv, randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
 import { type ByteString, fromBytes, toBytes, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { comparePaths } from './compare-paths.ts';
@@ -17,15 +17,20 @@ export interface LedgerLine {
 
 const bufferBytes = 64 << 10;
 const headBytes = 15;
+/** Each ledger has a key of its own. */
+const firstBlock = Buffer.alloc(16);
 /** Linux's O_TMPFILE: a file without a name, which is gone with the process however that ends. */
 const withoutName = 0o20000000 | constants.O_DIRECTORY;
 
 /**
  * What was seen in a walk, line by line in its order, in a file without a name: however many there are, it takes no
- * memory. It is written once from its beginning to its end, and read so.
+ * memory. It is written once from its beginning to its end, and read so. The names may be those of an encrypted volume,
+ * so what is on the disk is encrypted under a key that is in memory only.
  */
 export class TreeLedger implements Disposable {
   readonly #fd: number;
+  readonly #key = randomBytes(32);
+  readonly #cipher: Cipheriv = createCipheriv('aes-256-ctr', this.#key, firstBlock);
   #sizeBytes = 0;
   #pending: Buffer[] = [];
   #pendingBytes = 0;
@@ -50,11 +55,11 @@ export class TreeLedger implements Disposable {
 
   read(): LedgerReader {
     this.#flush();
-    return new LedgerReader(this.#fd, this.#sizeBytes);
+    return new LedgerReader(this.#fd, { sizeBytes: this.#sizeBytes, key: this.#key });
   }
 
   #flush(): void {
-    const bytes = Buffer.concat(this.#pending);
+    const bytes = this.#cipher.update(Buffer.concat(this.#pending));
     this.#pending = [];
     this.#pendingBytes = 0;
     try {
@@ -75,13 +80,15 @@ export class TreeLedger implements Disposable {
 export class LedgerReader {
   readonly #fd: number;
   readonly #sizeBytes: number;
+  readonly #decipher: Decipheriv;
   #at = 0;
   #buffer: Buffer = Buffer.alloc(0);
   #next: LedgerLine | undefined;
 
-  constructor(fd: number, sizeBytes: number) {
+  constructor(fd: number, { sizeBytes, key }: { readonly sizeBytes: number; readonly key: Uint8Array }) {
     this.#fd = fd;
     this.#sizeBytes = sizeBytes;
+    this.#decipher = createDecipheriv('aes-256-ctr', key, firstBlock);
     this.#next = this.#readLine();
   }
 
@@ -128,7 +135,7 @@ export class LedgerReader {
     const wanted = Math.min(more.length, this.#sizeBytes - this.#at);
     const read = readSync(this.#fd, more, 0, wanted, this.#at);
     this.#at += read;
-    this.#buffer = Buffer.concat([this.#buffer, more.subarray(0, read)]);
+    this.#buffer = Buffer.concat([this.#buffer, this.#decipher.update(more.subarray(0, read))]);
     if (this.#buffer.length < length)
       throw new AppError('integrity', 'What was noted of the copy cannot be read back');
   }
