@@ -50,6 +50,9 @@ export async function lockRepository(codec: FileCodec, options: LockOptions): Pr
   return lock;
 }
 
+/** For one who only looks, and changes nothing. */
+export const noLock = { assertHeld: async (): Promise<void> => {} };
+
 /**
  * The shared lock of one who only reads. Undefined where none can be written, as on a full or read-only disk: what is
  * saved there must come back all the same, and whoever could take data away meanwhile cannot write either.

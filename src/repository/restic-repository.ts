@@ -7,11 +7,10 @@ import type { CopyOptions, CopyReport } from './copy/copy-types.ts';
 import type { MasterKey } from './crypto/seal.ts';
 import type { RepositoryConfig } from './format/config-file.ts';
 import type { FileCodec } from './format/repository-file.ts';
-import { loadSnapshot } from './format/snapshot-file.ts';
 import type * as keys from './keys/manage-keys.ts';
 import { operations } from './operations.ts';
 import type { LockedContext } from './save/save-snapshot.ts';
-import { lockForReading, lockRepository } from './lock.ts';
+import { lockForReading, lockRepository, noLock } from './lock.ts';
 import type { PruneSummary } from './prune/prune-types.ts';
 import { BlobReader } from './read/blob-reader.ts';
 import { findInSnapshot } from './read/find-in-snapshot.ts';
@@ -28,7 +27,6 @@ import type {
   SnapshotRepairReport,
 } from './repair/repair-types.ts';
 import type { RepairWork } from './repair/repair-work.ts';
-import { dataParts } from './save/root-tree.ts';
 import { saveDump } from './save/save-dump.ts';
 import type { RepositoryStats } from './stats/stats-types.ts';
 import { explainingSystemErrors } from './restore/explain-target-errors.ts';
@@ -113,10 +111,8 @@ export class ResticRepository implements Repository {
   }
 
   async listDumps(snapshot: Snapshot, options: WorkOptions = {}): Promise<SnapshotEntry[]> {
-    if (snapshot.volume === undefined) return [];
     const reader = new BlobReader(this.#parts.codec, await this.#index.current(options));
-    const { tree } = await loadSnapshot(this.#parts.codec, snapshot.id, options);
-    return await listDumps(reader, { tree, dataParts: dataParts(snapshot.volume) }, options);
+    return await listDumps(this.#parts.codec, { reader, snapshot }, options);
   }
 
   async *walk(
@@ -301,6 +297,3 @@ export class ResticRepository implements Repository {
     return { ...this.#parts, keyId: this.#keyId };
   }
 }
-
-/** For one who only looks. */
-const noLock = { assertHeld: async (): Promise<void> => {} };
