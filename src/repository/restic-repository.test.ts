@@ -1,10 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Snapshot } from '../model/snapshot.ts';
 import { loadSnapshot, saveSnapshot } from './format/snapshot-file.ts';
+import { lockRepository } from './lock.ts';
 import { allOf, openFreshRepository, type TestRepository, testVolume } from './open-repository.fixture.ts';
 import { HandmadeSnapshot } from './save-by-hand.fixture.ts';
 
@@ -162,4 +163,17 @@ test('removeSnapshot() removes one, needs the repository for itself, and can be 
   });
   expect(attempt).toBeDefined();
   expect(await opened.repository.listSnapshots()).toHaveLength(2);
+});
+
+test('what killed writes left goes with a save, unless somebody else who may be writing it holds a lock', async () => {
+  const leftover = join(opened.location, 'data/00/tmp-4194305-0123456789abcdef');
+  writeFileSync(leftover, 'half of a pack');
+  const hoursAgo = Date.now() / 1000 - 3 * 3600;
+  utimesSync(leftover, hoursAgo, hoursAgo);
+  await using other = await lockRepository(opened.codec, { exclusive: false });
+  await saved();
+  expect(existsSync(leftover)).toBe(true);
+  await other[Symbol.asyncDispose]();
+  await saved();
+  expect(existsSync(leftover)).toBe(false);
 });

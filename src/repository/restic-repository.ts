@@ -9,6 +9,7 @@ import type { RepositoryConfig } from './format/config-file.ts';
 import type { FileCodec } from './format/repository-file.ts';
 import type * as keys from './keys/manage-keys.ts';
 import { operations } from './operations.ts';
+import { removeLeftovers } from './remove-leftovers.ts';
 import type { LockedContext } from './save/save-snapshot.ts';
 import { lockForReading, lockRepository, noLock } from './lock.ts';
 import type { PruneSummary } from './prune/prune-types.ts';
@@ -281,7 +282,7 @@ export class ResticRepository implements Repository {
     const [index, saving] = await Promise.all([
       loadBlobIndex(codec, { ...options, placesOf: 'trees' }),
       operations.save(),
-      codec.store.removeLeftovers?.(options),
+      removeLeftovers(codec.store, options),
     ]);
     return await work(saving, { codec, address, masterKey, index, polynomial: config.polynomial, lock });
   }
