@@ -13,10 +13,16 @@ export function findEmbeddedVolume(database: DatabaseSync, name: string): Embedd
   return row === undefined ? undefined : recordOf(row);
 }
 
-export function addEmbeddedVolume(database: DatabaseSync, record: EmbeddedVolumeRecord): boolean {
+/** One statement. A volume is settled unless it is said in which run of the machine it was made. */
+export function addEmbeddedVolume(
+  database: DatabaseSync,
+  record: EmbeddedVolumeRecord,
+  unsettled?: { readonly boot: string; readonly token: string },
+): boolean {
   const { changes } = database
     .prepare(
-      `INSERT INTO embedded_volume (${columns}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+      `INSERT INTO embedded_volume (${columns}, unsettled_boot, unsettled_token)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
     )
     .run(
       record.name,
@@ -25,6 +31,8 @@ export function addEmbeddedVolume(database: DatabaseSync, record: EmbeddedVolume
       JSON.stringify(record.labels),
       JSON.stringify(record.options),
       Number(record.anonymous),
+      unsettled?.boot ?? null,
+      unsettled?.token ?? null,
     );
   return Number(changes) === 1;
 }

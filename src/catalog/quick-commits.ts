@@ -30,19 +30,32 @@ export class QuickCommits implements Disposable {
 
   /** One transaction, rolled back when the action throws. When the wait fails, it throws, and what was written stands. */
   run<T>(action: () => T): T {
-    if (!this.#hasLog) return inTransaction(this.#database, action);
-    if (++this.#commits === commitsBefore) this.#reserve();
-    const result = this.runLazily(action);
-    this.sync();
-    return result;
+    return this.#durably(() => inTransaction(this.#database, action));
+  }
+
+  /** The same for an action that is one statement, which is a transaction by itself. */
+  runOne<T>(action: () => T): T {
+    return this.#durably(action);
   }
 
   /** One transaction that nobody waits for: with the next one that is waited for, it is durable. */
   runLazily<T>(action: () => T): T {
-    if (!this.#hasLog) return inTransaction(this.#database, action);
+    return this.#lazily(() => inTransaction(this.#database, action));
+  }
+
+  #durably<T>(action: () => T): T {
+    if (!this.#hasLog) return action();
+    if (++this.#commits === commitsBefore) this.#reserve();
+    const result = this.#lazily(action);
+    this.sync();
+    return result;
+  }
+
+  #lazily<T>(action: () => T): T {
+    if (!this.#hasLog) return action();
     this.#database.exec('PRAGMA synchronous = NORMAL');
     try {
-      return inTransaction(this.#database, action);
+      return action();
     } finally {
       this.#database.exec('PRAGMA synchronous = FULL');
     }

@@ -12,7 +12,7 @@ export function sqliteUnsettledMemory(run: Run, quick: QuickCommits): UnsettledM
   const durably: Run = (operation) => run((database) => quick.run(() => operation(database)));
   const lazily: Run = (operation) => run((database) => quick.runLazily(() => operation(database)));
   return {
-    add: (record, boot) => durably((database) => addUnsettled(database, record, boot)),
+    add: (record, boot) => run((database) => quick.runOne(() => addUnsettled(database, record, boot))),
     list: () => run((database) => database.prepare(`${columns} ORDER BY name`).all().map(unsettledOf)),
     find: (name) =>
       run((database) => {
@@ -43,15 +43,7 @@ const columns =
   'SELECT name, unsettled_boot, unsettled_token FROM embedded_volume WHERE unsettled_boot IS NOT NULL';
 
 function addUnsettled(database: DatabaseSync, record: EmbeddedVolumeRecord, boot: string): boolean {
-  if (!addEmbeddedVolume(database, record)) return false;
-  setUnsettled(database, record.name, boot);
-  return true;
-}
-
-function setUnsettled(database: DatabaseSync, name: string, boot: string): void {
-  database
-    .prepare('UPDATE embedded_volume SET unsettled_boot = ?, unsettled_token = ? WHERE name = ?')
-    .run(boot, randomBytes(8).toString('hex'), name);
+  return addEmbeddedVolume(database, record, { boot, token: randomBytes(8).toString('hex') });
 }
 
 function settle(database: DatabaseSync, volumes: readonly UnsettledVolume[]): void {
@@ -79,8 +71,8 @@ function cancelRemoval(database: DatabaseSync, entry: string, record: EmbeddedVo
   if (row === undefined) return;
   const madeIn = optionalText(row, 'made_in');
   database.prepare('DELETE FROM volume_removal WHERE entry = ?').run(entry);
-  if (addEmbeddedVolume(database, record) && madeIn !== undefined)
-    setUnsettled(database, record.name, madeIn);
+  if (madeIn === undefined) addEmbeddedVolume(database, record);
+  else addUnsettled(database, record, madeIn);
 }
 
 function unsettledOf(row: Row): UnsettledVolume {

@@ -42,9 +42,10 @@ export async function createVolume(
     parts.folders.makeFolder(name);
     using lock = await lockVolumeFolder(parts.folders.path(name), { name, action: 'create', signal });
     // Taken away between the two lines above, or made by another: from the start.
-    if (lock === undefined || parts.catalog.findEmbeddedVolume(name) !== undefined) continue;
-    // An empty folder, which is what most find, has no earlier try in it and nobody's data.
+    if (lock === undefined) continue;
+    // An empty folder, which is what most find, has no earlier try in it, nobody's data, and no volume.
     const isEmpty = readdirSync(parts.folders.path(name)).length === 0;
+    if (!isEmpty && parts.catalog.findEmbeddedVolume(name) !== undefined) continue;
     // Whoever removed the volume before was killed meanwhile.
     if (!isEmpty && (await moveRemoved(parts, name))) continue;
     const isMade = isEmpty && !isMarked(record) && makeSoon(parts, record);

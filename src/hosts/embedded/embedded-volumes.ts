@@ -84,7 +84,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
       signal,
       existing: (found) => this.#requireAgreement(spec, found),
     });
-    const volume = await this.#require(record.name, 'create');
+    const volume = await this.#describe(record, isPlain(record) ? [] : await readMounts());
     if (isNew) this.#tell({ kind: 'create', volume });
     return volume;
   }

@@ -1,6 +1,6 @@
-/** About as long as the kernel itself leaves things unwritten. */
-const delayMs = 5000;
-const most = 2000;
+/** As long as the kernel itself leaves things unwritten: little is left to be waited for then. */
+const delayMs = 30_000;
+const most = 10_000;
 
 /** Does work some time after it was asked for, once for all who asked meanwhile, and at the latest when it is disposed. */
 export class SettleLater implements AsyncDisposable {

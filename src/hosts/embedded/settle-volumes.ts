@@ -1,5 +1,6 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { syncFilesystemLater } from '../../lib/posix.ts';
 import { AppError } from '../../model/errors.ts';
 import type { EmbeddedParts } from './embedded-parts.ts';
@@ -34,8 +35,16 @@ export async function settleVolumes({ catalog, folders }: Parts): Promise<void> 
     // What is gone by now needs no waiting for.
     await syncAll([folders.volumesDir, folders.trashDir, ...paths.filter((path) => existsSync(path))]);
   }
-  if (made.length > 0) catalog.unsettled.settle(made);
-  if (entries.length > 0) catalog.unsettled.endRemovals(entries);
+  await inParts(made, (some) => catalog.unsettled.settle(some));
+  await inParts(entries, (some) => catalog.unsettled.endRemovals(some));
+}
+
+/** Nobody else's request waits for thousands of them. */
+async function inParts<T>(all: readonly T[], act: (some: readonly T[]) => void): Promise<void> {
+  for (let first = 0; first < all.length; first += 500) {
+    act(all.slice(first, first + 500));
+    await setImmediate();
+  }
 }
 
 /** The same for one volume, before anything else is done with it. */
