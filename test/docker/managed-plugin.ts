@@ -1,0 +1,75 @@
+import { globSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { runCommand } from '../../scripts/run-command.ts';
+import { places } from '../../scripts/plugin/plugin-config.ts';
+import type { PrivateEngine } from './private-engine.ts';
+
+/** The plugin as `docker plugin create` takes it: a container that the engine itself starts, and starts again. */
+export class ManagedPlugin implements AsyncDisposable {
+  readonly driver = 'holdfast-test';
+  readonly stateDir: string;
+  readonly #engine: PrivateEngine;
+  readonly #built: string;
+
+  constructor(
+    engine: PrivateEngine,
+    { built, stateDir }: { readonly built: string; readonly stateDir: string },
+  ) {
+    this.#engine = engine;
+    this.#built = built;
+    this.stateDir = stateDir;
+    mkdirSync(stateDir, { recursive: true });
+  }
+
+  async install(on: PrivateEngine = this.#engine): Promise<void> {
+    await on.docker(['plugin', 'create', this.driver, this.#built]);
+    await on.docker(['plugin', 'set', this.driver, `state.source=${this.stateDir}`]);
+    await on.docker(['plugin', 'enable', this.driver]);
+  }
+
+  async disable(): Promise<void> {
+    await this.#engine.docker(['plugin', 'disable', '-f', this.driver]);
+  }
+
+  async enable(): Promise<void> {
+    await this.#engine.docker(['plugin', 'enable', this.driver]);
+  }
+
+  async remove(from: PrivateEngine = this.#engine): Promise<void> {
+    await from.docker(['plugin', 'rm', '-f', this.driver]);
+  }
+
+  /** The one that sees this state folder as its own. */
+  process(): number {
+    const found = readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && this.#isSeenBy(pid));
+    if (found === undefined) throw new Error('the plugin does not run');
+    return Number(found);
+  }
+
+  #isSeenBy(pid: string): boolean {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--state-from')) return false;
+      const mounts = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').split('\n');
+      // What is mounted is told by its path on its own file system, which may be mounted anywhere.
+      return mounts
+        .map((line) => line.split(' '))
+        .some(
+          ([, , , root = '', path]) => path === places.host && root !== '/' && this.stateDir.endsWith(root),
+        );
+    } catch {
+      return false;
+    }
+  }
+
+  /** What lies in the plugin's own folders when nothing is mounted there: it would go with the plugin. */
+  keptInPlugin(): string[] {
+    return globSync('plugins/*/{propagated-mount/state,rootfs/var/lib/holdfast,rootfs/published}/*', {
+      cwd: this.#engine.dataRoot,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.remove().catch(() => undefined);
+    // Nothing can be made in a place of a mount, and nothing removed.
+    await runCommand('chattr', ['-R', '-f', '-i', this.stateDir]);
+  }
+}
