@@ -139,13 +139,18 @@ class Still implements StillContainers {
   }
 
   async begin(signal: AbortSignal | undefined): Promise<void> {
+    const { levels, journal, justBefore, freezing } = this.#parts;
+    // To freeze takes no time, and what is written since then is little: no disk is waited for in between. A kill costs an
+    // app nothing then, while of one that is to be stopped nobody could say whether its engine is at work on it.
+    const isNoted = levels[0]?.every(({ how }) => how === 'freeze') === true;
     try {
-      await this.#parts.justBefore?.();
+      if (isNoted) await journal.noteLevel(0);
+      await justBefore?.();
       signal?.throwIfAborted();
-      await this.#parts.freezing.watch();
-      for (const [index, level] of this.#parts.levels.entries()) {
+      await freezing.watch();
+      for (const [index, level] of levels.entries()) {
         signal?.throwIfAborted();
-        await this.#parts.journal.noteLevel(index);
+        if (index > 0 || !isNoted) await journal.noteLevel(index);
         this.#startedAt ||= performance.now();
         await settleAll(level.map((step) => this.#makeStill(step)));
       }

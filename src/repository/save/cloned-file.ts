@@ -3,7 +3,7 @@ import { cloneFile } from '../../lib/clone-file.ts';
 import { listXattrs } from '../../lib/posix.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
-import { openDisposable, statOpen } from './file-reader.ts';
+import { statOpen } from './file-reader.ts';
 
 /** A file as it was at one moment: its blocks are shared with the file, which may be written to again. */
 export interface ClonedFile extends Disposable {
@@ -16,15 +16,14 @@ export interface ClonedFile extends Disposable {
 /** Linux's O_TMPFILE: a file without a name, which is gone with the process however that ends. */
 const withoutName = 0o20000000 | constants.O_DIRECTORY;
 
-/** Undefined where the file system cannot do that. Throws a system error for a file that cannot be opened. */
-export function cloneOf(file: ByteString, folder: ByteString): ClonedFile | undefined {
-  using original = openDisposable(file);
+/** Of an open file. Undefined where the file system cannot do that. */
+export function cloneOpen(original: number, folder: ByteString): ClonedFile | undefined {
   const fd = makeNameless(folder);
   if (fd === undefined) return undefined;
   try {
-    const stat = statOpen(original.fd);
-    if (stat.isFile() && cloneFile(fd, original.fd))
-      return { fd, stat, xattrs: listXattrs(original.fd), [Symbol.dispose]: () => closeSync(fd) };
+    const stat = statOpen(original);
+    if (stat.isFile() && cloneFile(fd, original))
+      return { fd, stat, xattrs: listXattrs(original), [Symbol.dispose]: () => closeSync(fd) };
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -10,7 +10,6 @@ import type { SaveProblem } from '../../model/snapshot.ts';
 import { encodeTree } from '../format/encode-tree.ts';
 import { encodeNode, encodeNodeHead, type NodeText, type TreeNode } from '../format/node.ts';
 import { type CleanedFilesystems, cleanPages } from './clean-pages.ts';
-import { cloneOf } from './cloned-file.ts';
 import { type LargeFile, saveLargeFile } from './large-file.ts';
 import { nodeOfStat, typeOfStat } from './node-of-stat.ts';
 import { idsIn, type ParentDirectory } from './parent-directory.ts';
@@ -19,6 +18,7 @@ import type { ProofBook } from './piece-proof.ts';
 import { readProblem } from './read-problem.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import { wholeFileBytes } from './save-task.ts';
+import { StillClones } from './still-clones.ts';
 import type { FileFate, SaveTally } from './save-tally.ts';
 
 export interface DirectorySaverOptions {
@@ -57,8 +57,6 @@ const batchFiles = 64;
 const batchBytes = 4 * 1024 * 1024;
 /** To read less takes no longer than to make a file for it. */
 const clonedFromBytes = 256 * 1024;
-/** Each is an open file. */
-const maxClones = 400;
 
 /**
  * Walks directories in order, in this thread, and leaves the reading to the workers. The walk runs ahead of them as
@@ -72,8 +70,7 @@ export class DirectorySaver {
 
   /** What is read from the files themselves, and not from clones of them. */
   readonly #direct: Promise<unknown>[] = [];
-  #root: ByteString = '';
-  #clones = 0;
+  readonly #clones = new StillClones();
 
   constructor(options: DirectorySaverOptions) {
     this.#options = options;
@@ -87,10 +84,10 @@ export class DirectorySaver {
 
   /** Returns when nothing of the directory has to stay as it is any more: the rest is read from clones. */
   async begin(directory: ByteString, parentTreeId: string | undefined): Promise<{ done: Promise<string> }> {
-    this.#root = directory;
+    using clones = this.#clones;
     const handle = DirectoryHandle.open(directory);
     const { done } = await this.#walk({ handle, directory, path: '' }, parentTreeId);
-    if (this.#clones === 0) await Promise.allSettled([done]);
+    if (clones.cloneAll(directory) === 0) await Promise.allSettled([done]);
     // A file that has grown too large for its batch is read after it.
     for (let read = -1; read < this.#direct.length;) {
       read = this.#direct.length;
@@ -282,25 +279,19 @@ export class DirectorySaver {
   /** Undefined when the file itself has to be read. */
   #saveClone(place: Place, name: ByteString): Promise<NodeText | undefined> | undefined {
     const { clones } = this.#options;
-    if (clones === undefined || this.#clones >= maxClones) return undefined;
-    try {
-      const clone = cloneOf(place.handle.at(name), this.#root);
-      if (clone === undefined) return undefined;
-      this.#clones++;
-      const file = { ...this.#largeFile(place, name), clone };
-      const slot = clones.released.then(
-        () => saveLargeFile(file),
-        (error: unknown) => {
-          clone[Symbol.dispose]();
-          throw error;
-        },
-      );
-      slot.catch(() => undefined);
-      return slot;
-    } catch {
-      // The one who reads the file itself says what is wrong with it.
-      return undefined;
-    }
+    const opened = clones && this.#clones.open(place.handle.at(name));
+    const slot = opened?.then(async (clone) => {
+      if (clone === undefined) return await this.#saveLarge(place, name);
+      try {
+        await clones?.released;
+      } catch (error) {
+        clone[Symbol.dispose]();
+        throw error;
+      }
+      return await saveLargeFile({ ...this.#largeFile(place, name), clone });
+    });
+    slot?.catch(() => undefined);
+    return slot;
   }
 
   #readsDirectly(work: Promise<unknown>): void {

@@ -1,0 +1,72 @@
+import { closeSync } from 'node:fs';
+import { startWriteback } from '../../lib/posix.ts';
+import type { ByteString } from '../../model/byte-string.ts';
+import { AppError } from '../../model/errors.ts';
+import { type ClonedFile, cloneOpen } from './cloned-file.ts';
+import { openForReading } from './file-reader.ts';
+
+interface Pending {
+  readonly fd: number;
+  readonly clone: PromiseWithResolvers<ClonedFile | undefined>;
+}
+
+/** Each is an open file, and another for its clone. */
+const maxClones = 400;
+
+/**
+ * Files that are cloned while the data is still. A file system writes down what of a file is not on its disk yet before it
+ * shares its blocks, and waits for that; so the disk is told of all of them while the walk goes on, and they are cloned
+ * when it is over.
+ */
+export class StillClones implements Disposable {
+  #pending: Pending[] = [];
+  #count = 0;
+
+  /** The clone follows with `cloneAll()`, undefined where it cannot be had. Undefined at once for what cannot be opened. */
+  open(file: ByteString): Promise<ClonedFile | undefined> | undefined {
+    if (this.#count >= maxClones) return undefined;
+    try {
+      const fd = openForReading(file);
+      this.#count++;
+      startWriteback(fd, { offset: 0, length: 0 });
+      const clone = Promise.withResolvers<ClonedFile | undefined>();
+      clone.promise.catch(() => undefined);
+      this.#pending.push({ fd, clone });
+      return clone.promise;
+    } catch {
+      // The one who reads the file itself says what is wrong with it.
+      return undefined;
+    }
+  }
+
+  /** Nothing that was opened has to stay as it is afterwards, but for what could not be cloned. Returns how many could. */
+  cloneAll(folder: ByteString): number {
+    const pending = this.#pending;
+    this.#pending = [];
+    let cloned = 0;
+    for (const { fd, clone } of pending) {
+      const made = cloneOrNothing(fd, folder);
+      if (made !== undefined) cloned++;
+      closeSync(fd);
+      clone.resolve(made);
+    }
+    return cloned;
+  }
+
+  /** For a walk that did not come to its end. */
+  [Symbol.dispose](): void {
+    for (const { fd, clone } of this.#pending) {
+      closeSync(fd);
+      clone.reject(new AppError('cancelled', 'The walk has ended before its end'));
+    }
+    this.#pending = [];
+  }
+}
+
+function cloneOrNothing(fd: number, folder: ByteString): ClonedFile | undefined {
+  try {
+    return cloneOpen(fd, folder);
+  } catch {
+    return undefined;
+  }
+}
