@@ -2,7 +2,7 @@ import { AppError, type ErrorCode, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 
 const lostNothing =
-  'No backup is lost with it, because repositories describe themselves: move it aside, and Holdfast starts a new one.';
+  'No backup is lost with it, because repositories describe themselves: move it aside, and Holdfast starts a new one. Of volumes that Holdfast keeps itself the new one knows nothing: their data stays in "volumes" of the state folder.';
 
 const chooseFolder = 'Choose a state folder that can be written to, with --state-dir.';
 const seeOwner = 'See who owns it and its folder, and what their modes are.';
