@@ -7,7 +7,7 @@ import { FaultWorld } from '../faults/fault-world.ts';
 import { dice, seed, times } from '../faults/seeded.ts';
 import { type FrozenWorld, freezeWish, guardiansOf, openFrozenWorld } from './frozen-world.fixture.ts';
 
-const kills = times({ all: 200, daily: 12 });
+const kills = times({ all: 200, daily: 8 });
 /** Nobody looks: the guardian does it as soon as the pipe to the one that was killed is closed. */
 const thawedWithinMs = 2000;
 
