@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runCommand } from '../../scripts/run-command.ts';
+import { PluginService } from '../docker/plugin-service.ts';
+import { removeContainers } from '../docker/plugin-volume.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { dice, moments, seed, times } from '../faults/seeded.ts';
 import { mountPoints } from '../setup/leftovers.ts';
@@ -13,15 +13,13 @@ import { type HoldfastCommand, holdfastCommand } from '../support/holdfast-comma
 
 const command = join(import.meta.dirname, '../../bin/holdfast');
 const kills = times({ all: 40, daily: 6 });
-const driver = `hf${randomBytes(4).toString('hex')}`;
-const socket = `/run/docker/plugins/${driver}.sock`;
 
 let engine: PrivateEngine;
 let docker: PrivateEngine['docker'];
 let holdfast: HoldfastCommand;
 let stateDir: string;
 let env: Record<string, string>;
-let plugin: ChildProcess;
+let plugin: PluginService;
 beforeAll(async () => {
   engine = await startPrivateEngine();
   docker = engine.docker;
@@ -29,25 +27,13 @@ beforeAll(async () => {
   stateDir = join(engine.folder, 'state');
   env = { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost };
   holdfast = holdfastCommand(stateDir, env);
-  plugin = spawn(command, ['plugin', '--state-dir', stateDir, '--socket', socket], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let said = '';
-  for await (const chunk of plugin.stderr as AsyncIterable<Buffer>) {
-    said += chunk.toString();
-    if (said.includes('are served to Docker')) break;
-  }
-  plugin.stderr?.resume();
+  plugin = new PluginService(stateDir);
+  await plugin.start();
 });
 afterAll(async () => {
   if (engine === undefined) return;
-  const ids = (await docker(['ps', '-aq'])).split('\n').filter(Boolean);
-  if (ids.length > 0) await docker(['rm', '-f', ...ids]);
-  const ended = once(plugin, 'exit');
-  plugin.kill('SIGTERM');
-  await ended;
-  for (const path of [socket, `${socket}.lock`]) rmSync(path, { force: true });
-  await runCommand('chattr', ['-R', '-f', '-i', stateDir]);
+  await removeContainers(engine);
+  await plugin?.[Symbol.asyncDispose]();
   await engine[Symbol.asyncDispose]();
 });
 
@@ -56,7 +42,7 @@ const counting =
   'trap "exit 0" TERM; i=$(tail -n 1 /data/log 2>/dev/null || echo 0); while :; do i=$((i+1)); echo $i >> /data/log; echo $i > /data/new; mv /data/new /data/f$((i%20)); [ $((i%50)) = 0 ] && sleep 0.01; done';
 
 async function startCounting(volume: string): Promise<void> {
-  await docker(['volume', 'create', '-d', driver, volume]);
+  await docker(['volume', 'create', '-d', plugin.driver, volume]);
   await docker([
     'run',
     '-d',
@@ -108,7 +94,7 @@ test('a container that writes all the time goes on where it was, on the new stor
 });
 
 test('a container that cannot be started again is named, and nothing is stopped', async () => {
-  await docker(['volume', 'create', '-d', driver, 'once']);
+  await docker(['volume', 'create', '-d', plugin.driver, 'once']);
   await docker(['run', '-d', '--rm', '--name', 'once-app', '-v', 'once:/data', 'busybox', 'sleep', '10000']);
   const { exitCode, output } = await holdfast.attempt(
     'volume',
