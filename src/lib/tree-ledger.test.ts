@@ -31,15 +31,13 @@ const openFiles = (): string[] =>
 
 test('thousands of lines come back as they were, and the folder shows nothing of them', () => {
   const names = Array.from({ length: 5000 }, (_, index) => `${index % 7}/${'x'.repeat(index % 250)}${index}`);
-  const lines = [...names, fromText('Grüße')]
-    .sort(comparePaths)
-    .map((path, index) =>
-      line(path, {
-        isDirectory: index % 3 === 0,
-        isLink: index % 5 === 0,
-        signature: index % 4 === 0 ? '' : path,
-      }),
-    );
+  const lines = [...names, fromText('Grüße')].sort(comparePaths).map((path, index) =>
+    line(path, {
+      isDirectory: index % 3 === 0,
+      isLink: index % 5 === 0,
+      signature: index % 4 === 0 ? '' : path,
+    }),
+  );
   using ledger = new TreeLedger(folder);
   for (const each of lines) ledger.add(each);
   for (let time = 0; time < 2; time++) {
