@@ -94,6 +94,26 @@ describe('the embedded host', () => {
     expect(await again.listVolumes()).toEqual([]);
   });
 
+  test('data that no record speaks of is told of at every start, unless it may be in the making', async () => {
+    for (const name of ['pg', 'fresh', 'empty', 'lost+found'])
+      await mkdir(join(stateDir, 'volumes', name, '_data'), { recursive: true });
+    for (const name of ['pg', 'fresh'])
+      await writeFile(join(stateDir, 'volumes', name, '_data/rows'), 'rows');
+    await utimes(join(stateDir, 'volumes/pg'), 0, 0);
+    await utimes(join(stateDir, 'volumes/empty'), 0, 0);
+    await utimes(join(stateDir, 'volumes/lost+found'), 0, 0);
+    const warnings: string[] = [];
+    await using host = await openEmbeddedHost({
+      stateDir,
+      catalog,
+      drivers: openDrivers({ stateDir, secret: async () => Buffer.from('') }),
+      onWarning: (message) => warnings.push(message),
+    });
+    expect(await host.listVolumes()).toEqual([]);
+    expect(warnings).toEqual([expect.stringMatching(/^The folder ".*\/volumes\/pg" holds data of a volume/)]);
+    expect(await readdir(join(stateDir, 'volumes/pg/_data'))).toEqual(['rows']);
+  });
+
   test('data that no record speaks of is not taken over by a new volume', async () => {
     await using host = await open();
     await mkdir(join(stateDir, 'volumes/pg/_data'), { recursive: true });

@@ -1,5 +1,6 @@
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { isVolumeName } from '../../model/volume-name.ts';
 import { creatingMark, isMarked, readCreatingMark, undoCreate } from './create-volume.ts';
 import { type EmbeddedParts, storageOf } from './embedded-parts.ts';
@@ -28,7 +29,8 @@ const settledMs = 60_000;
  * - A folder without a record, empty and not of this minute, or with the mark of a driver's work in which nobody is: a
  *   create that never came to its end.
  *
- * A folder without a record that holds data is left alone: nobody said that it may go.
+ * A folder without a record that holds data is left alone, and told of: nobody said that it may go, and whoever lost the
+ * catalog has to know what no backup of everything saves.
  */
 export async function finishInterrupted(parts: EmbeddedParts): Promise<void> {
   await finishUnsettled(parts);
@@ -91,7 +93,21 @@ async function undoCreations(parts: EmbeddedParts): Promise<void> {
       await rmdir(folders.path(name)).catch(() => undefined);
     }
     await orLater(() => settleLeft(parts, name));
+    await orLater(() => tellOfStray(parts, name));
   }
+}
+
+async function tellOfStray(parts: EmbeddedParts, name: string): Promise<void> {
+  const { folders, catalog } = parts;
+  // Such as "lost+found".
+  if (!isVolumeName(name)) return;
+  const stat = await lstat(folders.path(name)).catch(() => undefined);
+  if (stat?.isDirectory() !== true || Date.now() - stat.mtimeMs < settledMs) return;
+  using lock = await tryLock(folders.path(name), name);
+  if (lock === undefined || catalog.findEmbeddedVolume(name) !== undefined) return;
+  parts.onWarning?.(
+    `The folder "${toPrintable(fromText(folders.path(name)))}" holds data of a volume that the catalog does not know, as after a loss of the catalog: no command shows it and no backup saves it. Move it elsewhere, make the volume again, and copy the data back with "holdfast volume cp".`,
+  );
 }
 
 async function settleLeft(parts: EmbeddedParts, name: string): Promise<void> {
