@@ -130,7 +130,7 @@ describe.each(Object.keys(places))('a repository by "%s"', (name) => {
       expect(result.exitCode, result.output).toBe(0);
     }
     await world.holdfast.run('init', '--password-file', keyFile);
-    expect(await world.holdfast.run('check', '--read-data')).toContain('Whole: 1 snapshots');
+    expect(await world.holdfast.run('check', '--read-data')).toContain('Whole: 1 snapshot,');
     const [snapshot] = JSON.parse(await world.holdfast.run('snapshots', '--format', 'json')) as {
       id: string;
     }[];

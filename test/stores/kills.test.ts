@@ -157,7 +157,7 @@ describe('a server that goes away in the middle of a backup', () => {
     server = await startRestServer({ folder: own, port: Number(port) });
     const result = await backing;
     expect(result.exitCode, result.output).toBe(0);
-    expect(await world.holdfast.run('check', '--read-data')).toContain('Whole: 1 snapshots');
+    expect(await world.holdfast.run('check', '--read-data')).toContain('Whole: 1 snapshot,');
     await server[Symbol.asyncDispose]();
   });
 

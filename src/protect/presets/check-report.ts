@@ -47,11 +47,6 @@ export function neverReady(error: unknown): PresetCheck {
   };
 }
 
-/** `1 table`, `2,000 rows`. */
-export function amount(count: number, singular: string, plural = `${singular}s`): string {
-  return `${count.toLocaleString('en')} ${count === 1 ? singular : plural}`;
-}
-
 function describe(error: unknown): string {
   if (error instanceof AppError) return error.detail ? `${error.message}: ${error.detail}` : error.message;
   return error instanceof Error ? error.message : String(error);

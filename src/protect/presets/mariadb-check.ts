@@ -1,5 +1,6 @@
+import { amount } from '../../model/amount.ts';
 import { AppError } from '../../model/errors.ts';
-import { amount, CheckReport, neverReady } from './check-report.ts';
+import { CheckReport, neverReady } from './check-report.ts';
 import { backquote, connectMariadb, type MariadbClient, unescapeField } from './mariadb-client.ts';
 import type { CheckWish, PresetCheck, PresetServer } from './preset.ts';
 import { untilReady } from './until-ready.ts';

@@ -1,6 +1,7 @@
+import { amount } from '../../model/amount.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import { amount, CheckReport, neverReady } from './check-report.ts';
+import { CheckReport, neverReady } from './check-report.ts';
 import type {
   CheckWish,
   DiskEvidence,

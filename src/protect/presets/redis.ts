@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { amount } from '../../model/amount.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import { amount, CheckReport, neverReady } from './check-report.ts';
+import { CheckReport, neverReady } from './check-report.ts';
 import type { CheckWish, DiskEvidence, Made, Preset, PresetCheck, PresetServer } from './preset.ts';
 import { type FoundOnDisk, below, folderWith, recogniseBy } from './recognise.ts';
 import { connectRedis, type RedisClient } from './redis-client.ts';

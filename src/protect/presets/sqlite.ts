@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
+import { amount } from '../../model/amount.ts';
 import { AppError } from '../../model/errors.ts';
-import { amount, CheckReport, neverReady } from './check-report.ts';
+import { CheckReport, neverReady } from './check-report.ts';
 import { encodeDumpName } from './dump-name.ts';
 import type {
   CheckWish,

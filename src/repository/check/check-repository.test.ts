@@ -280,7 +280,7 @@ test('packs that no index names are leftovers and no damage', async () => {
   await opened.codec.store.save('data', 'ab'.repeat(32), content);
   const report = await check(100);
   expect(report.errors).toEqual([]);
-  expect(report.notes).toEqual(['1 packs are in no index: leftovers of an interrupted backup, harmless']);
+  expect(report.notes).toEqual(['1 pack is in no index: leftovers of an interrupted backup, harmless']);
 });
 
 test('a backup that ends while the check runs is not taken for damaged', async () => {

@@ -37,7 +37,7 @@ export async function checkRepository(context: CheckContext, options: CheckOptio
   const unknown = needed === undefined ? countUnknown(index, stored) : 0;
   if (unknown > 0) {
     const meaning = isIndexWhole ? 'leftovers of an interrupted backup, harmless' : 'their index is damaged';
-    notes.push(`${unknown} packs are in no index: ${meaning}`);
+    notes.push(`${unknown === 1 ? '1 pack is' : `${unknown} packs are`} in no index: ${meaning}`);
   }
   const workerData = { store: context.address, masterKey: context.masterKey };
   const bytesRead = await readPacks({ index, packs, losses, errors, options, workerData });

@@ -1,4 +1,5 @@
 import type { PruneSummary } from '../../app.ts';
+import { amount, grouped } from '../../model/amount.ts';
 import { formatSize } from '../../model/size.ts';
 
 /** What a prune would do, for people. */
@@ -7,15 +8,17 @@ export function describePrunePlan(plan: PruneSummary): string {
   if (plan.freedBytes === 0 && repack.count === 0 && unused.count === 0)
     return `There is nothing to remove: ${formatSize(packs.bytes)} are stored, and all of it is used.`;
   return [
-    `Stored:            ${formatSize(packs.bytes)} in ${packs.count} packs`,
-    `Used:              ${formatSize(used.bytes)} in ${used.count} blobs`,
-    `Unused:            ${formatSize(unused.bytes)} in ${unused.count} blobs`,
+    `Stored:            ${formatSize(packs.bytes)} in ${amount(packs.count, 'pack')}`,
+    `Used:              ${formatSize(used.bytes)} in ${amount(used.count, 'blob')}`,
+    `Unused:            ${formatSize(unused.bytes)} in ${amount(unused.count, 'blob')}`,
     ...(duplicates.count > 0 ? [`  of it duplicates: ${formatSize(duplicates.bytes)}`] : []),
-    `To remove:         ${formatSize(remove.bytes)} in ${remove.count} packs that nothing uses`,
+    `To remove:         ${formatSize(remove.bytes)} in ${amount(remove.count, 'pack')} that nothing uses`,
     ...(unreferenced.count > 0
-      ? [`To remove:         ${formatSize(unreferenced.bytes)} in ${unreferenced.count} leftover packs`]
+      ? [
+          `To remove:         ${formatSize(unreferenced.bytes)} in ${amount(unreferenced.count, 'leftover pack')}`,
+        ]
       : []),
-    `To repack:         ${formatSize(repack.bytes)} in ${repack.count} packs that are used in part`,
+    `To repack:         ${formatSize(repack.bytes)} in ${amount(repack.count, 'pack')} that ${repack.count === 1 ? 'is' : 'are'} used in part`,
     `Freed by it:       ${formatSize(plan.freedBytes)}`,
     `Stays unused:      ${formatSize(plan.unusedAfterBytes)}`,
   ].join('\n');
@@ -32,6 +35,6 @@ export function describePruneReport({
 }: PruneSummary): string {
   if (remove.count + unreferenced.count + repack.count === 0)
     return `Nothing was removed: ${formatSize(packs.bytes)} are stored, and ${formatSize(unusedAfterBytes)} of it are unused, within the limit.`;
-  const written = repack.count === 0 ? '' : `, ${repack.count} written anew`;
-  return `Space reclaimed: ${formatSize(freedBytes)} (${remove.count + unreferenced.count} packs removed${written}). Stored now: ${formatSize(packs.bytes - freedBytes)}, of it unused: ${formatSize(unusedAfterBytes)}.`;
+  const written = repack.count === 0 ? '' : `, ${grouped(repack.count)} written anew`;
+  return `Space reclaimed: ${formatSize(freedBytes)} (${amount(remove.count + unreferenced.count, 'pack')} removed${written}). Stored now: ${formatSize(packs.bytes - freedBytes)}, of it unused: ${formatSize(unusedAfterBytes)}.`;
 }

@@ -1,4 +1,5 @@
 import type { RestorePlan, RestoreReport } from '../../app.ts';
+import { amount } from '../../model/amount.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { formatDuration, parseDuration } from '../../model/duration.ts';
 import { AppError } from '../../model/errors.ts';
@@ -40,7 +41,7 @@ function durationOf(text: string | undefined): number | undefined {
 export function describeReport(report: RestoreReport): string {
   const { name, snapshot, files, bytes, created, safetySnapshot, stopped, stillMs, keptForMs } = report;
   const lines = [
-    `${printable(name)}: restored from ${snapshot.id.slice(0, 8)} (${snapshot.time.slice(0, 19)}): ${files.toLocaleString('en')} ${files === 1 ? 'file' : 'files'}, ${formatSize(bytes)}`,
+    `${printable(name)}: restored from ${snapshot.id.slice(0, 8)} (${snapshot.time.slice(0, 19)}): ${amount(files, 'file')}, ${formatSize(bytes)}`,
   ];
   if (created) lines.push('  The volume was made.');
   if (report.bytesTaken > 0)

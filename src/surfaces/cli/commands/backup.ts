@@ -1,4 +1,5 @@
 import type { BackupOutcome, BackupReport } from '../../../app.ts';
+import { amount, grouped } from '../../../model/amount.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { parseConsistency } from '../../../model/consistency.ts';
 import { formatDuration } from '../../../model/duration.ts';
@@ -83,8 +84,8 @@ function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
   const { name, snapshot, summary, grade, gradeReason, evidence, limits, settings = [] } = outcome;
   if (summary === undefined) return [];
   const said = dryRun ? settings.map(describeSetting) : [];
-  const files = `${count(summary.files, 'file')}, ${formatSize(summary.bytes)}`;
-  const changes = `${summary.filesNew} new, ${summary.filesChanged} changed, ${summary.filesUnmodified} unchanged`;
+  const files = `${amount(summary.files, 'file')}, ${formatSize(summary.bytes)}`;
+  const changes = `${grouped(summary.filesNew)} new, ${grouped(summary.filesChanged)} changed, ${grouped(summary.filesUnmodified)} unchanged`;
   const head = dryRun
     ? `${printable(name)}: would save ${files}`
     : `${printable(name)}: saved as ${snapshot?.id.slice(0, 8) ?? '?'}`;
@@ -105,7 +106,7 @@ function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
 function describeEvidence({ consistency, inFlight, ran = [] }: GradeEvidence): string[] {
   const lines: string[] = [];
   if (inFlight !== undefined) {
-    const files = count(inFlight.files, 'file');
+    const files = amount(inFlight.files, 'file');
     lines.push(
       `  ${consistency}: ${files} (${formatSize(inFlight.bytes)}) had changed since the pass before`,
     );
@@ -130,10 +131,6 @@ function reportAsJson(report: BackupReport): object {
 function describeSetting({ name, value, from }: NonNullable<BackupOutcome['settings']>[number]): string {
   const shown = typeof value === 'object' ? value.join(', ') : String(value);
   return `  ${name}: ${printable(shown)}, by ${printable(from)}`;
-}
-
-function count(number: number, what: string): string {
-  return `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`;
 }
 
 function printable(text: string): string {

@@ -1,4 +1,5 @@
 import type { CheckReport } from '../../../app.ts';
+import { amount } from '../../../model/amount.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
@@ -21,17 +22,13 @@ export async function runCheck(session: Session, flags: CheckFlags): Promise<voi
   session.printer.print({ json: () => report, text: () => describe(report, readDataPercent) });
   if (report.errors.length === 0) return;
   for (const error of report.errors.slice(0, 50)) session.warn(`Damaged: ${printable(error)}`);
-  throw new AppError(
-    'integrity',
-    `The repository is damaged: ${report.errors.length} ${report.errors.length === 1 ? 'fault' : 'faults'}`,
-    {
-      detail:
-        report.damagedSnapshots.length === 0
-          ? undefined
-          : `Not whole: ${report.damagedSnapshots.map((id) => id.slice(0, 8)).join(', ')}`,
-      hint: 'Copy the repository before anything else, and look for faults of its disk. Then repair it: docs/guides/worst-day.md says how.',
-    },
-  );
+  throw new AppError('integrity', `The repository is damaged: ${amount(report.errors.length, 'fault')}`, {
+    detail:
+      report.damagedSnapshots.length === 0
+        ? undefined
+        : `Not whole: ${report.damagedSnapshots.map((id) => id.slice(0, 8)).join(', ')}`,
+    hint: 'Copy the repository before anything else, and look for faults of its disk. Then repair it: docs/guides/worst-day.md says how.',
+  });
 }
 
 function describe(report: CheckReport, percent: number): string {
@@ -40,7 +37,7 @@ function describe(report: CheckReport, percent: number): string {
     percent === 0
       ? 'structure only; --read-data verifies the data too'
       : `${formatSize(bytesRead)} of data verified`;
-  return `${errors.length === 0 ? 'Whole' : 'Damaged'}: ${snapshots} snapshots, ${packs} packs, ${blobs} blobs; ${read}.`;
+  return `${errors.length === 0 ? 'Whole' : 'Damaged'}: ${amount(snapshots, 'snapshot')}, ${amount(packs, 'pack')}, ${amount(blobs, 'blob')}; ${read}.`;
 }
 
 function printable(text: string): string {

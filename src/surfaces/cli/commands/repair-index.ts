@@ -1,4 +1,5 @@
 import type { IndexRepairReport } from '../../../app.ts';
+import { amount } from '../../../model/amount.ts';
 import { AppError } from '../../../model/errors.ts';
 import type { Session } from '../session.ts';
 
@@ -45,8 +46,8 @@ function describe(report: IndexRepairReport): string {
     ...line(report.missingPacks, 'pack that is gone', dryRun ? 'would be forgotten' : 'forgotten'),
   ];
   const isSame = replacedIndexFiles.length === 0 && report.addedPacks.length === 0;
-  if (isSame) return `The index is right: it names ${packs} packs.`;
-  return [...lines, `The index ${dryRun ? 'would name' : 'names'} ${packs} packs.`].join('\n');
+  if (isSame) return `The index is right: it names ${amount(packs, 'pack')}.`;
+  return [...lines, `The index ${dryRun ? 'would name' : 'names'} ${amount(packs, 'pack')}.`].join('\n');
 }
 
 function line(ids: readonly string[], what: string, done: string): string[] {

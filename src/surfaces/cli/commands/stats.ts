@@ -1,4 +1,5 @@
 import type { StatsReport, VolumeStats } from '../../../app.ts';
+import { amount } from '../../../model/amount.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatSize } from '../../../model/size.ts';
 import type { Session } from '../session.ts';
@@ -20,7 +21,7 @@ export async function runStats(session: Session, _flags: object, args: readonly 
 
 function describe({ packs, packBytes, indexBytes, total, volumes }: StatsReport): string {
   if (volumes.length === 0)
-    return `There are no snapshots. Stored: ${formatSize(packBytes)} in ${packs} packs.`;
+    return `There are no snapshots. Stored: ${formatSize(packBytes)} in ${amount(packs, 'pack')}.`;
   const table = formatTable(volumes, [
     { title: 'VOLUME', value: (volume) => nameOf(volume) },
     { title: 'SNAPSHOTS', value: ({ snapshots }) => String(snapshots), align: 'right' },
@@ -33,8 +34,8 @@ function describe({ packs, packBytes, indexBytes, total, volumes }: StatsReport)
   ]);
   return [
     table,
-    `In all: ${total.snapshots} snapshots restore ${formatSize(total.restorableBytes)} from ${formatSize(total.storedBytes)}: deduplication ${times(total.dedupRatio)}, compression ${times(total.compressionRatio)}.`,
-    `Stored: ${formatSize(packBytes)} in ${packs} packs, and ${formatSize(indexBytes)} of indexes.`,
+    `In all: ${amount(total.snapshots, 'snapshot')} ${total.snapshots === 1 ? 'restores' : 'restore'} ${formatSize(total.restorableBytes)} from ${formatSize(total.storedBytes)}: deduplication ${times(total.dedupRatio)}, compression ${times(total.compressionRatio)}.`,
+    `Stored: ${formatSize(packBytes)} in ${amount(packs, 'pack')}, and ${formatSize(indexBytes)} of indexes.`,
   ].join('\n');
 }
 
