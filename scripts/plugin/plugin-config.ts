@@ -24,7 +24,7 @@ export function pluginConfig({
     entrypoint: [
       places.node,
       // As bin/holdfast does it.
-      '--max-semi-space-size=4',
+      '--max-semi-space-size=1',
       '--heap-growing-percent=40',
       `${places.package}/dist/surfaces/cli/main.js`,
       ...['plugin', '--state-dir', places.state, '--state-from', places.host],
