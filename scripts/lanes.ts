@@ -29,8 +29,8 @@ export const lanes: readonly Lane[] = [
     timeoutMs: 20_000,
     parallel: true,
   },
-  lane('cli', treePackages),
-  lane('stores', [
+  parallelLane('cli', treePackages),
+  parallelLane('stores', [
     ...treePackages,
     'restic',
     'python3-moto',
@@ -39,8 +39,8 @@ export const lanes: readonly Lane[] = [
     'restic-rest-server',
     'rclone',
   ]),
-  lane('interop', [...treePackages, 'restic', 'borgbackup']),
-  lane('faults', [...treePackages, 'restic']),
+  parallelLane('interop', [...treePackages, 'restic', 'borgbackup']),
+  parallelLane('faults', [...treePackages, 'restic']),
   lane('sandbox', ['bubblewrap']),
   engineLane('podman', ['podman', 'runc', 'busybox-static']),
   lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs', 'gocryptfs', 'cryptsetup-bin']),
@@ -81,6 +81,11 @@ export const lanes: readonly Lane[] = [
 
 function engineLane(name: string, packages: readonly string[]): Lane {
   return { ...lane(name, packages), retries: 1 };
+}
+
+/** A lane whose tests keep to folders, ports and processes of their own. */
+function parallelLane(name: string, packages: readonly string[]): Lane {
+  return { ...lane(name, packages), parallel: true };
 }
 
 function lane(name: string, packages: readonly string[]): Lane {

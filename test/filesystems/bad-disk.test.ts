@@ -10,7 +10,8 @@ const megabyte = 1024 * 1024;
 
 test('a backup onto a full disk says so, leaves a sound repository, and works once there is room', async () => {
   await using data = mountLoopFilesystem('ext4');
-  await using store = mountLoopFilesystem('ext4', { sizeBytes: 64 * megabyte });
+  // Two packs of 17 to 19 MB and some more fit, and never three: there is room for little when they stay.
+  await using store = mountLoopFilesystem('ext4', { sizeBytes: 53 * megabyte });
   const holdfast = holdfastCommand(join(data.path, 'state'));
   await holdfast.run('init', '--repo', join(store.path, 'repository'));
   const root = await holdfast.createVolume('data');

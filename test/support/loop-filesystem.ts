@@ -1,7 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 export type LoopFilesystemType = 'btrfs' | 'xfs' | 'ext4';
 
@@ -46,7 +54,7 @@ export function mountLoopFilesystem(
     remount: (mountOptions) =>
       void execFileSync('mount', ['-o', `remount,${mountOptions}`, path], { stdio: 'pipe' }),
     cutPower: () => {
-      execFileSync('cp', ['--sparse=always', image, `${image}.cut`]);
+      copyAtOneMoment(path, image);
       unmount(path);
       renameSync(`${image}.cut`, image);
       execFileSync('mount', ['-o', 'loop', image, path], { stdio: 'pipe' });
@@ -56,6 +64,26 @@ export function mountLoopFilesystem(
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The kernel may write to the device while it is copied: then it is copied again, for a disk is cut off at one moment. */
+function copyAtOneMoment(path: string, image: string): void {
+  const source = execFileSync('findmnt', ['-n', '-o', 'SOURCE', path], { encoding: 'utf8' }).trim();
+  for (let attempt = 1; ; attempt += 1) {
+    const before = writesTo(source);
+    execFileSync('cp', ['--sparse=always', image, `${image}.cut`]);
+    const after = writesTo(source);
+    if (before.underWay === 0 && after.underWay === 0 && before.done === after.done) return;
+    if (attempt === 20) throw new Error(`${source} is written to all the time`);
+  }
+}
+
+/** See Documentation/block/stat.rst of Linux. */
+function writesTo(device: string): { readonly done: string; readonly underWay: number } {
+  const fields = readFileSync(`/sys/class/block/${basename(device)}/stat`, 'utf8')
+    .trim()
+    .split(/\s+/);
+  return { done: `${fields[4]} ${fields[6]}`, underWay: Number(fields[8]) };
 }
 
 /** On a busy machine, what was open on it may be so for a moment longer than the process that had it. */
