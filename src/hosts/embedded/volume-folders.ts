@@ -1,10 +1,16 @@
-import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, statfsSync, statSync } from 'node:fs';
 import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory } from '../../lib/durable-file.ts';
 import { bootId } from '../../lib/process-space.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { syncAll } from './sync-all.ts';
+
+/**
+ * ext4, XFS, and tmpfs, which no power cut leaves anything of. Btrfs writes single files down out of order: seen once, a
+ * file that had been waited for was not in the folder that was renamed after it, when another took the folder's old name.
+ */
+const inOrder = new Set([0xef53, 0x58465342, 0x01021994]);
 
 /** Where the directories of embedded volumes are. */
 export class VolumeFolders {
@@ -13,7 +19,8 @@ export class VolumeFolders {
   readonly trashDir: string;
   /**
    * The kernel's boot id where directories may reach the disk later than their record does; undefined where each is
-   * waited for. They are on the disk that the catalog is on, so that they are never missing because theirs is not mounted.
+   * waited for. They are on the disk that the catalog is on, so that they are never missing because theirs is not mounted,
+   * and on a file system whose journal keeps its order.
    */
   readonly settlingBoot: string | undefined;
 
@@ -21,9 +28,9 @@ export class VolumeFolders {
     this.stateDir = stateDir;
     this.volumesDir = join(stateDir, 'volumes');
     this.trashDir = join(stateDir, 'trash');
-    this.settlingBoot = isOneDisk([stateDir, this.volumesDir, this.trashDir])
-      ? bootId() || undefined
-      : undefined;
+    const maySettleLater =
+      isOneDisk([stateDir, this.volumesDir, this.trashDir]) && inOrder.has(statfsSync(stateDir).type);
+    this.settlingBoot = maySettleLater ? bootId() || undefined : undefined;
   }
 
   static async open(stateDir: string): Promise<VolumeFolders> {
