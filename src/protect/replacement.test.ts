@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type MemberWish, openReplacement, type Replacement } from './replacement.ts';
 import { type JournalMember, listJournals } from './restore-journal.ts';
@@ -205,6 +206,29 @@ describe('what a replacement keeps', () => {
     expect(records).toHaveLength(1);
     expect(records[0]?.stage).not.toBe(first?.stage);
     expect(existsSync(first?.stage ?? '')).toBe(false);
+  });
+
+  test('goes before the journal does, so that a kill meanwhile leaves it to the next command', async () => {
+    await restoreKeeping();
+    const [first] = await listUndoRecords(stateDir);
+    for (let i = 0; i < 3000; i++) writeFileSync(join(first?.stage ?? '', 'new', `file-${i}`), '');
+    const states: string[] = [];
+    const isWatched = { on: true };
+    const watching = (async () => {
+      for (; isWatched.on; await setImmediate()) {
+        const isThere = existsSync(first?.stage ?? '');
+        const journals = readdirSync(join(stateDir, 'journal')).length;
+        const state = `${isThere ? 'kept' : 'gone'}, ${journals} journals`;
+        if (states.at(-1) !== state) states.push(state);
+      }
+    })();
+    await restoreKeeping();
+    isWatched.on = false;
+    await watching;
+    expect(existsSync(first?.stage ?? '')).toBe(false);
+    const since = states.slice(states.indexOf('kept, 1 journals'));
+    expect(since[0]).toBe('kept, 1 journals');
+    expect(since).not.toContain('kept, 0 journals');
   });
 });
 

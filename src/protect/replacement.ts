@@ -203,15 +203,19 @@ export async function commitAll(stateDir: string, journal: RestoreJournal, now: 
   if (journal.step !== 'committed') await writeJournal(stateDir, { ...journal, step: 'committed' });
   const earlier = await listUndoRecords(stateDir);
   for (const member of journal.members) await keepOrRemove(stateDir, { journal, member, now });
-  await removeJournal(stateDir, journal.id);
-  // What earlier restores of the same place have kept ends with this one.
-  for (const record of earlier)
-    if (
-      journal.members.some(
-        ({ root, stage, part }) => part === undefined && root === record.root && stage !== record.stage,
+  try {
+    // What earlier restores of the same place have kept ends with this one.
+    for (const record of earlier)
+      if (
+        journal.members.some(
+          ({ root, stage, part }) => part === undefined && root === record.root && stage !== record.stage,
+        )
       )
-    )
-      await dropUndo(stateDir, record);
+        await dropUndo(stateDir, record);
+  } finally {
+    // Only a kill leaves it: what cannot be deleted now keeps nobody from the volume, and goes when its time is over.
+    await removeJournal(stateDir, journal.id);
+  }
 }
 
 interface Kept {
