@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AppError } from '../model/errors.ts';
 import { dropExpired } from './drop-expired.ts';
 import { takeLease } from './lease.ts';
+import { holdApps } from './quiesce/hold-apps.ts';
 import { recoverApps } from './quiesce/recover.ts';
 import { type StillWorld, stillWorld } from './quiesce/still-world.fixture.ts';
 import { type MemberWish, openReplacement, type Replacement } from './replacement.ts';
@@ -233,6 +234,32 @@ describe('swapLive()', () => {
     expect(states()).toEqual(['running', 'running', 'paused', 'running']);
     expect(journals()).toEqual([]);
   });
+
+  test.each(['another has one of them', 'nothing can be written'])(
+    'goes back past what somebody started meanwhile also when it cannot be written down: %s',
+    async (why) => {
+      await using held = new AsyncDisposableStack();
+      const { stateDir, parts } = world;
+      const host = await parts.host();
+      const idle = await world.containers.find(world.containers.get('idle').id);
+      if (idle === undefined) throw new Error('there is no "idle"');
+      const apps = { stateDir, hostIdentity: 'engine', containers: [idle], reason: 'back up', host };
+      if (why.startsWith('another')) held.use(await holdApps(apps, {}));
+      world.containers.onCall((call, name) => {
+        if (call !== 'start' || name !== 'web' || !data().includes('new')) return;
+        world.containers.change('idle', { state: 'running' });
+        if (why.startsWith('nothing')) {
+          renameSync(join(stateDir, 'leases'), join(stateDir, 'leases-away'));
+          writeFileSync(join(stateDir, 'leases'), '');
+        }
+        throw new AppError('failed', 'Cannot start "web"');
+      });
+      expect(await swap()).toMatchObject({ message: expect.stringContaining('"web"') as string });
+      expect(data()).toEqual(['old', 'old']);
+      expect(states()).toEqual(['running', 'running', 'running', 'running']);
+      expect(journals().filter((file) => file.endsWith('.json'))).toEqual([]);
+    },
+  );
 
   test('is stopped by its signal at any moment, and then all is as it was', async () => {
     for (const at of ['stop web', 'stop db', 'start db', 'start web']) {

@@ -44,6 +44,8 @@ async function leaveAll({ others }: Live, still: StillContainers): Promise<void>
 }
 
 const patienceMs = 60_000;
+/** All that ran before is stopped meanwhile. */
+const othersPatienceMs = 3000;
 
 /** An engine that is being started anew answers again after a while. */
 async function stopWithPatience(live: Live): Promise<void> {
@@ -80,11 +82,13 @@ async function stopOthers(
   if (came.length === 0) return;
   const { reason, replacement } = swap;
   try {
-    const wish = { containers: came, how: 'stop', reason, restoreId: replacement.id } as const;
+    const restoreId = replacement.id;
+    const wish = { containers: came, how: 'stop', reason, restoreId, patienceMs: othersPatienceMs } as const;
     others.push(await makeStill(parts, wish, {}));
   } catch (error) {
-    if (!isAppError(error, 'full')) throw error;
-    // Worse than a kill in the next seconds is data that is half old and half new.
+    if (isAppError(error, 'unavailable')) throw error;
+    // Whatever keeps them from being written down, a disk or somebody who has one of them: worse than a kill in the next
+    // seconds is data that is half old and half new, with all that ran before stopped.
     for (const { id } of came) unwritten.add(id);
   }
 }

@@ -18,6 +18,8 @@ export interface StillRequest {
   readonly restoreId?: string | undefined;
   /** True when it is expected to take seconds at most: they are frozen by the kernel then, where that can be done. */
   readonly isBrief?: boolean | undefined;
+  /** How long to wait for others who have one of them; as for any other job unless given. */
+  readonly patienceMs?: number | undefined;
   /** Done when all is prepared, just before the first of them is made still. */
   readonly justBefore?: (() => Promise<void>) | undefined;
 }
@@ -82,7 +84,8 @@ export async function makeStill(
     throw new AppError('unsupported', 'This host runs no containers that could be paused or stopped');
   const { identity: hostIdentity } = await host.info({ signal });
   const { stateDir } = parts;
-  opened.use(await holdApps({ stateDir, hostIdentity, host, ...request }, options));
+  const { patienceMs } = request;
+  opened.use(await holdApps({ stateDir, hostIdentity, host, ...request }, { ...options, patienceMs }));
   // Only now nobody else makes them still or lets them go.
   const all = await host.containers.list({ signal });
   const plan = await planStill(host.containers, { all, ...request }, signal);
