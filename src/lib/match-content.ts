@@ -192,7 +192,8 @@ function* piecesOf({ to, entry }: FilePair): Generator<DataRun, undefined> {
   let next = 0;
   for (const run of runsOfEither(entry, entry.dataRuns && dataRuns(to, entry.size))) {
     const first = Math.max(next, Math.floor(run.offset / pieceBytes));
-    next = Math.ceil((run.offset + run.length) / pieceBytes);
+    // Those of the other side may lie within one of this.
+    next = Math.max(next, Math.ceil((run.offset + run.length) / pieceBytes));
     for (let index = first; index < next; index++) {
       const offset = index * pieceBytes;
       yield { offset, length: Math.min(pieceBytes, entry.size - offset) };
