@@ -211,10 +211,12 @@ export class MirrorPass {
   }
 
   /** With all that is below it, where it was a directory. */
-  async #remove({ path, isDirectory }: LedgerLine): Promise<void> {
-    this.#parts.codes.forget(path);
-    if (isDirectory) this.#parts.before?.skipBelow(path);
-    this.#parts.places.forget(path);
+  async #remove(gone: LedgerLine): Promise<void> {
+    const { path } = gone;
+    const { before, codes, places } = this.#parts;
+    for (let line: LedgerLine | undefined = gone; line !== undefined; line = before?.takeBelow(path))
+      codes.forget(line.path);
+    places.forget(path);
     await removeTree(this.#at(path));
   }
 

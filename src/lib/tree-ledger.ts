@@ -1,6 +1,6 @@
 import { type Cipheriv, createCipheriv, createDecipheriv, type Decipheriv, randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readSync, unlinkSync, writeSync } from 'node:fs';
-import { type ByteString, fromBytes, toBytes, toPath } from '../model/byte-string.ts';
+import { type ByteString, fromBytes, toBytes } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { comparePaths } from './compare-paths.ts';
 import { knownError } from './known-error.ts';
@@ -105,9 +105,10 @@ export class LedgerReader {
     return line === undefined || line.path !== path ? undefined : this.#take(line);
   }
 
-  /** Passes over all that is below a directory whose line was taken. */
-  skipBelow(directory: ByteString): void {
-    while (this.#next?.path.startsWith(`${directory}/`) === true) this.#take(this.#next);
+  /** The next line, when it is of something below a directory whose line was taken. */
+  takeBelow(directory: ByteString): LedgerLine | undefined {
+    const line = this.#next;
+    return line?.path.startsWith(`${directory}/`) === true ? this.#take(line) : undefined;
   }
 
   #take(line: LedgerLine): LedgerLine {
@@ -145,12 +146,19 @@ function openNameless(folder: string): number {
   try {
     return openSync(folder, withoutName | constants.O_RDWR, 0o600);
   } catch (error) {
-    // Not every file system has such files.
-    if (!['EOPNOTSUPP', 'EISDIR', 'EINVAL'].includes(errnoOf(error) ?? ''))
+    // Not every file system has such files: NFS, and most in user space, have none.
+    if (!['ENOTSUP', 'EISDIR', 'EINVAL'].includes(errnoOf(error) ?? ''))
       throw knownError(error, 'Cannot note what has been copied');
   }
+  // A kill between the two leaves an empty file, which is in nobody's way: it is too rare to look for at each start.
   const path = `${folder}/.ledger-${randomBytes(8).toString('hex')}`;
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
-  unlinkSync(toPath(path));
-  return fd;
+  using opened = new DisposableStack();
+  try {
+    const fd = opened.adopt(openSync(path, 'wx+', 0o600), closeSync);
+    unlinkSync(path);
+    opened.move();
+    return fd;
+  } catch (error) {
+    throw knownError(error, 'Cannot note what has been copied');
+  }
 }

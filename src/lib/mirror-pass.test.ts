@@ -1,0 +1,47 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { fromText } from '../model/byte-string.ts';
+import { MirrorPass } from './mirror-pass.ts';
+import { OpenDirectories } from './open-directories.ts';
+import { CodeBook, pieceBytes } from './piece-codes.ts';
+import { TreeLedger } from './tree-ledger.ts';
+import { walkTree } from './tree-walk.ts';
+import { TreeWriter } from './tree-writer.ts';
+
+const largeBytes = 4 * pieceBytes;
+
+test('with a directory that is removed, what the files below it held is forgotten', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pass-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const [from, to] = [join(folder, 'from'), join(folder, 'to')];
+  mkdirSync(join(from, 'a/b'), { recursive: true });
+  mkdirSync(to);
+  const files = ['a/b/large', 'a/other', 'kept'];
+  for (const file of files) writeFileSync(join(from, file), Buffer.alloc(largeBytes, file));
+  const codes = new CodeBook();
+  const pass = async (ledger: TreeLedger, before: TreeLedger | undefined): Promise<void> => {
+    using places = new OpenDirectories(fromText(to), { isStaged: false });
+    using writer = new TreeWriter(fromText(to));
+    const work = new MirrorPass({
+      ...{ signal: undefined, places, writer, ledger, codes, before: before?.read() },
+      ...{ isStill: true, isQuiet: () => true, trustsTimes: true, onPatched() {} },
+    });
+    for await (const walked of walkTree(fromText(from), { statOnly: true })) await work.take(walked);
+    await work.finish();
+  };
+  const known = (): string[] =>
+    files.filter((file) => {
+      const piece = Buffer.alloc(largeBytes, file).subarray(0, pieceBytes);
+      return codes.file(file).isKnown(0, codes.file(file).of(piece));
+    });
+  using first = new TreeLedger(folder);
+  await pass(first, undefined);
+  expect(known()).toEqual(files);
+  rmSync(join(from, 'a'), { recursive: true });
+  using second = new TreeLedger(folder);
+  await pass(second, first);
+  expect(known()).toEqual(['kept']);
+  expect(readFileSync(join(to, 'kept')).equals(readFileSync(join(from, 'kept')))).toBe(true);
+});
