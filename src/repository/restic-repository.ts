@@ -9,7 +9,6 @@ import type { RepositoryConfig } from './format/config-file.ts';
 import type { FileCodec } from './format/repository-file.ts';
 import type * as keys from './keys/manage-keys.ts';
 import { operations } from './operations.ts';
-import { removeLeftovers } from './remove-leftovers.ts';
 import type { LockedContext } from './save/save-snapshot.ts';
 import { lockForReading, lockRepository, noLock } from './lock.ts';
 import type { PruneSummary } from './prune/prune-types.ts';
@@ -282,7 +281,7 @@ export class ResticRepository implements Repository {
     const [index, saving] = await Promise.all([
       loadBlobIndex(codec, { ...options, placesOf: 'trees' }),
       operations.save(),
-      removeLeftovers(codec.store, options),
+      codec.store.removeLeftovers?.(options),
     ]);
     return await work(saving, { codec, address, masterKey, index, polynomial: config.polynomial, lock });
   }

@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { makeDurably } from '../../lib/durable-file.ts';
 import { DurableWriter } from '../../lib/durable-writer.ts';
-import { errnoOf } from '../../model/errors.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
 import { filePath } from './layout.ts';
 import { explainLocal } from './local-errors.ts';
+import { isRepository, putInPlace } from './put-in-place.ts';
 import type { FileInMaking } from './store.ts';
 
 /** A pack on its way into a local directory: a temporary file until it is finished. */
@@ -32,9 +30,12 @@ export class LocalFileInMaking implements FileInMaking {
 
   async finish(name: string): Promise<void> {
     try {
-      await this.#moveTo(`${this.#location}/${filePath('data', name)}`);
+      const path = `${this.#location}/${filePath('data', name)}`;
+      await putInPlace({ location: this.#location, path }, () => this.#writer.moveTo(path));
     } catch (error) {
       this.#writer.abandon();
+      // Its folder is there, or was made: what is missing is the file.
+      if (errnoOf(error) === 'ENOENT' && isRepository(this.#location)) throw takenAway(this.#location, error);
       throw explainLocal(error, this.#location);
     }
   }
@@ -42,17 +43,13 @@ export class LocalFileInMaking implements FileInMaking {
   abandon(): void {
     this.#writer.abandon();
   }
+}
 
-  async #moveTo(path: string): Promise<void> {
-    try {
-      await this.#writer.moveTo(path);
-    } catch (error) {
-      // As in `save`: a repository that was copied without its empty folders gets them back, one that is gone does not.
-      if (errnoOf(error) !== 'ENOENT' || !existsSync(`${this.#location}/config`)) throw error;
-      await makeDurably(dirname(path));
-      await this.#writer.moveTo(path);
-    }
-  }
+function takenAway(location: string, cause: unknown): AppError {
+  return new AppError('conflict', `A pack in the making was removed from repository "${location}"`, {
+    hint: 'Another program tidies up in the repository without a lock. Find it before you run this again.',
+    cause,
+  });
 }
 
 /** In any of the folders of packs, since the name is not known yet, or where they are missing in the one above all. */

@@ -130,6 +130,18 @@ test('a file that is sent as it is made gets the folders that a copy left out, a
   mkdirSync(location);
 });
 
+test('a file in the making that somebody removed is told as such, and not as a repository that is gone', async () => {
+  const file = begin();
+  file.write(content);
+  const [temporary = ''] = filesThere();
+  for (const shard of readdirSync(join(location, 'data')))
+    rmSync(join(location, 'data', shard, temporary), { force: true });
+  await expect(file.finish(name)).rejects.toMatchObject({
+    code: 'conflict',
+    message: `A pack in the making was removed from repository "${location}"`,
+  });
+});
+
 test('what is not of a repository is left out of lists', async () => {
   for (const foreign of [
     'tmp-1-0123456789abcdef',
@@ -166,7 +178,7 @@ test('a repository that is gone is not an empty one, and is not made anew', asyn
   expect(readdirSync(location)).toEqual([]);
 });
 
-test('old leftovers of dead processes are removed, and nothing else', async () => {
+test('old leftovers of dead processes are removed when nobody else holds a lock, and nothing else', async () => {
   const old = new Date(Date.now() - 2 * 60 * 60_000);
   const dead = 4_194_305;
   const make = (path: string, time: Date | undefined): string => {
@@ -186,6 +198,12 @@ test('old leftovers of dead processes are removed, and nothing else', async () =
     make('data/00/tmp-mine', old),
     make(`data/${name.slice(0, 2)}/${name}`, old),
   ];
+  await store.save('locks', name, content);
+  const ofAnother = 'f'.repeat(64);
+  await store.save('locks', ofAnother, content);
+  await store.removeLeftovers?.();
+  for (const path of removed) expect(existsSync(path)).toBe(true);
+  await store.remove('locks', ofAnother);
   await store.removeLeftovers?.();
   for (const path of removed) expect(existsSync(path)).toBe(false);
   for (const path of kept) expect(existsSync(path)).toBe(true);

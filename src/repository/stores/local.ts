@@ -6,6 +6,7 @@ import { makeDurably, syncDirectory, writeDurably } from '../../lib/durable-file
 import { isProcessAlive } from '../../lib/process-alive.ts';
 import { LocalFileInMaking } from './local-file-in-making.ts';
 import { explainLocal } from './local-errors.ts';
+import { putInPlace } from './put-in-place.ts';
 import { filePath, isFileName, isOwnRootName, isShardName, namedTypes, shardNames } from './layout.ts';
 import type {
   ByteRange,
@@ -47,17 +48,11 @@ class LocalStore implements Store {
   async save(type: FileType, name: string, content: Uint8Array, options: StoreOptions = {}): Promise<void> {
     throwIfAborted(options.signal);
     await options.pace?.take(content.length, options.signal);
-    await this.#explained(async () => {
-      try {
-        await writeDurably(this.#path(type, name), content, { mode: 0o600, sync: type !== 'locks' });
-      } catch (error) {
-        // One that was copied without its empty folders; what is gone as a whole is never made anew in its place.
-        if (errnoOf(error) !== 'ENOENT' || type === 'config' || !(await this.exists('config', '')))
-          throw error;
-        await makeDurably(dirname(this.#path(type, name)));
-        await writeDurably(this.#path(type, name), content, { mode: 0o600, sync: type !== 'locks' });
-      }
-    });
+    const path = this.#path(type, name);
+    const how = { mode: 0o600, sync: type !== 'locks' };
+    await this.#explained(() =>
+      putInPlace({ location: this.location, path }, () => writeDurably(path, content, how)),
+    );
   }
 
   begin(): FileInMaking {
@@ -123,6 +118,9 @@ class LocalStore implements Store {
   }
 
   async removeLeftovers(): Promise<void> {
+    // A pack may be in the making for as long as its backup takes, and on another machine nobody sees its process.
+    const locks = await readdir(`${this.location}/locks`).catch(() => undefined);
+    if (locks === undefined || locks.filter(isFileName).length > 1) return;
     const dataFolders = await this.#dataFolders().catch(() => []);
     const folders = namedTypes.map((folder) => `${this.location}/${folder}`);
     const directories = [this.location, ...folders, ...dataFolders];
@@ -174,7 +172,7 @@ class LocalStore implements Store {
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return [];
       if (errnoOf(error) === 'ENOTDIR') throw notADirectory(this.location, error);
-      throw explainLocal(error, this.location, undefined);
+      throw explainLocal(error, this.location);
     }
   }
 
@@ -193,7 +191,7 @@ class LocalStore implements Store {
 
 /** Of the names that `temporaryIn` gives. */
 const leftoverPattern = /^tmp-(\d+)-[0-9a-f]{16}$/;
-/** The process may be one of another machine that shares the disk: it writes a file in less time than this. */
+/** The process may be one of another machine that shares the disk: a file that is written at once takes less time than this. */
 const leftoverAgeMs = 60 * 60_000;
 
 async function removeLeftoversIn(directory: string): Promise<void> {

@@ -74,7 +74,11 @@ export interface Store {
 
   exists(type: FileType, name: string, options?: StoreOptions): Promise<boolean>;
 
-  /** Removes what writes that were killed have left, where such a thing can be seen. Never fails for it. */
+  /**
+   * Removes what writes that were killed have left, where such a thing can be seen; the caller holds a lock. A file in the
+   * making may be as old as the work that makes it: where its age alone does not tell it from a leftover, everything stays
+   * while somebody else holds a lock. Never fails for it.
+   */
   removeLeftovers?(options?: StoreOptions): Promise<void>;
 
   /** Permanent. Removing what is not there is no error. */
