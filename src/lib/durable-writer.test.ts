@@ -1,4 +1,14 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
@@ -39,6 +49,31 @@ test('a move that failed can be made again', async () => {
   await writer.moveTo(join(folder, 'not-there/file'));
   expect(readFileSync(join(folder, 'not-there/file'), 'utf8')).toBe('x');
   expect(readdirSync(folder)).toEqual(['not-there']);
+});
+
+/** Puts something in the place of an open file that cannot be written down on any disk. */
+function breakOpenFile(path: string): void {
+  const fd = readdirSync('/proc/self/fd').find((number) => targetOf(number) === path);
+  closeSync(Number(fd));
+  expect(openSync('/dev/null', 'w')).toBe(Number(fd));
+}
+
+function targetOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return undefined;
+  }
+}
+
+test('a file that could not be written down is gone, and never gets its name', async () => {
+  const writer = new DurableWriter(folder);
+  writer.write(Buffer.from('x'));
+  const [temporary = ''] = readdirSync(folder);
+  breakOpenFile(join(folder, temporary));
+  await expect(writer.moveTo(join(folder, 'file'))).rejects.toMatchObject({ code: 'EINVAL' });
+  expect(readdirSync(folder)).toEqual([]);
+  await expect(writer.moveTo(join(folder, 'file'))).rejects.toThrow('abandoned');
 });
 
 test('a writer whose folder is missing says so', () => {

@@ -13,6 +13,7 @@ const syncFile = promisify(fsync);
 export class DurableWriter {
   readonly #temporary: string;
   #fd: number;
+  #isAbandoned = false;
 
   /** Makes a temporary file in a folder, which must be on the file system where the file is to be. */
   constructor(folder: string, mode = 0o600) {
@@ -30,17 +31,32 @@ export class DurableWriter {
     }
   }
 
-  /** When it returns, the file is there completely and durably. What it throws for can be tried again until `abandon`. */
+  /**
+   * When it returns, the file is there completely and durably. Where it throws because the folder is missing, it can be
+   * tried again with the folder. What could not be written down is gone: the disk is not asked twice, since Linux tells of
+   * the bytes that it lost once only.
+   */
   async moveTo(path: string): Promise<void> {
-    if (this.#fd >= 0) await syncFile(this.#fd);
-    this.#close();
+    if (this.#isAbandoned) throw new Error(`An abandoned file cannot become "${path}"`);
+    try {
+      if (this.#fd >= 0) await syncFile(this.#fd);
+      this.#close();
+    } catch (error) {
+      this.abandon();
+      throw error;
+    }
     await rename(this.#temporary, path);
     await syncDirectory(dirname(path));
   }
 
   /** Removes what was written, unless it has its name already. */
   abandon(): void {
-    this.#close();
+    this.#isAbandoned = true;
+    try {
+      this.#close();
+    } catch {
+      // Its bytes are not wanted any more.
+    }
     try {
       unlinkSync(this.#temporary);
     } catch {
