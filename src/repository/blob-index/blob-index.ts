@@ -2,6 +2,7 @@ import { AppError } from '../../model/errors.ts';
 import type { FileCodec } from '../format/repository-file.ts';
 import { type BlobPlace, type BlobType, packSize } from '../pack/pack-header.ts';
 import type { StoredFile, StoreOptions } from '../stores/store.ts';
+import { isOutOfReach } from '../out-of-reach.ts';
 import { idWords } from './blob-print.ts';
 import { createBlobTable } from './blob-table.ts';
 import { BlobTables } from './blob-tables.ts';
@@ -110,7 +111,10 @@ export interface LoadIndexOptions extends StoreOptions {
   readonly placesOf?: PlacesOf;
 }
 
-/** Reads all index files. A damaged one throws `integrity` unless `onDamaged` takes it. */
+/**
+ * Reads all index files. A damaged one throws `integrity` unless `onDamaged` takes it; one that cannot be looked at now
+ * (`unavailable`, `denied`) always throws, since what only it knows is not lost.
+ */
 export async function loadBlobIndex(codec: FileCodec, options: LoadIndexOptions = {}): Promise<BlobIndex> {
   return await readIndexFiles(codec, await codec.store.list('index', options), options);
 }
@@ -132,7 +136,7 @@ export async function readIndexFiles(
         options.onGone?.();
         continue;
       }
-      if (!(error instanceof AppError) || error.code === 'cancelled' || !options.onDamaged) throw error;
+      if (!(error instanceof AppError) || isOutOfReach(error) || !options.onDamaged) throw error;
       options.onDamaged(name, error);
     }
   }

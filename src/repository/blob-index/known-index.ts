@@ -12,7 +12,10 @@ export class KnownIndex {
     this.#codec = codec;
   }
 
-  /** As the store has it now. Goes without the index files that are damaged: a blob that only they know is told as missing. */
+  /**
+   * As the store has it now. Goes without the index files that are damaged: a blob that only they know is told as missing.
+   * One that is out of reach ends a restore, too: it would leave out, and call lost, what is there.
+   */
   async current(options: StoreOptions): Promise<BlobIndex> {
     const files = await this.#codec.store.list('index', options);
     const names = files

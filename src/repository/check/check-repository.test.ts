@@ -311,7 +311,7 @@ test('a check of chosen snapshots reads each tree once', async () => {
   expect(new Set(trees.map((tree) => JSON.stringify(tree))).size).toBe(trees.length);
 });
 
-test.each(['snapshots', 'data'] as const)(
+test.each(['snapshots', 'index', 'data'] as const)(
   'a store that is out of reach for the %s is no damage',
   async (unreachable) => {
     const id = await save();

@@ -8,7 +8,7 @@ import type { StoredFile } from '../stores/store.ts';
 import type { CheckOptions, CheckReport } from '../types.ts';
 import { throwIfStopped } from './check-stopped.ts';
 import type { Losses } from './losses.ts';
-import { isOutOfReach } from './out-of-reach.ts';
+import { isOutOfReach } from '../out-of-reach.ts';
 import { readPacks } from './read-packs.ts';
 import { TreeChecker } from './tree-checker.ts';
 

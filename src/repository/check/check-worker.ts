@@ -10,7 +10,7 @@ import { type BlobPlace, decodePackHeader, headerLengthOf } from '../pack/pack-h
 import { openBlob } from '../read/open-blob.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import { openStore } from '../stores/open-store.ts';
-import { isOutOfReach } from './out-of-reach.ts';
+import { isOutOfReach } from '../out-of-reach.ts';
 
 /** Reads whole packs and verifies every byte of them. */
 

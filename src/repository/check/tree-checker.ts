@@ -8,7 +8,7 @@ import type { BlobReader } from '../read/blob-reader.ts';
 import type { CheckOptions } from '../types.ts';
 import { throwIfStopped } from './check-stopped.ts';
 import type { Losses } from './losses.ts';
-import { isOutOfReach } from './out-of-reach.ts';
+import { isOutOfReach } from '../out-of-reach.ts';
 
 export interface TreeCheckerOptions {
   readonly reader: BlobReader;
