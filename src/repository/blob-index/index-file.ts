@@ -5,6 +5,9 @@ import { type FileCodec, loadJson, saveText } from '../format/repository-file.ts
 import type { BlobPlace } from '../pack/pack-header.ts';
 import type { StoreOptions } from '../stores/store.ts';
 
+/** An index file has about this many blobs at most, as restic's have. */
+export const blobsPerIndexFile = 40_000;
+
 /** What a pack holds, as an index file says it. */
 export interface IndexedPack {
   readonly id: string;

@@ -102,7 +102,7 @@ async function copyAll(work: CopyWork, entries: readonly Entry[]): Promise<Done>
   const { source, target, options } = work;
   const [index, targetIndex] = await Promise.all([
     loadBlobIndex(source.codec, { signal: options.signal, onDamaged: () => undefined }),
-    loadBlobIndex(target.codec, { signal: options.signal }),
+    loadBlobIndex(target.codec, { signal: options.signal, placesOf: 'trees' }),
     target.codec.store.removeLeftovers?.(options),
   ]);
   const recorder = new PackRecorder(target.codec, work.targetLock);

@@ -1,7 +1,4 @@
-import type { IndexedPack } from '../blob-index/index-file.ts';
-
-/** An index file has about this many blobs at most, as restic's have. */
-export const blobsPerIndexFile = 40_000;
+import { blobsPerIndexFile, type IndexedPack } from '../blob-index/index-file.ts';
 
 /** Gathers packs for index files of a good size; only those of one are in memory. */
 export class IndexWriter {

@@ -1,6 +1,6 @@
 import { AppError } from '../../model/errors.ts';
-import { saveIndexFile } from '../blob-index/index-file.ts';
-import { blobsPerIndexFile, IndexWriter } from './index-writer.ts';
+import { blobsPerIndexFile, saveIndexFile } from '../blob-index/index-file.ts';
+import { IndexWriter } from './index-writer.ts';
 import type { PruneWork } from './prune-work.ts';
 import { readIndexFiles } from './read-index-files.ts';
 

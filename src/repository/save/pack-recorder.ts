@@ -1,9 +1,7 @@
-import { type IndexEntry, saveIndexEntries } from '../blob-index/index-file.ts';
+import { blobsPerIndexFile, type IndexEntry, saveIndexEntries } from '../blob-index/index-file.ts';
 import type { FileCodec } from '../format/repository-file.ts';
 import type { RepositoryLock } from '../lock.ts';
 
-/** An index file has about this many blobs at most, as restic's have. */
-const maxBlobsPerFile = 40_000;
 /** What a killed backup has stored for longer than this is indexed, so that the next one need not store it again. */
 const saveEveryMs = 20_000;
 
@@ -25,7 +23,7 @@ export class PackRecorder {
   add(pack: IndexEntry): void {
     this.#packs.push(pack);
     this.#blobs += pack.blobCount;
-    if (this.#blobs < maxBlobsPerFile && performance.now() - this.#lastSaved < saveEveryMs) return;
+    if (this.#blobs < blobsPerIndexFile && performance.now() - this.#lastSaved < saveEveryMs) return;
     this.#saving = Promise.all([this.#saving, this.#save()]);
     // `finish` reports what went wrong.
     this.#saving.catch(() => undefined);
