@@ -5,7 +5,7 @@ import { countIds, type IdList, sliceIds } from '../format/id-list.ts';
 import { encodeLongNode, type NodeText } from '../format/node.ts';
 import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
 import type { ClonedFile } from './cloned-file.ts';
-import { type CutProofs, type FileProofs, pieceBytes, type ProofBook } from './piece-proof.ts';
+import { type CutProofs, type FileProofs, pieceBytesOf, type ProofBook } from './piece-proof.ts';
 import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
 import { readProblem } from './read-problem.ts';
@@ -99,7 +99,7 @@ async function savePieces(
   { fd, end, chunkBytes }: FileToRead,
 ): Promise<SavedContent> {
   const pieces: Promise<SaveTaskResult>[] = [];
-  const prove = book !== undefined && (chunkBytes === undefined || pieceBytes % chunkBytes === 0);
+  const prove = book !== undefined;
   try {
     for (let start = 0, isLast = false; !isLast;) {
       await scheduler.room();
@@ -163,6 +163,7 @@ async function recheckPieces(
   { fd, end, proofs: known, content }: KnownFile,
 ): Promise<SavedContent> {
   const { chunkBytes } = known;
+  const pieceBytes = pieceBytesOf(chunkBytes);
   const parts: Promise<SaveTaskResult>[] = [];
   try {
     for (let start = 0; start < end; start += pagedSegmentBytes) {

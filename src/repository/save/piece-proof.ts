@@ -1,11 +1,15 @@
-/** A large file of pages is proven in pieces of this size, a multiple of its chunks'. */
-export const pieceBytes = 256 * 1024;
+const leastPieceBytes = 256 * 1024;
+
+/** A large file of pages is proven in pieces of this size: one of its chunks, or several small ones. */
+export function pieceBytesOf(chunkBytes: number): number {
+  return Math.max(leastPieceBytes, chunkBytes);
+}
 
 /** What a file was when it was read: enough to find the pieces that have changed since. */
 export interface FileProofs {
   readonly chunkBytes: number;
   readonly sizeBytes: number;
-  /** One after the other, from the file's beginning. */
+  /** One for each piece, one after the other, from the file's beginning. */
   readonly proofs: Uint8Array;
 }
 
@@ -22,5 +26,5 @@ export interface ProvenPart {
   readonly isEnd: boolean;
 }
 
-/** The proofs of large files, by their paths. A few bytes for each piece: a terabyte takes 64 MiB. */
+/** The proofs of large files, by their paths. A few bytes for each piece: up to 256 GiB take 16 MiB, and no more up to 8 TiB. */
 export type ProofBook = Map<string, FileProofs | CutProofs>;

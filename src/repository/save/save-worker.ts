@@ -18,7 +18,7 @@ import { openStore } from '../stores/open-store.ts';
 import { BlobSaver } from './blob-saver.ts';
 import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
-import { pieceBytes } from './piece-proof.ts';
+import { pieceBytesOf } from './piece-proof.ts';
 import { readProblem } from './read-problem.ts';
 import {
   type ChangedPiece,
@@ -188,7 +188,7 @@ async function saveSegment(
     ids.push(await saveBlob(chunker.buffer.subarray(from, end), 'data'));
     from = end;
   }
-  const proofs = prove ? (chunkBytes === undefined ? wholeProof(covered) : proofsOf(covered)) : undefined;
+  const proofs = prove ? proofsOf(covered, chunkBytes) : undefined;
   return { content: idListOf(ids), bytes: covered, isEnd: isLast, proofs };
 }
 
@@ -207,8 +207,10 @@ function wholeProof(length: number): Uint8Array {
   return new Uint8Array(proofOf(data.proofKey, chunker.buffer.subarray(0, length)));
 }
 
-/** The same piece by piece. */
-function proofsOf(length: number): Uint8Array {
+/** The same, piece by piece where chunks have one size. */
+function proofsOf(length: number, chunkBytes: number | undefined): Uint8Array {
+  if (chunkBytes === undefined) return wholeProof(length);
+  const pieceBytes = pieceBytesOf(chunkBytes);
   const proofs = new Uint8Array(Math.ceil(length / pieceBytes) * proofBytes);
   for (let at = 0, i = 0; at < length; at += pieceBytes, i++)
     proofs.set(
@@ -228,6 +230,7 @@ async function recheck({
   const wanted = Math.min(pagedSegmentBytes, end - start);
   const length = readFully(fd, chunker.buffer.subarray(0, wanted), start);
   const cutter = fixedCutter(chunkBytes);
+  const pieceBytes = pieceBytesOf(chunkBytes);
   const pieces: (ChangedPiece | undefined)[] = [];
   for (let at = 0, i = 0; at < length; at += pieceBytes, i++) {
     const to = Math.min(length, at + pieceBytes);
