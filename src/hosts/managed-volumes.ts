@@ -140,7 +140,13 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
   subscribe(listener: (event: VolumeEvent) => void): () => void;
 }
 
-export type { MigrationPlaces, MigrationSteps, MigrationTarget, MigrationWish } from './volume-migration.ts';
+export type {
+  MigrationPlaces,
+  MigrationSteps,
+  MigrationTarget,
+  MigrationWish,
+  SeedPlaces,
+} from './volume-migration.ts';
 
 export interface VolumeOwner {
   readonly owner?: string | undefined;

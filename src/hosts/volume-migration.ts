@@ -24,10 +24,15 @@ export interface MigrationPlaces {
   readonly to: string;
 }
 
+export interface SeedPlaces extends MigrationPlaces {
+  /** Has what is in `to` by now on the disks below it. It may take long, so it is done before the last changes are copied. */
+  readonly writeDown: () => Promise<void>;
+}
+
 /** What is done on the way; each throws to give it up. */
 export interface MigrationSteps {
   /** Fills `to`, which is empty, while the volume is in use. */
-  seed(places: MigrationPlaces): Promise<void>;
+  seed(places: SeedPlaces): Promise<void>;
   /** Nobody uses the volume from then on until the answer is disposed of, after the volume can be mounted again. */
   makeStill(): Promise<AsyncDisposable>;
   /** Makes `to` the same as `from`, and proves it. Nobody can mount the volume meanwhile. */

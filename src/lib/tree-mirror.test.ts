@@ -60,7 +60,9 @@ test('a second pass copies only what has changed, and nothing when nothing has',
   expect(await copy.pass({ isStill: false })).toMatchObject({ files: 0, bytes: 0 });
   appendFileSync(join(from, 'a/two'), ' and more');
   expect(await copy.pass({ isStill: false })).toMatchObject({ files: 1, bytes: 12 });
-  await copy.proveNames();
+  const told: number[] = [];
+  await copy.proveNames({ onProgress: (files) => told.push(files) });
+  expect(told).toEqual([1, 2, 3, 4, 5]);
   expect(treeFacts(to)).toEqual(treeFacts(from));
 });
 

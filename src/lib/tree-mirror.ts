@@ -77,15 +77,17 @@ export class TreeMirror implements Disposable {
     };
   }
 
-  /** Compares all names of the copy with what was copied. */
-  async proveNames(): Promise<void> {
+  /** Compares all names of the copy with what was copied. Tells of how many files so far, directories and further names not counted. */
+  async proveNames({ onProgress }: { readonly onProgress?: (files: number) => void } = {}): Promise<void> {
     const known = this.#known?.read();
+    let files = 0;
     for await (const { entry } of walkTree(this.#to, { signal: this.#options.signal, statOnly: true })) {
       const missing = known?.takeBefore(entry.path);
       if (missing !== undefined) throw differs(missing.path, 'it is missing');
       const line = known?.takeAt(entry.path);
       if (line === undefined) throw differs(entry.path, 'it is not to be there');
       if (line.isDirectory !== (entry.type === 'dir')) throw differs(entry.path, 'its kind differs');
+      if (!line.isDirectory && !line.isLink) onProgress?.(++files);
     }
     const missing = known?.takeBefore(undefined);
     if (missing !== undefined) throw differs(missing.path, 'it is missing');

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openApp } from '../../src/app.ts';
 import { mountPoints } from '../setup/leftovers.ts';
 import { type HoldfastCommand, holdfastCommand } from '../support/holdfast-command.ts';
 
@@ -81,6 +82,25 @@ test('it moves the volume there and back, tells of it, and writes it into the lo
       }),
     ]),
   );
+});
+
+test('it tells how it gets on: of what is copied, and of what is compared', async () => {
+  for (const name of ['second', 'third']) writeFileSync(join(root, name), 'content');
+  await using app = openApp({
+    ...{ stateDir, host: 'embedded', dataWay: 'auto', env: {} },
+    ...{ repository: undefined, configFile: undefined, passwordReference: undefined },
+  });
+  const told: Record<string, number> = {};
+  const plan = await app.planMigration({ name: 'pg', driver: 'local', options: { size: '32m' } });
+  const report = await app.applyMigration(plan, {
+    onProgress: ({ phase, filesDone, filesTotal }) => {
+      expect(filesTotal).toBe(3);
+      told[phase] = Math.max(filesDone, told[phase] ?? 0);
+    },
+  });
+  expect(Object.keys(told)).toEqual(['Copying', 'Comparing']);
+  expect(told['Comparing']).toBe(3);
+  expect(told['Copying']).toBe(report.files);
 });
 
 test('what cannot be is refused in words', async () => {

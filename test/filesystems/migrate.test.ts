@@ -1,16 +1,21 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
 import { openEmbeddedHost } from '../../src/hosts/embedded/index.ts';
-import type { ManagedVolumes, MigrationPlaces, MigrationSteps } from '../../src/hosts/managed-volumes.ts';
+import type {
+  ManagedVolumes,
+  MigrationPlaces,
+  MigrationSteps,
+  SeedPlaces,
+} from '../../src/hosts/managed-volumes.ts';
 import { readMounts } from '../../src/lib/mountinfo.ts';
 import { TreeMirror } from '../../src/lib/tree-mirror.ts';
 import { fromText } from '../../src/model/byte-string.ts';
@@ -61,7 +66,7 @@ interface More extends Partial<MigrationSteps> {
 function copying(more: More = {}): MigrationSteps {
   let mirror: TreeMirror | undefined;
   return {
-    async seed(places: MigrationPlaces) {
+    async seed(places: SeedPlaces) {
       mirror = new TreeMirror(fromText(places.from), fromText(places.to), {
         onProgress: () => more.spoil?.(places),
       });
@@ -136,6 +141,23 @@ test('a volume goes from driver to driver and back with everything that it is', 
   }
   await managed.emptyTrash('all');
   expect(await facts()).toEqual(data);
+});
+
+test('what was copied can be had on the disk below the new storage while the volume is in use', async () => {
+  await makeVolume();
+  const [before, after] = [Buffer.from('copied before. '), Buffer.from('copied after. ')];
+  let onDisk: boolean[] = [];
+  const seed = async ({ to, writeDown }: SeedPlaces): Promise<void> => {
+    const image = join(dirname(to), 'image');
+    writeFileSync(join(to, 'before'), before);
+    await writeDown();
+    writeFileSync(join(to, 'after'), after);
+    const bytes = readFileSync(image);
+    onDisk = [bytes.includes(before), bytes.includes(after)];
+    for (const name of ['before', 'after']) rmSync(join(to, name));
+  };
+  await migrate('local', { size: '32m' }, { seed });
+  expect(onDisk).toEqual([true, false]);
 });
 
 test('what is hard to carry arrives as it is, and what the storage cannot carry keeps the volume where it is', async () => {

@@ -6,6 +6,7 @@ import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { syncDirectory } from '../../lib/durable-file.ts';
 import { exchange } from '../../lib/exchange.ts';
 import { syncFilesystemLater } from '../../lib/posix.ts';
+import { untilShort } from '../../lib/until-short.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
@@ -58,12 +59,15 @@ export async function migrateVolume(
     const record = requireRecord(parts, { name, action: 'migrate' });
     const migration: Migration = { record, holdId, steps, signal };
     await using stage = await openStage(parts, { ...record, ...wish }, signal);
-    await steps.seed({ from, to: stage.storage.volume.mountpoint });
-    await syncUntilShort(stage.storage);
+    const { storage } = stage;
+    const writeDown = (): Promise<void> => untilShort(() => syncStorage(storage), { shortMs: 100, most: 4 });
+    await steps.seed({ from, to: storage.volume.mountpoint, writeDown });
+    // So that little is left of it while nobody may use it. Once: what changes meanwhile is copied then.
+    await syncStorage(storage);
     await using _still = await steps.makeStill();
     await waitUntilUnused(parts, migration);
     await withVolume(parts, { name, action: 'migrate', signal }, (live) =>
-      cutOver(parts, { ...migration, live, stage: stage.storage }),
+      cutOver(parts, { ...migration, live, stage: storage }),
     );
     // Its folder is the volume's now: whoever is started waits for its lock.
     stage.letGo();
@@ -223,18 +227,6 @@ function requireSame(record: EmbeddedVolumeRecord, now: EmbeddedVolumeRecord): v
 async function syncStorage({ volume }: Storage): Promise<void> {
   await syncDisk(volume.mountpoint, volume.name);
   await syncDisk(volume.folder, volume.name);
-}
-
-const shortSyncMs = 100;
-const maxSyncs = 4;
-
-/** So that little is left to be written down while nobody may use it. */
-async function syncUntilShort(storage: Storage): Promise<void> {
-  for (let attempt = 0; attempt < maxSyncs; attempt++) {
-    const began = performance.now();
-    await syncStorage(storage);
-    if (performance.now() - began < shortSyncMs) return;
-  }
 }
 
 async function syncDisk(path: string, name: string): Promise<void> {

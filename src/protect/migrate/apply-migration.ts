@@ -1,6 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import type { MigrationPlaces, MigrationSteps } from '../../hosts/managed-volumes.ts';
-import { writePagesDown } from '../../lib/quiet-time.ts';
+import type { MigrationPlaces, MigrationSteps, SeedPlaces } from '../../hosts/managed-volumes.ts';
 import { TreeMirror } from '../../lib/tree-mirror.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
@@ -121,21 +120,24 @@ class Work implements MigrationSteps, Disposable {
     this.#options = options;
   }
 
-  async seed({ from, to }: MigrationPlaces): Promise<void> {
+  async seed({ from, to, writeDown }: SeedPlaces): Promise<void> {
     const { size, name } = this.#plan;
     await requireRoom(to, { name, bytes: size?.allocatedBytes ?? 0 });
     const { signal } = this.#options;
     const mirror = new TreeMirror(fromText(from), fromText(to), {
       signal,
-      onProgress: (copied) => this.#tell('Copying', copied),
+      onProgress: (copied) => {
+        this.#copied = copied;
+        this.#tell('Copying', copied.files);
+      },
       notesIn: this.#parts.stateDir,
     });
     this.#mirror = mirror;
     this.#passes = await seedUntilShort(mirror, {
       // Neither takes its time from those who are to be stopped.
-      async afterwards() {
-        await writePagesDown(fromText(to));
-        await mirror.proveNames();
+      afterwards: async () => {
+        await mirror.proveNames({ onProgress: (files) => this.#tell('Comparing', files) });
+        await writeDown();
       },
     });
   }
@@ -210,13 +212,12 @@ class Work implements MigrationSteps, Disposable {
     }
   }
 
-  #tell(phase: string, copied: { readonly bytes: number; readonly files: number }): void {
-    this.#copied = copied;
+  #tell(phase: string, files: number): void {
     this.#options.onProgress?.({
       phase,
-      filesDone: copied.files,
+      filesDone: files,
       filesTotal: this.#plan.size?.files,
-      bytesDone: copied.bytes,
+      bytesDone: this.#copied.bytes,
       bytesTotal: this.#plan.size?.bytes,
       current: undefined,
     });

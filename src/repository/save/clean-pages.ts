@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, statSync } from 'node:fs';
 import { syncFilesystemLater } from '../../lib/posix.ts';
 import { isTimely } from '../../lib/timely-filesystem.ts';
+import { untilShort } from '../../lib/until-short.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
 
@@ -37,13 +38,12 @@ export class CleanedFilesystems {
     const stat = statSync(toPath(directory), { bigint: true, throwIfNoEntry: false });
     if (stat === undefined || this.#cleanedAt.has(stat.dev)) return;
     if (!isTimely(directory)) return;
-    // What is written while it takes its time is less each time.
-    for (let attempt = 1; attempt <= maxCleanings; attempt++) {
+    const clean = async (): Promise<void> => {
       const beganAt = Date.now();
       await cleanPages(directory);
       this.#cleanedAt.set(stat.dev, beganAt);
-      if (Date.now() - beganAt < soonCleanMs) return;
-    }
+    };
+    await untilShort(clean, { shortMs: soonCleanMs, most: maxCleanings });
   }
 
   /** True when a write since then has a time that the next backup does not trust. */
