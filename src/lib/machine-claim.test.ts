@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { hash } from 'node:crypto';
+import { connect, createServer, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { claimOnMachine } from './machine-claim.ts';
 
@@ -25,6 +26,10 @@ async function claimElsewhere(name: string): Promise<{ pid: number; said: string
       await once(child, 'exit');
     },
   };
+}
+
+function addressOf(name: string): string {
+  return `\0holdfast/${hash('sha256', name).slice(0, 40)}`;
 }
 
 /** Claims a name here; throws when it is another's. */
@@ -56,13 +61,50 @@ test('a name is free again when it is let go, and another name is another claim'
   await using _again = await claim(name);
 });
 
+/** A process that has a name, hangs, and lets nobody connect any more. */
+async function hangWith(name: string): Promise<AsyncDisposable> {
+  const path = JSON.stringify(addressOf(name));
+  const source = `
+    const server = require('node:net').createServer();
+    server.listen({ path: ${path}, backlog: 1 }, () => {
+      require('node:fs').writeSync(1, 'listening');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    });`;
+  const child = spawn(process.execPath, ['-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  const sockets: Socket[] = [];
+  for (let isOpen = true; isOpen;) {
+    const socket = connect({ path: addressOf(name) });
+    sockets.push(socket);
+    isOpen = await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    );
+  }
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+test('whoever has a name and cannot be asked has it all the same', async () => {
+  const name = `hanging ${process.pid}`;
+  {
+    await using _other = await hangWith(name);
+    expect(await claimOnMachine(name)).toEqual({ heldBy: { pid: undefined } });
+  }
+  await using _mine = await claim(name);
+});
+
 test.runIf(process.getuid?.() === 0)('nobody else can keep root from its work', async () => {
   const name = `squatted ${process.pid}`;
-  const { hash } = await import('node:crypto');
   const server = createServer();
   process.seteuid?.(65534);
   try {
-    server.listen({ path: `\0holdfast/${hash('sha256', name).slice(0, 40)}` });
+    server.listen({ path: addressOf(name) });
     await once(server, 'listening');
   } finally {
     process.seteuid?.(0);

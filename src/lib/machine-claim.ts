@@ -7,7 +7,7 @@ import { peerCredentials } from './peer-process.ts';
 
 /** Who has what was to be claimed. */
 export interface ClaimHolder {
-  /** Its process number; undefined when it cannot be told (another pid namespace). */
+  /** Its process number; undefined when it cannot be told (another pid namespace, or one that lets nobody ask). */
   readonly pid: number | undefined;
 }
 
@@ -17,7 +17,9 @@ const triesAtMost = 10;
  * Takes a name for this process alone, among all programs of this machine that share its network namespace; or says who
  * has it. Never waits. It ends with the process, however that ends, and leaves nothing behind: it is the address of a
  * socket in the kernel's abstract namespace. Only root and the same user are believed, so that nobody else can keep this
- * one from its work. Where no such socket can be made, nothing is claimed, and nobody is kept away.
+ * one from its work unseen: past a stranger who can be seen as one, this one works without a claim. Whoever cannot be asked,
+ * or is another one each time, may be one of ours, and counts as such. Where no such socket can be made at all, nothing is
+ * claimed, and nobody is kept away.
  */
 export async function claimOnMachine(
   name: string,
@@ -31,7 +33,7 @@ export async function claimOnMachine(
     if (holder !== 'gone') return { heldBy: holder };
     await sleep(10);
   }
-  return asClaim(undefined);
+  return { heldBy: { pid: undefined } };
 }
 
 async function tryToListen(path: string): Promise<Server | 'taken' | undefined> {
@@ -51,10 +53,12 @@ async function askHolder(path: string): Promise<ClaimHolder | 'gone' | 'strange'
   try {
     await once(socket, 'connect');
     const peer = peerCredentials(socket);
-    if (peer === undefined || (peer.uid !== 0 && peer.uid !== process.getuid?.())) return 'strange';
+    if (peer === undefined) return { pid: undefined };
+    if (peer.uid !== 0 && peer.uid !== process.getuid?.()) return 'strange';
     return { pid: peer.pid };
-  } catch {
-    return 'gone';
+  } catch (error) {
+    const isGone = errnoOf(error) === 'ECONNREFUSED' || errnoOf(error) === 'ENOENT';
+    return isGone ? 'gone' : { pid: undefined };
   } finally {
     socket.destroy();
   }
