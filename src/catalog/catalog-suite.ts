@@ -341,6 +341,8 @@ export function testCatalog(open: () => Catalog): void {
     expect(unsettled.beginRemoval(removal)).toBe(true);
     expect(unsettled.beginRemoval({ ...removal, entry: 'pg.2' })).toBe(false);
     expect(unsettled.listRemovals()).toEqual([{ ...removal, madeIn: 'b1' }]);
+    expect(unsettled.listRemovals('pg')).toEqual(unsettled.listRemovals());
+    expect(unsettled.listRemovals('other')).toEqual([]);
     expect(catalog.listEmbeddedVolumes()).toEqual([]);
     expect(catalog.volumes.listHolds('pg')).toEqual([]);
     unsettled.add(volume, 'b2');
@@ -352,14 +354,20 @@ export function testCatalog(open: () => Catalog): void {
     expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
   });
 
-  test('only a record that has settled, and is that of no later volume, goes without its folder', () => {
+  test('only a record that has settled or is of this run, and is that of no later volume, goes without its folder', () => {
     const { unsettled } = catalog;
+    const later = { ...volume, createdAt: '1999-01-01T00:00:00.000Z' };
     unsettled.add(volume, 'b1');
-    unsettled.removeSettled(volume);
-    unsettled.settle(unsettled.list());
-    unsettled.removeSettled({ ...volume, createdAt: '1999-01-01T00:00:00.000Z' });
+    for (const boot of ['b2', undefined]) unsettled.removeMissing(volume, boot);
+    unsettled.removeMissing(later, 'b1');
     expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
-    unsettled.removeSettled(volume);
+    unsettled.removeMissing(volume, 'b1');
+    expect(catalog.findEmbeddedVolume('pg')).toBeUndefined();
+    unsettled.add(volume, 'b1');
+    unsettled.settle(unsettled.list());
+    unsettled.removeMissing(later, undefined);
+    expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
+    unsettled.removeMissing(volume, undefined);
     expect(catalog.findEmbeddedVolume('pg')).toBeUndefined();
   });
 

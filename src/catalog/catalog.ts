@@ -147,8 +147,11 @@ export interface UnsettledMemory {
   find(name: string): UnsettledVolume | undefined;
   /** Their directories are on the disk. Nothing for those that are gone, or others by now. */
   settle(volumes: readonly UnsettledVolume[]): void;
-  /** Takes a record away, in one step, unless it has not settled, or is that of a later volume by now. */
-  removeSettled(volume: Pick<EmbeddedVolumeRecord, 'name' | 'createdAt'>): void;
+  /**
+   * Takes the record of a volume without a folder away, in one step, unless it is that of a later volume by now, or of one
+   * that was made in an earlier run of the machine than `boot` and has not settled: that one gets its folder again.
+   */
+  removeMissing(volume: Pick<EmbeddedVolumeRecord, 'name' | 'createdAt'>, boot: string | undefined): void;
   /** All that was begun before this is durable when it returns, whichever process began it. */
   sync(): void;
 
@@ -156,8 +159,8 @@ export interface UnsettledMemory {
   beginRemoval(removal: VolumeRemoval): boolean;
   /** The record is back. Nothing for a removal that has come to its end. */
   cancelRemoval(entry: string, record: EmbeddedVolumeRecord): void;
-  /** `madeIn` is the boot id of its making for a volume that never settled. */
-  listRemovals(): (VolumeRemoval & { readonly madeIn: string | undefined })[];
+  /** All, or those of one name. `madeIn` is the boot id of its making for a volume that never settled. */
+  listRemovals(name?: string): (VolumeRemoval & { readonly madeIn: string | undefined })[];
   endRemovals(entries: readonly string[]): void;
 }
 

@@ -20,17 +20,23 @@ export function sqliteUnsettledMemory(run: Run, quick: QuickCommits): UnsettledM
         return row === undefined ? undefined : unsettledOf(row);
       }),
     settle: (volumes) => lazily((database) => settle(database, volumes)),
-    removeSettled: ({ name, createdAt }) =>
+    removeMissing: ({ name, createdAt }, boot) =>
       run((database) => {
         const sql =
-          'DELETE FROM embedded_volume WHERE name = ? AND created_at = ? AND unsettled_boot IS NULL';
-        database.prepare(sql).run(name, createdAt);
+          'DELETE FROM embedded_volume WHERE name = ? AND created_at = ? AND (unsettled_boot IS NULL OR unsettled_boot = ?)';
+        database.prepare(sql).run(name, createdAt, boot ?? '');
       }),
     sync: () => run(() => quick.sync()),
     beginRemoval: (removal) => durably((database) => beginRemoval(database, removal)),
     cancelRemoval: (entry, record) => durably((database) => cancelRemoval(database, entry, record)),
-    listRemovals: () =>
-      run((database) => database.prepare('SELECT * FROM volume_removal ORDER BY entry').all().map(removalOf)),
+    listRemovals: (name) =>
+      run((database) => {
+        const sql = 'SELECT * FROM volume_removal WHERE name = ifnull(?, name) ORDER BY entry';
+        return database
+          .prepare(sql)
+          .all(name ?? null)
+          .map(removalOf);
+      }),
     endRemovals: (entries) =>
       lazily((database) => {
         const remove = database.prepare('DELETE FROM volume_removal WHERE entry = ?');

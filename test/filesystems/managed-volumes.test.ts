@@ -400,13 +400,9 @@ describe('what was interrupted', () => {
   });
 
   test('a removal whose folder is in the trash already has happened', async () => {
-    await managed.create(spec('pg', sized));
+    const { createdAt = '' } = await managed.create(spec('pg', sized));
     await managed.remove('pg');
-    catalog.addEmbeddedVolume({
-      ...spec('pg', sized, 'local'),
-      createdAt: '2026-01-01T00:00:00Z',
-      anonymous: false,
-    });
+    catalog.addEmbeddedVolume({ ...spec('pg', sized, 'local'), createdAt, anonymous: false });
     await reopen();
     expect(await managed.list()).toEqual([]);
     expect(await managed.listTrash()).toMatchObject([{ name: 'pg' }]);

@@ -57,12 +57,14 @@ async function finishRemovals(parts: EmbeddedParts): Promise<void> {
   const { folders, catalog } = parts;
   // A trash may hold thousands, and hardly ever one whose record still stands.
   const known = new Map(catalog.listEmbeddedVolumes().map((record) => [record.name, record]));
-  const forgetGone = async (name: string): Promise<void> => {
+  const forgetGone = async (name: string, createdAt?: string): Promise<void> => {
     const record = known.get(name);
     if (record === undefined || !isVolumeName(name) || (await isThere(folders.path(name)))) return;
+    // One of that name that was removed before says nothing of this one, whose disk may be away.
+    if (createdAt !== undefined && createdAt !== record.createdAt) return;
     // A rename that runs now has taken the folder of another volume, and its record follows. Another program may have
     // made a volume of that name meanwhile.
-    if (!isBeingRenamed(parts, name)) catalog.unsettled.removeSettled(record);
+    if (!isBeingRenamed(parts, name)) catalog.unsettled.removeMissing(record, folders.settlingBoot);
   };
   for (const folder of await listRemoving(folders)) {
     await forgetGone(folder.volume);
@@ -70,7 +72,7 @@ async function finishRemovals(parts: EmbeddedParts): Promise<void> {
   }
   await orLater(() => takeBackUnmarked(parts));
   for (const trashed of await listTrashed(parts)) {
-    await forgetGone(trashed.record.name);
+    await forgetGone(trashed.record.name, trashed.record.createdAt);
     const { removedAt, expiresAt } = trashed.record;
     if (removedAt === expiresAt) await orLater(() => deleteTrashed(parts, trashed, undefined));
   }

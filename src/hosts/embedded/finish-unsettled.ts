@@ -8,8 +8,10 @@ import { quote } from '../../model/quote.ts';
 import type { EmbeddedParts } from './embedded-parts.ts';
 import { orLater } from './or-later.ts';
 import { readRecordFile, trashedMark } from './record-file.ts';
+import { settleMade } from './settle-volumes.ts';
 import { syncAll } from './sync-all.ts';
 import { folderIdentity, stateError } from './volume-folders.ts';
+import type { TrashedRecord } from './volume-trash.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
 type Parts = Pick<EmbeddedParts, 'catalog' | 'folders'>;
@@ -34,9 +36,11 @@ export async function finishUnsettled(parts: Parts): Promise<void> {
     await orLater(() => finishRemoval(parts, removal));
     if (isInPlace(parts, removal)) occupied.add(removal.name);
   }
-  for (const made of catalog.unsettled.list())
-    if (made.boot !== folders.settlingBoot && !occupied.has(made.name))
-      await orLater(() => makeAgain(parts, made));
+  const left = catalog.unsettled.list().filter(({ boot }) => boot !== folders.settlingBoot);
+  await makeAgain(
+    parts,
+    left.filter(({ name }) => !occupied.has(name)),
+  );
 }
 
 async function finishRemoval(parts: Parts, removal: Removal): Promise<void> {
@@ -50,22 +54,27 @@ async function finishRemoval(parts: Parts, removal: Removal): Promise<void> {
   }
   if (boot === folders.settlingBoot) {
     // In the trash it settles in its time. Nowhere: somebody has deleted it.
-    if (!isThere(path) && isPending(parts, entry)) catalog.unsettled.endRemovals([entry]);
+    if (!isThere(path) && isPending(parts, removal)) catalog.unsettled.endRemovals([entry]);
     return;
   }
   if (!isThere(path) && madeIn === undefined) return catalog.unsettled.endRemovals([entry]);
-  // It was made and removed before all of either was on the disk.
-  if (madeIn !== undefined) makeDirectories(path, name);
-  if ((await readRecordFile(join(path, trashedMark))) === undefined)
-    await writeDurably(join(path, trashedMark), removal.mark);
-  await syncAll([path, folders.trashDir]);
+  try {
+    // It was made and removed before all of either was on the disk.
+    if (madeIn !== undefined) makeDirectories(path, name);
+    if ((await readRecordFile(join(path, trashedMark))) === undefined)
+      await writeDurably(join(path, trashedMark), removal.mark);
+    await syncAll([path, folders.trashDir]);
+  } catch (error) {
+    // Such as a full disk: the trash can still be emptied.
+    throw stateError(`Cannot write down that volume ${quote(name)} was removed`, error);
+  }
   catalog.unsettled.endRemovals([entry]);
 }
 
 /** Moves into the trash what lies in a volume's place and is removed. False when there is nothing like that. The lock is held. */
 export async function moveRemoved(parts: Parts, name: string): Promise<boolean> {
   const { folders, catalog } = parts;
-  const removal = catalog.unsettled.listRemovals().find((one) => one.name === name && isInPlace(parts, one));
+  const removal = removalInPlace(parts, name);
   if (removal === undefined) return false;
   const path = join(folders.trashDir, removal.entry);
   const wasMadeBefore = removal.madeIn !== undefined && removal.madeIn !== folders.settlingBoot;
@@ -81,10 +90,15 @@ export async function moveRemoved(parts: Parts, name: string): Promise<boolean> 
   return true;
 }
 
-async function makeAgain({ catalog, folders }: Parts, made: UnsettledVolume): Promise<void> {
-  makeDirectories(folders.path(made.name), made.name);
-  await syncAll([folders.volumesDir, folders.path(made.name)]);
-  catalog.unsettled.settle([made]);
+/** There may be thousands: all are made, then waited for once. */
+async function makeAgain({ catalog, folders }: Parts, left: readonly UnsettledVolume[]): Promise<void> {
+  const made: UnsettledVolume[] = [];
+  for (const one of left)
+    await orLater(async () => {
+      makeDirectories(folders.path(one.name), one.name);
+      made.push(one);
+    });
+  await orLater(() => settleMade({ catalog, folders }, made));
 }
 
 /** Those that are there stay as they are. */
@@ -101,15 +115,32 @@ function makeDirectories(folder: string, name: string): void {
   }
 }
 
-/** Under its name while a new volume has it as well: by which folder it is. */
-function isInPlace({ folders, catalog }: Parts, { name, folder, entry }: Removal): boolean {
-  const found = folderIdentity(folders.path(name));
-  if (found === undefined || isThere(join(folders.trashDir, entry))) return false;
-  return found === folder || catalog.findEmbeddedVolume(name) === undefined;
+function isInPlace(parts: Parts, { name, entry }: Removal): boolean {
+  return removalInPlace(parts, name)?.entry === entry;
 }
 
-function isPending({ catalog }: Parts, entry: string): boolean {
-  return catalog.unsettled.listRemovals().some((one) => one.entry === entry);
+/**
+ * The removal whose folder lies in the volume's place still. There may be several of one name, and a volume that has it
+ * now: they are told by which folder it is. Of a state folder that was copied, where that says nothing, what lies there
+ * belongs to the first one, if no volume has the name.
+ */
+function removalInPlace({ folders, catalog }: Parts, name: string): Removal | undefined {
+  const found = folderIdentity(folders.path(name));
+  if (found === undefined) return undefined;
+  const waiting = catalog.unsettled
+    .listRemovals(name)
+    .filter(({ entry }) => !isThere(join(folders.trashDir, entry)));
+  const own = waiting.find(({ folder }) => folder === found);
+  if (own !== undefined || catalog.findEmbeddedVolume(name) !== undefined) return own;
+  return waiting.toSorted((left, right) => (removedAt(left) < removedAt(right) ? -1 : 1))[0];
+}
+
+function removedAt({ mark }: Removal): string {
+  return (JSON.parse(mark) as TrashedRecord).removedAt;
+}
+
+function isPending({ catalog }: Parts, { name, entry }: Removal): boolean {
+  return catalog.unsettled.listRemovals(name).some((one) => one.entry === entry);
 }
 
 function isThere(path: string): boolean {

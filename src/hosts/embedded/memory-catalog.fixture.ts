@@ -77,8 +77,12 @@ function unsettledMemory(volumes: Map<string, EmbeddedVolumeRecord>): UnsettledM
     list,
     find: (name) => list().find((one) => one.name === name),
     settle: (some) => some.forEach(({ name, token }) => made.get(name)?.token === token && made.delete(name)),
-    removeSettled: ({ name, createdAt }) =>
-      void (!made.has(name) && volumes.get(name)?.createdAt === createdAt && volumes.delete(name)),
+    removeMissing({ name, createdAt }, boot) {
+      const madeIn = made.get(name)?.boot;
+      if ((madeIn !== undefined && madeIn !== boot) || volumes.get(name)?.createdAt !== createdAt) return;
+      volumes.delete(name);
+      made.delete(name);
+    },
     sync: () => undefined,
     beginRemoval(removal) {
       if (!volumes.delete(removal.name)) return false;
@@ -91,7 +95,10 @@ function unsettledMemory(volumes: Map<string, EmbeddedVolumeRecord>): UnsettledM
       else if (removal !== undefined) volumes.set(record.name, record);
       removals.delete(entry);
     },
-    listRemovals: () => [...removals.values()],
+    listRemovals: (name) =>
+      [...removals.values()]
+        .filter((one) => one.name === (name ?? one.name))
+        .toSorted((left, right) => (left.entry < right.entry ? -1 : 1)),
     endRemovals: (entries) => entries.forEach((entry) => removals.delete(entry)),
   };
 }

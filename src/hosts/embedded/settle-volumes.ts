@@ -4,8 +4,10 @@ import { setImmediate } from 'node:timers/promises';
 import { syncFilesystemLater } from '../../lib/posix.ts';
 import { AppError } from '../../model/errors.ts';
 import type { EmbeddedParts } from './embedded-parts.ts';
+import type { UnsettledVolume } from '../../catalog/catalog.ts';
 import { trashedMark } from './record-file.ts';
 import { syncAll } from './sync-all.ts';
+import { stateError } from './volume-folders.ts';
 
 type Parts = Pick<EmbeddedParts, 'catalog' | 'folders'>;
 
@@ -24,16 +26,29 @@ export async function settleVolumes({ catalog, folders }: Parts): Promise<void> 
     .listRemovals()
     .filter((removal) => removal.boot === boot && existsSync(join(folders.trashDir, removal.entry)))
     .map(({ entry }) => entry);
+  await settleMade({ catalog, folders }, made, entries);
+}
+
+/** Waits until directories that were made, and entries of the trash, are on the disk, and notes that. */
+export async function settleMade(
+  { catalog, folders }: Parts,
+  made: readonly UnsettledVolume[],
+  entries: readonly string[] = [],
+): Promise<void> {
   if (made.length + entries.length === 0) return;
-  if (made.length + entries.length > few) await syncDisk(folders.volumesDir);
-  else {
-    const paths = [
-      ...made.map(({ name }) => folders.path(name)),
-      ...entries.map((entry) => join(folders.trashDir, entry)),
-      ...entries.map((entry) => join(folders.trashDir, entry, trashedMark)),
-    ];
-    // What is gone by now needs no waiting for.
-    await syncAll([folders.volumesDir, folders.trashDir, ...paths.filter((path) => existsSync(path))]);
+  try {
+    if (made.length + entries.length > few) await syncDisk(folders.volumesDir);
+    else {
+      const paths = [
+        ...made.map(({ name }) => folders.path(name)),
+        ...entries.map((entry) => join(folders.trashDir, entry)),
+        ...entries.map((entry) => join(folders.trashDir, entry, trashedMark)),
+      ];
+      // What is gone by now needs no waiting for.
+      await syncAll([folders.volumesDir, folders.trashDir, ...paths.filter((path) => existsSync(path))]);
+    }
+  } catch (error) {
+    throw stateError('Cannot write down what was made and removed', error);
   }
   await inParts(made, (some) => catalog.unsettled.settle(some));
   await inParts(entries, (some) => catalog.unsettled.endRemovals(some));

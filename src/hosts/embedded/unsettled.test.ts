@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { openDrivers } from '../../drivers/open-drivers.ts';
+import { setImmutable } from '../../lib/immutable.ts';
 import { bootId } from '../../lib/process-space.ts';
 import { openEmbeddedHost } from './embedded-host.ts';
 import { memoryCatalog } from './memory-catalog.fixture.ts';
@@ -105,6 +106,62 @@ describe('an empty folder is never put in the place', () => {
   });
 });
 
+test('a volume that came back from the trash stays, also where its removal was never brought to its end', async () => {
+  fill(live());
+  catalog.addEmbeddedVolume(record);
+  {
+    await using host = await open();
+    await host.managed.remove('pg');
+    const [removal] = catalog.unsettled.listRemovals();
+    if (removal === undefined) throw new Error('nothing is unsettled');
+    catalog.unsettled.endRemovals([removal.entry]);
+    // As one whose finish did not work at this start.
+    catalog.addEmbeddedVolume(record);
+    catalog.unsettled.beginRemoval({ ...removal, boot: 'earlier' });
+    await host.managed.restoreTrash('pg');
+    expect(catalog.unsettled.listRemovals()).toEqual([]);
+  }
+  await using host = await open();
+  expect(await host.findVolume('pg')).toMatchObject({ name: 'pg' });
+  expect(readdirSync(join(live(), '_data'))).toEqual(['file']);
+});
+
+test('a volume whose removal for good was killed does not come back, though it had not settled', async () => {
+  catalog.unsettled.add(record, bootId());
+  fill(join(stateDir, 'trash', `${entry}.removing`));
+  await using host = await open();
+  expect(await host.findVolume('pg')).toBeUndefined();
+  expect(readdirSync(join(stateDir, 'trash'))).toEqual([]);
+});
+
+test('a volume whose disk is away keeps its record, whatever of that name was removed before', async () => {
+  catalog.addEmbeddedVolume({ ...record, createdAt: '2026-02-02T00:00:00.000Z' });
+  fill(trashed());
+  writeFileSync(join(trashed(), 'trashed.json'), mark);
+  await using host = await open();
+  expect(await host.findVolume('pg')).toBeDefined();
+  await expect(host.openData('pg')).rejects.toMatchObject({ code: 'integrity' });
+  expect(await host.managed.listTrash()).toMatchObject([{ name: 'pg' }]);
+});
+
+test.runIf(process.geteuid?.() === 0)(
+  'what cannot be written down of a removal keeps nobody from the other volumes',
+  async () => {
+    fill(trashed());
+    remove();
+    setImmutable(trashed(), true);
+    try {
+      await using host = await open();
+      expect(await host.listVolumes()).toEqual([]);
+      expect(catalog.unsettled.listRemovals()).toMatchObject([{ entry }]);
+    } finally {
+      setImmutable(trashed(), false);
+    }
+    await using _ = await open();
+    expect(catalog.unsettled.listRemovals()).toEqual([]);
+  },
+);
+
 describe('after a power cut, a volume that had been removed', () => {
   const expectInTrash = async (files: readonly string[]): Promise<void> => {
     await using host = await open();
@@ -173,6 +230,29 @@ describe('after a power cut, a volume that had been removed', () => {
       expect(readdirSync(join(stateDir, 'volumes/before/_data'))).toEqual(['file']);
     },
   );
+
+  test.each([
+    ['itself', () => folderIdentity(live()) ?? ''],
+    ['nothing any more, as in a copy', () => '1:1'],
+  ])('whose name another had after it, which was removed too, has what is known by %s', async (_, folder) => {
+    fill(live());
+    const later = { ...record, createdAt: '2026-01-02T00:00:00.000Z' };
+    const laterMark = JSON.stringify({ ...later, ...day, removedAt: '2999-01-01T00:00:01.000Z' });
+    const name = 'pg';
+    catalog.addEmbeddedVolume(record);
+    catalog.unsettled.beginRemoval({ entry, name, folder: folder(), mark, boot: 'earlier' });
+    catalog.unsettled.add(later, 'earlier');
+    // By its name it is the first.
+    const laterEntry = 'pg.0000000000000000';
+    catalog.unsettled.beginRemoval({
+      ...{ entry: laterEntry, name, folder: '2:2' },
+      ...{ mark: laterMark, boot: 'earlier' },
+    });
+    await using _host = await open();
+    expect(readdirSync(join(trashed(), '_data'))).toEqual(['file']);
+    expect(readdirSync(join(stateDir, 'trash', laterEntry, '_data'))).toEqual([]);
+    expect(catalog.unsettled.listRemovals()).toEqual([]);
+  });
 
   test('leaves a later volume of its name alone', async () => {
     remove();

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { renameSync, writeFileSync } from 'node:fs';
 import { readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { syncDirectory, writeDurably } from '../../lib/durable-file.ts';
 import { setImmutable } from '../../lib/immutable.ts';
@@ -192,6 +192,11 @@ export async function restoreTrashed(
   using _lock = await lockVolumeFolder(folders.path(to), { name: to, action: 'restore', signal });
   if (parts.catalog.findEmbeddedVolume(to) !== undefined) throw taken(action, to);
   try {
+    // Of what lies here durably nothing is left to be finished: else the next start would take it for one that still has
+    // to be moved to the trash. That is durable before the folder moves.
+    await syncAll([join(path, trashedMark), path, folders.volumesDir, folders.trashDir]);
+    parts.catalog.unsettled.endRemovals([basename(path)]);
+    parts.catalog.unsettled.sync();
     await rename(path, folders.path(to));
   } catch (error) {
     throw errnoOf(error) === 'ENOTEMPTY' ? taken(action, to) : stateError(action, error);
