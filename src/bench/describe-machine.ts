@@ -1,5 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
+import { filesystemType } from '../lib/filesystem-type.ts';
 import { formatSize } from '../model/size.ts';
 
 export interface Machine {
@@ -14,15 +15,6 @@ export interface Machine {
   readonly load: number;
 }
 
-const fileSystems: Readonly<Record<number, string>> = {
-  0xef53: 'ext4',
-  0x9123683e: 'btrfs',
-  0x58465342: 'xfs',
-  0x01021994: 'tmpfs',
-  0x794c7630: 'overlayfs',
-  0x2fc12fc1: 'zfs',
-};
-
 /** Numbers without the machine that gave them say nothing. */
 export function describeMachine(folder: string): Machine {
   const { type } = statfsSync(folder);
@@ -32,7 +24,7 @@ export function describeMachine(folder: string): Machine {
     memoryBytes: totalmem(),
     kernel: release(),
     node: process.version,
-    fileSystem: fileSystems[type] ?? `0x${type.toString(16)}`,
+    fileSystem: nameOf(type),
     load: loadavg()[0] ?? 0,
   };
 }
@@ -47,4 +39,9 @@ export function formatMachine({
   node,
 }: Machine): string {
   return `${processors} × ${processor}, ${formatSize(memoryBytes)} of memory, ${fileSystem}, Linux ${kernel}, Node.js ${node}`;
+}
+
+function nameOf(type: number): string {
+  const found = Object.entries(filesystemType).find(([, one]) => one === type);
+  return found?.[0] ?? `0x${type.toString(16)}`;
 }

@@ -2,6 +2,7 @@ import { lstat, mkdir, readFile, rename, rmdir, statfs } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { writeDurably } from '../lib/durable-file.ts';
+import { filesystemType } from '../lib/filesystem-type.ts';
 import { applyOwnership, checkOwnership, ownershipOptions } from '../lib/ownership.ts';
 import { type ProgramResult, runProgram } from '../lib/run-program.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
@@ -11,7 +12,6 @@ import type { Driver, DriverCall, DriverVolume } from './driver.ts';
 import { checkOptions, type Options } from './mount-options.ts';
 import { mountAtPath, unmountPath } from './mount-point.ts';
 
-const btrfsMagic = 0x9123_683e;
 const placeFile = 'subvolume';
 
 /**
@@ -160,7 +160,7 @@ async function requireBtrfs(folder: string, name: string): Promise<void> {
   const action = `Cannot create volume ${quote(name)}`;
   try {
     await mkdir(folder, { recursive: true });
-    if ((await statfs(folder)).type === btrfsMagic) return;
+    if ((await statfs(folder)).type === filesystemType.btrfs) return;
   } catch (error) {
     throw new AppError('failed', `${action}: ${quote(folder)} cannot be used`, {
       detail: String(error),

@@ -1,6 +1,7 @@
 import { readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
 import { type ByteString, fromBytes, toPath } from '../model/byte-string.ts';
 import { errnoOf, isAppError } from '../model/errors.ts';
+import { filesystemType } from './filesystem-type.ts';
 import { Inotify } from './inotify.ts';
 import { measureTree } from './measure-tree.ts';
 import { type MountPoint, readMounts } from './mountinfo.ts';
@@ -25,8 +26,9 @@ const systemClock: WatchClock = {
 const mostWatches = 100_000;
 const ownPart = 1 / 4;
 
-/** Where the kernel sees every change: ext2 to ext4, XFS, Btrfs, F2FS, tmpfs. Others change elsewhere, or beneath. */
-const watchable = new Set([0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994]);
+const { ext4, xfs, btrfs, f2fs, tmpfs } = filesystemType;
+/** Where the kernel sees every change. Others change elsewhere, or beneath. */
+const watchable = new Set<number>([ext4, xfs, btrfs, f2fs, tmpfs]);
 
 /**
  * How large directories are, for who asks more than once: what has not changed since is not read again. What it keeps is

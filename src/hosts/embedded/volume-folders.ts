@@ -2,15 +2,17 @@ import { chmodSync, lstatSync, mkdirSync, statfsSync, statSync } from 'node:fs';
 import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory } from '../../lib/durable-file.ts';
+import { filesystemType } from '../../lib/filesystem-type.ts';
 import { bootId } from '../../lib/process-space.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { syncAll } from './sync-all.ts';
 
+const { ext4, xfs, tmpfs } = filesystemType;
 /**
- * ext4, XFS, and tmpfs, which no power cut leaves anything of. Btrfs writes single files down out of order: seen once, a
+ * Of tmpfs no power cut leaves anything. Btrfs writes single files down out of order: seen once, a
  * file that had been waited for was not in the folder that was renamed after it, when another took the folder's old name.
  */
-const inOrder = new Set([0xef53, 0x58465342, 0x01021994]);
+const inOrder = new Set<number>([ext4, xfs, tmpfs]);
 
 /** Where the directories of embedded volumes are. */
 export class VolumeFolders {
