@@ -1,6 +1,4 @@
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
-import { mountAt, type MountPoint, readMounts } from '../../lib/mountinfo.ts';
-import { fromText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
@@ -18,14 +16,15 @@ import type {
 import type { MigrationSteps, MigrationTarget, MigrationWish } from '../volume-migration.ts';
 import { labelVolume, ownVolume, resizeVolume, rotateVolume } from './change-volume.ts';
 import { createVolume, keptOptions } from './create-volume.ts';
-import { type EmbeddedParts, isPlain, kindOf, requireRecord, storageOf } from './embedded-parts.ts';
-import { isMountedAt, liveIds, mountVolume, unmountVolume } from './mount-volume.ts';
+import { type EmbeddedParts, requireRecord, storageOf } from './embedded-parts.ts';
+import { emptyTrash } from './empty-trash.ts';
+import { lookAtVolume } from './look-at-volume.ts';
+import { isMountedAt, mountVolume, unmountVolume } from './mount-volume.ts';
 import { reconcileVolumes } from './reconcile.ts';
 import { SettleLater } from './settle-later.ts';
 import { settleVolumes } from './settle-volumes.ts';
 import { renameVolume } from './rename-volume.ts';
 import {
-  deleteTrashed,
   describeTrashed,
   findMigratedFrom,
   findTrashed,
@@ -33,9 +32,9 @@ import {
   removeVolume,
   restoreTrashed,
 } from './volume-trash.ts';
+import { VolumeDescriptions } from './volume-descriptions.ts';
 
 const unknownHealth: VolumeHealth = { status: 'unknown', message: undefined, checkedAt: undefined };
-const healthMs = 8000;
 
 type Parts = Omit<EmbeddedParts, 'emit' | 'settleSoon'>;
 type ReconcileOptions = NonNullable<Parameters<ManagedVolumes['reconcile']>[0]>;
@@ -45,7 +44,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
   readonly #parts: EmbeddedParts;
   readonly #listeners = new Set<(event: VolumeEvent) => void>();
   readonly #health = new Map<string, VolumeHealth>();
-  readonly #idleOnes = new WeakMap<EmbeddedVolumeRecord, ManagedVolume>();
+  readonly #descriptions: VolumeDescriptions;
   readonly #closing = new AbortController();
   readonly #settling: SettleLater;
   #tidying: Promise<void> | undefined;
@@ -56,6 +55,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
       settleSoon: () => this.#settling.ask(),
       emit: ({ name, ...event }) => this.#emit(name, event),
     };
+    this.#descriptions = new VolumeDescriptions(this.#parts);
     this.#settling = new SettleLater(() => this.#settle());
   }
 
@@ -84,34 +84,18 @@ export class EmbeddedVolumes implements ManagedVolumes {
       signal,
       existing: (found) => this.#requireAgreement(spec, found),
     });
-    const volume = await this.#describe(record, isPlain(record) ? [] : await readMounts());
+    const volume = await this.#descriptions.of(record);
     if (isNew) this.#tell({ kind: 'create', volume });
     return volume;
   }
 
   async find(name: string): Promise<ManagedVolume | undefined> {
     const record = this.#parts.catalog.findEmbeddedVolume(name);
-    if (record === undefined) return undefined;
-    return await this.#describe(record, isPlain(record) ? [] : await readMounts());
+    return record && (await this.#descriptions.of(record));
   }
 
-  async list(): Promise<ManagedVolume[]> {
-    const { catalog } = this.#parts;
-    const records = catalog.listEmbeddedVolumes();
-    const mounts = records.every(isPlain) ? [] : await readMounts();
-    const holds = Map.groupBy(catalog.volumes.listHolds(), ({ volume }) => volume);
-    const guarded = new Set(catalog.volumes.listProtected(catalog.stateId()));
-    const volumes: ManagedVolume[] = [];
-    for (const record of records) {
-      const held = holds.get(record.name);
-      const isProtected = guarded.has(record.name);
-      if (held === undefined && !isProtected && isPlain(record)) volumes.push(this.#idle(record));
-      else {
-        const isMounted = await this.#isMounted(record, mounts);
-        volumes.push(this.#toVolume(record, { mountIds: liveIds(held ?? []), isMounted, isProtected }));
-      }
-    }
-    return volumes;
+  list(): Promise<ManagedVolume[]> {
+    return this.#descriptions.ofAll();
   }
 
   async remove(name: string, options: CallOptions & { readonly permanent?: boolean } = {}): Promise<void> {
@@ -204,7 +188,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
 
   async health(name: string): Promise<VolumeHealth> {
     const record = requireRecord(this.#parts, { name, action: 'look at' });
-    const found = { ...(await this.#look(record)), checkedAt: new Date().toISOString() };
+    const found = { ...(await lookAtVolume(this.#parts, record)), checkedAt: new Date().toISOString() };
     this.#health.set(name, found);
     return found;
   }
@@ -227,25 +211,11 @@ export class EmbeddedVolumes implements ManagedVolumes {
     return await this.#changed(await restoreTrashed(this.#parts, trashed, options), { kind: 'restore' });
   }
 
-  async emptyTrash(
+  emptyTrash(
     which: 'expired' | 'all' | readonly string[],
-    { signal }: CallOptions = {},
+    options: CallOptions = {},
   ): Promise<TrashedVolume[]> {
-    const all = await listTrashed(this.#parts);
-    const now = new Date().toISOString();
-    const chosen =
-      which === 'all'
-        ? all
-        : which === 'expired'
-          ? all.filter(({ record }) => record.expiresAt <= now)
-          : which.map((one) => findTrashed(all, one));
-    const gone: TrashedVolume[] = [];
-    if (chosen.length > 0) await settleVolumes(this.#parts);
-    for (const trashed of chosen) {
-      const described = await describeTrashed(this.#parts, trashed);
-      if (await deleteTrashed(this.#parts, trashed, signal)) gone.push(described);
-    }
-    return gone;
+    return emptyTrash(this.#parts, which, options);
   }
 
   async reconcile(options: ReconcileOptions = {}): Promise<ReconcileReport> {
@@ -282,21 +252,6 @@ export class EmbeddedVolumes implements ManagedVolumes {
     return await reconcileVolumes(this.#parts, options);
   }
 
-  async #look(record: EmbeddedVolumeRecord): Promise<Omit<VolumeHealth, 'checkedAt'>> {
-    try {
-      await this.#parts.folders.check(record.name);
-      const { driver, volume } = await storageOf(this.#parts, record);
-      const late = Promise.withResolvers<Omit<VolumeHealth, 'checkedAt'>>();
-      const message = `Its storage did not answer within ${healthMs / 1000} seconds`;
-      const timer = setTimeout(() => late.resolve({ status: 'unreachable', message }), healthMs);
-      const isMounted = await isMountedAt(volume.mountpoint);
-      const looked = driver.health(volume, { isMounted });
-      return await Promise.race([looked, late.promise]).finally(() => clearTimeout(timer));
-    } catch (error) {
-      return { status: 'failed', message: error instanceof Error ? error.message : String(error) };
-    }
-  }
-
   /** Only what the request says can disagree; options are compared as the driver keeps them. */
   async #requireAgreement(spec: VolumeSpec, record: EmbeddedVolumeRecord): Promise<void> {
     await this.#parts.folders.check(record.name);
@@ -306,7 +261,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
       driver: driver === '' ? 'local' : driver,
       options: spec.options,
     });
-    const volume = this.#toVolume(record, { mountIds: [], isMounted: false, isProtected: false });
+    const volume = this.#descriptions.with(record, { mountIds: [], isMounted: false, isProtected: false });
     const differences = volumeDifferences({ ...spec, driver, options }, volume);
     if (differences.length === 0) return;
     throw new AppError('conflict', `Cannot create volume "${record.name}": it exists and differs`, {
@@ -316,53 +271,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
   }
 
   async #require(name: string, action: string): Promise<ManagedVolume> {
-    const record = requireRecord(this.#parts, { name, action });
-    return await this.#describe(record, isPlain(record) ? [] : await readMounts());
-  }
-
-  async #describe(record: EmbeddedVolumeRecord, mounts: readonly MountPoint[]): Promise<ManagedVolume> {
-    const { catalog } = this.#parts;
-    return this.#toVolume(record, {
-      mountIds: liveIds(catalog.volumes.listHolds(record.name)),
-      isMounted: await this.#isMounted(record, mounts),
-      isProtected: catalog.volumes.isProtected(catalog.stateId(), record.name),
-    });
-  }
-
-  async #isMounted(record: EmbeddedVolumeRecord, mounts: readonly MountPoint[]): Promise<boolean> {
-    if (isPlain(record)) return true;
-    const { traits, volume } = await storageOf(this.#parts, record);
-    return !traits.isMounted || mountAt(mounts, fromText(volume.mountpoint)) !== undefined;
-  }
-
-  /** Of a plain volume that nobody holds or protects: the same as long as its record is. */
-  #idle(record: EmbeddedVolumeRecord): ManagedVolume {
-    const known = this.#idleOnes.get(record);
-    if (known !== undefined) return known;
-    const volume = this.#toVolume(record, { mountIds: [], isMounted: true, isProtected: false });
-    this.#idleOnes.set(record, volume);
-    return volume;
-  }
-
-  #toVolume(
-    record: EmbeddedVolumeRecord,
-    state: Pick<ManagedVolume, 'mountIds' | 'isMounted' | 'isProtected'>,
-  ): ManagedVolume {
-    const { name, driver, createdAt, labels, options, anonymous } = record;
-    return {
-      name,
-      driver,
-      kind: kindOf(record),
-      mountpoint: this.#parts.folders.dataPath(name),
-      createdAt,
-      labels,
-      options,
-      scope: 'local',
-      anonymous,
-      stack: labels['com.docker.compose.project'],
-      consumers: [],
-      ...state,
-    };
+    return await this.#descriptions.of(requireRecord(this.#parts, { name, action }));
   }
 
   async #changed(name: string, event: Pick<VolumeEvent, 'kind' | 'from'>): Promise<ManagedVolume> {
