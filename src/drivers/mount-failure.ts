@@ -96,7 +96,7 @@ const meanings: readonly Meaning[] = [
     words: ({ source }) => `${quote(source)} does not exist`,
   },
   {
-    pattern: /already mounted|busy/i,
+    pattern: /already mounted|busy|Can't open blockdev/i,
     code: 'in-use',
     words: ({ source }) => `${quote(source)} is in use elsewhere`,
   },

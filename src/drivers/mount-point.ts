@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mountAt, readMounts, type MountPoint } from '../lib/mountinfo.ts';
 import { runProgram } from '../lib/run-program.ts';
 import { fromText } from '../model/byte-string.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { DriverCall, DriverVolume } from './driver.ts';
 import { explainMountFailure } from './mount-failure.ts';
@@ -21,6 +22,8 @@ export interface MountRequest {
 }
 
 const mountMs = 60_000;
+/** The kernel may still be at work with an image whose mount has just ended, or begun and been killed. */
+const imageRest = { tries: 20, eachMs: 100 };
 const unmountMs = 60_000;
 
 /** What is mounted at a path now. */
@@ -29,7 +32,20 @@ export async function findMount(path: string): Promise<MountPoint | undefined> {
 }
 
 /** Mounts, and makes sure that it is there: data must never be written below a mount that did not come. */
-export async function mountAtPath(request: MountRequest, { signal }: DriverCall = {}): Promise<void> {
+export async function mountAtPath(request: MountRequest, call: DriverCall = {}): Promise<void> {
+  for (let again = request.words.includes('loop') ? imageRest.tries : 0; ; again--) {
+    try {
+      return await mountOnce(request, call);
+    } catch (error) {
+      const isBusy = isAppError(error) && error.code === 'in-use';
+      if (!isBusy || again === 0 || (await findMount(request.target)) !== undefined) throw error;
+      // When it is cancelled meanwhile, the next try says so.
+      await sleep(imageRest.eachMs, undefined, { signal: call.signal }).catch(() => undefined);
+    }
+  }
+}
+
+async function mountOnce(request: MountRequest, { signal }: DriverCall): Promise<void> {
   const { source, target, type, words, name, timeoutMs = mountMs, env } = request;
   const args = [
     ...(type === undefined ? [] : ['-t', type]),

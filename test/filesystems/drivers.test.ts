@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, mkdtemp, open as openFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeDriver } from '../../src/drivers/driver.contract.ts';
 import type { Driver, DriverKind, DriverVolume } from '../../src/drivers/driver.ts';
@@ -221,6 +223,26 @@ describe('a volume with a size', () => {
     });
   });
 
+  test('that the kernel is still at work with is mounted when it is done, and is in use when that is never', async () => {
+    await using one = await makeVolume('local', { size: '16m' });
+    await one.driver.create(one.volume);
+    const image = join(one.volume.folder, 'image');
+    const losetup = (...args: string[]): string => execFileSync('losetup', args, { encoding: 'utf8' }).trim();
+    const device = losetup('--find', '--show', image);
+    try {
+      const holder = await openFile(device, constants.O_RDONLY | constants.O_EXCL);
+      await expect(one.driver.mount(one.volume)).rejects.toMatchObject({ code: 'in-use' });
+      const mounting = one.driver.mount(one.volume);
+      await sleep(500);
+      await holder.close();
+      await mounting;
+      await writeFile(join(one.volume.mountpoint, 'file'), 'content');
+      await one.driver.unmount(one.volume);
+    } finally {
+      losetup('--detach', device);
+    }
+  });
+
   test('whose image is gone says so, and mounts nothing', async () => {
     await using one = await makeVolume('local', { size: '16m' });
     await one.driver.create(one.volume);
@@ -256,7 +278,6 @@ describe('a device', () => {
   test.each([0, 1 << 20, (8 << 20) - 4096])('with unknown data at byte %i is not formatted', async (at) => {
     await using one = await makeVolume('block', { type: 'ext4', format: 'true' }, undefined, true);
     await truncateNew(one.device, 8 << 20);
-    const { open: openFile } = await import('node:fs/promises');
     await using file = await openFile(one.device, 'r+');
     await file.write(Buffer.from('precious'), 0, 8, at);
     await file.sync();
