@@ -342,7 +342,7 @@ export function testCatalog(open: () => Catalog): void {
     expect(unsettled.beginRemoval({ ...removal, entry: 'pg.2' })).toBe(false);
     expect(unsettled.listRemovals()).toEqual([{ ...removal, madeIn: 'b1' }]);
     expect(unsettled.listRemovals('pg')).toEqual(unsettled.listRemovals());
-    expect(unsettled.listRemovals('other')).toEqual([]);
+    expect([unsettled.listRemovals('p'), unsettled.listRemovals('pg.1')]).toEqual([[], []]);
     expect(catalog.listEmbeddedVolumes()).toEqual([]);
     expect(catalog.volumes.listHolds('pg')).toEqual([]);
     unsettled.add(volume, 'b2');

@@ -126,7 +126,7 @@ export interface UnsettledVolume {
 
 /** A volume that is gone, while its folder may not be in the trash, or there but not on the disk. */
 export interface VolumeRemoval {
-  /** The folder's name in the trash. */
+  /** The folder's name in the trash: the volume's, a dot, and something of its own. */
   readonly entry: string;
   readonly name: string;
   /** Which folder it is: what has the volume's name later is another. */

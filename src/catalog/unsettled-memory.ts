@@ -31,11 +31,11 @@ export function sqliteUnsettledMemory(run: Run, quick: QuickCommits): UnsettledM
     cancelRemoval: (entry, record) => durably((database) => cancelRemoval(database, entry, record)),
     listRemovals: (name) =>
       run((database) => {
-        const sql = 'SELECT * FROM volume_removal WHERE name = ifnull(?, name) ORDER BY entry';
-        return database
-          .prepare(sql)
-          .all(name ?? null)
-          .map(removalOf);
+        const all = 'SELECT * FROM volume_removal';
+        if (name === undefined) return database.prepare(`${all} ORDER BY entry`).all().map(removalOf);
+        // By the key: there may be thousands, and each is asked for.
+        const ofName = `${all} WHERE entry >= ? AND entry < ? AND name = ? ORDER BY entry`;
+        return database.prepare(ofName).all(`${name}.`, `${name}/`, name).map(removalOf);
       }),
     endRemovals: (entries) =>
       lazily((database) => {
