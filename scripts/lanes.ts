@@ -40,7 +40,7 @@ export const lanes: readonly Lane[] = [
     'rclone',
   ]),
   parallelLane('interop', [...treePackages, 'restic', 'borgbackup']),
-  lane('faults', [...treePackages, 'restic']),
+  parallelLane('faults', [...treePackages, 'restic']),
   lane('sandbox', ['bubblewrap']),
   engineLane('podman', ['podman', 'runc', 'busybox-static']),
   lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs', 'gocryptfs', 'cryptsetup-bin']),
