@@ -2,7 +2,7 @@ import type { AppError } from '../model/errors.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import type { BackupOutcome, BackupReport, BackupRequest } from './backup-types.ts';
 import { describeVolume } from './describe-volume.ts';
-import { takeLease } from './lease.ts';
+import { takeLeases } from './lease.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { recordFailure, recordRun } from './record-backup.ts';
 import { type DescribedWork, type GroupWork, saveHeld } from './save-held.ts';
@@ -108,13 +108,10 @@ async function takeVolume(
   { target, volume }: { readonly target: BackupTarget; readonly volume: VolumeDescription },
   options: JobOptions,
 ): Promise<AsyncDisposable> {
-  const lease = await takeLease({
-    stateDir: parts.stateDir,
-    identity: volume.identity,
-    name: target.name,
-    action: 'back up',
-    claim: target.kind === 'volume' ? { host: await parts.host(), what: `volume ${target.name}` } : undefined,
-  });
+  const { kind, name } = target;
+  const hostIdentity = target.kind === 'volume' ? target.host.identity : undefined;
+  const places = [{ kind, name, hostIdentity, identity: volume.identity }];
+  const lease = await takeLeases(parts, { places, action: 'back up' }, options);
   try {
     await settleHeld(parts, target, options);
     return lease;

@@ -5,6 +5,8 @@ import type { Host } from '../hosts/host.ts';
 import { type FileLock, tryLockFile } from '../lib/file-lock.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
+import { type ClaimedPlace, claimOf } from './claim-of.ts';
+import type { JobOptions, Protection } from './protection.ts';
 
 export interface LeaseRequest {
   readonly stateDir: string;
@@ -62,16 +64,26 @@ async function alsoClaimed(taken: FileLock, request: LeaseRequest): Promise<Asyn
 }
 
 interface LeasesRequest {
-  readonly stateDir: string;
-  readonly places: readonly Pick<LeaseRequest, 'identity' | 'name' | 'claim'>[];
+  readonly places: readonly (ClaimedPlace & Pick<LeaseRequest, 'identity'>)[];
   readonly action: string;
 }
 
-/** On several at once, or on none: in one order for all, so that two never wait for each other. */
-export async function takeLeases({ stateDir, places, action }: LeasesRequest): Promise<AsyncDisposable> {
+/**
+ * On one place or several at once, or on none, and on the machine where that keeps somebody away: in one order for all, so
+ * that two never wait for each other.
+ */
+export async function takeLeases(
+  parts: Pick<Protection, 'stateDir' | 'host'>,
+  { places, action }: LeasesRequest,
+  options: JobOptions,
+): Promise<AsyncDisposable> {
+  const { stateDir } = parts;
   await using leases = new AsyncDisposableStack();
-  for (const { identity, name, claim } of places.toSorted((a, b) => (a.identity < b.identity ? -1 : 1)))
+  for (const place of places.toSorted((a, b) => (a.identity < b.identity ? -1 : 1))) {
+    const { identity, name } = place;
+    const claim = await claimOf(parts, place, options);
     leases.use(await takeLease({ stateDir, identity, name, action, claim }));
+  }
   return leases.move();
 }
 

@@ -24,10 +24,11 @@ export async function recoverStreamed(parts: Protection, options: JobOptions): P
   for (const journal of await listStreamed(parts.stateDir, damaged)) {
     const { name } = journal;
     try {
-      await whenLeft(parts, journal, async (now) => {
+      const work = async (now: StreamedJournal): Promise<void> => {
         await putBack(parts, now, options);
         volumes.push({ name, snapshotId: now.safetyId, error: undefined });
-      });
+      };
+      await whenLeft(parts, { seen: journal, work }, options);
     } catch (error) {
       if (options.signal?.aborted === true) throw error;
       const { message, hint } = knownError(error, `Cannot put back what was in ${quote(name)}`);

@@ -44,13 +44,12 @@ export async function applyRestores(
   const works: Work[] = [];
   for (const plan of plans)
     works.push({ plan, identity: await identityOf(parts, plan.destination, options) });
-  const places = [];
-  for (const { plan, identity } of works) {
-    const { kind, name } = plan.destination;
-    const claim = kind === 'directory' ? undefined : { host: await parts.host(), what: `volume ${name}` };
-    places.push({ identity, name, claim });
-  }
-  await using _leases = await takeLeases({ stateDir: parts.stateDir, places, action: 'restore' });
+  const places = works.map(({ plan: { destination }, identity }) => ({
+    kind: destination.kind === 'directory' ? ('path' as const) : ('volume' as const),
+    name: destination.name,
+    identity,
+  }));
+  await using _leases = await takeLeases(parts, { places, action: 'restore' }, options);
   return await restoreHeld(parts, works, options);
 }
 

@@ -1,7 +1,7 @@
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { volumeIdentity } from './identity.ts';
-import { takeLease } from './lease.ts';
+import { takeLeases } from './lease.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import {
   endStreamed,
@@ -24,10 +24,11 @@ export async function tellOfStreamed(
     options.onNote?.(error instanceof Error ? `${error.message}.` : String(error));
   for (const journal of await listStreamed(parts.stateDir, note)) {
     if (options.ofHost !== undefined && journal.hostIdentity !== options.ofHost) continue;
-    await whenLeft(parts, journal, async () => {
+    const work = async (): Promise<void> => {
       if (await isGone(parts, journal)) await endStreamed(parts.stateDir, journal);
       else options.onNote?.(`${whatIsWrong(journal)}. ${whatToDo(parts, journal)}`);
-    });
+    };
+    await whenLeft(parts, { seen: journal, work }, options);
   }
 }
 
@@ -42,24 +43,29 @@ export async function refuseHalfRestored(parts: Protection, place: StreamedPlace
   );
 }
 
+interface StreamedWork {
+  readonly seen: StreamedJournal;
+  readonly work: (now: StreamedJournal) => Promise<void>;
+}
+
 /** Only when nobody is at it, and not when somebody has brought it to its end until then. */
 export async function whenLeft(
   parts: Protection,
-  seen: StreamedJournal,
-  work: (now: StreamedJournal) => Promise<void>,
+  { seen, work }: StreamedWork,
+  options: JobOptions,
 ): Promise<void> {
-  const { stateDir } = parts;
+  const { name, hostIdentity } = seen;
   const identity = volumeIdentity(await parts.catalog(), seen);
   let lease: AsyncDisposable;
   try {
-    const claim = { host: await parts.host(), what: `volume ${seen.name}` };
-    lease = await takeLease({ stateDir, identity, name: seen.name, action: 'restore', claim });
+    const places = [{ kind: 'volume' as const, name, hostIdentity, identity }];
+    lease = await takeLeases(parts, { places, action: 'restore' }, options);
   } catch (error) {
     if (isAppError(error, 'locked')) return;
     throw error;
   }
   await using _lease = lease;
-  const now = await findStreamed(stateDir, seen);
+  const now = await findStreamed(parts.stateDir, seen);
   if (now !== undefined) await work(now);
 }
 

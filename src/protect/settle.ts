@@ -106,8 +106,11 @@ async function settleJournal(
   { journal: seen, held }: Unsettled,
   options: JobOptions,
 ): Promise<void> {
-  const places = seen.members.filter((member) => !held.includes(member.identity));
-  await using _leases = await takeLeases({ stateDir: parts.stateDir, places, action: 'restore' });
+  const { hostIdentity } = seen;
+  const places = seen.members
+    .filter(({ identity }) => !held.includes(identity))
+    .map(({ kind, name, identity }) => ({ kind, name, identity, hostIdentity }));
+  await using _leases = await takeLeases(parts, { places, action: 'restore' }, options);
   // Whoever had the leases until now may have come to the end.
   const journal = await readJournal(parts.stateDir, seen.id);
   if (journal === undefined) return;

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Cli, type CliResult } from '../cli/cli.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { openDockerHost } from '../../src/hosts/docker/index.ts';
+import { openReplacement } from '../../src/protect/replacement.ts';
 
 let engine: PrivateEngine;
 let cli: Cli;
@@ -55,6 +56,52 @@ test('a volume that is worked on from another state folder is neither saved nor 
   }
   expect((await attempt('restore', 'shared', '--yes')).exit).toBe(0);
   expect((await attempt('backup', 'shared')).exit).toBe(0);
+});
+
+test('a restore is not undone while another state folder works on the volume', async () => {
+  await fill('undone');
+  expect((await attempt('backup', 'undone')).exit).toBe(0);
+  const file = join(engine.volumePath('undone'), 'files/one');
+  writeFileSync(file, 'two');
+  expect((await attempt('restore', 'undone', '--yes')).exit).toBe(0);
+  {
+    await using _claim = await claimHere('volume undone');
+    const refused = await attempt('undo', 'undone', '--yes');
+    expect(refused.stderr).toContain(`process ${process.pid} is at work on it`);
+    expect(refused.exit).toBe(5);
+    expect(readFileSync(file, 'utf8')).toBe('one');
+  }
+  expect((await attempt('undo', 'undone', '--yes')).exit).toBe(0);
+  expect(readFileSync(file, 'utf8')).toBe('two');
+});
+
+test('what a killed restore has left is not put right while another state folder works on the volume', async () => {
+  await fill('left');
+  const file = join(engine.volumePath('left'), 'files/one');
+  const { stateDir } = cli;
+  {
+    await using host = await openDockerHost({ env: { DOCKER_HOST: engine.dockerHost } });
+    const { identity: hostIdentity } = await host.info();
+    const root = engine.volumePath('left');
+    const members = [{ kind: 'volume', name: 'left', identity: 'of left', root }] as const;
+    const wish = { stateDir, action: 'restore', hostIdentity, snapshotIds: [], members } as const;
+    await using replacement = await openReplacement(wish);
+    const [made = ''] = replacement.newPaths;
+    mkdirSync(join(made, 'files'), { recursive: true });
+    writeFileSync(join(made, 'files/one'), 'new');
+    await replacement.swap([]);
+    await replacement.giveUp();
+    replacement.leave();
+  }
+  {
+    await using _claim = await claimHere('volume left');
+    expect((await attempt('recover')).stderr).not.toContain('undone');
+    expect(readFileSync(file, 'utf8')).toBe('new');
+    expect(readdirSync(join(stateDir, 'journal'))).toHaveLength(1);
+  }
+  expect((await attempt('recover')).stderr).toContain('of "left" was undone');
+  expect(readFileSync(file, 'utf8')).toBe('one');
+  expect(readdirSync(join(stateDir, 'journal'))).toEqual([]);
 });
 
 test('a container that another state folder counts on to be still is waited for', async () => {
