@@ -89,6 +89,8 @@ export interface SaveProblem {
 export interface Snapshot {
   /** 64 hex digits. */
   readonly id: string;
+  /** The id that it was saved under, where a change of its tags, a repair or a copy has given it this one. */
+  readonly original?: string | undefined;
   /** RFC 3339. */
   readonly time: string;
   readonly tags: readonly string[];

@@ -8,6 +8,7 @@ import { groupKey } from './group-snapshots.ts';
 import { hasNoRules, hasTags, type KeepRules } from './keep-rules.ts';
 import { logged } from './log/logged.ts';
 import type { JobOptions, Protection } from './protection.ts';
+import { isSavedAs } from './saved-as.ts';
 import { findContext } from './snapshots.ts';
 import { listStreamed } from './streamed-journal.ts';
 
@@ -44,8 +45,8 @@ export async function prepareForget(
   if (wish.ids.size + wish.damaged.length === 0) {
     const chosen = wish.groups.length > 0 ? wish.groups : context.snapshots;
     const tagged = chosen.filter((snapshot) => isTagged(snapshot, request.tags));
-    const choice = { ...chooseByRules(request, await verifiedIds(parts)), needed: await neededIds(parts) };
-    return planForget(tagged, choice, limits);
+    const needed = await neededIds(parts, tagged);
+    return planForget(tagged, { ...chooseByRules(request, await verifiedIds(parts)), needed }, limits);
   }
   refuseMixed(request, wish);
   const touched = new Set(context.snapshots.filter(({ id }) => wish.ids.has(id)).map(groupKey));
@@ -126,11 +127,12 @@ async function verifiedIds(parts: Protection): Promise<Set<string>> {
 }
 
 /** Where a journal cannot be read, nobody knows what it needs. */
-async function neededIds(parts: Protection): Promise<Set<string>> {
+async function neededIds(parts: Protection, snapshots: readonly Snapshot[]): Promise<Set<string>> {
   const journals = await listStreamed(parts.stateDir, (error) => {
     throw error;
   });
-  return new Set(journals.flatMap(({ safetyId }) => safetyId ?? []));
+  const safetyIds = new Set(journals.flatMap(({ safetyId }) => safetyId ?? []));
+  return new Set(snapshots.filter((one) => isSavedAs(one, safetyIds)).map(({ id }) => id));
 }
 
 function chooseByRules(

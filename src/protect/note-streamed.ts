@@ -1,5 +1,6 @@
 import type { JobOptions, Protection } from './protection.ts';
 import type { RestorePlan } from './restore-plan.ts';
+import { endWhereGone } from './settle-streamed.ts';
 import { beginStreamed, endStreamed, findStreamed, type StreamedPlace } from './streamed-journal.ts';
 
 export interface StreamedWork {
@@ -41,6 +42,18 @@ export async function noteWhole(
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     options.onNote?.(`The data is restored; that it is whole again is not noted: ${why}`);
+  }
+}
+
+/** After a failure: a volume that was made for it, and is gone with it, is not half restored. */
+export async function noteGone(parts: Protection, plans: readonly RestorePlan[]): Promise<void> {
+  for (const plan of plans) {
+    if (plan.destination.kind !== 'new-volume') continue;
+    try {
+      await endWhereGone(parts, await placeOf(parts, plan));
+    } catch {
+      // Why the restore failed matters more, and the next start looks again.
+    }
   }
 }
 

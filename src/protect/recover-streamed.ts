@@ -4,7 +4,9 @@ import { quote } from '../model/quote.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { planRestore } from './restore-plan.ts';
 import { applyRestoreHeld } from './restore.ts';
-import { again, whatIsWrong, whenLeft } from './settle-streamed.ts';
+import { findSavedAs } from './saved-as.ts';
+import { again, noteOfDamaged, whatIsWrong, whenLeft } from './settle-streamed.ts';
+import { findContext } from './snapshots.ts';
 import { listStreamed, type StreamedJournal } from './streamed-journal.ts';
 
 /** What became of a volume that was half restored. */
@@ -19,14 +21,11 @@ export interface RecoveredVolume {
 /** Puts what was in them before back into volumes that are half restored. What is there now is saved first. */
 export async function recoverStreamed(parts: Protection, options: JobOptions): Promise<RecoveredVolume[]> {
   const volumes: RecoveredVolume[] = [];
-  const damaged = (error: unknown): void =>
-    options.onNote?.(error instanceof Error ? `${error.message}.` : String(error));
-  for (const journal of await listStreamed(parts.stateDir, damaged)) {
+  for (const journal of await listStreamed(parts.stateDir, noteOfDamaged(options))) {
     const { name } = journal;
     try {
       const work = async (now: StreamedJournal): Promise<void> => {
-        await putBack(parts, now, options);
-        volumes.push({ name, snapshotId: now.safetyId, error: undefined });
+        volumes.push({ name, snapshotId: await putBack(parts, now, options), error: undefined });
       };
       await whenLeft(parts, { seen: journal, work }, options);
     } catch (error) {
@@ -42,7 +41,8 @@ export async function recoverStreamed(parts: Protection, options: JobOptions): P
   return volumes;
 }
 
-async function putBack(parts: Protection, journal: StreamedJournal, options: JobOptions): Promise<void> {
+/** Gives the id of what is in it again. */
+async function putBack(parts: Protection, journal: StreamedJournal, options: JobOptions): Promise<string> {
   const { name, safetyId, repositoryId, location, hostIdentity } = journal;
   const host = await (await parts.host()).info({ signal: options.signal });
   if (host.identity !== hostIdentity)
@@ -55,6 +55,9 @@ async function putBack(parts: Protection, journal: StreamedJournal, options: Job
     throw new AppError('not-found', `What was in ${quote(name)} is in another repository`, {
       hint: `Run the command again with --repo ${location}.`,
     });
-  const request = { what: safetyId, to: undefined, path: undefined, safetySnapshot: true };
+  const { snapshots } = await findContext(parts, options);
+  const what = findSavedAs(safetyId, snapshots)?.id ?? safetyId;
+  const request = { what, to: undefined, path: undefined, safetySnapshot: true };
   await applyRestoreHeld(parts, await planRestore(parts, request, options), options);
+  return what;
 }

@@ -11,7 +11,7 @@ import { tellOfRestores } from './log/tell-of-restores.ts';
 import { changedMeanwhile, type OpenDestination, openDestination } from './open-destination.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { replaceStreamed } from './replace-streamed.ts';
-import { beginStreamedOf, noteWhole } from './note-streamed.ts';
+import { beginStreamedOf, noteGone, noteWhole } from './note-streamed.ts';
 import { type MemberWish, openReplacement } from './replacement.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { identityOf, keepLineages } from './restore-lineage.ts';
@@ -78,6 +78,7 @@ async function restoreHeld(
     return reports;
   } catch (error) {
     const known = stoppedOr(error, options) ?? knownError(error, `Cannot restore ${namesOf(works)}`);
+    await noteGone(parts, plans);
     await tellOfRestores(parts, plans, known);
     throw known;
   }

@@ -1,3 +1,4 @@
+import { knownError } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { volumeIdentity } from './identity.ts';
@@ -20,9 +21,7 @@ export async function tellOfStreamed(
   parts: Protection,
   options: JobOptions & { readonly ofHost?: string | undefined },
 ): Promise<void> {
-  const note = (error: unknown): void =>
-    options.onNote?.(error instanceof Error ? `${error.message}.` : String(error));
-  for (const journal of await listStreamed(parts.stateDir, note)) {
+  for (const journal of await listStreamed(parts.stateDir, noteOfDamaged(options))) {
     if (options.ofHost !== undefined && journal.hostIdentity !== options.ofHost) continue;
     const work = async (): Promise<void> => {
       if (await isGone(parts, journal)) await endStreamed(parts.stateDir, journal);
@@ -30,6 +29,20 @@ export async function tellOfStreamed(
     };
     await whenLeft(parts, { seen: journal, work }, options);
   }
+}
+
+/** Tells of a journal that cannot be read, and what to do about it. */
+export function noteOfDamaged({ onNote }: JobOptions): (error: unknown) => void {
+  return (error) => {
+    const { message, hint } = knownError(error);
+    onNote?.(hint === undefined ? `${message}.` : `${message}. ${hint}`);
+  };
+}
+
+/** For one who holds the lease on a volume that was made for a restore which has failed: where it is gone, nothing is half restored. */
+export async function endWhereGone(parts: Protection, place: StreamedPlace): Promise<void> {
+  const journal = await findStreamed(parts.stateDir, place);
+  if (journal !== undefined && (await isGone(parts, journal))) await endStreamed(parts.stateDir, journal);
 }
 
 /** What is half restored must not become the newest good snapshot. */

@@ -18,12 +18,12 @@ export interface StreamedPlace {
  * ready beside it, so that until the end what is in it is neither old nor new. There is one for a volume at most.
  */
 export interface StreamedJournal extends StreamedPlace {
-  /** Where the snapshots are: the repository's id, and its location for people. */
+  /** Where what was in it before is, or else what is being restored: the repository's id, and its location for people. */
   readonly repositoryId: string;
   readonly location: string;
   /** What is being restored. */
   readonly snapshotId: string;
-  /** What was in it before; undefined when there was nothing. */
+  /** What was in it before, by the id that it was saved under; undefined when there was nothing. */
   readonly safetyId: string | undefined;
   /** When it began, RFC 3339. */
   readonly since: string;
@@ -35,8 +35,13 @@ export async function beginStreamed(stateDir: string, journal: StreamedJournal):
   const made = await mkdir(folder, { recursive: true, mode: 0o700 });
   if (made !== undefined) await syncDirectory(path.dirname(folder));
   const earlier = await findStreamed(stateDir, journal);
-  const safetyId = earlier === undefined ? journal.safetyId : earlier.safetyId;
-  await writeDurably(pathOf(stateDir, journal), JSON.stringify({ version: 1, ...journal, safetyId }));
+  const kept = earlier === undefined ? {} : beforeOf(earlier);
+  await writeDurably(pathOf(stateDir, journal), JSON.stringify({ version: 1, ...journal, ...kept }));
+}
+
+/** A snapshot with the place where it is: another restore may be from another repository. */
+function beforeOf({ safetyId, repositoryId, location }: StreamedJournal): Partial<StreamedJournal> {
+  return safetyId === undefined ? { safetyId } : { safetyId, repositoryId, location };
 }
 
 /** What is in the volume is whole again. */
@@ -81,7 +86,7 @@ async function readStreamed(file: string): Promise<StreamedJournal | undefined> 
 }
 
 const hint =
-  'Another version of Holdfast may have written it: use that one. Else restore the volume again, and remove that file.';
+  'Another version of Holdfast may have written it: use that one. Where it is damaged, remove that file first, then restore the volume at once, since what is in it may not be whole. What was in it before was saved with the tag "before-restore".';
 
 /** The file of a volume's journal, for people. */
 export function pathOf(stateDir: string, { hostIdentity, name }: StreamedPlace): string {

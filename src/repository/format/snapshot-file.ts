@@ -97,6 +97,7 @@ export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
   const own = isOurs(json.holdfast) ? json.holdfast : undefined;
   return {
     id,
+    ...(isText(json.original) && { original: json.original }),
     time: json.time,
     tags: json.tags ?? [],
     hostname: json.hostname ?? '',
