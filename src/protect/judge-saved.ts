@@ -6,6 +6,7 @@ import type { BackupOutcome } from './backup-types.ts';
 import { safetyTag } from './find-snapshot.ts';
 import { policyOfTags } from './policy/policy.ts';
 import type { JobOptions, Protection } from './protection.ts';
+import { isSavedAs } from './saved-as.ts';
 
 interface Saved {
   readonly snapshot: Snapshot | undefined;
@@ -35,8 +36,8 @@ export function judgeSaved(
       Date.parse(other.time) < Date.parse(snapshot.time),
   );
   const runs = catalog.listRuns({ volumeIdentity: identity, limit: 50 });
-  const judged = new Set(runs.map(({ snapshotId }) => snapshotId));
-  const before = whole.findLast(({ id }) => judged.has(id)) ?? whole.at(-1);
+  const judged = new Set(runs.flatMap(({ snapshotId }) => snapshotId ?? []));
+  const before = whole.findLast((one) => isSavedAs(one, judged)) ?? whole.at(-1);
   return findAnomalies(before?.summary, summary);
 }
 

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import type { RunRecord } from '../catalog/catalog.ts';
+import type { SnapshotSummary } from '../model/snapshot.ts';
+import { judgeSaved } from './judge-saved.ts';
+import { someSnapshot } from './some-snapshot.fixture.ts';
+
+function summary(files: number): SnapshotSummary {
+  return {
+    files,
+    directories: 1,
+    others: 0,
+    bytes: files * 1_000_000,
+    filesNew: 0,
+    filesChanged: 0,
+    filesUnmodified: files,
+    bytesAdded: 0,
+    bytesStored: 0,
+    durationMs: 1,
+  };
+}
+
+const large = someSnapshot({ id: 'a1', time: '2026-01-01T00:00:00Z', summary: summary(1000) });
+const unjudged = someSnapshot({ id: 'b1', time: '2026-01-02T00:00:00Z', summary: summary(1) });
+const saved = someSnapshot({ id: 'c1', time: '2026-01-03T00:00:00Z', summary: summary(1) });
+const run = { snapshotId: 'a1' } as RunRecord;
+
+test.each([
+  ['', large],
+  [', also when a change of its tags has given it another id since', { ...large, id: 'a2', original: 'a1' }],
+])('what was saved is judged beside the last snapshot that was judged itself%s', (_, before) => {
+  const work = { snapshot: saved, summary: summary(1), earlier: [before, unjudged] };
+  const kinds = judgeSaved({ listRuns: () => [run] }, work).map(({ kind }) => kind);
+  expect(kinds).toContain('shrank');
+});
+
+test('where none was judged, it is judged beside the last one', () => {
+  const work = { snapshot: saved, summary: summary(1), earlier: [large, unjudged] };
+  expect(judgeSaved({ listRuns: () => [] }, work)).toEqual([]);
+});
