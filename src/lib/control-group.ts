@@ -65,6 +65,19 @@ export function thaw(folder: string): boolean {
   return write(folder, '0');
 }
 
+/** Lets each of them run that can be: what is wrong with one keeps no other frozen. Then throws the first error. */
+export function thawAll(folders: Iterable<string>): void {
+  const errors: unknown[] = [];
+  for (const folder of folders) {
+    try {
+      thaw(folder);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
 /** True for one that somebody has asked to be frozen, whether it is already or not. */
 export function isToBeFrozen(folder: string): boolean {
   return readOr(path.join(folder, 'cgroup.freeze'), '').trim() === '1';

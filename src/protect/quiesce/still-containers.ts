@@ -94,7 +94,7 @@ export async function makeStill(
   // What is stopped takes its time, in which the others are paused as well.
   const isBrief = request.isBrief === true && plan.levels.flat().every(({ how }) => how === 'pause');
   const mayFreeze = { all: isBrief ? all : [], containers: host.containers };
-  const freezing = opened.use(await openFreezing(plan.levels, mayFreeze, { signal }));
+  const freezing = opened.use(await openFreezing(plan.levels, mayFreeze, options));
   const { levels } = freezing;
   const { reason, restoreId, how } = request;
   const since = new Date(parts.now()).toISOString();

@@ -5,7 +5,7 @@ import {
   groupState,
   isToBeFrozen,
   startFreezing,
-  thaw,
+  thawAll,
 } from '../../../lib/control-group.ts';
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
@@ -24,9 +24,15 @@ export type Levels = readonly (readonly AppStep[])[];
 export interface Freezing extends AsyncDisposable {
   /** What was planned, with `freeze` in place of `pause` where that can be done. */
   readonly levels: Levels;
-  /** To be called just before the first is frozen. Waits for others who have one frozen; `conflict` for one that is paused. */
+  /**
+   * To be called just before the first is frozen. Waits for others who have one frozen; `conflict` for one that is paused.
+   * A cancel ends the waiting, and nothing is frozen by this process.
+   */
   watch(): Promise<void>;
-  /** Returns when it is still. False for one that has ended. */
+  /**
+   * Returns when it is still. False for one that has ended. When it throws, as after a cancel or when it does not come to
+   * rest in time, the kernel may still be about to freeze it: it is to be thawed as one that is frozen.
+   */
   freeze(step: AppStep): Promise<boolean>;
   /** They run again: nobody needs to watch any more. */
   dismiss(): void;
@@ -45,15 +51,16 @@ interface FreezingParts {
 export async function openFreezing(
   levels: Levels,
   { all, containers }: FreezingParts,
-  { signal, deadlineMs = frozenAtMostMs }: JobOptions & { readonly deadlineMs?: number },
+  { deadlineMs = frozenAtMostMs, ...options }: JobOptions & { readonly deadlineMs?: number },
 ): Promise<Freezing> {
+  const { signal } = options;
   const known = new Map(all.map((container) => [container.id, container]));
   const planned = levels.map((level) => level.map((step) => frozenStep(step, known.get(step.identity.id))));
   const folders = planned.flat().flatMap(({ group }) => group ?? []);
   if (folders.length === 0) return nothingToFreeze(levels);
   try {
     const guardian = await startGuardian(folders, { deadlineMs, signal });
-    return freezingWith(guardian, { levels: planned, containers });
+    return freezingWith(guardian, { levels: planned, containers }, options);
   } catch (error) {
     if (signal?.aborted === true) throw error;
     return nothingToFreeze(levels);
@@ -78,32 +85,43 @@ function nothingToFreeze(levels: Levels): Freezing {
   };
 }
 
-function freezingWith(
+interface PlannedFreezing {
+  /** With the control groups of those that are to be frozen. */
+  readonly levels: Levels;
+  readonly containers: Pick<Containers, 'find'>;
+}
+
+/** What `openFreezing` gives when all is planned and a guardian is ready. */
+export function freezingWith(
   guardian: Guardian,
-  { levels, containers }: { readonly levels: Levels; readonly containers: Pick<Containers, 'find'> },
+  { levels, containers }: PlannedFreezing,
+  { signal, onNote }: JobOptions,
 ): Freezing {
   const steps = levels.flat().filter(({ group }) => group !== undefined);
   const touched = new Set<string>();
   let isLost = false;
-  const thawTouched = (): void => {
-    for (const group of touched) thaw(group);
-  };
   // Nobody would thaw them if this process ended now: better the data is not still.
   void guardian.lost.then(() => {
     isLost = true;
-    thawTouched();
+    try {
+      thawAll(touched);
+    } catch (error) {
+      // It is tried again when they are released.
+      const why = error instanceof Error ? error.message : String(error);
+      onNote?.(`A container that nobody watches over any more cannot be thawed: ${why}`);
+    }
   });
   return {
     levels,
     async watch() {
-      for (const step of steps) await waitForOthers(step, containers);
+      for (const step of steps) await waitForOthers(step, { containers, signal });
       await guardian.watch();
     },
     async freeze({ group, identity }) {
       if (group === undefined) throw new AppError('failed', `${quote(identity.name)} is not to be frozen`);
       if (isLost) throw notWatched(steps);
       touched.add(group);
-      return await freezeGroup(group, identity.name);
+      return await freezeGroup(group, { name: identity.name, signal });
     },
     dismiss() {
       touched.clear();
@@ -116,20 +134,24 @@ function freezingWith(
 /** Another program of ours with a state folder of its own may have it frozen, for a moment. */
 async function waitForOthers(
   { group = '', identity: { id, name } }: AppStep,
-  containers: Pick<Containers, 'find'>,
+  { containers, signal }: { readonly containers: Pick<Containers, 'find'> } & JobOptions,
 ): Promise<void> {
   const deadline = performance.now() + frozenAtMostMs;
   while (isToBeFrozen(group)) {
+    signal?.throwIfAborted();
     // It was not so when it was looked at, and is not ours to let run.
-    if ((await containers.find(id))?.state === 'paused')
+    if ((await containers.find(id, { signal }))?.state === 'paused')
       throw new AppError('conflict', `${quote(name)} was paused meanwhile`, { hint: 'Back up again.' });
     // Nobody is left who would thaw it: then we do.
     if (performance.now() > deadline) return;
-    await sleep(5);
+    await sleep(5, undefined, { signal });
   }
 }
 
-async function freezeGroup(group: string, name: string): Promise<boolean> {
+async function freezeGroup(
+  group: string,
+  { name, signal }: { readonly name: string } & JobOptions,
+): Promise<boolean> {
   const deadline = performance.now() + stillWithinMs;
   if (!startFreezing(group)) return false;
   for (;;) {
@@ -138,6 +160,7 @@ async function freezeGroup(group: string, name: string): Promise<boolean> {
     if (state === 'gone') return false;
     // Somebody has let it run already: whoever releases it sees that it is not frozen.
     if (!isToBeFrozen(group)) return true;
+    signal?.throwIfAborted();
     if (performance.now() > deadline) {
       throw new AppError('failed', `Cannot freeze ${quote(name)}: it did not come to rest`, {
         hint: 'A process of it waits for a disk that does not answer.',
