@@ -5,7 +5,7 @@ import { openParts, type Parts, type SharedParts } from './app/open-parts.ts';
 import type { VolumeEngine } from './engine/index.ts';
 import type { RestoreTrashOptions } from './engine/restore-trash.ts';
 import type { RunOptions, RunReport, RunRequest } from './engine/run/run-types.ts';
-import type { ManagedVolumes } from './hosts/managed-volumes.ts';
+import type { ManagedVolumes, TrashedVolume } from './hosts/managed-volumes.ts';
 import type { BackupReport, BackupRequest } from './protect/backup-types.ts';
 import type { InitReport } from './protect/init.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './protect/log/logged-parts.ts';
@@ -49,6 +49,8 @@ export interface App
   managed(): Promise<ManagedVolumes>;
   /** Brings a volume back from the trash to whoever had it, Holdfast or an engine, and returns its name. */
   restoreTrash(which: string, options?: RestoreTrashOptions): Promise<string>;
+  /** What is in the trash, the newest first. Puts back first what a killed `restoreTrash` has left on its way. */
+  listTrash(): Promise<TrashedVolume[]>;
 }
 
 /** What needs to know how the App was configured. */
@@ -122,10 +124,14 @@ function openAppWithParts(
     managed: () => parts.managed(),
     async restoreTrash(which, options = {}) {
       const { restoreTrash } = await import('./engine/restore-trash.ts');
-      const { host, stateDir } = config;
-      const isOwnWanted = host === 'embedded';
+      const isOwnWanted = config.host === 'embedded';
       const managed = await parts.managed();
-      return await restoreTrash({ managed, host: () => parts.host(), stateDir, isOwnWanted }, which, options);
+      const wanted = { ...config, managed, host: () => parts.host(), isOwnWanted };
+      return await restoreTrash(wanted, which, options);
+    },
+    async listTrash() {
+      const { listTrash } = await import('./engine/restore-trash.ts');
+      return await listTrash({ ...config, managed: await parts.managed() });
     },
     [Symbol.asyncDispose]: () => parts.close(),
   };

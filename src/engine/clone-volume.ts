@@ -4,6 +4,7 @@ import { materialize } from '../lib/materialize.ts';
 import type { TarSource } from '../lib/tar/tar-member.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';
 import { walkTree } from '../lib/tree-walk.ts';
+import type { ByteString } from '../model/byte-string.ts';
 import { describeConsumers } from '../model/consumers.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError } from '../model/errors.ts';
@@ -59,18 +60,26 @@ async function copyAll(
   }
   using _lock = lockVolume(to.root, { action, name });
   await requireEmpty(to, { action, name, hint, log });
-  const { signal, onProblem, onProgress } = log;
-  const writing = { signal, onProblem, isStaged: true, setsRoot: false };
   await fillEmpty(
     to.root,
-    async (stage) => {
-      if (from.way === 'stream') return await materializeSources(readVolume(from, log), stage, log);
-      await copyTree(from.root, stage, { ...writing, onProgress, skip: isUnfinishedStage });
-      for await (const { entry } of walkTree(from.root, { signal })) return entry;
-      return undefined;
-    },
+    async (stage) =>
+      from.way === 'stream'
+        ? await materializeSources(readVolume(from, log), stage, log)
+        : await copyToStage(from.root, stage, log),
     log,
   );
+}
+
+/** Copies a directory; the entry of its root is returned and not applied. */
+export async function copyToStage(
+  from: ByteString,
+  stage: ByteString,
+  { signal, onProblem, onProgress }: WorkLog,
+): Promise<Entry | undefined> {
+  const writing = { signal, onProblem, isStaged: true, setsRoot: false };
+  await copyTree(from, stage, { ...writing, onProgress, skip: isUnfinishedStage });
+  for await (const { entry } of walkTree(from, { signal })) return entry;
+  return undefined;
 }
 
 /** Makes sources on disk; the entry of the root is returned and not applied. */

@@ -1,128 +1,261 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type DirectoryVolumes, directoryVolumes } from '../../test/support/directory-volumes.ts';
 import type { Host } from '../hosts/host.ts';
+import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
+import { fromText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
-import { consumer, type DirectoryHost, openDirectoryHost } from './directory-host.fixture.ts';
-import { restoreTrash, type RestoreTrashOptions } from './restore-trash.ts';
-import { openForeignTrash } from './trash-foreign.ts';
+import { consumer, namesIn, openDirectoryHost } from './directory-host.fixture.ts';
+import { lockVolume } from './stage.ts';
+import { restoreTrash } from './restore-trash.ts';
+import { TrashWorld } from './trash-world.fixture.ts';
 
-let folder: string;
-let managed: DirectoryVolumes;
-let engine: DirectoryHost;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'restore-trash-'));
-  managed = directoryVolumes(join(folder, 'ours'));
-  engine = openDirectoryHost(join(folder, 'engine'), 'direct');
-});
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-const stateDir = (): string => join(folder, 'state');
-
-/** What an engine had, with one file, is in the trash. */
-async function trashed(name: string, content: string): Promise<void> {
-  await engine.createVolume({ name, driver: 'local', labels: { env: 'prod' }, options: {} });
-  writeFileSync(join(engine.path(name), 'file'), content);
-  await using trash = await openForeignTrash({ managed, stateDir: stateDir() });
-  await trash.take({ name, path: engine.path(name), labels: { env: 'prod' } }, async () => {
-    await engine.removeVolume(name);
-    return true;
-  });
-}
-
-function restore(
-  which: string,
-  options: RestoreTrashOptions & { readonly host?: Host; readonly isOwnWanted?: boolean } = {},
-): Promise<string> {
-  const { isOwnWanted = false, host = { ...engine, kind: 'docker' }, ...rest } = options;
-  return restoreTrash({ managed, host: async () => host, stateDir: stateDir(), isOwnWanted }, which, rest);
-}
-
-const fileOf = (name: string): string => readFileSync(join(engine.path(name), 'file'), 'utf8');
-const inTrash = async (): Promise<number> => (await managed.listTrash()).length;
+let world: TrashWorld;
+beforeEach(() => (world = new TrashWorld()));
+afterEach(() => world[Symbol.dispose]());
 
 describe('a volume that an engine had', () => {
   test('comes back at the engine, with its data and labels, and is none of ours', async () => {
-    await trashed('pg', 'precious');
-    expect(await restore('pg')).toBe('pg');
-    expect(fileOf('pg')).toBe('precious');
-    expect((await engine.findVolume('pg'))?.labels).toEqual({ env: 'prod' });
-    expect(await managed.list()).toEqual([]);
-    expect(await inTrash()).toBe(0);
-    expect(readdirSync(join(stateDir(), 'journal-trash'))).toEqual(['lock']);
+    await world.trashed('pg', 'precious');
+    expect(await world.restore('pg')).toBe('pg');
+    expect(world.fileOf('pg')).toBe('precious');
+    expect((await world.engine.findVolume('pg'))?.labels).toEqual({ env: 'prod' });
+    expect(await world.managed.list()).toEqual([]);
+    expect(await world.inTrash()).toBe(0);
+    expect(readdirSync(join(world.stateDir, 'journal-trash'))).toEqual(['lock']);
   });
 
   test('comes back by its name at the engine where the trash has it under another', async () => {
-    await managed.create({ name: 'pg', driver: 'local', labels: {}, options: {} });
-    await trashed('pg', 'precious');
-    expect(await restore('pg', { to: 'pg-before' })).toBe('pg-before');
-    expect(fileOf('pg-before')).toBe('precious');
-    expect((await managed.list()).map(({ name }) => name)).toEqual(['pg']);
+    await world.managed.create({ name: 'pg', driver: 'local', labels: {}, options: {} });
+    await world.trashed('pg', 'precious');
+    expect(await world.restore('pg', { to: 'pg-before' })).toBe('pg-before');
+    expect(world.fileOf('pg-before')).toBe('precious');
+    expect((await world.managed.list()).map(({ name }) => name)).toEqual(['pg']);
   });
 
   test('takes the place of a volume that is empty and that nobody uses', async () => {
-    await trashed('pg', 'precious');
-    await engine.createVolume({ name: 'pg', driver: 'local', labels: {}, options: {} });
-    await restore('pg');
-    expect(fileOf('pg')).toBe('precious');
+    await world.trashed('pg', 'precious');
+    await world.make('pg');
+    await world.restore('pg');
+    expect(world.fileOf('pg')).toBe('precious');
   });
 
   test('is refused where a volume holds data or is in use, and stays in the trash', async () => {
-    await trashed('pg', 'precious');
-    await engine.createVolume({ name: 'pg', driver: 'local', labels: {}, options: {} });
-    engine.set('pg', { consumers: [consumer('web')] });
-    await expect(restore('pg')).rejects.toMatchObject({ code: 'in-use' });
-    engine.set('pg', { consumers: [] });
-    writeFileSync(join(engine.path('pg'), 'file'), 'newer');
-    await expect(restore('pg')).rejects.toMatchObject({ code: 'exists' });
-    expect(fileOf('pg')).toBe('newer');
-    expect(await inTrash()).toBe(1);
+    await world.trashed('pg', 'precious');
+    await world.make('pg');
+    world.engine.set('pg', { consumers: [consumer('web')] });
+    await expect(world.restore('pg')).rejects.toMatchObject({ code: 'in-use' });
+    world.engine.set('pg', { consumers: [] });
+    writeFileSync(join(world.engine.path('pg'), 'file'), 'newer');
+    await expect(world.restore('pg')).rejects.toMatchObject({ code: 'exists' });
+    expect(world.fileOf('pg')).toBe('newer');
+    expect(await world.inTrash()).toBe(1);
   });
 
   test('is in the trash again, and no empty volume at the engine, when the engine fails', async () => {
-    await trashed('pg', 'precious');
+    await world.trashed('pg', 'precious');
+    const host = world.once('openData', async () => {
+      throw new AppError('unavailable', 'The engine is away');
+    });
+    await expect(world.restore('pg', { host })).rejects.toThrow('is away');
+    expect(await world.engine.findVolume('pg')).toBeUndefined();
+    expect(await world.managed.list()).toEqual([]);
+    await world.restore('pg');
+    expect(world.fileOf('pg')).toBe('precious');
+  });
+
+  test('leaves a volume that nobody can say is empty, when the engine stays away', async () => {
+    await world.trashed('pg', 'precious');
     const openData = async (): Promise<never> => {
       throw new AppError('unavailable', 'The engine is away');
     };
-    await expect(restore('pg', { host: { ...engine, kind: 'docker', openData } })).rejects.toThrow('is away');
-    expect(await engine.findVolume('pg')).toBeUndefined();
-    expect(await managed.list()).toEqual([]);
-    await restore('pg');
-    expect(fileOf('pg')).toBe('precious');
+    await expect(world.restore('pg', { host: world.docker({ openData }) })).rejects.toMatchObject({
+      detail: expect.stringContaining('is away') as string,
+    });
+    expect(await world.engine.findVolume('pg')).toBeDefined();
+    expect(await world.inTrash()).toBe(1);
   });
 
-  test('is in the trash again after a kill on the way', async () => {
-    await trashed('pg', 'precious');
-    await managed.restoreTrash('pg', { to: 'pg.abc' });
-    mkdirSync(join(stateDir(), 'journal-trash'), { recursive: true });
-    writeFileSync(join(stateDir(), 'journal-trash/1.json'), JSON.stringify({ name: 'pg.abc' }));
-    expect(await restore('pg')).toBe('pg');
-    expect(fileOf('pg')).toBe('precious');
-    expect(await managed.list()).toEqual([]);
+  test('is refused where the data is out of reach, in these words', async () => {
+    await world.trashed('pg', 'precious');
+    const host: Host = { ...openDirectoryHost(join(world.folder, 'away'), 'stream'), kind: 'docker' };
+    const refused = { code: 'unsupported', message: expect.stringContaining('out of reach') as string };
+    await expect(world.restore('pg', { host })).rejects.toMatchObject(refused);
+    expect(await host.findVolume('pg')).toBeUndefined();
+    await host.createVolume({ name: 'pg', driver: 'local', labels: {}, options: {} });
+    await expect(world.restore('pg', { host })).rejects.toMatchObject(refused);
+    expect(await world.inTrash()).toBe(1);
+  });
+
+  test('is for one program of the machine at a time', async () => {
+    await world.trashed('pg', 'precious');
+    const claimed: string[] = [];
+    const claim = async (what: string) => {
+      claimed.push(what);
+      return { heldBy: { pid: 7 } };
+    };
+    await expect(world.restore('pg', { to: 'other', host: world.docker({ claim }) })).rejects.toMatchObject({
+      code: 'locked',
+      message: expect.stringContaining('process 7') as string,
+    });
+    expect(claimed).toEqual(['volume other']);
+    expect(await world.engine.findVolume('other')).toBeUndefined();
+    expect(await world.inTrash()).toBe(1);
   });
 
   test('is never quietly made one of ours: only when those are asked for', async () => {
-    await trashed('pg', 'precious');
-    await expect(restore('pg', { host: engine })).rejects.toMatchObject({ code: 'unavailable' });
-    expect(await restore('pg', { isOwnWanted: true })).toBe('pg');
-    expect((await managed.find('pg'))?.labels).toEqual({ env: 'prod' });
-    expect(existsSync(engine.path('pg'))).toBe(false);
+    await world.trashed('pg', 'precious');
+    await expect(world.restore('pg', { host: world.engine })).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await world.restore('pg', { isOwnWanted: true })).toBe('pg');
+    expect((await world.managed.find('pg'))?.labels).toEqual({ env: 'prod' });
+    expect(existsSync(world.engine.path('pg'))).toBe(false);
+  });
+});
+
+describe('what an app does meanwhile', () => {
+  const write = (content = 'newer'): void => writeFileSync(join(world.engine.path('pg'), 'file'), content);
+
+  test('stays: a volume that another makes at the same time, and writes to, is refused', async () => {
+    await world.trashed('pg', 'precious');
+    const host = world.once('createVolume', async (create) => {
+      const made = await create();
+      write();
+      return made;
+    });
+    await expect(world.restore('pg', { host })).rejects.toMatchObject({ code: 'exists' });
+    expect(world.fileOf('pg')).toBe('newer');
+    expect(await world.inTrash()).toBe(1);
+  });
+
+  test.each(['holds data', 'is in use'])(
+    'stays: one that %s after the first look is refused',
+    async (what) => {
+      await world.trashed('pg', 'precious');
+      await world.make('pg');
+      const host = world.once(
+        'openData',
+        async (open) => {
+          if (what === 'holds data') write();
+          else world.engine.set('pg', { consumers: [consumer('web')] });
+          return await open();
+        },
+        2,
+      );
+      const code = what === 'holds data' ? 'exists' : 'in-use';
+      await expect(world.restore('pg', { host })).rejects.toMatchObject({ code });
+      expect(namesIn(world.engine.path('pg'))).toEqual(what === 'holds data' ? ['file'] : []);
+      expect(await world.inTrash()).toBe(1);
+      expect(await world.managed.list()).toEqual([]);
+    },
+  );
+
+  test.each(['wrote to it', 'uses it'])(
+    'stays: data that is copied is not put where one %s',
+    async (what) => {
+      await world.trashed('pg', 'precious');
+      await world.make('pg');
+      mkdirSync(join(world.engine.path('pg'), 'lost+found'));
+      const host = world.once(
+        'findVolume',
+        async (find) => {
+          expect(namesIn(world.engine.path('pg'))).toContainEqual(
+            expect.stringMatching(/^\.holdfast-stage-/),
+          );
+          const root = world.engine.path('pg');
+          expect(world.readJournals()).toEqual([expect.objectContaining({ root })]);
+          if (what === 'wrote to it') write();
+          else world.engine.set('pg', { consumers: [consumer('web')] });
+          return await find();
+        },
+        4,
+      );
+      const code = what === 'wrote to it' ? 'conflict' : 'in-use';
+      await expect(world.restore('pg', { host })).rejects.toMatchObject({ code });
+      expect(namesIn(world.engine.path('pg'))).toEqual(
+        what === 'wrote to it' ? ['file', 'lost+found'] : ['lost+found'],
+      );
+      expect(await world.inTrash()).toBe(1);
+    },
+  );
+
+  test('stays: the volume that was made for the data is left to whoever uses it by now', async () => {
+    await world.trashed('pg', 'precious');
+    const host = world.once('createVolume', async (create) => {
+      const made = await create();
+      world.engine.set('pg', { consumers: [consumer('web')] });
+      return made;
+    });
+    await expect(world.restore('pg', { host })).rejects.toMatchObject({ code: 'in-use' });
+    expect(await world.engine.findVolume('pg')).toBeDefined();
+    expect(await world.inTrash()).toBe(1);
+  });
+
+  test.each([false, true])(
+    'is no merge: what fills the volume keeps it (made meanwhile: %s)',
+    async (isLate) => {
+      await world.trashed('pg', 'precious');
+      await using held = new AsyncDisposableStack();
+      const fill = (): unknown =>
+        held.use(lockVolume(fromText(world.engine.path('pg')), { action: 'clone', name: 'pg' }));
+      const host = world.once('createVolume', async (create) => {
+        const made = await create();
+        fill();
+        return made;
+      });
+      if (!isLate) {
+        await world.make('pg');
+        fill();
+      }
+      await expect(world.restore('pg', { host })).rejects.toMatchObject({ code: 'locked' });
+      expect(await world.engine.findVolume('pg')).toBeDefined();
+      expect(await world.inTrash()).toBe(1);
+    },
+  );
+
+  test('stays, when it writes at the very moment at which the two change places', async () => {
+    await world.trashed('pg', 'precious');
+    await world.make('pg');
+    // It has the directory open, wherever that is by now.
+    const host = world.docker();
+    const managed = { ...world.managed, restoreTrash: writingOnceMoved };
+    await expect(
+      restoreTrash({ ...world.parts, managed, host: async () => host, isOwnWanted: false }, 'pg', {}),
+    ).rejects.toMatchObject({ code: 'exists' });
+    expect(world.fileOf('pg')).toBe('by an app');
+    expect(await world.inTrash()).toBe(1);
+    await world.restore('pg', { to: 'other' });
+    expect(world.fileOf('other')).toBe('precious');
+  });
+
+  const writingOnceMoved: ManagedVolumes['restoreTrash'] = async (which, options) => {
+    const kept = await world.managed.restoreTrash(which, options);
+    return {
+      ...kept,
+      get mountpoint() {
+        const file = join(kept.mountpoint, 'file');
+        if (!existsSync(file)) writeFileSync(file, 'by an app');
+        return kept.mountpoint;
+      },
+    };
+  };
+
+  test('is no matter where the volume holds only what file systems and kills leave', async () => {
+    await world.trashed('pg', 'precious');
+    await world.make('pg');
+    for (const name of ['lost+found', '.holdfast-stage-0123456789abcdef'])
+      mkdirSync(join(world.engine.path('pg'), name));
+    writeFileSync(join(world.engine.path('pg'), '.holdfast-stage-0123456789abcdef/half'), 'half');
+    await world.restore('pg');
+    expect(namesIn(world.engine.path('pg'))).toEqual(['file', 'lost+found']);
+    expect(world.fileOf('pg')).toBe('precious');
+    expect(await world.inTrash()).toBe(0);
+    expect(await world.managed.list()).toEqual([]);
   });
 });
 
 test('a volume of ours comes back as one of ours, whatever the host is', async () => {
-  await managed.create({ name: 'own', driver: 'local', labels: {}, options: {} });
-  await managed.remove('own');
-  expect(await restore('own')).toBe('own');
-  expect((await managed.list()).map(({ name }) => name)).toEqual(['own']);
+  await world.managed.create({ name: 'own', driver: 'local', labels: {}, options: {} });
+  await world.managed.remove('own');
+  expect(await world.restore('own')).toBe('own');
+  expect((await world.managed.list()).map(({ name }) => name)).toEqual(['own']);
 });

@@ -1,7 +1,7 @@
 import type { Host, VolumeData } from '../hosts/host.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
 import { tryLockDirectory } from '../lib/directory-lock.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
 import { isEmptyVolume } from './stage.ts';
@@ -21,7 +21,7 @@ export interface TargetWork<T> {
 
 /**
  * Runs `work` on a volume, which is made from `spec` when it does not exist. When the work fails, a volume that was made
- * for it is removed again, unless somebody else has put something in it since.
+ * for it is removed again, unless somebody else has put something in it since, or uses it.
  */
 export async function withTarget<T>(
   host: Host,
@@ -38,6 +38,7 @@ export async function withTarget<T>(
     try {
       if (isClaimed || (await isUntouched(host, volume.name))) await host.removeVolume(volume.name);
     } catch (second) {
+      if (!isClaimed && isAppError(second) && second.code === 'in-use') throw error;
       throw new AppError('failed', `Cannot fill ${quote(volume.name)}, and cannot remove it again`, {
         detail: `${messageOf(error)} ${messageOf(second)}`,
         hint: `Remove it: holdfast volume rm ${volume.name}`,

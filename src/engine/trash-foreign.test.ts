@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type DirectoryVolumes, directoryVolumes } from '../../test/support/directory-volumes.ts';
+import { exchange } from '../lib/exchange.ts';
+import { fromText } from '../model/byte-string.ts';
+import { identityOf } from './kept-directory.ts';
 import { type ForeignTrash, openForeignTrash } from './trash-foreign.ts';
 
 let folder: string;
@@ -84,6 +87,19 @@ describe('the trash for volumes of another engine', () => {
     expect(await managed.find('pg')).toBeDefined();
   });
 
+  test('loses nothing that an app writes while the engine refuses', async () => {
+    await using trash = await open();
+    const refuse = async (): Promise<boolean> => {
+      writeFileSync(join(path, 'new'), 'by an app');
+      return false;
+    };
+    expect(await trash.take(volume(), refuse)).toBe(false);
+    expect(readdirSync(path)).toEqual(['file']);
+    expect(managed.calls).toEqual(['remove pg']);
+    const { mountpoint } = await managed.restoreTrash('pg');
+    expect(readFileSync(join(mountpoint, 'new'), 'utf8')).toBe('by an app');
+  });
+
   test('is for one process at a time', async () => {
     await using _first = await open();
     await expect(open()).rejects.toMatchObject({ code: 'in-use' });
@@ -127,5 +143,40 @@ describe('what was interrupted', () => {
     const kept = await managed.find('pg');
     expect(readFileSync(join(kept?.mountpoint ?? '', 'file'), 'utf8')).toBe('precious');
     expect(readFileSync(join(path, 'new'), 'utf8')).toBe('new');
+  });
+
+  /** As a kill leaves it that hit while the data was a copy. */
+  async function interruptedCopy(): Promise<void> {
+    const { mountpoint } = await managed.create({ name: 'pg', driver: 'local', labels: {}, options: {} });
+    writeFileSync(join(mountpoint, 'file'), 'copied');
+    const journal = { name: 'pg', path, data: await identityOf(path), isCopy: true };
+    mkdirSync(join(folder, 'state/journal-foreign'), { recursive: true });
+    writeFileSync(join(folder, 'state/journal-foreign/1.json'), JSON.stringify(journal));
+  }
+
+  test('goes when it is a copy of what is there still', async () => {
+    await interruptedCopy();
+    await using _trash = await open();
+    expect(managed.calls).toEqual(['delete pg']);
+    expect(readFileSync(join(path, 'file'), 'utf8')).toBe('precious');
+  });
+
+  test('is kept when another volume of that name is there by now', async () => {
+    await interruptedCopy();
+    await removeThere();
+    mkdirSync(path, { recursive: true });
+    await using _trash = await open();
+    expect(managed.calls).toEqual(['remove pg']);
+    expect(readdirSync(path)).toEqual([]);
+  });
+
+  test('is kept when it was an app that wrote it, after the data had moved back', async () => {
+    await interrupted(async () => undefined);
+    const kept = await managed.find('pg');
+    exchange(fromText(path), fromText(kept?.mountpoint ?? ''));
+    writeFileSync(join(kept?.mountpoint ?? '', 'new'), 'by an app');
+    await using _trash = await open();
+    expect(managed.calls).toEqual(['remove pg']);
+    expect(readFileSync(join(path, 'file'), 'utf8')).toBe('precious');
   });
 });

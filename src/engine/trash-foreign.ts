@@ -5,13 +5,15 @@ import { dirname, join } from 'node:path';
 import type { ManagedVolume, ManagedVolumes } from '../hosts/managed-volumes.ts';
 import { copyTree } from '../lib/copy-tree.ts';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
-import { exchange } from '../lib/exchange.ts';
+import { exchange, tryExchange } from '../lib/exchange.ts';
 import { tryLockFile } from '../lib/file-lock.ts';
 import { syncFilesystem } from '../lib/posix.ts';
 import { fromText } from '../model/byte-string.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
+import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { removedFromLabel } from '../model/removed-from-engine.ts';
+import { identityOf, removeEmpty } from './kept-directory.ts';
+import { syncDirectoryTree } from './stage.ts';
 
 /** A volume that another engine keeps as a plain directory of this machine. */
 export interface ForeignVolume {
@@ -69,17 +71,21 @@ async function take(
   const journal = join(journalDir(stateDir), `${randomBytes(8).toString('hex')}.json`);
   const undo = async (isMoved: boolean): Promise<void> => {
     // First the data, then what remembers where it is.
-    if (isMoved) exchange(fromText(volume.path), fromText(kept.mountpoint));
-    await managed.remove(kept.name, { permanent: true });
+    if (isMoved) await moveBack(managed, kept, volume.path);
+    else await managed.remove(kept.name, { permanent: true });
     await rm(journal, { force: true });
   };
   let isMoved = false;
   try {
-    const { ino } = await lstat(volume.path);
-    await writeDurably(journal, JSON.stringify({ name: kept.name, path: volume.path, ino }));
-    isMoved = tryExchange(volume.path, kept.mountpoint);
+    const data = await identityOf(volume.path);
+    const note = { name: kept.name, path: volume.path, data };
+    await writeDurably(journal, JSON.stringify(note));
+    isMoved = tryExchange(fromText(volume.path), fromText(kept.mountpoint));
     if (isMoved) await syncDirectory(dirname(kept.mountpoint));
-    else await copyData(volume.path, kept.mountpoint);
+    else {
+      await writeDurably(journal, JSON.stringify({ ...note, isCopy: true }));
+      await copyData(volume.path, kept.mountpoint);
+    }
   } catch (error) {
     await undo(isMoved);
     throw error;
@@ -125,21 +131,24 @@ interface Journal {
   readonly name: string;
   /** Where the data was. */
   readonly path: string;
-  /** Of the directory that holds the data. */
-  readonly ino: number;
+  /** Which directory holds the data. */
+  readonly data: string;
+  /** Our volume has a copy of it, whole or not. */
+  readonly isCopy?: boolean | undefined;
 }
 
-async function settleOne(managed: ForeignTrashParts['managed'], { name, path, ino }: Journal): Promise<void> {
+async function settleOne(
+  managed: ForeignTrashParts['managed'],
+  { name, path, data, isCopy = false }: Journal,
+): Promise<void> {
   const kept = await managed.find(name);
   if (kept === undefined) return;
-  const [ours, theirs] = await Promise.all([lstat(kept.mountpoint), lstat(path).catch(() => undefined)]);
-  // The volume is gone there: what we have is the data, moved or copied.
-  if (theirs === undefined) {
-    await managed.remove(name);
-    return;
-  }
-  const isMoved = ours.ino === ino && theirs.ino !== ino;
-  if (isMoved && (await readdir(path)).length > 0) {
+  const [ours, theirs] = await Promise.all([identityOf(kept.mountpoint), identityOf(path)]);
+  const isInPlace = theirs !== undefined && theirs === data;
+  if (isInPlace) return await managed.remove(name, { permanent: isCopy || removeEmpty(kept.mountpoint) });
+  // The volume is gone there, or is another of that name: what we have is the data, moved or copied.
+  if (theirs === undefined || ours !== data) return await managed.remove(name);
+  if ((await readdir(path)).length > 0) {
     throw new AppError(
       'conflict',
       `The data of "${name}" is in "${kept.mountpoint}", and "${path}" holds new data`,
@@ -148,8 +157,18 @@ async function settleOne(managed: ForeignTrashParts['managed'], { name, path, in
       },
     );
   }
-  if (isMoved) exchange(fromText(path), fromText(kept.mountpoint));
-  await managed.remove(name, { permanent: true });
+  await moveBack(managed, kept, path);
+}
+
+/** What an app has written into the empty directory that stood there meanwhile goes to the trash. */
+async function moveBack(
+  managed: ForeignTrashParts['managed'],
+  { name, mountpoint }: ManagedVolume,
+  path: string,
+): Promise<void> {
+  exchange(fromText(path), fromText(mountpoint));
+  syncDirectoryTree(fromText(dirname(mountpoint)));
+  await managed.remove(name, { permanent: removeEmpty(mountpoint) });
 }
 
 function journalDir(stateDir: string): string {
@@ -165,17 +184,6 @@ async function makePlace(
   const free = isTaken ? `${name}.${randomBytes(3).toString('hex')}` : name;
   const marked = { ...labels, [removedFromLabel]: name };
   return await managed.create({ name: free, driver: 'local', labels: marked, options: {} });
-}
-
-/** False when the two cannot change places: nothing has happened then. */
-function tryExchange(from: string, to: string): boolean {
-  try {
-    exchange(fromText(from), fromText(to));
-    return true;
-  } catch (error) {
-    if (['EXDEV', 'EINVAL', 'ENOSYS'].includes(errnoOf(error) ?? '')) return false;
-    throw error;
-  }
 }
 
 async function copyData(from: string, to: string): Promise<void> {

@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { type ByteString, toBytes } from '../model/byte-string.ts';
+import { errnoOf } from '../model/errors.ts';
 
 const renameat2 = koffi
   .load(null)
@@ -28,4 +29,15 @@ export function exchange(first: ByteString, second: ByteString): void {
     syscall: 'renameat2',
     path: first,
   });
+}
+
+/** False where the two cannot change places, as on two file systems: nothing has happened then. */
+export function tryExchange(first: ByteString, second: ByteString): boolean {
+  try {
+    exchange(first, second);
+    return true;
+  } catch (error) {
+    if (['EXDEV', 'EINVAL', 'ENOSYS'].includes(errnoOf(error) ?? '')) return false;
+    throw error;
+  }
 }

@@ -91,7 +91,7 @@ export function directoryVolumes(folder: string): DirectoryVolumes {
       const volume = existing(name);
       if (volume.mountIds.length > 0) throw new AppError('in-use', `Cannot remove "${name}": it is mounted`);
       known.delete(name);
-      if (options.permanent === true) rmSync(volume.mountpoint, { recursive: true });
+      if (options.permanent === true) rmSync(volume.mountpoint, { recursive: true, force: true });
       else {
         const id = randomBytes(8).toString('hex');
         renameSync(volume.mountpoint, `${folder}-${id}`);

@@ -13,7 +13,8 @@ export async function runTrashEmpty(
 ): Promise<void> {
   if (expired && args.length > 0) throw new AppError('usage', 'With --expired, no volume is named');
   const managed = await session.app.managed();
-  const count = args.length > 0 ? args.length : (await managed.listTrash()).length;
+  const listed = await session.app.listTrash();
+  const count = args.length > 0 ? args.length : listed.length;
   if (count === 0) return show(session, []);
   const what = args.length > 0 ? args.join(', ') : `all ${count} volumes in the trash`;
   if (!expired && !(await session.confirm(`Delete ${what} for good?`)))

@@ -5,8 +5,7 @@ import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
 export async function runTrashLs(session: Session): Promise<void> {
-  const managed = await session.app.managed();
-  const volumes = await managed.listTrash();
+  const volumes = await session.app.listTrash();
   session.printer.print({
     json: () => volumes,
     text: () => table(volumes, new Date()),

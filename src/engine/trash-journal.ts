@@ -1,0 +1,120 @@
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
+import { tryLockDirectory } from '../lib/directory-lock.ts';
+import { tryLockFile } from '../lib/file-lock.ts';
+import { namesIn } from '../lib/names-in.ts';
+import { removeTree } from '../lib/remove-tree.ts';
+import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { identityOf, removeEmpty } from './kept-directory.ts';
+import { isUnfinishedStage, syncDirectoryTree } from './stage.ts';
+
+export interface TrashJournalParts {
+  readonly managed: Pick<ManagedVolumes, 'find' | 'remove'>;
+  readonly stateDir: string;
+  /** Told what could not be put right. It is tried again the next time. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+/** What is written down of data on its way from the trash to an engine. */
+export interface TrashJournal {
+  /** Of our volume that has the data meanwhile. */
+  readonly name: string;
+  /** Which directory holds the data, once it is out of the trash. */
+  readonly data?: string | undefined;
+  /** The engine's directory that it is copied into. */
+  readonly root?: ByteString | undefined;
+}
+
+export function journalDir(stateDir: string): string {
+  return join(stateDir, 'journal-trash');
+}
+
+/** One process at a time brings data back. */
+export async function lockJournals(stateDir: string): Promise<AsyncDisposable> {
+  const folder = journalDir(stateDir);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const lock = await tryLockFile(join(folder, 'lock'), { owner: String(process.pid) });
+  if (!('heldBy' in lock)) return lock;
+  throw new AppError('locked', `Cannot restore from the trash: process ${lock.heldBy} does so`, {
+    hint: 'Wait for its end, and run this again.',
+  });
+}
+
+/** Only after a kill is there anything to do. `locked` while another process brings something back. */
+export async function settleLeft(parts: TrashJournalParts): Promise<void> {
+  const names = await namesIn(journalDir(parts.stateDir));
+  if (!names.some(isJournal)) return;
+  await using _lock = await lockJournals(parts.stateDir);
+  await settle(parts);
+}
+
+/**
+ * What did not reach the engine is in the trash again. The caller holds the lock. One that cannot be put right keeps
+ * nobody from the others.
+ */
+export async function settle(parts: TrashJournalParts): Promise<void> {
+  const folder = journalDir(parts.stateDir);
+  for (const file of (await namesIn(folder)).filter(isJournal)) {
+    const path = join(folder, file);
+    try {
+      await settleOne(parts.managed, await readJournal(path));
+      await rm(path, { force: true });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      parts.onWarning?.(`What a restore from the trash has left is not put right yet: ${why}`);
+    }
+  }
+}
+
+function isJournal(name: string): boolean {
+  return name.endsWith('.json');
+}
+
+async function readJournal(path: string): Promise<TrashJournal> {
+  const text = await readFile(path, 'utf8');
+  try {
+    const { name, data, root } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof name === 'string' && isTextOrNone(data) && isTextOrNone(root)) return { name, data, root };
+  } catch {
+    // Said below.
+  }
+  throw new AppError(
+    'integrity',
+    `${quote(path)} is damaged. The data is a volume of Holdfast's own ("holdfast volume ls --host embedded"), or at the engine: delete the file when you have it`,
+  );
+}
+
+function isTextOrNone(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === 'string';
+}
+
+async function settleOne(
+  managed: TrashJournalParts['managed'],
+  { name, data, root }: TrashJournal,
+): Promise<void> {
+  if (root !== undefined) await removeUnfinished(root);
+  const kept = await managed.find(name);
+  if (kept === undefined) return;
+  const isAtEngine = data !== undefined && (await identityOf(kept.mountpoint)) !== data;
+  // That the two have changed places is on the disk before what remembers it goes.
+  if (isAtEngine) syncDirectoryTree(fromText(dirname(kept.mountpoint)));
+  // What the data changed places with was empty. Whatever somebody has put into it since goes to the trash.
+  await managed.remove(name, { permanent: isAtEngine && removeEmpty(kept.mountpoint) });
+}
+
+/** A copy that was not whole; the data that it was made from is still ours. */
+async function removeUnfinished(root: ByteString): Promise<void> {
+  try {
+    using lock = tryLockDirectory(root);
+    // Whoever fills it now removes what others have left.
+    if (lock === undefined) return;
+    for (const name of await readdir(toPath(root), { encoding: 'latin1' }))
+      if (isUnfinishedStage(name)) await removeTree(`${root}/${name}`);
+  } catch (error) {
+    // The volume is gone at its engine.
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+}
