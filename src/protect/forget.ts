@@ -10,7 +10,7 @@ import { logged } from './log/logged.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { isSavedAs } from './saved-as.ts';
 import { findContext } from './snapshots.ts';
-import { listStreamed } from './streamed-journal.ts';
+import { listStreamed, savedIn } from './streamed-journal.ts';
 
 export interface ForgetRequest {
   /** Volumes and directories, or single snapshots; none is everything in the repository. */
@@ -131,8 +131,8 @@ async function neededIds(parts: Protection, snapshots: readonly Snapshot[]): Pro
   const journals = await listStreamed(parts.stateDir, (error) => {
     throw error;
   });
-  const safetyIds = new Set(journals.flatMap(({ safetyId }) => safetyId ?? []));
-  return new Set(snapshots.filter((one) => isSavedAs(one, safetyIds)).map(({ id }) => id));
+  const ids = new Set(journals.flatMap(savedIn));
+  return new Set(snapshots.filter((one) => isSavedAs(one, ids)).map(({ id }) => id));
 }
 
 function chooseByRules(

@@ -170,6 +170,28 @@ describe('what a restore leaves that never came to its end', () => {
     expect(await backUp()).toBe('good');
   });
 
+  test('of a volume that was made for it, and that somebody made again since, keeps what they wrote', async () => {
+    engine.volumes.delete('far');
+    engine.failures = ['write'];
+    engine.keeps = true;
+    await expect(restoreFar(parts)).rejects.toThrow();
+    engine.keeps = false;
+    await engine.put('far', 'theirs');
+    await restoreInHalf(['create', 'create']);
+    expect(engine.volumes.has('far')).toBe(false);
+    const { replacedIds: [theirs = ''] = [] } = (await journalOfFar()) ?? {};
+    const way = `"holdfast restore far@${theirs.slice(0, 8)}" puts that back`;
+    expect(await notes()).toEqual([expect.stringContaining(way)]);
+    expect(await recoverStreamed(parts, {})).toMatchObject([{ error: expect.stringContaining(way) }]);
+    await engine.put('far', 'half');
+    await restoreInHalf(['write', 'write']);
+    expect(await fateOf(theirs)).toEqual(isNeeded);
+    await restoreFar(parts, `far@${theirs.slice(0, 8)}`);
+    expect(await engine.textOf('far')).toBe('theirs');
+    expect(await notes()).toEqual([]);
+    expect(await backUp()).toBe('good');
+  });
+
   test('stays when the volume is gone and something was in it before', async () => {
     await restoreInHalf(['create', 'create']);
     expect(engine.volumes.has('far')).toBe(false);

@@ -9,6 +9,7 @@ import {
   findStreamed,
   listStreamed,
   pathOf,
+  savedIn,
   type StreamedJournal,
   type StreamedPlace,
 } from './streamed-journal.ts';
@@ -83,11 +84,9 @@ export async function whenLeft(
 }
 
 /** Nothing was in it before, and somebody has removed what was made of it. */
-async function isGone(
-  parts: Protection,
-  { name, safetyId, hostIdentity }: StreamedJournal,
-): Promise<boolean> {
-  if (safetyId !== undefined) return false;
+async function isGone(parts: Protection, journal: StreamedJournal): Promise<boolean> {
+  const { name, hostIdentity } = journal;
+  if (savedIn(journal).length > 0) return false;
   const host = await parts.host();
   return (await host.info()).identity === hostIdentity && (await host.findVolume(name)) === undefined;
 }
@@ -97,11 +96,18 @@ export function whatIsWrong({ name }: StreamedJournal): string {
 }
 
 function whatToDo({ stateDir }: Protection, journal: StreamedJournal): string {
-  if (journal.safetyId === undefined) return again(journal);
-  const safety = journal.safetyId.slice(0, 8);
-  return `What was in it before is safe in snapshot "${safety}": "holdfast recover" puts it back. If what is in it now is to stay, remove "${pathOf(stateDir, journal)}".`;
+  const { safetyId } = journal;
+  if (safetyId === undefined && savedIn(journal).length === 0) return again(journal);
+  const back =
+    safetyId === undefined
+      ? again(journal)
+      : `What was in it before is safe in snapshot "${safetyId.slice(0, 8)}": "holdfast recover" puts it back.`;
+  return `${back} If all is to stay as it is now, remove "${pathOf(stateDir, journal)}".`;
 }
 
-export function again({ name, snapshotId }: StreamedJournal): string {
-  return `Nothing was in it before: remove it with "holdfast volume rm ${name}", and restore snapshot "${snapshotId.slice(0, 8)}" again.`;
+export function again({ name, snapshotId, replacedIds = [] }: StreamedJournal): string {
+  const anew = `remove it with "holdfast volume rm ${name}", and restore snapshot "${snapshotId.slice(0, 8)}" again.`;
+  const replaced = replacedIds.at(-1)?.slice(0, 8);
+  if (replaced === undefined) return `Nothing was in it before: ${anew}`;
+  return `Nothing was in it before the first restore: ${anew} What was in it when it was restored once more is safe in snapshot "${replaced}": "holdfast restore ${name}@${replaced}" puts that back.`;
 }

@@ -25,6 +25,8 @@ export interface StreamedJournal extends StreamedPlace {
   readonly snapshotId: string;
   /** What was in it before, by the id that it was saved under; undefined when there was nothing. */
   readonly safetyId: string | undefined;
+  /** What was in it when it was restored once more, oldest first: half of an earlier restore, or what somebody wrote since. */
+  readonly replacedIds?: readonly string[] | undefined;
   /** When it began, RFC 3339. */
   readonly since: string;
 }
@@ -35,13 +37,20 @@ export async function beginStreamed(stateDir: string, journal: StreamedJournal):
   const made = await mkdir(folder, { recursive: true, mode: 0o700 });
   if (made !== undefined) await syncDirectory(path.dirname(folder));
   const earlier = await findStreamed(stateDir, journal);
-  const kept = earlier === undefined ? {} : beforeOf(earlier);
+  const kept = earlier === undefined ? {} : keptOf(earlier, journal);
   await writeDurably(pathOf(stateDir, journal), JSON.stringify({ version: 1, ...journal, ...kept }));
 }
 
 /** A snapshot with the place where it is: another restore may be from another repository. */
-function beforeOf({ safetyId, repositoryId, location }: StreamedJournal): Partial<StreamedJournal> {
-  return safetyId === undefined ? { safetyId } : { safetyId, repositoryId, location };
+function keptOf(earlier: StreamedJournal, { safetyId: replaced }: StreamedJournal): Partial<StreamedJournal> {
+  const { safetyId, repositoryId, location, replacedIds = [] } = earlier;
+  const before = safetyId === undefined ? { safetyId } : { safetyId, repositoryId, location };
+  return { ...before, replacedIds: [...replacedIds, ...(replaced === undefined ? [] : [replaced])] };
+}
+
+/** The ids of all that was in the volume since it was whole. */
+export function savedIn({ safetyId, replacedIds = [] }: StreamedJournal): readonly string[] {
+  return safetyId === undefined ? replacedIds : [safetyId, ...replacedIds];
 }
 
 /** What is in the volume is whole again. */
@@ -98,6 +107,10 @@ function folderOf(stateDir: string): string {
   return path.join(stateDir, 'journal');
 }
 
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
+}
+
 function isStreamedJournal(value: unknown): value is StreamedJournal {
   if (typeof value !== 'object' || value === null) return false;
   const fields = value as Partial<Record<keyof StreamedJournal | 'version', unknown>>;
@@ -105,6 +118,7 @@ function isStreamedJournal(value: unknown): value is StreamedJournal {
   return (
     fields.version === 1 &&
     texts.every((text) => typeof text === 'string') &&
-    (fields.safetyId === undefined || typeof fields.safetyId === 'string')
+    (fields.safetyId === undefined || typeof fields.safetyId === 'string') &&
+    (fields.replacedIds === undefined || isTexts(fields.replacedIds))
   );
 }

@@ -146,7 +146,7 @@ export async function backUpFar(parts: Protection): Promise<BackupOutcome | unde
   return outcome;
 }
 
-export async function restoreFar(parts: Protection): Promise<unknown> {
-  const request = { what: 'far', to: undefined, path: undefined, safetySnapshot: true };
+export async function restoreFar(parts: Protection, what = 'far'): Promise<unknown> {
+  const request = { what, to: undefined, path: undefined, safetySnapshot: true };
   return await applyRestore(parts, await planRestore(parts, request, {}), {});
 }
