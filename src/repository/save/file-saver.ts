@@ -1,0 +1,159 @@
+import type { BigIntStats } from 'node:fs';
+import type { UserNames } from '../../lib/user-names.ts';
+import type { ByteString } from '../../model/byte-string.ts';
+import type { NodeText } from '../format/node.ts';
+import type { FileBatch } from './file-batch.ts';
+import { type LargeFile, saveLargeFile } from './large-file.ts';
+import { nodeOfStat } from './node-of-stat.ts';
+import type { KnownTrees } from './parent-trees.ts';
+import type { ProofBook } from './piece-proof.ts';
+import { childPath, fateOf, type Place, type Slot } from './place.ts';
+import { reusableNode } from './reusable-node.ts';
+import type { SaveScheduler } from './save-scheduler.ts';
+import type { SaveTally } from './save-tally.ts';
+import { wholeFileBytes } from './save-task.ts';
+import { StillClones } from './still-clones.ts';
+
+export interface FileSaverOptions {
+  readonly scheduler: SaveScheduler;
+  readonly tally: SaveTally;
+  readonly parents: KnownTrees | undefined;
+  readonly names: UserNames;
+  /** Proofs of large files, from the pass before and for the next one. */
+  readonly proofs?: ProofBook | undefined;
+  /** Large files are cloned at once, and read when `released` settles. Where that cannot be done they are read at once. */
+  readonly clones?: { readonly released: Promise<void> } | undefined;
+}
+
+/** To read less takes no longer than to make a file for it. */
+const clonedFromBytes = 256 * 1024;
+
+/** Saves the files that a walk comes to: as they were, in batches, piece by piece, or from clones. The workers read them. */
+export class FileSaver implements Disposable {
+  readonly #options: FileSaverOptions;
+  /** What is read from the files themselves, and not from clones of them. */
+  readonly #direct: Promise<unknown>[] = [];
+  readonly #clones = new StillClones();
+
+  constructor(options: FileSaverOptions) {
+    this.#options = options;
+  }
+
+  /** Puts the node of an unchanged file in place. False when the file must be read. */
+  reuse(place: Place, name: ByteString, stat: BigIntStats, slots: Slot[]): boolean {
+    const { parents, names, tally } = this.#options;
+    if (!place.parent || !parents?.trusts(stat.ctimeNs)) return false;
+    const node = reusableNode(place.parent, nodeOfStat({ name, stat, names }), parents);
+    if (node === undefined) return false;
+    slots.push(node);
+    tally.countFile('unmodified', Number(stat.size), place.path);
+    return true;
+  }
+
+  async save(
+    place: Place,
+    file: {
+      readonly name: ByteString;
+      readonly stat: BigIntStats;
+      readonly slots: Slot[];
+      readonly batch: FileBatch;
+    },
+  ): Promise<void> {
+    const { name, stat, slots, batch } = file;
+    if (this.#options.clones && stat.size >= clonedFromBytes) {
+      const slot = this.#saveClone(place, name);
+      if (slot !== undefined) return void slots.push(slot);
+    }
+    if (stat.size > wholeFileBytes) {
+      await this.#options.scheduler.room();
+      slots.push(this.#saveLarge(place, name));
+      return;
+    }
+    // They are proofs of what the pass before saved of it, and that is something else from now on.
+    this.#options.proofs?.delete(childPath(place, name));
+    batch.add(name, Number(stat.size), slots.push(undefined) - 1);
+    if (batch.isFull) await this.send(place, batch, slots);
+  }
+
+  /** Those that have gathered. */
+  async send(place: Place, batch: FileBatch, slots: Slot[]): Promise<void> {
+    const { scheduler, tally } = this.#options;
+    const { names, slotNumbers } = batch.take();
+    await scheduler.room();
+    const outcomes = scheduler.run({ kind: 'files', directory: place.handle.at('.'), names });
+    this.#readsDirectly(outcomes);
+    names.forEach((name, i) => {
+      const slot = outcomes.then(({ files }) => {
+        const outcome = files[i];
+        if (!outcome || outcome.tooLarge) return this.#saveLarge(place, name);
+        if (outcome.problem) tally.problems.push({ ...outcome.problem, path: childPath(place, name) });
+        if (outcome.node !== undefined)
+          tally.countFile(fateOf(place, name), outcome.size, childPath(place, name));
+        return outcome.node;
+      });
+      slot.catch(() => undefined);
+      slots[slotNumbers[i] ?? 0] = slot;
+    });
+  }
+
+  /** Returns when nothing has to stay as it is any more: the rest is read from clones in the folder. */
+  async letGo(folder: ByteString, done: Promise<unknown>): Promise<void> {
+    if (this.#clones.cloneAll(folder) === 0) await Promise.allSettled([done]);
+    // A file that has grown too large for its batch is read after it.
+    for (let read = -1; read < this.#direct.length;) {
+      read = this.#direct.length;
+      await Promise.allSettled(this.#direct);
+    }
+  }
+
+  /** For a walk that did not come to its end. */
+  [Symbol.dispose](): void {
+    this.#clones[Symbol.dispose]();
+  }
+
+  #saveLarge(place: Place, name: ByteString): Promise<NodeText | undefined> {
+    const slot = saveLargeFile(this.#largeFile(place, name));
+    slot.catch(() => undefined);
+    this.#readsDirectly(slot);
+    return slot;
+  }
+
+  #largeFile(place: Place, name: ByteString): LargeFile {
+    const { scheduler, tally, names } = this.#options;
+    const path = childPath(place, name);
+    const { proofs } = this.#options;
+    return {
+      scheduler,
+      tally,
+      names,
+      fate: fateOf(place, name),
+      name,
+      full: place.handle.at(name),
+      path,
+      proofs,
+      knownContent: () => place.parent?.contentOf(name),
+    };
+  }
+
+  /** Undefined when the file itself has to be read. */
+  #saveClone(place: Place, name: ByteString): Promise<NodeText | undefined> | undefined {
+    const { clones } = this.#options;
+    const opened = clones && this.#clones.open(place.handle.at(name));
+    const slot = opened?.then(async (clone) => {
+      if (clone === undefined) return await this.#saveLarge(place, name);
+      try {
+        await clones?.released;
+      } catch (error) {
+        clone[Symbol.dispose]();
+        throw error;
+      }
+      return await saveLargeFile({ ...this.#largeFile(place, name), clone });
+    });
+    slot?.catch(() => undefined);
+    return slot;
+  }
+
+  #readsDirectly(work: Promise<unknown>): void {
+    if (this.#options.clones) this.#direct.push(work);
+  }
+}

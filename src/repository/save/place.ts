@@ -1,0 +1,27 @@
+import type { DirectoryHandle } from '../../lib/directory-handle.ts';
+import type { ByteString } from '../../model/byte-string.ts';
+import type { NodeText } from '../format/node.ts';
+import type { ParentDirectory } from './parent-directory.ts';
+import type { FileFate } from './save-tally.ts';
+
+/** A directory under way: what it was walked from, and where its tree's nodes will be. */
+export interface Place {
+  /** Open until all that is in it has been read: whoever swaps a directory for a link meanwhile leads nobody away. */
+  readonly handle: DirectoryHandle;
+  /** Where it is on disk: a quicker way to look at what is in it, where it does not matter if we are led astray. */
+  readonly directory: ByteString;
+  /** Relative to the root of the backup. */
+  readonly path: ByteString;
+  readonly parent: ParentDirectory | undefined;
+}
+
+/** A node's text, undefined for what has none, or a promise of it. */
+export type Slot = NodeText | undefined | Promise<NodeText | undefined>;
+
+export function childPath({ path }: Pick<Place, 'path'>, name: ByteString): ByteString {
+  return path === '' ? name : `${path}/${name}`;
+}
+
+export function fateOf({ parent }: Pick<Place, 'parent'>, name: ByteString): FileFate {
+  return parent?.has(name) ? 'changed' : 'new';
+}

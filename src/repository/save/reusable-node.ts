@@ -1,0 +1,34 @@
+import type { ByteString } from '../../model/byte-string.ts';
+import { encodeNode, encodeNodeHead, type TreeNode } from '../format/node.ts';
+import { idsIn, type ParentDirectory } from './parent-directory.ts';
+import type { KnownTrees } from './parent-trees.ts';
+
+/**
+ * The text of an unchanged file's node, or undefined. Unchanged by size, times and inode: a change that keeps all of
+ * these does not happen by writing. `fresh` is the node as it is now, without content.
+ */
+export function reusableNode(
+  parent: ParentDirectory,
+  fresh: TreeNode,
+  parents: KnownTrees,
+): ByteString | undefined {
+  const text = parent.textOf(fresh.name);
+  const head = encodeNodeHead(fresh);
+  if (text?.startsWith(`${head},"content":[`)) {
+    return parents.hasBlobs(() => idsIn(text, head.length)) ? text : undefined;
+  }
+  const known = parent.node(fresh.name);
+  if (!known || !isSame(known, fresh) || !parents.hasBlobs(() => known.content)) return undefined;
+  const { xattrs, content, dataRuns } = known;
+  return encodeNode({ ...fresh, xattrs, content, dataRuns });
+}
+
+function isSame(known: TreeNode, fresh: TreeNode): boolean {
+  return (
+    known.type === 'file' &&
+    known.size === fresh.size &&
+    known.mtimeNs === fresh.mtimeNs &&
+    known.ctimeNs === fresh.ctimeNs &&
+    known.inode === fresh.inode
+  );
+}
