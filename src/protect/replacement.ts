@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { removeTree } from '../lib/remove-tree.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { AppStep } from './quiesce/plan-still.ts';
 import { type JournalMember, type RestoreJournal, removeJournal, writeJournal } from './restore-journal.ts';
@@ -24,6 +24,8 @@ export interface MemberWish extends Pick<JournalMember, 'kind' | 'name' | 'ident
 export interface ReplacementWish extends Pick<RestoreJournal, 'action' | 'hostIdentity' | 'snapshotIds'> {
   readonly stateDir: string;
   readonly members: readonly MemberWish[];
+  /** Remarks for people. */
+  readonly onNote?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -38,6 +40,9 @@ export interface ReplacementWish extends Pick<RestoreJournal, 'action' | 'hostId
  * 4. `committed`: what was there before is kept or removed, last of all the journal. A kill: goes on with that.
  *
  * Disposed before `commit`, everything is as it was, unless going back itself has failed: then the journal stays.
+ *
+ * Where the disk of the journal is full, directories of which nothing is replaced are filled without one: what is saved
+ * can be had on another disk. All that a kill can leave then is a stage, and that is told before.
  */
 export interface Replacement extends AsyncDisposable {
   readonly id: string;
@@ -71,14 +76,35 @@ export async function openReplacement(wish: ReplacementWish): Promise<Replacemen
     levels: [],
     members,
   };
-  await writeJournal(stateDir, journal);
+  const isWritten = await tryToWrite(wish, journal);
   try {
     for (const { stage, isKept } of members) if (!isKept) await mkdir(toPath(stage), { mode: 0o700 });
   } catch (error) {
     await dropAll(stateDir, journal);
     throw error;
   }
-  return new OpenReplacement(stateDir, journal);
+  return new OpenReplacement(stateDir, { journal, isWritten });
+}
+
+/** False where there is no room for it, and where it can be done without. */
+async function tryToWrite({ stateDir, onNote }: ReplacementWish, journal: RestoreJournal): Promise<boolean> {
+  try {
+    await writeJournal(stateDir, journal);
+    return true;
+  } catch (error) {
+    if (!['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '')) throw error;
+    for (const member of journal.members) if (!(await replacesNothing(member))) throw error;
+    const stages = journal.members.map(({ stage }) => quote(toPrintable(stage))).join(', ');
+    onNote?.(
+      `The disk of the state folder is full, so it is not written down what is done. If this is killed, ${stages} may be left behind, to be removed by hand.`,
+    );
+    return false;
+  }
+}
+
+async function replacesNothing({ kind, place, root, isKept }: JournalMember): Promise<boolean> {
+  if (kind !== 'path' || place !== 'beside' || isKept) return false;
+  return !(await exists(root)) || (await readdir(toPath(root))).length === 0;
 }
 
 async function chooseMember(wish: MemberWish): Promise<JournalMember> {
@@ -106,11 +132,16 @@ class OpenReplacement implements Replacement {
   readonly newPaths: readonly ByteString[];
   readonly #stateDir: string;
   #journal: RestoreJournal;
+  readonly #isWritten: boolean;
   /** What a dispose has to do. */
   #left: 'drop' | 'take back' | 'nothing' = 'drop';
 
-  constructor(stateDir: string, journal: RestoreJournal) {
+  constructor(
+    stateDir: string,
+    { journal, isWritten }: { readonly journal: RestoreJournal; readonly isWritten: boolean },
+  ) {
     this.#stateDir = stateDir;
+    this.#isWritten = isWritten;
     this.#journal = journal;
     this.id = journal.id;
     this.newPaths = journal.members.map(({ stage }) => `${stage}/new`);
@@ -149,7 +180,9 @@ class OpenReplacement implements Replacement {
 
   async commit(now: Date): Promise<void> {
     this.#left = 'nothing';
-    await commitAll(this.#stateDir, this.#journal, now);
+    // What is not written has no step to be noted.
+    const journal = this.#isWritten ? this.#journal : { ...this.#journal, step: 'committed' as const };
+    await commitAll(this.#stateDir, journal, now);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -162,7 +195,7 @@ class OpenReplacement implements Replacement {
     const journal = { ...this.#journal, ...change };
     // Whether it was written or not: what is remembered here can do either.
     this.#journal = journal;
-    await writeJournal(this.#stateDir, journal);
+    if (this.#isWritten) await writeJournal(this.#stateDir, journal);
   }
 }
 

@@ -4,6 +4,7 @@ import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import { namesIn } from '../lib/names-in.ts';
 import { isProcessAlive } from '../lib/process-alive.ts';
 import type { ByteString } from '../model/byte-string.ts';
+import { errnoOf } from '../model/errors.ts';
 import type { AppStep } from './quiesce/plan-still.ts';
 import { readJournalFile } from './read-journal-file.ts';
 
@@ -105,7 +106,10 @@ const hint =
 
 export async function removeJournal(stateDir: string, id: string): Promise<void> {
   await rm(journalPath(stateDir, id), { force: true });
-  await syncDirectory(journalFolder(stateDir));
+  await syncDirectory(journalFolder(stateDir)).catch((error: unknown) => {
+    // There was no room for the folder either.
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  });
 }
 
 function journalFolder(stateDir: string): string {

@@ -179,6 +179,7 @@ async function replaceAll(
     hostIdentity,
     snapshotIds,
     members,
+    onNote: options.onNote,
   });
   for (const [index, place] of direct.entries()) {
     const newPath = replacement.newPaths[index] ?? '';

@@ -146,15 +146,49 @@ describe.runIf(process.getuid?.() === 0)('a full disk', () => {
       expect(backup.exit, backup.stderr).toBe(1);
       expectOneMessage(backup, /full/);
     }
-    const restored = await world.attempt(['restore', './source', '--to', './elsewhere']);
-    if (restored.exit !== 0) {
-      expect(restored.exit, restored.stderr).toBe(1);
-      expectOneMessage(restored, /full/);
-      expect(existsSync(join(world.folder, 'elsewhere'))).toBe(false);
-    } else expect(treeFacts(join(world.folder, 'elsewhere'))).toEqual(before);
+    world.mkdir('empty');
+    for (const to of ['elsewhere', 'empty']) {
+      const restored = await world.attempt(['restore', './source', '--to', `./${to}`]);
+      expect(restored.exit, restored.stderr).toBe(0);
+      expect(restored.stderr).toContain('The disk of the state folder is full');
+      expect(treeFacts(join(world.folder, to))).toEqual(before);
+    }
+    // What is replaced must be able to come back: that is written down, or not done.
+    writeFileSync(join(source, 'newer'), 'newer');
+    const now = treeFacts(source);
+    const refused = await world.attempt(['restore', './source', '--yes', '--no-safety-snapshot']);
+    expect(refused.exit, refused.stderr).toBe(1);
+    expectOneMessage(refused, /the disk is full/);
+    expect(treeFacts(source)).toEqual(now);
+    expect(readdirSync(world.folder).filter((name) => name.startsWith('.'))).toEqual([]);
     rmSync(join(world.stateDir, 'ballast'));
     await world.run('backup', './source');
     await world.judge('check');
+  });
+
+  test('under the state folder: a restore elsewhere that is ended leaves nothing, or when it is killed what it has named before', async () => {
+    mountSmall(world.stateDir, '2m');
+    await world.init();
+    const source = world.mkdir('source');
+    writeFileSync(join(source, 'file'), random.bytes(100_000_000));
+    await world.run('backup', './source');
+    expect(() => writeFileSync(join(world.stateDir, 'ballast'), Buffer.alloc(4_000_000, 1))).toThrow(
+      'ENOSPC',
+    );
+    const stages = (): string[] => readdirSync(world.folder).filter((name) => name.startsWith('.'));
+    for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+      const { child, ended } = world.start(['restore', './source', '--to', './elsewhere']);
+      await expect.poll(stages, { timeout: 30_000, interval: 2 }).toHaveLength(1);
+      const [stage = ''] = stages();
+      child.kill(signal);
+      const { exit, stderr } = await ended;
+      expect(exit, stderr).toBe(signal === 'SIGINT' ? 130 : 137);
+      expect(stderr).toContain(`"${join(world.folder, stage)}" may be left behind`);
+      expect(existsSync(join(world.folder, 'elsewhere'))).toBe(false);
+      expect(stages()).toEqual(signal === 'SIGINT' ? [] : [stage]);
+    }
+    await world.run('restore', './source', '--to', './elsewhere');
+    expect(treeFacts(join(world.folder, 'elsewhere'))).toEqual(treeFacts(source));
   });
 
   test('under the state folder gets its room back from the trash', async () => {
