@@ -2,6 +2,7 @@ import type { SnapshotEntry } from '../repository/index.ts';
 import type { Change } from './compare-trees.ts';
 import type { DiffRequest, DiffResult } from './diff.ts';
 import type { DumpRequest } from './dump.ts';
+import { loadedLate } from './loaded-late.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { ListedSnapshot, SnapshotFilter, SnapshotPath } from './snapshots.ts';
 
@@ -18,18 +19,12 @@ export interface Reading {
 
 export function openReading(parts: Protection): Reading {
   return {
-    async listSnapshots(filter, options = {}) {
-      const { listSnapshots } = await import('./snapshots.ts');
-      return await listSnapshots(parts, filter, options);
-    },
+    listSnapshots: loadedLate(parts, async () => (await import('./snapshots.ts')).listSnapshots),
     async *listFiles(where, options = {}) {
       const { listFiles } = await import('./snapshots.ts');
       yield* listFiles(parts, where, options);
     },
-    async diff(request, options = {}) {
-      const { diff } = await import('./diff.ts');
-      return await diff(parts, request, options);
-    },
+    diff: loadedLate(parts, async () => (await import('./diff.ts')).diff),
     async *dump(request, options = {}) {
       const { dump } = await import('./dump.ts');
       yield* dump(parts, request, options);

@@ -1,3 +1,4 @@
+import { loadedLate } from './loaded-late.ts';
 import type { DumpRestorePlan, DumpRestoreReport, DumpRestoreRequest } from './presets/restore-dump.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { RestorePlan, RestoreRequest } from './restore-plan.ts';
@@ -42,42 +43,24 @@ export function openRestoring(parts: RestoringParts): Restoring {
       const { planRestore } = await import('./restore-plan.ts');
       return await planRestore(parts, request, options);
     },
-    async applyRestore(plan, options = {}) {
-      const { applyRestore } = await import('./restore.ts');
-      return await applyRestore(parts, plan, options);
-    },
-    async planDumpRestore(request, options = {}) {
-      const { planDumpRestore } = await import('./presets/restore-dump.ts');
-      return await planDumpRestore(parts, request, options);
-    },
-    async applyDumpRestore(plan, options = {}) {
-      const { applyDumpRestore } = await import('./presets/restore-dump.ts');
-      return await applyDumpRestore(parts, plan, options);
-    },
-    async planStackRestore(request, options = {}) {
-      const { planStackRestore } = await import('./restore-stack.ts');
-      return await planStackRestore(parts, request, options);
-    },
-    async applyStackRestore(plan, options = {}) {
-      const { applyStackRestore } = await import('./restore-stack.ts');
-      return await applyStackRestore(parts, plan, options);
-    },
-    async planUndo(request, options = {}) {
-      const { planUndo } = await import('./undo.ts');
-      return await planUndo(parts, request, options);
-    },
-    async applyUndo(plan, options = {}) {
-      const { applyUndo } = await import('./undo.ts');
-      return await applyUndo(parts, plan, options);
-    },
+    applyRestore: loadedLate(parts, async () => (await import('./restore.ts')).applyRestore),
+    planDumpRestore: loadedLate(
+      parts,
+      async () => (await import('./presets/restore-dump.ts')).planDumpRestore,
+    ),
+    applyDumpRestore: loadedLate(
+      parts,
+      async () => (await import('./presets/restore-dump.ts')).applyDumpRestore,
+    ),
+    planStackRestore: loadedLate(parts, async () => (await import('./restore-stack.ts')).planStackRestore),
+    applyStackRestore: loadedLate(parts, async () => (await import('./restore-stack.ts')).applyStackRestore),
+    planUndo: loadedLate(parts, async () => (await import('./undo.ts')).planUndo),
+    applyUndo: loadedLate(parts, async () => (await import('./undo.ts')).applyUndo),
     async listUndo() {
       const { listUndo } = await import('./undo.ts');
       return await listUndo(parts);
     },
-    async dropUndo(request, options = {}) {
-      const { dropKept } = await import('./undo.ts');
-      return await dropKept(parts, request, options);
-    },
+    dropUndo: loadedLate(parts, async () => (await import('./undo.ts')).dropKept),
   };
 }
 

@@ -3,6 +3,7 @@ import type { FindRequest, FoundEntry } from './find.ts';
 import type { ForgetReport, ForgetRequest } from './forget.ts';
 import type { ForgetGroup, ForgetPlan, SnapshotFate } from './forget-plan.ts';
 import type { KeepRules, Period } from './keep-rules.ts';
+import { loadedLate } from './loaded-late.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { SnapshotFilter } from './snapshots.ts';
 import type { StatsReport, VolumeStats } from './stats.ts';
@@ -28,28 +29,16 @@ export interface Retention {
 
 export function openRetention(parts: Protection): Retention {
   return {
-    async planForget(request, options = {}) {
-      const { prepareForget } = await import('./forget.ts');
-      return await prepareForget(parts, request, options);
-    },
-    async applyForget(plan, options = {}) {
-      const { applyForget } = await import('./forget.ts');
-      return await applyForget(parts, plan, options);
-    },
+    planForget: loadedLate(parts, async () => (await import('./forget.ts')).prepareForget),
+    applyForget: loadedLate(parts, async () => (await import('./forget.ts')).applyForget),
     async planPrune(limits, { signal, onProgress } = {}) {
       return await (await parts.repository()).planPrune({ ...limits, signal, onProgress });
     },
     async prune(limits, { signal, onProgress } = {}) {
       return await (await parts.repository()).prune({ ...limits, signal, onProgress });
     },
-    async changeTags(request, options = {}) {
-      const { changeTags } = await import('./tag.ts');
-      return await changeTags(parts, request, options);
-    },
-    async stats(filter, options = {}) {
-      const { measureStats } = await import('./stats.ts');
-      return await measureStats(parts, filter, options);
-    },
+    changeTags: loadedLate(parts, async () => (await import('./tag.ts')).changeTags),
+    stats: loadedLate(parts, async () => (await import('./stats.ts')).measureStats),
     async *find(request, options = {}) {
       const { findEntries } = await import('./find.ts');
       yield* findEntries(parts, request, options);

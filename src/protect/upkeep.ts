@@ -11,6 +11,7 @@ import type {
 } from '../repository/index.ts';
 import type { CopyRequest } from './copy.ts';
 import type { AddedKey, ChangedKey, KeyParts, NewKey, RemovedKey } from './key.ts';
+import { loadedLate } from './loaded-late.ts';
 import type { JobOptions } from './protection.ts';
 import type { SnapshotRepairRequest } from './repair.ts';
 
@@ -68,18 +69,9 @@ export function openUpkeep(parts: UpkeepParts): Upkeep {
     async listKeys(options = {}) {
       return await (await parts.repository()).listKeys(options);
     },
-    async addKey(wish, options = {}) {
-      const { addKey } = await import('./key.ts');
-      return await addKey(parts, wish, options);
-    },
-    async changeKey(wish, options = {}) {
-      const { changeKey } = await import('./key.ts');
-      return await changeKey(parts, wish, options);
-    },
-    async removeKey(start, options = {}) {
-      const { removeKey } = await import('./key.ts');
-      return await removeKey(parts, start, options);
-    },
+    addKey: loadedLate(parts, async () => (await import('./key.ts')).addKey),
+    changeKey: loadedLate(parts, async () => (await import('./key.ts')).changeKey),
+    removeKey: loadedLate(parts, async () => (await import('./key.ts')).removeKey),
     async unlock(request, options = {}) {
       return await (await parts.repository()).unlock({ ...request, ...options });
     },
@@ -89,14 +81,8 @@ export function openUpkeep(parts: UpkeepParts): Upkeep {
     async repairPacks(request, { signal, onProgress } = {}) {
       return await (await parts.repository()).repairPacks({ ...request, signal, onProgress });
     },
-    async repairSnapshots(request, options = {}) {
-      const { repairSnapshots } = await import('./repair.ts');
-      return await repairSnapshots(parts, request, options);
-    },
-    async copy(request, options = {}) {
-      const { copy } = await import('./copy.ts');
-      return await copy(parts, request, options);
-    },
+    repairSnapshots: loadedLate(parts, async () => (await import('./repair.ts')).repairSnapshots),
+    copy: loadedLate(parts, async () => (await import('./copy.ts')).copy),
   };
 }
 
