@@ -17,10 +17,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../catalog/catalog.ts';
-import { openDrivers } from '../../drivers/open-drivers.ts';
 import { describeHost } from '../host.contract.ts';
-import { openEmbeddedHost } from './embedded-host.ts';
 import { memoryCatalog } from './memory-catalog.fixture.ts';
+import { openWithDrivers } from './open-with-drivers.fixture.ts';
 
 const run = promisify(execFile);
 const isRoot = process.geteuid?.() === 0;
@@ -33,12 +32,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(stateDir, { recursive: true, force: true }));
 
-const open = () =>
-  openEmbeddedHost({
-    stateDir,
-    catalog,
-    drivers: openDrivers({ stateDir, secret: async () => Buffer.from('') }),
-  });
+const open = () => openWithDrivers({ stateDir, catalog });
 const spec = (name: string) => ({ name, driver: 'local', labels: {}, options: {} });
 
 describeHost('the embedded host', { open });
@@ -103,10 +97,9 @@ describe('the embedded host', () => {
     await utimes(join(stateDir, 'volumes/empty'), 0, 0);
     await utimes(join(stateDir, 'volumes/lost+found'), 0, 0);
     const warnings: string[] = [];
-    await using host = await openEmbeddedHost({
+    await using host = await openWithDrivers({
       stateDir,
       catalog,
-      drivers: openDrivers({ stateDir, secret: async () => Buffer.from('') }),
       onWarning: (message) => warnings.push(message),
     });
     expect(await host.listVolumes()).toEqual([]);

@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../catalog/catalog.ts';
-import { openDrivers } from '../../drivers/open-drivers.ts';
 import { setImmutable } from '../../lib/immutable.ts';
 import { bootId } from '../../lib/process-space.ts';
-import { openEmbeddedHost } from './embedded-host.ts';
 import { memoryCatalog } from './memory-catalog.fixture.ts';
+import { openWithDrivers } from './open-with-drivers.fixture.ts';
 import { folderIdentity } from './volume-folders.ts';
 
 let stateDir: string;
@@ -19,12 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(stateDir, { recursive: true, force: true }));
 
-const open = () =>
-  openEmbeddedHost({
-    stateDir,
-    catalog,
-    drivers: openDrivers({ stateDir, secret: async () => Buffer.from('') }),
-  });
+const open = () => openWithDrivers({ stateDir, catalog });
 
 const spec = { name: 'pg', driver: 'local', labels: {}, options: {} };
 const record = { ...spec, createdAt: '2026-01-01T00:00:00.000Z', anonymous: false };
