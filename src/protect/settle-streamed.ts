@@ -24,9 +24,9 @@ export async function tellOfStreamed(
 ): Promise<void> {
   for (const journal of await listStreamed(parts.stateDir, noteOfDamaged(options))) {
     if (options.ofHost !== undefined && journal.hostIdentity !== options.ofHost) continue;
-    const work = async (): Promise<void> => {
-      if (await isGone(parts, journal)) await endStreamed(parts.stateDir, journal);
-      else options.onNote?.(`${whatIsWrong(journal)}. ${whatToDo(parts, journal)}`);
+    const work = async (now: StreamedJournal): Promise<void> => {
+      if (await isGone(parts, now)) await endStreamed(parts.stateDir, now);
+      else options.onNote?.(`${whatIsWrong(now)}. ${whatToDo(parts, now)}`);
     };
     await whenLeft(parts, { seen: journal, work }, options);
   }

@@ -63,10 +63,14 @@ describe('what Holdfast wrote', () => {
     makeOrdinaryTree(source);
     await using repository = await initTestRepository(location);
     await saveDirectory(repository, source, { name: 'pg' });
+    const { id } = await newestSnapshot(repository);
     await resticCommand(location).run('tag', '--add', 'kept');
+    await resticCommand(location).run('tag', '--add', 'too');
 
     const snapshot = await newestSnapshot(repository);
-    expect(snapshot.tags).toEqual(['kept']);
+    expect(snapshot.tags).toEqual(['kept', 'too']);
+    expect(snapshot.id).not.toBe(id);
+    expect(snapshot.original).toBe(id);
     expect(snapshot.volume?.name).toBe('pg');
     const target = join(folder, 'out');
     await repository.restore({ snapshot, path: '', target });
