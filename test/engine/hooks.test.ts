@@ -1,31 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Cli, type CliResult, type CliRun } from '../cli/cli.ts';
-import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { expect, test } from 'vitest';
+import { onEngine } from '../support/on-engine.ts';
 
-let engine: PrivateEngine;
-let cli: Cli;
-beforeAll(async () => {
-  engine = await startPrivateEngine();
-  await engine.importBusybox();
-  cli = new Cli();
-  await cli.init();
-});
-afterAll(async () => {
-  cli?.[Symbol.dispose]();
-  await engine?.[Symbol.asyncDispose]();
-});
-
-function attempt(args: readonly string[], options: CliRun = {}): Promise<CliResult> {
-  return cli.attempt(args, { ...options, env: { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost } });
-}
+const on = onEngine({ host: 'docker' });
 
 /** A container that writes down what its hooks are told, in a volume that is not saved. */
 async function start(name: string, labels: Readonly<Record<string, string>>): Promise<void> {
   const options = Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
-  await engine.docker([
+  await on.engine.docker([
     ...['run', '-d', '--init=false', '--stop-signal', 'KILL', '--name', name],
     ...['-v', `${name}:/data`, '-v', `${name}-notes:/notes`, ...options],
     ...['busybox', 'sleep', '10000'],
@@ -35,7 +19,7 @@ async function start(name: string, labels: Readonly<Record<string, string>>): Pr
 const note = (text: string): string => JSON.stringify(['sh', '-c', `echo "${text}" >> /notes/log`]);
 
 function notes(name: string): string[] {
-  const file = join(engine.volumePath(`${name}-notes`), 'log');
+  const file = join(on.engine.volumePath(`${name}-notes`), 'log');
   return existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n') : [];
 }
 
@@ -48,9 +32,9 @@ test('hooks run in their order, and are told of what', async () => {
     'holdfast.hook.on-error': note('error'),
     'holdfast.hok.before': 'x',
   });
-  await engine.docker(['exec', 'ordered', 'chmod', '777', '/notes']);
-  await engine.docker(['exec', 'ordered', 'sh', '-c', 'touch /notes/log; chmod 666 /notes/log']);
-  const { exit, stdout, stderr } = await attempt(['backup', 'ordered', '--format', 'json']);
+  await on.engine.docker(['exec', 'ordered', 'chmod', '777', '/notes']);
+  await on.engine.docker(['exec', 'ordered', 'sh', '-c', 'touch /notes/log; chmod 666 /notes/log']);
+  const { exit, stdout, stderr } = await on.attempt(['backup', 'ordered', '--format', 'json']);
   expect(exit, stderr).toBe(0);
   const [outcome] = (
     JSON.parse(stdout) as { outcomes: { snapshotId: string; evidence: { ran: string[] } }[] }
@@ -62,7 +46,7 @@ test('hooks run in their order, and are told of what', async () => {
   ]);
   expect(outcome?.evidence.ran).toEqual(['sh in "ordered"', 'sh in "ordered"']);
   expect(stderr).toContain('did you mean "holdfast.hook.before"');
-  expect(readdirSync(join(cli.stateDir, 'journal-hooks'))).toEqual([]);
+  expect(readdirSync(join(on.cli.stateDir, 'journal-hooks'))).toEqual([]);
 });
 
 test('a hook that fails before the backup ends it, and those afterwards run', async () => {
@@ -71,7 +55,7 @@ test('a hook that fails before the backup ends it, and those afterwards run', as
     'holdfast.hook.after': note('after $HOLDFAST_OUTCOME'),
     'holdfast.hook.on-error': note('error: $HOLDFAST_MESSAGE'),
   });
-  const { exit, stderr } = await attempt(['backup', 'failing']);
+  const { exit, stderr } = await on.attempt(['backup', 'failing']);
   expect(exit).toBe(1);
   expect(stderr).toMatch(
     /The hook "before" \(the label "holdfast.hook.before"\) failed: "sh" in "failing" failed \(exit 7\)/,
@@ -79,7 +63,7 @@ test('a hook that fails before the backup ends it, and those afterwards run', as
   expect(stderr).toContain('no such thing');
   expect(notes('failing')[0]).toBe('after failed');
   expect(notes('failing')[1]).toMatch(/^error: The hook "before" /);
-  expect(JSON.parse((await attempt(['snapshots', 'failing', '--format', 'json'])).stdout)).toEqual([]);
+  expect(JSON.parse((await on.attempt(['snapshots', 'failing', '--format', 'json'])).stdout)).toEqual([]);
 });
 
 test('a hook that only warns does not end it, nor does one that hangs go on for longer than it may', async () => {
@@ -90,13 +74,13 @@ test('a hook that only warns does not end it, nor does one that hangs go on for 
     'holdfast.hook.after': 'no-such-program',
     'holdfast.hook.after.on-failure': 'abort',
   });
-  const { exit, stderr } = await attempt(['backup', 'hanging']);
+  const { exit, stderr } = await on.attempt(['backup', 'hanging']);
   expect(stderr).toMatch(/"sleep" in "hanging" did not end within 500ms/);
   expect(stderr).toMatch(/The hook "after"/);
   // Saved, and yet not all is well.
   expect(exit).toBe(3);
-  expect(await engine.docker(['top', 'hanging', '-eo', 'pid,args'])).not.toMatch(/sleep 1000$/m);
-  expect(JSON.parse((await attempt(['snapshots', 'hanging', '--format', 'json'])).stdout)).toHaveLength(1);
+  expect(await on.engine.docker(['top', 'hanging', '-eo', 'pid,args'])).not.toMatch(/sleep 1000$/m);
+  expect(JSON.parse((await on.attempt(['snapshots', 'hanging', '--format', 'json'])).stdout)).toHaveLength(1);
 });
 
 test('hooks that are due run after an interrupt too', async () => {
@@ -105,7 +89,7 @@ test('hooks that are due run after an interrupt too', async () => {
     'holdfast.hook.before.2': 'sleep 30',
     'holdfast.hook.after': note('after $HOLDFAST_OUTCOME'),
   });
-  const running = attempt(['backup', 'interrupted'], {});
+  const running = on.attempt(['backup', 'interrupted']);
   const child = await startedChild('interrupted');
   child('SIGINT');
   const { exit } = await running;
@@ -119,35 +103,35 @@ test('hooks that a killed backup has left due are run by the next command, once'
     'holdfast.hook.before.2': 'sleep 30',
     'holdfast.hook.after': note('after $HOLDFAST_OUTCOME: $HOLDFAST_MESSAGE'),
   });
-  const running = attempt(['backup', 'killed']);
+  const running = on.attempt(['backup', 'killed']);
   const child = await startedChild('killed');
   child('SIGKILL');
   expect((await running).exit).toBe(137);
   expect(notes('killed')).toEqual(['before']);
-  const { stderr } = await attempt(['volume', 'ls']);
+  const { stderr } = await on.attempt(['volume', 'ls']);
   expect(stderr).toMatch(/Hooks of an interrupted backup were run: sh/);
   expect(notes('killed')).toEqual(['before', 'after failed: The backup was killed']);
-  await attempt(['volume', 'ls']);
+  await on.attempt(['volume', 'ls']);
   expect(notes('killed')).toHaveLength(2);
 });
 
 test('labels of offen stop a container for the backup, and our own let another run on', async () => {
   await start('theirs', { 'docker-volume-backup.stop-during-backup': 'true' });
   const startedAt = (): Promise<string> =>
-    engine.docker(['inspect', '--format', '{{.State.StartedAt}}', 'theirs']);
+    on.engine.docker(['inspect', '--format', '{{.State.StartedAt}}', 'theirs']);
   const before = await startedAt();
-  const stopped = await attempt(['backup', 'theirs', '--format', 'json']);
+  const stopped = await on.attempt(['backup', 'theirs', '--format', 'json']);
   expect((JSON.parse(stopped.stdout) as { outcomes: unknown[] }).outcomes[0]).toMatchObject({
     grade: 'cold',
   });
   expect(await startedAt()).not.toBe(before);
   await start('loose', { 'holdfast.stop': 'false' });
-  const { stdout } = await attempt(['backup', 'loose', '--format', 'json']);
+  const { stdout } = await on.attempt(['backup', 'loose', '--format', 'json']);
   expect((JSON.parse(stdout) as { outcomes: unknown[] }).outcomes[0]).toMatchObject({
     grade: 'torn',
     gradeReason: '"loose" could write while it was read',
   });
-  const paused = await attempt(['backup', 'loose', '--consistency', 'pause', '--format', 'json']);
+  const paused = await on.attempt(['backup', 'loose', '--consistency', 'pause', '--format', 'json']);
   expect((JSON.parse(paused.stdout) as { outcomes: unknown[] }).outcomes[0]).toMatchObject({
     grade: 'crash',
   });
@@ -156,7 +140,7 @@ test('labels of offen stop a container for the backup, and our own let another r
 /** Waits until the second hook sleeps, and gives a way to signal the command. */
 async function startedChild(name: string): Promise<(signal: NodeJS.Signals) => void> {
   for (let tries = 0; tries < 100; tries++) {
-    const processes = await engine.docker(['top', name, '-eo', 'pid,args']);
+    const processes = await on.engine.docker(['top', name, '-eo', 'pid,args']);
     if (processes.includes('sleep 30')) break;
     await sleep(100);
   }

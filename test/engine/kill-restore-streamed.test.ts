@@ -1,56 +1,31 @@
-import { spawn } from 'node:child_process';
 import { hash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Cli, type CliResult } from '../cli/cli.ts';
-import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { expect, test } from 'vitest';
+import type { CliResult } from '../cli/cli.ts';
 import { dice, seed, times } from '../faults/seeded.ts';
+import { onEngine } from '../support/on-engine.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 
 const kills = times({ all: 30, daily: 3 });
 const volume = 'far';
 const files = 800;
 
-let engine: PrivateEngine;
-let cli: Cli;
-beforeAll(async () => {
-  engine = await startPrivateEngine();
-  await engine.importBusybox();
-  cli = new Cli();
-  await cli.init();
-});
-afterAll(async () => {
-  cli?.[Symbol.dispose]();
-  await engine?.[Symbol.asyncDispose]();
-});
-
 /** As if the data could not be reached but through the engine. */
-function environment(): Record<string, string> {
-  return { HOLDFAST_HOST: 'auto', DOCKER_HOST: engine.dockerHost, HOLDFAST_DATA_WAY: 'stream' };
-}
+const on = onEngine({ env: { HOLDFAST_DATA_WAY: 'stream' } });
 
-async function attempt(...args: string[]): Promise<CliResult> {
-  return await cli.attempt(args, { env: environment() });
-}
-
-async function run(...args: string[]): Promise<CliResult> {
-  const result = await attempt(...args);
-  if (result.exit !== 0)
-    throw new Error(`"holdfast ${args.join(' ')}" ended with ${result.exit}: ${result.stderr}`);
-  return result;
-}
+const run = (...args: string[]): Promise<CliResult> => on.run(args);
 
 function fill(version: string): void {
-  const folder = join(engine.volumePath(volume), 'files');
+  const folder = join(on.engine.volumePath(volume), 'files');
   mkdirSync(folder, { recursive: true });
   for (let i = 0; i < files; i++) writeFileSync(join(folder, `f${i}`), `${version} ${i}`.repeat(40));
 }
 
 /** What is in the volume; undefined when there is none. */
 function facts(): string | undefined {
-  const root = engine.volumePath(volume);
+  const root = on.engine.volumePath(volume);
   return existsSync(root) ? hash('sha256', JSON.stringify(treeFacts(root))) : undefined;
 }
 
@@ -59,36 +34,20 @@ function inodeOf(path: string): number | undefined {
 }
 
 function countFiles(): number {
-  const folder = join(engine.volumePath(volume), 'files');
+  const folder = join(on.engine.volumePath(volume), 'files');
   return existsSync(folder) ? readdirSync(folder).length : 0;
 }
 
 /** Kills a restore when the volume was removed, and the new one holds so many files; false when it ended before that. */
 async function killedAt(args: readonly string[], count: number): Promise<boolean> {
-  const before = inodeOf(engine.volumePath(volume));
-  const child = spawn(join(import.meta.dirname, '../../bin/holdfast'), args, {
-    env: { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, ...environment() },
-    stdio: 'ignore',
-    detached: true,
-  });
-  let hasEnded = false;
-  const ended = new Promise<boolean>((resolve) => {
-    child.on('exit', (_, signal) => {
-      hasEnded = true;
-      resolve(signal === 'SIGKILL');
-    });
-  });
-  while (!hasEnded) {
-    const isRemoved = inodeOf(engine.volumePath(volume)) !== before;
+  const before = inodeOf(on.engine.volumePath(volume));
+  const { child, kill } = on.start(args);
+  while (child.exitCode === null && child.signalCode === null) {
+    const isRemoved = inodeOf(on.engine.volumePath(volume)) !== before;
     if (isRemoved && countFiles() >= count) break;
     await sleep(1);
   }
-  try {
-    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-  } catch {
-    // It has ended.
-  }
-  return await ended;
+  return await kill();
 }
 
 test(
@@ -96,7 +55,7 @@ test(
   { retry: 0, timeout: 30 * 60_000 },
   async () => {
     const random = dice('kill restore streamed');
-    await engine.docker(['volume', 'create', '--label', 'mine=yes', volume]);
+    await on.engine.docker(['volume', 'create', '--label', 'mine=yes', volume]);
     fill('old');
     await run('backup', volume);
     const [id = ''] = (await run('snapshots', volume, '-q')).stdout.split('\n');
@@ -113,7 +72,7 @@ test(
       const isWhole = (await run('volume', 'ls')).stderr === '';
       if (!isWhole) {
         half++;
-        const refused = await attempt('backup', volume);
+        const refused = await on.attempt(['backup', volume]);
         expect(refused.exit, where).not.toBe(0);
         if (facts() !== undefined) expect(refused.stderr, where).toContain('what is in it is not whole');
       }
@@ -126,8 +85,8 @@ test(
         fill('new');
         fresh = facts();
       }
-      expect(await engine.docker(['ps', '-aq']), where).toBe('');
-      expect(await engine.docker(['volume', 'inspect', '-f', '{{json .Labels}}', volume])).toBe(
+      expect(await on.engine.docker(['ps', '-aq']), where).toBe('');
+      expect(await on.engine.docker(['volume', 'inspect', '-f', '{{json .Labels}}', volume])).toBe(
         '{"mine":"yes"}',
       );
     }

@@ -1,63 +1,39 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Cli, type CliResult } from '../cli/cli.ts';
-import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { describe, expect, test } from 'vitest';
 import { makeHostileTree } from '../support/hostile-tree.ts';
+import { onEngine } from '../support/on-engine.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 
-let engine: PrivateEngine;
-let cli: Cli;
-beforeAll(async () => {
-  engine = await startPrivateEngine();
-  await engine.importBusybox();
-  cli = new Cli();
-  await cli.init();
-});
-afterAll(async () => {
-  cli?.[Symbol.dispose]();
-  await engine?.[Symbol.asyncDispose]();
-});
+const on = onEngine();
 
-function attempt(args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
-  return cli.attempt(args, { env: { HOLDFAST_HOST: 'auto', DOCKER_HOST: engine.dockerHost, ...env } });
-}
+const throughEngine = { env: { HOLDFAST_DATA_WAY: 'stream' } };
 
-async function run(...args: string[]): Promise<string> {
-  const result = await attempt(args);
-  if (result.exit !== 0)
-    throw new Error(`"holdfast ${args.join(' ')}" ended with ${result.exit}: ${result.stderr}`);
-  return result.stdout;
-}
+const run = async (...args: string[]): Promise<string> => (await on.run(args)).stdout;
 
-async function streamed(...args: string[]): Promise<string> {
-  const result = await attempt(args, { HOLDFAST_DATA_WAY: 'stream' });
-  if (result.exit !== 0)
-    throw new Error(`"holdfast ${args.join(' ')}" ended with ${result.exit}: ${result.stderr}`);
-  return result.stdout;
-}
+const streamed = async (...args: string[]): Promise<string> => (await on.run(args, throughEngine)).stdout;
 
 /** A container that keeps a volume or path busy. */
 async function container(name: string, mount: string): Promise<void> {
-  await engine.docker(['run', '-d', '--name', name, '-v', mount, 'busybox', 'sleep', '1000']);
+  await on.engine.docker(['run', '-d', '--name', name, '-v', mount, 'busybox', 'sleep', '1000']);
 }
 
 describe('on a Docker Engine', () => {
   test('volume ls shows stacks and consumers, and rm names who holds a volume', async () => {
-    await engine.docker(['volume', 'create', '--label', 'com.docker.compose.project=shop', 'shop_pg']);
+    await on.engine.docker(['volume', 'create', '--label', 'com.docker.compose.project=shop', 'shop_pg']);
     await container('shop-db-1', 'shop_pg:/data');
     expect(await run('volume', 'ls', '-f', 'name=shop_pg')).toMatch(
       /\nshop_pg +local +shop +shop-db-1 +(just now|\d+ second)/,
     );
-    const refused = await attempt(['volume', 'rm', 'shop_pg']);
+    const refused = await on.attempt(['volume', 'rm', 'shop_pg']);
     expect(refused.exit).toBe(5);
     expect(refused.stderr).toContain('"shop-db-1"');
-    await engine.docker(['rm', '-f', 'shop-db-1']);
+    await on.engine.docker(['rm', '-f', 'shop-db-1']);
   });
 
   test('a volume that was removed comes back with its data, driver, options and labels', async () => {
-    const device = join(engine.folder, 'device');
+    const device = join(on.engine.folder, 'device');
     mkdirSync(device);
     const labels = [
       '--label',
@@ -68,13 +44,13 @@ describe('on a Docker Engine', () => {
       'mine=yes',
     ];
     const options = ['-o', 'type=none', '-o', 'o=bind', '-o', `device=${device}`];
-    await engine.docker(['volume', 'create', ...labels, ...options, 'bound']);
-    await engine.docker(['volume', 'create', ...labels, 'plain']);
-    await makeHostileTree(engine.volumePath('plain'));
-    const before = treeFacts(engine.volumePath('plain'));
+    await on.engine.docker(['volume', 'create', ...labels, ...options, 'bound']);
+    await on.engine.docker(['volume', 'create', ...labels, 'plain']);
+    await makeHostileTree(on.engine.volumePath('plain'));
+    const before = treeFacts(on.engine.volumePath('plain'));
     writeFileSync(join(device, 'f'), 'on the device');
     await run('backup', 'plain', 'bound');
-    const inspected = await engine.docker([
+    const inspected = await on.engine.docker([
       'volume',
       'inspect',
       '-f',
@@ -82,11 +58,11 @@ describe('on a Docker Engine', () => {
       'plain',
       'bound',
     ]);
-    await engine.docker(['volume', 'rm', 'plain', 'bound']);
+    await on.engine.docker(['volume', 'rm', 'plain', 'bound']);
     await run('restore', 'plain');
-    expect(treeFacts(engine.volumePath('plain'))).toEqual(before);
+    expect(treeFacts(on.engine.volumePath('plain'))).toEqual(before);
     // Docker leaves what is on a device: a restore does not mix with it.
-    const onData = await attempt(['restore', 'bound']);
+    const onData = await on.attempt(['restore', 'bound']);
     expect(onData.exit).toBe(1);
     expect(onData.stderr).toMatch(/holds data/);
     expect(readFileSync(join(device, 'f'), 'utf8')).toBe('on the device');
@@ -96,7 +72,7 @@ describe('on a Docker Engine', () => {
     await run('restore', 'bound');
     expect(readFileSync(join(device, 'f'), 'utf8')).toBe('on the device');
     expect(
-      await engine.docker([
+      await on.engine.docker([
         'volume',
         'inspect',
         '-f',
@@ -109,7 +85,7 @@ describe('on a Docker Engine', () => {
 
   test('the grade says whether a container could write', async () => {
     await container('writer', 'live:/data');
-    await engine.docker(['exec', 'writer', 'sh', '-c', 'echo one > /data/f']);
+    await on.engine.docker(['exec', 'writer', 'sh', '-c', 'echo one > /data/f']);
     interface Report {
       outcomes: { grade: string; gradeReason: string }[];
     }
@@ -120,15 +96,15 @@ describe('on a Docker Engine', () => {
       grade: 'torn',
       gradeReason: expect.stringContaining('"writer"'),
     });
-    await engine.docker(['stop', '-t', '0', 'writer']);
+    await on.engine.docker(['stop', '-t', '0', 'writer']);
     const cold = JSON.parse(await run('backup', 'live', '--format', 'json')) as Report;
     expect(cold.outcomes[0]).toMatchObject({ grade: 'cold' });
-    await engine.docker(['rm', '-f', 'writer']);
+    await on.engine.docker(['rm', '-f', 'writer']);
   });
 
   test('a stack is backed up by its name', async () => {
-    await engine.docker(['volume', 'create', '--label', 'com.docker.compose.project=blog', 'blog_db']);
-    await engine.docker([
+    await on.engine.docker(['volume', 'create', '--label', 'com.docker.compose.project=blog', 'blog_db']);
+    await on.engine.docker([
       'volume',
       'create',
       '--label',
@@ -137,7 +113,7 @@ describe('on a Docker Engine', () => {
       'holdfast.backup=false',
       'blog_tmp',
     ]);
-    const result = await attempt(['backup', '--stack', 'blog', '-q']);
+    const result = await on.attempt(['backup', '--stack', 'blog', '-q']);
     expect(result).toMatchObject({ exit: 0 });
     expect(JSON.parse(await run('snapshots', '--stack', 'blog', '--format', 'json'))).toHaveLength(1);
   });
@@ -148,44 +124,48 @@ const keptByStreams = { without: ['xattrs', 'holes'] } as const;
 
 describe('through the engine only', () => {
   test('a volume is backed up, and made again when it is gone', async () => {
-    await engine.docker(['volume', 'create', 'far']);
-    await makeHostileTree(engine.volumePath('far'));
+    await on.engine.docker(['volume', 'create', 'far']);
+    await makeHostileTree(on.engine.volumePath('far'));
     // The engine makes times before 1970 to 1970.
     for (const name of ['plain.txt', 'empty'])
-      execFileSync('touch', ['-d', '2005-05-05T05:05:05.555555555Z', join(engine.volumePath('far'), name)]);
-    const before = treeFacts(engine.volumePath('far'), keptByStreams);
+      execFileSync('touch', [
+        '-d',
+        '2005-05-05T05:05:05.555555555Z',
+        join(on.engine.volumePath('far'), name),
+      ]);
+    const before = treeFacts(on.engine.volumePath('far'), keptByStreams);
     const shown = await streamed('backup', 'far');
     expect(shown).toContain('read through the engine: extended attributes');
-    await engine.docker(['volume', 'rm', 'far']);
+    await on.engine.docker(['volume', 'rm', 'far']);
     await streamed('restore', 'far');
-    expect(treeFacts(engine.volumePath('far'), keptByStreams)).toEqual(before);
+    expect(treeFacts(on.engine.volumePath('far'), keptByStreams)).toEqual(before);
   });
 
   test('a volume is replaced as a whole when nobody refers to it, and refused otherwise', async () => {
-    await engine.docker(['volume', 'create', '--label', 'kept=yes', 'far2']);
-    const root = engine.volumePath('far2');
+    await on.engine.docker(['volume', 'create', '--label', 'kept=yes', 'far2']);
+    const root = on.engine.volumePath('far2');
     writeFileSync(join(root, 'a'), 'saved');
     chmodSync(root, 0o750);
     await streamed('backup', 'far2');
     writeFileSync(join(root, 'a'), 'changed');
     writeFileSync(join(root, 'extra'), 'extra');
     await container('busy', 'far2:/data');
-    const inUse = await attempt(['restore', 'far2', '--yes'], { HOLDFAST_DATA_WAY: 'stream' });
+    const inUse = await on.attempt(['restore', 'far2', '--yes'], throughEngine);
     expect(inUse.exit).toBe(5);
     expect(inUse.stderr).toMatch(/Cannot restore "far2": it is in use by "busy" \(running\)/);
-    await engine.docker(['rm', '-f', 'busy']);
-    await engine.docker(['create', '--name', 'idle', '-v', 'far2:/data', 'busybox', 'true']);
-    const refused = await attempt(['restore', 'far2', '--yes'], { HOLDFAST_DATA_WAY: 'stream' });
+    await on.engine.docker(['rm', '-f', 'busy']);
+    await on.engine.docker(['create', '--name', 'idle', '-v', 'far2:/data', 'busybox', 'true']);
+    const refused = await on.attempt(['restore', 'far2', '--yes'], throughEngine);
     expect(refused.exit).toBe(1);
     expect(refused.stderr).toMatch(/--to far2-restored/);
     expect(readFileSync(join(root, 'a'), 'utf8')).toBe('changed');
-    await engine.docker(['rm', 'idle']);
+    await on.engine.docker(['rm', 'idle']);
     await streamed('restore', 'far2', '--yes');
     expect([readFileSync(join(root, 'a'), 'utf8'), existsSync(join(root, 'extra'))]).toEqual([
       'saved',
       false,
     ]);
-    expect(await engine.docker(['volume', 'inspect', '-f', '{{.Labels.kept}}', 'far2'])).toBe('yes');
+    expect(await on.engine.docker(['volume', 'inspect', '-f', '{{.Labels.kept}}', 'far2'])).toBe('yes');
     expect(await streamed('diff', 'far2')).toBe('No differences.\n');
     const safety = JSON.parse(
       await run('snapshots', 'far2', '--tag', 'before-restore', '--format', 'json'),
@@ -194,8 +174,8 @@ describe('through the engine only', () => {
   });
 
   test('one file goes back to where it came from', async () => {
-    await engine.docker(['volume', 'create', 'far3']);
-    const root = engine.volumePath('far3');
+    await on.engine.docker(['volume', 'create', 'far3']);
+    const root = on.engine.volumePath('far3');
     mkdirSync(join(root, 'sub'));
     writeFileSync(join(root, 'sub/f'), 'saved');
     await streamed('backup', 'far3');

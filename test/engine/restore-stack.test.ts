@@ -1,30 +1,21 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { Cli, type CliResult } from '../cli/cli.ts';
-import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { onEngine } from '../support/on-engine.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 
 const execute = promisify(execFile);
 
-let engine: PrivateEngine;
-let cli: Cli;
+const on = onEngine();
 let compose: string;
 let device: string;
 beforeAll(async () => {
-  engine = await startPrivateEngine();
-  await engine.importBusybox();
-  cli = new Cli();
-  await cli.init();
-  device = join(engine.folder, 'deep/down/uploads');
-  compose = join(engine.folder, 'compose.yaml');
+  device = join(on.engine.folder, 'deep/down/uploads');
+  compose = join(on.engine.folder, 'compose.yaml');
   writeFileSync(compose, composeFile(device));
-});
-afterAll(async () => {
-  cli?.[Symbol.dispose]();
-  await engine?.[Symbol.asyncDispose]();
 });
 
 /** A database, and a web server that waits for it and shares a volume with it. */
@@ -51,54 +42,44 @@ function composeFile(path: string): string {
 }
 
 async function up(): Promise<string> {
-  const env = { PATH: process.env['PATH'], HOME: engine.folder, DOCKER_HOST: engine.dockerHost };
+  const env = { PATH: process.env['PATH'], HOME: on.engine.folder, DOCKER_HOST: on.engine.dockerHost };
   const args = ['compose', '-f', compose, '--progress', 'plain', 'up', '-d', '--wait'];
   const { stdout, stderr } = await execute('docker', args, { env });
   return stdout + stderr;
 }
 
 async function down(): Promise<void> {
-  for (const name of ['shop-web-1', 'shop-db-1']) await engine.docker(['rm', '-f', name]);
+  for (const name of ['shop-web-1', 'shop-db-1']) await on.engine.docker(['rm', '-f', name]);
 }
 
-function attempt(...args: string[]): Promise<CliResult> {
-  return cli.attempt(args, { env: { HOLDFAST_HOST: 'auto', DOCKER_HOST: engine.dockerHost } });
-}
+const attempt = (...args: string[]): Promise<CliResult> => on.attempt(args);
 
-async function run(...args: string[]): Promise<string> {
-  const result = await attempt(...args);
-  if (result.exit !== 0)
-    throw new Error(`"holdfast ${args.join(' ')}" ended with ${result.exit}: ${result.stderr}`);
-  return result.stdout;
-}
+const run = async (...args: string[]): Promise<string> => (await on.run(args)).stdout;
 
 function facts(): string[][] {
-  return [treeFacts(engine.volumePath('shop_db')), treeFacts(device)];
+  return [treeFacts(on.engine.volumePath('shop_db')), treeFacts(device)];
 }
 
 async function states(): Promise<string[]> {
   const format = '{{.State.Status}} {{.State.Health.Status}}';
-  return (await engine.docker(['inspect', '-f', format, 'shop-db-1', 'shop-web-1'])).split('\n');
+  return (await on.engine.docker(['inspect', '-f', format, 'shop-db-1', 'shop-web-1'])).split('\n');
 }
 
 const well = ['running healthy', 'running healthy'];
 
 function leftovers(): string[] {
-  const { stateDir } = cli;
-  return ['journal', 'journal-apps'].flatMap((folder) =>
-    existsSync(join(stateDir, folder)) ? readdirSync(join(stateDir, folder)) : [],
-  );
+  return ['journal', 'journal-apps'].flatMap(on.list);
 }
 
 describe('a stack', () => {
   test('is restored as one, behind one stop, and undone as one', async () => {
     mkdirSync(device, { recursive: true });
     await up();
-    writeFileSync(join(engine.volumePath('shop_db'), 'rows'), 'saved');
+    writeFileSync(join(on.engine.volumePath('shop_db'), 'rows'), 'saved');
     writeFileSync(join(device, 'picture'), 'saved');
     const saved = facts();
     await run('backup', '--stack', 'shop', '--consistency', 'stop');
-    writeFileSync(join(engine.volumePath('shop_db'), 'rows'), 'newer');
+    writeFileSync(join(on.engine.volumePath('shop_db'), 'rows'), 'newer');
     rmSync(join(device, 'picture'));
     const newer = facts();
 
@@ -128,7 +109,7 @@ describe('a stack', () => {
     writeFileSync(join(device, 'sick'), '');
     await run('backup', '--stack', 'shop', '--consistency', 'live');
     rmSync(join(device, 'sick'));
-    writeFileSync(join(engine.volumePath('shop_db'), 'rows'), 'newest');
+    writeFileSync(join(on.engine.volumePath('shop_db'), 'rows'), 'newest');
     const before = facts();
     await expect.poll(states, { timeout: 10_000 }).toEqual(well);
     const refused = await attempt('restore', '--stack', 'shop', '--yes', '--health-timeout', '4s');
@@ -142,37 +123,37 @@ describe('a stack', () => {
   test('comes back onto an empty machine, and "docker compose up" starts it without a warning', async () => {
     const [first] = JSON.parse(await run('snapshots', 'shop_db', '--format', 'json')) as { id: string }[];
     await down();
-    await engine.docker(['volume', 'rm', 'shop_db', 'shop_uploads']);
-    rmSync(join(engine.folder, 'deep'), { recursive: true });
+    await on.engine.docker(['volume', 'rm', 'shop_db', 'shop_uploads']);
+    rmSync(join(on.engine.folder, 'deep'), { recursive: true });
     // With the repository and its key, and nothing else of the machine that was.
     using bare = new Cli();
-    const env = { HOLDFAST_HOST: 'auto', DOCKER_HOST: engine.dockerHost };
-    const key = join(cli.stateDir, 'keys/default.key');
+    const env = { HOLDFAST_HOST: 'auto', DOCKER_HOST: on.engine.dockerHost };
+    const key = join(on.cli.stateDir, 'keys/default.key');
     for (const args of [
-      ['init', '--repo', cli.repository, '--password-file', key],
+      ['init', '--repo', on.cli.repository, '--password-file', key],
       ['restore', '--stack', `shop@${first?.id.slice(0, 12)}`],
     ])
       expect(await bare.attempt(args, { env })).toMatchObject({ exit: 0 });
-    expect(readFileSync(join(engine.volumePath('shop_db'), 'rows'), 'utf8')).toBe('saved');
+    expect(readFileSync(join(on.engine.volumePath('shop_db'), 'rows'), 'utf8')).toBe('saved');
     expect(readFileSync(join(device, 'picture'), 'utf8')).toBe('saved');
     const told = await up();
     expect(told).not.toMatch(/warn|already exists|external/i);
     expect(await states()).toEqual(well);
-    expect(await engine.docker(['exec', 'shop-web-1', 'cat', '/uploads/picture'])).toBe('saved');
-    expect(await engine.docker(['volume', 'inspect', '-f', '{{.Labels.tier}}', 'shop_db'])).toBe('data');
+    expect(await on.engine.docker(['exec', 'shop-web-1', 'cat', '/uploads/picture'])).toBe('saved');
+    expect(await on.engine.docker(['volume', 'inspect', '-f', '{{.Labels.tier}}', 'shop_db'])).toBe('data');
   });
 
   test('is not half made when one of its volumes cannot be', async () => {
     await down();
-    await engine.docker(['volume', 'rm', 'shop_db', 'shop_uploads']);
-    rmSync(join(engine.folder, 'deep'), { recursive: true });
+    await on.engine.docker(['volume', 'rm', 'shop_db', 'shop_uploads']);
+    rmSync(join(on.engine.folder, 'deep'), { recursive: true });
     // The folder of the second volume cannot be made.
-    writeFileSync(join(engine.folder, 'deep'), 'a file');
+    writeFileSync(join(on.engine.folder, 'deep'), 'a file');
     const refused = await attempt('restore', '--stack', 'shop');
     expect(refused.exit).not.toBe(0);
-    const names = await engine.docker(['volume', 'ls', '-q']);
+    const names = await on.engine.docker(['volume', 'ls', '-q']);
     expect(names).not.toContain('shop_');
     expect(leftovers()).toEqual([]);
-    rmSync(join(engine.folder, 'deep'));
+    rmSync(join(on.engine.folder, 'deep'));
   });
 });

@@ -2,41 +2,28 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Cli, type CliResult } from '../cli/cli.ts';
-import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { expect, test } from 'vitest';
+import type { CliResult } from '../cli/cli.ts';
 import { openDockerHost } from '../../src/hosts/docker/index.ts';
 import { openReplacement } from '../../src/protect/replacement.ts';
+import { onEngine } from '../support/on-engine.ts';
 
-let engine: PrivateEngine;
-let cli: Cli;
-beforeAll(async () => {
-  engine = await startPrivateEngine();
-  await engine.importBusybox();
-  cli = new Cli();
-  await cli.init();
-});
-afterAll(async () => {
-  cli?.[Symbol.dispose]();
-  await engine?.[Symbol.asyncDispose]();
-});
+const on = onEngine({ host: 'docker' });
 
-function attempt(...args: string[]): Promise<CliResult> {
-  return cli.attempt(args, { env: { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost } });
-}
+const attempt = (...args: string[]): Promise<CliResult> => on.attempt(args);
 
 /** This process, as a Holdfast of another state folder. */
 async function claimHere(what: string): Promise<AsyncDisposable> {
-  await using host = await openDockerHost({ env: { DOCKER_HOST: engine.dockerHost } });
+  await using host = await openDockerHost({ env: { DOCKER_HOST: on.engine.dockerHost } });
   const claim = await host.claim?.(what);
   if (claim === undefined || 'heldBy' in claim) throw new Error(`Cannot claim "${what}"`);
   return claim;
 }
 
 async function fill(volume: string): Promise<void> {
-  await engine.docker(['volume', 'create', volume]);
-  mkdirSync(join(engine.volumePath(volume), 'files'));
-  writeFileSync(join(engine.volumePath(volume), 'files/one'), 'one');
+  await on.engine.docker(['volume', 'create', volume]);
+  mkdirSync(join(on.engine.volumePath(volume), 'files'));
+  writeFileSync(join(on.engine.volumePath(volume), 'files/one'), 'one');
 }
 
 test('a volume that is worked on from another state folder is neither saved nor restored, and says who is at it', async () => {
@@ -61,7 +48,7 @@ test('a volume that is worked on from another state folder is neither saved nor 
 test('a restore is not undone while another state folder works on the volume', async () => {
   await fill('undone');
   expect((await attempt('backup', 'undone')).exit).toBe(0);
-  const file = join(engine.volumePath('undone'), 'files/one');
+  const file = join(on.engine.volumePath('undone'), 'files/one');
   writeFileSync(file, 'two');
   expect((await attempt('restore', 'undone', '--yes')).exit).toBe(0);
   {
@@ -77,12 +64,12 @@ test('a restore is not undone while another state folder works on the volume', a
 
 test('what a killed restore has left is not put right while another state folder works on the volume', async () => {
   await fill('left');
-  const file = join(engine.volumePath('left'), 'files/one');
-  const { stateDir } = cli;
+  const file = join(on.engine.volumePath('left'), 'files/one');
+  const { stateDir } = on.cli;
   {
-    await using host = await openDockerHost({ env: { DOCKER_HOST: engine.dockerHost } });
+    await using host = await openDockerHost({ env: { DOCKER_HOST: on.engine.dockerHost } });
     const { identity: hostIdentity } = await host.info();
-    const root = engine.volumePath('left');
+    const root = on.engine.volumePath('left');
     const members = [{ kind: 'volume', name: 'left', identity: 'of left', root }] as const;
     const wish = { stateDir, action: 'restore', hostIdentity, snapshotIds: [], members } as const;
     await using replacement = await openReplacement(wish);
@@ -106,18 +93,13 @@ test('what a killed restore has left is not put right while another state folder
 
 test('a container that another state folder counts on to be still is waited for', async () => {
   await fill('used');
-  await engine.docker(['run', '-d', '--name', 'user', '-v', 'used:/data', 'busybox', 'sleep', '1000']);
+  await on.engine.docker(['run', '-d', '--name', 'user', '-v', 'used:/data', 'busybox', 'sleep', '1000']);
   const claim = await claimHere('app user');
   const saving = spawn(
     join(import.meta.dirname, '../../bin/holdfast'),
     ['backup', 'used', '--consistency', 'pause'],
     {
-      env: {
-        ...process.env,
-        HOLDFAST_STATE_DIR: cli.stateDir,
-        HOLDFAST_HOST: 'docker',
-        DOCKER_HOST: engine.dockerHost,
-      },
+      env: { ...process.env, HOLDFAST_STATE_DIR: on.cli.stateDir, ...on.environment() },
       stdio: 'ignore',
     },
   );
@@ -127,6 +109,6 @@ test('a container that another state folder counts on to be still is waited for'
   expect(await Promise.race([ended, sleep(8_000, 'waits')])).toBe('waits');
   await claim[Symbol.asyncDispose]();
   expect(await ended).toBe(0);
-  expect(await engine.docker(['inspect', '-f', '{{.State.Status}}', 'user'])).toBe('running');
-  await engine.docker(['rm', '-f', 'user']);
+  expect(await on.engine.docker(['inspect', '-f', '{{.State.Status}}', 'user'])).toBe('running');
+  await on.engine.docker(['rm', '-f', 'user']);
 });

@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
+import { Cli, type CliResult, type CliRun } from '../cli/cli.ts';
+import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+
+/** The command on an engine of its own. */
+export interface OnEngine {
+  readonly engine: PrivateEngine;
+  readonly cli: Cli;
+  /** What the command finds the engine by. */
+  environment(): Record<string, string>;
+  /** Runs it, whatever comes of it. */
+  attempt(args: readonly string[], options?: CliRun): Promise<CliResult>;
+  /** Runs it; throws when it does not end well. */
+  run(args: readonly string[], options?: CliRun): Promise<CliResult>;
+  /** Begins it, to be killed. */
+  start(args: readonly string[]): StartedCommand;
+  /** The names of what is in a folder of the state folder. */
+  list(folder: string): string[];
+}
+
+export interface StartedCommand {
+  readonly child: ChildProcess;
+  /** True when it was killed before it came to its end. */
+  readonly ended: Promise<boolean>;
+  /** Kills it with all that it has started, and waits for its end. */
+  kill(): Promise<boolean>;
+}
+
+export interface EngineWish {
+  readonly host?: 'auto' | 'docker';
+  /** For each command, beside what it finds the engine by. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** For all tests of a file: an engine that has busybox, and a state folder and a repository for the command. */
+export function onEngine({ host = 'auto', env = {} }: EngineWish = {}): OnEngine {
+  let engine: PrivateEngine | undefined;
+  let cli: Cli | undefined;
+  beforeAll(async () => {
+    engine = await startPrivateEngine();
+    await engine.importBusybox();
+    cli = new Cli();
+    await cli.init();
+  });
+  afterAll(async () => {
+    cli?.[Symbol.dispose]();
+    await engine?.[Symbol.asyncDispose]();
+  });
+  const opened: OnEngine = {
+    get engine() {
+      return there(engine);
+    },
+    get cli() {
+      return there(cli);
+    },
+    environment: () => ({ HOLDFAST_HOST: host, DOCKER_HOST: opened.engine.dockerHost, ...env }),
+    attempt: (args, options = {}) =>
+      opened.cli.attempt(args, { ...options, env: { ...opened.environment(), ...options.env } }),
+    async run(args, options) {
+      const result = await opened.attempt(args, options);
+      if (result.exit === 0) return result;
+      throw new Error(`"holdfast ${args.join(' ')}" ended with ${result.exit}: ${result.stderr}`);
+    },
+    start: (args) => startCommand(args, { HOLDFAST_STATE_DIR: opened.cli.stateDir, ...opened.environment() }),
+    list(folder) {
+      const path = join(opened.cli.stateDir, folder);
+      return existsSync(path) ? readdirSync(path) : [];
+    },
+  };
+  return opened;
+}
+
+function there<T>(opened: T | undefined): T {
+  if (opened === undefined) throw new Error('This is there for tests only, once they have begun');
+  return opened;
+}
+
+function startCommand(args: readonly string[], env: Readonly<Record<string, string>>): StartedCommand {
+  const child = spawn(join(import.meta.dirname, '../../bin/holdfast'), args, {
+    env: { ...process.env, ...env },
+    stdio: 'ignore',
+    detached: true,
+  });
+  const ended = new Promise<boolean>((resolve) => {
+    child.on('exit', (_, signal) => resolve(signal === 'SIGKILL'));
+  });
+  return {
+    child,
+    ended,
+    async kill() {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // It has ended.
+      }
+      return await ended;
+    },
+  };
+}
