@@ -7,6 +7,7 @@ import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import { parseTarget } from '../model/target.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
 import { isEmptyData } from './live-tree.ts';
+import { nameNow } from './name-now.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { settlePath, settleVolume } from './settle.ts';
 import { canKeepBeside } from './stage.ts';
@@ -33,7 +34,7 @@ export type Destination =
     };
 
 export interface DestinationWish {
-  readonly request: { readonly to: string | undefined };
+  readonly request: { readonly what: string; readonly to: string | undefined };
   readonly snapshot: Snapshot;
 }
 
@@ -72,7 +73,8 @@ export async function chooseDestination(
     await settlePath(parts, volume.name, options);
     return { destination: await directoryDestination(volume.name), notes: [] };
   }
-  return await chooseOwnVolume(parts, { ...wish, recorded: volume }, options);
+  const name = await nameNow(parts, { what: request.what, recorded: volume }, options);
+  return await chooseOwnVolume(parts, { ...wish, recorded: { ...volume, name } }, options);
 }
 
 /** Back to where it came from: the volume as it is, or made again as it was recorded. */

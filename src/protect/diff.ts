@@ -9,6 +9,7 @@ import type { Repository, SnapshotEntry } from '../repository/index.ts';
 import { type Change, type CompareOptions, compareTrees } from './compare-trees.ts';
 import { findSnapshot } from './find-snapshot.ts';
 import { type LiveData, liveEntries } from './live-tree.ts';
+import { nameNow } from './name-now.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { findContext } from './snapshots.ts';
 import { findVolume } from './targets.ts';
@@ -36,7 +37,11 @@ export async function diff(
   const context = await findContext(parts, options);
   const before = findSnapshot(request.before, context);
   if (request.after === undefined)
-    return { before, after: undefined, changes: compareWithLive(parts, before, options) };
+    return {
+      before,
+      after: undefined,
+      changes: compareWithLive(parts, { what: request.before, snapshot: before }, options),
+    };
   const after = findSnapshot(request.after, context);
   const { signal } = options;
   const trees = {
@@ -52,10 +57,11 @@ function sameKey(before: SnapshotEntry, after: SnapshotEntry): boolean {
 
 async function* compareWithLive(
   parts: Protection,
-  snapshot: Snapshot,
+  named: NamedSnapshot,
   options: JobOptions,
 ): AsyncGenerator<Change, void, undefined> {
-  await using opened = await openLive(parts, snapshot, options);
+  await using opened = await openLive(parts, named, options);
+  const { snapshot } = named;
   yield* compareSnapshotWithLive(
     { repository: await parts.repository(), snapshot, data: opened.data },
     options,
@@ -128,7 +134,17 @@ interface OpenedLive extends AsyncDisposable {
   readonly data: LiveData;
 }
 
-async function openLive(parts: Protection, snapshot: Snapshot, options: JobOptions): Promise<OpenedLive> {
+interface NamedSnapshot {
+  /** What it was named by. */
+  readonly what: string;
+  readonly snapshot: Snapshot;
+}
+
+async function openLive(
+  parts: Protection,
+  { what, snapshot }: NamedSnapshot,
+  options: JobOptions,
+): Promise<OpenedLive> {
   const { volume } = snapshot;
   if (volume === undefined) {
     throw new AppError('usage', `Snapshot ${quote(snapshot.id.slice(0, 8))} belongs to no volume here`, {
@@ -139,7 +155,8 @@ async function openLive(parts: Protection, snapshot: Snapshot, options: JobOptio
     return { data: { way: 'direct', root: fromText(volume.name) }, async [Symbol.asyncDispose]() {} };
   }
   const host = await parts.host();
-  await findVolume(host, volume.name, options);
-  const data = await host.openData(volume.name, { signal: options.signal });
+  const name = await nameNow(parts, { what, recorded: volume }, options);
+  await findVolume(host, name, options);
+  const data = await host.openData(name, { signal: options.signal });
   return { data, [Symbol.asyncDispose]: () => data[Symbol.asyncDispose]() };
 }
