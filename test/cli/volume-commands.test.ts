@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeHostileTree } from '../support/hostile-tree.ts';
@@ -110,6 +110,30 @@ describe('holdfast volume', () => {
     expect(await cli.attempt(['volume', 'import', 'tree3', '-i', './tree.tar.zst'])).toMatchObject({
       exit: 1,
     });
+  });
+
+  test('what comes back from the trash under another name goes on with its snapshots', async () => {
+    const root = await cli.volume('first');
+    writeFileSync(join(root, 'file'), 'saved');
+    await cli.init();
+    await cli.run('backup', 'first');
+    await cli.run('volume', 'rm', 'first');
+    await cli.run('trash', 'restore', 'first', '--to', 'second');
+    await cli.volume('first');
+    writeFileSync(join(cli.root('second'), 'file'), 'changed');
+    await cli.run('backup', 'second');
+    expect(await cli.ids('second')).toHaveLength(2);
+    const [id = ''] = await cli.ids('second');
+    // Its former name is another's by now, whose data is not to be touched.
+    for (const what of [`second@${id}`, id]) {
+      writeFileSync(join(cli.root('second'), 'file'), 'changed again');
+      expect(await cli.run('diff', what)).toContain('file');
+      await cli.run('restore', what, '--yes');
+      expect(readFileSync(join(cli.root('second'), 'file'), 'utf8')).toBe('saved');
+      expect(readdirSync(cli.root('first'))).toEqual([]);
+    }
+    await cli.run('backup', 'first');
+    expect(await cli.ids('first')).toHaveLength(1);
   });
 
   test('names from outside cannot steer the terminal', async () => {

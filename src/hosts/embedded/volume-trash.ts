@@ -19,6 +19,7 @@ import { discard, moveToTrash, type TrashedFolder } from './removing-folders.ts'
 import { removeSoon } from './remove-soon.ts';
 import { isBeingRenamed } from './rename-volume.ts';
 import { syncAll } from './sync-all.ts';
+import { carryLineage } from './trash-lineage.ts';
 import { stateError } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
@@ -216,6 +217,9 @@ export async function finishRestore(
   if (record === undefined) return;
   await syncDirectory(parts.folders.volumesDir);
   const { driver, createdAt, labels, options, anonymous } = record;
+  // Before its record: a kill in between repeats both.
+  const inTrash = (await listTrashed(parts)).map((other) => other.record.name);
+  carryLineage(parts.catalog, { record, to: name, inTrash });
   parts.catalog.addEmbeddedVolume({ name, driver, createdAt, labels, options, anonymous });
   await rm(mark, { force: true });
 }
