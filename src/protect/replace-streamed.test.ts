@@ -1,18 +1,9 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Protection } from './protection.ts';
-import { openStreamedWorld, restoreFar, type StreamedWorld } from './streamed-world.fixture.ts';
-
-let world: StreamedWorld;
-let engine: StreamedWorld['engine'];
-let opened: StreamedWorld['opened'];
-let parts: Protection;
-beforeEach(async () => {
-  world = await openStreamedWorld();
-  ({ engine, opened, parts } = world);
-});
-afterEach(async () => await world[Symbol.asyncDispose]());
+import { expect, test } from 'vitest';
+import { openStreamedWorld, restoreFar } from './streamed-world.fixture.ts';
 
 test('a volume behind an engine is replaced as a whole', async () => {
+  await using world = await openStreamedWorld();
+  const { engine, parts } = world;
   await restoreFar(parts);
   expect(await engine.textOf('far')).toBe('saved');
 });
@@ -20,6 +11,8 @@ test('a volume behind an engine is replaced as a whole', async () => {
 test.each([[['create']], [['write']]])(
   'when the engine fails once, at %j, what was there is put back',
   async (failures) => {
+    await using world = await openStreamedWorld();
+    const { engine, parts } = world;
     engine.failures = [...failures];
     await expect(restoreFar(parts)).rejects.toMatchObject({
       message: expect.stringContaining('The engine failed at'),
@@ -31,6 +24,8 @@ test.each([[['create']], [['write']]])(
 test.each([[['create', 'create']], [['write', 'write']], [['write', 'create']]])(
   'when it goes on failing, at %j, the error names the snapshot that holds what was there',
   async (failures) => {
+    await using world = await openStreamedWorld();
+    const { engine, opened, parts } = world;
     engine.failures = [...failures];
     const error: unknown = await restoreFar(parts).catch((thrown: unknown) => thrown);
     const safety = (await opened.repository.listSnapshots()).find(({ tags }) =>
