@@ -1,5 +1,4 @@
 import { readdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { DirectoryData, Host } from '../hosts/host.ts';
 import type { ManagedVolume } from '../hosts/managed-volumes.ts';
 import { exchange, tryExchange } from '../lib/exchange.ts';
@@ -9,8 +8,8 @@ import { inUseError } from '../model/consumers.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { copyToStage } from './clone-volume.ts';
-import { removeEmpty } from './kept-directory.ts';
-import { fillEmpty, isEmptyVolume, lockVolume, syncDirectoryTree } from './stage.ts';
+import { removeEmpty, syncNames } from './kept-directory.ts';
+import { fillEmpty, isEmptyVolume, lockVolume } from './stage.ts';
 import type { WorkLog } from './work-log.ts';
 
 export interface EngineTarget {
@@ -101,7 +100,7 @@ function changePlaces(giving: Giving, root: ByteString): boolean {
       throw holdsData(giving);
     }
     // From here on the data is the engine's, also when this throws: what an app writes there must not move again.
-    syncDirectoryTree(fromText(dirname(kept.mountpoint)));
+    syncNames([ours, root]);
     return true;
   } catch (error) {
     throw knownError(error, `Cannot bring ${quote(name)} back`);

@@ -1,5 +1,7 @@
-import { rmdirSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, rmdirSync } from 'node:fs';
 import { lstat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type ByteString, toPath } from '../model/byte-string.ts';
 import { errnoOf } from '../model/errors.ts';
 
 /** Which directory it is, whatever name it has now or later; undefined when nothing is there. */
@@ -23,5 +25,17 @@ export function removeEmpty(path: string): boolean {
     if (errnoOf(error) === 'ENOENT') return true;
     if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'EEXIST') return false;
     throw error;
+  }
+}
+
+/** When it returns, what these are called is on the disk, without waiting for what others write. */
+export function syncNames(paths: readonly ByteString[]): void {
+  for (const path of paths) {
+    const folder = openSync(toPath(dirname(path)), 'r');
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
   }
 }

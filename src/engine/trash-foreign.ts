@@ -12,8 +12,7 @@ import { fromText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { removedFromLabel } from '../model/removed-from-engine.ts';
-import { identityOf, removeEmpty } from './kept-directory.ts';
-import { syncDirectoryTree } from './stage.ts';
+import { identityOf, removeEmpty, syncNames } from './kept-directory.ts';
 
 /** A volume that another engine keeps as a plain directory of this machine. */
 export interface ForeignVolume {
@@ -167,7 +166,7 @@ async function moveBack(
   path: string,
 ): Promise<void> {
   exchange(fromText(path), fromText(mountpoint));
-  syncDirectoryTree(fromText(dirname(mountpoint)));
+  syncNames([fromText(path), fromText(mountpoint)]);
   await managed.remove(name, { permanent: removeEmpty(mountpoint) });
 }
 

@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
 import { tryLockDirectory } from '../lib/directory-lock.ts';
 import { tryLockFile } from '../lib/file-lock.ts';
@@ -8,8 +8,8 @@ import { removeTree } from '../lib/remove-tree.ts';
 import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { identityOf, removeEmpty } from './kept-directory.ts';
-import { isUnfinishedStage, syncDirectoryTree } from './stage.ts';
+import { identityOf, removeEmpty, syncNames } from './kept-directory.ts';
+import { isUnfinishedStage } from './stage.ts';
 
 export interface TrashJournalParts {
   readonly managed: Pick<ManagedVolumes, 'find' | 'remove'>;
@@ -100,7 +100,7 @@ async function settleOne(
   if (kept === undefined) return;
   const isAtEngine = data !== undefined && (await identityOf(kept.mountpoint)) !== data;
   // That the two have changed places is on the disk before what remembers it goes.
-  if (isAtEngine) syncDirectoryTree(fromText(dirname(kept.mountpoint)));
+  if (isAtEngine) syncNames([fromText(kept.mountpoint)]);
   // What the data changed places with was empty. Whatever somebody has put into it since goes to the trash.
   await managed.remove(name, { permanent: isAtEngine && removeEmpty(kept.mountpoint) });
 }

@@ -5,46 +5,17 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { type Api, startApi } from '../docker/start-api.ts';
 
 const command = join(import.meta.dirname, '../../bin/holdfast');
 
-interface Api extends AsyncDisposable {
-  readonly socket: string;
-  readonly stateDir: string;
-}
-
-async function startApi(folder: string, ...args: string[]): Promise<Api> {
-  const [socket, stateDir] = [join(folder, 'api.sock'), join(folder, 'state')];
-  await mkdir(folder, { recursive: true });
-  const child = spawn(command, ['api', '--state-dir', stateDir, '--socket', socket, ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let said = '';
-  child.stderr.setEncoding('utf8');
-  child.stderr.on('data', (text: string) => (said += text));
-  while (!said.includes('is served at')) {
-    if (child.exitCode !== null) throw new Error(`the API did not start: ${said}`);
-    await sleep(50);
-  }
-  return {
-    socket,
-    stateDir,
-    async [Symbol.asyncDispose]() {
-      const exit = once(child, 'exit');
-      child.kill('SIGTERM');
-      await exit;
-      await runCommand('chattr', ['-R', '-f', '-i', stateDir]);
-    },
-  };
-}
-
 let engine: PrivateEngine;
 beforeAll(async () => {
-  engine = await startPrivateEngine();
+  // Its folder is no mount then: data changes places with what is beside it.
+  engine = await startPrivateEngine({ hasSharedMounts: true });
   await engine.importBusybox();
 });
 afterAll(() => engine?.[Symbol.asyncDispose]());
