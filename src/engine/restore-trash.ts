@@ -11,6 +11,7 @@ import { nameBefore, removedFromLabel } from '../model/removed-from-engine.ts';
 import { giveToEngine, requireFree } from './give-to-engine.ts';
 import { withTarget } from './target-volume.ts';
 import { identityOf } from './kept-directory.ts';
+import { nameNear } from './name-near.ts';
 import {
   journalDir,
   lockJournals,
@@ -102,7 +103,7 @@ async function bringBack(parts: EngineParts, trashed: TrashedVolume, { to, signa
   const existing = await engine.findVolume(to, { signal });
   if (existing !== undefined) await requireFree(target);
   // Not the name itself: that may be one of ours by now.
-  const near = `${to}.${randomBytes(3).toString('hex')}`;
+  const near = nameNear(to);
   const file = join(journalDir(stateDir), `${randomBytes(8).toString('hex')}.json`);
   const note = (more: Partial<TrashJournal>): Promise<void> =>
     writeDurably(file, JSON.stringify({ name: near, ...more } satisfies TrashJournal));

@@ -13,6 +13,7 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { removedFromLabel } from '../model/removed-from-engine.ts';
 import { identityOf, removeEmpty, syncNames } from './kept-directory.ts';
+import { fitsTrash, nameNear } from './name-near.ts';
 
 /** A volume that another engine keeps as a plain directory of this machine. */
 export interface ForeignVolume {
@@ -174,13 +175,13 @@ function journalDir(stateDir: string): string {
   return join(stateDir, 'journal-foreign');
 }
 
-/** A volume of ours under the same name, or one that is near it when there is one already. */
+/** A volume of ours under the same name, or one that is near it when there is one already, or the name is too long. */
 async function makePlace(
   managed: ForeignTrashParts['managed'],
   { name, labels }: ForeignVolume,
 ): Promise<ManagedVolume> {
-  const isTaken = (await managed.find(name)) !== undefined;
-  const free = isTaken ? `${name}.${randomBytes(3).toString('hex')}` : name;
+  const isFree = fitsTrash(name) && (await managed.find(name)) === undefined;
+  const free = isFree ? name : nameNear(name);
   const marked = { ...labels, [removedFromLabel]: name };
   return await managed.create({ name: free, driver: 'local', labels: marked, options: {} });
 }

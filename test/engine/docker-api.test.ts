@@ -505,6 +505,18 @@ volumes: { data: {} }
     },
   );
 
+  test('what has the longest of names goes to the trash, and comes back by it', async () => {
+    const name = 'n'.repeat(255);
+    await run('volume', 'create', name);
+    await writeFile(join(engine.volumePath(name), 'file'), 'precious');
+    expect(await run('volume', 'rm', name)).toMatchObject({ exitCode: 0 });
+    expect(existsSync(engine.volumePath(name))).toBe(false);
+    const args = ['trash', 'restore', name, '--state-dir', api.stateDir, '--host', 'docker'];
+    expect(await runCommand(command, args, { env: engine.env })).toMatchObject({ exitCode: 0 });
+    expect(readFileSync(join(engine.volumePath(name), 'file'), 'utf8')).toBe('precious');
+    await docker(engine.socket, ['volume', 'rm', name]);
+  });
+
   /** With a state folder in memory: data is copied both ways. */
   async function startFarApi(): Promise<Api> {
     const folder = mkdtempSync('/dev/shm/holdfast-api-');
