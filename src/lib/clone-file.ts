@@ -2,6 +2,7 @@ import koffi from 'koffi';
 
 const ioctl = koffi.load(null).func('int ioctl(int fd, unsigned long request, ...)');
 const ficlone = 0x4004_9409;
+const ficloneRange = 0x4020_940d;
 
 /**
  * Makes one open file share all blocks of another, holes included: at once, whatever its size. False where the file
@@ -9,4 +10,19 @@ const ficlone = 0x4004_9409;
  */
 export function cloneFile(toFd: number, fromFd: number): boolean {
   return ioctl(toFd, ficlone, 'int', fromFd) === 0;
+}
+
+export interface FileRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** The same of a part, which begins and ends with blocks, or ends where both files do. False leaves the rest of both as it was. */
+export function cloneRange(toFd: number, fromFd: number, { offset, length }: FileRange): boolean {
+  const range = Buffer.alloc(32);
+  range.writeBigInt64LE(BigInt(fromFd), 0);
+  range.writeBigUInt64LE(BigInt(offset), 8);
+  range.writeBigUInt64LE(BigInt(length), 16);
+  range.writeBigUInt64LE(BigInt(offset), 24);
+  return ioctl(toFd, ficloneRange, 'void *', range) === 0;
 }

@@ -4,6 +4,7 @@ import { listXattrs } from '../../lib/posix.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import { statOpen } from './file-reader.ts';
+import { renewClone } from './renew-clone.ts';
 
 /** A file as it was at one moment: its blocks are shared with the file, which may be written to again. */
 export interface ClonedFile extends Disposable {
@@ -15,6 +16,14 @@ export interface ClonedFile extends Disposable {
 
 /** Linux's O_TMPFILE: a file without a name, which is gone with the process however that ends. */
 const withoutName = 0o20000000 | constants.O_DIRECTORY;
+
+/** Of an open file, by a clone of before. Undefined where that cannot be told: that clone is still the caller's then. */
+export function cloneAgain(original: number, before: number): ClonedFile | undefined {
+  const renewed = renewClone(before, original);
+  if (renewed === undefined) return undefined;
+  const { stat } = renewed;
+  return { fd: before, stat, xattrs: listXattrs(original), [Symbol.dispose]: () => closeSync(before) };
+}
 
 /** Of an open file. Undefined where the file system cannot do that. */
 export function cloneOpen(original: number, folder: ByteString): ClonedFile | undefined {
@@ -32,7 +41,8 @@ export function cloneOpen(original: number, folder: ByteString): ClonedFile | un
   return undefined;
 }
 
-function makeNameless(folder: ByteString): number | undefined {
+/** Undefined where that cannot be. */
+export function makeNameless(folder: ByteString): number | undefined {
   try {
     return openSync(toPath(folder), withoutName | constants.O_RDWR, 0o600);
   } catch {

@@ -9,6 +9,7 @@ import { findNode } from '../read/find-node.ts';
 import type { SaveOptions } from '../types.ts';
 import type { CleanedFilesystems } from './clean-pages.ts';
 import { DirectorySaver, type DirectorySaverOptions } from './directory-saver.ts';
+import type { EarlyClones } from './early-clones.ts';
 import { FileFates } from './file-fates.ts';
 import { type LiveSave, saveLive } from './live-passes.ts';
 import { type KnownTrees, ParentTrees } from './parent-trees.ts';
@@ -78,6 +79,13 @@ export class DataSave {
     const { source } = this.options;
     this.#live?.trees.openLarge();
     if (source.kind === 'directory') await cleaned.clean(source.root);
+  }
+
+  /** Of files that were read as they changed: they may change again until they are still. */
+  async cloneEarly(early: EarlyClones): Promise<void> {
+    const { source, signal } = this.options;
+    if (source.kind !== 'directory' || this.#live === undefined) return;
+    await early.add(source.root, this.#live.proofs.keys(), signal);
   }
 
   async goThroughLive(): Promise<void> {

@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import type { UserNames } from '../../lib/user-names.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import type { NodeText } from '../format/node.ts';
+import type { EarlyClones } from './early-clones.ts';
 import type { FileBatch } from './file-batch.ts';
 import { type LargeFile, saveLargeFile } from './large-file.ts';
 import { nodeOfStat } from './node-of-stat.ts';
@@ -22,7 +23,7 @@ export interface FileSaverOptions {
   /** Proofs of large files, from the pass before and for the next one. */
   readonly proofs?: ProofBook | undefined;
   /** Large files are cloned at once, and read when `released` settles. Where that cannot be done they are read at once. */
-  readonly clones?: { readonly released: Promise<void> } | undefined;
+  readonly clones?: { readonly released: Promise<void>; readonly early?: EarlyClones } | undefined;
 }
 
 /** To read less takes no longer than to make a file for it. */
@@ -33,10 +34,11 @@ export class FileSaver implements Disposable {
   readonly #options: FileSaverOptions;
   /** What is read from the files themselves, and not from clones of them. */
   readonly #direct: Promise<unknown>[] = [];
-  readonly #clones = new StillClones();
+  readonly #clones: StillClones;
 
   constructor(options: FileSaverOptions) {
     this.#options = options;
+    this.#clones = new StillClones(options.clones?.early);
   }
 
   /** Puts the node of an unchanged file in place. False when the file must be read. */

@@ -12,6 +12,8 @@ import type { StoreAddress } from '../stores/open-store.ts';
 import type { SaveOptions, SaveResult, StillMoment } from '../types.ts';
 import { CleanedFilesystems } from './clean-pages.ts';
 import { DataSave } from './data-save.ts';
+import type { DirectorySaverOptions } from './directory-saver.ts';
+import { EarlyClones } from './early-clones.ts';
 import { PackRecorder } from './pack-recorder.ts';
 import { dataParts, descriptionNode, directoryNode, plainDirectoryNode, saveRootTree } from './root-tree.ts';
 import { assertDumpsThere, saveDumpFolder } from './save-dump.ts';
@@ -90,10 +92,13 @@ async function saveAllData(
 ): Promise<number | undefined> {
   for (const work of works) await (moment?.liveFirst === true ? work.goThroughLive() : work.prepare());
   const cleaned = new CleanedFilesystems();
+  // Closed when nobody stands still any more.
+  using early = new EarlyClones();
+  if (moment?.clones === true) for (const work of works) await work.cloneEarly(early);
   const { promise: released, resolve, reject } = Promise.withResolvers<void>();
   released.catch(() => undefined);
   try {
-    const timeMs = await saveStillData(works, moment, { cleaned, released });
+    const timeMs = await saveStillData(works, moment, { cleaned, clones: { released, early } });
     resolve();
     return timeMs;
   } catch (error) {
@@ -106,18 +111,18 @@ async function saveAllData(
 async function saveStillData(
   works: readonly DataSave[],
   moment: StillMoment | undefined,
-  { cleaned, released }: { readonly cleaned: CleanedFilesystems; readonly released: Promise<void> },
+  parts: Pick<DirectorySaverOptions, 'clones'> & { readonly cleaned: CleanedFilesystems },
 ): Promise<number | undefined> {
   try {
     const lastPassMs = works.reduce((sum, work) => sum + work.lastPassMs, 0);
     const timeMs = await moment?.begin(
       async () => {
-        for (const work of works) await work.prepareMoment(cleaned);
+        for (const work of works) await work.prepareMoment(parts.cleaned);
       },
       moment.liveFirst ? lastPassMs : undefined,
     );
-    const clones = moment?.clones === true ? { released } : undefined;
-    for (const work of works) await work.saveStill({ clones, cleaned });
+    const clones = moment?.clones === true ? parts.clones : undefined;
+    for (const work of works) await work.saveStill({ clones, cleaned: parts.cleaned });
     return timeMs;
   } finally {
     await moment?.end();

@@ -2,7 +2,8 @@ import { closeSync } from 'node:fs';
 import { startWriteback } from '../../lib/posix.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
-import { type ClonedFile, cloneOpen } from './cloned-file.ts';
+import { cloneAgain, type ClonedFile, cloneOpen } from './cloned-file.ts';
+import type { EarlyClones } from './early-clones.ts';
 import { openForReading } from './file-reader.ts';
 
 interface Pending {
@@ -21,6 +22,11 @@ const maxClones = 400;
 export class StillClones implements Disposable {
   #pending: Pending[] = [];
   #count = 0;
+  readonly #early: EarlyClones | undefined;
+
+  constructor(early: EarlyClones | undefined) {
+    this.#early = early;
+  }
 
   /** The clone follows with `cloneAll()`, undefined where it cannot be had. Undefined at once for what cannot be opened. */
   open(file: ByteString): Promise<ClonedFile | undefined> | undefined {
@@ -45,12 +51,25 @@ export class StillClones implements Disposable {
     this.#pending = [];
     let cloned = 0;
     for (const { fd, clone } of pending) {
-      const made = cloneOrNothing(fd, folder);
+      const made = this.#byEarly(fd) ?? cloneOrNothing(fd, folder);
       if (made !== undefined) cloned++;
       closeSync(fd);
       clone.resolve(made);
     }
     return cloned;
+  }
+
+  #byEarly(fd: number): ClonedFile | undefined {
+    const before = this.#early?.of(fd);
+    if (before === undefined) return undefined;
+    try {
+      const made = cloneAgain(fd, before);
+      if (made !== undefined) this.#early?.letGo(fd);
+      return made;
+    } catch {
+      // Cloned as a whole, it may still be had.
+      return undefined;
+    }
   }
 
   /** For a walk that did not come to its end. */

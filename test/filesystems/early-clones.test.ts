@@ -1,0 +1,230 @@
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import {
+  closeSync,
+  copyFileSync,
+  ftruncateSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { countExtents } from '../../src/lib/extent-map.ts';
+import { fromText } from '../../src/model/byte-string.ts';
+import { EarlyClones } from '../../src/repository/save/early-clones.ts';
+import { renewClone } from '../../src/repository/save/renew-clone.ts';
+import { allOf, openFreshRepository, testVolume } from '../../src/repository/open-repository.fixture.ts';
+import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
+import { mapFile } from '../support/memory-map.ts';
+
+const page = 8192;
+const pages = 3200;
+
+/** A file in as many extents as it has pages, with as much of a hole after each. */
+function writeFragmented(path: string): void {
+  const fd = openSync(path, 'w');
+  for (let i = 0; i < pages; i++) writeSync(fd, randomBytes(page), 0, page, i * 2 * page);
+  ftruncateSync(fd, pages * 2 * page);
+  fsyncSync(fd);
+  expect(countExtents(fd)).toBeGreaterThanOrEqual(3000);
+  closeSync(fd);
+}
+
+function writeAt(path: string, offset: number, bytes: Uint8Array): void {
+  const fd = openSync(path, 'r+');
+  writeSync(fd, bytes, 0, bytes.length, offset);
+  closeSync(fd);
+}
+
+const anyPage = (): number => randomInt(pages) * 2 * page;
+
+/** What programs do to their files; offsets in pages, so that all may be done to any file. */
+const changes: Readonly<Record<string, (path: string) => void>> = {
+  'pages are written': (path) => {
+    for (let i = 0; i < 50; i++) writeAt(path, anyPage(), randomBytes(page));
+  },
+  'a few bytes are written': (path) => writeAt(path, anyPage() + randomInt(page), randomBytes(10)),
+  'holes are filled': (path) => writeAt(path, anyPage() + page, randomBytes(page)),
+  'a page is written through a memory map': (path) => {
+    using map = mapFile(path, page * 1000);
+    map.bytes.set(randomBytes(100), anyPage() % (page * 999));
+  },
+  'pages are written past the cache': (path) => {
+    const from = join(path, '..', 'direct');
+    writeFileSync(from, randomBytes(page));
+    const where = [`if=${from}`, `of=${path}`, `bs=${page}`, `seek=${anyPage() / page}`];
+    execFileSync('dd', [...where, 'count=1', 'conv=notrunc', 'oflag=direct'], { stdio: 'pipe' });
+    rmSync(from);
+  },
+  'a hole is made': (path) => fallocate(path, '--punch-hole', anyPage(), 3 * page),
+  'a range is zeroed': (path) => fallocate(path, '--zero-range', anyPage(), 2 * page),
+  'room is reserved, and a part of it written': (path) => {
+    const end = Math.ceil(statSync(path).size / page) * page;
+    fallocate(path, '--posix', end, page * 20);
+    writeAt(path, end + page * 3, randomBytes(page));
+  },
+  'it is cut': (path) => truncateSync(path, statSync(path).size - randomInt(100_000)),
+  'it grows by what is written': (path) => writeAt(path, statSync(path).size, randomBytes(12_345)),
+  'it grows by nothing': (path) => truncateSync(path, statSync(path).size + randomInt(100_000)),
+};
+
+/** After them, nearly all that is in the file is at another offset. */
+const shifts: typeof changes = {
+  'a range is taken out': (path) => fallocate(path, '--collapse-range', page * 8, page * 2),
+  'a range is put in': (path) => fallocate(path, '--insert-range', page * 8, page * 2),
+};
+
+function fallocate(path: string, what: string, offset: number, length: number): void {
+  execFileSync('fallocate', [what, '--offset', `${offset}`, '--length', `${length}`, path], {
+    stdio: 'pipe',
+  });
+}
+
+async function earlyOf(folder: string, ...names: readonly string[]): Promise<EarlyClones> {
+  const early = new EarlyClones();
+  await early.add(fromText(folder), names.map(fromText), undefined);
+  return early;
+}
+
+const contentOf = (fd: number): string => digest(readFileSync(`/proc/self/fd/${fd}`));
+
+test.each(Object.entries(changes))(
+  'on XFS a clone of before is what the file is now after %s',
+  async (_, change) => {
+    await using disk = mountLoopFilesystem('xfs');
+    const path = join(disk.path, 'data');
+    writeFragmented(path);
+    using early = await earlyOf(disk.path, 'data');
+    change(path);
+    expect(renewedBytes(early, path)).toBeLessThan(pages * page * 0.1);
+  },
+);
+
+test.each(Object.entries(shifts))(
+  'a file that is another one throughout after %s is cloned as a whole',
+  async (_, shift) => {
+    await using disk = mountLoopFilesystem('xfs');
+    const path = join(disk.path, 'data');
+    writeFragmented(path);
+    using early = await earlyOf(disk.path, 'data');
+    shift(path);
+    expect(renewedBytes(early, path)).toBeUndefined();
+  },
+);
+
+test('on XFS many changes of all kinds are in a clone of before, each time', async () => {
+  await using disk = mountLoopFilesystem('xfs');
+  const path = join(disk.path, 'data');
+  const kinds = Object.values(changes);
+  for (let round = 0; round < 6; round++) {
+    writeFragmented(path);
+    using early = await earlyOf(disk.path, 'data');
+    for (let i = 0; i < 25; i++) kinds[randomInt(kinds.length)]?.(path);
+    expect(renewedBytes(early, path)).toBeLessThan(pages * page * 0.5);
+  }
+});
+
+/** How much was cloned again; undefined where it has to be cloned as a whole. Proves all of the content. */
+function renewedBytes(early: EarlyClones, path: string): number | undefined {
+  const original = openSync(path, 'r');
+  try {
+    const clone = early.of(original) ?? -1;
+    const renewed = renewClone(clone, original);
+    if (renewed !== undefined) expect(contentOf(clone)).toBe(digest(readFileSync(path)));
+    return renewed?.bytes;
+  } finally {
+    closeSync(original);
+  }
+}
+
+test('a file in few extents, one of another file system and one that is gone are not cloned early', async () => {
+  await using xfs = mountLoopFilesystem('xfs');
+  await using btrfs = mountLoopFilesystem('btrfs');
+  writeFileSync(join(xfs.path, 'whole'), randomBytes(5_000_000));
+  writeFragmented(join(btrfs.path, 'data'));
+  for (const early of [await earlyOf(xfs.path, 'whole', 'gone'), await earlyOf(btrfs.path, 'data')]) {
+    expect(namelessOn(xfs.path, btrfs.path)).toBe(0);
+    early[Symbol.dispose]();
+  }
+});
+
+test('what is saved of a fragmented file is what it was while it was still', async () => {
+  await using disk = mountLoopFilesystem('xfs');
+  await using opened = await openFreshRepository();
+  const root = join(disk.path, 'data');
+  mkdirSync(root);
+  const names = ['changed', 'replaced', 'same', 'shifted'];
+  const paths = names.map((name) => join(root, name));
+  for (const path of paths) writeFragmented(path);
+  const [changed = '', replaced = '', , shifted = ''] = paths;
+  let still: string[] = [];
+  const { repository } = opened;
+  const [result] = await repository.saveTogether([saveOf(root)], {
+    liveFirst: true,
+    clones: true,
+    async begin() {
+      expect(namelessOn(disk.path)).toBe(4);
+      for (const change of Object.values(changes)) change(changed);
+      for (const shift of Object.values(shifts)) shift(shifted);
+      copyFileSync(changed, `${replaced}.new`);
+      rmSync(replaced);
+      copyFileSync(`${replaced}.new`, replaced);
+      rmSync(`${replaced}.new`);
+      still = paths.map((path) => digest(readFileSync(path)));
+      return Date.now();
+    },
+    async end() {
+      for (const path of paths) changes['pages are written']?.(path);
+    },
+  });
+  if (result?.snapshot === undefined) throw new Error('Nothing was saved');
+  expect(result.problems).toEqual([]);
+  const saved = new Map<string, string>();
+  for await (const entry of repository.walk(result.snapshot, ''))
+    if (entry.type === 'file')
+      saved.set(entry.path, digest(Buffer.concat(await allOf(repository.readFile(result.snapshot, entry)))));
+  expect(names.map((name) => saved.get(name))).toEqual(still);
+  expect(namelessOn(disk.path)).toBe(0);
+});
+
+function saveOf(root: string) {
+  return {
+    source: { kind: 'directory', root },
+    volume: testVolume,
+    tags: [],
+    hostname: 'host',
+    timeMs: Date.now(),
+    grade: 'crash',
+    excludePatterns: [],
+  } as const;
+}
+
+function digest(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** How many files without a name this process has open on them. */
+function namelessOn(...disks: readonly string[]): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    const link = linkOf(fd);
+    return link.endsWith('(deleted)') && disks.some((disk) => link.startsWith(disk));
+  }).length;
+}
+
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    // It was that of the listing.
+    return '';
+  }
+}
