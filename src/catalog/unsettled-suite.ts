@@ -1,0 +1,70 @@
+import { beforeEach, expect, test } from 'vitest';
+import type { Catalog } from './catalog.ts';
+import { volumeHold as hold, volumeRecord as volume } from './volume-record.fixture.ts';
+
+/** What every catalog must do with what is made and removed, and is perhaps not on the disk yet. `current` gives the catalog of a test, which is empty. */
+export function testUnsettled(current: () => Catalog): void {
+  let catalog: Catalog;
+
+  beforeEach(() => {
+    catalog = current();
+  });
+
+  test('what is made or removed is unsettled until that very making or removal is settled', () => {
+    const { unsettled } = catalog;
+    expect(unsettled.add(volume, 'b1')).toBe(true);
+    expect(unsettled.add(volume, 'b1')).toBe(false);
+    const [made] = unsettled.list();
+    expect(made).toMatchObject({ name: 'pg', boot: 'b1' });
+    expect(unsettled.find('pg')).toEqual(made);
+    const removal = { entry: 'pg.1', name: 'pg', folder: '12:34', mark: '{}', boot: 'b2' };
+    catalog.volumes.hold(hold);
+    expect(unsettled.beginRemoval(removal)).toBe(true);
+    expect(unsettled.beginRemoval({ ...removal, entry: 'pg.2' })).toBe(false);
+    expect(unsettled.listRemovals()).toEqual([{ ...removal, madeIn: 'b1' }]);
+    expect(unsettled.listRemovals('pg')).toEqual(unsettled.listRemovals());
+    expect([unsettled.listRemovals('p'), unsettled.listRemovals('pg.1')]).toEqual([[], []]);
+    expect(catalog.listEmbeddedVolumes()).toEqual([]);
+    expect(catalog.volumes.listHolds('pg')).toEqual([]);
+    unsettled.add(volume, 'b2');
+    unsettled.settle(made === undefined ? [] : [made]);
+    expect(unsettled.list()).toMatchObject([{ name: 'pg', boot: 'b2' }]);
+    unsettled.settle(unsettled.list());
+    unsettled.endRemovals(['pg.1', 'unknown']);
+    expect([unsettled.list(), unsettled.listRemovals()]).toEqual([[], []]);
+    expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
+  });
+
+  test('only a record that has settled or is of this run, and is that of no later volume, goes without its folder', () => {
+    const { unsettled } = catalog;
+    const later = { ...volume, createdAt: '1999-01-01T00:00:00.000Z' };
+    unsettled.add(volume, 'b1');
+    for (const boot of ['b2', undefined]) unsettled.removeMissing(volume, boot);
+    unsettled.removeMissing(later, 'b1');
+    expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
+    unsettled.removeMissing(volume, 'b1');
+    expect(catalog.findEmbeddedVolume('pg')).toBeUndefined();
+    unsettled.add(volume, 'b1');
+    unsettled.settle(unsettled.list());
+    unsettled.removeMissing(later, undefined);
+    expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
+    unsettled.removeMissing(volume, undefined);
+    expect(catalog.findEmbeddedVolume('pg')).toBeUndefined();
+  });
+
+  test('a removal that is cancelled leaves the volume as settled as it was', () => {
+    const { unsettled } = catalog;
+    const removal = { name: 'pg', folder: '12:34', mark: '{}', boot: 'b1' };
+    unsettled.add(volume, 'b1');
+    unsettled.beginRemoval({ ...removal, entry: 'pg.1' });
+    unsettled.cancelRemoval('pg.1', volume);
+    expect(unsettled.find('pg')).toMatchObject({ boot: 'b1' });
+    unsettled.settle(unsettled.list());
+    unsettled.beginRemoval({ ...removal, entry: 'pg.2' });
+    unsettled.cancelRemoval('pg.2', volume);
+    unsettled.cancelRemoval('unknown', { ...volume, name: 'web' });
+    expect([unsettled.list(), unsettled.listRemovals()]).toEqual([[], []]);
+    expect(catalog.listEmbeddedVolumes()).toEqual([volume]);
+    unsettled.sync();
+  });
+}

@@ -1,0 +1,88 @@
+import fc from 'fast-check';
+import { beforeEach, expect, test } from 'vitest';
+import type { Catalog } from './catalog.ts';
+import { volumeHold as hold, volumeRecord as volume } from './volume-record.fixture.ts';
+
+/** What every catalog must do with the volumes that Holdfast keeps. `current` gives the catalog of a test, which is empty. */
+export function testVolumeMemory(current: () => Catalog): void {
+  let catalog: Catalog;
+
+  beforeEach(() => {
+    catalog = current();
+  });
+
+  test('embedded volumes are added once, found by their exact name, and listed by it', () => {
+    expect(catalog.addEmbeddedVolume(volume)).toBe(true);
+    expect(catalog.addEmbeddedVolume({ ...volume, driver: 'btrfs', labels: {} })).toBe(false);
+    expect(catalog.addEmbeddedVolume({ ...volume, name: 'Mail', anonymous: true })).toBe(true);
+    expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
+    expect(catalog.findEmbeddedVolume('PG')).toBeUndefined();
+    expect(catalog.findEmbeddedVolume('p%')).toBeUndefined();
+    expect(catalog.listEmbeddedVolumes().map(({ name }) => name)).toEqual(['Mail', 'pg']);
+    catalog.removeEmbeddedVolume('pg');
+    catalog.removeEmbeddedVolume('pg');
+    expect(catalog.listEmbeddedVolumes().map(({ name }) => name)).toEqual(['Mail']);
+    expect(catalog.addEmbeddedVolume(volume)).toBe(true);
+  });
+
+  test('labels and options of any text come back as they were', () => {
+    const texts = fc.string({ unit: 'grapheme' });
+    const records = fc.dictionary(
+      fc.oneof(texts, fc.constantFrom('__proto__', 'constructor', "'; DROP TABLE run")),
+      texts,
+    );
+    fc.assert(
+      fc.property(records, records, (labels, options) => {
+        catalog.removeEmbeddedVolume(volume.name);
+        catalog.addEmbeddedVolume({ ...volume, labels, options });
+        const found = catalog.findEmbeddedVolume(volume.name);
+        expect(Object.entries(found?.labels ?? {})).toEqual(Object.entries(labels));
+        expect(Object.entries(found?.options ?? {})).toEqual(Object.entries(options));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('those who hold a volume are a set of ids', () => {
+    const { volumes } = catalog;
+    volumes.hold(hold);
+    volumes.hold({ ...hold, heldAt: '2026-01-31T12:00:01.000Z' });
+    volumes.hold({ ...hold, id: 'c2' });
+    volumes.hold({ ...hold, volume: 'web' });
+    expect(volumes.listHolds('pg').map(({ id }) => id)).toEqual(['c2', 'c1']);
+    expect(volumes.listHolds()).toHaveLength(3);
+    volumes.release('pg', 'c2');
+    volumes.release('pg', 'unknown');
+    expect(volumes.listHolds('pg').map(({ id }) => id)).toEqual(['c1']);
+  });
+
+  test('labels and options of a volume can change, and a volume that is gone stays gone', () => {
+    catalog.addEmbeddedVolume(volume);
+    const changed = { ...volume, labels: { tier: 'cache' }, options: { size: '2g' } };
+    catalog.volumes.update(changed);
+    catalog.volumes.update({ ...changed, name: 'gone' });
+    expect(catalog.listEmbeddedVolumes()).toEqual([changed]);
+  });
+
+  test('a rename takes the record and its protection along, and no name that is taken', () => {
+    const { volumes } = catalog;
+    catalog.addEmbeddedVolume(volume);
+    catalog.addEmbeddedVolume({ ...volume, name: 'web' });
+    volumes.setProtected('h1', 'pg', true);
+    volumes.setProtected('h2', 'pg', true);
+    expect(volumes.beginRename('pg', 'web')).toBe(false);
+    expect(volumes.beginRename('pg', 'db')).toBe(true);
+    expect(volumes.beginRename('web', 'db')).toBe(false);
+    expect(volumes.listRenames()).toEqual([{ from: 'pg', to: 'db' }]);
+    volumes.endRename('pg', 'h1');
+    volumes.endRename('unknown', 'h1');
+    expect(volumes.listRenames()).toEqual([]);
+    expect(catalog.listEmbeddedVolumes().map(({ name }) => name)).toEqual(['db', 'web']);
+    expect(volumes.listProtected('h1')).toEqual(['db']);
+    expect(volumes.isProtected('h1', 'pg')).toBe(false);
+    expect(volumes.isProtected('h2', 'pg')).toBe(true);
+    volumes.beginRename('web', 'site');
+    volumes.cancelRename('web');
+    expect(volumes.listRenames()).toEqual([]);
+  });
+}
