@@ -3,25 +3,13 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { BackupOutcome } from '../../src/app.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
-import { Cli, type CliResult } from '../cli/cli.ts';
-import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { type LoopFilesystemType, mountLoopFilesystem } from '../support/loop-filesystem.ts';
+import { onEngine } from '../support/on-engine.ts';
 
-let engine: PrivateEngine;
-let cli: Cli;
-beforeAll(async () => {
-  engine = await startPrivateEngine();
-  await engine.importBusybox();
-  cli = new Cli();
-  await cli.init();
-});
-afterAll(async () => {
-  cli?.[Symbol.dispose]();
-  await engine?.[Symbol.asyncDispose]();
-});
+const on = onEngine({ host: 'docker' });
 
 interface BackupJson {
   readonly outcomes: readonly (Omit<BackupOutcome, 'snapshot'> & {
@@ -30,30 +18,22 @@ interface BackupJson {
   })[];
 }
 
-async function attempt(args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
-  return await cli.attempt(args, {
-    env: { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost, ...env },
-  });
-}
-
-async function run(args: readonly string[], env: Record<string, string> = {}): Promise<string> {
-  const { exit, stdout, stderr } = await attempt(args, env);
-  if (exit !== 0) throw new Error(`"holdfast ${args.join(' ')}" ended with ${exit}: ${stderr}`);
-  return stdout;
+async function run(args: readonly string[]): Promise<string> {
+  return (await on.run(args)).stdout;
 }
 
 async function backUp(
   args: readonly string[],
   env: Record<string, string> = {},
 ): Promise<BackupJson['outcomes']> {
-  const { exit, stdout, stderr } = await attempt(['backup', ...args, '--format', 'json'], env);
+  const { exit, stdout, stderr } = await on.attempt(['backup', ...args, '--format', 'json'], { env });
   // Live data changes while it is read: then it is partly done.
   expect(args.includes('live') ? [0, 3] : [0], stderr).toContain(exit);
   return (JSON.parse(stdout) as BackupJson).outcomes;
 }
 
 async function state(name: string): Promise<string> {
-  return await engine.docker(['inspect', '--format', '{{.State.Status}}', name]);
+  return await on.engine.docker(['inspect', '--format', '{{.State.Status}}', name]);
 }
 
 /** Counts as fast as it can, first into one folder and then into the other. */
@@ -69,7 +49,7 @@ async function startWriter(
     ...mounts.flatMap((mount) => ['-v', mount]),
     ...labels.flatMap((label) => ['--label', label]),
   ];
-  await engine.docker(['run', '-d', '--name', name, ...options, 'busybox', 'sh', '-c', counting]);
+  await on.engine.docker(['run', '-d', '--name', name, ...options, 'busybox', 'sh', '-c', counting]);
   await sleep(500);
 }
 
@@ -79,13 +59,13 @@ async function lastCount(snapshotId: string): Promise<number> {
 }
 
 async function removeContainers(...names: string[]): Promise<void> {
-  await engine.docker(['rm', '-f', ...names]);
+  await on.engine.docker(['rm', '-f', ...names]);
 }
 
 describe('a volume that a container writes to', () => {
   test('is saved in two passes on a file system that cannot clone, and says how long the container was still', async () => {
     await startWriter('counter', ['two-pass:/a', 'other:/b']);
-    writeFileSync(join(engine.volumePath('two-pass'), 'large'), Buffer.alloc(20 << 20, 1));
+    writeFileSync(join(on.engine.volumePath('two-pass'), 'large'), Buffer.alloc(20 << 20, 1));
     await sleep(1500);
     const [outcome] = await backUp(['two-pass']);
     expect(outcome).toMatchObject({
@@ -120,8 +100,8 @@ describe('a volume that a container writes to', () => {
     await startWriter('far', ['streamed:/a', 'other:/b']);
     const [outcome] = await backUp(['streamed'], { HOLDFAST_DATA_WAY: 'stream' });
     expect(outcome).toMatchObject({ outcome: 'good', grade: 'crash', evidence: { consistency: 'pause' } });
-    const refused = await attempt(['backup', 'streamed', '--consistency', 'two-pass'], {
-      HOLDFAST_DATA_WAY: 'stream',
+    const refused = await on.attempt(['backup', 'streamed', '--consistency', 'two-pass'], {
+      env: { HOLDFAST_DATA_WAY: 'stream' },
     });
     expect(refused.exit).toBe(1);
     expect(refused.stderr).toContain('read through the engine');
@@ -131,27 +111,27 @@ describe('a volume that a container writes to', () => {
 
   test('is left as it is when nobody writes, and for a dry run', async () => {
     await startWriter('idle', ['quiet:/a', 'other:/b']);
-    const before = await engine.docker(['inspect', '--format', '{{.State.StartedAt}}', 'idle']);
+    const before = await on.engine.docker(['inspect', '--format', '{{.State.StartedAt}}', 'idle']);
     const dry = await run(['backup', 'quiet', '--dry-run']);
     expect(dry).toContain('by two-pass: "idle" would be paused');
-    await engine.docker(['stop', 'idle']);
+    await on.engine.docker(['stop', 'idle']);
     const [outcome] = await backUp(['quiet']);
     expect(outcome).toMatchObject({ grade: 'cold', evidence: { consistency: 'cold' } });
     expect(await state('idle')).toBe('exited');
-    expect(await engine.docker(['inspect', '--format', '{{.State.StartedAt}}', 'idle'])).toBe(before);
+    expect(await on.engine.docker(['inspect', '--format', '{{.State.StartedAt}}', 'idle'])).toBe(before);
     await removeContainers('idle');
   });
 
   test('has all its writers still: by a bind mount of its folder, of one above, and through another volume', async () => {
-    await engine.docker(['volume', 'create', 'shared']);
-    const root = engine.volumePath('shared');
+    await on.engine.docker(['volume', 'create', 'shared']);
+    const root = on.engine.volumePath('shared');
     const bind = ['--opt', 'type=none', '--opt', 'o=bind', '--opt', `device=${root}`];
-    await engine.docker(['volume', 'create', ...bind, 'alias']);
+    await on.engine.docker(['volume', 'create', ...bind, 'alias']);
     await startWriter('by-name', ['shared:/a', 'other:/b']);
     await startWriter('by-path', [`${root}:/a`, 'other:/b']);
     await startWriter('from-above', [`${join(root, '..')}:/a`, 'other:/b']);
     await startWriter('by-alias', ['alias:/a', 'other:/b']);
-    await engine.docker([
+    await on.engine.docker([
       'run',
       '-d',
       '--name',
@@ -162,7 +142,17 @@ describe('a volume that a container writes to', () => {
       'sleep',
       '999',
     ]);
-    await engine.docker(['run', '-d', '--name', 'reader', '-v', 'shared:/a:ro', 'busybox', 'sleep', '999']);
+    await on.engine.docker([
+      'run',
+      '-d',
+      '--name',
+      'reader',
+      '-v',
+      'shared:/a:ro',
+      'busybox',
+      'sleep',
+      '999',
+    ]);
     const [outcome] = await backUp(['shared']);
     const names = outcome?.evidence?.apps?.map(({ name }) => name).toSorted();
     expect(names).toEqual(['by-alias', 'by-from', 'by-name', 'by-path', 'from-above']);
@@ -172,7 +162,7 @@ describe('a volume that a container writes to', () => {
 
   test('is torn when a process of the machine has a file open for writing', async () => {
     await startWriter('watched', ['open:/a', 'other:/b']);
-    const file = join(engine.volumePath('open'), 'by-hand');
+    const file = join(on.engine.volumePath('open'), 'by-hand');
     const child = spawn('sh', ['-c', 'exec 3>>"$0"; exec sleep 100', file], { stdio: 'ignore' });
     await sleep(200);
     const [outcome] = await backUp(['open']);
@@ -189,7 +179,7 @@ describe('the volumes of a stack', () => {
   test('are saved at one moment, as one restore point', async () => {
     const project = 'com.docker.compose.project=shop';
     for (const name of ['shop_a', 'shop_b'])
-      await engine.docker(['volume', 'create', '--label', project, name]);
+      await on.engine.docker(['volume', 'create', '--label', project, name]);
     await startWriter(
       'shop-count-1',
       ['shop_a:/a', 'shop_b:/b'],
@@ -216,12 +206,12 @@ describe.each<LoopFilesystemType>(['xfs', 'btrfs'])('on %s', (type) => {
     mkdirSync(device);
     const name = `on-${type}`;
     const bind = ['--opt', 'type=none', '--opt', 'o=bind', '--opt', `device=${device}`];
-    await engine.docker(['volume', 'create', ...bind, name]);
+    await on.engine.docker(['volume', 'create', ...bind, name]);
     writeFileSync(join(device, 'table'), Buffer.alloc(150 << 20, 7));
     // Writes everywhere in a large file, and counts.
     const writing =
       'trap "exit 0" TERM; i=0; while true; do i=$((i+1)); echo $i >> /a/log; dd if=/dev/urandom of=/a/table bs=8k count=1 seek=$((i*37%19000)) conv=notrunc 2>/dev/null; done';
-    await engine.docker(['run', '-d', '--name', name, '-v', `${name}:/a`, 'busybox', 'sh', '-c', writing]);
+    await on.engine.docker(['run', '-d', '--name', name, '-v', `${name}:/a`, 'busybox', 'sh', '-c', writing]);
     await sleep(500);
     try {
       await backUp([name]);
@@ -235,7 +225,7 @@ describe.each<LoopFilesystemType>(['xfs', 'btrfs'])('on %s', (type) => {
       await run(['check', '--read-data']);
     } finally {
       await removeContainers(name);
-      await engine.docker(['volume', 'rm', name]);
+      await on.engine.docker(['volume', 'rm', name]);
     }
   });
 });
