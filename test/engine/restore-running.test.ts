@@ -1,49 +1,22 @@
-import {
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Cli, type CliResult } from '../cli/cli.ts';
-import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { CliResult } from '../cli/cli.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
+import { onEngine } from '../support/on-engine.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 
-let engine: PrivateEngine;
-let cli: Cli;
-beforeAll(async () => {
-  engine = await startPrivateEngine();
-  await engine.importBusybox();
-  cli = new Cli();
-  await cli.init();
-});
-afterAll(async () => {
-  cli?.[Symbol.dispose]();
-  await engine?.[Symbol.asyncDispose]();
-});
+const on = onEngine();
 
 const started: string[] = [];
 afterEach(async () => {
-  if (started.length > 0) await engine.docker(['rm', '-f', ...started.splice(0)]);
+  if (started.length > 0) await on.engine.docker(['rm', '-f', ...started.splice(0)]);
 });
 
-function attempt(...args: string[]): Promise<CliResult> {
-  return cli.attempt(args, { env: { HOLDFAST_HOST: 'auto', DOCKER_HOST: engine.dockerHost } });
-}
+const attempt = (...args: string[]): Promise<CliResult> => on.attempt(args);
 
-async function run(...args: string[]): Promise<string> {
-  const result = await attempt(...args);
-  if (result.exit !== 0)
-    throw new Error(`"holdfast ${args.join(' ')}" ended with ${result.exit}: ${result.stderr}`);
-  return result.stdout;
-}
+const run = async (...args: string[]): Promise<string> => (await on.run(args)).stdout;
 
 interface Wish {
   readonly volume: string;
@@ -58,7 +31,7 @@ async function container(name: string, { volume, args = [], script }: Wish): Pro
   const wait = 'trap "exit 0" TERM; while :; do sleep 0.1; done';
   const command = script === undefined ? wait : `${script}; ${wait}`;
   const mount = ['-v', `${volume}:/data`];
-  await engine.docker(['run', '-d', '--name', name, ...mount, ...args, 'busybox', 'sh', '-c', command]);
+  await on.engine.docker(['run', '-d', '--name', name, ...mount, ...args, 'busybox', 'sh', '-c', command]);
 }
 
 const healthy = [
@@ -71,18 +44,18 @@ const healthy = [
 ];
 
 async function stateOf(name: string): Promise<string> {
-  return await engine.docker(['inspect', '-f', '{{.State.Status}}', name]);
+  return await on.engine.docker(['inspect', '-f', '{{.State.Status}}', name]);
 }
 
 async function untilHealthy(name: string): Promise<void> {
-  const health = (): Promise<string> => engine.docker(['inspect', '-f', '{{.State.Health.Status}}', name]);
+  const health = (): Promise<string> => on.engine.docker(['inspect', '-f', '{{.State.Health.Status}}', name]);
   await expect.poll(health, { timeout: 20_000, interval: 100 }).toBe('healthy');
 }
 
 /** A volume with a snapshot, and newer data since. */
 async function makeVolume(name: string, prepare?: (root: string) => void): Promise<string> {
-  await engine.docker(['volume', 'create', name]);
-  const root = engine.volumePath(name);
+  await on.engine.docker(['volume', 'create', name]);
+  const root = on.engine.volumePath(name);
   writeFileSync(join(root, 'f'), 'saved');
   prepare?.(root);
   await run('backup', name);
@@ -94,11 +67,8 @@ async function makeVolume(name: string, prepare?: (root: string) => void): Promi
 
 /** What an interrupted or finished restore may leave: nothing, but what is kept for an undo. */
 function leftovers(root: string): string[] {
-  const { stateDir } = cli;
-  const names = ['journal', 'journal-apps'].flatMap((folder) =>
-    existsSync(join(stateDir, folder)) ? readdirSync(join(stateDir, folder)) : [],
-  );
-  const undo = existsSync(join(stateDir, 'undo')) ? readdirSync(join(stateDir, 'undo')) : [];
+  const names = ['journal', 'journal-apps'].flatMap(on.list);
+  const undo = on.list('undo');
   const stages = readdirSync(join(root, '..')).filter((name) => name !== '_data' && name !== 'opts.json');
   return [...names, ...stages.filter((name) => !undo.includes(`${name.slice(-16)}.json`))];
 }
@@ -109,8 +79,8 @@ describe('a volume that containers use', () => {
     await container('used-web', { volume: 'used' });
     await container('used-db', { volume: 'used', args: healthy });
     await container('used-paused', { volume: 'used' });
-    await engine.docker(['pause', 'used-paused']);
-    await engine.docker(['create', '--name', 'used-idle', '-v', 'used:/data', 'busybox', 'true']);
+    await on.engine.docker(['pause', 'used-paused']);
+    await on.engine.docker(['create', '--name', 'used-idle', '-v', 'used:/data', 'busybox', 'true']);
     started.push('used-idle');
     await untilHealthy('used-db');
     const plan = await run('restore', 'used', '--dry-run');
@@ -126,7 +96,7 @@ describe('a volume that containers use', () => {
     expect(report.stillMs).toBeGreaterThan(0);
     expect(readdirSync(root)).toEqual(['f']);
     for (const name of ['used-web', 'used-db'])
-      expect(await engine.docker(['exec', name, 'cat', '/data/f'])).toBe('saved');
+      expect(await on.engine.docker(['exec', name, 'cat', '/data/f'])).toBe('saved');
     expect(await stateOf('used-paused')).toBe('paused');
     expect(await stateOf('used-idle')).toBe('created');
     expect(leftovers(root)).toEqual([]);
@@ -141,7 +111,7 @@ describe('a volume that containers use', () => {
     expect(refused.exit).toBe(1);
     expect(refused.stderr).toContain('"sick-db" did not come up on the restored data');
     expect(treeFacts(root)).toEqual(before);
-    expect(await engine.docker(['exec', 'sick-db', 'cat', '/data/f'])).toBe('newer');
+    expect(await on.engine.docker(['exec', 'sick-db', 'cat', '/data/f'])).toBe('newer');
     await untilHealthy('sick-db');
     expect(leftovers(root)).toEqual([]);
     expect(await run('undo', '--list', '-q')).not.toContain('sick');
@@ -182,7 +152,7 @@ describe('a volume that containers use', () => {
     expect(refused.exit).toBe(5);
     expect(refused.stderr).toContain('"passing-job"');
     expect(await stateOf('passing-job')).toBe('running');
-    await engine.docker(['stop', 'passing-job']);
+    await on.engine.docker(['stop', 'passing-job']);
     started.splice(0);
   });
 
@@ -190,7 +160,7 @@ describe('a volume that containers use', () => {
     const root = await makeVolume('part');
     await container('part-db', { volume: 'part' });
     await run('restore', 'part', '--path', 'f', '--yes');
-    expect(await engine.docker(['exec', 'part-db', 'cat', '/data/f'])).toBe('saved');
+    expect(await on.engine.docker(['exec', 'part-db', 'cat', '/data/f'])).toBe('saved');
     expect(readFileSync(join(root, 'extra'), 'utf8')).toBe('newer');
     expect(leftovers(root)).toEqual([]);
   });
@@ -200,14 +170,14 @@ describe('a volume that containers use', () => {
       writeFileSync(join(path, 'big'), Buffer.alloc(3e6, 'x')),
     );
     await container('damaged-db', { volume: 'damaged' });
-    const startedAt = await engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'damaged-db']);
+    const startedAt = await on.engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'damaged-db']);
     const before = treeFacts(root);
     const undo = damageRepository();
     const refused = await attempt('restore', 'damaged', '--yes', '--no-safety-snapshot');
     undo();
     expect(refused.exit).not.toBe(0);
     expect(treeFacts(root)).toEqual(before);
-    expect(await engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'damaged-db'])).toBe(startedAt);
+    expect(await on.engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'damaged-db'])).toBe(startedAt);
     expect(leftovers(root)).toEqual([]);
   });
 });
@@ -217,13 +187,13 @@ test('a restore that does not fit on the disk stops nobody and leaves everything
   const device = join(disk.path, 'data');
   mkdirSync(device);
   const options = ['-o', 'type=none', '-o', 'o=bind', '-o', `device=${device}`];
-  await engine.docker(['volume', 'create', ...options, 'small']);
+  await on.engine.docker(['volume', 'create', ...options, 'small']);
   // It does not get any smaller in a file system.
   for (let i = 0; i < 20; i++) writeFileSync(join(device, `f${i}`), randomBytes(8e6));
   await run('backup', 'small');
   for (let i = 0; i < 20; i++) writeFileSync(join(device, `f${i}`), randomBytes(8e6));
   await container('small-db', { volume: 'small' });
-  const startedAt = await engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'small-db']);
+  const startedAt = await on.engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'small-db']);
   const before = treeFacts(device);
   const plan = await run('restore', 'small', '--dry-run');
   expect(plan).toContain('The restored data may not fit');
@@ -232,20 +202,20 @@ test('a restore that does not fit on the disk stops nobody and leaves everything
   expect(refused.stderr).toContain('the disk is full');
   expect(treeFacts(device)).toEqual(before);
   expect(readdirSync(disk.path).sort()).toEqual(['data', 'lost+found']);
-  expect(await engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'small-db'])).toBe(startedAt);
-  await engine.docker(['rm', '-f', ...started.splice(0)]);
-  await engine.docker(['volume', 'rm', 'small']);
+  expect(await on.engine.docker(['inspect', '-f', '{{.State.StartedAt}}', 'small-db'])).toBe(startedAt);
+  await on.engine.docker(['rm', '-f', ...started.splice(0)]);
+  await on.engine.docker(['volume', 'rm', 'small']);
 });
 
 test('a directory that a running container mounts is restored under it', async () => {
-  const data = join(engine.folder, 'site');
+  const data = join(on.engine.folder, 'site');
   mkdirSync(data);
   writeFileSync(join(data, 'f'), 'one');
   await container('site', { volume: data });
   await run('backup', data);
   writeFileSync(join(data, 'f'), 'two');
   await run('restore', data, '--yes');
-  expect(await engine.docker(['exec', 'site', 'cat', '/data/f'])).toBe('one');
+  expect(await on.engine.docker(['exec', 'site', 'cat', '/data/f'])).toBe('one');
 });
 
 test.each(['direct', 'stream'])('a volume comes back with other owners (%s)', async (way) => {
@@ -253,15 +223,11 @@ test.each(['direct', 'stream'])('a volume comes back with other owners (%s)', as
   chownSync(join(root, 'f'), 999, 50);
   chownSync(root, 999, 999);
   await run('backup', `owned-${way}`);
-  const env = {
-    HOLDFAST_HOST: 'auto',
-    DOCKER_HOST: engine.dockerHost,
-    HOLDFAST_DATA_WAY: way === 'direct' ? 'auto' : way,
-  };
+  const env = { HOLDFAST_DATA_WAY: way === 'direct' ? 'auto' : way };
   const args = ['restore', `owned-${way}`, '--to', `mapped-${way}`, '--map-owner', '0:100000:65536'];
-  const result = await cli.attempt(args, { env });
+  const result = await on.attempt(args, { env });
   expect(result, result.stderr).toMatchObject({ exit: 0 });
-  const mapped = engine.volumePath(`mapped-${way}`);
+  const mapped = on.engine.volumePath(`mapped-${way}`);
   expect([statSync(mapped).uid, statSync(join(mapped, 'f')).uid, statSync(join(mapped, 'f')).gid]).toEqual([
     100999, 100999, 100050,
   ]);
@@ -270,8 +236,8 @@ test.each(['direct', 'stream'])('a volume comes back with other owners (%s)', as
 
 /** Turns one byte in the middle of every pack; gives a function that turns it back. */
 function damageRepository(): () => void {
-  const packs = readdirSync(join(cli.repository, 'data'), { recursive: true, encoding: 'utf8' })
-    .map((name) => join(cli.repository, 'data', name))
+  const packs = readdirSync(join(on.cli.repository, 'data'), { recursive: true, encoding: 'utf8' })
+    .map((name) => join(on.cli.repository, 'data', name))
     .filter((path) => /[0-9a-f]{64}$/.test(path));
   const turn = (): void => {
     for (const path of packs) {
