@@ -7,6 +7,7 @@ import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { inUseError } from '../model/consumers.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
+import { claimData } from './claim-data.ts';
 import { copyToStage } from './clone-volume.ts';
 import { removeEmpty, syncNames } from './kept-directory.ts';
 import { fillEmpty, isEmptyVolume, lockVolume } from './stage.ts';
@@ -43,6 +44,7 @@ export async function giveToEngine(giving: Giving): Promise<void> {
   const { kept, to, log, noteCopy } = giving;
   await using data = await openDirect(giving);
   const { root } = data;
+  await using _claim = await claimData(root, { action: 'restore', name: to });
   using _lock = lockVolume(root, { action: 'restore', name: to });
   await requireEmptyUnused(giving, root);
   if (changePlaces(giving, root)) return;

@@ -239,6 +239,35 @@ describe('what an app does meanwhile', () => {
     };
   };
 
+  test('is not removed with the data: who removes the volume waits for its end', async () => {
+    await world.trashed('pg', 'precious');
+    await world.make('pg');
+    const host = world.once(
+      'findVolume',
+      async (find) => {
+        await expect(world.take('pg')).rejects.toMatchObject({ code: 'locked' });
+        return await find();
+      },
+      3,
+    );
+    await world.restore('pg', { host });
+    expect(world.fileOf('pg')).toBe('precious');
+    expect(await world.take('pg')).toBe(true);
+    expect(await world.inTrash()).toBe(1);
+  });
+
+  test('is not given the data while the volume is removed', async () => {
+    await world.trashed('pg', 'precious');
+    await world.make('pg');
+    await world.take('pg', async () => {
+      await expect(world.restore('pg')).rejects.toMatchObject({ code: 'locked' });
+    });
+    expect(await world.engine.findVolume('pg')).toBeUndefined();
+    await world.managed.restoreTrash((await world.managed.listTrash())[1]?.id ?? '', { to: 'older' });
+    expect(await world.managed.find('older')).toBeDefined();
+    expect(await world.inTrash()).toBe(1);
+  });
+
   test('is no matter where the volume holds only what file systems and kills leave', async () => {
     await world.trashed('pg', 'precious');
     await world.make('pg');

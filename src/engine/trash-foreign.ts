@@ -12,6 +12,7 @@ import { fromText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { removedFromLabel } from '../model/removed-from-engine.ts';
+import { claimData } from './claim-data.ts';
 import { identityOf, removeEmpty, syncNames } from './kept-directory.ts';
 import { fitsTrash, nameNear } from './name-near.ts';
 
@@ -67,6 +68,7 @@ async function take(
   volume: ForeignVolume,
   removeThere: () => Promise<boolean>,
 ): Promise<boolean> {
+  await using _claim = await claimData(fromText(volume.path), { action: 'remove', name: volume.name });
   const kept = await makePlace(managed, volume);
   const journal = join(journalDir(stateDir), `${randomBytes(8).toString('hex')}.json`);
   const undo = async (isMoved: boolean): Promise<void> => {

@@ -34,9 +34,15 @@ export class TrashWorld implements Disposable {
     const { engine } = this;
     await engine.createVolume({ name, driver: 'local', labels: { env: 'prod' }, options: {} });
     writeFileSync(join(engine.path(name), 'file'), content);
+    await this.take(name);
+  }
+
+  /** What the engine has goes to the trash. */
+  async take(name: string, meanwhile: () => Promise<void> = async () => undefined): Promise<boolean> {
     await using trash = await openForeignTrash(this.parts);
-    await trash.take({ name, path: engine.path(name), labels: { env: 'prod' } }, async () => {
-      await engine.removeVolume(name);
+    return await trash.take({ name, path: this.engine.path(name), labels: { env: 'prod' } }, async () => {
+      await meanwhile();
+      await this.engine.removeVolume(name);
       return true;
     });
   }

@@ -139,6 +139,29 @@ describe.each(['beside the engine', 'on another file system'])('a restore by a t
     },
   );
 
+  // Where there is a moment long enough.
+  if (isFar)
+    test('is not disturbed by a removal at the same time, which is refused', async () => {
+      await lose();
+      const { child, ended } = start();
+      await reach(child, () => inEngine().length > 0);
+      child.kill('SIGSTOP');
+      expect(isWhole()).toBe(false);
+      const { exitCode, output } = await runCommand('docker', [
+        '-H',
+        `unix://${api.socket}`,
+        'volume',
+        'rm',
+        'lost',
+      ]);
+      child.kill('SIGCONT');
+      expect(await ended).toEqual([0, null]);
+      expect(exitCode).toBe(1);
+      expect(output).toContain(`Cannot remove "lost": process ${child.pid} moves its data`);
+      expect(isWhole()).toBe(true);
+      expect(await listed()).toBe(0);
+    });
+
   test.each(steps.slice(0, 4))('takes nothing from an app that begins when it %s', async (_, isThere) => {
     await lose();
     const { child, ended } = start();

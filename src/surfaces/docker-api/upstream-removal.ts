@@ -39,12 +39,10 @@ async function removeOne(
   { upstream, trash, isProtected }: RemovalParts,
   { name, path }: { readonly name: string; readonly path: string },
 ): Promise<UpstreamAnswer> {
-  if (await isProtected(name)) {
-    const text = JSON.stringify({
-      message: `remove ${name}: the volume is protected: "holdfast volume unprotect ${name}" takes that away`,
-    });
-    return { status: 409, contentType: 'application/json', text };
-  }
+  if (await isProtected(name))
+    return refusal(
+      `remove ${name}: the volume is protected: "holdfast volume unprotect ${name}" takes that away`,
+    );
   const removeThere = (): Promise<UpstreamAnswer> => askUpstream(upstream, { method: 'DELETE', path });
   const volume = await keepable(upstream, name);
   if (volume === undefined) return await removeThere();
@@ -56,9 +54,15 @@ async function removeOne(
     });
   } catch (error) {
     if (!isAppError(error)) throw error;
+    // A prune goes on with the others.
+    if (error.code === 'locked') return refusal(`remove ${name}: ${error.message}`);
     throw prefixed(`remove ${name}`, error);
   }
   return answer ?? { status: 204, contentType: '', text: '' };
+}
+
+function refusal(message: string): UpstreamAnswer {
+  return { status: 409, contentType: 'application/json', text: JSON.stringify({ message }) };
 }
 
 /**
