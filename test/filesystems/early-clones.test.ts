@@ -10,6 +10,7 @@ import {
   readFileSync,
   readdirSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -20,6 +21,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { countExtents } from '../../src/lib/extent-map.ts';
 import { fromText } from '../../src/model/byte-string.ts';
+import { makeNameless } from '../../src/repository/save/cloned-file.ts';
 import { EarlyClones } from '../../src/repository/save/early-clones.ts';
 import { renewClone } from '../../src/repository/save/renew-clone.ts';
 import { allOf, openFreshRepository, testVolume } from '../../src/repository/open-repository.fixture.ts';
@@ -157,6 +159,25 @@ test('a file in few extents, one of another file system and one that is gone are
   }
 });
 
+test('a clone takes nothing of what the project of its folder may have', async () => {
+  await using disk = mountLoopFilesystem('xfs');
+  xfs(['chproj 77', 'chattr +P'], disk.path);
+  writeFileSync(join(disk.path, 'data'), 'content');
+  expect(xfs(['lsproj'], join(disk.path, 'data'))).toContain('77');
+  const clone = makeNameless(fromText(disk.path)) ?? -1;
+  try {
+    expect(xfs(['lsproj'], `/proc/${process.pid}/fd/${clone}`)).toBe('projid = 0\n');
+  } finally {
+    closeSync(clone);
+  }
+});
+
+function xfs(commands: readonly string[], path: string): string {
+  return execFileSync('xfs_io', ['-r', ...commands.flatMap((one) => ['-c', one]), path], {
+    encoding: 'utf8',
+  });
+}
+
 test('what is saved of a fragmented file is what it was while it was still', async () => {
   await using disk = mountLoopFilesystem('xfs');
   await using opened = await openFreshRepository();
@@ -174,15 +195,15 @@ test('what is saved of a fragmented file is what it was while it was still', asy
     async begin() {
       expect(namelessOn(disk.path)).toBe(4);
       for (const change of Object.values(changes)) change(changed);
-      for (const shift of Object.values(shifts)) shift(shifted);
+      shifts['a range is put in']?.(shifted);
       copyFileSync(changed, `${replaced}.new`);
-      rmSync(replaced);
-      copyFileSync(`${replaced}.new`, replaced);
-      rmSync(`${replaced}.new`);
+      renameSync(`${replaced}.new`, replaced);
       still = paths.map((path) => digest(readFileSync(path)));
       return Date.now();
     },
     async end() {
+      // One for each that could be used; two for the other two.
+      expect(namelessOn(disk.path)).toBe(6);
       for (const path of paths) changes['pages are written']?.(path);
     },
   });

@@ -1,6 +1,7 @@
 import { type BigIntStats, closeSync, constants, openSync } from 'node:fs';
 import { cloneFile } from '../../lib/clone-file.ts';
 import { listXattrs } from '../../lib/posix.ts';
+import { leaveProject } from '../../lib/leave-project.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import { statOpen } from './file-reader.ts';
@@ -44,7 +45,10 @@ export function cloneOpen(original: number, folder: ByteString): ClonedFile | un
 /** Undefined where that cannot be. */
 export function makeNameless(folder: ByteString): number | undefined {
   try {
-    return openSync(toPath(folder), withoutName | constants.O_RDWR, 0o600);
+    const fd = openSync(toPath(folder), withoutName | constants.O_RDWR, 0o600);
+    // XFS counts shared blocks as if each file had its own.
+    leaveProject(fd);
+    return fd;
   } catch {
     // A full or read-only disk, or a file system that has no such files: then the file itself is read.
     return undefined;
