@@ -179,4 +179,18 @@ describe('what was interrupted', () => {
     expect(managed.calls).toEqual(['remove pg']);
     expect(readFileSync(join(path, 'file'), 'utf8')).toBe('precious');
   });
+
+  test.each(['', 'null', '{"name":"pg"}'])(
+    'and is written down in a damaged file (%s) is told',
+    async (text) => {
+      await interruptedCopy();
+      writeFileSync(join(folder, 'state/journal-foreign/1.json'), text);
+      await expect(open()).rejects.toMatchObject({
+        code: 'integrity',
+        message: expect.stringContaining('1.json" is damaged') as string,
+      });
+      expect(await managed.find('pg')).toBeDefined();
+      expect(readFileSync(join(path, 'file'), 'utf8')).toBe('precious');
+    },
+  );
 });

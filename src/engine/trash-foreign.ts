@@ -15,6 +15,7 @@ import { removedFromLabel } from '../model/removed-from-engine.ts';
 import { claimData } from './claim-data.ts';
 import { identityOf, removeEmpty, syncNames } from './kept-directory.ts';
 import { fitsTrash, nameNear } from './name-near.ts';
+import { damagedJournal } from './trash-journal.ts';
 
 /** A volume that another engine keeps as a plain directory of this machine. */
 export interface ForeignVolume {
@@ -123,7 +124,7 @@ async function settle({ managed, stateDir }: ForeignTrashParts): Promise<void> {
   for (const file of await readdir(folder)) {
     if (!file.endsWith('.json')) continue;
     const journal = join(folder, file);
-    await settleOne(managed, JSON.parse(await readFile(journal, 'utf8')) as Journal);
+    await settleOne(managed, await readJournal(journal));
     await rm(journal, { force: true });
   }
 }
@@ -137,6 +138,17 @@ interface Journal {
   readonly data: string;
   /** Our volume has a copy of it, whole or not. */
   readonly isCopy?: boolean | undefined;
+}
+
+async function readJournal(path: string): Promise<Journal> {
+  const text = await readFile(path, 'utf8');
+  try {
+    const journal = JSON.parse(text) as Partial<Journal>;
+    if (typeof journal.name === 'string' && typeof journal.path === 'string') return journal as Journal;
+  } catch {
+    // Said below.
+  }
+  throw damagedJournal(path);
 }
 
 async function settleOne(

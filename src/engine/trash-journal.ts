@@ -81,7 +81,11 @@ async function readJournal(path: string): Promise<TrashJournal> {
   } catch {
     // Said below.
   }
-  throw new AppError(
+  throw damagedJournal(path);
+}
+
+export function damagedJournal(path: string): AppError {
+  return new AppError(
     'integrity',
     `${quote(path)} is damaged. The data is a volume of Holdfast's own ("holdfast volume ls --host embedded"), or at the engine: delete the file when you have it`,
   );
