@@ -51,7 +51,10 @@ export async function prepareForget(
   refuseMixed(request, wish);
   const touched = new Set(context.snapshots.filter(({ id }) => wish.ids.has(id)).map(groupKey));
   const neighbours = context.snapshots.filter((snapshot) => touched.has(groupKey(snapshot)));
-  return planForget(neighbours, { kind: 'named', ids: wish.ids, damaged: wish.damaged }, limits);
+  const plan = planForget(neighbours, { kind: 'named', ids: wish.ids, damaged: wish.damaged }, limits);
+  const needed = await neededIds(parts, context.snapshots);
+  const missed = [...wish.ids].find((id) => needed.has(id));
+  return missed === undefined ? plan : { ...plan, refusal: refuseNeeded(missed) };
 }
 
 /** Removes what the plan says, as long as everything is still there that it says stays. */
@@ -133,6 +136,13 @@ async function neededIds(parts: Protection, snapshots: readonly Snapshot[]): Pro
   });
   const ids = new Set(journals.flatMap(savedIn));
   return new Set(snapshots.filter((one) => isSavedAs(one, ids)).map(({ id }) => id));
+}
+
+function refuseNeeded(id: string): AppError {
+  return new AppError('conflict', `Cannot forget ${quote(id.slice(0, 8))}: "holdfast recover" needs it`, {
+    detail: 'It is what an interrupted restore has taken out of a volume. Nothing was removed.',
+    hint: 'Run "holdfast recover" first. "holdfast volume ls" says what else can be done about it.',
+  });
 }
 
 function chooseByRules(

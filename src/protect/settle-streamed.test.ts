@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openFreshRepository } from '../repository/open-repository.fixture.ts';
 import type { SnapshotFate } from './forget-plan.ts';
-import { prepareForget } from './forget.ts';
+import { applyForget, prepareForget } from './forget.ts';
 import type { Protection } from './protection.ts';
 import { recoverStreamed } from './recover-streamed.ts';
 import { settleAll } from './settle.ts';
@@ -116,6 +116,18 @@ describe('what a restore leaves that never came to its end', () => {
     const { safetyId = '' } = (await journalOfFar()) ?? {};
     await restoreInHalf(['write', 'write']);
     expect(await fateOf(safetyId)).toEqual(isNeeded);
+  });
+
+  test('is not forgotten by its name either, until it is put back', async () => {
+    await restoreInHalf(['write', 'write']);
+    const { safetyId = '' } = (await journalOfFar()) ?? {};
+    const request = { targets: [safetyId], tags: [], rules: {}, keepVerified: undefined, allowEmpty: true };
+    const plan = await prepareForget(parts, request, {});
+    expect(plan.refusal).toMatchObject({ code: 'conflict', hint: expect.stringContaining('recover') });
+    await expect(applyForget(parts, plan, {})).rejects.toThrow('"holdfast recover" needs it');
+    await recoverStreamed(parts, {});
+    const later = await prepareForget(parts, request, {});
+    expect(await applyForget(parts, later, {})).toMatchObject({ removed: [safetyId] });
   });
 
   test('is needed under each id that a change of tags gives it, and found by recover', async () => {
