@@ -5,7 +5,7 @@ import type { TreeNode } from '../format/node.ts';
 import type { BlobTarget, BlobWork, Metadata, RestoreTask } from './restore-task.ts';
 
 /** Work is handed out when this many blobs wait, or this many for one pack. */
-const maxWaitingBlobs = 20_000;
+const maxWaitingBlobs = 8_000;
 const maxBlobsPerTask = 500;
 
 /** Gathers what is wanted of each pack, so that a pack is read once for all files near each other. */

@@ -16,6 +16,7 @@ import { type Link, OtherThings } from './other-things.ts';
 import { openRestoreCrew, type RestoreCrew } from './restore-crew.ts';
 import { metadataOf, type OpenFile, RestorePlan } from './restore-plan.ts';
 import type { RestoreRequest } from './restore-request.ts';
+import { MadeDirectories } from './made-directories.ts';
 import { createFile, makeTarget, openDisk, parentOf, relativeTo } from './restore-target.ts';
 import type { Metadata, RestoreTask } from './restore-task.ts';
 import type { RestoreResult } from './restore-types.ts';
@@ -31,11 +32,6 @@ export async function restoreTree(context: RestoreContext, request: RestoreReque
   return await restorer.run();
 }
 
-interface MadeDirectory {
-  readonly path: ByteString;
-  readonly node: Partial<TreeNode>;
-}
-
 /** Below it, one worker may be all that is ever needed. */
 const worthWarming = 16 * 1024 * 1024;
 
@@ -47,7 +43,7 @@ class Restorer implements AsyncDisposable {
   readonly #hardLinks = new HardLinks();
   readonly #like: LikeFiles | undefined;
   readonly #links: Link[] = [];
-  readonly #directories: MadeDirectory[] = [];
+  readonly #directories = new MadeDirectories();
   readonly #openFiles = new Map<ByteString, OpenFile>();
   readonly #running = new Set<Promise<void>>();
   readonly #problems: SaveProblem[] = [];
@@ -85,12 +81,12 @@ class Restorer implements AsyncDisposable {
     if (node.type !== 'dir') this.#others.dropInherited(node as TreeNode, target);
     for (const link of this.#links) this.#makeLink(link);
     // Deepest first: making things in a directory changes its times, and its mode may forbid it.
-    for (const { path, node: directory } of this.#directories.toReversed())
-      this.#finishDirectory(path, directory);
+    for (const { path, metadata } of this.#directories.deepestFirst())
+      applyMetadata({ path }, metadata, this.#problems);
     syncFilesystem(disk.fd);
     return {
       files: this.#files,
-      directories: this.#directories.length,
+      directories: this.#directories.count,
       others: this.#others.count,
       bytes: this.#sizeBytes,
       bytesTaken: this.#like?.bytes ?? 0,
@@ -130,8 +126,8 @@ class Restorer implements AsyncDisposable {
     }
   }
 
-  #addDirectory(node: MadeDirectory['node'], path: ByteString): void {
-    this.#directories.push({ path, node });
+  #addDirectory(node: RestoreRequest['node'], path: ByteString): void {
+    this.#directories.add(path, node.mode === undefined ? undefined : this.#metadataOf(node as TreeNode));
     if (node.subtree !== undefined) return;
     this.#problems.push({ path, reason: 'unreadable', message: 'has lost its content in the snapshot' });
   }
@@ -204,11 +200,6 @@ class Restorer implements AsyncDisposable {
     if (!this.#others.link(link)) return;
     if (link.node.type === 'file') this.#files++;
     else this.#others.count++;
-  }
-
-  #finishDirectory(path: ByteString, node: Partial<TreeNode>): void {
-    if (node.mode === undefined) return;
-    applyMetadata({ path }, this.#metadataOf(node as TreeNode), this.#problems);
   }
 
   #metadataOf(node: TreeNode): Metadata {
