@@ -5,8 +5,8 @@ import { type FileCodec, loadJson, saveText } from '../format/repository-file.ts
 import type { BlobPlace } from '../pack/pack-header.ts';
 import type { StoreOptions } from '../stores/store.ts';
 
-/** An index file has about this many blobs at most, as restic's have. */
-export const blobsPerIndexFile = 40_000;
+/** An index file has about this many blobs at most; restic's have twice as many. To write one takes three times its size of memory. */
+export const blobsPerIndexFile = 25_000;
 
 /** What a pack holds, as an index file says it. */
 export interface IndexedPack {
