@@ -162,6 +162,16 @@ describe('a start', () => {
     }
   });
 
+  test('takes away a mount that nobody holds once the one who was in it has left', async () => {
+    await managed.create(spec('pg', sized));
+    await managed.mount('pg', 'container-1');
+    catalog.volumes.release('pg', 'container-1');
+    const user = spawn('sleep', ['0.4'], { cwd: dataOf('pg'), stdio: 'ignore' });
+    await once(user, 'spawn');
+    expect(await managed.reconcile()).toMatchObject({ unmounted: ['pg'] });
+    expect(await isMounted('pg')).toBe(false);
+  });
+
   test('drops ids of before the last boot, of processes that ended, and of containers that are gone', async () => {
     await managed.create(spec('pg', sized));
     await managed.mount('pg', 'alive');

@@ -92,13 +92,19 @@ function dropDead(parts: EmbeddedParts, name: string, { isAlive, findings }: Rec
   return left;
 }
 
+/** A program that was killed with its mount at work may be in it for a moment longer. */
+const idle = { tries: 10, eachMs: 100 };
+
 /** A mount that nobody is known to hold, but somebody uses, stays. */
 async function unmountIdle(storage: Storage, { signal }: CallOptions): Promise<boolean> {
-  try {
-    return await unmountStorage(storage, { signal });
-  } catch (error) {
-    if (isAppError(error, 'in-use')) return false;
-    throw error;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await unmountStorage(storage, { signal });
+    } catch (error) {
+      if (!isAppError(error, 'in-use')) throw error;
+      if (attempt >= idle.tries) return false;
+      await sleep(idle.eachMs);
+    }
   }
 }
 
