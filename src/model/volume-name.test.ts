@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { checkVolumeName, isVolumeName } from './volume-name.ts';
+import { checkOwnName, checkVolumeName, isVolumeName, longestOwnName } from './volume-name.ts';
 
 test.each(['pg', 'a1', 'web_db-1.data', '0x', 'A'.repeat(255)])('checkVolumeName() accepts %j', (name) => {
   expect(() => checkVolumeName(name)).not.toThrow();
@@ -35,6 +35,12 @@ test.each([
       message: `${shown} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
     }),
   );
+});
+
+test('checkOwnName() refuses a name that no folder in the trash can have', () => {
+  expect(() => checkOwnName('a'.repeat(longestOwnName))).not.toThrow();
+  expect(() => checkOwnName('a'.repeat(longestOwnName + 1))).toThrow('at most 229 characters');
+  expect(() => checkOwnName('x')).toThrow('volume name is too short');
 });
 
 test('checkVolumeName() refuses a name that no directory can have', () => {

@@ -30,6 +30,25 @@ export function checkVolumeName(name: string): void {
   }
 }
 
+/** What is added to a volume's name for its folder in the trash, and on the way out of it. */
+const longestEnding = '.0123456789abcdef.removing';
+
+/** Of a volume of Holdfast's own: with a longer one it could not be removed. */
+export const longestOwnName = longestName - longestEnding.length;
+
+/** The same for a volume of Holdfast's own. */
+export function checkOwnName(name: string): void {
+  checkVolumeName(name);
+  if (name.length <= longestOwnName) return;
+  throw new AppError(
+    'usage',
+    `volume name is too long, names should be at most ${longestOwnName} characters`,
+    {
+      hint: 'Its folder in the trash has a longer name, and no file system has names of more than 255.',
+    },
+  );
+}
+
 /** True when `checkVolumeName` accepts `name`. */
 export function isVolumeName(name: string): boolean {
   return name.length <= longestName && localName.test(name);

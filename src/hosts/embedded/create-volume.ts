@@ -8,7 +8,7 @@ import { setImmutable } from '../../lib/immutable.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
-import { checkVolumeName } from '../../model/volume-name.ts';
+import { checkOwnName } from '../../model/volume-name.ts';
 import type { CallOptions } from '../host.ts';
 import { type EmbeddedParts, isPlain, kindOf, type Storage, storageOf } from './embedded-parts.ts';
 import { moveRemoved } from './finish-unsettled.ts';
@@ -145,7 +145,7 @@ async function refuseForeignData(parts: EmbeddedParts, name: string): Promise<vo
 
 async function recordFor(parts: EmbeddedParts, spec: VolumeSpec): Promise<EmbeddedVolumeRecord> {
   const name = spec.name ?? randomBytes(32).toString('hex');
-  checkVolumeName(name);
+  checkOwnName(name);
   const driver = spec.driver === '' || spec.driver === 'holdfast' ? 'local' : spec.driver;
   const anonymous = spec.name === undefined;
   return {

@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../catalog/catalog.ts';
+import { longestOwnName } from '../../model/volume-name.ts';
 import { describeHost } from '../host.contract.ts';
 import { memoryCatalog } from './memory-catalog.fixture.ts';
 import { openWithDrivers } from './open-with-drivers.fixture.ts';
@@ -241,6 +242,24 @@ describe('an embedded host that was interrupted', () => {
     await using data = await host.openData('pg');
     expect(await readdir(data.way === 'direct' ? data.root : '')).toEqual([]);
   });
+});
+
+test('the longest name can be removed, restored and deleted, and a longer one is refused before anything is made', async () => {
+  await using host = await open();
+  const { managed } = host;
+  const name = 'n'.repeat(longestOwnName);
+  for (const permanent of [false, true]) {
+    await managed.create(spec(name));
+    await managed.remove(name, { permanent });
+  }
+  await managed.restoreTrash(name);
+  await managed.remove(name);
+  await managed.emptyTrash([name]);
+  expect(await readdir(join(stateDir, 'trash'))).toEqual([]);
+  await expect(managed.create(spec(`${name}n`))).rejects.toMatchObject({ code: 'usage' });
+  await managed.create(spec('short'));
+  await expect(managed.rename('short', `${name}n`)).rejects.toMatchObject({ code: 'usage' });
+  expect(await readdir(join(stateDir, 'volumes'))).toEqual(['short']);
 });
 
 /** Deeper than a path can be long: step by step, from within. */

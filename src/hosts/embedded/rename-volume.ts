@@ -4,7 +4,7 @@ import { syncDirectory } from '../../lib/durable-file.ts';
 import { deriveLineage } from '../../lib/lineage.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import { checkVolumeName } from '../../model/volume-name.ts';
+import { checkOwnName } from '../../model/volume-name.ts';
 import type { CallOptions } from '../host.ts';
 import { type EmbeddedParts, withVolume } from './embedded-parts.ts';
 import { requireUnused } from './mount-volume.ts';
@@ -18,7 +18,7 @@ export async function renameVolume(
   { signal }: CallOptions,
 ): Promise<void> {
   const action = `Cannot rename volume ${quote(name)}`;
-  checkVolumeName(to);
+  checkOwnName(to);
   if (to === name) throw new AppError('usage', `${action}: that is its name already`);
   await withVolume(parts, { name, action: 'rename', signal }, async (storage) => {
     await requireUnused(parts, storage, { action: 'rename', signal });

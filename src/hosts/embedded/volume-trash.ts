@@ -8,7 +8,7 @@ import { setImmutable } from '../../lib/immutable.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { protectedError } from '../../model/protected-error.ts';
 import { quote } from '../../model/quote.ts';
-import { checkVolumeName } from '../../model/volume-name.ts';
+import { checkOwnName } from '../../model/volume-name.ts';
 import type { CallOptions } from '../host.ts';
 import type { TrashedVolume } from '../managed-volumes.ts';
 import { type EmbeddedParts, isPlain, requireRecord, storageOf } from './embedded-parts.ts';
@@ -184,7 +184,7 @@ export async function restoreTrashed(
   { to = record.name, signal }: CallOptions & { readonly to?: string | undefined },
 ): Promise<string> {
   const action = `Cannot restore volume ${quote(record.name)} from the trash`;
-  checkVolumeName(to);
+  checkOwnName(to);
   const { folders } = parts;
   // Whoever deletes it for good destroys its keys first.
   using own = await lockVolumeFolder(path, { name: record.name, action: 'restore', signal });
