@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
@@ -178,12 +178,15 @@ export class MirrorPass {
     return 'changed';
   }
 
-  /** Undefined for one that must not be written to. */
+  /** Undefined for one that must not be written to, or is no file. */
   #openCopy(path: ByteString, mends: boolean): number | undefined {
     const flags =
       (mends ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     try {
-      return openSync(toPath(this.#at(path)), flags);
+      const at = toPath(this.#at(path));
+      // What is gone gives its inode to the next: there may be a symbolic link, or a device, which is not even opened.
+      if (mends && !lstatSync(at).isFile()) return undefined;
+      return openSync(at, flags);
     } catch (error) {
       if (mends && errnoOf(error) === 'EACCES') return undefined;
       throw knownError(error, 'Cannot read back what was copied');
