@@ -1,4 +1,4 @@
-import { claimOnMachine } from '../lib/machine-claim.ts';
+import { claimOnMachine, holderWords } from '../lib/machine-claim.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
@@ -14,8 +14,7 @@ export async function claimData(
 ): Promise<AsyncDisposable> {
   const claim = await claimOnMachine(`data ${path}`);
   if (!('heldBy' in claim)) return claim;
-  const { pid } = claim.heldBy;
-  const who = pid === undefined ? 'another Holdfast process' : `process ${pid}`;
+  const who = holderWords(claim.heldBy);
   throw new AppError('locked', `Cannot ${action} ${quote(name)}: ${who} moves its data`, {
     hint: 'Wait until it is done.',
   });

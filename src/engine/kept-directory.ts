@@ -1,20 +1,7 @@
 import { closeSync, fsyncSync, openSync, rmdirSync } from 'node:fs';
-import { lstat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 import { errnoOf } from '../model/errors.ts';
-
-/** Which directory it is, whatever name it has now or later; undefined when nothing is there. */
-export async function identityOf(path: string): Promise<string | undefined> {
-  try {
-    // The number alone is given to the next one when a directory is gone.
-    const { ino, birthtimeNs } = await lstat(path, { bigint: true });
-    return `${ino}:${birthtimeNs}`;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
 
 /** True when nothing is there afterwards; false for a directory that holds something, which stays. */
 export function removeEmpty(path: string): boolean {

@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { folderIdentity } from '../lib/folder-identity.ts';
 import type { Host } from '../hosts/host.ts';
 import type { ManagedVolumes, TrashedVolume } from '../hosts/managed-volumes.ts';
 import { writeDurably } from '../lib/durable-file.ts';
 import { knownError } from '../lib/known-error.ts';
+import { holderWords } from '../lib/machine-claim.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { nameBefore, removedFromLabel } from '../model/removed-from-engine.ts';
 import { giveToEngine, requireFree } from './give-to-engine.ts';
 import { withTarget } from './target-volume.ts';
-import { identityOf } from './kept-directory.ts';
 import { nameNear } from './name-near.ts';
 import {
   journalDir,
@@ -110,7 +111,7 @@ async function bringBack(parts: EngineParts, trashed: TrashedVolume, { to, signa
   await note({});
   try {
     const kept = await managed.restoreTrash(trashed.id, { to: near, signal });
-    const data = await identityOf(kept.mountpoint);
+    const data = folderIdentity(kept.mountpoint);
     await note({ data });
     const { [removedFromLabel]: _, ...labels } = kept.labels;
     const spec = { name: to, driver: 'local', labels, options: {} };
@@ -132,8 +133,7 @@ async function bringBack(parts: EngineParts, trashed: TrashedVolume, { to, signa
 async function claimVolume(engine: Host, name: string): Promise<AsyncDisposable | undefined> {
   const claim = await engine.claim?.(`volume ${name}`);
   if (claim === undefined || !('heldBy' in claim)) return claim;
-  const { pid } = claim.heldBy;
-  const who = pid === undefined ? 'another Holdfast process' : `process ${pid}`;
+  const who = holderWords(claim.heldBy);
   throw new AppError('locked', `Cannot restore ${quote(name)}: ${who} is at work on it`, {
     hint: 'Wait until it is done, or end that process.',
   });

@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { folderIdentity } from '../lib/folder-identity.ts';
 import { type DirectoryVolumes, directoryVolumes } from '../../test/support/directory-volumes.ts';
 import { exchange } from '../lib/exchange.ts';
 import { fromText } from '../model/byte-string.ts';
-import { identityOf } from './kept-directory.ts';
 import { type ForeignTrash, openForeignTrash } from './trash-foreign.ts';
 
 let folder: string;
@@ -149,7 +149,7 @@ describe('what was interrupted', () => {
   async function interruptedCopy(): Promise<void> {
     const { mountpoint } = await managed.create({ name: 'pg', driver: 'local', labels: {}, options: {} });
     writeFileSync(join(mountpoint, 'file'), 'copied');
-    const journal = { name: 'pg', path, data: await identityOf(path), isCopy: true };
+    const journal = { name: 'pg', path, data: folderIdentity(path), isCopy: true };
     mkdirSync(join(folder, 'state/journal-foreign'), { recursive: true });
     writeFileSync(join(folder, 'state/journal-foreign/1.json'), JSON.stringify(journal));
   }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { folderIdentity } from '../lib/folder-identity.ts';
 import type { ManagedVolume, ManagedVolumes } from '../hosts/managed-volumes.ts';
 import { copyTree } from '../lib/copy-tree.ts';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
@@ -13,7 +14,7 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { removedFromLabel } from '../model/removed-from-engine.ts';
 import { claimData } from './claim-data.ts';
-import { identityOf, removeEmpty, syncNames } from './kept-directory.ts';
+import { removeEmpty, syncNames } from './kept-directory.ts';
 import { fitsTrash, nameNear } from './name-near.ts';
 import { damagedJournal } from './trash-journal.ts';
 
@@ -80,7 +81,7 @@ async function take(
   };
   let isMoved = false;
   try {
-    const data = await identityOf(volume.path);
+    const data = folderIdentity(volume.path);
     const note = { name: kept.name, path: volume.path, data };
     await writeDurably(journal, JSON.stringify(note));
     isMoved = tryExchange(fromText(volume.path), fromText(kept.mountpoint));
@@ -157,7 +158,7 @@ async function settleOne(
 ): Promise<void> {
   const kept = await managed.find(name);
   if (kept === undefined) return;
-  const [ours, theirs] = await Promise.all([identityOf(kept.mountpoint), identityOf(path)]);
+  const [ours, theirs] = [folderIdentity(kept.mountpoint), folderIdentity(path)];
   const isInPlace = theirs !== undefined && theirs === data;
   if (isInPlace) return await managed.remove(name, { permanent: isCopy || removeEmpty(kept.mountpoint) });
   // The volume is gone there, or is another of that name: what we have is the data, moved or copied.

@@ -1,12 +1,12 @@
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { folderIdentity } from '../lib/folder-identity.ts';
 import type { DirectoryData } from '../hosts/host.ts';
 import { exchange } from '../lib/exchange.ts';
 import { fromText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { namesIn } from './directory-host.fixture.ts';
-import { identityOf } from './kept-directory.ts';
 import { listTrash } from './restore-trash.ts';
 import { lockJournals } from './trash-journal.ts';
 import { TrashWorld } from './trash-world.fixture.ts';
@@ -36,7 +36,7 @@ describe('what fails or is killed after the data has reached the engine', () => 
   async function killedAfterExchange(more: { readonly isGone?: boolean } = {}): Promise<string> {
     await world.trashed('pg', 'newest');
     const { mountpoint } = await world.managed.restoreTrash('pg', { to: 'pg.abc' });
-    const data = await identityOf(mountpoint);
+    const data = folderIdentity(mountpoint);
     world.writeJournal('1', JSON.stringify({ name: 'pg.abc', data }));
     await world.make('pg');
     exchange(fromText(mountpoint), fromText(world.engine.path('pg')));
@@ -69,7 +69,7 @@ describe('what a kill left on the way', () => {
   async function killedOnTheWay(journal: Record<string, unknown> = {}): Promise<void> {
     await world.trashed('pg', 'precious');
     const { mountpoint } = await world.managed.restoreTrash('pg', { to: 'pg.abc' });
-    const data = await identityOf(mountpoint);
+    const data = folderIdentity(mountpoint);
     world.writeJournal('1', JSON.stringify({ name: 'pg.abc', data, ...journal }));
   }
 

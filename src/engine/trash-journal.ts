@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { folderIdentity } from '../lib/folder-identity.ts';
 import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
 import { tryLockDirectory } from '../lib/directory-lock.ts';
 import { tryLockFile } from '../lib/file-lock.ts';
@@ -8,7 +9,7 @@ import { removeTree } from '../lib/remove-tree.ts';
 import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { identityOf, removeEmpty, syncNames } from './kept-directory.ts';
+import { removeEmpty, syncNames } from './kept-directory.ts';
 import { isUnfinishedStage } from './stage.ts';
 
 export interface TrashJournalParts {
@@ -102,7 +103,7 @@ async function settleOne(
   if (root !== undefined) await removeUnfinished(root);
   const kept = await managed.find(name);
   if (kept === undefined) return;
-  const isAtEngine = data !== undefined && (await identityOf(kept.mountpoint)) !== data;
+  const isAtEngine = data !== undefined && folderIdentity(kept.mountpoint) !== data;
   // That the two have changed places is on the disk before what remembers it goes.
   if (isAtEngine) syncNames([fromText(kept.mountpoint)]);
   // What the data changed places with was empty. Whatever somebody has put into it since goes to the trash.

@@ -11,6 +11,11 @@ export interface ClaimHolder {
   readonly pid: number | undefined;
 }
 
+/** For messages. */
+export function holderWords({ pid }: ClaimHolder): string {
+  return pid === undefined ? 'another Holdfast process' : `process ${pid}`;
+}
+
 const triesAtMost = 10;
 
 /**

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Host } from '../hosts/host.ts';
 import { type FileLock, tryLockFile } from '../lib/file-lock.ts';
+import { holderWords } from '../lib/machine-claim.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { type ClaimedPlace, claimOf } from './claim-of.ts';
@@ -52,8 +53,7 @@ async function alsoClaimed(taken: FileLock, request: LeaseRequest): Promise<Asyn
   held.use(taken);
   const claim = await request.claim?.host.claim?.(request.claim.what);
   if (claim !== undefined && 'heldBy' in claim) {
-    const { pid } = claim.heldBy;
-    const who = pid === undefined ? 'another Holdfast process' : `process ${pid}`;
+    const who = holderWords(claim.heldBy);
     throw new AppError('locked', `Cannot ${request.action} ${quote(request.name)}: ${who} is at work on it`, {
       detail: 'It works from another state folder.',
       hint: 'Wait until it is done, or end that process.',

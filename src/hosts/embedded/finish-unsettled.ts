@@ -10,7 +10,8 @@ import { orLater } from './or-later.ts';
 import { readRecordFile, trashedMark } from './record-file.ts';
 import { settleMade } from './settle-volumes.ts';
 import { syncAll } from './sync-all.ts';
-import { folderIdentity, stateError } from './volume-folders.ts';
+import { folderIdentity } from '../../lib/folder-identity.ts';
+import { stateError } from './volume-folders.ts';
 import type { TrashedRecord } from './volume-trash.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { type EmbeddedParts, requireRecord } from './embedded-parts.ts';
 import { trashedMark } from './record-file.ts';
-import { folderIdentity, stateError } from './volume-folders.ts';
+import { folderIdentity } from '../../lib/folder-identity.ts';
+import { stateError } from './volume-folders.ts';
 
 /**
  * Into the trash, decided durably by the catalog alone: the folder moves after that, and reaches its place on the disk

@@ -17,7 +17,7 @@ interface ComingBack {
 export function carryLineage(catalog: Catalog, { record, to, inTrash }: ComingBack): void {
   const { name: from, removedAt } = record;
   // Its snapshots are those of the engine's volume.
-  if (from === to || removedFromLabel in record.labels) return;
+  if (removedFromLabel in record.labels) return;
   if (catalog.findEmbeddedVolume(from) !== undefined || inTrash.includes(from)) return;
   const host = catalog.stateId();
   // Always the same for this removal: with it, all of this was done before a kill.

@@ -8,7 +8,7 @@ import { setImmutable } from '../../lib/immutable.ts';
 import { bootId } from '../../lib/process-space.ts';
 import { memoryCatalog } from './memory-catalog.fixture.ts';
 import { openWithDrivers } from './open-with-drivers.fixture.ts';
-import { folderIdentity } from './volume-folders.ts';
+import { folderIdentity } from '../../lib/folder-identity.ts';
 
 let stateDir: string;
 let catalog: Catalog;

@@ -129,12 +129,6 @@ async function mayBeDirectory(path: string): Promise<boolean> {
   }
 }
 
-/** Which folder it is, whatever name it has now or later; undefined for none. */
-export function folderIdentity(path: string): string | undefined {
-  const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  return found === undefined ? undefined : `${found.ino}:${found.birthtimeNs}`;
-}
-
 function isOneDisk(paths: readonly string[]): boolean {
   return new Set(paths.map((path) => statSync(path).dev)).size === 1;
 }

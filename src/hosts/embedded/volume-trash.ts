@@ -217,9 +217,11 @@ export async function finishRestore(
   if (record === undefined) return;
   await syncDirectory(parts.folders.volumesDir);
   const { driver, createdAt, labels, options, anonymous } = record;
-  // Before its record: a kill in between repeats both.
-  const inTrash = (await listTrashed(parts)).map((other) => other.record.name);
-  carryLineage(parts.catalog, { record, to: name, inTrash });
+  if (record.name !== name) {
+    // Before its record: a kill in between repeats both.
+    const inTrash = (await listTrashed(parts)).map((other) => other.record.name);
+    carryLineage(parts.catalog, { record, to: name, inTrash });
+  }
   parts.catalog.addEmbeddedVolume({ name, driver, createdAt, labels, options, anonymous });
   await rm(mark, { force: true });
 }
