@@ -37,13 +37,15 @@ interface StopWish {
   readonly names: readonly string[];
 }
 
-/** In which order they have to be stopped, and whether they can be. */
+/** In which order they have to be stopped, and whether they can be. They are taken as they were when they were looked at. */
 export async function planStops(
   containers: Containers,
   { before, names }: StopWish,
   { signal }: JobOptions,
 ): Promise<Stops> {
-  const all = await containers.list({ signal });
+  // One that has ended by itself since ran all the same: the data that made it end may be what is replaced.
+  const seen = new Map(before.map((container) => [container.id, container]));
+  const all = (await containers.list({ signal })).map((container) => seen.get(container.id) ?? container);
   const plan = await planStill(containers, { all, containers: before, how: 'stop' }, signal);
   // What is paused only goes on with the old data: it holds on to it.
   const paused = plan.levels.flat().filter(({ how }) => how === 'pause');

@@ -186,6 +186,23 @@ describe('swapLive()', () => {
     expect(journals()).toEqual([]);
   });
 
+  test('starts what ended by itself, whenever it did so before it was to be stopped', async () => {
+    // An undo is wanted most where the data makes a container end.
+    for (let ends = 2; ends <= 5; ends++) {
+      let looks = 0;
+      world.containers.onCall((call, name) => {
+        const isLook = call === 'list' || (call === 'stop' && name === 'db');
+        if (isLook && data().includes('old') && ++looks === ends)
+          world.containers.change('db', { state: 'exited', exitCode: 3 });
+      });
+      const report = await swap();
+      world.containers.onCall(() => undefined);
+      expect(report, `ended at look ${ends}`).toMatchObject({ stopped: ['web', 'db'] });
+      expect([data(), states(), journals()], `ended at look ${ends}`).toEqual([['new', 'new'], asBefore, []]);
+      for (const name of names) writeFileSync(join(rootOf(name), 'data'), 'old');
+    }
+  });
+
   test('goes back when one is started while it swaps, also where nothing ran, and lets it run on', async () => {
     for (const ran of [true, false]) {
       for (const name of ['db', 'web']) world.containers.change(name, { state: ran ? 'running' : 'exited' });
