@@ -1,6 +1,5 @@
-import koffi from 'koffi';
+import { ioctl } from './ioctl.ts';
 
-const ioctl = koffi.load(null).func('int ioctl(int fd, unsigned long request, ...)');
 const ficlone = 0x4004_9409;
 const ficloneRange = 0x4020_940d;
 

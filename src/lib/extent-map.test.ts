@@ -16,6 +16,23 @@ test('parts that are in the same place are the same, however they are cut', () =
   expect(differingRanges([], [], 200)).toEqual([]);
 });
 
+test('parts at the same place of two things that are kept apart are not the same', () => {
+  const one = [
+    { start: 0, end: 100, physical: 0, within: 'a' },
+    { start: 100, end: 200, physical: 0, within: 'b' },
+  ];
+  expect(differingRanges(one, one, 200)).toEqual([]);
+  const other = [...one.slice(0, 1), { start: 100, end: 200, physical: 0, within: 'c' }];
+  expect(differingRanges(one, other, 200)).toEqual([{ offset: 100, length: 100 }]);
+  expect(
+    differingRanges(
+      [{ start: 50, end: 200, physical: 50, within: 'a' }],
+      [{ start: 0, end: 200, physical: 0, within: 'a' }],
+      200,
+    ),
+  ).toEqual([{ offset: 0, length: 50 }]);
+});
+
 test('what differs is what differs block by block', () => {
   const blocks = 40;
   /** Each block in a hole, or in one of a few places. */

@@ -1,14 +1,17 @@
-import koffi from 'koffi';
+import { fstatSync } from 'node:fs';
 import type { FileRange } from './clone-file.ts';
+import { ioctl } from './ioctl.ts';
 
 /** Where a part of a file is on its disk. */
 export interface Extent {
   readonly start: number;
   readonly end: number;
+  /** On the disk, or in what it is kept in. */
   readonly physical: number;
+  /** What it is kept in, where that is more than a place on the disk: what is compressed has several bytes at one place. */
+  readonly within?: string;
 }
 
-const ioctl = koffi.load(null).func('int ioctl(int fd, unsigned long request, ...)');
 const fiemap = 0xc020_660b;
 const headBytes = 32;
 const extentBytes = 56;
@@ -27,14 +30,22 @@ export function countExtents(fd: number): number | undefined {
   return ioctl(fd, fiemap, 'void *', head) === 0 ? head.readUInt32LE(20) : undefined;
 }
 
+/** Waits until all that was written to a file has a place on the disk. False where the file system cannot tell. */
+export function settleExtents(fd: number): boolean {
+  const request = requestFrom(0, { most: 1, flags: flagSync });
+  return ioctl(fd, fiemap, 'void *', request) === 0;
+}
+
 /**
  * The parts of a file that hold written data, in their order, once all that was written is on the disk. Undefined where
  * the file system cannot tell, or where a place does not stand for its content.
  */
 export function extentsOf(fd: number): readonly Extent[] | undefined {
   const extents: Extent[] = [];
-  for (let from = 0; ;) {
-    const answer = requestFrom(from, { most: extentsPerCall, flags: flagSync });
+  // XFS keeps room behind the end of a file that grows, which has no place yet.
+  const { size } = fstatSync(fd);
+  for (let from = 0; from < size;) {
+    const answer = requestFrom(from, { to: size, most: extentsPerCall, flags: flagSync });
     if (ioctl(fd, fiemap, 'void *', answer) !== 0) return undefined;
     const count = answer.readUInt32LE(20);
     for (let i = 0; i < count; i++) {
@@ -51,12 +62,20 @@ export function extentsOf(fd: number): readonly Extent[] | undefined {
     }
     if (count === 0) return extents;
   }
+  return extents;
 }
 
-function requestFrom(offset: number, { most, flags }: { most: number; flags: number }): Buffer {
+interface Request {
+  /** The end of the file unless given. */
+  readonly to?: number;
+  readonly most: number;
+  readonly flags: number;
+}
+
+function requestFrom(offset: number, { to, most, flags }: Request): Buffer {
   const request = Buffer.alloc(headBytes + most * extentBytes);
   request.writeBigUInt64LE(BigInt(offset), 0);
-  request.writeBigUInt64LE(allOfIt - BigInt(offset), 8);
+  request.writeBigUInt64LE(to === undefined ? allOfIt : BigInt(to - offset), 8);
   request.writeUInt32LE(flags, 16);
   request.writeUInt32LE(most, 24);
   return request;
@@ -74,7 +93,7 @@ export function differingRanges(
     while ((one[i]?.end ?? Infinity) <= at) i++;
     while ((other[j]?.end ?? Infinity) <= at) j++;
     const next = Math.min(edgeAfter(one[i], at), edgeAfter(other[j], at), endBytes);
-    if (placeOf(one[i], at) !== placeOf(other[j], at)) {
+    if (!isSamePlace(one[i], other[j], at)) {
       const before = ranges.at(-1);
       if (before !== undefined && before.offset + before.length === at) before.length += next - at;
       else ranges.push({ offset: at, length: next - at });
@@ -89,7 +108,16 @@ function edgeAfter(extent: Extent | undefined, at: number): number {
   return extent.start > at ? extent.start : extent.end;
 }
 
-/** Undefined in a hole. */
+function isSamePlace(one: Extent | undefined, other: Extent | undefined, at: number): boolean {
+  const isHole = isHoleAt(one, at);
+  if (isHole || isHoleAt(other, at)) return isHole && isHoleAt(other, at);
+  return one?.within === other?.within && placeOf(one, at) === placeOf(other, at);
+}
+
+function isHoleAt(extent: Extent | undefined, at: number): boolean {
+  return extent === undefined || extent.start > at;
+}
+
 function placeOf(extent: Extent | undefined, at: number): number | undefined {
-  return extent === undefined || extent.start > at ? undefined : extent.physical + at - extent.start;
+  return extent && extent.physical + at - extent.start;
 }

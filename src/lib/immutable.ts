@@ -1,10 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import koffi from 'koffi';
-
-const ioctl = koffi.load(null).func('int ioctl(int fd, unsigned long request, ...)');
-const getFlags = 0x8008_6601;
-const setFlags = 0x4008_6602;
-const immutable = 0x10;
+import { inodeFlag, setInodeFlag } from './inode-flags.ts';
 
 /**
  * Makes a directory one that nobody can write to, root neither, or takes that back. False where the file system has no
@@ -18,12 +13,7 @@ export function setImmutable(path: string, isImmutable: boolean): boolean {
     return false;
   }
   try {
-    const flags = Buffer.alloc(8);
-    if (ioctl(fd, getFlags, 'void *', flags) !== 0) return false;
-    const now = flags.readUInt32LE();
-    const wanted = isImmutable ? now | immutable : now & ~immutable;
-    flags.writeUInt32LE(wanted >>> 0);
-    return wanted === now || ioctl(fd, setFlags, 'void *', flags) === 0;
+    return setInodeFlag(fd, inodeFlag.immutable, isImmutable);
   } finally {
     closeSync(fd);
   }

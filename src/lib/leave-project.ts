@@ -1,6 +1,5 @@
-import koffi from 'koffi';
+import { ioctl } from './ioctl.ts';
 
-const ioctl = koffi.load(null).func('int ioctl(int fd, unsigned long request, ...)');
 const getAttributes = 0x801c_581f;
 const setAttributes = 0x401c_5820;
 const attributesBytes = 28;

@@ -1,5 +1,6 @@
 import { type BigIntStats, closeSync, constants, openSync } from 'node:fs';
 import { cloneFile } from '../../lib/clone-file.ts';
+import { inodeFlag, readInodeFlags, setInodeFlag } from '../../lib/inode-flags.ts';
 import { listXattrs } from '../../lib/posix.ts';
 import { leaveProject } from '../../lib/leave-project.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
@@ -28,7 +29,7 @@ export function cloneAgain(original: number, before: number): ClonedFile | undef
 
 /** Of an open file. Undefined where the file system cannot do that. */
 export function cloneOpen(original: number, folder: ByteString): ClonedFile | undefined {
-  const fd = makeNameless(folder);
+  const fd = makeNameless(folder, original);
   if (fd === undefined) return undefined;
   try {
     const stat = statOpen(original);
@@ -42,15 +43,22 @@ export function cloneOpen(original: number, folder: ByteString): ClonedFile | un
   return undefined;
 }
 
-/** Undefined where that cannot be. */
-export function makeNameless(folder: ByteString): number | undefined {
+/** An empty file in a folder, that may share the blocks of an open one. Undefined where that cannot be. */
+export function makeNameless(folder: ByteString, original: number): number | undefined {
   try {
     const fd = openSync(toPath(folder), withoutName | constants.O_RDWR, 0o600);
     // XFS counts shared blocks as if each file had its own.
     leaveProject(fd);
+    overwriteAs(fd, original);
     return fd;
   } catch {
     // A full or read-only disk, or a file system that has no such files: then the file itself is read.
     return undefined;
   }
+}
+
+/** Databases are often told to overwrite in place on btrfs (chattr +C): their files share blocks with such files only. */
+function overwriteAs(fd: number, original: number): void {
+  const flags = readInodeFlags(original);
+  if (flags !== undefined) setInodeFlag(fd, inodeFlag.noCopyOnWrite, (flags & inodeFlag.noCopyOnWrite) !== 0);
 }

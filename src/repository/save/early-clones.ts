@@ -2,12 +2,13 @@ import { closeSync, ftruncateSync, statfsSync } from 'node:fs';
 import { Breather } from '../../lib/breathe.ts';
 import { cloneRange } from '../../lib/clone-file.ts';
 import { countExtents } from '../../lib/extent-map.ts';
+import { fileExtents } from '../../lib/file-extents.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import { makeNameless } from './cloned-file.ts';
 import { openDisposable, statOpen } from './file-reader.ts';
 
-/** To clone fewer takes XFS less than ten milliseconds. */
+/** To clone fewer takes less than ten milliseconds. */
 const manyExtents = 250;
 /** To compare more takes memory. */
 const mostExtents = 200_000;
@@ -24,23 +25,26 @@ interface Work {
 
 /**
  * Clones of files in use, made part by part before they are still. XFS takes 40 to 60 microseconds for each extent of
- * a file that is cloned: one in ten thousand of them would keep its containers still for half a second. To compare the
- * places of both takes a sixth of that, and then only what has changed since is cloned while they are still.
- * Btrfs clones as quickly as it tells where a file is, and moves data on its own: there nothing is cloned early.
+ * a file that is cloned, btrfs about ten: one in ten thousand of them would keep its containers still for half a second,
+ * or a tenth. To compare the places of both takes a sixth of that, and then only what has changed since is cloned while
+ * they are still.
  *
  * What is not taken is closed by the disposal, which takes as long as to clone it.
  */
 export class EarlyClones implements Disposable {
   readonly #clones = new Map<string, number>();
+  /** True where nobody could tell afterwards what has changed. */
+  #isInVain = false;
 
   /** Of the files at these paths below a folder. What cannot be had is left out: it is cloned as a whole when it is still. */
   async add(folder: ByteString, paths: Iterable<ByteString>, signal: AbortSignal | undefined): Promise<void> {
-    if (tryTo(() => statfsSync(toPath(folder)).type) !== filesystemType.xfs) return;
+    const type = tryTo(() => statfsSync(toPath(folder)).type);
+    if (type !== filesystemType.xfs && type !== filesystemType.btrfs) return;
     const breather = new Breather('saving', signal);
     const until = performance.now() + mostMs;
     const isLate = (): boolean => performance.now() > until;
     for (const path of paths) {
-      if (this.#clones.size >= mostFiles || isLate()) return;
+      if (this.#clones.size >= mostFiles || this.#isInVain || isLate()) return;
       await breather.breathe();
       await this.#add(`${folder}/${path}`, { folder, breather, isLate });
     }
@@ -67,7 +71,7 @@ export class EarlyClones implements Disposable {
     const extents = countExtents(original.fd) ?? 0;
     if (extents < manyExtents || extents > mostExtents) return;
     using made = new DisposableStack();
-    const clone = makeNameless(folder);
+    const clone = makeNameless(folder, original.fd);
     if (clone === undefined) return;
     made.adopt(clone, closeSync);
     // What is beyond the last whole part differs, and is cloned when it is still.
@@ -78,8 +82,12 @@ export class EarlyClones implements Disposable {
       if (isLate() || !cloneRange(clone, original.fd, { offset, length: partBytes })) return;
       await breather.breathe();
     }
-    made.move();
-    this.#clones.set(keyOf(original.fd), clone);
+    // On btrfs only root may look.
+    if (tryTo(() => fileExtents(clone)) === undefined) this.#isInVain = true;
+    else {
+      made.move();
+      this.#clones.set(keyOf(original.fd), clone);
+    }
   }
 }
 

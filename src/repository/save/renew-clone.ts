@@ -1,6 +1,7 @@
 import { type BigIntStats, ftruncateSync } from 'node:fs';
 import { cloneRange } from '../../lib/clone-file.ts';
-import { differingRanges, extentsOf } from '../../lib/extent-map.ts';
+import { differingRanges } from '../../lib/extent-map.ts';
+import { fileExtents } from '../../lib/file-extents.ts';
 import { hasChanged, statOpen } from './file-reader.ts';
 
 /** No file system has larger ones. */
@@ -24,8 +25,8 @@ export function renewClone(clone: number, original: number): Renewed | undefined
   const before = statOpen(original);
   const sizeBytes = Number(before.size);
   if (statOpen(clone).size !== before.size) ftruncateSync(clone, sizeBytes);
-  const now = extentsOf(original);
-  const then = extentsOf(clone);
+  const now = fileExtents(original);
+  const then = fileExtents(clone);
   if (now === undefined || then === undefined) return undefined;
   const ranges = differingRanges(now, then, sizeBytes);
   // Each takes about as long as an extent of a whole clone.

@@ -1,0 +1,81 @@
+import { release } from 'node:os';
+import { type Extent, settleExtents } from './extent-map.ts';
+import { ioctl } from './ioctl.ts';
+
+/** BTRFS_IOC_TREE_SEARCH_V2 of linux/btrfs.h: 104 bytes that say what is sought, the room for it, and the room. */
+const treeSearch = 0xc070_9411;
+const headBytes = 112;
+const roomBytes = 1024 * 1024;
+const itemHeadBytes = 32;
+
+/** Parts of `struct btrfs_file_extent_item` of linux/btrfs_tree.h. */
+const extentData = 108;
+const at = { generation: 0, compression: 16, encodings: 17, type: 20, address: 21, offset: 37, length: 45 };
+const kinds = { written: 1, reserved: 2 };
+
+const most = 0xffff_ffff_ffff_ffffn;
+
+/** Before Linux 6.1 a file's parts may miss what was just written. */
+const firstKernel = [6, 1];
+
+/**
+ * The parts of a file on btrfs that hold written data, in their order, as the file system's own tree has them, once all
+ * that was written is in it: in a tenth of the time that FIEMAP takes, which finds out for each whether it is shared.
+ * What two files keep in the same extent at the same offset is the same, compressed or not, also while a balance moves
+ * it: the generation tells an extent from another that has come to the same address. Undefined where this user may not
+ * look, or where a place does not stand for its content.
+ */
+export function btrfsExtentsOf(fd: number, inode: bigint): readonly Extent[] | undefined {
+  if (!isKernelSince(release(), firstKernel) || !settleExtents(fd)) return undefined;
+  const extents: Extent[] = [];
+  for (let from = 0n; ;) {
+    const answer = search(fd, inode, from);
+    if (answer === undefined) return undefined;
+    const count = answer.readUInt32LE(64);
+    if (count === 0) return extents;
+    let position = headBytes;
+    for (let i = 0; i < count; i++) {
+      const start = answer.readBigUInt64LE(position + 16);
+      const bytes = answer.readUInt32LE(position + 28);
+      const item = answer.subarray(position + itemHeadBytes, position + itemHeadBytes + bytes);
+      const extent = readItem(Number(start), item);
+      if (extent === 'unclear') return undefined;
+      if (extent !== undefined) extents.push(extent);
+      position += itemHeadBytes + bytes;
+      from = start + 1n;
+    }
+  }
+}
+
+function search(fd: number, inode: bigint, from: bigint): Buffer | undefined {
+  const request = Buffer.alloc(headBytes + roomBytes);
+  // The tree of the open file, from here to the end of the inode's extents, of any generation.
+  const words = [0n, inode, inode, from, most, 0n, most];
+  for (const [i, word] of words.entries()) request.writeBigUInt64LE(word, i * 8);
+  request.writeUInt32LE(extentData, 56);
+  request.writeUInt32LE(extentData, 60);
+  request.writeUInt32LE(0xffff_ffff, 64);
+  request.writeBigUInt64LE(BigInt(roomBytes), 104);
+  return ioctl(fd, treeSearch, 'void *', request) === 0 ? request : undefined;
+}
+
+/** Undefined for what is read as zeros. */
+function readItem(start: number, item: Buffer): Extent | 'unclear' | undefined {
+  const type = item.readUInt8(at.type);
+  if (type === kinds.reserved) return undefined;
+  // Content that is in the tree itself has no place.
+  if (type !== kinds.written || item.readUIntLE(at.encodings, 3) !== 0) return 'unclear';
+  const address = item.readBigUInt64LE(at.address);
+  if (address === 0n) return undefined;
+  const end = start + Number(item.readBigUInt64LE(at.length));
+  const physical = Number(item.readBigUInt64LE(at.offset));
+  const generation = item.readBigUInt64LE(at.generation);
+  const within = `${address} ${generation} ${item.readUInt8(at.compression)}`;
+  return Number.isSafeInteger(end + physical) ? { start, end, physical, within } : 'unclear';
+}
+
+/** True for a kernel's release, as `6.12.48+deb13-amd64`, that is of a version or a later one; pure. */
+export function isKernelSince(kernel: string, [major = 0, minor = 0]: readonly number[]): boolean {
+  const [, ours = '0', oursMinor = '0'] = /^(\d+)\.(\d+)/.exec(kernel) ?? [];
+  return Number(ours) > major || (Number(ours) === major && Number(oursMinor) >= minor);
+}

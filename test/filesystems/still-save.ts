@@ -1,0 +1,29 @@
+import type { Repository, SaveOptions, SaveResult } from '../../src/repository/index.ts';
+import { allOf, testVolume } from '../../src/repository/open-repository.fixture.ts';
+
+/** What a test has to say of a folder that is saved while it is still. */
+export function saveOf(root: string): SaveOptions {
+  return {
+    source: { kind: 'directory', root },
+    volume: testVolume,
+    tags: [],
+    hostname: 'host',
+    timeMs: Date.now(),
+    grade: 'crash',
+    excludePatterns: [],
+  };
+}
+
+/** The content of each file of what was saved, by its path. Throws where something could not be read. */
+export async function savedContent(
+  repository: Repository,
+  result: SaveResult | undefined,
+): Promise<Map<string, Buffer>> {
+  if (result?.snapshot === undefined) throw new Error('Nothing was saved');
+  if (result.problems.length > 0) throw new Error(`Not all was saved: ${JSON.stringify(result.problems)}`);
+  const content = new Map<string, Buffer>();
+  for await (const entry of repository.walk(result.snapshot, ''))
+    if (entry.type === 'file')
+      content.set(entry.path, Buffer.concat(await allOf(repository.readFile(result.snapshot, entry))));
+  return content;
+}
