@@ -10,7 +10,7 @@ const itemHeadBytes = 32;
 
 /** Parts of `struct btrfs_file_extent_item` of linux/btrfs_tree.h. */
 const extentData = 108;
-const at = { generation: 0, compression: 16, encodings: 17, type: 20, address: 21, offset: 37, length: 45 };
+const at = { generation: 0, encryption: 17, type: 20, address: 21, offset: 37, length: 45 };
 const kinds = { written: 1, reserved: 2 };
 
 const most = 0xffff_ffff_ffff_ffffn;
@@ -28,29 +28,27 @@ const firstKernel = [6, 1];
 export function btrfsExtentsOf(fd: number, inode: bigint): readonly Extent[] | undefined {
   if (!isKernelSince(release(), firstKernel) || !settleExtents(fd)) return undefined;
   const extents: Extent[] = [];
-  for (let from = 0n; ;) {
+  for (let from = 0; ;) {
     const answer = search(fd, inode, from);
     if (answer === undefined) return undefined;
     const count = answer.readUInt32LE(64);
     if (count === 0) return extents;
     let position = headBytes;
     for (let i = 0; i < count; i++) {
-      const start = answer.readBigUInt64LE(position + 16);
-      const bytes = answer.readUInt32LE(position + 28);
-      const item = answer.subarray(position + itemHeadBytes, position + itemHeadBytes + bytes);
-      const extent = readItem(Number(start), item);
+      const start = readWord(answer, position + 16);
+      const extent = readItem(answer, position + itemHeadBytes, start);
       if (extent === 'unclear') return undefined;
       if (extent !== undefined) extents.push(extent);
-      position += itemHeadBytes + bytes;
-      from = start + 1n;
+      position += itemHeadBytes + answer.readUInt32LE(position + 28);
+      from = start + 1;
     }
   }
 }
 
-function search(fd: number, inode: bigint, from: bigint): Buffer | undefined {
+function search(fd: number, inode: bigint, from: number): Buffer | undefined {
   const request = Buffer.alloc(headBytes + roomBytes);
   // The tree of the open file, from here to the end of the inode's extents, of any generation.
-  const words = [0n, inode, inode, from, most, 0n, most];
+  const words = [0n, inode, inode, BigInt(from), most, 0n, most];
   for (const [i, word] of words.entries()) request.writeBigUInt64LE(word, i * 8);
   request.writeUInt32LE(extentData, 56);
   request.writeUInt32LE(extentData, 60);
@@ -60,18 +58,23 @@ function search(fd: number, inode: bigint, from: bigint): Buffer | undefined {
 }
 
 /** Undefined for what is read as zeros. */
-function readItem(start: number, item: Buffer): Extent | 'unclear' | undefined {
-  const type = item.readUInt8(at.type);
+function readItem(answer: Buffer, item: number, start: number): Extent | 'unclear' | undefined {
+  const type = answer.readUInt8(item + at.type);
   if (type === kinds.reserved) return undefined;
-  // Content that is in the tree itself has no place.
-  if (type !== kinds.written || item.readUIntLE(at.encodings, 3) !== 0) return 'unclear';
-  const address = item.readBigUInt64LE(at.address);
-  if (address === 0n) return undefined;
-  const end = start + Number(item.readBigUInt64LE(at.length));
-  const physical = Number(item.readBigUInt64LE(at.offset));
-  const generation = item.readBigUInt64LE(at.generation);
-  const within = `${address} ${generation} ${item.readUInt8(at.compression)}`;
-  return Number.isSafeInteger(end + physical) ? { start, end, physical, within } : 'unclear';
+  // Content that is in the tree itself has no place. What is encrypted may have another key.
+  if (type !== kinds.written || answer.readUIntLE(item + at.encryption, 3) !== 0) return 'unclear';
+  const within = readWord(answer, item + at.address);
+  if (within === 0) return undefined;
+  const end = start + readWord(answer, item + at.length);
+  const physical = readWord(answer, item + at.offset);
+  const generation = readWord(answer, item + at.generation);
+  // Larger numbers are not exact.
+  if (end + physical + within + generation > Number.MAX_SAFE_INTEGER) return 'unclear';
+  return { start, end, physical, within, generation };
+}
+
+function readWord(bytes: Buffer, position: number): number {
+  return bytes.readUInt32LE(position) + bytes.readUInt32LE(position + 4) * 2 ** 32;
 }
 
 /** True for a kernel's release, as `6.12.48+deb13-amd64`, that is of a version or a later one; pure. */

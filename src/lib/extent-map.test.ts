@@ -16,21 +16,18 @@ test('parts that are in the same place are the same, however they are cut', () =
   expect(differingRanges([], [], 200)).toEqual([]);
 });
 
-test('parts at the same place of two things that are kept apart are not the same', () => {
-  const one = [
-    { start: 0, end: 100, physical: 0, within: 'a' },
-    { start: 100, end: 200, physical: 0, within: 'b' },
-  ];
-  expect(differingRanges(one, one, 200)).toEqual([]);
-  const other = [...one.slice(0, 1), { start: 100, end: 200, physical: 0, within: 'c' }];
-  expect(differingRanges(one, other, 200)).toEqual([{ offset: 100, length: 100 }]);
-  expect(
-    differingRanges(
-      [{ start: 50, end: 200, physical: 50, within: 'a' }],
-      [{ start: 0, end: 200, physical: 0, within: 'a' }],
-      200,
-    ),
-  ).toEqual([{ offset: 0, length: 50 }]);
+test('parts at the same place of what is kept apart, or was written at another time, are not the same', () => {
+  const one = { start: 0, end: 100, physical: 0, within: 4096, generation: 7 };
+  const two = { start: 100, end: 200, physical: 0, within: 8192, generation: 7 };
+  expect(differingRanges([one, two], [one, two], 200)).toEqual([]);
+  for (const other of [
+    { ...two, within: 16384 },
+    { ...two, generation: 8 },
+    { ...two, physical: 1 },
+  ])
+    expect(differingRanges([one, two], [one, other], 200)).toEqual([{ offset: 100, length: 100 }]);
+  const late = { ...one, start: 50, physical: 50 };
+  expect(differingRanges([late], [one], 200)).toEqual([{ offset: 0, length: 50 }]);
 });
 
 test('what differs is what differs block by block', () => {

@@ -6,10 +6,12 @@ import { ioctl } from './ioctl.ts';
 export interface Extent {
   readonly start: number;
   readonly end: number;
-  /** On the disk, or in what it is kept in. */
+  /** On the disk, or from the start of what it is kept in. */
   readonly physical: number;
-  /** What it is kept in, where that is more than a place on the disk: what is compressed has several bytes at one place. */
-  readonly within?: string;
+  /** Where what it is kept in begins, where that counts: what is compressed has many bytes at one place. */
+  readonly within?: number;
+  /** When that was written, in the file system's own count, where a place may be given to another meanwhile. */
+  readonly generation?: number;
 }
 
 const fiemap = 0xc020_660b;
@@ -111,7 +113,11 @@ function edgeAfter(extent: Extent | undefined, at: number): number {
 function isSamePlace(one: Extent | undefined, other: Extent | undefined, at: number): boolean {
   const isHole = isHoleAt(one, at);
   if (isHole || isHoleAt(other, at)) return isHole && isHoleAt(other, at);
-  return one?.within === other?.within && placeOf(one, at) === placeOf(other, at);
+  return (
+    one?.within === other?.within &&
+    one?.generation === other?.generation &&
+    placeOf(one, at) === placeOf(other, at)
+  );
 }
 
 function isHoleAt(extent: Extent | undefined, at: number): boolean {

@@ -5,6 +5,7 @@ import { listXattrs } from '../../lib/posix.ts';
 import { leaveProject } from '../../lib/leave-project.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
+import type { EarlyClone } from './early-clones.ts';
 import { statOpen } from './file-reader.ts';
 import { renewClone } from './renew-clone.ts';
 
@@ -20,11 +21,12 @@ export interface ClonedFile extends Disposable {
 const withoutName = 0o20000000 | constants.O_DIRECTORY;
 
 /** Of an open file, by a clone of before. Undefined where that cannot be told: that clone is still the caller's then. */
-export function cloneAgain(original: number, before: number): ClonedFile | undefined {
+export function cloneAgain(original: number, before: EarlyClone): ClonedFile | undefined {
   const renewed = renewClone(before, original);
   if (renewed === undefined) return undefined;
   const { stat } = renewed;
-  return { fd: before, stat, xattrs: listXattrs(original), [Symbol.dispose]: () => closeSync(before) };
+  const { fd } = before;
+  return { fd, stat, xattrs: listXattrs(original), [Symbol.dispose]: () => closeSync(fd) };
 }
 
 /** Of an open file. Undefined where the file system cannot do that. */

@@ -1,7 +1,7 @@
 import { closeSync, ftruncateSync, statfsSync } from 'node:fs';
 import { Breather } from '../../lib/breathe.ts';
 import { cloneRange } from '../../lib/clone-file.ts';
-import { countExtents } from '../../lib/extent-map.ts';
+import { countExtents, differingRanges, type Extent } from '../../lib/extent-map.ts';
 import { fileExtents } from '../../lib/file-extents.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
@@ -10,12 +10,19 @@ import { openDisposable, statOpen } from './file-reader.ts';
 
 /** To clone fewer takes less than ten milliseconds. */
 const manyExtents = 250;
-/** To compare more takes memory. */
+/** Of all files together: what is to be compared is kept in memory. */
 const mostExtents = 200_000;
 /** Whoever writes to the file waits while a part of it is cloned. */
 const partBytes = 4 * 1024 * 1024;
 const mostFiles = 100;
 const mostMs = 3000;
+
+/** A file as it was, but for what is behind its last whole part. */
+export interface EarlyClone {
+  readonly fd: number;
+  /** Where it is on the disk. */
+  readonly extents: readonly Extent[];
+}
 
 interface Work {
   readonly folder: ByteString;
@@ -32,7 +39,8 @@ interface Work {
  * What is not taken is closed by the disposal, which takes as long as to clone it.
  */
 export class EarlyClones implements Disposable {
-  readonly #clones = new Map<string, number>();
+  readonly #clones = new Map<string, EarlyClone>();
+  #extents = 0;
   /** True where nobody could tell afterwards what has changed. */
   #isInVain = false;
 
@@ -51,7 +59,7 @@ export class EarlyClones implements Disposable {
   }
 
   /** The clone of an open file, as it was then; undefined where there is none. */
-  of(original: number): number | undefined {
+  of(original: number): EarlyClone | undefined {
     return this.#clones.get(keyOf(original));
   }
 
@@ -61,15 +69,15 @@ export class EarlyClones implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const clone of this.#clones.values()) closeSync(clone);
+    for (const { fd } of this.#clones.values()) closeSync(fd);
     this.#clones.clear();
   }
 
   async #add(file: ByteString, { folder, breather, isLate }: Work): Promise<void> {
     using original = tryTo(() => openDisposable(file));
     if (original === undefined || this.of(original.fd) !== undefined) return;
-    const extents = countExtents(original.fd) ?? 0;
-    if (extents < manyExtents || extents > mostExtents) return;
+    const count = countExtents(original.fd) ?? 0;
+    if (count < manyExtents || this.#extents + count > mostExtents) return;
     using made = new DisposableStack();
     const clone = makeNameless(folder, original.fd);
     if (clone === undefined) return;
@@ -82,12 +90,17 @@ export class EarlyClones implements Disposable {
       if (isLate() || !cloneRange(clone, original.fd, { offset, length: partBytes })) return;
       await breather.breathe();
     }
-    // On btrfs only root may look.
-    if (tryTo(() => fileExtents(clone)) === undefined) this.#isInVain = true;
-    else {
-      made.move();
-      this.#clones.set(keyOf(original.fd), clone);
+    const extents = tryTo(() => fileExtents(clone));
+    if (extents === undefined) {
+      // On btrfs only root may look.
+      this.#isInVain = true;
+      return;
     }
+    // For nothing but that it has run: code is compiled when it has, and later everybody waits for it.
+    differingRanges(tryTo(() => fileExtents(original.fd)) ?? [], extents, bytes);
+    this.#extents += extents.length;
+    this.#clones.set(keyOf(original.fd), { fd: clone, extents });
+    made.move();
   }
 }
 

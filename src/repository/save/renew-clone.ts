@@ -2,6 +2,7 @@ import { type BigIntStats, ftruncateSync } from 'node:fs';
 import { cloneRange } from '../../lib/clone-file.ts';
 import { differingRanges } from '../../lib/extent-map.ts';
 import { fileExtents } from '../../lib/file-extents.ts';
+import type { EarlyClone } from './early-clones.ts';
 import { hasChanged, statOpen } from './file-reader.ts';
 
 /** No file system has larger ones. */
@@ -19,16 +20,15 @@ export interface Renewed {
  * holds on to is given to nobody else, and who writes to the file there is given another one. Undefined where that is not
  * to be told, or not worth it, or where the file is not still: the clone is of no use then.
  */
-export function renewClone(clone: number, original: number): Renewed | undefined {
+export function renewClone({ fd: clone, extents }: EarlyClone, original: number): Renewed | undefined {
   // What is written past the cache and under way is waited for, as for a clone of all of it.
   if (!cloneRange(clone, original, { offset: 0, length: blockBytes })) return undefined;
   const before = statOpen(original);
   const sizeBytes = Number(before.size);
   if (statOpen(clone).size !== before.size) ftruncateSync(clone, sizeBytes);
   const now = fileExtents(original);
-  const then = fileExtents(clone);
-  if (now === undefined || then === undefined) return undefined;
-  const ranges = differingRanges(now, then, sizeBytes);
+  if (now === undefined) return undefined;
+  const ranges = differingRanges(now, extents, sizeBytes);
   // Each takes about as long as an extent of a whole clone.
   if (ranges.length > now.length / 2) return undefined;
   for (const range of ranges) if (!cloneRange(clone, original, range)) return undefined;
