@@ -5,7 +5,7 @@ import { ioctl } from './ioctl.ts';
 /** BTRFS_IOC_TREE_SEARCH_V2 of linux/btrfs.h: 104 bytes that say what is sought, the room for it, and the room. */
 const treeSearch = 0xc070_9411;
 const headBytes = 112;
-const roomBytes = 1024 * 1024;
+const roomBytes = 256 * 1024;
 const itemHeadBytes = 32;
 
 /** Parts of `struct btrfs_file_extent_item` of linux/btrfs_tree.h. */
@@ -28,46 +28,53 @@ const firstKernel = [6, 1];
 export function btrfsExtentsOf(fd: number, inode: bigint): readonly Extent[] | undefined {
   if (!isKernelSince(release(), firstKernel) || !settleExtents(fd)) return undefined;
   const extents: Extent[] = [];
+  const room = Buffer.allocUnsafe(headBytes + roomBytes);
   for (let from = 0; ;) {
-    const answer = search(fd, inode, from);
-    if (answer === undefined) return undefined;
-    const count = answer.readUInt32LE(64);
+    if (!search(fd, room, { inode, from })) return undefined;
+    const count = room.readUInt32LE(64);
     if (count === 0) return extents;
     let position = headBytes;
     for (let i = 0; i < count; i++) {
-      const start = readWord(answer, position + 16);
-      const extent = readItem(answer, position + itemHeadBytes, start);
+      const start = readWord(room, position + 16);
+      const extent = readItem(room, position + itemHeadBytes, start);
       if (extent === 'unclear') return undefined;
       if (extent !== undefined) extents.push(extent);
-      position += itemHeadBytes + answer.readUInt32LE(position + 28);
+      position += itemHeadBytes + room.readUInt32LE(position + 28);
       from = start + 1;
     }
   }
 }
 
-function search(fd: number, inode: bigint, from: number): Buffer | undefined {
-  const request = Buffer.alloc(headBytes + roomBytes);
-  // The tree of the open file, from here to the end of the inode's extents, of any generation.
+interface Sought {
+  readonly inode: bigint;
+  /** The first offset in the file. */
+  readonly from: number;
+}
+
+/** Into the room, from the tree of the open file. */
+function search(fd: number, room: Buffer, { inode, from }: Sought): boolean {
+  room.fill(0, 0, headBytes);
+  // From here to the end of the inode's extents, of any generation.
   const words = [0n, inode, inode, BigInt(from), most, 0n, most];
-  for (const [i, word] of words.entries()) request.writeBigUInt64LE(word, i * 8);
-  request.writeUInt32LE(extentData, 56);
-  request.writeUInt32LE(extentData, 60);
-  request.writeUInt32LE(0xffff_ffff, 64);
-  request.writeBigUInt64LE(BigInt(roomBytes), 104);
-  return ioctl(fd, treeSearch, 'void *', request) === 0 ? request : undefined;
+  for (const [i, word] of words.entries()) room.writeBigUInt64LE(word, i * 8);
+  room.writeUInt32LE(extentData, 56);
+  room.writeUInt32LE(extentData, 60);
+  room.writeUInt32LE(0xffff_ffff, 64);
+  room.writeBigUInt64LE(BigInt(roomBytes), 104);
+  return ioctl(fd, treeSearch, 'void *', room) === 0;
 }
 
 /** Undefined for what is read as zeros. */
-function readItem(answer: Buffer, item: number, start: number): Extent | 'unclear' | undefined {
-  const type = answer.readUInt8(item + at.type);
+function readItem(room: Buffer, item: number, start: number): Extent | 'unclear' | undefined {
+  const type = room.readUInt8(item + at.type);
   if (type === kinds.reserved) return undefined;
   // Content that is in the tree itself has no place. What is encrypted may have another key.
-  if (type !== kinds.written || answer.readUIntLE(item + at.encryption, 3) !== 0) return 'unclear';
-  const within = readWord(answer, item + at.address);
+  if (type !== kinds.written || room.readUIntLE(item + at.encryption, 3) !== 0) return 'unclear';
+  const within = readWord(room, item + at.address);
   if (within === 0) return undefined;
-  const end = start + readWord(answer, item + at.length);
-  const physical = readWord(answer, item + at.offset);
-  const generation = readWord(answer, item + at.generation);
+  const end = start + readWord(room, item + at.length);
+  const physical = readWord(room, item + at.offset);
+  const generation = readWord(room, item + at.generation);
   // Larger numbers are not exact.
   if (end + physical + within + generation > Number.MAX_SAFE_INTEGER) return 'unclear';
   return { start, end, physical, within, generation };

@@ -74,10 +74,14 @@ export class DataSave {
     await this.#known;
   }
 
-  /** So that nobody stands still while the disk works, or for what can be at hand before. */
-  async prepareMoment(cleaned: CleanedFilesystems): Promise<void> {
-    const { source } = this.options;
+  /** So that nobody stands still for what can be at hand before. */
+  bringToHand(): void {
     this.#live?.trees.openLarge();
+  }
+
+  /** So that nobody stands still while the disk works. */
+  async cleanPages(cleaned: CleanedFilesystems): Promise<void> {
+    const { source } = this.options;
     if (source.kind === 'directory') await cleaned.clean(source.root);
   }
 

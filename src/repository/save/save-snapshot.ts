@@ -1,6 +1,7 @@
 import { type ByteString, toPrintable, toText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import type { Grade, GradeEvidence, SnapshotSummary } from '../../model/snapshot.ts';
+import { collectGarbage } from '../../lib/collect-garbage.ts';
 import { version } from '../../lib/version.ts';
 import type { BlobIndex } from '../blob-index/blob-index.ts';
 import type { MasterKey } from '../crypto/seal.ts';
@@ -117,7 +118,9 @@ async function saveStillData(
     const lastPassMs = works.reduce((sum, work) => sum + work.lastPassMs, 0);
     const timeMs = await moment?.begin(
       async () => {
-        for (const work of works) await work.prepareMoment(parts.cleaned);
+        for (const work of works) work.bringToHand();
+        collectGarbage();
+        for (const work of works) await work.cleanPages(parts.cleaned);
       },
       moment.liveFirst ? lastPassMs : undefined,
     );
