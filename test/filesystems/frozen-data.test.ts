@@ -32,7 +32,10 @@ test.each(['btrfs', 'xfs'] as const)(
         writeAll('b');
         return Date.now();
       },
-      end: async () => writeAll('c'),
+      async end() {
+        expect(openOn(disk.path)).toHaveLength(5);
+        writeAll('c');
+      },
     });
     const content = await savedContent(repository, result);
     expect(
