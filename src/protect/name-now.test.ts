@@ -38,6 +38,14 @@ test('is the former name when that is asked for, when it has it still, and when 
   expect(await now('first@abcd1234', { first: 'another', second: 'its own' })).toBe('first');
   expect(await now('abcd1234', { first: 'its own', second: 'its own' })).toBe('first');
   expect(await now('abcd1234', { first: 'another' })).toBe('first');
-  expect(await now('abcd1234', { first: 'another', second: 'its own', third: 'its own' })).toBe('first');
   expect(await now('second', { first: 'its own', second: 'its own' })).toBe('second');
+});
+
+test('is refused where several have become of it, unless one of them is named', async () => {
+  const volumes = { first: 'another', second: 'its own', third: 'its own' };
+  await expect(now('abcd1234', volumes)).rejects.toMatchObject({
+    code: 'conflict',
+    message: expect.stringContaining('"second", "third"') as string,
+  });
+  expect(await now('third@abcd1234', volumes)).toBe('third');
 });
