@@ -203,6 +203,16 @@ describe('swapLive()', () => {
     }
   });
 
+  test('tells a time also where all that ran was removed before it was to be stopped', async () => {
+    let looks = 0;
+    world.containers.onCall(async (call) => {
+      if (call !== 'list' || ++looks !== 2) return;
+      for (const name of ['db', 'web']) await world.containers.remove(name);
+    });
+    expect(await swap()).toEqual({ stopped: [], stillMs: 0 });
+    expect([data(), journals()]).toEqual([['new', 'new'], []]);
+  });
+
   test('goes back when one is started while it swaps, also where nothing ran, and lets it run on', async () => {
     for (const ran of [true, false]) {
       for (const name of ['db', 'web']) world.containers.change(name, { state: ran ? 'running' : 'exited' });

@@ -61,7 +61,7 @@ export async function swapLive(
     await swap.replacement.swap(levels);
     // One that was started between the look and the swap writes to what was put away.
     await refuseNewcomers(live, options);
-    const backAt = before.length === 0 ? since : await startAll(live, options);
+    const backAt = levels.length === 0 ? since : await startAll(live, options);
     await commit(parts, swap, options);
     await still.release().catch((error: unknown) => noteLater(error, options));
     return { stopped: levels.flat().map(({ identity }) => identity.name), stillMs: backAt - since };
