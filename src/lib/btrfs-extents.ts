@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { release } from 'node:os';
 import { type Extent, settleExtents } from './extent-map.ts';
 import { ioctl } from './ioctl.ts';
@@ -25,12 +26,14 @@ const firstKernel = [6, 1];
  * it: the generation tells an extent from another that has come to the same address. Undefined where this user may not
  * look, or where a place does not stand for its content.
  */
-export function btrfsExtentsOf(fd: number, inode: bigint): readonly Extent[] | undefined {
+export function btrfsExtentsOf(fd: number): readonly Extent[] | undefined {
   if (!isKernelSince(release(), firstKernel) || !settleExtents(fd)) return undefined;
   const extents: Extent[] = [];
+  const { ino: inode, size } = fstatSync(fd, { bigint: true });
   const room = Buffer.allocUnsafe(headBytes + roomBytes);
-  for (let from = 0; ;) {
-    if (!search(fd, room, { inode, from })) return undefined;
+  // What is reserved behind the end may be as far away as anybody likes.
+  for (let from = 0; from < size;) {
+    if (!search(fd, room, { inode, from, size })) return undefined;
     const count = room.readUInt32LE(64);
     if (count === 0) return extents;
     let position = headBytes;
@@ -42,20 +45,24 @@ export function btrfsExtentsOf(fd: number, inode: bigint): readonly Extent[] | u
       position += itemHeadBytes + room.readUInt32LE(position + 28);
       from = start + 1;
     }
+    if (!Number.isSafeInteger(from)) return undefined;
   }
+  return extents;
 }
 
 interface Sought {
   readonly inode: bigint;
   /** The first offset in the file. */
   readonly from: number;
+  /** Of the file. */
+  readonly size: bigint;
 }
 
 /** Into the room, from the tree of the open file. */
-function search(fd: number, room: Buffer, { inode, from }: Sought): boolean {
+function search(fd: number, room: Buffer, { inode, from, size }: Sought): boolean {
   room.fill(0, 0, headBytes);
-  // From here to the end of the inode's extents, of any generation.
-  const words = [0n, inode, inode, BigInt(from), most, 0n, most];
+  // From here to the end of the file, of any generation.
+  const words = [0n, inode, inode, BigInt(from), size - 1n, 0n, most];
   for (const [i, word] of words.entries()) room.writeBigUInt64LE(word, i * 8);
   room.writeUInt32LE(extentData, 56);
   room.writeUInt32LE(extentData, 60);

@@ -34,7 +34,8 @@ export function countExtents(fd: number): number | undefined {
 
 /** Waits until all that was written to a file has a place on the disk. False where the file system cannot tell. */
 export function settleExtents(fd: number): boolean {
-  const request = requestFrom(0, { most: 1, flags: flagSync });
+  // It waits for all of it, whatever part is asked for.
+  const request = requestFrom(0, { to: 1, most: 1, flags: flagSync });
   return ioctl(fd, fiemap, 'void *', request) === 0;
 }
 

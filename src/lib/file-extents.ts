@@ -1,6 +1,6 @@
-import { fstatSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { btrfsExtentsOf } from './btrfs-extents.ts';
-import { type Extent, extentsOf } from './extent-map.ts';
+import { countExtents, type Extent, extentsOf } from './extent-map.ts';
 import { filesystemType } from './filesystem-type.ts';
 
 /**
@@ -8,8 +8,15 @@ import { filesystemType } from './filesystem-type.ts';
  * system have in the same place is the same, as long as both are there. Undefined where that cannot be told.
  */
 export function fileExtents(fd: number): readonly Extent[] | undefined {
-  const { type } = statfsSync(`/proc/self/fd/${fd}`);
-  return type === filesystemType.btrfs
-    ? btrfsExtentsOf(fd, fstatSync(fd, { bigint: true }).ino)
-    : extentsOf(fd);
+  return isOnBtrfs(fd) ? btrfsExtentsOf(fd) : extentsOf(fd);
+}
+
+/** How many there are, reserved ones perhaps included. 0 where they cannot be told, or not by this user. */
+export function countFileExtents(fd: number): number {
+  // FIEMAP takes several for one there, and all of them have to be cloned.
+  return (isOnBtrfs(fd) ? btrfsExtentsOf(fd)?.length : countExtents(fd)) ?? 0;
+}
+
+function isOnBtrfs(fd: number): boolean {
+  return statfsSync(`/proc/self/fd/${fd}`).type === filesystemType.btrfs;
 }

@@ -4,7 +4,12 @@ const getFlags = 0x8008_6601;
 const setFlags = 0x4008_6602;
 
 /** Of linux/fs.h. */
-export const inodeFlag = { immutable: 0x10, noCopyOnWrite: 0x80_0000 } as const;
+export const inodeFlag = {
+  compressed: 0x4,
+  immutable: 0x10,
+  notCompressed: 0x400,
+  noCopyOnWrite: 0x80_0000,
+} as const;
 
 /** What chattr(1) shows of an open file or directory. Undefined where the file system has nothing of the kind. */
 export function readInodeFlags(fd: number): number | undefined {

@@ -37,15 +37,16 @@ interface StopWish {
   readonly names: readonly string[];
 }
 
-/** In which order they have to be stopped, and whether they can be. They are taken as they were when they were looked at. */
+/** In which order they have to be stopped, and whether they can be. One that has fallen since it was looked at ran all the same. */
 export async function planStops(
   containers: Containers,
   { before, names }: StopWish,
   { signal }: JobOptions,
 ): Promise<Stops> {
-  // One that has ended by itself since ran all the same: the data that made it end may be what is replaced.
   const seen = new Map(before.map((container) => [container.id, container]));
-  const all = (await containers.list({ signal })).map((container) => seen.get(container.id) ?? container);
+  const all = (await containers.list({ signal })).map((now) =>
+    hasFallen(now) ? (seen.get(now.id) ?? now) : now,
+  );
   const plan = await planStill(containers, { all, containers: before, how: 'stop' }, signal);
   // What is paused only goes on with the old data: it holds on to it.
   const paused = plan.levels.flat().filter(({ how }) => how === 'pause');
@@ -63,6 +64,14 @@ export async function planStops(
       },
     ),
   };
+}
+
+/**
+ * The data that made it fall may be what is replaced. Not one that was done, or that somebody has stopped, by a signal that
+ * may have ended it: it stays as it is.
+ */
+function hasFallen({ state, exitCode = 0, swarmService }: Container): boolean {
+  return state === 'exited' && ![0, 137, 143].includes(exitCode) && swarmService === undefined;
 }
 
 export interface PlannedStops {

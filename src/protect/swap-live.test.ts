@@ -186,7 +186,7 @@ describe('swapLive()', () => {
     expect(journals()).toEqual([]);
   });
 
-  test('starts what ended by itself, whenever it did so before it was to be stopped', async () => {
+  test('starts what fell by itself, whenever it did so before it was to be stopped', async () => {
     // An undo is wanted most where the data makes a container end.
     for (let ends = 2; ends <= 5; ends++) {
       let looks = 0;
@@ -199,6 +199,23 @@ describe('swapLive()', () => {
       world.containers.onCall(() => undefined);
       expect(report, `ended at look ${ends}`).toMatchObject({ stopped: ['web', 'db'] });
       expect([data(), states(), journals()], `ended at look ${ends}`).toEqual([['new', 'new'], asBefore, []]);
+      for (const name of names) writeFileSync(join(rootOf(name), 'data'), 'old');
+    }
+  });
+
+  test('leaves what was done by itself, or was stopped, before it was to be stopped as it is', async () => {
+    for (const exitCode of [0, 137, 143]) {
+      let looks = 0;
+      world.containers.onCall((call) => {
+        if (call === 'list' && ++looks === 2) world.containers.change('db', { state: 'exited', exitCode });
+      });
+      expect(await swap(), `${exitCode}`).toMatchObject({ stopped: ['web'] });
+      world.containers.onCall(() => undefined);
+      expect([data(), states()]).toEqual([
+        ['new', 'new'],
+        ['exited', 'running', 'exited', 'running'],
+      ]);
+      world.containers.change('db', { state: 'running' });
       for (const name of names) writeFileSync(join(rootOf(name), 'data'), 'old');
     }
   });

@@ -141,9 +141,10 @@ const steadyMs = 3000;
 
 /** Names of those that end, or start anew, soon after they were started: what has no health check says so in this way. */
 async function notSteady(live: Live, signal: AbortSignal | undefined): Promise<string[]> {
+  const started = new Set(live.levels.flat().map(({ identity }) => identity.id));
   const ran = live.before.filter(
     ({ id, state, swarmService }) =>
-      state === 'running' && swarmService === undefined && !live.swap.ailing.has(id),
+      state === 'running' && swarmService === undefined && started.has(id) && !live.swap.ailing.has(id),
   );
   const first = await lookAt(live, ran);
   const deadline = performance.now() + steadyMs;

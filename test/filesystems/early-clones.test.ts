@@ -201,7 +201,20 @@ test('a file in few extents, one of another file system and one that is gone are
   }
 });
 
-test('where nobody may look where a file is, one clone is tried and no more', async () => {
+test('on btrfs what is reserved far behind the end of a file takes no time', async () => {
+  await using disk = mountLoopFilesystem('btrfs');
+  const path = join(disk.path, 'data');
+  writeFragmented(path);
+  using early = await earlyOf(disk.path, 'data');
+  changes['pages are written']?.(path);
+  for (const offset of [2 ** 53, 2 ** 62]) {
+    const where = ['--keep-size', '--offset', `${BigInt(offset)}`, '--length', '4096'];
+    execFileSync('fallocate', [...where, path], { stdio: 'pipe' });
+    expect(renewedBytes(early, path)).toBeLessThan(pages * page * 0.1);
+  }
+});
+
+test('where nobody may look where a file is, nothing is cloned early', async () => {
   await using disk = mountLoopFilesystem('btrfs');
   chmodSync(disk.path, 0o777);
   for (const name of ['one', 'two']) writeFragmented(join(disk.path, name));

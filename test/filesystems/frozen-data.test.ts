@@ -15,8 +15,9 @@ test.each(['btrfs', 'xfs'] as const)(
     await using opened = await openFreshRepository();
     const root = join(disk.path, 'data');
     mkdirSync(join(root, 'base/2'), { recursive: true });
-    // As databases are told to have it, of which a whole tree need not be.
+    // As databases are told to have it, in a folder that is compressed otherwise.
     if (type === 'btrfs') execFileSync('chattr', ['+C', join(root, 'base/2')]);
+    if (type === 'btrfs') execFileSync('chattr', ['+c', root]);
     const writeAll = (letter: string): void => {
       for (const path of paths) {
         mkdirSync(dirname(join(root, path)), { recursive: true });

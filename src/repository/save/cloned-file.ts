@@ -62,5 +62,10 @@ export function makeNameless(folder: ByteString, original: number): number | und
 /** Databases are often told to overwrite in place on btrfs (chattr +C): their files share blocks with such files only. */
 function overwriteAs(fd: number, original: number): void {
   const flags = readInodeFlags(original);
-  if (flags !== undefined) setInodeFlag(fd, inodeFlag.noCopyOnWrite, (flags & inodeFlag.noCopyOnWrite) !== 0);
+  if (flags === undefined) return;
+  const isInPlace = (flags & inodeFlag.noCopyOnWrite) !== 0;
+  // What a folder says of compression is in the way.
+  if (isInPlace)
+    for (const other of [inodeFlag.compressed, inodeFlag.notCompressed]) setInodeFlag(fd, other, false);
+  setInodeFlag(fd, inodeFlag.noCopyOnWrite, isInPlace);
 }

@@ -1,8 +1,8 @@
 import { closeSync, ftruncateSync, statfsSync } from 'node:fs';
 import { Breather } from '../../lib/breathe.ts';
 import { cloneRange } from '../../lib/clone-file.ts';
-import { countExtents, differingRanges, type Extent } from '../../lib/extent-map.ts';
-import { fileExtents } from '../../lib/file-extents.ts';
+import { differingRanges, type Extent } from '../../lib/extent-map.ts';
+import { countFileExtents, fileExtents } from '../../lib/file-extents.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import { makeNameless } from './cloned-file.ts';
@@ -40,9 +40,9 @@ interface Work {
  */
 export class EarlyClones implements Disposable {
   readonly #clones = new Map<string, EarlyClone>();
+  /** Those that are no more what they were. To close them takes as long as to clone them. */
+  readonly #spoiled: number[] = [];
   #extents = 0;
-  /** True where nobody could tell afterwards what has changed. */
-  #isInVain = false;
 
   /** Of the files at these paths below a folder. What cannot be had is left out: it is cloned as a whole when it is still. */
   async add(folder: ByteString, paths: Iterable<ByteString>, signal: AbortSignal | undefined): Promise<void> {
@@ -52,7 +52,7 @@ export class EarlyClones implements Disposable {
     const until = performance.now() + mostMs;
     const isLate = (): boolean => performance.now() > until;
     for (const path of paths) {
-      if (this.#clones.size >= mostFiles || this.#isInVain || isLate()) return;
+      if (this.#clones.size >= mostFiles || isLate()) return;
       await breather.breathe();
       await this.#add(`${folder}/${path}`, { folder, breather, isLate });
     }
@@ -68,15 +68,25 @@ export class EarlyClones implements Disposable {
     this.#clones.delete(keyOf(original));
   }
 
+  /** It could not be made what the file is now: it is of no use any more. */
+  spoil(original: number): void {
+    const clone = this.of(original);
+    if (clone === undefined) return;
+    this.letGo(original);
+    this.#spoiled.push(clone.fd);
+  }
+
   [Symbol.dispose](): void {
     for (const { fd } of this.#clones.values()) closeSync(fd);
+    for (const fd of this.#spoiled) closeSync(fd);
     this.#clones.clear();
+    this.#spoiled.length = 0;
   }
 
   async #add(file: ByteString, { folder, breather, isLate }: Work): Promise<void> {
     using original = tryTo(() => openDisposable(file));
     if (original === undefined || this.of(original.fd) !== undefined) return;
-    const count = countExtents(original.fd) ?? 0;
+    const count = tryTo(() => countFileExtents(original.fd)) ?? 0;
     if (count < manyExtents || this.#extents + count > mostExtents) return;
     using made = new DisposableStack();
     const clone = makeNameless(folder, original.fd);
@@ -91,11 +101,8 @@ export class EarlyClones implements Disposable {
       await breather.breathe();
     }
     const extents = tryTo(() => fileExtents(clone));
-    if (extents === undefined) {
-      // On btrfs only root may look.
-      this.#isInVain = true;
-      return;
-    }
+    if (extents === undefined || this.#extents + extents.length > mostExtents) return;
+    await breather.breathe();
     // For nothing but that it has run: code is compiled when it has, and later everybody waits for it.
     differingRanges(tryTo(() => fileExtents(original.fd)) ?? [], extents, bytes);
     this.#extents += extents.length;

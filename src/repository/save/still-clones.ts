@@ -64,12 +64,15 @@ export class StillClones implements Disposable {
     if (before === undefined) return undefined;
     try {
       const made = cloneAgain(fd, before);
-      if (made !== undefined) this.#early?.letGo(fd);
-      return made;
+      if (made !== undefined) {
+        this.#early?.letGo(fd);
+        return made;
+      }
     } catch {
       // Cloned as a whole, it may still be had.
-      return undefined;
     }
+    this.#early?.spoil(fd);
+    return undefined;
   }
 
   /** For a walk that did not come to its end. */
