@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openDockerHost } from '../../src/hosts/docker/index.ts';
 import { PluginService } from '../docker/plugin-service.ts';
 import { removeContainers } from '../docker/plugin-volume.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
@@ -91,6 +92,24 @@ test('a container that writes all the time goes on where it was, on the new stor
   await expectCounting('pg', 'after the way back');
   expect(await typeOfData('pg')).not.toMatch(/^fuse/);
   await docker(['rm', '-f', 'pg-app']);
+});
+
+test('a volume that another state folder works on is not moved', async () => {
+  await startCounting('shared');
+  const migrate = ['volume', 'migrate', 'shared', '--driver', 'gocryptfs', '--yes'] as const;
+  {
+    await using host = await openDockerHost({ env: { DOCKER_HOST: engine.dockerHost } });
+    const claim = await host.claim?.('volume shared');
+    if (claim === undefined || 'heldBy' in claim) throw new Error('It cannot be claimed');
+    await using _claim = claim;
+    const { exitCode, output } = await holdfast.attempt(...migrate);
+    expect(exitCode, output).toBe(5);
+    expect(output).toContain(`Cannot migrate "shared": process ${process.pid} is at work on it`);
+    expect(await typeOfData('shared')).not.toMatch(/^fuse/);
+  }
+  await holdfast.run(...migrate);
+  expect(await typeOfData('shared')).toMatch(/^fuse/);
+  await docker(['rm', '-f', 'shared-app']);
 });
 
 test('a container that cannot be started again is named, and nothing is stopped', async () => {

@@ -6,7 +6,7 @@ import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
 import { volumeIdentity } from '../identity.ts';
-import { takeLease } from '../lease.ts';
+import { takeLeases } from '../lease.ts';
 import { logged } from '../log/logged.ts';
 import type { JobOptions } from '../protection.ts';
 import { makeStill, type StillContainers } from '../quiesce/still-containers.ts';
@@ -55,7 +55,7 @@ async function migrate(
   options: JobOptions,
 ): Promise<MigrationReport> {
   const { name } = plan;
-  await using _leases = await leaseAll(parts, name);
+  await using _leases = await leaseAll(parts, name, options);
   using work = new Work(parts, plan, options);
   const managed = await parts.managed();
   const { signal } = options;
@@ -88,17 +88,16 @@ function withRest(error: unknown, rest: Error): unknown {
   });
 }
 
-/** Backups and restores of the volume wait, by whichever host they know it. */
-async function leaseAll(parts: MigrationParts, name: string): Promise<AsyncDisposable> {
+/** Backups and restores of the volume wait, by whichever host they know it, and from whichever state folder. */
+async function leaseAll(parts: MigrationParts, name: string, options: JobOptions): Promise<AsyncDisposable> {
   const catalog = await parts.catalog();
-  const { identity: engine } = await (await parts.host()).info();
-  await using leases = new AsyncDisposableStack();
-  const identities = [catalog.stateId(), engine].map((hostIdentity) =>
-    volumeIdentity(catalog, { hostIdentity, name }),
-  );
-  for (const identity of [...new Set(identities)].toSorted())
-    leases.use(await takeLease({ stateDir: parts.stateDir, identity, name, action: 'migrate' }));
-  return leases.move();
+  const { identity: engine } = await (await parts.host()).info({ signal: options.signal });
+  const hosts = [...new Set([catalog.stateId(), engine])];
+  const places = hosts.map((hostIdentity) => {
+    const identity = volumeIdentity(catalog, { hostIdentity, name });
+    return { kind: 'volume', name, hostIdentity, identity } as const;
+  });
+  return await takeLeases(parts, { places, action: 'migrate' }, options);
 }
 
 class Work implements MigrationSteps, Disposable {
