@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { migrate } from './migrate.ts';
@@ -25,6 +28,37 @@ test('a step that fails leaves the catalog at the version it had', () => {
   expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 });
   database.close();
 });
+
+test('a catalog that another makes between two looks at it is no database of another program', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'migrate-'));
+  try {
+    for (let look = 1; look <= 4; look++) {
+      const path = join(folder, `catalog-${look}.db`);
+      using other = new DatabaseSync(path, { timeout: 0 });
+      using database = new DatabaseSync(path);
+      const prepare = database.prepare.bind(database);
+      let looks = 0;
+      database.prepare = (sql) => {
+        if (++looks === look) tryToMigrate(other);
+        return prepare(sql);
+      };
+      migrate(database, options);
+      expect(looks).toBeGreaterThanOrEqual(look);
+      expect(prepare('PRAGMA user_version').get()).toEqual({ user_version: migrations.length });
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+/** It has to wait where the first is looking at it, and this one does not. */
+function tryToMigrate(database: DatabaseSync): void {
+  try {
+    migrate(database, options);
+  } catch (error) {
+    expect(error).toMatchObject({ message: 'database is locked' });
+  }
+}
 
 test('the steps that were released are as they were', () => {
   const database = new DatabaseSync(':memory:');

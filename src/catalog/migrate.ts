@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { migrations } from './migrations/migrations.ts';
-import { inTransaction } from './transaction.ts';
+import { atOneMoment, inTransaction } from './transaction.ts';
 
 /** In the file's header, so that `file` and SQLite can tell a catalog from other databases: "HOLD". */
 const applicationId = 0x484f_4c44;
@@ -20,7 +20,7 @@ export interface MigrateOptions {
  * catalog of a newer program and a database of another one, and has written nothing to it then.
  */
 export function migrate(database: DatabaseSync, { path, prepare, steps = migrations }: MigrateOptions): void {
-  const found = checkVersion(database, { path, latest: steps.length });
+  const found = atOneMoment(database, () => checkVersion(database, { path, latest: steps.length }));
   prepare();
   if (found === steps.length) return;
   inTransaction(database, () => {

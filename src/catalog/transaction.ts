@@ -16,3 +16,13 @@ export function inTransaction<T>(database: DatabaseSync, action: () => T): T {
     throw error;
   }
 }
+
+/** What `read` reads is of one moment, whoever writes meanwhile. Waits for no writer but for the end of a commit. */
+export function atOneMoment<T>(database: DatabaseSync, read: () => T): T {
+  database.exec('BEGIN');
+  try {
+    return read();
+  } finally {
+    if (database.isTransaction) database.exec('COMMIT');
+  }
+}
