@@ -14,7 +14,7 @@ const extentData = 108;
 const at = { generation: 0, encryption: 17, type: 20, address: 21, offset: 37, length: 45 };
 const kinds = { written: 1, reserved: 2 };
 
-const most = 0xffff_ffff_ffff_ffffn;
+const newestGeneration = 0xffff_ffff_ffff_ffffn;
 
 /** Before Linux 6.1 a file's parts may miss what was just written. */
 const firstKernel = [6, 1];
@@ -62,7 +62,7 @@ interface Sought {
 function search(fd: number, room: Buffer, { inode, from, size }: Sought): boolean {
   room.fill(0, 0, headBytes);
   // From here to the end of the file, of any generation.
-  const words = [0n, inode, inode, BigInt(from), size - 1n, 0n, most];
+  const words = [0n, inode, inode, BigInt(from), size - 1n, 0n, newestGeneration];
   for (const [i, word] of words.entries()) room.writeBigUInt64LE(word, i * 8);
   room.writeUInt32LE(extentData, 56);
   room.writeUInt32LE(extentData, 60);

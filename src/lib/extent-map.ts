@@ -112,19 +112,17 @@ function edgeAfter(extent: Extent | undefined, at: number): number {
 }
 
 function isSamePlace(one: Extent | undefined, other: Extent | undefined, at: number): boolean {
-  const isHole = isHoleAt(one, at);
-  if (isHole || isHoleAt(other, at)) return isHole && isHoleAt(other, at);
+  const here = reached(one, at);
+  const there = reached(other, at);
+  if (here === undefined || there === undefined) return here === there;
   return (
-    one?.within === other?.within &&
-    one?.generation === other?.generation &&
-    placeOf(one, at) === placeOf(other, at)
+    here.within === there.within &&
+    here.generation === there.generation &&
+    here.physical - here.start === there.physical - there.start
   );
 }
 
-function isHoleAt(extent: Extent | undefined, at: number): boolean {
-  return extent === undefined || extent.start > at;
-}
-
-function placeOf(extent: Extent | undefined, at: number): number | undefined {
-  return extent && extent.physical + at - extent.start;
+/** Undefined in a hole. */
+function reached(extent: Extent | undefined, at: number): Extent | undefined {
+  return extent === undefined || extent.start > at ? undefined : extent;
 }

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openFreshRepository } from '../../src/repository/open-repository.fixture.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
-import { saveOf, savedContent } from './still-save.ts';
+import { namelessOn, saveOf, savedContent } from './still-save.ts';
 
 const paths = ['large', 'base/1/large', 'base/2/large', 'base/2/deep/large', 'base/3/small', 'wal/large'];
 
@@ -34,7 +34,7 @@ test.each(['btrfs', 'xfs'] as const)(
         return Date.now();
       },
       async end() {
-        expect(openOn(disk.path)).toHaveLength(5);
+        expect(namelessOn(disk.path)).toHaveLength(5);
         writeAll('c');
       },
     });
@@ -59,27 +59,10 @@ test('clones are let go of when what was still cannot be brought back', async ()
     clones: true,
     begin: async () => Date.now(),
     async end() {
-      expect(openOn(disk.path)).toHaveLength(10);
+      expect(namelessOn(disk.path)).toHaveLength(10);
       throw new Error('A container does not start');
     },
   };
   await expect(opened.repository.saveTogether([saveOf(root)], moment)).rejects.toThrow('does not start');
-  expect(openOn(disk.path)).toEqual([]);
+  expect(namelessOn(disk.path)).toEqual([]);
 });
-
-/** What this process has open that has no name any more. */
-function openOn(path: string): string[] {
-  return readdirSync('/proc/self/fd').flatMap((fd) => {
-    const link = linkOf(fd);
-    return link?.startsWith(path) === true && link.endsWith('(deleted)') ? [link] : [];
-  });
-}
-
-function linkOf(fd: string): string | undefined {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
-  } catch {
-    // It was that of the listing.
-    return undefined;
-  }
-}

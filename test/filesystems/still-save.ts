@@ -1,3 +1,4 @@
+import { readdirSync, readlinkSync } from 'node:fs';
 import type { Repository, SaveOptions, SaveResult } from '../../src/repository/index.ts';
 import { allOf, testVolume } from '../../src/repository/open-repository.fixture.ts';
 
@@ -26,4 +27,21 @@ export async function savedContent(
     if (entry.type === 'file')
       content.set(entry.path, Buffer.concat(await allOf(repository.readFile(result.snapshot, entry))));
   return content;
+}
+
+/** The files without a name that this process has open on some disks. */
+export function namelessOn(...disks: readonly string[]): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    const link = linkOf(fd);
+    return link.endsWith('(deleted)') && disks.some((disk) => link.startsWith(disk)) ? [link] : [];
+  });
+}
+
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    // It was that of the listing.
+    return '';
+  }
 }
