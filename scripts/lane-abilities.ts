@@ -9,7 +9,7 @@ import { runCommand } from './run-command.ts';
 export async function reasonAgainst(lane: Lane): Promise<string | undefined> {
   const missing = missingPackages(lane.packages);
   if (missing.length > 0) return `it needs programs that are missing: ${remedy(missing)}`;
-  if (lane.name === 'engine' || lane.name === 'stacks') return reasonAgainstEngine();
+  if (['engine', 'stacks', 'attacks'].includes(lane.name)) return reasonAgainstEngine();
   if (lane.name === 'sandbox') return await reasonAgainstNamespaces();
   if (lane.name === 'podman' && process.getuid?.() !== 0)
     return 'it starts a Podman service of its own with containers, which here only root may';

@@ -69,6 +69,10 @@ export const lanes: readonly Lane[] = [
     'btrfs-progs',
     'systemd',
   ]),
+  {
+    ...lane('attacks', [...treePackages, 'gcc', 'libc6-dev', 'docker.io', 'docker-cli', 'busybox-static']),
+    timeoutMs: 300_000,
+  },
   engineLane('stacks', [
     ...treePackages,
     'docker.io',
