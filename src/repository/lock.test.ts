@@ -2,10 +2,13 @@ import { execFileSync, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { AppError } from '../model/errors.ts';
 import { type FileCodec, loadJson, saveJson } from './format/repository-file.ts';
 import { loadLock, lockForReading, lockRepository } from './lock.ts';
 import { openTestCodec, type TestCodec } from './open-codec.fixture.ts';
+import { watched } from './stores/decorators/test-stores.fixture.ts';
+import type { Store } from './stores/store.ts';
 import { unlockRepository } from './unlock.ts';
 
 let opened: TestCodec;
@@ -20,7 +23,14 @@ beforeEach(async () => {
   for (const { name } of await codec.store.list('locks')) await codec.store.remove('locks', name);
 });
 
+afterEach(() => void vi.useRealTimers());
+
 const minuteMs = 60_000;
+
+/** The repository through a store whose calls can be spoiled. */
+function through(store: Store): FileCodec {
+  return { ...codec, store };
+}
 
 async function lockNames(): Promise<string[]> {
   return (await codec.store.list('locks')).map(({ name }) => name);
@@ -192,6 +202,101 @@ test('a lock that somebody removed is noticed, and not taken again behind their 
   await lock.renew();
   expect(await lockNames()).toEqual([]);
   await expect(lock.assertHeld()).rejects.toMatchObject({ code: 'locked' });
+});
+
+test('a lock whose first write fails is not taken later on', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  let isDown = true;
+  const store = watched(codec.store, (call) => {
+    if (isDown && call === 'save locks') throw new AppError('unavailable', 'The server is away');
+  });
+  await expect(lockRepository(through(store), { exclusive: true })).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+  isDown = false;
+  await vi.advanceTimersByTimeAsync(20 * minuteMs);
+  expect(vi.getTimerCount()).toBe(0);
+  expect(await lockNames()).toEqual([]);
+});
+
+test('a lock whose first write arrives although it fails is removed', async () => {
+  const store: Store = {
+    ...watched(codec.store, () => undefined),
+    async save(type, name, content) {
+      await codec.store.save(type, name, content);
+      throw new AppError('unavailable', 'The answer was lost');
+    },
+  };
+  await expect(lockRepository(through(store), { exclusive: true })).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+  expect(await lockNames()).toEqual([]);
+});
+
+test.each([['exists locks'], ['save locks'], ['remove locks']])(
+  'a renewal that waits at "%s" for three ticks leaves the lock held, with one file',
+  async (waitingAt) => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const outage = Promise.withResolvers<void>();
+    let isDown = false;
+    const store = watched(codec.store, async (call) => {
+      if (isDown && call === waitingAt) await outage.promise;
+    });
+    await using lock = await lockRepository(through(store), { exclusive: true });
+    const first = lock.name;
+    isDown = true;
+    await vi.advanceTimersByTimeAsync(16 * minuteMs);
+    isDown = false;
+    outage.resolve();
+    await lock.assertHeld();
+    expect(lock.name).not.toBe(first);
+    expect(await lockNames()).toEqual([lock.name]);
+  },
+);
+
+test('a lock that another program removes while it is renewed is lost, and nothing of it stays', async () => {
+  const store = watched(codec.store, async (call) => {
+    if (call !== 'save locks') return;
+    for (const name of await lockNames()) await codec.store.remove('locks', name);
+  });
+  await using lock = await lockRepository(through(store), { exclusive: true });
+  await lock.renew();
+  await expect(lock.assertHeld()).rejects.toMatchObject({ code: 'locked' });
+  expect(await lockNames()).toEqual([]);
+});
+
+test('a lock that is renewed while it is looked for is held', async () => {
+  let onExists: (() => Promise<void>) | undefined;
+  const store = watched(codec.store, async (call) => {
+    const renew = onExists;
+    onExists = undefined;
+    if (call === 'exists locks') await renew?.();
+  });
+  await using lock = await lockRepository(through(store), { exclusive: true });
+  onExists = () => lock.renew();
+  await expect(lock.assertHeld()).resolves.toBeUndefined();
+});
+
+test('a lock is let go while its renewal waits for the store', async () => {
+  const started = Promise.withResolvers<void>();
+  let isDown = false;
+  const store: Store = {
+    ...watched(codec.store, () => undefined),
+    async save(type, name, content, options) {
+      await codec.store.save(type, name, content);
+      if (!isDown) return;
+      started.resolve();
+      const { promise, reject } = Promise.withResolvers<void>();
+      options?.signal?.addEventListener('abort', () => reject(new Error('cancelled')));
+      await promise;
+    },
+  };
+  const lock = await lockRepository(through(store), { exclusive: true });
+  isDown = true;
+  const renewing = lock.renew();
+  await started.promise;
+  await Promise.all([lock[Symbol.asyncDispose](), expect(renewing).rejects.toThrow('cancelled')]);
+  expect(await lockNames()).toEqual([]);
 });
 
 test('of two at the same instant never both have the repository for themselves', async () => {

@@ -4,7 +4,8 @@ import { bootId, mayHaveNumber, pidNamespace } from '../lib/process-space.ts';
 import { readUserNames } from '../lib/user-names.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { JsonFields } from './format/json-fields.ts';
-import { type FileCodec, loadJson, saveJson } from './format/repository-file.ts';
+import { type FileCodec, loadJson, sealJson } from './format/repository-file.ts';
+import type { StoreOptions } from './stores/store.ts';
 
 /** What a lock file says, as restic writes it. */
 export interface LockJson {
@@ -37,12 +38,12 @@ export interface LockOptions {
  * who holds a lock that conflicts. Locks of processes that have certainly died are removed on the way.
  */
 export async function lockRepository(codec: FileCodec, options: LockOptions): Promise<RepositoryLock> {
-  await refuseConflicts(codec, options, undefined);
+  await refuseConflicts(codec, options);
   const lock = new RepositoryLock(codec, options.exclusive);
-  await lock.renew();
   try {
+    await lock.take(options);
     // Two that lock at the same time both have their file there before either looks again.
-    await refuseConflicts(codec, options, lock.name);
+    await refuseConflicts(codec, options, lock);
   } catch (error) {
     await lock[Symbol.asyncDispose]();
     throw error;
@@ -73,41 +74,57 @@ export async function lockForReading(
 export class RepositoryLock implements AsyncDisposable {
   readonly #codec: FileCodec;
   readonly #exclusive: boolean;
-  readonly #timer: NodeJS.Timeout;
+  readonly #ending = new AbortController();
+  /** Every lock file of this lock that may be in the store: a write that failed may have arrived all the same. */
+  readonly #stored = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
   #name: string | undefined;
-  #renewing: Promise<void> = Promise.resolve();
+  #renewing: Promise<void> | undefined;
   #isLost = false;
 
   constructor(codec: FileCodec, exclusive: boolean) {
     this.#codec = codec;
     this.#exclusive = exclusive;
-    this.#timer = setInterval(() => {
-      // A renewal that fails is tried again at the next tick; the lock is good for 30 minutes.
-      this.#renewing = this.renew().catch(() => undefined);
-    }, renewMs);
-    this.#timer.unref();
   }
 
   get name(): string | undefined {
     return this.#name;
   }
 
-  /** A lock that somebody removed is not taken again: what it kept safe may have been changed since. */
-  async renew(): Promise<void> {
-    const previous = this.#name;
-    if (previous !== undefined && !(await this.#codec.store.exists('locks', previous))) this.#isLost = true;
-    if (this.#isLost) return;
-    this.#name = await saveJson(this.#codec, 'locks', describeSelf(this.#exclusive));
-    if (previous !== undefined) await this.#codec.store.remove('locks', previous);
+  isOwn(name: string): boolean {
+    return this.#stored.has(name);
+  }
+
+  /** Writes the first lock file, and renews it from then on. When it throws, the lock has to be disposed. */
+  async take({ signal }: StoreOptions = {}): Promise<void> {
+    this.#name = await this.#write(signal);
+    this.#timer = setInterval(() => {
+      // A renewal that fails is tried again at the next tick; the lock is good for 30 minutes.
+      void this.renew().catch(() => undefined);
+    }, renewMs);
+    this.#timer.unref();
   }
 
   /**
-   * Throws `locked` when the lock is gone: this machine slept until it was stale, or somebody ran "unlock". Data that was
-   * found in the repository meanwhile may have been pruned, so nothing may be built upon it.
+   * A lock that another program removed is not taken again: what it kept safe may have been changed since. While one
+   * renewal runs, as for minutes in an outage, another call waits for the same one.
+   */
+  async renew(): Promise<void> {
+    this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined));
+    await this.#renewing;
+  }
+
+  /**
+   * Throws `locked` when the lock is gone: this machine slept until it was stale, or another user ran "unlock". Data that
+   * was found in the repository meanwhile may have been pruned, so nothing may be built upon it.
    */
   async assertHeld(): Promise<void> {
-    await this.#renewing;
-    if (!this.#isLost && (await this.#codec.store.exists('locks', this.#name ?? ''))) return;
+    await this.#renewing?.catch(() => undefined);
+    for (let name = this.#name; !this.#isLost; name = this.#name) {
+      if (await this.#isThere(name ?? '')) return;
+      // Else a renewal has replaced it since.
+      if (name === this.#name) break;
+    }
     throw new AppError(
       'locked',
       `The lock on repository "${this.#codec.store.location}" was removed by another program`,
@@ -119,20 +136,64 @@ export class RepositoryLock implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
-    await this.#renewing;
-    // One that cannot be removed is stale as soon as this process has ended. It must not hide how the work went.
-    if (this.#name !== undefined) await this.#codec.store.remove('locks', this.#name).catch(() => undefined);
+    this.#ending.abort();
+    await this.#renewing?.catch(() => undefined);
+    // One that cannot be removed is stale as soon as this process has ended. It must not hide how the work went. One that
+    // could not even be written is not worth another wait of minutes.
+    const isTaken = this.#name !== undefined;
+    await this.#removeAllBut(undefined, isTaken ? undefined : AbortSignal.timeout(10_000));
     this.#name = undefined;
+  }
+
+  async #renew(): Promise<void> {
+    const { signal } = this.#ending;
+    const previous = this.#name;
+    if (previous === undefined || this.#isLost) return;
+    if (await this.#isThere(previous, signal)) {
+      const next = await this.#write(signal);
+      // It may have been removed, and the repository locked by another program, before the new one was there.
+      if (await this.#isThere(previous, signal)) {
+        this.#name = next;
+        await this.#removeAllBut(next);
+        return;
+      }
+    }
+    this.#isLost = true;
+    await this.#removeAllBut(undefined);
+  }
+
+  async #write(signal: AbortSignal | undefined): Promise<string> {
+    const { name, content } = sealJson(this.#codec, describeSelf(this.#exclusive));
+    this.#stored.add(name);
+    await this.#codec.store.save('locks', name, content, { signal });
+    return name;
+  }
+
+  async #isThere(name: string, signal?: AbortSignal): Promise<boolean> {
+    return await this.#codec.store.exists('locks', name, { signal });
+  }
+
+  /** What cannot be removed now is tried again at the next renewal, and at the end. */
+  async #removeAllBut(kept: string | undefined, signal?: AbortSignal): Promise<void> {
+    for (const name of this.#stored) {
+      if (name === kept) continue;
+      try {
+        await this.#codec.store.remove('locks', name, { signal });
+        this.#stored.delete(name);
+      } catch {
+        // It is stale in 30 minutes.
+      }
+    }
   }
 }
 
 async function refuseConflicts(
   codec: FileCodec,
   options: LockOptions,
-  own: string | undefined,
+  own?: RepositoryLock,
 ): Promise<void> {
-  for (const { name } of await codec.store.list('locks')) {
-    if (name === own) continue;
+  for (const { name } of await codec.store.list('locks', { signal: options.signal })) {
+    if (own?.isOwn(name) === true) continue;
     const other = await readLock(codec, name);
     if (!other) continue;
     if (await removeIfDead(codec, name, other)) continue;

@@ -34,15 +34,30 @@ export async function saveText(
   plain: Buffer,
   options?: StoreOptions,
 ): Promise<string> {
+  const { name, content } = sealText(codec, plain);
+  await codec.store.save(type, name, content, options);
+  return name;
+}
+
+/** A file as it is stored, with its name. */
+export interface SealedFile {
+  readonly name: string;
+  readonly content: Buffer;
+}
+
+/** For a caller that has to know the name before the file is stored. */
+export function sealJson(codec: FileCodec, value: unknown): SealedFile {
+  return sealText(codec, Buffer.from(JSON.stringify(value)));
+}
+
+function sealText(codec: FileCodec, plain: Buffer): SealedFile {
   const room = Buffer.allocUnsafe(plain.length + 1024 + sealOverhead);
   const text = room.subarray(sealOverhead / 2, -sealOverhead / 2);
   const length = codec.compressor.compress(plain, text.subarray(1));
   if (length > 0) text[0] = compressedMark;
   else plain.copy(text);
-  const sealed = room.subarray(0, codec.sealer.sealInPlace(room, 0, length > 0 ? length + 1 : plain.length));
-  const name = hash('sha256', sealed);
-  await codec.store.save(type, name, sealed, options);
-  return name;
+  const content = room.subarray(0, codec.sealer.sealInPlace(room, 0, length > 0 ? length + 1 : plain.length));
+  return { name: hash('sha256', content), content };
 }
 
 /** The text of a JSON document, after checking that the stored bytes are those that its name promises. */

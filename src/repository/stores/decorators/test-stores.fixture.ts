@@ -30,7 +30,8 @@ export function openTestStore(): TestStore {
   return test;
 }
 
-function watched(store: Store, onCall: (call: string) => void | Promise<void>): Store {
+/** The same store, with a function that is called before each call. */
+export function watched(store: Store, onCall: (call: string) => void | Promise<void>): Store {
   return {
     location: store.location,
     async create(options) {
