@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cruiseImports, proveRules } from './checks/cruise-imports.ts';
 import { findBrokenLinks } from './checks/links.ts';
-import { findPackageFaults } from './checks/packages.ts';
+import { findBundledNodeFaults, findPackageFaults } from './checks/packages.ts';
 import { listProjectFiles, readText } from './checks/project-files.ts';
 import { findBannedWords } from './checks/words.ts';
 import { runCommand } from './run-command.ts';
@@ -18,7 +18,7 @@ const checks: Readonly<Record<string, Check>> = {
   format: () => runTool('oxfmt/bin/oxfmt', ['--list-different', '.']),
   imports: checkImports,
   unused: () => runTool('knip/bin/knip.js', ['--no-progress', '--treat-config-hints-as-errors']),
-  packages: () => Promise.resolve(findPackageFaults(root).join('\n')),
+  packages: () => Promise.resolve([...findPackageFaults(root), ...findBundledNodeFaults(root)].join('\n')),
   words: (files) => Promise.resolve(checkTexts(files, findBannedWords)),
   links: (files) =>
     Promise.resolve(

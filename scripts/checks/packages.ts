@@ -1,5 +1,13 @@
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+
+/** What `bin/node` of the bundled Node.js must be: see docs/decisions/0056-supply-chain.md. */
+interface BundledNode {
+  readonly version: string;
+  /** SHA-256 in hexadecimal, by the package that brings it. */
+  readonly programs: Readonly<Record<string, string>>;
+}
 
 interface Manifest {
   readonly version?: string;
@@ -21,7 +29,32 @@ const kinds = ['dependencies', 'devDependencies', 'optionalDependencies'] as con
 export function findPackageFaults(root: string): string[] {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as LockFile;
-  return [...compare(manifest, lock), ...findLockFaults(lock)];
+  return [...compare(manifest, lock), ...findLockFaults(lock), ...findMissingPackages(lock)];
+}
+
+/** Returns what is wrong with the Node.js that a folder's packages bring, one line each. */
+export function findBundledNodeFaults(root: string): string[] {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
+  const bundled = JSON.parse(readFileSync(join(root, 'scripts/bundled-node.json'), 'utf8')) as BundledNode;
+  const names = Object.keys(manifest.optionalDependencies ?? {}).filter((name) => name.startsWith('node-'));
+  if (names.length === 0) return ['package.json brings no Node.js'];
+  let compared = 0;
+  const faults = names.flatMap((name) => {
+    if (manifest.optionalDependencies?.[name] !== bundled.version)
+      return [
+        `scripts/bundled-node.json is of version ${bundled.version}, and package.json has another "${name}"`,
+      ];
+    const wanted = bundled.programs[name];
+    if (wanted === undefined) return [`scripts/bundled-node.json has no checksum of "${name}"`];
+    const program = join(root, 'node_modules', name, 'bin/node');
+    if (!existsSync(program)) return [];
+    compared += 1;
+    const found = createHash('sha256').update(readFileSync(program)).digest('hex');
+    return found === wanted ? [] : [`"${name}" brings another program: SHA-256 ${found}, not ${wanted}`];
+  });
+  return compared > 0 || faults.length > 0
+    ? faults
+    : ['no bundled Node.js is installed, so none was compared'];
 }
 
 function compare(manifest: Manifest, lock: LockFile): string[] {
@@ -31,9 +64,7 @@ function compare(manifest: Manifest, lock: LockFile): string[] {
     return [...names].flatMap((name) => {
       const version = manifest[kind]?.[name];
       if (version !== locked[kind]?.[name]) {
-        return [
-          `package-lock.json does not follow package.json in "${name}": run npm install --ignore-scripts`,
-        ];
+        return [`package-lock.json does not follow package.json in "${name}": run npm install`];
       }
       if (version === undefined || !/^\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version)) {
         return [`package.json: the version of "${name}" is not exact: "${version}"`];
@@ -52,4 +83,24 @@ function findLockFaults(lock: LockFile): string[] {
       return [`package-lock.json: "${path}" has no integrity`];
     return [];
   });
+}
+
+/** `npm ci` refuses a lock file that lacks an optional package of any platform, also of one that Holdfast does not run on. */
+function findMissingPackages(lock: LockFile): string[] {
+  const known = new Set(Object.keys(lock.packages));
+  return Object.entries(lock.packages).flatMap(([path, entry]) =>
+    Object.keys(entry.optionalDependencies ?? {})
+      .filter((name) => !placesOf(path, name).some((place) => known.has(place)))
+      .map(
+        (name) =>
+          `package-lock.json lacks "${name}", and "npm ci" fails: remove the lock file and run npm install`,
+      ),
+  );
+}
+
+/** Where npm looks for a package that the package at `path` asks for: beside its own files, then further and further out. */
+function placesOf(path: string, name: string): string[] {
+  const outer = path.slice(0, Math.max(0, path.lastIndexOf('node_modules/') - 1));
+  const here = path === '' ? `node_modules/${name}` : `${path}/node_modules/${name}`;
+  return path === '' ? [here] : [here, ...placesOf(outer, name)];
 }

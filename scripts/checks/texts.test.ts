@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findBrokenLinks } from './links.ts';
-import { findPackageFaults } from './packages.ts';
+import { findBundledNodeFaults, findPackageFaults } from './packages.ts';
 import { findBannedWords } from './words.ts';
 
 let folder: string;
@@ -59,14 +59,51 @@ describe('`findPackageFaults()`', () => {
     );
     expect(findPackageFaults(folder)).toEqual([
       'package.json: the version of "a" is not exact: "^1.0.0"',
-      'package-lock.json does not follow package.json in "b": run npm install --ignore-scripts',
+      'package-lock.json does not follow package.json in "b": run npm install',
       'package-lock.json: "node_modules/a" has no integrity',
       'package-lock.json: "node_modules/c" names where it was downloaded from',
     ]);
+  });
+
+  test('finds the optional package of a platform that `npm ci` would ask for, wherever npm would look for it', () => {
+    const asks = { ...entry, optionalDependencies: { 'x-linux': '1.0.0' } };
+    const packages = { '': { dependencies: { a: '1.0.0' } }, 'node_modules/a': asks };
+    write({ a: '1.0.0' }, packages);
+    expect(findPackageFaults(folder)).toEqual([expect.stringMatching(/lacks "x-linux", and "npm ci" fails/)]);
+    for (const place of ['node_modules/x-linux', 'node_modules/a/node_modules/x-linux']) {
+      write({ a: '1.0.0' }, { ...packages, [place]: entry });
+      expect(findPackageFaults(folder)).toEqual([]);
+    }
   });
 
   function write(dependencies: object, packages: object): void {
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ dependencies }));
     writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ packages }));
   }
+});
+
+describe('`findBundledNodeFaults()`', () => {
+  test('finds a program other than the recorded one, another version, and that there is nothing to compare', () => {
+    const write = (version: string): void =>
+      writeFileSync(
+        join(folder, 'package.json'),
+        JSON.stringify({ optionalDependencies: { 'node-x': version } }),
+      );
+    mkdirSync(join(folder, 'scripts'));
+    const sha256 = '4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a';
+    writeFileSync(
+      join(folder, 'scripts/bundled-node.json'),
+      JSON.stringify({ version: '1.0.0', programs: { 'node-x': sha256 } }),
+    );
+    write('1.0.0');
+    expect(findBundledNodeFaults(folder)).toEqual([expect.stringMatching(/none was compared/)]);
+    mkdirSync(join(folder, 'node_modules/node-x/bin'), { recursive: true });
+    writeFileSync(join(folder, 'node_modules/node-x/bin/node'), Buffer.of(1));
+    expect(findBundledNodeFaults(folder)).toEqual([]);
+    write('1.0.1');
+    expect(findBundledNodeFaults(folder)).toEqual([expect.stringMatching(/is of version 1\.0\.0/)]);
+    write('1.0.0');
+    writeFileSync(join(folder, 'node_modules/node-x/bin/node'), Buffer.of(2));
+    expect(findBundledNodeFaults(folder)).toEqual([expect.stringMatching(/"node-x" brings another program/)]);
+  });
 });
