@@ -50,7 +50,7 @@ function growth(before: SnapshotSummary, now: SnapshotSummary): Anomaly | undefi
 
 /** As when something has encrypted it: nearly all of it is new, and none of it can be compressed. */
 function noise(before: SnapshotSummary, now: SnapshotSummary): Anomaly | undefined {
-  const touched = now.filesNew + now.filesChanged;
+  const touched = Math.min(now.files, now.filesNew + now.filesChanged);
   const isNew =
     now.files > 0 && touched >= now.files * changedPart && now.bytesAdded >= now.bytes * changedPart;
   if (!isNew || now.bytes < leastBytes || now.bytesStored < now.bytesAdded * incompressible) return undefined;

@@ -37,3 +37,14 @@ test('where none was judged, it is judged beside the last one', () => {
   const work = { snapshot: saved, summary: summary(1), earlier: [large, unjudged] };
   expect(judgeSaved({ listRuns: () => [] }, work)).toEqual([]);
 });
+
+test('a snapshot that was never judged does not hide that all files turned to noise before it', () => {
+  const text = { ...summary(1000), filesNew: 1000, bytesAdded: 1e9, bytesStored: 3e8 };
+  const encrypted = { ...summary(1000), filesChanged: 1000, bytesAdded: 1e9, bytesStored: 1e9 };
+  const before = { ...large, summary: text };
+  const safety = { ...unjudged, tags: ['before-restore'], summary: encrypted };
+  const work = { snapshot: saved, summary: summary(1000), earlier: [before, safety] };
+  const found = judgeSaved({ listRuns: () => [run] }, work);
+  expect(found.map(({ kind }) => kind)).toEqual(['noise']);
+  expect(found[0]?.message).toContain('1000 of 1000 files');
+});

@@ -38,7 +38,33 @@ export function judgeSaved(
   const runs = catalog.listRuns({ volumeIdentity: identity, limit: 50 });
   const judged = new Set(runs.flatMap(({ snapshotId }) => snapshotId ?? []));
   const before = whole.findLast((one) => isSavedAs(one, judged)) ?? whole.at(-1);
-  return findAnomalies(before?.summary, summary);
+  return findAnomalies(before?.summary, sinceBefore({ before, identity, earlier }, summary));
+}
+
+interface Chain {
+  readonly before: Snapshot | undefined;
+  readonly identity: string;
+  readonly earlier: readonly Snapshot[];
+}
+
+/**
+ * A summary counts what is new or changed since the snapshot just before it. Where that is another than the one to judge by
+ * (a safety snapshot, or one whose backup was killed), what those between have seen is added.
+ */
+function sinceBefore({ before, identity, earlier }: Chain, now: SnapshotSummary): SnapshotSummary {
+  if (before === undefined) return now;
+  const between = earlier
+    .slice(earlier.indexOf(before) + 1)
+    .flatMap(({ volume, summary }) => (volume?.identity === identity ? (summary ?? []) : []));
+  const sum = (count: (summary: SnapshotSummary) => number): number =>
+    [...between, now].reduce((total, summary) => total + count(summary), 0);
+  return {
+    ...now,
+    filesNew: sum(({ filesNew }) => filesNew),
+    filesChanged: sum(({ filesChanged }) => filesChanged),
+    bytesAdded: sum(({ bytesAdded }) => bytesAdded),
+    bytesStored: sum(({ bytesStored }) => bytesStored),
+  };
 }
 
 interface Found {

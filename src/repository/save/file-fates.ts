@@ -1,23 +1,75 @@
+import { randomBytes } from 'node:crypto';
+import type { ByteString } from '../../model/byte-string.ts';
 import type { FileFate } from './save-tally.ts';
 
-/** More than these are not remembered: then some that were new are told as changed, or changed as unmodified. */
-const maxRemembered = 200_000;
+const fates = ['unmodified', 'new', 'changed'] as const satisfies readonly FileFate[];
+/** Each is two numbers of 32 bits. */
+const firstPlaces = 1024;
 
-/** What became of files since the parent snapshot, when they are looked at in several passes. */
+/**
+ * What became of files since the parent snapshot, when they are looked at in several passes. Of each file that is new or
+ * has changed it keeps eight bytes, by a hash of its path, so that a change of millions of files is counted as such. Two
+ * paths of one hash would make an unmodified file count as changed, never a changed one as unmodified.
+ */
 export class FileFates {
   readonly #hasParent: boolean;
-  readonly #seen = new Map<string, FileFate>();
+  readonly #seed = randomBytes(8);
+  #places = new Uint32Array(2 * firstPlaces);
+  #taken = 0;
 
   constructor(hasParent: boolean) {
     this.#hasParent = hasParent;
   }
 
-  /** `fate` is that since the last pass. */
-  since(path: string, fate: FileFate): FileFate {
+  /** The fate since the parent snapshot. `fate` is that since the last pass. */
+  since(path: ByteString, fate: FileFate): FileFate {
     if (!this.#hasParent) return 'new';
-    const before = this.#seen.get(path);
-    if (before !== undefined) return before;
-    if (fate !== 'unmodified' && this.#seen.size < maxRemembered) this.#seen.set(path, fate);
+    const { place, low, high } = this.#find(path);
+    const before = fates[(this.#places[place + 1] ?? 0) & 3] ?? 'unmodified';
+    if (before !== 'unmodified' || fate === 'unmodified') return before;
+    this.#places[place] = low;
+    this.#places[place + 1] = high | fates.indexOf(fate);
+    if (++this.#taken * 4 > this.#places.length) this.#grow();
     return fate;
   }
+
+  /** Where it is, or would be. */
+  #find(path: ByteString): { readonly place: number; readonly low: number; readonly high: number } {
+    let low = this.#seed.readUInt32LE(0);
+    let high = this.#seed.readUInt32LE(4);
+    for (let i = 0; i < path.length; i++) {
+      const byte = path.charCodeAt(i);
+      low = Math.imul(low ^ byte, 2_654_435_761);
+      high = Math.imul(high ^ byte, 1_597_334_677);
+    }
+    const mixedLow = (mix(low, 2_246_822_507) ^ mix(high, 3_266_489_909)) >>> 0;
+    const mixedHigh = ((mix(high, 2_246_822_507) ^ mix(low, 3_266_489_909)) & ~3) >>> 0;
+    return { place: placeOf(this.#places, mixedLow, mixedHigh), low: mixedLow, high: mixedHigh };
+  }
+
+  #grow(): void {
+    const old = this.#places;
+    this.#places = new Uint32Array(2 * old.length);
+    for (let i = 0; i < old.length; i += 2) {
+      const [low = 0, high = 0] = [old[i], old[i + 1]];
+      if ((high & 3) === 0) continue;
+      const place = placeOf(this.#places, low, (high & ~3) >>> 0);
+      this.#places[place] = low;
+      this.#places[place + 1] = high;
+    }
+  }
+}
+
+/** The place of these in the table, or the free one where they belong. The two lowest bits of `high` are not compared. */
+function placeOf(places: Uint32Array, low: number, high: number): number {
+  const last = places.length - 1;
+  for (let place = (low * 2) % places.length; ; place = (place + 2) & last) {
+    const found = places[place + 1] ?? 0;
+    if ((found & 3) === 0) return place;
+    if (places[place] === low && (found & ~3) >>> 0 === high) return place;
+  }
+}
+
+function mix(lane: number, by: number): number {
+  return Math.imul(lane ^ (lane >>> 15), by);
 }

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import type { UserNames } from '../../lib/user-names.ts';
 import type { ByteString } from '../../model/byte-string.ts';
-import type { NodeText } from '../format/node.ts';
+import { encodeNode, type NodeText } from '../format/node.ts';
 import type { EarlyClones } from './early-clones.ts';
 import type { FileBatch } from './file-batch.ts';
 import { type LargeFile, saveLargeFile } from './large-file.ts';
@@ -11,7 +11,7 @@ import type { ProofBook } from './piece-proof.ts';
 import { childPath, fateOf, type Place, type Slot } from './place.ts';
 import { reusableNode } from './reusable-node.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
-import type { SaveTally } from './save-tally.ts';
+import type { FileFate, SaveTally } from './save-tally.ts';
 import { wholeFileBytes } from './save-task.ts';
 import { StillClones } from './still-clones.ts';
 
@@ -48,7 +48,7 @@ export class FileSaver implements Disposable {
     const node = reusableNode(place.parent, nodeOfStat({ name, stat, names }), parents);
     if (node === undefined) return false;
     slots.push(node);
-    tally.countFile('unmodified', Number(stat.size), place.path);
+    tally.countFile('unmodified', Number(stat.size), childPath(place, name));
     return true;
   }
 
@@ -90,7 +90,7 @@ export class FileSaver implements Disposable {
         if (!outcome || outcome.tooLarge) return this.#saveLarge(place, name);
         if (outcome.problem) tally.problems.push({ ...outcome.problem, path: childPath(place, name) });
         if (outcome.node !== undefined)
-          tally.countFile(fateOf(place, name), outcome.size, childPath(place, name));
+          tally.countFile(fateOfRead(place, name, outcome.node), outcome.size, childPath(place, name));
         return outcome.node;
       });
       slot.catch(() => undefined);
@@ -158,4 +158,15 @@ export class FileSaver implements Disposable {
   #readsDirectly(work: Promise<unknown>): void {
     if (this.#options.clones) this.#direct.push(work);
   }
+}
+
+/** One that was read because its times prove nothing may be as it was. */
+function fateOfRead(place: Place, name: ByteString, node: NodeText): FileFate {
+  const fate = fateOf(place, name);
+  return fate === 'changed' && textOf(place, name) === node ? 'unmodified' : fate;
+}
+
+function textOf({ parent }: Place, name: ByteString): ByteString | undefined {
+  const known = parent?.textOf(name) ?? parent?.node(name);
+  return typeof known === 'object' ? encodeNode(known) : known;
 }

@@ -110,6 +110,43 @@ test('counts what changed since the parent, not since the pass before', async ()
   expect(second?.summary).toMatchObject({ filesNew: 1, filesChanged: 1, filesUnmodified: 1 });
 });
 
+/** As long after the first save as its times are trusted. */
+async function saveTwice(
+  root: string,
+  change: () => void,
+  more: Partial<StillMoment> = {},
+): Promise<SaveResult | undefined> {
+  const [first] = await opened.repository.saveTogether([saveOf(root)], momentOf());
+  await new Promise((resolve) => setTimeout(resolve, 1200));
+  change();
+  await quiet();
+  const save = saveOf(root, { parent: first?.snapshot });
+  const [second] = await opened.repository.saveTogether([save], momentOf(more));
+  return second;
+}
+
+test.each([{ clones: false }, { clones: true }])(
+  'a mass change is counted though no later pass finds one of the files changed again (%o)',
+  async (more) => {
+    const large = Buffer.alloc(9 * 1024 * 1024, 'a');
+    const root = makeVolume('data', { large, still: 'x' });
+    mkdirSync(join(root, 'sub'));
+    for (let i = 0; i < 200; i++) writeFileSync(join(root, 'sub', `file-${i}`), `text ${i}`);
+    const change = (): void => {
+      writeFileSync(join(root, 'large'), Buffer.alloc(large.length, 'b'));
+      for (let i = 0; i < 200; i++) writeFileSync(join(root, 'sub', `file-${i}`), randomBytes(100));
+      for (let i = 0; i < 10; i++) writeFileSync(join(root, `fresh-${i}`), 'y');
+    };
+    const second = await saveTwice(root, change, more);
+    expect(second?.summary).toMatchObject({
+      files: 212,
+      filesNew: 10,
+      filesChanged: 201,
+      filesUnmodified: 1,
+    });
+  },
+);
+
 test('sees a write through a memory map between the passes, though the page was dirty before', async () => {
   const root = makeVolume('data', { 'data.mdb': Buffer.alloc(4096) });
   using map = mapFile(join(root, 'data.mdb'), 4096);
