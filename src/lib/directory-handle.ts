@@ -1,44 +1,58 @@
 import { closeSync, constants, fstatSync, openSync, type BigIntStats } from 'node:fs';
 import { type ByteString, toPath } from '../model/byte-string.ts';
-
-/** Linux's O_PATH: a place to start paths from, which needs no right to read the directory. */
-const openPath = 0o10000000;
+import { openAt, openFlag } from './posix-at.ts';
 
 /**
- * An open directory to reach things from, name by name. However long the path to it is, and whatever somebody puts in
- * the place of its parents meanwhile, names below it are looked up in this very directory.
+ * An open directory to reach things from, name by name. However long the path to it is, and whatever another program
+ * puts in the place of its parents meanwhile, names below it are looked up in this very directory.
  */
 export class DirectoryHandle implements Disposable {
-  readonly #fd: number;
+  /** Open by O_PATH: for the calls of posix-at.ts. */
+  readonly fd: number;
   #isOpen = true;
 
   private constructor(fd: number) {
-    this.#fd = fd;
+    this.fd = fd;
   }
 
   /** Opens a directory by path, symbolic links followed. Throws a system error. */
   static open(path: ByteString): DirectoryHandle {
-    return new DirectoryHandle(openSync(toPath(path), openPath | constants.O_DIRECTORY));
+    return new DirectoryHandle(openSync(toPath(path), openFlag.path | constants.O_DIRECTORY));
   }
 
   /** Opens a directory in this one, never through a symbolic link: `ELOOP` or `ENOTDIR` then. */
   openChild(name: ByteString): DirectoryHandle {
-    const flags = openPath | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-    return new DirectoryHandle(openSync(toPath(this.at(name)), flags));
+    const flags = openFlag.path | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+    return new DirectoryHandle(openAt(this.fd, name, flags));
+  }
+
+  /** Opens a directory below this one, name by name. Throws a system error; what was opened on the way is closed. */
+  openBelow(names: readonly ByteString[]): DirectoryHandle {
+    let handle = this.openChild('.');
+    for (const name of names) {
+      using parent = handle;
+      handle = parent.openChild(name);
+    }
+    return handle;
   }
 
   /** A path for system calls that names a thing in this directory, or the directory itself by `.`. */
   at(name: ByteString): ByteString {
-    return `/proc/self/fd/${this.#fd}/${name}`;
+    return `/proc/self/fd/${this.fd}/${name}`;
+  }
+
+  /** A path for system calls that names this directory itself, also where its mode keeps everybody from entering it. */
+  get self(): ByteString {
+    return `/proc/self/fd/${this.fd}`;
   }
 
   stat(): BigIntStats {
-    return fstatSync(this.#fd, { bigint: true });
+    return fstatSync(this.fd, { bigint: true });
   }
 
   [Symbol.dispose](): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    closeSync(this.#fd);
+    closeSync(this.fd);
   }
 }

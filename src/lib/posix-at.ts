@@ -1,0 +1,187 @@
+import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
+import { endianness } from 'node:os';
+import koffi from 'koffi';
+import { type ByteString, toPath } from '../model/byte-string.ts';
+import { packDevice } from './posix.ts';
+
+/**
+ * The POSIX calls that start from an open directory, so that nothing that is put in the place of its parents meanwhile
+ * leads anywhere else. The directory may be open by O_PATH. None follows a symbolic link at the end, all throw an Error
+ * with `code`, `syscall` and `path`, like `node:fs`. They take about a microsecond besides the kernel's time: a walk
+ * makes several of them for each file.
+ */
+
+const libc = koffi.load(null);
+/** Addresses as numbers: making a view for each name would cost more than the call. */
+const openat = libc.func('int openat(int dirfd, uintptr_t path, int flags)');
+const unlinkat = libc.func('int unlinkat(int dirfd, uintptr_t path, int flags)');
+const close = libc.func('int close(int fd)');
+const statx = statxOf();
+
+/** Glibc has it since 2.28. Undefined where `node:fs` has to do it. */
+function statxOf(): ReturnType<typeof libc.func> | undefined {
+  if (endianness() !== 'LE') return undefined;
+  try {
+    return libc.func('int statx(int dirfd, uintptr_t path, int flags, unsigned int mask, uintptr_t into)');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of linux/fcntl.h, for x64 and arm64 alike. */
+export const openFlag = {
+  /** A place to start paths from: it needs no right to read, and nothing is opened that notices. */
+  path: 0o10000000,
+  closeOnExec: 0o2000000,
+  noAccessTime: 0o1000000,
+} as const;
+
+const atFdCwd = -100;
+const symlinkNoFollow = 0x100;
+const removeDirectory = 0x200;
+const emptyPath = 0x1000;
+
+const pathBytes = 4096;
+const text = Buffer.allocUnsafeSlow(pathBytes);
+const textAt = Number(koffi.address(text));
+const answer = Buffer.allocUnsafeSlow(256);
+const answerAt = Number(koffi.address(answer));
+const answerView = new DataView(answer.buffer);
+
+/** Opens what has a name in an open directory. Never waits for a signal's handler: an interrupted call is made again. */
+export function openAt(directory: number, name: ByteString, flags: number): number {
+  const path = cPath(name, 'openat');
+  for (let tries = 0; ; tries++) {
+    const fd = Number(openat(directory, path, flags | openFlag.closeOnExec));
+    if (fd >= 0) return fd;
+    throwUnlessInterrupted(tries, 'openat', name);
+  }
+}
+
+/** Opens for real what is open by O_PATH: the very same thing, whatever has its name by now. */
+export function reopen(fd: number, flags: number): number {
+  return openAt(atFdCwd, `/proc/self/fd/${fd}`, flags);
+}
+
+/** Removes a name that is not a directory's. */
+export function unlinkAt(directory: number, name: ByteString): void {
+  if (unlinkat(directory, cPath(name, 'unlinkat'), 0) !== 0) throw systemError('unlinkat', name);
+}
+
+export function removeDirectoryAt(directory: number, name: ByteString): void {
+  if (unlinkat(directory, cPath(name, 'unlinkat'), removeDirectory) !== 0)
+    throw systemError('unlinkat', name);
+}
+
+/** Closes a descriptor in half the time that `closeSync` takes. What it says is of no use to a reader. */
+export function closeQuickly(fd: number): void {
+  close(fd);
+}
+
+/** What lstat(2) tells, and has in common with `BigIntStats`. */
+export type FileStat = Pick<
+  BigIntStats,
+  | 'dev'
+  | 'ino'
+  | 'mode'
+  | 'nlink'
+  | 'uid'
+  | 'gid'
+  | 'rdev'
+  | 'size'
+  | 'blocks'
+  | 'mtimeNs'
+  | 'ctimeNs'
+  | 'isFile'
+  | 'isDirectory'
+  | 'isSymbolicLink'
+  | 'isFIFO'
+  | 'isSocket'
+  | 'isCharacterDevice'
+  | 'isBlockDevice'
+>;
+
+/** Of what has a name in an open directory. */
+export function statAt(directory: number, name: ByteString): FileStat {
+  if (statx === undefined) return lstatSync(toPath(`/proc/self/fd/${directory}/${name}`), { bigint: true });
+  if (statx(directory, cPath(name, 'statx'), symlinkNoFollow, statMask, answerAt) !== 0)
+    throw systemError('statx', name);
+  return new ReadStat();
+}
+
+/** Of what is open, if only by O_PATH. */
+export function statOpen(fd: number): FileStat {
+  if (statx === undefined) return fstatSync(fd, { bigint: true });
+  text[0] = 0;
+  if (statx(fd, textAt, emptyPath | symlinkNoFollow, statMask, answerAt) !== 0)
+    throw systemError('statx', `fd ${fd}`);
+  return new ReadStat();
+}
+
+/** STATX_BASIC_STATS. */
+const statMask = 0x7ff;
+const billion = 1_000_000_000n;
+const typeMask = 0o170000n;
+
+/** What statx(2) has just answered. */
+class ReadStat implements FileStat {
+  readonly dev = packDevice(answerView.getUint32(136, true), answerView.getUint32(140, true));
+  readonly ino = answerView.getBigUint64(32, true);
+  readonly mode = BigInt(answerView.getUint16(28, true));
+  readonly nlink = BigInt(answerView.getUint32(16, true));
+  readonly uid = BigInt(answerView.getUint32(20, true));
+  readonly gid = BigInt(answerView.getUint32(24, true));
+  readonly rdev = packDevice(answerView.getUint32(128, true), answerView.getUint32(132, true));
+  readonly size = answerView.getBigUint64(40, true);
+  readonly blocks = answerView.getBigUint64(48, true);
+  readonly mtimeNs = answerView.getBigInt64(112, true) * billion + BigInt(answerView.getUint32(120, true));
+  readonly ctimeNs = answerView.getBigInt64(96, true) * billion + BigInt(answerView.getUint32(104, true));
+
+  isFile(): boolean {
+    return (this.mode & typeMask) === 0o100000n;
+  }
+  isDirectory(): boolean {
+    return (this.mode & typeMask) === 0o040000n;
+  }
+  isSymbolicLink(): boolean {
+    return (this.mode & typeMask) === 0o120000n;
+  }
+  isFIFO(): boolean {
+    return (this.mode & typeMask) === 0o010000n;
+  }
+  isSocket(): boolean {
+    return (this.mode & typeMask) === 0o140000n;
+  }
+  isCharacterDevice(): boolean {
+    return (this.mode & typeMask) === 0o020000n;
+  }
+  isBlockDevice(): boolean {
+    return (this.mode & typeMask) === 0o060000n;
+  }
+}
+
+/** The address of a path, until the next call. */
+function cPath(path: ByteString, syscall: string): number {
+  if (path.includes('\0')) throw errorOf('EINVAL', syscall, path);
+  if (path.length >= pathBytes) throw errorOf('ENAMETOOLONG', syscall, path);
+  text[text.write(path, 0, 'latin1')] = 0;
+  return textAt;
+}
+
+const mostTries = 100;
+
+function throwUnlessInterrupted(tries: number, syscall: string, path: ByteString): void {
+  const error = systemError(syscall, path);
+  if (error.code !== 'EINTR' || tries >= mostTries) throw error;
+}
+
+const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
+
+function systemError(syscall: string, path: ByteString): Error & { code: string } {
+  const number = koffi.errno();
+  return errorOf(errnoNames.get(number) ?? `E${number}`, syscall, path);
+}
+
+function errorOf(code: string, syscall: string, path: ByteString): Error & { code: string } {
+  return Object.assign(new Error(`${code}: ${syscall} '${path}'`), { code, syscall, path });
+}
