@@ -9,26 +9,38 @@ export type { ServedSocket };
 export interface ServeOptions {
   readonly socket: ServedSocket;
   readonly onRequest: RequestListener;
-  /** For requests that ask for the connection itself. */
-  readonly onUpgrade?: ((...upgrade: UpgradeArguments) => void) | undefined;
+  /** Requests that ask for the connection itself. One that is not wanted is served like every other. */
+  readonly upgrades?: Upgrades | undefined;
   /** When it is aborted, no more requests are taken, and those under way may go on for a while. */
   readonly signal: AbortSignal;
   readonly graceMs: number;
   readonly onListening?: (() => void) | undefined;
 }
 
-type UpgradeArguments = [request: IncomingMessage, socket: Duplex, head: Buffer];
+export interface Upgrades {
+  readonly wants: (request: IncomingMessage) => boolean;
+  readonly take: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+}
+
+/** Far above what an engine and its clients hold open; each costs a descriptor and some memory. */
+const connectionsAtMost = 1000;
 
 /** Serves HTTP on a unix socket until the signal is aborted and what was under way has ended. */
 export async function serveHttp(options: ServeOptions): Promise<void> {
-  const { socket, onRequest, onUpgrade, signal, graceMs } = options;
+  const { socket, onRequest, upgrades, signal, graceMs } = options;
   signal.throwIfAborted();
   // A body or an answer may take its time: streams of an engine are open for days. Heads may not.
   const server = createServer(
-    { requestTimeout: 0, headersTimeout: 30_000, keepAliveTimeout: 65_000 },
+    {
+      requestTimeout: 0,
+      headersTimeout: 30_000,
+      keepAliveTimeout: 65_000,
+      shouldUpgradeCallback: (request) => upgrades?.wants(request) === true,
+    },
     onRequest,
   );
-  if (onUpgrade !== undefined) server.on('upgrade', onUpgrade);
+  server.maxConnections = connectionsAtMost;
+  if (upgrades !== undefined) server.on('upgrade', upgrades.take);
   await using _socket = await listenOnSocket(server, socket);
   options.onListening?.();
   try {

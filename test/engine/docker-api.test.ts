@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -49,6 +50,18 @@ interface Answer {
   readonly status: number;
   readonly type: string | undefined;
   readonly body: string;
+}
+
+/** Bytes as they are, until the other end is quiet or has closed. */
+async function sendBytes(socketPath: string, bytes: string): Promise<void> {
+  const socket = connect(socketPath);
+  const ended = new AbortController();
+  socket.on('error', () => undefined);
+  socket.on('close', () => ended.abort());
+  socket.setTimeout(1_000, () => socket.destroy());
+  socket.resume();
+  socket.write(bytes);
+  if (!ended.signal.aborted) await once(ended.signal, 'abort');
 }
 
 interface Question {
@@ -546,6 +559,96 @@ volumes: { data: {} }
     expect(await holdfast('unprotect')).toMatchObject({ exitCode: 0 });
     expect((await run('volume', 'rm', 'dear')).exitCode).toBe(0);
     expect(trashed('dear')).toBeDefined();
+  });
+
+  describe('no form of a request goes around what is protected', () => {
+    const upgrade = 'Connection: Upgrade\r\nUpgrade: tcp\r\n';
+    const line = (method: string, target: string, headers = '', body = ''): string =>
+      `${method} ${target} HTTP/1.1\r\nHost: docker\r\n${headers}\r\n${body}`;
+    const removal = line('DELETE', '/volumes/dearest');
+    const length = (body: string): string => `Content-Length: ${body.length}\r\n`;
+
+    beforeAll(async () => {
+      await run('volume', 'create', 'dearest');
+      await run('run', '-d', '--name', 'beside', '-v', '/anonymous', 'busybox', 'sleep', '1000');
+      await protect('dearest', 'protect');
+    });
+    afterAll(async () => {
+      await protect('dearest', 'unprotect');
+      await run('rm', '-fv', 'beside');
+      await run('volume', 'rm', 'dearest');
+    });
+
+    test.each([
+      ['as it is', removal],
+      ['with an upgrade', line('DELETE', '/volumes/dearest', upgrade)],
+      ['with an upgrade and a version', line('DELETE', '/v1.45/volumes/dearest?force=1', upgrade)],
+      [
+        'with an upgrade to HTTP/2',
+        line(
+          'DELETE',
+          '/volumes/dearest',
+          'Connection: upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n',
+        ),
+      ],
+      [
+        'with an upgrade, to prune',
+        line('POST', '/volumes/prune?filters=%7B%22all%22%3A%5B%22true%22%5D%7D', `${upgrade}${length('')}`),
+      ],
+      ['with two slashes', line('DELETE', '//volumes/dearest', upgrade)],
+      ['with two slashes after the version', line('DELETE', '/v1.45//volumes/dearest')],
+      ['through another folder', line('DELETE', '/v1.45/volumes/..%2fvolumes%2fdearest', upgrade)],
+      ['through a path that hands over', line('DELETE', '/exec/x/start/../../../volumes/dearest', upgrade)],
+      ['in capitals', line('DELETE', '/Volumes/dearest', upgrade)],
+      ['with an encoded name', line('DELETE', '/%76olumes/%64earest', upgrade)],
+      ['with an encoded slash', line('DELETE', '/volumes%2fdearest', upgrade)],
+      ['in the absolute form', line('DELETE', 'http://docker/volumes/dearest', upgrade)],
+      [
+        'by another method',
+        line('POST', '/volumes/dearest', `X-HTTP-Method-Override: DELETE\r\n${length('')}`),
+      ],
+      ['behind another request', `${line('GET', '/_ping')}${removal}`],
+      [
+        'behind an exec that fails',
+        `${line('POST', '/exec/nosuch/start', `${upgrade}Content-Type: application/json\r\n${length('{}')}`, '{}')}${removal}`,
+      ],
+      [
+        'inside the body of an exec',
+        `${line('POST', '/exec/nosuch/start', `${upgrade}${length('')}`)}${removal}`,
+      ],
+      ['behind an attach that fails', `${line('POST', '/containers/nosuch/attach', upgrade)}${removal}`],
+      [
+        'behind a chunked body',
+        `${line('POST', '/exec/nosuch/start', `${upgrade}Transfer-Encoding: chunked\r\n`, '0\r\n\r\n')}${removal}`,
+      ],
+      [
+        'behind a request with two lengths',
+        `${line('POST', '/exec/nosuch/start', `${upgrade}${length('')}Content-Length: 2\r\n`)}${removal}`,
+      ],
+    ])('%s', async (_what, bytes) => {
+      await sendBytes(api.socket, bytes);
+      expect((await docker(engine.socket, ['volume', 'ls', '-q', '-f', 'name=dearest'])).stdout).toBe(
+        'dearest\n',
+      );
+    });
+
+    test('nor an anonymous volume that would go with its container', async () => {
+      const format = '{{range .Mounts}}{{.Name}}{{end}}';
+      const name = await engine.docker(['inspect', '-f', format, 'beside']);
+      await protect(name, 'protect');
+      expect(await run('rm', '-fv', 'beside')).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining('is protected'),
+      });
+      expect((await run('exec', 'beside', 'echo', 'here')).stdout).toBe('here\n');
+      await protect(name, 'unprotect');
+    });
+
+    async function protect(name: string, verb: 'protect' | 'unprotect'): Promise<void> {
+      const args = ['volume', verb, name, '--state-dir', api.stateDir, '--host', 'docker'];
+      const env = { ...engine.env, DOCKER_HOST: `unix://${engine.socket}` };
+      expect(await runCommand(command, args, { env })).toMatchObject({ exitCode: 0 });
+    }
   });
 
   test('says so when the engine is away', async () => {

@@ -7,7 +7,7 @@ import { apiListener } from './api-listener.ts';
 import type { ApiParts, ApiVolumes } from './api-parts.ts';
 import { engineIdOf } from './engine-id.ts';
 import { EventLog } from './event-log.ts';
-import { parseUpstream, passUpgrade } from './upstream.ts';
+import { parseUpstream, passUpgrade, takesConnection } from './upstream.ts';
 import { upstreamListener } from './upstream-listener.ts';
 import { VolumeTexts } from './volume-texts.ts';
 import type { RemovalParts, TrashForeign } from './upstream-removal.ts';
@@ -69,7 +69,7 @@ export async function serveApi(backend: ApiBackend, request: ApiServiceRequest):
     },
     listeners: (parts) => ({
       onRequest: upstreamListener({ parts, upstream, onFailure }),
-      onUpgrade: passUpgrade(upstream),
+      upgrades: { wants: takesConnection, take: passUpgrade(upstream) },
     }),
   });
 }
@@ -77,7 +77,7 @@ export async function serveApi(backend: ApiBackend, request: ApiServiceRequest):
 interface Service<Parts> {
   readonly said: string;
   open(): Promise<Parts>;
-  listeners(parts: Promise<Parts>): Pick<Parameters<typeof serveHttp>[0], 'onRequest' | 'onUpgrade'>;
+  listeners(parts: Promise<Parts>): Pick<Parameters<typeof serveHttp>[0], 'onRequest' | 'upgrades'>;
 }
 
 /** The socket first: whoever starts meanwhile waits for an answer, and need not ask again. */

@@ -1,17 +1,18 @@
 import { lstat } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import { dirname, join } from 'node:path';
 import type { ForeignVolume } from '../../app.ts';
 import { isAppError } from '../../model/errors.ts';
 import { matchesFilter } from '../../model/filter.ts';
 import { ApiError, prefixed } from './api-error.ts';
 import { pruneFilter } from './api-filters.ts';
-import type { ApiCall } from './api-parts.ts';
 import { isOlder } from './api-version.ts';
 import type { ApiVolume } from './api-volume.ts';
 import { askUpstream, jsonOf, type UpstreamAnswer } from './ask-upstream.ts';
 import { measureDirectory } from './measure.ts';
 import { sendEmpty, sendJson, sendText } from './send.ts';
 import type { Upstream } from './upstream.ts';
+import type { UpstreamRequest } from './upstream-request.ts';
 
 /** Moves a volume of another engine into our trash, around that engine's own removal. */
 export type TrashForeign = (volume: ForeignVolume, removeThere: () => Promise<boolean>) => Promise<boolean>;
@@ -27,24 +28,41 @@ export interface RemovalParts {
 /** `DELETE /volumes/NAME`: what can be kept goes to the trash, and the engine removes the rest and says what it says. */
 export async function removeUpstream(
   parts: RemovalParts,
-  { request, name, response }: ApiCall,
+  { version, name, query }: Extract<UpstreamRequest, { kind: 'remove-volume' }>,
+  response: ServerResponse,
 ): Promise<void> {
-  const path = request.url ?? '';
-  const answer = await removeOne(parts, { name, path });
+  const answer = await removeOne(parts, {
+    version,
+    name,
+    query: query.size === 0 ? '' : `?${query.toString()}`,
+  });
   if (answer.status === 204 || answer.text === '') return sendEmpty(response, answer.status);
   sendText(response, answer.status, { type: answer.contentType, text: answer.text });
 }
 
+interface Removal {
+  readonly version: string;
+  readonly name: string;
+  readonly query: string;
+}
+
 async function removeOne(
   { upstream, trash, isProtected }: RemovalParts,
-  { name, path }: { readonly name: string; readonly path: string },
+  { version, name: asked, query }: Removal,
 ): Promise<UpstreamAnswer> {
+  // Podman takes the beginning of a name for it.
+  const there = jsonOf<ApiVolume>(
+    await askUpstream(upstream, { method: 'GET', path: `/volumes/${encodeURIComponent(asked)}` }),
+  );
+  const name = there?.Name ?? asked;
   if (await isProtected(name))
     return refusal(
       `remove ${name}: the volume is protected: "holdfast volume unprotect ${name}" takes that away`,
     );
+  // Exactly the name that was looked at, however the request spelled it.
+  const path = `${version}/volumes/${encodeURIComponent(name)}${query}`;
   const removeThere = (): Promise<UpstreamAnswer> => askUpstream(upstream, { method: 'DELETE', path });
-  const volume = await keepable(upstream, name);
+  const volume = there && (await keepable(upstream, there));
   if (volume === undefined) return await removeThere();
   let answer: UpstreamAnswer | undefined;
   try {
@@ -69,13 +87,10 @@ function refusal(message: string): UpstreamAnswer {
  * The volume when its data can go to the trash: a plain directory of the engine's own driver that is here, on this
  * machine, and that no container refers to. Of all others the engine removes what is its own, and says what is wrong.
  */
-async function keepable(upstream: Upstream, name: string): Promise<ForeignVolume | undefined> {
-  if (name === '' || name.split('/').some((part) => part === '.' || part === '..')) return undefined;
-  const encoded = encodeURIComponent(name);
-  const volume = jsonOf<ApiVolume>(
-    await askUpstream(upstream, { method: 'GET', path: `/volumes/${encoded}` }),
-  );
-  if (volume?.Driver !== 'local' || Object.keys(volume.Options ?? {}).length > 0) return undefined;
+async function keepable(upstream: Upstream, volume: ApiVolume): Promise<ForeignVolume | undefined> {
+  const { Name: name } = volume;
+  if (name === '' || name.includes('/')) return undefined;
+  if (volume.Driver !== 'local' || Object.keys(volume.Options ?? {}).length > 0) return undefined;
   if (!(await isHere(volume))) return undefined;
   const filters = encodeURIComponent(JSON.stringify({ volume: [name] }));
   const users = jsonOf<unknown[]>(
@@ -95,6 +110,36 @@ async function isHere({ Name: name, Mountpoint: path, CreatedAt: createdAt }: Ap
   return Math.floor(folder.ctimeMs / 1000) === Math.floor(Date.parse(createdAt) / 1000);
 }
 
+interface ContainerMounts {
+  readonly Mounts?: readonly { readonly Type?: string; readonly Name?: string }[] | null;
+  readonly HostConfig?: {
+    readonly Binds?: readonly string[] | null;
+    readonly Mounts?: readonly { readonly Source?: string }[] | null;
+  } | null;
+}
+
+/** `DELETE /containers/NAME?v=1` takes the container's anonymous volumes along. `conflict` when one of them must stay. */
+export async function checkContainerRemoval(
+  { upstream, isProtected }: RemovalParts,
+  container: string,
+): Promise<void> {
+  const found = jsonOf<ContainerMounts>(
+    await askUpstream(upstream, { method: 'GET', path: `/containers/${encodeURIComponent(container)}/json` }),
+  );
+  const { Binds: binds, Mounts: mounts } = found?.HostConfig ?? {};
+  const named = new Set([
+    ...(binds ?? []).map((bind) => bind.split(':', 1)[0]),
+    ...(mounts ?? []).map((mount) => mount.Source),
+  ]);
+  for (const { Type: type, Name: name } of found?.Mounts ?? []) {
+    if (type !== 'volume' || name === undefined || named.has(name) || !(await isProtected(name))) continue;
+    throw new ApiError(
+      409,
+      `remove ${container}: its volume ${name} is protected: "holdfast volume unprotect ${name}" takes that away`,
+    );
+  }
+}
+
 interface VolumeList {
   readonly Volumes?: readonly ApiVolume[] | null;
 }
@@ -102,9 +147,11 @@ interface VolumeList {
 /** `POST /volumes/prune` by the engine's own rules, one removal after the other. */
 export async function pruneUpstream(
   parts: RemovalParts,
-  { query, version, response }: ApiCall,
+  { query, version }: Extract<UpstreamRequest, { kind: 'prune-volumes' }>,
+  response: ServerResponse,
 ): Promise<void> {
-  const filter = pruneFilter(query.get('filters'), { takesAll: !isOlder(version, '1.42') });
+  const takesAll = version === '' || !isOlder(version.slice('/v'.length), '1.42');
+  const filter = pruneFilter(query.get('filters'), { takesAll });
   const { upstream, pruning } = parts;
   if (pruning.isRunning) throw new ApiError(409, 'a prune operation is already running');
   pruning.isRunning = true;
@@ -116,8 +163,7 @@ export async function pruneUpstream(
     let reclaimed = 0;
     for (const volume of volumes.filter((candidate) => isPruned(candidate, filter))) {
       const bytes = await measureDirectory(volume.Mountpoint);
-      const path = `/volumes/${encodeURIComponent(volume.Name)}`;
-      const answer = await removeOne(parts, { name: volume.Name, path });
+      const answer = await removeOne(parts, { version: '', name: volume.Name, query: '' });
       // As the engine does: what came into use stays, and the others go.
       if (answer.status !== 204) continue;
       removed.push(volume.Name);

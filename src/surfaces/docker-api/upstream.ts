@@ -5,10 +5,11 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { connect } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type Duplex, PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { AppError } from '../../model/errors.ts';
 import { sendJson } from './send.ts';
+import { upstreamRequest } from './upstream-request.ts';
 
 /** The engine behind us. */
 export interface Upstream {
@@ -56,54 +57,87 @@ function passAnswer(answer: IncomingMessage, response: ServerResponse): void {
   pipeline(answer, response).catch(() => response.destroy());
 }
 
-/** What is said about this one connection is not for the next one; Node.js says its own. */
+/** What is said about this one connection is not for the next one: Node.js says its own, and no upgrade is asked for. */
 function headersOf(raw: readonly string[]): string[] {
   const headers: string[] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const [name = '', value = ''] = raw.slice(index, index + 2);
-    if (!['connection', 'keep-alive'].includes(name.toLowerCase())) headers.push(name, value);
+    if (!['connection', 'keep-alive', 'upgrade'].includes(name.toLowerCase())) headers.push(name, value);
   }
   return headers;
 }
 
 const longestHead = 64 << 10;
+const longestBody = 1 << 20;
+
+/** The request is one after which the connection becomes the client's own (exec, attach, BuildKit's session). */
+export function takesConnection({ method = '', url = '/' }: IncomingMessage): boolean {
+  return upstreamRequest(method, url).kind === 'take-connection';
+}
 
 /**
- * Passes a request after which the connection is the client's own (exec, attach, build). Bytes go both ways as they
- * come, and each direction may end before the other. When the engine refuses, its answer is the last thing on the
- * connection: nothing may follow it unseen.
+ * Passes a request after which the connection is the client's own. The engine hears that one request, and what follows
+ * on the connection only once it has handed the connection over: until then it would read it as further requests, which
+ * are to be seen here first. Then bytes go both ways as they come, and each direction may end before the other.
  */
 export function passUpgrade(upstream: Upstream) {
   return (request: IncomingMessage, client: Duplex, head: Buffer): void => {
     const engine = connect({ path: upstream.socketPath, allowHalfOpen: true });
+    const fromClient = new PassThrough();
     const drop = (): void => {
-      engine.destroy();
-      client.destroy();
+      for (const stream of [engine, client, fromClient]) stream.destroy();
     };
     client.on('error', drop);
     engine.once('error', (error) => {
-      if (!client.writableEnded && engine.bytesRead === 0) client.end(refusal(unreachable(upstream, error)));
+      if (!client.writableEnded && engine.bytesRead === 0)
+        client.end(refusal('503 Service Unavailable', unreachable(upstream, error)));
       drop();
     });
     engine.once('close', () => client.end());
     client.once('close', () => engine.destroy());
-    engine.write(requestHead(request));
-    engine.write(head);
-    client.pipe(engine);
+    const length = bodyLength(request);
+    if (length === undefined) {
+      client.end(
+        refusal('411 Length Required', 'the length of the body must be said, and be a mebibyte at most'),
+      );
+      return drop();
+    }
+    fromClient.write(head);
+    client.pipe(fromClient);
     onAnswer(engine, (first, isUpgraded) => {
-      if (!isUpgraded) client.unpipe(engine);
+      if (isUpgraded) fromClient.pipe(engine);
       client.write(first);
       engine.pipe(client);
+      // Its answer is the last thing on the connection: nothing may follow it.
       if (!isUpgraded) engine.end();
     });
+    takeBytes(fromClient, length, (body) =>
+      engine.write(Buffer.concat([requestHead(request, length), body])),
+    );
   };
 }
 
-function requestHead({ method, url, rawHeaders }: IncomingMessage): string {
-  const lines = [`${method} ${url} HTTP/1.1`];
-  for (let index = 0; index + 1 < rawHeaders.length; index += 2)
-    lines.push(`${rawHeaders[index]}: ${rawHeaders[index + 1]}`);
-  return `${lines.join('\r\n')}\r\n\r\n`;
+/** Undefined for a body whose end is not known from the head, and for one that none of these requests has. */
+function bodyLength({ headers }: IncomingMessage): number | undefined {
+  if (headers['transfer-encoding'] !== undefined) return undefined;
+  const length = Number(headers['content-length'] ?? 0);
+  return Number.isSafeInteger(length) && length <= longestBody ? length : undefined;
+}
+
+/** Exactly so many, once they are there. Those that follow stay in the stream. */
+function takeBytes(stream: Readable, length: number, take: (bytes: Buffer) => void): void {
+  const bytes = length === 0 ? Buffer.alloc(0) : (stream.read(length) as Buffer | null);
+  if (bytes !== null && bytes.length === length) return take(bytes);
+  if (!stream.readableEnded) stream.once('readable', () => takeBytes(stream, length, take));
+}
+
+function requestHead({ method, url, rawHeaders }: IncomingMessage, bodyBytes: number): Buffer {
+  const lines = [`${method} ${url} HTTP/1.1`, `Content-Length: ${bodyBytes}`];
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const [name = '', value = ''] = rawHeaders.slice(index, index + 2);
+    if (name.toLowerCase() !== 'content-length') lines.push(`${name}: ${value}`);
+  }
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }
 
 /** Waits for the head of the answer, and tells whether the connection is handed over. */
@@ -119,10 +153,10 @@ function onAnswer(engine: Duplex, tell: (first: Buffer, isUpgraded: boolean) => 
   engine.on('data', onData);
 }
 
-function refusal(message: string): string {
+function refusal(status: string, message: string): string {
   const body = `${JSON.stringify({ message })}\n`;
   const head = [
-    'HTTP/1.1 503 Service Unavailable',
+    `HTTP/1.1 ${status}`,
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',

@@ -1,0 +1,91 @@
+/** What a request to the engine behind us is, as far as it concerns us. */
+export type UpstreamRequest =
+  | ({ readonly kind: 'remove-volume'; readonly name: string } & Place)
+  | ({ readonly kind: 'prune-volumes' } & Place)
+  /** Together with its anonymous volumes. */
+  | { readonly kind: 'remove-container'; readonly name: string }
+  /** The connection becomes the client's own. */
+  | { readonly kind: 'take-connection' }
+  /** The engine would send the client on to the plain form of the path. */
+  | { readonly kind: 'unclean'; readonly location: string }
+  /** No two programs need read it alike. */
+  | { readonly kind: 'malformed' }
+  /** It would remove volumes in a way that no Docker Engine has. */
+  | { readonly kind: 'unknown-removal' }
+  | { readonly kind: 'other' };
+
+interface Place {
+  /** As it stands in the path: '' or `/v1.45`. */
+  readonly version: string;
+  readonly query: URLSearchParams;
+}
+
+const connectionTakers: readonly (readonly [method: string, path: RegExp])[] = [
+  ['POST', /^\/containers\/[^/]+\/attach$/],
+  ['GET', /^\/containers\/[^/]+\/attach\/ws$/],
+  ['POST', /^\/exec\/[^/]+\/start$/],
+  // What BuildKit's clients speak over.
+  ['POST', /^\/session$/],
+  ['POST', /^\/grpc$/],
+];
+
+/**
+ * Reads a request line as the engine does, whatever headers come with it. A path is taken in the one form that no two
+ * programs read differently; every other form has an answer of its own and never reaches the engine.
+ */
+export function upstreamRequest(method: string, target: string): UpstreamRequest {
+  const { rawPath, query } = splitTarget(target);
+  const decoded = decode(rawPath);
+  if (decoded === undefined) return { kind: 'malformed' };
+  const plain = plainPath(decoded);
+  if (plain !== decoded) return { kind: 'unclean', location: `${encodeURI(plain)}${query}` };
+  const [, version = '', path = ''] = /^(\/v[0-9.][^/]*)?(\/.*)$/s.exec(decoded) ?? [];
+  const place = { version, query: new URLSearchParams(query) };
+  if (method === 'POST' && path === '/volumes/prune') return { kind: 'prune-volumes', ...place };
+  const [, name] = /^\/volumes\/(.+)$/s.exec(path) ?? [];
+  if (method === 'DELETE' && name !== undefined) return { kind: 'remove-volume', name, ...place };
+  if (isUnknownRemoval(method, path)) return { kind: 'unknown-removal' };
+  const [, container] = /^\/containers\/([^/]+)$/.exec(path) ?? [];
+  if (method === 'DELETE' && container !== undefined && isTrue(place.query.get('v')))
+    return { kind: 'remove-container', name: container };
+  const takes = connectionTakers.some(([verb, pattern]) => verb === method && pattern.test(path));
+  return { kind: takes ? 'take-connection' : 'other' };
+}
+
+/** Another spelling, or a route of Podman's own, which can remove volumes in a dozen ways. */
+function isUnknownRemoval(method: string, path: string): boolean {
+  if (method !== 'GET' && method !== 'HEAD' && path.startsWith('/libpod/')) return true;
+  if (method === 'DELETE') return /^\/volumes(\/|$)/i.test(path);
+  return /^\/volumes\/prune\/?$/i.test(path);
+}
+
+/** The absolute form (`http://host/path`) says the same as the path alone. */
+function splitTarget(target: string): { readonly rawPath: string; readonly query: string } {
+  const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, '');
+  const at = path.indexOf('?');
+  const [rawPath, query] = at < 0 ? [path, ''] : [path.slice(0, at), path.slice(at)];
+  return { rawPath: rawPath === '' ? '/' : rawPath, query };
+}
+
+/** As Go's `path.Clean` with a trailing slash kept. */
+function plainPath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return `/${parts.join('/')}${path.endsWith('/') && parts.length > 0 ? '/' : ''}`;
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** As the engine reads a flag. */
+function isTrue(value: string | null): boolean {
+  return !['', '0', 'no', 'false', 'none'].includes((value ?? '').trim().toLowerCase());
+}
