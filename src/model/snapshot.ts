@@ -20,6 +20,8 @@ export interface VolumeDescription {
   readonly createdAt?: string | undefined;
   readonly anonymous: boolean;
   readonly stack?: string | undefined;
+  /** Names of the volumes that its stack had then, without those that are kept out of backups: what a moment of all of it has. */
+  readonly stackVolumes?: readonly string[] | undefined;
   readonly consumers: readonly Consumer[];
   /** How its consumers were started, where that was known. */
   readonly starts?: readonly ContainerStart[] | undefined;

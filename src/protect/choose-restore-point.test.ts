@@ -11,9 +11,11 @@ interface Some {
   readonly stack?: string;
   readonly host?: string;
   readonly tags?: readonly string[];
+  /** What the stack had then; not written down unless given. */
+  readonly all?: readonly string[];
 }
 
-function of(name: string, { id, at, point, stack = 'shop', host = 'host', tags = [] }: Some): Snapshot {
+function of(name: string, { id, at, point, stack = 'shop', host = 'host', tags = [], all }: Some): Snapshot {
   const snapshot = someSnapshot({ id: id.padEnd(64, '0'), time: `2026-01-${at}:00Z`, tags });
   const { volume } = snapshot;
   if (volume === undefined) throw new Error('no volume');
@@ -21,12 +23,19 @@ function of(name: string, { id, at, point, stack = 'shop', host = 'host', tags =
     ...snapshot,
     name,
     restorePoint: point,
-    volume: { ...volume, name, identity: `${name} on ${host}`, stack, host: { ...volume.host, name: host } },
+    volume: {
+      ...volume,
+      name,
+      identity: `${name} on ${host}`,
+      stack,
+      stackVolumes: all,
+      host: { ...volume.host, name: host },
+    },
   };
 }
 
-function context(...snapshots: Snapshot[]): FindContext {
-  const sorted = snapshots.sort((a, b) => (a.time < b.time ? -1 : 1));
+function context(...snapshots: readonly Snapshot[]): FindContext {
+  const sorted = snapshots.toSorted((a, b) => (a.time < b.time ? -1 : 1));
   return { snapshots: sorted, identityOf: () => undefined, now: new Date('2026-02-01T00:00:00Z') };
 }
 
@@ -54,11 +63,29 @@ describe('chooseRestorePoint()', () => {
     expect(chooseRestorePoint('shop', two).notes).toEqual([expect.stringMatching(/newer .*: "db"/)]);
   });
 
-  test('takes newer snapshots when all volumes have been saved one by one since', () => {
+  test('keeps to the moment that has all of it when all volumes have been saved one by one since', () => {
     const since = context(...two.snapshots, of('web', { id: 'c2', at: '26T12:00' }));
     expect(shown(chooseRestorePoint('shop', since))).toEqual({
+      id: point('b'),
+      snapshots: ['db b1', 'web b2'],
+    });
+    expect(chooseRestorePoint('shop', since).notes).toEqual([
+      'There are newer snapshots of single volumes, which belong to no moment of the whole stack: "db", "web".',
+    ]);
+    expect(shown(chooseRestorePoint('shop@c2', since))).toEqual({
       id: undefined,
       snapshots: ['db c1', 'web c2'],
+    });
+  });
+
+  test('a backup of one volume that has a restore point of its own does not count as the stack', () => {
+    const mixed = context(
+      ...['a', 'b', 'c'].map((name) => of(name, { id: `1${name}`, at: '10T12:00', point: point('1') })),
+      of('a', { id: '2a', at: '11T12:00', point: point('2') }),
+    );
+    expect(shown(chooseRestorePoint('shop', mixed))).toEqual({
+      id: point('1'),
+      snapshots: ['a 1a', 'b 1b', 'c 1c'],
     });
   });
 
@@ -93,21 +120,85 @@ describe('chooseRestorePoint()', () => {
     expect(chosen.notes.join()).toContain('2d apart');
   });
 
-  test('a volume whose backup failed comes from before; one that left the stack stays as it is', () => {
-    const chosen = chooseRestorePoint(
-      'shop',
-      context(
-        of('gone', { id: 'a0', at: '09T12:00' }),
-        of('db', { id: 'a1', at: '10T12:00', point: point('a') }),
-        of('web', { id: 'a2', at: '10T12:00', point: point('a') }),
-        of('db', { id: 'b1', at: '20T12:00', point: point('b') }),
-      ),
+  test('a moment that lacks a volume comes back only when it is named', () => {
+    const failed = context(
+      of('db', { id: 'a1', at: '10T12:00', point: point('a') }),
+      of('web', { id: 'a2', at: '10T12:00', point: point('a') }),
+      of('log', { id: 'a3', at: '10T12:00', point: point('a') }),
+      of('db', { id: 'b1', at: '20T12:00', point: point('b') }),
+      of('log', { id: 'b3', at: '20T12:00', point: point('b') }),
     );
-    expect(shown(chosen)).toEqual({ id: point('b'), snapshots: ['db b1', 'web a2'] });
+    const chosen = chooseRestorePoint('shop', failed);
+    expect(shown(chosen)).toEqual({ id: point('a'), snapshots: ['db a1', 'log a3', 'web a2'] });
     expect(chosen.notes).toEqual([
-      'Not part of the restore point, and taken from before it: "web".',
-      'No part of the stack any more, and left as it is: "gone".',
+      `There is a newer restore point without "web": ${point('b')}. To take that one: --stack shop@${point('b')}`,
     ]);
+    const named = chooseRestorePoint('shop@bbbb', failed);
+    expect(shown(named)).toEqual({ id: point('b'), snapshots: ['db b1', 'log b3', 'web a2'] });
+    expect(named.notes).toEqual(['Not part of the restore point, and taken from before it: "web".']);
+  });
+
+  test('volumes of different schedules have no moment together: it says which there are, and how to choose', () => {
+    const all = ['db', 'files'];
+    const apart = context(
+      of('files', { id: 'a1', at: '10T00:00', all }),
+      of('db', { id: 'b1', at: '10T12:00', all }),
+      of('db', { id: 'b2', at: '10T13:00', all }),
+    );
+    expect(() => chooseRestorePoint('shop', apart)).toThrow(
+      expect.objectContaining({
+        code: 'usage',
+        message: 'No moment has all of the stack "shop": "db", "files"',
+        detail: expect.stringMatching(/^b2000000 .*"db"\nb1000000 .*"db"\na1000000 .*"files"$/) as string,
+        hint: expect.stringContaining('--stack shop@2026-01-10T13:00:00Z') as string,
+      }) as Error,
+    );
+    const chosen = chooseRestorePoint('shop@2026-01-10T13:00:00Z', apart);
+    expect(shown(chosen)).toEqual({ id: undefined, snapshots: ['db b2', 'files a1'] });
+    expect(chosen.notes).toEqual([expect.stringContaining('one by one')]);
+  });
+
+  test('a volume that was saved earlier by its own schedule is a part of the stack still', () => {
+    const all = ['archive', 'db', 'web'];
+    const own = context(
+      of('archive', { id: 'a0', at: '01T12:00', all }),
+      ...['10', '20', '25'].flatMap((day, i) => [
+        of('db', { id: `${i}1`, at: `${day}T12:00`, point: point(String(i)), all }),
+        of('web', { id: `${i}2`, at: `${day}T12:00`, point: point(String(i)), all }),
+      ]),
+    );
+    expect(() => chooseRestorePoint('shop', own)).toThrow(/No moment has all of .*"archive", "db", "web"/);
+    expect(shown(chooseRestorePoint('shop@2222', own))).toEqual({
+      id: point('2'),
+      snapshots: ['archive a0', 'db 21', 'web 22'],
+    });
+  });
+
+  test('what the stack had is what its newest snapshot says: one that left stays as it is, and so does one never saved', () => {
+    const left = context(
+      of('gone', { id: 'a0', at: '10T12:00', point: point('a'), all: ['db', 'gone', 'web'] }),
+      of('db', { id: 'a1', at: '10T12:00', point: point('a'), all: ['db', 'gone', 'web'] }),
+      of('web', { id: 'a2', at: '10T12:00', point: point('a'), all: ['db', 'gone', 'web'] }),
+      of('db', { id: 'b1', at: '20T12:00', point: point('b'), all: ['db', 'new', 'web'] }),
+      of('web', { id: 'b2', at: '20T12:00', point: point('b'), all: ['db', 'new', 'web'] }),
+    );
+    const chosen = chooseRestorePoint('shop', left);
+    expect(shown(chosen)).toEqual({ id: point('b'), snapshots: ['db b1', 'web b2'] });
+    expect(chosen.notes).toEqual([
+      'No part of the stack any more, and left as it is: "gone".',
+      'Never saved, and left as it is: "new".',
+    ]);
+    expect(chooseRestorePoint('shop@2026-01-15', left).snapshots).toHaveLength(3);
+  });
+
+  test('where nothing says what the stack had, one left that the last two moments lack', () => {
+    const moment = (digit: string, day: string, ...names: string[]): Snapshot[] =>
+      names.map((name, i) => of(name, { id: `${digit}${i}`, at: `${day}T12:00`, point: point(digit) }));
+    const once = [...moment('a', '10', 'db', 'gone', 'web'), ...moment('b', '20', 'db', 'web')];
+    expect(chooseRestorePoint('shop', context(...once)).id).toBe(point('a'));
+    const twice = chooseRestorePoint('shop', context(...once, ...moment('c', '25', 'db', 'web')));
+    expect(twice.id).toBe(point('c'));
+    expect(twice.notes).toEqual(['No part of the stack any more, and left as it is: "gone".']);
   });
 
   test('refuses what means several hosts, nothing, or a time before all', () => {

@@ -9,14 +9,18 @@ import { type FindContext, lineage, safetyTag } from './find-snapshot.ts';
 /** The snapshots of a stack that belong together. */
 export interface RestorePoint {
   readonly stack: string;
-  /** Of the moment behind which all of them were taken; undefined when they were taken one by one. */
+  /** Of the moment behind which they were taken; undefined when they were taken one by one. */
   readonly id: string | undefined;
   /** By name. */
   readonly snapshots: readonly Snapshot[];
   readonly notes: readonly string[];
 }
 
-/** Finds what `STACK`, `STACK@TIME`, `STACK@SNAPSHOT` or `STACK@RESTOREPOINT` means; pure. */
+/**
+ * Finds what `STACK`, `STACK@TIME`, `STACK@SNAPSHOT` or `STACK@RESTOREPOINT` means; pure. A stack's name alone is the newest
+ * moment that has all of its volumes; throws `usage` with the moments that there are when none has. Only a time, a snapshot
+ * or a restore point that is named can bring snapshots of different moments together, and the notes say so.
+ */
 export function chooseRestorePoint(text: string, context: FindContext): RestorePoint {
   const { target, snapshot: reference } = parseVersionedTarget(text, context.now);
   if (target.kind === 'path')
@@ -26,11 +30,18 @@ export function chooseRestorePoint(text: string, context: FindContext): RestoreP
   if (ofStack.length === 0) throw unknownStack(stack, context);
   const limit = limitOf(reference, { stack, ofStack });
   const until = ofStack.filter((snapshot) => Date.parse(snapshot.time) <= limit.ms);
-  const newest = limit.isSingle ? undefined : newestPoint(ofStack, limit.ms);
-  const id = limit.restorePoint ?? (isOutdated(newest, until) ? undefined : newest);
-  const snapshots = id === undefined ? newestOfEach(until) : withMissing(id, { ofStack, until });
-  if (snapshots.length === 0) throw nothingThen(stack, reference, ofStack);
-  return { stack, id, snapshots, notes: notesOf({ id, snapshots, until }) };
+  if (until.length === 0) throw nothingThen(stack, reference, ofStack);
+  const membership = membersOf(until);
+  const moment = limit.moment ?? (limit.isSingle === true ? undefined : newestWhole(until, membership));
+  if (moment === undefined && reference.kind === 'latest')
+    throw noWholeMoment({ stack, until, membership, atMs: Date.parse(until.at(-1)?.time ?? '') });
+  const snapshots = newestOfEach([...missingFrom(moment, until, membership), ...(moment?.snapshots ?? [])]);
+  return {
+    stack,
+    id: moment?.id,
+    snapshots,
+    notes: notesOf({ stack, moment, snapshots, until, membership }),
+  };
 }
 
 /** Those of its volumes, oldest first; of this host's own where a name means several. */
@@ -44,10 +55,17 @@ function snapshotsOf(stack: string, context: FindContext): Snapshot[] {
   return context.snapshots.filter((snapshot) => chosen.has(snapshot));
 }
 
+/** What was saved behind one still moment. */
+interface Moment {
+  readonly id: string | undefined;
+  /** Oldest first. */
+  readonly snapshots: readonly Snapshot[];
+}
+
 interface Limit {
   /** Nothing newer than this. */
   readonly ms: number;
-  readonly restorePoint?: string | undefined;
+  readonly moment?: Moment | undefined;
   /** A snapshot was named that was taken by itself. */
   readonly isSingle?: boolean;
 }
@@ -59,109 +77,197 @@ function limitOf(
   if (reference.kind === 'latest') return { ms: Infinity };
   if (reference.kind === 'time') return { ms: reference.time.getTime() };
   const { prefix } = reference;
-  const points = [...new Set(ofStack.flatMap(({ restorePoint }) => restorePoint ?? []))];
-  const pointsFound = points.filter((id) => id.startsWith(prefix));
+  const moments = momentsOf(ofStack).filter(({ id }) => id !== undefined);
+  const momentsFound = moments.filter(({ id }) => id?.startsWith(prefix) === true);
   const found = ofStack.filter(({ id }) => id.startsWith(prefix));
-  if (pointsFound.length + found.length > 1)
+  if (momentsFound.length + found.length > 1)
     throw new AppError('usage', `Several snapshots or restore points begin with ${quote(prefix)}`, {
       hint: 'Write more of the id.',
     });
-  const [point] = pointsFound;
-  if (point !== undefined) return { ms: Infinity, restorePoint: point };
-  const [snapshot] = found;
-  if (snapshot === undefined)
-    throw new AppError(
-      'not-found',
-      `There is no snapshot or restore point ${quote(prefix)} of the stack ${quote(stack)}`,
-      { hint: `See "holdfast snapshots --stack ${stack}".` },
-    );
-  const { restorePoint } = snapshot;
-  return { ms: Date.parse(snapshot.time), restorePoint, isSingle: restorePoint === undefined };
-}
-
-/** The one whose last snapshot is the newest that is not after the limit. */
-function newestPoint(ofStack: readonly Snapshot[], limitMs: number): string | undefined {
-  const ends = new Map<string, number>();
-  for (const { restorePoint, time } of ofStack)
-    if (restorePoint !== undefined)
-      ends.set(restorePoint, Math.max(Date.parse(time), ends.get(restorePoint) ?? 0));
-  const before = [...ends].filter(([, ms]) => ms <= limitMs).sort(([, a], [, b]) => a - b);
-  return before.at(-1)?.[0];
-}
-
-/** True when each of its volumes has been saved again since. */
-function isOutdated(id: string | undefined, until: readonly Snapshot[]): boolean {
-  return newestOfEach(until.filter(({ restorePoint }) => restorePoint === id)).every((one) =>
-    until.some(
-      ({ volume, time }) => volume?.name === one.volume?.name && Date.parse(time) > Date.parse(one.time),
-    ),
+  const [single] = found;
+  const moment =
+    momentsFound[0] ?? moments.find(({ id }) => single !== undefined && id === single.restorePoint);
+  if (moment !== undefined) return { ms: endOf(moment), moment };
+  if (single !== undefined) return { ms: Date.parse(single.time), isSingle: true };
+  throw new AppError(
+    'not-found',
+    `There is no snapshot or restore point ${quote(prefix)} of the stack ${quote(stack)}`,
+    { hint: `See "holdfast snapshots --stack ${stack}".` },
   );
+}
+
+/** In the order of their ends. A snapshot that was taken by itself is a moment of its own. */
+function momentsOf(ofStack: readonly Snapshot[]): Moment[] {
+  const moments = new Map<string, Snapshot[]>();
+  for (const snapshot of ofStack) {
+    const key = snapshot.restorePoint ?? snapshot.id;
+    const known = moments.get(key);
+    // In the place of its last.
+    moments.delete(key);
+    moments.set(key, [...(known ?? []), snapshot]);
+  }
+  return [...moments.values()].map((snapshots) => ({ id: snapshots[0]?.restorePoint, snapshots }));
+}
+
+function endOf({ snapshots }: Moment): number {
+  return Math.max(...snapshots.map(({ time }) => Date.parse(time)));
+}
+
+/** What the stack had at a time. */
+interface Membership {
+  readonly members: ReadonlySet<string>;
+  /** Volumes with snapshots that were no part of it any more. */
+  readonly left: ReadonlySet<string>;
+  /** Volumes that were part of it, and have no snapshot until then. */
+  readonly unsaved: readonly string[];
 }
 
 /**
- * The snapshots of a restore point, and of volumes that have no part in it the newest until then: their backup may have
- * failed. Not of those that had none in the point before either: they belong to the stack no more.
+ * As the newest snapshot says that has it written down. Where none has, a volume is taken for one that left when the last
+ * two moments of several volumes lack it, and it was not saved by itself since either.
  */
-function withMissing(
-  id: string,
-  { ofStack, until }: { readonly ofStack: readonly Snapshot[]; readonly until: readonly Snapshot[] },
-): Snapshot[] {
-  const own = ofStack.filter(({ restorePoint }) => restorePoint === id);
-  const have = new Set(own.map(({ volume }) => volume?.name));
-  const endMs = Math.max(...own.map(({ time }) => Date.parse(time)));
-  const beginMs = Math.min(...own.map(({ time }) => Date.parse(time)));
-  const before = newestPoint(
-    ofStack.filter(({ restorePoint }) => restorePoint !== id),
-    beginMs,
-  );
-  const sinceMs = Math.min(
-    ...ofStack
-      .filter(({ restorePoint }) => before !== undefined && restorePoint === before)
-      .map(({ time }) => Date.parse(time)),
-  );
-  const others = newestOfEach(until.filter(({ time }) => Date.parse(time) <= endMs)).filter(
-    ({ volume, time }) => !have.has(volume?.name) && (before === undefined || Date.parse(time) >= sinceMs),
-  );
-  return newestOfEach([...others, ...own]);
+function membersOf(until: readonly Snapshot[]): Membership {
+  const saved = new Set(until.map(volumeName));
+  const recorded = until.findLast(({ volume }) => Array.isArray(volume?.stackVolumes))?.volume?.stackVolumes;
+  const isMember =
+    recorded === undefined ? isMemberStill(until) : (name: string): boolean => recorded.includes(name);
+  const members = new Set([...saved].filter(isMember));
+  return {
+    members,
+    left: new Set([...saved].filter((name) => !members.has(name))),
+    unsaved: (recorded ?? []).filter((name) => !saved.has(name)),
+  };
 }
 
+function isMemberStill(until: readonly Snapshot[]): (name: string) => boolean {
+  const together = momentsOf(until).filter(({ snapshots }) => snapshots.length > 1);
+  const [since] = together.at(-2)?.snapshots ?? [];
+  const still = new Set(until.slice(since === undefined ? 0 : until.indexOf(since)).map(volumeName));
+  return (name) => still.has(name);
+}
+
+function newestWhole(until: readonly Snapshot[], { members }: Membership): Moment | undefined {
+  return momentsOf(until).findLast((moment) => lacking(moment, members).length === 0);
+}
+
+function lacking({ snapshots }: Moment, members: ReadonlySet<string>): string[] {
+  const have = new Set(snapshots.map(volumeName));
+  return [...members].filter((name) => !have.has(name));
+}
+
+/** Of the members that a moment lacks, the newest until its end. */
+function missingFrom(
+  moment: Moment | undefined,
+  until: readonly Snapshot[],
+  { members }: Membership,
+): Snapshot[] {
+  const wanted = new Set(moment === undefined ? members : lacking(moment, members));
+  return newestOfEach(until).filter((snapshot) => wanted.has(volumeName(snapshot)));
+}
+
+function volumeName({ volume, name }: Snapshot): string {
+  return volume?.name ?? name;
+}
+
+function timeMs({ time }: Snapshot): number {
+  return Date.parse(time);
+}
+
+/** By name. */
 function newestOfEach(snapshots: readonly Snapshot[]): Snapshot[] {
-  const newest = new Map(snapshots.map((snapshot) => [snapshot.volume?.name ?? snapshot.name, snapshot]));
+  const newest = new Map(snapshots.map((snapshot) => [volumeName(snapshot), snapshot]));
   return [...newest.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, snapshot]) => snapshot);
 }
 
 interface Chosen {
-  readonly id: string | undefined;
+  readonly stack: string;
+  readonly moment: Moment | undefined;
   readonly snapshots: readonly Snapshot[];
   readonly until: readonly Snapshot[];
+  readonly membership: Membership;
 }
 
-const closeMs = 60 * 60_000;
-
-function notesOf({ id, snapshots, until }: Chosen): string[] {
-  const times = snapshots.map(({ time }) => Date.parse(time));
-  const spreadMs = Math.max(...times) - Math.min(...times);
-  if (id === undefined) {
-    if (snapshots.length === 1) return [];
-    const note = 'These snapshots were taken one by one, and not behind one still moment';
-    return [
-      spreadMs > closeMs
-        ? `${note}; the oldest and the newest are ${formatDuration(spreadMs)} apart.`
-        : `${note}.`,
-    ];
-  }
-  const of = (some: readonly Snapshot[]): string => some.map(({ name }) => quote(name)).join(', ');
-  const have = new Set(snapshots.map(({ volume }) => volume?.name));
-  const others = snapshots.filter(({ restorePoint }) => restorePoint !== id);
-  const left = newestOfEach(until).filter(({ volume }) => !have.has(volume?.name));
-  const newer = newestOfEach(until).filter((one) => have.has(one.volume?.name) && !snapshots.includes(one));
+function notesOf(chosen: Chosen): string[] {
+  const { moment, snapshots, membership } = chosen;
+  const others = snapshots.filter((snapshot) => moment !== undefined && !moment.snapshots.includes(snapshot));
+  const mixed =
+    others.length > 0 ? [`Not part of the restore point, and taken from before it: ${named(others)}.`] : [];
   return [
-    ...(others.length > 0 ? [`Not part of the restore point, and taken from before it: ${of(others)}.`] : []),
-    ...(newer.length > 0
-      ? [`There are newer snapshots of single volumes, which belong to no restore point: ${of(newer)}.`]
-      : []),
-    ...(left.length > 0 ? [`No part of the stack any more, and left as it is: ${of(left)}.`] : []),
+    ...(moment === undefined ? oneByOne(snapshots) : mixed),
+    ...newerNotes(chosen),
+    ...leftNotes(membership),
   ];
+}
+
+function oneByOne(snapshots: readonly Snapshot[]): string[] {
+  if (snapshots.length <= 1) return [];
+  const times = snapshots.map(timeMs);
+  const spreadMs = Math.max(...times) - Math.min(...times);
+  const apart = spreadMs < 1000 ? '' : `; the oldest and the newest are ${formatDuration(spreadMs)} apart`;
+  return [`These snapshots were taken one by one, and not behind one still moment${apart}.`];
+}
+
+/** What is newer than what comes back, and why it does not. */
+function newerNotes({ stack, moment, until, membership: { members } }: Chosen): string[] {
+  if (moment === undefined) return [];
+  const moments = momentsOf(until);
+  const newer = moments.slice(moments.findIndex(({ snapshots }) => snapshots[0] === moment.snapshots[0]) + 1);
+  const partial = newer.filter(({ snapshots }) => snapshots.length > 1).at(-1);
+  const single = newestOfEach(
+    newer.filter(({ snapshots }) => snapshots.length === 1).flatMap((one) => one.snapshots),
+  );
+  const lacks = partial === undefined ? [] : lacking(partial, members);
+  return [
+    ...(partial?.id !== undefined && lacks.length > 0
+      ? [
+          `There is a newer restore point without ${lacks.map(quote).join(', ')}: ${partial.id}. To take that one: --stack ${stack}@${partial.id}`,
+        ]
+      : []),
+    ...(single.length > 0
+      ? [
+          `There are newer snapshots of single volumes, which belong to no moment of the whole stack: ${named(single)}.`,
+        ]
+      : []),
+  ];
+}
+
+function leftNotes({ left, unsaved }: Membership): string[] {
+  return [
+    ...(left.size > 0
+      ? [`No part of the stack any more, and left as it is: ${[...left].toSorted().map(quote).join(', ')}.`]
+      : []),
+    ...(unsaved.length > 0 ? [`Never saved, and left as it is: ${unsaved.map(quote).join(', ')}.`] : []),
+  ];
+}
+
+function named(some: readonly Snapshot[]): string {
+  return some.map((snapshot) => quote(volumeName(snapshot))).join(', ');
+}
+
+const listedAtMost = 8;
+
+interface Nothing extends Pick<Chosen, 'stack' | 'until' | 'membership'> {
+  readonly atMs: number;
+}
+
+/** The moments that there are, the newest first, and how to choose. */
+function noWholeMoment({ stack, until, membership: { members }, atMs }: Nothing): AppError {
+  const moments = momentsOf(until).toReversed();
+  const lines = moments.slice(0, listedAtMost).map((moment) => {
+    const [first] = moment.snapshots;
+    const id = moment.id ?? first?.id.slice(0, 8) ?? '';
+    return `${id.padEnd(16)}  ${moment.snapshots.at(-1)?.time ?? ''}  ${named(newestOfEach(moment.snapshots))}`;
+  });
+  const rest = moments.length - lines.length;
+  const at = new Date(Math.ceil(atMs / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+  return new AppError(
+    'usage',
+    `No moment has all of the stack ${quote(stack)}: ${[...members].toSorted().map(quote).join(', ')}`,
+    {
+      detail: [...lines, ...(rest > 0 ? [`and ${rest} older`] : [])].join('\n'),
+      hint: `Choose: --stack ${stack}@ID for a moment, with what it lacks from before it, or --stack ${stack}@${at} for the newest of each volume. For moments of the whole stack: holdfast backup --stack ${stack}`,
+    },
+  );
 }
 
 function unknownStack(stack: string, { snapshots }: FindContext): AppError {

@@ -6,7 +6,7 @@ import { isAppError } from '../model/errors.ts';
 import { containerStarts } from './container-starts.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import type { BackupTarget } from './targets.ts';
+import { type BackupTarget, whySkipped } from './targets.ts';
 
 /** What a snapshot has to remember of its volume, so that a bare machine can make it again. */
 export async function describeVolume(
@@ -28,9 +28,16 @@ export async function describeVolume(
     createdAt: volume.createdAt,
     anonymous: volume.anonymous,
     stack: volume.stack,
+    ...(volume.stack !== undefined && { stackVolumes: await volumesOfStack(parts, volume.stack, options) }),
     consumers: volume.consumers,
     ...(await containerStarts(parts, volume.consumers, options)),
   };
+}
+
+async function volumesOfStack(parts: Protection, stack: string, { signal }: JobOptions): Promise<string[]> {
+  const all = await (await parts.host()).listVolumes({ signal });
+  const ofStack = all.filter((one) => one.stack === stack && whySkipped(one) === undefined);
+  return ofStack.map(({ name }) => name).toSorted();
 }
 
 interface DescribedPath {

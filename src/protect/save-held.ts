@@ -66,11 +66,12 @@ export async function saveHeld(
   });
 }
 
-/** Volumes of a stack that were all read at one moment. */
+/** Volumes of a stack that were all read at one moment. One of several by itself is no moment of the stack. */
 function isRestorePoint(works: readonly DescribedWork[]): boolean {
   const [first] = works;
   const isStack = first?.target.kind === 'volume' && first.target.volume.stack !== undefined;
-  if (!isStack || first.targets.length !== works.length) return false;
+  if (!isStack || first.targets.length !== works.length || first.isSafety === true) return false;
+  if (works.length === 1 && (first.volume.stackVolumes ?? []).length > 1) return false;
   const live = works.map(treatmentOf).filter(({ consistency }) => consistency === 'live');
   // A cache that its own label lets be written to has no say in what the others are.
   return live.length < works.length && live.every(({ consistencyBy }) => consistencyBy === 'own');

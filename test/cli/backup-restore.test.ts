@@ -91,6 +91,54 @@ describe('what is said elsewhere of how a volume is saved', () => {
   });
 });
 
+describe('a stack', () => {
+  const volumes = ['q_a', 'q_b', 'q_c'];
+
+  function write(text: string): void {
+    for (const name of volumes) writeFileSync(join(cli.root(name), 'data'), text);
+  }
+
+  function data(): string[] {
+    return volumes.map((name) => readFileSync(join(cli.root(name), 'data'), 'utf8'));
+  }
+
+  beforeEach(async () => {
+    for (const name of volumes)
+      await cli.run('volume', 'create', name, '--label', 'com.docker.compose.project=q');
+  });
+
+  test('comes back from one moment, though one of its volumes was saved by itself since', async () => {
+    write('first');
+    await cli.run('backup', '--stack', 'q');
+    write('second');
+    await cli.run('backup', 'q_a');
+    write('third');
+    const plan = await cli.run('restore', '--stack', 'q', '--dry-run');
+    expect(plan).toContain(
+      'newer snapshots of single volumes, which belong to no moment of the whole stack: "q_a"',
+    );
+    await cli.run('restore', '--stack', 'q', '--yes');
+    expect(data()).toEqual(['first', 'first', 'first']);
+  });
+
+  test('whose volumes were saved at different times comes back when a time is chosen', async () => {
+    for (const name of volumes) {
+      write(`when ${name} was saved`);
+      await cli.run('backup', name);
+    }
+    write('newer');
+    const refused = await cli.attempt(['restore', '--stack', 'q', '--yes']);
+    expect(refused).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining('No moment has all of the stack'),
+    });
+    expect(data()).toEqual(['newer', 'newer', 'newer']);
+    const [, time] = /--stack q@(20[^ ]+)/.exec(refused.stderr) ?? [];
+    await cli.run('restore', '--stack', `q@${time}`, '--yes');
+    expect(data()).toEqual(volumes.map((name) => `when ${name} was saved`));
+  });
+});
+
 describe('holdfast backup and restore', () => {
   test('bring a tree of everything back exactly after its volume was removed, labels included', async () => {
     await cli.run('volume', 'create', 'tree', '--label', 'com.docker.compose.project=shop', '--label', 'x=y');

@@ -49,15 +49,25 @@ describe('chooseDrill()', () => {
     expect(choose('pg@2026-01-01T12:00')).toEqual(['pg@01']);
   });
 
-  test('takes the newest restore point of a stack, and the newest of what is in none', () => {
-    expect(choose('shop').toSorted()).toEqual(['logs@02', 'pg@03', 'redis@03']);
-    expect(choose('shop', '2026-01-02T12:00').toSorted()).toEqual(['logs@02', 'pg@01', 'redis@01']);
+  test('takes the newest moment that has all of a stack, or what a restore of the stack at a time would take', () => {
+    const all = ['pg', 'redis', 'logs'].map((name) => snapshotOf({ name, day: 6, point: 'third' }));
+    const later = { ...context, snapshots: [...snapshots, ...all, snapshotOf({ name: 'pg', day: 7 })] };
+    const days = (text: string): string[] =>
+      chooseDrill({ target: text, snapshot: undefined }, later).snapshots.map(
+        (one) => `${one.name}@${one.time.slice(8, 10)}`,
+      );
+    expect(days('shop')).toEqual(['logs@06', 'pg@06', 'redis@06']);
+    expect(choose('shop', '2026-01-05T12:00').toSorted()).toEqual(['logs@02', 'pg@04', 'redis@03']);
     expect(choose('shop@2026-01-01T12:00').toSorted()).toEqual(['pg@01', 'redis@01']);
+  });
+
+  test('refuses a stack that no moment has as a whole, as a restore does', () => {
+    expect(() => choose('shop')).toThrow('No moment has all of the stack "shop"');
   });
 
   test('says what is not there', () => {
     expect(() => choose('nobody')).toThrow('There is no snapshot of "nobody"');
-    expect(() => choose('shop', '2025-12-31')).toThrow('from then or before');
+    expect(() => choose('shop', '2025-12-31')).toThrow('from "2025-12-31" or before');
   });
 });
 
