@@ -187,11 +187,7 @@ export class RepositoryLock implements AsyncDisposable {
   }
 }
 
-async function refuseConflicts(
-  codec: FileCodec,
-  options: LockOptions,
-  own?: RepositoryLock,
-): Promise<void> {
+async function refuseConflicts(codec: FileCodec, options: LockOptions, own?: RepositoryLock): Promise<void> {
   for (const { name } of await codec.store.list('locks', { signal: options.signal })) {
     if (own?.isOwn(name) === true) continue;
     const other = await readLock(codec, name);

@@ -2,6 +2,7 @@ import type { Containers } from '../../hosts/containers.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Stillness } from '../../model/label-wishes.ts';
+import { quote } from '../../model/quote.ts';
 import { type HookOutcome, type HookRun, openHookRun } from '../hooks/hook-run.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { Repository, StoredDump } from '../../repository/index.ts';
@@ -12,7 +13,7 @@ import {
   planApplication,
   type PlannedServer,
 } from './plan-application.ts';
-import type { Hold, PresetServer } from './preset.ts';
+import type { Hold, Preset, PresetServer } from './preset.ts';
 
 /**
  * What the applications on some volumes do for a backup of them, in the order of its calls:
@@ -21,11 +22,13 @@ import type { Hold, PresetServer } from './preset.ts';
  *   await application.begin(options);                        hooks "before", checkpoints
  *   const dumps = await application.dump(repository, options);
  *   …                                                        a first pass over the live data
+ *   …                                                        all is ready for the containers to be made still
  *   await application.hold(stillness, options);              the application's own lock, where it has one
  *   …                                                        the containers are made still (not stopped)
  *   await application.during(options);                       hooks "during"
  *   …                                                        the data is read, or frozen; the containers run again
  *   await application.letGo(options);                        a lock that was lost meanwhile lowers the grade, or throws
+ *   …                                                        the containers are healthy again
  *   await application.finish(outcome, options);              hooks "after" and "on-error", always
  *
  * Disposing lets go, and runs the hooks that are due as of a failed backup when it has not finished. Whoever holds the
@@ -64,6 +67,37 @@ export async function openApplication(
   for (const note of findMissingDumps(plan, volumes)) options.onNote?.(note);
   const hooks = await openHookRun(parts, { hooks: plan.hooks, volumes: volumes.map(({ name }) => name) });
   return new Running({ plan, hooks, containers });
+}
+
+/** A lock that is not there by then is not waited for: others may hold theirs already. */
+const heldWithinMs = 30_000;
+
+/** Throws `unavailable` when it is not held in time; a lock that is given later is given back. */
+async function holdInTime(server: PresetServer, preset: Preset): Promise<Hold | undefined> {
+  if (preset.hold === undefined) return undefined;
+  const late = new AbortController();
+  const signal = server.signal === undefined ? late.signal : AbortSignal.any([server.signal, late.signal]);
+  const timer = setTimeout(() => {
+    const place = quote(server.container.name);
+    late.abort(
+      new AppError('unavailable', `${preset.title} in ${place} gave no lock in ${heldWithinMs / 1000} s`),
+    );
+  }, heldWithinMs);
+  const pending = preset.hold({ ...server, signal });
+  const over = new Promise<never>((_, reject) => {
+    late.signal.addEventListener('abort', () => reject(late.signal.reason as Error));
+  });
+  try {
+    return await Promise.race([pending, over]);
+  } catch (error) {
+    void pending.then(
+      (given) => given[Symbol.asyncDispose](),
+      () => undefined,
+    );
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 interface RunningParts {
@@ -155,7 +189,7 @@ class Running implements Application {
     await this.#withServers(options, 'locked', async (server, planned) => {
       const { preset, volume, container } = planned;
       if ((stillness.get(container.id) ?? 'pause') !== 'pause') return;
-      const hold = await preset.hold?.(server);
+      const hold = await holdInTime(server, preset);
       if (hold === undefined) return;
       const ran = { volume, evidence: hold.evidence };
       this.#holds.push({ hold, planned, ran, since: performance.now() });
@@ -172,7 +206,8 @@ class Running implements Application {
     const holds = this.#holds;
     this.#holds = [];
     let failure: Error | undefined;
-    for (const { hold, planned, ran, since } of holds) {
+    // None is held for as long as another takes to answer.
+    const works = holds.map(async ({ hold, planned, ran, since }) => {
       try {
         await using held = hold;
         await held.assertHeld();
@@ -182,7 +217,8 @@ class Running implements Application {
         if (planned.isWanted) failure ??= knownError(error);
         else onNote?.(error instanceof Error ? `${error.message}.` : String(error));
       }
-    }
+    });
+    await Promise.all(works);
     if (failure !== undefined) throw failure;
   }
 

@@ -1,6 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Volume } from '../../model/volume.ts';
+import type { Application } from '../presets/application.ts';
+import { holdApps } from './hold-apps.ts';
 import { type Member, Moment } from './moment.ts';
 import { type StillWorld, stillWorld } from './still-world.fixture.ts';
 
@@ -60,4 +62,62 @@ test('so has one that was started just after it was looked, and has ended again'
     return seen;
   };
   expect(await gradeOf(() => world.containers.change('job', { state: 'exited' }))).toBe('torn');
+});
+
+/** A database whose lock is only looked at: what happens is told in order. */
+function lockedMoment(events: string[]): Moment {
+  const mounts = [{ type: 'volume', source: 'data', destination: '/data', readOnly: false }] as const;
+  const db = world.containers.add({ name: 'db', mounts, health: 'healthy' });
+  const member = {
+    target: { kind: 'volume', name: 'data' },
+    source: { tree: { kind: 'stream' } },
+    writers: [db],
+  } as unknown as Member;
+  const application = {
+    plan: { companions: [], hooks: [] },
+    hold: async () => void events.push('locked'),
+    during: async () => undefined,
+    letGo: async () => void events.push('let go'),
+  } as unknown as Application;
+  const plan = {
+    consistency: 'pause',
+    how: 'pause',
+    liveFirst: false,
+    clones: false,
+    note: undefined,
+  } as const;
+  return new Moment(world.parts, { members: [member], plan, application, stillness: new Map() }, {});
+}
+
+test('a database is locked when nothing is waited for any more, just before it is paused', async () => {
+  const events: string[] = [];
+  await using moment = lockedMoment(events);
+  const { identity: hostIdentity } = await (await world.parts.host()).info();
+  const apps = { stateDir: world.stateDir, hostIdentity, containers: [world.containers.get('db')] };
+  const others = await holdApps({ ...apps, reason: 'restore', host: await world.parts.host() }, {});
+  world.containers.onCall((call) => void (call === 'pause' && events.push('pause')));
+  const prepare = async (): Promise<void> => void events.push('prepare');
+  const begun = moment.begin(prepare, undefined);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(events).toEqual([]);
+  await others[Symbol.asyncDispose]();
+  await begun;
+  expect(events).toEqual(['prepare', 'locked', 'pause']);
+  await moment.end();
+});
+
+test('a database that becomes healthy by writing only is let go before its health is waited for', async () => {
+  const events: string[] = [];
+  await using moment = lockedMoment(events);
+  world.containers.onCall((call) => {
+    if (call === 'unpause') world.containers.change('db', { health: 'unhealthy' });
+    // Its probe writes.
+    if (events.includes('let go')) world.containers.change('db', { health: 'healthy' });
+  });
+  await moment.begin(async () => undefined, undefined);
+  expect(world.containers.get('db').state).toBe('paused');
+  const beganAt = performance.now();
+  await moment.end();
+  expect(world.containers.get('db')).toMatchObject({ state: 'running', health: 'healthy' });
+  expect(performance.now() - beganAt).toBeLessThan(30_000);
 });

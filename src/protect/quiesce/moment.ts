@@ -104,13 +104,15 @@ export class Moment implements StillMoment, AsyncDisposable {
     const containers = [...writers.values(), ...companions].filter(
       ({ id }) => this.#stillness.get(id) !== 'run',
     );
-    // A server that is stopped lets its clients go, and needs no lock.
-    if (how === 'pause') await this.#application?.hold(this.#stillness, this.#options);
     const howOf = ownWays(this.#stillness);
     const isBrief = this.#isBrief(lastPassMs);
+    const beforePause = async (): Promise<void> => {
+      // A server that is stopped lets its clients go, and needs no lock.
+      if (how === 'pause') await this.#application?.hold(this.#stillness, this.#options);
+    };
     this.#still = await makeStill(
       this.#parts,
-      { containers, how, howOf, isBrief, reason: `back up ${names}`, justBefore: prepare },
+      { containers, how, howOf, isBrief, reason: `back up ${names}`, justBefore: prepare, beforePause },
       { signal, onNote },
     );
     const { sinceMs } = this.#still;
@@ -125,21 +127,28 @@ export class Moment implements StillMoment, AsyncDisposable {
   }
 
   async end(): Promise<void> {
+    const lost: unknown[] = [];
+    // A server that cannot write may not become healthy: it is let go before its health is waited for.
+    const letGo = async (): Promise<void> => {
+      await this.#application?.letGo(this.#options).catch((error: unknown) => lost.push(error));
+    };
     try {
-      if (this.#still !== undefined) this.#report = await this.#release(this.#still);
+      if (this.#still !== undefined) this.#report = await this.#release(this.#still, letGo);
     } finally {
-      await this.#application?.letGo(this.#options);
+      // Where none was paused, or not all could be brought back.
+      await letGo();
     }
+    if (lost.length > 0) throw lost[0];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#still?.[Symbol.asyncDispose]();
   }
 
-  async #release(still: StillContainers): Promise<ReleaseReport> {
+  async #release(still: StillContainers, afterPause: () => Promise<void>): Promise<ReleaseReport> {
     const { signal, onNote } = this.#options;
     // Whoever depends on a service that was stopped is started when that one is healthy again.
-    const report = await still.release({ healthyWithinMs, signal });
+    const report = await still.release({ healthyWithinMs, afterPause, signal });
     for (const name of report.unhealthy)
       onNote?.(`Warning: ${quote(name)} is not healthy ${healthyWithinMs / 1000} s after it came back.`);
     return report;

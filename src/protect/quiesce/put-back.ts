@@ -7,6 +7,8 @@ import type { AppStep } from './plan-still.ts';
 
 export interface PutBackOptions {
   readonly healthyWithinMs?: number | undefined;
+  /** Done when those run again that were paused, before the health of any is waited for. Must not throw. */
+  readonly afterPause?: (() => Promise<void>) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** True for what was asked to be still without an answer: the engine may still be about to do it. */
   readonly isUnsure?: ((step: AppStep) => boolean) | undefined;
@@ -54,6 +56,7 @@ export async function putBack(
         }
       }),
     );
+    if (level.some(({ how }) => how === 'pause' || how === 'freeze')) await options.afterPause?.();
     // What could not be started is an error already: nobody waits for the rest then.
     if (deadline !== undefined && failures.length === 0) await waitForHealth(work, level, deadline);
   }

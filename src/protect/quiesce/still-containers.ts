@@ -22,6 +22,11 @@ export interface StillRequest {
   readonly patienceMs?: number | undefined;
   /** Done when all is prepared, just before the first of them is made still. */
   readonly justBefore?: (() => Promise<void>) | undefined;
+  /**
+   * Done last, just before those are paused that are not stopped: what holds an application up must not wait for anything
+   * else. Not called where none is paused.
+   */
+  readonly beforePause?: (() => Promise<void>) | undefined;
 }
 
 export interface StillApp {
@@ -33,6 +38,8 @@ export interface StillApp {
 export interface ReleaseOptions {
   /** Waits that long for those to be healthy that were so before. */
   readonly healthyWithinMs?: number;
+  /** Done when those run again that were paused, before the health of any is waited for. Must not throw. */
+  readonly afterPause?: (() => Promise<void>) | undefined;
   /** Ends the waiting for health; what was running is started all the same. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -103,9 +110,10 @@ export async function makeStill(
   // Disposed in the reverse order: nobody else has them before the guardian has ended.
   const holds = opened.move();
   const { onNote } = options;
-  const { justBefore } = request;
+  const { justBefore, beforePause } = request;
   const { now } = parts;
-  const still = new Still(host.containers, { journal, levels, freezing, holds, now, onNote, justBefore });
+  const work = { journal, levels, freezing, holds, now, onNote, justBefore, beforePause };
+  const still = new Still(host.containers, work);
   await still.begin(signal);
   return still;
 }
@@ -119,6 +127,7 @@ interface StillParts {
   readonly now: () => number;
   readonly onNote: JobOptions['onNote'];
   readonly justBefore: StillRequest['justBefore'];
+  readonly beforePause: StillRequest['beforePause'];
 }
 
 class Still implements StillContainers {
@@ -150,10 +159,16 @@ class Still implements StillContainers {
       if (isNoted) await journal.noteLevel(0);
       await justBefore?.();
       signal?.throwIfAborted();
-      await freezing.watch();
+      await freezing.untilFree();
       for (const [index, level] of levels.entries()) {
         signal?.throwIfAborted();
         if (index > 0 || !isNoted) await journal.noteLevel(index);
+        // Those that are paused come last, all in one level.
+        if (index === levels.length - 1 && level.some(isPaused)) {
+          await this.#parts.beforePause?.();
+          signal?.throwIfAborted();
+          await freezing.watch();
+        }
         this.#startedAt ||= performance.now();
         await settleAll(level.map((step) => this.#makeStill(step)));
       }
@@ -244,6 +259,10 @@ class Still implements StillContainers {
     const stillMs = Math.max(0, ...[...report.backAt.values()].map((at) => at - this.#startedAt));
     return { stillMs, unhealthy: report.unhealthy, disturbed: report.disturbed, apps };
   }
+}
+
+function isPaused({ how }: AppStep): boolean {
+  return how === 'pause' || how === 'freeze';
 }
 
 /** Waits for all, then throws the first error: nothing goes on behind the back of the one who handles it. */

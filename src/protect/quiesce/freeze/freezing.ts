@@ -24,6 +24,8 @@ export type Levels = readonly (readonly AppStep[])[];
 export interface Freezing extends AsyncDisposable {
   /** What was planned, with `freeze` in place of `pause` where that can be done. */
   readonly levels: Levels;
+  /** Waits for others who have one frozen, as `watch` does, before what must not wait long. */
+  untilFree(): Promise<void>;
   /**
    * To be called just before the first is frozen. Waits for others who have one frozen; `conflict` for one that is paused.
    * A cancel ends the waiting, and nothing is frozen by this process.
@@ -78,6 +80,7 @@ function frozenStep(step: AppStep, container: Container | undefined): AppStep {
 function nothingToFreeze(levels: Levels): Freezing {
   return {
     levels,
+    async untilFree() {},
     async watch() {},
     freeze: async () => false,
     dismiss() {},
@@ -111,10 +114,14 @@ export function freezingWith(
       onNote?.(`A container that nobody watches over any more cannot be thawed: ${why}`);
     }
   });
+  const untilFree = async (): Promise<void> => {
+    for (const step of steps) await waitForOthers(step, { containers, signal });
+  };
   return {
     levels,
+    untilFree,
     async watch() {
-      for (const step of steps) await waitForOthers(step, { containers, signal });
+      await untilFree();
       await guardian.watch();
     },
     async freeze({ group, identity }) {
