@@ -1,7 +1,9 @@
-import { access, mkdir, rm } from 'node:fs/promises';
+import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { applyOwnership, checkOwnership, ownershipOptions } from '../lib/ownership.ts';
 import { type ProgramResult, runProgram } from '../lib/run-program.ts';
+import { removeTree } from '../lib/remove-tree.ts';
+import { fromText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Driver, DriverCall, DriverVolume } from './driver.ts';
@@ -33,7 +35,7 @@ export function gocryptfsDriver(keys: VolumeKeys): Driver {
       const cipher = cipherOf(volume);
       if (await isThere(join(cipher, 'gocryptfs.conf'))) return;
       // What a killed try left has no configuration, and so holds nothing.
-      await rm(cipher, { recursive: true, force: true });
+      await removeTree(fromText(cipher));
       await mkdir(cipher, { mode: 0o700 });
       const key = await keys.create(volume);
       // The key is random: to stretch it costs time at each mount and adds nothing.

@@ -1,7 +1,9 @@
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { removeTree } from '../lib/remove-tree.ts';
 import { type ProgramResult, runProgram } from '../lib/run-program.ts';
+import { fromText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { DriverCall, DriverVolume } from './driver.ts';
@@ -113,6 +115,6 @@ async function withSecretFile(secret: string, work: (path: string) => Promise<vo
     await writeFile(path, secret, { mode: 0o600 });
     await work(path);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await removeTree(fromText(folder));
   }
 }

@@ -169,6 +169,19 @@ describe('import() directly', () => {
     expect(namesIn(to)).toEqual(['a']);
   });
 
+  test('takes nothing from where a symbolic link leads that looks like what a killed import has left', async () => {
+    const to = await t.create('to');
+    mkdirSync(join(t.folder, 'outside'));
+    writeFileSync(join(t.folder, 'outside/kept'), '');
+    for (const kind of ['ready', 'stage'])
+      symlinkSync(join(t.folder, 'outside'), join(to, `.holdfast-${kind}-0123456789abcdef`));
+    await t.create('from', { a: 'a' });
+    await t.engine.export({ volume: 'from', to: t.local('a.tar') });
+    await t.engine.import({ volume: 'to', from: t.local('a.tar') });
+    expect(namesIn(to)).toEqual(['a']);
+    expect(namesIn(join(t.folder, 'outside'))).toEqual(['kept']);
+  });
+
   test('brings a killed import to its end that was being moved into place', async () => {
     const to = await t.create('to', { first: '1', '.holdfast-ready-0123456789abcdef/second': '2' });
     await t.create('from', { a: 'a' });

@@ -2,10 +2,11 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderIdentity } from '../lib/folder-identity.ts';
 import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
+import { DirectoryHandle } from '../lib/directory-handle.ts';
 import { tryLockDirectory } from '../lib/directory-lock.ts';
 import { tryLockFile } from '../lib/file-lock.ts';
 import { namesIn } from '../lib/names-in.ts';
-import { removeTree } from '../lib/remove-tree.ts';
+import { removeTreeIn } from '../lib/remove-tree.ts';
 import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
@@ -116,8 +117,9 @@ async function removeUnfinished(root: ByteString): Promise<void> {
     using lock = tryLockDirectory(root);
     // Whoever fills it now removes what others have left.
     if (lock === undefined) return;
-    for (const name of await readdir(toPath(root), { encoding: 'latin1' }))
-      if (isUnfinishedStage(name)) await removeTree(`${root}/${name}`);
+    using handle = DirectoryHandle.open(root);
+    for (const name of await readdir(toPath(handle.at('.')), { encoding: 'latin1' }))
+      if (isUnfinishedStage(name)) await removeTreeIn(handle, name);
   } catch (error) {
     // The volume is gone at its engine.
     if (errnoOf(error) !== 'ENOENT') throw error;

@@ -118,6 +118,20 @@ export function statOpen(fd: number): FileStat {
   return new ReadStat();
 }
 
+/**
+ * Which mount an open thing is on: a directory that is mounted elsewhere is on the device of what it is mounted on.
+ * Undefined where the kernel cannot tell (before Linux 5.8).
+ */
+export function mountOf(fd: number): bigint | undefined {
+  text[0] = 0;
+  if (statx === undefined) return undefined;
+  if (statx(fd, textAt, emptyPath | symlinkNoFollow, mountMask, answerAt) !== 0)
+    throw systemError('statx', `fd ${fd}`);
+  return (answerView.getUint32(0, true) & mountMask) === 0 ? undefined : answerView.getBigUint64(144, true);
+}
+
+/** STATX_MNT_ID. */
+const mountMask = 0x1000;
 /** STATX_BASIC_STATS. */
 const statMask = 0x7ff;
 const billion = 1_000_000_000n;

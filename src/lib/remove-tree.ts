@@ -1,86 +1,268 @@
-import { randomBytes } from 'node:crypto';
-import { chmodSync, lstatSync, readdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { chmodSync, type Dir, opendirSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
 import { type ByteString, fromBytes, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
+import { Breather } from './breathe.ts';
+import { DirectoryHandle } from './directory-handle.ts';
+import { type FileStat, mountOf, removeDirectoryAt, statAt, statOpen, unlinkAt } from './posix-at.ts';
 
-/** Paths may have 4095 bytes; a directory deeper than this is moved up before it is emptied. */
-const deepBytes = 3000;
-const entriesPerTurn = 500;
+export interface RemoveTreeOptions {
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
- * Removes a directory with all that is in it, or any other thing, whatever bytes the names have and however deep. Never
- * follows a symbolic link, and stops at another file system. What is gone already is fine. Lets other work go on.
+ * Removes a directory with all that is in it, or any other thing, whatever bytes the names have, however deep it is and
+ * whatever the modes are. It works from directory to directory by what is held open: a symbolic link is removed and never
+ * followed, not even one that another user puts in the place of a directory meanwhile. What is mounted below the root is
+ * not touched (`in-use`). What is gone already is fine. Lets other work go on. May be cancelled, and repeated.
  */
-export async function removeTree(root: ByteString): Promise<void> {
-  const stat = lstatSync(toPath(root), { throwIfNoEntry: false });
-  if (stat === undefined) return;
-  if (!stat.isDirectory()) return orGone(() => unlinkSync(toPath(root)));
-  const work: Removal = { root, device: stat.dev, movedUp: [], left: entriesPerTurn };
-  await emptyDirectory(root, work);
-  for (let moved = work.movedUp.pop(); moved !== undefined; moved = work.movedUp.pop())
-    await removeDirectory(moved, work);
-  orGone(() => rmdirSync(toPath(root)));
+export async function removeTree(root: ByteString, options: RemoveTreeOptions = {}): Promise<void> {
+  const slash = root.lastIndexOf('/');
+  using parent = orGone(() => DirectoryHandle.open(slash < 0 ? '.' : root.slice(0, slash) || '/'));
+  if (parent !== undefined) await removeTreeIn(parent, root.slice(slash + 1), options);
 }
 
-interface Removal {
-  readonly root: ByteString;
-  readonly device: number;
-  readonly movedUp: ByteString[];
-  left: number;
+/** The same of what has a name in an open directory. */
+export async function removeTreeIn(
+  parent: DirectoryHandle,
+  name: ByteString,
+  options: RemoveTreeOptions = {},
+): Promise<void> {
+  // The rights on the directory that it is in are not ours to change.
+  using root = openToRemove(parent, name, (work) => work());
+  if (root === undefined) return;
+  await emptyDirectory(root, options);
+  orGone(() => removeDirectoryAt(parent.fd, name));
 }
 
-async function removeDirectory(path: ByteString, work: Removal): Promise<void> {
-  await emptyDirectory(path, work);
-  orGone(() => rmdirSync(toPath(path)));
+/** The same of all that is in an open directory, which stays. */
+export async function emptyDirectory(root: DirectoryHandle, options: RemoveTreeOptions = {}): Promise<void> {
+  using removal = new Removal(root, options);
+  await removal.run();
 }
 
-async function emptyDirectory(path: ByteString, work: Removal): Promise<void> {
-  for (const child of childrenOf(path)) {
-    if (--work.left <= 0) {
-      work.left = entriesPerTurn;
-      await nextTurn();
+/** A directory that is being emptied. Far up, its handle is closed, and opened again from below on the way back. */
+interface Level {
+  readonly name: ByteString;
+  readonly stat: FileStat;
+  handle: DirectoryHandle | undefined;
+  /** What has still to be removed of what was found in it. */
+  folders: ByteString[];
+  /** There may be more in it than was found. */
+  isUnread: boolean;
+  /** How often something was in it after all of it had been removed. */
+  refilled: number;
+}
+
+const maxOpenLevels = 128;
+/** Of one directory at a time, so that memory does not grow with it. */
+const mostFolders = 1000;
+/** Another program that fills the directory is given in to after as many times. */
+const mostRefills = 20;
+/** To take away what a larger file takes on the disk holds up other work, and so another thread does it. */
+const largeBytes = 32n << 20n;
+/** Of a path in a message. */
+const mostShown = 1000;
+
+class Removal implements Disposable {
+  readonly #levels: Level[];
+  readonly #root: DirectoryHandle;
+  readonly #device: bigint;
+  readonly #mount: bigint | undefined;
+  readonly #breather: Breather;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(root: DirectoryHandle, { signal }: RemoveTreeOptions) {
+    this.#root = root;
+    const stat = statOpen(root.fd);
+    this.#device = stat.dev;
+    this.#mount = mountOf(root.fd);
+    this.#signal = signal;
+    // The signal is asked for each directory: what it says is said in other words.
+    this.#breather = new Breather('deleting', undefined);
+    this.#levels = [levelOf('', root, stat)];
+  }
+
+  /** The root's handle is the caller's. */
+  [Symbol.dispose](): void {
+    for (const { handle } of this.#levels) if (handle !== this.#root) handle?.[Symbol.dispose]();
+  }
+
+  async run(): Promise<void> {
+    for (let level = this.#levels.at(-1); level !== undefined; level = this.#levels.at(-1)) {
+      this.#check();
+      const handle = this.#handleOf(level);
+      const name = level.folders.pop();
+      if (name !== undefined) this.#enter(handle, name);
+      else if (level.isUnread) await this.#read(level, handle);
+      else if (!this.#leave(level)) return;
     }
-    const childPath = `${path}/${fromBytes(child.name)}`;
-    if (child.isDirectory()) await removeChildDirectory(childPath, work);
-    else orGone(() => unlinkSync(toPath(childPath)));
+  }
+
+  #check(): void {
+    if (this.#signal?.aborted === true)
+      throw new AppError('cancelled', 'Deleting was cancelled; the rest is deleted at the next start');
+  }
+
+  #handleOf(level: Level): DirectoryHandle {
+    if (level.handle !== undefined) return level.handle;
+    throw this.#moved();
+  }
+
+  #moved(): AppError {
+    return new AppError('conflict', `Cannot delete "${this.#path()}": it was moved meanwhile`);
+  }
+
+  /** Removes what is in it besides directories, and remembers some of those. */
+  async #read(level: Level, handle: DirectoryHandle): Promise<void> {
+    using names = openNames(handle);
+    level.isUnread = false;
+    for (let entry = names.next(); entry !== undefined; entry = names.next()) {
+      if (this.#breather.isDue()) {
+        this.#check();
+        await this.#breather.breathe();
+      }
+      const stat = orGone(() => statAt(handle.fd, entry));
+      if (stat === undefined) continue;
+      if (!stat.isDirectory()) await this.#unlink(handle, entry, stat);
+      else if (level.folders.push(entry) >= mostFolders) {
+        level.isUnread = true;
+        return;
+      }
+    }
+  }
+
+  async #unlink(handle: DirectoryHandle, name: ByteString, stat: FileStat): Promise<void> {
+    try {
+      if (stat.nlink === 1n && stat.blocks * 512n >= largeBytes) await unlink(toPath(handle.at(name)));
+      else withRights(handle, () => unlinkAt(handle.fd, name));
+    } catch (error) {
+      // A directory took its place: it is found when this one proves not to be empty.
+      if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'EISDIR') throw error;
+    }
+  }
+
+  #enter(parent: DirectoryHandle, name: ByteString): void {
+    const handle = openToRemove(parent, name, (work) => withRights(parent, work));
+    if (handle === undefined) return;
+    const level = levelOf(name, handle, statOpen(handle.fd));
+    this.#levels.push(level);
+    if (level.stat.dev !== this.#device || mountOf(handle.fd) !== this.#mount)
+      throw new AppError('in-use', `Cannot delete "${this.#path()}": another file system is mounted there`);
+    const far = this.#levels.at(-1 - maxOpenLevels);
+    if (far?.handle === undefined || far.handle === this.#root) return;
+    far.handle[Symbol.dispose]();
+    far.handle = undefined;
+  }
+
+  /** False at the root, which stays. */
+  #leave(level: Level): boolean {
+    const parent = this.#levels.at(-2);
+    if (parent === undefined) return false;
+    parent.handle ??= this.#reopenParent(level, parent);
+    const errno = this.#removeEmpty(parent.handle, level);
+    if (errno === 'ENOTEMPTY' && ++level.refilled < mostRefills) {
+      level.isUnread = true;
+      return true;
+    }
+    // Another thing has its name: what that is turns out when the directory above is read again.
+    if (errno === 'ENOTDIR' && ++parent.refilled < mostRefills) parent.isUnread = true;
+    else if (errno !== undefined && errno !== 'ENOENT') throw this.#refilled(errno);
+    this.#levels.pop();
+    level.handle?.[Symbol.dispose]();
+    return true;
+  }
+
+  #removeEmpty(above: DirectoryHandle, { name }: Level): string | undefined {
+    try {
+      withRights(above, () => removeDirectoryAt(above.fd, name));
+      return undefined;
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === 'ENOENT' || errno === 'ENOTEMPTY' || errno === 'ENOTDIR') return errno;
+      throw error;
+    }
+  }
+
+  #refilled(errno: string): AppError {
+    return new AppError('in-use', `Cannot delete "${this.#path()}": another program writes to it`, {
+      detail: errno,
+    });
+  }
+
+  /** A directory that was moved elsewhere meanwhile has another parent: nothing is done there. */
+  #reopenParent(level: Level, parent: Level): DirectoryHandle {
+    const handle = this.#handleOf(level).openChild('..');
+    const now = statOpen(handle.fd);
+    if (now.ino === parent.stat.ino && now.dev === parent.stat.dev) return handle;
+    handle[Symbol.dispose]();
+    throw this.#moved();
+  }
+
+  #path(): string {
+    const path = this.#levels.map(({ name }) => name).join('/');
+    return toPrintable(path.slice(1, 1 + mostShown));
   }
 }
 
-async function removeChildDirectory(path: ByteString, work: Removal): Promise<void> {
-  const stat = lstatSync(toPath(path), { throwIfNoEntry: false });
-  if (stat === undefined) return;
-  if (stat.dev !== work.device) {
-    throw new AppError(
-      'in-use',
-      `Cannot delete "${toPrintable(path)}": another file system is mounted there`,
-    );
-  }
-  if (path.length < deepBytes) return await removeDirectory(path, work);
-  const moved = `${work.root}/deep-${randomBytes(8).toString('hex')}`;
-  renameSync(toPath(path), toPath(moved));
-  work.movedUp.push(moved);
+function levelOf(name: ByteString, handle: DirectoryHandle, stat: FileStat): Level {
+  return { name, stat, handle, folders: [], isUnread: true, refilled: 0 };
 }
 
-function childrenOf(path: ByteString): { name: Buffer; isDirectory(): boolean }[] {
-  const list = (): { name: Buffer; isDirectory(): boolean }[] =>
-    readdirSync(toPath(path), { withFileTypes: true, encoding: 'buffer' });
+/** Undefined for what is no directory, which is removed at once, and for what is gone. */
+function openToRemove(
+  parent: DirectoryHandle,
+  name: ByteString,
+  perform: (work: () => DirectoryHandle | undefined) => DirectoryHandle | undefined,
+): DirectoryHandle | undefined {
+  return perform(() =>
+    orGone(() => {
+      try {
+        return parent.openChild(name);
+      } catch (error) {
+        const errno = errnoOf(error);
+        if (errno !== 'ENOTDIR' && errno !== 'ELOOP') throw error;
+        unlinkAt(parent.fd, name);
+        return undefined;
+      }
+    }),
+  );
+}
+
+interface Names extends Disposable {
+  next(): ByteString | undefined;
+}
+
+function openNames(handle: DirectoryHandle): Names {
+  // Names are bytes with this encoding, whatever the types say.
+  const encoding = 'buffer' as BufferEncoding;
+  const open = (): Dir => opendirSync(toPath(handle.at('.')), { encoding, bufferSize: 256 });
+  const dir = orGone(() => withRights(handle, open));
+  return {
+    next() {
+      const name = dir?.readSync()?.name as Uint8Array | undefined;
+      return name === undefined ? undefined : fromBytes(name);
+    },
+    [Symbol.dispose]: () => dir?.closeSync(),
+  };
+}
+
+/** A directory whose owner has locked himself out: a restored tree may have such. */
+function withRights<T>(handle: DirectoryHandle, work: () => T): T {
   try {
-    return list();
+    return work();
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === 'ENOENT') return [];
-    if (errno !== 'EACCES') throw error;
-    // A folder whose owner has locked himself out: a restored tree may have such.
-    chmodSync(toPath(path), 0o700);
-    return list();
+    if (errnoOf(error) !== 'EACCES') throw error;
+    chmodSync(handle.self, 0o700);
+    return work();
   }
 }
 
-function orGone(remove: () => void): void {
+function orGone<T>(work: () => T): T | undefined {
   try {
-    remove();
+    return work();
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
+    return undefined;
   }
 }

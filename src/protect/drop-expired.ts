@@ -8,6 +8,7 @@ import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from './undo-r
 /** Deletes what was kept for an undo and has had its time, or is not there any more. What somebody is at work on stays. */
 export async function dropExpired(parts: Pick<Protection, 'stateDir' | 'now'>): Promise<void> {
   const { stateDir, now } = parts;
+  const errors: unknown[] = [];
   for (const record of await listUndoRecords(stateDir)) {
     if (!(await isOver(record, now()))) continue;
     const { identity, name } = record;
@@ -23,9 +24,11 @@ export async function dropExpired(parts: Pick<Protection, 'stateDir' | 'now'>): 
       const same = (await listUndoRecords(stateDir)).find(({ id }) => id === record.id);
       if (same?.inode === record.inode && same.until === record.until) await dropUndo(stateDir, record);
     } catch (error) {
-      if (!isAppError(error, 'locked')) throw error;
+      // One that cannot be deleted keeps nothing from the others.
+      if (!isAppError(error, 'locked')) errors.push(error);
     }
   }
+  if (errors.length > 0) throw errors[0];
 }
 
 /** What cannot be seen may be on a disk that is away, or in the trash: it is remembered until it can be deleted too. */

@@ -186,6 +186,28 @@ describe('what a replacement keeps', () => {
     expect(leftovers()).toEqual([]);
   });
 
+  test('is dropped only where it is what was kept, and not what another user has put in its place', async () => {
+    await restoreKeeping();
+    const [record] = await listUndoRecords(stateDir);
+    if (record === undefined) throw new Error('nothing is kept');
+    const victim = join(folder, 'victim');
+    mkdirSync(join(victim, 'new'), { recursive: true });
+    writeFileSync(join(victim, 'new/file'), '');
+    renameSync(record.stage, `${record.stage}-aside`);
+    symlinkSync(victim, record.stage);
+    await expect(dropUndo(stateDir, record)).rejects.toMatchObject({ code: 'conflict' });
+    rmSync(record.stage);
+    renameSync(victim, record.stage);
+    await expect(dropUndo(stateDir, record)).rejects.toMatchObject({ code: 'conflict' });
+    expect(readdirSync(join(record.stage, 'new'))).toEqual(['file']);
+    expect(await listUndoRecords(stateDir)).toHaveLength(1);
+    renameSync(record.stage, victim);
+    renameSync(`${record.stage}-aside`, record.stage);
+    await dropUndo(stateDir, record);
+    expect(existsSync(record.stage)).toBe(false);
+    expect(await listUndoRecords(stateDir)).toEqual([]);
+  });
+
   test('is there still when an undo is given up', async () => {
     await restoreKeeping();
     const [record] = await listUndoRecords(stateDir);

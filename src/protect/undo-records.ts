@@ -1,12 +1,16 @@
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { readdirSync, renameSync } from 'node:fs';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { DirectoryHandle } from '../lib/directory-handle.ts';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import { namesIn } from '../lib/names-in.ts';
-import { removeTree } from '../lib/remove-tree.ts';
-import { type ByteString, toPath } from '../model/byte-string.ts';
-import { errnoOf } from '../model/errors.ts';
+import { removeDirectoryAt, statAt } from '../lib/posix-at.ts';
+import { removeTreeIn } from '../lib/remove-tree.ts';
+import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
 import { parseJson } from '../model/parse-json.ts';
-import { inodeOf } from './on-disk.ts';
+import { quote } from '../model/quote.ts';
+import { inodeOf, parentOf } from './on-disk.ts';
 
 /** Data that a restore has replaced and that is kept beside the live data, for an undo. */
 export interface UndoRecord {
@@ -64,13 +68,64 @@ export async function isUndoable({ stage, inode }: UndoRecord): Promise<boolean>
   return (await inodeOf(`${stage}/new`)) === inode;
 }
 
-/** Deletes what was kept. A kill in the middle leaves a record that brings nothing back, and that can be dropped again. */
+/**
+ * Deletes what was kept: the directory of that inode, in the folder that holds it, and nothing else that has their names
+ * by now (`conflict`). A kill in the middle leaves a record that brings nothing back, and that can be dropped again.
+ */
 export async function dropUndo(stateDir: string, record: UndoRecord): Promise<void> {
-  await rename(toPath(`${record.stage}/new`), toPath(`${record.stage}/dropped`)).catch((error: unknown) => {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-  });
-  await removeTree(record.stage);
+  using parent = orGone(() => DirectoryHandle.open(parentOf(record.stage)));
+  if (parent !== undefined) await dropStage(parent, record);
   await forgetUndo(stateDir, record.id);
+}
+
+/** The user who owns the folder above may have put another in its place: all is done in the one that is held open. */
+async function dropStage(parent: DirectoryHandle, record: UndoRecord): Promise<void> {
+  const name = record.stage.slice(record.stage.lastIndexOf('/') + 1);
+  using stage = openStage(parent, { name, record });
+  if (stage === undefined) return;
+  const kept = ['new', 'dropped'].find((one) => isKept(stage, one, record.inode));
+  const others = readdirSync(toPath(stage.at('.')), { encoding: 'latin1' }).filter((one) => one !== kept);
+  if (kept === undefined && others.length > 0) throw somethingElse(record);
+  if (kept === 'new') renameSync(toPath(stage.at('new')), toPath(stage.at('dropped')));
+  // What the folder is known by goes last.
+  for (const other of others) await removeTreeIn(stage, other);
+  await removeTreeIn(stage, 'dropped');
+  orGone(() => removeDirectoryAt(parent.fd, name));
+}
+
+function openStage(
+  parent: DirectoryHandle,
+  { name, record }: { readonly name: ByteString; readonly record: UndoRecord },
+): DirectoryHandle | undefined {
+  try {
+    return orGone(() => parent.openChild(name));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOTDIR' || errnoOf(error) === 'ELOOP') throw somethingElse(record);
+    throw error;
+  }
+}
+
+/** The number of the device may be another after each boot: it has to be the one of the folder that holds it. */
+function isKept(stage: DirectoryHandle, name: ByteString, inode: string): boolean {
+  const found = orGone(() => statAt(stage.fd, name));
+  return found !== undefined && String(found.ino) === inode && found.dev === stage.stat().dev;
+}
+
+function somethingElse({ name, stage }: UndoRecord): AppError {
+  return new AppError(
+    'conflict',
+    `Cannot delete what is kept of ${quote(name)}: ${quote(toPrintable(stage))} is not what was kept`,
+    { hint: 'Another program has put something else in its place. Look at it, and delete it by hand.' },
+  );
+}
+
+function orGone<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    return undefined;
+  }
 }
 
 export async function forgetUndo(stateDir: string, id: string): Promise<void> {

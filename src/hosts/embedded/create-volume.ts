@@ -3,8 +3,11 @@ import { readdirSync } from 'node:fs';
 import { chmod, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { writeDurably } from '../../lib/durable-file.ts';
 import { setImmutable } from '../../lib/immutable.ts';
+import { emptyDirectory, removeTree } from '../../lib/remove-tree.ts';
+import { fromText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
@@ -12,7 +15,6 @@ import { checkOwnName } from '../../model/volume-name.ts';
 import type { CallOptions } from '../host.ts';
 import { type EmbeddedParts, isPlain, kindOf, type Storage, storageOf } from './embedded-parts.ts';
 import { moveRemoved } from './finish-unsettled.ts';
-import { removeTree } from './remove-tree.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 import { stateError } from './volume-folders.ts';
 
@@ -116,7 +118,7 @@ export async function closeBelow(mountpoint: string): Promise<void> {
 export async function undoCreate({ driver, volume }: Storage): Promise<void> {
   await driver.remove(volume);
   setImmutable(volume.mountpoint, false);
-  await removeTree(volume.folder);
+  await removeTree(fromText(volume.folder));
 }
 
 /** A create that was killed left a mark: what it made is taken away first. */
@@ -126,7 +128,8 @@ async function settleEarlierTry(parts: EmbeddedParts, name: string): Promise<voi
   const { driver, volume } = await storageOf(parts, left);
   await driver.remove(volume);
   setImmutable(volume.mountpoint, false);
-  for (const entry of await readdir(volume.folder)) await rm(join(volume.folder, entry), { recursive: true });
+  using handle = DirectoryHandle.open(fromText(volume.folder));
+  await emptyDirectory(handle);
 }
 
 export async function readCreatingMark(folder: string): Promise<EmbeddedVolumeRecord | undefined> {

@@ -1,11 +1,13 @@
-import { access, readdir, readFile, rm } from 'node:fs/promises';
+import { access, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurably } from '../../lib/durable-file.ts';
+import { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { emptyDirectory } from '../../lib/remove-tree.ts';
+import { fromText } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
 import type { Storage } from './embedded-parts.ts';
 import { isMountedAt, mountStorage, unmountStorage } from './mount-volume.ts';
 import { outsideNote } from './record-file.ts';
-import { removeTree } from './remove-tree.ts';
 
 /** Undefined for storage that lies in the volume's folder. */
 export async function isOutsideMissing({ traits, volume }: Storage): Promise<boolean | undefined> {
@@ -35,10 +37,8 @@ export async function clearOutside(storage: Storage): Promise<void> {
     await rm(volume.options['device'] ?? '', { force: true });
   } else if (note === 'empty') {
     if (!(await isMountedAt(volume.mountpoint))) await mountStorage(storage, {});
-    await removeTree(volume.mountpoint).catch(async (error: unknown) => {
-      // The root itself stays.
-      if ((await readdir(volume.mountpoint)).length > 0) throw error;
-    });
+    using root = DirectoryHandle.open(fromText(volume.mountpoint));
+    await emptyDirectory(root);
   }
 }
 

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { type EmbeddedParts, requireRecord } from './embedded-parts.ts';
 import { trashedMark } from './record-file.ts';
 import { folderIdentity } from '../../lib/folder-identity.ts';
+import { removeTree } from '../../lib/remove-tree.ts';
+import { fromText } from '../../model/byte-string.ts';
 import { stateError } from './volume-folders.ts';
 
 /**
@@ -30,7 +32,7 @@ export async function removeSoon(
     renameSync(folders.path(name), join(folders.trashDir, entry));
   } catch (error) {
     catalog.unsettled.cancelRemoval(entry, record);
-    rmSync(markPath, { force: true, recursive: true });
+    await removeTree(fromText(markPath));
     throw stateError(`Cannot remove volume "${name}"`, error);
   }
   parts.settleSoon();

@@ -3,9 +3,9 @@ import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory } from '../../lib/durable-file.ts';
 import { mountsWithin, readMounts } from '../../lib/mountinfo.ts';
+import { removeTree } from '../../lib/remove-tree.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
-import { removeTree } from './remove-tree.ts';
 import { stateError, type VolumeFolders } from './volume-folders.ts';
 
 /** A volume's folder on its way out. */
@@ -49,7 +49,7 @@ export async function discard(folder: TrashedFolder, signal: AbortSignal | undef
   const action = `Cannot delete the data of volume "${folder.volume}"`;
   await refuseMounts(folder.path, action);
   try {
-    await removeTree(folder.path, { signal });
+    await removeTree(fromText(folder.path), { signal });
   } catch (error) {
     throw stateError(action, error);
   }
