@@ -1,4 +1,4 @@
-import { type AppConfig, placeOf } from './app/app-config.ts';
+import type { AppConfig } from './app/app-config.ts';
 import { loadMaker } from './app/known-repositories.ts';
 import { loadHoldId } from './app/open-hosts.ts';
 import { openParts, type Parts, type SharedParts } from './app/open-parts.ts';
@@ -9,12 +9,13 @@ import type { ManagedVolumes, TrashedVolume } from './hosts/managed-volumes.ts';
 import type { BackupReport, BackupRequest } from './protect/backup-types.ts';
 import type { InitReport } from './protect/init.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './protect/log/logged-parts.ts';
+import type { LoadedConfiguration } from './protect/config/load-configuration.ts';
 import { type Migrations, openMigrations } from './protect/migrate/migrations.ts';
 import { openRepositories } from './protect/open-repositories.ts';
 import { openPolicies, type Policies } from './protect/policy/open-policies.ts';
 import type { OpenedApp } from './protect/policy/policy-app.ts';
 import { openProof, type Proof } from './protect/proof.ts';
-import type { JobOptions } from './protect/protection.ts';
+import type { JobOptions, Protection } from './protect/protection.ts';
 import type { RecoverReport } from './protect/quiesce/recover.ts';
 import { openReading, type Reading } from './protect/reading.ts';
 import type { Repositories } from './protect/repositories.ts';
@@ -110,7 +111,7 @@ function openAppWithParts(
     ...openPolicies({
       ...config,
       protection: parts,
-      place: placeOf(config),
+      source: parts.source,
       open: (repository) => openForPolicy(config, repository, parts),
     }),
     ...openMigrations(async () => ({ ...parts, holdId: await loadHoldId() })),
@@ -160,7 +161,7 @@ function openJobs(config: AppConfig, parts: Parts): Jobs {
     },
     async backup(request, options = {}) {
       const { backup } = await import('./protect/backup.ts');
-      const base = request.base ?? (await defaultsOf(config));
+      const base = request.base ?? (await defaultsOf(parts, config, request));
       return await backup(parts, { ...request, base }, options);
     },
     async check(request, options = {}) {
@@ -185,13 +186,22 @@ function openForPolicy(config: AppConfig, repository: string, shared: SharedPart
   // The password that was given is for the repository that was given.
   const isGiven = repository === '' || repository === config.repository;
   const own = isGiven ? config : { ...config, repository, passwordReference: undefined };
-  const { app, parts } = openAppWithParts(own, { notifier: () => shared.notifier() });
+  const { source } = shared;
+  const { app, parts } = openAppWithParts(own, { source, notifier: () => shared.notifier() });
   return { app, parts, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
 }
 
-async function defaultsOf(config: AppConfig): Promise<BackupRequest['base']> {
-  const { loadConfiguration } = await import('./protect/config/load-configuration.ts');
-  const { defaults, file } = await loadConfiguration(placeOf(config));
+/** A file that cannot be used is told as a backup that failed: a timer's own message goes nowhere. */
+async function defaultsOf(
+  parts: Protection & Pick<Parts, 'source'>,
+  { configFile }: Pick<AppConfig, 'configFile'>,
+  request: BackupRequest,
+): Promise<BackupRequest['base']> {
+  const { tellingOfFailure } = await import('./protect/tell-of-backup.ts');
+  const work = (): Promise<LoadedConfiguration> => parts.source.current();
+  const { defaults, file } = await tellingOfFailure(parts, request, { work, isUsageTold: true });
+  // Of a file that was named for one command no copy is left behind.
+  if (configFile === undefined) await parts.source.keep();
   return file === undefined ? undefined : { from: `"defaults" in "${file}"`, settings: defaults };
 }
 

@@ -2,7 +2,8 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { RepositoryMaker } from '../protect/protection.ts';
 import type { OtherRepository } from '../protect/upkeep.ts';
 import type { Repository, RepositoryAccess } from '../repository/index.ts';
-import { type AppConfig, placeOf } from './app-config.ts';
+import type { LoadedConfiguration } from '../protect/config/load-configuration.ts';
+import type { AppConfig } from './app-config.ts';
 import { once } from './once.ts';
 
 /** The repositories that the configuration and the catalog know. */
@@ -16,18 +17,28 @@ export interface KnownRepositories {
   opened(): Promise<void>;
 }
 
+/** What opening needs besides what the command line says. */
+export interface ConfiguredParts {
+  readonly catalog: () => Promise<Catalog>;
+  /** What `holdfast.yaml` says. */
+  readonly configuration: () => Promise<LoadedConfiguration>;
+}
+
 /** What is opened is closed with `opened`. */
 export function openKnownRepositories(
   config: AppConfig,
   opened: AsyncDisposableStack,
-  catalog: () => Promise<Catalog>,
+  { catalog, configuration }: ConfiguredParts,
 ): KnownRepositories {
   let purpose: 'restore' | undefined;
   let opening: Promise<unknown> | undefined;
-  const repository = once(async () => opened.use(await openKnown({ ...config, purpose }, await catalog())));
+  const repository = once(async () =>
+    opened.use(await openKnown({ ...config, purpose }, { catalog: await catalog(), configuration })),
+  );
   return {
     repository,
-    openOther: async (wish) => opened.use(await openKnown({ ...config, ...wish }, await catalog())),
+    openOther: async (wish) =>
+      opened.use(await openKnown({ ...config, ...wish }, { catalog: await catalog(), configuration })),
     /** The repository's key is derived, and the workers start, while the rest of the code is loaded. */
     expectRestore() {
       purpose = 'restore';
@@ -47,15 +58,14 @@ export async function loadMaker(): Promise<RepositoryMaker> {
 
 async function openKnown(
   config: AppConfig & Pick<RepositoryAccess, 'purpose'>,
-  catalog: Catalog,
+  { catalog, configuration }: { readonly catalog: Catalog } & Pick<ConfiguredParts, 'configuration'>,
 ): Promise<Repository> {
   const known = await import('../protect/open-repository.ts');
-  const { loadConfiguration } = await import('../protect/config/load-configuration.ts');
   const { openRepository } = await import('../repository/index.ts');
   const { purpose } = config;
   return await known.openKnown(config, {
     catalog,
-    configuration: await loadConfiguration(placeOf(config)),
+    configuration: await configuration(),
     open: (access) => openRepository({ ...access, purpose }),
   });
 }

@@ -3,7 +3,8 @@ import type { Host } from '../hosts/host.ts';
 import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
 import type { Protection } from '../protect/protection.ts';
 import type { RecoverReport } from '../protect/quiesce/recover.ts';
-import { type AppConfig, placeOf } from './app-config.ts';
+import type { AppConfig } from './app-config.ts';
+import type { ConfiguredParts } from './known-repositories.ts';
 import { once } from './once.ts';
 import { openPutRight } from './put-right.ts';
 
@@ -16,20 +17,19 @@ export interface Hosts {
   recovered(): Promise<RecoverReport>;
 }
 
-export interface HostsParts {
+export interface HostsParts extends ConfiguredParts {
   readonly config: AppConfig;
   /** What is opened is closed with it. */
   readonly opened: AsyncDisposableStack;
-  readonly catalog: () => Promise<Catalog>;
   /** Asked for when a host is there. */
   readonly protection: () => Protection;
 }
 
-export function openHosts({ config, opened, catalog, protection }: HostsParts): Hosts {
+export function openHosts({ config, opened, catalog, configuration, protection }: HostsParts): Hosts {
   const putRight = openPutRight(config, protection);
   const ownHost = once(async () => opened.use(await openOwnHost(config, catalog)));
   const settledHost = once(async () => {
-    const engine = await openEngineHost(config);
+    const engine = await openEngineHost(config, { catalog, configuration });
     const found = engine === undefined ? await ownHost() : opened.use(engine);
     await putRight.settle(found);
     await putRight.removeTrials(found);
@@ -48,10 +48,12 @@ export function openHosts({ config, opened, catalog, protection }: HostsParts): 
 }
 
 /** Undefined where the volumes are those that Holdfast keeps itself. */
-async function openEngineHost(config: AppConfig): Promise<Host | undefined> {
+async function openEngineHost(
+  config: AppConfig,
+  { catalog, configuration }: ConfiguredParts,
+): Promise<Host | undefined> {
   const { env, onWarning, dataWay } = config;
-  const { loadConfiguration } = await import('../protect/config/load-configuration.ts');
-  const kind = config.host ?? (await loadConfiguration(placeOf(config))).host ?? 'auto';
+  const kind = config.host ?? (await configuration()).host ?? 'auto';
   if (kind === 'podman') {
     const { openPodmanHost } = await import('../hosts/docker/index.ts');
     return await openPodmanHost({ env, onWarning, dataWay });
@@ -61,9 +63,14 @@ async function openEngineHost(config: AppConfig): Promise<Host | undefined> {
     return await openDockerHost({ env, onWarning, dataWay });
   }
   if (kind === 'auto') {
-    const { probeDocker, probePodman } = await import('../hosts/docker/index.ts');
-    const docker = await probeDocker({ env, onWarning, dataWay });
-    return docker ?? (await probePodman({ env, onWarning, dataWay }));
+    const { engineProbes } = await import('../hosts/docker/index.ts');
+    const { chooseHost } = await import('./choose-host.ts');
+    const hasOwnVolumes = async (): Promise<boolean> => (await catalog()).listEmbeddedVolumes().length > 0;
+    return await chooseHost({
+      stateDir: config.stateDir,
+      probes: engineProbes({ env, onWarning, dataWay }),
+      hasOwnVolumes,
+    });
   }
   return undefined;
 }

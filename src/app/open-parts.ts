@@ -2,7 +2,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { VolumeEngine } from '../engine/index.ts';
-import type { LoadedConfiguration } from '../protect/config/load-configuration.ts';
+import { type ConfigurationSource, openConfigurationSource } from '../protect/config/configuration-source.ts';
 import { loggedEngine } from '../protect/log/logged-parts.ts';
 import type { Protection } from '../protect/protection.ts';
 import type { RestoringParts } from '../protect/restoring.ts';
@@ -16,12 +16,13 @@ import { openProtectedNames } from './protected-names.ts';
 
 /** What an App is made of. Each part is opened when it is first asked for, and closed with all others. */
 export interface Parts extends RestoringParts, ServicesParts, Hosts, Pick<KnownRepositories, 'openOther'> {
+  readonly source: ConfigurationSource;
   volumes(): Promise<VolumeEngine>;
   close(): Promise<void>;
 }
 
 /** What several Apps of one program have in common. */
-export type SharedParts = Pick<Protection, 'notifier'>;
+export type SharedParts = Pick<Protection, 'notifier'> & { readonly source: ConfigurationSource };
 
 /** Opens nothing yet. */
 export function openParts(config: AppConfig, shared?: SharedParts): Parts {
@@ -34,9 +35,12 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
       openSqliteCatalog(path.join(stateDir, 'catalog.db'), { mayBeAlone: config.stays !== true }),
     );
   });
-  const hosts = openHosts({ config, opened, catalog, protection: () => parts });
-  const repositories = openKnownRepositories(config, opened, catalog);
+  const source = shared?.source ?? openConfigurationSource(placeOf(config));
+  const configured = { catalog, configuration: () => source.current() };
+  const hosts = openHosts({ config, opened, ...configured, protection: () => parts });
+  const repositories = openKnownRepositories(config, opened, configured);
   const parts: Parts = {
+    source,
     ...hosts,
     ...repositories,
     stateDir,
@@ -72,18 +76,14 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
 
 type OwnNotifier = Awaited<ReturnType<Protection['notifier']>> & AsyncDisposable;
 
-async function openOwnNotifier(config: AppConfig, parts: Protection): Promise<OwnNotifier> {
+async function openOwnNotifier(config: AppConfig, parts: Parts): Promise<OwnNotifier> {
   const { openNotifier } = await import('../protect/notify/open-notifier.ts');
   // Closing it still needs the catalog.
   await parts.catalog();
-  // Asked each time: a daemon may have been told to read its configuration again.
-  const channels = async (): Promise<LoadedConfiguration['notify']> => {
-    const { loadConfiguration } = await import('../protect/config/load-configuration.ts');
-    return (await loadConfiguration(placeOf(config))).notify;
-  };
   return openNotifier({
     ...config,
-    channels,
+    // Asked each time: a daemon may have been told to read its configuration again.
+    channels: async () => (await parts.source.lastUsable()).notify,
     hostname: parts.hostname,
     now: parts.now,
     catalog: () => parts.catalog(),

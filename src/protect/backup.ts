@@ -1,4 +1,5 @@
-import type { AppError } from '../model/errors.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import type { BackupOutcome, BackupReport, BackupRequest } from './backup-types.ts';
 import { describeVolume } from './describe-volume.ts';
@@ -29,6 +30,7 @@ async function backupAll(
   // What is wrong with it is told before anything is asked.
   chooseTreatment({ given: request.given }, []);
   const { targets, skipped } = await resolveTargets(parts, request, options);
+  if (targets.length === 0) throw await nothingToSave(parts, skipped);
   const repository = await parts.repository();
   const treatments = await chooseTreatments(parts, { targets, wish: request }, options);
   if (!request.dryRun) (await parts.notifier()).begin(targets.map(({ name }) => name));
@@ -39,6 +41,23 @@ async function backupAll(
     if (saved.some(({ error }) => error !== undefined && endsAll(error))) break;
   }
   return { dryRun: request.dryRun, outcomes, skipped };
+}
+
+/** Everything that was asked for turned out to be nothing: that is no good backup, whatever the reason. */
+async function nothingToSave(parts: Protection, skipped: BackupReport['skipped']): Promise<AppError> {
+  if (skipped.length > 0) {
+    return new AppError('not-found', 'There is nothing to back up: all volumes are left out', {
+      detail: skipped.map(({ name, reason }) => `${quote(name)}: ${reason}`).join('\n'),
+    });
+  }
+  const { kind, endpoint } = await (await parts.host()).info();
+  const where =
+    kind === 'embedded'
+      ? 'Holdfast keeps none itself, and no container engine was found'
+      : `${kind === 'docker' ? 'Docker' : 'Podman'} at ${quote(endpoint)} has none`;
+  return new AppError('not-found', `There is nothing to back up: there are no volumes. ${where}`, {
+    hint: 'If they are elsewhere, say so with --host or DOCKER_HOST. Directories are named by their paths.',
+  });
 }
 
 /** The volumes of a stack are saved at one moment; all others each at its own. Pure. */

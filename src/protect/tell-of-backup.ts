@@ -70,14 +70,18 @@ function happeningOf(outcome: BackupOutcome): Happening | undefined {
 export async function tellingOfFailure<T>(
   parts: Word,
   wish: TargetWish & { readonly dryRun: boolean; readonly marks?: readonly string[] | undefined },
-  { work, signal }: { readonly work: () => Promise<T> } & Pick<JobOptions, 'signal'>,
+  {
+    work,
+    signal,
+    isUsageTold = false,
+  }: { readonly work: () => Promise<T>; readonly isUsageTold?: boolean } & Pick<JobOptions, 'signal'>,
 ): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const { code, message, hint } = knownError(error, 'Cannot back up');
     const isStopped = code === 'cancelled' || signal?.aborted === true;
-    if (wish.dryRun || isStopped || code === 'usage') throw error;
+    if (wish.dryRun || isStopped || (code === 'usage' && !isUsageTold)) throw error;
     const subjects = [...wish.targets, ...wish.stacks, ...(wish.all ? ['all volumes'] : [])];
     const log = await parts.log();
     await log.record(subjects.map((volume) => ({ kind: 'backup', outcome: 'failed', volume, message })));

@@ -300,6 +300,26 @@ describe('holdfast backup and restore', () => {
     expect(await cli.attempt(['backup', './repository'])).toMatchObject({ exit: 2 });
   });
 
+  test('a backup of all volumes that finds none to save is no good backup, and is written down', async () => {
+    const bare = new Cli();
+    try {
+      await bare.init();
+      const none = await bare.attempt(['backup', '--all']);
+      expect(none.exit).toBe(4);
+      expect(none.stderr).toContain(
+        'There is nothing to back up: there are no volumes. Holdfast keeps none itself',
+      );
+      await bare.run('volume', 'create', 'scratch', '--label', 'holdfast.backup=false');
+      const skipped = await bare.attempt(['backup', '--all']);
+      expect(skipped.exit).toBe(4);
+      expect(skipped.stderr).toContain('"scratch": its label says holdfast.backup=false');
+      const log = await bare.run('log', '--kind', 'backup');
+      expect(log.match(/backup +failed +all volumes/g)).toHaveLength(2);
+    } finally {
+      bare[Symbol.dispose]();
+    }
+  });
+
   test('back all volumes up but those that their label keeps out, and name these', async () => {
     for (const name of ['va', 'vb']) writeFileSync(join(await cli.volume(name), 'f'), name);
     await cli.run('volume', 'create', 'scratch', '--label', 'holdfast.backup=false');

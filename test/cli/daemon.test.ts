@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startWebhookServer } from '../../src/protect/notify/webhook-server.fixture.ts';
 import { Cli } from './cli.ts';
 
 const command = join(import.meta.dirname, '../../bin/holdfast');
@@ -173,6 +174,57 @@ describe('holdfast daemon', () => {
     // The newest one, and the newest one that is verified.
     expect((await cli.ids('pg')).length).toBeLessThanOrEqual(2);
     await cli.run('check', '--read-data');
+  });
+
+  test('a file that breaks, empties or goes ends nothing and is told, by the channels that it had, after a restart as well', async () => {
+    await using server = await startWebhookServer();
+    const yaml = `${everyTwoSeconds}notify: { chat: { type: webhook, url: '${server.origin}' } }\n`;
+    const file = join(cli.stateDir, 'holdfast.yaml');
+    const heard = (text: string): Promise<void> =>
+      daemon.until(() => server.received.some(({ body }) => body.includes(text)), `tell of "${text}"`);
+    const saves = (): number => daemon.said.split('"pg": saved as').length - 1;
+    const savesAgain = async (): Promise<void> => {
+      const before = saves();
+      await daemon.until(() => saves() > before + 1, 'save again');
+    };
+    configure(yaml);
+    let daemon = new Daemon();
+    await daemon.says('"pg": saved as');
+    // Nobody asked to read it.
+    configure('policies: [');
+    await savesAgain();
+    daemon.child.kill('SIGHUP');
+    await daemon.says('the one before stays in force');
+    await heard('cannot be used');
+    await savesAgain();
+    for (const [change, text] of [
+      [() => configure('# nothing\n'), 'it is empty'],
+      [() => rmSync(file), 'is gone'],
+      [() => mkdirSync(file), 'Cannot read the configuration file'],
+    ] as const) {
+      change();
+      daemon.child.kill('SIGHUP');
+      await daemon.says(text);
+      await savesAgain();
+    }
+    expect(await daemon.end()).toBe(0);
+    server.received.length = 0;
+    daemon = new Daemon();
+    await daemon.says('the one before stays in force');
+    await savesAgain();
+    // A command by hand says it at once, and tells it where a timer would have been the only one to hear.
+    const byHand = await cli.attempt(['backup', 'pg']);
+    expect(byHand).toMatchObject({
+      exit: 1,
+      stderr: expect.stringContaining('Cannot read the configuration file'),
+    });
+    await heard('Backup of \\"pg\\" failed');
+    rmdirSync(file);
+    configure(yaml);
+    daemon.child.kill('SIGHUP');
+    await heard('works again');
+    expect(await daemon.end()).toBe(0);
+    expect(daemon.said).not.toContain('could be told');
   });
 
   test('a configuration that cannot be used is refused at the start', async () => {

@@ -182,3 +182,83 @@ describe('the daemon', () => {
     expect(new Set(times).size).toBe(times.length);
   }, 300_000);
 });
+
+describe('an engine at its usual place that is down', () => {
+  const command = join(import.meta.dirname, '../../bin/holdfast');
+  const own = (): string => join(engine.folder, 'own-state');
+
+  /** Runs the command where the engine listens at the usual place, or where nothing does. */
+  async function run(isUp: boolean, ...args: string[]): Promise<{ exit: number | null; text: string }> {
+    const script = `mount -t tmpfs none /run && if [ -n "$SOCKET" ]; then touch /run/docker.sock && mount --bind "$SOCKET" /run/docker.sock; fi && exec "$@"`;
+    const child = spawn('unshare', ['--mount', 'sh', '-c', script, 'sh', command, ...args], {
+      cwd: engine.folder,
+      env: {
+        PATH: process.env['PATH'],
+        HOME: engine.folder,
+        TMPDIR: process.env['TMPDIR'],
+        HOLDFAST_STATE_DIR: own(),
+        SOCKET: isUp ? engine.socket : '',
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    const [exit] = (await once(child, 'close')) as [number | null];
+    return { exit, text };
+  }
+
+  test('is an error wherever volumes are meant, and keeps nobody from snapshots and directories', async () => {
+    const conf = join(engine.folder, 'conf');
+    writeFileSync(join(conf, 'app.conf'), 'content');
+    expect(await run(true, 'init', '--repo', join(engine.folder, 'own-repository'))).toMatchObject({
+      exit: 0,
+    });
+    expect(await run(true, 'backup', 'web')).toMatchObject({ exit: 0 });
+    writeFileSync(
+      join(own(), 'holdfast.yaml'),
+      `policies:\n  files: { paths: '${conf}' }\n  both: { paths: '${conf}', volumes: web }\n`,
+    );
+    for (const args of [
+      ['backup', '--all'],
+      ['backup', 'web'],
+      ['coverage'],
+      ['volume', 'ls'],
+      ['volume', 'create', 'web'],
+      ['volume', 'rm', 'web'],
+      ['volume', 'prune', '--yes'],
+      ['restore', 'web', '--yes'],
+      ['restore', 'web', '--to', 'volume-of-another-name', '--yes'],
+      ['diff', 'web'],
+      ['policy', 'ls'],
+      ['policy', 'next'],
+    ]) {
+      const { exit, text } = await run(false, ...args);
+      expect({ args, exit, text }).toEqual({
+        args,
+        exit: 1,
+        text: expect.stringMatching(
+          /Cannot reach Docker at "unix:\/\/\/var\/run\/docker.sock"[^]*had the volumes/,
+        ),
+      });
+    }
+    expect((await run(false, 'log', '--kind', 'backup')).text).toMatch(/failed +all volumes/);
+    for (const args of [
+      ['snapshots', 'web'],
+      ['ls', 'web'],
+      ['restore', 'web', '--to', './rescued'],
+      ['backup', conf],
+      ['policy', 'run', 'files'],
+      ['verify', '--all'],
+      ['forget', 'web', '--keep-last', '1', '--yes'],
+      ['check'],
+    ])
+      expect({ args, ...(await run(false, ...args)) }).toMatchObject({ args, exit: 0 });
+    // The directory is saved all the same, and that is not all of it.
+    expect(await run(false, 'policy', 'run', 'both')).toMatchObject({ exit: 3 });
+    expect((await run(false, 'snapshots', conf, '-q')).text.trim().split('\n')).toHaveLength(3);
+    expect(await run(true, 'backup', 'web')).toMatchObject({ exit: 0 });
+    // Whoever means Holdfast's own volumes says so.
+    expect(await run(false, 'volume', 'ls', '--host', 'embedded')).toMatchObject({ exit: 0 });
+  });
+});

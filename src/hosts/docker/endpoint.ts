@@ -14,6 +14,8 @@ interface EndpointOrigin {
   readonly address: string;
   /** True when the user chose it (variable or context): a failure is then an error, and never a reason to look elsewhere. */
   readonly explicit: boolean;
+  /** What to do when nothing answers there, in place of what is usually said. */
+  readonly absenceHint?: string | undefined;
 }
 
 export interface UnixEndpoint {

@@ -66,9 +66,10 @@ interface Explanation {
   readonly hint?: string;
 }
 
-const startHint = 'Is the engine running? Start it, or set DOCKER_HOST to the engine that you mean.';
+const usualHint = 'Is the engine running? Start it, or set DOCKER_HOST to the engine that you mean.';
 
 function explain(endpoint: DockerEndpoint, cause: unknown): Explanation {
+  const startHint = endpoint.absenceHint ?? usualHint;
   if (cause instanceof SshError) {
     return {
       code: 'unavailable',
@@ -147,7 +148,7 @@ function explainProtocol(errno: string | undefined): Explanation {
       hint: 'Look at ca.pem in DOCKER_CERT_PATH, and at the host name that the certificate is for.',
     };
   }
-  return { code: 'unavailable', words: 'the connection failed', hint: startHint };
+  return { code: 'unavailable', words: 'the connection failed', hint: usualHint };
 }
 
 function nodeCode(error: unknown): string | undefined {

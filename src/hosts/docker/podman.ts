@@ -3,18 +3,11 @@ import { AppError } from '../../model/errors.ts';
 import type { Host } from '../host.ts';
 import { type DockerHostOptions, openDockerHost } from './docker-host.ts';
 import { type DockerEndpoint, type Environment, parseDockerHost } from './endpoint.ts';
-import { probeDocker } from './probe-docker.ts';
 
 /** Opens Podman as a host, by the API that it has for Docker's clients. Connects to nothing yet. */
 export async function openPodmanHost(options: DockerHostOptions = {}): Promise<Host> {
   const endpoint = options.endpoint ?? (await findPodmanEndpoint(options.env ?? process.env));
   return await openDockerHost({ ...options, endpoint, kind: 'podman' });
-}
-
-/** The host when Podman's service answers at its usual place; undefined when it is not there. */
-export async function probePodman(options: DockerHostOptions = {}): Promise<Host | undefined> {
-  const endpoint = options.endpoint ?? podmanEndpoint(options.env ?? process.env);
-  return await probeDocker({ ...options, endpoint, kind: 'podman' });
 }
 
 /** CONTAINER_HOST as Podman's own command has it, else root's socket or the user's. */
@@ -29,7 +22,8 @@ async function findPodmanEndpoint(env: Environment): Promise<DockerEndpoint> {
   });
 }
 
-function podmanEndpoint(env: Environment): DockerEndpoint {
+/** Its usual place, or the one that CONTAINER_HOST names. */
+export function podmanEndpoint(env: Environment): DockerEndpoint {
   const chosen = env['CONTAINER_HOST'];
   if (chosen) return parseDockerHost(chosen);
   const uid = process.geteuid?.() ?? 0;

@@ -10,6 +10,8 @@ export interface LoadedConfiguration extends Configuration {
   readonly file: string | undefined;
   /** What stands in the file, in its order. */
   readonly values: readonly PlacedValue[];
+  /** The file as it was read. */
+  readonly text?: string | undefined;
 }
 
 export interface ConfigurationPlace {
@@ -27,11 +29,16 @@ export async function loadConfiguration(place: ConfigurationPlace): Promise<Load
     const { emptyConfiguration } = await import('./configuration.ts');
     return { ...emptyConfiguration, file: undefined, values: [] };
   }
+  return await parseConfiguration(found);
+}
+
+/** Reads what stands in a file. `usage` when it cannot be used. */
+export async function parseConfiguration({ file, content }: FoundFile): Promise<LoadedConfiguration> {
   // YAML and everything that is described for it is loaded only where there is a file.
   const { configurationShape, emptyConfiguration } = await import('./configuration.ts');
   const { readDocument } = await import('./read-document.ts');
-  const read = readDocument(found.content, configurationShape, found.file);
-  return { ...(read?.value ?? emptyConfiguration), file: found.file, values: read?.values ?? [] };
+  const read = readDocument(content, configurationShape, file);
+  return { ...(read?.value ?? emptyConfiguration), file, values: read?.values ?? [], text: content };
 }
 
 interface FoundFile {

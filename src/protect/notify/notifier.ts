@@ -10,6 +10,8 @@ export type NoticeWork = 'backup' | 'restore' | 'verify' | 'drill' | 'prune' | '
 export interface Happening {
   /** `good` becomes a recovery when the same thing went wrong before. */
   readonly what: 'good' | 'partial' | 'failed' | 'missed' | 'anomaly';
+  /** Something good that is told only where it went wrong before: it is no success that anybody waits for. */
+  readonly onlyRecovery?: boolean | undefined;
   readonly work: NoticeWork;
   /** The volume's name, an absolute path, a policy's name: what it is about, always the same. */
   readonly subject: string;

@@ -39,6 +39,7 @@ export function planNotice(happening: Happening, facts: NoticeFacts): NoticePlan
   const key = noticeKey(happening, facts.repository);
   const { record, nowMs } = facts;
   if (happening.what === 'good') {
+    if (record === undefined && happening.onlyRecovery === true) return { key, notice: undefined, record };
     const event = record === undefined ? 'success' : 'recovery';
     const notice = { event, happening, count: record?.count ?? 1, since: record?.firstAt } as const;
     return { key, notice, record: undefined };

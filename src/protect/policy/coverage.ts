@@ -32,7 +32,8 @@ export async function coverage(
   options: JobOptions,
 ): Promise<CoverageReport> {
   const { signal } = options;
-  const { subjects, warnings } = await listSubjects(parts, configuration.policies, options);
+  const { subjects, warnings, hostFailure } = await listSubjects(parts, configuration.policies, options);
+  if (hostFailure !== undefined) throw hostFailure;
   for (const warning of warnings) options.onNote?.(`${warning}.`);
   const assignments = assignPolicies(configuration, subjects);
   const fallback = defaultRepositoryOf(await parts.catalog(), { given, configuration });

@@ -1,18 +1,22 @@
 import type { PolicyMemory } from '../../catalog/catalog.ts';
 import { knownError } from '../../lib/known-error.ts';
+import type { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
 import type { LoadedConfiguration } from '../config/load-configuration.ts';
+import type { Happening } from '../notify/notifier.ts';
 import { assignPolicies } from './assign-policies.ts';
 import { type DueTask, planDue } from './plan-due.ts';
-import { chooseJobs, groupJobs, type Job } from './plan-jobs.ts';
+import { chooseJobs, groupJobs, inTurn, type Job, type Turn } from './plan-jobs.ts';
 import type { Policy } from './policy.ts';
 import { isKiller, PolicyProgress } from './progress.ts';
 import { runForget } from './run-forget.ts';
-import { type ForgetWish, type JobParts, runJob, tellMissed } from './run-job.ts';
+import { type ForgetWish, type JobParts, runJob, tell, tellMissed } from './run-job.ts';
 import { settleInterrupted } from './settle-interrupted.ts';
 import { timetables } from './schedule.ts';
 import type { Subject } from './subject.ts';
 import { type Task, tasksOf } from './task.ts';
-import type { Clock, PolicyWork } from './work.ts';
+import { happeningOfConfiguration, happeningOfHost } from './tell-of-look.ts';
+import type { Clock, FoundSubjects, PolicyWork } from './work.ts';
 
 export interface DaemonParts {
   readonly clock: Clock;
@@ -47,9 +51,6 @@ export async function runDaemon(parts: DaemonParts, options: DaemonOptions): Pro
   await daemon.run();
 }
 
-/** How long what is to be forgotten or pruned may wait for backups that are due. */
-const overdueMs = 10 * 60_000;
-
 class PolicyDaemon {
   readonly #parts: DaemonParts;
   readonly #options: DaemonOptions;
@@ -57,14 +58,21 @@ class PolicyDaemon {
   /** Ends what is at work, after the grace. */
   readonly #cancel = new AbortController();
   readonly #running = new Map<Job, Promise<void>>();
+  readonly #turns = new Map<string, Turn>();
+  #turnCount = 0;
   readonly #telling = new Set<Promise<void>>();
   #configuration: LoadedConfiguration | undefined;
   #open = timetables();
   #isStale = true;
   #lookedMs = Number.NEGATIVE_INFINITY;
   #tasks: readonly Task[] = [];
-  #forgets: ForgetWish[] = [];
-  #forgetsSinceMs = 0;
+  /** Those that were seen last. */
+  #volumes: readonly Subject[] = [];
+  /** Undefined before the first look. */
+  #isHostAway: boolean | undefined;
+  #problem: AppError | undefined;
+  #said: ReadonlySet<string> = new Set();
+  #forgets: (ForgetWish & { readonly sinceMs: number })[] = [];
   #wake = new AbortController();
 
   constructor(parts: DaemonParts, options: DaemonOptions) {
@@ -78,7 +86,7 @@ class PolicyDaemon {
   }
 
   async prepare(): Promise<void> {
-    this.#configuration = await this.#parts.work.configuration();
+    await this.#readConfiguration();
     await settleInterrupted(this.#parts, this.#progress);
   }
 
@@ -126,29 +134,73 @@ class PolicyDaemon {
     if (sinceMs >= 0 && sinceMs < this.#options.lookEveryMs) return;
     this.#lookedMs = nowMs;
     if (this.#isStale) await this.#readConfiguration();
+    else this.#noteProblem(await work.configurationProblem());
     const configuration = this.#configuration;
     if (configuration === undefined) return;
     try {
-      const subjects = await work.subjects(configuration, { signal: this.#options.signal, onNote: say });
+      const found = await work.subjects(configuration, { signal: this.#options.signal, onNote: say });
+      const subjects = this.#withVolumes(found);
       const defaultRepository = await work.defaultRepository(configuration);
       this.#tasks = planTasks(configuration, subjects, { defaultRepository, open: this.#open });
+      this.#sayOf(found.hostFailure, configuration);
     } catch (error) {
       if (!this.#options.signal.aborted)
         say(`Warning: ${knownError(error, 'The volumes cannot be listed').message}`);
     }
   }
 
+  /** Volumes that cannot be seen are still to be saved: that they cannot be is for their backups to tell. */
+  #withVolumes({ subjects, hostFailure }: FoundSubjects): readonly Subject[] {
+    if (hostFailure !== undefined) return [...this.#volumes, ...subjects];
+    this.#volumes = subjects.filter(({ kind }) => kind === 'volume');
+    return subjects;
+  }
+
+  /** What keeps policies from doing their work without any of it failing. Each is said once, until it is over. */
+  #sayOf(hostFailure: AppError | undefined, { policies }: LoadedConfiguration): void {
+    const idle = hostFailure === undefined ? policies.filter((policy) => !this.#isUsed(policy)) : [];
+    const lines = idle.map(
+      ({ name }) => `Warning: the policy ${quote(name)} is about nothing that there is.`,
+    );
+    if (hostFailure !== undefined) {
+      const { message, hint } = hostFailure;
+      lines.push(`Warning: the volumes cannot be listed: ${message}. ${hint ?? ''}`.trimEnd());
+    }
+    for (const line of lines) if (!this.#said.has(line)) this.#parts.say(line);
+    this.#said = new Set(lines);
+    if (hostFailure !== undefined || this.#isHostAway !== false) this.#tell(happeningOfHost(hostFailure));
+    this.#isHostAway = hostFailure !== undefined;
+  }
+
+  #isUsed({ name, schedule }: Policy): boolean {
+    return (
+      schedule === undefined ||
+      this.#tasks.some(({ action, policy }) => action === 'backup' && policy.name === name)
+    );
+  }
+
   async #readConfiguration(): Promise<void> {
+    const { configuration, problem } = await this.#parts.work.configuration();
     this.#isStale = false;
     this.#open = timetables();
-    try {
-      this.#configuration = await this.#parts.work.configuration();
-    } catch (error) {
-      const { message, detail } = knownError(error);
-      this.#parts.say(
-        `Warning: ${message}; the one before stays in force.${detail === undefined ? '' : `\n${detail}`}`,
-      );
+    this.#configuration = configuration;
+    if (problem !== undefined) {
+      const { message, detail } = problem;
+      const more = detail === undefined ? '' : `\n${detail}`;
+      this.#parts.say(`Warning: ${message}; the one before stays in force.${more}`);
     }
+    this.#noteProblem(problem, true);
+  }
+
+  /** A file that is being written may be broken for a moment: what is seen twice in a row is told. */
+  #noteProblem(problem: AppError | undefined, isSure = false): void {
+    const before = this.#problem;
+    this.#problem = problem;
+    if (problem === undefined) {
+      if (before !== undefined || isSure) this.#tell(happeningOfConfiguration(undefined));
+      return;
+    }
+    if (isSure || before?.message === problem.message) this.#tell(happeningOfConfiguration(problem));
   }
 
   /** Begins what is due and can begin; gives back when there is something next. */
@@ -163,25 +215,10 @@ class PolicyDaemon {
       if (due.isWanted && !isKiller(due)) wanted.push(due);
       else this.#skip(due);
     }
-    const waiting = this.#inOrder(groupJobs(wanted));
+    const waiting = inTurn([...groupJobs(wanted), ...this.#forgetJobs()], this.#turns);
     const parallel = this.#configuration?.parallel ?? 1;
     for (const job of chooseJobs(waiting, [...this.#running.keys()], parallel)) this.#start(job);
     return plan.wakeMs;
-  }
-
-  /**
-   * What was saved is thinned out after what is due was saved, and pruned after that; but neither waits for ever in a
-   * repository that is always busy.
-   */
-  #inOrder(jobs: readonly Job[]): Job[] {
-    const nowMs = this.#parts.clock.now();
-    const isFresh = ({ action, tasks }: Job): boolean =>
-      action === 'prune' && tasks.every(({ dueMs }) => nowMs - dueMs < overdueMs);
-    const forgets = this.#forgetJobs();
-    const others = jobs.filter((job) => !isFresh(job));
-    const areOverdue = nowMs - this.#forgetsSinceMs > overdueMs;
-    const both = areOverdue ? [...forgets, ...others] : [...others, ...forgets];
-    return [...both, ...jobs.filter(isFresh)];
   }
 
   #skip(due: DueTask): void {
@@ -193,8 +230,16 @@ class PolicyDaemon {
       snapshotId: undefined,
     });
     const parts = { ...this.#parts, now: () => this.#parts.clock.now() };
-    // Nobody waits for people to be told.
-    const told = tellMissed(parts, { ...due, isWanted: false }).finally(() => this.#telling.delete(told));
+    this.#meanwhile(tellMissed(parts, { ...due, isWanted: false }));
+  }
+
+  #tell(happening: Happening): void {
+    this.#meanwhile(tell(this.#parts, [happening]));
+  }
+
+  /** No turn waits for people to be told. */
+  #meanwhile(telling: Promise<void>): void {
+    const told = telling.finally(() => this.#telling.delete(told));
     this.#telling.add(told);
   }
 
@@ -210,6 +255,8 @@ class PolicyDaemon {
       .catch((error: unknown) => this.#parts.say(`Warning: ${knownError(error).message}`))
       .finally(() => {
         this.#running.delete(job);
+        const turn = { number: ++this.#turnCount, endedMs: this.#parts.clock.now() };
+        for (const { task } of job.tasks) this.#turns.set(task.key, turn);
         this.#wake.abort();
       });
     this.#running.set(job, ended);
@@ -218,17 +265,24 @@ class PolicyDaemon {
   async #runTasks(parts: JobParts, job: Job): Promise<void> {
     const wishes = await runJob(parts, job);
     if (this.#options.signal.aborted || wishes.length === 0) return;
-    if (this.#forgets.length === 0) this.#forgetsSinceMs = this.#parts.clock.now();
-    this.#forgets.push(...wishes);
+    const nowMs = this.#parts.clock.now();
+    for (const wish of wishes) {
+      // It keeps its place in the queue, with the rules as they are now.
+      const sinceMs = this.#forgets.find((other) => isSameWish(other, wish))?.sinceMs ?? nowMs;
+      this.#forgets = this.#forgets.filter((other) => !isSameWish(other, wish));
+      this.#forgets.push({ ...wish, sinceMs });
+    }
   }
 
   /** For each repository all that is to be forgotten there, at once: nobody else can work in it meanwhile. */
   #forgetJobs(): Job[] {
-    const repositories = new Map(this.#forgets.map(({ repository, policy }) => [repository, policy]));
-    return [...repositories].map(([repository, policy]: [string, Policy]) => ({
+    const newestFirst = this.#forgets.toSorted((a, b) => b.sinceMs - a.sinceMs);
+    const oldest = new Map(newestFirst.map((wish) => [wish.repository, wish]));
+    return [...oldest].map(([repository, { policy, sinceMs }]) => ({
       action: 'forget',
       policy,
       repository,
+      sinceMs,
       tasks: [],
       subjects: [],
     }));
@@ -251,6 +305,14 @@ class PolicyDaemon {
     this.#cancel.abort();
     await all;
   }
+}
+
+function isSameWish(a: ForgetWish, b: ForgetWish): boolean {
+  return (
+    a.repository === b.repository &&
+    a.policy.name === b.policy.name &&
+    a.subject.identity === b.subject.identity
+  );
 }
 
 /** All that there is to do, with the default repository by its name: one repository must not go by two names. */

@@ -48,6 +48,8 @@ export class FakeWork implements PolicyWork {
   present: readonly Subject[] = [];
   /** Thrown instead of what is asked for, until it is undefined again. */
   hostFault: AppError | undefined;
+  /** Why the configuration as it is written now cannot be used. */
+  configurationFault: AppError | undefined;
   repositoryFault: (repository: string) => AppError | undefined = () => undefined;
   saveMs = 5 * 60_000;
   /** How often something was forgotten. */
@@ -65,13 +67,17 @@ export class FakeWork implements PolicyWork {
     this.#atWork = new Map();
   }
 
-  configuration(): Promise<LoadedConfiguration> {
-    return Promise.resolve(this.configured);
+  configuration(): ReturnType<PolicyWork['configuration']> {
+    return Promise.resolve({ configuration: this.configured, problem: this.configurationFault });
   }
 
-  subjects(): Promise<readonly Subject[]> {
-    if (this.hostFault !== undefined) return Promise.reject(this.hostFault);
-    return Promise.resolve(this.present);
+  configurationProblem(): Promise<AppError | undefined> {
+    return Promise.resolve(this.configurationFault);
+  }
+
+  subjects(): ReturnType<PolicyWork['subjects']> {
+    const subjects = this.present.filter(({ kind }) => kind === 'path' || this.hostFault === undefined);
+    return Promise.resolve({ subjects, hostFailure: this.hostFault });
   }
 
   defaultRepository(): Promise<string> {

@@ -1,3 +1,6 @@
+import type { Catalog } from '../../catalog/catalog.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { type AppError, isAppError } from '../../model/errors.ts';
 import type { Volume } from '../../model/volume.ts';
 import { layered, noSettings } from '../config/volume-settings.ts';
 import { pathIdentity, volumeIdentity } from '../identity.ts';
@@ -11,17 +14,34 @@ export interface ListedSubjects {
   readonly subjects: readonly Subject[];
   /** Labels and `x-holdfast` that are not understood, for people. */
   readonly warnings: readonly string[];
+  /** Why no volumes are among them; directories are not kept from being saved by it. */
+  readonly hostFailure: AppError | undefined;
 }
 
-/** All volumes of the host, and the directories that policies name, with what labels and Compose files say of them. */
+/** What is known of the volumes of the host, and the directories that policies name, with what labels and Compose files say of them. */
 export async function listSubjects(
   parts: Pick<Protection, 'catalog' | 'host'>,
   policies: readonly Policy[],
-  { signal }: JobOptions,
+  options: JobOptions,
 ): Promise<ListedSubjects> {
   const catalog = await parts.catalog();
   const paths = new Set(policies.flatMap(({ select }) => select.paths));
   const directories = [...paths].map((path) => directorySubject(path, pathIdentity(catalog, path)));
+  try {
+    const { subjects, warnings } = await listVolumeSubjects(parts, catalog, options);
+    return { subjects: [...subjects, ...directories], warnings, hostFailure: undefined };
+  } catch (error) {
+    if (options.signal?.aborted === true || isAppError(error, 'cancelled')) throw error;
+    const hostFailure = knownError(error, 'The volumes cannot be listed');
+    return { subjects: directories, warnings: [], hostFailure };
+  }
+}
+
+async function listVolumeSubjects(
+  parts: Pick<Protection, 'host'>,
+  catalog: Catalog,
+  { signal }: JobOptions,
+): Promise<Omit<ListedSubjects, 'hostFailure'>> {
   const host = await parts.host();
   const { identity: hostIdentity } = await host.info({ signal });
   const volumes = await host.listVolumes({ signal });
@@ -35,7 +55,7 @@ export async function listSubjects(
     }),
   );
   return {
-    subjects: [...described.map(({ subject }) => subject), ...directories],
+    subjects: described.map(({ subject }) => subject),
     warnings: [
       ...new Set([
         ...[...compose.values()].flatMap(({ warnings }) => warnings),

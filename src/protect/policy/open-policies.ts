@@ -1,5 +1,6 @@
 import type { AnomalyRecord, PolicyRunRecord } from '../../model/policy-run.ts';
-import type { ConfigurationPlace, LoadedConfiguration } from '../config/load-configuration.ts';
+import type { ConfigurationSource } from '../config/configuration-source.ts';
+import type { LoadedConfiguration } from '../config/load-configuration.ts';
 import type { PlacedValue } from '../config/read-document.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { CoverageReport } from './coverage.ts';
@@ -56,7 +57,7 @@ export interface DaemonRequest {
 
 export interface PoliciesParts {
   readonly protection: Protection;
-  readonly place: ConfigurationPlace;
+  readonly source: ConfigurationSource;
   /** What the command line or the environment name as repository. */
   readonly repository: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -64,15 +65,17 @@ export interface PoliciesParts {
 }
 
 export function openPolicies(parts: PoliciesParts): Policies {
-  const { protection, place, repository, open } = parts;
-  const load = async (): Promise<LoadedConfiguration> => {
-    const { loadConfiguration } = await import('../config/load-configuration.ts');
-    return await loadConfiguration(place);
-  };
+  const { protection, source, repository, open } = parts;
+  const load = async (): Promise<LoadedConfiguration> => await source.current();
   const memory = async () => (await protection.catalog()).policies;
-  const view = async (options: JobOptions) => {
+  const viewAnyway = async (options: JobOptions) => {
     const { viewPolicies } = await import('./policy-status.ts');
     return await viewPolicies(protection, { configuration: await load(), repository }, options);
+  };
+  const view = async (options: JobOptions) => {
+    const seen = await viewAnyway(options);
+    if (seen.hostFailure !== undefined) throw seen.hostFailure;
+    return seen;
   };
   const statuses = async (options: JobOptions): Promise<PolicyStatus[]> => {
     const { policyStatuses } = await import('./policy-status.ts');
@@ -90,10 +93,10 @@ export function openPolicies(parts: PoliciesParts): Policies {
     async runPolicy(request, options = {}) {
       const { runPolicy } = await import('./run-policy.ts');
       const { openPolicyWork } = await import('./policy-work.ts');
-      const work = openPolicyWork({ place, repository, open });
+      const work = openPolicyWork({ source, repository, open });
       return await runPolicy(
         protection,
-        { view: await view(options), work, open },
+        { view: await viewAnyway(options), work, open },
         { ...options, ...request },
       );
     },

@@ -7,6 +7,8 @@ export interface DueTask {
   readonly task: Task;
   /** When it was to be done by its schedule. */
   readonly dueMs: number;
+  /** Since when there is something to do: the first time after the last that was done. */
+  readonly sinceMs: number;
   /** How many times passed without it, at most a thousand: those before that one, and that one when it is late. */
   readonly missed: number;
   /** The first time that it was not done. */
@@ -20,7 +22,7 @@ export interface DueTask {
 }
 
 export interface DuePlan {
-  /** The earliest first. */
+  /** What waits longest first. */
   readonly due: readonly DueTask[];
   /** Cursors that have to be saved: of tasks that are new, whose schedule changed, or that a wrong clock led astray. */
   readonly changed: readonly PolicyCursor[];
@@ -70,7 +72,7 @@ export function planDue(
     const wasKilled = attempts > 0 && cursor.retryAt === undefined;
     due.push({ ...dueTask(task, { handledMs, lastMs, nowMs, attempts }), wasKilled });
   }
-  due.sort((a, b) => a.dueMs + a.task.delayMs - (b.dueMs + b.task.delayMs));
+  due.sort((a, b) => a.sinceMs - b.sinceMs);
   return { due, changed, wakeMs };
 }
 
@@ -109,6 +111,7 @@ function dueTask(task: Task, { handledMs, lastMs, nowMs, attempts }: Lateness): 
   return {
     task,
     dueMs: lastMs,
+    sinceMs: (task.timetable.next(handledMs) ?? lastMs) + task.delayMs,
     missed: before.length + (isLate ? 1 : 0),
     firstMs: before[0] ?? lastMs,
     isWanted: task.policy.catchUp || !isLate,

@@ -7,6 +7,8 @@ export interface Job {
   readonly action: PolicyAction;
   readonly policy: Policy;
   readonly repository: string;
+  /** Since when it waits, by the clock. */
+  readonly sinceMs: number;
   /** None for "forget", which follows from other jobs. */
   readonly tasks: readonly DueTask[];
   /** Identities of what nobody else may work on meanwhile. */
@@ -27,7 +29,8 @@ export function groupJobs(due: readonly DueTask[]): Job[] {
     if (first === undefined) return [];
     const { action, policy, repository } = first.task;
     const subjects = action === 'backup' ? tasks.flatMap(({ task }) => task.subject?.identity ?? []) : [];
-    return [{ action, policy, repository, tasks, subjects }];
+    const sinceMs = Math.min(...tasks.map((one) => one.sinceMs));
+    return [{ action, policy, repository, sinceMs, tasks, subjects }];
   });
 }
 
@@ -35,6 +38,32 @@ function groupKey({ task, dueMs }: DueTask): string {
   const { action, policy, repository, subject, key } = task;
   if (action !== 'backup' || subject?.stack === undefined) return key;
   return JSON.stringify([repository, policy.name, subject.stack, dueMs, treatmentOf(policy)]);
+}
+
+/** How long what can wait lets others go before it: snapshots are thinned out, and data is pruned, after what was saved. */
+const patienceMs: Partial<Record<PolicyAction, number>> = { forget: 60_000, prune: 10 * 60_000 };
+
+/** The last turn of a task. */
+export interface Turn {
+  /** Its number among all turns. */
+  readonly number: number;
+  readonly endedMs: number;
+}
+
+/**
+ * The jobs in the order of their turns; pure. What waits longest comes first, whatever it is: nothing waits for an idle
+ * moment, which a busy daemon never has. Nothing waits while it is at work, and of those that wait equally long the one
+ * whose last turn was earlier comes first: tasks that are due all the time take turns.
+ */
+export function inTurn(jobs: readonly Job[], last: ReadonlyMap<string, Turn>): Job[] {
+  const placed = jobs.map((job) => {
+    const turns = job.tasks.map(({ task }) => last.get(task.key));
+    const endedMs = Math.min(...turns.map((turn) => turn?.endedMs ?? 0));
+    const sinceMs = Math.max(job.sinceMs, turns.length === 0 ? 0 : endedMs);
+    const number = Math.min(...turns.map((turn) => turn?.number ?? 0));
+    return { job, turnMs: sinceMs + (patienceMs[job.action] ?? 0), number };
+  });
+  return placed.toSorted((a, b) => a.turnMs - b.turnMs || a.number - b.number).map(({ job }) => job);
 }
 
 /**

@@ -42,6 +42,8 @@ export interface PolicyView {
   readonly assignments: readonly Assignment[];
   readonly tasks: readonly Task[];
   readonly cursors: ReadonlyMap<string, PolicyCursor>;
+  /** Why no volumes are in it. */
+  readonly hostFailure: AppError | undefined;
 }
 
 export interface ViewWish {
@@ -50,13 +52,13 @@ export interface ViewWish {
   readonly repository: string | undefined;
 }
 
-/** What policies there are, and what they are about now. */
+/** What policies there are, and what they are about now. `hostFailure` is for the caller to mind. */
 export async function viewPolicies(
   parts: Protection,
   { configuration, repository: given }: ViewWish,
   options: JobOptions,
 ): Promise<PolicyView> {
-  const { subjects, warnings } = await listSubjects(parts, configuration.policies, options);
+  const { subjects, warnings, hostFailure } = await listSubjects(parts, configuration.policies, options);
   const unknown = subjects.flatMap((subject) =>
     unknownPolicies(configuration, subject).map(
       (name) => `${quote(subject.name)} names the policy ${quote(name)}, which there is not`,
@@ -67,6 +69,7 @@ export async function viewPolicies(
   const defaultRepository = defaultRepositoryOf(catalog, { given, configuration });
   return {
     configuration,
+    hostFailure,
     defaultRepository,
     assignments: assignPolicies(configuration, subjects),
     tasks: planTasks(configuration, subjects, { defaultRepository }),

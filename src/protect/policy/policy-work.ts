@@ -4,7 +4,7 @@ import type { ForgottenRecord } from '../../model/policy-run.ts';
 import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
 import { defaultUnusedLimit } from '../../model/unused-limit.ts';
-import { type ConfigurationPlace, loadConfiguration } from '../config/load-configuration.ts';
+import type { ConfigurationSource } from '../config/configuration-source.ts';
 import type { JobOptions } from '../protection.ts';
 import { defaultRepositoryOf } from './default-repository.ts';
 import { failedOutcome } from './failed-outcome.ts';
@@ -15,14 +15,14 @@ import { openGate } from './prune-gate.ts';
 import type { Forgotten, PolicyWork, SaveJob, SubjectOutcome, UpkeepOutcome } from './work.ts';
 
 export interface PolicyWorkParts {
-  readonly place: ConfigurationPlace;
+  readonly source: ConfigurationSource;
   /** What the command line or the environment name as repository. */
   readonly repository: string | undefined;
   readonly open: OpenPolicyApp;
 }
 
 /** The real work of policies. */
-export function openPolicyWork({ place, repository: given, open }: PolicyWorkParts): PolicyWork {
+export function openPolicyWork({ source, repository: given, open }: PolicyWorkParts): PolicyWork {
   const told = new Set<string>();
   const withRepository = async <T>(
     repository: string,
@@ -36,16 +36,17 @@ export function openPolicyWork({ place, repository: given, open }: PolicyWorkPar
     }
   };
   return {
-    configuration: () => loadConfiguration(place),
+    configuration: () => source.reload(),
+    configurationProblem: () => source.problem(),
     async subjects({ policies }, options) {
       await using opened = open('');
-      const { subjects, warnings } = await listSubjects(opened.parts, policies, options);
+      const { subjects, warnings, hostFailure } = await listSubjects(opened.parts, policies, options);
       for (const warning of warnings) {
         // Once, and not at each look.
         if (!told.has(warning)) options.onNote?.(`Warning: ${warning}`);
         told.add(warning);
       }
-      return subjects;
+      return { subjects, hostFailure };
     },
     async defaultRepository(configuration) {
       await using opened = open('');

@@ -75,7 +75,8 @@ export class PolicyProgress {
           subject: task.subject?.identity ?? '',
           name: task.subject?.name ?? task.repository,
           scheduledAt: new Date(dueMs).toISOString(),
-          startedAt: this.#time(),
+          // Only a run by hand starts at the millisecond that it is scheduled at: by that they are told apart.
+          startedAt: new Date(this.#now() === dueMs ? dueMs + 1 : this.#now()).toISOString(),
         },
         cursor,
       ),

@@ -183,7 +183,8 @@ function happeningOf(
   };
 }
 
-async function tell(
+/** Never throws: that nobody could be told is said. */
+export async function tell(
   { work, say }: Pick<JobParts, 'work' | 'say'>,
   happenings: readonly Happening[],
 ): Promise<void> {

@@ -6,11 +6,12 @@ import type { ForgetPlan } from '../forget-plan.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { Assignment } from './assign-policies.ts';
 import { failedOutcome } from './failed-outcome.ts';
-import { policyTag, treatmentOf } from './policy.ts';
+import { coversRest, policyTag, treatmentOf } from './policy.ts';
 import type { OpenPolicyApp } from './policy-app.ts';
 import { findPolicy, policyStatuses, type PolicyView } from './policy-status.ts';
 import { noteAnomalies } from './note-anomalies.ts';
 import { runForget } from './run-forget.ts';
+import { allVolumes, happeningOfHost } from './tell-of-look.ts';
 import type { PolicyWork, SubjectOutcome } from './work.ts';
 
 /** What one run of a policy by hand did, or would do. */
@@ -55,7 +56,8 @@ export async function runPolicy(
     name,
   );
   const assignments = view.assignments.filter(({ policy }) => policy.name === name);
-  if (assignments.length === 0) {
+  const hostFailure = isAboutPathsOnly(view, name) ? undefined : view.hostFailure;
+  if (assignments.length === 0 && hostFailure === undefined) {
     throw new AppError('not-found', `The policy ${quote(name)} is about nothing that there is`, {
       hint: '"holdfast policy show" says what it looks for, "holdfast volume ls" what there is.',
     });
@@ -67,7 +69,23 @@ export async function runPolicy(
     else backups.push(...(await runGroup(parts, { group, work }, options)));
     if (signal?.aborted === true) break;
   }
+  if (hostFailure !== undefined) {
+    if (!dryRun) await work.tell([happeningOfHost(hostFailure, name)]);
+    backups.push(notSeen(hostFailure, view.defaultRepository));
+  }
   return { policy: name, dryRun, backups };
+}
+
+function isAboutPathsOnly({ configuration }: PolicyView, name: string): boolean {
+  const select = configuration.policies.find((policy) => policy.name === name)?.select;
+  if (select === undefined || select.everything || coversRest(select)) return false;
+  return select.volumes.length + select.stacks.length + select.labels.length === 0;
+}
+
+/** Stands for the volumes that a host did not show. */
+function notSeen(error: AppError, repository: string): PolicyBackup {
+  const base = { kind: 'volume', name: allVolumes, repository, snapshotId: undefined } as const;
+  return { ...base, outcome: 'failed', error, wouldForget: [] };
 }
 
 interface Group {

@@ -9,7 +9,7 @@ const lookEveryMs = 60_000;
 
 /** The daemon with its place taken, its service manager told, and its watchdog fed. */
 export async function serve(
-  { protection, place, repository, env, open }: PoliciesParts,
+  { protection, source, repository, env, open }: PoliciesParts,
   request: DaemonRequest,
 ): Promise<void> {
   const { signal, graceMs, say, onReloader } = request;
@@ -32,7 +32,7 @@ export async function serve(
       {
         clock: realClock,
         memory: (await protection.catalog()).policies,
-        work: openPolicyWork({ place, repository, open }),
+        work: openPolicyWork({ source, repository, open }),
         say,
       },
       {

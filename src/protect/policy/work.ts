@@ -1,5 +1,6 @@
 import type { AppError } from '../../model/errors.ts';
 import type { Anomaly } from '../anomaly.ts';
+import type { ReloadedConfiguration } from '../config/configuration-source.ts';
 import type { LoadedConfiguration } from '../config/load-configuration.ts';
 import type { Happening } from '../notify/notifier.ts';
 import type { JobOptions } from '../protection.ts';
@@ -36,6 +37,12 @@ export interface SubjectOutcome {
   readonly error: AppError | undefined;
 }
 
+export interface FoundSubjects {
+  readonly subjects: readonly Subject[];
+  /** Why no volumes are among them. */
+  readonly hostFailure: AppError | undefined;
+}
+
 export interface Forgotten {
   readonly identity: string;
   readonly name: string;
@@ -55,10 +62,12 @@ export interface UpkeepOutcome {
  * that was away is there again when it is back. Errors are thrown, but for what a single subject came to.
  */
 export interface PolicyWork {
-  /** Reads the configuration anew. `usage` when it cannot be used. */
-  configuration(): Promise<LoadedConfiguration>;
-  /** Everything that there is now and that policies can be about. */
-  subjects(configuration: LoadedConfiguration, options: JobOptions): Promise<readonly Subject[]>;
+  /** Reads the configuration anew; where it cannot be used, the one before stays. Throws when there was none before. */
+  configuration(): Promise<ReloadedConfiguration>;
+  /** Why the configuration as it is written now cannot be used. */
+  configurationProblem(): Promise<AppError | undefined>;
+  /** Everything that there is now and that policies can be about. Without volumes where the host does not show them. */
+  subjects(configuration: LoadedConfiguration, options: JobOptions): Promise<FoundSubjects>;
   /** What a repository that is not named goes by. */
   defaultRepository(configuration: LoadedConfiguration): Promise<string>;
 

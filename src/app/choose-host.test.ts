@@ -1,0 +1,94 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import type { EngineProbe } from '../hosts/docker/index.ts';
+import type { Host } from '../hosts/host.ts';
+import { chooseHost } from './choose-host.ts';
+
+let stateDir: string;
+beforeEach(() => {
+  stateDir = mkdtempSync(join(tmpdir(), 'choose-host-'));
+  return () => rmSync(stateDir, { recursive: true });
+});
+
+interface World {
+  /** Engines that answer. */
+  readonly answers?: readonly string[];
+  /** Those whose place the user chose. */
+  readonly chosen?: readonly string[];
+  readonly own?: boolean;
+  readonly address?: string;
+}
+
+/** What `auto` means there: an engine, one that is only named, or Holdfast's own volumes. */
+async function choose({ answers = [], chosen = [], own = false, address = 'usual' }: World): Promise<string> {
+  const said: string[] = [];
+  const hostOf = (name: string): Host => {
+    said.push(name);
+    return { async [Symbol.asyncDispose]() {} } as unknown as Host;
+  };
+  const probe = (kind: 'docker' | 'podman'): EngineProbe => ({
+    kind,
+    place: async () => ({ address: `${kind} ${address}`, explicit: chosen.includes(kind) }),
+    probe: async () => (answers.includes(kind) ? hostOf(kind) : undefined),
+    openAbsent: async (hint) => hostOf(`absent ${kind}: ${hint}`),
+  });
+  const host = await chooseHost({
+    stateDir,
+    probes: { docker: probe('docker'), podman: probe('podman') },
+    hasOwnVolumes: async () => own,
+  });
+  return host === undefined ? 'embedded' : (said.at(-1) ?? '');
+}
+
+test('Docker goes before Podman, and where neither answers the volumes are Holdfast’s own', async () => {
+  expect(await choose({})).toBe('embedded');
+  expect(await choose({ answers: ['docker', 'podman'] })).toBe('docker');
+});
+
+test('an engine that had the volumes and is down is not replaced by anything', async () => {
+  for (const kind of ['docker', 'podman']) {
+    const other = kind === 'docker' ? 'podman' : 'docker';
+    rmSync(join(stateDir, 'host.json'), { force: true });
+    expect(await choose({ answers: [kind] })).toBe(kind);
+    expect(await choose({ own: true })).toMatch(`absent ${kind}: This engine had the volumes. Start it.`);
+    expect(await choose({ answers: [other] })).toMatch(`absent ${kind}`);
+    expect(await choose({ answers: ['docker', 'podman'] })).toBe(kind);
+  }
+});
+
+test('an engine that was reached elsewhere is said with its place', async () => {
+  await choose({ answers: ['docker'], chosen: ['docker'], address: 'ssh' });
+  expect(await choose({})).toMatch(
+    'This engine at "docker ssh" had the volumes. Start it, or set DOCKER_HOST',
+  );
+});
+
+test('an engine that DOCKER_HOST names is taken, and changes nothing of what is remembered', async () => {
+  await choose({ answers: ['podman'] });
+  const remembered = readFileSync(join(stateDir, 'host.json'), 'utf8');
+  expect(await choose({ answers: ['docker', 'podman'], chosen: ['docker'] })).toBe('docker');
+  expect(readFileSync(join(stateDir, 'host.json'), 'utf8')).toBe(remembered);
+});
+
+test('an engine that appears where Holdfast kept the volumes is not taken for them without a word', async () => {
+  expect(await choose({ own: true })).toBe('embedded');
+  await expect(choose({ own: true, answers: ['docker'] })).rejects.toMatchObject({
+    code: 'conflict',
+    hint: expect.stringContaining('host: docker'),
+  });
+  expect(await choose({ own: false, answers: ['docker'] })).toBe('docker');
+  expect(await choose({ own: true, answers: ['docker'] })).toBe('docker');
+});
+
+test('what cannot be read or written is as good as nothing', async () => {
+  writeFileSync(join(stateDir, 'host.json'), '{"kind":');
+  expect(await choose({})).toBe('embedded');
+  expect(await choose({ answers: ['docker'] })).toBe('docker');
+  expect(await choose({})).toMatch('absent docker');
+  stateDir = join(stateDir, 'nothing');
+  expect(await choose({ answers: ['docker'] })).toBe('docker');
+  expect(await choose({})).toBe('embedded');
+  stateDir = join(stateDir, '..');
+});

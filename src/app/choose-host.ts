@@ -1,0 +1,81 @@
+import type { EngineProbe } from '../hosts/docker/index.ts';
+import type { Host } from '../hosts/host.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { readRememberedHost, type RememberedHost, rememberHost } from './remembered-host.ts';
+
+export interface HostChoice {
+  readonly stateDir: string;
+  readonly probes: Readonly<Record<'docker' | 'podman', EngineProbe>>;
+  /** Whether Holdfast keeps volumes itself. */
+  readonly hasOwnVolumes: () => Promise<boolean>;
+}
+
+/**
+ * What `auto` means: the engine that answers, Docker's before Podman's; undefined for the volumes that Holdfast keeps
+ * itself. An engine that had the volumes and does not answer is opened all the same, and fails as one that was named:
+ * without it there would be no volumes, and nothing to back up would look like a good backup.
+ *
+ * Throws `conflict` for an engine that appears where Holdfast kept the volumes: to take either would leave the other's.
+ */
+export async function chooseHost({ stateDir, probes, hasOwnVolumes }: HostChoice): Promise<Host | undefined> {
+  const known = await readRememberedHost(stateDir);
+  const found = await findEngine(probes, known);
+  if (found === undefined) {
+    if (known !== undefined && known.kind !== 'embedded') return await openAbsent(probes[known.kind], known);
+    if (known === undefined && (await hasOwnVolumes()))
+      await rememberHost(stateDir, { kind: 'embedded', endpoint: '' });
+    return undefined;
+  }
+  const { host, kind, address, explicit } = found;
+  if (explicit && known !== undefined) return host;
+  if (known?.kind === 'embedded' && (await hasOwnVolumes())) {
+    await host[Symbol.asyncDispose]();
+    throw whichOne(kind, address);
+  }
+  if (known?.kind !== kind || known.endpoint !== address)
+    await rememberHost(stateDir, { kind, endpoint: address });
+  return host;
+}
+
+interface FoundEngine {
+  readonly host: Host;
+  readonly kind: 'docker' | 'podman';
+  readonly address: string;
+  readonly explicit: boolean;
+}
+
+/** The other kind is not looked for where one had the volumes, unless DOCKER_HOST or a context names it. */
+async function findEngine(
+  probes: HostChoice['probes'],
+  known: RememberedHost | undefined,
+): Promise<FoundEngine | undefined> {
+  for (const probe of [probes.docker, probes.podman]) {
+    const { address, explicit } = await probe.place();
+    const isOther = known !== undefined && known.kind !== 'embedded' && known.kind !== probe.kind;
+    if (isOther && !(explicit && probe.kind === 'docker')) continue;
+    const host = await probe.probe();
+    if (host !== undefined) return { host, kind: probe.kind, address, explicit };
+  }
+  return undefined;
+}
+
+async function openAbsent(probe: EngineProbe, { kind, endpoint }: RememberedHost): Promise<Host> {
+  const { address } = await probe.place();
+  const where = address === endpoint ? '' : ` at ${quote(endpoint)}`;
+  const variable = kind === 'docker' ? 'DOCKER_HOST' : 'CONTAINER_HOST';
+  const again = where === '' ? 'Start it' : `Start it, or set ${variable} to where it is`;
+  return await probe.openAbsent(
+    `This engine${where} had the volumes. ${again}. If it is gone for good, say so in holdfast.yaml, or with --host: "embedded" means the volumes that Holdfast keeps itself.`,
+  );
+}
+
+function whichOne(kind: string, address: string): AppError {
+  return new AppError(
+    'conflict',
+    `There are volumes that Holdfast keeps itself, and ${kind === 'docker' ? 'Docker' : 'Podman'} answers at ${quote(address)} now`,
+    {
+      hint: `Say which volumes are meant: "host: embedded" or "host: ${kind}" in holdfast.yaml, or --host.`,
+    },
+  );
+}

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { writeDurably } from '../../lib/durable-file.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import {
+  type ConfigurationPlace,
+  type LoadedConfiguration,
+  loadConfiguration,
+  parseConfiguration,
+} from './load-configuration.ts';
+
+/** The configuration that a program works by, for as long as it runs. */
+export interface ConfigurationSource {
+  /** The one in force: read once, and again by `reload` only. `usage` when there is none that can be used. */
+  current(): Promise<LoadedConfiguration>;
+  /**
+   * Reads it again. A file that cannot be used, is gone or is empty leaves the one before in force, after a restart as
+   * well; `problem` says so. Throws when there was none before.
+   */
+  reload(): Promise<ReloadedConfiguration>;
+  /** Why the file as it is now could not take the place of the one in force. */
+  problem(): Promise<AppError | undefined>;
+  /** The one in force, or the last that was: by its channels people are told that there is none. */
+  lastUsable(): Promise<LoadedConfiguration>;
+  /** Keeps a copy of the one in force for later programs. What the state folder does not take is not kept. */
+  keep(): Promise<void>;
+}
+
+export interface ReloadedConfiguration {
+  readonly configuration: LoadedConfiguration;
+  readonly problem: AppError | undefined;
+}
+
+export function openConfigurationSource(place: ConfigurationPlace): ConfigurationSource {
+  return new FileSource(place);
+}
+
+class FileSource implements ConfigurationSource {
+  readonly #place: ConfigurationPlace;
+  #current: LoadedConfiguration | undefined;
+  #reading: Promise<LoadedConfiguration> | undefined;
+
+  constructor(place: ConfigurationPlace) {
+    this.#place = place;
+  }
+
+  async current(): Promise<LoadedConfiguration> {
+    if (this.#current !== undefined) return this.#current;
+    // Several parts ask at the same time.
+    this.#reading ??= loadConfiguration(this.#place).finally(() => (this.#reading = undefined));
+    return (this.#current = await this.#reading);
+  }
+
+  async reload(): Promise<ReloadedConfiguration> {
+    const before = this.#current ?? (await readKept(this.#place));
+    try {
+      const configuration = await this.#read(before);
+      this.#current = configuration;
+      await this.keep();
+      return { configuration, problem: undefined };
+    } catch (error) {
+      if (before === undefined) throw error;
+      this.#current = before;
+      return { configuration: before, problem: knownError(error) };
+    }
+  }
+
+  async problem(): Promise<AppError | undefined> {
+    try {
+      await this.#read(this.#current);
+      return undefined;
+    } catch (error) {
+      return knownError(error);
+    }
+  }
+
+  async lastUsable(): Promise<LoadedConfiguration> {
+    try {
+      return await this.current();
+    } catch (error) {
+      const kept = await readKept(this.#place);
+      if (kept === undefined) throw error;
+      return kept;
+    }
+  }
+
+  async keep(): Promise<void> {
+    const { file, text } = this.#current ?? {};
+    if (file === undefined || text === undefined) return;
+    try {
+      const content = `${JSON.stringify({ file, text })}\n`;
+      if ((await readFile(keptFile(this.#place), 'utf8').catch(() => '')) === content) return;
+      await writeDurably(keptFile(this.#place), content);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+    }
+  }
+
+  async #read(before: LoadedConfiguration | undefined): Promise<LoadedConfiguration> {
+    const loaded = await loadConfiguration(this.#place);
+    if (before?.file === undefined) return loaded;
+    if (loaded.file === undefined)
+      throw new AppError('not-found', `The configuration file ${quote(before.file)} is gone`, {
+        hint: 'To have no policies, leave a file there that says "policies: {}".',
+      });
+    const isBlank = /^(?:\s|#.*(?:\n|$))*$/.test(loaded.text ?? '');
+    if (isBlank && before.policies.length > 0)
+      throw new AppError('usage', `The configuration in ${quote(loaded.file)} cannot be used: it is empty`, {
+        hint: 'To have no policies, write "policies: {}".',
+      });
+    return loaded;
+  }
+}
+
+/** What was in force when a program ran before. Undefined also for what this program cannot use. */
+async function readKept(place: ConfigurationPlace): Promise<LoadedConfiguration | undefined> {
+  try {
+    const kept: unknown = JSON.parse(await readFile(keptFile(place), 'utf8'));
+    if (typeof kept !== 'object' || kept === null || !('file' in kept) || !('text' in kept)) return undefined;
+    return await parseConfiguration({ file: String(kept.file), content: String(kept.text) });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of each file that is named one of its own: a copy never stands in for another file. */
+function keptFile({ stateDir, configFile }: ConfigurationPlace): string {
+  const of =
+    configFile === undefined ? '' : `-${createHash('sha256').update(configFile).digest('hex').slice(0, 16)}`;
+  return path.join(stateDir, `configuration${of}.json`);
+}

@@ -1,0 +1,30 @@
+import type { AppError } from '../../model/errors.ts';
+import type { Happening } from '../notify/notifier.ts';
+
+/** What a failure to see the volumes is told under. */
+export const allVolumes = 'all volumes';
+
+/** That policies cannot see the volumes, or see them again. Pure. */
+export function happeningOfHost(failure: AppError | undefined, policy?: string): Happening {
+  const about = { work: 'schedule', subject: allVolumes, policy } as const;
+  if (failure === undefined)
+    return { ...about, what: 'good', onlyRecovery: true, message: 'The volumes can be listed again' };
+  const { code, message, hint } = failure;
+  return { ...about, what: 'failed', fingerprint: code, message, hint };
+}
+
+/** That the configuration as it is written cannot be used, or can again. Pure. */
+export function happeningOfConfiguration(problem: AppError | undefined): Happening {
+  const about = { work: 'schedule', subject: 'the configuration' } as const;
+  if (problem === undefined)
+    return { ...about, what: 'good', onlyRecovery: true, message: 'The configuration can be used again' };
+  const { code, message, detail } = problem;
+  const [first] = detail?.split('\n') ?? [];
+  return {
+    ...about,
+    what: 'failed',
+    fingerprint: code,
+    message: `${message}${first === undefined ? '' : `: ${first}`}; the one before stays in force`,
+    hint: '"holdfast config check" says whether it is right again; then reload the daemon.',
+  };
+}
