@@ -1,16 +1,10 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  read as readCallback,
-  readSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, read as readCallback, readSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import { type ByteString, toPrintable } from '../model/byte-string.ts';
 import type { DataRun, Entry } from '../model/entry.ts';
 import { AppError } from '../model/errors.ts';
+import { openRegularPath } from './open-regular.ts';
+import type { FileStat } from './posix-at.ts';
 import { dataRuns } from './posix.ts';
 import type { ProblemReporter } from './tree-problem.ts';
 
@@ -21,20 +15,18 @@ const smallBytes = 128 * 1024;
 const chunkBytes = 1024 * 1024;
 
 /**
- * Opens the regular file that `stat` was taken of. A symbolic link, a fifo or another file that took its place since is
- * an error (`ELOOP`, `ENOTDIR`, `ENOENT`), and is not waited for.
+ * Opens the regular file that `stat` was taken of. Anything else that took its place since is an error (`ENOTDIR`, or
+ * `ENOENT` for another file), and is not opened.
  */
-export function openRegularFile(path: ByteString, stat: BigIntStats): number {
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
-  const fd = openSync(toPath(path), flags);
-  const now = fstatSync(fd, { bigint: true });
-  if (now.isFile() && now.ino === stat.ino && now.dev === stat.dev) return fd;
+export function openRegularFile(path: ByteString, stat: FileStat): number {
+  const { fd, stat: now } = openRegularPath(path, constants.O_RDONLY);
+  if (now.ino === stat.ino && now.dev === stat.dev) return fd;
   closeSync(fd);
-  throw Object.assign(new Error('The file was replaced.'), { code: now.isFile() ? 'ENOENT' : 'ENOTDIR' });
+  throw Object.assign(new Error('The file was replaced.'), { code: 'ENOENT' });
 }
 
 /** Where a file that takes less room than its size has data; undefined for a file without holes. */
-export function sparseRuns(path: ByteString, stat: BigIntStats): DataRun[] | undefined {
+export function sparseRuns(path: ByteString, stat: FileStat): DataRun[] | undefined {
   if (stat.blocks * 512n >= stat.size) return undefined;
   const fd = openRegularFile(path, stat);
   try {
@@ -50,7 +42,7 @@ export function sparseRuns(path: ByteString, stat: BigIntStats): DataRun[] | und
 export interface ReadContentOptions {
   readonly entry: Entry;
   /** Taken before; a file that differs from it at the end was changed meanwhile. */
-  readonly stat: BigIntStats;
+  readonly stat: FileStat;
   readonly signal?: AbortSignal | undefined;
   readonly onProblem?: ProblemReporter | undefined;
 }

@@ -1,5 +1,5 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
-import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import { closeSync, constants, fstatSync } from 'node:fs';
+import { type ByteString, toPrintable } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { applyMetadata } from './apply-metadata.ts';
@@ -7,6 +7,7 @@ import { copyFile } from './copy-tree.ts';
 import { knownError } from './known-error.ts';
 import { type Match, matchContent } from './match-content.ts';
 import type { OpenDirectories } from './open-directories.ts';
+import { openRegularPath } from './open-regular.ts';
 import { type CodeBook, pieceBytes } from './piece-codes.ts';
 import { listXattrs, removeXattr, setTimes } from './posix.ts';
 import { differs, proveFacts } from './prove-copy.ts';
@@ -180,15 +181,11 @@ export class MirrorPass {
 
   /** Undefined for one that must not be written to, or is no file. */
   #openCopy(path: ByteString, mends: boolean): number | undefined {
-    const flags =
-      (mends ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     try {
-      const at = toPath(this.#at(path));
       // What is gone gives its inode to the next: there may be a symbolic link, or a device, which is not even opened.
-      if (mends && !lstatSync(at).isFile()) return undefined;
-      return openSync(at, flags);
+      return openRegularPath(this.#at(path), mends ? constants.O_RDWR : constants.O_RDONLY).fd;
     } catch (error) {
-      if (mends && errnoOf(error) === 'EACCES') return undefined;
+      if (mends && ['EACCES', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;
       throw knownError(error, 'Cannot read back what was copied');
     }
   }

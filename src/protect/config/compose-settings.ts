@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import { isMap, parseDocument, LineCounter, isScalar } from 'yaml';
+import { openFlag } from '../../lib/posix-at.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { anyText, converted, fields, flag, oneOrMore, type Shape } from './shape.ts';
@@ -113,8 +114,10 @@ function mergeMaps(
 /** Undefined for what is not there, not readable, or no ordinary file: the engine may run on another machine. */
 async function readSmall(file: string): Promise<string | undefined> {
   try {
-    // Without waiting: a label may name a pipe.
-    await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    // A label may name a pipe or a device: what it names is held first, and opened when it is an ordinary file.
+    await using named = await open(file, openFlag.path);
+    if (!(await named.stat()).isFile()) return undefined;
+    await using handle = await open(`/proc/self/fd/${named.fd}`, constants.O_RDONLY | constants.O_NONBLOCK);
     const status = await handle.stat();
     if (!status.isFile()) return undefined;
     if (status.size > mostBytes)

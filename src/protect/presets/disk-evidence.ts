@@ -1,9 +1,11 @@
-import { constants } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { closeSync, readSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import type { StreamData } from '../../hosts/host.ts';
+import { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { openRegular } from '../../lib/open-regular.ts';
 import { readTar } from '../../lib/tar/read-tar.ts';
 import { type ByteString, fromBytes, fromText, toPath, toText } from '../../model/byte-string.ts';
-import { isAppError } from '../../model/errors.ts';
+import { errnoOf, isAppError } from '../../model/errors.ts';
 import type { LiveData } from '../live-tree.ts';
 import type { DiskEvidence } from './preset.ts';
 
@@ -28,20 +30,24 @@ async function walk(
   { signal }: { readonly signal?: AbortSignal | undefined },
 ): Promise<DiskEvidence> {
   const found = new Map<string, Uint8Array>();
+  using top = openOrNothing(() => DirectoryHandle.open(root));
+  if (top === undefined) return found;
   let heads = 0;
   let level: readonly ByteString[] = [''];
   for (let depth = 1; depth <= maxDepth && level.length > 0; depth++) {
     const next: ByteString[] = [];
     for (const folder of level) {
       signal?.throwIfAborted();
-      for (const entry of await list(root, folder)) {
+      // A container may swap a folder for a symbolic link: each is reached name by name from the root, and none is followed.
+      using handle = openOrNothing(() => top.openBelow(folder === '' ? [] : folder.split('/')));
+      for (const entry of handle === undefined ? [] : await list(handle)) {
         if (found.size >= maxEntries) return found;
         const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
         if (entry.isDirectory) {
           found.set(toText(path), noBytes);
           next.push(path);
         } else if (entry.isFile) {
-          found.set(toText(path), heads++ < maxHeads ? await readHead(`${root}/${path}`) : noBytes);
+          found.set(toText(path), heads++ < maxHeads ? readHead(handle, entry.name) : noBytes);
         }
       }
     }
@@ -58,10 +64,20 @@ interface Listed {
   readonly isDirectory: boolean;
 }
 
-async function list(root: ByteString, folder: ByteString): Promise<Listed[]> {
-  const path = folder === '' ? root : `${root}/${folder}`;
-  // A folder may be gone by now, or closed to us: then it shows nothing.
-  const entries = await readdir(toPath(path), { withFileTypes: true, encoding: 'buffer' }).catch(() => []);
+/** Undefined for what is gone by now, or something else, or closed to us: it shows nothing. */
+function openOrNothing<T>(open: () => T): T | undefined {
+  try {
+    return open();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
+async function list(handle: DirectoryHandle): Promise<Listed[]> {
+  const entries = await readdir(toPath(handle.at('.')), { withFileTypes: true, encoding: 'buffer' }).catch(
+    () => [],
+  );
   return entries.map((entry) => ({
     name: fromBytes(entry.name),
     isFile: entry.isFile(),
@@ -69,16 +85,14 @@ async function list(root: ByteString, folder: ByteString): Promise<Listed[]> {
   }));
 }
 
-async function readHead(path: ByteString): Promise<Uint8Array> {
+function readHead(folder: DirectoryHandle | undefined, name: ByteString): Uint8Array {
+  const opened = openOrNothing(() => (folder === undefined ? undefined : openRegular(folder.fd, name)));
+  if (opened === undefined) return noBytes;
   try {
-    await using file = await open(
-      toPath(path),
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-    );
-    const { buffer, bytesRead } = await file.read(new Uint8Array(headBytes), 0, headBytes, 0);
-    return buffer.subarray(0, bytesRead);
-  } catch {
-    return noBytes;
+    const head = new Uint8Array(headBytes);
+    return head.subarray(0, openOrNothing(() => readSync(opened.fd, head, 0, headBytes, 0)) ?? 0);
+  } finally {
+    closeSync(opened.fd);
   }
 }
 

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, lstat, open, unlink } from 'node:fs/promises';
+import { closeSync, constants } from 'node:fs';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { cloneFile } from '../../lib/clone-file.ts';
+import { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { openRegular, openRegularPath, type OpenRegular } from '../../lib/open-regular.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
 import type { TreeNode } from '../format/node.ts';
@@ -68,15 +70,11 @@ export class LikeFiles {
 
   async #openLike(path: ByteString): Promise<FileHandle | undefined> {
     const { like, target } = this.#options;
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const found = path === target ? like : `${like}${path.slice(target.length)}`;
     try {
-      // To open a device can do something already, and whoever writes to the volume may have put one there.
-      if (!(await lstat(toPath(found))).isFile()) return undefined;
-      const file = await open(toPath(found), flags);
-      const stat = await file.stat();
-      if (stat.isFile() && stat.size > 0) return file;
-      await file.close();
+      // To open a device can do something already, and what writes to the volume may put one there at any moment.
+      using held = openLikeFile(like, found);
+      if (held.stat.size > 0n) return await open(`/proc/self/fd/${held.fd}`, constants.O_RDONLY);
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
     }
@@ -96,6 +94,19 @@ export class LikeFiles {
     await unlink(toPath(path));
     return undefined;
   }
+}
+
+/** Below a directory never through a symbolic link. */
+function openLikeFile(like: ByteString, found: ByteString): OpenRegular & Disposable {
+  const opened = ((): OpenRegular => {
+    if (found === like) return openRegularPath(like);
+    const names = found.slice(like.length + 1).split('/');
+    const name = names.pop() ?? '';
+    using root = DirectoryHandle.open(like);
+    using folder = root.openBelow(names);
+    return openRegular(folder.fd, name);
+  })();
+  return { ...opened, [Symbol.dispose]: () => closeSync(opened.fd) };
 }
 
 async function isThere(file: FileHandle, part: FilePart): Promise<boolean> {

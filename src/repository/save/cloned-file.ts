@@ -1,19 +1,19 @@
-import { type BigIntStats, closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { cloneFile } from '../../lib/clone-file.ts';
 import { inodeFlag, readInodeFlags, setInodeFlag } from '../../lib/inode-flags.ts';
+import { type FileStat, statOpen } from '../../lib/posix-at.ts';
 import { listXattrs } from '../../lib/posix.ts';
 import { leaveProject } from '../../lib/leave-project.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import type { EarlyClone } from './early-clones.ts';
-import { statOpen } from './file-reader.ts';
 import { renewClone } from './renew-clone.ts';
 
 /** A file as it was at one moment: its blocks are shared with the file, which may be written to again. */
 export interface ClonedFile extends Disposable {
   /** Holds the content, and no name, time or attribute of the file. */
   readonly fd: number;
-  readonly stat: BigIntStats;
+  readonly stat: FileStat;
   readonly xattrs: readonly ExtendedAttribute[];
 }
 

@@ -1,7 +1,8 @@
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { Breather } from '../../lib/breathe.ts';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { knownError } from '../../lib/known-error.ts';
+import { type FileStat, statAt, statOpen } from '../../lib/posix-at.ts';
 import { listXattrs } from '../../lib/posix.ts';
 import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
@@ -22,9 +23,6 @@ export interface DirectorySaverOptions extends FileSaverOptions {
   /** What was written down just before need not be written down again. */
   readonly cleaned?: CleanedFilesystems | undefined;
 }
-
-/** Above it, the path of something in it may be longer than the kernel takes. */
-const longPathBytes = 3500;
 
 /**
  * Walks directories in order, in this thread, and leaves the reading to the workers. The walk runs ahead of them as
@@ -52,8 +50,9 @@ export class DirectorySaver {
   async begin(directory: ByteString, parentTreeId: string | undefined): Promise<{ done: Promise<string> }> {
     using files = this.#files;
     const handle = DirectoryHandle.open(directory);
+    using root = handle.openChild('.');
     const { done } = await this.#walk({ handle, directory, path: '' }, parentTreeId);
-    await files.letGo(directory, done);
+    await files.letGo(root.at('.'), done);
     return { done };
   }
 
@@ -94,7 +93,7 @@ export class DirectorySaver {
       const below = childPath(place, name);
       const stat = this.#stat(place, name, below);
       if (!stat || this.#options.isExcluded?.(below, stat.isDirectory())) continue;
-      if (stat.isDirectory()) slots.push((await this.#walkChild(place, name, stat)).slot);
+      if (stat.isDirectory()) slots.push((await this.#walkChild(place, name)).slot);
       else if (!stat.isFile()) slots.push(this.#saveOther(place, name, stat));
       else if (!this.#files.reuse(place, name, stat, slots))
         await this.#files.save(place, { name, stat, slots, batch });
@@ -119,10 +118,9 @@ export class DirectorySaver {
     }
   }
 
-  #stat({ handle, directory }: Place, name: ByteString, path: ByteString): BigIntStats | undefined {
+  #stat({ handle }: Place, name: ByteString, path: ByteString): FileStat | undefined {
     try {
-      const full = directory.length < longPathBytes ? `${directory}/${name}` : handle.at(name);
-      return lstatSync(toPath(full), { bigint: true });
+      return statAt(handle.fd, name);
     } catch (error) {
       if (!this.#options.isExcluded?.(path, false)) this.#problem(readProblem(path, error));
       return undefined;
@@ -130,18 +128,17 @@ export class DirectorySaver {
   }
 
   /** Returns when the walk below it is over. The slot is wrapped: a promise that is returned as it is would be waited for. */
-  async #walkChild(place: Place, name: ByteString, stat: BigIntStats): Promise<{ readonly slot: Slot }> {
+  async #walkChild(place: Place, name: ByteString): Promise<{ readonly slot: Slot }> {
     const { scheduler, tally, names } = this.#options;
     await scheduler.room();
     const path = childPath(place, name);
     const handle = this.#openChild(place, name, path);
     if (!handle) return { slot: undefined };
+    // Of the directory that is gone through: another may have come to its name since it was looked at.
+    const stat = statOpen(handle.fd);
     const xattrs = this.#xattrs(place, name, path);
     const parentTreeId = place.parent?.subtreeOf(name);
-    const { done } = await this.#walk(
-      { handle, directory: `${place.directory}/${name}`, path },
-      parentTreeId,
-    );
+    const { done } = await this.#walk({ handle, directory: place.directory, path }, parentTreeId);
     tally.countDirectory();
     const slot = done.then((subtree) => encodeNode(nodeOfStat({ name, stat, names, xattrs, subtree })));
     slot.catch(() => undefined);
@@ -157,7 +154,7 @@ export class DirectorySaver {
     }
   }
 
-  #saveOther(place: Place, name: ByteString, stat: BigIntStats): Slot {
+  #saveOther(place: Place, name: ByteString, stat: FileStat): Slot {
     const { names, tally } = this.#options;
     const full = place.handle.at(name);
     const path = childPath(place, name);

@@ -1,12 +1,14 @@
 import { closeSync, ftruncateSync, statfsSync } from 'node:fs';
 import { Breather } from '../../lib/breathe.ts';
 import { cloneRange } from '../../lib/clone-file.ts';
+import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { differingRanges, type Extent } from '../../lib/extent-map.ts';
 import { countFileExtents, fileExtents } from '../../lib/file-extents.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
+import { openRegular } from '../../lib/open-regular.ts';
+import { statOpen } from '../../lib/posix-at.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import { makeNameless } from './cloned-file.ts';
-import { openDisposable, statOpen } from './file-reader.ts';
 
 /** To clone fewer takes less than ten milliseconds. */
 const manyExtents = 250;
@@ -25,7 +27,7 @@ export interface EarlyClone {
 }
 
 interface Work {
-  readonly folder: ByteString;
+  readonly root: DirectoryHandle;
   readonly breather: Breather;
   readonly isLate: () => boolean;
 }
@@ -46,7 +48,9 @@ export class EarlyClones implements Disposable {
 
   /** Of the files at these paths below a folder. What cannot be had is left out: it is cloned as a whole when it is still. */
   async add(folder: ByteString, paths: Iterable<ByteString>, signal: AbortSignal | undefined): Promise<void> {
-    const type = tryTo(() => statfsSync(toPath(folder)).type);
+    using root = tryTo(() => DirectoryHandle.open(folder));
+    if (root === undefined) return;
+    const type = tryTo(() => statfsSync(toPath(root.at('.'))).type);
     if (type !== filesystemType.xfs && type !== filesystemType.btrfs) return;
     const breather = new Breather('saving', signal);
     const until = performance.now() + mostMs;
@@ -54,7 +58,7 @@ export class EarlyClones implements Disposable {
     for (const path of paths) {
       if (this.#clones.size >= mostFiles || isLate()) return;
       await breather.breathe();
-      await this.#add(`${folder}/${path}`, { folder, breather, isLate });
+      await this.#add(path, { root, breather, isLate });
     }
   }
 
@@ -83,13 +87,13 @@ export class EarlyClones implements Disposable {
     this.#spoiled.length = 0;
   }
 
-  async #add(file: ByteString, { folder, breather, isLate }: Work): Promise<void> {
-    using original = tryTo(() => openDisposable(file));
+  async #add(path: ByteString, { root, breather, isLate }: Work): Promise<void> {
+    using original = tryTo(() => openBelow(root, path));
     if (original === undefined || this.of(original.fd) !== undefined) return;
     const count = tryTo(() => countFileExtents(original.fd)) ?? 0;
     if (count < manyExtents || this.#extents + count > mostExtents) return;
     using made = new DisposableStack();
-    const clone = makeNameless(folder, original.fd);
+    const clone = makeNameless(root.at('.'), original.fd);
     if (clone === undefined) return;
     made.adopt(clone, closeSync);
     // What is beyond the last whole part differs, and is cloned when it is still.
@@ -109,6 +113,15 @@ export class EarlyClones implements Disposable {
     this.#clones.set(keyOf(original.fd), { fd: clone, extents });
     made.move();
   }
+}
+
+/** Never through a symbolic link, which another user may have put in the place of a directory. */
+function openBelow(root: DirectoryHandle, path: ByteString): { readonly fd: number } & Disposable {
+  const names = path.split('/');
+  const name = names.pop() ?? '';
+  using directory = root.openBelow(names);
+  const { fd } = openRegular(directory.fd, name);
+  return { fd, [Symbol.dispose]: () => closeSync(fd) };
 }
 
 function keyOf(fd: number): string {

@@ -1,20 +1,7 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { type ByteString, toPath } from '../../model/byte-string.ts';
-import { errnoOf } from '../../model/errors.ts';
-
-const baseFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-const noAccessTime = 0o1000000;
-
-/** Opens a file for reading without following a link, without waiting for a fifo's writer, and without touching its access time where allowed. */
-export function openForReading(path: ByteString): number {
-  try {
-    return openSync(toPath(path), baseFlags | noAccessTime);
-  } catch (error) {
-    // Only the owner may leave the access time alone.
-    if (errnoOf(error) !== 'EPERM') throw error;
-    return openSync(toPath(path), baseFlags);
-  }
-}
+import { closeSync, readSync } from 'node:fs';
+import { openRegularPath } from '../../lib/open-regular.ts';
+import type { FileStat } from '../../lib/posix-at.ts';
+import type { ByteString } from '../../model/byte-string.ts';
 
 /** Reads until `buffer` is full or the file ends, from `position`. */
 export function readFully(fd: number, buffer: Buffer, position: number): number {
@@ -27,17 +14,15 @@ export function readFully(fd: number, buffer: Buffer, position: number): number 
   return done;
 }
 
-/** An open file that closes itself. */
-export function openDisposable(path: ByteString): { readonly fd: number } & Disposable {
-  const fd = openForReading(path);
-  return { fd, [Symbol.dispose]: () => closeSync(fd) };
+/** A regular file, open for reading, that closes itself. */
+export function openDisposable(
+  path: ByteString,
+): { readonly fd: number; readonly stat: FileStat } & Disposable {
+  const { fd, stat } = openRegularPath(path);
+  return { fd, stat, [Symbol.dispose]: () => closeSync(fd) };
 }
 
 /** True when a file was written to between two looks at it. */
-export function hasChanged(before: BigIntStats, after: BigIntStats): boolean {
+export function hasChanged(before: FileStat, after: FileStat): boolean {
   return before.size !== after.size || before.mtimeNs !== after.mtimeNs || before.ctimeNs !== after.ctimeNs;
-}
-
-export function statOpen(fd: number): BigIntStats {
-  return fstatSync(fd, { bigint: true });
 }

@@ -1,4 +1,4 @@
-import type { BigIntStats } from 'node:fs';
+import type { FileStat } from '../../lib/posix-at.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import { encodeNode, type NodeText } from '../format/node.ts';
@@ -42,7 +42,7 @@ export class FileSaver implements Disposable {
   }
 
   /** Puts the node of an unchanged file in place. False when the file must be read. */
-  reuse(place: Place, name: ByteString, stat: BigIntStats, slots: Slot[]): boolean {
+  reuse(place: Place, name: ByteString, stat: FileStat, slots: Slot[]): boolean {
     const { parents, names, tally } = this.#options;
     if (!place.parent || !parents?.trusts(stat.ctimeNs)) return false;
     const node = reusableNode(place.parent, nodeOfStat({ name, stat, names }), parents);
@@ -56,7 +56,7 @@ export class FileSaver implements Disposable {
     place: Place,
     file: {
       readonly name: ByteString;
-      readonly stat: BigIntStats;
+      readonly stat: FileStat;
       readonly slots: Slot[];
       readonly batch: FileBatch;
     },
@@ -82,7 +82,7 @@ export class FileSaver implements Disposable {
     const { scheduler, tally } = this.#options;
     const { names, slotNumbers } = batch.take();
     await scheduler.room();
-    const outcomes = scheduler.run({ kind: 'files', directory: place.handle.at('.'), names });
+    const outcomes = scheduler.run({ kind: 'files', directory: place.handle.fd, names });
     this.#readsDirectly(outcomes);
     names.forEach((name, i) => {
       const slot = outcomes.then(({ files }) => {

@@ -11,7 +11,7 @@ import { decodeTree } from '../format/node.ts';
 import { saveLargeFile } from './large-file.ts';
 import { BlobTables } from '../blob-index/blob-tables.ts';
 import { openTestCodec } from '../open-codec.fixture.ts';
-import { statOpen } from './file-reader.ts';
+import { statOpen } from '../../lib/posix-at.ts';
 import { type FileProofs, pieceBytesOf, type ProofBook } from './piece-proof.ts';
 import { SaveScheduler } from './save-scheduler.ts';
 import { type SaveTask, type SaveTaskResult, pagedSegmentBytes } from './save-task.ts';

@@ -1,4 +1,5 @@
 import { proofBytes } from '../../lib/keyed-proof.ts';
+import { statOpen } from '../../lib/posix-at.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import { countIds, type IdList, sliceIds } from '../format/id-list.ts';
@@ -6,7 +7,7 @@ import { encodeLongNode, type NodeText } from '../format/node.ts';
 import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
 import type { ClonedFile } from './cloned-file.ts';
 import { type CutProofs, type FileProofs, pieceBytesOf, type ProofBook } from './piece-proof.ts';
-import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
+import { hasChanged, openDisposable, readFully } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
 import { readProblem } from './read-problem.ts';
 import { areProofsOf, type KnownCuts, recutFile } from './recut-file.ts';
@@ -43,11 +44,7 @@ export async function saveLargeFile(file: LargeFile): Promise<NodeText | undefin
   const { tally, path } = file;
   try {
     using open = file.clone ?? openDisposable(file.full);
-    const before = file.clone?.stat ?? statOpen(open.fd);
-    if (!before.isFile()) {
-      tally.problems.push({ path, reason: 'changed', message: 'is no longer a file' });
-      return undefined;
-    }
+    const before = open.stat;
     const { content, size } = await saveContent(file, open.fd, Number(before.size));
     const extras = {
       ...extrasOfFile(open.fd, before, size),

@@ -1,4 +1,5 @@
-import { type BigIntStats, fstatSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
+import type { FileStat } from '../../lib/posix-at.ts';
 import { dataRuns, listXattrs } from '../../lib/posix.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import type { ByteString } from '../../model/byte-string.ts';
@@ -7,7 +8,7 @@ import type { TreeNode } from '../format/node.ts';
 
 export interface NodeParts {
   readonly name: ByteString;
-  readonly stat: BigIntStats;
+  readonly stat: FileStat;
   readonly names: UserNames;
   readonly xattrs?: readonly ExtendedAttribute[];
   readonly content?: readonly string[];
@@ -47,7 +48,7 @@ export function nodeOfStat(parts: NodeParts): TreeNode {
   };
 }
 
-export function typeOfStat(stat: BigIntStats): TreeNode['type'] {
+export function typeOfStat(stat: FileStat): TreeNode['type'] {
   if (stat.isFile()) return 'file';
   if (stat.isDirectory()) return 'dir';
   if (stat.isSymbolicLink()) return 'symlink';
@@ -60,7 +61,7 @@ export function typeOfStat(stat: BigIntStats): TreeNode['type'] {
 /** What an open file has besides its stat, and besides the `length` bytes that were read of it. */
 export function extrasOfFile(
   fd: number,
-  stat: BigIntStats,
+  stat: FileStat,
   length: number,
 ): Pick<NodeParts, 'xattrs' | 'dataRuns'> {
   const xattrs = listXattrs(fd);

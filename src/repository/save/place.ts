@@ -6,9 +6,9 @@ import type { FileFate } from './save-tally.ts';
 
 /** A directory under way: what it was walked from, and where its tree's nodes will be. */
 export interface Place {
-  /** Open until all that is in it has been read: whoever swaps a directory for a link meanwhile leads nobody away. */
+  /** Open until all that is in it has been read: a directory that another program swaps for a link leads nowhere else. */
   readonly handle: DirectoryHandle;
-  /** Where it is on disk: a quicker way to look at what is in it, where it does not matter if we are led astray. */
+  /** The root of the backup, for people. */
   readonly directory: ByteString;
   /** Relative to the root of the backup. */
   readonly path: ByteString;

@@ -1,9 +1,10 @@
-import { type BigIntStats, ftruncateSync } from 'node:fs';
+import { ftruncateSync } from 'node:fs';
 import { cloneRange } from '../../lib/clone-file.ts';
 import { differingRanges } from '../../lib/extent-map.ts';
 import { fileExtents } from '../../lib/file-extents.ts';
+import { type FileStat, statOpen } from '../../lib/posix-at.ts';
 import type { EarlyClone } from './early-clones.ts';
-import { hasChanged, statOpen } from './file-reader.ts';
+import { hasChanged } from './file-reader.ts';
 
 /** No file system has larger ones. */
 const blockBytes = 64 * 1024;
@@ -12,7 +13,7 @@ export interface Renewed {
   /** How much is shared anew. */
   readonly bytes: number;
   /** Of the file. */
-  readonly stat: BigIntStats;
+  readonly stat: FileStat;
 }
 
 /**

@@ -29,8 +29,8 @@ export const segmentBytes = 16 * 1024 * 1024;
 export const pagedSegmentBytes = 8 * 1024 * 1024;
 
 export type SaveTask =
-  /** Reads and stores small files of one directory. */
-  | { readonly kind: 'files'; readonly directory: ByteString; readonly names: readonly ByteString[] }
+  /** Reads and stores small files of one directory, which is open. */
+  | { readonly kind: 'files'; readonly directory: number; readonly names: readonly ByteString[] }
   /** Reads a piece of an open file from where a chunk starts. Tells at once, as interim, where the next piece starts. */
   | {
       readonly kind: 'segment';

@@ -1,6 +1,7 @@
-import { type BigIntStats } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { proofBytes, proofOf } from '../../lib/keyed-proof.ts';
+import { openRegular } from '../../lib/open-regular.ts';
+import { closeQuickly, type FileStat, statOpen } from '../../lib/posix-at.ts';
 import { limitMallocArenas } from '../../lib/posix.ts';
 import { readUserNames } from '../../lib/user-names.ts';
 import { serveTasks } from '../../lib/worker-side.ts';
@@ -16,7 +17,7 @@ import { idListOf } from '../format/id-list.ts';
 import { encodeNode } from '../format/node.ts';
 import { openStore } from '../stores/open-store.ts';
 import { BlobSaver } from './blob-saver.ts';
-import { hasChanged, openDisposable, readFully, statOpen } from './file-reader.ts';
+import { hasChanged, readFully } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
 import { pieceBytesOf } from './piece-proof.ts';
 import { readProblem } from './read-problem.ts';
@@ -105,37 +106,43 @@ async function runKind(
   }
 }
 
-async function saveFiles(directory: ByteString, fileNames: readonly ByteString[]): Promise<FileOutcome[]> {
+async function saveFiles(directory: number, fileNames: readonly ByteString[]): Promise<FileOutcome[]> {
   const outcomes: FileOutcome[] = [];
   for (const name of fileNames) {
-    const path = `${directory}/${name}`;
     try {
-      outcomes.push(await saveFile(path, name));
+      outcomes.push(await saveFile(directory, name));
     } catch (error) {
-      outcomes.push({ node: undefined, size: 0, problem: readProblem(path, error) });
+      outcomes.push({ node: undefined, size: 0, problem: readProblem(name, error) });
     }
   }
   return outcomes;
 }
 
-async function saveFile(path: ByteString, name: ByteString): Promise<FileOutcome> {
-  using file = openDisposable(path);
-  const before = statOpen(file.fd);
-  if (!before.isFile()) {
-    return { node: undefined, size: 0, problem: { path, reason: 'changed', message: 'is no longer a file' } };
+async function saveFile(directory: number, name: ByteString): Promise<FileOutcome> {
+  const { fd, stat: before } = openRegular(directory, name);
+  try {
+    return await saveOpen(fd, { name, before });
+  } finally {
+    closeQuickly(fd);
   }
+}
+
+async function saveOpen(
+  fd: number,
+  { name, before }: { readonly name: ByteString; readonly before: FileStat },
+): Promise<FileOutcome> {
   if (before.size > wholeFileBytes) return { node: undefined, size: 0, problem: undefined, tooLarge: true };
-  const length = readFully(file.fd, chunker.buffer.subarray(0, Number(before.size)), 0);
+  const length = readFully(fd, chunker.buffer.subarray(0, Number(before.size)), 0);
   const content = await saveChunks(length, cutterOf(length));
-  const extras = extrasOfFile(file.fd, before, length);
-  const after = statOpen(file.fd);
+  const extras = extrasOfFile(fd, before, length);
+  const after = statOpen(fd);
   const node = encodeNode({ ...nodeOfStat({ name, stat: before, names, content, ...extras }), size: length });
   const problem =
-    length !== Number(before.size) || hasChanged(before, after) ? changedProblem(path, after) : undefined;
+    length !== Number(before.size) || hasChanged(before, after) ? changedProblem(name, after) : undefined;
   return { node, size: length, problem };
 }
 
-function changedProblem(path: ByteString, after: BigIntStats): SaveProblem {
+function changedProblem(path: ByteString, after: FileStat): SaveProblem {
   const message = after.nlink === 0n ? 'was removed while it was read' : 'changed while it was read';
   return { path, reason: after.nlink === 0n ? 'vanished' : 'changed', message };
 }

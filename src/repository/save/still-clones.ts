@@ -1,10 +1,10 @@
 import { closeSync } from 'node:fs';
+import { openRegularPath } from '../../lib/open-regular.ts';
 import { startWriteback } from '../../lib/posix.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import { cloneAgain, type ClonedFile, cloneOpen } from './cloned-file.ts';
 import type { EarlyClones } from './early-clones.ts';
-import { openForReading } from './file-reader.ts';
 
 interface Pending {
   readonly fd: number;
@@ -32,7 +32,7 @@ export class StillClones implements Disposable {
   open(file: ByteString): Promise<ClonedFile | undefined> | undefined {
     if (this.#count >= maxClones) return undefined;
     try {
-      const fd = openForReading(file);
+      const fd = openRegularPath(file).fd;
       this.#count++;
       startWriteback(fd, { offset: 0, length: 0 });
       const clone = Promise.withResolvers<ClonedFile | undefined>();
