@@ -47,7 +47,12 @@ export function applyMetadata(target: MetadataTarget, entry: Entry, report: Prob
 function setMode(target: MetadataTarget, entry: Entry, mode: number): void {
   if (target.fd !== undefined) return fchmodSync(target.fd, mode);
   if (entry.type === 'dir') return chmodSync(toPath(target.at), mode);
-  const fd = openSync(toPath(target.at), openPath | constants.O_NOFOLLOW);
+  chmodNoFollow(target.at, mode);
+}
+
+/** The mode of what is neither a symbolic link nor behind one: `EOPNOTSUPP` then. */
+export function chmodNoFollow(at: ByteString, mode: number): void {
+  const fd = openSync(toPath(at), openPath | constants.O_NOFOLLOW);
   try {
     chmodSync(`/proc/self/fd/${fd}`, mode);
   } finally {

@@ -1,6 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, type BigIntStats } from 'node:fs';
-import { type ByteString, toPath } from '../model/byte-string.ts';
-import { openAt, openFlag } from './posix-at.ts';
+import { type BigIntStats, constants, fstatSync } from 'node:fs';
+import type { ByteString } from '../model/byte-string.ts';
+import { closeQuickly, openAt, openFlag, openFromHere } from './posix-at.ts';
 
 /**
  * An open directory to reach things from, name by name. However long the path to it is, and whatever another program
@@ -17,7 +17,7 @@ export class DirectoryHandle implements Disposable {
 
   /** Opens a directory by path, symbolic links followed. Throws a system error. */
   static open(path: ByteString): DirectoryHandle {
-    return new DirectoryHandle(openSync(toPath(path), openFlag.path | constants.O_DIRECTORY));
+    return new DirectoryHandle(openFromHere(path, openFlag.path | constants.O_DIRECTORY));
   }
 
   /** Opens a directory in this one, never through a symbolic link: `ELOOP` or `ENOTDIR` then. */
@@ -53,6 +53,7 @@ export class DirectoryHandle implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    closeSync(this.fd);
+    // Not by `node:fs`: it warns of what another thread, or another library, has opened.
+    closeQuickly(this.fd);
   }
 }

@@ -19,7 +19,15 @@ export interface EnterOptions {
   readonly replaces?: boolean | undefined;
 }
 
-const maxOpenHandles = 128;
+/** A restore holds as many in each of up to eleven places, where a process may have no more than 1,024 files open. */
+const maxOpenHandles = 64;
+
+export interface TreeOptions {
+  /** New and empty at first: no directory in it has a default ACL before its metadata is set. */
+  readonly isStaged: boolean;
+  /** The root's own ACLs stay as they are. */
+  readonly keepsRoot?: boolean | undefined;
+}
 
 /** The directories on the way to where a tree is being written, open, so that the next entry nearby costs nothing. */
 export class OpenDirectories implements Disposable {
@@ -28,11 +36,10 @@ export class OpenDirectories implements Disposable {
   /** Below the root, each one within the one before. */
   readonly #stack: OpenDirectory[] = [];
 
-  /** A staged root is new and empty: no directory in it has a default ACL before its metadata is set. */
-  constructor(root: ByteString, { isStaged }: { readonly isStaged: boolean }) {
+  constructor(root: ByteString, { isStaged, keepsRoot }: TreeOptions) {
     this.#isStaged = isStaged;
     const handle = DirectoryHandle.open(root);
-    if (isStaged) removeAcls(handle.at('.'), {});
+    if (isStaged && keepsRoot !== true) removeAcls(handle.at('.'), {});
     this.#root = { path: '', handle, inheritsAcl: !isStaged && hasDefaultAcl(handle) };
   }
 

@@ -13,7 +13,7 @@ import { packDevice } from './posix.ts';
 
 const libc = koffi.load(null);
 /** Addresses as numbers: making a view for each name would cost more than the call. */
-const openat = libc.func('int openat(int dirfd, uintptr_t path, int flags)');
+const openat = libc.func('int openat(int dirfd, uintptr_t path, int flags, unsigned int mode)');
 const unlinkat = libc.func('int unlinkat(int dirfd, uintptr_t path, int flags)');
 const close = libc.func('int close(int fd)');
 const statx = statxOf();
@@ -48,14 +48,19 @@ const answer = Buffer.allocUnsafeSlow(256);
 const answerAt = Number(koffi.address(answer));
 const answerView = new DataView(answer.buffer);
 
-/** Opens what has a name in an open directory. Never waits for a signal's handler: an interrupted call is made again. */
-export function openAt(directory: number, name: ByteString, flags: number): number {
+/** Opens what has a name in an open directory, or makes a file of that mode with `O_CREAT`. Never waits for a signal's handler: an interrupted call is made again. */
+export function openAt(directory: number, name: ByteString, flags: number, mode = 0o600): number {
   const path = cPath(name, 'openat');
   for (let tries = 0; ; tries++) {
-    const fd = Number(openat(directory, path, flags | openFlag.closeOnExec));
+    const fd = Number(openat(directory, path, flags | openFlag.closeOnExec, mode));
     if (fd >= 0) return fd;
     throwUnlessInterrupted(tries, 'openat', name);
   }
+}
+
+/** The same by a path of its own, symbolic links on the way followed; at the end too, unless the flags forbid it. */
+export function openFromHere(path: ByteString, flags: number): number {
+  return openAt(atFdCwd, path, flags);
 }
 
 /** Opens for real what is open by O_PATH: the very same thing, whatever has its name by now. */

@@ -12,27 +12,40 @@ export interface WalkedNode {
 
 interface WalkOptions extends StoreOptions {
   readonly depth?: number | undefined;
-  readonly prefix?: ByteString;
-  readonly breather?: Breather;
 }
 
-/** Every node below a tree, depth first, a directory before what is in it. `depth` 1 is the tree itself only. */
+/** A tree on the way down, and how far it is walked. */
+interface Frame {
+  readonly nodes: readonly TreeNode[];
+  readonly path: ByteString;
+  next: number;
+}
+
+/**
+ * Every node below a tree, depth first, a directory before what is in it. `depth` 1 is the tree itself only. However deep:
+ * what is walked is remembered in a list, as generators in generators would be the slower the deeper they go, and end the
+ * stack of calls.
+ */
 export async function* walkTreeNodes(
   reader: BlobReader,
   tree: string,
-  options: WalkOptions = {},
+  { depth = Number.POSITIVE_INFINITY, signal }: WalkOptions = {},
 ): AsyncGenerator<WalkedNode> {
-  const { depth = Number.POSITIVE_INFINITY, prefix = '', signal } = options;
-  const { breather = new Breather('reading a snapshot', signal) } = options;
   if (depth < 1) return;
-  for (const node of await reader.readTree(tree, { signal })) {
+  const breather = new Breather('reading a snapshot', signal);
+  const frames: Frame[] = [{ nodes: await reader.readTree(tree, { signal }), path: '', next: 0 }];
+  for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+    const node = frame.nodes[frame.next++];
+    if (node === undefined) {
+      frames.pop();
+      continue;
+    }
     // Trees come from memory as often as not, so that nothing else would ever get its turn.
     breather.check();
     if (breather.isDue()) await breather.breathe();
-    const path = prefix === '' ? node.name : `${prefix}/${node.name}`;
+    const path = frame.path === '' ? node.name : `${frame.path}/${node.name}`;
     yield { node, path };
-    if (node.subtree !== undefined) {
-      yield* walkTreeNodes(reader, node.subtree, { signal, depth: depth - 1, prefix: path, breather });
-    }
+    if (node.subtree !== undefined && frames.length < depth)
+      frames.push({ nodes: await reader.readTree(node.subtree, { signal }), path, next: 0 });
   }
 }

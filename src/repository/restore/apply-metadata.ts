@@ -1,4 +1,7 @@
-import { chmodSync, fchmodSync, fchownSync, lchownSync } from 'node:fs';
+import { constants, fchmodSync, fchownSync, lchownSync } from 'node:fs';
+import { chmodNoFollow } from '../../lib/apply-metadata.ts';
+import type { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { closeQuickly, openAt } from '../../lib/posix-at.ts';
 import { listXattrs, removeXattr, setTimes, setXattr } from '../../lib/posix.ts';
 import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
@@ -6,12 +9,15 @@ import { errnoOf } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import type { Metadata } from './restore-task.ts';
 
-/** Where metadata goes: an open file, or a path whose last part is never followed. */
-export interface MetadataTarget {
+/** Where metadata goes: an open file or directory, or a name that is never followed. */
+export type MetadataTarget = {
+  /** Below the target, for people. */
   readonly path: ByteString;
-  readonly fd?: number;
-  readonly isSymlink?: boolean;
-}
+} & (
+  | { readonly fd: number }
+  /** A path that goes from an open directory to this name. */
+  | { readonly at: ByteString; readonly isSymlink: boolean }
+);
 
 /**
  * Gives a new file its owner, attributes, mode and times, in the order that lets each survive: a change of owner clears
@@ -19,25 +25,40 @@ export interface MetadataTarget {
  * this process may not do is told, not thrown.
  */
 export function applyMetadata(target: MetadataTarget, metadata: Metadata, problems: SaveProblem[]): void {
-  const { path, fd } = target;
+  const { path } = target;
+  const thing = 'fd' in target ? target.fd : target.at;
   const attempt = (what: string, set: () => void): boolean => attemptTo(set, { path, what, problems });
   const setAttribute = (attribute: ExtendedAttribute): void =>
-    void attempt(`attribute "${toPrintable(attribute.name)}"`, () => setXattr(fd ?? path, attribute));
+    void attempt(`attribute "${toPrintable(attribute.name)}"`, () => setXattr(thing, attribute));
   const isOwned = attempt('owner', () => {
-    if (fd === undefined) lchownSync(toPath(path), metadata.uid, metadata.gid);
-    else fchownSync(fd, metadata.uid, metadata.gid);
+    if (typeof thing === 'number') fchownSync(thing, metadata.uid, metadata.gid);
+    else lchownSync(toPath(thing), metadata.uid, metadata.gid);
   });
   for (const attribute of metadata.xattrs) if (!isAcl(attribute)) setAttribute(attribute);
-  if (!target.isSymlink) {
+  if ('fd' in target || !target.isSymlink) {
     // Who could not become the owner must not lend the wrong owner's rights.
     const mode = isOwned ? metadata.mode : metadata.mode & 0o1777;
     attempt('mode', () => {
-      if (fd === undefined) chmodSync(toPath(path), mode);
-      else fchmodSync(fd, mode);
+      if (typeof thing === 'number') fchmodSync(thing, mode);
+      else chmodNoFollow(thing, mode);
     });
   }
   for (const attribute of metadata.xattrs) if (isAcl(attribute)) setAttribute(attribute);
-  attempt('time', () => setTimes(fd ?? path, metadata.mtimeNs));
+  attempt('time', () => setTimes(thing, metadata.mtimeNs));
+}
+
+/** The same for a directory that is open as a place only. */
+export function applyToDirectory(
+  { folder, path }: { readonly folder: DirectoryHandle; readonly path: ByteString },
+  metadata: Metadata,
+  problems: SaveProblem[],
+): void {
+  const fd = openAt(folder.fd, '.', constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    applyMetadata({ path, fd }, metadata, problems);
+  } finally {
+    closeQuickly(fd);
+  }
 }
 
 /**
@@ -73,8 +94,8 @@ function isAcl({ name }: { readonly name: ByteString }): boolean {
 }
 
 /** Takes away ACLs that a new thing got from the directory above: everything made in it would get them too. True if there were any. */
-export function dropInheritedAcls(path: ByteString): boolean {
-  const acls = listXattrs(path).filter(isAcl);
-  for (const { name } of acls) removeXattr(path, name);
+export function dropInheritedAcls(at: ByteString): boolean {
+  const acls = listXattrs(at).filter(isAcl);
+  for (const { name } of acls) removeXattr(at, name);
   return acls.length > 0;
 }

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants } from 'node:fs';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { cloneFile } from '../../lib/clone-file.ts';
-import { DirectoryHandle } from '../../lib/directory-handle.ts';
-import { openRegular, openRegularPath, type OpenRegular } from '../../lib/open-regular.ts';
+import { OpenDirectories } from '../../lib/open-directories.ts';
+import { openRegular } from '../../lib/open-regular.ts';
+import { closeQuickly, unlinkAt } from '../../lib/posix-at.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
-import { errnoOf } from '../../model/errors.ts';
+import { errnoOf, isAppError } from '../../model/errors.ts';
 import type { TreeNode } from '../format/node.ts';
+import { placeOf } from './restore-target.ts';
 
 /** A blob's place in a file. */
 export interface FilePart {
@@ -19,7 +21,7 @@ export interface LikeFilesOptions {
   /** A directory that is likely to have the same files as what is restored. It is only read. */
   readonly like: ByteString;
   /** Where it is restored to. */
-  readonly target: ByteString;
+  readonly places: OpenDirectories;
   /** Copies where blocks cannot be shared: for repositories that are farther away than the disk. */
   readonly copies: boolean;
 }
@@ -32,14 +34,31 @@ const worthLooking = 128 * 1024;
  * shared where the file system can do that. Nothing is believed of such a file: its name says where to look, and what is
  * taken has been read where it is now and has the hash that the snapshot says.
  */
-export class LikeFiles {
+export class LikeFiles implements Disposable {
   readonly #options: LikeFilesOptions;
+  readonly #found: OpenDirectories;
   #canClone = true;
   /** So much was taken. */
   bytes = 0;
 
-  constructor(options: LikeFilesOptions) {
+  private constructor(options: LikeFilesOptions, found: OpenDirectories) {
     this.#options = options;
+    this.#found = found;
+  }
+
+  /** Undefined when there is no such directory. */
+  static open(options: LikeFilesOptions): LikeFiles | undefined {
+    try {
+      const found = new OpenDirectories(options.like, { isStaged: true, keepsRoot: true });
+      return new LikeFiles(options, found);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return undefined;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#found[Symbol.dispose]();
   }
 
   /**
@@ -69,14 +88,14 @@ export class LikeFiles {
   }
 
   async #openLike(path: ByteString): Promise<FileHandle | undefined> {
-    const { like, target } = this.#options;
-    const found = path === target ? like : `${like}${path.slice(target.length)}`;
     try {
+      const { folder, name } = placeOf(this.#found, path);
       // To open a device can do something already, and what writes to the volume may put one there at any moment.
-      using held = openLikeFile(like, found);
-      if (held.stat.size > 0n) return await open(`/proc/self/fd/${held.fd}`, constants.O_RDONLY);
+      const { fd, stat } = openRegular(folder.fd, name);
+      using _held = { [Symbol.dispose]: () => closeQuickly(fd) };
+      if (stat.size > 0n) return await open(`/proc/self/fd/${fd}`, constants.O_RDONLY);
     } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
+      if (errnoOf(error) === undefined && !isAppError(error, 'conflict')) throw error;
     }
     return undefined;
   }
@@ -86,27 +105,15 @@ export class LikeFiles {
     path: ByteString,
   ): Promise<{ readonly file: FileHandle; readonly isClone: boolean } | undefined> {
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    const file = await open(toPath(path), flags, 0o600);
+    const { folder, name } = placeOf(this.#options.places, path);
+    const file = await open(toPath(folder.at(name)), flags, 0o600);
     if (this.#canClone && cloneFile(file.fd, source.fd)) return { file, isClone: true };
     this.#canClone = false;
     if (this.#options.copies) return { file, isClone: false };
     await file.close();
-    await unlink(toPath(path));
+    unlinkAt(folder.fd, name);
     return undefined;
   }
-}
-
-/** Below a directory never through a symbolic link. */
-function openLikeFile(like: ByteString, found: ByteString): OpenRegular & Disposable {
-  const opened = ((): OpenRegular => {
-    if (found === like) return openRegularPath(like);
-    const names = found.slice(like.length + 1).split('/');
-    const name = names.pop() ?? '';
-    using root = DirectoryHandle.open(like);
-    using folder = root.openBelow(names);
-    return openRegular(folder.fd, name);
-  })();
-  return { ...opened, [Symbol.dispose]: () => closeSync(opened.fd) };
 }
 
 async function isThere(file: FileHandle, part: FilePart): Promise<boolean> {

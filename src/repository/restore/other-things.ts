@@ -1,10 +1,12 @@
 import { linkSync, symlinkSync } from 'node:fs';
+import type { OpenDirectories } from '../../lib/open-directories.ts';
 import { makeNode, unpackDevice } from '../../lib/posix.ts';
 import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import type { TreeNode } from '../format/node.ts';
 import { applyMetadata, dropInheritedAcls } from './apply-metadata.ts';
+import { placeOf } from './restore-target.ts';
 import type { Metadata } from './restore-task.ts';
 
 /** Another name of a file that was restored as `first`. */
@@ -15,6 +17,10 @@ export interface Link {
 }
 
 export interface OtherThingsOptions {
+  /** Where they are made. */
+  readonly places: OpenDirectories;
+  /** The same tree, for the first names of links: they may lie far from the further ones. */
+  readonly firsts: OpenDirectories;
   readonly metadataOf: (node: TreeNode) => Metadata;
   /** Where it is told what could not be made. */
   readonly problems: SaveProblem[];
@@ -35,17 +41,27 @@ export class OtherThings {
     const { type } = node;
     if (type === 'file' || type === 'dir') return;
     if (type === 'irregular') return this.#leaveOut(path, 'is of a kind that cannot be restored');
-    if (type === 'symlink') symlinkSync(toPath(node.linkTarget ?? ''), toPath(path));
-    else if (!this.#makeNode(path, node, type)) return;
+    const at = this.#at(path);
+    if (type === 'symlink') symlinkSync(toPath(node.linkTarget ?? ''), toPath(at));
+    else if (!this.#makeNode({ path, at }, node, type)) return;
     const { metadataOf, problems } = this.#options;
-    applyMetadata({ path, isSymlink: type === 'symlink' }, metadataOf(node), problems);
+    applyMetadata({ path, at, isSymlink: type === 'symlink' }, metadataOf(node), problems);
     this.count++;
   }
 
-  #makeNode(path: ByteString, node: TreeNode, type: 'fifo' | 'socket' | 'chardev' | 'blockdev'): boolean {
+  #at(path: ByteString, places = this.#options.places): ByteString {
+    const { folder, name } = placeOf(places, path);
+    return folder.at(name);
+  }
+
+  #makeNode(
+    { path, at }: { readonly path: ByteString; readonly at: ByteString },
+    node: TreeNode,
+    type: 'fifo' | 'socket' | 'chardev' | 'blockdev',
+  ): boolean {
     const { major, minor } = unpackDevice(node.device);
     try {
-      makeNode(path, { type, mode: node.mode, deviceMajor: major, deviceMinor: minor });
+      makeNode(at, { type, mode: node.mode, deviceMajor: major, deviceMinor: minor });
       return true;
     } catch (error) {
       if (errnoOf(error) !== 'EPERM') throw error;
@@ -65,7 +81,7 @@ export class OtherThings {
       this.#leaveOut(path, `is the same as "${toPrintable(first)}"`);
       return false;
     }
-    linkSync(toPath(first), toPath(path));
+    linkSync(toPath(this.#at(first, this.#options.firsts)), toPath(this.#at(path)));
     return true;
   }
 
@@ -73,9 +89,10 @@ export class OtherThings {
   dropInherited(node: TreeNode, path: ByteString): void {
     if (node.type === 'symlink' || this.#notMade.has(path)) return;
     const isOwn = node.xattrs.some(({ name }) => name === 'system.posix_acl_access');
-    if (isOwn || !dropInheritedAcls(path)) return;
+    const at = this.#at(path);
+    if (isOwn || !dropInheritedAcls(at)) return;
     // Without its ACL the group's bits mean the group again, and not the ACL's mask.
     const { metadataOf, problems } = this.#options;
-    applyMetadata({ path }, metadataOf(node), problems);
+    applyMetadata({ path, at, isSymlink: false }, metadataOf(node), problems);
   }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RestorePlan, runsOfBlob } from './restore-plan.ts';
-import type { RestoreTask } from './restore-task.ts';
+import type { PackWork } from './restore-task.ts';
 
 test('the runs of a blob are exactly the bytes of the file’s runs that lie in it', () => {
   const steps = fc.array(fc.tuple(fc.nat(30), fc.integer({ min: 1, max: 30 })), { maxLength: 6 });
@@ -28,7 +28,7 @@ test('every blob that is wanted is handed out once, with all its targets, whatev
   fc.assert(
     fc.property(wanted, (blobs) => {
       const plan = new RestorePlan();
-      const tasks: RestoreTask[] = [];
+      const tasks: PackWork[] = [];
       blobs.forEach(([pack, blob], fileOffset) => {
         const place = { packId: `${pack}`, offset: blob, length: 1, uncompressedLength: 0 };
         const task = plan.add(`${blob}`, place, { path: 'f', fileOffset, fileSize: 1 });

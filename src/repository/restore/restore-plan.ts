@@ -2,7 +2,7 @@ import type { ByteString } from '../../model/byte-string.ts';
 import type { DataRun } from '../../model/entry.ts';
 import type { LocatedBlob } from '../blob-index/blob-index.ts';
 import type { TreeNode } from '../format/node.ts';
-import type { BlobTarget, BlobWork, Metadata, RestoreTask } from './restore-task.ts';
+import type { BlobTarget, BlobWork, Metadata, PackWork } from './restore-task.ts';
 
 /** Work is handed out when this many blobs wait, or this many for one pack. */
 const maxWaitingBlobs = 8_000;
@@ -14,7 +14,7 @@ export class RestorePlan {
   #waiting = 0;
 
   /** Returns a task when a pack has enough for one. */
-  add(id: string, place: LocatedBlob, target: BlobTarget): RestoreTask | undefined {
+  add(id: string, place: LocatedBlob, target: BlobTarget): PackWork | undefined {
     const pack = this.#packs.get(place.packId) ?? new Map<string, BlobWork>();
     this.#packs.set(place.packId, pack);
     const { offset, length, uncompressedLength } = place;
@@ -28,7 +28,7 @@ export class RestorePlan {
   }
 
   /** Tasks to make room, oldest packs first; with `all` everything that is left. */
-  *drain(all: boolean): Generator<RestoreTask> {
+  *drain(all: boolean): Generator<PackWork> {
     if (!all && this.#waiting < maxWaitingBlobs) return;
     for (const packId of [...this.#packs.keys()]) {
       const task = this.#take(packId);
@@ -36,7 +36,7 @@ export class RestorePlan {
     }
   }
 
-  #take(packId: string): RestoreTask | undefined {
+  #take(packId: string): PackWork | undefined {
     const blobs = [...(this.#packs.get(packId)?.values() ?? [])];
     this.#packs.delete(packId);
     this.#waiting -= blobs.reduce((sum, { targets }) => sum + targets.length, 0);

@@ -20,6 +20,7 @@ export interface Metadata {
 
 /** Where a blob goes. */
 export interface BlobTarget {
+  /** Below the root. */
   readonly path: ByteString;
   readonly fileOffset: number;
   /** Present when the blob is the whole file: the worker makes the file and gives it all it has. */
@@ -39,9 +40,14 @@ export interface BlobWork {
 }
 
 /** All that is wanted of one pack. */
-export interface RestoreTask {
+export interface PackWork {
   readonly packId: string;
   readonly blobs: readonly BlobWork[];
+}
+
+export interface RestoreTask extends PackWork {
+  /** The open directory that everything is made below. */
+  readonly rootFd: number;
 }
 
 export interface RestoreTaskResult {

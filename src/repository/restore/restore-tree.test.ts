@@ -23,7 +23,9 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { makeHostileTree } from '../../../test/support/hostile-tree.ts';
 import { treeFacts } from '../../../test/support/tree-facts.ts';
+import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { dataRuns } from '../../lib/posix.ts';
+import { removeTree } from '../../lib/remove-tree.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import { openFreshRepository, type TestRepository } from '../open-repository.fixture.ts';
 import { HandmadeSnapshot } from '../save-by-hand.fixture.ts';
@@ -193,7 +195,7 @@ describe('damage', () => {
     writeFileSync(dataPack(), pack);
     await expect(restore(snapshot)).rejects.toMatchObject({
       code: 'integrity',
-      message: expect.stringContaining(join(target, 'docs/report')),
+      message: expect.stringContaining('"docs/report"'),
     });
   });
 
@@ -334,15 +336,28 @@ describe('a hostile snapshot', () => {
     expect(result.others).toBe(0);
   });
 
-  test('whose directories are deeper than any path can be is refused in words', async () => {
-    await expect(
-      restoreTree((handmade) => {
-        let subtree = handmade.tree([]);
-        for (let depth = 0; depth < 3000; depth++)
-          subtree = handmade.tree([{ ...directory, name: 'dd', subtree }]);
-        return subtree;
-      }),
-    ).rejects.toMatchObject({ name: 'AppError', message: expect.stringContaining('ENAMETOOLONG') });
+  test('whose paths are longer than any path can be comes back whole', async () => {
+    const names = Array.from({ length: 25 }, (_, depth) => `${depth}`.padStart(200, 'd'));
+    const result = await restoreTree((handmade) => {
+      const [small, one, two] = ['deep', 'one', 'two'].map((text) => handmade.blob('data', text));
+      const bottom = handmade.tree([
+        { ...node, name: 'file', type: 'file', size: 4, content: [small] },
+        { ...node, name: 'parts', type: 'file', size: 6, content: [one, two], inode: 7, links: 2 },
+        { ...node, name: 'same', type: 'file', size: 6, content: [one, two], inode: 7, links: 2 },
+        { ...node, name: 'link', type: 'symlink', linktarget: 'file' },
+      ]);
+      return names
+        .toReversed()
+        .reduce((subtree, name) => handmade.tree([{ ...directory, name, subtree }]), bottom);
+    });
+    expect(result).toMatchObject({ files: 3, others: 1, directories: 26, problems: [] });
+    using root = DirectoryHandle.open(target);
+    using deepest = root.openBelow(names);
+    expect(readFileSync(deepest.at('file'), 'utf8')).toBe('deep');
+    expect(readFileSync(deepest.at('same'), 'utf8')).toBe('onetwo');
+    expect(lstatSync(deepest.at('same')).ino).toBe(lstatSync(deepest.at('parts')).ino);
+    expect(readlinkSync(deepest.at('link'))).toBe('file');
+    await removeTree(target);
   });
 });
 

@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { mapOwner } from '../../lib/map-owner.ts';
+import { OpenDirectories } from '../../lib/open-directories.ts';
+import { closeQuickly } from '../../lib/posix-at.ts';
 import { syncFilesystem } from '../../lib/posix.ts';
-import { type ByteString, toPath, toText } from '../../model/byte-string.ts';
+import { type ByteString, toPath, toPrintable, toText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import type { TreeNode } from '../format/node.ts';
@@ -9,7 +11,7 @@ import { BlobReader } from '../read/blob-reader.ts';
 import { HardLinks } from '../read/hard-links.ts';
 import { walkTreeNodes } from '../read/walk-tree.ts';
 import type { SaveContext } from '../save/save-snapshot.ts';
-import { applyMetadata } from './apply-metadata.ts';
+import { applyMetadata, applyToDirectory } from './apply-metadata.ts';
 import { filePieces, type Piece } from './file-pieces.ts';
 import { LikeFiles } from './like-files.ts';
 import { type Link, OtherThings } from './other-things.ts';
@@ -17,8 +19,9 @@ import { openRestoreCrew, type RestoreCrew } from './restore-crew.ts';
 import { metadataOf, type OpenFile, RestorePlan } from './restore-plan.ts';
 import type { RestoreRequest } from './restore-request.ts';
 import { MadeDirectories } from './made-directories.ts';
-import { createFile, makeTarget, openDisk, parentOf, relativeTo } from './restore-target.ts';
-import type { Metadata, RestoreTask } from './restore-task.ts';
+import { createFile, type HeldTarget, holdTarget, openDisk, placeOf } from './restore-target.ts';
+import { openOwnFile } from '../../lib/open-trusted.ts';
+import type { Metadata, PackWork } from './restore-task.ts';
 import type { RestoreResult } from './restore-types.ts';
 
 export interface RestoreContext extends SaveContext {
@@ -28,17 +31,33 @@ export interface RestoreContext extends SaveContext {
 
 /** Restores a tree or a file as `target`, exactly, and makes it durable. What was made before an error stays. */
 export async function restoreTree(context: RestoreContext, request: RestoreRequest): Promise<RestoreResult> {
-  await using restorer = new Restorer(context, request);
+  // Closed last: what the workers open goes from there.
+  using places = new DisposableStack();
+  await using pool = context.crew ?? openRestoreCrew(context.address);
+  pool.notify(context.masterKey);
+  if ((request.expectedBytes ?? 0) >= worthWarming) pool.warm();
+  const held = places.use(holdTarget(request.target, { isDirectory: request.node.type === 'dir' }));
+  using restorer = new Restorer(context, request, { pool, held });
   return await restorer.run();
+}
+
+function close(opened: Disposable | undefined): void {
+  opened?.[Symbol.dispose]();
 }
 
 /** Below it, one worker may be all that is ever needed. */
 const worthWarming = 16 * 1024 * 1024;
 
-class Restorer implements AsyncDisposable {
+class Restorer implements Disposable {
   readonly #request: RestoreRequest;
   readonly #reader: BlobReader;
   readonly #pool: RestoreCrew;
+  readonly #held: HeldTarget;
+  readonly #opened = new DisposableStack();
+  /** Where the walk is. */
+  readonly #places: OpenDirectories;
+  /** Where something is finished that was begun earlier. */
+  readonly #earlier: OpenDirectories;
   readonly #plan = new RestorePlan();
   readonly #hardLinks = new HardLinks();
   readonly #like: LikeFiles | undefined;
@@ -47,10 +66,7 @@ class Restorer implements AsyncDisposable {
   readonly #openFiles = new Map<ByteString, OpenFile>();
   readonly #running = new Set<Promise<void>>();
   readonly #problems: SaveProblem[] = [];
-  readonly #others = new OtherThings({
-    metadataOf: (node) => this.#metadataOf(node),
-    problems: this.#problems,
-  });
+  readonly #others: OtherThings;
   #failure: Error | undefined;
   #files = 0;
   #bytes = 0;
@@ -58,31 +74,55 @@ class Restorer implements AsyncDisposable {
   #sizeBytes = 0;
   #lastTold = 0;
 
-  constructor(context: RestoreContext, request: RestoreRequest) {
+  constructor(
+    context: RestoreContext,
+    request: RestoreRequest,
+    { pool, held }: { readonly pool: RestoreCrew; readonly held: HeldTarget },
+  ) {
     this.#request = request;
-    const { like, target } = request;
-    this.#like = like && new LikeFiles({ ...like, target });
+    this.#pool = pool;
+    this.#held = held;
     this.#reader = new BlobReader(context.codec, context.index);
-    this.#pool = context.crew ?? openRestoreCrew(context.address);
-    this.#pool.notify(context.masterKey);
-    if ((request.expectedBytes ?? 0) >= worthWarming) this.#pool.warm();
+    this.#places = this.#openPlaces();
+    this.#earlier = this.#openPlaces();
+    this.#others = new OtherThings({
+      places: this.#places,
+      firsts: this.#earlier,
+      metadataOf: (node) => this.#metadataOf(node),
+      problems: this.#problems,
+    });
+    const { like } = request;
+    const isWhole = held.single === undefined;
+    if (like !== undefined && isWhole)
+      this.#like = this.#opened.adopt(LikeFiles.open({ ...like, places: this.#places }), close);
+  }
+
+  #openPlaces(): OpenDirectories {
+    const options = { isStaged: true, keepsRoot: true };
+    return this.#opened.use(new OpenDirectories(this.#held.root.self, options));
+  }
+
+  [Symbol.dispose](): void {
+    this.#opened[Symbol.dispose]();
   }
 
   async run(): Promise<RestoreResult> {
-    const { node, target } = this.#request;
-    if (node.type === 'dir') makeTarget(target);
+    const { node } = this.#request;
+    const { root, single } = this.#held;
     // Opened before anything is written: the kernel then tells of every write that has failed since, and the target's own
     // mode does not matter.
-    using disk = openDisk(node.type === 'dir' ? target : parentOf(target));
-    if (node.type === 'dir') await this.#restoreDirectory(node, target);
-    else await this.#restoreThing(node as TreeNode, target);
+    using disk = openDisk(root);
+    if (single === undefined) await this.#restoreDirectory(node);
+    else await this.#restoreThing(node as TreeNode, single);
     for (const task of this.#plan.drain(true)) await this.#start(task);
     await this.#settle(0);
-    if (node.type !== 'dir') this.#others.dropInherited(node as TreeNode, target);
+    if (single !== undefined) this.#others.dropInherited(node as TreeNode, single);
     for (const link of this.#links) this.#makeLink(link);
     // Deepest first: making things in a directory changes its times, and its mode may forbid it.
-    for (const { path, metadata } of this.#directories.deepestFirst())
-      applyMetadata({ path }, metadata, this.#problems);
+    for (const { path, metadata } of this.#directories.deepestFirst()) {
+      const { handle } = this.#places.enter(path, { create: false });
+      applyToDirectory({ folder: handle, path }, metadata, this.#problems);
+    }
     syncFilesystem(disk.fd);
     return {
       files: this.#files,
@@ -90,21 +130,22 @@ class Restorer implements AsyncDisposable {
       others: this.#others.count,
       bytes: this.#sizeBytes,
       bytesTaken: this.#like?.bytes ?? 0,
-      problems: this.#problems.map((problem) => ({ ...problem, path: relativeTo(target, problem.path) })),
+      problems: this.#problems.map((problem) => ({ ...problem, path: this.#shown(problem.path) })),
     };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#pool[Symbol.asyncDispose]();
+  /** Below the target, in words for people: where it was made ready is not theirs to know. */
+  #shown(path: ByteString): string {
+    return toPrintable(path === (this.#held.single ?? '') ? '/' : path);
   }
 
-  async #restoreDirectory(node: RestoreRequest['node'], target: ByteString): Promise<void> {
-    this.#addDirectory(node, target);
+  async #restoreDirectory(node: RestoreRequest['node']): Promise<void> {
+    this.#addDirectory(node, '');
     if (node.subtree === undefined) return;
     for await (const { node: child, path } of walkTreeNodes(this.#reader, node.subtree, {
       signal: this.#request.signal,
     })) {
-      await this.#restoreThing(child, `${target}/${path}`);
+      await this.#restoreThing(child, path);
     }
   }
 
@@ -117,7 +158,8 @@ class Restorer implements AsyncDisposable {
       return;
     }
     if (node.type === 'dir') {
-      mkdirSync(toPath(path), 0o700);
+      const { folder, name } = placeOf(this.#places, path);
+      mkdirSync(toPath(folder.at(name)), 0o700);
       this.#addDirectory(node, path);
     } else if (node.type === 'file') {
       await this.#restoreFile(node, path);
@@ -141,7 +183,7 @@ class Restorer implements AsyncDisposable {
       await this.#want(only, place, { ...target, whole: metadata });
       return;
     }
-    if (taken === undefined) createFile(path, node.size);
+    if (taken === undefined) createFile(this.#places, path, node.size);
     const pieces = taken ?? this.#piecesOf(node, path);
     if (pieces.length === 0) {
       this.#finishFile({ path, metadata, left: 0 });
@@ -161,7 +203,7 @@ class Restorer implements AsyncDisposable {
     for (const waiting of this.#plan.drain(false)) await this.#start(waiting);
   }
 
-  async #start(task: RestoreTask): Promise<void> {
+  async #start(task: PackWork): Promise<void> {
     await this.#settle(this.#pool.size * 3);
     const running = this.#run(task).finally(() => this.#running.delete(running));
     running.catch(
@@ -170,8 +212,8 @@ class Restorer implements AsyncDisposable {
     this.#running.add(running);
   }
 
-  async #run(task: RestoreTask): Promise<void> {
-    const result = await this.#pool.run(task);
+  async #run(task: PackWork): Promise<void> {
+    const result = await this.#pool.run({ ...task, rootFd: this.#held.root.fd });
     this.#bytes += result.bytes;
     this.#files += result.files;
     this.#problems.push(...result.problems);
@@ -192,7 +234,13 @@ class Restorer implements AsyncDisposable {
 
   #finishFile({ path, metadata }: OpenFile): void {
     this.#openFiles.delete(path);
-    applyMetadata({ path }, metadata, this.#problems);
+    const { folder, name } = placeOf(this.#earlier, path);
+    const fd = openOwnFile(folder, name);
+    try {
+      applyMetadata({ path, fd }, metadata, this.#problems);
+    } finally {
+      closeQuickly(fd);
+    }
     this.#files++;
   }
 

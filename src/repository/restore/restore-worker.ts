@@ -1,9 +1,11 @@
-import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { ftruncateSync, writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
+import { OpenDirectories } from '../../lib/open-directories.ts';
+import { closeQuickly } from '../../lib/posix-at.ts';
 import { limitMallocArenas } from '../../lib/posix.ts';
 import { Room } from '../../lib/room.ts';
 import { serveTasks } from '../../lib/worker-side.ts';
-import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
+import { type ByteString, toPrintable } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import { openCompressor } from '../crypto/compression.ts';
@@ -12,6 +14,7 @@ import { readBlobs } from '../read/read-blobs.ts';
 import { openStore, type StoreAddress } from '../stores/open-store.ts';
 import { applyMetadata } from './apply-metadata.ts';
 import { FileInHand } from './file-in-hand.ts';
+import { openNewFile } from './restore-target.ts';
 import type { BlobTarget, BlobWork, Metadata, RestoreTask, RestoreTaskResult } from './restore-task.ts';
 
 /** Reads packs, opens their blobs, and writes files. */
@@ -38,11 +41,14 @@ async function runTask(task: RestoreTask): Promise<RestoreTaskResult> {
   const problems: SaveProblem[] = [];
   let bytes = 0;
   let files = 0;
-  using inHand = new FileInHand();
+  // The descriptors of a process belong to all of its threads: this one is open for as long as there are tasks.
+  const root = `/proc/self/fd/${task.rootFd}`;
+  using places = new OpenDirectories(root, { isStaged: true, keepsRoot: true });
+  using inHand = new FileInHand(places);
   for await (const { blob, content } of readBlobs(tools, task.packId, task.blobs, { explain })) {
     for (const target of blob.targets) {
       explained(target.path, () => {
-        if (target.whole) writeWhole({ ...target, whole: target.whole }, content, problems);
+        if (target.whole) writeWhole(places, { ...target, whole: target.whole }, { content, problems });
         else writePart(inHand, target, content);
       });
       bytes += content.length;
@@ -63,18 +69,20 @@ function explain({ targets: [first, ...others] }: BlobWork, error: AppError): Ap
   });
 }
 
-const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-
 type WholeTarget = BlobTarget & { readonly whole: Metadata };
 
-function writeWhole(target: WholeTarget, content: Buffer, problems: SaveProblem[]): void {
-  const fd = openSync(toPath(target.path), createFlags, 0o600);
+function writeWhole(
+  places: OpenDirectories,
+  target: WholeTarget,
+  { content, problems }: { readonly content: Buffer; readonly problems: SaveProblem[] },
+): void {
+  const fd = openNewFile(places, target.path);
   try {
     writeRuns(fd, target, content);
     if (target.runs) ftruncateSync(fd, target.fileSize);
     applyMetadata({ path: target.path, fd }, target.whole, problems);
   } finally {
-    closeSync(fd);
+    closeQuickly(fd);
   }
 }
 

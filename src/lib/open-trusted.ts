@@ -1,0 +1,134 @@
+import { constants, readlinkSync } from 'node:fs';
+import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { DirectoryHandle } from './directory-handle.ts';
+import { openRegular, type OpenRegular } from './open-regular.ts';
+import { closeQuickly, statAt, statOpen } from './posix-at.ts';
+
+/** As many as the kernel follows. */
+const mostLinks = 40;
+
+const held = /^\/proc\/self\/fd\/\d+/;
+
+/**
+ * Opens a directory by its absolute path, name by name, however long it is. A symbolic link is followed only where
+ * nobody but root and this process's own user can have put it: another user who owns a directory on the way would lead
+ * root into any other. Throws `denied` for such a link, and a system error for everything else.
+ */
+export function openTrusted(path: ByteString): DirectoryHandle {
+  // What is held open already is no link that anybody could change.
+  const start = held.exec(path)?.[0];
+  const names = path.slice(start?.length ?? 0).split('/');
+  const way: Way = { handle: DirectoryHandle.open(start ?? '/'), left: names.filter(isName), links: 0 };
+  try {
+    for (let name = way.left.shift(); name !== undefined; name = way.left.shift()) go(way, name, path);
+    return way.handle;
+  } catch (error) {
+    way.handle[Symbol.dispose]();
+    throw error;
+  }
+}
+
+interface Way {
+  handle: DirectoryHandle;
+  /** The names that are still to go. */
+  left: ByteString[];
+  links: number;
+}
+
+function isName(name: ByteString): boolean {
+  return name !== '' && name !== '.';
+}
+
+function go(way: Way, name: ByteString, path: ByteString): void {
+  try {
+    move(way, way.handle.openChild(name));
+    return;
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOTDIR' && errnoOf(error) !== 'ELOOP') throw error;
+    if (!statAt(way.handle.fd, name).isSymbolicLink()) throw error;
+  }
+  if (++way.links > mostLinks) throw tooManyLinks(path);
+  const target = trustedTarget(way.handle, name, path);
+  if (target.startsWith('/')) move(way, DirectoryHandle.open('/'));
+  way.left.unshift(...target.split('/').filter(isName));
+}
+
+function move(way: Way, next: DirectoryHandle): void {
+  way.handle[Symbol.dispose]();
+  way.handle = next;
+}
+
+/** What a link says, when only root and this user could have made or changed it. */
+function trustedTarget(folder: DirectoryHandle, name: ByteString, path: ByteString): ByteString {
+  const above = statOpen(folder.fd);
+  // The group of another user's own directories is that user's affair.
+  const others = isRoot() && above.gid !== 0n ? 0o022n : 0o002n;
+  const isOpenToOthers = (above.mode & others) !== 0n;
+  const isSticky = (above.mode & 0o1000n) !== 0n;
+  // In a sticky directory nobody can replace what belongs to another user.
+  const isTrusted =
+    isOurs(above.uid) && (!isOpenToOthers || (isSticky && isOurs(statAt(folder.fd, name).uid)));
+  if (isTrusted) return readlinkSync(toPath(folder.at(name)), { encoding: 'latin1' });
+  throw new AppError(
+    'denied',
+    `Cannot go to "${toPrintable(path)}": "${toPrintable(name)}" on the way is a symbolic link that another user can change`,
+    { hint: 'Give the path that it leads to.' },
+  );
+}
+
+function isOurs(uid: bigint): boolean {
+  return uid === 0n || uid === BigInt(process.geteuid?.() ?? 0);
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
+
+function tooManyLinks(path: ByteString): Error {
+  return Object.assign(new Error(`ELOOP: too many symbolic links in '${path}'`), { code: 'ELOOP', path });
+}
+
+/** True when an open directory is what a path leads to now. */
+export function isStillAt(folder: DirectoryHandle, path: ByteString): boolean {
+  let now: DirectoryHandle;
+  try {
+    now = openTrusted(path);
+  } catch {
+    return false;
+  }
+  using found = now;
+  return isSameFile(found.stat(), folder.stat());
+}
+
+interface Identity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
+export function isSameFile(one: Identity, other: Identity): boolean {
+  return one.dev === other.dev && one.ino === other.ino;
+}
+
+/** Opens a file that is there for writing: no link, no device, no further name of another file. The caller closes it. */
+export function openOwnFile(folder: DirectoryHandle, name: ByteString): number {
+  const { fd, stat } = openForWriting(folder, name);
+  if (stat.nlink === 1n) return fd;
+  closeQuickly(fd);
+  throw replaced(name);
+}
+
+function openForWriting(folder: DirectoryHandle, name: ByteString): OpenRegular {
+  try {
+    return openRegular(folder.fd, name, constants.O_WRONLY);
+  } catch (error) {
+    throw ['ELOOP', 'ENOTDIR'].includes(errnoOf(error) ?? '') ? replaced(name) : error;
+  }
+}
+
+function replaced(name: ByteString): AppError {
+  return new AppError(
+    'conflict',
+    `"${toPrintable(name)}" was replaced by another program while it was restored`,
+  );
+}
