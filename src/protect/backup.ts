@@ -4,6 +4,7 @@ import type { VolumeDescription } from '../model/snapshot.ts';
 import type { BackupOutcome, BackupReport, BackupRequest } from './backup-types.ts';
 import { describeVolume } from './describe-volume.ts';
 import { takeLeases } from './lease.ts';
+import { policyOfTags } from './policy/policy.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { recordFailure, recordRun } from './record-backup.ts';
 import { type DescribedWork, type GroupWork, saveHeld } from './save-held.ts';
@@ -33,7 +34,9 @@ async function backupAll(
   if (targets.length === 0) throw await nothingToSave(parts, skipped);
   const repository = await parts.repository();
   const treatments = await chooseTreatments(parts, { targets, wish: request }, options);
-  if (!request.dryRun) (await parts.notifier()).begin(targets.map(({ name }) => name));
+  const policy = policyOfTags(request.marks ?? []);
+  const subjects = targets.map(({ name }) => name);
+  using _begun = request.dryRun ? undefined : (await parts.notifier()).begin({ subjects, policy });
   const outcomes: BackupOutcome[] = [];
   for (const group of groupByStack(targets)) {
     const saved = await tryToSave(parts, { targets: group, request, repository, treatments }, options);

@@ -108,3 +108,20 @@ describe('findSnapshot()', () => {
     expect(() => find('latest', [])).toThrow(/no snapshots yet/);
   });
 });
+
+test('a directory whose name ends like a version is itself, and another’s version only where there is none of it', () => {
+  const all = [
+    { id: 'aaaa1', name: '/srv/app', identity: 'app', time: '2024-05-01T00:00:00Z' },
+    { id: 'bbbb1', name: '/srv/app@2024-12-31', identity: 'at', time: '2025-05-01T00:00:00Z' },
+    { id: 'bbbb2', name: '/srv/app@latest', identity: 'latest', time: '2025-06-01T00:00:00Z' },
+    { id: 'bbbb3', name: '/srv/app@abcd', identity: 'id', time: '2025-07-01T00:00:00Z' },
+  ].map(snapshot);
+  const context: FindContext = { snapshots: all, identityOf: () => undefined, now: new Date('2026-01-01') };
+  const found = (text: string): string => findSnapshot(text, context).id.slice(0, 5);
+  expect(found('/srv/app@2024-12-31')).toBe('bbbb1');
+  expect(found('/srv/app@2024-12-31@latest')).toBe('bbbb1');
+  expect(found('/srv/app@latest')).toBe('bbbb2');
+  expect(found('/srv/app@abcd')).toBe('bbbb3');
+  expect(found('/srv/app@2024-12-30')).toBe('aaaa1');
+  expect(found('/srv/app@aaaa')).toBe('aaaa1');
+});

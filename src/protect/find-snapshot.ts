@@ -2,7 +2,12 @@ import path from 'node:path';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import { type SnapshotReference, type Target, parseVersionedTarget } from '../model/target.ts';
+import {
+  type SnapshotReference,
+  type Target,
+  type VersionedTarget,
+  parseVersionedTarget,
+} from '../model/target.ts';
 import { nearNames } from '../model/near-names.ts';
 
 /** The tag of what a restore saves before it replaces data. Such snapshots are found by id only: "latest" is the latest backup. */
@@ -21,7 +26,7 @@ export interface FindContext {
 /** Finds what `latest`, `ID`, `NAME`, `NAME@latest`, `NAME@ID` or `NAME@TIME` means; pure. Names go before ids. */
 export function findSnapshot(text: string, context: FindContext): Snapshot {
   if (text === 'latest') return newestOfAll(context);
-  const { target, snapshot: reference } = parseVersionedTarget(text, context.now);
+  const { target, snapshot: reference } = versionMeant(text, context);
   const name = targetName(target);
   const snapshots = lineage(name, context);
   if (reference.kind === 'id') refuseDamaged(reference.prefix, context);
@@ -31,6 +36,18 @@ export function findSnapshot(text: string, context: FindContext): Snapshot {
   if (byId !== undefined) return byId;
   refuseDamaged(text.toLowerCase(), context);
   throw unknown(name, context);
+}
+
+/**
+ * What `NAME[@VERSION]` means beside the snapshots that there are; pure. A directory that was backed up may be called
+ * `/srv/app@2024`, which reads as `/srv/app` in that year: names go before versions.
+ */
+export function versionMeant(text: string, { snapshots, now }: FindContext): VersionedTarget {
+  const parsed = parseVersionedTarget(text, now);
+  if (parsed.target.kind === 'volume' || !text.includes('@')) return parsed;
+  const whole: Target = { kind: 'path', path: text };
+  const isName = snapshots.some(({ volume }) => volume?.kind === 'path' && volume.name === targetName(whole));
+  return isName ? { target: whole, snapshot: { kind: 'latest' } } : parsed;
 }
 
 /** Refused where a volume has that name: whoever names it does not mean the data of another. */

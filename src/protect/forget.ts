@@ -1,8 +1,7 @@
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import { parseVersionedTarget } from '../model/target.ts';
-import { type FindContext, findSnapshot, lineage, targetName } from './find-snapshot.ts';
+import { type FindContext, findSnapshot, lineage, targetName, versionMeant } from './find-snapshot.ts';
 import { type ForgetChoice, type ForgetPlan, planForget } from './forget-plan.ts';
 import { groupKey } from './group-snapshots.ts';
 import { hasNoRules, hasTags, type KeepRules } from './keep-rules.ts';
@@ -101,8 +100,9 @@ function readTargets(targets: readonly string[], context: FindContext): Wish {
   const ids = new Set<string>();
   const damaged = new Set<string>();
   for (const text of targets) {
-    const { target, snapshot: reference } = parseVersionedTarget(text, context.now);
-    const named = reference.kind === 'latest' && !text.endsWith('@latest');
+    const { target, snapshot: reference } = versionMeant(text, context);
+    const named =
+      reference.kind === 'latest' && (!text.endsWith('@latest') || targetName(target).endsWith('@latest'));
     const found = named ? lineage(targetName(target), context) : [];
     for (const snapshot of found) groups.set(snapshot.id, snapshot);
     if (found.length > 0) continue;

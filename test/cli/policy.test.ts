@@ -38,6 +38,15 @@ interface RunJson {
 
 const nightly = `policies:\n  nightly:\n    schedule: '30 3 * * *'\n    keep: { last: 2 }\n`;
 
+test('a directory whose name ends like a version is thinned out as any other', async () => {
+  const path = cli.mkdir('app@2024');
+  writeFileSync(join(path, 'f'), 'content');
+  configure(`policies: { nightly: { paths: '${path}', schedule: '@daily', keep: { last: 2 } } }`);
+  for (let run = 0; run < 3; run++) await cli.run('policy', 'run', 'nightly');
+  const list = await cli.json<readonly { readonly name: string }[]>('snapshots');
+  expect(list.filter((one) => one.name === path)).toHaveLength(2);
+});
+
 describe('holdfast config', () => {
   test('"check" names everything that is wrong with line and column, and ends with 2', async () => {
     const file = configure(`policies:\n  nightly:\n    schedule: '99 3 * * *'\n    kep: { daily: 7 }\n`);

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { AppError } from '../../model/errors.ts';
 import { openSqliteCatalog } from '../../catalog/sqlite-catalog.ts';
@@ -38,10 +39,11 @@ interface Opening {
   readonly yaml: string;
   readonly env?: Record<string, string>;
   readonly closeMs?: number;
+  readonly gatherMs?: number;
   readonly repository?: string;
 }
 
-function open({ yaml, env = {}, closeMs, repository }: Opening): Notifier {
+function open({ yaml, env = {}, closeMs, gatherMs, repository }: Opening): Notifier {
   const channels = readDocument(yaml, channelsShape, 'h.yaml')?.value ?? [];
   return openNotifier({
     channels: async () => channels,
@@ -52,8 +54,13 @@ function open({ yaml, env = {}, closeMs, repository }: Opening): Notifier {
     log: async () => log,
     onWarning: (message) => void warnings.push(message),
     closeMs,
+    gatherMs,
     repository,
   });
+}
+
+async function heard(count: number): Promise<void> {
+  await vi.waitFor(() => expect(server.received).toHaveLength(count), 20_000);
 }
 
 /** Tells it all at once and closes. */
@@ -211,7 +218,7 @@ describe('each service gets what it takes:', () => {
     const yaml = `w: { type: healthchecks, url: '${server.origin}/ping/uuid' }`;
     for (const happening of [good, failed, failed]) {
       await using notifier = open({ yaml });
-      notifier.begin(['pg']);
+      using _run = notifier.begin({ subjects: ['pg'], policy: undefined });
       notifier.tell([happening]);
     }
     expect(server.received.map(({ path }) => path)).toEqual([
@@ -223,6 +230,78 @@ describe('each service gets what it takes:', () => {
       '/ping/uuid/fail',
     ]);
     expect(server.received[3]?.body).toContain('the disk is full');
+  });
+
+  test('a watch that waits for other work, or for other volumes and policies, hears of no start', async () => {
+    const yaml = `
+a: { type: healthchecks, url: '${server.origin}/a', works: [verify] }
+b: { type: healthchecks, url: '${server.origin}/b', volumes: web }
+c: { type: healthchecks, url: '${server.origin}/c', policies: nightly }
+`;
+    for (const policy of [undefined, 'nightly']) {
+      await using notifier = open({ yaml });
+      using _run = notifier.begin({ subjects: ['pg'], policy });
+      notifier.tell([{ ...good, policy }]);
+    }
+    expect(server.received.map(({ path }) => path)).toEqual(['/c/start', '/c']);
+  });
+
+  test('a watch hears of a run once, and as failed when one of its volumes did, whichever was last', async () => {
+    const yaml = `w: { type: healthchecks, url: '${server.origin}/w' }`;
+    await using notifier = open({ yaml, gatherMs: 1 });
+    {
+      using _run = notifier.begin({ subjects: ['pg', 'web'], policy: undefined });
+      notifier.tell([failed]);
+      await sleep(50);
+      notifier.tell([{ ...good, subject: 'web' }]);
+      await sleep(50);
+    }
+    await heard(2);
+    expect(server.received.map(({ path }) => path)).toEqual(['/w/start', '/w/fail']);
+    expect(server.received[1]?.body).toContain('the disk is full');
+    // Another job of the same daemon.
+    {
+      using _run = notifier.begin({ subjects: ['web'], policy: undefined });
+      notifier.tell([{ ...good, subject: 'web' }]);
+    }
+    await heard(4);
+    expect(server.received[3]?.path).toBe('/w/fail');
+    expect(server.received[3]?.body).toContain('Before, and not good since: pg:');
+    {
+      using _run = notifier.begin({ subjects: ['pg'], policy: undefined });
+      notifier.tell([good]);
+    }
+    await heard(6);
+    expect(server.received[5]?.path).toBe('/w');
+  });
+
+  test('a watch hears of the end of what was stopped', async () => {
+    const yaml = `
+all: { type: healthchecks, url: '${server.origin}/all' }
+each: { type: healthchecks, url: '${server.origin}/each/{volume}' }
+`;
+    {
+      await using notifier = open({ yaml });
+      using _run = notifier.begin({ subjects: ['pg', 'web'], policy: undefined });
+      notifier.tell([good]);
+    }
+    expect(server.received.map(({ path }) => path).toSorted()).toEqual(
+      [
+        '/all/start',
+        '/each/pg/start',
+        '/each/web/start',
+        '/each/pg',
+        '/each/web/fail',
+        '/all/fail',
+      ].toSorted(),
+    );
+    // It is over with that: the next good one is good.
+    {
+      await using notifier = open({ yaml });
+      using _run = notifier.begin({ subjects: ['web'], policy: undefined });
+      notifier.tell([{ ...good, subject: 'web' }]);
+    }
+    expect(server.received.at(-1)?.path).toMatch(/^\/(all|each\/web)$/);
   });
 
   test('a watch for each volume', async () => {

@@ -26,6 +26,14 @@ export interface Happening {
   readonly durationMs?: number | undefined;
 }
 
+/** Backups that are asked for at once. */
+export interface BackupRun {
+  /** Names of volumes and absolute paths. */
+  readonly subjects: readonly string[];
+  /** The policy that asked for them. */
+  readonly policy: string | undefined;
+}
+
 /** What became of a notification on one channel. */
 export interface SendResult {
   readonly channel: string;
@@ -41,8 +49,11 @@ export interface SendResult {
  * told is gathered for a moment and sent meanwhile. Closing it sends what is left, within a deadline.
  */
 export interface Notifier extends AsyncDisposable {
-  /** Work has begun on these subjects, for channels that watch over it from outside. */
-  begin(subjects: readonly string[]): void;
+  /**
+   * Backups have begun, for channels that watch over them from outside. To be disposed of when they have come to their end,
+   * all of them or not: what nothing was told of by then was stopped.
+   */
+  begin(run: BackupRun): Disposable;
   /** The same failure again is not told each time. */
   tell(happenings: readonly Happening[]): void;
   /** Sends a test at once, to one channel or to all. `not-found` when there is none of that name. */

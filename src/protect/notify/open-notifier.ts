@@ -5,12 +5,12 @@ import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { AuditLog } from '../log/audit-log.ts';
 import type { Channel, HealthchecksChannel } from './channel.ts';
-import { isAbout, wantedBy } from './choose.ts';
+import { wantedBy } from './choose.ts';
 import { type ComposeFacts, composeMessage, testMessage } from './compose.ts';
-import type { Happening, Notifier, SendResult } from './notifier.ts';
+import type { BackupRun, Happening, Notifier, SendResult } from './notifier.ts';
 import { admit, decideNotices, rememberTold } from './notice-memory.ts';
 import type { Notice } from './plan-notice.ts';
-import { planPings } from './plan-pings.ts';
+import { type OpenRun, planPings, planStart, type StillFailing, type WatchedEvent } from './plan-pings.ts';
 import { send } from './send.ts';
 import { type Ping, sendPing } from './senders/ping.ts';
 import { tryToSend } from './try-to-send.ts';
@@ -41,7 +41,9 @@ export function openNotifier(parts: NotifierParts): Notifier {
 class GatheringNotifier implements Notifier {
   readonly #parts: NotifierParts;
   readonly #closing = new AbortController();
-  #gathered: Happening[] = [];
+  #gathered: WatchedEvent[] = [];
+  readonly #runs = new Set<OpenRun>();
+  readonly #failing = new Map<string, StillFailing>();
   #timer: NodeJS.Timeout | undefined;
   /** What goes over one channel goes one after the other: a start before its end. */
   readonly #lines = new Map<string, Promise<unknown>>();
@@ -51,19 +53,33 @@ class GatheringNotifier implements Notifier {
     this.#parts = parts;
   }
 
-  begin(subjects: readonly string[]): void {
+  begin({ subjects, policy }: BackupRun): Disposable {
+    const run: OpenRun = { subjects, policy, outcomes: new Map() };
+    this.#runs.add(run);
     this.#next(async (channels) => {
-      for (const channel of pingsOf(channels)) {
-        const known = subjects.filter((subject) =>
-          isAbout(channel, { what: 'good', work: 'backup', subject, message: '' }),
-        );
-        for (const ping of planPings(channel, { begun: known })) void this.#ping(channel, ping);
-      }
+      for (const channel of pingsOf(channels))
+        for (const ping of planStart(channel, run)) void this.#ping(channel, ping);
     });
+    return { [Symbol.dispose]: () => this.#end(run) };
+  }
+
+  #end(run: OpenRun): void {
+    if (this.#runs.delete(run)) this.#gather({ kind: 'ended', run });
   }
 
   tell(happenings: readonly Happening[]): void {
-    this.#gathered.push(...happenings);
+    for (const happening of happenings) {
+      const { work, subject } = happening;
+      const isOf = (one: OpenRun): boolean => one.subjects.includes(subject) && !one.outcomes.has(subject);
+      const runs = work === 'backup' && happening.what !== 'anomaly' ? [...this.#runs].filter(isOf) : [];
+      const run = runs.find(({ policy }) => policy === happening.policy) ?? runs[0];
+      run?.outcomes.set(subject, happening);
+      this.#gather({ kind: 'happened', happening, run });
+    }
+  }
+
+  #gather(event: WatchedEvent): void {
+    this.#gathered.push(event);
     this.#timer ??= setTimeout(() => this.#flush(), this.#parts.gatherMs ?? 5000).unref();
   }
 
@@ -94,6 +110,7 @@ class GatheringNotifier implements Notifier {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const run of this.#runs) this.#end(run);
     this.#flush();
     const finished = this.#work.then(() => Promise.all(this.#lines.values()));
     const { signal } = this.#closing;
@@ -106,9 +123,9 @@ class GatheringNotifier implements Notifier {
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const happenings = this.#gathered;
+    const events = this.#gathered;
     this.#gathered = [];
-    if (happenings.length > 0) this.#next((channels) => this.#tellAll(channels, happenings));
+    if (events.length > 0) this.#next((channels) => this.#tellAll(channels, events));
   }
 
   /** Things are thought about one after the other, and nothing of it ever throws. */
@@ -125,11 +142,14 @@ class GatheringNotifier implements Notifier {
     });
   }
 
-  async #tellAll(channels: readonly Channel[], happenings: readonly Happening[]): Promise<void> {
+  async #tellAll(channels: readonly Channel[], events: readonly WatchedEvent[]): Promise<void> {
     for (const channel of pingsOf(channels)) {
-      const own = happenings.filter((happening) => isAbout(channel, happening));
-      for (const ping of planPings(channel, { happenings: own })) void this.#ping(channel, ping);
+      const failing: StillFailing = this.#failing.get(channel.name) ?? new Map();
+      this.#failing.set(channel.name, failing);
+      const pings = planPings(channel, events, { failing, nowMs: this.#parts.now() });
+      for (const ping of pings) void this.#ping(channel, ping);
     }
+    const happenings = events.flatMap((event) => (event.kind === 'happened' ? [event.happening] : []));
     const plans = await decideNotices(this.#parts, happenings);
     const notices = plans.flatMap(({ notice }) => notice ?? []);
     const sent = await Promise.all(

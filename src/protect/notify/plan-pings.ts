@@ -1,37 +1,103 @@
 import type { HealthchecksChannel } from './channel.ts';
-import type { Happening } from './notifier.ts';
+import { isAbout } from './choose.ts';
+import type { BackupRun, Happening } from './notifier.ts';
 import type { Ping } from './senders/ping.ts';
 
-export interface PingFacts {
-  /** Work on these has begun. */
-  readonly begun?: readonly string[] | undefined;
-  readonly happenings?: readonly Happening[] | undefined;
+/** A run of backups that has begun, and what has become of its subjects so far. */
+export interface OpenRun extends BackupRun {
+  readonly outcomes: Map<string, Happening>;
 }
 
-/** The pings that a watch is to get, one a volume when it is so configured; pure. */
-export function planPings(channel: HealthchecksChannel, { begun = [], happenings = [] }: PingFacts): Ping[] {
-  const own = happenings.filter(({ work, what }) => channel.works.includes(work) && what !== 'anomaly');
-  if (!channel.perVolume) {
-    return [
-      ...(begun.length > 0 ? [{ sign: 'start', subject: undefined, text: begun.join('\n') } as const] : []),
-      ...(own.length > 0
-        ? [{ sign: signOf(own), subject: undefined, text: own.map(lineOf).join('\n') }]
-        : []),
-    ];
-  }
-  return [
-    ...begun.map((subject): Ping => ({ sign: 'start', subject, text: '' })),
-    ...own.map((happening): Ping => ({
-      sign: signOf([happening]),
+/** Something that a watch may have to hear of, in the order in which it happened. */
+export type WatchedEvent =
+  | { readonly kind: 'happened'; readonly happening: Happening; readonly run: OpenRun | undefined }
+  | { readonly kind: 'ended'; readonly run: OpenRun };
+
+/** What one channel has been told failed, and has not worked since. By work and subject. */
+export type StillFailing = Map<string, { readonly line: string; readonly atMs: number }>;
+
+/** A failure of something that is gone for good must not make everything else look failed for ever. */
+const failsForMs = 8 * 86_400_000;
+
+/** The pings for a run that begins; none on a channel that will not hear of its end. Pure. */
+export function planStart(channel: HealthchecksChannel, run: BackupRun): Ping[] {
+  const subjects = channel.works.includes('backup')
+    ? run.subjects.filter((subject) => isAbout(channel, goodBackup(subject, run)))
+    : [];
+  if (channel.perVolume) return subjects.map((subject): Ping => ({ sign: 'start', subject, text: '' }));
+  return subjects.length === 0 ? [] : [{ sign: 'start', subject: undefined, text: subjects.join('\n') }];
+}
+
+/**
+ * The pings for what happened. A watch over single volumes hears of each. A watch over all hears of a run once, at its end,
+ * and of a success only while nothing that it was told of still fails: what is noted there changes `failing`.
+ */
+export function planPings(
+  channel: HealthchecksChannel,
+  events: readonly WatchedEvent[],
+  { failing, nowMs }: { readonly failing: StillFailing; readonly nowMs: number },
+): Ping[] {
+  const isOwn = (happening: Happening): boolean =>
+    channel.works.includes(happening.work) && happening.what !== 'anomaly' && isAbout(channel, happening);
+  const alone = events.flatMap((event) =>
+    event.kind === 'happened' && (channel.perVolume || event.run === undefined) && isOwn(event.happening)
+      ? [event.happening]
+      : [],
+  );
+  const ended = events.flatMap((event) => (event.kind === 'ended' ? [event.run] : []));
+  if (channel.perVolume) {
+    return [...alone, ...ended.flatMap(unfinished).filter(isOwn)].map((happening): Ping => ({
+      sign: happening.what === 'good' ? 'success' : 'fail',
       subject: happening.subject,
       text: lineOf(happening),
-    })),
-  ];
+    }));
+  }
+  const told = [alone, ...ended.map((run) => [...run.outcomes.values(), ...unfinished(run)].filter(isOwn))];
+  return told.flatMap((own) => (own.length === 0 ? [] : [pingForAll(own, { failing, nowMs })]));
 }
 
-/** One that failed makes all of them fail. */
-function signOf(happenings: readonly Happening[]): 'success' | 'fail' {
-  return happenings.every(({ what }) => what === 'good') ? 'success' : 'fail';
+function pingForAll(
+  own: readonly Happening[],
+  { failing, nowMs }: { readonly failing: StillFailing; readonly nowMs: number },
+): Ping {
+  for (const [key, { atMs }] of failing) if (Math.abs(nowMs - atMs) > failsForMs) failing.delete(key);
+  const before = new Map(failing);
+  for (const happening of own) {
+    const key = `${happening.work} ${happening.subject}`;
+    before.delete(key);
+    if (happening.what === 'good') failing.delete(key);
+    else if (lasts(happening)) failing.set(key, { line: lineOf(happening), atMs: nowMs });
+  }
+  const others = [...before.values()].map(({ line }) => `Before, and not good since: ${line}`);
+  const isGood = others.length === 0 && own.every(({ what }) => what === 'good');
+  return {
+    sign: isGood ? 'success' : 'fail',
+    subject: undefined,
+    text: [...own.map(lineOf), ...others].join('\n'),
+  };
+}
+
+/** What is gone or was stopped is no lasting failure, and of a time that was missed no success follows. */
+function lasts({ work, fingerprint }: Happening): boolean {
+  return work !== 'schedule' && fingerprint !== 'not-found' && fingerprint !== stopped;
+}
+
+const stopped = 'stopped';
+
+/** A start without an end would leave a watch waiting. */
+function unfinished(run: OpenRun): Happening[] {
+  return run.subjects
+    .filter((subject) => !run.outcomes.has(subject))
+    .map((subject) => ({
+      ...goodBackup(subject, run),
+      what: 'failed',
+      fingerprint: stopped,
+      message: 'the backup was stopped before it came to its end',
+    }));
+}
+
+function goodBackup(subject: string, { policy }: BackupRun): Happening {
+  return { what: 'good', work: 'backup', subject, policy, message: '' };
 }
 
 function lineOf({ subject, message }: Happening): string {

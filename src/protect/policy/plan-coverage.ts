@@ -6,7 +6,7 @@ import { isWithin } from '../describe-volume.ts';
 import { safetyTag } from '../find-snapshot.ts';
 import type { Assignment } from './assign-policies.ts';
 import { cacheReason, type PlaceUse } from './cache-reason.ts';
-import { longestGapMs, openTimetable } from './schedule.ts';
+import { formatSchedule, longestGapMs, openTimetable, type Schedule } from './schedule.ts';
 import type { Subject } from './subject.ts';
 
 export type PlaceKind = 'volume' | 'anonymous' | 'plugin' | 'bind' | 'tmpfs' | 'other' | 'path';
@@ -44,8 +44,12 @@ const dayMs = 24 * hourMs;
 /** So old may be what nobody has a policy for. */
 const freshWithoutPolicyMs = 7 * dayMs;
 
+type Gaps = (schedule: Schedule) => number;
+type View = CoverageView & { readonly gaps: Gaps };
+
 /** Every place where a container keeps data, and every volume, each once; pure. What is unprotected comes first. */
-export function planCoverage(view: CoverageView): CoveredPlace[] {
+export function planCoverage(seen: CoverageView): CoveredPlace[] {
+  const view = { ...seen, gaps: gapsFrom(seen.nowMs - 400 * dayMs) };
   const places = [
     ...view.volumes.map((volume) => volumePlace(view, volume)),
     ...mountedPlaces(view),
@@ -59,7 +63,7 @@ export function planCoverage(view: CoverageView): CoveredPlace[] {
   );
 }
 
-function volumePlace(view: CoverageView, volume: Volume): CoveredPlace {
+function volumePlace(view: View, volume: Volume): CoveredPlace {
   const { name, driver, options, consumers, stack } = volume;
   const subject = view.subjects.find((one) => one.kind === 'volume' && one.name === name);
   const isMemory = driver === 'local' && options['type'] === 'tmpfs';
@@ -81,7 +85,7 @@ function volumePlace(view: CoverageView, volume: Volume): CoveredPlace {
 }
 
 /** Bind mounts by their source, and what is neither volume nor bind by where it is mounted. */
-function mountedPlaces(view: CoverageView): CoveredPlace[] {
+function mountedPlaces(view: View): CoveredPlace[] {
   const groups = new Map<string, DataMount[]>();
   for (const mount of view.mounts) {
     if (mount.type === 'volume') continue;
@@ -97,7 +101,7 @@ function mountedPlaces(view: CoverageView): CoveredPlace[] {
   });
 }
 
-function mountPlace(view: CoverageView, first: DataMount, mounts: readonly DataMount[]): CoveredPlace {
+function mountPlace(view: View, first: DataMount, mounts: readonly DataMount[]): CoveredPlace {
   const { type, source, destination, consumer } = first;
   const isBind = type === 'bind' && source !== undefined;
   const subject = isBind
@@ -120,7 +124,7 @@ function mountPlace(view: CoverageView, first: DataMount, mounts: readonly DataM
   };
 }
 
-function pathPlace(view: CoverageView, subject: Subject): CoveredPlace {
+function pathPlace(view: View, subject: Subject): CoveredPlace {
   const snapshots = view.snapshots.filter(
     ({ volume }) => volume?.kind === 'path' && volume.name === subject.name,
   );
@@ -138,7 +142,7 @@ interface Evidence {
 
 type Judged = Pick<CoveredPlace, 'state' | 'reason' | 'policies' | 'newest'>;
 
-function judge(view: CoverageView, { subject, use, harmless, snapshots }: Evidence): Judged {
+function judge(view: View, { subject, use, harmless, snapshots }: Evidence): Judged {
   const assignments = view.assignments.filter((one) => one.subject === subject);
   const policies = assignments.map(({ policy }) => policy.name);
   const good = snapshots.findLast(
@@ -148,7 +152,7 @@ function judge(view: CoverageView, { subject, use, harmless, snapshots }: Eviden
   const told = { policies, newest };
   if (harmless !== undefined) return { ...told, state: 'cache', reason: harmless };
   const allowedMs = Math.max(
-    ...assignments.map((one) => allowedAgeMs(one, view.nowMs)),
+    ...assignments.map((one) => allowedAgeMs(one, view.gaps)),
     policies.length > 0 ? 0 : freshWithoutPolicyMs,
   );
   const by =
@@ -189,9 +193,20 @@ function unprotectedReason(
 }
 
 /** One run may fail, and the next take its time, before somebody has to be told. */
-function allowedAgeMs({ policy }: Assignment, nowMs: number): number {
+function allowedAgeMs({ policy }: Assignment, gaps: Gaps): number {
   if (policy.schedule === undefined) return freshWithoutPolicyMs;
-  return 2 * longestGapMs(openTimetable(policy.schedule), nowMs - 400 * dayMs) + policy.jitterMs + hourMs;
+  return 2 * gaps(policy.schedule) + policy.jitterMs + hourMs;
+}
+
+/** The longest gap of each schedule is looked for once, however many volumes go by it. */
+function gapsFrom(fromMs: number): Gaps {
+  const known = new Map<string, number>();
+  return (schedule) => {
+    const key = formatSchedule(schedule);
+    const gapMs = known.get(key) ?? longestGapMs(openTimetable(schedule), fromMs);
+    known.set(key, gapMs);
+    return gapMs;
+  };
 }
 
 function useOf(

@@ -92,3 +92,59 @@ test('what cannot be read, or never comes, is refused', () => {
   expect(open('0 0 30 2 *')).toThrow('never comes');
   expect(open('@daily', 'Mars/Base')).toThrow('There is no time zone "Mars/Base"');
 });
+
+describe('the longest gap', () => {
+  const dayMs = 86_400_000;
+  const hours = (patterns: readonly string[], zone = 'Europe/Berlin', from = '2026-03-02T08:00Z'): number =>
+    longestGapMs(openTimetable({ patterns, timeZone: zone }), Date.parse(from)) / 3_600_000;
+
+  test.each([
+    // Friday 18:00 to Monday 9:00, on the weekend on which clocks are set back.
+    [['0 9-18 * * 1-5'], 63 + 1],
+    [['*/5 9-17 * * 1-5'], 63 + 5 / 60 + 1],
+    [['0 8,20 * * 1-4'], 84 + 1],
+    [['30 3 * * *'], 25],
+    [['0 */6 * * *'], 6],
+    [['0 * * * *'], 1],
+    [['*/5 * * * *'], 5 / 60],
+    [['*/5 * * * * *'], 5 / 3600],
+    [['0 3 * * 0'], 7 * 24 + 1],
+    // Not in December.
+    [['0 * * 1-11 *'], 31 * 24 + 1],
+    [['0 0 1 * *'], 31 * 24 + 1],
+    [['0 0 31 * *'], 61 * 24 + 1],
+    [['0 0 1 1 *'], 366 * 24],
+    [['0 0 29 2 *'], (4 * 365 + 1) * 24],
+    // Hours of summer and of winter.
+    [['0 6-22 * 4-9 *', '0 6,18 * 1-3,10-12 *'], 12],
+    [['0 3 * * *', '0 15 * * 1-5'], 24 + 1],
+  ] as const)('of %j is %d hours', (patterns, expected) => {
+    expect(hours(patterns)).toBeCloseTo(expected, 6);
+  });
+
+  test('is what all times of a year show', () => {
+    const pattern = fc
+      .record({
+        minute: fc.constantFrom('0', '15,45'),
+        hour: fc.constantFrom('*', '9-17', '*/6', '3', '8,20'),
+        weekday: fc.constantFrom('*', '1-5', '0', '2,4', '1-4'),
+        month: fc.constantFrom('*', '1-11', '*/2'),
+      })
+      .map(({ minute, hour, weekday, month }) => `${minute} ${hour} * ${month} ${weekday}`);
+    fc.assert(
+      fc.property(fc.array(pattern, { minLength: 1, maxLength: 2 }), (patterns) => {
+        const timetable = openTimetable({ patterns, timeZone: 'UTC' });
+        const fromMs = Date.parse('2026-01-01T00:00:00Z');
+        const afterMs = (timetable.last(fromMs) ?? fromMs) - 1000;
+        const all = timesBetween(timetable, { afterMs, untilMs: fromMs + 401 * dayMs, atMost: 99_999 });
+        const gaps = all.map((time, index) => time - (all[index - 1] ?? time));
+        const longest = gaps.reduce((most, gap) => Math.max(most, gap), 0);
+        const found = longestGapMs(timetable, fromMs);
+        // What comes so rarely is looked at for longer.
+        if (found > 28 * dayMs) expect(found).toBeGreaterThanOrEqual(longest);
+        else expect(found).toBe(longest);
+      }),
+      { numRuns: 6 },
+    );
+  });
+});

@@ -89,10 +89,50 @@ export function timesBetween(
   return times;
 }
 
-/** The longest that two times of it lie apart, as far as the next few show. */
+/**
+ * The longest that two times of it lie apart. Gaps of more than a day are all found: within 400 days, and within nine years
+ * of what comes once a month or less. Shorter ones are looked for where they differ, on nine days in a row and one of each
+ * month, and those below two hours among the next few times.
+ */
 export function longestGapMs(timetable: Timetable, fromMs: number): number {
-  const times = timesBetween(timetable, { afterMs: fromMs, untilMs: Number.POSITIVE_INFINITY, atMost: 60 });
-  return times.reduce((longest, time, index) => Math.max(longest, time - (times[index - 1] ?? time)), 0);
+  const year = { fromMs, untilMs: fromMs + 400 * dayMs, stepMs: dayMs };
+  const days = gapAbove(timetable, year);
+  if (days > 28 * dayMs) return gapAbove(timetable, { ...year, untilMs: fromMs + 9 * 366 * dayMs });
+  if (days > 0) return days;
+  const months = Array.from({ length: 12 }, (_, month) => fromMs + month * 31 * dayMs);
+  const hours = [
+    gapAbove(timetable, { fromMs, untilMs: fromMs + 9 * dayMs, stepMs: 2 * hourMs }),
+    ...months.map((time) => gapAbove(timetable, { fromMs: time, untilMs: time + dayMs, stepMs: 2 * hourMs })),
+  ];
+  const longest = Math.max(...hours);
+  if (longest > 0) return longest;
+  const times = timesBetween(timetable, { afterMs: fromMs, untilMs: Number.POSITIVE_INFINITY, atMost: 300 });
+  return times.reduce((most, time, index) => Math.max(most, time - (times[index - 1] ?? time)), 0);
+}
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+
+/**
+ * The longest gap that begins in a span, if it is longer than `stepMs`, else 0. Asks once for each step or gap, whichever is
+ * longer: where the last time before the end of a step is a later one, no gap up to that one is longer than the step.
+ */
+function gapAbove(
+  timetable: Timetable,
+  { fromMs, untilMs, stepMs }: { readonly fromMs: number; readonly untilMs: number; readonly stepMs: number },
+): number {
+  let longest = 0;
+  let at = timetable.last(fromMs) ?? timetable.next(fromMs);
+  while (at !== undefined && at < untilMs) {
+    const reached = timetable.last(at + Math.max(stepMs, longest));
+    if (reached !== undefined && reached > at) at = reached;
+    else {
+      const next = timetable.next(at);
+      if (next !== undefined) longest = Math.max(longest, next - at);
+      at = next;
+    }
+  }
+  return longest;
 }
 
 function openCron(pattern: string, timeZone: string | undefined): Cron {
