@@ -12,13 +12,15 @@
  *   openDockerHost({ env: { DOCKER_HOST: engine.dockerHost } });
  *
  * Starting takes about two seconds: share one engine in a test file, and give volumes names of their own.
- * Needs root. Containers reach nothing outside of this machine, and what they publish is on its loopback only.
+ * Needs root. The engine and its containers are in a network namespace of their own: the machine's rules do not reach
+ * them, its bridges, rules and forwarding stay as they are, and what a container publishes is on that namespace's
+ * loopback only (`engine.inNetwork(['curl', …])`).
  * Everything is gone after the disposal, containers, networks, mounts and control groups included. A volume's directory is `engine.volumePath(name)`.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +36,8 @@ export interface PrivateEngineOptions {
   readonly args?: readonly string[];
   /** Control groups of version 2 alone, in a mount namespace of its own, whatever the machine has. */
   readonly hasUnifiedGroups?: boolean;
+  /** The machine's own network: for an engine that listens on it, or mounts what a server there exports. */
+  readonly usesMachineNetwork?: boolean;
   /** What is mounted in the engine's folder spreads to whoever sees it, as systemd has it for all of a machine. */
   readonly hasSharedMounts?: boolean;
 }
@@ -52,6 +56,8 @@ export interface PrivateEngine extends AsyncDisposable {
   docker(args: readonly string[]): Promise<string>;
   /** The environment for a command that is to use this engine and nothing else of the user's. */
   readonly env: NodeJS.ProcessEnv;
+  /** Runs a program of the machine in the engine's network, and gives its output. */
+  inNetwork(command: readonly [string, ...string[]]): Promise<string>;
   /** Makes the image "busybox" from the machine's static busybox. */
   importBusybox(): Promise<void>;
   /** Ends dockerd at once, as a crash does. Containers die with it. */
@@ -62,6 +68,7 @@ export interface PrivateEngine extends AsyncDisposable {
 
 export async function startPrivateEngine(options: PrivateEngineOptions = {}): Promise<PrivateEngine> {
   const folder = await mkdtemp(join(tmpdir(), 'engine-'));
+  const network = options.usesMachineNetwork === true ? undefined : await makeNetwork();
   if (options.hasSharedMounts === true) {
     await run('mount', ['--bind', folder, folder]);
     await run('mount', ['--make-shared', folder]);
@@ -74,6 +81,7 @@ export async function startPrivateEngine(options: PrivateEngineOptions = {}): Pr
     log: join(folder, 'dockerd.log'),
     cgroup: `holdfast-test-${process.pid}-${folder.slice(-6)}`,
     hasUnifiedGroups: options.hasUnifiedGroups === true,
+    network,
   };
   // Without a file of our own, the machine's would be read.
   await writeFile(join(folder, 'daemon.json'), '{}');
@@ -96,6 +104,29 @@ interface EnginePaths {
   readonly log: string;
   readonly cgroup: string;
   readonly hasUnifiedGroups: boolean;
+  /** Holds the network namespace, also while dockerd is down; undefined: that of the machine. */
+  readonly network: ChildProcess | undefined;
+}
+
+/** Starts a process that does nothing but hold a network namespace of its own, in which the loopback is up. */
+async function makeNetwork(): Promise<ChildProcess> {
+  const holder = spawn('unshare', ['--net', 'sleep', 'infinity'], { stdio: 'ignore' });
+  await once(holder, 'spawn');
+  const ours = await readlink('/proc/self/ns/net');
+  const deadline = Date.now() + readyMs;
+  while ((await readlink(`/proc/${holder.pid}/ns/net`)) === ours) {
+    if (holder.exitCode !== null || Date.now() > deadline) {
+      holder.kill('SIGKILL');
+      throw new Error('No network namespace could be made: are you root?');
+    }
+    await sleep(5);
+  }
+  await run('nsenter', [...enterNetwork(holder), 'ip', 'link', 'set', 'lo', 'up']);
+  return holder;
+}
+
+function enterNetwork(holder: ChildProcess): string[] {
+  return [`--net=/proc/${holder.pid}/ns/net`, '--'];
 }
 
 /** `exec`, so that dockerd has the number of the process that is started. */
@@ -108,7 +139,11 @@ const withUnifiedGroups = [
 function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess {
   const log = openSync(paths.log, 'a');
   try {
-    const [program, ...before] = [...(paths.hasUnifiedGroups ? withUnifiedGroups : []), 'dockerd'];
+    const [program, ...before] = [
+      ...(paths.network === undefined ? [] : ['nsenter', ...enterNetwork(paths.network)]),
+      ...(paths.hasUnifiedGroups ? withUnifiedGroups : []),
+      'dockerd',
+    ];
     return spawn(
       program,
       [
@@ -130,7 +165,7 @@ function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess 
           join(paths.folder, 'daemon.json'),
         ],
         ...['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'],
-        // Ports that a test publishes are for this machine only.
+        // Ports that a test publishes are for this namespace only.
         '--default-network-opt=bridge=com.docker.network.bridge.host_binding_ipv4=127.0.0.1',
         ...args,
       ],
@@ -165,6 +200,11 @@ function createEngine(
       return state.daemon.pid ?? 0;
     },
     volumePath: (name) => join(paths.dataRoot, 'volumes', name, '_data'),
+    async inNetwork([program, ...args]) {
+      const inside = paths.network === undefined ? [] : ['nsenter', ...enterNetwork(paths.network)];
+      const [first = program, ...rest] = [...inside, program, ...args];
+      return (await run(first, rest)).stdout;
+    },
     importBusybox: () => importBusybox(paths.folder, docker),
     kill: () => endDaemon(state.daemon, 'SIGKILL'),
     async restart(signal = 'SIGTERM') {
@@ -180,7 +220,8 @@ function createEngine(
       }
       await endDaemon(state.daemon, 'SIGTERM');
       await endLeftovers(paths);
-      await removeInterfaces(paths.dataRoot);
+      if (paths.network === undefined) await removeInterfaces(paths.dataRoot);
+      else await endDaemon(paths.network, 'SIGKILL');
       await rm(paths.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
     },
   };

@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDockerHost } from '../../src/hosts/docker/index.ts';
 import { type Container, type Containers, type ExecRun, trialLabel } from '../../src/hosts/containers.ts';
@@ -372,7 +375,10 @@ describe('a trial', () => {
     expect(existsSync(`${engine.volumePath('copy')}/f`)).toBe(true);
   });
 
-  test('trials of one stack see each other by name, and nothing else', async () => {
+  test('trials of one stack see each other by name, and nothing else, whatever the machine forbids to be forwarded', async () => {
+    // As a Docker Engine of the machine leaves it.
+    await using _rules = await forbidForwarding();
+
     const network = (alias: string) => ({ name: 'trial-net', alias });
     const request = { image: 'busybox', environment: {}, volumes: {}, labels };
     const web = await containers.startTrial({
@@ -474,6 +480,10 @@ test('the end of what a container printed can be read, without what would move t
   await expect(containers.logs('nobody')).rejects.toMatchObject({ code: 'not-found' });
 });
 
+test('the private engine has a network of its own', async () => {
+  expect(await readlink(`/proc/${engine.pid}/ns/net`)).not.toBe(await readlink('/proc/self/ns/net'));
+});
+
 describe('a service of a swarm', () => {
   beforeAll(async () => {
     await engine.docker([
@@ -516,3 +526,12 @@ describe('a service of a swarm', () => {
     return all.filter(({ swarmService, state }) => swarmService === 'many' && state === 'running');
   }
 });
+
+/** Packets between containers on a bridge of the machine are dropped until the disposal. */
+async function forbidForwarding(): Promise<AsyncDisposable> {
+  const change = async (flag: '-I' | '-D'): Promise<void> => {
+    await promisify(execFile)('iptables', ['-w', flag, 'FORWARD', '-i', 'br-+', '-j', 'DROP']);
+  };
+  await change('-I');
+  return { [Symbol.asyncDispose]: () => change('-D') };
+}

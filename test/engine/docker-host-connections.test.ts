@@ -26,6 +26,7 @@ beforeAll(async () => {
   [tlsPort, plainPort] = [await freePort(), await freePort()];
   const pem = (name: string): string => join(certificates.server, name);
   engine = await startPrivateEngine({
+    usesMachineNetwork: true,
     args: [
       ...['-H', `tcp://127.0.0.1:${tlsPort}`, '--tlsverify', '--tlscacert', pem('ca.pem')],
       ...['--tlscert', pem('server-cert.pem'), '--tlskey', pem('server-key.pem')],

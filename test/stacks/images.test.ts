@@ -47,7 +47,8 @@ afterAll(() => engine?.[Symbol.asyncDispose]());
 test('a stack of real databases and servers starts, and its data outlives its containers', async () => {
   await stack.compose('up', '-d', '--wait');
   const address = (await stack.compose('port', 'proxy', '80')).stdout.trim();
-  const order = async (): Promise<string> => await (await fetch(`http://${address}/cgi-bin/order`)).text();
+  const order = (): Promise<string> =>
+    engine.inNetwork(['busybox', 'wget', '-q', '-O', '-', `http://${address}/cgi-bin/order`]);
   expect(await order()).toBe('1 1\n');
   expect(await order()).toBe('2 2\n');
   expect(await stack.exec('db', 'psql', '-U', 'app', 'shop', '-Atc', 'SELECT n FROM extra')).toBe('42');

@@ -21,7 +21,11 @@ let nfs: NfsServer;
 let samba: SambaServer;
 
 beforeAll(async () => {
-  [nfs, samba, engine] = await Promise.all([startNfsServer(), startSambaServer(), startPrivateEngine()]);
+  [nfs, samba, engine] = await Promise.all([
+    startNfsServer(),
+    startSambaServer(),
+    startPrivateEngine({ usesMachineNetwork: true }),
+  ]);
   docker = engine.docker;
   await engine.importBusybox();
   plugin = await startPlugin();

@@ -25,7 +25,7 @@ describe.each([
   let container: string;
 
   beforeAll(async () => {
-    engine = await startPrivateEngine({ args });
+    engine = await startPrivateEngine({ args, usesMachineNetwork: true });
     await engine.importBusybox();
     plugin = new PluginService(join(engine.folder, 'state'));
     await plugin.start();

@@ -15,7 +15,7 @@ let samba: SambaServer;
 
 beforeAll(async () => {
   [nfs, samba] = await Promise.all([startNfsServer(), startSambaServer()]);
-  engine = await startPrivateEngine({ hasSharedMounts: true });
+  engine = await startPrivateEngine({ hasSharedMounts: true, usesMachineNetwork: true });
   await engine.importBusybox();
   plugin = new ManagedPlugin(engine, { built: '/exchange/plugin', stateDir: join(engine.folder, 'state') });
   await plugin.install();
