@@ -211,6 +211,7 @@ export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts
 export type * from './engine/index.ts';
 export type { RunOptions, RunReport, RunRequest };
 export type * from './hosts/managed-volumes.ts';
+export type { DueHook } from './protect/hooks/recover-hooks.ts';
 export type { RecoveredJob, RecoverReport } from './protect/quiesce/recover.ts';
 export type { RecoveredVolume };
 export type * from './protect/migrate/migrations.ts';

@@ -38,7 +38,8 @@ export function openPutRight({ stateDir, onWarning }: AppConfig, protection: () 
       await removeLeftTrials(partsOn(found), { onNote: onWarning });
     },
     async recover(found) {
-      if (!(await isAnythingIn('journal-apps', 'journal-hooks'))) return { jobs: [], elsewhere: 0 };
+      if (!(await isAnythingIn('journal-apps', 'journal-hooks')))
+        return { jobs: [], hooks: [], elsewhere: 0 };
       const { recoverAtStart } = await import('../protect/quiesce/recover.ts');
       return await recoverAtStart(partsOn(found), { onNote: onWarning });
     },

@@ -24,3 +24,8 @@ export interface Hook {
 
 /** A hook that does nothing for longer than this hangs. */
 export const defaultHookTimeoutMs = 10 * 60_000;
+
+/** What comes after the data is saved cannot undo it, and is heard of: an application may still be as it was prepared. */
+export function usualOnFailure(moment: HookMoment): Hook['onFailure'] {
+  return moment === 'on-error' ? 'warn' : 'abort';
+}

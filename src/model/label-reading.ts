@@ -1,6 +1,6 @@
 import { parseDuration } from './duration.ts';
 import { AppError } from './errors.ts';
-import { defaultHookTimeoutMs, type Hook, type HookMoment } from './hook.ts';
+import { defaultHookTimeoutMs, type Hook, type HookMoment, usualOnFailure } from './hook.ts';
 import { quote } from './quote.ts';
 import { splitWords } from './split-words.ts';
 
@@ -59,8 +59,7 @@ export interface HookLabels {
 }
 
 export function readHook(labels: HookLabels): Hook {
-  const onFailure =
-    labels.onFailure ?? (labels.moment === 'before' || labels.moment === 'during' ? 'abort' : 'warn');
+  const onFailure = labels.onFailure ?? usualOnFailure(labels.moment);
   if (onFailure !== 'abort' && onFailure !== 'warn')
     throw new AppError('usage', `${quote(onFailure)} is neither "abort" nor "warn"`);
   return {

@@ -115,6 +115,31 @@ test('hooks that a killed backup has left due are run by the next command, once'
   expect(notes('killed')).toHaveLength(2);
 });
 
+test('a hook that fails after the backup makes it partly done, and is run by a later command when it can be', async () => {
+  await start('maintained', {
+    'holdfast.hook.before': '["touch", "/notes/maintenance"]',
+    'holdfast.hook.after': '["sh", "-c", "test -e /notes/database && rm /notes/maintenance"]',
+  });
+  const folder = on.engine.volumePath('maintained-notes');
+  const { exit, stderr } = await on.attempt(['backup', 'maintained']);
+  expect(exit, stderr).toBe(3);
+  expect(stderr).toMatch(/The hook "after"/);
+  expect(stderr).toContain('stay due');
+  const tried = await on.attempt(['recover', '--format', 'json']);
+  expect(tried.exit).not.toBe(0);
+  expect((JSON.parse(tried.stdout) as { hooks: unknown[] }).hooks).toContainEqual(
+    expect.objectContaining({ command: 'sh', container: 'maintained' }),
+  );
+  expect(readdirSync(folder)).toContain('maintenance');
+  await on.engine.docker(['exec', 'maintained', 'touch', '/notes/database']);
+  // What was tried just now rests for some seconds.
+  for (let tries = 0; tries < 40 && readdirSync(folder).includes('maintenance'); tries++) {
+    await on.attempt(['recover']);
+    await sleep(1000);
+  }
+  expect(readdirSync(folder)).not.toContain('maintenance');
+});
+
 test('labels of offen stop a container for the backup, and our own let another run on', async () => {
   await start('theirs', { 'docker-volume-backup.stop-during-backup': 'true' });
   const startedAt = (): Promise<string> =>

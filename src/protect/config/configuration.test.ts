@@ -94,7 +94,7 @@ policies:
         timeoutMs: 60_000,
         onFailure: 'abort',
       },
-      { moment: 'after', command: ['touch', '/tmp/a b'], onFailure: 'warn' },
+      { moment: 'after', command: ['touch', '/tmp/a b'], onFailure: 'abort' },
     ],
   });
   expect(problems(`policies: { a: { hooks: { before: [{ command: x }] } } }`)).toEqual([

@@ -1,5 +1,11 @@
 import { isScalar } from 'yaml';
-import { defaultHookTimeoutMs, type Hook, type HookMoment, hookMoments } from '../../model/hook.ts';
+import {
+  defaultHookTimeoutMs,
+  type Hook,
+  type HookMoment,
+  hookMoments,
+  usualOnFailure,
+} from '../../model/hook.ts';
 import { parseCommand } from '../../model/label-reading.ts';
 import { parseDuration } from '../../model/duration.ts';
 import { anyText, converted, either, fields, listOf, oneOf, type Read, type Shape, text } from './shape.ts';
@@ -37,8 +43,7 @@ function hookOf(moment: HookMoment, given: Read<typeof hookFields>): Hook {
     command: given.command ?? [],
     user: given.user,
     timeoutMs: given.timeout ?? defaultHookTimeoutMs,
-    // What comes after the data is saved cannot undo it.
-    onFailure: given['on-failure'] ?? (moment === 'before' || moment === 'during' ? 'abort' : 'warn'),
+    onFailure: given['on-failure'] ?? usualOnFailure(moment),
     origin: `the hook "${moment}" of the policy`,
   };
 }

@@ -53,3 +53,10 @@ function findTarget(
 function identityOf({ id, name, stack, service, number, swarmService }: Container): ContainerIdentity {
   return { id, name, stack, service, number, swarmService };
 }
+
+/** The same for the same command in the same container, however often that was made anew. */
+export function hookKey({ hook, identity }: PlannedHook): string {
+  const { stack, service, number, swarmService, name } = identity ?? {};
+  const place = service === undefined ? [swarmService ?? name ?? hook.target] : [stack, service, number];
+  return JSON.stringify([hook.moment, hook.command, hook.user, place]);
+}

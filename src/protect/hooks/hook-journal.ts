@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeDurably } from '../../lib/durable-file.ts';
-import { errnoOf } from '../../model/errors.ts';
+import { namesIn } from '../../lib/names-in.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
 import { parseJson } from '../../model/parse-json.ts';
 import {
   hasJournals,
@@ -10,18 +11,33 @@ import {
   holdNewJournal,
   type JournalPlace,
 } from '../held-journal.ts';
-import type { PlannedHook } from './choose-hooks.ts';
+import { hookKey, type PlannedHook } from './choose-hooks.ts';
 
-/** The hooks that are due however a backup ends, so that whoever starts next can run them. */
+/** The hooks that are due however a backup ends, so that the next start can run them. */
 export interface HookJournal {
   readonly hostIdentity: string;
   readonly environment: Readonly<Record<string, string>>;
   /** Those of `after` and `on-error`. */
   readonly hooks: readonly PlannedHook[];
+  /** When they were tried last, and what came of it; undefined where the backup has not got as far. */
+  readonly tried?: HookTries | undefined;
+}
+
+export interface HookTries {
+  readonly times: number;
+  /** RFC 3339, the first try and the last. */
+  readonly first: string;
+  readonly last: string;
+  /** Why they failed the last time, for people. */
+  readonly failures: readonly string[];
 }
 
 export interface OpenHookJournal extends AsyncDisposable {
   readonly journal: HookJournal;
+  /** Its path. */
+  readonly file: string;
+  /** Writes down, durably, what is still due, and lets it go. */
+  keep(journal: HookJournal): Promise<void>;
   /** They have run. */
   remove(): Promise<void>;
 }
@@ -30,24 +46,65 @@ export interface OpenHookJournal extends AsyncDisposable {
 export async function openHookJournal(stateDir: string, journal: HookJournal): Promise<OpenHookJournal> {
   const held = await holdNewJournal(placeOf(stateDir));
   try {
-    await writeDurably(held.file('json'), JSON.stringify({ version: 1, ...journal }));
-    return { ...held, journal };
+    await writeJournal(held, journal);
+    return openHeld(held, journal);
   } catch (error) {
     await held.remove().catch(() => undefined);
     throw error;
   }
 }
 
-/** The journals of processes that have ended. One that cannot be read is left where it is. */
-export async function takeLeftHookJournals(stateDir: string): Promise<readonly OpenHookJournal[]> {
+/** The journals of processes that have ended. One that cannot be read is told, and left where it is. */
+export async function takeLeftHookJournals(
+  stateDir: string,
+  onDamaged: (error: AppError) => void,
+): Promise<readonly OpenHookJournal[]> {
   const left: OpenHookJournal[] = [];
   for await (const held of holdLeftJournals(placeOf(stateDir))) {
-    const journal = await readJournal(held);
-    if (journal === undefined) await held.remove();
-    else if (journal === 'unreadable') await held[Symbol.asyncDispose]();
-    else left.push({ ...held, journal });
+    const journal = await readJournal(held.file('json')).catch(unreadable);
+    if (journal === undefined) {
+      await held.remove();
+    } else if (journal === 'unreadable') {
+      await held[Symbol.asyncDispose]();
+      onDamaged(damaged(held.file('json')));
+    } else left.push(openHeld(held, journal));
   }
   return left;
+}
+
+/** The hooks that other processes are going to run, which have not ended. */
+export async function hooksUnderWay(
+  stateDir: string,
+  left: readonly OpenHookJournal[],
+): Promise<readonly PlannedHook[]> {
+  const { folder } = placeOf(stateDir);
+  const own = new Set(left.map(({ file }) => file));
+  const files = (await namesIn(folder)).filter((name) => /^[0-9a-f]{32}\.json$/.test(name));
+  const found: PlannedHook[] = [];
+  for (const name of files) {
+    const file = path.join(folder, name);
+    if (own.has(file)) continue;
+    const journal = await readJournal(file).catch(unreadable);
+    if (typeof journal === 'object') found.push(...journal.hooks);
+  }
+  return found;
+}
+
+/** What a backup has just run need not be run for an earlier one. */
+export async function dropRunHooks(stateDir: string, ran: readonly PlannedHook[]): Promise<void> {
+  if (ran.length === 0 || !(await hasHookJournals(stateDir))) return;
+  const keys = new Set(ran.map(hookKey));
+  for (const opened of await takeLeftHookJournals(stateDir, () => undefined)) {
+    await using left = opened;
+    const { journal } = left;
+    const isDue = journal.hooks.map((planned) => !keys.has(hookKey(planned)));
+    if (!isDue.includes(true)) await left.remove();
+    else if (isDue.includes(false)) {
+      const failures = journal.tried?.failures.filter((_, i) => isDue[i]) ?? [];
+      const tried = journal.tried && { ...journal.tried, failures };
+      await left.keep({ ...journal, hooks: journal.hooks.filter((_, i) => isDue[i]), tried });
+    }
+  }
 }
 
 /** True when there may be hooks that are due: cheap, for every start. */
@@ -55,10 +112,39 @@ export async function hasHookJournals(stateDir: string): Promise<boolean> {
   return await hasJournals(placeOf(stateDir));
 }
 
-async function readJournal(held: HeldJournal): Promise<HookJournal | 'unreadable' | undefined> {
+function openHeld(held: HeldJournal, journal: HookJournal): OpenHookJournal {
+  return {
+    ...held,
+    file: held.file('json'),
+    journal,
+    async keep(due) {
+      try {
+        await writeJournal(held, due);
+      } finally {
+        await held[Symbol.asyncDispose]();
+      }
+    },
+  };
+}
+
+async function writeJournal(held: HeldJournal, journal: HookJournal): Promise<void> {
+  await writeDurably(held.file('json'), JSON.stringify({ version: 1, ...journal }));
+}
+
+function unreadable(): 'unreadable' {
+  return 'unreadable';
+}
+
+function damaged(file: string): AppError {
+  return new AppError('integrity', `The journal "${file}" is not one that this version can read`, {
+    hint: 'It says which hooks are due after a backup that was interrupted: run them, then remove it.',
+  });
+}
+
+async function readJournal(file: string): Promise<HookJournal | 'unreadable' | undefined> {
   let text: string;
   try {
-    text = await readFile(held.file('json'), 'utf8');
+    text = await readFile(file, 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;

@@ -3,7 +3,7 @@ import { AppError } from '../../model/errors.ts';
 import type { Hook, HookMoment } from '../../model/hook.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { PlannedHook } from './choose-hooks.ts';
-import { openHookJournal, type OpenHookJournal } from './hook-journal.ts';
+import { dropRunHooks, openHookJournal, type OpenHookJournal } from './hook-journal.ts';
 import { noTarget, runHook } from './run-hook.ts';
 
 export interface HookOutcome {
@@ -56,6 +56,9 @@ interface RunParts {
   readonly environment: Readonly<Record<string, string>>;
 }
 
+const staysDue =
+  'Hooks that failed stay due: the next command tries them again, and so does "holdfast recover".';
+
 class Run implements HookRun {
   readonly ran: string[] = [];
   readonly #parts: RunParts;
@@ -81,19 +84,51 @@ class Run implements HookRun {
     const isBad = outcome.outcome === 'failed' || outcome.outcome === 'cancelled';
     const { hooks, containers, environment } = this.#parts;
     // Without a signal: they run after a cancel too, and each has its own time-out.
-    const failures = await runDueHooks(containers, {
-      hooks: hooks.filter(({ hook }) => hook.moment === 'after' || (isBad && hook.moment === 'on-error')),
-      environment: {
-        ...environment,
-        HOLDFAST_OUTCOME: outcome.outcome,
-        HOLDFAST_MESSAGE: outcome.message ?? '',
-        HOLDFAST_SNAPSHOT: outcome.snapshotId ?? '',
-      },
-    });
-    await this.#journal?.remove();
-    this.#journal = undefined;
-    for (const { hook, error } of failures) if (hook.onFailure === 'warn') onNote?.(error.message);
+    const told = {
+      ...environment,
+      HOLDFAST_OUTCOME: outcome.outcome,
+      HOLDFAST_MESSAGE: outcome.message ?? '',
+      HOLDFAST_SNAPSHOT: outcome.snapshotId ?? '',
+    };
+    const due = hooks.filter(({ hook }) => hook.moment === 'after' || (isBad && hook.moment === 'on-error'));
+    const failures = await runDueHooks(containers, { hooks: due, environment: told });
+    await this.#closeJournal(failures, told, onNote);
+    const bad = new Set(failures.map(({ planned }) => planned));
+    const { parts } = this.#parts;
+    await dropRunHooks(
+      parts.stateDir,
+      due.filter((planned) => !bad.has(planned)),
+    ).catch(() => undefined);
+    for (const { hook, error } of failures) if (hook.onFailure === 'warn') onNote?.(`${error.message}.`);
+    if (failures.length > 0) onNote?.(staysDue);
     return failures.filter(({ hook }) => hook.onFailure === 'abort').map(({ error }) => error);
+  }
+
+  /** What has failed stays due: an application that was told to prepare has to hear that it is over. */
+  async #closeJournal(
+    failures: readonly FailedHook[],
+    environment: Readonly<Record<string, string>>,
+    onNote: JobOptions['onNote'],
+  ): Promise<void> {
+    const journal = this.#journal;
+    this.#journal = undefined;
+    if (journal === undefined) return;
+    const { parts, hostIdentity } = this.#parts;
+    if (failures.length === 0) {
+      await journal.remove();
+      return;
+    }
+    const now = new Date(parts.now()).toISOString();
+    const messages = failures.map(({ error }) => error.message);
+    const tried = { times: 1, first: now, last: now, failures: messages };
+    const hooks = failures.map(({ planned }) => planned);
+    try {
+      await journal.keep({ hostIdentity, environment, hooks, tried });
+    } catch (error) {
+      // All of them are still in it, and run once more.
+      const why = error instanceof Error ? error.message : String(error);
+      onNote?.(`It cannot be written down which hooks are still due: ${why}`);
+    }
   }
 
   async #runAll(moment: HookMoment, options: JobOptions): Promise<void> {
@@ -124,6 +159,7 @@ export interface DueHooks {
 }
 
 export interface FailedHook {
+  readonly planned: PlannedHook;
   readonly hook: Hook;
   readonly error: AppError;
 }
@@ -148,7 +184,7 @@ export async function runDueHooks(
         error instanceof AppError
           ? error
           : new AppError('failed', `The hook "${hook.moment}" failed`, { cause: error });
-      failures.push({ hook, error: known });
+      failures.push({ planned, hook, error: known });
     }
   }
   return failures;
@@ -159,13 +195,23 @@ function isDueAtEnd({ moment }: Hook): boolean {
 }
 
 /** The container as it is now: a service's may have been made anew. */
-async function findNow(containers: Containers, { hook, identity }: PlannedHook): Promise<Container> {
-  if (identity === undefined) throw noTarget(hook, hook.target ?? '');
-  const found =
-    (await containers.find(identity.id)) ??
-    (await containers.list()).find((container) => isSame(container, identity));
-  if (found?.state !== 'running') throw noTarget(hook, identity.name);
+async function findNow(containers: Containers, planned: PlannedHook): Promise<Container> {
+  const { hook, identity } = planned;
+  const found = await findHookTarget(containers, planned);
+  if (found?.state !== 'running') throw noTarget(hook, identity?.name ?? hook.target ?? '');
   return found;
+}
+
+/** Running or not; undefined where there is none of it any more. */
+export async function findHookTarget(
+  containers: Containers,
+  { identity }: PlannedHook,
+): Promise<Container | undefined> {
+  if (identity === undefined) return undefined;
+  return (
+    (await containers.find(identity.id)) ??
+    (await containers.list()).find((container) => isSame(container, identity))
+  );
 }
 
 function isSame(container: Container, identity: ContainerIdentity): boolean {

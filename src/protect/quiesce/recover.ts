@@ -1,5 +1,6 @@
 import { isAppError } from '../../model/errors.ts';
 import { hasHookJournals } from '../hooks/hook-journal.ts';
+import type { DueHook, RecoverHooksOptions } from '../hooks/recover-hooks.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { listJournals, readJournal } from '../restore-journal.ts';
 import { type AppJournal, type OpenAppJournal, takeLeftJournals } from './app-journal.ts';
@@ -21,6 +22,8 @@ export interface RecoveredJob {
 
 export interface RecoverReport {
   readonly jobs: readonly RecoveredJob[];
+  /** Hooks that a backup has left due, and that could not be run by now either. */
+  readonly hooks: readonly DueHook[];
   /** Jobs whose containers belong to another engine than this one. */
   readonly elsewhere: number;
 }
@@ -34,7 +37,10 @@ export interface RecoverOptions extends JobOptions {
  * Brings every app back that a job has left still which was killed: what ran before runs, what was paused before is
  * paused, what was stopped before stays so. Jobs that are under way are left alone. May be repeated.
  */
-export async function recoverApps(parts: Protection, options: RecoverOptions): Promise<RecoverReport> {
+export async function recoverApps(
+  parts: Protection,
+  options: RecoverOptions,
+): Promise<Omit<RecoverReport, 'hooks'>> {
   const jobs: RecoveredJob[] = [];
   const left = await takeLeftJournals(parts.stateDir, ({ message, hint }) =>
     jobs.push({ reason: 'do what cannot be read', since: '', apps: [], error: `${message}. ${hint ?? ''}` }),
@@ -59,12 +65,11 @@ export async function recoverAtStart(parts: Protection, options: JobOptions): Pr
   try {
     const report = await recoverApps(parts, { ...options, patienceMs: 5_000 });
     for (const job of report.jobs) options.onNote?.(describeJob(job));
-    await recoverDueHooks(parts, report, options);
-    return report;
+    return { ...report, hooks: await recoverDueHooks(parts, report, options) };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     options.onNote?.(`What an interrupted job has left stopped cannot be brought back: ${why}`);
-    return { jobs: [], elsewhere: 0 };
+    return { jobs: [], hooks: [], elsewhere: 0 };
   }
 }
 
@@ -76,21 +81,37 @@ export async function recoverMore(
 ): Promise<RecoverReport> {
   const later = await recoverApps(parts, options);
   const done = before.jobs.filter(({ error }) => error === undefined);
-  await recoverDueHooks(parts, later, options);
-  return { jobs: [...done, ...later.jobs], elsewhere: later.elsewhere };
+  const hooks = await recoverDueHooks(parts, later, { ...options, isAsked: true });
+  return { jobs: [...done, ...later.jobs], hooks, elsewhere: later.elsewhere };
 }
 
 /** Applications are told that it is over when their containers are back, and not before. */
 async function recoverDueHooks(
   parts: Protection,
-  { jobs }: RecoverReport,
-  options: JobOptions,
-): Promise<void> {
-  if (jobs.some(({ error }) => error !== undefined) || !(await hasHookJournals(parts.stateDir))) return;
+  { jobs }: Pick<RecoverReport, 'jobs'>,
+  options: RecoverHooksOptions,
+): Promise<readonly DueHook[]> {
+  if (!(await hasHookJournals(parts.stateDir))) return [];
+  if (jobs.some(({ error }) => error !== undefined)) {
+    options.onNote?.('Hooks of an interrupted backup wait until its containers are back.');
+    return [];
+  }
   const { recoverHooks } = await import('../hooks/recover-hooks.ts');
-  const { ran, failed } = await recoverHooks(parts, options);
+  const { ran, due, notes } = await recoverHooks(parts, options);
   if (ran.length > 0) options.onNote?.(`Hooks of an interrupted backup were run: ${ran.join(', ')}.`);
-  for (const message of failed) options.onNote?.(`A hook of an interrupted backup: ${message}.`);
+  for (const note of notes) options.onNote?.(`Warning: ${note}.`);
+  if (notes.length > 0) await tellOfHooks(parts, notes);
+  return due;
+}
+
+/** Nobody may be there who reads the notes of a command. */
+async function tellOfHooks(parts: Protection, notes: readonly string[]): Promise<void> {
+  try {
+    const about = { what: 'partial', work: 'backup', subject: 'hooks', fingerprint: 'due-hook' } as const;
+    (await parts.notifier()).tell(notes.map((message) => ({ ...about, message })));
+  } catch {
+    // It is told by the notes as well.
+  }
 }
 
 /** For people. */

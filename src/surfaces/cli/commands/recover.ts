@@ -1,4 +1,4 @@
-import type { RecoveredJob, RecoveredVolume } from '../../../app.ts';
+import type { DueHook, RecoveredJob, RecoveredVolume } from '../../../app.ts';
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 import { localTime } from '../local-time.ts';
@@ -6,8 +6,12 @@ import type { Session } from '../session.ts';
 
 export async function runRecover(session: Session): Promise<void> {
   const report = await session.app.recover({ signal: session.signal, onNote: session.note });
-  const { jobs, volumes, elsewhere } = report;
-  const lines = [...jobs.flatMap(describe), ...volumes.flatMap(describeVolume)];
+  const { jobs, volumes, hooks, elsewhere } = report;
+  const lines = [
+    ...jobs.flatMap(describe),
+    ...volumes.flatMap(describeVolume),
+    ...hooks.flatMap(describeHook),
+  ];
   session.printer.print({
     json: () => ({ ...report, jobs: jobs.map(withNull), volumes: volumes.map(withNull) }),
     text: () => (lines.length === 0 ? 'There is nothing to bring back.' : lines.join('\n')),
@@ -16,9 +20,9 @@ export async function runRecover(session: Session): Promise<void> {
       ...volumes.filter(({ error }) => error === undefined).map(({ name }) => name),
     ],
   });
-  const failed = [...jobs, ...volumes].filter(({ error }) => error !== undefined).length;
+  const failed = [...jobs, ...volumes].filter(({ error }) => error !== undefined).length + hooks.length;
   if (failed + elsewhere === 0) return;
-  const isPartly = failed < jobs.length + volumes.length;
+  const isPartly = failed < jobs.length + volumes.length + hooks.length;
   throw new AppError(isPartly ? 'partial' : 'failed', whatIsLeft(report), {
     hint:
       elsewhere > 0
@@ -29,11 +33,13 @@ export async function runRecover(session: Session): Promise<void> {
 
 type Report = Awaited<ReturnType<Session['app']['recover']>>;
 
-function whatIsLeft({ elsewhere, jobs }: Report): string {
+function whatIsLeft({ elsewhere, jobs, hooks }: Report): string {
   if (elsewhere > 0)
     return 'Containers that an interrupted job has left belong to an engine that is not this one';
-  return jobs.some(({ error }) => error !== undefined)
-    ? 'Containers that an interrupted job has left are not as they were'
+  if (jobs.some(({ error }) => error !== undefined))
+    return 'Containers that an interrupted job has left are not as they were';
+  return hooks.length > 0
+    ? 'Hooks that a backup has left due could not be run'
     : 'Volumes that an interrupted restore has left are not as they were';
 }
 
@@ -48,6 +54,10 @@ function describeVolume({ name, snapshotId = '', error }: RecoveredVolume): stri
       ? `  what was in it is back, from snapshot ${quote(snapshotId.slice(0, 8))}`
       : `  not put back: ${error}`,
   ];
+}
+
+function describeHook({ command, container, message, tries }: DueHook): string[] {
+  return [`Due: the hook ${quote(command)} in ${quote(container)}`, `  tried ${tries} times: ${message}`];
 }
 
 function describe({ reason, since, apps, error }: RecoveredJob): string[] {

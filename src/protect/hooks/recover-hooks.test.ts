@@ -1,0 +1,161 @@
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { AppError } from '../../model/errors.ts';
+import type { Hook, HookMoment } from '../../model/hook.ts';
+import { recoverAtStart, recoverMore } from '../quiesce/recover.ts';
+import { type StillWorld, stillWorld } from '../quiesce/still-world.fixture.ts';
+import { openHookRun, type HookRun } from './hook-run.ts';
+
+let world: StillWorld;
+let nowMs: number;
+/** What was run in the container, with the outcome that it was told. */
+let ran: string[];
+/** The commands that fail. */
+let broken: Set<string>;
+const told: string[] = [];
+
+beforeEach(async () => {
+  world = await stillWorld();
+  nowMs = Date.parse('2026-01-01T00:00:00Z');
+  ran = [];
+  broken = new Set();
+  told.length = 0;
+  const notifier = { tell: (all: { message: string }[]) => told.push(...all.map(({ message }) => message)) };
+  Object.assign(world.parts, { now: () => nowMs, notifier: async () => notifier });
+  world.containers.add({ name: 'web' });
+  world.containers.onExec((_name, { command, environment }) => {
+    const [word = ''] = command;
+    ran.push(`${word} ${environment?.['HOLDFAST_OUTCOME'] ?? ''}`.trimEnd());
+    return broken.has(word) ? { exitCode: 1, stderr: 'no database' } : {};
+  });
+});
+afterEach(async () => rm(world.stateDir, { recursive: true }));
+
+function hook(moment: HookMoment, command: string): Hook {
+  const more = { target: 'web', user: undefined, timeoutMs: 1000, origin: 'a label' } as const;
+  return { ...more, moment, command: [command], onFailure: 'abort' };
+}
+
+async function openRun(): Promise<HookRun> {
+  const identity = world.containers.get('web');
+  const hooks = [hook('before', 'on'), hook('after', 'off')].map((one) => ({ hook: one, identity }));
+  return await openHookRun(world.parts, { hooks, volumes: ['data'] });
+}
+
+async function backUp(): Promise<readonly AppError[]> {
+  const run = await openRun();
+  await run.begin({});
+  return await run.finish({ outcome: 'good', snapshotId: 'ab' }, {});
+}
+
+/** What a start says. */
+async function start(): Promise<string[]> {
+  const notes: string[] = [];
+  await recoverAtStart(world.parts, { onNote: (note) => notes.push(note) });
+  return notes;
+}
+
+const minutes = (count: number): number => (nowMs += count * 60_000);
+
+async function journals(): Promise<string[]> {
+  return await readdir(path.join(world.stateDir, 'journal-hooks')).catch(() => []);
+}
+
+test('a hook that failed after a backup is told, stays due, and is run by a later start with what it was told', async () => {
+  broken.add('off');
+  expect((await backUp()).map(({ message }) => message)).toEqual([
+    expect.stringContaining('The hook "after"'),
+  ]);
+  minutes(2);
+  broken.clear();
+  expect(await start()).toEqual([expect.stringContaining('were run: off')]);
+  expect(ran).toEqual(['on', 'off good', 'off good']);
+  expect(await journals()).toEqual([]);
+  expect(await start()).toEqual([]);
+});
+
+test('one that fails again is told each time that it is tried, which is ever more seldom, and stays due', async () => {
+  broken.add('off');
+  await backUp();
+  let tries = 0;
+  let notes = 0;
+  for (let i = 0; i < 24 * 60; i++) {
+    minutes(1);
+    const before = ran.length;
+    notes += (await start()).length;
+    tries += ran.length - before;
+  }
+  expect(tries).toBeGreaterThan(20);
+  expect(tries).toBeLessThan(40);
+  expect(notes).toBe(tries);
+  expect(told).toHaveLength(tries);
+  broken.clear();
+  minutes(61);
+  await start();
+  expect(await journals()).toEqual([]);
+});
+
+test('"recover" tries at once what rests, and reports what is due', async () => {
+  broken.add('off');
+  await backUp();
+  for (let i = 0; i < 5; i++) await (minutes(120), start());
+  minutes(1);
+  const before = { jobs: [], hooks: [], elsewhere: 0 };
+  expect((await recoverMore(world.parts, before, {})).hooks).toEqual([
+    expect.objectContaining({ command: 'off', container: 'web', tries: 7 }),
+  ]);
+  broken.clear();
+  minutes(1);
+  expect((await recoverMore(world.parts, before, {})).hooks).toEqual([]);
+  expect(ran.at(-1)).toBe('off good');
+});
+
+test('the next backup of the same container makes up for it', async () => {
+  broken.add('off');
+  await backUp();
+  broken.clear();
+  expect(await backUp()).toEqual([]);
+  expect(await journals()).toEqual([]);
+});
+
+test('it is not run in the middle of another backup that runs it at its end', async () => {
+  broken.add('off');
+  await backUp();
+  broken.clear();
+  const other = await openRun();
+  await other.begin({});
+  minutes(5);
+  const before = ran.length;
+  await start();
+  expect(ran).toHaveLength(before);
+  await other.finish({ outcome: 'good' }, {});
+  expect(ran.slice(before)).toEqual(['off good']);
+  expect(await journals()).toEqual([]);
+});
+
+test('one whose container is gone is due for a week, then given up and told', async () => {
+  broken.add('off');
+  await backUp();
+  await world.containers.remove('web');
+  minutes(2);
+  expect(await start()).toEqual([expect.stringContaining('has no container to run in')]);
+  minutes(6 * 24 * 60);
+  await start();
+  expect(await journals()).not.toEqual([]);
+  minutes(2 * 24 * 60);
+  expect(await start()).toEqual([expect.stringContaining('is given up')]);
+  expect(await journals()).toEqual([]);
+});
+
+test('a journal that cannot be read is told, and keeps no other from being run', async () => {
+  broken.add('off');
+  await backUp();
+  const damaged = path.join(world.stateDir, 'journal-hooks', `${'0'.repeat(32)}.json`);
+  await writeFile(damaged, '{');
+  broken.clear();
+  minutes(2);
+  const notes = (await start()).join('\n');
+  expect(notes).toContain('were run: off');
+  expect(notes).toContain('is not one that this version can read');
+});
