@@ -6,6 +6,7 @@ import { parseSize } from '../model/size.ts';
 import { roomAt } from './data-room.ts';
 import { growImage, imageHealth, makeImage } from './disk-image.ts';
 import type { Driver, DriverCall, DriverHealth, DriverVolume } from './driver.ts';
+import { mendKilledResize } from './ext4-image.ts';
 import {
   checkFileSystem,
   checkLeastSize,
@@ -63,7 +64,7 @@ export const blockDriver: Driver = {
     }
     await markFresh(volume);
     try {
-      await makeFileSystem(fileSystem, device, { name, signal });
+      await makeFileSystem(fileSystem, device, { volume, signal });
     } catch (error) {
       if (isNew) await rm(device, { force: true });
       throw error;
@@ -77,6 +78,8 @@ export const blockDriver: Driver = {
     const device = deviceOf(volume);
     const type = fileSystemOf(volume.options);
     const stat = await statOf(volume);
+    const action = `Cannot mount volume ${quote(volume.name)}`;
+    if (stat.isFile()) await mendKilledResize({ volume, image: device, action, ...call });
     const words = [...(stat.isFile() ? ['loop'] : []), ...mountWords(volume.options)];
     const request = { source: device, target: volume.mountpoint, type, words, name: volume.name };
     const follow = async (): Promise<void> => {

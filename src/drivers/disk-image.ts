@@ -6,6 +6,7 @@ import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { formatSize } from '../model/size.ts';
 import type { DriverCall, DriverHealth, DriverVolume } from './driver.ts';
+import { type Ext4Image, mendExt4, resizeExt4 } from './ext4-image.ts';
 import { type FileSystem, growFileSystem } from './file-systems.ts';
 import { findMount } from './mount-point.ts';
 
@@ -19,23 +20,19 @@ export async function makeImage(path: string, sizeBytes: number): Promise<void> 
 
 /** Makes an image larger, and lets the file system in it have the room, also while it is mounted. */
 export async function growImage(
-  volume: Pick<DriverVolume, 'name' | 'mountpoint'>,
+  volume: Pick<DriverVolume, 'name' | 'mountpoint' | 'folder'>,
   { image, sizeBytes, fileSystem, signal }: DriverCall & GrowRequest,
 ): Promise<void> {
   await truncate(image, sizeBytes);
   const mount = await findMount(volume.mountpoint);
   if (mount === undefined) {
     // The others grow only while they are mounted: the next mount does it.
-    if (fileSystem === 'ext4') await fitExt4(image, { name: volume.name, signal });
+    const action = `Cannot grow volume ${quote(volume.name)}`;
+    if (fileSystem === 'ext4') await fitExt4({ volume, image, action, signal });
     return;
   }
   await noticeSize(mount.source, volume.name, { signal });
-  await growFileSystem(fileSystem, {
-    device: mount.source,
-    mountpoint: volume.mountpoint,
-    name: volume.name,
-    signal,
-  });
+  await growFileSystem(fileSystem, { device: mount.source, volume, signal });
 }
 
 interface GrowRequest {
@@ -44,28 +41,11 @@ interface GrowRequest {
   readonly fileSystem: FileSystem;
 }
 
-/** Makes an ext4 that nobody uses as large as its image. */
-async function fitExt4(
-  image: string,
-  { name, signal }: DriverCall & { readonly name: string },
-): Promise<void> {
-  const action = `Cannot grow volume ${quote(name)}`;
-  await mendExt4(image, action, { signal });
-  const options = { signal, timeoutMs: 95_000, debianPackage: 'e2fsprogs' };
-  const { status, stderr } = await runProgram('resize2fs', [image], options);
-  if (status !== 0) throw new AppError('failed', action, { detail: stderr });
-}
-
-/** Resizing needs a file system that has been checked. */
-export async function mendExt4(image: string, action: string, { signal }: DriverCall): Promise<void> {
-  const options = { signal, timeoutMs: 95_000, debianPackage: 'e2fsprogs' };
-  const { status, stdout, stderr } = await runProgram('e2fsck', ['-f', '-p', image], options);
-  // 1 says that it mended something.
-  if (status === 0 || status === 1) return;
-  throw new AppError('integrity', `${action}: its file system is damaged`, {
-    detail: stderr || stdout.trim(),
-    hint: `Mend it with: e2fsck -f ${image}`,
-  });
+/** Makes an ext4 that is not mounted as large as its image. */
+async function fitExt4(request: Ext4Image): Promise<void> {
+  await mendExt4(request);
+  const { status, said } = await resizeExt4(request);
+  if (status !== 0) throw new AppError('failed', request.action, { detail: said });
 }
 
 async function noticeSize(device: string, name: string, { signal }: DriverCall): Promise<void> {

@@ -48,7 +48,8 @@ export interface DriverTraits {
  *
  * - The caller holds the volume's lock during every call but `health`, `usage` and `traits`, and makes one call at a time.
  * - Every call may be repeated, after a success, a failure or a kill at any moment.
- * - Nothing waits without an end: a server that does not answer is `unavailable` after a time limit.
+ * - Nothing waits without an end: a server that does not answer is `unavailable` after a time limit. A program that changes
+ *   the storage and must not be killed in the middle is waited for, also when the call is cancelled (`runToEnd`).
  * - A call that fails or is cancelled leaves what was there before: nothing half mounted, nothing formatted.
  * - Messages begin with what could not be done and name the volume; they never hold a secret.
  * - Data that is there is never overwritten: a device that holds something is `conflict`.

@@ -1,9 +1,10 @@
 import { open, stat } from 'node:fs/promises';
 import { runProgram } from '../lib/run-program.ts';
+import { runToEnd } from '../lib/run-to-end.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { formatSize } from '../model/size.ts';
-import type { DriverCall } from './driver.ts';
+import type { DriverCall, DriverVolume } from './driver.ts';
 
 export const fileSystems = ['ext4', 'xfs', 'btrfs'] as const;
 export type FileSystem = (typeof fileSystems)[number];
@@ -45,17 +46,19 @@ export function checkLeastSize(fileSystem: FileSystem, sizeBytes: number): void 
 export async function makeFileSystem(
   fileSystem: FileSystem,
   target: string,
-  { name, signal }: DriverCall & { readonly name: string },
+  { volume, signal }: DriverCall & { readonly volume: Pick<DriverVolume, 'name' | 'folder'> },
 ): Promise<void> {
   const { make, debianPackage } = facts[fileSystem];
   const [program = '', ...args] = make;
-  const { status, stderr } = await runProgram(program, [...args, target], {
+  const { status, said } = await runToEnd(program, [...args, target], {
+    folder: volume.folder,
     signal,
-    timeoutMs: 100_000,
     debianPackage,
   });
   if (status === 0) return;
-  throw new AppError('failed', `Cannot make ${fileSystem} for volume ${quote(name)}`, { detail: stderr });
+  throw new AppError('failed', `Cannot make ${fileSystem} for volume ${quote(volume.name)}`, {
+    detail: said,
+  });
 }
 
 const lookedAtBytes = 4 * mib;
@@ -103,23 +106,20 @@ export async function lengthOf(target: string): Promise<number> {
 /** Lets a mounted file system take all of its device. */
 export async function growFileSystem(
   fileSystem: FileSystem,
-  { device, mountpoint, name, signal }: DriverCall & Grown,
+  { device, volume, signal }: DriverCall & Grown,
 ): Promise<void> {
   const commands: Readonly<Record<FileSystem, readonly string[]>> = {
     ext4: ['resize2fs', device],
-    xfs: ['xfs_growfs', mountpoint],
-    btrfs: ['btrfs', 'filesystem', 'resize', 'max', mountpoint],
+    xfs: ['xfs_growfs', volume.mountpoint],
+    btrfs: ['btrfs', 'filesystem', 'resize', 'max', volume.mountpoint],
   };
   const [program = '', ...args] = commands[fileSystem];
-  const { status, stderr } = await runProgram(program, args, {
-    signal,
-    timeoutMs: 90_000,
-    debianPackage: facts[fileSystem].debianPackage,
-  });
+  const { debianPackage } = facts[fileSystem];
+  const { status, said } = await runToEnd(program, args, { folder: volume.folder, signal, debianPackage });
   if (status === 0) return;
-  throw new AppError('failed', `Cannot grow the file system of volume ${quote(name)}`, {
-    detail: stderr,
-    hint: /Permission denied to resize/.test(stderr)
+  throw new AppError('failed', `Cannot grow the file system of volume ${quote(volume.name)}`, {
+    detail: said,
+    hint: /Permission denied to resize/.test(said)
       ? 'ext4 grows while it is mounted only for a process with the capability CAP_SYS_RESOURCE. Stop what uses it and try again, or run with that capability.'
       : undefined,
   });
@@ -127,6 +127,5 @@ export async function growFileSystem(
 
 interface Grown {
   readonly device: string;
-  readonly mountpoint: string;
-  readonly name: string;
+  readonly volume: Pick<DriverVolume, 'name' | 'folder' | 'mountpoint'>;
 }

@@ -4,6 +4,7 @@ import { applyOwnership, checkOwnership, ownershipOptions } from '../lib/ownersh
 import { type ProgramResult, runProgram } from '../lib/run-program.ts';
 import { removeTree } from '../lib/remove-tree.ts';
 import { fromText } from '../model/byte-string.ts';
+import { runToEnd } from '../lib/run-to-end.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Driver, DriverCall, DriverVolume } from './driver.ts';
@@ -16,6 +17,7 @@ import { unmountOrDetach } from './stale-mount.ts';
 
 /** What gocryptfs ends with then. */
 const wrongKey = 12;
+const debianPackage = 'gocryptfs';
 
 /** Files that are encrypted one by one, on any file system: for kernels without dm-crypt. */
 export function gocryptfsDriver(keys: VolumeKeys): Driver {
@@ -40,11 +42,8 @@ export function gocryptfsDriver(keys: VolumeKeys): Driver {
       const key = await keys.create(volume);
       // The key is random: to stretch it costs time at each mount and adds nothing.
       const args = ['-init', '-q', '-scryptn', '10', '--', cipher];
-      await command(
-        args,
-        { input: `${key}\n${key}\n`, action: `Cannot create volume ${quote(volume.name)}` },
-        call,
-      );
+      const action = `Cannot create volume ${quote(volume.name)}`;
+      await change(args, { volume, input: `${key}\n${key}\n`, action }, call);
     },
 
     // Without its keys, what copies there may be are noise.
@@ -92,7 +91,13 @@ async function settleRotation(keys: VolumeKeys, volume: DriverVolume, call?: Dri
   if (next === undefined) return;
   // Changing it to itself says whether it is the one, and looks at no file.
   const args = ['-passwd', '-q', '-scryptn', '10', '--', cipherOf(volume)];
-  const { status, stderr } = await gocryptfs(args, `${next}\n${next}\n${next}\n`, call);
+  const input = `${next}\n${next}\n${next}\n`;
+  const { status, said } = await runToEnd('gocryptfs', args, {
+    folder: volume.folder,
+    input,
+    debianPackage,
+    ...call,
+  });
   if (status === 0) return await keys.accept(volume);
   if (status === wrongKey) return;
   // Nobody knows: taken for a no, it would have the one key that opens it replaced.
@@ -100,7 +105,7 @@ async function settleRotation(keys: VolumeKeys, volume: DriverVolume, call?: Dri
     'failed',
     `Cannot bring the rotation of the keys of volume ${quote(volume.name)} to its end`,
     {
-      detail: stderr.trim() || undefined,
+      detail: said || undefined,
     },
   );
 }
@@ -112,7 +117,7 @@ async function changePassword(
 ): Promise<void> {
   const args = ['-passwd', '-q', '-scryptn', '10', '--', cipherOf(volume)];
   const action = `Cannot rotate the keys of volume ${quote(volume.name)}`;
-  await command(args, { input: `${now}\n${next}\n${next}\n`, action }, call);
+  await change(args, { volume, input: `${now}\n${next}\n${next}\n`, action }, call);
 }
 
 async function command(
@@ -121,14 +126,36 @@ async function command(
   call?: DriverCall,
 ): Promise<void> {
   const { status, stdout, stderr } = await gocryptfs(args, input, call);
-  if (status === 0) return;
+  if (status !== 0) throw explain(action, status, (stderr || stdout).trim());
+}
+
+/** The same for what changes the configuration, without which no key opens anything. */
+async function change(
+  args: readonly string[],
+  {
+    volume,
+    input,
+    action,
+  }: { readonly volume: DriverVolume; readonly input: string; readonly action: string },
+  call?: DriverCall,
+): Promise<void> {
+  const { status, said } = await runToEnd('gocryptfs', args, {
+    folder: volume.folder,
+    input,
+    debianPackage,
+    ...call,
+  });
+  if (status !== 0) throw explain(action, status, said);
+}
+
+function explain(action: string, status: number | undefined, said: string): AppError {
   const isWrong = status === wrongKey;
-  throw new AppError(
+  return new AppError(
     isWrong ? 'wrong-password' : 'failed',
     `${action}${isWrong ? ': its key does not open it' : ''}`,
     {
-      detail: (stderr || stdout).trim() || undefined,
-      hint: /allow_other/.test(stderr)
+      detail: said || undefined,
+      hint: /allow_other/.test(said)
         ? 'Add the line "user_allow_other" to /etc/fuse.conf, or run as root.'
         : undefined,
     },
@@ -140,7 +167,7 @@ async function gocryptfs(
   input: string,
   { signal }: DriverCall = {},
 ): Promise<ProgramResult> {
-  return await runProgram('gocryptfs', args, { signal, input, debianPackage: 'gocryptfs' });
+  return await runProgram('gocryptfs', args, { signal, input, debianPackage });
 }
 
 async function isThere(path: string): Promise<boolean> {

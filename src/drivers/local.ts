@@ -5,6 +5,7 @@ import { parseSize } from '../model/size.ts';
 import { roomAt } from './data-room.ts';
 import { growImage, imageHealth, makeImage } from './disk-image.ts';
 import type { Driver, DriverVolume } from './driver.ts';
+import { mendKilledResize } from './ext4-image.ts';
 import {
   checkFileSystem,
   checkLeastSize,
@@ -47,7 +48,7 @@ export const localDriver: Driver = {
     if (size === undefined) return await applyOwnership(volume.mountpoint, volume.options, volume.name);
     await markFresh(volume);
     await makeImage(imageOf(volume), size);
-    await makeFileSystem(fileSystemOf(volume.options), imageOf(volume), { name: volume.name, signal });
+    await makeFileSystem(fileSystemOf(volume.options), imageOf(volume), { volume, signal });
   },
 
   // All of it is in the volume's folder.
@@ -56,6 +57,8 @@ export const localDriver: Driver = {
   async mount(volume, call) {
     await requireImage(volume);
     const type = fileSystemOf(volume.options);
+    const action = `Cannot mount volume "${volume.name}"`;
+    await mendKilledResize({ volume, image: imageOf(volume), action, ...call });
     const request = {
       source: imageOf(volume),
       target: volume.mountpoint,

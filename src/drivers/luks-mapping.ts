@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { removeTree } from '../lib/remove-tree.ts';
 import { type ProgramResult, runProgram } from '../lib/run-program.ts';
 import { fromText } from '../model/byte-string.ts';
+import { runToEnd } from '../lib/run-to-end.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { DriverCall, DriverVolume } from './driver.ts';
@@ -34,6 +35,21 @@ export async function cryptsetup(
     debianPackage: 'cryptsetup-bin',
   });
   if (result.status !== 0) throw explainCryptsetup(action, result);
+}
+
+/** The same for what changes the header, and must not be killed in the middle. */
+export async function changeContainer(
+  args: readonly string[],
+  { volume, input, action, signal }: CryptsetupRun & { readonly volume: DriverVolume },
+): Promise<void> {
+  const debianPackage = 'cryptsetup-bin';
+  const { status, said } = await runToEnd('cryptsetup', args, {
+    folder: volume.folder,
+    input,
+    signal,
+    debianPackage,
+  });
+  if (status !== 0) throw explainCryptsetup(action, { status, stderr: said });
 }
 
 /** What cryptsetup's status and words mean. */
@@ -90,7 +106,7 @@ export async function addKey(
   const quick = ['--pbkdf', 'pbkdf2', '--pbkdf-force-iterations', '1000'];
   await withSecretFile(next, async (file) => {
     const args = ['luksAddKey', '--batch-mode', ...quick, '--key-file', '-', container, file];
-    await cryptsetup(args, { input: now, action, ...call });
+    await changeContainer(args, { volume, input: now, action, ...call });
   });
 }
 
@@ -103,7 +119,8 @@ export async function removeKey(
 ): Promise<void> {
   if (!(await opensWith(container, old, call))) return;
   const action = `Cannot take the old key of volume ${quote(volume.name)} away`;
-  await cryptsetup(['luksRemoveKey', '--batch-mode', container, '-'], { input: old, action, ...call });
+  const args = ['luksRemoveKey', '--batch-mode', container, '-'];
+  await changeContainer(args, { volume, input: old, action, ...call });
 }
 
 /** cryptsetup reads one key from its input; the other lies in memory's file system for a moment. */

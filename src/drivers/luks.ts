@@ -1,7 +1,7 @@
 import { open, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { checkOwnership, ownershipOptions } from '../lib/ownership.ts';
-import { runProgram } from '../lib/run-program.ts';
+import { runToEnd } from '../lib/run-to-end.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { parseSize } from '../model/size.ts';
@@ -22,6 +22,7 @@ import { checkKeyReference } from './keys/key-wraps.ts';
 import type { VolumeKeys } from './keys/volume-key.ts';
 import {
   addKey,
+  changeContainer,
   closeMapping,
   cryptsetup,
   headerBytes,
@@ -66,7 +67,7 @@ export function luksDriver(keys: VolumeKeys): Driver {
         if (found === fileSystem) return;
         if (found !== undefined && found !== 'unknown data') throw holds(volume, container, found);
         await markFresh(volume);
-        await makeFileSystem(fileSystem, mapping, { name: volume.name, ...call });
+        await makeFileSystem(fileSystem, mapping, { volume, ...call });
       } finally {
         await closeMapping(volume);
       }
@@ -120,10 +121,9 @@ export function luksDriver(keys: VolumeKeys): Driver {
       if (!isMounted) return options;
       const key = await keys.read(volume);
       const mapping = await mappingOf(volume);
-      await cryptsetup(['resize', '--key-file', '-', mapping], { input: key, action, ...call });
+      await changeContainer(['resize', '--key-file', '-', mapping], { volume, input: key, action, ...call });
       const device = `/dev/mapper/${mapping}`;
-      const { name, mountpoint } = volume;
-      await growFileSystem(fileSystemOf(options), { device, mountpoint, name, ...call });
+      await growFileSystem(fileSystemOf(options), { device, volume, ...call });
       return options;
     },
 
@@ -193,7 +193,7 @@ async function formatContainer(volume: DriverVolume, keys: VolumeKeys, call?: Dr
   const args = ['luksFormat', '--batch-mode', '--type', 'luks2', ...quick, '--key-file', '-', container];
   const action = `Cannot create volume ${quote(volume.name)}`;
   try {
-    await cryptsetup(args, { input: key, action, ...call });
+    await changeContainer(args, { volume, input: key, action, ...call });
   } catch (error) {
     if (size !== undefined) await rm(container, { force: true });
     throw error;
@@ -242,7 +242,9 @@ async function growContainer(container: string, sizeBytes: number): Promise<void
 async function eraseAll(volume: DriverVolume, keys: VolumeKeys): Promise<void> {
   const container = containerOf(volume);
   if ((await stat(container).catch(() => undefined)) !== undefined) {
-    const result = await runProgram('cryptsetup', ['luksErase', '--batch-mode', container], {
+    const args = ['luksErase', '--batch-mode', container];
+    const result = await runToEnd('cryptsetup', args, {
+      folder: volume.folder,
       debianPackage: 'cryptsetup-bin',
     });
     if (result.status === 0) await overwriteHeader(container);

@@ -4,8 +4,8 @@ import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { formatSize } from '../model/size.ts';
 import { roomAt } from './data-room.ts';
-import { mendExt4 } from './disk-image.ts';
 import type { DriverCall, DriverVolume } from './driver.ts';
+import { mendExt4, resizeExt4 } from './ext4-image.ts';
 import { type FileSystem, growFileSystem, lengthOf } from './file-systems.ts';
 import { findMount } from './mount-point.ts';
 
@@ -14,9 +14,9 @@ export interface ResizeImage extends DriverCall {
   readonly fileSystem: FileSystem;
 }
 
-/** Makes an image smaller that nobody uses. Its file system first, so that a kill leaves an image that is too large. */
+/** Makes an image smaller that is not mounted. Its file system first, so that a kill leaves an image that is too large. */
 export async function resizeImage(
-  volume: Pick<DriverVolume, 'name'>,
+  volume: Pick<DriverVolume, 'name' | 'folder'>,
   request: ResizeImage & { readonly sizeBytes: number; readonly isMounted: boolean },
 ): Promise<void> {
   const { image, fileSystem, sizeBytes, isMounted, signal } = request;
@@ -31,7 +31,8 @@ export async function resizeImage(
       hint: 'Stop what uses it, then try again.',
     });
   }
-  await mendExt4(image, action, { signal });
+  const ext4 = { volume, image, action, signal };
+  await mendExt4(ext4);
   const least = await leastSize(image, { signal });
   if (sizeBytes < least) {
     throw new AppError(
@@ -43,14 +44,10 @@ export async function resizeImage(
     );
   }
   const kib = Math.floor(sizeBytes / 1024);
-  const { status, stderr } = await runProgram('resize2fs', [image, `${kib}K`], {
-    signal,
-    timeoutMs: 95_000,
-    debianPackage: 'e2fsprogs',
-  });
+  const { status, said } = await resizeExt4(ext4, kib);
   if (status !== 0) {
-    const isTooSmall = /smaller than minimum|not enough space/i.test(stderr);
-    throw new AppError(isTooSmall ? 'usage' : 'failed', action, { detail: stderr });
+    const isTooSmall = /smaller than minimum|not enough space/i.test(said);
+    throw new AppError(isTooSmall ? 'usage' : 'failed', action, { detail: said });
   }
   await truncate(image, kib * 1024);
 }
@@ -65,7 +62,7 @@ async function leastSize(image: string, { signal }: DriverCall): Promise<number>
 
 /** A growth that was asked for while it was not mounted, or that a kill stopped, is done now. One that fails is no reason not to mount. */
 export async function catchUpWithImage(
-  volume: Pick<DriverVolume, 'name' | 'mountpoint'>,
+  volume: Pick<DriverVolume, 'name' | 'mountpoint' | 'folder'>,
   { image, fileSystem, signal }: ResizeImage,
 ): Promise<void> {
   const [length, room, mount] = await Promise.all([
@@ -75,7 +72,7 @@ export async function catchUpWithImage(
   ]);
   // Less than a sixteenth is what file systems keep for themselves.
   if (mount === undefined || length - room.totalBytes < Math.max(length / 8, 2 ** 25)) return;
-  const request = { device: mount.source, mountpoint: volume.mountpoint, name: volume.name, signal };
+  const request = { device: mount.source, volume, signal };
   await growFileSystem(fileSystem, request).catch((error: unknown) => {
     if (!isAppError(error) || error.code === 'cancelled') throw error;
   });

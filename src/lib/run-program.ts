@@ -38,17 +38,11 @@ export async function runProgram(
   options: RunProgramOptions = {},
 ): Promise<ProgramResult> {
   const { signal, timeoutMs = 60_000 } = options;
-  if (signal?.aborted === true) throw cancelled(program, signal);
+  if (signal?.aborted === true) throw cancelledProgram(program, signal);
   const child = spawn(program, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: options.hasHelpers === true,
-    // Words that are looked for in messages, and programs that a user's PATH may lack.
-    env: {
-      ...process.env,
-      PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:${sbin}`,
-      LC_ALL: 'C',
-      ...options.env,
-    },
+    env: { ...programVariables(), ...options.env },
   });
   const { promise, resolve, reject } = Promise.withResolvers<ProgramResult>();
   const stop = (error: AppError): void => {
@@ -57,7 +51,7 @@ export async function runProgram(
     reject(error);
   };
   const timer = setTimeout(() => stop(tooLong(program, timeoutMs)), timeoutMs);
-  const onAbort = (): void => stop(cancelled(program, signal));
+  const onAbort = (): void => stop(cancelledProgram(program, signal));
   signal?.addEventListener('abort', onAbort, { once: true });
   collect(child, (result) => {
     if (result.stdout.length > keptBytes) reject(saysTooMuch(program));
@@ -73,6 +67,11 @@ export async function runProgram(
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
   }
+}
+
+/** Messages in English, as they are looked for, and programs that a user's PATH may lack. */
+export function programVariables(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:${sbin}`, LC_ALL: 'C' };
 }
 
 function collect(child: ReturnType<typeof spawn>, resolve: (result: ProgramResult) => void): void {
@@ -117,7 +116,11 @@ function letGoOfPipes(child: ChildProcess): void {
   for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.destroy();
 }
 
-function startError(program: string, error: unknown, { debianPackage }: RunProgramOptions): AppError {
+export function startError(
+  program: string,
+  error: unknown,
+  { debianPackage }: Pick<RunProgramOptions, 'debianPackage'>,
+): AppError {
   if (errnoOf(error) === 'ENOENT') {
     return new AppError('unsupported', `The program ${quote(program)} is not installed`, {
       hint: debianPackage === undefined ? undefined : `On Debian: apt-get install ${debianPackage}.`,
@@ -139,6 +142,6 @@ function tooLong(program: string, timeoutMs: number): AppError {
   );
 }
 
-function cancelled(program: string, signal: AbortSignal | undefined): AppError {
+export function cancelledProgram(program: string, signal: AbortSignal | undefined): AppError {
   return new AppError('cancelled', `${quote(program)} was cancelled`, { cause: signal?.reason });
 }

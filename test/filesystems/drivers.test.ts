@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { mkdir, mkdtemp, open as openFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -200,6 +200,72 @@ describe('a volume with a size', () => {
     expect(await readdir(one.volume.mountpoint)).toEqual(['large']);
   });
 
+  test('a resize that is cancelled while resize2fs runs comes to its end', async () => {
+    await using one = await makeVolume('local', { size: '64m' });
+    await one.driver.create(one.volume);
+    await using resize2fs = await standIn(
+      'resize2fs',
+      'touch "$0.started"; until [ -e "$0.go" ]; do sleep 0.02; done; exec /sbin/resize2fs "$@"',
+    );
+    const cancel = new AbortController();
+    const request = { sizeBytes: 128 << 20, isMounted: false };
+    const resized = one.driver.resize?.(one.volume, request, { signal: cancel.signal });
+    await resize2fs.said('started');
+    cancel.abort();
+    await resize2fs.tell('go');
+    expect(await resized).toMatchObject({ size: String(128 << 20) });
+    const image = join(one.volume.folder, 'image');
+    expect((await runProgram('e2fsck', ['-f', '-n', image])).status).toBe(0);
+    expect((await stat(image)).size).toBe(128 << 20);
+  });
+
+  test('a resize2fs that is killed in the middle leaves a volume that can be mounted and resized', async () => {
+    await using one = await makeVolume('local', { size: '64m' });
+    await one.driver.create(one.volume);
+    await one.driver.mount(one.volume);
+    await writeFile(join(one.volume.mountpoint, 'file'), 'content');
+    await one.driver.unmount(one.volume);
+    {
+      // A signal ends it at the first write behind the limit, when it has written before it.
+      await using _resize2fs = await standIn('resize2fs', 'ulimit -f 400000; exec /sbin/resize2fs "$@"');
+      const request = { sizeBytes: 1 << 30, isMounted: false };
+      await expect(one.driver.resize?.(one.volume, request)).rejects.toMatchObject({ code: 'failed' });
+    }
+    const image = join(one.volume.folder, 'image');
+    expect((await runProgram('e2fsck', ['-f', '-n', image])).status).toBe(0);
+    await one.resize(256 << 20, false);
+    await one.driver.mount(one.volume);
+    expect(await readdir(one.volume.mountpoint)).toEqual(['file']);
+  });
+
+  test('what a resize left that was killed with its Holdfast is mended by the next mount or resize', async () => {
+    await using one = await makeVolume('local', { size: '64m' });
+    await one.driver.create(one.volume);
+    await one.driver.mount(one.volume);
+    await writeFile(join(one.volume.mountpoint, 'file'), 'content');
+    await one.driver.unmount(one.volume);
+    const image = join(one.volume.folder, 'image');
+    const kill = async (): Promise<void> => {
+      await truncate(image, 1 << 30);
+      await writeFile(join(one.volume.folder, 'resizing'), '');
+      await runProgram('sh', ['-c', 'ulimit -f 400000; exec resize2fs "$1"', 'sh', image]);
+      expect((await runProgram('e2fsck', ['-f', '-n', image])).status).not.toBe(0);
+    };
+    await kill();
+    await one.driver.mount(one.volume);
+    expect(await readdir(one.volume.mountpoint)).toEqual(['file']);
+    await one.driver.unmount(one.volume);
+    // What the mount did is kept.
+    expect((await runProgram('e2fsck', ['-f', '-n', image])).status).toBe(0);
+    await one.resize(64 << 20, false);
+    await kill();
+    await one.resize(96 << 20, false);
+    expect((await runProgram('e2fsck', ['-f', '-n', image])).status).toBe(0);
+    await one.driver.mount(one.volume);
+    expect(await readdir(one.volume.mountpoint)).toEqual(['file']);
+    expect((await readdir(one.volume.folder)).toSorted()).toEqual(['_data', 'image']);
+  });
+
   test('never cuts off data when a growth was not noted', async () => {
     await using one = await makeVolume('local', { size: '64m' });
     await one.driver.create(one.volume);
@@ -372,6 +438,34 @@ async function makeVolume(
     },
   };
   return one;
+}
+
+interface StandIn extends AsyncDisposable {
+  /** Returns when the script has made the file. */
+  said(word: string): Promise<void>;
+  tell(word: string): Promise<void>;
+}
+
+/** A script that is found in place of a program. */
+async function standIn(program: string, script: string): Promise<StandIn> {
+  const folder = await mkdtemp(join(tmpdir(), 'bin-'));
+  const path = join(folder, program);
+  await writeFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const before = process.env['PATH'];
+  process.env['PATH'] = `${folder}:${before}`;
+  return {
+    async said(word) {
+      for (let tries = 0; !existsSync(`${path}.${word}`); tries++) {
+        if (tries > 2000) throw new Error(`${program} never came to "${word}"`);
+        await sleep(10);
+      }
+    },
+    tell: (word) => writeFile(`${path}.${word}`, ''),
+    async [Symbol.asyncDispose]() {
+      process.env['PATH'] = before;
+      await rm(folder, { recursive: true });
+    },
+  };
 }
 
 async function truncateNew(path: string, sizeBytes: number): Promise<void> {

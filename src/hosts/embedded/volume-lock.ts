@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import koffi from 'koffi';
+import { isStillRunning } from '../../lib/run-to-end.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 
@@ -54,7 +55,8 @@ function tryLock(path: string): Disposable | undefined | 'busy' {
       return undefined;
     throw error;
   }
-  if (flock(fd, exclusiveWithoutWaiting) === 0 && isStillAt(fd, path))
+  // A program that still changes the volume's storage holds it too, though its Holdfast was killed.
+  if (flock(fd, exclusiveWithoutWaiting) === 0 && isStillAt(fd, path) && !isStillRunning(path))
     return { [Symbol.dispose]: () => closeSync(fd) };
   closeSync(fd);
   return 'busy';
