@@ -18,6 +18,8 @@ export interface MemoryContainers extends Containers {
   change(name: string, change: Partial<Container>): void;
   /** Makes a call fail, so many times, or for ever. */
   fail(call: Call, name: string, failure?: { readonly error?: AppError; readonly times?: number }): void;
+  /** How it ends when it is stopped; well unless given. */
+  endWith(name: string, exitCode: number): void;
   /** Called before each call has its effect; what it throws, the call throws. */
   onCall(listener: (call: Call, name: string) => void | Promise<void>): void;
   /** The engine starts anew: what was paused or running has ended, and runs again only where its policy says so. */
@@ -47,6 +49,9 @@ class Memory implements MemoryContainers {
   readonly #services = new Map<string, number | undefined>();
   readonly #failures = new Map<string, Failure>();
   readonly #stopped = new Set<string>();
+  /** What the engine remembers. */
+  readonly #asked = new Set<string>();
+  readonly #exitCodes = new Map<string, number>();
   #listener: (call: Call, name: string) => void | Promise<void> = () => undefined;
   #exec: Parameters<MemoryContainers['onExec']>[0] = () => ({});
   #starts = 0;
@@ -78,6 +83,10 @@ class Memory implements MemoryContainers {
     this.#failures.set(`${call} ${name}`, { error, times: failure.times ?? Infinity });
   }
 
+  endWith(name: string, exitCode: number): void {
+    this.#exitCodes.set(name, exitCode);
+  }
+
   onCall(listener: (call: Call, name: string) => void | Promise<void>): void {
     this.#listener = listener;
   }
@@ -87,10 +96,12 @@ class Memory implements MemoryContainers {
   }
 
   restartEngine(): void {
+    this.#asked.clear();
     for (const { name, state, restarts, id } of this.#containers.values()) {
       const wasUp = state === 'running' || state === 'paused' || state === 'restarting';
       if (restarts && (wasUp || !this.#stopped.has(id))) this.#run(name);
-      else if (wasUp) this.change(name, { state: 'exited', exitCode: 137, pid: undefined });
+      else if (wasUp)
+        this.change(name, { state: 'exited', exitCode: 137, pid: undefined, finishedAt: this.#time() });
     }
   }
 
@@ -108,7 +119,9 @@ class Memory implements MemoryContainers {
     const { name, state, removesItself } = await this.#act('stop', id);
     if (state === 'exited' || state === 'created') return;
     this.#stopped.add(this.#need(id).id);
-    this.change(name, { state: 'exited', exitCode: 0, pid: undefined });
+    this.#asked.add(this.#need(id).id);
+    const exitCode = this.#exitCodes.get(name) ?? 0;
+    this.change(name, { state: 'exited', exitCode, pid: undefined, finishedAt: this.#time() });
     if (removesItself === true) this.#containers.delete(this.#need(name).id);
   }
 
@@ -134,6 +147,14 @@ class Memory implements MemoryContainers {
     return state === 'paused';
   }
 
+  async wasAskedToEnd(id: string): Promise<boolean> {
+    return this.#asked.has(id);
+  }
+
+  async clockAheadMs(): Promise<number> {
+    return 0;
+  }
+
   async exec(id: string, request: ExecRequest, { signal }: CallOptions = {}): Promise<ExecRun> {
     const { name, state } = await this.#act('exec', id);
     if (state !== 'running')
@@ -153,6 +174,12 @@ class Memory implements MemoryContainers {
     if (!this.#services.has(service))
       throw new AppError('not-found', `There is no service ${quote(service)}`);
     return this.#services.get(service);
+  }
+
+  async runningTasks(service: string): Promise<number> {
+    return [...this.#containers.values()].filter(
+      ({ swarmService, state }) => swarmService === service && state === 'running',
+    ).length;
   }
 
   async scaleService(service: string, replicas: number): Promise<void> {
@@ -187,6 +214,7 @@ class Memory implements MemoryContainers {
   #run(name: string): void {
     const { id, health } = this.#need(name);
     this.#stopped.delete(id);
+    this.#asked.delete(id);
     const startedAt = this.#time();
     this.change(name, {
       state: 'running',
@@ -253,4 +281,5 @@ const blank = {
   user: '',
   mounts: noMounts,
   pid: 1000,
+  stopTimeoutMs: 10_000,
 } as const;

@@ -2,8 +2,8 @@ import type { ConsumerState } from '../model/volume.ts';
 import type { CallOptions } from './host.ts';
 
 /**
- * What a container is, however often it is made anew: a Compose service's container by project, service and number, a
- * Swarm task by its service, any other by its name. A journal names containers so: the id may be gone after a reboot.
+ * What a container is. Its id tells whether it is still the same one: of a container that was made anew under the same name
+ * or for the same service, nothing is known. The rest is for people, and for leases that outlive it.
  */
 export interface ContainerIdentity {
   readonly id: string;
@@ -35,6 +35,15 @@ export interface Container extends ContainerIdentity {
   readonly removesItself?: boolean | undefined;
   /** Names of the services of its stack that it waits for (Compose's `depends_on`). */
   readonly dependsOn: readonly string[];
+  /**
+   * Ids or names of the containers whose network, processes or shared memory it is in. When one of them is started anew,
+   * it has lost that until it is started anew itself.
+   */
+  readonly joins?: readonly string[] | undefined;
+  /** Ids or names of the containers whose mounts it has as well. */
+  readonly volumesFrom?: readonly string[] | undefined;
+  /** How long it has to end by itself when it is stopped; Infinity for as long as it takes. */
+  readonly stopTimeoutMs?: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly environment: Readonly<Record<string, string>>;
   readonly command: readonly string[];
@@ -46,6 +55,8 @@ export interface Container extends ContainerIdentity {
   readonly pid: number | undefined;
   /** RFC 3339. */
   readonly startedAt: string | undefined;
+  /** When it ended last, by the engine's clock, RFC 3339. */
+  readonly finishedAt?: string | undefined;
 }
 
 export interface ContainerMount {
@@ -101,18 +112,34 @@ export interface Containers {
   list(options?: CallOptions): Promise<Container[]>;
   /** By id or name. */
   find(idOrName: string, options?: CallOptions): Promise<Container | undefined>;
-  /** Ends the first process, by force after the time-out. Returns when the container has stopped. */
+  /**
+   * Ends the first process by the container's own signal, and by force after the time-out: its own unless another is given.
+   * Returns when the container has stopped.
+   */
   stop(id: string, options: CallOptions & { readonly timeoutMs?: number }): Promise<void>;
   start(id: string, options?: CallOptions): Promise<void>;
   pause(id: string, options?: CallOptions): Promise<void>;
   /** False when it was not paused. */
   unpause(id: string, options?: CallOptions): Promise<boolean>;
+  /**
+   * True when the engine remembers that it was asked to end what ended at that time, by a stop or by a signal. It forgets
+   * with time, and when it is started anew.
+   */
+  wasAskedToEnd(id: string, finishedAt: string, options?: CallOptions): Promise<boolean>;
+  /** How far the engine's clock is ahead of this machine's. */
+  clockAheadMs(options?: CallOptions): Promise<number>;
   /** Runs a command in a running container, without a terminal and without a shell. Cancelling ends it. */
   exec(id: string, request: ExecRequest, options?: CallOptions): Promise<ExecRun>;
   /** The number of tasks that a Swarm service wants; undefined for a global one. */
   serviceReplicas(service: string, options?: CallOptions): Promise<number | undefined>;
-  /** Sets it, and returns when the tasks that run are so many. */
-  scaleService(service: string, replicas: number, options?: CallOptions): Promise<void>;
+  /** How many tasks of a Swarm service run now. */
+  runningTasks(service: string, options?: CallOptions): Promise<number>;
+  /** Sets it, and returns when the tasks that run are so many, or `atLeast` so many where others cannot run. */
+  scaleService(
+    service: string,
+    replicas: number,
+    options?: CallOptions & { readonly atLeast?: number | undefined },
+  ): Promise<void>;
   /** Makes and starts a container for a drill. */
   startTrial(request: TrialRequest, options?: CallOptions): Promise<Container>;
   /** Removes by force what carries `trialLabel` with this value: containers with their anonymous volumes, and networks. */

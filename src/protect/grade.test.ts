@@ -94,3 +94,31 @@ test.each([
     reason: `${name} could write while it was read`,
   });
 });
+
+test.each([
+  [
+    'one had to be killed',
+    { killed: [{ name: 'db', afterMs: 10_049 }] },
+    '"db" did not stop by itself and was killed after 10.0 s',
+  ],
+  [
+    'it is not known how one ended',
+    { killed: [{ name: 'db', afterMs: undefined }] },
+    'it is not known whether "db" stopped by itself',
+  ],
+  ['one was paused by its user', { paused: ['web'] }, '"web" was paused'],
+])('gradeStill() is not cold by a stop when %s', (_, facts, reason) => {
+  expect(gradeStill({ ...paused, how: 'stop', ...facts })).toEqual({ grade: 'crash', reason });
+});
+
+test.each(['pause', 'stop', undefined] as const)(
+  'gradeStill() is torn when the data shows that it was written to while it was still: %s',
+  (how) => {
+    const facts = { ...paused, how, traces: ['"x" was removed before it was read'] };
+    expect(gradeStill(facts)).toEqual({
+      grade: 'torn',
+      reason: 'something wrote to it: "x" was removed before it was read',
+    });
+    expect(gradeOf([], [], facts.traces).grade).toBe('torn');
+  },
+);

@@ -2,7 +2,9 @@ import type { Container, Containers } from '../hosts/containers.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { planStill, type StillPlan } from './quiesce/plan-still.ts';
+import { holdApps } from './quiesce/hold-apps.ts';
+import { ownContainer } from './quiesce/own-container.ts';
+import { planStill, type StillPlan, type Unstoppable } from './quiesce/plan-still.ts';
 import { containersAt } from './quiesce/volume-containers.ts';
 
 /** A place that a restore replaces. */
@@ -31,39 +33,65 @@ export interface Stops extends StillPlan {
   readonly refusal: AppError | undefined;
 }
 
+/** Passes of a backup are over in that time, and the restore waits for it in any case. */
+const pausedPatienceMs = 60_000;
+
 interface StopWish {
+  readonly containers: Containers;
   readonly before: readonly Container[];
   /** Of the places, for messages. */
   readonly names: readonly string[];
+  /** As in `planStill`. */
+  readonly stopsPaused?: boolean | undefined;
 }
 
 /** In which order they have to be stopped, and whether they can be. One that has fallen since it was looked at ran all the same. */
 export async function planStops(
-  containers: Containers,
-  { before, names }: StopWish,
-  { signal }: JobOptions,
+  parts: Protection,
+  { containers, before, names, stopsPaused }: StopWish,
+  options: JobOptions,
 ): Promise<Stops> {
   const seen = new Map(before.map((container) => [container.id, container]));
-  const all = (await containers.list({ signal })).map((now) =>
-    hasFallen(now) ? (seen.get(now.id) ?? now) : now,
-  );
-  const plan = await planStill(containers, { all, containers: before, how: 'stop' }, signal);
+  const own = await ownContainer();
+  const look = async (): Promise<{ all: readonly Container[]; plan: StillPlan }> => {
+    const all = (await containers.list({ signal: options.signal })).map((now) =>
+      hasFallen(now) ? (seen.get(now.id) ?? now) : now,
+    );
+    const wish = { all, containers: before, how: 'stop', own, stopsPaused } as const;
+    return { all, plan: await planStill(containers, wish, options.signal) };
+  };
+  let { all, plan } = await look();
+  const paused = all.filter(({ state }) => state === 'paused');
+  if (plan.unstoppable.length > 0 && paused.length > 0) {
+    // Other work of Holdfast may have paused it for a moment: what is paused without one, its user has paused.
+    const host = await parts.host();
+    const { identity: hostIdentity } = await host.info({ signal: options.signal });
+    const { stateDir } = parts;
+    const apps = { stateDir, hostIdentity, host, containers: paused, reason: 'look at' };
+    await using _held = await holdApps(apps, { ...options, patienceMs: pausedPatienceMs });
+    ({ all, plan } = await look());
+  }
+  const [first] = plan.unstoppable;
+  if (first === undefined) return { ...plan, refusal: undefined };
   // What is paused only goes on with the old data: it holds on to it.
-  const paused = plan.levels.flat().filter(({ how }) => how === 'pause');
-  if (paused.length === 0) return { ...plan, refusal: undefined };
-  const shown = paused.map(({ identity }) => quote(identity.name)).join(', ');
+  const shown = plan.unstoppable.map(({ name }) => quote(name)).join(', ');
   return {
     ...plan,
-    notes: [],
     refusal: new AppError(
       'in-use',
       `Cannot restore ${names.map(quote).join(', ')}: ${shown} uses it, and cannot be stopped and started again`,
       {
-        detail: 'It was started with --rm and would be removed, or it belongs to a global service.',
-        hint: 'Stop it by hand, and restore again.',
+        detail: plan.unstoppable.map(({ name, why }) => `${quote(name)}: ${why}.`).join('\n'),
+        hint: unstoppableHint(plan.unstoppable, 'restore'),
       },
     ),
   };
+}
+
+/** What a person can do about it. */
+export function unstoppableHint(unstoppable: readonly Unstoppable[], action: string): string {
+  const isPaused = unstoppable.every(({ instead }) => instead === 'left');
+  return `${isPaused ? 'Unpause it, or stop it by hand' : 'Stop it by hand'}, and ${action} again.`;
 }
 
 /**
@@ -95,6 +123,6 @@ export async function planStopsAt(
   const before = (await findConsumers(parts, places, options)).filter(isUp);
   if (before.length === 0) return { names: [], refusal: undefined };
   const names = places.map(({ name }) => name);
-  const { levels, refusal } = await planStops(containers, { before, names }, options);
+  const { levels, refusal } = await planStops(parts, { containers, before, names }, options);
   return { names: levels.flat().map(({ identity }) => identity.name), refusal };
 }

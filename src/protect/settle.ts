@@ -167,10 +167,11 @@ async function goBack(parts: Protection, journal: RestoreJournal, options: JobOp
   } else {
     // An engine that was started anew has started them.
     const names = journal.members.map(({ name }) => name);
-    const { refusal } = await planStops(containers, { before: up, names }, options);
+    const { refusal } = await planStops(parts, { containers, before: up, names, stopsPaused: true }, options);
     if (refusal !== undefined) throw refusal;
     const reason = `restore ${names.map(quote).join(', ')}`;
-    const wish = { containers: up, how: 'stop', reason, restoreId: journal.id } as const;
+    const about = { reason, restoreId: journal.id, stopsPaused: true };
+    const wish = { ...about, containers: up, how: 'stop' } as const;
     await using _still = await makeStill(parts, wish, options);
     await takeAllBack(parts.stateDir, journal);
   }

@@ -50,7 +50,7 @@ export async function swapLive(
     return { stopped: [], stillMs: 0 };
   }
   const before = (await findConsumers(parts, swap.places, options)).filter(isUp);
-  const levels = await levelsOf(containers, { before, swap }, options);
+  const levels = await levelsOf(parts, { containers, before, swap }, options);
   const since = performance.now();
   const { reason, replacement } = swap;
   const wish = { containers: before, how: 'stop', reason, restoreId: replacement.id } as const;
@@ -90,21 +90,19 @@ async function containersOf(
 
 /** What ran, to be started again whoever has started or stopped it meanwhile. */
 async function levelsOf(
-  containers: Containers,
-  { before, swap }: { readonly before: readonly Container[]; readonly swap: LiveSwap },
-  { signal }: JobOptions,
+  parts: Protection,
+  { containers, before, swap }: Pick<Live, 'containers' | 'before' | 'swap'>,
+  options: JobOptions,
 ): Promise<readonly (readonly AppStep[])[]> {
-  const stops = await planStops(
-    containers,
-    { before, names: swap.places.map(({ name }) => name) },
-    { signal },
-  );
+  const names = swap.places.map(({ name }) => name);
+  const stops = await planStops(parts, { containers, before, names }, options);
   if (stops.refusal !== undefined) throw stops.refusal;
-  const checked = new Set(before.filter(({ health }) => health !== 'none').map(({ id }) => id));
+  const checked = new Map(before.map(({ id, health }) => [id, health !== 'none']));
   return stops.levels.map((level) =>
     level.map((step) => {
       const { id } = step.identity;
-      return { ...step, startedAt: undefined, healthy: checked.has(id) && !swap.ailing.has(id) };
+      const healthy = (checked.get(id) ?? step.healthy) && !swap.ailing.has(id);
+      return { ...step, startedAt: undefined, healthy };
     }),
   );
 }

@@ -71,6 +71,11 @@ async function stopAll(live: Live): Promise<void> {
     live,
     up.filter(({ id, swarmService }) => !ran.has(id) && swarmService === undefined),
   );
+  // In order: who has joined another is started after it again only when it is stopped before.
+  for (const { how, identity } of levels.flat()) {
+    const now = how === 'scale' ? undefined : await containers.find(identity.id);
+    if (now !== undefined && isUp(now)) await containers.stop(identity.id, {});
+  }
   // One that would only be paused, as it removes itself, holds on to the data too.
   for (const { id } of up) await containers.stop(id, {});
 }
@@ -83,8 +88,8 @@ async function stopOthers(
   const { reason, replacement } = swap;
   try {
     const restoreId = replacement.id;
-    const wish = { containers: came, how: 'stop', reason, restoreId, patienceMs: othersPatienceMs } as const;
-    others.push(await makeStill(parts, wish, {}));
+    const about = { reason, restoreId, patienceMs: othersPatienceMs, stopsPaused: true };
+    others.push(await makeStill(parts, { ...about, containers: came, how: 'stop' }, {}));
   } catch (error) {
     if (isAppError(error, 'unavailable')) throw error;
     // Whatever keeps them from being written down, a disk or somebody who has one of them: worse than a kill in the next

@@ -217,7 +217,7 @@ describe('the guardian', () => {
     const about = { hostIdentity: identity, reason: 'test', how: 'pause', since: '', levels } as const;
     const leave = async (): Promise<void> => {
       const journal = await openAppJournal(world.stateDir, about);
-      await journal.noteLevel(0);
+      await journal.noteLevel(0, Date.now());
       await journal[Symbol.asyncDispose]();
     };
     await leave();

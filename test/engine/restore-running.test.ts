@@ -78,8 +78,6 @@ describe('a volume that containers use', () => {
     const root = await makeVolume('used');
     await container('used-web', { volume: 'used' });
     await container('used-db', { volume: 'used', args: healthy });
-    await container('used-paused', { volume: 'used' });
-    await on.engine.docker(['pause', 'used-paused']);
     await on.engine.docker(['create', '--name', 'used-idle', '-v', 'used:/data', 'busybox', 'true']);
     started.push('used-idle');
     await untilHealthy('used-db');
@@ -92,14 +90,46 @@ describe('a volume that containers use', () => {
       stopped: string[];
       stillMs: number;
     };
-    expect(report.stopped.sort()).toEqual(['used-db', 'used-paused', 'used-web']);
+    expect(report.stopped.sort()).toEqual(['used-db', 'used-web']);
     expect(report.stillMs).toBeGreaterThan(0);
     expect(readdirSync(root)).toEqual(['f']);
     for (const name of ['used-web', 'used-db'])
       expect(await on.engine.docker(['exec', name, 'cat', '/data/f'])).toBe('saved');
-    expect(await stateOf('used-paused')).toBe('paused');
     expect(await stateOf('used-idle')).toBe('created');
     expect(leftovers(root)).toEqual([]);
+  });
+
+  test('is not restored under a container that its user has paused: its memory would be lost', async () => {
+    const root = await makeVolume('dozing');
+    await container('dozing-db', { volume: 'dozing' });
+    await on.engine.docker(['pause', 'dozing-db']);
+    const refused = await attempt('restore', 'dozing', '--yes');
+    expect(refused.exit).toBe(5);
+    expect(refused.stderr).toContain('it is paused, and what it has in memory would be lost');
+    expect(refused.stderr).toContain('Unpause it, or stop it by hand');
+    expect(readFileSync(join(root, 'f'), 'utf8')).toBe('newer');
+    expect(await stateOf('dozing-db')).toBe('paused');
+  });
+
+  test('leaves containers their network that are in that of one which is stopped, also when it goes back', async () => {
+    await makeVolume('netted', (path) => writeFileSync(join(path, 'sick'), ''));
+    await container('netted-db', { volume: 'netted', args: healthy });
+    await container('netted-web', { volume: 'other', args: ['--network', 'container:netted-db'] });
+    await untilHealthy('netted-db');
+    const network = (name: string): Promise<string> =>
+      on.engine.docker(['exec', name, 'readlink', '/proc/1/ns/net']);
+    const refused = await attempt('restore', 'netted', '--yes', '--health-timeout', '3s');
+    expect(refused.stderr).toContain('"netted-db" did not come up on the restored data');
+    expect(await network('netted-web')).toBe(await network('netted-db'));
+    await run('backup', 'netted');
+    const report = JSON.parse(await run('restore', 'netted', '--yes', '--format', 'json')) as {
+      stopped: string[];
+    };
+    expect(report.stopped).toEqual(['netted-web', 'netted-db']);
+    expect(await network('netted-web')).toBe(await network('netted-db'));
+    await untilHealthy('netted-db');
+    await run('undo', 'netted', '--yes');
+    expect(await network('netted-web')).toBe(await network('netted-db'));
   });
 
   test('is byte for byte what it was when health fails on the restored data', async () => {

@@ -175,6 +175,112 @@ describe('a volume that a container writes to', () => {
   });
 });
 
+/** Ends at once when it is told to. */
+const idling = ['busybox', 'sh', '-c', 'trap "exit 0" TERM; while true; do sleep 0.2; done'];
+
+describe('a volume whose containers are to be stopped', () => {
+  test('has what a container writes in its own time to stop, and is no longer cold when it had to be killed', async () => {
+    const slow = 'trap "sleep 11; echo whole > /a/state; exit 0" TERM; while true; do sleep 0.1; done';
+    const deaf = 'trap "" TERM; while true; do sleep 0.1; done';
+    const [patient, short] = ['--stop-timeout=25', '--stop-timeout=1'];
+    await on.engine.docker([
+      'run',
+      '-d',
+      '--name',
+      'slow',
+      patient,
+      '-v',
+      'slow:/a',
+      'busybox',
+      'sh',
+      '-c',
+      slow,
+    ]);
+    await on.engine.docker([
+      'run',
+      '-d',
+      '--name',
+      'deaf',
+      short,
+      '-v',
+      'deaf:/a',
+      'busybox',
+      'sh',
+      '-c',
+      deaf,
+    ]);
+    const [whole] = await backUp(['slow', '--consistency', 'stop']);
+    expect(whole).toMatchObject({ grade: 'cold' });
+    expect(await run(['dump', whole?.snapshotId ?? '', 'state'])).toBe('whole\n');
+    const { stdout, stderr } = await on.run(['backup', 'deaf', '--consistency', 'stop', '--format', 'json']);
+    const [killed] = (JSON.parse(stdout) as BackupJson).outcomes;
+    expect(killed).toMatchObject({ grade: 'crash' });
+    expect(killed?.gradeReason).toMatch(/^"deaf" did not stop by itself and was killed after \d+\.\d s$/);
+    expect(stderr).toContain('"deaf" did not stop by itself');
+    expect(await state('deaf')).toBe('running');
+    await removeContainers('slow', 'deaf');
+  });
+
+  test('is saved without those that their users have paused, whose memory stays, and is not cold', async () => {
+    for (const name of ['beside', 'held'])
+      await on.engine.docker(['run', '-d', '--name', name, '-v', 'paused:/a', ...idling]);
+    await on.engine.docker(['pause', 'held']);
+    const since = (): Promise<string> =>
+      on.engine.docker(['inspect', '-f', '{{.State.Status}} {{.State.StartedAt}}', 'held']);
+    const before = await since();
+    const [outcome] = await backUp(['paused', '--consistency', 'stop']);
+    expect(outcome).toMatchObject({ grade: 'crash', gradeReason: '"held" was paused' });
+    expect(await since()).toBe(before);
+    await on.engine.docker(['stop', '-t', '5', 'beside']);
+    const [alone] = await backUp(['paused', '--consistency', 'stop']);
+    expect(alone).toMatchObject({ grade: 'crash', gradeReason: '"held" was paused' });
+    expect(await since()).toBe(before);
+    await removeContainers('beside', 'held');
+  });
+
+  test('leaves a container its network that is in that of one which is stopped', async () => {
+    await on.engine.docker(['run', '-d', '--name', 'net-db', '-v', 'joined:/a', ...idling]);
+    await on.engine.docker(['run', '-d', '--name', 'net-web', '--network', 'container:net-db', ...idling]);
+    const [outcome] = await backUp(['joined', '--consistency', 'stop']);
+    expect(outcome).toMatchObject({ grade: 'cold', evidence: { apps: [{ name: 'net-db' }] } });
+    const network = (name: string): Promise<string> =>
+      on.engine.docker(['exec', name, 'readlink', '/proc/1/ns/net']);
+    expect(await network('net-web')).toBe(await network('net-db'));
+    // What would be removed cannot be stopped, nor what it is in then.
+    await removeContainers('net-web');
+    const job = ['run', '-d', '--rm', '--name', 'net-job', '--network', 'container:net-db'];
+    await on.engine.docker([...job, ...idling]);
+    const [paused] = await backUp(['joined', '--consistency', 'stop']);
+    expect(paused).toMatchObject({ grade: 'crash' });
+    expect(await network('net-job')).toBe(await network('net-db'));
+    await removeContainers('net-job', 'net-db');
+  });
+});
+
+describe('a volume that a program of the machine writes to in passing', () => {
+  test('is torn when files vanish while they are read, and says which', async () => {
+    await on.engine.docker(['volume', 'create', 'passing']);
+    const root = on.engine.volumePath('passing');
+    for (let i = 0; i < 3000; i++) writeFileSync(join(root, `kept-${i}`), String(i));
+    const script =
+      'cd "$0" || exit 1; while :; do for i in 0 1 2 3 4 5 6 7 8 9; do : > "z$i"; done; rm -f z?; done';
+    const child = spawn('sh', ['-c', script, root], { stdio: 'ignore' });
+    try {
+      let torn: BackupJson['outcomes'][number] | undefined;
+      for (let attempt = 0; attempt < 20 && torn === undefined; attempt++) {
+        const { stdout } = await on.attempt(['backup', 'passing', '--format', 'json']);
+        const [outcome] = (JSON.parse(stdout) as BackupJson).outcomes;
+        if ((outcome?.problems ?? []).length > 0) torn = outcome;
+      }
+      expect(torn).toMatchObject({ outcome: 'partial', grade: 'torn' });
+      expect(torn?.gradeReason).toMatch(/something wrote to it|could write while it was read/);
+    } finally {
+      child.kill();
+      await once(child, 'exit');
+    }
+  });
+});
+
 describe('the volumes of a stack', () => {
   test('are saved at one moment, as one restore point', async () => {
     const project = 'com.docker.compose.project=shop';

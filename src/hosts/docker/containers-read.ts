@@ -92,6 +92,9 @@ export function toContainer(inspection: EngineInspection): Container {
     restarts: restart !== '' && restart !== 'no',
     removesItself: inspection.HostConfig?.AutoRemove === true,
     dependsOn: dependenciesOf(labels['com.docker.compose.depends_on']),
+    joins: joinedBy(inspection),
+    volumesFrom: (inspection.HostConfig?.VolumesFrom ?? []).map((from) => from.replace(/:[^:]*$/, '')),
+    stopTimeoutMs: stopTimeoutOf(inspection),
     labels,
     environment: toEnvironment(config?.Env ?? []),
     command: config?.Cmd ?? [],
@@ -100,7 +103,24 @@ export function toContainer(inspection: EngineInspection): Container {
     mounts: toMounts(inspection),
     pid: state?.Pid || undefined,
     startedAt: isTime(state?.StartedAt) ? state.StartedAt : undefined,
+    finishedAt: isTime(state?.FinishedAt) ? state.FinishedAt : undefined,
   };
+}
+
+/** Podman says it in the same words. */
+function joinedBy({ HostConfig: config }: EngineInspection): string[] {
+  const modes = [config?.NetworkMode, config?.PidMode, config?.IpcMode];
+  const joined = modes.flatMap((mode) => /^container:(.+)$/.exec(mode ?? '')?.[1] ?? []);
+  return [...new Set(joined)];
+}
+
+/** The engine's own number where none is given. */
+const usualStopMs = 10_000;
+
+export function stopTimeoutOf({ Config: config }: EngineInspection): number {
+  const seconds = config?.StopTimeout;
+  if (seconds === undefined || seconds === null) return usualStopMs;
+  return seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
 }
 
 /** Compose's own form: `db:service_healthy:false,cache:service_started:true`. */

@@ -1,28 +1,37 @@
 import { AppError, isAppError } from '../../model/errors.ts';
 import type { CallOptions } from '../host.ts';
-import { inspectContainer, shortName } from './containers-read.ts';
+import { inspectContainer, shortName, stopTimeoutOf } from './containers-read.ts';
 import type { EngineCall, EngineClient } from './engine-client.ts';
 import type { EngineInspection } from './engine-types.ts';
 import { toState } from './volumes.ts';
 
 /** How long the engine may take for what is done at once, as a start may wait for a volume plugin. */
 const deadlineMs = 150_000;
-const defaultStopMs = 10_000;
+/** What is waited for a container that its user lets take as long as it likes. */
+const endlessStopMs = 3_600_000;
 
+/** Without a time-out the engine takes the container's own. It goes on with a stop of which the caller hears no more. */
 export async function stopContainer(
   client: EngineClient,
   id: string,
-  { signal, timeoutMs = defaultStopMs }: CallOptions & { readonly timeoutMs?: number },
+  { signal, timeoutMs }: CallOptions & { readonly timeoutMs?: number },
 ): Promise<void> {
-  const seconds = Math.max(0, Math.ceil(timeoutMs / 1000));
+  const seconds = timeoutMs === undefined ? undefined : Math.max(0, Math.ceil(timeoutMs / 1000));
+  const waitMs = seconds === undefined ? await ownStopMs(client, id, signal) : seconds * 1000;
   await act(client, {
     id,
     verb: 'stop',
-    query: `?t=${seconds}`,
+    query: seconds === undefined ? '' : `?t=${seconds}`,
     isDone: (state) => state === 'exited' || state === 'dead' || state === 'created',
-    deadlineMs: seconds * 1000 + deadlineMs,
+    deadlineMs: Math.min(waitMs, endlessStopMs) + deadlineMs,
     signal,
   });
+}
+
+async function ownStopMs(client: EngineClient, id: string, signal: AbortSignal | undefined): Promise<number> {
+  const inspection = await inspectContainer(client, id, signal);
+  if (inspection === undefined) throw noSuchContainer(`Cannot stop container "${shortName(id)}"`);
+  return stopTimeoutOf(inspection);
 }
 
 export async function startContainer(client: EngineClient, id: string, options: CallOptions): Promise<void> {

@@ -17,9 +17,19 @@ export async function serviceReplicas(
   return Spec.Mode?.Replicated ? (Spec.Mode.Replicated.Replicas ?? 1) : undefined;
 }
 
+export async function runningTasks(
+  client: EngineClient,
+  service: string,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  return (await listTasks(client, service, signal)).filter(isAsWanted).length;
+}
+
 export interface ServiceScale {
   readonly service: string;
   readonly replicas: number;
+  /** Enough to return; undefined for all of them. */
+  readonly atLeast?: number | undefined;
 }
 
 /** Sets how many tasks a service wants, and returns when so many run and no other. */
@@ -28,8 +38,11 @@ export async function scaleService(
   scale: ServiceScale,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  let graceMs = 0;
   for (let attempt = 1; ; attempt += 1) {
     const found = await inspectService(client, scale.service, signal);
+    // In nanoseconds.
+    graceMs = (found.Spec.TaskTemplate?.ContainerSpec?.StopGracePeriod ?? 0) / 1e6;
     if (!found.Spec.Mode?.Replicated) {
       throw new AppError(
         'unsupported',
@@ -46,7 +59,7 @@ export async function scaleService(
       if (!isStale || attempt === triesAtMost) throw error;
     }
   }
-  await untilConverged(client, scale, signal);
+  await untilConverged(client, { ...scale, withinMs: convergedWithinMs + graceMs }, signal);
 }
 
 async function update(
@@ -67,16 +80,16 @@ async function update(
 
 async function untilConverged(
   client: EngineClient,
-  { service, replicas }: ServiceScale,
+  { service, replicas, atLeast = replicas, withinMs }: ServiceScale & { readonly withinMs: number },
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const deadline = performance.now() + convergedWithinMs;
+  const deadline = performance.now() + withinMs;
   let tasks: readonly EngineTask[] = [];
   while (performance.now() < deadline) {
     tasks = await listTasks(client, service, signal);
-    const wanted = tasks.filter((task) => isRunning(task) && task.DesiredState === 'running').length;
+    const wanted = tasks.filter(isAsWanted).length;
     const others = tasks.filter((task) => isAlive(task) && task.DesiredState !== 'running').length;
-    if (wanted === replicas && others === 0) return;
+    if (wanted >= Math.min(atLeast, replicas) && wanted <= replicas && others === 0) return;
     await sleep(pollMs, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
     if (signal?.aborted === true)
       throw new AppError('cancelled', `Cannot scale service "${service}": cancelled`);
@@ -92,8 +105,8 @@ async function untilConverged(
   );
 }
 
-function isRunning({ Status }: EngineTask): boolean {
-  return Status?.State === 'running';
+function isAsWanted({ Status, DesiredState }: EngineTask): boolean {
+  return Status?.State === 'running' && DesiredState === 'running';
 }
 
 /** A task that may have a container which writes. */

@@ -40,6 +40,16 @@ export class DockerContainers implements Containers {
     return await unpauseContainer(this.#client, id, options);
   }
 
+  async wasAskedToEnd(id: string, finishedAt: string, options: CallOptions = {}): Promise<boolean> {
+    const { wasAskedToEnd } = await import('./containers-events.ts');
+    return await wasAskedToEnd(this.#client, { id, finishedAt }, options.signal);
+  }
+
+  async clockAheadMs(options: CallOptions = {}): Promise<number> {
+    const { clockAheadMs } = await import('./containers-events.ts');
+    return await clockAheadMs(this.#client, options.signal);
+  }
+
   async exec(id: string, request: ExecRequest, options: CallOptions = {}): Promise<ExecRun> {
     const { execInContainer } = await import('./containers-exec.ts');
     return await execInContainer(this.#client, { id, request }, options);
@@ -50,9 +60,18 @@ export class DockerContainers implements Containers {
     return await serviceReplicas(this.#client, service, options.signal);
   }
 
-  async scaleService(service: string, replicas: number, options: CallOptions = {}): Promise<void> {
+  async runningTasks(service: string, options: CallOptions = {}): Promise<number> {
+    const { runningTasks } = await import('./containers-swarm.ts');
+    return await runningTasks(this.#client, service, options.signal);
+  }
+
+  async scaleService(
+    service: string,
+    replicas: number,
+    { signal, atLeast }: CallOptions & { readonly atLeast?: number | undefined } = {},
+  ): Promise<void> {
     const { scaleService } = await import('./containers-swarm.ts');
-    await scaleService(this.#client, { service, replicas }, options.signal);
+    await scaleService(this.#client, { service, replicas, atLeast }, signal);
   }
 
   async startTrial(request: TrialRequest, options: CallOptions = {}): Promise<Container> {

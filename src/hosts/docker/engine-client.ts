@@ -51,6 +51,10 @@ export class EngineClient implements AsyncDisposable {
     const response = await this.#request(call, deadline.signal);
     const text = await this.#readText(call, response, deadline.signal);
     if (text === '') return undefined as T;
+    return this.#parse<T>(call, text);
+  }
+
+  #parse<T>(call: EngineCall, text: string): T {
     try {
       return JSON.parse(text) as T;
     } catch (error) {
@@ -59,6 +63,16 @@ export class EngineClient implements AsyncDisposable {
         cause: error,
       });
     }
+  }
+
+  /** The same for an answer that is one JSON text after the other. */
+  async jsonLines<T>(call: EngineCall): Promise<readonly T[]> {
+    using deadline = startDeadline(call);
+    const response = await this.#request(call, deadline.signal);
+    const lines = (await this.#readText(call, response, deadline.signal))
+      .split('\n')
+      .filter((line) => line.trim() !== '');
+    return lines.map((line) => this.#parse<T>(call, line));
   }
 
   /** Sends a request and gives the answer as soon as its head is there. The deadline is for the head; the body is the caller's to watch. */

@@ -44,6 +44,8 @@ export interface EngineInfo {
   readonly ServerVersion?: string | null;
   readonly DockerRootDir?: string | null;
   readonly OSType?: string | null;
+  /** RFC 3339. */
+  readonly SystemTime?: string | null;
 }
 
 /** What `GET /containers/ID/json` tells. */
@@ -62,11 +64,19 @@ export interface EngineInspection extends EngineContainerDetails {
     readonly Labels?: Readonly<Record<string, string>> | null;
     readonly Tty?: boolean | null;
     readonly Healthcheck?: EngineHealthcheck | null;
+    /** In seconds; a negative number is for ever. */
+    readonly StopTimeout?: number | null;
   } | null;
   readonly HostConfig?: {
     readonly Tmpfs?: Readonly<Record<string, string>> | null;
     readonly RestartPolicy?: { readonly Name?: string | null } | null;
     readonly AutoRemove?: boolean | null;
+    /** `container:ID` joins that one, as in the two below. */
+    readonly NetworkMode?: string | null;
+    readonly PidMode?: string | null;
+    readonly IpcMode?: string | null;
+    /** `NAME:ro` */
+    readonly VolumesFrom?: readonly string[] | null;
   } | null;
   readonly Mounts?: readonly EngineMount[] | null;
   readonly NetworkSettings?: {
@@ -84,6 +94,7 @@ export interface EngineContainerState {
   readonly Pid?: number | null;
   readonly ExitCode?: number | null;
   readonly StartedAt?: string | null;
+  readonly FinishedAt?: string | null;
   readonly Health?: { readonly Status?: string | null } | null;
 }
 
@@ -97,10 +108,21 @@ export interface EngineService {
   readonly Version: { readonly Index: number };
   readonly Spec: {
     readonly Mode?: { readonly Replicated?: { readonly Replicas?: number | null } | null } | null;
+    readonly TaskTemplate?: {
+      readonly ContainerSpec?: { readonly StopGracePeriod?: number | null } | null;
+    } | null;
   };
 }
 
 export interface EngineTask {
   readonly DesiredState?: string | null;
   readonly Status?: { readonly State?: string | null; readonly Err?: string | null } | null;
+}
+
+export interface EngineEvent {
+  readonly Action?: string | null;
+  readonly Actor?: {
+    readonly ID?: string | null;
+    readonly Attributes?: Readonly<Record<string, string>> | null;
+  } | null;
 }

@@ -41,9 +41,9 @@ describe('a migration', () => {
   });
 
   test('is refused while it is used by what cannot be stopped and started again, which is named', () => {
-    expect(refusal({ unstoppable: ['job'] })).toBe(
-      'Cannot migrate volume "pg": "job" uses it, and cannot be stopped and started again',
-    );
+    expect(
+      refusal({ unstoppable: [{ name: 'job', why: 'it was started with --rm', instead: 'paused' }] }),
+    ).toBe('Cannot migrate volume "pg": "job" uses it, and cannot be stopped and started again');
     expect(refusal({ holds: ['process:12:34:abcdef'] })).toContain('process 12 uses it');
     expect(refusal({ holds: ['mine'], stops: ['db'] })).toContain('"mine" uses it');
     expect(refusal({ writers: ['vi (12)'] })).toContain('vi (12) has files in it open for writing');

@@ -2,6 +2,8 @@ import type { MigrationTarget, MigrationWish } from '../../hosts/managed-volumes
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
+import type { Unstoppable } from '../quiesce/plan-still.ts';
+import { unstoppableHint } from '../restore-consumers.ts';
 
 export interface MigrationRequest extends MigrationWish {
   readonly name: string;
@@ -47,8 +49,8 @@ export interface MigrationFacts extends Pick<
 > {
   readonly to: MigrationStorage & Partial<Pick<MigrationTarget, 'disk' | 'sizeBytes'>>;
   readonly isProtected: boolean;
-  /** Names of containers that use it and cannot be stopped and started again. */
-  readonly unstoppable: readonly string[];
+  /** Containers that use it and cannot be stopped and started again. */
+  readonly unstoppable: readonly Unstoppable[];
   /** Ids that hold it mounted. */
   readonly holds: readonly string[];
   /** Processes of this machine that have its files open for writing: `vi (12)`. */
@@ -100,10 +102,10 @@ function wouldLoseUndo({ name, undoUntil }: MigrationFacts): AppError | undefine
 function usedBy({ name, unstoppable, holds, writers, stops }: MigrationFacts): AppError | undefined {
   const action = `Cannot migrate volume ${quote(name)}`;
   if (unstoppable.length > 0) {
-    const shown = unstoppable.map(quote).join(', ');
+    const shown = unstoppable.map(({ name: container }) => quote(container)).join(', ');
     return new AppError('in-use', `${action}: ${shown} uses it, and cannot be stopped and started again`, {
-      detail: 'It was started with --rm and would be removed, or it belongs to a global service.',
-      hint: 'Stop it by hand, and migrate again.',
+      detail: unstoppable.map(({ name: container, why }) => `${quote(container)}: ${why}.`).join('\n'),
+      hint: unstoppableHint(unstoppable, 'migrate'),
     });
   }
   const [hold] = holds.filter((id) => !isEngineHold(id));

@@ -3,7 +3,8 @@ import type { Container } from '../../hosts/containers.ts';
 import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { findHostWriters } from '../quiesce/host-writers.ts';
-import { planStill } from '../quiesce/plan-still.ts';
+import { ownContainer } from '../quiesce/own-container.ts';
+import { planStill, type Unstoppable } from '../quiesce/plan-still.ts';
 import { pathContainers, volumeContainers } from '../quiesce/volume-containers.ts';
 import { isUp } from '../restore-consumers.ts';
 
@@ -13,7 +14,7 @@ export interface VolumeUsers {
   readonly up: readonly Container[];
   /** Names, in the order in which they are stopped. */
   readonly stops: readonly string[];
-  readonly unstoppable: readonly string[];
+  readonly unstoppable: readonly Unstoppable[];
   readonly writers: readonly string[];
 }
 
@@ -30,11 +31,11 @@ export async function findUsers(
   const writers = found.map(({ name, pid }) => `${name} (${pid})`);
   if (containers === undefined) return { up: [], stops: [], unstoppable: [], writers };
   const up = (await usersOf(parts, volume, options)).filter(isUp);
-  const { levels } = await planStill(containers, { all, containers: up, how: 'stop' }, signal);
-  const steps = levels.flat();
-  const namesOf = (isPaused: boolean): string[] =>
-    steps.filter(({ how }) => (how === 'pause') === isPaused).map(({ identity }) => identity.name);
-  return { up, stops: namesOf(false), unstoppable: namesOf(true), writers };
+  const own = await ownContainer();
+  const wish = { all, containers: up, how: 'stop', own } as const;
+  const { levels, unstoppable } = await planStill(containers, wish, signal);
+  const stopped = levels.flat().filter(({ how }) => how !== 'pause');
+  return { up, stops: stopped.map(({ identity }) => identity.name), unstoppable, writers };
 }
 
 /** By the engine's name for it, and by the folder. */

@@ -23,8 +23,11 @@ export interface AppJournal {
 
 export interface OpenAppJournal extends AsyncDisposable {
   readonly journal: AppJournal;
-  /** Writes down, durably, that a level is about to be touched: others are none of our business. */
-  noteLevel(index: number): Promise<void>;
+  /**
+   * Writes down, durably, that a level is about to be touched, and when, in milliseconds since 1970: others are none of our
+   * business.
+   */
+  noteLevel(index: number, atMs: number): Promise<void>;
   /** Gives room on the disk back that was held: an engine that starts a container has to write too. */
   freeReserve(): Promise<void>;
   /** Everything is back. */
@@ -98,9 +101,9 @@ function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
   return {
     ...held,
     journal,
-    async noteLevel(index) {
+    async noteLevel(index, atMs) {
       await using touched = await open(held.file('touched'), 'a', 0o600);
-      await touched.writeFile(`${index}\n`);
+      await touched.writeFile(`${index} ${Math.round(atMs)}\n`);
       await touched.sync();
       if (index === 0) await syncDirectory(path.dirname(held.file('touched')));
     },
@@ -110,8 +113,21 @@ function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
 
 async function touchedLevels(held: HeldJournal, journal: AppJournal): Promise<AppJournal['levels']> {
   const text = (await readText(held.file('touched'))) ?? '';
-  const touched = new Set(text.split('\n').slice(0, -1));
-  return journal.levels.filter((_, index) => touched.has(String(index)));
+  // Earlier versions wrote no time.
+  const touched = new Map(
+    text
+      .split('\n')
+      .slice(0, -1)
+      .map((line): [string, number | undefined] => {
+        const [index = '', atMs] = line.split(' ');
+        return [index, atMs === undefined ? undefined : Number(atMs)];
+      }),
+  );
+  return journal.levels.flatMap((level, index) => {
+    if (!touched.has(String(index))) return [];
+    const touchedAtMs = touched.get(String(index));
+    return [level.map((step) => ({ ...step, touchedAtMs }))];
+  });
 }
 
 async function readText(file: string): Promise<string | undefined> {

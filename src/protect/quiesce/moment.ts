@@ -3,7 +3,7 @@ import type { Container } from '../../hosts/containers.ts';
 import { toText } from '../../model/byte-string.ts';
 import { quote } from '../../model/quote.ts';
 import type { Stillness } from '../../model/label-wishes.ts';
-import type { GradeEvidence, InFlight, VolumeDescription } from '../../model/snapshot.ts';
+import type { GradeEvidence, InFlight, SaveProblem, VolumeDescription } from '../../model/snapshot.ts';
 import type { StillMoment } from '../../repository/index.ts';
 import { type GradeReason, gradeOf, gradeStill } from '../grade.ts';
 import type { Application } from '../presets/application.ts';
@@ -158,9 +158,9 @@ export class Moment implements StillMoment, AsyncDisposable {
     return this.#grades.get(member) ?? { grade: 'torn', reason: 'it is not known who could write' };
   }
 
-  /** Asked when everything is read and the containers are back. */
-  async decideGrade(member: Member): Promise<GradeReason> {
-    const graded = await this.#grade(member);
+  /** Asked when everything is read and the containers are back. `problems` are what was not saved as it is. */
+  async decideGrade(member: Member, problems: readonly SaveProblem[] = []): Promise<GradeReason> {
+    const graded = await this.#grade(member, problems);
     this.#grades.set(member, graded);
     return graded;
   }
@@ -184,10 +184,12 @@ export class Moment implements StillMoment, AsyncDisposable {
     return { grade: this.#application.stillGrade(name), evidence: this.#application.ranFor(name).join(', ') };
   }
 
-  async #grade(member: Member): Promise<GradeReason> {
+  async #grade(member: Member, problems: readonly SaveProblem[]): Promise<GradeReason> {
     const { signal } = this.#options;
-    if ((await this.#parts.host()).containers === undefined)
-      return gradeOf(member.volume.consumers, await consumersNow(this.#parts, member.target, { signal }));
+    if ((await this.#parts.host()).containers === undefined) {
+      const consumers = await consumersNow(this.#parts, member.target, { signal });
+      return gradeOf(member.volume.consumers, consumers, tracesIn(problems));
+    }
     const around = await (this.#after ??= this.#lookAfterwards());
     const after = await writersIn(around, member.target);
     const loose = after.filter(
@@ -196,40 +198,52 @@ export class Moment implements StillMoment, AsyncDisposable {
     // One that was started since the plan was made runs on: nobody makes it still.
     const seen = this.#plan.how === undefined ? [...member.writers, ...this.#activeOf(member)] : [];
     const before = seen.filter(runs);
-    const graded = gradeStill({
+    return gradeStill({
       how: this.#howOf(member),
       apps: this.#appsOf(member),
       writers: [...new Set([...before, ...loose].map(({ name }) => name))],
-      disturbed: this.#report?.disturbed ?? [],
+      disturbed: this.#ofMember(member, this.#report?.disturbed ?? [], (name) => name),
       strangers: [...(this.#strangers.get(member) ?? [])],
+      traces: tracesIn(problems),
       made: this.#madeBy(member),
+      killed: this.#ofMember(member, this.#still?.killed ?? [], ({ name }) => name),
+      paused: this.#pausedOf(member),
     });
-    const paused = member.writers.find(({ state }) => state === 'paused');
-    return graded.grade === 'cold' && paused !== undefined && this.#plan.how !== 'stop'
-      ? { grade: 'crash', reason: `${quote(paused.name)} was paused` }
-      : graded;
   }
 
-  /** Stopped where all of them were: not by one that is only paused instead, since it would be gone. */
-  #howOf({ writers }: Member): 'pause' | 'stop' | undefined {
+  /** Those whose users had paused them, and that stay so. */
+  #pausedOf(member: Member): string[] {
+    const still = this.#still;
+    const paused =
+      still === undefined
+        ? member.writers.filter(({ state }) => state === 'paused')
+        : this.#activeOf(member).filter((container) => !still.covers(container));
+    return paused.map(({ name }) => name);
+  }
+
+  /** Stopped where all of them were: not by one that is only paused instead. */
+  #howOf(member: Member): 'pause' | 'stop' | undefined {
     const { how } = this.#plan;
-    if (how === undefined || writers.length === 0) return how;
-    const areStopped = writers.every(
-      ({ id, removesItself, swarmService }) =>
-        (this.#stillness.get(id) ?? how) === 'stop' &&
-        removesItself !== true &&
-        (how === 'stop' || swarmService === undefined),
-    );
-    return areStopped ? 'stop' : 'pause';
+    const still = this.#still;
+    if (how === undefined || still === undefined) return how;
+    const covered = this.#activeOf(member).filter((container) => still.covers(container));
+    if (covered.length === 0) return how;
+    return covered.every((container) => still.isStopped(container)) ? 'stop' : 'pause';
   }
 
   #appsOf(member: Member): { readonly name: string; readonly stillMs: number }[] {
+    return this.#ofMember(member, this.#report?.apps ?? [], ({ name }) => name).map(({ name, stillMs }) => ({
+      name,
+      stillMs: Math.round(stillMs),
+    }));
+  }
+
+  /** Of what is told of all that were still: what is of those that can write to this one. */
+  #ofMember<T>(member: Member, told: readonly T[], nameOf: (one: T) => string): T[] {
     const names = new Set(
       this.#activeOf(member).flatMap(({ name, swarmService }) => [name, swarmService ?? name]),
     );
-    return (this.#report?.apps ?? [])
-      .filter(({ name }) => names.has(name))
-      .map(({ name, stillMs }) => ({ name, stillMs: Math.round(stillMs) }));
+    return told.filter((one) => names.has(nameOf(one)));
   }
 
   #activeOf(member: Member): readonly Container[] {
@@ -266,6 +280,13 @@ export class Moment implements StillMoment, AsyncDisposable {
 /** Of those that are neither as the others are nor let run. */
 function ownWays(stillness: ReadonlyMap<string, Stillness>): ReadonlyMap<string, 'pause' | 'stop'> {
   return new Map([...stillness].flatMap(([id, way]) => (way === 'run' ? [] : [[id, way] as const])));
+}
+
+/** What could be read is as it was: what vanished or changed was written to. For people. */
+function tracesIn(problems: readonly SaveProblem[]): string[] {
+  return problems
+    .filter(({ reason }) => reason !== 'unreadable')
+    .map(({ path, message }) => `${quote(path)} ${message}`);
 }
 
 /** True for one that runs, or was started since: it may have run and ended. */

@@ -16,6 +16,8 @@ export interface PutBackOptions {
   readonly onRefusal?: (() => Promise<void>) | undefined;
   /** How long an engine that does not answer is tried again. */
   readonly patienceMs?: number | undefined;
+  /** When it was made still, in milliseconds since 1970: what was stopped later was stopped by others. */
+  readonly touchedAtMs?: ((step: AppStep) => number | undefined) | undefined;
 }
 
 export interface PutBackReport {
@@ -25,6 +27,8 @@ export interface PutBackReport {
   readonly backAt: ReadonlyMap<AppStep, number>;
   /** Names of those that something was done to. */
   readonly changed: readonly string[];
+  /** Names of those that others have made anew, started or stopped since: they stay as they are. */
+  readonly left: readonly string[];
 }
 
 const defaultPatienceMs = 60_000;
@@ -40,7 +44,15 @@ export async function putBack(
   levels: readonly (readonly AppStep[])[],
   options: PutBackOptions,
 ): Promise<PutBackReport> {
-  const work: Work = { containers, options, disturbed: [], changed: [], unhealthy: [], backAt: new Map() };
+  const work: Work = {
+    containers,
+    options,
+    disturbed: [],
+    changed: [],
+    left: [],
+    unhealthy: [],
+    backAt: new Map(),
+  };
   const deadline =
     options.healthyWithinMs === undefined ? undefined : performance.now() + options.healthyWithinMs;
   const failures: { readonly name: string; readonly error: unknown }[] = [];
@@ -69,6 +81,7 @@ interface Work extends PutBackReport {
   readonly options: PutBackOptions;
   readonly disturbed: string[];
   readonly changed: string[];
+  readonly left: string[];
   readonly unhealthy: string[];
   readonly backAt: Map<AppStep, number>;
 }
@@ -114,8 +127,8 @@ async function putOneBack(work: Work, step: AppStep): Promise<void> {
   if (step.how === 'scale') return await scaleBack(work, step);
   if (await unpauseAtOnce(work, step)) return;
   let container = await findAgain(work.containers, step);
-  // Removed meanwhile; what Swarm has lost it makes anew by itself.
-  if (container === undefined) return void work.disturbed.push(step.identity.name);
+  // Removed meanwhile; what has its name or its place now is another one, and none of ours.
+  if (container === undefined) return leaveIt(work, step);
   const startedAgain = wasStartedAgain(container, step);
   if (runs(container) && !startedAgain && work.options.isUnsure?.(step) === true)
     container = await makeCertain(work.containers, container, step);
@@ -124,7 +137,7 @@ async function putOneBack(work: Work, step: AppStep): Promise<void> {
     if (step.was === 'paused') return;
     await work.containers.unpause(id);
   } else if (runs(container)) {
-    if (step.was === 'running') {
+    if (step.was !== 'paused') {
       if (!work.changed.includes(name)) work.disturbed.push(name);
       return;
     }
@@ -132,14 +145,20 @@ async function putOneBack(work: Work, step: AppStep): Promise<void> {
   } else {
     // An engine that ends a paused container lets it run for a moment.
     if (step.how === 'pause') work.disturbed.push(name);
-    // Somebody started it since and it has ended again: that is not what we have done.
-    if (startedAgain || step.identity.swarmService !== undefined) return;
+    // Others started it since and it has ended again, or they have stopped it: that is not what we have done.
+    if (startedAgain || (await wasStoppedSince(work, container, step))) return leaveIt(work, step);
+    if (step.identity.swarmService !== undefined) return;
     await work.containers.start(id);
     work.changed.push(name);
     if (step.was === 'paused') await work.containers.pause(id);
     return;
   }
   work.changed.push(name);
+}
+
+function leaveIt({ left, disturbed }: Work, { identity: { name } }: AppStep): void {
+  if (!left.includes(name)) left.push(name);
+  if (!disturbed.includes(name)) disturbed.push(name);
 }
 
 /** What is most likely so needs no question before. False where it was not paused. */
@@ -185,7 +204,46 @@ async function makeCertain(containers: Containers, container: Container, step: A
   return (await containers.find(id)) ?? container;
 }
 
-async function scaleBack(work: Work, { identity, replicas = 0 }: AppStep): Promise<void> {
+/** A stop that we asked for may take the container's own time, and the engine's besides. */
+const stopSlackMs = 60_000;
+
+/**
+ * True for one that has not ended by what we have done. One that was paused does not end by itself: others have ended it,
+ * unless its engine has. One that was stopped by us ended soon after it was asked to. Where it cannot be told, it is ours: an
+ * app that ran must not stay stopped.
+ */
+async function wasStoppedSince(work: Work, container: Container, step: AppStep): Promise<boolean> {
+  const touchedAtMs = work.options.touchedAtMs?.(step);
+  const { finishedAt, state, id } = container;
+  if (touchedAtMs === undefined || finishedAt === undefined || state !== 'exited') return false;
+  const finishedAtMs = Date.parse(finishedAt);
+  if (step.how === 'stop') {
+    if (step.stopTimeoutMs === undefined) return false;
+    const aheadMs = await work.containers.clockAheadMs().catch(() => Number.POSITIVE_INFINITY);
+    if (finishedAtMs - aheadMs <= touchedAtMs + step.stopTimeoutMs + stopSlackMs) return false;
+  }
+  if (await work.containers.wasAskedToEnd(id, finishedAt).catch(() => false)) return true;
+  const sinceMs = Math.min(touchedAtMs, finishedAtMs);
+  return await hasRunThrough(work.containers, { id, sinceMs });
+}
+
+/** An engine that went down, or its machine, would have ended all others as well. */
+async function hasRunThrough(
+  containers: Containers,
+  { id, sinceMs }: { readonly id: string; readonly sinceMs: number },
+): Promise<boolean> {
+  const all = await containers.list();
+  return all.some(
+    (other) =>
+      other.id !== id &&
+      (runs(other) || other.state === 'paused') &&
+      other.startedAt !== undefined &&
+      Date.parse(other.startedAt) < sinceMs,
+  );
+}
+
+async function scaleBack(work: Work, step: AppStep): Promise<void> {
+  const { identity, replicas = 0, running } = step;
   const service = identity.swarmService ?? identity.name;
   let now: number | undefined;
   try {
@@ -195,22 +253,20 @@ async function scaleBack(work: Work, { identity, replicas = 0 }: AppStep): Promi
     throw error;
   }
   if (now !== 0) {
-    if (now !== replicas) work.disturbed.push(service);
+    // As it was before: the engine may never have heard that it was to be still.
+    const isUntouched = now === replicas && work.options.isUnsure?.(step) === true;
+    if (!isUntouched && !work.changed.includes(service)) work.disturbed.push(service);
     return;
   }
-  await work.containers.scaleService(service, replicas);
+  await work.containers.scaleService(service, replicas, { atLeast: running });
   work.changed.push(service);
 }
 
-/** The same container, or the one that has taken its place: by service and number, else by name. */
+/** The same container; one that an engine is removing, or failed to, is none any more. */
 async function findAgain(containers: Containers, { identity }: AppStep): Promise<Container | undefined> {
   const same = await containers.find(identity.id);
-  if (same !== undefined && same.id === identity.id) return same;
-  if (identity.swarmService !== undefined) return undefined;
-  const { stack, service, number, name } = identity;
-  if (stack === undefined || service === undefined) return await containers.find(name);
-  const all = await containers.list();
-  return all.find((other) => other.stack === stack && other.service === service && other.number === number);
+  if (same?.id !== identity.id) return undefined;
+  return same.state === 'dead' || same.state === 'removing' ? undefined : same;
 }
 
 /** Until all that were healthy are so again, and the others run. */
@@ -232,7 +288,7 @@ async function waitForHealth(work: Work, level: readonly AppStep[], deadline: nu
 
 /** One that has ended, and that its engine does not start anew, will not be healthy. */
 async function lookAt({ containers }: Work, step: AppStep): Promise<'good' | 'bad' | 'ended'> {
-  if (step.how === 'scale' || step.was === 'paused') return 'good';
+  if (step.how === 'scale' || step.was !== 'running') return 'good';
   const now = await findAgain(containers, step);
   if (now === undefined) return 'good';
   if (now.state === 'exited' || now.state === 'dead') return 'ended';

@@ -13,18 +13,26 @@ let world: StillWorld;
 beforeEach(async () => void (world = await stillWorld()));
 afterEach(async () => rm(world.stateDir, { recursive: true }));
 
+interface LeftJournal {
+  touched?: number;
+  restoreId?: string;
+  names?: string[];
+  atMs?: number;
+  stopsPaused?: boolean;
+}
+
 /** What a process leaves that is killed when it has touched so many levels: its lock is gone, its files are there. */
 async function leaveJournal(
   how: 'pause' | 'stop',
-  { touched = 9, restoreId, names }: { touched?: number; restoreId?: string; names?: string[] } = {},
+  { touched = 9, restoreId, names, atMs = Date.now(), stopsPaused = false }: LeftJournal = {},
 ): Promise<void> {
   const all = (await world.containers.list()).filter(({ name }) => names?.includes(name) ?? true);
-  const { levels } = await planStill(world.containers, { all, containers: all, how }, undefined);
+  const { levels } = await planStill(world.containers, { all, containers: all, how, stopsPaused }, undefined);
   const since = new Date(0).toISOString();
   const reason = restoreId === undefined ? 'back up "data"' : 'restore "data"';
   const journal = { hostIdentity: 'engine', reason, restoreId, how, since, levels };
   const opened = await openAppJournal(world.stateDir, journal);
-  for (const [index] of levels.slice(0, touched).entries()) await opened.noteLevel(index);
+  for (const [index] of levels.slice(0, touched).entries()) await opened.noteLevel(index, atMs);
   await opened[Symbol.asyncDispose]();
 }
 
@@ -43,7 +51,7 @@ test('unpauses what was running, and leaves alone what was paused or stopped bef
   await leaveJournal('pause');
   await world.containers.pause('db');
   expect((await recover()).jobs).toEqual([
-    { reason: 'back up "data"', since: '1970-01-01T00:00:00.000Z', apps: ['db'], error: undefined },
+    { reason: 'back up "data"', since: '1970-01-01T00:00:00.000Z', apps: ['db'], left: [], error: undefined },
   ]);
   expect(world.containers.get('db').state).toBe('running');
   expect(world.containers.get('frozen').state).toBe('paused');
@@ -55,7 +63,7 @@ test('unpauses what was running, and leaves alone what was paused or stopped bef
 test('starts what was stopped, and pauses again what was paused before it was stopped', async () => {
   world.containers.add({ name: 'db' });
   world.containers.add({ name: 'frozen', state: 'paused' });
-  await leaveJournal('stop');
+  await leaveJournal('stop', { stopsPaused: true });
   await world.containers.stop('db', {});
   await world.containers.stop('frozen', {});
   await recover();
@@ -102,14 +110,70 @@ test('makes sure of a stop that the engine may still be at work on when its call
   expect(world.containers.get('db').state).toBe('running');
 });
 
-test('finds a service again by its name when its container was made anew', async () => {
-  const made = { stack: 'shop', service: 'db', number: 2, name: 'shop-db-2' };
-  const { id } = world.containers.add(made);
+test.each(['created', 'running', 'exited', 'paused'] as const)(
+  'does not touch a container that was made anew under the name of another, and says so: %s',
+  async (state) => {
+    const made = { stack: 'shop', service: 'db', number: 2, name: 'shop-db-2' };
+    const { id } = world.containers.add(made);
+    await leaveJournal('stop');
+    await world.containers.remove(id);
+    world.containers.add({ ...made, state });
+    const calls = world.containers.calls.length;
+    expect((await recover()).jobs).toMatchObject([{ apps: [], left: ['shop-db-2'], error: undefined }]);
+    expect(world.containers.get('shop-db-2').state).toBe(state);
+    expect(world.containers.calls.slice(calls)).toEqual([]);
+  },
+);
+
+test('does not start a container that was paused and that a person has stopped since', async () => {
+  world.containers.add({ name: 'db' });
+  await leaveJournal('pause');
+  await world.containers.pause('db');
+  await world.containers.stop('db', {});
+  expect((await recover()).jobs).toMatchObject([{ apps: [], left: ['db'], error: undefined }]);
+  expect(world.containers.get('db').state).toBe('exited');
+});
+
+test('does not start it either when the engine has forgotten that, and another has run all the time', async () => {
+  const db = world.containers.add({ name: 'db' });
+  await leaveJournal('pause', { names: ['db'] });
+  world.containers.change('db', { state: 'exited', exitCode: 137, finishedAt: new Date().toISOString() });
+  world.containers.add({ name: 'witness', startedAt: db.startedAt });
+  expect((await recover()).jobs).toMatchObject([{ apps: [], left: ['db'] }]);
+  expect(world.containers.get('db').state).toBe('exited');
+});
+
+test('starts what was stopped by us, and not what was stopped long after that', async () => {
+  const touchedAtMs = Date.now() - 3_600_000;
+  for (const name of ['ours', 'theirs']) world.containers.add({ name, stopTimeoutMs: 30_000 });
+  await leaveJournal('stop', { atMs: touchedAtMs });
+  for (const [name, afterMs] of [
+    ['ours', 45_000],
+    ['theirs', 600_000],
+  ] as const) {
+    await world.containers.stop(name, {});
+    world.containers.change(name, { finishedAt: new Date(touchedAtMs + afterMs).toISOString() });
+  }
+  expect((await recover()).jobs).toMatchObject([{ apps: ['ours'], left: ['theirs'] }]);
+  expect(world.containers.get('ours').state).toBe('running');
+  expect(world.containers.get('theirs').state).toBe('exited');
+});
+
+test('starts what ended with the machine long after it was to be stopped', async () => {
+  world.containers.add({ name: 'db' });
+  await leaveJournal('stop', { atMs: Date.now() - 3_600_000 });
+  world.containers.restartEngine();
+  world.containers.change('db', { finishedAt: new Date().toISOString() });
+  await recover();
+  expect(world.containers.get('db').state).toBe('running');
+});
+
+test('is done with a container that its engine failed to remove', async () => {
+  world.containers.add({ name: 'db' });
   await leaveJournal('stop');
-  await world.containers.remove(id);
-  world.containers.add({ ...made, state: 'created' });
-  expect((await recover()).jobs[0]?.apps).toEqual(['shop-db-2']);
-  expect(world.containers.get('shop-db-2').state).toBe('running');
+  world.containers.change('db', { state: 'dead' });
+  expect((await recover()).jobs).toMatchObject([{ apps: [], left: ['db'], error: undefined }]);
+  expect(await filesLeft()).toEqual([]);
 });
 
 test('brings a scaled service back to its size', async () => {

@@ -6,6 +6,7 @@ import { listJournals, readJournal } from '../restore-journal.ts';
 import { type AppJournal, type OpenAppJournal, takeLeftJournals } from './app-journal.ts';
 import { holdApps } from './hold-apps.ts';
 import { nameApps } from './name-apps.ts';
+import type { AppStep } from './plan-still.ts';
 import { putBack } from './put-back.ts';
 
 /** What was found of one job that was interrupted. */
@@ -16,6 +17,8 @@ export interface RecoveredJob {
   readonly since: string;
   /** Names of the containers and services that were brought back. */
   readonly apps: readonly string[];
+  /** Names of those that others have made anew, started or stopped since: they stay as they are. */
+  readonly left: readonly string[];
   /** Why not all of them could be brought back; undefined when all is as it was. */
   readonly error: string | undefined;
 }
@@ -43,7 +46,13 @@ export async function recoverApps(
 ): Promise<Omit<RecoverReport, 'hooks'>> {
   const jobs: RecoveredJob[] = [];
   const left = await takeLeftJournals(parts.stateDir, ({ message, hint }) =>
-    jobs.push({ reason: 'do what cannot be read', since: '', apps: [], error: `${message}. ${hint ?? ''}` }),
+    jobs.push({
+      reason: 'do what cannot be read',
+      since: '',
+      apps: [],
+      left: [],
+      error: `${message}. ${hint ?? ''}`,
+    }),
   );
   let elsewhere = 0;
   try {
@@ -115,10 +124,17 @@ async function tellOfHooks(parts: Protection, notes: readonly string[]): Promise
 }
 
 /** For people. */
-export function describeJob({ reason, since, apps, error }: RecoveredJob): string {
+export function describeJob({ reason, since, apps, left, error }: RecoveredJob): string {
   const job = `A job that was to ${reason} was interrupted${since === '' ? '' : ` (${since})`}`;
   if (error !== undefined) return `${job}: ${error}.`;
-  return apps.length === 0 ? `${job}: all runs as before.` : `${job}: ${nameApps(apps)} brought back.`;
+  const stays = left.length === 0 ? '' : ` ${describeLeft(left)}.`;
+  if (apps.length > 0) return `${job}: ${nameApps(apps)} brought back.${stays}`;
+  return left.length === 0 ? `${job}: all runs as before.` : `${job}.${stays}`;
+}
+
+/** For people. */
+export function describeLeft(left: readonly string[]): string {
+  return `${nameApps(left)} left as it is: it was made anew, started or stopped since`;
 }
 
 async function recoverJob(
@@ -131,9 +147,9 @@ async function recoverJob(
   const host = await parts.host();
   const { containers } = host;
   const told = { reason, since };
-  if (containers === undefined) return { ...told, apps: [], error: 'This host runs no containers' };
+  if (containers === undefined) return { ...told, apps: [], left: [], error: 'This host runs no containers' };
   const unsettled = await whyUnsettled(stateDir, opened.journal);
-  if (unsettled !== undefined) return { ...told, apps: [], error: unsettled };
+  if (unsettled !== undefined) return { ...told, apps: [], left: [], error: unsettled };
   try {
     const identities = levels.flat().map((step) => step.identity);
     const apps = { stateDir, hostIdentity, containers: identities, reason, host };
@@ -142,12 +158,14 @@ async function recoverJob(
     // Only who waits for others has to know that they are well.
     const healthyWithinMs = levels.length > 1 ? (options.patienceMs ?? 60_000) : undefined;
     const isUnsure = (): boolean => true;
-    const { changed } = await putBack(containers, levels, { ...options, isUnsure, healthyWithinMs });
+    const touchedAtMs = ({ touchedAtMs: at }: AppStep): number | undefined => at;
+    const how = { ...options, isUnsure, healthyWithinMs, touchedAtMs };
+    const { changed, left } = await putBack(containers, levels, how);
     await opened.remove();
-    return { ...told, apps: changed, error: undefined };
+    return { ...told, apps: changed, left, error: undefined };
   } catch (error) {
     if (isAppError(error, 'cancelled') || options.signal?.aborted === true) throw error;
-    return { ...told, apps: [], error: error instanceof Error ? error.message : String(error) };
+    return { ...told, apps: [], left: [], error: error instanceof Error ? error.message : String(error) };
   }
 }
 

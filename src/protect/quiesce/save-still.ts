@@ -1,4 +1,5 @@
 import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
 import type { Stillness } from '../../model/label-wishes.ts';
 import type { GradeEvidence, Snapshot, VolumeDescription } from '../../model/snapshot.ts';
 import type { Repository, SaveOptions, SaveResult, StoredDump } from '../../repository/index.ts';
@@ -144,7 +145,7 @@ function situationOf(
 ): Situation {
   const { tree } = source;
   const stilled = writers.filter(({ id }) => stillness.get(id) !== 'run');
-  const busy = wish === 'stop' ? stilled : stilled.filter(runs);
+  const busy = stilled.filter(runs);
   return {
     name: target.name,
     wish,
@@ -160,9 +161,12 @@ function onlyLook(plan: StillPlan): StillPlan {
 }
 
 function foretellGrade({ how, consistency }: StillPlan, { writers }: Member): GradeReason {
+  const paused = writers.find(({ state }) => state === 'paused');
   if (how === undefined && consistency !== 'live')
-    return { grade: 'cold', reason: 'no container could write to it' };
-  const names = nameApps(writers.map(({ name }) => name));
+    return paused === undefined
+      ? { grade: 'cold', reason: 'no container could write to it' }
+      : { grade: 'crash', reason: `${quote(paused.name)} was paused` };
+  const names = nameApps(writers.filter(runs).map(({ name }) => name));
   if (how === undefined) return { grade: 'torn', reason: `${names} could write while it was read` };
   const grade = how === 'stop' ? 'cold' : 'crash';
   return { grade, reason: `by ${consistency}: ${names} would be ${how === 'stop' ? 'stopped' : 'paused'}` };
@@ -189,7 +193,7 @@ function saveOptionsOf(
     tags: [...request.marks, ...treatment.tags],
     hostname: parts.hostname,
     timeMs: parts.now(),
-    grade: async () => (await moment.decideGrade(member)).grade,
+    grade: async (problems) => (await moment.decideGrade(member, problems)).grade,
     evidence: (inFlight) => moment.evidenceOf(member, inFlight),
     restorePoint: request.restorePoint,
     excludePatterns: treatment.excludes,

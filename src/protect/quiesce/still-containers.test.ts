@@ -1,8 +1,11 @@
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Container } from '../../hosts/containers.ts';
 import { AppError } from '../../model/errors.ts';
+import type { JobOptions } from '../protection.ts';
 import { makeStill, type StillRequest } from './still-containers.ts';
+import { recoverApps } from './recover.ts';
 import { type StillWorld, stillWorld } from './still-world.fixture.ts';
 
 let world: StillWorld;
@@ -10,10 +13,14 @@ let world: StillWorld;
 beforeEach(async () => void (world = await stillWorld()));
 afterEach(async () => rm(world.stateDir, { recursive: true }));
 
-async function still(how: StillRequest['how'], names?: readonly string[]) {
+async function still(
+  how: StillRequest['how'],
+  names?: readonly string[],
+  { onNote, ...more }: Pick<StillRequest, 'stopsPaused'> & JobOptions = {},
+) {
   const all = await world.containers.list();
   const containers = names === undefined ? all : all.filter(({ name }) => names.includes(name));
-  return await makeStill(world.parts, { containers, how, reason: 'back up "data"' }, {});
+  return await makeStill(world.parts, { containers, how, reason: 'back up "data"', ...more }, { onNote });
 }
 
 async function journals(): Promise<string[]> {
@@ -77,12 +84,111 @@ test('ends with containers that depend on each other in a circle', async () => {
   expect(containers.get('b').state).toBe('running');
 });
 
-test('stops a paused container and pauses it again', async () => {
+test('leaves a container alone that its user has paused, and says so: its memory would be lost', async () => {
   world.containers.add({ name: 'db', state: 'paused' });
-  await using held = await still('stop');
+  world.containers.add({ name: 'web' });
+  const notes: string[] = [];
+  const held = await still('stop', undefined, { onNote: (note) => notes.push(note) });
+  expect(held.names).toEqual(['web']);
+  expect(held.unstoppable).toMatchObject([{ name: 'db', instead: 'left' }]);
+  await held.release();
+  expect(world.containers.calls).toEqual(['stop web', 'start web']);
+  expect(world.containers.get('db').state).toBe('paused');
+  expect(notes.join()).toContain('"db" stays as it is: it is paused');
+});
+
+test('stops a paused container where nothing may go on with its data, and pauses it again', async () => {
+  world.containers.add({ name: 'db', state: 'paused' });
+  await using held = await still('stop', undefined, { stopsPaused: true });
   expect(world.containers.get('db').state).toBe('exited');
   await held.release();
   expect(world.containers.get('db').state).toBe('paused');
+});
+
+describe('a container that has joined the network of another', () => {
+  const addJoined = (joiner: Partial<Container> = {}): void => {
+    const { id } = world.containers.add({ name: 'db' });
+    world.containers.add({ name: 'web', joins: [id], ...joiner });
+    world.containers.add({ name: 'aside', joins: ['web'] });
+  };
+
+  test('is stopped before it and started after it, whether it was asked for or not', async () => {
+    addJoined();
+    await (await still('stop', ['db'])).release();
+    expect(world.containers.calls).toEqual([
+      ...['stop aside', 'stop web', 'stop db'],
+      ...['start db', 'start web', 'start aside'],
+    ]);
+  });
+
+  test('is left alone when that one is only paused, or when it does not run', async () => {
+    addJoined({ state: 'exited' });
+    await (await still('pause', ['db'])).release();
+    await (await still('stop', ['db'])).release();
+    expect(world.containers.calls).toEqual(['pause db', 'unpause db', 'stop db', 'start db']);
+  });
+
+  test.each([{ state: 'paused' }, { removesItself: true }] as const)(
+    'keeps it from being stopped when it cannot be stopped itself: %j',
+    async (joiner) => {
+      addJoined(joiner);
+      const held = await still('stop', ['db']);
+      expect(held.unstoppable).toMatchObject([{ name: 'db', instead: 'paused' }]);
+      expect(held.unstoppable[0]?.why).toMatch(/^"web" shares its network, .* and cannot be stopped: it /);
+      await held.release();
+      expect(world.containers.calls).toEqual(['pause db', 'unpause db']);
+    },
+  );
+
+  test('is held like the others, so that no other work lets it run', async () => {
+    addJoined();
+    await using _held = await still('stop', ['db']);
+    const containers = [world.containers.get('web')];
+    const again = makeStill(world.parts, { containers, how: 'pause', reason: 'x', patienceMs: 50 }, {});
+    await expect(again).rejects.toMatchObject({ code: 'locked' });
+  });
+
+  test('is started after it by a recovery', async () => {
+    addJoined();
+    const held = await still('stop', ['db']);
+    await held.leave();
+    await recoverApps(world.parts, { patienceMs: 300 });
+    expect(world.containers.calls.slice(3)).toEqual(['start db', 'start web', 'start aside']);
+  });
+});
+
+test('tells of a container that had to be killed, and not of one that ended with an error', async () => {
+  world.containers.add({ name: 'db' });
+  world.containers.add({ name: 'web' });
+  world.containers.endWith('db', 137);
+  world.containers.endWith('web', 1);
+  const notes: string[] = [];
+  const held = await still('stop', undefined, { onNote: (note) => notes.push(note) });
+  expect(held.killed).toMatchObject([{ name: 'db' }]);
+  expect(notes).toHaveLength(1);
+  expect(notes[0]).toMatch(/^Warning: "db" did not stop by itself and was killed after \d+\.\d s/);
+  await held.release();
+});
+
+test('says that a container was disturbed that others have started and stopped meanwhile', async () => {
+  world.containers.add({ name: 'db' });
+  const held = await still('stop');
+  await world.containers.start('db');
+  await world.containers.stop('db', {});
+  expect((await held.release()).disturbed).toEqual(['db']);
+  expect(world.containers.get('db').state).toBe('exited');
+});
+
+test('does not wait for a container to be well that fell over and over before', async () => {
+  world.containers.add({ name: 'loop', state: 'restarting' });
+  const held = await still('stop');
+  world.containers.onCall((call, name) => {
+    if (call === 'find' && name === 'loop' && world.containers.get('loop').state === 'running')
+      world.containers.change('loop', { state: 'restarting' });
+  });
+  const began = performance.now();
+  expect((await held.release({ healthyWithinMs: 60_000 })).unhealthy).toEqual([]);
+  expect(performance.now() - began).toBeLessThan(30_000);
 });
 
 test('has the journal on disk before the first container is touched, and removes it at the end', async () => {
@@ -185,7 +291,7 @@ test('brings back what the engine has made still when its answer was lost', asyn
 test('takes no paused container for stopped when it cannot be', async () => {
   world.containers.add({ name: 'db', state: 'paused' });
   world.containers.fail('stop', 'db');
-  await expect(still('stop')).rejects.toThrow('Cannot stop "db"');
+  await expect(still('stop', undefined, { stopsPaused: true })).rejects.toThrow('Cannot stop "db"');
   expect(world.containers.get('db').state).toBe('paused');
 });
 

@@ -1,10 +1,20 @@
 import type { Container, ContainerIdentity, Containers } from '../../hosts/containers.ts';
+import type { Host } from '../../hosts/host.ts';
 import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { KilledApp } from '../grade.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { type Freezing, openFreezing } from './freeze/freezing.ts';
 import { openAppJournal, type OpenAppJournal } from './app-journal.ts';
 import { holdApps } from './hold-apps.ts';
-import { type AppStep, planStill } from './plan-still.ts';
+import { ownContainer } from './own-container.ts';
+import {
+  type AppStep,
+  describeUnstoppable,
+  planStill,
+  type StillPlan,
+  type Unstoppable,
+} from './plan-still.ts';
 import { type PutBackReport, putBack } from './put-back.ts';
 
 export interface StillRequest {
@@ -18,6 +28,8 @@ export interface StillRequest {
   readonly restoreId?: string | undefined;
   /** True when it is expected to take seconds at most: they are frozen by the kernel then, where that can be done. */
   readonly isBrief?: boolean | undefined;
+  /** Stops paused ones as well, as nothing may go on with the data that they have. */
+  readonly stopsPaused?: boolean | undefined;
   /** How long to wait for others who have one of them; as for any other job unless given. */
   readonly patienceMs?: number | undefined;
   /** Done when all is prepared, just before the first of them is made still. */
@@ -50,7 +62,7 @@ export interface ReleaseReport {
   /** Names of containers that are not healthy, or run no more, after that time. */
   readonly unhealthy: readonly string[];
   readonly apps: readonly StillApp[];
-  /** Names of containers that somebody else let run meanwhile: what was read then may be of several moments. */
+  /** Names of containers that another program let run meanwhile: what was read then may be of several moments. */
   readonly disturbed: readonly string[];
 }
 
@@ -60,8 +72,14 @@ export interface StillContainers extends AsyncDisposable {
   readonly sinceMs: number;
   /** Names of those that were made still: what ran before. */
   readonly names: readonly string[];
+  /** Those that were to be stopped, and that are paused instead, or left as they were. */
+  readonly unstoppable: readonly Unstoppable[];
+  /** Those that were stopped by force. */
+  readonly killed: readonly KilledApp[];
   /** True for a container that was made still, and for the tasks of a service that was, old and new. */
   covers(container: ContainerIdentity): boolean;
+  /** True for one of these that was stopped, and not only paused. */
+  isStopped(container: ContainerIdentity): boolean;
   /** How long they are still by now. */
   stillForMs(): number;
   /**
@@ -86,18 +104,17 @@ export async function makeStill(
   await using opened = new AsyncDisposableStack();
   const host = await parts.host();
   const { signal } = options;
-  if (request.containers.length === 0) return nothingStill(parts);
+  if (request.containers.length === 0) return nothingStill(parts, []);
   if (host.containers === undefined)
     throw new AppError('unsupported', 'This host runs no containers that could be paused or stopped');
   const { identity: hostIdentity } = await host.info({ signal });
   const { stateDir } = parts;
-  const { patienceMs } = request;
-  opened.use(await holdApps({ stateDir, hostIdentity, host, ...request }, { ...options, patienceMs }));
-  // Only now nobody else makes them still or lets them go.
-  const all = await host.containers.list({ signal });
-  const plan = await planStill(host.containers, { all, ...request }, signal);
-  for (const note of plan.notes) options.onNote?.(note);
-  if (plan.levels.length === 0) return nothingStill(parts);
+  const holdWork = { containers: host.containers, host, hostIdentity, stateDir, request };
+  const { all, plan, held } = await holdAndPlan(holdWork, options);
+  opened.use(held);
+  const { unstoppable } = plan;
+  for (const one of unstoppable) options.onNote?.(describeUnstoppable(one));
+  if (plan.levels.length === 0) return nothingStill(parts, unstoppable);
   // What is stopped takes its time, in which the others are paused as well.
   const isBrief = request.isBrief === true && plan.levels.flat().every(({ how }) => how === 'pause');
   const mayFreeze = { all: isBrief ? all : [], containers: host.containers };
@@ -112,16 +129,68 @@ export async function makeStill(
   const { onNote } = options;
   const { justBefore, beforePause } = request;
   const { now } = parts;
-  const work = { journal, levels, freezing, holds, now, onNote, justBefore, beforePause };
+  const work = { journal, levels, freezing, holds, unstoppable, now, onNote, justBefore, beforePause };
   const still = new Still(host.containers, work);
   await still.begin(signal);
   return still;
 }
 
+interface HoldWork {
+  readonly containers: Containers;
+  readonly host: Pick<Host, 'claim'>;
+  readonly hostIdentity: string;
+  readonly stateDir: string;
+  readonly request: StillRequest;
+}
+
+interface Held {
+  readonly all: readonly Container[];
+  readonly plan: StillPlan;
+  readonly held: AsyncDisposable;
+}
+
+/**
+ * Plans when nobody else makes them still or lets them go any more. Others may have to be stopped with them, which are held
+ * as well; who those are may change until they are.
+ */
+async function holdAndPlan(
+  { containers, host, hostIdentity, stateDir, request }: HoldWork,
+  options: JobOptions,
+): Promise<Held> {
+  const { patienceMs, reason } = request;
+  const own = await ownContainer();
+  const look = async (): Promise<Omit<Held, 'held'>> => {
+    const all = await containers.list({ signal: options.signal });
+    return { all, plan: await planStill(containers, { ...request, all, own }, options.signal) };
+  };
+  const toHold = new Map(request.containers.map((one) => [one.id, one as ContainerIdentity]));
+  const areMore = request.how === 'stop' || [...(request.howOf?.values() ?? [])].includes('stop');
+  const add = ({ plan: { levels } }: Omit<Held, 'held'>): boolean => {
+    const before = toHold.size;
+    for (const { identity } of levels.flat()) toHold.set(identity.id, identity);
+    return toHold.size > before;
+  };
+  if (areMore) add(await look());
+  for (let attempt = 1; ; attempt++) {
+    await using opened = new AsyncDisposableStack();
+    const apps = { stateDir, hostIdentity, host, reason, containers: [...toHold.values()] };
+    opened.use(await holdApps(apps, { ...options, patienceMs }));
+    const seen = await look();
+    if (!add(seen)) return { ...seen, held: opened.move() };
+    if (attempt < plansAtMost) continue;
+    throw new AppError('conflict', `Cannot ${reason}: other containers come to it all the time`, {
+      hint: 'Try again when nothing is started on this machine.',
+    });
+  }
+}
+
+const plansAtMost = 5;
+
 interface StillParts {
   readonly journal: OpenAppJournal;
   readonly levels: readonly (readonly AppStep[])[];
   readonly freezing: Freezing;
+  readonly unstoppable: readonly Unstoppable[];
   /** The guardian of what is frozen as well. */
   readonly holds: AsyncDisposable;
   readonly now: () => number;
@@ -132,10 +201,12 @@ interface StillParts {
 
 class Still implements StillContainers {
   sinceMs = 0;
+  readonly killed: KilledApp[] = [];
   readonly #containers: Containers;
   readonly #parts: StillParts;
   /** Since when, by `performance.now()`, for each that was asked to be still. */
   readonly #touched = new Map<AppStep, number>();
+  readonly #touchedAtMs = new Map<AppStep, number>();
   /** Those of which it is not known whether the engine has done what it was asked for, or still will. */
   readonly #unsure = new Set<AppStep>();
   #startedAt = 0;
@@ -150,19 +221,23 @@ class Still implements StillContainers {
     return [...this.#touched.keys()].map(({ identity }) => identity.name);
   }
 
+  get unstoppable(): readonly Unstoppable[] {
+    return this.#parts.unstoppable;
+  }
+
   async begin(signal: AbortSignal | undefined): Promise<void> {
     const { levels, journal, justBefore, freezing } = this.#parts;
     // To freeze takes no time, and what is written since then is little: no disk is waited for in between. A kill costs an
     // app nothing then, while of one that is to be stopped nobody could say whether its engine is at work on it.
     const isNoted = levels[0]?.every(({ how }) => how === 'freeze') === true;
     try {
-      if (isNoted) await journal.noteLevel(0);
+      if (isNoted) await journal.noteLevel(0, this.#parts.now());
       await justBefore?.();
       signal?.throwIfAborted();
       await freezing.untilFree();
       for (const [index, level] of levels.entries()) {
         signal?.throwIfAborted();
-        if (index > 0 || !isNoted) await journal.noteLevel(index);
+        if (index > 0 || !isNoted) await journal.noteLevel(index, this.#parts.now());
         // Those that are paused come last, all in one level.
         if (index === levels.length - 1 && level.some(isPaused)) {
           await this.#parts.beforePause?.();
@@ -182,10 +257,19 @@ class Still implements StillContainers {
     }
   }
 
-  covers({ id, swarmService }: ContainerIdentity): boolean {
-    for (const { how, identity } of this.#touched.keys())
-      if (how === 'scale' ? identity.name === swarmService : identity.id === id) return true;
-    return false;
+  covers(container: ContainerIdentity): boolean {
+    return this.#stepOf(container) !== undefined;
+  }
+
+  isStopped(container: ContainerIdentity): boolean {
+    const how = this.#stepOf(container)?.how;
+    return how === 'stop' || how === 'scale';
+  }
+
+  #stepOf({ id, swarmService }: ContainerIdentity): AppStep | undefined {
+    for (const step of this.#touched.keys())
+      if (step.how === 'scale' ? step.identity.name === swarmService : step.identity.id === id) return step;
+    return undefined;
   }
 
   stillForMs(): number {
@@ -219,23 +303,45 @@ class Still implements StillContainers {
   /** Not to be cancelled: an engine goes on with a stop of which nobody wants to hear any more. */
   async #makeStill(step: AppStep): Promise<void> {
     this.#touched.set(step, performance.now());
+    this.#touchedAtMs.set(step, this.#parts.now());
     const { id, name } = step.identity;
     try {
       if (step.how === 'scale') await this.#containers.scaleService(name, 0);
       else if (step.how === 'pause') await this.#containers.pause(id);
-      else if (step.how === 'stop') await this.#containers.stop(id, {});
-      else if (!(await this.#parts.freezing.freeze(step))) this.#touched.delete(step);
+      else if (step.how === 'stop') {
+        await this.#containers.stop(id, {});
+        await this.#noteEnd(step);
+      } else if (!(await this.#parts.freezing.freeze(step))) this.#touched.delete(step);
     } catch (error) {
       if (step.how === 'freeze') throw error;
       this.#unsure.add(step);
       if (step.how === 'scale') throw error;
       const state = (await this.#containers.find(id))?.state;
       // Only the answer was lost: it is still by us, and has to be brought back.
-      if (state === (step.how === 'pause' ? 'paused' : 'exited')) return;
+      if (step.how === 'pause' && state === 'paused') return;
+      if (step.how === 'stop' && state === 'exited') return await this.#noteEnd(step);
       if (state === 'running' || state === 'restarting' || state === 'paused') throw error;
       // It has ended by itself since it was looked at: it is still, and stays as it is.
       this.#touched.delete(step);
     }
+  }
+
+  /** One that had ended before is started again by us, and nothing was done to it. */
+  async #noteEnd(step: AppStep): Promise<void> {
+    if (step.was !== 'running') return;
+    const { id, name } = step.identity;
+    const tookMs = performance.now() - (this.#touched.get(step) ?? 0);
+    const ended = await this.#containers.find(id).catch(() => undefined);
+    const exitCode = ended?.exitCode;
+    // By force, or with an error just when its time was over.
+    const isLate = step.stopTimeoutMs !== undefined && tookMs >= step.stopTimeoutMs;
+    if (exitCode !== undefined && exitCode !== killedExit && (exitCode === 0 || !isLate)) return;
+    const afterMs = exitCode === undefined ? undefined : Math.round(tookMs);
+    this.killed.push({ name, afterMs });
+    if (afterMs === undefined) return;
+    this.#parts.onNote?.(
+      `Warning: ${quote(name)} did not stop by itself and was killed after ${(afterMs / 1000).toFixed(1)} s: what it had not written yet is lost. Give it more time ("stop_grace_period" in Compose, "--stop-timeout"), or see why it does not end.`,
+    );
   }
 
   async #release(options: ReleaseOptions): Promise<ReleaseReport> {
@@ -247,6 +353,7 @@ class Still implements StillContainers {
     const report: PutBackReport = await putBack(this.#containers, touched, {
       ...options,
       isUnsure: (step) => this.#unsure.has(step),
+      touchedAtMs: (step) => this.#touchedAtMs.get(step),
       onRefusal: freeReserve,
     });
     freezing.dismiss();
@@ -265,17 +372,23 @@ function isPaused({ how }: AppStep): boolean {
   return how === 'pause' || how === 'freeze';
 }
 
+/** 128 and the number of SIGKILL. */
+const killedExit = 137;
+
 /** Waits for all, then throws the first error: nothing goes on behind the back of the one who handles it. */
 async function settleAll(works: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(works)).find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
 }
 
-function nothingStill(parts: Protection): StillContainers {
+function nothingStill(parts: Protection, unstoppable: readonly Unstoppable[]): StillContainers {
   return {
     sinceMs: parts.now(),
     names: [],
+    unstoppable,
+    killed: [],
     covers: () => false,
+    isStopped: () => false,
     stillForMs: () => 0,
     release: async () => ({ stillMs: 0, unhealthy: [], apps: [], disturbed: [] }),
     async leave() {},

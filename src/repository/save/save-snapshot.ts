@@ -168,7 +168,7 @@ async function recordOf(
   const seen = tally.problems.map((problem) => ({ ...problem, path: toPrintable(problem.path) }));
   const problems = [...seen, ...(options.lost ?? [])];
   if (dryRun) return { json: undefined, summary, problems };
-  const grade = typeof options.grade === 'function' ? await options.grade() : options.grade;
+  const grade = typeof options.grade === 'function' ? await options.grade(problems) : options.grade;
   const evidence = options.evidence?.(inFlight);
   const json = describe(options, {
     grade,

@@ -21,8 +21,8 @@ export interface SaveOptions extends WorkOptions {
   readonly hostname: string;
   /** When the backup began, in milliseconds since 1970. */
   readonly timeMs: number;
-  /** A function is asked when everything is read: only then it is known who could write meanwhile. */
-  readonly grade: Grade | (() => Promise<Grade>);
+  /** A function is asked when everything is read: only then it is known what could write meanwhile, and what shows by the data. */
+  readonly grade: Grade | ((problems: readonly SaveProblem[]) => Promise<Grade>);
   /** Why it has that grade, for the record; asked after it. */
   readonly evidence?: ((seen: InFlight | undefined) => GradeEvidence | undefined) | undefined;
   /** What the snapshots share that are taken at the same still moment. */

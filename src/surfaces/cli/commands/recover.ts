@@ -60,8 +60,14 @@ function describeHook({ command, container, message, tries }: DueHook): string[]
   return [`Due: the hook ${quote(command)} in ${quote(container)}`, `  tried ${tries} times: ${message}`];
 }
 
-function describe({ reason, since, apps, error }: RecoveredJob): string[] {
+function describe({ reason, since, apps, left, error }: RecoveredJob): string[] {
   const head = since === '' ? `Interrupted: ${reason}` : `Interrupted at ${localTime(since)}: ${reason}`;
   if (error !== undefined) return [head, `  not brought back: ${error}`];
-  return [head, apps.length === 0 ? '  all ran as before' : `  brought back: ${apps.map(quote).join(', ')}`];
+  const lines = [
+    ...(apps.length > 0 ? [`  brought back: ${apps.map(quote).join(', ')}`] : []),
+    ...(left.length > 0
+      ? [`  made anew, started or stopped since, and left: ${left.map(quote).join(', ')}`]
+      : []),
+  ];
+  return [head, ...(lines.length > 0 ? lines : ['  all ran as before'])];
 }

@@ -1,0 +1,77 @@
+import type { EngineClient } from './engine-client.ts';
+import type { EngineEvent, EngineInfo } from './engine-types.ts';
+
+/** A container's own time to stop may be long; what it was asked before that ended it is older. */
+const askedWithinMs = 3_600_000;
+const eventsDeadlineMs = 10_000;
+
+export async function wasAskedToEnd(
+  client: EngineClient,
+  { id, finishedAt }: { readonly id: string; readonly finishedAt: string },
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const finishedAtMs = Date.parse(finishedAt);
+  const events = await readEvents(
+    client,
+    {
+      sinceMs: finishedAtMs - askedWithinMs,
+      untilMs: finishedAtMs + 1000,
+      filters: { type: ['container'], container: [id], event: ['start', 'kill', 'stop'] },
+    },
+    signal,
+  );
+  // What it was asked before it was started last has ended it before.
+  const since = events.findLastIndex(({ Action }) => Action === 'start');
+  return events.slice(since + 1).some(isAskedToEnd);
+}
+
+/** Signals have many other uses: only these end what does not listen. */
+function isAskedToEnd({ Action, Actor }: EngineEvent): boolean {
+  if (Action === 'stop') return true;
+  return Action === 'kill' && ['2', '3', '9', '15'].includes(Actor?.Attributes?.['signal'] ?? '');
+}
+
+export interface EventQuestion {
+  /** By the engine's clock. */
+  readonly sinceMs: number;
+  /** The same. The answer comes when that time is over. */
+  readonly untilMs: number;
+  readonly filters: Readonly<Record<string, readonly string[]>>;
+}
+
+/** What the engine remembers, oldest first: a few hundred events, and none from before it was started. */
+async function readEvents(
+  client: EngineClient,
+  { sinceMs, untilMs, filters }: EventQuestion,
+  signal: AbortSignal | undefined,
+): Promise<readonly EngineEvent[]> {
+  const query = new URLSearchParams({
+    since: toSeconds(sinceMs),
+    until: toSeconds(untilMs),
+    filters: JSON.stringify(filters),
+  });
+  const lines = await client.jsonLines<EngineEvent>({
+    method: 'GET',
+    path: `/events?${query.toString()}`,
+    action: 'Cannot ask what has happened to containers',
+    deadlineMs: eventsDeadlineMs,
+    signal,
+  });
+  return lines;
+}
+
+/** Podman takes no fractions. */
+function toSeconds(milliseconds: number): string {
+  return String(Math.max(0, Math.ceil(milliseconds / 1000)));
+}
+
+export async function clockAheadMs(client: EngineClient, signal: AbortSignal | undefined): Promise<number> {
+  const before = Date.now();
+  const { SystemTime: time } = await client.json<EngineInfo>({
+    method: 'GET',
+    path: '/info',
+    action: "Cannot ask for the engine's time",
+    signal,
+  });
+  return time === undefined || time === null ? 0 : Date.parse(time) - (before + Date.now()) / 2;
+}
