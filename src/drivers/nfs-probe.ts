@@ -38,9 +38,14 @@ export async function probeNfs(target: NfsTarget, call: DriverCall = {}): Promis
 async function speaks(socket: Socket, version: number, { signal }: DriverCall): Promise<boolean> {
   const xid = 0x4846_0000 + version;
   socket.write(nullCall(xid, version));
-  const timeout = AbortSignal.timeout(replyMs);
-  const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+  const over = new AbortController();
+  const end = (): void => over.abort();
+  // Not AbortSignal.timeout(), which keeps no process running: once the server has closed the connection, nothing would.
+  const timer = setTimeout(end, replyMs);
+  socket.once('close', end);
   try {
+    if (socket.closed || socket.readableEnded) end();
+    const either = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
     const [reply] = (await once(socket, 'data', { signal: either })) as [Buffer];
     return isAccepted(reply, xid);
   } catch (error) {
@@ -50,6 +55,9 @@ async function speaks(socket: Socket, version: number, { signal }: DriverCall): 
       hint: 'Check the port: it is 2049 unless it was changed at the server.',
       cause: error,
     });
+  } finally {
+    clearTimeout(timer);
+    socket.off('close', end);
   }
 }
 

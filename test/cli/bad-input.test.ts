@@ -9,6 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { treeFacts } from '../support/tree-facts.ts';
@@ -347,4 +348,19 @@ describe('hosts', () => {
       message: /Cannot reach Podman: there is no socket at "\/nowhere\/podman.sock"/,
     });
   });
+});
+
+test('a server that takes the connection and closes it is named, and the command ends as every other', async () => {
+  await using server = createServer((socket) => socket.destroy());
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen(0, '127.0.0.1', resolve);
+  await promise;
+  const { port } = server.address() as AddressInfo;
+  const options = ['-d', 'nfs', '-o', 'device=127.0.0.1:/x', '-o', `o=port=${port}`];
+  await cli.run('volume', 'create', 'far', ...options);
+  expectRefusal(await cli.attempt(['volume', 'browse', 'far']), {
+    exit: 1,
+    message: /what listens there does not answer as an NFS server/i,
+  });
+  await cli.run('volume', 'rm', 'far', '--permanent');
 });

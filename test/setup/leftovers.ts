@@ -57,11 +57,13 @@ export function leftoverFiles(folder: string): string[] {
     .sort();
 }
 
-/** Removes a folder and all in it, also where its owner took their own right to enter folders of it. */
+/** Removes a folder and all in it, also where its owner took their own right to enter folders of it, or made them immutable. */
 export function removeFolder(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true });
   } catch {
+    // The place of a mount is immutable while the mount is away.
+    spawnSync('chattr', ['-R', '-f', '-i', folder]);
     openFolders(Buffer.from(folder));
     rmSync(folder, { recursive: true, force: true });
   }

@@ -12,6 +12,7 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
   const output = watchOutput(process.stdout);
   watchOutput(process.stderr);
   using signals = watchSignals(process);
+  using _unfinished = watchForLostWork(process);
   let leading: { readonly flags: GlobalFlags; readonly rest: readonly string[] };
   try {
     leading = takeLeadingFlags(process.argv.slice(2));
@@ -48,6 +49,26 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
   if (problem === undefined || process.exitCode !== 0) return;
   process.stderr.write(`${formatError(problem, false)}\n`);
   process.exitCode = exitNumberOf(problem);
+}
+
+/**
+ * Where nothing keeps the process running while the command still waits, Node.js would end it without a word and with an
+ * exit number of its own. That is a bug of ours, and is told as one.
+ */
+function watchForLostWork(process: NodeJS.Process): Disposable {
+  const onIdle = (): void => {
+    const error = new AppError(
+      'failed',
+      'The command was left waiting for an answer that cannot come any more',
+      {
+        hint: 'This is a bug in Holdfast. What was begun is brought to its end by the next command.',
+      },
+    );
+    process.stderr.write(`${formatError(error, false)}\n`);
+    process.exit(exitNumberOf(error));
+  };
+  process.once('beforeExit', onIdle);
+  return { [Symbol.dispose]: () => void process.off('beforeExit', onIdle) };
 }
 
 /** `holdfast help volume ls` is `holdfast volume ls --help`. */

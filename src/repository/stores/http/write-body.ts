@@ -16,7 +16,8 @@ export async function writeBody(
     const piece = body.subarray(at, at + paceBytes);
     await pace.take(piece.length, signal);
     if (stream.destroyed) return;
-    if (!stream.write(piece)) await once(stream, 'drain');
+    // One that was destroyed meanwhile never drains.
+    if (!stream.write(piece)) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
   }
   stream.end();
 }
