@@ -21,6 +21,7 @@ import { longestOwnName } from '../../model/volume-name.ts';
 import { describeHost } from '../host.contract.ts';
 import { memoryCatalog } from './memory-catalog.fixture.ts';
 import { openWithDrivers } from './open-with-drivers.fixture.ts';
+import { lockVolumeFolder } from './volume-lock.ts';
 
 const run = promisify(execFile);
 const isRoot = process.geteuid?.() === 0;
@@ -235,6 +236,45 @@ describe('an embedded host that was interrupted', () => {
     expect((await readdir(join(stateDir, 'volumes'))).toSorted()).toEqual(['new-empty', 'old-full']);
   });
 
+  test('leaves the empty folder alone of a volume that another process renames now', async () => {
+    {
+      await using host = await open();
+      await host.createVolume(spec('pg'));
+    }
+    catalog.volumes.beginRename('pg', 'db');
+    await rename(join(stateDir, 'volumes/pg'), join(stateDir, 'volumes/db'));
+    await makeOld('db');
+    {
+      // As the process that renames it holds it.
+      using _lock = await lockVolumeFolder(join(stateDir, 'volumes/db'), { name: 'pg', action: 'rename' });
+      await using _host = await open();
+      expect(await readdir(join(stateDir, 'volumes/db'))).toEqual(['_data']);
+    }
+    await using host = await open();
+    await using data = await host.openData('db');
+    expect(data).toMatchObject({ root: join(stateDir, 'volumes/db/_data') });
+  });
+
+  test('leaves the empty folder alone of a volume that another process takes back from the trash', async () => {
+    {
+      await using host = await open();
+      await host.createVolume(spec('pg'));
+      await host.managed.remove('pg');
+    }
+    const [entry = ''] = await readdir(join(stateDir, 'trash'));
+    await rename(join(stateDir, 'trash', entry), join(stateDir, 'volumes/pg'));
+    await makeOld('pg');
+    {
+      using _lock = await lockVolumeFolder(join(stateDir, 'volumes/pg'), { name: 'pg', action: 'restore' });
+      await using _host = await open();
+      expect((await readdir(join(stateDir, 'volumes/pg'))).toSorted()).toEqual(['_data', 'trashed.json']);
+    }
+    // The process was killed: its work is brought to its end.
+    await using host = await open();
+    await using data = await host.openData('pg');
+    expect(data).toMatchObject({ root: join(stateDir, 'volumes/pg/_data') });
+  });
+
   test('while it created a volume can create it again', async () => {
     await mkdir(join(stateDir, 'volumes/pg'), { recursive: true });
     await using host = await open();
@@ -261,6 +301,12 @@ test('the longest name can be removed, restored and deleted, and a longer one is
   await expect(managed.rename('short', `${name}n`)).rejects.toMatchObject({ code: 'usage' });
   expect(await readdir(join(stateDir, 'volumes'))).toEqual(['short']);
 });
+
+/** Nothing has changed in the volume's folders for an hour. */
+async function makeOld(name: string): Promise<void> {
+  const hourAgo = Date.now() / 1000 - 3600;
+  for (const path of [`${name}/_data`, name]) await utimes(join(stateDir, 'volumes', path), hourAgo, hourAgo);
+}
 
 /** Deeper than a path can be long: step by step, from within. */
 async function makeDeepFolder(root: string, levels: number): Promise<void> {

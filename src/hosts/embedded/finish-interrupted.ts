@@ -45,9 +45,10 @@ async function finishRenames(parts: EmbeddedParts): Promise<void> {
   for (const { from, to } of catalog.volumes.listRenames()) {
     const isDone = !(await isThere(folders.path(from))) && (await isThere(folders.path(to)));
     const at = folders.path(isDone ? to : from);
-    // Whoever is at it holds the lock.
     using lock = await tryLock(at, from);
-    if (lock === undefined) continue;
+    // A rename that runs holds the lock. One that has ended since leaves nothing to do: both names may be others' by now.
+    const isOpen = catalog.volumes.listRenames().some((one) => one.from === from && one.to === to);
+    if (lock === undefined || !isOpen) continue;
     if (isDone) await finishRename(parts, { from, to });
     else catalog.volumes.cancelRename(from);
   }
@@ -82,21 +83,23 @@ async function undoCreations(parts: EmbeddedParts): Promise<void> {
   const { folders, catalog } = parts;
   const records = catalog.listEmbeddedVolumes();
   const known = new Set(records.map((record) => record.name));
-  // Killed between the record and this: if the catalog were lost, the mark would have the data for an unfinished create.
-  for (const record of records)
-    if (isMarked(record)) await rm(join(folders.path(record.name), creatingMark), { force: true });
+  for (const record of records) if (isMarked(record)) await dropCreatingMark(parts, record.name);
   for (const name of await folders.names()) {
     if (known.has(name)) continue;
     const stat = await lstat(folders.path(name)).catch(() => undefined);
     if (stat?.isDirectory() !== true) continue;
-    if (Date.now() - stat.mtimeMs >= settledMs) {
-      // Removes empty directories only, and fails on all others.
-      await rmdir(folders.dataPath(name)).catch(() => undefined);
-      await rmdir(folders.path(name)).catch(() => undefined);
-    }
-    await orLater(() => settleLeft(parts, name));
+    await orLater(() => settleLeft(parts, name, { isOld: Date.now() - stat.mtimeMs >= settledMs }));
     await orLater(() => tellOfStray(parts, name));
   }
+}
+
+/** Killed between the record and this: if the catalog were lost, the mark would have the data for an unfinished create. */
+async function dropCreatingMark({ catalog, folders }: EmbeddedParts, name: string): Promise<void> {
+  const mark = join(folders.path(name), creatingMark);
+  if (!(await isThere(mark))) return;
+  using lock = await tryLock(folders.path(name), name);
+  // Removed since, it may be in the making again.
+  if (lock !== undefined && catalog.findEmbeddedVolume(name) !== undefined) await rm(mark, { force: true });
 }
 
 async function tellOfStray(parts: EmbeddedParts, name: string): Promise<void> {
@@ -112,16 +115,29 @@ async function tellOfStray(parts: EmbeddedParts, name: string): Promise<void> {
   );
 }
 
-async function settleLeft(parts: EmbeddedParts, name: string): Promise<void> {
+/**
+ * The folder may be that of a volume that is being renamed or restored from the trash now: its record follows. So nothing
+ * in it is touched without its lock, and without another look at the record under the lock.
+ */
+async function settleLeft(
+  parts: EmbeddedParts,
+  name: string,
+  { isOld }: { readonly isOld: boolean },
+): Promise<void> {
   const { folders, catalog } = parts;
-  const names = await readdir(folders.path(name)).catch(() => []);
-  if (names.every((entry) => entry === '_data')) return;
+  const isOthers = (): boolean =>
+    catalog.findEmbeddedVolume(name) !== undefined || isBeingRenamed(parts, name);
   using lock = await tryLock(folders.path(name), name);
-  if (lock === undefined || catalog.findEmbeddedVolume(name) !== undefined) return;
+  if (lock === undefined || isOthers()) return;
   await finishRestore(parts, name);
+  if (isOthers()) return;
   const left = await readCreatingMark(folders.path(name));
-  if (left === undefined || catalog.findEmbeddedVolume(name) !== undefined) return;
-  await undoCreate(await storageOf(parts, { ...left, name }));
+  if (left !== undefined) return await undoCreate(await storageOf(parts, { ...left, name }));
+  const isEmpty = (await readdir(folders.path(name))).every((entry) => entry === '_data');
+  if (!isOld || !isEmpty) return;
+  // Removes empty directories only, and fails on all others.
+  await rmdir(folders.dataPath(name)).catch(() => undefined);
+  await rmdir(folders.path(name)).catch(() => undefined);
 }
 
 async function tryLock(path: string, name: string): Promise<Disposable | undefined> {

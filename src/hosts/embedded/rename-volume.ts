@@ -59,9 +59,9 @@ export async function finishRename(
   } else catalog.volumes.endRename(from, host);
 }
 
-/** Its folder may have the new name already while its record has the old one. */
+/** From that name or to it: its folder may have the new name already while its record has the old one. */
 export function isBeingRenamed({ catalog }: Pick<EmbeddedParts, 'catalog'>, name: string): boolean {
-  return catalog.volumes.listRenames().some(({ from }) => from === name);
+  return catalog.volumes.listRenames().some(({ from, to }) => from === name || to === name);
 }
 
 function taken(action: string, to: string): AppError {
