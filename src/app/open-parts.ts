@@ -9,6 +9,7 @@ import type { RestoringParts } from '../protect/restoring.ts';
 import type { ServicesParts } from '../surfaces/open-services.ts';
 import { type AppConfig, placeOf } from './app-config.ts';
 import { type KnownRepositories, openKnownRepositories } from './known-repositories.ts';
+import { keepCatalogCopy } from './catalog-copy.ts';
 import { makeStateFolder } from './make-state-folder.ts';
 import { once } from './once.ts';
 import { type Hosts, openHosts } from './open-hosts.ts';
@@ -31,9 +32,14 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
   const catalog = once(async (): Promise<Catalog> => {
     await makeStateFolder(stateDir);
     const { openSqliteCatalog } = await import('../catalog/sqlite-catalog.ts');
-    return opened.use(
+    const found = opened.use(
       openSqliteCatalog(path.join(stateDir, 'catalog.db'), { mayBeAlone: config.stays !== true }),
     );
+    const { recoverCatalog } = await import('./recover-catalog.ts');
+    const lost = await recoverCatalog(stateDir, found);
+    if (lost !== undefined) config.onWarning?.(lost);
+    opened.defer(() => keepCatalogCopy(stateDir, found));
+    return found;
   });
   const source = shared?.source ?? openConfigurationSource(placeOf(config));
   const configured = { catalog, configuration: () => source.current() };

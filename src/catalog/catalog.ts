@@ -196,6 +196,32 @@ export interface PolicyMemory {
   clearForgotten(forgotten: readonly ForgottenRecord[]): void;
 }
 
+/** What a catalog that was lost is made anew from, as plain data. */
+export interface CatalogEssentials {
+  readonly stateId: string;
+  readonly repositories: readonly RepositoryRecord[];
+  readonly identities: readonly {
+    readonly hostIdentity: string;
+    readonly name: string;
+    readonly identity: string;
+  }[];
+  readonly protectedVolumes: readonly { readonly hostIdentity: string; readonly name: string }[];
+  readonly volumes: readonly EmbeddedVolumeRecord[];
+  /** Those that keep old data from being removed. */
+  readonly anomalies: readonly AnomalyRecord[];
+  readonly forgotten: readonly ForgottenRecord[];
+}
+
+export interface EssentialMemory {
+  read(): CatalogEssentials;
+  /** In one transaction. False, and nothing is written, unless the catalog is fresh. */
+  restore(essentials: CatalogEssentials): boolean;
+  /** Nothing was written down in it yet. */
+  isFresh(): boolean;
+  /** Something was written since it was opened, by this program. */
+  hasWritten(): boolean;
+}
+
 /**
  * What Holdfast remembers between runs. Safe with several processes at once; each call is one transaction,
  * durable when it returns. Losing it loses no backup: repositories describe themselves.
@@ -241,6 +267,7 @@ export interface Catalog extends Disposable {
   saveNotice(notice: NoticeRecord): void;
   removeNotice(key: string): void;
 
+  readonly essentials: EssentialMemory;
   readonly policies: PolicyMemory;
   readonly volumes: VolumeMemory;
   readonly unsettled: UnsettledMemory;

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { ForgottenRecord } from '../model/policy-run.ts';
 import { inTransaction } from './transaction.ts';
-import { text } from './row-fields.ts';
+import { type Row, text } from './row-fields.ts';
 
 /** Times are compared as texts: RFC 3339 in UTC with milliseconds, as `toISOString` writes them. */
 export function noteForgotten(database: DatabaseSync, forgotten: ForgottenRecord): void {
@@ -17,12 +17,23 @@ export function listForgotten(database: DatabaseSync, repositoryId: string): For
   return database
     .prepare('SELECT * FROM forgotten WHERE repository_id = ? ORDER BY volume_name')
     .all(repositoryId)
-    .map((row) => ({
-      repositoryId: text(row, 'repository_id'),
-      volumeIdentity: text(row, 'volume_identity'),
-      volumeName: text(row, 'volume_name'),
-      newest: text(row, 'newest'),
-    }));
+    .map(recordOf);
+}
+
+export function listAllForgotten(database: DatabaseSync): ForgottenRecord[] {
+  return database
+    .prepare('SELECT * FROM forgotten ORDER BY repository_id, volume_identity')
+    .all()
+    .map(recordOf);
+}
+
+function recordOf(row: Row): ForgottenRecord {
+  return {
+    repositoryId: text(row, 'repository_id'),
+    volumeIdentity: text(row, 'volume_identity'),
+    volumeName: text(row, 'volume_name'),
+    newest: text(row, 'newest'),
+  };
 }
 
 export function clearForgotten(database: DatabaseSync, forgotten: readonly ForgottenRecord[]): void {

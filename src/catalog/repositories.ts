@@ -24,7 +24,12 @@ export function listRepositories(database: DatabaseSync): RepositoryRecord[] {
   });
 }
 
-export function saveRepository(database: DatabaseSync, record: RepositoryRecord): void {
+/** A caller with a transaction of its own runs the action in that. */
+export function saveRepository(
+  database: DatabaseSync,
+  record: RepositoryRecord,
+  transaction: (database: DatabaseSync, action: () => void) => void = inTransaction,
+): void {
   // A password that got here by mistake must not reach the disk, nor a message.
   if (!/^(?:file|env|exec):./s.test(record.passwordReference)) {
     throw new AppError(
@@ -32,7 +37,7 @@ export function saveRepository(database: DatabaseSync, record: RepositoryRecord)
       `The password of repository ${quote(record.name)} must be a reference: "file:…", "env:…" or "exec:…"`,
     );
   }
-  inTransaction(database, () => {
+  transaction(database, () => {
     if (record.isDefault) {
       database
         .prepare('UPDATE repository SET is_default = 0 WHERE is_default = 1 AND name <> ?')

@@ -56,6 +56,6 @@ function parseJson(row: Row, column: string): unknown {
 
 function damaged(column: string): AppError {
   return new AppError('integrity', `The catalog holds something unreadable in ${quote(column)}`, {
-    hint: 'It was written by something else than Holdfast. Move it aside, and Holdfast starts a new one.',
+    hint: 'It was written by something else than Holdfast. Move it aside, and Holdfast makes a new one from its copy.',
   });
 }

@@ -125,7 +125,7 @@ test('damage is reported as what it is', () => {
   }).toThrow(
     expect.objectContaining({
       code: 'integrity',
-      hint: expect.stringMatching(/^No backup is lost.* Of volumes that Holdfast keeps itself .*"volumes"/),
+      hint: expect.stringMatching(/^No backup is lost.* makes a new one from its copy, "catalog.json"/),
     }),
   );
 });

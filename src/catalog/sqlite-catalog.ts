@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type {
   Catalog,
   EmbeddedVolumeRecord,
+  EssentialMemory,
   PolicyMemory,
   LogAnchor,
   NoticeRecord,
@@ -18,6 +19,7 @@ import {
   listEmbeddedVolumes,
   removeEmbeddedVolume,
 } from './embedded-volumes.ts';
+import { hasWritten, isFresh, readEssentials, restoreEssentials } from './essentials.ts';
 import { findLogAnchor, findUnwrittenLog, noteUnwrittenLog, setLogAnchor } from './log-anchors.ts';
 import { findNotice, removeNotice, saveNotice } from './notices.ts';
 import { openDatabase, type OpenDatabaseOptions } from './open-database.ts';
@@ -60,6 +62,7 @@ class SqliteCatalog implements Catalog {
   readonly #quick: QuickCommits;
   readonly #listed = new WhileUnchanged(listEmbeddedVolumes);
   #stateId: string | undefined;
+  readonly essentials: EssentialMemory;
   readonly policies: PolicyMemory;
   readonly volumes: VolumeMemory;
   readonly unsettled: UnsettledMemory;
@@ -67,6 +70,15 @@ class SqliteCatalog implements Catalog {
   constructor(database: DatabaseSync, path: string) {
     this.#database = database;
     this.#path = path;
+    this.essentials = {
+      read: () => this.#run(readEssentials),
+      restore: (essentials) => {
+        this.#stateId = undefined;
+        return this.#run((open) => restoreEssentials(open, essentials));
+      },
+      isFresh: () => this.#run(isFresh),
+      hasWritten: () => this.#run(hasWritten),
+    };
     this.policies = sqlitePolicyMemory((operation) => this.#run(operation));
     this.volumes = sqliteVolumeMemory((operation) => this.#run(operation));
     this.#quick = new QuickCommits(database, path);

@@ -2,7 +2,7 @@ import { AppError, type ErrorCode, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 
 const lostNothing =
-  'No backup is lost with it, because repositories describe themselves: move it aside, and Holdfast starts a new one. Of volumes that Holdfast keeps itself the new one knows nothing: their data stays in "volumes" of the state folder.';
+  'No backup is lost with it, because repositories describe themselves: move it and its "-wal" and "-shm" aside, and Holdfast makes a new one from its copy, "catalog.json", and from what lies in the state folder.';
 
 const chooseFolder = 'Choose a state folder that can be written to, with --state-dir.';
 const seeOwner = 'See who owns it and its folder, and what their modes are.';

@@ -4,6 +4,7 @@ import { quote } from '../model/quote.ts';
 import type { Repository, RepositoryAccess } from '../repository/index.ts';
 import { type RepositoriesSaid, withConfigured } from './config/with-configured.ts';
 import { type RepositoryWish, findRepository } from './find-repository.ts';
+import { noRepository } from './no-repository.ts';
 import { repositoryAccess } from './repository-place.ts';
 
 export interface OpenParts {
@@ -24,10 +25,10 @@ export async function openKnown(
   { catalog, configuration, open }: OpenParts,
 ): Promise<Repository> {
   const records = withConfigured(catalog.listRepositories(), configuration, wish.stateDir);
-  const place = findRepository(
-    { ...wish, repository: wish.repository ?? configuration?.repository },
-    records,
-  );
+  const repositoryWish = { ...wish, repository: wish.repository ?? configuration?.repository };
+  if (repositoryWish.repository === undefined && !records.some(({ isDefault }) => isDefault))
+    throw await noRepository(wish.stateDir);
+  const place = findRepository(repositoryWish, records);
   const repository = await openOrExplain(open, repositoryAccess(place, wish));
   if (place.record === undefined || place.record.repositoryId === repository.id) return repository;
   if (place.record.repositoryId === '') {

@@ -3,6 +3,7 @@ import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Repository } from '../repository/index.ts';
 import type { InitReport } from './init.ts';
+import { noRepository } from './no-repository.ts';
 import { openKnown } from './open-repository.ts';
 import type { JobOptions, RepositoryMaker } from './protection.ts';
 import type { OtherRepository } from './upkeep.ts';
@@ -108,11 +109,7 @@ export async function checkRepositories(
   options: JobOptions,
 ): Promise<RepositoryState[]> {
   const records = (await parts.catalog()).listRepositories();
-  if (records.length === 0) {
-    throw new AppError('not-found', 'There is no repository yet', {
-      hint: 'Make one with "holdfast init", or add one with "holdfast repo add".',
-    });
-  }
+  if (records.length === 0) throw await noRepository(parts.stateDir);
   const chosen = names.length === 0 ? records : names.map((name) => recordOf(records, name));
   const states: RepositoryState[] = [];
   for (const record of chosen) states.push(await stateOf(parts, record, options));

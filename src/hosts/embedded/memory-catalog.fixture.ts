@@ -34,6 +34,14 @@ export function memoryCatalog(): Catalog {
     findNotice: nothing,
     saveNotice: nothing,
     removeNotice: nothing,
+    essentials: {
+      read: () => {
+        throw new Error('It is not kept');
+      },
+      restore: () => false,
+      isFresh: () => volumes.size === 0,
+      hasWritten: () => false,
+    },
     policies: {
       beginRun: () => 0,
       endRun: nothing,

@@ -1,0 +1,48 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Catalog, CatalogEssentials } from '../catalog/catalog.ts';
+import { writeDurably } from '../lib/durable-file.ts';
+import { errnoOf } from '../model/errors.ts';
+
+/** What a lost catalog is made anew from; undefined where there is no copy, or none that can be read. */
+export async function readCatalogCopy(stateDir: string): Promise<CatalogEssentials | undefined> {
+  try {
+    return parseCopy(await readFile(copyFile(stateDir), 'utf8'));
+  } catch (error) {
+    if (errnoOf(error) === undefined && !(error instanceof SyntaxError)) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * Writes the copy where there is something new. A state folder that takes nothing keeps the one before. What is written last
+ * need not be durable: only a new repository is waited for, because nothing but the copy says where it is.
+ */
+export async function keepCatalogCopy(stateDir: string, catalog: Catalog): Promise<void> {
+  try {
+    const before = await readFile(copyFile(stateDir), 'utf8').catch(() => undefined);
+    if (before !== undefined && !catalog.essentials.hasWritten()) return;
+    const essentials = catalog.essentials.read();
+    const content = `${JSON.stringify(essentials)}\n`;
+    if (content === before) return;
+    const places = (text: string): string => JSON.stringify(parseCopy(text)?.repositories);
+    const sync = before === undefined || places(before) !== places(content);
+    await writeDurably(copyFile(stateDir), content, { sync });
+  } catch {
+    // The catalog has it all. Whatever is wrong with the folder or the catalog is for the work itself to say.
+  }
+}
+
+export function copyFile(stateDir: string): string {
+  return path.join(stateDir, 'catalog.json');
+}
+
+function parseCopy(text: string): CatalogEssentials | undefined {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null) return undefined;
+  const lists = ['repositories', 'identities', 'protectedVolumes', 'volumes', 'anomalies', 'forgotten'];
+  const isWhole = lists.every((name) => Array.isArray((value as Record<string, unknown>)[name]));
+  return isWhole && typeof (value as { stateId?: unknown }).stateId === 'string'
+    ? (value as CatalogEssentials)
+    : undefined;
+}

@@ -1,0 +1,29 @@
+import path from 'node:path';
+import { namesIn } from '../lib/names-in.ts';
+import { AppError } from '../model/errors.ts';
+
+/** What is said where no repository is known. Keys without one are a sign that the catalog was lost. */
+export async function noRepository(stateDir: string): Promise<AppError> {
+  const keys = (await namesIn(path.join(stateDir, 'keys'))).filter((name) => name.endsWith('.key'));
+  if (keys.length === 0) {
+    return new AppError('not-found', 'There is no repository yet', {
+      hint: 'Make one with "holdfast init", or name one with --repo.',
+    });
+  }
+  return new AppError(
+    'not-found',
+    'No repository is known, though there are keys of some: the catalog was lost',
+    {
+      detail: 'Where they are is not known any more. Nothing of what they hold is lost.',
+      hint: takeOver(stateDir, keys),
+    },
+  );
+}
+
+/** How repositories are named again whose keys are there. */
+export function takeOver(stateDir: string, keys: readonly string[]): string {
+  const commands = keys.map(
+    (name) => `holdfast init --repo LOCATION --password-file ${path.join(stateDir, 'keys', name)}`,
+  );
+  return `Take each over again: ${commands.join('; ')}`;
+}
