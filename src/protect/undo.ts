@@ -8,6 +8,7 @@ import { compareTrees } from './compare-trees.ts';
 import { takeLeases } from './lease.ts';
 import { liveEntries } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
+import { trialPrefix } from './drill/trial.ts';
 import { openReplacement } from './replacement.ts';
 import { planStopsAt } from './restore-consumers.ts';
 import { type RestoreChanges, summarize } from './summarize-changes.ts';
@@ -167,7 +168,11 @@ async function findRecords(
 /** What the last restore or undo was of. Undefined where the log knows of none since: one that was killed is not in it. */
 async function lastRestored(parts: Protection, since: string): Promise<string[] | undefined> {
   const entries = await (await parts.log()).list({ kinds: ['restore', 'undo'] });
-  const done = entries.filter(({ outcome }) => outcome === 'good' || outcome === 'partial');
+  // What a drill restores beside is gone when it ends, and nothing was kept for it.
+  const done = entries.filter(
+    ({ outcome, volume = '' }) =>
+      (outcome === 'good' || outcome === 'partial') && !volume.startsWith(trialPrefix),
+  );
   const last = done.at(-1);
   if (last === undefined || last.time < since) return undefined;
   // What was restored together has one time.

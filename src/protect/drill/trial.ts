@@ -17,6 +17,9 @@ export interface Trial extends AsyncDisposable {
   keep(): void;
 }
 
+/** Of the names of all that trials make. */
+export const trialPrefix = 'holdfast-trial-';
+
 /** Opens a trial. A lock on a file says that it is under way: what a killed one has left is found by it. */
 export async function openTrial(parts: Protection, options: JobOptions): Promise<Trial> {
   const host = await parts.host();
@@ -30,7 +33,7 @@ export async function openTrial(parts: Protection, options: JobOptions): Promise
   return {
     // Backups of everything leave it out.
     labels: { [trialLabel]: id, 'holdfast.backup': 'false' },
-    nameOf: (what) => `holdfast-trial-${id}-${what.replaceAll(/[^a-zA-Z0-9_.-]+/g, '-').slice(0, 100)}`,
+    nameOf: (what) => `${trialPrefix}${id}-${what.replaceAll(/[^a-zA-Z0-9_.-]+/g, '-').slice(0, 100)}`,
     keep: () => {
       isKept = true;
     },
