@@ -74,14 +74,12 @@ function groupByStack(targets: readonly BackupTarget[]): BackupTarget[][] {
   return [...groups.values()];
 }
 
-/** Errors of the repository or the user's wish: to go on with the next target would only repeat them. */
+/**
+ * Errors of the repository or the user's wish: to go on with the next target would only repeat them. What is damaged may be
+ * of one volume alone, as the journal of its restore is.
+ */
 function endsAll(error: AppError): boolean {
-  return (
-    error.code === 'cancelled' ||
-    error.code === 'full' ||
-    error.code === 'read-only' ||
-    error.code === 'integrity'
-  );
+  return error.code === 'cancelled' || error.code === 'full' || error.code === 'read-only';
 }
 
 /** Takes the leases of a group and saves it. Who is taken by another process is told, and the others are saved. */

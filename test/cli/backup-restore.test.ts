@@ -11,6 +11,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
+import { pathOf } from '../../src/protect/streamed-journal.ts';
 import { makeHostileTree } from '../support/hostile-tree.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 import { Cli } from './cli.ts';
@@ -210,6 +212,16 @@ describe('holdfast backup and restore', () => {
     expect(readdirSync(web)).toEqual([]);
   });
 
+  test('an undo without a name is of the last restore also when a drill was made since', async () => {
+    const root = await cli.volume('pg');
+    await cli.run('backup', 'pg');
+    writeFileSync(join(root, 'f'), 'newer');
+    await cli.run('restore', 'pg', '--yes');
+    await cli.run('drill', 'pg');
+    await cli.run('undo', '--yes');
+    expect(readdirSync(root)).toEqual(['f']);
+  });
+
   test('go by time', async () => {
     const root = await cli.volume('pg');
     writeFileSync(join(root, 'f'), 'one');
@@ -318,6 +330,23 @@ describe('holdfast backup and restore', () => {
     } finally {
       bare[Symbol.dispose]();
     }
+  });
+
+  test('the unreadable journal of one volume keeps no other from its backup', async () => {
+    for (const name of ['a-damaged', 'b-whole', 'c-whole']) await cli.volume(name);
+    mkdirSync(join(cli.stateDir, 'journal'), { recursive: true });
+    using catalog = openSqliteCatalog(join(cli.stateDir, 'catalog.db'));
+    writeFileSync(pathOf(cli.stateDir, { hostIdentity: catalog.stateId(), name: 'a-damaged' }), '{');
+    const { exit, stdout } = await cli.attempt(['backup', '--all', '--format', 'json']);
+    expect(exit).toBe(3);
+    const { outcomes } = JSON.parse(stdout) as BackupJson;
+    expect(outcomes.map(({ name, outcome }) => [name, outcome])).toEqual(
+      expect.arrayContaining([
+        ['a-damaged', 'failed'],
+        ['b-whole', 'good'],
+        ['c-whole', 'good'],
+      ]),
+    );
   });
 
   test('back all volumes up but those that their label keeps out, and name these', async () => {
