@@ -16,6 +16,7 @@ export type {
   RestoreResult,
   SaveOptions,
   SaveResult,
+  ShownByData,
   SnapshotEntry,
   StatsOptions,
   StillMoment,

@@ -3,8 +3,8 @@ import type { Container } from '../../hosts/containers.ts';
 import { toText } from '../../model/byte-string.ts';
 import { quote } from '../../model/quote.ts';
 import type { Stillness } from '../../model/label-wishes.ts';
-import type { GradeEvidence, InFlight, SaveProblem, VolumeDescription } from '../../model/snapshot.ts';
-import type { StillMoment } from '../../repository/index.ts';
+import type { GradeEvidence, InFlight, VolumeDescription } from '../../model/snapshot.ts';
+import type { ShownByData, StillMoment } from '../../repository/index.ts';
 import { type GradeReason, gradeOf, gradeStill } from '../grade.ts';
 import type { Application } from '../presets/application.ts';
 import type { OpenedSource } from '../open-source.ts';
@@ -158,9 +158,9 @@ export class Moment implements StillMoment, AsyncDisposable {
     return this.#grades.get(member) ?? { grade: 'torn', reason: 'it is not known who could write' };
   }
 
-  /** Asked when everything is read and the containers are back. `problems` are what was not saved as it is. */
-  async decideGrade(member: Member, problems: readonly SaveProblem[] = []): Promise<GradeReason> {
-    const graded = await this.#grade(member, problems);
+  /** Asked when everything is read and the containers are back. */
+  async decideGrade(member: Member, shown: ShownByData = { problems: [] }): Promise<GradeReason> {
+    const graded = await this.#grade(member, shown);
     this.#grades.set(member, graded);
     return graded;
   }
@@ -184,11 +184,11 @@ export class Moment implements StillMoment, AsyncDisposable {
     return { grade: this.#application.stillGrade(name), evidence: this.#application.ranFor(name).join(', ') };
   }
 
-  async #grade(member: Member, problems: readonly SaveProblem[]): Promise<GradeReason> {
+  async #grade(member: Member, shown: ShownByData): Promise<GradeReason> {
     const { signal } = this.#options;
     if ((await this.#parts.host()).containers === undefined) {
       const consumers = await consumersNow(this.#parts, member.target, { signal });
-      return gradeOf(member.volume.consumers, consumers, tracesIn(problems));
+      return gradeOf(member.volume.consumers, consumers, tracesIn(shown));
     }
     const around = await (this.#after ??= this.#lookAfterwards());
     const after = await writersIn(around, member.target);
@@ -204,7 +204,7 @@ export class Moment implements StillMoment, AsyncDisposable {
       writers: [...new Set([...before, ...loose].map(({ name }) => name))],
       disturbed: this.#ofMember(member, this.#report?.disturbed ?? [], (name) => name),
       strangers: [...(this.#strangers.get(member) ?? [])],
-      traces: tracesIn(problems),
+      traces: tracesIn(shown),
       made: this.#madeBy(member),
       killed: this.#ofMember(member, this.#still?.killed ?? [], ({ name }) => name),
       paused: this.#pausedOf(member),
@@ -282,11 +282,14 @@ function ownWays(stillness: ReadonlyMap<string, Stillness>): ReadonlyMap<string,
   return new Map([...stillness].flatMap(([id, way]) => (way === 'run' ? [] : [[id, way] as const])));
 }
 
-/** What could be read is as it was: what vanished or changed was written to. For people. */
-function tracesIn(problems: readonly SaveProblem[]): string[] {
-  return problems
-    .filter(({ reason }) => reason !== 'unreadable')
-    .map(({ path, message }) => `${quote(path)} ${message}`);
+/** What vanished or changed while it was read, or before that, was written to. For people. */
+function tracesIn({ problems, written }: ShownByData): string[] {
+  return [
+    ...problems
+      .filter(({ reason }) => reason !== 'unreadable')
+      .map(({ path, message }) => `${quote(path)} ${message}`),
+    ...(written === undefined ? [] : [`${quote(written)} was changed before it was read`]),
+  ];
 }
 
 /** True for one that runs, or was started since: it may have run and ended. */

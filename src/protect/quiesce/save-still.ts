@@ -193,7 +193,7 @@ function saveOptionsOf(
     tags: [...request.marks, ...treatment.tags],
     hostname: parts.hostname,
     timeMs: parts.now(),
-    grade: async (problems) => (await moment.decideGrade(member, problems)).grade,
+    grade: async (shown) => (await moment.decideGrade(member, shown)).grade,
     evidence: (inFlight) => moment.evidenceOf(member, inFlight),
     restorePoint: request.restorePoint,
     excludePatterns: treatment.excludes,

@@ -109,7 +109,11 @@ export class DataSave {
   }
 
   /** Returns when the source need not be as it is any more. `released` settles when it may change. */
-  async saveStill({ clones, cleaned }: Pick<DirectorySaverOptions, 'clones' | 'cleaned'>): Promise<void> {
+  async saveStill({
+    clones,
+    cleaned,
+    stillSinceMs,
+  }: Pick<DirectorySaverOptions, 'clones' | 'cleaned' | 'stillSinceMs'>): Promise<void> {
     const { source, isExcluded } = this.options;
     const known = await (this.#known ??= this.#findKnown());
     if (source.kind === 'entries') {
@@ -131,7 +135,8 @@ export class DataSave {
     const { trees: parents, treeId } = this.#live ?? { trees: known.parents, treeId: known.parentTreeId };
     const { tally } = this;
     const proofs = this.#live?.proofs;
-    const saver = new DirectorySaver({ ...this.#saverOptions(), parents, tally, clones, cleaned, proofs });
+    const still = { tally, clones, cleaned, stillSinceMs };
+    const saver = new DirectorySaver({ ...this.#saverOptions(), ...still, parents, proofs });
     const dataNode = directoryNode(source.root, this.names);
     const { done } = await this.measured(() => saver.begin(source.root, treeId));
     this.#pending = { dataTree: done, dataNode };

@@ -4,6 +4,7 @@ import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { type FileStat, statAt, statOpen } from '../../lib/posix-at.ts';
 import { listXattrs } from '../../lib/posix.ts';
+import { hasLocalClock } from '../../lib/timely-filesystem.ts';
 import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
@@ -20,9 +21,14 @@ export interface DirectorySaverOptions extends FileSaverOptions {
   readonly isExcluded: ((path: ByteString, isDirectory: boolean) => boolean) | undefined;
   /** Told each directory's tree with its text. */
   readonly onTree?: ((id: string, text: Uint8Array) => void) | undefined;
+  /** Since when it has to be still, in milliseconds since 1970; undefined while it need not be. */
+  readonly stillSinceMs?: number | undefined;
   /** What was written down just before need not be written down again. */
   readonly cleaned?: CleanedFilesystems | undefined;
 }
+
+/** Times of files are as exact as the kernel's ticks. */
+const clockGrainMs = 20;
 
 /**
  * Walks directories in order, in this thread, and leaves the reading to the workers. The walk runs ahead of them as
@@ -51,6 +57,7 @@ export class DirectorySaver {
     using files = this.#files;
     const handle = DirectoryHandle.open(directory);
     using root = handle.openChild('.');
+    this.#noteWritten({ handle }, handle.stat(), '');
     const { done } = await this.#walk({ handle, directory, path: '' }, parentTreeId);
     await files.letGo(root.at('.'), done);
     return { done };
@@ -93,6 +100,7 @@ export class DirectorySaver {
       const below = childPath(place, name);
       const stat = this.#stat(place, name, below);
       if (!stat || this.#options.isExcluded?.(below, stat.isDirectory())) continue;
+      this.#noteWritten(place, stat, below);
       if (stat.isDirectory()) slots.push((await this.#walkChild(place, name)).slot);
       else if (!stat.isFile()) slots.push(this.#saveOther(place, name, stat));
       else if (!this.#files.reuse(place, name, stat, slots))
@@ -100,6 +108,18 @@ export class DirectorySaver {
     }
     if (!batch.isEmpty) await this.#files.send(place, batch, slots);
     return { done: this.#finish(place, slots) };
+  }
+
+  /**
+   * A time of change says that something was written though it had to be still. Only where it is of this machine's clock; one
+   * from the future is of another time of that clock.
+   */
+  #noteWritten({ handle }: Pick<Place, 'handle'>, { ctimeNs }: { ctimeNs: bigint }, path: ByteString): void {
+    const { stillSinceMs, tally } = this.#options;
+    if (stillSinceMs === undefined || tally.written !== undefined) return;
+    if (ctimeNs <= BigInt(stillSinceMs + clockGrainMs) * 1_000_000n) return;
+    if (ctimeNs > BigInt(Date.now() + clockGrainMs) * 1_000_000n || !hasLocalClock(handle.at('.'))) return;
+    tally.written = path;
   }
 
   async #breathe(): Promise<void> {

@@ -125,7 +125,8 @@ async function saveStillData(
       moment.liveFirst ? lastPassMs : undefined,
     );
     const clones = moment?.clones === true ? parts.clones : undefined;
-    for (const work of works) await work.saveStill({ clones, cleaned: parts.cleaned });
+    const stillSinceMs = moment === undefined ? undefined : Date.now();
+    for (const work of works) await work.saveStill({ clones, cleaned: parts.cleaned, stillSinceMs });
     return timeMs;
   } finally {
     await moment?.end();
@@ -166,9 +167,13 @@ async function recordOf(
   const { tally, options, inFlight } = work;
   const summary = tally.summary(work.stored, durationMs);
   const seen = tally.problems.map((problem) => ({ ...problem, path: toPrintable(problem.path) }));
+  const { written } = tally;
   const problems = [...seen, ...(options.lost ?? [])];
   if (dryRun) return { json: undefined, summary, problems };
-  const grade = typeof options.grade === 'function' ? await options.grade(problems) : options.grade;
+  const grade =
+    typeof options.grade === 'function'
+      ? await options.grade({ problems, written: written && toPrintable(written) })
+      : options.grade;
   const evidence = options.evidence?.(inFlight);
   const json = describe(options, {
     grade,

@@ -1,4 +1,4 @@
-import { toText } from '../../model/byte-string.ts';
+import { type ByteString, toText } from '../../model/byte-string.ts';
 import type { SaveProblem, SnapshotSummary } from '../../model/snapshot.ts';
 import type { Progress } from '../types.ts';
 import type { FileFates } from './file-fates.ts';
@@ -16,6 +16,8 @@ export class SaveTally {
   readonly #fates: FileFates | undefined;
   #bytes = 0;
   #lastTold = 0;
+  /** The first that was written to while it had to be still. */
+  written: ByteString | undefined;
   /** What was read, and not known from before. */
   readonly read = { files: 0, bytes: 0 };
 

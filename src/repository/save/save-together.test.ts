@@ -7,7 +7,7 @@ import { mapFile } from '../../../test/support/memory-map.ts';
 import { AppError } from '../../model/errors.ts';
 import type { InFlight } from '../../model/snapshot.ts';
 import { allOf, openFreshRepository, type TestRepository, testVolume } from '../open-repository.fixture.ts';
-import type { SaveOptions, SaveResult, StillMoment } from '../types.ts';
+import type { SaveOptions, SaveResult, ShownByData, StillMoment } from '../types.ts';
 
 let opened: TestRepository;
 let folder: string;
@@ -277,6 +277,28 @@ test('saves several volumes of one moment', async () => {
   }
   const listed = await opened.repository.listSnapshots();
   expect(listed.map(({ restorePoint }) => restorePoint)).toEqual(Array(2).fill('0123456789abcdef'));
+});
+
+test('tells what was written to while it had to be still, and not what was written just before', async () => {
+  const [first, second] = [makeVolume('first', { log: 'x' }), makeVolume('second', { log: 'x', other: 'x' })];
+  const shown: (string | undefined)[] = [];
+  const grade = async ({ written }: ShownByData): Promise<'cold'> => {
+    shown.push(written);
+    return 'cold';
+  };
+  // Asked while the first is gone through, which is before the second is.
+  const isExcluded = (): boolean => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    appendFileSync(join(second, 'log'), 'in passing');
+    return false;
+  };
+  const saves = [saveOf(first, { grade, isExcluded }), saveOf(second, { grade })];
+  const begin = async (): Promise<number> => {
+    for (const root of [first, second]) appendFileSync(join(root, 'log'), 'just before');
+    return Date.now();
+  };
+  await opened.repository.saveTogether(saves, momentOf({ liveFirst: false, begin }));
+  expect(shown).toEqual([undefined, 'log']);
 });
 
 test('saves none of them when one cannot be read, and says when nothing has to be still', async () => {

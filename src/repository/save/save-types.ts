@@ -21,8 +21,8 @@ export interface SaveOptions extends WorkOptions {
   readonly hostname: string;
   /** When the backup began, in milliseconds since 1970. */
   readonly timeMs: number;
-  /** A function is asked when everything is read: only then it is known what could write meanwhile, and what shows by the data. */
-  readonly grade: Grade | ((problems: readonly SaveProblem[]) => Promise<Grade>);
+  /** A function is asked when everything is read: only then it is known what could write meanwhile. */
+  readonly grade: Grade | ((shown: ShownByData) => Promise<Grade>);
   /** Why it has that grade, for the record; asked after it. */
   readonly evidence?: ((seen: InFlight | undefined) => GradeEvidence | undefined) | undefined;
   /** What the snapshots share that are taken at the same still moment. */
@@ -37,6 +37,13 @@ export interface SaveOptions extends WorkOptions {
   readonly limits?: readonly string[] | undefined;
   /** Read and count, but store nothing. */
   readonly dryRun?: boolean | undefined;
+}
+
+/** What the data itself shows of how still it was. */
+export interface ShownByData {
+  readonly problems: readonly SaveProblem[];
+  /** One that was written to though all had to be still, for people; undefined where none was seen. */
+  readonly written?: string | undefined;
 }
 
 /** What a snapshot is made of. */
