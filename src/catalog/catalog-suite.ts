@@ -1,4 +1,5 @@
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { deriveLineage } from '../lib/lineage.ts';
 import type { Catalog, RepositoryRecord, RunRecord } from './catalog.ts';
 import { testPolicyMemory } from './policy-memory-suite.ts';
 import { testUnsettled } from './unsettled-suite.ts';
@@ -117,10 +118,29 @@ export function testCatalog(open: () => Catalog): void {
     expect(catalog.volumeIdentity('h1', 'pg')).toBe('i3');
     expect(catalog.volumeIdentity('h2', 'pg')).toBe('i2');
     expect(catalog.volumeIdentity('h1', 'p')).toBeUndefined();
-    catalog.forgetVolumeIdentity('h1', 'pg');
-    catalog.forgetVolumeIdentity('h1', 'pg');
-    expect(catalog.volumeIdentity('h1', 'pg')).toBeUndefined();
-    expect(catalog.volumeIdentity('h2', 'pg')).toBe('i2');
+  });
+
+  test('a lineage moves to another name, and what has the former name next begins another', () => {
+    catalog.moveVolumeIdentity('h1', { from: 'pg', to: 'db', next: 'n1' });
+    expect(catalog.volumeIdentity('h1', 'db')).toBe(deriveLineage('h1', 'pg'));
+    expect(catalog.volumeIdentity('h1', 'pg')).toBe('n1');
+    catalog.moveVolumeIdentity('h1', { from: 'pg', to: 'more', next: 'n2' });
+    expect(catalog.volumeIdentity('h1', 'more')).toBe('n1');
+    expect(catalog.volumeIdentity('h1', 'pg')).toBe('n2');
+  });
+
+  test('a lineage of another machine is taken over, or continued by another', () => {
+    const origin = { identity: 'theirs', hostName: 'web1' };
+    catalog.continueLineage('h1', 'pg', 'ours', origin);
+    expect(catalog.volumeIdentity('h1', 'pg')).toBe('ours');
+    expect(catalog.continuedLineage('ours')).toEqual(origin);
+    expect(catalog.continuedLineage('theirs')).toBeUndefined();
+    expect(catalog.listTakenOver()).toEqual([]);
+    catalog.takeOverLineage('h1', 'pg', origin);
+    catalog.takeOverLineage('h1', 'pg', origin);
+    expect(catalog.volumeIdentity('h1', 'pg')).toBe('theirs');
+    expect(catalog.listTakenOver()).toEqual(['theirs']);
+    expect(catalog.continuedLineage('theirs')).toBeUndefined();
   });
 
   test('runs are listed newest first, of one volume or of all, and no more than asked for', () => {

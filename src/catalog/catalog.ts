@@ -81,6 +81,14 @@ export interface EmbeddedVolumeRecord {
   readonly anonymous: boolean;
 }
 
+/** Where a lineage of snapshots comes from. */
+export interface LineageOrigin {
+  /** The other machine's lineage. */
+  readonly identity: string;
+  /** That machine's name, for people. */
+  readonly hostName: string;
+}
+
 /** Somebody needs a volume mounted. */
 export interface VolumeHold {
   readonly volume: string;
@@ -109,7 +117,10 @@ export interface VolumeMemory {
 
   /** False when the new name is taken by a volume, or is about to be: nothing is written then. */
   beginRename(from: string, to: string): boolean;
-  /** The record and its protection have the new name from then on. Nothing for a rename that has not begun. */
+  /**
+   * The record, its protection and its lineage have the new name from then on, and what has the former name next is another
+   * volume: in one step. Nothing for a rename that has not begun.
+   */
   endRename(from: string, hostIdentity: string): void;
   cancelRename(from: string): void;
   listRenames(): { readonly from: string; readonly to: string }[];
@@ -238,7 +249,19 @@ export interface Catalog extends Disposable {
   /** The lineage that a volume of a host belongs to, when it is not the one derived from host and name. */
   volumeIdentity(hostIdentity: string, name: string): string | undefined;
   setVolumeIdentity(hostIdentity: string, name: string, identity: string): void;
-  forgetVolumeIdentity(hostIdentity: string, name: string): void;
+  /** A volume's lineage goes with it to another name. What has the former name next begins `next`: in one step. */
+  moveVolumeIdentity(
+    hostIdentity: string,
+    move: { readonly from: string; readonly to: string; readonly next: string },
+  ): void;
+
+  /** The volume goes on in a lineage that another machine began, and rules of this one are about all of it. */
+  takeOverLineage(hostIdentity: string, name: string, origin: LineageOrigin): void;
+  listTakenOver(): string[];
+  /** The volume goes on in a lineage of its own, which begins with what another machine saved. */
+  continueLineage(hostIdentity: string, name: string, own: string, origin: LineageOrigin): void;
+  /** What a lineage continues. */
+  continuedLineage(identity: string): LineageOrigin | undefined;
 
   /** Ids of the snapshots that the last check of all data in a repository found whole. */
   listVerifiedSnapshots(repositoryId: string): string[];

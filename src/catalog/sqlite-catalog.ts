@@ -3,6 +3,7 @@ import type {
   Catalog,
   EmbeddedVolumeRecord,
   EssentialMemory,
+  LineageOrigin,
   PolicyMemory,
   LogAnchor,
   NoticeRecord,
@@ -39,7 +40,15 @@ import {
 import { sqliteUnsettledMemory } from './unsettled-memory.ts';
 import { sqliteVolumeMemory } from './volume-memory.ts';
 import { WhileUnchanged } from './while-unchanged.ts';
-import { findVolumeIdentity, forgetVolumeIdentity, setVolumeIdentity } from './volume-identities.ts';
+import {
+  continueLineage,
+  findContinued,
+  findVolumeIdentity,
+  listTakenOver,
+  moveVolumeIdentity,
+  setVolumeIdentity,
+  takeOverLineage,
+} from './volume-identities.ts';
 
 /**
  * Opens the catalog in the file `path` and makes it, with its folder, when there is none; `:memory:` for one that
@@ -112,8 +121,27 @@ class SqliteCatalog implements Catalog {
     this.#run((database) => setVolumeIdentity(database, { hostIdentity, name, identity }));
   }
 
-  forgetVolumeIdentity(hostIdentity: string, name: string): void {
-    this.#run((database) => forgetVolumeIdentity(database, { hostIdentity, name }));
+  moveVolumeIdentity(
+    hostIdentity: string,
+    move: { readonly from: string; readonly to: string; readonly next: string },
+  ): void {
+    this.#change((database) => moveVolumeIdentity(database, { hostIdentity, ...move }));
+  }
+
+  takeOverLineage(hostIdentity: string, name: string, origin: LineageOrigin): void {
+    this.#change((database) => takeOverLineage(database, { hostIdentity, name, origin }));
+  }
+
+  listTakenOver(): string[] {
+    return this.#run(listTakenOver);
+  }
+
+  continueLineage(hostIdentity: string, name: string, own: string, origin: LineageOrigin): void {
+    this.#change((database) => continueLineage(database, { hostIdentity, name, own, origin }));
+  }
+
+  continuedLineage(identity: string): LineageOrigin | undefined {
+    return this.#run((database) => findContinued(database, identity));
   }
 
   listVerifiedSnapshots(repositoryId: string): string[] {
@@ -190,6 +218,11 @@ class SqliteCatalog implements Catalog {
   [Symbol.dispose](): void {
     this.#quick[Symbol.dispose]();
     if (this.#database.isOpen) this.#database.close();
+  }
+
+  /** The same in one transaction. */
+  #change<T>(operation: (database: DatabaseSync) => T): T {
+    return this.#run((database) => inTransaction(database, () => operation(database)));
   }
 
   /** The one place where what SQLite says becomes what a user is told. */

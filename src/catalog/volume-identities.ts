@@ -1,4 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { deriveLineage } from '../lib/lineage.ts';
+import type { LineageOrigin } from './catalog.ts';
 import { text } from './row-fields.ts';
 
 export interface VolumeKey {
@@ -28,8 +30,65 @@ export function setVolumeIdentity(
     .run(hostIdentity, name, identity);
 }
 
-export function forgetVolumeIdentity(database: DatabaseSync, { hostIdentity, name }: VolumeKey): void {
+export interface LineageMove {
+  readonly hostIdentity: string;
+  readonly from: string;
+  readonly to: string;
+  /** The lineage of what has the former name next. */
+  readonly next: string;
+}
+
+/** To be called in a transaction. */
+export function moveVolumeIdentity(
+  database: DatabaseSync,
+  { hostIdentity, from, to, next }: LineageMove,
+): void {
+  const identity =
+    findVolumeIdentity(database, { hostIdentity, name: from }) ?? deriveLineage(hostIdentity, from);
+  setVolumeIdentity(database, { hostIdentity, name: to, identity });
+  setVolumeIdentity(database, { hostIdentity, name: from, identity: next });
+}
+
+/** To be called in a transaction. */
+export function takeOverLineage(
+  database: DatabaseSync,
+  { origin, ...volume }: VolumeKey & { readonly origin: LineageOrigin },
+): void {
+  setVolumeIdentity(database, { ...volume, identity: origin.identity });
+  setOrigin(database, { identity: origin.identity, continues: null, hostName: origin.hostName });
+}
+
+export function listTakenOver(database: DatabaseSync): string[] {
+  return database
+    .prepare('SELECT identity FROM lineage_origin WHERE continues IS NULL ORDER BY identity')
+    .all()
+    .map((row) => text(row, 'identity'));
+}
+
+/** To be called in a transaction. */
+export function continueLineage(
+  database: DatabaseSync,
+  { own, origin, ...volume }: VolumeKey & { readonly own: string; readonly origin: LineageOrigin },
+): void {
+  setVolumeIdentity(database, { ...volume, identity: own });
+  setOrigin(database, { identity: own, continues: origin.identity, hostName: origin.hostName });
+}
+
+export function findContinued(database: DatabaseSync, identity: string): LineageOrigin | undefined {
+  const row = database
+    .prepare('SELECT continues, host_name FROM lineage_origin WHERE identity = ? AND continues IS NOT NULL')
+    .get(identity);
+  return row && { identity: text(row, 'continues'), hostName: text(row, 'host_name') };
+}
+
+interface OriginRow {
+  readonly identity: string;
+  readonly continues: string | null;
+  readonly hostName: string;
+}
+
+function setOrigin(database: DatabaseSync, { identity, continues, hostName }: OriginRow): void {
   database
-    .prepare('DELETE FROM volume_identity WHERE host_identity = ? AND name = ?')
-    .run(hostIdentity, name);
+    .prepare('INSERT OR REPLACE INTO lineage_origin (identity, continues, host_name) VALUES (?, ?, ?)')
+    .run(identity, continues, hostName);
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
+import { deriveLineage } from '../lib/lineage.ts';
 import type { Catalog } from './catalog.ts';
 import { volumeHold as hold, volumeRecord as volume } from './volume-record.fixture.ts';
 
@@ -75,6 +76,11 @@ export function testVolumeMemory(current: () => Catalog): void {
     expect(volumes.beginRename('web', 'db')).toBe(false);
     expect(volumes.listRenames()).toEqual([{ from: 'pg', to: 'db' }]);
     volumes.endRename('pg', 'h1');
+    // Its lineage goes along, and the next volume of the former name has none of it.
+    const lineage = deriveLineage('h1', 'pg');
+    expect(catalog.volumeIdentity('h1', 'db')).toBe(lineage);
+    expect(catalog.volumeIdentity('h1', 'pg')).toMatch(/^[0-9a-f]{32}$/);
+    expect(catalog.volumeIdentity('h1', 'pg')).not.toBe(lineage);
     volumes.endRename('unknown', 'h1');
     expect(volumes.listRenames()).toEqual([]);
     expect(catalog.listEmbeddedVolumes().map(({ name }) => name)).toEqual(['db', 'web']);

@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import type { VolumeHold, VolumeMemory } from './catalog.ts';
 import { text } from './row-fields.ts';
 import { inTransaction } from './transaction.ts';
+import { moveVolumeIdentity } from './volume-identities.ts';
 
 /** `run` is what makes of SQLite's errors what a user is told. */
 export function sqliteVolumeMemory(run: <T>(operation: (database: DatabaseSync) => T) => T): VolumeMemory {
@@ -98,7 +100,9 @@ function endRename(
   const row = database.prepare('SELECT new_name FROM volume_rename WHERE old_name = ?').get(from);
   if (row === undefined) return;
   const to = text(row, 'new_name');
-  database.prepare('UPDATE embedded_volume SET name = ? WHERE name = ?').run(to, from);
+  const { changes } = database.prepare('UPDATE embedded_volume SET name = ? WHERE name = ?').run(to, from);
+  if (changes > 0)
+    moveVolumeIdentity(database, { hostIdentity, from, to, next: randomBytes(16).toString('hex') });
   database
     .prepare('UPDATE OR REPLACE volume_protection SET name = ? WHERE host_identity = ? AND name = ?')
     .run(to, hostIdentity, from);

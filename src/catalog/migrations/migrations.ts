@@ -5,6 +5,7 @@ import { policies } from './0004-policies.ts';
 import { logAndNotices } from './0006-log-and-notices.ts';
 import { managedVolumes } from './0007-managed-volumes.ts';
 import { unsettledVolumes } from './0008-unsettled-volumes.ts';
+import { lineages } from './0009-lineages.ts';
 
 /** In order; the catalog's version is how many of them it has been through. Only ever appended to. */
 export const migrations: readonly string[] = [
@@ -15,4 +16,5 @@ export const migrations: readonly string[] = [
   logAndNotices,
   managedVolumes,
   unsettledVolumes,
+  lineages,
 ];

@@ -49,7 +49,7 @@ async function finishRenames(parts: EmbeddedParts): Promise<void> {
     // A rename that runs holds the lock. One that has ended since leaves nothing to do: both names may be others' by now.
     const isOpen = catalog.volumes.listRenames().some((one) => one.from === from && one.to === to);
     if (lock === undefined || !isOpen) continue;
-    if (isDone) await finishRename(parts, { from, to });
+    if (isDone) await finishRename(parts, from);
     else catalog.volumes.cancelRename(from);
   }
 }

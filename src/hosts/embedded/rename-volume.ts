@@ -1,7 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { rename } from 'node:fs/promises';
 import { syncDirectory } from '../../lib/durable-file.ts';
-import { deriveLineage } from '../../lib/lineage.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { checkOwnName } from '../../model/volume-name.ts';
@@ -38,25 +36,18 @@ export async function renameVolume(
       const errno = errnoOf(error);
       throw errno === 'ENOTEMPTY' || errno === 'EEXIST' ? taken(action, to) : stateError(action, error);
     }
-    await finishRename(parts, { from: name, to });
+    await finishRename(parts, name);
   });
 }
 
 /** The folder has its new name: the rest follows. May be repeated. */
 export async function finishRename(
   parts: Pick<EmbeddedParts, 'catalog' | 'folders'>,
-  { from, to }: { readonly from: string; readonly to: string },
+  from: string,
 ): Promise<void> {
   const { catalog, folders } = parts;
   await syncDirectory(folders.volumesDir);
-  const host = catalog.stateId();
-  // Before the record has its new name: a kill in between repeats all of this. Whoever gets the old name next is another volume.
-  const lineage = catalog.volumeIdentity(host, from) ?? deriveLineage(host, from);
-  if (catalog.findEmbeddedVolume(from) !== undefined) {
-    catalog.setVolumeIdentity(host, to, lineage);
-    catalog.volumes.endRename(from, host);
-    catalog.setVolumeIdentity(host, from, randomBytes(16).toString('hex'));
-  } else catalog.volumes.endRename(from, host);
+  catalog.volumes.endRename(from, catalog.stateId());
 }
 
 /** From that name or to it: its folder may have the new name already while its record has the old one. */

@@ -24,6 +24,5 @@ export function carryLineage(catalog: Catalog, { record, to, inTrash }: ComingBa
   const next = deriveLineage(host, `${from}\0after ${removedAt}`);
   const lineage = catalog.volumeIdentity(host, from) ?? deriveLineage(host, from);
   if (lineage === next) return;
-  catalog.setVolumeIdentity(host, to, lineage);
-  catalog.setVolumeIdentity(host, from, next);
+  catalog.moveVolumeIdentity(host, { from, to, next });
 }
