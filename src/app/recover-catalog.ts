@@ -44,6 +44,7 @@ function nothingKnown(
     stateId,
     repositories: isThere ? [repository] : [],
     identities: [],
+    origins: [],
     protectedVolumes: [],
     volumes: [],
     anomalies: [],

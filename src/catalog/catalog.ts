@@ -216,6 +216,12 @@ export interface CatalogEssentials {
     readonly name: string;
     readonly identity: string;
   }[];
+  /** What of lineages comes from other machines; `continues` is null for those that were taken over. */
+  readonly origins: readonly {
+    readonly identity: string;
+    readonly continues: string | null;
+    readonly hostName: string;
+  }[];
   readonly protectedVolumes: readonly { readonly hostIdentity: string; readonly name: string }[];
   readonly volumes: readonly EmbeddedVolumeRecord[];
   /** Those that keep old data from being removed. */

@@ -6,6 +6,7 @@ import { listAllForgotten, noteForgotten } from './forgotten.ts';
 import { listRepositories, saveRepository } from './repositories.ts';
 import { number, text } from './row-fields.ts';
 import { inTransaction } from './transaction.ts';
+import { listOrigins, setOrigin } from './volume-identities.ts';
 
 export function readEssentials(database: DatabaseSync): CatalogEssentials {
   return {
@@ -19,6 +20,7 @@ export function readEssentials(database: DatabaseSync): CatalogEssentials {
         name: text(row, 'name'),
         identity: text(row, 'identity'),
       })),
+    origins: listOrigins(database),
     protectedVolumes: database
       .prepare('SELECT host_identity, name FROM volume_protection ORDER BY host_identity, name')
       .all()
@@ -39,6 +41,7 @@ export function restoreEssentials(database: DatabaseSync, essentials: CatalogEss
         .prepare('INSERT INTO volume_identity (host_identity, name, identity) VALUES (?, ?, ?)')
         .run(hostIdentity, name, identity);
     }
+    for (const origin of essentials.origins) setOrigin(database, origin);
     for (const { hostIdentity, name } of essentials.protectedVolumes) {
       database
         .prepare('INSERT INTO volume_protection (host_identity, name) VALUES (?, ?)')
@@ -57,7 +60,8 @@ export function isFresh(database: DatabaseSync): boolean {
   const row = database
     .prepare(
       `SELECT (SELECT count(*) FROM repository) + (SELECT count(*) FROM embedded_volume) + (SELECT count(*) FROM run)
-         + (SELECT count(*) FROM policy_run) + (SELECT count(*) FROM volume_identity) + (SELECT count(*) FROM volume_removal)
+         + (SELECT count(*) FROM policy_run) + (SELECT count(*) FROM volume_identity)
+         + (SELECT count(*) FROM lineage_origin) + (SELECT count(*) FROM volume_removal)
          + (SELECT count(*) FROM volume_protection) AS entries`,
     )
     .get();

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { deriveLineage } from '../lib/lineage.ts';
-import type { LineageOrigin } from './catalog.ts';
-import { text } from './row-fields.ts';
+import type { CatalogEssentials, LineageOrigin } from './catalog.ts';
+import { optionalText, text } from './row-fields.ts';
 
 export interface VolumeKey {
   readonly hostIdentity: string;
@@ -81,13 +81,20 @@ export function findContinued(database: DatabaseSync, identity: string): Lineage
   return row && { identity: text(row, 'continues'), hostName: text(row, 'host_name') };
 }
 
-interface OriginRow {
-  readonly identity: string;
-  readonly continues: string | null;
-  readonly hostName: string;
+type OriginRow = CatalogEssentials['origins'][number];
+
+export function listOrigins(database: DatabaseSync): OriginRow[] {
+  return database
+    .prepare('SELECT identity, continues, host_name FROM lineage_origin ORDER BY identity')
+    .all()
+    .map((row) => ({
+      identity: text(row, 'identity'),
+      continues: optionalText(row, 'continues') ?? null,
+      hostName: text(row, 'host_name'),
+    }));
 }
 
-function setOrigin(database: DatabaseSync, { identity, continues, hostName }: OriginRow): void {
+export function setOrigin(database: DatabaseSync, { identity, continues, hostName }: OriginRow): void {
   database
     .prepare('INSERT OR REPLACE INTO lineage_origin (identity, continues, host_name) VALUES (?, ?, ?)')
     .run(identity, continues, hostName);

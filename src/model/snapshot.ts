@@ -14,6 +14,8 @@ export interface VolumeDescription {
   /** Stable over renames of the machine: snapshots of one volume share it. */
   readonly identity: string;
   readonly host: { readonly kind: HostKind; readonly identity: string; readonly name: string };
+  /** The lineage of another machine that this one begins with, and that machine's name. */
+  readonly continues?: { readonly identity: string; readonly hostName: string } | undefined;
   readonly driver: string;
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;

@@ -7,6 +7,8 @@ import type { SaidSetting, TreatmentWish } from './treatment.ts';
 
 export interface BackupRequest extends TargetWish, TreatmentWish {
   readonly dryRun: boolean;
+  /** What another machine saved under the same name is this one's from then on: this one takes its place. */
+  readonly takeOver?: boolean | undefined;
   /** Tags that every snapshot has besides, whatever is said of tags. */
   readonly marks?: readonly string[] | undefined;
 }

@@ -7,6 +7,7 @@ import { takeLeases } from './lease.ts';
 import { policyOfTags } from './policy/policy.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { recordFailure, recordRun } from './record-backup.ts';
+import { takeOverByName } from './restore-lineage.ts';
 import { type DescribedWork, type GroupWork, saveHeld } from './save-held.ts';
 import { settleHeld } from './settle.ts';
 import { type BackupTarget, resolveTargets } from './targets.ts';
@@ -92,6 +93,8 @@ async function tryToSave(parts: Protection, work: GroupWork, options: JobOptions
     const one = { ...work, target };
     let volume: VolumeDescription | undefined;
     try {
+      if (work.request.takeOver === true && !work.request.dryRun)
+        await takeOverByName(parts, target, options);
       volume = await describeVolume(parts, target, options);
       leases.use(await takeVolume(parts, { target, volume }, options));
       held.push({ ...one, volume });

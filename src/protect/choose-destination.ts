@@ -93,10 +93,7 @@ async function chooseOwnVolume(
       notes: [],
     };
   }
-  const info = await host.info({ signal: options.signal });
-  const notes =
-    recorded.host.identity === info.identity ? [] : [`The snapshot comes from ${quote(recorded.host.name)}.`];
-  return { destination: await volumeDestination(parts, live, options), notes };
+  return { destination: await volumeDestination(parts, live, options), notes: [] };
 }
 
 /** Into another volume, which must be new or empty: a copy never replaces data. */

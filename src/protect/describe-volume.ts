@@ -17,11 +17,13 @@ export async function describeVolume(
   const catalog = await parts.catalog();
   if (target.kind === 'path') return await describePath(parts, { path: target.name, catalog }, options);
   const { volume, host } = target;
+  const identity = volumeIdentity(catalog, { hostIdentity: host.identity, name: volume.name });
   return {
     kind: 'volume',
     name: volume.name,
-    identity: volumeIdentity(catalog, { hostIdentity: host.identity, name: volume.name }),
-    host: { kind: host.kind, identity: host.identity, name: host.name },
+    identity,
+    host: { kind: host.kind, identity: host.identity || catalog.stateId(), name: host.name },
+    ...continuedBy(catalog, identity),
     driver: volume.driver,
     options: volume.options,
     labels: volume.labels,
@@ -32,6 +34,11 @@ export async function describeVolume(
     consumers: volume.consumers,
     ...(await containerStarts(parts, volume.consumers, options)),
   };
+}
+
+function continuedBy(catalog: Catalog, identity: string): Pick<VolumeDescription, 'continues'> {
+  const continues = catalog.continuedLineage(identity);
+  return continues === undefined ? {} : { continues };
 }
 
 async function volumesOfStack(parts: Protection, stack: string, { signal }: JobOptions): Promise<string[]> {
@@ -51,11 +58,13 @@ async function describePath(
   options: JobOptions,
 ): Promise<VolumeDescription> {
   const consumers = await pathConsumers(parts, path, options);
+  const identity = pathIdentity(catalog, path);
   return {
     kind: 'path',
     name: path,
-    identity: pathIdentity(catalog, path),
+    identity,
     host: { kind: 'embedded', identity: catalog.stateId(), name: parts.hostname },
+    ...continuedBy(catalog, identity),
     driver: 'path',
     options: {},
     labels: {},

@@ -107,6 +107,44 @@ describe('findSnapshot()', () => {
     );
     expect(() => find('latest', [])).toThrow(/no snapshots yet/);
   });
+
+  test('prefers what this machine saved, by a name and by "latest", and finds older ones that it continues', () => {
+    const theirs = snapshot({ id: 'aaaa1', identity: 'theirs', time: '2026-01-20T10:00:00Z' });
+    const own = snapshot({ id: 'bbbb1', identity: 'ours', time: '2026-01-25T10:00:00Z' });
+    const later = snapshot({ id: 'cccc1', identity: 'theirs', time: '2026-01-30T10:00:00Z' });
+    const continues = { identity: 'theirs', hostName: 'machine of theirs' };
+    const continuing: Snapshot = { ...own, volume: own.volume && { ...own.volume, continues } };
+    const found = (text: string, snapshots: readonly Snapshot[]): string =>
+      findSnapshot(text, {
+        snapshots,
+        identityOf: () => undefined,
+        isOwn: ({ volume }) => volume?.identity === 'ours',
+        now: new Date('2026-02-01T12:00:00Z'),
+      }).id.slice(0, 5);
+    expect(found('pg', [theirs, own, later])).toBe('bbbb1');
+    expect(found('latest', [theirs, own, later])).toBe('bbbb1');
+    expect(found('latest', [theirs, later])).toBe('cccc1');
+    expect(found('pg', [theirs, later])).toBe('cccc1');
+    expect(found('pg@2026-01-22', [theirs, continuing, later])).toBe('aaaa1');
+    expect(() => found('pg@2026-01-22', [theirs, own, later])).toThrow(/or before/);
+  });
+
+  test('keeps to what this machine saved of a lineage that another goes on in too', () => {
+    const own = snapshot({ id: 'aaaa1', identity: 'shared', time: '2026-01-20T10:00:00Z' });
+    const host = { kind: 'docker', identity: 'elsewhere', name: 'elsewhere' } as const;
+    const other: Snapshot = {
+      ...snapshot({ id: 'bbbb1', identity: 'shared', time: '2026-01-25T10:00:00Z' }),
+      volume: own.volume && { ...own.volume, host },
+    };
+    const context: FindContext = {
+      snapshots: [own, other],
+      identityOf: () => 'shared',
+      isOwn: ({ volume }) => volume?.host.identity !== 'elsewhere',
+      now: new Date('2026-02-01T12:00:00Z'),
+    };
+    expect(findSnapshot('pg', context)).toBe(own);
+    expect(findSnapshot('pg@bbbb', context)).toBe(other);
+  });
 });
 
 test('a directory whose name ends like a version is itself, and another’s version only where there is none of it', () => {

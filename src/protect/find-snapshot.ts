@@ -9,6 +9,7 @@ import {
   parseVersionedTarget,
 } from '../model/target.ts';
 import { nearNames } from '../model/near-names.ts';
+import type { OwnTest } from './own-snapshots.ts';
 
 /** The tag of what a restore saves before it replaces data. Such snapshots are found by id only: "latest" is the latest backup. */
 export const safetyTag = 'before-restore';
@@ -18,6 +19,8 @@ export interface FindContext {
   readonly snapshots: readonly Snapshot[];
   /** The lineage that a volume's name or an absolute path stands for on this host, when it is known. */
   readonly identityOf: (name: string) => string | undefined;
+  /** True for what this machine saved; names and "latest" prefer it. All of it is where that is not known. */
+  readonly isOwn?: OwnTest | undefined;
   readonly now: Date;
   /** Why a snapshot cannot be read, by its id. */
   readonly damaged?: ReadonlyMap<string, AppError>;
@@ -53,7 +56,7 @@ export function versionMeant(text: string, { snapshots, now }: FindContext): Ver
 /** Refused where a volume has that name: whoever names it does not mean the data of another. */
 function newestOfAll(context: FindContext): Snapshot {
   if (context.snapshots.every(({ name }) => name !== 'latest'))
-    return newest(context.snapshots) ?? nothingYet();
+    return newest(context.snapshots.filter(ownOf(context))) ?? newest(context.snapshots) ?? nothingYet();
   throw new AppError('usage', '"latest" means the newest snapshot of all, and there is a volume "latest"', {
     hint: 'Write "latest@latest" for the newest of that volume, or a snapshot’s id.',
   });
@@ -86,7 +89,8 @@ function pick(reference: SnapshotReference, { name, snapshots, all }: Lineage): 
     });
   }
   const latestMs = reference.time.getTime();
-  const found = newest(snapshots.filter((snapshot) => Date.parse(snapshot.time) <= latestMs));
+  const isThen = (snapshot: Snapshot): boolean => Date.parse(snapshot.time) <= latestMs;
+  const found = newest(snapshots.filter(isThen)) ?? newest(relatives(snapshots, all).filter(isThen));
   if (found !== undefined) return found;
   throw new AppError(
     'not-found',
@@ -97,19 +101,41 @@ function pick(reference: SnapshotReference, { name, snapshots, all }: Lineage): 
   );
 }
 
-/** The snapshots that a name means: those of this host's own volume, else those of the one lineage that has the name. */
-export function lineage(name: string, { snapshots, identityOf }: FindContext): readonly Snapshot[] {
+/** Besides what this machine saved: what its lineage has of another, and the snapshots that it continues. */
+function relatives(snapshots: readonly Snapshot[], all: readonly Snapshot[]): readonly Snapshot[] {
+  const identities = new Set(
+    snapshots.flatMap(({ volume }) =>
+      volume === undefined ? [] : [volume.identity, ...(volume.continues ? [volume.continues.identity] : [])],
+    ),
+  );
+  return all.filter(({ volume }) => volume !== undefined && identities.has(volume.identity));
+}
+
+/**
+ * The snapshots that a name means: what this machine saved of the volume that has it here, else what it saved under that
+ * name, else those of the one lineage of other machines that has the name.
+ */
+export function lineage(name: string, context: FindContext): readonly Snapshot[] {
+  const { snapshots, identityOf } = context;
   const identity = identityOf(name);
-  const own =
+  const ofVolume =
     identity === undefined ? [] : snapshots.filter((snapshot) => snapshot.volume?.identity === identity);
+  const own = ofVolume.filter(ownOf(context));
   if (own.length > 0) return own;
-  const named = snapshots.filter((snapshot) => snapshot.volume?.name === name);
+  if (ofVolume.length > 0) return ofVolume;
+  const bearing = snapshots.filter((snapshot) => snapshot.volume?.name === name);
+  const ownBearing = bearing.filter(ownOf(context));
+  const named = ownBearing.length > 0 ? ownBearing : bearing;
   const identities = new Set(named.map((snapshot) => snapshot.volume?.identity));
   if (identities.size <= 1) return named;
   throw new AppError('usage', `${quote(name)} means different volumes in this repository`, {
     detail: listing(named, (snapshot) => ` on ${quote(snapshot.volume?.host.name ?? snapshot.hostname)}`),
     hint: 'Name the snapshot by its id.',
   });
+}
+
+function ownOf({ isOwn }: Pick<FindContext, 'isOwn'>): OwnTest {
+  return isOwn ?? (() => true);
 }
 
 function findById(start: string, snapshots: readonly Snapshot[]): Snapshot | undefined {

@@ -3,6 +3,7 @@ import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { groupSnapshots, type SnapshotGroup } from './group-snapshots.ts';
 import { applyKeepRules, type Judged, type KeepRules, newestFirst } from './keep-rules.ts';
+import type { OwnTest } from './own-snapshots.ts';
 
 /** What becomes of one snapshot, and why. */
 export interface SnapshotFate {
@@ -42,15 +43,16 @@ export interface ForgetLimits {
   /** A group may lose all its snapshots. */
   readonly allowEmpty: boolean;
   readonly nowMs: number;
+  readonly isOwn?: OwnTest | undefined;
 }
 
 /** Decides for each snapshot whether it stays; pure. `snapshots` are all that the choice is about. */
 export function planForget(
   snapshots: readonly Snapshot[],
   choice: ForgetChoice,
-  { allowEmpty, nowMs }: ForgetLimits,
+  { allowEmpty, nowMs, isOwn }: ForgetLimits,
 ): ForgetPlan {
-  const groups = groupSnapshots(snapshots)
+  const groups = groupSnapshots(snapshots, isOwn)
     .map(({ snapshots: members, ...group }): ForgetGroup => ({
       ...group,
       fates: choice.kind === 'named' ? judgeNamed(members, choice.ids) : judge(members, choice, nowMs),

@@ -6,13 +6,14 @@ import { type ForgetChoice, type ForgetPlan, planForget } from './forget-plan.ts
 import { groupKey } from './group-snapshots.ts';
 import { hasNoRules, hasTags, type KeepRules } from './keep-rules.ts';
 import { logged } from './log/logged.ts';
+import type { OwnTest } from './own-snapshots.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { isSavedAs } from './saved-as.ts';
 import { findContext } from './snapshots.ts';
 import { listStreamed, savedIn } from './streamed-journal.ts';
 
 export interface ForgetRequest {
-  /** Volumes and directories, or single snapshots; none is everything in the repository. */
+  /** Volumes and directories, or single snapshots; none is everything that this machine saved. */
   readonly targets: readonly string[];
   /** Only snapshots that have every tag of one of these lists. */
   readonly tags: readonly (readonly string[])[];
@@ -24,6 +25,8 @@ export interface ForgetRequest {
   readonly keepVerified: number | undefined;
   /** A volume may lose all its snapshots. */
   readonly allowEmpty: boolean;
+  /** Rules are about what other machines saved too, each machine's volumes by themselves. */
+  readonly allHosts?: boolean | undefined;
 }
 
 export interface ForgetReport {
@@ -39,17 +42,19 @@ export async function prepareForget(
   options: JobOptions,
 ): Promise<ForgetPlan> {
   const context = await findContext(parts, options);
-  const wish = readTargets(request.targets, context);
-  const limits = { allowEmpty: request.allowEmpty, nowMs: parts.now() };
+  const wish = readTargets(request, context);
+  const { isOwn } = context;
+  const limits = { allowEmpty: request.allowEmpty, nowMs: parts.now(), isOwn };
   if (wish.ids.size + wish.damaged.length === 0) {
-    const chosen = wish.groups.length > 0 ? wish.groups : context.snapshots;
+    const chosen = wish.groups.length > 0 ? wish.groups : inReach(request, context, options);
     const tagged = chosen.filter((snapshot) => isTagged(snapshot, request.tags));
     const needed = await neededIds(parts, tagged);
     return planForget(tagged, { ...chooseByRules(request, await verifiedIds(parts)), needed }, limits);
   }
   refuseMixed(request, wish);
-  const touched = new Set(context.snapshots.filter(({ id }) => wish.ids.has(id)).map(groupKey));
-  const neighbours = context.snapshots.filter((snapshot) => touched.has(groupKey(snapshot)));
+  const keyOf = (snapshot: Snapshot): string => groupKey(snapshot, isOwn);
+  const touched = new Set(context.snapshots.filter(({ id }) => wish.ids.has(id)).map(keyOf));
+  const neighbours = context.snapshots.filter((snapshot) => touched.has(keyOf(snapshot)));
   const plan = planForget(neighbours, { kind: 'named', ids: wish.ids, damaged: wish.damaged }, limits);
   const needed = await neededIds(parts, context.snapshots);
   const missed = [...wish.ids].find((id) => needed.has(id));
@@ -94,8 +99,29 @@ interface Wish {
   readonly damaged: readonly string[];
 }
 
-/** Names go before ids, as everywhere. */
-function readTargets(targets: readonly string[], context: FindContext): Wish {
+type OwnContext = FindContext & { readonly isOwn: OwnTest };
+
+/** What rules are about where nothing is named. What is left alone is said. */
+function inReach(
+  { allHosts }: ForgetRequest,
+  { snapshots, isOwn }: OwnContext,
+  { onNote }: JobOptions,
+): readonly Snapshot[] {
+  const others = snapshots.filter((snapshot) => !isOwn(snapshot));
+  if (allHosts === true || others.length === 0) return snapshots;
+  const machines = [...new Set(others.map(machineOf))].toSorted().map(quote).join(', ');
+  onNote?.(
+    `${others.length === 1 ? 'One snapshot is' : `${others.length} snapshots are`} left alone: other machines saved them (${machines}), and rules are about what this one saved. With --all-hosts they are about all.`,
+  );
+  return snapshots.filter(isOwn);
+}
+
+function machineOf({ volume, hostname }: Snapshot): string {
+  return volume?.host.name ?? hostname;
+}
+
+/** Names go before ids, as everywhere. What another machine saved is removed by its id, or where all are meant. */
+function readTargets({ targets, allHosts }: ForgetRequest, context: OwnContext): Wish {
   const groups = new Map<string, Snapshot>();
   const ids = new Set<string>();
   const damaged = new Set<string>();
@@ -103,14 +129,45 @@ function readTargets(targets: readonly string[], context: FindContext): Wish {
     const { target, snapshot: reference } = versionMeant(text, context);
     const named =
       reference.kind === 'latest' && (!text.endsWith('@latest') || targetName(target).endsWith('@latest'));
-    const found = named ? lineage(targetName(target), context) : [];
+    const found = named ? namedBy(targetName(target), context, allHosts) : [];
     for (const snapshot of found) groups.set(snapshot.id, snapshot);
     if (found.length > 0) continue;
     const broken = damagedId(text.toLowerCase(), context);
-    if (broken === undefined) ids.add(findSnapshot(text, context).id);
-    else damaged.add(broken);
+    if (broken !== undefined) {
+      damaged.add(broken);
+      continue;
+    }
+    const single = findSnapshot(text, context);
+    const prefix = reference.kind === 'id' ? reference.prefix : text.toLowerCase();
+    if (allHosts !== true && !single.id.startsWith(prefix)) refuseOthers(text, [single], context);
+    ids.add(single.id);
   }
   return { groups: [...groups.values()], ids, damaged: [...damaged] };
+}
+
+function namedBy(name: string, context: OwnContext, allHosts: boolean | undefined): readonly Snapshot[] {
+  if (allHosts === true) {
+    const identity = context.identityOf(name);
+    return context.snapshots.filter(
+      ({ volume }) => volume !== undefined && (volume.name === name || volume.identity === identity),
+    );
+  }
+  const found = lineage(name, context);
+  refuseOthers(name, found, context);
+  return found;
+}
+
+function refuseOthers(name: string, found: readonly Snapshot[], { isOwn }: OwnContext): void {
+  const other = found.find((snapshot) => !isOwn(snapshot));
+  if (other === undefined) return;
+  throw new AppError(
+    'usage',
+    `Cannot forget snapshots of ${quote(name)}: the machine ${quote(machineOf(other))} saved them`,
+    {
+      detail: 'Nothing was removed.',
+      hint: 'Add --all-hosts to apply rules to what other machines saved, or name single snapshots by their ids.',
+    },
+  );
 }
 
 /** A record that cannot be read is named by eight digits of its id at least. */

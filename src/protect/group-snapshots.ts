@@ -1,5 +1,6 @@
 import type { Snapshot } from '../model/snapshot.ts';
 import { safetyTag } from './find-snapshot.ts';
+import type { OwnTest } from './own-snapshots.ts';
 
 /** Snapshots that rules are applied to as one. */
 export interface SnapshotGroup {
@@ -11,11 +12,14 @@ export interface SnapshotGroup {
   readonly snapshots: readonly Snapshot[];
 }
 
-/** By the volume's identity, whatever its machine is called; those of other programs by machine and paths. */
-export function groupSnapshots(snapshots: readonly Snapshot[]): SnapshotGroup[] {
+/**
+ * By the volume's identity, whatever its machine is called; those of other programs by machine and paths. What several
+ * machines made of one lineage are several groups; `isOwn` is what counts as made by this one.
+ */
+export function groupSnapshots(snapshots: readonly Snapshot[], isOwn?: OwnTest): SnapshotGroup[] {
   const groups = new Map<string, Snapshot[]>();
   for (const snapshot of snapshots) {
-    const key = groupKey(snapshot);
+    const key = groupKey(snapshot, isOwn);
     const group = groups.get(key);
     if (group) group.push(snapshot);
     else groups.set(key, [snapshot]);
@@ -23,11 +27,13 @@ export function groupSnapshots(snapshots: readonly Snapshot[]): SnapshotGroup[] 
   return [...groups.values()].map(describeGroup);
 }
 
-export function groupKey(snapshot: Snapshot): string {
+export function groupKey(snapshot: Snapshot, isOwn: OwnTest = () => true): string {
   const { volume, hostname, paths } = snapshot;
   return JSON.stringify([
     isSafety(snapshot),
-    ...(volume === undefined ? [hostname, ...paths.toSorted()] : [volume.identity]),
+    ...(volume === undefined
+      ? [hostname, ...paths.toSorted()]
+      : [volume.identity, isOwn(snapshot) ? '' : volume.host.identity]),
   ]);
 }
 

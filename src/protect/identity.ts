@@ -9,13 +9,13 @@ export function volumeIdentity(
   catalog: Catalog,
   volume: { readonly hostIdentity: string; readonly name: string },
 ): string {
-  return (
-    catalog.volumeIdentity(volume.hostIdentity, volume.name) ??
-    deriveLineage(volume.hostIdentity, volume.name)
-  );
+  // An engine that does not say who it is would have the volumes of every other such engine.
+  const hostIdentity = volume.hostIdentity || catalog.stateId();
+  return catalog.volumeIdentity(hostIdentity, volume.name) ?? deriveLineage(hostIdentity, volume.name);
 }
 
 /** The same for a directory that is backed up by its path. */
 export function pathIdentity(catalog: Catalog, absolutePath: string): string {
-  return deriveLineage(catalog.stateId(), `path:${absolutePath}`);
+  const stateId = catalog.stateId();
+  return catalog.volumeIdentity(stateId, absolutePath) ?? deriveLineage(stateId, `path:${absolutePath}`);
 }

@@ -13,6 +13,7 @@ import { findSnapshot } from './find-snapshot.ts';
 import type { LiveData } from './live-tree.ts';
 import { stopsOf } from './planned-stops.ts';
 import type { JobOptions, Protection } from './protection.ts';
+import { lineageNotes } from './restore-lineage.ts';
 import { findContext } from './snapshots.ts';
 import { type RestoreChanges, summarize } from './summarize-changes.ts';
 
@@ -31,6 +32,8 @@ export interface RestoreRequest {
   readonly healthyWithinMs?: number | undefined;
   /** Other owners than those that were saved. */
   readonly mapOwner?: OwnerMap | undefined;
+  /** What another machine saved is this one's from then on: this one takes its place. */
+  readonly takeOver?: boolean | undefined;
 }
 
 export const defaultKeepMs = 7 * 86_400_000;
@@ -65,6 +68,8 @@ export interface RestorePlan {
   readonly keepForMs: number;
   readonly space: RestoreSpace | undefined;
   readonly mapOwner: OwnerMap | undefined;
+  /** The destination goes on in the lineage of another machine. */
+  readonly takesOver: boolean;
   /** Why it is refused as things are now. */
   readonly refusal: AppError | undefined;
   readonly notes: readonly string[];
@@ -100,6 +105,8 @@ export async function planRestore(
   const stops = await stopsOf(parts, destination, options);
   const isWhole = replaces && inside === '';
   const keeps = isWhole && destination.canKeep;
+  const takesOver = request.takeOver === true;
+  const lineage = await lineageNotes(parts, { snapshot, path: inside, destination, takesOver }, options);
   return {
     snapshot,
     path: inside,
@@ -117,8 +124,9 @@ export async function planRestore(
         ? await spaceOf(parts, { snapshot, destination, kept: live.bytes }, options)
         : undefined,
     mapOwner: request.mapOwner,
+    takesOver,
     refusal: stops.refusal,
-    notes,
+    notes: [...notes, ...lineage],
   };
 }
 

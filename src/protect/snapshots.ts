@@ -6,6 +6,7 @@ import { parseTarget, parseVolumePath } from '../model/target.ts';
 import type { Repository, SnapshotEntry } from '../repository/index.ts';
 import { type FindContext, findSnapshot, lineage, targetName } from './find-snapshot.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
+import { type OwnTest, ownTest } from './own-snapshots.ts';
 import type { JobOptions, Protection } from './protection.ts';
 
 export interface SnapshotFilter {
@@ -15,7 +16,10 @@ export interface SnapshotFilter {
   readonly stack?: string | undefined;
 }
 
-export type ListedSnapshot = Snapshot;
+export interface ListedSnapshot extends Snapshot {
+  /** This machine saved it, or has taken its lineage over: rules of this machine are about it. */
+  readonly isOwn: boolean;
+}
 
 /** A place in a snapshot, as the user names it. */
 export interface SnapshotPath {
@@ -37,11 +41,13 @@ export async function listSnapshots(
   const named =
     filter.name === undefined ? context.snapshots : lineage(targetName(parseTarget(filter.name)), context);
   if (filter.name !== undefined && named.length === 0) noteNear(filter.name, context, options);
-  return named.filter(
-    (snapshot) =>
-      (filter.tags ?? []).every((tag) => snapshot.tags.includes(tag)) &&
-      (filter.stack === undefined || snapshot.volume?.stack === filter.stack),
-  );
+  return named
+    .filter(
+      (snapshot) =>
+        (filter.tags ?? []).every((tag) => snapshot.tags.includes(tag)) &&
+        (filter.stack === undefined || snapshot.volume?.stack === filter.stack),
+    )
+    .map((snapshot) => ({ ...snapshot, isOwn: context.isOwn(snapshot) }));
 }
 
 function noteNear(name: string, { snapshots }: FindContext, { onNote }: JobOptions): void {
@@ -78,7 +84,10 @@ export async function openSnapshot(
 }
 
 /** What is needed to tell which snapshot is meant. A host that does not answer is no hindrance: names have to do then. */
-export async function findContext(parts: Protection, options: JobOptions): Promise<FindContext> {
+export async function findContext(
+  parts: Protection,
+  options: JobOptions,
+): Promise<FindContext & { readonly isOwn: OwnTest }> {
   const repository = await parts.repository();
   const damaged = new Map<string, AppError>();
   const snapshots = await repository.listSnapshots({
@@ -93,6 +102,7 @@ export async function findContext(parts: Protection, options: JobOptions): Promi
   return {
     snapshots,
     damaged,
+    isOwn: await ownTest(parts, hostIdentity),
     now: new Date(parts.now()),
     identityOf: (name) => {
       if (name.startsWith('/')) return pathIdentity(catalog, name);

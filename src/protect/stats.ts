@@ -28,7 +28,10 @@ export async function measureStats(
 ): Promise<StatsReport> {
   const chosen = filter.name === undefined ? undefined : await chosenIds(parts, filter, options);
   const snapshots = await listSnapshots(parts, {}, options);
-  const groups = groupSnapshots(snapshots).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  const own = new Set<unknown>(snapshots.filter(({ isOwn }) => isOwn));
+  const groups = groupSnapshots(snapshots, (one) => own.has(one)).sort((a, b) =>
+    a.name < b.name ? -1 : a.name > b.name ? 1 : 0,
+  );
   const repository = await parts.repository();
   const { groups: sizes, ...rest } = await repository.stats({
     groups: groups.map((group) => group.snapshots),

@@ -76,15 +76,15 @@ export function planVerify(
   }
   const chosen = new Set(request.targets.flatMap((target) => meantBy(target, request.last, context)));
   if (request.all)
-    for (const { snapshots, isSafety } of groupSnapshots(context.snapshots))
+    for (const { snapshots, isSafety } of groupSnapshots(context.snapshots, context.isOwn))
       if (!isSafety) for (const one of newestOf(snapshots, request.last)) chosen.add(one);
-  return groupSnapshots(newestOf([...chosen], chosen.size));
+  return groupSnapshots(newestOf([...chosen], chosen.size), context.isOwn);
 }
 
 function meantBy(target: string, last: number, context: FindContext): readonly Snapshot[] {
   const isName = target !== 'latest' && !target.includes('@');
   const named = isName ? lineage(targetName(parseTarget(target)), context) : [];
-  const backups = groupSnapshots(named).filter(({ isSafety }) => !isSafety);
+  const backups = groupSnapshots(named, context.isOwn).filter(({ isSafety }) => !isSafety);
   if (backups.length === 0) return [findSnapshot(target, context)];
   return newestOf(
     backups.flatMap(({ snapshots }) => snapshots),

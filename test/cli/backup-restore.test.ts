@@ -421,7 +421,7 @@ describe('holdfast backup and restore', () => {
     using other = new Cli();
     const access = ['--repo', cli.repository, '--password-file', join(cli.stateDir, 'keys/default.key')];
     await other.run('init', ...access);
-    await other.run('restore', 'pg');
+    await other.run('restore', 'pg', '--take-over');
     expect(treeFacts(other.root('pg'))).toEqual(saved);
     // It goes on in the same lineage, so its next backup finds its parent there.
     await other.run('backup', 'pg');

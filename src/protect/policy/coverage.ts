@@ -1,9 +1,9 @@
 import { knownError } from '../../lib/known-error.ts';
 import { isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import type { Snapshot } from '../../model/snapshot.ts';
 import type { LoadedConfiguration } from '../config/load-configuration.ts';
 import type { JobOptions, Protection } from '../protection.ts';
+import type { ListedSnapshot } from '../snapshots.ts';
 import { type Assignment, assignPolicies } from './assign-policies.ts';
 import { defaultRepositoryOf } from './default-repository.ts';
 import { listSubjects } from './list-subjects.ts';
@@ -61,7 +61,7 @@ function repositoriesOf(assignments: readonly Assignment[], fallback: string): s
 }
 
 interface FoundSnapshots extends Pick<CoverageReport, 'repositories' | 'unreachable'> {
-  readonly snapshots: readonly Snapshot[];
+  readonly snapshots: readonly ListedSnapshot[];
 }
 
 /** One repository that is away must not hide what the others hold. */
@@ -70,7 +70,7 @@ async function snapshotsIn(
   open: OpenPolicyApp,
   options: JobOptions,
 ): Promise<FoundSnapshots> {
-  const snapshots: Snapshot[] = [];
+  const snapshots: ListedSnapshot[] = [];
   const unreachable: { repository: string; message: string }[] = [];
   for (const repository of repositories) {
     try {

@@ -59,7 +59,7 @@ function cover({
     commands: new Map(Object.entries(commands)),
     subjects,
     assignments: assignPolicies(configuration, subjects),
-    snapshots,
+    snapshots: snapshots.map((one) => ({ isOwn: true, ...one })),
     nowMs,
   });
 }
@@ -135,7 +135,7 @@ test('every kind of place is in it: volumes of each kind, binds by their source,
 
 test('a bind mount is protected by a backup of a directory around it', () => {
   const srv = someSubject('/srv', { kind: 'path' });
-  const taken = someSnapshot({ id: 's', time: hoursAgo(3) });
+  const taken = someSnapshot({ id: 's', time: hoursAgo(3), identity: srv.identity });
   const ofPath = {
     ...taken,
     volume: taken.volume && { ...taken.volume, kind: 'path' as const, name: '/srv' },
@@ -151,6 +151,25 @@ test('a bind mount is protected by a backup of a directory around it', () => {
     ['/srvother', 'unprotected'],
     ['/srv', 'protected'],
     ['/srv/app', 'protected'],
+  ]);
+});
+
+test('what another machine saved under the same names and paths protects nothing here', () => {
+  const srv = someSubject('/srv', { kind: 'path' });
+  const theirs = (name: string, kind: 'volume' | 'path'): Snapshot & { readonly isOwn: boolean } => {
+    const taken = someSnapshot({ id: name, time: hoursAgo(3), name, identity: `id-${name}` });
+    return { ...taken, isOwn: false, volume: taken.volume && { ...taken.volume, kind, name } };
+  };
+  const places = cover({
+    volumes: [someVolume('pg')],
+    subjects: [srv, someSubject('pg')],
+    mounts: [mount({})],
+    snapshots: [theirs('pg', 'volume'), theirs('/srv', 'path')],
+  });
+  expect(places.map(({ name, state }) => [name, state])).toEqual([
+    ['/srv', 'unprotected'],
+    ['/srv/app', 'unprotected'],
+    ['pg', 'unprotected'],
   ]);
 });
 

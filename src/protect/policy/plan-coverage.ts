@@ -1,9 +1,9 @@
 import { formatDuration } from '../../model/duration.ts';
 import { quote } from '../../model/quote.ts';
-import type { Snapshot } from '../../model/snapshot.ts';
 import type { DataMount, Volume } from '../../model/volume.ts';
 import { isWithin } from '../describe-volume.ts';
 import { safetyTag } from '../find-snapshot.ts';
+import type { ListedSnapshot } from '../snapshots.ts';
 import type { Assignment } from './assign-policies.ts';
 import { cacheReason, type PlaceUse } from './cache-reason.ts';
 import { formatSchedule, longestGapMs, openTimetable, type Schedule } from './schedule.ts';
@@ -34,8 +34,8 @@ export interface CoverageView {
   readonly commands: ReadonlyMap<string, readonly string[]>;
   readonly subjects: readonly Subject[];
   readonly assignments: readonly Assignment[];
-  /** Of all repositories that count, oldest first. */
-  readonly snapshots: readonly Snapshot[];
+  /** Of all repositories that count, oldest first. Only this machine's own protect what it has. */
+  readonly snapshots: readonly ListedSnapshot[];
   readonly nowMs: number;
 }
 
@@ -49,7 +49,8 @@ type View = CoverageView & { readonly gaps: Gaps };
 
 /** Every place where a container keeps data, and every volume, each once; pure. What is unprotected comes first. */
 export function planCoverage(seen: CoverageView): CoveredPlace[] {
-  const view = { ...seen, gaps: gapsFrom(seen.nowMs - 400 * dayMs) };
+  const own = seen.snapshots.filter(({ isOwn }) => isOwn);
+  const view = { ...seen, snapshots: own, gaps: gapsFrom(seen.nowMs - 400 * dayMs) };
   const places = [
     ...view.volumes.map((volume) => volumePlace(view, volume)),
     ...mountedPlaces(view),
@@ -75,7 +76,9 @@ function volumePlace(view: View, volume: Volume): CoveredPlace {
         mounts: view.mounts.filter(({ type, source }) => type === 'volume' && source === name),
       }),
       harmless: isMemory ? 'it is in memory only' : undefined,
-      snapshots: view.snapshots.filter((one) => one.volume?.identity === subject?.identity),
+      snapshots: view.snapshots.filter(
+        ({ volume: saved }) => saved !== undefined && saved.identity === subject?.identity,
+      ),
     }),
     kind: volume.anonymous ? 'anonymous' : isMemory ? 'tmpfs' : driver === 'local' ? 'volume' : 'plugin',
     name,
@@ -126,7 +129,7 @@ function mountPlace(view: View, first: DataMount, mounts: readonly DataMount[]):
 
 function pathPlace(view: View, subject: Subject): CoveredPlace {
   const snapshots = view.snapshots.filter(
-    ({ volume }) => volume?.kind === 'path' && volume.name === subject.name,
+    ({ volume }) => volume !== undefined && volume.identity === subject.identity,
   );
   const judged = judge(view, { subject, use: undefined, harmless: undefined, snapshots });
   return { ...judged, kind: 'path', name: subject.name, stack: undefined, consumers: [] };
@@ -137,7 +140,7 @@ interface Evidence {
   readonly use: PlaceUse | undefined;
   /** Why it is no loss, whatever else there is. */
   readonly harmless: string | undefined;
-  readonly snapshots: readonly Snapshot[];
+  readonly snapshots: readonly ListedSnapshot[];
 }
 
 type Judged = Pick<CoveredPlace, 'state' | 'reason' | 'policies' | 'newest'>;

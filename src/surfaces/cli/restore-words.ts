@@ -19,16 +19,22 @@ export interface RestoreFlags {
   readonly noKeep?: boolean;
   readonly healthTimeout?: string;
   readonly mapOwner?: readonly string[];
+  readonly takeOver?: boolean;
 }
 
 /** How it is to be done, whatever is restored. */
 export function wishesOf(flags: RestoreFlags) {
   if (flags.noKeep === true && flags.keepFor !== undefined)
     throw new AppError('usage', '"--no-keep" and "--keep-for" exclude each other');
+  if (flags.takeOver === true && (flags.to !== undefined || flags.path !== undefined))
+    throw new AppError('usage', '"--take-over" is for what comes back as a whole to where it was', {
+      hint: 'Leave out "--to" and "--path".',
+    });
   return {
     safetySnapshot: flags.noSafetySnapshot !== true,
     keepForMs: flags.noKeep === true ? 0 : durationOf(flags.keepFor),
     healthyWithinMs: durationOf(flags.healthTimeout),
+    takeOver: flags.takeOver === true,
     mapOwner: flags.mapOwner === undefined ? undefined : parseOwnerMap(flags.mapOwner),
   };
 }

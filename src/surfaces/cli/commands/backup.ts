@@ -19,6 +19,7 @@ export interface BackupFlags {
   readonly consistency?: string;
   readonly dump?: boolean;
   readonly preset?: string;
+  readonly takeOver?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -34,6 +35,7 @@ export async function runBackup(
       all: flags.all ?? false,
       stacks: flags.stack ?? [],
       dryRun: flags.dryRun ?? false,
+      takeOver: flags.takeOver ?? false,
       given: {
         tags: flags.tag,
         excludes: flags.exclude,

@@ -17,6 +17,7 @@ export interface ForgetFlags extends KeepFlags, PruneLimitFlags {
   readonly keepVerified?: string;
   readonly tag?: readonly string[];
   readonly allowEmpty?: boolean;
+  readonly allHosts?: boolean;
   readonly prune?: boolean;
   readonly dryRun?: boolean;
 }
@@ -34,6 +35,7 @@ export async function runForget(
     rules: keepRulesOf(flags),
     keepVerified: flags.keepVerified === undefined ? undefined : parseCount(flags.keepVerified),
     allowEmpty: flags.allowEmpty ?? false,
+    allHosts: flags.allHosts ?? false,
   };
   const plan = await app.planForget(request, { signal, onNote: session.warn });
   const leaving = leavingOf(plan);

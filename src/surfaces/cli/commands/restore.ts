@@ -38,7 +38,7 @@ export async function runRestore(
     session.note(describePlan(plan));
     if (!(await session.confirm(`Replace what is in "${printable(plan.destination.name)}" now?`)))
       return session.note('Nothing was changed.');
-  }
+  } else for (const note of plan.notes) session.note(printable(note));
   using progress = session.progress('Restore');
   const report = await session.app.applyRestore(plan, {
     signal,

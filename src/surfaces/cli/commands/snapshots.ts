@@ -29,10 +29,19 @@ export async function runSnapshots(
 
 function describe(snapshots: readonly ListedSnapshot[]): string {
   const now = new Date();
+  const hasOthers = snapshots.some(({ isOwn }) => !isOwn);
   const hasProblems = snapshots.some((snapshot) => snapshot.problemCount > 0);
   return formatTable(snapshots, [
     { title: 'ID', value: ({ id }) => id.slice(0, 8) },
     { title: 'VOLUME', value: ({ name }) => printable(name) },
+    ...(hasOthers
+      ? [
+          {
+            title: 'HOST',
+            value: ({ volume, hostname }: ListedSnapshot) => printable(volume?.host.name ?? hostname),
+          },
+        ]
+      : []),
     { title: 'TIME', value: ({ time }) => localTime(time) },
     { title: 'AGE', value: ({ time }) => formatAge(time, now) },
     {

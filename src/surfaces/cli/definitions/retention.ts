@@ -43,6 +43,7 @@ const forget = defineCommand<ForgetFlags>({
     ),
     tag: listFlag('Only snapshots with these tags (A,B: with both)', 'TAG'),
     allowEmpty: switchFlag('A volume may lose all its snapshots'),
+    allHosts: switchFlag('Also what other machines saved, each machine by itself'),
     prune: switchFlag('Then remove the data that no snapshot needs'),
     ...pruneFlags,
     dryRun,
