@@ -40,7 +40,15 @@ export function copyFile(stateDir: string): string {
 function parseCopy(text: string): CatalogEssentials | undefined {
   const value: unknown = JSON.parse(text);
   if (typeof value !== 'object' || value === null) return undefined;
-  const lists = ['repositories', 'identities', 'origins', 'protectedVolumes', 'volumes', 'anomalies', 'forgotten'];
+  const lists = [
+    'repositories',
+    'identities',
+    'origins',
+    'protectedVolumes',
+    'volumes',
+    'anomalies',
+    'forgotten',
+  ];
   const isWhole = lists.every((name) => Array.isArray((value as Record<string, unknown>)[name]));
   return isWhole && typeof (value as { stateId?: unknown }).stateId === 'string'
     ? (value as CatalogEssentials)
