@@ -59,7 +59,8 @@ class Memory implements MemoryContainers {
   add(wish: Partial<Container> & { readonly name: string }): Container {
     const id = wish.id ?? randomBytes(32).toString('hex');
     const state = wish.state ?? 'running';
-    const container: Container = { ...blank, id, startedAt: this.#time(), ...wish, state };
+    const imageLabels = 'imageLabels' in wish ? wish.imageLabels : {};
+    const container: Container = { ...blank, id, startedAt: this.#time(), ...wish, imageLabels, state };
     this.#containers.set(id, container);
     return container;
   }

@@ -45,6 +45,11 @@ export interface Container extends ContainerIdentity {
   /** How long it has to end by itself when it is stopped; Infinity for as long as it takes. */
   readonly stopTimeoutMs?: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  /**
+   * Labels that its image brings along, said by the image's author and not by the people who run it; undefined when they
+   * cannot be told apart.
+   */
+  readonly imageLabels: Readonly<Record<string, string>> | undefined;
   readonly environment: Readonly<Record<string, string>>;
   readonly command: readonly string[];
   /** What starts the command, when it is not the command itself. */

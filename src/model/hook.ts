@@ -18,6 +18,11 @@ export interface Hook {
   readonly timeoutMs: number;
   /** `abort`: the backup fails. What comes after the data is saved cannot undo it, and makes its run a failed one. */
   readonly onFailure: 'abort' | 'warn';
+  /**
+   * It may run in every container of the host: the configuration of the machine says it. What labels and Compose files
+   * say runs in their own container or Compose project only.
+   */
+  readonly runsAnywhere?: boolean | undefined;
   /** Where it was said, for people: `the label "holdfast.hook.before"`. */
   readonly origin: string;
 }

@@ -3,6 +3,7 @@ import type { Container, ContainerMount, Health } from '../containers.ts';
 import type { EngineClient } from './engine-client.ts';
 import type { EngineContainer, EngineHealthcheck, EngineInspection } from './engine-types.ts';
 import { isHelper } from './helper-label.ts';
+import type { ImageLabels } from './image-labels.ts';
 import { mountsOf } from './mounts.ts';
 import { stackOf, toState } from './volumes.ts';
 
@@ -11,6 +12,7 @@ const inspectionsAtOnce = 8;
 /** All containers but our helpers, by name. The engine's list lacks most of what we want to know, so each is inspected. */
 export async function listContainers(
   client: EngineClient,
+  images: ImageLabels,
   signal: AbortSignal | undefined,
 ): Promise<Container[]> {
   const listed = await client.json<readonly EngineContainer[]>({
@@ -19,27 +21,30 @@ export async function listContainers(
     action: 'Cannot list containers',
     signal,
   });
-  const found: Container[] = [];
+  const found: EngineInspection[] = [];
   const queue = listed.filter((container) => !isHelper(container)).values();
   const work = async (): Promise<void> => {
     for (const { Id } of queue) {
       const inspection = await inspectContainer(client, Id, signal);
-      if (inspection !== undefined) found.push(toContainer(inspection));
+      if (inspection !== undefined) found.push(inspection);
     }
   };
   await Promise.all(Array.from({ length: inspectionsAtOnce }, work));
-  return found.toSorted((left, right) => (left.name < right.name ? -1 : 1));
+  const containers: Container[] = [];
+  for (const inspection of found)
+    containers.push(toContainer(inspection, await images.of(inspection, signal)));
+  return containers.toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }
 
 /** By its name, its id, or the start of its id that people are shown. */
 export async function findContainer(
   client: EngineClient,
-  idOrName: string,
-  signal: AbortSignal | undefined,
+  images: ImageLabels,
+  { idOrName, signal }: { readonly idOrName: string; readonly signal: AbortSignal | undefined },
 ): Promise<Container | undefined> {
   const inspection = await inspectContainer(client, idOrName, signal);
   if (inspection === undefined) return undefined;
-  const container = toContainer(inspection);
+  const container = toContainer(inspection, await images.of(inspection, signal));
   // The engine takes any start of an id: "db" may be a container that nobody meant.
   const isMeant = container.name === idOrName || (idOrName.length >= 12 && container.id.startsWith(idOrName));
   return isMeant ? container : undefined;
@@ -71,7 +76,7 @@ export function shortName(idOrName: string): string {
   return /^[0-9a-f]{64}$/.test(idOrName) ? idOrName.slice(0, 12) : idOrName;
 }
 
-export function toContainer(inspection: EngineInspection): Container {
+export function toContainer(inspection: EngineInspection, imageLabels: Container['imageLabels']): Container {
   const { Id: id, State: state, Config: config } = inspection;
   const labels = config?.Labels ?? {};
   const restart = inspection.HostConfig?.RestartPolicy?.Name ?? '';
@@ -96,6 +101,7 @@ export function toContainer(inspection: EngineInspection): Container {
     volumesFrom: (inspection.HostConfig?.VolumesFrom ?? []).map((from) => from.replace(/:[^:]*$/, '')),
     stopTimeoutMs: stopTimeoutOf(inspection),
     labels,
+    imageLabels,
     environment: toEnvironment(config?.Env ?? []),
     command: config?.Cmd ?? [],
     entrypoint: config?.Entrypoint ?? [],

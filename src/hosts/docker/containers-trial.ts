@@ -3,13 +3,14 @@ import { type Container, trialLabel, type TrialRequest } from '../containers.ts'
 import { inspectContainer, shortName, toContainer } from './containers-read.ts';
 import { startContainer } from './containers-state.ts';
 import type { EngineClient } from './engine-client.ts';
+import type { ImageLabels } from './image-labels.ts';
 import { removeTrialNetwork, makeTrialNetwork } from './trial-network.ts';
 
 /** Makes and starts a container that can reach nothing and that nothing can reach. Whatever fails, nothing stays. */
 export async function startTrial(
   client: EngineClient,
-  request: TrialRequest,
-  signal: AbortSignal | undefined,
+  images: ImageLabels,
+  { request, signal }: { readonly request: TrialRequest; readonly signal: AbortSignal | undefined },
 ): Promise<Container> {
   const labels = { [trialLabel]: 'true', ...request.labels };
   await checkImage(client, request, signal);
@@ -19,7 +20,7 @@ export async function startTrial(
     const id = await createTrial(client, { ...request, labels }, signal);
     await startContainer(client, id, { signal });
     const inspection = await inspectContainer(client, id, signal);
-    if (inspection !== undefined) return toContainer(inspection);
+    if (inspection !== undefined) return toContainer(inspection, await images.of(inspection, signal));
     throw new AppError('failed', `The trial "${request.name}" was removed while it started`);
   } catch (error) {
     // A name that is taken is somebody else's container.

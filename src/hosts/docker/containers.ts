@@ -1,23 +1,26 @@
 import type { CallOptions } from '../host.ts';
 import type { Container, Containers, ExecRequest, ExecRun, TrialRequest } from '../containers.ts';
 import type { EngineClient } from './engine-client.ts';
+import { ImageLabels } from './image-labels.ts';
 
 /** The containers of a Docker Engine. What a call needs is loaded by that call. */
 export class DockerContainers implements Containers {
   readonly #client: EngineClient;
+  readonly #images: ImageLabels;
 
   constructor(client: EngineClient) {
     this.#client = client;
+    this.#images = new ImageLabels(client);
   }
 
   async list(options: CallOptions = {}): Promise<Container[]> {
     const { listContainers } = await import('./containers-read.ts');
-    return await listContainers(this.#client, options.signal);
+    return await listContainers(this.#client, this.#images, options.signal);
   }
 
   async find(idOrName: string, options: CallOptions = {}): Promise<Container | undefined> {
     const { findContainer } = await import('./containers-read.ts');
-    return await findContainer(this.#client, idOrName, options.signal);
+    return await findContainer(this.#client, this.#images, { idOrName, signal: options.signal });
   }
 
   async stop(id: string, options: CallOptions & { readonly timeoutMs?: number }): Promise<void> {
@@ -76,7 +79,7 @@ export class DockerContainers implements Containers {
 
   async startTrial(request: TrialRequest, options: CallOptions = {}): Promise<Container> {
     const { startTrial } = await import('./containers-trial.ts');
-    return await startTrial(this.#client, request, options.signal);
+    return await startTrial(this.#client, this.#images, { request, signal: options.signal });
   }
 
   async removeTrial(trial: string, options: CallOptions = {}): Promise<void> {

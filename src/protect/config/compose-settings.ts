@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { isMap, parseDocument, LineCounter, isScalar } from 'yaml';
 import { openFlag } from '../../lib/posix-at.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
+import type { Hook } from '../../model/hook.ts';
 import { quote } from '../../model/quote.ts';
 import { anyText, converted, fields, flag, oneOrMore, type Shape } from './shape.ts';
 import { readNode } from './read-document.ts';
@@ -33,9 +34,14 @@ const wish: Shape<ComposeWish> = converted(
   ({ backup, policy, ...settings }): ComposeWish => ({
     backup,
     policies: policy,
-    settings: settingsOf(settings),
+    settings: settingsOf({ ...settings, hooks: settings.hooks?.map(ofItsProject) }),
   }),
 );
+
+/** Who writes a project's file says nothing about other projects. */
+function ofItsProject(hook: Hook): Hook {
+  return { ...hook, runsAnywhere: false };
+}
 
 /** Reads `x-holdfast` in the Compose files of a stack; a later file goes before an earlier one, as Compose has it. Never throws. */
 export async function readComposeWishes(files: readonly string[]): Promise<ComposeWishes> {

@@ -44,6 +44,7 @@ function hookOf(moment: HookMoment, given: Read<typeof hookFields>): Hook {
     user: given.user,
     timeoutMs: given.timeout ?? defaultHookTimeoutMs,
     onFailure: given['on-failure'] ?? usualOnFailure(moment),
+    runsAnywhere: true,
     origin: `the hook "${moment}" of the policy`,
   };
 }

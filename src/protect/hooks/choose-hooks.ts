@@ -1,4 +1,5 @@
 import type { Container, ContainerIdentity } from '../../hosts/containers.ts';
+import { ownStack } from '../container-labels.ts';
 import type { Hook } from '../../model/hook.ts';
 
 /** A hook with the container that it runs in. */
@@ -6,6 +7,8 @@ export interface PlannedHook {
   readonly hook: Hook;
   /** Undefined when the container that it names is not there: told when its moment comes. */
   readonly identity: ContainerIdentity | undefined;
+  /** The container that it names is there, and out of its reach. */
+  readonly isOutOfReach?: boolean | undefined;
 }
 
 /** Hooks as they were said, and by whom. */
@@ -13,7 +16,7 @@ export interface SaidHooks {
   readonly hooks: readonly Hook[];
   /** The container whose label says it; undefined for a volume's label, or a file. */
   readonly container: Container | undefined;
-  /** Where a service that is named is looked for first. */
+  /** Where a service that is named is looked for first; what is said by labels and Compose files runs nowhere else. */
   readonly stack: string | undefined;
 }
 
@@ -28,7 +31,15 @@ export function chooseHooks(said: readonly SaidHooks[], all: readonly Container[
       if (hook.target === undefined && container !== undefined && container.state !== 'running') continue;
       const found = hook.target === undefined ? container : findTarget(hook.target, stack, all);
       const key = JSON.stringify([found?.id, hook]);
-      if (!chosen.has(key)) chosen.set(key, { hook, identity: found && identityOf(found) });
+      if (chosen.has(key)) continue;
+      const isReached =
+        found === undefined || found === container || hook.runsAnywhere === true || isOfStack(found, stack);
+      chosen.set(
+        key,
+        isReached
+          ? { hook, identity: found && identityOf(found) }
+          : { hook, identity: undefined, isOutOfReach: true },
+      );
     }
   }
   return [...chosen.values()];
@@ -43,11 +54,16 @@ function findTarget(
   const running = all.filter(({ state }) => state === 'running');
   const services = running.filter(({ service }) => service === target);
   return (
-    services.find((container) => stack !== undefined && container.stack === stack) ??
+    services.find((container) => isOfStack(container, stack)) ??
     running.find(({ name, id }) => name === target || (target.length >= 12 && id.startsWith(target))) ??
     running.find(({ swarmService }) => swarmService === target) ??
     (services.length === 1 ? services[0] : undefined)
   );
+}
+
+/** An image that says of which stack it is does not make its container one of it. */
+function isOfStack(container: Container, stack: string | undefined): boolean {
+  return stack !== undefined && ownStack(container) === stack;
 }
 
 function identityOf({ id, name, stack, service, number, swarmService }: Container): ContainerIdentity {

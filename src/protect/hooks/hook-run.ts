@@ -4,7 +4,7 @@ import type { Hook, HookMoment } from '../../model/hook.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { PlannedHook } from './choose-hooks.ts';
 import { dropRunHooks, openHookJournal, type OpenHookJournal } from './hook-journal.ts';
-import { noTarget, runHook } from './run-hook.ts';
+import { noTarget, outOfReach, runHook } from './run-hook.ts';
 
 export interface HookOutcome {
   readonly outcome: 'good' | 'partial' | 'failed' | 'cancelled';
@@ -70,7 +70,7 @@ class Run implements HookRun {
 
   async begin(options: JobOptions): Promise<void> {
     const { parts, hooks, hostIdentity, environment } = this.#parts;
-    const due = hooks.filter(({ hook }) => isDueAtEnd(hook));
+    const due = hooks.filter(({ hook, isOutOfReach }) => isDueAtEnd(hook) && isOutOfReach !== true);
     if (due.length > 0)
       this.#journal = await openHookJournal(parts.stateDir, { hostIdentity, environment, hooks: due });
     await this.#runAll('before', options);
@@ -92,7 +92,9 @@ class Run implements HookRun {
     };
     const due = hooks.filter(({ hook }) => hook.moment === 'after' || (isBad && hook.moment === 'on-error'));
     const failures = await runDueHooks(containers, { hooks: due, environment: told });
-    await this.#closeJournal(failures, told, onNote);
+    // What may not run is not due.
+    const stay = failures.filter(({ planned }) => planned.isOutOfReach !== true);
+    await this.#closeJournal(stay, told, onNote);
     const bad = new Set(failures.map(({ planned }) => planned));
     const { parts } = this.#parts;
     await dropRunHooks(
@@ -100,7 +102,7 @@ class Run implements HookRun {
       due.filter((planned) => !bad.has(planned)),
     ).catch(() => undefined);
     for (const { hook, error } of failures) if (hook.onFailure === 'warn') onNote?.(`${error.message}.`);
-    if (failures.length > 0) onNote?.(staysDue);
+    if (stay.length > 0) onNote?.(staysDue);
     return failures.filter(({ hook }) => hook.onFailure === 'abort').map(({ error }) => error);
   }
 
@@ -196,7 +198,8 @@ function isDueAtEnd({ moment }: Hook): boolean {
 
 /** The container as it is now: a service's may have been made anew. */
 async function findNow(containers: Containers, planned: PlannedHook): Promise<Container> {
-  const { hook, identity } = planned;
+  const { hook, identity, isOutOfReach } = planned;
+  if (isOutOfReach === true) throw outOfReach(hook, hook.target ?? '');
   const found = await findHookTarget(containers, planned);
   if (found?.state !== 'running') throw noTarget(hook, identity?.name ?? hook.target ?? '');
   return found;

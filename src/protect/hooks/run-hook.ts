@@ -52,3 +52,12 @@ export function noTarget(hook: Hook, target: string): AppError {
     { hint: 'Name a container, or a service of the same stack, that runs at that moment.' },
   );
 }
+
+/** A hook that names a container which what says it has no say over. */
+export function outOfReach(hook: Hook, target: string): AppError {
+  return new AppError(
+    'denied',
+    `The hook "${hook.moment}" (${hook.origin}) is not run: ${quote(target)} is not of the same Compose project`,
+    { hint: 'What runs in other containers is for "hooks" in holdfast.yaml.' },
+  );
+}

@@ -10,6 +10,7 @@ import {
   noComposeWish,
   readComposeWishes,
 } from '../config/compose-settings.ts';
+import { ownLabels, ownStack, wishesOfContainer } from '../container-labels.ts';
 import { settingsOfLabels } from '../config/settings-of-labels.ts';
 import type { VolumeSettings } from '../config/volume-settings.ts';
 
@@ -47,7 +48,7 @@ export function saidOf(volume: Volume, { containers, compose }: Around): Said {
   );
   const stack = volume.stack ?? stackOf(users);
   const own = readLabels(labels, { kind: 'volume', name });
-  const theirs = users.map((user) => readLabels(user.labels, { kind: 'container', name: user.name }));
+  const theirs = users.map(wishesOfContainer);
   const speakers = [
     { from: 'a label of the volume', wishes: own },
     ...users.flatMap((user, i) => {
@@ -135,8 +136,9 @@ export async function readStackFiles(
   containers: readonly Container[],
 ): Promise<ReadonlyMap<string, ComposeWishes>> {
   const files = new Map<string, Set<string>>();
-  for (const { labels, stack } of containers) {
-    const named = labels['com.docker.compose.project.config_files'];
+  for (const container of containers) {
+    const stack = ownStack(container);
+    const named = ownLabels(container)['com.docker.compose.project.config_files'];
     if (stack === undefined || named === undefined) continue;
     const known = files.get(stack) ?? new Set();
     for (const file of named.split(',')) if (file.startsWith('/')) known.add(file);

@@ -1,6 +1,7 @@
 import { isAppError } from '../../model/errors.ts';
 import type { ConsistencyWish } from '../../model/consistency.ts';
 import type { Hook } from '../../model/hook.ts';
+import { speaksToUs } from '../../model/labels.ts';
 import type { OpenedSource } from '../open-source.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { pathContainers, volumeContainers } from '../quiesce/volume-containers.ts';
@@ -27,8 +28,6 @@ export interface ApplicationWishes {
   readonly consistency?: ConsistencyWish | undefined;
 }
 
-const spoken = /^(?:holdfast|docker-volume-backup|nautical-backup|stack-back)\./;
-
 /** The applications that have something to do with a backup of these; undefined when there are none. */
 export async function applicationOf(
   parts: Protection,
@@ -41,7 +40,7 @@ export async function applicationOf(
       wishes.dump === true ||
       wishes.preset !== undefined ||
       (wishes.hooks ?? []).length > 0 ||
-      (target.kind === 'volume' && Object.keys(target.volume.labels).some((label) => spoken.test(label))),
+      (target.kind === 'volume' && Object.keys(target.volume.labels).some(speaksToUs)),
   );
   if (concerned.length === 0 || (await hasNoContainers(parts))) return undefined;
   // Most backups of a machine without databases need none of it.

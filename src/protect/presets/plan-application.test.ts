@@ -68,7 +68,7 @@ test('a label about some volumes of a container says nothing of the others', () 
   expect(planApplication([volume(all)], all).servers).toEqual([]);
 });
 
-test('a hook finds the service of its own stack, then a container by name', () => {
+test('a hook of a label finds the service of its own stack, and reaches no other stack', () => {
   const all = [
     container('shop-web-1', { stack: 'shop', service: 'web', mounts: [] }),
     container('blog-web-1', { stack: 'blog', service: 'web', mounts: [] }),
@@ -87,12 +87,48 @@ test('a hook finds the service of its own stack, then a container by name', () =
     }),
   ];
   const { hooks } = planApplication([volume(all.slice(2))], all);
-  expect(Object.fromEntries(hooks.map(({ hook, identity }) => [hook.command[0], identity?.name]))).toEqual({
-    own: 'shop-db-1',
-    named: 'blog-web-1',
-    lost: undefined,
-    there: 'shop-web-1',
+  const names = (planned: typeof hooks) =>
+    Object.fromEntries(planned.map(({ hook, identity }) => [hook.command[0], identity?.name]));
+  expect(names(hooks)).toEqual({ own: 'shop-db-1', named: undefined, lost: undefined, there: 'shop-web-1' });
+  expect(hooks.filter((planned) => planned.isOutOfReach).map(({ hook }) => hook.command[0])).toEqual([
+    'named',
+  ]);
+  const configured = hooks.map(({ hook }) => ({ ...hook, runsAnywhere: true }));
+  const free = planApplication([volume([], { stack: 'shop', wishes: { hooks: configured } })], all);
+  expect(names(free.hooks)).toMatchObject({ named: 'blog-web-1', there: 'shop-web-1' });
+});
+
+test('labels that a container has from its image say nothing, and are told', () => {
+  const labels = { 'holdfast.hook.before': 'x', 'holdfast.preset': 'none', 'holdfast.dump': 'true' };
+  const all = [container('db', { labels, imageLabels: { ...labels, 'holdfast.dump': 'false' } })];
+  const plan = planApplication([volume(all, { disk })], all);
+  expect(plan.hooks).toEqual([]);
+  expect(plan.servers).toMatchObject([{ isWanted: true, dump: true }]);
+  expect(plan.warnings).toEqual([
+    expect.stringMatching(
+      /"db" has labels of its image, which have no say: "holdfast.hook.before", "holdfast.preset"\./,
+    ),
+  ]);
+});
+
+test('a container whose image only says that it is of a stack has no say in it, and is not found there', () => {
+  const claim = { 'com.docker.compose.project': 'shop', 'com.docker.compose.service': 'db' };
+  const evil = container('evil', {
+    stack: 'shop',
+    service: 'db',
+    imageLabels: claim,
+    labels: { ...claim, 'holdfast.hook.before': 'x', 'holdfast.hook.before.in': 'web' },
   });
+  const web = container('shop-web-1', {
+    stack: 'shop',
+    service: 'web',
+    labels: { 'holdfast.hook.before': 'secret', 'holdfast.hook.before.in': 'db' },
+  });
+  const plan = planApplication([volume([evil, web])], [evil, web]);
+  expect(plan.hooks).toMatchObject([
+    { hook: { command: ['x'] }, identity: undefined, isOutOfReach: true },
+    { hook: { command: ['secret'] }, identity: undefined, isOutOfReach: true },
+  ]);
 });
 
 test('a hook of a container that has two of the volumes runs once', () => {

@@ -10,6 +10,7 @@ import {
 } from '../../model/label-wishes.ts';
 import { readLabels } from '../../model/labels.ts';
 import { quote } from '../../model/quote.ts';
+import { ownStack, wishesOfContainer } from '../container-labels.ts';
 import { chooseHooks, type PlannedHook } from '../hooks/choose-hooks.ts';
 import type { ApplicationWishes } from './application-of.ts';
 import { findPreset, presetOf } from './find-presets.ts';
@@ -75,7 +76,7 @@ export function planApplication(
         ...touched.map((container) => ({
           hooks: wishesOf.get(container.id)?.hooks ?? [],
           container,
-          stack: container.stack,
+          stack: ownStack(container),
         })),
       ],
       all,
@@ -151,10 +152,6 @@ function readVolume(volume: ApplicationVolume): ReadVolume {
     own,
   );
   return { volume, own, wishes, users };
-}
-
-function wishesOfContainer({ labels, name }: Container): LabelWishes {
-  return readLabels(labels, { kind: 'container', name });
 }
 
 function planServers(

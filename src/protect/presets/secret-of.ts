@@ -1,3 +1,5 @@
+import type { Container } from '../../hosts/containers.ts';
+import { ownLabels } from '../container-labels.ts';
 import { type ClientPlace, readContainerFile } from './run-client.ts';
 
 type Environment = Readonly<Record<string, string>>;
@@ -25,10 +27,10 @@ export async function secretOf(
 /** What labels of the container say of the login, before anything else is tried. */
 export async function labelledLogin(
   place: ClientPlace & {
-    readonly container: { readonly environment: Environment; readonly labels: Environment };
+    readonly container: Pick<Container, 'environment' | 'labels' | 'imageLabels'>;
   },
 ): Promise<{ readonly user: string | undefined; readonly password: string | undefined }> {
-  const { labels } = place.container;
+  const labels = ownLabels(place.container);
   const variable = labels['holdfast.database.password-env'];
   const file = labels['holdfast.database.password-file'];
   const fromFile = file === undefined ? undefined : await readContainerFile(place, file);

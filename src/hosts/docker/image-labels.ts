@@ -1,0 +1,49 @@
+import { isAppError } from '../../model/errors.ts';
+import type { EngineClient } from './engine-client.ts';
+import type { EngineInspection } from './engine-types.ts';
+
+type Labels = Readonly<Record<string, string>>;
+
+/** So many images are remembered; a machine rarely has more in use. */
+const rememberedAtMost = 1000;
+
+/** The labels of images, each asked for once: an image with another label has another id. */
+export class ImageLabels {
+  readonly #client: EngineClient;
+  readonly #known = new Map<string, Labels>();
+
+  constructor(client: EngineClient) {
+    this.#client = client;
+  }
+
+  /** Of a container's image; undefined when the engine no longer has it. A container without labels needs no look. */
+  async of(
+    { Image: id, Config: config }: EngineInspection,
+    signal: AbortSignal | undefined,
+  ): Promise<Labels | undefined> {
+    if (Object.keys(config?.Labels ?? {}).length === 0) return {};
+    if (!id) return undefined;
+    const known = this.#known.get(id);
+    if (known !== undefined) return known;
+    const labels = await this.#ask(id, signal);
+    if (labels !== undefined && this.#known.size < rememberedAtMost) this.#known.set(id, labels);
+    return labels;
+  }
+
+  async #ask(id: string, signal: AbortSignal | undefined): Promise<Labels | undefined> {
+    try {
+      const { Config: config } = await this.#client.json<{
+        readonly Config?: { readonly Labels?: Labels | null } | null;
+      }>({
+        method: 'GET',
+        path: `/images/${encodeURIComponent(id)}/json`,
+        action: 'Cannot read the labels of an image',
+        signal,
+      });
+      return config?.Labels ?? {};
+    } catch (error) {
+      if (isAppError(error, 'not-found')) return undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import type { Container } from '../hosts/containers.ts';
+import type { LabelWishes } from '../model/label-wishes.ts';
+import { readLabels, speaksToUs } from '../model/labels.ts';
+import { quote } from '../model/quote.ts';
+
+type Labels = Readonly<Record<string, string>>;
+
+/**
+ * What the people who run a container say on it. An image's author is another person, who could leave data out of every
+ * backup or run commands in other containers: what is as the image has it counts as not said. Where the image is gone,
+ * nothing can be told apart, and nothing counts. Pure.
+ */
+export function ownLabels({ labels, imageLabels }: Pick<Container, 'labels' | 'imageLabels'>): Labels {
+  if (imageLabels === undefined) return {};
+  return Object.fromEntries(Object.entries(labels).filter(([name, value]) => imageLabels[name] !== value));
+}
+
+const stackLabels = ['com.docker.compose.project', 'com.docker.stack.namespace'];
+
+/** The Compose project or stack that a container was made for; undefined where only its image says so. Pure. */
+export function ownStack({
+  stack,
+  imageLabels,
+}: Pick<Container, 'imageLabels' | 'stack'>): string | undefined {
+  if (imageLabels === undefined) return undefined;
+  return stackLabels.some((label) => imageLabels[label] === stack) ? undefined : stack;
+}
+
+const shownAtMost = 5;
+
+/** What a container's labels say of backups. Pure. */
+export function wishesOfContainer(
+  container: Pick<Container, 'labels' | 'imageLabels' | 'name'>,
+): LabelWishes {
+  const { labels, name } = container;
+  const own = ownLabels(container);
+  const wishes = readLabels(own, { kind: 'container', name });
+  const ignored = Object.keys(labels).filter((label) => speaksToUs(label) && !Object.hasOwn(own, label));
+  if (ignored.length === 0) return wishes;
+  const whose = container.imageLabels === undefined ? 'an image that is gone' : 'its image';
+  const shown = ignored.slice(0, shownAtMost).map(quote).join(', ');
+  const more = ignored.length > shownAtMost ? ` and ${ignored.length - shownAtMost} more` : '';
+  const said = `The container ${quote(name)} has labels of ${whose}, which have no say: ${shown}${more}. Say it on a volume or in holdfast.yaml.`;
+  return { ...wishes, warnings: [...wishes.warnings, said] };
+}
