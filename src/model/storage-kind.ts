@@ -22,6 +22,11 @@ const kindOfType: Readonly<Record<string, string>> = {
 
 const kinds = new Set(Object.values(kindOfType));
 
+/** A driver of that name is one of ours, or Docker's own of the same family; it takes no other programs' options. */
+export function isOurDriver(driver: string): boolean {
+  return isFamily(driver) || kinds.has(driver);
+}
+
 /**
  * The kind of storage that a driver's name and options ask for. `local`, `holdfast` and no name leave it to the option
  * `type`. `unsupported` for a driver, `usage` for a type that there is none of.

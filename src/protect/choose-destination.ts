@@ -2,10 +2,12 @@ import { lstat, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
+import { commandLabels } from '../model/foreign-options.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import { parseTarget } from '../model/target.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
+import { recordedVolume } from './as-recorded.ts';
 import { isEmptyData } from './live-tree.ts';
 import { nameNow } from './name-now.ts';
 import type { JobOptions, Protection } from './protection.ts';
@@ -34,13 +36,19 @@ export type Destination =
     };
 
 export interface DestinationWish {
-  readonly request: { readonly what: string; readonly to: string | undefined };
+  readonly request: {
+    readonly what: string;
+    readonly to: string | undefined;
+    readonly asRecorded?: boolean | undefined;
+  };
   readonly snapshot: Snapshot;
 }
 
 export interface DestinationChoice {
   readonly destination: Destination;
   readonly notes: readonly string[];
+  /** Why a volume is not made as the snapshot says. */
+  readonly refusal?: AppError | undefined;
 }
 
 /** Where a snapshot goes; nothing is made yet. */
@@ -86,12 +94,10 @@ async function chooseOwnVolume(
   const { recorded } = wish;
   const host = await parts.host();
   const live = await host.findVolume(recorded.name, { signal: options.signal });
-  const { driver, options: driverOptions, labels, name } = recorded;
   if (live === undefined) {
-    return {
-      destination: { kind: 'new-volume', name, spec: { name, driver, options: driverOptions, labels } },
-      notes: [],
-    };
+    const made = recordedVolume(recorded, { isTrusted: wish.request.asRecorded === true });
+    const { spec, ...told } = made;
+    return { destination: { kind: 'new-volume', name: spec.name, spec }, ...told };
   }
   return { destination: await volumeDestination(parts, live, options), notes: [] };
 }
@@ -126,12 +132,14 @@ async function chooseOtherVolume(
   });
 }
 
-/** A copy is no part of the stack that its original belongs to, and has a name. */
+/** A copy runs no hooks, is no part of the stack that its original belongs to, and has a name. */
 function ownLabels(recorded: VolumeDescription | undefined): Record<string, string> {
   const entries = Object.entries(recorded?.labels ?? {});
+  const commands = new Set(commandLabels(recorded?.labels ?? {}));
   return Object.fromEntries(
     entries.filter(
-      ([key]) => !key.startsWith('com.docker.compose.') && key !== 'com.docker.volume.anonymous',
+      ([key]) =>
+        !key.startsWith('com.docker.compose.') && key !== 'com.docker.volume.anonymous' && !commands.has(key),
     ),
   );
 }

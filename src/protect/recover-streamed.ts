@@ -57,7 +57,8 @@ async function putBack(parts: Protection, journal: StreamedJournal, options: Job
     });
   const { snapshots } = await findContext(parts, options);
   const what = findSavedAs(safetyId, snapshots)?.id ?? safetyId;
-  const request = { what, to: undefined, path: undefined, safetySnapshot: true };
+  // The journal, which is ours, names the snapshot.
+  const request = { what, to: undefined, path: undefined, safetySnapshot: true, asRecorded: true };
   await applyRestoreHeld(parts, await planRestore(parts, request, options), options);
   return what;
 }

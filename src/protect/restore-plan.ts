@@ -30,6 +30,8 @@ export interface RestoreRequest {
   readonly keepForMs?: number | undefined;
   /** How long containers may take to be healthy on the restored data. Two minutes unless given. */
   readonly healthyWithinMs?: number | undefined;
+  /** A volume that is gone is made with the devices, servers, secrets and hooks that the snapshot names. */
+  readonly asRecorded?: boolean | undefined;
   /** Other owners than those that were saved. */
   readonly mapOwner?: OwnerMap | undefined;
   /** What another machine saved is this one's from then on: this one takes its place. */
@@ -85,7 +87,7 @@ export async function planRestore(
   const snapshot = findSnapshot(request.what, await findContext(parts, options));
   const inside = request.path === undefined ? '' : parseVolumePath(request.path);
   const entry = await findEntry(parts, { snapshot, path: inside }, options);
-  const { destination, notes } = await chooseDestination(parts, { request, snapshot }, options);
+  const { destination, notes, refusal } = await chooseDestination(parts, { request, snapshot }, options);
   const replaces = destination.kind !== 'new-volume' && !destination.isEmpty;
   const live = { bytes: 0 };
   const onLive = ({ size, hardLinkTo }: Entry): void =>
@@ -125,7 +127,7 @@ export async function planRestore(
         : undefined,
     mapOwner: request.mapOwner,
     takesOver,
-    refusal: stops.refusal,
+    refusal: refusal ?? stops.refusal,
     notes: [...notes, ...lineage],
   };
 }

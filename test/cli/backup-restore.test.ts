@@ -158,6 +158,30 @@ describe('holdfast backup and restore', () => {
     await cli.run('check', '--read-data');
   });
 
+  test('make a volume with devices and hooks of its snapshot only when asked to', async () => {
+    const device = join(cli.root('tree'), '../../../chosen');
+    mkdirSync(device, { recursive: true });
+    const options = ['-o', 'type=none', '-o', 'o=bind', '-o', `device=${device}`];
+    const labels = ['--label', 'holdfast.hook.before=touch /x', '--label', 'mine=yes'];
+    await cli.run('volume', 'create', 'bound', ...options, ...labels);
+    writeFileSync(join(device, 'authorized_keys'), 'mine');
+    await cli.run('backup', 'bound');
+    await cli.run('volume', 'rm', 'bound');
+    rmSync(join(device, 'authorized_keys'), { force: true });
+    const refused = await cli.attempt(['restore', 'bound', '--yes']);
+    expect(refused).toMatchObject({ exit: 1, stderr: expect.stringContaining('--as-recorded') });
+    expect(readdirSync(device)).toEqual([]);
+    expect(await cli.run('restore', 'bound', '--dry-run')).toContain(`"device=${device}"`);
+    expect(await cli.run('volume', 'ls', '-q')).toBe('');
+    await cli.run('restore', 'bound', '--to', 'beside');
+    const [beside] = await cli.json<{ labels: object }[]>('volume', 'inspect', 'beside');
+    expect(beside?.labels).toEqual({ mine: 'yes' });
+    await cli.run('restore', 'bound', '--as-recorded');
+    expect(readFileSync(join(device, 'authorized_keys'), 'utf8')).toBe('mine');
+    await cli.run('volume', 'rm', 'bound', '--permanent');
+    await cli.run('trash', 'empty', '--yes');
+  });
+
   test('replace what is there exactly, save it before, and undo that again', async () => {
     const root = await cli.volume('pg');
     writeFileSync(join(root, 'kept'), 'as saved');

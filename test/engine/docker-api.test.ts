@@ -316,6 +316,14 @@ describe('the API without an engine', () => {
   test('makes volumes on the drivers, and moves what is removed to the trash', async () => {
     await using api = await startApi(join(engine.folder, 'drivers'));
     await docker(api.socket, ['volume', 'create', '-d', 'holdfast', '-o', 'size=20m', 'sized']);
+    const mark = join(engine.folder, 'ran');
+    const secret = ['-o', 'type=gocryptfs', '-o', `key=exec:touch ${mark}`];
+    const refused = await docker(api.socket, ['volume', 'create', '-d', 'holdfast', ...secret, 'owned']);
+    expect(refused).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('would run a command here'),
+    });
+    expect(existsSync(mark)).toBe(false);
     const { stdout } = await docker(api.socket, [
       'volume',
       'inspect',

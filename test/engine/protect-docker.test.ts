@@ -62,14 +62,17 @@ describe('on a Docker Engine', () => {
     await run('restore', 'plain');
     expect(treeFacts(on.engine.volumePath('plain'))).toEqual(before);
     // Docker leaves what is on a device: a restore does not mix with it.
-    const onData = await on.attempt(['restore', 'bound']);
+    const unasked = await on.attempt(['restore', 'bound']);
+    expect(unasked.exit).toBe(1);
+    expect(unasked.stderr).toContain(`device=${device}`);
+    const onData = await on.attempt(['restore', 'bound', '--as-recorded']);
     expect(onData.exit).toBe(1);
     expect(onData.stderr).toMatch(/holds data/);
     expect(readFileSync(join(device, 'f'), 'utf8')).toBe('on the device');
     expect((await run('volume', 'ls', '-q')).split('\n')).not.toContain('bound');
     const { rmSync } = await import('node:fs');
     rmSync(join(device, 'f'));
-    await run('restore', 'bound');
+    await run('restore', 'bound', '--as-recorded');
     expect(readFileSync(join(device, 'f'), 'utf8')).toBe('on the device');
     expect(
       await on.engine.docker([

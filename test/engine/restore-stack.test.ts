@@ -137,7 +137,7 @@ describe('a stack', () => {
     const key = join(on.cli.stateDir, 'keys/default.key');
     for (const args of [
       ['init', '--repo', on.cli.repository, '--password-file', key],
-      ['restore', '--stack', `shop@${first?.id.slice(0, 12)}`],
+      ['restore', '--as-recorded', '--stack', `shop@${first?.id.slice(0, 12)}`],
     ])
       expect(await bare.attempt(args, { env })).toMatchObject({ exit: 0 });
     expect(readFileSync(join(on.engine.volumePath('shop_db'), 'rows'), 'utf8')).toBe('saved');

@@ -99,6 +99,10 @@ export function planAsJson(plan: RestorePlan): object {
       kind: destination.kind,
       name: destination.name,
       isEmpty: destination.kind === 'new-volume' || destination.isEmpty,
+      ...(destination.kind === 'new-volume' && {
+        driver: destination.spec.driver,
+        options: destination.spec.options,
+      }),
     },
     replaces: plan.replaces,
     safetySnapshot: plan.safetySnapshot,

@@ -20,6 +20,7 @@ export interface RestoreFlags {
   readonly healthTimeout?: string;
   readonly mapOwner?: readonly string[];
   readonly takeOver?: boolean;
+  readonly asRecorded?: boolean;
 }
 
 /** How it is to be done, whatever is restored. */
@@ -35,6 +36,7 @@ export function wishesOf(flags: RestoreFlags) {
     keepForMs: flags.noKeep === true ? 0 : durationOf(flags.keepFor),
     healthyWithinMs: durationOf(flags.healthTimeout),
     takeOver: flags.takeOver === true,
+    asRecorded: flags.asRecorded,
     mapOwner: flags.mapOwner === undefined ? undefined : parseOwnerMap(flags.mapOwner),
   };
 }

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { ManagedVolume } from '../../app.ts';
 import { type AppError, isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
+import { refuseCommands } from '../refuse-commands.ts';
 import { readCreateBody, type CreateBody } from './api-body.ts';
 import { ApiError, prefixed } from './api-error.ts';
 import { listFilter, passes, pruneFilter, referencesOf } from './api-filters.ts';
@@ -43,6 +45,7 @@ async function create(
   const refusal = isLocal(body) ? refusalOfMount(body.options) : undefined;
   if (refusal !== undefined) throw new ApiError(400, `create ${name}: ${refusal}`);
   try {
+    refuseCommands(body.options, `create volume ${quote(name)}`);
     return await volumes.create(spec, { signal });
   } catch (error) {
     if (!isAppError(error)) throw error;

@@ -1,5 +1,7 @@
 import type { ManagedVolume, ManagedVolumes } from '../../app.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import { refuseCommands } from '../refuse-commands.ts';
 import { holdOf } from './holder.ts';
 import type { PluginAnswer, PluginRequest, PluginVolume } from './protocol.ts';
 
@@ -44,6 +46,7 @@ async function create(
   { name, options }: PluginRequest,
   { signal }: Caller,
 ): Promise<PluginAnswer> {
+  refuseCommands(options, `create volume ${quote(name)}`);
   // What kind of storage it is, the option "type" says.
   await volumes.create({ name: named(name), driver: 'local', options, labels: {} }, { signal });
   return { Err: '' };

@@ -66,6 +66,16 @@ describe('the volume plugin protocol', () => {
     expect((await post('NetworkDriver.GetCapabilities', '{}')).status).toBe(404);
   });
 
+  test('makes no volume whose options are commands', async () => {
+    for (const key of ['key', 'password', 'secret.s3-secret-access-key']) {
+      const options = { type: 'gocryptfs', [key]: 'exec:touch /tmp/owned' };
+      expect(await driver('Create', { Name: 'owned', Opts: options })).toEqual({
+        Err: expect.stringContaining(`Cannot create volume "owned": "${key}" would run a command here`),
+      });
+    }
+    expect(await driver('List', {})).toEqual({ Volumes: [], Err: '' });
+  });
+
   test('says so before the volumes are there: an engine that starts waits for nobody', async () => {
     await using unopened = new AsyncDisposableStack();
     const late = Promise.withResolvers<DirectoryVolumes>();

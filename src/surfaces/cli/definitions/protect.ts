@@ -139,6 +139,9 @@ const restore = defineCommand<RestoreFlags>({
       'FROM:TO',
     ),
     takeOver: switchFlag('This machine takes the place of the one that saved it: go on with its snapshots'),
+    asRecorded: switchFlag(
+      'Make a volume that is gone with the devices, servers, secrets and hooks that its snapshot names',
+    ),
     healthTimeout: textFlag('How long containers may take to be healthy again (default 2m)', 'DURATION'),
   },
   aliases: { n: 'dryRun' },

@@ -1,0 +1,37 @@
+import { isOurDriver } from './storage-kind.ts';
+
+interface Wanted {
+  readonly driver: string;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+type Texts = Readonly<Record<string, string>>;
+
+/** Options whose secret is what a command prints. Pure. */
+export function commandOptions(options: Texts): string[] {
+  return Object.keys(options).filter((key) => /^\s*exec:/i.test(options[key] ?? ''));
+}
+
+/**
+ * What a volume would reach outside of its own folder when it is made so, as `device=/etc`: another place's storage, a
+ * server, a secret of this machine. Of a driver that is none of ours, every option may do that. Pure.
+ */
+export function reachingOptions({ driver, options }: Wanted): string[] {
+  return Object.entries(options)
+    .filter(([key, value]) => !isOurDriver(driver) || reaches(key, value, options))
+    .map(([key, value]) => `${key}=${value}`);
+}
+
+function reaches(key: string, value: string, options: Texts): boolean {
+  if (key === 'device') return value !== options['type'];
+  return key === 'remote' || key.startsWith('secret.') || /^\s*(?:file|env|exec):/i.test(value);
+}
+
+/** Labels that are commands, by whichever tool's name for them. Pure. */
+export function commandLabels(labels: Texts): string[] {
+  return Object.keys(labels).filter((label) =>
+    /^(?:holdfast\.hook\.|stack-back\.hooks\.|nautical-backup\.lifecycle\.|docker-volume-backup\.[a-z]+-(?:pre|post))/.test(
+      label,
+    ),
+  );
+}
