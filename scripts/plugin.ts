@@ -12,7 +12,7 @@ try {
   await buildPlugin({ target, extras: parseExtras(values.with ?? '') });
   console.log(`${target} is Docker's plugin. As root, on the machine that is to have it:
 
-  mkdir -p -m 711 /var/lib/holdfast
+  mkdir -p -m 700 /var/lib/holdfast
   docker plugin create holdfast ${target}
   docker plugin enable holdfast`);
 } catch (error) {

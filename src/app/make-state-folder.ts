@@ -1,4 +1,8 @@
+import { constants } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { makeFolders } from '../lib/make-folders.ts';
+import { whoElseWrites } from '../lib/own-path.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 
@@ -12,10 +16,13 @@ const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'nobody can make a folder there',
 };
 
-/** For all that Holdfast remembers. It may be there already. */
+/**
+ * For all that Holdfast remembers. It may be there already, and is closed then to all but its owner where it was wider:
+ * other users would reach what is in volumes, programs with the setuid bit too. Its group may pass through.
+ */
 export async function makeStateFolder(stateDir: string): Promise<void> {
   try {
-    await makeFolders(stateDir, { mode: 0o700 });
+    if ((await makeFolders(stateDir, { mode: 0o700 })) === undefined) await close(stateDir);
   } catch (error) {
     const errno = errnoOf(error) ?? '';
     const code = errno === 'EACCES' || errno === 'EPERM' ? 'denied' : errno === 'ENOSPC' ? 'full' : 'failed';
@@ -24,5 +31,21 @@ export async function makeStateFolder(stateDir: string): Promise<void> {
       hint: 'Choose another with --state-dir or HOLDFAST_STATE_DIR.',
       cause: error,
     });
+  }
+}
+
+/** A folder that holds something else is not ours to close, whatever was named as the state folder by mistake. */
+async function close(stateDir: string): Promise<void> {
+  await using folder = await open(stateDir, constants.O_RDONLY | constants.O_DIRECTORY);
+  const { mode, uid } = await folder.stat();
+  if ((mode & 0o067) === 0 || uid !== process.geteuid?.()) return;
+  const names = await readdir(`/proc/self/fd/${folder.fd}`);
+  if (names.length > 0 && !names.includes('catalog.db')) return;
+  if ((await whoElseWrites(dirname(stateDir))) !== undefined) return;
+  try {
+    await folder.chmod(mode & 0o710);
+  } catch (error) {
+    // What cannot be written can still be read.
+    if (errnoOf(error) !== 'EROFS') throw error;
   }
 }

@@ -85,7 +85,7 @@ async function openOwnHost(
   const { openDrivers } = await import('../drivers/open-drivers.ts');
   const secret = async (reference: string): Promise<Uint8Array> => {
     const { readPassword } = await import('../protect/password.ts');
-    return await readPassword(reference, env);
+    return await readPassword(reference, env, { stateDir });
   };
   const drivers = openDrivers({ stateDir, secret });
   return await openEmbeddedHost({ stateDir, catalog: await catalog(), drivers, onWarning });

@@ -149,7 +149,7 @@ async function followCatalog(
 ): Promise<string | undefined> {
   const record = await recordOf(parts, repository);
   if (record === undefined || record.passwordReference === reference) return undefined;
-  const opens = await readPassword(record.passwordReference, parts.env).then(
+  const opens = await readPassword(record.passwordReference, parts.env, parts).then(
     (password) => repository.keyOf(password),
     () => undefined,
   );

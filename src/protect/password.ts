@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { whoElseWrites } from '../lib/own-path.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { splitWords } from '../model/split-words.ts';
@@ -9,11 +10,20 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const commandLimitMs = 120_000;
 
-/** The password that a reference names (`file:/path`, `env:NAME`, `exec:command`), without a line end. Never empty. */
-export async function readPassword(reference: string, env: Environment): Promise<Uint8Array> {
+/**
+ * The password that a reference names (`file:/path`, `env:NAME`, `exec:command`), without a line end. Never empty. A command
+ * that is written down in a state folder is not run where other users can write to it: `denied`.
+ */
+export async function readPassword(
+  reference: string,
+  env: Environment,
+  writtenIn?: { readonly stateDir: string },
+): Promise<Uint8Array> {
   const at = reference.indexOf(':');
   const kind = reference.slice(0, at);
   const rest = reference.slice(at + 1);
+  if (kind === 'exec' && writtenIn !== undefined)
+    await requireOwn(writtenIn.stateDir, 'Cannot run a command that the state folder names');
   const password = withoutLineEnd(await readRaw(kind, { rest, env }));
   if (password.length === 0) {
     throw new AppError('usage', `The repository's password is empty`, {
@@ -21,6 +31,15 @@ export async function readPassword(reference: string, env: Environment): Promise
     });
   }
   return password;
+}
+
+/** Throws `denied` for a path that another user can change. */
+export async function requireOwn(path: string, action: string): Promise<void> {
+  const reason = await whoElseWrites(path);
+  if (reason === undefined) return;
+  throw new AppError('denied', `${action}: ${reason}`, {
+    hint: 'Let it belong to root or to yourself, with no other user who can write to it or to the folders above it.',
+  });
 }
 
 interface RawOptions {

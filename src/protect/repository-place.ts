@@ -27,7 +27,7 @@ export function storeAccess(
 ): Omit<RepositoryAccess, 'password'> {
   const cacheDir = path.join(stateDir, 'cache');
   const onRetry = onWarning && warnAtTimes(onWarning);
-  return { location, options, env, readSecret: secretReader(env), cacheDir, signal, onRetry };
+  return { location, options, env, readSecret: secretReader(env, { stateDir }), cacheDir, signal, onRetry };
 }
 
 /** What it takes to open a repository, the password by its reference. */
@@ -35,7 +35,8 @@ export function repositoryAccess(
   store: RepositoryStore & { readonly passwordReference: string },
   parts: AccessParts,
 ): RepositoryAccess {
-  const password = async (): Promise<Uint8Array> => await readPassword(store.passwordReference, parts.env);
+  const password = async (): Promise<Uint8Array> =>
+    await readPassword(store.passwordReference, parts.env, parts);
   return { ...storeAccess(store, parts), password };
 }
 

@@ -12,10 +12,13 @@ const reasons: Partial<Readonly<Record<ErrorCode, string>>> = {
 };
 
 /** Reads the secrets of stores by their references (`file:`, `env:`, `exec:`), as `RepositoryAccess` wants it. */
-export function secretReader(env: Environment): (reference: string) => Promise<string> {
+export function secretReader(
+  env: Environment,
+  writtenIn?: { readonly stateDir: string },
+): (reference: string) => Promise<string> {
   return async (reference) => {
     try {
-      return Buffer.from(await readPassword(reference, env)).toString('utf8');
+      return Buffer.from(await readPassword(reference, env, writtenIn)).toString('utf8');
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       const reason = reasons[error.code] ?? error.message;

@@ -35,6 +35,11 @@ export async function loadConfiguration(place: ConfigurationPlace): Promise<Load
 /** Reads what stands in a file. `usage` when it cannot be used. */
 export async function parseConfiguration({ file, content }: FoundFile): Promise<LoadedConfiguration> {
   // YAML and everything that is described for it is loaded only where there is a file.
+  // Its commands run as this user.
+  if (/\bexec:/.test(found.content)) {
+    const { requireOwn } = await import('../password.ts');
+    await requireOwn(found.file, `Cannot believe the commands (exec:) in ${quote(found.file)}`);
+  }
   const { configurationShape, emptyConfiguration } = await import('./configuration.ts');
   const { readDocument } = await import('./read-document.ts');
   const read = readDocument(content, configurationShape, file);
