@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -37,4 +37,41 @@ test('the lock of a process that was killed is free', async () => {
   const taken = await tryLockFile(path, { owner: 'me' });
   expect('heldBy' in taken).toBe(false);
   if (!('heldBy' in taken)) await taken[Symbol.asyncDispose]();
+});
+
+test('what another user put in the place of a lock is neither followed nor written to', async () => {
+  const [victim, path] = [join(folder, 'victim'), join(folder, 'lock')];
+  writeFileSync(victim, 'precious');
+  const refused = { code: 'denied', message: expect.stringContaining('it is a link, or no plain file') };
+  for (const put of [
+    () => symlinkSync(victim, path),
+    () => symlinkSync(join(folder, 'made'), path),
+    () => linkSync(victim, path),
+    () => spawnSync('mkfifo', [path]),
+  ]) {
+    put();
+    await expect(tryLockFile(path, { owner: 'x' })).rejects.toMatchObject(refused);
+    rmSync(path);
+  }
+  expect(readFileSync(victim, 'utf8')).toBe('precious');
+  expect(existsSync(join(folder, 'made'))).toBe(false);
+});
+
+test('a lock that goes when it is let go has one holder at a time all the same', async () => {
+  const path = join(folder, 'lock');
+  let [held, most, times] = [0, 0, 0];
+  const work = async (): Promise<void> => {
+    while (times < 200) {
+      const lock = await tryLockFile(path, { owner: '', isRemoved: true });
+      if ('heldBy' in lock) continue;
+      most = Math.max(most, ++held);
+      times++;
+      await Promise.resolve();
+      held--;
+      await lock[Symbol.asyncDispose]();
+    }
+  };
+  await Promise.all([work(), work(), work()]);
+  expect(most).toBe(1);
+  expect(existsSync(path)).toBe(false);
 });

@@ -1,11 +1,14 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
 import koffi from 'koffi';
 import { AppError, errnoOf } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
 
 const flock = koffi.load(null).func('int flock(int fd, int operation)');
 
 const exclusive = 2;
 const withoutWaiting = 4;
+const triesAtMost = 10;
 
 /** An exclusive hold on a file. The kernel lets it go when the process ends, however it ends. */
 export interface FileLock extends AsyncDisposable {
@@ -15,18 +18,38 @@ export interface FileLock extends AsyncDisposable {
 export interface FileLockOptions {
   /** Written into the file, for those who find it locked. */
   readonly owner: string;
+  /** The file goes when it is let go. Otherwise it stays. */
+  readonly isRemoved?: boolean | undefined;
 }
 
-/** Takes the lock, or returns what its holder wrote into the file. Never waits. The folder must exist. */
+/**
+ * Takes the lock, or returns what its holder wrote into the file. Never waits. The folder must exist. A link in the file's
+ * place is not followed, and nothing is locked or written but a plain file that has no other name: `denied`.
+ */
 export async function tryLockFile(
   path: string,
   options: FileLockOptions,
 ): Promise<FileLock | { readonly heldBy: string }> {
-  const file = await open(path, 'a+', 0o600);
+  for (let tries = 0; tries < triesAtMost; tries++) {
+    const taken = await tryOnce(path, options);
+    if (taken !== 'moved') return taken;
+  }
+  throw new AppError('failed', `Cannot lock ${quote(path)}: it is another file each time`);
+}
+
+async function tryOnce(
+  path: string,
+  options: FileLockOptions,
+): Promise<FileLock | { readonly heldBy: string } | 'moved'> {
+  const file = await openPlain(path);
   try {
     if (flock(file.fd, exclusive | withoutWaiting) === 0) {
-      await writeOwner(file, options);
-      return asLock(file, path);
+      if (await isStillThere(file, path)) {
+        await writeOwner(file, options);
+        return asLock(file, path, options);
+      }
+      await file.close();
+      return 'moved';
     }
     const errno = koffi.errno();
     if (
@@ -45,6 +68,31 @@ export async function tryLockFile(
   }
 }
 
+async function openPlain(path: string): Promise<FileHandle> {
+  const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const file = await open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600).catch(
+    (error: unknown) => {
+      throw errnoOf(error) === 'ELOOP' ? notPlain(path) : error;
+    },
+  );
+  const found = await file.stat();
+  if (found.isFile() && found.nlink <= 1) return file;
+  await file.close();
+  throw notPlain(path);
+}
+
+function notPlain(path: string): AppError {
+  return new AppError('denied', `Cannot lock ${quote(path)}: it is a link, or no plain file`, {
+    hint: 'Remove it, when you know how it came there.',
+  });
+}
+
+/** Its last holder may have removed it between our opening and our lock. */
+async function isStillThere(file: FileHandle, path: string): Promise<boolean> {
+  const [held, named] = await Promise.all([file.stat(), lstat(path).catch(() => undefined)]);
+  return held.ino === named?.ino && held.dev === named.dev;
+}
+
 /** It is there for who finds the file locked: a full disk, on which there is something to be put right, keeps nobody away. */
 async function writeOwner(file: FileHandle, { owner }: FileLockOptions): Promise<void> {
   try {
@@ -55,12 +103,13 @@ async function writeOwner(file: FileHandle, { owner }: FileLockOptions): Promise
   }
 }
 
-/** The file stays: to remove it while another waits for it would give two holders. */
-function asLock(file: FileHandle, path: string): FileLock {
+/** A file that goes does so while it is locked: the next holder finds that it has another than the one in the folder. */
+function asLock(file: FileHandle, path: string, { isRemoved }: FileLockOptions): FileLock {
   return {
     path,
     async [Symbol.asyncDispose]() {
-      await file.truncate(0).catch(() => {});
+      if (isRemoved === true) await rm(path, { force: true }).catch(() => {});
+      else await file.truncate(0).catch(() => {});
       await file.close();
     },
   };

@@ -99,20 +99,64 @@ test('whoever has a name and cannot be asked has it all the same', async () => {
   await using _mine = await claim(name);
 });
 
-test.runIf(process.getuid?.() === 0)('nobody else can keep root from its work', async () => {
-  const name = `squatted ${process.pid}`;
-  const server = createServer();
-  process.seteuid?.(65534);
-  try {
-    server.listen({ path: addressOf(name) });
-    await once(server, 'listening');
-  } finally {
-    process.seteuid?.(0);
-  }
-  try {
-    const mine = await claim(name);
-    await expect(mine[Symbol.asyncDispose]()).resolves.toBeUndefined();
-  } finally {
-    server.close();
-  }
+/** A program of another user that takes a name in one of the ways that there are. */
+async function squat(name: string, way: 'answer' | 'hang' | 'flip'): Promise<AsyncDisposable> {
+  const source = `
+    const { createServer, connect } = require('node:net');
+    process.setgid(65534);
+    process.setuid(65534);
+    const path = ${JSON.stringify(addressOf(name))};
+    const way = ${JSON.stringify(way)};
+    const listen = () => {
+      const server = createServer();
+      server.on('error', () => setImmediate(listen));
+      server.listen({ path, backlog: way === 'hang' ? 1 : 511 }, () => {
+        if (way === 'flip') server.close(() => setImmediate(listen));
+        if (way === 'hang') for (let i = 0; i < 5; i++) connect({ path }).on('error', () => {});
+        if (way === 'hang') setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0), 50);
+        if (way !== 'hang') return console.log('listening');
+        require('node:fs').writeSync(1, 'listening');
+      });
+    };
+    listen();`;
+  const child = spawn(process.execPath, ['-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+  child.stdout.resume();
+  await once(child.stdout, 'data');
+  return {
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+test.runIf(process.getuid?.() === 0).each(['answer', 'hang', 'flip'] as const)(
+  'no other user keeps root from its work, and two of ours from each other’s way (%s)',
+  async (way) => {
+    const name = `squatted ${way} ${process.pid}`;
+    await using _squatter = await squat(name, way);
+    for (let tries = 0; tries < 20; tries++) {
+      await using _mine = await claim(name);
+      expect(await claimOnMachine(name)).toEqual({ heldBy: { pid: process.pid } });
+    }
+    const other = await claimElsewhere(name);
+    expect(other.said).toBe('claimed');
+    expect(await claimOnMachine(name)).toEqual({ heldBy: { pid: other.pid } });
+    await other.kill();
+    await using _again = await claim(name);
+  },
+);
+
+test('an older process, which knows the address only, is seen and sees us', async () => {
+  const name = `older ${process.pid}`;
+  const older = createServer();
+  older.listen({ path: addressOf(name) });
+  await once(older, 'listening');
+  expect(await claimOnMachine(name)).toEqual({ heldBy: { pid: process.pid } });
+  older.close();
+  await once(older, 'close');
+  await using _mine = await claim(name);
+  const second = createServer();
+  second.listen({ path: addressOf(name) });
+  await expect(once(second, 'listening')).rejects.toMatchObject({ code: 'EADDRINUSE' });
 });

@@ -1,9 +1,14 @@
 import { hash } from 'node:crypto';
 import { once } from 'node:events';
+import { lstat, mkdir } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '../model/errors.ts';
+import { tryLockFile } from './file-lock.ts';
+import { whoElseWrites } from './own-path.ts';
 import { peerCredentials } from './peer-process.ts';
+import { socketOwner } from './socket-owner.ts';
 
 /** Who has what was to be claimed. */
 export interface ClaimHolder {
@@ -16,29 +21,82 @@ export function holderWords({ pid }: ClaimHolder): string {
   return pid === undefined ? 'another Holdfast process' : `process ${pid}`;
 }
 
+type Claimed = AsyncDisposable | { readonly heldBy: ClaimHolder };
+
 const triesAtMost = 10;
 
 /**
- * Takes a name for this process alone, among all programs of this machine that share its network namespace; or says who
- * has it. Never waits. It ends with the process, however that ends, and leaves nothing behind: it is the address of a
- * socket in the kernel's abstract namespace. Only root and the same user are believed, so that nobody else can keep this
- * one from its work unseen: past a stranger who can be seen as one, this one works without a claim. Whoever cannot be asked,
- * or is another one each time, may be one of ours, and counts as such. Where no such socket can be made at all, nothing is
- * claimed, and nobody is kept away.
+ * Takes a name for this process alone, among all programs of this machine; or says who has it. Never waits for one that
+ * has it. It ends with the process, however that ends.
+ *
+ * It is a lock on a file in a folder that no other user can open, so that none can take it first; and the address of a
+ * socket in the kernel's abstract namespace, which is there for programs of another user and for older ones. Every user can
+ * listen at that: only root and the same user are believed, and past all others this one works without the address.
+ * Where there is neither, nothing is claimed, and no other process is kept away.
  */
-export async function claimOnMachine(
-  name: string,
-): Promise<AsyncDisposable | { readonly heldBy: ClaimHolder }> {
-  const address = `\0holdfast/${hash('sha256', name).slice(0, 40)}`;
+export async function claimOnMachine(name: string): Promise<Claimed> {
+  const id = hash('sha256', name).slice(0, 40);
+  await using taken = new AsyncDisposableStack();
+  const lock = await lockInOwnFolder(id);
+  if (lock !== undefined) {
+    if ('heldBy' in lock) return { heldBy: { pid: Number(lock.heldBy) || undefined } };
+    taken.use(lock);
+  }
+  const claim = await claimAddress(`\0holdfast/${id}`, { isLocked: lock !== undefined });
+  if ('heldBy' in claim) return claim;
+  taken.use(claim);
+  return taken.move();
+}
+
+type LockTaken = Awaited<ReturnType<typeof tryLockFile>>;
+
+/** In the first folder that there is and that only this user can open; undefined where there is none. */
+async function lockInOwnFolder(id: string): Promise<LockTaken | undefined> {
+  for (const folder of ownFolders()) {
+    if (!(await isOwnFolder(folder))) continue;
+    try {
+      return await tryLockFile(join(folder, id), { owner: String(process.pid), isRemoved: true });
+    } catch (error) {
+      // A full or read-only file system: what there is besides has to do.
+      if (!['ENOSPC', 'EDQUOT', 'EROFS', 'ENOENT'].includes(errnoOf(error) ?? '')) throw error;
+    }
+  }
+  return undefined;
+}
+
+/** Gone with the machine's run, as all claims are. */
+function ownFolders(): string[] {
+  const uid = process.geteuid?.() ?? 0;
+  const own = process.env['XDG_RUNTIME_DIR'];
+  const runtime = uid === 0 ? '/run' : own?.startsWith('/') === true ? own : `/run/user/${uid}`;
+  return [join(runtime, 'holdfast-claims')];
+}
+
+async function isOwnFolder(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder, { mode: 0o700 }).catch((error: unknown) => {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+    });
+    const { mode, uid } = await lstat(folder);
+    return uid === process.geteuid?.() && (mode & 0o077) === 0 && (await whoElseWrites(folder)) === undefined;
+  } catch {
+    return false;
+  }
+}
+
+async function claimAddress(address: string, { isLocked }: { readonly isLocked: boolean }): Promise<Claimed> {
+  let wasSilent = false;
   for (let tries = 0; tries < triesAtMost; tries++) {
     const server = await tryToListen(address);
     if (server !== 'taken') return asClaim(server);
-    const holder = await askHolder(address);
+    const holder = await findHolder(address);
     if (holder === 'strange') return asClaim(undefined);
-    if (holder !== 'gone') return { heldBy: holder };
+    if (holder !== 'gone' && holder !== 'silent') return { heldBy: holder };
+    wasSilent = holder === 'silent';
     await sleep(10);
   }
-  return { heldBy: { pid: undefined } };
+  // One who is believed stays, and would have been seen: it is a stranger who comes and goes.
+  return wasSilent && !isLocked ? { heldBy: { pid: undefined } } : asClaim(undefined);
 }
 
 async function tryToListen(path: string): Promise<Server | 'taken' | undefined> {
@@ -53,20 +111,31 @@ async function tryToListen(path: string): Promise<Server | 'taken' | undefined> 
   }
 }
 
-async function askHolder(path: string): Promise<ClaimHolder | 'gone' | 'strange'> {
+/** The kernel knows whose it is; its process may let nobody connect. */
+async function findHolder(path: string): Promise<ClaimHolder | 'gone' | 'strange' | 'silent'> {
+  const owner = socketOwner(path);
+  if (owner !== undefined && !isBelieved(owner)) return 'strange';
+  const asked = await askHolder(path);
+  return asked === 'silent' && owner !== undefined ? { pid: undefined } : asked;
+}
+
+async function askHolder(path: string): Promise<ClaimHolder | 'gone' | 'strange' | 'silent'> {
   const socket = connect({ path });
   try {
     await once(socket, 'connect');
     const peer = peerCredentials(socket);
-    if (peer === undefined) return { pid: undefined };
-    if (peer.uid !== 0 && peer.uid !== process.getuid?.()) return 'strange';
-    return { pid: peer.pid };
+    if (peer === undefined) return 'silent';
+    return isBelieved(peer.uid) ? { pid: peer.pid } : 'strange';
   } catch (error) {
     const isGone = errnoOf(error) === 'ECONNREFUSED' || errnoOf(error) === 'ENOENT';
-    return isGone ? 'gone' : { pid: undefined };
+    return isGone ? 'gone' : 'silent';
   } finally {
     socket.destroy();
   }
+}
+
+function isBelieved(uid: number): boolean {
+  return uid === 0 || uid === process.getuid?.();
 }
 
 function asClaim(server: Server | undefined): AsyncDisposable {
