@@ -29,17 +29,17 @@ export async function loadConfiguration(place: ConfigurationPlace): Promise<Load
     const { emptyConfiguration } = await import('./configuration.ts');
     return { ...emptyConfiguration, file: undefined, values: [] };
   }
+  // Its commands run as this user.
+  if (/\bexec:/.test(found.content)) {
+    const { requireOwn } = await import('../password.ts');
+    await requireOwn(found.file, `Cannot believe the commands (exec:) in ${quote(found.file)}`);
+  }
   return await parseConfiguration(found);
 }
 
 /** Reads what stands in a file. `usage` when it cannot be used. */
 export async function parseConfiguration({ file, content }: FoundFile): Promise<LoadedConfiguration> {
   // YAML and everything that is described for it is loaded only where there is a file.
-  // Its commands run as this user.
-  if (/\bexec:/.test(found.content)) {
-    const { requireOwn } = await import('../password.ts');
-    await requireOwn(found.file, `Cannot believe the commands (exec:) in ${quote(found.file)}`);
-  }
   const { configurationShape, emptyConfiguration } = await import('./configuration.ts');
   const { readDocument } = await import('./read-document.ts');
   const read = readDocument(content, configurationShape, file);
