@@ -1,8 +1,8 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { runCommand } from './run-command.ts';
 
-/** Which program shows that a package, or the same program from elsewhere, is there. */
+/** Which program, or which file where it brings none, shows that a package, or the same from elsewhere, is there. */
 const programs: Readonly<Record<string, string>> = {
   acl: 'setfacl',
   attr: 'setfattr',
@@ -23,6 +23,8 @@ const programs: Readonly<Record<string, string>> = {
   'nfs-kernel-server': 'rpc.nfsd',
   'openssh-client': 'ssh',
   'openssh-server': 'sshd',
+  // moto's server needs it, and its package does not ask for it.
+  'python3-flask-cors': '/usr/lib/python3/dist-packages/flask_cors/__init__.py',
   'python3-moto': 'moto_server',
   restic: 'restic',
   samba: 'smbd',
@@ -54,7 +56,9 @@ export async function installPackages(packages: readonly string[]): Promise<stri
 }
 
 function isThere(name: string): boolean {
-  const path = findProgram(programs[name] ?? name);
+  const program = programs[name] ?? name;
+  if (program.startsWith('/')) return existsSync(program);
+  const path = findProgram(program);
   if (path === undefined) return false;
   return name === 'busybox-static' ? isStatic(path) : true;
 }

@@ -33,6 +33,7 @@ export const lanes: readonly Lane[] = [
   parallelLane('stores', [
     ...treePackages,
     'restic',
+    'python3-flask-cors',
     'python3-moto',
     'openssh-client',
     'openssh-server',

@@ -84,6 +84,12 @@ export interface Driver {
   /** Undefined where it cannot be said without walking. For a volume whose data is seen. */
   usage?(volume: DriverVolume, call?: DriverCall): Promise<DriverUsage | undefined>;
 
+  /**
+   * How many files of a volume that is not mounted lie in its folder, and have not reached its storage. Absent where what
+   * is written is there at once.
+   */
+  unsaved?(volume: DriverVolume): Promise<number>;
+
   /** A read-only image of this instant at `path`, which is not there yet and on the same storage; `thaw` removes it. */
   freeze?(volume: DriverVolume, path: string, call?: DriverCall): Promise<void>;
   thaw?(volume: DriverVolume, path: string, call?: DriverCall): Promise<void>;

@@ -59,6 +59,8 @@ export function rcloneDriver(parts: { readonly secret: (reference: string) => Pr
       await unmountOrDetach(volume, call);
     },
 
+    unsaved: (volume) => unsavedFiles(cacheOf(volume)),
+
     async health(volume, { isMounted }) {
       if (!isMounted) return await remoteHealth(volume, await environment(volume));
       const here = await answers(volume.mountpoint);

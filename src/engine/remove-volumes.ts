@@ -20,7 +20,7 @@ export async function removeVolumes(
   const missing: string[] = [];
   const failures: VolumeFailure[] = [];
   for (const name of new Set(names)) {
-    const error = await removeOne(place, name, { permanent, signal });
+    const error = await removeOne(place, name, { permanent, force, signal });
     if (error === undefined) removed.push(name);
     else if (error.code === 'not-found' && force === true) missing.push(name);
     else failures.push({ name, error });
@@ -32,12 +32,12 @@ export async function removeVolumes(
 export async function removeOne(
   { host, protectedNames }: RemovalPlace,
   name: string,
-  { permanent, signal }: Pick<RemoveOptions, 'permanent' | 'signal'>,
+  { permanent, force, signal }: Pick<RemoveOptions, 'permanent' | 'force' | 'signal'>,
 ): Promise<AppError | undefined> {
   if ((await protectedNames.has(name)) && (await host.findVolume(name, { signal })) !== undefined)
     return protectedError(name);
   try {
-    if (host.managed !== undefined && permanent !== true) await host.managed.remove(name, { signal });
+    if (host.managed !== undefined) await host.managed.remove(name, { permanent, force, signal });
     else await host.removeVolume(name, { signal });
     return undefined;
   } catch (error) {

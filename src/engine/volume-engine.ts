@@ -38,7 +38,7 @@ export interface WorkReport extends VolumeProgress {
 }
 
 export interface RemoveOptions extends VolumeWorkOptions {
-  /** A name that does not exist is no failure. */
+  /** A name that does not exist is no failure, and files that have not reached a volume's storage are lost. */
   readonly force?: boolean | undefined;
   /** Around the trash. */
   readonly permanent?: boolean | undefined;

@@ -1,3 +1,4 @@
+import type { AppError } from '../model/errors.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
 import type { VolumeMigration } from './volume-migration.ts';
 
@@ -77,6 +78,12 @@ export interface TrashedVolume {
  * - A name that does not exist is `not-found`, unless a call says otherwise.
  * - Waiting for storage ends by itself with `unavailable`, and for another's work with `locked`, within 100 seconds.
  */
+export interface EmptiedTrash {
+  readonly deleted: readonly TrashedVolume[];
+  /** What is in the trash still, and why. */
+  readonly failures: readonly { readonly name: string; readonly error: AppError }[];
+}
+
 export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
   /**
    * A name that exists is given back as it is when driver, options and labels agree, else `conflict` says how it
@@ -89,9 +96,16 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
 
   /**
    * To the trash, or for good when `permanent`. `in-use` while an id holds it mounted, `locked` when it is protected.
-   * What no trash can hold (a tmpfs, data that lies elsewhere) leaves its record there.
+   * What no trash can hold (a tmpfs, data that lies elsewhere) leaves its record there. `conflict` while files that were
+   * written to it have not reached its storage, unless `force`.
    */
-  remove(name: string, options?: CallOptions & { readonly permanent?: boolean }): Promise<void>;
+  remove(
+    name: string,
+    options?: CallOptions & {
+      readonly permanent?: boolean | undefined;
+      readonly force?: boolean | undefined;
+    },
+  ): Promise<void>;
 
   /** Mounts it unless it is, notes the id, and gives back the path. The same id may come again. */
   mount(name: string, id: string, options?: CallOptions): Promise<string>;
@@ -124,8 +138,8 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
     which: string,
     options?: CallOptions & { readonly to?: string | undefined },
   ): Promise<ManagedVolume>;
-  /** For good: what has expired, or all of it, or what is named. Gives back what went. */
-  emptyTrash(which: 'expired' | 'all' | readonly string[], options?: CallOptions): Promise<TrashedVolume[]>;
+  /** For good: what has expired, or all of it, or what is named. Each is tried whatever happens to the others. */
+  emptyTrash(which: 'expired' | 'all' | readonly string[], options?: CallOptions): Promise<EmptiedTrash>;
 
   /**
    * Compares the ids with what is mounted and who lives, and mends: ids of processes that have ended and of before the

@@ -1,3 +1,4 @@
+import { isKeptShorter, type KeptSince, keptSince } from '../lib/kept-since.ts';
 import { isAppError } from '../model/errors.ts';
 import { takeLease } from './lease.ts';
 import type { Protection } from './protection.ts';
@@ -6,11 +7,14 @@ import { exists, inodeOf } from './on-disk.ts';
 import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from './undo-records.ts';
 
 /** Deletes what was kept for an undo and has had its time, or is not there any more. What somebody is at work on stays. */
-export async function dropExpired(parts: Pick<Protection, 'stateDir' | 'now'>): Promise<void> {
+export async function dropExpired(
+  parts: Pick<Protection, 'stateDir' | 'now'>,
+  present: KeptSince = keptSince(),
+): Promise<void> {
   const { stateDir, now } = parts;
   const errors: unknown[] = [];
   for (const record of await listUndoRecords(stateDir)) {
-    if (!(await isOver(record, now()))) continue;
+    if (!(await isOver(record, now(), present))) continue;
     const { identity, name } = record;
     try {
       await using _lease = await takeLease({ stateDir, identity, name, action: 'restore' });
@@ -34,9 +38,11 @@ export async function dropExpired(parts: Pick<Protection, 'stateDir' | 'now'>): 
 /** What cannot be seen may be on a disk that is away, or in the trash: it is remembered until it can be deleted too. */
 const rememberedMs = 90 * 24 * 3600 * 1000;
 
-async function isOver(record: UndoRecord, nowMs: number): Promise<boolean> {
-  const overSinceMs = nowMs - Date.parse(record.until);
-  if (await isUndoable(record)) return overSinceMs >= 0;
+async function isOver(record: UndoRecord, nowMs: number, present: KeptSince): Promise<boolean> {
+  const { keptAt, until, since } = record;
+  const overSinceMs = nowMs - Date.parse(until);
+  const isEarly = isKeptShorter(since, Date.parse(until) - Date.parse(keptAt), present);
+  if (await isUndoable(record)) return overSinceMs >= 0 && !isEarly;
   // The live data is there, and so is its disk.
   if (record.liveInode !== undefined && (await inodeOf(record.root)) === record.liveInode) return true;
   return overSinceMs >= ((await exists(record.stage)) ? 0 : rememberedMs);

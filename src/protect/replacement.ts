@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
+import { keptSince } from '../lib/kept-since.ts';
 import { removeTree } from '../lib/remove-tree.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
@@ -281,6 +282,7 @@ async function keepOrRemove(stateDir: string, { journal, member, now }: Kept): P
     liveInode: await inodeOf(root),
     keptAt: now.toISOString(),
     until: keepUntil,
+    since: keptSince(),
     snapshotIds: before?.snapshotIds ?? journal.snapshotIds,
     isUndone: before === undefined ? false : !before.isUndone,
   });

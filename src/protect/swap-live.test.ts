@@ -505,18 +505,26 @@ test('a journal that cannot be read is told, and keeps nothing else from being p
   expect(await listJournals(world.stateDir)).toEqual([]);
 });
 
+const afterRestart = { boot: 'another', uptimeMs: 0 };
+
+test('dropExpired() keeps what was kept a moment ago, though the clock was put forward since', async () => {
+  await swap();
+  await dropExpired({ stateDir: world.stateDir, now: () => Date.parse('3000-01-01') });
+  expect(await listUndoRecords(world.stateDir)).toHaveLength(2);
+});
+
 test('dropExpired() forgets nothing whose disk may be away', async () => {
   await swap();
   const volumes = join(world.stateDir, 'volumes');
   renameSync(volumes, `${volumes}-away`);
   for (const name of names) mkdirSync(rootOf(name), { recursive: true });
   const { stateDir } = world;
-  await dropExpired({ stateDir, now: () => Date.parse('2998-01-01') });
-  await dropExpired({ stateDir, now: () => Date.parse('2999-02-01') });
+  await dropExpired({ stateDir, now: () => Date.parse('2998-01-01') }, afterRestart);
+  await dropExpired({ stateDir, now: () => Date.parse('2999-02-01') }, afterRestart);
   expect(await listUndoRecords(stateDir)).toHaveLength(2);
   rmSync(volumes, { recursive: true });
   renameSync(`${volumes}-away`, volumes);
-  await dropExpired({ stateDir, now: () => Date.parse('2999-02-01') });
+  await dropExpired({ stateDir, now: () => Date.parse('2999-02-01') }, afterRestart);
   expect(await listUndoRecords(stateDir)).toEqual([]);
   expect(readdirSync(dirname(rootOf('pg')))).toEqual(['_data']);
 });
@@ -534,10 +542,10 @@ test('dropExpired() deletes what has had its time, and what is gone, and nothing
   const { stateDir } = world;
   {
     await using _lease = await takeLease({ stateDir, identity: 'of pg', name: 'pg', action: 'back up' });
-    await dropExpired({ stateDir, now: () => Date.parse('3000-01-01') });
+    await dropExpired({ stateDir, now: () => Date.parse('3000-01-01') }, afterRestart);
     expect(await undo()).toEqual(['pg']);
   }
-  await dropExpired({ stateDir, now: () => Date.parse('3000-01-01') });
+  await dropExpired({ stateDir, now: () => Date.parse('3000-01-01') }, afterRestart);
   expect(await undo()).toEqual([]);
   expect(readdirSync(dirname(rootOf('pg')))).toEqual(['_data']);
   expect(data()).toEqual(['new', 'new']);

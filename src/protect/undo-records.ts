@@ -3,6 +3,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { DirectoryHandle } from '../lib/directory-handle.ts';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
+import type { KeptSince } from '../lib/kept-since.ts';
 import { namesIn } from '../lib/names-in.ts';
 import { removeDirectoryAt, statAt } from '../lib/posix-at.ts';
 import { removeTreeIn } from '../lib/remove-tree.ts';
@@ -33,6 +34,8 @@ export interface UndoRecord {
   /** RFC 3339. */
   readonly keptAt: string;
   readonly until: string;
+  /** The moment of `keptAt` by a clock that nothing sets. Earlier versions wrote none. */
+  readonly since?: KeptSince | undefined;
   readonly snapshotIds: readonly string[];
   /** True when it was undone: what is kept is what the restore had brought. */
   readonly isUndone: boolean;

@@ -282,7 +282,7 @@ describe('the trash', () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(await managed.find('pg')).toBeUndefined();
     go.resolve();
-    expect(await emptied).toMatchObject([{ name: 'pg' }]);
+    expect((await emptied).deleted).toMatchObject([{ name: 'pg' }]);
     await expect(restored).rejects.toMatchObject({ code: 'not-found' });
     expect(await readdir(join(stateDir, 'trash'))).toEqual([]);
   });
@@ -293,7 +293,7 @@ describe('the trash', () => {
       await managed.remove(name);
     }
     const [one, other] = await Promise.all([managed.emptyTrash(['pg', 'pg']), managed.emptyTrash(['pg'])]);
-    expect([...one, ...other]).toMatchObject([{ name: 'pg' }]);
+    expect([...one.deleted, ...other.deleted]).toMatchObject([{ name: 'pg' }]);
     expect(await managed.restoreTrash('db')).toMatchObject({ name: 'db' });
   });
 
@@ -305,7 +305,7 @@ describe('the trash', () => {
     await managed.create(spec('soon', sized));
     await managed.remove('soon');
     await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(await managed.emptyTrash('expired')).toMatchObject([{ name: 'soon' }]);
+    expect((await managed.emptyTrash('expired')).deleted).toMatchObject([{ name: 'soon' }]);
     expect(await managed.listTrash()).toMatchObject([{ name: 'later' }]);
     await managed.emptyTrash('all');
     expect(await readdir(join(stateDir, 'trash'))).toEqual([]);

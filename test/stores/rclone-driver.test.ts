@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +52,22 @@ describe('rclone', () => {
     expect(await rclone(['cat', `${options['remote']}/file`])).toBe('content');
   });
 
+  test('what a crash kept from the storage is counted until the next mount has uploaded it', async () => {
+    const options = await newOptions();
+    await using one = await makeVolume(options);
+    await one.driver.create(one.volume);
+    await one.driver.mount(one.volume);
+    await writeFile(join(one.volume.mountpoint, 'file'), 'content');
+    // It is uploaded a second after it was written.
+    process.kill(programOf(one.volume.mountpoint), 'SIGKILL');
+    await one.driver.unmount(one.volume);
+    expect(await one.driver.unsaved?.(one.volume)).toBe(1);
+    await one.driver.mount(one.volume);
+    await one.driver.unmount(one.volume);
+    expect(await one.driver.unsaved?.(one.volume)).toBe(0);
+    expect(await rclone(['cat', `${options['remote']}/file`])).toBe('content');
+  });
+
   test('a wrong key, a bucket that is not there and a server that is away are told apart', async () => {
     const options = await newOptions();
     await using away = await makeVolume({
@@ -81,6 +98,19 @@ async function makeVolume(options: Record<string, string>) {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The process behind a mount. */
+function programOf(mountpoint: string): number {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      if (words[0]?.endsWith('rclone') === true && words.includes(mountpoint)) return Number(pid);
+    } catch {
+      // It has ended.
+    }
+  }
+  throw new Error('nothing is behind it');
 }
 
 async function rclone(args: readonly string[]): Promise<string> {

@@ -4,6 +4,7 @@ import type { VolumeSpec } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
 import type { CallOptions } from '../host.ts';
 import type {
+  EmptiedTrash,
   ManagedVolume,
   ManagedVolumes,
   ReconcileReport,
@@ -69,7 +70,8 @@ export class EmbeddedVolumes implements ManagedVolumes {
       await this.#reconcile({ signal });
       // Of processes that were killed. A command that looks only has ended before that.
       this.#settling.expect();
-      await this.emptyTrash('expired', { signal });
+      const { failures } = await this.emptyTrash('expired', { signal });
+      for (const { error } of failures) this.#parts.onWarning?.(error.message);
     };
     this.#tidying = work().catch((error: unknown) => {
       if (signal.aborted) return;
@@ -98,9 +100,10 @@ export class EmbeddedVolumes implements ManagedVolumes {
     return this.#descriptions.ofAll();
   }
 
-  async remove(name: string, options: CallOptions & { readonly permanent?: boolean } = {}): Promise<void> {
+  async remove(name: string, options: Parameters<ManagedVolumes['remove']>[1] = {}): Promise<void> {
     const volume = await this.#require(name, 'remove');
-    await removeVolume(this.#parts, name, { permanent: options.permanent ?? false, signal: options.signal });
+    const { permanent = false, force = false, signal } = options;
+    await removeVolume(this.#parts, name, { permanent, force, signal });
     this.#health.delete(name);
     this.#tell({ kind: 'destroy', volume });
   }
@@ -211,10 +214,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
     return await this.#changed(await restoreTrashed(this.#parts, trashed, options), { kind: 'restore' });
   }
 
-  emptyTrash(
-    which: 'expired' | 'all' | readonly string[],
-    options: CallOptions = {},
-  ): Promise<TrashedVolume[]> {
+  emptyTrash(which: 'expired' | 'all' | readonly string[], options: CallOptions = {}): Promise<EmptiedTrash> {
     return emptyTrash(this.#parts, which, options);
   }
 

@@ -1,15 +1,24 @@
+import { type AppError, isAppError } from '../../model/errors.ts';
 import type { CallOptions } from '../host.ts';
-import type { TrashedVolume } from '../managed-volumes.ts';
+import type { EmptiedTrash, TrashedVolume } from '../managed-volumes.ts';
 import type { EmbeddedParts } from './embedded-parts.ts';
 import { settleVolumes } from './settle-volumes.ts';
-import { deleteTrashed, describeTrashed, findTrashed, listTrashed } from './volume-trash.ts';
+import {
+  deleteTrashed,
+  describeTrashed,
+  expireTrashed,
+  findTrashed,
+  listTrashed,
+  type Trashed,
+} from './volume-trash.ts';
+import { stateError } from './volume-folders.ts';
 
-/** For good. Gives back what went: another may have taken some of it meanwhile. */
+/** For good. One that cannot be deleted keeps none of the others; another process may have taken some of it meanwhile. */
 export async function emptyTrash(
   parts: EmbeddedParts,
   which: 'expired' | 'all' | readonly string[],
   { signal }: CallOptions,
-): Promise<TrashedVolume[]> {
+): Promise<EmptiedTrash> {
   const all = await listTrashed(parts);
   const now = new Date().toISOString();
   const chosen =
@@ -18,11 +27,22 @@ export async function emptyTrash(
       : which === 'expired'
         ? all.filter(({ record }) => record.expiresAt <= now)
         : which.map((one) => findTrashed(all, one));
-  const gone: TrashedVolume[] = [];
+  const drop = which === 'expired' ? expireTrashed : deleteTrashed;
+  const deleted: TrashedVolume[] = [];
+  const failures: { name: string; error: AppError }[] = [];
   if (chosen.length > 0) await settleVolumes(parts);
   for (const trashed of chosen) {
-    const described = await describeTrashed(parts, trashed);
-    if (await deleteTrashed(parts, trashed, signal)) gone.push(described);
+    try {
+      const described = await describeTrashed(parts, trashed);
+      if (await drop(parts, trashed, signal)) deleted.push(described);
+    } catch (error) {
+      if (isAppError(error, 'cancelled')) throw error;
+      failures.push({ name: trashed.record.name, error: explain(trashed, error) });
+    }
   }
-  return gone;
+  return { deleted, failures };
+}
+
+function explain({ record: { name } }: Trashed, error: unknown): AppError {
+  return stateError(`Cannot delete volume "${name}" from the trash`, error);
 }

@@ -11,7 +11,7 @@ import { quote } from '../../model/quote.ts';
 import { checkOwnName } from '../../model/volume-name.ts';
 import type { CallOptions } from '../host.ts';
 import type { TrashedVolume } from '../managed-volumes.ts';
-import { type EmbeddedParts, isPlain, requireRecord, storageOf } from './embedded-parts.ts';
+import { type EmbeddedParts, isPlain, requireRecord, type Storage, storageOf } from './embedded-parts.ts';
 import { finishMigration, hasMigrationMark } from './migration-mark.ts';
 import { requireUnused } from './mount-volume.ts';
 import { readRecordFile, trashedMark } from './record-file.ts';
@@ -20,12 +20,11 @@ import { removeSoon } from './remove-soon.ts';
 import { isBeingRenamed } from './rename-volume.ts';
 import { syncAll } from './sync-all.ts';
 import { carryLineage } from './trash-lineage.ts';
+import { fateOf, type TrashTimes, trashTimes } from './trash-times.ts';
 import { stateError } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
-export interface TrashedRecord extends EmbeddedVolumeRecord {
-  readonly removedAt: string;
-  readonly expiresAt: string;
+export interface TrashedRecord extends EmbeddedVolumeRecord, TrashTimes {
   /** The volume is still there, and was moved to other storage. */
   readonly isMigrated?: boolean | undefined;
 }
@@ -34,7 +33,7 @@ export interface TrashedRecord extends EmbeddedVolumeRecord {
 export async function removeVolume(
   parts: EmbeddedParts,
   name: string,
-  { permanent, signal }: CallOptions & { readonly permanent: boolean },
+  { permanent, force, signal }: CallOptions & { readonly permanent: boolean; readonly force: boolean },
 ): Promise<void> {
   requireRecord(parts, { name, action: 'remove' });
   using lock = await lockVolumeFolder(parts.folders.path(name), { name, action: 'remove', signal });
@@ -48,7 +47,9 @@ export async function removeVolume(
   }
   // Its folder is gone: nothing is left but the record.
   if (lock === undefined) return forget(parts, name);
-  await requireUnused(parts, await storageOf(parts, record), { action: 'remove', signal });
+  const storage = await storageOf(parts, record);
+  await requireUnused(parts, storage, { action: 'remove', signal });
+  if (!force) await refuseUnsaved(storage, `Cannot remove volume ${quote(name)}`);
   if (permanent && isPlain(record)) {
     const folder = await moveToTrash(parts.folders, name);
     forget(parts, name);
@@ -57,8 +58,19 @@ export async function removeVolume(
     return;
   }
   const isSoon = !permanent && isPlain(record) && parts.folders.settlingBoot !== undefined;
-  if (isSoon) await removeSoon(parts, record, trashedRecord(record, parts.trashKeepMs));
+  if (isSoon) await removeSoon(parts, record, trashedRecord(parts, record, parts.trashKeepMs));
   else await intoTrash(parts, record, { permanent, signal });
+}
+
+/** What is in the volume's folder only would be deleted with it. */
+async function refuseUnsaved({ driver, volume }: Storage, action: string): Promise<void> {
+  const count = (await driver.unsaved?.(volume)) ?? 0;
+  if (count === 0) return;
+  const files =
+    count === 1 ? '1 file that was written to it has' : `${count} files that were written to it have`;
+  throw new AppError('conflict', `${action}: ${files} not reached its storage`, {
+    hint: 'See whether its storage answers ("holdfast volume health"), and mount it until they are there, as with "holdfast volume browse". To lose them: "holdfast volume rm --force".',
+  });
 }
 
 async function intoTrash(
@@ -67,7 +79,7 @@ async function intoTrash(
   { permanent, signal }: CallOptions & { readonly permanent: boolean },
 ): Promise<void> {
   const { folders } = parts;
-  const trashed = trashedRecord(record, permanent ? 0 : parts.trashKeepMs);
+  const trashed = trashedRecord(parts, record, permanent ? 0 : parts.trashKeepMs);
   const path = join(folders.trashDir, `${record.name}.${randomBytes(8).toString('hex')}`);
   const mark = join(path, trashedMark);
   try {
@@ -83,19 +95,21 @@ async function intoTrash(
   }
 }
 
-function trashedRecord(record: EmbeddedVolumeRecord, keepMs: number): TrashedRecord {
-  const now = Date.now();
-  const removedAt = new Date(now).toISOString();
-  return { ...record, removedAt, expiresAt: new Date(now + keepMs).toISOString() };
+function trashedRecord(
+  { catalog }: Pick<EmbeddedParts, 'catalog'>,
+  record: EmbeddedVolumeRecord,
+  keepMs: number,
+): TrashedRecord {
+  return { ...record, ...trashTimes(catalog, record.createdAt, keepMs) };
 }
 
 /** The folder, which is the volume's now, is to be in the trash once another has taken its place. */
 export async function writeMigratedMark(
-  { folders, trashKeepMs }: Pick<EmbeddedParts, 'folders' | 'trashKeepMs'>,
+  parts: Pick<EmbeddedParts, 'folders' | 'catalog' | 'trashKeepMs'>,
   record: EmbeddedVolumeRecord,
 ): Promise<void> {
-  const trashed: TrashedRecord = { ...trashedRecord(record, trashKeepMs), isMigrated: true };
-  await writeDurably(join(folders.path(record.name), trashedMark), JSON.stringify(trashed));
+  const trashed: TrashedRecord = { ...trashedRecord(parts, record, parts.trashKeepMs), isMigrated: true };
+  await writeDurably(join(parts.folders.path(record.name), trashedMark), JSON.stringify(trashed));
 }
 
 /** The storage that a volume had before its last migration. */
@@ -230,6 +244,33 @@ function taken(action: string, to: string): AppError {
   return new AppError('exists', `${action}: the name ${quote(to)} is taken`, {
     hint: 'Choose another name with --to.',
   });
+}
+
+/**
+ * For good, when its time has passed. False for one that stays, or has left the trash meanwhile. `conflict` for one with
+ * files that have not reached its storage.
+ */
+export async function expireTrashed(
+  parts: EmbeddedParts,
+  { path, record: { name } }: Trashed,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  using lock = await lockVolumeFolder(path, { name, action: 'delete', signal });
+  const record = lock && (await readRecordFile<TrashedRecord>(join(path, trashedMark)));
+  if (record === undefined) return false;
+  const fate = fateOf(record);
+  if (fate === 'wait') {
+    const keepMs = Date.parse(record.expiresAt) - Date.parse(record.removedAt);
+    const { isClockSlow: _, ...rest } = record;
+    const dated: TrashedRecord = { ...rest, ...trashTimes(parts.catalog, record.createdAt, keepMs) };
+    await writeDurably(join(path, trashedMark), JSON.stringify(dated));
+  }
+  if (fate !== 'expire') return false;
+  // What a migration has left was copied with all that was written.
+  if (record.isMigrated !== true)
+    await refuseUnsaved(await storageOf(parts, record, path), `Volume ${quote(name)} stays in the trash`);
+  await deleteLocked(parts, { path, record }, signal);
+  return true;
 }
 
 /** For good. The driver first: what is left when it fails can be tried again. False for what has left the trash meanwhile. */

@@ -94,7 +94,7 @@ export async function removeVolume(
   const references = referencesOf(volume);
   if (references.length > 0) throw inUse(name, references);
   try {
-    await volumes.remove(name, { signal });
+    await volumes.remove(name, { signal, force: isTrue(query.get('force')) });
   } catch (error) {
     if (isAppError(error, 'in-use')) throw inUse(name, referencesOf((await volumes.find(name)) ?? volume));
     // Somebody else was faster.
@@ -127,7 +127,7 @@ export async function pruneVolumes(parts: ApiParts, call: ApiCall): Promise<void
     for (const { name, mountpoint } of chosen) {
       const bytes = await measureDirectory(mountpoint, signal);
       try {
-        await volumes.remove(name, { signal });
+        await volumes.remove(name, { signal, force: isTrue(query.get('force')) });
       } catch (error) {
         // As the engine does: what came into use, or is protected, stays, and the others go.
         if (!isAppError(error) || error.code === 'cancelled') throw error;

@@ -1,5 +1,6 @@
-import type { TrashedVolume } from '../../../app.ts';
+import type { EmptiedTrash } from '../../../app.ts';
 import { AppError } from '../../../model/errors.ts';
+import { failAll } from '../fail-all.ts';
 import type { Session } from '../session.ts';
 
 export interface TrashEmptyFlags {
@@ -15,7 +16,7 @@ export async function runTrashEmpty(
   const managed = await session.app.managed();
   const listed = await session.app.listTrash();
   const count = args.length > 0 ? args.length : listed.length;
-  if (count === 0) return show(session, []);
+  if (count === 0) return show(session, { deleted: [], failures: [] });
   const what = args.length > 0 ? args.join(', ') : `all ${count} volumes in the trash`;
   if (!expired && !(await session.confirm(`Delete ${what} for good?`)))
     return session.note('Nothing was deleted.');
@@ -23,11 +24,19 @@ export async function runTrashEmpty(
   show(session, await managed.emptyTrash(which, { signal: session.signal }));
 }
 
-function show(session: Session, deleted: readonly TrashedVolume[]): void {
+function show(session: Session, { deleted, failures }: EmptiedTrash): void {
   const names = deleted.map(({ name }) => name);
   session.printer.print({
-    json: () => ({ deleted }),
-    text: () => (names.length === 0 ? 'There is nothing to delete.' : names.join('\n')),
+    json: () => ({
+      deleted,
+      failures: failures.map(({ name, error }) => ({ name, code: error.code, message: error.message })),
+    }),
+    text: () => (names.length + failures.length === 0 ? 'There is nothing to delete.' : names.join('\n')),
     quiet: () => names,
   });
+  failAll(
+    session,
+    failures.map(({ error }) => error),
+    deleted.length,
+  );
 }

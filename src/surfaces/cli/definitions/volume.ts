@@ -52,7 +52,9 @@ const rm = defineCommand<VolumeRmFlags>({
   description:
     'Removes volumes with all their data: those that Holdfast keeps itself go to the trash for a week ("holdfast trash"), those of an engine go for good. A volume that a container mounts, running or stopped, is refused and the container named.',
   flags: {
-    force: switchFlag('A volume that does not exist is no error'),
+    force: switchFlag(
+      'A volume that does not exist is no error; files that have not reached its storage are lost',
+    ),
     permanent: switchFlag('Delete for good, and not into the trash'),
   },
   aliases: { f: 'force' },
