@@ -183,6 +183,10 @@ class Memory implements MemoryContainers {
     ).length;
   }
 
+  async wereTasksKilled(service: string): Promise<boolean> {
+    return this.#exitCodes.get(service) === 137;
+  }
+
   async scaleService(service: string, replicas: number): Promise<void> {
     await this.#before('scale', service);
     this.calls.push(`scale ${service} ${replicas}`);

@@ -139,6 +139,8 @@ export interface Containers {
   serviceReplicas(service: string, options?: CallOptions): Promise<number | undefined>;
   /** How many tasks of a Swarm service run now. */
   runningTasks(service: string, options?: CallOptions): Promise<number>;
+  /** True when one of its tasks on this machine was ended by force since, as far as the engine remembers. */
+  wereTasksKilled(service: string, sinceMs: number, options?: CallOptions): Promise<boolean>;
   /** Sets it, and returns when the tasks that run are so many, or `atLeast` so many where others cannot run. */
   scaleService(
     service: string,

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -56,7 +57,7 @@ describe('what a container is', () => {
       ...['-v', 'shop_pg:/data', '-v', '/etc:/host-etc:ro', '--tmpfs', '/scratch'],
       ...['-e', 'PASSWORD=a=b c', '-e', '__proto__=x', '-u', '1000:1000', '--restart', 'unless-stopped'],
       ...['-l', 'com.docker.compose.project=shop', '-l', 'com.docker.compose.service=web'],
-      ...['-l', 'com.docker.compose.container-number=1'],
+      ...['-l', 'com.docker.compose.container-number=1', '--stop-timeout', '33'],
       ...['-l', 'com.docker.compose.depends_on=db:service_healthy:false,cache:service_started:true'],
     ]);
     const found = await containers.find('shop-web-1');
@@ -77,6 +78,10 @@ describe('what a container is', () => {
       command: ['sleep', '1000'],
       user: '1000:1000',
       startedAt: expect.stringMatching(/^20\d\d-/),
+      finishedAt: undefined,
+      joins: [],
+      volumesFrom: [],
+      stopTimeoutMs: 33_000,
     });
     expect(Object.getOwnPropertyDescriptor(found?.environment, '__proto__')?.value).toBe('x');
     expect(found?.mounts.toSorted((a, b) => (a.destination < b.destination ? -1 : 1))).toEqual([
@@ -85,7 +90,11 @@ describe('what a container is', () => {
       { type: 'tmpfs', source: undefined, destination: '/scratch', readOnly: false },
     ]);
     expect(existsSync(`/proc/${found?.pid}`)).toBe(true);
-    await engine.docker(['create', '--name', 'plain', 'busybox', 'sleep', '1']);
+    const joining = ['--network', 'container:shop-web-1', '--pid', 'container:shop-web-1'];
+    await engine.docker([
+      ...['create', '--name', 'plain', ...joining, '--volumes-from', 'shop-web-1:ro', '--stop-timeout', '-1'],
+      ...['busybox', 'sleep', '1'],
+    ]);
     expect((await containers.list()).map(({ name }) => name)).toEqual(['plain', 'shop-web-1']);
     expect(await containers.find('plain')).toMatchObject({
       state: 'created',
@@ -94,6 +103,9 @@ describe('what a container is', () => {
       restarts: false,
       dependsOn: [],
       stack: undefined,
+      joins: [found?.id],
+      volumesFrom: ['shop-web-1'],
+      stopTimeoutMs: Infinity,
     });
   });
 
@@ -156,6 +168,34 @@ describe('to stop, start, pause and unpause', () => {
     await containers.stop('stubborn', { timeoutMs: 1000 });
     expect(performance.now() - before).toBeGreaterThan(900);
     expect(await stateOf('stubborn')).toBe('exited');
+  });
+
+  test('a container has its own time to end, unless another is given', async () => {
+    await start(
+      'unhurried',
+      ['--stop-signal', 'TERM', '--stop-timeout', '3'],
+      ['sh', '-c', 'trap "" TERM; while :; do sleep 0.1; done'],
+    );
+    const before = performance.now();
+    await containers.stop('unhurried', {});
+    expect(performance.now() - before).toBeGreaterThan(2900);
+    expect(await containers.find('unhurried')).toMatchObject({ state: 'exited', exitCode: 137 });
+  });
+
+  test('it is known whether the engine was asked to end what has ended', async () => {
+    await start('asked', [], ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 0.1; done']);
+    await containers.stop('asked', {});
+    await start('fallen', [], ['sh', '-c', 'sleep 0.5; exit 3']);
+    await expect.poll(() => stateOf('fallen'), { timeout: 20_000 }).toBe('exited');
+    for (const [name, wasAsked] of [
+      ['asked', true],
+      ['fallen', false],
+    ] as const) {
+      const { id, finishedAt } = (await containers.find(name)) ?? {};
+      expect(finishedAt).toMatch(/^20\d\d-/);
+      expect(await containers.wasAskedToEnd(id ?? '', finishedAt ?? ''), name).toBe(wasAsked);
+    }
+    expect(Math.abs(await containers.clockAheadMs())).toBeLessThan(60_000);
   });
 
   test('a paused container can be stopped, and one that restarts over and over too', async () => {
@@ -508,11 +548,40 @@ describe('a service of a swarm', () => {
       name: expect.stringMatching(/^many\.\d\./),
     });
     expect(await containers.serviceReplicas('many')).toBe(2);
+    const sinceMs = Date.now();
+    expect(await containers.wereTasksKilled('many', sinceMs)).toBe(false);
     for (const replicas of [0, 0, 3]) {
       await containers.scaleService('many', replicas);
       expect(await containers.serviceReplicas('many')).toBe(replicas);
       expect((await runningTasks()).length).toBe(replicas);
     }
+    // Nothing in it listens to its signal.
+    expect(await containers.wereTasksKilled('many', sinceMs)).toBe(true);
+  });
+
+  test('is scaled back also when not all of its tasks can run, as it was before', async () => {
+    // Two of them have no room on this machine.
+    const room = ['--reserve-memory', String(Math.floor(totalmem() * 0.6))];
+    const common = ['service', 'create', '-d', '--network', 'host', '--stop-grace-period', '1s'];
+    await engine.docker([
+      ...common,
+      ...room,
+      '--name',
+      'partly',
+      '--replicas',
+      '2',
+      'busybox',
+      'sleep',
+      '1000',
+    ]);
+    const running = (): Promise<number> => containers.runningTasks('partly');
+    await expect.poll(running, { timeout: 60_000 }).toBe(1);
+    await containers.scaleService('partly', 0);
+    expect(await running()).toBe(0);
+    await containers.scaleService('partly', 2, { atLeast: 1 });
+    expect(await running()).toBe(1);
+    expect(await containers.serviceReplicas('partly')).toBe(2);
+    await engine.docker(['service', 'rm', 'partly']);
   });
 
   test('that has no number of replicas, or does not exist, is said', async () => {

@@ -7,14 +7,21 @@ import { onEngine } from '../support/on-engine.ts';
 const on = onEngine({ host: 'docker' });
 
 /** A container that writes down what its hooks are told, in a volume that is not saved. */
-async function start(name: string, labels: Readonly<Record<string, string>>): Promise<void> {
+/** Ends at once when it is stopped: by force, or by itself where that is what matters. */
+async function start(
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  { endsByItself = false } = {},
+): Promise<void> {
   const options = Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
   await on.engine.docker([
-    ...['run', '-d', '--init=false', '--stop-signal', 'KILL', '--name', name],
+    ...['run', '-d', '--init=false', '--stop-signal', endsByItself ? 'TERM' : 'KILL', '--name', name],
     ...['-v', `${name}:/data`, '-v', `${name}-notes:/notes`, ...options],
-    ...['busybox', 'sleep', '10000'],
+    ...(endsByItself ? ['busybox', 'sh', '-c', waiting] : ['busybox', 'sleep', '10000']),
   ]);
 }
+
+const waiting = 'trap "exit 0" TERM; while :; do sleep 0.2; done';
 
 const note = (text: string): string => JSON.stringify(['sh', '-c', `echo "${text}" >> /notes/log`]);
 
@@ -141,7 +148,8 @@ test('a hook that fails after the backup makes it partly done, and is run by a l
 });
 
 test('labels of offen stop a container for the backup, and our own let another run on', async () => {
-  await start('theirs', { 'docker-volume-backup.stop-during-backup': 'true' });
+  const label = { 'docker-volume-backup.stop-during-backup': 'true' };
+  await start('theirs', label, { endsByItself: true });
   const startedAt = (): Promise<string> =>
     on.engine.docker(['inspect', '--format', '{{.State.StartedAt}}', 'theirs']);
   const before = await startedAt();

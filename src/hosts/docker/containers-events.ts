@@ -31,7 +31,27 @@ function isAskedToEnd({ Action, Actor }: EngineEvent): boolean {
   return Action === 'kill' && ['2', '3', '9', '15'].includes(Actor?.Attributes?.['signal'] ?? '');
 }
 
-export interface EventQuestion {
+/** Containers of tasks are removed when the service is scaled down: what is left of them is what the engine remembers. */
+export async function wereTasksKilled(
+  client: EngineClient,
+  { service, sinceMs }: { readonly service: string; readonly sinceMs: number },
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const aheadMs = await clockAheadMs(client, signal);
+  const label = [`com.docker.swarm.service.name=${service}`];
+  const question = {
+    sinceMs: sinceMs + aheadMs,
+    untilMs: Date.now() + aheadMs,
+    filters: { type: ['container'], event: ['die'], label },
+  };
+  const ends = await readEvents(client, question, signal);
+  return ends.some(({ Actor }) => Actor?.Attributes?.['exitCode'] === killedExit);
+}
+
+/** 128 and the number of SIGKILL. */
+const killedExit = '137';
+
+interface EventQuestion {
   /** By the engine's clock. */
   readonly sinceMs: number;
   /** The same. The answer comes when that time is over. */
@@ -46,23 +66,18 @@ async function readEvents(
   signal: AbortSignal | undefined,
 ): Promise<readonly EngineEvent[]> {
   const query = new URLSearchParams({
-    since: toSeconds(sinceMs),
-    until: toSeconds(untilMs),
+    // Podman takes no fractions.
+    since: String(Math.max(0, Math.floor(sinceMs / 1000))),
+    until: String(Math.ceil(untilMs / 1000)),
     filters: JSON.stringify(filters),
   });
-  const lines = await client.jsonLines<EngineEvent>({
+  return await client.jsonLines<EngineEvent>({
     method: 'GET',
     path: `/events?${query.toString()}`,
     action: 'Cannot ask what has happened to containers',
     deadlineMs: eventsDeadlineMs,
     signal,
   });
-  return lines;
-}
-
-/** Podman takes no fractions. */
-function toSeconds(milliseconds: number): string {
-  return String(Math.max(0, Math.ceil(milliseconds / 1000)));
 }
 
 export async function clockAheadMs(client: EngineClient, signal: AbortSignal | undefined): Promise<number> {

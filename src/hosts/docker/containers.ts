@@ -68,6 +68,11 @@ export class DockerContainers implements Containers {
     return await runningTasks(this.#client, service, options.signal);
   }
 
+  async wereTasksKilled(service: string, sinceMs: number, options: CallOptions = {}): Promise<boolean> {
+    const { wereTasksKilled } = await import('./containers-events.ts');
+    return await wereTasksKilled(this.#client, { service, sinceMs }, options.signal);
+  }
+
   async scaleService(
     service: string,
     replicas: number,

@@ -170,6 +170,14 @@ test('tells of a container that had to be killed, and not of one that ended with
   await held.release();
 });
 
+test('tells of a service whose tasks had to be killed', async () => {
+  world.containers.addService('web', 2);
+  world.containers.endWith('web', 137);
+  const held = await still('stop');
+  expect(held.killed).toMatchObject([{ name: 'web' }]);
+  await held.release();
+});
+
 test('says that a container was disturbed that others have started and stopped meanwhile', async () => {
   world.containers.add({ name: 'db' });
   const held = await still('stop');

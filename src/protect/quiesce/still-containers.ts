@@ -306,8 +306,10 @@ class Still implements StillContainers {
     this.#touchedAtMs.set(step, this.#parts.now());
     const { id, name } = step.identity;
     try {
-      if (step.how === 'scale') await this.#containers.scaleService(name, 0);
-      else if (step.how === 'pause') await this.#containers.pause(id);
+      if (step.how === 'scale') {
+        await this.#containers.scaleService(name, 0);
+        await this.#noteTasksEnd(step);
+      } else if (step.how === 'pause') await this.#containers.pause(id);
       else if (step.how === 'stop') {
         await this.#containers.stop(id, {});
         await this.#noteEnd(step);
@@ -338,7 +340,22 @@ class Still implements StillContainers {
     if (exitCode !== undefined && exitCode !== killedExit && (exitCode === 0 || !isLate)) return;
     const afterMs = exitCode === undefined ? undefined : Math.round(tookMs);
     this.killed.push({ name, afterMs });
-    if (afterMs === undefined) return;
+    if (afterMs !== undefined) this.#tellOfKill(name, afterMs);
+  }
+
+  /** Where it cannot be asked, nothing is known of it. */
+  async #noteTasksEnd(step: AppStep): Promise<void> {
+    const { name } = step.identity;
+    const tookMs = performance.now() - (this.#touched.get(step) ?? 0);
+    const sinceMs = this.#touchedAtMs.get(step) ?? 0;
+    const wereKilled = await this.#containers.wereTasksKilled(name, sinceMs).catch(() => undefined);
+    if (wereKilled === false) return;
+    const afterMs = wereKilled === undefined ? undefined : Math.round(tookMs);
+    this.killed.push({ name, afterMs });
+    if (afterMs !== undefined) this.#tellOfKill(name, afterMs);
+  }
+
+  #tellOfKill(name: string, afterMs: number): void {
     this.#parts.onNote?.(
       `Warning: ${quote(name)} did not stop by itself and was killed after ${(afterMs / 1000).toFixed(1)} s: what it had not written yet is lost. Give it more time ("stop_grace_period" in Compose, "--stop-timeout"), or see why it does not end.`,
     );
