@@ -17,6 +17,8 @@ export interface AppConfig {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** It is open for as long as somebody lets it, and must keep nobody waiting. */
   readonly stays?: boolean | undefined;
+  /** It does without a state folder that can be written to: what is lost by that is not what it is for. */
+  readonly onlyReads?: boolean | undefined;
   /** What the host warns about while it answers. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }

@@ -1,4 +1,5 @@
 import type { Catalog } from '../catalog/catalog.ts';
+import { knownError } from '../lib/known-error.ts';
 import type { Host } from '../hosts/host.ts';
 import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
 import type { Protection } from '../protect/protection.ts';
@@ -7,6 +8,7 @@ import type { AppConfig } from './app-config.ts';
 import type { ConfiguredParts } from './known-repositories.ts';
 import { once } from './once.ts';
 import { openPutRight } from './put-right.ts';
+import { isUnwritable } from './unwritable.ts';
 
 /** Where volumes are. Whatever killed work has left on a host is put right before anybody is handed it. */
 export interface Hosts {
@@ -31,10 +33,17 @@ export function openHosts({ config, opened, catalog, configuration, protection }
   const settledHost = once(async () => {
     const engine = await openEngineHost(config, { catalog, configuration });
     const found = engine === undefined ? await ownHost() : opened.use(engine);
-    await putRight.settle(found);
-    await putRight.removeTrials(found);
-    // After that: an app must not start on data that is half restored.
-    return { found, recovered: await putRight.recover(found) };
+    try {
+      await putRight.settle(found);
+      await putRight.removeTrials(found);
+      // After that: an app must not start on data that is half restored.
+      return { found, recovered: await putRight.recover(found) };
+    } catch (error) {
+      // What a command that only reads cannot put right keeps nobody from their backups.
+      if (config.onlyReads !== true || !isUnwritable(error)) throw error;
+      config.onWarning?.(`What killed work has left is not put right: ${knownError(error).message}`);
+      return { found, recovered: { jobs: [], hooks: [], elsewhere: 0 } };
+    }
   });
   const host = async (): Promise<Host> => (await settledHost()).found;
   const managed = once(async () => {

@@ -1,6 +1,8 @@
 import os from 'node:os';
 import path from 'node:path';
 import type { Catalog } from '../catalog/catalog.ts';
+import { knownError } from '../lib/known-error.ts';
+import { isAppError } from '../model/errors.ts';
 import type { VolumeEngine } from '../engine/index.ts';
 import { type ConfigurationSource, openConfigurationSource } from '../protect/config/configuration-source.ts';
 import { loggedEngine } from '../protect/log/logged-parts.ts';
@@ -12,6 +14,7 @@ import { type KnownRepositories, openKnownRepositories } from './known-repositor
 import { keepCatalogCopy } from './catalog-copy.ts';
 import { makeStateFolder } from './make-state-folder.ts';
 import { once } from './once.ts';
+import { isUnwritable } from './unwritable.ts';
 import { type Hosts, openHosts } from './open-hosts.ts';
 import { openProtectedNames } from './protected-names.ts';
 
@@ -30,6 +33,18 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
   const opened = new AsyncDisposableStack();
   const { stateDir } = config;
   const catalog = once(async (): Promise<Catalog> => {
+    try {
+      return await ownCatalog();
+    } catch (error) {
+      const isBusy = isAppError(error, 'locked');
+      if (config.onlyReads !== true || !(isBusy || isUnwritable(error))) throw error;
+      const { message } = knownError(error);
+      config.onWarning?.(`${message}. What follows is read from a copy of it, and nothing is remembered.`);
+      const { openBorrowedCatalog } = await import('./borrowed-catalog.ts');
+      return await openBorrowedCatalog(stateDir, opened);
+    }
+  });
+  const ownCatalog = async (): Promise<Catalog> => {
     await makeStateFolder(stateDir);
     const { openSqliteCatalog } = await import('../catalog/sqlite-catalog.ts');
     const found = opened.use(
@@ -40,7 +55,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
     if (lost !== undefined) config.onWarning?.(lost);
     opened.defer(() => keepCatalogCopy(stateDir, found));
     return found;
-  });
+  };
   const source = shared?.source ?? openConfigurationSource(placeOf(config));
   const configured = { catalog, configuration: () => source.current() };
   const hosts = openHosts({ config, opened, ...configured, protection: () => parts });

@@ -43,21 +43,13 @@ async function tryOnce(
 ): Promise<FileLock | { readonly heldBy: string } | 'moved'> {
   const file = await openPlain(path);
   try {
-    if (flock(file.fd, exclusive | withoutWaiting) === 0) {
+    if (tryFlock(file, path)) {
       if (await isStillThere(file, path)) {
         await writeOwner(file, options);
         return asLock(file, path, options);
       }
       await file.close();
       return 'moved';
-    }
-    const errno = koffi.errno();
-    if (
-      errno !== koffi.os.errno['EWOULDBLOCK'] &&
-      errno !== koffi.os.errno['EAGAIN'] &&
-      errno !== koffi.os.errno['EINTR']
-    ) {
-      throw new AppError('failed', `Cannot lock "${path}": error ${errno}`);
     }
     const { buffer, bytesRead } = await file.read(Buffer.alloc(1024), 0, 1024, 0);
     await file.close();
@@ -91,6 +83,29 @@ function notPlain(path: string): AppError {
 async function isStillThere(file: FileHandle, path: string): Promise<boolean> {
   const [held, named] = await Promise.all([file.stat(), lstat(path).catch(() => undefined)]);
   return held.ino === named?.ino && held.dev === named.dev;
+}
+
+/** The same on a file or a folder that is there, without writing anything: its holder has no name. */
+export async function tryLockUnwritten(path: string): Promise<FileLock | { readonly heldBy: string }> {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    if (tryFlock(file, path)) return { path, [Symbol.asyncDispose]: () => file.close() };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  await file.close();
+  return { heldBy: '' };
+}
+
+/** False when another one has it. */
+function tryFlock(file: FileHandle, path: string): boolean {
+  if (flock(file.fd, exclusive | withoutWaiting) === 0) return true;
+  const errno = koffi.errno();
+  const isHeld = ['EWOULDBLOCK', 'EAGAIN', 'EINTR'].some((name) => errno === koffi.os.errno[name]);
+  if (!isHeld) throw new AppError('failed', `Cannot lock "${path}": error ${errno}`);
+  return false;
 }
 
 /** It is there for who finds the file locked: a full disk, on which there is something to be put right, keeps nobody away. */

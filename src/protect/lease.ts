@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Host } from '../hosts/host.ts';
-import { type FileLock, tryLockFile } from '../lib/file-lock.ts';
+import { makeFolders } from '../lib/make-folders.ts';
+import { type FileLock, tryLockFile, tryLockUnwritten } from '../lib/file-lock.ts';
 import { holderWords } from '../lib/machine-claim.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { type ClaimedPlace, claimOf } from './claim-of.ts';
 import type { JobOptions, Protection } from './protection.ts';
@@ -31,11 +31,7 @@ export interface LeaseClaim {
  * took it, however that ends.
  */
 export async function takeLease(request: LeaseRequest): Promise<AsyncDisposable> {
-  const folder = path.join(request.stateDir, 'leases');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const file = path.join(folder, createHash('sha256').update(request.identity).digest('hex').slice(0, 32));
-  const owner = JSON.stringify({ pid: process.pid, action: request.action, since: new Date().toISOString() });
-  const taken = await tryLockFile(file, { owner });
+  const taken = await tryLock(request);
   if (!('heldBy' in taken)) return await alsoClaimed(taken, request);
   const holder = describeHolder(taken.heldBy);
   throw new AppError(
@@ -46,6 +42,33 @@ export async function takeLease(request: LeaseRequest): Promise<AsyncDisposable>
       hint: 'Wait until it is done, or end that process.',
     },
   );
+}
+
+/**
+ * A state folder that takes nothing here may be written to elsewhere: a lease that is there is taken by the same file. Where
+ * there is none, all leases are one, on the folder itself.
+ */
+async function tryLock(request: LeaseRequest): Promise<FileLock | { readonly heldBy: string }> {
+  const folder = path.join(request.stateDir, 'leases');
+  const file = path.join(folder, createHash('sha256').update(request.identity).digest('hex').slice(0, 32));
+  const owner = JSON.stringify({ pid: process.pid, action: request.action, since: new Date().toISOString() });
+  try {
+    await makeFolders(folder, { mode: 0o700 });
+    return await tryLockFile(file, { owner });
+  } catch (error) {
+    if (!isReadOnly(error)) throw error;
+    try {
+      return await tryLockUnwritten(file);
+    } catch (missing) {
+      if (errnoOf(missing) !== 'ENOENT') throw error;
+      return await tryLockUnwritten(request.stateDir);
+    }
+  }
+}
+
+/** True for an error of a file system or of modes that let nothing be written. */
+export function isReadOnly(error: unknown): boolean {
+  return ['EROFS', 'EACCES', 'EPERM'].includes(errnoOf(error) ?? '');
 }
 
 async function alsoClaimed(taken: FileLock, request: LeaseRequest): Promise<AsyncDisposable> {

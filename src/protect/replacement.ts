@@ -4,6 +4,7 @@ import { keptSince } from '../lib/kept-since.ts';
 import { removeTree } from '../lib/remove-tree.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
+import { isReadOnly } from './lease.ts';
 import { quote } from '../model/quote.ts';
 import type { AppStep } from './quiesce/plan-still.ts';
 import { type JournalMember, type RestoreJournal, removeJournal, writeJournal } from './restore-journal.ts';
@@ -93,14 +94,18 @@ async function tryToWrite({ stateDir, onNote }: ReplacementWish, journal: Restor
     await writeJournal(stateDir, journal);
     return true;
   } catch (error) {
-    if (!['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '')) throw error;
+    if (!isWithoutRoom(error) && !isReadOnly(error)) throw error;
     for (const member of journal.members) if (!(await replacesNothing(member))) throw error;
     const stages = journal.members.map(({ stage }) => quote(toPrintable(stage))).join(', ');
     onNote?.(
-      `The disk of the state folder is full, so it is not written down what is done. If this is killed, ${stages} may be left behind, to be removed by hand.`,
+      `The ${isReadOnly(error) ? 'state folder cannot be written to' : 'disk of the state folder is full'}, so it is not written down what is done. If this is killed, ${stages} may be left behind, to be removed by hand.`,
     );
     return false;
   }
+}
+
+function isWithoutRoom(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '');
 }
 
 async function replacesNothing({ kind, place, root, isKept }: JournalMember): Promise<boolean> {

@@ -1,6 +1,7 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
+import { makeFolders } from '../lib/make-folders.ts';
 import { namesIn } from '../lib/names-in.ts';
 import { isProcessAlive } from '../lib/process-alive.ts';
 import type { ByteString } from '../model/byte-string.ts';
@@ -65,7 +66,8 @@ export interface RestoreJournal {
 
 export async function writeJournal(stateDir: string, journal: RestoreJournal): Promise<void> {
   const folder = journalFolder(stateDir);
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+  // Node's own recursive one says that a folder is missing where the file system is read-only.
+  const made = await makeFolders(folder, { mode: 0o700 });
   if (made !== undefined) await syncDirectory(path.dirname(folder));
   await writeDurably(journalPath(stateDir, journal.id), JSON.stringify({ version: 2, ...journal }));
 }

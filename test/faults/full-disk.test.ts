@@ -292,3 +292,62 @@ describe.runIf(process.getuid?.() === 0)('a store', () => {
     expect(await world.ids('data')).toHaveLength(13);
   });
 });
+
+describe.runIf(process.getuid?.() === 0)('a state folder that is read-only', () => {
+  test('keeps nobody from what is saved: it is listed, looked into, checked and restored elsewhere, and nothing else is done', async () => {
+    mountSmall(world.stateDir, '16m');
+    await world.init();
+    const source = world.mkdir('source');
+    writeFileSync(join(source, 'file'), 'content');
+    const root = await world.volume('data');
+    writeFileSync(join(root, 'file'), 'content');
+    const before = treeFacts(source);
+    await world.run('backup', './source', 'data');
+    remount(world.stateDir, 'ro');
+    for (const args of [
+      ['snapshots'],
+      ['ls', 'data'],
+      ['find', 'file'],
+      ['dump', 'data', '/file'],
+      ['diff', 'data'],
+      ['stats'],
+      ['check', '--read-data'],
+      ['verify', '--all'],
+      ['volume', 'ls'],
+      ['policy', 'ls'],
+      ['coverage'],
+      ['key', 'list'],
+      ['repo', 'ls'],
+    ]) {
+      const { exit, stderr } = await world.attempt(args);
+      expect({ args, exit, stderr }).toMatchObject({ args, exit: 0 });
+      expect(stderr).toContain('What follows is read from a copy of it, and nothing is remembered.');
+    }
+    const restored = await world.attempt(['restore', './source', '--to', './elsewhere']);
+    expect(restored.exit, restored.stderr).toBe(0);
+    expect(restored.stderr).toContain('The state folder cannot be written to, so it is not written down');
+    expect(treeFacts(join(world.folder, 'elsewhere'))).toEqual(before);
+    // What is replaced must be able to come back, and what is made or saved must be known afterwards.
+    writeFileSync(join(source, 'newer'), 'newer');
+    const now = treeFacts(source);
+    for (const args of [
+      ['restore', './source', '--yes', '--no-safety-snapshot'],
+      ['restore', './source', '--yes'],
+      ['restore', 'data', '--yes'],
+      ['restore', 'data', '--to', 'another', '--yes'],
+      ['backup', './source'],
+      ['volume', 'create', 'another'],
+      ['volume', 'rm', 'data'],
+      ['forget', 'data', '--keep-last', '1', '--yes'],
+    ]) {
+      const refused = await world.attempt(args);
+      expect({ args, exit: refused.exit, stderr: refused.stderr }).toMatchObject({ args, exit: 1 });
+      expectOneMessage(refused, /read-only/);
+    }
+    expect(treeFacts(source)).toEqual(now);
+    expect(readdirSync(world.folder).filter((name) => name.startsWith('.'))).toEqual([]);
+    remount(world.stateDir, 'rw');
+    await world.run('backup', './source', 'data');
+    await world.judge('check');
+  });
+});

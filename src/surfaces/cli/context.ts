@@ -1,4 +1,5 @@
 import type { CommandContext, StricliProcess } from '@stricli/core';
+import type { AppConfig } from '../../app.ts';
 import { type GlobalFlags, mergeFlags } from './global-flags.ts';
 import { parseFormat, readConfig } from './config.ts';
 import { choosePrinter } from './printer.ts';
@@ -34,7 +35,7 @@ export async function withSession(
   context: CliContext,
   ownFlags: GlobalFlags,
   act: (session: Session) => Promise<void>,
-  { stays = false }: { readonly stays?: boolean | undefined } = {},
+  { stays = false, onlyReads = false }: Pick<AppConfig, 'stays' | 'onlyReads'> = {},
 ): Promise<void> {
   const flags = mergeFlags(context.leadingFlags, ownFlags);
   const config = readConfig(flags, context.env);
@@ -43,7 +44,12 @@ export async function withSession(
   const { openApp } = await import('../../app.ts');
   const { terminal, signal } = context;
   const say = (message: string): void => void terminal.stderr.write(`${message}\n`);
-  await using app = openApp({ ...config, stays, onWarning: (message) => say(`Warning: ${message}`) });
+  await using app = openApp({
+    ...config,
+    stays,
+    onlyReads,
+    onWarning: (message) => say(`Warning: ${message}`),
+  });
   await act({
     config,
     context,

@@ -30,6 +30,8 @@ export interface CommandSpec<Flags extends object> {
   readonly args: readonly ArgumentSpec[];
   /** It runs until it is told to end, and must not keep other commands waiting. */
   readonly stays?: boolean;
+  /** It does its work as well where the state folder takes nothing. */
+  readonly onlyReads?: boolean;
   /** Loaded when the command runs, so that the start stays quick. */
   readonly load: () => Promise<Action<Flags>>;
 }

@@ -12,6 +12,7 @@ const name: ArgumentSpec = {
 };
 
 const ls = defineCommand({
+  onlyReads: true,
   brief: 'List the policies, what they did last and do next',
   flags: {},
   args: [],
@@ -19,6 +20,7 @@ const ls = defineCommand({
 });
 
 const show = defineCommand({
+  onlyReads: true,
   brief: 'Show all that a policy says, and what it covers',
   flags: {},
   args: [name],
@@ -36,6 +38,7 @@ const run = defineCommand<PolicyRunFlags>({
 });
 
 const next = defineCommand<PolicyNextFlags>({
+  onlyReads: true,
   brief: 'Show what comes next, and whether a daemon is there to do it',
   flags: { count: textFlag('So many; 20 unless given', 'N') },
   args: [],
@@ -59,6 +62,7 @@ const policy = buildRouteMap<string, CliContext>({
 });
 
 const coverage = defineCommand({
+  onlyReads: true,
   brief: 'Show where all data is, and whether it is safe',
   description:
     'Every volume and every bind mount, tmpfs and other mount of every container: protected, unprotected, or a cache that can be lost, with the reason and the age of its newest good snapshot. Ends with 3 when something is unprotected.',
@@ -84,6 +88,7 @@ const daemon = defineCommand<DaemonFlags>({
 });
 
 const configShow = defineCommand({
+  onlyReads: true,
   brief: 'Show the settings that count, and where each comes from',
   flags: {},
   args: [],
@@ -91,6 +96,7 @@ const configShow = defineCommand({
 });
 
 const configCheck = defineCommand({
+  onlyReads: true,
   brief: 'Say what is wrong in holdfast.yaml, with line and column',
   flags: {},
   args: [],

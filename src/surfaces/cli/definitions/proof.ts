@@ -4,6 +4,7 @@ import { defineCommand, switchFlag, textFlag } from '../define-command.ts';
 import { readDataFlag } from '../read-data-flag.ts';
 
 const verify = defineCommand<VerifyFlags>({
+  onlyReads: true,
   brief: 'Prove that snapshots are whole, the newest first',
   description:
     'Of each volume the newest snapshot, or the newest --last of them: their trees, and that all data which they need is there. With --read-data every byte of that data is read and verified too; what is found whole then is remembered, and "holdfast forget" never removes the newest such snapshot. "holdfast check" looks at the repository as a whole.',

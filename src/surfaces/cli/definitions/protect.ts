@@ -58,6 +58,7 @@ const backup = defineCommand<BackupFlags>({
 });
 
 const snapshots = defineCommand<SnapshotsFlags>({
+  onlyReads: true,
   brief: 'List snapshots',
   flags: {
     tag: listFlag('Only snapshots with this tag', 'TAG'),
@@ -76,6 +77,7 @@ const snapshots = defineCommand<SnapshotsFlags>({
 });
 
 const ls = defineCommand<LsFlags>({
+  onlyReads: true,
   brief: 'List what is in a snapshot',
   flags: {
     recursive: switchFlag('Everything below, not only what is in the folder'),
@@ -87,6 +89,7 @@ const ls = defineCommand<LsFlags>({
 });
 
 const diff = defineCommand({
+  onlyReads: true,
   brief: 'Show what differs between two snapshots, or a snapshot and the live volume',
   flags: {},
   args: [
@@ -97,6 +100,7 @@ const diff = defineCommand({
 });
 
 const dump = defineCommand<DumpFlags>({
+  onlyReads: true,
   brief: 'Write a file of a snapshot, or a folder as tar, to standard output',
   usage: ['SNAPSHOT PATH', 'SNAPSHOT --dump postgresql.database.shop.sql'],
   flags: { dump: textFlag('A dump that a database made beside its files, instead of a path', 'NAME') },
@@ -108,6 +112,7 @@ const dump = defineCommand<DumpFlags>({
 });
 
 const restore = defineCommand<RestoreFlags>({
+  onlyReads: true,
   brief: 'Bring a volume back as a snapshot has it',
   description:
     'The volume becomes exactly what the snapshot holds: nothing is merged. What would change is shown first, with the containers that use it: they are stopped for the moment of the change and started again. When anything fails, a container that does not come up included, everything is as it was. The data that is replaced is saved as a snapshot before, and kept beside for "holdfast undo". A volume that is gone is made again as it was recorded.',
@@ -157,6 +162,7 @@ const restore = defineCommand<RestoreFlags>({
 });
 
 const check = defineCommand<CheckFlags>({
+  onlyReads: true,
   brief: 'Prove that the repository is whole',
   description:
     'Checks packs, indexes, trees and snapshots. With --read-data every stored byte is read and verified too.',

@@ -41,6 +41,7 @@ Secrets are references: secret-access-key=file:/etc/key, =env:NAME or =exec:COMM
 });
 
 const ls = defineCommand({
+  onlyReads: true,
   brief: 'List the repositories that are known',
   flags: {},
   args: [],
@@ -62,6 +63,7 @@ const setDefault = defineCommand({
 });
 
 const check = defineCommand({
+  onlyReads: true,
   brief: 'Reach each repository, and see that it is the right one and opens',
   description:
     'Opens the repositories with their passwords and lists their snapshots. To prove that what they hold is whole, use "holdfast check".',

@@ -93,6 +93,7 @@ const tag = defineCommand<TagFlags>({
 });
 
 const stats = defineCommand({
+  onlyReads: true,
   brief: 'Show how much is stored, and for which volumes',
   description:
     'For each volume: what its newest and all its snapshots restore, what of the stored data they need, and what no other volume needs and so would be freed without it.',
@@ -104,6 +105,7 @@ const stats = defineCommand({
 });
 
 const find = defineCommand<FindFlags>({
+  onlyReads: true,
   brief: 'Find files and folders in snapshots',
   description:
     'Patterns are those of .gitignore: "*.sql" and "config" match at any depth, "/config/app.yml" from the root of the volume, "**" spans folders, "logs/" is a folder only. The newest snapshots come first.',

@@ -11,6 +11,7 @@ const completion = defineCommand({
 });
 
 const complete = defineCommand<CompleteFlags>({
+  onlyReads: true,
   brief: 'Print what could stand where the cursor is',
   flags: { describe: switchFlag('With a description after a tab') },
   args: [{ placeholder: 'WORD', brief: 'The words so far, the unfinished one last', kind: 'any' }],

@@ -5,6 +5,7 @@ import type { CliContext } from '../context.ts';
 import { defineCommand, switchFlag, textFlag } from '../define-command.ts';
 
 const ls = defineCommand({
+  onlyReads: true,
   brief: 'List the volumes in the trash',
   flags: {},
   args: [],

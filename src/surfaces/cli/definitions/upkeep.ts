@@ -17,6 +17,7 @@ const newKeyFlags = {
 };
 
 const keyList = defineCommand({
+  onlyReads: true,
   brief: 'List the keys of the repository, and which one is in use',
   flags: {},
   args: [],

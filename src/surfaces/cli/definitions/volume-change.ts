@@ -62,6 +62,7 @@ const own = defineCommand<VolumeOwnFlags>({
 });
 
 const health = defineCommand<VolumeHealthFlags>({
+  onlyReads: true,
   brief: 'See whether volumes are well',
   description:
     'Looks at the storage of volumes that Holdfast keeps itself: servers that do not answer, stale mounts, disks that are about to be full. Ends with 3 when one is not well.',

@@ -33,6 +33,7 @@ const create = defineCommand<VolumeCreateFlags>({
 });
 
 const ls = defineCommand<VolumeLsFlags>({
+  onlyReads: true,
   brief: 'List volumes',
   flags: { filter: filterFlag, size: switchFlag('Measure how much each volume holds') },
   aliases: { f: 'filter', s: 'size' },
@@ -41,6 +42,7 @@ const ls = defineCommand<VolumeLsFlags>({
 });
 
 const inspect = defineCommand({
+  onlyReads: true,
   brief: 'Show everything about volumes, as JSON',
   flags: {},
   args: [{ ...volume, kind: 'many' }],
@@ -103,6 +105,7 @@ const cp = defineCommand<VolumeCpFlags>({
 });
 
 const du = defineCommand({
+  onlyReads: true,
   brief: 'Measure how much volumes hold',
   flags: {},
   args: [{ ...volume, kind: 'any' }],
@@ -110,6 +113,7 @@ const du = defineCommand({
 });
 
 const browse = defineCommand({
+  onlyReads: true,
   brief: 'List a folder in a volume',
   usage: ['VOLUME [PATH]', 'VOLUME:PATH'],
   flags: {},
@@ -118,6 +122,7 @@ const browse = defineCommand({
 });
 
 const cat = defineCommand({
+  onlyReads: true,
   brief: 'Print a file in a volume',
   flags: {},
   usage: ['VOLUME PATH', 'VOLUME:PATH'],
@@ -126,6 +131,7 @@ const cat = defineCommand({
 });
 
 const exportVolume = defineCommand<VolumeExportFlags>({
+  onlyReads: true,
   brief: 'Write a volume as a tar archive',
   description:
     'Writes all files with their owners, times, extended attributes, hard links and holes. The form follows the name of the file (.tar, .tar.gz, .tar.zst), or --compress.',

@@ -5,6 +5,7 @@ import type { CliContext } from '../context.ts';
 import { defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
 
 const log = defineCommand<LogFlags>({
+  onlyReads: true,
   brief: 'Show what was done, or prove that nobody changed the record of it',
   description:
     'Backups, restores, and everything that removes or changes something: snapshots, data, volumes, keys, repositories. Each entry is chained to the one before it by a keyed hash, and the catalog knows where the log ends: --verify notices what was changed, removed, forged or cut off.',
