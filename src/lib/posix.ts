@@ -177,6 +177,27 @@ export function dataRuns(fd: number, sizeBytes: number): DataRun[] | undefined {
   return runs;
 }
 
+/** Where data begins from an offset on; undefined where there is none. Moves the file's offset. */
+export function nextData(fd: number, offset: number): number | undefined {
+  const start = Number(lseek(fd, offset, seekData));
+  if (start >= 0) return start;
+  const code = errnoName();
+  if (code === 'ENXIO') return undefined;
+  // The file system cannot tell: all of it is data.
+  if (code === 'EINVAL') return offset;
+  throw systemError(code, 'lseek', fd);
+}
+
+/** Where the data ends in which an offset is: at the end of the file at the latest. Moves the file's offset. */
+export function nextHole(fd: number, offset: number): number {
+  const end = Number(lseek(fd, offset, seekHole));
+  if (end >= 0) return end;
+  const code = errnoName();
+  // The file was cut off meanwhile.
+  if (code === 'ENXIO' || code === 'EINVAL') return Number.MAX_SAFE_INTEGER;
+  throw systemError(code, 'lseek', fd);
+}
+
 /** Makes everything on the file system of an open file durable. */
 export function syncFilesystem(fd: number): void {
   if (syncfs(fd) !== 0) throw systemError(errnoName(), 'syncfs', fd);

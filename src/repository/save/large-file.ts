@@ -1,5 +1,5 @@
 import { proofBytes } from '../../lib/keyed-proof.ts';
-import { statOpen } from '../../lib/posix-at.ts';
+import { type FileStat, statOpen } from '../../lib/posix-at.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import { countIds, type IdList, sliceIds } from '../format/id-list.ts';
@@ -7,6 +7,7 @@ import { encodeLongNode, type NodeText } from '../format/node.ts';
 import { chunkBytesOf, headBytes } from '../chunker/paged-file.ts';
 import type { ClonedFile } from './cloned-file.ts';
 import { type CutProofs, type FileProofs, pieceBytesOf, type ProofBook } from './piece-proof.ts';
+import { FileHoles } from './file-holes.ts';
 import { hasChanged, openDisposable, readFully } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
 import { readProblem } from './read-problem.ts';
@@ -14,7 +15,7 @@ import { areProofsOf, type KnownCuts, recutFile } from './recut-file.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import { type SaveTaskResult, pagedSegmentBytes } from './save-task.ts';
 import type { FileFate, SaveTally } from './save-tally.ts';
-import { startPiece } from './start-piece.ts';
+import { PieceStarter } from './start-piece.ts';
 
 export interface LargeFile {
   readonly scheduler: SaveScheduler;
@@ -45,7 +46,7 @@ export async function saveLargeFile(file: LargeFile): Promise<NodeText | undefin
   try {
     using open = file.clone ?? openDisposable(file.full);
     const before = open.stat;
-    const { content, size } = await saveContent(file, open.fd, Number(before.size));
+    const { content, size } = await saveContent(file, open.fd, before);
     const extras = {
       ...extrasOfFile(open.fd, before, size),
       ...(file.clone && { xattrs: file.clone.xattrs }),
@@ -63,21 +64,24 @@ export async function saveLargeFile(file: LargeFile): Promise<NodeText | undefin
   }
 }
 
-async function saveContent(file: LargeFile, fd: number, end: number): Promise<SavedContent> {
+async function saveContent(file: LargeFile, fd: number, stat: FileStat): Promise<SavedContent> {
   const chunkBytes = readChunkBytes(fd);
+  const end = Number(stat.size);
+  const holes = new FileHoles(fd, { end, stat, chunkBytes });
   const { proofs: book, path } = file;
   // One that has changed need not be the same kind of file any more.
   const proofs = book?.get(path);
   book?.delete(path);
   const content = proofs && file.knownContent();
-  if (proofs === undefined || content === undefined) return await savePieces(file, { fd, end, chunkBytes });
+  if (proofs === undefined || content === undefined)
+    return await savePieces(file, { fd, end, chunkBytes, holes });
   if ('parts' in proofs) {
     if (chunkBytes === undefined && areProofsOf(proofs, content))
-      return await recutKnown(file, { fd, end, known: proofs, content });
+      return await recutKnown(file, { fd, end, holes, known: proofs, content });
   } else if (chunkBytes === proofs.chunkBytes && isContentOf(content, proofs)) {
-    return await recheckPieces(file, { fd, end, proofs, content });
+    return await recheckPieces(file, { fd, end, holes, proofs, content });
   }
-  return await savePieces(file, { fd, end, chunkBytes });
+  return await savePieces(file, { fd, end, chunkBytes, holes });
 }
 
 function isContentOf(content: IdList, { sizeBytes, chunkBytes }: FileProofs): boolean {
@@ -89,28 +93,23 @@ interface FileToRead {
   /** What is added to a file while it is read is left out, or reading a busy log might never end. */
   readonly end: number;
   readonly chunkBytes: number | undefined;
+  readonly holes: FileHoles;
 }
 
 async function savePieces(
   { scheduler, tally, path, proofs: book }: LargeFile,
-  { fd, end, chunkBytes }: FileToRead,
+  { fd, end, chunkBytes, holes }: FileToRead,
 ): Promise<SavedContent> {
   const pieces: Promise<SaveTaskResult>[] = [];
   const prove = book !== undefined;
+  const starter = new PieceStarter(scheduler, { fd, end, chunkBytes, prove }, holes);
   try {
     for (let start = 0, isLast = false; !isLast;) {
       await scheduler.room();
-      const { boundary, piece } = startPiece(scheduler, {
-        kind: 'segment',
-        fd,
-        start,
-        end,
-        chunkBytes,
-        prove,
-      });
-      pieces.push(piece);
-      piece.then(({ bytes }) => tally.countBytes(bytes, path)).catch(() => undefined);
-      ({ next: start, isLast } = await boundary);
+      const started = await starter.start(start);
+      pieces.push(started.piece);
+      started.piece.then(({ bytes }) => tally.countBytes(bytes, path)).catch(() => undefined);
+      ({ next: start, isLast } = started);
     }
     const saved = await Promise.all(pieces);
     const content = saved.map((part) => part.content);
@@ -130,8 +129,10 @@ function proofsOf(saved: readonly SaveTaskResult[], chunkBytes: number | undefin
     return { chunkBytes, sizeBytes, proofs: joined(saved.map(({ proofs }) => proofs)) };
   }
   return {
-    parts: saved.flatMap(({ bytes, content, proofs: proof, isEnd }) =>
-      proof === undefined || bytes === 0 ? [] : [{ bytes, chunks: countIds(content), proof, isEnd }],
+    parts: saved.flatMap(({ bytes, content, proofs: proof, isHole, isEnd }) =>
+      (proof === undefined && isHole !== true) || bytes === 0
+        ? []
+        : [{ bytes, chunks: countIds(content), proof, isEnd }],
     ),
   };
 }
@@ -150,6 +151,7 @@ async function recutKnown(
 interface KnownFile {
   readonly fd: number;
   readonly end: number;
+  readonly holes: FileHoles;
   readonly proofs: FileProofs;
   readonly content: IdList;
 }
@@ -157,7 +159,7 @@ interface KnownFile {
 /** Reads a file again whose proofs are at hand, and stores the pieces that have changed. */
 async function recheckPieces(
   { scheduler, tally, path, proofs: book }: LargeFile,
-  { fd, end, proofs: known, content }: KnownFile,
+  { fd, end, holes, proofs: known, content }: KnownFile,
 ): Promise<SavedContent> {
   const { chunkBytes } = known;
   const pieceBytes = pieceBytesOf(chunkBytes);
@@ -167,7 +169,10 @@ async function recheckPieces(
       await scheduler.room();
       const first = (start / pieceBytes) * proofBytes;
       const proofs = known.proofs.slice(first, first + (pagedSegmentBytes / pieceBytes) * proofBytes);
-      const part = scheduler.run({ kind: 'recheck', fd, start, end, chunkBytes, proofs });
+      const part =
+        holes.zerosAt(start) >= pagedSegmentBytes
+          ? recheckHole(scheduler, { holes, proofs })
+          : scheduler.run({ kind: 'recheck', fd, start, end, chunkBytes, proofs });
       part.catch(() => undefined);
       parts.push(part);
     }
@@ -191,6 +196,27 @@ async function recheckPieces(
   } finally {
     await Promise.allSettled(parts);
   }
+}
+
+/** What a worker would say of as many zeros. */
+async function recheckHole(
+  scheduler: SaveScheduler,
+  { holes, proofs }: { readonly holes: FileHoles; readonly proofs: Uint8Array },
+): Promise<SaveTaskResult> {
+  const { unitBytes, chunkBytes } = holes.cuts;
+  const units = pagedSegmentBytes / unitBytes;
+  const zeros = await scheduler.zeroChunks(holes.cuts, units);
+  const pieces = Array.from({ length: units }, (_, i) => {
+    const proof = zeros.proofs.subarray(i * proofBytes, (i + 1) * proofBytes);
+    const isSame = Buffer.compare(proof, proofs.subarray(i * proofBytes, (i + 1) * proofBytes)) === 0;
+    return isSame
+      ? undefined
+      : { content: sliceIds(zeros.ids, 0, unitBytes / chunkBytes), bytes: unitBytes, proof };
+  });
+  return {
+    ...{ files: [], ids: [], content: new Uint8Array(), proofs: undefined, isEnd: false, isSame: false },
+    ...{ pieces, bytes: pagedSegmentBytes, addedBytes: 0, storedBytes: 0 },
+  };
 }
 
 /** Where a part is short, the file ended when it was read. What follows was written later, and has no place after it. */

@@ -21,7 +21,8 @@ export interface CutProofs {
 export interface ProvenPart {
   readonly bytes: number;
   readonly chunks: number;
-  readonly proof: Uint8Array;
+  /** Undefined for a hole. */
+  readonly proof: Uint8Array | undefined;
   /** The file ended here: its last chunk ends for no other reason. */
   readonly isEnd: boolean;
 }

@@ -7,6 +7,8 @@ import type { SaveProblem } from '../../model/snapshot.ts';
 export function readProblem(path: ByteString, error: unknown): SaveProblem {
   const code = errnoOf(error);
   if (code === undefined) throw error;
+  if (code === 'EFBIG')
+    return { path, reason: 'unreadable', message: 'has more zeros than a snapshot has room for' };
   if (code === 'ENOENT') return { path, reason: 'vanished', message: 'was removed before it was read' };
   if (code === 'ELOOP' || code === 'ENOTDIR')
     return { path, reason: 'changed', message: 'became something else before it was read' };

@@ -1,14 +1,16 @@
 import { countIds, type IdList, sliceIds } from '../format/id-list.ts';
 import type { CutProofs, ProvenPart } from './piece-proof.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
-import { segmentBytes, type SaveTaskResult } from './save-task.ts';
-import { startPiece } from './start-piece.ts';
+import type { FileHoles } from './file-holes.ts';
+import type { SaveTaskResult } from './save-task.ts';
+import { PieceStarter } from './start-piece.ts';
 
 /** A file that was saved before, and the blobs that it had. */
 export interface KnownCuts {
   readonly fd: number;
   /** Where the file ends now. */
   readonly end: number;
+  readonly holes: FileHoles;
   readonly known: CutProofs;
   readonly content: IdList;
 }
@@ -42,6 +44,8 @@ export async function recutFile(scheduler: SaveScheduler, file: KnownCuts): Prom
   const meetings = [...same.keys()].sort((a, b) => b - a);
   const taken: (Place | Promise<SaveTaskResult>)[] = [];
   const stored: Promise<SaveTaskResult>[] = [];
+  const { fd, end, holes } = file;
+  const starter = new PieceStarter(scheduler, { fd, end, chunkBytes: undefined, prove: true }, holes);
   try {
     let at = 0;
     for (let isLast = file.end === 0; !isLast;) {
@@ -55,21 +59,12 @@ export async function recutFile(scheduler: SaveScheduler, file: KnownCuts): Prom
       await scheduler.room();
       while (meetings.length > 0 && (meetings.at(-1) ?? 0) <= at) meetings.pop();
       const meeting = meetings.at(-1);
-      const { boundary, piece } = startPiece(scheduler, {
-        kind: 'segment',
-        fd: file.fd,
-        start: at,
-        end: file.end,
-        limit: meeting,
-        chunkBytes: undefined,
-        prove: true,
-      });
+      const { piece, next, isLast: isEnd, isUpToLimit } = await starter.start(at, meeting);
       taken.push(piece);
       stored.push(piece);
       piece.catch(() => undefined);
-      const { next, isLast: isEnd } = await boundary;
       // No chunk ends there any more.
-      if (meeting !== undefined && next !== meeting && at + segmentBytes >= meeting) meetings.pop();
+      if (isUpToLimit && next !== meeting) meetings.pop();
       at = next;
       isLast = isEnd;
     }
@@ -82,7 +77,7 @@ export async function recutFile(scheduler: SaveScheduler, file: KnownCuts): Prom
 /** Which parts are as they were, by where they start. */
 async function findSame(
   scheduler: SaveScheduler,
-  { fd, end, known, content }: KnownCuts,
+  { fd, end, holes, known, content }: KnownCuts,
 ): Promise<ReadonlyMap<number, Place>> {
   const same = new Map<number, Place>();
   const compared: Promise<void>[] = [];
@@ -97,6 +92,10 @@ async function findSame(
       if (start > end || (part.isEnd && start !== end)) break;
       await scheduler.room();
       const { bytes, proof } = part;
+      if (proof === undefined) {
+        if (holes.isHole(place.start, bytes)) same.set(place.start, place);
+        continue;
+      }
       const compare = scheduler.run({ kind: 'compare', fd, start: place.start, bytes, proof });
       const one = compare.then((result) => void (result.isSame && same.set(place.start, place)));
       one.catch(() => undefined);
@@ -120,10 +119,11 @@ async function inOrder(taken: readonly (Place | Promise<SaveTaskResult>)[]): Pro
       lists.push(one.content);
       knownBytes += one.part.bytes;
     } else {
-      const { content, bytes, proofs, isEnd } = await one;
+      const { content, bytes, proofs, isHole, isEnd } = await one;
       // A window in which no chunk ends gives nothing.
       if (bytes === 0) continue;
-      if (proofs !== undefined) parts.push({ bytes, chunks: countIds(content), proof: proofs, isEnd });
+      if (proofs !== undefined || isHole === true)
+        parts.push({ bytes, chunks: countIds(content), proof: proofs, isEnd });
       lists.push(content);
     }
   }

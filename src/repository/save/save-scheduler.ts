@@ -8,6 +8,7 @@ import { idWords } from '../blob-index/blob-print.ts';
 import type { BlobTables } from '../blob-index/blob-tables.ts';
 import type { IndexEntry } from '../blob-index/index-file.ts';
 import type { BlobType } from '../pack/pack-header.ts';
+import type { ZeroCuts } from './file-holes.ts';
 import type {
   NewTableNotice,
   PackStoredEvent,
@@ -16,6 +17,7 @@ import type {
   SaveWorkerData,
   SegmentBoundary,
 } from './save-task.ts';
+import { type ZeroChunks, zeroChunksOf } from './zero-chunks.ts';
 
 export interface SchedulerOptions {
   readonly workerData: Omit<SaveWorkerData, 'tables' | 'proofKey'>;
@@ -35,6 +37,8 @@ interface SaveBlobOptions {
 export class SaveScheduler implements AsyncDisposable {
   readonly #pool: WorkerPool<SaveTask, SaveTaskResult, SegmentBoundary, PackStoredEvent, NewTableNotice>;
   readonly #options: SchedulerOptions;
+  readonly #proofKey = makeProofKey();
+  readonly #zeroChunks = new Map<string, Promise<ZeroChunks>>();
   readonly #waiting: (() => void)[] = [];
   readonly #limit: number;
   #failure: AppError | undefined;
@@ -54,7 +58,7 @@ export class SaveScheduler implements AsyncDisposable {
       workerData: {
         ...options.workerData,
         tables: options.tables.shared,
-        proofKey: makeProofKey(),
+        proofKey: this.#proofKey,
       } satisfies SaveWorkerData,
       onEvent: ({ pack }) => options.onPack(pack),
     });
@@ -106,6 +110,19 @@ export class SaveScheduler implements AsyncDisposable {
       { pinTo: 0, ...(giveAway === true && { transfer: [content.buffer as ArrayBuffer] }) },
     );
     return ids[0] ?? '';
+  }
+
+  /** Stores a chunk of zeros, and gives back what so many units of them are. */
+  async zeroChunks(cuts: ZeroCuts, units: number): Promise<ZeroChunks> {
+    const { chunkBytes } = cuts;
+    const key = `${chunkBytes}:${units}`;
+    const known = this.#zeroChunks.get(key);
+    if (known !== undefined) return await known;
+    const made = this.saveBlob(new Uint8Array(chunkBytes), 'data').then((id) =>
+      zeroChunksOf(id, { cuts, units, proofKey: this.#proofKey }),
+    );
+    this.#zeroChunks.set(key, made);
+    return await made;
   }
 
   /** Stores all packs that are not full, of the workers that have any. */

@@ -98,6 +98,8 @@ export interface SaveTaskResult extends Stored {
   readonly bytes: number;
   /** For 'segment' that proves, one after the other; one for all of it where content says how it is cut. */
   readonly proofs: Uint8Array | undefined;
+  /** It was not read: it is a hole, and so zeros. */
+  readonly isHole?: boolean;
   /** For 'segment': the file ends with it. */
   readonly isEnd: boolean;
   /** For 'compare'. */

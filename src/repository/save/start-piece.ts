@@ -1,20 +1,111 @@
+import { proofBytes } from '../../lib/keyed-proof.ts';
+import type { FileHoles } from './file-holes.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
-import type { SaveTask, SaveTaskResult, SegmentBoundary } from './save-task.ts';
+import { segmentBytes, type SaveTask, type SaveTaskResult, type SegmentBoundary } from './save-task.ts';
+import type { ZeroChunks } from './zero-chunks.ts';
 
-export interface StartedPiece {
-  /** Where its last chunk ends, which is known before the chunks are stored. */
-  readonly boundary: Promise<SegmentBoundary>;
-  readonly piece: Promise<SaveTaskResult>;
+export interface FileToCut {
+  readonly fd: number;
+  /** What is added to a file while it is read is left out, or reading a busy log might never end. */
+  readonly end: number;
+  readonly chunkBytes: number | undefined;
+  readonly prove: boolean;
 }
 
-/** Has a worker read a piece of a file and store it. */
-export function startPiece(
-  scheduler: SaveScheduler,
-  segment: Extract<SaveTask, { kind: 'segment' }>,
-): StartedPiece {
-  const { promise: boundary, resolve, reject } = Promise.withResolvers<SegmentBoundary>();
-  const piece = scheduler.run(segment, { onInterim: resolve });
-  piece.catch(reject);
-  boundary.catch(() => undefined);
-  return { boundary, piece };
+export interface StartedPiece {
+  readonly piece: Promise<SaveTaskResult>;
+  /** Where its last chunk ends: it may be where it starts, when a limit is too near. */
+  readonly next: number;
+  readonly isLast: boolean;
+  /** It was read up to the limit that was given. */
+  readonly isUpToLimit: boolean;
+}
+
+/** The list of a file's chunks is part of a tree, which is read into one string: it must not be longer than one can be. */
+const mostZeroChunks = 7_000_000;
+
+/** Has the workers read a file piece by piece and store it, and says of its holes what they would read. */
+export class PieceStarter {
+  readonly #scheduler: SaveScheduler;
+  readonly #file: FileToCut;
+  readonly #holes: FileHoles;
+  #zeros: Promise<ZeroChunks> | undefined;
+  #zeroChunks = 0;
+
+  constructor(scheduler: SaveScheduler, file: FileToCut, holes: FileHoles) {
+    this.#scheduler = scheduler;
+    this.#file = file;
+    this.#holes = holes;
+  }
+
+  /** Starts the piece at a place where a chunk begins. Nothing is read from `limit` on. */
+  async start(start: number, limit?: number): Promise<StartedPiece> {
+    const { end } = this.#file;
+    const zeroBytes = this.#zerosAt(start, limit);
+    if (zeroBytes > 0) {
+      const next = start + zeroBytes;
+      const piece = Promise.resolve(await this.#zeroPiece(next, zeroBytes));
+      return { piece, next, isLast: next >= end, isUpToLimit: false };
+    }
+    const holeLimit = this.#holes.limitFrom(start);
+    const nearest = Math.min(limit ?? Infinity, holeLimit ?? Infinity);
+    const started = await this.#segment(start, nearest === Infinity ? undefined : nearest);
+    // A chunk ends before the limit, unless the hole was written to since it was seen.
+    if (started.next === start && !started.isLast && nearest === holeLimit) this.#holes.give();
+    const isUpToLimit = limit === nearest && start + segmentBytes >= limit;
+    return { ...started, isUpToLimit };
+  }
+
+  #zerosAt(start: number, limit: number | undefined): number {
+    const bytes = this.#holes.zerosAt(start);
+    const { unitBytes } = this.#holes.cuts;
+    const most = mostUnits * unitBytes;
+    const within = limit === undefined ? bytes : Math.floor((limit - start) / unitBytes) * unitBytes;
+    return Math.min(bytes, within, most);
+  }
+
+  async #zeroPiece(next: number, bytes: number): Promise<SaveTaskResult> {
+    const { end, chunkBytes, prove } = this.#file;
+    const { cuts } = this.#holes;
+    this.#zeros ??= this.#scheduler.zeroChunks(cuts, mostUnits);
+    const zeros = await this.#zeros;
+    const chunks = bytes / cuts.chunkBytes;
+    this.#zeroChunks += chunks;
+    if (this.#zeroChunks > mostZeroChunks) throw tooManyZeros();
+    const proofs =
+      prove && chunkBytes !== undefined
+        ? zeros.proofs.subarray(0, (bytes / cuts.unitBytes) * proofBytes)
+        : undefined;
+    return {
+      files: [],
+      ids: [],
+      content: zeros.ids.subarray(0, chunks * 32),
+      bytes,
+      proofs,
+      isHole: true,
+      isEnd: next >= end,
+      isSame: false,
+      pieces: [],
+      addedBytes: 0,
+      storedBytes: 0,
+    };
+  }
+
+  async #segment(start: number, limit: number | undefined): Promise<Omit<StartedPiece, 'isUpToLimit'>> {
+    const { fd, end, chunkBytes, prove } = this.#file;
+    const segment: SaveTask = { kind: 'segment', fd, start, end, limit, chunkBytes, prove };
+    // It is known where its last chunk ends before the chunks are stored.
+    const { promise: boundary, resolve, reject } = Promise.withResolvers<SegmentBoundary>();
+    const piece = this.#scheduler.run(segment, { onInterim: resolve });
+    piece.catch(reject);
+    return { piece, ...(await boundary) };
+  }
+}
+
+/** Of one piece: enough that a file of a TiB has few, and little for all files together. */
+const mostUnits = 4096;
+
+/** Told as a problem of the file. */
+function tooManyZeros(): Error {
+  return Object.assign(new Error('The file has more zeros than a tree has room for.'), { code: 'EFBIG' });
 }

@@ -1,0 +1,27 @@
+import { proofOf } from '../../lib/keyed-proof.ts';
+import { idListOf, type IdList } from '../format/id-list.ts';
+import type { ZeroCuts } from './file-holes.ts';
+
+/** What chunks of zeros are, many times over: parts of it are part of files. */
+export interface ZeroChunks {
+  readonly ids: IdList;
+  /** Of each unit, one after the other. */
+  readonly proofs: Uint8Array;
+}
+
+/** Of so many units, of which a chunk has this id. */
+export function zeroChunksOf(
+  id: string,
+  {
+    cuts,
+    units,
+    proofKey,
+  }: { readonly cuts: ZeroCuts; readonly units: number; readonly proofKey: Uint8Array },
+): ZeroChunks {
+  const chunks = (cuts.unitBytes / cuts.chunkBytes) * units;
+  const proof = proofOf(proofKey, new Uint8Array(cuts.unitBytes));
+  return {
+    ids: new Uint8Array(Buffer.alloc(chunks * 32, idListOf([id]))),
+    proofs: new Uint8Array(Buffer.alloc(units * proof.length, proof)),
+  };
+}
