@@ -144,6 +144,26 @@ describe('the Podman host', () => {
     expect((await app.attempt('volume', 'rm', volume)).exitCode).toBe(5);
   });
 
+  test('tells how long a container has to end, what it has joined, and when it ended', async () => {
+    await using host = await openPodmanHost({ env: { CONTAINER_HOST: address() } });
+    const { containers } = host;
+    const wait = ['busybox', 'sh', '-c', 'trap "exit 0" TERM; while :; do sleep 0.2; done'];
+    await podman('run', '-d', '--name', 'joined', '--network', 'none', '--stop-timeout', '7', ...wait);
+    await podman('run', '-d', '--name', 'joining', '--network', 'container:joined', ...wait);
+    const joined = await containers?.find('joined');
+    expect(joined).toMatchObject({ stopTimeoutMs: 7000, joins: [] });
+    expect(await containers?.find('joining')).toMatchObject({ stopTimeoutMs: 10_000, joins: [joined?.id] });
+    await podman('rm', '-f', '-t', '0', 'joining');
+    await containers?.stop('joined', {});
+    expect(await containers?.find('joined')).toMatchObject({
+      state: 'exited',
+      exitCode: 0,
+      finishedAt: expect.stringMatching(/^20\d\d-/),
+    });
+    expect(Math.abs((await containers?.clockAheadMs()) ?? Infinity)).toBeLessThan(60_000);
+    await podman('rm', '-f', 'joined');
+  });
+
   test('finds what lies in a volume, through the engine as well as directly', async () => {
     await holdfast.run('volume', 'create', 'plain');
     writeFileSync(join(folder, 'root/volumes/plain/_data/file'), 'direct');

@@ -4,18 +4,19 @@ import type { EngineEvent, EngineInfo } from './engine-types.ts';
 /** A container's own time to stop may be long; what it was asked before that ended it is older. */
 const askedWithinMs = 3_600_000;
 const eventsDeadlineMs = 10_000;
+/** Podman leaves out what it has not sent when that time is over, so it must not be over at once. */
+const podmanTakesMs = 3000;
 
 export async function wasAskedToEnd(
   client: EngineClient,
   { id, finishedAt }: { readonly id: string; readonly finishedAt: string },
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const finishedAtMs = Date.parse(finishedAt);
   const events = await readEvents(
     client,
     {
-      sinceMs: finishedAtMs - askedWithinMs,
-      untilMs: finishedAtMs + 1000,
+      sinceMs: Date.parse(finishedAt) - askedWithinMs,
+      untilMs: Date.now() + (await clockAheadMs(client, signal)) + podmanTakesMs,
       filters: { type: ['container'], container: [id], event: ['start', 'kill', 'stop'] },
     },
     signal,
@@ -66,9 +67,8 @@ async function readEvents(
   signal: AbortSignal | undefined,
 ): Promise<readonly EngineEvent[]> {
   const query = new URLSearchParams({
-    // Podman takes no fractions.
     since: String(Math.max(0, Math.floor(sinceMs / 1000))),
-    until: String(Math.ceil(untilMs / 1000)),
+    until: (untilMs / 1000).toFixed(3),
     filters: JSON.stringify(filters),
   });
   return await client.jsonLines<EngineEvent>({

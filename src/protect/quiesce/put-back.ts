@@ -222,9 +222,9 @@ async function wasStoppedSince(work: Work, container: Container, step: AppStep):
     const aheadMs = await work.containers.clockAheadMs().catch(() => Number.POSITIVE_INFINITY);
     if (finishedAtMs - aheadMs <= touchedAtMs + step.stopTimeoutMs + stopSlackMs) return false;
   }
-  if (await work.containers.wasAskedToEnd(id, finishedAt).catch(() => false)) return true;
   const sinceMs = Math.min(touchedAtMs, finishedAtMs);
-  return await hasRunThrough(work.containers, { id, sinceMs });
+  if (await hasRunThrough(work.containers, { id, sinceMs })) return true;
+  return await work.containers.wasAskedToEnd(id, finishedAt).catch(() => false);
 }
 
 /** An engine that went down, or its machine, would have ended all others as well. */
