@@ -28,6 +28,12 @@ export interface Container extends ContainerIdentity {
   readonly health: Health;
   /** How many checks of its health have to fail in a row; undefined where there is none, or it is not known. */
   readonly healthRetries?: number | undefined;
+  /** How many have failed in a row by now. */
+  readonly healthFailures?: number | undefined;
+  /** How long after one the next begins, in milliseconds. */
+  readonly healthIntervalMs?: number | undefined;
+  /** When the last has ended, RFC 3339. */
+  readonly healthCheckedAt?: string | undefined;
   readonly exitCode: number | undefined;
   /** The restart policy: a container that stops may be started by the engine at once. */
   readonly restarts: boolean;

@@ -1,3 +1,4 @@
+import { formatDuration, parseDuration } from './duration.ts';
 import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 
@@ -11,4 +12,28 @@ export function parseConsistency(text: string): ConsistencyWish {
   throw new AppError('usage', `There is no consistency ${quote(text)}`, {
     hint: `It is one of ${consistencyWishes.join(', ')}.`,
   });
+}
+
+/** Each is another stop for the users of the application. */
+export const mostStillTries = 10;
+
+/** How long containers may be still for the reading, in milliseconds; Infinity for `unlimited`. */
+export function parseMaxStill(text: string): number {
+  if (text === 'unlimited') return Infinity;
+  const durationMs = parseDuration(text);
+  if (durationMs > 0) return durationMs;
+  throw new AppError('usage', `Nothing can be read in ${quote(text)}`, {
+    hint: 'Give a time such as "500ms" or "5s", or have it saved while it is in use: "--consistency live".',
+  });
+}
+
+/** For people. */
+export function describeMaxStill(maxStillMs: number): string {
+  return Number.isFinite(maxStillMs) ? formatDuration(maxStillMs) : 'unlimited';
+}
+
+export function parseStillTries(text: string): number {
+  const tries = Number(text);
+  if (/^\d+$/.test(text) && tries >= 1 && tries <= mostStillTries) return tries;
+  throw new AppError('usage', `${quote(text)} is no number of tries: it is 1 to ${mostStillTries}`);
 }

@@ -21,6 +21,8 @@ const settingNames = [
   'jitter',
   'catch-up',
   'consistency',
+  'max-still',
+  'still-tries',
   'exclude',
   'tags',
   'repositories',

@@ -65,6 +65,8 @@ export interface GradeEvidence {
   readonly reason: string;
   /** How long containers were still, from the first that was to the last that was back. */
   readonly stillMs?: number | undefined;
+  /** How long they might be still at most for the reading; undefined where there was no bound. */
+  readonly maxStillMs?: number | undefined;
   /** Each of them. */
   readonly apps?: readonly { readonly name: string; readonly stillMs: number }[] | undefined;
   /** What had changed while the data was gone through in use, and was read again when it was still. */
@@ -78,6 +80,10 @@ export interface InFlight {
   readonly passes: number;
   readonly files: number;
   readonly bytes: number;
+  /** How often it was made still; once where it is not said. */
+  readonly tries?: number | undefined;
+  /** How many files and directories were read when the containers ran again already, and may be of later moments. */
+  readonly late?: number | undefined;
 }
 
 /** Something that was not saved as it is, or not at all. */

@@ -1,4 +1,4 @@
-import type { ConsistencyWish } from '../model/consistency.ts';
+import { type ConsistencyWish, describeMaxStill } from '../model/consistency.ts';
 import { compileExcludes, type ExcludeMatcher } from '../model/exclude.ts';
 import type { Hook } from '../model/hook.ts';
 import type { VolumeSettings } from './config/volume-settings.ts';
@@ -9,7 +9,7 @@ import type { BackupTarget } from './targets.ts';
 /** What may be said of how a volume is saved, by a policy, in a label, or in an order. Undefined is not said. */
 export type TreatmentSettings = Pick<
   VolumeSettings,
-  'consistency' | 'preset' | 'dump' | 'hooks' | 'excludes' | 'tags'
+  'consistency' | 'maxStillMs' | 'stillTries' | 'preset' | 'dump' | 'hooks' | 'excludes' | 'tags'
 >;
 
 /** What applies where neither the command line nor labels say anything: a policy, or `defaults`. */
@@ -32,6 +32,10 @@ export interface Treatment {
   readonly consistency: ConsistencyWish;
   /** Whose wish that is: what the command line says goes for every container, whatever their labels say. */
   readonly consistencyBy: Strength;
+  /** How long containers may be still for the reading; Infinity for as long as that takes. Undefined is not said. */
+  readonly maxStillMs: number | undefined;
+  /** How often they are made still at most, when not all was read in time. */
+  readonly stillTries: number | undefined;
   readonly tags: readonly string[];
   readonly excludes: readonly string[];
   readonly isExcluded: ExcludeMatcher;
@@ -102,6 +106,7 @@ export function chooseTreatment(wish: TreatmentWish, own: readonly TreatmentLaye
     }
     return undefined;
   };
+  const [maxStill, tries] = [find('maxStillMs'), find('stillTries')];
   const [consistency, preset, dump, hooks, excludes, tags] = [
     find('consistency'),
     find('preset'),
@@ -114,6 +119,8 @@ export function chooseTreatment(wish: TreatmentWish, own: readonly TreatmentLaye
   return {
     consistency: consistency?.value ?? 'auto',
     consistencyBy: consistency?.strength ?? 'usual',
+    maxStillMs: maxStill?.value,
+    stillTries: tries?.value,
     tags: tags?.value ?? [],
     excludes: excludes?.value ?? [],
     isExcluded: compileExcludes(excludes?.value ?? []),
@@ -126,6 +133,8 @@ export function chooseTreatment(wish: TreatmentWish, own: readonly TreatmentLaye
     },
     said: [
       ...toldOf('consistency', consistency, (value) => value),
+      ...toldOf('max-still', maxStill, describeMaxStill),
+      ...toldOf('still-tries', tries, (value) => String(value)),
       ...toldOf('preset', preset, (value) => value),
       ...toldOf('dump', dump, (value) => value),
       ...toldOf('hooks', hooks, (value) => value.map(describeHook)),

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { openAppJournal } from '../../src/protect/quiesce/app-journal.ts';
 import { openFreezing } from '../../src/protect/quiesce/freeze/freezing.ts';
 import { planStill } from '../../src/protect/quiesce/plan-still.ts';
@@ -52,7 +52,7 @@ async function still(wish: Partial<StillRequest> = {}): Promise<StillContainers>
   const containers = (await world.host.containers?.list()) ?? [];
   return await makeStill(
     world.parts,
-    { containers, how: 'pause', isBrief: true, reason: 'test', ...wish },
+    { containers, how: 'pause', briefMs: 30_000, reason: 'test', ...wish },
     {},
   );
 }
@@ -100,13 +100,34 @@ describe('containers that are still for a short while', () => {
     expect(events).not.toContain('pause');
   });
 
-  test('are paused by the engine when it may take long, or one failed check of health is too many', async () => {
-    await start('picky', '--health-cmd', 'true', '--health-retries', '1', '--health-interval', '1m');
+  test('are paused by the engine when it may take long, or longer than the time between two checks of health', async () => {
+    await start('picky', '--health-cmd', 'true', '--health-retries', '1', '--health-interval', '30s');
     await using _first = await still();
     expect([await state('db'), await state('picky')]).toEqual(['running', 'paused']);
     await _first.release();
-    await using _second = await still({ isBrief: false });
+    await using _second = await still({ briefMs: undefined });
     expect([await state('db'), await state('picky')]).toEqual(['paused', 'paused']);
+  });
+
+  test('stay healthy though one failed check is too many: they are frozen between two of them', async () => {
+    const probe = ['--health-cmd', 'true', '--health-interval', '5s', '--health-timeout', '1s'];
+    await start('probed', ...probe, '--health-retries', '1');
+    const health = (): Promise<string> =>
+      engine.docker([
+        'inspect',
+        '--format',
+        '{{.State.Health.Status}} {{.State.Health.FailingStreak}}',
+        'probed',
+      ]);
+    await vi.waitUntil(async () => (await health()) === 'healthy 0', { timeout: 60_000, interval: 200 });
+    for (let times = 0; times < 3; times++) {
+      await using held = await still({ briefMs: 2000 });
+      expect(await state('probed')).toBe('running');
+      await sleep(1500);
+      await held.release();
+      await sleep(1000);
+      expect(await health()).toBe('healthy 0');
+    }
   });
 
   test('are paused by the engine where nobody can watch over them', async () => {

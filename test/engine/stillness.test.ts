@@ -83,6 +83,37 @@ describe('a volume that a container writes to', () => {
     await removeContainers('counter');
   });
 
+  test('runs again when its time is over, is tried again, and is torn with what was in flight where that does not help', async () => {
+    await startWriter('busy', ['bounded:/a', 'other:/b']);
+    const args = [
+      'backup',
+      'bounded',
+      '--consistency',
+      'two-pass',
+      '--max-still',
+      '1ms',
+      '--still-tries',
+      '2',
+    ];
+    const { exit, stdout, stderr } = await on.attempt([...args, '--format', 'json']);
+    // The log changes while it is read.
+    expect([0, 3], stderr).toContain(exit);
+    const [outcome] = (JSON.parse(stdout) as BackupJson).outcomes;
+    expect(outcome).toMatchObject({
+      grade: 'torn',
+      gradeReason: expect.stringMatching(/"busy" still for \d+ ms \(at most 1 ms\), then ran again before/),
+      evidence: { maxStillMs: 1, inFlight: { tries: 2, late: expect.any(Number) } },
+    });
+    expect(stderr).toContain('"busy" run again before all was read: 1 ms were over');
+    expect(await state('busy')).toBe('running');
+    await removeContainers('busy');
+    await on.engine.docker(['run', '-d', '--name', 'calm', '-v', 'bounded:/a', 'busybox', 'sleep', '1000']);
+    await sleep(2000);
+    const [calm] = await backUp(['bounded', '--consistency', 'two-pass', '--max-still', '1ms']);
+    expect(calm).toMatchObject({ grade: 'crash', evidence: { maxStillMs: 1 } });
+    await removeContainers('calm');
+  });
+
   test('is saved cold when it is asked to stop, and in one go when asked to pause', async () => {
     await startWriter('stopped', ['cold:/a', 'other:/b']);
     const [cold] = await backUp(['cold', '--consistency', 'stop']);

@@ -93,6 +93,9 @@ export function toContainer(inspection: EngineInspection, imageLabels: Container
     state: current,
     health: toHealth(state?.Health?.Status),
     healthRetries: toRetries(config?.Healthcheck),
+    healthFailures: state?.Health?.FailingStreak ?? undefined,
+    healthIntervalMs: toInterval(config?.Healthcheck),
+    healthCheckedAt: state?.Health?.Log?.at(-1)?.End ?? undefined,
     exitCode: current === 'exited' || current === 'dead' ? (state?.ExitCode ?? undefined) : undefined,
     restarts: restart !== '' && restart !== 'no',
     removesItself: inspection.HostConfig?.AutoRemove === true,
@@ -162,6 +165,16 @@ const usualRetries = 3;
 function toRetries(check: EngineHealthcheck | null | undefined): number | undefined {
   const { Test: test = [], Retries: retries } = check ?? {};
   return test === null || test.length === 0 || test[0] === 'NONE' ? undefined : retries || usualRetries;
+}
+
+/** The engine's own time where none is given. */
+const usualIntervalMs = 30_000;
+
+/** The shorter one of the two, as it is not told which of them goes. */
+function toInterval(check: EngineHealthcheck | null | undefined): number | undefined {
+  if (toRetries(check) === undefined) return undefined;
+  const intervalMs = check?.Interval ? check.Interval / 1e6 : usualIntervalMs;
+  return Math.min(intervalMs, check?.StartInterval ? check.StartInterval / 1e6 : intervalMs);
 }
 
 /** The engine says that a container that never started did so in the year 1. */

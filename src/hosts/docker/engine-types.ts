@@ -87,6 +87,9 @@ export interface EngineInspection extends EngineContainerDetails {
 export interface EngineHealthcheck {
   readonly Test?: readonly string[] | null;
   readonly Retries?: number | null;
+  /** In nanoseconds. */
+  readonly Interval?: number | null;
+  readonly StartInterval?: number | null;
 }
 
 export interface EngineContainerState {
@@ -95,7 +98,12 @@ export interface EngineContainerState {
   readonly ExitCode?: number | null;
   readonly StartedAt?: string | null;
   readonly FinishedAt?: string | null;
-  readonly Health?: { readonly Status?: string | null } | null;
+  readonly Health?: {
+    readonly Status?: string | null;
+    readonly FailingStreak?: number | null;
+    /** The oldest first. */
+    readonly Log?: readonly { readonly End?: string | null }[] | null;
+  } | null;
 }
 
 export interface EngineExec {

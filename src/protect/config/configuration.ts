@@ -224,6 +224,8 @@ function basics(
     jitterMs: settings.jitterMs ?? 0,
     catchUp: settings.catchUp ?? true,
     consistency: settings.consistency ?? 'auto',
+    maxStillMs: settings.maxStillMs,
+    stillTries: settings.stillTries,
     preset: settings.preset,
     dump: settings.dump,
     hooks: settings.hooks ?? [],

@@ -44,6 +44,7 @@ function valuesOf(texts: Readonly<Record<string, string>>): Record<string, unkno
     if (name === 'keep.tags') keep['tags'] = listOf(value, ';');
     else if (name.startsWith('keep.'))
       keep[name.slice('keep.'.length)] = /^\d+$/.test(value) ? Number(value) : value;
+    else if (name === 'still-tries' && /^\d+$/.test(value)) values[name] = Number(value);
     else if (name === 'catch-up') values[name] = flagOf(value);
     else if (name === 'schedule') values[name] = listOf(value, ';');
     else if (name === 'exclude' || name === 'tags' || name === 'repositories')

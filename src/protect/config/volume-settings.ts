@@ -1,4 +1,9 @@
-import { type ConsistencyWish, consistencyWishes } from '../../model/consistency.ts';
+import {
+  type ConsistencyWish,
+  consistencyWishes,
+  mostStillTries,
+  parseMaxStill,
+} from '../../model/consistency.ts';
 import { parseSpan } from '../../model/calendar-span.ts';
 import type { Hook } from '../../model/hook.ts';
 import { parseDuration } from '../../model/duration.ts';
@@ -31,6 +36,8 @@ export interface VolumeSettings {
   readonly jitterMs: number | undefined;
   readonly catchUp: boolean | undefined;
   readonly consistency: ConsistencyWish | undefined;
+  readonly maxStillMs: number | undefined;
+  readonly stillTries: number | undefined;
   readonly preset: string | undefined;
   readonly dump: boolean | undefined;
   readonly hooks: readonly Hook[] | undefined;
@@ -46,6 +53,8 @@ export const noSettings: VolumeSettings = {
   jitterMs: undefined,
   catchUp: undefined,
   consistency: undefined,
+  maxStillMs: undefined,
+  stillTries: undefined,
   preset: undefined,
   dump: undefined,
   hooks: undefined,
@@ -72,6 +81,9 @@ export const timeZone: Shape<string> = text(
 );
 
 const duration: Shape<number> = text(parseDuration, { description: 'Such as 90s, 30m, 2h' });
+
+/** As text, so that a label and `--max-still` say it in the same way. */
+const maxStill: Shape<number> = text(parseMaxStill, { description: 'Such as 500ms, 1s, 10s, or unlimited' });
 
 const span = text(parseSpan, { description: 'Such as 14d, 6m, 1y6m: m is a month' });
 
@@ -154,6 +166,8 @@ export const settingFields = {
   jitter: duration,
   'catch-up': flag,
   consistency: oneOf(consistencyWishes),
+  'max-still': maxStill,
+  'still-tries': wholeNumber(1, mostStillTries),
   preset,
   dump: flag,
   hooks,
@@ -176,6 +190,8 @@ export function settingsOf(given: GivenSettings): VolumeSettings {
     jitterMs: given.jitter,
     catchUp: given['catch-up'],
     consistency: given.consistency,
+    maxStillMs: given['max-still'],
+    stillTries: given['still-tries'],
     preset: given.preset,
     dump: given.dump,
     hooks: given.hooks,

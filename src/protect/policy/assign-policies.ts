@@ -91,10 +91,8 @@ function hasLabel(labels: Subject['labels'], wanted: string): boolean {
 /** A schedule in a label is a wish to be backed up, whatever policies there are. */
 function byLabelsAlone({ defaults }: PolicyRules, { settings }: Subject): Reasoned[] {
   if (settings.schedule === undefined) return [];
-  const { excludes, tags, keep, repositories, jitterMs, catchUp, consistency, preset, dump, hooks } = layered(
-    settings,
-    defaults,
-  );
+  const all = layered(settings, defaults);
+  const { excludes, tags, keep, repositories, jitterMs, catchUp, consistency, preset, dump, hooks } = all;
   return [
     {
       reason: 'its labels have a schedule',
@@ -105,6 +103,8 @@ function byLabelsAlone({ defaults }: PolicyRules, { settings }: Subject): Reason
         jitterMs: jitterMs ?? 0,
         catchUp: catchUp ?? true,
         consistency: consistency ?? 'auto',
+        maxStillMs: all.maxStillMs,
+        stillTries: all.stillTries,
         preset,
         dump,
         hooks: hooks ?? [],
@@ -130,6 +130,8 @@ function withSettings(policy: Policy, settings: VolumeSettings): Policy {
     jitterMs: settings.jitterMs ?? policy.jitterMs,
     catchUp: settings.catchUp ?? policy.catchUp,
     consistency: settings.consistency ?? policy.consistency,
+    maxStillMs: settings.maxStillMs ?? policy.maxStillMs,
+    stillTries: settings.stillTries ?? policy.stillTries,
     preset: settings.preset ?? policy.preset,
     dump: settings.dump ?? policy.dump,
     hooks: settings.hooks ?? policy.hooks,

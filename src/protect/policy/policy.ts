@@ -14,6 +14,9 @@ export interface Policy {
   /** True when a time that was missed is made up for, once, however many were missed. */
   readonly catchUp: boolean;
   readonly consistency: ConsistencyWish;
+  /** How long containers may be still for the reading, and how often; undefined is as usual. */
+  readonly maxStillMs: number | undefined;
+  readonly stillTries: number | undefined;
   /** What is asked of the applications, besides what labels say. */
   readonly preset: string | undefined;
   readonly dump: boolean | undefined;
@@ -63,8 +66,10 @@ export function coversRest({ everything, volumes, stacks, labels, paths }: Selec
 }
 
 /** Tells volumes that can be saved together from those that are to be treated in other ways. Pure. */
-export function treatmentOf({ consistency, preset, dump, hooks, excludes, tags }: Policy): string {
-  return JSON.stringify([consistency, preset, dump, hooks, excludes, tags]);
+export function treatmentOf(policy: Policy): string {
+  const { consistency, maxStillMs, stillTries, preset, dump, hooks, excludes, tags } = policy;
+  const still = maxStillMs === Infinity ? 'unlimited' : maxStillMs;
+  return JSON.stringify([consistency, still, stillTries, preset, dump, hooks, excludes, tags]);
 }
 
 /** Marks the snapshots that a policy made, so that its rules apply to no others. */

@@ -108,6 +108,7 @@ interface RunningParts {
 
 interface Ran {
   readonly volume: string;
+  readonly isLock?: boolean;
   evidence: string;
 }
 
@@ -191,7 +192,10 @@ class Running implements Application {
       if ((stillness.get(container.id) ?? 'pause') !== 'pause') return;
       const hold = await holdInTime(server, preset);
       if (hold === undefined) return;
-      const ran = { volume, evidence: hold.evidence };
+      // Locked once more for another try.
+      const again = this.#ran.findIndex((one) => one.volume === volume && one.isLock === true);
+      if (again >= 0) this.#ran.splice(again, 1);
+      const ran = { volume, evidence: hold.evidence, isLock: true };
       this.#holds.push({ hold, planned, ran, since: performance.now() });
       this.#ran.push(ran);
       this.#grades.set(volume, hold.grade);

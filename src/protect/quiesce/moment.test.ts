@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Volume } from '../../model/volume.ts';
 import type { Application } from '../presets/application.ts';
@@ -65,7 +66,7 @@ test('so has one that was started just after it was looked, and has ended again'
 });
 
 /** A database whose lock is only looked at: what happens is told in order. */
-function lockedMoment(events: string[]): Moment {
+function lockedMoment(events: string[], bound: { maxStillMs?: number; tries?: number } = {}): Moment {
   const mounts = [{ type: 'volume', source: 'data', destination: '/data', readOnly: false }] as const;
   const db = world.containers.add({ name: 'db', mounts, health: 'healthy' });
   const member = {
@@ -78,6 +79,8 @@ function lockedMoment(events: string[]): Moment {
     hold: async () => void events.push('locked'),
     during: async () => undefined,
     letGo: async () => void events.push('let go'),
+    stillGrade: () => 'crash',
+    ranFor: () => [],
   } as unknown as Application;
   const plan = {
     consistency: 'pause',
@@ -86,7 +89,8 @@ function lockedMoment(events: string[]): Moment {
     clones: false,
     note: undefined,
   } as const;
-  return new Moment(world.parts, { members: [member], plan, application, stillness: new Map() }, {});
+  const parts = { members: [member], plan, application, stillness: new Map(), ...bound };
+  return new Moment(world.parts, parts, { onNote: (note) => void events.push(note) });
 }
 
 test('a database is locked when nothing is waited for any more, just before it is paused', async () => {
@@ -120,4 +124,50 @@ test('a database that becomes healthy by writing only is let go before its healt
   await moment.end();
   expect(world.containers.get('db')).toMatchObject({ state: 'running', health: 'healthy' });
   expect(performance.now() - beganAt).toBeLessThan(30_000);
+});
+
+test('containers run again when their time is over, though not all is read, and what came later tears the snapshot', async () => {
+  const events: string[] = [];
+  await using moment = lockedMoment(events, { maxStillMs: 50, tries: 2 });
+  const beganAtMs = Date.now();
+  await moment.begin(async () => undefined, undefined);
+  expect(moment.cutAtMs()).toBeUndefined();
+  while (world.containers.get('db').state === 'paused' || events.at(-1) !== 'let go') await sleep(5);
+  expect(moment.cutAtMs()).toBeGreaterThanOrEqual(beganAtMs);
+  expect(events.find((event) => event.includes('run again'))).toMatch(
+    /before all was read: 50 ms were over; .*tried again/,
+  );
+  await moment.end();
+  expect(world.containers.calls).toEqual(['pause db', 'unpause db']);
+  const [member] = moment.members;
+  if (member === undefined) throw new Error('There is no member');
+  const none = await moment.decideGrade(member, {
+    problems: [],
+    inFlight: { passes: 1, files: 1, bytes: 1 },
+  });
+  expect(none.grade).toBe('crash');
+  const graded = await moment.decideGrade(member, {
+    problems: [],
+    inFlight: { passes: 1, files: 1, bytes: 1, late: 2 },
+  });
+  expect(graded).toMatchObject({
+    grade: 'torn',
+    reason: expect.stringContaining('before 2 files had been read'),
+  });
+  expect(moment.evidenceOf(member, undefined)).toMatchObject({ maxStillMs: 50 });
+});
+
+test('containers are made still once more for the next try, and their time starts anew', async () => {
+  const events: string[] = [];
+  await using moment = lockedMoment(events, { maxStillMs: 50, tries: 2 });
+  await moment.begin(async () => undefined, undefined);
+  while (moment.cutAtMs() === undefined) await sleep(5);
+  await moment.end();
+  await moment.begin(async () => undefined, undefined);
+  expect(moment.cutAtMs()).toBeUndefined();
+  expect(world.containers.get('db').state).toBe('paused');
+  await moment.end();
+  await sleep(100);
+  expect(moment.cutAtMs()).toBeUndefined();
+  expect(world.containers.get('db').state).toBe('running');
 });

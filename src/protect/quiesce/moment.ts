@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import type { Container } from '../../hosts/containers.ts';
+import { amount } from '../../model/amount.ts';
 import { toText } from '../../model/byte-string.ts';
 import { quote } from '../../model/quote.ts';
 import type { Stillness } from '../../model/label-wishes.ts';
@@ -11,7 +12,9 @@ import type { OpenedSource } from '../open-source.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { BackupTarget } from '../targets.ts';
 import type { StillPlan } from './consistency.ts';
+import { frozenAtMostMs } from './freeze/freezing.ts';
 import { findHostWriters } from './host-writers.ts';
+import { nameApps } from './name-apps.ts';
 import { makeStill, type ReleaseReport, type StillContainers } from './still-containers.ts';
 import {
   consumersNow,
@@ -25,6 +28,11 @@ import {
 const healthyWithinMs = 60_000;
 /** Far below what may be frozen by the kernel at most. */
 const briefPassMs = 3000;
+/** A busy machine lets them run again that much later than it should. */
+const lateByMs = 1000;
+
+/** What a timer takes. */
+const longestTimerMs = 2 ** 31 - 1;
 
 /** What is saved at a still moment, with what is known of it before. */
 export interface Member {
@@ -42,15 +50,21 @@ interface MomentParts {
   readonly application: Application | undefined;
   /** By container id: how labels want it to be made still. */
   readonly stillness: ReadonlyMap<string, Stillness>;
+  /** What is not read by then is read when the containers run again; undefined for no such time. */
+  readonly maxStillMs?: number | undefined;
+  /** How often they are made still at most, when not all was read in time. */
+  readonly tries?: number | undefined;
 }
 
 /** The time in which the data of all members is still, and what was seen around it. */
 export class Moment implements StillMoment, AsyncDisposable {
   readonly liveFirst: boolean;
   readonly clones: boolean;
+  readonly maxStillMs: number | undefined;
+  readonly tries: number;
   readonly #parts: Protection;
   readonly #options: JobOptions;
-  readonly #members: readonly Member[];
+  readonly members: readonly Member[];
   readonly #plan: StillPlan;
   readonly #application: Application | undefined;
   readonly #stillness: ReadonlyMap<string, Stillness>;
@@ -62,33 +76,45 @@ export class Moment implements StillMoment, AsyncDisposable {
   #after: Promise<Surroundings> | undefined;
   #still: StillContainers | undefined;
   #report: ReleaseReport | undefined;
+  #clock: NodeJS.Timeout | undefined;
+  #cutAtMs: number | undefined;
+  #letGo: Promise<void> | undefined;
+  #triesLeft = 0;
   /** Just before it was looked who could write. */
   #beganAtMs = 0;
 
   constructor(
     parts: Protection,
-    { members, plan, application, stillness }: MomentParts,
+    { members, plan, application, stillness, maxStillMs, tries = 1 }: MomentParts,
     options: JobOptions,
   ) {
     this.#parts = parts;
     this.#options = options;
-    this.#members = members;
+    this.members = members;
     this.#plan = plan;
     this.#application = application;
     this.#stillness = stillness;
     this.liveFirst = plan.liveFirst;
     this.clones = plan.clones;
+    this.maxStillMs = plan.how === undefined ? undefined : maxStillMs;
+    this.tries = tries;
+    this.#triesLeft = tries;
   }
 
   async begin(prepare: () => Promise<void>, lastPassMs: number | undefined): Promise<number> {
     const { signal, onNote } = this.#options;
     const { how } = this.#plan;
     const writers = new Map<string, Container>();
+    this.#cutAtMs = undefined;
+    this.#letGo = undefined;
+    this.#still = undefined;
+    this.#triesLeft--;
+    this.#strangers.clear();
     // Who is started from here on may be missing from what is seen now.
     this.#beganAtMs = this.#parts.now();
     const around = await this.#lookAround();
     await this.#lookForStrangers(around);
-    for (const member of this.#members) {
+    for (const member of this.members) {
       // Who was started while the data was gone through in use has to be still as well.
       const active = (await writersIn(around, member.target)).filter(isActiveContainer);
       for (const container of active) writers.set(container.id, container);
@@ -99,34 +125,75 @@ export class Moment implements StillMoment, AsyncDisposable {
       await this.#application?.during(this.#options);
       return beganAtMs;
     }
-    const names = this.#members.map(({ target }) => quote(target.name)).join(', ');
+    const names = this.members.map(({ target }) => quote(target.name)).join(', ');
     const companions = (this.#application?.plan.companions ?? []).filter(isActiveContainer);
     const containers = [...writers.values(), ...companions].filter(
       ({ id }) => this.#stillness.get(id) !== 'run',
     );
     const howOf = ownWays(this.#stillness);
-    const isBrief = this.#isBrief(lastPassMs);
+    const briefMs = this.#briefMs(lastPassMs);
     const beforePause = async (): Promise<void> => {
       // A server that is stopped lets its clients go, and needs no lock.
       if (how === 'pause') await this.#application?.hold(this.#stillness, this.#options);
     };
     this.#still = await makeStill(
       this.#parts,
-      { containers, how, howOf, isBrief, reason: `back up ${names}`, justBefore: prepare, beforePause },
+      { containers, how, howOf, briefMs, reason: `back up ${names}`, justBefore: prepare, beforePause },
       { signal, onNote },
     );
     const { sinceMs } = this.#still;
     await this.#application?.during(this.#options);
+    this.#startClock(this.#still);
     return sinceMs;
   }
 
+  /**
+   * Those that are paused are so since they were first asked to be; what hooks do meanwhile has its own time. An engine that
+   * is slow to pause them leaves half of the time for the reading.
+   */
+  #startClock(still: StillContainers): void {
+    if (this.maxStillMs === undefined || still.names.length === 0) return;
+    const sinceMs = this.#plan.how === 'pause' && !this.#hasHooks ? still.stillForMs() : 0;
+    const leftMs = Math.min(Math.max(this.maxStillMs - sinceMs, this.maxStillMs / 2), longestTimerMs);
+    this.#clock = setTimeout(() => this.cut(`${Math.round(this.maxStillMs ?? 0)} ms were over`), leftMs);
+  }
+
   /** What hooks do meanwhile may take as long as they like; and what a pass has taken, the next may take again. */
-  #isBrief(lastPassMs: number | undefined): boolean {
-    const hasHooks = this.#application?.plan.hooks.some(({ hook }) => hook.moment === 'during') === true;
-    return lastPassMs !== undefined && lastPassMs <= briefPassMs && !hasHooks;
+  #briefMs(lastPassMs: number | undefined): number | undefined {
+    if (lastPassMs === undefined || this.#hasHooks) return undefined;
+    const boundMs = (this.maxStillMs ?? Infinity) + lateByMs;
+    if (boundMs > briefPassMs && lastPassMs > briefPassMs) return undefined;
+    return Math.min(boundMs, frozenAtMostMs);
+  }
+
+  get #hasHooks(): boolean {
+    return this.#application?.plan.hooks.some(({ hook }) => hook.moment === 'during') === true;
+  }
+
+  cutAtMs(): number | undefined {
+    return this.#cutAtMs;
+  }
+
+  cut(reason: string): void {
+    if (this.#letGo !== undefined || this.#still === undefined) return;
+    const names = nameApps(this.#still.names);
+    const then =
+      this.#triesLeft > 0 ? 'what is left is read in use, then it is tried again' : 'the rest is read in use';
+    this.#options.onNote?.(`${names} run again before all was read: ${reason}; ${then}.`);
+    this.#cutAtMs = this.#parts.now();
+    void this.#end().catch(() => undefined);
   }
 
   async end(): Promise<void> {
+    await this.#end();
+  }
+
+  #end(): Promise<void> {
+    clearTimeout(this.#clock);
+    return (this.#letGo ??= this.#letAllGo());
+  }
+
+  async #letAllGo(): Promise<void> {
     const lost: unknown[] = [];
     // A server that cannot write may not become healthy: it is let go before its health is waited for.
     const letGo = async (): Promise<void> => {
@@ -142,6 +209,7 @@ export class Moment implements StillMoment, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#clock);
     await this.#still?.[Symbol.asyncDispose]();
   }
 
@@ -160,7 +228,13 @@ export class Moment implements StillMoment, AsyncDisposable {
 
   /** Asked when everything is read and the containers are back. */
   async decideGrade(member: Member, shown: ShownByData = { problems: [] }): Promise<GradeReason> {
-    const graded = await this.#grade(member, shown);
+    const { late = 0 } = shown.inFlight ?? {};
+    // Of what was read late it is known why it changed meanwhile.
+    const graded = await this.#grade(member, late > 0 ? { problems: [] } : shown);
+    return this.#decided(member, lateGrade(graded, { late, maxStillMs: this.maxStillMs }));
+  }
+
+  #decided(member: Member, graded: GradeReason): GradeReason {
     this.#grades.set(member, graded);
     return graded;
   }
@@ -174,7 +248,8 @@ export class Moment implements StillMoment, AsyncDisposable {
     if (apps.length === 0)
       return { consistency: consistency === 'live' ? 'live' : 'cold', reason, ...whatRan };
     const stillMs = Math.round(this.#report?.stillMs ?? 0);
-    return { consistency, reason, stillMs, apps, ...(inFlight && { inFlight }), ...whatRan };
+    const bound = this.maxStillMs === undefined ? {} : { maxStillMs: this.maxStillMs };
+    return { consistency, reason, stillMs, ...bound, apps, ...(inFlight && { inFlight }), ...whatRan };
   }
 
   /** What the application has made of the data; nothing when it was not still at all. */
@@ -251,7 +326,7 @@ export class Moment implements StillMoment, AsyncDisposable {
   }
 
   async #lookAround(): Promise<Surroundings> {
-    const places = this.#members.map(({ target }) => target);
+    const places = this.members.map(({ target }) => target);
     return await lookAround(this.#parts, places, { signal: this.#options.signal });
   }
 
@@ -263,7 +338,7 @@ export class Moment implements StillMoment, AsyncDisposable {
 
   async #lookForStrangers(around: Surroundings): Promise<void> {
     const { signal } = this.#options;
-    for (const member of this.#members) {
+    for (const member of this.members) {
       const { tree } = member.source;
       if (tree.kind !== 'directory') continue;
       const root = toText(tree.root);
@@ -275,6 +350,17 @@ export class Moment implements StillMoment, AsyncDisposable {
       this.#strangers.set(member, seen);
     }
   }
+}
+
+/** What was read when the containers ran again already need not be of the moment of the rest. */
+function lateGrade(
+  graded: GradeReason,
+  { late, maxStillMs }: { readonly late: number; readonly maxStillMs: number | undefined },
+): GradeReason {
+  if (late === 0 || graded.grade === 'torn') return graded;
+  const bound = maxStillMs === undefined ? '' : ` (at most ${maxStillMs} ms)`;
+  const reason = `${graded.reason}${bound}, then ran again before ${amount(late, 'file')} had been read`;
+  return { grade: 'torn', reason };
 }
 
 /** Of those that are neither as the others are nor let run. */

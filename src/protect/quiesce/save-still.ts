@@ -77,7 +77,8 @@ export async function saveStill(
   const wanted = planTogether(members.map((member) => situationOf(member, ways.wishOf(member), stillness)));
   const plan = request.dryRun ? onlyLook(wanted) : wanted;
   if (plan.note !== undefined) options.onNote?.(plan.note);
-  const moment = opened.use(new Moment(parts, { members, plan, application, stillness }, options));
+  const bound = stillBound(members, { plan, stillness });
+  const moment = opened.use(new Moment(parts, { members, plan, application, stillness, ...bound }, options));
   try {
     await application?.begin(options);
     const dumps = await application?.dump(request.repository, options);
@@ -101,6 +102,32 @@ export async function saveStill(
     application?.failed(options.signal?.aborted === true ? new AppError('cancelled', 'Cancelled') : error);
     throw error;
   }
+}
+
+/** Where it may be left to Holdfast. */
+const usualMaxStillMs = 1000;
+const usualTries = 3;
+
+interface Planned {
+  readonly plan: StillPlan;
+  readonly stillness: ReadonlyMap<string, Stillness>;
+}
+
+/** The shortest time that is said of one of them. Where nothing is said, only what is done again at little cost has a bound. */
+function stillBound(
+  members: readonly Member[],
+  { plan, stillness }: Planned,
+): { readonly maxStillMs: number | undefined; readonly tries: number } {
+  const busy = members.filter(({ writers }) => writers.length > 0);
+  const said = busy.flatMap(({ treatment }) => treatment.maxStillMs ?? []);
+  const stops = plan.how === 'stop' || [...stillness.values()].includes('stop');
+  const usual = plan.liveFirst && !stops ? usualMaxStillMs : Infinity;
+  const maxStillMs = said.length > 0 ? Math.min(...said) : usual;
+  const tries = busy.flatMap(({ treatment }) => treatment.stillTries ?? []);
+  return {
+    maxStillMs: Number.isFinite(maxStillMs) ? maxStillMs : undefined,
+    tries: tries.length > 0 ? Math.max(...tries) : stops ? 1 : usualTries,
+  };
 }
 
 /** What changes while it is looked at would be still when it is saved. */

@@ -26,8 +26,11 @@ export interface StillRequest {
   readonly reason: string;
   /** The restore that it is for: after a kill, its data is put right before they run again. */
   readonly restoreId?: string | undefined;
-  /** True when it is expected to take seconds at most: they are frozen by the kernel then, where that can be done. */
-  readonly isBrief?: boolean | undefined;
+  /**
+   * How long they may be still at most, in milliseconds, where that is short: they are frozen by the kernel then, where that
+   * can be done, and run again after that time in any case.
+   */
+  readonly briefMs?: number | undefined;
   /** Stops paused ones as well, as nothing may go on with the data that they have. */
   readonly stopsPaused?: boolean | undefined;
   /** How long to wait for others who have one of them; as for any other job unless given. */
@@ -116,9 +119,12 @@ export async function makeStill(
   for (const one of unstoppable) options.onNote?.(describeUnstoppable(one));
   if (plan.levels.length === 0) return nothingStill(parts, unstoppable);
   // What is stopped takes its time, in which the others are paused as well.
-  const isBrief = request.isBrief === true && plan.levels.flat().every(({ how }) => how === 'pause');
+  const { briefMs } = request;
+  const isBrief = briefMs !== undefined && plan.levels.flat().every(({ how }) => how === 'pause');
   const mayFreeze = { all: isBrief ? all : [], containers: host.containers };
-  const freezing = opened.use(await openFreezing(plan.levels, mayFreeze, options));
+  const freezing = opened.use(
+    await openFreezing(plan.levels, mayFreeze, { ...options, deadlineMs: briefMs }),
+  );
   const { levels } = freezing;
   const { reason, restoreId, how } = request;
   const since = new Date(parts.now()).toISOString();

@@ -68,6 +68,12 @@ export class BlobSaver {
     while (this.#pending.length > 0) await this.#pending.shift();
   }
 
+  /** When it returns, what was full is durable and told. */
+  async drain(): Promise<void> {
+    await this.storeFull();
+    while (this.#pending.length > 0) await this.#pending.shift();
+  }
+
   /** Leaves nothing of packs that are not finished. */
   abandon(): void {
     for (const writer of [this.#writers.data, this.#writers.tree]) writer.abandon();

@@ -12,6 +12,7 @@ import { DirectorySaver, type DirectorySaverOptions } from './directory-saver.ts
 import type { EarlyClones } from './early-clones.ts';
 import { FileFates } from './file-fates.ts';
 import { type LiveSave, saveLive } from './live-passes.ts';
+import { LiveTrees } from './live-trees.ts';
 import { type KnownTrees, ParentTrees } from './parent-trees.ts';
 import { dataParts, directoryNode } from './root-tree.ts';
 import type { SaveContext } from './save-snapshot.ts';
@@ -25,6 +26,19 @@ export interface SavedData {
   readonly dataNode: TreeNode;
 }
 
+interface Pending extends Omit<SavedData, 'dataTree'> {
+  readonly dataTree: Promise<string>;
+  /** What the next pass goes by, where there may be one. */
+  readonly trees?: LiveTrees | undefined;
+}
+
+interface StillWork extends Pick<DirectorySaverOptions, 'clones' | 'cleaned' | 'stillSinceMs'> {
+  /** When the data was let go though not all was read, in milliseconds since 1970. */
+  readonly cutAtMs?: (() => number | undefined) | undefined;
+  /** True when it is made still once more should that happen. */
+  readonly mayRepeat: boolean;
+}
+
 interface Known {
   readonly parents: KnownTrees | undefined;
   readonly parentTreeId: string | undefined;
@@ -35,15 +49,17 @@ export class DataSave {
   readonly options: SaveOptions;
   readonly parts: readonly ByteString[];
   readonly names: UserNames = readUserNames();
-  readonly tally: SaveTally;
+  /** Of the pass that the snapshot is made of. */
+  tally: SaveTally;
   /** What saving it has added to the repository. */
   readonly stored = { addedBytes: 0, storedBytes: 0 };
   readonly #context: SaveContext;
   readonly #scheduler: SaveScheduler;
   readonly #fates: FileFates | undefined;
+  #tries = 0;
   #known: Promise<Known> | undefined;
   #live: LiveSave | undefined;
-  #pending: { readonly dataTree: Promise<string>; readonly dataNode: TreeNode } | undefined;
+  #pending: Pending | undefined;
 
   constructor(
     context: SaveContext,
@@ -60,7 +76,10 @@ export class DataSave {
 
   /** What had changed since the data was gone through in use. */
   get inFlight(): InFlight | undefined {
-    return this.#live && { passes: this.#live.passes, ...this.tally.read };
+    const { late, read } = this.tally;
+    const more = { ...(this.#tries > 1 && { tries: this.#tries }), ...(late > 0 && { late }) };
+    if (this.#live === undefined) return late > 0 ? { passes: 0, ...read, ...more } : undefined;
+    return { passes: this.#live.passes, ...read, ...more };
   }
 
   /** How long the last pass over the data in use took; 0 where there was none. */
@@ -92,7 +111,8 @@ export class DataSave {
     await early.add(source.root, this.#live.proofs.keys(), signal);
   }
 
-  async goThroughLive(): Promise<void> {
+  /** Goes on from what was seen of it before, by a pass that was to be still as well. */
+  async goThroughLive(fitsMs: number): Promise<void> {
     const { source } = this.options;
     if (source.kind !== 'directory') return;
     const { parents, parentTreeId } = await (this.#known ??= this.#findKnown());
@@ -104,18 +124,18 @@ export class DataSave {
         parentTreeId,
         tally: () => this.#newTally(),
         now: Date.now,
+        fitsMs,
+        before: this.#live,
       }),
     );
   }
 
   /** Returns when the source need not be as it is any more. `released` settles when it may change. */
-  async saveStill({
-    clones,
-    cleaned,
-    stillSinceMs,
-  }: Pick<DirectorySaverOptions, 'clones' | 'cleaned' | 'stillSinceMs'>): Promise<void> {
+  async saveStill({ clones, cleaned, stillSinceMs, cutAtMs, mayRepeat }: StillWork): Promise<void> {
     const { source, isExcluded } = this.options;
     const known = await (this.#known ??= this.#findKnown());
+    this.#tries++;
+    this.tally = this.#newTally(cutAtMs);
     if (source.kind === 'entries') {
       const { entries, readTimes } = source;
       const { polynomial } = this.#context;
@@ -135,11 +155,24 @@ export class DataSave {
     const { trees: parents, treeId } = this.#live ?? { trees: known.parents, treeId: known.parentTreeId };
     const { tally } = this;
     const proofs = this.#live?.proofs;
-    const still = { tally, clones, cleaned, stillSinceMs };
+    const trees = mayRepeat && this.#live ? new LiveTrees(Date.now(), this.#live.trees) : undefined;
+    const onNewTree = trees && ((id: string, text: Uint8Array): void => trees.keepFresh(id, text));
+    const still = { tally, clones, cleaned, stillSinceMs, onNewTree };
     const saver = new DirectorySaver({ ...this.#saverOptions(), ...still, parents, proofs });
     const dataNode = directoryNode(source.root, this.names);
     const { done } = await this.measured(() => saver.begin(source.root, treeId));
-    this.#pending = { dataTree: done, dataNode };
+    this.#pending = { dataTree: done, dataNode, trees };
+  }
+
+  /** What was to be still and was not for long enough becomes one more pass over the data in use. */
+  async takeForLive(): Promise<void> {
+    const live = this.#live;
+    const { dataTree, trees } = this.#pending ?? {};
+    if (live === undefined || dataTree === undefined || trees === undefined) return;
+    const treeId = await this.measured(() => dataTree);
+    trees.packFresh();
+    this.#pending = undefined;
+    this.#live = { ...live, treeId, trees, passes: live.passes + 1 };
   }
 
   async finish(): Promise<SavedData> {
@@ -157,14 +190,13 @@ export class DataSave {
     return result;
   }
 
-  #newTally(): SaveTally {
+  #newTally(cutAtMs?: () => number | undefined): SaveTally {
     const { onProgress, parent } = this.options;
     const expected = parent?.summary;
-    return new SaveTally(
-      onProgress,
-      expected && { files: expected.files, bytes: expected.bytes },
-      this.#fates,
-    );
+    return new SaveTally(onProgress, expected && { files: expected.files, bytes: expected.bytes }, {
+      fates: this.#fates,
+      cutAtMs,
+    });
   }
 
   #saverOptions(): Pick<DirectorySaverOptions, 'scheduler' | 'names' | 'isExcluded'> {

@@ -23,6 +23,8 @@ export interface DirectorySaverOptions extends FileSaverOptions {
   readonly onTree?: ((id: string, text: Uint8Array) => void) | undefined;
   /** Since when it has to be still, in milliseconds since 1970; undefined while it need not be. */
   readonly stillSinceMs?: number | undefined;
+  /** The same, of those only that are not as they were known to be. */
+  readonly onNewTree?: ((id: string, text: Uint8Array) => void) | undefined;
   /** What was written down just before need not be written down again. */
   readonly cleaned?: CleanedFilesystems | undefined;
 }
@@ -40,6 +42,8 @@ export class DirectorySaver {
   /** The file systems whose pages were written down. */
   readonly #cleanDevices = new Set<bigint>();
   readonly #files: FileSaver;
+  /** How long it has waited for pages to be written down. */
+  cleanedMs = 0;
 
   constructor(options: DirectorySaverOptions) {
     this.#options = options;
@@ -69,7 +73,9 @@ export class DirectorySaver {
     if (this.#cleanDevices.has(dev)) return;
     this.#cleanDevices.add(dev);
     if (this.#options.cleaned?.isRecent(dev) === true) return;
+    const began = performance.now();
     await cleanPages(handle.at('.'));
+    this.cleanedMs += performance.now() - began;
   }
 
   /** Returns when the walk is over; `done` follows when the workers are, and closes the handle. */
@@ -78,7 +84,8 @@ export class DirectorySaver {
     parentTreeId: string | undefined,
   ): Promise<{ done: Promise<string> }> {
     try {
-      const parent = await this.#options.parents?.load(parentTreeId);
+      const { parents, scheduler } = this.#options;
+      const parent = await (parents && scheduler.counted(() => parents.load(parentTreeId)));
       await this.#cleanPagesOf(where.handle);
       const { done } = await this.#walkEntries({ ...where, parent });
       const closed = done.finally(() => where.handle[Symbol.dispose]());
@@ -94,13 +101,16 @@ export class DirectorySaver {
   async #walkEntries(place: Place): Promise<{ done: Promise<string> }> {
     const slots: Slot[] = [];
     const batch = new FileBatch();
-    for (const name of this.#list(place)) {
+    const names = this.#list(place);
+    if (this.#options.tally.isLate) this.#noteSeen(place.handle.stat());
+    for (const name of names) {
       // Where nothing has changed nobody is waited for, and signals and timers would wait for the end.
       if (this.#breather.isDue()) await this.#breathe();
       const below = childPath(place, name);
       const stat = this.#stat(place, name, below);
       if (!stat || this.#options.isExcluded?.(below, stat.isDirectory())) continue;
       this.#noteWritten(place, stat, below);
+      if (!stat.isFile()) this.#noteSeen(stat);
       if (stat.isDirectory()) slots.push((await this.#walkChild(place, name)).slot);
       else if (!stat.isFile()) slots.push(this.#saveOther(place, name, stat));
       else if (!this.#files.reuse(place, name, stat, slots))
@@ -120,6 +130,11 @@ export class DirectorySaver {
     if (ctimeNs <= BigInt(stillSinceMs + clockGrainMs) * 1_000_000n) return;
     if (ctimeNs > BigInt(Date.now() + clockGrainMs) * 1_000_000n || !hasLocalClock(handle.at('.'))) return;
     tally.written = path;
+  }
+
+  /** Of a file, its reading tells. */
+  #noteSeen({ ctimeNs }: Pick<FileStat, 'ctimeNs'>): void {
+    this.#options.tally.noteSeen(ctimeNs);
   }
 
   async #breathe(): Promise<void> {
@@ -210,8 +225,9 @@ export class DirectorySaver {
       const node = slot instanceof Promise ? await slot : slot;
       if (node !== undefined) nodes.push(node);
     }
-    const { scheduler, onTree } = this.#options;
+    const { scheduler, onNewTree } = this.#options;
     const isKnown = parent?.isTreeOf(nodes) ?? false;
+    const onTree = isKnown ? this.#options.onTree : (this.#options.onTree ?? onNewTree);
     if (isKnown && onTree === undefined) return parent?.treeId ?? '';
     const text = encodeTree(nodes);
     // A database of 20 GB has one of 40 MB: it is kept only where somebody asks for it.

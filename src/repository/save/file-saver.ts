@@ -88,6 +88,7 @@ export class FileSaver implements Disposable {
       const slot = outcomes.then(({ files }) => {
         const outcome = files[i];
         if (!outcome || outcome.tooLarge) return this.#saveLarge(place, name);
+        tally.noteRead();
         if (outcome.problem) tally.problems.push({ ...outcome.problem, path: childPath(place, name) });
         if (outcome.node !== undefined)
           tally.countFile(fateOfRead(place, name, outcome.node), outcome.size, childPath(place, name));
@@ -100,7 +101,11 @@ export class FileSaver implements Disposable {
 
   /** Returns when nothing has to stay as it is any more: the rest is read from clones in the folder. */
   async letGo(folder: ByteString, done: Promise<unknown>): Promise<void> {
-    if (this.#clones.cloneAll(folder) === 0) await Promise.allSettled([done]);
+    const { tally } = this.#options;
+    const isLate = tally.isLate;
+    const cloned = this.#clones.cloneAll(folder);
+    if (isLate) for (let i = 0; i < cloned; i++) tally.noteRead();
+    if (cloned === 0) await Promise.allSettled([done]);
     // A file that has grown too large for its batch is read after it.
     for (let read = -1; read < this.#direct.length;) {
       read = this.#direct.length;
@@ -114,7 +119,7 @@ export class FileSaver implements Disposable {
   }
 
   #saveLarge(place: Place, name: ByteString): Promise<NodeText | undefined> {
-    const slot = saveLargeFile(this.#largeFile(place, name));
+    const slot = saveLargeFile(this.#largeFile(place, name)).finally(() => this.#options.tally.noteRead());
     slot.catch(() => undefined);
     this.#readsDirectly(slot);
     return slot;

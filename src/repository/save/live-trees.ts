@@ -1,15 +1,11 @@
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { ParentDirectory } from './parent-directory.ts';
 import type { KnownTrees } from './parent-trees.ts';
+import { grainOf } from './time-grain.ts';
 
-/** A clock tick of the kernel's is at most a hundredth of a second. */
-const grainMs = 100;
 /** To open a smaller one takes no time that anybody notices. */
 const largeTreeBytes = 128 * 1024;
 const maxOpenBytes = 48 * 1024 * 1024;
-
-/** Of file systems whose times are whole seconds. */
-const coarseGrainMs = 2000;
 
 /**
  * The trees of data that was just gone through while it was in use. They are not stored anywhere yet, and the next pass
@@ -17,11 +13,16 @@ const coarseGrainMs = 2000;
  */
 export class LiveTrees implements KnownTrees {
   readonly #beganAtMs: number;
+  readonly #before: LiveTrees | undefined;
   readonly #trees = new Map<string, { readonly packed: Buffer; readonly sizeBytes: number }>();
+  /** Not packed yet. */
+  readonly #fresh = new Map<string, Buffer>();
   readonly #open = new Map<string, ParentDirectory>();
 
-  constructor(beganAtMs: number) {
+  /** `before` are those of the pass before, where only trees are kept that it has not. */
+  constructor(beganAtMs: number, before?: LiveTrees) {
     this.#beganAtMs = beganAtMs;
+    this.#before = before;
   }
 
   /** Trees are much alike, and shrink to a tenth: a million files need about as many bytes as a few workers. */
@@ -30,8 +31,19 @@ export class LiveTrees implements KnownTrees {
     this.#trees.set(id, { packed: zstdCompressSync(text), sizeBytes: text.length });
   }
 
+  /** The same, while containers are still: it is packed by `packFresh`. */
+  keepFresh(id: string, text: Uint8Array): void {
+    if (!this.#trees.has(id)) this.#fresh.set(id, Buffer.from(text));
+  }
+
+  packFresh(): void {
+    for (const [id, text] of this.#fresh) this.keep(id, text);
+    this.#fresh.clear();
+  }
+
   /** Opens the large ones, before anybody stands still. A database of 2 GB has one of 4 MB. */
   openLarge(): void {
+    this.#before?.openLarge();
     let openBytes = 0;
     for (const [id, { packed, sizeBytes }] of this.#trees) {
       if (sizeBytes < largeTreeBytes || openBytes + sizeBytes > maxOpenBytes) continue;
@@ -46,13 +58,13 @@ export class LiveTrees implements KnownTrees {
     this.#open.delete(treeId);
     if (open !== undefined) return open;
     const kept = this.#trees.get(treeId);
-    return kept && new ParentDirectory(treeId, zstdDecompressSync(kept.packed));
+    if (kept === undefined) return await this.#before?.load(treeId);
+    return new ParentDirectory(treeId, zstdDecompressSync(kept.packed));
   }
 
   /** Whoever writes within the same tick as a write before leaves the time as it is. */
   trusts(ctimeNs: bigint): boolean {
-    const grain = ctimeNs % 1_000_000_000n === 0n ? coarseGrainMs : grainMs;
-    return ctimeNs !== 0n && ctimeNs < BigInt(this.#beganAtMs - grain) * 1_000_000n;
+    return ctimeNs !== 0n && ctimeNs < BigInt(this.#beganAtMs - grainOf(ctimeNs)) * 1_000_000n;
   }
 
   /** This backup has stored them itself, or found them there. */

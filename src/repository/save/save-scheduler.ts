@@ -42,6 +42,8 @@ export class SaveScheduler implements AsyncDisposable {
   readonly #waiting: (() => void)[] = [];
   readonly #limit: number;
   #failure: AppError | undefined;
+  #lastDone = 0;
+  #asked = 0;
   addedBytes = 0;
   storedBytes = 0;
 
@@ -74,6 +76,7 @@ export class SaveScheduler implements AsyncDisposable {
   }
 
   async run(task: SaveTask, options?: RunOptions<SegmentBoundary>): Promise<SaveTaskResult> {
+    if (this.#pool.load + this.#asked === 0) this.#lastDone = performance.now();
     try {
       const result = await this.#pool.run(task, options);
       this.addedBytes += result.addedBytes;
@@ -87,6 +90,7 @@ export class SaveScheduler implements AsyncDisposable {
       this.#failure ??= knownError(error);
       throw this.#failure;
     } finally {
+      this.#lastDone = performance.now();
       for (const wake of this.#waiting.splice(0)) wake();
     }
   }
@@ -123,6 +127,28 @@ export class SaveScheduler implements AsyncDisposable {
     );
     this.#zeroChunks.set(key, made);
     return await made;
+  }
+
+  /** Waits until what is on its way to the store is there. Packs that are not full stay where they are. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#pool.started.map((pinTo) => this.run({ kind: 'drain' }, { pinTo })));
+  }
+
+  /** How long none of the work under way has come to an end; 0 where there is none. */
+  stalledForMs(): number {
+    return this.#pool.load + this.#asked === 0 ? 0 : performance.now() - this.#lastDone;
+  }
+
+  /** Work of another kind that may wait for the store, and counts as such. */
+  async counted<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#pool.load + this.#asked === 0) this.#lastDone = performance.now();
+    this.#asked++;
+    try {
+      return await work();
+    } finally {
+      this.#asked--;
+      this.#lastDone = performance.now();
+    }
   }
 
   /** Stores all packs that are not full, of the workers that have any. */

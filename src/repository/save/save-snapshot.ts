@@ -19,6 +19,7 @@ import { PackRecorder } from './pack-recorder.ts';
 import { dataParts, descriptionNode, directoryNode, plainDirectoryNode, saveRootTree } from './root-tree.ts';
 import { assertDumpsThere, saveDumpFolder } from './save-dump.ts';
 import { SaveScheduler } from './save-scheduler.ts';
+import { watchStore } from './watch-store.ts';
 
 /** What saving needs to know of an open repository. */
 export interface SaveContext {
@@ -63,7 +64,7 @@ export async function saveSnapshots(
   const works = saves.map((options) => new DataSave(context, options, { scheduler, isLive }));
   const saved: Saved[] = [];
   await keepOnFailure(recorder, scheduler, async () => {
-    const timeMs = await saveAllData(works, moment);
+    const timeMs = await saveAllData(works, moment, scheduler);
     for (const work of works) {
       const tree = await work.measured(() => saveTrees(work, scheduler));
       saved.push({ work, tree, timeMs: timeMs ?? work.options.timeMs });
@@ -90,8 +91,40 @@ interface Saved {
 async function saveAllData(
   works: readonly DataSave[],
   moment: StillMoment | undefined,
+  scheduler: SaveScheduler,
 ): Promise<number | undefined> {
-  for (const work of works) await (moment?.liveFirst === true ? work.goThroughLive() : work.prepare());
+  const tries = moment?.liveFirst === true ? (moment.tries ?? 1) : 1;
+  for (let left = tries - 1; ; left--) {
+    for (const work of works)
+      await (moment?.liveFirst === true ? work.goThroughLive(fitsMs(moment)) : work.prepare());
+    const timeMs = await saveOnceStill(works, { moment, scheduler, mayRepeat: left > 0 });
+    if (left === 0 || moment?.cutAtMs?.() === undefined || works.every(({ tally }) => tally.late === 0))
+      return timeMs;
+    for (const work of works) await work.takeForLive();
+  }
+}
+
+/** With clones, what has changed is read when the containers run again. */
+function fitsMs({ maxStillMs = Infinity, clones }: StillMoment): number {
+  return clones
+    ? Math.max(shortPassMs, Math.min(maxStillMs, 2 * shortPassMs))
+    : Math.min(shortPassMs, maxStillMs);
+}
+
+/** What changes in so short a time is soon read. */
+const shortPassMs = 1500;
+
+interface OnceStill {
+  readonly moment: StillMoment | undefined;
+  readonly scheduler: SaveScheduler;
+  /** True when it is made still once more, should it be let go before all is read. */
+  readonly mayRepeat: boolean;
+}
+
+async function saveOnceStill(
+  works: readonly DataSave[],
+  { moment, scheduler, mayRepeat }: OnceStill,
+): Promise<number | undefined> {
   const cleaned = new CleanedFilesystems();
   // Closed when nobody stands still any more.
   using early = new EarlyClones();
@@ -99,7 +132,8 @@ async function saveAllData(
   const { promise: released, resolve, reject } = Promise.withResolvers<void>();
   released.catch(() => undefined);
   try {
-    const timeMs = await saveStillData(works, moment, { cleaned, clones: { released, early } });
+    const parts = { cleaned, clones: { released, early }, scheduler, mayRepeat };
+    const timeMs = await saveStillData(works, moment, parts);
     resolve();
     return timeMs;
   } catch (error) {
@@ -109,24 +143,34 @@ async function saveAllData(
   }
 }
 
+interface StillParts extends Pick<DirectorySaverOptions, 'clones'>, Omit<OnceStill, 'moment'> {
+  readonly cleaned: CleanedFilesystems;
+}
+
 async function saveStillData(
   works: readonly DataSave[],
   moment: StillMoment | undefined,
-  parts: Pick<DirectorySaverOptions, 'clones'> & { readonly cleaned: CleanedFilesystems },
+  parts: StillParts,
 ): Promise<number | undefined> {
+  const { cleaned, mayRepeat, scheduler } = parts;
+  const cutAtMs = moment?.cutAtMs?.bind(moment);
+  using watch = new DisposableStack();
   try {
+    // What is on its way to the store is there before: it may be far away, or not answer.
+    if (moment !== undefined) await scheduler.drain();
     const lastPassMs = works.reduce((sum, work) => sum + work.lastPassMs, 0);
     const timeMs = await moment?.begin(
       async () => {
         for (const work of works) work.bringToHand();
         collectGarbage();
-        for (const work of works) await work.cleanPages(parts.cleaned);
+        for (const work of works) await work.cleanPages(cleaned);
       },
       moment.liveFirst ? lastPassMs : undefined,
     );
+    watch.use(watchStore(scheduler, moment));
     const clones = moment?.clones === true ? parts.clones : undefined;
     const stillSinceMs = moment === undefined ? undefined : Date.now();
-    for (const work of works) await work.saveStill({ clones, cleaned: parts.cleaned, stillSinceMs });
+    for (const work of works) await work.saveStill({ clones, cleaned, stillSinceMs, cutAtMs, mayRepeat });
     return timeMs;
   } finally {
     await moment?.end();
@@ -172,7 +216,7 @@ async function recordOf(
   if (dryRun) return { json: undefined, summary, problems };
   const grade =
     typeof options.grade === 'function'
-      ? await options.grade({ problems, written: written && toPrintable(written) })
+      ? await options.grade({ problems, written: written && toPrintable(written), inFlight })
       : options.grade;
   const evidence = options.evidence?.(inFlight);
   const json = describe(options, {

@@ -2,6 +2,7 @@ import { type ByteString, toText } from '../../model/byte-string.ts';
 import type { SaveProblem, SnapshotSummary } from '../../model/snapshot.ts';
 import type { Progress } from '../types.ts';
 import type { FileFates } from './file-fates.ts';
+import { grainOf } from './time-grain.ts';
 
 export type FileFate = 'new' | 'changed' | 'unmodified';
 
@@ -20,12 +21,19 @@ export class SaveTally {
   written: ByteString | undefined;
   /** What was read, and not known from before. */
   readonly read = { files: 0, bytes: 0 };
+  /** How many files and directories may be of a later moment than the rest. */
+  late = 0;
+  readonly #cutAtMs: (() => number | undefined) | undefined;
 
   constructor(
     onProgress: ((progress: Progress) => void) | undefined,
     expected: { readonly files: number; readonly bytes: number } | undefined,
-    fates?: FileFates,
+    {
+      fates,
+      cutAtMs,
+    }: { fates?: FileFates | undefined; cutAtMs?: (() => number | undefined) | undefined } = {},
   ) {
+    this.#cutAtMs = cutAtMs;
     this.#onProgress = onProgress;
     this.#expected = expected;
     this.#fates = fates;
@@ -52,6 +60,23 @@ export class SaveTally {
   countKnownBytes(bytes: number, path: string): void {
     this.#bytes += bytes;
     this.#tell(path);
+  }
+
+  /** True when the data is no longer still. */
+  get isLate(): boolean {
+    return this.#cutAtMs?.() !== undefined;
+  }
+
+  /** Content was read from where it is written to. Counted when the data was no longer still by then. */
+  noteRead(): void {
+    if (this.isLate) this.late++;
+  }
+
+  /** A directory was listed, or something was looked at that has no content. Counted when it changed since it was still. */
+  noteSeen(ctimeNs: bigint): void {
+    const cutAtMs = this.#cutAtMs?.();
+    if (cutAtMs !== undefined && ctimeNs >= BigInt(Math.floor(cutAtMs) - grainOf(ctimeNs)) * 1_000_000n)
+      this.late++;
   }
 
   countDirectory(): void {

@@ -69,6 +69,8 @@ export type SaveTask =
       readonly content: Uint8Array;
       readonly lengths: readonly number[];
     }
+  /** Waits for the packs that are on their way to the store. */
+  | { readonly kind: 'drain' }
   /** Stores the packs that are not full. */
   | { readonly kind: 'flush' };
 

@@ -365,3 +365,73 @@ test('all are recorded or none: one that fails at its very end leaves no part of
   );
   expect(await opened.repository.listSnapshots()).toEqual([]);
 });
+
+describe('data that is not still for as long as its reading takes', () => {
+  /** Let go when the first of its tries have begun, and for good after those. */
+  function cutMoment(tries: number, cuts: number, onBegin: (time: number) => void): StillMoment {
+    let begun = 0;
+    let cutAtMs: number | undefined;
+    return momentOf({
+      maxStillMs: 1000,
+      tries,
+      async begin() {
+        onBegin(++begun);
+        cutAtMs = begun <= cuts ? Date.now() : undefined;
+        return Date.now();
+      },
+      cutAtMs: () => cutAtMs,
+    });
+  }
+
+  async function saveCut(
+    tries: number,
+    cuts: number,
+    change: (root: string, time: number) => void,
+  ): Promise<{ result: SaveResult | undefined; seen: InFlight | undefined; root: string; begun: number }> {
+    const root = makeVolume('data', { log: 'one', idle: 'x' });
+    mkdirSync(join(root, 'sub'));
+    writeFileSync(join(root, 'sub', 'file'), 'y');
+    await quiet();
+    let seen: InFlight | undefined;
+    let begun = 0;
+    const grade = async ({ inFlight }: ShownByData): Promise<'crash'> => ((seen = inFlight), 'crash');
+    const moment = cutMoment(tries, cuts, (time) => {
+      begun = time;
+      change(root, time);
+    });
+    const [result] = await opened.repository.saveTogether([saveOf(root, { grade })], moment);
+    return { result, seen, root, begun };
+  }
+
+  const append = (root: string, time: number): void => appendFileSync(join(root, 'log'), ` ${time}`);
+
+  test('is gone through in use once more and made still again, and is of one moment then', async () => {
+    const { result, seen, begun } = await saveCut(3, 1, append);
+    expect(begun).toBe(2);
+    expect(seen).toMatchObject({ tries: 2, files: 1 });
+    expect(seen?.late).toBeUndefined();
+    expect(result && (await fileOf(result, 'log'))?.toString()).toBe('one 1 2');
+    expect(result?.summary).toMatchObject({ files: 3, filesNew: 3 });
+  });
+
+  test('says what was read too late when no try is left', async () => {
+    const { result, seen, begun } = await saveCut(2, 2, append);
+    expect(begun).toBe(2);
+    expect(seen).toMatchObject({ tries: 2, late: 1 });
+    expect(result && (await fileOf(result, 'log'))?.toString()).toBe('one 1 2');
+  });
+
+  test('is of one moment all the same where nothing has changed that was looked at later', async () => {
+    const { seen, begun } = await saveCut(3, 1, () => undefined);
+    expect(begun).toBe(1);
+    expect(seen?.late).toBeUndefined();
+  });
+
+  test('is not where a name has come or gone since', async () => {
+    const { seen } = await saveCut(1, 1, () => undefined);
+    expect(seen?.late).toBeUndefined();
+    rmSync(join(folder, 'data'), { recursive: true });
+    const come = await saveCut(1, 1, (root) => writeFileSync(join(root, 'sub', 'new'), ''));
+    expect(come.seen?.late).toBeGreaterThanOrEqual(1);
+  });
+});

@@ -44,6 +44,7 @@ export interface ShownByData {
   readonly problems: readonly SaveProblem[];
   /** One that was written to though all had to be still, for people; undefined where none was seen. */
   readonly written?: string | undefined;
+  readonly inFlight?: InFlight | undefined;
 }
 
 /** What a snapshot is made of. */
@@ -91,6 +92,17 @@ export interface StillMoment {
   begin(prepare: () => Promise<void>, lastPassMs: number | undefined): Promise<number>;
   /** Nothing has to be still any more. Called once `begin` was, after a failure too. */
   end(): Promise<void>;
+  /** How long it may be still for the reading, in milliseconds; undefined for as long as that takes. */
+  readonly maxStillMs?: number | undefined;
+  /** How often it is made still at most, one time after the other, when it was let go before all was read; once unless given. */
+  readonly tries?: number | undefined;
+  /**
+   * When it was let go since the last `begin` though `end` was not called yet, in milliseconds since 1970: what is read from
+   * then on may be of later moments. Undefined while it is still.
+   */
+  cutAtMs?(): number | undefined;
+  /** Lets it go now: the reading waits for something else than the data. */
+  cut?(reason: string): void;
 }
 
 export interface SaveResult {

@@ -100,6 +100,9 @@ async function runKind(
       return compare(task);
     case 'blobs':
       return { ids: await saveBlobs(task) };
+    case 'drain':
+      await saver.drain();
+      return {};
     case 'flush':
       await saver.flush();
       return {};

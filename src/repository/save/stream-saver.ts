@@ -108,7 +108,12 @@ export class StreamSaver {
     const treeId = entry.path === '' ? parentTreeId : above?.subtreeOf(nameOf(entry.path));
     const node = this.#exact(entry.path, this.#nodeOf(entry), above?.node(nameOf(entry.path)));
     node.catch(() => undefined);
-    this.#stack.push({ path: entry.path, node, parent: await parents?.load(treeId), children: new Map() });
+    this.#stack.push({
+      path: entry.path,
+      node,
+      parent: await (parents && this.#options.scheduler.counted(() => parents.load(treeId))),
+      children: new Map(),
+    });
   }
 
   /** Finishes directories until the innermost open one is `path`. */
@@ -149,7 +154,10 @@ export class StreamSaver {
     const node = await this.#exact(path, known.node, isSame ? before : undefined);
     const { tally } = this.#options;
     if (node.type !== 'file') tally.countOther();
-    else tally.countFile(isSame ? 'unmodified' : before ? 'changed' : 'new', node.size, path);
+    else {
+      tally.noteRead();
+      tally.countFile(isSame ? 'unmodified' : before ? 'changed' : 'new', node.size, path);
+    }
     return encodeNode({ ...node, name: nameOf(path), content });
   }
 

@@ -93,3 +93,23 @@ test('a cancel ends the waiting for one that does not come to rest', async () =>
   const ended = freezes.catch((error: unknown) => error);
   expect(await Promise.race([ended, sleep(1000, 'waits')])).toBe(reason);
 });
+
+test('a container that one failed check makes unhealthy is frozen between two of its checks', async () => {
+  const step = stepOf('one');
+  const check = (sinceMs: number): void =>
+    containers.change('one', {
+      ...{ healthRetries: 1, healthFailures: 0, healthIntervalMs: 5000 },
+      healthCheckedAt: new Date(Date.now() - sinceMs).toISOString(),
+    });
+  check(4000);
+  const guardian = { lost: lost.now.promise, watch: async () => undefined, dismiss: () => undefined };
+  const held = freezingWith(
+    { ...guardian, [Symbol.asyncDispose]: async () => undefined },
+    { levels: [[step]], containers, frozenMs: 2000 },
+    {},
+  );
+  const free = held.untilFree();
+  expect(await Promise.race([free, sleep(300, 'waits')])).toBe('waits');
+  check(0);
+  await free;
+});

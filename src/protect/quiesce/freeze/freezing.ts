@@ -24,7 +24,10 @@ export type Levels = readonly (readonly AppStep[])[];
 export interface Freezing extends AsyncDisposable {
   /** What was planned, with `freeze` in place of `pause` where that can be done. */
   readonly levels: Levels;
-  /** Waits for others who have one frozen, as `watch` does, before what must not wait long. */
+  /**
+   * Waits for others who have one frozen, as `watch` does, before what must not wait long. Then for a time in which no check
+   * of their health falls that would make one unhealthy, within a bound.
+   */
   untilFree(): Promise<void>;
   /**
    * To be called just before the first is frozen. Waits for others who have one frozen; `conflict` for one that is paused.
@@ -53,28 +56,58 @@ interface FreezingParts {
 export async function openFreezing(
   levels: Levels,
   { all, containers }: FreezingParts,
-  { deadlineMs = frozenAtMostMs, ...options }: JobOptions & { readonly deadlineMs?: number },
+  { deadlineMs = frozenAtMostMs, ...options }: JobOptions & { readonly deadlineMs?: number | undefined },
 ): Promise<Freezing> {
   const { signal } = options;
   const known = new Map(all.map((container) => [container.id, container]));
-  const planned = levels.map((level) => level.map((step) => frozenStep(step, known.get(step.identity.id))));
+  const wayOf = (step: AppStep): AppStep => frozenStep(step, known.get(step.identity.id), deadlineMs);
+  const planned = levels.map((level) => level.map(wayOf));
   const folders = planned.flat().flatMap(({ group }) => group ?? []);
   if (folders.length === 0) return nothingToFreeze(levels);
   try {
     const guardian = await startGuardian(folders, { deadlineMs, signal });
-    return freezingWith(guardian, { levels: planned, containers }, options);
+    return freezingWith(guardian, { levels: planned, containers, frozenMs: deadlineMs }, options);
   } catch (error) {
     if (signal?.aborted === true) throw error;
     return nothingToFreeze(levels);
   }
 }
 
-function frozenStep(step: AppStep, container: Container | undefined): AppStep {
+function frozenStep(step: AppStep, container: Container | undefined, frozenMs: number): AppStep {
   if (step.how !== 'pause' || step.was !== 'running' || container?.pid === undefined) return step;
-  // A health check that falls into it fails: an engine that pauses suspends them.
-  if (container.healthRetries === 1) return step;
+  // Between two of its checks there is no time for it.
+  if (mayBecomeUnhealthy(container, frozenMs) && !isLongEnough(container, frozenMs)) return step;
   const group = findControlGroup({ pid: container.pid, id: container.id });
   return group === undefined ? step : { ...step, how: 'freeze', group };
+}
+
+/**
+ * A health check that begins in that time fails, and one that has begun may go beyond its time-out: so many can fail, one
+ * after the other, on top of those that have failed already.
+ */
+function mayBecomeUnhealthy(
+  { healthRetries, healthFailures = 0, healthIntervalMs = Infinity }: Container,
+  frozenMs: number,
+): boolean {
+  if (healthRetries === undefined) return false;
+  const most = 1 + Math.floor(frozenMs / Math.max(1, healthIntervalMs));
+  return healthFailures + most >= healthRetries;
+}
+
+/** What passes between the question to the engine and the freeze. */
+const marginMs = 500;
+
+function isLongEnough({ healthIntervalMs = 0 }: Container, frozenMs: number): boolean {
+  return healthIntervalMs > frozenMs + 2 * marginMs;
+}
+
+/** True when its last check has ended, and it would run again before the next one begins. */
+function isBetweenChecks(
+  { startedAt, healthCheckedAt, healthIntervalMs = 0 }: Container,
+  frozenMs: number,
+): boolean {
+  const sinceMs = Date.now() - Date.parse(healthCheckedAt ?? startedAt ?? '');
+  return sinceMs >= 0 && sinceMs + frozenMs + marginMs < healthIntervalMs;
 }
 
 function nothingToFreeze(levels: Levels): Freezing {
@@ -89,6 +122,8 @@ function nothingToFreeze(levels: Levels): Freezing {
 }
 
 interface PlannedFreezing {
+  /** How long they may be frozen. */
+  readonly frozenMs?: number;
   /** With the control groups of those that are to be frozen. */
   readonly levels: Levels;
   readonly containers: Pick<Containers, 'find'>;
@@ -97,7 +132,7 @@ interface PlannedFreezing {
 /** What `openFreezing` gives when all is planned and a guardian is ready. */
 export function freezingWith(
   guardian: Guardian,
-  { levels, containers }: PlannedFreezing,
+  { levels, containers, frozenMs = frozenAtMostMs }: PlannedFreezing,
   { signal, onNote }: JobOptions,
 ): Freezing {
   const steps = levels.flat().filter(({ group }) => group !== undefined);
@@ -119,7 +154,10 @@ export function freezingWith(
   };
   return {
     levels,
-    untilFree,
+    async untilFree() {
+      await untilFree();
+      await untilBetweenChecks(steps, { containers, frozenMs, signal });
+    },
     async watch() {
       await untilFree();
       await guardian.watch();
@@ -136,6 +174,34 @@ export function freezingWith(
     },
     [Symbol.asyncDispose]: () => guardian[Symbol.asyncDispose](),
   };
+}
+
+const betweenWithinMs = 10_000;
+
+/** When there is no such time for all of them soon, it is done without: the next check makes it healthy again. */
+async function untilBetweenChecks(
+  steps: readonly AppStep[],
+  {
+    containers,
+    frozenMs,
+    signal,
+  }: { readonly containers: Pick<Containers, 'find'>; readonly frozenMs: number } & JobOptions,
+): Promise<void> {
+  const deadline = performance.now() + betweenWithinMs;
+  let waiting = steps;
+  for (;;) {
+    const found = await Promise.all(waiting.map(({ identity }) => containers.find(identity.id, { signal })));
+    const isWaited = found.map(
+      (container) =>
+        container !== undefined &&
+        mayBecomeUnhealthy(container, frozenMs) &&
+        !isBetweenChecks(container, frozenMs),
+    );
+    if (!isWaited.includes(true) || performance.now() > deadline) return;
+    // Those without such checks need not be asked again.
+    waiting = waiting.filter((_, i) => found[i]?.healthRetries !== undefined);
+    await sleep(100, undefined, { signal });
+  }
 }
 
 /** Another program of ours with a state folder of its own may have it frozen, for a moment. */

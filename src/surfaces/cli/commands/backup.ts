@@ -1,7 +1,7 @@
 import type { BackupOutcome, BackupReport } from '../../../app.ts';
 import { amount, grouped } from '../../../model/amount.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
-import { parseConsistency } from '../../../model/consistency.ts';
+import { parseConsistency, parseMaxStill, parseStillTries } from '../../../model/consistency.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { parsePreset } from '../../../model/labels-holdfast.ts';
 import { AppError } from '../../../model/errors.ts';
@@ -17,6 +17,8 @@ export interface BackupFlags {
   readonly tag?: readonly string[];
   readonly exclude?: readonly string[];
   readonly consistency?: string;
+  readonly maxStill?: string;
+  readonly stillTries?: string;
   readonly dump?: boolean;
   readonly preset?: string;
   readonly takeOver?: boolean;
@@ -40,6 +42,8 @@ export async function runBackup(
         tags: flags.tag,
         excludes: flags.exclude,
         consistency: flags.consistency === undefined ? undefined : parseConsistency(flags.consistency),
+        maxStillMs: flags.maxStill === undefined ? undefined : parseMaxStill(flags.maxStill),
+        stillTries: flags.stillTries === undefined ? undefined : parseStillTries(flags.stillTries),
         dump: flags.dump,
         preset: flags.preset === undefined ? undefined : parsePreset(flags.preset),
       },
@@ -112,6 +116,10 @@ function describeEvidence({ consistency, inFlight, ran = [] }: GradeEvidence): s
     lines.push(
       `  ${consistency}: ${files} (${formatSize(inFlight.bytes)}) had changed since the pass before`,
     );
+    const { tries = 1, late } = inFlight;
+    if (tries > 1) lines.push(`  made still ${tries} times`);
+    if (late !== undefined)
+      lines.push(`  ${amount(late, 'file')} read when the containers ran again; --max-still gives more time`);
   }
   if (ran.length > 0) lines.push(`  ran: ${ran.map(printable).join('; ')}`);
   return lines;

@@ -1,5 +1,6 @@
 import type { PolicyStatus } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { describeMaxStill } from '../../../model/consistency.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { describeKeep, describeLastRun, describeSchedule, describeSelection } from '../describe-policy.ts';
 import { localTime } from '../local-time.ts';
@@ -30,6 +31,8 @@ function describe({ policy, covers, last, next }: PolicyStatus): string {
     ],
     ['Missed times', policy.catchUp ? 'made up for, once' : 'left out'],
     ['Consistency', policy.consistency],
+    ['Still for', policy.maxStillMs === undefined ? '' : `at most ${describeMaxStill(policy.maxStillMs)}`],
+    ['Still', policy.stillTries === undefined ? '' : `${policy.stillTries} times at most`],
     ['Preset', policy.preset ?? ''],
     ['Dump', policy.dump === true ? 'by the client of the database, beside its files' : ''],
     ['Hooks', policy.hooks.map(({ moment, command }) => `${moment}: ${command.join(' ')}`).join('; ')],

@@ -44,6 +44,11 @@ const backup = defineCommand<BackupFlags>({
       'How data in use is kept still: auto, freeze, two-pass, pause, stop or live; auto takes the best',
       'WAY',
     ),
+    maxStill: textFlag(
+      'How long they may be still for the reading: 5s, unlimited; the rest is read in use',
+      'TIME',
+    ),
+    stillTries: textFlag('How often they are made still at most, when not all was read in time', 'NUMBER'),
     dump: switchFlag('Have databases dump their data too, with their own clients, beside their files'),
     preset: textFlag(
       'What kind of database uses it: postgresql, mariadb, mongodb, redis, sqlite; or auto, none',

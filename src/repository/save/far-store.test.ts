@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { startFaultyStore } from '../../../test/faults/faulty-store.ts';
+import { initRepository } from '../index.ts';
+import { testVolume } from '../open-repository.fixture.ts';
+import { watchStore } from './watch-store.ts';
+
+test('what is on its way to a store that is slow has arrived before anything is made still', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'far-'));
+  await using store = await startFaultyStore(join(folder, 'store'));
+  await using repository = await initRepository({
+    location: `rest:${store.url}`,
+    password: async () => Buffer.from('x'),
+  });
+  const root = join(folder, 'data');
+  mkdirSync(root);
+  writeFileSync(join(root, 'large'), randomBytes(60_000_000));
+  const packs = (): number =>
+    readdirSync(join(folder, 'store', 'data'), { recursive: true }).filter((name) => name.length > 60).length;
+  store.plan = { fault: 'stalls', from: 0, times: 1e9, salt: 798 };
+  const seen: number[] = [];
+  await repository.saveTogether(
+    [
+      {
+        source: { kind: 'directory', root },
+        volume: testVolume,
+        tags: [],
+        hostname: 'host',
+        timeMs: Date.now(),
+        grade: 'crash',
+        excludePatterns: [],
+      },
+    ],
+    {
+      liveFirst: true,
+      clones: false,
+      async begin(prepare) {
+        await prepare();
+        seen.push(packs());
+        await sleep(3000);
+        seen.push(packs());
+        return Date.now();
+      },
+      end: async () => undefined,
+    },
+  );
+  expect(seen[0]).toBeGreaterThan(0);
+  expect(seen[1]).toBe(seen[0]);
+  rmSync(folder, { recursive: true });
+});
+
+test('data that waits for a store which takes nothing is let go, once', async () => {
+  const cuts: string[] = [];
+  let stalledMs = 0;
+  const scheduler = { stalledForMs: () => stalledMs };
+  const moment = { cut: (reason: string) => void cuts.push(reason) };
+  using _watch = watchStore(scheduler, moment, { stallMs: 5000, everyMs: 5 });
+  await sleep(50);
+  expect(cuts).toEqual([]);
+  stalledMs = 6000;
+  while (cuts.length === 0) await sleep(5);
+  await sleep(50);
+  expect(cuts).toEqual(['the repository has taken nothing for 5 s']);
+});
