@@ -201,6 +201,33 @@ describe('chooseRestorePoint()', () => {
     expect(twice.notes).toEqual(['No part of the stack any more, and left as it is: "gone".']);
   });
 
+  test('a moment from the future comes back only when it is named', () => {
+    const future = ['db', 'web'].map((name, i) =>
+      of(name, { id: `f${i}`, at: '30T12:00', point: point('f') }),
+    );
+    const knownMs = Date.parse('2026-01-15T00:00:00Z');
+    const doubts = new Map(
+      future.map(({ id }) => [
+        id,
+        { kind: 'future', knownMs, reason: 'its time lies in the future' } as const,
+      ]),
+    );
+    const wrong = {
+      ...two,
+      snapshots: [...two.snapshots.slice(0, 2), ...future, ...two.snapshots.slice(2)],
+      doubts,
+    };
+    expect(chooseRestorePoint('shop', wrong).id).toBe(point('b'));
+    expect(chooseRestorePoint('shop@2026-01-16', wrong).id).toBe(point('a'));
+    expect(shown(chooseRestorePoint('shop@ffff', wrong))).toEqual({
+      id: point('f'),
+      snapshots: ['db f0', 'web f1'],
+    });
+    expect(shown(chooseRestorePoint('shop', { ...wrong, snapshots: future }))).toMatchObject({
+      id: point('f'),
+    });
+  });
+
   test('refuses what means several hosts, nothing, or a time before all', () => {
     const hosts = context(
       of('db', { id: 'a1', at: '10T12:00' }),

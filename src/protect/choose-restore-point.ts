@@ -4,7 +4,7 @@ import { nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { parseVersionedTarget, type SnapshotReference } from '../model/target.ts';
-import { type FindContext, lineage, safetyTag } from './find-snapshot.ts';
+import { type FindContext, isFuture, knownMs, lineage, safetyTag } from './find-snapshot.ts';
 
 /** The snapshots of a stack that belong together. */
 export interface RestorePoint {
@@ -28,13 +28,18 @@ export function chooseRestorePoint(text: string, context: FindContext): RestoreP
   const stack = target.name;
   const ofStack = snapshotsOf(stack, context);
   if (ofStack.length === 0) throw unknownStack(stack, context);
-  const limit = limitOf(reference, { stack, ofStack });
-  const until = ofStack.filter((snapshot) => Date.parse(snapshot.time) <= limit.ms);
+  const limit = limitOf(reference, { stack, ofStack, context });
+  const until = untilLimit(ofStack, limit, context);
   if (until.length === 0) throw nothingThen(stack, reference, ofStack);
   const membership = membersOf(until);
-  const moment = limit.moment ?? (limit.isSingle === true ? undefined : newestWhole(until, membership));
+  const moment = limit.moment ?? (limit.single !== undefined ? undefined : newestWhole(until, membership));
   if (moment === undefined && reference.kind === 'latest')
-    throw noWholeMoment({ stack, until, membership, atMs: Date.parse(until.at(-1)?.time ?? '') });
+    throw noWholeMoment({
+      stack,
+      until,
+      membership,
+      atMs: Math.max(...until.map((one) => knownMs(one, context))),
+    });
   const snapshots = newestOfEach([...missingFrom(moment, until, membership), ...(moment?.snapshots ?? [])]);
   return {
     stack,
@@ -55,6 +60,14 @@ function snapshotsOf(stack: string, context: FindContext): Snapshot[] {
   return context.snapshots.filter((snapshot) => chosen.has(snapshot));
 }
 
+/** One from the future is in it only where it is chosen, or where there is nothing else. */
+function untilLimit(ofStack: readonly Snapshot[], limit: Limit, context: FindContext): Snapshot[] {
+  const chosen = new Set(limit.moment?.snapshots ?? [limit.single]);
+  const before = ofStack.filter((one) => chosen.has(one) || knownMs(one, context) <= limit.ms);
+  const known = before.filter((one) => chosen.has(one) || !isFuture(one, context));
+  return known.length > 0 ? known : before;
+}
+
 /** What was saved behind one still moment. */
 interface Moment {
   readonly id: string | undefined;
@@ -66,14 +79,17 @@ interface Limit {
   /** Nothing newer than this. */
   readonly ms: number;
   readonly moment?: Moment | undefined;
-  /** A snapshot was named that was taken by itself. */
-  readonly isSingle?: boolean;
+  /** It was named, and was taken by itself. */
+  readonly single?: Snapshot;
 }
 
-function limitOf(
-  reference: SnapshotReference,
-  { stack, ofStack }: { readonly stack: string; readonly ofStack: readonly Snapshot[] },
-): Limit {
+interface StackSnapshots {
+  readonly stack: string;
+  readonly ofStack: readonly Snapshot[];
+  readonly context: FindContext;
+}
+
+function limitOf(reference: SnapshotReference, { stack, ofStack, context }: StackSnapshots): Limit {
   if (reference.kind === 'latest') return { ms: Infinity };
   if (reference.kind === 'time') return { ms: reference.time.getTime() };
   const { prefix } = reference;
@@ -87,8 +103,9 @@ function limitOf(
   const [single] = found;
   const moment =
     momentsFound[0] ?? moments.find(({ id }) => single !== undefined && id === single.restorePoint);
-  if (moment !== undefined) return { ms: endOf(moment), moment };
-  if (single !== undefined) return { ms: Date.parse(single.time), isSingle: true };
+  if (moment !== undefined)
+    return { ms: Math.max(...moment.snapshots.map((one) => knownMs(one, context))), moment };
+  if (single !== undefined) return { ms: knownMs(single, context), single };
   throw new AppError(
     'not-found',
     `There is no snapshot or restore point ${quote(prefix)} of the stack ${quote(stack)}`,
@@ -107,10 +124,6 @@ function momentsOf(ofStack: readonly Snapshot[]): Moment[] {
     moments.set(key, [...(known ?? []), snapshot]);
   }
   return [...moments.values()].map((snapshots) => ({ id: snapshots[0]?.restorePoint, snapshots }));
-}
-
-function endOf({ snapshots }: Moment): number {
-  return Math.max(...snapshots.map(({ time }) => Date.parse(time)));
 }
 
 /** What the stack had at a time. */

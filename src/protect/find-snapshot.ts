@@ -10,13 +10,16 @@ import {
 } from '../model/target.ts';
 import { nearNames } from '../model/near-names.ts';
 import type { OwnTest } from './own-snapshots.ts';
+import type { TimeDoubt } from './snapshot-order.ts';
 
 /** The tag of what a restore saves before it replaces data. Such snapshots are found by id only: "latest" is the latest backup. */
 export const safetyTag = 'before-restore';
 
 export interface FindContext {
-  /** Oldest first. */
+  /** Oldest first, by what is known of their order. */
   readonly snapshots: readonly Snapshot[];
+  /** Those whose time cannot be right, by their ids. */
+  readonly doubts?: ReadonlyMap<string, TimeDoubt> | undefined;
   /** The lineage that a volume's name or an absolute path stands for on this host, when it is known. */
   readonly identityOf: (name: string) => string | undefined;
   /** True for what this machine saved; names and "latest" prefer it. All of it is where that is not known. */
@@ -33,7 +36,7 @@ export function findSnapshot(text: string, context: FindContext): Snapshot {
   const name = targetName(target);
   const snapshots = lineage(name, context);
   if (reference.kind === 'id') refuseDamaged(reference.prefix, context);
-  if (snapshots.length > 0) return pick(reference, { name, snapshots, all: context.snapshots });
+  if (snapshots.length > 0) return pick(reference, { name, snapshots, context });
   const byId =
     target.kind === 'volume' && name === text ? findById(text.toLowerCase(), context.snapshots) : undefined;
   if (byId !== undefined) return byId;
@@ -56,7 +59,11 @@ export function versionMeant(text: string, { snapshots, now }: FindContext): Ver
 /** Refused where a volume has that name: whoever names it does not mean the data of another. */
 function newestOfAll(context: FindContext): Snapshot {
   if (context.snapshots.every(({ name }) => name !== 'latest'))
-    return newest(context.snapshots.filter(ownOf(context))) ?? newest(context.snapshots) ?? nothingYet();
+    return (
+      newest(context.snapshots.filter(ownOf(context)), context) ??
+      newest(context.snapshots, context) ??
+      nothingYet()
+    );
   throw new AppError('usage', '"latest" means the newest snapshot of all, and there is a volume "latest"', {
     hint: 'Write "latest@latest" for the newest of that volume, or a snapshot’s id.',
   });
@@ -70,11 +77,12 @@ export function targetName(target: Target): string {
 interface Lineage {
   readonly name: string;
   readonly snapshots: readonly Snapshot[];
-  readonly all: readonly Snapshot[];
+  readonly context: FindContext;
 }
 
-function pick(reference: SnapshotReference, { name, snapshots, all }: Lineage): Snapshot {
-  if (reference.kind === 'latest') return newest(snapshots) ?? onlySafety(name);
+function pick(reference: SnapshotReference, { name, snapshots, context }: Lineage): Snapshot {
+  const all = context.snapshots;
+  if (reference.kind === 'latest') return newest(snapshots, context) ?? onlySafety(name);
   if (reference.kind === 'id') {
     // A restore from another lineage moves a volume to that lineage; its former snapshots still bear its name.
     const byId =
@@ -89,8 +97,9 @@ function pick(reference: SnapshotReference, { name, snapshots, all }: Lineage): 
     });
   }
   const latestMs = reference.time.getTime();
-  const isThen = (snapshot: Snapshot): boolean => Date.parse(snapshot.time) <= latestMs;
-  const found = newest(snapshots.filter(isThen)) ?? newest(relatives(snapshots, all).filter(isThen));
+  const isThen = (snapshot: Snapshot): boolean => knownMs(snapshot, context) <= latestMs;
+  const found =
+    newest(snapshots.filter(isThen), context) ?? newest(relatives(snapshots, all).filter(isThen), context);
   if (found !== undefined) return found;
   throw new AppError(
     'not-found',
@@ -148,8 +157,45 @@ function findById(start: string, snapshots: readonly Snapshot[]): Snapshot | und
   });
 }
 
-function newest(snapshots: readonly Snapshot[]): Snapshot | undefined {
-  return snapshots.findLast((snapshot) => !snapshot.tags.includes(safetyTag));
+/** One from the future is the newest only where there is nothing else. */
+function newest(snapshots: readonly Snapshot[], context: FindContext): Snapshot | undefined {
+  const backups = snapshots.filter((snapshot) => !snapshot.tags.includes(safetyTag));
+  return backups.findLast((snapshot) => !isFuture(snapshot, context)) ?? backups.at(-1);
+}
+
+export function isFuture({ id }: Snapshot, { doubts }: Pick<FindContext, 'doubts'>): boolean {
+  return doubts?.get(id)?.kind === 'future';
+}
+
+/** When it was saved, as far as is known, in milliseconds since 1970. */
+export function knownMs({ id, time }: Snapshot, { doubts }: Pick<FindContext, 'doubts'>): number {
+  return doubts?.get(id)?.knownMs ?? Date.parse(time);
+}
+
+/** What has to be said of times where a snapshot is chosen: those of its volume that were left aside, and its own. */
+export function doubtNotes(chosen: Snapshot, context: FindContext): string[] {
+  const { doubts = new Map<string, TimeDoubt>(), snapshots } = context;
+  const own = doubts.get(chosen.id);
+  const aside = snapshots.filter(
+    (one) =>
+      one.id !== chosen.id &&
+      one.volume !== undefined &&
+      one.volume.identity === chosen.volume?.identity &&
+      !one.tags.includes(safetyTag) &&
+      isFuture(one, context),
+  );
+  return [
+    ...(own === undefined ? [] : [`Of the snapshot ${idAndTime(chosen)}, ${own.reason}.`]),
+    ...(aside.length === 0
+      ? []
+      : [
+          `Left aside, because they lie in the future by this machine’s clock: ${aside.map(idAndTime).join(', ')}. They may be newer than their order says: look at them, by their ids.`,
+        ]),
+  ];
+}
+
+function idAndTime({ id, time }: Snapshot): string {
+  return `${id.slice(0, 8)} (${time.slice(0, 19)})`;
 }
 
 /** Whoever names a damaged snapshot hears what is wrong with it, not that there is none. */

@@ -46,6 +46,30 @@ describe('planForget()', () => {
     expect(staying(plan).toSorted()).toEqual(['moved', 'two2']);
   });
 
+  test('what bears a wrong time stays, and takes no place of another', () => {
+    const [first, second, third] = days(3);
+    const wrong = someSnapshot({ id: 'wrong', time: '2028-01-01T00:00:00Z' });
+    const doubt = { kind: 'future', knownMs: limits.nowMs, reason: 'its time lies in the future' } as const;
+    const snapshots = [first, second, third, wrong].filter((one) => one !== undefined);
+    const plan = planForget(snapshots, rules(1, 1), { ...limits, doubts: new Map([['wrong', doubt]]) });
+    expect(staying(plan)).toEqual(['wrong', third?.id]);
+    expect(plan.groups[0]?.fates[0]?.reasons).toEqual([
+      'its time lies in the future; it counts for no rule, and goes by its id',
+    ]);
+  });
+
+  test('what several machines saved of one lineage is thinned out each by itself', () => {
+    const own = days(2, { identity: 'shared' });
+    const others = days(2, { identity: 'shared' }).map((one, i) => {
+      const host = { kind: 'docker', identity: 'elsewhere', name: 'elsewhere' } as const;
+      const time = `2026-02-0${i + 1}T00:00:00Z`;
+      return { ...one, id: `other${i}`, time, volume: one.volume && { ...one.volume, host } };
+    });
+    const isOwn = ({ volume }: Pick<Snapshot, 'volume'>): boolean => volume?.host.identity !== 'elsewhere';
+    const plan = planForget([...own, ...others], rules(1), { ...limits, isOwn });
+    expect(new Set(staying(plan))).toEqual(new Set([own[1]?.id, 'other1']));
+  });
+
   test('groups what other programs saved by machine and paths, in whatever order', () => {
     const foreign = (id: string, hostname: string, paths: string[]): Snapshot =>
       someSnapshot({ id, time: `2026-01-0${id}T00:00:00Z`, hostname, paths, volume: undefined });

@@ -4,6 +4,7 @@ import type { Snapshot } from '../model/snapshot.ts';
 import { groupSnapshots, type SnapshotGroup } from './group-snapshots.ts';
 import { applyKeepRules, type Judged, type KeepRules, newestFirst } from './keep-rules.ts';
 import type { OwnTest } from './own-snapshots.ts';
+import type { TimeDoubt } from './snapshot-order.ts';
 
 /** What becomes of one snapshot, and why. */
 export interface SnapshotFate {
@@ -44,18 +45,21 @@ export interface ForgetLimits {
   readonly allowEmpty: boolean;
   readonly nowMs: number;
   readonly isOwn?: OwnTest | undefined;
+  /** Those whose time cannot be right, by their ids. */
+  readonly doubts?: ReadonlyMap<string, TimeDoubt> | undefined;
 }
 
 /** Decides for each snapshot whether it stays; pure. `snapshots` are all that the choice is about. */
 export function planForget(
   snapshots: readonly Snapshot[],
   choice: ForgetChoice,
-  { allowEmpty, nowMs, isOwn }: ForgetLimits,
+  limits: ForgetLimits,
 ): ForgetPlan {
+  const { allowEmpty, isOwn } = limits;
   const groups = groupSnapshots(snapshots, isOwn)
     .map(({ snapshots: members, ...group }): ForgetGroup => ({
       ...group,
-      fates: choice.kind === 'named' ? judgeNamed(members, choice.ids) : judge(members, choice, nowMs),
+      fates: choice.kind === 'named' ? judgeNamed(members, choice.ids) : judge(members, choice, limits),
     }))
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : Number(a.isSafety) - Number(b.isSafety)));
   const emptied = allowEmpty ? [] : groups.filter(({ fates }) => fates.every(({ stays }) => !stays));
@@ -66,17 +70,28 @@ export function planForget(
 function judge(
   snapshots: readonly Snapshot[],
   { rules, floor, verified, needed }: Extract<ForgetChoice, { kind: 'rules' }>,
-  nowMs: number,
+  { nowMs, doubts }: ForgetLimits,
 ): SnapshotFate[] {
   let wholeLeft = floor;
   let verifiedLeft = floor;
-  return applyKeepRules(snapshots, rules, nowMs).map(({ snapshot, reasons }: Judged): SnapshotFate => {
+  // Rules go by time: one that bears a wrong time must neither take the place of another nor go by it.
+  const doubtful = newestFirst(snapshots.filter(({ id }) => doubts?.has(id)));
+  const certain = snapshots.filter(({ id }) => !doubts?.has(id));
+  const fates = applyKeepRules(certain, rules, nowMs).map(({ snapshot, reasons }: Judged): SnapshotFate => {
     const all = [...reasons];
     if (snapshot.problemCount === 0 && wholeLeft-- > 0) all.push(floorReason('whole', floor));
     if (verified.has(snapshot.id) && verifiedLeft-- > 0) all.push(floorReason('verified', floor));
     if (needed?.has(snapshot.id)) all.push('"holdfast recover" needs it');
     return { snapshot, stays: all.length > 0, reasons: all.length > 0 ? all : ['no rule keeps it'] };
   });
+  return [
+    ...doubtful.map(({ snapshot }) => ({
+      snapshot,
+      stays: true,
+      reasons: [`${doubts?.get(snapshot.id)?.reason ?? ''}; it counts for no rule, and goes by its id`],
+    })),
+    ...fates,
+  ];
 }
 
 function floorReason(kind: 'whole' | 'verified', floor: number): string {

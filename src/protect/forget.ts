@@ -43,8 +43,8 @@ export async function prepareForget(
 ): Promise<ForgetPlan> {
   const context = await findContext(parts, options);
   const wish = readTargets(request, context);
-  const { isOwn } = context;
-  const limits = { allowEmpty: request.allowEmpty, nowMs: parts.now(), isOwn };
+  const { isOwn, doubts } = context;
+  const limits = { allowEmpty: request.allowEmpty, nowMs: parts.now(), isOwn, doubts };
   if (wish.ids.size + wish.damaged.length === 0) {
     const chosen = wish.groups.length > 0 ? wish.groups : inReach(request, context, options);
     const tagged = chosen.filter((snapshot) => isTagged(snapshot, request.tags));

@@ -11,7 +11,7 @@ import { isSavedAs } from './saved-as.ts';
 interface Saved {
   readonly snapshot: Snapshot | undefined;
   readonly summary: SnapshotSummary;
-  /** All snapshots that there were before, oldest first. */
+  /** All snapshots that there were before, oldest first by what is known of their order. */
   readonly earlier: readonly Snapshot[];
 }
 
@@ -32,8 +32,7 @@ export function judgeSaved(
       !other.tags.includes(safetyTag) &&
       other.summary !== undefined &&
       // What is left out on purpose looks like a loss.
-      JSON.stringify(other.excludes ?? []) === JSON.stringify(snapshot.excludes ?? []) &&
-      Date.parse(other.time) < Date.parse(snapshot.time),
+      JSON.stringify(other.excludes ?? []) === JSON.stringify(snapshot.excludes ?? []),
   );
   const runs = catalog.listRuns({ volumeIdentity: identity, limit: 50 });
   const judged = new Set(runs.flatMap(({ snapshotId }) => snapshotId ?? []));

@@ -6,6 +6,7 @@ import type { InitReport } from './init.ts';
 import { noRepository } from './no-repository.ts';
 import { openKnown } from './open-repository.ts';
 import type { JobOptions, RepositoryMaker } from './protection.ts';
+import { orderSnapshots } from './snapshot-order.ts';
 import type { OtherRepository } from './upkeep.ts';
 
 /** The repositories that Holdfast knows by name. */
@@ -154,7 +155,9 @@ async function lookInto(
     open: (access) => maker.open(access),
   });
   const snapshots = await repository.listSnapshots({ signal });
-  return { snapshots: snapshots.length, newest: snapshots.at(-1)?.time };
+  const { snapshots: ordered, doubts } = orderSnapshots(snapshots, { nowMs: Date.now() });
+  const newest = ordered.findLast(({ id }) => doubts.get(id)?.kind !== 'future');
+  return { snapshots: snapshots.length, newest: newest?.time };
 }
 
 function recordOf(records: readonly RepositoryRecord[], name: string): RepositoryRecord {

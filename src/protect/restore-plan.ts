@@ -9,7 +9,7 @@ import { parseVolumePath } from '../model/target.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import { chooseDestination, type Destination } from './choose-destination.ts';
 import { compareSnapshotWithLive } from './diff.ts';
-import { findSnapshot } from './find-snapshot.ts';
+import { doubtNotes, findSnapshot } from './find-snapshot.ts';
 import type { LiveData } from './live-tree.ts';
 import { stopsOf } from './planned-stops.ts';
 import type { JobOptions, Protection } from './protection.ts';
@@ -84,7 +84,8 @@ export async function planRestore(
   options: JobOptions,
 ): Promise<RestorePlan> {
   const repository = await parts.repository();
-  const snapshot = findSnapshot(request.what, await findContext(parts, options));
+  const context = await findContext(parts, options);
+  const snapshot = findSnapshot(request.what, context);
   const inside = request.path === undefined ? '' : parseVolumePath(request.path);
   const entry = await findEntry(parts, { snapshot, path: inside }, options);
   const { destination, notes, refusal } = await chooseDestination(parts, { request, snapshot }, options);
@@ -128,7 +129,7 @@ export async function planRestore(
     mapOwner: request.mapOwner,
     takesOver,
     refusal: refusal ?? stops.refusal,
-    notes: [...notes, ...lineage],
+    notes: [...notes, ...lineage, ...doubtNotes(snapshot, context)],
   };
 }
 

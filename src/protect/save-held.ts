@@ -5,6 +5,7 @@ import type { Repository } from '../repository/index.ts';
 import type { Anomaly } from './anomaly.ts';
 import type { BackupOutcome, BackupRequest } from './backup-types.ts';
 import { judgeSaved } from './judge-saved.ts';
+import { listInKnownOrder } from './known-order.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { StillSaved, StillTarget } from './quiesce/save-still.ts';
 import { noteDamaged } from './snapshots.ts';
@@ -40,10 +41,8 @@ export async function saveHeld(
   if (first === undefined) return [];
   const { request, repository } = first;
   const { saveStill } = await import('./quiesce/save-still.ts');
-  const earlier = await repository.listSnapshots({
-    signal: options.signal,
-    onDamaged: (id) => noteDamaged(id, options),
-  });
+  const { snapshots: earlier, damaged } = await listInKnownOrder(parts, options);
+  for (const id of damaged.keys()) noteDamaged(id, options);
   const saved = await saveStill(
     parts,
     {

@@ -1,4 +1,4 @@
-import { type AppError, isAppError } from '../model/errors.ts';
+import { isAppError } from '../model/errors.ts';
 import { nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
@@ -6,8 +6,10 @@ import { parseTarget, parseVolumePath } from '../model/target.ts';
 import type { Repository, SnapshotEntry } from '../repository/index.ts';
 import { type FindContext, findSnapshot, lineage, targetName } from './find-snapshot.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
+import { listInKnownOrder } from './known-order.ts';
 import { type OwnTest, ownTest } from './own-snapshots.ts';
 import type { JobOptions, Protection } from './protection.ts';
+import type { TimeDoubt } from './snapshot-order.ts';
 
 export interface SnapshotFilter {
   /** Volume name, or a path with "/" or ".". */
@@ -19,6 +21,8 @@ export interface SnapshotFilter {
 export interface ListedSnapshot extends Snapshot {
   /** This machine saved it, or has taken its lineage over: rules of this machine are about it. */
   readonly isOwn: boolean;
+  /** Why its time cannot be right; `knownTime` is when it was saved, as far as is known. Absent where nothing speaks against it. */
+  readonly timeDoubt?: Pick<TimeDoubt, 'kind' | 'reason'> & { readonly knownTime: string };
 }
 
 /** A place in a snapshot, as the user names it. */
@@ -47,7 +51,22 @@ export async function listSnapshots(
         (filter.tags ?? []).every((tag) => snapshot.tags.includes(tag)) &&
         (filter.stack === undefined || snapshot.volume?.stack === filter.stack),
     )
-    .map((snapshot) => ({ ...snapshot, isOwn: context.isOwn(snapshot) }));
+    .map((snapshot) => listed(snapshot, context));
+}
+
+function listed(snapshot: Snapshot, { isOwn, doubts }: FullContext): ListedSnapshot {
+  const doubt = doubts.get(snapshot.id);
+  return {
+    ...snapshot,
+    isOwn: isOwn(snapshot),
+    ...(doubt !== undefined && {
+      timeDoubt: {
+        kind: doubt.kind,
+        reason: doubt.reason,
+        knownTime: new Date(doubt.knownMs).toISOString(),
+      },
+    }),
+  };
 }
 
 function noteNear(name: string, { snapshots }: FindContext, { onNote }: JobOptions): void {
@@ -83,24 +102,21 @@ export async function openSnapshot(
   return { repository: await parts.repository(), snapshot: findSnapshot(reference, context) };
 }
 
+/** With all that is known. */
+export interface FullContext extends FindContext {
+  readonly isOwn: OwnTest;
+  readonly doubts: ReadonlyMap<string, TimeDoubt>;
+}
+
 /** What is needed to tell which snapshot is meant. A host that does not answer is no hindrance: names have to do then. */
-export async function findContext(
-  parts: Protection,
-  options: JobOptions,
-): Promise<FindContext & { readonly isOwn: OwnTest }> {
-  const repository = await parts.repository();
-  const damaged = new Map<string, AppError>();
-  const snapshots = await repository.listSnapshots({
-    signal: options.signal,
-    onDamaged: (id, error) => {
-      damaged.set(id, error);
-      noteDamaged(id, options);
-    },
-  });
+export async function findContext(parts: Protection, options: JobOptions): Promise<FullContext> {
+  const { snapshots, doubts, damaged } = await listInKnownOrder(parts, options);
+  for (const id of damaged.keys()) noteDamaged(id, options);
   const catalog = await parts.catalog();
   const hostIdentity = await hostIdentityIfKnown(parts, options);
   return {
     snapshots,
+    doubts,
     damaged,
     isOwn: await ownTest(parts, hostIdentity),
     now: new Date(parts.now()),

@@ -11,7 +11,7 @@ const redis = [3, 4].map((number) => {
   return { ...one, volume: one.volume && { ...one.volume, name: 'redis' } };
 });
 const context: FindContext = {
-  snapshots: [...pg, ...redis, safety],
+  snapshots: [...pg, ...redis, safety].toSorted((a, b) => Date.parse(a.time) - Date.parse(b.time)),
   identityOf: () => undefined,
   now: new Date(day(10)),
 };

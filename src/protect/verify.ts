@@ -3,7 +3,7 @@ import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { parseTarget } from '../model/target.ts';
 import type { CheckReport } from '../repository/index.ts';
-import { type FindContext, findSnapshot, lineage, targetName } from './find-snapshot.ts';
+import { type FindContext, findSnapshot, isFuture, lineage, targetName } from './find-snapshot.ts';
 import { groupSnapshots } from './group-snapshots.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { findContext } from './snapshots.ts';
@@ -77,8 +77,8 @@ export function planVerify(
   const chosen = new Set(request.targets.flatMap((target) => meantBy(target, request.last, context)));
   if (request.all)
     for (const { snapshots, isSafety } of groupSnapshots(context.snapshots, context.isOwn))
-      if (!isSafety) for (const one of newestOf(snapshots, request.last)) chosen.add(one);
-  return groupSnapshots(newestOf([...chosen], chosen.size), context.isOwn);
+      if (!isSafety) for (const one of newestOf(snapshots, request.last, context)) chosen.add(one);
+  return groupSnapshots(newestOf([...chosen], chosen.size, context), context.isOwn);
 }
 
 function meantBy(target: string, last: number, context: FindContext): readonly Snapshot[] {
@@ -89,11 +89,16 @@ function meantBy(target: string, last: number, context: FindContext): readonly S
   return newestOf(
     backups.flatMap(({ snapshots }) => snapshots),
     last,
+    context,
   );
 }
 
-function newestOf(snapshots: readonly Snapshot[], count: number): Snapshot[] {
-  return snapshots.toSorted((a, b) => Date.parse(b.time) - Date.parse(a.time)).slice(0, count);
+/** The newest first, by what is known of their times; those from the future last. */
+function newestOf(snapshots: readonly Snapshot[], count: number, context: FindContext): Snapshot[] {
+  const place = new Map(context.snapshots.map((one, index) => [one, index]));
+  const rank = (one: Snapshot): number =>
+    (place.get(one) ?? 0) - (isFuture(one, context) ? context.snapshots.length : 0);
+  return snapshots.toSorted((a, b) => rank(b) - rank(a)).slice(0, count);
 }
 
 interface GroupWork {

@@ -83,6 +83,7 @@ async function snapshotsIn(
       unreachable.push({ repository, message });
     }
   }
-  snapshots.sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
+  const knownMs = ({ time, timeDoubt }: ListedSnapshot): number => Date.parse(timeDoubt?.knownTime ?? time);
+  snapshots.sort((a, b) => knownMs(a) - knownMs(b));
   return { snapshots, repositories, unreachable };
 }

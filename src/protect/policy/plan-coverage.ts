@@ -149,10 +149,21 @@ function judge(view: View, { subject, use, harmless, snapshots }: Evidence): Jud
   const assignments = view.assignments.filter((one) => one.subject === subject);
   const policies = assignments.map(({ policy }) => policy.name);
   const good = snapshots.findLast(
-    ({ problemCount, tags }) => problemCount === 0 && !tags.includes(safetyTag),
+    ({ problemCount, tags, timeDoubt }) =>
+      problemCount === 0 && !tags.includes(safetyTag) && timeDoubt?.kind !== 'future',
   );
-  const newest = good && { id: good.id, time: good.time, ageMs: view.nowMs - Date.parse(good.time) };
+  const knownTime = good?.timeDoubt?.knownTime ?? good?.time;
+  const newest = good && {
+    id: good.id,
+    time: good.time,
+    ageMs: Math.max(0, view.nowMs - Date.parse(knownTime ?? good.time)),
+  };
+  const future = snapshots.filter(({ timeDoubt }) => timeDoubt?.kind === 'future');
   const told = { policies, newest };
+  const aside =
+    future.length === 0
+      ? ''
+      : `; not counted, because by this machine’s clock they lie in the future: ${future.map(({ id }) => id.slice(0, 8)).join(', ')}`;
   if (harmless !== undefined) return { ...told, state: 'cache', reason: harmless };
   const allowedMs = Math.max(
     ...assignments.map((one) => allowedAgeMs(one, view.gaps)),
@@ -166,7 +177,7 @@ function judge(view: View, { subject, use, harmless, snapshots }: Evidence): Jud
     return {
       ...told,
       state: 'protected',
-      reason: by === undefined ? 'it was saved by hand; no policy is about it' : `by ${by}`,
+      reason: `${by === undefined ? 'it was saved by hand; no policy is about it' : `by ${by}`}${aside}`,
     };
   }
   const cache = subject?.skipped ?? (by === undefined ? use && cacheReason(use) : undefined);
@@ -174,7 +185,7 @@ function judge(view: View, { subject, use, harmless, snapshots }: Evidence): Jud
   return {
     ...told,
     state: 'unprotected',
-    reason: unprotectedReason(newest, { by, hadProblems: snapshots.length > 0, allowedMs }),
+    reason: `${unprotectedReason(newest, { by, hadProblems: snapshots.length > future.length, allowedMs })}${aside}`,
   };
 }
 

@@ -2,12 +2,13 @@ import { quote } from '../../model/quote.ts';
 import type { AnomalyRecord, ForgottenRecord } from '../../model/policy-run.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import { safetyTag } from '../find-snapshot.ts';
+import type { ListedSnapshot } from '../snapshots.ts';
 
 export interface GateView {
   readonly anomalies: readonly AnomalyRecord[];
   /** What was forgotten since the last prune. */
   readonly forgotten: readonly ForgottenRecord[];
-  readonly snapshots: readonly Snapshot[];
+  readonly snapshots: readonly (Snapshot & Pick<ListedSnapshot, 'timeDoubt'>)[];
   /** Ids of the snapshots that are known to be whole, read to the last byte. */
   readonly verified: ReadonlySet<string>;
 }
@@ -31,9 +32,16 @@ export function openGate({ anomalies, forgotten, snapshots, verified }: GateView
     const own = snapshots.filter(
       ({ volume, tags }) => volume?.identity === volumeIdentity && !tags.includes(safetyTag),
     );
-    const isProven = own.some(({ id, time }) => verified.has(id) && Date.parse(time) > Date.parse(newest));
+    // One that bears a wrong time proves nothing of what is older, unless there is nothing else.
+    const certain = own.filter(({ timeDoubt }) => timeDoubt === undefined);
+    const isProven =
+      certain.length > 0
+        ? certain.some(({ id, time }) => verified.has(id) && Date.parse(time) > Date.parse(newest))
+        : own.some(({ id }) => verified.has(id));
     // Of a volume that has no snapshots at all any more somebody has removed them by hand.
-    const last = own.toSorted((a, b) => Date.parse(b.time) - Date.parse(a.time))[0];
+    const last = (certain.length > 0 ? certain : own).toSorted(
+      (a, b) => Date.parse(b.time) - Date.parse(a.time),
+    )[0];
     return isProven || last === undefined ? [] : [last.id];
   });
   return { refusal: undefined, unproven };

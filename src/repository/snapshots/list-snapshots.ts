@@ -23,10 +23,11 @@ export async function listSnapshots(
   // Looked at once for all of them, and only where one needs it.
   let index: Promise<BlobIndex> | undefined;
   const records = { codec, currentIndex: () => (index ??= currentIndex()) };
-  for (const { name } of await codec.store.list('snapshots', options)) {
+  for (const { name, modifiedMs } of await codec.store.list('snapshots', options)) {
     try {
       const json = await loadSnapshot(codec, name, options);
       snapshots.push(snapshotOf(name, await withDescription(records, json)));
+      if (modifiedMs !== undefined) options.onStored?.(name, modifiedMs);
     } catch (error) {
       if (isAppError(error, 'integrity')) options.onDamaged?.(name, error);
       // Else it was removed by another process since the listing.

@@ -4,6 +4,8 @@ import type { WorkOptions } from '../work-options.ts';
 
 export interface ListOptions extends WorkOptions {
   readonly onDamaged?: ((id: string, error: AppError) => void) | undefined;
+  /** When a snapshot's record was written, by the store's clock, where the store says it; milliseconds since 1970. */
+  readonly onStored?: ((id: string, storedMs: number) => void) | undefined;
 }
 
 /** An entry of a snapshot; its path is relative to where the walk began. */

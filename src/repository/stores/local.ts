@@ -147,7 +147,8 @@ class LocalStore implements Store {
     const found: StoredFile[] = [];
     for (const name of names) {
       try {
-        found.push({ name, sizeBytes: (await stat(`${directory}/${name}`)).size });
+        const { size, mtimeMs } = await stat(`${directory}/${name}`);
+        found.push({ name, sizeBytes: size, modifiedMs: mtimeMs });
       } catch (error) {
         // Removed by another process since the listing.
         if (errnoOf(error) !== 'ENOENT') throw error;

@@ -49,7 +49,7 @@ export function describeStore({ name: kind, open }: StoreSubject): void {
       const [first, second] = [file(), file(5000)];
       await store.save(type, first.name, first.content);
       await store.save(type, second.name, second.content);
-      expect(sorted(await store.list(type))).toEqual(
+      expect(sorted(await store.list(type))).toMatchObject(
         sorted([
           { name: first.name, sizeBytes: first.content.length },
           { name: second.name, sizeBytes: second.content.length },
@@ -62,7 +62,7 @@ export function describeStore({ name: kind, open }: StoreSubject): void {
       await store.remove(type, first.name);
       expect(await store.exists(type, first.name)).toBe(false);
       await expect(store.load(type, first.name)).rejects.toMatchObject({ code: 'not-found' });
-      expect(await store.list(type)).toEqual([{ name: second.name, sizeBytes: second.content.length }]);
+      expect(await store.list(type)).toMatchObject([{ name: second.name, sizeBytes: second.content.length }]);
       for (const other of namedTypes.filter((candidate) => candidate !== type))
         expect(await store.list(other)).toEqual([]);
     });

@@ -20,6 +20,8 @@ export interface StoredFile {
   /** 64 hex digits; '' for the config. */
   readonly name: string;
   readonly sizeBytes: number;
+  /** When it was written, by the store's clock; milliseconds since 1970. Absent where the store does not say. */
+  readonly modifiedMs?: number | undefined;
 }
 
 export interface ByteRange {

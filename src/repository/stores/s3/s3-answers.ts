@@ -10,6 +10,7 @@ export interface S3Fault {
 export interface S3Object {
   readonly key: string;
   readonly sizeBytes: number;
+  readonly modifiedMs: number | undefined;
 }
 
 export interface S3Page {
@@ -45,6 +46,7 @@ export function parsePage(body: Buffer): S3Page | undefined {
   const objects = elements(text, 'Contents').map((element) => ({
     key: decodeKey(textOf(element, 'Key') ?? ''),
     sizeBytes: Number(textOf(element, 'Size') ?? Number.NaN),
+    modifiedMs: timeOf(textOf(element, 'LastModified')),
   }));
   if (!objects.every(({ sizeBytes }) => Number.isSafeInteger(sizeBytes) && sizeBytes >= 0)) return undefined;
   const prefixes = elements(text, 'CommonPrefixes').map((element) =>
@@ -61,6 +63,11 @@ export function parseUploads(body: Buffer): S3Upload[] {
     uploadId: textOf(element, 'UploadId') ?? '',
     initiated: textOf(element, 'Initiated') ?? '',
   }));
+}
+
+function timeOf(text: string | undefined): number | undefined {
+  const ms = Date.parse(text ?? '');
+  return Number.isNaN(ms) ? undefined : ms;
 }
 
 /** The text of the first element of that name, which has no elements in it. */

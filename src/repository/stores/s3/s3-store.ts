@@ -87,13 +87,13 @@ class S3Store implements Store {
       return (await this.exists('config', '', options)) ? [{ name: '', sizeBytes: 0 }] : [];
     const root = this.#root();
     const found: StoredFile[] = [];
-    for (const { key, sizeBytes } of await listObjects(
+    for (const { key, sizeBytes, modifiedMs } of await listObjects(
       this.#client,
       { prefix: `${root}${type}/`, location: this.location, isSpread: type === 'data' },
       options,
     )) {
       const name = key.startsWith(root) ? nameAtPath(type, key.slice(root.length)) : undefined;
-      if (name !== undefined) found.push({ name, sizeBytes });
+      if (name !== undefined) found.push({ name, sizeBytes, modifiedMs });
     }
     if (found.length === 0) await this.#made.assert();
     return found;

@@ -278,7 +278,7 @@ async function makeFolder(files: SftpFiles, path: string): Promise<void> {
 function toFiles(entries: readonly SftpEntry[]): StoredFile[] {
   return entries
     .filter(({ name }) => isFileName(name))
-    .map(({ name, attributes }) => ({ name, sizeBytes: attributes.sizeBytes ?? 0 }));
+    .map(({ name, attributes: { sizeBytes = 0, modifiedMs } }) => ({ name, sizeBytes, modifiedMs }));
 }
 
 function noneIfMissing(error: unknown): SftpEntry[] {

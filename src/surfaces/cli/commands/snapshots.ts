@@ -20,6 +20,11 @@ export async function runSnapshots(
     { name: args[0], tags: flags.tag, stack: flags.stack },
     { signal: session.signal, onNote: session.warn },
   );
+  for (const { id, time, timeDoubt } of snapshots)
+    if (timeDoubt !== undefined)
+      session.warn(
+        `Of the snapshot ${id.slice(0, 8)} (${printable(time.slice(0, 19))}), ${printable(timeDoubt.reason)}. It is in the order that is known besides${timeDoubt.kind === 'future' ? ', and never the newest' : ''}.`,
+      );
   session.printer.print({
     json: () => snapshots,
     text: () => (snapshots.length === 0 ? 'There are no snapshots.' : describe(snapshots)),
@@ -30,6 +35,7 @@ export async function runSnapshots(
 function describe(snapshots: readonly ListedSnapshot[]): string {
   const now = new Date();
   const hasOthers = snapshots.some(({ isOwn }) => !isOwn);
+  const hasDoubts = snapshots.some(({ timeDoubt }) => timeDoubt !== undefined);
   const hasProblems = snapshots.some((snapshot) => snapshot.problemCount > 0);
   return formatTable(snapshots, [
     { title: 'ID', value: ({ id }) => id.slice(0, 8) },
@@ -44,6 +50,9 @@ function describe(snapshots: readonly ListedSnapshot[]): string {
       : []),
     { title: 'TIME', value: ({ time }) => localTime(time) },
     { title: 'AGE', value: ({ time }) => formatAge(time, now) },
+    ...(hasDoubts
+      ? [{ title: 'CLOCK', value: ({ timeDoubt }: ListedSnapshot) => timeDoubt?.kind ?? '' }]
+      : []),
     {
       title: 'SIZE',
       value: ({ summary }) => (summary === undefined ? '' : formatSize(summary.bytes)),
