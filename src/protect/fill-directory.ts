@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { mapOwner } from '../lib/map-owner.ts';
 import { applyMetadata } from '../lib/apply-metadata.ts';
-import { type ByteString, toPath, toPrintable, toText } from '../model/byte-string.ts';
+import type { DirectoryHandle } from '../lib/directory-handle.ts';
+import { mapOwner } from '../lib/map-owner.ts';
+import { OpenDirectories } from '../lib/open-directories.ts';
+import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
 import type { RestoreResult } from '../repository/index.ts';
@@ -10,7 +11,8 @@ import { compareTrees } from './compare-trees.ts';
 import { isEmptyData, liveEntries } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { exists } from './on-disk.ts';
+import { exists, nameOf } from './on-disk.ts';
+import type { ReplacedPlace } from './replacement.ts';
 import { copyOwnMetadata } from './swap-inside.ts';
 import { openFolders } from './swap-part.ts';
 
@@ -41,9 +43,10 @@ export function partOf({ plan, root }: DirectoryWork): ByteString | undefined {
   return names.slice(0, names.length - Math.max(missing.length, 0)).join('/');
 }
 
-export interface StageWork extends DirectoryWork {
-  /** Where it is made ready; does not exist yet. */
-  readonly newPath: ByteString;
+export interface StageWork {
+  readonly plan: RestorePlan;
+  /** What is there now, and the folder in which `new` is made: it does not exist yet. */
+  readonly place: Pick<ReplacedPlace, 'stage' | 'live'>;
   readonly part: ByteString | undefined;
 }
 
@@ -53,38 +56,47 @@ export async function fillStage(
   work: StageWork,
   options: JobOptions,
 ): Promise<FillResult> {
-  const { plan, root, newPath, part } = work;
+  const { plan, place, part } = work;
+  const { stage, live } = place;
   if (part !== undefined) return await fillPart(parts, { ...work, part }, options);
-  if (plan.path === '') {
-    const like = (await exists(root)) ? root : undefined;
-    return await restoreVerified(parts, { plan, target: newPath, like }, options);
-  }
-  await mkdir(toPath(newPath), { mode: 0o755 });
-  const target = `${newPath}/${nameOf(plan.path)}`;
-  const result = await restoreVerified(parts, { plan, target }, options);
-  if (await exists(root)) await copyOwnMetadata(root, newPath);
+  if (plan.path === '')
+    return await restoreVerified(
+      parts,
+      { plan, target: { folder: stage, name: 'new' }, like: live },
+      options,
+    );
+  mkdirSync(toPath(stage.at('new')), { mode: 0o755 });
+  using folder = stage.openChild('new');
+  const result = await restoreVerified(parts, { plan, target: { folder, name: nameOf(plan.path) } }, options);
+  if (live !== undefined) copyOwnMetadata(live, folder);
   return result;
 }
 
 /** With the folders on the way to it that are missing, as the snapshot has them. */
 async function fillPart(
   parts: Protection,
-  { plan, newPath, part }: StageWork & { readonly part: ByteString },
+  { plan, place, part }: StageWork & { readonly part: ByteString },
   options: JobOptions,
 ): Promise<FillResult> {
   const below = plan.path.slice(part.length).split('/').slice(1);
-  const folders = below.map((_, index) => [newPath, ...below.slice(0, index)].join('/'));
-  for (const folder of folders) mkdirSync(toPath(folder), { mode: 0o700 });
-  const target = [newPath, ...below].join('/');
+  const names = ['new', ...below];
+  const folders = below.map((_, index) => names.slice(0, index + 1).join('/'));
+  using places = new OpenDirectories(place.stage.self, { isStaged: true, keepsRoot: true });
+  const last = folders.at(-1);
+  for (const folder of folders) places.enter(folder, { create: true });
+  const { handle } = places.enter(last ?? '', { create: false });
+  using folder = handle.openChild('.');
+  const target = { folder, name: names.at(-1) ?? 'new' };
   const result = await restoreVerified(parts, { plan, target }, options);
   const problems = [...result.problems];
   const repository = await parts.repository();
-  for (const [index, folder] of [...folders.entries()].toReversed()) {
-    const path = [part, ...below.slice(0, index)].join('/');
-    const walk = repository.walk(plan.snapshot, path, { depth: 0, signal: options.signal });
+  for (const [index, path] of [...folders.entries()].toReversed()) {
+    const of = [part, ...below.slice(0, index)].join('/');
+    const walk = repository.walk(plan.snapshot, of, { depth: 0, signal: options.signal });
     for await (const entry of walk) {
-      applyMetadata({ at: `${folder}/.` }, mapOwner(entry, plan.mapOwner), ({ message }) =>
-        problems.push({ path, reason: 'unreadable', message }),
+      const { handle: made } = places.enter(path, { create: false });
+      applyMetadata({ at: made.at('.') }, mapOwner(entry, plan.mapOwner), ({ message }) =>
+        problems.push({ path: of, reason: 'unreadable', message }),
       );
       break;
     }
@@ -92,19 +104,17 @@ async function fillPart(
   return { ...result, problems };
 }
 
-/** The last part of a path. */
-export function nameOf(path: ByteString): ByteString {
-  return path.slice(path.lastIndexOf('/') + 1);
+interface Fill {
+  readonly plan: RestorePlan;
+  /** A name that does not exist yet. */
+  readonly target: { readonly folder: DirectoryHandle; readonly name: ByteString };
+  readonly like?: DirectoryHandle | undefined;
 }
 
-/** Restores to a path that does not exist yet, and compares what is there afterwards with the snapshot. */
+/** Restores to a name that does not exist yet, and compares what is there afterwards with the snapshot. */
 async function restoreVerified(
   parts: Protection,
-  {
-    plan,
-    target,
-    like,
-  }: { readonly plan: RestorePlan; readonly target: ByteString; readonly like?: ByteString | undefined },
+  { plan, target: { folder, name }, like }: Fill,
   options: JobOptions,
 ): Promise<RestoreResult> {
   const repository = await parts.repository();
@@ -112,16 +122,18 @@ async function restoreVerified(
   const result = await repository.restore({
     snapshot,
     path,
-    target,
+    target: folder.at(name),
+    shownAs: plan.destination.name,
     mapOwner: plan.mapOwner,
-    like,
+    like: like?.self,
     signal: options.signal,
-    onProgress: withoutPlace(options.onProgress, target),
+    onProgress: options.onProgress,
   });
   if (plan.entry.type !== 'dir') return result;
+  using made = folder.openChild(name);
   const trees = {
     before: repository.walk(snapshot, path, { signal: options.signal }),
-    after: liveEntries({ way: 'direct', root: target }, options),
+    after: liveEntries({ way: 'direct', root: made.self }, options),
   };
   const rules = { isSameContent: (): boolean => true, comparesXattrs: false };
   const excused = new Set(result.problems.map((problem) => problem.path));
@@ -138,20 +150,6 @@ async function restoreVerified(
     );
   }
   return result;
-}
-
-/** What is at work now is shown as it is named in the snapshot, not where it is made ready. */
-function withoutPlace(onProgress: JobOptions['onProgress'], target: ByteString): JobOptions['onProgress'] {
-  const place = `${toText(target)}/`;
-  return (
-    onProgress &&
-    ((progress) => {
-      const current = progress.current?.startsWith(place)
-        ? progress.current.slice(place.length)
-        : progress.current;
-      onProgress({ ...progress, current });
-    })
-  );
 }
 
 /** Storage that was to be empty, and is not: a volume that was made again may stand on a device with data. */

@@ -8,8 +8,9 @@ import type { OwnerMap } from '../model/owner-map.ts';
 import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
 import { tarSources } from './dump.ts';
-import { type FillResult, nameOf } from './fill-directory.ts';
+import type { FillResult } from './fill-directory.ts';
 import { isEmptyData } from './live-tree.ts';
+import { nameOf } from './on-disk.ts';
 import { verifyStreamed } from './verify-stream.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { RestorePlan } from './restore-plan.ts';
@@ -50,7 +51,7 @@ export async function fillStream(
   };
   const onProblem = ({ path, message }: { path: ByteString; message: string }): void =>
     void sent.problems.push({ path, reason: 'unreadable', message });
-  const sources = counted(await placedSources(parts, plan, options), sent);
+  const sources = counted(shortEnough(await placedSources(parts, plan, options), onProblem), sent);
   const onSkipped = (entry: { path: ByteString }, message: string): void =>
     onProblem({ path: entry.path, message });
   await data.writeTar('', writeTar(sources, { signal: options.signal, onProblem, onSkipped }), {
@@ -58,6 +59,25 @@ export async function fillStream(
   });
   if (plan.path === '') await verifyStreamed(parts, { plan, data, excused: sent.problems }, options);
   return sent;
+}
+
+/** An engine looks up what an archive names in one call, below where it has mounted the volume: 4,095 bytes are all that it may have. */
+const mostPathBytes = 4000;
+
+/** Without what no engine could take, which would end all of it. */
+async function* shortEnough(
+  sources: AsyncIterable<TarSource>,
+  leaveOut: (left: { path: ByteString; message: string }) => void,
+): AsyncGenerator<TarSource, void, undefined> {
+  for await (const source of sources) {
+    const { path, hardLinkTo = '' } = source.entry;
+    if (path.length <= mostPathBytes && hardLinkTo.length <= mostPathBytes) yield source;
+    else
+      leaveOut({
+        path,
+        message: 'has a path that is too long for the engine: restore it with --to DIRECTORY',
+      });
+  }
 }
 
 /** The whole snapshot as it is; a part where it came from, or under its own name. */

@@ -10,6 +10,8 @@ export interface LiveSwap {
   readonly replacement: Replacement;
   /** Where it takes place. */
   readonly places: readonly Place[];
+  /** Makes ready what can be only when nothing runs on the data. */
+  readonly fill?: (() => Promise<void>) | undefined;
   /** For the journal of the containers. */
   readonly reason: string;
   /** How long containers may take to be healthy. */

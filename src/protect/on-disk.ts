@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
 import { syncFilesystem } from '../lib/posix.ts';
-import { type ByteString, toPath } from '../model/byte-string.ts';
-import { errnoOf } from '../model/errors.ts';
+import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
 
 /** Makes everything durable that was written to the file system of a directory. */
 export async function syncAll(path: ByteString): Promise<void> {
@@ -21,6 +21,11 @@ export function parentOf(path: ByteString): ByteString {
   return path.slice(0, path.lastIndexOf('/')) || '/';
 }
 
+/** The last part of a path. */
+export function nameOf(path: ByteString): ByteString {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
 export async function exists(path: ByteString): Promise<boolean> {
   return (await inodeOf(path)) !== undefined;
 }
@@ -33,4 +38,12 @@ export async function inodeOf(path: ByteString): Promise<string | undefined> {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+export function takenByOther(name: ByteString): AppError {
+  return new AppError(
+    'conflict',
+    `"${toPrintable(name)}" was replaced by another program while it was restored`,
+    { hint: 'Find out what does that, and restore again.' },
+  );
 }

@@ -1,7 +1,8 @@
-import { lstat, mkdir, rmdir } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Host, StreamData } from '../hosts/host.ts';
-import { removeTree } from '../lib/remove-tree.ts';
+import { openTrusted } from '../lib/open-trusted.ts';
+import { removeDirectoryAt } from '../lib/posix-at.ts';
 import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
@@ -11,7 +12,7 @@ import { findConsumers, isUp } from './restore-consumers.ts';
 import type { Destination } from './choose-destination.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { refuseActive } from './refuse-active.ts';
-import { exists } from './on-disk.ts';
+import { nameOf, parentOf } from './on-disk.ts';
 
 /** A destination whose data can be reached. */
 export interface OpenDestination {
@@ -40,7 +41,7 @@ export async function openDestination(
   options: JobOptions,
 ): Promise<OpenDestination> {
   const { destination } = plan;
-  if (destination.kind === 'directory') return await openDirectory({ plan, destination, ...stacks });
+  if (destination.kind === 'directory') return openDirectory({ plan, destination, ...stacks });
   const host = await parts.host();
   const created = destination.kind === 'new-volume';
   const volume = created
@@ -61,21 +62,18 @@ export async function openDestination(
   };
 }
 
-async function openDirectory({
+function openDirectory({
   plan,
   destination,
   made,
 }: Stacks & {
   readonly plan: RestorePlan;
   readonly destination: Extract<Destination, { kind: 'directory' }>;
-}): Promise<OpenDestination> {
+}): OpenDestination {
   const root = fromText(destination.name);
-  await makeFolders(path.dirname(destination.name), made);
+  makeFolders(path.dirname(destination.name), made);
   // As a whole it comes by the swap; a part goes into it.
-  if (plan.path !== '' && plan.keepsPlace && !(await exists(root))) {
-    await mkdir(toPath(root));
-    made.defer(() => removeTree(root));
-  }
+  if (plan.path !== '' && plan.keepsPlace) makeFolders(destination.name, made);
   const { isEmpty } = destination;
   return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root, stream: undefined };
 }
@@ -113,22 +111,41 @@ async function makeDevice(
   if (spec.driver !== 'local' || device === undefined || !path.isAbsolute(device)) return;
   if (!flags.includes('bind') && !flags.includes('rbind')) return;
   if (!(await host.info()).endpoint.startsWith('unix:')) return;
-  await makeFolders(device, made);
+  makeFolders(device, made);
 }
 
-async function makeFolders(wanted: string, made: AsyncDisposableStack): Promise<void> {
-  const missing: string[] = [];
-  for (let folder = path.normalize(wanted); !(await isThere(folder)); folder = path.dirname(folder))
-    missing.unshift(folder);
-  for (const folder of missing) {
-    await mkdir(folder, { mode: 0o755 });
-    made.defer(() => rmdir(folder).catch(() => undefined));
+/** Each in the one above, which is held open: another user may own that, and put a link in the place of what is made. */
+function makeFolders(wanted: string, made: AsyncDisposableStack): void {
+  const missing: ByteString[] = [];
+  let folder = fromText(path.normalize(wanted));
+  for (; !isThere(folder); folder = parentOf(folder)) missing.unshift(nameOf(folder));
+  let above = openTrusted(folder);
+  try {
+    for (const name of missing) {
+      using parent = above;
+      mkdirSync(toPath(parent.at(name)), { mode: 0o755 });
+      const place = folder;
+      made.defer(() => removeEmpty(place, name));
+      above = parent.openChild(name);
+      folder = `${folder === '/' ? '' : folder}/${name}`;
+    }
+  } finally {
+    above[Symbol.dispose]();
   }
 }
 
-async function isThere(folder: string): Promise<boolean> {
+function removeEmpty(folder: ByteString, name: ByteString): void {
   try {
-    await lstat(folder);
+    using above = openTrusted(folder);
+    removeDirectoryAt(above.fd, name);
+  } catch {
+    // It is in use, or not there any more.
+  }
+}
+
+function isThere(folder: ByteString): boolean {
+  try {
+    using _found = openTrusted(folder);
     return true;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return false;

@@ -176,7 +176,7 @@ describe('what a replacement keeps', () => {
       const [record] = await listUndoRecords(stateDir);
       expect(record).toMatchObject({ name: 'vol', until: keepUntil, isUndone: !isUndone });
       if (record === undefined) return;
-      await using undo = await open(member({ keptStage: record.stage, keepUntil: record.until }));
+      await using undo = await open(member({ kept: record, keepUntil: record.until }));
       await undo.swap([]);
       await undo.commit(now);
       expect(content()).toEqual(expected);
@@ -213,7 +213,7 @@ describe('what a replacement keeps', () => {
     const [record] = await listUndoRecords(stateDir);
     if (record === undefined) throw new Error('nothing is kept');
     {
-      await using undo = await open(member({ keptStage: record.stage, keepUntil: record.until }));
+      await using undo = await open(member({ kept: record, keepUntil: record.until }));
       await undo.swap([]);
     }
     expect(content()).toEqual(newContent);

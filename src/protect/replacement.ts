@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
+import type { DirectoryHandle } from '../lib/directory-handle.ts';
 import { keptSince } from '../lib/kept-since.ts';
-import { removeTree } from '../lib/remove-tree.ts';
+import { openTrusted } from '../lib/open-trusted.ts';
+import { removeDirectoryAt, statAt } from '../lib/posix-at.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { isReadOnly } from './lease.ts';
 import { quote } from '../model/quote.ts';
+import { type HeldMember, holdRoot, holdStage, makeStage } from './held-member.ts';
 import type { AppStep } from './quiesce/plan-still.ts';
 import { type JournalMember, type RestoreJournal, removeJournal, writeJournal } from './restore-journal.ts';
 import { chooseStage, refuseMountsBelow } from './stage.ts';
-import { exists, inodeOf, parentOf, syncFolder } from './on-disk.ts';
-import { prepareSwap, swapIn, swapOut } from './swap.ts';
+import { inodeOf, nameOf, parentOf, syncFolder, takenByOther } from './on-disk.ts';
+import { isSwappedIn, prepareSwap, swapIn, swapOut } from './swap.ts';
 import { dropUndo, forgetUndo, listUndoRecords, undoIdOf, writeUndoRecord } from './undo-records.ts';
 
 /** A place whose data is to be replaced. */
@@ -19,8 +22,8 @@ export interface MemberWish extends Pick<JournalMember, 'kind' | 'name' | 'ident
   readonly part?: ByteString | undefined;
   readonly isCreated?: boolean | undefined;
   readonly keepUntil?: string | undefined;
-  /** A stage that is there already, with what is to come in it. */
-  readonly keptStage?: ByteString | undefined;
+  /** A stage that is there already, with what is to come in it, and the number of that. */
+  readonly kept?: { readonly stage: ByteString; readonly inode: string } | undefined;
 }
 
 export interface ReplacementWish extends Pick<RestoreJournal, 'action' | 'hostIdentity' | 'snapshotIds'> {
@@ -50,8 +53,10 @@ export interface Replacement extends AsyncDisposable {
   readonly id: string;
   /** True from the moment at which live data may have been touched until it is decided. */
   readonly isSwapping: boolean;
-  /** Where the new data of each member goes, in their order; does not exist yet. */
+  /** Where the new data of each member goes, in their order; does not exist yet. Leads from what is held open. */
   readonly newPaths: readonly ByteString[];
+  /** What each member has open, in their order, until this is disposed. */
+  readonly places: readonly ReplacedPlace[];
   /** Everything new is at its place. `levels` is what ran before. */
   swap(levels: readonly (readonly AppStep[])[]): Promise<void>;
   /** Says that it is given up, and that what ran before has to run again. The old data comes back with `takeBack`. */
@@ -62,6 +67,15 @@ export interface Replacement extends AsyncDisposable {
   leave(): void;
   /** The new data stays. What was there before is kept where that was wished, and removed elsewhere. */
   commit(now: Date): Promise<void>;
+}
+
+export interface ReplacedPlace {
+  /** The folder that the new data is made in, under the name `new`. */
+  readonly stage: DirectoryHandle;
+  /** What is there now; undefined for nothing. */
+  readonly live: DirectoryHandle | undefined;
+  /** What can write to the data can write to the stage too: it is not filled before that is stopped. */
+  readonly isWithinData: boolean;
 }
 
 export async function openReplacement(wish: ReplacementWish): Promise<Replacement> {
@@ -79,13 +93,38 @@ export async function openReplacement(wish: ReplacementWish): Promise<Replacemen
     members,
   };
   const isWritten = await tryToWrite(wish, journal);
+  await using opened = new AsyncDisposableStack();
   try {
-    for (const { stage, isKept } of members) if (!isKept) await mkdir(toPath(stage), { mode: 0o700 });
+    const held = members.map((member) => opened.use(openStage(member, wish)));
+    const withStages = { ...journal, members: held.map(({ member }) => member) };
+    // What a kill leaves is known by the number of its folder, whatever has its name by then.
+    if (isWritten) await writeJournal(stateDir, withStages);
+    return new OpenReplacement(stateDir, { journal: withStages, isWritten, held, opened: opened.move() });
   } catch (error) {
+    await opened.disposeAsync();
     await dropAll(stateDir, journal);
     throw error;
   }
-  return new OpenReplacement(stateDir, { journal, isWritten });
+}
+
+function openStage(member: JournalMember, { members }: ReplacementWish): HeldMember {
+  if (!member.isKept) return makeStage(member);
+  const held = holdStage(member);
+  const wanted = members.find(({ kept }) => kept?.stage === member.stage)?.kept?.inode;
+  if (held !== undefined && inodeIn(held.stage, 'new') === wanted) return held;
+  held?.[Symbol.dispose]();
+  throw new AppError('conflict', `What was kept of ${quote(member.name)} is not there any more`, {
+    detail: `It was in "${toPrintable(member.stage)}".`,
+  });
+}
+
+function inodeIn(folder: DirectoryHandle, name: ByteString): string | undefined {
+  try {
+    return String(statAt(folder.fd, name).ino);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    return undefined;
+  }
 }
 
 /** False where there is no room for it, and where it can be done without. */
@@ -110,22 +149,26 @@ function isWithoutRoom(error: unknown): boolean {
 
 async function replacesNothing({ kind, place, root, isKept }: JournalMember): Promise<boolean> {
   if (kind !== 'path' || place !== 'beside' || isKept) return false;
-  return !(await exists(root)) || (await readdir(toPath(root))).length === 0;
+  using held = holdRoot(root);
+  return held.live === undefined || (await readdir(toPath(held.live.at('.')))).length === 0;
 }
 
 async function chooseMember(wish: MemberWish): Promise<JournalMember> {
-  const { kind, name, identity, root, part, keptStage, keepUntil } = wish;
+  const { kind, name, identity, root, part, kept, keepUntil } = wish;
+  using held = holdRoot(root);
   const { stage, place } =
-    keptStage === undefined ? await chooseStage(root) : { stage: keptStage, place: 'beside' as const };
+    kept === undefined ? await chooseStage(root, held) : { stage: kept.stage, place: 'beside' as const };
   return {
     kind,
     name,
     identity,
     root,
     stage,
+    // Until it is made.
+    stageInode: kept === undefined ? '' : undefined,
     place: part === undefined ? place : 'part',
     part,
-    isKept: keptStage !== undefined,
+    isKept: kept !== undefined,
     isCreated: wish.isCreated ?? false,
     keepUntil,
     oldNames: [],
@@ -136,7 +179,10 @@ async function chooseMember(wish: MemberWish): Promise<JournalMember> {
 class OpenReplacement implements Replacement {
   readonly id: string;
   readonly newPaths: readonly ByteString[];
+  readonly places: readonly ReplacedPlace[];
   readonly #stateDir: string;
+  readonly #held: readonly HeldMember[];
+  readonly #opened: AsyncDisposableStack;
   #journal: RestoreJournal;
   readonly #isWritten: boolean;
   /** What a dispose has to do. */
@@ -144,13 +190,30 @@ class OpenReplacement implements Replacement {
 
   constructor(
     stateDir: string,
-    { journal, isWritten }: { readonly journal: RestoreJournal; readonly isWritten: boolean },
+    {
+      journal,
+      isWritten,
+      held,
+      opened,
+    }: {
+      readonly journal: RestoreJournal;
+      readonly isWritten: boolean;
+      readonly held: readonly HeldMember[];
+      readonly opened: AsyncDisposableStack;
+    },
   ) {
     this.#stateDir = stateDir;
     this.#isWritten = isWritten;
     this.#journal = journal;
+    this.#held = held;
+    this.#opened = opened;
     this.id = journal.id;
-    this.newPaths = journal.members.map(({ stage }) => `${stage}/new`);
+    this.newPaths = held.map(({ stage }) => stage.at('new'));
+    this.places = held.map(({ member, stage, live }) => ({
+      stage,
+      live,
+      isWithinData: parentOf(member.stage) === member.root,
+    }));
   }
 
   get isSwapping(): boolean {
@@ -158,12 +221,21 @@ class OpenReplacement implements Replacement {
   }
 
   async swap(levels: readonly (readonly AppStep[])[]): Promise<void> {
-    for (const { root } of this.#journal.members) await refuseMountsBelow(root);
-    const members: JournalMember[] = [];
-    for (const member of this.#journal.members) members.push(await prepareSwap(member));
+    const prepared: JournalMember[] = [];
+    for (const held of this.#held) {
+      held.refuseMoved();
+      using root = holdRoot(held.member.root);
+      await refuseMountsBelow(held.member.root, root);
+      prepared.push(await prepareSwap(held.held));
+    }
     this.#left = 'take back';
+    const members = prepared.map((one, index) => withPaths(one, this.#held[index]?.member ?? one));
     await this.#write({ step: 'swapping', levels, members });
-    for (const member of members) await swapIn(member);
+    for (const member of prepared) await swapIn(member);
+    for (const [index, member] of prepared.entries()) {
+      this.#held[index]?.refuseMoved();
+      if (!(await isSwappedIn(member))) throw takenByOther(nameOf(member.root));
+    }
   }
 
   async giveUp(): Promise<void> {
@@ -176,7 +248,7 @@ class OpenReplacement implements Replacement {
     if (this.#left !== 'take back') return;
     if (this.#journal.step !== 'back') await this.giveUp();
     this.#left = 'nothing';
-    this.#journal = await takeAllBack(this.#stateDir, this.#journal);
+    this.#journal = await takeAllBack(this.#stateDir, this.#journal, this.#held);
     this.#left = 'drop';
   }
 
@@ -188,12 +260,13 @@ class OpenReplacement implements Replacement {
     this.#left = 'nothing';
     // What is not written has no step to be noted.
     const journal = this.#isWritten ? this.#journal : { ...this.#journal, step: 'committed' as const };
-    await commitAll(this.#stateDir, journal, now);
+    await commitAll(this.#stateDir, { journal, now, held: this.#held });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await using _closed = this.#opened;
     if (this.#left === 'take back') await this.takeBack();
-    if (this.#left === 'drop') await dropAll(this.#stateDir, this.#journal);
+    if (this.#left === 'drop') await dropAll(this.#stateDir, this.#journal, this.#held);
     this.#left = 'nothing';
   }
 
@@ -205,15 +278,43 @@ class OpenReplacement implements Replacement {
   }
 }
 
+/** As it is written down: the paths are for people, and for the next process. */
+function withPaths(prepared: JournalMember, { root, stage }: JournalMember): JournalMember {
+  return { ...prepared, root, stage };
+}
+
+/** Holds on to the stages that there are, where this process does not yet. */
+function holdAll(
+  members: readonly JournalMember[],
+  { held, opened }: { readonly held: readonly HeldMember[] | undefined; readonly opened: DisposableStack },
+): (HeldMember | undefined)[] {
+  if (held !== undefined) return [...held];
+  return members.map((member) => {
+    const found = holdStage(member);
+    return found && opened.use(found);
+  });
+}
+
 /**
  * The last first, as things are undone. All are tried, then the first error is thrown. Gives back the journal of one that
  * has only to be cleaned up.
  */
-export async function takeAllBack(stateDir: string, journal: RestoreJournal): Promise<RestoreJournal> {
-  for (const { name, stage } of journal.members) if (!(await exists(stage))) throw stageAway(name, stage);
+export async function takeAllBack(
+  stateDir: string,
+  journal: RestoreJournal,
+  held?: readonly HeldMember[],
+): Promise<RestoreJournal> {
+  const { members } = journal;
+  using opened = new DisposableStack();
+  const stages = holdAll(members, { held, opened });
+  const places = members.map((member, index) => {
+    const place = stages[index]?.held;
+    if (place === undefined) throw stageAway(member.name, member.stage);
+    return withPaths(member, place);
+  });
   const errors: unknown[] = [];
-  for (const member of journal.members.toReversed())
-    await swapOut(member).catch((error: unknown) => void errors.push(error));
+  for (const place of places.toReversed())
+    await swapOut(place).catch((error: unknown) => void errors.push(error));
   if (errors.length > 0) throw errors[0];
   const clean: RestoreJournal = { ...journal, step: 'staging' };
   // From now on a stage may be missing. On a full disk, removing what is in them makes room.
@@ -231,17 +332,61 @@ function stageAway(name: string, stage: ByteString): AppError {
 }
 
 /** Nothing came of it: what was made ready goes. Nothing is swapped. */
-export async function dropAll(stateDir: string, journal: RestoreJournal): Promise<void> {
-  for (const { stage, isKept } of journal.members) if (!isKept) await removeTree(stage);
+export async function dropAll(
+  stateDir: string,
+  journal: RestoreJournal,
+  held?: readonly HeldMember[],
+): Promise<void> {
+  for (const [index, member] of journal.members.entries()) {
+    if (member.isKept) continue;
+    if (held === undefined) await removeLeft(member);
+    else await held[index]?.remove();
+  }
   await removeJournal(stateDir, journal.id);
 }
 
+/** What a killed process has left of a stage. */
+async function removeLeft(member: JournalMember): Promise<void> {
+  // It was killed before it could write down which folder it is: then there is nothing in it yet.
+  if (member.stageInode === '') return removeIfEmpty(member.stage);
+  using found = holdStage(member);
+  await found?.remove();
+}
+
+function removeIfEmpty(stage: ByteString): void {
+  try {
+    using folder = openTrusted(parentOf(stage));
+    removeDirectoryAt(folder.fd, nameOf(stage));
+  } catch (error) {
+    if (!['ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error;
+  }
+}
+
+/** Whether all that is to come is in its place, after a kill. */
+export async function isAllSwapped({ members }: RestoreJournal): Promise<boolean> {
+  for (const member of members) {
+    using place = holdStage(member);
+    if (!(await isSwappedIn(place === undefined ? member : withPaths(member, place.held)))) return false;
+  }
+  return true;
+}
+
+export interface Commit {
+  readonly journal: RestoreJournal;
+  readonly now: Date;
+  /** Where this process has the stages open. */
+  readonly held?: readonly HeldMember[] | undefined;
+}
+
 /** Everything is swapped, and stays so. May be repeated. */
-export async function commitAll(stateDir: string, journal: RestoreJournal, now: Date): Promise<void> {
+export async function commitAll(stateDir: string, { journal, now, held }: Commit): Promise<void> {
+  using opened = new DisposableStack();
+  const stages = holdAll(journal.members, { held, opened });
   // When the first of it is gone, nothing can go back any more.
   if (journal.step !== 'committed') await writeJournal(stateDir, { ...journal, step: 'committed' });
   const earlier = await listUndoRecords(stateDir);
-  for (const member of journal.members) await keepOrRemove(stateDir, { journal, member, now });
+  for (const [index, member] of journal.members.entries())
+    await keepOrRemove(stateDir, { journal, member, now, place: stages[index] });
   try {
     // What earlier restores of the same place have kept ends with this one.
     for (const record of earlier)
@@ -261,19 +406,21 @@ interface Kept {
   readonly journal: RestoreJournal;
   readonly member: JournalMember;
   readonly now: Date;
+  /** Undefined where its stage is gone already. */
+  readonly place: HeldMember | undefined;
 }
 
-async function keepOrRemove(stateDir: string, { journal, member, now }: Kept): Promise<void> {
+async function keepOrRemove(stateDir: string, { journal, member, now, place: open }: Kept): Promise<void> {
   const { kind, name, identity, root, stage, place, keepUntil } = member;
-  const inode = await inodeOf(`${stage}/new`);
-  if (place !== 'beside' || keepUntil === undefined || inode === undefined) {
-    await removeTree(stage);
+  const inode = open && inodeIn(open.stage, 'new');
+  if (open === undefined || place !== 'beside' || keepUntil === undefined || inode === undefined) {
+    await open?.remove();
     return await forgetUndo(stateDir, undoIdOf(stage));
   }
   const before = (await listUndoRecords(stateDir)).find(({ id }) => id === undoIdOf(stage));
   // A repetition, after a kill.
   if (before?.inode === inode) return;
-  await syncFolder(parentOf(stage));
+  await syncFolder(parentOf(open.held.root));
   await writeUndoRecord(stateDir, {
     id: undoIdOf(stage),
     restoreId: before?.restoreId ?? journal.id,
@@ -284,7 +431,7 @@ async function keepOrRemove(stateDir: string, { journal, member, now }: Kept): P
     root,
     stage,
     inode,
-    liveInode: await inodeOf(root),
+    liveInode: await inodeOf(open.held.root),
     keptAt: now.toISOString(),
     until: keepUntil,
     since: keptSince(),

@@ -19,6 +19,8 @@ export interface JournalMember {
   readonly root: ByteString;
   /** The folder that holds `new`: what is made ready, and after the swap what was there before. */
   readonly stage: ByteString;
+  /** The number of that folder in its file system; '' before it is made. Earlier versions wrote none. */
+  readonly stageInode?: string | undefined;
   /**
    * `beside`: the whole directory changes places with `new`. `inside`: what is in it does, name by name, as a mount
    * point needs. `part`: one thing below it does.
@@ -34,6 +36,8 @@ export interface JournalMember {
   readonly keepUntil?: string | undefined;
   /** The number of the file that is to come, by which it is known wherever it is. With `swapping` and `back`. */
   readonly fresh?: string | undefined;
+  /** The number of what is replaced; '' where nothing was. */
+  readonly before?: string | undefined;
   /** For `inside`: names at the top that go away, and names that come. */
   readonly oldNames: readonly ByteString[];
   readonly newNames: readonly ByteString[];

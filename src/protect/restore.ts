@@ -181,17 +181,27 @@ async function replaceAll(
     members,
     onNote: options.onNote,
   });
-  for (const [index, place] of direct.entries()) {
-    const newPath = replacement.newPaths[index] ?? '';
-    const part = members[index]?.part;
-    filled.set(place, await fillStage(parts, { ...place, newPath, part }, options));
-  }
-  for (const place of direct) await refuseSurprise(place, options);
+  const fill = async (withinData: boolean): Promise<void> => {
+    for (const [index, one] of direct.entries()) {
+      const place = replacement.places[index];
+      if (place === undefined || place.isWithinData !== withinData) continue;
+      const part = members[index]?.part;
+      filled.set(one, await fillStage(parts, { plan: one.plan, place, part }, options));
+    }
+  };
+  const looked = direct.map((place, index) => ({
+    ...place,
+    root: replacement.places[index]?.live?.self ?? place.root,
+  }));
+  await fill(false);
+  for (const place of looked) await refuseSurprise(place, options);
   const swap = await swapLive(
     parts,
     {
       replacement,
       places: direct.map(placeOf),
+      // A mount point holds its stage itself, where what runs on it could write to that.
+      fill: () => fill(true),
       ailing,
       reason: `restore ${direct.map((place) => quote(nameOf(place))).join(', ')}`,
       healthyWithinMs: Math.max(...direct.map(({ plan }) => plan.healthyWithinMs)),

@@ -8,10 +8,9 @@ import { isEmptyData } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { putBack } from './quiesce/put-back.ts';
 import { makeStill } from './quiesce/still-containers.ts';
-import { commitAll, dropAll, takeAllBack } from './replacement.ts';
+import { commitAll, dropAll, isAllSwapped, takeAllBack } from './replacement.ts';
 import { findConsumers, isUp, planStops } from './restore-consumers.ts';
 import { type RestoreJournal, listJournals, readJournal } from './restore-journal.ts';
-import { isSwappedIn } from './swap.ts';
 import type { BackupTarget } from './targets.ts';
 import { dropExpired } from './drop-expired.ts';
 import { followMoved } from './follow-moved.ts';
@@ -136,7 +135,7 @@ async function settleLeased(
     return wentBack ? 'undone' : 'cleaned';
   }
   if (journal.step === 'committed' || (journal.step === 'swapping' && (await isAllSwapped(journal)))) {
-    await commitAll(stateDir, journal, new Date(parts.now()));
+    await commitAll(stateDir, { journal, now: new Date(parts.now()) });
     return 'finished';
   }
   await goBack(parts, journal, options);
@@ -149,11 +148,6 @@ async function cleanUp(parts: Protection, journal: RestoreJournal, options: JobO
   if (journal.members.some(({ isCreated }) => isCreated)) await hostOf(parts, journal, true);
   await dropAll(parts.stateDir, journal);
   await removeCreated(parts, journal, options);
-}
-
-async function isAllSwapped({ members }: RestoreJournal): Promise<boolean> {
-  for (const member of members) if (!(await isSwappedIn(member))) return false;
-  return true;
 }
 
 /** The old data to its place, with nothing running on it, then what ran before. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AppError } from '../model/errors.ts';
@@ -345,7 +345,8 @@ describe('settleAll(), after a kill,', () => {
       mkdirSync(join(member.stage, 'new'), { recursive: true });
       writeFileSync(join(member.stage, 'new/data'), 'new');
       const { prepareSwap } = await import('./swap.ts');
-      const prepared = await prepareSwap(member);
+      const { ino } = lstatSync(member.stage);
+      const prepared = await prepareSwap({ ...member, stageInode: String(ino) });
       members.push(prepared);
       if (index < swapped) await swapIn(prepared);
     }

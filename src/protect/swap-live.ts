@@ -45,6 +45,7 @@ export async function swapLive(
 ): Promise<LiveSwapReport> {
   const containers = await containersOf(parts, swap.places, options);
   if (containers === undefined) {
+    await swap.fill?.();
     await swap.replacement.swap([]);
     await commit(parts, swap, options);
     return { stopped: [], stillMs: 0 };
@@ -57,6 +58,8 @@ export async function swapLive(
   const still = await makeStill(parts, wish, options);
   const live: Live = { parts, swap, containers, before, levels, others: [], unwritten: new Set() };
   try {
+    await refuseNewcomers(live, options);
+    await swap.fill?.();
     await refuseNewcomers(live, options);
     await swap.replacement.swap(levels);
     // One that was started between the look and the swap writes to what was put away.

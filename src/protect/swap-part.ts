@@ -5,7 +5,7 @@ import { setTimes } from '../lib/posix.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import type { JournalMember } from './restore-journal.ts';
-import { syncAll } from './on-disk.ts';
+import { syncAll, takenByOther } from './on-disk.ts';
 
 /** The swap of one thing below a directory, in one step. Never goes through a symbolic link. */
 
@@ -26,8 +26,16 @@ export async function swapPart(member: JournalMember): Promise<void> {
     using place = openPlace(member);
     const now = inodeAt(place.at);
     if (now === undefined) renameSync(toPath(comes), toPath(place.at));
-    else if (now !== member.fresh) exchange(comes, place.at);
+    else if (now !== member.fresh) {
+      exchange(comes, place.at);
+      if (inodeAt(comes) !== now) {
+        exchange(comes, place.at);
+        throw takenByOther(member.part ?? '');
+      }
+    }
   }
+  // The folder that it was put into may have been moved meanwhile.
+  if (!isPartSwapped(member)) throw takenByOther(member.part ?? '');
   await syncAll(member.root);
 }
 
@@ -35,7 +43,12 @@ export async function takeBackPart(member: JournalMember): Promise<void> {
   const kept = `${member.stage}/new`;
   {
     using place = findPlace(member);
-    if (place === undefined || inodeAt(place.at) !== member.fresh) return;
+    if (place === undefined || inodeAt(place.at) !== member.fresh) {
+      const now = inodeAt(kept);
+      // What was there before lies in the stage, and has no place to go back to.
+      if (now !== undefined && now !== member.fresh) throw takenByOther(member.part ?? '');
+      return;
+    }
     if (inodeAt(kept) === undefined) renameSync(toPath(place.at), toPath(kept));
     else exchange(kept, place.at);
     if (member.folderTime !== undefined) setTimes(place.folder.at('.'), BigInt(member.folderTime));

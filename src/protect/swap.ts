@@ -3,7 +3,7 @@ import { exchange } from '../lib/exchange.ts';
 import { setTimes } from '../lib/posix.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
-import { exists, inodeOf, parentOf, syncAll, syncFolder } from './on-disk.ts';
+import { exists, inodeOf, nameOf, parentOf, syncAll, syncFolder, takenByOther } from './on-disk.ts';
 import type { JournalMember } from './restore-journal.ts';
 import { isInsideSwapped, prepareInside, swapInside, takeBackInside } from './swap-inside.ts';
 import { isPartSwapped, preparePart, swapPart, takeBackPart } from './swap-part.ts';
@@ -46,15 +46,31 @@ export async function swapOut(member: JournalMember): Promise<void> {
   await takeBackBeside(member);
 }
 
-async function swapBeside({ root, stage, fresh }: JournalMember): Promise<void> {
+async function swapBeside({ root, stage, fresh, before }: JournalMember): Promise<void> {
   const comes = `${stage}/new`;
-  if ((await inodeOf(root)) !== fresh) {
-    if (await exists(root)) await changePlaces(comes, { root, aside: `${stage}/old` });
-    else await moveWithTime(comes, root);
+  const now = await inodeOf(root);
+  if (now !== fresh) {
+    refuseOther(root, { now, before });
+    if (now === undefined) await moveWithTime(comes, root);
+    else await changePlaces(comes, { root, aside: `${stage}/old` });
+    await tidy(`${stage}/old`, comes);
+    // Another program may have given the name to something else in between.
+    if (now !== undefined && (await inodeOf(comes)) !== now) {
+      await changePlaces(comes, { root, aside: `${stage}/given-back` });
+      throw takenByOther(nameOf(root));
+    }
   }
   await tidy(`${stage}/old`, comes);
   await syncFolder(stage);
   await syncFolder(parentOf(root));
+}
+
+/** Only what was looked at is replaced. */
+function refuseOther(
+  root: ByteString,
+  { now, before }: { readonly now: string | undefined; readonly before: string | undefined },
+): void {
+  if (before !== undefined && (now ?? '') !== before) throw takenByOther(nameOf(root));
 }
 
 async function takeBackBeside({ root, stage, fresh }: JournalMember): Promise<void> {
@@ -62,9 +78,21 @@ async function takeBackBeside({ root, stage, fresh }: JournalMember): Promise<vo
   if (inPlace === undefined && (await exists(aside))) await moveWithTime(aside, root);
   else if (inPlace === undefined && (await exists(given))) await moveWithTime(`${stage}/new`, root);
   else if (inPlace === fresh) await giveBack({ root, stage });
+  else await refuseLost({ root, stage, fresh });
   await tidy(given, `${stage}/new`);
   await syncFolder(stage);
   await syncFolder(parentOf(root));
+}
+
+/** What was there before lies in the stage, and another program has moved away what was restored: none of it may go. */
+async function refuseLost({
+  root,
+  stage,
+  fresh,
+}: Pick<JournalMember, 'root' | 'stage' | 'fresh'>): Promise<void> {
+  const kept = await inodeOf(`${stage}/new`);
+  if ((kept !== undefined && kept !== fresh) || (await exists(`${stage}/old`)))
+    throw takenByOther(nameOf(root));
 }
 
 async function giveBack({ root, stage }: { root: ByteString; stage: ByteString }): Promise<void> {

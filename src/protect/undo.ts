@@ -92,9 +92,9 @@ export async function applyUndo(parts: Protection, plan: UndoPlan, options: JobO
       action: 'undo',
       hostIdentity: records.find(({ hostIdentity }) => hostIdentity !== undefined)?.hostIdentity,
       snapshotIds: records[0]?.snapshotIds ?? [],
-      members: records.map(({ kind, name, identity, root, stage, until }) => ({
+      members: records.map(({ kind, name, identity, root, stage, inode, until }) => ({
         ...{ kind, name, identity, root },
-        keptStage: stage,
+        kept: { stage, inode },
         keepUntil: until,
       })),
     });

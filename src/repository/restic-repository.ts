@@ -1,4 +1,4 @@
-import type { ByteString } from '../model/byte-string.ts';
+import { type ByteString, toPrintable } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { type BlobIndex, loadBlobIndex } from './blob-index/blob-index.ts';
@@ -143,7 +143,8 @@ export class ResticRepository implements Repository {
     this.#crew = undefined;
     const context = { codec, address, masterKey, index, crew, polynomial: config.polynomial };
     const request = restoreRequest(options, { node, isFar: address.kind !== 'local' });
-    return await explainingSystemErrors(options.target, () => restoreTree(context, request));
+    const shown = options.shownAs ?? toPrintable(options.target);
+    return await explainingSystemErrors(shown, () => restoreTree(context, request));
   }
 
   async check(options: CheckOptions): Promise<CheckReport> {

@@ -1,15 +1,15 @@
-import { type ByteString, toPrintable } from '../../model/byte-string.ts';
+import { toPrintable } from '../../model/byte-string.ts';
 import { AppError, errnoOf, type ErrorCode } from '../../model/errors.ts';
 
 /** Tells people what the operating system had against writing to a target. */
-export async function explainingSystemErrors<T>(target: ByteString, work: () => Promise<T>): Promise<T> {
+export async function explainingSystemErrors<T>(target: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const code = errnoOf(error);
     if (code === undefined) throw error;
     const [meaning, reason] = targetErrors[code] ?? (['failed', code] as const);
-    throw new AppError(meaning, `Cannot restore to "${toPrintable(target)}": ${reason}`, {
+    throw new AppError(meaning, `Cannot restore to "${target}": ${reason}`, {
       detail: error instanceof Error ? toPrintable(error.message) : undefined,
       cause: error,
     });

@@ -9,6 +9,8 @@ export interface RestoreOptions extends WorkOptions {
   readonly path: ByteString;
   /** Must not exist, or be an empty directory: restoring never merges. */
   readonly target: ByteString;
+  /** What messages call it, where its path would say nothing to people. */
+  readonly shownAs?: string | undefined;
   /** Other owners than those that were saved. */
   readonly mapOwner?: OwnerMap | undefined;
   /** A directory that is likely to have the same files: what they have in common is taken from there, verified. It is only read. */
