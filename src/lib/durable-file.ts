@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errnoOf } from '../model/errors.ts';
 import { makeFolders } from './make-folders.ts';
 
 export interface DurableFileOptions {
@@ -10,6 +12,8 @@ export interface DurableFileOptions {
   readonly temporaryDir?: string;
   /** False for a file that need not outlive the machine's running: whole or not there, but not waited for. */
   readonly sync?: boolean;
+  /** Throws `EEXIST` when there is a file of that name, and replaces none. */
+  readonly isNew?: boolean;
 }
 
 /**
@@ -25,12 +29,26 @@ export async function writeDurably(
   const temporary = temporaryIn(options.temporaryDir ?? folder);
   try {
     await writeNew(temporary, content, options);
-    await rename(temporary, path);
+    if (options.isNew === true) await renameToNew(temporary, path);
+    else await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
   if (options.sync !== false) await syncDirectory(folder);
+}
+
+async function renameToNew(temporary: string, path: string): Promise<void> {
+  try {
+    // Of two at the same moment one fails, which a look before a rename does not promise.
+    await link(temporary, path);
+    await rm(temporary, { force: true });
+  } catch (error) {
+    // File systems without hard links, such as exFAT.
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(errnoOf(error) ?? '')) throw error;
+    if (existsSync(path)) throw Object.assign(new Error(`EEXIST: ${path}`), { code: 'EEXIST' });
+    await rename(temporary, path);
+  }
 }
 
 /** What a kill leaves behind is known by this name, and by the process that it says. */

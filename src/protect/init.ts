@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { writeDurably } from '../lib/durable-file.ts';
 import type { Catalog, RepositoryRecord } from '../catalog/catalog.ts';
@@ -59,13 +59,18 @@ export async function initialize(
   await using _alone = await takeLease({ stateDir, identity: 'init', name: stateDir, action: 'set up' });
   const plan = await planInit(request, parts);
   const { location, options, name, known } = plan;
-  const reference =
-    request.passwordReference ?? known?.passwordReference ?? (await findOrMakeKey(stateDir, plan));
+  const given = request.passwordReference ?? known?.passwordReference;
+  const key = given === undefined ? await findOrMakeKey(stateDir, plan) : { reference: given };
+  const { reference } = key;
   const password = await readPassword(reference, env);
   const access = { ...storeAccess({ location, options }, request), password: async () => password };
   const like = await request.chunkerFrom?.();
   const settled = { exists: plan.exists, polynomial: like?.polynomial };
-  const { repository, created } = await openOrInit(parts.maker, access, settled);
+  const { repository, created } = await openOrInit(parts.maker, access, settled).catch(async (error) => {
+    // Another init has made it at this moment, with a key of its own: ours opens nothing.
+    if (key.madeFile !== undefined && isAppError(error, 'wrong-password')) await rm(key.madeFile);
+    throw error;
+  });
   await using opened = repository;
   if (like !== undefined && opened.polynomial !== like.polynomial)
     throw cutsElsewhere(location, like.location);
@@ -178,7 +183,14 @@ async function openOrInit(
   access: Access,
   { exists, polynomial }: { readonly exists: boolean; readonly polynomial: bigint | undefined },
 ): Promise<{ repository: Repository; created: boolean }> {
-  if (!exists) return { repository: await maker.init(access, { polynomial }), created: true };
+  if (!exists) {
+    try {
+      return { repository: await maker.init(access, { polynomial }), created: true };
+    } catch (error) {
+      // Unless another init has made one since.
+      if (!isAppError(error, 'exists') || !(await maker.has(access))) throw error;
+    }
+  }
   try {
     return { repository: await maker.open(access), created: false };
   } catch (error) {
@@ -240,7 +252,7 @@ function freeName(catalog: Catalog, location: string): string {
 async function findOrMakeKey(
   stateDir: string,
   { name, location, exists: isThere }: InitPlan,
-): Promise<string> {
+): Promise<{ readonly reference: string; readonly madeFile?: string }> {
   const folder = path.join(stateDir, 'keys');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = path.join(folder, `${name.replace(/[^a-zA-Z0-9_.-]/g, '_')}.key`);
@@ -248,7 +260,7 @@ async function findOrMakeKey(
     () => true,
     () => false,
   );
-  if (exists) return `file:${file}`;
+  if (exists) return { reference: `file:${file}` };
   if (isThere) {
     throw new AppError(
       'usage',
@@ -259,5 +271,5 @@ async function findOrMakeKey(
     );
   }
   await writeDurably(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
-  return `file:${file}`;
+  return { reference: `file:${file}`, madeFile: file };
 }

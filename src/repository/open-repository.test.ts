@@ -62,6 +62,20 @@ describe('init', () => {
     expect(repository.id).toBe(id);
   });
 
+  test('of two at the same moment one makes the repository, and the other says that it is there', async () => {
+    for (let round = 0; round < 3; round++) {
+      location = join(folder, `repository-${round}`);
+      const passwords = ['one', 'other'];
+      const made = await Promise.allSettled(passwords.map((password) => initRepository(access(password))));
+      for (const one of made) if (one.status === 'fulfilled') await one.value[Symbol.asyncDispose]();
+      const won = made.findIndex(({ status }) => status === 'fulfilled');
+      expect(made[1 - won]).toMatchObject({ status: 'rejected', reason: { code: 'exists' } });
+      expect(readdirSync(join(location, 'keys'))).toHaveLength(1);
+      await using repository = await openRepository(access(passwords[won]));
+      expect(repository.id).toMatch(/^[0-9a-f]{64}$/);
+    }
+  });
+
   test('refuses a folder that holds something else, and a file', async () => {
     mkdirSync(location);
     writeFileSync(join(location, 'holiday.jpg'), 'x');

@@ -10,6 +10,7 @@ import type * as implementation from './restic-repository.ts';
 import type { RestoreCrew } from './restore/restore-crew.ts';
 import { openStore, type StoreAddress } from './stores/open-store.ts';
 import { parseLocation } from './stores/parse-location.ts';
+import { alreadyThere } from './stores/store-errors.ts';
 import type { Store } from './stores/store.ts';
 import type { Repository, RepositoryAccess } from './types.ts';
 
@@ -26,12 +27,14 @@ export async function initRepository(
   return await withStore(access, async (store, address) => {
     const password = await access.password();
     await store.create({ signal: access.signal });
-    await removeUnfinished(store);
+    const leftKeys = await listUnfinished(store);
     const masterKey = newMasterKey();
     // The config comes last: a place without it holds no repository yet, and init can be run again.
     const { id: keyId } = await storeKey(store, { masterKey, password }, { signal: access.signal });
     const config = newConfig(polynomial);
-    await saveConfig(store, new Sealer(masterKey), config);
+    await saveFirstConfig(store, { masterKey, config, keyId });
+    // Only now is it known that they open nothing: another init may have been about to make its repository with them.
+    for (const name of leftKeys) await store.remove('keys', name);
     return await assemble({ store, address, masterKey, config, keyId }, access);
   });
 }
@@ -44,10 +47,27 @@ export async function hasRepository(access: Omit<RepositoryAccess, 'password'>):
   return await hasConfig(store, access.signal);
 }
 
-/** Keys that an init which was killed has left would open nothing. Where anything is stored, they are all that opens it. */
-async function removeUnfinished(store: Store): Promise<void> {
+/** The keys that an init which was killed has left. Where anything is stored, they are all that opens it. */
+async function listUnfinished(store: Store): Promise<string[]> {
   if (await holdsAnything(store)) throw configMissing(store.location);
-  for (const { name } of await store.list('keys')) await store.remove('keys', name);
+  return (await store.list('keys')).map(({ name }) => name);
+}
+
+/** Throws `exists` when another init has made its repository in the same place meanwhile; the key is gone then. */
+async function saveFirstConfig(
+  store: Store,
+  made: { readonly masterKey: MasterKey; readonly config: RepositoryConfig; readonly keyId: string },
+): Promise<void> {
+  const { masterKey, config, keyId } = made;
+  try {
+    await saveConfig(store, new Sealer(masterKey), config);
+    // Some servers replace what they were asked not to: a config of another key cannot be opened.
+    await loadConfig(store, new Sealer(masterKey));
+  } catch (error) {
+    if (!isAppError(error, 'exists') && !isAppError(error, 'integrity')) throw error;
+    await store.remove('keys', keyId).catch(() => undefined);
+    throw alreadyThere(store.location);
+  }
 }
 
 async function holdsAnything(store: Store): Promise<boolean> {

@@ -246,6 +246,22 @@ describe('the repository', () => {
     await fresh.run('snapshots');
   });
 
+  test('of two inits at once from two state folders one makes the repository, and the other keeps no key', async () => {
+    using fresh = new Cli();
+    const states = ['one', 'other'].map((name) => join(fresh.folder, name));
+    const results = await Promise.all(
+      states.map((state) => fresh.attempt(['--state-dir', state, 'init', '--repo', fresh.repository])),
+    );
+    const won = results.findIndex(({ exit }) => exit === 0);
+    expectRefusal(results[1 - won] ?? { exit: 0, stdout: '', stderr: '' }, {
+      exit: 1,
+      message: /password/,
+    });
+    expect(readdirSync(join(states[1 - won] ?? '', 'keys'))).not.toContain('default.key');
+    expect(readdirSync(join(fresh.repository, 'keys'))).toHaveLength(1);
+    await fresh.run('--state-dir', states[won] ?? '', 'snapshots');
+  });
+
   test('two inits at once make one key and one repository', async () => {
     using fresh = new Cli();
     const results = await Promise.all([

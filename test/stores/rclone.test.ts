@@ -59,6 +59,7 @@ function file(length = 1000): { name: string; content: Buffer } {
 
 describeStore({
   name: 'rclone',
+  lastConfigStays: true,
   async open() {
     const place = mkdtempSync(join(tmpdir(), 'rclone-'));
     const store = openStore(rcloneAddress(`:local:${place}/not/there/yet`));

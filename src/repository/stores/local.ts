@@ -17,7 +17,14 @@ import type {
   StoredFile,
   StoreOptions,
 } from './store.ts';
-import { alreadyThere, fileLabel, refuseForeign, throwIfAborted, tooShort } from './store-errors.ts';
+import {
+  alreadyThere,
+  anotherThere,
+  fileLabel,
+  refuseForeign,
+  throwIfAborted,
+  tooShort,
+} from './store-errors.ts';
 
 const promptBytes = 128 * 1024;
 
@@ -49,10 +56,15 @@ class LocalStore implements Store {
     throwIfAborted(options.signal);
     await options.pace?.take(content.length, options.signal);
     const path = this.#path(type, name);
-    const how = { mode: 0o600, sync: type !== 'locks' };
-    await this.#explained(() =>
-      putInPlace({ location: this.location, path }, () => writeDurably(path, content, how)),
-    );
+    const how = { mode: 0o600, sync: type !== 'locks', isNew: type === 'config' };
+    await this.#explained(async () => {
+      try {
+        await putInPlace({ location: this.location, path }, () => writeDurably(path, content, how));
+      } catch (error) {
+        if (errnoOf(error) !== 'EEXIST' || type !== 'config') throw error;
+        if (!(await this.load(type, name)).equals(content)) throw anotherThere(this.location, 'config');
+      }
+    });
   }
 
   begin(): FileInMaking {

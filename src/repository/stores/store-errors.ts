@@ -30,6 +30,14 @@ export function alreadyThere(location: string): AppError {
   return new AppError('exists', `Cannot make a repository in "${location}": there is one already`);
 }
 
+/** Of a file that is never replaced. */
+export function anotherThere(location: string, label: string): AppError {
+  return new AppError(
+    'exists',
+    `Cannot write "${label}" to repository "${location}": there is another one already`,
+  );
+}
+
 /** A place that holds things of others is no place for a repository. */
 export function refuseForeign(location: string, foreign: readonly string[]): void {
   if (foreign.length === 0) return;

@@ -8,12 +8,14 @@ export interface StoreSubject {
   readonly name: string;
   /** A store where nothing has been made yet, in a place of its own. */
   readonly open: () => Promise<{ readonly store: Store } & AsyncDisposable>;
+  /** Its server cannot refuse the second of two configs that come at the same moment. */
+  readonly lastConfigStays?: boolean;
 }
 
 const namedTypes: readonly FileType[] = ['keys', 'locks', 'snapshots', 'index', 'data'];
 
 /** The contract of stores, for every implementation. */
-export function describeStore({ name: kind, open }: StoreSubject): void {
+export function describeStore({ name: kind, open, lastConfigStays }: StoreSubject): void {
   describe(`store "${kind}"`, () => {
     test('an empty place holds no repository, and says so', async () => {
       await using place = await open();
@@ -42,6 +44,31 @@ export function describeStore({ name: kind, open }: StoreSubject): void {
       await expect(store.create()).rejects.toMatchObject({ code: 'exists' });
       expect(await store.load('config', '')).toEqual(Buffer.from('config'));
     });
+
+    test('a config that is there is not replaced by another', async () => {
+      await using place = await openMade(open);
+      await place.store.save('config', '', Buffer.from('config'));
+      await expect(place.store.save('config', '', Buffer.from('other!'))).rejects.toMatchObject({
+        code: 'exists',
+      });
+      expect(await place.store.load('config', '')).toEqual(Buffer.from('config'));
+    });
+
+    if (lastConfigStays !== true)
+      test('of two configs at the same moment one is refused', async () => {
+        for (let round = 0; round < 4; round++) {
+          await using place = await open();
+          const { store } = place;
+          await store.create();
+          const contents = ['one', 'other'].map((text) => Buffer.from(text));
+          const saved = await Promise.allSettled(
+            contents.map((content) => store.save('config', '', content)),
+          );
+          const won = saved.findIndex(({ status }) => status === 'fulfilled');
+          expect(saved[1 - won]).toMatchObject({ status: 'rejected', reason: { code: 'exists' } });
+          expect(await store.load('config', '')).toEqual(contents[won]);
+        }
+      });
 
     test.each(namedTypes)('a file of "%s" is stored, listed, loaded and removed', async (type) => {
       await using place = await openMade(open);

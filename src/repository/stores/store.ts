@@ -44,7 +44,8 @@ export interface FileInMaking {
  *
  * Files are written once and never changed. `save` is all or nothing: when it returns, the file is complete and
  * durable, and when it throws or is killed, no file of that name can be seen. Saving a file that exists, with the
- * same content, is harmless. Every call may be repeated. A file that is missing throws `not-found`.
+ * same content, is harmless. A config that is there is not replaced by another:
+ * `exists`. Behind a server that knows no such condition (rclone) the last of two at the same moment stays. Every call may be repeated. A file that is missing throws `not-found`.
  *
  * What may pass by itself (no connection, a server that is overloaded) throws `unavailable`; nothing else is worth
  * trying again. What the store does not allow throws `denied`. A store that holds connections opens them when they are

@@ -5,7 +5,7 @@ import { HttpConnections } from '../http/http-connections.ts';
 import type { HttpRequest, HttpResponse, HttpTransport } from '../http/transport.ts';
 import { filePath } from '../layout.ts';
 import { MadeMark } from '../made-mark.ts';
-import { alreadyThere, fileLabel, missingFile, throwIfAborted } from '../store-errors.ts';
+import { alreadyThere, anotherThere, fileLabel, missingFile, throwIfAborted } from '../store-errors.ts';
 import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from '../store.ts';
 import { restError } from './rest-error.ts';
 import { parseList } from './rest-list.ts';
@@ -64,6 +64,9 @@ export class RestStore implements Store {
     throwIfAborted(options.signal);
     const path = this.#path(type, name);
     await this.#made.assert();
+    // Some servers, such as rclone, would replace it.
+    if (type === 'config' && (await this.exists(type, name, options)))
+      return await this.#acceptSame(type, name, content, options);
     const { signal, pace } = options;
     const headers = { 'Content-Type': 'application/octet-stream' };
     const response = await this.#send({ method: 'POST', path, body: content, headers, signal, pace });
@@ -156,10 +159,7 @@ export class RestStore implements Store {
   async #acceptSame(type: FileType, name: string, content: Uint8Array, options: StoreOptions): Promise<void> {
     const there = await this.load(type, name, undefined, { signal: options.signal });
     if (there.equals(content)) return;
-    throw new AppError(
-      'exists',
-      `Cannot write "${fileLabel(type, name)}" to repository "${this.location}": there is another one already`,
-    );
+    throw anotherThere(this.location, fileLabel(type, name));
   }
 
   async #send(request: HttpRequest): Promise<HttpResponse> {

@@ -1,10 +1,17 @@
-import { AppError } from '../../../model/errors.ts';
+import { type AppError } from '../../../model/errors.ts';
 import type { ObjectLock, S3Address } from '../address.ts';
 import { loadedContent, rangeHeaders } from '../http/loaded-content.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import { filePath, isOwnRootName, nameAtPath } from '../layout.ts';
 import { MadeMark } from '../made-mark.ts';
-import { alreadyThere, fileLabel, missingFile, refuseForeign, throwIfAborted } from '../store-errors.ts';
+import {
+  alreadyThere,
+  anotherThere,
+  fileLabel,
+  missingFile,
+  refuseForeign,
+  throwIfAborted,
+} from '../store-errors.ts';
 import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from '../store.ts';
 import { parseFault } from './s3-answers.ts';
 import { S3Client } from './s3-client.ts';
@@ -151,10 +158,7 @@ class S3Store implements Store {
   async #acceptSame(type: FileType, name: string, content: Uint8Array, options: StoreOptions): Promise<void> {
     const there = await this.load(type, name, undefined, { signal: options.signal });
     if (there.equals(content)) return;
-    throw new AppError(
-      'exists',
-      `Cannot write "${fileLabel(type, name)}" to repository "${this.location}": there is another one already`,
-    );
+    throw anotherThere(this.location, fileLabel(type, name));
   }
 
   #headersFor(type: FileType, { holds }: StoreOptions): Record<string, string> {

@@ -4,6 +4,7 @@ import type { SftpAddress } from '../address.ts';
 import { filePath, isFileName, isOwnRootName, isShardName, namedTypes, shardNames } from '../layout.ts';
 import {
   alreadyThere,
+  anotherThere,
   fileLabel,
   fullStore,
   missingFile,
@@ -55,15 +56,29 @@ class SftpStore implements Store {
   async save(type: FileType, name: string, content: Uint8Array, options: StoreOptions = {}): Promise<void> {
     throwIfAborted(options.signal);
     const path = this.#path(type, name);
+    if (type === 'config') return await this.#saveConfig(path, { content, options });
     await this.#explained(async (files) => {
       try {
         await writeFile(files, path, { content, options });
       } catch (error) {
         if (!isMissing(error)) throw await this.#explainWrite(files, content, error);
         // One that was copied without its empty folders; what is gone as a whole is never made anew in its place.
-        if (type === 'config' || (await files.stat(`${this.#root}/config`)) === undefined) throw error;
+        if ((await files.stat(`${this.#root}/config`)) === undefined) throw error;
         await makeFolders(files, path.slice(0, path.lastIndexOf('/')));
         await writeFile(files, path, { content, options });
+      }
+    });
+  }
+
+  /** Of two that are saved at the same moment one fails. */
+  async #saveConfig(path: string, { content, options }: WriteParts): Promise<void> {
+    await this.#explained(async (files) => {
+      try {
+        await writeFile(files, path, { content, options, isNew: true });
+      } catch (error) {
+        if ((await files.stat(path)) === undefined) throw await this.#explainWrite(files, content, error);
+        if (!(await this.load('config', '', undefined, options)).equals(content))
+          throw anotherThere(this.location, 'config');
       }
     });
   }
@@ -214,9 +229,15 @@ const spareBytes = 1024 * 1024;
 interface WriteParts {
   readonly content: Uint8Array;
   readonly options: StoreOptions;
+  /** Fails where a file of that name is. */
+  readonly isNew?: boolean;
 }
 
-async function writeFile(files: SftpFiles, path: string, { content, options }: WriteParts): Promise<void> {
+async function writeFile(
+  files: SftpFiles,
+  path: string,
+  { content, options, isNew = false }: WriteParts,
+): Promise<void> {
   const folder = path.slice(0, path.lastIndexOf('/'));
   // As the local store names them: it takes its own away when their process has died.
   const temporary = `${folder}/tmp-${process.pid}-${randomBytes(8).toString('hex')}`;
@@ -225,7 +246,8 @@ async function writeFile(files: SftpFiles, path: string, { content, options }: W
     await files.write(handle, content, options);
     await files.sync(handle);
     await files.close(handle);
-    if (!(await files.replace(temporary, path))) await renameOnto(files, temporary, { path, content });
+    if (isNew) await files.rename(temporary, path);
+    else if (!(await files.replace(temporary, path))) await renameOnto(files, temporary, { path, content });
   } catch (error) {
     files.closeSoon(handle);
     await files.remove(temporary).catch(() => undefined);
