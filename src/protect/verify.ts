@@ -50,6 +50,11 @@ export async function verify(
 ): Promise<VerifyReport> {
   const context = await findContext(parts, options);
   const groups = planVerify(request, context);
+  // What proves nothing is no proof.
+  if (groups.length === 0 && (context.damaged?.size ?? 0) === 0)
+    throw new AppError('not-found', 'There is nothing to verify: the repository has no backups', {
+      hint: 'Make one with "holdfast backup", or name another repository with --repo.',
+    });
   const volumes: VolumeVerification[] = [];
   for (const group of groups) volumes.push(await verifyGroup(parts, { group, request }, options));
   return {

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startWebhookServer } from '../../src/protect/notify/webhook-server.fixture.ts';
 import { Cli } from './cli.ts';
 
 let cli: Cli;
@@ -45,6 +46,25 @@ test('a directory whose name ends like a version is thinned out as any other', a
   for (let run = 0; run < 3; run++) await cli.run('policy', 'run', 'nightly');
   const list = await cli.json<readonly { readonly name: string }[]>('snapshots');
   expect(list.filter((one) => one.name === path)).toHaveLength(2);
+});
+
+test('a run of a policy that cannot begin is told, for a timer has nobody who reads its messages', async () => {
+  await using server = await startWebhookServer();
+  const notify = `notify: { chat: { type: webhook, url: '${server.origin}' } }\n`;
+  const path = cli.mkdir('app');
+  configure(`policies: { nightly: { paths: '${path}' }, gone: { volumes: gone } }\n${notify}`);
+  expect((await cli.attempt(['policy', 'run', 'gone'])).exit).toBe(4);
+  expect((await cli.attempt(['policy', 'run', 'gone', '--dry-run'])).exit).toBe(4);
+  expect(server.received.map(({ body }) => body)).toEqual([
+    expect.stringContaining('is about nothing that there is'),
+  ]);
+  await cli.run('policy', 'run', 'nightly');
+  configure('policies: [');
+  expect((await cli.attempt(['policy', 'run', 'nightly'])).exit).toBe(2);
+  expect(server.received[1]?.body).toContain('holdfast.yaml:1:');
+  configure(`policies: { nightly: { paths: '${path}' } }\n${notify}`);
+  await cli.run('policy', 'run', 'nightly');
+  expect(server.received[2]?.body).toContain('"event":"recovery"');
 });
 
 describe('holdfast config', () => {

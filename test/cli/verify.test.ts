@@ -95,6 +95,20 @@ test('a record that cannot be read is told with --all', async () => {
   expect(report.unreadable).toEqual([name]);
 });
 
+test('a repository without backups is no proof of anything', async () => {
+  const bare = new Cli();
+  try {
+    await bare.init();
+    const { exit, stderr } = await bare.attempt(['verify', '--all']);
+    expect({ exit, stderr }).toEqual({
+      exit: 4,
+      stderr: expect.stringContaining('There is nothing to verify'),
+    });
+  } finally {
+    bare[Symbol.dispose]();
+  }
+});
+
 test('wrong wishes are usage errors', async () => {
   expect((await cli.attempt(['verify'])).exit).toBe(2);
   expect((await cli.attempt(['verify', '--all', '--last', '0'])).exit).toBe(2);

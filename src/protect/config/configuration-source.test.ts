@@ -81,3 +81,13 @@ test('a copy is private, stands in for its own file only, and is written where t
   writeFileSync(other, 'policies: [');
   expect(names((await open(other).reload()).configuration)).toEqual(['two']);
 });
+
+test('a copy that other users can write to is not believed when it names commands', async () => {
+  const channel = `notify: { a: { type: ntfy, url: 'https://ntfy.example/a', token: 'exec:show token' } }`;
+  writeFileSync(file, channel);
+  await open().reload();
+  writeFileSync(file, 'policies: [');
+  expect((await open().reload()).configuration.notify).toHaveLength(1);
+  chmodSync(join(stateDir, 'configuration.json'), 0o666);
+  await expect(open().reload()).rejects.toMatchObject({ code: 'usage' });
+});

@@ -5,6 +5,7 @@ import { writeDurably } from '../../lib/durable-file.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
+import { requireOwn } from '../password.ts';
 import {
   type ConfigurationPlace,
   type LoadedConfiguration,
@@ -118,7 +119,10 @@ class FileSource implements ConfigurationSource {
 /** What was in force when a program ran before. Undefined also for what this program cannot use. */
 async function readKept(place: ConfigurationPlace): Promise<LoadedConfiguration | undefined> {
   try {
-    const kept: unknown = JSON.parse(await readFile(keptFile(place), 'utf8'));
+    const content = await readFile(keptFile(place), 'utf8');
+    // As of the file itself: its commands run as this user.
+    if (/\bexec:/.test(content)) await requireOwn(keptFile(place), 'Cannot believe the commands (exec:)');
+    const kept: unknown = JSON.parse(content);
     if (typeof kept !== 'object' || kept === null || !('file' in kept) || !('text' in kept)) return undefined;
     return await parseConfiguration({ file: String(kept.file), content: String(kept.text) });
   } catch {

@@ -1,4 +1,5 @@
 import type { AnomalyRecord, PolicyRunRecord } from '../../model/policy-run.ts';
+import { quote } from '../../model/quote.ts';
 import type { ConfigurationSource } from '../config/configuration-source.ts';
 import type { LoadedConfiguration } from '../config/load-configuration.ts';
 import type { PlacedValue } from '../config/read-document.ts';
@@ -94,11 +95,24 @@ export function openPolicies(parts: PoliciesParts): Policies {
       const { runPolicy } = await import('./run-policy.ts');
       const { openPolicyWork } = await import('./policy-work.ts');
       const work = openPolicyWork({ source, repository, open });
-      return await runPolicy(
-        protection,
-        { view: await viewAnyway(options), work, open },
-        { ...options, ...request },
-      );
+      const run = async (): Promise<PolicyRunReport> => {
+        const seen = await viewAnyway(options);
+        return await runPolicy(protection, { view: seen, work, open }, { ...options, ...request });
+      };
+      if (request.dryRun) return await run();
+      const { knownError } = await import('../../lib/known-error.ts');
+      const { happeningOfRun } = await import('./tell-of-look.ts');
+      const notifier = await protection.notifier();
+      try {
+        const report = await run();
+        notifier.tell([happeningOfRun(request.name, undefined)]);
+        await source.keep();
+        return report;
+      } catch (error) {
+        const known = knownError(error, `Cannot run the policy ${quote(request.name)}`);
+        if (known.code !== 'cancelled') notifier.tell([happeningOfRun(request.name, known)]);
+        throw error;
+      }
     },
     async nextRuns(options = {}) {
       const { nextRuns } = await import('./policy-status.ts');

@@ -1,4 +1,5 @@
 import type { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
 import type { Happening } from '../notify/notifier.ts';
 
 /** What a failure to see the volumes is told under. */
@@ -11,6 +12,17 @@ export function happeningOfHost(failure: AppError | undefined, policy?: string):
     return { ...about, what: 'good', onlyRecovery: true, message: 'The volumes can be listed again' };
   const { code, message, hint } = failure;
   return { ...about, what: 'failed', fingerprint: code, message, hint };
+}
+
+/** That a policy could not be run at all by hand, or by a timer whose messages go nowhere; or that it could. Pure. */
+export function happeningOfRun(policy: string, failure: AppError | undefined): Happening {
+  const about = { work: 'schedule', subject: policy, policy } as const;
+  if (failure === undefined)
+    return { ...about, what: 'good', onlyRecovery: true, message: `The policy ${quote(policy)} runs again` };
+  const { code, message, hint, detail } = failure;
+  const [first] = detail?.split('\n') ?? [];
+  const more = first === undefined ? '' : `: ${first}`;
+  return { ...about, what: 'failed', fingerprint: code, message: `${message}${more}`, hint };
 }
 
 /** That the configuration as it is written cannot be used, or can again. Pure. */
