@@ -12,7 +12,7 @@ afterAll(() => cli[Symbol.dispose]());
 
 test('recover says so when there is nothing to bring back', async () => {
   expect(await cli.run('recover')).toBe('There is nothing to bring back.\n');
-  expect(await cli.json('recover')).toEqual({ jobs: [], volumes: [], elsewhere: 0 });
+  expect(await cli.json('recover')).toEqual({ jobs: [], hooks: [], volumes: [], elsewhere: 0 });
 });
 
 test('recover keeps what belongs to an engine that is not this one, and says how to reach it', async () => {
@@ -29,7 +29,7 @@ test('recover keeps what belongs to an engine that is not this one, and says how
   writeFileSync(join(folder, `${'a'.repeat(32)}.json`), JSON.stringify(journal));
   const { exit, stdout, stderr } = await cli.attempt(['recover', '--format', 'json']);
   expect(exit).toBe(1);
-  expect(JSON.parse(stdout)).toEqual({ jobs: [], volumes: [], elsewhere: 1 });
+  expect(JSON.parse(stdout)).toEqual({ jobs: [], hooks: [], volumes: [], elsewhere: 1 });
   expect(stderr).toContain('DOCKER_HOST');
   expect(readdirSync(folder)).toContain(`${'a'.repeat(32)}.json`);
 });
