@@ -133,10 +133,10 @@ export interface Containers {
   /** False when it was not paused. */
   unpause(id: string, options?: CallOptions): Promise<boolean>;
   /**
-   * True when the engine remembers that it was asked to end what ended at that time, by a stop or by a signal. It forgets
-   * with time, and when it is started anew.
+   * True when the engine remembers all since a time, in milliseconds since 1970, and that it was asked to end the container
+   * since, by a stop or by a signal. An engine forgets with time, and when it is started anew: then it is false.
    */
-  wasAskedToEnd(id: string, finishedAt: string, options?: CallOptions): Promise<boolean>;
+  wasAskedToEnd(id: string, sinceMs: number, options?: CallOptions): Promise<boolean>;
   /** How far the engine's clock is ahead of this machine's. */
   clockAheadMs(options?: CallOptions): Promise<number>;
   /** Runs a command in a running container, without a terminal and without a shell. Cancelling ends it. */

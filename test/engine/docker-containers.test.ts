@@ -182,19 +182,21 @@ describe('to stop, start, pause and unpause', () => {
     expect(await containers.find('unhurried')).toMatchObject({ state: 'exited', exitCode: 137 });
   });
 
-  test('it is known whether the engine was asked to end what has ended', async () => {
+  test('it is known whether the engine was asked to end what has ended, since a time that it remembers', async () => {
+    const beforeAllMs = Date.now() - 3_600_000;
     await start('asked', [], ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 0.1; done']);
-    await containers.stop('asked', {});
     await start('fallen', [], ['sh', '-c', 'sleep 0.5; exit 3']);
     await expect.poll(() => stateOf('fallen'), { timeout: 20_000 }).toBe('exited');
-    for (const [name, wasAsked] of [
-      ['asked', true],
-      ['fallen', false],
-    ] as const) {
-      const { id, finishedAt } = (await containers.find(name)) ?? {};
-      expect(finishedAt).toMatch(/^20\d\d-/);
-      expect(await containers.wasAskedToEnd(id ?? '', finishedAt ?? ''), name).toBe(wasAsked);
-    }
+    await sleep(1500);
+    const sinceMs = Date.now();
+    await containers.stop('asked', {});
+    const [asked, fallen] = [await containers.find('asked'), await containers.find('fallen')];
+    expect(asked?.finishedAt).toMatch(/^20\d\d-/);
+    const ask = (id = '', fromMs: number): Promise<boolean> => containers.wasAskedToEnd(id, fromMs);
+    expect(await ask(asked?.id, sinceMs)).toBe(true);
+    expect(await ask(fallen?.id, sinceMs)).toBe(false);
+    expect(await ask(asked?.id, beforeAllMs)).toBe(false);
+    expect(await ask(asked?.id, Date.now())).toBe(false);
     expect(Math.abs(await containers.clockAheadMs())).toBeLessThan(60_000);
   });
 

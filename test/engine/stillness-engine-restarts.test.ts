@@ -88,6 +88,25 @@ test('what a killed backup and a reboot have left comes back with the next comma
   await engine.docker(['rm', '-f', 'db']);
 });
 
+test('what people have stopped or made anew since stays as it is', async () => {
+  await startWriter('looked-after', 'looked-after');
+  await engine.docker(['run', '-d', '--name', 'fresh', '-v', 'looked-after:/a', 'busybox', 'sleep', '1000']);
+  await sleep(1500);
+  const { child, ended } = world.start(['backup', 'looked-after', '--consistency', 'pause'], { env });
+  await expect.poll(states, { timeout: 60_000 }).toEqual(['fresh paused', 'looked-after paused']);
+  child.kill('SIGKILL');
+  await ended;
+  await engine.docker(['stop', '-t', '5', 'looked-after']);
+  await engine.docker(['rm', '-f', 'fresh']);
+  await engine.docker(['create', '--name', 'fresh', '-v', 'looked-after:/a', 'busybox', 'sleep', '1000']);
+  const { exit, stdout } = await world.attempt(['recover'], { env });
+  expect(exit).toBe(0);
+  expect(stdout).toContain('made anew, started or stopped since, and left: "fresh", "looked-after"');
+  expect(await states()).toEqual(['fresh created', 'looked-after exited']);
+  expect(journals()).toEqual([]);
+  await engine.docker(['rm', '-f', 'fresh', 'looked-after']);
+});
+
 test('while the engine does not answer nothing is lost: recover says so, and does it later', async () => {
   await startWriter('db', 'waiting');
   const { child, ended } = world.start(['backup', 'waiting', '--consistency', 'pause'], { env });

@@ -1,29 +1,32 @@
 import type { EngineClient } from './engine-client.ts';
 import type { EngineEvent, EngineInfo } from './engine-types.ts';
 
-/** A container's own time to stop may be long; what it was asked before that ended it is older. */
-const askedWithinMs = 3_600_000;
-const eventsDeadlineMs = 10_000;
+const eventsDeadlineMs = 20_000;
 /** Podman leaves out what it has not sent when that time is over, so it must not be over at once. */
 const podmanTakesMs = 3000;
+/** As exact as the clocks of two machines are compared. */
+const clockSlackMs = 1000;
 
+/**
+ * An engine that comes back ends what it finds running by a stop of its own, and tells of it as of any other. So it has to
+ * remember something from before that time as well.
+ */
 export async function wasAskedToEnd(
   client: EngineClient,
-  { id, finishedAt }: { readonly id: string; readonly finishedAt: string },
+  { id, sinceMs }: { readonly id: string; readonly sinceMs: number },
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const events = await readEvents(
-    client,
-    {
-      sinceMs: Date.parse(finishedAt) - askedWithinMs,
-      untilMs: Date.now() + (await clockAheadMs(client, signal)) + podmanTakesMs,
-      filters: { type: ['container'], container: [id], event: ['start', 'kill', 'stop'] },
-    },
-    signal,
-  );
-  // What it was asked before it was started last has ended it before.
-  const since = events.findLastIndex(({ Action }) => Action === 'start');
-  return events.slice(since + 1).some(isAskedToEnd);
+  const aheadMs = await clockAheadMs(client, signal);
+  const fromMs = sinceMs + aheadMs;
+  const untilMs = Date.now() + aheadMs + podmanTakesMs;
+  const events = await readEvents(client, { sinceMs: 0, untilMs, filters: {} }, signal);
+  const [oldest] = events;
+  if (oldest === undefined || timeOf(oldest) > fromMs - clockSlackMs) return false;
+  return events.some((event) => event.Actor?.ID === id && isAskedToEnd(event) && timeOf(event) > fromMs);
+}
+
+function timeOf({ timeNano, time }: EngineEvent): number {
+  return typeof timeNano === 'number' ? timeNano / 1e6 : (time ?? Number.POSITIVE_INFINITY) * 1000;
 }
 
 /** Signals have many other uses: only these end what does not listen. */

@@ -43,9 +43,9 @@ export class DockerContainers implements Containers {
     return await unpauseContainer(this.#client, id, options);
   }
 
-  async wasAskedToEnd(id: string, finishedAt: string, options: CallOptions = {}): Promise<boolean> {
+  async wasAskedToEnd(id: string, sinceMs: number, options: CallOptions = {}): Promise<boolean> {
     const { wasAskedToEnd } = await import('./containers-events.ts');
-    return await wasAskedToEnd(this.#client, { id, finishedAt }, options.signal);
+    return await wasAskedToEnd(this.#client, { id, sinceMs }, options.signal);
   }
 
   async clockAheadMs(options: CallOptions = {}): Promise<number> {

@@ -128,6 +128,9 @@ export interface EngineTask {
 }
 
 export interface EngineEvent {
+  /** In seconds since 1970, and in nanoseconds. */
+  readonly time?: number | null;
+  readonly timeNano?: number | null;
   readonly Action?: string | null;
   readonly Actor?: {
     readonly ID?: string | null;

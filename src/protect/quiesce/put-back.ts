@@ -130,7 +130,9 @@ async function putOneBack(work: Work, step: AppStep): Promise<void> {
   // Removed meanwhile; what has its name or its place now is another one, and none of ours.
   if (container === undefined) return leaveIt(work, step);
   const startedAgain = wasStartedAgain(container, step);
-  if (runs(container) && !startedAgain && work.options.isUnsure?.(step) === true)
+  // Looked at before anything is done to it: what is stopped below is stopped by us.
+  const stoppedSince = !runs(container) && (await wasStoppedSince(work, container, step));
+  if (runs(container) && !startedAgain && mayBePending(work, step))
     container = await makeCertain(work.containers, container, step);
   const { id, name, state } = container;
   if (state === 'paused') {
@@ -146,7 +148,7 @@ async function putOneBack(work: Work, step: AppStep): Promise<void> {
     // An engine that ends a paused container lets it run for a moment.
     if (step.how === 'pause') work.disturbed.push(name);
     // Others started it since and it has ended again, or they have stopped it: that is not what we have done.
-    if (startedAgain || (await wasStoppedSince(work, container, step))) return leaveIt(work, step);
+    if (startedAgain || stoppedSince) return leaveIt(work, step);
     if (step.identity.swarmService !== undefined) return;
     await work.containers.start(id);
     work.changed.push(name);
@@ -189,6 +191,19 @@ function wasStartedAgain(container: Container, { identity, startedAt }: AppStep)
   );
 }
 
+/** For so long an engine that hangs may still be about to do what it was asked for. */
+const pendingMs = 10 * 60_000;
+
+/** Later than that, a stop for a moment, to be certain, would be an outage for nothing. */
+function mayBePending({ options }: Work, step: AppStep): boolean {
+  if (options.isUnsure?.(step) !== true) return false;
+  const touchedAtMs = options.touchedAtMs?.(step);
+  const { how, stopTimeoutMs } = step;
+  if (touchedAtMs === undefined || (how === 'stop' && stopTimeoutMs === undefined)) return true;
+  const agoMs = Date.now() - touchedAtMs;
+  return agoMs < pendingMs + (how === 'stop' ? (stopTimeoutMs ?? 0) : 0);
+}
+
 /**
  * Waits for what an engine may still be about to do, by asking for it again. Nothing else tells: a container that is
  * about to end looks like any that runs.
@@ -224,7 +239,7 @@ async function wasStoppedSince(work: Work, container: Container, step: AppStep):
   }
   const sinceMs = Math.min(touchedAtMs, finishedAtMs);
   if (await hasRunThrough(work.containers, { id, sinceMs })) return true;
-  return await work.containers.wasAskedToEnd(id, finishedAt).catch(() => false);
+  return await work.containers.wasAskedToEnd(id, touchedAtMs).catch(() => false);
 }
 
 /** An engine that went down, or its machine, would have ended all others as well. */

@@ -159,6 +159,30 @@ test('starts what was stopped by us, and not what was stopped long after that', 
   expect(world.containers.get('theirs').state).toBe('exited');
 });
 
+test('starts what it has stopped itself to be certain, long after it was to be stopped', async () => {
+  world.containers.add({ name: 'db', stopTimeoutMs: 1000 });
+  world.containers.add({ name: 'witness' });
+  await leaveJournal('stop', { atMs: Date.now() - 300_000, names: ['db'] });
+  world.containers.onCall((call) => {
+    if (call === 'find' && world.containers.get('db').state === 'exited')
+      world.containers.change('db', { finishedAt: new Date().toISOString() });
+  });
+  await recover();
+  expect(world.containers.calls).toEqual(['stop db', 'start db']);
+  expect(world.containers.get('db').state).toBe('running');
+});
+
+test.each(['stop', 'pause'] as const)(
+  'does not make still for a moment what has run on for an hour: %s',
+  async (how) => {
+    world.containers.add({ name: 'db' });
+    await leaveJournal(how, { atMs: Date.now() - 3_600_000 });
+    expect((await recover()).jobs).toMatchObject([{ apps: [], left: [], error: undefined }]);
+    expect(world.containers.calls.filter((call) => !call.startsWith('unpause'))).toEqual([]);
+    expect(world.containers.get('db').state).toBe('running');
+  },
+);
+
 test('starts what ended with the machine long after it was to be stopped', async () => {
   world.containers.add({ name: 'db' });
   await leaveJournal('stop', { atMs: Date.now() - 3_600_000 });
