@@ -58,10 +58,10 @@ export async function openMasterKey(file: KeyFile, password: Uint8Array): Promis
     throw new AppError('integrity', 'A key file is damaged: a field is missing');
   const sealer = new Sealer(await derive(password, Buffer.from(file.salt, 'base64'), parameters));
   try {
-    const plain = sealer.openInPlace(Buffer.from(file.data, 'base64'));
-    return parseMasterKey(plain.toString('utf8'));
+    return parseMasterKey(sealer.openInPlace(Buffer.from(file.data, 'base64')).toString('utf8'));
   } catch (error) {
-    if (isAppError(error, 'integrity')) return undefined;
+    // What opens and is no key was written by one who knows the password, and by no program of this format.
+    if (isAppError(error, 'integrity') || !isAppError(error)) return undefined;
     throw error;
   }
 }
@@ -80,7 +80,8 @@ function parseMasterKey(json: string): MasterKey {
 }
 
 async function derive(password: Uint8Array, salt: Uint8Array, parameters: typeof cost): Promise<MasterKey> {
-  const maxmem = 256 * parameters.N * parameters.r;
+  const { N, r, p } = parameters;
+  const maxmem = 256 * r * (N + p + 2);
   const derived = await scryptAsync(password, salt, 64, { ...parameters, maxmem });
   return {
     encrypt: derived.subarray(0, 32),
@@ -89,11 +90,22 @@ async function derive(password: Uint8Array, salt: Uint8Array, parameters: typeof
   };
 }
 
-/** A hostile key file must not make us take all memory. */
-function assertSane({ N, r, p }: typeof cost): void {
+/** 256 MiB of memory. restic asks for 64 at most. */
+const mostMemory = 256 << 20;
+/** In units of N·r·p: sixteen times our own cost, some seconds. restic asks for half a second of the machine that wrote it. */
+const mostWork = 16 * cost.N * cost.r * cost.p;
+
+/** What it costs to try a password on the file; undefined for one that makes no sense, or asks for more than is given. */
+export function workOf({ N, r, p }: Pick<KeyFile, 'N' | 'r' | 'p'>): number | undefined {
   const whole = [N, r, p].every((value) => Number.isSafeInteger(value) && value > 0);
   const isPowerOfTwo = N > 1 && Number.isInteger(Math.log2(N));
-  if (!whole || !isPowerOfTwo || N * r * 128 > 2 ** 31 || p > 64) {
+  if (!whole || !isPowerOfTwo || N * r * 128 > mostMemory || N * r * p > mostWork) return undefined;
+  return N * r * p;
+}
+
+/** A hostile key file must not make us take all memory, or hours. */
+function assertSane(parameters: typeof cost): void {
+  if (workOf(parameters) === undefined) {
     throw new AppError('unsupported', 'A key file asks for an unreasonable amount of memory or time');
   }
 }

@@ -17,14 +17,17 @@ export async function findKey(
   const given = await password();
   const opened = await tryKeys(keys, given);
   if (opened) return opened;
-  const damaged = keys.filter(({ file }) => !file).length;
-  if (damaged === keys.length) {
+  const damaged = keys.filter(({ file }) => !file).map(({ id }) => `"${id.slice(0, 8)}"`);
+  if (damaged.length === keys.length) {
     throw new AppError('integrity', `Every key file of repository "${store.location}" is damaged`, {
       hint: 'Restore the folder "keys" from a copy of the repository.',
     });
   }
   throw new AppError('wrong-password', `The password does not open repository "${store.location}"`, {
-    detail: damaged > 0 ? `${damaged} of ${keys.length} key files are damaged.` : undefined,
+    detail:
+      damaged.length > 0
+        ? `${damaged.length} of ${keys.length} key files are damaged: ${damaged.slice(0, 5).join(', ')}${damaged.length > 5 ? ' …' : ''}.`
+        : undefined,
     hint: 'Look at --password-file, HOLDFAST_PASSWORD_FILE, HOLDFAST_PASSWORD_COMMAND and HOLDFAST_PASSWORD.',
   });
 }

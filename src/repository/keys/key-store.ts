@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { readUserNames } from '../../lib/user-names.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
-import { type KeyFile, openMasterKey, sealMasterKey } from '../crypto/key-file.ts';
+import { type KeyFile, openMasterKey, sealMasterKey, workOf } from '../crypto/key-file.ts';
 import type { MasterKey } from '../crypto/seal.ts';
 import type { Store, StoreOptions } from '../stores/store.ts';
 
@@ -13,11 +13,17 @@ export interface StoredKey {
   readonly file: KeyFile | undefined;
 }
 
-/** All key files. One that is removed by another process meanwhile is left out. */
+/** Some hundred bytes are usual. */
+const mostBytes = 64 << 10;
+
+/**
+ * All key files. One that is removed by another process meanwhile is left out; one that cannot be read is damaged, and
+ * keeps no other from being read.
+ */
 export async function loadKeys(store: Store, options: StoreOptions = {}): Promise<StoredKey[]> {
   const keys: StoredKey[] = [];
-  for (const { name } of await store.list('keys', options)) {
-    const bytes = await loadKeyBytes(store, name, options);
+  for (const { name, sizeBytes } of await store.list('keys', options)) {
+    const bytes = sizeBytes > mostBytes ? Buffer.alloc(0) : await loadKeyBytes(store, name, options);
     if (bytes)
       keys.push({ id: name, file: hash('sha256', bytes) === name ? parseKeyFile(bytes) : undefined });
   }
@@ -29,6 +35,8 @@ async function loadKeyBytes(store: Store, name: string, options: StoreOptions): 
     return await store.load('keys', name, undefined, options);
   } catch (error) {
     if (isAppError(error, 'not-found')) return undefined;
+    // A disk's fault in one file; what is away or refuses is so for all of them.
+    if (isAppError(error, 'failed') || isAppError(error, 'integrity')) return Buffer.alloc(0);
     throw error;
   }
 }
@@ -47,25 +55,55 @@ export interface OpenedKey {
   readonly masterKey: MasterKey;
 }
 
-/** The first key that the password opens. One that asks for what is unknown here keeps no other from being tried. */
+/** Each takes a moment; restic tries 20. */
+const triedAtMost = 100;
+
+/**
+ * The first key that the password opens, the cheap ones first: whoever can add files to the store cannot put dear ones
+ * before those that are used. One that asks for what is unknown or unreasonable keeps no other from being tried; it is
+ * named in an `unsupported` error when none opens.
+ */
 export async function tryKeys(
   keys: readonly StoredKey[],
   password: Uint8Array,
 ): Promise<OpenedKey | undefined> {
   let unsupported: AppError | undefined;
-  for (const { id, file } of keys) {
+  const workBy = ({ file }: StoredKey): number => (file && workOf(file)) ?? Infinity;
+  const ordered = keys
+    .filter(({ file }) => file !== undefined)
+    .toSorted((a, b) => compare(workBy(a), workBy(b)));
+  for (const { id, file } of ordered.slice(0, triedAtMost)) {
     try {
       const masterKey = file && (await openMasterKey(file, password));
       if (masterKey) return { id, masterKey };
     } catch (error) {
       // Its fields make no sense: no password opens it.
       if (isAppError(error, 'integrity')) continue;
-      if (!isAppError(error, 'unsupported')) throw error;
-      unsupported ??= error;
+      const reason = isAppError(error, 'unsupported') ? error.message : 'it cannot be tried';
+      unsupported ??= new AppError(
+        'unsupported',
+        `No key opens it, and the key file "${id}" is refused: ${reason}`,
+        {
+          hint: 'When you did not make that file, remove it from the folder "keys" of the repository.',
+          cause: error,
+        },
+      );
     }
   }
   if (unsupported) throw unsupported;
+  if (ordered.length > triedAtMost)
+    throw new AppError(
+      'unsupported',
+      `None of the first ${triedAtMost} of ${ordered.length} key files opens it`,
+      {
+        hint: 'Remove those from the folder "keys" of the repository that you did not make.',
+      },
+    );
   return undefined;
+}
+
+function compare(a: number, b: number): number {
+  return a === b ? 0 : a < b ? -1 : 1;
 }
 
 /** Seals the master key with a password and stores it. When it returns, the file is durable, and read back and opened. */

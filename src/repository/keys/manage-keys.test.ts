@@ -1,4 +1,5 @@
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -80,6 +81,39 @@ test('a damaged key is listed and can be removed, and counts for nothing', async
   });
   await repository.removeKey(other.id);
   expect(readdirSync(join(location, 'keys'))).toEqual([own?.id]);
+});
+
+/** A key file that whoever can write to the store has put there. */
+function plant(name: string, change: object): string {
+  const file = JSON.parse(readFileSync(join(location, 'keys', name), 'utf8')) as object;
+  const bytes = JSON.stringify({ ...file, created: String(Math.random()), ...change });
+  const id = createHash('sha256').update(bytes).digest('hex');
+  writeFileSync(join(location, 'keys', id), bytes);
+  return id;
+}
+
+test('hostile key files keep the real one from nothing, and one that is refused is named', async () => {
+  await using repository = await init('hostile');
+  const refused = [
+    { N: 2 ** 20, r: 16, p: 8 },
+    { N: 2 ** 24, r: 1, p: 1 },
+    { N: 2 ** 30, r: 8, p: 1 },
+    { p: 1e15 },
+    { kdf: 'other' },
+    { N: '65536' },
+    { r: null },
+  ];
+  const [own = ''] = readdirSync(join(location, 'keys'));
+  const ids = refused.map((change) => plant(own, change));
+  for (const change of [{ salt: 5 }, { data: null }, { data: '%%%', N: 2 }, { salt: '', N: 2 }])
+    plant(own, change);
+  const big = Buffer.alloc(70_000, ' ');
+  writeFileSync(join(location, 'keys', createHash('sha256').update(big).digest('hex')), big);
+  await using again = await open(first);
+  expect(again.id).toBe(repository.id);
+  const wrong = await open(second).catch((error: unknown) => error as Error);
+  expect(wrong).toMatchObject({ code: 'unsupported' });
+  expect(ids.some((id) => (wrong as Error).message.includes(id))).toBe(true);
 });
 
 test('a key that was removed by somebody else leaves no other to be removed', async () => {
