@@ -82,7 +82,13 @@ async function rclone(
   { env, signal }: DriverCall & { readonly env?: Record<string, string> },
 ): Promise<ProgramResult> {
   try {
-    return await runProgram('rclone', args, { signal, env, timeoutMs: 90_000, debianPackage: 'rclone' });
+    return await runProgram('rclone', args, {
+      signal,
+      env,
+      isUsers: true,
+      timeoutMs: 90_000,
+      debianPackage: 'rclone',
+    });
   } catch (error) {
     if (!isAppError(error, 'unavailable')) throw error;
     throw new AppError(
@@ -120,6 +126,7 @@ async function remoteHealth(volume: DriverVolume, env: Record<string, string>): 
   try {
     const result = await runProgram('rclone', [...args, rcloneRemote(volume.options)], {
       env,
+      isUsers: true,
       timeoutMs: 6000,
     });
     if (result.status === 0) return { status: 'good', message: undefined };

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { AppError, errnoOf } from '../model/errors.ts';
+import { toolEnvironment } from './child-environment.ts';
 
 const shownBytes = 2000;
 
@@ -14,7 +15,7 @@ export async function* throughProgram(
   program: string,
   args: readonly string[],
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: toolEnvironment() });
   const ended = once(child, 'close') as Promise<[code: number | null]>;
   ended.catch(() => undefined);
   let said = '';

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
+import { toolEnvironment, userEnvironment } from './child-environment.ts';
 
 export interface RunProgramOptions {
   readonly signal?: AbortSignal | undefined;
@@ -8,8 +9,10 @@ export interface RunProgramOptions {
   readonly timeoutMs?: number;
   /** What it reads on its standard input: secrets go this way, since arguments are seen by everybody. */
   readonly input?: Uint8Array | string | undefined;
-  /** Added to this process's variables. */
+  /** Added to the variables that every tool gets, which hold no secret. */
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** The user sets it up by variables of any name, as rclone: it gets all of them but our own secrets. */
+  readonly isUsers?: boolean | undefined;
   /** It starts programs of its own, which are killed with it: a mount's helper must not mount what was given up. */
   readonly hasHelpers?: boolean | undefined;
   /** The Debian package that it is in, for the hint when it is missing. */
@@ -26,7 +29,6 @@ export interface ProgramResult {
 
 const shownBytes = 4000;
 const keptBytes = 1 << 20;
-const sbin = '/usr/local/sbin:/usr/sbin:/sbin';
 
 /**
  * Runs a program without a shell, to its end whatever its status. `unsupported` when there is no such program, `failed`
@@ -42,7 +44,7 @@ export async function runProgram(
   const child = spawn(program, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: options.hasHelpers === true,
-    env: { ...programVariables(), ...options.env },
+    env: { ...toolEnvironment(), ...(options.isUsers === true && userEnvironment()), ...options.env },
   });
   const { promise, resolve, reject } = Promise.withResolvers<ProgramResult>();
   const stop = (error: AppError): void => {
@@ -67,11 +69,6 @@ export async function runProgram(
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
   }
-}
-
-/** Messages in English, as they are looked for, and programs that a user's PATH may lack. */
-export function programVariables(): NodeJS.ProcessEnv {
-  return { ...process.env, PATH: `${process.env['PATH'] ?? '/usr/bin:/bin'}:${sbin}`, LC_ALL: 'C' };
 }
 
 function collect(child: ReturnType<typeof spawn>, resolve: (result: ProgramResult) => void): void {

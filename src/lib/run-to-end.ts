@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import koffi from 'koffi';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { cancelledProgram, type ProgramResult, programVariables, startError } from './run-program.ts';
+import { toolEnvironment } from './child-environment.ts';
+import { cancelledProgram, type ProgramResult, startError } from './run-program.ts';
 
 const flock = koffi.load(null).func('int flock(int fd, int operation)');
 const exclusiveWithoutWaiting = 2 | 4;
@@ -50,7 +51,7 @@ export async function runToEnd(
   const child = spawn(program, args, {
     stdio: ['pipe', file.fd, file.fd],
     detached: true,
-    env: programVariables(),
+    env: toolEnvironment(),
   });
   const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
   child.on('error', (error) => reject(startError(program, error, { debianPackage })));

@@ -36,3 +36,52 @@ test('startOf() tells how a container is started, and none of its secrets', () =
     },
   });
 });
+
+test.each([
+  [
+    ['redis-server', '--requirepass', 'hunter22', '--appendonly', 'yes'],
+    ['redis-server', '--appendonly', 'yes'],
+  ],
+  [['redis-server', '--requirepass=hunter22', '--masterauth', 'other'], ['redis-server']],
+  [
+    ['sh', '-c', 'exec redis-server --requirepass "hunter 22" --save 60 1'],
+    ['sh', '-c', 'exec redis-server  --save 60 1'],
+  ],
+  [
+    ['sh', '-c', 'PGPASSWORD=hunter22 psql'],
+    ['sh', '-c', 'PGPASSWORD= psql'],
+  ],
+  [
+    ['app', 'postgres://me:hunter22@db/shop'],
+    ['app', 'postgres://me@db/shop'],
+  ],
+  [
+    ['app', '--token', 'x', 'run'],
+    ['app', 'run'],
+  ],
+  [
+    ['app', '--key=from-the-variable'],
+    ['app', '--key='],
+  ],
+  [
+    ['minio', '--secret-key', '--console'],
+    ['minio', '--secret-key', '--console'],
+  ],
+  [
+    ['postgres', '-c', 'password_encryption=md5', '-c', 'max_connections=200'],
+    ['postgres', '-c', 'password_encryption=md5', '-c', 'max_connections=200'],
+  ],
+  [
+    ['db', '--password-file', '/run/secrets/p'],
+    ['db', '--password-file', '/run/secrets/p'],
+  ],
+  [
+    ['mysqld', '--default-authentication-plugin=mysql_native_password'],
+    ['mysqld', '--default-authentication-plugin=mysql_native_password'],
+  ],
+])('the command %j is recorded as %j', (command, recorded) => {
+  const environment = { APP_SECRET: 'from-the-variable' };
+  const start = startOf(memoryContainers().add({ name: 'x', command, entrypoint: command, environment }));
+  expect(start.command).toEqual(recorded);
+  expect(start.entrypoint).toEqual(recorded);
+});

@@ -26,10 +26,13 @@ export async function containerStarts(
 
 /** Pure. */
 export function startOf({ name, command, entrypoint, user, environment }: Container): ContainerStart {
+  const secrets = Object.entries(environment)
+    .filter(([key, value]) => mayBeSecret(key, value) && value.length >= shortestSecret)
+    .map(([, value]) => value);
   return {
     name,
-    command,
-    entrypoint: entrypoint ?? [],
+    command: withoutSecrets(command, secrets),
+    entrypoint: withoutSecrets(entrypoint ?? [], secrets),
     user,
     environment: Object.fromEntries(
       Object.entries(environment).filter(([key, value]) => !mayBeSecret(key, value)),
@@ -42,4 +45,42 @@ const secretNames = /pass|pwd|secret|token|key|cred|auth|private|salt|signature|
 /** By its name, or by a value with a login in it (`postgres://user:password@host`). */
 function mayBeSecret(name: string, value: string): boolean {
   return secretNames.test(name) || /:\/\/[^/\s]*@/.test(value);
+}
+
+/** A shorter one is in many words by chance. */
+const shortestSecret = 4;
+
+/** `pass`, `secret` and the like in the name of an option, but not where it names a file or how passwords are kept. */
+const option =
+  '--?[\\w.-]*(?:pass|pwd|secret|token|credential|masterauth|(?:api|access|private|encryption)[-_]?key|dsn)(?![\\w.-]*(?:file|path|encryption|policy|length|plugin))[\\w.-]*';
+const value = `(?:"[^"]*"|'[^']*'|[^\\s"']\\S*)`;
+
+const optionAlone = new RegExp(`^${option}$`, 'i');
+const optionWithValue = new RegExp(`${option}(?:=|\\s+(?!-))${value}`, 'gi');
+const assignment =
+  /\b(\w*(?:pass|pwd|secret|token)(?!\w*(?:file|path|encryption|policy|length|plugin))\w*)=("[^"]*"|'[^']*'|\S+)/gi;
+const login = /(:\/\/[^/\s:@]*):[^/\s@]*@/g;
+
+/**
+ * A command without what it says in secret: options for passwords go with their values, also inside a line for a shell, and
+ * so do values that variables for secrets have. What is left starts the same program; a drill has no use for its password.
+ */
+function withoutSecrets(words: readonly string[], secrets: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? '';
+    if (optionAlone.test(word)) {
+      // One without a value is a flag.
+      if (words[index + 1]?.startsWith('-') === false) index++;
+      else kept.push(word);
+      continue;
+    }
+    const plain = secrets
+      .reduce((text, secret) => text.replaceAll(secret, ''), word)
+      .replace(optionWithValue, '')
+      .replace(assignment, '$1=')
+      .replace(login, '$1@');
+    if (plain !== '' || word === '') kept.push(plain);
+  }
+  return kept;
 }

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { userEnvironment } from '../lib/child-environment.ts';
 import { whoElseWrites } from '../lib/own-path.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
@@ -84,7 +85,7 @@ async function runPasswordCommand(command: string, env: Environment): Promise<Bu
   try {
     const { stdout } = await promisify(execFile)(program, args, {
       encoding: 'buffer',
-      env,
+      env: userEnvironment(env),
       timeout: commandLimitMs,
     });
     return stdout;

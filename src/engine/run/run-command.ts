@@ -7,6 +7,7 @@ import { AppError, errnoOf } from '../../model/errors.ts';
 import { type HostView, planSandbox } from './plan-sandbox.ts';
 import { placeMounts } from './place-mounts.ts';
 import type { RunOptions, RunParts, RunReport, RunRequest } from './run-types.ts';
+import { userEnvironment } from '../../lib/child-environment.ts';
 
 /** While the command runs, the terminal's signals are its own to heed; `env` sets that right again for it. */
 const ignored = 'INT,QUIT,HUP,TERM';
@@ -38,7 +39,7 @@ export async function runCommand(
     [`--ignore-signal=${ignored}`, '--', 'bwrap', '--json-status-fd', '3', ...args, '--', ...inner],
     {
       stdio: ['inherit', 'inherit', 'inherit', 'pipe', ...fds],
-      env: { ...process.env, ...request.environment },
+      env: { ...userEnvironment(), ...request.environment },
     },
   );
   return { exitCode: await ended(child, options) };

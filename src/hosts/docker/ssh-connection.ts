@@ -2,6 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import type { SshEndpoint } from './endpoint.ts';
 import { SshError } from './ssh-error.ts';
+import { userEnvironment } from '../../lib/child-environment.ts';
 
 /**
  * One connection to an engine through the system's own `ssh`, so that the user's configuration, keys, agent and known
@@ -40,7 +41,11 @@ class SshConnection extends Duplex {
   constructor(endpoint: SshEndpoint) {
     super({ allowHalfOpen: true });
     // A process group of its own: Ctrl-C at the terminal must not cut the connection before we have cleaned up over it.
-    this.#child = spawn('ssh', sshArguments(endpoint), { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    this.#child = spawn('ssh', sshArguments(endpoint), {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: userEnvironment(),
+      detached: true,
+    });
     this.#child.on('error', (error) => this.destroy(new SshError(`ssh cannot be started: ${error.message}`)));
     this.#child.on('close', (code, signal) => this.#onClose(code, signal));
     this.#child.stdin.on('error', () => undefined);

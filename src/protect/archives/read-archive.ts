@@ -54,13 +54,14 @@ export class Archive implements AsyncDisposable {
     { signal, onProblem }: { signal?: AbortSignal | undefined; onProblem?: ProblemReporter | undefined },
   ): AsyncGenerator<TarMember, void, undefined> {
     const hash = createHash('sha256');
-    const programs = { xz: 'xz', bzip2: 'bzip2' } as const;
+    // The presets of xz take 65 MiB at most; a file that asks for more asks for all that there is.
+    const options = { xz: ['--memlimit-decompress=256MiB'], bzip2: [] } as const;
     const kind = await this.#compression();
     const bytes = this.#bytes(hash, signal);
     const plain =
       kind === undefined
         ? decompressed(bytes)
-        : throughProgram(bytes, programs[kind], ['--decompress', '--stdout']);
+        : throughProgram(bytes, kind, ['--decompress', '--stdout', ...options[kind]]);
     yield* readTar(plain, { signal, onProblem });
     if (hash.digest('hex') === digest) return;
     throw new AppError('conflict', `${quote(path.basename(this.path))} was changed while it was read`, {

@@ -7,6 +7,7 @@ import { formatError } from './report-error.ts';
 import { openProgress } from './progress.ts';
 import type { Session } from './session.ts';
 import { type Terminal, confirmOn, openSink } from './terminal.ts';
+import { printableLines } from '../../model/printable-lines.ts';
 
 /** What the command line hands to each command. */
 export interface CliContext extends CommandContext {
@@ -43,7 +44,7 @@ export async function withSession(
   const quiet = flags.quiet ?? false;
   const { openApp } = await import('../../app.ts');
   const { terminal, signal } = context;
-  const say = (message: string): void => void terminal.stderr.write(`${message}\n`);
+  const say = (message: string): void => void terminal.stderr.write(`${printableLines(message)}\n`);
   await using app = openApp({
     ...config,
     stays,

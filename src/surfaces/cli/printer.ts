@@ -1,3 +1,5 @@
+import { printableField, printableJson, printableLines } from '../../model/printable-lines.ts';
+
 /** A result in the forms in which it can be shown. Only the form that is asked for is computed. */
 export interface View {
   /** One JSON document, stable and documented. */
@@ -8,7 +10,7 @@ export interface View {
   readonly quiet?: (() => readonly string[]) | undefined;
 }
 
-/** Puts results on standard output. */
+/** Puts results on standard output. No control character that came from elsewhere gets there, in any form. */
 export interface Printer {
   print(view: View): void;
 }
@@ -25,7 +27,7 @@ export function choosePrinter(choice: PrinterChoice, write: (text: string) => vo
 }
 
 function jsonPrinter(write: (text: string) => void): Printer {
-  return { print: (view) => write(`${JSON.stringify(view.json(), asJson, 2)}\n`) };
+  return { print: (view) => write(`${printableJson(JSON.stringify(view.json(), asJson, 2))}\n`) };
 }
 
 /** Every field is always there, and numbers that JSON cannot hold are text. */
@@ -35,11 +37,11 @@ function asJson(_key: string, value: unknown): unknown {
 }
 
 function textPrinter(write: (text: string) => void): Printer {
-  return { print: (view) => write(withLineEnd(view.text())) };
+  return { print: (view) => write(withLineEnd(printableLines(view.text()))) };
 }
 
 function quietPrinter(write: (text: string) => void): Printer {
-  return { print: (view) => write(withLineEnd((view.quiet?.() ?? []).join('\n'))) };
+  return { print: (view) => write(withLineEnd((view.quiet?.() ?? []).map(printableField).join('\n'))) };
 }
 
 function withLineEnd(text: string): string {

@@ -1,3 +1,5 @@
+import { printableField } from '../../model/printable-lines.ts';
+
 export interface Column<Row> {
   readonly title: string;
   readonly value: (row: Row) => string;
@@ -8,7 +10,7 @@ export interface Column<Row> {
 export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
   const cells = [
     columns.map((column) => column.title),
-    ...rows.map((row) => columns.map((column) => column.value(row))),
+    ...rows.map((row) => columns.map((column) => printableField(column.value(row)))),
   ];
   const widths = columns.map((_, index) =>
     cells.reduce((widest, line) => Math.max(widest, widthOf(line[index] ?? '')), 0),

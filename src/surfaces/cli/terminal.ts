@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { cannotWrite } from './watch-output.ts';
+import { printableLines } from '../../model/printable-lines.ts';
 
 /** The three standard streams. */
 export interface Terminal {
@@ -24,7 +25,10 @@ export async function confirmOn(terminal: Terminal, { question, signal }: Questi
   const reader = createInterface({ input: terminal.stdin, output: terminal.stderr });
   try {
     const ended = new Promise<string>((resolve) => void reader.once('close', () => resolve('')));
-    const answer = await Promise.race([reader.question(`${question} [y/N] `, { signal }), ended]);
+    const answer = await Promise.race([
+      reader.question(`${printableLines(question)} [y/N] `, { signal }),
+      ended,
+    ]);
     return /^y(es)?$/i.test(answer.trim());
   } finally {
     reader.close();

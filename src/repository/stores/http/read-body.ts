@@ -4,6 +4,9 @@ import type { HttpRequest } from './transport.ts';
 /** The longest answer whose length is not told before: a list of some ten million files. */
 const maxUnknownBytes = 1 << 30;
 
+/** No pack is as long. Memory for more is taken as it comes: a server can declare what it never sends. */
+const mostAtOnce = 256 << 20;
+
 /**
  * Reads an answer to its end. One that ends early throws: half an answer is none. It listens at once: HTTP/2 lets a
  * stream go whose end has come before anybody asked for its data.
@@ -14,7 +17,9 @@ export function readBody(
   { room, pace, signal }: Pick<HttpRequest, 'room' | 'pace' | 'signal'>,
 ): Promise<Buffer> {
   const sink =
-    declared === undefined ? growing() : sized(room?.take(declared) ?? Buffer.allocUnsafe(declared));
+    declared === undefined || declared > mostAtOnce
+      ? growing(declared)
+      : sized(room?.take(declared) ?? Buffer.allocUnsafe(declared));
   return new Promise((resolve, reject) => {
     const fail = (error: Error): void => {
       stream.destroy();
@@ -65,15 +70,15 @@ function sized(buffer: Buffer): Sink {
   };
 }
 
-function growing(): Sink {
+function growing(declared: number | undefined): Sink {
   const chunks: Buffer[] = [];
   let bytes = 0;
   return {
     add(chunk) {
       bytes += chunk.length;
       chunks.push(chunk);
-      return bytes <= maxUnknownBytes;
+      return bytes <= (declared ?? maxUnknownBytes);
     },
-    finish: () => Buffer.concat(chunks),
+    finish: () => (declared === undefined || bytes === declared ? Buffer.concat(chunks) : undefined),
   };
 }

@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, errnoOf } from '../../../model/errors.ts';
 import type { RcloneAddress } from '../address.ts';
-import { childEnvironment } from '../child-environment.ts';
+import { userEnvironment } from '../../../lib/child-environment.ts';
 import { ChildHold } from '../child-hold.ts';
 import { connectionError } from '../http/connection-error.ts';
 import { declaredBytes, readBody } from '../http/read-body.ts';
@@ -71,7 +71,7 @@ export class RcloneProcess implements HttpTransport {
     // A process group of its own: Ctrl-C at the terminal must not end it before we have put things away through it.
     const child = spawn(program, [...args, '--', remote], {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: childEnvironment(),
+      env: userEnvironment(),
       detached: true,
     });
     let said = '';

@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../../model/errors.ts';
 import type { SftpAddress } from '../address.ts';
-import { childEnvironment } from '../child-environment.ts';
+import { userEnvironment } from '../../../lib/child-environment.ts';
 import { ChildHold } from '../child-hold.ts';
 import { unavailable } from '../store-errors.ts';
 
@@ -27,7 +27,7 @@ export function startSsh(address: SftpAddress): SshProcess {
   // A process group of its own: Ctrl-C at the terminal must not cut the connection before we have cleaned up over it.
   const child = spawn('ssh', sshArguments(address), {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: childEnvironment(),
+    env: userEnvironment(),
     detached: true,
   });
   const hold = new ChildHold(child);
