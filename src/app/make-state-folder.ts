@@ -46,6 +46,6 @@ async function close(stateDir: string): Promise<void> {
     await folder.chmod(mode & 0o710);
   } catch (error) {
     // What cannot be written can still be read.
-    if (errnoOf(error) !== 'EROFS') throw error;
+    if (!['EROFS', 'EPERM'].includes(errnoOf(error) ?? '')) throw error;
   }
 }

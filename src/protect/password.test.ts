@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -30,6 +30,36 @@ describe('readPassword()', () => {
   test('reads a variable and the output of a command, which no shell sees', async () => {
     expect(await read('env:SECRET', { SECRET: 'from the environment' })).toBe('from the environment');
     expect(await read(`exec:printf %s 'a  b;$HOME'`)).toBe('a  b;$HOME');
+  });
+
+  test('runs no command that is written where other users can write', async () => {
+    const stateDir = join(folder, 'state');
+    const command = `exec:touch ${folder}/ran`;
+    const env = { PATH: process.env['PATH'] };
+    mkdirSync(stateDir, { mode: 0o700 });
+    for (const [place, mode] of [
+      [stateDir, 0o777],
+      [stateDir, 0o1777],
+      [folder, 0o777],
+    ] as const) {
+      chmodSync(place, mode);
+      await expect(readPassword(command, env, { stateDir })).rejects.toMatchObject({
+        code: 'denied',
+        message: expect.stringContaining(`other users can write to "${place}"`),
+      });
+      await expect(readPassword(`file:${folder}/none`, env, { stateDir })).rejects.toMatchObject({
+        code: 'not-found',
+      });
+      chmodSync(place, 0o700);
+    }
+    expect(existsSync(join(folder, 'ran'))).toBe(false);
+    await readPassword(command, env, { stateDir }).catch(() => undefined);
+    expect(existsSync(join(folder, 'ran'))).toBe(true);
+  });
+
+  test('a command does not see the password that this process got', async () => {
+    const env = { HOLDFAST_PASSWORD: 'ours', VAULT_TOKEN: 'theirs' };
+    expect(await read(`exec:sh -c 'echo "$HOLDFAST_PASSWORD$VAULT_TOKEN"'`, env)).toBe('theirs');
   });
 
   test('refuses an empty password, a missing file and a failing command, without showing what it printed', async () => {

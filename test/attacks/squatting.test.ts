@@ -93,7 +93,7 @@ test(
           await claim[Symbol.asyncDispose]();
         }
       }
-      for (let tries = 0; tries < 3; tries++) {
+      for (let tries = 0; tries < 2; tries++) {
         const { exit, stderr } = await on.attempt(['backup', ...volumes]);
         expect(exit, `${way}: ${stderr}`).toBe(0);
       }
