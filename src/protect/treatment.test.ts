@@ -135,3 +135,16 @@ describe('chooseTreatments()', () => {
     expect(found.get(target)).toMatchObject({ excludes: ['*.tmp'], consistency: 'pause' });
   });
 });
+
+test('how long it may be still is said by the command line, then labels, then a policy or the defaults', async () => {
+  const base = { from: 'the policy "nightly"', settings: { maxStillMs: 5000, stillTries: 2 } };
+  expect(await treat({}, { base })).toMatchObject({ maxStillMs: 5000, stillTries: 2 });
+  const labelled = await treat({ 'holdfast.max-still': 'unlimited' }, { base });
+  expect(labelled).toMatchObject({ maxStillMs: Infinity, stillTries: 2 });
+  expect(labelled.said).toContainEqual(expect.objectContaining({ name: 'max-still', value: 'unlimited' }));
+  const given = await treat({ 'holdfast.max-still': '3s' }, { base, given: { maxStillMs: 500 } });
+  expect(given.maxStillMs).toBe(500);
+  expect(await treat({}, {})).toMatchObject({ maxStillMs: undefined, stillTries: undefined });
+  await treat({ 'holdfast.max-still': 'soon' }, {});
+  expect(notes.join('\n')).toContain('holdfast.max-still');
+});

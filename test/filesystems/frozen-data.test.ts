@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -65,4 +66,26 @@ test('clones are let go of when what was still cannot be brought back', async ()
   };
   await expect(opened.repository.saveTogether([saveOf(root)], moment)).rejects.toThrow('does not start');
   expect(namelessOn(disk.path)).toEqual([]);
+});
+
+test('what is read from clones counts for the volume that it is of', async () => {
+  await using disk = mountLoopFilesystem('btrfs');
+  await using opened = await openFreshRepository();
+  const roots = ['one', 'two'].map((name) => join(disk.path, name));
+  for (const root of roots) {
+    mkdirSync(root);
+    writeFileSync(join(root, 'large'), 'a');
+  }
+  const sizes = [60_000_000, 20_000_000];
+  const results = await opened.repository.saveTogether(roots.map(saveOf), {
+    liveFirst: true,
+    clones: true,
+    begin: async () => {
+      for (const [i, root] of roots.entries()) writeFileSync(join(root, 'large'), randomBytes(sizes[i] ?? 0));
+      return Date.now();
+    },
+    end: async () => undefined,
+  });
+  for (const [i, { summary }] of results.entries())
+    expect(Math.round(summary.bytesAdded / 1e6)).toBe((sizes[i] ?? 0) / 1e6);
 });

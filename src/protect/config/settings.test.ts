@@ -14,6 +14,8 @@ describe('settings in labels', () => {
         'time-zone': 'Europe/Berlin',
         jitter: '10m',
         'catch-up': 'no',
+        'max-still': '1500ms',
+        'still-tries': '2',
         exclude: '*.tmp, /cache',
         repositories: 'a,b',
         'keep.daily': '7',
@@ -28,6 +30,8 @@ describe('settings in labels', () => {
       timeZone: 'Europe/Berlin',
       jitterMs: 600_000,
       catchUp: false,
+      maxStillMs: 1500,
+      stillTries: 2,
       excludes: ['*.tmp', '/cache'],
       repositories: ['a', 'b'],
       keep: {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { planConsistency, planTogether, type Situation } from './consistency.ts';
+import { planBound, planConsistency, planTogether, type SaidBound, type Situation } from './consistency.ts';
 
 function situation(more: Partial<Situation> = {}): Situation {
   return { name: 'pg', wish: 'auto', writers: 1, way: 'direct', canClone: false, ...more };
@@ -49,4 +49,25 @@ test('volumes of one moment get what all of those can have that are written to',
   const streamed = planTogether([situation({ way: 'stream' }), situation()]);
   expect(streamed).toMatchObject({ consistency: 'pause', liveFirst: false });
   expect(planTogether([situation({ writers: 0 }), situation({ writers: 0 })]).consistency).toBe('cold');
+});
+
+const unsaid: SaidBound = { maxStillMs: undefined, stillTries: undefined };
+
+test('what is gone through in use first is still for a second at most, three times', () => {
+  const plan = { liveFirst: true };
+  expect(planBound([unsaid, unsaid], { plan, stops: false })).toEqual({ maxStillMs: 1000, tries: 3 });
+});
+
+test('a stop, and a reading of everything, have no bound unless one is said, and are not done again', () => {
+  expect(planBound([unsaid], { plan: { liveFirst: false }, stops: false }).maxStillMs).toBeUndefined();
+  const stop = { plan: { liveFirst: true }, stops: true };
+  expect(planBound([unsaid], stop)).toEqual({ maxStillMs: undefined, tries: 1 });
+  expect(planBound([{ ...unsaid, maxStillMs: 500 }], stop)).toEqual({ maxStillMs: 500, tries: 1 });
+});
+
+test('of the volumes of one moment the shortest time that is said goes, and "unlimited" is none', () => {
+  const work = { plan: { liveFirst: true }, stops: false };
+  const said = [{ maxStillMs: 5000, stillTries: 2 }, unsaid, { maxStillMs: 3000, stillTries: undefined }];
+  expect(planBound(said, work)).toEqual({ maxStillMs: 3000, tries: 2 });
+  expect(planBound([{ ...unsaid, maxStillMs: Infinity }], work).maxStillMs).toBeUndefined();
 });

@@ -77,6 +77,39 @@ export function planTogether(situations: readonly Situation[]): StillPlan {
   };
 }
 
+const usualMaxStillMs = 1000;
+const usualTries = 3;
+
+/** What is said of one of the volumes; undefined is not said. */
+export interface SaidBound {
+  readonly maxStillMs: number | undefined;
+  readonly stillTries: number | undefined;
+}
+
+export interface StillBound {
+  /** How long containers may be still for the reading; undefined for as long as that takes. */
+  readonly maxStillMs: number | undefined;
+  readonly tries: number;
+}
+
+/**
+ * How long containers may be still for volumes of one moment, and how often; pure. The shortest time that is said goes. Where
+ * none is, only what can be done again at little cost has a bound: not a reading of everything, nor a stop.
+ */
+export function planBound(
+  said: readonly SaidBound[],
+  { plan, stops }: { readonly plan: Pick<StillPlan, 'liveFirst'>; readonly stops: boolean },
+): StillBound {
+  const times = said.flatMap(({ maxStillMs }) => maxStillMs ?? []);
+  const tries = said.flatMap(({ stillTries }) => stillTries ?? []);
+  const usual = plan.liveFirst && !stops ? usualMaxStillMs : Infinity;
+  const maxStillMs = times.length > 0 ? Math.min(...times) : usual;
+  return {
+    maxStillMs: Number.isFinite(maxStillMs) ? maxStillMs : undefined,
+    tries: tries.length > 0 ? Math.max(...tries) : stops ? 1 : usualTries,
+  };
+}
+
 function rank({ consistency }: StillPlan): number {
   return { live: 0, pause: 1, 'two-pass': 2, freeze: 3, stop: 4, cold: 5 }[consistency];
 }

@@ -13,7 +13,7 @@ import type { BackupTarget } from '../targets.ts';
 import type { Treatment } from '../treatment.ts';
 import { canClone } from './can-clone.ts';
 import { chooseWays } from './choose-ways.ts';
-import { planTogether, type Situation, type StillPlan } from './consistency.ts';
+import { planBound, planTogether, type Situation, type StillPlan } from './consistency.ts';
 import { type Member as MomentMember, Moment } from './moment.ts';
 import { nameApps } from './name-apps.ts';
 import { isActiveContainer, lookAround, runs, writersIn } from './volume-containers.ts';
@@ -77,7 +77,10 @@ export async function saveStill(
   const wanted = planTogether(members.map((member) => situationOf(member, ways.wishOf(member), stillness)));
   const plan = request.dryRun ? onlyLook(wanted) : wanted;
   if (plan.note !== undefined) options.onNote?.(plan.note);
-  const bound = stillBound(members, { plan, stillness });
+  const bound = planBound(
+    members.filter(({ writers }) => writers.length > 0).map(({ treatment }) => treatment),
+    { plan, stops: plan.how === 'stop' || [...stillness.values()].includes('stop') },
+  );
   const moment = opened.use(new Moment(parts, { members, plan, application, stillness, ...bound }, options));
   try {
     await application?.begin(options);
@@ -102,32 +105,6 @@ export async function saveStill(
     application?.failed(options.signal?.aborted === true ? new AppError('cancelled', 'Cancelled') : error);
     throw error;
   }
-}
-
-/** Where it may be left to Holdfast. */
-const usualMaxStillMs = 1000;
-const usualTries = 3;
-
-interface Planned {
-  readonly plan: StillPlan;
-  readonly stillness: ReadonlyMap<string, Stillness>;
-}
-
-/** The shortest time that is said of one of them. Where nothing is said, only what is done again at little cost has a bound. */
-function stillBound(
-  members: readonly Member[],
-  { plan, stillness }: Planned,
-): { readonly maxStillMs: number | undefined; readonly tries: number } {
-  const busy = members.filter(({ writers }) => writers.length > 0);
-  const said = busy.flatMap(({ treatment }) => treatment.maxStillMs ?? []);
-  const stops = plan.how === 'stop' || [...stillness.values()].includes('stop');
-  const usual = plan.liveFirst && !stops ? usualMaxStillMs : Infinity;
-  const maxStillMs = said.length > 0 ? Math.min(...said) : usual;
-  const tries = busy.flatMap(({ treatment }) => treatment.stillTries ?? []);
-  return {
-    maxStillMs: Number.isFinite(maxStillMs) ? maxStillMs : undefined,
-    tries: tries.length > 0 ? Math.max(...tries) : stops ? 1 : usualTries,
-  };
 }
 
 /** What changes while it is looked at would be still when it is saved. */

@@ -16,7 +16,7 @@ import { LiveTrees } from './live-trees.ts';
 import { type KnownTrees, ParentTrees } from './parent-trees.ts';
 import { dataParts, directoryNode } from './root-tree.ts';
 import type { SaveContext } from './save-snapshot.ts';
-import type { SaveScheduler } from './save-scheduler.ts';
+import type { SaveScheduler, StoredCount } from './save-scheduler.ts';
 import { SaveTally } from './save-tally.ts';
 import { StreamSaver } from './stream-saver.ts';
 
@@ -52,7 +52,7 @@ export class DataSave {
   /** Of the pass that the snapshot is made of. */
   tally: SaveTally;
   /** What saving it has added to the repository. */
-  readonly stored = { addedBytes: 0, storedBytes: 0 };
+  readonly stored: StoredCount = { addedBytes: 0, storedBytes: 0 };
   readonly #context: SaveContext;
   readonly #scheduler: SaveScheduler;
   readonly #fates: FileFates | undefined;
@@ -181,13 +181,9 @@ export class DataSave {
     return { dataTree: await this.measured(() => dataTree), dataNode };
   }
 
-  /** Only one is at work at a time, so what is added meanwhile is of this one. */
+  /** What it stores counts for this snapshot, though clones of several are read at the same time. */
   async measured<T>(work: () => Promise<T>): Promise<T> {
-    const { addedBytes, storedBytes } = this.#scheduler;
-    const result = await work();
-    this.stored.addedBytes += this.#scheduler.addedBytes - addedBytes;
-    this.stored.storedBytes += this.#scheduler.storedBytes - storedBytes;
-    return result;
+    return await this.#scheduler.countingInto(this.stored, work);
   }
 
   #newTally(cutAtMs?: () => number | undefined): SaveTally {

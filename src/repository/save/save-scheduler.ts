@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { makeProofKey } from '../../lib/keyed-proof.ts';
@@ -33,6 +34,12 @@ interface SaveBlobOptions {
   readonly giveAway?: boolean;
 }
 
+/** What was stored for one of the snapshots that are saved together. */
+export interface StoredCount {
+  addedBytes: number;
+  storedBytes: number;
+}
+
 /** Hands work to the save workers, keeps what is under way bounded, and adds up what they stored. */
 export class SaveScheduler implements AsyncDisposable {
   readonly #pool: WorkerPool<SaveTask, SaveTaskResult, SegmentBoundary, PackStoredEvent, NewTableNotice>;
@@ -44,8 +51,7 @@ export class SaveScheduler implements AsyncDisposable {
   #failure: AppError | undefined;
   #lastDone = 0;
   #asked = 0;
-  addedBytes = 0;
-  storedBytes = 0;
+  readonly #counters = new AsyncLocalStorage<StoredCount>();
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -75,12 +81,20 @@ export class SaveScheduler implements AsyncDisposable {
     }
   }
 
+  /** Adds what is stored by this work, and by what it leaves to come to its end later, to a count. */
+  async countingInto<T>(count: StoredCount, work: () => Promise<T>): Promise<T> {
+    return await this.#counters.run(count, work);
+  }
+
   async run(task: SaveTask, options?: RunOptions<SegmentBoundary>): Promise<SaveTaskResult> {
+    const count = this.#counters.getStore();
     if (this.#pool.load + this.#asked === 0) this.#lastDone = performance.now();
     try {
       const result = await this.#pool.run(task, options);
-      this.addedBytes += result.addedBytes;
-      this.storedBytes += result.storedBytes;
+      if (count !== undefined) {
+        count.addedBytes += result.addedBytes;
+        count.storedBytes += result.storedBytes;
+      }
       const table = this.#options.tables.grow();
       if (table) this.#pool.notify({ table });
       return result;
