@@ -187,9 +187,14 @@ class Memory implements MemoryContainers {
     return this.#exitCodes.get(service) === 137;
   }
 
-  async scaleService(service: string, replicas: number): Promise<void> {
+  async scaleService(
+    service: string,
+    replicas: number,
+    { atLeast = replicas }: { readonly atLeast?: number | undefined } = {},
+  ): Promise<void> {
     await this.#before('scale', service);
-    this.calls.push(`scale ${service} ${replicas}`);
+    const enough = atLeast < replicas ? `, at least ${atLeast}` : '';
+    this.calls.push(`scale ${service} ${replicas}${enough}`);
     this.#services.set(service, replicas);
     for (const { id, swarmService } of this.#containers.values())
       if (swarmService === service) this.#containers.delete(id);

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Container } from '../../hosts/containers.ts';
 import type { Volume } from '../../model/volume.ts';
 import type { Application } from '../presets/application.ts';
 import { holdApps } from './hold-apps.ts';
@@ -16,11 +17,11 @@ beforeEach(async () => {
 afterEach(async () => rm(world.stateDir, { recursive: true }));
 
 /** Nobody wrote to it when the plan was made. */
-async function gradeOf(during: () => void): Promise<string> {
+async function gradeOf(during: () => void, writers: readonly Container[] = []): Promise<string> {
   const member = {
     target: { kind: 'volume', name: 'data' },
     source: { tree: { kind: 'stream' } },
-    writers: [],
+    writers,
   } as unknown as Member;
   const plan = {
     consistency: 'cold',
@@ -170,4 +171,10 @@ test('containers are made still once more for the next try, and their time start
   await sleep(100);
   expect(moment.cutAtMs()).toBeUndefined();
   expect(world.containers.get('db').state).toBe('running');
+});
+
+test('a container that its user has paused leaves it at one moment, and not cold', async () => {
+  addJob();
+  world.containers.change('job', { state: 'paused', startedAt: '2020-01-01T00:00:00Z' });
+  expect(await gradeOf(() => undefined, await world.containers.list())).toBe('crash');
 });

@@ -289,11 +289,11 @@ export class Moment implements StillMoment, AsyncDisposable {
   /** Those whose users had paused them, and that stay so. */
   #pausedOf(member: Member): string[] {
     const still = this.#still;
-    const paused =
+    const seen =
       still === undefined
-        ? member.writers.filter(({ state }) => state === 'paused')
+        ? member.writers
         : this.#activeOf(member).filter((container) => !still.covers(container));
-    return paused.map(({ name }) => name);
+    return seen.filter(({ state }) => state === 'paused').map(({ name }) => name);
   }
 
   /** Stopped where all of them were: not by one that is only paused instead. */

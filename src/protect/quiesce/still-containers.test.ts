@@ -170,6 +170,14 @@ test('tells of a container that had to be killed, and not of one that ended with
   await held.release();
 });
 
+test('waits for no more tasks of a service than ran before', async () => {
+  world.containers.addService('web', 2);
+  const [task] = await world.containers.list();
+  world.containers.change(task?.name ?? '', { state: 'exited' });
+  await (await still('stop')).release();
+  expect(world.containers.calls).toEqual(['scale web 0', 'scale web 2, at least 1']);
+});
+
 test('tells of a service whose tasks had to be killed', async () => {
   world.containers.addService('web', 2);
   world.containers.endWith('web', 137);
