@@ -150,6 +150,25 @@ test('a bucket of another region is found there, and signed for it', async () =>
   expect(server.requests).toHaveLength(3);
 });
 
+test('a clock that is far off is made up for from the first answer on, which has no words', async () => {
+  const serverNow = Date.now() + 3 * 3_600_000;
+  const signedAt = (text: unknown): number =>
+    Date.parse(String(text).replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z'));
+  server.answer = (request, response) => {
+    const isRight = Math.abs(signedAt(request.headers['x-amz-date']) - serverNow) < 15 * 60_000;
+    response.writeHead(isRight ? 200 : 403, { Date: new Date(serverNow).toUTCString() }).end();
+  };
+  expect(await open().exists('config', '')).toBe(true);
+  expect(server.requests.map(({ method }) => method)).toEqual(['HEAD', 'HEAD']);
+});
+
+test('a list that is cut short is none, whoever cuts it', async () => {
+  const whole =
+    '<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>index/x</Key><Size>1</Size></Contents></ListBucketResult>';
+  server.answer = (_, response) => response.end(whole.slice(0, -20));
+  await expect(open().list('index')).rejects.toMatchObject({ code: 'unavailable' });
+});
+
 test('a clock that is wrong is put right by what the server says', async () => {
   const ahead = new Date(Date.now() + 3 * 60 * 60_000);
   server.answer = (request, response) => {
@@ -170,7 +189,8 @@ test('an answer that is lost after the config was stored is no other config', as
     if (request.method === 'HEAD')
       return void response.writeHead(isConfig && stored.length > 0 ? 200 : 404).end();
     if (request.method === 'GET' && isConfig) return void response.end(stored);
-    if (request.method !== 'PUT') return void response.end('<ListBucketResult/>');
+    if (request.method !== 'PUT')
+      return void response.end('<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>');
     if (stored.length > 0) return fault(response, 412, 'PreconditionFailed');
     stored = Buffer.from(content);
     if (drops-- > 0) return void response.destroy();

@@ -109,6 +109,8 @@ export interface LoadIndexOptions extends StoreOptions {
   readonly onDamaged?: (name: string, error: AppError) => void;
   /** All unless given. */
   readonly placesOf?: PlacesOf;
+  /** Leaves a pack out, so that a second copy of what it holds is found. All unless given. */
+  readonly takes?: (pack: IndexedPack) => boolean;
 }
 
 /**
@@ -129,7 +131,8 @@ export async function readIndexFiles(
   const index = new BlobIndex(storedBytes / storedBytesPerBlob, options.placesOf);
   for (const { name } of files) {
     try {
-      for (const pack of await loadIndexFile(codec, name, options)) index.addPack(pack);
+      for (const pack of await loadIndexFile(codec, name, options))
+        if (options.takes?.(pack) !== false) index.addPack(pack);
     } catch (error) {
       // Another process may replace index files while we read: the new ones are listed already or hold no news for us.
       if (error instanceof AppError && error.code === 'not-found') {

@@ -10,6 +10,7 @@ import { lockRepository } from '../lock.ts';
 import { openTestCodec, type TestCodec } from '../open-codec.fixture.ts';
 import { allOf, testVolume } from '../open-repository.fixture.ts';
 import { ResticRepository } from '../restic-repository.ts';
+import { cacheStore } from '../stores/decorators/cache-store.ts';
 import { openLocalStore } from '../stores/local.ts';
 import type { Store } from '../stores/store.ts';
 
@@ -337,3 +338,29 @@ function boundTo(store: Store): Store {
     remove: (type, name, options) => store.remove(type, name, options),
   };
 }
+
+test('a new index that the store has not kept as it was written is noticed behind the cache', async () => {
+  const { location } = opened;
+  let isLying = false;
+  const lying = (store: Store): Store => ({
+    location: store.location,
+    create: (options) => store.create(options),
+    load: (...args) => store.load(...args),
+    list: (...args) => store.list(...args),
+    exists: (...args) => store.exists(...args),
+    remove: (...args) => store.remove(...args),
+    async save(type, name, content, options) {
+      const kept = isLying && type === 'index' ? content.subarray(0, content.length - 1) : content;
+      await store.save(type, name, kept, options);
+    },
+  });
+  const cache = { directory: join(folder, 'cache'), maxBytes: 1 << 30 };
+  await using repository = repositoryAt(location, (store) => cacheStore(lying(store), cache));
+  await makeHistory(repository);
+  const packs = (): string[] =>
+    readdirSync(join(location, 'data'), { recursive: true, encoding: 'utf8' }).toSorted();
+  const before = packs();
+  isLying = true;
+  await expect(repository.prune(everything)).rejects.toMatchObject({ code: 'integrity' });
+  expect(packs()).toEqual(expect.arrayContaining(before));
+});

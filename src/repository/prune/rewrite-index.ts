@@ -46,9 +46,12 @@ export async function proveNewIndex(
   { doomed, replaced }: { readonly doomed: ReadonlySet<string>; readonly replaced: readonly string[] },
 ): Promise<void> {
   const gone = new Set(replaced);
-  const listed = await work.codec.store.list('index', { signal: work.signal });
+  // Past the cache, which keeps what was written as it was written.
+  const { store } = work.codec;
+  const codec = { ...work.codec, store: store.direct ?? store };
+  const listed = await codec.store.list('index', { signal: work.signal });
   const indexFiles = listed.map(({ name }) => name).filter((name) => !gone.has(name));
-  for await (const { packs } of readIndexFiles({ ...work, indexFiles })) {
+  for await (const { packs } of readIndexFiles({ ...work, codec, indexFiles })) {
     for (const { id, blobs } of packs) {
       if (doomed.has(id)) throw brokenIndex(`it names pack "${id.slice(0, 8)}", which goes`);
       for (const blob of blobs) {

@@ -45,7 +45,7 @@ export async function repairSnapshots(
   work: RepairWork,
   choice: SnapshotChoice,
 ): Promise<SnapshotRepairReport> {
-  const { index, lostPacks } = await loadCertainIndex(work);
+  const index = await loadCertainIndex(work);
   const recorder = new PackRecorder(work.codec, work.lock);
   const saver = new BlobSaver({
     ...work.codec,
@@ -57,7 +57,7 @@ export async function repairSnapshots(
   const reader = new BlobReader(work.codec, index);
   const repairer = new TreeRepairer({
     reader,
-    hasContent: (id) => isThere(index, lostPacks, id),
+    hasContent: (id) => index.has(id, 'data'),
     signal: work.signal,
     async saveTree(text) {
       const id = saver.add(text, 'tree');
@@ -187,28 +187,19 @@ async function describeAgain(
   return volume && describedAgain(path, volume);
 }
 
-function isThere(index: BlobIndex, lostPacks: ReadonlySet<string>, id: string): boolean {
-  const place = index.find(id, 'data');
-  return place !== undefined && !lostPacks.has(place.packId);
-}
-
-interface CertainIndex {
-  readonly index: BlobIndex;
-  /** Packs that the index names and that are gone. */
-  readonly lostPacks: ReadonlySet<string>;
-}
-
 /** What only a damaged index file or an unknown pack tells of is not lost: it must be found before anything is given up. */
-async function loadCertainIndex(work: RepairWork): Promise<CertainIndex> {
+async function loadCertainIndex(work: RepairWork): Promise<BlobIndex> {
+  const stored = await work.codec.store.list('data', { signal: work.signal });
+  const sizes = new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes]));
   const index = await loadBlobIndex(work.codec, {
     signal: work.signal,
+    // What a pack held that is gone may be in another one too.
+    takes: ({ id }) => sizes.has(id),
     onDamaged: (name) => {
       throw uncertain(`its index file "${name.slice(0, 8)}" is damaged`, 'repair index');
     },
   });
-  const stored = await work.codec.store.list('data', { signal: work.signal });
-  const sizes = new Map(stored.map(({ name, sizeBytes }) => [name, sizeBytes]));
-  const cut = index.packs.find(({ id, sizeBytes }) => sizes.has(id) && sizes.get(id) !== sizeBytes);
+  const cut = index.packs.find(({ id, sizeBytes }) => sizes.get(id) !== sizeBytes);
   if (cut)
     throw uncertain(
       `pack "${cut.id.slice(0, 8)}" has not the size that it should have`,
@@ -221,7 +212,7 @@ async function loadCertainIndex(work: RepairWork): Promise<CertainIndex> {
     if (blobs?.some((blob) => !index.has(blob.id, blob.type)))
       throw uncertain(`pack "${file.name.slice(0, 8)}" holds data that no index names`, 'repair index');
   }
-  return { index, lostPacks: new Set(index.packs.filter(({ id }) => !sizes.has(id)).map(({ id }) => id)) };
+  return index;
 }
 
 function orUndefined(error: unknown): undefined {

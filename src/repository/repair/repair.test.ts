@@ -194,6 +194,30 @@ test('a snapshot without what is lost takes the place of the damaged one, and na
   expect((await opened.repository.repairSnapshots({ forget: true })).repaired).toEqual([]);
 });
 
+test.each([
+  ['first', 0],
+  ['second', 1],
+])(
+  'what a lost pack held is not lost while another holds it too (the %s copy is gone)',
+  async (_which, gone) => {
+    await save();
+    const first = filesOf('data');
+    const index = filesOf('index').map((path) => ({ path, bytes: readFileSync(path) }));
+    for (const { path } of index) rmSync(path);
+    // Nothing is known, so all of it is stored again.
+    await opened.save(join(folder, 'source'));
+    for (const { path, bytes } of index) writeFileSync(path, bytes);
+    const copies = [first, filesOf('data').filter((path) => !first.includes(path))];
+    expect(copies[1]).not.toEqual([]);
+    for (const path of copies[gone] ?? []) rmSync(path);
+    await expect(opened.repository.repairSnapshots({ forget: true })).resolves.toMatchObject({
+      snapshots: 2,
+      repaired: [],
+    });
+    expect(filesOf('snapshots')).toHaveLength(2);
+  },
+);
+
 test('nothing is given up while the index does not say all', async () => {
   await save();
   const [index = ''] = filesOf('index');

@@ -5,7 +5,14 @@ import { HttpConnections } from '../http/http-connections.ts';
 import type { HttpRequest, HttpResponse, HttpTransport } from '../http/transport.ts';
 import { filePath } from '../layout.ts';
 import { MadeMark } from '../made-mark.ts';
-import { alreadyThere, anotherThere, fileLabel, missingFile, throwIfAborted } from '../store-errors.ts';
+import {
+  alreadyThere,
+  anotherThere,
+  fileLabel,
+  missingFile,
+  throwIfAborted,
+  unavailable,
+} from '../store-errors.ts';
 import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from '../store.ts';
 import { restError } from './rest-error.ts';
 import { parseList } from './rest-list.ts';
@@ -106,6 +113,9 @@ export class RestStore implements Store {
       signal,
     });
     if (response.status !== 200 && response.status !== 404) throw restError(this.location, response);
+    // No list at all may be one that was cut short, where nothing says how long it is.
+    if (response.status === 200 && response.body.length === 0 && response.headers['content-length'] !== '0')
+      throw unavailable(this.location, 'its list of files is cut short');
     const list = response.status === 404 ? undefined : parseList(this.location, response.body);
     if (list?.version === 1) return await this.#withSizes(type, list.names, options);
     if (list === undefined || list.files.length === 0) await this.#made.assert();

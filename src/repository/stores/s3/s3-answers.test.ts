@@ -23,11 +23,24 @@ test.each([
   '',
   '<html></html>',
   '<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>',
-  '<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>',
-  '<ListBucketResult><Contents><Key>a</Key><Size>-1</Size></Contents></ListBucketResult>',
-  '<ListBucketResult><Contents><Key>a</Key><Size>many</Size></Contents></ListBucketResult>',
+  '<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a</Key></Contents></ListBucketResult>',
+  '<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a</Key><Size>-1</Size></Contents></ListBucketResult>',
+  '<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a</Key><Size>many</Size></Contents></ListBucketResult>',
+  '<ListBucketResult></ListBucketResult>',
+  '<ListBucketResult><IsTruncated>perhaps</IsTruncated></ListBucketResult>',
+  '<ListBucketResult><IsTruncated>false</IsTruncated>',
+  '<ListBucketResult/>',
 ])('"%s" is no page', (body) => {
   expect(parsePage(Buffer.from(body))).toBeUndefined();
+});
+
+test('a page that is cut short anywhere is no page', () => {
+  const body = Buffer.from(
+    '<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a</Key><Size>1</Size></Contents><Contents><Key>b</Key><Size>2</Size></Contents></ListBucketResult>',
+  );
+  expect(parsePage(body)?.objects).toHaveLength(2);
+  for (let length = 0; length < body.length; length++)
+    expect(parsePage(body.subarray(0, length))).toBeUndefined();
 });
 
 test('an error is read, and one without words has none', () => {

@@ -42,7 +42,10 @@ export function parseFault(body: Buffer, headers: Readonly<Record<string, string
  */
 export function parsePage(body: Buffer): S3Page | undefined {
   const text = body.toString('utf8');
-  if (!/<ListBucketResult[\s/>]/.test(text)) return undefined;
+  // Cut short, it has lost its end.
+  if (!/<ListBucketResult[\s>]/.test(text) || !/<\/ListBucketResult>\s*$/.test(text)) return undefined;
+  const isTruncated = textOf(text, 'IsTruncated')?.trim();
+  if (isTruncated !== 'true' && isTruncated !== 'false') return undefined;
   const objects = elements(text, 'Contents').map((element) => ({
     key: decodeKey(textOf(element, 'Key') ?? ''),
     sizeBytes: Number(textOf(element, 'Size') ?? Number.NaN),
@@ -53,7 +56,7 @@ export function parsePage(body: Buffer): S3Page | undefined {
     decodeKey(textOf(element, 'Prefix') ?? ''),
   );
   const next = textOf(text, 'NextContinuationToken');
-  if (textOf(text, 'IsTruncated') !== 'true') return { objects, prefixes, next: undefined };
+  if (isTruncated === 'false') return { objects, prefixes, next: undefined };
   return next === undefined ? undefined : { objects, prefixes, next };
 }
 

@@ -1,7 +1,7 @@
 import { AppError } from '../../../model/errors.ts';
 import type { S3Address } from '../address.ts';
 import type { HttpResponse } from '../http/transport.ts';
-import { throwIfAborted } from '../store-errors.ts';
+import { throwIfAborted, unavailable } from '../store-errors.ts';
 import type { StoreOptions } from '../store.ts';
 import { parseFault, parsePage, type S3Object, type S3Page } from './s3-answers.ts';
 import type { S3Client } from './s3-client.ts';
@@ -95,6 +95,9 @@ async function listPage(client: S3Client, wish: PageWish, { signal }: StoreOptio
 function pageOf(response: HttpResponse, location: string): S3Page {
   const page = parsePage(response.body);
   if (page) return page;
+  const text = response.body.toString('utf8');
+  if (/<ListBucketResult[\s>]/.test(text) && !text.includes('</ListBucketResult>'))
+    throw unavailable(location, 'its list of files is cut short');
   throw new AppError('failed', `The server of repository "${location}" gives no list that can be read`, {
     hint: 'Look at the address: it may lead to another kind of server, or through one that answers in its place.',
   });

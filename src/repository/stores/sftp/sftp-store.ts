@@ -114,8 +114,7 @@ class SftpStore implements Store {
       const found: StoredFile[] = [];
       await inTurns(shards, async (shard) => {
         throwIfAborted(options.signal);
-        // The server may take a folder away that it has just named, when it is empty.
-        const inside = await files.list(`${folder}/${shard}`, options).catch(noneIfMissing);
+        const inside = await this.#listFolder(files, `${folder}/${shard}`, options);
         for (const file of toFiles(inside)) found.push(file);
       });
       return found;
