@@ -228,6 +228,15 @@ describe('chooseRestorePoint()', () => {
     });
   });
 
+  test('is about volumes: a directory that the stack mounts is no part of a moment', () => {
+    const folder = of('/srv/shop', { id: 'e1', at: '28T12:00' });
+    const path = { ...folder, volume: folder.volume && { ...folder.volume, kind: 'path' as const } };
+    expect(shown(chooseRestorePoint('shop', context(...two.snapshots, path)))).toEqual({
+      id: point('b'),
+      snapshots: ['db b1', 'web b2'],
+    });
+  });
+
   test('refuses what means several hosts, nothing, or a time before all', () => {
     const hosts = context(
       of('db', { id: 'a1', at: '10T12:00' }),

@@ -49,7 +49,10 @@ export function chooseRestorePoint(text: string, context: FindContext): RestoreP
   };
 }
 
-/** Those of its volumes, oldest first; of this host's own where a name means several. */
+/**
+ * Those of its volumes, oldest first; of this host's own where a name means several. Directories that its containers mount
+ * are restored by themselves, unless there is nothing else.
+ */
 function snapshotsOf(stack: string, context: FindContext): Snapshot[] {
   const isOfStack = ({ volume, tags }: Snapshot): boolean =>
     volume?.stack === stack && !tags.includes(safetyTag);
@@ -57,7 +60,9 @@ function snapshotsOf(stack: string, context: FindContext): Snapshot[] {
     context.snapshots.filter(isOfStack).flatMap(({ volume }) => (volume === undefined ? [] : [volume.name])),
   );
   const chosen = new Set([...names].flatMap((name) => lineage(name, context)).filter(isOfStack));
-  return context.snapshots.filter((snapshot) => chosen.has(snapshot));
+  const all = context.snapshots.filter((snapshot) => chosen.has(snapshot));
+  const ofVolumes = all.filter(({ volume }) => volume?.kind === 'volume');
+  return ofVolumes.length > 0 ? ofVolumes : all;
 }
 
 /** One from the future is in it only where it is chosen, or where there is nothing else. */
