@@ -131,3 +131,9 @@ describe('x-holdfast in Compose files', () => {
     );
   });
 });
+
+test('hooks of a Compose file stay in its project, and those of the machine’s configuration do not', () => {
+  const hooks = 'hooks: { before: [{ in: db, command: x }] }';
+  const { stack } = parseComposeWishes(`x-holdfast: { ${hooks} }`, 'compose.yaml');
+  expect(stack.settings.hooks).toMatchObject([{ target: 'db', runsAnywhere: false }]);
+});

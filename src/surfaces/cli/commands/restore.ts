@@ -34,7 +34,6 @@ export async function runRestore(
     return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
   }
   if (plan.refusal !== undefined) throw plan.refusal;
-  if (plan.destination.kind === 'new-volume') for (const note of plan.notes) session.note(printable(note));
   if (plan.replaces) {
     session.note(describePlan(plan));
     if (!(await session.confirm(`Replace what is in "${printable(plan.destination.name)}" now?`)))
