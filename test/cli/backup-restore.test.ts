@@ -182,6 +182,23 @@ describe('holdfast backup and restore', () => {
     await cli.run('trash', 'empty', '--yes');
   });
 
+  test('ask before a directory is made that only the snapshot names', async () => {
+    const folder = join(cli.stateDir, '../named');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'authorized_keys'), 'mine');
+    await cli.run('backup', folder);
+    rmSync(folder, { recursive: true });
+    const [{ id = '' } = {}] = await cli.json<{ id: string }[]>('snapshots');
+    const asked = await cli.attempt(['restore', id]);
+    expect(asked.stderr).toContain(`"${join(folder)}"`);
+    expect(existsSync(folder)).toBe(false);
+    await cli.run('restore', folder);
+    expect(readFileSync(join(folder, 'authorized_keys'), 'utf8')).toBe('mine');
+    rmSync(folder, { recursive: true });
+    await cli.run('restore', id, '--yes');
+    expect(readFileSync(join(folder, 'authorized_keys'), 'utf8')).toBe('mine');
+  });
+
   test('replace what is there exactly, save it before, and undo that again', async () => {
     const root = await cli.volume('pg');
     writeFileSync(join(root, 'kept'), 'as saved');

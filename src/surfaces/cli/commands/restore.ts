@@ -34,10 +34,14 @@ export async function runRestore(
     return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
   }
   if (plan.refusal !== undefined) throw plan.refusal;
-  if (plan.replaces) {
+  // Where a directory is not named, the snapshot says which: who wrote it may have chosen any.
+  const isChosenBySnapshot =
+    plan.destination.kind === 'directory' && flags.to === undefined && !/^[./]/.test(what);
+  if (plan.replaces || isChosenBySnapshot) {
     session.note(describePlan(plan));
-    if (!(await session.confirm(`Replace what is in "${printable(plan.destination.name)}" now?`)))
-      return session.note('Nothing was changed.');
+    const name = `"${printable(plan.destination.name)}"`;
+    const question = plan.replaces ? `Replace what is in ${name} now?` : `Restore into ${name} now?`;
+    if (!(await session.confirm(question))) return session.note('Nothing was changed.');
   } else for (const note of plan.notes) session.note(printable(note));
   using progress = session.progress('Restore');
   const report = await session.app.applyRestore(plan, {
