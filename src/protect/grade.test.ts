@@ -119,6 +119,6 @@ test.each(['pause', 'stop', undefined] as const)(
       grade: 'torn',
       reason: 'something wrote to it: "x" was removed before it was read',
     });
-    expect(gradeOf([], [], facts.traces).grade).toBe('torn');
+    expect(gradeOf([], [], facts).grade).toBe('torn');
   },
 );

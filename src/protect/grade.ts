@@ -11,15 +11,15 @@ export interface GradeReason {
 export function gradeOf(
   before: readonly Consumer[],
   after: readonly Consumer[],
-  traces: readonly string[] = [],
+  seen: Pick<StillFacts, 'strangers' | 'traces'> = { strangers: [] },
 ): GradeReason {
   const writers = [...before, ...after].filter((consumer) => isActive(consumer) && !consumer.readOnly);
   const names = [...new Set(writers.map((consumer) => consumer.name))];
-  if (names.length === 0) return gradeStill({ ...nobody, traces });
+  if (names.length === 0) return gradeStill({ ...nothingStill, ...seen });
   return { grade: 'torn', reason: `${someNames(names)} could write while it was read` };
 }
 
-const nobody = { how: undefined, apps: [], writers: [], disturbed: [], strangers: [] } as const;
+const nothingStill = { how: undefined, apps: [], writers: [], disturbed: [] } as const;
 
 /** One that did not end by itself when it was stopped: what it had not written yet is lost. */
 export interface KilledApp {

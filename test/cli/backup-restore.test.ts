@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -29,6 +31,8 @@ interface BackupJson {
     name: string;
     outcome: string;
     snapshotId: string | null;
+    grade?: string;
+    gradeReason?: string;
     summary: { filesUnmodified: number; files: number } | null;
   }[];
   readonly skipped: readonly { name: string }[];
@@ -371,6 +375,21 @@ describe('holdfast backup and restore', () => {
     } finally {
       bare[Symbol.dispose]();
     }
+  });
+
+  test('a backup is torn while a program of the machine has a file open for writing, without an engine too', async () => {
+    const root = await cli.volume('pg');
+    const child = spawn('sh', ['-c', 'exec 3>>"$0"; exec sleep 1000', join(root, 'f')], { stdio: 'ignore' });
+    try {
+      await expect.poll(() => existsSync(join(root, 'f')), { timeout: 20_000 }).toBe(true);
+      const { outcomes } = await cli.json<BackupJson>('backup', 'pg');
+      expect(outcomes[0]).toMatchObject({ grade: 'torn' });
+      expect(outcomes[0]?.gradeReason).toContain(`process ${child.pid}`);
+    } finally {
+      child.kill();
+      await once(child, 'exit');
+    }
+    expect((await cli.json<BackupJson>('backup', 'pg')).outcomes[0]).toMatchObject({ grade: 'cold' });
   });
 
   test('the unreadable journal of one volume keeps no other from its backup', async () => {

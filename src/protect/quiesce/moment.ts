@@ -261,11 +261,15 @@ export class Moment implements StillMoment, AsyncDisposable {
 
   async #grade(member: Member, shown: ShownByData): Promise<GradeReason> {
     const { signal } = this.#options;
+    const around = await (this.#after ??= this.#lookAfterwards());
+    const seenInData = {
+      strangers: [...(this.#strangers.get(member) ?? [])],
+      traces: tracesIn(shown),
+    };
     if ((await this.#parts.host()).containers === undefined) {
       const consumers = await consumersNow(this.#parts, member.target, { signal });
-      return gradeOf(member.volume.consumers, consumers, tracesIn(shown));
+      return gradeOf(member.volume.consumers, consumers, seenInData);
     }
-    const around = await (this.#after ??= this.#lookAfterwards());
     const after = await writersIn(around, member.target);
     const loose = after.filter(
       (writer) => this.#still?.covers(writer) !== true && couldWrite(writer, this.#beganAtMs),
@@ -278,8 +282,7 @@ export class Moment implements StillMoment, AsyncDisposable {
       apps: this.#appsOf(member),
       writers: [...new Set([...before, ...loose].map(({ name }) => name))],
       disturbed: this.#ofMember(member, this.#report?.disturbed ?? [], (name) => name),
-      strangers: [...(this.#strangers.get(member) ?? [])],
-      traces: tracesIn(shown),
+      ...seenInData,
       made: this.#madeBy(member),
       killed: this.#ofMember(member, this.#still?.killed ?? [], ({ name }) => name),
       paused: this.#pausedOf(member),
