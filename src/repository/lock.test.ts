@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -110,10 +110,46 @@ test('a fresh lock of another machine is respected, whatever runs here', async (
   expect(await lockNames()).toEqual([name]);
 });
 
+/** The store's clock says that it was written so long ago. */
+function age(name: string, ageMs: number): void {
+  const at = (Date.now() - ageMs) / 1000;
+  utimesSync(join(opened.location, 'locks', name), at, at);
+}
+
 test('a lock that was not renewed for half an hour is removed', async () => {
-  await foreignLock({ exclusive: true, ageMs: 31 * minuteMs });
+  age(await foreignLock({ exclusive: true, ageMs: 31 * minuteMs }), 31 * minuteMs);
   await using lock = await lockRepository(codec, { exclusive: true });
   expect(await lockNames()).toEqual([lock.name]);
+});
+
+test.each([-31 * minuteMs, 31 * minuteMs, 25 * 60 * minuteMs])(
+  'a lock that was just written by a machine whose clock is %i ms behind is respected',
+  async (ageMs) => {
+    const name = await foreignLock({ exclusive: true, ageMs });
+    await expect(lockRepository(codec, { exclusive: true })).rejects.toMatchObject({ code: 'locked' });
+    const { removed } = await unlockRepository(codec, { all: false });
+    expect(removed).toEqual([]);
+    expect(await lockNames()).toEqual([name]);
+  },
+);
+
+test('a lock whose time lies ahead is removed when it was not renewed for half an hour', async () => {
+  age(await foreignLock({ exclusive: true, ageMs: -60 * minuteMs }), 31 * minuteMs);
+  await using lock = await lockRepository(codec, { exclusive: true });
+  expect(await lockNames()).toEqual([lock.name]);
+});
+
+test.each([
+  ['tells the time only, and the lock is of yesterday', 25 * 60, true],
+  ['tells the time only, and the clocks may differ by hours', 12 * 60, false],
+])('where the store %s', async (_what, ageMinutes, isRemoved) => {
+  const name = await foreignLock({ exclusive: true, ageMs: ageMinutes * minuteMs });
+  const store: Store = {
+    ...watched(codec.store, () => undefined),
+    times: async () => ({ nowMs: Date.now(), writtenMs: undefined }),
+  };
+  const { removed } = await unlockRepository(through(store), { all: false });
+  expect(removed.map(({ id }) => id)).toEqual(isRemoved ? [name] : []);
 });
 
 test('the lock of a process of this machine that has died is removed, that of a living one is respected', async () => {

@@ -25,6 +25,8 @@ export interface LockJson {
 
 /** A lock that is not renewed for this long is stale, for restic too. */
 const staleMs = 30 * 60_000;
+/** Where the store does not tell when a lock was written, two clocks are compared: one of them may be hours off. */
+const staleByOwnTimeMs = 24 * 60 * 60_000;
 const renewMs = 5 * 60_000;
 
 export interface LockOptions {
@@ -233,22 +235,46 @@ function parseLock(json: unknown): LockJson {
 }
 
 async function removeIfDead(codec: FileCodec, name: string, lock: LockJson): Promise<boolean> {
-  if (whyStale(lock) === undefined) return false;
+  if ((await whyStale(codec, { name, lock })) === undefined) return false;
   // Where it cannot be removed, it is dead all the same.
   await codec.store.remove('locks', name).catch(() => undefined);
   return true;
 }
 
+export interface FoundLock {
+  readonly name: string;
+  readonly lock: LockJson;
+}
+
 /**
- * Why nobody can hold a lock any more; undefined when somebody may. Who asks for it by hand takes more for dead: of a lock
- * of another program it is not known whether its process would be seen here.
+ * Why no process can hold a lock any more; undefined when one may. On a user's demand more counts as dead: of a lock of
+ * another program it is not known whether its process would be seen here.
  */
-export function whyStale(
-  lock: LockJson,
+export async function whyStale(
+  codec: FileCodec,
+  { name, lock }: FoundLock,
   { byHand = false } = {},
-): 'its process has ended' | 'it was not renewed' | undefined {
+): Promise<'its process has ended' | 'it was not renewed' | undefined> {
   if (hasEnded(lock, byHand)) return 'its process has ended';
-  return Date.now() - Date.parse(lock.time) > staleMs ? 'it was not renewed' : undefined;
+  return (await isOld(codec, { name, lock })) ? 'it was not renewed' : undefined;
+}
+
+/** By the store's clock: this machine's, and that of the machine which holds the lock, may be wrong. */
+async function isOld({ store }: FileCodec, { name, lock }: FoundLock): Promise<boolean> {
+  // Most locks are fresh by all clocks.
+  if (Math.abs(Date.now() - Date.parse(lock.time)) < staleMs / 2) return false;
+  try {
+    const times = await store.times?.('locks', name);
+    if (times === undefined) return false;
+    const { nowMs, writtenMs } = times;
+    return writtenMs === undefined
+      ? nowMs - Date.parse(lock.time) > staleByOwnTimeMs
+      : nowMs - writtenMs > staleMs;
+  } catch (error) {
+    // It cannot be told, as on a disk that takes no write: then it is respected.
+    if (isAppError(error, 'cancelled') || isAppError(error, 'unavailable')) throw error;
+    return false;
+  }
 }
 
 /** The name of a machine is no proof: containers may share it, and do not see each other's processes. */
@@ -290,7 +316,7 @@ function lockedError(location: string, other: LockJson, wantedExclusive: boolean
     `Repository "${location}" is locked: process ${other.pid} on "${other.hostname}" holds ${kind}`,
     {
       detail: `Since ${other.time}, as "${other.username}"${wantedExclusive ? '; this work needs the repository for itself' : ''}.`,
-      hint: 'Wait until it is done. A lock whose process has died is removed by itself; where that cannot be seen, as of another machine or container, after 30 minutes.',
+      hint: 'Wait until it is done. A lock whose process has died is removed by itself; where that cannot be seen, as of another machine or container, it goes after 30 minutes without a renewal by the clock of the store (after a day where the store does not tell when a file was written), or by "holdfast unlock".',
     },
   );
 }

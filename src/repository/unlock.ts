@@ -25,7 +25,7 @@ async function describeLock(codec: FileCodec, id: string): Promise<LockHolder | 
   try {
     const lock = await loadLock(codec, id);
     const { time, exclusive, hostname, username, pid } = lock;
-    const stale = whyStale(lock, { byHand: true });
+    const stale = await whyStale(codec, { name: id, lock }, { byHand: true });
     return { id, time, exclusive, hostname, username, pid, isReadable: true, stale };
   } catch (error) {
     if (isAppError(error, 'not-found')) return undefined;

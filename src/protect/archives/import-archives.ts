@@ -116,7 +116,7 @@ async function tryToImport(
 
 /** Says of which archive it speaks. */
 function named(error: AppError, name: string): AppError {
-  if (error.message.includes(name)) return error;
+  if (error.message.includes(quote(name))) return error;
   const { code, message, detail, hint } = error;
   return new AppError(code, `Cannot import ${quote(name)}: ${message}`, { detail, hint, cause: error });
 }

@@ -1,4 +1,13 @@
-import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from './store.ts';
+import { AppError } from '../../model/errors.ts';
+import type {
+  ByteRange,
+  FileType,
+  LoadOptions,
+  Store,
+  StoredFile,
+  StoreOptions,
+  StoreTimes,
+} from './store.ts';
 
 /** A store that is opened with its first call. */
 export function lazyStore(location: string, open: () => Promise<Store>): Store {
@@ -44,6 +53,13 @@ class LazyStore implements Store {
 
   async remove(type: FileType, name: string, options?: StoreOptions): Promise<void> {
     await (await this.#store()).remove(type, name, options);
+  }
+
+  /** Every store that is opened lazily tells the time at least. */
+  async times(type: FileType, name: string, options?: StoreOptions): Promise<StoreTimes> {
+    const times = await (await this.#store()).times?.(type, name, options);
+    if (times !== undefined) return times;
+    throw new AppError('unsupported', `Repository "${this.location}" does not tell the time`);
   }
 
   async removeLeftovers(options?: StoreOptions): Promise<void> {

@@ -1,8 +1,8 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { access, type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { access, type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError, errnoOf } from '../../model/errors.ts';
-import { makeDurably, syncDirectory, writeDurably } from '../../lib/durable-file.ts';
+import { makeDurably, syncDirectory, temporaryIn, writeDurably } from '../../lib/durable-file.ts';
 import { isProcessAlive } from '../../lib/process-alive.ts';
 import { LocalFileInMaking } from './local-file-in-making.ts';
 import { explainLocal } from './local-errors.ts';
@@ -16,6 +16,7 @@ import type {
   Store,
   StoredFile,
   StoreOptions,
+  StoreTimes,
 } from './store.ts';
 import {
   alreadyThere,
@@ -127,6 +128,23 @@ class LocalStore implements Store {
         throw error;
       }
     });
+  }
+
+  /** Of a network's file system it is the server's clock that both come from. */
+  async times(type: FileType, name: string): Promise<StoreTimes> {
+    const probe = temporaryIn(`${this.location}/locks`);
+    return await this.#explained(
+      async () => {
+        const { mtimeMs: writtenMs } = await stat(this.#path(type, name));
+        try {
+          await writeFile(probe, '', { flag: 'wx', mode: 0o600 });
+          return { nowMs: (await stat(probe)).mtimeMs, writtenMs };
+        } finally {
+          await rm(probe, { force: true });
+        }
+      },
+      fileLabel(type, name),
+    );
   }
 
   async removeLeftovers(): Promise<void> {

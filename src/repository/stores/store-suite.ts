@@ -94,6 +94,17 @@ export function describeStore({ name: kind, open, lastConfigStays }: StoreSubjec
         expect(await store.list(other)).toEqual([]);
     });
 
+    test('a file that was just written is of this moment by the clock of the store, if it tells', async () => {
+      await using place = await openMade(open);
+      const { name, content } = file();
+      await place.store.save('locks', name, content);
+      const { nowMs = 0, writtenMs = nowMs } = (await place.store.times?.('locks', name)) ?? {};
+      expect(Math.abs(nowMs - writtenMs)).toBeLessThan(10 * 60_000);
+      expect(Math.abs(nowMs - Date.now())).toBeLessThan(10 * 60_000);
+      await expect(place.store.times?.('locks', file().name)).rejects.toMatchObject({ code: 'not-found' });
+      expect(await place.store.list('locks')).toHaveLength(1);
+    });
+
     test('saving a file again is harmless', async () => {
       await using place = await openMade(open);
       const { name, content } = file();

@@ -24,6 +24,13 @@ export interface StoredFile {
   readonly modifiedMs?: number | undefined;
 }
 
+/** In milliseconds since 1970, by a clock that may be another than this machine's. */
+export interface StoreTimes {
+  readonly nowMs: number;
+  /** Undefined where the store tells the time only. */
+  readonly writtenMs: number | undefined;
+}
+
 export interface ByteRange {
   readonly offset: number;
   readonly length: number;
@@ -76,6 +83,9 @@ export interface Store {
   list(type: FileType, options?: StoreOptions): Promise<StoredFile[]>;
 
   exists(type: FileType, name: string, options?: StoreOptions): Promise<boolean>;
+
+  /** When a file was written, and what time it is, by the store's own clock. Absent where the store tells neither. */
+  times?(type: FileType, name: string, options?: StoreOptions): Promise<StoreTimes>;
 
   /**
    * Removes what writes that were killed have left, where such a thing can be seen; the caller holds a lock. A file in the

@@ -34,10 +34,17 @@ interface ShownProblem {
 /** Names each thing and what is wrong with it; past the first few, how many more there are. */
 export function warnOfProblems(session: Session, problems: readonly ShownProblem[]): void {
   for (const { path, message } of problems.slice(0, shownAtMost)) {
-    const subject = path === '…' || message.includes(path) ? '' : `${quote(path)} `;
+    const subject = path === '…' || isNamedIn(message, path) ? '' : `${quote(path)} `;
     session.warn(`Warning: ${subject}${toPrintable(fromText(message))}`);
   }
   if (problems.length > shownAtMost) session.warn(`Warning: and ${problems.length - shownAtMost} more`);
+}
+
+/** In quotes, alone or at the end of a longer path: "a" and "read" are in many messages that are about other things. */
+function isNamedIn(message: string, path: string): boolean {
+  return [quote(path), `/${quote(path).slice(1)}`, `'${path}'`, `/${path}'`].some((name) =>
+    message.includes(name),
+  );
 }
 
 /** Names what went wrong and throws `partial`; nothing when nothing did. */

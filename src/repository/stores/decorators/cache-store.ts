@@ -16,6 +16,7 @@ class CacheStore implements Store {
   readonly location: string;
   readonly direct: Store;
   readonly removeLeftovers?: (options?: StoreOptions) => Promise<void>;
+  readonly times?: NonNullable<Store['times']>;
   readonly #store: Store;
   readonly #folder: CacheFolder;
   readonly #fetching = new Map<string, Promise<Buffer>>();
@@ -27,6 +28,7 @@ class CacheStore implements Store {
     this.#folder = new CacheFolder(tuning);
     if (store.removeLeftovers)
       this.removeLeftovers = (given) => store.removeLeftovers?.(given) ?? Promise.resolve();
+    if (store.times) this.times = store.times.bind(store);
   }
 
   async create(options?: StoreOptions): Promise<void> {

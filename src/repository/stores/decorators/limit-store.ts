@@ -30,6 +30,7 @@ export function limitStore(store: Store, limits: StoreLimits): Store {
 class LimitStore implements Store {
   readonly location: string;
   readonly removeLeftovers?: (options?: StoreOptions) => Promise<void>;
+  readonly times?: NonNullable<Store['times']>;
   readonly #store: Store;
   readonly #limits: StoreLimits;
   readonly #waiting: (() => void)[] = [];
@@ -41,6 +42,8 @@ class LimitStore implements Store {
     this.#limits = limits;
     if (store.removeLeftovers)
       this.removeLeftovers = (given) => store.removeLeftovers?.(given) ?? Promise.resolve();
+    const times = store.times?.bind(store);
+    if (times) this.times = (type, name, given) => this.#inTurn(() => times(type, name, given), given);
   }
 
   create(options?: StoreOptions): Promise<void> {

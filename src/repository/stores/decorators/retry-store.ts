@@ -28,6 +28,7 @@ const faultAttempts = 4;
 class RetryStore implements Store {
   readonly location: string;
   readonly removeLeftovers?: (options?: StoreOptions) => Promise<void>;
+  readonly times?: NonNullable<Store['times']>;
   readonly #store: Store;
   readonly #options: RetryOptions;
   #hasAnswered = false;
@@ -39,6 +40,8 @@ class RetryStore implements Store {
     // It never fails, and what it misses the next one finds.
     if (store.removeLeftovers)
       this.removeLeftovers = (given) => store.removeLeftovers?.(given) ?? Promise.resolve();
+    const times = store.times?.bind(store);
+    if (times) this.times = (type, name, given) => this.#persistently(() => times(type, name, given), given);
   }
 
   create(options?: StoreOptions): Promise<void> {

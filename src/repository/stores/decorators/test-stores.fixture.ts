@@ -54,6 +54,10 @@ export function watched(store: Store, onCall: (call: string) => void | Promise<v
       await onCall(`exists ${type}`);
       return await store.exists(type, name, options);
     },
+    async times(type, name, options) {
+      await onCall(`times ${type}`);
+      return (await store.times?.(type, name, options)) ?? { nowMs: Date.now(), writtenMs: undefined };
+    },
     async remove(type, name, options) {
       await onCall(`remove ${type}`);
       await store.remove(type, name, options);

@@ -1,5 +1,6 @@
 import { AppError } from '../../../model/errors.ts';
 import type { RestAddress } from '../address.ts';
+import { answerTimes } from '../http/answer-times.ts';
 import { loadedContent, rangeHeaders } from '../http/loaded-content.ts';
 import { HttpConnections } from '../http/http-connections.ts';
 import type { HttpRequest, HttpResponse, HttpTransport } from '../http/transport.ts';
@@ -13,7 +14,15 @@ import {
   throwIfAborted,
   unavailable,
 } from '../store-errors.ts';
-import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from '../store.ts';
+import type {
+  ByteRange,
+  FileType,
+  LoadOptions,
+  Store,
+  StoredFile,
+  StoreOptions,
+  StoreTimes,
+} from '../store.ts';
 import { restError } from './rest-error.ts';
 import { parseList } from './rest-list.ts';
 
@@ -124,6 +133,15 @@ export class RestStore implements Store {
 
   async exists(type: FileType, name: string, options: StoreOptions = {}): Promise<boolean> {
     return (await this.#sizeOf(type, name, options)) !== undefined;
+  }
+
+  async times(type: FileType, name: string, options: StoreOptions = {}): Promise<StoreTimes> {
+    throwIfAborted(options.signal);
+    const { signal } = options;
+    const response = await this.#send({ method: 'HEAD', path: this.#path(type, name), signal });
+    if (response.status === 404) throw missingFile(this.location, fileLabel(type, name));
+    if (response.status !== 200) throw restError(this.location, response);
+    return answerTimes(response, this.location);
   }
 
   async remove(type: FileType, name: string, options: StoreOptions = {}): Promise<void> {

@@ -1,5 +1,6 @@
 import { type AppError } from '../../../model/errors.ts';
 import type { ObjectLock, S3Address } from '../address.ts';
+import { answerTimes } from '../http/answer-times.ts';
 import { loadedContent, rangeHeaders } from '../http/loaded-content.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import { filePath, isOwnRootName, nameAtPath } from '../layout.ts';
@@ -12,7 +13,15 @@ import {
   refuseForeign,
   throwIfAborted,
 } from '../store-errors.ts';
-import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from '../store.ts';
+import type {
+  ByteRange,
+  FileType,
+  LoadOptions,
+  Store,
+  StoredFile,
+  StoreOptions,
+  StoreTimes,
+} from '../store.ts';
 import { parseFault } from './s3-answers.ts';
 import { S3Client } from './s3-client.ts';
 import { s3Error } from './s3-error.ts';
@@ -113,6 +122,15 @@ class S3Store implements Store {
     if (response.status === 404) return false;
     if (response.status !== 200) throw s3Error(this.location, response);
     return true;
+  }
+
+  async times(type: FileType, name: string, options: StoreOptions = {}): Promise<StoreTimes> {
+    throwIfAborted(options.signal);
+    const { signal } = options;
+    const response = await this.#client.request({ method: 'HEAD', key: this.#key(type, name), signal });
+    if (response.status === 404) throw missingFile(this.location, fileLabel(type, name));
+    if (response.status !== 200) throw s3Error(this.location, response);
+    return answerTimes(response, this.location);
   }
 
   async remove(type: FileType, name: string, options: StoreOptions = {}): Promise<void> {

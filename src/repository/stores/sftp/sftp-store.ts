@@ -14,7 +14,15 @@ import {
   throwIfAborted,
   tooShort,
 } from '../store-errors.ts';
-import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from '../store.ts';
+import type {
+  ByteRange,
+  FileType,
+  LoadOptions,
+  Store,
+  StoredFile,
+  StoreOptions,
+  StoreTimes,
+} from '../store.ts';
 import { type SftpEntry, status } from './packets.ts';
 import { SftpFiles } from './sftp-files.ts';
 import { SftpSession, SftpStatus } from './sftp-session.ts';
@@ -125,6 +133,24 @@ class SftpStore implements Store {
     throwIfAborted(options.signal);
     const path = this.#path(type, name);
     return await this.#explained(async (files) => (await files.stat(path)) !== undefined);
+  }
+
+  async times(type: FileType, name: string, options: StoreOptions = {}): Promise<StoreTimes> {
+    throwIfAborted(options.signal);
+    const label = fileLabel(type, name);
+    return await this.#explained(async (files) => {
+      const found = await files.stat(this.#path(type, name));
+      if (found === undefined) throw missingFile(this.location, label);
+      const probe = `${this.#root}/locks/tmp-${process.pid}-${randomBytes(8).toString('hex')}`;
+      await files.close(await files.openToWrite(probe));
+      try {
+        const nowMs = (await files.stat(probe))?.modifiedMs;
+        if (nowMs !== undefined) return { nowMs, writtenMs: found.modifiedMs };
+      } finally {
+        await files.remove(probe).catch(() => undefined);
+      }
+      throw new AppError('unsupported', `Repository "${this.location}" does not tell the time`);
+    }, label);
   }
 
   async remove(type: FileType, name: string, options: StoreOptions = {}): Promise<void> {
