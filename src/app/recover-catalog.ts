@@ -13,6 +13,19 @@ import { copyFile, readCatalogCopy } from './catalog-copy.ts';
  */
 export async function recoverCatalog(stateDir: string, catalog: Catalog): Promise<string | undefined> {
   const copy = await readCatalogCopy(stateDir);
+  try {
+    return await recoverFrom(copy, { stateDir, catalog });
+  } catch (error) {
+    // A copy that something else has written must not keep a new catalog from being used.
+    if (copy === undefined) throw error;
+    return await recoverFrom(undefined, { stateDir, catalog });
+  }
+}
+
+async function recoverFrom(
+  copy: CatalogEssentials | undefined,
+  { stateDir, catalog }: { readonly stateDir: string; readonly catalog: Catalog },
+): Promise<string | undefined> {
   if (copy !== undefined) {
     if (copy.stateId === catalog.stateId() || !catalog.essentials.isFresh()) return undefined;
   } else if (!catalog.essentials.isFresh()) return undefined;

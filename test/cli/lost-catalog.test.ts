@@ -76,6 +76,31 @@ test('without a copy, what the state folder tells is taken, and the rest is said
   expect(readFileSync(join(cli.root('pg'), 'data'), 'utf8')).toBe('content');
 });
 
+test('a copy that something else has written is as good as none', async () => {
+  await cli.run('init');
+  const kept = cli.mkdir('kept');
+  writeFileSync(join(kept, 'file'), 'content');
+  await cli.run('backup', kept);
+  const copy = JSON.parse(readFileSync(join(cli.stateDir, 'catalog.json'), 'utf8')) as object;
+  for (const damage of [
+    '{"stateId":',
+    { ...copy, repositories: [{ name: 7 }] },
+    { ...copy, volumes: [null] },
+  ]) {
+    lose('empty');
+    writeFileSync(
+      join(cli.stateDir, 'catalog.json'),
+      typeof damage === 'string' ? damage : JSON.stringify(damage),
+    );
+    const { exit, stdout, stderr } = await cli.attempt(['snapshots', kept, '-q']);
+    expect({ exit, stderr }).toEqual({
+      exit: 0,
+      stderr: expect.stringContaining('what lies in the state folder'),
+    });
+    expect(stdout).toMatch(/^[0-9a-f]{64}\n$/);
+  }
+});
+
 test('a repository at its usual place is found again with its key', async () => {
   await cli.run('init');
   const kept = cli.mkdir('kept');

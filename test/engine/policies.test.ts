@@ -250,7 +250,6 @@ describe('an engine at its usual place that is down', () => {
       ['backup', conf],
       ['policy', 'run', 'files'],
       ['verify', '--all'],
-      ['forget', 'web', '--keep-last', '1', '--yes'],
       ['check'],
     ])
       expect({ args, ...(await run(false, ...args)) }).toMatchObject({ args, exit: 0 });

@@ -21,10 +21,13 @@ const names = ({ policies }: { readonly policies: readonly { readonly name: stri
 const one = `policies: { one: { schedule: '@daily' } }`;
 const two = `policies: { two: { schedule: '@daily' } }`;
 
-test('what is in force changes when it is read again, and at no other time', async () => {
-  writeFileSync(file, one);
+test('what is in force changes when it is read again, and at no other time; until then it is what is written', async () => {
+  writeFileSync(file, two);
   const source = open();
+  expect(names(await source.current())).toEqual(['two']);
+  writeFileSync(file, one);
   expect(names(await source.current())).toEqual(['one']);
+  await source.reload();
   writeFileSync(file, two);
   expect(names(await source.current())).toEqual(['one']);
   expect(names((await source.reload()).configuration)).toEqual(['two']);

@@ -13,12 +13,12 @@ import {
   parseConfiguration,
 } from './load-configuration.ts';
 
-/** The configuration that a program works by, for as long as it runs. */
+/** The configuration that a program works by. */
 export interface ConfigurationSource {
-  /** The one in force: read once, and again by `reload` only. `usage` when there is none that can be used. */
+  /** As it is written now, or once `reload` was asked, the one in force. `usage` when there is none that can be used. */
   current(): Promise<LoadedConfiguration>;
   /**
-   * Reads it again. A file that cannot be used, is gone or is empty leaves the one before in force, after a restart as
+   * Reads it, and puts it in force until it is asked again. A file that cannot be used, is gone or is empty leaves the one before in force, after a restart as
    * well; `problem` says so. Throws when there was none before.
    */
   reload(): Promise<ReloadedConfiguration>;
@@ -41,18 +41,17 @@ export function openConfigurationSource(place: ConfigurationPlace): Configuratio
 
 class FileSource implements ConfigurationSource {
   readonly #place: ConfigurationPlace;
+  /** In force, or what was read last. */
   #current: LoadedConfiguration | undefined;
-  #reading: Promise<LoadedConfiguration> | undefined;
+  #isInForce = false;
 
   constructor(place: ConfigurationPlace) {
     this.#place = place;
   }
 
   async current(): Promise<LoadedConfiguration> {
-    if (this.#current !== undefined) return this.#current;
-    // Several parts ask at the same time.
-    this.#reading ??= loadConfiguration(this.#place).finally(() => (this.#reading = undefined));
-    return (this.#current = await this.#reading);
+    if (this.#isInForce && this.#current !== undefined) return this.#current;
+    return (this.#current = await loadConfiguration(this.#place));
   }
 
   async reload(): Promise<ReloadedConfiguration> {
@@ -60,11 +59,13 @@ class FileSource implements ConfigurationSource {
     try {
       const configuration = await this.#read(before);
       this.#current = configuration;
+      this.#isInForce = true;
       await this.keep();
       return { configuration, problem: undefined };
     } catch (error) {
       if (before === undefined) throw error;
       this.#current = before;
+      this.#isInForce = true;
       return { configuration: before, problem: knownError(error) };
     }
   }
