@@ -7,6 +7,7 @@ const setFlags = 0x4008_6602;
 export const inodeFlag = {
   compressed: 0x4,
   immutable: 0x10,
+  appendOnly: 0x20,
   notCompressed: 0x400,
   noCopyOnWrite: 0x80_0000,
 } as const;

@@ -13,6 +13,8 @@ export interface Change {
   readonly sizeAfter: number | undefined;
   /** The later file's time of change, 0 where there is none. */
   readonly mtimeNsAfter: bigint;
+  /** The earlier one's, where both are there. */
+  readonly mtimeNsBefore?: bigint;
 }
 
 export interface CompareOptions<Before extends Entry, After extends Entry> {
@@ -88,7 +90,10 @@ function changeBetween<Before extends Entry, After extends Entry>(
     : 'changed';
   if (kind === undefined) return undefined;
   const { path, type, mtimeNs } = after;
-  return { path, kind, type, sizeBefore: sizeOf(before), sizeAfter: sizeOf(after), mtimeNsAfter: mtimeNs };
+  return {
+    ...{ path, kind, type, sizeBefore: sizeOf(before), sizeAfter: sizeOf(after) },
+    ...{ mtimeNsAfter: mtimeNs, mtimeNsBefore: before.mtimeNs },
+  };
 }
 
 function isSameThing<Before extends Entry, After extends Entry>(

@@ -5,9 +5,10 @@ import { mapOwner } from '../lib/map-owner.ts';
 import { OpenDirectories } from '../lib/open-directories.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
 import type { RestoreResult } from '../repository/index.ts';
-import { compareTrees } from './compare-trees.ts';
+import { type Change, compareTrees } from './compare-trees.ts';
 import { isEmptyData, liveEntries } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { RestorePlan } from './restore-plan.ts';
@@ -137,7 +138,9 @@ async function restoreVerified(
   };
   const rules = { isSameContent: (): boolean => true, comparesXattrs: false };
   const excused = new Set(result.problems.map((problem) => problem.path));
+  const clamped = { count: 0, example: '' };
   for await (const change of compareTrees(trees, rules)) {
+    if (isClamped(change) && clamped.count++ === 0) clamped.example = change.path;
     if (change.kind === 'metadata' || excused.has(toPrintable(change.path)) || excused.has(change.path))
       continue;
     throw new AppError(
@@ -149,7 +152,29 @@ async function restoreVerified(
       },
     );
   }
+  noteClamped(clamped, options);
   return result;
+}
+
+/** A file system that has no room for a year takes the nearest that it has, and says nothing. */
+function isClamped({ kind, mtimeNsBefore, mtimeNsAfter }: Change): boolean {
+  if (kind !== 'metadata' || mtimeNsBefore === undefined) return false;
+  const difference = mtimeNsBefore - mtimeNsAfter;
+  return difference > clampedNs || difference < -clampedNs;
+}
+
+/** What is nearer may be a file system that counts in coarser steps. */
+const clampedNs = 3_600_000_000_000n;
+
+function noteClamped(
+  { count, example }: { readonly count: number; readonly example: ByteString },
+  options: JobOptions,
+): void {
+  if (count === 0) return;
+  const times = count === 1 ? 'One time is' : `${count} times are`;
+  options.onNote?.(
+    `${times} beyond the years that the file system has room for, and became the nearest that it has: that of ${quote(toPrintable(example))}${count === 1 ? '' : ' is one of them'}.`,
+  );
 }
 
 /** Storage that was to be empty, and is not: a volume that was made again may stand on a device with data. */

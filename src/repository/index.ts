@@ -15,6 +15,7 @@ export type {
   RestoreOptions,
   RestoreResult,
   SaveOptions,
+  NotKept,
   SaveResult,
   ShownByData,
   SnapshotEntry,

@@ -1,5 +1,8 @@
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { inodeFlag, setInodeFlag } from '../../src/lib/inode-flags.ts';
+import { setTimes } from '../../src/lib/posix.ts';
 import { holdfastCommand } from '../support/holdfast-command.ts';
 import { makeHostileTree } from '../support/hostile-tree.ts';
 import { type LoopFilesystemType, mountLoopFilesystem } from '../support/loop-filesystem.ts';
@@ -40,3 +43,42 @@ test('a volume on one file system comes back on another', async () => {
 
   expect(treeFacts(target)).toEqual(treeFacts(root));
 });
+
+test('what no snapshot keeps of files is told once for each kind, and so are times that do not fit', async () => {
+  await using here = mountLoopFilesystem('btrfs');
+  await using there = mountLoopFilesystem('ext4');
+  const holdfast = holdfastCommand(join(here.path, 'state'));
+  await holdfast.run('init', '--repo', join(here.path, 'repository'));
+  const root = await holdfast.createVolume('data');
+  for (const name of ['first', 'second', 'third']) {
+    writeFileSync(join(root, name), '');
+    setFlag(join(root, name), inodeFlag.noCopyOnWrite);
+    writeFileSync(join(root, name), 'content');
+    // The year 2600: ext4 ends in 2446.
+    setTimes(join(root, name), 19_880_899_200n * 1_000_000_000n);
+  }
+  mkdirSync(join(root, 'folder'));
+  setFlag(join(root, 'folder'), inodeFlag.immutable);
+
+  const saved = await holdfast.attempt('backup', 'data');
+  expect(saved.exitCode).toBe(0);
+  expect(saved.output).toContain(
+    '3 things are not copied on write (chattr +C) in "data", which no backup keeps: "first" is one of them.',
+  );
+  expect(saved.output).toContain(
+    'One thing is immutable (chattr +i) in "data", which no backup keeps: "folder".',
+  );
+  const restored = await holdfast.attempt('restore', 'data', '--to', join(there.path, 'restored'), '--yes');
+  expect(restored.exitCode).toBe(0);
+  expect(restored.output).toContain('3 times are beyond the years that the file system has room for');
+  setFlag(join(root, 'folder'), inodeFlag.immutable, false);
+});
+
+function setFlag(path: string, flag: number, isSet = true): void {
+  const fd = openSync(path, 'r');
+  try {
+    expect(setInodeFlag(fd, flag, isSet)).toBe(true);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,5 +1,14 @@
 import { createCipheriv, createHash, hash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
@@ -83,6 +92,12 @@ const files: Readonly<Record<string, () => Buffer>> = {
 
 test('Holdfast cuts every file into the very chunks that restic cuts it into', async () => {
   for (const [name, make] of Object.entries(files)) writeFileSync(join(source, name), make());
+  // Its holes are not read: 19 MiB behind data that ends anywhere, and what follows until the file ends anywhere.
+  const holes = openSync(join(source, 'holes-60m'), 'w');
+  writeSync(holes, pseudoRandom(3 * mebibyte + 777, 13), 0);
+  writeSync(holes, pseudoRandom(5, 14), 0, 5, 22 * mebibyte + 1);
+  ftruncateSync(holes, 60 * mebibyte + 4321);
+  closeSync(holes);
   await using repository = await openTestRepository(location);
   const { snapshot } = await saveDirectory(repository, source, { parent: undefined });
   if (!snapshot) throw new Error('Nothing was saved');
@@ -91,7 +106,7 @@ test('Holdfast cuts every file into the very chunks that restic cuts it into', a
 
   await resticCommand(location).run('backup', source);
   const theirs = await resticContents();
-  for (const name of Object.keys(files)) {
+  for (const name of [...Object.keys(files), 'holes-60m']) {
     const content = ours.get(name)?.contentKey.match(/.{64}/g) ?? [];
     expect(content, name).toEqual(theirs.get(name));
   }

@@ -2,7 +2,7 @@ import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Stillness } from '../../model/label-wishes.ts';
 import type { GradeEvidence, Snapshot, VolumeDescription } from '../../model/snapshot.ts';
-import type { Repository, SaveOptions, SaveResult, StoredDump } from '../../repository/index.ts';
+import type { NotKept, Repository, SaveOptions, SaveResult, StoredDump } from '../../repository/index.ts';
 import type { GradeReason } from '../grade.ts';
 import type { HookOutcome } from '../hooks/hook-run.ts';
 import { openSource } from '../open-source.ts';
@@ -87,6 +87,8 @@ export async function saveStill(
     const dumps = await application?.dump(request.repository, options);
     const saves = members.map((member) => saveOptionsOf(parts, { member, moment, request, dumps }, options));
     const results = await request.repository.saveTogether(saves, moment);
+    for (const [i, { notKept = [] }] of results.entries())
+      for (const one of notKept) options.onNote?.(notKeptNote(members[i]?.target.name ?? '', one));
     const hookFailures = (await application?.finish(outcomeOf(results), options)) ?? [];
     return results.map((result, i) => {
       const member = members[i];
@@ -105,6 +107,11 @@ export async function saveStill(
     application?.failed(options.signal?.aborted === true ? new AppError('cancelled', 'Cancelled') : error);
     throw error;
   }
+}
+
+function notKeptNote(name: string, { what, count, example }: NotKept): string {
+  const things = count === 1 ? 'One thing is' : `${count} things are`;
+  return `${things} ${what} in ${quote(name)}, which no backup keeps: ${quote(example)}${count === 1 ? '' : ' is one of them'}.`;
 }
 
 /** What changes while it is looked at would be still when it is saved. */

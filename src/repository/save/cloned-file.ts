@@ -7,6 +7,7 @@ import { leaveProject } from '../../lib/leave-project.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import type { EarlyClone } from './early-clones.ts';
+import { flagsNotKept } from './not-kept.ts';
 import { renewClone } from './renew-clone.ts';
 
 /** A file as it was at one moment: its blocks are shared with the file, which may be written to again. */
@@ -15,6 +16,8 @@ export interface ClonedFile extends Disposable {
   readonly fd: number;
   readonly stat: FileStat;
   readonly xattrs: readonly ExtendedAttribute[];
+  /** Attributes of the file that are in no snapshot. */
+  readonly flags: number;
 }
 
 /** Linux's O_TMPFILE: a file without a name, which is gone with the process however that ends. */
@@ -26,7 +29,13 @@ export function cloneAgain(original: number, before: EarlyClone): ClonedFile | u
   if (renewed === undefined) return undefined;
   const { stat } = renewed;
   const { fd } = before;
-  return { fd, stat, xattrs: listXattrs(original), [Symbol.dispose]: () => closeSync(fd) };
+  return {
+    fd,
+    stat,
+    xattrs: listXattrs(original),
+    flags: flagsNotKept(original),
+    [Symbol.dispose]: () => closeSync(fd),
+  };
 }
 
 /** Of an open file. Undefined where the file system cannot do that. */
@@ -36,7 +45,13 @@ export function cloneOpen(original: number, folder: ByteString): ClonedFile | un
   try {
     const stat = statOpen(original);
     if (stat.isFile() && cloneFile(fd, original))
-      return { fd, stat, xattrs: listXattrs(original), [Symbol.dispose]: () => closeSync(fd) };
+      return {
+        fd,
+        stat,
+        xattrs: listXattrs(original),
+        flags: flagsNotKept(original),
+        [Symbol.dispose]: () => closeSync(fd),
+      };
   } catch (error) {
     closeSync(fd);
     throw error;

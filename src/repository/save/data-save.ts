@@ -13,11 +13,13 @@ import type { EarlyClones } from './early-clones.ts';
 import { FileFates } from './file-fates.ts';
 import { type LiveSave, saveLive } from './live-passes.ts';
 import { LiveTrees } from './live-trees.ts';
+import { NotKeptCounter } from './not-kept.ts';
 import { type KnownTrees, ParentTrees } from './parent-trees.ts';
 import { dataParts, directoryNode } from './root-tree.ts';
 import type { SaveContext } from './save-snapshot.ts';
 import type { SaveScheduler, StoredCount } from './save-scheduler.ts';
 import { SaveTally } from './save-tally.ts';
+import type { NotKept } from './save-types.ts';
 import { StreamSaver } from './stream-saver.ts';
 
 export interface SavedData {
@@ -57,6 +59,8 @@ export class DataSave {
   readonly #scheduler: SaveScheduler;
   readonly #fates: FileFates | undefined;
   #tries = 0;
+  /** Of each pass. */
+  readonly #notKept: NotKeptCounter[] = [];
   #known: Promise<Known> | undefined;
   #live: LiveSave | undefined;
   #pending: Pending | undefined;
@@ -80,6 +84,11 @@ export class DataSave {
     const more = { ...(this.#tries > 1 && { tries: this.#tries }), ...(late > 0 && { late }) };
     if (this.#live === undefined) return late > 0 ? { passes: 0, ...read, ...more } : undefined;
     return { passes: this.#live.passes, ...read, ...more };
+  }
+
+  /** What of the things that were read is in no snapshot. */
+  get notKept(): NotKept[] {
+    return NotKeptCounter.list(this.#notKept);
   }
 
   /** How long the last pass over the data in use took; 0 where there was none. */
@@ -189,10 +198,12 @@ export class DataSave {
   #newTally(cutAtMs?: () => number | undefined): SaveTally {
     const { onProgress, parent } = this.options;
     const expected = parent?.summary;
-    return new SaveTally(onProgress, expected && { files: expected.files, bytes: expected.bytes }, {
+    const tally = new SaveTally(onProgress, expected && { files: expected.files, bytes: expected.bytes }, {
       fates: this.#fates,
       cutAtMs,
     });
+    this.#notKept.push(tally.notKept);
+    return tally;
   }
 
   #saverOptions(): Pick<DirectorySaverOptions, 'scheduler' | 'names' | 'isExcluded'> {

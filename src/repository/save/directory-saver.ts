@@ -1,8 +1,8 @@
-import { readdirSync, readlinkSync } from 'node:fs';
+import { constants, readdirSync, readlinkSync } from 'node:fs';
 import { Breather } from '../../lib/breathe.ts';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { knownError } from '../../lib/known-error.ts';
-import { type FileStat, statAt, statOpen } from '../../lib/posix-at.ts';
+import { closeQuickly, type FileStat, openAt, statAt, statOpen } from '../../lib/posix-at.ts';
 import { listXattrs } from '../../lib/posix.ts';
 import { hasLocalClock } from '../../lib/timely-filesystem.ts';
 import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
@@ -14,6 +14,7 @@ import { type CleanedFilesystems, cleanPages } from './clean-pages.ts';
 import { FileBatch } from './file-batch.ts';
 import { FileSaver, type FileSaverOptions } from './file-saver.ts';
 import { nodeOfStat, typeOfStat } from './node-of-stat.ts';
+import { flagsNotKept } from './not-kept.ts';
 import { childPath, type Place, type Slot } from './place.ts';
 import { readProblem } from './read-problem.ts';
 
@@ -87,6 +88,7 @@ export class DirectorySaver {
       const { parents, scheduler } = this.#options;
       const parent = await (parents && scheduler.counted(() => parents.load(parentTreeId)));
       await this.#cleanPagesOf(where.handle);
+      this.#options.tally.notKept.add(flagsOfDirectory(where.handle), where.path);
       const { done } = await this.#walkEntries({ ...where, parent });
       const closed = done.finally(() => where.handle[Symbol.dispose]());
       // Awaited by the directory above; a failure before that is no unhandled one.
@@ -240,4 +242,17 @@ export class DirectorySaver {
   #problem(problem: SaveProblem): void {
     this.#options.tally.problems.push(problem);
   }
+}
+
+/** What cannot be opened cannot be listed either: that is told. */
+function flagsOfDirectory(handle: DirectoryHandle): number {
+  let fd: number;
+  try {
+    fd = openAt(handle.fd, '.', constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch {
+    return 0;
+  }
+  const flags = flagsNotKept(fd);
+  closeQuickly(fd);
+  return flags;
 }

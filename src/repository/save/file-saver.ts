@@ -90,6 +90,7 @@ export class FileSaver implements Disposable {
         if (!outcome || outcome.tooLarge) return this.#saveLarge(place, name);
         tally.noteRead();
         if (outcome.problem) tally.problems.push({ ...outcome.problem, path: childPath(place, name) });
+        tally.notKept.add(outcome.flags ?? 0, childPath(place, name));
         if (outcome.node !== undefined)
           tally.countFile(fateOfRead(place, name, outcome.node), outcome.size, childPath(place, name));
         return outcome.node;

@@ -120,7 +120,7 @@ test.each([
       name: 'db',
       full,
       path: 'db',
-      clone: { fd, stat, xattrs: [], [Symbol.dispose]: () => closeSync(fd) },
+      clone: { fd, stat, xattrs: [], flags: 0, [Symbol.dispose]: () => closeSync(fd) },
       proofs,
       knownContent: () => idListOf(known),
     });

@@ -10,6 +10,7 @@ import { type CutProofs, type FileProofs, pieceBytesOf, type ProofBook } from '.
 import { FileHoles } from './file-holes.ts';
 import { hasChanged, openDisposable, readFully } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
+import { flagsNotKept } from './not-kept.ts';
 import { readProblem } from './read-problem.ts';
 import { areProofsOf, type KnownCuts, recutFile } from './recut-file.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
@@ -46,6 +47,7 @@ export async function saveLargeFile(file: LargeFile): Promise<NodeText | undefin
   try {
     using open = file.clone ?? openDisposable(file.full);
     const before = open.stat;
+    tally.notKept.add(file.clone?.flags ?? flagsNotKept(open.fd), path);
     const { content, size } = await saveContent(file, open.fd, before);
     const extras = {
       ...extrasOfFile(open.fd, before, size),

@@ -213,7 +213,8 @@ async function recordOf(
   const seen = tally.problems.map((problem) => ({ ...problem, path: toPrintable(problem.path) }));
   const { written } = tally;
   const problems = [...seen, ...(options.lost ?? [])];
-  if (dryRun) return { json: undefined, summary, problems };
+  const { notKept } = work;
+  if (dryRun) return { json: undefined, summary, problems, notKept };
   const grade =
     typeof options.grade === 'function'
       ? await options.grade({ problems, written: written && toPrintable(written), inFlight })
@@ -227,7 +228,7 @@ async function recordOf(
     problemCount: problems.length,
     timeMs,
   });
-  return { json, summary, problems };
+  return { json, summary, problems, notKept };
 }
 
 /** The walk may be over before anybody cancels. */

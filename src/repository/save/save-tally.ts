@@ -1,6 +1,7 @@
 import { type ByteString, toText } from '../../model/byte-string.ts';
 import type { SaveProblem, SnapshotSummary } from '../../model/snapshot.ts';
 import type { Progress } from '../types.ts';
+import { NotKeptCounter } from './not-kept.ts';
 import type { FileFates } from './file-fates.ts';
 import { grainOf } from './time-grain.ts';
 
@@ -9,6 +10,7 @@ export type FileFate = 'new' | 'changed' | 'unmodified';
 /** Counts what a backup sees, and tells its progress at most ten times a second. */
 export class SaveTally {
   readonly problems: SaveProblem[] = [];
+  readonly notKept = new NotKeptCounter();
   readonly #onProgress: ((progress: Progress) => void) | undefined;
   readonly #expected: { readonly files: number; readonly bytes: number } | undefined;
   readonly #counts = { new: 0, changed: 0, unmodified: 0 };

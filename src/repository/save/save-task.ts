@@ -86,6 +86,8 @@ export interface FileOutcome {
   readonly node: ByteString | undefined;
   readonly size: number;
   readonly problem: SaveProblem | undefined;
+  /** Its attributes that are in no snapshot. */
+  readonly flags?: number;
   /** The file is too large for this way now. */
   readonly tooLarge?: boolean;
 }

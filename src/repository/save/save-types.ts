@@ -111,4 +111,15 @@ export interface SaveResult {
   readonly summary: SnapshotSummary;
   /** What was not saved as it is, or not at all. A result with problems is partly done. */
   readonly problems: readonly SaveProblem[];
+  /** What of the things that were read is in no snapshot: what is unchanged is not read, and not told again. */
+  readonly notKept?: readonly NotKept[];
+}
+
+/** Files and directories with an attribute that is not kept. */
+export interface NotKept {
+  /** In words: what they are. */
+  readonly what: string;
+  readonly count: number;
+  /** One of them, safe to print. */
+  readonly example: string;
 }

@@ -19,6 +19,7 @@ import { openStore } from '../stores/open-store.ts';
 import { BlobSaver } from './blob-saver.ts';
 import { hasChanged, readFully } from './file-reader.ts';
 import { extrasOfFile, nodeOfStat } from './node-of-stat.ts';
+import { flagsNotKept } from './not-kept.ts';
 import { pieceBytesOf } from './piece-proof.ts';
 import { readProblem } from './read-problem.ts';
 import {
@@ -142,7 +143,7 @@ async function saveOpen(
   const node = encodeNode({ ...nodeOfStat({ name, stat: before, names, content, ...extras }), size: length });
   const problem =
     length !== Number(before.size) || hasChanged(before, after) ? changedProblem(name, after) : undefined;
-  return { node, size: length, problem };
+  return { node, size: length, problem, flags: flagsNotKept(fd) };
 }
 
 function changedProblem(path: ByteString, after: FileStat): SaveProblem {
