@@ -20,21 +20,21 @@ async function killed(args: readonly string[], afterMs: number): Promise<boolean
   return await started.kill();
 }
 
-const names = ['kill-db', 'kill-web', 'kill-paused', 'kill-idle'];
+const names = ['kill-db', 'kill-web', 'kill-joined', 'kill-idle'];
 const volumes = ['kill_db', 'kill_files'];
 
-/** Two volumes, and containers that run, are paused and do not run on them. */
+/** Two volumes, and containers that run and do not run on them, or are in the network of one that does. */
 async function makeStack(): Promise<void> {
   for (const volume of volumes)
     await on.engine.docker(['volume', 'create', '--label', 'com.docker.compose.project=kill', volume]);
   const mounts = volumes.flatMap((volume) => ['-v', `${volume}:/${volume}`]);
   const script = 'trap "exit 0" TERM; while :; do sleep 0.1; done';
   for (const name of names) {
-    const own = name === 'kill-db' ? mounts.slice(0, 2) : mounts;
+    const joined = ['--network', 'container:kill-db'];
+    const own = name === 'kill-joined' ? joined : name === 'kill-db' ? mounts.slice(0, 2) : mounts;
     await on.engine.docker(['create', '--name', name, ...own, 'busybox', 'sh', '-c', script]);
     if (name !== 'kill-idle') await on.engine.docker(['start', name]);
   }
-  await on.engine.docker(['pause', 'kill-paused']);
 }
 
 function fill(version: string): void {
@@ -52,7 +52,11 @@ function facts(): string {
 }
 
 async function states(): Promise<string> {
-  return await on.engine.docker(['inspect', '-f', '{{.Name}} {{.State.Status}}', ...names]);
+  const seen = await on.engine.docker(['inspect', '-f', '{{.Name}} {{.State.Status}}', ...names]);
+  const networks = await Promise.all(
+    ['kill-db', 'kill-joined'].map((name) => on.engine.docker(['exec', name, 'readlink', '/proc/1/ns/net'])),
+  );
+  return `${seen}\n${new Set(networks).size} network`;
 }
 
 /** What nobody needs any more: journals, and stages that no undo stands for. */
