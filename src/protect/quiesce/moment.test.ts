@@ -86,7 +86,7 @@ function lockedMoment(events: string[], bound: { maxStillMs?: number; tries?: nu
   const plan = {
     consistency: 'pause',
     how: 'pause',
-    liveFirst: false,
+    liveFirst: true,
     clones: false,
     note: undefined,
   } as const;

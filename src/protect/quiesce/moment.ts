@@ -97,8 +97,8 @@ export class Moment implements StillMoment, AsyncDisposable {
     this.liveFirst = plan.liveFirst;
     this.clones = plan.clones;
     this.maxStillMs = plan.how === undefined ? undefined : maxStillMs;
-    this.tries = tries;
-    this.#triesLeft = tries;
+    this.tries = plan.liveFirst ? tries : 1;
+    this.#triesLeft = this.tries;
   }
 
   async begin(prepare: () => Promise<void>, lastPassMs: number | undefined): Promise<number> {
@@ -172,6 +172,11 @@ export class Moment implements StillMoment, AsyncDisposable {
 
   cutAtMs(): number | undefined {
     return this.#cutAtMs;
+  }
+
+  /** As when the guardian of what is frozen has let it run. */
+  wasDisturbed(): boolean {
+    return (this.#report?.disturbed ?? []).length > 0;
   }
 
   cut(reason: string): void {

@@ -103,9 +103,7 @@ export class FileSaver implements Disposable {
   /** Returns when nothing has to stay as it is any more: the rest is read from clones in the folder. */
   async letGo(folder: ByteString, done: Promise<unknown>): Promise<void> {
     const { tally } = this.#options;
-    const isLate = tally.isLate;
-    const cloned = this.#clones.cloneAll(folder);
-    if (isLate) for (let i = 0; i < cloned; i++) tally.noteRead();
+    const cloned = await this.#clones.cloneAll(folder, () => tally.noteRead());
     if (cloned === 0) await Promise.allSettled([done]);
     // A file that has grown too large for its batch is read after it.
     for (let read = -1; read < this.#direct.length;) {

@@ -98,8 +98,8 @@ async function saveAllData(
     for (const work of works)
       await (moment?.liveFirst === true ? work.goThroughLive(fitsMs(moment)) : work.prepare());
     const timeMs = await saveOnceStill(works, { moment, scheduler, mayRepeat: left > 0 });
-    if (left === 0 || moment?.cutAtMs?.() === undefined || works.every(({ tally }) => tally.late === 0))
-      return timeMs;
+    const isLate = moment?.cutAtMs?.() !== undefined && works.some(({ tally }) => tally.late > 0);
+    if (left === 0 || !(isLate || moment?.wasDisturbed?.() === true)) return timeMs;
     for (const work of works) await work.takeForLive();
   }
 }

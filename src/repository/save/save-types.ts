@@ -101,6 +101,8 @@ export interface StillMoment {
    * then on may be of later moments. Undefined while it is still.
    */
   cutAtMs?(): number | undefined;
+  /** True when it was not still all the time since the last `begin`, for a reason of its own. Asked after `end`. */
+  wasDisturbed?(): boolean;
   /** Lets it go now: the reading waits for something else than the data. */
   cut?(reason: string): void;
 }

@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { openRegularPath } from '../../lib/open-regular.ts';
 import { startWriteback } from '../../lib/posix.ts';
 import type { ByteString } from '../../model/byte-string.ts';
@@ -13,6 +14,8 @@ interface Pending {
 
 /** Each is an open file, and another for its clone. */
 const maxClones = 400;
+/** A timer waits no longer than that, and than one file takes. */
+const sliceMs = 15;
 
 /**
  * Files that are cloned while the data is still. A file system writes down what of a file is not on its disk yet before it
@@ -45,16 +48,25 @@ export class StillClones implements Disposable {
     }
   }
 
-  /** Nothing that was opened has to stay as it is afterwards, but for what could not be cloned. Returns how many could. */
-  cloneAll(folder: ByteString): number {
-    const pending = this.#pending;
-    this.#pending = [];
+  /**
+   * Nothing that was opened has to stay as it is afterwards, but for what could not be cloned. Returns how many could. Each
+   * of them is told, and between two of them what is due is done: the time for it may be over.
+   */
+  async cloneAll(folder: ByteString, onClone: () => void): Promise<number> {
     let cloned = 0;
-    for (const { fd, clone } of pending) {
+    let last = performance.now();
+    for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
+      const { fd, clone } = next;
       const made = this.#byEarly(fd) ?? cloneOrNothing(fd, folder);
-      if (made !== undefined) cloned++;
+      if (made !== undefined) {
+        cloned++;
+        onClone();
+      }
       closeSync(fd);
       clone.resolve(made);
+      if (performance.now() - last < sliceMs) continue;
+      await setImmediate();
+      last = performance.now();
     }
     return cloned;
   }
