@@ -1,7 +1,8 @@
 import { chmodSync, closeSync, constants, fchmodSync, fchownSync, lchownSync, openSync } from 'node:fs';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import type { Entry, ExtendedAttribute } from '../model/entry.ts';
-import { errnoOf } from '../model/errors.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { changeOwner, closeQuickly, openFlag, openFromHere, statOpen } from './posix-at.ts';
 import { removeXattr, setTimes, setXattr } from './posix.ts';
 import { type ProblemReporter, reasonText } from './tree-problem.ts';
 
@@ -25,29 +26,47 @@ const aclNames = ['system.posix_acl_access', 'system.posix_acl_default'] as cons
  * reported. Nothing is set through a symbolic link.
  */
 export function applyMetadata(target: MetadataTarget, entry: Entry, report: ProblemReporter): void {
+  using held = holdNode(target, entry);
   const attempt = (what: string, action: () => void) => attemptTo(action, { what, entry, report });
+  const thing = target.fd ?? target.at;
   const isOwned =
     target.setsOwner !== false &&
     attempt('owner', () => {
-      if (target.fd === undefined) lchownSync(toPath(target.at), entry.uid, entry.gid);
-      else fchownSync(target.fd, entry.uid, entry.gid);
+      if (target.fd !== undefined) fchownSync(target.fd, entry.uid, entry.gid);
+      else if (held !== undefined) changeOwner(held.fd, entry);
+      else lchownSync(toPath(target.at), entry.uid, entry.gid);
     });
   if (target.inheritedAcl === true) removeAcls(target.at, entry);
   for (const attribute of entry.xattrs ?? []) {
-    attempt(`extended attribute "${toPrintable(attribute.name)}"`, () => setXattr(target.at, attribute));
+    attempt(`extended attribute "${toPrintable(attribute.name)}"`, () => setXattr(thing, attribute));
   }
   if (entry.type !== 'symlink') {
     // Who could not become the owner must not lend the wrong owner's rights.
     const mode = isOwned ? entry.mode : entry.mode & 0o1777;
-    attempt('mode', () => setMode(target, entry, mode));
+    attempt('mode', () => {
+      if (target.fd !== undefined) fchmodSync(target.fd, mode);
+      else chmodSync(held === undefined ? toPath(target.at) : `/proc/self/fd/${held.fd}`, mode);
+    });
   }
-  attempt('time', () => setTimes(target.at, entry.mtimeNs));
+  attempt('time', () => setTimes(thing, entry.mtimeNs));
 }
 
-function setMode(target: MetadataTarget, entry: Entry, mode: number): void {
-  if (target.fd !== undefined) return fchmodSync(target.fd, mode);
-  if (entry.type === 'dir') return chmodSync(toPath(target.at), mode);
-  chmodNoFollow(target.at, mode);
+/**
+ * Holds on to what is neither a file nor a directory, which were opened before: another user who owns the directory can
+ * give its name to a file of root's that lies there.
+ */
+function holdNode(
+  { at, fd }: MetadataTarget,
+  entry: Entry,
+): ({ readonly fd: number } & Disposable) | undefined {
+  if (fd !== undefined || entry.type === 'dir' || entry.type === 'file') return undefined;
+  const node = openFromHere(at, openFlag.path | constants.O_NOFOLLOW);
+  const found = statOpen(node);
+  if (!found.isFile() && !found.isDirectory())
+    return { fd: node, [Symbol.dispose]: () => closeQuickly(node) };
+  closeQuickly(node);
+  const message = `Cannot write "${toPrintable(entry.path)}": another program has put something else in its place`;
+  throw new AppError('conflict', message);
 }
 
 /** The mode of what is neither a symbolic link nor behind one: `EOPNOTSUPP` then. */

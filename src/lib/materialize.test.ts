@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -17,6 +18,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeHostileTree } from '../../test/support/hostile-tree.ts';
 import { treeFacts } from '../../test/support/tree-facts.ts';
 import type { Entry } from '../model/entry.ts';
+import { applyMetadata } from './apply-metadata.ts';
 import { copyTree } from './copy-tree.ts';
 import { materialize, type TreeMember } from './materialize.ts';
 import { readTar } from './tar/read-tar.ts';
@@ -281,3 +283,32 @@ function bytes(content = ''): AsyncIterable<Uint8Array> {
 async function* members(list: readonly TreeMember[]): AsyncGenerator<TreeMember> {
   yield* list;
 }
+
+describe('what another user who owns the target puts in the place of what is made', () => {
+  const plain = { mode: 0o777, uid: 65534, gid: 65534, mtimeNs: 0n, size: 0 } as const;
+
+  async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+  test('does not get what a directory was to have', async () => {
+    const own = join(target, 'own');
+    mkdirSync(own, { mode: 0o700 });
+    async function* members(): AsyncGenerator<TreeMember> {
+      yield { entry: { ...plain, path: 'made', type: 'dir' }, body: nothing() };
+      renameSync(join(target, 'made'), join(target, 'aside'));
+      renameSync(own, join(target, 'made'));
+      yield { entry: { ...plain, path: 'last', type: 'dir' }, body: nothing() };
+    }
+    await expect(materialize(target, members(), {})).rejects.toMatchObject({ code: 'conflict' });
+    const { mode, uid } = lstatSync(join(target, 'made'));
+    expect([mode & 0o777, uid]).toEqual([0o700, process.geteuid?.()]);
+  });
+
+  test('does not get the owner of a symbolic link', () => {
+    writeFileSync(join(target, 'link'), 'own', { mode: 0o600 });
+    const entry: Entry = { ...plain, path: 'link', type: 'symlink', linkTarget: 'x' };
+    expect(() => applyMetadata({ at: join(target, 'link') }, entry, () => undefined)).toThrow(
+      'another program has put something else in its place',
+    );
+    expect(lstatSync(join(target, 'link')).uid).toBe(process.geteuid?.());
+  });
+});

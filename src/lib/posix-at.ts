@@ -16,6 +16,9 @@ const libc = koffi.load(null);
 const openat = libc.func('int openat(int dirfd, uintptr_t path, int flags, unsigned int mode)');
 const unlinkat = libc.func('int unlinkat(int dirfd, uintptr_t path, int flags)');
 const close = libc.func('int close(int fd)');
+const fchownat = libc.func(
+  'int fchownat(int dirfd, uintptr_t path, unsigned int uid, unsigned int gid, int flags)',
+);
 const statx = statxOf();
 
 /** Glibc has it since 2.28. Undefined where `node:fs` has to do it. */
@@ -66,6 +69,12 @@ export function openFromHere(path: ByteString, flags: number): number {
 /** Opens for real what is open by O_PATH: the very same thing, whatever has its name by now. */
 export function reopen(fd: number, flags: number): number {
   return openAt(atFdCwd, `/proc/self/fd/${fd}`, flags);
+}
+
+/** Gives what is open, if only by O_PATH, to another user: the very thing, whatever has its name by now. */
+export function changeOwner(fd: number, { uid, gid }: { readonly uid: number; readonly gid: number }): void {
+  text[0] = 0;
+  if (fchownat(fd, textAt, uid, gid, emptyPath) !== 0) throw systemError('fchownat', `fd ${fd}`);
 }
 
 /** Removes a name that is not a directory's. */

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, lstatSync, renameSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs';
+import { linkSync, lstatSync, renameSync, rmdirSync, statfsSync, symlinkSync, unlinkSync } from 'node:fs';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { applyMetadata } from './apply-metadata.ts';
 import { Breather } from './breathe.ts';
+import type { DirectoryHandle } from './directory-handle.ts';
 import { type FileContent, writeFileContent } from './file-target.ts';
+import { filesystemType } from './filesystem-type.ts';
 import { type OpenDirectory, OpenDirectories } from './open-directories.ts';
 import { makeNode } from './posix.ts';
 import { type ProblemReporter, reasonText } from './tree-problem.ts';
@@ -41,7 +43,7 @@ export interface TreeProgress {
 export class TreeWriter implements Disposable {
   readonly #options: TreeWriterOptions;
   readonly #open: OpenDirectories;
-  readonly #directories = new Map<ByteString, Entry>();
+  readonly #directories = new Map<ByteString, MadeDirectory>();
   readonly #leftOut = new Set<ByteString>();
   readonly #breather: Breather;
   #bytes = 0;
@@ -78,11 +80,13 @@ export class TreeWriter implements Disposable {
   /** Sets the metadata of all directories. */
   async finish(): Promise<TreeProgress> {
     for (const path of [...this.#directories.keys()].sort().reverse()) {
-      const entry = this.#directories.get(path);
-      if (entry === undefined || (path === '' && this.#options.setsRoot === false)) continue;
+      const made = this.#directories.get(path);
+      if (made === undefined || (path === '' && this.#options.setsRoot === false)) continue;
       if (this.#breather.isDue()) await this.#breather.breathe();
       try {
+        const { entry } = made;
         const { handle, inheritsAcl } = this.#open.enter(path, { create: false });
+        if (isAnother(handle, made)) throw replaced(path);
         const setsOwner = this.#options.setsOwners;
         applyMetadata({ at: handle.at('.'), inheritedAcl: inheritsAcl, setsOwner }, entry, this.#report);
       } catch (error) {
@@ -127,8 +131,8 @@ export class TreeWriter implements Disposable {
   }
 
   #makeDirectory(entry: Entry): void {
-    if (entry.path !== '') this.#open.enter(entry.path, { create: true, replaces: true });
-    this.#directories.set(entry.path, entry);
+    const { handle } = this.#open.enter(entry.path, { create: true, replaces: true });
+    this.#directories.set(entry.path, { entry, inode: handle.stat().ino });
   }
 
   /** Who is not root can make no devices: that is named, and the rest goes on. */
@@ -197,6 +201,24 @@ export class TreeWriter implements Disposable {
   #parentOf(path: ByteString): { readonly parent: OpenDirectory; readonly name: ByteString } {
     return { parent: this.#open.enter(parentPath(path), { create: true }), name: baseName(path) };
   }
+}
+
+interface MadeDirectory {
+  readonly entry: Entry;
+  /** The user who owns the directory above can give its name to another directory there, root's own. */
+  readonly inode: bigint;
+}
+
+/** Only by numbers that last: some file systems, those of programs above all, give a thing another one now and then. */
+function isAnother(handle: DirectoryHandle, { inode }: MadeDirectory): boolean {
+  if (handle.stat().ino === inode) return false;
+  const { type } = statfsSync(handle.self);
+  return Object.values<number>(filesystemType).includes(type);
+}
+
+function replaced(path: ByteString): AppError {
+  const message = `Cannot write "${toPrintable(path)}": another program has put another directory in its place`;
+  return new AppError('conflict', message);
 }
 
 async function makeWhole(at: ByteString, make: (at: ByteString) => void | Promise<void>): Promise<void> {
