@@ -155,3 +155,19 @@ describe('a machine whose state folder was lost', () => {
     expect([await stateOn(a), await stateOn(b)]).toEqual(['protected', 'unprotected']);
   });
 });
+
+test('a volume that is restored from the snapshots of one that was renamed does not join them', async () => {
+  await a.volume('pg');
+  write(a, 'saved');
+  await a.run('backup', 'pg');
+  const [saved] = await listAll(a);
+  await a.run('volume', 'rename', 'pg', 'old');
+  await a.volume('pg');
+  const told = await a.attempt(['restore', `pg@${saved?.id.slice(0, 12)}`, '--yes']);
+  expect(told).toMatchObject({ exit: 0, stderr: expect.stringContaining('"old" goes on with those') });
+  expect(read(a)).toBe('saved');
+  await a.run('backup', 'pg', 'old');
+  const identities = (await listAll(a)).map(({ volume }) => volume.identity);
+  expect(new Set(identities).size).toBe(2);
+  expect(identities.filter((identity) => identity === saved?.volume.identity)).toHaveLength(2);
+});
