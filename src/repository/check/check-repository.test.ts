@@ -1,10 +1,11 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { AppError } from '../../model/errors.ts';
 import { openFreshRepository, type TestRepository, testVolume } from '../open-repository.fixture.ts';
+import { saveSnapshot } from '../format/snapshot-file.ts';
 import { HandmadeSnapshot } from '../save-by-hand.fixture.ts';
 import type { FileType } from '../stores/store.ts';
 import type { CheckReport } from '../types.ts';
@@ -205,6 +206,27 @@ describe('damage is found and named, and so are the snapshots that have it', () 
   });
 });
 
+test('a snapshot whose time restic cannot read is named', async () => {
+  const made = new HandmadeSnapshot(opened.codec);
+  const tree = made.tree([]);
+  await made.save(tree);
+  const json = { time: '2026-01-01', tree, paths: ['/srv'] };
+  const id = await saveSnapshot(opened.codec, json);
+  expect((await check()).errors).toEqual([
+    `Snapshot "${id.slice(0, 8)}" has a time that is none: "2026-01-01"`,
+  ]);
+});
+
+test('a key file of the right bytes that is no key file is named', async () => {
+  await save();
+  const bytes = Buffer.from('no key');
+  const name = hash('sha256', bytes);
+  await opened.codec.store.save('keys', name, bytes);
+  expect((await check()).errors).toEqual([
+    expect.stringContaining(`Key file "${name.slice(0, 8)}" is damaged`),
+  ]);
+});
+
 test('one damaged blob does not condemn what else is in its pack', async () => {
   writeFileSync(join(source, 'docs/a'), randomBytes(100_000));
   const first = await save();
@@ -245,6 +267,17 @@ describe('a snapshot that makes no sense is damaged', () => {
       'which no file can have',
     ],
     ['a tree that is nowhere', () => 'ab'.repeat(32), 'is missing'],
+    [
+      'few trees that name each other so often that no disk holds it',
+      (made: HandmadeSnapshot) => {
+        const of = (subtree: string) =>
+          made.tree(['a', 'b', 'c', 'd'].map((name) => ({ name, type: 'dir', subtree })));
+        let tree = made.tree([]);
+        for (let level = 0; level < 20; level++) tree = of(tree);
+        return tree;
+      },
+      'more than any file system can hold',
+    ],
   ] as const)('%s', async (_what, make, message) => {
     const made = new HandmadeSnapshot(opened.codec);
     const { id } = await made.save(make(made));
@@ -252,6 +285,22 @@ describe('a snapshot that makes no sense is damaged', () => {
     expect(report.errors).toEqual([expect.stringContaining(message)]);
     expect(report.damagedSnapshots).toEqual([id]);
   });
+
+  test.each(['10000-01-01T00:00:00Z', '2026-02-30T00:00:00Z', 'yesterday', ''])(
+    'and a time %j in a tree is told, with the file that has it',
+    async (time) => {
+      const made = new HandmadeSnapshot(opened.codec);
+      await made.save(
+        made.tree([
+          { ...file, mtime: time },
+          { ...file, name: 'g' },
+        ]),
+      );
+      expect((await check()).errors).toEqual([
+        expect.stringMatching(/^"\/f" in snapshot ".*": a time of it is none: "/),
+      ]);
+    },
+  );
 
   test('and its names do nothing to a terminal', async () => {
     const made = new HandmadeSnapshot(opened.codec);

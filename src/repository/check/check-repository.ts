@@ -1,7 +1,9 @@
-import { hash } from 'node:crypto';
 import { isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
 import { type BlobIndex, loadBlobIndex } from '../blob-index/blob-index.ts';
 import { loadSnapshot } from '../format/snapshot-file.ts';
+import { isStrictTime } from '../format/timestamp.ts';
+import { loadKeys } from '../keys/key-store.ts';
 import { BlobReader } from '../read/blob-reader.ts';
 import type { SaveContext } from '../save/save-snapshot.ts';
 import type { StoredFile } from '../stores/store.ts';
@@ -61,13 +63,9 @@ export async function checkRepository(context: CheckContext, options: CheckOptio
 
 /** One key is enough to open a repository, so that the loss of another goes unnoticed. */
 async function checkKeys({ codec }: CheckContext, errors: string[], options: CheckOptions): Promise<void> {
-  for (const { name } of await codec.store.list('keys', options)) {
-    try {
-      if (hash('sha256', await codec.store.load('keys', name, undefined, options)) === name) continue;
-      errors.push(`Key file "${name.slice(0, 8)}" is damaged: its password no longer opens the repository`);
-    } catch (error) {
-      if (!isAppError(error, 'not-found')) throw error;
-    }
+  for (const { id, file } of await loadKeys(codec.store, options)) {
+    if (file !== undefined) continue;
+    errors.push(`Key file "${id.slice(0, 8)}" is damaged: its password no longer opens the repository`);
   }
 }
 
@@ -131,7 +129,9 @@ async function checkSnapshots(
   for (const [i, { name }] of files.entries()) {
     throwIfStopped(options);
     try {
-      const { tree } = await loadSnapshot(codec, name);
+      const { tree, time } = await loadSnapshot(codec, name);
+      if (!isStrictTime(time))
+        errors.push(`Snapshot "${name.slice(0, 8)}" has a time that is none: ${quote(time)}`);
       ((await trees.isWhole(tree, name)) ? whole : damaged).push(name);
     } catch (error) {
       if (!isAppError(error) || isOutOfReach(error)) throw error;

@@ -1,9 +1,11 @@
 import { Breather } from '../../lib/breathe.ts';
-import { type ByteString, toPrintable } from '../../model/byte-string.ts';
+import { type ByteString, fromText, toPrintable } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
 import type { BlobIndex } from '../blob-index/blob-index.ts';
 import { sealOverhead } from '../crypto/seal.ts';
-import type { TreeNode } from '../format/node.ts';
+import { decodeTree, type TreeNode } from '../format/node.ts';
+import { isStrictTime } from '../format/timestamp.ts';
 import type { BlobReader } from '../read/blob-reader.ts';
 import type { CheckOptions } from '../types.ts';
 import { throwIfStopped } from './check-stopped.ts';
@@ -30,6 +32,8 @@ interface Place {
 export class TreeChecker {
   readonly #options: TreeCheckerOptions;
   readonly #known = new Map<string, boolean>();
+  /** How many entries there are in and below each tree. */
+  readonly #counts = new Map<string, number>();
   readonly #breather: Breather;
 
   constructor(options: TreeCheckerOptions) {
@@ -49,18 +53,30 @@ export class TreeChecker {
     if (this.#breather.isDue()) await this.#breather.breathe();
     const nodes = await this.#load(tree, place);
     let isWhole = nodes !== undefined;
+    let count = 0;
     for (const node of nodes ?? []) {
       const at = { ...place, path: `${place.path}/${node.name}` };
       if (!this.#hasContent(node, at)) isWhole = false;
       if (node.subtree !== undefined && !(await this.#isWhole(node.subtree, at))) isWhole = false;
+      count += 1 + (this.#counts.get(node.subtree ?? '') ?? 0);
     }
+    if (count > mostEntries && isWhole) {
+      // Few trees that name each other many times: a restore would never end.
+      this.#tell(place, `it names ${count} entries, more than any file system can hold`);
+      isWhole = false;
+    }
+    this.#counts.set(tree, count);
     this.#known.set(tree, isWhole);
     return isWhole;
   }
 
   async #load(tree: string, place: Place): Promise<TreeNode[] | undefined> {
     try {
-      return await this.#options.reader.readTree(tree);
+      const text = await this.#options.reader.read(tree, 'tree');
+      const nodes = decodeTree(text);
+      for (const [name, time] of wrongTimes(text))
+        this.#tell({ ...place, path: `${place.path}/${name}` }, `a time of it is none: ${quote(time)}`);
+      return nodes;
     } catch (error) {
       if (!(error instanceof AppError) || isOutOfReach(error)) throw error;
       this.#tell(place, `the list of what is in it is lost: ${error.message}`);
@@ -94,4 +110,25 @@ export class TreeChecker {
       `"${toPrintable(path === '' ? '/' : path)}" in snapshot "${snapshot.slice(0, 8)}": ${what}`,
     );
   }
+}
+
+/** As many as ext4 has inodes at most. */
+const mostEntries = 2 ** 32;
+
+const timeFields = /"[amc]time":"([^"]*)"/g;
+
+/** Names and times that restic cannot read, where a restore of ours goes on with the nearest that there is. */
+function wrongTimes(text: Buffer): (readonly [ByteString, string])[] {
+  const found = Array.from(text.toString('latin1').matchAll(timeFields), ([, time = '']) => time);
+  if (found.every((time) => isStrictTime(time))) return [];
+  const { nodes } = JSON.parse(text.toString('utf8')) as {
+    readonly nodes: readonly Readonly<Record<string, string>>[];
+  };
+  return nodes.flatMap((node) =>
+    ['mtime', 'atime', 'ctime'].flatMap((field) => {
+      const time = node[field];
+      const isWrong = time !== undefined && !isStrictTime(time);
+      return isWrong ? [[fromText(String(node['name'])), time] as const] : [];
+    }),
+  );
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Compressor } from '../crypto/compression.ts';
 import { type Sealer, sealOverhead } from '../crypto/seal.ts';
-import { AppError } from '../../model/errors.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
 import type { FileType, Store, StoreOptions } from '../stores/store.ts';
 
 /** The formats and tools to read and write a repository's small files. */
@@ -76,7 +76,11 @@ export async function loadText(
   if (first !== compressedMark) {
     throw new AppError('unsupported', `${where} has an unknown encoding (${first ?? 'empty'})`);
   }
-  return codec.compressor.decompress(plain.subarray(1), maxPlainBytes);
+  try {
+    return codec.compressor.decompress(plain.subarray(1), maxPlainBytes);
+  } catch (error) {
+    throw isAppError(error, 'integrity') ? damaged(where, error) : error;
+  }
 }
 
 export async function loadJson<T>(

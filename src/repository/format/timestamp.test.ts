@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatTime, parseTime } from './timestamp.ts';
+import { formatTime, isStrictTime, parseTime } from './timestamp.ts';
 
 const firstYear = -62_135_596_800_000_000_000n;
 const lastYear = 253_402_300_799_999_999_999n;
@@ -52,4 +52,21 @@ test.each([
   ['2024-01-31T12:00:00+0100'],
 ])('parseTime() refuses %j', (text) => {
   expect(parseTime(text)).toBeUndefined();
+});
+
+test.each([
+  ['2026-02-28T23:59:59Z', true],
+  ['0001-01-01T00:00:00Z', true],
+  ['9999-12-31T23:59:59.999999999+14:00', true],
+  ['10000-01-01T00:00:00Z', false],
+  ['2026-02-29T00:00:00Z', false],
+  ['2026-13-01T00:00:00Z', false],
+  ['2026-01-01T24:00:00Z', false],
+  ['2026-01-01T00:00:60Z', false],
+  ['2026-01-01T00:00:00', false],
+  ['2026-01-01T00:00:00+24:00', false],
+  ['2026-01-01', false],
+  ['yesterday', false],
+])('%s is a time for restic: %s', (text, expected) => {
+  expect(isStrictTime(text)).toBe(expected);
 });

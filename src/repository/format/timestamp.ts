@@ -38,3 +38,18 @@ function offsetMs(zone: string): number {
   const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4, 6));
   return (zone.startsWith('-') ? -minutes : minutes) * 60_000;
 }
+
+const strict = /^\d{4}-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:Z|[+-](\d\d):(\d\d))$/;
+
+/** Whether restic reads a time: RFC 3339 to the letter, a day that is there, and a year of four digits. */
+export function isStrictTime(text: string): boolean {
+  const match = strict.exec(text);
+  if (!match) return false;
+  const [month = 0, day = 0, hour = 0, minute = 0, second = 0, zoneHour = 0, zoneMinute = 0] = match
+    .slice(1)
+    .map((digits: string | undefined) => Number(digits ?? 0));
+  const date = new Date(0);
+  date.setUTCFullYear(Number(text.slice(0, 4)), month - 1, day);
+  const isDay = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+  return isDay && hour < 24 && minute < 60 && second < 60 && zoneHour < 24 && zoneMinute < 60;
+}
