@@ -192,7 +192,8 @@ describe('holdfast backup and restore', () => {
     writeFileSync(join(folder, 'authorized_keys'), 'mine');
     await cli.run('backup', folder);
     rmSync(folder, { recursive: true });
-    const [{ id = '' } = {}] = await cli.json<{ id: string }[]>('snapshots');
+    const [saved] = await cli.json<{ id: string }[]>('snapshots');
+    const id = saved?.id ?? '';
     const asked = await cli.attempt(['restore', id]);
     expect(asked.stderr).toContain(`"${join(folder)}"`);
     expect(existsSync(folder)).toBe(false);
