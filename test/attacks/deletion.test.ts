@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -12,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { removeTree } from '../../src/lib/remove-tree.ts';
 import { holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
 import { attackerUid, type Attacker, compile, prepareAttack } from './attacker.ts';
 
@@ -134,5 +136,17 @@ test('undo --drop deletes nothing of what a swapped stage leads to', async () =>
     expect(swaps).toBeGreaterThan(200);
     expect(leftOfVictim()).toBe(victims);
     rmSync(join(home, `${stage}.lure`), { recursive: true, force: true });
+  }
+});
+
+test('what is bound inside of a directory from the same disk is neither emptied nor passed over in silence', async () => {
+  const tree = join(home, 'tree');
+  for (const folder of [tree, join(tree, 'bound')]) mkdirSync(folder);
+  execFileSync('mount', ['--bind', victim, join(tree, 'bound')]);
+  try {
+    await expect(removeTree(tree)).rejects.toMatchObject({ code: 'in-use' });
+    expect(leftOfVictim()).toBe(victims);
+  } finally {
+    execFileSync('umount', [join(tree, 'bound')]);
   }
 });
