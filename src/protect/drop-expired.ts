@@ -26,7 +26,10 @@ export async function dropExpired(
       )
         continue;
       const same = (await listUndoRecords(stateDir)).find(({ id }) => id === record.id);
-      if (same?.inode === record.inode && same.until === record.until) await dropUndo(stateDir, record);
+      // What seemed to be gone before its time may be there again: another user had only moved it for a moment.
+      const unlessWhole = now() < Date.parse(record.until);
+      if (same?.inode === record.inode && same.until === record.until)
+        await dropUndo(stateDir, record, { unlessWhole });
     } catch (error) {
       // One that cannot be deleted keeps nothing from the others.
       if (!isAppError(error, 'locked')) errors.push(error);

@@ -203,6 +203,8 @@ describe('what a replacement keeps', () => {
     expect(await listUndoRecords(stateDir)).toHaveLength(1);
     renameSync(record.stage, victim);
     renameSync(`${record.stage}-aside`, record.stage);
+    await dropUndo(stateDir, record, { unlessWhole: true });
+    expect(await isUndoable(record)).toBe(true);
     await dropUndo(stateDir, record);
     expect(existsSync(record.stage)).toBe(false);
     expect(await listUndoRecords(stateDir)).toEqual([]);

@@ -75,25 +75,40 @@ export async function isUndoable({ stage, inode }: UndoRecord): Promise<boolean>
  * Deletes what was kept: the directory of that inode, in the folder that holds it, and nothing else that has their names
  * by now (`conflict`). A kill in the middle leaves a record that brings nothing back, and that can be dropped again.
  */
-export async function dropUndo(stateDir: string, record: UndoRecord): Promise<void> {
+export async function dropUndo(
+  stateDir: string,
+  record: UndoRecord,
+  { unlessWhole = false }: DropOptions = {},
+): Promise<void> {
   using parent = orGone(() => DirectoryHandle.open(parentOf(record.stage)));
-  if (parent !== undefined) await dropStage(parent, record);
+  if (parent !== undefined && !(await dropStage(parent, record, unlessWhole))) return;
   await forgetUndo(stateDir, record.id);
 }
 
-/** The user who owns the folder above may have put another in its place: all is done in the one that is held open. */
-async function dropStage(parent: DirectoryHandle, record: UndoRecord): Promise<void> {
+export interface DropOptions {
+  /** It was not there a moment ago: another program may have had its name away. What is there whole stays. */
+  readonly unlessWhole?: boolean | undefined;
+}
+
+/** False when it was left. The user who owns the folder above may have put another in its place: all is done in the one that is held open. */
+async function dropStage(
+  parent: DirectoryHandle,
+  record: UndoRecord,
+  unlessWhole: boolean,
+): Promise<boolean> {
   const name = record.stage.slice(record.stage.lastIndexOf('/') + 1);
   using stage = openStage(parent, { name, record });
-  if (stage === undefined) return;
+  if (stage === undefined) return true;
   const kept = ['new', 'dropped'].find((one) => isKept(stage, one, record.inode));
   const others = readdirSync(toPath(stage.at('.')), { encoding: 'latin1' }).filter((one) => one !== kept);
   if (kept === undefined && others.length > 0) throw somethingElse(record);
+  if (kept === 'new' && unlessWhole) return false;
   if (kept === 'new') renameSync(toPath(stage.at('new')), toPath(stage.at('dropped')));
   // What the folder is known by goes last.
   for (const other of others) await removeTreeIn(stage, other);
   await removeTreeIn(stage, 'dropped');
   orGone(() => removeDirectoryAt(parent.fd, name));
+  return true;
 }
 
 function openStage(
