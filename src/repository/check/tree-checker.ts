@@ -7,6 +7,7 @@ import { sealOverhead } from '../crypto/seal.ts';
 import { decodeTree, type TreeNode } from '../format/node.ts';
 import { isStrictTime } from '../format/timestamp.ts';
 import type { BlobReader } from '../read/blob-reader.ts';
+import { mostEntries } from '../read/entry-bound.ts';
 import type { CheckOptions } from '../types.ts';
 import { throwIfStopped } from './check-stopped.ts';
 import type { Losses } from './losses.ts';
@@ -111,9 +112,6 @@ export class TreeChecker {
     );
   }
 }
-
-/** As many as ext4 has inodes at most. */
-const mostEntries = 2 ** 32;
 
 const timeFields = /"[amc]time":"([^"]*)"/g;
 

@@ -3,6 +3,7 @@ import type { ByteString } from '../../model/byte-string.ts';
 import type { TreeNode } from '../format/node.ts';
 import type { StoreOptions } from '../stores/store.ts';
 import type { BlobReader } from './blob-reader.ts';
+import { EntryBound } from './entry-bound.ts';
 
 export interface WalkedNode {
   readonly node: TreeNode;
@@ -33,6 +34,7 @@ export async function* walkTreeNodes(
 ): AsyncGenerator<WalkedNode> {
   if (depth < 1) return;
   const breather = new Breather('reading a snapshot', signal);
+  const bound = new EntryBound(reader, tree);
   const frames: Frame[] = [{ nodes: await reader.readTree(tree, { signal }), path: '', next: 0 }];
   for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
     const node = frame.nodes[frame.next++];
@@ -45,7 +47,8 @@ export async function* walkTreeNodes(
     if (breather.isDue()) await breather.breathe();
     const path = frame.path === '' ? node.name : `${frame.path}/${node.name}`;
     yield { node, path };
-    if (node.subtree !== undefined && frames.length < depth)
-      frames.push({ nodes: await reader.readTree(node.subtree, { signal }), path, next: 0 });
+    if (node.subtree === undefined || frames.length >= depth) continue;
+    await bound.visit(node.subtree);
+    frames.push({ nodes: await reader.readTree(node.subtree, { signal }), path, next: 0 });
   }
 }
