@@ -41,7 +41,7 @@ function groupKey({ task, dueMs }: DueTask): string {
 }
 
 /** How long what can wait lets others go before it: snapshots are thinned out, and data is pruned, after what was saved. */
-const patienceMs: Partial<Record<PolicyAction, number>> = { forget: 60_000, prune: 10 * 60_000 };
+const patienceMs: Partial<Record<PolicyAction, number>> = { forget: 10_000, prune: 10 * 60_000 };
 
 /** The last turn of a task. */
 export interface Turn {
