@@ -185,7 +185,7 @@ export class MirrorPass {
       // What is gone gives its inode to the next: there may be a symbolic link, or a device, which is not even opened.
       return openRegularPath(this.#at(path), mends ? constants.O_RDWR : constants.O_RDONLY).fd;
     } catch (error) {
-      if (mends && ['EACCES', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;
+      if (mends && ['EACCES', 'ELOOP', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined;
       throw knownError(error, 'Cannot read back what was copied');
     }
   }
