@@ -242,7 +242,7 @@ describe('sftp', () => {
     for (const type of ['locks', 'snapshots', 'data'] as const) {
       expect(await store.list(type)).toEqual([]);
       await store.save(type, name, content);
-      expect(await store.list(type)).toEqual([{ name, sizeBytes: content.length }]);
+      expect(await store.list(type)).toMatchObject([{ name, sizeBytes: content.length }]);
     }
   });
 
