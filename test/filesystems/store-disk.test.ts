@@ -47,7 +47,7 @@ describe('a local store', () => {
       hint: expect.stringContaining('Free space'),
     });
     expect(files().toSorted()).toEqual([kept, 'config'].toSorted());
-    expect(await store.list('data')).toEqual([{ name: kept, sizeBytes: 500_000 }]);
+    expect(await store.list('data')).toMatchObject([{ name: kept, sizeBytes: 500_000 }]);
     await expect(save('data', 500_000)).resolves.toBeDefined();
   });
 
@@ -64,7 +64,7 @@ describe('a local store', () => {
     await expect(save('snapshots', 1000)).rejects.toMatchObject({ code: 'read-only' });
     await expect(store.remove('snapshots', name)).rejects.toMatchObject({ code: 'read-only' });
     expect(await store.load('snapshots', name)).toHaveLength(1000);
-    expect(await store.list('snapshots')).toEqual([{ name, sizeBytes: 1000 }]);
+    expect(await store.list('snapshots')).toMatchObject([{ name, sizeBytes: 1000 }]);
   });
 
   test('on a disk that was unmounted is gone, and is not made anew on the one below', async () => {

@@ -58,7 +58,8 @@ describe('rclone', () => {
     await one.driver.create(one.volume);
     await one.driver.mount(one.volume);
     await writeFile(join(one.volume.mountpoint, 'file'), 'content');
-    // It is uploaded a second after it was written.
+    // It is uploaded a second after it was written; before rclone has noted its size, a kill would lose the content.
+    await expect.poll(() => notesIn(one.volume.folder), { interval: 5 }).toMatch(/"Size":\s*7\b/);
     process.kill(programOf(one.volume.mountpoint), 'SIGKILL');
     await one.driver.unmount(one.volume);
     expect(await one.driver.unsaved?.(one.volume)).toBe(1);
@@ -98,6 +99,15 @@ async function makeVolume(options: Record<string, string>) {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** What rclone has noted beside the files in its cache. */
+function notesIn(folder: string): string {
+  const notes = join(folder, 'cache/vfsMeta');
+  return readdirSync(notes, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+    .join('\n');
 }
 
 /** The process behind a mount. */
