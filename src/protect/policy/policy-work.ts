@@ -219,7 +219,7 @@ async function pruneProven(opened: OpenedApp, options: JobOptions): Promise<Upke
     openGate({
       anomalies: catalog.policies.listOpenAnomalies().filter(({ repositoryId }) => repositoryId === id),
       forgotten,
-      snapshots: (await app.listSnapshots({}, options)).filter(({ isOwn }) => isOwn),
+      snapshots: await app.listSnapshots({}, options),
       verified: new Set(catalog.listVerifiedSnapshots(id)),
     });
   const looked = new Set<string>();

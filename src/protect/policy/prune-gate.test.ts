@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { AnomalyRecord } from '../../model/policy-run.ts';
 import { someSnapshot } from '../some-snapshot.fixture.ts';
-import { openGate } from './prune-gate.ts';
+import { type GateView, openGate } from './prune-gate.ts';
 
 const forgotten = [
   {
@@ -11,9 +11,9 @@ const forgotten = [
     newest: '2026-01-10T00:00:00.000Z',
   },
 ];
-const old = someSnapshot({ id: 'old', time: '2026-01-05T00:00:00Z' });
-const newer = someSnapshot({ id: 'newer', time: '2026-01-11T00:00:00Z' });
-const newest = someSnapshot({ id: 'newest', time: '2026-01-12T00:00:00+02:00' });
+const old = seen({ id: 'old', time: '2026-01-05T00:00:00Z' });
+const newer = seen({ id: 'newer', time: '2026-01-11T00:00:00Z' });
+const newest = seen({ id: 'newest', time: '2026-01-12T00:00:00+02:00' });
 const anomaly: AnomalyRecord = {
   repositoryId: 'r',
   volumeIdentity: 'x',
@@ -32,7 +32,7 @@ test('old data goes only when a newer snapshot of its volume is verified', () =>
 });
 
 test('what a restore saved before it replaced data proves nothing', () => {
-  const safety = someSnapshot({ id: 'safety', time: '2026-01-13T00:00:00Z', tags: ['before-restore'] });
+  const safety = seen({ id: 'safety', time: '2026-01-13T00:00:00Z', tags: ['before-restore'] });
   const gate = openGate({
     anomalies: [],
     forgotten,
@@ -49,6 +49,24 @@ test('nothing is asked of a volume whose snapshots somebody removed, nor when no
   );
 });
 
+test('a snapshot of another machine in the same lineage proves nothing', () => {
+  const other = { ...newest, isOwn: false };
+  const gate = openGate({
+    anomalies: [],
+    forgotten,
+    snapshots: [newer, other],
+    verified: new Set(['newest']),
+  });
+  expect(gate.unproven).toEqual(['newer']);
+});
+
+test('snapshots of an engine that does not answer are proven before data goes', () => {
+  const away = [old, newer].map((one) => ({ ...one, isOwn: false }));
+  expect(openGate({ anomalies: [], forgotten, snapshots: away, verified: new Set() }).unproven).toEqual([
+    'newer',
+  ]);
+});
+
 test('an anomaly refuses, whatever is verified', () => {
   const gate = openGate({
     anomalies: [anomaly, anomaly],
@@ -58,3 +76,7 @@ test('an anomaly refuses, whatever is verified', () => {
   });
   expect(gate.refusal).toBe('"x" shrank from 6 GB to 4 B, and 1 more; see "holdfast policy accept"');
 });
+
+function seen(given: Parameters<typeof someSnapshot>[0]): GateView['snapshots'][number] {
+  return { ...someSnapshot(given), isOwn: true };
+}

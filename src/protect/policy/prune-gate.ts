@@ -8,7 +8,7 @@ export interface GateView {
   readonly anomalies: readonly AnomalyRecord[];
   /** What was forgotten since the last prune. */
   readonly forgotten: readonly ForgottenRecord[];
-  readonly snapshots: readonly (Snapshot & Pick<ListedSnapshot, 'timeDoubt'>)[];
+  readonly snapshots: readonly (Snapshot & Pick<ListedSnapshot, 'isOwn' | 'timeDoubt'>)[];
   /** Ids of the snapshots that are known to be whole, read to the last byte. */
   readonly verified: ReadonlySet<string>;
 }
@@ -29,9 +29,11 @@ export function openGate({ anomalies, forgotten, snapshots, verified }: GateView
     return { refusal, unproven: [] };
   }
   const unproven = forgotten.flatMap(({ volumeIdentity, newest }) => {
-    const own = snapshots.filter(
+    const all = snapshots.filter(
       ({ volume, tags }) => volume?.identity === volumeIdentity && !tags.includes(safetyTag),
     );
+    // While an engine does not answer, its snapshots are not known to be this machine's: they are there all the same.
+    const own = all.some(({ isOwn }) => isOwn) ? all.filter(({ isOwn }) => isOwn) : all;
     // One that bears a wrong time proves nothing of what is older, unless there is nothing else.
     const certain = own.filter(({ timeDoubt }) => timeDoubt === undefined);
     const isProven =
