@@ -275,6 +275,23 @@ c: { type: healthchecks, url: '${server.origin}/c', policies: nightly }
     expect(server.received[5]?.path).toBe('/w');
   });
 
+  test('a watch takes a recovery for a success only when it was told of the failure', async () => {
+    const yaml = `w: { type: healthchecks, url: '${server.origin}/w', works: [backup, schedule] }`;
+    const seen: Happening = {
+      ...{ what: 'good', onlyRecovery: true, work: 'schedule', subject: 'all volumes' },
+      message: 'The volumes can be listed again',
+    };
+    await using notifier = open({ yaml, gatherMs: 1 });
+    notifier.tell([seen]);
+    await sleep(50);
+    expect(server.received).toEqual([]);
+    notifier.tell([{ ...seen, what: 'failed', onlyRecovery: undefined, fingerprint: 'unavailable' }]);
+    await heard(1);
+    notifier.tell([seen]);
+    await heard(2);
+    expect(server.received.map(({ path }) => path)).toEqual(['/w/fail', '/w']);
+  });
+
   test('a watch hears of the end of what was stopped', async () => {
     const yaml = `
 all: { type: healthchecks, url: '${server.origin}/all' }

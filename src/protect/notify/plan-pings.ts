@@ -53,21 +53,26 @@ export function planPings(
     }));
   }
   const told = [alone, ...ended.map((run) => [...run.outcomes.values(), ...unfinished(run)].filter(isOwn))];
-  return told.flatMap((own) => (own.length === 0 ? [] : [pingForAll(own, { failing, nowMs })]));
+  return told.flatMap((own) => pingForAll(own, { failing, nowMs }) ?? []);
 }
 
 function pingForAll(
-  own: readonly Happening[],
+  all: readonly Happening[],
   { failing, nowMs }: { readonly failing: StillFailing; readonly nowMs: number },
-): Ping {
+): Ping | undefined {
   for (const [key, { atMs }] of failing) if (Math.abs(nowMs - atMs) > failsForMs) failing.delete(key);
   const before = new Map(failing);
-  for (const happening of own) {
+  const own: Happening[] = [];
+  for (const happening of all) {
     const key = `${happening.work} ${happening.subject}`;
+    // That something can be seen again is no work that was done.
+    if (happening.onlyRecovery === true && !failing.has(key)) continue;
+    own.push(happening);
     before.delete(key);
     if (happening.what === 'good') failing.delete(key);
     else if (lasts(happening)) failing.set(key, { line: lineOf(happening), atMs: nowMs });
   }
+  if (own.length === 0) return undefined;
   const others = [...before.values()].map(({ line }) => `Before, and not good since: ${line}`);
   const isGood = others.length === 0 && own.every(({ what }) => what === 'good');
   return {
@@ -78,8 +83,8 @@ function pingForAll(
 }
 
 /** What is gone or was stopped is no lasting failure, and of a time that was missed no success follows. */
-function lasts({ work, fingerprint }: Happening): boolean {
-  return work !== 'schedule' && fingerprint !== 'not-found' && fingerprint !== stopped;
+function lasts({ what, fingerprint }: Happening): boolean {
+  return what !== 'missed' && fingerprint !== 'not-found' && fingerprint !== stopped;
 }
 
 const stopped = 'stopped';
