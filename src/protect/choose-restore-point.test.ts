@@ -29,7 +29,7 @@ function of(name: string, { id, at, point, stack = 'shop', host = 'host', tags =
       identity: `${name} on ${host}`,
       stack,
       stackVolumes: all,
-      host: { ...volume.host, name: host },
+      host: { ...volume.host, name: host, identity: `id of ${host}` },
     },
   };
 }
@@ -235,6 +235,43 @@ describe('chooseRestorePoint()', () => {
       id: point('b'),
       snapshots: ['db b1', 'web b2'],
     });
+  });
+
+  test('the id of a snapshot or of a moment says which machine is meant, where several have the stack', () => {
+    const machine = (host: string, digit: string, day: string): Snapshot[] =>
+      ['db', 'web'].map((name, i) =>
+        of(name, { id: `${digit}${i}`, at: `${day}T12:00`, point: point(digit), host }),
+      );
+    const several = context(...machine('first', 'a', '10'), ...machine('second', 'b', '20'));
+    const bare = { ...several, isOwn: () => false };
+    expect(() => chooseRestorePoint('shop', bare)).toThrow(
+      expect.objectContaining({
+        code: 'usage',
+        message: '"db" means different volumes in this repository',
+        hint: expect.stringContaining('--stack shop@ID') as string,
+      }) as Error,
+    );
+    const first = { id: point('a'), snapshots: ['db a0', 'web a1'] };
+    expect(shown(chooseRestorePoint('shop@a1', bare))).toEqual(first);
+    expect(shown(chooseRestorePoint('shop@aaaa', bare))).toEqual(first);
+    const onSecond: FindContext = { ...several, isOwn: ({ volume }) => volume?.host.name === 'second' };
+    expect(chooseRestorePoint('shop', onSecond).id).toBe(point('b'));
+    expect(shown(chooseRestorePoint('shop@a1', onSecond))).toEqual(first);
+  });
+
+  test('a stack of the same name on another machine adds no volume to it', () => {
+    const all = ['db', 'web'];
+    const both = context(
+      of('db', { id: 'a0', at: '10T12:00', point: point('a'), all }),
+      of('web', { id: 'a1', at: '10T12:00', point: point('a'), all }),
+      of('cache', { id: 'b2', at: '20T12:00', point: point('b'), host: 'other', all: [...all, 'cache'] }),
+    );
+    const chosen = chooseRestorePoint('shop', {
+      ...both,
+      isOwn: ({ volume }) => volume?.host.name === 'host',
+    });
+    expect(shown(chosen)).toEqual({ id: point('a'), snapshots: ['db a0', 'web a1'] });
+    expect(chosen.notes).toEqual([]);
   });
 
   test('refuses what means several hosts, nothing, or a time before all', () => {

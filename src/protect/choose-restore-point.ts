@@ -1,10 +1,10 @@
 import { formatDuration } from '../model/duration.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, isAppError } from '../model/errors.ts';
 import { nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { parseVersionedTarget, type SnapshotReference } from '../model/target.ts';
-import { type FindContext, isFuture, knownMs, lineage, safetyTag } from './find-snapshot.ts';
+import { type FindContext, isFuture, knownMs, lineage, ownOf, safetyTag } from './find-snapshot.ts';
 
 /** The snapshots of a stack that belong together. */
 export interface RestorePoint {
@@ -26,7 +26,7 @@ export function chooseRestorePoint(text: string, context: FindContext): RestoreP
   if (target.kind === 'path')
     throw new AppError('usage', `${quote(text)} is no stack`, { hint: 'Write --stack NAME or NAME@TIME.' });
   const stack = target.name;
-  const ofStack = snapshotsOf(stack, context);
+  const ofStack = snapshotsOf(stack, reference, context);
   if (ofStack.length === 0) throw unknownStack(stack, context);
   const limit = limitOf(reference, { stack, ofStack, context });
   const until = untilLimit(ofStack, limit, context);
@@ -50,19 +50,61 @@ export function chooseRestorePoint(text: string, context: FindContext): RestoreP
 }
 
 /**
- * Those of its volumes, oldest first; of this host's own where a name means several. Directories that its containers mount
- * are restored by themselves, unless there is nothing else.
+ * Those of its volumes, oldest first; of this host's own where a name means several, or of the machine whose moment is named.
+ * Directories that its containers mount are restored by themselves, unless there is nothing else.
  */
-function snapshotsOf(stack: string, context: FindContext): Snapshot[] {
+function snapshotsOf(stack: string, reference: SnapshotReference, context: FindContext): Snapshot[] {
   const isOfStack = ({ volume, tags }: Snapshot): boolean =>
     volume?.stack === stack && !tags.includes(safetyTag);
-  const names = new Set(
-    context.snapshots.filter(isOfStack).flatMap(({ volume }) => (volume === undefined ? [] : [volume.name])),
+  const ofStack = context.snapshots.filter(isOfStack);
+  const chosen = new Set(
+    ofNamedMachine(reference, ofStack, context) ??
+      namesOf(ofStack, context).flatMap((name) => lineageIn(stack, name, context)),
   );
-  const chosen = new Set([...names].flatMap((name) => lineage(name, context)).filter(isOfStack));
-  const all = context.snapshots.filter((snapshot) => chosen.has(snapshot));
+  const all = ofStack.filter((snapshot) => chosen.has(snapshot));
   const ofVolumes = all.filter(({ volume }) => volume?.kind === 'volume');
   return ofVolumes.length > 0 ? ofVolumes : all;
+}
+
+/** What is named by its id, and is another machine's, says whose snapshots are meant. */
+function ofNamedMachine(
+  reference: SnapshotReference,
+  ofStack: readonly Snapshot[],
+  context: FindContext,
+): readonly Snapshot[] | undefined {
+  if (reference.kind !== 'id') return undefined;
+  const { prefix } = reference;
+  const wanted = ofStack.filter(
+    ({ id, restorePoint }) => id.startsWith(prefix) || restorePoint?.startsWith(prefix) === true,
+  );
+  const machines = new Set(wanted.map(({ volume }) => volume?.host.identity));
+  if (machines.size !== 1 || wanted.some(ownOf(context))) return undefined;
+  return ofStack.filter(({ volume }) => machines.has(volume?.host.identity));
+}
+
+/** Where this machine has written down what its stack has, a stack of the same name elsewhere adds nothing to it. */
+function namesOf(ofStack: readonly Snapshot[], context: FindContext): string[] {
+  const own = ofStack.filter(ownOf(context));
+  const recorded = newestRecord(own);
+  return [...new Set([...(recorded === undefined ? ofStack : own).map(volumeName), ...(recorded ?? [])])];
+}
+
+function newestRecord(snapshots: readonly Snapshot[]): readonly string[] | undefined {
+  return snapshots.findLast(({ volume }) => Array.isArray(volume?.stackVolumes))?.volume?.stackVolumes;
+}
+
+function lineageIn(stack: string, name: string, context: FindContext): readonly Snapshot[] {
+  try {
+    return lineage(name, context);
+  } catch (error) {
+    if (!isAppError(error, 'usage')) throw error;
+    const { code, message, detail } = error;
+    throw new AppError(code, message, {
+      detail,
+      hint: `Name a snapshot of the machine that is meant: --stack ${stack}@ID. It stands for the moment in which it was saved.`,
+      cause: error,
+    });
+  }
 }
 
 /** One from the future is in it only where it is chosen, or where there is nothing else. */
@@ -146,7 +188,7 @@ interface Membership {
  */
 function membersOf(until: readonly Snapshot[]): Membership {
   const saved = new Set(until.map(volumeName));
-  const recorded = until.findLast(({ volume }) => Array.isArray(volume?.stackVolumes))?.volume?.stackVolumes;
+  const recorded = newestRecord(until);
   const isMember =
     recorded === undefined ? isMemberStill(until) : (name: string): boolean => recorded.includes(name);
   const members = new Set([...saved].filter(isMember));

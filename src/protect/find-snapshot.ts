@@ -143,7 +143,8 @@ export function lineage(name: string, context: FindContext): readonly Snapshot[]
   });
 }
 
-function ownOf({ isOwn }: Pick<FindContext, 'isOwn'>): OwnTest {
+/** True for what this machine saved; for everything where that is not known. */
+export function ownOf({ isOwn }: Pick<FindContext, 'isOwn'>): OwnTest {
   return isOwn ?? (() => true);
 }
 
