@@ -136,7 +136,9 @@ async function hostIdentityIfKnown(parts: Protection, { signal }: JobOptions): P
     const host = await parts.host();
     return (await host.info({ signal })).identity;
   } catch (error) {
-    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return undefined;
+    const isUnknown = isAppError(error, 'unavailable') || isAppError(error, 'denied');
+    // A conflict: an engine has appeared, and which volumes are meant is not said yet.
+    if (isUnknown || isAppError(error, 'conflict')) return undefined;
     throw error;
   }
 }
