@@ -25,11 +25,19 @@ export async function keepCatalogCopy(stateDir: string, catalog: Catalog): Promi
     const essentials = catalog.essentials.read();
     const content = `${JSON.stringify(essentials)}\n`;
     if (content === before) return;
-    const places = (text: string): string => JSON.stringify(parseCopy(text)?.repositories);
-    const sync = before === undefined || places(before) !== places(content);
+    const sync = before === undefined || placesIn(before) !== placesIn(content);
     await writeDurably(copyFile(stateDir), content, { sync });
   } catch {
     // The catalog has it all. Whatever is wrong with the folder or the catalog is for the work itself to say.
+  }
+}
+
+/** Where repositories are; undefined for a copy that cannot be read, such as one that a power cut has emptied. */
+function placesIn(text: string): string | undefined {
+  try {
+    return JSON.stringify(parseCopy(text)?.repositories);
+  } catch {
+    return undefined;
   }
 }
 
