@@ -98,6 +98,9 @@ describe('findSnapshot()', () => {
     expect(find('pg', samples, { pg: 'a new machine' })).toBe('aaaa2');
     const two = [...samples, snapshot({ id: 'ffff1', identity: 'other-pg', time: '2026-01-31T12:00:00Z' })];
     expect(() => find('pg', two, { pg: 'a new machine' })).toThrow(/different volumes/);
+    expect(() => find('pg@2026-02-01', two, { pg: 'a new machine' })).toThrow(/different volumes/);
+    expect(find('pg@ffff', two, { pg: 'a new machine' })).toBe('ffff1');
+    expect(() => find('pg@cccc', two, { pg: 'a new machine' })).toThrow(/no snapshot "cccc" of "pg"/);
     expect(find('pg', two)).toBe('aaaa2');
   });
 

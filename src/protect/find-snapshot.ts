@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { AppError } from '../model/errors.ts';
+import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import {
@@ -34,7 +34,7 @@ export function findSnapshot(text: string, context: FindContext): Snapshot {
   if (text === 'latest') return newestOfAll(context);
   const { target, snapshot: reference } = versionMeant(text, context);
   const name = targetName(target);
-  const snapshots = lineage(name, context);
+  const snapshots = meantBy(name, reference, context);
   if (reference.kind === 'id') refuseDamaged(reference.prefix, context);
   if (snapshots.length > 0) return pick(reference, { name, snapshots, context });
   const byId =
@@ -141,6 +141,16 @@ export function lineage(name: string, context: FindContext): readonly Snapshot[]
     detail: listing(named, (snapshot) => ` on ${quote(snapshot.volume?.host.name ?? snapshot.hostname)}`),
     hint: 'Name the snapshot by its id.',
   });
+}
+
+/** An id says which it is, though several machines have the name. */
+function meantBy(name: string, reference: SnapshotReference, context: FindContext): readonly Snapshot[] {
+  try {
+    return lineage(name, context);
+  } catch (error) {
+    if (reference.kind !== 'id' || !isAppError(error, 'usage')) throw error;
+    return context.snapshots.filter((snapshot) => snapshot.volume?.name === name);
+  }
 }
 
 /** True for what this machine saved; for everything where that is not known. */
