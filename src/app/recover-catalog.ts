@@ -4,7 +4,7 @@ import type { Catalog, CatalogEssentials, EmbeddedVolumeRecord } from '../catalo
 import { namesIn } from '../lib/names-in.ts';
 import { amount } from '../model/amount.ts';
 import { quote } from '../model/quote.ts';
-import { takeOver } from '../protect/no-repository.ts';
+import { repositoryKeys, takeOver } from '../protect/no-repository.ts';
 import { copyFile, readCatalogCopy } from './catalog-copy.ts';
 
 /**
@@ -29,7 +29,7 @@ async function recoverFrom(
   if (copy !== undefined) {
     if (copy.stateId === catalog.stateId() || !catalog.essentials.isFresh()) return undefined;
   } else if (!catalog.essentials.isFresh()) return undefined;
-  const keys = (await namesIn(path.join(stateDir, 'keys'))).filter((name) => name.endsWith('.key'));
+  const keys = await repositoryKeys(stateDir);
   const folders = await namesIn(path.join(stateDir, 'volumes'));
   if (copy === undefined && keys.length === 0 && folders.length === 0) return undefined;
   const found = volumesIn(stateDir, { folders, known: copy?.volumes ?? [] });

@@ -4,7 +4,7 @@ import { AppError } from '../model/errors.ts';
 
 /** What is said where no repository is known. Keys without one are a sign that the catalog was lost. */
 export async function noRepository(stateDir: string): Promise<AppError> {
-  const keys = (await namesIn(path.join(stateDir, 'keys'))).filter((name) => name.endsWith('.key'));
+  const keys = await repositoryKeys(stateDir);
   if (keys.length === 0) {
     return new AppError('not-found', 'There is no repository yet', {
       hint: 'Make one with "holdfast init", or name one with --repo.',
@@ -18,6 +18,12 @@ export async function noRepository(stateDir: string): Promise<AppError> {
       hint: takeOver(stateDir, keys),
     },
   );
+}
+
+/** Names of the files with keys of repositories; that of volumes' keys lies beside them. */
+export async function repositoryKeys(stateDir: string): Promise<string[]> {
+  const names = await namesIn(path.join(stateDir, 'keys'));
+  return names.filter((name) => name.endsWith('.key') && name !== 'volumes.key');
 }
 
 /** How repositories are named again whose keys are there. */

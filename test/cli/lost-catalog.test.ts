@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Cli } from './cli.ts';
@@ -99,6 +99,16 @@ test('a copy that something else has written is as good as none', async () => {
     });
     expect(stdout).toMatch(/^[0-9a-f]{64}\n$/);
   }
+});
+
+test('the key of volumes is no sign of a repository that was lost', async () => {
+  const keys = join(cli.stateDir, 'keys');
+  mkdirSync(keys, { recursive: true, mode: 0o700 });
+  writeFileSync(join(keys, 'volumes.key'), 'secret');
+  const { exit, stderr } = await cli.attempt(['snapshots']);
+  expect(exit).toBe(4);
+  expect(stderr).toContain('There is no repository yet');
+  expect(stderr).not.toMatch(/lost|volumes.key/);
 });
 
 test('a repository at its usual place is found again with its key', async () => {
