@@ -152,6 +152,25 @@ test.each([
   expect(removed.map(({ id }) => id)).toEqual(isRemoved ? [name] : []);
 });
 
+test.each([
+  ['of this machine from before it was started anew is removed', hostname(), 'other 4026531836', true],
+  ['of another container of this machine is respected', hostname(), undefined, false],
+  ['of another machine is respected', 'elsewhere', 'other 4026531836', false],
+])(
+  'where the store tells the time only, a lock that is 31 minutes old and %s',
+  async (_what, host, space, isRemoved) => {
+    const processSpace = space ?? (await here()).processSpace.replace(/\d+$/, '4026531999');
+    const fields = { exclusive: true, hostname: host, pid: deadPid(), holdfast: { processSpace } };
+    const name = await foreignLock({ ...fields, ageMs: 31 * minuteMs });
+    const store: Store = {
+      ...watched(codec.store, () => undefined),
+      times: async () => ({ nowMs: Date.now(), writtenMs: undefined }),
+    };
+    const { removed } = await unlockRepository(through(store), { all: false });
+    expect(removed.map(({ id }) => id)).toEqual(isRemoved ? [name] : []);
+  },
+);
+
 test('the lock of a process of this machine that has died is removed, that of a living one is respected', async () => {
   await foreignLock({ exclusive: true, hostname: hostname(), pid: deadPid(), holdfast: await here() });
   {

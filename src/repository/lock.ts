@@ -267,14 +267,24 @@ async function isOld({ store }: FileCodec, { name, lock }: FoundLock): Promise<b
     const times = await store.times?.('locks', name);
     if (times === undefined) return false;
     const { nowMs, writtenMs } = times;
-    return writtenMs === undefined
-      ? nowMs - Date.parse(lock.time) > staleByOwnTimeMs
-      : nowMs - writtenMs > staleMs;
+    if (writtenMs !== undefined) return nowMs - writtenMs > staleMs;
+    const ageMs = nowMs - Date.parse(lock.time);
+    return ageMs > staleByOwnTimeMs || (isOfEarlierBoot(lock) && Math.min(ageMs, ownAgeMs(lock)) > staleMs);
   } catch (error) {
     // It cannot be told, as on a disk that takes no write: then it is respected.
     if (isAppError(error, 'cancelled') || isAppError(error, 'unavailable')) throw error;
     return false;
   }
+}
+
+function ownAgeMs({ time }: LockJson): number {
+  return Date.now() - Date.parse(time);
+}
+
+/** A machine of this name took it in another run. Its clock is this one's, unless two machines share the name. */
+function isOfEarlierBoot({ hostname: name, holdfast }: LockJson): boolean {
+  const boot = bootId();
+  return name === hostname() && boot !== '' && holdfast?.processSpace.startsWith(`${boot} `) === false;
 }
 
 /** The name of a machine is no proof: containers may share it, and do not see each other's processes. */
