@@ -171,6 +171,17 @@ test.each([
   },
 );
 
+test.each(['read-only', 'full', 'denied'] as const)(
+  'a lock of the day before yesterday keeps nobody from reading a store that is %s',
+  async (code) => {
+    await foreignLock({ exclusive: true, ageMs: 48 * 60 * minuteMs });
+    const store = watched(codec.store, (call) => {
+      if (['save locks', 'remove locks', 'times locks'].includes(call)) throw new AppError(code, 'No writes');
+    });
+    expect(await lockForReading(through(store), {})).toBeUndefined();
+  },
+);
+
 test('the lock of a process of this machine that has died is removed, that of a living one is respected', async () => {
   await foreignLock({ exclusive: true, hostname: hostname(), pid: deadPid(), holdfast: await here() });
   {

@@ -271,9 +271,10 @@ async function isOld({ store }: FileCodec, { name, lock }: FoundLock): Promise<b
     const ageMs = nowMs - Date.parse(lock.time);
     return ageMs > staleByOwnTimeMs || (isOfEarlierBoot(lock) && Math.min(ageMs, ownAgeMs(lock)) > staleMs);
   } catch (error) {
-    // It cannot be told, as on a disk that takes no write: then it is respected.
     if (isAppError(error, 'cancelled') || isAppError(error, 'unavailable')) throw error;
-    return false;
+    // What takes no write can only be read, and what a dead machine left there would keep it from being read for ever.
+    const takesNoWrite = (['read-only', 'full', 'denied'] as const).some((code) => isAppError(error, code));
+    return takesNoWrite && ownAgeMs(lock) > staleByOwnTimeMs;
   }
 }
 
