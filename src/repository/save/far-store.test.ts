@@ -58,11 +58,25 @@ test('data that waits for a store which takes nothing is let go, once', async ()
   let stalledMs = 0;
   const scheduler = { stalledForMs: () => stalledMs };
   const moment = { cut: (reason: string) => void cuts.push(reason) };
-  using _watch = watchStore(scheduler, moment, { stallMs: 5000, everyMs: 5 });
-  await sleep(50);
+  using _watch = watchStore(scheduler, moment, { stallMs: 1000, everyMs: 5, written: () => 0 });
+  await sleep(1100);
   expect(cuts).toEqual([]);
   stalledMs = 6000;
   while (cuts.length === 0) await sleep(5);
   await sleep(50);
-  expect(cuts).toEqual(['the repository has taken nothing for 5 s']);
+  expect(cuts).toEqual(['the repository has taken nothing for 1 s']);
+});
+
+test('data on its way to a store that is slow, and takes some all the while, stays still', async () => {
+  const cuts: string[] = [];
+  const scheduler = { stalledForMs: () => 6000 };
+  const moment = { cut: (reason: string) => void cuts.push(reason) };
+  let bytes = 0;
+  let perLook = 300_000;
+  const written = (): number => (bytes += perLook);
+  using _watch = watchStore(scheduler, moment, { stallMs: 1000, everyMs: 5, written });
+  await sleep(1500);
+  expect(cuts).toEqual([]);
+  perLook = 100;
+  while (cuts.length === 0) await sleep(5);
 });

@@ -1,20 +1,31 @@
+import { bytesWritten } from '../../lib/bytes-written.ts';
 import type { StillMoment } from '../types.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 
 /** A store that takes nothing for so long is not waited for by containers that stand still. */
 const storeStallMs = 20_000;
+/** More than this process writes for anything else meanwhile. */
+const leastBytes = 256 * 1024;
 
 /**
- * Lets the data go when what is read waits for the store and nothing of it comes to an end, however long the data may be
- * still for the reading: a store that cannot be reached is tried again for many minutes. Ends with its disposal.
+ * Lets the data go when what is read waits for the store and the store takes nothing, however long the data may be still
+ * for the reading: a store that cannot be reached is tried again for many minutes. A slow store takes long to end a piece
+ * of work, but its bytes go out all the while. Ends with its disposal.
  */
 export function watchStore(
   scheduler: Pick<SaveScheduler, 'stalledForMs'>,
   moment: Pick<StillMoment, 'cut'> | undefined,
-  { stallMs = storeStallMs, everyMs = 1000 } = {},
+  { stallMs = storeStallMs, everyMs = 1000, written = bytesWritten } = {},
 ): Disposable {
+  let seenBytes = written();
+  let seenAt = performance.now();
   const timer = setInterval(() => {
-    if (scheduler.stalledForMs() < stallMs) return;
+    const bytes = written();
+    if (bytes - seenBytes >= leastBytes) {
+      seenBytes = bytes;
+      seenAt = performance.now();
+    }
+    if (Math.min(scheduler.stalledForMs(), performance.now() - seenAt) < stallMs) return;
     clearInterval(timer);
     moment?.cut?.(`the repository has taken nothing for ${Math.round(stallMs / 1000)} s`);
   }, everyMs);
