@@ -299,6 +299,26 @@ describe('sftp', () => {
     }
   });
 
+  test.runIf(process.getuid?.() === 0)(
+    'a disk that takes no file does not tell the time, and says so',
+    async () => {
+      const disk = mkdtempSync(join(folder, 'disk-'));
+      execFileSync('mount', ['-t', 'tmpfs', 'none', disk]);
+      try {
+        const store = open(join(disk, 'repository'));
+        await store.create();
+        await store.save('config', '', Buffer.from('config'));
+        const { name, content } = file();
+        await store.save('locks', name, content);
+        execFileSync('mount', ['-o', 'remount,ro', disk]);
+        await expect(store.times?.('locks', name)).rejects.toMatchObject({ code: 'denied' });
+        await store[Symbol.asyncDispose]?.();
+      } finally {
+        unmountAll([disk]);
+      }
+    },
+  );
+
   test('nothing is left running when a store is closed, and it can be used again', async () => {
     const { store } = await openMade();
     expect(childrenOf(process.pid, 'ssh')).toHaveLength(1);

@@ -142,8 +142,11 @@ class SftpStore implements Store {
       const found = await files.stat(this.#path(type, name));
       if (found === undefined) throw missingFile(this.location, label);
       const probe = `${this.#root}/locks/tmp-${process.pid}-${randomBytes(8).toString('hex')}`;
-      await files.close(await files.openToWrite(probe));
+      const handle = await files.openToWrite(probe).catch((error: unknown) => {
+        throw error instanceof SftpStatus ? takesNoFile(this.location, error) : error;
+      });
       try {
+        await files.close(handle);
         const nowMs = (await files.stat(probe))?.modifiedMs;
         if (nowMs !== undefined) return { nowMs, writtenMs: found.modifiedMs };
       } finally {
@@ -246,6 +249,17 @@ class SftpStore implements Store {
   #path(type: FileType, name: string): string {
     return `${this.#root}/${filePath(type, name)}`;
   }
+}
+
+/** A disk that is full or read-only has no word of its own, and no try again helps. */
+function takesNoFile(location: string, cause: SftpStatus): AppError {
+  return new AppError(
+    'denied',
+    `The server of repository "${location}" takes no new file: ${cause.message}`,
+    {
+      cause,
+    },
+  );
 }
 
 /** A disk is full before the last byte of it is used. */
