@@ -224,8 +224,9 @@ const stopSlackMs = 60_000;
 
 /**
  * True for one that has not ended by what we have done. One that was paused does not end by itself: others have ended it,
- * unless its engine has. One that was stopped by us ended soon after it was asked to. Where it cannot be told, it is ours: an
- * app that ran must not stay stopped.
+ * unless its engine has. One that was stopped by us ended soon after it was asked to for the last time: that may have been by
+ * a recovery which was killed before it could start it again. Where it cannot be told, it is ours: an app that ran must not
+ * stay stopped.
  */
 async function wasStoppedSince(work: Work, container: Container, step: AppStep): Promise<boolean> {
   const touchedAtMs = work.options.touchedAtMs?.(step);
@@ -233,9 +234,12 @@ async function wasStoppedSince(work: Work, container: Container, step: AppStep):
   if (touchedAtMs === undefined || finishedAt === undefined || state !== 'exited') return false;
   const finishedAtMs = Date.parse(finishedAt);
   if (step.how === 'stop') {
-    if (step.stopTimeoutMs === undefined) return false;
+    // Seen to end by our own stop, however long that took, and whatever was done to the clock meanwhile.
+    if (step.stopTimeoutMs === undefined || work.options.isUnsure?.(step) !== true) return false;
     const aheadMs = await work.containers.clockAheadMs().catch(() => Number.POSITIVE_INFINITY);
-    if (finishedAtMs - aheadMs <= touchedAtMs + step.stopTimeoutMs + stopSlackMs) return false;
+    const lastAskedAtMs = touchedAtMs + pendingMs + step.stopTimeoutMs;
+    const isLater = finishedAtMs - aheadMs > lastAskedAtMs + step.stopTimeoutMs + stopSlackMs;
+    if (!isLater) return false;
   }
   const sinceMs = Math.min(touchedAtMs, finishedAtMs);
   if (await hasRunThrough(work.containers, { id, sinceMs })) return true;

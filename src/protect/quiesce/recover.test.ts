@@ -149,7 +149,7 @@ test('starts what was stopped by us, and not what was stopped long after that', 
   await leaveJournal('stop', { atMs: touchedAtMs });
   for (const [name, afterMs] of [
     ['ours', 45_000],
-    ['theirs', 600_000],
+    ['theirs', 1_800_000],
   ] as const) {
     await world.containers.stop(name, {});
     world.containers.change(name, { finishedAt: new Date(touchedAtMs + afterMs).toISOString() });
@@ -169,6 +169,17 @@ test('starts what it has stopped itself to be certain, long after it was to be s
   });
   await recover();
   expect(world.containers.calls).toEqual(['stop db', 'start db']);
+  expect(world.containers.get('db').state).toBe('running');
+});
+
+test('starts what a recovery had stopped to be certain that was killed before it could start it', async () => {
+  const touchedAtMs = Date.now() - 3_600_000;
+  world.containers.add({ name: 'db', stopTimeoutMs: 1000 });
+  world.containers.add({ name: 'witness' });
+  await leaveJournal('stop', { atMs: touchedAtMs, names: ['db'] });
+  await world.containers.stop('db', {});
+  world.containers.change('db', { finishedAt: new Date(touchedAtMs + 300_000).toISOString() });
+  expect((await recover()).jobs).toMatchObject([{ apps: ['db'], left: [] }]);
   expect(world.containers.get('db').state).toBe('running');
 });
 

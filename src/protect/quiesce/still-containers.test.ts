@@ -186,6 +186,15 @@ test('tells of a service whose tasks had to be killed', async () => {
   await held.release();
 });
 
+test('starts what it has stopped, however long that took and whatever became of the clock', async () => {
+  world.containers.add({ name: 'db' });
+  world.containers.add({ name: 'witness' });
+  const held = await still('stop', ['db']);
+  world.containers.change('db', { finishedAt: new Date(Date.now() + 3_600_000).toISOString() });
+  expect(await held.release()).toMatchObject({ disturbed: [] });
+  expect(world.containers.get('db').state).toBe('running');
+});
+
 test('says that a container was disturbed that others have started and stopped meanwhile', async () => {
   world.containers.add({ name: 'db' });
   const held = await still('stop');
