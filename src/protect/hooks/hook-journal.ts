@@ -90,14 +90,24 @@ export async function hooksUnderWay(
   return found;
 }
 
-/** What a backup has just run need not be run for an earlier one. */
-export async function dropRunHooks(stateDir: string, ran: readonly PlannedHook[]): Promise<void> {
-  if (ran.length === 0 || !(await hasHookJournals(stateDir))) return;
-  const keys = new Set(ran.map(hookKey));
-  for (const opened of await takeLeftHookJournals(stateDir, () => undefined)) {
-    await using left = opened;
+/**
+ * What a backup has just run, or has written down itself, need not be run for an earlier one. Gives how often earlier ones
+ * have tried any of it.
+ */
+export async function takeDueHooks(
+  stateDir: string,
+  hooks: readonly PlannedHook[],
+): Promise<readonly HookTries[]> {
+  if (hooks.length === 0 || !(await hasHookJournals(stateDir))) return [];
+  const keys = new Set(hooks.map(hookKey));
+  const earlier: HookTries[] = [];
+  await using held = new AsyncDisposableStack();
+  const journals = await takeLeftHookJournals(stateDir, () => undefined);
+  for (const left of journals) held.use(left);
+  for (const left of journals) {
     const { journal } = left;
     const isDue = journal.hooks.map((planned) => !keys.has(hookKey(planned)));
+    if (isDue.includes(false) && journal.tried !== undefined) earlier.push(journal.tried);
     if (!isDue.includes(true)) await left.remove();
     else if (isDue.includes(false)) {
       const failures = journal.tried?.failures.filter((_, i) => isDue[i]) ?? [];
@@ -105,6 +115,7 @@ export async function dropRunHooks(stateDir: string, ran: readonly PlannedHook[]
       await left.keep({ ...journal, hooks: journal.hooks.filter((_, i) => isDue[i]), tried });
     }
   }
+  return earlier;
 }
 
 /** True when there may be hooks that are due: cheap, for every start. */

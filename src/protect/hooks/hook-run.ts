@@ -3,7 +3,7 @@ import { AppError } from '../../model/errors.ts';
 import type { Hook, HookMoment } from '../../model/hook.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { PlannedHook } from './choose-hooks.ts';
-import { dropRunHooks, openHookJournal, type OpenHookJournal } from './hook-journal.ts';
+import { type HookTries, openHookJournal, type OpenHookJournal, takeDueHooks } from './hook-journal.ts';
 import { noTarget, outOfReach, runHook } from './run-hook.ts';
 
 export interface HookOutcome {
@@ -94,13 +94,12 @@ class Run implements HookRun {
     const failures = await runDueHooks(containers, { hooks: due, environment: told });
     // What may not run is not due.
     const stay = failures.filter(({ planned }) => planned.isOutOfReach !== true);
-    await this.#closeJournal(stay, told, onNote);
     const bad = new Set(failures.map(({ planned }) => planned));
-    const { parts } = this.#parts;
-    await dropRunHooks(
-      parts.stateDir,
-      due.filter((planned) => !bad.has(planned)),
-    ).catch(() => undefined);
+    // What stays due does so in the journal of this backup alone: else each backup would leave one more of a hook that fails.
+    const kept = new Set(this.#journal === undefined ? [] : stay.map(({ planned }) => planned));
+    const taken = due.filter((planned) => !bad.has(planned) || kept.has(planned));
+    const earlier = await takeDueHooks(this.#parts.parts.stateDir, taken).catch(() => []);
+    await this.#closeJournal({ failures: stay, environment: told, earlier }, onNote);
     for (const { hook, error } of failures) if (hook.onFailure === 'warn') onNote?.(`${error.message}.`);
     if (stay.length > 0) onNote?.(staysDue);
     return failures.filter(({ hook }) => hook.onFailure === 'abort').map(({ error }) => error);
@@ -108,8 +107,7 @@ class Run implements HookRun {
 
   /** What has failed stays due: an application that was told to prepare has to hear that it is over. */
   async #closeJournal(
-    failures: readonly FailedHook[],
-    environment: Readonly<Record<string, string>>,
+    { failures, environment, earlier }: StillDue,
     onNote: JobOptions['onNote'],
   ): Promise<void> {
     const journal = this.#journal;
@@ -121,8 +119,12 @@ class Run implements HookRun {
       return;
     }
     const now = new Date(parts.now()).toISOString();
-    const messages = failures.map(({ error }) => error.message);
-    const tried = { times: 1, first: now, last: now, failures: messages };
+    const tried = {
+      times: 1 + Math.max(0, ...earlier.map(({ times }) => times)),
+      first: [now, ...earlier.map(({ first }) => first)].toSorted()[0] ?? now,
+      last: now,
+      failures: failures.map(({ error }) => error.message),
+    };
     const hooks = failures.map(({ planned }) => planned);
     try {
       await journal.keep({ hostIdentity, environment, hooks, tried });
@@ -153,6 +155,13 @@ class Run implements HookRun {
       }
     }
   }
+}
+
+interface StillDue {
+  readonly failures: readonly FailedHook[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** Of earlier backups that left the same hooks due. */
+  readonly earlier: readonly HookTries[];
 }
 
 export interface DueHooks {

@@ -119,6 +119,20 @@ test('the next backup of the same container makes up for it', async () => {
   expect(await journals()).toEqual([]);
 });
 
+test('one that fails after each backup is due once, since the first of them', async () => {
+  broken.add('off');
+  const first = new Date(nowMs).toISOString();
+  for (let i = 0; i < 5; i++) await (minutes(60), backUp());
+  const before = ran.length;
+  minutes(61);
+  expect(await start()).toHaveLength(1);
+  expect(ran.slice(before)).toEqual(['off good']);
+  minutes(61);
+  const { hooks } = await recoverMore(world.parts, { jobs: [], hooks: [], elsewhere: 0 }, {});
+  expect(hooks).toEqual([expect.objectContaining({ command: 'off', tries: 7 })]);
+  expect(Date.parse(hooks[0]?.since ?? '')).toBe(Date.parse(first) + 3_600_000);
+});
+
 test('it is not run in the middle of another backup that runs it at its end', async () => {
   broken.add('off');
   await backUp();
