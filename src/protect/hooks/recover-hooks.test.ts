@@ -133,6 +133,41 @@ test('one that fails after each backup is due once, since the first of them', as
   expect(Date.parse(hooks[0]?.since ?? '')).toBe(Date.parse(first) + 3_600_000);
 });
 
+test('a backup that begins while hooks are tried keeps its own from being run in its middle', async () => {
+  broken.add('off');
+  await backUp();
+  const slow = await openHookRun(world.parts, {
+    hooks: [{ hook: hook('after', 'slow'), identity: world.containers.get('web') }],
+    volumes: ['other'],
+  });
+  broken.add('slow');
+  await slow.begin({});
+  await slow.finish({ outcome: 'good' }, {});
+  broken.clear();
+  minutes(5);
+  let other: HookRun | undefined;
+  const names: string[] = [];
+  world.containers.onExec((_name, { command: [word = ''] }) => {
+    names.push(word);
+    return {};
+  });
+  world.containers.onCall(async (call) => {
+    if (call !== 'exec' || other !== undefined) return;
+    other = await openHookRun(world.parts, {
+      hooks: ['off', 'slow'].map((one) => ({
+        hook: hook('after', one),
+        identity: world.containers.get('web'),
+      })),
+      volumes: ['data'],
+    });
+    await other.begin({});
+  });
+  await start();
+  expect(names).toHaveLength(1);
+  await other?.finish({ outcome: 'good' }, {});
+  expect(await journals()).toEqual([]);
+});
+
 test('it is not run in the middle of another backup that runs it at its end', async () => {
   broken.add('off');
   await backUp();

@@ -59,13 +59,13 @@ export async function recoverHooks(parts: Protection, options: RecoverHooksOptio
   );
   await using left = new AsyncDisposableStack();
   for (const journal of journals) left.use(journal);
-  const busy = new Set((await hooksUnderWay(parts.stateDir, journals)).map(hookKey));
   for (const opened of journals) {
     const { containers } = host;
     if (opened.journal.hostIdentity !== identity || containers === undefined) continue;
     options.signal?.throwIfAborted();
     const rests = isResting(opened, { nowMs: parts.now(), isAsked: options.isAsked === true });
-    // A backup that is under way runs the same hook when it ends: not in the middle of it.
+    // A backup that is under way runs the same hook when it ends: not in the middle of it. One may have begun just now.
+    const busy = new Set((await hooksUnderWay(parts.stateDir, journals)).map(hookKey));
     if (rests || opened.journal.hooks.some((hook) => busy.has(hookKey(hook))))
       found.due.push(...dueOf(opened));
     else await runLeft({ containers, nowMs: parts.now(), found }, opened);
