@@ -15,8 +15,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type MemberWish, openReplacement, type Replacement } from './replacement.ts';
-import { type JournalMember, listJournals } from './restore-journal.ts';
+import { dropAll, type MemberWish, openReplacement, type Replacement, takeAllBack } from './replacement.ts';
+import { type JournalMember, listJournals, type RestoreJournal, writeJournal } from './restore-journal.ts';
 import { isStagePath } from './stage.ts';
 import { isSwappedIn, prepareSwap, swapIn, swapOut } from './swap.ts';
 import { dropUndo, isUndoable, listUndoRecords } from './undo-records.ts';
@@ -322,6 +322,21 @@ describe('swapIn() and swapOut(), after a kill,', () => {
       }
     },
   );
+
+  test('make room in a mount point that has gone back, while its journal is there', async () => {
+    const prepared = await prepareSwap(journalled('inside'));
+    const journal: RestoreJournal = {
+      ...{ id: '0123456789abcdef', action: 'restore', hostIdentity: undefined, step: 'swapping' },
+      ...{ levels: [], members: [prepared], snapshotIds: [] },
+    };
+    await writeJournal(stateDir, journal);
+    await swapIn(prepared);
+    expect((await takeAllBack(stateDir, journal)).step).toBe('staging');
+    expect([visible(), readdirSync(prepared.stage)]).toEqual([oldContent, []]);
+    expect((await listJournals(stateDir)).map(({ step }) => step)).toEqual(['staging']);
+    await dropAll(stateDir, journal);
+    expect(existsSync(prepared.stage)).toBe(false);
+  });
 
   test('a name that leads out of the volume is refused', async () => {
     const prepared = await prepareSwap(journalled('inside'));

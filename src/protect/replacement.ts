@@ -4,6 +4,7 @@ import type { DirectoryHandle } from '../lib/directory-handle.ts';
 import { keptSince } from '../lib/kept-since.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import { removeDirectoryAt, statAt } from '../lib/posix-at.ts';
+import { emptyDirectory } from '../lib/remove-tree.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { isReadOnly } from './lease.ts';
@@ -63,6 +64,11 @@ export interface Replacement extends AsyncDisposable {
   giveUp(): Promise<void>;
   /** The old data is at its place again. */
   takeBack(): Promise<void>;
+  /**
+   * Empties the stages that lie within the data, before anything runs on what is there: it must not start on a disk that they
+   * have filled. What cannot be removed is tried again when this is disposed. Does nothing between `swap` and `takeBack`.
+   */
+  makeRoom(): Promise<void>;
   /** Left as it is, to whoever settles it: disposing does nothing any more. */
   leave(): void;
   /** The new data stays. What was there before is kept where that was wished, and removed elsewhere. */
@@ -212,7 +218,7 @@ class OpenReplacement implements Replacement {
     this.places = held.map(({ member, stage, live }) => ({
       stage,
       live,
-      isWithinData: parentOf(member.stage) === member.root,
+      isWithinData: isWithinData(member),
     }));
   }
 
@@ -250,6 +256,12 @@ class OpenReplacement implements Replacement {
     this.#left = 'nothing';
     this.#journal = await takeAllBack(this.#stateDir, this.#journal, this.#held);
     this.#left = 'drop';
+  }
+
+  async makeRoom(): Promise<void> {
+    if (this.#left !== 'drop') return;
+    for (const place of this.places)
+      if (place.isWithinData) await emptyDirectory(place.stage).catch(() => undefined);
   }
 
   leave(): void {
@@ -318,8 +330,21 @@ export async function takeAllBack(
   if (errors.length > 0) throw errors[0];
   const clean: RestoreJournal = { ...journal, step: 'staging' };
   // From now on a stage may be missing. On a full disk, removing what is in them makes room.
-  await writeJournal(stateDir, clean).catch(() => undefined);
+  const isWritten = await writeJournal(stateDir, clean).then(
+    () => true,
+    () => false,
+  );
+  // What ran before is started next, and needs the room that it had.
+  for (const [index, member] of members.entries()) {
+    const stage = stages[index]?.stage;
+    if (isWritten && stage !== undefined && isWithinData(member))
+      await emptyDirectory(stage).catch(() => undefined);
+  }
   return clean;
+}
+
+function isWithinData({ root, stage, isKept }: JournalMember): boolean {
+  return !isKept && parentOf(stage) === root;
 }
 
 /** Where nothing can be seen, nothing can be called undone. */

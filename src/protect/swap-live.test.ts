@@ -317,6 +317,22 @@ describe('swapLive()', () => {
     }
   });
 
+  test('starts nothing on a mount point that is full of what could not be made ready', async () => {
+    const left: string[][] = [];
+    await using replacement = await open();
+    for (const place of replacement.places) Object.assign(place, { isWithinData: true });
+    world.containers.onCall((call) => {
+      if (call === 'start') left.push(replacement.places.flatMap(({ stage }) => readdirSync(stage.self)));
+    });
+    const fill = async (): Promise<void> => {
+      throw new AppError('full', 'The disk is full');
+    };
+    const about = { places, reason: 'restore "pg"', healthyWithinMs: 300, ailing: new Set<string>() };
+    await expect(swapLive(world.parts, { replacement, fill, ...about }, {})).rejects.toThrow('full');
+    expect(left).toEqual([[], []]);
+    expect([data(), states()]).toEqual([['old', 'old'], asBefore]);
+  });
+
   test('refuses one that would be removed by being stopped', async () => {
     world.containers.change('web', { removesItself: true });
     expect(await swap()).toMatchObject({

@@ -25,6 +25,7 @@ export async function takeBackLive(
     return notTakenBack(live, error, second);
   }
   try {
+    await replacement.makeRoom();
     await putBack(live.containers, live.levels, {});
     for (const other of live.others) await other.release();
     for (const id of live.unwritten) await live.containers.start(id);
