@@ -85,3 +85,28 @@ test.each([
   expect(start.command).toEqual(recorded);
   expect(start.entrypoint).toEqual(recorded);
 });
+
+test.each([
+  ['mariadb:11', 'mariadb', ['mariadbd']],
+  ['redis:7', 'redis', ['redis-server', '--appendonly', 'yes']],
+  ['mongo:7', 'mongo', ['mongod', '--config', '/etc/mongo/mongod.conf']],
+  ['postgres:16', 'postgres', ['postgres', '-c', 'fsync=on']],
+  ['shop', 'postgres', ['sh', '-c', 'exec /opt/postgres/bin/start --kind=postgres-16']],
+  ['mysql:8', 'root', ['mysqld', '--user=root']],
+  ['shop', 'shop_user', ['server', '--login=shop_user']],
+  ['shop', 'true', ['server', '--open=true']],
+])(
+  'of %s with the password "%s", the program and its options are recorded whole',
+  (image, password, command) => {
+    const environment = { DB_PASSWORD: password, ...(password === 'shop_user' && { DB_USER: password }) };
+    const start = startOf(memoryContainers().add({ name: 'x', image, command, environment }));
+    expect(start.command).toEqual(command);
+  },
+);
+
+test('a password that is a word is not recorded where it is a word by itself', () => {
+  const command = ['server', 'changeme', '--login=me:changeme@db'];
+  const environment = { DB_PASSWORD: 'changeme' };
+  const start = startOf(memoryContainers().add({ name: 'x', command, environment }));
+  expect(start.command).toEqual(['server', '--login=me:@db']);
+});

@@ -25,18 +25,20 @@ export async function containerStarts(
 }
 
 /** Pure. */
-export function startOf({ name, command, entrypoint, user, environment }: Container): ContainerStart {
-  const secrets = Object.entries(environment)
-    .filter(([key, value]) => mayBeSecret(key, value) && value.length >= shortestSecret)
-    .map(([, value]) => value);
+export function startOf({ name, image, command, entrypoint, user, environment }: Container): ContainerStart {
+  const pairs = Object.entries(environment);
+  const plain = pairs.filter(([key, text]) => !mayBeSecret(key, text));
+  const said = [image.toLowerCase(), ...plain.map(([, text]) => text.toLowerCase())];
+  const secrets = pairs
+    .filter(([key, text]) => mayBeSecret(key, text) && text.length >= shortestSecret)
+    .map(([, text]) => text)
+    .filter((text) => !isSaidAnyway(text.toLowerCase(), said));
   return {
     name,
     command: withoutSecrets(command, secrets),
     entrypoint: withoutSecrets(entrypoint ?? [], secrets),
     user,
-    environment: Object.fromEntries(
-      Object.entries(environment).filter(([key, value]) => !mayBeSecret(key, value)),
-    ),
+    environment: Object.fromEntries(plain),
   };
 }
 
@@ -49,6 +51,22 @@ function mayBeSecret(name: string, value: string): boolean {
 
 /** A shorter one is in many words by chance. */
 const shortestSecret = 4;
+
+/** As `postgres`, `changeme` or `true`: it may be a part of any other. */
+function isWord(text: string): boolean {
+  return /^[a-z]{1,11}$/i.test(text);
+}
+
+/** What another variable says too is recorded anyway; a word of the image's name is likely to be the program's own. */
+function isSaidAnyway(text: string, [image = '', ...values]: readonly string[]): boolean {
+  if (values.includes(text)) return true;
+  return isWord(text) && (['true', 'false', 'none', 'root'].includes(text) || image.includes(text));
+}
+
+function withoutSecret(text: string, secret: string): string {
+  if (!isWord(secret)) return text.replaceAll(secret, '');
+  return text.replaceAll(new RegExp(`(?<![\\w./-])${secret}(?![\\w./-])`, 'g'), '');
+}
 
 /** `pass`, `secret` and the like in the name of an option, but not where it names a file or how passwords are kept. */
 const option =
@@ -76,7 +94,7 @@ function withoutSecrets(words: readonly string[], secrets: readonly string[]): s
       continue;
     }
     const plain = secrets
-      .reduce((text, secret) => text.replaceAll(secret, ''), word)
+      .reduce(withoutSecret, word)
       .replace(optionWithValue, '')
       .replace(assignment, '$1=')
       .replace(login, '$1@');
