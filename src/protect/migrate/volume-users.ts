@@ -3,10 +3,9 @@ import type { Container } from '../../hosts/containers.ts';
 import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { findHostWriters } from '../quiesce/host-writers.ts';
-import { ownContainer } from '../quiesce/own-container.ts';
-import { planStill, type Unstoppable } from '../quiesce/plan-still.ts';
+import type { Unstoppable } from '../quiesce/plan-still.ts';
 import { pathContainers, volumeContainers } from '../quiesce/volume-containers.ts';
-import { isUp } from '../restore-consumers.ts';
+import { isUp, planStops } from '../restore-consumers.ts';
 
 /** Who uses a volume of Holdfast's own now, besides those that say so by an id. */
 export interface VolumeUsers {
@@ -31,9 +30,8 @@ export async function findUsers(
   const writers = found.map(({ name, pid }) => `${name} (${pid})`);
   if (containers === undefined) return { up: [], stops: [], unstoppable: [], writers };
   const up = (await usersOf(parts, volume, options)).filter(isUp);
-  const own = await ownContainer();
-  const wish = { all, containers: up, how: 'stop', own } as const;
-  const { levels, unstoppable } = await planStill(containers, wish, signal);
+  const wish = { containers, before: up, names: [volume.name] };
+  const { levels, unstoppable } = await planStops(parts, wish, options);
   const stopped = levels.flat().filter(({ how }) => how !== 'pause');
   return { up, stops: stopped.map(({ identity }) => identity.name), unstoppable, writers };
 }
