@@ -96,7 +96,7 @@ export async function hooksUnderWay(
  */
 export async function takeDueHooks(
   stateDir: string,
-  hooks: readonly PlannedHook[],
+  { hooks, hostIdentity }: Pick<HookJournal, 'hooks' | 'hostIdentity'>,
 ): Promise<readonly HookTries[]> {
   if (hooks.length === 0 || !(await hasHookJournals(stateDir))) return [];
   const keys = new Set(hooks.map(hookKey));
@@ -106,6 +106,8 @@ export async function takeDueHooks(
   for (const left of journals) held.use(left);
   for (const left of journals) {
     const { journal } = left;
+    // Another engine may have a container of that name too.
+    if (journal.hostIdentity !== hostIdentity) continue;
     const isDue = journal.hooks.map((planned) => !keys.has(hookKey(planned)));
     if (isDue.includes(false) && journal.tried !== undefined) earlier.push(journal.tried);
     if (!isDue.includes(true)) await left.remove();

@@ -82,7 +82,7 @@ class Run implements HookRun {
 
   async finish(outcome: HookOutcome, { onNote }: Pick<JobOptions, 'onNote'>): Promise<readonly AppError[]> {
     const isBad = outcome.outcome === 'failed' || outcome.outcome === 'cancelled';
-    const { hooks, containers, environment } = this.#parts;
+    const { parts, hostIdentity, hooks, containers, environment } = this.#parts;
     // Without a signal: they run after a cancel too, and each has its own time-out.
     const told = {
       ...environment,
@@ -98,7 +98,8 @@ class Run implements HookRun {
     // What stays due does so in the journal of this backup alone: else each backup would leave one more of a hook that fails.
     const kept = new Set(this.#journal === undefined ? [] : stay.map(({ planned }) => planned));
     const taken = due.filter((planned) => !bad.has(planned) || kept.has(planned));
-    const earlier = await takeDueHooks(this.#parts.parts.stateDir, taken).catch(() => []);
+    const about = { hooks: taken, hostIdentity };
+    const earlier = await takeDueHooks(parts.stateDir, about).catch(() => []);
     await this.#closeJournal({ failures: stay, environment: told, earlier }, onNote);
     for (const { hook, error } of failures) if (hook.onFailure === 'warn') onNote?.(`${error.message}.`);
     if (stay.length > 0) onNote?.(staysDue);

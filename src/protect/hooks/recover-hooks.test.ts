@@ -119,6 +119,23 @@ test('the next backup of the same container makes up for it', async () => {
   expect(await journals()).toEqual([]);
 });
 
+test('a backup on another engine does not make up for it', async () => {
+  broken.add('off');
+  await backUp();
+  broken.clear();
+  const host = await world.parts.host();
+  const info = { ...(await host.info()), identity: 'another engine' };
+  const identity = world.containers.get('web');
+  const other = await openHookRun(
+    { ...world.parts, host: async () => ({ ...host, info: async () => info }) },
+    { hooks: [{ hook: hook('after', 'off'), identity }], volumes: ['data'] },
+  );
+  await other.begin({});
+  await other.finish({ outcome: 'good' }, {});
+  minutes(2);
+  expect(await start()).toEqual([expect.stringContaining('were run: off')]);
+});
+
 test('one that fails after each backup is due once, since the first of them', async () => {
   broken.add('off');
   const first = new Date(nowMs).toISOString();
