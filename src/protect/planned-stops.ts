@@ -1,3 +1,4 @@
+import { quote } from '../model/quote.ts';
 import type { Consumer } from '../model/volume.ts';
 import type { Destination } from './choose-destination.ts';
 import { pathConsumers } from './describe-volume.ts';
@@ -21,6 +22,20 @@ export async function stopsOf(
   const kind = destination.kind === 'volume' ? 'volume' : 'path';
   const places = [{ kind, name: destination.name } as const];
   return await planStopsAt(parts, { containers: host.containers, places }, options);
+}
+
+/**
+ * What is said beforehand where the data is made ready in what containers can write to: they are stopped before, and not for
+ * the swap alone. Pure.
+ */
+export function outageNotes(
+  stops: readonly string[],
+  destination: Pick<Destination, 'kind' | 'name'> & { readonly canKeep?: boolean },
+): string[] {
+  if (stops.length === 0 || destination.kind === 'new-volume' || destination.canKeep !== false) return [];
+  return [
+    `${quote(destination.name)} cannot be swapped as a whole, as a mount point: what uses it is stopped for as long as the restore takes.`,
+  ];
 }
 
 async function consumersOf(

@@ -11,7 +11,7 @@ import { chooseDestination, type Destination } from './choose-destination.ts';
 import { compareSnapshotWithLive } from './diff.ts';
 import { doubtNotes, findSnapshot } from './find-snapshot.ts';
 import type { LiveData } from './live-tree.ts';
-import { stopsOf } from './planned-stops.ts';
+import { outageNotes, stopsOf } from './planned-stops.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { lineageNotes } from './restore-lineage.ts';
 import { findContext } from './snapshots.ts';
@@ -129,7 +129,7 @@ export async function planRestore(
     mapOwner: request.mapOwner,
     takesOver,
     refusal: refusal ?? stops.refusal,
-    notes: [...notes, ...lineage, ...doubtNotes(snapshot, context)],
+    notes: [...notes, ...lineage, ...doubtNotes(snapshot, context), ...outageNotes(stops.names, destination)],
   };
 }
 

@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest';
+import { outageNotes } from './planned-stops.ts';
+
+test('outageNotes() tells of a long stop where containers run on a mount point, and nowhere else', () => {
+  const volume = { kind: 'volume', name: 'pg' } as const;
+  expect(outageNotes(['db'], { ...volume, canKeep: false })).toEqual([
+    expect.stringContaining('"pg" cannot be swapped as a whole'),
+  ]);
+  expect(outageNotes([], { ...volume, canKeep: false })).toEqual([]);
+  expect(outageNotes(['db'], { ...volume, canKeep: true })).toEqual([]);
+  expect(outageNotes(['db'], { kind: 'new-volume', name: 'pg' })).toEqual([]);
+});
