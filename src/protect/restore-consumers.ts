@@ -2,7 +2,7 @@ import type { Container, Containers } from '../hosts/containers.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { holdApps } from './quiesce/hold-apps.ts';
+import { lookWhenFree } from './quiesce/hold-apps.ts';
 import { ownContainer } from './quiesce/own-container.ts';
 import { planStill, type StillPlan, type Unstoppable } from './quiesce/plan-still.ts';
 import { containersAt } from './quiesce/volume-containers.ts';
@@ -63,13 +63,8 @@ export async function planStops(
   let { all, plan } = await look();
   const paused = all.filter(({ state }) => state === 'paused');
   if (plan.unstoppable.length > 0 && paused.length > 0) {
-    // Other work of Holdfast may have paused it for a moment: what is paused without one, its user has paused.
-    const host = await parts.host();
-    const { identity: hostIdentity } = await host.info({ signal: options.signal });
-    const { stateDir } = parts;
-    const apps = { stateDir, hostIdentity, host, containers: paused, reason: 'look at' };
-    await using _held = await holdApps(apps, { ...options, patienceMs: pausedPatienceMs });
-    ({ all, plan } = await look());
+    const held = { ...options, patienceMs: pausedPatienceMs };
+    ({ all, plan } = await lookWhenFree(parts, { containers: paused, look }, held));
   }
   const [first] = plan.unstoppable;
   if (first === undefined) return { ...plan, refusal: undefined };

@@ -3,7 +3,7 @@ import type { ContainerIdentity } from '../../hosts/containers.ts';
 import type { Host } from '../../hosts/host.ts';
 import { isAppError } from '../../model/errors.ts';
 import { takeLease } from '../lease.ts';
-import type { JobOptions } from '../protection.ts';
+import type { JobOptions, Protection } from '../protection.ts';
 
 interface AppsToHold {
   readonly stateDir: string;
@@ -43,6 +43,25 @@ export async function holdApps(
     }
   }
   return held.move();
+}
+
+/**
+ * Looks when no other work of Holdfast has any of the containers: what such work has paused runs again then, and what is still
+ * paused is so by its user.
+ */
+export async function lookWhenFree<T>(
+  parts: Protection,
+  {
+    containers,
+    look,
+  }: { readonly containers: readonly ContainerIdentity[]; readonly look: () => Promise<T> },
+  options: JobOptions & { readonly patienceMs?: number | undefined },
+): Promise<T> {
+  const host = await parts.host();
+  const { identity: hostIdentity } = await host.info({ signal: options.signal });
+  const apps = { stateDir: parts.stateDir, hostIdentity, host, containers, reason: 'look at' };
+  await using _held = await holdApps(apps, options);
+  return await look();
 }
 
 function keyOf({ swarmService, stack, service, number, name }: ContainerIdentity): string {

@@ -16,7 +16,7 @@ import { chooseWays } from './choose-ways.ts';
 import { planBound, planTogether, type Situation, type StillPlan } from './consistency.ts';
 import { type Member as MomentMember, Moment } from './moment.ts';
 import { nameApps } from './name-apps.ts';
-import { isActiveContainer, lookAround, runs, writersIn } from './volume-containers.ts';
+import { isActiveContainer, lookAround, lookAroundFree, runs, writersIn } from './volume-containers.ts';
 
 /** One volume or directory whose lease is held. */
 export interface StillTarget {
@@ -58,11 +58,9 @@ export async function saveStill(
 ): Promise<StillSaved[]> {
   await using opened = new AsyncDisposableStack();
   const members: Member[] = [];
-  const around = await lookAround(
-    parts,
-    request.targets.map(({ target }) => target),
-    options,
-  );
+  const places = request.targets.map(({ target }) => target);
+  // For a dry run nobody is waited for.
+  const around = await (request.dryRun ? lookAround : lookAroundFree)(parts, places, options);
   for (const one of request.targets) {
     const { isExcluded } = one.treatment;
     const wish = { repository: request.repository, target: one.target, isExcluded, options };

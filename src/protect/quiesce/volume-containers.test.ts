@@ -1,11 +1,19 @@
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ContainerMount } from '../../hosts/containers.ts';
 import type { Volume } from '../../model/volume.ts';
 import { type StillWorld, stillWorld } from './still-world.fixture.ts';
-import { lookAround, pathContainers, volumeContainers, writersIn } from './volume-containers.ts';
+import { holdApps } from './hold-apps.ts';
+import {
+  lookAround,
+  lookAroundFree,
+  pathContainers,
+  volumeContainers,
+  writersIn,
+} from './volume-containers.ts';
 
 let world: StillWorld;
 let root: string;
@@ -101,4 +109,22 @@ test('finds those that mount a directory', async () => {
     'by-path',
     'by-volume',
   ]);
+});
+
+test('what another backup has paused is looked at when it runs again, what its user has paused at once', async () => {
+  const { containers, parts, stateDir } = world;
+  const db = containers.add({ name: 'db', state: 'paused', mounts: [mount('volume', 'pg')] });
+  const place = { kind: 'volume', name: 'pg' } as const;
+  const states = async (patienceMs?: number): Promise<string[]> =>
+    (await writersIn(await lookAroundFree(parts, [place], { patienceMs }), place)).map(({ state }) => state);
+  expect(await states()).toEqual(['paused']);
+  const host = await parts.host();
+  const about = { stateDir, hostIdentity: 'engine', host, containers: [db], reason: 'back up "other"' };
+  const held = await holdApps(about, {});
+  expect(await states(0)).toEqual(['paused']);
+  const found = states();
+  await sleep(20);
+  await containers.unpause('db');
+  await held[Symbol.asyncDispose]();
+  expect(await found).toEqual(['running']);
 });

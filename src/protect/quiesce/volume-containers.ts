@@ -6,6 +6,7 @@ import type { Consumer, Volume } from '../../model/volume.ts';
 import { isWithin, pathConsumers } from '../describe-volume.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { BackupTarget } from '../targets.ts';
+import { lookWhenFree } from './hold-apps.ts';
 import { withoutOwn } from './own-container.ts';
 
 /** What a host has at one time. */
@@ -80,6 +81,30 @@ export async function lookAround(
     const isMissing = isAppError(error, 'unavailable') || isAppError(error, 'denied');
     if (isMissing && places.every(({ kind }) => kind === 'path')) return nothingAround;
     throw error;
+  }
+}
+
+/**
+ * The same when no other work of Holdfast has paused what can write to them, so that it is made still after that. Only what its
+ * user has paused is paused then, or what other work has for longer than is waited for.
+ */
+export async function lookAroundFree(
+  parts: Protection,
+  places: readonly Place[],
+  options: JobOptions & { readonly patienceMs?: number | undefined },
+): Promise<Surroundings> {
+  const around = await lookAround(parts, places, options);
+  const paused = new Map<string, Container>();
+  for (const place of places)
+    for (const writer of await writersIn(around, place))
+      if (writer.state === 'paused') paused.set(writer.id, writer);
+  if (paused.size === 0) return around;
+  const look = (): Promise<Surroundings> => lookAround(parts, places, options);
+  try {
+    return await lookWhenFree(parts, { containers: [...paused.values()], look }, options);
+  } catch (error) {
+    if (!isAppError(error, 'locked')) throw error;
+    return around;
   }
 }
 
