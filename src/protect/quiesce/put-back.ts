@@ -143,6 +143,8 @@ async function putOneBack(work: Work, step: AppStep): Promise<void> {
       if (!work.changed.includes(name)) work.disturbed.push(name);
       return;
     }
+    // Started by others since, and not by this a moment ago.
+    if (startedAgain && !work.changed.includes(name)) return leaveIt(work, step);
     await work.containers.pause(id);
   } else {
     // An engine that ends a paused container lets it run for a moment.

@@ -71,6 +71,24 @@ test('starts what was stopped, and pauses again what was paused before it was st
   expect(world.containers.get('frozen').state).toBe('paused');
 });
 
+test('lets run what was paused and then stopped, and that a person has started since', async () => {
+  world.containers.add({ name: 'frozen', state: 'paused' });
+  await leaveJournal('stop', { stopsPaused: true });
+  await world.containers.stop('frozen', {});
+  await world.containers.start('frozen');
+  expect((await recover()).jobs).toMatchObject([{ apps: [], left: ['frozen'], error: undefined }]);
+  expect(world.containers.get('frozen').state).toBe('running');
+});
+
+test('pauses one again that could not be paused at once after it was started', async () => {
+  world.containers.add({ name: 'frozen', state: 'paused' });
+  await leaveJournal('stop', { stopsPaused: true });
+  await world.containers.stop('frozen', {});
+  world.containers.fail('pause', 'frozen', { times: 1 });
+  await recover();
+  expect(world.containers.get('frozen').state).toBe('paused');
+});
+
 test('starts what was paused and has ended with the machine', async () => {
   world.containers.add({ name: 'db' });
   await leaveJournal('pause');
