@@ -77,15 +77,23 @@ export async function hooksUnderWay(
   stateDir: string,
   left: readonly OpenHookJournal[],
 ): Promise<readonly PlannedHook[]> {
-  const { folder } = placeOf(stateDir);
   const own = new Set(left.map(({ file }) => file));
+  return (await readAll(stateDir, own)).flatMap(({ hooks }) => hooks);
+}
+
+/** True when there are hooks that have failed after their backups, and have not run since. */
+export async function areSomeOverdue(stateDir: string): Promise<boolean> {
+  return (await readAll(stateDir)).some(({ tried }) => tried !== undefined);
+}
+
+async function readAll(stateDir: string, without: ReadonlySet<string> = new Set()): Promise<HookJournal[]> {
+  const { folder } = placeOf(stateDir);
   const files = (await namesIn(folder)).filter((name) => /^[0-9a-f]{32}\.json$/.test(name));
-  const found: PlannedHook[] = [];
-  for (const name of files) {
-    const file = path.join(folder, name);
-    if (own.has(file)) continue;
+  const found: HookJournal[] = [];
+  for (const file of files.map((name) => path.join(folder, name))) {
+    if (without.has(file)) continue;
     const journal = await readJournal(file).catch(unreadable);
-    if (typeof journal === 'object') found.push(...journal.hooks);
+    if (typeof journal === 'object') found.push(journal);
   }
   return found;
 }

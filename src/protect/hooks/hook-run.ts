@@ -3,8 +3,15 @@ import { AppError } from '../../model/errors.ts';
 import type { Hook, HookMoment } from '../../model/hook.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { PlannedHook } from './choose-hooks.ts';
-import { type HookTries, openHookJournal, type OpenHookJournal, takeDueHooks } from './hook-journal.ts';
+import {
+  areSomeOverdue,
+  type HookTries,
+  openHookJournal,
+  type OpenHookJournal,
+  takeDueHooks,
+} from './hook-journal.ts';
 import { noTarget, outOfReach, runHook } from './run-hook.ts';
+import { tellOfHooks } from './tell-of-hooks.ts';
 
 export interface HookOutcome {
   readonly outcome: 'good' | 'partial' | 'failed' | 'cancelled';
@@ -101,6 +108,8 @@ class Run implements HookRun {
     const about = { hooks: taken, hostIdentity };
     const earlier = await takeDueHooks(parts.stateDir, about).catch(() => []);
     await this.#closeJournal({ failures: stay, environment: told, earlier }, onNote);
+    const isOver = earlier.length > 0 && !(await areSomeOverdue(parts.stateDir).catch(() => true));
+    await tellOfHooks(parts, { notes: [], isOver });
     for (const { hook, error } of failures) if (hook.onFailure === 'warn') onNote?.(`${error.message}.`);
     if (stay.length > 0) onNote?.(staysDue);
     return failures.filter(({ hook }) => hook.onFailure === 'abort').map(({ error }) => error);

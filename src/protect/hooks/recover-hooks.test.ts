@@ -119,6 +119,27 @@ test('the next backup of the same container makes up for it', async () => {
   expect(await journals()).toEqual([]);
 });
 
+test('channels hear that none is due any more, be it by a later start or by the next backup', async () => {
+  const over = 'No hook of a backup is due any more';
+  for (const makeUp of [start, backUp]) {
+    broken.add('off');
+    await backUp();
+    minutes(2);
+    await start();
+    expect(told.splice(0)).toEqual([expect.stringContaining('A hook that is due')]);
+    broken.clear();
+    minutes(61);
+    const other = await openRun();
+    if (makeUp === backUp) await other.begin({});
+    await makeUp();
+    expect(told.splice(0)).toEqual([over]);
+    await other.finish({ outcome: 'good' }, {});
+    await backUp();
+    await start();
+    expect(told).toEqual([]);
+  }
+});
+
 test('a backup on another engine does not make up for it', async () => {
   broken.add('off');
   await backUp();

@@ -29,6 +29,8 @@ export interface RecoveredHooks {
   readonly due: readonly DueHook[];
   /** What is to be told now: what was tried and failed, and what cannot ever be run. */
   readonly notes: readonly string[];
+  /** True when any of them had failed before. */
+  readonly hadFailed: boolean;
 }
 
 export interface RecoverHooksOptions extends JobOptions {
@@ -50,7 +52,7 @@ const goneForMs = 7 * 24 * 60 * minuteMs;
  * To be called when its containers are back.
  */
 export async function recoverHooks(parts: Protection, options: RecoverHooksOptions): Promise<RecoveredHooks> {
-  const found: Found = { ran: [], due: [], notes: [] };
+  const found: Found = { ran: [], due: [], notes: [], hadFailed: false };
   if (!(await hasHookJournals(parts.stateDir))) return found;
   const host = await parts.host();
   const { identity } = await host.info({ signal: options.signal });
@@ -63,6 +65,7 @@ export async function recoverHooks(parts: Protection, options: RecoverHooksOptio
     const { containers } = host;
     if (opened.journal.hostIdentity !== identity || containers === undefined) continue;
     options.signal?.throwIfAborted();
+    found.hadFailed ||= opened.journal.tried !== undefined;
     const rests = isResting(opened, { nowMs: parts.now(), isAsked: options.isAsked === true });
     // A backup that is under way runs the same hook when it ends: not in the middle of it. One may have begun just now.
     const busy = new Set((await hooksUnderWay(parts.stateDir, journals)).map(hookKey));
@@ -77,6 +80,7 @@ interface Found extends RecoveredHooks {
   readonly ran: string[];
   readonly due: DueHook[];
   readonly notes: string[];
+  hadFailed: boolean;
 }
 
 interface Trial {

@@ -106,21 +106,12 @@ async function recoverDueHooks(
     return [];
   }
   const { recoverHooks } = await import('../hooks/recover-hooks.ts');
-  const { ran, due, notes } = await recoverHooks(parts, options);
+  const { ran, due, notes, hadFailed } = await recoverHooks(parts, options);
   if (ran.length > 0) options.onNote?.(`Hooks of an interrupted backup were run: ${ran.join(', ')}.`);
   for (const note of notes) options.onNote?.(`Warning: ${note}.`);
-  if (notes.length > 0) await tellOfHooks(parts, notes);
+  const { tellOfHooks } = await import('../hooks/tell-of-hooks.ts');
+  await tellOfHooks(parts, { notes, isOver: hadFailed && due.length === 0 });
   return due;
-}
-
-/** Nobody may be there who reads the notes of a command. */
-async function tellOfHooks(parts: Protection, notes: readonly string[]): Promise<void> {
-  try {
-    const about = { what: 'partial', work: 'backup', subject: 'hooks', fingerprint: 'due-hook' } as const;
-    (await parts.notifier()).tell(notes.map((message) => ({ ...about, message })));
-  } catch {
-    // It is told by the notes as well.
-  }
 }
 
 /** For people. */
