@@ -1,6 +1,7 @@
 import type { Host, VolumeData } from '../hosts/host.ts';
 import { copyTree } from '../lib/copy-tree.ts';
 import { materialize } from '../lib/materialize.ts';
+import { openTrusted } from '../lib/open-trusted.ts';
 import type { TarSource } from '../lib/tar/tar-member.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';
 import { walkTree } from '../lib/tree-walk.ts';
@@ -58,10 +59,10 @@ async function copyAll(
       signal: log.signal,
     });
   }
-  using _lock = lockVolume(to.root, { action, name });
-  await requireEmpty(to, { action, name, hint, log });
+  using volume = lockVolume(to.root, { action, name });
+  await requireEmpty(volume.root, { action, name, hint, log });
   await fillEmpty(
-    to.root,
+    volume,
     async (stage) =>
       from.way === 'stream'
         ? await materializeSources(readVolume(from, log), stage, log)
@@ -77,8 +78,9 @@ export async function copyToStage(
   { signal, onProblem, onProgress }: WorkLog,
 ): Promise<Entry | undefined> {
   const writing = { signal, onProblem, isStaged: true, setsRoot: false };
-  await copyTree(from, stage, { ...writing, onProgress, skip: isUnfinishedStage });
-  for await (const { entry } of walkTree(from, { signal })) return entry;
+  using source = openTrusted(from);
+  await copyTree(source.self, stage, { ...writing, onProgress, skip: isUnfinishedStage });
+  for await (const { entry } of walkTree(source.self, { signal })) return entry;
   return undefined;
 }
 

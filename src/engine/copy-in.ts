@@ -1,6 +1,7 @@
 import type { DirectoryData, Host, StreamData } from '../hosts/host.ts';
 import { copyTree } from '../lib/copy-tree.ts';
 import { materialize } from '../lib/materialize.ts';
+import { openTrusted } from '../lib/open-trusted.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
 import type { TarSource } from '../lib/tar/tar-member.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';
@@ -13,7 +14,7 @@ import { findVolume } from './find-volume.ts';
 import { findLocal, type LocalThing } from './local-place.ts';
 import { type CopyEnd, copiedPath, planCopy } from './plan-copy.ts';
 import { resolvePlace } from './resolve-place.ts';
-import { lockVolume, syncDirectoryTree } from './stage.ts';
+import { lockVolume, syncVolume } from './stage.ts';
 import { findStreamPlace } from './stream-place.ts';
 import { tarOptions } from './tar-options.ts';
 import type { CopyInRequest, VolumePlace, VolumeWorkOptions, WorkReport } from './volume-engine.ts';
@@ -43,8 +44,8 @@ interface Copy {
 }
 
 async function copyDirectly({ root }: DirectoryData, { to, source, log }: Copy): Promise<void> {
-  using _lock = lockVolume(root, { action: 'copy into', name: to.volume });
-  using place = resolvePlace(root, to.path, { volume: to.volume, followLast: true });
+  using volume = lockVolume(root, { action: 'copy into', name: to.volume });
+  using place = resolvePlace(volume.root.self, to.path, { volume: to.volume, followLast: true });
   const kind = place.stat === undefined ? 'missing' : place.stat.isDirectory() ? 'dir' : 'other';
   const target = volumeEnd(to, place.path, kind);
   const { signal, onProblem, onProgress } = log;
@@ -58,9 +59,11 @@ async function copyDirectly({ root }: DirectoryData, { to, source, log }: Copy):
     refuseNested(source, `${root}/${place.path}`);
     const part = partOf(source);
     const rename = (path: ByteString) => renamedPart(part, base, path);
-    await copyTree(part.root, directory.at('.'), { ...writing, onProgress, only: part.only, rename });
+    using from = openTrusted(part.root);
+    await copyTree(from.self, directory.at('.'), { ...writing, onProgress, only: part.only, rename });
   }
-  syncDirectoryTree(root);
+  syncVolume(volume.root);
+  volume.refuseMoved();
 }
 
 async function copyStreamed(data: StreamData, { to, source, log }: Copy): Promise<void> {

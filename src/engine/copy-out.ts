@@ -1,6 +1,7 @@
 import type { DirectoryData, Host, StreamData } from '../hosts/host.ts';
 import { copyTree } from '../lib/copy-tree.ts';
 import { materialize } from '../lib/materialize.ts';
+import { openTrusted } from '../lib/open-trusted.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';
 import { walkTree } from '../lib/tree-walk.ts';
 import type { ByteString } from '../model/byte-string.ts';
@@ -56,8 +57,9 @@ async function copyDirectly({ root }: DirectoryData, request: CopyOutRequest, lo
       { path: place.path === '' ? root : `${root}/${place.path}`, text: source.shown },
       target.path,
     );
-  await inLocal(to.path, () =>
-    copyTree(directory.at('.'), target.directory, {
+  await inLocal(to.path, async () => {
+    using into = openTrusted(target.directory);
+    await copyTree(directory.at('.'), into.self, {
       signal,
       onProblem,
       onProgress,
@@ -65,8 +67,8 @@ async function copyDirectly({ root }: DirectoryData, request: CopyOutRequest, lo
       setsRoot: false,
       setsOwners: isRoot(),
       rename: renamer(target.base),
-    }),
-  );
+    });
+  });
 }
 
 async function copyStreamed(data: StreamData, request: CopyOutRequest, log: WorkLog): Promise<void> {
@@ -89,7 +91,10 @@ async function copyStreamed(data: StreamData, request: CopyOutRequest, log: Work
   const { signal, onProblem, onProgress } = log;
   const sources = renamed(tarSources(readStream(data, path, log)), renamer(target.base));
   const writing = { signal, onProblem, onProgress, setsRoot: false, setsOwners: isRoot() };
-  await inLocal(to.path, () => materialize(target.directory, membersOf(sources), writing));
+  await inLocal(to.path, async () => {
+    using into = openTrusted(target.directory);
+    await materialize(into.self, membersOf(sources), writing);
+  });
 }
 
 /** In a stream, a thing comes under its own name, and what is in a directory under the directory's `./`. */

@@ -4,6 +4,7 @@ import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Host, VolumeData } from '../hosts/host.ts';
 import { syncDirectory } from '../lib/durable-file.ts';
+import { openTrusted } from '../lib/open-trusted.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';
 import { toText } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
@@ -69,8 +70,10 @@ async function sendToFile(
   }
   const folder = toText(found.parent);
   if (data.way === 'direct') refuseInside(folder, toText(data.root), request.volume);
-  const file = path.join(folder, path.basename(toText(found.path)));
   try {
+    // The user who owns the folder above can put a link in its place at any moment.
+    using held = openTrusted(found.parent);
+    const file = path.join(held.self, path.basename(toText(found.path)));
     if (stat !== undefined && !stat.isFile()) await writeThrough(file, send);
     else await writeWhole(file, send, { overwrite: request.overwrite === true });
   } catch (error) {
@@ -87,7 +90,7 @@ function refuseInside(folder: string, root: string, volume: string): void {
 
 /** A device or a pipe takes the bytes as they come. */
 async function writeThrough(file: string, send: (write: ByteSink) => Promise<void>): Promise<void> {
-  await using target = await open(file, constants.O_WRONLY);
+  await using target = await open(file, constants.O_WRONLY | constants.O_NOFOLLOW);
   await send((chunk) => writeAll(target, chunk));
 }
 

@@ -1,16 +1,17 @@
-import { readdirSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import type { DirectoryData, Host } from '../hosts/host.ts';
 import type { ManagedVolume } from '../hosts/managed-volumes.ts';
 import { exchange, tryExchange } from '../lib/exchange.ts';
 import { knownError } from '../lib/known-error.ts';
-import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
+import { isSameFile } from '../lib/open-trusted.ts';
+import { type ByteString, fromText, toPath, toPrintable } from '../model/byte-string.ts';
 import { inUseError } from '../model/consumers.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { claimData } from './claim-data.ts';
 import { copyToStage } from './clone-volume.ts';
-import { removeEmpty, syncNames } from './kept-directory.ts';
-import { fillEmpty, isEmptyVolume, lockVolume } from './stage.ts';
+import { holdName, removeEmpty, syncNames, takenByOther } from './kept-directory.ts';
+import { fillEmpty, type HeldVolume, isEmptyVolume, lockVolume } from './stage.ts';
 import type { WorkLog } from './work-log.ts';
 
 export interface EngineTarget {
@@ -25,8 +26,8 @@ export interface EngineTarget {
 /** Throws unless the engine's volume holds nothing, nobody uses it, and its data can be reached. */
 export async function requireFree(target: EngineTarget): Promise<void> {
   await using data = await openDirect(target);
-  using _lock = lockVolume(data.root, { action: 'restore', name: target.to });
-  await requireEmptyUnused(target, data.root);
+  using volume = lockVolume(data.root, { action: 'restore', name: target.to });
+  await requireEmptyUnused(target, volume);
 }
 
 export interface Giving extends EngineTarget {
@@ -45,9 +46,9 @@ export async function giveToEngine(giving: Giving): Promise<void> {
   await using data = await openDirect(giving);
   const { root } = data;
   await using _claim = await claimData(root, { action: 'restore', name: to });
-  using _lock = lockVolume(root, { action: 'restore', name: to });
-  await requireEmptyUnused(giving, root);
-  if (changePlaces(giving, root)) return;
+  using volume = lockVolume(root, { action: 'restore', name: to });
+  await requireEmptyUnused(giving, volume);
+  if (changePlaces(giving, { volume, root })) return;
   if (!root.startsWith('/proc/')) await noteCopy(root);
   const fill = async (stage: ByteString): ReturnType<typeof copyToStage> => {
     const rootEntry = await copyToStage(fromText(kept.mountpoint), stage, log);
@@ -55,7 +56,7 @@ export async function giveToEngine(giving: Giving): Promise<void> {
     await requireUnused(giving);
     return rootEntry;
   };
-  await fillEmpty(root, fill, log);
+  await fillEmpty(volume, fill, log);
   requireWhole(giving);
 }
 
@@ -71,7 +72,7 @@ async function openDirect({ engine, to, name, log }: EngineTarget): Promise<Dire
 }
 
 /** The caller holds the lock. */
-async function requireEmptyUnused(target: EngineTarget, root: ByteString): Promise<void> {
+async function requireEmptyUnused(target: EngineTarget, { root }: HeldVolume): Promise<void> {
   await requireUnused(target);
   if (!(await isEmptyVolume(root))) throw holdsData(target);
 }
@@ -90,19 +91,27 @@ function holdsData({ name, to }: EngineTarget): AppError {
 }
 
 /** False when they cannot: nothing has happened then. */
-function changePlaces(giving: Giving, root: ByteString): boolean {
+function changePlaces(
+  giving: Giving,
+  { volume, root }: { readonly volume: HeldVolume; readonly root: ByteString },
+): boolean {
   const { name, kept } = giving;
   const ours = fromText(kept.mountpoint);
   try {
+    using there = holdName(root);
     // What a file system keeps at its root stays there.
-    if (readdirSync(toPath(root)).length > 0 || !exchanged(ours, root)) return false;
+    if (readdirSync(toPath(volume.root.at('.'))).length > 0 || !exchanged(ours, there.at)) return false;
+    if (!isSameFile(lstatSync(kept.mountpoint, { bigint: true }), volume.root.stat())) {
+      exchange(ours, there.at);
+      throw takenByOther(toPrintable(root));
+    }
     // Whoever has it in use since the last look has written to it, or cannot any more.
     if (!isGone(kept.mountpoint)) {
-      exchange(ours, root);
+      exchange(ours, there.at);
       throw holdsData(giving);
     }
     // From here on the data is the engine's, also when this throws: what an app writes there must not move again.
-    syncNames([ours, root]);
+    syncNames([ours, there.at]);
     return true;
   } catch (error) {
     throw knownError(error, `Cannot bring ${quote(name)} back`);

@@ -13,7 +13,7 @@ import { materializeSources } from './clone-volume.ts';
 import { counted, membersOf, tarSources } from './data-source.ts';
 import { findVolume } from './find-volume.ts';
 import { localError } from './local-place.ts';
-import { fillEmpty, isEmptyVolume, lockVolume, syncDirectoryTree } from './stage.ts';
+import { fillEmpty, isEmptyVolume, lockVolume, syncVolume } from './stage.ts';
 import { tarOptions } from './tar-options.ts';
 import { requireEmpty, type TargetVolume, withTarget } from './target-volume.ts';
 import type { ImportReport, ImportRequest, VolumeWorkOptions } from './volume-engine.ts';
@@ -81,14 +81,15 @@ async function unpack(
       target,
     );
   }
-  using _lock = lockVolume(data.root, wish);
-  if (request.merge === true && !(await isEmptyVolume(data.root))) {
+  using volume = lockVolume(data.root, wish);
+  if (request.merge === true && !(await isEmptyVolume(volume.root))) {
     const { signal, onProblem } = log;
-    await materialize(data.root, membersOf(sources), { signal, onProblem });
-    return syncDirectoryTree(data.root);
+    await materialize(volume.root.self, membersOf(sources), { signal, onProblem });
+    syncVolume(volume.root);
+    return volume.refuseMoved();
   }
-  await requireEmpty(data, wish);
-  await fillEmpty(data.root, (stage) => materializeSources(sources, stage, log), log);
+  await requireEmpty(volume.root, wish);
+  await fillEmpty(volume, (stage) => materializeSources(sources, stage, log), log);
 }
 
 async function unpackStreamed(

@@ -1,7 +1,30 @@
 import { closeSync, fsyncSync, openSync, rmdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
+import type { DirectoryHandle } from '../lib/directory-handle.ts';
+import { openTrusted } from '../lib/open-trusted.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
-import { errnoOf } from '../model/errors.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+
+/** A name of an open folder: no link that another user puts on the way leads elsewhere. */
+export interface HeldName extends Disposable {
+  readonly folder: DirectoryHandle;
+  readonly name: ByteString;
+  /** For system calls. */
+  readonly at: ByteString;
+}
+
+export function holdName(path: ByteString): HeldName {
+  const folder = openTrusted(dirname(path));
+  const name = basename(path);
+  return { folder, name, at: folder.at(name), [Symbol.dispose]: () => folder[Symbol.dispose]() };
+}
+
+export function takenByOther(path: string): AppError {
+  return new AppError('conflict', `${quote(path)} was replaced by another program meanwhile`, {
+    hint: 'Find out what does that, and try again.',
+  });
+}
 
 /** True when nothing is there afterwards; false for a directory that holds something, which stays. */
 export function removeEmpty(path: string): boolean {

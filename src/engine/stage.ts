@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, mkdirSync, openSync, readdirSync, renameSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, renameSync } from 'node:fs';
 import { applyMetadata } from '../lib/apply-metadata.ts';
-import { DirectoryHandle } from '../lib/directory-handle.ts';
+import type { DirectoryHandle } from '../lib/directory-handle.ts';
 import { tryLockDirectory } from '../lib/directory-lock.ts';
-import { removeDirectoryAt } from '../lib/posix-at.ts';
+import { hasLastingInodes } from '../lib/filesystem-type.ts';
+import { isSameFile, isStillAt, openTrusted } from '../lib/open-trusted.ts';
+import { makeOwnDirectory, removeOwnDirectory, replacedDirectory } from '../lib/own-directory.ts';
+import { type FileStat, removeDirectoryAt, statAt } from '../lib/posix-at.ts';
 import { syncFilesystem } from '../lib/posix.ts';
 import { removeTreeIn } from '../lib/remove-tree.ts';
 import { type ProblemReporter, reasonText } from '../lib/tree-problem.ts';
@@ -26,23 +29,47 @@ function isLeft(name: ByteString): boolean {
   return leftName.test(name);
 }
 
-/** Nobody else fills or copies into the volume meanwhile; `locked` when somebody does. */
+/**
+ * A volume's root that is held open from the first look to the end: the user who owns the folder above can give its name
+ * to another directory at any moment, and nothing may be done there.
+ */
+export interface HeldVolume extends Disposable {
+  readonly root: DirectoryHandle;
+  /** Throws `conflict` when the root's path leads somewhere else by now. */
+  refuseMoved(): void;
+}
+
+/** Opens a volume's root, which no other Holdfast process fills or copies into meanwhile; `locked` when one does. */
 export function lockVolume(
-  root: ByteString,
+  path: ByteString,
   { action, name }: { readonly action: string; readonly name: string },
-): Disposable {
-  const lock = tryLockDirectory(root);
-  if (lock !== undefined) return lock;
-  throw new AppError('locked', `Cannot ${action} ${quote(name)}: another Holdfast process is writing to it`, {
-    hint: 'Wait until it is done, or end that process.',
-  });
+): HeldVolume {
+  using opened = new DisposableStack();
+  const root = opened.use(openTrusted(path));
+  const lock = opened.use(tryLockDirectory(root.self));
+  if (lock === undefined) {
+    throw new AppError(
+      'locked',
+      `Cannot ${action} ${quote(name)}: another Holdfast process is writing to it`,
+      {
+        hint: 'Wait until it is done, or end that process.',
+      },
+    );
+  }
+  const closed = opened.move();
+  return {
+    root,
+    refuseMoved() {
+      if (!isStillAt(root, path) && hasLastingInodes(root.self)) throw movedAway({ action, name });
+    },
+    [Symbol.dispose]: () => closed[Symbol.dispose](),
+  };
 }
 
 /** True when a volume holds nothing but what file systems and interrupted work leave in it. The caller holds the lock. */
-export async function isEmptyVolume(root: ByteString): Promise<boolean> {
-  using handle = DirectoryHandle.open(root);
-  for (const name of namesIn(handle)) if (isLeft(name)) await settle(handle, name);
-  return namesIn(handle).every((name) => name === 'lost+found');
+export async function isEmptyVolume(root: DirectoryHandle): Promise<boolean> {
+  for (const name of namesIn(root)) if (isLeft(name)) await settle(root, name);
+  return namesIn(root).every((name) => name === 'lost+found');
 }
 
 /**
@@ -65,33 +92,38 @@ function moveAllUp(root: DirectoryHandle, name: ByteString): void {
 }
 
 /**
- * Fills an empty directory: all or nothing, at whatever moment it is killed. `fill` makes everything in a stage inside of
+ * Fills an empty volume: all or nothing, at whatever moment it is killed. `fill` makes everything in a stage inside of
  * it, and returns the entry of the root where there is one; then it is moved into place, which `isEmptyVolume` brings to
  * its end after a kill. The stage is reached by a path that leads to it alone, whatever a container that sees the volume
- * puts in its place. The caller holds the lock.
+ * puts in its place.
  */
 export async function fillEmpty(
-  root: ByteString,
+  volume: HeldVolume,
   fill: (stage: ByteString) => Promise<Entry | undefined>,
   log: WorkLog,
 ): Promise<void> {
-  using handle = DirectoryHandle.open(root);
+  const { root } = volume;
   const token = randomBytes(8).toString('hex');
   const names = { stage: `${stagePrefix}${token}`, ready: `${readyPrefix}${token}` };
   try {
-    mkdirSync(toPath(handle.at(names.stage)), { mode: 0o700 });
-    using stage = handle.openChild(names.stage);
-    const rootEntry = await fill(stage.self);
-    syncDirectoryTree(root);
-    log.check('fill the volume');
-    // Set now, so that a kill cannot lose it, and again afterwards, for the time that the moves change. Another user
-    // than root may lock itself out by it.
-    if (rootEntry !== undefined && process.geteuid?.() === 0) setRoot(handle, rootEntry, () => undefined);
-    moveIntoPlace({ root: handle, stage, names });
-    if (rootEntry !== undefined) setRoot(handle, rootEntry, log.onProblem);
-    syncDirectoryTree(root);
+    using stage = makeOwnDirectory(root, names.stage);
+    try {
+      const rootEntry = await fill(stage.self);
+      syncVolume(root);
+      log.check('fill the volume');
+      volume.refuseMoved();
+      // Set now, so that a kill cannot lose it, and again afterwards, for the time that the moves change. Another user
+      // than root may lock itself out by it.
+      if (rootEntry !== undefined && process.geteuid?.() === 0) setRoot(root, rootEntry, () => undefined);
+      moveIntoPlace({ root, stage, names });
+      if (rootEntry !== undefined) setRoot(root, rootEntry, log.onProblem);
+      syncVolume(root);
+      volume.refuseMoved();
+    } catch (error) {
+      await removeOwnDirectory(root, { name: names.stage, made: stage });
+      throw error;
+    }
   } catch (error) {
-    await removeTreeIn(handle, names.stage);
     throw asAppError(error);
   }
 }
@@ -111,17 +143,43 @@ function moveIntoPlace({ root, stage, names }: StagedFill): void {
     });
   }
   renameSync(toPath(root.at(names.stage)), toPath(root.at(names.ready)));
-  const moved: ByteString[] = [];
+  const moved: { readonly name: ByteString; readonly stat: FileStat }[] = [];
   try {
+    if (isOther(root, names.ready, stage.stat())) throw replacedDirectory(names.stage);
     for (const name of namesIn(stage)) {
+      const stat = statAt(stage.fd, name);
       moveUp(stage, root, name);
-      moved.push(name);
+      moved.push({ name, stat });
     }
     removeDirectoryAt(root.fd, names.ready);
   } catch (error) {
-    for (const name of moved) renameSync(toPath(root.at(name)), toPath(stage.at(name)));
-    renameSync(toPath(root.at(names.ready)), toPath(root.at(names.stage)));
+    // Only what is ours: another program may have put something else in its place.
+    for (const { name, stat } of moved)
+      if (!isOther(root, name, stat)) renameSync(toPath(root.at(name)), toPath(stage.at(name)));
+    renameIfThere(root, { from: names.ready, to: names.stage });
     throw error;
+  }
+}
+
+/** True when something else has the name by now, or nothing. */
+function isOther(root: DirectoryHandle, name: ByteString, wanted: Pick<FileStat, 'dev' | 'ino'>): boolean {
+  try {
+    return !isSameFile(statAt(root.fd, name), wanted) && hasLastingInodes(root.self);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return true;
+    throw error;
+  }
+}
+
+/** Another program may have taken either name: that says less than the error that led here. */
+function renameIfThere(
+  root: DirectoryHandle,
+  { from, to }: { readonly from: ByteString; readonly to: ByteString },
+): void {
+  try {
+    renameSync(toPath(root.at(from)), toPath(root.at(to)));
+  } catch (error) {
+    if (!['ENOENT', 'ENOTDIR', 'EISDIR', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error;
   }
 }
 
@@ -140,13 +198,21 @@ function namesIn(directory: DirectoryHandle): ByteString[] {
 }
 
 /** Everything that was written is on disk when this returns. */
-export function syncDirectoryTree(root: ByteString): void {
-  const fd = openSync(toPath(root), constants.O_RDONLY | constants.O_DIRECTORY);
+export function syncVolume(root: DirectoryHandle): void {
+  const fd = openSync(root.self, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     syncFilesystem(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+function movedAway({ action, name }: { readonly action: string; readonly name: string }): AppError {
+  return new AppError(
+    'conflict',
+    `Cannot ${action} ${quote(name)}: its directory was moved or replaced meanwhile`,
+    { hint: 'Find out what does that, and try again.' },
+  );
 }
 
 function asAppError(error: unknown): unknown {

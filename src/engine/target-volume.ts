@@ -1,6 +1,8 @@
-import type { Host, VolumeData } from '../hosts/host.ts';
+import type { Host, StreamData } from '../hosts/host.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
+import type { DirectoryHandle } from '../lib/directory-handle.ts';
 import { tryLockDirectory } from '../lib/directory-lock.ts';
+import { openTrusted } from '../lib/open-trusted.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
@@ -53,13 +55,14 @@ export async function withTarget<T>(
 async function isUntouched(host: Host, name: string): Promise<boolean> {
   await using data = await host.openData(name);
   if (data.way === 'stream') return await isEmptyStream(data, undefined);
-  using lock = tryLockDirectory(data.root);
-  return lock !== undefined && (await isEmptyVolume(data.root));
+  using root = openTrusted(data.root);
+  using lock = tryLockDirectory(root.self);
+  return lock !== undefined && (await isEmptyVolume(root));
 }
 
 /** Throws `conflict` when a volume holds something. */
 export async function requireEmpty(
-  data: VolumeData,
+  data: DirectoryHandle | StreamData,
   {
     action,
     name,
@@ -67,16 +70,12 @@ export async function requireEmpty(
     log,
   }: { readonly action: string; readonly name: string; readonly hint: string; readonly log: WorkLog },
 ): Promise<void> {
-  const isEmpty =
-    data.way === 'direct' ? await isEmptyVolume(data.root) : await isEmptyStream(data, log.signal);
+  const isEmpty = 'way' in data ? await isEmptyStream(data, log.signal) : await isEmptyVolume(data);
   if (isEmpty) return;
   throw new AppError('conflict', `Cannot ${action} ${quote(name)}: the volume is not empty`, { hint });
 }
 
-async function isEmptyStream(
-  data: Extract<VolumeData, { way: 'stream' }>,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
+async function isEmptyStream(data: StreamData, signal: AbortSignal | undefined): Promise<boolean> {
   const tar = await data.readTar('', { signal });
   for await (const { entry } of readTar(tar, { signal })) {
     if (entry.path !== '' && entry.path !== 'lost+found') return false;

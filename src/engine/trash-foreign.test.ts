@@ -1,4 +1,16 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -67,6 +79,29 @@ describe('the trash for volumes of another engine', () => {
     }
     await using _again = await open();
     expect(readFileSync(join(path, 'file'), 'utf8')).toBe('precious');
+  });
+
+  test('takes no symbolic link, nor what was put in the place of the data meanwhile', async () => {
+    await using trash = await open();
+    const [moved, victim] = [join(folder, 'moved'), join(folder, 'victim')];
+    mkdirSync(victim);
+    renameSync(path, moved);
+    symlinkSync(victim, path);
+    await expect(trash.take(volume(), removeThere)).rejects.toMatchObject({ code: 'conflict' });
+    expect(await managed.list()).toEqual([]);
+    rmSync(path);
+    renameSync(moved, path);
+    // The engine refuses, and another program has put a link where the data goes back to.
+    const refused = trash.take(volume(), async () => {
+      rmdirSync(path);
+      symlinkSync(victim, path);
+      return false;
+    });
+    await expect(refused).rejects.toMatchObject({ code: 'conflict' });
+    const kept = await managed.find('pg');
+    expect(readFileSync(join(kept?.mountpoint ?? '', 'file'), 'utf8')).toBe('precious');
+    expect(readlinkSync(path)).toBe(victim);
+    expect(readdirSync(victim)).toEqual([]);
   });
 
   test('counts a volume as removed when it is gone, whatever the engine said last', async () => {

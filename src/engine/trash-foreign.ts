@@ -6,15 +6,16 @@ import { folderIdentity } from '../lib/folder-identity.ts';
 import type { ManagedVolume, ManagedVolumes } from '../hosts/managed-volumes.ts';
 import { copyTree } from '../lib/copy-tree.ts';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
+import type { DirectoryHandle } from '../lib/directory-handle.ts';
 import { exchange, tryExchange } from '../lib/exchange.ts';
 import { tryLockFile } from '../lib/file-lock.ts';
 import { syncFilesystem } from '../lib/posix.ts';
-import { fromText } from '../model/byte-string.ts';
-import { AppError } from '../model/errors.ts';
+import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { removedFromLabel } from '../model/removed-from-engine.ts';
 import { claimData } from './claim-data.ts';
-import { removeEmpty, syncNames } from './kept-directory.ts';
+import { type HeldName, holdName, removeEmpty, syncNames, takenByOther } from './kept-directory.ts';
 import { fitsTrash, nameNear } from './name-near.ts';
 import { damagedJournal } from './trash-journal.ts';
 
@@ -70,7 +71,9 @@ async function take(
   volume: ForeignVolume,
   removeThere: () => Promise<boolean>,
 ): Promise<boolean> {
-  await using _claim = await claimData(fromText(volume.path), { action: 'remove', name: volume.name });
+  const path = fromText(volume.path);
+  await using _claim = await claimData(path, { action: 'remove', name: volume.name });
+  using there = holdName(path);
   const kept = await makePlace(managed, volume);
   const journal = join(journalDir(stateDir), `${randomBytes(8).toString('hex')}.json`);
   const undo = async (isMoved: boolean): Promise<void> => {
@@ -81,14 +84,21 @@ async function take(
   };
   let isMoved = false;
   try {
-    const data = folderIdentity(volume.path);
+    using held = openThere(there, volume.path);
+    const data = folderIdentity(toPath(held.at('.')));
     const note = { name: kept.name, path: volume.path, data };
     await writeDurably(journal, JSON.stringify(note));
-    isMoved = tryExchange(fromText(volume.path), fromText(kept.mountpoint));
+    const ours = fromText(kept.mountpoint);
+    isMoved = tryExchange(there.at, ours);
+    if (isMoved && folderIdentity(kept.mountpoint) !== data) {
+      exchange(there.at, ours);
+      isMoved = false;
+      throw takenByOther(volume.path);
+    }
     if (isMoved) await syncDirectory(dirname(kept.mountpoint));
     else {
       await writeDurably(journal, JSON.stringify({ ...note, isCopy: true }));
-      await copyData(volume.path, kept.mountpoint);
+      await copyData(volume.path, { from: held.self, to: kept.mountpoint });
     }
   } catch (error) {
     await undo(isMoved);
@@ -100,6 +110,14 @@ async function take(
     await rm(journal, { force: true });
   } else await undo(isMoved);
   return isRemoved;
+}
+
+function openThere({ folder, name }: HeldName, path: string): DirectoryHandle {
+  try {
+    return folder.openChild(name);
+  } catch (error) {
+    throw ['ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '') ? takenByOther(path) : error;
+  }
 }
 
 /** An engine that does not answer may still be about to remove what lies in the volume's place: nothing is put there. */
@@ -181,8 +199,14 @@ async function moveBack(
   { name, mountpoint }: ManagedVolume,
   path: string,
 ): Promise<void> {
-  exchange(fromText(path), fromText(mountpoint));
-  syncNames([fromText(path), fromText(mountpoint)]);
+  using there = holdName(fromText(path));
+  const ours = fromText(mountpoint);
+  exchange(there.at, ours);
+  if (!(await lstat(mountpoint)).isDirectory()) {
+    exchange(there.at, ours);
+    throw takenByOther(path);
+  }
+  syncNames([there.at, ours]);
   await managed.remove(name, { permanent: removeEmpty(mountpoint) });
 }
 
@@ -201,14 +225,19 @@ async function makePlace(
   return await managed.create({ name: free, driver: 'local', labels: marked, options: {} });
 }
 
-async function copyData(from: string, to: string): Promise<void> {
+async function copyData(
+  shown: string,
+  { from, to }: { readonly from: ByteString; readonly to: string },
+): Promise<void> {
   using synced = new DisposableStack();
   const target = openSync(to, 'r');
   synced.defer(() => closeSync(target));
   const problems: string[] = [];
-  await copyTree(fromText(from), fromText(to), { onProblem: ({ message }) => void problems.push(message) });
+  await copyTree(from, fromText(to), { onProblem: ({ message }) => void problems.push(message) });
   if (problems.length > 0) {
-    throw new AppError('failed', `Cannot copy the data of "${from}" into the trash`, { detail: problems[0] });
+    throw new AppError('failed', `Cannot copy the data of "${shown}" into the trash`, {
+      detail: problems[0],
+    });
   }
   // The original goes next.
   syncFilesystem(target);

@@ -2,10 +2,10 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderIdentity } from '../lib/folder-identity.ts';
 import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
-import { DirectoryHandle } from '../lib/directory-handle.ts';
 import { tryLockDirectory } from '../lib/directory-lock.ts';
 import { tryLockFile } from '../lib/file-lock.ts';
 import { namesIn } from '../lib/names-in.ts';
+import { openTrusted } from '../lib/open-trusted.ts';
 import { removeTreeIn } from '../lib/remove-tree.ts';
 import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
@@ -114,10 +114,10 @@ async function settleOne(
 /** A copy that was not whole; the data that it was made from is still ours. */
 async function removeUnfinished(root: ByteString): Promise<void> {
   try {
-    using lock = tryLockDirectory(root);
+    using handle = openTrusted(root);
+    using lock = tryLockDirectory(handle.self);
     // Whoever fills it now removes what others have left.
     if (lock === undefined) return;
-    using handle = DirectoryHandle.open(root);
     for (const name of await readdir(toPath(handle.at('.')), { encoding: 'latin1' }))
       if (isUnfinishedStage(name)) await removeTreeIn(handle, name);
   } catch (error) {

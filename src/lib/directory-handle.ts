@@ -1,5 +1,5 @@
-import { type BigIntStats, constants, fstatSync } from 'node:fs';
-import type { ByteString } from '../model/byte-string.ts';
+import { type BigIntStats, constants, fstatSync, readlinkSync } from 'node:fs';
+import { type ByteString, fromBytes, toPrintable } from '../model/byte-string.ts';
 import { closeQuickly, openAt, openFlag, openFromHere } from './posix-at.ts';
 
 /**
@@ -55,5 +55,16 @@ export class DirectoryHandle implements Disposable {
     this.#isOpen = false;
     // Not by `node:fs`: it warns of what another thread, or another library, has opened.
     closeQuickly(this.fd);
+  }
+}
+
+/** A path for people: one through a descriptor is shown as where that leads. */
+export function shownPath(path: ByteString): string {
+  const held = /^\/proc\/self\/fd\/\d+/.exec(path)?.[0] ?? '';
+  try {
+    const start = held === '' ? '' : fromBytes(readlinkSync(held, { encoding: 'buffer' }));
+    return toPrintable(start + path.slice(held.length));
+  } catch {
+    return toPrintable(path);
   }
 }

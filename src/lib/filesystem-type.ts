@@ -1,3 +1,5 @@
+import { statfsSync } from 'node:fs';
+
 /** The kernel's numbers for file systems, as statfs(2) gives them. */
 export const filesystemType = {
   /** And ext2 and ext3. */
@@ -9,3 +11,9 @@ export const filesystemType = {
   overlayfs: 0x794c_7630,
   zfs: 0x2fc1_2fc1,
 } as const;
+
+/** True where a thing keeps its inode number: some file systems, those of programs above all, give it another now and then. */
+export function hasLastingInodes(path: string): boolean {
+  const { type } = statfsSync(path);
+  return Object.values<number>(filesystemType).includes(type);
+}

@@ -46,9 +46,12 @@ function go(way: Way, name: ByteString, path: ByteString): void {
     return;
   } catch (error) {
     if (errnoOf(error) !== 'ENOTDIR' && errnoOf(error) !== 'ELOOP') throw error;
-    if (!statAt(way.handle.fd, name).isSymbolicLink()) throw error;
+    const now = statAt(way.handle.fd, name);
+    if (!now.isSymbolicLink() && !now.isDirectory()) throw error;
+    if (++way.links > mostLinks) throw tooManyLinks(path);
+    // It was a link a moment ago: what is there now is opened.
+    if (now.isDirectory()) return void way.left.unshift(name);
   }
-  if (++way.links > mostLinks) throw tooManyLinks(path);
   const target = trustedTarget(way.handle, name, path);
   if (target.startsWith('/')) move(way, DirectoryHandle.open('/'));
   way.left.unshift(...target.split('/').filter(isName));

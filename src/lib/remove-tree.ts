@@ -32,7 +32,22 @@ export async function removeTreeIn(
   using root = openToRemove(parent, name, (work) => work());
   if (root === undefined) return;
   await emptyDirectory(root, options);
-  orGone(() => removeDirectoryAt(parent.fd, name));
+  orGone(() => unlessTaken(name, () => removeDirectoryAt(parent.fd, name)));
+}
+
+/** Another thing may have the name since it was looked at. */
+function unlessTaken(name: ByteString, remove: () => void): void {
+  try {
+    remove();
+  } catch (error) {
+    const errno = errnoOf(error) ?? '';
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOTDIR', 'EISDIR'].includes(errno)) throw error;
+    throw refilled(toPrintable(name), errno);
+  }
+}
+
+function refilled(shown: string, errno: string): AppError {
+  return new AppError('in-use', `Cannot delete "${shown}": another program writes to it`, { detail: errno });
 }
 
 /** The same of all that is in an open directory, which stays. */
@@ -167,7 +182,7 @@ class Removal implements Disposable {
     }
     // Another thing has its name: what that is turns out when the directory above is read again.
     if (errno === 'ENOTDIR' && ++parent.refilled < mostRefills) parent.isUnread = true;
-    else if (errno !== undefined && errno !== 'ENOENT') throw this.#refilled(errno);
+    else if (errno !== undefined && errno !== 'ENOENT') throw refilled(this.#path(), errno);
     this.#levels.pop();
     level.handle?.[Symbol.dispose]();
     return true;
@@ -182,12 +197,6 @@ class Removal implements Disposable {
       if (errno === 'ENOENT' || errno === 'ENOTEMPTY' || errno === 'ENOTDIR') return errno;
       throw error;
     }
-  }
-
-  #refilled(errno: string): AppError {
-    return new AppError('in-use', `Cannot delete "${this.#path()}": another program writes to it`, {
-      detail: errno,
-    });
   }
 
   /** A directory that was moved elsewhere meanwhile has another parent: nothing is done there. */
@@ -222,7 +231,7 @@ function openToRemove(
       } catch (error) {
         const errno = errnoOf(error);
         if (errno !== 'ENOTDIR' && errno !== 'ELOOP') throw error;
-        unlinkAt(parent.fd, name);
+        unlessTaken(name, () => unlinkAt(parent.fd, name));
         return undefined;
       }
     }),

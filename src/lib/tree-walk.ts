@@ -3,7 +3,7 @@ import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { Breather } from './breathe.ts';
-import { DirectoryHandle } from './directory-handle.ts';
+import { DirectoryHandle, shownPath } from './directory-handle.ts';
 import { detailsAt, type EntryPlace, plainEntryAt } from './entry-at.ts';
 import { openRegularFile, readContent } from './file-content.ts';
 import { mountedProblem, type ProblemReporter, readProblem, reasonText } from './tree-problem.ts';
@@ -54,7 +54,7 @@ export async function* walkTree(
   options: WalkOptions = {},
 ): AsyncGenerator<WalkedEntry, void, undefined> {
   using walk = new Walk(root, options);
-  const breather = new Breather(`reading "${toPrintable(root)}"`, options.signal);
+  const breather = new Breather(`reading "${shownPath(root)}"`, options.signal);
   breather.check();
   yield walk.enterRoot();
   for (;;) {

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, lstatSync, renameSync, rmdirSync, statfsSync, symlinkSync, unlinkSync } from 'node:fs';
+import { linkSync, lstatSync, renameSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { applyMetadata } from './apply-metadata.ts';
 import { Breather } from './breathe.ts';
-import type { DirectoryHandle } from './directory-handle.ts';
+import { type DirectoryHandle, shownPath } from './directory-handle.ts';
 import { type FileContent, writeFileContent } from './file-target.ts';
-import { filesystemType } from './filesystem-type.ts';
+import { hasLastingInodes } from './filesystem-type.ts';
 import { type OpenDirectory, OpenDirectories } from './open-directories.ts';
 import { makeNode } from './posix.ts';
 import { type ProblemReporter, reasonText } from './tree-problem.ts';
@@ -52,7 +52,7 @@ export class TreeWriter implements Disposable {
   constructor(root: ByteString, options: TreeWriterOptions = {}) {
     this.#options = options;
     this.#open = new OpenDirectories(root, { isStaged: options.isStaged === true });
-    this.#breather = new Breather(`writing to "${toPrintable(root)}"`, options.signal);
+    this.#breather = new Breather(`writing to "${shownPath(root)}"`, options.signal);
   }
 
   /** Counts of what was made so far. */
@@ -209,11 +209,8 @@ interface MadeDirectory {
   readonly inode: bigint;
 }
 
-/** Only by numbers that last: some file systems, those of programs above all, give a thing another one now and then. */
 function isAnother(handle: DirectoryHandle, { inode }: MadeDirectory): boolean {
-  if (handle.stat().ino === inode) return false;
-  const { type } = statfsSync(handle.self);
-  return Object.values<number>(filesystemType).includes(type);
+  return handle.stat().ino !== inode && hasLastingInodes(handle.self);
 }
 
 function replaced(path: ByteString): AppError {

@@ -1,13 +1,11 @@
-import { constants, mkdirSync, readdirSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { type DirectoryHandle } from '../lib/directory-handle.ts';
 import { isStillAt, openTrusted } from '../lib/open-trusted.ts';
-import { closeQuickly, openAt, removeDirectoryAt, statOpen, unlinkAt } from '../lib/posix-at.ts';
-import { emptyDirectory } from '../lib/remove-tree.ts';
-import { type ByteString, fromBytes, toPath, toPrintable } from '../model/byte-string.ts';
+import { makeOwnDirectory, removeOwnDirectory, replacedDirectory } from '../lib/own-directory.ts';
+import { type ByteString, fromBytes, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { nameOf, parentOf } from './on-disk.ts';
 import type { JournalMember } from './restore-journal.ts';
-import { newStageName } from './stage-path.ts';
 
 /**
  * A member whose folders are held open: the user who owns the folder that they are in can give their names to other
@@ -66,13 +64,7 @@ function openLive(above: DirectoryHandle, root: ByteString, orNothing: boolean):
 
 /** Makes the stage of a new member, and holds on to it. */
 export function makeStage(member: JournalMember): HeldMember {
-  return hold(member, (folder, name) => {
-    mkdirSync(toPath(folder.at(name)), { mode: 0o700 });
-    const stage = folder.openChild(name);
-    if (isOwn(stage, folder)) return stage;
-    stage[Symbol.dispose]();
-    throw replaced(member.stage);
-  });
+  return hold(member, makeOwnDirectory);
 }
 
 /** Holds on to a stage that is there, when it is the one that was made. Undefined when there is none any more. */
@@ -82,12 +74,12 @@ export function holdStage(member: JournalMember): HeldMember | undefined {
       const stage = folder.openChild(name);
       if (member.stageInode === undefined || member.stageInode === String(stage.stat().ino)) return stage;
       stage[Symbol.dispose]();
-      throw replaced(member.stage);
+      throw replacedDirectory(member.stage);
     });
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === 'ENOENT') return undefined;
-    throw errno === 'ENOTDIR' || errno === 'ELOOP' ? replaced(member.stage) : error;
+    throw errno === 'ENOTDIR' || errno === 'ELOOP' ? replacedDirectory(member.stage) : error;
   }
 }
 
@@ -121,16 +113,7 @@ function hold(
           (member.place === 'beside' || live === undefined || isStillAt(live, member.root)));
       if (!isThere) throw moved(member.root);
     },
-    async remove() {
-      await emptyDirectory(stage);
-      try {
-        removeDirectoryAt(folder.fd, nameOf(member.stage));
-      } catch (error) {
-        // Its name was given to something else, which is not ours.
-        if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? ''))
-          throw error;
-      }
-    },
+    remove: () => removeOwnDirectory(folder, { name: nameOf(member.stage), made: stage }),
     [Symbol.dispose]: () => closed[Symbol.dispose](),
   };
 }
@@ -144,36 +127,6 @@ function folderOfStage(
   if (held.above !== undefined && path === parentOf(root)) return held.above;
   if (held.live !== undefined && path === root) return held.live;
   return opened.use(openTrusted(path));
-}
-
-/**
- * True when a new directory is the one that this process has made: another user can put one of their own in its place,
- * and whatever is made in that would be theirs to change.
- */
-function isOwn(made: DirectoryHandle, folder: DirectoryHandle): boolean {
-  const [stat, above] = [made.stat(), folder.stat()];
-  if (stat.dev !== above.dev || readdirSync(toPath(made.at('.'))).length > 0) return false;
-  return stat.uid === BigInt(process.geteuid?.() ?? 0) || stat.uid === ownerOfNew(folder);
-}
-
-/** Whose new files are in a folder: a file system may give them to another user than the one that makes them. */
-function ownerOfNew(folder: DirectoryHandle): bigint {
-  const name = newStageName();
-  const fd = openAt(folder.fd, name, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
-  try {
-    unlinkAt(folder.fd, name);
-    return statOpen(fd).uid;
-  } finally {
-    closeQuickly(fd);
-  }
-}
-
-function replaced(stage: ByteString): AppError {
-  return new AppError(
-    'conflict',
-    `"${toPrintable(stage)}" is not what was made there: another program has put something else in its place`,
-    { hint: 'Find out which user can write to the folder that it is in.' },
-  );
 }
 
 function moved(root: ByteString): AppError {

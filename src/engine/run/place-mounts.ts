@@ -2,6 +2,7 @@ import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
 import { copyTree } from '../../lib/copy-tree.ts';
+import { openTrusted } from '../../lib/open-trusted.ts';
 import { walkTree } from '../../lib/tree-walk.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
@@ -183,8 +184,8 @@ async function fill(
   { parts: { stateDir }, options: { signal, onNote } }: Work,
 ): Promise<void> {
   const root = fromText(path);
-  using _lock = lockVolume(root, { action: 'fill', name: volume.name });
-  if (!(await isEmptyVolume(root))) return;
+  using held = lockVolume(root, { action: 'fill', name: volume.name });
+  if (!(await isEmptyVolume(held.root))) return;
   const there = lstatSync(target, { throwIfNoEntry: false });
   if (there?.isDirectory() !== true || readdirSync(target).length === 0) return;
   if (target === stateDir || stateDir.startsWith(`${target === '/' ? '' : target}/`)) {
@@ -198,14 +199,14 @@ async function fill(
   }
   onNote?.(`Volume ${quote(volume.name)} is empty: it is filled with what is at ${quote(target)}.`);
   const log = new WorkLog({ signal });
-  const from = fromText(target);
+  using from = openTrusted(fromText(target));
   // What is half filled would be taken for full the next time.
   await fillEmpty(
-    root,
+    held,
     async (stage) => {
       const onProblem = ({ message }: { readonly message: string }): void => onNote?.(`Warning: ${message}`);
-      await copyTree(from, stage, { signal, onProblem, isStaged: true, setsRoot: false });
-      for await (const { entry } of walkTree(from, { signal })) return entry;
+      await copyTree(from.self, stage, { signal, onProblem, isStaged: true, setsRoot: false });
+      for await (const { entry } of walkTree(from.self, { signal })) return entry;
       return undefined;
     },
     log,

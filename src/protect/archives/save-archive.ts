@@ -1,10 +1,13 @@
-import { mkdir } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { materialize } from '../../lib/materialize.ts';
-import { removeTree } from '../../lib/remove-tree.ts';
+import { openTrusted } from '../../lib/open-trusted.ts';
+import { makeOwnDirectory, removeOwnDirectory } from '../../lib/own-directory.ts';
+import { removeTreeIn } from '../../lib/remove-tree.ts';
 import type { TarMember } from '../../lib/tar/tar-member.ts';
 import type { TreeProblem } from '../../lib/tree-problem.ts';
-import { fromText } from '../../model/byte-string.ts';
+import { fromText, toPath } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import type { SaveProblem, VolumeDescription } from '../../model/snapshot.ts';
 import { checkVolumeName } from '../../model/volume-name.ts';
@@ -46,11 +49,14 @@ export async function saveArchive(
 
 /** Unpacks it first: what puts its files in no order is brought into one by the file system. */
 async function saveUnpacked(parts: Protection, wish: SaveArchive, options: JobOptions): Promise<SaveResult> {
-  const folder = path.join(parts.stateDir, 'import');
-  const root = fromText(folder);
+  using state = openTrusted(fromText(path.resolve(parts.stateDir)));
   // What a killed import has left. Nobody else is at it: the lease is held.
-  await removeTree(root);
-  await mkdir(folder, { recursive: true, mode: 0o755 });
+  for (const name of readdirSync(toPath(state.at('.')), { encoding: 'latin1' }))
+    if (/^import(-[0-9a-f]{16})?$/.test(name)) await removeTreeIn(state, name);
+  const name = `import-${randomBytes(8).toString('hex')}`;
+  using made = makeOwnDirectory(state, name);
+  const root = made.self;
+  chmodSync(root, 0o755);
   try {
     const problems: SaveProblem[] = [];
     const onProblem = (problem: TreeProblem): void => void problems.push(asSaveProblem(problem));
@@ -58,7 +64,7 @@ async function saveUnpacked(parts: Protection, wish: SaveArchive, options: JobOp
     await materialize(root, own, { signal: options.signal, isStaged: true, onProblem });
     return await save(parts, { wish, source: { kind: 'directory', root }, problems }, options);
   } finally {
-    await removeTree(root);
+    await removeOwnDirectory(state, { name, made });
   }
 }
 
