@@ -1,6 +1,8 @@
 import { lstat, mkdir, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, resolve } from 'node:path';
+import { openTrusted } from '../lib/open-trusted.ts';
 import { runProgram } from '../lib/run-program.ts';
+import { fromText } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Driver, DriverVolume } from './driver.ts';
@@ -36,7 +38,9 @@ export const bindDriver: Driver = {
     if (!(await isThere(device, `Cannot create volume ${quote(volume.name)}`))) {
       if (!flagOption(volume.options, 'create')) throw missing('create', volume.name, device);
       await mkdir(device, { recursive: true, mode: 0o755 });
-      await applyOwnership(device, { mode: '0755', ...volume.options }, volume.name);
+      // Another user may own the folder above, and put a link in the place of what was made.
+      using made = openTrusted(fromText(device));
+      await applyOwnership(made.self, { mode: '0755', ...volume.options }, volume.name);
     }
     await refuseOwnFolder(volume, device);
   },

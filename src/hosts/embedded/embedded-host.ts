@@ -10,11 +10,12 @@ import { quote } from '../../model/quote.ts';
 import type { DataMount, Volume, VolumeSpec } from '../../model/volume.ts';
 import type { CallOptions, DirectoryData, Host, HostInfo } from '../host.ts';
 import type { ManagedVolume, ManagedVolumes } from '../managed-volumes.ts';
-import { type EmbeddedParts, isPlain, requireRecord } from './embedded-parts.ts';
+import { type EmbeddedParts, isPlain, kindOf, requireRecord, storageOf } from './embedded-parts.ts';
 import { EmbeddedVolumes } from './embedded-volumes.ts';
 import { finishInterrupted } from './finish-interrupted.ts';
 import { hasMigrationMark } from './migration-mark.ts';
 import { processHoldId } from './hold-id.ts';
+import { refuseOtherDevice } from './refuse-other-device.ts';
 import { VolumeFolders } from './volume-folders.ts';
 
 export interface EmbeddedHostOptions {
@@ -103,7 +104,12 @@ class EmbeddedHost implements Host {
     }
     const id = processHoldId();
     const root = fromText(await this.managed.mount(name, id, options));
-    return { way: 'direct', root, [Symbol.asyncDispose]: () => this.managed.unmount(name, id) };
+    await using opened = new AsyncDisposableStack();
+    opened.defer(() => this.managed.unmount(name, id));
+    if (options.write === true && kindOf(record) === 'bind')
+      refuseOtherDevice(await storageOf(this.#parts, record));
+    const held = opened.move();
+    return { way: 'direct', root, [Symbol.asyncDispose]: () => held.disposeAsync() };
   }
 
   #inodeOf(name: string): bigint | undefined {

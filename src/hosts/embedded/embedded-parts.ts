@@ -30,7 +30,7 @@ export interface Storage {
 }
 
 export async function storageOf(
-  parts: EmbeddedParts,
+  parts: Pick<EmbeddedParts, 'drivers' | 'folders'>,
   record: EmbeddedVolumeRecord,
   folder: string = parts.folders.path(record.name),
 ): Promise<Storage> {
