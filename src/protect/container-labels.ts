@@ -17,13 +17,19 @@ export function ownLabels({ labels, imageLabels }: Pick<Container, 'labels' | 'i
 
 const stackLabels = ['com.docker.compose.project', 'com.docker.stack.namespace'];
 
-/** The Compose project or stack that a container was made for; undefined where only its image says so. Pure. */
+/**
+ * The Compose project or stack that a container was made for; undefined where only its image says so. Compose puts its
+ * project on each image that it builds, and a hash of the service on each container, on no image. Pure.
+ */
 export function ownStack({
   stack,
+  labels,
   imageLabels,
-}: Pick<Container, 'imageLabels' | 'stack'>): string | undefined {
+}: Pick<Container, 'labels' | 'imageLabels' | 'stack'>): string | undefined {
   if (imageLabels === undefined) return undefined;
-  return stackLabels.some((label) => imageLabels[label] === stack) ? undefined : stack;
+  const isMadeByCompose = Object.hasOwn(ownLabels({ labels, imageLabels }), 'com.docker.compose.config-hash');
+  const isClaimed = stackLabels.some((label) => imageLabels[label] === stack);
+  return isMadeByCompose || !isClaimed ? stack : undefined;
 }
 
 const shownAtMost = 5;

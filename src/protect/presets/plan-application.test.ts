@@ -131,6 +131,25 @@ test('a container whose image only says that it is of a stack has no say in it, 
   ]);
 });
 
+test('a container whose image Compose built for the same project is one of it', () => {
+  const built = (service: string): Record<string, string> => ({
+    'com.docker.compose.project': 'shop',
+    'com.docker.compose.service': service,
+    'com.docker.compose.version': '2.40.3',
+  });
+  const made = (service: string, labels: Record<string, string> = {}): Container =>
+    container(`shop-${service}-1`, {
+      stack: 'shop',
+      service,
+      imageLabels: built(service),
+      labels: { ...built(service), 'com.docker.compose.config-hash': service, ...labels },
+    });
+  const db = made('db', { 'holdfast.hook.before': 'x', 'holdfast.hook.before.in': 'web' });
+  const web = made('web');
+  const { hooks } = planApplication([volume([db], { stack: 'shop' })], [db, web]);
+  expect(hooks).toMatchObject([{ hook: { command: ['x'] }, identity: { name: 'shop-web-1' } }]);
+});
+
 test('a hook of a container that has two of the volumes runs once', () => {
   const mounts = [
     { type: 'volume', source: 'pg', destination: '/data', readOnly: false },
