@@ -150,6 +150,17 @@ test('a container whose image Compose built for the same project is one of it', 
   expect(hooks).toMatchObject([{ hook: { command: ['x'] }, identity: { name: 'shop-web-1' } }]);
 });
 
+test('a hook of an external volume runs in the stack that uses the volume, and of one that two use in neither', () => {
+  const used = (stack: string, service: string): Container =>
+    container(`${stack}-${service}-1`, { stack, service });
+  const [db, web, blog] = [used('shop', 'db'), used('shop', 'web'), used('blog', 'cms')];
+  const labels = { 'holdfast.hook.before': 'x', 'holdfast.hook.before.in': 'web' };
+  const planned = (containers: readonly Container[]) =>
+    planApplication([volume(containers, { labels })], [db, web, blog]).hooks;
+  expect(planned([db])).toMatchObject([{ identity: { name: 'shop-web-1' } }]);
+  expect(planned([db, blog])).toMatchObject([{ identity: undefined, isOutOfReach: true }]);
+});
+
 test('a hook of a container that has two of the volumes runs once', () => {
   const mounts = [
     { type: 'volume', source: 'pg', destination: '/data', readOnly: false },

@@ -72,7 +72,11 @@ export function planApplication(
     servers: read.flatMap(({ volume, wishes, users }) => planServers(volume, wishes, users)),
     hooks: chooseHooks(
       [
-        ...read.map(({ volume, own }) => ({ hooks: own.hooks, container: undefined, stack: volume.stack })),
+        ...read.map(({ volume, own }) => ({
+          hooks: own.hooks,
+          container: undefined,
+          stack: stackOf(volume),
+        })),
         ...touched.map((container) => ({
           hooks: wishesOf.get(container.id)?.hooks ?? [],
           container,
@@ -105,6 +109,16 @@ export function planApplication(
       ]),
     ],
   };
+}
+
+/** An anonymous volume, or one that Compose calls external, belongs to the one stack that uses it. */
+function stackOf({ name, stack, containers }: ApplicationVolume): string | undefined {
+  if (stack !== undefined) return stack;
+  const users = containers.filter(({ mounts }) =>
+    mounts.some(({ type, source }) => type === 'volume' && source === name),
+  );
+  const [first, ...others] = new Set(users.map(ownStack));
+  return others.length === 0 ? first : undefined;
 }
 
 /** Ways that are about each container by itself: a stack's other volumes need not go the same way. */
