@@ -179,19 +179,23 @@ function noteClamped(
 
 /** Storage that was to be empty, and is not: a volume that was made again may stand on a device with data. */
 export async function refuseSurprise(
-  { root, mustBeEmpty }: DirectoryWork,
+  { plan, root, mustBeEmpty }: DirectoryWork,
   options: JobOptions,
 ): Promise<void> {
   if (mustBeEmpty && (await exists(root)) && !(await isEmptyData({ way: 'direct', root }, options)))
-    throw notEmpty(root);
+    throw notEmpty(root, plan);
 }
 
-function notEmpty(root: ByteString): AppError {
+function notEmpty(root: ByteString, { destination }: RestorePlan): AppError {
   return new AppError(
     'conflict',
     `"${toPrintable(root)}" holds data that was not there when the plan was made`,
     {
-      hint: 'Its storage may have been in use before. Look at it, then restore again.',
+      hint:
+        destination.kind === 'new-volume'
+          ? // The same restore would meet the same data again.
+            'Its storage was in use before. Look at it. To have it replaced, make the volume with "holdfast volume create" and restore into it: that saves what is there first.'
+          : 'Look at it, then restore again.',
     },
   );
 }

@@ -32,7 +32,7 @@ export async function fillStream(
   const isEmpty = await isEmptyData(data, options);
   if (mustBeEmpty && !isEmpty) {
     throw new AppError('conflict', `The storage of ${quote(name)} holds data already`, {
-      hint: 'Look at it, then restore again.',
+      hint: `Look at it. Empty it, then restore again, or restore beside it: --to ${name}-restored.`,
     });
   }
   if (!isEmpty && plan.entry.type === 'dir') {

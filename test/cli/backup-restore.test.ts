@@ -186,6 +186,25 @@ describe('holdfast backup and restore', () => {
     await cli.run('trash', 'empty', '--yes');
   });
 
+  test('mix with nothing that is on a device already, and say how to have it replaced', async () => {
+    const device = join(cli.root('tree'), '../../../in-use');
+    mkdirSync(device, { recursive: true });
+    const make = ['-o', 'type=none', '-o', 'o=bind', '-o', `device=${device}`];
+    await cli.run('volume', 'create', 'share', ...make);
+    writeFileSync(join(device, 'saved'), 'saved');
+    await cli.run('backup', 'share');
+    await cli.run('volume', 'rm', 'share', '--permanent');
+    writeFileSync(join(device, 'later'), 'later');
+    const refused = await cli.attempt(['restore', 'share', '--as-recorded']);
+    expect(refused).toMatchObject({ exit: 1, stderr: expect.stringContaining('holds data') });
+    expect(refused.stderr).toContain('make the volume with "holdfast volume create" and restore into it');
+    expect(readdirSync(device).toSorted()).toEqual(['later', 'saved']);
+    await cli.run('volume', 'create', 'share', ...make);
+    await cli.run('restore', 'share', '--yes');
+    expect(readdirSync(device)).toEqual(['saved']);
+    await cli.run('volume', 'rm', 'share', '--permanent');
+  });
+
   test('ask before a directory is made that only the snapshot names', async () => {
     const folder = join(cli.stateDir, '../named');
     mkdirSync(folder);
