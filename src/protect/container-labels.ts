@@ -43,7 +43,7 @@ export function wishesOfContainer(
   const wishes = readLabels(own, { kind: 'container', name });
   const ignored = Object.keys(labels).filter((label) => speaksToUs(label) && !Object.hasOwn(own, label));
   if (ignored.length === 0) return wishes;
-  const whose = container.imageLabels === undefined ? 'an image that is gone' : 'its image';
+  const whose = container.imageLabels === undefined ? 'an image that is gone or broken' : 'its image';
   const shown = ignored.slice(0, shownAtMost).map(quote).join(', ');
   const more = ignored.length > shownAtMost ? ` and ${ignored.length - shownAtMost} more` : '';
   const said = `The container ${quote(name)} has labels of ${whose}, which have no say: ${shown}${more}. Say it on a volume or in holdfast.yaml.`;

@@ -1,4 +1,5 @@
-import { isAppError } from '../../model/errors.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
 import type { EngineClient } from './engine-client.ts';
 import type { EngineInspection } from './engine-types.ts';
 
@@ -9,14 +10,17 @@ const rememberedAtMost = 1000;
 
 /** The labels of images, each asked for once: an image with another label has another id. */
 export class ImageLabels {
-  readonly #client: EngineClient;
+  readonly #client: Pick<EngineClient, 'json'>;
   readonly #known = new Map<string, Labels>();
 
-  constructor(client: EngineClient) {
+  constructor(client: Pick<EngineClient, 'json'>) {
     this.#client = client;
   }
 
-  /** Of a container's image; undefined when the engine no longer has it. A container without labels needs no look. */
+  /**
+   * Of a container's image; undefined when the engine no longer has it, or cannot read it: one broken image keeps nothing
+   * else from being saved. A container without labels needs no look. `denied` where the engine may not be asked.
+   */
   async of(
     { Image: id, Config: config }: EngineInspection,
     signal: AbortSignal | undefined,
@@ -42,8 +46,17 @@ export class ImageLabels {
       });
       return config?.Labels ?? {};
     } catch (error) {
-      if (isAppError(error, 'not-found')) return undefined;
-      throw error;
+      if (isAppError(error, 'not-found') || isAppError(error, 'failed')) return undefined;
+      throw isAppError(error, 'denied') ? notShown(id, error) : error;
     }
   }
+}
+
+/** Without them, labels of an image's author cannot be told from those of the people who run the container. */
+function notShown(id: string, cause: AppError): AppError {
+  return new AppError('denied', `Cannot read the labels of the image ${quote(id)}`, {
+    detail: cause.detail,
+    hint: 'What stands between Holdfast and the engine has to let "GET /images/ID/json" through. For docker-socket-proxy: IMAGES=1.',
+    cause,
+  });
 }
