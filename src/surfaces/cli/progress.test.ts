@@ -51,3 +51,11 @@ test('with JSON it is one object a line, and with --quiet nothing', () => {
   openProgress({ title: 'Backup', form: 'none', terminal: none.terminal }).onProgress(half);
   expect(none.written).toEqual([]);
 });
+
+test('no name in it controls a terminal, in JSON either', () => {
+  const { written, terminal } = recorder(true);
+  const current = 'a\u009b2Jb\u202ec';
+  openProgress({ title: 'Backup', form: 'json', terminal, now: () => 5000 }).onProgress({ ...half, current });
+  expect(written.join('')).toContain('a\\u009b2Jb\\u202ec');
+  expect(JSON.parse(written.join(''))).toMatchObject({ current });
+});

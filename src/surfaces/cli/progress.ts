@@ -1,6 +1,7 @@
 import type { Progress, VolumeProgress } from '../../app.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { formatDuration } from '../../model/duration.ts';
+import { printableJson } from '../../model/printable-lines.ts';
 import { formatSize } from '../../model/size.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -85,7 +86,7 @@ function jsonProgress({ title, terminal, now = Date.now }: ProgressOptions): Sho
     onProgress(progress) {
       if (now() - lastMs < jsonEveryMs) return;
       lastMs = now();
-      terminal.stderr.write(`${JSON.stringify({ type: 'progress', title, ...progress })}\n`);
+      terminal.stderr.write(`${printableJson(JSON.stringify({ type: 'progress', title, ...progress }))}\n`);
     },
     [Symbol.dispose]() {},
   };
