@@ -23,7 +23,9 @@ export function reachingOptions({ driver, options }: Wanted): string[] {
 }
 
 function reaches(key: string, value: string, options: Texts): boolean {
-  if (key === 'device') return value !== options['type'];
+  // The kernel gives a name such as "overlay" no meaning, but its options name folders.
+  if (key === 'device') return value !== 'tmpfs' || options['type'] !== 'tmpfs';
+  if (key === 'o' && /[=:,]\//.test(value)) return true;
   return key === 'remote' || key.startsWith('secret.') || /^\s*(?:file|env|exec):/i.test(value);
 }
 

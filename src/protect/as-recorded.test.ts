@@ -17,6 +17,8 @@ test.each([
 test.each([
   ['local', { type: 'none', o: 'bind', device: '/root/.ssh' }, 'device=/root/.ssh'],
   ['bind', { device: '/etc/cron.d' }, 'device=/etc/cron.d'],
+  ['local', { type: 'overlay', device: 'overlay', o: 'lowerdir=/mnt,upperdir=/root' }, 'device=overlay'],
+  ['local', { type: 'overlay', o: 'lowerdir=/mnt,upperdir=/root' }, 'o=lowerdir=/mnt,upperdir=/root'],
   ['nfs', { device: ':/export', o: 'addr=evil.example' }, 'device=:/export'],
   ['cifs', { device: '//evil/x', credentials: 'file:/etc/shadow' }, 'credentials=file:/etc/shadow'],
   ['rclone', { remote: ':webdav,url=http://evil:x' }, 'remote=:webdav,url=http://evil:x'],
