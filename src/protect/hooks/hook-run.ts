@@ -1,6 +1,7 @@
 import type { Container, ContainerIdentity, Containers } from '../../hosts/containers.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Hook, HookMoment } from '../../model/hook.ts';
+import { ownLabels, ownStack } from '../container-labels.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { PlannedHook } from './choose-hooks.ts';
 import {
@@ -236,13 +237,13 @@ export async function findHookTarget(
   );
 }
 
-function isSame(container: Container, identity: ContainerIdentity): boolean {
-  if (identity.swarmService !== undefined) return container.swarmService === identity.swarmService;
-  if (identity.service !== undefined)
-    return (
-      container.stack === identity.stack &&
-      container.service === identity.service &&
-      container.number === identity.number
-    );
-  return container.name === identity.name;
+/** What only its image says of a container does not make it the one that was made anew. */
+function isSame(
+  container: Container,
+  { swarmService, stack, service, number, name }: ContainerIdentity,
+): boolean {
+  if (swarmService !== undefined)
+    return ownLabels(container)['com.docker.swarm.service.name'] === swarmService;
+  if (service === undefined) return container.name === name;
+  return ownStack(container) === stack && container.service === service && container.number === number;
 }

@@ -235,6 +235,23 @@ test('one whose container is gone is due for a week, then given up and told', as
   expect(await journals()).toEqual([]);
 });
 
+test('one whose service was made anew runs there, and in no container whose image says that it is the service', async () => {
+  const claim = { 'com.docker.compose.project': 'shop', 'com.docker.compose.service': 'web' };
+  const service = { stack: 'shop', service: 'web', number: 1, labels: claim };
+  world.containers.change('web', service);
+  broken.add('off');
+  await backUp();
+  broken.clear();
+  await world.containers.remove('web');
+  world.containers.add({ name: 'evil', ...service, imageLabels: claim });
+  minutes(2);
+  expect(await start()).toEqual([expect.stringContaining('has no container to run in')]);
+  expect(ran).toEqual(['on', 'off good']);
+  world.containers.add({ name: 'web', ...service });
+  minutes(5);
+  expect(await start()).toEqual([expect.stringContaining('were run: off')]);
+});
+
 test('a journal that cannot be read is told, and keeps no other from being run', async () => {
   broken.add('off');
   await backUp();
