@@ -21,6 +21,11 @@ test('tools of the machine get neither passwords nor keys of clouds', () => {
   });
 });
 
+test('tools keep what tells them how the machine is made', () => {
+  const machine = { DM_DISABLE_UDEV: '1', MKE2FS_CONFIG: '/etc/mine.conf', KRB5CCNAME: 'FILE:/tmp/cc' };
+  expect(toolEnvironment({ ...usual, ...machine })).toMatchObject(machine);
+});
+
 test('programs that the user sets up keep their own variables, and get nothing that opens repositories', () => {
   expect(userEnvironment({ ...usual, ...secrets, ...clouds })).toEqual({ ...usual, ...clouds });
 });

@@ -2,9 +2,12 @@ type Variables = Readonly<Record<string, string | undefined>>;
 
 const sbin = '/usr/local/sbin:/usr/sbin:/sbin';
 
-/** What the machine's own tools go by. None of it is a secret. */
+/**
+ * What the machine's own tools go by. None of it is a secret. In a container without udev, cryptsetup waits for it for ever
+ * unless DM_DISABLE_UDEV says that there is none.
+ */
 const plain =
-  /^(?:HOME|USER|LOGNAME|TMPDIR|TZ|XDG_RUNTIME_DIR|XDG_CONFIG_HOME|XDG_CACHE_HOME|LD_LIBRARY_PATH|KRB5_CONFIG|KRB5CCNAME)$/;
+  /^(?:HOME|USER|LOGNAME|TMPDIR|TZ|XDG_RUNTIME_DIR|XDG_CONFIG_HOME|XDG_CACHE_HOME|LD_LIBRARY_PATH|KRB5_CONFIG|KRB5CCNAME|BLKID_FILE|(?:DM|LIBMOUNT|MKE2FS)_[A-Z_]+)$/;
 
 /** What opens repositories. */
 const ours = /^(?:HOLDFAST|RESTIC)_(?:.*_)?PASSWORD/;
