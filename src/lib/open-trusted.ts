@@ -76,7 +76,9 @@ function trustedTarget(folder: DirectoryHandle, name: ByteString, path: ByteStri
   throw new AppError(
     'denied',
     `Cannot go to "${toPrintable(path)}": "${toPrintable(name)}" on the way is a symbolic link that another user can change`,
-    { hint: 'Give the path that it leads to.' },
+    {
+      hint: 'Give the path that it leads to, with --to where the snapshot names this one; or let the link and the folder that it is in belong to root.',
+    },
   );
 }
 
