@@ -10,6 +10,7 @@ import {
   type ConfigurationPlace,
   type LoadedConfiguration,
   loadConfiguration,
+  namesCommands,
   parseConfiguration,
 } from './load-configuration.ts';
 
@@ -121,11 +122,12 @@ class FileSource implements ConfigurationSource {
 async function readKept(place: ConfigurationPlace): Promise<LoadedConfiguration | undefined> {
   try {
     const content = await readFile(keptFile(place), 'utf8');
-    // As of the file itself: its commands run as this user.
-    if (/\bexec:/.test(content)) await requireOwn(keptFile(place), 'Cannot believe the commands (exec:)');
     const kept: unknown = JSON.parse(content);
     if (typeof kept !== 'object' || kept === null || !('file' in kept) || !('text' in kept)) return undefined;
-    return await parseConfiguration({ file: String(kept.file), content: String(kept.text) });
+    const text = String(kept.text);
+    // As of the file itself: its commands run as this user.
+    if (await namesCommands(text)) await requireOwn(keptFile(place), 'Cannot believe the commands');
+    return await parseConfiguration({ file: String(kept.file), content: text });
   } catch {
     return undefined;
   }

@@ -29,12 +29,31 @@ export async function loadConfiguration(place: ConfigurationPlace): Promise<Load
     const { emptyConfiguration } = await import('./configuration.ts');
     return { ...emptyConfiguration, file: undefined, values: [] };
   }
+  const loaded = await parseConfiguration(found);
   // Its commands run as this user.
-  if (/\bexec:/.test(found.content)) {
+  if (await namesCommands(found.content)) {
     const { requireOwn } = await import('../password.ts');
-    await requireOwn(found.file, `Cannot believe the commands (exec:) in ${quote(found.file)}`);
+    await requireOwn(found.file, `Cannot believe the commands in ${quote(found.file)}`);
   }
-  return await parseConfiguration(found);
+  return loaded;
+}
+
+/**
+ * A reference to a command, a program or a configuration file for the store of a repository, or a remote of rclone that
+ * is set up in its own name, as with `rclone::sftp,ssh=PROGRAM:`.
+ */
+const command = /\bexec:|"(?:program|config-file)":|"rclone:(?::|[^:"]*,)/;
+
+/** Whether what stands in YAML, which can be read, has something run as this user. */
+export async function namesCommands(content: string): Promise<boolean> {
+  const { parseDocument } = await import('yaml');
+  try {
+    // As it is meant and not as it is written: a word in double quotes can be written with escapes.
+    return command.test(JSON.stringify(parseDocument(content).toJS()));
+  } catch {
+    // More aliases than are gone through.
+    return true;
+  }
 }
 
 /** Reads what stands in a file. `usage` when it cannot be used. */
