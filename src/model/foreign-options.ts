@@ -7,9 +7,19 @@ interface Wanted {
 
 type Texts = Readonly<Record<string, string>>;
 
-/** Options whose secret is what a command prints. Pure. */
+/** Options by which rclone runs programs of this machine. */
+const rclonePrograms = '(?:ssh|bearer[-_]token[-_]command|password[-_]command|metadata[-_]mapper)';
+const inRemote = new RegExp(`[,:.]${rclonePrograms}\\s*=`, 'i');
+const inName = new RegExp(`^secret\\.(?:.*-)?${rclonePrograms}$`, 'i');
+
+/** Options by which a command is run: for the secret that it prints, or by rclone. Pure. */
 export function commandOptions(options: Texts): string[] {
-  return Object.keys(options).filter((key) => /^\s*exec:/i.test(options[key] ?? ''));
+  return Object.entries(options)
+    .filter(
+      ([key, value]) =>
+        /^\s*exec:/i.test(value) || inName.test(key) || (key === 'remote' && inRemote.test(value)),
+    )
+    .map(([key]) => key);
 }
 
 /**
@@ -26,7 +36,9 @@ function reaches(key: string, value: string, options: Texts): boolean {
   // The kernel gives a name such as "overlay" no meaning, but its options name folders.
   if (key === 'device') return value !== 'tmpfs' || options['type'] !== 'tmpfs';
   if (key === 'o' && /[=:,]\//.test(value)) return true;
-  return key === 'remote' || key.startsWith('secret.') || /^\s*(?:file|env|exec):/i.test(value);
+  return (
+    key === 'remote' || key === 'config' || key.startsWith('secret.') || /^\s*(?:file|env|exec):/i.test(value)
+  );
 }
 
 /** Labels that are commands, by whichever tool's name for them. Pure. */

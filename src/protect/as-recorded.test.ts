@@ -23,6 +23,7 @@ test.each([
   ['cifs', { device: '//evil/x', credentials: 'file:/etc/shadow' }, 'credentials=file:/etc/shadow'],
   ['rclone', { remote: ':webdav,url=http://evil:x' }, 'remote=:webdav,url=http://evil:x'],
   ['rclone', { remote: 'a:b', 'secret.webdav-pass': 'file:/root/key' }, 'secret.webdav-pass=file:/root/key'],
+  ['rclone', { remote: 'ssh:x', config: '/srv/data/rclone.conf' }, 'config=/srv/data/rclone.conf'],
   ['luks', { key: 'env:HOLDFAST_PASSWORD' }, 'key=env:HOLDFAST_PASSWORD'],
   ['gocryptfs', { key: ' FILE:/etc/passwd' }, 'key= FILE:/etc/passwd'],
   ['sshfs', { sshcmd: 'root@evil:/' }, 'sshcmd=root@evil:/'],
@@ -35,7 +36,15 @@ test.each([
 });
 
 test('a command out of a snapshot is never run', () => {
-  for (const options of [{ key: 'exec:touch /tmp/owned' }, { 'secret.s3-key': ' Exec:id' }]) {
+  const all: Record<string, string>[] = [
+    { key: 'exec:touch /tmp/owned' },
+    { 'secret.s3-key': ' Exec:id' },
+    { remote: ":sftp,host=h,ssh='touch /tmp/owned':x" },
+    { remote: 'mine,bearer_token_command=id:x' },
+    { remote: 'mine:x', 'secret.sftp-ssh': 'file:/srv/data/command' },
+    { remote: 'mine:x', 'secret.password-command': 'env:HOME' },
+  ];
+  for (const options of all) {
     for (const isTrusted of [false, true])
       expect(made('rclone', options, isTrusted).refusal).toMatchObject({
         code: 'denied',
