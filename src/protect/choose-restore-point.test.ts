@@ -138,6 +138,29 @@ describe('chooseRestorePoint()', () => {
     expect(named.notes).toEqual(['Not part of the restore point, and taken from before it: "web".']);
   });
 
+  test('a whole moment that two newer ones without the same volume follow is old: one has to be chosen', () => {
+    const all = ['cache', 'db', 'web'];
+    const save = (day: string, names: readonly string[]): Snapshot[] =>
+      names.map((name) =>
+        of(name, { id: `${day}${name}`, at: `${day}T12:00`, point: point(day.slice(-1)), all }),
+      );
+    const first = save('01', all);
+    const once = context(...first, ...save('02', ['db', 'web']));
+    expect(chooseRestorePoint('shop', once).id).toBe(point('1'));
+    const twice = context(...once.snapshots, ...save('03', ['db', 'web']));
+    expect(() => chooseRestorePoint('shop', twice)).toThrow(
+      expect.objectContaining({
+        code: 'usage',
+        message: expect.stringMatching(/is of 2026-01-01T12:00:00Z: the moments since then lack "cache"/),
+        hint: expect.stringContaining('--stack shop@ID'),
+      }) as Error,
+    );
+    expect(chooseRestorePoint(`shop@${point('3')}`, twice).id).toBe(point('3'));
+    // One without another volume each says nothing of any.
+    const other = context(...once.snapshots, ...save('03', ['cache', 'db']));
+    expect(chooseRestorePoint('shop', other).id).toBe(point('1'));
+  });
+
   test('volumes of different schedules have no moment together: it says which there are, and how to choose', () => {
     const all = ['db', 'files'];
     const apart = context(

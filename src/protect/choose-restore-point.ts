@@ -33,13 +33,11 @@ export function chooseRestorePoint(text: string, context: FindContext): RestoreP
   if (until.length === 0) throw nothingThen(stack, reference, ofStack);
   const membership = membersOf(until);
   const moment = limit.moment ?? (limit.single !== undefined ? undefined : newestWhole(until, membership));
-  if (moment === undefined && reference.kind === 'latest')
-    throw noWholeMoment({
-      stack,
-      until,
-      membership,
-      atMs: Math.max(...until.map((one) => knownMs(one, context))),
-    });
+  if (reference.kind === 'latest') {
+    const message = whyNotLatest({ stack, moment, until, membership });
+    const atMs = Math.max(...until.map((one) => knownMs(one, context)));
+    if (message !== undefined) throw mustChoose(message, { stack, until, atMs });
+  }
   const snapshots = newestOfEach([...missingFrom(moment, until, membership), ...(moment?.snapshots ?? [])]);
   return {
     stack,
@@ -270,8 +268,7 @@ function oneByOne(snapshots: readonly Snapshot[]): string[] {
 /** What is newer than what comes back, and why it does not. */
 function newerNotes({ stack, moment, until, membership: { members } }: Chosen): string[] {
   if (moment === undefined) return [];
-  const moments = momentsOf(until);
-  const newer = moments.slice(moments.findIndex(({ snapshots }) => snapshots[0] === moment.snapshots[0]) + 1);
+  const newer = newerThan(moment, until);
   const partial = newer.filter(({ snapshots }) => snapshots.length > 1).at(-1);
   const single = newestOfEach(
     newer.filter(({ snapshots }) => snapshots.length === 1).flatMap((one) => one.snapshots),
@@ -291,6 +288,11 @@ function newerNotes({ stack, moment, until, membership: { members } }: Chosen): 
   ];
 }
 
+function newerThan(moment: Moment, until: readonly Snapshot[]): Moment[] {
+  const moments = momentsOf(until);
+  return moments.slice(moments.findIndex(({ snapshots }) => snapshots[0] === moment.snapshots[0]) + 1);
+}
+
 function leftNotes({ left, unsaved }: Membership): string[] {
   return [
     ...(left.size > 0
@@ -306,12 +308,33 @@ function named(some: readonly Snapshot[]): string {
 
 const listedAtMost = 8;
 
-interface Nothing extends Pick<Chosen, 'stack' | 'until' | 'membership'> {
+/**
+ * Why the newest moment that is whole does not stand for the stack. One that is followed by two of several volumes without
+ * the same one is old: that volume is saved with the others no more, and the caller says which moment is meant.
+ */
+function whyNotLatest({
+  stack,
+  moment,
+  until,
+  membership: { members },
+}: Omit<Chosen, 'snapshots'>): string | undefined {
+  const all = [...members].toSorted().map(quote).join(', ');
+  if (moment === undefined) return `No moment has all of the stack ${quote(stack)}: ${all}`;
+  const partial = newerThan(moment, until).filter(({ snapshots }) => snapshots.length > 1);
+  const [name] = [...members].filter(
+    (member) => partial.filter((one) => lacking(one, members).includes(member)).length > 1,
+  );
+  if (name === undefined) return undefined;
+  const time = moment.snapshots.at(-1)?.time ?? '';
+  return `The newest moment that has all of the stack ${quote(stack)} is of ${time}: the moments since then lack ${quote(name)}`;
+}
+
+interface Nothing extends Pick<Chosen, 'stack' | 'until'> {
   readonly atMs: number;
 }
 
 /** The moments that there are, the newest first, and how to choose. */
-function noWholeMoment({ stack, until, membership: { members }, atMs }: Nothing): AppError {
+function mustChoose(message: string, { stack, until, atMs }: Nothing): AppError {
   const moments = momentsOf(until).toReversed();
   const lines = moments.slice(0, listedAtMost).map((moment) => {
     const [first] = moment.snapshots;
@@ -320,14 +343,10 @@ function noWholeMoment({ stack, until, membership: { members }, atMs }: Nothing)
   });
   const rest = moments.length - lines.length;
   const at = new Date(Math.ceil(atMs / 1000) * 1000).toISOString().replace('.000Z', 'Z');
-  return new AppError(
-    'usage',
-    `No moment has all of the stack ${quote(stack)}: ${[...members].toSorted().map(quote).join(', ')}`,
-    {
-      detail: [...lines, ...(rest > 0 ? [`and ${rest} older`] : [])].join('\n'),
-      hint: `Choose: --stack ${stack}@ID for a moment, with what it lacks from before it, or --stack ${stack}@${at} for the newest of each volume. For moments of the whole stack: holdfast backup --stack ${stack}`,
-    },
-  );
+  return new AppError('usage', message, {
+    detail: [...lines, ...(rest > 0 ? [`and ${rest} older`] : [])].join('\n'),
+    hint: `Choose: --stack ${stack}@ID for a moment, with what it lacks from before it, or --stack ${stack}@${at} for the newest of each volume. For moments of the whole stack: holdfast backup --stack ${stack}`,
+  });
 }
 
 function unknownStack(stack: string, { snapshots }: FindContext): AppError {
