@@ -105,7 +105,7 @@ test('it is backed up under a write load, destroyed, restored as one, and comes 
   expect(after.row).toBeGreaterThan(before.row + 100);
   await destroyEverything();
 
-  await run('restore', '--stack', 'site', '--yes');
+  await run('restore', '--stack', 'site', '--as-recorded', '--yes');
   expect(existsSync(join(stack.data, 'postgres/PG_VERSION'))).toBe(true);
   await up();
   const [count = 0, highest = 0] = (await stack.sql('SELECT count(*), max(id) FROM ledger'))
@@ -131,7 +131,7 @@ test('what was committed before a backup is all there after it', async () => {
   await run('backup', '--stack', 'site');
   await destroyEverything();
 
-  await run('restore', '--stack', 'site', '--yes');
+  await run('restore', '--stack', 'site', '--as-recorded', '--yes');
   await up();
   expect(await stack.sql('SELECT count(*), max(id) FROM ledger')).toBe(`${last.row}|${last.row}`);
   expect(await stack.sql('SELECT max(id) FROM orders')).toBe(orders);
