@@ -111,7 +111,7 @@ async function tryToListen(path: string): Promise<Server | 'taken' | undefined> 
   }
 }
 
-/** The kernel knows whose it is; its process may let nobody connect. */
+/** The kernel knows whose it is; its process may refuse every connection. */
 async function findHolder(path: string): Promise<ClaimHolder | 'gone' | 'strange' | 'silent'> {
   const owner = socketOwner(path);
   if (owner !== undefined && !isBelieved(owner)) return 'strange';

@@ -12,7 +12,7 @@ const held = /^\/proc\/self\/fd\/\d+/;
 
 /**
  * Opens a directory by its absolute path, name by name, however long it is. A symbolic link is followed only where
- * nobody but root and this process's own user can have put it: another user who owns a directory on the way would lead
+ * only root and this process's own user can have put it: another user who owns a directory on the way would lead
  * root into any other. Throws `denied` for such a link, and a system error for everything else.
  */
 export function openTrusted(path: ByteString): DirectoryHandle {
@@ -69,7 +69,7 @@ function trustedTarget(folder: DirectoryHandle, name: ByteString, path: ByteStri
   const others = isRoot() && above.gid !== 0n ? 0o022n : 0o002n;
   const isOpenToOthers = (above.mode & others) !== 0n;
   const isSticky = (above.mode & 0o1000n) !== 0n;
-  // In a sticky directory nobody can replace what belongs to another user.
+  // In a sticky directory no user can replace what belongs to another.
   const isTrusted =
     isOurs(above.uid) && (!isOpenToOthers || (isSticky && isOurs(statAt(folder.fd, name).uid)));
   if (isTrusted) return readlinkSync(toPath(folder.at(name)), { encoding: 'latin1' });

@@ -40,7 +40,7 @@ function othersWrite({ mode, uid, gid }: Stats, { isLast }: { readonly isLast: b
   return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== uid);
 }
 
-/** In a user namespace, owners of the outside are seen as one that nobody in it is. */
+/** In a user namespace, owners of the outside are seen as one that no process in it has. */
 async function strangerTest(): Promise<(uid: number) => boolean> {
   const own = process.geteuid?.() ?? 0;
   const isWhole = (await readFile('/proc/self/uid_map', 'utf8').catch(() => '')).includes('4294967295');

@@ -38,7 +38,7 @@ export async function keepLineages(
 
 /**
  * What is saved under this name from now on goes on with what another machine saved under it. Throws `usage` where several
- * machines did: nobody could say whose place this one takes.
+ * machines did: no record says whose place this one takes.
  */
 export async function takeOverByName(
   parts: Protection,

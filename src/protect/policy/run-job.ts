@@ -183,7 +183,7 @@ function happeningOf(
   };
 }
 
-/** Never throws: that nobody could be told is said. */
+/** Never throws: a failure to tell is said. */
 export async function tell(
   { work, say }: Pick<JobParts, 'work' | 'say'>,
   happenings: readonly Happening[],

@@ -59,7 +59,7 @@ export async function saveStill(
   await using opened = new AsyncDisposableStack();
   const members: Member[] = [];
   const places = request.targets.map(({ target }) => target);
-  // For a dry run nobody is waited for.
+  // A dry run waits for no other process.
   const around = await (request.dryRun ? lookAround : lookAroundFree)(parts, places, options);
   for (const one of request.targets) {
     const { isExcluded } = one.treatment;

@@ -59,7 +59,7 @@ export interface OpenedKey {
 const triedAtMost = 100;
 
 /**
- * The first key that the password opens, the cheap ones first: whoever can add files to the store cannot put dear ones
+ * The first key that the password opens, the cheap ones first: a user who can add files to the store cannot put dear ones
  * before those that are used. One that asks for what is unknown or unreasonable keeps no other from being tried; it is
  * named in an `unsupported` error when none opens.
  */

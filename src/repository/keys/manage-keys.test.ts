@@ -83,7 +83,7 @@ test('a damaged key is listed and can be removed, and counts for nothing', async
   expect(readdirSync(join(location, 'keys'))).toEqual([own?.id]);
 });
 
-/** A key file that whoever can write to the store has put there. */
+/** A key file that a user who can write to the store has put there. */
 function plant(name: string, change: object): string {
   const file = JSON.parse(readFileSync(join(location, 'keys', name), 'utf8')) as object;
   const bytes = JSON.stringify({ ...file, created: String(Math.random()), ...change });
