@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { makeStill } from '../../src/protect/quiesce/still-containers.ts';
+import { makeStill, type StillRequest } from '../../src/protect/quiesce/still-containers.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import {
@@ -53,7 +53,7 @@ async function cancelWhen(isWaiting: () => boolean): Promise<Cancelled> {
   const { signal } = controller;
   let isReady = false;
   const justBefore = async (): Promise<void> => void (isReady = true);
-  const wish = { containers, how: 'pause', isBrief: true, reason: 'test', justBefore } as const;
+  const wish: StillRequest = { containers, how: 'pause', briefMs: 30_000, reason: 'test', justBefore };
   const ended = makeStill(world.parts, wish, { signal }).then(
     () => undefined,
     (error: unknown) => error,
