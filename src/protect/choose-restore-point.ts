@@ -5,6 +5,7 @@ import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { parseVersionedTarget, type SnapshotReference } from '../model/target.ts';
 import { type FindContext, isFuture, knownMs, lineage, ownOf, safetyTag } from './find-snapshot.ts';
+import { localTime } from '../model/local-time.ts';
 
 /** The snapshots of a stack that belong together. */
 export interface RestorePoint {
@@ -326,7 +327,7 @@ function whyNotLatest({
   );
   if (name === undefined) return undefined;
   const time = moment.snapshots.at(-1)?.time ?? '';
-  return `The newest moment that has all of the stack ${quote(stack)} is of ${time}: the moments since then lack ${quote(name)}`;
+  return `The newest moment that has all of the stack ${quote(stack)} is of ${localTime(time)}: the moments since then lack ${quote(name)}`;
 }
 
 interface Nothing extends Pick<Chosen, 'stack' | 'until'> {
@@ -339,10 +340,10 @@ function mustChoose(message: string, { stack, until, atMs }: Nothing): AppError 
   const lines = moments.slice(0, listedAtMost).map((moment) => {
     const [first] = moment.snapshots;
     const id = moment.id ?? first?.id.slice(0, 8) ?? '';
-    return `${id.padEnd(16)}  ${moment.snapshots.at(-1)?.time ?? ''}  ${named(newestOfEach(moment.snapshots))}`;
+    return `${id.padEnd(16)}  ${localTime(moment.snapshots.at(-1)?.time ?? '')}  ${named(newestOfEach(moment.snapshots))}`;
   });
   const rest = moments.length - lines.length;
-  const at = new Date(Math.ceil(atMs / 1000) * 1000).toISOString().replace('.000Z', 'Z');
+  const at = localTime(Math.ceil(atMs / 1000) * 1000);
   return new AppError('usage', message, {
     detail: [...lines, ...(rest > 0 ? [`and ${rest} older`] : [])].join('\n'),
     hint: `Choose: --stack ${stack}@ID for a moment, with what it lacks from before it, or --stack ${stack}@${at} for the newest of each volume. For moments of the whole stack: holdfast backup --stack ${stack}`,
@@ -363,6 +364,6 @@ function nothingThen(stack: string, reference: SnapshotReference, ofStack: reado
   const when = reference.kind === 'time' ? ` from ${quote(reference.text)} or before` : '';
   const [oldest] = ofStack;
   return new AppError('not-found', `There is no snapshot of the stack ${quote(stack)}${when}`, {
-    detail: oldest === undefined ? undefined : `The oldest is from ${oldest.time}.`,
+    detail: oldest === undefined ? undefined : `The oldest is from ${localTime(oldest.time)}.`,
   });
 }

@@ -11,6 +11,7 @@ import {
 import { nearNames } from '../model/near-names.ts';
 import type { OwnTest } from './own-snapshots.ts';
 import type { TimeDoubt } from './snapshot-order.ts';
+import { localTime } from '../model/local-time.ts';
 
 /** The tag of what a restore saves before it replaces data. Such snapshots are found by id only: "latest" is the latest backup. */
 export const safetyTag = 'before-restore';
@@ -206,7 +207,7 @@ export function doubtNotes(chosen: Snapshot, context: FindContext): string[] {
 }
 
 function idAndTime({ id, time }: Snapshot): string {
-  return `${id.slice(0, 8)} (${time.slice(0, 19)})`;
+  return `${id.slice(0, 8)} (${localTime(time)})`;
 }
 
 /** Whoever names a damaged snapshot hears what is wrong with it, not that there is none. */
@@ -223,7 +224,8 @@ function listing(snapshots: readonly Snapshot[], extra: (snapshot: Snapshot) => 
   const rest = snapshots.length - lines.length;
   return [
     ...lines.map(
-      (snapshot) => `${snapshot.id.slice(0, 8)}  ${snapshot.time}  ${quote(snapshot.name)}${extra(snapshot)}`,
+      (snapshot) =>
+        `${snapshot.id.slice(0, 8)}  ${localTime(snapshot.time)}  ${quote(snapshot.name)}${extra(snapshot)}`,
     ),
     ...(rest > 0 ? [`and ${rest} older`] : []),
   ].join('\n');

@@ -5,6 +5,7 @@ import { makeFolders } from '../lib/make-folders.ts';
 import { type FileLock, tryLockFile, tryLockUnwritten } from '../lib/file-lock.ts';
 import { holderWords } from '../lib/machine-claim.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
+import { localTime } from '../model/local-time.ts';
 import { quote } from '../model/quote.ts';
 import { type ClaimedPlace, claimOf } from './claim-of.ts';
 import type { JobOptions, Protection } from './protection.ts';
@@ -122,7 +123,7 @@ function describeHolder(text: string): { who: string; detail: string | undefined
     ) {
       return {
         who: `process ${String(holder.pid)}`,
-        detail: `It began to ${String(holder.action)} it at ${String(holder.since)}.`,
+        detail: `It began to ${String(holder.action)} it at ${localTime(String(holder.since))}.`,
       };
     }
   } catch {

@@ -1,4 +1,5 @@
 import type { Snapshot } from '../model/snapshot.ts';
+import { localTime } from '../model/local-time.ts';
 
 /** What is known of snapshots besides the times that they bear. */
 export interface OrderEvidence {
@@ -49,7 +50,7 @@ export function orderSnapshots(snapshots: readonly Snapshot[], evidence: OrderEv
     else if (stored !== undefined && ms(timeOf, one) > stored + toleranceMs)
       doubted.set(one, {
         kind: 'ahead',
-        reason: `its time cannot be right: the store has had it since ${new Date(stored).toISOString()}`,
+        reason: `its time cannot be right: the store has had it since ${localTime(stored)}`,
       });
   }
   doubtContradictions(snapshots, { chain, timeOf, doubted });
@@ -153,13 +154,13 @@ function doubtContradictions(snapshots: readonly Snapshot[], { chain, timeOf, do
       for (const one of ahead)
         doubted.set(one, {
           kind: 'ahead',
-          reason: `its time cannot be right: ${later.id.slice(0, 8)} of ${later.time} was saved after it`,
+          reason: `its time cannot be right: ${later.id.slice(0, 8)} of ${localTime(later.time)} was saved after it`,
         });
     else
       for (const one of behind)
         doubted.set(one, {
           kind: 'behind',
-          reason: `its time cannot be right: ${earlier.id.slice(0, 8)} of ${earlier.time} was saved before it`,
+          reason: `its time cannot be right: ${earlier.id.slice(0, 8)} of ${localTime(earlier.time)} was saved before it`,
         });
   }
 }

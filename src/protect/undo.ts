@@ -15,6 +15,7 @@ import { type RestoreChanges, summarize } from './summarize-changes.ts';
 import { stoppedOr } from './stopped.ts';
 import { findAiling, swapLive } from './swap-live.ts';
 import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from './undo-records.ts';
+import { localTime } from '../model/local-time.ts';
 
 export interface UndoRequest {
   /** A volume or directory; undefined is what was restored last. */
@@ -181,7 +182,7 @@ async function lastRestored(parts: Protection, since: string): Promise<string[] 
 
 function keptOfOther(names: readonly string[], { name, keptAt }: UndoRecord): AppError {
   return new AppError('not-found', `Nothing is kept of the last restore, of ${names.map(quote).join(', ')}`, {
-    detail: `What was in ${quote(name)} before ${keptAt.slice(0, 19)} is.`,
+    detail: `What was in ${quote(name)} before ${localTime(keptAt)} is.`,
     hint: `Name the volume to have that back: holdfast undo ${name}`,
   });
 }

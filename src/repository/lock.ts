@@ -6,6 +6,7 @@ import { AppError, isAppError } from '../model/errors.ts';
 import { JsonFields } from './format/json-fields.ts';
 import { type FileCodec, loadJson, sealJson } from './format/repository-file.ts';
 import type { StoreOptions } from './stores/store.ts';
+import { localTime } from '../model/local-time.ts';
 
 /** What a lock file says, as restic writes it. */
 export interface LockJson {
@@ -326,7 +327,7 @@ function lockedError(location: string, other: LockJson, wantedExclusive: boolean
     'locked',
     `Repository "${location}" is locked: process ${other.pid} on "${other.hostname}" holds ${kind}`,
     {
-      detail: `Since ${other.time}, as "${other.username}"${wantedExclusive ? '; this work needs the repository for itself' : ''}.`,
+      detail: `Since ${localTime(other.time)}, as "${other.username}"${wantedExclusive ? '; this work needs the repository for itself' : ''}.`,
       hint: 'Wait until it is done. A lock whose process has died is removed by itself; where that cannot be seen, as of another machine or container, it goes after 30 minutes without a renewal by the clock of the store (after a day where the store does not tell when a file was written), or by "holdfast unlock".',
     },
   );

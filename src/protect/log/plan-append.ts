@@ -1,6 +1,7 @@
 import type { LogAnchor, UnwrittenLog } from '../../catalog/catalog.ts';
 import { type ChainPlace, startOfChain } from './chain.ts';
 import type { LogTail } from './read-tail.ts';
+import { localTime } from '../../model/local-time.ts';
 
 /** Why something is missing: the first three happen without anybody's doing. */
 export type GapReason =
@@ -60,7 +61,7 @@ export function planAppend(facts: AppendFacts): AppendPlan {
   if (unwritten !== undefined)
     tell(
       'unwritten',
-      `${unwritten.count} ${unwritten.count === 1 ? 'entry' : 'entries'} could not be written since ${unwritten.since}.`,
+      `${unwritten.count} ${unwritten.count === 1 ? 'entry' : 'entries'} could not be written since ${localTime(unwritten.since)}.`,
     );
   return { after: isCut ? anchor : last, gaps };
 }

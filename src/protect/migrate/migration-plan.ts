@@ -4,6 +4,7 @@ import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
 import type { Unstoppable } from '../quiesce/plan-still.ts';
 import { unstoppableHint } from '../restore-consumers.ts';
+import { localTime } from '../../model/local-time.ts';
 
 export interface MigrationRequest extends MigrationWish {
   readonly name: string;
@@ -94,7 +95,7 @@ function wouldLoseUndo({ name, undoUntil }: MigrationFacts): AppError | undefine
   if (undoUntil === undefined) return undefined;
   const action = `Cannot migrate volume ${quote(name)}`;
   return new AppError('conflict', `${action}: what its last restore replaced is kept for an undo`, {
-    detail: `It is kept until ${undoUntil}, beside the data, and would stay behind.`,
+    detail: `It is kept until ${localTime(undoUntil)}, beside the data, and would stay behind.`,
     hint: `"holdfast undo ${name}" brings it back, "holdfast undo ${name} --drop" deletes it.`,
   });
 }

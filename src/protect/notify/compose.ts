@@ -4,6 +4,7 @@ import type { ChannelBasics } from './channel.ts';
 import type { NoticeEvent } from './notifier.ts';
 import type { Notice } from './plan-notice.ts';
 import { fillTemplate, type TemplateFields } from './template.ts';
+import { localTime } from '../../model/local-time.ts';
 
 /** What one channel is told at once. */
 export interface Message {
@@ -107,8 +108,8 @@ function bodyOf(notice: Notice, { repository }: ComposeFacts): string {
 
 function repeatOf({ event, count, since }: Notice): string[] {
   if (since === undefined) return [];
-  if (event === 'recovery') return [`It had failed ${times(count)}, first at ${since}.`];
-  return [`It happened ${times(count)} since it was told last, first at ${since}.`];
+  if (event === 'recovery') return [`It had failed ${times(count)}, first at ${localTime(since)}.`];
+  return [`It happened ${times(count)} since it was told last, first at ${localTime(since)}.`];
 }
 
 function times(count: number): string {
@@ -117,7 +118,8 @@ function times(count: number): string {
 
 function listOf(notices: readonly Notice[], { repository }: ComposeFacts): string {
   const lines = notices.slice(0, shownAtMost).map((notice) => {
-    const repeat = notice.since === undefined ? '' : ` (${times(notice.count)}, first at ${notice.since})`;
+    const repeat =
+      notice.since === undefined ? '' : ` (${times(notice.count)}, first at ${localTime(notice.since)})`;
     return `- ${subjectOf(notice)}: ${oneLine(notice.happening.message)}${repeat}`;
   });
   const more = notices.length - shownAtMost;

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLockFile } from '../../lib/file-lock.ts';
 import { AppError } from '../../model/errors.ts';
+import { localTime } from '../../model/local-time.ts';
 
 /** The daemon that runs the policies of a state folder. */
 export interface DaemonState {
@@ -29,7 +30,7 @@ const lookedAtMs = 2000;
 
 function runsAlready(stateDir: string, other: DaemonState | undefined): AppError {
   return new AppError('locked', `A daemon runs the policies of "${stateDir}" already`, {
-    detail: other && `It is process ${other.pid}, since ${other.since}.`,
+    detail: other && `It is process ${other.pid}, since ${localTime(other.since)}.`,
     hint: 'Two would do everything twice. End the other one first: systemctl stop holdfast, or kill with its number.',
   });
 }

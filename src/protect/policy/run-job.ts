@@ -10,6 +10,7 @@ import { noteAnomalies } from './note-anomalies.ts';
 import type { Attempt, PolicyProgress } from './progress.ts';
 import type { Subject } from './subject.ts';
 import type { PolicyWork, SubjectOutcome, UpkeepOutcome } from './work.ts';
+import { localTime } from '../../model/local-time.ts';
 
 export interface JobParts {
   readonly work: PolicyWork;
@@ -162,7 +163,7 @@ export async function tellMissed(parts: Pick<JobParts, 'work' | 'say' | 'now'>, 
   if (missed === 0) return;
   const subject = task.subject?.name ?? task.repository;
   const times = missed === 1 ? 'One time' : `${missed} times`;
-  const message = `${times} of the policy ${quote(task.policy.name)} passed without its ${task.action} of ${quote(subject)}, since ${new Date(firstMs).toISOString()}${isWanted ? '; one run makes up for it' : ''}`;
+  const message = `${times} of the policy ${quote(task.policy.name)} passed without its ${task.action} of ${quote(subject)}, since ${localTime(firstMs)}${isWanted ? '; one run makes up for it' : ''}`;
   parts.say(`${message}.`);
   await tell(parts, [
     { ...happeningOf(due, { what: 'missed', fingerprint: 'missed', message }), work: 'schedule' },

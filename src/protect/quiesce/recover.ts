@@ -8,6 +8,7 @@ import { holdApps } from './hold-apps.ts';
 import { nameApps } from './name-apps.ts';
 import type { AppStep } from './plan-still.ts';
 import { putBack } from './put-back.ts';
+import { localTime } from '../../model/local-time.ts';
 
 /** What was found of one job that was interrupted. */
 export interface RecoveredJob {
@@ -116,7 +117,7 @@ async function recoverDueHooks(
 
 /** For people. */
 export function describeJob({ reason, since, apps, left, error }: RecoveredJob): string {
-  const job = `A job that was to ${reason} was interrupted${since === '' ? '' : ` (${since})`}`;
+  const job = `A job that was to ${reason} was interrupted${since === '' ? '' : ` (${localTime(since)})`}`;
   if (error !== undefined) return `${job}: ${error}.`;
   const stays = left.length === 0 ? '' : ` ${describeLeft(left)}.`;
   if (apps.length > 0) return `${job}: ${nameApps(apps)} brought back.${stays}`;

@@ -2,13 +2,14 @@ import type { RestorePlan } from '../../app.ts';
 import { fromText, toPrintable, toText } from '../../model/byte-string.ts';
 import { formatDuration } from '../../model/duration.ts';
 import { formatSize } from '../../model/size.ts';
+import { localTime } from '../../model/local-time.ts';
 
 /** What a restore would do, for people. */
 export function describePlan(plan: RestorePlan): string {
   const { snapshot, changes } = plan;
   const what = plan.path === '' ? 'Snapshot' : `"${toPrintable(plan.path)}" of snapshot`;
   const lines = [
-    `${what} ${snapshot.id.slice(0, 8)} of "${printable(snapshot.name)}" from ${snapshot.time.slice(0, 19)} goes ${place(plan)}.`,
+    `${what} ${snapshot.id.slice(0, 8)} of "${printable(snapshot.name)}" from ${localTime(snapshot.time)} goes ${place(plan)}.`,
   ];
   lines.push(...plan.notes.map(printable));
   if (changes !== undefined) lines.push(...describeChanges(changes, { since: 'the snapshot' }));

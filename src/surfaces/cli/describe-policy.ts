@@ -1,6 +1,6 @@
 import type { Policy, PolicyRunRecord } from '../../app.ts';
 import { formatSpan } from '../../model/calendar-span.ts';
-import { localTime } from './local-time.ts';
+import { localTime } from '../../model/local-time.ts';
 
 export function describeSchedule(schedule: Policy['schedule']): string {
   if (schedule === undefined) return 'never';

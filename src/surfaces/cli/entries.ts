@@ -1,6 +1,7 @@
 import { type ByteString, toPrintable, toText } from '../../model/byte-string.ts';
 import type { EntryType } from '../../model/entry.ts';
 import { formatTable } from './table.ts';
+import { localTime } from '../../model/local-time.ts';
 
 /** What a listing shows of a file, in a volume or a snapshot. */
 export interface ShownEntry {
@@ -22,7 +23,7 @@ export function formatEntries(entries: readonly ShownEntry[]): string {
     { title: 'MODE', value: (entry) => formatMode(entry) },
     { title: 'OWNER', value: (entry) => `${entry.uid}:${entry.gid}` },
     { title: 'SIZE', value: (entry) => (entry.type === 'file' ? String(entry.size) : ''), align: 'right' },
-    { title: 'MODIFIED', value: (entry) => entry.modifiedAt.slice(0, 19).replace('T', ' ') },
+    { title: 'MODIFIED', value: (entry) => localTime(entry.modifiedAt) },
     { title: 'NAME', value: (entry) => shownName(entry) },
   ]);
 }

@@ -6,6 +6,7 @@ import { AppError } from '../../model/errors.ts';
 import { parseOwnerMap } from '../../model/owner-map.ts';
 import { formatSize } from '../../model/size.ts';
 import { planAsJson } from './describe-plan.ts';
+import { localTime } from '../../model/local-time.ts';
 
 export interface RestoreFlags {
   readonly stack?: string;
@@ -49,7 +50,7 @@ function durationOf(text: string | undefined): number | undefined {
 export function describeReport(report: RestoreReport): string {
   const { name, snapshot, files, bytes, created, safetySnapshot, stopped, stillMs, keptForMs } = report;
   const lines = [
-    `${printable(name)}: restored from ${snapshot.id.slice(0, 8)} (${snapshot.time.slice(0, 19)}): ${amount(files, 'file')}, ${formatSize(bytes)}`,
+    `${printable(name)}: restored from ${snapshot.id.slice(0, 8)} (${localTime(snapshot.time)}): ${amount(files, 'file')}, ${formatSize(bytes)}`,
   ];
   if (created) lines.push('  The volume was made.');
   if (report.bytesTaken > 0)

@@ -4,6 +4,7 @@ import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
 import { otherPassword } from '../other-password.ts';
 import type { Session } from '../session.ts';
+import { localTime } from '../../../model/local-time.ts';
 
 export interface CopyFlags {
   readonly toRepo?: string;
@@ -50,7 +51,7 @@ function targetOf({ toRepo, toPasswordFile, toPasswordCommand }: CopyFlags): Oth
 
 function describe({ dryRun, copied, present, blobs, bytes }: CopyReport): string {
   const lines = copied.map(({ id, name, time, newId }) => {
-    const what = `${id.slice(0, 8)} of ${printable(name)} (${time.slice(0, 19)})`;
+    const what = `${id.slice(0, 8)} of ${printable(name)} (${localTime(time)})`;
     return newId === undefined ? `Would copy ${what}` : `Copied ${what} as ${newId.slice(0, 8)}`;
   });
   if (present.length > 0)

@@ -4,7 +4,7 @@ import { formatDuration, parseDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
 import { splitWords } from '../../../model/split-words.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 
 export interface DrillFlags {

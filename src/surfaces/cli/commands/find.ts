@@ -2,7 +2,7 @@ import type { FoundEntry } from '../../../app.ts';
 import { fromText, toPrintable, toText } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 

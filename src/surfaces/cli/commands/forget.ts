@@ -1,7 +1,7 @@
 import type { ForgetPlan, PruneSummary } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { describePruneReport } from '../describe-prune.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import {
   type KeepFlags,
   keepRulesOf,

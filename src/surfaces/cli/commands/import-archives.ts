@@ -5,7 +5,7 @@ import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
 import { failAll } from '../fail-all.ts';
 import { warnOfProblems } from '../finish-work.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import { parsePairs } from '../parse-pairs.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';

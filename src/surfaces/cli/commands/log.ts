@@ -4,7 +4,7 @@ import { AppError } from '../../../model/errors.ts';
 import { logKinds } from '../../../model/log-entry.ts';
 import { parseSince } from '../../../model/parse-since.ts';
 import { quote } from '../../../model/quote.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 

@@ -1,6 +1,6 @@
 import type { AnomalyRecord } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 

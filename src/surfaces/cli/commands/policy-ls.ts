@@ -1,7 +1,7 @@
 import type { PolicyStatus } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { describeLastRun, describeSchedule } from '../describe-policy.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 

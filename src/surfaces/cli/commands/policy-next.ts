@@ -1,7 +1,7 @@
 import type { DaemonState, NextRun } from '../../../app.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import { parseCount } from '../retention-flags.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';

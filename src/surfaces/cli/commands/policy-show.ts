@@ -3,7 +3,7 @@ import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { describeMaxStill } from '../../../model/consistency.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { describeKeep, describeLastRun, describeSchedule, describeSelection } from '../describe-policy.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 

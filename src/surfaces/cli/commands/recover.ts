@@ -1,7 +1,7 @@
 import type { DueHook, RecoveredJob, RecoveredVolume } from '../../../app.ts';
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 
 export async function runRecover(session: Session): Promise<void> {

@@ -2,6 +2,7 @@ import type { RepairedSnapshot, SnapshotRepairReport } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import type { Session } from '../session.ts';
+import { localTime } from '../../../model/local-time.ts';
 
 export interface RepairSnapshotsFlags {
   readonly forget?: boolean;
@@ -69,7 +70,7 @@ function describeOne(
   { id, name, time, newId, outcome, lost, forgotten }: RepairedSnapshot,
   dryRun: boolean,
 ): string[] {
-  const what = `Snapshot ${id.slice(0, 8)} of ${printable(name)} (${time.slice(0, 19)})`;
+  const what = `Snapshot ${id.slice(0, 8)} of ${printable(name)} (${localTime(time)})`;
   const becomes =
     newId === undefined
       ? dryRun

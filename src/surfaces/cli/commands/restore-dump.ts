@@ -4,6 +4,7 @@ import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
 import type { RestoreFlags } from '../restore-words.ts';
 import type { Session } from '../session.ts';
+import { localTime } from '../../../model/local-time.ts';
 
 type Plan = Awaited<ReturnType<App['planDumpRestore']>>;
 type Report = Awaited<ReturnType<App['applyDumpRestore']>>;
@@ -57,7 +58,7 @@ function describePlan({ snapshot, volume, preset, server, dumps, safetySnapshot 
   const id = snapshot.id.slice(0, 8);
   const where = `${preset.title} in "${printable(server.container.name)}" (volume "${printable(volume)}")`;
   return [
-    `From snapshot ${id} (${snapshot.time.slice(0, 19)}) into ${where}:`,
+    `From snapshot ${id} (${localTime(snapshot.time)}) into ${where}:`,
     ...dumps.map(({ path, size }) => `  ${toPrintable(path)}, ${formatSize(size)}`),
     'What is there under the same names is replaced; whoever is connected to it is disconnected.',
     safetySnapshot ? 'What is there now is saved and dumped before.' : 'What is there now is not saved.',

@@ -3,7 +3,7 @@ import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { describePlan, describeStops, planAsJson } from '../describe-plan.ts';
 import { reportProblems } from '../finish-work.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import { describeReport, reportAsJson, type RestoreFlags, wishesOf } from '../restore-words.ts';
 import type { Session } from '../session.ts';
 

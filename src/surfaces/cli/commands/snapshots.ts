@@ -2,7 +2,7 @@ import type { ListedSnapshot } from '../../../app.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatSize } from '../../../model/size.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
@@ -23,7 +23,7 @@ export async function runSnapshots(
   for (const { id, time, timeDoubt } of snapshots)
     if (timeDoubt !== undefined)
       session.warn(
-        `Of the snapshot ${id.slice(0, 8)} (${printable(time.slice(0, 19))}), ${printable(timeDoubt.reason)}. It is in the order that is known besides${timeDoubt.kind === 'future' ? ', and never the newest' : ''}.`,
+        `Of the snapshot ${id.slice(0, 8)} (${localTime(time)}), ${printable(timeDoubt.reason)}. It is in the order that is known besides${timeDoubt.kind === 'future' ? ', and never the newest' : ''}.`,
       );
   session.printer.print({
     json: () => snapshots,

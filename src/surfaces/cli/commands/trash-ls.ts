@@ -3,6 +3,7 @@ import { formatAge } from '../../../model/age.ts';
 import { nameBefore, removedFromLabel } from '../../../model/removed-from-engine.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
+import { localTime } from '../../../model/local-time.ts';
 
 export async function runTrashLs(session: Session): Promise<void> {
   const volumes = await session.app.listTrash();
@@ -19,7 +20,7 @@ function table(volumes: readonly TrashedVolume[], now: Date): string {
     { title: 'NAME', value: nameBefore },
     { title: 'DRIVER', value: ({ driver, options }) => options['type'] ?? driver },
     { title: 'REMOVED', value: ({ removedAt }) => formatAge(removedAt, now) },
-    { title: 'GOES', value: ({ expiresAt }) => expiresAt.slice(0, 16).replace('T', ' ') },
+    { title: 'GOES', value: ({ expiresAt }) => localTime(expiresAt) },
     { title: '', value: remark },
   ]);
 }

@@ -3,7 +3,7 @@ import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration, parseDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { changesAsJson, describeChanges, describeStops } from '../describe-plan.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 

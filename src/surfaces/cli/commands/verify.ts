@@ -2,7 +2,7 @@ import type { VerifyReport } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import { parsePercent } from '../parse-percent.ts';
 import { parseCount } from '../retention-flags.ts';
 import type { Session } from '../session.ts';

@@ -3,7 +3,7 @@ import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
-import { localTime } from '../local-time.ts';
+import { localTime } from '../../../model/local-time.ts';
 import { parsePairs } from '../parse-pairs.ts';
 import type { Session } from '../session.ts';
 
