@@ -1,7 +1,7 @@
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { parseDuration } from '../../../model/duration.ts';
 import type { Session } from '../session.ts';
-import { systemdUnit } from '../systemd-unit.ts';
+import { daemonService } from '../service/daemon-service.ts';
 
 export interface DaemonFlags {
   readonly grace?: string;
@@ -11,9 +11,8 @@ export interface DaemonFlags {
 export async function runDaemon(session: Session, flags: DaemonFlags): Promise<void> {
   const graceMs = flags.grace === undefined ? 60_000 : parseDuration(flags.grace);
   if (flags.printUnit) {
-    const { stateDir, configFile } = session.config;
-    const unit = systemdUnit({ program: process.argv[1] ?? '', stateDir, configFile });
-    return session.printer.print({ json: () => ({ unit }), text: () => unit, quiet: () => [unit] });
+    const { text: unit, path } = daemonService(session.config);
+    return session.printer.print({ json: () => ({ unit, path }), text: () => unit, quiet: () => [unit] });
   }
   const say = (message: string): void => session.warn(toPrintable(fromText(message)));
   using _reloading = session.context.onHangUp(() => reload());

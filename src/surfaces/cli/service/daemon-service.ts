@@ -1,0 +1,132 @@
+import path from 'node:path';
+import type { AppConfig } from '../../../app.ts';
+import { homeFolder } from '../../../lib/home-folder.ts';
+import { AppError } from '../../../model/errors.ts';
+import { unitText } from './unit-text.ts';
+
+/** The daemon as a service of systemd: the unit, and where it belongs. `installService` installs and starts it. */
+export interface DaemonService {
+  /** Of the machine for root, else of the user (`systemctl --user`). */
+  readonly scope: 'system' | 'user';
+  readonly name: 'holdfast.service';
+  /** Where the unit is installed. */
+  readonly path: string;
+  /** The unit, whole. */
+  readonly text: string;
+}
+
+/** The process that is to be run again as a service: `process` in all but tests. */
+export interface StartedProgram {
+  readonly execPath: string;
+  readonly execArgv: readonly string[];
+  readonly argv: readonly string[];
+  readonly getuid?: () => number;
+}
+
+type Settings = Pick<
+  AppConfig,
+  'stateDir' | 'configFile' | 'host' | 'repository' | 'passwordReference' | 'env'
+>;
+
+type Scope = DaemonService['scope'];
+
+const usualStateDir = '/var/lib/holdfast';
+
+/**
+ * Runs the daemon as this program runs now: by the same Node.js, with the settings that are in force for it (flags,
+ * variables, the engine's address). `usage` where that needs a secret, which a unit cannot keep.
+ */
+export function daemonService(settings: Settings, program: StartedProgram = process): DaemonService {
+  const scope = program.getuid?.() === 0 ? 'system' : 'user';
+  const { execPath, execArgv, argv } = program;
+  const entry = path.resolve(argv[1] ?? '');
+  if (entry.includes('/_npx/'))
+    throw new AppError(
+      'usage',
+      `A service cannot run from "${entry}": npm removes what is there at any time`,
+      {
+        hint: 'Install it first: npm install -g holdfast.',
+      },
+    );
+  const { stateDir, configFile, env } = settings;
+  return {
+    scope,
+    name: 'holdfast.service',
+    path: path.join(
+      configFolder(scope, env),
+      scope === 'system' ? 'systemd/system' : 'systemd/user',
+      'holdfast.service',
+    ),
+    text: unitText({
+      scope,
+      command: [execPath, ...execArgv, entry, ...flagsOf(scope, settings), 'daemon'],
+      needs: [execPath, entry, stateDir, ...(configFile === undefined ? [] : [configFile])],
+      variables: variablesOf(scope, env),
+    }),
+  };
+}
+
+/** What systemd calls %E. */
+function configFolder(scope: Scope, env: AppConfig['env']): string {
+  if (scope === 'system') return '/etc';
+  const base = env['XDG_CONFIG_HOME'];
+  if (base !== undefined && path.isAbsolute(base)) return base;
+  const home = homeFolder(env);
+  if (home !== undefined) return path.join(home, '.config');
+  throw new AppError('usage', 'There is no home folder for a unit', { hint: 'Set HOME.' });
+}
+
+/** The settings that stay the same whatever the folder and the environment of the service are. */
+function flagsOf(scope: Scope, settings: Settings): string[] {
+  const { stateDir, configFile, host, repository, passwordReference, env } = settings;
+  return [
+    ...(scope === 'system' && stateDir === usualStateDir ? [] : ['--state-dir', stateDir]),
+    ...(configFile === undefined ? [] : ['--config', configFile]),
+    ...(host === undefined ? [] : ['--host', host]),
+    ...(repository === undefined ? [] : ['--repo', absoluteRepository(repository)]),
+    ...passwordFlags(passwordReference, () => notInUnit('HOLDFAST_PASSWORD', configFolder(scope, env))),
+  ];
+}
+
+/** A relative path is one from another folder in a service. A word without a slash may be a repository's name. */
+function absoluteRepository(text: string): string {
+  const isPath = text.includes('/') && !/^[a-z][a-z0-9+.-]+:/i.test(text);
+  return isPath || text === '.' || text === '..' ? path.resolve(text) : text;
+}
+
+function passwordFlags(reference: string | undefined, refusal: () => AppError): string[] {
+  if (reference === undefined) return [];
+  const [, kind, value = ''] = /^(file|exec):([^]*)$/.exec(reference) ?? [];
+  if (kind !== undefined) return [kind === 'file' ? '--password-file' : '--password-command', value];
+  throw refusal();
+}
+
+function notInUnit(variable: string, folder: string): AppError {
+  return new AppError('usage', `A unit cannot keep the password in ${variable}: every user can read it`, {
+    hint: `Write "${variable}=…" into "${folder}/holdfast/environment" (mode 0600), and unset the variable here.`,
+  });
+}
+
+/** What decides which engine is found, and where programs and we look for their own configuration. */
+const plainVariables = [
+  'DOCKER_HOST',
+  'CONTAINER_HOST',
+  'DOCKER_CONTEXT',
+  'DOCKER_TLS',
+  'DOCKER_TLS_VERIFY',
+  'HOLDFAST_DATA_WAY',
+];
+const folderVariables = ['DOCKER_CONFIG', 'DOCKER_CERT_PATH', 'XDG_CONFIG_HOME', 'XDG_CACHE_HOME'];
+
+function variablesOf(scope: Scope, env: AppConfig['env']): Record<string, string> {
+  const found = [
+    ...plainVariables.map((name) => [name, env[name]] as const),
+    ...folderVariables.map((name) => [name, env[name] && path.resolve(env[name])] as const),
+    // A user's services have it; the machine's do not, and would look for contexts and remotes elsewhere.
+    ...(scope === 'system' ? [['HOME', homeFolder(env)] as const] : []),
+  ];
+  const set = found.filter((entry): entry is readonly [string, string] => Boolean(entry[1]));
+  for (const [name, value] of set)
+    if (/:\/\/[^/@\s]*:[^/@\s]*@/.test(value)) throw notInUnit(name, configFolder(scope, env));
+  return Object.fromEntries(set);
+}

@@ -1,0 +1,145 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { writeDurably } from '../../../lib/durable-file.ts';
+import { makeFolders } from '../../../lib/make-folders.ts';
+import { type ProgramResult, runProgram } from '../../../lib/run-program.ts';
+import { AppError, errnoOf } from '../../../model/errors.ts';
+import { quote } from '../../../model/quote.ts';
+import type { DaemonService } from './daemon-service.ts';
+import { unitHeader } from './unit-text.ts';
+
+/** What systemd says of a service. */
+export interface ServiceState {
+  /** `active` while it runs and is ready; `activating` also between two starts; `inactive`; `failed`. */
+  readonly active: string;
+  /** It is started with the machine. */
+  readonly isEnabled: boolean;
+  /** The installed unit is the one that would be installed now. */
+  readonly isCurrent: boolean;
+  /** How it ended last, in systemd's words: `success`, `exit-code`, `watchdog`. */
+  readonly result: string;
+}
+
+export interface ServiceOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A start waits for what the unit comes after, and for the end of the daemon before. */
+const startMs = 10 * 60_000;
+
+/** True where systemd runs this machine; false in most containers. */
+export function hasSystemd(): boolean {
+  return existsSync('/run/systemd/system');
+}
+
+/**
+ * Installs the unit, has it started with the machine, and returns when the daemon is ready. May be repeated: a daemon that
+ * runs with the same unit is left alone. `unsupported` without systemd; `conflict` where another's unit has that name;
+ * `failed`, with the daemon's last words, when it does not start.
+ */
+export async function installService(
+  service: DaemonService,
+  options: ServiceOptions = {},
+): Promise<ServiceState> {
+  requireSystemd();
+  const installed = await readUnit(service);
+  if (installed !== undefined && !installed.startsWith(`${unitHeader}\n`))
+    throw new AppError('conflict', `The unit ${quote(service.path)} was not made by Holdfast`, {
+      hint: 'Remove it, or go on with it: "holdfast daemon --print-unit" shows what it should say.',
+    });
+  const isCurrent = installed === service.text;
+  if (!isCurrent) {
+    await makeFolders(path.dirname(service.path), { mode: 0o755 });
+    await writeDurably(service.path, service.text, { mode: 0o644 });
+  }
+  await must(service, ['daemon-reload'], options);
+  await must(service, ['enable', service.name], options);
+  // Otherwise a user's services end with the last session. It may be forbidden; the service is started all the same.
+  if (service.scope === 'user') await runProgram('loginctl', ['enable-linger'], options);
+  await start(service, isCurrent ? 'start' : 'restart', options);
+  return await serviceState(service, options);
+}
+
+/** Looks, and changes nothing. */
+export async function serviceState(
+  service: DaemonService,
+  options: ServiceOptions = {},
+): Promise<ServiceState> {
+  requireSystemd();
+  const asked = ['show', '--property=ActiveState,UnitFileState,Result', service.name];
+  const { stdout } = await must(service, asked, options);
+  const values = new Map(stdout.split('\n').map((line) => [line.split('=')[0], line.replace(/^[^=]*=/, '')]));
+  return {
+    active: values.get('ActiveState') ?? 'inactive',
+    isEnabled: values.get('UnitFileState') === 'enabled',
+    isCurrent: (await readUnit(service)) === service.text,
+    result: values.get('Result') ?? '',
+  };
+}
+
+function requireSystemd(): void {
+  if (hasSystemd()) return;
+  throw new AppError('unsupported', 'No service can be installed: systemd does not run this machine', {
+    hint: 'Have "holdfast daemon" started by what starts services here.',
+  });
+}
+
+async function readUnit(service: DaemonService): Promise<string | undefined> {
+  try {
+    return await readFile(service.path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function start(
+  service: DaemonService,
+  verb: 'start' | 'restart',
+  { signal }: ServiceOptions,
+): Promise<void> {
+  const { status, stderr } = await systemctl(service, [verb, service.name], { signal, timeoutMs: startMs });
+  if (status === 0) return;
+  const words = await lastWords(service, { signal });
+  throw new AppError('failed', `The service ${quote(service.name)} does not start`, {
+    detail: words === '' ? stderr : words,
+    hint: `All that it said: journalctl ${userFlag(service).join(' ')} -u ${service.name}`.replace('  ', ' '),
+  });
+}
+
+/** What the daemon said before it ended. Where the journal cannot be read, nothing. */
+async function lastWords(service: DaemonService, { signal }: ServiceOptions): Promise<string> {
+  const args = [...userFlag(service), '--unit', service.name, '--lines=10', '--output=cat', '--no-pager'];
+  try {
+    return (await runProgram('journalctl', args, { signal })).stdout.trim();
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof AppError) return '';
+    throw error;
+  }
+}
+
+async function must(
+  service: DaemonService,
+  args: readonly string[],
+  options: ServiceOptions,
+): Promise<ProgramResult> {
+  const result = await systemctl(service, args, options);
+  if (result.status === 0) return result;
+  throw new AppError('failed', `The service ${quote(service.name)} cannot be managed`, {
+    detail: result.stderr,
+  });
+}
+
+async function systemctl(
+  service: DaemonService,
+  args: readonly string[],
+  options: ServiceOptions & { readonly timeoutMs?: number },
+): Promise<ProgramResult> {
+  return await runProgram('systemctl', [...userFlag(service), ...args], options);
+}
+
+function userFlag({ scope }: DaemonService): string[] {
+  return scope === 'user' ? ['--user'] : [];
+}
