@@ -92,7 +92,23 @@ describe('a volume of the plugin', () => {
     const words = await refusal(volume.create('bogus=1'));
     expect(words).toContain(`create ${name}: `);
     expect(words).toContain('"bogus"');
+    expect(words).not.toContain('VolumeDriver.');
     expect(await docker(['volume', 'ls', '-q', '-f', `name=${name}`])).toBe('');
+  });
+
+  test('that does not exist is said to be none, and the engine does not ask again', async () => {
+    const log = (): string => readFileSync(join(engine.folder, 'dockerd.log'), 'utf8');
+    const before = log().length;
+    expect(await refusal(docker(['volume', 'inspect', name]))).toContain(`get ${name}: no such volume`);
+    await volume.create();
+    await holdfastCommand(plugin.stateDir).run('volume', 'protect', name);
+    const words = await refusal(volume.remove());
+    expect(words).toContain(`remove ${name}: `);
+    expect(words).toContain('protected');
+    expect(words).not.toContain('VolumeDriver.');
+    expect(log().slice(before)).not.toContain('retrying');
+    await holdfastCommand(plugin.stateDir).run('volume', 'unprotect', name);
+    await volume.remove();
   });
 
   test('is created again without complaint', async () => {

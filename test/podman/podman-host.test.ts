@@ -9,10 +9,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
 import { openPodmanHost } from '../../src/hosts/docker/index.ts';
 import { describeHost } from '../../src/hosts/host.contract.ts';
+import { PluginService } from '../docker/plugin-service.ts';
 import { holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
 
 let folder: string;
 let service: ChildProcess;
+let plugin: PluginService;
 let env: Record<string, string>;
 let holdfast: HoldfastCommand;
 const address = (): string => `unix://${join(folder, 'podman.sock')}`;
@@ -31,10 +33,12 @@ async function podman(...args: string[]): Promise<string> {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'podman-'));
+  plugin = new PluginService(join(folder, 'plugin'));
   writeFileSync(
     join(folder, 'containers.conf'),
-    '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\n',
+    `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\n[engine.volume_plugins]\n${plugin.driver} = "${plugin.socket}"\n`,
   );
+  await plugin.start();
   writeFileSync(join(folder, 'policy.json'), '{"default":[{"type":"insecureAcceptAnything"}]}');
   env = {
     PATH: process.env['PATH'] ?? '',
@@ -66,6 +70,7 @@ afterAll(async () => {
   const exit = once(service, 'exit');
   service.kill('SIGTERM');
   await exit;
+  await plugin[Symbol.asyncDispose]();
   for (const path of ['root', 'run']) await runCommand('umount', ['-R', '-q', join(folder, path)]);
   await rm(folder, { recursive: true, force: true });
 });
@@ -180,5 +185,43 @@ describe('the Podman host', () => {
       '[engine]',
     );
     await holdfast.run('volume', 'rm', 'plain');
+  });
+});
+
+describe('volumes of the plugin in Podman', () => {
+  const create = (...args: string[]): Promise<string> =>
+    podman('volume', 'create', '--driver', plugin.driver, ...args);
+  const inContainer = (volume: string, script: string): Promise<string> =>
+    podman('run', '--rm', '--network', 'none', '-v', `${volume}:/data`, 'busybox', 'sh', '-c', script);
+
+  test('keep what a container writes for the next one, and go to the trash', async () => {
+    await create('plugged');
+    await inContainer('plugged', 'echo kept > /data/file');
+    expect(await inContainer('plugged', 'cat /data/file')).toBe('kept');
+    await podman('volume', 'rm', 'plugged');
+    const own = holdfastCommand(plugin.stateDir, { HOLDFAST_HOST: 'embedded' });
+    expect(await own.run('trash', 'ls')).toContain('plugged');
+  });
+
+  test('fail with the reason where the plugin refuses', async () => {
+    const own = holdfastCommand(plugin.stateDir, { HOLDFAST_HOST: 'embedded' });
+    await expect(create('--opt', 'bogus=1', 'wrong')).rejects.toThrow(/"bogus"/);
+    expect(await podman('volume', 'ls', '-q')).not.toContain('wrong');
+    await create('guarded');
+    await own.run('volume', 'protect', 'guarded');
+    await expect(podman('volume', 'rm', 'guarded')).rejects.toThrow(/protected/);
+    expect(await podman('volume', 'ls', '-q')).toContain('guarded');
+    await own.run('volume', 'unprotect', 'guarded');
+    await podman('volume', 'rm', 'guarded');
+  });
+
+  test('keep a container from starting on an empty directory when they cannot be mounted', async () => {
+    const device = join(folder, 'elsewhere');
+    await mkdir(device);
+    await create('--opt', 'type=bind', '--opt', `device=${device}`, 'away');
+    await inContainer('away', 'true');
+    await rm(device, { recursive: true });
+    await expect(inContainer('away', 'echo hidden > /data/file')).rejects.toThrow(/elsewhere/);
+    await podman('volume', 'rm', 'away');
   });
 });

@@ -32,10 +32,17 @@ afterEach(() => opened.disposeAsync());
 async function post(
   method: string,
   body: string,
-  { type, at = 's' }: { readonly type?: string | undefined; readonly at?: string } = {},
+  {
+    type,
+    accept,
+    at = 's',
+  }: { readonly type?: string | undefined; readonly accept?: string; readonly at?: string } = {},
 ): Promise<{ status: number; answer: unknown }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; answer: unknown }>();
-  const headers = type === undefined ? {} : { 'Content-Type': type };
+  const headers = {
+    ...(type !== undefined && { 'Content-Type': type }),
+    ...(accept !== undefined && { Accept: accept }),
+  };
   const asked = request({
     socketPath: join(folder, at),
     method: 'POST',
@@ -152,6 +159,29 @@ describe('the volume plugin protocol', () => {
     await expect(driver('Get', {})).rejects.toThrow('socket hang up');
     await expect(post('VolumeDriver.Path', '')).rejects.toThrow('socket hang up');
     await expect(post('VolumeDriver.Get', '{"Name"')).rejects.toThrow('socket hang up');
+  });
+
+  test('gives failures the status 500, and to dockerd, which would add the method to the message, 200', async () => {
+    const failures = [
+      ['Create', '{"Name":"pg","Opts":{"size":5}}'],
+      ['Get', '{"Name":"pg"}'],
+      ['Path', '{"Name":"pg"}'],
+      ['Mount', '{"Name":"pg","ID":"a"}'],
+      ['Remove', '{"Name":""}'],
+      ['Unmount', '{"Name":""}'],
+    ] as const;
+    const accept = 'application/vnd.docker.plugins.v1.2+json';
+    for (const [method, body] of failures) {
+      const asPodman = await post(`VolumeDriver.${method}`, body, {
+        type: 'application/vnd.docker.plugins.v1.1+json',
+      });
+      const asPlain = await post(`VolumeDriver.${method}`, body);
+      const asDockerd = await post(`VolumeDriver.${method}`, body, { accept });
+      const answer = { Err: expect.stringMatching(/./) as string };
+      expect([method, asPodman]).toEqual([method, { status: 500, answer }]);
+      expect([method, asPlain]).toEqual([method, asPodman]);
+      expect([method, asDockerd]).toEqual([method, { ...asPodman, status: 200 }]);
+    }
   });
 
   test('refuses in words what it cannot read', async () => {

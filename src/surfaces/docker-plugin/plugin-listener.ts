@@ -62,8 +62,18 @@ async function respond(
     const known = knownError(error, `Cannot do "${name}"`);
     if (known.code !== 'not-found') onFailure(name, known);
     if (method.isLookup === true && known.code !== 'not-found') request.socket.destroy();
-    else send(response, 200, { Err: errorLine(known) });
+    else send(response, failureStatus(request), { Err: errorLine(known) });
   }
+}
+
+/**
+ * Podman, as most clients, looks at the status alone: a failure with 200 is a success to it. dockerd reads `Err` with any
+ * status, never tries again for one, and puts the method's name before the message of what comes with another than 200.
+ * It is known by the version that it asks for and by the lack of a Content-Type.
+ */
+function failureStatus({ headers }: IncomingMessage): 200 | 500 {
+  const isDockerd = headers.accept === mediaType && headers['content-type'] === undefined;
+  return isDockerd ? 200 : 500;
 }
 
 /** What may be better in a moment is tried again. */

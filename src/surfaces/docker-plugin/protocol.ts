@@ -17,7 +17,7 @@ export interface PluginVolume {
   readonly Status?: Readonly<Record<string, unknown>>;
 }
 
-/** Every answer has status 200; `Err` that is not empty is a failure in words that people see. */
+/** `Err` that is not empty is a failure in words that people see. */
 export type PluginAnswer =
   | { readonly Err: string }
   | { readonly Implements: readonly string[] }
