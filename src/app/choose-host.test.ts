@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { EngineProbe } from '../hosts/docker/index.ts';
 import type { Host } from '../hosts/host.ts';
 import { chooseHost } from './choose-host.ts';
@@ -19,19 +19,23 @@ interface World {
   readonly chosen?: readonly string[];
   readonly own?: boolean;
   readonly address?: string;
+  /** What answers at Docker's place is Podman. */
+  readonly isStandIn?: boolean;
 }
 
 /** What `auto` means there: an engine, one that is only named, or Holdfast's own volumes. */
-async function choose({ answers = [], chosen = [], own = false, address = 'usual' }: World): Promise<string> {
+async function choose(world: World): Promise<string> {
+  const { answers = [], chosen = [], own = false, address = 'usual', isStandIn = false } = world;
   const said: string[] = [];
-  const hostOf = (name: string): Host => {
+  const hostOf = (name: string, kind?: string): Host => {
     said.push(name);
-    return { async [Symbol.asyncDispose]() {} } as unknown as Host;
+    return { kind, async [Symbol.asyncDispose]() {} } as unknown as Host;
   };
   const probe = (kind: 'docker' | 'podman'): EngineProbe => ({
     kind,
     place: async () => ({ address: `${kind} ${address}`, explicit: chosen.includes(kind) }),
-    probe: async () => (answers.includes(kind) ? hostOf(kind) : undefined),
+    probe: async () =>
+      answers.includes(kind) ? hostOf(kind, kind === 'docker' && isStandIn ? 'podman' : kind) : undefined,
     openAbsent: async (hint) => hostOf(`absent ${kind}: ${hint}`),
   });
   const host = await chooseHost({
@@ -91,4 +95,30 @@ test('what cannot be read or written is as good as nothing', async () => {
   expect(await choose({ answers: ['docker'] })).toBe('docker');
   expect(await choose({})).toBe('embedded');
   stateDir = join(stateDir, '..');
+});
+
+describe('Podman at the place of Docker', () => {
+  const remembered = (): unknown => JSON.parse(readFileSync(join(stateDir, 'host.json'), 'utf8'));
+
+  test('is remembered as Podman, and found there again', async () => {
+    expect(await choose({ answers: ['docker'], isStandIn: true })).toBe('docker');
+    expect(remembered()).toEqual({ kind: 'podman', endpoint: 'docker usual' });
+    expect(await choose({ answers: ['docker'], isStandIn: true })).toBe('docker');
+    expect(await choose({})).toMatch('absent podman: This engine at "docker usual" had the volumes');
+  });
+
+  test('is not replaced by a Docker that comes there', async () => {
+    await choose({ answers: ['docker'], isStandIn: true });
+    expect(await choose({ answers: ['docker'] })).toMatch('absent podman');
+    expect(remembered()).toEqual({ kind: 'podman', endpoint: 'docker usual' });
+  });
+
+  test('does not replace a Docker that had the volumes', async () => {
+    await choose({ answers: ['docker'] });
+    await expect(choose({ answers: ['docker'], isStandIn: true })).rejects.toMatchObject({
+      code: 'conflict',
+      hint: expect.stringContaining('host: podman') as string,
+    });
+    expect(remembered()).toEqual({ kind: 'docker', endpoint: 'docker usual' });
+  });
 });

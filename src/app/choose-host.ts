@@ -29,6 +29,10 @@ export async function chooseHost({ stateDir, probes, hasOwnVolumes }: HostChoice
   }
   const { host, kind, address, explicit } = found;
   if (explicit && known !== undefined) return host;
+  if (known?.kind === 'docker' && kind === 'podman') {
+    await host[Symbol.asyncDispose]();
+    throw inDockersPlace(address);
+  }
   if (known?.kind === 'embedded' && (await hasOwnVolumes())) {
     await host[Symbol.asyncDispose]();
     throw whichOne(kind, address);
@@ -45,7 +49,10 @@ interface FoundEngine {
   readonly explicit: boolean;
 }
 
-/** The other kind is not looked for where one had the volumes, unless DOCKER_HOST or a context names it. */
+/**
+ * The other kind is not looked for where one had the volumes, unless DOCKER_HOST or a context names it. What answers says
+ * which kind it is: Podman can stand at Docker's place.
+ */
 async function findEngine(
   probes: HostChoice['probes'],
   known: RememberedHost | undefined,
@@ -53,9 +60,13 @@ async function findEngine(
   for (const probe of [probes.docker, probes.podman]) {
     const { address, explicit } = await probe.place();
     const isOther = known !== undefined && known.kind !== 'embedded' && known.kind !== probe.kind;
-    if (isOther && !(explicit && probe.kind === 'docker')) continue;
+    const isNamed = explicit && probe.kind === 'docker';
+    if (isOther && known.endpoint !== address && !isNamed) continue;
     const host = await probe.probe();
-    if (host !== undefined) return { host, kind: probe.kind, address, explicit };
+    if (host === undefined) continue;
+    const kind = host.kind === 'podman' ? 'podman' : probe.kind;
+    if (!isOther || isNamed || kind === known.kind) return { host, kind, address, explicit };
+    await host[Symbol.asyncDispose]();
   }
   return undefined;
 }
@@ -68,6 +79,12 @@ async function openAbsent(probe: EngineProbe, { kind, endpoint }: RememberedHost
   return await probe.openAbsent(
     `This engine${where} had the volumes. ${again}. If it is gone for good, say so in holdfast.yaml, or with --host: "embedded" means the volumes that Holdfast keeps itself.`,
   );
+}
+
+function inDockersPlace(address: string): AppError {
+  return new AppError('conflict', `Podman answers at ${quote(address)}, where Docker had the volumes`, {
+    hint: 'Start Docker, or say that Podman has them now: "host: podman" in holdfast.yaml, or --host podman.',
+  });
 }
 
 function whichOne(kind: string, address: string): AppError {

@@ -68,8 +68,8 @@ async function openEngineHost(
     return await openPodmanHost({ env, onWarning, dataWay });
   }
   if (kind === 'docker') {
-    const { openDockerHost } = await import('../hosts/docker/index.ts');
-    return await openDockerHost({ env, onWarning, dataWay });
+    const { openAtDockersPlace } = await import('../hosts/docker/index.ts');
+    return await openAtDockersPlace({ env, onWarning, dataWay });
   }
   if (kind === 'auto') {
     const { engineProbes } = await import('../hosts/docker/index.ts');

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
-import { openPodmanHost } from '../../src/hosts/docker/index.ts';
+import { openAtDockersPlace, openPodmanHost, probeDocker } from '../../src/hosts/docker/index.ts';
 import { describeHost } from '../../src/hosts/host.contract.ts';
 import { PluginService } from '../docker/plugin-service.ts';
 import { holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
@@ -96,6 +96,23 @@ describe('the Podman host', () => {
     expect(kind).toBe('podman');
     expect(identity).toContain(join(folder, 'root'));
     expect((await second.info()).identity).toBe(identity);
+  });
+
+  test('is known for Podman behind the socket where Docker is looked for', async () => {
+    const env = { DOCKER_HOST: address(), HOME: folder };
+    for (const openHost of [openAtDockersPlace, probeDocker]) {
+      await using host = await openHost({ env });
+      await using again = await openHost({ env });
+      expect(host?.kind).toBe('podman');
+      expect((await host?.info())?.identity).toMatch(/^podman:/);
+      expect((await again?.info())?.identity).toBe((await host?.info())?.identity);
+    }
+    await holdfast.run('volume', 'create', 'standing');
+    const auto = holdfastCommand(join(folder, 'auto'), { HOLDFAST_HOST: 'auto', DOCKER_HOST: address() });
+    expect(await auto.run('volume', 'ls', '--quiet')).toContain('standing');
+    const remembered = readFileSync(join(folder, 'auto/host.json'), 'utf8');
+    expect(JSON.parse(remembered)).toEqual({ kind: 'podman', endpoint: address() });
+    await holdfast.run('volume', 'rm', 'standing');
   });
 
   test('says how Podman is started where its socket is missing', async () => {

@@ -30,6 +30,12 @@ export interface EngineClientOptions {
   readonly connectTimeoutMs?: number | undefined;
 }
 
+export interface EnginePing {
+  /** Of the API: `1.45`. */
+  readonly version: string;
+  readonly isPodman: boolean;
+}
+
 const answerLimit = 256 << 20;
 
 /** Docker Engine's API over any kind of connection. Every failure is an AppError. */
@@ -122,10 +128,10 @@ export class EngineClient implements AsyncDisposable {
     return await Promise.race([upgraded.promise, refused]);
   }
 
-  /** Asks whether the engine answers at all, and in which version. */
+  /** Asks whether an engine answers at all, in which version of the API, and which of the two it is. */
   async ping(
     options: { readonly signal?: AbortSignal | undefined; readonly deadlineMs?: number } = {},
-  ): Promise<string> {
+  ): Promise<EnginePing> {
     const call: EngineCall = {
       method: 'GET',
       path: '/_ping',
@@ -144,7 +150,9 @@ export class EngineClient implements AsyncDisposable {
         hint: 'Look at DOCKER_HOST and the active Docker context.',
       });
     }
-    return version;
+    // Podman says so on every answer, also where it stands in for Docker at Docker's socket.
+    const isPodman = response.headers['libpod-api-version'] !== undefined;
+    return { version, isPodman };
   }
 
   /** The error for a stream that broke while `call` used it. */
@@ -161,7 +169,7 @@ export class EngineClient implements AsyncDisposable {
     // One question for all calls; a failed one is asked again. It waits without a signal, as others may wait for it too.
     const deadlineMs = this.endpoint.kind === 'ssh' ? 2 * this.#connectTimeoutMs : this.#connectTimeoutMs;
     this.#version ??= this.ping({ deadlineMs }).then(
-      (version) => chooseVersion(version, this.endpoint.address),
+      ({ version }) => chooseVersion(version, this.endpoint.address),
       (error: unknown) => {
         this.#version = undefined;
         throw error;

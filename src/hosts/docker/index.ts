@@ -1,5 +1,5 @@
 export { openDockerHost } from './docker-host.ts';
 export type { DockerEndpoint } from './endpoint.ts';
 export { type EngineProbe, engineProbes } from './engine-probe.ts';
-export { probeDocker } from './probe-docker.ts';
+export { openAtDockersPlace, probeDocker } from './probe-docker.ts';
 export { openPodmanHost } from './podman.ts';

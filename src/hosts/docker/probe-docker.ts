@@ -1,4 +1,4 @@
-import { errnoOf } from '../../model/errors.ts';
+import { errnoOf, isAppError } from '../../model/errors.ts';
 import type { Host } from '../host.ts';
 import { type DockerHostOptions, openDockerHost } from './docker-host.ts';
 import { type DockerEndpoint, findDockerEndpoint } from './endpoint.ts';
@@ -13,7 +13,7 @@ export interface ProbeOptions extends DockerHostOptions {
 }
 
 /**
- * The Docker host when an engine answers, within two seconds; undefined when none runs at the usual place.
+ * The host when an engine answers, within two seconds; undefined when none runs at the usual place.
  *
  * An engine that the user chose (DOCKER_HOST, a context) and that does not answer is an error, and so is one that is
  * there and refuses or hangs: to work on something else instead would surprise.
@@ -23,12 +23,25 @@ export async function probeDocker(options: ProbeOptions = {}): Promise<Host | un
   const deadlineMs = endpoint.kind === 'ssh' ? sshProbeMs : probeMs;
   await using client = new EngineClient(endpoint, { connectTimeoutMs: deadlineMs });
   try {
-    await client.ping({ signal: options.signal, deadlineMs });
+    const { isPodman } = await client.ping({ signal: options.signal, deadlineMs });
+    return await openDockerHost({ ...options, endpoint, kind: isPodman ? 'podman' : options.kind });
   } catch (error) {
     if (isNobodyThere(endpoint, error)) return undefined;
     throw error;
   }
-  return await openDockerHost({ ...options, endpoint });
+}
+
+/**
+ * The engine at Docker's place, as Docker or as the Podman that stands in for it there. One that does not answer is opened
+ * as Docker all the same: what is asked of it then says why.
+ */
+export async function openAtDockersPlace(options: ProbeOptions = {}): Promise<Host> {
+  const endpoint = options.endpoint ?? (await findDockerEndpoint(options.env ?? process.env));
+  const found = await probeDocker({ ...options, endpoint }).catch((error: unknown) => {
+    if (isAppError(error) && error.code !== 'cancelled') return undefined;
+    throw error;
+  });
+  return found ?? (await openDockerHost({ ...options, endpoint }));
 }
 
 function isNobodyThere(endpoint: DockerEndpoint, error: unknown): boolean {
