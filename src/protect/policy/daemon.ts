@@ -6,7 +6,7 @@ import type { LoadedConfiguration } from '../config/load-configuration.ts';
 import type { Happening } from '../notify/notifier.ts';
 import { assignPolicies } from './assign-policies.ts';
 import { type DueTask, planDue } from './plan-due.ts';
-import { chooseJobs, groupJobs, inTurn, type Job, type Turn } from './plan-jobs.ts';
+import { chooseJobs, groupJobs, inTurn, type Job, type RunningJob, type Turn } from './plan-jobs.ts';
 import type { Policy } from './policy.ts';
 import { isKiller, PolicyProgress } from './progress.ts';
 import { runForget } from './run-forget.ts';
@@ -57,7 +57,7 @@ class PolicyDaemon {
   readonly #progress: PolicyProgress;
   /** Ends what is at work, after the grace. */
   readonly #cancel = new AbortController();
-  readonly #running = new Map<Job, Promise<void>>();
+  readonly #running = new Map<RunningJob, Promise<void>>();
   readonly #turns = new Map<string, Turn>();
   #turnCount = 0;
   readonly #telling = new Set<Promise<void>>();
@@ -217,7 +217,9 @@ class PolicyDaemon {
     }
     const waiting = inTurn([...groupJobs(wanted), ...this.#forgetJobs()], this.#turns);
     const parallel = this.#configuration?.parallel ?? 1;
-    for (const job of chooseJobs(waiting, [...this.#running.keys()], parallel)) this.#start(job);
+    const nowMs = clock.now();
+    for (const job of chooseJobs(waiting, [...this.#running.keys()], { parallel, nowMs }))
+      this.#start({ ...job, beganMs: nowMs });
     return plan.wakeMs;
   }
 
@@ -243,7 +245,7 @@ class PolicyDaemon {
     this.#telling.add(told);
   }
 
-  #start(job: Job): void {
+  #start(job: RunningJob): void {
     const parts: JobParts = {
       ...this.#parts,
       progress: this.#progress,

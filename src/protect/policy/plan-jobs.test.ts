@@ -1,11 +1,11 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { configurationShape } from '../config/configuration.ts';
 import { readDocument } from '../config/read-document.ts';
 import { settingsOfLabels } from '../config/settings-of-labels.ts';
 import { planTasks } from './daemon.ts';
 import { someSubject } from './fake-work.fixture.ts';
 import { type DueTask, planDue, settledCursor } from './plan-due.ts';
-import { chooseJobs, groupJobs, type Job } from './plan-jobs.ts';
+import { chooseJobs, groupJobs, type Job, type RunningJob } from './plan-jobs.ts';
 import type { Subject } from './subject.ts';
 
 function dueAll(policies: string, subjects: readonly Subject[]): readonly DueTask[] {
@@ -13,7 +13,7 @@ function dueAll(policies: string, subjects: readonly Subject[]): readonly DueTas
   if (configuration === undefined) throw new Error('nothing');
   const tasks = planTasks(configuration, subjects, { defaultRepository: 'main' });
   const long = new Map(tasks.map((task) => [task.key, settledCursor(task, 0)]));
-  return planDue(tasks, long, Date.parse('2026-03-15T12:00:00Z')).due;
+  return planDue(tasks, long, nowMs).due;
 }
 
 const names = (jobs: readonly Job[]): string[] =>
@@ -21,6 +21,12 @@ const names = (jobs: readonly Job[]): string[] =>
     ({ action, repository, tasks }) =>
       `${action} ${repository} ${tasks.map(({ task }) => task.subject?.name ?? '').join('+')}`,
   );
+
+const nowMs = Date.parse('2026-03-15T12:00:00Z');
+
+function begun(job: Job, beganMs: number): RunningJob {
+  return { ...job, beganMs };
+}
 
 const shop = [someSubject('db', { stack: 'shop' }), someSubject('files', { stack: 'shop' })];
 const alone = [someSubject('web'), someSubject('media')];
@@ -49,28 +55,50 @@ test('a volume of a stack that is to be treated in another way is saved by itsel
 
 test('one at a time for each volume, and so many in all', () => {
   const jobs = groupJobs(dueAll(`p: { schedule: '@daily', repositories: [main, offsite] }`, alone));
-  const [first, ...rest] = chooseJobs(jobs, [], 2);
+  const [first, ...rest] = chooseJobs(jobs, [], { parallel: 2, nowMs });
   expect(rest).toHaveLength(1);
   expect(first?.subjects).not.toEqual(rest[0]?.subjects);
-  const none = chooseJobs(
-    jobs,
-    [first, ...rest].filter((job) => job !== undefined),
-    2,
-  );
+  const running = [first, ...rest].flatMap((job) => (job === undefined ? [] : [begun(job, nowMs)]));
+  const none = chooseJobs(jobs, running, { parallel: 2, nowMs });
   expect(none).toEqual([]);
 });
 
-test('what removes data runs alone in its repository, and is not overtaken there for ever', () => {
+describe('what removes data', () => {
+  const minuteMs = 60_000;
   const due = dueAll(`p: { schedule: '@hourly', keep: { last: 1 }, repositories: [main, offsite] }`, alone);
   const jobs = groupJobs(due);
-  const prune = jobs.filter(({ action }) => action === 'prune');
-  expect(prune.map(({ repository }) => repository)).toEqual(['main', 'offsite']);
-  const backup = jobs.find(({ action, repository }) => action === 'backup' && repository === 'main');
-  if (backup === undefined) throw new Error('no backup');
-  // A backup is under way in one of the repositories: there the prune waits, and who comes later waits behind it.
-  const later = jobs.filter((job) => job.action === 'backup' && job !== backup);
-  const chosen = chooseJobs([...prune, ...later], [backup], 9);
-  expect(names(chosen)).toEqual(['prune offsite ']);
+  // Its turn came now.
+  const sinceMs = nowMs - 10 * minuteMs;
+  const prune = jobs.filter(({ action }) => action === 'prune').map((job) => ({ ...job, sinceMs }));
+  const [first, ...later] = jobs.filter(({ action }) => action === 'backup');
+  if (first === undefined) throw new Error('no backup');
+  const others = later.filter(({ subjects }) => !subjects.some((one) => first.subjects.includes(one)));
+  const choose = (running: readonly RunningJob[], minutes: number): string[] =>
+    names(chooseJobs([...prune, ...others], running, { parallel: 9, nowMs: nowMs + minutes * minuteMs }));
+
+  test('runs alone in its repository', () => {
+    expect(choose([], 0)).toEqual(['prune main ', 'prune offsite ']);
+    expect(choose([begun(first, nowMs)], 0)).toContain('prune offsite ');
+    expect(choose([begun(first, nowMs)], 0)).not.toContain('prune main ');
+  });
+
+  test('lets others begin while it waits for a backup, however long that takes', () => {
+    expect(choose([begun(first, nowMs)], 1)).toContain('backup main media');
+    expect(choose([begun(first, nowMs)], 48 * 60)).toContain('backup main media');
+  });
+
+  test('is not overtaken for ever by backups that begin one after the other', () => {
+    const overtook = begun(first, nowMs + minuteMs);
+    expect(choose([overtook], 9)).toEqual(['prune offsite ']);
+    expect(choose([overtook], 23 * 60 + 9)).toEqual(['prune offsite ']);
+    expect(choose([overtook], 24 * 60 + 30)).toEqual(['prune offsite ']);
+  });
+
+  test('lets others begin for most of the time while one that overtook it takes long', () => {
+    const overtook = begun(first, nowMs + minuteMs);
+    expect(choose([overtook], 10)).toContain('backup main media');
+    expect(choose([overtook], 23 * 60 + 59)).toContain('backup main media');
+  });
 });
 
 test('two policies that prune one repository at one time do it once', () => {

@@ -43,6 +43,10 @@ function groupKey({ task, dueMs }: DueTask): string {
 /** How long what can wait lets others go before it: snapshots are thinned out, and data is pruned, after what was saved. */
 const patienceMs: Partial<Record<PolicyAction, number>> = { forget: 10_000, prune: 10 * 60_000 };
 
+function patienceOf({ action }: Job): number {
+  return patienceMs[action] ?? 0;
+}
+
 /** The last turn of a task. */
 export interface Turn {
   /** Its number among all turns. */
@@ -61,25 +65,50 @@ export function inTurn(jobs: readonly Job[], last: ReadonlyMap<string, Turn>): J
     const endedMs = Math.min(...turns.map((turn) => turn?.endedMs ?? 0));
     const sinceMs = Math.max(job.sinceMs, turns.length === 0 ? 0 : endedMs);
     const number = Math.min(...turns.map((turn) => turn?.number ?? 0));
-    return { job, turnMs: sinceMs + (patienceMs[job.action] ?? 0), number };
+    return { job, turnMs: sinceMs + patienceOf(job), number };
   });
   return placed.toSorted((a, b) => a.turnMs - b.turnMs || a.number - b.number).map(({ job }) => job);
 }
 
+/** A job that was begun. */
+export interface RunningJob extends Job {
+  readonly beganMs: number;
+}
+
+/** Of each hour that a job waits to be alone in its repository, so long no other begins there before it. */
+const aloneForMs = 10 * 60_000;
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+
 /**
  * Which of these jobs begin now, beside those that run; pure. One at a time for each volume; what takes data away from a
- * repository runs in it alone. Who waits keeps his place: those behind him don't take what he waits for.
+ * repository runs in it alone. A job that waits keeps its place: those behind it don't take what it waits for. Only one
+ * that waits to be alone may wait for a backup of many hours, and lets others begin meanwhile: all of them while a job is
+ * in its way that began before its turn, as it could not begin in that time anyway, and then for fifty minutes of each
+ * hour. After a day they wait for it.
  */
-export function chooseJobs(waiting: readonly Job[], running: readonly Job[], parallel: number): Job[] {
-  const claimed = [...running];
+export function chooseJobs(
+  waiting: readonly Job[],
+  running: readonly RunningJob[],
+  { parallel, nowMs }: { readonly parallel: number; readonly nowMs: number },
+): Job[] {
+  const claimed: Job[] = [...running];
   const chosen: Job[] = [];
   for (const job of waiting) {
     if (running.length + chosen.length >= parallel) break;
     const isFree = claimed.every((other) => !isInTheWay(other, job));
     if (isFree) chosen.push(job);
-    claimed.push(job);
+    if (isFree || !letsOthersPass(job, running, nowMs)) claimed.push(job);
   }
   return chosen;
+}
+
+function letsOthersPass(job: Job, running: readonly RunningJob[], nowMs: number): boolean {
+  if (!isAlone(job)) return false;
+  const turnMs = job.sinceMs + patienceOf(job);
+  if (running.some((other) => other.beganMs <= turnMs && isInTheWay(other, job))) return true;
+  const waitedMs = nowMs - turnMs;
+  return waitedMs < dayMs && waitedMs % hourMs >= aloneForMs;
 }
 
 function isInTheWay(other: Job, job: Job): boolean {
