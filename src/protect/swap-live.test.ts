@@ -317,6 +317,18 @@ describe('swapLive()', () => {
     }
   });
 
+  test('leaves to the next command what an engine that fails after it keeps from being let go of', async () => {
+    world.containers.onCall(() => {
+      if (data().includes('new') && readdirSync(join(world.stateDir, 'journal')).length === 0)
+        throw new AppError('failed', 'The engine has lost its disk');
+    });
+    expect(await swap()).toMatchObject({ stopped: ['web', 'db'] });
+    expect([data(), journals().length > 0]).toEqual([['new', 'new'], true]);
+    world.containers.onCall(() => undefined);
+    await recoverApps(world.parts, { patienceMs: 300 });
+    expect([states(), journals()]).toEqual([asBefore, []]);
+  });
+
   test('starts nothing on a mount point that is full of what could not be made ready', async () => {
     const left: string[][] = [];
     await using replacement = await open();

@@ -3,7 +3,7 @@ import type { Container, Containers } from '../hosts/containers.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { makeStill } from './quiesce/still-containers.ts';
+import { makeStill, type StillContainers } from './quiesce/still-containers.ts';
 import type { AppStep } from './quiesce/plan-still.ts';
 import { putBack } from './quiesce/put-back.ts';
 import { findConsumers, isUp, type Place, planStops } from './restore-consumers.ts';
@@ -66,7 +66,7 @@ export async function swapLive(
     await refuseNewcomers(live, options);
     const backAt = levels.length === 0 ? since : await startAll(live, options);
     await commit(parts, swap, options);
-    await still.release().catch((error: unknown) => noteLater(error, options));
+    await releaseOrLeave(still, options);
     return { stopped: levels.flat().map(({ identity }) => identity.name), stillMs: backAt - since };
   } catch (error) {
     throw await takeBackLive(live, { still, error });
@@ -186,6 +186,16 @@ async function notHealthy(live: Live, names: readonly string[]): Promise<AppErro
       hint: 'Try another snapshot, or look at the data first: --to a new volume.',
     },
   );
+}
+
+/** What cannot be let go of is left to the next command, which may be one of this same process. */
+async function releaseOrLeave(still: StillContainers, options: JobOptions): Promise<void> {
+  try {
+    await still.release();
+  } catch (error) {
+    noteLater(error, options);
+    await still.leave().catch((second: unknown) => noteLater(second, options));
+  }
 }
 
 /** The new data stays. What is left to do is done by the next command when it cannot be done now. */
