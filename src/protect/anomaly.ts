@@ -50,15 +50,33 @@ function growth(before: SnapshotSummary, now: SnapshotSummary): Anomaly | undefi
 
 /** As when something has encrypted it: nearly all of it is new, and none of it can be compressed. */
 function noise(before: SnapshotSummary, now: SnapshotSummary): Anomaly | undefined {
-  const touched = Math.min(now.files, now.filesNew + now.filesChanged);
-  const isNew =
-    now.files > 0 && touched >= now.files * changedPart && now.bytesAdded >= now.bytes * changedPart;
-  if (!isNew || now.bytes < leastBytes || now.bytesStored < now.bytesAdded * incompressible) return undefined;
-  // A volume of photos is noise from the start: then only what is known to have been otherwise counts.
-  const ratioBefore = before.bytesAdded >= leastBytes ? before.bytesStored / before.bytesAdded : undefined;
-  if (ratioBefore !== undefined && ratioBefore > wasCompressible) return undefined;
+  if (!isTouched(before, now) || !isAdded(now)) return undefined;
+  if (now.bytesStored < now.bytesAdded * incompressible) return undefined;
   return {
     kind: 'noise',
-    message: `turned to noise: ${touched} of ${now.files} files are new or changed, and none of it can be compressed`,
+    message: `turned to noise: ${touchedOf(now)} of ${now.files} files are new or changed, and none of it can be compressed`,
   };
+}
+
+/**
+ * True when nearly all files are new or changed, and what they hold was stored before this backup: by an attempt that came
+ * to nothing, say. Then what was added says nothing of what they hold.
+ */
+export function mayHideNoise(before: SnapshotSummary, now: SnapshotSummary): boolean {
+  return isTouched(before, now) && !isAdded(now);
+}
+
+function isTouched(before: SnapshotSummary, now: SnapshotSummary): boolean {
+  const isMost = now.files > 0 && touchedOf(now) >= now.files * changedPart;
+  if (!isMost || now.bytes < leastBytes) return false;
+  // A volume of photos is noise from the start: then only what is known to have been otherwise counts.
+  return before.bytesAdded < leastBytes || before.bytesStored / before.bytesAdded <= wasCompressible;
+}
+
+function isAdded({ bytes, bytesAdded }: SnapshotSummary): boolean {
+  return bytesAdded >= bytes * changedPart;
+}
+
+function touchedOf({ files, filesNew, filesChanged }: SnapshotSummary): number {
+  return Math.min(files, filesNew + filesChanged);
 }

@@ -45,6 +45,17 @@ export function findSnapshot(text: string, context: FindContext): Snapshot {
   throw unknown(name, context);
 }
 
+/** True when a text names this snapshot by its id, and not as what a name or `latest` leads to. */
+export function isNamedById({ id }: Snapshot, text: string, context: FindContext): boolean {
+  const { snapshot: reference } = versionMeant(text, context);
+  return id.startsWith(reference.kind === 'id' ? reference.prefix : text.toLowerCase());
+}
+
+/** Whose a snapshot is, in words for people. */
+export function machineOf({ volume, hostname }: Snapshot): string {
+  return volume?.host.name ?? hostname;
+}
+
 /**
  * What `NAME[@VERSION]` means beside the snapshots that there are; pure. A directory that was backed up may be called
  * `/srv/app@2024`, which reads as `/srv/app` in that year: names go before versions.

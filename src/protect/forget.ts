@@ -1,7 +1,15 @@
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import { type FindContext, findSnapshot, lineage, targetName, versionMeant } from './find-snapshot.ts';
+import {
+  type FindContext,
+  findSnapshot,
+  isNamedById,
+  lineage,
+  machineOf,
+  targetName,
+  versionMeant,
+} from './find-snapshot.ts';
 import { type ForgetChoice, type ForgetPlan, planForget } from './forget-plan.ts';
 import { groupKey } from './group-snapshots.ts';
 import { hasNoRules, hasTags, type KeepRules } from './keep-rules.ts';
@@ -116,10 +124,6 @@ function inReach(
   return snapshots.filter(isOwn);
 }
 
-function machineOf({ volume, hostname }: Snapshot): string {
-  return volume?.host.name ?? hostname;
-}
-
 /** Names go before ids, as everywhere. What another machine saved is removed by its id, or where all are meant. */
 function readTargets({ targets, allHosts }: ForgetRequest, context: OwnContext): Wish {
   const groups = new Map<string, Snapshot>();
@@ -138,8 +142,7 @@ function readTargets({ targets, allHosts }: ForgetRequest, context: OwnContext):
       continue;
     }
     const single = findSnapshot(text, context);
-    const prefix = reference.kind === 'id' ? reference.prefix : text.toLowerCase();
-    if (allHosts !== true && !single.id.startsWith(prefix)) refuseOthers(text, [single], context);
+    if (allHosts !== true && !isNamedById(single, text, context)) refuseOthers(text, [single], context);
     ids.add(single.id);
   }
   return { groups: [...groups.values()], ids, damaged: [...damaged] };

@@ -1,7 +1,8 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Snapshot, SnapshotSummary } from '../model/snapshot.ts';
 import { quote } from '../model/quote.ts';
-import { type Anomaly, findAnomalies } from './anomaly.ts';
+import type { Repository } from '../repository/index.ts';
+import { type Anomaly, findAnomalies, mayHideNoise } from './anomaly.ts';
 import type { BackupOutcome } from './backup-types.ts';
 import { safetyTag } from './find-snapshot.ts';
 import { policyOfTags } from './policy/policy.ts';
@@ -9,6 +10,7 @@ import type { JobOptions, Protection } from './protection.ts';
 import { isSavedAs } from './saved-as.ts';
 
 interface Saved {
+  readonly repository: Pick<Repository, 'stats'>;
   readonly snapshot: Snapshot | undefined;
   readonly summary: SnapshotSummary;
   /** All snapshots that there were before, oldest first by what is known of their order. */
@@ -19,10 +21,11 @@ interface Saved {
  * What looks like damage in what was just saved, beside the last whole snapshot that was judged itself: one whose backup
  * was killed before that must not hide what it saw.
  */
-export function judgeSaved(
+export async function judgeSaved(
   catalog: Pick<Catalog, 'listRuns'>,
-  { snapshot, summary, earlier }: Saved,
-): readonly Anomaly[] {
+  { repository, snapshot, summary, earlier }: Saved,
+  { signal }: Pick<JobOptions, 'signal'>,
+): Promise<readonly Anomaly[]> {
   const identity = snapshot?.volume?.identity;
   if (snapshot === undefined || identity === undefined) return [];
   const whole = earlier.filter(
@@ -37,8 +40,35 @@ export function judgeSaved(
   const runs = catalog.listRuns({ volumeIdentity: identity, limit: 50 });
   const judged = new Set(runs.flatMap(({ snapshotId }) => snapshotId ?? []));
   const before = whole.findLast((one) => isSavedAs(one, judged)) ?? whole.at(-1);
-  return findAnomalies(before?.summary, sinceBefore({ before, identity, earlier }, summary));
+  const now = sinceBefore({ before, identity, earlier }, summary);
+  if (before?.summary === undefined) return [];
+  const own = mayHideNoise(before.summary, now)
+    ? await addedSince(repository, { before, snapshot }, signal)
+    : undefined;
+  return findAnomalies(before.summary, { ...now, ...own });
 }
+
+/**
+ * What a snapshot needs beyond another, whenever it was stored; undefined when that cannot be told. How much of it could be
+ * compressed is taken from all that it needs.
+ */
+async function addedSince(
+  repository: Pick<Repository, 'stats'>,
+  { before, snapshot }: { readonly before: Snapshot; readonly snapshot: Snapshot },
+  signal: AbortSignal | undefined,
+): Promise<Pick<SnapshotSummary, 'bytesAdded' | 'bytesStored'> | undefined> {
+  try {
+    const { groups } = await repository.stats({ groups: [[before], [snapshot]], signal });
+    const [, { ownBytes, uncompressedBytes, storedBytes } = emptyStats] = groups;
+    const bytesAdded = storedBytes === 0 ? 0 : Math.round((ownBytes * uncompressedBytes) / storedBytes);
+    return { bytesAdded, bytesStored: ownBytes };
+  } catch {
+    // The backup is good without it.
+    return undefined;
+  }
+}
+
+const emptyStats = { ownBytes: 0, uncompressedBytes: 0, storedBytes: 0 };
 
 interface Chain {
   readonly before: Snapshot | undefined;

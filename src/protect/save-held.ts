@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { AppError, isAppError } from '../model/errors.ts';
 import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import type { Repository } from '../repository/index.ts';
-import type { Anomaly } from './anomaly.ts';
 import type { BackupOutcome, BackupRequest } from './backup-types.ts';
 import { judgeSaved } from './judge-saved.ts';
 import { listInKnownOrder } from './known-order.ts';
@@ -58,11 +57,13 @@ export async function saveHeld(
   for (const { result } of saved)
     if (result.snapshot !== undefined) await verifySaved(repository, result.snapshot, options);
   const catalog = await parts.catalog();
-  const judge = ({ result }: StillSaved): readonly Anomaly[] => judgeSaved(catalog, { ...result, earlier });
-  return saved.map((one) => {
+  const outcomes: BackupOutcome[] = [];
+  for (const one of saved) {
     const work = works.find(({ target }) => target === one.target);
-    return { ...success(one), anomalies: judge(one), settings: work && treatmentOf(work).said };
-  });
+    const anomalies = await judgeSaved(catalog, { ...one.result, repository, earlier }, options);
+    outcomes.push({ ...success(one), anomalies, settings: work && treatmentOf(work).said });
+  }
+  return outcomes;
 }
 
 /** Volumes of a stack that were all read at one moment. One of several by itself is no moment of the stack. */

@@ -2,9 +2,9 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { TagChange } from '../repository/index.ts';
-import { findSnapshot, safetyTag } from './find-snapshot.ts';
+import { findSnapshot, isNamedById, machineOf, safetyTag } from './find-snapshot.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { findContext } from './snapshots.ts';
+import { type FullContext, findContext } from './snapshots.ts';
 
 export interface TagRequest {
   readonly snapshots: readonly string[];
@@ -25,7 +25,7 @@ export async function changeTags(
 ): Promise<TaggedSnapshot[]> {
   refuseSenseless(change);
   const context = await findContext(parts, options);
-  const found = snapshots.map((text) => findSnapshot(text, context));
+  const found = snapshots.map((text) => findToChange(text, context));
   const repository = await parts.repository();
   const catalog = await parts.catalog();
   const changed: TaggedSnapshot[] = [];
@@ -35,6 +35,17 @@ export async function changeTags(
     changed.push({ before, after: { ...after, volume: after.volume ?? before.volume, name: before.name } });
   }
   return changed;
+}
+
+/** As with forget: what another machine saved is changed by its id only. */
+function findToChange(text: string, context: FullContext): Snapshot {
+  const found = findSnapshot(text, context);
+  if (context.isOwn(found) || isNamedById(found, text, context)) return found;
+  throw new AppError(
+    'usage',
+    `Cannot change the tags of ${quote(text)}: the machine ${quote(machineOf(found))} saved it`,
+    { detail: 'Nothing was changed.', hint: `Name the snapshot by its id: ${found.id.slice(0, 8)}` },
+  );
 }
 
 function refuseSenseless({ set, add, remove }: TagChange): void {

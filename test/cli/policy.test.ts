@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -237,6 +237,24 @@ describe('holdfast policy', () => {
     expect(await cli.attempt(['policy', 'accept', 'pg'])).toMatchObject({ exit: 4 });
     await cli.run('policy', 'run', 'nightly');
     expect(await cli.ids('pg')).toHaveLength(1);
+  });
+
+  test('a volume that turned to noise is told though an attempt before has stored all of it already', async () => {
+    const root = await cli.volume('pg');
+    const attempted = cli.mkdir('attempted');
+    const names = Array.from({ length: 30 }, (_, number) => `file-${number}`);
+    for (const name of names) writeFileSync(join(root, name), `a line of ${name}\n`.repeat(10_000));
+    await cli.run('backup', 'pg');
+    for (const name of names) utimesSync(join(root, name), 1, 1);
+    expect((await cli.attempt(['backup', 'pg'])).stderr).not.toContain('noise');
+    for (const name of names) {
+      const noise = randomBytes(200_000);
+      writeFileSync(join(attempted, name), noise);
+      writeFileSync(join(root, name), noise);
+    }
+    await cli.run('backup', attempted);
+    const { stderr } = await cli.attempt(['backup', 'pg']);
+    expect(stderr).toContain('"pg" turned to noise: 30 of 30 files are new or changed');
   });
 
   test('"next" lists what comes, in order, and says that no daemon runs', async () => {

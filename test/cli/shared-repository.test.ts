@@ -28,6 +28,7 @@ function read(on: Cli): string {
 interface Listed {
   readonly id: string;
   readonly isOwn: boolean;
+  readonly tags: readonly string[];
   readonly volume: {
     readonly identity: string;
     readonly host: { readonly identity: string };
@@ -100,8 +101,13 @@ describe('a volume that was restored on another machine', () => {
     for (const what of ['pg', 'latest', `pg@${new Date(Date.now() + 60_000).toISOString()}`]) {
       const refused = await b.attempt(['forget', what, '--allow-empty', '--yes']);
       expect(refused).toMatchObject({ exit: 2, stderr: expect.stringContaining('saved them') });
+      const kept = await b.attempt(['tag', what, '--add', 'mine']);
+      expect(kept).toMatchObject({ exit: 2, stderr: expect.stringContaining('saved it') });
     }
-    expect(await listAll(a)).toHaveLength(1);
+    const [only, ...more] = await listAll(a);
+    expect(more).toEqual([]);
+    await b.run('tag', only?.id.slice(0, 12) ?? '', '--add', 'mine');
+    expect((await listAll(a))[0]?.tags).toEqual(['mine']);
   });
 
   test('goes on with them where this machine takes the place of the other, and then rules are about all', async () => {
