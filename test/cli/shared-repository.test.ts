@@ -78,14 +78,19 @@ describe('a volume that was restored on another machine', () => {
     write(a, 'of a');
     await a.run('policy', 'run', 'nightly');
     await b.run('restore', 'pg');
+    let told = '';
     for (const data of ['of b', 'of b again']) {
       write(b, data);
-      await b.run('policy', 'run', 'nightly');
+      told = (await b.attempt(['policy', 'run', 'nightly'])).stderr;
     }
+    const hint = 'if it is this one, installed anew: holdfast backup pg --take-over';
+    expect(told).toContain(`one snapshot of "pg" is of a machine of this name`);
+    expect(told).toContain(hint);
+    expect(await b.run('coverage')).toContain(hint);
     const owners = async (): Promise<boolean[]> => (await listAll(a)).map(({ isOwn }) => isOwn);
     expect(await owners()).toEqual([true, false]);
-    const told = await b.attempt(['forget', '--keep-last', '1', '--keep-verified', '0', '--yes']);
-    expect(told).toMatchObject({ exit: 0, stderr: expect.stringContaining('One snapshot is left alone') });
+    const left = await b.attempt(['forget', '--keep-last', '1', '--keep-verified', '0', '--yes']);
+    expect(left).toMatchObject({ exit: 0, stderr: expect.stringContaining('One snapshot is left alone') });
     expect(await owners()).toEqual([true, false]);
     write(a, 'of a again');
     await a.run('backup', 'pg');

@@ -2,6 +2,7 @@ import { knownError } from '../../lib/known-error.ts';
 import { isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { LoadedConfiguration } from '../config/load-configuration.ts';
+import { machineNames } from '../namesakes.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { ListedSnapshot } from '../snapshots.ts';
 import { type Assignment, assignPolicies } from './assign-policies.ts';
@@ -48,6 +49,7 @@ export async function coverage(
       subjects,
       assignments,
       snapshots: found.snapshots,
+      machines: await machineNames(parts, signal),
       nowMs: parts.now(),
     }),
     repositories: found.repositories,

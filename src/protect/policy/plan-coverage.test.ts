@@ -60,6 +60,7 @@ function cover({
     subjects,
     assignments: assignPolicies(configuration, subjects),
     snapshots: snapshots.map((one) => ({ isOwn: true, ...one })),
+    machines: new Set(['here']),
     nowMs,
   });
 }

@@ -3,6 +3,7 @@ import { quote } from '../../model/quote.ts';
 import type { DataMount, Volume } from '../../model/volume.ts';
 import { isWithin } from '../describe-volume.ts';
 import { safetyTag } from '../find-snapshot.ts';
+import { ofNamesakes, takeOverHint } from '../namesakes.ts';
 import type { ListedSnapshot } from '../snapshots.ts';
 import type { Assignment } from './assign-policies.ts';
 import { cacheReason, type PlaceUse } from './cache-reason.ts';
@@ -36,6 +37,8 @@ export interface CoverageView {
   readonly assignments: readonly Assignment[];
   /** Of all repositories that count, oldest first. Only this machine's own protect what it has. */
   readonly snapshots: readonly ListedSnapshot[];
+  /** The names that this machine goes by. */
+  readonly machines: ReadonlySet<string>;
   readonly nowMs: number;
 }
 
@@ -45,12 +48,16 @@ const dayMs = 24 * hourMs;
 const freshWithoutPolicyMs = 7 * dayMs;
 
 type Gaps = (schedule: Schedule) => number;
-type View = CoverageView & { readonly gaps: Gaps };
+interface View extends CoverageView {
+  readonly gaps: Gaps;
+  readonly ofOthers: readonly ListedSnapshot[];
+}
 
 /** Every place where a container keeps data, and every volume, each once; pure. What is unprotected comes first. */
 export function planCoverage(seen: CoverageView): CoveredPlace[] {
-  const own = seen.snapshots.filter(({ isOwn }) => isOwn);
-  const view = { ...seen, snapshots: own, gaps: gapsFrom(seen.nowMs - 400 * dayMs) };
+  const snapshots = seen.snapshots.filter(({ isOwn }) => isOwn);
+  const ofOthers = seen.snapshots.filter(({ isOwn }) => !isOwn);
+  const view = { ...seen, snapshots, ofOthers, gaps: gapsFrom(seen.nowMs - 400 * dayMs) };
   const places = [
     ...view.volumes.map((volume) => volumePlace(view, volume)),
     ...mountedPlaces(view),
@@ -160,10 +167,12 @@ function judge(view: View, { subject, use, harmless, snapshots }: Evidence): Jud
   };
   const future = snapshots.filter(({ timeDoubt }) => timeDoubt?.kind === 'future');
   const told = { policies, newest };
-  const aside =
+  const inFuture =
     future.length === 0
       ? ''
       : `; not counted, because by this machine’s clock they lie in the future: ${future.map(({ id }) => id.slice(0, 8)).join(', ')}`;
+  const hint = subject && takeOverHint(ofNamesakes(view.ofOthers, subject, view.machines), subject.name);
+  const aside = `${inFuture}${hint === undefined ? '' : `; ${hint}`}`;
   if (harmless !== undefined) return { ...told, state: 'cache', reason: harmless };
   const allowedMs = Math.max(
     ...assignments.map((one) => allowedAgeMs(one, view.gaps)),

@@ -5,7 +5,9 @@ import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
 import { defaultUnusedLimit } from '../../model/unused-limit.ts';
 import type { ConfigurationSource } from '../config/configuration-source.ts';
+import { machineNames, ofNamesakes, takeOverHint } from '../namesakes.ts';
 import type { JobOptions } from '../protection.ts';
+import type { ListedSnapshot } from '../snapshots.ts';
 import { defaultRepositoryOf } from './default-repository.ts';
 import { failedOutcome } from './failed-outcome.ts';
 import { listSubjects } from './list-subjects.ts';
@@ -24,6 +26,11 @@ export interface PolicyWorkParts {
 /** The real work of policies. */
 export function openPolicyWork({ source, repository: given, open }: PolicyWorkParts): PolicyWork {
   const told = new Set<string>();
+  /** Not at each look. */
+  const noteOnce = (warning: string | undefined, { onNote }: JobOptions): void => {
+    if (warning !== undefined && !told.has(warning)) onNote?.(`Warning: ${warning}`);
+    if (warning !== undefined) told.add(warning);
+  };
   const withRepository = async <T>(
     repository: string,
     act: (opened: OpenedApp) => Promise<T>,
@@ -41,11 +48,7 @@ export function openPolicyWork({ source, repository: given, open }: PolicyWorkPa
     async subjects({ policies }, options) {
       await using opened = open('');
       const { subjects, warnings, hostFailure } = await listSubjects(opened.parts, policies, options);
-      for (const warning of warnings) {
-        // Once, and not at each look.
-        if (!told.has(warning)) options.onNote?.(`Warning: ${warning}`);
-        told.add(warning);
-      }
+      for (const warning of warnings) noteOnce(warning, options);
       return { subjects, hostFailure };
     },
     async defaultRepository(configuration) {
@@ -70,7 +73,11 @@ export function openPolicyWork({ source, repository: given, open }: PolicyWorkPa
     },
     async forget(job, options) {
       await withRepository(job.repository, async (opened) => {
-        for (const { name } of job.subjects) await forgetOne(opened, { job, name }, options);
+        for (const subject of job.subjects) {
+          const left = await forgetOne(opened, { job, name: subject.name }, options);
+          const namesakes = ofNamesakes(left, subject, await machineNames(opened.parts, options.signal));
+          noteOnce(takeOverHint(namesakes, subject.name), options);
+        }
       });
     },
     async prune(job, options) {
@@ -183,13 +190,14 @@ interface ForgetOne {
   readonly name: string;
 }
 
+/** Gives back the snapshots of all machines that the policy saved, as they were before. */
 async function forgetOne(
   { app, parts }: OpenedApp,
   { job, name }: ForgetOne,
   options: JobOptions & { readonly beforeRemoval: (forgotten: Forgotten) => void },
-): Promise<void> {
+): Promise<readonly ListedSnapshot[]> {
   const { keep, name: policy } = job.policy;
-  if (keep === undefined) return;
+  if (keep === undefined) return [];
   const request = {
     targets: [name],
     tags: [[policyTag(policy)]],
@@ -202,13 +210,15 @@ async function forgetOne(
   const leaving = plan.groups.flatMap(({ fates }) =>
     fates.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot),
   );
-  if (leaving.length === 0) return;
+  const saved = await app.listSnapshots({ tags: [policyTag(policy)] }, options);
+  if (leaving.length === 0) return saved;
   const { id: repositoryId } = await parts.repository();
   for (const identity of new Set(leaving.flatMap(({ volume }) => volume?.identity ?? []))) {
     const times = leaving.filter(({ volume }) => volume?.identity === identity).map(({ time }) => time);
     options.beforeRemoval({ identity, name, repositoryId, times });
   }
   await app.applyForget(plan, options);
+  return saved;
 }
 
 async function pruneProven(opened: OpenedApp, options: JobOptions): Promise<UpkeepOutcome> {
