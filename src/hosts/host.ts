@@ -17,6 +17,10 @@ export interface HostInfo {
   readonly version: string;
   /** How it is reached, for messages: `unix:///var/run/docker.sock`, a state folder. */
   readonly endpoint: string;
+  /** Where an engine keeps all that is its own, on its machine; undefined where it does not say. */
+  readonly dataRoot?: string | undefined;
+  /** True for an engine that is reached over a network: paths that it names are not of this machine. */
+  readonly isRemote?: boolean | undefined;
 }
 
 /**

@@ -60,6 +60,8 @@ class DockerHost implements Host {
       name: info.Name ?? '',
       version: info.ServerVersion ?? '',
       endpoint: this.#client.endpoint.address,
+      dataRoot: info.DockerRootDir || undefined,
+      isRemote: this.#client.endpoint.kind !== 'unix',
     };
   }
 

@@ -22,7 +22,16 @@ describe('what a policy says', () => {
     const [policy] = read(`policies:\n  nightly:\n    schedule: '0 3 * * *'`)?.policies ?? [];
     expect(policy).toEqual({
       name: 'nightly',
-      select: { everything: false, volumes: [], stacks: [], labels: [], paths: [], except: [] },
+      select: {
+        everything: false,
+        volumes: [],
+        stacks: [],
+        containers: [],
+        bindMounts: false,
+        labels: [],
+        paths: [],
+        except: [],
+      },
       schedule: { patterns: ['0 3 * * *'], timeZone: undefined },
       jitterMs: 0,
       catchUp: true,
@@ -39,6 +48,18 @@ describe('what a policy says', () => {
       verify: undefined,
       drill: undefined,
     });
+  });
+
+  test('bind mounts are taken with stacks, with everything or with the rest; beside volumes alone the key is refused', () => {
+    const [one, two] =
+      read(`policies:
+  one: { stacks: shop, bind-mounts: true }
+  two: { containers: 'web-*' }`)?.policies ?? [];
+    expect(one?.select).toMatchObject({ stacks: ['shop'], bindMounts: true });
+    expect(two?.select).toMatchObject({ containers: ['web-*'], bindMounts: false });
+    expect(problems('policies: { a: { volumes: pg, bind-mounts: true } }')).toEqual([
+      expect.stringMatching(/1:\d+.*"bind-mounts" says nothing here/),
+    ]);
   });
 
   test('defaults fill what it leaves out, and what is kept is pruned weekly unless it says otherwise', () => {

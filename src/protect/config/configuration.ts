@@ -146,6 +146,8 @@ const policyFields = {
   everything: flag,
   volumes: oneOrMore(glob),
   stacks: oneOrMore(anyText),
+  containers: oneOrMore(glob),
+  'bind-mounts': flag,
   labels: oneOrMore(anyText),
   paths: oneOrMore(absolutePath),
   except: oneOrMore(glob),
@@ -156,8 +158,18 @@ const policyFields = {
   drill: patterns,
 } as const;
 
-const policy = fields(policyFields);
 type GivenPolicy = Read<typeof policyFields>;
+
+const policy: Shape<GivenPolicy> = converted(fields(policyFields), (given) => {
+  const { everything, stacks, containers, volumes, labels, paths } = given;
+  const isNarrow = [volumes, labels, paths].some((names) => names !== undefined);
+  if (given['bind-mounts'] === true && isNarrow && everything !== true && !stacks && !containers)
+    throw new AppError(
+      'usage',
+      '"bind-mounts" says nothing here: it goes with "stacks", "everything", or a policy that names nothing',
+    );
+  return given;
+});
 
 const policyName = {
   pattern: '^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$',
@@ -241,6 +253,8 @@ function selectionOf(given: GivenPolicy): Selection {
     everything: given.everything ?? false,
     volumes: given.volumes ?? [],
     stacks: given.stacks ?? [],
+    containers: given.containers ?? [],
+    bindMounts: given['bind-mounts'] ?? false,
     labels: given.labels ?? [],
     paths: given.paths ?? [],
     except: given.except ?? [],

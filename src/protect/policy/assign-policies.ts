@@ -1,5 +1,6 @@
 import { compileGlob, matchesGlob } from '../../model/glob.ts';
 import { layered, type VolumeSettings } from '../config/volume-settings.ts';
+import { isWithin } from '../describe-volume.ts';
 import { coversRest, type Policy, type Selection } from './policy.ts';
 import type { Subject } from './subject.ts';
 
@@ -24,9 +25,22 @@ export const labelPolicy = 'labels';
  * others. A policy that names nothing has all volumes that no other one names.
  */
 export function assignPolicies(rules: PolicyRules, subjects: readonly Subject[]): Assignment[] {
-  return subjects
+  const all = subjects
     .filter(({ skipped }) => skipped === undefined)
     .flatMap((subject) => assignmentsOf(rules, subject));
+  return all.filter((one) => !isSavedWithAnother(one, all));
+}
+
+/** A bind mount in a directory that the same policy saves is in its snapshots. One that is named is named for a reason. */
+function isSavedWithAnother({ subject, policy }: Assignment, all: readonly Assignment[]): boolean {
+  if (subject.kind !== 'path' || policy.select.paths.includes(subject.name)) return false;
+  return all.some(
+    (other) =>
+      other.policy.name === policy.name &&
+      other.subject.kind === 'path' &&
+      other.subject !== subject &&
+      isWithin(subject.name, other.subject.name),
+  );
 }
 
 /** The policies that labels name and that there are not. */
@@ -48,7 +62,13 @@ type Reasoned = Omit<Assignment, 'subject'>;
 
 function policiesFor({ policies }: PolicyRules, subject: Subject): Reasoned[] {
   const named = subject.policies;
-  const known = policies.filter((policy) => named?.includes(policy.name));
+  const isPath = subject.kind === 'path';
+  const byPath = policies.filter(({ select }) => isPath && select.paths.includes(subject.name));
+  if (byPath.length > 0) return byPath.map((policy) => ({ policy, reason: 'it is named' }));
+  // What a container's label says of policies is about its bind mounts where the policy is.
+  const known = policies.filter(
+    ({ name, select }) => named?.includes(name) && (!isPath || select.bindMounts),
+  );
   // A name that is nobody's must not leave the volume without any.
   if (known.length > 0) return known.map((policy) => ({ policy, reason: 'its label names it' }));
   const chosen = policies.flatMap((policy): Reasoned[] => {
@@ -57,21 +77,28 @@ function policiesFor({ policies }: PolicyRules, subject: Subject): Reasoned[] {
   });
   if (chosen.some(({ policy }) => !policy.select.everything)) return chosen;
   const rest = policies.filter(
-    ({ select }) => coversRest(select) && subject.kind === 'volume' && !isExcepted(select, subject),
+    ({ select }) =>
+      coversRest(select) && (!isPath || isWantedMount(select, subject)) && !isExcepted(select, subject),
   );
   return [...chosen, ...rest.map((policy) => ({ policy, reason: 'no other policy names it' }))];
 }
 
 function reasonFor(select: Selection, subject: Subject): string | undefined {
-  const { kind, name, stack, labels } = subject;
-  if (kind === 'path') return select.paths.includes(name) ? 'it is named' : undefined;
+  const { kind, name, stack, containers, labels } = subject;
   if (isExcepted(select, subject)) return undefined;
-  const pattern = select.volumes.find((glob) => matches(glob, name));
+  const container = containers.find((one) => select.containers.some((glob) => matches(glob, one)));
+  if (container !== undefined) return `the container "${container}" mounts it`;
+  if (kind === 'path' && !isWantedMount(select, subject)) return undefined;
+  const pattern = kind === 'volume' ? select.volumes.find((glob) => matches(glob, name)) : undefined;
   if (pattern !== undefined) return pattern === name ? 'it is named' : `its name matches "${pattern}"`;
   if (stack !== undefined && select.stacks.includes(stack)) return `it belongs to the stack "${stack}"`;
   const label = select.labels.find((wanted) => hasLabel(labels, wanted));
   if (label !== undefined) return `it has the label "${label}"`;
   return select.everything ? 'the policy is about everything' : undefined;
+}
+
+function isWantedMount({ bindMounts }: Selection, { containers }: Subject): boolean {
+  return bindMounts && containers.length > 0;
 }
 
 function isExcepted({ except }: Selection, { name }: Subject): boolean {
@@ -88,9 +115,20 @@ function hasLabel(labels: Subject['labels'], wanted: string): boolean {
   return labels[wanted.slice(0, equals)] === wanted.slice(equals + 1);
 }
 
+const nothingSelected: Selection = {
+  everything: false,
+  volumes: [],
+  stacks: [],
+  containers: [],
+  bindMounts: false,
+  labels: [],
+  paths: [],
+  except: [],
+};
+
 /** A schedule in a label is a wish to be backed up, whatever policies there are. */
-function byLabelsAlone({ defaults }: PolicyRules, { settings }: Subject): Reasoned[] {
-  if (settings.schedule === undefined) return [];
+function byLabelsAlone({ defaults }: PolicyRules, { kind, settings }: Subject): Reasoned[] {
+  if (settings.schedule === undefined || kind === 'path') return [];
   const all = layered(settings, defaults);
   const { excludes, tags, keep, repositories, jitterMs, catchUp, consistency, preset, dump, hooks } = all;
   return [
@@ -98,7 +136,7 @@ function byLabelsAlone({ defaults }: PolicyRules, { settings }: Subject): Reason
       reason: 'its labels have a schedule',
       policy: {
         name: labelPolicy,
-        select: { everything: false, volumes: [], stacks: [], labels: [], paths: [], except: [] },
+        select: nothingSelected,
         schedule: undefined,
         jitterMs: jitterMs ?? 0,
         catchUp: catchUp ?? true,

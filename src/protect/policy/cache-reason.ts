@@ -1,3 +1,5 @@
+import { isOfMachine } from '../bind-mounts/machine-path.ts';
+
 /** What there is to tell by that a place holds nothing of value. */
 export interface PlaceUse {
   /** The volume's name, or a host path; undefined for what is in memory. */
@@ -12,13 +14,10 @@ const cacheNames =
   /(?:^|[-_.])(?:cache|caches|cached|tmp|temp|node_modules|node-modules|scratch|buildkit|pnpm-store|ccache)(?:$|[-_.])/i;
 const cachePaths =
   /(?:^\/tmp|^\/var\/tmp|^\/var\/cache|^\/run|^\/var\/run|\/node_modules|\/\.cache|\/\.npm|\/\.yarn|\/\.pnpm-store|\/\.gradle|\/__pycache__|\/\.ccache|\/cache)(?:\/|$)/i;
-const machinePaths =
-  /^\/(?:proc|sys|dev|run|var\/run|lib\/modules|usr\/lib\/modules|boot|var\/lib\/docker|var\/lib\/containers)(?:\/|$)|^\/etc\/(?:localtime|timezone|hosts|hostname|resolv\.conf|machine-id|ssl\/certs|passwd|group)(?:\/|$)|\.sock$/;
 
 /** Why what is in a place can be lost without harm; undefined when nothing says so. A guess by names, never a reason not to back up. Pure. */
 export function cacheReason({ name, destinations, users }: PlaceUse): string | undefined {
-  if (name?.startsWith('/') && (machinePaths.test(name) || name === '/'))
-    return 'it is of the machine, not of the application';
+  if (name?.startsWith('/') && isOfMachine(name)) return 'it is of the machine, not of the application';
   if (name !== undefined && !name.startsWith('/') && cacheNames.test(name))
     return 'its name says that it is a cache';
   if (name?.startsWith('/') && cachePaths.test(name)) return 'its path says that it is a cache';

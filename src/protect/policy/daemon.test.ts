@@ -80,6 +80,19 @@ describe('a host that is away', () => {
     expect(recoveries().filter((subject) => subject === 'all volumes')).toHaveLength(2);
   });
 
+  test('takes no bind mount out of the schedule, which this machine has all the same', async () => {
+    configure(`policies: { p: { schedule: '*/5 * * * *', bind-mounts: true } }`);
+    work.present = [someSubject('/srv/site', { kind: 'path', containers: ['web'] })];
+    work.saveMs = 1000;
+    start();
+    await clock.pass(6 * minuteMs);
+    work.hostFault = away;
+    const runsOf = (): number => catalog.policies.listRuns({ policy: 'p', limit: 99 }).length;
+    const before = runsOf();
+    await clock.pass(6 * minuteMs);
+    expect(runsOf()).toBeGreaterThan(before);
+  });
+
   test('keeps no directory from being saved, and is told by a daemon that starts without it', async () => {
     configure(
       `policies: { p: { schedule: '*/5 * * * *', paths: /etc/app }, q: { schedule: '*/5 * * * *' } }`,

@@ -67,7 +67,7 @@ class PolicyDaemon {
   #lookedMs = Number.NEGATIVE_INFINITY;
   #tasks: readonly Task[] = [];
   /** Those that were seen last. */
-  #volumes: readonly Subject[] = [];
+  #seen: readonly Subject[] = [];
   /** Undefined before the first look. */
   #isHostAway: boolean | undefined;
   #problem: AppError | undefined;
@@ -149,11 +149,14 @@ class PolicyDaemon {
     }
   }
 
-  /** Volumes that cannot be seen are still to be saved: that they cannot be is for their backups to tell. */
+  /** Volumes and bind mounts that cannot be seen are still to be saved: that they cannot be is for their backups to tell. */
   #withVolumes({ subjects, hostFailure }: FoundSubjects): readonly Subject[] {
-    if (hostFailure !== undefined) return [...this.#volumes, ...subjects];
-    this.#volumes = subjects.filter(({ kind }) => kind === 'volume');
-    return subjects;
+    if (hostFailure === undefined) {
+      this.#seen = subjects;
+      return subjects;
+    }
+    const there = new Set(subjects.map(({ identity }) => identity));
+    return [...this.#seen.filter(({ identity }) => !there.has(identity)), ...subjects];
   }
 
   /** What keeps policies from doing their work without any of it failing. Each is said once, until it is over. */

@@ -18,6 +18,7 @@ export function someSubject(name: string, more: Partial<Subject> = {}): Subject 
     name,
     identity: `id-${name}`,
     stack: undefined,
+    containers: [],
     labels: {},
     settings: noSettings,
     policies: undefined,
@@ -76,7 +77,9 @@ export class FakeWork implements PolicyWork {
   }
 
   subjects(): ReturnType<PolicyWork['subjects']> {
-    const subjects = this.present.filter(({ kind }) => kind === 'path' || this.hostFault === undefined);
+    const subjects = this.present.filter(
+      ({ kind, containers }) => this.hostFault === undefined || (kind === 'path' && containers.length === 0),
+    );
     return Promise.resolve({ subjects, hostFailure: this.hostFault });
   }
 

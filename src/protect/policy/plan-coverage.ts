@@ -114,9 +114,7 @@ function mountedPlaces(view: View): CoveredPlace[] {
 function mountPlace(view: View, first: DataMount, mounts: readonly DataMount[]): CoveredPlace {
   const { type, source, destination, consumer } = first;
   const isBind = type === 'bind' && source !== undefined;
-  const subject = isBind
-    ? view.subjects.find(({ kind, name }) => kind === 'path' && isWithin(source, name))
-    : undefined;
+  const subject = isBind ? subjectOf(view, source) : undefined;
   const name = isBind ? source : `${consumer.name}:${destination}`;
   return {
     ...judge(view, {
@@ -132,6 +130,15 @@ function mountPlace(view: View, first: DataMount, mounts: readonly DataMount[]):
     stack: consumer.stack,
     consumers: [...new Set(mounts.map((mount) => mount.consumer.name))],
   };
+}
+
+/** What a policy is about, be it the bind mount itself or a directory around it, goes before what none is about. */
+function subjectOf({ subjects, assignments }: View, source: string): Subject | undefined {
+  const around = subjects.filter(({ kind, name }) => kind === 'path' && isWithin(source, name));
+  return (
+    around.find((subject) => assignments.some((one) => one.subject === subject)) ??
+    around.find(({ name }) => name === source)
+  );
 }
 
 function pathPlace(view: View, subject: Subject): CoveredPlace {

@@ -52,6 +52,10 @@ export interface Selection {
   /** Patterns of names. */
   readonly volumes: readonly string[];
   readonly stacks: readonly string[];
+  /** Patterns of names of containers: of their volumes and bind mounts. */
+  readonly containers: readonly string[];
+  /** Whether the bind mounts of the stacks are meant too, or those of all containers where the rest or everything is. */
+  readonly bindMounts: boolean;
   /** `KEY` or `KEY=VALUE`, of the volume. */
   readonly labels: readonly string[];
   /** Absolute. */
@@ -61,8 +65,11 @@ export interface Selection {
 }
 
 /** True for a policy that covers what no other one names. */
-export function coversRest({ everything, volumes, stacks, labels, paths }: Selection): boolean {
-  return !everything && volumes.length + stacks.length + labels.length + paths.length === 0;
+export function coversRest(select: Selection): boolean {
+  const { everything, volumes, stacks, containers, labels, paths } = select;
+  return (
+    !everything && volumes.length + stacks.length + containers.length + labels.length + paths.length === 0
+  );
 }
 
 /** Tells volumes that can be saved together from those that are to be treated in other ways. Pure. */

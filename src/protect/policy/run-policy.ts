@@ -79,7 +79,7 @@ export async function runPolicy(
 function isAboutPathsOnly({ configuration }: PolicyView, name: string): boolean {
   const select = configuration.policies.find((policy) => policy.name === name)?.select;
   if (select === undefined || select.everything || coversRest(select)) return false;
-  return select.volumes.length + select.stacks.length + select.labels.length === 0;
+  return select.volumes.length + select.stacks.length + select.containers.length + select.labels.length === 0;
 }
 
 /** Stands for the volumes that a host did not show. */

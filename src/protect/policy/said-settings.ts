@@ -40,11 +40,15 @@ export interface Around {
   readonly compose: ReadonlyMap<string, ComposeWishes>;
 }
 
-/** Pure: what was said of a volume, and where. */
-export function saidOf(volume: Volume, { containers, compose }: Around): Said {
+/** Pure: what was said of a volume or a bind mount, and where. */
+export function saidOf(
+  volume: Pick<Volume, 'name' | 'labels' | 'stack'>,
+  { containers, compose }: Around,
+  mounted: 'volume' | 'bind' = 'volume',
+): Said {
   const { name, labels } = volume;
   const users = containers.filter(({ mounts }) =>
-    mounts.some(({ type, source }) => type === 'volume' && source === name),
+    mounts.some(({ type, source }) => type === mounted && source === name),
   );
   const stack = volume.stack ?? stackOf(users);
   const own = readLabels(labels, { kind: 'volume', name });

@@ -7,6 +7,8 @@ export interface Subject {
   readonly name: string;
   readonly identity: string;
   readonly stack: string | undefined;
+  /** Names of the containers that mount it, running or not. */
+  readonly containers: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   /** What its labels and `x-holdfast` say; stronger than any policy. */
   readonly settings: VolumeSettings;

@@ -18,10 +18,12 @@ export function describeSelection(select: Policy['select']): string {
     ...(select.everything ? ['everything'] : []),
     ...select.volumes.map((glob) => `volumes "${glob}"`),
     ...select.stacks.map((name) => `the stack "${name}"`),
+    ...select.containers.map((glob) => `what the containers "${glob}" mount`),
     ...select.labels.map((label) => `the label "${label}"`),
     ...select.paths,
   ];
-  const what = parts.length === 0 ? 'all that no other policy names' : parts.join(', ');
+  const named = parts.length === 0 ? 'all that no other policy names' : parts.join(', ');
+  const what = select.bindMounts ? `${named}, with bind mounts` : named;
   return select.except.length === 0
     ? what
     : `${what}, except ${select.except.map((glob) => `"${glob}"`).join(', ')}`;

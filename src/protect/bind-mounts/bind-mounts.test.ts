@@ -1,0 +1,102 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import os from 'node:os';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import type { Container, ContainerMount } from '../../hosts/containers.ts';
+import { listBindMounts, planBindMounts } from './bind-mounts.ts';
+import { isOfMachine } from './machine-path.ts';
+
+const bind = (source: string): ContainerMount => ({
+  type: 'bind',
+  source,
+  destination: '/data',
+  readOnly: false,
+});
+
+const container = (name: string, stack: string | undefined, sources: readonly string[]): Container =>
+  ({ id: `id-${name}`, name, stack, labels: {}, mounts: sources.map(bind) }) as unknown as Container;
+
+const places = { stateDir: '/var/lib/holdfast', host: { dataRoot: '/srv/docker' } };
+
+test('each source is listed once with its containers, and belongs to a stack that has it alone', () => {
+  const containers = [
+    container('shop-web-1', 'shop', ['/srv/site', '/srv/shared/']),
+    container('shop-php-1', 'shop', ['/srv/site']),
+    container('backup', undefined, ['/srv/shared']),
+  ];
+  expect(planBindMounts(containers, places)).toEqual([
+    { source: '/srv/shared', containers: ['shop-web-1', 'backup'], stack: undefined, leftOut: undefined },
+    { source: '/srv/site', containers: ['shop-web-1', 'shop-php-1'], stack: 'shop', leftOut: undefined },
+  ]);
+});
+
+test.each([
+  '/',
+  '/proc',
+  '/sys/fs/cgroup',
+  '/dev/snd',
+  '/etc/localtime',
+  '/lib/modules',
+  '/var/run/docker.sock',
+  '/run/user/1000/bus',
+  '/opt/app/app.sock',
+  '/var/lib/docker/containers',
+  '/etc',
+  '/var/lib',
+])('"%s" is of the machine and never taken', (source) => {
+  expect(isOfMachine(source)).toBe(true);
+  expect(planBindMounts([container('a', undefined, [source])], places)).toMatchObject([
+    { leftOut: 'it is of the machine, not of the application' },
+  ]);
+});
+
+test.each([
+  '/etc/app',
+  '/var/lib/app',
+  '/srv',
+  '/home/ada/site',
+  '/usr/local/app',
+  '/developer',
+  '/procurement',
+])('"%s" can be data', (source) => {
+  expect(isOfMachine(source)).toBe(false);
+});
+
+test('what the engine or Holdfast keeps is left out, and so is a directory that has the engine in it', () => {
+  const sources = ['/srv/docker/volumes/x/_data', '/srv', '/var/lib/holdfast/volumes/v', '/srv/dockerfiles'];
+  const found = planBindMounts([container('a', undefined, sources)], places);
+  expect(found.map(({ source, leftOut }) => [source, leftOut])).toEqual([
+    ['/srv', 'the container engine keeps its own data there'],
+    ['/srv/docker/volumes/x/_data', 'the container engine keeps its own data there'],
+    ['/srv/dockerfiles', undefined],
+    ['/var/lib/holdfast/volumes/v', 'Holdfast keeps its own data there'],
+  ]);
+});
+
+test('the paths of an engine on another machine are none of this one', () => {
+  const host = { dataRoot: '/var/lib/docker', isRemote: true };
+  expect(planBindMounts([container('a', undefined, ['/srv/site'])], { ...places, host })).toEqual([]);
+});
+
+test('a socket is left out by what it is, whatever its name; a file and what is gone are not', async () => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'binds-'));
+  const server = createServer();
+  try {
+    server.listen(path.join(folder, 'control'));
+    await once(server, 'listening');
+    await writeFile(path.join(folder, 'app.conf'), 'a');
+    const sources = ['app.conf', 'control', 'gone'].map((name) => path.join(folder, name));
+    const found = await listBindMounts([container('a', undefined, sources)], places);
+    expect(found.map(({ leftOut }) => leftOut)).toEqual([
+      undefined,
+      'it is neither a directory nor a file',
+      undefined,
+    ]);
+  } finally {
+    server.close();
+    await once(server, 'close');
+    await rm(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,85 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { type Container, trialLabel } from '../../hosts/containers.ts';
+import type { HostInfo } from '../../hosts/host.ts';
+import { isWithin } from '../describe-volume.ts';
+import { isOfMachine } from './machine-path.ts';
+
+/** A directory or file of this machine that containers mount. */
+export interface BindMount {
+  /** Absolute and clean. */
+  readonly source: string;
+  /** Names of the containers that mount it, running or not. */
+  readonly containers: readonly string[];
+  /** The stack that all of them belong to. */
+  readonly stack: string | undefined;
+  /** Why it is not taken unless it is named by its path; undefined for data. */
+  readonly leftOut: string | undefined;
+}
+
+/** Where Holdfast and the engine keep what is theirs. */
+export interface OwnPlaces {
+  readonly stateDir: string;
+  readonly host: Pick<HostInfo, 'dataRoot' | 'isRemote'>;
+}
+
+/** The bind mounts of containers, each source once, sorted. Those of an engine on another machine are none here. */
+export async function listBindMounts(
+  containers: readonly Container[],
+  places: OwnPlaces,
+): Promise<readonly BindMount[]> {
+  const found: BindMount[] = [];
+  for (const mount of planBindMounts(containers, places)) {
+    const leftOut = mount.leftOut ?? (await whyNoData(mount.source));
+    found.push({ ...mount, leftOut });
+  }
+  return found;
+}
+
+/** The same by what the engine says of them alone; pure. */
+export function planBindMounts(
+  containers: readonly Container[],
+  { stateDir, host }: OwnPlaces,
+): readonly BindMount[] {
+  if (host.isRemote === true) return [];
+  const users = new Map<string, Container[]>();
+  for (const container of containers) {
+    if (container.labels[trialLabel] !== undefined) continue;
+    for (const { type, source } of container.mounts) {
+      if (type !== 'bind' || source === undefined || !path.isAbsolute(source)) continue;
+      const clean = cleanSource(source);
+      const known = users.get(clean) ?? [];
+      if (!known.includes(container)) users.set(clean, [...known, container]);
+    }
+  }
+  return [...users]
+    .map(([source, by]) => ({
+      source,
+      containers: by.map(({ name }) => name),
+      stack: new Set(by.map(({ stack }) => stack)).size === 1 ? by[0]?.stack : undefined,
+      leftOut: whyLeftOut(source, { stateDir, host }),
+    }))
+    .toSorted((a, b) => (a.source < b.source ? -1 : 1));
+}
+
+export function cleanSource(source: string): string {
+  return path.normalize(source).replace(/(?<=.)\/$/, '');
+}
+
+function whyLeftOut(source: string, { stateDir, host }: OwnPlaces): string | undefined {
+  if (isOfMachine(source)) return 'it is of the machine, not of the application';
+  const { dataRoot } = host;
+  if (dataRoot !== undefined && (isWithin(source, dataRoot) || isWithin(dataRoot, source)))
+    return 'the container engine keeps its own data there';
+  return isWithin(source, stateDir) ? 'Holdfast keeps its own data there' : undefined;
+}
+
+/** A socket, a pipe or a device holds nothing. What is gone or cannot be looked at is told when it is to be saved. */
+async function whyNoData(source: string): Promise<string | undefined> {
+  try {
+    const found = await stat(source);
+    return found.isDirectory() || found.isFile() ? undefined : 'it is neither a directory nor a file';
+  } catch {
+    return undefined;
+  }
+}
