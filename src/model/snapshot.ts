@@ -11,6 +11,8 @@ export interface VolumeDescription {
   readonly kind: 'volume' | 'path';
   /** Volume name, or absolute path. */
   readonly name: string;
+  /** True for a path that is a single file: the data's root is then the folder that it is in, and holds nothing else. */
+  readonly isFile?: boolean | undefined;
   /** Stable over renames of the machine: snapshots of one volume share it. */
   readonly identity: string;
   readonly host: { readonly kind: HostKind; readonly identity: string; readonly name: string };

@@ -8,6 +8,7 @@ import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import { parseTarget } from '../model/target.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
 import { recordedVolume } from './as-recorded.ts';
+import { type EntryDestination, entryDestination } from './entry-destination.ts';
 import { isEmptyData } from './live-tree.ts';
 import { nameNow } from './name-now.ts';
 import type { JobOptions, Protection } from './protection.ts';
@@ -33,7 +34,8 @@ export type Destination =
       readonly isEmpty: boolean;
       /** What is replaced can be kept for an undo: not what is in a mount point. */
       readonly canKeep: boolean;
-    };
+    }
+  | EntryDestination;
 
 export interface DestinationWish {
   readonly request: {
@@ -79,7 +81,9 @@ export async function chooseDestination(
   }
   if (volume.kind === 'path') {
     await settlePath(parts, volume.name, options);
-    return { destination: await directoryDestination(volume.name), notes: [] };
+    const isFile = volume.isFile === true;
+    const choose = isFile ? entryDestination : directoryDestination;
+    return { destination: await choose(volume.name), notes: [] };
   }
   const name = await nameNow(parts, { what: request.what, recorded: volume }, options);
   return await chooseOwnVolume(parts, { ...wish, recorded: { ...volume, name } }, options);

@@ -6,7 +6,7 @@ import { isAppError } from '../model/errors.ts';
 import { containerStarts } from './container-starts.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { type BackupTarget, whySkipped } from './targets.ts';
+import { type BackupTarget, type PathTarget, whySkipped } from './targets.ts';
 
 /** What a snapshot has to remember of its volume, so that a bare machine can make it again. */
 export async function describeVolume(
@@ -15,7 +15,7 @@ export async function describeVolume(
   options: JobOptions,
 ): Promise<VolumeDescription> {
   const catalog = await parts.catalog();
-  if (target.kind === 'path') return await describePath(parts, { path: target.name, catalog }, options);
+  if (target.kind === 'path') return await describePath(parts, { target, catalog }, options);
   const { volume, host } = target;
   const identity = volumeIdentity(catalog, { hostIdentity: host.identity, name: volume.name });
   return {
@@ -48,20 +48,22 @@ async function volumesOfStack(parts: Protection, stack: string, { signal }: JobO
 }
 
 interface DescribedPath {
-  readonly path: string;
+  readonly target: PathTarget;
   readonly catalog: Catalog;
 }
 
 async function describePath(
   parts: Protection,
-  { path, catalog }: DescribedPath,
+  { target, catalog }: DescribedPath,
   options: JobOptions,
 ): Promise<VolumeDescription> {
+  const { name: path, isFile } = target;
   const consumers = await pathConsumers(parts, path, options);
   const identity = pathIdentity(catalog, path);
   return {
     kind: 'path',
     name: path,
+    ...(isFile === true && { isFile }),
     identity,
     host: { kind: 'embedded', identity: catalog.stateId(), name: parts.hostname },
     ...continuedBy(catalog, identity),
@@ -75,7 +77,7 @@ async function describePath(
   };
 }
 
-/** The containers that mount a directory, or something in it or around it. Without an engine there are none. */
+/** The containers that mount a directory or file, or something in it or around it. Without an engine there are none. */
 export async function pathConsumers(
   parts: Protection,
   path: string,

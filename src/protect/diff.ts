@@ -10,6 +10,7 @@ import { type Change, type CompareOptions, compareTrees } from './compare-trees.
 import { findSnapshot } from './find-snapshot.ts';
 import { type LiveData, liveEntries } from './live-tree.ts';
 import { nameNow } from './name-now.ts';
+import { nameOf, parentOf } from './on-disk.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { findContext } from './snapshots.ts';
 import { findVolume } from './targets.ts';
@@ -88,10 +89,16 @@ export function compareSnapshotWithLive(
     comparesXattrs: data.way === 'direct',
   };
   const before = owned(repository.walk(snapshot, '', { signal: options.signal }), map);
-  return compareTrees(
+  const changes = compareTrees(
     { before: coarse(before, data), after: coarse(told(liveEntries(data, options), onLive), data) },
     rules,
   );
+  return data.only === undefined ? changes : withoutRoot(changes);
+}
+
+/** Of a single file, the folder that it is in is no part. */
+async function* withoutRoot(changes: AsyncIterable<Change>): AsyncGenerator<Change, void, undefined> {
+  for await (const change of changes) if (change.path !== '') yield change;
 }
 
 async function* owned<T extends Entry>(
@@ -150,6 +157,11 @@ async function openLive(
     throw new AppError('usage', `Snapshot ${quote(snapshot.id.slice(0, 8))} belongs to no volume here`, {
       hint: 'Name a second snapshot to compare it with.',
     });
+  }
+  if (volume.kind === 'path' && volume.isFile === true) {
+    const file = fromText(volume.name);
+    const data = { way: 'direct', root: parentOf(file), only: nameOf(file) } as const;
+    return { data, async [Symbol.asyncDispose]() {} };
   }
   if (volume.kind === 'path') {
     return { data: { way: 'direct', root: fromText(volume.name) }, async [Symbol.asyncDispose]() {} };

@@ -3,7 +3,7 @@ import { applyMetadata } from '../lib/apply-metadata.ts';
 import type { DirectoryHandle } from '../lib/directory-handle.ts';
 import { mapOwner } from '../lib/map-owner.ts';
 import { OpenDirectories } from '../lib/open-directories.ts';
-import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import { type ByteString, fromText, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
@@ -37,6 +37,7 @@ export interface DirectoryWork {
  * there. Undefined when the root itself is replaced.
  */
 export function partOf({ plan, root }: DirectoryWork): ByteString | undefined {
+  if (plan.destination.kind === 'entry') return nameOf(fromText(plan.destination.name));
   if (plan.path === '' || !plan.keepsPlace) return undefined;
   const names = plan.path.split('/');
   const { folder, missing } = openFolders(root, names.slice(0, -1));
@@ -59,6 +60,8 @@ export async function fillStage(
 ): Promise<FillResult> {
   const { plan, place, part } = work;
   const { stage, live } = place;
+  if (plan.destination.kind === 'entry')
+    return await restoreVerified(parts, { plan, target: { folder: stage, name: 'new' } }, options);
   if (part !== undefined) return await fillPart(parts, { ...work, part }, options);
   if (plan.path === '')
     return await restoreVerified(
@@ -182,8 +185,11 @@ export async function refuseSurprise(
   { plan, root, mustBeEmpty }: DirectoryWork,
   options: JobOptions,
 ): Promise<void> {
-  if (mustBeEmpty && (await exists(root)) && !(await isEmptyData({ way: 'direct', root }, options)))
-    throw notEmpty(root, plan);
+  if (!mustBeEmpty) return;
+  const part = plan.destination.kind === 'entry' ? `/${nameOf(fromText(plan.destination.name))}` : '';
+  const place = `${root}${part}`;
+  if (!(await exists(place))) return;
+  if (part !== '' || !(await isEmptyData({ way: 'direct', root }, options))) throw notEmpty(place, plan);
 }
 
 function notEmpty(root: ByteString, { destination }: RestorePlan): AppError {

@@ -27,7 +27,7 @@ export interface HeldMember extends Disposable {
 
 /** The folder that a root is in, and what is there. */
 export interface HeldRoot extends Disposable {
-  /** Undefined for a root that is held open by its host, which has no folder above it. */
+  /** Undefined for a root that is held open by its host, or is that of the machine: there is no folder above it. */
   readonly above: DirectoryHandle | undefined;
   readonly live: DirectoryHandle | undefined;
   /** Where it really is: no link is on the way. Undefined where nothing is. */
@@ -39,10 +39,14 @@ function isHeldByHost(root: ByteString): boolean {
   return root.startsWith('/proc/self/fd/');
 }
 
+function hasNothingAbove(root: ByteString): boolean {
+  return isHeldByHost(root) || root === '/';
+}
+
 /** Throws `conflict` when there is something else than a directory, unless that is as good as nothing. */
 export function holdRoot(root: ByteString, { orNothing = false } = {}): HeldRoot {
   using opened = new DisposableStack();
-  const above = isHeldByHost(root) ? undefined : opened.use(openTrusted(parentOf(root)));
+  const above = hasNothingAbove(root) ? undefined : opened.use(openTrusted(parentOf(root)));
   const live = above === undefined ? openTrusted(root) : openLive(above, root, orNothing);
   if (live !== undefined) opened.use(live);
   const realPath = live && fromBytes(readlinkSync(live.self, { encoding: 'buffer' }));

@@ -8,7 +8,14 @@ import type { JobOptions } from './protection.ts';
 import { isStagePath } from './stage.ts';
 
 /** Where live data can be read. */
-export type LiveData = VolumeData | { readonly way: 'direct'; readonly root: ByteString };
+export type LiveData =
+  | (VolumeData & { readonly only?: undefined })
+  | {
+      readonly way: 'direct';
+      readonly root: ByteString;
+      /** Of what is in the root only this name. */
+      readonly only?: ByteString | undefined;
+    };
 
 /** The entries of live data in the order of a walk, the root ('') first. What vanishes meanwhile is left out. */
 export async function* liveEntries(
@@ -16,7 +23,11 @@ export async function* liveEntries(
   options: JobOptions,
 ): AsyncGenerator<Entry, void, undefined> {
   if (data.way === 'direct') {
-    for await (const { entry } of walkTree(data.root, { signal: options.signal, skip: isStagePath }))
+    for await (const { entry } of walkTree(data.root, {
+      signal: options.signal,
+      skip: isStagePath,
+      only: data.only,
+    }))
       yield entry;
     return;
   }

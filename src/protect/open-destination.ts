@@ -3,13 +3,14 @@ import path from 'node:path';
 import type { Host, StreamData } from '../hosts/host.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import { removeDirectoryAt } from '../lib/posix-at.ts';
-import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
+import { type ByteString, fromText, toPath, toText } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { findConsumers, isUp } from './restore-consumers.ts';
 import type { Destination } from './choose-destination.ts';
+import type { EntryDestination } from './entry-destination.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { refuseActive } from './refuse-active.ts';
 import { nameOf, parentOf } from './on-disk.ts';
@@ -42,6 +43,7 @@ export async function openDestination(
 ): Promise<OpenDestination> {
   const { destination } = plan;
   if (destination.kind === 'directory') return openDirectory({ plan, destination, ...stacks });
+  if (destination.kind === 'entry') return openFolderOf({ plan, destination, ...stacks });
   const host = await parts.host();
   const created = destination.kind === 'new-volume';
   const volume = created
@@ -74,6 +76,18 @@ function openDirectory({
   makeFolders(path.dirname(destination.name), made);
   // As a whole it comes by the swap; a part goes into it.
   if (plan.path !== '' && plan.keepsPlace) makeFolders(destination.name, made);
+  const { isEmpty } = destination;
+  return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root, stream: undefined };
+}
+
+/** The folder that it is in, which is made where it is missing. */
+function openFolderOf({
+  plan,
+  destination,
+  made,
+}: Stacks & { readonly plan: RestorePlan; readonly destination: EntryDestination }): OpenDestination {
+  const root = parentOf(fromText(destination.name));
+  makeFolders(toText(root), made);
   const { isEmpty } = destination;
   return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root, stream: undefined };
 }

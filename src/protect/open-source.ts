@@ -8,6 +8,7 @@ import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
 import { parseLocation, type Repository, type TreeSource } from '../repository/index.ts';
 import { isWithin } from './describe-volume.ts';
+import { nameOf, parentOf } from './on-disk.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { isStagePath } from './stage.ts';
 import type { BackupTarget } from './targets.ts';
@@ -31,6 +32,7 @@ interface SourceWish {
 /** Opens what is to be saved. The lease is held. */
 export async function openSource(parts: Protection, wish: SourceWish): Promise<OpenedSource> {
   const { target, options } = wish;
+  if (target.kind === 'path' && target.isFile === true) return await fileSource(fromText(target.name), wish);
   if (target.kind === 'path') return await directorySource(fromText(target.name), wish);
   const host = await parts.host();
   const data = await host.openData(target.name, { signal: options.signal });
@@ -73,6 +75,19 @@ export async function openSource(parts: Protection, wish: SourceWish): Promise<O
     await data[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** A file that is named is saved, whatever patterns leave out elsewhere. */
+async function fileSource(file: ByteString, { repository }: SourceWish): Promise<OpenedSource> {
+  const root = parentOf(file);
+  await repositoryInside(root, repository);
+  return {
+    tree: { kind: 'directory', root, only: nameOf(file) },
+    isExcluded: () => false,
+    limits: [],
+    problems: [],
+    async [Symbol.asyncDispose]() {},
+  };
 }
 
 async function directorySource(

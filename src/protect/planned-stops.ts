@@ -32,7 +32,9 @@ export function outageNotes(
   stops: readonly string[],
   destination: Pick<Destination, 'kind' | 'name'> & { readonly canKeep?: boolean },
 ): string[] {
-  if (stops.length === 0 || destination.kind === 'new-volume' || destination.canKeep !== false) return [];
+  const { kind } = destination;
+  if (kind === 'new-volume' || kind === 'entry') return [];
+  if (stops.length === 0 || destination.canKeep !== false) return [];
   return [
     `${quote(destination.name)} cannot be swapped as a whole, as a mount point: what uses it is stopped for as long as the restore takes.`,
   ];

@@ -163,7 +163,9 @@ async function chooseMember(wish: MemberWish): Promise<JournalMember> {
   const { kind, name, identity, root, part, kept, keepUntil } = wish;
   using held = holdRoot(root);
   const { stage, place } =
-    kept === undefined ? await chooseStage(root, held) : { stage: kept.stage, place: 'beside' as const };
+    kept === undefined
+      ? await chooseStage(root, held, part)
+      : { stage: kept.stage, place: 'beside' as const };
   return {
     kind,
     name,
@@ -231,7 +233,7 @@ class OpenReplacement implements Replacement {
     for (const held of this.#held) {
       held.refuseMoved();
       using root = holdRoot(held.member.root);
-      await refuseMountsBelow(held.member.root, root);
+      await refuseMountsBelow(held.member.root, root, held.member.part);
       prepared.push(await prepareSwap(held.held));
     }
     this.#left = 'take back';

@@ -17,7 +17,7 @@ export async function identityOf(
   options: JobOptions,
 ): Promise<string> {
   const catalog = await parts.catalog();
-  if (destination.kind === 'directory') return pathIdentity(catalog, destination.name);
+  if (isPath(destination)) return pathIdentity(catalog, destination.name);
   const { identity: hostIdentity } = await (await parts.host()).info({ signal: options.signal });
   return volumeIdentity(catalog, { hostIdentity, name: destination.name });
 }
@@ -122,8 +122,14 @@ function broughtBack({
   path,
   destination,
 }: Pick<RestorePlan, 'snapshot' | 'path' | 'destination'>): VolumeDescription | undefined {
-  if (volume === undefined || path !== '' || volume.name !== destination.name) return undefined;
-  return (volume.kind === 'path') === (destination.kind === 'directory') ? volume : undefined;
+  if (volume === undefined || volume.name !== destination.name) return undefined;
+  if (path !== '' && volume.isFile !== true) return undefined;
+  return (volume.kind === 'path') === isPath(destination) ? volume : undefined;
+}
+
+/** True where it is no volume, but a place of this machine that is named by its path. */
+export function isPath({ kind }: Pick<RestorePlan['destination'], 'kind'>): boolean {
+  return kind === 'directory' || kind === 'entry';
 }
 
 interface Place {

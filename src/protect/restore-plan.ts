@@ -9,9 +9,11 @@ import { parseVolumePath } from '../model/target.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import { chooseDestination, type Destination } from './choose-destination.ts';
 import { compareSnapshotWithLive } from './diff.ts';
+import { changesOfEntry } from './entry-destination.ts';
 import { doubtNotes, findSnapshot } from './find-snapshot.ts';
 import type { LiveData } from './live-tree.ts';
 import { outageNotes, stopsOf } from './planned-stops.ts';
+import { nameOf } from './on-disk.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { lineageNotes } from './restore-lineage.ts';
 import { findContext } from './snapshots.ts';
@@ -86,25 +88,30 @@ export async function planRestore(
   const repository = await parts.repository();
   const context = await findContext(parts, options);
   const snapshot = findSnapshot(request.what, context);
-  const inside = request.path === undefined ? '' : parseVolumePath(request.path);
+  const inside = request.path === undefined ? wholeOf(snapshot) : parseVolumePath(request.path);
   const entry = await findEntry(parts, { snapshot, path: inside }, options);
   const { destination, notes, refusal } = await chooseDestination(parts, { request, snapshot }, options);
   const replaces = destination.kind !== 'new-volume' && !destination.isEmpty;
   const live = { bytes: 0 };
   const onLive = ({ size, hardLinkTo }: Entry): void =>
     void (live.bytes += hardLinkTo === undefined ? size : 0);
+  const { time: since } = snapshot;
   const changes =
-    replaces && inside === ''
-      ? await withLiveData(parts, destination, options, (data) =>
-          summarize(
-            compareSnapshotWithLive(
-              { repository, snapshot, data, onLive, mapOwner: request.mapOwner },
-              options,
+    destination.kind === 'entry'
+      ? replaces
+        ? await changesOfEntry(destination, { entry, since }, options)
+        : undefined
+      : replaces && inside === ''
+        ? await withLiveData(parts, destination, options, (data) =>
+            summarize(
+              compareSnapshotWithLive(
+                { repository, snapshot, data, onLive, mapOwner: request.mapOwner },
+                options,
+              ),
+              snapshot.time,
             ),
-            snapshot.time,
-          ),
-        )
-      : undefined;
+          )
+        : undefined;
   const stops = await stopsOf(parts, destination, options);
   const isWhole = replaces && inside === '';
   const keeps = isWhole && destination.canKeep;
@@ -131,6 +138,11 @@ export async function planRestore(
     refusal: refusal ?? stops.refusal,
     notes: [...notes, ...lineage, ...doubtNotes(snapshot, context), ...outageNotes(stops.names, destination)],
   };
+}
+
+/** Of a single file, the file: what holds it is not restored. */
+function wholeOf({ volume }: Snapshot): ByteString {
+  return volume?.isFile === true ? nameOf(fromText(volume.name)) : '';
 }
 
 function isDirect(destination: Destination): boolean {

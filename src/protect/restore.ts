@@ -13,11 +13,13 @@ import type { JobOptions, Protection } from './protection.ts';
 import { replaceStreamed } from './replace-streamed.ts';
 import { beginStreamedOf, noteGone, noteWhole } from './note-streamed.ts';
 import { type MemberWish, openReplacement } from './replacement.ts';
+import type { Destination } from './choose-destination.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { identityOf, keepLineages } from './restore-lineage.ts';
+import { identityOf, isPath, keepLineages } from './restore-lineage.ts';
 import { type RestoreReport, reportOf } from './restore-report.ts';
 import { asTarget, saveSafety } from './save-safety.ts';
 import { stoppedOr } from './stopped.ts';
+import type { PathTarget } from './targets.ts';
 import { findAiling, type LiveSwapReport, swapLive } from './swap-live.ts';
 
 /** Carries a plan out, under a lease on the destination. A failure leaves the destination as it was. */
@@ -45,7 +47,7 @@ export async function applyRestores(
   for (const plan of plans)
     works.push({ plan, identity: await identityOf(parts, plan.destination, options) });
   const places = works.map(({ plan: { destination }, identity }) => ({
-    kind: destination.kind === 'directory' ? ('path' as const) : ('volume' as const),
+    kind: isPath(destination) ? ('path' as const) : ('volume' as const),
     name: destination.name,
     identity,
   }));
@@ -143,11 +145,13 @@ async function saveFirst(
   options: JobOptions,
 ): Promise<Snapshot | undefined> {
   if (!plan.safetySnapshot) return undefined;
-  const target =
-    volume === undefined
-      ? ({ kind: 'path', name: plan.destination.name } as const)
-      : await asTarget(parts, volume, options);
+  const target = volume === undefined ? asPath(plan.destination) : await asTarget(parts, volume, options);
   return await saveSafety(parts, target, options);
+}
+
+function asPath(destination: Destination): PathTarget {
+  const { name } = destination;
+  return { kind: 'path', name, isFile: destination.kind === 'entry' && destination.isFile };
 }
 
 interface Replaced {

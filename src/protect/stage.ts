@@ -19,8 +19,8 @@ export interface StagePlace {
  * Where what shall take a directory's place is made ready; the directory may be absent. Beside it where possible, so
  * that no container sees it; inside it where it is a mount point or its parent can't be written to.
  */
-export async function chooseStage(root: ByteString, held: HeldRoot): Promise<StagePlace> {
-  await refuseMountsBelow(root, held);
+export async function chooseStage(root: ByteString, held: HeldRoot, part?: ByteString): Promise<StagePlace> {
+  await refuseMountsBelow(root, held, part);
   const place = await choosePlace(held);
   const folder = place === 'inside' ? root : parentOf(root);
   return { stage: `${folder === '/' ? '' : folder}/${newStageName()}`, place };
@@ -43,13 +43,20 @@ async function choosePlace({ above, live, realPath }: HeldRoot): Promise<'beside
   );
 }
 
-/** A mount below the directory would move along with the old data, and be deleted with it. */
+/**
+ * A mount below the directory would move along with the old data, and be deleted with it. Where only a part of it is replaced,
+ * what is mounted elsewhere in it stays where it is.
+ */
 export async function refuseMountsBelow(
   root: ByteString,
   { realPath }: Pick<HeldRoot, 'realPath'>,
+  part?: ByteString,
 ): Promise<void> {
   if (realPath === undefined) return;
-  const below = mountsWithin(await readMounts(), realPath).find((mount) => mount.path !== realPath);
+  const moved = part === undefined ? realPath : `${realPath === '/' ? '' : realPath}/${part}`;
+  const below = mountsWithin(await readMounts(), moved).find(
+    (mount) => part !== undefined || mount.path !== realPath,
+  );
   if (below === undefined) return;
   throw new AppError(
     'in-use',

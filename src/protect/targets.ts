@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Host, HostInfo } from '../hosts/host.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
@@ -8,10 +8,16 @@ import type { Volume } from '../model/volume.ts';
 import { nearNames } from '../model/near-names.ts';
 import type { JobOptions, Protection } from './protection.ts';
 
-/** What a backup saves: a volume of the host, or a directory of this machine. */
+/** What a backup saves: a volume of the host, or a directory or single file of this machine. */
 export type BackupTarget =
   | { readonly kind: 'volume'; readonly name: string; readonly volume: Volume; readonly host: HostInfo }
-  | { readonly kind: 'path'; readonly name: string };
+  | PathTarget;
+
+export interface PathTarget {
+  readonly kind: 'path';
+  readonly name: string;
+  readonly isFile?: boolean | undefined;
+}
 
 export interface TargetWish {
   readonly targets: readonly string[];
@@ -86,24 +92,34 @@ export function whySkipped(volume: Volume): string | undefined {
 
 async function resolveTarget(parts: Protection, text: string, options: JobOptions): Promise<BackupTarget> {
   const target = parseTarget(text);
-  if (target.kind === 'path') return await resolveDirectory(target.path);
+  if (target.kind === 'path') return await resolvePath(target.path);
   const host = await parts.host();
   const volume = await findVolume(host, target.name, options);
   return { kind: 'volume', name: volume.name, volume, host: await host.info({ signal: options.signal }) };
 }
 
-async function resolveDirectory(text: string): Promise<BackupTarget> {
+async function resolvePath(text: string): Promise<PathTarget> {
   const name = path.resolve(text);
   try {
-    if ((await stat(name)).isDirectory()) return { kind: 'path', name };
+    return await findPath(name);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT')
-      throw new AppError('not-found', `There is no directory ${quote(name)}`, { cause: error });
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR')
+      throw new AppError('not-found', `There is no directory or file ${quote(name)}`, { cause: error });
     throw error;
   }
-  throw new AppError('usage', `${quote(name)} is no directory`, {
-    hint: 'Back up the directory that it is in; --exclude leaves out the rest.',
-  });
+}
+
+async function findPath(name: string): Promise<PathTarget> {
+  const found = await stat(name);
+  if (found.isDirectory()) return { kind: 'path', name };
+  if (!found.isFile())
+    throw new AppError('usage', `${quote(name)} is neither a directory nor a file that holds data`);
+  // A file is saved as what has its name, and of a link that would be the link alone.
+  if ((await lstat(name)).isSymbolicLink())
+    throw new AppError('usage', `${quote(name)} is a symbolic link to a file`, {
+      hint: `Back up the file itself: ${quote(await realpath(name))}.`,
+    });
+  return { kind: 'path', name, isFile: true };
 }
 
 /** The volume of that name, or `not-found` with the names that may have been meant. */

@@ -122,15 +122,10 @@ describe('a name that is not there', () => {
     [['ls', 'ffffffffff'], /no snapshot of "ffffffffff"/],
     [['ls', 'postgres', 'base/none'], /none/],
     [['diff', 'postgres', 'nope'], /"nope"/],
-    [['backup', './none'], /no directory ".*none"/],
+    [['backup', './none'], /no directory or file ".*none"/],
     [['backup', '--stack', 'shop'], /no stack "shop"/],
   ])('%j is not found', async (args, message) => {
     expectRefusal(await cli.attempt(args), { exit: 4, message });
-  });
-
-  test('a file is no directory to back up', async () => {
-    writeFileSync(join(cli.folder, 'file'), '');
-    expectRefusal(await cli.attempt(['backup', './file']), { exit: 2, message: /is no directory/ });
   });
 });
 

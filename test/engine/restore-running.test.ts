@@ -281,3 +281,18 @@ function damageRepository(): () => void {
   turn();
   return turn;
 }
+
+test('a container that mounts a single file by itself reads the restored one', async () => {
+  const file = join(on.cli.mkdir('conf'), 'app.conf');
+  writeFileSync(file, 'saved');
+  await run('backup', file);
+  await container('reads-file', { volume: `${file}`, script: ':' });
+  writeFileSync(file, 'spoilt');
+  const read = (): Promise<string> => on.engine.docker(['exec', 'reads-file', 'cat', '/data']);
+  expect(await read()).toBe('spoilt');
+  const { stopped } = JSON.parse(await run('restore', file, '--yes', '--format', 'json')) as {
+    stopped: string[];
+  };
+  expect(stopped).toEqual(['reads-file']);
+  expect(await read()).toBe('saved');
+});

@@ -1,11 +1,21 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { makeHostileTree } from '../support/hostile-tree.ts';
 import {
+  describeTestVolume,
   initTestRepository,
   newestSnapshot,
   openTestRepository,
@@ -21,6 +31,29 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'interop-'));
   location = join(folder, 'repository');
   return () => rmSync(folder, { recursive: true, force: true });
+});
+
+test('restic restores a single file to its whole path, and finds it by that', async () => {
+  const file = join(folder, 'etc/redis.conf');
+  mkdirSync(join(folder, 'etc'));
+  writeFileSync(file, 'appendonly yes\n', { mode: 0o640 });
+  writeFileSync(join(folder, 'etc/beside'), '');
+  {
+    await using repository = await initTestRepository(location);
+    const volume = { ...describeTestVolume('file'), kind: 'path', name: file, isFile: true } as const;
+    const source = { kind: 'directory', root: join(folder, 'etc'), only: 'redis.conf' } as const;
+    await repository.save({
+      ...{ source, volume, parent: undefined, tags: [], hostname: 'test-host', timeMs: Date.now() },
+      ...{ grade: 'cold', excludePatterns: [] },
+    });
+  }
+  const restic = resticCommand(location);
+  await restic.run('check', '--read-data');
+  const target = join(folder, 'target');
+  await restic.run('restore', 'latest', '--path', file, '--target', target);
+  expect(readFileSync(join(target, file), 'utf8')).toBe('appendonly yes\n');
+  expect(statSync(join(target, file)).mode).toBe(0o100640);
+  expect(readdirSync(join(target, folder, 'etc'))).toEqual(['redis.conf']);
 });
 
 /** A tree of ordinary files of all sizes, large enough for several chunks and packs. */

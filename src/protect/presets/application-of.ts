@@ -36,7 +36,8 @@ export async function applicationOf(
 ): Promise<Application | undefined> {
   const concerned = targets.filter(
     ({ target, writers, wishes }) =>
-      writers.length > 0 ||
+      // What lies beside a single file says nothing of it.
+      (writers.length > 0 && !(target.kind === 'path' && target.isFile === true)) ||
       wishes.dump === true ||
       wishes.preset !== undefined ||
       (wishes.hooks ?? []).length > 0 ||

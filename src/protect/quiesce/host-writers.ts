@@ -11,7 +11,7 @@ export interface HostWriter {
 }
 
 interface WriterSearch {
-  /** Directories of this machine, without symbolic links. */
+  /** Directories and files of this machine, without symbolic links. */
   readonly roots: readonly string[];
   /** Processes in these containers are known. */
   readonly containerIds: readonly string[];
@@ -46,7 +46,7 @@ export async function findHostWriters(search: WriterSearch): Promise<HostWriter[
 
 /** A file below the roots that a process can write to, or undefined. */
 function writtenPath(proc: string, { roots }: WriterSearch): string | undefined {
-  const isBelow = (path: string): boolean => roots.some((root) => path !== root && isWithin(path, root));
+  const isBelow = (path: string): boolean => roots.some((root) => isWithin(path, root));
   for (const fd of orNothing(() => readdirSync(`${proc}/fd`), [])) {
     const path = orNothing(() => readlinkSync(`${proc}/fd/${fd}`), '');
     if (isBelow(path) && isForWriting(`${proc}/fdinfo/${fd}`)) return path;

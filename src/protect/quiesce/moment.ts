@@ -349,7 +349,7 @@ export class Moment implements StillMoment, AsyncDisposable {
     for (const member of this.members) {
       const { tree } = member.source;
       if (tree.kind !== 'directory') continue;
-      const root = toText(tree.root);
+      const root = toText(tree.only === undefined ? tree.root : `${tree.root}/${tree.only}`);
       const roots = [await realpath(root).catch(() => root)];
       const containerIds = (await writersIn(around, member.target)).map(({ id }) => id);
       const seen = this.#strangers.get(member) ?? new Set();

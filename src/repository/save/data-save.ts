@@ -206,8 +206,10 @@ export class DataSave {
     return tally;
   }
 
-  #saverOptions(): Pick<DirectorySaverOptions, 'scheduler' | 'names' | 'isExcluded'> {
-    return { scheduler: this.#scheduler, names: this.names, isExcluded: this.options.isExcluded };
+  #saverOptions(): Pick<DirectorySaverOptions, 'scheduler' | 'names' | 'only' | 'isExcluded'> {
+    const { source, isExcluded } = this.options;
+    const only = source.kind === 'directory' ? source.only : undefined;
+    return { scheduler: this.#scheduler, names: this.names, only, isExcluded };
   }
 
   async #findKnown(): Promise<Known> {

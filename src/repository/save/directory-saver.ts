@@ -19,6 +19,8 @@ import { childPath, type Place, type Slot } from './place.ts';
 import { readProblem } from './read-problem.ts';
 
 export interface DirectorySaverOptions extends FileSaverOptions {
+  /** Of what is in the root only this name. */
+  readonly only?: ByteString | undefined;
   readonly isExcluded: ((path: ByteString, isDirectory: boolean) => boolean) | undefined;
   /** Told each directory's tree with its text. */
   readonly onTree?: ((id: string, text: Uint8Array) => void) | undefined;
@@ -145,6 +147,8 @@ export class DirectorySaver {
   }
 
   #list({ handle, directory, path }: Place): ByteString[] {
+    const { only } = this.#options;
+    if (path === '' && only !== undefined) return [only];
     try {
       return readdirSync(toPath(handle.at('.')), { encoding: 'latin1' }).sort();
     } catch (error) {

@@ -21,12 +21,17 @@ export interface RootTreeOptions {
   readonly beside: readonly TreeNode[];
 }
 
-/** Where a volume's data is in the tree of its snapshots. A path keeps its place, a volume is at `/volume/NAME`. */
+/**
+ * Where a volume's data is in the tree of its snapshots. A path keeps its place, a volume is at `/volume/NAME`. Of a single
+ * file it is the folder that holds it.
+ */
 export function dataParts(volume: VolumeDescription): ByteString[] {
-  if (volume.kind === 'path')
-    return fromText(volume.name)
+  if (volume.kind === 'path') {
+    const parts = fromText(volume.name)
       .split('/')
       .filter((part) => part !== '');
+    return volume.isFile === true ? parts.slice(0, -1) : parts;
+  }
   return ['volume', safeName(fromText(volume.name))];
 }
 

@@ -290,7 +290,7 @@ function describe(
     time: new Date(saved.timeMs).toISOString(),
     ...(options.parent && { parent: options.parent.id }),
     tree: saved.tree,
-    paths: [toText(dataPath)],
+    paths: [options.volume.isFile === true ? options.volume.name : toText(dataPath)],
     hostname: options.hostname,
     uid: process.getuid?.() ?? 0,
     gid: process.getgid?.() ?? 0,

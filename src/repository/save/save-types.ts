@@ -49,7 +49,12 @@ export interface ShownByData {
 
 /** What a snapshot is made of. */
 export type TreeSource =
-  | { readonly kind: 'directory'; readonly root: ByteString }
+  | {
+      readonly kind: 'directory';
+      readonly root: ByteString;
+      /** Of what is in the root only this name, whether it is there or not: a missing one is a problem. */
+      readonly only?: ByteString | undefined;
+    }
   /** Depth first, a directory before what is in it, the root ('') first; as tar streams of container engines are. */
   | {
       readonly kind: 'entries';

@@ -7,7 +7,8 @@ import { localTime } from '../../model/local-time.ts';
 /** What a restore would do, for people. */
 export function describePlan(plan: RestorePlan): string {
   const { snapshot, changes } = plan;
-  const what = plan.path === '' ? 'Snapshot' : `"${toPrintable(plan.path)}" of snapshot`;
+  const isWhole = plan.path === '' || snapshot.volume?.isFile === true;
+  const what = isWhole ? 'Snapshot' : `"${toPrintable(plan.path)}" of snapshot`;
   const lines = [
     `${what} ${snapshot.id.slice(0, 8)} of "${printable(snapshot.name)}" from ${localTime(snapshot.time)} goes ${place(plan)}.`,
   ];
@@ -55,6 +56,8 @@ function describeSpace({ keepForMs, space }: RestorePlan): string[] {
 function place({ destination, path }: RestorePlan): string {
   const name = `"${printable(destination.name)}"`;
   if (destination.kind === 'new-volume') return `into the volume ${name}, which is made`;
+  if (destination.kind === 'entry')
+    return destination.isEmpty ? `to ${name}, where nothing is` : `in the place of ${name}`;
   const kind = destination.kind === 'volume' ? 'volume' : 'directory';
   if (destination.isEmpty) return `into the ${kind} ${name}, which is empty`;
   return path === '' ? `in the place of what is in the ${kind} ${name}` : `into the ${kind} ${name}`;

@@ -36,7 +36,7 @@ export async function runRestore(
   if (plan.refusal !== undefined) throw plan.refusal;
   // Where a directory is not named, the snapshot says which: who wrote it may have chosen any.
   const isChosenBySnapshot =
-    plan.destination.kind === 'directory' && flags.to === undefined && !/^[./]/.test(what);
+    ['directory', 'entry'].includes(plan.destination.kind) && flags.to === undefined && !/^[./]/.test(what);
   if (plan.replaces || isChosenBySnapshot) {
     session.note(describePlan(plan));
     const name = `"${printable(plan.destination.name)}"`;
