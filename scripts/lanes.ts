@@ -11,14 +11,32 @@ export interface Lane {
   readonly timeoutMs: number;
   /** How often a failed test is tried again. Only where an engine of others may be late; never a fault that was drawn by chance. */
   readonly retries?: number;
-  /** False for lanes whose tests own the machine's resources (an engine, loop devices): one file at a time. */
-  readonly parallel: boolean;
+  /** Files that change or see what all programs of the machine share: each of them runs while no other file does. */
+  readonly alone?: readonly string[];
+}
+
+/** What vitest calls a lane's files that run alone: a project of their own. */
+export function projectsOf({ name, alone }: Lane): {
+  readonly main: string;
+  readonly alone: string | undefined;
+} {
+  return { main: name, alone: alone === undefined ? undefined : `${name}${aloneEnding}` };
+}
+
+const aloneEnding = '-alone';
+
+/** The lane that a project of vitest belongs to. */
+export function laneOfProject(project: string): string {
+  return project.endsWith(aloneEnding) ? project.slice(0, -aloneEnding.length) : project;
 }
 
 const laneTimeoutMs = 180_000;
 const treePackages = ['attr', 'acl', 'zstd'];
 
-/** All lanes, in the order in which they run: the quick ones first. */
+/**
+ * All lanes. The unit lane runs first, and needs all of the processor. The files of all others run side by side, for many
+ * of them mostly wait: each has folders, ports, engines, control groups and loop devices of its own.
+ */
 export const lanes: readonly Lane[] = [
   {
     name: 'unit',
@@ -27,10 +45,9 @@ export const lanes: readonly Lane[] = [
     packages: [],
     demanding: { files: 'src/**/*-programs.test.ts', packages: [...treePackages, 'busybox-static'] },
     timeoutMs: 20_000,
-    parallel: true,
   },
-  parallelLane('cli', treePackages),
-  parallelLane('stores', [
+  lane('cli', treePackages),
+  lane('stores', [
     ...treePackages,
     'restic',
     'python3-flask-cors',
@@ -40,8 +57,8 @@ export const lanes: readonly Lane[] = [
     'restic-rest-server',
     'rclone',
   ]),
-  parallelLane('interop', [...treePackages, 'restic', 'borgbackup']),
-  parallelLane('faults', [...treePackages, 'restic']),
+  lane('interop', [...treePackages, 'restic', 'borgbackup']),
+  lane('faults', [...treePackages, 'restic']),
   lane('sandbox', ['bubblewrap']),
   engineLane('podman', ['podman', 'runc', 'busybox-static']),
   lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs', 'gocryptfs', 'cryptsetup-bin']),
@@ -60,16 +77,25 @@ export const lanes: readonly Lane[] = [
     'docker-cli',
     'busybox-static',
   ]),
-  engineLane('engine', [
-    ...treePackages,
-    'docker.io',
-    'docker-cli',
-    'docker-compose',
-    'busybox-static',
-    'xfsprogs',
-    'btrfs-progs',
-    'systemd',
-  ]),
+  {
+    ...engineLane('engine', [
+      ...treePackages,
+      'docker.io',
+      'docker-cli',
+      'docker-compose',
+      'busybox-static',
+      'xfsprogs',
+      'btrfs-progs',
+      'systemd',
+    ]),
+    // Every engine of the machine sees the volumes of a plugin whose socket is in /run/docker/plugins.
+    alone: [
+      'test/engine/docker-host-volumes.test.ts',
+      'test/engine/docker-plugin.test.ts',
+      'test/engine/migrate-running.test.ts',
+      'test/engine/migrate-writers.test.ts',
+    ],
+  },
   {
     ...lane('attacks', [...treePackages, 'gcc', 'libc6-dev', 'docker.io', 'docker-cli', 'busybox-static']),
     timeoutMs: 300_000,
@@ -88,11 +114,6 @@ function engineLane(name: string, packages: readonly string[]): Lane {
   return { ...lane(name, packages), retries: 1 };
 }
 
-/** A lane whose tests keep to folders, ports and processes of their own. */
-function parallelLane(name: string, packages: readonly string[]): Lane {
-  return { ...lane(name, packages), parallel: true };
-}
-
 function lane(name: string, packages: readonly string[]): Lane {
   const directory = `test/${name}`;
   return {
@@ -101,6 +122,5 @@ function lane(name: string, packages: readonly string[]): Lane {
     include: [`${directory}/**/*.test.ts`],
     packages,
     timeoutMs: laneTimeoutMs,
-    parallel: false,
   };
 }

@@ -4,7 +4,16 @@ import { judge, type RunFacts } from './test-verdict.ts';
 const good: RunFacts = {
   outcomes: [{ lane: 'unit', reason: undefined }],
   summary: {
-    lanes: { unit: { passed: 3, failed: 0, failures: [], flaky: [], skipped: [] } },
+    lanes: {
+      unit: {
+        passed: 3,
+        failed: 0,
+        failures: [],
+        flaky: [],
+        skipped: [],
+        files: [{ name: 'a.test.ts', tookMs: 1600 }],
+      },
+    },
     strayErrors: [],
     complete: true,
   },
@@ -15,8 +24,25 @@ const good: RunFacts = {
 };
 
 describe('`judge()`', () => {
+  test('says how long each lane took, and names the ten slowest files', () => {
+    const files = Array.from({ length: 12 }, (_, i) => ({ name: `${i}.test.ts`, tookMs: i * 1000 }));
+    const summary = { ...good.summary!, lanes: { unit: { ...good.summary!.lanes['unit']!, files } } };
+    expect(judge({ ...good, summary }).lines).toEqual([
+      'lane unit          3 passed, 0 failed, 66 s in 12 files',
+      'the slowest files:',
+      ...files
+        .toReversed()
+        .slice(0, 10)
+        .map(({ name }, i) => `${String(11 - i).padStart(6)} s ${name}`),
+    ]);
+  });
+
   test('passes a run in which every lane had tests and all passed', () => {
-    expect(judge(good)).toEqual({ passed: 3, failed: 0, lines: ['lane unit          3 passed, 0 failed'] });
+    expect(judge(good)).toEqual({
+      passed: 3,
+      failed: 0,
+      lines: ['lane unit          3 passed, 0 failed, 2 s in 1 file'],
+    });
   });
 
   test('fails a run in which no test ran, also outside of CI', () => {
@@ -52,7 +78,9 @@ describe('`judge()`', () => {
 
   test('fails in CI, and only there, for each skipped test, and names it', () => {
     const summary = {
-      lanes: { unit: { passed: 3, failed: 0, failures: [], flaky: [], skipped: ['a > b', 'c > d'] } },
+      lanes: {
+        unit: { passed: 3, failed: 0, failures: [], flaky: [], skipped: ['a > b', 'c > d'], files: [] },
+      },
       strayErrors: [],
       complete: true,
     };
@@ -64,7 +92,9 @@ describe('`judge()`', () => {
   test('names each failed test, so that the end of a log says what is wrong', () => {
     const summary = {
       ...good.summary!,
-      lanes: { unit: { passed: 3, failed: 1, failures: ['a.test.ts > b: c'], flaky: [], skipped: [] } },
+      lanes: {
+        unit: { passed: 3, failed: 1, failures: ['a.test.ts > b: c'], flaky: [], skipped: [], files: [] },
+      },
     };
     const verdict = judge({ ...good, summary, exitCode: 1 });
     expect(verdict.failed).toBe(1);
@@ -74,7 +104,9 @@ describe('`judge()`', () => {
   test('names what passed only when it was tried again', () => {
     const summary = {
       ...good.summary!,
-      lanes: { unit: { passed: 3, failed: 0, failures: [], flaky: ['a.test.ts > b: c'], skipped: [] } },
+      lanes: {
+        unit: { passed: 3, failed: 0, failures: [], flaky: ['a.test.ts > b: c'], skipped: [], files: [] },
+      },
     };
     const verdict = judge({ ...good, summary });
     expect(verdict.failed).toBe(0);

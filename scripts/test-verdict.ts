@@ -1,4 +1,4 @@
-import type { TestSummary } from '../test/setup/summary-reporter.ts';
+import type { FileSummary, TestSummary } from '../test/setup/summary-reporter.ts';
 
 export interface LaneOutcome {
   readonly lane: string;
@@ -38,6 +38,7 @@ export function judge(facts: RunFacts): Verdict {
   const notRun = facts.strict && !facts.filtered ? skipped : [];
   const lines = [
     ...facts.outcomes.map((outcome) => describeLane(outcome, facts)),
+    ...describeSlowest(lanes.flatMap(({ files }) => files)),
     ...facts.outcomes.flatMap(({ omission }) =>
       omission === undefined ? [] : `not run: ${omission.files}: ${omission.reason}`,
     ),
@@ -76,7 +77,27 @@ function describeLane({ lane, reason }: LaneOutcome, facts: RunFacts): string {
     return `${name} ${facts.filtered ? 'no test chosen' : 'no tests yet'}`;
   }
   const skipped = found.skipped.length === 0 ? '' : `, ${found.skipped.length} not run`;
-  return `${name} ${found.passed} passed, ${found.failed} failed${skipped}`;
+  const took = seconds(sum(found.files.map(({ tookMs }) => tookMs)));
+  return `${name} ${found.passed} passed, ${found.failed} failed${skipped}, ${took} s in ${countOf(found.files.length, 'file')}`;
+}
+
+const slowestAtMost = 10;
+
+function describeSlowest(files: readonly FileSummary[]): string[] {
+  if (files.length <= slowestAtMost) return [];
+  const slowest = files.toSorted((a, b) => b.tookMs - a.tookMs).slice(0, slowestAtMost);
+  return [
+    'the slowest files:',
+    ...slowest.map(({ name, tookMs }) => `${seconds(tookMs).padStart(6)} s ${name}`),
+  ];
+}
+
+function countOf(total: number, noun: string): string {
+  return `${total} ${noun}${total === 1 ? '' : 's'}`;
+}
+
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(0);
 }
 
 function count(facts: RunFacts, lane: string): number {

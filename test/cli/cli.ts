@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeKeyCheap } from '../support/cheap-key.ts';
 
 const command = join(import.meta.dirname, '../../bin/holdfast');
 
@@ -79,6 +80,7 @@ export class Cli {
 
   async init(): Promise<void> {
     await this.run('init', '--repo', this.repository);
+    await makeKeyCheap(this.repository, join(this.stateDir, 'keys/default.key'));
   }
 
   /** The ids of a volume's snapshots, oldest first. */

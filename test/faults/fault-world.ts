@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
+import { makeKeyCheap } from '../support/cheap-key.ts';
 import { seed } from './seeded.ts';
 
 const command = join(import.meta.dirname, '../../bin/holdfast');
@@ -97,6 +98,7 @@ export class FaultWorld {
 
   async init(): Promise<void> {
     await this.run('init', '--repo', this.repository);
+    await makeKeyCheap(this.repository, this.keyFile);
   }
 
   /** Makes a volume and gives back where its files are. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type App, openApp } from '../../src/app.ts';
 import { isAppError } from '../../src/model/errors.ts';
 import { runCommand, type RunResult } from '../../scripts/run-command.ts';
+import { makeKeyCheap } from '../support/cheap-key.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 import { type FaultyStore, startFaultyStore } from './faulty-store.ts';
 import { makeData } from './living-data.ts';
@@ -55,6 +56,7 @@ export class RandomWorld implements AsyncDisposable {
         makeDefault: name === 'main',
         chunkerFrom: name === 'main' ? undefined : { repository: 'main', passwordReference: undefined },
       });
+      await makeKeyCheap(folder, join(this.stateDir, 'keys', `${name}.key`));
     }
     for (let i = 0; i < 3; i++) await this.expectSaved();
   }

@@ -14,6 +14,25 @@ export function randomTimes(counts: { readonly all: number; readonly daily: numb
   return Number.isInteger(wish) && wish > 0 ? wish : times(counts);
 }
 
+/**
+ * Goes through faults, each with its place: all of them in a long run, daily as many as begin within `seconds`, and
+ * `atLeast` in any case. So give them in a random order: then each day leaves out others.
+ */
+export function* withinBudget<T>(
+  faults: readonly T[],
+  { seconds, atLeast }: { readonly seconds: number; readonly atLeast: number },
+): Generator<readonly [number, T]> {
+  // A run that is repeated for its seed gets as far as the one before.
+  const isLong = ['HOLDFAST_TEST_FAULTS', 'HOLDFAST_TEST_SEED'].some(
+    (name) => process.env[name] !== undefined,
+  );
+  const startedMs = performance.now();
+  for (const [index, fault] of faults.entries()) {
+    if (!isLong && index >= atLeast && performance.now() - startedMs > seconds * 1000) return;
+    yield [index, fault];
+  }
+}
+
 export interface Dice {
   /** At least 0, less than 1. */
   fraction(): number;

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import type { Reporter, SerializedError, TestModule } from 'vitest/node';
+import { laneOfProject } from '../../scripts/lanes.ts';
 
 /** What one run of the tests did, for the script that started it. */
 export interface TestSummary {
@@ -21,6 +22,13 @@ export interface LaneSummary {
   flaky: string[];
   /** Names of tests that did not run: skipped, or still to be written. */
   skipped: string[];
+  files: FileSummary[];
+}
+
+export interface FileSummary {
+  readonly name: string;
+  /** From the start of its worker to its end, with all hooks. */
+  readonly tookMs: number;
 }
 
 /** Writes a TestSummary as JSON to the file that HOLDFAST_TEST_SUMMARY names. */
@@ -34,12 +42,13 @@ export default class SummaryReporter implements Reporter {
     if (path === undefined) return;
     const lanes: Record<string, LaneSummary> = {};
     for (const module of modules) {
-      const lane = (lanes[module.project.name] ??= {
+      const lane = (lanes[laneOfProject(module.project.name)] ??= {
         passed: 0,
         failed: 0,
         failures: [],
         flaky: [],
         skipped: [],
+        files: [],
       });
       addModule(lane, module);
     }
@@ -54,6 +63,7 @@ export default class SummaryReporter implements Reporter {
 
 function addModule(lane: LaneSummary, module: TestModule): void {
   const file = relative(process.cwd(), module.moduleId);
+  lane.files.push({ name: file, tookMs: tookMs(module) });
   let failedTests = 0;
   for (const test of module.children.allTests()) {
     const { state, errors = [] } = test.result();
@@ -70,6 +80,12 @@ function addModule(lane: LaneSummary, module: TestModule): void {
   const failedOutside = module.state() === 'failed' && failedTests === 0 ? 1 : 0;
   if (failedOutside > 0) lane.failures.push(`${file}: ${module.errors().map(firstLine).join('; ')}`);
   lane.failed += failedTests + failedOutside;
+}
+
+function tookMs(module: TestModule): number {
+  const { environmentSetupDuration, prepareDuration, collectDuration, setupDuration, duration } =
+    module.diagnostic();
+  return environmentSetupDuration + prepareDuration + collectDuration + setupDuration + duration;
 }
 
 /** With the cause, since a runner wraps what it is told. */

@@ -26,8 +26,11 @@ export interface KeyFileOrigin {
 
 const scryptAsync = promisify<string | Uint8Array, Uint8Array, number, object, Buffer>(scrypt);
 
-/** 64 MiB and about a quarter of a second; N·r·128 bytes of memory. */
-const cost = { N: 65536, r: 8, p: 1 };
+/** What one try of a password costs: N·r·128 bytes of memory, and time in proportion to N·r·p. */
+export type KeyCost = Pick<KeyFile, 'N' | 'r' | 'p'>;
+
+/** 64 MiB and about a quarter of a second. */
+const usualCost: KeyCost = { N: 65536, r: 8, p: 1 };
 
 export function newMasterKey(): MasterKey {
   return { encrypt: randomBytes(32), macK: randomBytes(16), macR: maskR(randomBytes(16)) };
@@ -36,7 +39,8 @@ export function newMasterKey(): MasterKey {
 export async function sealMasterKey(
   key: MasterKey,
   password: Uint8Array,
-  origin: KeyFileOrigin,
+  { created, username, hostname }: KeyFileOrigin,
+  cost: KeyCost = usualCost,
 ): Promise<KeyFile> {
   const salt = randomBytes(64);
   const sealer = new Sealer(await derive(password, salt, cost));
@@ -45,7 +49,7 @@ export async function sealMasterKey(
     encrypt: base64(key.encrypt),
   });
   const data = sealer.seal(Buffer.from(plain));
-  return { ...origin, kdf: 'scrypt', ...cost, salt: base64(salt), data: base64(data) };
+  return { created, username, hostname, kdf: 'scrypt', ...cost, salt: base64(salt), data: base64(data) };
 }
 
 /** The master key, or undefined when the password is not this file's. */
@@ -79,7 +83,7 @@ function parseMasterKey(json: string): MasterKey {
   return key;
 }
 
-async function derive(password: Uint8Array, salt: Uint8Array, parameters: typeof cost): Promise<MasterKey> {
+async function derive(password: Uint8Array, salt: Uint8Array, parameters: KeyCost): Promise<MasterKey> {
   const { N, r, p } = parameters;
   const maxmem = 256 * r * (N + p + 2);
   const derived = await scryptAsync(password, salt, 64, { ...parameters, maxmem });
@@ -93,10 +97,10 @@ async function derive(password: Uint8Array, salt: Uint8Array, parameters: typeof
 /** 256 MiB of memory. restic asks for 64 at most. */
 const mostMemory = 256 << 20;
 /** In units of N·r·p: sixteen times our own cost, some seconds. restic asks for half a second of the machine that wrote it. */
-const mostWork = 16 * cost.N * cost.r * cost.p;
+const mostWork = 16 * usualCost.N * usualCost.r * usualCost.p;
 
 /** What it costs to try a password on the file; undefined for one that makes no sense, or asks for more than is given. */
-export function workOf({ N, r, p }: Pick<KeyFile, 'N' | 'r' | 'p'>): number | undefined {
+export function workOf({ N, r, p }: KeyCost): number | undefined {
   const whole = [N, r, p].every((value) => Number.isSafeInteger(value) && value > 0);
   const isPowerOfTwo = N > 1 && Number.isInteger(Math.log2(N));
   if (!whole || !isPowerOfTwo || N * r * 128 > mostMemory || N * r * p > mostWork) return undefined;
@@ -104,7 +108,7 @@ export function workOf({ N, r, p }: Pick<KeyFile, 'N' | 'r' | 'p'>): number | un
 }
 
 /** A hostile key file must not make us take all memory, or hours. */
-function assertSane(parameters: typeof cost): void {
+function assertSane(parameters: KeyCost): void {
   if (workOf(parameters) === undefined) {
     throw new AppError('unsupported', 'A key file asks for an unreasonable amount of memory or time');
   }

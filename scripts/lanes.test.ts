@@ -1,0 +1,23 @@
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, test } from 'vitest';
+import { laneOfProject, lanes, projectsOf } from './lanes.ts';
+
+const root = dirname(import.meta.dirname);
+const alone = lanes.flatMap((lane) => lane.alone ?? []);
+
+test('each test that offers volumes to all engines of the machine runs alone, and no test that is not there', () => {
+  const offering = globSync('test/{engine,attacks,stacks,podman}/**/*.test.ts', { cwd: root }).filter(
+    (path) =>
+      /docker\/plugin-service\.ts'|'\/run\/docker\/plugins/.test(readFileSync(join(root, path), 'utf8')),
+  );
+  expect(offering.length).toBeGreaterThan(0);
+  expect(alone.toSorted()).toEqual(offering.toSorted());
+});
+
+test('the project of what runs alone belongs to its lane', () => {
+  for (const lane of lanes) {
+    const { main, alone: other } = projectsOf(lane);
+    expect([main, other ?? main].map(laneOfProject)).toEqual([lane.name, lane.name]);
+  }
+});

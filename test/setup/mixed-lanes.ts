@@ -1,0 +1,23 @@
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/**
+ * The order of the files: each group's lanes take turns, in proportion to how many files they have, so that files that
+ * wait for an engine and files that keep a processor busy run beside each other from the first to the last. Within a lane
+ * the longest come first.
+ */
+export class MixedLanes extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const counts = new Map<string, number>();
+    const places = new Map<TestSpecification, number>();
+    for (const file of sorted) {
+      const place = counts.get(file.project.name) ?? 0;
+      places.set(file, place);
+      counts.set(file.project.name, place + 1);
+    }
+    const share = (file: TestSpecification): number =>
+      (places.get(file) ?? 0) / (counts.get(file.project.name) ?? 1);
+    const group = (file: TestSpecification): number => file.project.config.sequence.groupOrder;
+    return sorted.toSorted((a, b) => group(a) - group(b) || share(a) - share(b));
+  }
+}
