@@ -52,9 +52,11 @@ test.each([
 });
 
 test('a name as long as a file system allows takes no time', () => {
-  const startedMs = performance.now();
+  // Of the processor: other programs may keep this one from running for longer.
+  const before = process.threadCpuUsage();
   read(`${'a-'.repeat(120)}.tar.gz`, '*{volume}*-%Y%m%d');
-  expect(performance.now() - startedMs).toBeLessThan(500);
+  const { user, system } = process.threadCpuUsage(before);
+  expect((user + system) / 1000).toBeLessThan(500);
 });
 
 test('archives are told by their names, encrypted ones too, and those are refused with what to do', () => {
