@@ -14,6 +14,8 @@ interface Manifest {
   readonly resolved?: string;
   readonly integrity?: string;
   readonly link?: boolean;
+  readonly hasInstallScript?: boolean;
+  readonly allowScripts?: Readonly<Record<string, boolean>>;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
@@ -29,7 +31,12 @@ const kinds = ['dependencies', 'devDependencies', 'optionalDependencies'] as con
 export function findPackageFaults(root: string): string[] {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as LockFile;
-  return [...compare(manifest, lock), ...findLockFaults(lock), ...findMissingPackages(lock)];
+  return [
+    ...compare(manifest, lock),
+    ...findLockFaults(lock),
+    ...findMissingPackages(lock),
+    ...findScriptFaults(manifest, lock),
+  ];
 }
 
 /** Returns what is wrong with the Node.js that a folder's packages bring, one line each. */
@@ -96,6 +103,20 @@ function findMissingPackages(lock: LockFile): string[] {
           `package-lock.json lacks "${name}", and "npm ci" fails: remove the lock file and run npm install`,
       ),
   );
+}
+
+/** A package's install script would run on every machine that installs the packages of this checkout: all are denied. */
+function findScriptFaults({ allowScripts = {} }: Manifest, lock: LockFile): string[] {
+  const names = Object.entries(lock.packages)
+    .filter(([path, { hasInstallScript }]) => path !== '' && hasInstallScript === true)
+    .map(([path]) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length));
+  const allowed = Object.keys(allowScripts).filter((name) => allowScripts[name] !== false);
+  return [
+    ...names
+      .filter((name) => allowScripts[name] === undefined)
+      .map((name) => `"${name}" has an install script: add it to "allowScripts" of package.json as false`),
+    ...allowed.map((name) => `package.json: "allowScripts" lets the install script of "${name}" run`),
+  ];
 }
 
 /** Where npm looks for a package that the package at `path` asks for: beside its own files, then further and further out. */

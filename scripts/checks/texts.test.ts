@@ -76,8 +76,24 @@ describe('`findPackageFaults()`', () => {
     }
   });
 
-  function write(dependencies: object, packages: object): void {
-    writeFileSync(join(folder, 'package.json'), JSON.stringify({ dependencies }));
+  test('finds install scripts that are not denied, and those that are allowed', () => {
+    const packages = {
+      '': { dependencies: { a: '1.0.0' } },
+      'node_modules/a': entry,
+      'node_modules/a/node_modules/@x/b': { ...entry, hasInstallScript: true },
+    };
+    write({ a: '1.0.0' }, packages, { allowScripts: { '@x/b': false } });
+    expect(findPackageFaults(folder)).toEqual([]);
+    write({ a: '1.0.0' }, packages);
+    expect(findPackageFaults(folder)).toEqual([expect.stringMatching(/^"@x\/b" has an install script/)]);
+    write({ a: '1.0.0' }, packages, { allowScripts: { '@x/b': true } });
+    expect(findPackageFaults(folder)).toEqual([
+      expect.stringMatching(/lets the install script of "@x\/b" run/),
+    ]);
+  });
+
+  function write(dependencies: object, packages: object, more: object = {}): void {
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ dependencies, ...more }));
     writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ packages }));
   }
 });
