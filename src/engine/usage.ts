@@ -1,34 +1,49 @@
 import type { Host, VolumeData } from '../hosts/host.ts';
+import { knownError } from '../lib/known-error.ts';
 import { measureTree } from '../lib/measure-tree.ts';
+import { requireAnswer } from '../lib/require-answer.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
 import { TreeUsage } from '../lib/tree-usage.ts';
 import { toPrintable } from '../model/byte-string.ts';
+import { isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
 import { findVolume } from './find-volume.ts';
-import type { VolumeUsage, VolumeWorkOptions } from './volume-engine.ts';
+import type { VolumeFailure, VolumeUsage, VolumeWorkOptions } from './volume-engine.ts';
 import { WorkLog } from './work-log.ts';
 
 const shownAtTop = 20;
 
-/** Measures volumes, one after the other. */
+/** Measures volumes, one after the other. What is wrong with one is told in its place. */
 export async function measureVolumes(
   host: Host,
   names: readonly string[],
   options: VolumeWorkOptions,
-): Promise<VolumeUsage[]> {
-  const usages: VolumeUsage[] = [];
+): Promise<(VolumeUsage | VolumeFailure)[]> {
+  const rows: (VolumeUsage | VolumeFailure)[] = [];
+  await findAll(host, names, options);
   let before = { bytes: 0, files: 0 };
   for (const name of names) {
-    await findVolume(host, name, { action: 'measure', signal: options.signal });
-    await using data = await host.openData(name, { signal: options.signal });
-    const usage = await measureVolume(data, name, {
-      signal: options.signal,
-      onProgress: ({ bytes, files }) =>
-        options.onProgress?.({ bytes: before.bytes + bytes, files: before.files + files }),
-    });
-    before = { bytes: before.bytes + usage.bytes, files: before.files + usage.files };
-    usages.push(usage);
+    const onProgress: VolumeWorkOptions['onProgress'] = ({ bytes, files }) =>
+      options.onProgress?.({ bytes: before.bytes + bytes, files: before.files + files });
+    try {
+      await using data = await host.openData(name, { signal: options.signal });
+      if (data.way === 'direct') await requireAnswer(data.root, { name, signal: options.signal });
+      const usage = await measureVolume(data, name, { signal: options.signal, onProgress });
+      before = { bytes: before.bytes + usage.bytes, files: before.files + usage.files };
+      rows.push(usage);
+    } catch (error) {
+      if (options.signal?.aborted === true || isAppError(error, 'cancelled')) throw error;
+      rows.push({ name, error: knownError(error, `Cannot measure ${quote(name)}`) });
+    }
   }
-  return usages;
+  return rows;
+}
+
+/** Asks for all at once: the host is asked for each only where it lists it not, to say so. */
+async function findAll(host: Host, names: readonly string[], { signal }: VolumeWorkOptions): Promise<void> {
+  const listed = new Set((await host.listVolumes({ signal })).map(({ name }) => name));
+  for (const name of names)
+    if (!listed.has(name)) await findVolume(host, name, { action: 'measure', signal });
 }
 
 export async function measureVolume(

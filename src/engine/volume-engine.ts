@@ -240,8 +240,11 @@ export interface VolumeEngine {
   /** As `docker cp` out of a container. */
   copyOut(request: CopyOutRequest, options?: VolumeWorkOptions): Promise<WorkReport>;
 
-  /** In the order of the names. */
-  usage(names: readonly string[], options?: VolumeWorkOptions): Promise<VolumeUsage[]>;
+  /**
+   * In the order of the names. A name that does not exist is `not-found`; one whose data cannot be had, or does not answer
+   * in time, is told with its error, and the others are measured.
+   */
+  usage(names: readonly string[], options?: VolumeWorkOptions): Promise<(VolumeUsage | VolumeFailure)[]>;
   /** A directory's entries, or one thing. Relative symbolic links are followed inside the volume. */
   browse(place: VolumePlace, options?: VolumeWorkOptions): Promise<BrowseResult>;
   /** A file's bytes. `usage` for what is no file. */

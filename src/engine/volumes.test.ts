@@ -1,4 +1,4 @@
-import { linkSync, truncateSync, writeFileSync } from 'node:fs';
+import { linkSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseVolumeFilter } from '../model/filter.ts';
@@ -85,13 +85,22 @@ describe('volumes as such', () => {
     writeFileSync(join(root, 'sparse'), '');
     truncateSync(join(root, 'sparse'), 10_000_000);
     const [usage] = await t.engine.usage(['v']);
+    if (usage === undefined || 'error' in usage) throw usage?.error ?? new Error('nothing');
     expect(usage).toMatchObject({ name: 'v', bytes: 10_005_001, files: 3, directories: 2, others: 0 });
-    expect(usage?.allocatedBytes).toBeLessThan(1_000_000);
-    expect(usage?.top.map(({ path, bytes }) => [path, bytes])).toEqual([
+    expect(usage.allocatedBytes).toBeLessThan(1_000_000);
+    expect(usage.top.map(({ path, bytes }) => [path, bytes])).toEqual([
       ['sparse', 10_000_000],
       ['big', 5000],
       ['small', 1],
     ]);
     await expect(t.engine.usage(['nothing'])).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  test('usage() tells what is wrong with one volume in its place, and measures the others', async () => {
+    await t.create('a', { file: '1' });
+    rmSync(await t.create('gone'), { recursive: true });
+    await t.create('z', { file: '22' });
+    const rows = await t.engine.usage(['a', 'gone', 'z']);
+    expect(rows.map((row) => ('error' in row ? row.error.code : row.bytes))).toEqual([1, 'not-found', 2]);
   });
 });

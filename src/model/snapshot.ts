@@ -125,5 +125,7 @@ export interface Snapshot {
   readonly evidence?: GradeEvidence | undefined;
   /** What it shares with the snapshots of other volumes that were saved at the same still moment: 16 hex digits. */
   readonly restorePoint?: string | undefined;
+  /** Names of the volumes that could not be saved at that moment though they belong to it. Absent where none is missing. */
+  readonly missing?: readonly string[] | undefined;
   readonly programVersion: string | undefined;
 }

@@ -83,7 +83,7 @@ function endsAll(error: AppError): boolean {
   return error.code === 'cancelled' || error.code === 'full' || error.code === 'read-only';
 }
 
-/** Takes the leases of a group and saves it. Who is taken by another process is told, and the others are saved. */
+/** Takes the leases of a group and saves it. What is taken by another process, or cannot be read, is told, and the others are saved. */
 async function tryToSave(parts: Protection, work: GroupWork, options: JobOptions): Promise<BackupOutcome[]> {
   const startedAt = new Date(parts.now()).toISOString();
   const outcomes: BackupOutcome[] = [];

@@ -13,9 +13,13 @@ interface Some {
   readonly tags?: readonly string[];
   /** What the stack had then; not written down unless given. */
   readonly all?: readonly string[];
+  readonly missing?: readonly string[];
 }
 
-function of(name: string, { id, at, point, stack = 'shop', host = 'host', tags = [], all }: Some): Snapshot {
+function of(
+  name: string,
+  { id, at, point, stack = 'shop', host = 'host', tags = [], all, missing }: Some,
+): Snapshot {
   const snapshot = someSnapshot({ id: id.padEnd(64, '0'), time: `2026-01-${at}:00Z`, tags });
   const { volume } = snapshot;
   if (volume === undefined) throw new Error('no volume');
@@ -23,6 +27,7 @@ function of(name: string, { id, at, point, stack = 'shop', host = 'host', tags =
     ...snapshot,
     name,
     restorePoint: point,
+    ...(missing && { missing }),
     volume: {
       ...volume,
       name,
@@ -136,6 +141,31 @@ describe('chooseRestorePoint()', () => {
     const named = chooseRestorePoint('shop@bbbb', failed);
     expect(shown(named)).toEqual({ id: point('b'), snapshots: ['db b1', 'log b3', 'web a2'] });
     expect(named.notes).toEqual(['Not part of the restore point, and taken from before it: "web".']);
+  });
+
+  test('a moment that could not have all of it says so, stays behind the last whole one, and can be chosen', () => {
+    const all = ['db', 'web'];
+    const lost = context(
+      ...['db', 'web'].map((name) => of(name, { id: `1${name}`, at: '10T12:00', point: point('1'), all })),
+      of('web', { id: '2a', at: '11T12:00', point: point('2'), all, missing: ['db'] }),
+    );
+    const newest = chooseRestorePoint('shop', lost);
+    expect(newest).toMatchObject({ id: point('1'), missing: [] });
+    expect(newest.notes).toEqual([
+      `There is a newer restore point without "db", which could not be saved then: ${point('2')}. To take that one: --stack shop@${point('2')}`,
+    ]);
+    const chosen = chooseRestorePoint(`shop@${point('2')}`, lost);
+    expect(shown(chosen)).toEqual({ id: point('2'), snapshots: ['db 1d', 'web 2a'] });
+    expect(chosen.missing).toEqual(['db']);
+    expect(chosen.notes).toEqual([
+      'Could not be saved at that moment: "db".',
+      'Not part of the restore point, and taken from before it: "db".',
+    ]);
+    const twice = context(
+      ...lost.snapshots,
+      of('web', { id: '3a', at: '12T12:00', point: point('3'), all, missing: ['db'] }),
+    );
+    expect(() => chooseRestorePoint('shop', twice)).toThrow('the moments since then lack "db"');
   });
 
   test('a whole moment that two newer ones without the same volume follow is old: one has to be chosen', () => {

@@ -14,6 +14,8 @@ export interface RestorePoint {
   readonly id: string | undefined;
   /** By name. */
   readonly snapshots: readonly Snapshot[];
+  /** Names of the volumes that could not be saved at that moment; their snapshots are older, where there are any. */
+  readonly missing: readonly string[];
   readonly notes: readonly string[];
 }
 
@@ -44,6 +46,7 @@ export function chooseRestorePoint(text: string, context: FindContext): RestoreP
     stack,
     id: moment?.id,
     snapshots,
+    missing: moment === undefined ? [] : missingIn(moment),
     notes: notesOf({ stack, moment, snapshots, until, membership }),
   };
 }
@@ -172,6 +175,15 @@ function momentsOf(ofStack: readonly Snapshot[]): Moment[] {
   return [...moments.values()].map((snapshots) => ({ id: snapshots[0]?.restorePoint, snapshots }));
 }
 
+/** A backup of one volume by itself is no moment of the stack; what is left of one that lost its other volumes is. */
+function isStackMoment(moment: Moment): boolean {
+  return moment.snapshots.length > 1 || missingIn(moment).length > 0;
+}
+
+function missingIn({ snapshots }: Moment): readonly string[] {
+  return snapshots.findLast(({ missing }) => missing !== undefined)?.missing ?? [];
+}
+
 /** What the stack had at a time. */
 interface Membership {
   readonly members: ReadonlySet<string>;
@@ -199,7 +211,7 @@ function membersOf(until: readonly Snapshot[]): Membership {
 }
 
 function isMemberStill(until: readonly Snapshot[]): (name: string) => boolean {
-  const together = momentsOf(until).filter(({ snapshots }) => snapshots.length > 1);
+  const together = momentsOf(until).filter(isStackMoment);
   const [since] = together.at(-2)?.snapshots ?? [];
   const still = new Set(until.slice(since === undefined ? 0 : until.indexOf(since)).map(volumeName));
   return (name) => still.has(name);
@@ -249,8 +261,13 @@ interface Chosen {
 function notesOf(chosen: Chosen): string[] {
   const { moment, snapshots, membership } = chosen;
   const others = snapshots.filter((snapshot) => moment !== undefined && !moment.snapshots.includes(snapshot));
-  const mixed =
-    others.length > 0 ? [`Not part of the restore point, and taken from before it: ${named(others)}.`] : [];
+  const lost = moment === undefined ? [] : missingIn(moment);
+  const mixed = [
+    ...(lost.length > 0 ? [`Could not be saved at that moment: ${lost.map(quote).join(', ')}.`] : []),
+    ...(others.length > 0
+      ? [`Not part of the restore point, and taken from before it: ${named(others)}.`]
+      : []),
+  ];
   return [
     ...(moment === undefined ? oneByOne(snapshots) : mixed),
     ...newerNotes(chosen),
@@ -270,15 +287,15 @@ function oneByOne(snapshots: readonly Snapshot[]): string[] {
 function newerNotes({ stack, moment, until, membership: { members } }: Chosen): string[] {
   if (moment === undefined) return [];
   const newer = newerThan(moment, until);
-  const partial = newer.filter(({ snapshots }) => snapshots.length > 1).at(-1);
-  const single = newestOfEach(
-    newer.filter(({ snapshots }) => snapshots.length === 1).flatMap((one) => one.snapshots),
-  );
+  const partial = newer.findLast(isStackMoment);
+  const single = newestOfEach(newer.filter((one) => !isStackMoment(one)).flatMap((one) => one.snapshots));
   const lacks = partial === undefined ? [] : lacking(partial, members);
+  const wereLost = partial !== undefined && lacks.every((name) => missingIn(partial).includes(name));
+  const why = wereLost ? ', which could not be saved then' : '';
   return [
     ...(partial?.id !== undefined && lacks.length > 0
       ? [
-          `There is a newer restore point without ${lacks.map(quote).join(', ')}: ${partial.id}. To take that one: --stack ${stack}@${partial.id}`,
+          `There is a newer restore point without ${lacks.map(quote).join(', ')}${why}: ${partial.id}. To take that one: --stack ${stack}@${partial.id}`,
         ]
       : []),
     ...(single.length > 0
@@ -321,7 +338,7 @@ function whyNotLatest({
 }: Omit<Chosen, 'snapshots'>): string | undefined {
   const all = [...members].toSorted().map(quote).join(', ');
   if (moment === undefined) return `No moment has all of the stack ${quote(stack)}: ${all}`;
-  const partial = newerThan(moment, until).filter(({ snapshots }) => snapshots.length > 1);
+  const partial = newerThan(moment, until).filter(isStackMoment);
   const [name] = [...members].filter(
     (member) => partial.filter((one) => lacking(one, members).includes(member)).length > 1,
   );

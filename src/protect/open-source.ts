@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { wholeSeconds } from '../hosts/host.ts';
+import { requireAnswer } from '../lib/require-answer.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
 import { type ByteString, fromText, toText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
@@ -32,16 +33,22 @@ interface SourceWish {
 /** Opens what is to be saved. The lease is held. */
 export async function openSource(parts: Protection, wish: SourceWish): Promise<OpenedSource> {
   const { target, options } = wish;
-  if (target.kind === 'path' && target.isFile === true) return await fileSource(fromText(target.name), wish);
-  if (target.kind === 'path') return await directorySource(fromText(target.name), wish);
+  const { name } = target;
+  if (target.kind === 'path') {
+    const root = fromText(name);
+    await requireAnswer(root, { name, signal: options.signal });
+    return await (target.isFile === true ? fileSource : directorySource)(root, wish);
+  }
   const host = await parts.host();
   const data = await host.openData(target.name, { signal: options.signal });
   try {
-    if (data.way === 'direct')
+    if (data.way === 'direct') {
+      await requireAnswer(data.root, { name, signal: options.signal });
       return {
         ...(await directorySource(data.root, wish)),
         [Symbol.asyncDispose]: () => data[Symbol.asyncDispose](),
       };
+    }
     const problems: SaveProblem[] = [];
     // Asked for when it is read: the data may have to be made still before.
     const entries = async function* () {

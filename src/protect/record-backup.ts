@@ -3,10 +3,10 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import type { BackupOutcome } from './backup-types.ts';
+import { failedBackup } from './failed-backup.ts';
 import { rememberAnomalies } from './judge-saved.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { SaveWork } from './save-held.ts';
-import type { BackupTarget } from './targets.ts';
 import { tellOfBackup } from './tell-of-backup.ts';
 
 interface RunToRecord {
@@ -36,9 +36,14 @@ export async function recordRun(
     outcome: outcome.outcome,
     startedAt,
     finishedAt: new Date(parts.now()).toISOString(),
-    message: outcome.error?.message ?? outcome.problems[0]?.message,
+    message: outcome.error?.message ?? outcome.problems[0]?.message ?? withoutMissing(outcome),
   });
   await tellOfBackup(parts, { outcome, repositoryId: work.repository.id, stack: described.stack, tags });
+}
+
+function withoutMissing({ snapshot }: BackupOutcome): string | undefined {
+  const missing = snapshot?.missing ?? [];
+  return missing.length === 0 ? undefined : `The restore point lacks ${missing.map(quote).join(', ')}`;
 }
 
 interface FailureToRecord {
@@ -58,7 +63,7 @@ export async function recordFailure(
     options.signal?.aborted === true
       ? cancelled(error)
       : knownError(error, `Cannot back up ${quote(work.target.name)}`);
-  const outcome = failure(work.target, known);
+  const outcome = failedBackup(work.target, known);
   if (described !== undefined) await recordRun(parts, { work, described, startedAt, outcome }, options);
   else if (!work.request.dryRun)
     await tellOfBackup(parts, {
@@ -68,21 +73,6 @@ export async function recordFailure(
       tags: work.request.marks ?? [],
     });
   return outcome;
-}
-
-function failure(target: BackupTarget, error: AppError): BackupOutcome {
-  return {
-    kind: target.kind,
-    name: target.name,
-    outcome: error.code === 'cancelled' ? 'cancelled' : 'failed',
-    snapshot: undefined,
-    summary: undefined,
-    grade: undefined,
-    gradeReason: undefined,
-    problems: [],
-    limits: [],
-    error,
-  };
 }
 
 function cancelled(cause: unknown): AppError {

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { AppError, isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
 import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import type { Repository } from '../repository/index.ts';
 import type { BackupOutcome, BackupRequest } from './backup-types.ts';
+import { failedBackup } from './failed-backup.ts';
 import { judgeSaved } from './judge-saved.ts';
 import { listInKnownOrder } from './known-order.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import type { StillSaved, StillTarget } from './quiesce/save-still.ts';
+import type { StillLost, StillSaved, StillTarget } from './quiesce/save-still.ts';
 import { noteDamaged } from './snapshots.ts';
 import type { BackupTarget } from './targets.ts';
 import { chooseTreatment, type Treatment } from './treatment.ts';
@@ -30,7 +32,7 @@ export interface DescribedWork extends SaveWork {
   readonly isSafety?: boolean;
 }
 
-/** Still, save, verify: what a backup is. The leases are held. */
+/** Still, save, verify: what a backup is, in the order of the works. The leases are held. */
 export async function saveHeld(
   parts: Protection,
   works: readonly DescribedWork[],
@@ -51,27 +53,44 @@ export async function saveHeld(
       dryRun: request.dryRun,
       withApplications: first.isSafety !== true,
       restorePoint: isRestorePoint(works) ? randomBytes(8).toString('hex') : undefined,
+      missing: first.targets.flatMap((target) =>
+        works.some((work) => work.target === target) ? [] : [target.name],
+      ),
     },
     options,
   );
-  for (const { result } of saved)
-    if (result.snapshot !== undefined) await verifySaved(repository, result.snapshot, options);
+  for (const one of saved)
+    if (!isLost(one) && one.result.snapshot !== undefined)
+      await verifySaved(repository, one.result.snapshot, options);
   const catalog = await parts.catalog();
   const outcomes: BackupOutcome[] = [];
-  for (const one of saved) {
-    const work = works.find(({ target }) => target === one.target);
-    const anomalies = await judgeSaved(catalog, { ...one.result, repository, earlier }, options);
-    outcomes.push({ ...success(one), anomalies, settings: work && treatmentOf(work).said });
+  for (const work of works) {
+    const { target } = work;
+    const one = saved.find((found) => found.target === target);
+    if (one === undefined)
+      throw new AppError('failed', `It is not known what became of ${quote(target.name)}`);
+    if (isLost(one)) outcomes.push(failedBackup(target, one.error));
+    else {
+      const anomalies = await judgeSaved(catalog, { ...one.result, repository, earlier }, options);
+      outcomes.push({ ...success(one), anomalies, settings: treatmentOf(work).said });
+    }
   }
   return outcomes;
 }
 
-/** Volumes of a stack that were all read at one moment. One of several by itself is no moment of the stack. */
+function isLost(one: StillSaved | StillLost): one is StillLost {
+  return 'error' in one;
+}
+
+/**
+ * Volumes of a stack that were to be read at one moment, whether all of them could be or not. One of several that was asked
+ * for by itself is no moment of the stack.
+ */
 function isRestorePoint(works: readonly DescribedWork[]): boolean {
   const [first] = works;
   const isStack = first?.target.kind === 'volume' && first.target.volume.stack !== undefined;
-  if (!isStack || first.targets.length !== works.length || first.isSafety === true) return false;
-  if (works.length === 1 && (first.volume.stackVolumes ?? []).length > 1) return false;
+  if (!isStack || first.isSafety === true) return false;
+  if (first.targets.length === 1 && (first.volume.stackVolumes ?? []).length > 1) return false;
   const live = works.map(treatmentOf).filter(({ consistency }) => consistency === 'live');
   // A cache that its own label lets be written to has no say in what the others are.
   return live.length < works.length && live.every(({ consistencyBy }) => consistencyBy === 'own');

@@ -57,5 +57,6 @@ async function saveBeforeRestore(
   const work = { target, targets: [target], request, repository, treatments, volume, isSafety };
   const [outcome] = await saveHeld(parts, [work], options);
   if (outcome === undefined) throw new AppError('failed', `Nothing of ${quote(target.name)} was saved`);
+  if (outcome.error !== undefined) throw outcome.error;
   return outcome;
 }

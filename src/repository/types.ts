@@ -73,7 +73,11 @@ export interface Repository extends AsyncDisposable {
    */
   save(options: SaveOptions): Promise<SaveResult>;
 
-  /** The same for several that are still at the same moment, all of them or none: `signal` and `dryRun` are the first's. */
+  /**
+   * The same for several that are still at the same moment; `signal` and `dryRun` are the first's. One whose own data cannot
+   * be read has an `error`, and the others name it as missing; throws when none can be read. What is no fault of their data
+   * fails all: they are recorded together, or not at all.
+   */
   saveTogether(saves: readonly SaveOptions[], moment: StillMoment): Promise<SaveResult[]>;
 
   /** Depth first, sorted by bytes, `path` itself first. `not-found` when there is no such path. */

@@ -163,3 +163,67 @@ describe('a stack', () => {
     rmSync(join(on.engine.folder, 'deep'));
   });
 });
+
+describe('a stack of which volumes cannot be read', () => {
+  const project = ['--label', 'com.docker.compose.project=crew'];
+  const create = (name: string, ...options: string[]): Promise<string> =>
+    on.engine.docker(['volume', 'create', ...project, ...options.flatMap((one) => ['-o', one]), name]);
+
+  test('is saved without them, says so once each, and comes back from its last whole moment', async () => {
+    for (const name of ['crew_a', 'crew_b', 'crew_gone']) await create(name);
+    writeFileSync(join(on.engine.volumePath('crew_a'), 'file'), 'saved');
+    await run('backup', '--stack', 'crew');
+    writeFileSync(join(on.engine.volumePath('crew_a'), 'file'), 'newer');
+    rmSync(on.engine.volumePath('crew_gone'), { recursive: true });
+    await create('crew_wrong', 'type=ext4', 'device=/dev/there-is-none');
+
+    const saved = await attempt('backup', '--stack', 'crew', '--format', 'json');
+    expect(saved).toMatchObject({ exit: 3 });
+    expect(saved.stderr.match(/^holdfast: .*crew_gone/gm)).toHaveLength(1);
+    expect(saved.stderr.match(/^holdfast: .*crew_wrong/gm)).toHaveLength(1);
+    const { outcomes } = JSON.parse(saved.stdout) as {
+      outcomes: { name: string; outcome: string; restorePoint: string | null; missing: string[] }[];
+    };
+    const missing = ['crew_gone', 'crew_wrong'];
+    expect(outcomes.filter(({ outcome }) => outcome === 'good')).toMatchObject([
+      { name: 'crew_a', missing: expect.toSatisfy((names: string[]) => sorted(names) === sorted(missing)) },
+      { name: 'crew_b', restorePoint: outcomes[0]?.restorePoint },
+    ]);
+    expect(await run('snapshots', '--stack', 'crew')).toMatch(/MISSING/);
+    expect((await attempt('coverage')).stdout).toMatch(
+      /crew_gone .*could not be saved with the rest of its stack/,
+    );
+
+    mkdirSync(on.engine.volumePath('crew_gone'));
+    const plan = await run('restore', '--stack', 'crew', '--dry-run');
+    expect(plan).toMatch(/newer restore point without .*"crew_gone"/);
+    const point = outcomes[0]?.restorePoint ?? '';
+    const chosen = JSON.parse(
+      await run('restore', '--stack', `crew@${point}`, '--dry-run', '--format', 'json'),
+    ) as { missing: string[]; notes: string[] };
+    expect(sorted(chosen.missing)).toBe(sorted(missing));
+    expect(chosen.notes.join()).toContain('Could not be saved at that moment');
+    rmSync(on.engine.volumePath('crew_gone'), { recursive: true });
+  });
+
+  test('has its other volumes measured, each bad one in a row of its own', async () => {
+    const listed = await attempt(
+      'volume',
+      'ls',
+      '--size',
+      '--filter',
+      'label=com.docker.compose.project=crew',
+    );
+    expect(listed).toMatchObject({ exit: 3 });
+    expect(listed.stdout).toMatch(/crew_a .* 5 B/);
+    expect(listed.stdout).toMatch(/crew_gone .* \?$/m);
+    expect(listed.stderr).toContain('crew_wrong');
+    const measured = await attempt('volume', 'du', 'crew_a', 'crew_gone', '--format', 'json');
+    expect(measured).toMatchObject({ exit: 3 });
+    expect(JSON.parse(measured.stdout)).toMatchObject([{ bytes: 5 }, { name: 'crew_gone', error: {} }]);
+  });
+});
+
+function sorted(names: readonly string[]): string {
+  return names.toSorted().join();
+}

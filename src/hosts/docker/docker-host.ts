@@ -8,7 +8,7 @@ import { DockerContainers } from './containers.ts';
 import { type DockerEndpoint, type Environment, findDockerEndpoint } from './endpoint.ts';
 import { EngineClient } from './engine-client.ts';
 import type { EngineContainer, EngineInfo, EngineVolume, EngineVolumeList } from './engine-types.ts';
-import { joinVolumes, missingVolumes } from './volumes.ts';
+import { joinVolumes, missingVolumes, ofItsConsumers } from './volumes.ts';
 
 export interface DockerHostOptions {
   /** Default: found by `env`. */
@@ -77,7 +77,9 @@ class DockerHost implements Host {
     for (const warning of warnings) this.#options.onWarning?.(warning);
     // What a failing driver hides is known by the containers that mount it.
     const missing = warnings.length === 0 ? [] : missingVolumes(volumes, containers);
-    return joinVolumes([...volumes, ...missing], containers);
+    return joinVolumes([...volumes, ...missing], containers).map((volume) =>
+      missing.some(({ Name }) => Name === volume.name) ? ofItsConsumers(volume) : volume,
+    );
   }
 
   async findVolume(name: string, options: CallOptions = {}): Promise<Volume | undefined> {

@@ -29,6 +29,12 @@ export function missingVolumes(
   return [...missing.values()];
 }
 
+/** A driver that fails tells no labels: what the stack's containers mount counts as the stack's, so that it is missed there. */
+export function ofItsConsumers(volume: Volume): Volume {
+  const stack = volume.stack ?? volume.consumers.find((one) => one.stack !== undefined)?.stack;
+  return { ...volume, stack };
+}
+
 export function toVolume(volume: EngineVolume, consumers: readonly Consumer[]): Volume {
   const labels = volume.Labels ?? {};
   return {

@@ -78,6 +78,9 @@ function volumePlace(view: View, volume: Volume): CoveredPlace {
   return {
     ...judge(view, {
       subject,
+      lostBy: view.snapshots.findLast(
+        (other) => other.volume?.stack === stack && other.missing?.includes(name) === true,
+      ),
       use: useOf(view, {
         name,
         mounts: view.mounts.filter(({ type, source }) => type === 'volume' && source === name),
@@ -152,6 +155,8 @@ function pathPlace(view: View, subject: Subject): CoveredPlace {
 interface Evidence {
   readonly subject: Subject | undefined;
   readonly use: PlaceUse | undefined;
+  /** The newest snapshot of its stack that was taken without it, since it could not be saved. */
+  readonly lostBy?: ListedSnapshot | undefined;
   /** Why it is no loss, whatever else there is. */
   readonly harmless: string | undefined;
   readonly snapshots: readonly ListedSnapshot[];
@@ -159,7 +164,7 @@ interface Evidence {
 
 type Judged = Pick<CoveredPlace, 'state' | 'reason' | 'policies' | 'newest'>;
 
-function judge(view: View, { subject, use, harmless, snapshots }: Evidence): Judged {
+function judge(view: View, { subject, use, lostBy, harmless, snapshots }: Evidence): Judged {
   const assignments = view.assignments.filter((one) => one.subject === subject);
   const policies = assignments.map(({ policy }) => policy.name);
   const good = snapshots.findLast(
@@ -179,7 +184,9 @@ function judge(view: View, { subject, use, harmless, snapshots }: Evidence): Jud
       ? ''
       : `; not counted, because by this machine’s clock they lie in the future: ${future.map(({ id }) => id.slice(0, 8)).join(', ')}`;
   const hint = subject && takeOverHint(ofNamesakes(view.ofOthers, subject, view.machines), subject.name);
-  const aside = `${inFuture}${hint === undefined ? '' : `; ${hint}`}`;
+  const isLost = lostBy !== undefined && (newest === undefined || lostBy.time > newest.time);
+  const lost = isLost ? `; it could not be saved with the rest of its stack at ${lostBy.time}` : '';
+  const aside = `${lost}${inFuture}${hint === undefined ? '' : `; ${hint}`}`;
   if (harmless !== undefined) return { ...told, state: 'cache', reason: harmless };
   const allowedMs = Math.max(
     ...assignments.map((one) => allowedAgeMs(one, view.gaps)),

@@ -1,4 +1,5 @@
-import { AppError } from '../../model/errors.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Stillness } from '../../model/label-wishes.ts';
 import type { GradeEvidence, Snapshot, VolumeDescription } from '../../model/snapshot.ts';
@@ -32,6 +33,8 @@ export interface StillSaveRequest {
   /** Tags of all of them, besides their own. */
   readonly marks: readonly string[];
   readonly restorePoint: string | undefined;
+  /** Names of the volumes that belong to the same moment and could not be taken for it. */
+  readonly missing: readonly string[];
   readonly dryRun: boolean;
   /** False leaves applications alone: no hooks, no locks, no dumps. */
   readonly withApplications: boolean;
@@ -47,27 +50,42 @@ export interface StillSaved {
   readonly hookFailures: readonly AppError[];
 }
 
+/** One whose data could not be opened or read. */
+export interface StillLost {
+  readonly target: BackupTarget;
+  readonly error: AppError;
+}
+
 /**
  * Saves targets at one still moment: opens their data, finds who writes to it, makes them still as briefly as the data
- * allows, and says how consistent the snapshots are. All are saved or none; the containers run again in any case.
+ * allows, and says how consistent the snapshots are. One whose data cannot be had is lost, and the others are saved; what
+ * is no fault of the data fails all. The containers run again in any case.
  */
 export async function saveStill(
   parts: Protection,
   request: StillSaveRequest,
   options: JobOptions,
-): Promise<StillSaved[]> {
+): Promise<(StillSaved | StillLost)[]> {
   await using opened = new AsyncDisposableStack();
   const members: Member[] = [];
+  const lost: StillLost[] = [];
   const places = request.targets.map(({ target }) => target);
   // A dry run waits for no other process.
   const around = await (request.dryRun ? lookAround : lookAroundFree)(parts, places, options);
   for (const one of request.targets) {
     const { isExcluded } = one.treatment;
     const wish = { repository: request.repository, target: one.target, isExcluded, options };
-    const source = opened.use(await openSource(parts, wish));
-    const writers = (await writersIn(around, one.target)).filter(isActiveContainer);
-    members.push({ ...one, source, writers });
+    try {
+      const source = opened.use(await openSource(parts, wish));
+      const writers = (await writersIn(around, one.target)).filter(isActiveContainer);
+      members.push({ ...one, source, writers });
+    } catch (error) {
+      if (options.signal?.aborted === true || isAppError(error, 'cancelled')) throw error;
+      lost.push({ target: one.target, error: knownError(error, `Cannot open ${quote(one.target.name)}`) });
+    }
   }
+  if (members.length === 0) return lost;
+  const missing = [...request.missing, ...lost.map(({ target }) => target.name)];
   const application = await openApplications(parts, { members, request }, options);
   if (application !== undefined) opened.use(application);
   const ways = chooseWays(members, application);
@@ -83,15 +101,18 @@ export async function saveStill(
   try {
     await application?.begin(options);
     const dumps = await application?.dump(request.repository, options);
-    const saves = members.map((member) => saveOptionsOf(parts, { member, moment, request, dumps }, options));
+    const saves = members.map((member) =>
+      saveOptionsOf(parts, { member, moment, request: { ...request, missing }, dumps }, options),
+    );
     const results = await request.repository.saveTogether(saves, moment);
     for (const [i, { notKept = [] }] of results.entries())
       for (const one of notKept) options.onNote?.(notKeptNote(members[i]?.target.name ?? '', one));
     const hookFailures = (await application?.finish(outcomeOf(results), options)) ?? [];
-    return results.map((result, i) => {
+    const saved = results.map((result, i): StillSaved | StillLost => {
       const member = members[i];
       if (member === undefined) throw new AppError('failed', 'More was saved than was asked for');
       const { target, source } = member;
+      if (result.error !== undefined) return { target, error: result.error };
       return {
         target,
         result: request.dryRun && wanted.how !== undefined ? withoutChanges(result) : result,
@@ -101,6 +122,7 @@ export async function saveStill(
         hookFailures,
       };
     });
+    return [...saved, ...lost];
   } catch (error) {
     application?.failed(options.signal?.aborted === true ? new AppError('cancelled', 'Cancelled') : error);
     throw error;
@@ -118,7 +140,7 @@ function withoutChanges(result: SaveResult): SaveResult {
 }
 
 function outcomeOf(results: readonly SaveResult[]): HookOutcome {
-  const isPartial = results.some(({ problems }) => problems.length > 0);
+  const isPartial = results.some(({ problems, error }) => error !== undefined || problems.length > 0);
   const ids = results.flatMap(({ snapshot }) => snapshot?.id ?? []);
   return { outcome: isPartial ? 'partial' : 'good', snapshotId: ids.join(',') };
 }
@@ -205,6 +227,7 @@ function saveOptionsOf(
     grade: async (shown) => (await moment.decideGrade(member, shown)).grade,
     evidence: (inFlight) => moment.evidenceOf(member, inFlight),
     restorePoint: request.restorePoint,
+    missing: request.missing,
     excludePatterns: treatment.excludes,
     isExcluded: source.isExcluded,
     lost: source.problems,

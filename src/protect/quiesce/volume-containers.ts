@@ -1,6 +1,8 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { Container, ContainerMount } from '../../hosts/containers.ts';
+import { requireAnswer } from '../../lib/require-answer.ts';
+import { fromText } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
 import type { Consumer, Volume } from '../../model/volume.ts';
 import { isWithin, pathConsumers } from '../describe-volume.ts';
@@ -13,6 +15,8 @@ import { withoutOwn } from './own-container.ts';
 export interface Surroundings {
   readonly containers: readonly Container[];
   readonly volumes: readonly Volume[];
+  /** Where the symbolic links of a path lead to, when this is the engine's machine; each is asked for once. */
+  readonly realPlace: (place: string) => Promise<string>;
 }
 
 interface Place {
@@ -76,7 +80,7 @@ export async function lookAround(
       host.containers.list({ signal }),
       host.listVolumes({ signal }),
     ]);
-    return { containers: await withoutOwn(containers), volumes };
+    return { containers: await withoutOwn(containers), volumes, realPlace: openRealPlaces() };
   } catch (error) {
     const isMissing = isAppError(error, 'unavailable') || isAppError(error, 'denied');
     if (isMissing && places.every(({ kind }) => kind === 'path')) return nothingAround;
@@ -108,7 +112,11 @@ export async function lookAroundFree(
   }
 }
 
-const nothingAround: Surroundings = { containers: [], volumes: [] };
+const nothingAround: Surroundings = {
+  containers: [],
+  volumes: [],
+  realPlace: async (place) => path.normalize(place),
+};
 
 /** True for one that can write now. */
 export function runs({ state }: Container): boolean {
@@ -132,14 +140,14 @@ export async function consumersNow(
 }
 
 async function consumersOf(
-  { containers, volumes }: Surroundings,
+  { containers, volumes, realPlace }: Surroundings,
   { kind, name }: Place,
   counts: (mount: ContainerMount) => boolean,
 ): Promise<Container[]> {
   const volume = kind === 'volume' ? volumes.find((other) => other.name === name) : undefined;
   const places = kind === 'path' ? [name] : volume ? placesOf(volume) : [];
   const real = await Promise.all(places.map(realPlace));
-  const isShared = await sharing(volumes, real);
+  const isShared = await sharing({ volumes, realPlace }, real);
   const sees = async (mount: ContainerMount): Promise<boolean> => {
     const { type, source } = mount;
     if (source === undefined || !counts(mount)) return false;
@@ -161,7 +169,7 @@ async function consumersOf(
 
 /** Tells which volumes are the same place, or lie in or around it. */
 async function sharing(
-  volumes: readonly Volume[],
+  { volumes, realPlace }: Pick<Surroundings, 'volumes' | 'realPlace'>,
   real: readonly string[],
 ): Promise<(volume: string) => boolean> {
   const shared = new Set<string>();
@@ -192,7 +200,22 @@ function overlap(one: string, other: string): boolean {
   return isWithin(one, other) || isWithin(other, one);
 }
 
-/** Where the symbolic links lead to, when this is the engine's machine. */
-async function realPlace(place: string): Promise<string> {
-  return path.isAbsolute(place) ? await realpath(place).catch(() => path.normalize(place)) : place;
+function openRealPlaces(): Surroundings['realPlace'] {
+  const known = new Map<string, Promise<string>>();
+  return (place) => {
+    const found = known.get(place) ?? findRealPlace(place);
+    known.set(place, found);
+    return found;
+  };
+}
+
+/** A server that does not answer keeps nobody from looking at the other places. */
+async function findRealPlace(place: string): Promise<string> {
+  if (!path.isAbsolute(place)) return place;
+  try {
+    await requireAnswer(fromText(place), { name: place, patienceMs: 4000 });
+    return await realpath(place);
+  } catch {
+    return path.normalize(place);
+  }
 }

@@ -58,6 +58,8 @@ export interface HoldfastJson {
   readonly evidence?: GradeEvidence;
   /** What the snapshots share that were taken behind one barrier. */
   readonly restorePoint?: string;
+  /** Names of the volumes that belong behind the same barrier and could not be saved. */
+  readonly missing?: readonly string[];
   readonly directories?: number;
   readonly others?: number;
   readonly volume: VolumeDescription;
@@ -112,6 +114,7 @@ export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
     ...(own?.dumps && { dumps: own.dumps }),
     ...(own?.evidence && { evidence: own.evidence }),
     ...(isText(own?.restorePoint) && { restorePoint: own.restorePoint }),
+    ...(Array.isArray(own?.missing) && { missing: own.missing.filter(isText) }),
     programVersion: json.program_version,
   };
 }

@@ -72,6 +72,11 @@ export class SaveScheduler implements AsyncDisposable {
     });
   }
 
+  /** Why nothing more can be stored; undefined while it can. */
+  get failure(): AppError | undefined {
+    return this.#failure;
+  }
+
   /** Waits until there is room for more work. Throws when work has failed or is cancelled, so that a walk ends early. */
   async room(): Promise<void> {
     this.#throwIfOver();
@@ -159,6 +164,9 @@ export class SaveScheduler implements AsyncDisposable {
     this.#asked++;
     try {
       return await work();
+    } catch (error) {
+      this.#failure ??= knownError(error);
+      throw error;
     } finally {
       this.#asked--;
       this.#lastDone = performance.now();

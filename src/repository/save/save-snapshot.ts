@@ -16,6 +16,7 @@ import { DataSave } from './data-save.ts';
 import type { DirectorySaverOptions } from './directory-saver.ts';
 import { EarlyClones } from './early-clones.ts';
 import { PackRecorder } from './pack-recorder.ts';
+import { ReadableSaves } from './readable-saves.ts';
 import { dataParts, descriptionNode, directoryNode, plainDirectoryNode, saveRootTree } from './root-tree.ts';
 import { assertDumpsThere, saveDumpFolder } from './save-dump.ts';
 import { SaveScheduler } from './save-scheduler.ts';
@@ -39,7 +40,7 @@ export async function saveSnapshot(context: LockedContext, options: SaveOptions)
 
 export type LockedContext = SaveContext & { readonly lock: Pick<RepositoryLock, 'assertHeld'> };
 
-/** Saves several, all of them or none, which may be still at the same moment. */
+/** Saves several, which may be still at the same moment. What cannot be read is left out, and the others are recorded together. */
 export async function saveSnapshots(
   context: LockedContext,
   saves: readonly SaveOptions[],
@@ -62,20 +63,29 @@ export async function saveSnapshots(
   for (const { dumps = [] } of saves) assertDumpsThere(context.index, dumps);
   const isLive = moment?.liveFirst ?? false;
   const works = saves.map((options) => new DataSave(context, options, { scheduler, isLive }));
-  const saved: Saved[] = [];
+  const readable = new ReadableSaves(works, { scheduler, signal });
+  const saved = new Map<DataSave, Saved>();
   await keepOnFailure(recorder, scheduler, async () => {
-    const timeMs = await saveAllData(works, moment, scheduler);
-    for (const work of works) {
+    const timeMs = await saveAllData(readable, moment, scheduler);
+    await readable.each(async (work) => {
       const tree = await work.measured(() => saveTrees(work, scheduler));
-      saved.push({ work, tree, timeMs: timeMs ?? work.options.timeMs });
-    }
+      saved.set(work, { work, tree, timeMs: timeMs ?? work.options.timeMs });
+    });
     throwIfCancelled({ signal });
     await scheduler.flush();
   });
   const durationMs = Math.round(performance.now() - started);
   if (!dryRun) await recorder.finish();
   const records: SnapshotRecord[] = [];
-  for (const one of saved) records.push(await recordOf(one, { durationMs, dryRun }));
+  const missing = readable.lost.map(({ options }) => options.volume.name);
+  for (const work of works) {
+    const one = saved.get(work);
+    records.push(
+      one === undefined
+        ? lostRecord(work, readable.errorOf(work), durationMs)
+        : await recordOf(one, { durationMs, dryRun, missing }),
+    );
+  }
   throwIfCancelled({ signal });
   if (!dryRun) await context.lock.assertHeld();
   return await writeRecords(context, records);
@@ -89,18 +99,18 @@ interface Saved {
 
 /** Returns the moment of the snapshots, when it is another than when the backup began. */
 async function saveAllData(
-  works: readonly DataSave[],
+  readable: ReadableSaves,
   moment: StillMoment | undefined,
   scheduler: SaveScheduler,
 ): Promise<number | undefined> {
   const tries = moment?.liveFirst === true ? (moment.tries ?? 1) : 1;
   for (let left = tries - 1; ; left--) {
-    for (const work of works)
-      await (moment?.liveFirst === true ? work.goThroughLive(fitsMs(moment)) : work.prepare());
-    const timeMs = await saveOnceStill(works, { moment, scheduler, mayRepeat: left > 0 });
-    const isLate = moment?.cutAtMs?.() !== undefined && works.some(({ tally }) => tally.late > 0);
+    for (const work of readable.left) await work.prepare();
+    if (moment?.liveFirst === true) await readable.each((work) => work.goThroughLive(fitsMs(moment)));
+    const timeMs = await saveOnceStill(readable, { moment, scheduler, mayRepeat: left > 0 });
+    const isLate = moment?.cutAtMs?.() !== undefined && readable.left.some(({ tally }) => tally.late > 0);
     if (left === 0 || !(isLate || moment?.wasDisturbed?.() === true)) return timeMs;
-    for (const work of works) await work.takeForLive();
+    await readable.each((work) => work.takeForLive());
   }
 }
 
@@ -122,18 +132,18 @@ interface OnceStill {
 }
 
 async function saveOnceStill(
-  works: readonly DataSave[],
+  readable: ReadableSaves,
   { moment, scheduler, mayRepeat }: OnceStill,
 ): Promise<number | undefined> {
   const cleaned = new CleanedFilesystems();
   // Closed when nobody stands still any more.
   using early = new EarlyClones();
-  if (moment?.clones === true) for (const work of works) await work.cloneEarly(early);
+  if (moment?.clones === true) await readable.each((work) => work.cloneEarly(early));
   const { promise: released, resolve, reject } = Promise.withResolvers<void>();
   released.catch(() => undefined);
   try {
     const parts = { cleaned, clones: { released, early }, scheduler, mayRepeat };
-    const timeMs = await saveStillData(works, moment, parts);
+    const timeMs = await saveStillData(readable, moment, parts);
     resolve();
     return timeMs;
   } catch (error) {
@@ -148,7 +158,7 @@ interface StillParts extends Pick<DirectorySaverOptions, 'clones'>, Omit<OnceSti
 }
 
 async function saveStillData(
-  works: readonly DataSave[],
+  readable: ReadableSaves,
   moment: StillMoment | undefined,
   parts: StillParts,
 ): Promise<number | undefined> {
@@ -158,19 +168,19 @@ async function saveStillData(
   try {
     // What is on its way to the store is there before: it may be far away, or not answer.
     if (moment !== undefined) await scheduler.drain();
-    const lastPassMs = works.reduce((sum, work) => sum + work.lastPassMs, 0);
+    const lastPassMs = readable.left.reduce((sum, work) => sum + work.lastPassMs, 0);
     const timeMs = await moment?.begin(
       async () => {
-        for (const work of works) work.bringToHand();
+        for (const work of readable.left) work.bringToHand();
         collectGarbage();
-        for (const work of works) await work.cleanPages(cleaned);
+        await readable.each((work) => work.cleanPages(cleaned));
       },
       moment.liveFirst ? lastPassMs : undefined,
     );
     watch.use(watchStore(scheduler, moment));
     const clones = moment?.clones === true ? parts.clones : undefined;
     const stillSinceMs = moment === undefined ? undefined : Date.now();
-    for (const work of works) await work.saveStill({ clones, cleaned, stillSinceMs, cutAtMs, mayRepeat });
+    await readable.each((work) => work.saveStill({ clones, cleaned, stillSinceMs, cutAtMs, mayRepeat }));
     return timeMs;
   } finally {
     await moment?.end();
@@ -204,9 +214,20 @@ async function writeRecords(
   }
 }
 
+function lostRecord(work: DataSave, error: AppError | undefined, durationMs: number): SnapshotRecord {
+  return { json: undefined, error, summary: work.tally.summary(work.stored, durationMs), problems: [] };
+}
+
+interface RecordFacts {
+  readonly durationMs: number;
+  readonly dryRun: boolean;
+  /** Names of those that could not be read. */
+  readonly missing: readonly string[];
+}
+
 async function recordOf(
   { work, tree, timeMs }: Saved,
-  { durationMs, dryRun }: { readonly durationMs: number; readonly dryRun: boolean },
+  { durationMs, dryRun, missing }: RecordFacts,
 ): Promise<SnapshotRecord> {
   const { tally, options, inFlight } = work;
   const summary = tally.summary(work.stored, durationMs);
@@ -227,6 +248,7 @@ async function recordOf(
     summary,
     problemCount: problems.length,
     timeMs,
+    missing: [...(options.missing ?? []), ...missing],
   });
   return { json, summary, problems, notKept };
 }
@@ -282,9 +304,10 @@ function describe(
     readonly grade: Grade;
     readonly evidence: GradeEvidence | undefined;
     readonly timeMs: number;
+    readonly missing: readonly string[];
   },
 ): SnapshotJson {
-  const { summary, evidence } = saved;
+  const { summary, evidence, missing } = saved;
   const dataPath = `/${dataParts(options.volume).join('/')}`;
   return {
     time: new Date(saved.timeMs).toISOString(),
@@ -315,6 +338,7 @@ function describe(
       problemCount: saved.problemCount,
       ...(evidence && { evidence }),
       ...(options.restorePoint !== undefined && { restorePoint: options.restorePoint }),
+      ...(options.restorePoint !== undefined && missing.length > 0 && { missing }),
       ...(options.limits && options.limits.length > 0 && { limits: options.limits }),
       ...(options.dumps &&
         options.dumps.length > 0 && { dumps: options.dumps.map(({ name, size }) => ({ name, size })) }),

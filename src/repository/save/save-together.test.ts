@@ -301,7 +301,7 @@ test('tells what was written to while it had to be still, and not what was writt
   expect(shown).toEqual([undefined, 'log']);
 });
 
-test('saves none of them when one cannot be read, and says when nothing has to be still', async () => {
+test('one that is gone at the still moment is lost alone, and nothing has to be still afterwards', async () => {
   const root = makeVolume('db', { log: 'x' });
   const calls: string[] = [];
   const moment = momentOf({
@@ -316,9 +316,10 @@ test('saves none of them when one cannot be read, and says when nothing has to b
   });
   const other = makeVolume('files', { log: 'x' });
   const saves = [saveOf(other), saveOf(root)];
-  await expect(opened.repository.saveTogether(saves, moment)).rejects.toThrow();
+  const results = await opened.repository.saveTogether(saves, moment);
+  expect(results.map(({ error }) => error?.code)).toEqual([undefined, 'not-found']);
   expect(calls).toEqual(['begin', 'end']);
-  expect(await opened.repository.listSnapshots()).toEqual([]);
+  expect((await opened.repository.listSnapshots()).map(({ volume }) => volume?.name)).toEqual(['files']);
 });
 
 test('reads large files when they are no longer still, where they can be cloned, and has them as they were', async () => {
@@ -433,5 +434,52 @@ describe('data that is not still for as long as its reading takes', () => {
     rmSync(join(folder, 'data'), { recursive: true });
     const come = await saveCut(1, 1, (root) => writeFileSync(join(root, 'sub', 'new'), ''));
     expect(come.seen?.late).toBeGreaterThanOrEqual(1);
+  });
+});
+
+describe('several of which one cannot be read', () => {
+  const restorePoint = 'a'.repeat(16);
+
+  const brokenStream = (): AsyncIterable<never> => ({
+    [Symbol.asyncIterator]: () => ({
+      next: async () => {
+        throw new AppError('failed', 'The driver has failed');
+      },
+    }),
+  });
+
+  test('saves the others, which say who is missing, and makes them still once', async () => {
+    const [one, other] = [makeVolume('one', { a: 'a' }), makeVolume('other', { b: 'b' })];
+    let begun = 0;
+    const begin = async (): Promise<number> => (begun++, Date.now());
+    const broken = saveOf(join(folder, 'streamed'), {
+      restorePoint,
+      source: { kind: 'entries', entries: brokenStream() },
+    });
+    const results = await opened.repository.saveTogether(
+      [
+        saveOf(one, { restorePoint, missing: ['locked'] }),
+        broken,
+        saveOf(join(folder, 'gone')),
+        saveOf(other),
+      ],
+      momentOf({ begin }),
+    );
+    expect(results.map(({ error }) => error?.code)).toEqual([undefined, 'failed', 'not-found', undefined]);
+    expect(results[1]?.error?.message).toBe('The driver has failed');
+    expect(begun).toBe(1);
+    const listed = await opened.repository.listSnapshots();
+    expect(listed.map(({ volume }) => volume?.name)).toEqual(['one', 'other']);
+    expect(listed.map(({ missing }) => missing)).toEqual([['locked', 'streamed', 'gone'], undefined]);
+  });
+
+  test('fails as a whole when none can be read, or when it is the store that fails', async () => {
+    const [gone, lost] = [saveOf(join(folder, 'gone')), saveOf(join(folder, 'lost'))];
+    await expect(opened.repository.saveTogether([gone, lost], momentOf())).rejects.toThrow(/gone/);
+    const root = makeVolume('one', { a: 'a' });
+    rmSync(join(opened.location, 'data'), { recursive: true });
+    writeFileSync(join(opened.location, 'data'), 'no folder');
+    await expect(opened.repository.saveTogether([saveOf(root), gone], momentOf())).rejects.toThrow();
+    expect(await opened.repository.listSnapshots()).toEqual([]);
   });
 });

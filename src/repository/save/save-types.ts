@@ -1,5 +1,6 @@
 import type { ByteString } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
+import type { AppError } from '../../model/errors.ts';
 import type {
   Grade,
   GradeEvidence,
@@ -27,6 +28,8 @@ export interface SaveOptions extends WorkOptions {
   readonly evidence?: ((seen: InFlight | undefined) => GradeEvidence | undefined) | undefined;
   /** What the snapshots share that are taken at the same still moment. */
   readonly restorePoint?: string | undefined;
+  /** Names of the volumes that belong to the restore point and could not be taken for it; those that fail here are added. */
+  readonly missing?: readonly string[] | undefined;
   /** The patterns, as recorded in the snapshot. */
   readonly excludePatterns: readonly string[];
   /** True for a path, relative to the source's root, that is left out with everything below. */
@@ -113,8 +116,10 @@ export interface StillMoment {
 }
 
 export interface SaveResult {
-  /** Undefined for a dry run. */
+  /** Undefined for a dry run, and for what could not be read. */
   readonly snapshot: Snapshot | undefined;
+  /** Why nothing of it was saved though others were that are saved together with it. */
+  readonly error?: AppError | undefined;
   readonly summary: SnapshotSummary;
   /** What was not saved as it is, or not at all. A result with problems is partly done. */
   readonly problems: readonly SaveProblem[];

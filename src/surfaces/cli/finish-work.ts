@@ -49,8 +49,13 @@ function isNamedIn(message: string, path: string): boolean {
 
 /** Names what went wrong and throws `partial`; nothing when nothing did. */
 export function reportProblems(session: Session, problems: readonly ShownProblem[]): void {
-  if (problems.length === 0) return;
   warnOfProblems(session, problems);
+  failOfProblems(problems);
+}
+
+/** The same where they are named already. */
+export function failOfProblems(problems: readonly ShownProblem[]): void {
+  if (problems.length === 0) return;
   const count = problems.length === 1 ? 'One thing is' : `${problems.length} things are`;
   throw new AppError('partial', `${count} not as it was`, {
     hint: 'Everything else was done. The warnings above say what is missing or differs.',

@@ -5,6 +5,7 @@ import { parseConsistency, parseMaxStill, parseStillTries } from '../../../model
 import { formatDuration } from '../../../model/duration.ts';
 import { parsePreset } from '../../../model/labels-holdfast.ts';
 import { AppError } from '../../../model/errors.ts';
+import { quote } from '../../../model/quote.ts';
 import { formatSize } from '../../../model/size.ts';
 import type { GradeEvidence } from '../../../model/snapshot.ts';
 import { failAll } from '../fail-all.ts';
@@ -59,7 +60,21 @@ export async function runBackup(
     quiet: () => report.outcomes.flatMap(({ snapshot }) => snapshot?.id ?? []),
   });
   for (const { problems } of report.outcomes) warnOfProblems(session, problems);
+  for (const lacking of describeMissing(report)) session.note(lacking);
   conclude(session, report);
+}
+
+/** Of each restore point that could not have all of its stack. */
+function describeMissing({ outcomes }: BackupReport): string[] {
+  const points = new Map(
+    outcomes.flatMap(({ snapshot }) =>
+      snapshot?.missing ? [[snapshot.restorePoint, snapshot.missing]] : [],
+    ),
+  );
+  return [...points].map(([id, missing]) => {
+    const names = missing.map((name) => quote(name)).join(', ');
+    return `The restore point ${id ?? ''} is saved without ${names}.`;
+  });
 }
 
 /** Throws what the exit number says: failed, partly done, or nothing. */
@@ -132,6 +147,7 @@ function reportAsJson(report: BackupReport): object {
       ...outcome,
       snapshotId: snapshot?.id ?? null,
       restorePoint: snapshot?.restorePoint ?? null,
+      missing: snapshot?.missing ?? [],
       error: error === undefined ? null : { code: error.code, message: error.message },
     })),
     skipped: report.skipped,

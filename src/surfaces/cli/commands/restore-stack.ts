@@ -64,6 +64,7 @@ function stackPlanAsJson({ point, plans, stops, refusal }: StackPlan): object {
   return {
     stack: point.stack,
     restorePoint: point.id ?? null,
+    missing: point.missing,
     notes: point.notes,
     volumes: plans.map(planAsJson),
     stops,

@@ -36,6 +36,7 @@ function describe(snapshots: readonly ListedSnapshot[]): string {
   const now = new Date();
   const hasOthers = snapshots.some(({ isOwn }) => !isOwn);
   const hasDoubts = snapshots.some(({ timeDoubt }) => timeDoubt !== undefined);
+  const hasMissing = snapshots.some(({ missing }) => missing !== undefined);
   const hasProblems = snapshots.some((snapshot) => snapshot.problemCount > 0);
   return formatTable(snapshots, [
     { title: 'ID', value: ({ id }) => id.slice(0, 8) },
@@ -69,6 +70,14 @@ function describe(snapshots: readonly ListedSnapshot[]): string {
           {
             title: 'PROBLEMS',
             value: ({ problemCount }: ListedSnapshot) => (problemCount > 0 ? String(problemCount) : ''),
+          },
+        ]
+      : []),
+    ...(hasMissing
+      ? [
+          {
+            title: 'MISSING',
+            value: ({ missing = [] }: ListedSnapshot) => printable(missing.join(',')),
           },
         ]
       : []),

@@ -1,9 +1,10 @@
-import type { VolumeUsage } from '../../../app.ts';
+import type { VolumeFailure, VolumeUsage } from '../../../app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatSize } from '../../../model/size.ts';
-import { reportProblems } from '../finish-work.ts';
+import { failOfProblems, warnOfProblems } from '../finish-work.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
+import { errorAsJson, reportUnmeasured } from '../unmeasured.ts';
 
 export async function runVolumeDu(session: Session, _flags: object, args: readonly string[]): Promise<void> {
   const engine = await session.app.volumes();
@@ -11,33 +12,37 @@ export async function runVolumeDu(session: Session, _flags: object, args: readon
   const names =
     args.length > 0 ? args : (await engine.list(undefined, { signal })).map((volume) => volume.name);
   using progress = session.progress('Measuring');
-  const usages = await engine.usage(names, { signal, onProgress: progress.onVolumeProgress });
+  const rows = await engine.usage(names, { signal, onProgress: progress.onVolumeProgress });
   progress[Symbol.dispose]();
   session.printer.print({
-    json: () => usages,
-    text: () => describe(usages),
-    quiet: () => usages.map((usage) => String(usage.bytes)),
+    json: () => rows.map((row) => ('error' in row ? { name: row.name, error: errorAsJson(row) } : row)),
+    text: () => describe(rows),
+    quiet: () => rows.map((row) => ('error' in row ? '' : String(row.bytes))),
   });
-  reportProblems(
-    session,
-    usages.flatMap((usage) => usage.problems),
-  );
+  const problems = rows.flatMap((row) => ('error' in row ? [] : row.problems));
+  warnOfProblems(session, problems);
+  reportUnmeasured(session, rows);
+  failOfProblems(problems);
 }
 
-function describe(usages: readonly VolumeUsage[]): string {
-  const table = formatTable(usages, [
+function describe(rows: readonly (VolumeUsage | VolumeFailure)[]): string {
+  const of =
+    (show: (usage: VolumeUsage) => string, otherwise = '') =>
+    (row: VolumeUsage | VolumeFailure): string =>
+      'error' in row ? otherwise : show(row);
+  const table = formatTable(rows, [
     { title: 'NAME', value: ({ name }) => toPrintable(fromText(name)) },
-    { title: 'SIZE', value: ({ bytes }) => formatSize(bytes), align: 'right' },
+    { title: 'SIZE', value: of(({ bytes }) => formatSize(bytes), '?'), align: 'right' },
     {
       title: 'ON DISK',
-      value: ({ allocatedBytes }) => (allocatedBytes === undefined ? '' : formatSize(allocatedBytes)),
+      value: of(({ allocatedBytes }) => (allocatedBytes === undefined ? '' : formatSize(allocatedBytes))),
       align: 'right',
     },
-    { title: 'FILES', value: ({ files }) => String(files), align: 'right' },
-    { title: 'FOLDERS', value: ({ directories }) => String(directories), align: 'right' },
+    { title: 'FILES', value: of(({ files }) => String(files)), align: 'right' },
+    { title: 'FOLDERS', value: of(({ directories }) => String(directories)), align: 'right' },
   ]);
-  const [only] = usages;
-  if (usages.length !== 1 || only === undefined || only.top.length === 0) return table;
+  const [only] = rows;
+  if (rows.length !== 1 || only === undefined || 'error' in only || only.top.length === 0) return table;
   const top = formatTable(only.top.slice(0, 10), [
     { title: 'LARGEST', value: ({ path }) => toPrintable(fromText(path)) },
     { title: 'SIZE', value: ({ bytes }) => formatSize(bytes), align: 'right' },

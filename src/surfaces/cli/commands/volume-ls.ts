@@ -1,4 +1,4 @@
-import type { VolumeUsage } from '../../../app.ts';
+import type { VolumeFailure, VolumeUsage } from '../../../app.ts';
 import type { Volume } from '../../../model/volume.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
@@ -6,6 +6,7 @@ import { parseVolumeFilter } from '../../../model/filter.ts';
 import { formatSize } from '../../../model/size.ts';
 import type { Session } from '../session.ts';
 import { type Column, formatTable } from '../table.ts';
+import { errorAsJson, reportUnmeasured } from '../unmeasured.ts';
 
 export interface VolumeLsFlags {
   readonly filter?: readonly string[];
@@ -14,7 +15,7 @@ export interface VolumeLsFlags {
 
 interface Row {
   readonly volume: Volume;
-  readonly usage: VolumeUsage | undefined;
+  readonly usage: VolumeUsage | VolumeFailure | undefined;
 }
 
 export async function runVolumeLs(session: Session, flags: VolumeLsFlags): Promise<void> {
@@ -28,17 +29,22 @@ export async function runVolumeLs(session: Session, flags: VolumeLsFlags): Promi
   session.printer.print({
     json: () =>
       rows.map(({ volume, usage }) =>
-        usage === undefined ? volume : { ...volume, bytes: usage.bytes, files: usage.files },
+        usage === undefined
+          ? volume
+          : 'error' in usage
+            ? { ...volume, error: errorAsJson(usage) }
+            : { ...volume, bytes: usage.bytes, files: usage.files },
       ),
     text: () => formatTable(rows, columns(flags.size ?? false, new Date())),
     quiet: () => names,
   });
+  reportUnmeasured(session, measured);
 }
 
 function columns(withSize: boolean, now: Date): Column<Row>[] {
   const size: Column<Row> = {
     title: 'SIZE',
-    value: ({ usage }) => (usage === undefined ? '' : formatSize(usage.bytes)),
+    value: ({ usage }) => (usage === undefined ? '' : 'error' in usage ? '?' : formatSize(usage.bytes)),
     align: 'right',
   };
   return [

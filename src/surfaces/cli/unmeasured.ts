@@ -1,0 +1,17 @@
+import type { VolumeFailure } from '../../app.ts';
+import { AppError } from '../../model/errors.ts';
+import type { Session } from './session.ts';
+
+/** Says what is wrong with the volumes that could not be measured, each once, and ends with "partly done". Nothing for none. */
+export function reportUnmeasured(session: Session, rows: readonly (VolumeFailure | object)[]): void {
+  const failures = rows.filter((row): row is VolumeFailure => 'error' in row);
+  const [first] = failures;
+  if (first === undefined) return;
+  if (rows.length === 1) throw first.error;
+  for (const { error } of failures) session.showError(error);
+  throw new AppError('partial', `Measured: ${rows.length - failures.length}, failed: ${failures.length}`);
+}
+
+export function errorAsJson({ error: { code, message, detail } }: VolumeFailure): object {
+  return { code, message, detail };
+}
