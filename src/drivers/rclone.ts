@@ -1,8 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { requireOwn } from '../lib/own-path.ts';
 import { type ProgramResult, runProgram } from '../lib/run-program.ts';
 import { AppError, isAppError } from '../model/errors.ts';
+import { commandOptions } from '../model/foreign-options.ts';
 import { quote } from '../model/quote.ts';
 import type { Driver, DriverCall, DriverHealth, DriverVolume } from './driver.ts';
 import { answers } from './mount-answers.ts';
@@ -16,13 +18,22 @@ const impatient = ['--max-depth', '1', '--contimeout', '4s', '--retries', '1', '
 const uploadMs = 60_000;
 const lateMs = 60_000;
 
+export interface RcloneParts {
+  readonly stateDir: string;
+  readonly secret: (reference: string) => Promise<Uint8Array>;
+}
+
 /**
  * What rclone can mount: object storage, SFTP, WebDAV and more. What is written lies in a cache in the volume's folder
  * until it is uploaded; what a crash leaves there is uploaded after the next mount.
  */
-export function rcloneDriver(parts: { readonly secret: (reference: string) => Promise<Uint8Array> }): Driver {
-  const environment = (volume: DriverVolume): Promise<Record<string, string>> =>
-    rcloneEnvironment(volume.options, parts.secret);
+export function rcloneDriver({ stateDir, secret }: RcloneParts): Driver {
+  const environment = async ({ name, options }: DriverVolume): Promise<Record<string, string>> => {
+    // The options are kept in the state folder, and what they name is run as this user.
+    if (options['config'] !== undefined || commandOptions(options).length > 0)
+      await requireOwn(stateDir, `Cannot use volume ${quote(name)}, whose options name a program`);
+    return await rcloneEnvironment(options, secret);
+  };
   return {
     kind: 'rclone',
 

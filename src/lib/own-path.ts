@@ -1,6 +1,7 @@
 import { lstat, readFile, readlink } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import type { Stats } from 'node:fs';
+import { AppError } from '../model/errors.ts';
 
 const linksAtMost = 40;
 
@@ -9,6 +10,16 @@ const linksAtMost = 40;
  * itself, any folder above it, or a link on the way. Undefined when none can. Throws what lstat throws.
  */
 export async function whoElseWrites(path: string): Promise<string | undefined> {
+  return (await findStranger(path))?.reason;
+}
+
+interface Stranger {
+  readonly reason: string;
+  /** What keeps other users from it, by a command where there is one. */
+  readonly remedy: string;
+}
+
+async function findStranger(path: string): Promise<Stranger | undefined> {
   const strangers = await strangerTest();
   let todo = resolve(path).split(sep).filter(Boolean);
   let at: string = sep;
@@ -16,20 +27,39 @@ export async function whoElseWrites(path: string): Promise<string | undefined> {
     const found = await lstat(at);
     const isLast = todo.length === 0;
     if (found.isSymbolicLink()) {
-      if (strangers(found.uid)) return `the link "${at}" belongs to user ${found.uid}`;
-      if (++links > linksAtMost) return `"${at}" has too many links`;
+      if (strangers(found.uid))
+        return { reason: `the link "${at}" belongs to user ${found.uid}`, remedy: `chown -h ${own()} "${at}"` };
+      if (++links > linksAtMost) return { reason: `"${at}" has too many links`, remedy: 'have none' };
       const target = resolve(join(at, '..'), await readlink(at));
       todo = [...target.split(sep).filter(Boolean), ...todo];
       at = sep;
       continue;
     }
-    if (strangers(found.uid)) return `"${at}" belongs to user ${found.uid}`;
-    if (othersWrite(found, { isLast })) return `other users can write to "${at}"`;
+    if (strangers(found.uid))
+      return { reason: `"${at}" belongs to user ${found.uid}`, remedy: `chown ${own()} "${at}"` };
+    if (othersWrite(found, { isLast }))
+      return { reason: `other users can write to "${at}"`, remedy: `chmod go-w "${at}"` };
     const [next, ...rest] = todo;
     if (next === undefined) return undefined;
     at = join(at, next);
     todo = rest;
   }
+}
+
+/** Throws `denied` for a path that another user can change. `orElse` is another way out than to keep that user from it. */
+export async function requireOwn(path: string, action: string, orElse?: string): Promise<void> {
+  const stranger = await findStranger(path);
+  if (stranger === undefined) return;
+  const { reason, remedy } = stranger;
+  throw new AppError('denied', `${action}: ${reason}`, {
+    hint: `Keep other users from it: ${remedy}${orElse === undefined ? '' : `. Or ${orElse}`}`,
+  });
+}
+
+/** Who is to have it, as chown takes it. */
+function own(): string {
+  const uid = process.geteuid?.() ?? 0;
+  return uid === 0 ? 'root' : String(uid);
 }
 
 /** In a folder like /tmp, one user does not rename what is another's. */

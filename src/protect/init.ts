@@ -13,7 +13,7 @@ import {
 } from '../repository/index.ts';
 import { takeLease } from './lease.ts';
 import { readPassword } from './password.ts';
-import { storeAccess } from './repository-place.ts';
+import { refuseForeignProgram, storeAccess } from './repository-place.ts';
 import type { RepositoryMaker } from './protection.ts';
 
 export interface InitRequest {
@@ -62,7 +62,9 @@ export async function initialize(
   const given = request.passwordReference ?? known?.passwordReference;
   const key = given === undefined ? await findOrMakeKey(stateDir, plan) : { reference: given };
   const { reference } = key;
-  const password = await readPassword(reference, env);
+  // Only what this command was told is believed of any state folder.
+  const writtenIn = request.passwordReference === undefined ? { stateDir } : undefined;
+  const password = await readPassword(reference, env, writtenIn);
   const access = { ...storeAccess({ location, options }, request), password: async () => password };
   const like = await request.chunkerFrom?.();
   const settled = { exists: plan.exists, polynomial: like?.polynomial };
@@ -118,6 +120,8 @@ async function planInit(
   const options = request.options ? absoluteStoreOptions(kind, request.options, where) : known?.options;
   const name = chooseName(request, { catalog, known, location });
   if (kind === 'local') await refuseForeignFolder(location);
+  if (known !== undefined && (request.location === undefined || request.options === undefined))
+    await refuseForeignProgram({ location, options }, request.stateDir);
   const exists = await maker.has(storeAccess({ location, options }, request));
   if (request.location === undefined && known !== undefined && !exists) throw repositoryGone(location);
   return { kind, location, options, name, known, exists };

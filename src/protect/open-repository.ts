@@ -5,7 +5,7 @@ import type { Repository, RepositoryAccess } from '../repository/index.ts';
 import { type RepositoriesSaid, withConfigured } from './config/with-configured.ts';
 import { type RepositoryWish, findRepository } from './find-repository.ts';
 import { noRepository } from './no-repository.ts';
-import { repositoryAccess } from './repository-place.ts';
+import { refuseForeignProgram, repositoryAccess } from './repository-place.ts';
 
 export interface OpenParts {
   readonly catalog: Catalog;
@@ -29,6 +29,7 @@ export async function openKnown(
   if (repositoryWish.repository === undefined && !records.some(({ isDefault }) => isDefault))
     throw await noRepository(wish.stateDir);
   const place = findRepository(repositoryWish, records);
+  if (place.record !== undefined) await refuseForeignProgram(place, wish.stateDir);
   const repository = await openOrExplain(open, repositoryAccess(place, wish));
   if (place.record === undefined || place.record.repositoryId === repository.id) return repository;
   if (place.record.repositoryId === '') {

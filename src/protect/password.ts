@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { userEnvironment } from '../lib/child-environment.ts';
-import { whoElseWrites } from '../lib/own-path.ts';
+import { requireOwn } from '../lib/own-path.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { splitWords } from '../model/split-words.ts';
@@ -32,15 +32,6 @@ export async function readPassword(
     });
   }
   return password;
-}
-
-/** Throws `denied` for a path that another user can change. */
-export async function requireOwn(path: string, action: string): Promise<void> {
-  const reason = await whoElseWrites(path);
-  if (reason === undefined) return;
-  throw new AppError('denied', `${action}: ${reason}`, {
-    hint: 'Let it belong to root or to yourself, with no other user who can write to it or to the folders above it.',
-  });
 }
 
 interface RawOptions {

@@ -1,6 +1,8 @@
 import path from 'node:path';
+import { requireOwn } from '../lib/own-path.ts';
 import type { AppError } from '../model/errors.ts';
-import type { RepositoryAccess } from '../repository/index.ts';
+import { quote } from '../model/quote.ts';
+import { namesProgram, parseLocation, type RepositoryAccess } from '../repository/index.ts';
 import { readPassword } from './password.ts';
 import { secretReader } from './secret.ts';
 
@@ -28,6 +30,15 @@ export function storeAccess(
   const cacheDir = path.join(stateDir, 'cache');
   const onRetry = onWarning && warnAtTimes(onWarning);
   return { location, options, env, readSecret: secretReader(env, { stateDir }), cacheDir, signal, onRetry };
+}
+
+/** Throws `denied` for a program that is to be run because a state folder says so which another user can write to. */
+export async function refuseForeignProgram(
+  { location, options = {} }: RepositoryStore,
+  stateDir: string,
+): Promise<void> {
+  if (!namesProgram(parseLocation(location), options)) return;
+  await requireOwn(stateDir, `Cannot run the program that the state folder names for ${quote(location)}`);
 }
 
 /** What it takes to open a repository, the password by its reference. */

@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeDurably } from '../../lib/durable-file.ts';
 import { knownError } from '../../lib/known-error.ts';
+import { requireOwn } from '../../lib/own-path.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import { requireOwn } from '../password.ts';
 import {
   type ConfigurationPlace,
   type LoadedConfiguration,

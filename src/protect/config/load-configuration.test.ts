@@ -1,8 +1,23 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadConfiguration } from './load-configuration.ts';
+
+test.runIf(process.geteuid?.() === 0)(
+  'of commands in the folder of another user it is said where the file can lie',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'configuration-'));
+    using _folder = { [Symbol.dispose]: () => rmSync(folder, { recursive: true }) };
+    chownSync(folder, 4711, 4711);
+    const configFile = join(folder, 'h.yaml');
+    writeFileSync(configFile, "repositories: { off: { location: /x, password: 'exec:id' } }");
+    await expect(loadConfiguration({ stateDir: folder, configFile })).rejects.toMatchObject({
+      message: expect.stringContaining(`"${folder}" belongs to user 4711`),
+      hint: `Keep other users from it: chown root "${folder}". Or move it to where only root can write: install -D -m 600 "${configFile}" /etc/holdfast/holdfast.yaml && rm "${configFile}", and name it: --config /etc/holdfast/holdfast.yaml`,
+    });
+  },
+);
 
 test('a file that other users can write to brings no commands', async () => {
   const stateDir = mkdtempSync(join(tmpdir(), 'configuration-'));
@@ -14,7 +29,8 @@ test('a file that other users can write to brings no commands', async () => {
       (command) => `{ location: /x, password: ${command} }`,
     ),
     "{ location: 'rclone:b2:x', options: { program: /home/bob/rclone } }",
-    "{ location: 'sftp:host:/x', options: { config-file: /home/bob/ssh } }",
+    "{ location: 'rclone:b2:x', options: { config-file: /home/bob/rclone.conf } }",
+    "{ location: 'sftp:host:/x', options: { ssh-config: /home/bob/ssh } }",
     "{ location: 'rclone::sftp,ssh=/home/bob/ssh:x' }",
   ];
   for (const repository of repositories) {
@@ -23,6 +39,7 @@ test('a file that other users can write to brings no commands', async () => {
     await expect(loadConfiguration(place), repository).rejects.toMatchObject({
       code: 'denied',
       message: expect.stringContaining(`other users can write to "${file}"`),
+      hint: expect.stringContaining(`chmod go-w "${file}"`),
     });
   }
   chmodSync(file, 0o644);

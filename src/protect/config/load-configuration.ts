@@ -20,6 +20,7 @@ export interface ConfigurationPlace {
   readonly configFile: string | undefined;
 }
 
+const ownFile = '/etc/holdfast/holdfast.yaml';
 const mostBytes = 4 << 20;
 
 /** Reads the configuration file: the one that is named, else `holdfast.yaml` in the state folder, else in /etc/holdfast. */
@@ -32,17 +33,25 @@ export async function loadConfiguration(place: ConfigurationPlace): Promise<Load
   const loaded = await parseConfiguration(found);
   // Its commands run as this user.
   if (await namesCommands(found.content)) {
-    const { requireOwn } = await import('../password.ts');
-    await requireOwn(found.file, `Cannot believe the commands in ${quote(found.file)}`);
+    const { requireOwn } = await import('../../lib/own-path.ts');
+    const action = `Cannot believe the commands in ${quote(found.file)}`;
+    await requireOwn(found.file, action, moveTo(found.file, place));
   }
   return loaded;
+}
+
+/** Where root's configuration is out of every other user's reach; of a user there is no such place to name. */
+function moveTo(file: string, { configFile }: ConfigurationPlace): string | undefined {
+  if (process.geteuid?.() !== 0) return undefined;
+  const then = configFile === undefined ? '' : `, and name it: --config ${ownFile}`;
+  return `move it to where only root can write: install -D -m 600 ${quote(file)} ${ownFile} && rm ${quote(file)}${then}`;
 }
 
 /**
  * A reference to a command, a program or a configuration file for the store of a repository, or a remote of rclone that
  * is set up in its own name, as with `rclone::sftp,ssh=PROGRAM:`.
  */
-const command = /\bexec:|"(?:program|config-file)":|"rclone:(?::|[^:"]*,)/;
+const command = /\bexec:|"(?:program|config-file|ssh-config)":|"rclone:(?::|[^:"]*,)/;
 
 /** Whether what stands in YAML, which can be read, has something run as this user. */
 export async function namesCommands(content: string): Promise<boolean> {
@@ -76,7 +85,7 @@ async function findFile({ stateDir, configFile }: ConfigurationPlace): Promise<F
     if (content !== undefined) return { file: configFile, content };
     throw new AppError('not-found', `There is no configuration file ${quote(configFile)}`);
   }
-  for (const file of [path.join(stateDir, 'holdfast.yaml'), '/etc/holdfast/holdfast.yaml']) {
+  for (const file of [path.join(stateDir, 'holdfast.yaml'), ownFile]) {
     const content = await readIfThere(file);
     if (content !== undefined) return { file, content };
   }

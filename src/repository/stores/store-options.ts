@@ -14,6 +14,8 @@ interface OptionMeaning {
   readonly isSecret?: boolean;
   /** It names a file. */
   readonly isPath?: boolean;
+  /** It names a program, or a file that can name one, which is run as this user. */
+  readonly isProgram?: boolean;
 }
 
 const everywhere: readonly Kind[] = ['local', 's3', 'sftp', 'rest', 'rclone'];
@@ -56,15 +58,30 @@ export const storeOptions: Readonly<Record<string, OptionMeaning>> = {
     brief: 'Certificate and key (PEM) that show who we are',
     isPath: true,
   },
-  'ssh-config': { kinds: ['sftp'], brief: "Configuration for ssh, instead of the user's own", isPath: true },
+  'ssh-config': {
+    kinds: ['sftp'],
+    brief: "Configuration for ssh, instead of the user's own",
+    isPath: true,
+    isProgram: true,
+  },
   'identity-file': { kinds: ['sftp'], brief: 'Key for ssh, besides those that it knows', isPath: true },
-  program: { kinds: ['rclone'], brief: 'Path of rclone' },
+  program: { kinds: ['rclone'], brief: 'Path of rclone', isProgram: true },
   'config-file': {
     kinds: ['rclone'],
     brief: "Configuration for rclone, instead of the user's own",
     isPath: true,
+    isProgram: true,
   },
 };
+
+/**
+ * True for what has a program of its choice run as this user: by an option, or by a remote of rclone that is set up in its
+ * own name (`rclone::sftp,ssh=PROGRAM:`).
+ */
+export function namesProgram(location: StoreLocation, values: StoreOptionValues): boolean {
+  if (location.kind === 'rclone' && /^(?::|[^:]*,)/.test(location.remote)) return true;
+  return Object.keys(values).some((name) => storeOptions[name]?.isProgram === true);
+}
 
 const referencePattern = /^(?:file|env|exec):./s;
 
