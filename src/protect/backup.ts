@@ -31,7 +31,7 @@ async function backupAll(
 ): Promise<BackupReport> {
   // What is wrong with it is told before anything is asked.
   chooseTreatment({ given: request.given }, []);
-  const { targets, skipped } = await resolveTargets(parts, request, options);
+  const { targets, moments, skipped } = await resolveTargets(parts, request, options);
   if (targets.length === 0) throw await nothingToSave(parts, skipped);
   const repository = await parts.repository();
   const treatments = await chooseTreatments(parts, { targets, wish: request }, options);
@@ -39,7 +39,7 @@ async function backupAll(
   const subjects = targets.map(({ name }) => name);
   using _begun = request.dryRun ? undefined : (await parts.notifier()).begin({ subjects, policy });
   const outcomes: BackupOutcome[] = [];
-  for (const group of groupByStack(targets)) {
+  for (const group of groupByMoment(targets, moments)) {
     const saved = await tryToSave(parts, { targets: group, request, repository, treatments }, options);
     outcomes.push(...saved);
     if (saved.some(({ error }) => error !== undefined && endsAll(error))) break;
@@ -64,12 +64,18 @@ async function nothingToSave(parts: Protection, skipped: BackupReport['skipped']
   });
 }
 
-/** The volumes of a stack are saved at one moment; all others each at its own. Pure. */
-function groupByStack(targets: readonly BackupTarget[]): BackupTarget[][] {
+/** The volumes of a stack are saved at one moment, with what belongs to that moment; all others each at its own. Pure. */
+function groupByMoment(
+  targets: readonly BackupTarget[],
+  moments: ReadonlyMap<BackupTarget, string>,
+): BackupTarget[][] {
   const groups = new Map<string, BackupTarget[]>();
-  for (const target of targets) {
+  // Volumes go first: what a moment is called is up to them.
+  const isVolume = ({ kind }: BackupTarget): number => (kind === 'volume' ? 0 : 1);
+  for (const target of targets.toSorted((a, b) => isVolume(a) - isVolume(b))) {
     const stack = target.kind === 'volume' ? target.volume.stack : undefined;
-    const key = stack === undefined ? `${target.kind} ${target.name}` : `stack ${stack}`;
+    const own = stack === undefined ? `${target.kind} ${target.name}` : `stack ${stack}`;
+    const key = moments.get(target) ?? own;
     groups.set(key, [...(groups.get(key) ?? []), target]);
   }
   return [...groups.values()];

@@ -1,7 +1,7 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Host, HostInfo } from '../hosts/host.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
+import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { parseTarget } from '../model/target.ts';
 import type { Volume } from '../model/volume.ts';
@@ -23,10 +23,14 @@ export interface TargetWish {
   readonly targets: readonly string[];
   readonly all: boolean;
   readonly stacks: readonly string[];
+  /** Names or ids of containers: all of their volumes and bind mounts. */
+  readonly containers?: readonly string[] | undefined;
 }
 
 export interface TargetChoice {
   readonly targets: readonly BackupTarget[];
+  /** What is saved at one moment with all others that have the same here, besides the volumes of a stack. */
+  readonly moments: ReadonlyMap<BackupTarget, string>;
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
 }
 
@@ -36,14 +40,32 @@ export async function resolveTargets(
   wish: TargetWish,
   options: JobOptions,
 ): Promise<TargetChoice> {
-  if (wish.targets.length === 0 && !wish.all && wish.stacks.length === 0) {
+  const { containers = [] } = wish;
+  if (wish.targets.length + wish.stacks.length + containers.length === 0 && !wish.all) {
     throw new AppError('usage', 'Nothing to back up was named', {
-      hint: 'Name volumes or directories, or use --all or --stack.',
+      hint: 'Name volumes or directories, or use --all, --stack or --container.',
     });
   }
   const named: BackupTarget[] = [];
   for (const text of wish.targets) named.push(await resolveTarget(parts, text, options));
-  if (!wish.all && wish.stacks.length === 0) return { targets: unique(named), skipped: [] };
+  const mounted = await mountedTargets(parts, { ...wish, containers }, options);
+  const chosen = await volumeTargets(parts, wish, options);
+  const targets = unique([...named, ...chosen.targets, ...mounted.targets]);
+  const stacks = await stacksOfPaths(parts, targets, options);
+  return {
+    targets,
+    moments: new Map([...stacks, ...mounted.moments]),
+    skipped: [...chosen.skipped, ...mounted.skipped],
+  };
+}
+
+/** Those that `--all` and `--stack` mean. */
+async function volumeTargets(
+  parts: Protection,
+  wish: TargetWish,
+  options: JobOptions,
+): Promise<Omit<TargetChoice, 'moments'>> {
+  if (!wish.all && wish.stacks.length === 0) return { targets: [], skipped: [] };
   const host = await parts.host();
   const info = await host.info({ signal: options.signal });
   const volumes = await host.listVolumes({ signal: options.signal });
@@ -54,7 +76,68 @@ export async function resolveTargets(
     volume,
     host: info,
   }));
-  return { targets: unique([...named, ...found]), skipped: chosen.skipped };
+  return { targets: found, skipped: chosen.skipped };
+}
+
+/** What containers that are named have, each container's at one moment; that of a stack with the rest of it that is saved. */
+async function mountedTargets(
+  parts: Protection,
+  wish: TargetWish & { readonly containers: readonly string[] },
+  options: JobOptions,
+): Promise<TargetChoice> {
+  if (wish.containers.length === 0) return { targets: [], moments: new Map(), skipped: [] };
+  const { findContainerData } = await import('./container-targets.ts');
+  const host = await (await parts.host()).info({ signal: options.signal });
+  const moments = new Map<BackupTarget, string>();
+  const skipped: TargetChoice['skipped'][number][] = [];
+  for (const data of await findContainerData(parts, wish.containers, options)) {
+    skipped.push(...data.skipped);
+    const together = data.stack === undefined ? `container ${data.container}` : `stack ${data.stack}`;
+    for (const volume of data.volumes) {
+      const isOfStack = volume.stack !== undefined && (wish.all || wish.stacks.includes(volume.stack));
+      const own = isOfStack ? `stack ${volume.stack}` : together;
+      moments.set({ kind: 'volume', name: volume.name, volume, host }, own);
+    }
+    for (const source of data.paths) moments.set(await resolveMounted(source), together);
+  }
+  return { targets: [...moments.keys()], moments, skipped };
+}
+
+/** What is gone fails by itself when it is to be saved, and not the container's other data. */
+async function resolveMounted(source: string): Promise<BackupTarget> {
+  try {
+    return await resolveDirectory(source);
+  } catch (error) {
+    if (isAppError(error, 'not-found')) return { kind: 'path', name: source };
+    throw error;
+  }
+}
+
+/** Directories that only the containers of one stack mount are saved at its moment. Without an engine there are none. */
+async function stacksOfPaths(
+  parts: Protection,
+  targets: readonly BackupTarget[],
+  { signal }: JobOptions,
+): Promise<ReadonlyMap<BackupTarget, string>> {
+  const paths = targets.filter(({ kind }) => kind === 'path');
+  if (paths.length === 0 || targets.length === 1) return new Map();
+  const { planBindMounts } = await import('./bind-mounts/bind-mounts.ts');
+  try {
+    const host = await parts.host();
+    const containers = (await host.containers?.list({ signal })) ?? [];
+    const { stateDir } = parts;
+    const mounts = planBindMounts(containers, { stateDir, host: await host.info({ signal }) });
+    const stacks = new Map(mounts.map(({ source, stack }) => [source, stack]));
+    return new Map(
+      paths.flatMap((target) => {
+        const stack = stacks.get(target.name);
+        return stack === undefined ? [] : [[target, `stack ${stack}`] as const];
+      }),
+    );
+  } catch (error) {
+    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return new Map();
+    throw error;
+  }
 }
 
 /** The volumes that `--all` and `--stack` mean, and those that their label keeps out; pure. */
@@ -138,6 +221,7 @@ function didYouMean(near: readonly string[]): string | undefined {
   return near.length === 0 ? undefined : `Did you mean ${near.map(quote).join(' or ')}?`;
 }
 
+/** Of what is named twice the last stays. */
 function unique(targets: readonly BackupTarget[]): BackupTarget[] {
   return [...new Map(targets.map((target) => [`${target.kind} ${target.name}`, target])).values()];
 }

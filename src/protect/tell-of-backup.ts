@@ -82,7 +82,12 @@ export async function tellingOfFailure<T>(
     const { code, message, hint } = knownError(error, 'Cannot back up');
     const isStopped = code === 'cancelled' || signal?.aborted === true;
     if (wish.dryRun || isStopped || (code === 'usage' && !isUsageTold)) throw error;
-    const subjects = [...wish.targets, ...wish.stacks, ...(wish.all ? ['all volumes'] : [])];
+    const subjects = [
+      ...wish.targets,
+      ...wish.stacks,
+      ...(wish.containers ?? []),
+      ...(wish.all ? ['all volumes'] : []),
+    ];
     const log = await parts.log();
     await log.record(subjects.map((volume) => ({ kind: 'backup', outcome: 'failed', volume, message })));
     (await parts.notifier()).tell(

@@ -1,5 +1,7 @@
 import { type ConsistencyWish, describeMaxStill } from '../model/consistency.ts';
 import { compileExcludes, type ExcludeMatcher } from '../model/exclude.ts';
+import type { Container } from '../hosts/containers.ts';
+import { isAppError } from '../model/errors.ts';
 import type { Hook } from '../model/hook.ts';
 import type { VolumeSettings } from './config/volume-settings.ts';
 import type { ApplicationWishes } from './presets/application-of.ts';
@@ -71,8 +73,7 @@ export async function chooseTreatments(
   { signal, onNote }: JobOptions,
 ): Promise<ReadonlyMap<BackupTarget, Treatment>> {
   const { saidOf, readStackFiles } = await import('./policy/said-settings.ts');
-  const isAboutVolumes = targets.some(({ kind }) => kind === 'volume');
-  const containers = isAboutVolumes ? ((await (await parts.host()).containers?.list({ signal })) ?? []) : [];
+  const containers = await listContainers(parts, targets, signal);
   const names = new Set(targets.map(({ name }) => name));
   const users = containers.filter(({ mounts }) =>
     mounts.some(({ source }) => source !== undefined && names.has(source)),
@@ -81,14 +82,33 @@ export async function chooseTreatments(
   const warnings = new Set([...compose.values()].flatMap((files) => files.warnings));
   const treatments = new Map<BackupTarget, Treatment>();
   for (const target of targets) {
-    const said = target.kind === 'volume' ? saidOf(target.volume, { containers, compose }) : undefined;
+    const around = { containers, compose };
+    const said =
+      target.kind === 'volume'
+        ? saidOf(target.volume, around)
+        : saidOf({ name: target.name, labels: {}, stack: undefined }, around, 'bind');
     // Labels that are not known at all are told by what runs applications.
-    for (const warning of said?.settingWarnings ?? []) warnings.add(warning);
-    const own = (said?.layers ?? []).map((layer): TreatmentLayer => ({ ...layer, strength: 'own' }));
+    for (const warning of said.settingWarnings) warnings.add(warning);
+    const own = said.layers.map((layer): TreatmentLayer => ({ ...layer, strength: 'own' }));
     treatments.set(target, chooseTreatment(wish, own));
   }
   for (const warning of warnings) onNote?.(`${warning}.`);
   return treatments;
+}
+
+/** For directories alone there need be no engine. */
+async function listContainers(
+  parts: Pick<Protection, 'host'>,
+  targets: readonly BackupTarget[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Container[]> {
+  try {
+    return (await (await parts.host()).containers?.list({ signal })) ?? [];
+  } catch (error) {
+    const isAway = isAppError(error, 'unavailable') || isAppError(error, 'denied');
+    if (isAway && targets.every(({ kind }) => kind === 'path')) return [];
+    throw error;
+  }
 }
 
 /** `own` is what labels and `x-holdfast` say, the strongest first. Pure. */

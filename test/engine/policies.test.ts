@@ -135,6 +135,36 @@ test('every kind of mount is in the coverage, before and after a run', async () 
   expect(after[conf]).toEqual(['bind', 'protected']);
 });
 
+test('bind mounts of a stack are saved with its volumes, and what is of the machine is left out', async () => {
+  const site = join(engine.folder, 'site');
+  await mkdir(site);
+  writeFileSync(join(site, 'index.html'), 'hello');
+  const socket = `${engine.socket}:/var/run/docker.sock`;
+  const labels = ['-l', 'com.docker.compose.project=shop', '-l', 'com.docker.compose.service=site'];
+  const mounts = ['-v', `${site}:/site`, '-v', socket, '-v', '/proc:/host/proc:ro'];
+  await engine.docker(['create', '--name', 'shop-site-1', ...labels, ...mounts, 'busybox', 'true']);
+  try {
+    configure(`policies:\n  shop: { stacks: shop, bind-mounts: true, schedule: '@daily' }\n`);
+    const { backups } = await app.runPolicy({ name: 'shop', dryRun: false });
+    const conf = join(engine.folder, 'conf');
+    const paths = backups.filter(({ kind }) => kind === 'path');
+    expect(paths.map(({ name, outcome }) => [name, outcome])).toEqual([
+      [conf, 'good'],
+      [site, 'good'],
+    ]);
+    const { places } = await app.coverage();
+    const found = places.filter(({ kind, stack }) => kind === 'bind' && stack === 'shop');
+    expect(found.map(({ name, state }) => [name, state])).toEqual([
+      [conf, 'protected'],
+      [site, 'protected'],
+      ['/proc', 'cache'],
+      [engine.socket, 'cache'],
+    ]);
+  } finally {
+    await engine.docker(['rm', '-f', 'shop-site-1']);
+  }
+});
+
 describe('the daemon', () => {
   test('saves a stack that runs, outlives an engine that is away, prunes what is proven, and leaves all running', async () => {
     writeFileSync(join(engine.folder, 'compose.yaml'), 'services: {}\n');

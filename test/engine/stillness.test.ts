@@ -312,6 +312,40 @@ describe('a volume that a program of the machine writes to in passing', () => {
   });
 });
 
+describe('all that a container keeps', () => {
+  test('its volumes and bind mounts are saved at one moment by its name, and a socket is left out', async () => {
+    const site = join(on.engine.folder, 'site');
+    mkdirSync(site);
+    const socket = `${on.engine.socket}:/var/run/docker.sock`;
+    await startWriter('keeper', ['kept:/a', `${site}:/b`, socket], ['holdfast.consistency=pause']);
+    const { exit, stdout, stderr } = await on.attempt([
+      'backup',
+      '--container',
+      'keeper',
+      '--format',
+      'json',
+    ]);
+    expect(exit, stderr).toBe(0);
+    const report = JSON.parse(stdout) as BackupJson & {
+      readonly skipped: readonly { readonly name: string }[];
+    };
+    const [volume, folder, ...others] = report.outcomes;
+    expect([volume, folder, others]).toMatchObject([
+      { kind: 'volume', name: 'kept', evidence: { consistency: 'pause', apps: [{ name: 'keeper' }] } },
+      { kind: 'path', name: site, evidence: { consistency: 'pause' } },
+      [],
+    ]);
+    expect(report.skipped).toMatchObject([{ name: on.engine.socket }]);
+    // The count goes into one first.
+    const ahead = (await lastCount(volume?.snapshotId ?? '')) - (await lastCount(folder?.snapshotId ?? ''));
+    expect([0, 1]).toContain(ahead);
+    expect(await state('keeper')).toBe('running');
+    const wrong = await on.attempt(['backup', '--container', 'keepr']);
+    expect(wrong).toMatchObject({ exit: 4, stderr: expect.stringContaining('Did you mean "keeper"?') });
+    await removeContainers('keeper');
+  });
+});
+
 describe('the volumes of a stack', () => {
   test('are saved at one moment, as one restore point', async () => {
     const project = 'com.docker.compose.project=shop';

@@ -15,6 +15,7 @@ import type { Session } from '../session.ts';
 export interface BackupFlags {
   readonly all?: boolean;
   readonly stack?: readonly string[];
+  readonly container?: readonly string[];
   readonly tag?: readonly string[];
   readonly exclude?: readonly string[];
   readonly consistency?: string;
@@ -37,6 +38,7 @@ export async function runBackup(
       targets: args,
       all: flags.all ?? false,
       stacks: flags.stack ?? [],
+      containers: flags.container ?? [],
       dryRun: flags.dryRun ?? false,
       takeOver: flags.takeOver ?? false,
       given: {

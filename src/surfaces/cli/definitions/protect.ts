@@ -34,10 +34,18 @@ const backup = defineCommand<BackupFlags>({
   brief: 'Save volumes or directories as snapshots',
   description:
     'A directory is told from a volume by its "/" or ".". Only what changed since the last backup is stored. Containers that write are paused for a moment; the volumes of a stack are saved at the same moment, as one restore point.',
-  usage: ['VOLUME...', './DIRECTORY...', '--all', '--stack NAME', 'VOLUME --consistency stop'],
+  usage: [
+    'VOLUME...',
+    './DIRECTORY...',
+    '--all',
+    '--stack NAME',
+    '--container NAME',
+    'VOLUME --consistency stop',
+  ],
   flags: {
     all: switchFlag('All volumes, but those labelled holdfast.backup=false'),
     stack: listFlag('All volumes of a Compose project', 'NAME'),
+    container: listFlag('All volumes and bind mounts of a container, at one moment', 'NAME'),
     tag: listFlag('Tag of the snapshots', 'TAG'),
     exclude: listFlag('Leave out what matches, as .gitignore patterns do', 'PATTERN'),
     consistency: textFlag(
