@@ -106,7 +106,7 @@ async function mountedTargets(
 /** What is gone fails by itself when it is to be saved, and not the container's other data. */
 async function resolveMounted(source: string): Promise<BackupTarget> {
   try {
-    return await resolveDirectory(source);
+    return await resolvePath(source);
   } catch (error) {
     if (isAppError(error, 'not-found')) return { kind: 'path', name: source };
     throw error;

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import os from 'node:os';
@@ -80,19 +80,20 @@ test('the paths of an engine on another machine are none of this one', () => {
   expect(planBindMounts([container('a', undefined, ['/srv/site'])], { ...places, host })).toEqual([]);
 });
 
-test('a socket is left out by what it is, whatever its name; a file and what is gone are not', async () => {
+test('a socket is left out by what it is, whatever its name; a file, what is gone, and what a link to a file leads to are not', async () => {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'binds-'));
   const server = createServer();
   try {
     server.listen(path.join(folder, 'control'));
     await once(server, 'listening');
     await writeFile(path.join(folder, 'app.conf'), 'a');
-    const sources = ['app.conf', 'control', 'gone'].map((name) => path.join(folder, name));
+    await symlink('app.conf', path.join(folder, 'linked.conf'));
+    const sources = ['control', 'gone', 'linked.conf'].map((name) => path.join(folder, name));
     const found = await listBindMounts([container('a', undefined, sources)], places);
-    expect(found.map(({ leftOut }) => leftOut)).toEqual([
-      undefined,
-      'it is neither a directory nor a file',
-      undefined,
+    expect(found.map(({ source, leftOut }) => [path.basename(source), leftOut])).toEqual([
+      ['control', 'it is neither a directory nor a file'],
+      ['gone', undefined],
+      ['app.conf', undefined],
     ]);
   } finally {
     server.close();

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Container, trialLabel } from '../../hosts/containers.ts';
 import type { HostInfo } from '../../hosts/host.ts';
@@ -30,8 +30,8 @@ export async function listBindMounts(
 ): Promise<readonly BindMount[]> {
   const found: BindMount[] = [];
   for (const mount of planBindMounts(containers, places)) {
-    const leftOut = mount.leftOut ?? (await whyNoData(mount.source));
-    found.push({ ...mount, leftOut });
+    const seen = mount.leftOut === undefined ? await lookAt(mount.source) : {};
+    found.push({ ...mount, ...seen });
   }
   return found;
 }
@@ -74,12 +74,17 @@ function whyLeftOut(source: string, { stateDir, host }: OwnPlaces): string | und
   return isWithin(source, stateDir) ? 'Holdfast keeps its own data there' : undefined;
 }
 
-/** A socket, a pipe or a device holds nothing. What is gone or cannot be looked at is told when it is to be saved. */
-async function whyNoData(source: string): Promise<string | undefined> {
+/**
+ * A socket, a pipe or a device holds nothing, and a link to a file is the file that the container has. What is gone or
+ * cannot be looked at is told when it is to be saved.
+ */
+async function lookAt(source: string): Promise<Partial<Pick<BindMount, 'source' | 'leftOut'>>> {
   try {
     const found = await stat(source);
-    return found.isDirectory() || found.isFile() ? undefined : 'it is neither a directory nor a file';
+    if (found.isDirectory()) return {};
+    if (!found.isFile()) return { leftOut: 'it is neither a directory nor a file' };
+    return (await lstat(source)).isSymbolicLink() ? { source: await realpath(source) } : {};
   } catch {
-    return undefined;
+    return {};
   }
 }
