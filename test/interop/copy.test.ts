@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
 import { initRepository, type Repository } from '../../src/repository/index.ts';
+import { times } from '../faults/seeded.ts';
 import { makeHostileTree } from '../support/hostile-tree.ts';
 import { holdfastCommand } from '../support/holdfast-command.ts';
 import {
@@ -125,7 +126,7 @@ function bytesOf(location: string): number {
 }
 
 /** Kills this often. */
-const kills = 10;
+const kills = times({ all: 40, daily: 6 });
 
 test(`a copy that is killed at ${kills} moments leaves a whole target, and goes on until all is there`, async () => {
   const holdfast = holdfastCommand(join(folder, 'state'));
@@ -156,7 +157,8 @@ test(`a copy that is killed at ${kills} moments leaves a whole target, and goes 
     // A kill late in the copy leaves it done: the next round begins anew.
     if ((await target.listSnapshots()).length === 4 && round < kills - 1) await empty(target);
   }
-  expect(killed).toBeGreaterThan(kills / 2);
+  // How long it takes depends on what else the machine does.
+  expect(killed).toBeGreaterThan(kills / 4);
   await holdfast.run(...args);
   await expectWhole(to);
   expect(await target.listSnapshots()).toHaveLength(4);
