@@ -28,7 +28,10 @@ async function findStranger(path: string): Promise<Stranger | undefined> {
     const isLast = todo.length === 0;
     if (found.isSymbolicLink()) {
       if (strangers(found.uid))
-        return { reason: `the link "${at}" belongs to user ${found.uid}`, remedy: `chown -h ${own()} "${at}"` };
+        return {
+          reason: `the link "${at}" belongs to user ${found.uid}`,
+          remedy: `chown -h ${own()} "${at}"`,
+        };
       if (++links > linksAtMost) return { reason: `"${at}" has too many links`, remedy: 'have none' };
       const target = resolve(join(at, '..'), await readlink(at));
       todo = [...target.split(sep).filter(Boolean), ...todo];

@@ -34,7 +34,8 @@ async function backupAll(
   const { targets, moments, skipped } = await resolveTargets(parts, request, options);
   if (targets.length === 0) throw await nothingToSave(parts, skipped);
   const repository = await parts.repository();
-  const treatments = await chooseTreatments(parts, { targets, wish: request }, options);
+  const { containers: containerNames } = request;
+  const treatments = await chooseTreatments(parts, { targets, wish: request, containerNames }, options);
   const policy = policyOfTags(request.marks ?? []);
   const subjects = targets.map(({ name }) => name);
   using _begun = request.dryRun ? undefined : (await parts.notifier()).begin({ subjects, policy });

@@ -1,7 +1,5 @@
 import { type ConsistencyWish, describeMaxStill } from '../model/consistency.ts';
 import { compileExcludes, type ExcludeMatcher } from '../model/exclude.ts';
-import type { Container } from '../hosts/containers.ts';
-import { isAppError } from '../model/errors.ts';
 import type { Hook } from '../model/hook.ts';
 import type { VolumeSettings } from './config/volume-settings.ts';
 import type { ApplicationWishes } from './presets/application-of.ts';
@@ -69,11 +67,21 @@ export interface TreatmentLayer {
  */
 export async function chooseTreatments(
   parts: Pick<Protection, 'host'>,
-  { targets, wish }: { readonly targets: readonly BackupTarget[]; readonly wish: TreatmentWish },
+  {
+    targets,
+    wish,
+    containerNames = [],
+  }: {
+    readonly targets: readonly BackupTarget[];
+    readonly wish: TreatmentWish;
+    readonly containerNames?: readonly string[] | undefined;
+  },
   { signal, onNote }: JobOptions,
 ): Promise<ReadonlyMap<BackupTarget, Treatment>> {
   const { saidOf, readStackFiles } = await import('./policy/said-settings.ts');
-  const containers = await listContainers(parts, targets, signal);
+  // Directories that are named by themselves need no engine.
+  const isAboutEngine = targets.some(({ kind }) => kind === 'volume') || containerNames.length > 0;
+  const containers = isAboutEngine ? ((await (await parts.host()).containers?.list({ signal })) ?? []) : [];
   const names = new Set(targets.map(({ name }) => name));
   const users = containers.filter(({ mounts }) =>
     mounts.some(({ source }) => source !== undefined && names.has(source)),
@@ -94,21 +102,6 @@ export async function chooseTreatments(
   }
   for (const warning of warnings) onNote?.(`${warning}.`);
   return treatments;
-}
-
-/** For directories alone there need be no engine. */
-async function listContainers(
-  parts: Pick<Protection, 'host'>,
-  targets: readonly BackupTarget[],
-  signal: AbortSignal | undefined,
-): Promise<readonly Container[]> {
-  try {
-    return (await (await parts.host()).containers?.list({ signal })) ?? [];
-  } catch (error) {
-    const isAway = isAppError(error, 'unavailable') || isAppError(error, 'denied');
-    if (isAway && targets.every(({ kind }) => kind === 'path')) return [];
-    throw error;
-  }
 }
 
 /** `own` is what labels and `x-holdfast` say, the strongest first. Pure. */

@@ -47,4 +47,9 @@ export type { GroupStats, RepositoryStats } from './stats/stats-types.ts';
 export { hasRepository, type InitOptions, initRepository, openRepository } from './open-repository.ts';
 export { parseLocation } from './stores/parse-location.ts';
 export type { StoreLocation } from './stores/address.ts';
-export { absoluteStoreOptions, namesProgram, storeOptions, type StoreOptionValues } from './stores/store-options.ts';
+export {
+  absoluteStoreOptions,
+  namesProgram,
+  storeOptions,
+  type StoreOptionValues,
+} from './stores/store-options.ts';
