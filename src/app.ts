@@ -5,7 +5,7 @@ import { openParts, type Parts, type SharedParts } from './app/open-parts.ts';
 import type { VolumeEngine } from './engine/index.ts';
 import type { RestoreTrashOptions } from './engine/restore-trash.ts';
 import type { RunOptions, RunReport, RunRequest } from './engine/run/run-types.ts';
-import type { ManagedVolumes, TrashedVolume } from './hosts/managed-volumes.ts';
+import type { ManagedVolume, ManagedVolumes, TrashedVolume } from './hosts/managed-volumes.ts';
 import type { BackupReport, BackupRequest } from './protect/backup-types.ts';
 import type { InitReport } from './protect/init.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './protect/log/logged-parts.ts';
@@ -50,8 +50,19 @@ export interface App
   managed(): Promise<ManagedVolumes>;
   /** Brings a volume back from the trash to whoever had it, Holdfast or an engine, and returns its name. */
   restoreTrash(which: string, options?: RestoreTrashOptions): Promise<string>;
+  /** Renames a volume that Holdfast keeps itself, also for an engine that has it by the plugin. */
+  renameManaged(
+    name: string,
+    to: string,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<ManagedVolume>;
   /** What is in the trash, the newest first. Puts back first what a killed `restoreTrash` has left on its way. */
   listTrash(): Promise<TrashedVolume[]>;
+}
+
+async function makeKnown(config: AppConfig, volume: ManagedVolume, signal?: AbortSignal): Promise<void> {
+  const { makeKnownToEngine } = await import('./app/engine-of-plugin.ts');
+  await makeKnownToEngine(config, volume, signal);
 }
 
 /** What needs to know how the App was configured. */
@@ -127,8 +138,15 @@ function openAppWithParts(
       const { restoreTrash } = await import('./engine/restore-trash.ts');
       const isOwnWanted = config.host === 'embedded';
       const managed = await parts.managed();
-      const wanted = { ...config, managed, host: () => parts.host(), isOwnWanted };
+      const ownIsBack = (volume: ManagedVolume, signal?: AbortSignal): Promise<void> =>
+        makeKnown(config, volume, signal);
+      const wanted = { ...config, managed, host: () => parts.host(), isOwnWanted, ownIsBack };
       return await restoreTrash(wanted, which, options);
+    },
+    async renameManaged(name, to, options = {}) {
+      const volume = await (await parts.managed()).rename(name, to, options);
+      await makeKnown(config, volume, options.signal);
+      return volume;
     },
     async listTrash() {
       const { listTrash } = await import('./engine/restore-trash.ts');
@@ -210,6 +228,7 @@ export type { BackupOutcome } from './protect/backup-types.ts';
 export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';
 export type * from './engine/index.ts';
 export type { RunOptions, RunReport, RunRequest };
+export type * from './hosts/engine-records.ts';
 export type * from './hosts/managed-volumes.ts';
 export type { DueHook } from './protect/hooks/recover-hooks.ts';
 export type { RecoveredJob, RecoverReport } from './protect/quiesce/recover.ts';

@@ -87,6 +87,10 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
     },
     isProtected: async (engineId, name) => (await catalog()).volumes.isProtected(engineId, name),
     identity: async () => (await catalog()).stateId(),
+    async engineRecords(driver) {
+      const { openRecordsForPlugin } = await import('./engine-of-plugin.ts');
+      return await openRecordsForPlugin(config, driver);
+    },
     async close() {
       await repositories.opened();
       await opened.disposeAsync();

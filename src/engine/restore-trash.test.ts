@@ -108,6 +108,7 @@ describe('a volume that an engine had', () => {
     await expect(world.restore('pg', { host: world.engine })).rejects.toMatchObject({ code: 'unavailable' });
     expect(await world.restore('pg', { isOwnWanted: true })).toBe('pg');
     expect((await world.managed.find('pg'))?.labels).toEqual({ env: 'prod' });
+    expect(world.back).toEqual(['pg']);
     expect(existsSync(world.engine.path('pg'))).toBe(false);
   });
 });
@@ -219,7 +220,7 @@ describe('what an app does meanwhile', () => {
     const host = world.docker();
     const managed = { ...world.managed, restoreTrash: writingOnceMoved };
     await expect(
-      restoreTrash({ ...world.parts, managed, host: async () => host, isOwnWanted: false }, 'pg', {}),
+      restoreTrash({ ...world.parts, managed, host: async () => host }, 'pg', {}),
     ).rejects.toMatchObject({ code: 'exists' });
     expect(world.fileOf('pg')).toBe('by an app');
     expect(await world.inTrash()).toBe(1);

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderIdentity } from '../lib/folder-identity.ts';
 import type { Host } from '../hosts/host.ts';
-import type { ManagedVolumes, TrashedVolume } from '../hosts/managed-volumes.ts';
+import type { ManagedVolume, ManagedVolumes, TrashedVolume } from '../hosts/managed-volumes.ts';
 import { writeDurably } from '../lib/durable-file.ts';
 import { knownError } from '../lib/known-error.ts';
 import { holderWords } from '../lib/machine-claim.ts';
@@ -26,6 +26,8 @@ import { WorkLog } from './work-log.ts';
 export interface RestoreTrashParts extends TrashJournalParts {
   readonly managed: Pick<ManagedVolumes, 'find' | 'remove' | 'label' | 'listTrash' | 'restoreTrash'>;
   host(): Promise<Host>;
+  /** Told of a volume that is Holdfast's own and is back. */
+  readonly ownIsBack: (volume: ManagedVolume, signal: AbortSignal | undefined) => Promise<void>;
   /** The volumes that Holdfast keeps itself were asked for: what was an engine's becomes one of them. */
   readonly isOwnWanted: boolean;
 }
@@ -50,12 +52,16 @@ export async function restoreTrash(
   await settleLeft(parts);
   const trashed = find(await managed.listTrash(), which);
   const name = trashed?.labels[removedFromLabel];
+  const own = async (volume: ManagedVolume): Promise<string> => {
+    await parts.ownIsBack(volume, options.signal);
+    return volume.name;
+  };
   if (trashed === undefined || name === undefined)
-    return (await managed.restoreTrash(trashed?.id ?? which, options)).name;
+    return await own(await managed.restoreTrash(trashed?.id ?? which, options));
   const to = options.to ?? name;
   if (isOwnWanted) {
     await managed.restoreTrash(trashed.id, { ...options, to });
-    return (await managed.label(to, { [removedFromLabel]: undefined })).name;
+    return await own(await managed.label(to, { [removedFromLabel]: undefined }));
   }
   const engine = await parts.host();
   if (engine.kind === 'embedded') throw noEngine(name);
@@ -66,7 +72,7 @@ export async function restoreTrash(
 
 /** What is in the trash, the newest first; with what a kill has left on its way out, and not what is on its way now. */
 export async function listTrash(
-  parts: Omit<RestoreTrashParts, 'host' | 'isOwnWanted'>,
+  parts: Omit<RestoreTrashParts, 'host' | 'isOwnWanted' | 'ownIsBack'>,
 ): Promise<TrashedVolume[]> {
   try {
     await settleLeft(parts);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DirectoryVolumes, directoryVolumes } from '../../test/support/directory-volumes.ts';
 import type { Host } from '../hosts/host.ts';
-import type { TrashedVolume } from '../hosts/managed-volumes.ts';
+import type { ManagedVolume, TrashedVolume } from '../hosts/managed-volumes.ts';
 import type { Volume } from '../model/volume.ts';
 import { type DirectoryHost, openDirectoryHost } from './directory-host.fixture.ts';
 import { listTrash, restoreTrash, type RestoreTrashOptions } from './restore-trash.ts';
@@ -23,10 +23,14 @@ export class TrashWorld implements Disposable {
   readonly managed: DirectoryVolumes = directoryVolumes(join(this.folder, 'ours'));
   readonly engine: DirectoryHost = openDirectoryHost(join(this.folder, 'engine'), 'direct');
   readonly warnings: string[] = [];
+  /** Volumes of our own that came back. */
+  readonly back: string[] = [];
   readonly parts = {
     managed: this.managed,
     stateDir: this.stateDir,
     onWarning: (message: string) => void this.warnings.push(message),
+    isOwnWanted: false,
+    ownIsBack: async (volume: ManagedVolume) => void this.back.push(volume.name),
   };
 
   /** What an engine had, with one file, is in the trash. */

@@ -1,11 +1,11 @@
-import type { ForeignTrash, ManagedVolumes } from '../app.ts';
+import type { EngineRecords, ForeignTrash, ManagedVolumes } from '../app.ts';
 import type { ApiServiceRequest } from './docker-api/serve-api.ts';
 import type { PluginServiceRequest } from './docker-plugin/serve-plugin.ts';
 
 /** What runs until it is told to end, for programs that speak Docker's protocols. */
 export interface Services {
-  /** Serves the volume plugin protocol on a socket. Asks no container engine for anything. */
-  servePlugin(request: PluginServiceRequest): Promise<void>;
+  /** Serves the volume plugin protocol on a socket. No answer waits for a container engine. */
+  servePlugin(request: Omit<PluginServiceRequest, 'openRecords'>): Promise<void>;
   /** Serves the volumes' part of Docker's API, or with an upstream all of it, on a socket. */
   serveDockerApi(request: ApiServiceRequest): Promise<void>;
 }
@@ -18,6 +18,8 @@ export interface ServicesParts {
   isProtected(engineId: string, name: string): Promise<boolean>;
   /** Of the state folder. */
   identity(): Promise<string>;
+  /** Of the engine that is to have our volumes by a plugin of this name. */
+  engineRecords(driver: string): Promise<EngineRecords>;
 }
 
 /** Each surface is loaded when it is served. */
@@ -25,7 +27,10 @@ export function openServices(parts: ServicesParts): Services {
   return {
     async servePlugin(request) {
       const { servePlugin } = await import('./docker-plugin/serve-plugin.ts');
-      await servePlugin(() => parts.managed(), request);
+      await servePlugin(() => parts.managed(), {
+        ...request,
+        openRecords: (driver) => parts.engineRecords(driver),
+      });
     },
     async serveDockerApi(request) {
       const { serveApi } = await import('./docker-api/serve-api.ts');

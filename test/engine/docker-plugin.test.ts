@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,7 +25,7 @@ beforeAll(async () => {
   docker = engine.docker;
   await engine.importBusybox();
   plugin = new PluginService(join(engine.folder, 'state'));
-  await plugin.start();
+  await plugin.start({ DOCKER_HOST: engine.dockerHost });
 });
 afterAll(async () => {
   if (engine === undefined) return;
@@ -165,6 +165,39 @@ describe('a volume that is removed', () => {
     expect(readFileSync(join(plugin.stateDir, 'trash', trashed ?? '', '_data/file'), 'utf8')).toBe(
       'precious\n',
     );
+  });
+
+  test('comes back with its labels and options', async () => {
+    const labels = { 'com.example.tier': 'gold', 'com.docker.compose.project': 'shop' };
+    const words = Object.entries(labels).flatMap(([key, value]) => ['--label', `${key}=${value}`]);
+    await docker(['volume', 'create', '-d', plugin.driver, ...words, '-o', 'size=40m', name]);
+    const own = holdfastCommand(plugin.stateDir, { HOLDFAST_HOST: 'embedded' });
+    await expect.poll(() => own.run('volume', 'inspect', name), { timeout: 20_000 }).toContain('gold');
+    await volume.inContainer('echo precious > /data/file');
+    await volume.remove();
+    await own.run('trash', 'restore', name);
+    expect(await volume.inspect()).toMatchObject({ Labels: labels, Options: { size: '40m' } });
+    expect(await docker(['volume', 'ls', '-q', '-f', 'label=com.example.tier=gold'])).toBe(name);
+    expect(await volume.inContainer('cat /data/file')).toBe('precious');
+    await engine.restart();
+    expect(await volume.inspect()).toMatchObject({ Labels: labels, Options: { size: '40m' } });
+    await own.run('volume', 'rename', name, `${name}-new`);
+    const renamed = new PluginVolume(docker, { name: `${name}-new`, driver: plugin.driver });
+    expect(await renamed.inspect()).toMatchObject({ Labels: labels, Options: { size: '40m' } });
+    expect(await docker(['volume', 'ls', '-q', '-f', `name=^${name}$`])).toBe('');
+    await renamed.remove();
+  });
+
+  test('comes back without its engine, which is said', async () => {
+    await docker(['volume', 'create', '-d', plugin.driver, '--label', 'a=b', name]);
+    const own = holdfastCommand(plugin.stateDir, { HOLDFAST_HOST: 'embedded' });
+    await expect.poll(() => own.run('volume', 'inspect', name), { timeout: 20_000 }).toContain('"a": "b"');
+    await volume.remove();
+    await engine.kill();
+    const { exitCode, output } = await own.attempt('trash', 'restore', name);
+    await engine.restart();
+    expect(exitCode).toBe(0);
+    expect(output).toContain(`Docker does not know the labels and options of "${name}"`);
   });
 
   test('by another program is removed for Docker too', async () => {
@@ -381,11 +414,12 @@ test('a crash of the engine is noticed where a service of the host sees all moun
   }
 });
 
-test('the plugin asks no engine for anything, which may be waiting for it', async () => {
-  const asked: string[] = [];
+test('no answer of the plugin waits for an engine, which may be waiting for it', async () => {
+  const held = new Set<Socket>();
+  // It takes every question and answers none.
   const listener = createServer((socket) => {
-    asked.push('connected');
-    socket.destroy();
+    held.add(socket);
+    socket.on('error', () => undefined).resume();
   });
   const path = join(engine.folder, `${name}.sock`);
   listener.listen(path);
@@ -394,11 +428,14 @@ test('the plugin asks no engine for anything, which may be waiting for it', asyn
   try {
     await own.start({ DOCKER_HOST: `unix://${path}`, CONTAINER_HOST: `unix://${path}` });
     await docker(['volume', 'create', '-d', own.driver, '-o', 'size=40m', name]);
+    await expect.poll(() => held.size).toBe(1);
     expect(await volume.inContainer('echo made > /data/file; cat /data/file')).toBe('made');
     await docker(['volume', 'rm', name]);
-    expect(asked).toEqual([]);
+    await own.end('SIGTERM');
+    expect(held.size).toBe(1);
   } finally {
     listener.close();
+    for (const socket of held) socket.destroy();
     await own[Symbol.asyncDispose]();
   }
 });

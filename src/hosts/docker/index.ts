@@ -1,3 +1,4 @@
+export { openEngineRecords } from './engine-records.ts';
 export { openDockerHost } from './docker-host.ts';
 export type { DockerEndpoint } from './endpoint.ts';
 export { type EngineProbe, engineProbes } from './engine-probe.ts';

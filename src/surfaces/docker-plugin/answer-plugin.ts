@@ -7,7 +7,16 @@ import type { PluginAnswer, PluginRequest, PluginVolume } from './protocol.ts';
 
 export type PluginVolumes = Pick<
   ManagedVolumes,
-  'create' | 'find' | 'list' | 'remove' | 'mount' | 'unmount' | 'lastHealth' | 'health' | 'reconcile'
+  | 'create'
+  | 'find'
+  | 'list'
+  | 'remove'
+  | 'mount'
+  | 'unmount'
+  | 'label'
+  | 'lastHealth'
+  | 'health'
+  | 'reconcile'
 >;
 
 /** Answers one request. Throws what the engine is to see as this request's failure. */

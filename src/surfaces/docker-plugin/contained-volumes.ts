@@ -31,6 +31,7 @@ export function containedVolumes(volumes: PluginVolumes, prepare: () => Promise<
     list: () => volumes.list(),
     remove: (name, options) => volumes.remove(name, options),
     unmount: (name, id, options) => volumes.unmount(name, id, options),
+    label: (name, labels) => volumes.label(name, labels),
     health: (name) => volumes.health(name),
     lastHealth: (name) => volumes.lastHealth(name),
     reconcile: (options) => volumes.reconcile(options),

@@ -1,9 +1,12 @@
+import { basename } from 'node:path';
+import type { EngineRecords } from '../../app.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { claimMounts, endClaim } from '../../lib/mount-claim.ts';
 import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';
 import { quote } from '../../model/quote.ts';
 import type { PluginVolumes } from './answer-plugin.ts';
 import { containedVolumes } from './contained-volumes.ts';
+import { learnLabels } from './learn-labels.ts';
 import { pluginListener } from './plugin-listener.ts';
 import { showState, type ShownState } from './show-state.ts';
 import { watchVolumes } from './watch-volumes.ts';
@@ -18,6 +21,8 @@ export interface PluginServiceRequest {
   /** For a managed plugin. The state folder is not touched before it is shown. */
   readonly shown?: ShownState | undefined;
   readonly stateDir: string;
+  /** The records of the engine for a driver of that name. */
+  readonly openRecords?: ((driver: string) => Promise<EngineRecords>) | undefined;
 }
 
 /** Mounts take up to so long, and one that is cut short would have to be found again. */
@@ -27,20 +32,25 @@ const lookEveryMs = 60_000;
 /** Serves the volume plugin protocol until the signal is aborted. Mounts stay as they are then: containers use them. */
 export async function servePlugin(
   openVolumes: () => Promise<PluginVolumes>,
-  { socket, signal, say, onReady, shown, stateDir }: PluginServiceRequest,
+  { socket, signal, say, onReady, shown, stateDir, openRecords }: PluginServiceRequest,
 ): Promise<void> {
   // The socket first: an engine that starts waits for us, and gives up soon.
   const opened = Promise.withResolvers<PluginVolumes>();
   const failed = new AbortController();
-  opened.promise.catch((error: unknown) => failed.abort(knownError(error)));
   await using held = new AsyncDisposableStack();
-  await using watch = watchVolumes(opened.promise, { say, everyMs: lookEveryMs });
+  // A managed plugin is a container, from which no engine is to be seen.
+  const driver = basename(socket.path, '.sock');
+  const seen = shown === undefined ? openRecords : undefined;
+  await using labels = seen && learnLabels(opened.promise, { driver, open: () => seen(driver) }, say);
+  const served = opened.promise.then((volumes) => labels?.learningOf(volumes) ?? volumes);
+  served.catch((error: unknown) => failed.abort(knownError(error)));
+  await using watch = watchVolumes(opened.promise, { say, everyMs: lookEveryMs, labels });
   await serveHttp({
     socket,
     signal: AbortSignal.any([signal, failed.signal]),
     graceMs,
     onRequest: pluginListener({
-      volumes: opened.promise,
+      volumes: served,
       // An engine that starts may have crashed before.
       onActivate: () => watch.engineStarted(),
       onFailure: (method, { message, detail }) =>

@@ -1,6 +1,7 @@
 import { knownError } from '../../lib/known-error.ts';
 import { quote } from '../../model/quote.ts';
 import type { PluginVolumes } from './answer-plugin.ts';
+import type { LabelLearner } from './learn-labels.ts';
 import { dropStaleHolds } from './drop-stale-holds.ts';
 
 export interface VolumeWatch extends AsyncDisposable {
@@ -8,12 +9,18 @@ export interface VolumeWatch extends AsyncDisposable {
   engineStarted(): void;
 }
 
+interface WatchOptions {
+  readonly say: (message: string) => void;
+  readonly everyMs: number;
+  readonly labels: Pick<LabelLearner, 'lookAtAll'> | undefined;
+}
+
 const afterStartMs = [0, 2000, 5000, 15_000, 30_000] as const;
 
 /** From time to time, and when told to: lets go of what crashed engines held, and looks how mounted volumes are. */
 export function watchVolumes(
   volumes: Promise<PluginVolumes>,
-  { say, everyMs }: { readonly say: (message: string) => void; readonly everyMs: number },
+  { say, everyMs, labels }: WatchOptions,
 ): VolumeWatch {
   let looking: Promise<void> | undefined;
   let isWanted = false;
@@ -23,6 +30,7 @@ export function watchVolumes(
       while (isWanted) {
         isWanted = false;
         await lookOnce(await volumes, say);
+        await labels?.lookAtAll();
       }
     })()
       .catch((error: unknown) => say(`Cannot look after the volumes: ${knownError(error).message}`))

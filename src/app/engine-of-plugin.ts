@@ -1,0 +1,100 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { EngineRecord, EngineRecords } from '../hosts/engine-records.ts';
+import type { ManagedVolume } from '../hosts/managed-volumes.ts';
+import { writeDurably } from '../lib/durable-file.ts';
+import { knownError } from '../lib/known-error.ts';
+import { errnoOf } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+interface Place {
+  readonly stateDir: string;
+  readonly env: Environment;
+}
+
+/** The engine that has our volumes by the plugin, and the plugin's name there. */
+interface EngineOfPlugin {
+  readonly driver: string;
+  /** As a value of DOCKER_HOST. */
+  readonly address: string;
+}
+
+/** The records of the engine for the plugin `driver`. That it has volumes by that driver is remembered in the state folder. */
+export async function openRecordsForPlugin({ stateDir, env }: Place, driver: string): Promise<EngineRecords> {
+  const { openEngineRecords } = await import('../hosts/docker/index.ts');
+  const records = await openEngineRecords(env);
+  let isRemembered = false;
+  const seen = async (found: readonly EngineRecord[]): Promise<void> => {
+    if (isRemembered || found.every((record) => record.driver !== driver)) return;
+    const engine: EngineOfPlugin = { driver, address: records.address };
+    await writeDurably(fileIn(stateDir), `${JSON.stringify(engine)}\n`);
+    isRemembered = true;
+  };
+  return {
+    ...records,
+    async find(name, options) {
+      const found = await records.find(name, options);
+      if (found !== undefined) await seen([found]);
+      return found;
+    },
+    async list(asked, options) {
+      const found = await records.list(asked, options);
+      await seen(found);
+      return found;
+    },
+  };
+}
+
+/**
+ * Makes a volume of ours, which is back or has a new name, known to the engine that has our volumes by the plugin, with
+ * its labels and options: it has forgotten them. Nothing where no engine has. What cannot be done is a warning: the volume
+ * is there.
+ */
+export async function makeKnownToEngine(
+  { stateDir, env, onWarning }: Place & { readonly onWarning?: ((message: string) => void) | undefined },
+  { name, labels, options }: ManagedVolume,
+  signal?: AbortSignal,
+): Promise<void> {
+  const engine = await readEngineOfPlugin(stateDir);
+  if (engine === undefined) return;
+  const { openEngineRecords } = await import('../hosts/docker/index.ts');
+  // Certificates are named by the environment, as an address is not enough then.
+  const isSocket = engine.address.startsWith('unix://');
+  try {
+    await using records = await openEngineRecords(isSocket ? { ...env, DOCKER_HOST: engine.address } : env);
+    const known = await records.add({ name, driver: engine.driver, labels, options }, { signal });
+    if (
+      known.driver === engine.driver &&
+      Object.keys(labels).every((key) => known.labels[key] === labels[key])
+    )
+      return;
+    onWarning?.(
+      `Docker has heard of ${quote(name)} before it was told of its labels, and shows it without them.`,
+    );
+  } catch (error) {
+    const { message, detail } = knownError(error, 'The engine cannot be told');
+    const why = detail === undefined ? message : `${message} (${detail})`;
+    onWarning?.(
+      `Docker does not know the labels and options of ${quote(name)}: ${why}. The volume is there all the same.`,
+    );
+  }
+}
+
+async function readEngineOfPlugin(stateDir: string): Promise<EngineOfPlugin | undefined> {
+  try {
+    const value: unknown = JSON.parse(await readFile(fileIn(stateDir), 'utf8'));
+    if (typeof value !== 'object' || value === null) return undefined;
+    const { driver, address } = value as Record<string, unknown>;
+    return typeof driver === 'string' && typeof address === 'string' ? { driver, address } : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError || ['ENOENT', 'ENOTDIR', 'EACCES'].includes(errnoOf(error) ?? ''))
+      return undefined;
+    throw error;
+  }
+}
+
+function fileIn(stateDir: string): string {
+  return path.join(stateDir, 'plugin.json');
+}

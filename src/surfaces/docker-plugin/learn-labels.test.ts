@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type DirectoryVolumes, directoryVolumes } from '../../../test/support/directory-volumes.ts';
+import type { EngineRecord, EngineRecords } from '../../app.ts';
+import { AppError } from '../../model/errors.ts';
+import { learnLabels } from './learn-labels.ts';
+
+let volumes: DirectoryVolumes;
+beforeEach(() => {
+  const folder = mkdtempSync(join(tmpdir(), 'labels-'));
+  volumes = directoryVolumes(join(folder, 'volumes'));
+  return () => rmSync(folder, { recursive: true });
+});
+
+const make = async (name: string, labels: Readonly<Record<string, string>> = {}): Promise<void> => {
+  await volumes.create({ name, driver: 'local', options: {}, labels });
+};
+const record = (name: string, labels: EngineRecord['labels'], driver = 'holdfast'): EngineRecord => ({
+  name,
+  driver,
+  labels,
+  options: {},
+});
+const labelsOf = async (name: string): Promise<unknown> => (await volumes.find(name))?.labels;
+
+/** An engine that has these volumes, or one that does not answer. */
+function engine(has: readonly EngineRecord[] | AppError): EngineRecords {
+  const all = (): readonly EngineRecord[] => {
+    if (has instanceof AppError) throw has;
+    return has;
+  };
+  return {
+    address: 'unix:///engine',
+    find: async (name) => all().find((one) => one.name === name),
+    list: async (driver) => all().filter((one) => one.driver === driver),
+    add: async (one) => one,
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+async function learning(
+  has: readonly EngineRecord[] | AppError,
+  work: (learner: ReturnType<typeof learnLabels>) => Promise<unknown>,
+): Promise<string[]> {
+  const said: string[] = [];
+  const source = { driver: 'holdfast', open: async () => engine(has) };
+  const learner = learnLabels(Promise.resolve(volumes), source, (message) => void said.push(message));
+  await work(learner);
+  // What was asked already is worked off.
+  await setImmediate();
+  await learner[Symbol.asyncDispose]();
+  return said;
+}
+
+describe('the labels that an engine keeps', () => {
+  const create = (name: string) => async (learner: ReturnType<typeof learnLabels>) =>
+    await learner.learningOf(volumes).create({ name, driver: 'local', options: {}, labels: {} });
+
+  test('are remembered of a volume that it makes', async () => {
+    expect(await learning([record('pg', { env: 'prod' })], create('pg'))).toEqual([]);
+    expect(await labelsOf('pg')).toEqual({ env: 'prod' });
+  });
+
+  test('are remembered without the one by which it prunes', async () => {
+    const labels = { 'com.docker.volume.anonymous': '', env: 'prod' };
+    await learning([record('pg', labels)], create('pg'));
+    expect(await labelsOf('pg')).toEqual({ env: 'prod' });
+  });
+
+  test('of another driver’s volume of the same name are not taken for ours', async () => {
+    await learning([record('pg', { env: 'prod' }, 'local')], create('pg'));
+    expect(await labelsOf('pg')).toEqual({});
+  });
+
+  test('are learned of volumes that were made before, and never replace labels that are here', async () => {
+    await make('old');
+    await make('own', { mine: 'yes' });
+    const has = [record('old', { env: 'prod' }), record('own', { env: 'prod' }), record('gone', { a: 'b' })];
+    expect(await learning(has, (learner) => learner.lookAtAll())).toEqual([]);
+    expect(await labelsOf('old')).toEqual({ env: 'prod' });
+    expect(await labelsOf('own')).toEqual({ mine: 'yes' });
+  });
+
+  test('are missed in silence where no engine answers, and a volume is made all the same', async () => {
+    const absent = new AppError('unavailable', 'Cannot reach Docker');
+    expect(await learning(absent, create('pg'))).toEqual([]);
+    expect(await learning(absent, (learner) => learner.lookAtAll())).toEqual([]);
+    expect(await labelsOf('pg')).toEqual({});
+  });
+
+  test('that cannot be read are told of', async () => {
+    const said = await learning(new AppError('denied', 'Cannot use Docker'), create('pg'));
+    expect(said).toEqual(['The labels of "pg" are not known here: Cannot use Docker']);
+  });
+});

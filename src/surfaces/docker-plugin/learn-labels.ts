@@ -1,0 +1,102 @@
+import type { EngineRecord, EngineRecords } from '../../app.ts';
+import { isAppError } from '../../model/errors.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { quote } from '../../model/quote.ts';
+import type { PluginVolumes } from './answer-plugin.ts';
+
+export interface LabelSource {
+  /** The plugin's name as the engine's users write it. */
+  readonly driver: string;
+  /** The engine's own records. Called when they are needed first. */
+  readonly open: () => Promise<EngineRecords>;
+}
+
+export interface LabelLearner extends AsyncDisposable {
+  /** The same volumes; the labels of each one that is made are asked for. */
+  learningOf(volumes: PluginVolumes): PluginVolumes;
+  /** Looks at all volumes, until that has succeeded once. */
+  lookAtAll(): Promise<void>;
+}
+
+const waitingAtMost = 1000;
+/** By this label an engine prunes what no container uses. It stays the engine's alone: ours would go by its own mounts. */
+const anonymousLabel = 'com.docker.volume.anonymous';
+
+/**
+ * Remembers the labels that volumes were given at the engine, which tells its plugins of options only: with them a volume
+ * can come back from the trash as it was. The engine is asked in the background, one question at a time; its answer about
+ * a volume waits until it has made that volume and knows the labels. No answer of the plugin waits for the engine. Labels
+ * that a volume has here already stay as they are.
+ */
+export function learnLabels(
+  volumes: Promise<Pick<PluginVolumes, 'find' | 'list' | 'label'>>,
+  { driver, open }: LabelSource,
+  say: (message: string) => void,
+): LabelLearner {
+  const ending = new AbortController();
+  const { signal } = ending;
+  let opened: Promise<EngineRecords> | undefined;
+  const records = (): Promise<EngineRecords> => (opened ??= open());
+  let work = Promise.resolve();
+  let waiting = 0;
+  let hasLookedAtAll = false;
+  const remember = async (record: EngineRecord): Promise<void> => {
+    const { [anonymousLabel]: _, ...labels } = record.labels;
+    // A volume of that name may be another driver's.
+    if (record.driver !== driver || Object.keys(labels).length === 0) return;
+    const kept = await volumes;
+    const volume = await kept.find(record.name);
+    if (volume !== undefined && Object.keys(volume.labels).length === 0)
+      await kept.label(record.name, labels);
+  };
+  const learn = (name: string): void => {
+    if (waiting >= waitingAtMost || signal.aborted) return;
+    waiting += 1;
+    work = work
+      .then(async () => {
+        const record = await (await records()).find(name, { signal });
+        if (record !== undefined) await remember(record);
+      })
+      .catch((error: unknown) => {
+        // No engine is there: it was another program that asked, such as Podman.
+        if (signal.aborted || isAppError(error, 'unavailable')) return;
+        say(`The labels of ${quote(name)} are not known here: ${knownError(error).message}`);
+      })
+      .finally(() => {
+        waiting -= 1;
+      });
+  };
+  return {
+    learningOf: (own) => ({
+      async create(spec, options) {
+        const volume = await own.create(spec, options);
+        learn(volume.name);
+        return volume;
+      },
+      find: (name) => own.find(name),
+      list: () => own.list(),
+      remove: (name, options) => own.remove(name, options),
+      mount: (name, id, options) => own.mount(name, id, options),
+      unmount: (name, id, options) => own.unmount(name, id, options),
+      label: (name, labels) => own.label(name, labels),
+      health: (name) => own.health(name),
+      lastHealth: (name) => own.lastHealth(name),
+      reconcile: (options) => own.reconcile(options),
+    }),
+    async lookAtAll() {
+      if (hasLookedAtAll) return;
+      try {
+        for (const record of await (await records()).list(driver, { signal })) await remember(record);
+        hasLookedAtAll = true;
+      } catch (error) {
+        if (!isAppError(error)) throw error;
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await work;
+      const left = await opened?.catch(() => undefined);
+      await left?.[Symbol.asyncDispose]();
+    },
+  };
+}
