@@ -36,14 +36,15 @@ export function pruneFilter(text: string | null, options: { readonly takesAll: b
 
 function checkFlag(key: string, filters: RawFilters): void {
   const [value, ...others] = filters.get(key) ?? [];
-  if (
-    value === undefined ||
-    others.length > 0 ||
-    /^(?:1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(value)
-  )
-    return;
+  if (value === undefined || others.length > 0 || parseFlag(value) !== undefined) return;
   const reason = `strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`;
   throw new ApiError(400, `invalid filter '${key}': ${reason}`);
+}
+
+/** As Go's `strconv.ParseBool`; undefined for any other text. */
+export function parseFlag(text: string): boolean | undefined {
+  if (/^(?:1|t|T|TRUE|true|True)$/.test(text)) return true;
+  return /^(?:0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
 }
 
 /** True when the volume passes; whoever holds it mounted uses it. */

@@ -1,14 +1,17 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { knownError } from '../../lib/known-error.ts';
+import type { RequestHandler } from '../../lib/request-guard.ts';
 import { version as programVersion } from '../../lib/version.ts';
 import type { AppError } from '../../model/errors.ts';
 import { errorLine } from '../error-line.ts';
-import { pageNotFound, statusOf } from './api-error.ts';
+import { ApiError, pageNotFound, statusOf } from './api-error.ts';
 import type { ApiCall, ApiParts } from './api-parts.ts';
 import { checkVersion, newestVersion, splitVersion } from './api-version.ts';
+import { showDiskUsage } from './disk-usage-route.ts';
 import { streamEvents } from './event-routes.ts';
-import { sendJson } from './send.ts';
-import { listNothing, ping, showDiskUsage, showInfo, showVersion } from './system-routes.ts';
+import { decodePath, plainLocation, plainPath, splitTarget } from './request-target.ts';
+import { redirect, sendJson } from './send.ts';
+import { listNothing, ping, showInfo, showVersion } from './system-routes.ts';
 import {
   createVolume,
   inspectVolume,
@@ -46,13 +49,15 @@ export interface ApiListenerOptions {
 }
 
 /** Speaks the part of the Engine API that is about volumes. */
-export function apiListener({ parts, onFailure }: ApiListenerOptions): RequestListener {
-  return (request, response) => {
-    respond(request, response, parts).catch((error: unknown) => {
+export function apiListener({ parts, onFailure }: ApiListenerOptions): RequestHandler {
+  return async (request, response) => {
+    try {
+      await respond(request, response, parts);
+    } catch (error) {
       const known = knownError(error, 'Cannot answer');
       if (statusOf(known) >= 500) onFailure(`${request.method} ${request.url}`, known);
       sendError(response, known);
-    });
+    }
   };
 }
 
@@ -61,10 +66,14 @@ async function respond(
   response: ServerResponse,
   parts: Promise<ApiParts>,
 ): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://docker');
-  const asked = splitVersion(url.pathname);
-  const [found, name = ''] = asked === undefined ? [] : routeOf(request.method ?? '', asked.path);
-  if (found === undefined || asked === undefined) throw pageNotFound();
+  const { rawPath, query } = splitTarget(request.url ?? '/');
+  const decoded = decodePath(rawPath);
+  if (decoded === undefined) throw new ApiError(400, 'the path cannot be read');
+  const plain = plainPath(decoded);
+  if (plain !== decoded) return redirect(response, plainLocation(plain, query));
+  const asked = splitVersion(decoded);
+  const [found, name = ''] = routeOf(request.method ?? '', asked.path);
+  if (found === undefined) throw pageNotFound();
   response.setHeader('Api-Version', newestVersion);
   response.setHeader('Docker-Experimental', 'false');
   response.setHeader('Ostype', 'linux');
@@ -79,7 +88,7 @@ async function respond(
     request,
     response,
     version: asked.version,
-    query: url.searchParams,
+    query: new URLSearchParams(query),
     name,
     signal: gone.signal,
   });

@@ -1,19 +1,17 @@
 import { ApiError } from './api-error.ts';
 
 /** The newest and the oldest version of the Engine API that is spoken here. */
-export const newestVersion = '1.51';
+export const newestVersion = '1.52';
 export const oldestVersion = '1.24';
 
 export interface VersionedPath {
   readonly version: string;
-  /** Without the version, decoded; starts with `/`. */
+  /** Without the version. */
   readonly path: string;
 }
 
-/** Takes the version off a path. Undefined when the path cannot be decoded. */
-export function splitVersion(pathname: string): VersionedPath | undefined {
-  const decoded = decode(pathname.replace(/^\/{2,}/, '/'));
-  if (decoded === undefined) return undefined;
+/** Takes the version off a decoded path. */
+export function splitVersion(decoded: string): VersionedPath {
   const [, version, path] = /^\/v([0-9][0-9.]*)(\/.*)$/s.exec(decoded) ?? [];
   return version === undefined || path === undefined
     ? { version: newestVersion, path: decoded }
@@ -48,12 +46,4 @@ export function isOlder(version: string, than: string): boolean {
 
 function partsOf(version: string): number[] {
   return version.split('.').map(Number);
-}
-
-function decode(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,7 @@
-import { request as httpRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { AppError } from '../../model/errors.ts';
-import type { Upstream } from './upstream.ts';
+import { sendUpstream } from './send-upstream.ts';
+import { unreachable, type Upstream } from './upstream.ts';
 
 export interface UpstreamAnswer {
   readonly status: number;
@@ -14,44 +15,21 @@ const answerLimit = 64 << 20;
 
 /** One question to the engine behind us, whatever it answers. `unavailable` when it does not. */
 export async function askUpstream(
-  { socketPath }: Upstream,
+  upstream: Upstream,
   question: { readonly method: 'GET' | 'DELETE'; readonly path: string },
 ): Promise<UpstreamAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>();
-  const signal = AbortSignal.timeout(deadlineMs);
-  const request = httpRequest({
-    socketPath,
-    agent: false,
-    signal,
-    ...question,
-    headers: { Host: 'docker', Connection: 'keep-alive' },
-  });
-  request.on('error', reject);
-  request.on('response', (response) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    response.on('data', (chunk: Buffer) => {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > answerLimit) request.destroy(new Error('its answer is too long'));
-    });
-    response.on('error', reject);
-    response.on('end', () =>
-      resolve({
-        status: response.statusCode ?? 0,
-        contentType: response.headers['content-type'] ?? 'application/json',
-        text: Buffer.concat(chunks).toString('utf8'),
-      }),
-    );
-  });
-  request.end();
   try {
-    return await promise;
+    const signal = AbortSignal.timeout(deadlineMs);
+    const headers = { Host: 'docker', Connection: 'keep-alive' };
+    const answer = await sendUpstream(upstream, { ...question, headers, signal });
+    keepOwnHeaders(upstream, answer);
+    return {
+      status: answer.statusCode ?? 0,
+      contentType: answer.headers['content-type'] ?? 'application/json',
+      text: await textOf(answer),
+    };
   } catch (error) {
-    const words = error instanceof Error ? error.message : String(error);
-    throw new AppError('unavailable', `Cannot reach the engine at "unix://${socketPath}": ${words}`, {
-      cause: error,
-    });
+    throw new AppError('unavailable', unreachable(upstream, error), { cause: error });
   }
 }
 
@@ -63,4 +41,25 @@ export function jsonOf<T>({ status, text }: UpstreamAnswer): T | undefined {
   } catch {
     return undefined;
   }
+}
+
+const ownHeaders: readonly string[] = ['api-version', 'docker-experimental', 'ostype', 'server'];
+
+/** What the engine says of itself with each of its answers. */
+function keepOwnHeaders({ says }: Upstream, { rawHeaders }: IncomingMessage): void {
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const [name = '', value = ''] = [rawHeaders[index], rawHeaders[index + 1]];
+    if (ownHeaders.includes(name.toLowerCase())) says.set(name, value);
+  }
+}
+
+async function textOf(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > answerLimit) throw new Error('its answer is too long');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }

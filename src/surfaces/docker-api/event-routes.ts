@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError } from './api-error.ts';
 import { parseFilters, type RawFilters } from './api-filters.ts';
@@ -10,7 +11,7 @@ const longestWaitMs = 2 ** 31 - 1;
 /** One JSON object a line: what has been since `since`, then what happens until `until`, or until the client goes. */
 export async function streamEvents(
   { events }: ApiParts,
-  { query, response, signal }: ApiCall,
+  { request, query, response, signal }: ApiCall,
 ): Promise<void> {
   const since = timeOf(query.get('since'));
   const until = timeOf(query.get('until'));
@@ -26,9 +27,20 @@ export async function streamEvents(
   const waitMs = until === undefined ? longestWaitMs : Number(until / 1_000_000n) - Date.now();
   if (waitMs > 0) {
     using _listening = events.listen(write);
-    await sleep(Math.min(waitMs, longestWaitMs), undefined, { signal }).catch(() => undefined);
+    using left = whenLeft(request);
+    const either = AbortSignal.any([signal, left.signal]);
+    await sleep(Math.min(waitMs, longestWaitMs), undefined, { signal: either }).catch(() => undefined);
   }
   response.end();
+}
+
+/** Aborted when the client has closed its side: it reads what there is, and nothing would tell when it goes. */
+function whenLeft({ socket }: IncomingMessage): Disposable & { readonly signal: AbortSignal } {
+  const left = new AbortController();
+  const leave = (): void => left.abort();
+  if (socket.readableEnded) leave();
+  socket.once('end', leave);
+  return { signal: left.signal, [Symbol.dispose]: () => socket.off('end', leave) };
 }
 
 /** Seconds with up to nine digits after the point, as nanoseconds. */

@@ -18,3 +18,9 @@ export function sendEmpty(response: ServerResponse, status: number): void {
   response.writeHead(status);
   response.end();
 }
+
+/** As an engine sends a client on to the plain form of a path, whatever the method. */
+export function redirect(response: ServerResponse, location: string): void {
+  response.writeHead(301, { Location: location, 'Content-Length': 0 });
+  response.end();
+}

@@ -1,4 +1,5 @@
 import { knownError } from '../../lib/known-error.ts';
+import { sayUncaught } from '../say-uncaught.ts';
 import { WatchedSizes } from '../../lib/watched-sizes.ts';
 import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';
 import type { AppError } from '../../model/errors.ts';
@@ -7,7 +8,7 @@ import { apiListener } from './api-listener.ts';
 import type { ApiParts, ApiVolumes } from './api-parts.ts';
 import { engineIdOf } from './engine-id.ts';
 import { EventLog } from './event-log.ts';
-import { parseUpstream, passUpgrade, takesConnection } from './upstream.ts';
+import { openUpstream, passUpgrade, takesConnection } from './upstream.ts';
 import { upstreamListener } from './upstream-listener.ts';
 import { VolumeTexts } from './volume-texts.ts';
 import type { RemovalParts, TrashForeign } from './upstream-removal.ts';
@@ -55,7 +56,7 @@ export async function serveApi(backend: ApiBackend, request: ApiServiceRequest):
     });
     return;
   }
-  const upstream = parseUpstream(request.upstream);
+  using upstream = openUpstream(request.upstream);
   await serve(request, {
     said: `The engine at ${quote(request.upstream)} is served at ${quote(socket.path)}, with a trash for its volumes.`,
     async open(): Promise<RemovalParts> {
@@ -92,6 +93,7 @@ async function serve<Parts>(
     socket,
     signal: AbortSignal.any([signal, failed.signal]),
     graceMs,
+    onUncaught: (what, error) => sayUncaught(say, what, error),
     ...service.listeners(parts.promise),
     onListening() {
       say(service.said);

@@ -1,9 +1,10 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { knownError } from '../../lib/known-error.ts';
+import type { RequestHandler } from '../../lib/request-guard.ts';
 import type { AppError } from '../../model/errors.ts';
 import { errorLine } from '../error-line.ts';
 import { ApiError, pageNotFound, statusOf } from './api-error.ts';
-import { sendJson } from './send.ts';
+import { redirect, sendJson } from './send.ts';
 import { passThrough } from './upstream.ts';
 import {
   checkContainerRemoval,
@@ -21,24 +22,22 @@ export interface UpstreamListenerOptions {
 }
 
 /** Passes everything to the engine behind us but the removal of volumes, whose data is kept in the trash. */
-export function upstreamListener({ parts, upstream, onFailure }: UpstreamListenerOptions): RequestListener {
+export function upstreamListener({ parts, upstream, onFailure }: UpstreamListenerOptions): RequestHandler {
   const pass = passThrough(upstream);
-  return (request, response) => {
+  return async (request, response) => {
     const asked = upstreamRequest(request.method ?? '', request.url ?? '/');
-    if (asked.kind === 'other' || asked.kind === 'take-connection') return pass(request, response);
-    const fail = (error: unknown): void => {
+    if (asked.kind === 'other' || asked.kind === 'take-connection') return await pass(request, response);
+    try {
+      if (asked.kind !== 'remove-container') return await answer(asked, { request, response, parts });
+      await checkContainerRemoval(await parts, asked.name);
+    } catch (error) {
       const known = knownError(error, 'Cannot answer');
       if (statusOf(known) >= 500) onFailure(`${request.method} ${request.url}`, known);
-      if (response.headersSent) response.destroy();
-      else sendJson(response, statusOf(known), { message: errorLine(known) });
-    };
-    if (asked.kind === 'remove-container') {
-      parts
-        .then((opened) => checkContainerRemoval(opened, asked.name))
-        .then(() => pass(request, response), fail);
-      return;
+      if (response.headersSent) return void response.destroy();
+      response.setHeaders(upstream.says);
+      return sendJson(response, statusOf(known), { message: errorLine(known) });
     }
-    answer(asked, { request, response, parts }).catch(fail);
+    await pass(request, response);
   };
 }
 
@@ -58,11 +57,7 @@ async function answer(
   request.resume();
   if (asked.kind === 'malformed') throw new ApiError(400, 'the path cannot be read');
   if (asked.kind === 'unknown-removal') throw pageNotFound();
-  if (asked.kind === 'unclean') {
-    response.writeHead(301, { Location: asked.location, 'Content-Length': 0 });
-    response.end();
-    return;
-  }
+  if (asked.kind === 'unclean') return redirect(response, asked.location);
   if (asked.kind === 'prune-volumes') await pruneUpstream(await parts, asked, response);
   else await removeUpstream(await parts, asked, response);
 }

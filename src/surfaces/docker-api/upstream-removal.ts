@@ -36,6 +36,7 @@ export async function removeUpstream(
     name,
     query: query.size === 0 ? '' : `?${query.toString()}`,
   });
+  response.setHeaders(parts.upstream.says);
   if (answer.status === 204 || answer.text === '') return sendEmpty(response, answer.status);
   sendText(response, answer.status, { type: answer.contentType, text: answer.text });
 }
@@ -169,6 +170,7 @@ export async function pruneUpstream(
       removed.push(volume.Name);
       reclaimed += Math.max(bytes, 0);
     }
+    response.setHeaders(upstream.says);
     sendJson(response, 200, { VolumesDeleted: removed, SpaceReclaimed: reclaimed });
   } finally {
     pruning.isRunning = false;

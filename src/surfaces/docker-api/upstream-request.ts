@@ -1,3 +1,5 @@
+import { decodePath, plainLocation, plainPath, splitTarget } from './request-target.ts';
+
 /** What a request to the engine behind us is, as far as it concerns us. */
 export type UpstreamRequest =
   | ({ readonly kind: 'remove-volume'; readonly name: string } & Place)
@@ -34,11 +36,13 @@ const connectionTakers: readonly (readonly [method: string, path: RegExp])[] = [
  * programs read differently; every other form has an answer of its own and never reaches the engine.
  */
 export function upstreamRequest(method: string, target: string): UpstreamRequest {
+  // What a server takes for all of its paths.
+  if (method === 'OPTIONS' && target === '*') return { kind: 'other' };
   const { rawPath, query } = splitTarget(target);
-  const decoded = decode(rawPath);
+  const decoded = decodePath(rawPath);
   if (decoded === undefined) return { kind: 'malformed' };
   const plain = plainPath(decoded);
-  if (plain !== decoded) return { kind: 'unclean', location: `${encodeURI(plain)}${query}` };
+  if (plain !== decoded) return { kind: 'unclean', location: plainLocation(plain, query) };
   const [, version = '', path = ''] = /^(\/v[0-9.][^/]*)?(\/.*)$/s.exec(decoded) ?? [];
   const place = { version, query: new URLSearchParams(query) };
   if (method === 'POST' && path === '/volumes/prune') return { kind: 'prune-volumes', ...place };
@@ -57,32 +61,6 @@ function isUnknownRemoval(method: string, path: string): boolean {
   if (method !== 'GET' && method !== 'HEAD' && path.startsWith('/libpod/')) return true;
   if (method === 'DELETE') return /^\/volumes(\/|$)/i.test(path);
   return /^\/volumes\/prune\/?$/i.test(path);
-}
-
-/** The absolute form (`http://host/path`) says the same as the path alone. */
-function splitTarget(target: string): { readonly rawPath: string; readonly query: string } {
-  const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i, '');
-  const at = path.indexOf('?');
-  const [rawPath, query] = at < 0 ? [path, ''] : [path.slice(0, at), path.slice(at)];
-  return { rawPath: rawPath === '' ? '/' : rawPath, query };
-}
-
-/** As Go's `path.Clean` with a trailing slash kept. */
-function plainPath(path: string): string {
-  const parts: string[] = [];
-  for (const part of path.split('/')) {
-    if (part === '..') parts.pop();
-    else if (part !== '' && part !== '.') parts.push(part);
-  }
-  return `/${parts.join('/')}${path.endsWith('/') && parts.length > 0 ? '/' : ''}`;
-}
-
-function decode(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** As the engine reads a flag. */

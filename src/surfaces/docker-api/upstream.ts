@@ -1,73 +1,108 @@
-import {
-  type IncomingMessage,
-  request as httpRequest,
-  type RequestListener,
-  type ServerResponse,
-} from 'node:http';
+import { Agent, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { type Duplex, PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { longestHeadBytes } from '../../lib/serve-http.ts';
+import type { RequestHandler } from '../../lib/request-guard.ts';
 import { AppError } from '../../model/errors.ts';
 import { sendJson } from './send.ts';
+import { sendUpstream } from './send-upstream.ts';
 import { upstreamRequest } from './upstream-request.ts';
 
 /** The engine behind us. */
-export interface Upstream {
+export interface Upstream extends Disposable {
   readonly socketPath: string;
+  /** Connections that are kept open between requests. */
+  readonly connections: Agent;
+  /** Headers by which it told who it is (`Server`, `Api-Version`), for what is answered in its place. */
+  readonly says: Map<string, string>;
 }
 
-/** `unix:///var/run/docker.sock` */
-export function parseUpstream(address: string): Upstream {
+/** Idle connections at most, and for how long: the engine closes its own after minutes. */
+const idleAtMost = 64;
+const idleMs = 30_000;
+
+/** `unix:///var/run/docker.sock`. Disposal closes the connections that are idle. */
+export function openUpstream(address: string): Upstream {
   const socketPath = address.startsWith('unix://') ? address.slice('unix://'.length) : address;
-  if (socketPath.startsWith('/')) return { socketPath };
-  throw new AppError(
-    'usage',
-    `Cannot pass requests to "${address}": it is not the address of a unix socket`,
-    {
-      hint: 'Write it as unix:///var/run/docker.sock.',
-    },
-  );
+  if (!socketPath.startsWith('/')) {
+    throw new AppError(
+      'usage',
+      `Cannot pass requests to "${address}": it is not the address of a unix socket`,
+      { hint: 'Write it as unix:///var/run/docker.sock.' },
+    );
+  }
+  // Those in use are as many as there are clients, which the listener bounds.
+  const connections = new Agent({ keepAlive: true, maxFreeSockets: idleAtMost, timeout: idleMs });
+  return { socketPath, connections, says: new Map(), [Symbol.dispose]: () => connections.destroy() };
 }
 
 /** Passes a request and its answer through as they come, byte streams without an end included. */
-export function passThrough(upstream: Upstream): RequestListener {
-  return (request, response) => {
-    const { socketPath } = upstream;
-    const { method, url: path, rawHeaders } = request;
-    // Each on a connection of its own: one that is kept may be closed by the engine as we take it. The engine must not
-    // be the one to close it, or what we still write at the end of a request fails after the answer.
-    const headers = [...headersOf(rawHeaders), 'Connection', 'keep-alive'];
-    const passed = httpRequest({ socketPath, agent: false, method, path, headers });
-    passed.on('response', (answer) => passAnswer(answer, response));
-    passed.on('error', (error) => {
-      if (response.headersSent) response.destroy();
-      else sendJson(response, 503, { message: unreachable(upstream, error) });
-    });
-    response.once('close', () => passed.destroy());
-    request.once('error', () => passed.destroy());
-    request.pipe(passed);
+export function passThrough(upstream: Upstream): RequestHandler {
+  return async (request, response) => {
+    const { method = '', url: path = '/', headers, socket } = request;
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+    let answer: IncomingMessage;
+    try {
+      answer = await sendUpstream(upstream, {
+        method,
+        path,
+        headers: headersForEngine(request),
+        body: hasBody ? request : undefined,
+        client: socket,
+        signal: gone.signal,
+      });
+    } catch (error) {
+      if (!gone.signal.aborted) sendJson(response, 503, { message: unreachable(upstream, error) });
+      return;
+    }
+    try {
+      writeHead(response, answer, request.httpVersionMinor === 0);
+    } catch (error) {
+      answer.destroy();
+      response.statusMessage = '';
+      return sendJson(response, 502, {
+        message: `The engine's answer cannot be passed on: ${wordsOf(error)}`,
+      });
+    }
+    // The engine says that a stream has begun before there is anything in it.
+    response.flushHeaders();
+    // Either end may go at any moment: then the other goes too, and there is nobody to tell.
+    await pipeline(answer, response).catch(() => response.destroy());
   };
 }
 
-function passAnswer(answer: IncomingMessage, response: ServerResponse): void {
-  response.writeHead(answer.statusCode ?? 502, answer.statusMessage, headersOf(answer.rawHeaders));
-  // The engine says that a stream has begun before there is anything in it.
-  response.flushHeaders();
-  // Either end may go at any moment: then the other goes too, and there is nobody to tell.
-  pipeline(answer, response).catch(() => response.destroy());
+/** Throws for an answer that no HTTP allows. */
+function writeHead(response: ServerResponse, answer: IncomingMessage, isOldClient: boolean): void {
+  const passed = endToEnd(answer.rawHeaders, hopHeaders);
+  // Clients of HTTP/1.0 know no chunks: the end of the connection is the end of the answer.
+  const headers = isOldClient ? endToEnd(passed, ['transfer-encoding']) : passed;
+  response.writeHead(answer.statusCode ?? 502, answer.statusMessage, headers);
 }
 
-/** What is said about this one connection is not for the next one: Node.js says its own, and no upgrade is asked for. */
-function headersOf(raw: readonly string[]): string[] {
+/** What is said about one connection is not for the next one: Node.js says its own, and no upgrade is asked for. */
+const hopHeaders = ['connection', 'keep-alive', 'upgrade', 'proxy-connection', 'te', 'trailer'];
+
+/** The engine must not close the connection: what is still written at the end of a request would fail after the answer. */
+function headersForEngine({ rawHeaders, headers }: IncomingMessage): string[] {
+  // That the body may come has been said to the client already.
+  const passed = endToEnd(rawHeaders, [...hopHeaders, 'expect']);
+  // HTTP/1.0 needs no host, and the engine is asked by HTTP/1.1.
+  if (headers.host === undefined) passed.push('Host', 'docker');
+  return [...passed, 'Connection', 'keep-alive'];
+}
+
+function endToEnd(raw: readonly string[], left: readonly string[]): string[] {
   const headers: string[] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) {
-    const [name = '', value = ''] = raw.slice(index, index + 2);
-    if (!['connection', 'keep-alive', 'upgrade'].includes(name.toLowerCase())) headers.push(name, value);
+    const [name = '', value = ''] = [raw[index], raw[index + 1]];
+    if (!left.includes(name.toLowerCase())) headers.push(name, value);
   }
   return headers;
 }
 
-const longestHead = 64 << 10;
 const longestBody = 1 << 20;
 
 /** The request is one after which the connection becomes the client's own (exec, attach, BuildKit's session). */
@@ -87,33 +122,39 @@ export function passUpgrade(upstream: Upstream) {
     const drop = (): void => {
       for (const stream of [engine, client, fromClient]) stream.destroy();
     };
-    client.on('error', drop);
-    engine.once('error', (error) => {
-      if (!client.writableEnded && engine.bytesRead === 0)
-        client.end(refusal('503 Service Unavailable', unreachable(upstream, error)));
-      drop();
+    const refuse = (status: string, message: string): void => {
+      if (client.writableEnded || client.destroyed) return drop();
+      client.end(refusal(status, message), drop);
+    };
+    for (const stream of [client, fromClient]) stream.on('error', drop);
+    engine.on('error', (error) => {
+      if (engine.bytesRead === 0) refuse('503 Service Unavailable', unreachable(upstream, error));
+      else drop();
     });
-    engine.once('close', () => client.end());
-    client.once('close', () => engine.destroy());
+    engine.once('close', () => {
+      if (engine.bytesRead > 0) client.end();
+      else refuse('503 Service Unavailable', unreachable(upstream, noAnswer));
+    });
+    client.once('close', drop);
     const length = bodyLength(request);
     if (length === undefined) {
-      client.end(
-        refusal('411 Length Required', 'the length of the body must be said, and be a mebibyte at most'),
-      );
-      return drop();
+      return refuse('411 Length Required', 'the length of the body must be said, and be a mebibyte at most');
     }
     fromClient.write(head);
     client.pipe(fromClient);
     onAnswer(engine, (first, isUpgraded) => {
+      if (first.length === 0) return refuse('503 Service Unavailable', unreachable(upstream, noAnswer));
       if (isUpgraded) fromClient.pipe(engine);
       client.write(first);
-      engine.pipe(client);
+      if (engine.readableEnded) client.end();
+      else engine.pipe(client);
       // Its answer is the last thing on the connection: nothing may follow it.
       if (!isUpgraded) engine.end();
     });
-    takeBytes(fromClient, length, (body) =>
-      engine.write(Buffer.concat([requestHead(request, length), body])),
-    );
+    takeBytes(fromClient, length, (body) => {
+      if (body === undefined) refuse('400 Bad Request', 'the body ended before its length');
+      else engine.write(Buffer.concat([requestHead(request, length), body]));
+    });
   };
 }
 
@@ -124,11 +165,20 @@ function bodyLength({ headers }: IncomingMessage): number | undefined {
   return Number.isSafeInteger(length) && length <= longestBody ? length : undefined;
 }
 
-/** Exactly so many, once they are there. Those that follow stay in the stream. */
-function takeBytes(stream: Readable, length: number, take: (bytes: Buffer) => void): void {
-  const bytes = length === 0 ? Buffer.alloc(0) : (stream.read(length) as Buffer | null);
-  if (bytes !== null && bytes.length === length) return take(bytes);
-  if (!stream.readableEnded) stream.once('readable', () => takeBytes(stream, length, take));
+/** Exactly so many, once they are there; undefined when the stream ends before. Those that follow stay in the stream. */
+function takeBytes(stream: Readable, length: number, take: (bytes: Buffer | undefined) => void): void {
+  if (length === 0) return take(Buffer.alloc(0));
+  const onEnd = (): void => take(undefined);
+  const look = (): void => {
+    const bytes = stream.read(length) as Buffer | null;
+    if (bytes === null) return;
+    stream.off('readable', look);
+    stream.off('end', onEnd);
+    // A stream that has ended gives what it has.
+    take(bytes.length === length ? bytes : undefined);
+  };
+  stream.on('readable', look);
+  stream.once('end', onEnd);
 }
 
 function requestHead({ method, url, rawHeaders }: IncomingMessage, bodyBytes: number): Buffer {
@@ -140,17 +190,25 @@ function requestHead({ method, url, rawHeaders }: IncomingMessage, bodyBytes: nu
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }
 
-/** Waits for the head of the answer, and tells whether the connection is handed over. */
+const noAnswer = 'it closed the connection without an answer';
+
+/** Waits for the head of the answer, or for its end, and tells whether the connection is handed over. */
 function onAnswer(engine: Duplex, tell: (first: Buffer, isUpgraded: boolean) => void): void {
   let seen = Buffer.alloc(0);
+  const onEnd = (): void => {
+    engine.off('data', onData);
+    tell(seen, false);
+  };
   const onData = (chunk: Buffer): void => {
     seen = Buffer.concat([seen, chunk]);
-    if (!seen.includes('\r\n\r\n') && seen.length < longestHead) return;
+    if (!seen.includes('\r\n\r\n') && seen.length < longestHeadBytes) return;
     engine.off('data', onData);
+    engine.off('end', onEnd);
     engine.pause();
     tell(seen, seen.toString('latin1', 0, 16).startsWith('HTTP/1.1 101 '));
   };
   engine.on('data', onData);
+  engine.once('end', onEnd);
 }
 
 function refusal(status: string, message: string): string {
@@ -164,6 +222,10 @@ function refusal(status: string, message: string): string {
   return `${head.join('\r\n')}\r\n\r\n${body}`;
 }
 
-function unreachable({ socketPath }: Upstream, error: Error): string {
-  return `Cannot reach the engine at "unix://${socketPath}": ${error.message}`;
+export function unreachable({ socketPath }: Pick<Upstream, 'socketPath'>, error: unknown): string {
+  return `Cannot reach the engine at "unix://${socketPath}": ${wordsOf(error)}`;
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { ManagedVolume } from '../../app.ts';
 import { type AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
+import { storageKind } from '../../model/storage-kind.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
 import { refuseCommands } from '../refuse-commands.ts';
 import { readCreateBody, type CreateBody } from './api-body.ts';
@@ -49,7 +50,9 @@ async function create(
     return await volumes.create(spec, { signal });
   } catch (error) {
     if (!isAppError(error)) throw error;
-    const existing = error.code === 'conflict' ? await volumes.find(name) : undefined;
+    const isUnknown = error.code === 'unsupported' && !isDriver(spec);
+    const existing = isUnknown || error.code === 'conflict' ? await volumes.find(name) : undefined;
+    if (existing === undefined && isUnknown) throw noSuchDriver(name, spec.driver);
     if (existing === undefined) throw prefixed(`create ${name}`, inEngineWords(error, body));
     // The engine gives back what there is, whatever labels and options were asked for; another driver is a conflict.
     if (body.driver === '' || existing.driver === spec.driver) return existing;
@@ -58,6 +61,23 @@ async function create(
       `create ${name}: driver '${existing.driver}' already has volume '${name}': volume name must be unique`,
     );
   }
+}
+
+function isDriver(spec: VolumeSpec): boolean {
+  try {
+    storageKind(spec);
+    return true;
+  } catch (error) {
+    return !isAppError(error, 'unsupported');
+  }
+}
+
+/** In the engine's words: to it, a driver that is not its own is a plugin. */
+function noSuchDriver(name: string, driver: string): ApiError {
+  return new ApiError(
+    404,
+    `create ${name}: error looking up volume plugin ${driver}: plugin ${JSON.stringify(driver)} not found`,
+  );
 }
 
 /** The name of our plugin as a driver means what it means there. */

@@ -15,13 +15,12 @@ beforeEach(async () => {
   volumes = directoryVolumes(join(folder, 'volumes'));
   opened = new AsyncDisposableStack();
   opened.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const server = createServer(
-    pluginListener({
-      volumes: Promise.resolve(volumes),
-      onActivate: () => undefined,
-      onFailure: () => undefined,
-    }),
-  );
+  const listener = pluginListener({
+    volumes: Promise.resolve(volumes),
+    onActivate: () => undefined,
+    onFailure: () => undefined,
+  });
+  const server = createServer((asked, response) => void listener(asked, response));
   const { promise, resolve } = Promise.withResolvers<void>();
   server.listen(join(folder, 's'), resolve);
   await promise;
@@ -86,9 +85,12 @@ describe('the volume plugin protocol', () => {
   test('says so before the volumes are there: an engine that starts waits for nobody', async () => {
     await using unopened = new AsyncDisposableStack();
     const late = Promise.withResolvers<DirectoryVolumes>();
-    const server = createServer(
-      pluginListener({ volumes: late.promise, onActivate: () => undefined, onFailure: () => undefined }),
-    );
+    const listener = pluginListener({
+      volumes: late.promise,
+      onActivate: () => undefined,
+      onFailure: () => undefined,
+    });
+    const server = createServer((asked, response) => void listener(asked, response));
     const { promise, resolve } = Promise.withResolvers<void>();
     server.listen(join(folder, 'late'), resolve);
     await promise;
@@ -194,5 +196,21 @@ describe('the volume plugin protocol', () => {
     expect((await post('VolumeDriver.Create', '[]')).answer).toMatchObject({
       Err: expect.stringContaining('no object') as string,
     });
+  });
+
+  test('answers a body that is too long, and goes on', async () => {
+    const body = JSON.stringify({ Name: 'pg', Opts: { o: 'x'.repeat(3_000_000) } });
+    expect((await post('VolumeDriver.Create', body)).answer).toEqual({
+      Err: expect.stringContaining('request body too large') as string,
+    });
+    expect((await post('VolumeDriver.List', '{}')).answer).toEqual({ Volumes: [], Err: '' });
+  });
+
+  test('has no method by a name that every object knows', async () => {
+    for (const name of ['constructor', '__proto__', 'toString', 'hasOwnProperty'])
+      expect(await post(name, '{}')).toEqual({
+        status: 404,
+        answer: { Err: expect.stringContaining('in this protocol') as string },
+      });
   });
 });

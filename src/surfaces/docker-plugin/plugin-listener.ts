@@ -1,6 +1,7 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { knownError } from '../../lib/known-error.ts';
+import type { RequestHandler } from '../../lib/request-guard.ts';
 import { peerProcess } from '../../lib/peer-process.ts';
 import { readBody } from '../../lib/serve-http.ts';
 import { type AppError, isAppError } from '../../model/errors.ts';
@@ -29,14 +30,8 @@ const lookAgainMs = 250;
  * cut, and the engine takes us for away. An error would make it forget the volume, its labels and options. So it goes
  * for a lookup that names nothing: an engine that repeats a request may have lost its body.
  */
-export function pluginListener(options: PluginListenerOptions): RequestListener {
-  return (request, response) => {
-    respond(request, response, options).catch((error: unknown) => {
-      // The engine went away, or sent what cannot be read.
-      options.onFailure(request.url ?? '', knownError(error, 'Cannot read a request'));
-      request.socket.destroy();
-    });
-  };
+export function pluginListener(options: PluginListenerOptions): RequestHandler {
+  return (request, response) => respond(request, response, options);
 }
 
 async function respond(
@@ -45,23 +40,22 @@ async function respond(
   { volumes, onActivate, onFailure }: PluginListenerOptions,
 ): Promise<void> {
   const name = (request.url ?? '').split('?', 1)[0]?.replace(/^\/+/, '') ?? '';
-  const body = await readBody(request, bodyLimit);
   if (request.method !== 'POST') return send(response, 404, { Err: 'page not found' });
   if (name === 'Plugin.Activate') onActivate();
-  const constant = constants[name];
+  const constant = Object.hasOwn(constants, name) ? constants[name] : undefined;
   if (constant !== undefined) return send(response, 200, constant);
-  const method = pluginMethods[name];
+  const method = Object.hasOwn(pluginMethods, name) ? pluginMethods[name] : undefined;
   if (method === undefined) return send(response, 404, { Err: `there is no "${name}" in this protocol` });
   try {
-    const signal = AbortSignal.timeout(method.timeoutMs);
     const pid = peerProcess(request.socket);
-    const asked = parsePluginRequest(body);
+    const asked = parsePluginRequest(await readBody(request, bodyLimit));
+    const signal = AbortSignal.timeout(method.timeoutMs);
     const answer = async (): Promise<PluginAnswer> => method.answer(await volumes, asked, { signal, pid });
     send(response, 200, method.isLookup === true ? await patiently(answer) : await answer());
   } catch (error) {
     const known = knownError(error, `Cannot do "${name}"`);
     if (known.code !== 'not-found') onFailure(name, known);
-    if (method.isLookup === true && known.code !== 'not-found') request.socket.destroy();
+    if (method.isLookup === true && known.code !== 'not-found') response.destroy();
     else send(response, failureStatus(request), { Err: errorLine(known) });
   }
 }

@@ -4,6 +4,7 @@ import { knownError } from '../../lib/known-error.ts';
 import { claimMounts, endClaim } from '../../lib/mount-claim.ts';
 import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';
 import { quote } from '../../model/quote.ts';
+import { sayUncaught } from '../say-uncaught.ts';
 import type { PluginVolumes } from './answer-plugin.ts';
 import { containedVolumes } from './contained-volumes.ts';
 import { learnLabels } from './learn-labels.ts';
@@ -56,6 +57,7 @@ export async function servePlugin(
       onFailure: (method, { message, detail }) =>
         say(`${method}: ${message}${detail === undefined ? '' : ` (${detail})`}`),
     }),
+    onUncaught: (what, error) => sayUncaught(say, what, error),
     onListening() {
       say(`Volumes are served to Docker at ${quote(socket.path)}.`);
       onReady?.();

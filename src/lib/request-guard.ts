@@ -1,0 +1,114 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+/** What is done for a request; what it throws, at once or later, ends that request only. */
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+/** What was at work when an error was caught by nothing else: `GET /volumes`, or undefined for no request. */
+export type TellUncaught = (what: string | undefined, error: unknown) => void;
+
+interface Underway {
+  readonly what: string;
+  readonly fail: () => void;
+}
+
+/**
+ * The last line of defence of a service: an error that a request brings about, wherever it is thrown, is told, ends that
+ * request with a 500 where nothing was answered, and leaves the process and all other requests alone. An error that
+ * belongs to no request is told as well, and ends nothing.
+ */
+export class RequestGuard implements Disposable {
+  readonly #underway = new AsyncLocalStorage<Underway>();
+  readonly #tell: TellUncaught;
+
+  constructor(tell: TellUncaught) {
+    this.#tell = tell;
+    // Rejections that nothing handles come here, too.
+    process.on('uncaughtException', this.#onUncaught);
+  }
+
+  request(handler: RequestHandler): RequestListener {
+    return (request, response) => {
+      // A client that goes away is not an error of the service: the response's "close" says so to its handler.
+      for (const stream of [request, response]) stream.on('error', ignore);
+      response.once('finish', () => endRest(request));
+      this.#run({ what: describe(request), fail: () => answerFailure(response) }, () =>
+        handler(request, response),
+      );
+    };
+  }
+
+  upgrade(handler: UpgradeHandler): UpgradeHandler {
+    return (request, socket, head) => {
+      socket.on('error', ignore);
+      this.#run({ what: describe(request), fail: () => socket.destroy() }, () =>
+        handler(request, socket, head),
+      );
+    };
+  }
+
+  [Symbol.dispose](): void {
+    process.off('uncaughtException', this.#onUncaught);
+  }
+
+  #run(underway: Underway, work: () => void | Promise<void>): void {
+    const fail = (error: unknown): void => {
+      this.#tell(underway.what, error);
+      underway.fail();
+    };
+    this.#underway.run(underway, () => {
+      try {
+        work()?.catch(fail);
+      } catch (error) {
+        fail(error);
+      }
+    });
+  }
+
+  readonly #onUncaught = (error: unknown): void => {
+    const underway = this.#underway.getStore();
+    this.#tell(underway?.what, error);
+    underway?.fail();
+  };
+}
+
+/** An answer that has begun cannot become another: it is cut off, so that its reader does not take it for whole. */
+function answerFailure(response: ServerResponse): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const text = 'Cannot answer: the service met an error of its own, which its log shows';
+  // Docker's API has the words in one field, its plugin protocol in the other.
+  const body = Buffer.from(`${JSON.stringify({ message: text, Err: text })}\n`);
+  const headers = { 'Content-Type': 'application/json', 'Content-Length': body.length, Connection: 'close' };
+  try {
+    // The words as well: those that were to be sent may be what failed.
+    response.writeHead(500, 'Internal Server Error', headers);
+    response.end(body);
+  } catch {
+    response.destroy();
+  }
+}
+
+/** For how long the rest of a body is read after the answer. */
+const restMs = 10_000;
+
+/** A client that goes on to send after its answer has some time to end, and is cut off then. */
+function endRest(request: IncomingMessage): void {
+  if (request.complete) return;
+  const cut = setTimeout(() => request.socket.destroy(), restMs);
+  request.once('close', () => clearTimeout(cut));
+}
+
+/** As much of it as a line of a log has room for. */
+function describe({ method = '', url = '' }: IncomingMessage): string {
+  return `${method} ${url.length > 200 ? `${url.slice(0, 200)}…` : url}`;
+}
+
+function ignore(): void {
+  return undefined;
+}
