@@ -1,11 +1,7 @@
 import os from 'node:os';
-import { fromText } from '../../model/byte-string.ts';
 import { version } from '../../lib/version.ts';
-import { ApiError } from './api-error.ts';
-import { referencesOf } from './api-filters.ts';
 import type { ApiCall, ApiParts } from './api-parts.ts';
 import { isOlder, newestVersion, oldestVersion } from './api-version.ts';
-import { type ApiVolume, toApiVolume } from './api-volume.ts';
 import { sendJson, sendText } from './send.ts';
 
 export async function ping(_parts: ApiParts, { request, response }: ApiCall): Promise<void> {
@@ -43,65 +39,90 @@ export async function showVersion(_parts: ApiParts, { response }: ApiCall): Prom
   });
 }
 
-export async function showInfo({ identity }: ApiParts, { response }: ApiCall): Promise<void> {
+/** Every field that an engine always has; of what is not there, what it says where it has none. */
+export async function showInfo({ identity }: ApiParts, { response, version: asked }: ApiCall): Promise<void> {
   sendJson(response, 200, {
     ID: identity,
-    Name: os.hostname(),
-    ServerVersion: version,
-    OSType: 'linux',
-    OperatingSystem: 'Holdfast (volumes only)',
-    Architecture: os.machine(),
+    ...nothingRuns,
+    Plugins: { Volume: ['local'], Network: null, Authorization: null, Log: null },
+    ...noLimits,
+    // Fields that newer versions have no more.
+    ...(isOlder(asked, '1.50') && { BridgeNfIptables: false, BridgeNfIp6tables: false }),
+    Debug: false,
+    NFd: -1,
+    NGoroutines: 0,
+    SystemTime: new Date().toISOString(),
+    LoggingDriver: '',
+    CgroupDriver: 'none',
+    NEventsListener: 0,
     KernelVersion: os.release(),
+    OperatingSystem: 'Holdfast (volumes only)',
+    OSVersion: '',
+    OSType: 'linux',
+    Architecture: os.machine(),
+    IndexServerAddress: '',
+    RegistryConfig: null,
     NCPU: os.availableParallelism(),
     MemTotal: os.totalmem(),
-    Containers: 0,
-    ContainersRunning: 0,
-    ContainersPaused: 0,
-    ContainersStopped: 0,
-    Images: 0,
-    Driver: 'none',
-    Plugins: { Volume: ['local'], Network: null, Authorization: null, Log: null },
-    Swarm: { LocalNodeState: 'inactive' },
+    GenericResources: null,
+    DockerRootDir: '',
+    HttpProxy: '',
+    HttpsProxy: '',
+    NoProxy: '',
+    Name: os.hostname(),
+    Labels: [],
+    ExperimentalBuild: false,
+    ServerVersion: version,
+    Runtimes: {},
+    DefaultRuntime: '',
+    Swarm: {
+      NodeID: '',
+      NodeAddr: '',
+      LocalNodeState: 'inactive',
+      ControlAvailable: false,
+      Error: '',
+      RemoteManagers: null,
+    },
+    LiveRestoreEnabled: false,
+    Isolation: '',
+    InitBinary: '',
+    ...commits(asked),
+    SecurityOptions: [],
+    CDISpecDirs: null,
     Warnings: null,
   });
+}
+
+const nothingRuns = {
+  Containers: 0,
+  ContainersRunning: 0,
+  ContainersPaused: 0,
+  ContainersStopped: 0,
+  Images: 0,
+  Driver: 'none',
+  DriverStatus: null,
+};
+
+const noLimits = {
+  MemoryLimit: false,
+  SwapLimit: false,
+  CpuCfsPeriod: false,
+  CpuCfsQuota: false,
+  CPUShares: false,
+  CPUSet: false,
+  PidsLimit: false,
+  IPv4Forwarding: false,
+  OomKillDisable: false,
+};
+
+function commits(asked: string): Record<string, object> {
+  const commit = { ID: '', ...(isOlder(asked, '1.49') && { Expected: '' }) };
+  return { ContainerdCommit: commit, RuncCommit: commit, InitCommit: commit };
 }
 
 /** No containers run here: what asks for them gets an empty list. */
 export async function listNothing(_parts: ApiParts, { response }: ApiCall): Promise<void> {
   sendJson(response, 200, []);
-}
-
-const objectTypes: readonly string[] = ['container', 'image', 'volume', 'build-cache'];
-
-/** As the engine counts: volumes of the driver `local` without options. */
-export async function showDiskUsage(
-  { volumes, sizes }: ApiParts,
-  { query, response, version: asked, signal }: ApiCall,
-): Promise<void> {
-  // Versions before 1.42 know no types, and show everything.
-  const types = isOlder(asked, '1.42') ? [] : query.getAll('type');
-  const unknown = types.find((type) => !objectTypes.includes(type));
-  if (unknown !== undefined) throw new ApiError(400, `unknown object type: ${unknown}`);
-  const wants = (type: string): boolean => types.length === 0 || types.includes(type);
-  const counted = wants('volume')
-    ? (await volumes.list()).filter(
-        ({ driver, options }) => driver === 'local' && Object.keys(options).length === 0,
-      )
-    : undefined;
-  const paths = (counted ?? []).map(({ mountpoint }) => fromText(mountpoint));
-  const measured = await sizes.measure(paths, signal);
-  const shown = counted?.map((volume, index): ApiVolume => {
-    // As the engine does: a size that cannot be had is said to be none, and keeps nothing from being listed.
-    const usage = { RefCount: referencesOf(volume).length, Size: measured[index] ?? -1 };
-    return { ...toApiVolume(volume), UsageData: usage };
-  });
-  sendJson(response, 200, {
-    LayersSize: 0,
-    Images: wants('image') ? [] : null,
-    Containers: wants('container') ? [] : null,
-    Volumes: shown ?? null,
-    BuildCache: wants('build-cache') ? [] : null,
-  });
 }
 
 function goArchitecture(): string {
