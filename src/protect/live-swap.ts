@@ -40,7 +40,3 @@ export interface Live {
 export function namesOf({ places }: LiveSwap): string {
   return places.map(({ name }) => quote(name)).join(', ');
 }
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

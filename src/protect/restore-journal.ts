@@ -7,6 +7,7 @@ import { isProcessAlive } from '../lib/process-alive.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { errnoOf } from '../model/errors.ts';
 import type { AppStep } from './quiesce/plan-still.ts';
+import type { StartRefusal } from './quiesce/start-refusal.ts';
 import { readJournalFile } from './read-journal-file.ts';
 
 /** One place whose data is replaced. */
@@ -110,8 +111,14 @@ export async function readJournal(stateDir: string, id: string): Promise<Restore
 const hint =
   'Another version of Holdfast may have written it: use that one. Where it is damaged, see to it that the data is whole: what was there before lies beside it. Then remove that file, and run "holdfast recover".';
 
+/** Where it is written down that an engine refused to start what ran before a restore. */
+export function refusalOf(stateDir: string, id: string): StartRefusal {
+  return { file: path.join(journalFolder(stateDir), `restore-${id}.refused`) };
+}
+
 export async function removeJournal(stateDir: string, id: string): Promise<void> {
   await rm(journalPath(stateDir, id), { force: true });
+  await rm(refusalOf(stateDir, id).file, { force: true });
   await syncDirectory(journalFolder(stateDir)).catch((error: unknown) => {
     // There was no room for the folder either.
     if (errnoOf(error) !== 'ENOENT') throw error;

@@ -1,4 +1,5 @@
 import type { Host } from '../hosts/host.ts';
+import { errorInWords } from '../lib/error-in-words.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
@@ -7,10 +8,11 @@ import { takeLeases } from './lease.ts';
 import { isEmptyData } from './live-tree.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { putBack } from './quiesce/put-back.ts';
+import { startOnce } from './quiesce/start-refusal.ts';
 import { makeStill } from './quiesce/still-containers.ts';
 import { commitAll, dropAll, isAllSwapped, takeAllBack } from './replacement.ts';
 import { findConsumers, isUp, planStops } from './restore-consumers.ts';
-import { type RestoreJournal, listJournals, readJournal } from './restore-journal.ts';
+import { type RestoreJournal, listJournals, readJournal, refusalOf } from './restore-journal.ts';
 import type { BackupTarget } from './targets.ts';
 import { dropExpired } from './drop-expired.ts';
 import { followMoved } from './follow-moved.ts';
@@ -29,7 +31,7 @@ export interface SettleOptions extends JobOptions {
 export async function settleAll(parts: Protection, options: SettleOptions): Promise<void> {
   const note = (what: string, error: unknown): void =>
     options.onNote?.(
-      `What an interrupted restore has left${what} cannot be put right: ${error instanceof Error ? error.message : String(error)}`,
+      `What an interrupted restore has left${what} cannot be put right: ${errorInWords(error)}`,
     );
   const journals = await listJournals(parts.stateDir, (error) => note('', error)).catch((error: unknown) => {
     note('', error);
@@ -97,7 +99,7 @@ const words = {
   undone: 'was undone: the data is as it was before',
   finished: 'was finished: the data is as the snapshot has it',
   cleaned: 'has left files, which were removed: the data is whole',
-  unstarted: 'was undone: the data is as it was before. "holdfast recover" tries again to start what ran',
+  unstarted: 'was undone: the data is as it was before',
 } as const;
 
 async function settleJournal(
@@ -113,10 +115,18 @@ async function settleJournal(
   // Whoever had the leases until now may have come to the end.
   const journal = await readJournal(parts.stateDir, seen.id);
   if (journal === undefined) return;
-  const outcome = await settleLeased(parts, journal, options);
+  const { outcome, why } = await settleLeased(parts, journal, options);
   const action = journal.action === 'undo' ? 'undo' : 'restore';
-  const more = outcome === 'finished' && journal.levels.length > 0 ? unprovenNote : '';
+  const unproven = outcome === 'finished' && journal.levels.length > 0 ? unprovenNote : '';
+  const more =
+    why === undefined ? unproven : ` What ran is not started: ${why}. Try it with "holdfast recover".`;
   options.onNote?.(`An interrupted ${action} of ${namesOf(journal)} ${words[outcome]}.${more}`);
+}
+
+interface Settled {
+  readonly outcome: keyof typeof words;
+  /** Of what is `unstarted`. */
+  readonly why?: string;
 }
 
 const unprovenNote =
@@ -126,21 +136,22 @@ async function settleLeased(
   parts: Protection,
   journal: RestoreJournal,
   options: JobOptions,
-): Promise<keyof typeof words> {
+): Promise<Settled> {
   const { stateDir } = parts;
   if (journal.step === 'staging') {
     const wentBack = ranBefore(journal);
-    if (wentBack && !(await tryToStart(parts, journal, options))) return 'unstarted';
+    const why = wentBack ? await tryToStart(parts, journal, options) : undefined;
+    if (why !== undefined) return { outcome: 'unstarted', why };
     await cleanUp(parts, journal, options);
-    return wentBack ? 'undone' : 'cleaned';
+    return { outcome: wentBack ? 'undone' : 'cleaned' };
   }
   if (journal.step === 'committed' || (journal.step === 'swapping' && (await isAllSwapped(journal)))) {
     await commitAll(stateDir, { journal, now: new Date(parts.now()) });
-    return 'finished';
+    return { outcome: 'finished' };
   }
   await goBack(parts, journal, options);
   await cleanUp(parts, journal, options);
-  return 'undone';
+  return { outcome: 'undone' };
 }
 
 /** What was made for it goes. Another engine may have a volume of that name too. */
@@ -176,15 +187,21 @@ function ranBefore({ levels }: RestoreJournal): boolean {
   return levels.flat().length > 0;
 }
 
-/** The data is back and whole: what cannot be started must not keep it from being backed up. */
-async function tryToStart(parts: Protection, journal: RestoreJournal, options: JobOptions): Promise<boolean> {
+/** The data is back and whole: what cannot be started must not keep it from being backed up. Gives back why it cannot. */
+async function tryToStart(
+  parts: Protection,
+  journal: RestoreJournal,
+  options: JobOptions,
+): Promise<string | undefined> {
   try {
-    await startAgain(await hostOf(parts, journal, true), journal, options);
-    return true;
+    const host = await hostOf(parts, journal, true);
+    await startOnce(refusalOf(parts.stateDir, journal.id), (patienceMs) =>
+      startAgain(host, journal, { ...options, patienceMs }),
+    );
+    return undefined;
   } catch (error) {
     if (options.signal?.aborted === true) throw error;
-    options.onNote?.(error instanceof Error ? `${error.message}.` : String(error));
-    return false;
+    return errorInWords(error);
   }
 }
 
@@ -192,7 +209,7 @@ async function tryToStart(parts: Protection, journal: RestoreJournal, options: J
 async function startAgain(
   host: Host | undefined,
   journal: RestoreJournal,
-  options: JobOptions,
+  options: JobOptions & { readonly patienceMs?: number },
 ): Promise<void> {
   if (host?.containers !== undefined && ranBefore(journal))
     await putBack(host.containers, journal.levels, options);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Containers } from '../hosts/containers.ts';
+import { errorInWords } from '../lib/error-in-words.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { JobOptions, Protection } from './protection.ts';
@@ -7,7 +8,7 @@ import { makeStill, type StillContainers } from './quiesce/still-containers.ts';
 import type { AppStep } from './quiesce/plan-still.ts';
 import { putBack } from './quiesce/put-back.ts';
 import { findConsumers, isUp, type Place, planStops } from './restore-consumers.ts';
-import { type Live, type LiveSwap, messageOf, namesOf } from './live-swap.ts';
+import { type Live, type LiveSwap, namesOf } from './live-swap.ts';
 import { takeBackLive } from './take-back-live.ts';
 
 /** Which of the containers that see the places are not well now. */
@@ -194,7 +195,7 @@ async function releaseOrLeave(still: StillContainers, options: JobOptions): Prom
     await still.release();
   } catch (error) {
     noteLater(error, options);
-    await still.leave().catch((second: unknown) => noteLater(second, options));
+    await still.leave(error).catch((second: unknown) => noteLater(second, options));
   }
 }
 
@@ -205,6 +206,6 @@ async function commit(parts: Protection, { replacement }: LiveSwap, options: Job
 
 function noteLater(error: unknown, options: JobOptions): void {
   options.onNote?.(
-    `The data is restored. What is left to be done for it is done by the next command: ${messageOf(error)}`,
+    `The data is restored. What is left to be done for it is done by the next command: ${errorInWords(error)}`,
   );
 }

@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container } from '../hosts/containers.ts';
+import { errorInWords } from '../lib/error-in-words.ts';
 import { AppError, isAppError } from '../model/errors.ts';
-import { type Live, messageOf, namesOf } from './live-swap.ts';
+import { type Live, namesOf } from './live-swap.ts';
 import { putBack } from './quiesce/put-back.ts';
+import { noteRefusal } from './quiesce/start-refusal.ts';
 import { makeStill, type StillContainers } from './quiesce/still-containers.ts';
 import { findConsumers, isUp } from './restore-consumers.ts';
+import { refusalOf } from './restore-journal.ts';
 
 /** Everything back as it was. Gives the error to throw, which says what is not. */
 export async function takeBackLive(
@@ -34,14 +37,15 @@ export async function takeBackLive(
   } catch (second) {
     // The data is back already; its journal knows what ran, whatever was started on the other data since.
     replacement.leave();
-    await leaveAll(live, still);
+    await noteRefusal(refusalOf(live.parts.stateDir, replacement.id), second);
+    await leaveAll(live, still, second);
     return notStarted(live, error, second);
   }
 }
 
-async function leaveAll({ others }: Live, still: StillContainers): Promise<void> {
-  for (const other of others) await other.leave();
-  await still.leave();
+async function leaveAll({ others }: Live, still: StillContainers, why?: unknown): Promise<void> {
+  for (const other of others) await other.leave(why);
+  await still.leave(why);
 }
 
 const patienceMs = 60_000;
@@ -104,7 +108,7 @@ function notTakenBack({ swap }: Live, error: unknown, second: unknown): AppError
     'failed',
     `Cannot restore ${namesOf(swap)}, and could not bring back what was there yet`,
     {
-      detail: `${messageOf(error)}\n${messageOf(second)}`,
+      detail: `${errorInWords(error)}\n${errorInWords(second)}`,
       hint: 'Nothing is lost: it lies beside. When the cause is gone, "holdfast recover" brings it back and starts what ran.',
       cause: error,
     },
@@ -112,8 +116,10 @@ function notTakenBack({ swap }: Live, error: unknown, second: unknown): AppError
 }
 
 function notStarted({ swap }: Live, error: unknown, second: unknown): AppError {
-  return new AppError('failed', `${messageOf(error)}; the data of ${namesOf(swap)} is as it was`, {
-    detail: messageOf(second),
+  const message = error instanceof Error ? error.message : String(error);
+  const reasons = [isAppError(error) ? (error.detail ?? []) : [], errorInWords(second)].flat();
+  return new AppError('failed', `${message}; the data of ${namesOf(swap)} is as it was`, {
+    detail: [...new Set(reasons)].join('\n'),
     hint: 'Not everything that ran could be started again: "holdfast recover" tries again.',
     cause: error,
   });

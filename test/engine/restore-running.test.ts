@@ -1,4 +1,13 @@
-import { chownSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -172,6 +181,39 @@ describe('a volume that containers use', () => {
     expect(refused.stderr).toContain('startless-db');
     expect(treeFacts(root)).toEqual(before);
     expect(await stateOf('startless-db')).toBe('running');
+    expect(leftovers(root)).toEqual([]);
+  });
+
+  test('says why a container cannot be started again, and the next command says so without waiting for it', async () => {
+    const root = await makeVolume('stuck');
+    const mounted = join(on.engine.folder, 'stuck-mount');
+    mkdirSync(mounted);
+    await container('stuck-db', { volume: 'stuck', args: ['-v', `${mounted}:/beside`] });
+    const before = treeFacts(root);
+    const folder = join(on.engine.folder, 'stuck-mount-away');
+    // Neither on the restored data nor on the old: what it mounts beside is a file where it was a folder.
+    renameSync(mounted, folder);
+    writeFileSync(mounted, '');
+    const refused = await attempt('restore', 'stuck', '--yes');
+    expect(refused.exit, refused.stderr).toBe(1);
+    expect(refused.stderr).toMatch(/The engine says: .*not a directory/i);
+    expect(treeFacts(root)).toEqual(before);
+    expect(await stateOf('stuck-db')).toBe('exited');
+
+    const later = await attempt('volume', 'ls');
+    expect(later.exit).toBe(0);
+    const lines = later.stderr.split('\n').filter((line) => line.includes('stuck'));
+    expect(lines).toEqual([
+      expect.stringMatching(/What ran is not started: .*The engine says: .*holdfast recover/),
+    ]);
+    const notes = on.list('journal-apps').filter((name) => name.endsWith('.refused'));
+    expect(notes).toHaveLength(1);
+
+    rmSync(mounted);
+    renameSync(folder, mounted);
+    await run('recover');
+    expect(await stateOf('stuck-db')).toBe('running');
+    await run('volume', 'ls');
     expect(leftovers(root)).toEqual([]);
   });
 

@@ -5,6 +5,7 @@ import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
 import { parseJson } from '../../model/parse-json.ts';
 import { type HeldJournal, holdLeftJournals, holdNewJournal, type JournalPlace } from '../held-journal.ts';
 import type { AppStep } from './plan-still.ts';
+import type { StartRefusal } from './start-refusal.ts';
 
 /** What ran before it was made still, so that whoever starts next can bring it back. */
 export interface AppJournal {
@@ -30,6 +31,8 @@ export interface OpenAppJournal extends AsyncDisposable {
   noteLevel(index: number, atMs: number): Promise<void>;
   /** Gives room on the disk back that was held: an engine that starts a container has to write too. */
   freeReserve(): Promise<void>;
+  /** Where it is written down that an engine refused to start what has to run. */
+  readonly refusal: StartRefusal;
   /** Everything is back. */
   remove(): Promise<void>;
 }
@@ -101,6 +104,7 @@ function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
   return {
     ...held,
     journal,
+    refusal: { file: held.file('refused') },
     async noteLevel(index, atMs) {
       await using touched = await open(held.file('touched'), 'a', 0o600);
       await touched.writeFile(`${index} ${Math.round(atMs)}\n`);
@@ -157,5 +161,5 @@ function isJournal(value: unknown): value is AppJournal {
 }
 
 function placeOf(stateDir: string): JournalPlace {
-  return { folder: path.join(stateDir, 'journal-apps'), endings: ['touched', 'part', 'reserve'] };
+  return { folder: path.join(stateDir, 'journal-apps'), endings: ['touched', 'part', 'reserve', 'refused'] };
 }

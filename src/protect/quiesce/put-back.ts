@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Containers } from '../../hosts/containers.ts';
+import { errorInWords } from '../../lib/error-in-words.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { thawLeft, thawStep } from './freeze/thaw-back.ts';
@@ -91,7 +92,7 @@ function notBack(failures: readonly { readonly name: string; readonly error: unk
   const names = failures.map(({ name }) => quote(name)).join(', ');
   const cause = first?.error;
   return new AppError('failed', `Cannot bring ${names} back as it was before`, {
-    detail: cause instanceof Error ? cause.message : undefined,
+    detail: cause instanceof Error ? errorInWords(cause) : undefined,
     hint: 'It is written down what ran: "holdfast recover" tries again, and so does the next command.',
     cause,
   });

@@ -1,3 +1,4 @@
+import { errorInWords } from '../../lib/error-in-words.ts';
 import { isAppError } from '../../model/errors.ts';
 import { hasHookJournals } from '../hooks/hook-journal.ts';
 import type { DueHook, RecoverHooksOptions } from '../hooks/recover-hooks.ts';
@@ -8,6 +9,7 @@ import { holdApps } from './hold-apps.ts';
 import { nameApps } from './name-apps.ts';
 import type { AppStep } from './plan-still.ts';
 import { putBack } from './put-back.ts';
+import { startOnce } from './start-refusal.ts';
 import { localTime } from '../../model/local-time.ts';
 
 /** What was found of one job that was interrupted. */
@@ -35,6 +37,10 @@ export interface RecoverReport {
 export interface RecoverOptions extends JobOptions {
   /** How long to wait for an engine that does not answer, and for others who have the containers still. */
   readonly patienceMs?: number | undefined;
+  /** True for every command: what an engine has refused before is tried once, and not waited for. */
+  readonly isAtStart?: boolean | undefined;
+  /** Told each job as it was found, and the id of the restore that it was for. */
+  readonly onJob?: ((job: RecoveredJob, restoreId: string | undefined) => void) | undefined;
 }
 
 /**
@@ -46,8 +52,12 @@ export async function recoverApps(
   options: RecoverOptions,
 ): Promise<Omit<RecoverReport, 'hooks'>> {
   const jobs: RecoveredJob[] = [];
+  const add = (job: RecoveredJob, restoreId?: string): void => {
+    jobs.push(job);
+    options.onJob?.(job, restoreId);
+  };
   const left = await takeLeftJournals(parts.stateDir, ({ message, hint }) =>
-    jobs.push({
+    add({
       reason: 'do what cannot be read',
       since: '',
       apps: [],
@@ -61,7 +71,7 @@ export async function recoverApps(
     const { identity } = await host.info({ signal: options.signal });
     for (const opened of left) {
       if (opened.journal.hostIdentity === identity && host.containers !== undefined)
-        jobs.push(await recoverJob(parts, opened, options));
+        add(await recoverJob(parts, opened, options), opened.journal.restoreId);
       else elsewhere++;
     }
   } finally {
@@ -70,17 +80,35 @@ export async function recoverApps(
   return { jobs, elsewhere };
 }
 
-/** What every command does that opens the host: it waits a short while only, and says what it did. Never throws. */
+/**
+ * What every command does that opens the host: it waits a short while only, once for what an engine refuses, and says what it
+ * did. Never throws.
+ */
 export async function recoverAtStart(parts: Protection, options: JobOptions): Promise<RecoverReport> {
   try {
-    const report = await recoverApps(parts, { ...options, patienceMs: 5_000 });
-    for (const job of report.jobs) options.onNote?.(describeJob(job));
+    const told = await restoresThatTell(parts.stateDir);
+    const report = await recoverApps(parts, {
+      ...options,
+      patienceMs: 5_000,
+      isAtStart: true,
+      onJob: (job, restoreId) => {
+        if (job.error === undefined || !told.has(restoreId)) options.onNote?.(describeJob(job));
+      },
+    });
     return { ...report, hooks: await recoverDueHooks(parts, report, options) };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorInWords(error);
     options.onNote?.(`What an interrupted job has left stopped cannot be brought back: ${why}`);
     return { jobs: [], hooks: [], elsewhere: 0 };
   }
+}
+
+/** Ids of restores that have gone back and could not start what ran: putting them right has just said so. */
+async function restoresThatTell(stateDir: string): Promise<ReadonlySet<string | undefined>> {
+  const journals = await listJournals(stateDir, () => undefined);
+  return new Set(
+    journals.flatMap(({ id, step, levels }) => (step === 'staging' && levels.flat().length > 0 ? [id] : [])),
+  );
 }
 
 /** Tries again, with more patience, what could not be brought back when the host was opened. */
@@ -152,12 +180,14 @@ async function recoverJob(
     const isUnsure = (): boolean => true;
     const touchedAtMs = ({ touchedAtMs: at }: AppStep): number | undefined => at;
     const how = { ...options, isUnsure, healthyWithinMs, touchedAtMs };
-    const { changed, left } = await putBack(containers, levels, how);
+    const start = (patienceMs = options.patienceMs): ReturnType<typeof putBack> =>
+      putBack(containers, levels, { ...how, patienceMs });
+    const { changed, left } = await (options.isAtStart === true ? startOnce(opened.refusal, start) : start());
     await opened.remove();
     return { ...told, apps: changed, left, error: undefined };
   } catch (error) {
     if (isAppError(error, 'cancelled') || options.signal?.aborted === true) throw error;
-    return { ...told, apps: [], left: [], error: error instanceof Error ? error.message : String(error) };
+    return { ...told, apps: [], left: [], error: errorInWords(error) };
   }
 }
 

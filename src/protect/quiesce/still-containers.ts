@@ -1,10 +1,12 @@
 import type { Container, ContainerIdentity, Containers } from '../../hosts/containers.ts';
 import type { Host } from '../../hosts/host.ts';
+import { errorInWords } from '../../lib/error-in-words.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { KilledApp } from '../grade.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { type Freezing, openFreezing } from './freeze/freezing.ts';
+import { noteRefusal } from './start-refusal.ts';
 import { openAppJournal, type OpenAppJournal } from './app-journal.ts';
 import { holdApps } from './hold-apps.ts';
 import { ownContainer } from './own-container.ts';
@@ -90,8 +92,11 @@ export interface StillContainers extends AsyncDisposable {
    * leaves it to `recover`, when something cannot be brought back in time. May be repeated.
    */
   release(options?: ReleaseOptions): Promise<ReleaseReport>;
-  /** Lets go of them as they are: `recover` brings them back, whether this process has ended or not. */
-  leave(): Promise<void>;
+  /**
+   * Lets go of them as they are: `recover` brings them back, whether this process has ended or not. `why` is what kept them
+   * from being brought back with patience: the next command does not wait for it again.
+   */
+  leave(why?: unknown): Promise<void>;
 }
 
 /**
@@ -294,14 +299,15 @@ class Still implements StillContainers {
       await this.release();
     } catch (error) {
       // Beside the error that ended the work this one would not be heard.
-      if (error instanceof AppError) this.#parts.onNote?.(`${error.message}. ${error.hint ?? ''}`);
+      if (error instanceof AppError) this.#parts.onNote?.(`${errorInWords(error)}. ${error.hint ?? ''}`);
       // Whoever comes next may bring them back.
-      await this.leave();
+      await this.leave(error);
       throw error;
     }
   }
 
-  async leave(): Promise<void> {
+  async leave(why?: unknown): Promise<void> {
+    if (why !== undefined) await noteRefusal(this.#parts.journal.refusal, why);
     await this.#parts.journal[Symbol.asyncDispose]();
     await this.#parts.holds[Symbol.asyncDispose]();
   }
