@@ -76,6 +76,7 @@ export const lanes: readonly Lane[] = [
     'docker.io',
     'docker-cli',
     'busybox-static',
+    'systemd',
   ]),
   {
     ...engineLane('engine', [

@@ -244,7 +244,8 @@ async function removeInterfaces(dataRoot: string): Promise<void> {
     if (known.includes(id)) await run('ip', ['link', 'delete', name]).catch(() => undefined);
 }
 
-async function importBusybox(
+/** Makes the image "busybox" in an engine; `folder` is for what is needed meanwhile. */
+export async function importBusybox(
   folder: string,
   docker: (args: readonly string[]) => Promise<string>,
 ): Promise<void> {

@@ -16,15 +16,18 @@ import { buildPlugin } from '../../scripts/plugin/build-plugin.ts';
 import type { GuestLine } from './guest/line-reporter.ts';
 import { type GuestEnd, lastWords, runGuest } from './user-mode-linux.ts';
 
-/** Two guests run beside each other, each with its own disk: a stage finds what the power cut at the end of the last one left. */
+/** Three guests run beside each other, each with its own disk: a stage finds what the power cut at the end of the last one left. */
 const lines = [
   ['drivers', 'before-power-cut', 'after-power-cut'],
   ['engine-restarts', 'managed-plugin'],
+  ['service-before-boot', 'service-after-boot'],
 ] as const;
+/** Those that have systemd for their first process. */
+const systemdStages: readonly string[] = ['service-before-boot', 'service-after-boot'];
 /** For those who work on some of them: HOLDFAST_TEST_STAGES=drivers,managed-plugin */
 const wanted = process.env['HOLDFAST_TEST_STAGES']?.split(',') ?? lines.flat();
 const logs = join(import.meta.dirname, '../../node_modules/.cache/holdfast-kernel');
-const init = join(import.meta.dirname, 'guest/init.ts');
+const guests = join(import.meta.dirname, 'guest');
 
 interface StageReport {
   readonly stage: string;
@@ -90,6 +93,7 @@ async function runLine(stages: readonly string[], folder: string): Promise<Stage
 }
 
 async function runStage(stage: string, folder: string, disk: string): Promise<StageReport> {
+  const init = join(guests, systemdStages.includes(stage) ? 'systemd-init.ts' : 'init.ts');
   const end = await runGuest({
     folder,
     name: stage,

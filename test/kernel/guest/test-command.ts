@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+
+const checkout = join(import.meta.dirname, '../../..');
+
+/** Where the engine listens that systemd starts in a guest: not where engines usually do. */
+export const engineAddress = 'unix:///run/guest-engine.sock';
+
+/** The command that runs the tests of one stage inside the guest, its folder and its variables. */
+export function testCommand(node: string, stage: string) {
+  return {
+    command: [
+      node,
+      join(checkout, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      '--no-color',
+      '--config=test/kernel/guest/vitest.config.ts',
+      `test/kernel/guest/${stage}/`,
+    ],
+    cwd: checkout,
+    env: {
+      PATH: process.env['PATH'],
+      HOME: '/root',
+      LANG: 'C.UTF-8',
+      TMPDIR: '/disk/tmp',
+      HOLDFAST_GUEST_REPORT: `/exchange/${stage}.jsonl`,
+      // The console is no terminal for lines that move.
+      CI: 'true',
+    },
+  };
+}
