@@ -7,6 +7,7 @@ import type { RestoreTrashOptions } from './engine/restore-trash.ts';
 import type { RunOptions, RunReport, RunRequest } from './engine/run/run-types.ts';
 import type { ManagedVolume, ManagedVolumes, TrashedVolume } from './hosts/managed-volumes.ts';
 import type { BackupReport, BackupRequest } from './protect/backup-types.ts';
+import type { Surroundings } from './protect/bind-mounts/look-around.ts';
 import type { InitReport } from './protect/init.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './protect/log/logged-parts.ts';
 import type { LoadedConfiguration } from './protect/config/load-configuration.ts';
@@ -46,6 +47,8 @@ export interface App
 
   /** The lifecycle of volumes on the host. */
   volumes(): Promise<VolumeEngine>;
+  /** Where containers run, and all that they keep data in. Looks, and changes nothing. */
+  lookAround(options?: JobOptions): Promise<Surroundings>;
   /** The volumes that Holdfast keeps itself on its drivers, whatever the host is. */
   managed(): Promise<ManagedVolumes>;
   /** Brings a volume back from the trash to whoever had it, Holdfast or an engine, and returns its name. */
@@ -82,6 +85,8 @@ interface Jobs {
 }
 
 export interface InitOptions extends JobOptions {
+  /** Instead of the repository that is configured. */
+  readonly location?: string | undefined;
   /** Of the repository's store, by name; undefined takes those that are known. */
   readonly storeOptions?: Readonly<Record<string, string>> | undefined;
   /** Makes it like another repository, so that data which both save is stored once when it is copied. */
@@ -133,6 +138,10 @@ function openAppWithParts(
     ...openServices(parts),
     ...openJobs(config, parts),
     volumes: () => parts.volumes(),
+    async lookAround(options = {}) {
+      const { lookAround } = await import('./protect/bind-mounts/look-around.ts');
+      return await lookAround(parts, options);
+    },
     managed: () => parts.managed(),
     async restoreTrash(which, options = {}) {
       const { restoreTrash } = await import('./engine/restore-trash.ts');
@@ -168,7 +177,8 @@ function openJobs(config: AppConfig, parts: Parts): Jobs {
     async init(options = {}) {
       const { initialize } = await import('./protect/init.ts');
       const maker = await loadMaker();
-      const { repository: location, ...rest } = config;
+      const { repository, ...rest } = config;
+      const { location = repository } = options;
       const { storeOptions, chunkerFrom: like, signal } = options;
       const chunkerFrom = like && (() => parts.openOther(like));
       const makeDefault = like ? undefined : true;
@@ -232,7 +242,8 @@ export type * from './hosts/engine-records.ts';
 export type * from './hosts/managed-volumes.ts';
 export type { DueHook } from './protect/hooks/recover-hooks.ts';
 export type { RecoveredJob, RecoverReport } from './protect/quiesce/recover.ts';
-export type { RecoveredVolume };
+export type { RecoveredVolume, Surroundings };
+export type { CoverageReport } from './protect/policy/coverage.ts';
 export type * from './protect/migrate/migrations.ts';
 export type * from './protect/policy/open-policies.ts';
 export type * from './protect/proof.ts';

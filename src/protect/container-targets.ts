@@ -6,7 +6,7 @@ import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
 import { type BindMount, listBindMounts } from './bind-mounts/bind-mounts.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { whySkipped } from './targets.ts';
+import { whySkipped } from './why-skipped.ts';
 
 /** All that one container keeps data in. */
 export interface ContainerData {

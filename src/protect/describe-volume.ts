@@ -2,11 +2,13 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { Host } from '../hosts/host.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import type { Consumer, DataMount } from '../model/volume.ts';
+import { isWithin } from '../model/is-within.ts';
 import { isAppError } from '../model/errors.ts';
 import { containerStarts } from './container-starts.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import type { JobOptions, Protection } from './protection.ts';
-import { type BackupTarget, type PathTarget, whySkipped } from './targets.ts';
+import { type BackupTarget, type PathTarget } from './targets.ts';
+import { whySkipped } from './why-skipped.ts';
 
 /** What a snapshot has to remember of its volume, so that a bare machine can make it again. */
 export async function describeVolume(
@@ -101,9 +103,4 @@ export function consumersOfPath(mounts: readonly DataMount[], path: string): Con
       (isWithin(mount.source, path) || isWithin(path, mount.source)),
   );
   return touching.map((mount) => mount.consumer);
-}
-
-/** True for the folder itself too. */
-export function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
 }

@@ -8,7 +8,7 @@ import type { ExcludeMatcher } from '../model/exclude.ts';
 import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
 import { parseLocation, type Repository, type TreeSource } from '../repository/index.ts';
-import { isWithin } from './describe-volume.ts';
+import { isWithin } from '../model/is-within.ts';
 import { nameOf, parentOf } from './on-disk.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { isStagePath } from './stage.ts';

@@ -7,6 +7,7 @@ import { parseTarget } from '../model/target.ts';
 import type { Volume } from '../model/volume.ts';
 import { nearNames } from '../model/near-names.ts';
 import type { JobOptions, Protection } from './protection.ts';
+import { whySkipped } from './why-skipped.ts';
 
 /** What a backup saves: a volume of the host, or a directory or single file of this machine. */
 export type BackupTarget =
@@ -162,15 +163,6 @@ export function chooseVolumes(
       return reason === undefined ? [] : [{ name: volume.name, reason }];
     }),
   };
-}
-
-export function whySkipped(volume: Volume): string | undefined {
-  for (const label of ['holdfast.backup', 'holdfast.enable']) {
-    const text = volume.labels[label];
-    if (text !== undefined && /^(?:false|no|off|0)$/i.test(text.trim()))
-      return `its label says ${label}=${text}`;
-  }
-  return volume.driver === 'local' && volume.options['type'] === 'tmpfs' ? 'it is in memory only' : undefined;
 }
 
 async function resolveTarget(parts: Protection, text: string, options: JobOptions): Promise<BackupTarget> {

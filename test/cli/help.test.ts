@@ -12,6 +12,7 @@ afterAll(() => cli[Symbol.dispose]());
 const commands = [
   '',
   ...[
+    'setup',
     'init',
     'backup',
     'snapshots',

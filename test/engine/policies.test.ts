@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -163,6 +163,66 @@ test('bind mounts of a stack are saved with its volumes, and what is of the mach
   } finally {
     await engine.docker(['rm', '-f', 'shop-site-1']);
   }
+});
+
+describe('setup', () => {
+  const command = join(import.meta.dirname, '../../bin/holdfast');
+  const folder = (): string => join(engine.folder, 'from-nothing');
+  const own = (): string => join(folder(), 'state');
+  const file = (): string => join(own(), 'holdfast.yaml');
+
+  async function setup(...args: string[]): Promise<{ exit: number | null; stdout: string; stderr: string }> {
+    const env = { ...engine.env, DOCKER_HOST: engine.dockerHost, HOLDFAST_STATE_DIR: own() };
+    const child = spawn(command, ['setup', ...args], { env, stdio: 'pipe' });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.stdin.end();
+    const [exit] = (await once(child, 'close')) as [number | null];
+    return { exit, stdout, stderr };
+  }
+
+  test('goes from nothing to a first backup of volumes and bind mounts, and changes nothing the second time', async () => {
+    await mkdir(folder());
+    const repo = ['--repo', join(folder(), 'repo')];
+    // Without a terminal nothing is asked, and nothing is done that was not said.
+    expect(await setup()).toMatchObject({ exit: 2, stderr: expect.stringContaining('Say it with --repo') });
+    const refused = await setup(...repo, '--no-service');
+    expect(refused).toMatchObject({ exit: 2, stderr: expect.stringContaining('Add --yes') });
+    const wrong = await setup(...repo, '--yes', '--schedule', '99 * * * *');
+    expect(wrong).toMatchObject({ exit: 2, stdout: '' });
+    const dry = await setup(...repo, '--dry-run');
+    expect(dry).toMatchObject({ exit: 0, stdout: expect.stringMatching(/^Found Docker [^]*nightly:/) });
+    expect(existsSync(file())).toBe(false);
+    expect(existsSync(join(folder(), 'repo'))).toBe(false);
+
+    const first = await setup(...repo, '--yes', '--no-service', '--format', 'json');
+    // Some volumes of the machine's plugins are seen by each engine.
+    expect([0, 3], first.stderr).toContain(first.exit);
+    const report = JSON.parse(first.stdout) as {
+      readonly repository: { readonly keyFile: string };
+      readonly coverage: { readonly places: readonly { readonly name: string; readonly state: string }[] };
+      readonly warnings: readonly string[];
+    };
+    expect(existsSync(report.repository.keyFile)).toBe(true);
+    expect(report.warnings).toEqual([expect.stringContaining('is on the same disk as the volumes')]);
+    const stateOf = (name: string): string | undefined =>
+      report.coverage.places.find((place) => place.name === name)?.state;
+    expect([stateOf('shop_data'), stateOf('web'), stateOf(join(engine.folder, 'conf'))]).toEqual([
+      'protected',
+      'protected',
+      'protected',
+    ]);
+    expect(stateOf(engine.socket)).toBe('cache');
+
+    // What the user has made of it stays to the letter.
+    const edited = `# mine\n${readFileSync(file(), 'utf8')}   # and this\n`;
+    writeFileSync(file(), edited);
+    const second = await setup(...repo, '--yes', '--no-service');
+    expect(second.stderr).toContain(`Stays as it is: the configuration "${file()}"`);
+    expect(second.stdout).not.toContain('Saved');
+    expect(readFileSync(file(), 'utf8')).toBe(edited);
+  });
 });
 
 describe('the daemon', () => {

@@ -2,7 +2,7 @@ import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Container, trialLabel } from '../../hosts/containers.ts';
 import type { HostInfo } from '../../hosts/host.ts';
-import { isWithin } from '../describe-volume.ts';
+import { isWithin } from '../../model/is-within.ts';
 import { isOfMachine } from './machine-path.ts';
 
 /** A directory or file of this machine that containers mount. */

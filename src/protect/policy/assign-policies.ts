@@ -1,6 +1,6 @@
 import { compileGlob, matchesGlob } from '../../model/glob.ts';
 import { layered, type VolumeSettings } from '../config/volume-settings.ts';
-import { isWithin } from '../describe-volume.ts';
+import { isWithin } from '../../model/is-within.ts';
 import { coversRest, type Policy, type Selection } from './policy.ts';
 import type { Subject } from './subject.ts';
 

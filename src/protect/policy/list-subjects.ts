@@ -6,7 +6,7 @@ import { type BindMount, listBindMounts } from '../bind-mounts/bind-mounts.ts';
 import { layered, noSettings } from '../config/volume-settings.ts';
 import { pathIdentity, volumeIdentity } from '../identity.ts';
 import type { JobOptions, Protection } from '../protection.ts';
-import { whySkipped } from '../targets.ts';
+import { whySkipped } from '../why-skipped.ts';
 import type { Policy } from './policy.ts';
 import { type Around, readStackFiles, saidOf } from './said-settings.ts';
 import type { Subject } from './subject.ts';

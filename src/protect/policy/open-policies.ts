@@ -16,6 +16,8 @@ import type { PolicyBackup, PolicyRunReport } from './run-policy.ts';
 export interface Policies {
   /** What `holdfast.yaml` says. `usage` when it cannot be used. */
   configuration(): Promise<LoadedConfiguration>;
+  /** `usage` when a configuration that would stand in a file cannot be used. */
+  checkConfiguration(wanted: { readonly file: string; readonly content: string }): Promise<void>;
   /** All policies with what they cover, did last and do next. */
   listPolicies(options?: JobOptions): Promise<PolicyStatus[]>;
   /** `not-found` names those that there are. */
@@ -86,6 +88,10 @@ export function openPolicies(parts: PoliciesParts): Policies {
   };
   return {
     configuration: load,
+    async checkConfiguration(wanted) {
+      const { parseConfiguration } = await import('../config/load-configuration.ts');
+      await parseConfiguration(wanted);
+    },
     listPolicies: async (options = {}) => await statuses(options),
     async showPolicy(name, options = {}) {
       const { findPolicy } = await import('./policy-status.ts');

@@ -1,7 +1,7 @@
 import { formatDuration } from '../../model/duration.ts';
 import { quote } from '../../model/quote.ts';
 import type { DataMount, Volume } from '../../model/volume.ts';
-import { isWithin } from '../describe-volume.ts';
+import { isWithin } from '../../model/is-within.ts';
 import { safetyTag } from '../find-snapshot.ts';
 import { ofNamesakes, takeOverHint } from '../namesakes.ts';
 import type { ListedSnapshot } from '../snapshots.ts';

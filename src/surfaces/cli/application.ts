@@ -17,6 +17,7 @@ import { protectRoutes } from './definitions/protect.ts';
 import { repoRoutes } from './definitions/repo.ts';
 import { retentionRoutes } from './definitions/retention.ts';
 import { serviceRoutes } from './definitions/services.ts';
+import { setupRoutes } from './definitions/setup.ts';
 import { toolRoutes } from './definitions/tools.ts';
 import { trashRoutes } from './definitions/trash.ts';
 import { undoRoutes } from './definitions/undo.ts';
@@ -27,6 +28,7 @@ import { exitNumberOf, formatError } from './report-error.ts';
 
 const root = buildRouteMap<string, CliContext>({
   routes: {
+    ...setupRoutes,
     ...protectRoutes,
     ...undoRoutes,
     ...proofRoutes,

@@ -6,7 +6,7 @@ import { choosePrinter } from './printer.ts';
 import { formatError } from './report-error.ts';
 import { openProgress } from './progress.ts';
 import type { Session } from './session.ts';
-import { type Terminal, confirmOn, openSink } from './terminal.ts';
+import { type Terminal, askOn, confirmOn, openSink } from './terminal.ts';
 import { printableLines } from '../../model/printable-lines.ts';
 
 /** What the command line hands to each command. */
@@ -61,6 +61,10 @@ export async function withSession(
     note: quiet ? () => {} : say,
     warn: say,
     confirm: async (question) => (flags.yes ?? false) || (await confirmOn(terminal, { question, signal })),
+    ask: async (question) =>
+      flags.yes === true || !terminal.stdin.isTTY || !terminal.stderr.isTTY
+        ? undefined
+        : await askOn(terminal, { question, signal }),
     progress: (title) =>
       openProgress({ title, form: quiet ? 'none' : format === 'json' ? 'json' : 'text', terminal }),
     showError: (error) => say(formatError(error, false)),

@@ -20,6 +20,8 @@ export interface Session {
   readonly warn: (message: string) => void;
   /** Asks on the terminal; true at once with --yes. Without a terminal it is a usage error that names --yes. */
   readonly confirm: (question: string) => Promise<boolean>;
+  /** Asks on the terminal for a line; undefined where there is none, or with --yes. */
+  readonly ask: (question: string) => Promise<string | undefined>;
   /** Shows how a job gets on, until it is disposed, which may be repeated. */
   readonly progress: (title: string) => ProgressLine;
   /** An error that is not the end of the command. */

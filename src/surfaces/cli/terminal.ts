@@ -22,14 +22,16 @@ export async function confirmOn(terminal: Terminal, { question, signal }: Questi
       hint: 'Add --yes to go ahead, or --dry-run where there is one to see what would happen.',
     });
   }
+  return /^y(es)?$/i.test(await askOn(terminal, { question: `${question} [y/N]`, signal }));
+}
+
+/** Asks for a line; '' when the terminal is closed. */
+export async function askOn(terminal: Terminal, { question, signal }: Question): Promise<string> {
   const reader = createInterface({ input: terminal.stdin, output: terminal.stderr });
   try {
     const ended = new Promise<string>((resolve) => void reader.once('close', () => resolve('')));
-    const answer = await Promise.race([
-      reader.question(`${printableLines(question)} [y/N] `, { signal }),
-      ended,
-    ]);
-    return /^y(es)?$/i.test(answer.trim());
+    const answer = await Promise.race([reader.question(`${printableLines(question)} `, { signal }), ended]);
+    return answer.trim();
   } finally {
     reader.close();
   }

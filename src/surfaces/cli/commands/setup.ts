@@ -1,0 +1,101 @@
+import path from 'node:path';
+import { AppError } from '../../../model/errors.ts';
+import { parsePairs } from '../parse-pairs.ts';
+import type { Session } from '../session.ts';
+import { applySetup, type SetupReport } from '../setup/apply-setup.ts';
+import { describePlan, describeReport } from '../setup/describe-setup.ts';
+import { parseChannel } from '../setup/notify-spec.ts';
+import { gatherFacts, knownRepositories } from '../setup/setup-facts.ts';
+import { planSetup, type SetupFacts, type SetupPlan } from '../setup/setup-plan.ts';
+
+export interface SetupFlags {
+  readonly schedule?: string;
+  readonly notify?: readonly string[];
+  readonly option?: readonly string[];
+  readonly noService?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export async function runSetup(session: Session, flags: SetupFlags): Promise<void> {
+  const { config, app, signal } = session;
+  const channels = (flags.notify ?? []).map(parseChannel);
+  const storeOptions = flags.option && parsePairs(flags.option, 'option');
+  const withService = flags.noService !== true;
+  if (withService) refuseFleetingPassword(config.passwordReference);
+  const repository = await chooseRepository(session);
+  const facts = await gatherFacts(app, repository, { signal });
+  const schedule = flags.schedule ?? '30 3 * * *';
+  const plan = planSetup(facts, { repository, schedule, channels, withService });
+  for (const step of plan.steps)
+    if (step.kind === 'configuration') await app.checkConfiguration({ file: step.file, content: step.text });
+  const shown = describePlan(facts, plan);
+  for (const warning of plan.warnings) session.warn(`Warning: ${warning}`);
+  if (flags.dryRun === true) return showDryRun(session, { facts, plan, shown });
+  session.note(shown);
+  if (!(await session.confirm('Go ahead?'))) throw new AppError('cancelled', 'Nothing was done');
+  const report = await applySetup(session, { plan, storeOptions });
+  session.printer.print({
+    json: () => ({ ...reportAsJson(report), warnings: plan.warnings }),
+    text: () => describeReport(report, logCommand(facts)),
+    quiet: () => [],
+  });
+  for (const problem of report.problems) session.showError(problem);
+  if (report.problems.length > 0)
+    throw new AppError('partial', 'It is set up, and not all of it worked', {
+      hint: 'Mend what is said above, and run setup again: it goes on where it is not done.',
+    });
+}
+
+function showDryRun(
+  session: Session,
+  { facts, plan, shown }: { readonly facts: SetupFacts; readonly plan: SetupPlan; readonly shown: string },
+): void {
+  session.printer.print({ json: () => ({ dryRun: true, host: facts.host, ...plan }), text: () => shown });
+}
+
+/** Undefined is the default repository that there is. */
+async function chooseRepository(session: Session): Promise<string | undefined> {
+  const { config, app } = session;
+  const known = await knownRepositories(app);
+  if (config.repository !== undefined) return absolute(config.repository, known);
+  if (known.some(({ isDefault }) => isDefault)) return undefined;
+  const answer = await session.ask(
+    'Where to back up to? A directory, best on another disk; or s3:https://HOST/BUCKET, sftp:USER@HOST:/PATH, rest:https://HOST/, rclone:REMOTE:PATH:',
+  );
+  if (answer === undefined || answer === '')
+    throw new AppError('usage', 'Nobody said where to back up to', {
+      hint: 'Say it with --repo: a directory on another disk, s3:https://HOST/BUCKET, sftp:USER@HOST:/PATH, rest:https://HOST/ or rclone:REMOTE:PATH.',
+    });
+  return absolute(answer, known);
+}
+
+/** A name that is known stays one. */
+function absolute(text: string, known: readonly { readonly name: string }[]): string {
+  const isName = known.some(({ name }) => name === text);
+  return isName || /^[a-z][a-z0-9]+:/i.test(text) ? text : path.resolve(text);
+}
+
+/** A service does not have the variables of this shell. */
+function refuseFleetingPassword(reference: string | undefined): void {
+  if (reference?.startsWith('env:') !== true) return;
+  throw new AppError('usage', 'A service cannot have the password from HOLDFAST_PASSWORD', {
+    hint: 'Write it to a file that only you can read, and give that with --password-file. Or leave it out: a key is made.',
+  });
+}
+
+function logCommand({ service }: SetupFacts): string | undefined {
+  if (service.state === undefined) return undefined;
+  return service.path.startsWith('/etc/') ? 'journalctl -u holdfast' : 'journalctl --user -u holdfast';
+}
+
+function reportAsJson({ problems, backups, ...report }: SetupReport): object {
+  const inShort = ({ code, message }: AppError): object => ({ code, message });
+  return {
+    ...report,
+    backups: backups.map(({ error, ...backup }) => ({
+      ...backup,
+      error: error === undefined ? null : inShort(error),
+    })),
+    problems: problems.map(inShort),
+  };
+}

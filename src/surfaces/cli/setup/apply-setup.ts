@@ -1,0 +1,156 @@
+import path from 'node:path';
+import type { CoverageReport, InitReport, PolicyBackup, SendResult } from '../../../app.ts';
+import { knownError } from '../../../lib/known-error.ts';
+import { makeFolders } from '../../../lib/make-folders.ts';
+import { writeDurably } from '../../../lib/durable-file.ts';
+import { AppError, errnoOf, isAppError } from '../../../model/errors.ts';
+import { quote } from '../../../model/quote.ts';
+import { installService } from '../service/install-service.ts';
+import type { Session } from '../session.ts';
+import { setupService } from './setup-facts.ts';
+import type { SetupPlan, SetupStep } from './setup-plan.ts';
+
+export interface SetupReport {
+  /** Undefined when the repository was there already. */
+  readonly repository: InitReport | undefined;
+  /** The file that was written. */
+  readonly configurationFile: string | undefined;
+  /** The unit that was installed. */
+  readonly serviceFile: string | undefined;
+  readonly sent: readonly SendResult[];
+  readonly backups: readonly PolicyBackup[];
+  readonly coverage: CoverageReport;
+  /** What did not work and kept nothing else from being done. */
+  readonly problems: readonly AppError[];
+}
+
+type Done = { -readonly [Name in keyof SetupReport]: SetupReport[Name] };
+
+/**
+ * Does what a plan says, in its order. What fails ends it, and may be asked for again: what is done by then is not done
+ * twice. Only a notification or a backup that fails keeps nothing from being done, and is in the report.
+ */
+export async function applySetup(
+  session: Session,
+  {
+    plan,
+    storeOptions,
+  }: { readonly plan: SetupPlan; readonly storeOptions: Record<string, string> | undefined },
+): Promise<SetupReport> {
+  const done: Omit<Done, 'coverage'> = {
+    repository: undefined,
+    configurationFile: undefined,
+    serviceFile: undefined,
+    sent: [],
+    backups: [],
+    problems: [],
+  };
+  for (const step of plan.steps) {
+    session.signal.throwIfAborted();
+    Object.assign(done, await applyStep(session, step, { storeOptions, problems: done.problems }));
+  }
+  const { signal } = session;
+  return { ...done, coverage: await session.app.coverage({ signal }) };
+}
+
+interface StepOptions {
+  readonly storeOptions: Record<string, string> | undefined;
+  readonly problems: readonly AppError[];
+}
+
+async function applyStep(
+  session: Session,
+  step: SetupStep,
+  { storeOptions, problems }: StepOptions,
+): Promise<Partial<Done>> {
+  const { app, signal, note } = session;
+  switch (step.kind) {
+    case 'repository': {
+      const { location } = step;
+      const repository = await app.init({ location, storeOptions, signal, onNote: note });
+      note(`${repository.created ? 'Made' : 'Took over'} the repository ${quote(repository.location)}.`);
+      return { repository };
+    }
+    case 'configuration':
+      await writeConfiguration(step);
+      note(`Wrote ${quote(step.file)}.`);
+      await reloadDaemon(session);
+      return { configurationFile: step.file };
+    case 'service':
+      await installService(setupService(app.config), { signal });
+      note(`The service ${quote(step.path)} is installed and runs.`);
+      return { serviceFile: step.path };
+    case 'notify':
+      return await sendTest(session, problems);
+    case 'backup':
+      return await backUpFirst(session, problems);
+  }
+}
+
+/** Never over a file that has come there since. Addresses in it may be secrets. */
+async function writeConfiguration({
+  file,
+  text,
+}: Extract<SetupStep, { kind: 'configuration' }>): Promise<void> {
+  await makeFolders(path.dirname(file), { mode: 0o755 });
+  try {
+    await writeDurably(file, text, { mode: 0o600, isNew: true });
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    throw new AppError('conflict', `${quote(file)} was written by another program meanwhile`, {
+      hint: 'Look at it, and run setup again.',
+      cause: error,
+    });
+  }
+}
+
+/** A daemon that runs without a service, or with one that is as it should be, has not read the new file. */
+async function reloadDaemon({ app, signal }: Session): Promise<void> {
+  const { daemon } = await app.nextRuns({ signal });
+  if (daemon !== undefined) process.kill(daemon.pid, 'SIGHUP');
+}
+
+async function sendTest(
+  { app, signal, note }: Session,
+  problems: readonly AppError[],
+): Promise<Partial<Done>> {
+  const sent = await app.testNotifications(undefined, { signal });
+  for (const { channel, isSent } of sent)
+    if (isSent) note(`A test notification went over ${quote(channel)}.`);
+  const failed = sent.filter(({ isSent }) => !isSent);
+  return {
+    sent,
+    problems: [
+      ...problems,
+      ...failed.map(
+        ({ channel, message }) =>
+          new AppError('failed', `The test notification did not get through over ${quote(channel)}`, {
+            detail: message,
+            hint: `Mend it in holdfast.yaml, and try again: holdfast notify test ${channel}`,
+          }),
+      ),
+    ],
+  };
+}
+
+/** Runs the policies of all that has no good snapshot yet. */
+async function backUpFirst(session: Session, problems: readonly AppError[]): Promise<Partial<Done>> {
+  const { app, signal, note } = session;
+  const { places } = await app.coverage({ signal });
+  const names = new Set(places.flatMap(({ state, policies }) => (state === 'unprotected' ? policies : [])));
+  const found: AppError[] = [];
+  const backups: PolicyBackup[] = [];
+  for (const name of names) {
+    using progress = session.progress('Backup');
+    try {
+      const { onProgress } = progress;
+      const report = await app.runPolicy({ name, dryRun: false }, { signal, onProgress, onNote: note });
+      backups.push(...report.backups);
+      found.push(...report.backups.flatMap(({ error }) => error ?? []));
+    } catch (error) {
+      if (isAppError(error, 'cancelled') || signal.aborted) throw error;
+      found.push(knownError(error));
+    }
+  }
+  return { backups, problems: [...problems, ...found] };
+}

@@ -1,0 +1,102 @@
+import type { CoverageReport, CoveredPlace } from '../../../app.ts';
+import { amount } from '../../../model/amount.ts';
+import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { quote } from '../../../model/quote.ts';
+import type { SetupReport } from './apply-setup.ts';
+import type { SetupFacts, SetupPlan, SetupStep } from './setup-plan.ts';
+
+/** What was found and what is going to be done, for people. */
+export function describePlan(facts: SetupFacts, plan: SetupPlan): string {
+  const steps = plan.steps.map((step) => `  - ${describeStep(step)}`);
+  return [
+    describeHost(facts),
+    ...plan.stays.map((what) => `Stays as it is: ${what}.`),
+    'What setup does:',
+    ...steps,
+  ].join('\n');
+}
+
+function describeHost({ host, volumes, bindMounts }: SetupFacts): string {
+  const data = `${amount(volumes, 'volume')} and ${amount(bindMounts, 'bind mount')}`;
+  if (host.kind !== 'embedded')
+    return `Found ${host.kind === 'docker' ? 'Docker' : 'Podman'} ${host.version} at ${quote(host.endpoint)}, with ${data}.`;
+  return `No container engine was found: what is set up is for the volumes that Holdfast keeps itself (${volumes}). If there is an engine, start it, or say where it is: DOCKER_HOST, CONTAINER_HOST or --host.`;
+}
+
+function describeStep(step: SetupStep): string {
+  switch (step.kind) {
+    case 'repository':
+      return `makes the repository ${quote(step.location)}, with a key unless a password is given; one that is there is taken over`;
+    case 'configuration':
+      return `writes ${quote(step.file)}:\n\n${indented(step.text)}`;
+    case 'service':
+      return `installs and starts the service ${quote(step.path)}`;
+    case 'notify':
+      return 'sends a test notification';
+    case 'backup':
+      return 'backs up what has no good snapshot yet';
+  }
+}
+
+function indented(text: string): string {
+  return text.replace(/^(?=.)/gm, '      ');
+}
+
+/** What came of it, what is safe now, and what comes next. */
+export function describeReport(report: SetupReport, runsBy: string | undefined): string {
+  const { repository, configurationFile, serviceFile, backups, coverage } = report;
+  const isChanged = [repository, configurationFile, serviceFile].some((made) => made !== undefined);
+  const saved = backups.filter(({ snapshotId }) => snapshotId !== undefined).length;
+  const lines = [
+    ...(isChanged || backups.length > 0 ? [] : ['All of it was set up already: nothing was changed.']),
+    ...(saved === 0 ? [] : [`Saved ${amount(saved, 'volume or directory', 'volumes and directories')}.`]),
+    ...describeCoverage(coverage),
+    ...(repository?.keyFile === undefined
+      ? []
+      : [
+          `The key of the repository is ${repository.keyFile}. Copy it to another place now, a password manager or paper: without it nobody can read the backups, not even you.`,
+        ]),
+    'Next:',
+    '  holdfast policy next      what runs when',
+    ...(runsBy === undefined ? [] : [`  ${runsBy.padEnd(24)}  what it does`]),
+    '  holdfast drill STACK      proof that a backup can be restored',
+  ];
+  return lines.join('\n');
+}
+
+const shownAtMost = 10;
+
+function describeCoverage({ places }: CoverageReport): string[] {
+  const of = (wanted: CoveredPlace['state']): CoveredPlace[] =>
+    places.filter(({ state }) => state === wanted);
+  const [safe, unsafe, cache] = [of('protected'), of('unprotected'), of('cache')];
+  return [
+    `Protected: ${safe.length === 0 ? 'nothing yet' : listed(safe.map(nameOf))}.`,
+    ...(unsafe.length === 0
+      ? []
+      : [
+          'Not protected:',
+          ...limited(unsafe).map((place) => `  ${nameOf(place)}: ${printable(place.reason)}`),
+        ]),
+    ...(cache.length === 0
+      ? []
+      : [`Not counted, as it can be lost: ${listed(cache.map(nameOf))}. "holdfast coverage" says why.`]),
+  ];
+}
+
+function limited<T>(all: readonly T[]): readonly T[] {
+  return all.slice(0, shownAtMost);
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length > shownAtMost ? ` and ${names.length - shownAtMost} more` : '';
+  return `${limited(names).join(', ')}${more}`;
+}
+
+function nameOf({ kind, name }: CoveredPlace): string {
+  return printable(kind === 'anonymous' ? name.slice(0, 12) : name);
+}
+
+function printable(text: string): string {
+  return toPrintable(fromText(text));
+}

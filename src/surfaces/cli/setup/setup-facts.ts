@@ -1,0 +1,101 @@
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { App, AppConfig, Surroundings } from '../../../app.ts';
+import { errnoOf } from '../../../model/errors.ts';
+import { daemonService, type DaemonService } from '../service/daemon-service.ts';
+import { hasSystemd, serviceState } from '../service/install-service.ts';
+import type { ServiceFacts, SetupFacts } from './setup-plan.ts';
+
+const usualStateDir = '/var/lib/holdfast';
+
+/** The daemon as setup has it run: the repository and its password are those that Holdfast knows by then. */
+export function setupService(config: AppConfig): DaemonService {
+  return daemonService({ ...config, repository: undefined, passwordReference: undefined });
+}
+
+/** Looks at what is there, and changes nothing. `repository` is the one that is asked for. */
+export async function gatherFacts(
+  app: App,
+  repository: string | undefined,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<SetupFacts> {
+  const { config } = app;
+  const around = await app.lookAround({ signal });
+  const repositories = await knownRepositories(app);
+  const { file, policies, notify } = await app.configuration();
+  const location =
+    repositories.find(({ name }) => name === repository)?.location ??
+    repository ??
+    repositories.find(({ isDefault }) => isDefault)?.location;
+  return {
+    host: around.host,
+    volumes: around.volumes.length,
+    bindMounts: around.bindMounts.filter(({ leftOut }) => leftOut === undefined).length,
+    repositories,
+    configuration: {
+      file,
+      newFile: newFileOf(config),
+      policies: policies.map(({ name, schedule }) => ({ name, isScheduled: schedule !== undefined })),
+      channels: notify.map(({ name }) => name),
+    },
+    service: await serviceFacts(config, signal),
+    sharesDiskWith: location === undefined ? undefined : await sharedDisk(location, around),
+  };
+}
+
+/** To ask for them where nothing is remembered would make the state folder, which a dry run must not. */
+export async function knownRepositories({
+  config,
+  listRepositories,
+}: Pick<App, 'config' | 'listRepositories'>): Promise<Awaited<ReturnType<App['listRepositories']>>> {
+  return existsSync(path.join(config.stateDir, 'catalog.db')) ? await listRepositories() : [];
+}
+
+/** For the machine's own service it is where administrators look; else it stays with the rest. */
+function newFileOf({ stateDir, configFile }: AppConfig): string {
+  if (configFile !== undefined) return configFile;
+  return path.join(stateDir === usualStateDir ? '/etc/holdfast' : stateDir, 'holdfast.yaml');
+}
+
+async function serviceFacts(config: AppConfig, signal: AbortSignal): Promise<ServiceFacts> {
+  const service = setupService(config);
+  const entry = path.resolve(process.argv[1] ?? '');
+  const flags = config.stateDir === usualStateDir ? [] : ['--state-dir', config.stateDir];
+  return {
+    path: service.path,
+    state: hasSystemd() ? await serviceState(service, { signal }) : undefined,
+    command: [process.execPath, ...process.execArgv, entry, ...flags, 'daemon'].map(quotedWord).join(' '),
+  };
+}
+
+/** As a shell reads it, for people to copy. */
+function quotedWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/** The first place with data that is on the file system of a repository in a directory. */
+async function sharedDisk(location: string, { host, bindMounts }: Surroundings): Promise<string | undefined> {
+  if (!path.isAbsolute(location)) return undefined;
+  const device = await deviceOf(location);
+  const places = [
+    ...(host.dataRoot === undefined || host.isRemote === true ? [] : [host.dataRoot]),
+    ...bindMounts.flatMap(({ source, leftOut }) => (leftOut === undefined ? source : [])),
+  ];
+  for (const place of places)
+    if (device !== undefined && (await deviceOf(place)) === device)
+      return place === host.dataRoot ? 'the volumes' : `"${place}"`;
+  return undefined;
+}
+
+/** Of what is there, or of the nearest directory above. */
+async function deviceOf(place: string): Promise<number | undefined> {
+  for (let at = place; ; at = path.dirname(at)) {
+    try {
+      return (await stat(at)).dev;
+    } catch (error) {
+      const errno = errnoOf(error);
+      if ((errno !== 'ENOENT' && errno !== 'ENOTDIR') || at === path.dirname(at)) return undefined;
+    }
+  }
+}

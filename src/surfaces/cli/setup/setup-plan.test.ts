@@ -1,0 +1,135 @@
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { configurationText } from './configuration-text.ts';
+import { parseChannel } from './notify-spec.ts';
+import { planSetup, type SetupFacts, type SetupWish } from './setup-plan.ts';
+
+const bare: SetupFacts = {
+  host: { kind: 'docker', endpoint: 'unix:///var/run/docker.sock', version: '26.1' },
+  volumes: 2,
+  bindMounts: 1,
+  repositories: [],
+  configuration: { file: undefined, newFile: '/etc/holdfast/holdfast.yaml', policies: [], channels: [] },
+  service: {
+    path: '/etc/systemd/system/holdfast.service',
+    state: { active: 'inactive', isEnabled: false, isCurrent: false },
+    command: '/usr/bin/holdfast daemon',
+  },
+  sharesDiskWith: undefined,
+};
+
+const wish: SetupWish = {
+  repository: '/mnt/backup',
+  schedule: '30 3 * * *',
+  channels: [],
+  withService: true,
+};
+
+const done: SetupFacts = {
+  ...bare,
+  repositories: [{ name: 'default', location: '/mnt/backup', isDefault: true }],
+  configuration: {
+    ...bare.configuration,
+    file: '/etc/holdfast/holdfast.yaml',
+    policies: [{ name: 'nightly', isScheduled: true }],
+  },
+  service: { ...bare.service, state: { active: 'active', isEnabled: true, isCurrent: true } },
+};
+
+const kinds = (facts: SetupFacts, more: Partial<SetupWish> = {}): string[] =>
+  planSetup(facts, { ...wish, ...more }).steps.map(({ kind }) => kind);
+
+test('a bare machine gets all of it, in the order in which each needs the one before', () => {
+  expect(kinds(bare)).toEqual(['repository', 'configuration', 'service', 'backup']);
+  const channels = [parseChannel('ntfy:https://ntfy.sh/topic')];
+  expect(kinds(bare, { channels })).toEqual(['repository', 'configuration', 'notify', 'service', 'backup']);
+});
+
+test('what is done is not done again, with or without the flags of the first time', () => {
+  for (const repository of ['/mnt/backup', 'default', undefined])
+    expect(planSetup(done, { ...wish, repository })).toEqual({
+      steps: [{ kind: 'backup' }],
+      stays: [
+        'the repository "/mnt/backup"',
+        'the configuration "/etc/holdfast/holdfast.yaml"',
+        'the service "/etc/systemd/system/holdfast.service", which runs',
+      ],
+      warnings: [],
+    });
+});
+
+test.each([
+  ['is not running', { active: 'failed', isEnabled: true, isCurrent: true }],
+  ['is not started with the machine', { active: 'active', isEnabled: false, isCurrent: true }],
+  ['is of an older program', { active: 'active', isEnabled: true, isCurrent: false }],
+])('a service that %s is installed again', (_why, state) => {
+  expect(kinds({ ...done, service: { ...done.service, state } })).toEqual(['service', 'backup']);
+});
+
+test('a configuration that is there is not touched: what to add is said', () => {
+  const facts = { ...done, configuration: { ...done.configuration, policies: [] } };
+  const channels = [parseChannel('slack:file:/etc/holdfast/slack')];
+  const { steps, warnings } = planSetup(facts, { ...wish, channels });
+  expect(steps).toEqual([{ kind: 'backup' }]);
+  expect(warnings[0]).toContain(
+    'has a schedule, so nothing is backed up by itself. Add this:\n\npolicies:\n',
+  );
+  expect(warnings[1]).toContain("notify:\n  slack: { type: slack, url: 'file:/etc/holdfast/slack' }\n");
+});
+
+test('without systemd the command of the daemon is said, and nothing is installed', () => {
+  const facts = { ...bare, service: { ...bare.service, state: undefined } };
+  const { steps, warnings } = planSetup(facts, wish);
+  expect(steps.map(({ kind }) => kind)).toEqual(['repository', 'configuration', 'backup']);
+  expect(warnings).toEqual([expect.stringContaining('/usr/bin/holdfast daemon')]);
+  expect(planSetup(facts, { ...wish, withService: false }).warnings).toEqual([]);
+});
+
+test('a repository on the disk of the data is warned of, also one that is there already', () => {
+  for (const facts of [bare, done])
+    expect(planSetup({ ...facts, sharesDiskWith: 'the volumes' }, wish).warnings).toEqual([
+      expect.stringMatching(/^The repository "\/mnt\/backup" is on the same disk as the volumes/),
+    ]);
+});
+
+test('where another repository is the default, the policy names the one that was asked for', () => {
+  const facts = { ...done, configuration: bare.configuration };
+  const textOf = (repository: string): unknown => {
+    const step = planSetup(facts, { ...wish, repository }).steps.find(({ kind }) => kind === 'configuration');
+    return step?.kind === 'configuration' ? parse(step.text) : undefined;
+  };
+  expect(textOf('/mnt/other')).toMatchObject({ policies: { nightly: { repositories: '/mnt/other' } } });
+  expect(textOf('/mnt/backup')).not.toMatchObject({
+    policies: { nightly: { repositories: expect.anything() } },
+  });
+});
+
+test('what is written is YAML, whatever is in an address', () => {
+  const hostile = `webhook:https://h/'"\\{}:#&*`;
+  const text = configurationText({
+    schedule: '30 3 * * *',
+    repository: 'sftp:me@h:/a "b"',
+    channels: [parseChannel(hostile), parseChannel('webhook:env:URL')],
+  });
+  expect(parse(text)).toEqual({
+    policies: {
+      nightly: {
+        'bind-mounts': true,
+        schedule: '30 3 * * *',
+        keep: { daily: 7, weekly: 4, monthly: 12 },
+        repositories: 'sftp:me@h:/a "b"',
+      },
+    },
+    notify: {
+      webhook: { type: 'webhook', url: hostile.slice('webhook:'.length) },
+      'webhook-2': { type: 'webhook', url: 'env:URL' },
+    },
+  });
+});
+
+test.each(['email:me@example.com', 'https://ntfy.sh/a', 'ntfy:', 'ntfy:ftp://a', 'slack:https://a b'])(
+  'the channel "%s" is refused',
+  (text) => {
+    expect(() => parseChannel(text)).toThrow(/Cannot read the channel/);
+  },
+);

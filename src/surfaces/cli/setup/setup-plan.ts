@@ -1,0 +1,144 @@
+import { quote } from '../../../model/quote.ts';
+import { type ConfigurationWish, channelsText, configurationText, policyText } from './configuration-text.ts';
+import type { ChannelSpec } from './notify-spec.ts';
+
+/** What is there before anything is done. */
+export interface SetupFacts {
+  readonly host: { readonly kind: string; readonly endpoint: string; readonly version: string };
+  readonly volumes: number;
+  /** Bind mounts that are data. */
+  readonly bindMounts: number;
+  readonly repositories: readonly {
+    readonly name: string;
+    readonly location: string;
+    readonly isDefault: boolean;
+  }[];
+  readonly configuration: {
+    /** The file that is there; undefined for none. */
+    readonly file: string | undefined;
+    /** Where one would be made. */
+    readonly newFile: string;
+    readonly policies: readonly { readonly name: string; readonly isScheduled: boolean }[];
+    readonly channels: readonly string[];
+  };
+  readonly service: ServiceFacts;
+  /** Data on the disk that the repository is on or would be on: a place for people. */
+  readonly sharesDiskWith: string | undefined;
+}
+
+export interface ServiceFacts {
+  /** The unit's file. */
+  readonly path: string;
+  /** Undefined where systemd does not run the machine. */
+  readonly state:
+    | { readonly active: string; readonly isEnabled: boolean; readonly isCurrent: boolean }
+    | undefined;
+  /** How the daemon is started by hand. */
+  readonly command: string;
+}
+
+export interface SetupWish {
+  /** Absolute, or an address; undefined is the default repository that is there. */
+  readonly repository: string | undefined;
+  readonly schedule: string;
+  readonly channels: readonly ChannelSpec[];
+  readonly withService: boolean;
+}
+
+export type SetupStep =
+  | { readonly kind: 'repository'; readonly location: string }
+  | { readonly kind: 'configuration'; readonly file: string; readonly text: string }
+  | { readonly kind: 'service'; readonly path: string }
+  | { readonly kind: 'notify' }
+  | { readonly kind: 'backup' };
+
+export interface SetupPlan {
+  /** In the order in which they are done; what is done already is none. */
+  readonly steps: readonly SetupStep[];
+  /** What is there and stays as it is, for people. */
+  readonly stays: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** What setup has to do; pure. Nothing that is there is replaced or rewritten. */
+export function planSetup(facts: SetupFacts, wish: SetupWish): SetupPlan {
+  const parts = [
+    planRepository(facts, wish),
+    planConfiguration(facts, wish),
+    planService(facts.service, wish),
+  ];
+  return {
+    steps: [...parts.flatMap(({ steps }) => steps), { kind: 'backup' }],
+    stays: parts.flatMap(({ stays }) => stays),
+    warnings: parts.flatMap(({ warnings }) => warnings),
+  };
+}
+
+const nothing: SetupPlan = { steps: [], stays: [], warnings: [] };
+
+function planRepository({ repositories, sharesDiskWith }: SetupFacts, { repository }: SetupWish): SetupPlan {
+  const known = findRepository(repositories, repository);
+  const location = known?.location ?? repository ?? '';
+  const warnings =
+    sharesDiskWith === undefined
+      ? []
+      : [
+          `The repository ${quote(location)} is on the same disk as ${sharesDiskWith}: when that disk dies, the backups die with it. Better is another disk or machine, or a second repository there.`,
+        ];
+  if (known === undefined) return { ...nothing, steps: [{ kind: 'repository', location }], warnings };
+  return { ...nothing, stays: [`the repository ${quote(location)}`], warnings };
+}
+
+function planConfiguration({ configuration, repositories }: SetupFacts, wish: SetupWish): SetupPlan {
+  const { file, newFile, policies, channels } = configuration;
+  const toWrite: ConfigurationWish = { ...wish, repository: repositoryOfPolicy(repositories, wish) };
+  if (file === undefined) {
+    const write = { kind: 'configuration', file: newFile, text: configurationText(toWrite) } as const;
+    return {
+      ...nothing,
+      steps: [write, ...(wish.channels.length === 0 ? [] : [{ kind: 'notify' } as const])],
+    };
+  }
+  const warnings = [
+    ...(policies.some(({ isScheduled }) => isScheduled)
+      ? []
+      : [
+          `No policy in ${quote(file)} has a schedule, so nothing is backed up by itself. Add this:\n\n${policyText(toWrite)}`,
+        ]),
+    ...(wish.channels.length === 0 || channels.length > 0
+      ? []
+      : [`${quote(file)} names no channel. Add this:\n\n${channelsText(wish.channels)}`]),
+  ];
+  return { ...nothing, stays: [`the configuration ${quote(file)}`], warnings };
+}
+
+/** Undefined where it is the default one. */
+function repositoryOfPolicy(
+  repositories: SetupFacts['repositories'],
+  { repository }: SetupWish,
+): string | undefined {
+  const known = findRepository(repositories, repository);
+  if (known !== undefined) return known.isDefault ? undefined : known.name;
+  return repositories.some(({ isDefault }) => isDefault) ? repository : undefined;
+}
+
+/** By name or location; the default one when none is asked for. */
+function findRepository(
+  repositories: SetupFacts['repositories'],
+  wanted: string | undefined,
+): SetupFacts['repositories'][number] | undefined {
+  return wanted === undefined
+    ? repositories.find(({ isDefault }) => isDefault)
+    : repositories.find(({ name, location }) => name === wanted || location === wanted);
+}
+
+function planService({ path, state, command }: ServiceFacts, { withService }: SetupWish): SetupPlan {
+  if (!withService) return nothing;
+  if (state === undefined) {
+    const warning = `systemd does not run this machine, so no service is installed. Have this started with the machine by what starts services here, and kept running:\n\n  ${command}\n`;
+    return { ...nothing, warnings: [warning] };
+  }
+  const isDone = state.isCurrent && state.isEnabled && state.active === 'active';
+  if (isDone) return { ...nothing, stays: [`the service ${quote(path)}, which runs`] };
+  return { ...nothing, steps: [{ kind: 'service', path }] };
+}
