@@ -13,6 +13,8 @@ export interface VolumeDescription {
   readonly name: string;
   /** True for a path that is a single file: the data's root is then the folder that it is in, and holds nothing else. */
   readonly isFile?: boolean | undefined;
+  /** For a directory that a symbolic link of another user's led to: where that was, and its data was read. */
+  readonly realPath?: string | undefined;
   /** Stable over renames of the machine: snapshots of one volume share it. */
   readonly identity: string;
   readonly host: { readonly kind: HostKind; readonly identity: string; readonly name: string };

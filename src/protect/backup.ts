@@ -2,6 +2,7 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import type { BackupOutcome, BackupReport, BackupRequest } from './backup-types.ts';
+import { noteBehindLink } from './behind-link.ts';
 import { describeVolume } from './describe-volume.ts';
 import { takeLeases } from './lease.ts';
 import { policyOfTags } from './policy/policy.ts';
@@ -103,6 +104,8 @@ async function tryToSave(parts: Protection, work: GroupWork, options: JobOptions
       if (work.request.takeOver === true && !work.request.dryRun)
         await takeOverByName(parts, target, options);
       volume = await describeVolume(parts, target, options);
+      const { name, realPath } = volume;
+      if (realPath !== undefined) options.onNote?.(noteBehindLink(name, realPath));
       leases.use(await takeVolume(parts, { target, volume }, options));
       held.push({ ...one, volume });
     } catch (error) {

@@ -8,6 +8,7 @@ import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import { parseTarget } from '../model/target.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
 import { recordedVolume } from './as-recorded.ts';
+import { refuseBehindLink, savedThroughLink } from './behind-link.ts';
 import { type EntryDestination, entryDestination } from './entry-destination.ts';
 import { isEmptyData } from './live-tree.ts';
 import { nameNow } from './name-now.ts';
@@ -31,6 +32,8 @@ export type Destination =
   | {
       readonly kind: 'directory';
       readonly name: string;
+      /** Where it is, when a link of another user's leads to it by its name. */
+      readonly realPath?: string | undefined;
       readonly isEmpty: boolean;
       /** What is replaced can be kept for an undo: not what is in a mount point. */
       readonly canKeep: boolean;
@@ -64,7 +67,12 @@ export async function chooseDestination(
     const target = parseTarget(request.to);
     if (target.kind === 'path') {
       const name = path.resolve(target.path);
-      await settlePath(parts, name, options);
+      const saved = await savedThroughLink(snapshot, name);
+      await settlePath(parts, saved ?? name, options);
+      if (saved !== undefined) {
+        const destination = await directoryDestination(name);
+        return { destination: { ...destination, name: saved, realPath: name }, notes: [] };
+      }
       return { destination: await freshDirectory(name), notes: [] };
     }
     return await chooseOtherVolume(parts, { ...wish, name: target.name }, options);
@@ -81,6 +89,7 @@ export async function chooseDestination(
   }
   if (volume.kind === 'path') {
     await settlePath(parts, volume.name, options);
+    await refuseBehindLink(snapshot);
     const isFile = volume.isFile === true;
     const choose = isFile ? entryDestination : directoryDestination;
     return { destination: await choose(volume.name), notes: [] };

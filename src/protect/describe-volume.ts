@@ -4,6 +4,7 @@ import type { VolumeDescription } from '../model/snapshot.ts';
 import type { Consumer, DataMount } from '../model/volume.ts';
 import { isWithin } from '../model/is-within.ts';
 import { isAppError } from '../model/errors.ts';
+import { placeBehindLink } from './behind-link.ts';
 import { containerStarts } from './container-starts.ts';
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import type { JobOptions, Protection } from './protection.ts';
@@ -62,10 +63,12 @@ async function describePath(
   const { name: path, isFile } = target;
   const consumers = await pathConsumers(parts, path, options);
   const identity = pathIdentity(catalog, path);
+  const realPath = isFile === true ? undefined : await placeBehindLink(path);
   return {
     kind: 'path',
     name: path,
     ...(isFile === true && { isFile }),
+    ...(realPath !== undefined && { realPath }),
     identity,
     host: { kind: 'embedded', identity: catalog.stateId(), name: parts.hostname },
     ...continuedBy(catalog, identity),

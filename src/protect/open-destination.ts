@@ -72,10 +72,11 @@ function openDirectory({
   readonly plan: RestorePlan;
   readonly destination: Extract<Destination, { kind: 'directory' }>;
 }): OpenDestination {
-  const root = fromText(destination.name);
-  makeFolders(path.dirname(destination.name), made);
+  const place = destination.realPath ?? destination.name;
+  const root = fromText(place);
+  makeFolders(path.dirname(place), made);
   // As a whole it comes by the swap; a part goes into it.
-  if (plan.path !== '' && plan.keepsPlace) makeFolders(destination.name, made);
+  if (plan.path !== '' && plan.keepsPlace) makeFolders(place, made);
   const { isEmpty } = destination;
   return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root, stream: undefined };
 }

@@ -25,6 +25,8 @@ export interface OpenedSource extends AsyncDisposable {
 
 interface SourceWish {
   readonly target: BackupTarget;
+  /** Where a directory is, as its snapshot will say: a link that leads there may lead elsewhere by now. */
+  readonly realPath?: string | undefined;
   readonly repository: Repository;
   readonly isExcluded: ExcludeMatcher;
   readonly options: JobOptions;
@@ -35,7 +37,7 @@ export async function openSource(parts: Protection, wish: SourceWish): Promise<O
   const { target, options } = wish;
   const { name } = target;
   if (target.kind === 'path') {
-    const root = fromText(name);
+    const root = fromText(wish.realPath ?? name);
     await requireAnswer(root, { name, signal: options.signal });
     return await (target.isFile === true ? fileSource : directorySource)(root, wish);
   }

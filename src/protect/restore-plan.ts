@@ -121,7 +121,7 @@ export async function planRestore(
     snapshot,
     path: inside,
     entry,
-    keepsPlace: request.to === undefined,
+    keepsPlace: request.to === undefined || isBehindLink(destination),
     destination,
     changes,
     replaces,
@@ -143,6 +143,10 @@ export async function planRestore(
 /** Of a single file, the file: what holds it is not restored. */
 function wholeOf({ volume }: Snapshot): ByteString {
   return volume?.isFile === true ? nameOf(fromText(volume.name)) : '';
+}
+
+function isBehindLink(destination: Destination): boolean {
+  return destination.kind === 'directory' && destination.realPath !== undefined;
 }
 
 function isDirect(destination: Destination): boolean {
@@ -185,7 +189,8 @@ async function withLiveData<T>(
   options: JobOptions,
   use: (data: LiveData) => Promise<T>,
 ): Promise<T> {
-  if (destination.kind === 'directory') return await use({ way: 'direct', root: fromText(destination.name) });
+  if (destination.kind === 'directory')
+    return await use({ way: 'direct', root: fromText(destination.realPath ?? destination.name) });
   const host = await parts.host();
   await using data = await host.openData(destination.name, { signal: options.signal });
   return await use(data);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { lchownSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type App, openApp } from '../../src/app.ts';
@@ -122,4 +122,41 @@ test('what sees only a volume that is a mount point gets nothing of the host', a
   } finally {
     execFileSync('umount', [data]);
   }
+});
+
+test('behind a link of another user, a directory is restored in place only where it was saved, and when told so', async () => {
+  const [real, link] = [join(scene.folder, 'disk'), join(home, 'docker')];
+  makeTree(real, 'first');
+  own(real, { uid: 0, mode: 0o755 });
+  symlinkSync(real, link);
+  lchownSync(link, attackerUid, attackerUid);
+  const [name, place] = [join(link, 'd3'), join(real, 'd3')];
+  await using app = open();
+  await app.init();
+  const notes: string[] = [];
+  const onNote = (note: string): void => void notes.push(note);
+  const wish = { targets: [name], all: false, stacks: [], dryRun: false };
+  const { outcomes } = await app.backup(wish, { onNote });
+  const id = outcomes[0]?.snapshot?.id ?? '';
+  expect(notes.join()).toContain(`it takes --to "${place}"`);
+  const before = seen(place);
+  writeFileSync(join(place, 'came-later'), 'x');
+  await expect(restore(app, id)).rejects.toMatchObject({
+    code: 'denied',
+    hint: expect.stringContaining(`holdfast restore ${id.slice(0, 8)} --to "${place}"`) as string,
+  });
+  await restore(app, id, { to: place });
+  expect(seen(place)).toBe(before);
+  // It is the same one for all that looks at it by the name that was saved.
+  expect((await app.listUndo()).map((one) => one.name)).toEqual([name]);
+  const untouched = seen(scene.victim);
+  rmSync(link);
+  symlinkSync(scene.victim, link);
+  lchownSync(link, attackerUid, attackerUid);
+  await expect(restore(app, id)).rejects.toMatchObject({
+    hint: expect.stringContaining('leads somewhere else now') as string,
+  });
+  for (const to of [place, join(scene.victim, 'd3')])
+    await expect(restore(app, id, { to })).rejects.toMatchObject({ code: 'exists' });
+  expect(seen(scene.victim)).toBe(untouched);
 });

@@ -1,8 +1,9 @@
-import { constants } from 'node:fs';
+import { constants, readlinkSync } from 'node:fs';
 import { access, type FileHandle, lstat, open, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mountAt, readMounts } from '../../lib/mountinfo.ts';
+import { openTrusted } from '../../lib/open-trusted.ts';
 import { type ByteString, fromBytes, fromText, toPath } from '../../model/byte-string.ts';
 import type { DirectoryData, StreamData } from '../host.ts';
 import { errnoOf } from '../../model/errors.ts';
@@ -50,7 +51,7 @@ export async function findUnmountedDevice(
   if (endpoint.kind !== 'unix' || device === undefined) return undefined;
   if (!(await canReadAnything(write)) || !(await isSameMachine(question))) return undefined;
   try {
-    const root = await realpath(device);
+    const root = write ? ownPlaceOf(device) : await realpath(device);
     const names = (await readdir(root, { encoding: 'buffer' })).slice(0, comparedNames).map(fromBytes);
     const paths = ['', ...names];
     const seen = await Promise.all(paths.map((path) => mtimeOf(fromText(root), path)));
@@ -62,6 +63,12 @@ export async function findUnmountedDevice(
     if (errnoOf(error) !== undefined) return undefined;
     throw error;
   }
+}
+
+/** Where it is, for what will write there: throws `denied` where a link that another user can change leads to it. */
+function ownPlaceOf(device: string): string {
+  using held = openTrusted(fromText(device));
+  return readlinkSync(held.self);
 }
 
 const comparedNames = 7;

@@ -74,7 +74,8 @@ export async function saveStill(
   const around = await (request.dryRun ? lookAround : lookAroundFree)(parts, places, options);
   for (const one of request.targets) {
     const { isExcluded } = one.treatment;
-    const wish = { repository: request.repository, target: one.target, isExcluded, options };
+    const { realPath } = one.volume;
+    const wish = { repository: request.repository, target: one.target, realPath, isExcluded, options };
     try {
       const source = opened.use(await openSource(parts, wish));
       const writers = (await writersIn(around, one.target)).filter(isActiveContainer);

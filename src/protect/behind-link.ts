@@ -1,0 +1,62 @@
+import { realpath } from 'node:fs/promises';
+import { openTrusted } from '../lib/open-trusted.ts';
+import { requireAnswer } from '../lib/require-answer.ts';
+import { fromText } from '../model/byte-string.ts';
+import { AppError, isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+
+/** Where a directory is, when a symbolic link that another user can change leads to it. Undefined for every other way. */
+export async function placeBehindLink(path: string): Promise<string | undefined> {
+  try {
+    // A server that is away would hold up the whole process.
+    await requireAnswer(fromText(path), { name: path, patienceMs: 4000 });
+    using _held = openTrusted(fromText(path));
+    return undefined;
+  } catch (error) {
+    return isAppError(error, 'denied') ? await realpath(path).catch(() => undefined) : undefined;
+  }
+}
+
+/** What a backup of it says; pure. */
+export function noteBehindLink(path: string, place: string): string {
+  return `${quote(path)} is reached through a symbolic link that another user can change, and leads to ${quote(place)} now. A restore does not follow it: in place, it takes --to ${quote(place)}.`;
+}
+
+/**
+ * The path by which a directory was saved through such a link, when `place` is where it led to then and still leads to:
+ * what is restored there is restored in place.
+ */
+export async function savedThroughLink({ volume }: Snapshot, place: string): Promise<string | undefined> {
+  if (volume?.kind !== 'path' || volume.realPath !== place) return undefined;
+  return (await placeBehindLink(volume.name)) === place ? volume.name : undefined;
+}
+
+/** Throws `denied`, with the way to go, for a directory that is reached through such a link. */
+export async function refuseBehindLink({ id, volume }: Snapshot): Promise<void> {
+  const place = volume && (await placeBehindLink(volume.name));
+  if (volume === undefined || place === undefined) return;
+  const { name, realPath } = volume;
+  throw new AppError(
+    'denied',
+    `Cannot restore ${quote(name)}: it is reached through a symbolic link that another user can change`,
+    { hint: hintOf({ id: id.slice(0, 8), place, realPath }) },
+  );
+}
+
+/** Only what the link led to when it was saved is named: that user may have it lead anywhere now. */
+function hintOf({
+  id,
+  place,
+  realPath,
+}: {
+  readonly id: string;
+  readonly place: string;
+  readonly realPath: string | undefined;
+}): string {
+  if (realPath === undefined)
+    return 'Restore to a new directory with --to, or let the link and the folder that it is in belong to root.';
+  if (realPath !== place)
+    return `It led to ${quote(realPath)} when it was saved, and leads somewhere else now. Find out why; --to restores to a new directory.`;
+  return `It led to ${quote(place)} when it was saved, and does now. To restore it there, in place: holdfast restore ${id} --to ${quote(place)}`;
+}
