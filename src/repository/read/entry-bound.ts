@@ -15,7 +15,7 @@ const keptIds = 2 ** 16;
 export class EntryBound {
   readonly #reader: BlobReader;
   readonly #root: string;
-  readonly #distinct = new Set<string>();
+  readonly #distinct = new DistinctIds();
   #walked = 0;
   #nextLook = firstLook;
 
@@ -26,10 +26,10 @@ export class EntryBound {
 
   /** Called for each tree that is walked. */
   async visit(tree: string): Promise<void> {
-    if (this.#distinct.size < keptIds) this.#distinct.add(tree);
+    this.#distinct.add(tree);
     if (++this.#walked < this.#nextLook) return;
     this.#nextLook *= 2;
-    if (this.#distinct.size * 8 > this.#walked) return;
+    if (this.#distinct.estimate * 8 > this.#walked) return;
     this.#nextLook = Number.POSITIVE_INFINITY;
     const count = await this.#count(this.#root, new Map());
     if (count <= mostEntries) return;
@@ -50,5 +50,30 @@ export class EntryBound {
       count += 1 + (subtree === undefined ? 0 : await this.#count(subtree, known));
     known.set(tree, count);
     return count;
+  }
+}
+
+/**
+ * About how many different ids there were, within a few percent, in the memory of some: when those that are kept become too
+ * many, only every second id counts, by its own bits, and stands for two.
+ */
+class DistinctIds {
+  #kept = new Set<string>();
+  #halvings = 0;
+
+  get estimate(): number {
+    return this.#kept.size * 2 ** this.#halvings;
+  }
+
+  add(id: string): void {
+    if (!this.#counts(id)) return;
+    this.#kept.add(id);
+    if (this.#kept.size <= keptIds) return;
+    this.#halvings++;
+    this.#kept = new Set([...this.#kept].filter((one) => this.#counts(one)));
+  }
+
+  #counts(id: string): boolean {
+    return parseInt(id.slice(0, 8), 16) % 2 ** this.#halvings === 0;
   }
 }
