@@ -11,6 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -89,4 +90,48 @@ test('what a name is must fit the call, and no name can end early', () => {
   unlinkAt(handle.fd, 'link');
   removeDirectoryAt(handle.fd, 'dir');
   expect(codeOf(() => statAt(handle.fd, 'dir'))).toBe('ENOENT');
+});
+
+/** As a container engine's profile does: to ask for statx(2) is not permitted, all else is. */
+const forbidStatx = `
+import koffi from 'koffi';
+const libc = koffi.load(null);
+const prctl = libc.func('int prctl(int option, uintptr_t a, uintptr_t b, uintptr_t c, uintptr_t d)');
+const steps = [
+  [0x20, 0, 0, 0],
+  [0x15, 0, 1, process.arch === 'arm64' ? 291 : 332],
+  [0x06, 0, 0, 0x00050001],
+  [0x06, 0, 0, 0x7fff0000],
+];
+const filter = Buffer.alloc(steps.length * 8);
+steps.forEach(([code, yes, no, value], index) => {
+  filter.writeUInt16LE(code, index * 8);
+  filter[index * 8 + 2] = yes;
+  filter[index * 8 + 3] = no;
+  filter.writeUInt32LE(value, index * 8 + 4);
+});
+const program = Buffer.alloc(16);
+program.writeUInt16LE(steps.length);
+program.writeBigUInt64LE(koffi.address(filter), 8);
+if (prctl(38, 1, 0, 0, 0) !== 0 || prctl(22, 2, Number(koffi.address(program)), 0, 0) !== 0)
+  throw new Error('no filter');
+`;
+
+test('where a container’s profile forbids statx(2), directories are held and looked at all the same', () => {
+  mkdirSync(join(folder, 'data'));
+  writeFileSync(join(folder, 'data/file'), 'text');
+  const script = `${forbidStatx}
+const { openTrusted } = await import('${join(import.meta.dirname, 'open-trusted.ts')}');
+const { statAt, mountOf } = await import('${join(import.meta.dirname, 'posix-at.ts')}');
+const { canScan } = await import('${join(import.meta.dirname, 'scan-directory.ts')}');
+const held = openTrusted(${JSON.stringify(join(folder, 'data'))});
+const { ino, size } = statAt(held.fd, 'file');
+console.log(JSON.stringify([String(held.stat().ino), String(ino), Number(size), canScan, mountOf(held.fd) ?? null]));`;
+  const cwd = join(import.meta.dirname, '../..');
+  const said = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd,
+    encoding: 'utf8',
+  });
+  const [of, file] = ['data', 'data/file'].map((name) => String(lstatSync(join(folder, name)).ino));
+  expect(JSON.parse(said)).toEqual([of, file, 4, false, null]);
 });
