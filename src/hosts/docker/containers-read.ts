@@ -21,18 +21,16 @@ export async function listContainers(
     action: 'Cannot list containers',
     signal,
   });
-  const found: EngineInspection[] = [];
+  const containers: Container[] = [];
   const queue = listed.filter((container) => !isHelper(container)).values();
   const work = async (): Promise<void> => {
     for (const { Id } of queue) {
       const inspection = await inspectContainer(client, Id, signal);
-      if (inspection !== undefined) found.push(inspection);
+      if (inspection !== undefined)
+        containers.push(toContainer(inspection, await images.of(inspection, signal)));
     }
   };
   await Promise.all(Array.from({ length: inspectionsAtOnce }, work));
-  const containers: Container[] = [];
-  for (const inspection of found)
-    containers.push(toContainer(inspection, await images.of(inspection, signal)));
   return containers.toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }
 

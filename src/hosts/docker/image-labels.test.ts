@@ -24,3 +24,16 @@ test('an engine that is away, or a proxy that shows no images, is an error that 
     hint: expect.stringContaining('IMAGES=1'),
   });
 });
+
+test('containers of one image that are looked at side by side ask for it once', async () => {
+  let asked = 0;
+  const json = async <T>(): Promise<T> => {
+    asked++;
+    await new Promise((resolve) => setImmediate(resolve));
+    return { Config: { Labels: { its: 'own' } } } as T;
+  };
+  const images = new ImageLabels({ json });
+  const all = await Promise.all([1, 2, 3].map(() => images.of(container, undefined)));
+  expect(all).toEqual([{ its: 'own' }, { its: 'own' }, { its: 'own' }]);
+  expect(asked).toBe(1);
+});

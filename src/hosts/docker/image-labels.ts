@@ -12,6 +12,7 @@ const rememberedAtMost = 1000;
 export class ImageLabels {
   readonly #client: Pick<EngineClient, 'json'>;
   readonly #known = new Map<string, Labels>();
+  readonly #asking = new Map<string, Promise<Labels | undefined>>();
 
   constructor(client: Pick<EngineClient, 'json'>) {
     this.#client = client;
@@ -29,7 +30,9 @@ export class ImageLabels {
     if (!id) return undefined;
     const known = this.#known.get(id);
     if (known !== undefined) return known;
-    const labels = await this.#ask(id, signal);
+    const asking = this.#asking.get(id) ?? this.#ask(id, signal).finally(() => this.#asking.delete(id));
+    this.#asking.set(id, asking);
+    const labels = await asking;
     if (labels !== undefined && this.#known.size < rememberedAtMost) this.#known.set(id, labels);
     return labels;
   }
