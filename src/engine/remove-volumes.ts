@@ -13,14 +13,14 @@ export interface RemovalPlace {
 export async function removeVolumes(
   place: RemovalPlace,
   names: readonly string[],
-  { force, permanent, signal }: RemoveOptions,
+  { force, losesUnsaved, permanent, signal }: RemoveOptions,
 ): Promise<RemoveReport> {
   if (names.length === 0) throw new AppError('usage', 'No volume is named to be removed');
   const removed: string[] = [];
   const missing: string[] = [];
   const failures: VolumeFailure[] = [];
   for (const name of new Set(names)) {
-    const error = await removeOne(place, name, { permanent, force, signal });
+    const error = await removeOne(place, name, { permanent, losesUnsaved, signal });
     if (error === undefined) removed.push(name);
     else if (error.code === 'not-found' && force === true) missing.push(name);
     else failures.push({ name, error });
@@ -32,12 +32,12 @@ export async function removeVolumes(
 export async function removeOne(
   { host, protectedNames }: RemovalPlace,
   name: string,
-  { permanent, force, signal }: Pick<RemoveOptions, 'permanent' | 'force' | 'signal'>,
+  { permanent, losesUnsaved, signal }: Pick<RemoveOptions, 'permanent' | 'losesUnsaved' | 'signal'>,
 ): Promise<AppError | undefined> {
   if ((await protectedNames.has(name)) && (await host.findVolume(name, { signal })) !== undefined)
     return protectedError(name);
   try {
-    if (host.managed !== undefined) await host.managed.remove(name, { permanent, force, signal });
+    if (host.managed !== undefined) await host.managed.remove(name, { permanent, losesUnsaved, signal });
     else await host.removeVolume(name, { signal });
     return undefined;
   } catch (error) {

@@ -38,8 +38,10 @@ export interface WorkReport extends VolumeProgress {
 }
 
 export interface RemoveOptions extends VolumeWorkOptions {
-  /** A name that does not exist is no failure, and files that have not reached a volume's storage are lost. */
+  /** A name that does not exist is no failure. */
   readonly force?: boolean | undefined;
+  /** Files that have not reached a volume's storage are lost. */
+  readonly losesUnsaved?: boolean | undefined;
   /** Around the trash. */
   readonly permanent?: boolean | undefined;
 }

@@ -97,13 +97,13 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
   /**
    * To the trash, or for good when `permanent`. `in-use` while an id holds it mounted, `locked` when it is protected.
    * What no trash can hold (a tmpfs, data that lies elsewhere) leaves its record there. `conflict` while files that were
-   * written to it have not reached its storage, unless `force`.
+   * written to it have not reached its storage, unless `losesUnsaved`.
    */
   remove(
     name: string,
     options?: CallOptions & {
       readonly permanent?: boolean | undefined;
-      readonly force?: boolean | undefined;
+      readonly losesUnsaved?: boolean | undefined;
     },
   ): Promise<void>;
 

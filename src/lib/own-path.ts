@@ -30,7 +30,7 @@ async function findStranger(path: string): Promise<Stranger | undefined> {
       if (strangers(found.uid))
         return {
           reason: `the link "${at}" belongs to user ${found.uid}`,
-          remedy: `chown -h ${own()} "${at}"`,
+          remedy: `chown -h ${ownName()} "${at}"`,
         };
       if (++links > linksAtMost) return { reason: `"${at}" has too many links`, remedy: 'have none' };
       const target = resolve(join(at, '..'), await readlink(at));
@@ -39,7 +39,7 @@ async function findStranger(path: string): Promise<Stranger | undefined> {
       continue;
     }
     if (strangers(found.uid))
-      return { reason: `"${at}" belongs to user ${found.uid}`, remedy: `chown ${own()} "${at}"` };
+      return { reason: `"${at}" belongs to user ${found.uid}`, remedy: `chown ${ownName()} "${at}"` };
     if (othersWrite(found, { isLast }))
       return { reason: `other users can write to "${at}"`, remedy: `chmod go-w "${at}"` };
     const [next, ...rest] = todo;
@@ -60,7 +60,7 @@ export async function requireOwn(path: string, action: string, orElse?: string):
 }
 
 /** Who is to have it, as chown takes it. */
-function own(): string {
+function ownName(): string {
   const uid = process.geteuid?.() ?? 0;
   return uid === 0 ? 'root' : String(uid);
 }

@@ -102,8 +102,8 @@ export class EmbeddedVolumes implements ManagedVolumes {
 
   async remove(name: string, options: Parameters<ManagedVolumes['remove']>[1] = {}): Promise<void> {
     const volume = await this.#require(name, 'remove');
-    const { permanent = false, force = false, signal } = options;
-    await removeVolume(this.#parts, name, { permanent, force, signal });
+    const { permanent = false, losesUnsaved = false, signal } = options;
+    await removeVolume(this.#parts, name, { permanent, losesUnsaved, signal });
     this.#health.delete(name);
     this.#tell({ kind: 'destroy', volume });
   }

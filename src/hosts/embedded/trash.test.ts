@@ -136,7 +136,7 @@ describe('the trash', () => {
 describe('a volume with files that have not reached its storage', () => {
   const changes: Partial<Driver> = { unsaved: async () => 2 };
 
-  test('is removed only by force', async () => {
+  test('is removed only where it is said that they may be lost', async () => {
     await withVolumes(async (managed) => {
       for (const permanent of [false, true]) {
         await managed.create(spec('pg'));
@@ -145,7 +145,7 @@ describe('a volume with files that have not reached its storage', () => {
           message: 'Cannot remove volume "pg": 2 files that were written to it have not reached its storage',
         });
         expect(await managed.find('pg')).toBeDefined();
-        await managed.remove('pg', { permanent, force: true });
+        await managed.remove('pg', { permanent, losesUnsaved: true });
         expect(await managed.find('pg')).toBeUndefined();
       }
     }, changes);

@@ -33,7 +33,11 @@ export interface TrashedRecord extends EmbeddedVolumeRecord, TrashTimes {
 export async function removeVolume(
   parts: EmbeddedParts,
   name: string,
-  { permanent, force, signal }: CallOptions & { readonly permanent: boolean; readonly force: boolean },
+  {
+    permanent,
+    losesUnsaved,
+    signal,
+  }: CallOptions & { readonly permanent: boolean; readonly losesUnsaved: boolean },
 ): Promise<void> {
   requireRecord(parts, { name, action: 'remove' });
   using lock = await lockVolumeFolder(parts.folders.path(name), { name, action: 'remove', signal });
@@ -49,7 +53,7 @@ export async function removeVolume(
   if (lock === undefined) return forget(parts, name);
   const storage = await storageOf(parts, record);
   await requireUnused(parts, storage, { action: 'remove', signal });
-  if (!force) await refuseUnsaved(storage, `Cannot remove volume ${quote(name)}`);
+  if (!losesUnsaved) await refuseUnsaved(storage, `Cannot remove volume ${quote(name)}`);
   if (permanent && isPlain(record)) {
     const folder = await moveToTrash(parts.folders, name);
     forget(parts, name);
@@ -69,7 +73,7 @@ async function refuseUnsaved({ driver, volume }: Storage, action: string): Promi
   const files =
     count === 1 ? '1 file that was written to it has' : `${count} files that were written to it have`;
   throw new AppError('conflict', `${action}: ${files} not reached its storage`, {
-    hint: 'See whether its storage answers ("holdfast volume health"), and mount it until they are there, as with "holdfast volume browse". To lose them: "holdfast volume rm --force".',
+    hint: 'See whether its storage answers ("holdfast volume health"), and mount it until they are there, as with "holdfast volume browse". To lose them: "holdfast volume rm --lose-unsaved".',
   });
 }
 

@@ -114,7 +114,7 @@ export async function removeVolume(
   const references = referencesOf(volume);
   if (references.length > 0) throw inUse(name, references);
   try {
-    await volumes.remove(name, { signal, force: isTrue(query.get('force')) });
+    await volumes.remove(name, { signal });
   } catch (error) {
     if (isAppError(error, 'in-use')) throw inUse(name, referencesOf((await volumes.find(name)) ?? volume));
     // Somebody else was faster.
@@ -147,7 +147,7 @@ export async function pruneVolumes(parts: ApiParts, call: ApiCall): Promise<void
     for (const { name, mountpoint } of chosen) {
       const bytes = await measureDirectory(mountpoint, signal);
       try {
-        await volumes.remove(name, { signal, force: isTrue(query.get('force')) });
+        await volumes.remove(name, { signal });
       } catch (error) {
         // As the engine does: what came into use, or is protected, stays, and the others go.
         if (!isAppError(error) || error.code === 'cancelled') throw error;

@@ -3,6 +3,7 @@ import type { Session } from '../session.ts';
 
 export interface VolumeRmFlags {
   readonly force?: boolean;
+  readonly loseUnsaved?: boolean;
   readonly permanent?: boolean;
 }
 
@@ -12,8 +13,8 @@ export async function runVolumeRm(
   args: readonly string[],
 ): Promise<void> {
   const engine = await session.app.volumes();
-  const { force, permanent } = flags;
-  const report = await engine.remove(args, { signal: session.signal, force, permanent });
+  const { force, loseUnsaved: losesUnsaved, permanent } = flags;
+  const report = await engine.remove(args, { signal: session.signal, force, losesUnsaved, permanent });
   session.printer.print({
     json: () => ({
       removed: report.removed,

@@ -54,9 +54,8 @@ const rm = defineCommand<VolumeRmFlags>({
   description:
     'Removes volumes with all their data: those that Holdfast keeps itself go to the trash for a week ("holdfast trash"), those of an engine go for good. A volume that a container mounts, running or stopped, is refused and the container named.',
   flags: {
-    force: switchFlag(
-      'A volume that does not exist is no error; files that have not reached its storage are lost',
-    ),
+    force: switchFlag('A volume that does not exist is no error'),
+    loseUnsaved: switchFlag('Files that have not reached the storage of a volume are lost'),
     permanent: switchFlag('Delete for good, and not into the trash'),
   },
   aliases: { f: 'force' },
