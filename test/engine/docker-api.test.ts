@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { type Api, startApi } from '../docker/start-api.ts';
+import { type RawOptions, sendRaw } from '../support/raw-client.ts';
 
 const command = join(import.meta.dirname, '../../bin/holdfast');
 
@@ -237,6 +238,10 @@ describe("Docker's command says the same of our volumes as of an engine's", () =
     ['PUT', '/v1.44/volumes/pg?version=1'],
     ['PATCH', '/v1.44/volumes'],
     ['POST', '/v1.44/volumes/pg'],
+    ['POST', '/v1.44/volumes/create', '{"Name":"xx","Driver":"nosuch"}', json],
+    ['GET', '//v1.44/volumes'],
+    ['POST', '//v1.44/volumes/create', '{"Name":"xx"}', json],
+    ['GET', '/a/../v1.44/./volumes?filters=x'],
     ['GET', '/nope'],
     ['GET', '/vfoo/volumes'],
     ['GET', '/v1.10/volumes'],
@@ -656,6 +661,65 @@ volumes: { data: {} }
       const args = ['volume', verb, name, '--state-dir', api.stateDir, '--host', 'docker'];
       const env = { ...engine.env, DOCKER_HOST: `unix://${engine.socket}` };
       expect(await runCommand(command, args, { env })).toMatchObject({ exitCode: 0 });
+    }
+  });
+
+  describe('clients of other kinds get what the engine gives them', () => {
+    const close = 'Host: x\r\nConnection: close\r\n';
+    const long = 'x'.repeat(1_000_000);
+    test.each<readonly [what: string, bytes: string, options: RawOptions]>([
+      ['of HTTP/1.0', 'GET /v1.44/volumes HTTP/1.0\r\n\r\n', {}],
+      ['of HTTP/1.0, a long answer', 'GET /v1.44/containers/json?all=1 HTTP/1.0\r\n\r\n', {}],
+      ['that closed their side', 'GET /v1.44/volumes HTTP/1.1\r\nHost: x\r\n\r\n', { half: true }],
+      [
+        'with a header of a megabyte',
+        `GET /_ping HTTP/1.1\r\n${close}X-Registry-Config: ${long}\r\n\r\n`,
+        {},
+      ],
+      ['with a URL of a megabyte', `GET /_ping?buildargs=${long} HTTP/1.1\r\n${close}\r\n`, {}],
+      ['with a header of two', `GET /_ping HTTP/1.1\r\n${close}X-Long: ${long}${long}\r\n\r\n`, {}],
+      ['that ask for all paths', `OPTIONS * HTTP/1.1\r\n${close}\r\n`, {}],
+      ['that promise a trailer', `GET /v1.44/volumes HTTP/1.1\r\n${close}Trailer: X-Sum\r\n\r\n`, {}],
+      ['that remove what is not there', `DELETE /v1.44/volumes/nope HTTP/1.1\r\n${close}\r\n`, {}],
+      ['that write a path oddly', `GET //v1.44/volumes HTTP/1.1\r\n${close}\r\n`, {}],
+    ])('%s', async (_what, bytes, options) => {
+      const ours = essence(await sendRaw(api.socket, bytes, options));
+      expect(ours).toEqual(essence(await sendRaw(engine.socket, bytes, options)));
+      expect(ours.status).toMatch(/^\d{3}$/);
+    });
+
+    interface Essence {
+      readonly status: string | undefined;
+      readonly headers: readonly (string | undefined)[];
+      readonly body: string;
+    }
+
+    /** What a client goes by; the order of headers and the length of chunks do not matter to it. */
+    function essence(answer: string): Essence {
+      const [head = '', ...rest] = answer.split('\r\n\r\n');
+      const status = / (\d{3})/.exec(head)?.[1];
+      const headers = ['api-version', 'server', 'ostype', 'docker-experimental', 'location'].map((name) =>
+        new RegExp(`^${name}: (.*)$`, 'im').exec(head)?.[1]?.trim(),
+      );
+      // What is refused before it is read is refused in words of the server's own.
+      const body =
+        status === '431'
+          ? ''
+          : rest
+              .join('')
+              .replace(/\r\n0$|^[0-9a-f]+\r\n/g, '')
+              .trim();
+      return { status, headers, body };
+    }
+  });
+
+  test('goes on at once with an engine that was started again', async () => {
+    const ping = (): Promise<Answer> => ask(api.socket, { method: 'GET', path: '/_ping' });
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      await Promise.all(Array.from({ length: 10 }, ping));
+      await engine.restart(signal);
+      const answers = await Promise.all(Array.from({ length: 20 }, ping));
+      expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200));
     }
   });
 

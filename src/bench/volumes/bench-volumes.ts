@@ -10,6 +10,7 @@ import { type DockerEngine, startDockerEngine, untilAnswering } from '../docker-
 import { findPeers, installPeers } from '../find-peers.ts';
 import { dockerPeer } from '../peers/docker.ts';
 import { type ApiSide, measureCalls } from './measure-calls.ts';
+import { measurePings } from './measure-pings.ts';
 import { makeImage, measureRuns, runVolumes } from './measure-run.ts';
 import {
   fillVolumes,
@@ -69,6 +70,7 @@ async function bench(folder: string, options: BenchOptions, context: VolumeBench
   if (engine !== undefined) opened.use(engine);
   const work: Work = { folder, rows, counts, samples, rounds, engine, context };
   await benchCalls(work);
+  if (engine !== undefined) await benchPings(work, engine);
   if (engine !== undefined) await benchRuns(work, engine);
   await benchUsage(work);
   const figures = volumeFigures(Object.values(rows), samples);
@@ -156,6 +158,27 @@ async function benchCalls(work: Work): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     context.say(`round ${round + 1}/${rounds}  ${counts.volumes.toLocaleString('en')} volumes by the API`);
     await measureCalls({ ...work, sides: opened.sides, round, signal: context.signal });
+  }
+}
+
+async function benchPings(
+  { context: { say, signal }, folder, rounds, samples, rows }: Work,
+  engine: DockerEngine,
+): Promise<void> {
+  const home = join(folder, 'front');
+  const socket = apiSocket(home);
+  const args = ['--upstream', `unix://${engine.socket}`];
+  await using _front = await startService({ service: 'api', home, socket, args, signal });
+  await untilAnswering(socket, { signal, hasEnded: () => false });
+  using front = new ApiClient(socket);
+  using behind = new ApiClient(engine.socket);
+  const sides: ApiSide[] = [
+    { name: 'Holdfast', client: front },
+    { name: 'dockerd', client: behind },
+  ];
+  for (let round = 0; round < rounds; round += 1) {
+    say(`round ${round + 1}/${rounds}  pings through the API`);
+    await measurePings({ sides, row: rows.ping.title, round, samples, signal });
   }
 }
 

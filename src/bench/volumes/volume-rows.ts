@@ -18,6 +18,9 @@ export interface VolumeCounts {
   readonly filesInEach: number;
 }
 
+/** Each may cost a millisecond more than without the API in front. */
+export const pings = 1000;
+
 export function countsAt(scale: number): VolumeCounts {
   const at = (whole: number): number => Math.max(1, Math.round(whole * scale));
   return { volumes: at(10_000), fullVolumes: at(200), filesInEach: 500 };
@@ -33,6 +36,10 @@ export function planRows({ volumes, fullVolumes, filesInEach }: VolumeCounts) {
     list: { title: `list ${many}`, aim: faster },
     inspect: { title: `inspect ${many}`, aim: faster },
     remove: { title: `remove ${many}`, aim: faster },
+    ping: {
+      title: `${pings.toLocaleString('en')} pings of dockerd, through the API`,
+      aim: { kind: 'at most more', ms: pings },
+    },
     run: { title: 'docker run with a volume', aim: { kind: 'at most more', ms: 10 } },
     usage: { title: `usage of ${full}, by the API`, aim: usage },
     usageFirst: { title: 'the same, the first question of all', aim: faster },

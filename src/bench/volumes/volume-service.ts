@@ -13,6 +13,8 @@ export interface ServiceRequest {
   /** Where its state and its log are. */
   readonly home: string;
   readonly socket: string;
+  /** More arguments for the command. */
+  readonly args?: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -33,13 +35,14 @@ export async function startService({
   service,
   home,
   socket,
+  args = [],
   signal,
 }: ServiceRequest): Promise<AsyncDisposable> {
   mkdirSync(home, { recursive: true });
   mkdirSync(dirname(socket), { recursive: true });
   const logPath = join(home, `${service}.log`);
   const log = openSync(logPath, 'w');
-  const child = spawn(holdfastProgram, [service, '--socket', socket], {
+  const child = spawn(holdfastProgram, [service, '--socket', socket, ...args], {
     env: holdfastEnvironment(home),
     stdio: ['ignore', log, log],
   });

@@ -58,7 +58,7 @@ async function textOf(answer: IncomingMessage): Promise<string> {
   let length = 0;
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > answerLimit) throw new Error('its answer is too long');
+    if (length > answerLimit) throw new AppError('unavailable', 'its answer is too long');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -5,6 +5,8 @@ import { parseFilters, type RawFilters } from './api-filters.ts';
 import type { ApiCall, ApiParts } from './api-parts.ts';
 import type { TimedEvent } from './event-log.ts';
 
+const unreadAtMostBytes = 4 << 20;
+
 /** What a timer can wait for at once. */
 const longestWaitMs = 2 ** 31 - 1;
 
@@ -19,7 +21,10 @@ export async function streamEvents(
   const write = (timed: TimedEvent): void => {
     if (since !== undefined && timed.nanoseconds < since) return;
     if (until !== undefined && timed.nanoseconds > until) return;
-    if (matches(timed, filters)) response.write(`${JSON.stringify(timed.event)}\n`);
+    if (!matches(timed, filters)) return;
+    response.write(`${JSON.stringify(timed.event)}\n`);
+    // A client that does not read is cut off: what it leaves unread would fill the memory.
+    if (response.writableLength > unreadAtMostBytes) response.destroy();
   };
   response.writeHead(200, { 'Content-Type': 'application/json' });
   response.flushHeaders();

@@ -67,8 +67,8 @@ export function passThrough(upstream: Upstream): RequestHandler {
         message: `The engine's answer cannot be passed on: ${wordsOf(error)}`,
       });
     }
-    // The engine says that a stream has begun before there is anything in it.
-    response.flushHeaders();
+    // The engine says that a stream has begun before there is anything in it. What has a length comes at once, in one piece.
+    if (answer.headers['content-length'] === undefined) response.flushHeaders();
     // Either end may go at any moment: then the other goes too, and there is nobody to tell.
     await pipeline(answer, response).catch(() => response.destroy());
   };
