@@ -11,7 +11,7 @@ export interface Lane {
   readonly timeoutMs: number;
   /** How often a failed test is tried again. Only where an engine of others may be late; never a fault that was drawn by chance. */
   readonly retries?: number;
-  /** Files that change or see what all programs of the machine share: each of them runs while no other file does. */
+  /** Files (globs) that change or see what all programs of the machine share, or need all of it: each runs while no other file does. */
   readonly alone?: readonly string[];
 }
 
@@ -62,22 +62,26 @@ export const lanes: readonly Lane[] = [
   lane('sandbox', ['bubblewrap']),
   engineLane('podman', ['podman', 'runc', 'busybox-static']),
   lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs', 'gocryptfs', 'cryptsetup-bin']),
-  lane('kernel', [
-    'user-mode-linux',
-    'gcc',
-    'libc6-dev',
-    'kmod',
-    'cryptsetup-bin',
-    'dmsetup',
-    'nfs-kernel-server',
-    'rpcbind',
-    'samba',
-    'cifs-utils',
-    'docker.io',
-    'docker-cli',
-    'busybox-static',
-    'systemd',
-  ]),
+  {
+    ...lane('kernel', [
+      'user-mode-linux',
+      'gcc',
+      'libc6-dev',
+      'kmod',
+      'cryptsetup-bin',
+      'dmsetup',
+      'nfs-kernel-server',
+      'rpcbind',
+      'samba',
+      'cifs-utils',
+      'docker.io',
+      'docker-cli',
+      'busybox-static',
+      'systemd',
+    ]),
+    // Its guests keep two processors busy, and the tests inside have limits of time.
+    alone: ['test/kernel/**/*.test.ts'],
+  },
   {
     ...engineLane('engine', [
       ...treePackages,

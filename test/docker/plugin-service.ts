@@ -11,12 +11,14 @@ const command = join(import.meta.dirname, '../../bin/holdfast');
 /** The real plugin as a service of the machine, a process of its own that can be killed. */
 export class PluginService implements AsyncDisposable {
   readonly driver = `hf${randomBytes(4).toString('hex')}`;
-  readonly socket = `/run/docker/plugins/${this.driver}.sock`;
+  readonly socket: string;
   readonly stateDir: string;
   #child: ChildProcess | undefined;
 
-  constructor(stateDir: string) {
+  /** In its usual folder, the socket offers the volumes to every engine of the machine. */
+  constructor(stateDir: string, { socketFolder = '/run/docker/plugins' } = {}) {
     this.stateDir = stateDir;
+    this.socket = join(socketFolder, `${this.driver}.sock`);
   }
 
   async start(env: Readonly<Record<string, string>> = {}): Promise<void> {

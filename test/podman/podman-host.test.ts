@@ -33,7 +33,7 @@ async function podman(...args: string[]): Promise<string> {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'podman-'));
-  plugin = new PluginService(join(folder, 'plugin'));
+  plugin = new PluginService(join(folder, 'plugin'), { socketFolder: folder });
   writeFileSync(
     join(folder, 'containers.conf'),
     `[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\n[engine.volume_plugins]\n${plugin.driver} = "${plugin.socket}"\n`,
