@@ -91,6 +91,8 @@ export interface InitOptions extends JobOptions {
   readonly storeOptions?: Readonly<Record<string, string>> | undefined;
   /** Makes it like another repository, so that data which both save is stored once when it is copied. */
   readonly chunkerFrom?: OtherRepository | undefined;
+  /** True makes it the one that commands take unless they name another. Undefined leaves that as it is, where there is one. */
+  readonly makeDefault?: true | undefined;
 }
 
 /** The only place that names implementations. Opens nothing yet. */
@@ -179,9 +181,8 @@ function openJobs(config: AppConfig, parts: Parts): Jobs {
       const maker = await loadMaker();
       const { repository, ...rest } = config;
       const { location = repository } = options;
-      const { storeOptions, chunkerFrom: like, signal } = options;
+      const { storeOptions, chunkerFrom: like, makeDefault, signal } = options;
       const chunkerFrom = like && (() => parts.openOther(like));
-      const makeDefault = like ? undefined : true;
       const request = { ...rest, location, options: storeOptions, chunkerFrom, makeDefault, signal };
       return await loggedInit(parts, async () =>
         initialize(request, { catalog: await parts.catalog(), maker }),

@@ -1,5 +1,7 @@
+import { statSync } from 'node:fs';
+import path from 'node:path';
 import type { RepositoryRecord } from '../catalog/catalog.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
 import { nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import { parseLocation } from '../repository/index.ts';
@@ -19,7 +21,7 @@ export interface RepositoryPlace {
   readonly record: RepositoryRecord | undefined;
 }
 
-/** Finds the repository that is meant among those that the catalog knows; pure. */
+/** Finds the repository that is meant among those that the catalog knows. Looks only whether an unknown directory is one. */
 export function findRepository(wish: RepositoryWish, records: readonly RepositoryRecord[]): RepositoryPlace {
   const record = recordFor(wish.repository, records);
   if (wish.repository === undefined && record === undefined) {
@@ -32,11 +34,28 @@ export function findRepository(wish: RepositoryWish, records: readonly Repositor
   if (passwordReference === undefined) {
     const name = wish.repository ?? '';
     if (/^[^/.:]+$/.test(name)) throw noSuchName(name, records);
+    if (isNoRepository(location)) {
+      throw new AppError('not-found', `There is no repository in ${quote(location)}`, {
+        hint: `If it is on a disk that is not mounted, mount it. To make a new one: holdfast init --repo ${location}`,
+      });
+    }
     throw new AppError('usage', `There is no password for the repository ${quote(location)}`, {
       hint: 'Give it with --password-file, or take the repository over with "holdfast init --repo DIR --password-file FILE".',
     });
   }
   return { location, options: record?.options, passwordReference, record };
+}
+
+/** True for a directory of this machine that certainly is none: nobody is asked for its password. */
+function isNoRepository(location: string): boolean {
+  const where = parseLocation(location);
+  if (where.kind !== 'local') return false;
+  try {
+    statSync(path.join(where.directory, 'config'));
+    return false;
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR';
+  }
 }
 
 /** What is written like a name: of a directory, it would be said that there is no password for it. */

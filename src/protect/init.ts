@@ -24,7 +24,7 @@ export interface InitRequest {
   readonly options?: Readonly<Record<string, string>> | undefined;
   /** Undefined takes the name that the catalog has for this location, or makes one up. */
   readonly name?: string | undefined;
-  /** Whether commands take this repository when they name none; undefined only when there is no other yet. */
+  /** Whether commands take this repository when they name none; undefined when it is so already, or there is no other yet. */
   readonly makeDefault?: boolean | undefined;
   /** Undefined makes a random key. */
   readonly passwordReference: string | undefined;
@@ -43,6 +43,8 @@ export interface InitReport {
   readonly created: boolean;
   /** True when commands take it unless they name another. */
   readonly isDefault: boolean;
+  /** The one that they take; undefined where there is none. */
+  readonly defaultRepository: { readonly name: string; readonly location: string } | undefined;
   /** The key's file, when Holdfast made one. */
   readonly keyFile: string | undefined;
   /** True when the repository shares its file system with the state folder, and so most likely with the volumes. */
@@ -93,6 +95,10 @@ export async function initialize(
     repositoryId: opened.id,
     created,
     isDefault,
+    defaultRepository: parts.catalog
+      .listRepositories()
+      .filter((record) => record.isDefault)
+      .map((record) => ({ name: record.name, location: record.location }))[0],
     keyFile: reference.startsWith(`file:${path.join(stateDir, 'keys')}/`)
       ? reference.slice('file:'.length)
       : undefined,

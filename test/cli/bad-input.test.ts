@@ -211,6 +211,28 @@ describe('the repository', () => {
     });
   });
 
+  test('a second init leaves the default as it is, says how to change that, and does so when asked', async () => {
+    using fresh = new Cli();
+    await fresh.init();
+    const other = join(fresh.folder, 'typo');
+    const said = await fresh.run('init', '--repo', other);
+    expect(said).toContain(`The default stays default (${fresh.repository})`);
+    expect(said).toContain('holdfast repo default typo');
+    expect(await fresh.json('init')).toMatchObject({ location: fresh.repository, isDefault: true });
+    expect(await fresh.json('init', '--repo', other, '--default')).toMatchObject({
+      isDefault: true,
+      defaultRepository: { name: 'typo', location: other },
+    });
+    expect(await fresh.json('init')).toMatchObject({ location: other });
+  });
+
+  test('a directory that is no repository is said to be none, and its password is not asked for', async () => {
+    expectRefusal(await cli.attempt(['--repo', join(cli.folder, 'nowhere'), 'snapshots']), {
+      exit: 4,
+      message: /There is no repository in ".*nowhere"/,
+    });
+  });
+
   test('init may be repeated, keeps key and repository, and keeps both private', async () => {
     const key = cli.key();
     expect(await cli.json('init')).toMatchObject({ created: false, location: cli.repository });

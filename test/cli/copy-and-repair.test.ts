@@ -90,7 +90,7 @@ test('a repository that is not known is copied to with its own password', async 
 test.each([
   [['copy'], 2, 'Where to copy is missing'],
   [['copy', '--to-repo', 'default'], 2, 'to itself'],
-  [['copy', '--to-repo', './nowhere'], 2, 'no password for the repository'],
+  [['copy', '--to-repo', './nowhere'], 4, 'There is no repository in'],
   [['copy', '--to-repo', './nowhere', '--to-password-file', 'key'], 4, 'There is no repository'],
   [['copy', '--to-repo', 'x', '--to-password-file', 'a', '--to-password-command', 'b'], 2, 'not both'],
   [['init', '--repo', './second', '--from-password-file', 'a'], 2, 'not named'],

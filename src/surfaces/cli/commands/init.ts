@@ -5,18 +5,35 @@ import type { InitReport } from '../../../app.ts';
 
 export interface InitFlags extends ChunkerFromFlags {
   readonly option?: readonly string[];
+  readonly default?: boolean;
 }
 
 export async function runInit(session: Session, flags: InitFlags): Promise<void> {
   const storeOptions = flags.option && parsePairs(flags.option, 'option');
   const { signal, note: onNote } = session;
-  const report = await session.app.init({ storeOptions, chunkerFrom: chunkerFromOf(flags), signal, onNote });
+  const chunkerFrom = chunkerFromOf(flags);
+  const makeDefault = flags.default === true ? true : undefined;
+  const report = await session.app.init({ storeOptions, chunkerFrom, makeDefault, signal, onNote });
   if (report.sameDisk) {
     session.warn(
       'Warning: the repository is on the same disk as the state folder. When that disk dies, the backups die with it: copy it elsewhere, or use --repo on another disk.',
     );
   }
-  session.printer.print({ json: () => report, text: () => describe(report), quiet: () => [report.location] });
+  session.printer.print({
+    json: () => report,
+    text: () => [describe(report), ...describeDefault(report)].join('\n'),
+    quiet: () => [report.location],
+  });
+}
+
+/** Where it is not the default, which one is: one that was made by a typo would get every backup from then on. */
+function describeDefault({ name, isDefault, defaultRepository }: InitReport): string[] {
+  if (isDefault || defaultRepository === undefined) return [];
+  const { name: other, location } = defaultRepository;
+  return [
+    `The default stays ${other} (${location}): commands take that one unless they name another, as --repo ${name} does.`,
+    `To change that: holdfast repo default ${name}`,
+  ];
 }
 
 /** What `init` and `repo add` say. */

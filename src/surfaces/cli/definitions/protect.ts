@@ -20,9 +20,10 @@ const dryRun = switchFlag('Show what would be done, and stop');
 const init = defineCommand<InitFlags>({
   brief: 'Make the state folder, a key and a repository',
   description:
-    'Makes a repository in the restic format, and a key for it unless a password is given. A place that already is a repository is taken over when the password opens it. --repo takes a directory, s3:https://HOST/BUCKET/PREFIX, sftp:USER@HOST:/PATH, rest:https://HOST/PATH/ or rclone:REMOTE:PATH; "holdfast repo add" takes several.',
+    'Makes a repository in the restic format, and a key for it unless a password is given. A place that already is a repository is taken over when the password opens it. The first becomes the default. --repo takes a directory, s3:https://HOST/BUCKET/PREFIX, sftp:USER@HOST:/PATH, rest:https://HOST/PATH/ or rclone:REMOTE:PATH; "holdfast repo add" takes several.',
   flags: {
     option: listFlag('Option of the store: see "holdfast repo add --help"', 'KEY=VALUE'),
+    default: switchFlag('Commands that name no repository take this one'),
     ...chunkerFromFlags,
   },
   aliases: { o: 'option' },

@@ -67,7 +67,13 @@ async function applyStep(
   switch (step.kind) {
     case 'repository': {
       const { location } = step;
-      const repository = await app.init({ location, storeOptions, signal, onNote: note });
+      const repository = await app.init({
+        location,
+        storeOptions,
+        makeDefault: true,
+        signal,
+        onNote: note,
+      });
       note(`${repository.created ? 'Made' : 'Took over'} the repository ${quote(repository.location)}.`);
       return { repository };
     }
