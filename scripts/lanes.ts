@@ -99,6 +99,8 @@ export const lanes: readonly Lane[] = [
       'test/engine/docker-plugin.test.ts',
       'test/engine/migrate-running.test.ts',
       'test/engine/migrate-writers.test.ts',
+      // Beside other files, what the plugin unmounts sometimes stays in the machine's namespace of mounts.
+      'test/engine/managed-plugin.test.ts',
     ],
   },
   {
