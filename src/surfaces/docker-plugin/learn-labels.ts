@@ -94,9 +94,10 @@ export function learnLabels(
     },
     async [Symbol.asyncDispose]() {
       ending.abort();
-      await work;
       const left = await opened?.catch(() => undefined);
+      // Its connections end, and with them what is being asked.
       await left?.[Symbol.asyncDispose]();
+      await work;
     },
   };
 }

@@ -42,10 +42,12 @@ export async function servePlugin(
   // A managed plugin is a container, from which no engine is to be seen.
   const driver = basename(socket.path, '.sock');
   const seen = shown === undefined ? openRecords : undefined;
-  await using labels = seen && learnLabels(opened.promise, { driver, open: () => seen(driver) }, say);
+  const labels = seen && learnLabels(opened.promise, { driver, open: () => seen(driver) }, say);
   const served = opened.promise.then((volumes) => labels?.learningOf(volumes) ?? volumes);
   served.catch((error: unknown) => failed.abort(knownError(error)));
   await using watch = watchVolumes(opened.promise, { say, everyMs: lookEveryMs, labels });
+  // Ends before the watch does, which waits for what is asked.
+  await using _labels = labels;
   await serveHttp({
     socket,
     signal: AbortSignal.any([signal, failed.signal]),
