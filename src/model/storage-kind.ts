@@ -43,6 +43,11 @@ export function storageKind(spec: {
   });
 }
 
+/** Storage that is the same from every machine. */
+export function isSharedKind(kind: string): boolean {
+  return kind === 'nfs' || kind === 'cifs' || kind === 'rclone';
+}
+
 function isFamily(driver: string): boolean {
   return driver === '' || driver === 'local' || driver === 'holdfast';
 }

@@ -10,19 +10,23 @@ const command = join(import.meta.dirname, '../../bin/holdfast');
 
 /** The real plugin as a service of the machine, a process of its own that can be killed. */
 export class PluginService implements AsyncDisposable {
-  readonly driver = `hf${randomBytes(4).toString('hex')}`;
+  readonly driver: string;
   readonly socket: string;
   readonly stateDir: string;
   #child: ChildProcess | undefined;
 
   /** In its usual folder, the socket offers the volumes to every engine of the machine. */
-  constructor(stateDir: string, { socketFolder = '/run/docker/plugins' } = {}) {
+  constructor(
+    stateDir: string,
+    { driver = `hf${randomBytes(4).toString('hex')}`, socketFolder = '/run/docker/plugins' } = {},
+  ) {
     this.stateDir = stateDir;
-    this.socket = join(socketFolder, `${this.driver}.sock`);
+    this.driver = driver;
+    this.socket = join(socketFolder, `${driver}.sock`);
   }
 
-  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
-    const args = ['plugin', '--state-dir', this.stateDir, '--socket', this.socket];
+  async start(env: Readonly<Record<string, string>> = {}, ...more: string[]): Promise<void> {
+    const args = ['plugin', '--state-dir', this.stateDir, '--socket', this.socket, ...more];
     const child = spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...env },

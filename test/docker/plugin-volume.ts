@@ -3,6 +3,7 @@ import type { PrivateEngine } from './private-engine.ts';
 
 export interface InspectedVolume {
   readonly Driver: string;
+  readonly Scope: string;
   readonly Mountpoint: string;
   readonly Labels: Readonly<Record<string, string>> | null;
   readonly Options: Readonly<Record<string, string>> | null;

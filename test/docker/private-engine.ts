@@ -38,6 +38,8 @@ export interface PrivateEngineOptions {
   readonly hasUnifiedGroups?: boolean;
   /** The machine's own network: for an engine that listens on it, or mounts what a server there exports. */
   readonly usesMachineNetwork?: boolean;
+  /** Looks for plugins there and not in the machine's folder, as an engine on another machine. */
+  readonly pluginFolder?: string;
   /** What is mounted in the engine's folder spreads to whoever sees it, as systemd has it for all of a machine. */
   readonly hasSharedMounts?: boolean;
 }
@@ -81,6 +83,7 @@ export async function startPrivateEngine(options: PrivateEngineOptions = {}): Pr
     log: join(folder, 'dockerd.log'),
     cgroup: `holdfast-test-${process.pid}-${folder.slice(-6)}`,
     hasUnifiedGroups: options.hasUnifiedGroups === true,
+    pluginFolder: options.pluginFolder,
     network,
   };
   // Without a file of our own, the machine's would be read.
@@ -104,6 +107,7 @@ interface EnginePaths {
   readonly log: string;
   readonly cgroup: string;
   readonly hasUnifiedGroups: boolean;
+  readonly pluginFolder: string | undefined;
   /** Holds the network namespace, also while dockerd is down; undefined: that of the machine. */
   readonly network: ChildProcess | undefined;
 }
@@ -136,12 +140,18 @@ const withUnifiedGroups = [
   'sh',
 ];
 
+function withPlugins(folder: string): string[] {
+  const script = 'mount --bind "$0" /run/docker/plugins && exec "$@"';
+  return ['unshare', '--mount', '--propagation', 'slave', 'sh', '-c', script, folder];
+}
+
 function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess {
   const log = openSync(paths.log, 'a');
   try {
     const [program, ...before] = [
       ...(paths.network === undefined ? [] : ['nsenter', ...enterNetwork(paths.network)]),
       ...(paths.hasUnifiedGroups ? withUnifiedGroups : []),
+      ...(paths.pluginFolder === undefined ? [] : withPlugins(paths.pluginFolder)),
       'dockerd',
     ];
     return spawn(

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -436,6 +436,101 @@ test('no answer of the plugin waits for an engine, which may be waiting for it',
     for (const socket of held) socket.destroy();
     await own[Symbol.asyncDispose]();
   }
+});
+
+describe('volumes that two engines share', () => {
+  let shared: string;
+  let other: PrivateEngine;
+  // The same driver at both, as on two machines: each engine finds the service of its own.
+  const ours: PluginService[] = [];
+  beforeAll(async () => {
+    shared = join(engine.folder, 'shared');
+    await mkdir(join(shared, 'data'), { recursive: true });
+    await mkdir(join(shared, 'records'), { mode: 0o700 });
+    await writeFile(join(shared, 'records/holdfast-shared'), '');
+    const socketFolder = join(shared, 'plugins');
+    await mkdir(socketFolder);
+    other = await startPrivateEngine({ hasSharedMounts: true, pluginFolder: socketFolder });
+    await other.importBusybox();
+    const here = new PluginService(join(engine.folder, 'here'));
+    const there = new PluginService(join(other.folder, 'there'), { driver: here.driver, socketFolder });
+    for (const service of [here, there]) {
+      ours.push(service);
+      await service.start({}, '--shared', join(shared, 'records'));
+    }
+  });
+  afterAll(async () => {
+    if (other === undefined) return;
+    await removeContainers(other);
+    await removeContainers(engine);
+    for (const service of ours) await service[Symbol.asyncDispose]();
+    await other[Symbol.asyncDispose]();
+  });
+  const driver = (): string => ours[0]?.driver ?? '';
+  const here = (): PluginVolume => new PluginVolume(docker, { name, driver: driver() });
+  const there = (): PluginVolume => new PluginVolume(other.docker, { name, driver: driver() });
+  const onShare = (): string[] => ['type=none', `device=${join(shared, 'data')}`, 'o=bind'];
+
+  test('are found and used through the other one, with the scope global', async () => {
+    await here().create(...onShare());
+    expect(await here().inspect()).toMatchObject({ Scope: 'global' });
+    expect(await there().inspect()).toMatchObject({ Scope: 'global', Driver: driver() });
+    await here().inContainer('echo written > /data/file');
+    expect(await there().inContainer('cat /data/file; echo more > /data/there')).toBe('written');
+    expect(await here().inContainer('cat /data/there')).toBe('more');
+    await there().remove();
+    expect(await refusal(here().inspect())).toContain('no such volume');
+    expect(readFileSync(join(shared, 'data/file'), 'utf8')).toBe('written\n');
+  });
+
+  test('are mounted by a service of the other one’s swarm, by their name alone', async () => {
+    await here().create(...onShare());
+    await other.docker(['swarm', 'init', '--advertise-addr', '127.0.0.1']);
+    const mount = `type=volume,src=${name},dst=/data,volume-driver=${driver()}`;
+    const script = 'echo from the service > /data/service; exec sleep 1000';
+    await other.docker([
+      ...['service', 'create', '--detach', '--name', name, '--network', 'host', '--mount', mount],
+      ...['busybox', 'sh', '-c', script],
+    ]);
+    const file = join(shared, 'data/service');
+    await expect
+      .poll(() => (existsSync(file) ? readFileSync(file, 'utf8') : ''), { timeout: 60_000 })
+      .toBe('from the service\n');
+    expect(await here().inContainer('cat /data/service')).toBe('from the service');
+    await other.docker(['service', 'rm', name]);
+    await other.docker(['swarm', 'leave', '--force']);
+    await removeContainers(other);
+    await here().remove();
+  });
+
+  test('are refused when their storage is one host’s alone', async () => {
+    expect(await refusal(here().create('size=40m'))).toContain('alone');
+    expect(await refusal(there().inspect())).toContain('no such volume');
+  });
+
+  test('are made anew with other options after they were removed by the other one', async () => {
+    await here().create(...onShare());
+    await here().inContainer('true');
+    await there().inContainer('true');
+    await here().remove();
+    await there().create('type=none', `device=${join(shared, 'second')}`, 'o=bind', 'create=true');
+    await there().inContainer('echo second > /data/file');
+    expect(await here().inContainer('cat /data/file')).toBe('second');
+    await here().remove();
+  });
+
+  test('are not taken for gone while the folder of the records is away', async () => {
+    await here().create(...onShare());
+    const [records, away] = [join(shared, 'records'), join(shared, 'away')];
+    await rename(records, away);
+    await mkdir(records, { mode: 0o700 });
+    const found = here().inspect();
+    await sleep(2000);
+    rmSync(records, { recursive: true });
+    await rename(away, records);
+    expect(await found).toMatchObject({ Scope: 'global' });
+    await here().remove();
+  });
 });
 
 describe('a plugin whose storage fails or hangs', () => {

@@ -40,6 +40,16 @@ const spec = (name: string) => ({ name, driver: 'local', labels: {}, options: {}
 describeHost('the embedded host', { open });
 
 describe('the embedded host', () => {
+  test('says of storage that several hosts share that its scope is global', async () => {
+    await using host = await open();
+    const nfs = { type: 'nfs', device: ':/export', o: 'addr=127.0.0.1' };
+    expect(await host.createVolume({ ...spec('nfs'), options: nfs })).toMatchObject({ scope: 'global' });
+    expect(await host.createVolume(spec('plain'))).toMatchObject({ scope: 'local' });
+    expect((await host.listVolumes()).map(({ scope }) => scope)).toEqual(['global', 'local']);
+    // Its place is kept from being written to, also by what tidies up after tests.
+    await host.removeVolume('nfs');
+  });
+
   test('the data of a new volume is a directory of mode 0755, whatever the mask', async () => {
     const before = process.umask(0o077);
     try {

@@ -1,6 +1,7 @@
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { mountAt, type MountPoint, readMounts } from '../../lib/mountinfo.ts';
 import { fromText } from '../../model/byte-string.ts';
+import { isSharedKind } from '../../model/storage-kind.ts';
 import type { ManagedVolume } from '../managed-volumes.ts';
 import { type EmbeddedParts, isPlain, kindOf, storageOf } from './embedded-parts.ts';
 import { liveIds } from './mount-volume.ts';
@@ -49,15 +50,16 @@ export class VolumeDescriptions {
 
   with(record: EmbeddedVolumeRecord, state: State): ManagedVolume {
     const { name, driver, createdAt, labels, options, anonymous } = record;
+    const kind = kindOf(record);
     return {
       name,
       driver,
-      kind: kindOf(record),
+      kind,
       mountpoint: this.#parts.folders.dataPath(name),
       createdAt,
       labels,
       options,
-      scope: 'local',
+      scope: isSharedKind(kind) ? 'global' : 'local',
       anonymous,
       stack: labels['com.docker.compose.project'],
       consumers: [],

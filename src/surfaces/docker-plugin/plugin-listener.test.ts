@@ -17,6 +17,7 @@ beforeEach(async () => {
   opened.defer(() => rmSync(folder, { recursive: true, force: true }));
   const listener = pluginListener({
     volumes: Promise.resolve(volumes),
+    scope: 'local',
     onActivate: () => undefined,
     onFailure: () => undefined,
   });
@@ -87,6 +88,7 @@ describe('the volume plugin protocol', () => {
     const late = Promise.withResolvers<DirectoryVolumes>();
     const listener = pluginListener({
       volumes: late.promise,
+      scope: 'local',
       onActivate: () => undefined,
       onFailure: () => undefined,
     });

@@ -12,6 +12,8 @@ import { mediaType, parsePluginRequest, type PluginAnswer } from './protocol.ts'
 export interface PluginListenerOptions {
   /** Opened while the socket is served already: who asks before waits. */
   readonly volumes: Promise<PluginVolumes>;
+  /** Of the driver, which is all that the protocol has a scope for. */
+  readonly scope: 'local' | 'global';
   /** An engine that has started says so first. */
   readonly onActivate: () => void;
   /** Told of every request that failed. */
@@ -37,13 +39,15 @@ export function pluginListener(options: PluginListenerOptions): RequestHandler {
 async function respond(
   request: IncomingMessage,
   response: ServerResponse,
-  { volumes, onActivate, onFailure }: PluginListenerOptions,
+  { volumes, scope, onActivate, onFailure }: PluginListenerOptions,
 ): Promise<void> {
   const name = (request.url ?? '').split('?', 1)[0]?.replace(/^\/+/, '') ?? '';
   if (request.method !== 'POST') return send(response, 404, { Err: 'page not found' });
-  if (name === 'Plugin.Activate') onActivate();
-  const constant = Object.hasOwn(constants, name) ? constants[name] : undefined;
-  if (constant !== undefined) return send(response, 200, constant);
+  if (name === 'Plugin.Activate') {
+    onActivate();
+    return send(response, 200, { Implements: ['VolumeDriver'] });
+  }
+  if (name === 'VolumeDriver.Capabilities') return send(response, 200, { Capabilities: { Scope: scope } });
   const method = Object.hasOwn(pluginMethods, name) ? pluginMethods[name] : undefined;
   if (method === undefined) return send(response, 404, { Err: `there is no "${name}" in this protocol` });
   try {
@@ -83,11 +87,6 @@ async function patiently(answer: () => Promise<PluginAnswer>): Promise<PluginAns
     }
   }
 }
-
-const constants: Readonly<Record<string, PluginAnswer>> = {
-  'Plugin.Activate': { Implements: ['VolumeDriver'] },
-  'VolumeDriver.Capabilities': { Capabilities: { Scope: 'local' } },
-};
 
 function send(response: ServerResponse, status: number, answer: PluginAnswer): void {
   const body = Buffer.from(`${JSON.stringify(answer)}\n`);

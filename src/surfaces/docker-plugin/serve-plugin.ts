@@ -8,6 +8,8 @@ import { sayUncaught } from '../say-uncaught.ts';
 import type { PluginVolumes } from './answer-plugin.ts';
 import { containedVolumes } from './contained-volumes.ts';
 import { learnLabels } from './learn-labels.ts';
+import { SharedRecords } from './shared-records.ts';
+import { sharedVolumes } from './shared-volumes.ts';
 import { pluginListener } from './plugin-listener.ts';
 import { showState, type ShownState } from './show-state.ts';
 import { watchVolumes } from './watch-volumes.ts';
@@ -22,6 +24,8 @@ export interface PluginServiceRequest {
   /** For a managed plugin. The state folder is not touched before it is shown. */
   readonly shown?: ShownState | undefined;
   readonly stateDir: string;
+  /** The folder of the volumes that several hosts share: those are served, and no others. */
+  readonly sharedDir?: string | undefined;
   /** The records of the engine for a driver of that name. */
   readonly openRecords?: ((driver: string) => Promise<EngineRecords>) | undefined;
 }
@@ -33,7 +37,7 @@ const lookEveryMs = 60_000;
 /** Serves the volume plugin protocol until the signal is aborted. Mounts stay as they are then: containers use them. */
 export async function servePlugin(
   openVolumes: () => Promise<PluginVolumes>,
-  { socket, signal, say, onReady, shown, stateDir, openRecords }: PluginServiceRequest,
+  { socket, signal, say, onReady, shown, stateDir, sharedDir, openRecords }: PluginServiceRequest,
 ): Promise<void> {
   // The socket first: an engine that starts waits for us, and gives up soon.
   const opened = Promise.withResolvers<PluginVolumes>();
@@ -54,6 +58,7 @@ export async function servePlugin(
     graceMs,
     onRequest: pluginListener({
       volumes: served,
+      scope: sharedDir === undefined ? 'local' : 'global',
       // An engine that starts may have crashed before.
       onActivate: () => watch.engineStarted(),
       onFailure: (method, { message, detail }) =>
@@ -65,24 +70,25 @@ export async function servePlugin(
       onReady?.();
       // An engine says nothing to a managed plugin when it has started: it starts the plugin.
       if (shown !== undefined) watch.engineStarted();
-      openHere(openVolumes, { shown, stateDir, held }).then(opened.resolve, opened.reject);
+      openHere(openVolumes, { shown, stateDir, sharedDir, held }).then(opened.resolve, opened.reject);
     },
   });
   if (failed.signal.aborted) throw failed.signal.reason;
 }
 
-interface Place extends Pick<PluginServiceRequest, 'shown' | 'stateDir'> {
+interface Place extends Pick<PluginServiceRequest, 'shown' | 'stateDir' | 'sharedDir'> {
   /** Disposed when the plugin ends. */
   readonly held: AsyncDisposableStack;
 }
 
 async function openHere(
   openVolumes: () => Promise<PluginVolumes>,
-  { shown, stateDir, held }: Place,
+  { shown, stateDir, sharedDir, held }: Place,
 ): Promise<PluginVolumes> {
   if (shown === undefined) {
     await endClaim(stateDir);
-    return await openVolumes();
+    const own = await openVolumes();
+    return sharedDir === undefined ? own : sharedVolumes(own, new SharedRecords(sharedDir));
   }
   await showState(shown);
   const claim = held.use(await claimMounts(stateDir));

@@ -1,17 +1,23 @@
 import path from 'node:path';
+import { AppError } from '../../../model/errors.ts';
 import { serviceRequest, type SocketFlags } from '../served-socket.ts';
 import type { Session } from '../session.ts';
 
 export interface PluginFlags extends SocketFlags {
   readonly stateFrom?: string;
+  readonly shared?: string;
 }
 
 const usualSocket = '/run/docker/plugins/holdfast.sock';
+const usualSharedSocket = '/run/docker/plugins/holdfast-global.sock';
 
 export async function runPlugin(session: Session, flags: PluginFlags): Promise<void> {
-  const request = serviceRequest(session, flags, usualSocket);
+  if (flags.shared !== undefined && flags.stateFrom !== undefined)
+    throw new AppError('usage', 'A managed plugin serves no shared volumes: leave out --shared');
+  const sharedDir = flags.shared === undefined ? undefined : path.resolve(flags.shared);
+  const request = serviceRequest(session, flags, sharedDir === undefined ? usualSocket : usualSharedSocket);
   const { stateDir } = session.config;
   const shown = flags.stateFrom === undefined ? undefined : { stateDir, from: path.resolve(flags.stateFrom) };
-  await session.app.servePlugin({ ...request, shown, stateDir });
+  await session.app.servePlugin({ ...request, shown, stateDir, sharedDir });
   request.say('The plugin has ended. What is mounted stays so.');
 }

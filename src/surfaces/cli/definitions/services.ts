@@ -12,6 +12,10 @@ const plugin = defineCommand<PluginFlags>({
   flags: {
     socket: textFlag('Where Docker finds it; /run/docker/plugins/holdfast.sock unless given', 'PATH'),
     group,
+    shared: textFlag(
+      'Serve what several hosts share, as "holdfast-global": the records lie in this folder',
+      'FOLDER',
+    ),
     stateFrom: textFlag(
       "In Docker's managed plugin: the host's folder that is shown at the state folder",
       'PATH',
