@@ -1,5 +1,6 @@
 import type { CallOptions, Host } from '../hosts/host.ts';
 import { AppError } from '../model/errors.ts';
+import { nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
 
@@ -11,7 +12,14 @@ export async function findVolume(
 ): Promise<Volume> {
   const volume = await host.findVolume(name, { signal });
   if (volume !== undefined) return volume;
+  const near = nearNames(
+    name,
+    (await host.listVolumes({ signal })).map((other) => other.name),
+  );
   throw new AppError('not-found', `Cannot ${action} ${quote(name)}: there is no such volume`, {
-    hint: 'List what there is with "holdfast volume ls".',
+    hint:
+      near.length > 0
+        ? `Did you mean ${near.map(quote).join(' or ')}?`
+        : 'List what there is with "holdfast volume ls".',
   });
 }

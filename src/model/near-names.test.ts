@@ -10,6 +10,11 @@ test('nearNames() finds the name that Compose put its project before', () => {
   expect(nearNames('data', ['shop_data', 'shop_cache'])).toEqual(['shop_data']);
 });
 
+test('nearNames() finds a name that differs by the stack before it, after what has all of the name in it', () => {
+  expect(nearNames('blog_postgres_data', ['postgres_data', 'cache'])).toEqual(['postgres_data']);
+  expect(nearNames('postgres_data', ['blog_data', 'shop_postgres_data'])[0]).toBe('shop_postgres_data');
+});
+
 test('nearNames() finds nothing where nothing is near, and never more than three', () => {
   expect(nearNames('pg', ['mysql', 'redis'])).toEqual([]);
   expect(nearNames('vol', ['vol1', 'vol2', 'vol3', 'vol4'])).toHaveLength(3);

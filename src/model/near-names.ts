@@ -2,16 +2,26 @@
 export function nearNames(wanted: string, names: readonly string[]): string[] {
   const limit = Math.max(1, Math.floor(wanted.length / 3));
   return names
-    .map((name) => ({ name, distance: isPart(wanted, name) ? 1 : editDistance(wanted, name, limit) }))
+    .map((name) => ({ name, distance: distanceOf(wanted, name, limit) }))
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
     .slice(0, 3)
     .map(({ name }) => name);
 }
 
+function distanceOf(wanted: string, name: string, limit: number): number {
+  if (isPart(wanted, name)) return 1;
+  return Math.min(isOfOtherStack(wanted, name) ? 2 : Infinity, editDistance(wanted, name, limit));
+}
+
 /** "data" for "shop_data": Compose puts the project before the names that people know. */
 function isPart(wanted: string, name: string): boolean {
   return wanted.length >= 3 && name.includes(wanted);
+}
+
+/** "shop_data" for "data" or "blog_data". */
+function isOfOtherStack(wanted: string, name: string): boolean {
+  return wanted.includes('_') && wanted.slice(wanted.indexOf('_') + 1) === name.slice(name.indexOf('_') + 1);
 }
 
 /** Insertions, deletions, changes and swaps of neighbours between two words; anything above `limit` is `limit + 1`. */

@@ -244,9 +244,11 @@ function listing(snapshots: readonly Snapshot[], extra: (snapshot: Snapshot) => 
 
 function unknown(reference: string, { snapshots }: FindContext): AppError {
   const near = nearNames(reference, [...new Set(snapshots.map((snapshot) => snapshot.name))]);
+  const isStack = snapshots.some(({ volume }) => volume?.stack === reference);
   return new AppError('not-found', `There is no snapshot of ${quote(reference)} in this repository`, {
-    hint:
-      near.length > 0
+    hint: isStack
+      ? `It is a stack: holdfast restore --stack ${reference}. Its volumes: holdfast snapshots --stack ${reference}`
+      : near.length > 0
         ? `Did you mean ${near.map(quote).join(' or ')}?`
         : 'See "holdfast snapshots" for what there is.',
   });

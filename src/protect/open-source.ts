@@ -10,6 +10,7 @@ import type { SaveProblem } from '../model/snapshot.ts';
 import { parseLocation, type Repository, type TreeSource } from '../repository/index.ts';
 import { isWithin } from '../model/is-within.ts';
 import { nameOf, parentOf } from './on-disk.ts';
+import { ownFoldersBelow } from './own-folders.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { isStagePath } from './stage.ts';
 import type { BackupTarget } from './targets.ts';
@@ -39,7 +40,8 @@ export async function openSource(parts: Protection, wish: SourceWish): Promise<O
   if (target.kind === 'path') {
     const root = fromText(wish.realPath ?? name);
     await requireAnswer(root, { name, signal: options.signal });
-    return await (target.isFile === true ? fileSource : directorySource)(root, wish);
+    if (target.isFile === true) return await fileSource(root, wish);
+    return await directorySource(parts, root, wish);
   }
   const host = await parts.host();
   const data = await host.openData(target.name, { signal: options.signal });
@@ -47,7 +49,7 @@ export async function openSource(parts: Protection, wish: SourceWish): Promise<O
     if (data.way === 'direct') {
       await requireAnswer(data.root, { name, signal: options.signal });
       return {
-        ...(await directorySource(data.root, wish)),
+        ...(await directorySource(parts, data.root, wish)),
         [Symbol.asyncDispose]: () => data[Symbol.asyncDispose](),
       };
     }
@@ -100,16 +102,24 @@ async function fileSource(file: ByteString, { repository }: SourceWish): Promise
 }
 
 async function directorySource(
+  parts: Protection,
   root: ByteString,
   { repository, isExcluded, options }: SourceWish,
 ): Promise<OpenedSource> {
   const ownFolder = await repositoryInside(root, repository);
   if (ownFolder !== undefined)
     options.onNote?.(`The repository itself, ${quote(toText(ownFolder))}, is left out.`);
+  // It changes while it is read, and Holdfast's volumes are saved by their names.
+  const directory = await realpath(toText(root));
+  const own = new Set(ownFolder === undefined ? [] : [ownFolder]);
+  for (const { what, folder } of await ownFoldersBelow(parts, directory)) {
+    const path = below(folder, directory);
+    if (!own.has(path)) options.onNote?.(`${what}, ${quote(toText(path))}, is left out.`);
+    own.add(path);
+  }
   return {
     tree: { kind: 'directory', root },
-    isExcluded: (path, isDirectory) =>
-      path === ownFolder || isStagePath(path) || isExcluded(path, isDirectory),
+    isExcluded: (path, isDirectory) => own.has(path) || isStagePath(path) || isExcluded(path, isDirectory),
     limits: [],
     problems: [],
     async [Symbol.asyncDispose]() {},
@@ -127,7 +137,9 @@ async function repositoryInside(root: ByteString, repository: Repository): Promi
       hint: 'To have the repository twice, copy it to another disk.',
     });
   }
-  return isWithin(location, folder)
-    ? fromText(location.slice(folder === '/' ? 1 : folder.length + 1))
-    : undefined;
+  return isWithin(location, folder) ? below(location, folder) : undefined;
+}
+
+function below(path: string, folder: string): ByteString {
+  return fromText(path.slice(folder === '/' ? 1 : folder.length + 1));
 }

@@ -1,5 +1,6 @@
-import { statfs } from 'node:fs/promises';
-import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
+import { realpath, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { type ByteString, fromText, toPath, toText } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError } from '../model/errors.ts';
 import type { OwnerMap } from '../model/owner-map.ts';
@@ -14,7 +15,10 @@ import { doubtNotes, findSnapshot } from './find-snapshot.ts';
 import type { LiveData } from './live-tree.ts';
 import { outageNotes, stopsOf } from './planned-stops.ts';
 import { nameOf } from './on-disk.ts';
+import { explainContainerPath } from './path-in-container.ts';
+import { ownFoldersBelow } from './own-folders.ts';
 import type { JobOptions, Protection } from './protection.ts';
+import { placesOf } from './quiesce/volume-containers.ts';
 import { lineageNotes } from './restore-lineage.ts';
 import { findContext } from './snapshots.ts';
 import { type RestoreChanges, summarize } from './summarize-changes.ts';
@@ -135,9 +139,40 @@ export async function planRestore(
         : undefined,
     mapOwner: request.mapOwner,
     takesOver,
-    refusal: refusal ?? stops.refusal,
+    refusal:
+      refusal ?? (replaces ? await refuseOwnFolders(parts, destination, inside) : undefined) ?? stops.refusal,
     notes: [...notes, ...lineage, ...doubtNotes(snapshot, context), ...outageNotes(stops.names, destination)],
   };
+}
+
+/** What comes back has no state folder and no repository in it, as none is saved: those that are there would be taken away. */
+async function refuseOwnFolders(
+  parts: Protection,
+  destination: Destination,
+  inside: ByteString,
+): Promise<AppError | undefined> {
+  const places =
+    destination.kind === 'directory'
+      ? [destination.realPath ?? destination.name]
+      : destination.kind === 'volume'
+        ? placesOf(destination.volume).filter((place) => place.startsWith('/'))
+        : [];
+  for (const place of places) {
+    const target = await realpath(inside === '' ? place : path.join(place, toText(inside))).catch(
+      () => undefined,
+    );
+    const [own] = target === undefined ? [] : await ownFoldersBelow(parts, target);
+    if (own === undefined) continue;
+    return new AppError(
+      'conflict',
+      `Cannot restore ${quote(destination.name)} in place: Holdfast itself lies in it`,
+      {
+        detail: `${own.what}, ${quote(own.folder)}, would be taken away with what is there now.`,
+        hint: 'Restore it to another directory with --to, or a part of it with --path.',
+      },
+    );
+  }
+  return undefined;
 }
 
 /** Of a single file, the file: what holds it is not restored. */
@@ -172,11 +207,15 @@ async function findEntry(
   options: JobOptions,
 ): Promise<SnapshotEntry> {
   const repository = await parts.repository();
-  for await (const entry of repository.walk(snapshot, inside, { depth: 0, signal: options.signal })) {
-    if (entry.type === 'file' || entry.type === 'dir') return entry;
-    throw new AppError('unsupported', `Cannot restore a ${entry.type} by itself`, {
-      hint: 'Restore the folder that it is in.',
-    });
+  try {
+    for await (const entry of repository.walk(snapshot, inside, { depth: 0, signal: options.signal })) {
+      if (entry.type === 'file' || entry.type === 'dir') return entry;
+      throw new AppError('unsupported', `Cannot restore a ${entry.type} by itself`, {
+        hint: 'Restore the folder that it is in.',
+      });
+    }
+  } catch (error) {
+    throw explainContainerPath(error, snapshot, toText(inside));
   }
   throw new AppError('integrity', `The snapshot ${quote(snapshot.id.slice(0, 8))} is empty`, {
     hint: 'Run "holdfast check".',

@@ -8,6 +8,7 @@ import { type FindContext, findSnapshot, lineage, targetName } from './find-snap
 import { pathIdentity, volumeIdentity } from './identity.ts';
 import { listInKnownOrder } from './known-order.ts';
 import { type OwnTest, ownTest } from './own-snapshots.ts';
+import { explainContainerPath } from './path-in-container.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { TimeDoubt } from './snapshot-order.ts';
 
@@ -84,7 +85,11 @@ export async function* listFiles(
   const { repository, snapshot } = await openSnapshot(parts, where.snapshot, options);
   if (where.dumps === true) return yield* await repository.listDumps(snapshot, { signal: options.signal });
   const depth = where.depth === undefined ? {} : { depth: where.depth };
-  yield* repository.walk(snapshot, parseVolumePath(where.path), { ...depth, signal: options.signal });
+  try {
+    yield* repository.walk(snapshot, parseVolumePath(where.path), { ...depth, signal: options.signal });
+  } catch (error) {
+    throw explainContainerPath(error, snapshot, where.path);
+  }
 }
 
 export interface OpenedSnapshot {

@@ -201,9 +201,12 @@ async function findPath(name: string): Promise<PathTarget> {
 export async function findVolume(host: Host, name: string, options: JobOptions): Promise<Volume> {
   const volume = await host.findVolume(name, { signal: options.signal });
   if (volume !== undefined) return volume;
-  const names = (await host.listVolumes({ signal: options.signal })).map((other) => other.name);
+  const all = await host.listVolumes({ signal: options.signal });
+  const names = all.map((other) => other.name);
+  const isStack = all.some(({ stack }) => stack === name);
   throw new AppError('not-found', `There is no volume ${quote(name)}`, {
     hint:
+      (isStack ? `It is a stack: --stack ${name} means all of its volumes.` : undefined) ??
       didYouMean(nearNames(name, names)) ??
       'See "holdfast volume ls". A directory is written with a "/" or "." at its start.',
   });

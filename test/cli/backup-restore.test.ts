@@ -373,7 +373,7 @@ describe('holdfast backup and restore', () => {
     const whole = await cli.attempt(['backup', '.']);
     expect(whole.exit).toBe(0);
     expect(whole.stderr).toContain('The repository itself, "repository", is left out');
-    expect(await cli.run('ls', '.', '-q')).toBe('data\nstate\n');
+    expect(await cli.run('ls', '.', '-q')).toBe('data\n');
     expect(await cli.attempt(['backup', './repository'])).toMatchObject({ exit: 2 });
   });
 
@@ -440,6 +440,25 @@ describe('holdfast backup and restore', () => {
     expect(report.skipped.map(({ name }) => name)).toEqual(['scratch']);
     expect((await cli.run('snapshots', '--tag', 'nightly', '-q')).trim().split('\n')).toHaveLength(2);
     expect((await cli.run('snapshots', '--tag', 'weekly', '-q')).trim()).toBe('');
+  });
+
+  test('leave out what Holdfast keeps below a directory, and are not restored over it', async () => {
+    writeFileSync(join(cli.folder, 'mine'), 'content');
+    const { stderr } = await cli.attempt(['backup', cli.folder]);
+    expect(stderr).toContain(
+      'The state folder of Holdfast, with its cache and its volumes, "state", is left out.',
+    );
+    expect(stderr).toContain('"repository", is left out.');
+    const names = (await cli.run('ls', cli.folder, '-q')).split('\n');
+    expect(names).toContain('mine');
+    expect(names.filter((name) => /^(?:state|repository)(?:\/|$)/.test(name))).toEqual([]);
+    const refused = await cli.attempt(['restore', cli.folder, '--yes']);
+    expect(refused).toMatchObject({ exit: 1 });
+    expect(refused.stderr).toContain('Holdfast itself lies in it');
+    expect(existsSync(cli.stateDir)).toBe(true);
+    await cli.run('restore', cli.folder, '--to', join(cli.folder, 'back'));
+    expect(readdirSync(join(cli.folder, 'back'))).toEqual(['mine']);
+    for (const name of ['mine', 'back']) rmSync(join(cli.folder, name), { recursive: true });
   });
 
   test('exclude patterns, and store nothing in a dry run', async () => {

@@ -206,10 +206,10 @@ export class DataSave {
     return tally;
   }
 
-  #saverOptions(): Pick<DirectorySaverOptions, 'scheduler' | 'names' | 'only' | 'isExcluded'> {
-    const { source, isExcluded } = this.options;
+  #saverOptions(): Pick<DirectorySaverOptions, 'scheduler' | 'names' | 'only' | 'isExcluded' | 'onlyLooks'> {
+    const { source, isExcluded, dryRun: onlyLooks } = this.options;
     const only = source.kind === 'directory' ? source.only : undefined;
-    return { scheduler: this.#scheduler, names: this.names, only, isExcluded };
+    return { scheduler: this.#scheduler, names: this.names, only, isExcluded, onlyLooks };
   }
 
   async #findKnown(): Promise<Known> {

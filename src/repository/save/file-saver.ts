@@ -20,6 +20,8 @@ export interface FileSaverOptions {
   readonly tally: SaveTally;
   readonly parents: KnownTrees | undefined;
   readonly names: UserNames;
+  /** Files that are not known to be unchanged are counted by their sizes, and not read. */
+  readonly onlyLooks?: boolean | undefined;
   /** Proofs of large files, from the pass before and for the next one. */
   readonly proofs?: ProofBook | undefined;
   /** Large files are cloned at once, and read when `released` settles. Where that cannot be done they are read at once. */
@@ -62,6 +64,8 @@ export class FileSaver implements Disposable {
     },
   ): Promise<void> {
     const { name, stat, slots, batch } = file;
+    if (this.#options.onlyLooks === true)
+      return this.#options.tally.countFile(fateOf(place, name), Number(stat.size), childPath(place, name));
     if (this.#options.clones && stat.size >= clonedFromBytes) {
       const slot = this.#saveClone(place, name);
       if (slot !== undefined) return void slots.push(slot);

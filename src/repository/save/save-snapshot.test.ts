@@ -469,6 +469,18 @@ test('a dry run counts everything and stores nothing', async () => {
   expect(filesBelow(opened.location)).toEqual(['config']);
 });
 
+test('a dry run reads no file: it counts what has another time or size than the parent knows', async () => {
+  for (const name of ['one', 'same']) writeFileSync(join(source, name), Buffer.alloc(1_000_000, 'x'));
+  const first = await opened.save(source, { dryRun: true });
+  // Read, the second one would be known by then.
+  expect(first.summary).toMatchObject({ filesNew: 2, bytes: 2_000_000, bytesAdded: 2_000_000 });
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  const { snapshot: parent } = await opened.save(source);
+  writeFileSync(join(source, 'one'), 'shorter');
+  const later = await opened.save(source, { dryRun: true, parent });
+  expect(later.summary).toMatchObject({ filesChanged: 1, filesUnmodified: 1, bytesAdded: 7 });
+});
+
 describe('a backup that is cancelled', () => {
   test('before it begins does nothing', async () => {
     writeFileSync(join(source, 'f'), 'x');

@@ -230,7 +230,10 @@ async function recordOf(
   { durationMs, dryRun, missing }: RecordFacts,
 ): Promise<SnapshotRecord> {
   const { tally, options, inFlight } = work;
-  const summary = tally.summary(work.stored, durationMs);
+  const isEstimate = dryRun && options.source.kind === 'directory';
+  const { bytes } = tally.read;
+  const stored = isEstimate ? { addedBytes: bytes, storedBytes: bytes } : work.stored;
+  const summary = tally.summary(stored, durationMs);
   const seen = tally.problems.map((problem) => ({ ...problem, path: toPrintable(problem.path) }));
   const { written } = tally;
   const problems = [...seen, ...(options.lost ?? [])];

@@ -38,7 +38,10 @@ export interface SaveOptions extends WorkOptions {
   readonly lost?: readonly SaveProblem[] | undefined;
   /** What the way to the data could not carry (`times are whole seconds`). */
   readonly limits?: readonly string[] | undefined;
-  /** Read and count, but store nothing. */
+  /**
+   * Count, and store nothing. Files of a directory are told from those of the parent by their times and sizes and not read:
+   * what would be added is at most what the summary says. A stream is read.
+   */
   readonly dryRun?: boolean | undefined;
 }
 

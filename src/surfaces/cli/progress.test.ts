@@ -32,6 +32,21 @@ test('on a terminal one line is painted over and over, with bytes, files, speed 
   ]);
 });
 
+test.each([
+  [3000, 0.5, false],
+  [6000, 0.02, false],
+  [6000, 0.06, true],
+  [31_000, 0.005, false],
+  [31_000, 0.02, true],
+])('time is left after %d ms with %f of it done: %s', (elapsedMs, share, isTold) => {
+  const { written, terminal } = recorder(true);
+  let nowMs = 0;
+  const line = openProgress({ title: 'Backup', form: 'text', terminal, now: () => nowMs });
+  nowMs = elapsedMs;
+  line.onProgress({ ...half, bytesDone: share * 100_000_000 });
+  expect(written.join('').includes(' left')).toBe(isTold);
+});
+
 test('elsewhere a plain line comes every few seconds', () => {
   const { written, terminal } = recorder(false);
   let nowMs = 0;

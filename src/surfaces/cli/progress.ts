@@ -121,9 +121,13 @@ function amount(done: number, { total, form }: AmountOptions): string {
   return total === undefined ? form(done) : `${form(done)} of ${form(total)}`;
 }
 
-/** Undefined while it would be a guess: in the first two seconds, or before the first percent. */
+/**
+ * Undefined while it would be a guess: work begins slowly, and what is small comes first. After five seconds a twentieth has
+ * to be done, after half a minute a hundredth.
+ */
 function timeLeftMs(progress: Progress, elapsedMs: number): number | undefined {
-  if (progress.bytesTotal === undefined || progress.bytesTotal === 0 || elapsedMs < 2000) return undefined;
+  if (progress.bytesTotal === undefined || progress.bytesTotal === 0 || elapsedMs < 5000) return undefined;
   const share = progress.bytesDone / progress.bytesTotal;
-  return share < 0.01 || share >= 1 ? undefined : Math.round(elapsedMs / share - elapsedMs);
+  const leastShare = elapsedMs < 30_000 ? 0.05 : 0.01;
+  return share < leastShare || share >= 1 ? undefined : Math.round(elapsedMs / share - elapsedMs);
 }

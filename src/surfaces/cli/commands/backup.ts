@@ -6,6 +6,7 @@ import { formatDuration } from '../../../model/duration.ts';
 import { parsePreset } from '../../../model/labels-holdfast.ts';
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
+import { gradeInWords } from '../../../model/grade-in-words.ts';
 import { formatSize } from '../../../model/size.ts';
 import type { GradeEvidence } from '../../../model/snapshot.ts';
 import { failAll } from '../fail-all.ts';
@@ -113,13 +114,22 @@ function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
     ? `${printable(name)}: would save ${files}`
     : `${printable(name)}: saved as ${snapshot?.id.slice(0, 8) ?? '?'}`;
   const lines = dryRun
-    ? [`${head} (${changes})`, ...said]
+    ? [
+        `${head} (${changes})`,
+        // What comes through the engine has been read; what it adds is known.
+        limits.length === 0
+          ? `  at most ${formatSize(summary.bytesAdded)} to store, by sizes and times: no file was read`
+          : `  ${formatSize(summary.bytesStored)} to store`,
+        ...said,
+      ]
     : [
         `${head}`,
         `  ${files} (${changes})`,
         `  ${formatSize(summary.bytesStored)} stored, in ${formatDuration(summary.durationMs)}`,
       ];
-  lines.push(`  grade: ${grade ?? 'unknown'}, ${printable(gradeReason ?? '')}`);
+  lines.push(
+    `  grade: ${grade === undefined ? 'unknown' : gradeInWords(grade)}, ${printable(gradeReason ?? '')}`,
+  );
   if (evidence !== undefined) lines.push(...describeEvidence(evidence));
   if (limits.length > 0) lines.push(`  read through the engine: ${limits.join('; ')}`);
   return lines;

@@ -1,6 +1,7 @@
 import type { ListedSnapshot } from '../../../app.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
+import { gradeInWords } from '../../../model/grade-in-words.ts';
 import { formatSize } from '../../../model/size.ts';
 import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
@@ -64,7 +65,7 @@ function describe(snapshots: readonly ListedSnapshot[]): string {
       value: ({ summary }) => (summary === undefined ? '' : String(summary.files)),
       align: 'right',
     },
-    { title: 'GRADE', value: ({ grade }) => grade ?? '' },
+    { title: 'GRADE', value: ({ grade }) => (grade === undefined ? '' : gradeInWords(grade)) },
     ...(hasProblems
       ? [
           {

@@ -1,10 +1,12 @@
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
+import { managedFor } from '../managed-volume.ts';
 import type { Session } from '../session.ts';
 
 export async function runVolumeLabel(session: Session, _: object, args: readonly string[]): Promise<void> {
   const [name = '', change = ''] = args;
-  const managed = await session.app.managed();
+  const instead = 'An engine sets labels only when a volume is made: clone it to one with other labels.';
+  const managed = await managedFor(session, { name, action: 'change the labels of', instead });
   const volume = await managed.label(name, Object.fromEntries([parseChange(change)]));
   session.printer.print({ json: () => volume, text: () => volume.name, quiet: () => [volume.name] });
 }

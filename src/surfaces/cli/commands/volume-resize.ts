@@ -1,11 +1,12 @@
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 import { parseSize } from '../../../model/size.ts';
+import { managedFor } from '../managed-volume.ts';
 import type { Session } from '../session.ts';
 
 export async function runVolumeResize(session: Session, _: object, args: readonly string[]): Promise<void> {
   const [name = '', wish = ''] = args;
-  const managed = await session.app.managed();
+  const managed = await managedFor(session, { name, action: 'resize' });
   const by = wish.startsWith('+') ? parseSize(wish.slice(1)) : undefined;
   const now = (await managed.find(name))?.options['size'];
   if (by !== undefined && now === undefined) {

@@ -1,0 +1,20 @@
+import { AppError, isAppError } from '../model/errors.ts';
+import { isWithin } from '../model/is-within.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+
+/** Adds to a `not-found` what a path is below the volume's root that was written as its containers see it. */
+export function explainContainerPath(error: unknown, { volume }: Snapshot, path: string): unknown {
+  if (!isAppError(error, 'not-found')) return error;
+  const absolute = path.startsWith('/') ? path : `/${path}`;
+  const mounted = (volume?.consumers ?? [])
+    .map((consumer) => consumer.path)
+    .filter((at) => at !== '/' && isWithin(absolute, at))
+    .toSorted((one, other) => other.length - one.length)[0];
+  if (mounted === undefined) return error;
+  const inside = absolute.slice(mounted.length + 1);
+  return new AppError(error.code, error.message, {
+    detail: error.detail,
+    hint: `Paths begin at the volume's root, which is ${mounted} in the container: write ${inside === '' ? '/' : inside}`,
+    cause: error,
+  });
+}
