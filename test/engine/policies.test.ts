@@ -301,6 +301,11 @@ describe('an engine at its usual place that is down', () => {
   test('is an error wherever volumes are meant, and keeps nobody from snapshots and directories', async () => {
     const conf = join(engine.folder, 'conf');
     writeFileSync(join(conf, 'app.conf'), 'content');
+    const nothing = await run(false, 'volume', 'ls', '--state-dir', join(engine.folder, 'no-state'));
+    expect(nothing).toMatchObject({
+      exit: 0,
+      text: expect.stringContaining('No container engine was found'),
+    });
     expect(await run(true, 'init', '--repo', join(engine.folder, 'own-repository'))).toMatchObject({
       exit: 0,
     });

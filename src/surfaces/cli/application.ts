@@ -9,6 +9,7 @@ import {
   version as showVersion,
 } from '@stricli/core';
 import { version } from '../../lib/version.ts';
+import { paintFor, paintMessage } from './colour.ts';
 import type { CliContext } from './context.ts';
 import { globalFlagsHelp } from './global-flags.ts';
 import { policyRoutes } from './definitions/policy.ts';
@@ -86,13 +87,18 @@ const settings: PartialApplicationConfiguration = {
       exceptionWhileParsingArguments: (error) =>
         error instanceof ArgumentScannerError
           ? `holdfast: ${formatMessageForArgumentScannerError(error, argumentErrors)}`
-          : formatError(error, debug),
-      exceptionWhileLoadingCommandFunction: (error) => formatError(error, debug),
-      exceptionWhileLoadingCommandContext: (error) => formatError(error, debug),
-      exceptionWhileRunningCommand: (error) => formatError(error, debug),
+          : inRed(formatError(error, debug)),
+      exceptionWhileLoadingCommandFunction: (error) => inRed(formatError(error, debug)),
+      exceptionWhileLoadingCommandContext: (error) => inRed(formatError(error, debug)),
+      exceptionWhileRunningCommand: (error) => inRed(formatError(error, debug)),
     },
   },
 };
+
+/** Of what goes to standard error. */
+function inRed(text: string): string {
+  return paintMessage(text, paintFor(process.stderr));
+}
 
 /** The command with everything below it; what runs is loaded when it runs. */
 export const application = buildApplication(root, settings, integrations);

@@ -1,6 +1,7 @@
 import { ExitCode, proposeCompletions, run } from '@stricli/core';
 import { AppError } from '../../model/errors.ts';
 import { application } from './application.ts';
+import { paintFor, paintMessage } from './colour.ts';
 import type { CliContext } from './context.ts';
 import { type GlobalFlags, takeLeadingFlags } from './global-flags.ts';
 import { formatError, exitNumberOf } from './report-error.ts';
@@ -18,7 +19,7 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
     leading = takeLeadingFlags(process.argv.slice(2));
     refuseEmptyValues(leading.rest);
   } catch (error) {
-    process.stderr.write(`${formatError(error, false)}\n`);
+    process.stderr.write(`${paintMessage(formatError(error, false), paintFor(process.stderr))}\n`);
     process.exitCode = exitNumberOf(error);
     return;
   }
@@ -47,7 +48,7 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
   process.exitCode = ownNumber === 0 ? (ran.exitNumber ?? 0) : ownNumber;
   const problem = await output.problem();
   if (problem === undefined || process.exitCode !== 0) return;
-  process.stderr.write(`${formatError(problem, false)}\n`);
+  process.stderr.write(`${paintMessage(formatError(problem, false), paintFor(process.stderr))}\n`);
   process.exitCode = exitNumberOf(problem);
 }
 
@@ -64,7 +65,7 @@ function watchForLostWork(process: NodeJS.Process): Disposable {
         hint: 'This is a bug in Holdfast. What was begun is brought to its end by the next command.',
       },
     );
-    process.stderr.write(`${formatError(error, false)}\n`);
+    process.stderr.write(`${paintMessage(formatError(error, false), paintFor(process.stderr))}\n`);
     process.exit(exitNumberOf(error));
   };
   process.once('beforeExit', onIdle);

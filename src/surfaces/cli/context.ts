@@ -2,6 +2,7 @@ import type { CommandContext, StricliProcess } from '@stricli/core';
 import type { AppConfig } from '../../app.ts';
 import { type GlobalFlags, mergeFlags } from './global-flags.ts';
 import { parseFormat, readConfig } from './config.ts';
+import { paintFor, paintMessage } from './colour.ts';
 import { choosePrinter } from './printer.ts';
 import { formatError } from './report-error.ts';
 import { openProgress } from './progress.ts';
@@ -44,7 +45,9 @@ export async function withSession(
   const quiet = flags.quiet ?? false;
   const { openApp } = await import('../../app.ts');
   const { terminal, signal } = context;
-  const say = (message: string): void => void terminal.stderr.write(`${printableLines(message)}\n`);
+  const paint = paintFor(terminal.stderr);
+  const say = (message: string): void =>
+    void terminal.stderr.write(`${paintMessage(printableLines(message), paint)}\n`);
   await using app = openApp({
     ...config,
     stays,
@@ -57,7 +60,10 @@ export async function withSession(
     app,
     signal,
     quiet,
-    printer: choosePrinter({ format, quiet }, (text) => void terminal.stdout.write(text)),
+    printer: choosePrinter(
+      { format, quiet, paint: paintFor(terminal.stdout) },
+      (text) => void terminal.stdout.write(text),
+    ),
     note: quiet ? () => {} : say,
     warn: say,
     confirm: async (question) => (flags.yes ?? false) || (await confirmOn(terminal, { question, signal })),

@@ -1,3 +1,4 @@
+import { type Colour, type Paint, paintLines } from './colour.ts';
 import { printableField, printableJson, printableLines } from '../../model/printable-lines.ts';
 
 /** A result in the forms in which it can be shown. Only the form that is asked for is computed. */
@@ -6,6 +7,8 @@ export interface View {
   readonly json: () => unknown;
   /** Lines for people. */
   readonly text: () => string;
+  /** Words at the beginning of lines that a terminal shows in a colour. */
+  readonly colours?: Readonly<Record<string, Colour>> | undefined;
   /** What a script wants with `--quiet`: names or ids, one a line. Absent means nothing. */
   readonly quiet?: (() => readonly string[]) | undefined;
 }
@@ -18,12 +21,13 @@ export interface Printer {
 export interface PrinterChoice {
   readonly format: 'table' | 'json';
   readonly quiet: boolean;
+  readonly paint: Paint;
 }
 
 /** JSON wins over quiet: a program that asks for a document gets one. */
 export function choosePrinter(choice: PrinterChoice, write: (text: string) => void): Printer {
   if (choice.format === 'json') return jsonPrinter(write);
-  return choice.quiet ? quietPrinter(write) : textPrinter(write);
+  return choice.quiet ? quietPrinter(write) : textPrinter(write, choice.paint);
 }
 
 function jsonPrinter(write: (text: string) => void): Printer {
@@ -36,8 +40,10 @@ function asJson(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
 }
 
-function textPrinter(write: (text: string) => void): Printer {
-  return { print: (view) => write(withLineEnd(printableLines(view.text()))) };
+function textPrinter(write: (text: string) => void, paint: Paint): Printer {
+  return {
+    print: (view) => write(withLineEnd(paintLines(printableLines(view.text()), view.colours ?? {}, paint))),
+  };
 }
 
 function quietPrinter(write: (text: string) => void): Printer {

@@ -18,7 +18,7 @@ test('one view is printed as a document, as text, or as bare names', () => {
   const view = { json: () => ({ id: 1n, none: undefined }), text: () => 'shown', quiet: () => ['a', 'b'] };
   const printed = (format: 'table' | 'json', quiet: boolean): string => {
     let all = '';
-    choosePrinter({ format, quiet }, (text) => (all += text)).print(view);
+    choosePrinter({ format, quiet, paint: (_, text) => text }, (text) => (all += text)).print(view);
     return all;
   };
   expect(printed('table', false)).toBe('shown\n');

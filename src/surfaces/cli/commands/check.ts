@@ -19,7 +19,11 @@ export async function runCheck(session: Session, flags: CheckFlags): Promise<voi
   );
   progress[Symbol.dispose]();
   for (const note of report.notes) session.note(printable(note));
-  session.printer.print({ json: () => report, text: () => describe(report, readDataPercent) });
+  session.printer.print({
+    json: () => report,
+    text: () => describe(report, readDataPercent),
+    colours: { 'Whole:': 'green', 'Damaged:': 'red' },
+  });
   if (report.errors.length === 0) return;
   for (const error of report.errors.slice(0, 50)) session.warn(`Damaged: ${printable(error)}`);
   throw new AppError('integrity', `The repository is damaged: ${amount(report.errors.length, 'fault')}`, {

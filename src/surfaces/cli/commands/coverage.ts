@@ -2,6 +2,7 @@ import type { CoveredPlace } from '../../../app.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
+import { noteNoEngine } from '../note-no-engine.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
@@ -13,8 +14,10 @@ export async function runCoverage(session: Session): Promise<void> {
   session.printer.print({
     json: () => report,
     text: () => (places.length === 0 ? 'There is no data yet.' : describe(places)),
+    colours: { protected: 'green', unprotected: 'red' },
     quiet: () => unprotected.map(({ name }) => name),
   });
+  if (places.length === 0) await noteNoEngine(session);
   if (unprotected.length === 0) return;
   const count = unprotected.length === 1 ? '1 place is' : `${unprotected.length} places are`;
   throw new AppError('partial', `Of ${places.length}, ${count} unprotected`, {

@@ -37,6 +37,7 @@ export async function runSetup(session: Session, flags: SetupFlags): Promise<voi
   session.printer.print({
     json: () => ({ ...reportAsJson(report), warnings: plan.warnings }),
     text: () => describeReport(report, logCommand(facts)),
+    colours: { 'Protected:': 'green', 'Not protected:': 'red' },
     quiet: () => [],
   });
   for (const problem of report.problems) session.showError(problem);

@@ -4,6 +4,7 @@ import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { parseVolumeFilter } from '../../../model/filter.ts';
 import { formatSize } from '../../../model/size.ts';
+import { noteNoEngine } from '../note-no-engine.ts';
 import type { Session } from '../session.ts';
 import { type Column, formatTable } from '../table.ts';
 import { errorAsJson, reportUnmeasured } from '../unmeasured.ts';
@@ -39,6 +40,7 @@ export async function runVolumeLs(session: Session, flags: VolumeLsFlags): Promi
     quiet: () => names,
   });
   reportUnmeasured(session, measured);
+  if (volumes.length === 0) await noteNoEngine(session);
 }
 
 function columns(withSize: boolean, now: Date): Column<Row>[] {
