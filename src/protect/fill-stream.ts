@@ -12,6 +12,7 @@ import type { FillResult } from './fill-directory.ts';
 import { isEmptyData } from './live-tree.ts';
 import { nameOf } from './on-disk.ts';
 import { verifyStreamed } from './verify-stream.ts';
+import { hintOfRoot } from './hint-of-root.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import type { RestorePlan } from './restore-plan.ts';
 
@@ -40,7 +41,7 @@ export async function fillStream(
       'unsupported',
       `Cannot replace a folder in ${quote(name)}: it is reached through the engine only, which cannot delete`,
       {
-        hint: `Restore it beside: --to ${name}-restored, or --to ./DIRECTORY.`,
+        hint: hintOfRoot(`Restore it beside: --to ${name}-restored, or --to ./DIRECTORY.`),
       },
     );
   }

@@ -4,6 +4,7 @@ import type { Snapshot } from '../model/snapshot.ts';
 import type { Volume } from '../model/volume.ts';
 import type { FillResult } from './fill-directory.ts';
 import { fillStream, readThrough } from './fill-stream.ts';
+import { hintOfRoot } from './hint-of-root.ts';
 import { beginStreamedOf, endStreamedOf } from './note-streamed.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { refuseActive } from './refuse-active.ts';
@@ -37,7 +38,7 @@ export async function replaceStreamed(
       `Cannot replace the data of ${quote(volume.name)}: it is reached through the engine only, and containers refer to it`,
       {
         detail: 'To replace its data there, the volume has to be removed and made again.',
-        hint: `Remove those containers first, or restore beside it: --to ${volume.name}-restored`,
+        hint: hintOfRoot(`Remove those containers first, or restore beside it: --to ${volume.name}-restored`),
       },
     );
   }

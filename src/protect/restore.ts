@@ -11,6 +11,7 @@ import { tellOfRestores } from './log/tell-of-restores.ts';
 import { changedMeanwhile, type OpenDestination, openDestination } from './open-destination.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { replaceStreamed } from './replace-streamed.ts';
+import { hintOfRoot } from './hint-of-root.ts';
 import { beginStreamedOf, noteGone, noteWhole } from './note-streamed.ts';
 import { type MemberWish, openReplacement } from './replacement.ts';
 import type { Destination } from './choose-destination.ts';
@@ -241,7 +242,7 @@ function refuseMixed(places: readonly Place[]): void {
   throw new AppError(
     'unsupported',
     `Cannot restore ${quote(nameOf(first))} together with others: it is reached through the engine only`,
-    { hint: 'Remove that volume first, or restore the volumes one by one.' },
+    { hint: hintOfRoot('Remove that volume first, or restore the volumes one by one.') },
   );
 }
 

@@ -222,6 +222,17 @@ describe('a stack of which volumes cannot be read', () => {
     expect(measured).toMatchObject({ exit: 3 });
     expect(JSON.parse(measured.stdout)).toMatchObject([{ bytes: 5 }, { name: 'crew_gone', error: {} }]);
   });
+
+  test('has volumes of the engine, whose owner Holdfast does not change: it says so, and how that is done', async () => {
+    const refused = await attempt('volume', 'own', 'crew_a', '--mode', '0700');
+    expect(refused).toMatchObject({ exit: 1 });
+    expect(refused.stderr).toContain(
+      'Cannot change the owner of volume "crew_a": Holdfast does not keep it itself',
+    );
+    expect(refused.stderr).toContain('docker run --rm -v crew_a:/volume');
+    expect((await attempt('backup', 'crew')).stderr).toContain('It is a stack: --stack crew');
+    expect((await attempt('restore', 'crew')).stderr).toContain('holdfast restore --stack crew');
+  });
 });
 
 function sorted(names: readonly string[]): string {
