@@ -1,3 +1,4 @@
+import { errorInWords } from '../lib/error-in-words.ts';
 import { knownError } from '../lib/known-error.ts';
 import type { BackupOutcome } from './backup-types.ts';
 import type { Happening } from './notify/notifier.ts';
@@ -21,7 +22,7 @@ export async function tellOfBackup(
   { outcome, repositoryId, stack, tags }: BackupDone,
 ): Promise<void> {
   const { name, snapshot, error, problems } = outcome;
-  const message = error?.message ?? problemsInWords(problems);
+  const message = error === undefined ? problemsInWords(problems) : errorInWords(error);
   const log = await parts.log();
   await log.record([
     {
@@ -60,6 +61,7 @@ function happeningOf(outcome: BackupOutcome): Happening | undefined {
     subject: name,
     fingerprint: error?.code ?? outcome.outcome,
     message,
+    detail: error?.detail,
     hint: error?.hint,
     snapshot: snapshot?.id,
     durationMs: summary?.durationMs,
@@ -79,7 +81,7 @@ export async function tellingOfFailure<T>(
   try {
     return await work();
   } catch (error) {
-    const { code, message, hint } = knownError(error, 'Cannot back up');
+    const { code, message, detail, hint } = knownError(error, 'Cannot back up');
     const isStopped = code === 'cancelled' || signal?.aborted === true;
     if (wish.dryRun || isStopped || (code === 'usage' && !isUsageTold)) throw error;
     const subjects = [
@@ -89,7 +91,9 @@ export async function tellingOfFailure<T>(
       ...(wish.all ? ['all volumes'] : []),
     ];
     const log = await parts.log();
-    await log.record(subjects.map((volume) => ({ kind: 'backup', outcome: 'failed', volume, message })));
+    await log.record(
+      subjects.map((volume) => ({ kind: 'backup', outcome: 'failed', volume, message: errorInWords(error) })),
+    );
     (await parts.notifier()).tell(
       subjects.map((subject) => ({
         what: 'failed',
@@ -97,6 +101,7 @@ export async function tellingOfFailure<T>(
         subject,
         fingerprint: code,
         message,
+        detail,
         hint,
         policy: policyOfTags(wish.marks ?? []),
       })),

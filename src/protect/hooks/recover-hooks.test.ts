@@ -1,8 +1,11 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { AppError } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
 import type { Hook, HookMoment } from '../../model/hook.ts';
+import type { Happening } from '../notify/notifier.ts';
+import { openAppJournal } from '../quiesce/app-journal.ts';
+import { planStill } from '../quiesce/plan-still.ts';
 import { recoverAtStart, recoverMore } from '../quiesce/recover.ts';
 import { type StillWorld, stillWorld } from '../quiesce/still-world.fixture.ts';
 import { openHookRun, type HookRun } from './hook-run.ts';
@@ -14,6 +17,7 @@ let ran: string[];
 /** The commands that fail. */
 let broken: Set<string>;
 const told: string[] = [];
+const happened: Happening[] = [];
 
 beforeEach(async () => {
   world = await stillWorld();
@@ -21,7 +25,13 @@ beforeEach(async () => {
   ran = [];
   broken = new Set();
   told.length = 0;
-  const notifier = { tell: (all: { message: string }[]) => told.push(...all.map(({ message }) => message)) };
+  happened.length = 0;
+  const notifier = {
+    tell(all: readonly Happening[]) {
+      happened.push(...all);
+      told.push(...all.map(({ message }) => message));
+    },
+  };
   Object.assign(world.parts, { now: () => nowMs, notifier: async () => notifier });
   world.containers.add({ name: 'web' });
   world.containers.onExec((_name, { command, environment }) => {
@@ -57,6 +67,72 @@ async function start(): Promise<string[]> {
 }
 
 const minutes = (count: number): number => (nowMs += count * 60_000);
+
+test('of two interrupted backups, the one whose container cannot be started keeps the hooks of no other waiting', async () => {
+  broken.add('off');
+  await backUp();
+  broken.clear();
+  minutes(2);
+  world.containers.add({ name: 'db' });
+  await leaveStopped('db', 'back up "other"');
+  world.containers.fail('start', 'db', { error: new AppError('failed', 'The port 80 is taken') });
+  const notes = (await start()).join('\n');
+  expect(notes).toContain('were run: off');
+  expect(notes).not.toContain('wait until');
+});
+
+test.each([
+  ['of the same backup', 'db', 'back up "data"'],
+  ['in the container itself', 'web', 'back up "other"'],
+])('a hook waits while the container is stopped: %s', async (_what, name, reason) => {
+  broken.add('off');
+  await backUp();
+  broken.clear();
+  minutes(2);
+  if (name === 'db') world.containers.add({ name });
+  await leaveStopped(name, reason);
+  world.containers.fail('start', name, { error: new AppError('failed', 'The port 80 is taken') });
+  expect((await start()).join('\n')).toContain('wait until its containers are back');
+  expect(ran.filter((line) => line.startsWith('off'))).toHaveLength(1);
+});
+
+test('channels hear which container stays stopped, with the reason of the engine, and that it is back', async () => {
+  await leaveStopped('web', 'back up "data"');
+  world.containers.fail('start', 'web', { error: new AppError('failed', 'The port 80 is taken') });
+  await start();
+  expect(happened).toMatchObject([
+    {
+      what: 'failed',
+      work: 'recovery',
+      subject: 'web',
+      detail: expect.stringContaining('The port 80 is taken'),
+    },
+  ]);
+  world.containers.fail('start', 'web', { times: 0 });
+  await recoverMore(world.parts, { jobs: [], hooks: [], elsewhere: 0 }, {});
+  expect(happened[1]).toMatchObject({ what: 'good', onlyRecovery: true, work: 'recovery', subject: 'web' });
+});
+
+/** What a killed job leaves. */
+async function leaveStopped(name: string, reason: string): Promise<void> {
+  const all = (await world.containers.list()).filter((container) => container.name === name);
+  const { levels } = await planStill(
+    world.containers,
+    { all, containers: all, how: 'stop', stopsPaused: false },
+    undefined,
+  );
+  const since = new Date(0).toISOString();
+  const journal = await openAppJournal(world.stateDir, {
+    hostIdentity: 'engine',
+    reason,
+    how: 'stop',
+    since,
+    levels,
+  });
+  for (const index of levels.keys()) await journal.noteLevel(index, Date.now());
+  await journal[Symbol.asyncDispose]();
+  await world.containers.stop(name, {});
+}
 
 async function journals(): Promise<string[]> {
   return await readdir(path.join(world.stateDir, 'journal-hooks')).catch(() => []);

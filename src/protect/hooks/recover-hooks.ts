@@ -1,8 +1,10 @@
 import type { Containers } from '../../hosts/containers.ts';
+import { quote } from '../../model/quote.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import { hookKey } from './choose-hooks.ts';
 import {
   hasHookJournals,
+  type HookJournal,
   hooksUnderWay,
   type OpenHookJournal,
   takeLeftHookJournals,
@@ -31,11 +33,23 @@ export interface RecoveredHooks {
   readonly notes: readonly string[];
   /** True when any of them had failed before. */
   readonly hadFailed: boolean;
+  /** True when any of them waits for containers of its backup. */
+  readonly isWaiting: boolean;
+}
+
+/** What an interrupted job has not brought back. */
+interface UnfinishedJob {
+  /** `back up "pg"`. */
+  readonly reason: string;
+  /** Names. */
+  readonly containers: readonly string[];
 }
 
 export interface RecoverHooksOptions extends JobOptions {
   /** Tries all that were not tried in the last seconds, however often they have failed. */
   readonly isAsked?: boolean | undefined;
+  /** Hooks of the same backup, and those in one of its containers, wait for it; no others do. */
+  readonly waitsFor?: readonly UnfinishedJob[] | undefined;
 }
 
 const minuteMs = 60_000;
@@ -52,7 +66,7 @@ const goneForMs = 7 * 24 * 60 * minuteMs;
  * To be called when its containers are back.
  */
 export async function recoverHooks(parts: Protection, options: RecoverHooksOptions): Promise<RecoveredHooks> {
-  const found: Found = { ran: [], due: [], notes: [], hadFailed: false };
+  const found: Found = { ran: [], due: [], notes: [], hadFailed: false, isWaiting: false };
   if (!(await hasHookJournals(parts.stateDir))) return found;
   const host = await parts.host();
   const { identity } = await host.info({ signal: options.signal });
@@ -66,10 +80,12 @@ export async function recoverHooks(parts: Protection, options: RecoverHooksOptio
     if (opened.journal.hostIdentity !== identity || containers === undefined) continue;
     options.signal?.throwIfAborted();
     found.hadFailed ||= opened.journal.tried !== undefined;
+    const waits = options.waitsFor?.some((job) => isOfJob(opened.journal, job)) === true;
+    found.isWaiting ||= waits;
     const rests = isResting(opened, { nowMs: parts.now(), isAsked: options.isAsked === true });
     // A backup that is under way runs the same hook when it ends: not in the middle of it. One may have begun just now.
     const busy = new Set((await hooksUnderWay(parts.stateDir, journals)).map(hookKey));
-    if (rests || opened.journal.hooks.some((hook) => busy.has(hookKey(hook))))
+    if (waits || rests || opened.journal.hooks.some((hook) => busy.has(hookKey(hook))))
       found.due.push(...dueOf(opened));
     else await runLeft({ containers, nowMs: parts.now(), found }, opened);
   }
@@ -81,6 +97,16 @@ interface Found extends RecoveredHooks {
   readonly due: DueHook[];
   readonly notes: string[];
   hadFailed: boolean;
+  isWaiting: boolean;
+}
+
+/** What cannot be read of a job names no containers: nothing could ever tell that it is over. */
+function isOfJob({ hooks, environment }: HookJournal, { reason, containers }: UnfinishedJob): boolean {
+  const volumes = environment['HOLDFAST_VOLUME']?.split(',') ?? [];
+  return (
+    volumes.some((name) => reason.includes(quote(name))) ||
+    hooks.some(({ hook, identity }) => containers.includes(identity?.name ?? hook.target ?? ''))
+  );
 }
 
 interface Trial {

@@ -15,7 +15,7 @@ import {
   text,
   wholeNumber,
 } from '../config/shape.ts';
-import type { Channel, ChannelBasics } from './channel.ts';
+import type { Channel, ChannelBasics, HealthchecksChannel } from './channel.ts';
 import { noticeEvents } from './notifier.ts';
 import { checkTemplate } from './template.ts';
 
@@ -51,7 +51,7 @@ const duration = text(parseDuration, { description: 'A duration: 30s, 5m' });
 
 const types = ['webhook', 'email', 'ntfy', 'discord', 'slack', 'healthchecks'] as const;
 
-const works = ['backup', 'restore', 'verify', 'drill', 'prune', 'schedule'] as const;
+const works = ['backup', 'restore', 'verify', 'drill', 'prune', 'recovery', 'schedule'] as const;
 
 const port = wholeNumber(1, 65_535);
 
@@ -157,13 +157,18 @@ function channelOf(name: string, given: Given): Channel {
       return { ...basics, type: 'slack', url };
     case 'healthchecks': {
       const perVolume = given['per-volume'] ?? url.includes('{volume}');
-      return { ...basics, type: 'healthchecks', url, perVolume, works: given.works ?? ['backup'] };
+      return { ...basics, type: 'healthchecks', url, perVolume, works: given.works ?? usualWorks(perVolume) };
     }
     default: {
       const headers = Object.fromEntries(given.headers ?? []);
       return { ...basics, type: 'webhook', url, method: given.method ?? 'POST', headers, body: given.body };
     }
   }
+}
+
+/** That containers stay stopped is about no single volume. */
+function usualWorks(perVolume: boolean): HealthchecksChannel['works'] {
+  return perVolume ? ['backup'] : ['backup', 'recovery'];
 }
 
 function emailOf(given: Given) {

@@ -1,7 +1,7 @@
 import { formatDuration } from '../../model/duration.ts';
 import { quote } from '../../model/quote.ts';
 import type { ChannelBasics } from './channel.ts';
-import type { NoticeEvent } from './notifier.ts';
+import type { Happening, NoticeEvent } from './notifier.ts';
 import type { Notice } from './plan-notice.ts';
 import { fillTemplate, type TemplateFields } from './template.ts';
 import { localTime } from '../../model/local-time.ts';
@@ -26,7 +26,8 @@ export interface ComposeFacts {
   readonly nowMs: number;
 }
 
-const gravity: readonly NoticeEvent[] = ['failure', 'anomaly', 'missed', 'recovery', 'success'];
+/** The gravest first. */
+export const gravity: readonly NoticeEvent[] = ['failure', 'anomaly', 'missed', 'recovery', 'success'];
 
 const shownAtMost = 20;
 
@@ -79,6 +80,7 @@ const nouns = {
   verify: 'Verification',
   drill: 'Drill',
   prune: 'Pruning',
+  recovery: 'Recovery',
   schedule: 'Schedule',
 } as const;
 
@@ -98,6 +100,7 @@ function subjectOf({ event, happening }: Notice): string {
 function bodyOf(notice: Notice, { repository }: ComposeFacts): string {
   const { happening } = notice;
   const lines = [`${happening.message}${/[.!?]$/.test(happening.message) ? '' : '.'}`, ...repeatOf(notice)];
+  if (happening.detail !== undefined) lines.push(happening.detail);
   if (happening.hint !== undefined) lines.push(happening.hint);
   if (repository !== undefined) lines.push(`Repository: ${repository}`);
   if (happening.policy !== undefined) lines.push(`Policy: ${happening.policy}`);
@@ -120,7 +123,7 @@ function listOf(notices: readonly Notice[], { repository }: ComposeFacts): strin
   const lines = notices.slice(0, shownAtMost).map((notice) => {
     const repeat =
       notice.since === undefined ? '' : ` (${times(notice.count)}, first at ${localTime(notice.since)})`;
-    return `- ${subjectOf(notice)}: ${oneLine(notice.happening.message)}${repeat}`;
+    return `- ${subjectOf(notice)}: ${oneLine(sentenceOf(notice.happening))}${repeat}`;
   });
   const more = notices.length - shownAtMost;
   return [
@@ -142,6 +145,7 @@ function fieldsOf(notices: readonly Notice[], { host, repository, nowMs }: Compo
     stack: all(({ happening }) => happening.stack),
     policy: all(({ happening }) => happening.policy),
     snapshot: all(({ happening }) => happening.snapshot),
+    detail: all(({ happening }) => happening.detail),
     hint: all(({ happening }) => happening.hint),
     host,
     repository: repository ?? '',
@@ -150,6 +154,12 @@ function fieldsOf(notices: readonly Notice[], { host, repository, nowMs }: Compo
     since: notices.flatMap(({ since }) => since ?? []).sort()[0] ?? '',
     duration: durationMs > 0 ? formatDuration(durationMs) : '',
   };
+}
+
+/** With the first line of what an engine or a program has said. */
+export function sentenceOf({ message, detail }: Happening): string {
+  const [first = ''] = detail?.split('\n') ?? [];
+  return first === '' || message.includes(first) ? message : `${message}: ${first}`;
 }
 
 /** A title becomes a header of a request or of a letter: nothing may end it early. */

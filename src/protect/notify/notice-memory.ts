@@ -1,6 +1,6 @@
 import type { Catalog } from '../../catalog/catalog.ts';
 import { knownError } from '../../lib/known-error.ts';
-import type { Happening } from './notifier.ts';
+import type { Happening, NoticeEvent } from './notifier.ts';
 import { asTold, type Notice, type NoticePlan, noticeKey, planNotice } from './plan-notice.ts';
 
 export interface NoticeMemoryParts {
@@ -60,9 +60,15 @@ export interface Admission {
   readonly remark: string | undefined;
 }
 
-/** No more than so many messages an hour over one channel, whatever happens in however many processes. */
-export async function admit(parts: NoticeMemoryParts, channel: string): Promise<Admission> {
-  const key = `channel ${channel}`;
+/** Messages of one channel whose gravest notice is of one kind: no kind uses up what another may need. */
+interface MessageKind {
+  readonly channel: string;
+  readonly event: NoticeEvent;
+}
+
+/** No more than so many messages of a kind an hour, whatever happens in however many processes. */
+export async function admit(parts: NoticeMemoryParts, kind: MessageKind): Promise<Admission> {
+  const key = keyOf(kind);
   const record = await tryTo(parts, (catalog) => catalog.findNotice(key));
   const nowMs = parts.now();
   const sinceMs = nowMs - Date.parse(record?.firstAt ?? '');
@@ -79,6 +85,18 @@ export async function admit(parts: NoticeMemoryParts, channel: string): Promise<
   };
   await tryTo(parts, (catalog) => catalog.saveNotice(next));
   return { isAdmitted, remark: remarkOn({ heldBack, isLast: next.count === mostAnHour }) };
+}
+
+/** A message that was admitted did not arrive: it counts for nothing. */
+export async function takeBack(parts: NoticeMemoryParts, kind: MessageKind): Promise<void> {
+  await tryTo(parts, (catalog) => {
+    const record = catalog.findNotice(keyOf(kind));
+    if (record !== undefined) catalog.saveNotice({ ...record, count: Math.max(0, record.count - 1) });
+  });
+}
+
+function keyOf({ channel, event }: MessageKind): string {
+  return `channel ${channel} ${event}`;
 }
 
 function remarkOn({

@@ -138,6 +138,57 @@ test('an hour has ten messages at most, and the next hour says how many were hel
   expect(bodies()[10]?.['message']).toContain('5 more were held back before');
 });
 
+test('ten successes keep no failure and no recovery from being told in the same hour', async () => {
+  const all = hook(`, on: [failure, success, recovery]`);
+  for (let i = 0; i < 12; i++) await tell(all, { ...good, subject: `v${i}` });
+  expect(bodies()).toHaveLength(10);
+  await tell(all, failed);
+  await tell(all, { ...failed, work: 'schedule', subject: 'all volumes', fingerprint: 'unavailable' });
+  await tell(all, good);
+  expect(bodies().slice(10)).toMatchObject([
+    { event: 'failure', notices: [{ subject: 'pg' }] },
+    { event: 'failure', notices: [{ subject: 'all volumes' }] },
+    { event: 'recovery' },
+  ]);
+});
+
+test('what is still admitted is sent when what is graver is held back', async () => {
+  for (let i = 0; i < 11; i++) await tell(hook(), { ...failed, subject: `v${i}` });
+  await tell(hook(), { ...failed, subject: 'x' }, { ...good, subject: 'v0' });
+  expect(bodies().at(-1)).toMatchObject({ event: 'recovery', notices: [{ subject: 'v0' }] });
+});
+
+test('messages that did not arrive use up no hour', async () => {
+  for (let i = 0; i < 12; i++) {
+    server.answers.push(404);
+    await tell(hook(), { ...failed, subject: `v${i}` });
+  }
+  await tell(hook(), failed);
+  expect(bodies()).toHaveLength(13);
+});
+
+test.each([
+  ['webhook', ''],
+  ['ntfy', ''],
+  ['discord', ''],
+  ['slack', ''],
+  ['healthchecks', ''],
+  ['webhook', `, body: '{"text": "{detail}"}'`],
+])("the engine's own reason is in what a channel of the type %s gets%s", async (type, rest) => {
+  const detail = 'driver failed programming external connectivity: port 80 is taken (password=hunter2)';
+  const yaml = `c: { type: ${type}, url: '${server.origin}/c'${rest} }`;
+  await tell({ yaml }, { ...failed, detail });
+  const [received] = server.received;
+  expect(received?.body).toContain('port 80 is taken');
+  expect(received?.body).not.toContain('hunter2');
+});
+
+test('in a list each failure has the first line of its own reason', async () => {
+  const detail = 'no such host\nat line 3';
+  await tell(hook(), { ...failed, detail }, { ...failed, subject: 'web' });
+  expect(String(bodies()[0]?.['message'])).toContain('the disk is full: no such host\n- Backup of "web"');
+});
+
 test('a channel hears of its own volumes, policies and events only', async () => {
   const yaml = `
 a: { type: webhook, url: '${server.origin}/a', volumes: 'web-*' }

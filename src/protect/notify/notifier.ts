@@ -4,7 +4,7 @@ export const noticeEvents = ['failure', 'recovery', 'missed', 'anomaly', 'succes
 export type NoticeEvent = (typeof noticeEvents)[number];
 
 /** What kind of work it is about. */
-export type NoticeWork = 'backup' | 'restore' | 'verify' | 'drill' | 'prune' | 'schedule';
+export type NoticeWork = 'backup' | 'restore' | 'verify' | 'drill' | 'prune' | 'recovery' | 'schedule';
 
 /** Something that happened and that somebody may have to know. Whether it is told is for the notifier to decide. */
 export interface Happening {
@@ -19,6 +19,8 @@ export interface Happening {
   readonly fingerprint?: string | undefined;
   /** In a sentence. Never holds a secret. */
   readonly message: string;
+  /** What the engine or a program has said of it; may have several lines. Secrets are taken out of it. */
+  readonly detail?: string | undefined;
   readonly hint?: string | undefined;
   readonly stack?: string | undefined;
   readonly policy?: string | undefined;

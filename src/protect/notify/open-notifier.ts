@@ -4,11 +4,12 @@ import { knownError } from '../../lib/known-error.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { AuditLog } from '../log/audit-log.ts';
+import { withoutSecrets } from '../log/without-secrets.ts';
 import type { Channel, HealthchecksChannel } from './channel.ts';
 import { wantedBy } from './choose.ts';
-import { type ComposeFacts, composeMessage, testMessage } from './compose.ts';
+import { type ComposeFacts, composeMessage, gravity, testMessage } from './compose.ts';
 import type { BackupRun, Happening, Notifier, SendResult } from './notifier.ts';
-import { admit, decideNotices, rememberTold } from './notice-memory.ts';
+import { admit, decideNotices, rememberTold, takeBack } from './notice-memory.ts';
 import type { Notice } from './plan-notice.ts';
 import { type OpenRun, planPings, planStart, type StillFailing, type WatchedEvent } from './plan-pings.ts';
 import { send } from './send.ts';
@@ -68,7 +69,7 @@ class GatheringNotifier implements Notifier {
   }
 
   tell(happenings: readonly Happening[]): void {
-    for (const happening of happenings) {
+    for (const happening of happenings.map(presentable)) {
       const { work, subject } = happening;
       const isOf = (one: OpenRun): boolean => one.subjects.includes(subject) && !one.outcomes.has(subject);
       const runs = work === 'backup' && happening.what !== 'anomaly' ? [...this.#runs].filter(isOf) : [];
@@ -160,13 +161,22 @@ class GatheringNotifier implements Notifier {
 
   /** The notices that have reached somebody. */
   async #send(channel: Channel, notices: readonly Notice[]): Promise<readonly Notice[]> {
-    const wanted = wantedBy(channel, notices);
-    if (wanted.length === 0) return [];
-    const { isAdmitted, remark } = await admit(this.#parts, channel.name);
-    if (!isAdmitted) return [];
-    const message = composeMessage(wanted, { ...this.#facts(), remark }, channel);
-    const { isSent } = await this.#line(channel, (context) => send(channel, message, context));
-    return isSent ? wanted : [];
+    let wanted = wantedBy(channel, notices);
+    for (const event of gravity) {
+      if (!wanted.some((notice) => notice.event === event)) continue;
+      const kind = { channel: channel.name, event };
+      const { isAdmitted, remark } = await admit(this.#parts, kind);
+      if (!isAdmitted) {
+        wanted = wanted.filter((notice) => notice.event !== event);
+        continue;
+      }
+      const message = composeMessage(wanted, { ...this.#facts(), remark }, channel);
+      const { isSent } = await this.#line(channel, (context) => send(channel, message, context));
+      if (isSent) return wanted;
+      await takeBack(this.#parts, kind);
+      return [];
+    }
+    return [];
   }
 
   #facts(): ComposeFacts {
@@ -199,6 +209,12 @@ class GatheringNotifier implements Notifier {
       await this.#parts.log()
     ).record([{ kind: 'notify', outcome: 'failed', message: `${text}${tries}` }]);
   }
+}
+
+/** What an engine or a program has said is not ours: it may be long, and hold what is no one else's business. */
+function presentable(happening: Happening): Happening {
+  const { detail } = happening;
+  return detail === undefined ? happening : { ...happening, detail: withoutSecrets(detail.trim()) };
 }
 
 function pingsOf(channels: readonly Channel[]): HealthchecksChannel[] {

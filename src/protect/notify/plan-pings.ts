@@ -1,5 +1,6 @@
 import type { HealthchecksChannel } from './channel.ts';
 import { isAbout } from './choose.ts';
+import { sentenceOf } from './compose.ts';
 import type { BackupRun, Happening } from './notifier.ts';
 import type { Ping } from './senders/ping.ts';
 
@@ -105,6 +106,6 @@ function goodBackup(subject: string, { policy }: BackupRun): Happening {
   return { what: 'good', work: 'backup', subject, policy, message: '' };
 }
 
-function lineOf({ subject, message }: Happening): string {
-  return `${subject}: ${message}`;
+function lineOf(happening: Happening): string {
+  return `${happening.subject}: ${sentenceOf(happening)}`;
 }

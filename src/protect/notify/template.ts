@@ -16,6 +16,7 @@ export const templateNames = [
   'count',
   'since',
   'hint',
+  'detail',
   'duration',
 ] as const;
 

@@ -57,7 +57,27 @@ const recoveries = (): string[] =>
 const countOf = (name: string): number => work.saves.filter((save) => save.name === name).length;
 
 describe('a host that is away', () => {
-  const away = new AppError('unavailable', 'Cannot reach Docker', { hint: 'Start it.' });
+  const away = new AppError('unavailable', 'Cannot reach Docker', {
+    detail: 'connection refused',
+    hint: 'Start it.',
+  });
+
+  test.each([
+    ['one look is told to no one', 1, 0],
+    ['two looks in a row is told, with its reason', 2, 1],
+  ])('at %s', async (_what, looks, tellings) => {
+    configure(`policies: { p: { schedule: '0 5 * * *' } }`);
+    work.present = [someSubject('pg')];
+    start();
+    await clock.pass(minuteMs);
+    work.hostFault = away;
+    await clock.pass(looks * minuteMs);
+    work.hostFault = undefined;
+    await clock.pass(2 * minuteMs);
+    const told = work.told.filter(({ what }) => what === 'failed');
+    expect(told).toHaveLength(tellings);
+    expect(told.map(({ detail }) => detail)).toEqual(told.map(() => 'connection refused'));
+  });
 
   test('leaves a running daemon its volumes: they are tried again, and people hear of it until it is back', async () => {
     configure(`policies: { p: { schedule: '*/5 * * * *' } }`);
@@ -70,7 +90,7 @@ describe('a host that is away', () => {
     await clock.pass(10 * minuteMs);
     expect(failures()).toContain('all volumes: Cannot reach Docker');
     expect(said.filter((line) => line.includes('cannot be listed'))).toEqual([
-      'Warning: the volumes cannot be listed: Cannot reach Docker. Start it.',
+      'Warning: the volumes cannot be listed: Cannot reach Docker: connection refused. Start it.',
     ]);
     const runs = catalog.policies.listRuns({ policy: 'p', limit: 99 });
     expect(runs.filter(({ end }) => end?.outcome === 'failed').length).toBeGreaterThan(1);
@@ -133,7 +153,7 @@ describe('a configuration that cannot be used', () => {
     detail: 'h.yaml:1:3: policies must be a map\nh.yaml:9:9: more',
   });
   const told =
-    'the configuration: The configuration in "h.yaml" cannot be used: h.yaml:1:3: policies must be a map; the one before stays in force';
+    'the configuration: The configuration in "h.yaml" cannot be used; the one before stays in force';
 
   test('is told when it is read again, and when it is right again', async () => {
     configure(`policies: { p: { schedule: '*/5 * * * *' } }`);
@@ -145,6 +165,7 @@ describe('a configuration that cannot be used', () => {
     reload();
     await clock.pass(1000);
     expect(failures()).toEqual([told]);
+    expect(work.told.at(-1)?.detail).toContain('h.yaml:1:3: policies must be a map');
     expect(said.join('\n')).toContain('the one before stays in force.\nh.yaml:1:3: policies must be a map');
     await clock.pass(11 * minuteMs);
     expect(countOf('pg')).toBe(2);

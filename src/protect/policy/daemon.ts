@@ -1,4 +1,5 @@
 import type { PolicyMemory } from '../../catalog/catalog.ts';
+import { errorInWords } from '../../lib/error-in-words.ts';
 import { knownError } from '../../lib/known-error.ts';
 import type { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
@@ -166,12 +167,16 @@ class PolicyDaemon {
       ({ name }) => `Warning: the policy ${quote(name)} is about nothing that there is.`,
     );
     if (hostFailure !== undefined) {
-      const { message, hint } = hostFailure;
-      lines.push(`Warning: the volumes cannot be listed: ${message}. ${hint ?? ''}`.trimEnd());
+      const { hint } = hostFailure;
+      lines.push(
+        `Warning: the volumes cannot be listed: ${errorInWords(hostFailure)}. ${hint ?? ''}`.trimEnd(),
+      );
     }
     for (const line of lines) if (!this.#said.has(line)) this.#parts.say(line);
     this.#said = new Set(lines);
-    if (hostFailure !== undefined || this.#isHostAway !== false) this.#tell(happeningOfHost(hostFailure));
+    // An engine that is started again is away for a moment: two looks in a row are told.
+    const isSure = hostFailure === undefined ? this.#isHostAway !== false : this.#isHostAway === true;
+    if (isSure) this.#tell(happeningOfHost(hostFailure));
     this.#isHostAway = hostFailure !== undefined;
   }
 

@@ -1,4 +1,5 @@
 import type { PolicyMemory } from '../../catalog/catalog.ts';
+import { errorInWords } from '../../lib/error-in-words.ts';
 import { knownError } from '../../lib/known-error.ts';
 import type { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
@@ -97,7 +98,8 @@ function describeBackup(
   { outcome, snapshotId, error }: SubjectOutcome,
   willRetry: boolean,
 ): string {
-  if (error !== undefined) return `${quote(name)}: ${error.message}${willRetry ? '; it is tried again' : ''}`;
+  if (error !== undefined)
+    return `${quote(name)}: ${errorInWords(error)}${willRetry ? '; it is tried again' : ''}`;
   return `${quote(name)}: saved as ${snapshotId?.slice(0, 8) ?? '?'}${outcome === 'partial' ? ', not all of it' : ''}`;
 }
 
@@ -143,7 +145,7 @@ async function endFailed(parts: JobParts, attempt: Attempt, error: AppError): Pr
     snapshotId: undefined,
   });
   parts.say(
-    `${task.action} of ${quote(task.subject?.name ?? task.repository)}: ${error.message}${willRetry && !isStopped ? '; it is tried again' : ''}`,
+    `${task.action} of ${quote(task.subject?.name ?? task.repository)}: ${errorInWords(error)}${willRetry && !isStopped ? '; it is tried again' : ''}`,
   );
   // A backup tells of its own failures.
   if (isStopped || task.action === 'backup') return;
@@ -152,6 +154,7 @@ async function endFailed(parts: JobParts, attempt: Attempt, error: AppError): Pr
       what: 'failed',
       fingerprint: error.code,
       message: error.message,
+      detail: error.detail,
       hint: error.hint,
     }),
   ]);
@@ -172,7 +175,7 @@ export async function tellMissed(parts: Pick<JobParts, 'work' | 'say' | 'now'>, 
 
 function happeningOf(
   { task }: DueTask,
-  what: Pick<Happening, 'what' | 'fingerprint' | 'message' | 'hint'>,
+  what: Pick<Happening, 'what' | 'fingerprint' | 'message' | 'detail' | 'hint'>,
 ): Happening {
   const work = task.action === 'check' ? 'verify' : task.action === 'forget' ? 'prune' : task.action;
   return {

@@ -10,8 +10,8 @@ export function happeningOfHost(failure: AppError | undefined, policy?: string):
   const about = { work: 'schedule', subject: allVolumes, policy } as const;
   if (failure === undefined)
     return { ...about, what: 'good', onlyRecovery: true, message: 'The volumes can be listed again' };
-  const { code, message, hint } = failure;
-  return { ...about, what: 'failed', fingerprint: code, message, hint };
+  const { code, message, detail, hint } = failure;
+  return { ...about, what: 'failed', fingerprint: code, message, detail, hint };
 }
 
 /** That a policy could not be run at all by hand, or by a timer whose messages go nowhere; or that it could. Pure. */
@@ -19,10 +19,8 @@ export function happeningOfRun(policy: string, failure: AppError | undefined): H
   const about = { work: 'schedule', subject: policy, policy } as const;
   if (failure === undefined)
     return { ...about, what: 'good', onlyRecovery: true, message: `The policy ${quote(policy)} runs again` };
-  const { code, message, hint, detail } = failure;
-  const [first] = detail?.split('\n') ?? [];
-  const more = first === undefined ? '' : `: ${first}`;
-  return { ...about, what: 'failed', fingerprint: code, message: `${message}${more}`, hint };
+  const { code, message, detail, hint } = failure;
+  return { ...about, what: 'failed', fingerprint: code, message, detail, hint };
 }
 
 /** That the configuration as it is written cannot be used, or can again. Pure. */
@@ -31,12 +29,12 @@ export function happeningOfConfiguration(problem: AppError | undefined): Happeni
   if (problem === undefined)
     return { ...about, what: 'good', onlyRecovery: true, message: 'The configuration can be used again' };
   const { code, message, detail } = problem;
-  const [first] = detail?.split('\n') ?? [];
   return {
     ...about,
     what: 'failed',
     fingerprint: code,
-    message: `${message}${first === undefined ? '' : `: ${first}`}; the one before stays in force`,
+    message: `${message}; the one before stays in force`,
+    detail,
     hint: '"holdfast config check" says whether it is right again; then reload the daemon.',
   };
 }

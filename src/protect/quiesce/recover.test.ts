@@ -51,7 +51,14 @@ test('unpauses what was running, and leaves alone what was paused or stopped bef
   await leaveJournal('pause');
   await world.containers.pause('db');
   expect((await recover()).jobs).toEqual([
-    { reason: 'back up "data"', since: '1970-01-01T00:00:00.000Z', apps: ['db'], left: [], error: undefined },
+    {
+      reason: 'back up "data"',
+      since: '1970-01-01T00:00:00.000Z',
+      containers: ['db'],
+      apps: ['db'],
+      left: [],
+      error: undefined,
+    },
   ]);
   expect(world.containers.get('db').state).toBe('running');
   expect(world.containers.get('frozen').state).toBe('paused');

@@ -10,6 +10,7 @@ import { nameApps } from './name-apps.ts';
 import type { AppStep } from './plan-still.ts';
 import { putBack } from './put-back.ts';
 import { startOnce } from './start-refusal.ts';
+import { tellOfRecovery } from './tell-of-recovery.ts';
 import { localTime } from '../../model/local-time.ts';
 
 /** What was found of one job that was interrupted. */
@@ -18,6 +19,8 @@ export interface RecoveredJob {
   readonly reason: string;
   /** When it made its containers still, RFC 3339. */
   readonly since: string;
+  /** Names of all that it was to make still; none where that cannot be read. */
+  readonly containers: readonly string[];
   /** Names of the containers and services that were brought back. */
   readonly apps: readonly string[];
   /** Names of those that others have made anew, started or stopped since: they stay as they are. */
@@ -60,6 +63,7 @@ export async function recoverApps(
     add({
       reason: 'do what cannot be read',
       since: '',
+      containers: [],
       apps: [],
       left: [],
       error: `${message}. ${hint ?? ''}`,
@@ -95,6 +99,7 @@ export async function recoverAtStart(parts: Protection, options: JobOptions): Pr
         if (job.error === undefined || !told.has(restoreId)) options.onNote?.(describeJob(job));
       },
     });
+    await tellOfRecovery(parts, report.jobs);
     return { ...report, hooks: await recoverDueHooks(parts, report, options) };
   } catch (error) {
     const why = errorInWords(error);
@@ -118,24 +123,23 @@ export async function recoverMore(
   options: JobOptions,
 ): Promise<RecoverReport> {
   const later = await recoverApps(parts, options);
+  await tellOfRecovery(parts, later.jobs);
   const done = before.jobs.filter(({ error }) => error === undefined);
   const hooks = await recoverDueHooks(parts, later, { ...options, isAsked: true });
   return { jobs: [...done, ...later.jobs], hooks, elsewhere: later.elsewhere };
 }
 
-/** Applications are told that it is over when their containers are back, and not before. */
+/** Applications are told that it is over when the containers of their backup are back, and not before. */
 async function recoverDueHooks(
   parts: Protection,
   { jobs }: Pick<RecoverReport, 'jobs'>,
   options: RecoverHooksOptions,
 ): Promise<readonly DueHook[]> {
   if (!(await hasHookJournals(parts.stateDir))) return [];
-  if (jobs.some(({ error }) => error !== undefined)) {
-    options.onNote?.('Hooks of an interrupted backup wait until its containers are back.');
-    return [];
-  }
   const { recoverHooks } = await import('../hooks/recover-hooks.ts');
-  const { ran, due, notes, hadFailed } = await recoverHooks(parts, options);
+  const waitsFor = jobs.filter(({ error }) => error !== undefined);
+  const { ran, due, notes, hadFailed, isWaiting } = await recoverHooks(parts, { ...options, waitsFor });
+  if (isWaiting) options.onNote?.('Hooks of an interrupted backup wait until its containers are back.');
   if (ran.length > 0) options.onNote?.(`Hooks of an interrupted backup were run: ${ran.join(', ')}.`);
   for (const note of notes) options.onNote?.(`Warning: ${note}.`);
   const { tellOfHooks } = await import('../hooks/tell-of-hooks.ts');
@@ -166,7 +170,7 @@ async function recoverJob(
   const { stateDir } = parts;
   const host = await parts.host();
   const { containers } = host;
-  const told = { reason, since };
+  const told = { reason, since, containers: levels.flat().map((step) => step.identity.name) };
   if (containers === undefined) return { ...told, apps: [], left: [], error: 'This host runs no containers' };
   const unsettled = await whyUnsettled(stateDir, opened.journal);
   if (unsettled !== undefined) return { ...told, apps: [], left: [], error: unsettled };

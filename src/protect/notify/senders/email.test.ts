@@ -7,7 +7,7 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeCertificates } from '../../../../test/docker/certificates.ts';
 import type { EmailChannel } from '../channel.ts';
-import { testMessage } from '../compose.ts';
+import { composeMessage, testMessage } from '../compose.ts';
 import { sendEmail } from './email.ts';
 
 let folder: string;
@@ -108,6 +108,19 @@ test('a letter arrives at everybody, whole', async () => {
   expect(text).toContain('Auto-Submitted: auto-generated');
   expect(text).toMatch(/^Subject: =\?UTF-8\?.*/m);
   expect(text).toContain('One\r\n.\r\nTwo');
+});
+
+test('a letter has the reason of the engine', async () => {
+  await using mailbox = await startServer({ authOptional: true, disabledCommands: ['STARTTLS', 'AUTH'] });
+  const happening = { what: 'failed', work: 'backup', subject: 'pg', message: 'Cannot start "pg"' } as const;
+  const told = { event: 'failure', happening: { ...happening, detail: 'port is taken' }, count: 1 } as const;
+  const facts = { host: 'nas', nowMs: 0 };
+  const composed = composeMessage([{ ...told, since: undefined }], facts, {
+    title: undefined,
+    message: undefined,
+  });
+  await sendEmail(channel(mailbox.port), composed, context);
+  expect(mailbox.letters[0]?.text).toContain('port is taken');
 });
 
 test('the password goes over an encrypted connection', async () => {

@@ -36,6 +36,7 @@ function documentOf({ event, title, text, fields, notices }: Message): object {
       subject: happening.subject,
       code: happening.fingerprint ?? null,
       message: happening.message,
+      detail: happening.detail ?? null,
       hint: happening.hint ?? null,
       stack: happening.stack ?? null,
       policy: happening.policy ?? null,
