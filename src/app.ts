@@ -26,6 +26,7 @@ import { openUpkeep, type OtherRepository, type Upkeep } from './protect/upkeep.
 import { openWord, type Word } from './protect/word.ts';
 import type { CheckReport } from './repository/index.ts';
 import type { RecoveredVolume } from './protect/recover-streamed.ts';
+import type { Volume } from './model/volume.ts';
 import { openServices, type Services } from './surfaces/open-services.ts';
 
 /** All that Holdfast can do, for its surfaces. Parts are opened when they are first needed, and closed with the App. */
@@ -53,6 +54,8 @@ export interface App
   managed(): Promise<ManagedVolumes>;
   /** Brings a volume back from the trash to whoever had it, Holdfast or an engine, and returns its name. */
   restoreTrash(which: string, options?: RestoreTrashOptions): Promise<string>;
+  /** With the containers of engines other than the host as consumers, for people to see. */
+  withConsumersElsewhere(volumes: readonly Volume[], signal?: AbortSignal): Promise<readonly Volume[]>;
   /** Renames a volume that Holdfast keeps itself, also for an engine that has it by the plugin. */
   renameManaged(
     name: string,
@@ -153,6 +156,11 @@ function openAppWithParts(
         makeKnown(config, volume, signal);
       const wanted = { ...config, managed, host: () => parts.host(), isOwnWanted, ownIsBack };
       return await restoreTrash(wanted, which, options);
+    },
+    async withConsumersElsewhere(volumes, signal) {
+      const { withConsumersElsewhere } = await import('./app/consumers-elsewhere.ts');
+      const { kind } = await parts.host();
+      return await withConsumersElsewhere(volumes, { env: config.env, host: kind, signal });
     },
     async renameManaged(name, to, options = {}) {
       const volume = await (await parts.managed()).rename(name, to, options);

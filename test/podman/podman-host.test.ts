@@ -241,4 +241,35 @@ describe('volumes of the plugin in Podman', () => {
     await expect(inContainer('away', 'echo hidden > /data/file')).rejects.toThrow(/elsewhere/);
     await podman('volume', 'rm', 'away');
   });
+
+  test('have Podman’s containers as consumers, wherever they are looked at from', async () => {
+    await create('used');
+    const rest = ['--network', 'none', 'busybox', 'sleep', '1000'];
+    await podman('run', '-d', '--name', 'user', '--stop-timeout', '0', '-v', 'used:/data:ro', ...rest);
+    const { mountpoint } = (await inspected(holdfast, 'used')) as { mountpoint: string };
+    await podman('create', '--name', 'binder', '-v', `${mountpoint}:/bound`, ...rest);
+    const own = holdfastCommand(plugin.stateDir, { HOLDFAST_HOST: 'embedded', CONTAINER_HOST: address() });
+    expect(await inspected(holdfast, 'used')).toMatchObject({
+      consumers: [{ name: 'user', state: 'running', path: '/data', readOnly: true }],
+    });
+    const { consumers } = (await inspected(own, 'used')) as { consumers: { name: string }[] };
+    expect(consumers.toSorted((one, other) => (one.name < other.name ? -1 : 1))).toMatchObject([
+      { name: 'binder', state: 'created', path: '/bound', readOnly: false },
+      { name: 'user', state: 'running', path: '/data', readOnly: true },
+    ]);
+    expect(await holdfast.run('volume', 'ls')).toMatch(/^used .*user/m);
+    expect(await own.run('volume', 'ls')).toMatch(/^used .*\(binder\).*user|^used .*user.*\(binder\)/m);
+    const absent = holdfastCommand(plugin.stateDir, {
+      HOLDFAST_HOST: 'embedded',
+      CONTAINER_HOST: 'unix:///nowhere/podman.sock',
+    });
+    expect(await inspected(absent, 'used')).toMatchObject({ consumers: [] });
+    await podman('rm', '-f', '-t', '0', 'user', 'binder');
+    await podman('volume', 'rm', 'used');
+  });
 });
+
+async function inspected(command: HoldfastCommand, volume: string): Promise<unknown> {
+  const [found] = JSON.parse(await command.run('volume', 'inspect', volume)) as unknown[];
+  return found;
+}

@@ -1,6 +1,7 @@
 import type { Host } from '../host.ts';
 import { type DockerHostOptions, openDockerHost } from './docker-host.ts';
-import { type DockerEndpoint, findDockerEndpoint } from './endpoint.ts';
+import type { HostKind } from '../../model/volume.ts';
+import { type DockerEndpoint, type Environment, findDockerEndpoint } from './endpoint.ts';
 import { podmanEndpoint } from './podman.ts';
 import { probeDocker } from './probe-docker.ts';
 
@@ -22,6 +23,16 @@ export function engineProbes(options: DockerHostOptions): Record<'docker' | 'pod
     docker: engineProbe('docker', options, async () => options.endpoint ?? (await findDockerEndpoint(env))),
     podman: engineProbe('podman', options, async () => podmanEndpoint(env)),
   };
+}
+
+/** Where engines of this machine other than the host are looked for. */
+export async function engineEndpoints(env: Environment, host: HostKind): Promise<DockerEndpoint[]> {
+  const podman = podmanEndpoint(env);
+  // An address in DOCKER_HOST that cannot be read is no reason to show nothing.
+  const docker = await findDockerEndpoint(env).catch(() => undefined);
+  const others = [host === 'docker' ? undefined : docker, host === 'podman' ? undefined : podman];
+  // At another place are other paths.
+  return others.filter((endpoint) => endpoint?.kind === 'unix');
 }
 
 function engineProbe(

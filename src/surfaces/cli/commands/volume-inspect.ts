@@ -10,16 +10,17 @@ export async function runVolumeInspect(
   args: readonly string[],
 ): Promise<void> {
   const engine = await session.app.volumes();
-  const volumes: Volume[] = [];
+  const found: Volume[] = [];
   const missing: AppError[] = [];
   for (const name of args) {
     try {
-      volumes.push(await engine.inspect(name, { signal: session.signal }));
+      found.push(await engine.inspect(name, { signal: session.signal }));
     } catch (error) {
       if (!isAppError(error, 'not-found')) throw error;
       missing.push(error);
     }
   }
+  const volumes = await session.app.withConsumersElsewhere(found, session.signal);
   if (volumes.length > 0 || missing.length === 0) {
     session.printer.print({
       json: () => volumes,

@@ -22,7 +22,8 @@ interface Row {
 export async function runVolumeLs(session: Session, flags: VolumeLsFlags): Promise<void> {
   const filter = parseVolumeFilter(flags.filter ?? []);
   const engine = await session.app.volumes();
-  const volumes = await engine.list(filter, { signal: session.signal });
+  const found = await engine.list(filter, { signal: session.signal });
+  const volumes = session.quiet ? found : await session.app.withConsumersElsewhere(found, session.signal);
   const names = volumes.map((volume) => volume.name);
   const measured = flags.size ? await engine.usage(names, { signal: session.signal }) : [];
   const usages = new Map(measured.map((usage) => [usage.name, usage]));

@@ -1,0 +1,47 @@
+import { isAppError } from '../model/errors.ts';
+import type { Consumer, HostKind, Volume } from '../model/volume.ts';
+
+interface Asking {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where the volumes were found, with its own consumers. */
+  readonly host: HostKind;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The volumes with the containers of the other engines of this machine as consumers, too: Podman's containers and
+ * Docker's can use the same volume by the plugin, or mount its directory. For people only: what an engine that does not
+ * answer in two seconds has is left out. Volumes of an engine's own driver are not asked about.
+ */
+export async function withConsumersElsewhere(
+  volumes: readonly Volume[],
+  { env, host, signal }: Asking,
+): Promise<readonly Volume[]> {
+  const isShared = (volume: Volume): boolean =>
+    Boolean(volume.mountpoint) && (host === 'embedded' || volume.driver !== 'local');
+  if (!volumes.some(isShared)) return volumes;
+  const { consumersByPath, engineEndpoints } = await import('../hosts/docker/index.ts');
+  const endpoints = await engineEndpoints(env, host);
+  const found = await Promise.all(
+    endpoints.map(async (endpoint) => {
+      try {
+        return await consumersByPath(endpoint, { signal });
+      } catch (error) {
+        if (!isAppError(error) || error.code === 'cancelled') throw error;
+        return new Map<string, readonly Consumer[]>();
+      }
+    }),
+  );
+  return volumes.map((volume) => {
+    if (!isShared(volume)) return volume;
+    const known = new Set(volume.consumers.map(({ id }) => id));
+    const others = found.flatMap((byPath) => byPath.get(volume.mountpoint ?? '') ?? []);
+    const more = others.filter(({ id }) => !known.has(id));
+    return more.length === 0 ? volume : { ...volume, consumers: [...volume.consumers, ...unique(more)] };
+  });
+}
+
+/** Two addresses can lead to the same engine. */
+function unique(consumers: readonly Consumer[]): Consumer[] {
+  return [...new Map(consumers.map((consumer) => [`${consumer.id} ${consumer.path}`, consumer])).values()];
+}
