@@ -1,6 +1,8 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Host, HostInfo } from '../hosts/host.ts';
+import { requireAnswer } from '../lib/require-answer.ts';
+import { fromText } from '../model/byte-string.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { parseTarget } from '../model/target.ts';
@@ -176,10 +178,13 @@ async function resolveTarget(parts: Protection, text: string, options: JobOption
 async function resolvePath(text: string): Promise<PathTarget> {
   const name = path.resolve(text);
   try {
+    await requireAnswer(fromText(name), { name });
     return await findPath(name);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR')
       throw new AppError('not-found', `There is no directory or file ${quote(name)}`, { cause: error });
+    // It fails by itself when it is to be saved, and keeps nothing else from that.
+    if (isAppError(error, 'unavailable')) return { kind: 'path', name };
     throw error;
   }
 }
