@@ -75,7 +75,8 @@ function answerHalfClosed(server: Server & { httpAllowHalfOpen?: boolean }): voi
 function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
   const body = '{"message":"page not found"}\n';
   const head = ['HTTP/1.1 404 Not Found', 'Content-Type: application/json', `Content-Length: ${body.length}`];
-  socket.end(`${[...head, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`);
+  // What the client sends into the tunnel is not read, so its end would never be seen.
+  socket.end(`${[...head, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
 /** How much of a body that is too long is read and thrown away, so that its sender gets to read the answer. */
@@ -87,6 +88,7 @@ const discardAtMost = 64 << 20;
  */
 export async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const leave = (): void => reject(new AppError('cancelled', 'The client went away'));
   const tooLong = (): AppError => new AppError('usage', 'http: request body too large');
   const chunks: Buffer[] = [];
   let length = 0;
@@ -98,8 +100,8 @@ export async function readBody(request: IncomingMessage, limitBytes: number): Pr
     if (length > limitBytes + discardAtMost) reject(tooLong());
   });
   request.once('end', () => (length <= limitBytes ? resolve(Buffer.concat(chunks)) : reject(tooLong())));
-  request.once('error', reject);
-  request.once('close', () => reject(new AppError('cancelled', 'The client went away')));
+  request.once('error', leave);
+  request.once('close', leave);
   return await promise;
 }
 
