@@ -2,6 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { DirectoryHandle } from '../../src/lib/directory-handle.ts';
+import { removeTree } from '../../src/lib/remove-tree.ts';
+import { fromText, toPath } from '../../src/model/byte-string.ts';
 import { makeHostileTree } from '../support/hostile-tree.ts';
 import { onEngine } from '../support/on-engine.ts';
 import { treeFacts } from '../support/tree-facts.ts';
@@ -142,6 +145,32 @@ describe('through the engine only', () => {
     await on.engine.docker(['volume', 'rm', 'far']);
     await streamed('restore', 'far');
     expect(treeFacts(on.engine.volumePath('far'), keptByStreams)).toEqual(before);
+  });
+
+  test('a path of more than 4,096 bytes is left out and named, and all else comes back', async () => {
+    const folder = join(on.engine.folder, 'long');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'short'), 'comes back');
+    const name = 'n'.repeat(250);
+    let handle = DirectoryHandle.open(fromText(folder));
+    for (let depth = 0; depth < 17; depth++) {
+      using above = handle;
+      mkdirSync(toPath(above.at(name)));
+      handle = above.openChild(name);
+    }
+    writeFileSync(toPath(handle.at('deep')), 'stays away');
+    handle[Symbol.dispose]();
+    try {
+      await run('backup', folder);
+      const restored = await on.attempt(['restore', folder, '--to', 'long'], throughEngine);
+      expect(restored.exit).toBe(3);
+      expect(restored.stderr).toContain('has a path that is too long for the engine');
+      const volume = on.engine.volumePath('long');
+      expect(readFileSync(join(volume, 'short'), 'utf8')).toBe('comes back');
+      expect(existsSync(join(volume, ...Array.from({ length: 14 }, () => name)))).toBe(true);
+    } finally {
+      await removeTree(fromText(folder));
+    }
   });
 
   test('a volume is replaced as a whole when nobody refers to it, and refused otherwise', async () => {
