@@ -99,6 +99,14 @@ export interface SaveProblem {
   readonly message: string;
 }
 
+/** The small files that a volume's containers need to run, and that lie beside its data in a snapshot. */
+export interface ConfigRecord {
+  /** Absolute paths. */
+  readonly saved: readonly string[];
+  /** What they need and what is not in the snapshot. */
+  readonly leftOut: readonly { readonly path: string; readonly reason: string }[];
+}
+
 /** One volume at one time. */
 export interface Snapshot {
   /** 64 hex digits. */
@@ -124,6 +132,8 @@ export interface Snapshot {
   readonly problemCount: number;
   /** What the application's own client dumped beside the data, where it did. */
   readonly dumps?: readonly { readonly name: string; readonly size: number }[] | undefined;
+  /** Undefined where nothing was looked for. */
+  readonly config?: ConfigRecord | undefined;
   readonly evidence?: GradeEvidence | undefined;
   /** What it shares with the snapshots of other volumes that were saved at the same still moment: 16 hex digits. */
   readonly restorePoint?: string | undefined;

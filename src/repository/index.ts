@@ -2,6 +2,7 @@
 export type {
   CheckOptions,
   CheckReport,
+  ConfigFile,
   DumpStream,
   FindOptions,
   LockHolder,

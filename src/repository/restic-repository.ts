@@ -55,6 +55,7 @@ import type {
   TagChange,
   UnlockOptions,
   UnlockReport,
+  WalkOptions,
   WorkOptions,
 } from './types.ts';
 
@@ -118,10 +119,11 @@ export class ResticRepository implements Repository {
   async *walk(
     snapshot: Snapshot,
     path: ByteString,
-    options: WorkOptions & { readonly depth?: number } = {},
+    options: WalkOptions = {},
   ): AsyncGenerator<SnapshotEntry> {
     const reader = new BlobReader(this.#parts.codec, await this.#index.current(options));
-    const node = await findInSnapshot(this.#parts.codec, reader, { snapshot, path });
+    const { inConfig } = options;
+    const node = await findInSnapshot(this.#parts.codec, reader, { snapshot, path, inConfig });
     yield* walkEntries(reader, node, options);
   }
 

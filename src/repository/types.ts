@@ -47,6 +47,12 @@ export interface RepositoryAccess {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface WalkOptions extends WorkOptions {
+  readonly depth?: number;
+  /** In the folder of what its containers need, see `SaveOptions.config`, instead of the data. */
+  readonly inConfig?: boolean | undefined;
+}
+
 /** A repository in the restic format, version 2, unlocked. Safe to use with other processes, restic's included. */
 export interface Repository extends AsyncDisposable {
   /** 64 hex digits, from the repository's config file. */
@@ -81,11 +87,7 @@ export interface Repository extends AsyncDisposable {
   saveTogether(saves: readonly SaveOptions[], moment: StillMoment): Promise<SaveResult[]>;
 
   /** Depth first, sorted by bytes, `path` itself first. `not-found` when there is no such path. */
-  walk(
-    snapshot: Snapshot,
-    path: ByteString,
-    options?: WorkOptions & { readonly depth?: number },
-  ): AsyncIterable<SnapshotEntry>;
+  walk(snapshot: Snapshot, path: ByteString, options?: WalkOptions): AsyncIterable<SnapshotEntry>;
 
   /** The bytes of a file entry from `walk`, verified. For a sparse file too, holes as zeros. */
   readFile(snapshot: Snapshot, entry: SnapshotEntry, options?: WorkOptions): AsyncIterable<Uint8Array>;

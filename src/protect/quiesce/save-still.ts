@@ -12,12 +12,20 @@ import { applicationOf } from '../presets/application-of.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { BackupTarget } from '../targets.ts';
 import type { Treatment } from '../treatment.ts';
+import { collectConfig, notHere } from '../config-files/collect-config.ts';
 import { canClone } from './can-clone.ts';
 import { chooseWays } from './choose-ways.ts';
 import { planBound, planTogether, type Situation, type StillPlan } from './consistency.ts';
 import { type Member as MomentMember, Moment } from './moment.ts';
 import { nameApps } from './name-apps.ts';
-import { isActiveContainer, lookAround, lookAroundFree, runs, writersIn } from './volume-containers.ts';
+import {
+  isActiveContainer,
+  lookAround,
+  lookAroundFree,
+  runs,
+  type Surroundings,
+  writersIn,
+} from './volume-containers.ts';
 
 /** One volume or directory whose lease is held. */
 export interface StillTarget {
@@ -87,6 +95,9 @@ export async function saveStill(
   }
   if (members.length === 0) return lost;
   const missing = [...request.missing, ...lost.map(({ target }) => target.name)];
+  const configs = request.withApplications
+    ? await configsOf(parts, members, around)
+    : new Map<Member, undefined>();
   const application = await openApplications(parts, { members, request }, options);
   if (application !== undefined) opened.use(application);
   const ways = chooseWays(members, application);
@@ -103,7 +114,11 @@ export async function saveStill(
     await application?.begin(options);
     const dumps = await application?.dump(request.repository, options);
     const saves = members.map((member) =>
-      saveOptionsOf(parts, { member, moment, request: { ...request, missing }, dumps }, options),
+      saveOptionsOf(
+        parts,
+        { member, moment, request: { ...request, missing }, dumps, config: configs.get(member) },
+        options,
+      ),
     );
     const results = await request.repository.saveTogether(saves, moment);
     for (const [i, { notKept = [] }] of results.entries())
@@ -144,6 +159,29 @@ function outcomeOf(results: readonly SaveResult[]): HookOutcome {
   const isPartial = results.some(({ problems, error }) => error !== undefined || problems.length > 0);
   const ids = results.flatMap(({ snapshot }) => snapshot?.id ?? []);
   return { outcome: isPartial ? 'partial' : 'good', snapshotId: ids.join(',') };
+}
+
+/** What the containers of each volume need besides. Those of a stack share it, and it is read once. */
+async function configsOf(
+  { stateDir }: Pick<Protection, 'stateDir'>,
+  members: readonly Member[],
+  { containers, volumes }: Surroundings,
+): Promise<Map<Member, SaveOptions['config']>> {
+  const configs = new Map<Member, SaveOptions['config']>();
+  const ofStacks = new Map<string, SaveOptions['config']>();
+  for (const member of members) {
+    const { target, source } = member;
+    if (target.kind !== 'volume') continue;
+    const { stack } = target.volume;
+    const config =
+      source.tree.kind === 'entries'
+        ? notHere(target.volume, containers)
+        : ((stack === undefined ? undefined : ofStacks.get(stack)) ??
+          (await collectConfig({ volume: target.volume, containers, volumes, stateDir })));
+    if (stack !== undefined && source.tree.kind === 'directory') ofStacks.set(stack, config);
+    configs.set(member, config);
+  }
+  return configs;
 }
 
 interface ApplicationsToOpen {
@@ -209,17 +247,19 @@ interface SaveWish {
   readonly moment: Moment;
   readonly request: StillSaveRequest;
   readonly dumps: ReadonlyMap<string, readonly StoredDump[]> | undefined;
+  readonly config: SaveOptions['config'];
 }
 
 function saveOptionsOf(
   parts: Protection,
-  { member, moment, request, dumps }: SaveWish,
+  { member, moment, request, dumps, config }: SaveWish,
   options: JobOptions,
 ): SaveOptions {
   const { source, volume, parent, treatment } = member;
   return {
     source: source.tree,
     dumps: dumps?.get(member.target.name),
+    config,
     volume,
     parent,
     tags: [...request.marks, ...treatment.tags],

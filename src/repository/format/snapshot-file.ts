@@ -1,4 +1,5 @@
 import type {
+  ConfigRecord,
   Grade,
   GradeEvidence,
   Snapshot,
@@ -54,6 +55,8 @@ export interface HoldfastJson {
   readonly limits?: readonly string[];
   /** What the application's own client dumped beside the data. */
   readonly dumps?: readonly { readonly name: string; readonly size: number }[];
+  /** The small files that its containers need: those in `NAME.config` beside the data, and those that are left out. */
+  readonly config?: ConfigRecord;
   /** Why it has its grade. */
   readonly evidence?: GradeEvidence;
   /** What the snapshots share that were taken behind one barrier. */
@@ -112,11 +115,18 @@ export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
     problemCount: own?.problemCount ?? 0,
     ...(Array.isArray(json.excludes) && { excludes: json.excludes }),
     ...(own?.dumps && { dumps: own.dumps }),
+    ...(isConfigRecord(own?.config) && { config: own.config }),
     ...(own?.evidence && { evidence: own.evidence }),
     ...(isText(own?.restorePoint) && { restorePoint: own.restorePoint }),
     ...(Array.isArray(own?.missing) && { missing: own.missing.filter(isText) }),
     programVersion: json.program_version,
   };
+}
+
+function isConfigRecord(value: unknown): value is ConfigRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const { saved, leftOut } = value as Partial<Record<keyof ConfigRecord, unknown>>;
+  return Array.isArray(saved) && saved.every(isText) && Array.isArray(leftOut);
 }
 
 /** A record of a format that is not known yet, or of something else, is as good as none. */

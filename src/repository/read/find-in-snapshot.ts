@@ -4,7 +4,7 @@ import type { Snapshot } from '../../model/snapshot.ts';
 import type { TreeNode } from '../format/node.ts';
 import type { FileCodec } from '../format/repository-file.ts';
 import { loadSnapshot } from '../format/snapshot-file.ts';
-import { dataParts } from '../save/root-tree.ts';
+import { configName, dataParts } from '../save/root-tree.ts';
 import type { BlobReader } from './blob-reader.ts';
 import { findNode } from './find-node.ts';
 
@@ -15,16 +15,19 @@ export interface PlaceInSnapshot {
   readonly snapshot: Snapshot;
   /** Below the snapshot's data root. */
   readonly path: ByteString;
+  /** Below the folder of what its containers need instead: an absolute path without the first slash. */
+  readonly inConfig?: boolean | undefined;
 }
 
 /** `not-found` when there is no such path. */
 export async function findInSnapshot(
   codec: FileCodec,
   reader: BlobReader,
-  { snapshot, path }: PlaceInSnapshot,
+  { snapshot, path, inConfig = false }: PlaceInSnapshot,
 ): Promise<Found> {
   const { tree } = await loadSnapshot(codec, snapshot.id);
-  const root = snapshot.volume ? dataParts(snapshot.volume) : [];
+  const data = snapshot.volume ? dataParts(snapshot.volume) : [];
+  const root = inConfig ? [...data.slice(0, -1), configName(data.at(-1) ?? '')] : data;
   const parts = [...root, ...path.split('/').filter((part) => part !== '')];
   if (parts.length === 0) return { type: 'dir', subtree: tree };
   const node = await findNode(reader, tree, parts);

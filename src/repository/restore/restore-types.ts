@@ -7,6 +7,8 @@ export interface RestoreOptions extends WorkOptions {
   readonly snapshot: Snapshot;
   /** Below the snapshot's data root; '' is all of it. A file is restored as TARGET itself. */
   readonly path: ByteString;
+  /** Below the folder of what its containers need, see `SaveOptions.config`, instead of the data. */
+  readonly inConfig?: boolean | undefined;
   /** Must not exist, or be an empty directory: restoring never merges. */
   readonly target: ByteString;
   /** What messages call it, where its path would say nothing to people. */

@@ -107,6 +107,11 @@ export function dumpsName(dataName: ByteString): ByteString {
   return `${dataName}.dump`;
 }
 
+/** The folder beside the data that holds the small files which its containers need. */
+export function configName(dataName: ByteString): ByteString {
+  return `${dataName}.config`;
+}
+
 /** The file beside the data that describes the volume, for a snapshot whose record was rewritten by another program. */
 export function descriptionNode(
   dataName: ByteString,

@@ -18,6 +18,7 @@ import { EarlyClones } from './early-clones.ts';
 import { PackRecorder } from './pack-recorder.ts';
 import { ReadableSaves } from './readable-saves.ts';
 import { dataParts, descriptionNode, directoryNode, plainDirectoryNode, saveRootTree } from './root-tree.ts';
+import { saveConfigFolder } from './config-folder.ts';
 import { assertDumpsThere, saveDumpFolder } from './save-dump.ts';
 import { SaveScheduler } from './save-scheduler.ts';
 import { watchStore } from './watch-store.ts';
@@ -289,6 +290,14 @@ async function saveTrees(work: DataSave, scheduler: SaveScheduler): Promise<stri
     options.volume.kind === 'path' ? directoryNode(`/${above.join('/')}`, names) : plainDirectoryNode;
   const saveTree = (tree: Uint8Array): Promise<string> => scheduler.saveTree(tree);
   const { dumps = [] } = options;
+  const { config, volume } = options;
+  if (volume.kind === 'volume' && config !== undefined && config.files.length > 0) {
+    const saveBlob = (content: Uint8Array): Promise<string> =>
+      scheduler.saveBlob(Buffer.from(content), 'data');
+    beside.push(
+      await saveConfigFolder({ files: config.files, dataName, names: work.names, saveBlob, saveTree }),
+    );
+  }
   if (dumps.length > 0) beside.push(await saveDumpFolder({ dumps, dataName, saveTree }));
   return await saveRootTree({ parts, dataNode, saveTree, nodeAbove, beside }, dataTree);
 }
@@ -339,6 +348,7 @@ function describe(
       dataPath: toText(dataPath),
       grade: saved.grade,
       problemCount: saved.problemCount,
+      ...(options.config && { config: options.config.record }),
       ...(evidence && { evidence }),
       ...(options.restorePoint !== undefined && { restorePoint: options.restorePoint }),
       ...(options.restorePoint !== undefined && missing.length > 0 && { missing }),

@@ -2,6 +2,7 @@ import type { ByteString } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 import type { AppError } from '../../model/errors.ts';
 import type {
+  ConfigRecord,
   Grade,
   GradeEvidence,
   InFlight,
@@ -16,6 +17,8 @@ export interface SaveOptions extends WorkOptions {
   readonly source: TreeSource;
   /** Dumps of what `source` is the files of. `conflict` when one was pruned meanwhile. */
   readonly dumps?: readonly StoredDump[] | undefined;
+  /** Kept beside the data of a volume, with the record of what there is and what was left out. */
+  readonly config?: { readonly files: readonly ConfigFile[]; readonly record: ConfigRecord } | undefined;
   readonly volume: VolumeDescription;
   readonly parent?: Snapshot | undefined;
   readonly tags: readonly string[];
@@ -51,6 +54,14 @@ export interface ShownByData {
   /** One that was written to though all had to be still, for people; undefined where none was seen. */
   readonly written?: string | undefined;
   readonly inFlight?: InFlight | undefined;
+}
+
+/** A small file that the containers of a volume need, or a folder on the way to one. */
+export interface ConfigFile {
+  /** With its absolute path, without the first slash. */
+  readonly entry: Entry;
+  /** All of it; empty for what is no file. */
+  readonly content: Uint8Array;
 }
 
 /** What a snapshot is made of. */

@@ -1,15 +1,13 @@
-import { hash } from 'node:crypto';
-import { packDevice } from '../../lib/posix.ts';
 import { readUserNames } from '../../lib/user-names.ts';
-import { type ByteString, toBytes, toPrintable } from '../../model/byte-string.ts';
+import { type ByteString, toPrintable } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 import { AppError } from '../../model/errors.ts';
 import { encodeTree } from '../format/encode-tree.ts';
 import { encodeNode, type TreeNode } from '../format/node.ts';
 import { ExactTimes, type ReadTimes } from './exact-times.ts';
+import { nameOfEntry, nodeOfEntry } from './node-of-entry.ts';
 import type { ParentDirectory } from './parent-directory.ts';
 import type { KnownTrees } from './parent-trees.ts';
-import { plainDirectoryNode } from './root-tree.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import type { SaveTally } from './save-tally.ts';
 import { StreamContent } from './stream-content.ts';
@@ -105,8 +103,12 @@ export class StreamSaver {
     if (entry.path !== '') this.#options.tally.countDirectory();
     const { parents, parentTreeId } = this.#options;
     const above = this.#stack.at(-1)?.parent;
-    const treeId = entry.path === '' ? parentTreeId : above?.subtreeOf(nameOf(entry.path));
-    const node = this.#exact(entry.path, this.#nodeOf(entry), above?.node(nameOf(entry.path)));
+    const treeId = entry.path === '' ? parentTreeId : above?.subtreeOf(nameOfEntry(entry.path));
+    const node = this.#exact(
+      entry.path,
+      nodeOfEntry(entry, this.#names),
+      above?.node(nameOfEntry(entry.path)),
+    );
     node.catch(() => undefined);
     this.#stack.push({
       path: entry.path,
@@ -136,7 +138,7 @@ export class StreamSaver {
   #put(path: ByteString, node: Promise<ByteString>): void {
     node.catch(() => undefined);
     const directory = this.#stack.at(-1);
-    const name = nameOf(path);
+    const name = nameOfEntry(path);
     if (!directory || directory.children.has(name)) throw outOfOrder(path);
     directory.children.set(name, node);
   }
@@ -144,7 +146,7 @@ export class StreamSaver {
   async #save(entry: Entry, body: AsyncIterable<Uint8Array>): Promise<{ text: Promise<ByteString> }> {
     const known = entry.hardLinkTo === undefined ? await this.#saveNew(entry, body) : this.#findLinked(entry);
     this.#known.set(entry.path, known);
-    const before = this.#stack.at(-1)?.parent?.node(nameOf(entry.path));
+    const before = this.#stack.at(-1)?.parent?.node(nameOfEntry(entry.path));
     return { text: this.#encode(entry.path, known, before) };
   }
 
@@ -158,11 +160,11 @@ export class StreamSaver {
       tally.noteRead();
       tally.countFile(isSame ? 'unmodified' : before ? 'changed' : 'new', node.size, path);
     }
-    return encodeNode({ ...node, name: nameOf(path), content });
+    return encodeNode({ ...node, name: nameOfEntry(path), content });
   }
 
   async #saveNew(entry: Entry, body: AsyncIterable<Uint8Array>): Promise<KnownFile> {
-    const node = this.#nodeOf(entry);
+    const node = nodeOfEntry(entry, this.#names);
     if (entry.type !== 'file') return { node, content: Promise.resolve([]) };
     const { pending } = await this.#content.save(entry, body);
     pending.catch(() => undefined);
@@ -197,32 +199,6 @@ export class StreamSaver {
     if (directory.parent?.isTreeOf(nodes)) return directory.parent.treeId;
     return await this.#options.scheduler.saveTree(encodeTree(nodes));
   }
-
-  #nodeOf(entry: Entry): TreeNode {
-    const isDirectory = entry.type === 'dir';
-    const { deviceMajor = 0, deviceMinor = 0 } = entry;
-    return {
-      ...plainDirectoryNode,
-      name: nameOf(entry.path),
-      type: entry.type,
-      mode: entry.mode,
-      mtimeNs: entry.mtimeNs,
-      atimeNs: entry.mtimeNs,
-      uid: entry.uid,
-      gid: entry.gid,
-      user: this.#names.user(entry.uid),
-      group: this.#names.group(entry.gid),
-      size: entry.size,
-      // A stream tells of a file's other names only later: every file is written as if it had one, under a number of its own.
-      inode: isDirectory ? 0n : inodeOf(entry.path),
-      deviceId: isDirectory ? 0n : 1n,
-      links: isDirectory ? 0 : 2,
-      linkTarget: entry.linkTarget,
-      xattrs: entry.xattrs ?? [],
-      dataRuns: entry.dataRuns,
-      device: packDevice(deviceMajor, deviceMinor),
-    };
-  }
 }
 
 /** Rounded down, before 1970 too. */
@@ -235,19 +211,10 @@ function sameIds(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((id, i) => id === b[i]);
 }
 
-/** Always the same for a path, so that an unchanged directory has an unchanged tree. */
-function inodeOf(path: ByteString): bigint {
-  return hash('sha256', toBytes(path), 'buffer').readBigUInt64LE() >> 1n;
-}
-
 function parentOf(path: ByteString): ByteString | undefined {
   if (path === '') return undefined;
   const slash = path.lastIndexOf('/');
   return slash < 0 ? '' : path.slice(0, slash);
-}
-
-function nameOf(path: ByteString): ByteString {
-  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 function outOfOrder(path: ByteString): AppError {

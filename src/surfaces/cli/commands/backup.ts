@@ -8,7 +8,7 @@ import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 import { gradeInWords } from '../../../model/grade-in-words.ts';
 import { formatSize } from '../../../model/size.ts';
-import type { GradeEvidence } from '../../../model/snapshot.ts';
+import type { ConfigRecord, GradeEvidence } from '../../../model/snapshot.ts';
 import { failAll } from '../fail-all.ts';
 import { warnOfProblems } from '../finish-work.ts';
 import type { Session } from '../session.ts';
@@ -131,8 +131,16 @@ function describe(outcome: BackupOutcome, dryRun: boolean): string[] {
     `  grade: ${grade === undefined ? 'unknown' : gradeInWords(grade)}, ${printable(gradeReason ?? '')}`,
   );
   if (evidence !== undefined) lines.push(...describeEvidence(evidence));
+  if (snapshot?.config !== undefined) lines.push(...describeConfig(snapshot.config));
   if (limits.length > 0) lines.push(`  read through the engine: ${limits.join('; ')}`);
   return lines;
+}
+
+function describeConfig({ saved, leftOut }: ConfigRecord): string[] {
+  return [
+    ...(saved.length === 0 ? [] : [`  with what its containers need: ${saved.map(printable).join(', ')}`]),
+    ...leftOut.map(({ path, reason }) => `  without "${printable(path)}": ${printable(reason)}`),
+  ];
 }
 
 /** What was seen and done while it was saved; nothing for what was as still as could be. */
@@ -160,6 +168,7 @@ function reportAsJson(report: BackupReport): object {
       snapshotId: snapshot?.id ?? null,
       restorePoint: snapshot?.restorePoint ?? null,
       missing: snapshot?.missing ?? [],
+      config: snapshot?.config ?? null,
       error: error === undefined ? null : { code: error.code, message: error.message },
     })),
     skipped: report.skipped,

@@ -1,0 +1,73 @@
+import path from 'node:path';
+import { parse } from 'yaml';
+
+/** What a Compose file names besides itself. */
+export interface ComposeReferences {
+  /** Absolute paths of files that a later `docker compose up` reads. */
+  readonly files: readonly string[];
+  /** Those of them that are Compose files themselves. */
+  readonly composeFiles: readonly string[];
+  /** As they stand in the file: with a variable in them, only Compose knows which files they are. */
+  readonly unknown: readonly string[];
+}
+
+/**
+ * The files that `env_file`, `configs`, `secrets`, `include` and `extends` name, relative to the project's folder. Nothing for
+ * what is no YAML, or not understood: a backup is not kept from anything by it. Pure.
+ */
+export function composeReferences(content: string, folder: string): ComposeReferences {
+  const document = tryToParse(content);
+  const named: string[] = [];
+  const compose: string[] = [];
+  for (const section of ['configs', 'secrets'])
+    for (const one of valuesOf(document, section)) named.push(...textsOf(fieldOf(one, 'file')));
+  for (const service of valuesOf(document, 'services')) {
+    named.push(...pathsOf(fieldOf(service, 'env_file')));
+    compose.push(...textsOf(fieldOf(fieldOf(service, 'extends'), 'file')));
+  }
+  const includes = fieldOf(document, 'include');
+  compose.push(...pathsOf(includes));
+  if (Array.isArray(includes)) for (const one of includes) named.push(...pathsOf(fieldOf(one, 'env_file')));
+  const isKnown = (text: string): boolean => !text.includes('$');
+  // What is fetched from elsewhere is no file of this machine.
+  const isLocal = (text: string): boolean => isKnown(text) && !/^[a-z][a-z0-9+.-]*:/i.test(text);
+  const absolute = (texts: readonly string[]): string[] =>
+    texts.filter(isLocal).map((text) => path.resolve(folder, text));
+  const composeFiles = absolute(compose);
+  const all = [...named, ...compose];
+  return {
+    files: [...new Set([...absolute(named), ...composeFiles])],
+    composeFiles: [...new Set(composeFiles)],
+    unknown: [...new Set(all.filter((text) => !isKnown(text)))],
+  };
+}
+
+function tryToParse(content: string): unknown {
+  try {
+    // Aliases are what makes a small file a large one.
+    return parse(content, { maxAliasCount: 100, logLevel: 'silent', merge: true });
+  } catch {
+    return undefined;
+  }
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  return Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+function valuesOf(value: unknown, name: string): unknown[] {
+  const section = fieldOf(value, name);
+  return typeof section === 'object' && section !== null ? Object.values(section) : [];
+}
+
+/** A text, a list of texts, or a list of things that have a `path`, which may be several too. */
+function pathsOf(value: unknown): string[] {
+  const list = Array.isArray(value) ? value : [value];
+  return list.flatMap((one) => [...textsOf(one), ...textsOf(fieldOf(one, 'path'))]);
+}
+
+function textsOf(value: unknown): string[] {
+  const list: unknown[] = Array.isArray(value) ? value : [value];
+  return list.filter((one): one is string => typeof one === 'string' && one !== '');
+}

@@ -1,0 +1,168 @@
+import { execFileSync } from 'node:child_process';
+import { chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { memoryContainers } from '../../hosts/containers.fixture.ts';
+import { collectConfig } from './collect-config.ts';
+import { composeReferences } from './compose-references.ts';
+import { ConfigReader, limits } from './read-files.ts';
+import { composePlace, mountedPaths } from './wanted-files.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'config-'));
+  return () => rmSync(folder, { recursive: true, force: true });
+});
+
+test('a Compose file names what its services, configs and secrets read, and files that only Compose can find', () => {
+  const content = `
+include: [./db/compose.yaml, { path: [more.yaml], env_file: more.env }, oci://registry/stack]
+services:
+  web: { env_file: [web.env, { path: ./late.env, required: false }], extends: { file: base.yaml, service: web } }
+  app: { env_file: '\${WHERE}/app.env' }
+configs: { site: { file: ./site.conf }, inline: { content: x } }
+secrets: { key: { file: /etc/keys/site }, outer: { external: true } }
+`;
+  const { files, composeFiles, unknown } = composeReferences(content, '/srv/site');
+  expect(files.toSorted()).toEqual(
+    [
+      '/etc/keys/site',
+      ...['base.yaml', 'db/compose.yaml', 'late.env', 'more.env', 'more.yaml', 'site.conf', 'web.env'].map(
+        (name) => `/srv/site/${name}`,
+      ),
+    ].toSorted(),
+  );
+  expect(composeFiles.toSorted()).toEqual(
+    ['base.yaml', 'db/compose.yaml', 'more.yaml'].map((name) => `/srv/site/${name}`),
+  );
+  expect(unknown).toEqual(['${WHERE}/app.env']);
+  expect(composeReferences('{ not: [yaml', '/').files).toEqual([]);
+});
+
+describe('what containers mount', () => {
+  test('is wanted unless it is a volume’s or the machine’s; a folder that one writes to holds data', () => {
+    const containers = memoryContainers();
+    const bind = (source: string, readOnly: boolean) => ({
+      type: 'bind' as const,
+      source,
+      destination: '/x',
+      readOnly,
+    });
+    const web = containers.add({
+      name: 'web',
+      mounts: [bind('/srv/conf', true), bind('/srv/data', true), bind('/var/run/docker.sock', true)],
+    });
+    const app = containers.add({
+      name: 'app',
+      mounts: [bind('/srv/data', false), bind('/pool/volumes/pg/_data/x', true)],
+    });
+    expect(mountedPaths([web, app], ['/pool/volumes/pg/_data'])).toEqual([
+      { path: '/srv/conf', as: 'either', isOptional: false },
+      { path: '/srv/data', as: 'file', isOptional: false },
+    ]);
+  });
+
+  test('labels that an image brings along name no files', () => {
+    const containers = memoryContainers();
+    const labels = { 'com.docker.compose.project.config_files': '/etc/shadow' };
+    const evil = containers.add({ name: 'evil', labels, imageLabels: labels });
+    expect(composePlace([evil]).files).toEqual([]);
+  });
+});
+
+describe('the reader of such files', () => {
+  const add = async (path: string, as: 'file' | 'either' = 'file') => {
+    const reader = new ConfigReader();
+    await reader.add({ path, as, isOptional: false });
+    return reader;
+  };
+
+  test('reads files and folders with the folders that they are in', async () => {
+    mkdirSync(join(folder, 'conf.d/empty'), { recursive: true });
+    writeFileSync(join(folder, 'conf.d/site.conf'), 'server', { mode: 0o640 });
+    symlinkSync('site.conf', join(folder, 'conf.d/link'));
+    const reader = await add(join(folder, 'conf.d'), 'either');
+    expect(reader.saved).toEqual([join(folder, 'conf.d')]);
+    expect(reader.leftOut).toEqual([]);
+    const below = reader.files.filter(({ entry }) => entry.path.startsWith(folder.slice(1)));
+    expect(
+      below.map(({ entry }) => `${entry.type} ${entry.path.slice(folder.length - 1)}`).toSorted(),
+    ).toEqual(['dir ', 'dir /conf.d', 'dir /conf.d/empty', 'symlink /conf.d/link', 'file /conf.d/site.conf']);
+    expect(reader.files.find(({ entry }) => entry.path.endsWith('site.conf'))).toMatchObject({
+      entry: { mode: 0o640, size: 6 },
+      content: Buffer.from('server'),
+    });
+  });
+
+  test('waits for no pipe, opens no device, and leaves out what is large, with its reason', async () => {
+    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    writeFileSync(join(folder, 'large'), '');
+    truncateSync(join(folder, 'large'), limits.fileBytes + 1);
+    mkdirSync(join(folder, 'data'));
+    writeFileSync(join(folder, 'data/large'), Buffer.alloc(limits.fileBytes + 1));
+    for (const [path, as, reason] of [
+      [join(folder, 'pipe'), 'file', undefined],
+      ['/dev/zero', 'file', 'it is of the kernel'],
+      ['/proc/kmsg', 'file', 'it is of the kernel'],
+      [join(folder, 'large'), 'file', 'it has more than 1.0 MB'],
+      [join(folder, 'data'), 'file', 'it is a folder that containers write to: back it up by its path'],
+      [join(folder, 'data'), 'either', 'it is a folder of more than 1.0 MB: back it up by its path'],
+      [join(folder, 'none'), 'file', 'it is not there'],
+    ] as const) {
+      const reader = await add(path, as);
+      expect(reader.files).toEqual([]);
+      expect(reader.leftOut).toEqual(reason === undefined ? [] : [{ path, reason }]);
+    }
+  });
+
+  test('has a bound for all files together', async () => {
+    const reader = new ConfigReader();
+    for (let index = 0; index < 20; index++) {
+      const path = join(folder, `file-${index}`);
+      writeFileSync(path, Buffer.alloc(limits.fileBytes, index));
+      await reader.add({ path, as: 'file', isOptional: false });
+    }
+    expect(reader.saved).toHaveLength(16);
+    expect(reader.leftOut).toHaveLength(4);
+  });
+
+  test.runIf(process.getuid?.() === 0)('follows no link that another user can change', async () => {
+    mkdirSync(join(folder, 'theirs'));
+    chownSync(join(folder, 'theirs'), 1000, 1000);
+    symlinkSync('/etc', join(folder, 'theirs/conf'));
+    const reader = await add(join(folder, 'theirs/conf/passwd'));
+    expect(reader.files).toEqual([]);
+    expect(reader.leftOut).toMatchObject([{ reason: expect.stringContaining('another user can change') }]);
+  });
+});
+
+test('a volume of a stack has the Compose file, what that names, and what all its containers mount', async () => {
+  for (const [name, text] of [
+    ['compose.yaml', 'services: { db: { env_file: db.env } }\n'],
+    ['db.env', 'PASSWORD=x\n'],
+    ['.env', 'TAG=1\n'],
+    ['redis.conf', 'appendonly yes\n'],
+  ] as const)
+    writeFileSync(join(folder, name), text);
+  const containers = memoryContainers();
+  const labels = {
+    'com.docker.compose.project': 'site',
+    'com.docker.compose.project.config_files': join(folder, 'compose.yaml'),
+    'com.docker.compose.project.working_dir': folder,
+  };
+  const mounts = [
+    { type: 'bind' as const, source: join(folder, 'redis.conf'), destination: '/x', readOnly: true },
+  ];
+  containers.add({ name: 'redis', stack: 'site', labels, imageLabels: {}, mounts });
+  const found = await collectConfig({
+    volume: { name: 'site_pg', stack: 'site' },
+    containers: await containers.list(),
+    volumes: [],
+    stateDir: '/var/lib/holdfast',
+  });
+  expect(found?.record).toEqual({
+    saved: ['compose.yaml', 'db.env', '.env', 'redis.conf'].map((name) => join(folder, name)),
+    leftOut: [],
+  });
+});
