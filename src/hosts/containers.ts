@@ -1,3 +1,4 @@
+import type { Entry } from '../model/entry.ts';
 import type { ConsumerState } from '../model/volume.ts';
 import type { CallOptions } from './host.ts';
 
@@ -98,6 +99,11 @@ export interface ExecRun {
 /** A trial and all that belongs to it carry this label: its container, its network, its volumes. */
 export const trialLabel = 'holdfast.trial';
 
+export interface TrialFile {
+  readonly entry: Entry;
+  readonly content: Uint8Array;
+}
+
 /** A container that is made for a drill: it can reach nothing and nothing can reach it. */
 export interface TrialRequest {
   readonly name: string;
@@ -109,6 +115,8 @@ export interface TrialRequest {
   readonly environment: Readonly<Record<string, string>>;
   /** Volume names by path in the container. */
   readonly volumes: Readonly<Record<string, string>>;
+  /** Put into it before it is started; paths are those in the container without the first slash. */
+  readonly files?: readonly TrialFile[] | undefined;
   readonly labels: Readonly<Record<string, string>>;
   /** Trials of one stack see each other on an internal network of this name, each by its service's name. */
   readonly network?: { readonly name: string; readonly alias: string } | undefined;

@@ -41,6 +41,8 @@ export interface ContainerStart {
   readonly entrypoint: readonly string[];
   readonly user: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** What it mounted of its machine; undefined in what earlier versions saved. */
+  readonly binds?: readonly { readonly source: string; readonly destination: string }[] | undefined;
 }
 
 /** What one backup saw and stored. */

@@ -26,6 +26,7 @@ test('startOf() tells how a container is started, and none of its secrets', () =
     name: 'db',
     command: ['postgres', '-c', 'fsync=on'],
     entrypoint: [],
+    binds: [],
     user: '999',
     environment: {
       POSTGRES_USER: 'app',

@@ -25,7 +25,11 @@ export async function containerStarts(
 }
 
 /** Pure. */
-export function startOf({ name, image, command, entrypoint, user, environment }: Container): ContainerStart {
+export function startOf(container: Container): ContainerStart {
+  const { name, image, command, entrypoint, user, environment, mounts } = container;
+  const binds = mounts.flatMap(({ type, source, destination }) =>
+    type === 'bind' && source !== undefined ? [{ source, destination }] : [],
+  );
   const pairs = Object.entries(environment);
   const plain = pairs.filter(([key, text]) => !mayBeSecret(key, text));
   const said = [image.toLowerCase(), ...plain.map(([, text]) => text.toLowerCase())];
@@ -39,6 +43,7 @@ export function startOf({ name, image, command, entrypoint, user, environment }:
     entrypoint: withoutSecrets(entrypoint ?? [], secrets),
     user,
     environment: Object.fromEntries(plain),
+    binds,
   };
 }
 

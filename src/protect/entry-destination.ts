@@ -23,6 +23,8 @@ export interface EntryDestination {
   readonly isEmpty: boolean;
   /** A single file is there; false for nothing, and for a directory: engines make one where a file to mount is missing. */
   readonly isFile: boolean;
+  /** The folders above it as they were, with their absolute paths: missing ones are made so. */
+  readonly folders?: readonly Entry[] | undefined;
   /** What is replaced is saved as a snapshot, not kept beside. */
   readonly canKeep: false;
 }

@@ -122,10 +122,11 @@ async function restoreVerified(
   options: JobOptions,
 ): Promise<RestoreResult> {
   const repository = await parts.repository();
-  const { snapshot, path } = plan;
+  const { snapshot, path, inConfig } = plan;
   const result = await repository.restore({
     snapshot,
     path,
+    inConfig,
     target: folder.at(name),
     shownAs: plan.destination.name,
     mapOwner: plan.mapOwner,

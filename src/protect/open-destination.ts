@@ -1,9 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Host, StreamData } from '../hosts/host.ts';
+import { applyMetadata } from '../lib/apply-metadata.ts';
+import { mapOwner } from '../lib/map-owner.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import { removeDirectoryAt } from '../lib/posix-at.ts';
 import { type ByteString, fromText, toPath, toText } from '../model/byte-string.ts';
+import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
@@ -88,8 +91,9 @@ function openFolderOf({
   made,
 }: Stacks & { readonly plan: RestorePlan; readonly destination: EntryDestination }): OpenDestination {
   const root = parentOf(fromText(destination.name));
-  makeFolders(toText(root), made);
-  const { isEmpty } = destination;
+  const { isEmpty, folders = [] } = destination;
+  const known = new Map(folders.map((folder) => [`/${folder.path}`, mapOwner(folder, plan.mapOwner)]));
+  makeFolders(toText(root), made, known);
   return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root, stream: undefined };
 }
 
@@ -130,7 +134,11 @@ async function makeDevice(
 }
 
 /** Each in the one above, which is held open: another user may own that, and put a link in the place of what is made. */
-function makeFolders(wanted: string, made: AsyncDisposableStack): void {
+function makeFolders(
+  wanted: string,
+  made: AsyncDisposableStack,
+  known: ReadonlyMap<ByteString, Entry> = new Map(),
+): void {
   const missing: ByteString[] = [];
   let folder = fromText(path.normalize(wanted));
   for (; !isThere(folder); folder = parentOf(folder)) missing.unshift(nameOf(folder));
@@ -143,6 +151,9 @@ function makeFolders(wanted: string, made: AsyncDisposableStack): void {
       made.defer(() => removeEmpty(place, name));
       above = parent.openChild(name);
       folder = `${folder === '/' ? '' : folder}/${name}`;
+      const entry = known.get(folder);
+      // What cannot be set is no reason to do without what it holds.
+      if (entry !== undefined) applyMetadata({ at: above.at('.') }, entry, () => undefined);
     }
   } finally {
     above[Symbol.dispose]();

@@ -12,6 +12,8 @@ export interface Place {
   readonly kind: 'volume' | 'path';
   /** The volume's name or the directory. */
   readonly name: string;
+  /** Only who mounts this very path, and holds on to what had the name, sees it. */
+  readonly isMountedAlone?: boolean | undefined;
 }
 
 /** The containers, running or not, that see any of the places. */

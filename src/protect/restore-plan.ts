@@ -45,7 +45,7 @@ export interface RestoreRequest {
 }
 
 export const defaultKeepMs = 7 * 86_400_000;
-const defaultHealthyWithinMs = 120_000;
+export const defaultHealthyWithinMs = 120_000;
 
 /** What a restore takes on the disk of the live data, in bytes. */
 export interface RestoreSpace {
@@ -61,6 +61,8 @@ export interface RestorePlan {
   /** What is restored; its path is '' when it is the whole snapshot. */
   readonly path: ByteString;
   readonly entry: SnapshotEntry;
+  /** It is one of the files that containers need, which lie beside the data, by its absolute path without the first slash. */
+  readonly inConfig?: boolean | undefined;
   /** A part goes where it came from; otherwise it goes into the destination under its own name. */
   readonly keepsPlace: boolean;
   readonly destination: Destination;

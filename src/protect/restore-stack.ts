@@ -1,4 +1,5 @@
 import type { AppError } from '../model/errors.ts';
+import { type ConfigPlan, planConfigRestore } from './config-files/plan-config-restore.ts';
 import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
 import type { JobOptions, Protection } from './protection.ts';
 import { type Place, planStopsAt } from './restore-consumers.ts';
@@ -17,6 +18,8 @@ export interface StackPlan {
   readonly point: RestorePoint;
   /** One for each volume. */
   readonly plans: readonly RestorePlan[];
+  /** One for each file that its containers need and that is missing or not as it was. */
+  readonly config: ConfigPlan;
   /** Names of the containers that are stopped for it, in order. */
   readonly stops: readonly string[];
   readonly refusal: AppError | undefined;
@@ -26,6 +29,8 @@ export interface StackReport {
   readonly stack: string;
   readonly restorePoint: string | undefined;
   readonly volumes: readonly RestoreReport[];
+  /** What its containers need besides, each file by its path. */
+  readonly files: readonly RestoreReport[];
   readonly stopped: readonly string[];
   readonly stillMs: number;
 }
@@ -45,11 +50,16 @@ export async function planStackRestore(
         request,
       ),
     );
-  const { containers } = await parts.host();
-  const stops = await planStopsAt(parts, { containers, places: placesOf(plans) }, options);
+  const host = await parts.host();
+  const { isRemote = false } = await host.info({ signal: options.signal });
+  const config = await planConfigRestore(parts, { snapshots: point.snapshots, request, isRemote }, options);
+  const { containers } = host;
+  const places = [...placesOf(plans), ...placesOf(config.plans)];
+  const stops = await planStopsAt(parts, { containers, places }, options);
   return {
     point,
     plans,
+    config,
     stops: stops.names,
     refusal: plans.find(({ refusal }) => refusal)?.refusal ?? stops.refusal,
   };
@@ -69,16 +79,27 @@ export async function applyStackRestore(
   options: JobOptions,
 ): Promise<StackReport> {
   if (plan.refusal !== undefined) throw plan.refusal;
-  const volumes = await applyRestores(parts, plan.plans, options);
-  const { stopped = [], stillMs = 0 } = volumes[0] ?? {};
+  const reports = await applyRestores(parts, [...plan.plans, ...plan.config.plans], options);
+  const { stopped = [], stillMs = 0 } = reports[0] ?? {};
   const { stack, id } = plan.point;
-  return { stack, restorePoint: id, volumes, stopped, stillMs };
+  const count = plan.plans.length;
+  return {
+    ...{ stack, restorePoint: id, stopped, stillMs },
+    volumes: reports.slice(0, count),
+    files: reports.slice(count),
+  };
 }
 
 function placesOf(plans: readonly RestorePlan[]): Place[] {
-  return plans.flatMap(({ destination: { kind, name } }) =>
+  return plans.flatMap(({ destination: { kind, name }, inConfig }) =>
     kind === 'new-volume'
       ? []
-      : [{ kind: kind === 'volume' ? ('volume' as const) : ('path' as const), name }],
+      : [
+          {
+            kind: kind === 'volume' ? ('volume' as const) : ('path' as const),
+            name,
+            isMountedAlone: inConfig,
+          },
+        ],
   );
 }

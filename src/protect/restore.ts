@@ -13,6 +13,7 @@ import type { JobOptions, Protection } from './protection.ts';
 import { replaceStreamed } from './replace-streamed.ts';
 import { hintOfRoot } from './hint-of-root.ts';
 import { beginStreamedOf, noteGone, noteWhole } from './note-streamed.ts';
+import type { Place as ConsumedPlace } from './restore-consumers.ts';
 import { type MemberWish, openReplacement } from './replacement.ts';
 import type { Destination } from './choose-destination.ts';
 import type { RestorePlan } from './restore-plan.ts';
@@ -259,8 +260,8 @@ function memberOf(place: DirectPlace, now: Date): MemberWish {
   };
 }
 
-function placeOf(place: Place): { readonly kind: 'volume' | 'path'; readonly name: string } {
-  return { kind: kindOf(place), name: nameOf(place) };
+function placeOf(place: Place): ConsumedPlace {
+  return { kind: kindOf(place), name: nameOf(place), isMountedAlone: place.plan.inConfig };
 }
 
 function kindOf({ volume }: Place): 'volume' | 'path' {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -17,6 +17,8 @@ interface Report {
     readonly name: string;
     readonly trialContainer: string;
     readonly isHealthy: boolean;
+    readonly proof: string;
+    readonly lacks: string[];
     readonly asked: string[];
     readonly facts: string[];
     readonly counts: Record<string, number>;
@@ -24,6 +26,7 @@ interface Report {
     readonly log: string | null;
     readonly readyAfterMs: number | null;
   }[];
+  readonly unprovenBecause: string[];
   readonly unasked: { readonly volume: string; readonly reason: string }[];
   readonly restoreMs: number;
   readonly recoverMs: number | null;
@@ -151,10 +154,14 @@ describe('a drill', () => {
     expect(Object.fromEntries(report.servers.map(({ name, isHealthy }) => [name, isHealthy]))).toEqual({
       'shop-cache-1': true,
       'shop-db-1': true,
+      // With its mounted folder out of the snapshot.
+      'shop-web-1': true,
     });
-    expect(report.unasked).toEqual([
-      { volume: 'shop_uploads', reason: expect.stringContaining('"shop-web-1"') },
-    ]);
+    expect(report.servers.find(({ name }) => name === 'shop-web-1')).toMatchObject({
+      proof: 'seen',
+      lacks: [],
+    });
+    expect(report.unasked).toEqual([]);
     expect(await inventory()).toBe(before);
   });
 
@@ -321,4 +328,19 @@ test('when the container is gone, the recorded image is started on the data', as
   await engine.docker(['rmi', 'postgres:17']);
   const missing = await attempt('drill', 'solo');
   expect(missing).toMatchObject({ exit: 4, stderr: expect.stringContaining('docker pull postgres:17') });
+});
+
+test('a server that needs a file which is not in the snapshot is not proven, and its data is not called lost', async () => {
+  const folder = join(engine.folder, 'written-conf');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'redis.conf'), 'dir /data\n');
+  const mounts = ['-v', 'conf-data:/data', '-v', `${folder}:/conf`];
+  const command = ['redis:8', 'redis-server', '/conf/redis.conf'];
+  await engine.docker(['run', '-d', '--name', 'conf', ...mounts, ...command]);
+  await run('backup', 'conf-data');
+  const { exit, report, stderr } = await drill('conf-data');
+  expect([exit, report.outcome]).toEqual([3, 'unproven']);
+  expect(report.unprovenBecause).toEqual([`"conf" needs "${folder}", which is not in the snapshot`]);
+  expect(stderr).toContain('Nothing says that data is lost');
+  await engine.docker(['rm', '-f', 'conf']);
 });

@@ -142,3 +142,37 @@ test('what was committed before a backup is all there after it', async () => {
     readFileSync(join(engine.volumePath('site_nginx_logs'), 'access.log'), 'utf8').startsWith(logged),
   ).toBe(true);
 });
+
+test('its drill starts all of it with its own configuration, and says what was asked and what was only seen', async () => {
+  const report = JSON.parse(await run('drill', 'site', '--format', 'json')) as {
+    readonly outcome: string;
+    readonly servers: readonly { readonly name: string; readonly proof: string; readonly lacks: string[] }[];
+  };
+  expect(report.outcome).toBe('proven');
+  expect(Object.fromEntries(report.servers.map(({ name, proof }) => [name, proof]))).toMatchObject({
+    'site-postgres-1': 'asked',
+    'site-redis-1': 'asked',
+    'site-nginx-1': 'seen',
+  });
+  expect(report.servers.flatMap(({ lacks }) => lacks)).toEqual([]);
+});
+
+test('it is lost with its folders and its Compose file, and one restore brings all of it back', async () => {
+  const names = [
+    'docker-compose.yml',
+    'config/redis.conf',
+    'nginx/conf.d/site.conf',
+    'init-scripts/01-schema.sql',
+  ];
+  const read = (): string[] => names.map((name) => readFileSync(join(stack.folder, name), 'utf8'));
+  const before = read();
+  const rows = await stack.sql('SELECT count(*), max(id) FROM ledger');
+  await destroyEverything();
+  await rm(stack.folder, { recursive: true });
+
+  await run('restore', '--stack', 'site', '--as-recorded', '--yes');
+  expect(read()).toEqual(before);
+  await up();
+  expect(await stack.sql('SELECT count(*), max(id) FROM ledger')).toBe(rows);
+  await expect.poll(() => get('/uploads/logo.svg'), { timeout: 20_000 }).toBe('<svg/>\n');
+});

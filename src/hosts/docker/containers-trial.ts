@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { writeTar } from '../../lib/tar/write-tar.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { type Container, trialLabel, type TrialRequest } from '../containers.ts';
 import { inspectContainer, shortName, toContainer } from './containers-read.ts';
@@ -18,6 +20,8 @@ export async function startTrial(
   if (network !== undefined) await makeTrialNetwork(client, { name: network, labels }, signal);
   try {
     const id = await createTrial(client, { ...request, labels }, signal);
+    if (request.files !== undefined && request.files.length > 0)
+      await putFiles(client, { id, request, signal });
     await startContainer(client, id, { signal });
     const inspection = await inspectContainer(client, id, signal);
     if (inspection !== undefined) return toContainer(inspection, await images.of(inspection, signal));
@@ -92,6 +96,38 @@ async function createTrial(
     signal,
   });
   return created.Id;
+}
+
+interface FilesToPut {
+  readonly id: string;
+  readonly request: TrialRequest;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** As an archive through the engine, which may be on another machine. */
+async function putFiles(client: EngineClient, { id, request, signal }: FilesToPut): Promise<void> {
+  const call = {
+    method: 'PUT',
+    path: `/containers/${id}/archive?path=${encodeURIComponent('/')}`,
+    action: `Cannot put files into the trial "${request.name}"`,
+    headers: { 'Content-Type': 'application/x-tar' },
+    signal,
+  } as const;
+  const sources = (request.files ?? []).map(({ entry, content }) => ({
+    entry,
+    open: () => bytesOf(content),
+  }));
+  const pieces: Uint8Array[] = [];
+  for await (const piece of writeTar(sources, { signal })) pieces.push(Buffer.from(piece));
+  const { request: sent, answer } = await client.send(call);
+  sent.end(Buffer.concat(pieces));
+  const response = await answer;
+  response.resume();
+  if (!response.complete) await once(response, 'end');
+}
+
+async function* bytesOf(content: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield content;
 }
 
 /** Removes a container by force with its anonymous volumes, and the network of a trial when nothing is on it any more. */

@@ -88,7 +88,7 @@ describe('the reader of such files', () => {
     const below = reader.files.filter(({ entry }) => entry.path.startsWith(folder.slice(1)));
     expect(
       below.map(({ entry }) => `${entry.type} ${entry.path.slice(folder.length - 1)}`).toSorted(),
-    ).toEqual(['dir ', 'dir /conf.d', 'dir /conf.d/empty', 'symlink /conf.d/link', 'file /conf.d/site.conf']);
+    ).toEqual(['dir ', 'dir /conf.d', 'dir /conf.d/empty', 'file /conf.d/site.conf', 'symlink /conf.d/link']);
     expect(reader.files.find(({ entry }) => entry.path.endsWith('site.conf'))).toMatchObject({
       entry: { mode: 0o640, size: 6 },
       content: Buffer.from('server'),

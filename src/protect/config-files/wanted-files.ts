@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Container } from '../../hosts/containers.ts';
+import { isWithin } from '../../model/is-within.ts';
 import { ownLabels } from '../container-labels.ts';
-import { isWithin } from '../describe-volume.ts';
 import { isOfMachine } from '../bind-mounts/machine-path.ts';
 
 /** A path that containers, or the command that makes them, need. */

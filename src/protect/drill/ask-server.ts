@@ -26,6 +26,9 @@ export interface ServerAnswer {
   readonly problems: readonly string[];
 }
 
+/** What is asked where there is nothing to ask: it is no proof that the data is there. */
+export const onlySeen = 'whether it keeps running';
+
 const countWithinMs = 600_000;
 
 /** Asks a server that was started on restored data for proof that it is there. Throws for a cancel only. */
@@ -71,7 +74,7 @@ async function waitUntilUp(
     if (verdict !== undefined) {
       const isHealthy = verdict.problem === undefined;
       return {
-        asked: [now?.health === 'none' ? 'whether it keeps running' : 'its health check'],
+        asked: [now?.health === 'none' ? onlySeen : 'its health check'],
         isHealthy,
         readyAfterMs: isHealthy ? (now?.health === 'none' ? 0 : sinceMs) : undefined,
         facts: [],

@@ -1,6 +1,8 @@
 import type { Container } from '../../hosts/containers.ts';
-import type { VolumeDescription } from '../../model/snapshot.ts';
+import type { ConfigRecord, VolumeDescription } from '../../model/snapshot.ts';
+import { quote } from '../../model/quote.ts';
 import type { Consumer } from '../../model/volume.ts';
+import { isSavedConfig } from '../config-files/collect-config.ts';
 import { findPreset, type FoundPreset } from '../presets/find-presets.ts';
 import type { DiskEvidence } from '../presets/preset.ts';
 
@@ -21,8 +23,15 @@ export interface ServerPlan {
   /** Where it has the volume. */
   readonly mountPath: string;
   readonly found: FoundPreset | undefined;
-  /** It mounts things that a trial does not have. */
-  readonly needsMore: boolean;
+  /** What it mounts of its machine and what lies beside the data in the snapshot: the trial has it too. */
+  readonly binds: readonly Bind[];
+  /** In words: what it mounts and what the snapshots do not have. */
+  readonly lacks: readonly string[];
+}
+
+export interface Bind {
+  readonly source: string;
+  readonly destination: string;
 }
 
 export interface ServerSubject {
@@ -33,6 +42,8 @@ export interface ServerSubject {
   readonly containers: readonly Container[];
   /** Names of the volumes that the trial has. */
   readonly restored: ReadonlySet<string>;
+  /** What of its containers lies beside the data. */
+  readonly config: ConfigRecord | undefined;
 }
 
 /**
@@ -63,7 +74,7 @@ function isMountOf(mount: Container['mounts'][number], volume: VolumeDescription
 }
 
 function fromLive(
-  { volume, disk, restored }: ServerSubject,
+  { volume, disk, restored, config }: ServerSubject,
   container: Container,
   mount: Container['mounts'][number],
 ): Candidate {
@@ -74,10 +85,13 @@ function fromLive(
   const mountPath = mount.destination;
   const imageName = isOther ? before.image : container.image;
   const found = findPreset({ container: { ...container, image: imageName }, mountPath, disk });
-  const needsMore = container.mounts.some(
-    ({ type, source }) =>
-      type === 'bind' || type === 'other' || (type === 'volume' && !restored.has(source ?? '')),
+  const binds = container.mounts.flatMap(({ type, source, destination }) =>
+    type === 'bind' && source !== undefined ? [{ source, destination }] : [],
   );
+  const lacks = container.mounts.flatMap(({ type, source = '', destination }) => {
+    if (type === 'other') return [destination];
+    return type === 'volume' && !restored.has(source) ? [`the volume ${quote(source)}`] : [];
+  });
   return {
     plan: {
       name,
@@ -88,7 +102,8 @@ function fromLive(
       live: container,
       mountPath,
       found,
-      needsMore,
+      ...splitBinds(binds, config),
+      lacks: [...lacks, ...splitBinds(binds, config).lacks],
     },
     rank: rankOf(found, mount.readOnly) + 1,
   };
@@ -114,7 +129,7 @@ function startOfThen(
 /** What images set to fit what is in them. */
 const ofImages = /^(?:PATH|GOSU_VERSION|.*_(?:VERSION|MAJOR|SHA256|SHA512))$/;
 
-function fromRecord({ volume, disk }: ServerSubject, consumer: Consumer): Candidate {
+function fromRecord({ volume, disk, config }: ServerSubject, consumer: Consumer): Candidate {
   const { name, service, image, path } = consumer;
   const start = volume.starts?.find((one) => one.name === name);
   const { environment = {}, command = [] } = start ?? {};
@@ -132,10 +147,26 @@ function fromRecord({ volume, disk }: ServerSubject, consumer: Consumer): Candid
       live: undefined,
       mountPath: path,
       found,
-      // What else it had is not known.
-      needsMore: true,
+      // Earlier versions did not record what else it had.
+      ...(start?.binds === undefined
+        ? { binds: [], lacks: ['what else it mounted'] }
+        : splitBinds(start.binds, config)),
     },
     rank: rankOf(found, consumer.readOnly),
+  };
+}
+
+/** Without these a container runs as well. */
+const clocks = /^\/etc\/(?:localtime|timezone)$/;
+
+function splitBinds(
+  binds: readonly Bind[],
+  config: ConfigRecord | undefined,
+): { readonly binds: readonly Bind[]; readonly lacks: readonly string[] } {
+  const isSaved = ({ source }: Bind): boolean => config !== undefined && isSavedConfig(config, source);
+  return {
+    binds: binds.filter(isSaved),
+    lacks: binds.filter((bind) => !isSaved(bind) && !clocks.test(bind.source)).map(({ source }) => source),
   };
 }
 

@@ -30,6 +30,10 @@ export interface DrilledServer {
   /** What was asked of it, for people: `PostgreSQL`, `psql -c …`. */
   readonly asked: readonly string[];
   readonly isHealthy: boolean;
+  /** `asked`: it answered for its data, or its health check did. `seen`: it was only seen to run. */
+  readonly proof: 'asked' | 'seen' | 'none';
+  /** What it mounts and what the snapshots do not have. */
+  readonly lacks: readonly string[];
   /** From its start to its first answer. */
   readonly readyAfterMs: number | undefined;
   /** `2 databases`, `14 tables`. */
@@ -43,8 +47,14 @@ export interface DrilledServer {
 export interface DrillReport {
   readonly target: string;
   readonly kind: 'volume' | 'stack';
-  /** `restored`: all data came back whole, and there was nothing to ask. */
-  readonly outcome: 'proven' | 'restored' | 'failed';
+  /**
+   * `proven`: what was asked for its data had it; the servers say which of them were only seen to run. `started`: none was asked,
+   * and those that were started run. `restored`: all data came back whole, and there was nothing to start. `unproven`: one did not
+   * come up, and it lacks what is not in the snapshots: nothing says that data is lost. `failed`: the data is not what it was.
+   */
+  readonly outcome: 'proven' | 'started' | 'restored' | 'unproven' | 'failed';
+  /** Why it is `unproven`. */
+  readonly unprovenBecause: readonly string[];
   readonly volumes: readonly DrilledVolume[];
   readonly servers: readonly DrilledServer[];
   /** Of which volume nobody was asked, and why. */

@@ -11,8 +11,10 @@ import { applyRestore } from '../restore.ts';
 import { findContext } from '../snapshots.ts';
 import { chooseDrill, type DrillChoice } from './choose-drill.ts';
 import type { DrilledServer, DrilledVolume, DrillReport, DrillRequest } from './drill-types.ts';
-import { planServers, type ServerPlans, type TrialServer } from './plan-servers.ts';
+import { onlySeen, type ServerAnswer } from './ask-server.ts';
+import { lackWords, planServers, type ServerPlans, type TrialServer } from './plan-servers.ts';
 import { startServer } from './start-server.ts';
+import { trialFiles } from './trial-files.ts';
 import { openTrial, type Trial } from './trial.ts';
 
 /**
@@ -129,7 +131,8 @@ async function startAndAsk(
   const asking: Promise<AskedServer>[] = [];
   const network = plans.servers.length > 1 ? trial.nameOf('net') : undefined;
   for (const server of plans.servers) {
-    const started = await startServer({ containers, server, trial, network }, options);
+    const files = await trialFiles(parts, server, options);
+    const started = await startServer({ containers, server, trial, network, files }, options);
     asking.push(askOne(containers, { server, started, request }, options));
     // One that fails must not go unheard while the next one starts.
     asking.at(-1)?.catch(() => undefined);
@@ -149,10 +152,18 @@ async function askOne(
   options: JobOptions,
 ): Promise<AskedServer> {
   const { plan } = server;
-  const known = { name: plan.name, image: plan.imageName, trialContainer: started.name };
+  const { name, imageName: image, lacks } = plan;
+  const known = { name, image, lacks, trialContainer: started.name };
   if (started.container === undefined) {
     const { problem, log } = started;
-    const blank = { asked: [], isHealthy: false, readyAfterMs: undefined, facts: [], counts: {} };
+    const blank = {
+      asked: [],
+      isHealthy: false,
+      proof: 'none' as const,
+      readyAfterMs: undefined,
+      facts: [],
+      counts: {},
+    };
     return { drilled: { ...known, ...blank, problems: [problem], log }, readyAt: undefined };
   }
   const { askServer } = await import('./ask-server.ts');
@@ -173,7 +184,7 @@ async function askOne(
   const log = answer.isHealthy
     ? undefined
     : await containers.logs(container.id, { lines: 20 }).catch(() => undefined);
-  return { drilled: { ...known, ...answer, readyAfterMs, log }, readyAt };
+  return { drilled: { ...known, ...answer, proof: proofOf(answer), readyAfterMs, log }, readyAt };
 }
 
 type Findings = Pick<DrillReport, 'target' | 'kind' | 'volumes' | 'servers' | 'unasked'>;
@@ -196,12 +207,15 @@ function report(
       server.problems.map((problem) => `${quote(server.name)}: ${problem}`),
     ),
   ];
-  const isFailed = all.length > 0 || found.servers.some(({ isHealthy }) => !isHealthy);
+  const ailing = found.servers.filter(({ isHealthy }) => !isHealthy);
+  const incomplete = ailing.filter((server) => whyUnproven(server, found.kind) !== undefined);
+  const isFailed = problems.length > 0 || ailing.length > incomplete.length;
   const reached = readyAt.flatMap((at) => at ?? []);
-  const isRecovered = !isFailed && reached.length === readyAt.length;
+  const isRecovered = problems.length === 0 && ailing.length === 0 && reached.length === readyAt.length;
   return {
     ...found,
-    outcome: isFailed ? 'failed' : found.servers.length > 0 ? 'proven' : 'restored',
+    outcome: isFailed ? 'failed' : incomplete.length > 0 ? 'unproven' : goodOutcome(found.servers),
+    unprovenBecause: incomplete.flatMap((server) => whyUnproven(server, found.kind) ?? []),
     restoreMs: Math.round(restoreMs),
     recoverMs: isRecovered ? Math.round(Math.max(started + restoreMs, ...reached) - started) : undefined,
     problems: all,
@@ -213,4 +227,24 @@ function report(
           }
         : undefined,
   };
+}
+
+/** Why it says nothing of the data that one is not well; undefined where it does. */
+function whyUnproven(server: DrilledServer, kind: DrillReport['kind']): string | undefined {
+  if (server.lacks.length > 0) return lackWords(server);
+  // What is no database may end for want of what is outside of its stack.
+  const isOnlySeen = server.asked.length > 0 && server.asked.every((one) => one === onlySeen);
+  return kind === 'stack' && isOnlySeen
+    ? `${quote(server.name)} did not keep running where it reaches nothing outside of its stack`
+    : undefined;
+}
+
+function goodOutcome(servers: readonly DrilledServer[]): DrillReport['outcome'] {
+  if (servers.some(({ proof }) => proof === 'asked')) return 'proven';
+  return servers.length > 0 ? 'started' : 'restored';
+}
+
+function proofOf({ asked, isHealthy }: ServerAnswer): DrilledServer['proof'] {
+  if (!isHealthy) return 'none';
+  return asked.every((one) => one === onlySeen) ? 'seen' : 'asked';
 }

@@ -221,7 +221,12 @@ describe('assignServers()', () => {
       servers: [],
       unasked: [{ volume: 'uploads', reason: expect.stringContaining('"shop-web-1"') }],
     });
-    expect(assign(volumes, [web], ['true']).servers).toHaveLength(1);
+    expect(assign(volumes, [web], ['true']).servers).toMatchObject([{ plan: { lacks: ['/etc/web.yml'] } }]);
+    const config = { saved: ['/etc/web.yml'], leftOut: [] };
+    const whole = volumes.map((one) => ({ ...one, snapshot: { ...one.snapshot, config } }));
+    expect(assign(whole, [web]).servers).toMatchObject([
+      { plan: { lacks: [], binds: [{ source: '/etc/web.yml', destination: '/web.yml' }] } },
+    ]);
     expect(() => assign(volumes, [], ['true'])).toThrow('no container in which the command could be run');
   });
 });

@@ -1,6 +1,7 @@
 import type { Container } from '../../hosts/containers.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
+import type { Snapshot } from '../../model/snapshot.ts';
 import type { JobOptions, Protection } from '../protection.ts';
 import type { DrillChoice } from './choose-drill.ts';
 import { chooseServer, type ServerPlan } from './choose-server.ts';
@@ -11,6 +12,8 @@ import type { DrillRequest } from './drill-types.ts';
 export interface TrialServer {
   readonly plan: ServerPlan;
   readonly volumes: Readonly<Record<string, string>>;
+  /** Which has beside its data what the container mounts of its machine. */
+  readonly snapshot: Snapshot;
 }
 
 export interface ServerPlans {
@@ -51,8 +54,9 @@ export function assignServers(wish: ServersWish, containers: readonly Container[
   const unasked: { volume: string; reason: string }[] = [];
   for (const { snapshot, drilled, disk } of restored) {
     const { volume } = snapshot;
-    const plan = volume && chooseServer({ volume, disk, containers, restored: names });
-    const reason = reasonAgainst(plan, request);
+    const plan =
+      volume && chooseServer({ volume, disk, containers, restored: names, config: snapshot.config });
+    const reason = reasonAgainst(plan, request) ?? needsStack(plan, { wish, containers });
     if (plan === undefined || reason !== undefined) {
       unasked.push({ volume: drilled.name, reason: reason ?? 'no container is known that has it' });
       continue;
@@ -60,7 +64,11 @@ export function assignServers(wish: ServersWish, containers: readonly Container[
     const known = servers.get(plan.name);
     const volumes = { ...known?.volumes, [plan.mountPath]: drilled.trialVolume };
     // One container with several of the volumes is started once, on all of them.
-    servers.set(plan.name, { plan: known?.plan.found === undefined ? plan : known.plan, volumes });
+    servers.set(plan.name, {
+      plan: known?.plan.found === undefined ? plan : known.plan,
+      volumes,
+      snapshot: known?.plan.found === undefined ? snapshot : known.snapshot,
+    });
   }
   if (request.command !== undefined && servers.size !== 1) refuseCommand(request, servers.size);
   return { servers: inOrder([...servers.values()]), unasked };
@@ -69,8 +77,28 @@ export function assignServers(wish: ServersWish, containers: readonly Container[
 /** Why nothing can be learned from starting it. A user who says what to ask knows better. */
 function reasonAgainst(plan: ServerPlan | undefined, { command }: DrillRequest): string | undefined {
   if (plan === undefined || plan.found !== undefined || command !== undefined) return undefined;
-  if (!plan.needsMore) return undefined;
-  return `${quote(plan.name)} needs more than this data to run, and nothing is known that could be asked of it`;
+  if (plan.lacks.length === 0) return undefined;
+  return `${lackWords(plan)}, and nothing is known that could be asked of it`;
+}
+
+/** A program of which nothing is known may need the others of its stack, which the drill of one volume does not start. */
+function needsStack(
+  plan: ServerPlan | undefined,
+  {
+    wish: { choice, request },
+    containers,
+  }: { readonly wish: ServersWish; readonly containers: readonly Container[] },
+): string | undefined {
+  if (plan === undefined || plan.found !== undefined || request.command !== undefined) return undefined;
+  const stack = plan.live?.stack;
+  if (choice.kind === 'stack' || stack === undefined) return undefined;
+  if (!containers.some((other) => other.stack === stack && other.name !== plan.name)) return undefined;
+  return `${quote(plan.name)} may need the rest of the stack ${quote(stack)}: drill that as a whole`;
+}
+
+/** In words: what a container needs and what the snapshots do not have. */
+export function lackWords({ name, lacks }: Pick<ServerPlan, 'name' | 'lacks'>): string {
+  return `${quote(name)} needs ${lacks.map((one) => (one.startsWith('/') ? quote(one) : one)).join(', ')}, which ${lacks.length === 1 ? 'is' : 'are'} not in the snapshot`;
 }
 
 function refuseCommand({ target }: DrillRequest, count: number): never {

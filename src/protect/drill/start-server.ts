@@ -1,4 +1,4 @@
-import type { Container, Containers } from '../../hosts/containers.ts';
+import type { Container, Containers, TrialFile } from '../../hosts/containers.ts';
 import { isAppError } from '../../model/errors.ts';
 import type { JobOptions } from '../protection.ts';
 import type { TrialServer } from './plan-servers.ts';
@@ -11,6 +11,8 @@ export interface ServerStart {
   readonly trial: Trial;
   /** For trials that are to see each other. */
   readonly network: string | undefined;
+  /** What it needs besides its data. */
+  readonly files: readonly TrialFile[];
 }
 
 /** `startedAt` is by the clock of `performance.now()`. */
@@ -25,7 +27,7 @@ export type StartedServer =
 
 /** Starts a container of a trial. That it cannot be started on this data is a finding; that there is no image is thrown. */
 export async function startServer(
-  { containers, server, trial, network }: ServerStart,
+  { containers, server, trial, network, files }: ServerStart,
   options: JobOptions,
 ): Promise<StartedServer> {
   const { plan, volumes } = server;
@@ -35,7 +37,7 @@ export async function startServer(
   const startedAt = performance.now();
   try {
     const request = {
-      ...{ name, image, command, entrypoint, user, environment, volumes },
+      ...{ name, image, command, entrypoint, user, environment, volumes, files },
       labels: { ...loginLabels(live?.labels ?? {}), ...trial.labels },
       network: network === undefined ? undefined : { name: network, alias },
     };

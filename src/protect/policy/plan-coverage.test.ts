@@ -215,3 +215,16 @@ test('a volume that is left out on purpose is no cause for alarm', () => {
     { state: 'cache', reason: 'it is not to be backed up, by label or x-holdfast' },
   ]);
 });
+
+test('a file that containers mount is protected by the snapshots of a volume that have it beside the data', () => {
+  const volumes = [someVolume('pg')];
+  const mounts = [mount({ source: '/srv/app/pg.conf' }), mount({ source: '/srv/app/data' })];
+  const config = { saved: ['/srv/app/pg.conf'], leftOut: [] };
+  const snapshots = [snapshotOf('pg', hoursAgo(1), { config })];
+  const states = cover({ volumes, mounts, snapshots }).map(({ name, state }) => [name, state]);
+  expect(Object.fromEntries(states)).toEqual({
+    pg: 'protected',
+    '/srv/app/pg.conf': 'protected',
+    '/srv/app/data': 'unprotected',
+  });
+});

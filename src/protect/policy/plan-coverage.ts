@@ -2,6 +2,7 @@ import { formatDuration } from '../../model/duration.ts';
 import { quote } from '../../model/quote.ts';
 import type { DataMount, Volume } from '../../model/volume.ts';
 import { isWithin } from '../../model/is-within.ts';
+import { isSavedConfig } from '../config-files/collect-config.ts';
 import { safetyTag } from '../find-snapshot.ts';
 import { ofNamesakes, takeOverHint } from '../namesakes.ts';
 import type { ListedSnapshot } from '../snapshots.ts';
@@ -124,15 +125,19 @@ function mountPlace(view: View, first: DataMount, mounts: readonly DataMount[]):
       subject,
       use: useOf(view, { name: isBind ? source : undefined, mounts }),
       harmless: type === 'tmpfs' ? 'it is in memory only, and lost whenever the container stops' : undefined,
-      snapshots: isBind
-        ? view.snapshots.filter((one) => one.volume?.kind === 'path' && isWithin(source, one.volume.name))
-        : [],
+      snapshots: isBind ? view.snapshots.filter((one) => hasPath(one, source)) : [],
     }),
     kind: type === 'bind' || type === 'tmpfs' ? type : 'other',
     name,
     stack: consumer.stack,
     consumers: [...new Set(mounts.map((mount) => mount.consumer.name))],
   };
+}
+
+/** By a snapshot of the path or of a folder around it, or beside the data of a volume whose containers need it. */
+function hasPath({ volume, config }: ListedSnapshot, source: string): boolean {
+  if (volume?.kind === 'path') return isWithin(source, volume.name);
+  return config !== undefined && isSavedConfig(config, source);
 }
 
 /** What a policy is about, be it the bind mount itself or a directory around it, goes before what none is about. */

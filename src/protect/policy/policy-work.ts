@@ -268,6 +268,7 @@ async function drillAll(
       { target: name, snapshot: undefined, command: undefined, keep: false, readyWithinMs: 120_000 },
       options,
     );
+    if (report.outcome === 'unproven') problems.push(`not proven: ${report.unprovenBecause.join('; ')}`);
     if (report.outcome === 'failed')
       problems.push(report.problems[0] ?? `the drill of ${quote(name)} failed`);
   }

@@ -23,6 +23,8 @@ export interface Surroundings {
 interface Place {
   readonly kind: 'volume' | 'path';
   readonly name: string;
+  /** Only mounts of this very path count, not of a folder around it. */
+  readonly isMountedAlone?: boolean | undefined;
 }
 
 /**
@@ -142,20 +144,20 @@ export async function consumersNow(
 
 async function consumersOf(
   { containers, volumes, realPlace }: Surroundings,
-  { kind, name }: Place,
+  { kind, name, isMountedAlone = false }: Place,
   counts: (mount: ContainerMount) => boolean,
 ): Promise<Container[]> {
   const volume = kind === 'volume' ? volumes.find((other) => other.name === name) : undefined;
   const places = kind === 'path' ? [name] : volume ? placesOf(volume) : [];
   const real = await Promise.all(places.map(realPlace));
-  const isShared = await sharing({ volumes, realPlace }, real);
+  const isShared = isMountedAlone ? () => false : await sharing({ volumes, realPlace }, real);
   const sees = async (mount: ContainerMount): Promise<boolean> => {
     const { type, source } = mount;
     if (source === undefined || !counts(mount)) return false;
     if (type === 'volume') return (kind === 'volume' && source === name) || isShared(source);
     if (type !== 'bind') return false;
     const place = await realPlace(source);
-    return real.some((mine) => overlap(mine, place));
+    return real.some((mine) => (isMountedAlone ? mine === place : overlap(mine, place)));
   };
   const found: Container[] = [];
   for (const container of containers) {

@@ -33,6 +33,7 @@ export async function runDrill(
     quiet: () => [report.outcome],
   });
   if (report.kept !== undefined) session.note(howToRemove(report.kept));
+  if (report.outcome === 'unproven') throw unproven(target, report);
   if (report.outcome !== 'failed') return;
   throw new AppError('integrity', `${quoted(target)} cannot be recovered from this snapshot`, {
     detail: report.problems.map(printable).join('\n'),
@@ -40,8 +41,19 @@ export async function runDrill(
   });
 }
 
+function unproven(target: string, { unprovenBecause, problems }: DrillReport): AppError {
+  return new AppError(
+    'partial',
+    `${quoted(target)} is not proven: ${unprovenBecause.map(printable).join('; ')}`,
+    {
+      detail: problems.map(printable).join('\n'),
+      hint: 'Nothing says that data is lost. Back up the files that are missing, or drill with --command what can be asked without them.',
+    },
+  );
+}
+
 function describe(report: DrillReport): string[] {
-  const { outcome, volumes, servers, unasked, restoreMs, recoverMs } = report;
+  const { volumes, servers, unasked, restoreMs, recoverMs } = report;
   return [
     ...volumes.map(
       ({ name, snapshotId, snapshotTime, files, bytes }) =>
@@ -54,12 +66,22 @@ function describe(report: DrillReport): string[] {
       : [
           `Time to recover: ${formatDuration(recoverMs)}, of which ${formatDuration(restoreMs)} to restore the data`,
         ]),
-    {
-      proven: 'Proven: the data was there when it was asked for.',
-      restored: 'Restored whole; nothing was asked for the data.',
-      failed: 'Failed.',
-    }[outcome],
+    lastLine(report),
   ];
+}
+
+/** How much of it is proven: of those that were only seen to run, nothing is known of their data. */
+function lastLine({ outcome, servers, unprovenBecause }: DrillReport): string {
+  const namesOf = (proof: DrilledServer['proof']): string =>
+    servers.flatMap((server) => (server.proof === proof ? printable(server.name) : [])).join(', ');
+  const seen = namesOf('seen');
+  const onlySeen = seen === '' ? '' : ` Only seen to run, not asked for data: ${seen}.`;
+  if (outcome === 'proven') return `Proven: ${namesOf('asked')} had the data when asked for it.${onlySeen}`;
+  if (outcome === 'started') return `Restored whole, and started; nothing was asked for the data.${onlySeen}`;
+  if (outcome === 'restored') return 'Restored whole; nothing was asked for the data.';
+  return outcome === 'failed'
+    ? 'Failed.'
+    : `Not proven: ${unprovenBecause.map(printable).join('; ')}.${onlySeen}`;
 }
 
 function describeServer(server: DrilledServer): string[] {

@@ -19,7 +19,7 @@ export async function runStackRestore(
     return session.printer.print({ json: () => stackPlanAsJson(plan), text: () => describeStack(plan) });
   if (plan.refusal !== undefined) throw plan.refusal;
   session.note(describeStack(plan));
-  if (plan.plans.some(({ replaces }) => replaces)) {
+  if ([...plan.plans, ...plan.config.plans].some(({ replaces }) => replaces)) {
     const question = `Replace what is in the volumes of "${printable(plan.point.stack)}" now?`;
     if (!(await session.confirm(question))) return session.note('Nothing was changed.');
   }
@@ -34,11 +34,11 @@ export async function runStackRestore(
   });
   reportProblems(
     session,
-    report.volumes.flatMap(({ problems }) => problems),
+    [...report.volumes, ...report.files].flatMap(({ problems }) => problems),
   );
 }
 
-function describeStack({ point, plans, stops, refusal }: StackPlan): string {
+function describeStack({ point, plans, config, stops, refusal }: StackPlan): string {
   const { stack, id, snapshots, notes } = point;
   const newest =
     snapshots
@@ -48,37 +48,60 @@ function describeStack({ point, plans, stops, refusal }: StackPlan): string {
   const from = id === undefined ? 'the snapshots until' : `the restore point ${id} of`;
   const lines = [`The stack "${printable(stack)}" becomes what ${from} ${localTime(newest)} has.`];
   lines.push(...notes.map(printable), ...plans.map((plan) => describePlan({ ...plan, stops: [] })));
-  lines.push(...describeStops(stops));
+  lines.push(...describeConfig(config), ...describeStops(stops));
   if (refusal !== undefined) lines.push(`As things are now, it is refused: ${printable(refusal.message)}.`);
   return lines.join('\n');
 }
 
-function describeDone({ volumes, stopped, stillMs }: StackReport): string {
+/** What its containers need besides: a line for each file. */
+function describeConfig({ plans, notes }: StackPlan['config']): string[] {
+  const isSaved = plans.some(({ safetySnapshot }) => safetySnapshot);
+  return [
+    ...plans.map(({ destination: { name }, replaces, changes }) => {
+      const newer = (changes?.newer ?? 0) > 0 ? ' (written after the snapshot)' : '';
+      return `The file "${printable(name)}" ${replaces ? `becomes what it was${newer}` : 'comes back'}.`;
+    }),
+    ...(isSaved ? ['Files that are there now are saved as snapshots first.'] : []),
+    ...notes.map(printable),
+  ];
+}
+
+function describeDone({ volumes, files, stopped, stillMs }: StackReport): string {
   const lines = volumes.map((report) => describeReport({ ...report, stopped: [] }));
+  lines.push(
+    ...files.map(({ name, safetySnapshot }) => {
+      const before =
+        safetySnapshot === undefined ? '' : `; what was there is ${safetySnapshot.id.slice(0, 8)}`;
+      return `${printable(name)}: restored${before}`;
+    }),
+  );
   if (stopped.length > 0)
     lines.push(`Stopped for ${formatDuration(stillMs)}: ${stopped.map(printable).join(', ')}.`);
   return lines.join('\n');
 }
 
-function stackPlanAsJson({ point, plans, stops, refusal }: StackPlan): object {
+function stackPlanAsJson({ point, plans, config, stops, refusal }: StackPlan): object {
   return {
     stack: point.stack,
     restorePoint: point.id ?? null,
     missing: point.missing,
     notes: point.notes,
     volumes: plans.map(planAsJson),
+    files: config.plans.map(planAsJson),
+    fileNotes: config.notes,
     stops,
     refusal: refusal === undefined ? null : { code: refusal.code, message: refusal.message },
   };
 }
 
 function stackReportAsJson(report: StackReport, { plans }: StackPlan): object {
-  const { stack, restorePoint, stopped, stillMs, volumes } = report;
+  const { stack, restorePoint, stopped, stillMs, volumes, files } = report;
   return {
     stack,
     restorePoint: restorePoint ?? null,
     stopped,
     stillMs,
+    files: files.map(({ name, safetySnapshot }) => ({ name, safetySnapshotId: safetySnapshot?.id ?? null })),
     volumes: volumes.flatMap((volume, index) => {
       const plan = plans[index];
       return plan === undefined ? [] : [reportAsJson(volume, plan)];
