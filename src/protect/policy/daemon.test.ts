@@ -148,6 +148,25 @@ test('a policy that is about nothing is said once, and again when it is so again
   expect(lines()).toHaveLength(2);
 });
 
+test.each([
+  ['integrity', ['pg: The snapshots of "pg" are not thinned out: A snapshot cannot be read']],
+  ['locked', []],
+] as const)(
+  'snapshots that are not thinned out are told, unless it passes by itself: %s',
+  async (code, told) => {
+    configure(`policies: { p: { schedule: '*/5 * * * *', keep: { last: 1 } } }`);
+    work.present = [someSubject('pg')];
+    work.saveMs = 1000;
+    work.forgetFault = new AppError(code, 'A snapshot cannot be read');
+    start();
+    await clock.pass(7 * minuteMs);
+    expect(failures()).toEqual(told);
+    work.forgetFault = undefined;
+    await clock.pass(6 * minuteMs);
+    expect(recoveries()).toContain('pg');
+  },
+);
+
 describe('a configuration that cannot be used', () => {
   const broken = new AppError('usage', 'The configuration in "h.yaml" cannot be used', {
     detail: 'h.yaml:1:3: policies must be a map\nh.yaml:9:9: more',

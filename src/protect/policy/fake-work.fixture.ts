@@ -52,6 +52,7 @@ export class FakeWork implements PolicyWork {
   /** Why the configuration as it is written now cannot be used. */
   configurationFault: AppError | undefined;
   repositoryFault: (repository: string) => AppError | undefined = () => undefined;
+  forgetFault: AppError | undefined;
   saveMs = 5 * 60_000;
   /** How often something was forgotten. */
   forgotten = 0;
@@ -147,6 +148,7 @@ export class FakeWork implements PolicyWork {
 
   async forget(job: SaveJob, options: Parameters<PolicyWork['forget']>[1]): Promise<void> {
     await this.#time(10_000, options.signal);
+    if (this.forgetFault !== undefined) throw this.forgetFault;
     const goes = this.previewForget(job);
     for (const { name, identity } of job.subjects)
       options.beforeRemoval({

@@ -1,6 +1,8 @@
+import { errorInWords } from '../../lib/error-in-words.ts';
 import { knownError } from '../../lib/known-error.ts';
+import type { ErrorCode } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import type { ForgetWish, JobParts } from './run-job.ts';
+import { type ForgetWish, type JobParts, tell } from './run-job.ts';
 import type { Forgotten } from './work.ts';
 
 type ForgetParts = Pick<JobParts, 'work' | 'memory' | 'say' | 'signal'>;
@@ -12,15 +14,30 @@ type ForgetParts = Pick<JobParts, 'work' | 'memory' | 'say' | 'signal'>;
 export async function runForget(parts: ForgetParts, wishes: readonly ForgetWish[]): Promise<void> {
   for (const wish of wishes) {
     if (parts.signal.aborted) break;
+    const name = quote(wish.subject.name);
+    const about = {
+      work: 'prune',
+      subject: wish.subject.name,
+      policy: wish.policy.name,
+      stack: wish.subject.stack,
+    } as const;
     try {
       await forgetOne(parts, wish);
+      const message = `The snapshots of ${name} are thinned out again`;
+      await tell(parts, [{ ...about, what: 'good', onlyRecovery: true, message }]);
     } catch (error) {
-      parts.say(
-        `Warning: the snapshots of ${quote(wish.subject.name)} are not thinned out: ${knownError(error).message}`,
-      );
+      const known = knownError(error);
+      const message = `The snapshots of ${name} are not thinned out: ${known.message}`;
+      parts.say(`Warning: the snapshots of ${name} are not thinned out: ${errorInWords(known)}`);
+      if (parts.signal.aborted || passing.has(known.code)) continue;
+      const { code: fingerprint, detail, hint } = known;
+      await tell(parts, [{ ...about, what: 'failed', fingerprint, message, detail, hint }]);
     }
   }
 }
+
+/** The next backup will forget as well, or tells of the same itself. */
+const passing: ReadonlySet<ErrorCode> = new Set(['cancelled', 'locked', 'in-use', 'unavailable']);
 
 async function forgetOne(
   { work, memory, say, signal }: ForgetParts,
