@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CoverageReport, InitReport, PolicyBackup, SendResult } from '../../../app.ts';
 import { knownError } from '../../../lib/known-error.ts';
 import { makeFolders } from '../../../lib/make-folders.ts';
@@ -139,12 +140,29 @@ async function sendTest(
   };
 }
 
+/** The daemon that was just started may be at work on some of it: then it is looked at again when that is done. */
+const lookAgainMs = 2000;
+const looksAtMost = 60;
+
 /** Runs the policies of all that has no good snapshot yet. */
 async function backUpFirst(session: Session, problems: readonly AppError[]): Promise<Partial<Done>> {
+  const backups: PolicyBackup[] = [];
+  for (let looks = 1; ; looks++) {
+    const found = await runUnprotected(session);
+    backups.push(...found.backups.filter(({ error }) => error === undefined));
+    const isBusy = found.errors.some(({ code }) => code === 'locked');
+    if (!isBusy || looks >= looksAtMost) return { backups, problems: [...problems, ...found.errors] };
+    await sleep(lookAgainMs, undefined, { signal: session.signal });
+  }
+}
+
+async function runUnprotected(
+  session: Session,
+): Promise<{ readonly backups: readonly PolicyBackup[]; readonly errors: readonly AppError[] }> {
   const { app, signal, note } = session;
   const { places } = await app.coverage({ signal });
   const names = new Set(places.flatMap(({ state, policies }) => (state === 'unprotected' ? policies : [])));
-  const found: AppError[] = [];
+  const errors: AppError[] = [];
   const backups: PolicyBackup[] = [];
   for (const name of names) {
     using progress = session.progress('Backup');
@@ -152,11 +170,11 @@ async function backUpFirst(session: Session, problems: readonly AppError[]): Pro
       const { onProgress } = progress;
       const report = await app.runPolicy({ name, dryRun: false }, { signal, onProgress, onNote: note });
       backups.push(...report.backups);
-      found.push(...report.backups.flatMap(({ error }) => error ?? []));
+      errors.push(...report.backups.flatMap(({ error }) => error ?? []));
     } catch (error) {
       if (isAppError(error, 'cancelled') || signal.aborted) throw error;
-      found.push(knownError(error));
+      errors.push(knownError(error));
     }
   }
-  return { backups, problems: [...problems, ...found] };
+  return { backups, errors };
 }

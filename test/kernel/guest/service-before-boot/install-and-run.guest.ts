@@ -2,6 +2,8 @@ import { beforeAll, expect, test } from 'vitest';
 import type { DaemonService } from '../../../../src/surfaces/cli/service/daemon-service.ts';
 import { installService } from '../../../../src/surfaces/cli/service/install-service.ts';
 import { importBusybox } from '../../../docker/private-engine.ts';
+import { holdfastCommand } from '../../../support/holdfast-command.ts';
+import { engineAddress } from '../test-command.ts';
 import {
   holdfast,
   isAppRunning,
@@ -49,6 +51,31 @@ test('a daemon that is killed in the middle of a backup is started again, and br
   await expect.poll(() => propertyOf('ActiveState'), settled).toBe('active');
   expect(await propertyOf('MainPID')).not.toBe(killed);
   await expect.poll(isAppRunning, settled).toBe(true);
+});
+
+test('setup goes from an engine alone to a service that makes backups, and changes nothing when it is repeated', async () => {
+  const fresh = holdfastCommand('/var/lib/holdfast/from-nothing', {
+    HOLDFAST_HOST: 'auto',
+    DOCKER_HOST: engineAddress,
+    HOME: '/root',
+  });
+  const newestMs = async (): Promise<number> => {
+    const listed = await fresh.run('snapshots', 'data', '--format', 'json');
+    return Math.max(0, ...(JSON.parse(listed) as { time: string }[]).map(({ time }) => Date.parse(time)));
+  };
+  try {
+    const args = ['setup', '--repo', '/var/lib/holdfast/from-nothing-repo', '--yes'];
+    // The daemon may be faster with the first backup than the command that has started it.
+    expect(await fresh.run(...args, '--schedule', '*/4 * * * * *')).toMatch(/^Protected: .*data/m);
+    const since = Date.now();
+    expect(await propertyOf('ActiveState')).toBe('active');
+    await expect.poll(newestMs, settled).toBeGreaterThan(since);
+    const daemon = await propertyOf('MainPID');
+    expect(await fresh.run(...args)).toMatch(/^All of it was set up already/);
+    expect(await propertyOf('MainPID')).toBe(daemon);
+  } finally {
+    await installService(service);
+  }
 });
 
 test('the unit of another is not replaced', async () => {
