@@ -35,9 +35,14 @@ export class RequestGuard implements Disposable {
       // A client that goes away is not an error of the service: the response's "close" says so to its handler.
       for (const stream of [request, response]) stream.on('error', ignore);
       response.once('finish', () => endRest(request));
-      this.#run({ what: describe(request), fail: () => answerFailure(response) }, () =>
-        handler(request, response),
-      );
+      this.#run({ what: describe(request), fail: () => answerFailure(response) }, async () => {
+        try {
+          await handler(request, response);
+        } finally {
+          // A body that nothing read would keep the connection from being read, and the client's end from being seen.
+          request.resume();
+        }
+      });
     };
   }
 
