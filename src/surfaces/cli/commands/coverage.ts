@@ -21,7 +21,7 @@ export async function runCoverage(session: Session): Promise<void> {
   if (unprotected.length === 0) return;
   const count = unprotected.length === 1 ? '1 place is' : `${unprotected.length} places are`;
   throw new AppError('partial', `Of ${places.length}, ${count} unprotected`, {
-    hint: 'A policy in holdfast.yaml that names nothing covers all volumes; bind mounts are named under "paths". See docs/guides/policies.md.',
+    hint: 'A policy in holdfast.yaml that names nothing covers all volumes, and with "bind-mounts: true" all bind mounts too. See docs/guides/policies.md.',
   });
 }
 
