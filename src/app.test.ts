@@ -5,8 +5,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type App, type AppConfig, openApp } from './app.ts';
 import { openSqliteCatalog } from './catalog/sqlite-catalog.ts';
-import { openReplacement, type Replacement } from './protect/replacement.ts';
-import { listJournals } from './protect/restore-journal.ts';
+import { openReplacement, type Replacement } from './restore/replacement.ts';
+import { listJournals } from './restore/restore-journal.ts';
 
 let stateDir: string;
 

@@ -2,30 +2,30 @@ import type { AppConfig } from './app/app-config.ts';
 import { loadMaker } from './app/known-repositories.ts';
 import { loadHoldId } from './app/open-hosts.ts';
 import { openParts, type Parts, type SharedParts } from './app/open-parts.ts';
-import type { VolumeEngine } from './engine/index.ts';
-import type { RestoreTrashOptions } from './engine/restore-trash.ts';
-import type { RunOptions, RunReport, RunRequest } from './engine/run/run-types.ts';
+import type { VolumeEngine } from './volumes/index.ts';
+import type { RestoreTrashOptions } from './volumes/restore-trash.ts';
+import type { RunOptions, RunReport, RunRequest } from './volumes/run/run-types.ts';
 import type { ManagedVolume, ManagedVolumes, TrashedVolume } from './hosts/managed-volumes.ts';
-import type { BackupReport, BackupRequest } from './protect/backup-types.ts';
-import type { Surroundings } from './protect/bind-mounts/look-around.ts';
-import type { InitReport } from './protect/init.ts';
-import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './protect/log/logged-parts.ts';
-import type { LoadedConfiguration } from './protect/config/load-configuration.ts';
-import { type Migrations, openMigrations } from './protect/migrate/migrations.ts';
-import { openRepositories } from './protect/open-repositories.ts';
-import { openPolicies, type Policies } from './protect/policy/open-policies.ts';
-import type { OpenedApp } from './protect/policy/policy-app.ts';
-import { openProof, type Proof } from './protect/proof.ts';
-import type { JobOptions, Protection } from './protect/protection.ts';
-import type { RecoverReport } from './protect/quiesce/recover.ts';
-import { openReading, type Reading } from './protect/reading.ts';
-import type { Repositories } from './protect/repositories.ts';
-import { openRestoring, type Restoring } from './protect/restoring.ts';
-import { openRetention, type Retention } from './protect/retention.ts';
-import { openUpkeep, type OtherRepository, type Upkeep } from './protect/upkeep.ts';
-import { openWord, type Word } from './protect/word.ts';
+import type { BackupReport, BackupRequest } from './backup/backup-types.ts';
+import type { Surroundings } from './volumes/bind-mounts/look-around.ts';
+import type { InitReport } from './repositories/init.ts';
+import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
+import type { LoadedConfiguration } from './policies/configuration/load-configuration.ts';
+import { type Migrations, openMigrations } from './volumes/migrate/migrations.ts';
+import { openRepositories } from './repositories/open-repositories.ts';
+import { openPolicies, type Policies } from './policies/open-policies.ts';
+import type { OpenedApp } from './policies/policy-app.ts';
+import { openProof, type Proof } from './proof/proof.ts';
+import type { JobOptions, Protection } from './activity/protection.ts';
+import type { RecoverReport } from './restore/recover.ts';
+import { openReading, type Reading } from './snapshots/reading.ts';
+import type { Repositories } from './repositories/repositories.ts';
+import { openRestoring, type Restoring } from './restore/restoring.ts';
+import { openRetention, type Retention } from './retention/retention.ts';
+import { openUpkeep, type OtherRepository, type Upkeep } from './repositories/upkeep.ts';
+import { openWord, type Word } from './app/word.ts';
 import type { CheckReport } from './repository/index.ts';
-import type { RecoveredVolume } from './protect/recover-streamed.ts';
+import type { RecoveredVolume } from './restore/recover-streamed.ts';
 import type { Volume } from './model/volume.ts';
 import { openServices, type Services } from './surfaces/open-services.ts';
 
@@ -144,12 +144,12 @@ function openAppWithParts(
     ...openJobs(config, parts),
     volumes: () => parts.volumes(),
     async lookAround(options = {}) {
-      const { lookAround } = await import('./protect/bind-mounts/look-around.ts');
+      const { lookAround } = await import('./volumes/bind-mounts/look-around.ts');
       return await lookAround(parts, options);
     },
     managed: () => parts.managed(),
     async restoreTrash(which, options = {}) {
-      const { restoreTrash } = await import('./engine/restore-trash.ts');
+      const { restoreTrash } = await import('./volumes/restore-trash.ts');
       const isOwnWanted = config.host === 'embedded';
       const managed = await parts.managed();
       const ownIsBack = (volume: ManagedVolume, signal?: AbortSignal): Promise<void> =>
@@ -168,7 +168,7 @@ function openAppWithParts(
       return volume;
     },
     async listTrash() {
-      const { listTrash } = await import('./engine/restore-trash.ts');
+      const { listTrash } = await import('./volumes/restore-trash.ts');
       return await listTrash({ ...config, managed: await parts.managed() });
     },
     [Symbol.asyncDispose]: () => parts.close(),
@@ -179,13 +179,13 @@ function openAppWithParts(
 function openJobs(config: AppConfig, parts: Parts): Jobs {
   return {
     async run(request, options = {}) {
-      const { runCommand } = await import('./engine/run/run-command.ts');
+      const { runCommand } = await import('./volumes/run/run-command.ts');
       const { stateDir } = config;
       const runParts = { managed: await parts.managed(), stateDir, holdId: await loadHoldId() };
       return await runCommand(runParts, request, options);
     },
     async init(options = {}) {
-      const { initialize } = await import('./protect/init.ts');
+      const { initialize } = await import('./repositories/init.ts');
       const maker = await loadMaker();
       const { repository, ...rest } = config;
       const { location = repository } = options;
@@ -197,19 +197,19 @@ function openJobs(config: AppConfig, parts: Parts): Jobs {
       );
     },
     async backup(request, options = {}) {
-      const { backup } = await import('./protect/backup.ts');
+      const { backup } = await import('./backup/backup.ts');
       const base = request.base ?? (await defaultsOf(parts, config, request));
       return await backup(parts, { ...request, base }, options);
     },
     async check(request, options = {}) {
-      const { checkAll } = await import('./protect/check.ts');
+      const { checkAll } = await import('./proof/check.ts');
       return await checkAll(parts, request, options);
     },
     async recover(options = {}) {
       const before = await parts.recovered();
-      const { recoverMore } = await import('./protect/quiesce/recover.ts');
+      const { recoverMore } = await import('./restore/recover.ts');
       const report = await recoverMore(parts, before, options);
-      const { recoverStreamed } = await import('./protect/recover-streamed.ts');
+      const { recoverStreamed } = await import('./restore/recover-streamed.ts');
       return { ...report, volumes: await recoverStreamed(parts, options) };
     },
   };
@@ -234,7 +234,7 @@ async function defaultsOf(
   { configFile }: Pick<AppConfig, 'configFile'>,
   request: BackupRequest,
 ): Promise<BackupRequest['base']> {
-  const { tellingOfFailure } = await import('./protect/tell-of-backup.ts');
+  const { tellingOfFailure } = await import('./backup/tell-of-backup.ts');
   const work = (): Promise<LoadedConfiguration> => parts.source.current();
   const { defaults, file } = await tellingOfFailure(parts, request, { work, isUsageTold: true });
   // Of a file that was named for one command no copy is left behind.
@@ -243,22 +243,22 @@ async function defaultsOf(
 }
 
 export type { AppConfig, BackupReport, BackupRequest, InitReport, JobOptions };
-export type { BackupOutcome } from './protect/backup-types.ts';
+export type { BackupOutcome } from './backup/backup-types.ts';
 export type { CheckReport, Progress, SnapshotEntry } from './repository/index.ts';
-export type * from './engine/index.ts';
+export type * from './volumes/index.ts';
 export type { RunOptions, RunReport, RunRequest };
 export type * from './hosts/engine-records.ts';
 export type * from './hosts/managed-volumes.ts';
-export type { DueHook } from './protect/hooks/recover-hooks.ts';
-export type { RecoveredJob, RecoverReport } from './protect/quiesce/recover.ts';
+export type { DueHook } from './quiesce/hooks/recover-hooks.ts';
+export type { RecoveredJob, RecoverReport } from './restore/recover.ts';
 export type { RecoveredVolume, Surroundings };
-export type { CoverageReport } from './protect/policy/coverage.ts';
-export type * from './protect/migrate/migrations.ts';
-export type * from './protect/policy/open-policies.ts';
-export type * from './protect/proof.ts';
-export type * from './protect/reading.ts';
-export type * from './protect/repositories.ts';
-export type * from './protect/restoring.ts';
-export type * from './protect/retention.ts';
-export type * from './protect/upkeep.ts';
-export type * from './protect/word.ts';
+export type { CoverageReport } from './policies/coverage.ts';
+export type * from './volumes/migrate/migrations.ts';
+export type * from './policies/open-policies.ts';
+export type * from './proof/proof.ts';
+export type * from './snapshots/reading.ts';
+export type * from './repositories/repositories.ts';
+export type * from './restore/restoring.ts';
+export type * from './retention/retention.ts';
+export type * from './repositories/upkeep.ts';
+export type * from './app/word.ts';

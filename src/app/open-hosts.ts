@@ -2,8 +2,8 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import type { Host } from '../hosts/host.ts';
 import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
-import type { Protection } from '../protect/protection.ts';
-import type { RecoverReport } from '../protect/quiesce/recover.ts';
+import type { Protection } from '../activity/protection.ts';
+import type { RecoverReport } from '../restore/recover.ts';
 import type { AppConfig } from './app-config.ts';
 import type { ConfiguredParts } from './known-repositories.ts';
 import { once } from './once.ts';
@@ -93,7 +93,7 @@ async function openOwnHost(
   const { openEmbeddedHost } = await import('../hosts/embedded/index.ts');
   const { openDrivers } = await import('../drivers/open-drivers.ts');
   const secret = async (reference: string): Promise<Uint8Array> => {
-    const { readPassword } = await import('../protect/password.ts');
+    const { readPassword } = await import('../lib/password.ts');
     return await readPassword(reference, env, { stateDir });
   };
   const drivers = openDrivers({ stateDir, secret });

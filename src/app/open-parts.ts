@@ -3,11 +3,11 @@ import path from 'node:path';
 import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
-import type { VolumeEngine } from '../engine/index.ts';
-import { type ConfigurationSource, openConfigurationSource } from '../protect/config/configuration-source.ts';
-import { loggedEngine } from '../protect/log/logged-parts.ts';
-import type { Protection } from '../protect/protection.ts';
-import type { RestoringParts } from '../protect/restoring.ts';
+import type { VolumeEngine } from '../volumes/index.ts';
+import { type ConfigurationSource, openConfigurationSource } from '../policies/configuration/configuration-source.ts';
+import { loggedEngine } from './logged-parts.ts';
+import type { Protection } from '../activity/protection.ts';
+import type { RestoringParts } from '../restore/restoring.ts';
 import type { ServicesParts } from '../surfaces/open-services.ts';
 import { type AppConfig, placeOf } from './app-config.ts';
 import { type KnownRepositories, openKnownRepositories } from './known-repositories.ts';
@@ -69,20 +69,20 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
     now: Date.now,
     catalog,
     log: once(async () => {
-      const { openAuditLog } = await import('../protect/log/open-audit-log.ts');
+      const { openAuditLog } = await import('../activity/log/open-audit-log.ts');
       return openAuditLog({ ...config, now: Date.now, catalog });
     }),
     notifier: once(async () =>
       shared === undefined ? opened.use(await openOwnNotifier(config, parts)) : await shared.notifier(),
     ),
     volumes: once(async () => {
-      const { openEngine } = await import('../engine/index.ts');
+      const { openEngine } = await import('../volumes/index.ts');
       const host = await hosts.host();
       const protectedNames = openProtectedNames(host, catalog);
       return loggedEngine(openEngine({ host, protectedNames }), parts);
     }),
     async foreignTrash() {
-      const { openForeignTrash } = await import('../engine/trash-foreign.ts');
+      const { openForeignTrash } = await import('../volumes/trash-foreign.ts');
       return opened.use(await openForeignTrash({ stateDir, managed: await hosts.managed() }));
     },
     isProtected: async (engineId, name) => (await catalog()).volumes.isProtected(engineId, name),
@@ -102,7 +102,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
 type OwnNotifier = Awaited<ReturnType<Protection['notifier']>> & AsyncDisposable;
 
 async function openOwnNotifier(config: AppConfig, parts: Parts): Promise<OwnNotifier> {
-  const { openNotifier } = await import('../protect/notify/open-notifier.ts');
+  const { openNotifier } = await import('../activity/notify/open-notifier.ts');
   // Closing it still needs the catalog.
   await parts.catalog();
   return openNotifier({

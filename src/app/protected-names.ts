@@ -1,5 +1,5 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import type { ProtectedNames } from '../engine/index.ts';
+import type { ProtectedNames } from '../volumes/index.ts';
 import type { Host } from '../hosts/host.ts';
 import { once } from './once.ts';
 

@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
-import { pathOf } from '../../src/protect/streamed-journal.ts';
+import { pathOf } from '../../src/restore/streamed-journal.ts';
 import { makeHostileTree } from '../support/hostile-tree.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 import { Cli } from './cli.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { makeStill, type StillRequest } from '../../src/protect/quiesce/still-containers.ts';
+import { makeStill, type StillRequest } from '../../src/quiesce/still-containers.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import {

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { openAppJournal } from '../../src/protect/quiesce/app-journal.ts';
-import { openFreezing } from '../../src/protect/quiesce/freeze/freezing.ts';
-import { planStill } from '../../src/protect/quiesce/plan-still.ts';
-import { recoverApps } from '../../src/protect/quiesce/recover.ts';
+import { openAppJournal } from '../../src/quiesce/app-journal.ts';
+import { openFreezing } from '../../src/quiesce/freeze/freezing.ts';
+import { planStill } from '../../src/quiesce/plan-still.ts';
+import { recoverApps } from '../../src/restore/recover.ts';
 import {
   makeStill,
   type StillContainers,
   type StillRequest,
-} from '../../src/protect/quiesce/still-containers.ts';
+} from '../../src/quiesce/still-containers.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import {
   type FrozenWorld,

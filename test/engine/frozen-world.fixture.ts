@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Host } from '../../src/hosts/host.ts';
 import { openDockerHost } from '../../src/hosts/docker/index.ts';
 import { findControlGroup } from '../../src/lib/control-group.ts';
-import type { Protection } from '../../src/protect/protection.ts';
+import type { Protection } from '../../src/activity/protection.ts';
 import type { PrivateEngine } from '../docker/private-engine.ts';
 
 /** What it takes to make the containers of an engine still, and to see what came of it. */

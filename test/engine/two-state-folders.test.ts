@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { CliResult } from '../cli/cli.ts';
 import { openDockerHost } from '../../src/hosts/docker/index.ts';
-import { openReplacement } from '../../src/protect/replacement.ts';
+import { openReplacement } from '../../src/restore/replacement.ts';
 import { onEngine } from '../support/on-engine.ts';
 
 const on = onEngine({ host: 'docker' });

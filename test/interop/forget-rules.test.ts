@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { formatSpan, parseSpan } from '../../src/model/calendar-span.ts';
-import { planForget } from '../../src/protect/forget-plan.ts';
-import { type KeepRules, type Period, periods } from '../../src/protect/keep-rules.ts';
+import { planForget } from '../../src/retention/forget-plan.ts';
+import { type KeepRules, type Period, periods } from '../../src/model/keep-rules.ts';
 import { saveSnapshot, type SnapshotJson } from '../../src/repository/format/snapshot-file.ts';
 import { storeKey } from '../../src/repository/keys/key-store.ts';
 import { openTestCodec, type TestCodec } from '../../src/repository/open-codec.fixture.ts';

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Containers } from '../../src/hosts/containers.ts';
 import { openDockerHost } from '../../src/hosts/docker/index.ts';
 import type { Host } from '../../src/hosts/host.ts';
-import { readDiskEvidence } from '../../src/protect/presets/disk-evidence.ts';
-import { findPreset } from '../../src/protect/presets/find-presets.ts';
-import type { Preset, PresetServer } from '../../src/protect/presets/preset.ts';
+import { readDiskEvidence } from '../../src/quiesce/presets/disk-evidence.ts';
+import { findPreset } from '../../src/quiesce/presets/find-presets.ts';
+import type { Preset, PresetServer } from '../../src/quiesce/presets/preset.ts';
 import { importImages } from '../docker/images.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Dump, PresetServer } from '../../src/protect/presets/preset.ts';
+import type { Dump, PresetServer } from '../../src/quiesce/presets/preset.ts';
 import { openFreshRepository } from '../../src/repository/open-repository.fixture.ts';
 import { awkwardPassword, type Databases, startDatabases } from './databases.fixture.ts';
 

@@ -33,7 +33,7 @@ describe('Redis', () => {
       const container = await databases.containers.find('cache');
       if (!container) throw new Error('It is gone');
       const recognition = { by: 'image', folder: '', files: [], reason: '' } as const;
-      const { presetOf } = await import('../../src/protect/presets/find-presets.ts');
+      const { presetOf } = await import('../../src/quiesce/presets/find-presets.ts');
       const server = { containers: databases.containers, container, mountPath: path, recognition };
       expect(await presetOf('redis')?.before?.(server)).toEqual({
         evidence: 'BGSAVE in "cache"',

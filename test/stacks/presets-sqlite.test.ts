@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runClient } from '../../src/protect/presets/run-client.ts';
-import type { Dump } from '../../src/protect/presets/preset.ts';
+import { runClient } from '../../src/quiesce/presets/run-client.ts';
+import type { Dump } from '../../src/quiesce/presets/preset.ts';
 import { type Databases, startDatabases } from './databases.fixture.ts';
 
 const wish = { readyWithinMs: 30_000, countWithinMs: 30_000 };

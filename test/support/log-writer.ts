@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
-import { openAuditLog } from '../../src/protect/log/open-audit-log.ts';
+import { openAuditLog } from '../../src/activity/log/open-audit-log.ts';
 
 /**
  * A process of its own that writes into the log: `log-writer.ts STATE-DIR NAME COUNT`. Prints the number of each entry

@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isAppError } from '../../model/errors.ts';
+import { secretReader } from '../../lib/secret.ts';
+import { withoutSecrets } from '../log/without-secrets.ts';
+import type { Channel } from './channel.ts';
+import type { SendResult } from './notifier.ts';
+import { SendFailure, type SendContext } from './send-failure.ts';
+
+export interface SendWish {
+  readonly channel: Channel;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+  readonly attempt: (context: SendContext) => Promise<void>;
+}
+
+const firstPauseMs = 500;
+const longestPauseMs = 30_000;
+
+/** Tries until it is sent, as long as the channel says. Never throws, and shows no secret. */
+export async function tryToSend({ channel, env, signal, attempt }: SendWish): Promise<SendResult> {
+  const secrets = new Set<string>();
+  const ended = AbortSignal.any([signal, AbortSignal.timeout(channel.retryForMs)]);
+  const context: SendContext = { signal: ended, reveal: revealer(env, secrets) };
+  const result = { channel: channel.name, type: channel.type };
+  let reason: string | undefined;
+  for (let attempts = 1; ; attempts++) {
+    try {
+      await attempt(context);
+      return { ...result, isSent: true, attempts, message: undefined };
+    } catch (error) {
+      // An attempt that the deadline ended says less than the one before it.
+      if (reason === undefined || !ended.aborted) reason = hidden(messageOf(error), secrets);
+      const pauseMs = pauseAfter(error, attempts);
+      const failed = { ...result, isSent: false, attempts, message: reason };
+      if (pauseMs === undefined || ended.aborted) return failed;
+      try {
+        await sleep(pauseMs, undefined, { signal: ended });
+      } catch {
+        return failed;
+      }
+    }
+  }
+}
+
+/** Undefined when another attempt would end the same. */
+function pauseAfter(error: unknown, attempts: number): number | undefined {
+  if (!(error instanceof SendFailure) || !error.canRetry) return undefined;
+  const backoffMs = Math.min(firstPauseMs * 2 ** (attempts - 1), longestPauseMs);
+  return Math.max(error.retryAfterMs ?? 0, backoffMs * (0.75 + Math.random() / 2));
+}
+
+function revealer(env: SendWish['env'], secrets: Set<string>): SendContext['reveal'] {
+  const read = secretReader(env);
+  return async (text) => {
+    if (!/^(file|env|exec):/.test(text)) return text;
+    const secret = await read(text);
+    secrets.add(secret);
+    return secret;
+  };
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof SendFailure) return error.message;
+  return isAppError(error)
+    ? error.message
+    : `It failed: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+/** Whatever the other side repeats of it. */
+function hidden(message: string, secrets: ReadonlySet<string>): string {
+  let clean = message;
+  for (const secret of secrets) if (secret.length > 3) clean = clean.replaceAll(secret, '***');
+  return withoutSecrets(clean);
+}

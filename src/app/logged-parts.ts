@@ -1,0 +1,205 @@
+import type { VolumeEngine } from '../volumes/index.ts';
+import type { LogEvent, LogKind } from '../model/log-entry.ts';
+import { quote } from '../model/quote.ts';
+import type { Protection } from '../activity/protection.ts';
+import type { Repositories } from '../repositories/repositories.ts';
+import type { Retention } from '../retention/retention.ts';
+import type { Upkeep } from '../repositories/upkeep.ts';
+import { logged } from '../activity/log/logged.ts';
+
+type Parts = Pick<Protection, 'log' | 'repository'>;
+
+/** The engine, whose removals are written into the log. */
+export function loggedEngine(engine: VolumeEngine, parts: Pick<Protection, 'log'>): VolumeEngine {
+  const record = async (kind: LogKind, { removed, failures }: Removal): Promise<void> => {
+    const log = await parts.log();
+    await log.record([
+      ...removed.map((volume): LogEvent => ({ kind, outcome: 'good', volume })),
+      ...failures.map(({ name, error }): LogEvent => ({
+        kind,
+        outcome: 'failed',
+        volume: name,
+        message: error.message,
+      })),
+    ]);
+  };
+  return {
+    ...engine,
+    async remove(names, options) {
+      const report = await engine.remove(names, options);
+      await record('volume-remove', report);
+      return report;
+    },
+    async applyPrune(plan, options) {
+      const report = await engine.applyPrune(plan, options);
+      await record('volume-prune', report);
+      return report;
+    },
+  };
+}
+
+interface Removal {
+  readonly removed: readonly string[];
+  readonly failures: readonly { readonly name: string; readonly error: Error }[];
+}
+
+/** Retention, whose prunes and tags are written into the log; what is forgotten is told where it is done. */
+export function loggedRetention(retention: Retention, parts: Parts): Retention {
+  return {
+    ...retention,
+    prune: (limits, options) =>
+      logged(parts, {
+        event: { kind: 'prune' },
+        work: () => retention.prune(limits, options),
+        done: async ({ remove, repack, freedBytes }) => [
+          {
+            kind: 'prune',
+            outcome: 'good',
+            repository: (await parts.repository()).id,
+            message: `${remove.count} packs removed, ${repack.count} written anew, ${freedBytes} bytes freed`,
+          },
+        ],
+      }),
+    changeTags: (request, options) =>
+      logged(parts, {
+        event: { kind: 'tag' },
+        work: () => retention.changeTags(request, options),
+        done: async (changed) => {
+          const repository = (await parts.repository()).id;
+          return changed
+            .filter(({ before, after }) => before.id !== after.id)
+            .map(({ before, after }): LogEvent => ({
+              kind: 'tag',
+              outcome: 'good',
+              volume: before.name,
+              snapshot: after.id,
+              repository,
+              message: `${before.id.slice(0, 8)} became ${after.id.slice(0, 8)} with the tags ${quote(after.tags.join(','))}`,
+            }));
+        },
+      }),
+  };
+}
+
+/** Upkeep, whose keys, copies and repairs are written into the log. */
+export function loggedUpkeep(upkeep: Upkeep, parts: Parts): Upkeep {
+  const told = async (
+    kind: LogKind,
+    message: string,
+    outcome: LogEvent['outcome'] = 'good',
+  ): Promise<LogEvent[]> => [{ kind, outcome, repository: (await parts.repository()).id, message }];
+  const real = async <R>(kind: LogKind, { request, work, words, ended }: RealWork<R>): Promise<R> =>
+    request.dryRun
+      ? await work()
+      : await logged(parts, {
+          event: { kind },
+          work,
+          done: (result) => told(kind, words(result), ended?.(result)),
+        });
+  return {
+    ...upkeep,
+    addKey: (wish, options) =>
+      logged(parts, {
+        event: { kind: 'key-add' },
+        work: () => upkeep.addKey(wish, options),
+        done: ({ key }) => told('key-add', `Key ${key.id.slice(0, 8)} was added`),
+      }),
+    changeKey: (wish, options) =>
+      logged(parts, {
+        event: { kind: 'key-change' },
+        work: () => upkeep.changeKey(wish, options),
+        done: ({ key, removedId }) =>
+          told('key-change', `Key ${key.id.slice(0, 8)} took the place of ${removedId.slice(0, 8)}`),
+      }),
+    removeKey: (start, options) =>
+      logged(parts, {
+        event: { kind: 'key-remove' },
+        work: () => upkeep.removeKey(start, options),
+        done: ({ key }) => told('key-remove', `Key ${key.id.slice(0, 8)} was removed`),
+      }),
+    unlock: (request, options) =>
+      real('unlock', {
+        request,
+        work: () => upkeep.unlock(request, options),
+        words: ({ removed }) => `${removed.length} locks removed`,
+      }),
+    repairIndex: (request, options) =>
+      real('repair', {
+        request,
+        work: () => upkeep.repairIndex(request, options),
+        words: () => 'The index was repaired',
+      }),
+    repairPacks: (request, options) =>
+      real('repair', {
+        request,
+        work: () => upkeep.repairPacks(request, options),
+        words: ({ packs, lostBlobs }) =>
+          `${packs.length} packs taken out, ${lostBlobs.length} blobs lost with them`,
+      }),
+    repairSnapshots: (request, options) =>
+      real('repair', {
+        request,
+        work: () => upkeep.repairSnapshots(request, options),
+        words: () => `Snapshots were repaired${request.forget ? ', and the damaged ones forgotten' : ''}`,
+      }),
+    copy: (request, options) =>
+      real('copy', {
+        request,
+        work: () => upkeep.copy(request, options),
+        words: ({ copied, failed }) =>
+          `${copied.length} snapshots copied to ${quote(request.to.repository)}, ${failed.length} failed`,
+        ended: ({ copied, failed }) =>
+          failed.length === 0 ? 'good' : copied.length === 0 ? 'failed' : 'partial',
+      }),
+  };
+}
+
+interface RealWork<R> {
+  readonly request: { readonly dryRun: boolean };
+  readonly work: () => Promise<R>;
+  readonly words: (result: R) => string;
+  /** Default: good. */
+  readonly ended?: (result: R) => LogEvent['outcome'];
+}
+
+/** A repository that is made or taken over is written into the log, and so is every failure of it. */
+export async function loggedInit<T extends Named>(
+  parts: Pick<Protection, 'log'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const event = { kind: 'repository-add' } as const;
+  return await logged(parts, { event, work, done: (report) => repositoryEvents('repository-add', report) });
+}
+
+function repositoryEvents(kind: LogKind, { name, location, repositoryId }: Named): LogEvent[] {
+  return [
+    { kind, outcome: 'good', repository: repositoryId, message: `${quote(name)} at ${quote(location)}` },
+  ];
+}
+
+/** Repositories that are added, forgotten and made the default are written into the log. */
+export function loggedRepositories(repositories: Repositories, parts: Pick<Protection, 'log'>): Repositories {
+  return {
+    ...repositories,
+    addRepository: (request, options) =>
+      loggedInit(parts, () => repositories.addRepository(request, options)),
+    removeRepository: (name) =>
+      logged(parts, {
+        event: { kind: 'repository-remove' },
+        work: () => repositories.removeRepository(name),
+        done: (record) => repositoryEvents('repository-remove', record),
+      }),
+    setDefaultRepository: (name) =>
+      logged(parts, {
+        event: { kind: 'repository-default' },
+        work: () => repositories.setDefaultRepository(name),
+        done: (record) => repositoryEvents('repository-default', record),
+      }),
+  };
+}
+
+interface Named {
+  readonly name: string;
+  readonly location: string;
+  readonly repositoryId: string;
+}

@@ -1,0 +1,83 @@
+import { isAppError } from '../model/errors.ts';
+import type { ConsistencyWish } from '../model/consistency.ts';
+import type { Hook } from '../model/hook.ts';
+import { speaksToUs } from '../model/labels.ts';
+import type { OpenedSource } from './open-source.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { pathContainers, volumeContainers } from '../quiesce/volume-containers.ts';
+import type { BackupTarget } from '../volumes/targets.ts';
+import type { Application } from '../quiesce/presets/application.ts';
+import type { ApplicationVolume } from '../quiesce/presets/plan-application.ts';
+
+export interface ApplicationTarget {
+  readonly target: BackupTarget;
+  readonly source: OpenedSource;
+  /** Containers that can write to it now. */
+  readonly writers: readonly unknown[];
+  readonly wishes: ApplicationWishes;
+}
+
+/** What is wished for one volume, by whoever has the say; labels are in it. */
+export interface ApplicationWishes {
+  readonly preset?: string | undefined;
+  readonly dump?: boolean | undefined;
+  /** A dump that cannot be made because nothing runs is an error; otherwise the files, which nobody writes to, are enough. */
+  readonly mustDump?: boolean | undefined;
+  readonly hooks?: readonly Hook[] | undefined;
+  /** How it is kept still, where the command line, labels or `x-holdfast` say so. */
+  readonly consistency?: ConsistencyWish | undefined;
+}
+
+/** The applications that have something to do with a backup of these; undefined when there are none. */
+export async function applicationOf(
+  parts: Protection,
+  targets: readonly ApplicationTarget[],
+  options: JobOptions,
+): Promise<Application | undefined> {
+  const concerned = targets.filter(
+    ({ target, writers, wishes }) =>
+      // What lies beside a single file says nothing of it.
+      (writers.length > 0 && !(target.kind === 'path' && target.isFile === true)) ||
+      wishes.dump === true ||
+      wishes.preset !== undefined ||
+      (wishes.hooks ?? []).length > 0 ||
+      (target.kind === 'volume' && Object.keys(target.volume.labels).some(speaksToUs)),
+  );
+  if (concerned.length === 0 || (await hasNoContainers(parts))) return undefined;
+  // Most backups of a machine without databases need none of it.
+  const [{ openApplication }, { readDiskEvidence }] = await Promise.all([
+    import('../quiesce/presets/application.ts'),
+    import('../quiesce/presets/disk-evidence.ts'),
+  ]);
+  const volumes: ApplicationVolume[] = [];
+  for (const { target, source, wishes } of concerned) {
+    const { tree } = source;
+    const { name } = target;
+    volumes.push({
+      name,
+      labels: target.kind === 'volume' ? target.volume.labels : {},
+      stack: target.kind === 'volume' ? target.volume.stack : undefined,
+      containers:
+        target.kind === 'volume'
+          ? await volumeContainers(parts, name, options)
+          : await pathContainers(parts, name, options),
+      // Through a stream it would be dear to look: the image has to do.
+      disk:
+        tree.kind === 'directory'
+          ? await readDiskEvidence({ way: 'direct', root: tree.root }, options)
+          : undefined,
+      wishes,
+      isTold: target.kind === 'volume',
+    });
+  }
+  return await openApplication(parts, volumes, options);
+}
+
+async function hasNoContainers(parts: Protection): Promise<boolean> {
+  try {
+    return (await parts.host()).containers === undefined;
+  } catch (error) {
+    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return true;
+    throw error;
+  }
+}

@@ -1,0 +1,230 @@
+import path from 'node:path';
+import { knownError } from '../../lib/known-error.ts';
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { SaveProblem, Snapshot, SnapshotSummary } from '../../model/snapshot.ts';
+import { checkTimeZone } from '../../model/wall-time.ts';
+import { takeLease } from '../../leases/lease.ts';
+import type { JobOptions, Protection } from '../../activity/protection.ts';
+import { compileNamePattern } from './archive-name.ts';
+import { findArchives, type FoundArchive } from './find-archives.ts';
+import { Archive } from './read-archive.ts';
+import { saveArchive } from './save-archive.ts';
+import { surveyArchive, type VolumePart, volumesIn } from './survey-archive.ts';
+
+export interface ImportArchivesRequest {
+  /** Archives, or folders with archives. */
+  readonly paths: readonly string[];
+  /** What all of them are of, whatever their names say. */
+  readonly volume?: string | undefined;
+  /** How their names are written: `{volume}-%Y%m%d-%H%M%S`. */
+  readonly namePattern?: string | undefined;
+  /** Of the times in their names; undefined is this machine's. */
+  readonly timeZone?: string | undefined;
+  /** Names in the archives, and the volumes that they are. */
+  readonly renames?: ReadonlyMap<string, string> | undefined;
+  readonly tags: readonly string[];
+  readonly dryRun: boolean;
+}
+
+/** What became of one volume of one archive. */
+export interface ArchiveOutcome {
+  readonly archive: string;
+  /** Undefined for an archive of which nothing is known. */
+  readonly volume: string | undefined;
+  /** RFC 3339, from its name. */
+  readonly time: string | undefined;
+  /** `present` was imported before. With a dry run, `imported` is what would be. */
+  readonly outcome: 'imported' | 'partial' | 'present' | 'refused';
+  readonly snapshot: Snapshot | undefined;
+  readonly summary: SnapshotSummary | undefined;
+  readonly problems: readonly SaveProblem[];
+  readonly error: AppError | undefined;
+}
+
+export interface ImportArchivesReport {
+  readonly dryRun: boolean;
+  /** Oldest first; those of which nothing is known at the end. */
+  readonly outcomes: readonly ArchiveOutcome[];
+}
+
+/** The tag of every snapshot that was an archive. */
+const importedTag = 'imported';
+
+/** Turns archives into snapshots with their dates, oldest first. One that fails does not keep the others from it. */
+export async function importArchives(
+  parts: Protection,
+  request: ImportArchivesRequest,
+  options: JobOptions,
+): Promise<ImportArchivesReport> {
+  const { dryRun, namePattern, timeZone } = request;
+  const { found, refused } = await findArchives({
+    paths: request.paths,
+    volume: request.volume,
+    pattern: namePattern === undefined ? undefined : compileNamePattern(namePattern),
+    timeZone: timeZone === undefined ? undefined : checkTimeZone(timeZone),
+  });
+  const { stateDir } = parts;
+  // Two at once would import everything twice.
+  await using _alone = await takeLease({
+    stateDir,
+    identity: 'import archives',
+    name: 'archives',
+    action: 'import',
+  });
+  const outcomes: ArchiveOutcome[] = [];
+  for (const archive of found) {
+    const done = await tryToImport(parts, { request, archive }, options);
+    outcomes.push(...done);
+    if (done.some(({ error }) => error !== undefined && endsAll(error))) break;
+  }
+  const unread = refused.map(({ path: file, error }) => refusal({ path: file }, error));
+  return { dryRun, outcomes: [...outcomes, ...unread] };
+}
+
+/** To go on with the next archive would only repeat them. */
+function endsAll({ code }: AppError): boolean {
+  return code === 'cancelled' || code === 'full' || code === 'read-only' || code === 'wrong-password';
+}
+
+interface ImportWork {
+  readonly request: ImportArchivesRequest;
+  readonly archive: FoundArchive;
+}
+
+async function tryToImport(
+  parts: Protection,
+  work: ImportWork,
+  options: JobOptions,
+): Promise<ArchiveOutcome[]> {
+  const outcomes: ArchiveOutcome[] = [];
+  try {
+    await using archive = await Archive.open(work.archive.path);
+    for await (const outcome of importOpened(parts, { ...work, opened: archive }, options))
+      outcomes.push(outcome);
+  } catch (error) {
+    const name = path.basename(work.archive.path);
+    const known =
+      options.signal?.aborted === true
+        ? new AppError('cancelled', 'Cancelled', { cause: error })
+        : named(knownError(error, `Cannot import ${quote(name)}`), name);
+    // Those of its volumes that came before are saved, and stay so.
+    outcomes.push(refusal(work.archive, known));
+  }
+  return outcomes;
+}
+
+/** Says of which archive it speaks. */
+function named(error: AppError, name: string): AppError {
+  if (error.message.includes(quote(name))) return error;
+  const { code, message, detail, hint } = error;
+  return new AppError(code, `Cannot import ${quote(name)}: ${message}`, { detail, hint, cause: error });
+}
+
+async function* importOpened(
+  parts: Protection,
+  { request, archive, opened }: ImportWork & { readonly opened: Archive },
+  options: JobOptions,
+): AsyncGenerator<ArchiveOutcome, void, undefined> {
+  const { signal } = options;
+  const repository = await parts.repository();
+  const digest = await opened.digest(signal);
+  const present = (await repository.listSnapshots({ signal })).filter(({ tags }) =>
+    tags.some((tag) => tag.startsWith(tagOf(digest))),
+  );
+  if (isComplete(present, digest)) return yield* present.map((snapshot) => presence(archive, snapshot));
+  const survey = await surveyArchive(opened.members(digest, { signal }));
+  const volumes = volumesIn(survey, { name: archive.name, volume: request.volume });
+  const tag = volumes.length === 1 ? tagOf(digest) : `${tagOf(digest)}-of-${volumes.length}`;
+  const tags = [...new Set([importedTag, tag, ...request.tags])];
+  for (const part of volumes) {
+    const volume = { ...part, name: request.renames?.get(part.name) ?? part.name };
+    const before = present.find((snapshot) => snapshot.name === volume.name);
+    const work = { request, archive, opened, digest, volume, tags };
+    yield before === undefined ? await importVolume(parts, work, options) : presence(archive, before);
+  }
+}
+
+/** By it an archive is known again, whatever it is called then. */
+function tagOf(digest: string): string {
+  return `archive-${digest.slice(0, 16)}`;
+}
+
+/** One that holds several volumes says how many in its tag: an import may have been stopped between them. */
+function isComplete(present: readonly Snapshot[], digest: string): boolean {
+  const start = tagOf(digest);
+  const names = new Set(present.map(({ name }) => name));
+  return present.some(({ tags }) =>
+    tags.some(
+      (tag) =>
+        tag === start ||
+        (tag.startsWith(`${start}-of-`) && names.size >= Number(tag.slice(start.length + 4))),
+    ),
+  );
+}
+
+interface VolumeWork extends ImportWork {
+  readonly opened: Archive;
+  readonly digest: string;
+  readonly volume: VolumePart;
+  readonly tags: readonly string[];
+}
+
+async function importVolume(
+  parts: Protection,
+  { request, archive, opened, digest, volume, tags }: VolumeWork,
+  options: JobOptions,
+): Promise<ArchiveOutcome> {
+  const { dryRun } = request;
+  const wish = { archive: opened, digest, volume, tags, timeMs: archive.timeMs, dryRun };
+  const { snapshot, summary, problems } = await saveArchive(parts, wish, options);
+  if (snapshot !== undefined) {
+    const log = await parts.log();
+    await log.record([
+      {
+        kind: 'import',
+        outcome: problems.length > 0 ? 'partial' : 'good',
+        volume: volume.name,
+        snapshot: snapshot.id,
+        repository: (await parts.repository()).id,
+        message: `From ${quote(path.basename(archive.path))}`,
+      },
+    ]);
+  }
+  return {
+    ...basics(archive),
+    volume: volume.name,
+    outcome: problems.length > 0 ? 'partial' : 'imported',
+    snapshot,
+    summary,
+    problems,
+    error: undefined,
+  };
+}
+
+function presence(archive: FoundArchive, snapshot: Snapshot): ArchiveOutcome {
+  const { name, summary } = snapshot;
+  return {
+    ...basics(archive),
+    ...{ volume: name, outcome: 'present', snapshot, summary, problems: [], error: undefined },
+  };
+}
+
+function refusal(
+  archive: Pick<FoundArchive, 'path'> & Partial<FoundArchive>,
+  error: AppError,
+): ArchiveOutcome {
+  return {
+    ...basics(archive),
+    volume: archive.name?.volume,
+    outcome: 'refused',
+    snapshot: undefined,
+    summary: undefined,
+    problems: [],
+    error,
+  };
+}
+
+function basics({ path: file, timeMs }: Pick<FoundArchive, 'path'> & Partial<FoundArchive>) {
+  return { archive: file, time: timeMs === undefined ? undefined : new Date(timeMs).toISOString() };
+}

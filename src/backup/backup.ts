@@ -1,0 +1,155 @@
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { VolumeDescription } from '../model/snapshot.ts';
+import type { BackupOutcome, BackupReport, BackupRequest } from './backup-types.ts';
+import { noteBehindLink } from './behind-link.ts';
+import { describeVolume } from './describe-volume.ts';
+import { takeLeases } from '../leases/lease.ts';
+import { policyOfTags } from '../model/policy.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { recordFailure, recordRun } from './record-backup.ts';
+import { takeOverByName } from '../restore/restore-lineage.ts';
+import { type DescribedWork, type GroupWork, saveHeld } from './save-held.ts';
+import { settleHeld } from '../restore/settle.ts';
+import { type BackupTarget, resolveTargets } from '../volumes/targets.ts';
+import { tellingOfFailure } from './tell-of-backup.ts';
+import { chooseTreatment, chooseTreatments } from './treatment.ts';
+
+/** Saves each target as a snapshot, one after the other; one that fails does not keep the others from being saved. */
+export async function backup(
+  parts: Protection,
+  request: BackupRequest,
+  options: JobOptions,
+): Promise<BackupReport> {
+  const work = (): Promise<BackupReport> => backupAll(parts, request, options);
+  return await tellingOfFailure(parts, request, { work, signal: options.signal });
+}
+
+async function backupAll(
+  parts: Protection,
+  request: BackupRequest,
+  options: JobOptions,
+): Promise<BackupReport> {
+  // What is wrong with it is told before anything is asked.
+  chooseTreatment({ given: request.given }, []);
+  const { targets, moments, skipped } = await resolveTargets(parts, request, options);
+  if (targets.length === 0) throw await nothingToSave(parts, skipped);
+  const repository = await parts.repository();
+  const { containers: containerNames } = request;
+  const treatments = await chooseTreatments(parts, { targets, wish: request, containerNames }, options);
+  const policy = policyOfTags(request.marks ?? []);
+  const subjects = targets.map(({ name }) => name);
+  using _begun = request.dryRun ? undefined : (await parts.notifier()).begin({ subjects, policy });
+  const outcomes: BackupOutcome[] = [];
+  for (const group of groupByMoment(targets, moments)) {
+    const saved = await tryToSave(parts, { targets: group, request, repository, treatments }, options);
+    outcomes.push(...saved);
+    if (saved.some(({ error }) => error !== undefined && endsAll(error))) break;
+  }
+  return { dryRun: request.dryRun, outcomes, skipped };
+}
+
+/** Everything that was asked for turned out to be nothing: that is no good backup, whatever the reason. */
+async function nothingToSave(parts: Protection, skipped: BackupReport['skipped']): Promise<AppError> {
+  if (skipped.length > 0) {
+    return new AppError('not-found', 'There is nothing to back up: all volumes are left out', {
+      detail: skipped.map(({ name, reason }) => `${quote(name)}: ${reason}`).join('\n'),
+    });
+  }
+  const { kind, endpoint } = await (await parts.host()).info();
+  const where =
+    kind === 'embedded'
+      ? 'Holdfast keeps none itself, and no container engine was found'
+      : `${kind === 'docker' ? 'Docker' : 'Podman'} at ${quote(endpoint)} has none`;
+  return new AppError('not-found', `There is nothing to back up: there are no volumes. ${where}`, {
+    hint: 'If they are elsewhere, say so with --host or DOCKER_HOST. Directories are named by their paths.',
+  });
+}
+
+/** The volumes of a stack are saved at one moment, with what belongs to that moment; all others each at its own. Pure. */
+function groupByMoment(
+  targets: readonly BackupTarget[],
+  moments: ReadonlyMap<BackupTarget, string>,
+): BackupTarget[][] {
+  const groups = new Map<string, BackupTarget[]>();
+  // Volumes go first: what a moment is called is up to them.
+  const isVolume = ({ kind }: BackupTarget): number => (kind === 'volume' ? 0 : 1);
+  for (const target of targets.toSorted((a, b) => isVolume(a) - isVolume(b))) {
+    const stack = target.kind === 'volume' ? target.volume.stack : undefined;
+    const own = stack === undefined ? `${target.kind} ${target.name}` : `stack ${stack}`;
+    const key = moments.get(target) ?? own;
+    groups.set(key, [...(groups.get(key) ?? []), target]);
+  }
+  return [...groups.values()];
+}
+
+/**
+ * Errors of the repository or the user's wish: to go on with the next target would only repeat them. What is damaged may be
+ * of one volume alone, as the journal of its restore is.
+ */
+function endsAll(error: AppError): boolean {
+  return error.code === 'cancelled' || error.code === 'full' || error.code === 'read-only';
+}
+
+/** Takes the leases of a group and saves it. What is taken by another process, or cannot be read, is told, and the others are saved. */
+async function tryToSave(parts: Protection, work: GroupWork, options: JobOptions): Promise<BackupOutcome[]> {
+  const startedAt = new Date(parts.now()).toISOString();
+  const outcomes: BackupOutcome[] = [];
+  const held: DescribedWork[] = [];
+  await using leases = new AsyncDisposableStack();
+  for (const target of work.targets) {
+    const one = { ...work, target };
+    let volume: VolumeDescription | undefined;
+    try {
+      if (work.request.takeOver === true && !work.request.dryRun)
+        await takeOverByName(parts, target, options);
+      volume = await describeVolume(parts, target, options);
+      const { name, realPath } = volume;
+      if (realPath !== undefined) options.onNote?.(noteBehindLink(name, realPath));
+      leases.use(await takeVolume(parts, { target, volume }, options));
+      held.push({ ...one, volume });
+    } catch (error) {
+      outcomes.push(await recordFailure(parts, { work: one, described: volume, startedAt, error }, options));
+    }
+  }
+  return [...outcomes, ...(await saveAndRecord(parts, { held, startedAt }, options))];
+}
+
+async function saveAndRecord(
+  parts: Protection,
+  { held, startedAt }: { readonly held: readonly DescribedWork[]; readonly startedAt: string },
+  options: JobOptions,
+): Promise<BackupOutcome[]> {
+  const outcomes: BackupOutcome[] = [];
+  try {
+    for (const [i, outcome] of (await saveHeld(parts, held, options)).entries()) {
+      const work = held[i];
+      if (work !== undefined)
+        await recordRun(parts, { work, described: work.volume, startedAt, outcome }, options);
+      outcomes.push(outcome);
+    }
+  } catch (error) {
+    // Those before it are saved, and written down as such.
+    for (const work of held.slice(outcomes.length))
+      outcomes.push(await recordFailure(parts, { work, described: work.volume, startedAt, error }, options));
+  }
+  return outcomes;
+}
+
+async function takeVolume(
+  parts: Protection,
+  { target, volume }: { readonly target: BackupTarget; readonly volume: VolumeDescription },
+  options: JobOptions,
+): Promise<AsyncDisposable> {
+  const { kind, name } = target;
+  const hostIdentity = target.kind === 'volume' ? target.host.identity : undefined;
+  const places = [{ kind, name, hostIdentity, identity: volume.identity }];
+  const lease = await takeLeases(parts, { places, action: 'back up' }, options);
+  try {
+    await settleHeld(parts, target, options);
+    return lease;
+  } catch (error) {
+    await lease[Symbol.asyncDispose]();
+    throw error;
+  }
+}

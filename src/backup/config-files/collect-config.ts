@@ -1,0 +1,108 @@
+import path from 'node:path';
+import type { Container } from '../../hosts/containers.ts';
+import type { ConfigRecord } from '../../model/snapshot.ts';
+import type { Volume } from '../../model/volume.ts';
+import { fromText } from '../../model/byte-string.ts';
+import type { ConfigFile } from '../../repository/index.ts';
+import { ownStack } from '../../quiesce/container-labels.ts';
+import { placesOf } from '../../quiesce/volume-containers.ts';
+import { composeReferences } from './compose-references.ts';
+import { ConfigReader } from './read-files.ts';
+import { composePlace, mountedPaths } from './wanted-files.ts';
+
+/** What a snapshot keeps of the files that the containers of its volume need. */
+export interface CollectedConfig {
+  readonly files: readonly ConfigFile[];
+  readonly record: ConfigRecord;
+}
+
+export interface ConfigSearch {
+  readonly volume: Pick<Volume, 'name' | 'stack'>;
+  readonly containers: readonly Container[];
+  readonly volumes: readonly Volume[];
+  /** Holdfast's own, whose keys belong into no repository. */
+  readonly stateDir: string;
+}
+
+/** How deep Compose files may include each other. */
+const deepest = 5;
+
+/**
+ * The small files of this machine that a volume's containers, or all containers of its stack, need to run: what they mount,
+ * the Compose files that made them, and what those name. Undefined where there is nothing of that kind to look for.
+ */
+export async function collectConfig({
+  volume,
+  containers,
+  volumes,
+  stateDir,
+}: ConfigSearch): Promise<CollectedConfig | undefined> {
+  const users = containers.filter((container) => needs(container, volume));
+  if (users.length === 0) return undefined;
+  const reader = new ConfigReader();
+  const place = composePlace(
+    users.filter((user) => volume.stack !== undefined && ownStack(user) === volume.stack),
+  );
+  await addCompose(reader, place);
+  // What containers keep in volumes is saved as that.
+  const taken = [stateDir, ...volumes.flatMap(placesOf)];
+  for (const wanted of mountedPaths(users, taken)) await reader.add(wanted);
+  const record = { saved: reader.saved, leftOut: reader.leftOut };
+  const isNothing = record.saved.length + record.leftOut.length === 0;
+  return isNothing ? undefined : { files: reader.files, record };
+}
+
+/** What cannot be had: where a volume is reached through the engine only, its machine's files are not there to be read. Pure. */
+export function notHere(
+  volume: ConfigSearch['volume'],
+  containers: readonly Container[],
+): CollectedConfig | undefined {
+  const users = containers.filter((container) => needs(container, volume));
+  const wanted = [...composePlace(users).files, ...mountedPaths(users, []).map((one) => one.path)];
+  if (wanted.length === 0) return undefined;
+  const reason = 'the engine’s files cannot be read from here';
+  return { files: [], record: { saved: [], leftOut: wanted.map((one) => ({ path: one, reason })) } };
+}
+
+function needs(container: Container, { name, stack }: ConfigSearch['volume']): boolean {
+  if (stack !== undefined && ownStack(container) === stack) return true;
+  return container.mounts.some(({ type, source }) => type === 'volume' && source === name);
+}
+
+async function addCompose(
+  reader: ConfigReader,
+  { files, folder }: ReturnType<typeof composePlace>,
+): Promise<void> {
+  const seen = new Set<string>();
+  const look = async (compose: readonly string[], depth: number): Promise<void> => {
+    for (const file of compose) {
+      if (seen.has(file)) continue;
+      seen.add(file);
+      const content = await reader.add({ path: file, as: 'file', isOptional: false });
+      if (content === undefined || !/\.ya?ml$/i.test(file)) continue;
+      const {
+        files: named,
+        composeFiles,
+        unknown,
+      } = composeReferences(
+        content.toString('utf8'),
+        // What an included file names is relative to that file.
+        depth === 0 ? (folder ?? path.dirname(file)) : path.dirname(file),
+      );
+      for (const one of unknown)
+        reader.leftOut.push({ path: one, reason: `only Compose knows what it stands for in "${file}"` });
+      for (const one of named)
+        if (!composeFiles.includes(one)) await reader.add({ path: one, as: 'file', isOptional: false });
+      if (depth < deepest) await look(composeFiles, depth + 1);
+    }
+  };
+  await look(files, 0);
+  // Compose reads it without being told to.
+  if (folder !== undefined)
+    await reader.add({ path: path.join(folder, '.env'), as: 'file', isOptional: true });
+}
+
+/** True when what a container mounts of the machine is in a snapshot. Pure. */
+export function isSavedConfig({ saved }: ConfigRecord, source: string): boolean {
+  return saved.some((one) => one === source || fromText(source).startsWith(`${fromText(one)}/`));
+}

@@ -1,0 +1,109 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Host } from '../hosts/host.ts';
+import type { VolumeDescription } from '../model/snapshot.ts';
+import type { Consumer, DataMount } from '../model/volume.ts';
+import { isWithin } from '../model/is-within.ts';
+import { isAppError } from '../model/errors.ts';
+import { placeBehindLink } from './behind-link.ts';
+import { containerStarts } from './container-starts.ts';
+import { pathIdentity, volumeIdentity } from '../volumes/identity.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { type BackupTarget, type PathTarget } from '../volumes/targets.ts';
+import { whySkipped } from '../volumes/why-skipped.ts';
+
+/** What a snapshot has to remember of its volume, so that a bare machine can make it again. */
+export async function describeVolume(
+  parts: Protection,
+  target: BackupTarget,
+  options: JobOptions,
+): Promise<VolumeDescription> {
+  const catalog = await parts.catalog();
+  if (target.kind === 'path') return await describePath(parts, { target, catalog }, options);
+  const { volume, host } = target;
+  const identity = volumeIdentity(catalog, { hostIdentity: host.identity, name: volume.name });
+  return {
+    kind: 'volume',
+    name: volume.name,
+    identity,
+    host: { kind: host.kind, identity: host.identity || catalog.stateId(), name: host.name },
+    ...continuedBy(catalog, identity),
+    driver: volume.driver,
+    options: volume.options,
+    labels: volume.labels,
+    createdAt: volume.createdAt,
+    anonymous: volume.anonymous,
+    stack: volume.stack,
+    ...(volume.stack !== undefined && { stackVolumes: await volumesOfStack(parts, volume.stack, options) }),
+    consumers: volume.consumers,
+    ...(await containerStarts(parts, volume.consumers, options)),
+  };
+}
+
+function continuedBy(catalog: Catalog, identity: string): Pick<VolumeDescription, 'continues'> {
+  const continues = catalog.continuedLineage(identity);
+  return continues === undefined ? {} : { continues };
+}
+
+async function volumesOfStack(parts: Protection, stack: string, { signal }: JobOptions): Promise<string[]> {
+  const all = await (await parts.host()).listVolumes({ signal });
+  const ofStack = all.filter((one) => one.stack === stack && whySkipped(one) === undefined);
+  return ofStack.map(({ name }) => name).toSorted();
+}
+
+interface DescribedPath {
+  readonly target: PathTarget;
+  readonly catalog: Catalog;
+}
+
+async function describePath(
+  parts: Protection,
+  { target, catalog }: DescribedPath,
+  options: JobOptions,
+): Promise<VolumeDescription> {
+  const { name: path, isFile } = target;
+  const consumers = await pathConsumers(parts, path, options);
+  const identity = pathIdentity(catalog, path);
+  const realPath = isFile === true ? undefined : await placeBehindLink(path);
+  return {
+    kind: 'path',
+    name: path,
+    ...(isFile === true && { isFile }),
+    ...(realPath !== undefined && { realPath }),
+    identity,
+    host: { kind: 'embedded', identity: catalog.stateId(), name: parts.hostname },
+    ...continuedBy(catalog, identity),
+    driver: 'path',
+    options: {},
+    labels: {},
+    anonymous: false,
+    stack: consumers.find((consumer) => consumer.stack !== undefined)?.stack,
+    consumers,
+    ...(await containerStarts(parts, consumers, options)),
+  };
+}
+
+/** The containers that mount a directory or file, or something in it or around it. Without an engine there are none. */
+export async function pathConsumers(
+  parts: Protection,
+  path: string,
+  options: JobOptions,
+): Promise<Consumer[]> {
+  try {
+    const host: Host = await parts.host();
+    return consumersOfPath(await host.listMounts({ signal: options.signal }), path);
+  } catch (error) {
+    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return [];
+    throw error;
+  }
+}
+
+/** Pure. */
+export function consumersOfPath(mounts: readonly DataMount[], path: string): Consumer[] {
+  const touching = mounts.filter(
+    (mount) =>
+      mount.type === 'bind' &&
+      mount.source !== undefined &&
+      (isWithin(mount.source, path) || isWithin(path, mount.source)),
+  );
+  return touching.map((mount) => mount.consumer);
+}

@@ -1,0 +1,136 @@
+import { open } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { isMap, parseDocument, LineCounter, isScalar } from 'yaml';
+import { openFlag } from '../../lib/posix-at.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import type { Hook } from '../../model/hook.ts';
+import { quote } from '../../model/quote.ts';
+import { anyText, converted, fields, flag, oneOrMore, type Shape } from '../../lib/shape.ts';
+import { readNode } from '../../lib/read-document.ts';
+import { layered, noSettings, settingFields, settingsOf, type VolumeSettings } from './volume-settings.ts';
+
+/** What `x-holdfast` says in one place of a Compose file. */
+export interface ComposeWish {
+  readonly backup: boolean | undefined;
+  readonly policies: readonly string[] | undefined;
+  readonly settings: VolumeSettings;
+}
+
+/** What the Compose files of a stack say: for all of it, for services, and for volumes by their keys in the file. */
+export interface ComposeWishes {
+  readonly stack: ComposeWish;
+  readonly services: ReadonlyMap<string, ComposeWish>;
+  readonly volumes: ReadonlyMap<string, ComposeWish>;
+  /** Files that cannot be read, and what cannot be understood in them. */
+  readonly warnings: readonly string[];
+}
+
+export const noComposeWish: ComposeWish = { backup: undefined, policies: undefined, settings: noSettings };
+
+const mostBytes = 1 << 20;
+
+const wish: Shape<ComposeWish> = converted(
+  fields({ backup: flag, policy: oneOrMore(anyText), ...settingFields }),
+  ({ backup, policy, ...settings }): ComposeWish => ({
+    backup,
+    policies: policy,
+    settings: settingsOf({ ...settings, hooks: settings.hooks?.map(ofItsProject) }),
+  }),
+);
+
+/** Who writes a project's file says nothing about other projects. */
+function ofItsProject(hook: Hook): Hook {
+  return { ...hook, runsAnywhere: false };
+}
+
+/** Reads `x-holdfast` in the Compose files of a stack; a later file goes before an earlier one, as Compose has it. Never throws. */
+export async function readComposeWishes(files: readonly string[]): Promise<ComposeWishes> {
+  let wishes: ComposeWishes = { stack: noComposeWish, services: new Map(), volumes: new Map(), warnings: [] };
+  for (const file of files) {
+    try {
+      const content = await readSmall(file);
+      if (content?.includes('x-holdfast')) wishes = merge(parseComposeWishes(content, file), wishes);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      const detail = error.detail === undefined ? '' : `: ${error.detail.replaceAll('\n', '; ')}`;
+      wishes = { ...wishes, warnings: [...wishes.warnings, `${error.message}${detail}`] };
+    }
+  }
+  return wishes;
+}
+
+/** Throws `usage` for what cannot be understood. */
+export function parseComposeWishes(content: string, file: string): ComposeWishes {
+  const lines = new LineCounter();
+  const document = parseDocument(content, { lineCounter: lines, prettyErrors: false, merge: true });
+  if (document.errors[0] !== undefined || !isMap(document.contents))
+    return { stack: noComposeWish, services: new Map(), volumes: new Map(), warnings: [] };
+  const read = (path: readonly string[]): ComposeWish | undefined => {
+    const node = document.getIn([...path, 'x-holdfast'], true);
+    return node === undefined
+      ? undefined
+      : readNode(wish, { node, document, lines, file, path: [...path, 'x-holdfast'] }).value;
+  };
+  const below = (section: string): Map<string, ComposeWish> => {
+    const found = new Map<string, ComposeWish>();
+    const entries = document.get(section);
+    if (!isMap(entries)) return found;
+    for (const { key } of entries.items) {
+      const name = String(isScalar(key) ? key.value : key);
+      const own = isMap(entries.get(name)) ? read([section, name]) : undefined;
+      if (own !== undefined) found.set(name, own);
+    }
+    return found;
+  };
+  return {
+    stack: read([]) ?? noComposeWish,
+    services: below('services'),
+    volumes: below('volumes'),
+    warnings: [],
+  };
+}
+
+/** What the stronger does not say, the weaker says. */
+export function layeredWish(stronger: ComposeWish, weaker: ComposeWish): ComposeWish {
+  return {
+    backup: stronger.backup ?? weaker.backup,
+    policies: stronger.policies ?? weaker.policies,
+    settings: layered(stronger.settings, weaker.settings),
+  };
+}
+
+function merge(later: ComposeWishes, earlier: ComposeWishes): ComposeWishes {
+  return {
+    stack: layeredWish(later.stack, earlier.stack),
+    services: mergeMaps(later.services, earlier.services),
+    volumes: mergeMaps(later.volumes, earlier.volumes),
+    warnings: [...earlier.warnings, ...later.warnings],
+  };
+}
+
+function mergeMaps(
+  later: ReadonlyMap<string, ComposeWish>,
+  earlier: ReadonlyMap<string, ComposeWish>,
+): Map<string, ComposeWish> {
+  const merged = new Map(earlier);
+  for (const [name, own] of later) merged.set(name, layeredWish(own, earlier.get(name) ?? noComposeWish));
+  return merged;
+}
+
+/** Undefined for what is not there, not readable, or no ordinary file: the engine may run on another machine. */
+async function readSmall(file: string): Promise<string | undefined> {
+  try {
+    // A label may name a pipe or a device: what it names is held first, and opened when it is an ordinary file.
+    await using named = await open(file, openFlag.path);
+    if (!(await named.stat()).isFile()) return undefined;
+    await using handle = await open(`/proc/self/fd/${named.fd}`, constants.O_RDONLY | constants.O_NONBLOCK);
+    const status = await handle.stat();
+    if (!status.isFile()) return undefined;
+    if (status.size > mostBytes)
+      throw new AppError('usage', `The Compose file ${quote(file)} is too large to be looked into`);
+    return await handle.readFile('utf8');
+  } catch (error) {
+    if (errnoOf(error) !== undefined) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,154 @@
+import type { Container } from '../../hosts/containers.ts';
+import { enabledBy, type LabelWishes, layerWishes, speaksOf } from '../../model/label-wishes.ts';
+import { readLabels } from '../../model/labels.ts';
+import { quote } from '../../model/quote.ts';
+import type { Volume } from '../../model/volume.ts';
+import {
+  type ComposeWish,
+  type ComposeWishes,
+  layeredWish,
+  noComposeWish,
+  readComposeWishes,
+} from './compose-settings.ts';
+import { ownLabels, ownStack, wishesOfContainer } from '../../quiesce/container-labels.ts';
+import { settingsOfLabels } from './settings-of-labels.ts';
+import type { VolumeSettings } from './volume-settings.ts';
+
+/** What stands in one place. */
+export interface SettingLayer {
+  /** For people: `a label of the container "web"`. */
+  readonly from: string;
+  readonly settings: VolumeSettings;
+}
+
+/** What labels and `x-holdfast` say of a volume. */
+export interface Said {
+  readonly stack: string | undefined;
+  /** The strongest first: the volume's labels, those of its containers, `x-holdfast` of the volume, its services, its stack. */
+  readonly layers: readonly SettingLayer[];
+  readonly enabled: boolean | undefined;
+  readonly policies: readonly string[] | undefined;
+  /** Labels that are not known, or of which the name says that they cannot be read. */
+  readonly labelWarnings: readonly string[];
+  /** Labels whose values are not understood. */
+  readonly settingWarnings: readonly string[];
+}
+
+export interface Around {
+  readonly containers: readonly Container[];
+  /** By stack. */
+  readonly compose: ReadonlyMap<string, ComposeWishes>;
+}
+
+/** Pure: what was said of a volume or a bind mount, and where. */
+export function saidOf(
+  volume: Pick<Volume, 'name' | 'labels' | 'stack'>,
+  { containers, compose }: Around,
+  mounted: 'volume' | 'bind' = 'volume',
+): Said {
+  const { name, labels } = volume;
+  const users = containers.filter(({ mounts }) =>
+    mounts.some(({ type, source }) => type === mounted && source === name),
+  );
+  const stack = volume.stack ?? stackOf(users);
+  const own = readLabels(labels, { kind: 'volume', name });
+  const theirs = users.map(wishesOfContainer);
+  const speakers = [
+    { from: 'a label of the volume', wishes: own },
+    ...users.flatMap((user, i) => {
+      const wishes = theirs[i];
+      return wishes === undefined || !speaksOf(wishes, name)
+        ? []
+        : [{ from: `a label of the container ${quote(user.name)}`, wishes }];
+    }),
+  ];
+  const all = speakers.map(({ wishes }) => wishes).reduce(layerWishes);
+  const byLabels = labelLayers(speakers, quote(name));
+  const byFiles = composeLayers({ labels, stack }, users, compose);
+  const file = byFiles.map(({ wish }) => wish).reduce(layeredWish, noComposeWish);
+  return {
+    stack,
+    layers: [...byLabels.layers, ...byFiles.map(({ from, wish }) => ({ from, settings: wish.settings }))],
+    enabled: enabledBy(own, theirs, name) ?? file.backup,
+    policies: all.policies ?? file.policies,
+    labelWarnings: all.warnings,
+    settingWarnings: byLabels.warnings,
+  };
+}
+
+/** An anonymous volume, or one that Compose calls external, belongs to the one stack that uses it. */
+function stackOf(users: readonly Container[]): string | undefined {
+  const stacks = new Set(users.map(({ stack }) => stack));
+  return stacks.size === 1 ? users[0]?.stack : undefined;
+}
+
+interface Speaker {
+  readonly from: string;
+  readonly wishes: LabelWishes;
+}
+
+function labelLayers(
+  speakers: readonly Speaker[],
+  name: string,
+): { readonly layers: readonly SettingLayer[]; readonly warnings: readonly string[] } {
+  // How long is one setting, though it has a label for each rule: they count together, wherever they stand.
+  const keep = speakers
+    .map(({ wishes }) => textsOf(wishes, (text) => text.startsWith('keep.')))
+    .reduce((stronger, weaker) => ({ ...weaker, ...stronger }), {});
+  const read = speakers.map(({ from, wishes }, i) => {
+    const texts = { ...textsOf(wishes, (text) => !text.startsWith('keep.')), ...(i === 0 ? keep : {}) };
+    const { settings, warnings } = settingsOfLabels(texts, name);
+    return { from, settings: { ...settings, preset: wishes.preset, dump: wishes.dump }, warnings };
+  });
+  return {
+    layers: read.map(({ from, settings }) => ({ from, settings })),
+    warnings: read.flatMap(({ warnings }) => warnings),
+  };
+}
+
+function textsOf({ settings }: LabelWishes, isWanted: (name: string) => boolean): Record<string, string> {
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => isWanted(name)));
+}
+
+interface FileLayer {
+  readonly from: string;
+  readonly wish: ComposeWish;
+}
+
+function composeLayers(
+  { labels, stack }: Pick<Volume, 'labels' | 'stack'>,
+  users: readonly Container[],
+  compose: Around['compose'],
+): FileLayer[] {
+  const wishes = stack === undefined ? undefined : compose.get(stack);
+  if (stack === undefined || wishes === undefined) return [];
+  const key = labels['com.docker.compose.volume'];
+  const own = key === undefined ? undefined : wishes.volumes.get(key);
+  const services = new Set(users.flatMap(({ service }) => service ?? []));
+  return [
+    ...(own === undefined ? [] : [{ from: '"x-holdfast" of the volume', wish: own }]),
+    ...[...services].flatMap((service) => {
+      const wish = wishes.services.get(service);
+      return wish === undefined ? [] : [{ from: `"x-holdfast" of the service ${quote(service)}`, wish }];
+    }),
+    { from: `"x-holdfast" of the stack ${quote(stack)}`, wish: wishes.stack },
+  ];
+}
+
+/** By stack. Its containers say which files it was made from. */
+export async function readStackFiles(
+  containers: readonly Container[],
+): Promise<ReadonlyMap<string, ComposeWishes>> {
+  const files = new Map<string, Set<string>>();
+  for (const container of containers) {
+    const stack = ownStack(container);
+    const named = ownLabels(container)['com.docker.compose.project.config_files'];
+    if (stack === undefined || named === undefined) continue;
+    const known = files.get(stack) ?? new Set();
+    for (const file of named.split(',')) if (file.startsWith('/')) known.add(file);
+    files.set(stack, known);
+  }
+  const found = new Map<string, ComposeWishes>();
+  for (const [stack, names] of files) found.set(stack, await readComposeWishes([...names]));
+  return found;
+}

@@ -1,0 +1,111 @@
+import { errorInWords } from '../lib/error-in-words.ts';
+import { knownError } from '../lib/known-error.ts';
+import type { BackupOutcome } from './backup-types.ts';
+import type { Happening } from '../activity/notify/notifier.ts';
+import { policyOfTags } from '../model/policy.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { TargetWish } from '../volumes/targets.ts';
+
+type Word = Pick<Protection, 'log' | 'notifier'>;
+
+export interface BackupDone {
+  readonly outcome: BackupOutcome;
+  readonly repositoryId: string;
+  readonly stack: string | undefined;
+  /** Of the request: they name the policy that asked for it. */
+  readonly tags: readonly string[];
+}
+
+/** Writes into the log what one backup came to, and tells those who want to know. */
+export async function tellOfBackup(
+  parts: Word,
+  { outcome, repositoryId, stack, tags }: BackupDone,
+): Promise<void> {
+  const { name, snapshot, error, problems } = outcome;
+  const message = error === undefined ? problemsInWords(problems) : errorInWords(error);
+  const log = await parts.log();
+  await log.record([
+    {
+      kind: 'backup',
+      outcome: outcome.outcome,
+      volume: name,
+      snapshot: snapshot?.id,
+      repository: repositoryId,
+      message,
+    },
+  ]);
+  const happening = happeningOf(outcome);
+  const policy = policyOfTags(tags);
+  if (happening !== undefined) (await parts.notifier()).tell([{ ...happening, stack, policy }]);
+}
+
+function problemsInWords(problems: BackupOutcome['problems']): string | undefined {
+  const [first] = problems;
+  if (first === undefined) return undefined;
+  const more = problems.length > 1 ? `, and ${problems.length - 1} more` : '';
+  return `${first.message}${more}`;
+}
+
+/** Undefined for what somebody has stopped himself. */
+function happeningOf(outcome: BackupOutcome): Happening | undefined {
+  const { name, snapshot, error, summary, problems } = outcome;
+  if (outcome.outcome === 'cancelled') return undefined;
+  const message =
+    error?.message ??
+    (outcome.outcome === 'good'
+      ? `"${name}" is saved`
+      : `Not everything of "${name}" could be saved: ${problemsInWords(problems) ?? ''}`);
+  return {
+    what: outcome.outcome,
+    work: 'backup',
+    subject: name,
+    fingerprint: error?.code ?? outcome.outcome,
+    message,
+    detail: error?.detail,
+    hint: error?.hint,
+    snapshot: snapshot?.id,
+    durationMs: summary?.durationMs,
+  };
+}
+
+/** Does a whole backup. A failure that no volume stands for, such as a repository that cannot be opened, is told too. */
+export async function tellingOfFailure<T>(
+  parts: Word,
+  wish: TargetWish & { readonly dryRun: boolean; readonly marks?: readonly string[] | undefined },
+  {
+    work,
+    signal,
+    isUsageTold = false,
+  }: { readonly work: () => Promise<T>; readonly isUsageTold?: boolean } & Pick<JobOptions, 'signal'>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, message, detail, hint } = knownError(error, 'Cannot back up');
+    const isStopped = code === 'cancelled' || signal?.aborted === true;
+    if (wish.dryRun || isStopped || (code === 'usage' && !isUsageTold)) throw error;
+    const subjects = [
+      ...wish.targets,
+      ...wish.stacks,
+      ...(wish.containers ?? []),
+      ...(wish.all ? ['all volumes'] : []),
+    ];
+    const log = await parts.log();
+    await log.record(
+      subjects.map((volume) => ({ kind: 'backup', outcome: 'failed', volume, message: errorInWords(error) })),
+    );
+    (await parts.notifier()).tell(
+      subjects.map((subject) => ({
+        what: 'failed',
+        work: 'backup',
+        subject,
+        fingerprint: code,
+        message,
+        detail,
+        hint,
+        policy: policyOfTags(wish.marks ?? []),
+      })),
+    );
+    throw error;
+  }
+}

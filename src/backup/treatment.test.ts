@@ -1,0 +1,150 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { memoryContainers, type MemoryContainers } from '../hosts/containers.fixture.ts';
+import type { Host } from '../hosts/host.ts';
+import type { BackupTarget } from '../volumes/targets.ts';
+import { chooseTreatments, type Treatment, type TreatmentWish } from './treatment.ts';
+import { someVolume } from '../model/some-volume.fixture.ts';
+
+let containers: MemoryContainers;
+let folder: string;
+let notes: string[];
+beforeEach(() => {
+  containers = memoryContainers();
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-treatment-'));
+  notes = [];
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const blank = someVolume('pg', { stack: 'shop' });
+
+const defaults = {
+  from: '"defaults" in "holdfast.yaml"',
+  settings: { consistency: 'pause', excludes: ['*.tmp'], tags: ['usual'], dump: true, preset: 'redis' },
+} as const;
+
+async function treat(labels: Record<string, string>, wish: TreatmentWish): Promise<Treatment> {
+  const info = { kind: 'docker', identity: 'e', name: 'e', version: '0', endpoint: 'memory' } as const;
+  const target: BackupTarget = { kind: 'volume', name: 'pg', volume: { ...blank, labels }, host: info };
+  const host: Pick<Host, 'containers'> = { containers };
+  const found = await chooseTreatments(
+    { host: async () => host as Host },
+    { targets: [target], wish },
+    { onNote: (note) => notes.push(note) },
+  );
+  const treatment = found.get(target);
+  if (treatment === undefined) throw new Error('It is not treated');
+  return treatment;
+}
+
+function fromOf({ said }: Treatment): Record<string, string> {
+  return Object.fromEntries(said.map(({ name, from }) => [name, from]));
+}
+
+function use(labels: Record<string, string>): void {
+  const mounts = [{ type: 'volume', source: 'pg', destination: '/data', readOnly: false } as const];
+  containers.add({ name: 'db', stack: 'shop', service: 'db', mounts, labels });
+}
+
+describe('chooseTreatments()', () => {
+  test('takes what the defaults say where nobody says anything else', async () => {
+    const treatment = await treat({}, { base: defaults });
+    expect(treatment).toMatchObject({
+      consistency: 'pause',
+      consistencyBy: 'base',
+      excludes: ['*.tmp'],
+      tags: ['usual'],
+      applications: { dump: true, preset: 'redis', consistency: undefined },
+    });
+    expect(treatment.isExcluded('a.tmp', false)).toBe(true);
+    expect(new Set(Object.values(fromOf(treatment)))).toEqual(new Set([defaults.from]));
+  });
+
+  test('takes labels of the volume before those of its containers, and both before defaults', async () => {
+    use({ 'holdfast.exclude': 'cache', 'holdfast.consistency': 'stop', 'holdfast.dump': 'no' });
+    const treatment = await treat({ 'holdfast.exclude': 'logs, *.old' }, { base: defaults });
+    expect(treatment).toMatchObject({
+      consistency: 'stop',
+      consistencyBy: 'own',
+      excludes: ['logs', '*.old'],
+      tags: ['usual'],
+      applications: { dump: false, preset: 'redis', consistency: 'stop' },
+    });
+    expect(fromOf(treatment)).toEqual({
+      consistency: 'a label of the container "db"',
+      preset: defaults.from,
+      dump: 'a label of the container "db"',
+      exclude: 'a label of the volume',
+      tags: defaults.from,
+    });
+  });
+
+  test('takes what the command line says before all labels, nothing included', async () => {
+    use({ 'holdfast.tags': 'theirs', 'holdfast.preset': 'postgresql' });
+    const given = { excludes: ['mine'], consistency: 'auto', tags: [], preset: 'none' } as const;
+    const labels = { 'holdfast.exclude': 'logs', 'holdfast.consistency': 'stop' };
+    const treatment = await treat(labels, { given, base: defaults, mustDump: true });
+    expect(treatment).toMatchObject({
+      consistency: 'auto',
+      consistencyBy: 'given',
+      excludes: ['mine'],
+      tags: [],
+      applications: { dump: true, mustDump: true, preset: 'none', consistency: 'auto' },
+    });
+    expect(fromOf(treatment)).toMatchObject({ exclude: 'the command line', dump: defaults.from });
+  });
+
+  test('takes "x-holdfast" of the service and of the stack after labels, and before defaults', async () => {
+    const file = join(folder, 'compose.yaml');
+    writeFileSync(
+      file,
+      'x-holdfast: { consistency: live, tags: [stack] }\nservices:\n  db:\n    x-holdfast: { consistency: two-pass, exclude: [wal], hooks: { before: [{ in: db, command: [sync] }] } }\n',
+    );
+    use({ 'com.docker.compose.project.config_files': file, 'holdfast.exclude': 'cache' });
+    const treatment = await treat({}, { base: defaults });
+    expect(treatment).toMatchObject({ consistency: 'two-pass', excludes: ['cache'], tags: ['stack'] });
+    expect(treatment.applications.hooks).toMatchObject([{ moment: 'before', command: ['sync'] }]);
+    expect(fromOf(treatment)).toMatchObject({
+      consistency: '"x-holdfast" of the service "db"',
+      hooks: '"x-holdfast" of the service "db"',
+      tags: '"x-holdfast" of the stack "shop"',
+      exclude: 'a label of the container "db"',
+    });
+  });
+
+  test('tells of a label that is not understood, and takes what comes after it', async () => {
+    use({ 'holdfast.consistency': 'stop', 'holdfast.volumes': 'others' });
+    const treatment = await treat({ 'holdfast.consistency': 'frozen' }, { base: defaults });
+    // The container speaks of other volumes only.
+    expect(treatment).toMatchObject({ consistency: 'pause', consistencyBy: 'base' });
+    expect(notes).toEqual([
+      expect.stringMatching(/^The label "holdfast.consistency" of "pg" is not understood/),
+    ]);
+    use({ 'holdfast.consistency': 'stop' });
+    expect((await treat({ 'holdfast.consistency': 'frozen' }, {})).consistency).toBe('stop');
+  });
+
+  test('asks no engine for what is said of directories', async () => {
+    const target: BackupTarget = { kind: 'path', name: '/etc' };
+    const host = async (): Promise<never> => {
+      throw new Error('It was asked');
+    };
+    const found = await chooseTreatments({ host }, { targets: [target], wish: { base: defaults } }, {});
+    expect(found.get(target)).toMatchObject({ excludes: ['*.tmp'], consistency: 'pause' });
+  });
+});
+
+test('how long it may be still is said by the command line, then labels, then a policy or the defaults', async () => {
+  const base = { from: 'the policy "nightly"', settings: { maxStillMs: 5000, stillTries: 2 } };
+  expect(await treat({}, { base })).toMatchObject({ maxStillMs: 5000, stillTries: 2 });
+  const labelled = await treat({ 'holdfast.max-still': 'unlimited' }, { base });
+  expect(labelled).toMatchObject({ maxStillMs: Infinity, stillTries: 2 });
+  expect(labelled.said).toContainEqual(expect.objectContaining({ name: 'max-still', value: 'unlimited' }));
+  const given = await treat({ 'holdfast.max-still': '3s' }, { base, given: { maxStillMs: 500 } });
+  expect(given.maxStillMs).toBe(500);
+  expect(await treat({}, {})).toMatchObject({ maxStillMs: undefined, stillTries: undefined });
+  await treat({ 'holdfast.max-still': 'soon' }, {});
+  expect(notes.join('\n')).toContain('holdfast.max-still');
+});

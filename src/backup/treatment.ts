@@ -1,0 +1,174 @@
+import { type ConsistencyWish, describeMaxStill } from '../model/consistency.ts';
+import { compileExcludes, type ExcludeMatcher } from '../model/exclude.ts';
+import type { Hook } from '../model/hook.ts';
+import type { VolumeSettings } from './settings/volume-settings.ts';
+import type { ApplicationWishes } from './application-of.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { BackupTarget } from '../volumes/targets.ts';
+
+/** What may be said of how a volume is saved, by a policy, in a label, or in an order. Undefined is not said. */
+export type TreatmentSettings = Pick<
+  VolumeSettings,
+  'consistency' | 'maxStillMs' | 'stillTries' | 'preset' | 'dump' | 'hooks' | 'excludes' | 'tags'
+>;
+
+/** What applies where neither the command line nor labels say anything: a policy, or `defaults`. */
+export interface TreatmentBase {
+  /** For people. */
+  readonly from: string;
+  readonly settings: Partial<TreatmentSettings>;
+}
+
+export interface TreatmentWish {
+  /** What the command line says; it replaces what others say of the same. */
+  readonly given?: Partial<TreatmentSettings> | undefined;
+  readonly base?: TreatmentBase | undefined;
+  /** A dump that cannot be made because nothing runs is an error. */
+  readonly mustDump?: boolean | undefined;
+}
+
+/** How one volume or directory is saved. */
+export interface Treatment {
+  readonly consistency: ConsistencyWish;
+  /** Whose wish that is: what the command line says goes for every container, whatever their labels say. */
+  readonly consistencyBy: Strength;
+  /** How long containers may be still for the reading; Infinity for as long as that takes. Undefined is not said. */
+  readonly maxStillMs: number | undefined;
+  /** How often they are made still at most, when not all was read in time. */
+  readonly stillTries: number | undefined;
+  readonly tags: readonly string[];
+  readonly excludes: readonly string[];
+  readonly isExcluded: ExcludeMatcher;
+  readonly applications: ApplicationWishes;
+  /** What somebody has said, and where. */
+  readonly said: readonly SaidSetting[];
+}
+
+/** `usual` is nobody's. */
+type Strength = 'given' | 'own' | 'base' | 'usual';
+
+export interface SaidSetting {
+  /** As in `holdfast.yaml`. */
+  readonly name: string;
+  readonly value: string | boolean | readonly string[];
+  /** For people: `a label of the volume`. */
+  readonly from: string;
+}
+
+export interface TreatmentLayer {
+  readonly strength: Strength;
+  readonly from: string;
+  readonly settings: Partial<TreatmentSettings>;
+}
+
+/**
+ * How each target is saved, for policies and for backups by hand: the command line goes before labels, labels before
+ * `x-holdfast`, that before the policy or `defaults`. What cannot be understood is told.
+ */
+export async function chooseTreatments(
+  parts: Pick<Protection, 'host'>,
+  {
+    targets,
+    wish,
+    containerNames = [],
+  }: {
+    readonly targets: readonly BackupTarget[];
+    readonly wish: TreatmentWish;
+    readonly containerNames?: readonly string[] | undefined;
+  },
+  { signal, onNote }: JobOptions,
+): Promise<ReadonlyMap<BackupTarget, Treatment>> {
+  const { saidOf, readStackFiles } = await import('./settings/said-settings.ts');
+  // Directories that are named by themselves need no engine.
+  const isAboutEngine = targets.some(({ kind }) => kind === 'volume') || containerNames.length > 0;
+  const containers = isAboutEngine ? ((await (await parts.host()).containers?.list({ signal })) ?? []) : [];
+  const names = new Set(targets.map(({ name }) => name));
+  const users = containers.filter(({ mounts }) =>
+    mounts.some(({ source }) => source !== undefined && names.has(source)),
+  );
+  const compose = await readStackFiles(users);
+  const warnings = new Set([...compose.values()].flatMap((files) => files.warnings));
+  const treatments = new Map<BackupTarget, Treatment>();
+  for (const target of targets) {
+    const around = { containers, compose };
+    const said =
+      target.kind === 'volume'
+        ? saidOf(target.volume, around)
+        : saidOf({ name: target.name, labels: {}, stack: undefined }, around, 'bind');
+    // Labels that are not known at all are told by what runs applications.
+    for (const warning of said.settingWarnings) warnings.add(warning);
+    const own = said.layers.map((layer): TreatmentLayer => ({ ...layer, strength: 'own' }));
+    treatments.set(target, chooseTreatment(wish, own));
+  }
+  for (const warning of warnings) onNote?.(`${warning}.`);
+  return treatments;
+}
+
+/** `own` is what labels and `x-holdfast` say, the strongest first. Pure. */
+export function chooseTreatment(wish: TreatmentWish, own: readonly TreatmentLayer[]): Treatment {
+  const { given = {}, base, mustDump } = wish;
+  const layers: readonly TreatmentLayer[] = [
+    { strength: 'given', from: 'the command line', settings: given },
+    ...own,
+    ...(base === undefined ? [] : [{ strength: 'base', ...base } as const]),
+  ];
+  const find = <Name extends keyof TreatmentSettings>(name: Name): Found<Name> | undefined => {
+    for (const { strength, from, settings } of layers) {
+      const value = settings[name];
+      if (value !== undefined) return { value, from, strength };
+    }
+    return undefined;
+  };
+  const [maxStill, tries] = [find('maxStillMs'), find('stillTries')];
+  const [consistency, preset, dump, hooks, excludes, tags] = [
+    find('consistency'),
+    find('preset'),
+    find('dump'),
+    find('hooks'),
+    find('excludes'),
+    find('tags'),
+  ];
+  const isOwn = consistency?.strength === 'given' || consistency?.strength === 'own';
+  return {
+    consistency: consistency?.value ?? 'auto',
+    consistencyBy: consistency?.strength ?? 'usual',
+    maxStillMs: maxStill?.value,
+    stillTries: tries?.value,
+    tags: tags?.value ?? [],
+    excludes: excludes?.value ?? [],
+    isExcluded: compileExcludes(excludes?.value ?? []),
+    applications: {
+      preset: preset?.value,
+      dump: dump?.value,
+      mustDump,
+      hooks: hooks?.value,
+      consistency: isOwn ? consistency.value : undefined,
+    },
+    said: [
+      ...toldOf('consistency', consistency, (value) => value),
+      ...toldOf('max-still', maxStill, describeMaxStill),
+      ...toldOf('still-tries', tries, (value) => String(value)),
+      ...toldOf('preset', preset, (value) => value),
+      ...toldOf('dump', dump, (value) => value),
+      ...toldOf('hooks', hooks, (value) => value.map(describeHook)),
+      ...toldOf('exclude', excludes, (value) => value),
+      ...toldOf('tags', tags, (value) => value),
+    ],
+  };
+}
+
+interface Found<Name extends keyof TreatmentSettings> extends Pick<TreatmentLayer, 'strength' | 'from'> {
+  readonly value: NonNullable<TreatmentSettings[Name]>;
+}
+
+function toldOf<Name extends keyof TreatmentSettings>(
+  name: string,
+  found: Found<Name> | undefined,
+  inWords: (value: Found<Name>['value']) => SaidSetting['value'],
+): SaidSetting[] {
+  return found === undefined ? [] : [{ name, value: inWords(found.value), from: found.from }];
+}
+
+function describeHook({ moment, command }: Hook): string {
+  return `${moment}: ${command.join(' ')}`;
+}

@@ -1,0 +1,119 @@
+import { type Document, isAlias, isNode, LineCounter, type Node, parseDocument } from 'yaml';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { Misfit, type Reading, type Shape } from './shape.ts';
+
+/** A value as it stands in a file. */
+export interface PlacedValue {
+  /** `policies.nightly.keep.daily`. */
+  readonly name: string;
+  readonly value: unknown;
+  /** `FILE:LINE`. */
+  readonly from: string;
+}
+
+export interface DocumentReading<T> {
+  readonly value: T;
+  readonly values: readonly PlacedValue[];
+}
+
+/** Problems that are told at once. */
+const shownAtMost = 20;
+
+/** Reads YAML of a shape. All that is wrong is in one `usage` error, each with line and column. An empty document is undefined. */
+export function readDocument<T>(
+  content: string,
+  shape: Shape<T>,
+  file: string,
+): DocumentReading<T> | undefined {
+  const lines = new LineCounter();
+  const document = parseDocument(content, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const [broken] = document.errors;
+  if (broken !== undefined)
+    throw notReadable(file, [`${placeOf(broken.pos[0], { lines, file })}: ${broken.message}`]);
+  if (document.contents === null) return undefined;
+  return readNode(shape, { node: document.contents, document, lines, file, path: [] });
+}
+
+/** A part of a document. */
+export interface DocumentPart {
+  readonly node: unknown;
+  readonly document: Document.Parsed;
+  readonly lines: LineCounter;
+  readonly file: string;
+  /** Where it stands in the document. */
+  readonly path: readonly string[];
+}
+
+/** The same for a part of a document. */
+export function readNode<T>(
+  shape: Shape<T>,
+  { node, document, lines, file, path }: DocumentPart,
+): DocumentReading<T> {
+  const open = newReading(
+    (found) => resolveNode(found, document),
+    (offset) => placeOf(offset, { lines, file }),
+  );
+  const reading = { ...open, path };
+  const value = readPart(shape, reading.resolve(node), reading);
+  if (reading.problems.length > 0 || value === undefined) throw notReadable(file, reading.problems);
+  return { value: value.value, values: reading.values };
+}
+
+function placeOf(offset: number, { lines, file }: Pick<DocumentPart, 'lines' | 'file'>): string {
+  const { line, col } = lines.linePos(offset);
+  return `${file}:${line}:${col}`;
+}
+
+interface OpenReading extends Reading {
+  readonly problems: string[];
+  readonly values: PlacedValue[];
+}
+
+function newReading(resolve: Reading['resolve'], at: (offset: number) => string): OpenReading {
+  const problems: string[] = [];
+  const values: PlacedValue[] = [];
+  const where = (node: Node | undefined): string => at(node?.range?.[0] ?? 0);
+  return {
+    problems,
+    values,
+    resolve,
+    where,
+    path: [],
+    problem: (node, path, message) => void problems.push(`${where(node)}: ${subject(path)} ${message}`),
+    value: (node, path, value) =>
+      void values.push({ name: path.join('.'), value, from: where(node).replace(/:\d+$/, '') }),
+  };
+}
+
+function subject(path: readonly string[]): string {
+  return path.length === 0 ? 'the document' : path.join('.');
+}
+
+function resolveNode(node: unknown, document: Document.Parsed): Node | undefined {
+  if (isAlias(node)) return node.resolve(document);
+  return isNode(node) ? node : undefined;
+}
+
+function readPart<T>(
+  shape: Shape<T>,
+  node: Node | undefined,
+  reading: OpenReading,
+): { value: T } | undefined {
+  try {
+    if (node === undefined) throw new Misfit('has no value', undefined);
+    return { value: shape.read(node, reading) };
+  } catch (error) {
+    if (!(error instanceof Misfit)) throw error;
+    reading.problem(error.node, reading.path, error.message);
+    return undefined;
+  }
+}
+
+function notReadable(file: string, problems: readonly string[]): AppError {
+  const more = problems.length - shownAtMost;
+  return new AppError('usage', `The configuration in ${quote(file)} cannot be used`, {
+    detail: [...problems.slice(0, shownAtMost), ...(more > 0 ? [`and ${more} more`] : [])].join('\n'),
+    hint: 'Nothing of it was applied. "holdfast config check" looks again.',
+  });
+}

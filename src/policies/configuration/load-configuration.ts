@@ -1,0 +1,113 @@
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { Configuration } from './configuration.ts';
+import type { PlacedValue } from '../../lib/read-document.ts';
+
+export interface LoadedConfiguration extends Configuration {
+  /** Undefined when there is no file. */
+  readonly file: string | undefined;
+  /** What stands in the file, in its order. */
+  readonly values: readonly PlacedValue[];
+  /** The file as it was read. */
+  readonly text?: string | undefined;
+}
+
+export interface ConfigurationPlace {
+  readonly stateDir: string;
+  /** What the user named; it has to be there then. */
+  readonly configFile: string | undefined;
+}
+
+const ownFile = '/etc/holdfast/holdfast.yaml';
+const mostBytes = 4 << 20;
+
+/** Reads the configuration file: the one that is named, else `holdfast.yaml` in the state folder, else in /etc/holdfast. */
+export async function loadConfiguration(place: ConfigurationPlace): Promise<LoadedConfiguration> {
+  const found = await findFile(place);
+  if (found === undefined) {
+    const { emptyConfiguration } = await import('./configuration.ts');
+    return { ...emptyConfiguration, file: undefined, values: [] };
+  }
+  const loaded = await parseConfiguration(found);
+  // Its commands run as this user.
+  if (await namesCommands(found.content)) {
+    const { requireOwn } = await import('../../lib/own-path.ts');
+    const action = `Cannot believe the commands in ${quote(found.file)}`;
+    await requireOwn(found.file, action, moveTo(found.file, place));
+  }
+  return loaded;
+}
+
+/** Where root's configuration is out of every other user's reach; of a user there is no such place to name. */
+function moveTo(file: string, { configFile }: ConfigurationPlace): string | undefined {
+  if (process.geteuid?.() !== 0) return undefined;
+  const then = configFile === undefined ? '' : `, and name it: --config ${ownFile}`;
+  return `move it to where only root can write: install -D -m 600 ${quote(file)} ${ownFile} && rm ${quote(file)}${then}`;
+}
+
+/**
+ * A reference to a command, a program or a configuration file for the store of a repository, or a remote of rclone that
+ * is set up in its own name, as with `rclone::sftp,ssh=PROGRAM:`.
+ */
+const command = /\bexec:|"(?:program|config-file|ssh-config)":|"rclone:(?::|[^:"]*,)/;
+
+/** Whether what stands in YAML, which can be read, has something run as this user. */
+export async function namesCommands(content: string): Promise<boolean> {
+  const { parseDocument } = await import('yaml');
+  try {
+    // As it is meant and not as it is written: a word in double quotes can be written with escapes.
+    return command.test(JSON.stringify(parseDocument(content).toJS()));
+  } catch {
+    // More aliases than are gone through.
+    return true;
+  }
+}
+
+/** Reads what stands in a file. `usage` when it cannot be used. */
+export async function parseConfiguration({ file, content }: FoundFile): Promise<LoadedConfiguration> {
+  // YAML and everything that is described for it is loaded only where there is a file.
+  const { configurationShape, emptyConfiguration } = await import('./configuration.ts');
+  const { readDocument } = await import('../../lib/read-document.ts');
+  const read = readDocument(content, configurationShape, file);
+  return { ...(read?.value ?? emptyConfiguration), file, values: read?.values ?? [], text: content };
+}
+
+interface FoundFile {
+  readonly file: string;
+  readonly content: string;
+}
+
+async function findFile({ stateDir, configFile }: ConfigurationPlace): Promise<FoundFile | undefined> {
+  if (configFile !== undefined) {
+    const content = await readIfThere(configFile);
+    if (content !== undefined) return { file: configFile, content };
+    throw new AppError('not-found', `There is no configuration file ${quote(configFile)}`);
+  }
+  for (const file of [path.join(stateDir, 'holdfast.yaml'), ownFile]) {
+    const content = await readIfThere(file);
+    if (content !== undefined) return { file, content };
+  }
+  return undefined;
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    const { size } = await stat(file);
+    if (size > mostBytes) throw new AppError('usage', `The configuration file ${quote(file)} is too large`);
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
+    if (errno === undefined) throw error;
+    throw new AppError(
+      errno === 'EACCES' ? 'denied' : 'failed',
+      `Cannot read the configuration file ${quote(file)}`,
+      {
+        detail: error instanceof Error ? error.message : undefined,
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,139 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parseComposeWishes, readComposeWishes } from '../../backup/settings/compose-settings.ts';
+import { settingsOfLabels } from '../../backup/settings/settings-of-labels.ts';
+
+describe('settings in labels', () => {
+  test('mean what they mean in the file', () => {
+    const { settings, warnings } = settingsOfLabels(
+      {
+        schedule: '0 3 * * 1,5; @monthly',
+        'time-zone': 'Europe/Berlin',
+        jitter: '10m',
+        'catch-up': 'no',
+        'max-still': '1500ms',
+        'still-tries': '2',
+        exclude: '*.tmp, /cache',
+        repositories: 'a,b',
+        'keep.daily': '7',
+        'keep.last': 'unlimited',
+        'keep.within-hourly': '2d',
+      },
+      '"pg"',
+    );
+    expect(warnings).toEqual([]);
+    expect(settings).toMatchObject({
+      schedule: ['0 3 * * 1,5', '@monthly'],
+      timeZone: 'Europe/Berlin',
+      jitterMs: 600_000,
+      catchUp: false,
+      maxStillMs: 1500,
+      stillTries: 2,
+      excludes: ['*.tmp', '/cache'],
+      repositories: ['a', 'b'],
+      keep: {
+        rules: { last: Infinity, count: { daily: 7 }, periodWithin: { hourly: { days: 2 } } },
+        verified: 1,
+      },
+      consistency: undefined,
+    });
+  });
+
+  test('that cannot be read are told and are as good as none; the others count', () => {
+    const { settings, warnings } = settingsOfLabels(
+      {
+        schedule: 'often; @daily',
+        jitter: 'soon',
+        'catch-up': 'perhaps',
+        'keep.daily': 'seven',
+        consistency: 'stop',
+      },
+      '"pg"',
+    );
+    expect(settings).toMatchObject({
+      schedule: undefined,
+      jitterMs: undefined,
+      catchUp: undefined,
+      keep: undefined,
+      consistency: 'stop',
+    });
+    expect(warnings).toHaveLength(5);
+    expect(warnings[0]).toMatch(
+      /^The label "holdfast.schedule" of "pg" is not understood: Cannot read the schedule "often"/,
+    );
+    expect(warnings.find((line) => line.includes('keep.daily'))).toBeDefined();
+  });
+});
+
+const compose = `
+x-holdfast: { policy: databases, schedule: '@daily' }
+services:
+  db:
+    image: postgres
+    x-holdfast: { consistency: stop }
+  web: { image: nginx }
+volumes:
+  data:
+    x-holdfast: { backup: true, keep: { daily: 30 } }
+  cache:
+    x-holdfast: { backup: false }
+  plain:
+`;
+
+describe('x-holdfast in Compose files', () => {
+  test('speaks for the stack, for services and for volumes', () => {
+    const { stack, services, volumes } = parseComposeWishes(compose, 'compose.yaml');
+    expect(stack).toMatchObject({ policies: ['databases'], settings: { schedule: ['@daily'] } });
+    expect([...services.keys()]).toEqual(['db']);
+    expect(services.get('db')?.settings.consistency).toBe('stop');
+    expect(volumes.get('data')).toMatchObject({
+      backup: true,
+      settings: { keep: { rules: { count: { daily: 30 } } } },
+    });
+    expect(volumes.get('cache')?.backup).toBe(false);
+  });
+
+  test('what is wrong in it is told with line and column', () => {
+    expect(() =>
+      parseComposeWishes(`services:\n  db:\n    x-holdfast: { consistancy: stop }`, 'c.yaml'),
+    ).toThrow(
+      expect.objectContaining({
+        detail:
+          'c.yaml:3:19: services.db.x-holdfast.consistancy is not known here: did you mean "consistency"?',
+      }),
+    );
+  });
+
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'holdfast-compose-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('a later file goes before an earlier one; what is no file that can be read is passed over', async () => {
+    const [first, second, pipe] = ['a.yaml', 'b.yaml', 'pipe'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(first, compose);
+    writeFileSync(second, `x-holdfast: { schedule: '@hourly' }\n`);
+    execFileSync('mkfifo', [pipe]);
+    const wishes = await readComposeWishes([first, pipe, join(folder, 'gone.yaml'), folder, second]);
+    expect(wishes.stack).toMatchObject({ policies: ['databases'], settings: { schedule: ['@hourly'] } });
+    expect(wishes.warnings).toEqual([]);
+    writeFileSync(second, `x-holdfast: { backup: maybe }\n`);
+    expect((await readComposeWishes([first, second])).warnings[0]).toContain(
+      'x-holdfast.backup must be true or false',
+    );
+  });
+});
+
+test('hooks of a Compose file stay in its project, and those of the machine’s configuration do not', () => {
+  const hooks = 'hooks: { before: [{ in: db, command: x }] }';
+  const { stack } = parseComposeWishes(`x-holdfast: { ${hooks} }`, 'compose.yaml');
+  expect(stack.settings.hooks).toMatchObject([{ target: 'db', runsAnywhere: false }]);
+});

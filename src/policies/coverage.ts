@@ -1,0 +1,91 @@
+import { knownError } from '../lib/known-error.ts';
+import { isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { LoadedConfiguration } from './configuration/load-configuration.ts';
+import { machineNames } from '../snapshots/namesakes.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { ListedSnapshot } from '../snapshots/snapshots.ts';
+import { type Assignment, assignPolicies } from './assign-policies.ts';
+import { defaultRepositoryOf } from './default-repository.ts';
+import { listSubjects } from './list-subjects.ts';
+import { type CoveredPlace, planCoverage } from './plan-coverage.ts';
+import type { OpenPolicyApp } from './policy-app.ts';
+
+export interface CoverageReport {
+  readonly places: readonly CoveredPlace[];
+  /** Repositories that were looked into. */
+  readonly repositories: readonly string[];
+  /** Those that could not be: what is saved there only counts as unprotected. */
+  readonly unreachable: readonly { readonly repository: string; readonly message: string }[];
+}
+
+export interface CoverageParts {
+  readonly configuration: LoadedConfiguration;
+  /** What the command line or the environment name as repository. */
+  readonly repository: string | undefined;
+  readonly open: OpenPolicyApp;
+}
+
+/** Where all data is, and whether it is safe. */
+export async function coverage(
+  parts: Protection,
+  { configuration, repository: given, open }: CoverageParts,
+  options: JobOptions,
+): Promise<CoverageReport> {
+  const { signal } = options;
+  const { subjects, warnings, hostFailure } = await listSubjects(parts, configuration.policies, options);
+  if (hostFailure !== undefined) throw hostFailure;
+  for (const warning of warnings) options.onNote?.(`${warning}.`);
+  const assignments = assignPolicies(configuration, subjects);
+  const fallback = defaultRepositoryOf(await parts.catalog(), { given, configuration });
+  const host = await parts.host();
+  const containers = (await host.containers?.list({ signal })) ?? [];
+  const found = await snapshotsIn(repositoriesOf(assignments, fallback), open, options);
+  return {
+    places: planCoverage({
+      volumes: await host.listVolumes({ signal }),
+      mounts: await host.listMounts({ signal }),
+      commands: new Map(containers.map(({ id, command }) => [id, command])),
+      subjects,
+      assignments,
+      snapshots: found.snapshots,
+      machines: await machineNames(parts, signal),
+      nowMs: parts.now(),
+    }),
+    repositories: found.repositories,
+    unreachable: found.unreachable,
+  };
+}
+
+function repositoriesOf(assignments: readonly Assignment[], fallback: string): string[] {
+  const named = assignments.flatMap(({ policy }) => policy.repositories.map((name) => name || fallback));
+  return [...new Set([fallback, ...named])];
+}
+
+interface FoundSnapshots extends Pick<CoverageReport, 'repositories' | 'unreachable'> {
+  readonly snapshots: readonly ListedSnapshot[];
+}
+
+/** One repository that is away must not hide what the others hold. */
+async function snapshotsIn(
+  repositories: readonly string[],
+  open: OpenPolicyApp,
+  options: JobOptions,
+): Promise<FoundSnapshots> {
+  const snapshots: ListedSnapshot[] = [];
+  const unreachable: { repository: string; message: string }[] = [];
+  for (const repository of repositories) {
+    try {
+      await using opened = open(repository);
+      snapshots.push(...(await opened.app.listSnapshots({}, options)));
+    } catch (error) {
+      if (isAppError(error, 'cancelled')) throw error;
+      // Before "init" there is none, and everything is unprotected.
+      const { message } = knownError(error, `Cannot look into ${quote(repository)}`);
+      unreachable.push({ repository, message });
+    }
+  }
+  const knownMs = ({ time, timeDoubt }: ListedSnapshot): number => Date.parse(timeDoubt?.knownTime ?? time);
+  snapshots.sort((a, b) => knownMs(a) - knownMs(b));
+  return { snapshots, repositories, unreachable };
+}

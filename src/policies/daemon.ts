@@ -1,0 +1,346 @@
+import type { PolicyMemory } from '../catalog/catalog.ts';
+import { errorInWords } from '../lib/error-in-words.ts';
+import { knownError } from '../lib/known-error.ts';
+import type { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { LoadedConfiguration } from './configuration/load-configuration.ts';
+import type { Happening } from '../activity/notify/notifier.ts';
+import { assignPolicies } from './assign-policies.ts';
+import { type DueTask, planDue } from './plan-due.ts';
+import { chooseJobs, groupJobs, inTurn, type Job, type RunningJob, type Turn } from './plan-jobs.ts';
+import type { Policy } from '../model/policy.ts';
+import { isKiller, PolicyProgress } from './progress.ts';
+import { runForget } from './run-forget.ts';
+import { type ForgetWish, type JobParts, runJob, tell, tellMissed } from './run-job.ts';
+import { settleInterrupted } from './settle-interrupted.ts';
+import { timetables } from '../lib/schedule.ts';
+import type { Subject } from './subject.ts';
+import { type Task, tasksOf } from './task.ts';
+import { happeningOfConfiguration, happeningOfHost } from './tell-of-look.ts';
+import type { Clock, FoundSubjects, PolicyWork } from './work.ts';
+
+export interface DaemonParts {
+  readonly clock: Clock;
+  readonly memory: PolicyMemory;
+  readonly work: PolicyWork;
+  /** Lines for people. */
+  readonly say: (message: string) => void;
+}
+
+export interface DaemonOptions {
+  /** When it is aborted nothing new begins; what is at work has `graceMs` to come to its end and is cancelled then. */
+  readonly signal: AbortSignal;
+  readonly graceMs: number;
+  /** How often it looks for new volumes and at the clock. */
+  readonly lookEveryMs: number;
+  /** Is told how to have the configuration read anew. */
+  readonly onReloader?: ((reload: () => void) => void) | undefined;
+  /** Everything is in place. */
+  readonly onReady?: (() => void) | undefined;
+  readonly onStopping?: (() => void) | undefined;
+}
+
+/**
+ * Runs policies until it is told to stop. An error in one run ends nothing else; a host or a repository that is away is
+ * tried again. Throws only for a configuration that cannot be used at the start.
+ */
+export async function runDaemon(parts: DaemonParts, options: DaemonOptions): Promise<void> {
+  const daemon = new PolicyDaemon(parts, options);
+  await daemon.prepare();
+  options.onReloader?.(() => daemon.reload());
+  options.onReady?.();
+  await daemon.run();
+}
+
+class PolicyDaemon {
+  readonly #parts: DaemonParts;
+  readonly #options: DaemonOptions;
+  readonly #progress: PolicyProgress;
+  /** Ends what is at work, after the grace. */
+  readonly #cancel = new AbortController();
+  readonly #running = new Map<RunningJob, Promise<void>>();
+  readonly #turns = new Map<string, Turn>();
+  #turnCount = 0;
+  readonly #telling = new Set<Promise<void>>();
+  #configuration: LoadedConfiguration | undefined;
+  #open = timetables();
+  #isStale = true;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  #tasks: readonly Task[] = [];
+  /** Those that were seen last. */
+  #seen: readonly Subject[] = [];
+  /** Undefined before the first look. */
+  #isHostAway: boolean | undefined;
+  #problem: AppError | undefined;
+  #said: ReadonlySet<string> = new Set();
+  #forgets: (ForgetWish & { readonly sinceMs: number })[] = [];
+  #wake = new AbortController();
+
+  constructor(parts: DaemonParts, options: DaemonOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#progress = new PolicyProgress(
+      parts.memory,
+      () => parts.clock.now(),
+      (error) => parts.say(`Warning: what was run is not remembered: ${knownError(error).message}`),
+    );
+  }
+
+  async prepare(): Promise<void> {
+    await this.#readConfiguration();
+    await settleInterrupted(this.#parts, this.#progress);
+  }
+
+  reload(): void {
+    this.#isStale = true;
+    this.#lookedMs = Number.NEGATIVE_INFINITY;
+    this.#wake.abort();
+  }
+
+  async run(): Promise<void> {
+    const { signal, onStopping } = this.#options;
+    const onStop = (): void => this.#wake.abort();
+    signal.addEventListener('abort', onStop);
+    try {
+      while (!signal.aborted) await this.#turn();
+    } finally {
+      signal.removeEventListener('abort', onStop);
+      onStopping?.();
+      await this.#finish();
+    }
+  }
+
+  /** Looks, begins what is due, and waits until there may be something else to do. */
+  async #turn(): Promise<void> {
+    this.#wake = new AbortController();
+    const { clock, say } = this.#parts;
+    const { signal, lookEveryMs } = this.#options;
+    let waitMs = lookEveryMs;
+    try {
+      await this.#look();
+      const wakeMs = this.#begin();
+      waitMs = Math.min(lookEveryMs, Math.max(0, (wakeMs ?? Number.POSITIVE_INFINITY) - clock.now()));
+    } catch (error) {
+      say(`Warning: ${knownError(error, 'The policies cannot be looked at').message}`);
+    }
+    if (!signal.aborted) await clock.sleep(waitMs, this.#wake.signal);
+  }
+
+  /** What there is now. Where that cannot be seen, what was seen before is taken. */
+  async #look(): Promise<void> {
+    const { clock, work, say } = this.#parts;
+    const nowMs = clock.now();
+    const sinceMs = nowMs - this.#lookedMs;
+    // A clock that was set back counts as time that has passed.
+    if (sinceMs >= 0 && sinceMs < this.#options.lookEveryMs) return;
+    this.#lookedMs = nowMs;
+    if (this.#isStale) await this.#readConfiguration();
+    else this.#noteProblem(await work.configurationProblem());
+    const configuration = this.#configuration;
+    if (configuration === undefined) return;
+    try {
+      const found = await work.subjects(configuration, { signal: this.#options.signal, onNote: say });
+      const subjects = this.#withVolumes(found);
+      const defaultRepository = await work.defaultRepository(configuration);
+      this.#tasks = planTasks(configuration, subjects, { defaultRepository, open: this.#open });
+      this.#sayOf(found.hostFailure, configuration);
+    } catch (error) {
+      if (!this.#options.signal.aborted)
+        say(`Warning: ${knownError(error, 'The volumes cannot be listed').message}`);
+    }
+  }
+
+  /** Volumes and bind mounts that cannot be seen are still to be saved: that they cannot be is for their backups to tell. */
+  #withVolumes({ subjects, hostFailure }: FoundSubjects): readonly Subject[] {
+    if (hostFailure === undefined) {
+      this.#seen = subjects;
+      return subjects;
+    }
+    const there = new Set(subjects.map(({ identity }) => identity));
+    return [...this.#seen.filter(({ identity }) => !there.has(identity)), ...subjects];
+  }
+
+  /** What keeps policies from doing their work without any of it failing. Each is said once, until it is over. */
+  #sayOf(hostFailure: AppError | undefined, { policies }: LoadedConfiguration): void {
+    const idle = hostFailure === undefined ? policies.filter((policy) => !this.#isUsed(policy)) : [];
+    const lines = idle.map(
+      ({ name }) => `Warning: the policy ${quote(name)} is about nothing that there is.`,
+    );
+    if (hostFailure !== undefined) {
+      const { hint } = hostFailure;
+      lines.push(
+        `Warning: the volumes cannot be listed: ${errorInWords(hostFailure)}. ${hint ?? ''}`.trimEnd(),
+      );
+    }
+    for (const line of lines) if (!this.#said.has(line)) this.#parts.say(line);
+    this.#said = new Set(lines);
+    // An engine that is started again is away for a moment: two looks in a row are told.
+    const isSure = hostFailure === undefined ? this.#isHostAway !== false : this.#isHostAway === true;
+    if (isSure) this.#tell(happeningOfHost(hostFailure));
+    this.#isHostAway = hostFailure !== undefined;
+  }
+
+  #isUsed({ name, schedule }: Policy): boolean {
+    return (
+      schedule === undefined ||
+      this.#tasks.some(({ action, policy }) => action === 'backup' && policy.name === name)
+    );
+  }
+
+  async #readConfiguration(): Promise<void> {
+    const { configuration, problem } = await this.#parts.work.configuration();
+    this.#isStale = false;
+    this.#open = timetables();
+    this.#configuration = configuration;
+    if (problem !== undefined) {
+      const { message, detail } = problem;
+      const more = detail === undefined ? '' : `\n${detail}`;
+      this.#parts.say(`Warning: ${message}; the one before stays in force.${more}`);
+    }
+    this.#noteProblem(problem, true);
+  }
+
+  /** A file that is being written may be broken for a moment: what is seen twice in a row is told. */
+  #noteProblem(problem: AppError | undefined, isSure = false): void {
+    const before = this.#problem;
+    this.#problem = problem;
+    if (problem === undefined) {
+      if (before !== undefined || isSure) this.#tell(happeningOfConfiguration(undefined));
+      return;
+    }
+    if (isSure || before?.message === problem.message) this.#tell(happeningOfConfiguration(problem));
+  }
+
+  /** Begins what is due and can begin; gives back when there is something next. */
+  #begin(): number | undefined {
+    const { clock } = this.#parts;
+    const busy = new Set([...this.#running.keys()].flatMap(({ tasks }) => tasks.map(({ task }) => task.key)));
+    const idle = this.#tasks.filter(({ key }) => !busy.has(key));
+    const plan = planDue(idle, this.#progress.cursors, clock.now());
+    this.#progress.save(plan.changed);
+    const wanted: DueTask[] = [];
+    for (const due of plan.due) {
+      if (due.isWanted && !isKiller(due)) wanted.push(due);
+      else this.#skip(due);
+    }
+    const waiting = inTurn([...groupJobs(wanted), ...this.#forgetJobs()], this.#turns);
+    const parallel = this.#configuration?.parallel ?? 1;
+    const nowMs = clock.now();
+    for (const job of chooseJobs(waiting, [...this.#running.keys()], { parallel, nowMs }))
+      this.#start({ ...job, beganMs: nowMs });
+    return plan.wakeMs;
+  }
+
+  #skip(due: DueTask): void {
+    const message = due.isWanted ? 'it was killed each time' : 'its time had passed';
+    this.#progress.end(this.#progress.begin(due), {
+      outcome: 'missed',
+      code: undefined,
+      message,
+      snapshotId: undefined,
+    });
+    const parts = { ...this.#parts, now: () => this.#parts.clock.now() };
+    this.#meanwhile(tellMissed(parts, { ...due, isWanted: false }));
+  }
+
+  #tell(happening: Happening): void {
+    this.#meanwhile(tell(this.#parts, [happening]));
+  }
+
+  /** No turn waits for people to be told. */
+  #meanwhile(telling: Promise<void>): void {
+    const told = telling.finally(() => this.#telling.delete(told));
+    this.#telling.add(told);
+  }
+
+  #start(job: RunningJob): void {
+    const parts: JobParts = {
+      ...this.#parts,
+      progress: this.#progress,
+      now: () => this.#parts.clock.now(),
+      signal: this.#cancel.signal,
+    };
+    const work = job.action === 'forget' ? this.#forget(parts, job) : this.#runTasks(parts, job);
+    const ended = work
+      .catch((error: unknown) => this.#parts.say(`Warning: ${knownError(error).message}`))
+      .finally(() => {
+        this.#running.delete(job);
+        const turn = { number: ++this.#turnCount, endedMs: this.#parts.clock.now() };
+        for (const { task } of job.tasks) this.#turns.set(task.key, turn);
+        this.#wake.abort();
+      });
+    this.#running.set(job, ended);
+  }
+
+  async #runTasks(parts: JobParts, job: Job): Promise<void> {
+    const wishes = await runJob(parts, job);
+    if (this.#options.signal.aborted || wishes.length === 0) return;
+    const nowMs = this.#parts.clock.now();
+    for (const wish of wishes) {
+      // It keeps its place in the queue, with the rules as they are now.
+      const sinceMs = this.#forgets.find((other) => isSameWish(other, wish))?.sinceMs ?? nowMs;
+      this.#forgets = this.#forgets.filter((other) => !isSameWish(other, wish));
+      this.#forgets.push({ ...wish, sinceMs });
+    }
+  }
+
+  /** For each repository all that is to be forgotten there, at once: nobody else can work in it meanwhile. */
+  #forgetJobs(): Job[] {
+    const newestFirst = this.#forgets.toSorted((a, b) => b.sinceMs - a.sinceMs);
+    const oldest = new Map(newestFirst.map((wish) => [wish.repository, wish]));
+    return [...oldest].map(([repository, { policy, sinceMs }]) => ({
+      action: 'forget',
+      policy,
+      repository,
+      sinceMs,
+      tasks: [],
+      subjects: [],
+    }));
+  }
+
+  async #forget(parts: JobParts, { repository }: Job): Promise<void> {
+    const wishes = this.#forgets.filter((wish) => wish.repository === repository);
+    this.#forgets = this.#forgets.filter((wish) => wish.repository !== repository);
+    await runForget(parts, wishes);
+  }
+
+  async #finish(): Promise<void> {
+    const { clock, say } = this.#parts;
+    await Promise.allSettled(this.#telling);
+    if (this.#running.size === 0) return;
+    const done = new AbortController();
+    const all = Promise.allSettled(this.#running.values()).then(() => done.abort());
+    await clock.sleep(this.#options.graceMs, done.signal);
+    if (this.#running.size > 0) say('What is at work is cancelled; it is done again at the next start.');
+    this.#cancel.abort();
+    await all;
+  }
+}
+
+function isSameWish(a: ForgetWish, b: ForgetWish): boolean {
+  return (
+    a.repository === b.repository &&
+    a.policy.name === b.policy.name &&
+    a.subject.identity === b.subject.identity
+  );
+}
+
+/** All that there is to do, with the default repository by its name: one repository must not go by two names. */
+export function planTasks(
+  configuration: Pick<LoadedConfiguration, 'policies' | 'defaults'>,
+  subjects: readonly Subject[],
+  {
+    defaultRepository,
+    open,
+  }: { readonly defaultRepository: string; readonly open?: ReturnType<typeof timetables> },
+): Task[] {
+  const named = (policy: Policy): Policy => ({
+    ...policy,
+    repositories: [...new Set(policy.repositories.map((name) => (name === '' ? defaultRepository : name)))],
+  });
+  const assignments = assignPolicies(configuration, subjects).map((assignment) => ({
+    ...assignment,
+    policy: named(assignment.policy),
+  }));
+  return tasksOf(configuration.policies.map(named), assignments, open);
+}

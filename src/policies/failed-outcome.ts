@@ -1,0 +1,14 @@
+import type { AppError } from '../model/errors.ts';
+import type { SubjectOutcome } from './work.ts';
+
+/** Of a subject of which nothing was saved. */
+export function failedOutcome(identity: string, error: AppError): SubjectOutcome {
+  return {
+    identity,
+    outcome: error.code === 'cancelled' ? 'cancelled' : 'failed',
+    snapshotId: undefined,
+    repositoryId: undefined,
+    anomalies: [],
+    error,
+  };
+}

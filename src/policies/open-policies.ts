@@ -1,0 +1,161 @@
+import type { AnomalyRecord, PolicyRunRecord } from '../model/policy-run.ts';
+import { quote } from '../model/quote.ts';
+import type { ConfigurationSource } from './configuration/configuration-source.ts';
+import type { LoadedConfiguration } from './configuration/load-configuration.ts';
+import type { PlacedValue } from '../lib/read-document.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { CoverageReport } from './coverage.ts';
+import type { DaemonState } from './daemon-lock.ts';
+import type { CoveredPlace, PlaceKind, PlaceState } from './plan-coverage.ts';
+import type { Policy } from '../model/policy.ts';
+import type { OpenPolicyApp } from './policy-app.ts';
+import type { NextRun, PolicyStatus } from './policy-status.ts';
+import type { PolicyBackup, PolicyRunReport } from './run-policy.ts';
+
+/** What keeps data safe by itself: policies, and the daemon that runs them. */
+export interface Policies {
+  /** What `holdfast.yaml` says. `usage` when it cannot be used. */
+  configuration(): Promise<LoadedConfiguration>;
+  /** `usage` when a configuration that would stand in a file cannot be used. */
+  checkConfiguration(wanted: { readonly file: string; readonly content: string }): Promise<void>;
+  /** All policies with what they cover, did last and do next. */
+  listPolicies(options?: JobOptions): Promise<PolicyStatus[]>;
+  /** `not-found` names those that there are. */
+  showPolicy(name: string, options?: JobOptions): Promise<PolicyStatus>;
+  /** Does what a policy says, now. What fails is in the report. */
+  runPolicy(request: RunPolicyRequest, options?: JobOptions): Promise<PolicyRunReport>;
+  /** What comes next, the earliest first, and the daemon that will do it. */
+  nextRuns(
+    options?: JobOptions,
+  ): Promise<{ readonly daemon: DaemonState | undefined; readonly runs: readonly NextRun[] }>;
+  /** Newest first. */
+  policyHistory(filter: {
+    readonly policy?: string | undefined;
+    readonly limit: number;
+  }): Promise<PolicyRunRecord[]>;
+  /** Volumes that look damaged; nothing of them is forgotten or pruned until they are accepted. */
+  listAnomalies(): Promise<AnomalyRecord[]>;
+  /** Says that a volume is as it should be; gives back what was accepted. `not-found` when there was nothing. */
+  acceptAnomalies(volume: string): Promise<AnomalyRecord[]>;
+  /** Where all data is, and whether it is safe. */
+  coverage(options?: JobOptions): Promise<CoverageReport>;
+  /** Runs policies until the signal is aborted. `locked` when a daemon does so already. */
+  runDaemon(request: DaemonRequest): Promise<void>;
+}
+
+export interface RunPolicyRequest {
+  readonly name: string;
+  /** Says what would be backed up and forgotten, and touches nothing. */
+  readonly dryRun: boolean;
+}
+
+export interface DaemonRequest {
+  readonly signal: AbortSignal;
+  /** What is at work when it is to end has so long to come to its end. */
+  readonly graceMs: number;
+  readonly say: (message: string) => void;
+  /** Is told how to have the configuration read anew. */
+  readonly onReloader?: ((reload: () => void) => void) | undefined;
+}
+
+export interface PoliciesParts {
+  readonly protection: Protection;
+  readonly source: ConfigurationSource;
+  /** What the command line or the environment name as repository. */
+  readonly repository: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly open: OpenPolicyApp;
+}
+
+export function openPolicies(parts: PoliciesParts): Policies {
+  const { protection, source, repository, open } = parts;
+  const load = async (): Promise<LoadedConfiguration> => await source.current();
+  const memory = async () => (await protection.catalog()).policies;
+  const viewAnyway = async (options: JobOptions) => {
+    const { viewPolicies } = await import('./policy-status.ts');
+    return await viewPolicies(protection, { configuration: await load(), repository }, options);
+  };
+  const view = async (options: JobOptions) => {
+    const seen = await viewAnyway(options);
+    if (seen.hostFailure !== undefined) throw seen.hostFailure;
+    return seen;
+  };
+  const statuses = async (options: JobOptions): Promise<PolicyStatus[]> => {
+    const { policyStatuses } = await import('./policy-status.ts');
+    const known = await memory();
+    const lastOf = (policy: string): PolicyRunRecord | undefined => known.listRuns({ policy, limit: 1 })[0];
+    return policyStatuses(await view(options), lastOf, protection.now());
+  };
+  return {
+    configuration: load,
+    async checkConfiguration(wanted) {
+      const { parseConfiguration } = await import('./configuration/load-configuration.ts');
+      await parseConfiguration(wanted);
+    },
+    listPolicies: async (options = {}) => await statuses(options),
+    async showPolicy(name, options = {}) {
+      const { findPolicy } = await import('./policy-status.ts');
+      return findPolicy(await statuses(options), name);
+    },
+    async runPolicy(request, options = {}) {
+      const { runPolicy } = await import('./run-policy.ts');
+      const { openPolicyWork } = await import('./policy-work.ts');
+      const work = openPolicyWork({ source, repository, open });
+      const run = async (): Promise<PolicyRunReport> => {
+        const seen = await viewAnyway(options);
+        return await runPolicy(protection, { view: seen, work, open }, { ...options, ...request });
+      };
+      if (request.dryRun) return await run();
+      const { knownError } = await import('../lib/known-error.ts');
+      const { happeningOfRun } = await import('./tell-of-look.ts');
+      const notifier = await protection.notifier();
+      try {
+        const report = await run();
+        notifier.tell([happeningOfRun(request.name, undefined)]);
+        await source.keep();
+        return report;
+      } catch (error) {
+        const known = knownError(error, `Cannot run the policy ${quote(request.name)}`);
+        if (known.code !== 'cancelled') notifier.tell([happeningOfRun(request.name, known)]);
+        throw error;
+      }
+    },
+    async nextRuns(options = {}) {
+      const { nextRuns } = await import('./policy-status.ts');
+      const { findDaemon } = await import('./daemon-lock.ts');
+      const runs = nextRuns(await view(options), protection.now());
+      return { daemon: await findDaemon(protection.stateDir), runs };
+    },
+    policyHistory: async (filter) => (await memory()).listRuns(filter),
+    listAnomalies: async () => (await memory()).listOpenAnomalies(),
+    async acceptAnomalies(volume) {
+      const { acceptAnomalies } = await import('./accept-anomalies.ts');
+      return acceptAnomalies(await memory(), { volume, nowMs: protection.now() });
+    },
+    async coverage(options = {}) {
+      const { coverage } = await import('./coverage.ts');
+      return await coverage(protection, { configuration: await load(), repository, open }, options);
+    },
+    async runDaemon(request) {
+      const { serve } = await import('./serve.ts');
+      await serve(parts, request);
+    },
+  };
+}
+
+export type {
+  AnomalyRecord,
+  CoverageReport,
+  CoveredPlace,
+  DaemonState,
+  LoadedConfiguration,
+  NextRun,
+  PlacedValue,
+  PlaceKind,
+  PlaceState,
+  Policy,
+  PolicyBackup,
+  PolicyRunRecord,
+  PolicyRunReport,
+  PolicyStatus,
+};

@@ -1,0 +1,266 @@
+import { formatDuration } from '../model/duration.ts';
+import { quote } from '../model/quote.ts';
+import type { DataMount, Volume } from '../model/volume.ts';
+import { isWithin } from '../model/is-within.ts';
+import { isSavedConfig } from '../backup/config-files/collect-config.ts';
+import { safetyTag } from '../snapshots/find-snapshot.ts';
+import { ofNamesakes, takeOverHint } from '../snapshots/namesakes.ts';
+import type { ListedSnapshot } from '../snapshots/snapshots.ts';
+import type { Assignment } from './assign-policies.ts';
+import { cacheReason, type PlaceUse } from './cache-reason.ts';
+import { formatSchedule, longestGapMs, openTimetable, type Schedule } from '../lib/schedule.ts';
+import type { Subject } from './subject.ts';
+
+export type PlaceKind = 'volume' | 'anonymous' | 'plugin' | 'bind' | 'tmpfs' | 'other' | 'path';
+export type PlaceState = 'protected' | 'unprotected' | 'cache';
+
+/** One place where data is kept, and how safe it is there. */
+export interface CoveredPlace {
+  readonly kind: PlaceKind;
+  /** The volume's name or the host path; for what is in memory where it is mounted. */
+  readonly name: string;
+  readonly stack: string | undefined;
+  /** Names of the containers that mount it. */
+  readonly consumers: readonly string[];
+  readonly state: PlaceState;
+  readonly reason: string;
+  readonly policies: readonly string[];
+  /** The newest good snapshot's id, time and age; undefined when there is none. */
+  readonly newest: { readonly id: string; readonly time: string; readonly ageMs: number } | undefined;
+}
+
+export interface CoverageView {
+  readonly volumes: readonly Volume[];
+  readonly mounts: readonly DataMount[];
+  /** Commands of containers by their ids. */
+  readonly commands: ReadonlyMap<string, readonly string[]>;
+  readonly subjects: readonly Subject[];
+  readonly assignments: readonly Assignment[];
+  /** Of all repositories that count, oldest first. Only this machine's own protect what it has. */
+  readonly snapshots: readonly ListedSnapshot[];
+  /** The names that this machine goes by. */
+  readonly machines: ReadonlySet<string>;
+  readonly nowMs: number;
+}
+
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+/** So old may be what nobody has a policy for. */
+const freshWithoutPolicyMs = 7 * dayMs;
+
+type Gaps = (schedule: Schedule) => number;
+interface View extends CoverageView {
+  readonly gaps: Gaps;
+  readonly ofOthers: readonly ListedSnapshot[];
+}
+
+/** Every place where a container keeps data, and every volume, each once; pure. What is unprotected comes first. */
+export function planCoverage(seen: CoverageView): CoveredPlace[] {
+  const snapshots = seen.snapshots.filter(({ isOwn }) => isOwn);
+  const ofOthers = seen.snapshots.filter(({ isOwn }) => !isOwn);
+  const view = { ...seen, snapshots, ofOthers, gaps: gapsFrom(seen.nowMs - 400 * dayMs) };
+  const places = [
+    ...view.volumes.map((volume) => volumePlace(view, volume)),
+    ...mountedPlaces(view),
+    ...view.subjects
+      .filter(({ kind, name }) => kind === 'path' && !view.mounts.some(({ source }) => source === name))
+      .map((subject) => pathPlace(view, subject)),
+  ];
+  const rank: Readonly<Record<PlaceState, number>> = { unprotected: 0, protected: 1, cache: 2 };
+  return places.toSorted(
+    (a, b) => rank[a.state] - rank[b.state] || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+  );
+}
+
+function volumePlace(view: View, volume: Volume): CoveredPlace {
+  const { name, driver, options, consumers, stack } = volume;
+  const subject = view.subjects.find((one) => one.kind === 'volume' && one.name === name);
+  const isMemory = driver === 'local' && options['type'] === 'tmpfs';
+  return {
+    ...judge(view, {
+      subject,
+      lostBy: view.snapshots.findLast(
+        (other) => other.volume?.stack === stack && other.missing?.includes(name) === true,
+      ),
+      use: useOf(view, {
+        name,
+        mounts: view.mounts.filter(({ type, source }) => type === 'volume' && source === name),
+      }),
+      harmless: isMemory ? 'it is in memory only' : undefined,
+      snapshots: view.snapshots.filter(
+        ({ volume: saved }) => saved !== undefined && saved.identity === subject?.identity,
+      ),
+    }),
+    kind: volume.anonymous ? 'anonymous' : isMemory ? 'tmpfs' : driver === 'local' ? 'volume' : 'plugin',
+    name,
+    stack,
+    consumers: [...new Set(consumers.map((consumer) => consumer.name))],
+  };
+}
+
+/** Bind mounts by their source, and what is neither volume nor bind by where it is mounted. */
+function mountedPlaces(view: View): CoveredPlace[] {
+  const groups = new Map<string, DataMount[]>();
+  for (const mount of view.mounts) {
+    if (mount.type === 'volume') continue;
+    const key =
+      mount.type === 'bind'
+        ? `bind ${mount.source}`
+        : `${mount.type} ${mount.consumer.name} ${mount.destination}`;
+    groups.set(key, [...(groups.get(key) ?? []), mount]);
+  }
+  return [...groups.values()].flatMap((mounts) => {
+    const [first] = mounts;
+    return first === undefined ? [] : [mountPlace(view, first, mounts)];
+  });
+}
+
+function mountPlace(view: View, first: DataMount, mounts: readonly DataMount[]): CoveredPlace {
+  const { type, source, destination, consumer } = first;
+  const isBind = type === 'bind' && source !== undefined;
+  const subject = isBind ? subjectOf(view, source) : undefined;
+  const name = isBind ? source : `${consumer.name}:${destination}`;
+  return {
+    ...judge(view, {
+      subject,
+      use: useOf(view, { name: isBind ? source : undefined, mounts }),
+      harmless: type === 'tmpfs' ? 'it is in memory only, and lost whenever the container stops' : undefined,
+      snapshots: isBind ? view.snapshots.filter((one) => hasPath(one, source)) : [],
+    }),
+    kind: type === 'bind' || type === 'tmpfs' ? type : 'other',
+    name,
+    stack: consumer.stack,
+    consumers: [...new Set(mounts.map((mount) => mount.consumer.name))],
+  };
+}
+
+/** By a snapshot of the path or of a folder around it, or beside the data of a volume whose containers need it. */
+function hasPath({ volume, config }: ListedSnapshot, source: string): boolean {
+  if (volume?.kind === 'path') return isWithin(source, volume.name);
+  return config !== undefined && isSavedConfig(config, source);
+}
+
+/** What a policy is about, be it the bind mount itself or a directory around it, goes before what none is about. */
+function subjectOf({ subjects, assignments }: View, source: string): Subject | undefined {
+  const around = subjects.filter(({ kind, name }) => kind === 'path' && isWithin(source, name));
+  return (
+    around.find((subject) => assignments.some((one) => one.subject === subject)) ??
+    around.find(({ name }) => name === source)
+  );
+}
+
+function pathPlace(view: View, subject: Subject): CoveredPlace {
+  const snapshots = view.snapshots.filter(
+    ({ volume }) => volume !== undefined && volume.identity === subject.identity,
+  );
+  const judged = judge(view, { subject, use: undefined, harmless: undefined, snapshots });
+  return { ...judged, kind: 'path', name: subject.name, stack: undefined, consumers: [] };
+}
+
+interface Evidence {
+  readonly subject: Subject | undefined;
+  readonly use: PlaceUse | undefined;
+  /** The newest snapshot of its stack that was taken without it, since it could not be saved. */
+  readonly lostBy?: ListedSnapshot | undefined;
+  /** Why it is no loss, whatever else there is. */
+  readonly harmless: string | undefined;
+  readonly snapshots: readonly ListedSnapshot[];
+}
+
+type Judged = Pick<CoveredPlace, 'state' | 'reason' | 'policies' | 'newest'>;
+
+function judge(view: View, { subject, use, lostBy, harmless, snapshots }: Evidence): Judged {
+  const assignments = view.assignments.filter((one) => one.subject === subject);
+  const policies = assignments.map(({ policy }) => policy.name);
+  const good = snapshots.findLast(
+    ({ problemCount, tags, timeDoubt }) =>
+      problemCount === 0 && !tags.includes(safetyTag) && timeDoubt?.kind !== 'future',
+  );
+  const knownTime = good?.timeDoubt?.knownTime ?? good?.time;
+  const newest = good && {
+    id: good.id,
+    time: good.time,
+    ageMs: Math.max(0, view.nowMs - Date.parse(knownTime ?? good.time)),
+  };
+  const future = snapshots.filter(({ timeDoubt }) => timeDoubt?.kind === 'future');
+  const told = { policies, newest };
+  const inFuture =
+    future.length === 0
+      ? ''
+      : `; not counted, because by this machine’s clock they lie in the future: ${future.map(({ id }) => id.slice(0, 8)).join(', ')}`;
+  const hint = subject && takeOverHint(ofNamesakes(view.ofOthers, subject, view.machines), subject.name);
+  const isLost = lostBy !== undefined && (newest === undefined || lostBy.time > newest.time);
+  const lost = isLost ? `; it could not be saved with the rest of its stack at ${lostBy.time}` : '';
+  const aside = `${lost}${inFuture}${hint === undefined ? '' : `; ${hint}`}`;
+  if (harmless !== undefined) return { ...told, state: 'cache', reason: harmless };
+  const allowedMs = Math.max(
+    ...assignments.map((one) => allowedAgeMs(one, view.gaps)),
+    policies.length > 0 ? 0 : freshWithoutPolicyMs,
+  );
+  const by =
+    policies.length > 0
+      ? `the ${policies.length === 1 ? 'policy' : 'policies'} ${policies.map(quote).join(' and ')}`
+      : undefined;
+  if (newest !== undefined && newest.ageMs <= allowedMs) {
+    return {
+      ...told,
+      state: 'protected',
+      reason: `${by === undefined ? 'it was saved by hand; no policy is about it' : `by ${by}`}${aside}`,
+    };
+  }
+  const cache = subject?.skipped ?? (by === undefined ? use && cacheReason(use) : undefined);
+  if (cache !== undefined) return { ...told, state: 'cache', reason: cache };
+  return {
+    ...told,
+    state: 'unprotected',
+    reason: `${unprotectedReason(newest, { by, hadProblems: snapshots.length > future.length, allowedMs })}${aside}`,
+  };
+}
+
+function unprotectedReason(
+  newest: CoveredPlace['newest'],
+  {
+    by,
+    hadProblems,
+    allowedMs,
+  }: { readonly by: string | undefined; readonly hadProblems: boolean; readonly allowedMs: number },
+): string {
+  const who =
+    by === undefined
+      ? 'no policy is about it'
+      : `${by} ${by.startsWith('the policies') ? 'are' : 'is'} about it`;
+  if (newest !== undefined)
+    return `${who}, and its newest good snapshot is older than ${formatDuration(allowedMs)}`;
+  return `${who}, and ${hadProblems ? 'none of its snapshots is whole' : by === undefined ? 'it was never saved' : 'it was not saved yet'}`;
+}
+
+/** One run may fail, and the next take its time, before somebody has to be told. */
+function allowedAgeMs({ policy }: Assignment, gaps: Gaps): number {
+  if (policy.schedule === undefined) return freshWithoutPolicyMs;
+  return 2 * gaps(policy.schedule) + policy.jitterMs + hourMs;
+}
+
+/** The longest gap of each schedule is looked for once, however many volumes go by it. */
+function gapsFrom(fromMs: number): Gaps {
+  const known = new Map<string, number>();
+  return (schedule) => {
+    const key = formatSchedule(schedule);
+    const gapMs = known.get(key) ?? longestGapMs(openTimetable(schedule), fromMs);
+    known.set(key, gapMs);
+    return gapMs;
+  };
+}
+
+function useOf(
+  { commands }: CoverageView,
+  { name, mounts }: { readonly name: string | undefined; readonly mounts: readonly DataMount[] },
+): PlaceUse {
+  return {
+    name,
+    destinations: [...new Set(mounts.map(({ destination }) => destination))],
+    users: mounts.map(({ consumer }) => ({
+      image: consumer.image,
+      command: commands.get(consumer.id) ?? [],
+    })),
+  };
+}

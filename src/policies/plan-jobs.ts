@@ -1,0 +1,121 @@
+import type { PolicyAction } from '../model/policy-run.ts';
+import type { DueTask } from './plan-due.ts';
+import { type Policy, treatmentOf } from '../model/policy.ts';
+
+/** Tasks that are done together. */
+export interface Job {
+  readonly action: PolicyAction;
+  readonly policy: Policy;
+  readonly repository: string;
+  /** Since when it waits, by the clock. */
+  readonly sinceMs: number;
+  /** None for "forget", which follows from other jobs. */
+  readonly tasks: readonly DueTask[];
+  /** Identities of what nobody else may work on meanwhile. */
+  readonly subjects: readonly string[];
+}
+
+/** Puts together what belongs together: the volumes of one stack that are due at one time. Pure; keeps the order. */
+export function groupJobs(due: readonly DueTask[]): Job[] {
+  const groups = new Map<string, DueTask[]>();
+  for (const one of due) {
+    const key = groupKey(one);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [one]);
+    else group.push(one);
+  }
+  return [...groups.values()].flatMap((tasks) => {
+    const [first] = tasks;
+    if (first === undefined) return [];
+    const { action, policy, repository } = first.task;
+    const subjects = action === 'backup' ? tasks.flatMap(({ task }) => task.subject?.identity ?? []) : [];
+    const sinceMs = Math.min(...tasks.map((one) => one.sinceMs));
+    return [{ action, policy, repository, sinceMs, tasks, subjects }];
+  });
+}
+
+function groupKey({ task, dueMs }: DueTask): string {
+  const { action, policy, repository, subject, key } = task;
+  if (action !== 'backup' || subject?.stack === undefined) return key;
+  return JSON.stringify([repository, policy.name, subject.stack, dueMs, treatmentOf(policy)]);
+}
+
+/** How long what can wait lets others go before it: snapshots are thinned out, and data is pruned, after what was saved. */
+const patienceMs: Partial<Record<PolicyAction, number>> = { forget: 10_000, prune: 10 * 60_000 };
+
+function patienceOf({ action }: Job): number {
+  return patienceMs[action] ?? 0;
+}
+
+/** The last turn of a task. */
+export interface Turn {
+  /** Its number among all turns. */
+  readonly number: number;
+  readonly endedMs: number;
+}
+
+/**
+ * The jobs in the order of their turns; pure. What waits longest comes first, whatever it is: nothing waits for an idle
+ * moment, which a busy daemon never has. Nothing waits while it is at work, and of those that wait equally long the one
+ * whose last turn was earlier comes first: tasks that are due all the time take turns.
+ */
+export function inTurn(jobs: readonly Job[], last: ReadonlyMap<string, Turn>): Job[] {
+  const placed = jobs.map((job) => {
+    const turns = job.tasks.map(({ task }) => last.get(task.key));
+    const endedMs = Math.min(...turns.map((turn) => turn?.endedMs ?? 0));
+    const sinceMs = Math.max(job.sinceMs, turns.length === 0 ? 0 : endedMs);
+    const number = Math.min(...turns.map((turn) => turn?.number ?? 0));
+    return { job, turnMs: sinceMs + patienceOf(job), number };
+  });
+  return placed.toSorted((a, b) => a.turnMs - b.turnMs || a.number - b.number).map(({ job }) => job);
+}
+
+/** A job that was begun. */
+export interface RunningJob extends Job {
+  readonly beganMs: number;
+}
+
+/** Of each hour that a job waits to be alone in its repository, so long no other begins there before it. */
+const aloneForMs = 10 * 60_000;
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+
+/**
+ * Which of these jobs begin now, beside those that run; pure. One at a time for each volume; what takes data away from a
+ * repository runs in it alone. A job that waits keeps its place: those behind it don't take what it waits for. Only one
+ * that waits to be alone may wait for a backup of many hours, and lets others begin meanwhile: all of them while a job is
+ * in its way that began before its turn, as it could not begin in that time anyway, and then for fifty minutes of each
+ * hour. After a day they wait for it.
+ */
+export function chooseJobs(
+  waiting: readonly Job[],
+  running: readonly RunningJob[],
+  { parallel, nowMs }: { readonly parallel: number; readonly nowMs: number },
+): Job[] {
+  const claimed: Job[] = [...running];
+  const chosen: Job[] = [];
+  for (const job of waiting) {
+    if (running.length + chosen.length >= parallel) break;
+    const isFree = claimed.every((other) => !isInTheWay(other, job));
+    if (isFree) chosen.push(job);
+    if (isFree || !letsOthersPass(job, running, nowMs)) claimed.push(job);
+  }
+  return chosen;
+}
+
+function letsOthersPass(job: Job, running: readonly RunningJob[], nowMs: number): boolean {
+  if (!isAlone(job)) return false;
+  const turnMs = job.sinceMs + patienceOf(job);
+  if (running.some((other) => other.beganMs <= turnMs && isInTheWay(other, job))) return true;
+  const waitedMs = nowMs - turnMs;
+  return waitedMs < dayMs && waitedMs % hourMs >= aloneForMs;
+}
+
+function isInTheWay(other: Job, job: Job): boolean {
+  if (other.subjects.some((identity) => job.subjects.includes(identity))) return true;
+  return other.repository === job.repository && (isAlone(other) || isAlone(job));
+}
+
+function isAlone({ action }: Job): boolean {
+  return action === 'forget' || action === 'prune';
+}

@@ -1,0 +1,29 @@
+import type { BackupReport, BackupRequest } from '../backup/backup-types.ts';
+import type { ForgetReport, ForgetRequest } from '../retention/forget.ts';
+import type { ForgetPlan } from '../retention/forget-plan.ts';
+import type { DrillReport, DrillRequest } from '../proof/drill/drill-types.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { ListedSnapshot, SnapshotFilter } from '../snapshots/snapshots.ts';
+import type { CheckReport, PruneLimits, PruneSummary } from '../repository/index.ts';
+import type { VerifyReport, VerifyRequest } from '../proof/verify.ts';
+
+/** What policies ask of Holdfast, with one repository. */
+export interface PolicyApp {
+  backup(request: BackupRequest, options?: JobOptions): Promise<BackupReport>;
+  listSnapshots(filter: SnapshotFilter, options?: JobOptions): Promise<ListedSnapshot[]>;
+  planForget(request: ForgetRequest, options?: JobOptions): Promise<ForgetPlan>;
+  applyForget(plan: ForgetPlan, options?: JobOptions): Promise<ForgetReport>;
+  prune(limits: PruneLimits, options?: JobOptions): Promise<PruneSummary>;
+  check(request: { readonly readDataPercent: number }, options?: JobOptions): Promise<CheckReport>;
+  verify(request: VerifyRequest, options?: JobOptions): Promise<VerifyReport>;
+  drill?(request: DrillRequest, options?: JobOptions): Promise<DrillReport>;
+}
+
+/** Opened for one job, and closed after it. */
+export interface OpenedApp extends AsyncDisposable {
+  readonly app: PolicyApp;
+  readonly parts: Protection;
+}
+
+/** Opens everything anew with a repository, by name or location; '' is the default one. Connects to nothing yet. */
+export type OpenPolicyApp = (repository: string) => OpenedApp;

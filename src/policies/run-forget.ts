@@ -1,0 +1,64 @@
+import { errorInWords } from '../lib/error-in-words.ts';
+import { knownError } from '../lib/known-error.ts';
+import type { ErrorCode } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { type ForgetWish, type JobParts, tell } from './run-job.ts';
+import type { Forgotten } from './work.ts';
+
+type ForgetParts = Pick<JobParts, 'work' | 'memory' | 'say' | 'signal'>;
+
+/**
+ * Applies the rules of policies to what they have just saved anew. Never throws: what is not forgotten now is forgotten
+ * after the next backup.
+ */
+export async function runForget(parts: ForgetParts, wishes: readonly ForgetWish[]): Promise<void> {
+  for (const wish of wishes) {
+    if (parts.signal.aborted) break;
+    const name = quote(wish.subject.name);
+    const about = {
+      work: 'prune',
+      subject: wish.subject.name,
+      policy: wish.policy.name,
+      stack: wish.subject.stack,
+    } as const;
+    try {
+      await forgetOne(parts, wish);
+      const message = `The snapshots of ${name} are thinned out again`;
+      await tell(parts, [{ ...about, what: 'good', onlyRecovery: true, message }]);
+    } catch (error) {
+      const known = knownError(error);
+      const message = `The snapshots of ${name} are not thinned out: ${known.message}`;
+      parts.say(`Warning: the snapshots of ${name} are not thinned out: ${errorInWords(known)}`);
+      if (parts.signal.aborted || passing.has(known.code)) continue;
+      const { code: fingerprint, detail, hint } = known;
+      await tell(parts, [{ ...about, what: 'failed', fingerprint, message, detail, hint }]);
+    }
+  }
+}
+
+/** The next backup will forget as well, or tells of the same itself. */
+const passing: ReadonlySet<ErrorCode> = new Set(['cancelled', 'locked', 'in-use', 'unavailable']);
+
+async function forgetOne(
+  { work, memory, say, signal }: ForgetParts,
+  { policy, repository, subject }: ForgetWish,
+): Promise<void> {
+  const held = memory.listOpenAnomalies().find(({ volumeIdentity }) => volumeIdentity === subject.identity);
+  if (held !== undefined) {
+    say(`Nothing of ${quote(subject.name)} is forgotten: it ${held.message}. See "holdfast policy accept".`);
+    return;
+  }
+  // Written down before anything is removed: after a kill, pruning has to know of it.
+  const beforeRemoval = ({ identity, name, repositoryId, times }: Forgotten): void => {
+    const newest = times
+      .map((time) => new Date(time).toISOString())
+      .toSorted()
+      .at(-1);
+    if (newest === undefined) return;
+    memory.noteForgotten({ repositoryId, volumeIdentity: identity, volumeName: name, newest });
+    say(
+      `${quote(name)}: ${times.length === 1 ? 'one snapshot is' : `${times.length} snapshots are`} forgotten`,
+    );
+  };
+  await work.forget({ policy, repository, subjects: [subject] }, { signal, onNote: say, beforeRemoval });
+}

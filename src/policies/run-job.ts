@@ -1,0 +1,209 @@
+import type { PolicyMemory } from '../catalog/catalog.ts';
+import { errorInWords } from '../lib/error-in-words.ts';
+import { knownError } from '../lib/known-error.ts';
+import type { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Happening } from '../activity/notify/notifier.ts';
+import type { DueTask } from './plan-due.ts';
+import type { Job } from './plan-jobs.ts';
+import type { Policy } from '../model/policy.ts';
+import { noteAnomalies } from './note-anomalies.ts';
+import type { Attempt, PolicyProgress } from './progress.ts';
+import type { Subject } from './subject.ts';
+import type { PolicyWork, SubjectOutcome, UpkeepOutcome } from './work.ts';
+import { localTime } from '../model/local-time.ts';
+
+export interface JobParts {
+  readonly work: PolicyWork;
+  readonly memory: PolicyMemory;
+  readonly progress: PolicyProgress;
+  readonly now: () => number;
+  readonly say: (message: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** What follows from a job: snapshots whose rules are to be applied now. */
+export interface ForgetWish {
+  readonly policy: Policy;
+  readonly repository: string;
+  readonly subject: Subject;
+}
+
+/** Does what is due, and writes down what came of it. Never throws. */
+export async function runJob(parts: JobParts, job: Job): Promise<readonly ForgetWish[]> {
+  const attempts = job.tasks.map((due) => parts.progress.begin(due));
+  try {
+    if (job.action === 'backup') return await runBackup(parts, job, attempts);
+    const outcome = await runUpkeep(parts, job);
+    for (const attempt of attempts) await endUpkeep(parts, attempt, outcome);
+  } catch (error) {
+    for (const attempt of attempts)
+      await endFailed(parts, attempt, knownError(error, `Cannot run the policy ${quote(job.policy.name)}`));
+  }
+  return [];
+}
+
+async function runBackup(parts: JobParts, job: Job, attempts: readonly Attempt[]): Promise<ForgetWish[]> {
+  const subjects = attempts.flatMap(({ due }) => due.task.subject ?? []);
+  const { policy, repository } = job;
+  const outcomes = await parts.work.backup({ policy, repository, subjects }, options(parts));
+  const wishes: ForgetWish[] = [];
+  for (const attempt of attempts) {
+    const { subject, policy: own } = attempt.due.task;
+    if (subject === undefined) continue;
+    const outcome = outcomes.find(({ identity }) => identity === subject.identity);
+    if (outcome === undefined) {
+      await endFailed(parts, attempt, missingError(subject.name));
+      continue;
+    }
+    await endBackup(parts, attempt, outcome);
+    if (outcome.outcome === 'good' && own.keep !== undefined)
+      wishes.push({ policy: own, repository, subject });
+  }
+  return wishes;
+}
+
+async function endBackup(parts: JobParts, attempt: Attempt, outcome: SubjectOutcome): Promise<void> {
+  const { subject, policy } = attempt.due.task;
+  if (subject === undefined) return;
+  const { snapshotId, error, repositoryId } = outcome;
+  noteAnomalies(parts, subject, outcome);
+  const willRetry = parts.progress.end(attempt, {
+    outcome: outcome.outcome,
+    code: error?.code,
+    message: error?.message,
+    snapshotId,
+  });
+  parts.say(describeBackup(subject.name, outcome, willRetry));
+  const stack = subject.stack;
+  await tell(
+    parts,
+    outcome.anomalies.map(({ kind, message }) => ({
+      what: 'anomaly',
+      work: 'backup',
+      subject: subject.name,
+      fingerprint: kind,
+      message: `${quote(subject.name)} ${message}`,
+      hint: `Nothing of it is forgotten or pruned until you look: holdfast policy accept ${subject.name}`,
+      policy: policy.name,
+      snapshot: snapshotId,
+      stack,
+    })),
+  );
+  if (repositoryId !== undefined && snapshotId !== undefined) await tellMissed(parts, attempt.due);
+}
+
+function describeBackup(
+  name: string,
+  { outcome, snapshotId, error }: SubjectOutcome,
+  willRetry: boolean,
+): string {
+  if (error !== undefined)
+    return `${quote(name)}: ${errorInWords(error)}${willRetry ? '; it is tried again' : ''}`;
+  return `${quote(name)}: saved as ${snapshotId?.slice(0, 8) ?? '?'}${outcome === 'partial' ? ', not all of it' : ''}`;
+}
+
+async function runUpkeep(parts: JobParts, job: Job): Promise<UpkeepOutcome> {
+  const { policy, repository, action, tasks } = job;
+  const wish = { policy, repository };
+  const percent = tasks[0]?.task.percent ?? 0;
+  if (action === 'prune') return await parts.work.prune(wish, options(parts));
+  if (action === 'check') return await parts.work.check({ ...wish, percent }, options(parts));
+  if (action === 'verify') return await parts.work.verify({ ...wish, percent }, options(parts));
+  const subjects = tasks.flatMap(({ task }) => task.subject ?? []);
+  return await parts.work.drill({ ...wish, subjects }, options(parts));
+}
+
+async function endUpkeep(
+  parts: JobParts,
+  attempt: Attempt,
+  { outcome, message }: UpkeepOutcome,
+): Promise<void> {
+  const { action, repository, subject } = attempt.due.task;
+  const code = outcome === 'failed' ? 'integrity' : undefined;
+  parts.progress.end(attempt, { outcome, code, message, snapshotId: undefined });
+  parts.say(
+    `${action} of ${quote(subject?.name ?? repository)}: ${outcome}${message === undefined ? '' : `, ${message}`}`,
+  );
+  if (outcome === 'waiting') return;
+  await tell(parts, [
+    happeningOf(attempt.due, {
+      what: outcome,
+      fingerprint: outcome,
+      message: message ?? `${action} is ${outcome}`,
+    }),
+  ]);
+}
+
+async function endFailed(parts: JobParts, attempt: Attempt, error: AppError): Promise<void> {
+  const { task } = attempt.due;
+  const isStopped = parts.signal.aborted;
+  const willRetry = parts.progress.end(attempt, {
+    outcome: isStopped ? 'cancelled' : 'failed',
+    code: error.code,
+    message: error.message,
+    snapshotId: undefined,
+  });
+  parts.say(
+    `${task.action} of ${quote(task.subject?.name ?? task.repository)}: ${errorInWords(error)}${willRetry && !isStopped ? '; it is tried again' : ''}`,
+  );
+  // A backup tells of its own failures.
+  if (isStopped || task.action === 'backup') return;
+  await tell(parts, [
+    happeningOf(attempt.due, {
+      what: 'failed',
+      fingerprint: error.code,
+      message: error.message,
+      detail: error.detail,
+      hint: error.hint,
+    }),
+  ]);
+}
+
+/** Says that times passed without what was to be done at them. */
+export async function tellMissed(parts: Pick<JobParts, 'work' | 'say' | 'now'>, due: DueTask): Promise<void> {
+  const { task, missed, firstMs, isWanted } = due;
+  if (missed === 0) return;
+  const subject = task.subject?.name ?? task.repository;
+  const times = missed === 1 ? 'One time' : `${missed} times`;
+  const message = `${times} of the policy ${quote(task.policy.name)} passed without its ${task.action} of ${quote(subject)}, since ${localTime(firstMs)}${isWanted ? '; one run makes up for it' : ''}`;
+  parts.say(`${message}.`);
+  await tell(parts, [
+    { ...happeningOf(due, { what: 'missed', fingerprint: 'missed', message }), work: 'schedule' },
+  ]);
+}
+
+function happeningOf(
+  { task }: DueTask,
+  what: Pick<Happening, 'what' | 'fingerprint' | 'message' | 'detail' | 'hint'>,
+): Happening {
+  const work = task.action === 'check' ? 'verify' : task.action === 'forget' ? 'prune' : task.action;
+  return {
+    ...what,
+    work,
+    subject: task.subject?.name ?? task.repository,
+    stack: task.subject?.stack,
+    policy: task.policy.name,
+  };
+}
+
+/** Never throws: a failure to tell is said. */
+export async function tell(
+  { work, say }: Pick<JobParts, 'work' | 'say'>,
+  happenings: readonly Happening[],
+): Promise<void> {
+  if (happenings.length === 0) return;
+  try {
+    await work.tell(happenings);
+  } catch (error) {
+    say(`Warning: nobody could be told: ${knownError(error).message}`);
+  }
+}
+
+function options({ signal, say }: JobParts): { signal: AbortSignal; onNote: (message: string) => void } {
+  return { signal, onNote: say };
+}
+
+function missingError(name: string): AppError {
+  return knownError(new Error(`Nothing is known of what became of ${quote(name)}`));
+}

@@ -1,0 +1,41 @@
+import { isAppError } from '../model/errors.ts';
+import type { CheckReport } from '../repository/index.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+
+/** Checks the repository, and remembers which snapshots are proven to be whole: "forget" never removes the newest of them. */
+export async function checkAll(
+  parts: Protection,
+  { readDataPercent }: { readonly readDataPercent: number },
+  { signal, onProgress, onNote }: JobOptions,
+): Promise<CheckReport> {
+  const repository = await parts.repository();
+  const report = await repository.check({ readDataPercent, signal, onProgress });
+  try {
+    await remember(parts, repository.id, { report, isProof: readDataPercent === 100 });
+  } catch (error) {
+    // What was found matters more than that it is remembered.
+    if (!isAppError(error)) throw error;
+    onNote?.(`Which snapshots are verified is not remembered: ${error.message}.`);
+  }
+  return report;
+}
+
+interface Checked {
+  readonly report: CheckReport;
+  /** All data was read. Less proves nothing whole, and yet it may prove that something is not whole any more. */
+  readonly isProof: boolean;
+}
+
+async function remember(
+  parts: Protection,
+  repositoryId: string,
+  { report, isProof }: Checked,
+): Promise<void> {
+  const catalog = await parts.catalog();
+  const whole = new Set(report.wholeSnapshots);
+  const known = catalog.listVerifiedSnapshots(repositoryId);
+  const snapshotIds = isProof ? [...whole] : known.filter((id) => whole.has(id));
+  if (!isProof && snapshotIds.length === known.length) return;
+  const verifiedAt = new Date(parts.now()).toISOString();
+  catalog.setVerifiedSnapshots(repositoryId, { snapshotIds, verifiedAt });
+}

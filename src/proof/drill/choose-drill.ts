@@ -1,0 +1,31 @@
+import { isAppError } from '../../model/errors.ts';
+import type { Snapshot } from '../../model/snapshot.ts';
+import { parseVersionedTarget } from '../../model/target.ts';
+import { chooseRestorePoint } from '../../restore/choose-restore-point.ts';
+import { type FindContext, findSnapshot, safetyTag, targetName } from '../../snapshots/find-snapshot.ts';
+
+export interface DrillChoice {
+  readonly kind: 'volume' | 'stack';
+  /** One of each volume. */
+  readonly snapshots: readonly Snapshot[];
+}
+
+/** Which snapshots a drill restores: a volume's, else those that a restore of the stack would bring back. Pure. */
+export function chooseDrill(
+  { target, snapshot }: { readonly target: string; readonly snapshot: string | undefined },
+  context: FindContext,
+): DrillChoice {
+  const text = snapshot === undefined ? target : `${target}@${snapshot}`;
+  try {
+    return { kind: 'volume', snapshots: [findSnapshot(text, context)] };
+  } catch (error) {
+    if (!isAppError(error, 'not-found')) throw error;
+    const stack = targetName(parseVersionedTarget(text, context.now).target);
+    const isStack = context.snapshots.some(
+      ({ volume, tags }) => volume?.stack === stack && volume.kind === 'volume' && !tags.includes(safetyTag),
+    );
+    if (!isStack) throw error;
+    const { snapshots } = chooseRestorePoint(text, context);
+    return { kind: 'stack', snapshots: snapshots.filter(({ volume }) => volume?.kind === 'volume') };
+  }
+}

@@ -1,0 +1,184 @@
+import type { Container } from '../../hosts/containers.ts';
+import type { ConfigRecord, VolumeDescription } from '../../model/snapshot.ts';
+import { quote } from '../../model/quote.ts';
+import type { Consumer } from '../../model/volume.ts';
+import { isSavedConfig } from '../../backup/config-files/collect-config.ts';
+import { findPreset, type FoundPreset } from '../../quiesce/presets/find-presets.ts';
+import type { DiskEvidence } from '../../quiesce/presets/preset.ts';
+
+/** A container as a trial is to start it. */
+export interface ServerPlan {
+  /** The container's own name, and how others of its stack call it. */
+  readonly name: string;
+  readonly alias: string;
+  readonly image: string;
+  /** As people know it. */
+  readonly imageName: string;
+  readonly command: readonly string[] | undefined;
+  readonly entrypoint: readonly string[] | undefined;
+  readonly user: string | undefined;
+  readonly environment: Readonly<Record<string, string>>;
+  /** The container itself, when it is there. */
+  readonly live: Container | undefined;
+  /** Where it has the volume. */
+  readonly mountPath: string;
+  readonly found: FoundPreset | undefined;
+  /** What it mounts of its machine and what lies beside the data in the snapshot: the trial has it too. */
+  readonly binds: readonly Bind[];
+  /** In words: what it mounts and what the snapshots do not have. */
+  readonly lacks: readonly string[];
+}
+
+export interface Bind {
+  readonly source: string;
+  readonly destination: string;
+}
+
+export interface ServerSubject {
+  readonly volume: VolumeDescription;
+  /** What lies in what was restored. */
+  readonly disk: DiskEvidence;
+  /** Containers that there are now. */
+  readonly containers: readonly Container[];
+  /** Names of the volumes that the trial has. */
+  readonly restored: ReadonlySet<string>;
+  /** What of its containers lies beside the data. */
+  readonly config: ConfigRecord | undefined;
+}
+
+/**
+ * Which container is to be started on a restored volume: the database that the data belongs to, else one that writes
+ * there. The image is the recorded one; how it is started is known from the container that is there now. Pure.
+ */
+export function chooseServer(subject: ServerSubject): ServerPlan | undefined {
+  const { volume, containers } = subject;
+  const live = containers.flatMap((container) => {
+    const mount = container.mounts.find((one) => isMountOf(one, volume));
+    return mount === undefined ? [] : [fromLive(subject, container, mount)];
+  });
+  const known = new Set(live.map(({ plan }) => plan.name));
+  const recorded = volume.consumers
+    .filter(({ name }) => !known.has(name))
+    .map((consumer) => fromRecord(subject, consumer));
+  return [...live, ...recorded].toSorted((a, b) => b.rank - a.rank)[0]?.plan;
+}
+
+interface Candidate {
+  readonly plan: ServerPlan;
+  readonly rank: number;
+}
+
+function isMountOf(mount: Container['mounts'][number], volume: VolumeDescription): boolean {
+  const isOfKind = volume.kind === 'volume' ? mount.type === 'volume' : mount.type === 'bind';
+  return isOfKind && mount.source === volume.name;
+}
+
+function fromLive(
+  { volume, disk, restored, config }: ServerSubject,
+  container: Container,
+  mount: Container['mounts'][number],
+): Candidate {
+  const { name, service } = container;
+  const before = volume.consumers.find((consumer) => isSame(consumer, container));
+  // Upgraded since: the data is the older one's.
+  const isOther = before !== undefined && before.image !== container.image;
+  const mountPath = mount.destination;
+  const imageName = isOther ? before.image : container.image;
+  const found = findPreset({ container: { ...container, image: imageName }, mountPath, disk });
+  const binds = container.mounts.flatMap(({ type, source, destination }) =>
+    type === 'bind' && source !== undefined ? [{ source, destination }] : [],
+  );
+  const lacks = container.mounts.flatMap(({ type, source = '', destination }) => {
+    if (type === 'other') return [destination];
+    return type === 'volume' && !restored.has(source) ? [`the volume ${quote(source)}`] : [];
+  });
+  return {
+    plan: {
+      name,
+      alias: service ?? name,
+      image: isOther ? before.image : container.imageId,
+      imageName,
+      ...startOfThen(volume, container, isOther),
+      live: container,
+      mountPath,
+      found,
+      ...splitBinds(binds, config),
+      lacks: [...lacks, ...splitBinds(binds, config).lacks],
+    },
+    rank: rankOf(found, mount.readOnly) + 1,
+  };
+}
+
+/** Another version of an image has variables of its own: those of then are recorded, but for secrets, which stay the same. */
+function startOfThen(
+  { starts }: VolumeDescription,
+  { name, command, entrypoint, user, environment }: Container,
+  isOther: boolean,
+): Pick<ServerPlan, 'command' | 'entrypoint' | 'user' | 'environment'> {
+  if (!isOther) return { command, entrypoint, user, environment };
+  const then = starts?.find((start) => start.name === name);
+  const lasting = Object.entries(environment).filter(([key]) => !ofImages.test(key));
+  return {
+    command: then?.command,
+    entrypoint: then?.entrypoint,
+    user: then?.user ?? user,
+    environment: { ...Object.fromEntries(lasting), ...then?.environment },
+  };
+}
+
+/** What images set to fit what is in them. */
+const ofImages = /^(?:PATH|GOSU_VERSION|.*_(?:VERSION|MAJOR|SHA256|SHA512))$/;
+
+function fromRecord({ volume, disk, config }: ServerSubject, consumer: Consumer): Candidate {
+  const { name, service, image, path } = consumer;
+  const start = volume.starts?.find((one) => one.name === name);
+  const { environment = {}, command = [] } = start ?? {};
+  const found = findPreset({ container: { image, environment, command }, mountPath: path, disk });
+  return {
+    plan: {
+      name,
+      alias: service ?? name,
+      image,
+      imageName: image,
+      command: start?.command,
+      entrypoint: start?.entrypoint,
+      user: start?.user,
+      environment,
+      live: undefined,
+      mountPath: path,
+      found,
+      // Earlier versions did not record what else it had.
+      ...(start?.binds === undefined
+        ? { binds: [], lacks: ['what else it mounted'] }
+        : splitBinds(start.binds, config)),
+    },
+    rank: rankOf(found, consumer.readOnly),
+  };
+}
+
+/** Without these a container runs as well. */
+const clocks = /^\/etc\/(?:localtime|timezone)$/;
+
+function splitBinds(
+  binds: readonly Bind[],
+  config: ConfigRecord | undefined,
+): { readonly binds: readonly Bind[]; readonly lacks: readonly string[] } {
+  const isSaved = ({ source }: Bind): boolean => config !== undefined && isSavedConfig(config, source);
+  return {
+    binds: binds.filter(isSaved),
+    lacks: binds.filter((bind) => !isSaved(bind) && !clocks.test(bind.source)).map(({ source }) => source),
+  };
+}
+
+function isSame(consumer: Consumer, { stack, service, name }: Container): boolean {
+  return (
+    consumer.name === name ||
+    (stack !== undefined && consumer.stack === stack && consumer.service === service)
+  );
+}
+
+/** A database that image and disk show before one that only one of them shows, and those before what only has it mounted. */
+function rankOf(found: FoundPreset | undefined, isReadOnly: boolean): number {
+  const known = found === undefined ? 0 : { both: 3, image: 2, disk: 1 }[found.recognition.by];
+  return known * 4 + (isReadOnly ? 0 : 2);
+}

@@ -1,0 +1,250 @@
+import type { Containers } from '../../hosts/containers.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { Snapshot } from '../../model/snapshot.ts';
+import { readDiskEvidence } from '../../quiesce/presets/disk-evidence.ts';
+import type { DiskEvidence } from '../../quiesce/presets/preset.ts';
+import type { JobOptions, Protection } from '../../activity/protection.ts';
+import { planRestore } from '../../restore/restore-plan.ts';
+import { applyRestore } from '../../restore/restore.ts';
+import { findContext } from '../../snapshots/snapshots.ts';
+import { chooseDrill, type DrillChoice } from './choose-drill.ts';
+import type { DrilledServer, DrilledVolume, DrillReport, DrillRequest } from './drill-types.ts';
+import { onlySeen, type ServerAnswer } from './ask-server.ts';
+import { lackWords, planServers, type ServerPlans, type TrialServer } from './plan-servers.ts';
+import { startServer } from './start-server.ts';
+import { trialFiles } from './trial-files.ts';
+import { openTrial, type Trial } from './trial.ts';
+
+/**
+ * Proves that snapshots can be recovered from: restores them beside, starts the recorded image on that data where
+ * nothing can reach it and it can reach nothing, asks it for its data, and takes the time. All of it is removed in the
+ * end, whatever happened; what a killed drill leaves is removed by the next command that opens the host.
+ *
+ * That a snapshot cannot be recovered from is told by the report. What keeps a drill from being made is thrown.
+ */
+export async function drill(
+  parts: Protection,
+  request: DrillRequest,
+  options: JobOptions,
+): Promise<DrillReport> {
+  const choice = chooseDrill(request, await findContext(parts, options));
+  await using trial = await openTrial(parts, options);
+  const started = performance.now();
+  const blank: Findings = {
+    target: request.target,
+    kind: choice.kind,
+    volumes: [],
+    servers: [],
+    unasked: [],
+  };
+  const restored = await restoreAll(parts, { choice, trial }, options).catch((error: unknown) =>
+    snapshotProblem(error, options),
+  );
+  const restoreMs = performance.now() - started;
+  if ('problem' in restored) return report(blank, { restoreMs, started, problems: [restored.problem] });
+  const plans = await planServers(parts, { choice, restored, request }, options);
+  const servers = await startAndAsk(parts, { plans, trial, request }, options);
+  if (request.keep) trial.keep();
+  const volumes = restored.map(({ drilled }) => drilled);
+  const found: Findings = {
+    ...blank,
+    volumes,
+    servers: servers.map(({ drilled }) => drilled),
+    unasked: plans.unasked,
+  };
+  const readyAt = servers.map((server) => server.readyAt);
+  return report(found, { restoreMs, started, readyAt, problems: [], keep: request.keep });
+}
+
+export interface RestoredVolume {
+  readonly snapshot: Snapshot;
+  readonly drilled: DrilledVolume;
+  readonly disk: DiskEvidence;
+}
+
+interface RestoreWork {
+  readonly choice: DrillChoice;
+  readonly trial: Trial;
+}
+
+async function restoreAll(
+  parts: Protection,
+  { choice, trial }: RestoreWork,
+  options: JobOptions,
+): Promise<RestoredVolume[]> {
+  const restored: RestoredVolume[] = [];
+  for (const snapshot of choice.snapshots)
+    restored.push(await restoreBeside(parts, { snapshot, trial }, options));
+  return restored;
+}
+
+async function restoreBeside(
+  parts: Protection,
+  { snapshot, trial }: { readonly snapshot: Snapshot; readonly trial: Trial },
+  options: JobOptions,
+): Promise<RestoredVolume> {
+  const host = await parts.host();
+  const { signal } = options;
+  const name = trial.nameOf(snapshot.name);
+  await host.createVolume({ name, driver: 'local', options: {}, labels: trial.labels }, { signal });
+  const wish = { what: snapshot.id, to: name, path: undefined, safetySnapshot: false, keepForMs: 0 };
+  const plan = await planRestore(parts, wish, options);
+  const { files, bytes } = await applyRestore(parts, plan, options);
+  await using data = await host.openData(name, { signal });
+  const { id, time } = snapshot;
+  return {
+    snapshot,
+    drilled: { name: snapshot.name, snapshotId: id, snapshotTime: time, files, bytes, trialVolume: name },
+    disk: await readDiskEvidence(data, { signal }),
+  };
+}
+
+/** Data that is lost or makes no sense is what a drill is there to find; for anything else the snapshot is not to blame. */
+function snapshotProblem(error: unknown, { signal }: JobOptions): { readonly problem: string } {
+  const known = knownError(error);
+  if (signal?.aborted === true || !isAppError(known, 'integrity')) throw error;
+  return { problem: known.detail === undefined ? known.message : `${known.message}: ${known.detail}` };
+}
+
+interface AskWork {
+  readonly plans: ServerPlans;
+  readonly trial: Trial;
+  readonly request: DrillRequest;
+}
+
+interface AskedServer {
+  readonly drilled: DrilledServer;
+  /** By the clock of `performance.now()`; undefined when it never answered. */
+  readonly readyAt: number | undefined;
+}
+
+/** Starts them in their order, and asks all of them at once: counting takes its time, and says nothing of the recovery. */
+async function startAndAsk(
+  parts: Protection,
+  { plans, trial, request }: AskWork,
+  options: JobOptions,
+): Promise<AskedServer[]> {
+  const { containers } = await parts.host();
+  if (containers === undefined) return [];
+  const asking: Promise<AskedServer>[] = [];
+  const network = plans.servers.length > 1 ? trial.nameOf('net') : undefined;
+  for (const server of plans.servers) {
+    const files = await trialFiles(parts, server, options);
+    const started = await startServer({ containers, server, trial, network, files }, options);
+    asking.push(askOne(containers, { server, started, request }, options));
+    // One that fails must not go unheard while the next one starts.
+    asking.at(-1)?.catch(() => undefined);
+  }
+  return await Promise.all(asking);
+}
+
+interface OneServer {
+  readonly server: TrialServer;
+  readonly started: Awaited<ReturnType<typeof startServer>>;
+  readonly request: DrillRequest;
+}
+
+async function askOne(
+  containers: Containers,
+  { server, started, request }: OneServer,
+  options: JobOptions,
+): Promise<AskedServer> {
+  const { plan } = server;
+  const { name, imageName: image, lacks } = plan;
+  const known = { name, image, lacks, trialContainer: started.name };
+  if (started.container === undefined) {
+    const { problem, log } = started;
+    const blank = {
+      asked: [],
+      isHealthy: false,
+      proof: 'none' as const,
+      readyAfterMs: undefined,
+      facts: [],
+      counts: {},
+    };
+    return { drilled: { ...known, ...blank, problems: [problem], log }, readyAt: undefined };
+  }
+  const { askServer } = await import('./ask-server.ts');
+  const { container, startedAt } = started;
+  const { command, readyWithinMs } = request;
+  const question = {
+    containers,
+    container,
+    mountPath: plan.mountPath,
+    found: plan.found,
+    command,
+    readyWithinMs,
+  };
+  const askedAt = performance.now();
+  const answer = await askServer(question, options);
+  const readyAt = answer.readyAfterMs === undefined ? undefined : askedAt + answer.readyAfterMs;
+  const readyAfterMs = readyAt === undefined ? undefined : Math.round(readyAt - startedAt);
+  const log = answer.isHealthy
+    ? undefined
+    : await containers.logs(container.id, { lines: 20 }).catch(() => undefined);
+  return { drilled: { ...known, ...answer, proof: proofOf(answer), readyAfterMs, log }, readyAt };
+}
+
+type Findings = Pick<DrillReport, 'target' | 'kind' | 'volumes' | 'servers' | 'unasked'>;
+
+interface Measured {
+  readonly started: number;
+  readonly restoreMs: number;
+  readonly readyAt?: readonly (number | undefined)[];
+  readonly problems: readonly string[];
+  readonly keep?: boolean;
+}
+
+function report(
+  found: Findings,
+  { started, restoreMs, readyAt = [], problems, keep }: Measured,
+): DrillReport {
+  const all = [
+    ...problems,
+    ...found.servers.flatMap((server) =>
+      server.problems.map((problem) => `${quote(server.name)}: ${problem}`),
+    ),
+  ];
+  const ailing = found.servers.filter(({ isHealthy }) => !isHealthy);
+  const incomplete = ailing.filter((server) => whyUnproven(server, found.kind) !== undefined);
+  const isFailed = problems.length > 0 || ailing.length > incomplete.length;
+  const reached = readyAt.flatMap((at) => at ?? []);
+  const isRecovered = problems.length === 0 && ailing.length === 0 && reached.length === readyAt.length;
+  return {
+    ...found,
+    outcome: isFailed ? 'failed' : incomplete.length > 0 ? 'unproven' : goodOutcome(found.servers),
+    unprovenBecause: incomplete.flatMap((server) => whyUnproven(server, found.kind) ?? []),
+    restoreMs: Math.round(restoreMs),
+    recoverMs: isRecovered ? Math.round(Math.max(started + restoreMs, ...reached) - started) : undefined,
+    problems: all,
+    kept:
+      keep === true
+        ? {
+            volumes: found.volumes.map(({ trialVolume }) => trialVolume),
+            containers: found.servers.map(({ trialContainer }) => trialContainer),
+          }
+        : undefined,
+  };
+}
+
+/** Why it says nothing of the data that one is not well; undefined where it does. */
+function whyUnproven(server: DrilledServer, kind: DrillReport['kind']): string | undefined {
+  if (server.lacks.length > 0) return lackWords(server);
+  // What is no database may end for want of what is outside of its stack.
+  const isOnlySeen = server.asked.length > 0 && server.asked.every((one) => one === onlySeen);
+  return kind === 'stack' && isOnlySeen
+    ? `${quote(server.name)} did not keep running where it reaches nothing outside of its stack`
+    : undefined;
+}
+
+function goodOutcome(servers: readonly DrilledServer[]): DrillReport['outcome'] {
+  if (servers.some(({ proof }) => proof === 'asked')) return 'proven';
+  return servers.length > 0 ? 'started' : 'restored';
+}
+
+function proofOf({ asked, isHealthy }: ServerAnswer): DrilledServer['proof'] {
+  if (!isHealthy) return 'none';
+  return asked.every((one) => one === onlySeen) ? 'seen' : 'asked';
+}

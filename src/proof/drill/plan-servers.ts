@@ -1,0 +1,128 @@
+import type { Container } from '../../hosts/containers.ts';
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { Snapshot } from '../../model/snapshot.ts';
+import type { JobOptions, Protection } from '../../activity/protection.ts';
+import type { DrillChoice } from './choose-drill.ts';
+import { chooseServer, type ServerPlan } from './choose-server.ts';
+import type { RestoredVolume } from './drill.ts';
+import type { DrillRequest } from './drill-types.ts';
+
+/** A container that a trial starts, with the trial's volumes by their places in it. */
+export interface TrialServer {
+  readonly plan: ServerPlan;
+  readonly volumes: Readonly<Record<string, string>>;
+  /** Which has beside its data what the container mounts of its machine. */
+  readonly snapshot: Snapshot;
+}
+
+export interface ServerPlans {
+  readonly servers: readonly TrialServer[];
+  readonly unasked: readonly { readonly volume: string; readonly reason: string }[];
+}
+
+export interface ServersWish {
+  readonly choice: DrillChoice;
+  readonly restored: readonly RestoredVolume[];
+  readonly request: DrillRequest;
+}
+
+/** Which containers are to be started on what was restored, in their order. */
+export async function planServers(
+  parts: Protection,
+  wish: ServersWish,
+  { signal }: JobOptions,
+): Promise<ServerPlans> {
+  const host = await parts.host();
+  if (host.containers === undefined) {
+    if (wish.request.command !== undefined)
+      throw new AppError(
+        'unsupported',
+        'There is no container engine here in which the command could be run',
+      );
+    const reason = 'there is no container engine here that could start anything on it';
+    return { servers: [], unasked: wish.restored.map(({ drilled }) => ({ volume: drilled.name, reason })) };
+  }
+  return assignServers(wish, await host.containers.list({ signal }));
+}
+
+/** Pure. */
+export function assignServers(wish: ServersWish, containers: readonly Container[]): ServerPlans {
+  const { restored, request } = wish;
+  const names = new Set(restored.map(({ drilled }) => drilled.name));
+  const servers = new Map<string, TrialServer>();
+  const unasked: { volume: string; reason: string }[] = [];
+  for (const { snapshot, drilled, disk } of restored) {
+    const { volume } = snapshot;
+    const plan =
+      volume && chooseServer({ volume, disk, containers, restored: names, config: snapshot.config });
+    const reason = reasonAgainst(plan, request) ?? needsStack(plan, { wish, containers });
+    if (plan === undefined || reason !== undefined) {
+      unasked.push({ volume: drilled.name, reason: reason ?? 'no container is known that has it' });
+      continue;
+    }
+    const known = servers.get(plan.name);
+    const volumes = { ...known?.volumes, [plan.mountPath]: drilled.trialVolume };
+    // One container with several of the volumes is started once, on all of them.
+    servers.set(plan.name, {
+      plan: known?.plan.found === undefined ? plan : known.plan,
+      volumes,
+      snapshot: known?.plan.found === undefined ? snapshot : known.snapshot,
+    });
+  }
+  if (request.command !== undefined && servers.size !== 1) refuseCommand(request, servers.size);
+  return { servers: inOrder([...servers.values()]), unasked };
+}
+
+/** Why nothing can be learned from starting it. A user who says what to ask knows better. */
+function reasonAgainst(plan: ServerPlan | undefined, { command }: DrillRequest): string | undefined {
+  if (plan === undefined || plan.found !== undefined || command !== undefined) return undefined;
+  if (plan.lacks.length === 0) return undefined;
+  return `${lackWords(plan)}, and nothing is known that could be asked of it`;
+}
+
+/** A program of which nothing is known may need the others of its stack, which the drill of one volume does not start. */
+function needsStack(
+  plan: ServerPlan | undefined,
+  {
+    wish: { choice, request },
+    containers,
+  }: { readonly wish: ServersWish; readonly containers: readonly Container[] },
+): string | undefined {
+  if (plan === undefined || plan.found !== undefined || request.command !== undefined) return undefined;
+  const stack = plan.live?.stack;
+  if (choice.kind === 'stack' || stack === undefined) return undefined;
+  if (!containers.some((other) => other.stack === stack && other.name !== plan.name)) return undefined;
+  return `${quote(plan.name)} may need the rest of the stack ${quote(stack)}: drill that as a whole`;
+}
+
+/** In words: what a container needs and what the snapshots do not have. */
+export function lackWords({ name, lacks }: Pick<ServerPlan, 'name' | 'lacks'>): string {
+  return `${quote(name)} needs ${lacks.map((one) => (one.startsWith('/') ? quote(one) : one)).join(', ')}, which ${lacks.length === 1 ? 'is' : 'are'} not in the snapshot`;
+}
+
+function refuseCommand({ target }: DrillRequest, count: number): never {
+  throw new AppError(
+    'usage',
+    count === 0
+      ? `There is no container in which the command could be run: none is known that has ${quote(target)}`
+      : `Cannot choose between ${count} containers for the command`,
+    { hint: 'Drill the volume of the container in which the command is to run.' },
+  );
+}
+
+/** What others wait for first. */
+function inOrder(servers: readonly TrialServer[]): TrialServer[] {
+  const byAlias = new Map(servers.map((server) => [server.plan.alias, server]));
+  const ordered = new Set<TrialServer>();
+  const visit = (server: TrialServer, path: readonly TrialServer[]): void => {
+    if (path.includes(server)) return;
+    for (const name of server.plan.live?.dependsOn ?? []) {
+      const other = byAlias.get(name);
+      if (other !== undefined) visit(other, [...path, server]);
+    }
+    ordered.add(server);
+  };
+  for (const server of servers) visit(server, []);
+  return [...ordered];
+}

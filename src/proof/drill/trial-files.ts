@@ -1,0 +1,32 @@
+import type { TrialFile } from '../../hosts/containers.ts';
+import { type ByteString, fromText } from '../../model/byte-string.ts';
+import type { JobOptions, Protection } from '../../activity/protection.ts';
+import type { TrialServer } from './plan-servers.ts';
+
+/** What a container mounts of its machine, out of the snapshot, under the names that it has in the container. */
+export async function trialFiles(
+  parts: Protection,
+  { plan, snapshot }: Pick<TrialServer, 'plan' | 'snapshot'>,
+  { signal }: JobOptions,
+): Promise<TrialFile[]> {
+  const files: TrialFile[] = [];
+  const repository = await parts.repository();
+  for (const { source, destination } of plan.binds) {
+    const walk = repository.walk(snapshot, fromText(source).slice(1), { inConfig: true, signal });
+    for await (const entry of walk) {
+      const pieces: Uint8Array[] = [];
+      if (entry.type === 'file')
+        for await (const piece of repository.readFile(snapshot, entry, { signal }))
+          pieces.push(Buffer.from(piece));
+      const path = placeIn(fromText(destination), entry.path);
+      const { hardLinkTo: _, dataRuns: __, ...plain } = entry;
+      files.push({ entry: { ...plain, path }, content: Buffer.concat(pieces) });
+    }
+  }
+  return files;
+}
+
+function placeIn(destination: ByteString, below: ByteString): ByteString {
+  const place = destination.replace(/^\/+|\/+$/g, '');
+  return below === '' ? place : `${place}/${below}`;
+}

@@ -1,0 +1,89 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { trialLabel } from '../../hosts/containers.ts';
+import type { Host } from '../../hosts/host.ts';
+import { tryLockFile } from '../../lib/file-lock.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import type { JobOptions, Protection } from '../../activity/protection.ts';
+
+/** What a drill makes, all of it labelled, and removed when it is disposed unless it is kept. */
+export interface Trial extends AsyncDisposable {
+  /** On everything that the trial makes. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** A name for a thing of this trial. */
+  nameOf(what: string): string;
+  /** From now on, a disposal removes nothing. */
+  keep(): void;
+}
+
+/** Of the names of all that trials make. */
+export const trialPrefix = 'holdfast-trial-';
+
+/** Opens a trial. A lock on a file says that it is under way: what a killed one has left is found by it. */
+export async function openTrial(parts: Protection, options: JobOptions): Promise<Trial> {
+  const host = await parts.host();
+  const id = randomBytes(6).toString('hex');
+  const folder = path.join(parts.stateDir, 'trials');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const file = path.join(folder, `${await prefixOf(host, options)}-${id}`);
+  const lock = await tryLockFile(file, { owner: String(process.pid) });
+  if ('heldBy' in lock) throw new AppError('locked', `The trial "${id}" is taken`);
+  let isKept = false;
+  return {
+    // Backups of everything leave it out.
+    labels: { [trialLabel]: id, 'holdfast.backup': 'false' },
+    nameOf: (what) => `${trialPrefix}${id}-${what.replaceAll(/[^a-zA-Z0-9_.-]+/g, '-').slice(0, 100)}`,
+    keep: () => {
+      isKept = true;
+    },
+    async [Symbol.asyncDispose]() {
+      await using _lock = lock;
+      // Without the signal: also after a cancel.
+      if (!isKept) await removeTrial(host, id);
+      await rm(file, { force: true });
+    },
+  };
+}
+
+/** Removes what trials of this host have left that were killed. Those under way are left alone. Never throws. */
+export async function removeLeftTrials(parts: Protection, options: JobOptions): Promise<number> {
+  const folder = path.join(parts.stateDir, 'trials');
+  let removed = 0;
+  try {
+    const names = await readdir(folder).catch(() => []);
+    if (names.length === 0) return 0;
+    const host = await parts.host();
+    const prefix = `${await prefixOf(host, options)}-`;
+    for (const name of names.filter((one) => one.startsWith(prefix))) {
+      const lock = await tryLockFile(path.join(folder, name), { owner: String(process.pid) });
+      if ('heldBy' in lock) continue;
+      await using _lock = lock;
+      await removeTrial(host, name.slice(prefix.length), options);
+      await rm(path.join(folder, name), { force: true });
+      removed++;
+    }
+    if (removed > 0) options.onNote?.('What an interrupted drill has left was removed.');
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    options.onNote?.(`What an interrupted drill has left cannot be removed: ${why}.`);
+  }
+  return removed;
+}
+
+/** Trials of another engine than this one are not ours to judge. */
+async function prefixOf(host: Host, { signal }: JobOptions): Promise<string> {
+  const { identity } = await host.info({ signal });
+  return createHash('sha256').update(identity).digest('hex').slice(0, 12);
+}
+
+async function removeTrial(host: Host, id: string, { signal }: JobOptions = {}): Promise<void> {
+  await host.containers?.removeTrial(id, { signal });
+  const volumes = await host.listVolumes({ signal });
+  for (const { name, labels } of volumes)
+    if (labels[trialLabel] === id) await host.removeVolume(name, { signal }).catch(ignoreMissing);
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!isAppError(error, 'not-found')) throw error;
+}

@@ -1,0 +1,55 @@
+import { logged } from '../activity/log/logged.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { DrillReport, DrillRequest } from './drill/drill-types.ts';
+import type { VerifyReport, VerifyRequest } from './verify.ts';
+
+/** What proves that snapshots can be restored. */
+export interface Proof {
+  /** Verifies chosen snapshots with the data that they need. What is damaged is in the report. */
+  verify(request: VerifyRequest, options?: JobOptions): Promise<VerifyReport>;
+  /** Restores beside, starts the recorded image on it, and asks for the data. A snapshot that fails is in the report. */
+  drill(request: DrillRequest, options?: JobOptions): Promise<DrillReport>;
+}
+
+export function openProof(parts: Protection): Proof {
+  return {
+    async verify(request, options = {}) {
+      const { verify } = await import('./verify.ts');
+      const repository = (await parts.repository()).id;
+      return await logged(parts, {
+        event: { kind: 'verify', repository },
+        work: () => verify(parts, request, options),
+        done: ({ volumes }) =>
+          volumes.map(({ name, errors, snapshots }) => ({
+            kind: 'verify',
+            outcome: errors.length === 0 ? 'good' : 'failed',
+            volume: name,
+            snapshot: snapshots[0]?.id,
+            repository,
+            message: errors[0],
+          })),
+      });
+    },
+    async drill(request, options = {}) {
+      const { drill } = await import('./drill/drill.ts');
+      const repository = (await parts.repository()).id;
+      return await logged(parts, {
+        event: { kind: 'drill', volume: request.target, repository },
+        work: () => drill(parts, request, options),
+        done: (report) => [
+          {
+            kind: 'drill',
+            outcome: report.outcome === 'failed' ? 'failed' : 'good',
+            volume: report.target,
+            snapshot: report.kind === 'volume' ? report.volumes[0]?.snapshotId : undefined,
+            repository,
+            message: report.problems[0],
+          },
+        ],
+      });
+    },
+  };
+}
+
+export type * from './drill/drill-types.ts';
+export type { VerifyReport, VerifyRequest, VolumeVerification } from './verify.ts';

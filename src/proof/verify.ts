@@ -1,0 +1,149 @@
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { parseTarget } from '../model/target.ts';
+import type { CheckReport } from '../repository/index.ts';
+import { type FindContext, findSnapshot, isFuture, lineage, targetName } from '../snapshots/find-snapshot.ts';
+import { groupSnapshots } from '../snapshots/group-snapshots.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { findContext } from '../snapshots/snapshots.ts';
+
+export interface VerifyRequest {
+  /** Volumes or directories for their newest snapshots, or single snapshots (`VOLUME@ID`, `VOLUME@TIME`, an id). */
+  readonly targets: readonly string[];
+  /** Every volume and directory that has snapshots. */
+  readonly all: boolean;
+  /** So many of each, the newest first. */
+  readonly last: number;
+  /** 0 checks the structure only, 100 reads and verifies every byte that the snapshots need. */
+  readonly readDataPercent: number;
+}
+
+/** What was found about the snapshots of one volume or directory. */
+export interface VolumeVerification {
+  readonly name: string;
+  /** Newest first. */
+  readonly snapshots: readonly { readonly id: string; readonly time: string; readonly isWhole: boolean }[];
+  readonly bytesRead: number;
+  /** Each names a damaged thing. Empty when all are whole. */
+  readonly errors: readonly string[];
+}
+
+export interface VerifyReport {
+  readonly readDataPercent: number;
+  /** All that was found whole was read to the last byte: it is remembered as verified. */
+  readonly isProof: boolean;
+  /** Volumes with the newest snapshots first. */
+  readonly volumes: readonly VolumeVerification[];
+  /** Ids of snapshots of which nothing is known any more: nobody can say whose they were. Only looked at with `all`. */
+  readonly unreadable: readonly string[];
+}
+
+/**
+ * Verifies snapshots with the data that they need, and remembers which are whole: "forget" and "prune" never remove the
+ * newest of them. What is remembered of each volume is durable before the next one is looked at.
+ */
+export async function verify(
+  parts: Protection,
+  request: VerifyRequest,
+  options: JobOptions,
+): Promise<VerifyReport> {
+  const context = await findContext(parts, options);
+  const groups = planVerify(request, context);
+  // What proves nothing is no proof.
+  if (groups.length === 0 && (context.damaged?.size ?? 0) === 0)
+    throw new AppError('not-found', 'There is nothing to verify: the repository has no backups', {
+      hint: 'Make one with "holdfast backup", or name another repository with --repo.',
+    });
+  const volumes: VolumeVerification[] = [];
+  for (const group of groups) volumes.push(await verifyGroup(parts, { group, request }, options));
+  return {
+    readDataPercent: request.readDataPercent,
+    isProof: request.readDataPercent === 100,
+    volumes,
+    unreadable: request.all ? [...(context.damaged?.keys() ?? [])] : [],
+  };
+}
+
+/** The snapshots of one volume that are to be verified, newest first. */
+export interface VerifyGroup {
+  readonly name: string;
+  readonly snapshots: readonly Snapshot[];
+}
+
+/** What is to be verified, the volume with the newest snapshot first: what matters most is known soonest. Pure. */
+export function planVerify(
+  request: Omit<VerifyRequest, 'readDataPercent'>,
+  context: FindContext,
+): VerifyGroup[] {
+  if (request.targets.length === 0 && !request.all) {
+    throw new AppError('usage', 'Nothing says what to verify', { hint: 'Name volumes, or take --all.' });
+  }
+  const chosen = new Set(request.targets.flatMap((target) => meantBy(target, request.last, context)));
+  if (request.all)
+    for (const { snapshots, isSafety } of groupSnapshots(context.snapshots, context.isOwn))
+      if (!isSafety) for (const one of newestOf(snapshots, request.last, context)) chosen.add(one);
+  return groupSnapshots(newestOf([...chosen], chosen.size, context), context.isOwn);
+}
+
+function meantBy(target: string, last: number, context: FindContext): readonly Snapshot[] {
+  const isName = target !== 'latest' && !target.includes('@');
+  const named = isName ? lineage(targetName(parseTarget(target)), context) : [];
+  const backups = groupSnapshots(named, context.isOwn).filter(({ isSafety }) => !isSafety);
+  if (backups.length === 0) return [findSnapshot(target, context)];
+  return newestOf(
+    backups.flatMap(({ snapshots }) => snapshots),
+    last,
+    context,
+  );
+}
+
+/** The newest first, by what is known of their times; those from the future last. */
+function newestOf(snapshots: readonly Snapshot[], count: number, context: FindContext): Snapshot[] {
+  const place = new Map(context.snapshots.map((one, index) => [one, index]));
+  const rank = (one: Snapshot): number =>
+    (place.get(one) ?? 0) - (isFuture(one, context) ? context.snapshots.length : 0);
+  return snapshots.toSorted((a, b) => rank(b) - rank(a)).slice(0, count);
+}
+
+interface GroupWork {
+  readonly group: VerifyGroup;
+  readonly request: VerifyRequest;
+}
+
+async function verifyGroup(
+  parts: Protection,
+  { group, request }: GroupWork,
+  { signal, onProgress, onNote }: JobOptions,
+): Promise<VolumeVerification> {
+  const repository = await parts.repository();
+  const snapshotIds = group.snapshots.map(({ id }) => id);
+  const { readDataPercent } = request;
+  const found = await repository.check({ readDataPercent, snapshotIds, signal, onProgress });
+  const whole = new Set(found.wholeSnapshots);
+  const gone = snapshotIds.filter((id) => !whole.has(id) && !found.damagedSnapshots.includes(id));
+  if (gone.length > 0)
+    onNote?.(`Snapshot ${quote(gone[0]?.slice(0, 8) ?? '')} was removed while it was verified.`);
+  await remember(parts, { found, isProof: readDataPercent === 100 });
+  return {
+    name: group.name,
+    snapshots: group.snapshots
+      .filter(({ id }) => !gone.includes(id))
+      .map(({ id, time }) => ({ id, time, isWhole: whole.has(id) })),
+    bytesRead: found.bytesRead,
+    errors: found.damagedSnapshots.length === 0 ? [] : found.errors,
+  };
+}
+
+/** Less than all data proves nothing whole, and yet it may prove that something is not whole any more. */
+async function remember(
+  parts: Protection,
+  { found, isProof }: { readonly found: CheckReport; readonly isProof: boolean },
+): Promise<void> {
+  const repository = await parts.repository();
+  (await parts.catalog()).noteVerifiedSnapshots(repository.id, {
+    snapshotIds: isProof ? found.wholeSnapshots : [],
+    damagedIds: found.damagedSnapshots,
+    verifiedAt: new Date(parts.now()).toISOString(),
+  });
+}

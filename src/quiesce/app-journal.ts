@@ -1,0 +1,165 @@
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { syncDirectory } from '../lib/durable-file.ts';
+import { AppError, errnoOf, isAppError } from '../model/errors.ts';
+import { parseJson } from '../model/parse-json.ts';
+import { type HeldJournal, holdLeftJournals, holdNewJournal, type JournalPlace } from './held-journal.ts';
+import type { AppStep } from './plan-still.ts';
+import type { StartRefusal } from './start-refusal.ts';
+
+/** What ran before it was made still, so that whoever starts next can bring it back. */
+export interface AppJournal {
+  /** The engine whose containers these are. */
+  readonly hostIdentity: string;
+  /** For people: `back up "pg"`. */
+  readonly reason: string;
+  /** The restore that it is for: its data is put right before they run again. */
+  readonly restoreId?: string | undefined;
+  readonly how: 'pause' | 'stop';
+  /** RFC 3339. */
+  readonly since: string;
+  /** In the order in which they are made still. */
+  readonly levels: readonly (readonly AppStep[])[];
+}
+
+export interface OpenAppJournal extends AsyncDisposable {
+  readonly journal: AppJournal;
+  /**
+   * Writes down, durably, that a level is about to be touched, and when, in milliseconds since 1970: others are none of our
+   * business.
+   */
+  noteLevel(index: number, atMs: number): Promise<void>;
+  /** Gives room on the disk back that was held: an engine that starts a container has to write too. */
+  freeReserve(): Promise<void>;
+  /** Where it is written down that an engine refused to start what has to run. */
+  readonly refusal: StartRefusal;
+  /** Everything is back. */
+  remove(): Promise<void>;
+}
+
+/** Room that is there for the engine when the disk has filled up meanwhile. */
+const reserveBytes = 1 << 20;
+
+/** Writes a journal, durably, and holds it until it is removed or this process ends. Throws when there is no room. */
+export async function openAppJournal(stateDir: string, journal: AppJournal): Promise<OpenAppJournal> {
+  const held = await holdNewJournal(placeOf(stateDir));
+  try {
+    {
+      await using reserve = await open(held.file('reserve'), 'wx', 0o600);
+      await reserve.writeFile(Buffer.alloc(reserveBytes));
+    }
+    await writeNew(held, JSON.stringify({ version: 1, ...journal }));
+    return openHeld(held, journal);
+  } catch (error) {
+    await held.remove().catch(() => undefined);
+    const full = errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT';
+    throw new AppError(
+      full ? 'full' : 'failed',
+      'Cannot write down what runs: nothing is paused or stopped',
+      {
+        detail: error instanceof Error ? error.message : undefined,
+        hint: full ? `Make room in "${stateDir}".` : undefined,
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Whole and durable, or not there; what a kill leaves of it has the journal's name, and goes with it. */
+async function writeNew(held: HeldJournal, text: string): Promise<void> {
+  {
+    await using part = await open(held.file('part'), 'wx', 0o600);
+    await part.writeFile(text);
+    await part.sync();
+  }
+  await rename(held.file('part'), held.file('json'));
+  await syncDirectory(path.dirname(held.file('json')));
+}
+
+/** The journals whose processes have ended, held. Those of living processes are left alone, damaged ones are told. */
+export async function takeLeftJournals(
+  stateDir: string,
+  onDamaged: (error: AppError) => void,
+): Promise<readonly OpenAppJournal[]> {
+  await using left = new AsyncDisposableStack();
+  const journals: OpenAppJournal[] = [];
+  for await (const held of holdLeftJournals(placeOf(stateDir))) {
+    try {
+      const journal = await readAppJournal(held);
+      // Killed before it was written or after it was removed.
+      if (journal === undefined) await held.remove();
+      else
+        journals.push(left.use(openHeld(held, { ...journal, levels: await touchedLevels(held, journal) })));
+    } catch (error) {
+      await held[Symbol.asyncDispose]();
+      if (!isAppError(error, 'integrity')) throw error;
+      onDamaged(error);
+    }
+  }
+  left.move();
+  return journals;
+}
+
+function openHeld(held: HeldJournal, journal: AppJournal): OpenAppJournal {
+  return {
+    ...held,
+    journal,
+    refusal: { file: held.file('refused') },
+    async noteLevel(index, atMs) {
+      await using touched = await open(held.file('touched'), 'a', 0o600);
+      await touched.writeFile(`${index} ${Math.round(atMs)}\n`);
+      await touched.sync();
+      if (index === 0) await syncDirectory(path.dirname(held.file('touched')));
+    },
+    freeReserve: () => rm(held.file('reserve'), { force: true }),
+  };
+}
+
+async function touchedLevels(held: HeldJournal, journal: AppJournal): Promise<AppJournal['levels']> {
+  const text = (await readText(held.file('touched'))) ?? '';
+  // Earlier versions wrote no time.
+  const touched = new Map(
+    text
+      .split('\n')
+      .slice(0, -1)
+      .map((line): [string, number | undefined] => {
+        const [index = '', atMs] = line.split(' ');
+        return [index, atMs === undefined ? undefined : Number(atMs)];
+      }),
+  );
+  return journal.levels.flatMap((level, index) => {
+    if (!touched.has(String(index))) return [];
+    const touchedAtMs = touched.get(String(index));
+    return [level.map((step) => ({ ...step, touchedAtMs }))];
+  });
+}
+
+async function readText(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function readAppJournal(held: HeldJournal): Promise<AppJournal | undefined> {
+  const file = held.file('json');
+  const text = await readText(file);
+  if (text === undefined) return undefined;
+  const journal = parseJson(text);
+  if (isJournal(journal)) return journal;
+  throw new AppError('integrity', `The journal "${file}" is not one that this version can read`, {
+    hint: 'It says which containers ran before a backup that was interrupted: start them, then remove it.',
+  });
+}
+
+function isJournal(value: unknown): value is AppJournal {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = value as Partial<Record<keyof AppJournal | 'version', unknown>>;
+  return fields.version === 1 && typeof fields.hostIdentity === 'string' && Array.isArray(fields.levels);
+}
+
+function placeOf(stateDir: string): JournalPlace {
+  return { folder: path.join(stateDir, 'journal-apps'), endings: ['touched', 'part', 'reserve', 'refused'] };
+}

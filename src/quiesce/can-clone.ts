@@ -1,0 +1,23 @@
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { cloneFile } from '../lib/clone-file.ts';
+import { type ByteString, toPath } from '../model/byte-string.ts';
+
+/** Linux's O_TMPFILE: a file without a name. */
+const withoutName = 0o20000000 | constants.O_DIRECTORY;
+
+/** True where the file system of a directory clones files at once (btrfs, XFS). Tried with two files without names. */
+export function canClone(directory: ByteString): boolean {
+  const fds: number[] = [];
+  try {
+    for (let i = 0; i < 2; i++) fds.push(openSync(toPath(directory), withoutName | constants.O_RDWR, 0o600));
+    const [from, to] = fds;
+    if (from === undefined || to === undefined) return false;
+    writeSync(from, Buffer.alloc(4096, 1));
+    return cloneFile(to, from);
+  } catch {
+    // Read-only, full, or without such files: what cannot be tried is taken for impossible.
+    return false;
+  } finally {
+    for (const fd of fds) closeSync(fd);
+  }
+}

@@ -1,0 +1,57 @@
+import type { Container } from '../hosts/containers.ts';
+import type { ConsistencyWish } from '../model/consistency.ts';
+import type { Stillness } from '../model/label-wishes.ts';
+import type { Treatment } from '../backup/treatment.ts';
+
+interface Member {
+  readonly target: { readonly name: string };
+  readonly writers: readonly Pick<Container, 'id'>[];
+  readonly treatment: Pick<Treatment, 'consistency' | 'consistencyBy'>;
+}
+
+/** What labels say, once applications were asked. */
+interface Asked {
+  /** By container id. */
+  readonly stillness: ReadonlyMap<string, Stillness>;
+  readonly plan: { readonly consistency: ReadonlyMap<string, ConsistencyWish> };
+}
+
+export interface Ways {
+  /** By container id: how it is made still, where that is not as the others are. */
+  readonly stillness: ReadonlyMap<string, Stillness>;
+  wishOf(member: Member): ConsistencyWish;
+}
+
+/**
+ * How each volume is to be kept still, and which containers go another way; pure. A way that the command line names goes
+ * for all of them; one that a policy or `defaults` name, where labels say nothing.
+ */
+export function chooseWays(members: readonly Member[], asked: Asked | undefined): Ways {
+  const isGiven = members.some(
+    ({ treatment }) => treatment.consistencyBy === 'given' && treatment.consistency !== 'auto',
+  );
+  if (isGiven || asked === undefined)
+    return { stillness: new Map(), wishOf: ({ treatment }) => treatment.consistency };
+  const stillness = new Map(asked.stillness);
+  const isMixed = (member: Member): boolean =>
+    member.treatment.consistency === 'live' && member.writers.some(({ id }) => isStilled(asked, id));
+  // Who has a label is made still, though the others run on.
+  for (const member of members.filter(isMixed))
+    for (const { id } of member.writers) if (!stillness.has(id)) stillness.set(id, 'run');
+  return {
+    stillness,
+    wishOf(member) {
+      const { consistency, consistencyBy } = member.treatment;
+      const said = asked.plan.consistency.get(member.target.name);
+      if (said !== undefined) return said;
+      // It is in the stillness of its containers: the other volumes need not go the same way.
+      const isOfContainers = consistencyBy === 'own' && (consistency === 'stop' || consistency === 'live');
+      return isOfContainers || isMixed(member) ? 'auto' : consistency;
+    },
+  };
+}
+
+function isStilled({ stillness }: Asked, id: string): boolean {
+  const way = stillness.get(id);
+  return way === 'stop' || way === 'pause';
+}

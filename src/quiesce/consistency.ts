@@ -1,0 +1,115 @@
+import type { ConsistencyWish } from '../model/consistency.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Consistency } from '../model/snapshot.ts';
+
+/** What this volume can have. */
+export interface Situation {
+  /** For messages. */
+  readonly name: string;
+  readonly wish: ConsistencyWish;
+  /** How many running containers can write to it. */
+  readonly writers: number;
+  /** Streamed data can be gone through once only. */
+  readonly way: 'direct' | 'stream';
+  /** True where files can be cloned at once. */
+  readonly canClone: boolean;
+}
+
+export interface StillPlan {
+  readonly consistency: Consistency;
+  /** What is done to the containers; undefined for nothing. */
+  readonly how: 'pause' | 'stop' | undefined;
+  readonly liveFirst: boolean;
+  readonly clones: boolean;
+  /** For people. */
+  readonly note: string | undefined;
+}
+
+/** How the data is kept still, the best way that it can have; pure. `unsupported` for a wish that cannot be had. */
+export function planConsistency({ name, wish, writers, way, canClone }: Situation): StillPlan {
+  const plan = { how: undefined, liveFirst: false, clones: false, note: undefined };
+  if (wish === 'freeze' && !canClone) {
+    const why =
+      way === 'stream' ? 'its data is read through the engine' : 'its file system cannot clone files';
+    throw new AppError('unsupported', `Cannot freeze ${quote(name)}: ${why}`, {
+      hint: `Use ${way === 'stream' ? '"pause" or "stop"' : '"two-pass"'}, or "auto", which takes the best that there is.`,
+    });
+  }
+  if (wish === 'two-pass' && way === 'stream') {
+    throw new AppError(
+      'unsupported',
+      `Cannot save ${quote(name)} in two passes: its data is read through the engine`,
+      {
+        hint: 'Use "pause" or "stop", or "auto", which takes the best that there is.',
+      },
+    );
+  }
+  if (writers === 0) return { ...plan, consistency: 'cold' };
+  if (wish === 'live') return { ...plan, consistency: 'live' };
+  // Gone through in use first, it stops for as long as the second pass takes.
+  if (wish === 'stop')
+    return { ...plan, consistency: 'stop', how: 'stop', liveFirst: way === 'direct', clones: canClone };
+  if (wish === 'pause') return { ...plan, consistency: 'pause', how: 'pause' };
+  if (way === 'stream') {
+    const note = `${quote(name)} can be read through the engine only: what writes to it is paused for as long as that takes.`;
+    return { ...plan, consistency: 'pause', how: 'pause', note };
+  }
+  if (wish !== 'two-pass' && canClone)
+    return { ...plan, consistency: 'freeze', how: 'pause', liveFirst: true, clones: true };
+  return { ...plan, consistency: 'two-pass', how: 'pause', liveFirst: true };
+}
+
+/** Volumes of one still moment get what all of them can have; pure. */
+export function planTogether(situations: readonly Situation[]): StillPlan {
+  const active = situations.filter(({ writers }) => writers > 0);
+  const plans = situations.map(planConsistency);
+  const [only] = plans;
+  if (only === undefined) throw new AppError('usage', 'There is nothing to keep still');
+  if (active.length === 0 || situations.length === 1) return only;
+  const busy = active.map(planConsistency);
+  const weakest = [...busy].sort((a, b) => rank(a) - rank(b))[0] ?? only;
+  return {
+    ...weakest,
+    liveFirst: busy.every(({ liveFirst }) => liveFirst),
+    clones: busy.some(({ clones }) => clones),
+    note: busy.find(({ note }) => note !== undefined)?.note,
+  };
+}
+
+const usualMaxStillMs = 1000;
+const usualTries = 3;
+
+/** What is said of one of the volumes; undefined is not said. */
+export interface SaidBound {
+  readonly maxStillMs: number | undefined;
+  readonly stillTries: number | undefined;
+}
+
+export interface StillBound {
+  /** How long containers may be still for the reading; undefined for as long as that takes. */
+  readonly maxStillMs: number | undefined;
+  readonly tries: number;
+}
+
+/**
+ * How long containers may be still for volumes of one moment, and how often; pure. The shortest time that is said goes. Where
+ * none is, only what can be done again at little cost has a bound: not a reading of everything, nor a stop.
+ */
+export function planBound(
+  said: readonly SaidBound[],
+  { plan, stops }: { readonly plan: Pick<StillPlan, 'liveFirst'>; readonly stops: boolean },
+): StillBound {
+  const times = said.flatMap(({ maxStillMs }) => maxStillMs ?? []);
+  const tries = said.flatMap(({ stillTries }) => stillTries ?? []);
+  const usual = plan.liveFirst && !stops ? usualMaxStillMs : Infinity;
+  const maxStillMs = times.length > 0 ? Math.min(...times) : usual;
+  return {
+    maxStillMs: Number.isFinite(maxStillMs) ? maxStillMs : undefined,
+    tries: tries.length > 0 ? Math.max(...tries) : stops ? 1 : usualTries,
+  };
+}
+
+function rank({ consistency }: StillPlan): number {
+  return { live: 0, pause: 1, 'two-pass': 2, freeze: 3, stop: 4, cold: 5 }[consistency];
+}

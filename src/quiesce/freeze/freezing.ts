@@ -1,0 +1,251 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Container, Containers } from '../../hosts/containers.ts';
+import {
+  findControlGroup,
+  groupState,
+  isToBeFrozen,
+  startFreezing,
+  thawAll,
+} from '../../lib/control-group.ts';
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { JobOptions } from '../../activity/protection.ts';
+import type { AppStep } from '../plan-still.ts';
+import { type Guardian, startGuardian } from './guardian.ts';
+
+/** For whom this is more, the engine's pause is the right thing. */
+export const frozenAtMostMs = 30_000;
+/** A process in the middle of a write to a disk is not still before that is over. */
+const stillWithinMs = 10_000;
+
+export type Levels = readonly (readonly AppStep[])[];
+
+/** Containers that this process is about to freeze itself. */
+export interface Freezing extends AsyncDisposable {
+  /** What was planned, with `freeze` in place of `pause` where that can be done. */
+  readonly levels: Levels;
+  /**
+   * Waits for others who have one frozen, as `watch` does, before what must not wait long. Then for a time in which no check
+   * of their health falls that would make one unhealthy, within a bound.
+   */
+  untilFree(): Promise<void>;
+  /**
+   * To be called just before the first is frozen. Waits for others who have one frozen; `conflict` for one that is paused.
+   * A cancel ends the waiting, and nothing is frozen by this process.
+   */
+  watch(): Promise<void>;
+  /**
+   * Returns when it is still. False for one that has ended. When it throws, as after a cancel or when it does not come to
+   * rest in time, the kernel may still be about to freeze it: it is to be thawed as one that is frozen.
+   */
+  freeze(step: AppStep): Promise<boolean>;
+  /** They run again: nobody needs to watch any more. */
+  dismiss(): void;
+}
+
+interface FreezingParts {
+  /** Those that may be frozen. */
+  readonly all: readonly Container[];
+  readonly containers: Pick<Containers, 'find'>;
+}
+
+/**
+ * Plans to freeze by the kernel, in place of the engine's pause, what this process may freeze, and has a guardian ready that
+ * thaws it when this process cannot. The engine's pause and its end each start a program, which takes tens of milliseconds.
+ */
+export async function openFreezing(
+  levels: Levels,
+  { all, containers }: FreezingParts,
+  { deadlineMs = frozenAtMostMs, ...options }: JobOptions & { readonly deadlineMs?: number | undefined },
+): Promise<Freezing> {
+  const { signal } = options;
+  const known = new Map(all.map((container) => [container.id, container]));
+  const wayOf = (step: AppStep): AppStep => frozenStep(step, known.get(step.identity.id), deadlineMs);
+  const planned = levels.map((level) => level.map(wayOf));
+  const folders = planned.flat().flatMap(({ group }) => group ?? []);
+  if (folders.length === 0) return nothingToFreeze(levels);
+  try {
+    const guardian = await startGuardian(folders, { deadlineMs, signal });
+    return freezingWith(guardian, { levels: planned, containers, frozenMs: deadlineMs }, options);
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    return nothingToFreeze(levels);
+  }
+}
+
+function frozenStep(step: AppStep, container: Container | undefined, frozenMs: number): AppStep {
+  if (step.how !== 'pause' || step.was !== 'running' || container?.pid === undefined) return step;
+  // Between two of its checks there is no time for it.
+  if (mayBecomeUnhealthy(container, frozenMs) && !isLongEnough(container, frozenMs)) return step;
+  const group = findControlGroup({ pid: container.pid, id: container.id });
+  return group === undefined ? step : { ...step, how: 'freeze', group };
+}
+
+/**
+ * A health check that begins in that time fails, and one that has begun may go beyond its time-out: so many can fail, one
+ * after the other, on top of those that have failed already.
+ */
+function mayBecomeUnhealthy(
+  { healthRetries, healthFailures = 0, healthIntervalMs = Infinity }: Container,
+  frozenMs: number,
+): boolean {
+  if (healthRetries === undefined) return false;
+  const most = 1 + Math.floor(frozenMs / Math.max(1, healthIntervalMs));
+  return healthFailures + most >= healthRetries;
+}
+
+/** What passes between the question to the engine and the freeze. */
+const marginMs = 500;
+
+function isLongEnough({ healthIntervalMs = 0 }: Container, frozenMs: number): boolean {
+  return healthIntervalMs > frozenMs + 2 * marginMs;
+}
+
+/** True when its last check has ended, and it would run again before the next one begins. */
+function isBetweenChecks(
+  { startedAt, healthCheckedAt, healthIntervalMs = 0 }: Container,
+  frozenMs: number,
+): boolean {
+  const sinceMs = Date.now() - Date.parse(healthCheckedAt ?? startedAt ?? '');
+  return sinceMs >= 0 && sinceMs + frozenMs + marginMs < healthIntervalMs;
+}
+
+function nothingToFreeze(levels: Levels): Freezing {
+  return {
+    levels,
+    async untilFree() {},
+    async watch() {},
+    freeze: async () => false,
+    dismiss() {},
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+interface PlannedFreezing {
+  /** How long they may be frozen. */
+  readonly frozenMs?: number;
+  /** With the control groups of those that are to be frozen. */
+  readonly levels: Levels;
+  readonly containers: Pick<Containers, 'find'>;
+}
+
+/** What `openFreezing` gives when all is planned and a guardian is ready. */
+export function freezingWith(
+  guardian: Guardian,
+  { levels, containers, frozenMs = frozenAtMostMs }: PlannedFreezing,
+  { signal, onNote }: JobOptions,
+): Freezing {
+  const steps = levels.flat().filter(({ group }) => group !== undefined);
+  const touched = new Set<string>();
+  let isLost = false;
+  // Nobody would thaw them if this process ended now: better the data is not still.
+  void guardian.lost.then(() => {
+    isLost = true;
+    try {
+      thawAll(touched);
+    } catch (error) {
+      // It is tried again when they are released.
+      const why = error instanceof Error ? error.message : String(error);
+      onNote?.(`A container that nobody watches over any more cannot be thawed: ${why}`);
+    }
+  });
+  const untilFree = async (): Promise<void> => {
+    for (const step of steps) await waitForOthers(step, { containers, signal });
+  };
+  return {
+    levels,
+    async untilFree() {
+      await untilFree();
+      await untilBetweenChecks(steps, { containers, frozenMs, signal });
+    },
+    async watch() {
+      await untilFree();
+      await guardian.watch();
+    },
+    async freeze({ group, identity }) {
+      if (group === undefined) throw new AppError('failed', `${quote(identity.name)} is not to be frozen`);
+      if (isLost) throw notWatched(steps);
+      touched.add(group);
+      return await freezeGroup(group, { name: identity.name, signal });
+    },
+    dismiss() {
+      touched.clear();
+      guardian.dismiss();
+    },
+    [Symbol.asyncDispose]: () => guardian[Symbol.asyncDispose](),
+  };
+}
+
+const betweenWithinMs = 10_000;
+
+/** When there is no such time for all of them soon, it is done without: the next check makes it healthy again. */
+async function untilBetweenChecks(
+  steps: readonly AppStep[],
+  {
+    containers,
+    frozenMs,
+    signal,
+  }: { readonly containers: Pick<Containers, 'find'>; readonly frozenMs: number } & JobOptions,
+): Promise<void> {
+  const deadline = performance.now() + betweenWithinMs;
+  let waiting = steps;
+  for (;;) {
+    const found = await Promise.all(waiting.map(({ identity }) => containers.find(identity.id, { signal })));
+    const isWaited = found.map(
+      (container) =>
+        container !== undefined &&
+        mayBecomeUnhealthy(container, frozenMs) &&
+        !isBetweenChecks(container, frozenMs),
+    );
+    if (!isWaited.includes(true) || performance.now() > deadline) return;
+    // Those without such checks need not be asked again.
+    waiting = waiting.filter((_, i) => found[i]?.healthRetries !== undefined);
+    await sleep(100, undefined, { signal });
+  }
+}
+
+/** Another program of ours with a state folder of its own may have it frozen, for a moment. */
+async function waitForOthers(
+  { group = '', identity: { id, name } }: AppStep,
+  { containers, signal }: { readonly containers: Pick<Containers, 'find'> } & JobOptions,
+): Promise<void> {
+  const deadline = performance.now() + frozenAtMostMs;
+  while (isToBeFrozen(group)) {
+    signal?.throwIfAborted();
+    // It was not so when it was looked at, and is not ours to let run.
+    if ((await containers.find(id, { signal }))?.state === 'paused')
+      throw new AppError('conflict', `${quote(name)} was paused meanwhile`, { hint: 'Back up again.' });
+    // Nobody is left who would thaw it: then we do.
+    if (performance.now() > deadline) return;
+    await sleep(5, undefined, { signal });
+  }
+}
+
+async function freezeGroup(
+  group: string,
+  { name, signal }: { readonly name: string } & JobOptions,
+): Promise<boolean> {
+  const deadline = performance.now() + stillWithinMs;
+  if (!startFreezing(group)) return false;
+  for (;;) {
+    const state = groupState(group);
+    if (state === 'frozen') return true;
+    if (state === 'gone') return false;
+    // Somebody has let it run already: whoever releases it sees that it is not frozen.
+    if (!isToBeFrozen(group)) return true;
+    signal?.throwIfAborted();
+    if (performance.now() > deadline) {
+      throw new AppError('failed', `Cannot freeze ${quote(name)}: it did not come to rest`, {
+        hint: 'A process of it waits for a disk that does not answer.',
+      });
+    }
+    await sleep(1);
+  }
+}
+
+function notWatched(steps: readonly AppStep[]): AppError {
+  const names = steps.map(({ identity }) => quote(identity.name)).join(', ');
+  return new AppError('failed', `Cannot freeze ${names}: the process that was to watch over it was ended`, {
+    hint: 'Back up again.',
+  });
+}

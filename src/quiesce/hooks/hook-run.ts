@@ -1,0 +1,249 @@
+import type { Container, ContainerIdentity, Containers } from '../../hosts/containers.ts';
+import { AppError } from '../../model/errors.ts';
+import type { Hook, HookMoment } from '../../model/hook.ts';
+import { ownLabels, ownStack } from '../container-labels.ts';
+import type { JobOptions, Protection } from '../../activity/protection.ts';
+import type { PlannedHook } from './choose-hooks.ts';
+import {
+  areSomeOverdue,
+  type HookTries,
+  openHookJournal,
+  type OpenHookJournal,
+  takeDueHooks,
+} from './hook-journal.ts';
+import { noTarget, outOfReach, runHook } from './run-hook.ts';
+import { tellOfHooks } from './tell-of-hooks.ts';
+
+export interface HookOutcome {
+  readonly outcome: 'good' | 'partial' | 'failed' | 'cancelled';
+  readonly message?: string | undefined;
+  readonly snapshotId?: string | undefined;
+}
+
+/**
+ * The hooks of one backup, in their order. From before the first of them until `finish`, a journal says which are due
+ * however this process ends.
+ */
+export interface HookRun {
+  /** What ran, for the snapshot's record. */
+  readonly ran: readonly string[];
+  /** Throws for the first hook that fails and is meant to abort. */
+  begin(options: JobOptions): Promise<void>;
+  during(options: JobOptions): Promise<void>;
+  /** Runs `after`, and `on-error` when it failed; all of them, whatever becomes of each. Gives what failed. */
+  finish(outcome: HookOutcome, options: Pick<JobOptions, 'onNote'>): Promise<readonly AppError[]>;
+}
+
+export interface HooksToRun {
+  readonly hooks: readonly PlannedHook[];
+  /** Names of the volumes. */
+  readonly volumes: readonly string[];
+}
+
+export async function openHookRun(parts: Protection, { hooks, volumes }: HooksToRun): Promise<HookRun> {
+  const host = await parts.host();
+  const { containers } = host;
+  if (hooks.length === 0 || containers === undefined) return noHooks;
+  const hostIdentity = (await host.info()).identity;
+  const environment = { HOLDFAST_VOLUME: volumes.join(',') };
+  return new Run({ parts, containers, hooks, hostIdentity, environment });
+}
+
+const noHooks: HookRun = {
+  ran: [],
+  async begin() {},
+  async during() {},
+  finish: async () => [],
+};
+
+interface RunParts {
+  readonly parts: Protection;
+  readonly containers: Containers;
+  readonly hooks: readonly PlannedHook[];
+  readonly hostIdentity: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+const staysDue =
+  'Hooks that failed stay due: the next command tries them again, and so does "holdfast recover".';
+
+class Run implements HookRun {
+  readonly ran: string[] = [];
+  readonly #parts: RunParts;
+  #journal: OpenHookJournal | undefined;
+
+  constructor(parts: RunParts) {
+    this.#parts = parts;
+  }
+
+  async begin(options: JobOptions): Promise<void> {
+    const { parts, hooks, hostIdentity, environment } = this.#parts;
+    const due = hooks.filter(({ hook, isOutOfReach }) => isDueAtEnd(hook) && isOutOfReach !== true);
+    if (due.length > 0)
+      this.#journal = await openHookJournal(parts.stateDir, { hostIdentity, environment, hooks: due });
+    await this.#runAll('before', options);
+  }
+
+  async during(options: JobOptions): Promise<void> {
+    await this.#runAll('during', options);
+  }
+
+  async finish(outcome: HookOutcome, { onNote }: Pick<JobOptions, 'onNote'>): Promise<readonly AppError[]> {
+    const isBad = outcome.outcome === 'failed' || outcome.outcome === 'cancelled';
+    const { parts, hostIdentity, hooks, containers, environment } = this.#parts;
+    // Without a signal: they run after a cancel too, and each has its own time-out.
+    const told = {
+      ...environment,
+      HOLDFAST_OUTCOME: outcome.outcome,
+      HOLDFAST_MESSAGE: outcome.message ?? '',
+      HOLDFAST_SNAPSHOT: outcome.snapshotId ?? '',
+    };
+    const due = hooks.filter(({ hook }) => hook.moment === 'after' || (isBad && hook.moment === 'on-error'));
+    const failures = await runDueHooks(containers, { hooks: due, environment: told });
+    // What may not run is not due.
+    const stay = failures.filter(({ planned }) => planned.isOutOfReach !== true);
+    const bad = new Set(failures.map(({ planned }) => planned));
+    // What stays due does so in the journal of this backup alone: else each backup would leave one more of a hook that fails.
+    const kept = new Set(this.#journal === undefined ? [] : stay.map(({ planned }) => planned));
+    const taken = due.filter((planned) => !bad.has(planned) || kept.has(planned));
+    const about = { hooks: taken, hostIdentity };
+    const earlier = await takeDueHooks(parts.stateDir, about).catch(() => []);
+    await this.#closeJournal({ failures: stay, environment: told, earlier }, onNote);
+    const isOver = earlier.length > 0 && !(await areSomeOverdue(parts.stateDir).catch(() => true));
+    await tellOfHooks(parts, { notes: [], isOver });
+    for (const { hook, error } of failures) if (hook.onFailure === 'warn') onNote?.(`${error.message}.`);
+    if (stay.length > 0) onNote?.(staysDue);
+    return failures.filter(({ hook }) => hook.onFailure === 'abort').map(({ error }) => error);
+  }
+
+  /** What has failed stays due: an application that was told to prepare has to hear that it is over. */
+  async #closeJournal(
+    { failures, environment, earlier }: StillDue,
+    onNote: JobOptions['onNote'],
+  ): Promise<void> {
+    const journal = this.#journal;
+    this.#journal = undefined;
+    if (journal === undefined) return;
+    const { parts, hostIdentity } = this.#parts;
+    if (failures.length === 0) {
+      await journal.remove();
+      return;
+    }
+    const now = new Date(parts.now()).toISOString();
+    const tried = {
+      times: 1 + Math.max(0, ...earlier.map(({ times }) => times)),
+      first: [now, ...earlier.map(({ first }) => first)].toSorted()[0] ?? now,
+      last: now,
+      failures: failures.map(({ error }) => error.message),
+    };
+    const hooks = failures.map(({ planned }) => planned);
+    try {
+      await journal.keep({ hostIdentity, environment, hooks, tried });
+    } catch (error) {
+      // All of them are still in it, and run once more.
+      const why = error instanceof Error ? error.message : String(error);
+      onNote?.(`It cannot be written down which hooks are still due: ${why}`);
+    }
+  }
+
+  async #runAll(moment: HookMoment, options: JobOptions): Promise<void> {
+    const { hooks, containers, environment } = this.#parts;
+    for (const planned of hooks.filter(({ hook }) => hook.moment === moment)) {
+      const { hook } = planned;
+      options.signal?.throwIfAborted();
+      try {
+        const container = await findNow(containers, planned);
+        await runHook(
+          containers,
+          { hook, container, environment: { ...environment, HOLDFAST_MOMENT: moment } },
+          options,
+        );
+        this.ran.push(`${hook.command[0] ?? ''} in "${container.name}"`);
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code === 'cancelled' || hook.onFailure === 'abort')
+          throw error;
+        options.onNote?.(error.detail ? `${error.message}: ${error.detail}` : error.message);
+      }
+    }
+  }
+}
+
+interface StillDue {
+  readonly failures: readonly FailedHook[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** Of earlier backups that left the same hooks due. */
+  readonly earlier: readonly HookTries[];
+}
+
+export interface DueHooks {
+  readonly hooks: readonly PlannedHook[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface FailedHook {
+  readonly planned: PlannedHook;
+  readonly hook: Hook;
+  readonly error: AppError;
+}
+
+/** Runs hooks that are due, each of them whatever becomes of the others. Never throws. */
+export async function runDueHooks(
+  containers: Containers,
+  { hooks, environment }: DueHooks,
+): Promise<readonly FailedHook[]> {
+  const failures: FailedHook[] = [];
+  for (const planned of hooks) {
+    const { hook } = planned;
+    try {
+      const container = await findNow(containers, planned);
+      await runHook(
+        containers,
+        { hook, container, environment: { ...environment, HOLDFAST_MOMENT: hook.moment } },
+        {},
+      );
+    } catch (error) {
+      const known =
+        error instanceof AppError
+          ? error
+          : new AppError('failed', `The hook "${hook.moment}" failed`, { cause: error });
+      failures.push({ planned, hook, error: known });
+    }
+  }
+  return failures;
+}
+
+function isDueAtEnd({ moment }: Hook): boolean {
+  return moment === 'after' || moment === 'on-error';
+}
+
+/** The container as it is now: a service's may have been made anew. */
+async function findNow(containers: Containers, planned: PlannedHook): Promise<Container> {
+  const { hook, identity, isOutOfReach } = planned;
+  if (isOutOfReach === true) throw outOfReach(hook, hook.target ?? '');
+  const found = await findHookTarget(containers, planned);
+  if (found?.state !== 'running') throw noTarget(hook, identity?.name ?? hook.target ?? '');
+  return found;
+}
+
+/** Running or not; undefined where there is none of it any more. */
+export async function findHookTarget(
+  containers: Containers,
+  { identity }: PlannedHook,
+): Promise<Container | undefined> {
+  if (identity === undefined) return undefined;
+  return (
+    (await containers.find(identity.id)) ??
+    (await containers.list()).find((container) => isSame(container, identity))
+  );
+}
+
+/** What only its image says of a container does not make it the one that was made anew. */
+function isSame(
+  container: Container,
+  { swarmService, stack, service, number, name }: ContainerIdentity,
+): boolean {
+  if (swarmService !== undefined)
+    return ownLabels(container)['com.docker.swarm.service.name'] === swarmService;
+  if (service === undefined) return container.name === name;
+  return ownStack(container) === stack && container.service === service && container.number === number;
+}

@@ -1,0 +1,37 @@
+import type { Happening } from '../../activity/notify/notifier.ts';
+import type { Protection } from '../../activity/protection.ts';
+
+export interface HooksToTell {
+  /** What failed, or is given up. */
+  readonly notes: readonly string[];
+  /** Some had failed, and none is due any more. */
+  readonly isOver: boolean;
+}
+
+/** Nobody may be there who reads the notes of a command. Never throws: it is told by the notes as well. */
+export async function tellOfHooks(
+  parts: Pick<Protection, 'notifier'>,
+  { notes, isOver }: HooksToTell,
+): Promise<void> {
+  const about = { work: 'backup', subject: 'hooks' } as const;
+  const failed = notes.map((message): Happening => ({
+    ...about,
+    what: 'partial',
+    fingerprint: 'due-hook',
+    message,
+  }));
+  // Else a watch over everything would go on to call it failed.
+  const over: Happening = {
+    ...about,
+    what: 'good',
+    onlyRecovery: true,
+    message: 'No hook of a backup is due any more',
+  };
+  const all = isOver ? [...failed, over] : failed;
+  if (all.length === 0) return;
+  try {
+    (await parts.notifier()).tell(all);
+  } catch {
+    // A configuration that cannot be read, as a rule.
+  }
+}

@@ -1,0 +1,65 @@
+import { readTar } from '../lib/tar/read-tar.ts';
+import { walkTree } from '../lib/tree-walk.ts';
+import type { ByteString } from '../model/byte-string.ts';
+import type { Entry } from '../model/entry.ts';
+import type { VolumeData } from '../hosts/host.ts';
+import { comparePaths } from '../lib/compare-paths.ts';
+import type { JobOptions } from '../activity/protection.ts';
+import { isStagePath } from '../restore/stage.ts';
+
+/** Where live data can be read. */
+export type LiveData =
+  | (VolumeData & { readonly only?: undefined })
+  | {
+      readonly way: 'direct';
+      readonly root: ByteString;
+      /** Of what is in the root only this name. */
+      readonly only?: ByteString | undefined;
+    };
+
+/** The entries of live data in the order of a walk, the root ('') first. What vanishes meanwhile is left out. */
+export async function* liveEntries(
+  data: LiveData,
+  options: JobOptions,
+): AsyncGenerator<Entry, void, undefined> {
+  if (data.way === 'direct') {
+    for await (const { entry } of walkTree(data.root, {
+      signal: options.signal,
+      skip: isStagePath,
+      only: data.only,
+    }))
+      yield entry;
+    return;
+  }
+  yield* inWalkOrder(streamedEntries(await data.readTar('', { signal: options.signal }), options));
+}
+
+async function* streamedEntries(
+  tar: AsyncIterable<Uint8Array>,
+  options: JobOptions,
+): AsyncGenerator<Entry, void, undefined> {
+  for await (const { entry } of readTar(tar, { signal: options.signal }))
+    if (!isStagePath(entry.path)) yield entry;
+}
+
+/** Engines stream in walk order already. Should one not, its entries are gathered and sorted. */
+async function* inWalkOrder(entries: AsyncIterable<Entry>): AsyncGenerator<Entry, void, undefined> {
+  let last: ByteString | undefined;
+  const late: Entry[] = [];
+  for await (const entry of entries) {
+    if (last === undefined || comparePaths(last, entry.path) < 0) {
+      last = entry.path;
+      yield entry;
+    } else late.push(entry);
+  }
+  yield* late.sort((a, b) => comparePaths(a.path, b.path));
+}
+
+/** True when there is nothing in it but the folder that ext4 keeps at its root. */
+export async function isEmptyData(data: LiveData, options: JobOptions): Promise<boolean> {
+  for await (const entry of liveEntries(data, options)) {
+    if (entry.path !== '' && entry.path !== 'lost+found' && !entry.path.startsWith('lost+found/'))
+      return false;
+  }
+  return true;
+}

@@ -1,0 +1,257 @@
+import type { Container, ContainerIdentity, Containers } from '../hosts/containers.ts';
+import { quote } from '../model/quote.ts';
+
+/** One thing that is made still and brought back: a container, or a Swarm service as a whole. */
+export interface AppStep {
+  /** For a service its name is `name`. */
+  readonly identity: ContainerIdentity;
+  /** `freeze` is a pause that the engine knows nothing of. */
+  readonly how: 'pause' | 'freeze' | 'stop' | 'scale';
+  /** For `freeze`: the folder of its control group. */
+  readonly group?: string | undefined;
+  /**
+   * What it was before. `restarting` has fallen over and over, and is not expected to be well afterwards. A paused one is
+   * paused again when it was stopped.
+   */
+  readonly was: 'running' | 'restarting' | 'paused';
+  /** When it was started last, RFC 3339: whoever was started since is not ours to start. Undefined where it tells nothing. */
+  readonly startedAt: string | undefined;
+  /** True for one whose health was good before. */
+  readonly healthy: boolean;
+  /** For a service: how many tasks it had. */
+  readonly replicas: number | undefined;
+  /** For a service: how many of them ran. Those that could not run before are not waited for. */
+  readonly running?: number | undefined;
+  /** How long it has to end by itself when it is stopped; undefined where there is no bound, or it is not known. */
+  readonly stopTimeoutMs?: number | undefined;
+  /** Of one that was read from a journal: when it was about to be made still, in milliseconds since 1970. */
+  readonly touchedAtMs?: number | undefined;
+}
+
+/** One that cannot be stopped and started again as it is now. */
+export interface Unstoppable {
+  readonly name: string;
+  /** Continues "NAME cannot be stopped: ". */
+  readonly why: string;
+  /** `paused` is still all the same; `left` is as it was: its user has paused it. */
+  readonly instead: 'paused' | 'left';
+}
+
+export interface StillPlan {
+  /** In the order in which they are made still: dependants first. What is in one level does not wait for each other. */
+  readonly levels: readonly (readonly AppStep[])[];
+  /** Those that should be stopped and are not. */
+  readonly unstoppable: readonly Unstoppable[];
+}
+
+interface StillWish {
+  /** All containers of the host: who depends on whom goes through those too that are not made still. */
+  readonly all: readonly Container[];
+  readonly containers: readonly ContainerIdentity[];
+  readonly how: 'pause' | 'stop';
+  /** By id, for those that are made still in another way than the others. */
+  readonly howOf?: ReadonlyMap<string, 'pause' | 'stop'> | undefined;
+  /** The id of the container that this process runs in. */
+  readonly own?: string | undefined;
+  /**
+   * Stops paused ones as well and pauses them again, though what they have in memory is lost: for data that is half old and
+   * half new, on which nothing may go on.
+   */
+  readonly stopsPaused?: boolean | undefined;
+}
+
+/**
+ * What to do to have the containers still; what does not run is left out. Who has joined the network, the processes or the
+ * memory of one that is stopped is stopped before and started after it, whether it was asked for or not: it would have
+ * lost them. Asks for Swarm services only.
+ */
+export async function planStill(
+  host: Pick<Containers, 'serviceReplicas' | 'runningTasks'>,
+  wish: StillWish,
+  signal: AbortSignal | undefined,
+): Promise<StillPlan> {
+  const { all } = wish;
+  const joiners = joinersOf(all);
+  const { ways, unstoppable } = await chooseWays(host, { ...wish, joiners }, signal);
+  const steps = new Map<string, AppStep>();
+  const depths = stopDepths(all, joiners);
+  const levels: AppStep[][] = [];
+  const deepest = Math.max(0, ...depths.values());
+  for (const container of all) {
+    const way = ways.get(container.id);
+    if (way === undefined) continue;
+    const service = way === 'stop' ? container.swarmService : undefined;
+    const planned =
+      service === undefined ? stepFor(container, way) : await scaleStep(host, { container, service }, signal);
+    const key = planned.how === 'scale' ? `service ${planned.identity.name}` : container.id;
+    if (steps.has(key)) continue;
+    steps.set(key, planned);
+    // Pausing is over at once, and nobody waits for anybody; so it comes after what takes its time to stop.
+    const depth = way === 'pause' ? deepest + 1 : (depths.get(container.id) ?? 0);
+    (levels[depth] ??= []).push(planned);
+  }
+  return { levels: levels.filter((level) => level !== undefined && level.length > 0), unstoppable };
+}
+
+/** For people: what a backup does instead. */
+export function describeUnstoppable({ name, why, instead }: Unstoppable): string {
+  return instead === 'left'
+    ? `${quote(name)} stays as it is: ${why}.`
+    : `${quote(name)} is paused and not stopped: ${why}.`;
+}
+
+interface Ways {
+  /** By id. */
+  readonly ways: ReadonlyMap<string, 'pause' | 'stop'>;
+  readonly unstoppable: readonly Unstoppable[];
+}
+
+async function chooseWays(
+  host: Pick<Containers, 'serviceReplicas'>,
+  { all, containers, how: most, howOf, own, stopsPaused, joiners }: StillWish & { readonly joiners: Joiners },
+  signal: AbortSignal | undefined,
+): Promise<Ways> {
+  const wanted = new Set(containers.map(({ id }) => id));
+  const ways = new Map<string, 'pause' | 'stop'>();
+  const unstoppable: Unstoppable[] = [];
+  for (const container of all) {
+    const { id, name, state } = container;
+    if (!wanted.has(id) || !isUp(container)) continue;
+    if ((howOf?.get(id) ?? most) === 'pause') {
+      // One that starts again and again cannot be paused while it waits for its next start. Who has joined it has lost it.
+      if (state === 'restarting') ways.set(id, 'stop');
+      else if (state !== 'paused' && !ways.has(id)) ways.set(id, 'pause');
+      continue;
+    }
+    const joined = allJoiners(container, joiners);
+    const why = await whyUnstoppable(host, { container, joined, own, stopsPaused }, signal);
+    if (why === undefined) {
+      for (const one of [container, ...joined]) ways.set(one.id, 'stop');
+      continue;
+    }
+    unstoppable.push({ name, why, instead: state === 'paused' ? 'left' : 'paused' });
+    if (state !== 'paused' && !ways.has(id)) ways.set(id, 'pause');
+  }
+  return { ways, unstoppable };
+}
+
+interface ToStop {
+  readonly container: Container;
+  readonly joined: readonly Container[];
+  readonly own: string | undefined;
+  readonly stopsPaused: boolean | undefined;
+}
+
+/** Undefined when it can be stopped and started again with all who have joined it, and nothing is lost. */
+async function whyUnstoppable(
+  host: Pick<Containers, 'serviceReplicas'>,
+  { container, joined, own, stopsPaused }: ToStop,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const { state, swarmService, removesItself, id } = container;
+  if (id === own) return 'Holdfast itself runs in it';
+  if (state === 'paused' && stopsPaused !== true)
+    return 'it is paused, and what it has in memory would be lost';
+  if (swarmService !== undefined && (await host.serviceReplicas(swarmService, { signal })) === undefined)
+    return `it belongs to the global service ${quote(swarmService)}`;
+  if (removesItself === true) return 'it was started with --rm and would be removed';
+  for (const joiner of joined) {
+    const named = `${quote(joiner.name)} shares its network, processes or memory`;
+    if (swarmService !== undefined) return `${named}, and another task would take its place`;
+    const why = await whyUnstoppable(host, { container: joiner, joined: [], own, stopsPaused }, signal);
+    if (why !== undefined) return `${named}, and cannot be stopped: ${why}`;
+  }
+  return undefined;
+}
+
+function stepFor(container: Container, how: 'pause' | 'stop'): AppStep {
+  const { id, name, stack, service, number, swarmService, startedAt, state, health, stopTimeoutMs } =
+    container;
+  return {
+    identity: { id, name, stack, service, number, swarmService },
+    how,
+    was: state === 'restarting' || state === 'paused' ? state : 'running',
+    // One that starts again and again does so by itself until it is stopped.
+    startedAt: state === 'restarting' ? undefined : startedAt,
+    healthy: health === 'healthy',
+    replicas: undefined,
+    // What is written down knows no infinity.
+    stopTimeoutMs: Number.isFinite(stopTimeoutMs) ? stopTimeoutMs : undefined,
+  };
+}
+
+async function scaleStep(
+  host: Pick<Containers, 'serviceReplicas' | 'runningTasks'>,
+  { container, service }: { readonly container: Container; readonly service: string },
+  signal: AbortSignal | undefined,
+): Promise<AppStep> {
+  const replicas = await host.serviceReplicas(service, { signal });
+  const running = await host.runningTasks(service, { signal });
+  const step = stepFor(container, 'stop');
+  return { ...step, how: 'scale', replicas, running, identity: { ...step.identity, name: service } };
+}
+
+function isUp({ state }: Container): boolean {
+  return state === 'running' || state === 'restarting' || state === 'paused';
+}
+
+/** By the id of a container: those that have joined it. */
+type Joiners = ReadonlyMap<string, readonly Container[]>;
+
+/** Only those that are up: any other joins when it is started. */
+function joinersOf(all: readonly Container[]): Joiners {
+  const joiners = new Map<string, Container[]>();
+  for (const container of all.filter(isUp))
+    for (const { id } of referredTo(all, container.joins))
+      joiners.set(id, [...(joiners.get(id) ?? []), container]);
+  return joiners;
+}
+
+/** An engine says it by id; some are told by name. */
+function referredTo(all: readonly Container[], references: readonly string[] = []): Container[] {
+  return references.flatMap(
+    (reference) => all.find(({ id }) => id === reference) ?? all.find(({ name }) => name === reference) ?? [],
+  );
+}
+
+/** With those that have joined these. */
+function allJoiners({ id }: Container, joiners: Joiners): readonly Container[] {
+  const found = new Map<string, Container>();
+  const queue = [id];
+  for (let next = queue.pop(); next !== undefined; next = queue.pop())
+    for (const joiner of joiners.get(next) ?? []) {
+      if (joiner.id === id || found.has(joiner.id)) continue;
+      found.set(joiner.id, joiner);
+      queue.push(joiner.id);
+    }
+  return [...found.values()];
+}
+
+/** How many stops come before a container's, by id: one more than for any that depends on it. Pure. */
+export function stopDepths(
+  all: readonly Container[],
+  joiners: Joiners = joinersOf(all),
+): ReadonlyMap<string, number> {
+  const dependants = new Map<string, Container[]>();
+  const note = (dependency: Container, dependant: Container): void =>
+    void dependants.set(dependency.id, [...(dependants.get(dependency.id) ?? []), dependant]);
+  for (const container of all) {
+    for (const service of container.dependsOn)
+      for (const dependency of all)
+        if (dependency.stack === container.stack && dependency.service === service)
+          note(dependency, container);
+    for (const dependency of referredTo(all, container.volumesFrom)) note(dependency, container);
+    for (const joiner of joiners.get(container.id) ?? []) note(container, joiner);
+  }
+  const depths = new Map<string, number>();
+  const depthOf = (id: string, path: ReadonlySet<string>): number => {
+    const known = depths.get(id);
+    if (known !== undefined) return known;
+    const above = (dependants.get(id) ?? []).filter((dependant) => !path.has(dependant.id));
+    const depth = Math.max(0, ...above.map((dependant) => 1 + depthOf(dependant.id, new Set([...path, id]))));
+    depths.set(id, depth);
+    return depth;
+  };
+  for (const { id } of all) depthOf(id, new Set([id]));
+  return depths;
+}

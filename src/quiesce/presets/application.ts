@@ -1,0 +1,270 @@
+import type { Containers } from '../../hosts/containers.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { AppError } from '../../model/errors.ts';
+import type { Stillness } from '../../model/label-wishes.ts';
+import { quote } from '../../model/quote.ts';
+import { type HookOutcome, type HookRun, openHookRun } from '../hooks/hook-run.ts';
+import type { JobOptions, Protection } from '../../activity/protection.ts';
+import type { Repository, StoredDump } from '../../repository/index.ts';
+import {
+  type ApplicationPlan,
+  type ApplicationVolume,
+  findMissingDumps,
+  planApplication,
+  type PlannedServer,
+} from './plan-application.ts';
+import type { Hold, Preset, PresetServer } from './preset.ts';
+
+/**
+ * What the applications on some volumes do for a backup of them, in the order of its calls:
+ *
+ *   await using application = await openApplication(parts, volumes, options);
+ *   await application.begin(options);                        hooks "before", checkpoints
+ *   const dumps = await application.dump(repository, options);
+ *   …                                                        a first pass over the live data
+ *   …                                                        all is ready for the containers to be made still
+ *   await application.hold(stillness, options);              the application's own lock, where it has one
+ *   …                                                        the containers are made still (not stopped)
+ *   await application.during(options);                       hooks "during"
+ *   …                                                        the data is read, or frozen; the containers run again
+ *   await application.letGo(options);                        a lock that was lost meanwhile lowers the grade, or throws
+ *   …                                                        the containers are healthy again
+ *   await application.finish(outcome, options);              hooks "after" and "on-error", always
+ *
+ * Disposing lets go, and runs the hooks that are due as of a failed backup when it has not finished. Whoever holds the
+ * containers still has to be disposed before.
+ */
+export interface Application extends AsyncDisposable {
+  readonly plan: ApplicationPlan;
+  /** How containers are to be made still, by id, where labels say so. */
+  readonly stillness: ReadonlyMap<string, Stillness>;
+  /** What was run by now for a volume, for its snapshot's record. */
+  ranFor(volume: string): readonly string[];
+  begin(options: JobOptions): Promise<void>;
+  /** By the volume's name. Before anything is paused: a paused server dumps nothing. */
+  dump(repository: Repository, options: JobOptions): Promise<ReadonlyMap<string, readonly StoredDump[]>>;
+  /** But for those that are stopped, which lets their clients go, and those that run on, whom it would not help. */
+  hold(stillness: ReadonlyMap<string, Stillness>, options: JobOptions): Promise<void>;
+  during(options: JobOptions): Promise<void>;
+  letGo(options: JobOptions): Promise<void>;
+  /** `app` when a still moment of this volume is what its application calls consistent; else `crash`. */
+  stillGrade(volume: string): 'app' | 'crash';
+  /** Gives what failed of the hooks that were to abort. */
+  finish(outcome: HookOutcome, options: JobOptions): Promise<readonly AppError[]>;
+  /** What disposing takes the backup's end for. */
+  failed(error: unknown): void;
+}
+
+export async function openApplication(
+  parts: Protection,
+  volumes: readonly ApplicationVolume[],
+  options: JobOptions,
+): Promise<Application> {
+  const { containers } = await parts.host();
+  const all = containers === undefined ? [] : await containers.list({ signal: options.signal });
+  const plan = planApplication(volumes, all);
+  for (const warning of plan.warnings) options.onNote?.(`${warning}.`);
+  for (const note of findMissingDumps(plan, volumes)) options.onNote?.(note);
+  const hooks = await openHookRun(parts, { hooks: plan.hooks, volumes: volumes.map(({ name }) => name) });
+  return new Running({ plan, hooks, containers });
+}
+
+/** A lock that is not there by then is not waited for: others may hold theirs already. */
+const heldWithinMs = 30_000;
+
+/** Throws `unavailable` when it is not held in time; a lock that is given later is given back. */
+async function holdInTime(server: PresetServer, preset: Preset): Promise<Hold | undefined> {
+  if (preset.hold === undefined) return undefined;
+  const late = new AbortController();
+  const signal = server.signal === undefined ? late.signal : AbortSignal.any([server.signal, late.signal]);
+  const timer = setTimeout(() => {
+    const place = quote(server.container.name);
+    late.abort(
+      new AppError('unavailable', `${preset.title} in ${place} gave no lock in ${heldWithinMs / 1000} s`),
+    );
+  }, heldWithinMs);
+  const pending = preset.hold({ ...server, signal });
+  const over = new Promise<never>((_, reject) => {
+    late.signal.addEventListener('abort', () => reject(late.signal.reason as Error));
+  });
+  try {
+    return await Promise.race([pending, over]);
+  } catch (error) {
+    void pending.then(
+      (given) => given[Symbol.asyncDispose](),
+      () => undefined,
+    );
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface RunningParts {
+  readonly plan: ApplicationPlan;
+  readonly hooks: HookRun;
+  readonly containers: Containers | undefined;
+}
+
+interface Ran {
+  readonly volume: string;
+  readonly isLock?: boolean;
+  evidence: string;
+}
+
+interface Held {
+  readonly hold: Hold;
+  readonly planned: PlannedServer;
+  readonly ran: Ran;
+  /** By `performance.now()`. */
+  readonly since: number;
+}
+
+class Running implements Application {
+  readonly plan: ApplicationPlan;
+  readonly stillness: ReadonlyMap<string, Stillness>;
+  readonly #hooks: HookRun;
+  readonly #containers: Containers | undefined;
+  readonly #ran: Ran[] = [];
+  readonly #grades = new Map<string, 'app' | 'crash'>();
+  #holds: Held[] = [];
+  #isDue = false;
+  #outcome: HookOutcome = { outcome: 'failed' };
+  #onNote: JobOptions['onNote'];
+
+  constructor({ plan, hooks, containers }: RunningParts) {
+    this.plan = plan;
+    this.stillness = plan.stillness;
+    this.#hooks = hooks;
+    this.#containers = containers;
+  }
+
+  ranFor(volume: string): readonly string[] {
+    const own = this.#ran.filter((one) => one.volume === volume);
+    return [...this.#hooks.ran, ...own.map(({ evidence }) => evidence)];
+  }
+
+  failed(error: unknown): void {
+    const isCancelled = error instanceof AppError && error.code === 'cancelled';
+    const message = error instanceof Error ? error.message : String(error);
+    this.#outcome = { outcome: isCancelled ? 'cancelled' : 'failed', message };
+  }
+
+  async begin(options: JobOptions): Promise<void> {
+    this.#isDue = true;
+    this.#onNote = options.onNote;
+    await this.#hooks.begin(options);
+    await this.#withServers(options, 'made ready', async (server, { preset, volume }) => {
+      const made = await preset.before?.(server);
+      if (made === undefined) return;
+      this.#ran.push({ volume, evidence: made.evidence });
+      this.#grades.set(volume, made.grade);
+      if (made.warning !== undefined) options.onNote?.(made.warning);
+    });
+  }
+
+  async dump(
+    repository: Repository,
+    options: JobOptions,
+  ): Promise<ReadonlyMap<string, readonly StoredDump[]>> {
+    const stored = new Map<string, StoredDump[]>();
+    for (const planned of this.plan.servers) {
+      if (!planned.dump) continue;
+      const { preset, volume } = planned;
+      if (preset.dumps === undefined) {
+        options.onNote?.(`${preset.title} is not dumped: its files are what is restored.`);
+        continue;
+      }
+      const dumps = await preset.dumps(this.#serverOf(planned, options));
+      for (const { name, open } of dumps) {
+        const dump = await repository.storeDump({ name, body: open() }, options);
+        stored.set(volume, [...(stored.get(volume) ?? []), dump]);
+      }
+      this.#ran.push({ volume, evidence: `dump of ${preset.title} in "${planned.container.name}"` });
+    }
+    return stored;
+  }
+
+  /** All at once: one that has its lock must not wait for the others longer than it has to. */
+  async hold(stillness: ReadonlyMap<string, Stillness>, options: JobOptions): Promise<void> {
+    await this.#withServers(options, 'locked', async (server, planned) => {
+      const { preset, volume, container } = planned;
+      if ((stillness.get(container.id) ?? 'pause') !== 'pause') return;
+      const hold = await holdInTime(server, preset);
+      if (hold === undefined) return;
+      // Locked once more for another try.
+      const again = this.#ran.findIndex((one) => one.volume === volume && one.isLock === true);
+      if (again >= 0) this.#ran.splice(again, 1);
+      const ran = { volume, evidence: hold.evidence, isLock: true };
+      this.#holds.push({ hold, planned, ran, since: performance.now() });
+      this.#ran.push(ran);
+      this.#grades.set(volume, hold.grade);
+    });
+  }
+
+  async during(options: JobOptions): Promise<void> {
+    await this.#hooks.during(options);
+  }
+
+  async letGo({ onNote }: JobOptions): Promise<void> {
+    const holds = this.#holds;
+    this.#holds = [];
+    let failure: Error | undefined;
+    // None is held for as long as another takes to answer.
+    const works = holds.map(async ({ hold, planned, ran, since }) => {
+      try {
+        await using held = hold;
+        await held.assertHeld();
+        ran.evidence = `${hold.evidence} for ${Math.round(performance.now() - since)} ms`;
+      } catch (error) {
+        this.#grades.set(planned.volume, 'crash');
+        if (planned.isWanted) failure ??= knownError(error);
+        else onNote?.(error instanceof Error ? `${error.message}.` : String(error));
+      }
+    });
+    await Promise.all(works);
+    if (failure !== undefined) throw failure;
+  }
+
+  stillGrade(volume: string): 'app' | 'crash' {
+    return this.#grades.get(volume) ?? 'crash';
+  }
+
+  async finish(outcome: HookOutcome, options: JobOptions): Promise<readonly AppError[]> {
+    this.#isDue = false;
+    return await this.#hooks.finish(outcome, options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.letGo({}).catch(() => undefined);
+    if (this.#isDue) await this.finish(this.#outcome, { onNote: this.#onNote });
+  }
+
+  /** One that nobody has named does what it can; without it, files of one instant are still what they are. */
+  async #withServers(
+    options: JobOptions,
+    what: string,
+    work: (server: PresetServer, planned: PlannedServer) => Promise<void>,
+  ): Promise<void> {
+    const works = this.plan.servers.map(async (planned) => {
+      options.signal?.throwIfAborted();
+      try {
+        await work(this.#serverOf(planned, options), planned);
+      } catch (error) {
+        const isSerious = !(error instanceof AppError) || error.code === 'cancelled' || planned.isWanted;
+        if (isSerious || options.signal?.aborted === true) throw error;
+        const { preset, container } = planned;
+        options.onNote?.(`${preset.title} in "${container.name}" could not be ${what}: ${error.message}.`);
+      }
+    });
+    // Nothing goes on behind the back of the one who handles a failure.
+    const failed = (await Promise.allSettled(works)).find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
+  }
+
+  #serverOf({ container, mountPath, recognition }: PlannedServer, { signal }: JobOptions): PresetServer {
+    if (this.#containers === undefined)
+      throw new AppError('unsupported', 'This host runs no containers that could be asked');
+    return { containers: this.#containers, container, mountPath, recognition, signal };
+  }
+}

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { memoryContainers } from '../../hosts/containers.fixture.ts';
+import type { Host } from '../../hosts/host.ts';
+import type { Protection } from '../../activity/protection.ts';
+import { openApplication } from './application.ts';
+import { presetOf } from './find-presets.ts';
+import type { Hold } from './preset.ts';
+
+test('locks are let go at once, none after the answer of another', async () => {
+  const containers = memoryContainers();
+  const mounts = ['one', 'two'].map((source) => [
+    { type: 'volume', source, destination: '/var/lib/mysql', readOnly: false } as const,
+  ]);
+  const all = mounts.map((own, i) => containers.add({ name: `db-${i}`, image: 'mariadb:11', mounts: own }));
+  const host = { containers } as unknown as Host;
+  const parts = { host: async () => host } as unknown as Protection;
+  const volumes = ['one', 'two'].map((name, i) => ({
+    name,
+    labels: {},
+    stack: undefined,
+    containers: all.slice(i, i + 1),
+    disk: undefined,
+  }));
+  const application = await openApplication(parts, volumes, {});
+  const asked: string[] = [];
+  const bothAsked = Promise.withResolvers<void>();
+  const preset = presetOf('mariadb');
+  for (const server of application.plan.servers) {
+    expect(server.preset).toBe(preset);
+    const hold: Hold = {
+      evidence: 'lock',
+      grade: 'app',
+      gradeLive: 'torn',
+      async assertHeld() {
+        asked.push(server.volume);
+        if (asked.length === 2) bothAsked.resolve();
+        await bothAsked.promise;
+      },
+      async [Symbol.asyncDispose]() {},
+    };
+    Object.assign(server, { preset: { ...preset, hold: async () => hold } });
+  }
+  await application.hold(new Map(), {});
+  await application.letGo({});
+  expect(asked.toSorted()).toEqual(['one', 'two']);
+  expect(application.stillGrade('one')).toBe('app');
+});

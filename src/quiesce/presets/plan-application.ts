@@ -1,0 +1,239 @@
+import type { Container } from '../../hosts/containers.ts';
+import { type ConsistencyWish, consistencyWishes } from '../../model/consistency.ts';
+import { AppError } from '../../model/errors.ts';
+import {
+  type LabelWishes,
+  layerWishes,
+  noWishes,
+  speaksOf,
+  type Stillness,
+} from '../../model/label-wishes.ts';
+import { readLabels } from '../../model/labels.ts';
+import { quote } from '../../model/quote.ts';
+import { ownStack, wishesOfContainer } from '../container-labels.ts';
+import { chooseHooks, type PlannedHook } from '../hooks/choose-hooks.ts';
+import type { ApplicationWishes } from '../../backup/application-of.ts';
+import { findPreset, presetOf } from './find-presets.ts';
+import type { DiskEvidence, Preset, Recognition } from './preset.ts';
+
+/** A volume or directory that is to be backed up, with what is known of it. */
+export interface ApplicationVolume {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly stack: string | undefined;
+  /** All containers that see its data, running or not. */
+  readonly containers: readonly Container[];
+  /** Undefined when it was not looked at. */
+  readonly disk: DiskEvidence | undefined;
+  /** What is wished for it; stronger than labels. */
+  readonly wishes?: ApplicationWishes | undefined;
+  /** What cannot be understood of the values in its labels was told already. */
+  readonly isTold?: boolean | undefined;
+}
+
+/** A database that is to be made consistent. */
+export interface PlannedServer {
+  readonly volume: string;
+  readonly preset: Preset;
+  readonly recognition: Recognition;
+  readonly container: Container;
+  readonly mountPath: string;
+  /** It was asked for by name: when it fails, the backup fails. Otherwise it is done without. */
+  readonly isWanted: boolean;
+  readonly dump: boolean;
+}
+
+export interface ApplicationPlan {
+  readonly servers: readonly PlannedServer[];
+  readonly hooks: readonly PlannedHook[];
+  /** By container id: how it is to be made still, where labels say so. */
+  readonly stillness: ReadonlyMap<string, Stillness>;
+  /** By volume: how labels want it to be kept still, where that is about the volume and not its containers. */
+  readonly consistency: ReadonlyMap<string, ConsistencyWish>;
+  /** Containers that use none of the volumes, and are of a group with one that does. */
+  readonly companions: readonly Container[];
+  readonly warnings: readonly string[];
+}
+
+/** What presets, hooks and labels have to do with a backup of these volumes; pure. `all` are all containers of the host. */
+export function planApplication(
+  volumes: readonly ApplicationVolume[],
+  all: readonly Container[],
+): ApplicationPlan {
+  const read = volumes.map((volume) => readVolume(volume));
+  const using = new Map(volumes.flatMap(({ containers }) => containers.map((one) => [one.id, one] as const)));
+  const wishesOf = new Map(all.map((container) => [container.id, wishesOfContainer(container)]));
+  const groups = new Set([...using.keys()].flatMap((id) => wishesOf.get(id)?.groups ?? []));
+  const companions = all.filter(
+    ({ id }) => !using.has(id) && wishesOf.get(id)?.groups.some((group) => groups.has(group)),
+  );
+  const touched = [...using.values(), ...companions];
+  return {
+    servers: read.flatMap(({ volume, wishes, users }) => planServers(volume, wishes, users)),
+    hooks: chooseHooks(
+      [
+        ...read.map(({ volume, own }) => ({
+          hooks: own.hooks,
+          container: undefined,
+          stack: stackOf(volume),
+        })),
+        ...touched.map((container) => ({
+          hooks: wishesOf.get(container.id)?.hooks ?? [],
+          container,
+          stack: ownStack(container),
+        })),
+      ],
+      all,
+    ),
+    stillness: new Map([
+      ...read.flatMap(({ wishes, users }) => stillnessBy(wishes, users)),
+      ...touched.flatMap(({ id }) => {
+        const stillness = wishesOf.get(id)?.stillness;
+        return stillness === undefined ? [] : [[id, stillness] as const];
+      }),
+    ]),
+    consistency: new Map(
+      read.flatMap(({ volume, wishes }) => {
+        const wish = consistencyOf(wishes);
+        return wish === undefined || asStillness[wish] ? [] : [[volume.name, wish] as const];
+      }),
+    ),
+    companions,
+    warnings: [
+      ...new Set([
+        ...read.flatMap(({ own }) => own.warnings),
+        ...read.flatMap(({ volume, wishes }) =>
+          volume.isTold === true ? [] : warningOf(volume.name, wishes),
+        ),
+        ...touched.flatMap(({ id }) => wishesOf.get(id)?.warnings ?? []),
+      ]),
+    ],
+  };
+}
+
+/** An anonymous volume, or one that Compose calls external, belongs to the one stack that uses it. */
+function stackOf({ name, stack, containers }: ApplicationVolume): string | undefined {
+  if (stack !== undefined) return stack;
+  const users = containers.filter(({ mounts }) =>
+    mounts.some(({ type, source }) => type === 'volume' && source === name),
+  );
+  const [first, ...others] = new Set(users.map(ownStack));
+  return others.length === 0 ? first : undefined;
+}
+
+/** Ways that are about each container by itself: a stack's other volumes need not go the same way. */
+const asStillness: Partial<Readonly<Record<ConsistencyWish, Stillness>>> = { stop: 'stop', live: 'run' };
+
+function stillnessBy(wishes: LabelWishes, users: readonly Container[]): (readonly [string, Stillness])[] {
+  const stillness = asStillness[consistencyOf(wishes) ?? 'auto'];
+  return stillness === undefined ? [] : users.map(({ id }) => [id, stillness] as const);
+}
+
+function consistencyOf({ settings }: LabelWishes): ConsistencyWish | undefined {
+  return consistencyWishes.find((wish) => wish === settings['consistency']);
+}
+
+function warningOf(volume: string, wishes: LabelWishes): string[] {
+  const text = wishes.settings['consistency'];
+  if (text === undefined || consistencyOf(wishes) !== undefined) return [];
+  const known = consistencyWishes.join(', ');
+  return [
+    `The label "holdfast.consistency" of ${quote(volume)} is not understood: ${quote(text)} is none of ${known}`,
+  ];
+}
+
+interface ReadVolume {
+  readonly volume: ApplicationVolume;
+  /** What is said of the volume itself. */
+  readonly own: LabelWishes;
+  /** With what its containers say of it. */
+  readonly wishes: LabelWishes;
+  /** Those of its containers whose labels speak of it, and those without any. */
+  readonly users: readonly Container[];
+}
+
+function readVolume(volume: ApplicationVolume): ReadVolume {
+  const { name, labels, containers } = volume;
+  const { mustDump: _, consistency, ...wished } = volume.wishes ?? {};
+  const settings = consistency === undefined ? {} : { consistency };
+  const said = Object.fromEntries(
+    Object.entries(wished).filter(([, value]) => value !== undefined),
+  ) as Partial<LabelWishes>;
+  const own = layerWishes({ ...noWishes, ...said, settings }, readLabels(labels, { kind: 'volume', name }));
+  const users = containers.filter((container) => speaksOf(wishesOfContainer(container), name));
+  const wishes = users.reduce(
+    (stronger, container) => layerWishes(stronger, wishesOfContainer(container)),
+    own,
+  );
+  return { volume, own, wishes, users };
+}
+
+function planServers(
+  volume: ApplicationVolume,
+  { preset: wanted, dump }: LabelWishes,
+  users: readonly Container[],
+): PlannedServer[] {
+  if (wanted === 'none') return [];
+  const named = wanted === undefined || wanted === 'auto' ? undefined : presetOf(wanted);
+  const candidates = users
+    .filter(({ state }) => state === 'running')
+    .flatMap((container) => {
+      const mountPath = mountOf(container, volume.name);
+      if (mountPath === undefined) return [];
+      const subject = { container, mountPath, disk: volume.disk };
+      const found = named
+        ? { preset: named, recognition: named.recognises(subject) ?? unrecognised(volume.name) }
+        : findPreset(subject);
+      return found ? [{ ...found, container, mountPath }] : [];
+    })
+    .toSorted((a, b) => rank(b) - rank(a));
+  const [best] = candidates;
+  if (best === undefined) return [];
+  return [
+    { volume: volume.name, ...best, isWanted: named !== undefined || dump === true, dump: dump === true },
+  ];
+}
+
+/** Whoever names a preset knows better than the disk and the image. */
+function unrecognised(volume: string): Recognition {
+  return { by: 'image', folder: '', files: [], reason: `the label of ${quote(volume)}` };
+}
+
+interface Candidate {
+  readonly recognition: Recognition;
+  readonly container: Container;
+  readonly mountPath: string;
+}
+
+/** The database's own container before others that look into its volume, and one that may write before one that may not. */
+function rank({ recognition, container, mountPath }: Candidate): number {
+  const mount = container.mounts.find(({ destination }) => destination === mountPath);
+  return { both: 4, image: 2, disk: 0 }[recognition.by] + (mount?.readOnly === true ? 0 : 1);
+}
+
+/** Where a container has the volume or the directory; undefined for one that has another part of it only. */
+function mountOf({ mounts }: Container, source: string): string | undefined {
+  return mounts.find((mount) => mount.source === source && (mount.type === 'volume' || mount.type === 'bind'))
+    ?.destination;
+}
+
+/**
+ * Throws for a dump that was asked for and that nobody can make; gives the volumes, for people, whose files are enough
+ * because nobody runs on them. Pure.
+ */
+export function findMissingDumps(plan: ApplicationPlan, volumes: readonly ApplicationVolume[]): string[] {
+  return volumes.flatMap((volume) => {
+    const { wishes } = readVolume(volume);
+    if (wishes.dump !== true || plan.servers.some((server) => server.volume === volume.name)) return [];
+    const runs = volume.containers.some(({ state }) => state === 'running' || state === 'restarting');
+    if (!runs && volume.wishes?.mustDump !== true)
+      return [`${quote(volume.name)} is not dumped: no container of it runs. Its files are saved.`];
+    throw new AppError(
+      'unavailable',
+      `Cannot dump ${quote(volume.name)}: no database runs on it that is known`,
+      {
+        hint: 'Start its container, name its kind with the label "holdfast.preset", or leave the dump out: "holdfast.dump=false".',
+      },
+    );
+  });
+}

@@ -1,0 +1,125 @@
+import type { Container, Containers } from '../hosts/containers.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { lookWhenFree } from './hold-apps.ts';
+import { ownContainer } from './own-container.ts';
+import { planStill, type StillPlan, type Unstoppable } from './plan-still.ts';
+import { containersAt } from './volume-containers.ts';
+
+/** A place that a restore replaces. */
+export interface Place {
+  readonly kind: 'volume' | 'path';
+  /** The volume's name or the directory. */
+  readonly name: string;
+  /** Only who mounts this very path, and holds on to what had the name, sees it. */
+  readonly isMountedAlone?: boolean | undefined;
+}
+
+/** The containers, running or not, that see any of the places. */
+export async function findConsumers(
+  parts: Protection,
+  places: readonly Place[],
+  options: JobOptions,
+): Promise<readonly Container[]> {
+  return await containersAt(parts, places, options);
+}
+
+/** True for one that has the data mounted now. */
+export function isUp({ state }: Container): boolean {
+  return state === 'running' || state === 'paused' || state === 'restarting';
+}
+
+export interface Stops extends StillPlan {
+  /** Why they cannot be stopped for a restore. */
+  readonly refusal: AppError | undefined;
+}
+
+/** Passes of a backup are over in that time, and the restore waits for it in any case. */
+const pausedPatienceMs = 60_000;
+
+interface StopWish {
+  readonly containers: Containers;
+  readonly before: readonly Container[];
+  /** Of the places, for messages. */
+  readonly names: readonly string[];
+  /** As in `planStill`. */
+  readonly stopsPaused?: boolean | undefined;
+}
+
+/** In which order they have to be stopped, and whether they can be. One that has fallen since it was looked at ran all the same. */
+export async function planStops(
+  parts: Protection,
+  { containers, before, names, stopsPaused }: StopWish,
+  options: JobOptions,
+): Promise<Stops> {
+  const seen = new Map(before.map((container) => [container.id, container]));
+  const own = await ownContainer();
+  const look = async (): Promise<{ all: readonly Container[]; plan: StillPlan }> => {
+    const all = (await containers.list({ signal: options.signal })).map((now) =>
+      hasFallen(now) ? (seen.get(now.id) ?? now) : now,
+    );
+    const wish = { all, containers: before, how: 'stop', own, stopsPaused } as const;
+    return { all, plan: await planStill(containers, wish, options.signal) };
+  };
+  let { all, plan } = await look();
+  const paused = all.filter(({ state }) => state === 'paused');
+  if (plan.unstoppable.length > 0 && paused.length > 0) {
+    const held = { ...options, patienceMs: pausedPatienceMs };
+    ({ all, plan } = await lookWhenFree(parts, { containers: paused, look }, held));
+  }
+  const [first] = plan.unstoppable;
+  if (first === undefined) return { ...plan, refusal: undefined };
+  // What is paused only goes on with the old data: it holds on to it.
+  const shown = plan.unstoppable.map(({ name }) => quote(name)).join(', ');
+  return {
+    ...plan,
+    refusal: new AppError(
+      'in-use',
+      `Cannot restore ${names.map(quote).join(', ')}: ${shown} uses it, and cannot be stopped and started again`,
+      {
+        detail: plan.unstoppable.map(({ name, why }) => `${quote(name)}: ${why}.`).join('\n'),
+        hint: unstoppableHint(plan.unstoppable, 'restore'),
+      },
+    ),
+  };
+}
+
+/** What a person can do about it. */
+export function unstoppableHint(unstoppable: readonly Unstoppable[], action: string): string {
+  const isPaused = unstoppable.every(({ instead }) => instead === 'left');
+  return `${isPaused ? 'Unpause it, or stop it by hand' : 'Stop it by hand'}, and ${action} again.`;
+}
+
+/**
+ * The data that made it fall may be what is replaced. Not one that was done, or that somebody has stopped, by a signal that
+ * may have ended it: it stays as it is.
+ */
+function hasFallen({ state, exitCode = 0, swarmService }: Container): boolean {
+  return state === 'exited' && ![0, 137, 143].includes(exitCode) && swarmService === undefined;
+}
+
+export interface PlannedStops {
+  readonly names: readonly string[];
+  readonly refusal: AppError | undefined;
+}
+
+interface StopsAt {
+  /** Undefined where none run. */
+  readonly containers: Containers | undefined;
+  readonly places: readonly Place[];
+}
+
+/** Names of those that have to be stopped for work at the places, in order, or why that is not possible. */
+export async function planStopsAt(
+  parts: Protection,
+  { containers, places }: StopsAt,
+  options: JobOptions,
+): Promise<PlannedStops> {
+  if (containers === undefined) return { names: [], refusal: undefined };
+  const before = (await findConsumers(parts, places, options)).filter(isUp);
+  if (before.length === 0) return { names: [], refusal: undefined };
+  const names = places.map(({ name }) => name);
+  const { levels, refusal } = await planStops(parts, { containers, before, names }, options);
+  return { names: levels.flat().map(({ identity }) => identity.name), refusal };
+}

@@ -1,0 +1,426 @@
+import type { Container, ContainerIdentity, Containers } from '../hosts/containers.ts';
+import type { Host } from '../hosts/host.ts';
+import { errorInWords } from '../lib/error-in-words.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { KilledApp } from '../backup/grade.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { type Freezing, openFreezing } from './freeze/freezing.ts';
+import { noteRefusal } from './start-refusal.ts';
+import { openAppJournal, type OpenAppJournal } from './app-journal.ts';
+import { holdApps } from './hold-apps.ts';
+import { ownContainer } from './own-container.ts';
+import {
+  type AppStep,
+  describeUnstoppable,
+  planStill,
+  type StillPlan,
+  type Unstoppable,
+} from './plan-still.ts';
+import { type PutBackReport, putBack } from './put-back.ts';
+
+export interface StillRequest {
+  readonly containers: readonly Container[];
+  readonly how: 'pause' | 'stop';
+  /** By id, for those that are made still in another way than the others. */
+  readonly howOf?: ReadonlyMap<string, 'pause' | 'stop'> | undefined;
+  /** For people, in the journal: `back up "pg"`. */
+  readonly reason: string;
+  /** The restore that it is for: after a kill, its data is put right before they run again. */
+  readonly restoreId?: string | undefined;
+  /**
+   * How long they may be still at most, in milliseconds, where that is short: they are frozen by the kernel then, where that
+   * can be done, and run again after that time in any case.
+   */
+  readonly briefMs?: number | undefined;
+  /** Stops paused ones as well, as nothing may go on with the data that they have. */
+  readonly stopsPaused?: boolean | undefined;
+  /** How long to wait for others who have one of them; as for any other job unless given. */
+  readonly patienceMs?: number | undefined;
+  /** Done when all is prepared, just before the first of them is made still. */
+  readonly justBefore?: (() => Promise<void>) | undefined;
+  /**
+   * Done last, just before those are paused that are not stopped: what holds an application up must not wait for anything
+   * else. Not called where none is paused.
+   */
+  readonly beforePause?: (() => Promise<void>) | undefined;
+}
+
+export interface StillApp {
+  readonly name: string;
+  /** From the request to make it still until it was back. */
+  readonly stillMs: number;
+}
+
+export interface ReleaseOptions {
+  /** Waits that long for those to be healthy that were so before. */
+  readonly healthyWithinMs?: number;
+  /** Done when those run again that were paused, before the health of any is waited for. Must not throw. */
+  readonly afterPause?: (() => Promise<void>) | undefined;
+  /** Ends the waiting for health; what was running is started all the same. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReleaseReport {
+  /** From the first request to make one still until the last was back. */
+  readonly stillMs: number;
+  /** Names of containers that are not healthy, or run no more, after that time. */
+  readonly unhealthy: readonly string[];
+  readonly apps: readonly StillApp[];
+  /** Names of containers that another program let run meanwhile: what was read then may be of several moments. */
+  readonly disturbed: readonly string[];
+}
+
+/** Containers that do not run until they are released. Disposing releases them. */
+export interface StillContainers extends AsyncDisposable {
+  /** When the last of them was still, in milliseconds since 1970. */
+  readonly sinceMs: number;
+  /** Names of those that were made still: what ran before. */
+  readonly names: readonly string[];
+  /** Those that were to be stopped, and that are paused instead, or left as they were. */
+  readonly unstoppable: readonly Unstoppable[];
+  /** Those that were stopped by force. */
+  readonly killed: readonly KilledApp[];
+  /** True for a container that was made still, and for the tasks of a service that was, old and new. */
+  covers(container: ContainerIdentity): boolean;
+  /** True for one of these that was stopped, and not only paused. */
+  isStopped(container: ContainerIdentity): boolean;
+  /** How long they are still by now. */
+  stillForMs(): number;
+  /**
+   * Starts or unpauses exactly what was running, in reverse order. Removes the journal when all is back; throws, and
+   * leaves it to `recover`, when something cannot be brought back in time. May be repeated.
+   */
+  release(options?: ReleaseOptions): Promise<ReleaseReport>;
+  /**
+   * Lets go of them as they are: `recover` brings them back, whether this process has ended or not. `why` is what kept them
+   * from being brought back with patience: the next command does not wait for it again.
+   */
+  leave(why?: unknown): Promise<void>;
+}
+
+/**
+ * Pauses or stops what runs of the containers, dependants first, a Swarm service as a whole. What was running is
+ * written down durably before the first of them is touched, so that the next start brings it back, whatever ends this
+ * one. When it throws, all is as it was before, or the error says what is not.
+ */
+export async function makeStill(
+  parts: Protection,
+  request: StillRequest,
+  options: JobOptions,
+): Promise<StillContainers> {
+  await using opened = new AsyncDisposableStack();
+  const host = await parts.host();
+  const { signal } = options;
+  if (request.containers.length === 0) return nothingStill(parts, []);
+  if (host.containers === undefined)
+    throw new AppError('unsupported', 'This host runs no containers that could be paused or stopped');
+  const { identity: hostIdentity } = await host.info({ signal });
+  const { stateDir } = parts;
+  const holdWork = { containers: host.containers, host, hostIdentity, stateDir, request };
+  const { all, plan, held } = await holdAndPlan(holdWork, options);
+  opened.use(held);
+  const { unstoppable } = plan;
+  for (const one of unstoppable) options.onNote?.(describeUnstoppable(one));
+  if (plan.levels.length === 0) return nothingStill(parts, unstoppable);
+  // What is stopped takes its time, in which the others are paused as well.
+  const { briefMs } = request;
+  const isBrief = briefMs !== undefined && plan.levels.flat().every(({ how }) => how === 'pause');
+  const mayFreeze = { all: isBrief ? all : [], containers: host.containers };
+  const freezing = opened.use(
+    await openFreezing(plan.levels, mayFreeze, { ...options, deadlineMs: briefMs }),
+  );
+  const { levels } = freezing;
+  const { reason, restoreId, how } = request;
+  const since = new Date(parts.now()).toISOString();
+  const about = { hostIdentity, reason, restoreId, how, since, levels };
+  const journal = await openAppJournal(stateDir, about);
+  // Disposed in the reverse order: nobody else has them before the guardian has ended.
+  const holds = opened.move();
+  const { onNote } = options;
+  const { justBefore, beforePause } = request;
+  const { now } = parts;
+  const work = { journal, levels, freezing, holds, unstoppable, now, onNote, justBefore, beforePause };
+  const still = new Still(host.containers, work);
+  await still.begin(signal);
+  return still;
+}
+
+interface HoldWork {
+  readonly containers: Containers;
+  readonly host: Pick<Host, 'claim'>;
+  readonly hostIdentity: string;
+  readonly stateDir: string;
+  readonly request: StillRequest;
+}
+
+interface Held {
+  readonly all: readonly Container[];
+  readonly plan: StillPlan;
+  readonly held: AsyncDisposable;
+}
+
+/**
+ * Plans when nobody else makes them still or lets them go any more. Others may have to be stopped with them, which are held
+ * as well; who those are may change until they are.
+ */
+async function holdAndPlan(
+  { containers, host, hostIdentity, stateDir, request }: HoldWork,
+  options: JobOptions,
+): Promise<Held> {
+  const { patienceMs, reason } = request;
+  const own = await ownContainer();
+  const look = async (): Promise<Omit<Held, 'held'>> => {
+    const all = await containers.list({ signal: options.signal });
+    return { all, plan: await planStill(containers, { ...request, all, own }, options.signal) };
+  };
+  const toHold = new Map(request.containers.map((one) => [one.id, one as ContainerIdentity]));
+  const areMore = request.how === 'stop' || [...(request.howOf?.values() ?? [])].includes('stop');
+  const add = ({ plan: { levels } }: Omit<Held, 'held'>): boolean => {
+    const before = toHold.size;
+    for (const { identity } of levels.flat()) toHold.set(identity.id, identity);
+    return toHold.size > before;
+  };
+  if (areMore) add(await look());
+  for (let attempt = 1; ; attempt++) {
+    await using opened = new AsyncDisposableStack();
+    const apps = { stateDir, hostIdentity, host, reason, containers: [...toHold.values()] };
+    opened.use(await holdApps(apps, { ...options, patienceMs }));
+    const seen = await look();
+    if (!add(seen)) return { ...seen, held: opened.move() };
+    if (attempt < plansAtMost) continue;
+    throw new AppError('conflict', `Cannot ${reason}: other containers come to it all the time`, {
+      hint: 'Try again when nothing is started on this machine.',
+    });
+  }
+}
+
+const plansAtMost = 5;
+
+interface StillParts {
+  readonly journal: OpenAppJournal;
+  readonly levels: readonly (readonly AppStep[])[];
+  readonly freezing: Freezing;
+  readonly unstoppable: readonly Unstoppable[];
+  /** The guardian of what is frozen as well. */
+  readonly holds: AsyncDisposable;
+  readonly now: () => number;
+  readonly onNote: JobOptions['onNote'];
+  readonly justBefore: StillRequest['justBefore'];
+  readonly beforePause: StillRequest['beforePause'];
+}
+
+class Still implements StillContainers {
+  sinceMs = 0;
+  readonly killed: KilledApp[] = [];
+  readonly #containers: Containers;
+  readonly #parts: StillParts;
+  /** Since when, by `performance.now()`, for each that was asked to be still. */
+  readonly #touched = new Map<AppStep, number>();
+  readonly #touchedAtMs = new Map<AppStep, number>();
+  /** Those of which it is not known whether the engine has done what it was asked for, or still will. */
+  readonly #unsure = new Set<AppStep>();
+  #startedAt = 0;
+  #released: Promise<ReleaseReport> | undefined;
+
+  constructor(containers: Containers, parts: StillParts) {
+    this.#containers = containers;
+    this.#parts = parts;
+  }
+
+  get names(): readonly string[] {
+    return [...this.#touched.keys()].map(({ identity }) => identity.name);
+  }
+
+  get unstoppable(): readonly Unstoppable[] {
+    return this.#parts.unstoppable;
+  }
+
+  async begin(signal: AbortSignal | undefined): Promise<void> {
+    const { levels, journal, justBefore, freezing } = this.#parts;
+    // To freeze takes no time, and what is written since then is little: no disk is waited for in between. A kill costs an
+    // app nothing then, while of one that is to be stopped nobody could say whether its engine is at work on it.
+    const isNoted = levels[0]?.every(({ how }) => how === 'freeze') === true;
+    try {
+      if (isNoted) await journal.noteLevel(0, this.#parts.now());
+      await justBefore?.();
+      signal?.throwIfAborted();
+      await freezing.untilFree();
+      for (const [index, level] of levels.entries()) {
+        signal?.throwIfAborted();
+        if (index > 0 || !isNoted) await journal.noteLevel(index, this.#parts.now());
+        // Those that are paused come last, all in one level.
+        if (index === levels.length - 1 && level.some(isPaused)) {
+          await this.#parts.beforePause?.();
+          signal?.throwIfAborted();
+          await freezing.watch();
+        }
+        this.#startedAt ||= performance.now();
+        await settleAll(level.map((step) => this.#makeStill(step)));
+      }
+      signal?.throwIfAborted();
+      this.sinceMs = this.#parts.now();
+    } catch (error) {
+      await this[Symbol.asyncDispose]().catch((second: unknown) => {
+        throw new SuppressedError(error, second);
+      });
+      throw error;
+    }
+  }
+
+  covers(container: ContainerIdentity): boolean {
+    return this.#stepOf(container) !== undefined;
+  }
+
+  isStopped(container: ContainerIdentity): boolean {
+    const how = this.#stepOf(container)?.how;
+    return how === 'stop' || how === 'scale';
+  }
+
+  #stepOf({ id, swarmService }: ContainerIdentity): AppStep | undefined {
+    for (const step of this.#touched.keys())
+      if (step.how === 'scale' ? step.identity.name === swarmService : step.identity.id === id) return step;
+    return undefined;
+  }
+
+  stillForMs(): number {
+    return performance.now() - this.#startedAt;
+  }
+
+  release(options: ReleaseOptions = {}): Promise<ReleaseReport> {
+    return (this.#released ??= this.#release(options).catch((error: unknown) => {
+      this.#released = undefined;
+      throw error;
+    }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.release();
+    } catch (error) {
+      // Beside the error that ended the work this one would not be heard.
+      if (error instanceof AppError) this.#parts.onNote?.(`${errorInWords(error)}. ${error.hint ?? ''}`);
+      // Whoever comes next may bring them back.
+      await this.leave(error);
+      throw error;
+    }
+  }
+
+  async leave(why?: unknown): Promise<void> {
+    if (why !== undefined) await noteRefusal(this.#parts.journal.refusal, why);
+    await this.#parts.journal[Symbol.asyncDispose]();
+    await this.#parts.holds[Symbol.asyncDispose]();
+  }
+
+  /** Not to be cancelled: an engine goes on with a stop of which nobody wants to hear any more. */
+  async #makeStill(step: AppStep): Promise<void> {
+    this.#touched.set(step, performance.now());
+    this.#touchedAtMs.set(step, this.#parts.now());
+    const { id, name } = step.identity;
+    try {
+      if (step.how === 'scale') {
+        await this.#containers.scaleService(name, 0);
+        await this.#noteTasksEnd(step);
+      } else if (step.how === 'pause') await this.#containers.pause(id);
+      else if (step.how === 'stop') {
+        await this.#containers.stop(id, {});
+        await this.#noteEnd(step);
+      } else if (!(await this.#parts.freezing.freeze(step))) this.#touched.delete(step);
+    } catch (error) {
+      if (step.how === 'freeze') throw error;
+      this.#unsure.add(step);
+      if (step.how === 'scale') throw error;
+      const state = (await this.#containers.find(id))?.state;
+      // Only the answer was lost: it is still by us, and has to be brought back.
+      if (step.how === 'pause' && state === 'paused') return;
+      if (step.how === 'stop' && state === 'exited') return await this.#noteEnd(step);
+      if (state === 'running' || state === 'restarting' || state === 'paused') throw error;
+      // It has ended by itself since it was looked at: it is still, and stays as it is.
+      this.#touched.delete(step);
+    }
+  }
+
+  /** One that had ended before is started again by us, and nothing was done to it. */
+  async #noteEnd(step: AppStep): Promise<void> {
+    if (step.was !== 'running') return;
+    const { id, name } = step.identity;
+    const tookMs = performance.now() - (this.#touched.get(step) ?? 0);
+    const ended = await this.#containers.find(id).catch(() => undefined);
+    const exitCode = ended?.exitCode;
+    // By force, or with an error just when its time was over.
+    const isLate = step.stopTimeoutMs !== undefined && tookMs >= step.stopTimeoutMs;
+    if (exitCode !== undefined && exitCode !== killedExit && (exitCode === 0 || !isLate)) return;
+    const afterMs = exitCode === undefined ? undefined : Math.round(tookMs);
+    this.killed.push({ name, afterMs });
+    if (afterMs !== undefined) this.#tellOfKill(name, afterMs);
+  }
+
+  /** Where it cannot be asked, nothing is known of it. */
+  async #noteTasksEnd(step: AppStep): Promise<void> {
+    const { name } = step.identity;
+    const tookMs = performance.now() - (this.#touched.get(step) ?? 0);
+    const sinceMs = this.#touchedAtMs.get(step) ?? 0;
+    const wereKilled = await this.#containers.wereTasksKilled(name, sinceMs).catch(() => undefined);
+    if (wereKilled === false) return;
+    const afterMs = wereKilled === undefined ? undefined : Math.round(tookMs);
+    this.killed.push({ name, afterMs });
+    if (afterMs !== undefined) this.#tellOfKill(name, afterMs);
+  }
+
+  #tellOfKill(name: string, afterMs: number): void {
+    this.#parts.onNote?.(
+      `Warning: ${quote(name)} did not stop by itself and was killed after ${(afterMs / 1000).toFixed(1)} s: what it had not written yet is lost. Give it more time ("stop_grace_period" in Compose, "--stop-timeout"), or see why it does not end.`,
+    );
+  }
+
+  async #release(options: ReleaseOptions): Promise<ReleaseReport> {
+    const { levels, freezing, journal, holds } = this.#parts;
+    const touched = levels.map((level) => level.filter((step) => this.#touched.has(step)));
+    // Whatever is wrong with the disk, the containers come back. Whoever is only paused does not wait for this.
+    const freeReserve = (): Promise<void> => journal.freeReserve().catch(() => undefined);
+    if (touched.flat().some(({ how }) => how === 'stop' || how === 'scale')) await freeReserve();
+    const report: PutBackReport = await putBack(this.#containers, touched, {
+      ...options,
+      isUnsure: (step) => this.#unsure.has(step),
+      touchedAtMs: (step) => this.#touchedAtMs.get(step),
+      onRefusal: freeReserve,
+    });
+    freezing.dismiss();
+    await journal.remove();
+    await holds[Symbol.asyncDispose]();
+    const apps = [...this.#touched].map(([step, since]) => ({
+      name: step.identity.name,
+      stillMs: (report.backAt.get(step) ?? performance.now()) - since,
+    }));
+    const stillMs = Math.max(0, ...[...report.backAt.values()].map((at) => at - this.#startedAt));
+    return { stillMs, unhealthy: report.unhealthy, disturbed: report.disturbed, apps };
+  }
+}
+
+function isPaused({ how }: AppStep): boolean {
+  return how === 'pause' || how === 'freeze';
+}
+
+/** 128 and the number of SIGKILL. */
+const killedExit = 137;
+
+/** Waits for all, then throws the first error: nothing goes on behind the back of the one who handles it. */
+async function settleAll(works: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+function nothingStill(parts: Protection, unstoppable: readonly Unstoppable[]): StillContainers {
+  return {
+    sinceMs: parts.now(),
+    names: [],
+    unstoppable,
+    killed: [],
+    covers: () => false,
+    isStopped: () => false,
+    stillForMs: () => 0,
+    release: async () => ({ stillMs: 0, unhealthy: [], apps: [], disturbed: [] }),
+    async leave() {},
+    async [Symbol.asyncDispose]() {},
+  };
+}

@@ -1,0 +1,224 @@
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import type { Container, ContainerMount } from '../hosts/containers.ts';
+import { requireAnswer } from '../lib/require-answer.ts';
+import { fromText } from '../model/byte-string.ts';
+import { isAppError } from '../model/errors.ts';
+import type { Consumer, Volume } from '../model/volume.ts';
+import { pathConsumers } from '../backup/describe-volume.ts';
+import { isWithin } from '../model/is-within.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { BackupTarget } from '../volumes/targets.ts';
+import { lookWhenFree } from './hold-apps.ts';
+import { withoutOwn } from './own-container.ts';
+
+/** What a host has at one time. */
+export interface Surroundings {
+  readonly containers: readonly Container[];
+  readonly volumes: readonly Volume[];
+  /** Where the symbolic links of a path lead to, when this is the engine's machine; each is asked for once. */
+  readonly realPlace: (place: string) => Promise<string>;
+}
+
+interface Place {
+  readonly kind: 'volume' | 'path';
+  readonly name: string;
+  /** Only mounts of this very path count, not of a folder around it. */
+  readonly isMountedAlone?: boolean | undefined;
+}
+
+/**
+ * The containers, running or not, that see a volume's data however they mount it: by its name, by a bind mount of its
+ * folder or of one above or below, or by another volume that is the same place. This process's own container is none.
+ */
+export async function volumeContainers(
+  parts: Protection,
+  volumeName: string,
+  options: JobOptions,
+): Promise<Container[]> {
+  return await containersOf(parts, { kind: 'volume', name: volumeName }, options);
+}
+
+/** The same for a directory of this machine. Without an engine there are none. */
+export async function pathContainers(
+  parts: Protection,
+  directory: string,
+  options: JobOptions,
+): Promise<Container[]> {
+  return await containersOf(parts, { kind: 'path', name: directory }, options);
+}
+
+/** The same for several places, with one question to the host. */
+export async function containersAt(
+  parts: Protection,
+  places: readonly Place[],
+  options: JobOptions,
+): Promise<readonly Container[]> {
+  const around = await lookAround(parts, places, options);
+  const found = new Map<string, Container>();
+  for (const place of places)
+    for (const container of await consumersOf(around, place, () => true)) found.set(container.id, container);
+  return [...found.values()];
+}
+
+async function containersOf(parts: Protection, place: Place, options: JobOptions): Promise<Container[]> {
+  return await consumersOf(await lookAround(parts, [place], options), place, () => true);
+}
+
+/** Those of them, running or not, that could write when they run. */
+export async function writersIn(around: Surroundings, place: Place): Promise<Container[]> {
+  return await consumersOf(around, place, ({ readOnly }) => !readOnly);
+}
+
+/** Asks the host once for all of the places. For directories alone there need be no engine. */
+export async function lookAround(
+  parts: Protection,
+  places: readonly Place[],
+  { signal }: JobOptions,
+): Promise<Surroundings> {
+  try {
+    const host = await parts.host();
+    if (host.containers === undefined) return nothingAround;
+    const [containers, volumes] = await Promise.all([
+      host.containers.list({ signal }),
+      host.listVolumes({ signal }),
+    ]);
+    return { containers: await withoutOwn(containers), volumes, realPlace: openRealPlaces() };
+  } catch (error) {
+    const isMissing = isAppError(error, 'unavailable') || isAppError(error, 'denied');
+    if (isMissing && places.every(({ kind }) => kind === 'path')) return nothingAround;
+    throw error;
+  }
+}
+
+/**
+ * The same when no other work of Holdfast has paused what can write to them, so that it is made still after that. Only what its
+ * user has paused is paused then, or what other work has for longer than is waited for.
+ */
+export async function lookAroundFree(
+  parts: Protection,
+  places: readonly Place[],
+  options: JobOptions & { readonly patienceMs?: number | undefined },
+): Promise<Surroundings> {
+  const around = await lookAround(parts, places, options);
+  const paused = new Map<string, Container>();
+  for (const place of places)
+    for (const writer of await writersIn(around, place))
+      if (writer.state === 'paused') paused.set(writer.id, writer);
+  if (paused.size === 0) return around;
+  const look = (): Promise<Surroundings> => lookAround(parts, places, options);
+  try {
+    return await lookWhenFree(parts, { containers: [...paused.values()], look }, options);
+  } catch (error) {
+    if (!isAppError(error, 'locked')) throw error;
+    return around;
+  }
+}
+
+const nothingAround: Surroundings = {
+  containers: [],
+  volumes: [],
+  realPlace: async (place) => path.normalize(place),
+};
+
+/** True for one that can write now. */
+export function runs({ state }: Container): boolean {
+  return state === 'running' || state === 'restarting';
+}
+
+/** True for one that can write, or could when it is let run on. */
+export function isActiveContainer(container: Container): boolean {
+  return runs(container) || container.state === 'paused';
+}
+
+/** What a host says that lists consumers, and no containers. */
+export async function consumersNow(
+  parts: Protection,
+  target: BackupTarget,
+  options: JobOptions,
+): Promise<readonly Consumer[]> {
+  if (target.kind === 'path') return await pathConsumers(parts, target.name, options);
+  const host = await parts.host();
+  return (await host.findVolume(target.name, { signal: options.signal }))?.consumers ?? [];
+}
+
+async function consumersOf(
+  { containers, volumes, realPlace }: Surroundings,
+  { kind, name, isMountedAlone = false }: Place,
+  counts: (mount: ContainerMount) => boolean,
+): Promise<Container[]> {
+  const volume = kind === 'volume' ? volumes.find((other) => other.name === name) : undefined;
+  const places = kind === 'path' ? [name] : volume ? placesOf(volume) : [];
+  const real = await Promise.all(places.map(realPlace));
+  const isShared = isMountedAlone ? () => false : await sharing({ volumes, realPlace }, real);
+  const sees = async (mount: ContainerMount): Promise<boolean> => {
+    const { type, source } = mount;
+    if (source === undefined || !counts(mount)) return false;
+    if (type === 'volume') return (kind === 'volume' && source === name) || isShared(source);
+    if (type !== 'bind') return false;
+    const place = await realPlace(source);
+    return real.some((mine) => (isMountedAlone ? mine === place : overlap(mine, place)));
+  };
+  const found: Container[] = [];
+  for (const container of containers) {
+    for (const mount of container.mounts) {
+      if (!(await sees(mount))) continue;
+      found.push(container);
+      break;
+    }
+  }
+  return found;
+}
+
+/** Tells which volumes are the same place, or lie in or around it. */
+async function sharing(
+  { volumes, realPlace }: Pick<Surroundings, 'volumes' | 'realPlace'>,
+  real: readonly string[],
+): Promise<(volume: string) => boolean> {
+  const shared = new Set<string>();
+  for (const volume of volumes) {
+    const theirs = await Promise.all(placesOf(volume).map(realPlace));
+    if (theirs.some((place) => real.some((mine) => overlap(mine, place)))) shared.add(volume.name);
+  }
+  return (name) => shared.has(name);
+}
+
+/** Where a volume's data lies on the engine's machine; a share of the network has a place of its own kind. */
+export function placesOf(volume: Volume): string[] {
+  const { driver, mountpoint, options } = volume;
+  const places = mountpoint === undefined ? [] : [mountpoint];
+  const device = driver === 'local' ? options['device'] : undefined;
+  if (device === undefined || device === '') return places;
+  const flags = (options['o'] ?? '').split(',');
+  if (flags.includes('bind') || flags.includes('rbind')) places.push(path.normalize(device));
+  else if (options['type'] !== 'tmpfs') places.push(`${options['type'] ?? ''}:${addressOf(flags)}:${device}`);
+  return places;
+}
+
+function addressOf(flags: readonly string[]): string {
+  return flags.find((flag) => flag.startsWith('addr='))?.slice('addr='.length) ?? '';
+}
+
+function overlap(one: string, other: string): boolean {
+  return isWithin(one, other) || isWithin(other, one);
+}
+
+function openRealPlaces(): Surroundings['realPlace'] {
+  const known = new Map<string, Promise<string>>();
+  return (place) => {
+    const found = known.get(place) ?? findRealPlace(place);
+    known.set(place, found);
+    return found;
+  };
+}
+
+/** A server that does not answer keeps nobody from looking at the other places. */
+async function findRealPlace(place: string): Promise<string> {
+  if (!path.isAbsolute(place)) return place;
+  try {
+    await requireAnswer(fromText(place), { name: place, patienceMs: 4000 });
+    return await realpath(place);
+  } catch {
+    return path.normalize(place);
+  }
+}

@@ -1,0 +1,28 @@
+import type { CopyReport } from '../repository/index.ts';
+import { chooseSnapshots } from '../snapshots/choose-snapshots.ts';
+import type { JobOptions } from '../activity/protection.ts';
+import { findContext } from '../snapshots/snapshots.ts';
+import type { OtherRepository, UpkeepParts } from './upkeep.ts';
+
+export interface CopyRequest {
+  readonly to: OtherRepository;
+  /** Snapshots, or volumes for all of theirs; empty means all there are. */
+  readonly references: readonly string[];
+  readonly dryRun: boolean;
+}
+
+/** Copies snapshots into another repository, so that there are two places. */
+export async function copy(
+  parts: UpkeepParts,
+  { to, references, dryRun }: CopyRequest,
+  options: JobOptions,
+): Promise<CopyReport> {
+  const source = await parts.repository();
+  const target = await parts.openOther(to);
+  const snapshotIds =
+    references.length === 0
+      ? undefined
+      : chooseSnapshots(references, await findContext(parts, options)).map(({ id }) => id);
+  const { signal, onProgress } = options;
+  return await source.copyTo(target, { snapshotIds, dryRun, signal, onProgress });
+}

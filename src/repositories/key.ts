@@ -1,0 +1,159 @@
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { RepositoryRecord } from '../catalog/catalog.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Repository, RepositoryKey } from '../repository/index.ts';
+import { freeKeyFile, makeKeyFile } from '../lib/key-file.ts';
+import { readPassword } from '../lib/password.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+
+/** Where a new password comes from: one of these, or neither for a random key in the state folder. */
+export interface NewKey {
+  /** `file:/path` or `exec:command`. */
+  readonly passwordReference?: string | undefined;
+  /** A random key is made, in this file, which must not exist. */
+  readonly keyFile?: string | undefined;
+}
+
+export interface KeyParts extends Protection {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** What this command was told to use; undefined takes what the catalog knows. */
+  readonly passwordReference: string | undefined;
+}
+
+export interface AddedKey {
+  readonly key: RepositoryKey;
+  /** The file with the random key that was made. */
+  readonly keyFile: string | undefined;
+}
+
+export interface ChangedKey extends AddedKey {
+  readonly removedId: string;
+  /** What the catalog says from now on; undefined when it does not know the repository, or says what is still right. */
+  readonly catalogReference: string | undefined;
+  /** The key file that opens the repository no more. */
+  readonly formerKeyFile: string | undefined;
+}
+
+export interface RemovedKey {
+  readonly key: RepositoryKey;
+  readonly catalogReference: string | undefined;
+}
+
+/** Adds a password. Those that are there stay as they are. */
+export async function addKey(parts: KeyParts, wish: NewKey, options: JobOptions): Promise<AddedKey> {
+  const { key, keyFile } = await storeNewKey(parts, wish, options);
+  return { key, keyFile };
+}
+
+/** Puts a new password in the place of the one in use: the new one is durable and proven before the old one goes. */
+export async function changeKey(parts: KeyParts, wish: NewKey, options: JobOptions): Promise<ChangedKey> {
+  const repository = await parts.repository();
+  const old = (await repository.listKeys(options)).find(({ isCurrent }) => isCurrent);
+  if (old === undefined) {
+    throw new AppError('conflict', 'The key that opened this repository was removed meanwhile', {
+      hint: 'Run "holdfast key list" with another password.',
+    });
+  }
+  const record = await recordOf(parts, repository);
+  const formerReference = parts.passwordReference ?? record?.passwordReference;
+  const { key, keyFile, reference, password } = await storeNewKey(parts, wish, options);
+  // Until the old key is removed both open, so whichever the catalog names is right.
+  const catalogReference = await followCatalog(parts, repository, { removedId: old.id, reference });
+  await repository.removeKey(old.id, { instead: password, signal: options.signal });
+  const formerKeyFile = formerReference?.startsWith('file:') ? formerReference.slice(5) : undefined;
+  const isOther = formerReference !== reference;
+  return {
+    key: { ...key, isCurrent: true },
+    keyFile,
+    removedId: old.id,
+    catalogReference,
+    formerKeyFile: isOther ? formerKeyFile : undefined,
+  };
+}
+
+/** Removes the key whose id begins so. Never the last one nor the one in use. */
+export async function removeKey(parts: KeyParts, start: string, options: JobOptions): Promise<RemovedKey> {
+  const repository = await parts.repository();
+  const keys = await repository.listKeys(options);
+  const key = keyByStart(keys, start);
+  const reference = parts.passwordReference;
+  const others = keys.filter(({ id, isDamaged }) => id !== key.id && !isDamaged);
+  // The catalog must name a password that opens, at every moment.
+  const catalogReference =
+    key.isCurrent || others.length === 0 || reference === undefined
+      ? undefined
+      : await followCatalog(parts, repository, { removedId: key.id, reference });
+  await repository.removeKey(key.id, { signal: options.signal });
+  return { key, catalogReference };
+}
+
+function keyByStart(keys: readonly RepositoryKey[], start: string): RepositoryKey {
+  const found = keys.filter(({ id }) => id.startsWith(start.toLowerCase()));
+  const [key] = found;
+  if (key !== undefined && found.length === 1) return key;
+  if (found.length > 1)
+    throw new AppError('usage', `Several keys begin with ${quote(start)}`, { hint: 'Write more of the id.' });
+  throw new AppError('not-found', `There is no key ${quote(start)}`, { hint: 'See "holdfast key list".' });
+}
+
+interface NewlyStored extends AddedKey {
+  readonly reference: string;
+  readonly password: Uint8Array;
+}
+
+async function storeNewKey(parts: KeyParts, wish: NewKey, options: JobOptions): Promise<NewlyStored> {
+  const repository = await parts.repository();
+  const { reference, madeFile } = await newReference(parts, repository, wish);
+  try {
+    const password = await readPassword(reference, parts.env);
+    const key = await repository.addKey(password, { signal: options.signal });
+    return { key, keyFile: madeFile, reference, password };
+  } catch (error) {
+    if (madeFile !== undefined) await rm(madeFile, { force: true });
+    throw error;
+  }
+}
+
+async function newReference(
+  parts: KeyParts,
+  repository: Repository,
+  wish: NewKey,
+): Promise<{ reference: string; madeFile: string | undefined }> {
+  if (wish.passwordReference !== undefined) return { reference: wish.passwordReference, madeFile: undefined };
+  const name =
+    (await recordOf(parts, repository))?.name ?? (path.basename(repository.location) || 'repository');
+  const file = wish.keyFile ?? (await freeKeyFile(parts.stateDir, name));
+  await makeKeyFile(file);
+  return { reference: `file:${file}`, madeFile: file };
+}
+
+async function recordOf(parts: Protection, repository: Repository): Promise<RepositoryRecord | undefined> {
+  return (await parts.catalog())
+    .listRepositories()
+    .find(({ location, repositoryId }) => location === repository.location && repositoryId === repository.id);
+}
+
+interface Following {
+  readonly removedId: string;
+  /** A password that opens a key that stays. */
+  readonly reference: string;
+}
+
+/** Lets the catalog name `reference` when what it names opens nothing once the key is removed. */
+async function followCatalog(
+  parts: KeyParts,
+  repository: Repository,
+  { removedId, reference }: Following,
+): Promise<string | undefined> {
+  const record = await recordOf(parts, repository);
+  if (record === undefined || record.passwordReference === reference) return undefined;
+  const opens = await readPassword(record.passwordReference, parts.env, parts).then(
+    (password) => repository.keyOf(password),
+    () => undefined,
+  );
+  if (opens !== undefined && opens !== removedId) return undefined;
+  (await parts.catalog()).saveRepository({ ...record, passwordReference: reference });
+  return reference;
+}

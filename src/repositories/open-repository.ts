@@ -1,0 +1,62 @@
+import type { Catalog } from '../catalog/catalog.ts';
+import { AppError, isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Repository, RepositoryAccess } from '../repository/index.ts';
+import { type RepositoriesSaid, withConfigured } from './with-configured.ts';
+import { type RepositoryWish, findRepository } from './find-repository.ts';
+import { noRepository } from './no-repository.ts';
+import { refuseForeignProgram, repositoryAccess } from './repository-place.ts';
+
+export interface OpenParts {
+  readonly catalog: Catalog;
+  /** Repositories that `holdfast.yaml` describes, and the default one that it names. */
+  readonly configuration?: RepositoriesSaid | undefined;
+  readonly open: (access: RepositoryAccess) => Promise<Repository>;
+}
+
+/** Opens the repository that is meant, and makes sure that it is still the one that the catalog knows. */
+export async function openKnown(
+  wish: RepositoryWish & {
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly stateDir: string;
+    readonly signal?: AbortSignal | undefined;
+    readonly onWarning?: ((message: string) => void) | undefined;
+  },
+  { catalog, configuration, open }: OpenParts,
+): Promise<Repository> {
+  const records = withConfigured(catalog.listRepositories(), configuration, wish.stateDir);
+  const repositoryWish = { ...wish, repository: wish.repository ?? configuration?.repository };
+  if (repositoryWish.repository === undefined && !records.some(({ isDefault }) => isDefault))
+    throw await noRepository(wish.stateDir);
+  const place = findRepository(repositoryWish, records);
+  if (place.record !== undefined) await refuseForeignProgram(place, wish.stateDir);
+  const repository = await openOrExplain(open, repositoryAccess(place, wish));
+  if (place.record === undefined || place.record.repositoryId === repository.id) return repository;
+  if (place.record.repositoryId === '') {
+    // From now on it is known, and noticed when it is replaced.
+    catalog.saveRepository({ ...place.record, repositoryId: repository.id });
+    return repository;
+  }
+  await repository[Symbol.asyncDispose]();
+  throw new AppError(
+    'conflict',
+    `The repository ${quote(place.location)} is not the one that was there before`,
+    {
+      detail: `Expected ${place.record.repositoryId.slice(0, 16)}, found ${repository.id.slice(0, 16)}. It was replaced, or another disk is mounted.`,
+      hint: 'Bring the right one back, or take this one over with "holdfast init --repo DIR".',
+    },
+  );
+}
+
+async function openOrExplain(open: OpenParts['open'], access: RepositoryAccess): Promise<Repository> {
+  try {
+    return await open(access);
+  } catch (error) {
+    if (!isAppError(error, 'not-found') || error.hint !== undefined) throw error;
+    throw new AppError('not-found', error.message, {
+      detail: error.detail,
+      hint: `If it is on a disk that is not mounted, mount it. To make a new one: holdfast init --repo ${access.location}`,
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,178 @@
+import type { Catalog, RepositoryRecord } from '../catalog/catalog.ts';
+import { AppError, isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Repository } from '../repository/index.ts';
+import type { InitReport } from './init.ts';
+import { noRepository } from './no-repository.ts';
+import { openKnown } from './open-repository.ts';
+import type { JobOptions, RepositoryMaker } from '../activity/protection.ts';
+import { orderSnapshots } from '../snapshots/snapshot-order.ts';
+import type { OtherRepository } from './upkeep.ts';
+
+/** The repositories that Holdfast knows by name. */
+export interface Repositories {
+  /** Makes a repository or takes over one that is there, and remembers it. Again with the same name, it changes its options. */
+  addRepository(request: AddRepositoryRequest, options?: JobOptions): Promise<InitReport>;
+  listRepositories(): Promise<KnownRepository[]>;
+  /** Forgets it. What it holds, and its key, stay as they are. */
+  removeRepository(name: string): Promise<KnownRepository>;
+  /** Commands that name no repository take this one. */
+  setDefaultRepository(name: string): Promise<KnownRepository>;
+  /** Opens each, and says whether it is the one that it was; all of them when none is named. */
+  checkRepositories(names: readonly string[], options?: JobOptions): Promise<RepositoryState[]>;
+}
+
+export interface AddRepositoryRequest {
+  readonly name: string;
+  readonly location: string;
+  /** Of its store; undefined leaves those that are known. */
+  readonly options: Readonly<Record<string, string>> | undefined;
+  readonly makeDefault: boolean;
+  /** Makes it like another repository, so that data which both save is stored once when it is copied. */
+  readonly chunkerFrom?: OtherRepository | undefined;
+}
+
+/** What may be shown of a repository: references to secrets, and no secret. */
+export type KnownRepository = RepositoryRecord;
+
+export interface RepositoryState {
+  readonly name: string;
+  readonly location: string;
+  readonly isDefault: boolean;
+  /** Undefined when it could not be opened. */
+  readonly snapshots: number | undefined;
+  /** RFC 3339. */
+  readonly newest: string | undefined;
+  /** How long it took to open it and to list its snapshots. */
+  readonly durationMs: number;
+  readonly error: AppError | undefined;
+}
+
+export interface RepositoriesParts {
+  readonly stateDir: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** What this command was told to use for a repository that is added. */
+  readonly passwordReference: string | undefined;
+  catalog(): Promise<Catalog>;
+  maker(): Promise<RepositoryMaker>;
+  /** Opens the repository that a new one is to be like. */
+  openOther(wish: OtherRepository): Promise<Pick<Repository, 'polynomial' | 'location'>>;
+}
+
+export async function addRepository(
+  parts: RepositoriesParts,
+  request: AddRepositoryRequest,
+  { signal }: JobOptions,
+): Promise<InitReport> {
+  const { name, location, options, makeDefault, chunkerFrom: like } = request;
+  refuseBadName(name);
+  const { initialize } = await import('./init.ts');
+  const { stateDir, env, passwordReference } = parts;
+  return await initialize(
+    {
+      stateDir,
+      env,
+      passwordReference,
+      name,
+      location,
+      options,
+      makeDefault: makeDefault || undefined,
+      chunkerFrom: like && (() => parts.openOther(like)),
+      signal,
+    },
+    { catalog: await parts.catalog(), maker: await parts.maker() },
+  );
+}
+
+export async function removeRepository(parts: RepositoriesParts, name: string): Promise<KnownRepository> {
+  const catalog = await parts.catalog();
+  const records = catalog.listRepositories();
+  const record = recordOf(records, name);
+  if (record.isDefault && records.length > 1) {
+    throw new AppError('conflict', `Cannot forget the repository ${quote(name)}: it is the default`, {
+      hint: 'Make another one the default first: holdfast repo default NAME.',
+    });
+  }
+  catalog.removeRepository(name);
+  return record;
+}
+
+export async function setDefaultRepository(parts: RepositoriesParts, name: string): Promise<KnownRepository> {
+  const catalog = await parts.catalog();
+  const record = { ...recordOf(catalog.listRepositories(), name), isDefault: true };
+  catalog.saveRepository(record);
+  return record;
+}
+
+export async function checkRepositories(
+  parts: RepositoriesParts,
+  names: readonly string[],
+  options: JobOptions,
+): Promise<RepositoryState[]> {
+  const records = (await parts.catalog()).listRepositories();
+  if (records.length === 0) throw await noRepository(parts.stateDir);
+  const chosen = names.length === 0 ? records : names.map((name) => recordOf(records, name));
+  const states: RepositoryState[] = [];
+  for (const record of chosen) states.push(await stateOf(parts, record, options));
+  return states;
+}
+
+async function stateOf(
+  parts: RepositoriesParts,
+  record: RepositoryRecord,
+  options: JobOptions,
+): Promise<RepositoryState> {
+  const started = performance.now();
+  const { name, location, isDefault } = record;
+  const state = { name, location, isDefault, snapshots: undefined, newest: undefined };
+  const durationMs = (): number => Math.round(performance.now() - started);
+  try {
+    const found = await lookInto(parts, record, options);
+    return { ...state, ...found, durationMs: durationMs(), error: undefined };
+  } catch (error) {
+    if (!isAppError(error) || error.code === 'cancelled') throw error;
+    return { ...state, durationMs: durationMs(), error };
+  }
+}
+
+async function lookInto(
+  parts: RepositoriesParts,
+  record: RepositoryRecord,
+  { signal }: JobOptions,
+): Promise<Pick<RepositoryState, 'snapshots' | 'newest'>> {
+  const maker = await parts.maker();
+  const { stateDir, env } = parts;
+  // Its own password, whatever the command was told to use for another one.
+  const wish = {
+    repository: record.name,
+    passwordReference: record.passwordReference,
+    stateDir,
+    env,
+    signal,
+  };
+  await using repository = await openKnown(wish, {
+    catalog: await parts.catalog(),
+    open: (access) => maker.open(access),
+  });
+  const snapshots = await repository.listSnapshots({ signal });
+  const { snapshots: ordered, doubts } = orderSnapshots(snapshots, { nowMs: Date.now() });
+  const newest = ordered.findLast(({ id }) => doubts.get(id)?.kind !== 'future');
+  return { snapshots: snapshots.length, newest: newest?.time };
+}
+
+function recordOf(records: readonly RepositoryRecord[], name: string): RepositoryRecord {
+  const record = records.find((candidate) => candidate.name === name);
+  if (record !== undefined) return record;
+  const known = records.map((candidate) => quote(candidate.name)).join(', ');
+  throw new AppError('not-found', `There is no repository ${quote(name)}`, {
+    hint: known === '' ? 'Add one with "holdfast repo add".' : `There is ${known}.`,
+  });
+}
+
+/** A name must not be taken for a location: `--repo` takes both. */
+function refuseBadName(name: string): void {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$/.test(name)) return;
+  throw new AppError('usage', `${quote(name)} is no name for a repository`, {
+    hint: 'Use letters, digits, "-" and "_": names are told from directories and locations by it.',
+  });
+}

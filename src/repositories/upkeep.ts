@@ -1,0 +1,104 @@
+import type {
+  CopyReport,
+  IndexRepairReport,
+  LockHolder,
+  PackRepairReport,
+  RepairedSnapshot,
+  Repository,
+  RepositoryKey,
+  SnapshotRepairReport,
+  UnlockReport,
+} from '../repository/index.ts';
+import type { CopyRequest } from './copy.ts';
+import type { AddedKey, ChangedKey, KeyParts, NewKey, RemovedKey } from './key.ts';
+import { loadedLate } from '../activity/loaded-late.ts';
+import type { JobOptions } from '../activity/protection.ts';
+import type { SnapshotRepairRequest } from './repair.ts';
+
+/** What keeps a repository itself in order. */
+export interface Upkeep {
+  /** Oldest first. */
+  listKeys(options?: JobOptions): Promise<RepositoryKey[]>;
+  addKey(wish: NewKey, options?: JobOptions): Promise<AddedKey>;
+  /** Puts a new key in the place of the one in use. */
+  changeKey(wish: NewKey, options?: JobOptions): Promise<ChangedKey>;
+  /** Removes the key whose id begins so: never the last one nor the one in use. */
+  removeKey(start: string, options?: JobOptions): Promise<RemovedKey>;
+  /** Removes the locks that nobody can hold any more, or all of them. */
+  unlock(request: UnlockRequest, options?: JobOptions): Promise<UnlockReport>;
+  /** Makes the index say what the packs say. */
+  repairIndex(request: IndexRepairRequest, options?: JobOptions): Promise<IndexRepairReport>;
+  /** Saves what is whole in damaged packs, and takes them out. */
+  repairPacks(request: PackRepairRequest, options?: JobOptions): Promise<PackRepairReport>;
+  /** Makes new snapshots in the place of damaged ones, without what is lost. */
+  repairSnapshots(request: SnapshotRepairRequest, options?: JobOptions): Promise<SnapshotRepairReport>;
+  /** Copies snapshots into another repository. */
+  copy(request: CopyRequest, options?: JobOptions): Promise<CopyReport>;
+}
+
+/** Another repository than the one that is configured. */
+export interface OtherRepository {
+  /** Its name or its location. */
+  readonly repository: string;
+  /** `file:/path`, `env:NAME` or `exec:command`; undefined takes what the catalog knows. */
+  readonly passwordReference: string | undefined;
+}
+
+export interface UpkeepParts extends KeyParts {
+  openOther(wish: OtherRepository): Promise<Repository>;
+}
+
+export interface IndexRepairRequest {
+  readonly readAllPacks: boolean;
+  readonly dryRun: boolean;
+}
+
+export interface PackRepairRequest {
+  /** Ids or their unique starts, or all that are not whole. */
+  readonly packs: readonly string[] | 'damaged';
+  readonly dryRun: boolean;
+}
+
+export interface UnlockRequest {
+  readonly all: boolean;
+  readonly dryRun: boolean;
+}
+
+export function openUpkeep(parts: UpkeepParts): Upkeep {
+  return {
+    async listKeys(options = {}) {
+      return await (await parts.repository()).listKeys(options);
+    },
+    addKey: loadedLate(parts, async () => (await import('./key.ts')).addKey),
+    changeKey: loadedLate(parts, async () => (await import('./key.ts')).changeKey),
+    removeKey: loadedLate(parts, async () => (await import('./key.ts')).removeKey),
+    async unlock(request, options = {}) {
+      return await (await parts.repository()).unlock({ ...request, ...options });
+    },
+    async repairIndex(request, { signal, onProgress } = {}) {
+      return await (await parts.repository()).repairIndex({ ...request, signal, onProgress });
+    },
+    async repairPacks(request, { signal, onProgress } = {}) {
+      return await (await parts.repository()).repairPacks({ ...request, signal, onProgress });
+    },
+    repairSnapshots: loadedLate(parts, async () => (await import('./repair.ts')).repairSnapshots),
+    copy: loadedLate(parts, async () => (await import('./copy.ts')).copy),
+  };
+}
+
+export type {
+  AddedKey,
+  ChangedKey,
+  CopyReport,
+  CopyRequest,
+  IndexRepairReport,
+  LockHolder,
+  NewKey,
+  PackRepairReport,
+  RemovedKey,
+  RepairedSnapshot,
+  RepositoryKey,
+  SnapshotRepairReport,
+  SnapshotRepairRequest,
+  UnlockReport,
+};

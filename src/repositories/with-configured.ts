@@ -1,0 +1,36 @@
+import path from 'node:path';
+import type { RepositoryRecord } from '../catalog/catalog.ts';
+import { repositoryLocation } from './find-repository.ts';
+import type { Configuration } from '../policies/configuration/configuration.ts';
+
+export type RepositoriesSaid = Pick<Configuration, 'repository' | 'repositories'>;
+
+/**
+ * The repositories that the catalog knows, as `holdfast.yaml` describes them, and those that only it knows: their id is
+ * empty until they are opened for the first time. Pure.
+ */
+export function withConfigured(
+  records: readonly RepositoryRecord[],
+  configuration: RepositoriesSaid | undefined,
+  stateDir: string,
+): RepositoryRecord[] {
+  const said = [...(configuration?.repositories ?? [])].map(
+    ([name, { location: written, passwordReference, options }]): RepositoryRecord => {
+      const location = repositoryLocation(written);
+      const known = records.find((record) => record.name === name);
+      const isSame = known?.location === location;
+      return {
+        name,
+        location,
+        repositoryId: isSame ? known.repositoryId : '',
+        passwordReference:
+          passwordReference ??
+          known?.passwordReference ??
+          `file:${path.join(stateDir, 'keys', `${name}.key`)}`,
+        isDefault: known?.isDefault ?? false,
+        options: options ?? known?.options,
+      };
+    },
+  );
+  return [...records.filter(({ name }) => !said.some((one) => one.name === name)), ...said];
+}

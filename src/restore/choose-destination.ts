@@ -1,0 +1,199 @@
+import { lstat, readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { fromText, toPath } from '../model/byte-string.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { commandLabels } from '../model/foreign-options.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
+import { parseTarget } from '../model/target.ts';
+import type { Volume, VolumeSpec } from '../model/volume.ts';
+import { recordedVolume } from './as-recorded.ts';
+import { refuseBehindLink, savedThroughLink } from '../backup/behind-link.ts';
+import { type EntryDestination, entryDestination } from './entry-destination.ts';
+import { isEmptyData } from '../quiesce/live-tree.ts';
+import { nameNow } from '../snapshots/name-now.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { settlePath, settleVolume } from './settle.ts';
+import { canKeepBeside } from './stage.ts';
+
+/** Where the data goes. */
+export type Destination =
+  | { readonly kind: 'new-volume'; readonly name: string; readonly spec: VolumeSpec }
+  | {
+      readonly kind: 'volume';
+      readonly name: string;
+      readonly volume: Volume;
+      readonly isEmpty: boolean;
+      readonly way: 'direct' | 'stream';
+      /** Its storage is mounted by the engine only while containers run: it cannot be replaced under them. */
+      readonly isMountedByEngine: boolean;
+      readonly canKeep: boolean;
+    }
+  | {
+      readonly kind: 'directory';
+      readonly name: string;
+      /** Where it is, when a link of another user's leads to it by its name. */
+      readonly realPath?: string | undefined;
+      readonly isEmpty: boolean;
+      /** What is replaced can be kept for an undo: not what is in a mount point. */
+      readonly canKeep: boolean;
+    }
+  | EntryDestination;
+
+export interface DestinationWish {
+  readonly request: {
+    readonly what: string;
+    readonly to: string | undefined;
+    readonly asRecorded?: boolean | undefined;
+  };
+  readonly snapshot: Snapshot;
+}
+
+export interface DestinationChoice {
+  readonly destination: Destination;
+  readonly notes: readonly string[];
+  /** Why a volume is not made as the snapshot says. */
+  readonly refusal?: AppError | undefined;
+}
+
+/** Where a snapshot goes; nothing is made yet. */
+export async function chooseDestination(
+  parts: Protection,
+  wish: DestinationWish,
+  options: JobOptions,
+): Promise<DestinationChoice> {
+  const { request, snapshot } = wish;
+  if (request.to !== undefined) {
+    const target = parseTarget(request.to);
+    if (target.kind === 'path') {
+      const name = path.resolve(target.path);
+      const saved = await savedThroughLink(snapshot, name);
+      await settlePath(parts, saved ?? name, options);
+      if (saved !== undefined) {
+        const destination = await directoryDestination(name);
+        return { destination: { ...destination, name: saved, realPath: name }, notes: [] };
+      }
+      return { destination: await freshDirectory(name), notes: [] };
+    }
+    return await chooseOtherVolume(parts, { ...wish, name: target.name }, options);
+  }
+  const { volume } = snapshot;
+  if (volume === undefined) {
+    throw new AppError(
+      'usage',
+      `Snapshot ${quote(snapshot.id.slice(0, 8))} was made by another program and belongs to no volume`,
+      {
+        hint: 'Say where it goes: --to VOLUME, or --to ./DIRECTORY.',
+      },
+    );
+  }
+  if (volume.kind === 'path') {
+    await settlePath(parts, volume.name, options);
+    await refuseBehindLink(snapshot);
+    const isFile = volume.isFile === true;
+    const choose = isFile ? entryDestination : directoryDestination;
+    return { destination: await choose(volume.name), notes: [] };
+  }
+  const name = await nameNow(parts, { what: request.what, recorded: volume }, options);
+  return await chooseOwnVolume(parts, { ...wish, recorded: { ...volume, name } }, options);
+}
+
+/** Back to where it came from: the volume as it is, or made again as it was recorded. */
+async function chooseOwnVolume(
+  parts: Protection,
+  wish: DestinationWish & { readonly recorded: VolumeDescription },
+  options: JobOptions,
+): Promise<DestinationChoice> {
+  const { recorded } = wish;
+  const host = await parts.host();
+  const live = await host.findVolume(recorded.name, { signal: options.signal });
+  if (live === undefined) {
+    const made = recordedVolume(recorded, { isTrusted: wish.request.asRecorded === true });
+    const { spec, ...told } = made;
+    return { destination: { kind: 'new-volume', name: spec.name, spec }, ...told };
+  }
+  return { destination: await volumeDestination(parts, live, options), notes: [] };
+}
+
+/** Into another volume, which must be new or empty: a copy never replaces data. */
+async function chooseOtherVolume(
+  parts: Protection,
+  wish: DestinationWish & { readonly name: string },
+  options: JobOptions,
+): Promise<DestinationChoice> {
+  const host = await parts.host();
+  const live = await host.findVolume(wish.name, { signal: options.signal });
+  const recorded = wish.snapshot.volume;
+  if (live === undefined) {
+    if (recorded?.name === wish.name && recorded.kind === 'volume')
+      return await chooseOwnVolume(parts, { ...wish, recorded }, options);
+    const spec: VolumeSpec = { name: wish.name, driver: 'local', options: {}, labels: ownLabels(recorded) };
+    const hadOptions =
+      Object.keys(recorded?.options ?? {}).length > 0 || (recorded?.driver ?? 'local') !== 'local';
+    const notes =
+      hadOptions && recorded?.kind === 'volume'
+        ? [
+            `${quote(wish.name)} becomes an ordinary local volume: with the options of ${quote(recorded.name)} it would be the same storage.`,
+          ]
+        : [];
+    return { destination: { kind: 'new-volume', name: wish.name, spec }, notes };
+  }
+  const destination = await volumeDestination(parts, live, options);
+  if (destination.isEmpty) return { destination, notes: [] };
+  throw new AppError('exists', `The volume ${quote(wish.name)} holds data already`, {
+    hint: 'Choose a new name or an empty volume. In place, a volume is restored without --to.',
+  });
+}
+
+/** A copy runs no hooks, is no part of the stack that its original belongs to, and has a name. */
+function ownLabels(recorded: VolumeDescription | undefined): Record<string, string> {
+  const entries = Object.entries(recorded?.labels ?? {});
+  const commands = new Set(commandLabels(recorded?.labels ?? {}));
+  return Object.fromEntries(
+    entries.filter(
+      ([key]) =>
+        !key.startsWith('com.docker.compose.') && key !== 'com.docker.volume.anonymous' && !commands.has(key),
+    ),
+  );
+}
+
+async function volumeDestination(
+  parts: Protection,
+  volume: Volume,
+  options: JobOptions,
+): Promise<Extract<Destination, { kind: 'volume' }>> {
+  await settleVolume(parts, volume, options);
+  const host = await parts.host();
+  await using data = await host.openData(volume.name, { signal: options.signal });
+  const isMountedByEngine = data.way === 'direct' && data.root.startsWith('/proc/self/fd/');
+  return {
+    kind: 'volume',
+    name: volume.name,
+    volume,
+    isEmpty: await isEmptyData(data, options),
+    way: data.way,
+    isMountedByEngine,
+    canKeep: data.way === 'direct' && !isMountedByEngine && (await canKeepBeside(data.root)),
+  };
+}
+
+async function directoryDestination(name: string): Promise<Extract<Destination, { kind: 'directory' }>> {
+  try {
+    if (!(await lstat(name)).isDirectory())
+      throw new AppError('conflict', `${quote(name)} is there, and is no directory`);
+    const root = fromText(name);
+    const names = await readdir(toPath(root));
+    return { kind: 'directory', name, isEmpty: names.length === 0, canKeep: await canKeepBeside(root) };
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return { kind: 'directory', name, isEmpty: true, canKeep: true };
+    throw error;
+  }
+}
+
+async function freshDirectory(name: string): Promise<Destination> {
+  const destination = await directoryDestination(name);
+  if (destination.isEmpty) return destination;
+  throw new AppError('exists', `The directory ${quote(name)} is not empty`, {
+    hint: 'Restoring never mixes with what is there: choose a new or empty directory.',
+  });
+}

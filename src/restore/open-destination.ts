@@ -1,0 +1,186 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import type { Host, StreamData } from '../hosts/host.ts';
+import { applyMetadata } from '../lib/apply-metadata.ts';
+import { mapOwner } from '../lib/map-owner.ts';
+import { openTrusted } from '../lib/open-trusted.ts';
+import { removeDirectoryAt } from '../lib/posix-at.ts';
+import { type ByteString, fromText, toPath, toText } from '../model/byte-string.ts';
+import type { Entry } from '../model/entry.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Volume, VolumeSpec } from '../model/volume.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { findConsumers, isUp } from '../quiesce/restore-consumers.ts';
+import type { Destination } from './choose-destination.ts';
+import type { EntryDestination } from './entry-destination.ts';
+import type { RestorePlan } from './restore-plan.ts';
+import { refuseActive } from '../quiesce/refuse-active.ts';
+import { nameOf, parentOf } from '../volumes/on-disk.ts';
+
+/** A destination whose data can be reached. */
+export interface OpenDestination {
+  readonly plan: RestorePlan;
+  /** For a volume. */
+  readonly volume: Volume | undefined;
+  /** It was made for this restore. */
+  readonly created: boolean;
+  readonly mustBeEmpty: boolean;
+  /** Where it is on this machine; undefined where it is reached through the engine only. */
+  readonly root: ByteString | undefined;
+  readonly stream: StreamData | undefined;
+}
+
+interface Stacks {
+  /** Closes what was opened, in any case. */
+  readonly opened: AsyncDisposableStack;
+  /** Takes away what was made, when nothing comes of the restore. */
+  readonly made: AsyncDisposableStack;
+}
+
+/** Opens where a plan goes to, and makes what is missing. */
+export async function openDestination(
+  parts: Protection,
+  { plan, ...stacks }: Stacks & { readonly plan: RestorePlan },
+  options: JobOptions,
+): Promise<OpenDestination> {
+  const { destination } = plan;
+  if (destination.kind === 'directory') return openDirectory({ plan, destination, ...stacks });
+  if (destination.kind === 'entry') return openFolderOf({ plan, destination, ...stacks });
+  const host = await parts.host();
+  const created = destination.kind === 'new-volume';
+  const volume = created
+    ? await makeVolume(host, { spec: destination.spec, ...stacks }, options)
+    : await host.findVolume(destination.name, { signal: options.signal });
+  if (volume === undefined) throw changedMeanwhile(destination.name);
+  const data = stacks.opened.use(await host.openData(volume.name, { signal: options.signal, write: true }));
+  const root = data.way === 'direct' ? data.root : undefined;
+  // What the engine has mounted for its containers goes with them.
+  if (root === undefined || root.startsWith('/proc/self/fd/')) await refuseUsed(parts, volume, options);
+  return {
+    plan,
+    volume,
+    created,
+    mustBeEmpty: created || destination.isEmpty,
+    root,
+    stream: data.way === 'stream' ? data : undefined,
+  };
+}
+
+function openDirectory({
+  plan,
+  destination,
+  made,
+}: Stacks & {
+  readonly plan: RestorePlan;
+  readonly destination: Extract<Destination, { kind: 'directory' }>;
+}): OpenDestination {
+  const place = destination.realPath ?? destination.name;
+  const root = fromText(place);
+  makeFolders(path.dirname(place), made);
+  // As a whole it comes by the swap; a part goes into it.
+  if (plan.path !== '' && plan.keepsPlace) makeFolders(place, made);
+  const { isEmpty } = destination;
+  return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root, stream: undefined };
+}
+
+/** The folder that it is in, which is made where it is missing. */
+function openFolderOf({
+  plan,
+  destination,
+  made,
+}: Stacks & { readonly plan: RestorePlan; readonly destination: EntryDestination }): OpenDestination {
+  const root = parentOf(fromText(destination.name));
+  const { isEmpty, folders = [] } = destination;
+  const known = new Map(folders.map((folder) => [`/${folder.path}`, mapOwner(folder, plan.mapOwner)]));
+  makeFolders(toText(root), made, known);
+  return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root, stream: undefined };
+}
+
+async function refuseUsed(parts: Protection, volume: Volume, options: JobOptions): Promise<void> {
+  const up = (await findConsumers(parts, [{ kind: 'volume', name: volume.name }], options)).filter(isUp);
+  if (up.length > 0) refuseActive(volume.name, volume.consumers);
+}
+
+async function makeVolume(
+  host: Host,
+  { spec, made }: Stacks & { readonly spec: VolumeSpec },
+  options: JobOptions,
+): Promise<Volume> {
+  const name = spec.name ?? '';
+  if ((await host.findVolume(name, { signal: options.signal })) !== undefined) throw changedMeanwhile(name);
+  await makeDevice(host, { spec, made });
+  const volume = await host.createVolume(spec, { signal: options.signal });
+  made.defer(async () => {
+    await host.removeVolume(volume.name).catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      options.onNote?.(`The volume ${quote(name)}, which was made for this, is left behind: ${why}`);
+    });
+  });
+  return volume;
+}
+
+/** The folder that a volume is bound to: Docker itself never makes it, and then no container starts. */
+async function makeDevice(
+  host: Host,
+  { spec, made }: { readonly spec: VolumeSpec; readonly made: AsyncDisposableStack },
+): Promise<void> {
+  const { device } = spec.options;
+  const flags = (spec.options['o'] ?? '').split(',');
+  if (spec.driver !== 'local' || device === undefined || !path.isAbsolute(device)) return;
+  if (!flags.includes('bind') && !flags.includes('rbind')) return;
+  if (!(await host.info()).endpoint.startsWith('unix:')) return;
+  makeFolders(device, made);
+}
+
+/** Each in the one above, which is held open: another user may own that, and put a link in the place of what is made. */
+function makeFolders(
+  wanted: string,
+  made: AsyncDisposableStack,
+  known: ReadonlyMap<ByteString, Entry> = new Map(),
+): void {
+  const missing: ByteString[] = [];
+  let folder = fromText(path.normalize(wanted));
+  for (; !isThere(folder); folder = parentOf(folder)) missing.unshift(nameOf(folder));
+  let above = openTrusted(folder);
+  try {
+    for (const name of missing) {
+      using parent = above;
+      mkdirSync(toPath(parent.at(name)), { mode: 0o755 });
+      const place = folder;
+      made.defer(() => removeEmpty(place, name));
+      above = parent.openChild(name);
+      folder = `${folder === '/' ? '' : folder}/${name}`;
+      const entry = known.get(folder);
+      // What cannot be set is no reason to do without what it holds.
+      if (entry !== undefined) applyMetadata({ at: above.at('.') }, entry, () => undefined);
+    }
+  } finally {
+    above[Symbol.dispose]();
+  }
+}
+
+function removeEmpty(folder: ByteString, name: ByteString): void {
+  try {
+    using above = openTrusted(folder);
+    removeDirectoryAt(above.fd, name);
+  } catch {
+    // It is in use, or not there any more.
+  }
+}
+
+function isThere(folder: ByteString): boolean {
+  try {
+    using _found = openTrusted(folder);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+export function changedMeanwhile(name: string): AppError {
+  return new AppError('conflict', `${quote(name)} has changed since the plan was made`, {
+    hint: 'Run the restore again.',
+  });
+}

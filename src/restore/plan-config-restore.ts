@@ -1,0 +1,146 @@
+import { knownError } from '../lib/known-error.ts';
+import { toPrintable, toText } from '../model/byte-string.ts';
+import type { Entry } from '../model/entry.ts';
+import { amount } from '../model/amount.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import type { SnapshotEntry } from '../repository/index.ts';
+import { changesOfEntry, entryDestination } from './entry-destination.ts';
+import { exists, parentOf } from '../volumes/on-disk.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { defaultHealthyWithinMs, type RestorePlan, type RestoreRequest } from './restore-plan.ts';
+import { isSavedAs } from '../snapshots/saved-as.ts';
+
+/** What restoring the files that the containers of a stack need would do. */
+export interface ConfigPlan {
+  /** One for each that is missing, or that is not as it was. */
+  readonly plans: readonly RestorePlan[];
+  readonly notes: readonly string[];
+}
+
+type ConfigRequest = Pick<RestoreRequest, 'safetySnapshot' | 'healthyWithinMs' | 'asRecorded' | 'mapOwner'>;
+
+/**
+ * Brings back what is missing or changed of the files that lie beside the data in the snapshots of a stack; nothing is
+ * touched. Who can write into a repository writes what it holds: where this machine has not written down that it saved the
+ * snapshot, nothing outside of volumes is written before the caller agrees to it (`asRecorded`).
+ */
+export async function planConfigRestore(
+  parts: Protection,
+  {
+    snapshots,
+    request,
+    isRemote,
+  }: { readonly snapshots: readonly Snapshot[]; readonly request: ConfigRequest; readonly isRemote: boolean },
+  options: JobOptions,
+): Promise<ConfigPlan> {
+  const snapshot = newestWithFiles(snapshots);
+  if (snapshot === undefined) return { plans: [], notes: notesOfMissing(snapshots) };
+  if (isRemote)
+    return {
+      plans: [],
+      notes: ['What its containers need is not written: the engine is on another machine.'],
+    };
+  const entries: SnapshotEntry[] = [];
+  const repository = await parts.repository();
+  for await (const entry of repository.walk(snapshot, '', { inConfig: true, signal: options.signal }))
+    if (entry.path !== '') entries.push(entry);
+  const folders = new Map(entries.filter(({ type }) => type === 'dir').map((entry) => [entry.path, entry]));
+  const plans: RestorePlan[] = [];
+  const notes = notesOfMissing([snapshot]);
+  for (const entry of entries) {
+    if (entry.type === 'dir') continue;
+    try {
+      const plan = await planOne(parts, { entry, folders, snapshot, request }, options);
+      if (plan !== undefined) plans.push(plan);
+    } catch (error) {
+      // The data is what matters most, and is not kept from coming back.
+      if (options.signal?.aborted === true) throw error;
+      notes.push(`"/${toPrintable(entry.path)}" is left as it is: ${knownError(error).message}.`);
+    }
+  }
+  if (plans.length === 0 || request.asRecorded === true || (await isOwnWork(parts, snapshot)))
+    return { plans, notes };
+  const shown = plans.slice(0, 3).map(({ destination }) => quote(destination.name));
+  const more = plans.length > 3 ? `, and ${amount(plans.length - 3, 'file')} more` : '';
+  return {
+    plans: [],
+    notes: [
+      ...notes,
+      `What its containers need is not written, as this machine does not know that it saved it: ${shown.join(', ')}${more}. --as-recorded writes it.`,
+    ],
+  };
+}
+
+/** All that were saved at one moment have the same. */
+function newestWithFiles(snapshots: readonly Snapshot[]): Snapshot | undefined {
+  return snapshots
+    .filter(({ config }) => config !== undefined && config.saved.length > 0)
+    .toSorted((one, other) => Date.parse(one.time) - Date.parse(other.time))
+    .at(-1);
+}
+
+function notesOfMissing(snapshots: readonly Snapshot[]): string[] {
+  const leftOut = new Map(
+    snapshots.flatMap(({ config }) => (config?.leftOut ?? []).map((one) => [one.path, one.reason])),
+  );
+  return [...leftOut].map(
+    ([path, reason]) => `The snapshots are without ${quote(path)}, which its containers need: ${reason}.`,
+  );
+}
+
+/** Its id is the hash of what it says: no other program can have made another of the same. */
+async function isOwnWork(parts: Protection, snapshot: Snapshot): Promise<boolean> {
+  const volumeIdentity = snapshot.volume?.identity;
+  if (volumeIdentity === undefined) return false;
+  const runs = (await parts.catalog()).listRuns({ volumeIdentity, limit: 10_000 });
+  return isSavedAs(
+    { ...snapshot, original: undefined },
+    new Set(runs.flatMap((run) => run.snapshotId ?? [])),
+  );
+}
+
+interface OneFile {
+  readonly entry: SnapshotEntry;
+  readonly folders: ReadonlyMap<string, Entry>;
+  readonly snapshot: Snapshot;
+  readonly request: ConfigRequest;
+}
+
+/** Undefined for what is there as it was. */
+async function planOne(
+  parts: Protection,
+  { entry, folders, snapshot, request }: OneFile,
+  options: JobOptions,
+): Promise<RestorePlan | undefined> {
+  const name = toText(`/${entry.path}`);
+  // Where a link leads is for its user to change: only a missing one comes back.
+  if (entry.type !== 'file' && (await exists(`/${entry.path}`))) return undefined;
+  const destination = { ...(await entryDestination(name)), folders: foldersAbove(entry.path, folders) };
+  const replaces = !destination.isEmpty;
+  const since = snapshot.time;
+  const changes = replaces ? await changesOfEntry(destination, { entry, since }, options) : undefined;
+  if (changes !== undefined && changes.changes + changes.metadata + changes.comesBack === 0) return undefined;
+  return {
+    ...{ snapshot, entry, destination, changes, replaces, inConfig: true, path: entry.path },
+    keepsPlace: true,
+    safetySnapshot: replaces && request.safetySnapshot,
+    stops: [],
+    healthyWithinMs: request.healthyWithinMs ?? defaultHealthyWithinMs,
+    keepForMs: 0,
+    space: undefined,
+    mapOwner: request.mapOwner,
+    takesOver: false,
+    refusal: undefined,
+    notes: [],
+  };
+}
+
+function foldersAbove(path: string, folders: ReadonlyMap<string, Entry>): Entry[] {
+  const found: Entry[] = [];
+  for (let above = parentOf(`/${path}`); above !== '/'; above = parentOf(above)) {
+    const entry = folders.get(above.slice(1));
+    if (entry !== undefined) found.push(entry);
+  }
+  return found;
+}

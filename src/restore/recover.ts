@@ -1,0 +1,221 @@
+import { errorInWords } from '../lib/error-in-words.ts';
+import { isAppError } from '../model/errors.ts';
+import { hasHookJournals } from '../quiesce/hooks/hook-journal.ts';
+import type { DueHook, RecoverHooksOptions } from '../quiesce/hooks/recover-hooks.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { listJournals, readJournal } from './restore-journal.ts';
+import { type AppJournal, type OpenAppJournal, takeLeftJournals } from '../quiesce/app-journal.ts';
+import { holdApps } from '../quiesce/hold-apps.ts';
+import { nameApps } from '../quiesce/name-apps.ts';
+import type { AppStep } from '../quiesce/plan-still.ts';
+import { putBack } from '../quiesce/put-back.ts';
+import { startOnce } from '../quiesce/start-refusal.ts';
+import { tellOfRecovery } from './tell-of-recovery.ts';
+import { localTime } from '../model/local-time.ts';
+
+/** What was found of one job that was interrupted. */
+export interface RecoveredJob {
+  /** What it was doing: `back up "pg"`. */
+  readonly reason: string;
+  /** When it made its containers still, RFC 3339. */
+  readonly since: string;
+  /** Names of all that it was to make still; none where that cannot be read. */
+  readonly containers: readonly string[];
+  /** Names of the containers and services that were brought back. */
+  readonly apps: readonly string[];
+  /** Names of those that others have made anew, started or stopped since: they stay as they are. */
+  readonly left: readonly string[];
+  /** Why not all of them could be brought back; undefined when all is as it was. */
+  readonly error: string | undefined;
+}
+
+export interface RecoverReport {
+  readonly jobs: readonly RecoveredJob[];
+  /** Hooks that a backup has left due, and that could not be run by now either. */
+  readonly hooks: readonly DueHook[];
+  /** Jobs whose containers belong to another engine than this one. */
+  readonly elsewhere: number;
+}
+
+export interface RecoverOptions extends JobOptions {
+  /** How long to wait for an engine that does not answer, and for others who have the containers still. */
+  readonly patienceMs?: number | undefined;
+  /** True for every command: what an engine has refused before is tried once, and not waited for. */
+  readonly isAtStart?: boolean | undefined;
+  /** Told each job as it was found, and the id of the restore that it was for. */
+  readonly onJob?: ((job: RecoveredJob, restoreId: string | undefined) => void) | undefined;
+}
+
+/**
+ * Brings every app back that a job has left still which was killed: what ran before runs, what was paused before is
+ * paused, what was stopped before stays so. Jobs that are under way are left alone. May be repeated.
+ */
+export async function recoverApps(
+  parts: Protection,
+  options: RecoverOptions,
+): Promise<Omit<RecoverReport, 'hooks'>> {
+  const jobs: RecoveredJob[] = [];
+  const add = (job: RecoveredJob, restoreId?: string): void => {
+    jobs.push(job);
+    options.onJob?.(job, restoreId);
+  };
+  const left = await takeLeftJournals(parts.stateDir, ({ message, hint }) =>
+    add({
+      reason: 'do what cannot be read',
+      since: '',
+      containers: [],
+      apps: [],
+      left: [],
+      error: `${message}. ${hint ?? ''}`,
+    }),
+  );
+  let elsewhere = 0;
+  try {
+    const host = await parts.host();
+    const { identity } = await host.info({ signal: options.signal });
+    for (const opened of left) {
+      if (opened.journal.hostIdentity === identity && host.containers !== undefined)
+        add(await recoverJob(parts, opened, options), opened.journal.restoreId);
+      else elsewhere++;
+    }
+  } finally {
+    for (const opened of left) await opened[Symbol.asyncDispose]();
+  }
+  return { jobs, elsewhere };
+}
+
+/**
+ * What every command does that opens the host: it waits a short while only, once for what an engine refuses, and says what it
+ * did. Never throws.
+ */
+export async function recoverAtStart(parts: Protection, options: JobOptions): Promise<RecoverReport> {
+  try {
+    const told = await restoresThatTell(parts.stateDir);
+    const report = await recoverApps(parts, {
+      ...options,
+      patienceMs: 5_000,
+      isAtStart: true,
+      onJob: (job, restoreId) => {
+        if (job.error === undefined || !told.has(restoreId)) options.onNote?.(describeJob(job));
+      },
+    });
+    await tellOfRecovery(parts, report.jobs);
+    return { ...report, hooks: await recoverDueHooks(parts, report, options) };
+  } catch (error) {
+    const why = errorInWords(error);
+    options.onNote?.(`What an interrupted job has left stopped cannot be brought back: ${why}`);
+    return { jobs: [], hooks: [], elsewhere: 0 };
+  }
+}
+
+/** Ids of restores that have gone back and could not start what ran: putting them right has just said so. */
+async function restoresThatTell(stateDir: string): Promise<ReadonlySet<string | undefined>> {
+  const journals = await listJournals(stateDir, () => undefined);
+  return new Set(
+    journals.flatMap(({ id, step, levels }) => (step === 'staging' && levels.flat().length > 0 ? [id] : [])),
+  );
+}
+
+/** Tries again, with more patience, what could not be brought back when the host was opened. */
+export async function recoverMore(
+  parts: Protection,
+  before: RecoverReport,
+  options: JobOptions,
+): Promise<RecoverReport> {
+  const later = await recoverApps(parts, options);
+  await tellOfRecovery(parts, later.jobs);
+  const done = before.jobs.filter(({ error }) => error === undefined);
+  const hooks = await recoverDueHooks(parts, later, { ...options, isAsked: true });
+  return { jobs: [...done, ...later.jobs], hooks, elsewhere: later.elsewhere };
+}
+
+/** Applications are told that it is over when the containers of their backup are back, and not before. */
+async function recoverDueHooks(
+  parts: Protection,
+  { jobs }: Pick<RecoverReport, 'jobs'>,
+  options: RecoverHooksOptions,
+): Promise<readonly DueHook[]> {
+  if (!(await hasHookJournals(parts.stateDir))) return [];
+  const { recoverHooks } = await import('../quiesce/hooks/recover-hooks.ts');
+  const waitsFor = jobs.filter(({ error }) => error !== undefined);
+  const { ran, due, notes, hadFailed, isWaiting } = await recoverHooks(parts, { ...options, waitsFor });
+  if (isWaiting) options.onNote?.('Hooks of an interrupted backup wait until its containers are back.');
+  if (ran.length > 0) options.onNote?.(`Hooks of an interrupted backup were run: ${ran.join(', ')}.`);
+  for (const note of notes) options.onNote?.(`Warning: ${note}.`);
+  const { tellOfHooks } = await import('../quiesce/hooks/tell-of-hooks.ts');
+  await tellOfHooks(parts, { notes, isOver: hadFailed && due.length === 0 });
+  return due;
+}
+
+/** For people. */
+export function describeJob({ reason, since, apps, left, error }: RecoveredJob): string {
+  const job = `A job that was to ${reason} was interrupted${since === '' ? '' : ` (${localTime(since)})`}`;
+  if (error !== undefined) return `${job}: ${error}.`;
+  const stays = left.length === 0 ? '' : ` ${describeLeft(left)}.`;
+  if (apps.length > 0) return `${job}: ${nameApps(apps)} brought back.${stays}`;
+  return left.length === 0 ? `${job}: all runs as before.` : `${job}.${stays}`;
+}
+
+/** For people. */
+export function describeLeft(left: readonly string[]): string {
+  return `${nameApps(left)} left as it is: it was made anew, started or stopped since`;
+}
+
+async function recoverJob(
+  parts: Protection,
+  opened: OpenAppJournal,
+  options: RecoverOptions,
+): Promise<RecoveredJob> {
+  const { reason, since, levels, hostIdentity } = opened.journal;
+  const { stateDir } = parts;
+  const host = await parts.host();
+  const { containers } = host;
+  const told = { reason, since, containers: levels.flat().map((step) => step.identity.name) };
+  if (containers === undefined) return { ...told, apps: [], left: [], error: 'This host runs no containers' };
+  const unsettled = await whyUnsettled(stateDir, opened.journal);
+  if (unsettled !== undefined) return { ...told, apps: [], left: [], error: unsettled };
+  try {
+    const identities = levels.flat().map((step) => step.identity);
+    const apps = { stateDir, hostIdentity, containers: identities, reason, host };
+    await using _held = await holdApps(apps, options);
+    await opened.freeReserve();
+    // Only who waits for others has to know that they are well.
+    const healthyWithinMs = levels.length > 1 ? (options.patienceMs ?? 60_000) : undefined;
+    const isUnsure = (): boolean => true;
+    const touchedAtMs = ({ touchedAtMs: at }: AppStep): number | undefined => at;
+    const how = { ...options, isUnsure, healthyWithinMs, touchedAtMs };
+    const start = (patienceMs = options.patienceMs): ReturnType<typeof putBack> =>
+      putBack(containers, levels, { ...how, patienceMs });
+    const { changed, left } = await (options.isAtStart === true ? startOnce(opened.refusal, start) : start());
+    await opened.remove();
+    return { ...told, apps: changed, left, error: undefined };
+  } catch (error) {
+    if (isAppError(error, 'cancelled') || options.signal?.aborted === true) throw error;
+    return { ...told, apps: [], left: [], error: errorInWords(error) };
+  }
+}
+
+/** An app must not start on data that is half restored; when it is settled, the next command starts it. */
+async function whyUnsettled(
+  stateDir: string,
+  { restoreId, reason }: AppJournal,
+): Promise<string | undefined> {
+  if (restoreId === undefined && !reason.startsWith('restore')) return undefined;
+  try {
+    // An earlier version does not say which restore it was.
+    const left =
+      restoreId === undefined
+        ? await listJournals(stateDir, rethrow)
+        : [(await readJournal(stateDir, restoreId)) ?? []].flat();
+    // Before and after that, the data is whole.
+    const isHalf = left.some(({ step }) => step === 'swapping' || step === 'back');
+    return isHalf ? 'its restore has to be put right first' : undefined;
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    return `its restore has to be put right first. ${error.message}. ${error.hint ?? ''}`;
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
+}

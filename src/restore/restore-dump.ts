@@ -1,0 +1,212 @@
+import type { Container } from '../hosts/containers.ts';
+import { toText } from '../model/byte-string.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import type { SnapshotEntry } from '../repository/index.ts';
+import { backup } from '../backup/backup.ts';
+import { safetyTag } from '../snapshots/find-snapshot.ts';
+import { volumeIdentity } from '../volumes/identity.ts';
+import { takeLeases } from '../leases/lease.ts';
+import { logged } from '../activity/log/logged.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { volumeContainers } from '../quiesce/volume-containers.ts';
+import { openSnapshot } from '../snapshots/snapshots.ts';
+import { presetOfDump } from '../quiesce/presets/find-presets.ts';
+import { planApplication, type PlannedServer } from '../quiesce/presets/plan-application.ts';
+import type { Preset } from '../quiesce/presets/preset.ts';
+
+export interface DumpRestoreRequest {
+  /** As in `RestoreRequest`. */
+  readonly what: string;
+  /** The volume on whose running database it is restored; undefined is the one that the snapshot is of. */
+  readonly to?: string | undefined;
+  /** Names of dumps; undefined is all. */
+  readonly only?: readonly string[] | undefined;
+  /** Save and dump what is there before. */
+  readonly safetySnapshot: boolean;
+}
+
+/** What feeding a snapshot's dumps to a running database would do. */
+export interface DumpRestorePlan {
+  readonly snapshot: Snapshot;
+  readonly volume: string;
+  readonly preset: Preset;
+  readonly server: PlannedServer;
+  /** In the order in which they are restored. */
+  readonly dumps: readonly SnapshotEntry[];
+  readonly safetySnapshot: boolean;
+}
+
+export interface DumpRestoreReport {
+  readonly snapshot: Snapshot;
+  readonly volume: string;
+  readonly container: string;
+  readonly dumps: readonly string[];
+  readonly bytes: number;
+  /** What was there before. */
+  readonly safetySnapshot: Snapshot | undefined;
+}
+
+/** Finds the dumps and the server that takes them; nothing is touched. */
+export async function planDumpRestore(
+  parts: Protection,
+  { what, to, only, safetySnapshot }: DumpRestoreRequest,
+  options: JobOptions,
+): Promise<DumpRestorePlan> {
+  const { repository, snapshot } = await openSnapshot(parts, what, options);
+  const id = quote(snapshot.id.slice(0, 8));
+  const all = await repository.listDumps(snapshot, options);
+  if (all.length === 0)
+    throw new AppError('not-found', `Snapshot ${id} has no dump`, {
+      hint: 'Its files are restored without --from-dump. Dumps are made with the label "holdfast.dump=true".',
+    });
+  const chosen = only === undefined ? all : only.map((name) => findDump(name, { all, id }));
+  const preset = onlyPreset(chosen, id);
+  if (preset.restoreDump === undefined)
+    throw new AppError('unsupported', `${preset.title} takes no dump while it runs`, {
+      hint: `Restore its files, or write the dump to a file: holdfast dump ${snapshot.id.slice(0, 8)} --dump "${toText(chosen[0]?.path ?? '')}"`,
+    });
+  const volume = to ?? snapshot.volume?.name ?? snapshot.name;
+  const containers = await volumeContainers(parts, volume, options);
+  return {
+    snapshot,
+    volume,
+    preset,
+    server: chooseServer({ volume, containers, preset }),
+    dumps: chosen.toSorted((a, b) => order(a) - order(b) || (a.path < b.path ? -1 : 1)),
+    safetySnapshot,
+  };
+}
+
+/**
+ * Saves what is there with a dump of it, then restores one dump after the other. What the preset promises of each holds;
+ * those that came before stay restored.
+ */
+export async function applyDumpRestore(
+  parts: Protection,
+  plan: DumpRestorePlan,
+  options: JobOptions,
+): Promise<DumpRestoreReport> {
+  const { snapshot, volume, server } = plan;
+  const event = {
+    kind: 'restore',
+    volume,
+    snapshot: snapshot.id,
+    repository: (await parts.repository()).id,
+  } as const;
+  return await logged(parts, {
+    event: { ...event, message: 'from its dumps' },
+    work: async () => {
+      const safetySnapshot = plan.safetySnapshot ? await saveSafety(parts, volume, options) : undefined;
+      const { identity: hostIdentity } = await (await parts.host()).info({ signal: options.signal });
+      const identity = volumeIdentity(await parts.catalog(), { hostIdentity, name: volume });
+      const places = [{ kind: 'volume' as const, name: volume, hostIdentity, identity }];
+      await using _lease = await takeLeases(parts, { places, action: 'restore' }, options);
+      const bytes = await feedDumps(parts, plan, options);
+      const dumps = plan.dumps.map(({ path }) => toText(path));
+      return { snapshot, volume, container: server.container.name, dumps, bytes, safetySnapshot };
+    },
+  });
+}
+
+async function saveSafety(parts: Protection, volume: string, options: JobOptions): Promise<Snapshot> {
+  const { outcomes } = await backup(
+    parts,
+    {
+      targets: [volume],
+      all: false,
+      stacks: [],
+      marks: [safetyTag],
+      dryRun: false,
+      // All of it, whatever is left out of other backups.
+      given: { dump: true, excludes: [], tags: [] },
+    },
+    options,
+  );
+  const [outcome] = outcomes;
+  if (outcome?.snapshot !== undefined && outcome.outcome === 'good') return outcome.snapshot;
+  throw new AppError('partial', `Cannot save what is in ${quote(volume)} now, so it is not replaced`, {
+    detail: outcome?.error?.message ?? outcome?.problems[0]?.message,
+    hint: 'Put this right, or go without: --no-safety-snapshot.',
+    cause: outcome?.error,
+  });
+}
+
+async function feedDumps(parts: Protection, plan: DumpRestorePlan, options: JobOptions): Promise<number> {
+  const { containers } = await parts.host();
+  const { preset, snapshot, server } = plan;
+  if (containers === undefined || preset.restoreDump === undefined)
+    throw new AppError('unsupported', 'This host runs no containers that could take a dump');
+  const repository = await parts.repository();
+  const { container, mountPath, recognition } = server;
+  const { signal, onProgress } = options;
+  let bytes = 0;
+  const bytesTotal = plan.dumps.reduce((sum, { size }) => sum + size, 0);
+  for (const [index, entry] of plan.dumps.entries()) {
+    const name = toText(entry.path);
+    const counted = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+      for await (const chunk of repository.readFile(snapshot, entry, { signal })) {
+        yield chunk;
+        bytes += chunk.length;
+        onProgress?.({
+          phase: 'restoring the dump',
+          filesDone: index,
+          filesTotal: plan.dumps.length,
+          bytesDone: bytes,
+          bytesTotal,
+          current: name,
+        });
+      }
+    };
+    await preset.restoreDump(
+      { containers, container, mountPath, recognition, signal },
+      { name, body: counted() },
+    );
+  }
+  return bytes;
+}
+
+/** Roles before the databases that belong to them. */
+function order({ path }: SnapshotEntry): number {
+  return path.includes('.globals.') ? 0 : 1;
+}
+
+function findDump(
+  name: string,
+  { all, id }: { readonly all: readonly SnapshotEntry[]; readonly id: string },
+): SnapshotEntry {
+  const found = all.find(({ path }) => toText(path) === name);
+  if (found !== undefined) return found;
+  throw new AppError('not-found', `Snapshot ${id} has no dump ${quote(name)}`, {
+    hint: `It has ${all.map(({ path }) => quote(toText(path))).join(', ')}.`,
+  });
+}
+
+function onlyPreset(dumps: readonly SnapshotEntry[], id: string): Preset {
+  const found = new Set(dumps.map(({ path }) => presetOfDump(toText(path))));
+  const [preset] = found;
+  if (preset !== undefined && found.size === 1) return preset;
+  throw new AppError('unsupported', `The dumps of snapshot ${id} are not of one kind that is known`, {
+    hint: 'Name one with --dump.',
+  });
+}
+
+interface ServerChoice {
+  readonly volume: string;
+  readonly containers: readonly Container[];
+  readonly preset: Preset;
+}
+
+function chooseServer({ volume, containers, preset }: ServerChoice): PlannedServer {
+  const wishes = { preset: preset.name };
+  const plan = planApplication(
+    [{ name: volume, labels: {}, stack: undefined, containers, disk: undefined, wishes }],
+    containers,
+  );
+  const [server] = plan.servers;
+  if (server !== undefined) return server;
+  throw new AppError('unavailable', `No ${preset.title} runs on ${quote(volume)} that could take the dump`, {
+    hint: 'Start its container first: a dump is fed to a server that runs.',
+  });
+}

@@ -1,0 +1,179 @@
+import { randomBytes } from 'node:crypto';
+import type { Catalog } from '../catalog/catalog.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
+import type { Destination } from './choose-destination.ts';
+import { pathIdentity, volumeIdentity } from '../volumes/identity.ts';
+import { ownTest } from '../snapshots/own-snapshots.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { RestorePlan } from './restore-plan.ts';
+import { findContext } from '../snapshots/snapshots.ts';
+
+/** What the lease on a destination is taken on. */
+export async function identityOf(
+  parts: Protection,
+  destination: Destination,
+  options: JobOptions,
+): Promise<string> {
+  const catalog = await parts.catalog();
+  if (isPath(destination)) return pathIdentity(catalog, destination.name);
+  const { identity: hostIdentity } = await (await parts.host()).info({ signal: options.signal });
+  return volumeIdentity(catalog, { hostIdentity, name: destination.name });
+}
+
+/** The data is restored: when this cannot be written down, it is said, and no more. */
+export async function keepLineages(
+  parts: Protection,
+  plans: readonly RestorePlan[],
+  options: JobOptions,
+): Promise<void> {
+  try {
+    for (const plan of plans) await keepLineage(parts, plan, options);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    options.onNote?.(`The data is restored; that it goes on with the snapshots before is not noted: ${why}`);
+  }
+}
+
+/**
+ * What is saved under this name from now on goes on with what another machine saved under it. Throws `usage` where several
+ * machines did: no record says whose place this one takes.
+ */
+export async function takeOverByName(
+  parts: Protection,
+  { kind, name }: Pick<VolumeDescription, 'kind' | 'name'>,
+  options: JobOptions,
+): Promise<void> {
+  const { snapshots, isOwn } = await findContext(parts, options);
+  const others = snapshots.filter(
+    (one) => one.volume?.kind === kind && one.volume.name === name && !isOwn(one),
+  );
+  const origins = new Map(
+    others.flatMap(({ volume }) =>
+      volume === undefined ? [] : [[volume.identity, volume.host.name] as const],
+    ),
+  );
+  const [origin, ...more] = origins;
+  if (origin === undefined)
+    return options.onNote?.(`There is nothing of ${quote(name)} to take over from another machine.`);
+  if (more.length > 0)
+    throw new AppError(
+      'usage',
+      `Several machines saved ${quote(name)}: this one cannot take the place of all`,
+      {
+        detail: [...origins.values()].map(quote).join(', '),
+        hint: `Restore a snapshot of the one that is meant: holdfast restore ID --take-over`,
+      },
+    );
+  const [identity, hostName] = origin;
+  const { hostIdentity } = await placeOf(parts, { kind, name }, options);
+  (await parts.catalog()).takeOverLineage(hostIdentity, name, { identity, hostName });
+}
+
+/** What a restore says beforehand of the lineage that its destination goes on in. */
+export async function lineageNotes(
+  parts: Protection,
+  plan: Pick<RestorePlan, 'snapshot' | 'path' | 'destination' | 'takesOver'>,
+  options: JobOptions,
+): Promise<string[]> {
+  const recorded = broughtBack(plan);
+  if (recorded === undefined || (await isOwnSnapshot(parts, plan.snapshot, options))) return [];
+  const isNamesake = recorded.host.name === parts.hostname;
+  const [name, machine] = [quote(recorded.name), quote(recorded.host.name)];
+  return [
+    plan.takesOver
+      ? `${name} goes on with the snapshots that ${machine} saved: from then on, rules of this machine remove them too.`
+      : `${name} was saved by another machine${isNamesake ? ' of the same name' : ''}, ${machine}. Here it begins snapshots of its own that continue those, and rules of this machine leave those alone. Where this machine takes the place of that one: --take-over.`,
+  ];
+}
+
+/**
+ * What was brought back as a whole goes on in the lineage of its snapshots where they are this machine's, or where they are
+ * taken over; else in one of its own. A copy under another name has its own.
+ */
+async function keepLineage(parts: Protection, plan: RestorePlan, options: JobOptions): Promise<void> {
+  const recorded = broughtBack(plan);
+  if (recorded === undefined) return;
+  const catalog = await parts.catalog();
+  const place = await placeOf(parts, recorded, options);
+  const now = identityIn(catalog, place);
+  const origin = { identity: recorded.identity, hostName: recorded.host.name };
+  const isOwn = await isOwnSnapshot(parts, plan.snapshot, options);
+  if (isOwn && now === recorded.identity) return;
+  if (isOwn || plan.takesOver) {
+    const other = await otherOf(parts, place, recorded.identity, options);
+    if (other !== undefined)
+      return options.onNote?.(
+        `${quote(recorded.name)} goes on with snapshots of its own: ${quote(other)} goes on with those that it was restored from.`,
+      );
+    if (isOwn) catalog.setVolumeIdentity(place.hostIdentity, place.name, recorded.identity);
+    else catalog.takeOverLineage(place.hostIdentity, place.name, origin);
+    return;
+  }
+  // Earlier versions gave a volume the lineage of the machine that it came from.
+  const own = now === recorded.identity ? randomBytes(16).toString('hex') : now;
+  catalog.continueLineage(place.hostIdentity, place.name, own, origin);
+}
+
+/** What the snapshot is of, where a restore brings it back as a whole under its name. */
+function broughtBack({
+  snapshot: { volume },
+  path,
+  destination,
+}: Pick<RestorePlan, 'snapshot' | 'path' | 'destination'>): VolumeDescription | undefined {
+  if (volume === undefined || volume.name !== destination.name) return undefined;
+  if (path !== '' && volume.isFile !== true) return undefined;
+  return (volume.kind === 'path') === isPath(destination) ? volume : undefined;
+}
+
+/** True where it is no volume, but a place of this machine that is named by its path. */
+export function isPath({ kind }: Pick<RestorePlan['destination'], 'kind'>): boolean {
+  return kind === 'directory' || kind === 'entry';
+}
+
+interface Place {
+  readonly kind: VolumeDescription['kind'];
+  readonly hostIdentity: string;
+  readonly name: string;
+}
+
+async function placeOf(
+  parts: Protection,
+  { kind, name }: Pick<VolumeDescription, 'kind' | 'name'>,
+  { signal }: JobOptions,
+): Promise<Place> {
+  const stateId = (await parts.catalog()).stateId();
+  if (kind === 'path') return { kind, hostIdentity: stateId, name };
+  const { identity } = await (await parts.host()).info({ signal });
+  return { kind, hostIdentity: identity || stateId, name };
+}
+
+function identityIn(catalog: Catalog, { kind, hostIdentity, name }: Place): string {
+  return kind === 'path' ? pathIdentity(catalog, name) : volumeIdentity(catalog, { hostIdentity, name });
+}
+
+/** The name of another volume of this host that goes on in a lineage: two in one would be thinned out as one. */
+async function otherOf(
+  parts: Protection,
+  { kind, hostIdentity, name }: Place,
+  identity: string,
+  { signal }: JobOptions,
+): Promise<string | undefined> {
+  if (kind === 'path') return undefined;
+  const catalog = await parts.catalog();
+  const volumes = await (await parts.host()).listVolumes({ signal });
+  const isIt = (other: string): boolean =>
+    other !== name && volumeIdentity(catalog, { hostIdentity, name: other }) === identity;
+  return volumes.find((other) => isIt(other.name))?.name;
+}
+
+async function isOwnSnapshot(
+  parts: Protection,
+  snapshot: Snapshot,
+  { signal }: JobOptions,
+): Promise<boolean> {
+  const host = await parts.host().catch(() => undefined);
+  const identity = (await host?.info({ signal }).catch(() => undefined))?.identity;
+  return (await ownTest(parts, identity))(snapshot);
+}

@@ -1,0 +1,238 @@
+import { realpath, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { type ByteString, fromText, toPath, toText } from '../model/byte-string.ts';
+import type { Entry } from '../model/entry.ts';
+import { AppError } from '../model/errors.ts';
+import type { OwnerMap } from '../model/owner-map.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { parseVolumePath } from '../model/target.ts';
+import type { SnapshotEntry } from '../repository/index.ts';
+import { chooseDestination, type Destination } from './choose-destination.ts';
+import { compareSnapshotWithLive } from '../snapshots/diff.ts';
+import { changesOfEntry } from './entry-destination.ts';
+import { doubtNotes, findSnapshot } from '../snapshots/find-snapshot.ts';
+import type { LiveData } from '../quiesce/live-tree.ts';
+import { outageNotes, stopsOf } from './planned-stops.ts';
+import { nameOf } from '../volumes/on-disk.ts';
+import { explainContainerPath } from '../snapshots/path-in-container.ts';
+import { ownFoldersBelow } from '../backup/own-folders.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { placesOf } from '../quiesce/volume-containers.ts';
+import { lineageNotes } from './restore-lineage.ts';
+import { findContext } from '../snapshots/snapshots.ts';
+import { type RestoreChanges, summarize } from '../backup/summarize-changes.ts';
+
+export interface RestoreRequest {
+  /** `VOLUME`, `VOLUME@SNAPSHOT`, `VOLUME@TIME`, a snapshot's id. */
+  readonly what: string;
+  /** Another volume, or a directory; undefined is where it came from. */
+  readonly to: string | undefined;
+  /** Only this file or folder; undefined is all of it. */
+  readonly path: string | undefined;
+  /** Save what is replaced as a snapshot before. */
+  readonly safetySnapshot: boolean;
+  /** How long what is replaced is kept beside for an undo; 0 keeps nothing. A week unless given. */
+  readonly keepForMs?: number | undefined;
+  /** How long containers may take to be healthy on the restored data. Two minutes unless given. */
+  readonly healthyWithinMs?: number | undefined;
+  /** A volume that is gone is made with the devices, servers, secrets and hooks that the snapshot names. */
+  readonly asRecorded?: boolean | undefined;
+  /** Other owners than those that were saved. */
+  readonly mapOwner?: OwnerMap | undefined;
+  /** What another machine saved is this one's from then on: this one takes its place. */
+  readonly takeOver?: boolean | undefined;
+}
+
+export const defaultKeepMs = 7 * 86_400_000;
+export const defaultHealthyWithinMs = 120_000;
+
+/** What a restore takes on the disk of the live data, in bytes. */
+export interface RestoreSpace {
+  /** What is made ready beside. */
+  readonly comes: number | undefined;
+  /** What is there now; it stays on the disk for as long as it is kept. */
+  readonly kept: number;
+  readonly free: number | undefined;
+}
+
+export interface RestorePlan {
+  readonly snapshot: Snapshot;
+  /** What is restored; its path is '' when it is the whole snapshot. */
+  readonly path: ByteString;
+  readonly entry: SnapshotEntry;
+  /** It is one of the files that containers need, which lie beside the data, by its absolute path without the first slash. */
+  readonly inConfig?: boolean | undefined;
+  /** A part goes where it came from; otherwise it goes into the destination under its own name. */
+  readonly keepsPlace: boolean;
+  readonly destination: Destination;
+  /** Undefined where nothing is replaced. */
+  readonly changes: RestoreChanges | undefined;
+  /** Data that is there is replaced: the user has to agree. */
+  readonly replaces: boolean;
+  readonly safetySnapshot: boolean;
+  /** Names of the containers that run on it, in the order in which they are stopped; they are started again afterwards. */
+  readonly stops: readonly string[];
+  readonly healthyWithinMs: number;
+  /** How long what is replaced is kept for an undo; 0 when it is not. */
+  readonly keepForMs: number;
+  readonly space: RestoreSpace | undefined;
+  readonly mapOwner: OwnerMap | undefined;
+  /** The destination goes on in the lineage of another machine. */
+  readonly takesOver: boolean;
+  /** Why it is refused as things are now. */
+  readonly refusal: AppError | undefined;
+  readonly notes: readonly string[];
+}
+
+/** Finds out what a restore would do; nothing is touched. */
+export async function planRestore(
+  parts: Protection,
+  request: RestoreRequest,
+  options: JobOptions,
+): Promise<RestorePlan> {
+  const repository = await parts.repository();
+  const context = await findContext(parts, options);
+  const snapshot = findSnapshot(request.what, context);
+  const inside = request.path === undefined ? wholeOf(snapshot) : parseVolumePath(request.path);
+  const entry = await findEntry(parts, { snapshot, path: inside }, options);
+  const { destination, notes, refusal } = await chooseDestination(parts, { request, snapshot }, options);
+  const replaces = destination.kind !== 'new-volume' && !destination.isEmpty;
+  const live = { bytes: 0 };
+  const onLive = ({ size, hardLinkTo }: Entry): void =>
+    void (live.bytes += hardLinkTo === undefined ? size : 0);
+  const { time: since } = snapshot;
+  const changes =
+    destination.kind === 'entry'
+      ? replaces
+        ? await changesOfEntry(destination, { entry, since }, options)
+        : undefined
+      : replaces && inside === ''
+        ? await withLiveData(parts, destination, options, (data) =>
+            summarize(
+              compareSnapshotWithLive(
+                { repository, snapshot, data, onLive, mapOwner: request.mapOwner },
+                options,
+              ),
+              snapshot.time,
+            ),
+          )
+        : undefined;
+  const stops = await stopsOf(parts, destination, options);
+  const isWhole = replaces && inside === '';
+  const keeps = isWhole && destination.canKeep;
+  const takesOver = request.takeOver === true;
+  const lineage = await lineageNotes(parts, { snapshot, path: inside, destination, takesOver }, options);
+  return {
+    snapshot,
+    path: inside,
+    entry,
+    keepsPlace: request.to === undefined || isBehindLink(destination),
+    destination,
+    changes,
+    replaces,
+    safetySnapshot: replaces && request.safetySnapshot,
+    stops: stops.names,
+    healthyWithinMs: request.healthyWithinMs ?? defaultHealthyWithinMs,
+    keepForMs: keeps ? (request.keepForMs ?? defaultKeepMs) : 0,
+    space:
+      isWhole && isDirect(destination)
+        ? await spaceOf(parts, { snapshot, destination, kept: live.bytes }, options)
+        : undefined,
+    mapOwner: request.mapOwner,
+    takesOver,
+    refusal:
+      refusal ?? (replaces ? await refuseOwnFolders(parts, destination, inside) : undefined) ?? stops.refusal,
+    notes: [...notes, ...lineage, ...doubtNotes(snapshot, context), ...outageNotes(stops.names, destination)],
+  };
+}
+
+/** What comes back has no state folder and no repository in it, as none is saved: those that are there would be taken away. */
+async function refuseOwnFolders(
+  parts: Protection,
+  destination: Destination,
+  inside: ByteString,
+): Promise<AppError | undefined> {
+  const places =
+    destination.kind === 'directory'
+      ? [destination.realPath ?? destination.name]
+      : destination.kind === 'volume'
+        ? placesOf(destination.volume).filter((place) => place.startsWith('/'))
+        : [];
+  for (const place of places) {
+    const target = await realpath(inside === '' ? place : path.join(place, toText(inside))).catch(
+      () => undefined,
+    );
+    const [own] = target === undefined ? [] : await ownFoldersBelow(parts, target);
+    if (own === undefined) continue;
+    return new AppError(
+      'conflict',
+      `Cannot restore ${quote(destination.name)} in place: Holdfast itself lies in it`,
+      {
+        detail: `${own.what}, ${quote(own.folder)}, would be taken away with what is there now.`,
+        hint: 'Restore it to another directory with --to, or a part of it with --path.',
+      },
+    );
+  }
+  return undefined;
+}
+
+/** Of a single file, the file: what holds it is not restored. */
+function wholeOf({ volume }: Snapshot): ByteString {
+  return volume?.isFile === true ? nameOf(fromText(volume.name)) : '';
+}
+
+function isBehindLink(destination: Destination): boolean {
+  return destination.kind === 'directory' && destination.realPath !== undefined;
+}
+
+function isDirect(destination: Destination): boolean {
+  return destination.kind !== 'volume' || destination.way === 'direct';
+}
+
+async function spaceOf(
+  parts: Protection,
+  { snapshot, destination, kept }: { snapshot: Snapshot; destination: Destination; kept: number },
+  options: JobOptions,
+): Promise<RestoreSpace> {
+  const free = await withLiveData(parts, destination, options, async (data) => {
+    if (data.way === 'stream') return undefined;
+    const { bavail, bsize } = await statfs(toPath(data.root));
+    return bavail * bsize;
+  }).catch(() => undefined);
+  return { comes: snapshot.summary?.bytes, kept, free };
+}
+
+async function findEntry(
+  parts: Protection,
+  { snapshot, path: inside }: { snapshot: Snapshot; path: ByteString },
+  options: JobOptions,
+): Promise<SnapshotEntry> {
+  const repository = await parts.repository();
+  try {
+    for await (const entry of repository.walk(snapshot, inside, { depth: 0, signal: options.signal })) {
+      if (entry.type === 'file' || entry.type === 'dir') return entry;
+      throw new AppError('unsupported', `Cannot restore a ${entry.type} by itself`, {
+        hint: 'Restore the folder that it is in.',
+      });
+    }
+  } catch (error) {
+    throw explainContainerPath(error, snapshot, toText(inside));
+  }
+  throw new AppError('integrity', `The snapshot ${quote(snapshot.id.slice(0, 8))} is empty`, {
+    hint: 'Run "holdfast check".',
+  });
+}
+
+async function withLiveData<T>(
+  parts: Protection,
+  destination: Destination,
+  options: JobOptions,
+  use: (data: LiveData) => Promise<T>,
+): Promise<T> {
+  if (destination.kind === 'directory')
+    return await use({ way: 'direct', root: fromText(destination.realPath ?? destination.name) });
+  const host = await parts.host();
+  await using data = await host.openData(destination.name, { signal: options.signal });
+  return await use(data);
+}

@@ -1,0 +1,105 @@
+import type { AppError } from '../model/errors.ts';
+import { type ConfigPlan, planConfigRestore } from './plan-config-restore.ts';
+import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { type Place, planStopsAt } from '../quiesce/restore-consumers.ts';
+import { defaultKeepMs, type RestorePlan, type RestoreRequest, planRestore } from './restore-plan.ts';
+import type { RestoreReport } from './restore-report.ts';
+import { applyRestores } from './restore.ts';
+import { findContext } from '../snapshots/snapshots.ts';
+
+export interface StackRequest extends Omit<RestoreRequest, 'what' | 'to' | 'path'> {
+  /** `NAME`, `NAME@TIME`, `NAME@SNAPSHOT`, `NAME@RESTOREPOINT`. */
+  readonly what: string;
+}
+
+/** What restoring a stack would do. */
+export interface StackPlan {
+  readonly point: RestorePoint;
+  /** One for each volume. */
+  readonly plans: readonly RestorePlan[];
+  /** One for each file that its containers need and that is missing or not as it was. */
+  readonly config: ConfigPlan;
+  /** Names of the containers that are stopped for it, in order. */
+  readonly stops: readonly string[];
+  readonly refusal: AppError | undefined;
+}
+
+export interface StackReport {
+  readonly stack: string;
+  readonly restorePoint: string | undefined;
+  readonly volumes: readonly RestoreReport[];
+  /** What its containers need besides, each file by its path. */
+  readonly files: readonly RestoreReport[];
+  readonly stopped: readonly string[];
+  readonly stillMs: number;
+}
+
+/** Finds out what restoring all volumes of a stack would do; nothing is touched. */
+export async function planStackRestore(
+  parts: Protection,
+  request: StackRequest,
+  options: JobOptions,
+): Promise<StackPlan> {
+  const point = chooseRestorePoint(request.what, await findContext(parts, options));
+  const plans: RestorePlan[] = [];
+  for (const { id } of point.snapshots)
+    plans.push(
+      keepingEmpty(
+        await planRestore(parts, { ...request, what: id, to: undefined, path: undefined }, options),
+        request,
+      ),
+    );
+  const host = await parts.host();
+  const { isRemote = false } = await host.info({ signal: options.signal });
+  const config = await planConfigRestore(parts, { snapshots: point.snapshots, request, isRemote }, options);
+  const { containers } = host;
+  const places = [...placesOf(plans), ...placesOf(config.plans)];
+  const stops = await planStopsAt(parts, { containers, places }, options);
+  return {
+    point,
+    plans,
+    config,
+    stops: stops.names,
+    refusal: plans.find(({ refusal }) => refusal)?.refusal ?? stops.refusal,
+  };
+}
+
+/** A volume that is empty now is emptied again by an undo of the others. */
+function keepingEmpty(plan: RestorePlan, { keepForMs = defaultKeepMs }: StackRequest): RestorePlan {
+  const { destination } = plan;
+  const isKept = destination.kind === 'volume' && destination.isEmpty && destination.canKeep;
+  return isKept ? { ...plan, keepForMs } : plan;
+}
+
+/** All of it or nothing, behind one stop of what uses it. */
+export async function applyStackRestore(
+  parts: Protection,
+  plan: StackPlan,
+  options: JobOptions,
+): Promise<StackReport> {
+  if (plan.refusal !== undefined) throw plan.refusal;
+  const reports = await applyRestores(parts, [...plan.plans, ...plan.config.plans], options);
+  const { stopped = [], stillMs = 0 } = reports[0] ?? {};
+  const { stack, id } = plan.point;
+  const count = plan.plans.length;
+  return {
+    ...{ stack, restorePoint: id, stopped, stillMs },
+    volumes: reports.slice(0, count),
+    files: reports.slice(count),
+  };
+}
+
+function placesOf(plans: readonly RestorePlan[]): Place[] {
+  return plans.flatMap(({ destination: { kind, name }, inConfig }) =>
+    kind === 'new-volume'
+      ? []
+      : [
+          {
+            kind: kind === 'volume' ? ('volume' as const) : ('path' as const),
+            name,
+            isMountedAlone: inConfig,
+          },
+        ],
+  );
+}

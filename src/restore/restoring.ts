@@ -1,0 +1,68 @@
+import { loadedLate } from '../activity/loaded-late.ts';
+import type { DumpRestorePlan, DumpRestoreReport, DumpRestoreRequest } from './restore-dump.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { RestorePlan, RestoreRequest } from './restore-plan.ts';
+import type { StackPlan, StackReport, StackRequest } from './restore-stack.ts';
+import type { RestoreReport } from './restore-report.ts';
+import type { UndoRecord } from '../volumes/undo-records.ts';
+import type { UndoPlan, UndoReport, UndoRequest } from './undo.ts';
+
+/** What brings data back, and what takes that back. Nothing is touched before a plan is carried out. */
+export interface Restoring {
+  /** What a restore would do; nothing is touched. */
+  planRestore(request: RestoreRequest, options?: JobOptions): Promise<RestorePlan>;
+  /** Carries a plan out. A failure leaves the volume as it was. */
+  applyRestore(plan: RestorePlan, options?: JobOptions): Promise<RestoreReport>;
+  /** What feeding the dumps of a snapshot to a running database would do; nothing is touched. */
+  planDumpRestore(request: DumpRestoreRequest, options?: JobOptions): Promise<DumpRestorePlan>;
+  /** Carries it out. What is there is saved before. */
+  applyDumpRestore(plan: DumpRestorePlan, options?: JobOptions): Promise<DumpRestoreReport>;
+  /** What restoring all volumes of a stack would do; nothing is touched. */
+  planStackRestore(request: StackRequest, options?: JobOptions): Promise<StackPlan>;
+  /** Carries it out: all of it, or nothing is changed. */
+  applyStackRestore(plan: StackPlan, options?: JobOptions): Promise<StackReport>;
+  /** What bringing back the data before a restore would do; nothing is touched. */
+  planUndo(request: UndoRequest, options?: JobOptions): Promise<UndoPlan>;
+  /** Carries it out. A failure leaves everything as it was. */
+  applyUndo(plan: UndoPlan, options?: JobOptions): Promise<UndoReport>;
+  /** What is kept for an undo, oldest first. */
+  listUndo(): Promise<UndoRecord[]>;
+  /** Deletes what is kept of one restore. Permanent. */
+  dropUndo(request: Pick<UndoRequest, 'what'>, options?: JobOptions): Promise<UndoRecord[]>;
+}
+
+export interface RestoringParts extends Protection {
+  /** A restore is about to be planned: what takes its time is started at once. */
+  expectRestore(): void;
+}
+
+export function openRestoring(parts: RestoringParts): Restoring {
+  return {
+    async planRestore(request, options = {}) {
+      parts.expectRestore();
+      const { planRestore } = await import('./restore-plan.ts');
+      return await planRestore(parts, request, options);
+    },
+    applyRestore: loadedLate(parts, async () => (await import('./restore.ts')).applyRestore),
+    planDumpRestore: loadedLate(
+      parts,
+      async () => (await import('./restore-dump.ts')).planDumpRestore,
+    ),
+    applyDumpRestore: loadedLate(
+      parts,
+      async () => (await import('./restore-dump.ts')).applyDumpRestore,
+    ),
+    planStackRestore: loadedLate(parts, async () => (await import('./restore-stack.ts')).planStackRestore),
+    applyStackRestore: loadedLate(parts, async () => (await import('./restore-stack.ts')).applyStackRestore),
+    planUndo: loadedLate(parts, async () => (await import('./undo.ts')).planUndo),
+    applyUndo: loadedLate(parts, async () => (await import('./undo.ts')).applyUndo),
+    async listUndo() {
+      const { listUndo } = await import('./undo.ts');
+      return await listUndo(parts);
+    },
+    dropUndo: loadedLate(parts, async () => (await import('./undo.ts')).dropKept),
+  };
+}
+
+export type { RestorePlan, RestoreReport, RestoreRequest, StackPlan, StackReport, StackRequest };
+export type { UndoPlan, UndoRecord, UndoReport, UndoRequest };

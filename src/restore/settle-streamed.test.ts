@@ -1,0 +1,229 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openFreshRepository } from '../repository/open-repository.fixture.ts';
+import type { SnapshotFate } from '../retention/forget-plan.ts';
+import { applyForget, prepareForget } from '../retention/forget.ts';
+import type { Protection } from '../activity/protection.ts';
+import { recoverStreamed } from './recover-streamed.ts';
+import { settleAll } from './settle.ts';
+import { findStreamed, pathOf, type StreamedJournal } from './streamed-journal.ts';
+import { backUpFar, openStreamedWorld, restoreFar, type StreamedWorld } from './streamed-world.fixture.ts';
+import { changeTags } from '../retention/tag.ts';
+
+let world: StreamedWorld;
+let engine: StreamedWorld['engine'];
+let opened: StreamedWorld['opened'];
+let parts: Protection;
+beforeEach(async () => {
+  world = await openStreamedWorld();
+  ({ engine, opened, parts } = world);
+});
+afterEach(async () => await world[Symbol.asyncDispose]());
+
+const far = { hostIdentity: 'engine', name: 'far' };
+
+async function journalOfFar(): Promise<StreamedJournal | undefined> {
+  return await findStreamed(parts.stateDir, far);
+}
+
+describe('what a restore leaves that never came to its end', () => {
+  /** With the engine failing until the restore gives up, as a kill would leave it. */
+  async function restoreInHalf(failures: readonly string[], inside = parts): Promise<void> {
+    engine.failures = [...failures];
+    await expect(restoreFar(inside)).rejects.toThrow('could not put back');
+  }
+
+  const isNeeded = { stays: true, reasons: ['"holdfast recover" needs it'] };
+
+  /** What becomes of a snapshot when only the newest stays. */
+  async function fateOf(id: string): Promise<Partial<SnapshotFate> | undefined> {
+    const rules = { last: 1 };
+    const request = { targets: [], tags: [], rules, keepVerified: 0, allowEmpty: true };
+    const { groups } = await prepareForget(parts, request, {});
+    const fate = groups.flatMap(({ fates }) => fates).find(({ snapshot }) => snapshot.id === id);
+    return fate && { stays: fate.stays, reasons: fate.reasons };
+  }
+
+  /** Gives the id that the snapshot has then. */
+  async function addTag(id: string, tag: string): Promise<string> {
+    const change = { add: [tag], remove: [] };
+    const [changed] = await changeTags(parts, { snapshots: [id], change }, {});
+    return changed?.after.id ?? '';
+  }
+
+  async function notes(): Promise<string[]> {
+    const told: string[] = [];
+    await settleAll(parts, { onNote: (note) => told.push(note) });
+    return told;
+  }
+
+  async function backUp(): Promise<string | undefined> {
+    const outcome = await backUpFar(parts);
+    return outcome?.error?.message ?? outcome?.outcome;
+  }
+
+  test.each([[['create', 'create']], [['write', 'write']], [['write', 'create']]])(
+    'is told at each start, kept out of backups, and undone by recover, after %j',
+    async (failures) => {
+      await restoreInHalf(failures);
+      expect(await notes()).toEqual([expect.stringMatching(/"far" was interrupted.*"holdfast recover"/)]);
+      if (engine.volumes.has('far')) expect(await backUp()).toMatch(/Cannot back up "far".*not whole/);
+      expect(await recoverStreamed(parts, {})).toMatchObject([{ name: 'far', error: undefined }]);
+      expect(await engine.textOf('far')).toBe('newer');
+      expect(await notes()).toEqual([]);
+      expect(await backUp()).toBe('good');
+      expect(await recoverStreamed(parts, {})).toEqual([]);
+    },
+  );
+
+  test('is over when the volume is restored again, and what was there before is what recover goes back to until then', async () => {
+    await restoreInHalf(['write', 'write']);
+    await restoreInHalf(['write', 'write']);
+    expect(await recoverStreamed(parts, {})).toMatchObject([{ name: 'far', error: undefined }]);
+    expect(await engine.textOf('far')).toBe('newer');
+    await restoreInHalf(['write', 'write']);
+    await restoreFar(parts);
+    expect(await engine.textOf('far')).toBe('saved');
+    expect(await notes()).toEqual([]);
+  });
+
+  test('stays what it is while recover fails, or another repository or engine answers', async () => {
+    await restoreInHalf(['write', 'write']);
+    engine.failures = ['create', 'create'];
+    expect(await recoverStreamed(parts, {})).toMatchObject([
+      { name: 'far', error: expect.stringContaining('could not put back') },
+    ]);
+    engine.identity = 'another';
+    expect(await recoverStreamed(parts, {})).toMatchObject([
+      { error: expect.stringContaining('another engine') },
+    ]);
+    engine.identity = 'engine';
+    const other = await openFreshRepository();
+    try {
+      expect(await recoverStreamed({ ...parts, repository: async () => other.repository }, {})).toMatchObject(
+        [{ error: expect.stringContaining(`--repo ${opened.location}`) }],
+      );
+    } finally {
+      await other[Symbol.asyncDispose]();
+    }
+    expect(await notes()).toHaveLength(1);
+    await recoverStreamed(parts, {});
+    expect(await engine.textOf('far')).toBe('newer');
+  });
+
+  test('is needed: no rule forgets it', async () => {
+    await restoreInHalf(['write', 'write']);
+    const { safetyId = '' } = (await journalOfFar()) ?? {};
+    await restoreInHalf(['write', 'write']);
+    expect(await fateOf(safetyId)).toEqual(isNeeded);
+  });
+
+  test('is not forgotten by its name either, until it is put back', async () => {
+    await restoreInHalf(['write', 'write']);
+    const { safetyId = '' } = (await journalOfFar()) ?? {};
+    const request = { targets: [safetyId], tags: [], rules: {}, keepVerified: undefined, allowEmpty: true };
+    const plan = await prepareForget(parts, request, {});
+    expect(plan.refusal).toMatchObject({ code: 'conflict', hint: expect.stringContaining('recover') });
+    await expect(applyForget(parts, plan, {})).rejects.toThrow('"holdfast recover" needs it');
+    await recoverStreamed(parts, {});
+    const later = await prepareForget(parts, request, {});
+    expect(await applyForget(parts, later, {})).toMatchObject({ removed: [safetyId] });
+  });
+
+  test('is needed under each id that a change of tags gives it, and found by recover', async () => {
+    await restoreInHalf(['write', 'write']);
+    const { safetyId = '' } = (await journalOfFar()) ?? {};
+    await restoreInHalf(['write', 'write']);
+    const first = await addTag(safetyId, 'one');
+    const second = await addTag(first, 'two');
+    expect(new Set([safetyId, first, second]).size).toBe(3);
+    expect(await fateOf(second)).toEqual(isNeeded);
+    expect(await recoverStreamed(parts, {})).toEqual([{ name: 'far', snapshotId: second, error: undefined }]);
+    expect(await engine.textOf('far')).toBe('newer');
+  });
+
+  test('is found in the repository where it is, when another restore was from another', async () => {
+    await using other = await openFreshRepository();
+    const elsewhere = { ...parts, repository: async () => other.repository };
+    expect(await backUpFar(elsewhere)).toMatchObject({ outcome: 'good' });
+    await restoreInHalf(['write', 'write']);
+    const before = await journalOfFar();
+    await restoreInHalf(['write', 'write'], elsewhere);
+    expect(await journalOfFar()).toMatchObject({
+      safetyId: before?.safetyId,
+      repositoryId: opened.repository.id,
+      location: opened.location,
+    });
+    expect(await recoverStreamed(parts, {})).toMatchObject([{ error: undefined }]);
+    expect(await engine.textOf('far')).toBe('newer');
+  });
+
+  test('is not known when its journal is damaged: what is said to do about it, in that order, helps', async () => {
+    await restoreInHalf(['write', 'write']);
+    writeFileSync(pathOf(parts.stateDir, far), '{"version":');
+    const hint = /remove that file first, then restore the volume/;
+    expect(await notes()).toEqual([expect.stringMatching(hint)]);
+    const outcome = await backUpFar(parts);
+    expect(outcome?.error).toMatchObject({ code: 'integrity', hint: expect.stringMatching(hint) });
+    await expect(restoreFar(parts)).rejects.toMatchObject({ code: 'integrity' });
+    rmSync(pathOf(parts.stateDir, far));
+    await restoreFar(parts);
+    expect(await engine.textOf('far')).toBe('saved');
+    expect(await backUp()).toBe('good');
+  });
+
+  test('of a volume that was made for it is over at once when the volume is gone', async () => {
+    engine.volumes.delete('far');
+    engine.failures = ['write'];
+    await expect(restoreFar(parts)).rejects.toThrow('The engine failed at "write"');
+    expect(engine.volumes.has('far')).toBe(false);
+    expect(await journalOfFar()).toBeUndefined();
+    await engine.put('far', 'somebody else’s');
+    expect(await backUp()).toBe('good');
+  });
+
+  test('of a volume that was made for it, and that somebody made again since, keeps what they wrote', async () => {
+    engine.volumes.delete('far');
+    engine.failures = ['write'];
+    engine.keeps = true;
+    await expect(restoreFar(parts)).rejects.toThrow();
+    engine.keeps = false;
+    await engine.put('far', 'theirs');
+    await restoreInHalf(['create', 'create']);
+    expect(engine.volumes.has('far')).toBe(false);
+    const { replacedIds: [theirs = ''] = [] } = (await journalOfFar()) ?? {};
+    const way = `"holdfast restore far@${theirs.slice(0, 8)}" puts that back`;
+    expect(await notes()).toEqual([expect.stringContaining(way)]);
+    expect(await recoverStreamed(parts, {})).toMatchObject([{ error: expect.stringContaining(way) }]);
+    await engine.put('far', 'half');
+    await restoreInHalf(['write', 'write']);
+    expect(await fateOf(theirs)).toEqual(isNeeded);
+    await restoreFar(parts, `far@${theirs.slice(0, 8)}`);
+    expect(await engine.textOf('far')).toBe('theirs');
+    expect(await notes()).toEqual([]);
+    expect(await backUp()).toBe('good');
+  });
+
+  test('stays when the volume is gone and something was in it before', async () => {
+    await restoreInHalf(['create', 'create']);
+    expect(engine.volumes.has('far')).toBe(false);
+    engine.failures = ['create'];
+    await expect(restoreFar(parts)).rejects.toThrow('The engine failed at "create"');
+    expect(await recoverStreamed(parts, {})).toMatchObject([{ error: undefined }]);
+    expect(await engine.textOf('far')).toBe('newer');
+  });
+
+  test('of a volume that was made for it goes with the volume, and is told until then', async () => {
+    engine.volumes.delete('far');
+    engine.failures = ['write'];
+    engine.keeps = true;
+    await expect(restoreFar(parts)).rejects.toThrow();
+    expect(await notes()).toEqual([expect.stringMatching(/"far".*not whole.*volume rm far/)]);
+    expect(await recoverStreamed(parts, {})).toMatchObject([
+      { error: expect.stringMatching(/Nothing was in it before/) },
+    ]);
+    engine.volumes.delete('far');
+    expect(await notes()).toEqual([]);
+    expect(await recoverStreamed(parts, {})).toEqual([]);
+  });
+});

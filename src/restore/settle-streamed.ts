@@ -1,0 +1,113 @@
+import { knownError } from '../lib/known-error.ts';
+import { AppError, isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { volumeIdentity } from '../volumes/identity.ts';
+import { takeLeases } from '../leases/lease.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import {
+  endStreamed,
+  findStreamed,
+  listStreamed,
+  pathOf,
+  savedIn,
+  type StreamedJournal,
+  type StreamedPlace,
+} from './streamed-journal.ts';
+
+/**
+ * Says which volumes a restore through their engine has left half restored. To put that right takes a repository and its
+ * time, and replaces what is there: that is done when it is asked for, by `recoverStreamed`.
+ */
+export async function tellOfStreamed(
+  parts: Protection,
+  options: JobOptions & { readonly ofHost?: string | undefined },
+): Promise<void> {
+  for (const journal of await listStreamed(parts.stateDir, noteOfDamaged(options))) {
+    if (options.ofHost !== undefined && journal.hostIdentity !== options.ofHost) continue;
+    const work = async (now: StreamedJournal): Promise<void> => {
+      if (await isGone(parts, now)) await endStreamed(parts.stateDir, now);
+      else options.onNote?.(`${whatIsWrong(now)}. ${whatToDo(parts, now)}`);
+    };
+    await whenLeft(parts, { seen: journal, work }, options);
+  }
+}
+
+/** Tells of a journal that cannot be read, and what to do about it. */
+export function noteOfDamaged({ onNote }: JobOptions): (error: unknown) => void {
+  return (error) => {
+    const { message, hint } = knownError(error);
+    onNote?.(hint === undefined ? `${message}.` : `${message}. ${hint}`);
+  };
+}
+
+/** For one who holds the lease on a volume that was made for a restore which has failed: where it is gone, nothing is half restored. */
+export async function endWhereGone(parts: Protection, place: StreamedPlace): Promise<void> {
+  const journal = await findStreamed(parts.stateDir, place);
+  if (journal !== undefined && (await isGone(parts, journal))) await endStreamed(parts.stateDir, journal);
+}
+
+/** What is half restored must not become the newest good snapshot. */
+export async function refuseHalfRestored(parts: Protection, place: StreamedPlace): Promise<void> {
+  const journal = await findStreamed(parts.stateDir, place);
+  if (journal === undefined) return;
+  throw new AppError(
+    'conflict',
+    `Cannot back up ${quote(place.name)}: a restore of it was interrupted, and what is in it is not whole`,
+    { hint: whatToDo(parts, journal) },
+  );
+}
+
+interface StreamedWork {
+  readonly seen: StreamedJournal;
+  readonly work: (now: StreamedJournal) => Promise<void>;
+}
+
+/** Only when nobody is at it, and not when somebody has brought it to its end until then. */
+export async function whenLeft(
+  parts: Protection,
+  { seen, work }: StreamedWork,
+  options: JobOptions,
+): Promise<void> {
+  const { name, hostIdentity } = seen;
+  const identity = volumeIdentity(await parts.catalog(), seen);
+  let lease: AsyncDisposable;
+  try {
+    const places = [{ kind: 'volume' as const, name, hostIdentity, identity }];
+    lease = await takeLeases(parts, { places, action: 'restore' }, options);
+  } catch (error) {
+    if (isAppError(error, 'locked')) return;
+    throw error;
+  }
+  await using _lease = lease;
+  const now = await findStreamed(parts.stateDir, seen);
+  if (now !== undefined) await work(now);
+}
+
+/** Nothing was in it before, and somebody has removed what was made of it. */
+async function isGone(parts: Protection, journal: StreamedJournal): Promise<boolean> {
+  const { name, hostIdentity } = journal;
+  if (savedIn(journal).length > 0) return false;
+  const host = await parts.host();
+  return (await host.info()).identity === hostIdentity && (await host.findVolume(name)) === undefined;
+}
+
+export function whatIsWrong({ name }: StreamedJournal): string {
+  return `A restore of ${quote(name)} was interrupted, and what is in it is not whole`;
+}
+
+function whatToDo({ stateDir }: Protection, journal: StreamedJournal): string {
+  const { safetyId } = journal;
+  if (safetyId === undefined && savedIn(journal).length === 0) return again(journal);
+  const back =
+    safetyId === undefined
+      ? again(journal)
+      : `What was in it before is safe in snapshot "${safetyId.slice(0, 8)}": "holdfast recover" puts it back.`;
+  return `${back} If all is to stay as it is now, remove "${pathOf(stateDir, journal)}".`;
+}
+
+export function again({ name, snapshotId, replacedIds = [] }: StreamedJournal): string {
+  const anew = `remove it with "holdfast volume rm ${name}", and restore snapshot "${snapshotId.slice(0, 8)}" again.`;
+  const replaced = replacedIds.at(-1)?.slice(0, 8);
+  if (replaced === undefined) return `Nothing was in it before: ${anew}`;
+  return `Nothing was in it before the first restore: ${anew} What was in it when it was restored once more is safe in snapshot "${replaced}": "holdfast restore ${name}@${replaced}" puts that back.`;
+}

@@ -1,0 +1,253 @@
+import type { Host } from '../hosts/host.ts';
+import { errorInWords } from '../lib/error-in-words.ts';
+import { AppError, isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Volume } from '../model/volume.ts';
+import { pathIdentity, volumeIdentity } from '../volumes/identity.ts';
+import { takeLeases } from '../leases/lease.ts';
+import { isEmptyData } from '../quiesce/live-tree.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { putBack } from '../quiesce/put-back.ts';
+import { startOnce } from '../quiesce/start-refusal.ts';
+import { makeStill } from '../quiesce/still-containers.ts';
+import { commitAll, dropAll, isAllSwapped, takeAllBack } from './replacement.ts';
+import { findConsumers, isUp, planStops } from '../quiesce/restore-consumers.ts';
+import { type RestoreJournal, listJournals, readJournal, refusalOf } from './restore-journal.ts';
+import type { BackupTarget } from '../volumes/targets.ts';
+import { dropExpired } from './drop-expired.ts';
+import { followMoved } from './follow-moved.ts';
+import { refuseHalfRestored, tellOfStreamed } from './settle-streamed.ts';
+
+export interface SettleOptions extends JobOptions {
+  /** Only what was restored on the host of this identity. */
+  readonly ofHost?: string | undefined;
+}
+
+/**
+ * Puts right whatever restores that were killed have left, before anything looks at a volume. What cannot be put right
+ * now is told, and stays for the next time; a restore that is under way is left alone. What was kept for an undo and has
+ * had its time goes.
+ */
+export async function settleAll(parts: Protection, options: SettleOptions): Promise<void> {
+  const note = (what: string, error: unknown): void =>
+    options.onNote?.(
+      `What an interrupted restore has left${what} cannot be put right: ${errorInWords(error)}`,
+    );
+  const journals = await listJournals(parts.stateDir, (error) => note('', error)).catch((error: unknown) => {
+    note('', error);
+    return [];
+  });
+  for (const journal of journals) {
+    if (options.ofHost !== undefined && journal.hostIdentity !== options.ofHost) continue;
+    try {
+      await settleJournal(parts, { journal, held: [] }, options);
+    } catch (error) {
+      if (!isAppError(error, 'locked')) note(` of ${namesOf(journal)}`, error);
+    }
+  }
+  await tellOfStreamed(parts, options).catch((error: unknown) => note('', error));
+  await followMoved(parts).catch((error: unknown) => note('', error));
+  await dropExpired(parts).catch((error: unknown) => note('', error));
+}
+
+/** Puts right what a restore that was killed has left of a volume. */
+export async function settleVolume(parts: Protection, volume: Volume, options: JobOptions): Promise<void> {
+  const host = await (await parts.host()).info({ signal: options.signal });
+  const identity = volumeIdentity(await parts.catalog(), { hostIdentity: host.identity, name: volume.name });
+  await settleIdentity(parts, { identity, held: [] }, options);
+}
+
+/** The same for a directory. */
+export async function settlePath(parts: Protection, path: string, options: JobOptions): Promise<void> {
+  const identity = pathIdentity(await parts.catalog(), path);
+  await settleIdentity(parts, { identity, held: [] }, options);
+}
+
+/** The same for one who holds the lease already. */
+export async function settleHeld(
+  parts: Protection,
+  target: BackupTarget,
+  options: JobOptions,
+): Promise<void> {
+  const catalog = await parts.catalog();
+  const identity =
+    target.kind === 'path'
+      ? pathIdentity(catalog, target.name)
+      : volumeIdentity(catalog, { hostIdentity: target.host.identity, name: target.name });
+  if (target.kind === 'volume')
+    await refuseHalfRestored(parts, { hostIdentity: target.host.identity, name: target.name });
+  await settleIdentity(parts, { identity, held: [identity] }, options);
+}
+
+async function settleIdentity(
+  parts: Protection,
+  { identity, held }: { readonly identity: string; readonly held: readonly string[] },
+  options: JobOptions,
+): Promise<void> {
+  for (const journal of await listJournals(parts.stateDir))
+    if (journal.members.some((member) => member.identity === identity))
+      await settleJournal(parts, { journal, held }, options);
+}
+
+interface Unsettled {
+  readonly journal: RestoreJournal;
+  /** The leases that the caller has. */
+  readonly held: readonly string[];
+}
+
+const words = {
+  undone: 'was undone: the data is as it was before',
+  finished: 'was finished: the data is as the snapshot has it',
+  cleaned: 'has left files, which were removed: the data is whole',
+  unstarted: 'was undone: the data is as it was before',
+} as const;
+
+async function settleJournal(
+  parts: Protection,
+  { journal: seen, held }: Unsettled,
+  options: JobOptions,
+): Promise<void> {
+  const { hostIdentity } = seen;
+  const places = seen.members
+    .filter(({ identity }) => !held.includes(identity))
+    .map(({ kind, name, identity }) => ({ kind, name, identity, hostIdentity }));
+  await using _leases = await takeLeases(parts, { places, action: 'restore' }, options);
+  // Whoever had the leases until now may have come to the end.
+  const journal = await readJournal(parts.stateDir, seen.id);
+  if (journal === undefined) return;
+  const { outcome, why } = await settleLeased(parts, journal, options);
+  const action = journal.action === 'undo' ? 'undo' : 'restore';
+  const unproven = outcome === 'finished' && journal.levels.length > 0 ? unprovenNote : '';
+  const more =
+    why === undefined ? unproven : ` What ran is not started: ${why}. Try it with "holdfast recover".`;
+  options.onNote?.(`An interrupted ${action} of ${namesOf(journal)} ${words[outcome]}.${more}`);
+}
+
+interface Settled {
+  readonly outcome: keyof typeof words;
+  /** Of what is `unstarted`. */
+  readonly why?: string;
+}
+
+const unprovenNote =
+  ' Whether the containers are well on it was not waited for: "holdfast undo" brings the old data back.';
+
+async function settleLeased(
+  parts: Protection,
+  journal: RestoreJournal,
+  options: JobOptions,
+): Promise<Settled> {
+  const { stateDir } = parts;
+  if (journal.step === 'staging') {
+    const wentBack = ranBefore(journal);
+    const why = wentBack ? await tryToStart(parts, journal, options) : undefined;
+    if (why !== undefined) return { outcome: 'unstarted', why };
+    await cleanUp(parts, journal, options);
+    return { outcome: wentBack ? 'undone' : 'cleaned' };
+  }
+  if (journal.step === 'committed' || (journal.step === 'swapping' && (await isAllSwapped(journal)))) {
+    await commitAll(stateDir, { journal, now: new Date(parts.now()) });
+    return { outcome: 'finished' };
+  }
+  await goBack(parts, journal, options);
+  await cleanUp(parts, journal, options);
+  return { outcome: 'undone' };
+}
+
+/** What was made for it goes. Another engine may have a volume of that name too. */
+async function cleanUp(parts: Protection, journal: RestoreJournal, options: JobOptions): Promise<void> {
+  if (journal.members.some(({ isCreated }) => isCreated)) await hostOf(parts, journal, true);
+  await dropAll(parts.stateDir, journal);
+  await removeCreated(parts, journal, options);
+}
+
+/** The old data to its place, with nothing running on it, then what ran before. */
+async function goBack(parts: Protection, journal: RestoreJournal, options: JobOptions): Promise<void> {
+  const host = await hostOf(parts, journal, ranBefore(journal));
+  const containers = host?.containers;
+  const up =
+    containers === undefined ? [] : (await findConsumers(parts, journal.members, options)).filter(isUp);
+  if (containers === undefined || up.length === 0) {
+    await takeAllBack(parts.stateDir, journal);
+  } else {
+    // An engine that was started anew has started them.
+    const names = journal.members.map(({ name }) => name);
+    const { refusal } = await planStops(parts, { containers, before: up, names, stopsPaused: true }, options);
+    if (refusal !== undefined) throw refusal;
+    const reason = `restore ${names.map(quote).join(', ')}`;
+    const about = { reason, restoreId: journal.id, stopsPaused: true };
+    const wish = { ...about, containers: up, how: 'stop' } as const;
+    await using _still = await makeStill(parts, wish, options);
+    await takeAllBack(parts.stateDir, journal);
+  }
+  await startAgain(host, journal, options);
+}
+
+function ranBefore({ levels }: RestoreJournal): boolean {
+  return levels.flat().length > 0;
+}
+
+/** The data is back and whole: what cannot be started must not keep it from being backed up. Gives back why it cannot. */
+async function tryToStart(
+  parts: Protection,
+  journal: RestoreJournal,
+  options: JobOptions,
+): Promise<string | undefined> {
+  try {
+    const host = await hostOf(parts, journal, true);
+    await startOnce(refusalOf(parts.stateDir, journal.id), (patienceMs) =>
+      startAgain(host, journal, { ...options, patienceMs }),
+    );
+    return undefined;
+  } catch (error) {
+    if (options.signal?.aborted === true) throw error;
+    return errorInWords(error);
+  }
+}
+
+/** What ran before, whoever has started it since: it may have been on data that it did not stand. */
+async function startAgain(
+  host: Host | undefined,
+  journal: RestoreJournal,
+  options: JobOptions & { readonly patienceMs?: number },
+): Promise<void> {
+  if (host?.containers !== undefined && ranBefore(journal))
+    await putBack(host.containers, journal.levels, options);
+}
+
+/** The engine whose containers ran; without it, nobody knows whether they do. */
+async function hostOf(parts: Protection, journal: RestoreJournal, ran: boolean): Promise<Host | undefined> {
+  const host = await parts.host().catch((error: unknown) => {
+    if (ran) throw error;
+    return undefined;
+  });
+  if (!ran || host === undefined) return host;
+  if ((await host.info()).identity === journal.hostIdentity) return host;
+  throw new AppError('unavailable', 'it belongs to another engine than the one that answers', {
+    hint: 'Run the command again with the --host that the restore had.',
+  });
+}
+
+/** Volumes that were made for a restore of which nothing came. Only what is empty and what nobody refers to. */
+async function removeCreated(
+  parts: Protection,
+  { members }: RestoreJournal,
+  options: JobOptions,
+): Promise<void> {
+  for (const { name, isCreated } of members) {
+    if (!isCreated) continue;
+    const host = await parts.host();
+    const volume = await host.findVolume(name);
+    if (volume === undefined || volume.consumers.length > 0) continue;
+    if (await isEmptyVolume(host, name, options)) await host.removeVolume(name);
+  }
+}
+
+async function isEmptyVolume(host: Host, name: string, options: JobOptions): Promise<boolean> {
+  await using data = await host.openData(name);
+  return await isEmptyData(data, options);
+}
+
+function namesOf({ members }: RestoreJournal): string {
+  return members.map(({ name }) => quote(name)).join(', ');
+}

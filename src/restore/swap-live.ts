@@ -1,0 +1,211 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Container, Containers } from '../hosts/containers.ts';
+import { errorInWords } from '../lib/error-in-words.ts';
+import { AppError, isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { makeStill, type StillContainers } from '../quiesce/still-containers.ts';
+import type { AppStep } from '../quiesce/plan-still.ts';
+import { putBack } from '../quiesce/put-back.ts';
+import { findConsumers, isUp, type Place, planStops } from '../quiesce/restore-consumers.ts';
+import { type Live, type LiveSwap, namesOf } from './live-swap.ts';
+import { takeBackLive } from './take-back-live.ts';
+
+/** Which of the containers that see the places are not well now. */
+export async function findAiling(
+  parts: Protection,
+  places: readonly Place[],
+  options: JobOptions,
+): Promise<ReadonlySet<string>> {
+  const containers = await containersOf(parts, places, options);
+  if (containers === undefined) return new Set();
+  const found = await findConsumers(parts, places, options);
+  return new Set(
+    found.filter(({ state, health }) => state === 'restarting' || health === 'unhealthy').map(({ id }) => id),
+  );
+}
+
+export interface LiveSwapReport {
+  /** Names of the containers that were stopped and started again. */
+  readonly stopped: readonly string[];
+  /** How long they were stopped. */
+  readonly stillMs: number;
+}
+
+/**
+ * Stops what sees the data, swaps, starts it again and waits for health. When anything fails, cancelling included, the
+ * old data is in its place again and what ran before runs on it.
+ *
+ * Two journals hold this together: that of the containers is written before the first stop and removed last, so what ran
+ * is known throughout; that of the restore says on which data it is to run, and is looked at first after a kill.
+ */
+export async function swapLive(
+  parts: Protection,
+  swap: LiveSwap,
+  options: JobOptions,
+): Promise<LiveSwapReport> {
+  const containers = await containersOf(parts, swap.places, options);
+  if (containers === undefined) {
+    await swap.fill?.();
+    await swap.replacement.swap([]);
+    await commit(parts, swap, options);
+    return { stopped: [], stillMs: 0 };
+  }
+  const before = (await findConsumers(parts, swap.places, options)).filter(isUp);
+  const levels = await levelsOf(parts, { containers, before, swap }, options);
+  const since = performance.now();
+  const { reason, replacement } = swap;
+  const wish = { containers: before, how: 'stop', reason, restoreId: replacement.id } as const;
+  const still = await makeStill(parts, wish, options);
+  const live: Live = { parts, swap, containers, before, levels, others: [], unwritten: new Set() };
+  try {
+    await refuseNewcomers(live, options);
+    await swap.fill?.();
+    await refuseNewcomers(live, options);
+    await swap.replacement.swap(levels);
+    // One that was started between the look and the swap writes to what was put away.
+    await refuseNewcomers(live, options);
+    const backAt = levels.length === 0 ? since : await startAll(live, options);
+    await commit(parts, swap, options);
+    await releaseOrLeave(still, options);
+    return { stopped: levels.flat().map(({ identity }) => identity.name), stillMs: backAt - since };
+  } catch (error) {
+    throw await takeBackLive(live, { still, error });
+  }
+}
+
+/** Where only directories are restored, no engine need answer: then nothing can be stopped, nor started. */
+async function containersOf(
+  parts: Protection,
+  places: readonly Place[],
+  { signal }: JobOptions,
+): Promise<Containers | undefined> {
+  const isPaths = places.every(({ kind }) => kind === 'path');
+  try {
+    const { containers } = await parts.host();
+    if (isPaths) await containers?.list({ signal });
+    return containers;
+  } catch (error) {
+    const isAway = isAppError(error, 'unavailable') || isAppError(error, 'denied');
+    if (isAway && isPaths) return undefined;
+    throw error;
+  }
+}
+
+/** What ran, to be started again whoever has started or stopped it meanwhile. */
+async function levelsOf(
+  parts: Protection,
+  { containers, before, swap }: Pick<Live, 'containers' | 'before' | 'swap'>,
+  options: JobOptions,
+): Promise<readonly (readonly AppStep[])[]> {
+  const names = swap.places.map(({ name }) => name);
+  const stops = await planStops(parts, { containers, before, names }, options);
+  if (stops.refusal !== undefined) throw stops.refusal;
+  const checked = new Map(before.map(({ id, health }) => [id, health !== 'none']));
+  return stops.levels.map((level) =>
+    level.map((step) => {
+      const { id } = step.identity;
+      const healthy = (checked.get(id) ?? step.healthy) && !swap.ailing.has(id);
+      return { ...step, startedAt: undefined, healthy };
+    }),
+  );
+}
+
+async function refuseNewcomers(live: Live, options: JobOptions): Promise<void> {
+  const now = (await findConsumers(live.parts, live.swap.places, options)).filter(isUp);
+  if (now.length === 0) return;
+  throw new AppError(
+    'in-use',
+    `Cannot restore ${namesOf(live.swap)}: ${now.map(({ name }) => quote(name)).join(', ')} was started meanwhile`,
+    { hint: 'Find out what starts it, and restore again.' },
+  );
+}
+
+/** Starts what ran and waits until it is healthy. Gives back when the last was started, by `performance.now()`. */
+async function startAll(live: Live, { signal }: JobOptions): Promise<number> {
+  const { containers, levels, swap, before } = live;
+  throwIfStopped(signal);
+  const report = await putBack(containers, levels, { healthyWithinMs: swap.healthyWithinMs, signal });
+  throwIfStopped(signal);
+  const ailing = new Set(before.filter(({ id }) => swap.ailing.has(id)).map(({ name }) => name));
+  const bad = report.unhealthy.filter((name) => !ailing.has(name));
+  const fallen = bad.length > 0 ? bad : await notSteady(live, signal);
+  throwIfStopped(signal);
+  if (fallen.length > 0) throw await notHealthy(live, fallen);
+  return Math.max(...report.backAt.values());
+}
+
+function throwIfStopped(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AppError('cancelled', 'The restore was stopped');
+}
+
+const steadyMs = 3000;
+
+/** Names of those that end, or start anew, soon after they were started: what has no health check says so in this way. */
+async function notSteady(live: Live, signal: AbortSignal | undefined): Promise<string[]> {
+  const started = new Set(live.levels.flat().map(({ identity }) => identity.id));
+  const ran = live.before.filter(
+    ({ id, state, swarmService }) =>
+      state === 'running' && swarmService === undefined && started.has(id) && !live.swap.ailing.has(id),
+  );
+  const first = await lookAt(live, ran);
+  const deadline = performance.now() + steadyMs;
+  for (;;) {
+    const now = await lookAt(live, ran);
+    const fallen = ran.filter(({ name }) => {
+      const [was, is] = [first.get(name), now.get(name)];
+      return was !== undefined && (is?.state !== 'running' || is.startedAt !== was.startedAt);
+    });
+    if (fallen.length > 0) return fallen.map(({ name }) => name);
+    if (performance.now() > deadline || signal?.aborted === true) return [];
+    await sleep(150);
+  }
+}
+
+async function lookAt({ containers }: Live, wanted: readonly Container[]): Promise<Map<string, Container>> {
+  const all = await containers.list();
+  return new Map(
+    wanted.flatMap(({ id, name }) => {
+      const found = all.find((one) => one.id === id);
+      return found === undefined ? [] : [[name, found] as const];
+    }),
+  );
+}
+
+async function notHealthy(live: Live, names: readonly string[]): Promise<AppError> {
+  const logs: string[] = [];
+  for (const name of names.slice(0, 3)) {
+    const text = await live.containers.logs(name, { lines: 5 }).catch(() => '');
+    if (text.trim() !== '') logs.push(`${quote(name)} says: ${text.trim()}`);
+  }
+  const shown = names.map(quote).join(', ');
+  return new AppError(
+    'failed',
+    `Cannot restore ${namesOf(live.swap)}: ${shown} did not come up on the restored data`,
+    {
+      detail: logs.length > 0 ? logs.join('\n') : undefined,
+      hint: 'Try another snapshot, or look at the data first: --to a new volume.',
+    },
+  );
+}
+
+/** What cannot be let go of is left to the next command, which may be one of this same process. */
+async function releaseOrLeave(still: StillContainers, options: JobOptions): Promise<void> {
+  try {
+    await still.release();
+  } catch (error) {
+    noteLater(error, options);
+    await still.leave(error).catch((second: unknown) => noteLater(second, options));
+  }
+}
+
+/** The new data stays. What is left to do is done by the next command when it cannot be done now. */
+async function commit(parts: Protection, { replacement }: LiveSwap, options: JobOptions): Promise<void> {
+  await replacement.commit(new Date(parts.now())).catch((error: unknown) => noteLater(error, options));
+}
+
+function noteLater(error: unknown, options: JobOptions): void {
+  options.onNote?.(
+    `The data is restored. What is left to be done for it is done by the next command: ${errorInWords(error)}`,
+  );
+}

@@ -1,0 +1,150 @@
+import { lstat, rename } from 'node:fs/promises';
+import { exchange } from '../lib/exchange.ts';
+import { setTimes } from '../lib/posix.ts';
+import { type ByteString, toPath } from '../model/byte-string.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import { exists, inodeOf, nameOf, parentOf, syncAll, syncFolder, takenByOther } from '../volumes/on-disk.ts';
+import type { JournalMember } from './restore-journal.ts';
+import { isInsideSwapped, prepareInside, swapInside, takeBackInside } from './swap-inside.ts';
+import { isPartSwapped, preparePart, swapPart, takeBackPart } from './swap-part.ts';
+
+/**
+ * The swap of one member. `prepare` says what is to happen; it is written down; then `swapIn` and `swapOut` bring the
+ * new or the old data to its place from wherever a kill has left things. Both may be repeated.
+ */
+
+/** What a swap has to know, found out when the new data is complete and before anything is moved. Makes it durable. */
+export async function prepareSwap(member: JournalMember): Promise<JournalMember> {
+  await syncAll(member.stage);
+  const fresh = await inodeOf(`${member.stage}/new`);
+  if (fresh === undefined) throw new AppError('conflict', 'What was made ready is not there any more');
+  if (member.place === 'inside') return await prepareInside({ ...member, fresh });
+  if (member.place === 'part') return preparePart({ ...member, fresh });
+  return { ...member, fresh };
+}
+
+/** True when the new data is in its place, as a whole. */
+export async function isSwappedIn(member: JournalMember): Promise<boolean> {
+  if (member.fresh === undefined) return false;
+  if (member.place === 'inside') return await isInsideSwapped(member);
+  if (member.place === 'part') return isPartSwapped(member);
+  return (await inodeOf(member.root)) === member.fresh;
+}
+
+/** The new data comes to its place. Afterwards the old is at `new` in the stage (for `inside`, at `done`). */
+export async function swapIn(member: JournalMember): Promise<void> {
+  if (member.place === 'inside') return await swapInside(member);
+  if (member.place === 'part') return await swapPart(member);
+  await swapBeside(member);
+}
+
+/** The old data comes back to its place, and the new to `new` in the stage. Nothing happens where nothing was swapped. */
+export async function swapOut(member: JournalMember): Promise<void> {
+  if (member.fresh === undefined) return;
+  if (member.place === 'inside') return await takeBackInside(member);
+  if (member.place === 'part') return await takeBackPart(member);
+  await takeBackBeside(member);
+}
+
+async function swapBeside({ root, stage, fresh, before }: JournalMember): Promise<void> {
+  const comes = `${stage}/new`;
+  const now = await inodeOf(root);
+  if (now !== fresh) {
+    refuseOther(root, { now, before });
+    if (now === undefined) await moveWithTime(comes, root);
+    else await changePlaces(comes, { root, aside: `${stage}/old` });
+    await tidy(`${stage}/old`, comes);
+    // Another program may have given the name to something else in between.
+    if (now !== undefined && (await inodeOf(comes)) !== now) {
+      await changePlaces(comes, { root, aside: `${stage}/given-back` });
+      throw takenByOther(nameOf(root));
+    }
+  }
+  await tidy(`${stage}/old`, comes);
+  await syncFolder(stage);
+  await syncFolder(parentOf(root));
+}
+
+/** Only what was looked at is replaced. */
+function refuseOther(
+  root: ByteString,
+  { now, before }: { readonly now: string | undefined; readonly before: string | undefined },
+): void {
+  if (before !== undefined && (now ?? '') !== before) throw takenByOther(nameOf(root));
+}
+
+async function takeBackBeside({ root, stage, fresh }: JournalMember): Promise<void> {
+  const [inPlace, aside, given] = [await inodeOf(root), `${stage}/old`, `${stage}/given-back`];
+  if (inPlace === undefined && (await exists(aside))) await moveWithTime(aside, root);
+  else if (inPlace === undefined && (await exists(given))) await moveWithTime(`${stage}/new`, root);
+  else if (inPlace === fresh) await giveBack({ root, stage });
+  else await refuseLost({ root, stage, fresh });
+  await tidy(given, `${stage}/new`);
+  await syncFolder(stage);
+  await syncFolder(parentOf(root));
+}
+
+/** What was there before lies in the stage, and another program has moved away what was restored: none of it may go. */
+async function refuseLost({
+  root,
+  stage,
+  fresh,
+}: Pick<JournalMember, 'root' | 'stage' | 'fresh'>): Promise<void> {
+  const kept = await inodeOf(`${stage}/new`);
+  if ((kept !== undefined && kept !== fresh) || (await exists(`${stage}/old`)))
+    throw takenByOther(nameOf(root));
+}
+
+async function giveBack({ root, stage }: { root: ByteString; stage: ByteString }): Promise<void> {
+  const kept = `${stage}/new`;
+  await tidy(`${stage}/old`, kept);
+  // Nothing was there before.
+  if (!(await exists(kept))) return await moveWithTime(root, kept);
+  await changePlaces(kept, { root, aside: `${stage}/given-back` });
+}
+
+/** XFS counts a move to another folder as a change of the directory itself. */
+async function moveWithTime(from: ByteString, to: ByteString): Promise<void> {
+  const mtimeNs = await timeOf(from);
+  await rename(toPath(from), toPath(to));
+  setTimes(to, mtimeNs);
+}
+
+async function timeOf(path: ByteString): Promise<bigint> {
+  return (await lstat(toPath(path), { bigint: true })).mtimeNs;
+}
+
+/** In one step where the file system can; else what was at the root goes aside first, and is to be tidied up. */
+async function changePlaces(
+  comes: ByteString,
+  { root, aside }: { root: ByteString; aside: ByteString },
+): Promise<void> {
+  const [coming, going] = [await timeOf(comes), await timeOf(root)];
+  if (exchanged(comes, root)) {
+    setTimes(root, coming);
+    setTimes(comes, going);
+    return;
+  }
+  await moveWithTime(root, aside);
+  try {
+    await moveWithTime(comes, root);
+  } catch (error) {
+    await moveWithTime(aside, root);
+    throw error;
+  }
+}
+
+function exchanged(first: ByteString, second: ByteString): boolean {
+  try {
+    exchange(first, second);
+    return true;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'EINVAL' || errno === 'ENOSYS' || errno === 'EOPNOTSUPP') return false;
+    throw error;
+  }
+}
+
+async function tidy(aside: ByteString, place: ByteString): Promise<void> {
+  if ((await exists(aside)) && !(await exists(place))) await rename(toPath(aside), toPath(place));
+}

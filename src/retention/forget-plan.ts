@@ -1,0 +1,114 @@
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { groupSnapshots, type SnapshotGroup } from '../snapshots/group-snapshots.ts';
+import { applyKeepRules, type Judged, type KeepRules, newestFirst } from '../model/keep-rules.ts';
+import type { OwnTest } from '../snapshots/own-snapshots.ts';
+import type { TimeDoubt } from '../snapshots/snapshot-order.ts';
+
+/** What becomes of one snapshot, and why. */
+export interface SnapshotFate {
+  readonly snapshot: Snapshot;
+  readonly stays: boolean;
+  readonly reasons: readonly string[];
+}
+
+export interface ForgetGroup extends Omit<SnapshotGroup, 'snapshots'> {
+  /** Newest first. */
+  readonly fates: readonly SnapshotFate[];
+}
+
+export interface ForgetPlan {
+  readonly groups: readonly ForgetGroup[];
+  /** Ids of records that cannot be read and were named. */
+  readonly damaged: readonly string[];
+  /** Why it is not done as it is. */
+  readonly refusal: AppError | undefined;
+}
+
+/** How it is decided what goes: by rules, or by naming it. */
+export type ForgetChoice =
+  | {
+      readonly kind: 'rules';
+      readonly rules: KeepRules;
+      /** The newest so many whole snapshots of each group stay, and as many that a check has verified, whatever the rules say. */
+      readonly floor: number;
+      /** Ids of the snapshots that a check of all data found whole. */
+      readonly verified: ReadonlySet<string>;
+      /** Ids of the snapshots that hold what interrupted restores have taken out of their volumes, and have not put back. */
+      readonly needed?: ReadonlySet<string>;
+    }
+  | { readonly kind: 'named'; readonly ids: ReadonlySet<string>; readonly damaged: readonly string[] };
+
+export interface ForgetLimits {
+  /** A group may lose all its snapshots. */
+  readonly allowEmpty: boolean;
+  readonly nowMs: number;
+  readonly isOwn?: OwnTest | undefined;
+  /** Those whose time cannot be right, by their ids. */
+  readonly doubts?: ReadonlyMap<string, TimeDoubt> | undefined;
+}
+
+/** Decides for each snapshot whether it stays; pure. `snapshots` are all that the choice is about. */
+export function planForget(
+  snapshots: readonly Snapshot[],
+  choice: ForgetChoice,
+  limits: ForgetLimits,
+): ForgetPlan {
+  const { allowEmpty, isOwn } = limits;
+  const groups = groupSnapshots(snapshots, isOwn)
+    .map(({ snapshots: members, ...group }): ForgetGroup => ({
+      ...group,
+      fates: choice.kind === 'named' ? judgeNamed(members, choice.ids) : judge(members, choice, limits),
+    }))
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : Number(a.isSafety) - Number(b.isSafety)));
+  const emptied = allowEmpty ? [] : groups.filter(({ fates }) => fates.every(({ stays }) => !stays));
+  const damaged = choice.kind === 'named' ? choice.damaged : [];
+  return { groups, damaged, refusal: emptied[0] && refuseEmpty(emptied[0]) };
+}
+
+function judge(
+  snapshots: readonly Snapshot[],
+  { rules, floor, verified, needed }: Extract<ForgetChoice, { kind: 'rules' }>,
+  { nowMs, doubts }: ForgetLimits,
+): SnapshotFate[] {
+  let wholeLeft = floor;
+  let verifiedLeft = floor;
+  // Rules go by time: one that bears a wrong time must neither take the place of another nor go by it.
+  const doubtful = newestFirst(snapshots.filter(({ id }) => doubts?.has(id)));
+  const certain = snapshots.filter(({ id }) => !doubts?.has(id));
+  const fates = applyKeepRules(certain, rules, nowMs).map(({ snapshot, reasons }: Judged): SnapshotFate => {
+    const all = [...reasons];
+    if (snapshot.problemCount === 0 && wholeLeft-- > 0) all.push(floorReason('whole', floor));
+    if (verified.has(snapshot.id) && verifiedLeft-- > 0) all.push(floorReason('verified', floor));
+    if (needed?.has(snapshot.id)) all.push('"holdfast recover" needs it');
+    return { snapshot, stays: all.length > 0, reasons: all.length > 0 ? all : ['no rule keeps it'] };
+  });
+  return [
+    ...doubtful.map(({ snapshot }) => ({
+      snapshot,
+      stays: true,
+      reasons: [`${doubts?.get(snapshot.id)?.reason ?? ''}; it counts for no rule, and goes by its id`],
+    })),
+    ...fates,
+  ];
+}
+
+function floorReason(kind: 'whole' | 'verified', floor: number): string {
+  return floor === 1 ? `newest ${kind} snapshot` : `one of the newest ${floor} ${kind} snapshots`;
+}
+
+function judgeNamed(snapshots: readonly Snapshot[], ids: ReadonlySet<string>): SnapshotFate[] {
+  return newestFirst(snapshots).map(({ snapshot }) => {
+    const goes = ids.has(snapshot.id);
+    return { snapshot, stays: !goes, reasons: [goes ? 'it was named' : 'it was not named'] };
+  });
+}
+
+function refuseEmpty({ name, fates }: ForgetGroup): AppError {
+  const count = fates.length === 1 ? 'the only snapshot' : `all ${fates.length} snapshots`;
+  return new AppError('usage', `Cannot forget ${count} of ${quote(name)}: nothing would be left`, {
+    detail: 'Nothing was removed.',
+    hint: 'Keep some with a rule such as --keep-last 1, or add --allow-empty.',
+  });
+}

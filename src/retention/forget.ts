@@ -1,0 +1,238 @@
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import {
+  type FindContext,
+  findSnapshot,
+  isNamedById,
+  lineage,
+  machineOf,
+  targetName,
+  versionMeant,
+} from '../snapshots/find-snapshot.ts';
+import { type ForgetChoice, type ForgetPlan, planForget } from './forget-plan.ts';
+import { groupKey } from '../snapshots/group-snapshots.ts';
+import { hasNoRules, hasTags, type KeepRules } from '../model/keep-rules.ts';
+import { logged } from '../activity/log/logged.ts';
+import type { OwnTest } from '../snapshots/own-snapshots.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { isSavedAs } from '../snapshots/saved-as.ts';
+import { findContext } from '../snapshots/snapshots.ts';
+import { listStreamed, savedIn } from '../restore/streamed-journal.ts';
+
+export interface ForgetRequest {
+  /** Volumes and directories, or single snapshots; none is everything that this machine saved. */
+  readonly targets: readonly string[];
+  /** Only snapshots that have every tag of one of these lists. */
+  readonly tags: readonly (readonly string[])[];
+  readonly rules: KeepRules;
+  /**
+   * The newest so many whole snapshots of each group stay, and as many that a check of all data has verified, whatever the
+   * rules say. Undefined is 1, or 0 with `allowEmpty`.
+   */
+  readonly keepVerified: number | undefined;
+  /** A volume may lose all its snapshots. */
+  readonly allowEmpty: boolean;
+  /** Rules are about what other machines saved too, each machine's volumes by themselves. */
+  readonly allHosts?: boolean | undefined;
+}
+
+export interface ForgetReport {
+  /** Ids. */
+  readonly removed: readonly string[];
+  readonly kept: number;
+}
+
+/** What would be forgotten, and why everything else stays; nothing is touched. */
+export async function prepareForget(
+  parts: Protection,
+  request: ForgetRequest,
+  options: JobOptions,
+): Promise<ForgetPlan> {
+  const context = await findContext(parts, options);
+  const wish = readTargets(request, context);
+  const { isOwn, doubts } = context;
+  const limits = { allowEmpty: request.allowEmpty, nowMs: parts.now(), isOwn, doubts };
+  if (wish.ids.size + wish.damaged.length === 0) {
+    const chosen = wish.groups.length > 0 ? wish.groups : inReach(request, context, options);
+    const tagged = chosen.filter((snapshot) => isTagged(snapshot, request.tags));
+    const needed = await neededIds(parts, tagged);
+    return planForget(tagged, { ...chooseByRules(request, await verifiedIds(parts)), needed }, limits);
+  }
+  refuseMixed(request, wish);
+  const keyOf = (snapshot: Snapshot): string => groupKey(snapshot, isOwn);
+  const touched = new Set(context.snapshots.filter(({ id }) => wish.ids.has(id)).map(keyOf));
+  const neighbours = context.snapshots.filter((snapshot) => touched.has(keyOf(snapshot)));
+  const plan = planForget(neighbours, { kind: 'named', ids: wish.ids, damaged: wish.damaged }, limits);
+  const needed = await neededIds(parts, context.snapshots);
+  const missed = [...wish.ids].find((id) => needed.has(id));
+  return missed === undefined ? plan : { ...plan, refusal: refuseNeeded(missed) };
+}
+
+/** Removes what the plan says, as long as everything is still there that it says stays. */
+export async function applyForget(
+  parts: Protection,
+  plan: ForgetPlan,
+  options: JobOptions,
+): Promise<ForgetReport> {
+  if (plan.refusal !== undefined) throw plan.refusal;
+  const fates = plan.groups.flatMap((group) => group.fates);
+  const staying = fates.filter(({ stays }) => stays).map(({ snapshot }) => snapshot.id);
+  const leaving = fates.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot.id);
+  const removed = [...leaving, ...plan.damaged];
+  if (removed.length > 0) {
+    const repository = await parts.repository();
+    const { signal, onProgress } = options;
+    const names = new Map(fates.map(({ snapshot }) => [snapshot.id, snapshot.name]));
+    await logged(parts, {
+      event: { kind: 'forget', repository: repository.id },
+      work: () => repository.removeSnapshots(removed, { staying, signal, onProgress }),
+      done: () =>
+        removed.map((id) => ({
+          kind: 'forget',
+          outcome: 'good',
+          volume: names.get(id),
+          snapshot: id,
+          repository: repository.id,
+        })),
+    });
+  }
+  return { removed, kept: staying.length };
+}
+
+interface Wish {
+  /** Snapshots of the volumes and directories that were named. */
+  readonly groups: readonly Snapshot[];
+  readonly ids: ReadonlySet<string>;
+  readonly damaged: readonly string[];
+}
+
+type OwnContext = FindContext & { readonly isOwn: OwnTest };
+
+/** What rules are about where nothing is named. What is left alone is said. */
+function inReach(
+  { allHosts }: ForgetRequest,
+  { snapshots, isOwn }: OwnContext,
+  { onNote }: JobOptions,
+): readonly Snapshot[] {
+  const others = snapshots.filter((snapshot) => !isOwn(snapshot));
+  if (allHosts === true || others.length === 0) return snapshots;
+  const machines = [...new Set(others.map(machineOf))].toSorted().map(quote).join(', ');
+  onNote?.(
+    `${others.length === 1 ? 'One snapshot is' : `${others.length} snapshots are`} left alone: other machines saved them (${machines}), and rules are about what this one saved. With --all-hosts they are about all.`,
+  );
+  return snapshots.filter(isOwn);
+}
+
+/** Names go before ids, as everywhere. What another machine saved is removed by its id, or where all are meant. */
+function readTargets({ targets, allHosts }: ForgetRequest, context: OwnContext): Wish {
+  const groups = new Map<string, Snapshot>();
+  const ids = new Set<string>();
+  const damaged = new Set<string>();
+  for (const text of targets) {
+    const { target, snapshot: reference } = versionMeant(text, context);
+    const named =
+      reference.kind === 'latest' && (!text.endsWith('@latest') || targetName(target).endsWith('@latest'));
+    const found = named ? namedBy(targetName(target), context, allHosts) : [];
+    for (const snapshot of found) groups.set(snapshot.id, snapshot);
+    if (found.length > 0) continue;
+    const broken = damagedId(text.toLowerCase(), context);
+    if (broken !== undefined) {
+      damaged.add(broken);
+      continue;
+    }
+    const single = findSnapshot(text, context);
+    if (allHosts !== true && !isNamedById(single, text, context)) refuseOthers(text, [single], context);
+    ids.add(single.id);
+  }
+  return { groups: [...groups.values()], ids, damaged: [...damaged] };
+}
+
+function namedBy(name: string, context: OwnContext, allHosts: boolean | undefined): readonly Snapshot[] {
+  if (allHosts === true) {
+    const identity = context.identityOf(name);
+    return context.snapshots.filter(
+      ({ volume }) => volume !== undefined && (volume.name === name || volume.identity === identity),
+    );
+  }
+  const found = lineage(name, context);
+  refuseOthers(name, found, context);
+  return found;
+}
+
+function refuseOthers(name: string, found: readonly Snapshot[], { isOwn }: OwnContext): void {
+  const other = found.find((snapshot) => !isOwn(snapshot));
+  if (other === undefined) return;
+  throw new AppError(
+    'usage',
+    `Cannot forget snapshots of ${quote(name)}: the machine ${quote(machineOf(other))} saved them`,
+    {
+      detail: 'Nothing was removed.',
+      hint: 'Add --all-hosts to apply rules to what other machines saved, or name single snapshots by their ids.',
+    },
+  );
+}
+
+/** A record that cannot be read is named by eight digits of its id at least. */
+function damagedId(start: string, { damaged = new Map(), snapshots }: FindContext): string | undefined {
+  if (!/^[0-9a-f]{8,64}$/.test(start) || snapshots.some(({ id }) => id.startsWith(start))) return undefined;
+  const found = [...damaged.keys()].filter((id) => id.startsWith(start));
+  return found.length === 1 ? found[0] : undefined;
+}
+
+function isTagged(snapshot: Snapshot, lists: ForgetRequest['tags']): boolean {
+  return lists.length === 0 || lists.some((tags) => hasTags(snapshot, tags));
+}
+
+async function verifiedIds(parts: Protection): Promise<Set<string>> {
+  const { id } = await parts.repository();
+  return new Set((await parts.catalog()).listVerifiedSnapshots(id));
+}
+
+/** Where a journal cannot be read, nobody knows what it needs. */
+async function neededIds(parts: Protection, snapshots: readonly Snapshot[]): Promise<Set<string>> {
+  const journals = await listStreamed(parts.stateDir, (error) => {
+    throw error;
+  });
+  const ids = new Set(journals.flatMap(savedIn));
+  return new Set(snapshots.filter((one) => isSavedAs(one, ids)).map(({ id }) => id));
+}
+
+function refuseNeeded(id: string): AppError {
+  return new AppError('conflict', `Cannot forget ${quote(id.slice(0, 8))}: "holdfast recover" needs it`, {
+    detail: 'It is what an interrupted restore has taken out of a volume. Nothing was removed.',
+    hint: 'Run "holdfast recover" first. "holdfast volume ls" says what else can be done about it.',
+  });
+}
+
+function chooseByRules(
+  request: ForgetRequest,
+  verified: ReadonlySet<string>,
+): Extract<ForgetChoice, { kind: 'rules' }> {
+  const { rules, keepVerified, allowEmpty, targets, tags } = request;
+  const isNarrowed = targets.length > 0 || tags.length > 0;
+  if (hasNoRules(rules) && !(allowEmpty && isNarrowed)) {
+    throw new AppError('usage', 'Nothing says what to keep', {
+      hint: 'Add rules such as --keep-last 3 or --keep-daily 7. To forget everything of a volume, name it and add --allow-empty.',
+    });
+  }
+  return { kind: 'rules', rules, floor: keepVerified ?? (allowEmpty ? 0 : 1), verified };
+}
+
+function refuseMixed(request: ForgetRequest, wish: Wish): void {
+  const mixed =
+    wish.groups.length > 0
+      ? 'volumes'
+      : request.tags.length > 0
+        ? 'tags'
+        : !hasNoRules(request.rules) || request.keepVerified !== undefined
+          ? 'rules'
+          : undefined;
+  if (mixed === undefined) return;
+  const [first = ''] = [...wish.ids, ...wish.damaged];
+  throw new AppError(
+    'usage',
+    `Cannot forget single snapshots, such as ${quote(first.slice(0, 8))}, together with ${mixed}`,
+    { hint: 'Run the command twice.' },
+  );
+}

@@ -1,0 +1,65 @@
+import type { PruneLimits, PruneSummary } from '../repository/index.ts';
+import type { FindRequest, FoundEntry } from '../snapshots/find.ts';
+import type { ForgetReport, ForgetRequest } from './forget.ts';
+import type { ForgetGroup, ForgetPlan, SnapshotFate } from './forget-plan.ts';
+import type { KeepRules, Period } from '../model/keep-rules.ts';
+import { loadedLate } from '../activity/loaded-late.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { SnapshotFilter } from '../snapshots/snapshots.ts';
+import type { StatsReport, VolumeStats } from '../snapshots/stats.ts';
+import type { TaggedSnapshot, TagRequest } from './tag.ts';
+
+/** What keeps a repository from growing for ever, and says what is in it. */
+export interface Retention {
+  /** What would be forgotten, and why everything else stays; nothing is touched. */
+  planForget(request: ForgetRequest, options?: JobOptions): Promise<ForgetPlan>;
+  /** Removes the snapshots that a plan says. `conflict` when one that was to stay is gone meanwhile. */
+  applyForget(plan: ForgetPlan, options?: JobOptions): Promise<ForgetReport>;
+  /** What `prune` would do now; nothing is touched. */
+  planPrune(limits: PruneLimits, options?: JobOptions): Promise<PruneSummary>;
+  /** Removes the data that no snapshot needs. */
+  prune(limits: PruneLimits, options?: JobOptions): Promise<PruneSummary>;
+  /** Changes the tags of snapshots, which get new ids by it. */
+  changeTags(request: TagRequest, options?: JobOptions): Promise<TaggedSnapshot[]>;
+  /** How much is stored, for all volumes or one. */
+  stats(filter: Pick<SnapshotFilter, 'name'>, options?: JobOptions): Promise<StatsReport>;
+  /** Files and folders in snapshots, newest snapshot first. */
+  find(request: FindRequest, options?: JobOptions): AsyncIterable<FoundEntry>;
+}
+
+export function openRetention(parts: Protection): Retention {
+  return {
+    planForget: loadedLate(parts, async () => (await import('./forget.ts')).prepareForget),
+    applyForget: loadedLate(parts, async () => (await import('./forget.ts')).applyForget),
+    async planPrune(limits, { signal, onProgress } = {}) {
+      return await (await parts.repository()).planPrune({ ...limits, signal, onProgress });
+    },
+    async prune(limits, { signal, onProgress } = {}) {
+      return await (await parts.repository()).prune({ ...limits, signal, onProgress });
+    },
+    changeTags: loadedLate(parts, async () => (await import('./tag.ts')).changeTags),
+    stats: loadedLate(parts, async () => (await import('../snapshots/stats.ts')).measureStats),
+    async *find(request, options = {}) {
+      const { findEntries } = await import('../snapshots/find.ts');
+      yield* findEntries(parts, request, options);
+    },
+  };
+}
+
+export type {
+  FindRequest,
+  FoundEntry,
+  ForgetGroup,
+  ForgetPlan,
+  ForgetReport,
+  ForgetRequest,
+  KeepRules,
+  Period,
+  PruneLimits,
+  PruneSummary,
+  SnapshotFate,
+  StatsReport,
+  TaggedSnapshot,
+  TagRequest,
+  VolumeStats,
+};

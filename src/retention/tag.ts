@@ -1,0 +1,68 @@
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import type { TagChange } from '../repository/index.ts';
+import { findSnapshot, isNamedById, machineOf, safetyTag } from '../snapshots/find-snapshot.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { type FullContext, findContext } from '../snapshots/snapshots.ts';
+
+export interface TagRequest {
+  readonly snapshots: readonly string[];
+  readonly change: TagChange;
+}
+
+/** A snapshot before and after; the id is new whenever the tags are. */
+export interface TaggedSnapshot {
+  readonly before: Snapshot;
+  readonly after: Snapshot;
+}
+
+/** Changes the tags of snapshots. All are found before the first is changed. */
+export async function changeTags(
+  parts: Protection,
+  { snapshots, change }: TagRequest,
+  options: JobOptions,
+): Promise<TaggedSnapshot[]> {
+  refuseSenseless(change);
+  const context = await findContext(parts, options);
+  const found = snapshots.map((text) => findToChange(text, context));
+  const repository = await parts.repository();
+  const catalog = await parts.catalog();
+  const changed: TaggedSnapshot[] = [];
+  for (const before of new Set(found)) {
+    const after = await repository.changeTags(before.id, change, { signal: options.signal });
+    catalog.renameVerifiedSnapshot(repository.id, { from: before.id, to: after.id });
+    changed.push({ before, after: { ...after, volume: after.volume ?? before.volume, name: before.name } });
+  }
+  return changed;
+}
+
+/** As with forget: what another machine saved is changed by its id only. */
+function findToChange(text: string, context: FullContext): Snapshot {
+  const found = findSnapshot(text, context);
+  if (context.isOwn(found) || isNamedById(found, text, context)) return found;
+  throw new AppError(
+    'usage',
+    `Cannot change the tags of ${quote(text)}: the machine ${quote(machineOf(found))} saved it`,
+    { detail: 'Nothing was changed.', hint: `Name the snapshot by its id: ${found.id.slice(0, 8)}` },
+  );
+}
+
+function refuseSenseless({ set, add, remove }: TagChange): void {
+  if (set === undefined && add.length === 0 && remove.length === 0) {
+    throw new AppError('usage', 'Nothing says which tags to change', {
+      hint: 'Use --add, --remove or --set.',
+    });
+  }
+  if (set !== undefined && add.length + remove.length > 0)
+    throw new AppError('usage', 'The flag --set excludes --add and --remove');
+  if ([...(set ?? []), ...add].includes(safetyTag)) {
+    throw new AppError(
+      'usage',
+      `The tag ${quote(safetyTag)} is for what restores save, and cannot be given`,
+      {
+        hint: 'Choose another tag.',
+      },
+    );
+  }
+}

@@ -1,0 +1,69 @@
+import { writeTar } from '../lib/tar/write-tar.ts';
+import type { TarSource } from '../lib/tar/tar-member.ts';
+import { type ByteString, toText } from '../model/byte-string.ts';
+import { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { parseVolumePath } from '../model/target.ts';
+import { dataOnly } from './data-only.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { type OpenedSnapshot, openSnapshot } from './snapshots.ts';
+
+export interface DumpRequest {
+  readonly snapshot: string;
+  readonly path: string;
+  /** The name of a dump that a database's own client made beside the data, instead of a path. */
+  readonly dump?: string | undefined;
+}
+
+/** The bytes of a file of a snapshot as they are, or a folder as tar, with names relative to it. */
+export async function* dump(
+  parts: Protection,
+  request: DumpRequest,
+  options: JobOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const opened = await openSnapshot(parts, request.snapshot, options);
+  if (request.dump !== undefined) return yield* databaseDump(opened, request.dump, options);
+  const path = parseVolumePath(request.path);
+  for await (const entry of opened.repository.walk(opened.snapshot, path, {
+    depth: 0,
+    signal: options.signal,
+  })) {
+    if (entry.type === 'file')
+      yield* opened.repository.readFile(opened.snapshot, entry, { signal: options.signal });
+    else
+      yield* writeTar(tarSources(opened, path, options), {
+        signal: options.signal,
+        onProblem: ({ message }) => options.onNote?.(message),
+      });
+    return;
+  }
+}
+
+async function* databaseDump(
+  { repository, snapshot }: OpenedSnapshot,
+  name: string,
+  options: JobOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { signal } = options;
+  const dumps = await repository.listDumps(snapshot, { signal });
+  const found = dumps.find(({ path }) => toText(path) === name);
+  if (found !== undefined) return yield* repository.readFile(snapshot, found, { signal });
+  const names = dumps.map(({ path }) => quote(toText(path)));
+  throw new AppError('not-found', `Snapshot ${quote(snapshot.id.slice(0, 8))} has no dump ${quote(name)}`, {
+    hint: names.length === 0 ? 'It has none at all.' : `It has ${names.join(', ')}.`,
+  });
+}
+
+/** A part of a snapshot as members of a tar archive. */
+export async function* tarSources(
+  { repository, snapshot }: OpenedSnapshot,
+  path: ByteString,
+  options: JobOptions,
+): AsyncGenerator<TarSource, void, undefined> {
+  for await (const entry of repository.walk(snapshot, path, { signal: options.signal })) {
+    yield {
+      entry,
+      open: () => dataOnly(repository.readFile(snapshot, entry, { signal: options.signal }), entry),
+    };
+  }
+}

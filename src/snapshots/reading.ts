@@ -1,0 +1,35 @@
+import type { SnapshotEntry } from '../repository/index.ts';
+import type { Change } from './compare-trees.ts';
+import type { DiffRequest, DiffResult } from './diff.ts';
+import type { DumpRequest } from './dump.ts';
+import { loadedLate } from '../activity/loaded-late.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { ListedSnapshot, SnapshotFilter, SnapshotPath } from './snapshots.ts';
+
+/** What shows people their snapshots, and changes nothing. */
+export interface Reading {
+  listSnapshots(filter: SnapshotFilter, options?: JobOptions): Promise<ListedSnapshot[]>;
+  /** The entries below a path of a snapshot, the path itself first. */
+  listFiles(where: SnapshotPath, options?: JobOptions): AsyncIterable<SnapshotEntry>;
+  /** What differs between two snapshots, or between a snapshot and the live volume. */
+  diff(request: DiffRequest, options?: JobOptions): Promise<DiffResult>;
+  /** The bytes of a file, or a folder as tar. */
+  dump(request: DumpRequest, options?: JobOptions): AsyncIterable<Uint8Array>;
+}
+
+export function openReading(parts: Protection): Reading {
+  return {
+    listSnapshots: loadedLate(parts, async () => (await import('./snapshots.ts')).listSnapshots),
+    async *listFiles(where, options = {}) {
+      const { listFiles } = await import('./snapshots.ts');
+      yield* listFiles(parts, where, options);
+    },
+    diff: loadedLate(parts, async () => (await import('./diff.ts')).diff),
+    async *dump(request, options = {}) {
+      const { dump } = await import('./dump.ts');
+      yield* dump(parts, request, options);
+    },
+  };
+}
+
+export type { Change, DiffRequest, DiffResult, DumpRequest, ListedSnapshot, SnapshotFilter };

@@ -1,0 +1,149 @@
+import { isAppError } from '../model/errors.ts';
+import { nearNames } from '../model/near-names.ts';
+import { quote } from '../model/quote.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { parseTarget, parseVolumePath } from '../model/target.ts';
+import type { Repository, SnapshotEntry } from '../repository/index.ts';
+import { type FindContext, findSnapshot, lineage, targetName } from './find-snapshot.ts';
+import { pathIdentity, volumeIdentity } from '../volumes/identity.ts';
+import { listInKnownOrder } from './known-order.ts';
+import { type OwnTest, ownTest } from './own-snapshots.ts';
+import { explainContainerPath } from './path-in-container.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { TimeDoubt } from './snapshot-order.ts';
+
+export interface SnapshotFilter {
+  /** Volume name, or a path with "/" or ".". */
+  readonly name?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly stack?: string | undefined;
+}
+
+export interface ListedSnapshot extends Snapshot {
+  /** This machine saved it, or has taken its lineage over: rules of this machine are about it. */
+  readonly isOwn: boolean;
+  /** Why its time cannot be right; `knownTime` is when it was saved, as far as is known. Absent where nothing speaks against it. */
+  readonly timeDoubt?: Pick<TimeDoubt, 'kind' | 'reason'> & { readonly knownTime: string };
+}
+
+/** A place in a snapshot, as the user names it. */
+export interface SnapshotPath {
+  readonly snapshot: string;
+  /** Below the snapshot's root; '' or '/' is all of it. */
+  readonly path: string;
+  readonly depth?: number | undefined;
+  /** What databases dumped beside the data, instead of the data. */
+  readonly dumps?: boolean | undefined;
+}
+
+/** Oldest first. */
+export async function listSnapshots(
+  parts: Protection,
+  filter: SnapshotFilter,
+  options: JobOptions,
+): Promise<ListedSnapshot[]> {
+  const context = await findContext(parts, options);
+  const named =
+    filter.name === undefined ? context.snapshots : lineage(targetName(parseTarget(filter.name)), context);
+  if (filter.name !== undefined && named.length === 0) noteNear(filter.name, context, options);
+  return named
+    .filter(
+      (snapshot) =>
+        (filter.tags ?? []).every((tag) => snapshot.tags.includes(tag)) &&
+        (filter.stack === undefined || snapshot.volume?.stack === filter.stack),
+    )
+    .map((snapshot) => listed(snapshot, context));
+}
+
+function listed(snapshot: Snapshot, { isOwn, doubts }: FullContext): ListedSnapshot {
+  const doubt = doubts.get(snapshot.id);
+  return {
+    ...snapshot,
+    isOwn: isOwn(snapshot),
+    ...(doubt !== undefined && {
+      timeDoubt: {
+        kind: doubt.kind,
+        reason: doubt.reason,
+        knownTime: new Date(doubt.knownMs).toISOString(),
+      },
+    }),
+  };
+}
+
+function noteNear(name: string, { snapshots }: FindContext, { onNote }: JobOptions): void {
+  const near = nearNames(name, [...new Set(snapshots.map((snapshot) => snapshot.name))]);
+  if (near.length > 0)
+    onNote?.(`There are none of ${quote(name)}. Did you mean ${near.map(quote).join(' or ')}?`);
+}
+
+/** The entries below a path of a snapshot, the path itself first. */
+export async function* listFiles(
+  parts: Protection,
+  where: SnapshotPath,
+  options: JobOptions,
+): AsyncGenerator<SnapshotEntry, void, undefined> {
+  const { repository, snapshot } = await openSnapshot(parts, where.snapshot, options);
+  if (where.dumps === true) return yield* await repository.listDumps(snapshot, { signal: options.signal });
+  const depth = where.depth === undefined ? {} : { depth: where.depth };
+  try {
+    yield* repository.walk(snapshot, parseVolumePath(where.path), { ...depth, signal: options.signal });
+  } catch (error) {
+    throw explainContainerPath(error, snapshot, where.path);
+  }
+}
+
+export interface OpenedSnapshot {
+  readonly repository: Repository;
+  readonly snapshot: Snapshot;
+}
+
+/** The snapshot that a reference means, with the repository that holds it. */
+export async function openSnapshot(
+  parts: Protection,
+  reference: string,
+  options: JobOptions,
+): Promise<OpenedSnapshot> {
+  const context = await findContext(parts, options);
+  return { repository: await parts.repository(), snapshot: findSnapshot(reference, context) };
+}
+
+/** With all that is known. */
+export interface FullContext extends FindContext {
+  readonly isOwn: OwnTest;
+  readonly doubts: ReadonlyMap<string, TimeDoubt>;
+}
+
+/** What is needed to tell which snapshot is meant. A host that does not answer is no hindrance: names have to do then. */
+export async function findContext(parts: Protection, options: JobOptions): Promise<FullContext> {
+  const { snapshots, doubts, damaged } = await listInKnownOrder(parts, options);
+  for (const id of damaged.keys()) noteDamaged(id, options);
+  const catalog = await parts.catalog();
+  const hostIdentity = await hostIdentityIfKnown(parts, options);
+  return {
+    snapshots,
+    doubts,
+    damaged,
+    isOwn: await ownTest(parts, hostIdentity),
+    now: new Date(parts.now()),
+    identityOf: (name) => {
+      if (name.startsWith('/')) return pathIdentity(catalog, name);
+      return hostIdentity === undefined ? undefined : volumeIdentity(catalog, { hostIdentity, name });
+    },
+  };
+}
+
+export function noteDamaged(id: string, { onNote }: JobOptions): void {
+  onNote?.(`Snapshot ${quote(id.slice(0, 8))} is damaged and left out: see "holdfast check".`);
+}
+
+async function hostIdentityIfKnown(parts: Protection, { signal }: JobOptions): Promise<string | undefined> {
+  try {
+    const host = await parts.host();
+    return (await host.info({ signal })).identity;
+  } catch (error) {
+    const isUnknown = isAppError(error, 'unavailable') || isAppError(error, 'denied');
+    // A conflict: an engine has appeared, and which volumes are meant is not said yet.
+    if (isUnknown || isAppError(error, 'conflict')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+import type { GroupStats, RepositoryStats } from '../repository/index.ts';
+import { groupSnapshots, type SnapshotGroup } from './group-snapshots.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { listSnapshots, type SnapshotFilter } from './snapshots.ts';
+
+interface Ratios {
+  /** Bytes that the snapshots restore, for each byte before compression that they need. Undefined without any. */
+  readonly dedupRatio: number | undefined;
+  /** Bytes before compression for each byte that is stored. Undefined without any. */
+  readonly compressionRatio: number | undefined;
+}
+
+/** How much the snapshots of one volume hold; what restores saved before they replaced data is by itself. */
+export interface VolumeStats extends GroupStats, Ratios, Omit<SnapshotGroup, 'snapshots'> {}
+
+export interface StatsReport extends Omit<RepositoryStats, 'groups' | 'total'> {
+  /** Of all volumes, whichever was asked for. */
+  readonly total: RepositoryStats['total'] & Ratios;
+  /** By name. */
+  readonly volumes: readonly VolumeStats[];
+}
+
+/** How much is stored, for all volumes or one. What is a volume's own is told by all the others, so all are read. */
+export async function measureStats(
+  parts: Protection,
+  filter: Pick<SnapshotFilter, 'name'>,
+  options: JobOptions,
+): Promise<StatsReport> {
+  const chosen = filter.name === undefined ? undefined : await chosenIds(parts, filter, options);
+  const snapshots = await listSnapshots(parts, {}, options);
+  const own = new Set<unknown>(snapshots.filter(({ isOwn }) => isOwn));
+  const groups = groupSnapshots(snapshots, (one) => own.has(one)).sort((a, b) =>
+    a.name < b.name ? -1 : a.name > b.name ? 1 : 0,
+  );
+  const repository = await parts.repository();
+  const { groups: sizes, ...rest } = await repository.stats({
+    groups: groups.map((group) => group.snapshots),
+    signal: options.signal,
+    onProgress: options.onProgress,
+  });
+  const volumes = groups.flatMap(({ snapshots: members, ...group }, i) => {
+    const size = sizes[i];
+    const isChosen = chosen === undefined || members.some(({ id }) => chosen.has(id));
+    return size === undefined || !isChosen ? [] : [{ ...group, ...size, ...ratiosOf(size) }];
+  });
+  return { ...rest, total: { ...rest.total, ...ratiosOf(rest.total) }, volumes };
+}
+
+async function chosenIds(
+  parts: Protection,
+  filter: Pick<SnapshotFilter, 'name'>,
+  options: JobOptions,
+): Promise<Set<string>> {
+  const chosen = await listSnapshots(parts, filter, { signal: options.signal });
+  return new Set(chosen.map(({ id }) => id));
+}
+
+function ratiosOf(sizes: RepositoryStats['total']): Ratios {
+  const { restorableBytes, uncompressedBytes, storedBytes } = sizes;
+  return {
+    dedupRatio: ratio(restorableBytes, uncompressedBytes),
+    compressionRatio: ratio(uncompressedBytes, storedBytes),
+  };
+}
+
+function ratio(large: number, small: number): number | undefined {
+  return small === 0 ? undefined : Math.round((large / small) * 100) / 100;
+}

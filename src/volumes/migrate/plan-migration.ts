@@ -1,0 +1,98 @@
+import type { ManagedVolume, ManagedVolumes } from '../../hosts/managed-volumes.ts';
+import { walkTree } from '../../lib/tree-walk.ts';
+import { fromText } from '../../model/byte-string.ts';
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import { storageKind } from '../../model/storage-kind.ts';
+import type { JobOptions, Protection } from '../../activity/protection.ts';
+import {
+  decideMigration,
+  type MigrationFacts,
+  type MigrationPlan,
+  type MigrationRequest,
+  type MigrationSize,
+} from './migration-plan.ts';
+import { findKeptForUndo } from './kept-for-undo.ts';
+import { findUsers } from './volume-users.ts';
+
+export interface MigrationParts extends Protection {
+  managed(): Promise<ManagedVolumes>;
+  /** An id for holds that end with this process. */
+  readonly holdId: () => string;
+}
+
+/** Looks at a volume and at those who use it; changes nothing. */
+export async function planMigration(
+  parts: MigrationParts,
+  request: MigrationRequest,
+  options: JobOptions,
+): Promise<MigrationPlan> {
+  const managed = await parts.managed();
+  const target = await managed.checkMigration(request.name, request);
+  const volume = await existing(managed, request.name);
+  const seen = await factsOf(parts, volume, options);
+  const size = await measure(parts, volume, options);
+  return decideMigration({ ...seen, to: target, way: 'forth', backTo: undefined, size });
+}
+
+/** The same for the way back to the storage that it had before. */
+export async function planMigrationBack(
+  parts: MigrationParts,
+  { name }: Pick<MigrationRequest, 'name'>,
+  options: JobOptions,
+): Promise<MigrationPlan> {
+  const managed = await parts.managed();
+  const kept = await managed.findMigrated(name);
+  if (kept === undefined) {
+    throw new AppError(
+      'not-found',
+      `Cannot move volume ${quote(name)} back: what it was before is not kept`,
+      {
+        hint: 'It is in the trash for a while after a migration: "holdfast trash ls".',
+      },
+    );
+  }
+  const seen = await factsOf(parts, await existing(managed, name), options);
+  const to = { driver: kept.driver, options: kept.options, kind: storageKind(kept) };
+  return decideMigration({ ...seen, to, way: 'back', backTo: kept.removedAt, size: undefined });
+}
+
+async function existing(managed: ManagedVolumes, name: string): Promise<ManagedVolume> {
+  const volume = await managed.find(name);
+  if (volume !== undefined) return volume;
+  throw new AppError('not-found', `Cannot migrate volume ${quote(name)}: no such volume`, {
+    hint: 'List what there is with "holdfast volume ls".',
+  });
+}
+
+type Seen = Omit<MigrationFacts, 'to' | 'way' | 'backTo' | 'size'>;
+
+async function factsOf(parts: MigrationParts, volume: ManagedVolume, options: JobOptions): Promise<Seen> {
+  const { name, driver, kind, isProtected, mountIds: holds } = volume;
+  const { stops, unstoppable, writers } = await findUsers(parts, volume, options);
+  const from = { driver, kind, options: volume.options };
+  const undoUntil = await findKeptForUndo(parts, volume);
+  return { name, from, isProtected, holds, stops, unstoppable, writers, undoUntil };
+}
+
+async function measure(
+  parts: MigrationParts,
+  { name }: ManagedVolume,
+  { signal }: JobOptions,
+): Promise<MigrationSize> {
+  const managed = await parts.managed();
+  const id = parts.holdId();
+  const root = await managed.mount(name, id, { signal });
+  try {
+    const size = { files: 0, bytes: 0, allocatedBytes: 0 };
+    for await (const { entry, allocatedBytes } of walkTree(fromText(root), { signal, statOnly: true })) {
+      if (entry.hardLinkTo !== undefined) continue;
+      size.allocatedBytes += allocatedBytes;
+      size.bytes += entry.size;
+      if (entry.type !== 'dir') size.files++;
+    }
+    return size;
+  } finally {
+    await managed.unmount(name, id);
+  }
+}

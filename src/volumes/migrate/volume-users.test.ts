@@ -1,0 +1,27 @@
+import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
+import { holdApps } from '../../quiesce/hold-apps.ts';
+import { stillWorld } from '../../quiesce/still-world.fixture.ts';
+import { findUsers } from './volume-users.ts';
+
+test('a container that a backup has paused for a moment can be stopped, one that its user has paused cannot', async () => {
+  const { containers, parts, stateDir } = await stillWorld();
+  try {
+    const volume = { name: 'pg', mountpoint: stateDir } as ManagedVolume;
+    const mount = { type: 'bind', source: stateDir, destination: '/data', readOnly: false } as const;
+    const db = containers.add({ name: 'db', state: 'paused', mounts: [mount] });
+    expect((await findUsers(parts, volume, {})).unstoppable).toMatchObject([{ name: 'db', instead: 'left' }]);
+    const host = await parts.host();
+    const about = { stateDir, hostIdentity: 'engine', host, reason: 'back up "other"' };
+    const held = await holdApps({ ...about, containers: [db] }, {});
+    const found = findUsers(parts, volume, {});
+    await sleep(20);
+    await containers.unpause('db');
+    await held[Symbol.asyncDispose]();
+    expect(await found).toMatchObject({ stops: ['db'], unstoppable: [] });
+  } finally {
+    await rm(stateDir, { recursive: true });
+  }
+});

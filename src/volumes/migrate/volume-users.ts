@@ -1,0 +1,50 @@
+import { realpath } from 'node:fs/promises';
+import type { Container } from '../../hosts/containers.ts';
+import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
+import type { JobOptions, Protection } from '../../activity/protection.ts';
+import { findHostWriters } from '../../quiesce/host-writers.ts';
+import type { Unstoppable } from '../../quiesce/plan-still.ts';
+import { pathContainers, volumeContainers } from '../../quiesce/volume-containers.ts';
+import { isUp, planStops } from '../../quiesce/restore-consumers.ts';
+
+/** Who uses a volume of Holdfast's own now, besides those that say so by an id. */
+export interface VolumeUsers {
+  /** The containers that run, or are paused. */
+  readonly up: readonly Container[];
+  /** Names, in the order in which they are stopped. */
+  readonly stops: readonly string[];
+  readonly unstoppable: readonly Unstoppable[];
+  readonly writers: readonly string[];
+}
+
+export async function findUsers(
+  parts: Protection,
+  volume: ManagedVolume,
+  options: JobOptions,
+): Promise<VolumeUsers> {
+  const { containers } = await parts.host();
+  const all = containers === undefined ? [] : await containers.list(options);
+  const roots = [await realpath(volume.mountpoint).catch(() => volume.mountpoint)];
+  const { signal } = options;
+  const found = await findHostWriters({ roots, containerIds: all.map(({ id }) => id), signal });
+  const writers = found.map(({ name, pid }) => `${name} (${pid})`);
+  if (containers === undefined) return { up: [], stops: [], unstoppable: [], writers };
+  const up = (await usersOf(parts, volume, options)).filter(isUp);
+  const wish = { containers, before: up, names: [volume.name] };
+  const { levels, unstoppable } = await planStops(parts, wish, options);
+  const stopped = levels.flat().filter(({ how }) => how !== 'pause');
+  return { up, stops: stopped.map(({ identity }) => identity.name), unstoppable, writers };
+}
+
+/** By the engine's name for it, and by the folder. */
+async function usersOf(parts: Protection, volume: ManagedVolume, options: JobOptions): Promise<Container[]> {
+  const host = await parts.host();
+  const known = await host.findVolume(volume.name, options);
+  // An engine may have a volume of that name on a driver of its own, which is another one.
+  const isOurs = known !== undefined && known.driver !== 'local';
+  const found = [
+    ...(isOurs ? await volumeContainers(parts, volume.name, options) : []),
+    ...(await pathContainers(parts, volume.mountpoint, options)),
+  ];
+  return [...new Map(found.map((container) => [container.id, container])).values()];
+}

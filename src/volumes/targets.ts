@@ -1,0 +1,227 @@
+import { lstat, realpath, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Host, HostInfo } from '../hosts/host.ts';
+import { requireAnswer } from '../lib/require-answer.ts';
+import { fromText } from '../model/byte-string.ts';
+import { AppError, errnoOf, isAppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
+import { parseTarget } from '../model/target.ts';
+import type { Volume } from '../model/volume.ts';
+import { nearNames } from '../model/near-names.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+import { whySkipped } from './why-skipped.ts';
+
+/** What a backup saves: a volume of the host, or a directory or single file of this machine. */
+export type BackupTarget =
+  | { readonly kind: 'volume'; readonly name: string; readonly volume: Volume; readonly host: HostInfo }
+  | PathTarget;
+
+export interface PathTarget {
+  readonly kind: 'path';
+  readonly name: string;
+  readonly isFile?: boolean | undefined;
+}
+
+export interface TargetWish {
+  readonly targets: readonly string[];
+  readonly all: boolean;
+  readonly stacks: readonly string[];
+  /** Names or ids of containers: all of their volumes and bind mounts. */
+  readonly containers?: readonly string[] | undefined;
+}
+
+export interface TargetChoice {
+  readonly targets: readonly BackupTarget[];
+  /** What is saved at one moment with all others that have the same here, besides the volumes of a stack. */
+  readonly moments: ReadonlyMap<BackupTarget, string>;
+  readonly skipped: readonly { readonly name: string; readonly reason: string }[];
+}
+
+/** Finds everything that is asked for before anything is done: a typo stops the whole command, and never makes a volume. */
+export async function resolveTargets(
+  parts: Protection,
+  wish: TargetWish,
+  options: JobOptions,
+): Promise<TargetChoice> {
+  const { containers = [] } = wish;
+  if (wish.targets.length + wish.stacks.length + containers.length === 0 && !wish.all) {
+    throw new AppError('usage', 'Nothing to back up was named', {
+      hint: 'Name volumes or directories, or use --all, --stack or --container.',
+    });
+  }
+  const named: BackupTarget[] = [];
+  for (const text of wish.targets) named.push(await resolveTarget(parts, text, options));
+  const mounted = await mountedTargets(parts, { ...wish, containers }, options);
+  const chosen = await volumeTargets(parts, wish, options);
+  const targets = unique([...named, ...chosen.targets, ...mounted.targets]);
+  const stacks = await stacksOfPaths(parts, targets, options);
+  return {
+    targets,
+    moments: new Map([...stacks, ...mounted.moments]),
+    skipped: [...chosen.skipped, ...mounted.skipped],
+  };
+}
+
+/** Those that `--all` and `--stack` mean. */
+async function volumeTargets(
+  parts: Protection,
+  wish: TargetWish,
+  options: JobOptions,
+): Promise<Omit<TargetChoice, 'moments'>> {
+  if (!wish.all && wish.stacks.length === 0) return { targets: [], skipped: [] };
+  const host = await parts.host();
+  const info = await host.info({ signal: options.signal });
+  const volumes = await host.listVolumes({ signal: options.signal });
+  const chosen = chooseVolumes(volumes, wish);
+  const found = chosen.volumes.map((volume): BackupTarget => ({
+    kind: 'volume',
+    name: volume.name,
+    volume,
+    host: info,
+  }));
+  return { targets: found, skipped: chosen.skipped };
+}
+
+/** What containers that are named have, each container's at one moment; that of a stack with the rest of it that is saved. */
+async function mountedTargets(
+  parts: Protection,
+  wish: TargetWish & { readonly containers: readonly string[] },
+  options: JobOptions,
+): Promise<TargetChoice> {
+  if (wish.containers.length === 0) return { targets: [], moments: new Map(), skipped: [] };
+  const { findContainerData } = await import('./container-targets.ts');
+  const host = await (await parts.host()).info({ signal: options.signal });
+  const moments = new Map<BackupTarget, string>();
+  const skipped: TargetChoice['skipped'][number][] = [];
+  for (const data of await findContainerData(parts, wish.containers, options)) {
+    skipped.push(...data.skipped);
+    const together = data.stack === undefined ? `container ${data.container}` : `stack ${data.stack}`;
+    for (const volume of data.volumes) {
+      const isOfStack = volume.stack !== undefined && (wish.all || wish.stacks.includes(volume.stack));
+      const own = isOfStack ? `stack ${volume.stack}` : together;
+      moments.set({ kind: 'volume', name: volume.name, volume, host }, own);
+    }
+    for (const source of data.paths) moments.set(await resolveMounted(source), together);
+  }
+  return { targets: [...moments.keys()], moments, skipped };
+}
+
+/** What is gone fails by itself when it is to be saved, and not the container's other data. */
+async function resolveMounted(source: string): Promise<BackupTarget> {
+  try {
+    return await resolvePath(source);
+  } catch (error) {
+    if (isAppError(error, 'not-found')) return { kind: 'path', name: source };
+    throw error;
+  }
+}
+
+/** Directories that only the containers of one stack mount are saved at its moment. Without an engine there are none. */
+async function stacksOfPaths(
+  parts: Protection,
+  targets: readonly BackupTarget[],
+  { signal }: JobOptions,
+): Promise<ReadonlyMap<BackupTarget, string>> {
+  const paths = targets.filter(({ kind }) => kind === 'path');
+  if (paths.length === 0 || targets.length === 1) return new Map();
+  const { planBindMounts } = await import('./bind-mounts/bind-mounts.ts');
+  try {
+    const host = await parts.host();
+    const containers = (await host.containers?.list({ signal })) ?? [];
+    const { stateDir } = parts;
+    const mounts = planBindMounts(containers, { stateDir, host: await host.info({ signal }) });
+    const stacks = new Map(mounts.map(({ source, stack }) => [source, stack]));
+    return new Map(
+      paths.flatMap((target) => {
+        const stack = stacks.get(target.name);
+        return stack === undefined ? [] : [[target, `stack ${stack}`] as const];
+      }),
+    );
+  } catch (error) {
+    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return new Map();
+    throw error;
+  }
+}
+
+/** The volumes that `--all` and `--stack` mean, and those that their label keeps out; pure. */
+export function chooseVolumes(
+  volumes: readonly Volume[],
+  wish: Pick<TargetWish, 'all' | 'stacks'>,
+): { volumes: Volume[]; skipped: { name: string; reason: string }[] } {
+  for (const stack of wish.stacks) {
+    if (volumes.some((volume) => volume.stack === stack)) continue;
+    const near = nearNames(stack, [...new Set(volumes.flatMap((volume) => volume.stack ?? []))]);
+    throw new AppError('not-found', `There is no stack ${quote(stack)} with volumes`, {
+      hint: didYouMean(near),
+    });
+  }
+  const wanted = volumes.filter(
+    (volume) => wish.all || (volume.stack !== undefined && wish.stacks.includes(volume.stack)),
+  );
+  return {
+    volumes: wanted.filter((volume) => whySkipped(volume) === undefined),
+    skipped: wanted.flatMap((volume) => {
+      const reason = whySkipped(volume);
+      return reason === undefined ? [] : [{ name: volume.name, reason }];
+    }),
+  };
+}
+
+async function resolveTarget(parts: Protection, text: string, options: JobOptions): Promise<BackupTarget> {
+  const target = parseTarget(text);
+  if (target.kind === 'path') return await resolvePath(target.path);
+  const host = await parts.host();
+  const volume = await findVolume(host, target.name, options);
+  return { kind: 'volume', name: volume.name, volume, host: await host.info({ signal: options.signal }) };
+}
+
+async function resolvePath(text: string): Promise<PathTarget> {
+  const name = path.resolve(text);
+  try {
+    await requireAnswer(fromText(name), { name });
+    return await findPath(name);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR')
+      throw new AppError('not-found', `There is no directory or file ${quote(name)}`, { cause: error });
+    // It fails by itself when it is to be saved, and keeps nothing else from that.
+    if (isAppError(error, 'unavailable')) return { kind: 'path', name };
+    throw error;
+  }
+}
+
+async function findPath(name: string): Promise<PathTarget> {
+  const found = await stat(name);
+  if (found.isDirectory()) return { kind: 'path', name };
+  if (!found.isFile())
+    throw new AppError('usage', `${quote(name)} is neither a directory nor a file that holds data`);
+  // A file is saved as what has its name, and of a link that would be the link alone.
+  if ((await lstat(name)).isSymbolicLink())
+    throw new AppError('usage', `${quote(name)} is a symbolic link to a file`, {
+      hint: `Back up the file itself: ${quote(await realpath(name))}.`,
+    });
+  return { kind: 'path', name, isFile: true };
+}
+
+/** The volume of that name, or `not-found` with the names that may have been meant. */
+export async function findVolume(host: Host, name: string, options: JobOptions): Promise<Volume> {
+  const volume = await host.findVolume(name, { signal: options.signal });
+  if (volume !== undefined) return volume;
+  const all = await host.listVolumes({ signal: options.signal });
+  const names = all.map((other) => other.name);
+  const isStack = all.some(({ stack }) => stack === name);
+  throw new AppError('not-found', `There is no volume ${quote(name)}`, {
+    hint:
+      (isStack ? `It is a stack: --stack ${name} means all of its volumes.` : undefined) ??
+      didYouMean(nearNames(name, names)) ??
+      'See "holdfast volume ls". A directory is written with a "/" or "." at its start.',
+  });
+}
+
+function didYouMean(near: readonly string[]): string | undefined {
+  return near.length === 0 ? undefined : `Did you mean ${near.map(quote).join(' or ')}?`;
+}
+
+/** Of what is named twice the last stays. */
+function unique(targets: readonly BackupTarget[]): BackupTarget[] {
+  return [...new Map(targets.map((target) => [`${target.kind} ${target.name}`, target])).values()];
+}
