@@ -41,7 +41,7 @@ export const lanes: readonly Lane[] = [
   {
     name: 'unit',
     directory: 'src',
-    include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/setup/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'bench/**/*.test.ts', 'scripts/**/*.test.ts', 'test/setup/**/*.test.ts'],
     packages: [],
     demanding: { files: 'src/**/*-programs.test.ts', packages: [...treePackages, 'busybox-static'] },
     timeoutMs: 20_000,

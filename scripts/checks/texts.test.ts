@@ -23,8 +23,8 @@ describe('`findBannedWords()`', () => {
 
   test('finds errors other than AppError in code that users face, and leaves tests and scripts alone', () => {
     const line = "throw new Error('x');";
-    expect(findBannedWords('src/protect/a.ts', line)).toHaveLength(1);
-    expect(findBannedWords('src/protect/a.test.ts', line)).toEqual([]);
+    expect(findBannedWords('src/backup/a.ts', line)).toHaveLength(1);
+    expect(findBannedWords('src/backup/a.test.ts', line)).toEqual([]);
     expect(findBannedWords('scripts/a.ts', line)).toEqual([]);
   });
 });

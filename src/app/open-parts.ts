@@ -4,7 +4,10 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
 import type { VolumeEngine } from '../volumes/index.ts';
-import { type ConfigurationSource, openConfigurationSource } from '../policies/configuration/configuration-source.ts';
+import {
+  type ConfigurationSource,
+  openConfigurationSource,
+} from '../policies/configuration/configuration-source.ts';
 import { loggedEngine } from './logged-parts.ts';
 import type { Protection } from '../activity/protection.ts';
 import type { RestoringParts } from '../restore/restoring.ts';

@@ -1,13 +1,11 @@
 import { isAppError } from '../model/errors.ts';
-import type { ConsistencyWish } from '../model/consistency.ts';
-import type { Hook } from '../model/hook.ts';
 import { speaksToUs } from '../model/labels.ts';
 import type { OpenedSource } from './open-source.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import { pathContainers, volumeContainers } from '../quiesce/volume-containers.ts';
 import type { BackupTarget } from '../volumes/targets.ts';
 import type { Application } from '../quiesce/presets/application.ts';
-import type { ApplicationVolume } from '../quiesce/presets/plan-application.ts';
+import type { ApplicationVolume, ApplicationWishes } from '../quiesce/presets/plan-application.ts';
 
 export interface ApplicationTarget {
   readonly target: BackupTarget;
@@ -15,17 +13,6 @@ export interface ApplicationTarget {
   /** Containers that can write to it now. */
   readonly writers: readonly unknown[];
   readonly wishes: ApplicationWishes;
-}
-
-/** What is wished for one volume, by whoever has the say; labels are in it. */
-export interface ApplicationWishes {
-  readonly preset?: string | undefined;
-  readonly dump?: boolean | undefined;
-  /** A dump that cannot be made because nothing runs is an error; otherwise the files, which nobody writes to, are enough. */
-  readonly mustDump?: boolean | undefined;
-  readonly hooks?: readonly Hook[] | undefined;
-  /** How it is kept still, where the command line, labels or `x-holdfast` say so. */
-  readonly consistency?: ConsistencyWish | undefined;
 }
 
 /** The applications that have something to do with a backup of these; undefined when there are none. */

@@ -8,12 +8,12 @@ import { takeLeases } from '../leases/lease.ts';
 import { policyOfTags } from '../model/policy.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import { recordFailure, recordRun } from './record-backup.ts';
-import { takeOverByName } from '../restore/restore-lineage.ts';
 import { type DescribedWork, type GroupWork, saveHeld } from './save-held.ts';
 import { settleHeld } from '../restore/settle.ts';
 import { type BackupTarget, resolveTargets } from '../volumes/targets.ts';
 import { tellingOfFailure } from './tell-of-backup.ts';
 import { chooseTreatment, chooseTreatments } from './treatment.ts';
+import { takeOverByName } from '../snapshots/take-over.ts';
 
 /** Saves each target as a snapshot, one after the other; one that fails does not keep the others from being saved. */
 export async function backup(

@@ -1,15 +1,12 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import type { Host } from '../hosts/host.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
-import type { Consumer, DataMount } from '../model/volume.ts';
-import { isWithin } from '../model/is-within.ts';
-import { isAppError } from '../model/errors.ts';
 import { placeBehindLink } from './behind-link.ts';
 import { containerStarts } from './container-starts.ts';
 import { pathIdentity, volumeIdentity } from '../volumes/identity.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import { type BackupTarget, type PathTarget } from '../volumes/targets.ts';
 import { whySkipped } from '../volumes/why-skipped.ts';
+import { pathConsumers } from '../quiesce/path-consumers.ts';
 
 /** What a snapshot has to remember of its volume, so that a bare machine can make it again. */
 export async function describeVolume(
@@ -80,30 +77,4 @@ async function describePath(
     consumers,
     ...(await containerStarts(parts, consumers, options)),
   };
-}
-
-/** The containers that mount a directory or file, or something in it or around it. Without an engine there are none. */
-export async function pathConsumers(
-  parts: Protection,
-  path: string,
-  options: JobOptions,
-): Promise<Consumer[]> {
-  try {
-    const host: Host = await parts.host();
-    return consumersOfPath(await host.listMounts({ signal: options.signal }), path);
-  } catch (error) {
-    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return [];
-    throw error;
-  }
-}
-
-/** Pure. */
-export function consumersOfPath(mounts: readonly DataMount[], path: string): Consumer[] {
-  const touching = mounts.filter(
-    (mount) =>
-      mount.type === 'bind' &&
-      mount.source !== undefined &&
-      (isWithin(mount.source, path) || isWithin(path, mount.source)),
-  );
-  return touching.map((mount) => mount.consumer);
 }

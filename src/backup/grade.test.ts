@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Consumer } from '../model/volume.ts';
-import { consumersOfPath } from './describe-volume.ts';
 import { gradeOf, gradeStill, type StillFacts } from './grade.ts';
+import { consumersOfPath } from '../quiesce/path-consumers.ts';
 
 function consumer(name: string, fields: Partial<Consumer> = {}): Consumer {
   return {

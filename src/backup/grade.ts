@@ -1,5 +1,6 @@
 import type { Grade } from '../model/snapshot.ts';
 import { type Consumer, isActive } from '../model/volume.ts';
+import type { KilledApp } from '../quiesce/still-containers.ts';
 
 export interface GradeReason {
   readonly grade: Grade;
@@ -20,13 +21,6 @@ export function gradeOf(
 }
 
 const nothingStill = { how: undefined, apps: [], writers: [], disturbed: [] } as const;
-
-/** One that did not end by itself when it was stopped: what it had not written yet is lost. */
-export interface KilledApp {
-  readonly name: string;
-  /** How long it was waited for; undefined when it is not known how it ended. */
-  readonly afterMs: number | undefined;
-}
 
 export interface StillFacts {
   readonly how: 'pause' | 'stop' | undefined;

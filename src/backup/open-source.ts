@@ -12,8 +12,8 @@ import { isWithin } from '../model/is-within.ts';
 import { nameOf, parentOf } from '../volumes/on-disk.ts';
 import { ownFoldersBelow } from './own-folders.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
-import { isStagePath } from '../restore/stage.ts';
 import type { BackupTarget } from '../volumes/targets.ts';
+import { isStagePath } from '../quiesce/stage-path.ts';
 
 export interface OpenedSource extends AsyncDisposable {
   readonly tree: TreeSource;

@@ -1,10 +1,11 @@
-import { type ConsistencyWish, describeMaxStill } from '../model/consistency.ts';
+import { describeMaxStill } from '../model/consistency.ts';
 import { compileExcludes, type ExcludeMatcher } from '../model/exclude.ts';
 import type { Hook } from '../model/hook.ts';
 import type { VolumeSettings } from './settings/volume-settings.ts';
-import type { ApplicationWishes } from './application-of.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import type { BackupTarget } from '../volumes/targets.ts';
+import type { ApplicationWishes } from '../quiesce/presets/plan-application.ts';
+import type { ConsistencyChoice, Strength } from '../quiesce/choose-ways.ts';
 
 /** What may be said of how a volume is saved, by a policy, in a label, or in an order. Undefined is not said. */
 export type TreatmentSettings = Pick<
@@ -28,10 +29,7 @@ export interface TreatmentWish {
 }
 
 /** How one volume or directory is saved. */
-export interface Treatment {
-  readonly consistency: ConsistencyWish;
-  /** Whose wish that is: what the command line says goes for every container, whatever their labels say. */
-  readonly consistencyBy: Strength;
+export interface Treatment extends ConsistencyChoice {
   /** How long containers may be still for the reading; Infinity for as long as that takes. Undefined is not said. */
   readonly maxStillMs: number | undefined;
   /** How often they are made still at most, when not all was read in time. */
@@ -43,9 +41,6 @@ export interface Treatment {
   /** What somebody has said, and where. */
   readonly said: readonly SaidSetting[];
 }
-
-/** `usual` is nobody's. */
-type Strength = 'given' | 'own' | 'base' | 'usual';
 
 export interface SaidSetting {
   /** As in `holdfast.yaml`. */

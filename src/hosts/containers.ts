@@ -99,6 +99,9 @@ export interface ExecRun {
 /** A trial and all that belongs to it carry this label: its container, its network, its volumes. */
 export const trialLabel = 'holdfast.trial';
 
+/** Of the names of all that trials make. */
+export const trialPrefix = 'holdfast-trial-';
+
 export interface TrialFile {
   readonly entry: Entry;
   readonly content: Uint8Array;

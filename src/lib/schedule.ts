@@ -1,14 +1,7 @@
 import { Cron } from 'croner';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-
-/** When something is done again and again: cron patterns and the zone in which they are read. Plain data. */
-export interface Schedule {
-  /** Five fields, or six with seconds first. Any of them counts. */
-  readonly patterns: readonly string[];
-  /** `Europe/Berlin`; undefined is the machine's own. */
-  readonly timeZone: string | undefined;
-}
+import type { Schedule } from '../model/policy.ts';
 
 /** A schedule that can be asked. Times are milliseconds since 1970. */
 export interface Timetable {

@@ -1,7 +1,14 @@
 import type { ConsistencyWish } from './consistency.ts';
 import type { Hook } from './hook.ts';
 import type { KeepRules } from './keep-rules.ts';
-import type { Schedule } from '../lib/schedule.ts';
+
+/** When something is done again and again: cron patterns and the zone in which they are read. Plain data. */
+export interface Schedule {
+  /** Five fields, or six with seconds first. Any of them counts. */
+  readonly patterns: readonly string[];
+  /** `Europe/Berlin`; undefined is the machine's own. */
+  readonly timeZone: string | undefined;
+}
 
 /** What is kept safe, when, how, for how long, and where. */
 export interface Policy {

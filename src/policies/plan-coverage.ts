@@ -8,8 +8,9 @@ import { ofNamesakes, takeOverHint } from '../snapshots/namesakes.ts';
 import type { ListedSnapshot } from '../snapshots/snapshots.ts';
 import type { Assignment } from './assign-policies.ts';
 import { cacheReason, type PlaceUse } from './cache-reason.ts';
-import { formatSchedule, longestGapMs, openTimetable, type Schedule } from '../lib/schedule.ts';
+import { formatSchedule, longestGapMs, openTimetable } from '../lib/schedule.ts';
 import type { Subject } from './subject.ts';
+import type { Schedule } from '../model/policy.ts';
 
 export type PlaceKind = 'volume' | 'anonymous' | 'plugin' | 'bind' | 'tmpfs' | 'other' | 'path';
 export type PlaceState = 'protected' | 'unprotected' | 'cache';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { PolicyAction } from '../model/policy-run.ts';
 import type { Assignment } from './assign-policies.ts';
-import type { Policy } from '../model/policy.ts';
-import { formatSchedule, type Schedule, type Timetable, timetables } from '../lib/schedule.ts';
+import type { Policy, Schedule } from '../model/policy.ts';
+import { formatSchedule, type Timetable, timetables } from '../lib/schedule.ts';
 import type { Subject } from './subject.ts';
 
 /** Something that is done again and again: one action of a policy, on one volume or one repository. */

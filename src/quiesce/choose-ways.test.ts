@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest';
 import type { ConsistencyWish } from '../model/consistency.ts';
 import type { Stillness } from '../model/label-wishes.ts';
-import type { Treatment } from '../backup/treatment.ts';
-import { chooseWays } from './choose-ways.ts';
+import { chooseWays, type Strength } from './choose-ways.ts';
 
-function member(consistency: ConsistencyWish, consistencyBy: Treatment['consistencyBy']) {
+function member(consistency: ConsistencyWish, consistencyBy: Strength) {
   return {
     target: { name: 'pg' },
     writers: [{ id: 'db' }, { id: 'web' }],

@@ -1,12 +1,20 @@
 import type { Container } from '../hosts/containers.ts';
 import type { ConsistencyWish } from '../model/consistency.ts';
 import type { Stillness } from '../model/label-wishes.ts';
-import type { Treatment } from '../backup/treatment.ts';
+
+/** `usual` is nobody's. */
+export type Strength = 'given' | 'own' | 'base' | 'usual';
+
+export interface ConsistencyChoice {
+  readonly consistency: ConsistencyWish;
+  /** Whose wish that is: what the command line says goes for every container, whatever their labels say. */
+  readonly consistencyBy: Strength;
+}
 
 interface Member {
   readonly target: { readonly name: string };
   readonly writers: readonly Pick<Container, 'id'>[];
-  readonly treatment: Pick<Treatment, 'consistency' | 'consistencyBy'>;
+  readonly treatment: ConsistencyChoice;
 }
 
 /** What labels say, once applications were asked. */

@@ -5,7 +5,7 @@ import type { Entry } from '../model/entry.ts';
 import type { VolumeData } from '../hosts/host.ts';
 import { comparePaths } from '../lib/compare-paths.ts';
 import type { JobOptions } from '../activity/protection.ts';
-import { isStagePath } from '../restore/stage.ts';
+import { isStagePath } from './stage-path.ts';
 
 /** Where live data can be read. */
 export type LiveData =

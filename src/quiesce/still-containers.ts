@@ -3,7 +3,6 @@ import type { Host } from '../hosts/host.ts';
 import { errorInWords } from '../lib/error-in-words.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { KilledApp } from '../backup/grade.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import { type Freezing, openFreezing } from './freeze/freezing.ts';
 import { noteRefusal } from './start-refusal.ts';
@@ -18,6 +17,13 @@ import {
   type Unstoppable,
 } from './plan-still.ts';
 import { type PutBackReport, putBack } from './put-back.ts';
+
+/** One that did not end by itself when it was stopped: what it had not written yet is lost. */
+export interface KilledApp {
+  readonly name: string;
+  /** How long it was waited for; undefined when it is not known how it ended. */
+  readonly afterMs: number | undefined;
+}
 
 export interface StillRequest {
   readonly containers: readonly Container[];

@@ -5,12 +5,11 @@ import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
 import { isAppError } from '../model/errors.ts';
 import type { Consumer, Volume } from '../model/volume.ts';
-import { pathConsumers } from '../backup/describe-volume.ts';
 import { isWithin } from '../model/is-within.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
-import type { BackupTarget } from '../volumes/targets.ts';
 import { lookWhenFree } from './hold-apps.ts';
 import { withoutOwn } from './own-container.ts';
+import { pathConsumers } from './path-consumers.ts';
 
 /** What a host has at one time. */
 export interface Surroundings {
@@ -134,7 +133,7 @@ export function isActiveContainer(container: Container): boolean {
 /** What a host says that lists consumers, and no containers. */
 export async function consumersNow(
   parts: Protection,
-  target: BackupTarget,
+  target: Place,
   options: JobOptions,
 ): Promise<readonly Consumer[]> {
   if (target.kind === 'path') return await pathConsumers(parts, target.name, options);

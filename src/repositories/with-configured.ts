@@ -1,9 +1,19 @@
 import path from 'node:path';
 import type { RepositoryRecord } from '../catalog/catalog.ts';
 import { repositoryLocation } from './find-repository.ts';
-import type { Configuration } from '../policies/configuration/configuration.ts';
 
-export type RepositoriesSaid = Pick<Configuration, 'repository' | 'repositories'>;
+export interface ConfiguredRepository {
+  readonly location: string;
+  readonly passwordReference: string | undefined;
+  readonly options: Readonly<Record<string, string>> | undefined;
+}
+
+/** What `holdfast.yaml` says of repositories. */
+export interface RepositoriesSaid {
+  /** The default repository, by name or location. */
+  readonly repository: string | undefined;
+  readonly repositories: ReadonlyMap<string, ConfiguredRepository>;
+}
 
 /**
  * The repositories that the catalog knows, as `holdfast.yaml` describes them, and those that only it knows: their id is

@@ -1,10 +1,10 @@
 import { quote } from '../model/quote.ts';
 import type { Consumer } from '../model/volume.ts';
 import type { Destination } from './choose-destination.ts';
-import { pathConsumers } from '../backup/describe-volume.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import { activeRefusal } from '../quiesce/refuse-active.ts';
 import { type PlannedStops, planStopsAt } from '../quiesce/restore-consumers.ts';
+import { pathConsumers } from '../quiesce/path-consumers.ts';
 
 /** Who has to be stopped for it, or why that is not possible. */
 export async function stopsOf(

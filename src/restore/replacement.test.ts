@@ -17,9 +17,9 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { dropAll, type MemberWish, openReplacement, type Replacement, takeAllBack } from './replacement.ts';
 import { type JournalMember, listJournals, type RestoreJournal, writeJournal } from './restore-journal.ts';
-import { isStagePath } from './stage.ts';
 import { isSwappedIn, prepareSwap, swapIn, swapOut } from './swap.ts';
 import { dropUndo, isUndoable, listUndoRecords } from '../volumes/undo-records.ts';
+import { isStagePath } from '../quiesce/stage-path.ts';
 
 let folder: string;
 let stateDir: string;

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
-import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import type { Destination } from './choose-destination.ts';
@@ -8,7 +7,7 @@ import { pathIdentity, volumeIdentity } from '../volumes/identity.ts';
 import { ownTest } from '../snapshots/own-snapshots.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { findContext } from '../snapshots/snapshots.ts';
+import { type Place, placeOf } from '../snapshots/take-over.ts';
 
 /** What the lease on a destination is taken on. */
 export async function identityOf(
@@ -34,41 +33,6 @@ export async function keepLineages(
     const why = error instanceof Error ? error.message : String(error);
     options.onNote?.(`The data is restored; that it goes on with the snapshots before is not noted: ${why}`);
   }
-}
-
-/**
- * What is saved under this name from now on goes on with what another machine saved under it. Throws `usage` where several
- * machines did: no record says whose place this one takes.
- */
-export async function takeOverByName(
-  parts: Protection,
-  { kind, name }: Pick<VolumeDescription, 'kind' | 'name'>,
-  options: JobOptions,
-): Promise<void> {
-  const { snapshots, isOwn } = await findContext(parts, options);
-  const others = snapshots.filter(
-    (one) => one.volume?.kind === kind && one.volume.name === name && !isOwn(one),
-  );
-  const origins = new Map(
-    others.flatMap(({ volume }) =>
-      volume === undefined ? [] : [[volume.identity, volume.host.name] as const],
-    ),
-  );
-  const [origin, ...more] = origins;
-  if (origin === undefined)
-    return options.onNote?.(`There is nothing of ${quote(name)} to take over from another machine.`);
-  if (more.length > 0)
-    throw new AppError(
-      'usage',
-      `Several machines saved ${quote(name)}: this one cannot take the place of all`,
-      {
-        detail: [...origins.values()].map(quote).join(', '),
-        hint: `Restore a snapshot of the one that is meant: holdfast restore ID --take-over`,
-      },
-    );
-  const [identity, hostName] = origin;
-  const { hostIdentity } = await placeOf(parts, { kind, name }, options);
-  (await parts.catalog()).takeOverLineage(hostIdentity, name, { identity, hostName });
 }
 
 /** What a restore says beforehand of the lineage that its destination goes on in. */
@@ -130,23 +94,6 @@ function broughtBack({
 /** True where it is no volume, but a place of this machine that is named by its path. */
 export function isPath({ kind }: Pick<RestorePlan['destination'], 'kind'>): boolean {
   return kind === 'directory' || kind === 'entry';
-}
-
-interface Place {
-  readonly kind: VolumeDescription['kind'];
-  readonly hostIdentity: string;
-  readonly name: string;
-}
-
-async function placeOf(
-  parts: Protection,
-  { kind, name }: Pick<VolumeDescription, 'kind' | 'name'>,
-  { signal }: JobOptions,
-): Promise<Place> {
-  const stateId = (await parts.catalog()).stateId();
-  if (kind === 'path') return { kind, hostIdentity: stateId, name };
-  const { identity } = await (await parts.host()).info({ signal });
-  return { kind, hostIdentity: identity || stateId, name };
 }
 
 function identityIn(catalog: Catalog, { kind, hostIdentity, name }: Place): string {

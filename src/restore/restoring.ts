@@ -44,14 +44,8 @@ export function openRestoring(parts: RestoringParts): Restoring {
       return await planRestore(parts, request, options);
     },
     applyRestore: loadedLate(parts, async () => (await import('./restore.ts')).applyRestore),
-    planDumpRestore: loadedLate(
-      parts,
-      async () => (await import('./restore-dump.ts')).planDumpRestore,
-    ),
-    applyDumpRestore: loadedLate(
-      parts,
-      async () => (await import('./restore-dump.ts')).applyDumpRestore,
-    ),
+    planDumpRestore: loadedLate(parts, async () => (await import('./restore-dump.ts')).planDumpRestore),
+    applyDumpRestore: loadedLate(parts, async () => (await import('./restore-dump.ts')).applyDumpRestore),
     planStackRestore: loadedLate(parts, async () => (await import('./restore-stack.ts')).planStackRestore),
     applyStackRestore: loadedLate(parts, async () => (await import('./restore-stack.ts')).applyStackRestore),
     planUndo: loadedLate(parts, async () => (await import('./undo.ts')).planUndo),

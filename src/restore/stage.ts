@@ -7,8 +7,6 @@ import { type HeldRoot, holdRoot } from './held-member.ts';
 import { newStageName } from '../quiesce/stage-path.ts';
 import { parentOf } from '../volumes/on-disk.ts';
 
-export { isStagePath } from '../quiesce/stage-path.ts';
-
 export interface StagePlace {
   /** A folder that does not exist yet, on the file system of the directory. */
   readonly stage: ByteString;

@@ -8,7 +8,6 @@ import { compareTrees } from '../snapshots/compare-trees.ts';
 import { takeLeases } from '../leases/lease.ts';
 import { liveEntries } from '../quiesce/live-tree.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
-import { trialPrefix } from '../proof/drill/trial.ts';
 import { openReplacement } from './replacement.ts';
 import { planStopsAt } from '../quiesce/restore-consumers.ts';
 import { type RestoreChanges, summarize } from '../backup/summarize-changes.ts';
@@ -16,6 +15,7 @@ import { stoppedOr } from './stopped.ts';
 import { findAiling, swapLive } from './swap-live.ts';
 import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from '../volumes/undo-records.ts';
 import { localTime } from '../model/local-time.ts';
+import { trialPrefix } from '../hosts/containers.ts';
 
 export interface UndoRequest {
   /** A volume or directory; undefined is what was restored last. */

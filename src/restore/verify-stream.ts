@@ -9,7 +9,7 @@ import type { SnapshotEntry } from '../repository/index.ts';
 import { dataOnly } from '../snapshots/data-only.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { isStagePath } from './stage.ts';
+import { isStagePath } from '../quiesce/stage-path.ts';
 
 export interface Streamed {
   readonly plan: RestorePlan;

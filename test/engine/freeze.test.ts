@@ -8,11 +8,7 @@ import { openAppJournal } from '../../src/quiesce/app-journal.ts';
 import { openFreezing } from '../../src/quiesce/freeze/freezing.ts';
 import { planStill } from '../../src/quiesce/plan-still.ts';
 import { recoverApps } from '../../src/restore/recover.ts';
-import {
-  makeStill,
-  type StillContainers,
-  type StillRequest,
-} from '../../src/quiesce/still-containers.ts';
+import { makeStill, type StillContainers, type StillRequest } from '../../src/quiesce/still-containers.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import {
   type FrozenWorld,

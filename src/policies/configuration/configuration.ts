@@ -4,8 +4,7 @@ import { AppError } from '../../model/errors.ts';
 import { compileGlob } from '../../model/glob.ts';
 import type { Channel } from '../../activity/notify/channel.ts';
 import { channelsShape } from '../../activity/notify/channels-shape.ts';
-import { type DataCheck, type Policy, type Selection } from '../../model/policy.ts';
-import type { Schedule } from '../../lib/schedule.ts';
+import type { DataCheck, Policy, Schedule, Selection } from '../../model/policy.ts';
 import {
   anyText,
   converted,
@@ -28,6 +27,7 @@ import {
   settingsOf,
   type VolumeSettings,
 } from '../../backup/settings/volume-settings.ts';
+import type { ConfiguredRepository } from '../../repositories/with-configured.ts';
 
 /** What `holdfast.yaml` says. */
 export interface Configuration {
@@ -40,12 +40,6 @@ export interface Configuration {
   /** Who is told of what happened. */
   readonly notify: readonly Channel[];
   readonly parallel: number;
-}
-
-export interface ConfiguredRepository {
-  readonly location: string;
-  readonly passwordReference: string | undefined;
-  readonly options: Readonly<Record<string, string>> | undefined;
 }
 
 export const emptyConfiguration: Configuration = {

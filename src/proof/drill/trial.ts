@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { trialLabel } from '../../hosts/containers.ts';
+import { trialLabel, trialPrefix } from '../../hosts/containers.ts';
 import type { Host } from '../../hosts/host.ts';
 import { tryLockFile } from '../../lib/file-lock.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
@@ -16,9 +16,6 @@ export interface Trial extends AsyncDisposable {
   /** From now on, a disposal removes nothing. */
   keep(): void;
 }
-
-/** Of the names of all that trials make. */
-export const trialPrefix = 'holdfast-trial-';
 
 /** Opens a trial. A lock on a file says that it is under way: what a killed one has left is found by it. */
 export async function openTrial(parts: Protection, options: JobOptions): Promise<Trial> {

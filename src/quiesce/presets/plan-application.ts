@@ -12,9 +12,20 @@ import { readLabels } from '../../model/labels.ts';
 import { quote } from '../../model/quote.ts';
 import { ownStack, wishesOfContainer } from '../container-labels.ts';
 import { chooseHooks, type PlannedHook } from '../hooks/choose-hooks.ts';
-import type { ApplicationWishes } from '../../backup/application-of.ts';
 import { findPreset, presetOf } from './find-presets.ts';
 import type { DiskEvidence, Preset, Recognition } from './preset.ts';
+import type { Hook } from '../../model/hook.ts';
+
+/** What is wished for one volume, by whoever has the say; labels are in it. */
+export interface ApplicationWishes {
+  readonly preset?: string | undefined;
+  readonly dump?: boolean | undefined;
+  /** A dump that cannot be made because nothing runs is an error; otherwise the files, which nobody writes to, are enough. */
+  readonly mustDump?: boolean | undefined;
+  readonly hooks?: readonly Hook[] | undefined;
+  /** How it is kept still, where the command line, labels or `x-holdfast` say so. */
+  readonly consistency?: ConsistencyWish | undefined;
+}
 
 /** A volume or directory that is to be backed up, with what is known of it. */
 export interface ApplicationVolume {

@@ -1,0 +1,31 @@
+import type { Host } from '../hosts/host.ts';
+import { isAppError } from '../model/errors.ts';
+import { isWithin } from '../model/is-within.ts';
+import type { Consumer, DataMount } from '../model/volume.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
+
+/** The containers that mount a directory or file, or something in it or around it. Without an engine there are none. */
+export async function pathConsumers(
+  parts: Protection,
+  path: string,
+  options: JobOptions,
+): Promise<Consumer[]> {
+  try {
+    const host: Host = await parts.host();
+    return consumersOfPath(await host.listMounts({ signal: options.signal }), path);
+  } catch (error) {
+    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return [];
+    throw error;
+  }
+}
+
+/** Pure. */
+export function consumersOfPath(mounts: readonly DataMount[], path: string): Consumer[] {
+  const touching = mounts.filter(
+    (mount) =>
+      mount.type === 'bind' &&
+      mount.source !== undefined &&
+      (isWithin(mount.source, path) || isWithin(path, mount.source)),
+  );
+  return touching.map((mount) => mount.consumer);
+}
