@@ -11,8 +11,21 @@ function stream(isTTY: boolean): NodeJS.WriteStream {
   return Object.assign(new PassThrough(), { isTTY, getColorDepth }) as unknown as NodeJS.WriteStream;
 }
 
+/** What Node.js goes by: in CI, and in tmux, no terminal is what it says. */
+const deciding = [
+  'NO_COLOR',
+  'FORCE_COLOR',
+  'NODE_DISABLE_COLORS',
+  'TERM',
+  'COLORTERM',
+  'TERM_PROGRAM',
+  'TMUX',
+  'CI',
+  'TEAMCITY_VERSION',
+];
+
 function shown(isTTY: boolean, env: Readonly<Record<string, string | undefined>>): string {
-  for (const name of ['NO_COLOR', 'FORCE_COLOR', 'NODE_DISABLE_COLORS', 'TERM']) vi.stubEnv(name, env[name]);
+  for (const name of deciding) vi.stubEnv(name, env[name]);
   return paintMessage('holdfast: no', paintFor(stream(isTTY)));
 }
 
