@@ -193,6 +193,14 @@ describe('clients of other kinds', () => {
     expect(answer).not.toMatch(/transfer-encoding/i);
   });
 
+  test.each(['POST', 'PUT', 'DELETE'])('that say nothing of a body with %s send none', async (method) => {
+    await engine(({ headers }, response) => {
+      response.end(JSON.stringify([headers['transfer-encoding'] ?? 'none', headers['content-length']]));
+    });
+    const start = `${method} /containers/x/start HTTP/1.1\r\nHost: x\r\n${closing}\r\n`;
+    expect(await sendRaw(front, start)).toContain('["none","0"]');
+  });
+
   test('that say what belongs to their own connection are understood', async () => {
     await engine((request, response) => {
       response.end(JSON.stringify([request.headers['trailer'], request.headers['expect'] ?? 'none']));

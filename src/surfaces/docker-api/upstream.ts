@@ -49,7 +49,7 @@ export function passThrough(upstream: Upstream): RequestHandler {
       answer = await sendUpstream(upstream, {
         method,
         path,
-        headers: headersForEngine(request),
+        headers: headersForEngine(request, hasBody),
         body: hasBody ? request : undefined,
         client: socket,
         signal: gone.signal,
@@ -86,9 +86,12 @@ function writeHead(response: ServerResponse, answer: IncomingMessage, isOldClien
 const hopHeaders = ['connection', 'keep-alive', 'upgrade', 'proxy-connection', 'te', 'trailer'];
 
 /** The engine must not close the connection: what is still written at the end of a request would fail after the answer. */
-function headersForEngine({ rawHeaders, headers }: IncomingMessage): string[] {
+function headersForEngine({ method = '', rawHeaders, headers }: IncomingMessage, hasBody: boolean): string[] {
   // That the body may come has been said to the client already.
   const passed = endToEnd(rawHeaders, [...hopHeaders, 'expect']);
+  // Node.js would announce chunks, and an engine starts no container for a request that may have a body.
+  const isSilent = !hasBody && headers['content-length'] === undefined;
+  if (isSilent && !['GET', 'HEAD'].includes(method)) passed.push('Content-Length', '0');
   // HTTP/1.0 needs no host, and the engine is asked by HTTP/1.1.
   if (headers.host === undefined) passed.push('Host', 'docker');
   return [...passed, 'Connection', 'keep-alive'];
