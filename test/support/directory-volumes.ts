@@ -3,6 +3,7 @@ import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ManagedVolume, ManagedVolumes, TrashedVolume, VolumeEvent } from '../../src/app.ts';
 import { AppError } from '../../src/model/errors.ts';
+import { storageKind } from '../../src/model/storage-kind.ts';
 import type { VolumeSpec } from '../../src/model/volume.ts';
 import { checkVolumeName } from '../../src/model/volume-name.ts';
 
@@ -64,7 +65,7 @@ export function directoryVolumes(folder: string): DirectoryVolumes {
         ...spec,
         name,
         labels: spec.name === undefined ? { ...spec.labels, 'com.docker.volume.anonymous': '' } : spec.labels,
-        kind: spec.driver,
+        kind: storageKind(spec),
         mountpoint,
         createdAt: new Date().toISOString(),
         scope: 'local',

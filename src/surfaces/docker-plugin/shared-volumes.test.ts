@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type DirectoryVolumes, directoryVolumes } from '../../../test/support/directory-volumes.ts';
-import type { PluginVolumes } from './answer-plugin.ts';
+import { pluginMethods, type PluginVolumes } from './answer-plugin.ts';
 import { sharedMark, SharedRecords } from './shared-records.ts';
 import { sharedVolumes } from './shared-volumes.ts';
 
@@ -64,6 +64,18 @@ describe('volumes that several hosts share', () => {
       await expect(shared.create({ ...spec, options: { type } })).rejects.toMatchObject({
         code: 'unsupported',
       });
+  });
+
+  test('are let go of by containers that stop while the folder is away', async () => {
+    await shared.create(spec);
+    await shared.mount('web', 'docker:1:2:id');
+    rmSync(join(records, sharedMark));
+    expect(await shared.find('web')).toMatchObject({ scope: 'global', mountIds: ['docker:1:2:id'] });
+    const request = { name: 'web', id: 'id', options: {} };
+    const caller = { signal: AbortSignal.timeout(5000), pid: undefined };
+    await pluginMethods['VolumeDriver.Unmount']?.answer(shared, request, caller);
+    expect(await one.find('web')).toMatchObject({ mountIds: [] });
+    await expect(shared.find('web')).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   test('run no command that a record names, and mount no storage of the host', async () => {

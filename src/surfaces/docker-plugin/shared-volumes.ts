@@ -15,7 +15,15 @@ type Call = Parameters<PluginVolumes['create']>[1];
  */
 export function sharedVolumes(volumes: PluginVolumes, records: SharedRecords): PluginVolumes {
   const find = async (name: string): Promise<ManagedVolume | undefined> => {
-    const record = await records.find(name);
+    let record: SharedRecord | undefined;
+    try {
+      record = await records.find(name);
+    } catch (error) {
+      const here = await volumes.find(name);
+      // What containers hold is known without the records, and has to be let go of when they stop.
+      if (here === undefined || here.mountIds.length === 0 || !isShareable(here)) throw error;
+      return { ...here, scope: 'global' };
+    }
     return record && describe(record, await volumes.find(name));
   };
   return {
