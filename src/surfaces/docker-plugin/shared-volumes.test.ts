@@ -66,6 +66,14 @@ describe('volumes that several hosts share', () => {
       });
   });
 
+  test('leave a volume of the host that has their name alone when they are removed', async () => {
+    await one.create({ name: 'web', driver: 'local', options: {}, labels: {} });
+    await other.create(spec);
+    await shared.remove('web');
+    expect(await one.find('web')).toBeDefined();
+    expect(await other.find('web')).toBeUndefined();
+  });
+
   test('are let go of by containers that stop while the folder is away', async () => {
     await shared.create(spec);
     await shared.mount('web', 'docker:1:2:id');

@@ -63,8 +63,9 @@ export function sharedVolumes(volumes: PluginVolumes, records: SharedRecords): P
       return await volumes.mount(name, id, options);
     },
     async remove(name, options) {
-      // Held here, or protected here: then it stays for all.
-      if ((await volumes.find(name)) !== undefined) await volumes.remove(name, options);
+      const here = await volumes.find(name);
+      // Held here, or protected here: then it stays for all. One with data of this host is another volume.
+      if (here !== undefined && isShareable(here)) await volumes.remove(name, options);
       await records.remove(name);
     },
     unmount: (name, id, options) => volumes.unmount(name, id, options),
