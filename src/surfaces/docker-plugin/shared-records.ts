@@ -16,6 +16,8 @@ export interface SharedRecord {
 
 /** Far more than a folder that answers needs, and less than an engine waits. */
 const patienceMs = 5000;
+/** Fewer than the four threads that all files of the process share: a server that is away keeps each read's thread. */
+const readsAtOnce = 2;
 
 /**
  * The records of volumes that several hosts share, one file each, in a folder that all of them have. What one host writes
@@ -24,6 +26,8 @@ const patienceMs = 5000;
  */
 export class SharedRecords {
   readonly #folder: string;
+  /** Fulfilled when the folder has answered the last question. */
+  #answered: Promise<unknown> = Promise.resolve();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -42,16 +46,16 @@ export class SharedRecords {
     return await this.#inTime(async () => {
       await this.#check();
       const names = (await readdir(this.#folder)).flatMap((file) => /^(.+)\.json$/.exec(file)?.[1] ?? []);
-      const records = names
-        .filter(isVolumeName)
-        .toSorted()
-        .map((name) =>
-          this.#read(name).catch((error: unknown) => {
-            if (isAppError(error)) return undefined;
-            throw error;
-          }),
-        );
-      return (await Promise.all(records)).filter((record) => record !== undefined);
+      const queue = names.filter(isVolumeName).values();
+      const records: SharedRecord[] = [];
+      const work = async (): Promise<void> => {
+        for (const name of queue) {
+          const record = await this.#readGood(name);
+          if (record !== undefined) records.push(record);
+        }
+      };
+      await Promise.all(Array.from({ length: readsAtOnce }, work));
+      return records.toSorted((one, other) => (one.name < other.name ? -1 : 1));
     });
   }
 
@@ -92,6 +96,15 @@ export class SharedRecords {
     }
   }
 
+  async #readGood(name: string): Promise<SharedRecord | undefined> {
+    try {
+      return await this.#read(name);
+    } catch (error) {
+      if (isAppError(error)) return undefined;
+      throw error;
+    }
+  }
+
   /** An empty folder in the place of one that is not mounted would be an answer: so it must have been prepared. */
   async #check(): Promise<void> {
     const folder = await stat(this.#folder);
@@ -107,15 +120,19 @@ export class SharedRecords {
     await stat(join(this.#folder, sharedMark));
   }
 
+  /** One question at a time; one whose time is up before its turn is never asked. */
   async #inTime<T>(work: () => Promise<T>): Promise<T> {
     const late = Promise.withResolvers<never>();
     const folder = quote(this.#folder);
-    const timer = setTimeout(
-      () => late.reject(new AppError('unavailable', `The shared folder ${folder} does not answer`)),
-      patienceMs,
-    );
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      late.reject(new AppError('unavailable', `The shared folder ${folder} does not answer`));
+    }, patienceMs);
+    const answer = this.#answered.then(() => (isLate ? late.promise : work()));
+    this.#answered = answer.catch(() => undefined);
     try {
-      return await Promise.race([work(), late.promise]);
+      return await Promise.race([answer, late.promise]);
     } catch (error) {
       if (isAppError(error)) throw error;
       const words = error instanceof Error ? error.message : String(error);

@@ -1,6 +1,18 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type DirectoryVolumes, directoryVolumes } from '../../../test/support/directory-volumes.ts';
 import { pluginMethods, type PluginVolumes } from './answer-plugin.ts';
@@ -84,6 +96,23 @@ describe('volumes that several hosts share', () => {
     await pluginMethods['VolumeDriver.Unmount']?.answer(shared, request, caller);
     expect(await one.find('web')).toMatchObject({ mountIds: [] });
     await expect(shared.find('web')).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  test('keep no other file from being read while a server does not answer', async () => {
+    // Opening it waits as for a server that is away.
+    const hanging = join(records, 'hanging.json');
+    execFileSync('mkfifo', [hanging]);
+    const asked = Array.from({ length: 8 }, () => shared.find('hanging').catch(() => undefined));
+    await sleep(100);
+    try {
+      const waited = sleep(2000).then(() => 'nothing was read');
+      expect(await Promise.race([readFile(join(records, sharedMark), 'utf8'), waited])).toBe('');
+    } finally {
+      const end = openSync(hanging, constants.O_RDWR | constants.O_NONBLOCK);
+      rmSync(hanging);
+      closeSync(end);
+    }
+    await Promise.all(asked);
   });
 
   test('run no command that a record names, and mount no storage of the host', async () => {
