@@ -68,6 +68,15 @@ describe('mounts of a volume', () => {
     await managed.unmount('gone', 'one');
   });
 
+  test('end with the last id though a program is in the volume for a moment longer', async () => {
+    await managed.create(spec('pg', sized));
+    await managed.mount('pg', 'one');
+    const user = spawn('sleep', ['0.3'], { cwd: dataOf('pg'), stdio: 'ignore' });
+    await once(user, 'spawn');
+    await managed.unmount('pg', 'one');
+    expect(await isMounted('pg')).toBe(false);
+  });
+
   test('by many at once end in one mount, and in none when all are gone', async () => {
     await managed.create(spec('pg', sized));
     const ids = Array.from({ length: 12 }, (_, index) => `id-${index}`);

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { VolumeHold } from '../../catalog/catalog.ts';
 import { mountAt, readMounts } from '../../lib/mountinfo.ts';
 import { bootId } from '../../lib/process-space.ts';
 import { fromText } from '../../model/byte-string.ts';
-import { AppError } from '../../model/errors.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { CallOptions } from '../host.ts';
 import { type EmbeddedParts, type Storage, withVolume } from './embedded-parts.ts';
@@ -62,8 +63,7 @@ export async function unmountVolume(
   if (!isThere) return parts.catalog.volumes.release(name, id);
   await withVolume(parts, { name, action: 'unmount', signal }, async (storage) => {
     parts.catalog.volumes.release(name, id);
-    if (liveIds(parts.catalog.volumes.listHolds(name)).length === 0)
-      await unmountStorage(storage, { signal });
+    if (liveIds(parts.catalog.volumes.listHolds(name)).length === 0) await unmountIdle(storage, { signal });
   });
   await parts.emit({ kind: 'unmount', name, id });
 }
@@ -75,6 +75,21 @@ export async function unmountStorage(
   if (!traits.isMounted || !(await isMountedAt(volume.mountpoint))) return false;
   await driver.unmount(volume, { signal });
   return true;
+}
+
+/** A program that looks at all file systems, or was killed with its mount at work, may be in it for a moment. */
+const idle = { tries: 10, eachMs: 100 };
+
+/** The same for one that no id holds. `in-use` when a program has used it all the while. */
+export async function unmountIdle(storage: Storage, { signal }: CallOptions): Promise<boolean> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await unmountStorage(storage, { signal });
+    } catch (error) {
+      if (!isAppError(error, 'in-use') || attempt >= idle.tries) throw error;
+      await sleep(idle.eachMs);
+    }
+  }
 }
 
 /** The ids that still count: those of processes that have ended, and of before the last boot, do not. */

@@ -7,7 +7,7 @@ import type { CallOptions } from '../host.ts';
 import type { ReconcileReport } from '../managed-volumes.ts';
 import { type EmbeddedParts, type Storage, storageOf } from './embedded-parts.ts';
 import { isProcessHoldAlive } from './hold-id.ts';
-import { isMountedAt, mountStorage, unmountStorage } from './mount-volume.ts';
+import { isMountedAt, mountStorage, unmountIdle } from './mount-volume.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
 interface Findings {
@@ -70,7 +70,7 @@ async function reconcileOne(parts: EmbeddedParts, name: string, options: Reconci
   const storage = await storageOf(parts, record);
   const left = dropDead(parts, name, options);
   if (left === 0) {
-    if (await unmountIdle(storage, { signal })) findings.unmounted.push(name);
+    if (await unmountUnused(storage, { signal })) findings.unmounted.push(name);
   } else if (storage.traits.isMounted && !(await isMountedAt(storage.volume.mountpoint))) {
     await mountAgain(storage, { signal });
     findings.remounted.push(name);
@@ -92,19 +92,13 @@ function dropDead(parts: EmbeddedParts, name: string, { isAlive, findings }: Rec
   return left;
 }
 
-/** A program that was killed with its mount at work may be in it for a moment longer. */
-const idle = { tries: 10, eachMs: 100 };
-
-/** A mount that nobody is known to hold, but somebody uses, stays. */
-async function unmountIdle(storage: Storage, { signal }: CallOptions): Promise<boolean> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await unmountStorage(storage, { signal });
-    } catch (error) {
-      if (!isAppError(error, 'in-use')) throw error;
-      if (attempt >= idle.tries) return false;
-      await sleep(idle.eachMs);
-    }
+/** A mount that no id is known to hold, but a program uses, stays. */
+async function unmountUnused(storage: Storage, { signal }: CallOptions): Promise<boolean> {
+  try {
+    return await unmountIdle(storage, { signal });
+  } catch (error) {
+    if (!isAppError(error, 'in-use')) throw error;
+    return false;
   }
 }
 
