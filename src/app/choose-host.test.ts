@@ -102,7 +102,7 @@ describe('Podman at the place of Docker', () => {
 
   test('is remembered as Podman, and found there again', async () => {
     expect(await choose({ answers: ['docker'], isStandIn: true })).toBe('docker');
-    expect(remembered()).toEqual({ kind: 'podman', endpoint: 'docker usual' });
+    expect(remembered()).toMatchObject({ kind: 'podman', endpoint: 'docker usual' });
     expect(await choose({ answers: ['docker'], isStandIn: true })).toBe('docker');
     expect(await choose({})).toMatch('absent podman: This engine at "docker usual" had the volumes');
   });
@@ -110,7 +110,7 @@ describe('Podman at the place of Docker', () => {
   test('is not replaced by a Docker that comes there', async () => {
     await choose({ answers: ['docker'], isStandIn: true });
     expect(await choose({ answers: ['docker'] })).toMatch('absent podman');
-    expect(remembered()).toEqual({ kind: 'podman', endpoint: 'docker usual' });
+    expect(remembered()).toMatchObject({ kind: 'podman', endpoint: 'docker usual' });
   });
 
   test('does not replace a Docker that had the volumes', async () => {
@@ -119,6 +119,19 @@ describe('Podman at the place of Docker', () => {
       code: 'conflict',
       hint: expect.stringContaining('host: podman') as string,
     });
-    expect(remembered()).toEqual({ kind: 'docker', endpoint: 'docker usual' });
+    expect(remembered()).toMatchObject({ kind: 'docker', endpoint: 'docker usual' });
+  });
+
+  test('is taken where an earlier version took it for Docker, and only once', async () => {
+    const file = join(stateDir, 'host.json');
+    const before = '{"kind":"docker","endpoint":"docker usual"}\n';
+    writeFileSync(file, before);
+    expect(await choose({ answers: ['docker'], isStandIn: true })).toBe('docker');
+    expect(remembered()).toMatchObject({ kind: 'podman' });
+    writeFileSync(file, before);
+    expect(await choose({ answers: ['docker'] })).toBe('docker');
+    await expect(choose({ answers: ['docker'], isStandIn: true })).rejects.toMatchObject({
+      code: 'conflict',
+    });
   });
 });

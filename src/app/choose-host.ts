@@ -29,7 +29,9 @@ export async function chooseHost({ stateDir, probes, hasOwnVolumes }: HostChoice
   }
   const { host, kind, address, explicit } = found;
   if (explicit && known !== undefined) return host;
-  if (known?.kind === 'docker' && kind === 'podman') {
+  // Remembered by an earlier version, it may have been this Podman all along.
+  const wasPodman = known?.isKindSaid === false && known.endpoint === address;
+  if (known?.kind === 'docker' && kind === 'podman' && !wasPodman) {
     await host[Symbol.asyncDispose]();
     throw inDockersPlace(address);
   }
@@ -37,7 +39,7 @@ export async function chooseHost({ stateDir, probes, hasOwnVolumes }: HostChoice
     await host[Symbol.asyncDispose]();
     throw whichOne(kind, address);
   }
-  if (known?.kind !== kind || known.endpoint !== address)
+  if (known?.kind !== kind || known.endpoint !== address || !known.isKindSaid)
     await rememberHost(stateDir, { kind, endpoint: address });
   return host;
 }

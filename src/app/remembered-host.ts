@@ -9,6 +9,8 @@ export interface RememberedHost {
   readonly kind: HostKind;
   /** How an engine was reached; empty for Holdfast's own volumes. */
   readonly endpoint: string;
+  /** The engine said of which kind it is. Earlier versions took what stood at Docker's place for Docker. */
+  readonly isKindSaid: boolean;
 }
 
 /**
@@ -25,9 +27,13 @@ export async function readRememberedHost(stateDir: string): Promise<RememberedHo
 }
 
 /** Nothing where there is no state folder, or where it takes nothing: the next command remembers it. */
-export async function rememberHost(stateDir: string, { kind, endpoint }: RememberedHost): Promise<void> {
+export async function rememberHost(
+  stateDir: string,
+  { kind, endpoint }: Omit<RememberedHost, 'isKindSaid'>,
+): Promise<void> {
+  const remembered: RememberedHost = { kind, endpoint, isKindSaid: true };
   try {
-    await writeDurably(fileIn(stateDir), `${JSON.stringify({ kind, endpoint })}\n`);
+    await writeDurably(fileIn(stateDir), `${JSON.stringify(remembered)}\n`);
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
   }
@@ -39,7 +45,8 @@ function parseHost(text: string): RememberedHost | undefined {
     if (typeof value !== 'object' || value === null || !('kind' in value)) return undefined;
     const { kind } = value;
     if (kind !== 'docker' && kind !== 'podman' && kind !== 'embedded') return undefined;
-    return { kind, endpoint: 'endpoint' in value ? String(value.endpoint) : '' };
+    const endpoint = 'endpoint' in value ? String(value.endpoint) : '';
+    return { kind, endpoint, isKindSaid: 'isKindSaid' in value && value.isKindSaid === true };
   } catch {
     return undefined;
   }
