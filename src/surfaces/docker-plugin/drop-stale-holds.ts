@@ -10,10 +10,13 @@ import { isIssuerAlive, parseHolder } from './holder.ts';
  * when the engine that gave it has ended and no other mount namespace, which is what a container is, sees the volume.
  * Asks no engine. Gives back the names of the volumes.
  */
-export async function dropStaleHolds(volumes: Pick<ManagedVolumes, 'list' | 'reconcile'>): Promise<string[]> {
+export async function dropStaleHolds(
+  volumes: Pick<ManagedVolumes, 'list' | 'reconcile'>,
+  { processes = '/proc' }: { readonly processes?: string } = {},
+): Promise<string[]> {
   const orphaned = (await volumes.list()).filter(({ mountIds }) => mountIds.some(isOrphan));
   if (orphaned.length === 0) return [];
-  const [own, foreign] = [await readMounts(), readForeignMounts()];
+  const [own, foreign] = [await readMounts(), readForeignMounts(processes)];
   const stale = new Set(
     orphaned
       .filter((volume) => !isSeen(volume, own, foreign))
@@ -60,16 +63,18 @@ function placeOf(path: string, mounts: readonly MountPoint[]): Pick<MountPoint, 
  * The mounts of every mount namespace but ours, each once. Those that have the host's own root are no containers: they
  * are services that systemd set apart, or the host itself, and see whatever is mounted there.
  */
-function readForeignMounts(): MountPoint[] {
-  const seen = new Set([namespaceOf('self')]);
-  const host = rootOf(mountsOf('1'));
-  return readdirSync('/proc')
+function readForeignMounts(processes: string): MountPoint[] {
+  const seen = new Set([namespaceOf(join(processes, 'self'))]);
+  const host = rootOf(mountsOf(join(processes, '1')));
+  return readdirSync(processes)
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => {
-      const namespace = namespaceOf(pid);
+      const folder = join(processes, pid);
+      const namespace = namespaceOf(folder);
       if (namespace === undefined || seen.has(namespace)) return [];
-      seen.add(namespace);
-      const mounts = mountsOf(pid);
+      const mounts = mountsOf(folder);
+      // A process that ends as it is looked at says nothing for the others of its namespace.
+      if (mounts.length > 0) seen.add(namespace);
       return host !== undefined && rootOf(mounts) === host ? [] : mounts;
     });
 }
@@ -79,18 +84,18 @@ function rootOf(mounts: readonly MountPoint[]): string | undefined {
   return root && `${root.device} ${root.root}`;
 }
 
-function namespaceOf(pid: string): string | undefined {
+function namespaceOf(folder: string): string | undefined {
   try {
-    return readlinkSync(`/proc/${pid}/ns/mnt`);
+    return readlinkSync(join(folder, 'ns/mnt'));
   } catch {
     // It has ended.
     return undefined;
   }
 }
 
-function mountsOf(pid: string): MountPoint[] {
+function mountsOf(folder: string): MountPoint[] {
   try {
-    return parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, 'latin1'));
+    return parseMountinfo(readFileSync(join(folder, 'mountinfo'), 'latin1'));
   } catch {
     return [];
   }
