@@ -84,6 +84,23 @@ describe('the labels that an engine keeps', () => {
     expect(await labelsOf('own')).toEqual({ mine: 'yes' });
   });
 
+  test('are learned of all volumes but the one that cannot take them', async () => {
+    await make('bad');
+    await make('good');
+    const { label } = volumes;
+    volumes.label = async (name, labels) => {
+      if (name === 'bad') throw new AppError('integrity', 'Its folder is gone');
+      return await label(name, labels);
+    };
+    const has = [record('bad', { env: 'prod' }), record('good', { env: 'prod' })];
+    const said = await learning(has, async (learner) => {
+      await learner.lookAtAll();
+      await learner.lookAtAll();
+    });
+    expect(said).toEqual(['The labels of "bad" are not known here: Its folder is gone']);
+    expect(await labelsOf('good')).toEqual({ env: 'prod' });
+  });
+
   test('are missed in silence where no engine answers, and a volume is made all the same', async () => {
     const absent = new AppError('unavailable', 'Cannot reach Docker');
     expect(await learning(absent, create('pg'))).toEqual([]);

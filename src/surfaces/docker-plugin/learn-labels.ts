@@ -14,7 +14,7 @@ export interface LabelSource {
 export interface LabelLearner extends AsyncDisposable {
   /** The same volumes; the labels of each one that is made are asked for. */
   learningOf(volumes: PluginVolumes): PluginVolumes;
-  /** Looks at all volumes, until that has succeeded once. */
+  /** Looks at all volumes, until an engine has listed them once. A volume that cannot be labelled keeps no other from it. */
   lookAtAll(): Promise<void>;
 }
 
@@ -49,6 +49,8 @@ export function learnLabels(
     if (volume !== undefined && Object.keys(volume.labels).length === 0)
       await kept.label(record.name, labels);
   };
+  const tell = (name: string, error: unknown): void =>
+    say(`The labels of ${quote(name)} are not known here: ${knownError(error).message}`);
   const learn = (name: string): void => {
     if (waiting >= waitingAtMost || signal.aborted) return;
     waiting += 1;
@@ -60,7 +62,7 @@ export function learnLabels(
       .catch((error: unknown) => {
         // No engine is there: it was another program that asked, such as Podman.
         if (signal.aborted || isAppError(error, 'unavailable')) return;
-        say(`The labels of ${quote(name)} are not known here: ${knownError(error).message}`);
+        tell(name, error);
       })
       .finally(() => {
         waiting -= 1;
@@ -85,12 +87,16 @@ export function learnLabels(
     }),
     async lookAtAll() {
       if (hasLookedAtAll) return;
+      let listed: readonly EngineRecord[];
       try {
-        for (const record of await (await records()).list(driver, { signal })) await remember(record);
-        hasLookedAtAll = true;
+        listed = await (await records()).list(driver, { signal });
       } catch (error) {
         if (!isAppError(error)) throw error;
+        return;
       }
+      for (const record of listed)
+        if (!signal.aborted) await remember(record).catch((error: unknown) => tell(record.name, error));
+      hasLookedAtAll = true;
     },
     async [Symbol.asyncDispose]() {
       ending.abort();
