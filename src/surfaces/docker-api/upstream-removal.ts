@@ -41,6 +41,13 @@ export async function removeUpstream(
   sendText(response, answer.status, { type: answer.contentType, text: answer.text });
 }
 
+/** The volume that an answer describes; undefined where it describes none. */
+function volumeIn(answer: UpstreamAnswer): ApiVolume | undefined {
+  const said = jsonOf<Partial<ApiVolume> | null>(answer);
+  const isVolume = typeof said?.Name === 'string' && typeof said.Mountpoint === 'string';
+  return isVolume ? (said as ApiVolume) : undefined;
+}
+
 interface Removal {
   readonly version: string;
   readonly name: string;
@@ -52,7 +59,7 @@ async function removeOne(
   { version, name: asked, query }: Removal,
 ): Promise<UpstreamAnswer> {
   // Podman takes the beginning of a name for it.
-  const there = jsonOf<ApiVolume>(
+  const there = volumeIn(
     await askUpstream(upstream, { method: 'GET', path: `/volumes/${encodeURIComponent(asked)}` }),
   );
   const name = there?.Name ?? asked;
@@ -94,10 +101,10 @@ async function keepable(upstream: Upstream, volume: ApiVolume): Promise<ForeignV
   if (volume.Driver !== 'local' || Object.keys(volume.Options ?? {}).length > 0) return undefined;
   if (!(await isHere(volume))) return undefined;
   const filters = encodeURIComponent(JSON.stringify({ volume: [name] }));
-  const users = jsonOf<unknown[]>(
+  const users = jsonOf<unknown>(
     await askUpstream(upstream, { method: 'GET', path: `/containers/json?all=1&filters=${filters}` }),
   );
-  if (users === undefined || users.length > 0) return undefined;
+  if (!Array.isArray(users) || users.length > 0) return undefined;
   return { name, path: volume.Mountpoint, labels: volume.Labels ?? {} };
 }
 
