@@ -1,14 +1,14 @@
 import { quote } from '../model/quote.ts';
 import type { Protection } from '../activity/protection.ts';
-import type { ListedSnapshot } from './snapshots.ts';
+import { hostIfKnown, type ListedSnapshot } from './snapshots.ts';
 
-/** The names that this machine goes by in snapshots: its own, and its engine's. */
+/** The names that this machine goes by in snapshots: its own, and its engine's where that answers. */
 export async function machineNames(
   parts: Pick<Protection, 'host' | 'hostname'>,
   signal: AbortSignal | undefined,
 ): Promise<ReadonlySet<string>> {
-  const { name } = await (await parts.host()).info({ signal });
-  return new Set([parts.hostname, name]);
+  const host = await hostIfKnown(parts, { signal });
+  return new Set([parts.hostname, ...(host === undefined ? [] : [host.name])]);
 }
 
 /**

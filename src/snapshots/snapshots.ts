@@ -1,3 +1,4 @@
+import type { HostInfo } from '../hosts/host.ts';
 import { isAppError } from '../model/errors.ts';
 import { nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
@@ -118,7 +119,7 @@ export async function findContext(parts: Protection, options: JobOptions): Promi
   const { snapshots, doubts, damaged } = await listInKnownOrder(parts, options);
   for (const id of damaged.keys()) noteDamaged(id, options);
   const catalog = await parts.catalog();
-  const hostIdentity = await hostIdentityIfKnown(parts, options);
+  const hostIdentity = (await hostIfKnown(parts, options))?.identity;
   return {
     snapshots,
     doubts,
@@ -136,10 +137,13 @@ export function noteDamaged(id: string, { onNote }: JobOptions): void {
   onNote?.(`Snapshot ${quote(id.slice(0, 8))} is damaged and left out: see "holdfast check".`);
 }
 
-async function hostIdentityIfKnown(parts: Protection, { signal }: JobOptions): Promise<string | undefined> {
+/** Undefined where no host answers. */
+export async function hostIfKnown(
+  parts: Pick<Protection, 'host'>,
+  { signal }: Pick<JobOptions, 'signal'>,
+): Promise<HostInfo | undefined> {
   try {
-    const host = await parts.host();
-    return (await host.info({ signal })).identity;
+    return await (await parts.host()).info({ signal });
   } catch (error) {
     const isUnknown = isAppError(error, 'unavailable') || isAppError(error, 'denied');
     // A conflict: an engine has appeared, and which volumes are meant is not said yet.

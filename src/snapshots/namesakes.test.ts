@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import type { Host } from '../hosts/host.ts';
+import { AppError, type ErrorCode } from '../model/errors.ts';
+import { machineNames } from './namesakes.ts';
+
+const failing = (code: ErrorCode) => ({
+  hostname: 'here',
+  host: (): Promise<Host> => Promise.reject(new AppError(code, 'No engine')),
+});
+
+test.each(['unavailable', 'denied', 'conflict'] as const)(
+  'the names of a machine are known without its engine, which keeps no snapshots from being forgotten: %s',
+  async (code) => {
+    expect([...(await machineNames(failing(code), undefined))]).toEqual(['here']);
+  },
+);
+
+test('what else fails with the engine is an error of the names too', async () => {
+  await expect(machineNames(failing('failed'), undefined)).rejects.toMatchObject({ code: 'failed' });
+});
