@@ -1,6 +1,19 @@
-import { expect, test } from 'vitest';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseMountinfo } from './mountinfo.ts';
-import { mayHang, requireAnswer } from './require-answer.ts';
+import { leadsToServer, mayHang, requireAnswer } from './require-answer.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'require-answer-')));
+});
+const formerPath = process.env['PATH'];
+afterEach(() => {
+  process.env['PATH'] = formerPath;
+  rmSync(folder, { recursive: true });
+});
 
 const mounts = parseMountinfo(
   [
@@ -24,4 +37,28 @@ test.each([
 
 test('a directory of this machine answers', async () => {
   await expect(requireAnswer(import.meta.dirname, { name: 'here' })).resolves.toBeUndefined();
+});
+
+test.each([
+  ['link', true],
+  ['link/below', true],
+  ['chain/below', true],
+  ['around', false],
+  ['disk/../link', true],
+  ['loop', false],
+  ['missing/below', false],
+])('a symbolic link to what lies on a server may hang: %s', async (path, expected) => {
+  mkdirSync(join(folder, 'disk'));
+  symlinkSync(join(folder, 'share/media'), join(folder, 'link'));
+  symlinkSync('disk/../link', join(folder, 'chain'));
+  symlinkSync('disk', join(folder, 'around'));
+  symlinkSync('loop', join(folder, 'loop'));
+  const nfs = parseMountinfo(`2 1 0:50 / ${join(folder, 'share')} rw - nfs4 server:/share rw`);
+  expect(await leadsToServer(nfs, `${folder}/${path}`)).toBe(expected);
+});
+
+test('where no program can ask for it, storage that answers is used', async () => {
+  const nfs = parseMountinfo(`2 1 0:50 / ${folder} rw - nfs4 server:/share rw`);
+  process.env['PATH'] = join(folder, 'none');
+  await expect(requireAnswer(folder, { name: 'here', mounts: nfs })).resolves.toBeUndefined();
 });

@@ -1,4 +1,5 @@
 import { readlinkSync } from 'node:fs';
+import { readlink } from 'node:fs/promises';
 import { type ByteString, toPath, toText } from '../model/byte-string.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
@@ -10,21 +11,26 @@ export interface AnswerQuestion {
   readonly name: string;
   readonly signal?: AbortSignal | undefined;
   readonly patienceMs?: number | undefined;
+  /** Those of this process unless given. */
+  readonly mounts?: readonly MountPoint[] | undefined;
 }
 
 const patienceMs = 10_000;
 
 /**
  * Throws `unavailable` when a directory lies on a server, or behind a program, that does not answer: a thread that asks for
- * it hangs for good, and the command with it. So another process asks first. Costs nothing for disks of this machine.
+ * it hangs for good, and the command with it. So another process asks first. Symbolic links are followed. Costs next to
+ * nothing for disks of this machine.
  */
 export async function requireAnswer(root: ByteString, question: AnswerQuestion): Promise<void> {
   const place = ofDescriptor(root);
-  if (!mayHang(await readMounts(), place)) return;
+  if (!(await leadsToServer(question.mounts ?? (await readMounts()), place))) return;
   const { name, signal, patienceMs: timeoutMs = patienceMs } = question;
   try {
-    await runProgram('find', [toText(place), '-maxdepth', '0', '-empty'], { timeoutMs, signal });
+    await runProgram('find', ['-H', toText(place), '-maxdepth', '0', '-empty'], { timeoutMs, signal });
   } catch (error) {
+    // Where there is no such program, nothing can ask first: a server that answers is read all the same.
+    if (isAppError(error, 'unsupported')) return;
     if (!isAppError(error, 'unavailable')) throw error;
     const message = `Cannot read ${quote(name)}: its storage did not answer within ${Math.round(timeoutMs / 1000)} seconds`;
     throw new AppError('unavailable', message, {
@@ -39,6 +45,42 @@ function ofDescriptor(root: ByteString): ByteString {
   const [descriptor] = /^\/proc\/self\/fd\/\d+/.exec(root) ?? [];
   if (descriptor === undefined) return root;
   return readlinkSync(toPath(descriptor), { encoding: 'latin1' });
+}
+
+const mostLinks = 40;
+
+/** True when the way to a path, symbolic links included, comes to a mount that may hang. Asks nothing of such a mount. */
+export async function leadsToServer(mounts: readonly MountPoint[], path: ByteString): Promise<boolean> {
+  const left = path.split('/').filter(isName);
+  let place: ByteString = '/';
+  for (let links = 0; links <= mostLinks;) {
+    if (mayHang(mounts, place)) return true;
+    const name = left.shift();
+    if (name === undefined) return false;
+    const next = name === '..' ? place.slice(0, place.lastIndexOf('/')) || '/' : childOf(place, name);
+    const target = mayHang(mounts, next) ? undefined : await linkAt(next);
+    if (target === undefined) {
+      place = next;
+      continue;
+    }
+    links++;
+    if (target.startsWith('/')) place = '/';
+    left.unshift(...target.split('/').filter(isName));
+  }
+  return false;
+}
+
+function isName(name: ByteString): boolean {
+  return name !== '' && name !== '.';
+}
+
+function childOf(folder: ByteString, name: ByteString): ByteString {
+  return `${folder === '/' ? '' : folder}/${name}`;
+}
+
+/** What a symbolic link says; undefined for everything else. */
+async function linkAt(path: ByteString): Promise<ByteString | undefined> {
+  return await readlink(toPath(path), { encoding: 'latin1' }).catch(() => undefined);
 }
 
 const servers = /^(?:nfs|cifs|smb|fuse|9p|ceph|afs|lustre|glusterfs|gfs2|ocfs2|virtiofs|beegfs|orangefs)/;
