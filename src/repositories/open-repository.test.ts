@@ -48,6 +48,22 @@ test.each([
   },
 );
 
+test.each([
+  [{ 'config-file': '/etc/holdfast/rclone.conf' }, reached],
+  [undefined, { code: 'denied' }],
+])(
+  'where other users can write to the state folder, a program is run only when the configuration names it: %o',
+  async (options, outcome) => {
+    const location = 'rclone:b2:x';
+    remember(location, { 'config-file': '/home/bob/rclone.conf' }, 'env:NONE');
+    chmodSync(stateDir, 0o777);
+    const said = { location, options, passwordReference: undefined };
+    const configuration = { repository: undefined, repositories: new Map([['off', said]]) };
+    const wish = { repository: undefined, passwordReference: undefined, env: {}, stateDir };
+    await expect(openKnown(wish, { catalog, configuration, open })).rejects.toMatchObject(outcome);
+  },
+);
+
 test('init runs no command that such a state folder names for the password', async () => {
   const location = join(stateDir, 'repository');
   remember(location, undefined, `exec:touch ${stateDir}/ran`);

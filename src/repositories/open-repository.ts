@@ -1,4 +1,4 @@
-import type { Catalog } from '../catalog/catalog.ts';
+import type { Catalog, RepositoryRecord } from '../catalog/catalog.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Repository, RepositoryAccess } from '../repository/index.ts';
@@ -29,7 +29,9 @@ export async function openKnown(
   if (repositoryWish.repository === undefined && !records.some(({ isDefault }) => isDefault))
     throw await noRepository(wish.stateDir);
   const place = findRepository(repositoryWish, records);
-  if (place.record !== undefined) await refuseForeignProgram(place, wish.stateDir);
+  const { record } = place;
+  if (record !== undefined && !isConfigured(record, configuration))
+    await refuseForeignProgram(place, wish.stateDir);
   const repository = await openOrExplain(open, repositoryAccess(place, wish));
   if (place.record === undefined || place.record.repositoryId === repository.id) return repository;
   if (place.record.repositoryId === '') {
@@ -46,6 +48,12 @@ export async function openKnown(
       hint: 'Bring the right one back, or take this one over with "holdfast init --repo DIR".',
     },
   );
+}
+
+/** True where the state folder adds nothing to what the configuration says, which was judged when it was read. */
+function isConfigured({ name, options }: RepositoryRecord, said: RepositoriesSaid | undefined): boolean {
+  const repository = said?.repositories.get(name);
+  return repository !== undefined && (repository.options !== undefined || options === undefined);
 }
 
 async function openOrExplain(open: OpenParts['open'], access: RepositoryAccess): Promise<Repository> {
