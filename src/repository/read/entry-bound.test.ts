@@ -25,3 +25,8 @@ test('more than half a million directories that are all different are not counte
 test('a few directories that are walked again and again are counted', async () => {
   expect(await countedAfter(2 ** 14, (index) => idOf(index % 1000))).toEqual(['root']);
 });
+
+test('many directories that were made to have ids which look alike are counted', async () => {
+  const alike = (index: number): string => `00000000${(index % 70_000).toString(16).padStart(56, '0')}`;
+  expect(await countedAfter(2 ** 17, alike)).toEqual(['root']);
+});

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { AppError } from '../../model/errors.ts';
 import type { BlobReader } from './blob-reader.ts';
 
@@ -55,9 +56,11 @@ export class EntryBound {
 
 /**
  * About how many different ids there were, within a few percent, in the memory of some: when those that are kept become too
- * many, only every second id counts, by its own bits, and stands for two.
+ * many, only every second id counts, by its own bits, and stands for two. Which of the two is drawn anew for each walk: trees
+ * that were made so that all of them count would stand for any number.
  */
 class DistinctIds {
+  readonly #drawn = randomInt(2 ** 32);
   #kept = new Set<string>();
   #halvings = 0;
 
@@ -74,6 +77,7 @@ class DistinctIds {
   }
 
   #counts(id: string): boolean {
-    return parseInt(id.slice(0, 8), 16) % 2 ** this.#halvings === 0;
+    const differing = (parseInt(id.slice(0, 8), 16) ^ this.#drawn) >>> 0;
+    return differing % 2 ** this.#halvings === 0;
   }
 }
