@@ -1,4 +1,4 @@
-import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
+import { type BigIntStats, fstatSync, lstatSync, readFileSync } from 'node:fs';
 import { endianness } from 'node:os';
 import koffi from 'koffi';
 import { type ByteString, toPath } from '../model/byte-string.ts';
@@ -137,18 +137,23 @@ function isForbidden(): boolean {
   return koffi.errno() === koffi.os.errno['EPERM'];
 }
 
-/**
- * Which mount an open thing is on: a directory that is mounted elsewhere is on the device of what it is mounted on.
- * Undefined where the kernel cannot tell (before Linux 5.8).
- */
+/** Which mount an open thing is on: a directory that is mounted elsewhere is on the device of what it is mounted on. */
 export function mountOf(fd: number): bigint | undefined {
   text[0] = 0;
-  if (statx === undefined) return undefined;
+  if (statx === undefined) return mountInProc(fd);
   if (statx(fd, textAt, emptyPath | symlinkNoFollow, mountMask, answerAt) !== 0) {
-    if (isForbidden()) return undefined;
+    if (isForbidden()) return mountInProc(fd);
     throw systemError('statx', `fd ${fd}`);
   }
-  return (answerView.getUint32(0, true) & mountMask) === 0 ? undefined : answerView.getBigUint64(144, true);
+  // Since Linux 5.8.
+  const isTold = (answerView.getUint32(0, true) & mountMask) !== 0;
+  return isTold ? answerView.getBigUint64(144, true) : mountInProc(fd);
+}
+
+/** The same number, where statx(2) cannot tell it: what is mounted in a tree must not be deleted with it there either. */
+function mountInProc(fd: number): bigint | undefined {
+  const [, id] = /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1')) ?? [];
+  return id === undefined ? undefined : BigInt(id);
 }
 
 /** STATX_MNT_ID. */
