@@ -32,6 +32,15 @@ export async function savedThroughLink({ volume }: Snapshot, place: string): Pro
   return (await placeBehindLink(volume.name)) === place ? volume.name : undefined;
 }
 
+/**
+ * True while such a link leads from a directory's name to another place than its data: what is found by the name (containers
+ * that run on it, what is saved before it is replaced) is not about that data then.
+ */
+export async function isLedAway(name: string, place: string): Promise<boolean> {
+  const now = await placeBehindLink(name);
+  return now !== undefined && now !== place;
+}
+
 /** Throws `denied`, with the way to go, for a directory that is reached through such a link. */
 export async function refuseBehindLink({ id, volume }: Snapshot): Promise<void> {
   const place = volume && (await placeBehindLink(volume.name));

@@ -11,6 +11,7 @@ import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
+import { isLedAway } from '../backup/behind-link.ts';
 import { findConsumers, isUp } from '../quiesce/restore-consumers.ts';
 import type { Destination } from './choose-destination.ts';
 import type { EntryDestination } from './entry-destination.ts';
@@ -45,7 +46,11 @@ export async function openDestination(
   options: JobOptions,
 ): Promise<OpenDestination> {
   const { destination } = plan;
-  if (destination.kind === 'directory') return openDirectory({ plan, destination, ...stacks });
+  if (destination.kind === 'directory') {
+    const { name, realPath } = destination;
+    if (realPath !== undefined && (await isLedAway(name, realPath))) throw changedMeanwhile(name);
+    return openDirectory({ plan, destination, ...stacks });
+  }
   if (destination.kind === 'entry') return openFolderOf({ plan, destination, ...stacks });
   const host = await parts.host();
   const created = destination.kind === 'new-volume';

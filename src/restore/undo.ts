@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { knownError } from '../lib/known-error.ts';
+import { toText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import type { LogEvent } from '../model/log-entry.ts';
 import { quote } from '../model/quote.ts';
@@ -8,6 +9,7 @@ import { compareTrees } from '../snapshots/compare-trees.ts';
 import { takeLeases } from '../leases/lease.ts';
 import { liveEntries } from '../quiesce/live-tree.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
+import { isLedAway } from '../backup/behind-link.ts';
 import { openReplacement } from './replacement.ts';
 import { planStopsAt } from '../quiesce/restore-consumers.ts';
 import { type RestoreChanges, summarize } from '../backup/summarize-changes.ts';
@@ -62,6 +64,7 @@ export async function planUndo(
   const places: UndoPlace[] = [];
   for (const record of records) {
     if (!(await isUndoable(record))) throw notThere(record);
+    if (record.kind === 'path' && (await isLedAway(record.name, toText(record.root)))) throw ledAway(record);
     places.push({ record, changes: await changesOf(record, options) });
   }
   const containers = await parts.host().then(
@@ -198,6 +201,18 @@ function nothingKept(what: string | undefined): AppError {
     what === undefined ? 'Nothing is kept for an undo' : `Nothing is kept for an undo of ${quote(what)}`,
     {
       hint: 'Restores save what they replace as a snapshot too: "holdfast snapshots --tag before-restore" lists them.',
+    },
+  );
+}
+
+function ledAway({ name, root }: UndoRecord): AppError {
+  const place = quote(toText(root));
+  return new AppError(
+    'conflict',
+    `Cannot undo the restore of ${quote(name)}: a symbolic link leads from it to another place now`,
+    {
+      detail: `It was restored in ${place}, which is not what has this name now.`,
+      hint: `Let the link lead to ${place} again. What was there before is a snapshot too: "holdfast snapshots --tag before-restore" lists it.`,
     },
   );
 }

@@ -150,9 +150,12 @@ test('behind a link of another user, a directory is restored in place only where
   // It is the same one for all that looks at it by the name that was saved.
   expect((await app.listUndo()).map((one) => one.name)).toEqual([name]);
   const untouched = seen(scene.victim);
+  const planned = await app.planRestore({ what: id, to: place, path: undefined, safetySnapshot: true });
   rmSync(link);
   symlinkSync(scene.victim, link);
   lchownSync(link, attackerUid, attackerUid);
+  await expect(app.applyRestore(planned)).rejects.toMatchObject({ code: 'conflict' });
+  await expect(app.planUndo({ what: name })).rejects.toMatchObject({ code: 'conflict' });
   await expect(restore(app, id)).rejects.toMatchObject({
     hint: expect.stringContaining('leads somewhere else now') as string,
   });
