@@ -86,7 +86,7 @@ describe('MariaDB', () => {
     await writeFile(
       script,
       `import { openDockerHost } from '${from}/hosts/docker/index.ts';
-       import { presetOf } from '${from}/protect/presets/find-presets.ts';
+       import { presetOf } from '${from}/quiesce/presets/find-presets.ts';
        const { containers } = await openDockerHost({ env: { DOCKER_HOST: '${databases.engine.dockerHost}' } });
        const container = await containers.find('maria');
        const recognition = { by: 'image', folder: '', files: [], reason: '' };
