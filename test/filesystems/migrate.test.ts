@@ -177,7 +177,7 @@ test('what a program writes during the copy is all there, to its last line', asy
   const root = await managed.mount('pg', 'docker:::writer');
   const script =
     'i=0; while :; do i=$((i+1)); echo $i >> log; echo $i > new; mv new "f$((i%50))"; [ $((i%7)) = 0 ] && rm -f "f$((i%13))"; [ $((i%11)) = 0 ] && { rm -rf d; mkdir -p d/e; ln log d/e/log; }; done';
-  const writer = spawn('sh', ['-c', script], { cwd: root, stdio: 'ignore' });
+  const writer = spawn('sh', ['-c', script], { cwd: root, stdio: 'ignore', detached: true });
   const ended = once(writer, 'exit');
   let passes = 0;
   await managed.migrate(
@@ -193,7 +193,8 @@ test('what a program writes during the copy is all there, to its last line', asy
             await mirror.proveNames();
           },
           async makeStill() {
-            writer.kill('SIGKILL');
+            // With the program that the shell has just started, which would go on by itself.
+            process.kill(-(writer.pid ?? 0), 'SIGKILL');
             await ended;
             await managed.unmount('pg', 'docker:::writer');
             return { [Symbol.asyncDispose]: async () => undefined };
