@@ -229,9 +229,15 @@ function report(
   };
 }
 
-/** Why it says nothing of the data that one is not well; undefined where it does. */
-function whyUnproven(server: DrilledServer, kind: DrillReport['kind']): string | undefined {
-  if (server.lacks.length > 0) return lackWords(server);
+/**
+ * Why it says nothing of the data that one is not well; undefined where it does. One that came up and was asked has said what it
+ * has, whatever it lacks. Pure.
+ */
+export function whyUnproven(
+  server: Pick<DrilledServer, 'name' | 'lacks' | 'asked' | 'readyAfterMs'>,
+  kind: DrillReport['kind'],
+): string | undefined {
+  if (server.lacks.length > 0 && server.readyAfterMs === undefined) return lackWords(server);
   // What is no database may end for want of what is outside of its stack.
   const isOnlySeen = server.asked.length > 0 && server.asked.every((one) => one === onlySeen);
   return kind === 'stack' && isOnlySeen
