@@ -1,11 +1,11 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 import type { Host, StreamData } from '../hosts/host.ts';
 import { applyMetadata } from '../lib/apply-metadata.ts';
 import { mapOwner } from '../lib/map-owner.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import { removeDirectoryAt } from '../lib/posix-at.ts';
-import { type ByteString, fromText, toPath, toText } from '../model/byte-string.ts';
+import { type ByteString, fromBytes, fromText, toPath, toText } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
@@ -89,7 +89,7 @@ function openDirectory({
   return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root, stream: undefined };
 }
 
-/** The folder that it is in, which is made where it is missing. */
+/** The folder that it is in, which is made where it is missing. What is replaced in it is looked for where links have led. */
 function openFolderOf({
   plan,
   destination,
@@ -99,7 +99,9 @@ function openFolderOf({
   const { isEmpty, folders = [] } = destination;
   const known = new Map(folders.map((folder) => [`/${folder.path}`, mapOwner(folder, plan.mapOwner)]));
   makeFolders(toText(root), made, known);
-  return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root, stream: undefined };
+  using folder = openTrusted(root);
+  const place = fromBytes(readlinkSync(folder.self, { encoding: 'buffer' }));
+  return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root: place, stream: undefined };
 }
 
 async function refuseUsed(parts: Protection, volume: Volume, options: JobOptions): Promise<void> {

@@ -55,6 +55,16 @@ test('a single file is saved alone, and comes back by its name with its time and
   expect(await cli.run('dump', safety.trim(), 'redis.conf')).toBe('appendonly no\n');
 });
 
+test('a single file comes back where a link leads to its folder', async () => {
+  const link = join(cli.folder, 'linked');
+  symlinkSync(dirname(file), link);
+  const named = join(link, 'redis.conf');
+  await cli.run('backup', named);
+  writeFileSync(file, 'appendonly no\n');
+  await cli.run('restore', named, '--yes');
+  expect(readFileSync(file, 'utf8')).toBe('appendonly yes\n');
+});
+
 test('a single file comes back where its folders are gone, and into another directory', async () => {
   await cli.run('backup', file);
   rmSync(join(cli.folder, 'srv'), { recursive: true });

@@ -1,0 +1,61 @@
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { ConfigReader } from '../backup/config-files/read-files.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { testVolume } from '../repository/open-repository.fixture.ts';
+import { openStreamedWorld, type StreamedWorld } from './streamed-world.fixture.ts';
+import { type ConfigPlan, planConfigRestore } from './plan-config-restore.ts';
+import { applyRestores } from './restore.ts';
+
+let world: StreamedWorld;
+let folder: string;
+beforeEach(async () => {
+  world = await openStreamedWorld();
+  folder = mkdtempSync(join(tmpdir(), 'needed-'));
+  return async () => {
+    rmSync(folder, { recursive: true, force: true });
+    await world[Symbol.asyncDispose]();
+  };
+});
+
+/** As a backup of a volume saves what its containers need. */
+async function save(...paths: readonly string[]): Promise<Snapshot> {
+  const reader = new ConfigReader();
+  for (const path of paths) await reader.add({ path, as: 'either', isOptional: false });
+  expect(reader.leftOut).toEqual([]);
+  const data = mkdtempSync(join(folder, 'data-'));
+  const record = { saved: reader.saved, leftOut: reader.leftOut };
+  const { snapshot } = await world.opened.save(data, {
+    volume: testVolume,
+    config: { files: reader.files, record },
+  });
+  if (snapshot === undefined) throw new Error('Nothing was saved');
+  return snapshot;
+}
+
+async function plan(snapshot: Snapshot): Promise<ConfigPlan> {
+  const request = { safetySnapshot: true, asRecorded: true };
+  return await planConfigRestore(world.parts, { snapshots: [snapshot], request, isRemote: false }, {});
+}
+
+test('a file whose folder is reached through a link comes back', async () => {
+  mkdirSync(join(folder, 'ssd/shop'), { recursive: true });
+  symlinkSync('ssd/shop', join(folder, 'shop'));
+  const file = join(folder, 'shop/compose.yaml');
+  writeFileSync(file, 'old');
+  const snapshot = await save(file);
+  writeFileSync(file, 'newer');
+  const { plans, notes } = await plan(snapshot);
+  expect(notes).toEqual([]);
+  await applyRestores(world.parts, plans, {});
+  expect(readFileSync(file, 'utf8')).toBe('old');
+});
