@@ -1,5 +1,5 @@
 import { constants, readlinkSync } from 'node:fs';
-import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import { type ByteString, fromBytes, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { DirectoryHandle } from './directory-handle.ts';
 import { openRegular, type OpenRegular } from './open-regular.ts';
@@ -92,6 +92,11 @@ function isRoot(): boolean {
 
 function tooManyLinks(path: ByteString): Error {
   return Object.assign(new Error(`ELOOP: too many symbolic links in '${path}'`), { code: 'ELOOP', path });
+}
+
+/** Where an open directory is: no link is on the way. */
+export function realPathOf(folder: DirectoryHandle): ByteString {
+  return fromBytes(readlinkSync(folder.self, { encoding: 'buffer' }));
 }
 
 /** True when an open directory is what a path leads to now. */

@@ -1,8 +1,7 @@
-import { readlinkSync } from 'node:fs';
 import { type DirectoryHandle } from '../lib/directory-handle.ts';
-import { isStillAt, openTrusted } from '../lib/open-trusted.ts';
+import { isStillAt, openTrusted, realPathOf } from '../lib/open-trusted.ts';
 import { makeOwnDirectory, removeOwnDirectory, replacedDirectory } from '../lib/own-directory.ts';
-import { type ByteString, fromBytes, toPrintable } from '../model/byte-string.ts';
+import { type ByteString, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { nameOf, parentOf } from '../volumes/on-disk.ts';
 import type { JournalMember } from './restore-journal.ts';
@@ -49,7 +48,7 @@ export function holdRoot(root: ByteString, { orNothing = false } = {}): HeldRoot
   const above = hasNothingAbove(root) ? undefined : opened.use(openTrusted(parentOf(root)));
   const live = above === undefined ? openTrusted(root) : openLive(above, root, orNothing);
   if (live !== undefined) opened.use(live);
-  const realPath = live && fromBytes(readlinkSync(live.self, { encoding: 'buffer' }));
+  const realPath = live && realPathOf(live);
   const closed = opened.move();
   return { above, live, realPath, [Symbol.dispose]: () => closed[Symbol.dispose]() };
 }

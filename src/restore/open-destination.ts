@@ -1,11 +1,11 @@
-import { mkdirSync, readlinkSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Host, StreamData } from '../hosts/host.ts';
 import { applyMetadata } from '../lib/apply-metadata.ts';
 import { mapOwner } from '../lib/map-owner.ts';
-import { openTrusted } from '../lib/open-trusted.ts';
+import { openTrusted, realPathOf } from '../lib/open-trusted.ts';
 import { removeDirectoryAt } from '../lib/posix-at.ts';
-import { type ByteString, fromBytes, fromText, toPath, toText } from '../model/byte-string.ts';
+import { type ByteString, fromText, toPath, toText } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
@@ -100,7 +100,7 @@ function openFolderOf({
   const known = new Map(folders.map((folder) => [`/${folder.path}`, mapOwner(folder, plan.mapOwner)]));
   makeFolders(toText(root), made, known);
   using folder = openTrusted(root);
-  const place = fromBytes(readlinkSync(folder.self, { encoding: 'buffer' }));
+  const place = realPathOf(folder);
   return { plan, volume: undefined, created: false, mustBeEmpty: isEmpty, root: place, stream: undefined };
 }
 

@@ -1,11 +1,5 @@
-import {
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
@@ -58,4 +52,20 @@ test('a file whose folder is reached through a link comes back', async () => {
   expect(notes).toEqual([]);
   await applyRestores(world.parts, plans, {});
   expect(readFileSync(file, 'utf8')).toBe('old');
+});
+
+test('a file that is mounted over is left as it is, and keeps nothing else from coming back', async () => {
+  const [fixed, other] = [join(folder, 'fixed'), join(folder, 'other')];
+  for (const file of [fixed, other]) writeFileSync(file, 'old');
+  const snapshot = await save(fixed, other);
+  for (const file of [fixed, other]) writeFileSync(file, 'newer');
+  execFileSync('mount', ['--bind', other, fixed]);
+  try {
+    const { plans, notes } = await plan(snapshot);
+    expect(notes).toEqual([expect.stringContaining(`"${fixed}" is left as it is`)]);
+    await applyRestores(world.parts, plans, {});
+    expect(readFileSync(other, 'utf8')).toBe('old');
+  } finally {
+    execFileSync('umount', [fixed]);
+  }
 });

@@ -1,15 +1,20 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { knownError } from '../lib/known-error.ts';
-import { toPrintable, toText } from '../model/byte-string.ts';
+import { openTrusted, realPathOf } from '../lib/open-trusted.ts';
+import { requireAnswer } from '../lib/require-answer.ts';
+import { type ByteString, toPath, toPrintable, toText } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { amount } from '../model/amount.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import { changesOfEntry, entryDestination } from './entry-destination.ts';
-import { exists, parentOf } from '../volumes/on-disk.ts';
+import { exists, nameOf, parentOf } from '../volumes/on-disk.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import { defaultHealthyWithinMs, type RestorePlan, type RestoreRequest } from './restore-plan.ts';
 import { isSavedAs } from '../snapshots/saved-as.ts';
+import { refuseMountsBelow } from './stage.ts';
 
 /** What restoring the files that the containers of a stack need would do. */
 export interface ConfigPlan {
@@ -56,7 +61,9 @@ export async function planConfigRestore(
     } catch (error) {
       // The data is what matters most, and is not kept from coming back.
       if (options.signal?.aborted === true) throw error;
-      notes.push(`"/${toPrintable(entry.path)}" is left as it is: ${knownError(error).message}.`);
+      notes.push(
+        `"/${toPrintable(entry.path)}" is left as it is: ${knownError(error, 'it cannot be replaced').message}.`,
+      );
     }
   }
   if (plans.length === 0 || request.asRecorded === true || (await isOwnWork(parts, snapshot)))
@@ -114,6 +121,7 @@ async function planOne(
   options: JobOptions,
 ): Promise<RestorePlan | undefined> {
   const name = toText(`/${entry.path}`);
+  await requireAnswer(`/${entry.path}`, { name, signal: options.signal });
   // Where a link leads is for its user to change: only a missing one comes back.
   if (entry.type !== 'file' && (await exists(`/${entry.path}`))) return undefined;
   const destination = { ...(await entryDestination(name)), folders: foldersAbove(entry.path, folders) };
@@ -121,6 +129,7 @@ async function planOne(
   const since = snapshot.time;
   const changes = replaces ? await changesOfEntry(destination, { entry, since }, options) : undefined;
   if (changes !== undefined && changes.changes + changes.metadata + changes.comesBack === 0) return undefined;
+  await refuseFixed(`/${entry.path}`);
   return {
     ...{ snapshot, entry, destination, changes, replaces, inConfig: true, path: entry.path },
     keepsPlace: true,
@@ -134,6 +143,17 @@ async function planOne(
     refusal: undefined,
     notes: [],
   };
+}
+
+/** Throws what would end the restore of everything: it comes by a swap in its folder, which must be possible there. */
+async function refuseFixed(path: ByteString): Promise<void> {
+  let above = parentOf(path);
+  while (!(await exists(above))) above = parentOf(above);
+  using folder = openTrusted(above);
+  await access(toPath(folder.at('.')), constants.W_OK);
+  if (above !== parentOf(path)) return;
+  const realPath = realPathOf(folder);
+  await refuseMountsBelow(realPath, { realPath }, nameOf(path));
 }
 
 function foldersAbove(path: string, folders: ReadonlyMap<string, Entry>): Entry[] {
