@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { memoryContainers } from '../../hosts/containers.fixture.ts';
+import { AppError } from '../../model/errors.ts';
 import { collectConfig } from './collect-config.ts';
 import { composeReferences } from './compose-references.ts';
 import { ConfigReader, limits } from './read-files.ts';
@@ -72,6 +73,39 @@ describe('what containers mount', () => {
 });
 
 describe('the reader of such files', () => {
+  test('leaves out what lies on a server that does not answer, and waits for it once', async () => {
+    const asked: string[] = [];
+    const reader = new ConfigReader(async (place) => {
+      asked.push(place);
+      if (place.startsWith(`${folder}/share/`)) throw new AppError('unavailable', 'It is away');
+    });
+    mkdirSync(join(folder, 'share'));
+    const [one, two, own] = ['share/one', 'share/two', 'own'].map((name) => join(folder, name));
+    for (const path of [one, two, own]) {
+      writeFileSync(path ?? '', 'x');
+      await reader.add({ path: path ?? '', as: 'file', isOptional: false });
+    }
+    expect(reader.saved).toEqual([own]);
+    expect(reader.leftOut).toEqual(
+      [one, two].map((path) => ({ path, reason: 'its storage does not answer' })),
+    );
+    expect(asked).toEqual([one, own]);
+  });
+
+  test('leaves out a folder in which something is mounted', async () => {
+    mkdirSync(join(folder, 'conf/disk'), { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', join(folder, 'conf/disk')]);
+    try {
+      const reader = await add(join(folder, 'conf'), 'either');
+      expect(reader.saved).toEqual([]);
+      expect(reader.leftOut).toMatchObject([
+        { reason: expect.stringContaining('something is mounted in it') },
+      ]);
+    } finally {
+      execFileSync('umount', [join(folder, 'conf/disk')]);
+    }
+  });
+
   const add = async (path: string, as: 'file' | 'either' = 'file') => {
     const reader = new ConfigReader();
     await reader.add({ path, as, isOptional: false });

@@ -1,13 +1,15 @@
-import { fstatSync, readlinkSync, readSync } from 'node:fs';
+import { fstatSync, readSync } from 'node:fs';
 import { detailsAt, plainEntryAt } from '../../lib/entry-at.ts';
 import type { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { mountsWithin, readMounts } from '../../lib/mountinfo.ts';
 import { openRegular } from '../../lib/open-regular.ts';
-import { openTrusted } from '../../lib/open-trusted.ts';
+import { openTrusted, realPathOf } from '../../lib/open-trusted.ts';
+import { requireAnswer } from '../../lib/require-answer.ts';
 import { closeQuickly, statAt } from '../../lib/posix-at.ts';
 import { walkTree } from '../../lib/tree-walk.ts';
-import { type ByteString, fromBytes, fromText, toPrintable } from '../../model/byte-string.ts';
+import { type ByteString, fromText, toPrintable } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
-import { errnoOf } from '../../model/errors.ts';
+import { errnoOf, isAppError } from '../../model/errors.ts';
 import { amount } from '../../model/amount.ts';
 import { formatSize } from '../../model/size.ts';
 import type { ConfigFile } from '../../repository/index.ts';
@@ -26,9 +28,16 @@ export type LeftOut = { readonly path: string; readonly reason: string };
  */
 export class ConfigReader {
   readonly leftOut: LeftOut[] = [];
+  readonly #requireAnswer: typeof requireAnswer;
+  /** Folders whose storage did not answer: it is waited for once. */
+  readonly #silent = new Set<ByteString>();
   readonly #files = new Map<ByteString, ConfigFile>();
   readonly #saved = new Set<string>();
   #bytes = 0;
+
+  constructor(ask = requireAnswer) {
+    this.#requireAnswer = ask;
+  }
 
   /** In the order of a walk. */
   get files(): readonly ConfigFile[] {
@@ -44,9 +53,9 @@ export class ConfigReader {
   async add({ path, as, isOptional }: WantedPath): Promise<Buffer | undefined> {
     const place = fromText(path);
     try {
+      if (!(await this.#answers(path))) return this.#leaveOut(path, 'its storage does not answer');
       using folder = openTrusted(parentOf(place));
-      const real = fromBytes(readlinkSync(folder.self, { encoding: 'buffer' }));
-      if (isOfKernel(`${real}/`)) return this.#leaveOut(path, 'it is of the kernel');
+      if (isOfKernel(`${realPathOf(folder)}/`)) return this.#leaveOut(path, 'it is of the kernel');
       const stat = statAt(folder.fd, nameOf(place));
       if (stat.isFile()) {
         const content = this.#addFile(folder, place);
@@ -64,6 +73,20 @@ export class ConfigReader {
       if (isOptional && (errno === 'ENOENT' || errno === 'ENOTDIR')) return undefined;
       const isMissing = errno === 'ENOENT' || errno === 'ENOTDIR';
       return this.#leaveOut(path, isMissing ? 'it is not there' : reasonOf(error));
+    }
+  }
+
+  /** Files of the machine may lie on a server: a thread that asks one which is away hangs, and the backup with it. */
+  async #answers(path: string): Promise<boolean> {
+    const folder = parentOf(fromText(path));
+    if (this.#silent.has(folder)) return false;
+    try {
+      await this.#requireAnswer(fromText(path), { name: path, patienceMs });
+      return true;
+    } catch (error) {
+      if (!isAppError(error, 'unavailable')) throw error;
+      this.#silent.add(folder);
+      return false;
     }
   }
 
@@ -99,6 +122,10 @@ export class ConfigReader {
   /** All of it or nothing: a folder of which a part is missing is no configuration. */
   async #addFolder(place: ByteString): Promise<boolean> {
     using folder = openTrusted(place);
+    const real = realPathOf(folder);
+    // What is mounted in it is no part of it, and may be a server that does not answer.
+    if (mountsWithin(await readMounts(), real).some((mount) => mount.path !== real))
+      return this.#leaveOutFolder(place, 'something is mounted in it: back it up by its path');
     const found: { readonly path: ByteString; readonly entry: Entry; readonly content: Buffer }[] = [];
     let bytes = 0;
     for await (const step of walkTree(folder.self)) {
@@ -142,6 +169,7 @@ export class ConfigReader {
   }
 }
 
+const patienceMs = 4000;
 const noContent = Buffer.alloc(0);
 const tooLarge = `it is a folder of more than ${formatSize(limits.fileBytes)}: back it up by its path`;
 const tooMuch = `there are more than ${formatSize(limits.allBytes)}, or ${amount(limits.files, 'file')}, without it`;
