@@ -46,6 +46,21 @@ describe('planForget()', () => {
     expect(staying(plan).toSorted()).toEqual(['moved', 'two2']);
   });
 
+  test('what is saved while a volume of the stack fails takes no place of the last moment that has all', () => {
+    const whole = days(3, { identity: 'pg' }).map((one) => ({ ...one, restorePoint: `point-${one.id}` }));
+    const [, , last] = whole;
+    const since = [1, 2].map((day) =>
+      someSnapshot({
+        ...{ id: `partial${day}`, time: `2026-02-0${day}T00:00:00Z`, identity: 'pg' },
+        ...{ restorePoint: `late${day}`, missing: ['files'] },
+      }),
+    );
+    const plan = planForget([...whole, ...since], rules(1, 1), limits);
+    expect(staying(plan)).toEqual(['partial2', last?.id]);
+    expect(plan.groups[0]?.fates[2]?.reasons).toEqual(['of the newest moment that has all of its stack']);
+    expect(staying(planForget(whole, rules(1, 1), limits))).toEqual([last?.id]);
+  });
+
   test('what bears a wrong time stays, and takes no place of another', () => {
     const [first, second, third] = days(3);
     const wrong = someSnapshot({ id: 'wrong', time: '2028-01-01T00:00:00Z' });

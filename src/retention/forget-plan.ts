@@ -31,7 +31,10 @@ export type ForgetChoice =
   | {
       readonly kind: 'rules';
       readonly rules: KeepRules;
-      /** The newest so many whole snapshots of each group stay, and as many that a check has verified, whatever the rules say. */
+      /**
+       * The newest so many whole snapshots of each group stay, as many that a check has verified, and as many of moments that
+       * have all of a stack, whatever the rules say.
+       */
       readonly floor: number;
       /** Ids of the snapshots that a check of all data found whole. */
       readonly verified: ReadonlySet<string>;
@@ -74,6 +77,7 @@ function judge(
 ): SnapshotFate[] {
   let wholeLeft = floor;
   let verifiedLeft = floor;
+  let momentsLeft = floor;
   // Rules go by time: one that bears a wrong time must neither take the place of another nor go by it.
   const doubtful = newestFirst(snapshots.filter(({ id }) => doubts?.has(id)));
   const certain = snapshots.filter(({ id }) => !doubts?.has(id));
@@ -82,6 +86,7 @@ function judge(
     if (snapshot.problemCount === 0 && wholeLeft-- > 0) all.push(floorReason('whole', floor));
     if (verified.has(snapshot.id) && verifiedLeft-- > 0) all.push(floorReason('verified', floor));
     if (needed?.has(snapshot.id)) all.push('"holdfast recover" needs it');
+    if (isOfWholeMoment(snapshot) && momentsLeft-- > 0 && all.length === 0) all.push(momentReason(floor));
     return { snapshot, stays: all.length > 0, reasons: all.length > 0 ? all : ['no rule keeps it'] };
   });
   return [
@@ -92,6 +97,19 @@ function judge(
     })),
     ...fates,
   ];
+}
+
+/**
+ * True when no volume of its stack was missing at its moment. What was saved since without the others takes its turn in the
+ * rules, and must not take away the last moment to which a stack can go back as a whole.
+ */
+function isOfWholeMoment({ restorePoint, missing = [] }: Snapshot): boolean {
+  return restorePoint !== undefined && missing.length === 0;
+}
+
+function momentReason(floor: number): string {
+  const which = floor === 1 ? 'newest moment' : `newest ${floor} moments`;
+  return `of the ${which} that ${floor === 1 ? 'has' : 'have'} all of its stack`;
 }
 
 function floorReason(kind: 'whole' | 'verified', floor: number): string {
