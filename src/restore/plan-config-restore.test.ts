@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { ConfigReader } from '../backup/config-files/read-files.ts';
-import type { Snapshot } from '../model/snapshot.ts';
+import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import { testVolume } from '../repository/open-repository.fixture.ts';
 import { openStreamedWorld, type StreamedWorld } from './streamed-world.fixture.ts';
 import { type ConfigPlan, planConfigRestore } from './plan-config-restore.ts';
 import { applyRestores } from './restore.ts';
+import { applyStackRestore, planStackRestore } from './restore-stack.ts';
 
 let world: StreamedWorld;
 let folder: string;
@@ -23,13 +24,18 @@ beforeEach(async () => {
 
 /** As a backup of a volume saves what its containers need. */
 async function save(...paths: readonly string[]): Promise<Snapshot> {
+  return await saveOf(testVolume, paths);
+}
+
+async function saveOf(volume: VolumeDescription, paths: readonly string[]): Promise<Snapshot> {
   const reader = new ConfigReader();
   for (const path of paths) await reader.add({ path, as: 'either', isOptional: false });
   expect(reader.leftOut).toEqual([]);
   const data = mkdtempSync(join(folder, 'data-'));
+  writeFileSync(join(data, 'file'), 'whole');
   const record = { saved: reader.saved, leftOut: reader.leftOut };
   const { snapshot } = await world.opened.save(data, {
-    volume: testVolume,
+    volume,
     config: { files: reader.files, record },
   });
   if (snapshot === undefined) throw new Error('Nothing was saved');
@@ -38,7 +44,7 @@ async function save(...paths: readonly string[]): Promise<Snapshot> {
 
 async function plan(snapshot: Snapshot): Promise<ConfigPlan> {
   const request = { safetySnapshot: true, asRecorded: true };
-  return await planConfigRestore(world.parts, { snapshots: [snapshot], request, isRemote: false }, {});
+  return await planConfigRestore(world.parts, { snapshots: [snapshot], request, notWritten: undefined }, {});
 }
 
 test('a file whose folder is reached through a link comes back', async () => {
@@ -68,4 +74,18 @@ test('a file that is mounted over is left as it is, and keeps nothing else from 
   } finally {
     execFileSync('umount', [fixed]);
   }
+});
+
+test('a stack whose volume is reached through the engine only comes back without its files, and says so', async () => {
+  const file = join(folder, 'compose.yaml');
+  writeFileSync(file, 'old');
+  const [saved] = await world.opened.repository.listSnapshots();
+  const far = saved?.volume ?? testVolume;
+  await saveOf({ ...far, stack: 'shop', stackVolumes: ['far'] }, [file]);
+  writeFileSync(file, 'newer');
+  const request = { what: 'shop', safetySnapshot: true, asRecorded: true };
+  const found = await planStackRestore(world.parts, request, {});
+  expect(found.config.notes).toEqual([expect.stringContaining('through the engine only')]);
+  await applyStackRestore(world.parts, found, {});
+  expect(await world.engine.textOf('far')).toBe('whole');
 });

@@ -35,17 +35,19 @@ export async function planConfigRestore(
   {
     snapshots,
     request,
-    isRemote,
-  }: { readonly snapshots: readonly Snapshot[]; readonly request: ConfigRequest; readonly isRemote: boolean },
+    notWritten,
+  }: {
+    readonly snapshots: readonly Snapshot[];
+    readonly request: ConfigRequest;
+    /** Why files of this machine cannot come back together with the volumes. */
+    readonly notWritten: string | undefined;
+  },
   options: JobOptions,
 ): Promise<ConfigPlan> {
   const snapshot = newestWithFiles(snapshots);
   if (snapshot === undefined) return { plans: [], notes: notesOfMissing(snapshots) };
-  if (isRemote)
-    return {
-      plans: [],
-      notes: ['What its containers need is not written: the engine is on another machine.'],
-    };
+  if (notWritten !== undefined)
+    return { plans: [], notes: [`What its containers need is not written: ${notWritten}.`] };
   const entries: SnapshotEntry[] = [];
   const repository = await parts.repository();
   for await (const entry of repository.walk(snapshot, '', { inConfig: true, signal: options.signal }))

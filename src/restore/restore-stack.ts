@@ -1,4 +1,5 @@
 import type { AppError } from '../model/errors.ts';
+import { quote } from '../model/quote.ts';
 import { type ConfigPlan, planConfigRestore } from './plan-config-restore.ts';
 import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
@@ -52,7 +53,8 @@ export async function planStackRestore(
     );
   const host = await parts.host();
   const { isRemote = false } = await host.info({ signal: options.signal });
-  const config = await planConfigRestore(parts, { snapshots: point.snapshots, request, isRemote }, options);
+  const notWritten = isRemote ? 'the engine is on another machine' : whyAlone(plans);
+  const config = await planConfigRestore(parts, { snapshots: point.snapshots, request, notWritten }, options);
   const { containers } = host;
   const places = [...placesOf(plans), ...placesOf(config.plans)];
   const stops = await planStopsAt(parts, { containers, places }, options);
@@ -63,6 +65,14 @@ export async function planStackRestore(
     stops: stops.names,
     refusal: plans.find(({ refusal }) => refusal)?.refusal ?? stops.refusal,
   };
+}
+
+/** What is replaced through the engine is replaced by itself: it cannot be taken back when the swap of others fails. */
+function whyAlone(plans: readonly RestorePlan[]): string | undefined {
+  const found = plans.find(
+    ({ destination }) => destination.kind === 'volume' && destination.way === 'stream',
+  );
+  return found && `${quote(found.destination.name)} is reached through the engine only`;
 }
 
 /** A volume that is empty now is emptied again by an undo of the others. */
