@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import type { Container, ContainerMount } from '../../hosts/containers.ts';
+import { AppError } from '../../model/errors.ts';
 import { listBindMounts, planBindMounts } from './bind-mounts.ts';
 import { isOfMachine } from './machine-path.ts';
 
@@ -98,6 +99,25 @@ test('a socket is left out by what it is, whatever its name; a file, what is gon
   } finally {
     server.close();
     await once(server, 'close');
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('what lies on a server that does not answer is not looked at: the process would hang', async () => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'binds-'));
+  try {
+    const [away, here] = [path.join(folder, 'away'), path.join(folder, 'here')];
+    await writeFile(path.join(folder, 'file'), 'a');
+    for (const link of [away, here]) await symlink('file', link);
+    const ask = async (place: string): Promise<void> => {
+      if (place === away) throw new AppError('unavailable', 'It is away');
+    };
+    const found = await listBindMounts([container('a', undefined, [away, here])], places, ask);
+    expect(found.map(({ source, leftOut }) => [source, leftOut])).toEqual([
+      [away, undefined],
+      [path.join(folder, 'file'), undefined],
+    ]);
+  } finally {
     await rm(folder, { recursive: true });
   }
 });

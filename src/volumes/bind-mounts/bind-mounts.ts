@@ -2,6 +2,8 @@ import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type Container, trialLabel } from '../../hosts/containers.ts';
 import type { HostInfo } from '../../hosts/host.ts';
+import { requireAnswer } from '../../lib/require-answer.ts';
+import { fromText } from '../../model/byte-string.ts';
 import { isWithin } from '../../model/is-within.ts';
 import { isOfMachine } from './machine-path.ts';
 
@@ -27,13 +29,13 @@ export interface OwnPlaces {
 export async function listBindMounts(
   containers: readonly Container[],
   places: OwnPlaces,
+  ask = requireAnswer,
 ): Promise<readonly BindMount[]> {
-  const found: BindMount[] = [];
-  for (const mount of planBindMounts(containers, places)) {
-    const seen = mount.leftOut === undefined ? await lookAt(mount.source) : {};
-    found.push({ ...mount, ...seen });
-  }
-  return found;
+  return await Promise.all(
+    planBindMounts(containers, places).map(async (mount) =>
+      mount.leftOut === undefined ? { ...mount, ...(await lookAt(mount.source, ask)) } : mount,
+    ),
+  );
 }
 
 /** The same by what the engine says of them alone; pure. */
@@ -78,8 +80,13 @@ function whyLeftOut(source: string, { stateDir, host }: OwnPlaces): string | und
  * A socket, a pipe or a device holds nothing, and a link to a file is the file that the container has. What is gone or
  * cannot be looked at is told when it is to be saved.
  */
-async function lookAt(source: string): Promise<Partial<Pick<BindMount, 'source' | 'leftOut'>>> {
+async function lookAt(
+  source: string,
+  ask: typeof requireAnswer,
+): Promise<Partial<Pick<BindMount, 'source' | 'leftOut'>>> {
   try {
+    // A server that is away would hold up the whole process.
+    await ask(fromText(source), { name: source, patienceMs: 4000 });
     const found = await stat(source);
     if (found.isDirectory()) return {};
     if (!found.isFile()) return { leftOut: 'it is neither a directory nor a file' };
