@@ -3,9 +3,11 @@ import type { Container } from '../../hosts/containers.ts';
 import type { ConfigRecord } from '../../model/snapshot.ts';
 import type { Volume } from '../../model/volume.ts';
 import { fromText } from '../../model/byte-string.ts';
+import { isWithin } from '../../model/is-within.ts';
 import type { ConfigFile } from '../../repository/index.ts';
 import { ownStack } from '../../quiesce/container-labels.ts';
 import { placesOf } from '../../quiesce/volume-containers.ts';
+import { isOfMachine } from '../../volumes/bind-mounts/machine-path.ts';
 import { composeReferences } from './compose-references.ts';
 import { ConfigReader } from './read-files.ts';
 import { composePlace, mountedPaths } from './wanted-files.ts';
@@ -43,9 +45,9 @@ export async function collectConfig({
   const place = composePlace(
     users.filter((user) => volume.stack !== undefined && ownStack(user) === volume.stack),
   );
-  await addCompose(reader, place);
   // What containers keep in volumes is saved as that.
   const taken = [stateDir, ...volumes.flatMap(placesOf)];
+  await addCompose(reader, place, taken);
   for (const wanted of mountedPaths(users, taken)) await reader.add(wanted);
   const record = { saved: reader.saved, leftOut: reader.leftOut };
   const isNothing = record.saved.length + record.leftOut.length === 0;
@@ -72,7 +74,11 @@ function needs(container: Container, { name, stack }: ConfigSearch['volume']): b
 async function addCompose(
   reader: ConfigReader,
   { files, folder }: ReturnType<typeof composePlace>,
+  taken: readonly string[],
 ): Promise<void> {
+  // What is the machine's own would be rolled back with the stack, or come to another machine.
+  const isElsewhere = (one: string): boolean =>
+    isOfMachine(one) || taken.some((place) => isWithin(one, place));
   const seen = new Set<string>();
   const look = async (compose: readonly string[], depth: number): Promise<void> => {
     for (const file of compose) {
@@ -92,7 +98,8 @@ async function addCompose(
       for (const one of unknown)
         reader.leftOut.push({ path: one, reason: `only Compose knows what it stands for in "${file}"` });
       for (const one of named)
-        if (!composeFiles.includes(one)) await reader.add({ path: one, as: 'file', isOptional: false });
+        if (!composeFiles.includes(one) && !isElsewhere(one))
+          await reader.add({ path: one, as: 'file', isOptional: false });
       if (depth < deepest) await look(composeFiles, depth + 1);
     }
   };

@@ -200,3 +200,24 @@ test('a volume of a stack has the Compose file, what that names, and what all it
     leftOut: [],
   });
 });
+
+test('what a Compose file names of the machine, or of Holdfast’s own, is left where it is', async () => {
+  mkdirSync(join(folder, 'state'));
+  for (const name of ['state/key', 'web.env']) writeFileSync(join(folder, name), 'x');
+  const services = 'web: { env_file: [/etc/passwd, state/key, web.env] }';
+  writeFileSync(join(folder, 'compose.yaml'), `services: { ${services} }`);
+  const containers = memoryContainers();
+  const labels = {
+    'com.docker.compose.project': 'site',
+    'com.docker.compose.project.config_files': join(folder, 'compose.yaml'),
+    'com.docker.compose.project.working_dir': folder,
+  };
+  containers.add({ name: 'web', stack: 'site', labels, imageLabels: {}, mounts: [] });
+  const found = await collectConfig({
+    volume: { name: 'site_data', stack: 'site' },
+    containers: await containers.list(),
+    volumes: [],
+    stateDir: join(folder, 'state'),
+  });
+  expect(found?.record.saved).toEqual(['compose.yaml', 'web.env'].map((name) => join(folder, name)));
+});

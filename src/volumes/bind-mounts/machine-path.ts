@@ -2,7 +2,7 @@
 const folders =
   /^\/(?:proc|sys|dev|run|var\/run|lib\/modules|usr\/lib\/modules|boot|var\/lib\/docker|var\/lib\/containers)(?:\/|$)/;
 const files =
-  /^\/etc\/(?:localtime|timezone|hosts|hostname|resolv\.conf|machine-id|ssl\/certs|passwd|group)(?:\/|$)|\.sock$/;
+  /^\/etc\/(?:localtime|timezone|hosts|hostname|resolv\.conf|machine-id|ssl\/certs|environment|passwd|group|g?shadow)(?:\/|$)|\.sock$/;
 /** Of the machine as a whole, where what is in it may be an application's. */
 const wholes = /^\/(?:|etc|usr|bin|sbin|lib|lib32|lib64|var|var\/lib)$/;
 
