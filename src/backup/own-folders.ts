@@ -1,4 +1,8 @@
 import { realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { requireAnswer } from '../lib/require-answer.ts';
+import { fromText } from '../model/byte-string.ts';
+import { isAppError } from '../model/errors.ts';
 import { isWithin } from '../model/is-within.ts';
 import { quote } from '../model/quote.ts';
 import { parseLocation } from '../repository/index.ts';
@@ -16,6 +20,7 @@ export interface OwnFolder {
 export async function ownFoldersBelow(
   parts: Pick<Protection, 'stateDir' | 'catalog'>,
   directory: string,
+  ask = requireAnswer,
 ): Promise<OwnFolder[]> {
   const places = [
     { what: 'The state folder of Holdfast, with its cache and its volumes', folder: parts.stateDir },
@@ -27,9 +32,19 @@ export async function ownFoldersBelow(
   }
   const found: OwnFolder[] = [];
   for (const { what, folder } of places) {
-    const real = await realpath(folder).catch(() => undefined);
+    const real = await realPlace(folder, ask);
     if (real !== undefined && real !== directory && isWithin(real, directory))
       found.push({ what, folder: real });
   }
   return found;
+}
+
+/** Undefined for what is not there. A repository may lie on a server that is away: it holds up no backup to another one. */
+async function realPlace(folder: string, ask: typeof requireAnswer): Promise<string | undefined> {
+  try {
+    await ask(fromText(folder), { name: folder, patienceMs: 4000 });
+    return await realpath(folder);
+  } catch (error) {
+    return isAppError(error, 'unavailable') ? path.normalize(folder) : undefined;
+  }
 }
