@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
+import type { Protection } from '../activity/protection.ts';
+import { memoryContainers } from '../hosts/containers.fixture.ts';
 import { ConfigReader } from '../backup/config-files/read-files.ts';
 import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import { testVolume } from '../repository/open-repository.fixture.ts';
@@ -88,4 +90,33 @@ test('a stack whose volume is reached through the engine only comes back without
   expect(found.config.notes).toEqual([expect.stringContaining('through the engine only')]);
   await applyStackRestore(world.parts, found, {});
   expect(await world.engine.textOf('far')).toBe('whole');
+});
+
+test('a stack comes back without its files where what shares one of them cannot be stopped', async () => {
+  const file = join(folder, 'site.pem');
+  writeFileSync(file, 'old');
+  const [saved] = await world.opened.repository.listSnapshots();
+  const far = saved?.volume ?? testVolume;
+  await saveOf({ ...far, stack: 'shop', stackVolumes: ['far'] }, [file]);
+  writeFileSync(file, 'newer');
+  const containers = memoryContainers();
+  const mounts = [{ type: 'bind' as const, source: file, destination: '/x', readOnly: true }];
+  containers.add({ name: 'proxy', removesItself: true, mounts });
+  const root = join(folder, 'live');
+  mkdirSync(root);
+  const parts: Protection = {
+    ...world.parts,
+    host: async () => ({
+      ...world.engine.asHost(),
+      containers,
+      openData: async () => ({ way: 'direct', root, [Symbol.asyncDispose]: async () => undefined }),
+    }),
+  };
+  const request = { what: 'shop', safetySnapshot: true, asRecorded: true };
+  const found = await planStackRestore(parts, request, {});
+  expect(found.refusal).toBeUndefined();
+  expect(found.config.notes).toEqual([expect.stringContaining('"proxy"')]);
+  await applyStackRestore(parts, found, {});
+  expect(readFileSync(file, 'utf8')).toBe('newer');
+  expect(readFileSync(join(root, 'file'), 'utf8')).toBe('whole');
 });

@@ -1,9 +1,10 @@
+import type { Host } from '../hosts/host.ts';
 import type { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { type ConfigPlan, planConfigRestore } from './plan-config-restore.ts';
 import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
-import { type Place, planStopsAt } from '../quiesce/restore-consumers.ts';
+import { type Place, type PlannedStops, planStopsAt } from '../quiesce/restore-consumers.ts';
 import { defaultKeepMs, type RestorePlan, type RestoreRequest, planRestore } from './restore-plan.ts';
 import type { RestoreReport } from './restore-report.ts';
 import { applyRestores } from './restore.ts';
@@ -54,10 +55,8 @@ export async function planStackRestore(
   const host = await parts.host();
   const { isRemote = false } = await host.info({ signal: options.signal });
   const notWritten = isRemote ? 'the engine is on another machine' : whyAlone(plans);
-  const config = await planConfigRestore(parts, { snapshots: point.snapshots, request, notWritten }, options);
-  const { containers } = host;
-  const places = [...placesOf(plans), ...placesOf(config.plans)];
-  const stops = await planStopsAt(parts, { containers, places }, options);
+  const wanted = await planConfigRestore(parts, { snapshots: point.snapshots, request, notWritten }, options);
+  const { config, stops } = await planStackStops(parts, { host, plans, config: wanted }, options);
   return {
     point,
     plans,
@@ -65,6 +64,29 @@ export async function planStackRestore(
     stops: stops.names,
     refusal: plans.find(({ refusal }) => refusal)?.refusal ?? stops.refusal,
   };
+}
+
+interface StackWish {
+  readonly host: Host;
+  readonly plans: readonly RestorePlan[];
+  readonly config: ConfigPlan;
+}
+
+/** What is stopped for it. Where a container that only shares a file cannot be stopped, the volumes come back without the files. */
+async function planStackStops(
+  parts: Protection,
+  { host: { containers }, plans, config }: StackWish,
+  options: JobOptions,
+): Promise<{ readonly config: ConfigPlan; readonly stops: PlannedStops }> {
+  const places = placesOf(plans);
+  const all = { containers, places: [...places, ...placesOf(config.plans)] };
+  const stops = await planStopsAt(parts, all, options);
+  if (stops.refusal === undefined || config.plans.length === 0) return { config, stops };
+  const ofData = await planStopsAt(parts, { containers, places }, options);
+  if (ofData.refusal !== undefined) return { config, stops };
+  const why = stops.refusal.detail ?? stops.refusal.message;
+  const note = `What its containers need is not written, as what shares it cannot be stopped: ${why}`;
+  return { config: { plans: [], notes: [...config.notes, note] }, stops: ofData };
 }
 
 /** What is replaced through the engine is replaced by itself: it cannot be taken back when the swap of others fails. */
