@@ -1,5 +1,7 @@
 import type { TrialFile } from '../../hosts/containers.ts';
 import { type ByteString, fromText } from '../../model/byte-string.ts';
+import { isAppError } from '../../model/errors.ts';
+import type { SnapshotEntry } from '../../repository/index.ts';
 import type { JobOptions, Protection } from '../../activity/protection.ts';
 import type { TrialServer } from './plan-servers.ts';
 
@@ -13,7 +15,7 @@ export async function trialFiles(
   const repository = await parts.repository();
   for (const { source, destination } of plan.binds) {
     const walk = repository.walk(snapshot, fromText(source).slice(1), { inConfig: true, signal });
-    for await (const entry of walk) {
+    for await (const entry of whereThere(walk)) {
       const pieces: Uint8Array[] = [];
       if (entry.type === 'file')
         for await (const piece of repository.readFile(snapshot, entry, { signal }))
@@ -24,6 +26,17 @@ export async function trialFiles(
     }
   }
   return files;
+}
+
+/** Nothing for what came into a folder after that was saved: the container that mounts it now is another than then. */
+async function* whereThere(
+  walk: AsyncIterable<SnapshotEntry>,
+): AsyncGenerator<SnapshotEntry, void, undefined> {
+  try {
+    yield* walk;
+  } catch (error) {
+    if (!isAppError(error, 'not-found')) throw error;
+  }
 }
 
 function placeIn(destination: ByteString, below: ByteString): ByteString {
