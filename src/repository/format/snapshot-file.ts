@@ -126,7 +126,13 @@ export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
 function isConfigRecord(value: unknown): value is ConfigRecord {
   if (typeof value !== 'object' || value === null) return false;
   const { saved, leftOut } = value as Partial<Record<keyof ConfigRecord, unknown>>;
-  return Array.isArray(saved) && saved.every(isText) && Array.isArray(leftOut);
+  return Array.isArray(saved) && saved.every(isText) && Array.isArray(leftOut) && leftOut.every(isLeftOut);
+}
+
+function isLeftOut(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { path, reason } = value as Partial<Record<keyof ConfigRecord['leftOut'][number], unknown>>;
+  return isText(path) && isText(reason);
 }
 
 /** A record of a format that is not known yet, or of something else, is as good as none. */

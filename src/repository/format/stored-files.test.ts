@@ -123,6 +123,15 @@ describe('snapshots', () => {
     });
   });
 
+  test.each([[null], [{ path: '/srv/x' }], [{ path: 1, reason: 'it is not there' }]])(
+    'of ours are read without a record of small files that says what is no reason: %j',
+    async (one) => {
+      const config = { saved: [], leftOut: [one] };
+      const json = await load({ time, tree, paths: ['/volume/data'], holdfast: { ...holdfast, config } });
+      expect(snapshotOf('ab'.repeat(32), json).config).toBeUndefined();
+    },
+  );
+
   test.each([
     ['a later format', { ...holdfast, format: 2 }],
     ['no volume', { format: 1 }],
