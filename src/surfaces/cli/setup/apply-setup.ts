@@ -71,7 +71,6 @@ async function applyStep(
       const repository = await app.init({
         location,
         storeOptions,
-        makeDefault: true,
         signal,
         onNote: note,
       });

@@ -36,7 +36,11 @@ export async function gatherFacts(
     configuration: {
       file,
       newFile: newFileOf(config),
-      policies: policies.map(({ name, schedule }) => ({ name, isScheduled: schedule !== undefined })),
+      policies: policies.map(({ name, schedule, repositories: to }) => ({
+        name,
+        isScheduled: schedule !== undefined,
+        repositories: to,
+      })),
       channels: notify.map(({ name }) => name),
     },
     service: await serviceFacts(config, signal),

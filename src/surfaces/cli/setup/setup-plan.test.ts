@@ -31,7 +31,7 @@ const done: SetupFacts = {
   configuration: {
     ...bare.configuration,
     file: '/etc/holdfast/holdfast.yaml',
-    policies: [{ name: 'nightly', isScheduled: true }],
+    policies: [{ name: 'nightly', isScheduled: true, repositories: [''] }],
   },
   service: { ...bare.service, state: { active: 'active', isEnabled: true, isCurrent: true } },
 };
@@ -102,6 +102,16 @@ test('where another repository is the default, the policy names the one that was
   expect(textOf('/mnt/backup')).not.toMatchObject({
     policies: { nightly: { repositories: expect.anything() } },
   });
+});
+
+test('a second repository that no policy of the configuration names is warned of', () => {
+  const warningsFor = (repositories: readonly string[]): readonly string[] => {
+    const policies = [{ name: 'nightly', isScheduled: true, repositories }];
+    const facts = { ...done, configuration: { ...done.configuration, policies } };
+    return planSetup(facts, { ...wish, repository: '/mnt/other' }).warnings;
+  };
+  expect(warningsFor([''])).toEqual([expect.stringContaining('backs up to "/mnt/other"')]);
+  expect(warningsFor(['', '/mnt/other'])).toEqual([]);
 });
 
 test('what is written is YAML, whatever is in an address', () => {

@@ -18,7 +18,12 @@ export interface SetupFacts {
     readonly file: string | undefined;
     /** Where one would be made. */
     readonly newFile: string;
-    readonly policies: readonly { readonly name: string; readonly isScheduled: boolean }[];
+    readonly policies: readonly {
+      readonly name: string;
+      readonly isScheduled: boolean;
+      /** By name or location; '' is the default one. */
+      readonly repositories: readonly string[];
+    }[];
     readonly channels: readonly string[];
   };
   readonly service: ServiceFacts;
@@ -99,11 +104,21 @@ function planConfiguration({ configuration, repositories }: SetupFacts, wish: Se
       steps: [write, ...(wish.channels.length === 0 ? [] : [{ kind: 'notify' } as const])],
     };
   }
+  const unused = toWrite.repository;
+  const isUsed =
+    unused === undefined ||
+    namesOf(repositories, unused).some((name) => policies.some((one) => one.repositories.includes(name)));
+  const isScheduled = policies.some((one) => one.isScheduled);
   const warnings = [
-    ...(policies.some(({ isScheduled }) => isScheduled)
+    ...(isScheduled
       ? []
       : [
           `No policy in ${quote(file)} has a schedule, so nothing is backed up by itself. Add this:\n\n${policyText(toWrite)}`,
+        ]),
+    ...(isUsed || !isScheduled
+      ? []
+      : [
+          `No policy in ${quote(file)} backs up to ${quote(unused)}: all of it goes where it went before. To change that, give a policy "repositories:".`,
         ]),
     ...(wish.channels.length === 0 || channels.length > 0
       ? []
@@ -120,6 +135,11 @@ function repositoryOfPolicy(
   const known = findRepository(repositories, repository);
   if (known !== undefined) return known.isDefault ? undefined : known.name;
   return repositories.some(({ isDefault }) => isDefault) ? repository : undefined;
+}
+
+function namesOf(repositories: SetupFacts['repositories'], wanted: string): string[] {
+  const known = findRepository(repositories, wanted);
+  return known === undefined ? [wanted] : [known.name, known.location];
 }
 
 /** By name or location; the default one when none is asked for. */

@@ -1,0 +1,20 @@
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Cli } from './cli.ts';
+
+let cli: Cli;
+beforeEach(() => {
+  cli = new Cli();
+});
+afterEach(() => cli[Symbol.dispose]());
+
+const setup = ['setup', '--yes', '--no-service'];
+
+test('setup with a second repository leaves the default and what backs up to it as they are', async () => {
+  await cli.volume('data');
+  await cli.run(...setup, '--repo', cli.repository);
+  const again = await cli.attempt([...setup, '--repo', join(cli.folder, 'second')]);
+  expect(again.stderr).toMatch(/Warning: No policy in ".*" backs up to ".*second"/);
+  const known = await cli.json<{ location: string; isDefault: boolean }[]>('repo', 'ls');
+  expect(known.filter(({ isDefault }) => isDefault)).toMatchObject([{ location: cli.repository }]);
+});
