@@ -18,3 +18,18 @@ test('setup with a second repository leaves the default and what backs up to it 
   const known = await cli.json<{ location: string; isDefault: boolean }[]>('repo', 'ls');
   expect(known.filter(({ isDefault }) => isDefault)).toMatchObject([{ location: cli.repository }]);
 });
+
+test('setup that is stopped after it has made the key says where the key is', async () => {
+  await cli.volume('data');
+  let isAsked = false;
+  const stopped = await cli.attempt([...setup, '--repo', cli.repository], {
+    onStderr(child, text) {
+      if (isAsked || !text.includes('Made the repository')) return;
+      isAsked = child.kill('SIGINT');
+    },
+  });
+  expect(stopped.exit).not.toBe(0);
+  expect(stopped.stderr).toContain(
+    `The key of the repository is ${cli.stateDir}/keys/default.key. Copy it to another place`,
+  );
+});

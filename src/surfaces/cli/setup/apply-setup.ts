@@ -8,6 +8,7 @@ import { AppError, errnoOf, isAppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 import { installService } from '../service/install-service.ts';
 import type { Session } from '../session.ts';
+import { keyAdvice } from './describe-setup.ts';
 import { setupService } from './setup-facts.ts';
 import type { SetupPlan, SetupStep } from './setup-plan.ts';
 
@@ -46,12 +47,18 @@ export async function applySetup(
     backups: [],
     problems: [],
   };
-  for (const step of plan.steps) {
-    session.signal.throwIfAborted();
-    Object.assign(done, await applyStep(session, step, { storeOptions, problems: done.problems }));
-  }
   const { signal } = session;
-  return { ...done, coverage: await session.app.coverage({ signal }) };
+  try {
+    for (const step of plan.steps) {
+      signal.throwIfAborted();
+      Object.assign(done, await applyStep(session, step, { storeOptions, problems: done.problems }));
+    }
+    return { ...done, coverage: await session.app.coverage({ signal }) };
+  } catch (error) {
+    // No later setup makes the repository, so none would say it.
+    if (done.repository?.keyFile !== undefined) session.warn(keyAdvice(done.repository.keyFile));
+    throw error;
+  }
 }
 
 interface StepOptions {
@@ -74,7 +81,10 @@ async function applyStep(
         signal,
         onNote: note,
       });
-      note(`${repository.created ? 'Made' : 'Took over'} the repository ${quote(repository.location)}.`);
+      const withKey = repository.keyFile === undefined ? '' : `, with the key ${quote(repository.keyFile)}`;
+      note(
+        `${repository.created ? 'Made' : 'Took over'} the repository ${quote(repository.location)}${withKey}.`,
+      );
       return { repository };
     }
     case 'configuration':

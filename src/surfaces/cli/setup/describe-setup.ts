@@ -51,17 +51,17 @@ export function describeReport(report: SetupReport, runsBy: string | undefined):
     ...(isChanged || backups.length > 0 ? [] : ['All of it was set up already: nothing was changed.']),
     ...(saved === 0 ? [] : [`Saved ${amount(saved, 'volume or directory', 'volumes and directories')}.`]),
     ...describeCoverage(coverage),
-    ...(repository?.keyFile === undefined
-      ? []
-      : [
-          `The key of the repository is ${repository.keyFile}. Copy it to another place now, a password manager or paper: without it nobody can read the backups, not even you.`,
-        ]),
+    ...(repository?.keyFile === undefined ? [] : [keyAdvice(repository.keyFile)]),
     'Next:',
     '  holdfast policy next      what runs when',
     ...(runsBy === undefined ? [] : [`  ${runsBy.padEnd(24)}  what it does`]),
     '  holdfast drill STACK      proof that a backup can be restored',
   ];
   return lines.join('\n');
+}
+
+export function keyAdvice(keyFile: string): string {
+  return `The key of the repository is ${keyFile}. Copy it to another place now, a password manager or paper: without it nobody can read the backups, not even you.`;
 }
 
 const shownAtMost = 10;
