@@ -123,7 +123,14 @@ async function writeConfiguration({
 /** A daemon that runs without a service, or with one that is as it should be, has not read the new file. */
 async function reloadDaemon({ app, signal }: Session): Promise<void> {
   const { daemon } = await app.nextRuns({ signal });
-  if (daemon !== undefined) process.kill(daemon.pid, 'SIGHUP');
+  // One that has not written its number yet goes by 0, which would be this process and all that it was started with.
+  if (daemon === undefined || daemon.pid <= 0) return;
+  try {
+    process.kill(daemon.pid, 'SIGHUP');
+  } catch (error) {
+    // It has ended since: the next one reads the file by itself.
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
 }
 
 async function sendTest(
