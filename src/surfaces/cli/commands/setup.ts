@@ -23,9 +23,9 @@ export async function runSetup(session: Session, flags: SetupFlags): Promise<voi
   const withService = flags.noService !== true;
   if (withService) refuseFleetingPassword(config.passwordReference);
   const repository = await chooseRepository(session);
-  const facts = await gatherFacts(app, repository, { signal });
+  const facts = await gatherFacts(app, { repository, withService }, { signal });
   const schedule = flags.schedule ?? '30 3 * * *';
-  const plan = planSetup(facts, { repository, schedule, channels, withService });
+  const plan = planSetup(facts, { repository, schedule, channels });
   for (const step of plan.steps)
     if (step.kind === 'configuration') await app.checkConfiguration({ file: step.file, content: step.text });
   const shown = describePlan(facts, plan);
@@ -85,7 +85,7 @@ function refuseFleetingPassword(reference: string | undefined): void {
 }
 
 function logCommand({ service }: SetupFacts): string | undefined {
-  if (service.state === undefined) return undefined;
+  if (service?.state === undefined) return undefined;
   return service.path.startsWith('/etc/') ? 'journalctl -u holdfast' : 'journalctl --user -u holdfast';
 }
 

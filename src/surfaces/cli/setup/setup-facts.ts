@@ -14,10 +14,17 @@ export function setupService(config: AppConfig): DaemonService {
   return daemonService({ ...config, repository: undefined, passwordReference: undefined });
 }
 
-/** Looks at what is there, and changes nothing. `repository` is the one that is asked for. */
+export interface FactsWish {
+  /** The one that is asked for. */
+  readonly repository: string | undefined;
+  /** Without it systemd is not asked: a user may have no session that it answers to. */
+  readonly withService: boolean;
+}
+
+/** Looks at what is there, and changes nothing. */
 export async function gatherFacts(
   app: App,
-  repository: string | undefined,
+  { repository, withService }: FactsWish,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<SetupFacts> {
   const { config } = app;
@@ -43,7 +50,7 @@ export async function gatherFacts(
       })),
       channels: notify.map(({ name }) => name),
     },
-    service: await serviceFacts(config, signal),
+    service: withService ? await serviceFacts(config, signal) : undefined,
     sharesDiskWith: location === undefined ? undefined : await sharedDisk(location, around),
   };
 }

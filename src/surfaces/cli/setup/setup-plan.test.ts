@@ -4,17 +4,19 @@ import { configurationText } from './configuration-text.ts';
 import { parseChannel } from './notify-spec.ts';
 import { planSetup, type SetupFacts, type SetupWish } from './setup-plan.ts';
 
+const service = {
+  path: '/etc/systemd/system/holdfast.service',
+  state: { active: 'inactive', isEnabled: false, isCurrent: false },
+  command: '/usr/bin/holdfast daemon',
+};
+
 const bare: SetupFacts = {
   host: { kind: 'docker', endpoint: 'unix:///var/run/docker.sock', version: '26.1' },
   volumes: 2,
   bindMounts: 1,
   repositories: [],
   configuration: { file: undefined, newFile: '/etc/holdfast/holdfast.yaml', policies: [], channels: [] },
-  service: {
-    path: '/etc/systemd/system/holdfast.service',
-    state: { active: 'inactive', isEnabled: false, isCurrent: false },
-    command: '/usr/bin/holdfast daemon',
-  },
+  service,
   sharesDiskWith: undefined,
 };
 
@@ -22,7 +24,6 @@ const wish: SetupWish = {
   repository: '/mnt/backup',
   schedule: '30 3 * * *',
   channels: [],
-  withService: true,
 };
 
 const done: SetupFacts = {
@@ -33,7 +34,7 @@ const done: SetupFacts = {
     file: '/etc/holdfast/holdfast.yaml',
     policies: [{ name: 'nightly', isScheduled: true, repositories: [''] }],
   },
-  service: { ...bare.service, state: { active: 'active', isEnabled: true, isCurrent: true } },
+  service: { ...service, state: { active: 'active', isEnabled: true, isCurrent: true } },
 };
 
 const kinds = (facts: SetupFacts, more: Partial<SetupWish> = {}): string[] =>
@@ -63,7 +64,7 @@ test.each([
   ['is not started with the machine', { active: 'active', isEnabled: false, isCurrent: true }],
   ['is of an older program', { active: 'active', isEnabled: true, isCurrent: false }],
 ])('a service that %s is installed again', (_why, state) => {
-  expect(kinds({ ...done, service: { ...done.service, state } })).toEqual(['service', 'backup']);
+  expect(kinds({ ...done, service: { ...service, state } })).toEqual(['service', 'backup']);
 });
 
 test('a configuration that is there is not touched: what to add is said', () => {
@@ -78,11 +79,11 @@ test('a configuration that is there is not touched: what to add is said', () => 
 });
 
 test('without systemd the command of the daemon is said, and nothing is installed', () => {
-  const facts = { ...bare, service: { ...bare.service, state: undefined } };
+  const facts = { ...bare, service: { ...service, state: undefined } };
   const { steps, warnings } = planSetup(facts, wish);
   expect(steps.map(({ kind }) => kind)).toEqual(['repository', 'configuration', 'backup']);
   expect(warnings).toEqual([expect.stringContaining('/usr/bin/holdfast daemon')]);
-  expect(planSetup(facts, { ...wish, withService: false }).warnings).toEqual([]);
+  expect(planSetup({ ...bare, service: undefined }, wish).warnings).toEqual([]);
 });
 
 test('a repository on the disk of the data is warned of, also one that is there already', () => {

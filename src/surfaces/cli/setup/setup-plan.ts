@@ -26,7 +26,8 @@ export interface SetupFacts {
     }[];
     readonly channels: readonly string[];
   };
-  readonly service: ServiceFacts;
+  /** Undefined when none is asked for. */
+  readonly service: ServiceFacts | undefined;
   /** Data on the disk that the repository is on or would be on: a place for people. */
   readonly sharesDiskWith: string | undefined;
 }
@@ -47,7 +48,6 @@ export interface SetupWish {
   readonly repository: string | undefined;
   readonly schedule: string;
   readonly channels: readonly ChannelSpec[];
-  readonly withService: boolean;
 }
 
 export type SetupStep =
@@ -67,11 +67,7 @@ export interface SetupPlan {
 
 /** What setup has to do; pure. Nothing that is there is replaced or rewritten. */
 export function planSetup(facts: SetupFacts, wish: SetupWish): SetupPlan {
-  const parts = [
-    planRepository(facts, wish),
-    planConfiguration(facts, wish),
-    planService(facts.service, wish),
-  ];
+  const parts = [planRepository(facts, wish), planConfiguration(facts, wish), planService(facts.service)];
   return {
     steps: [...parts.flatMap(({ steps }) => steps), { kind: 'backup' }],
     stays: parts.flatMap(({ stays }) => stays),
@@ -152,8 +148,9 @@ function findRepository(
     : repositories.find(({ name, location }) => name === wanted || location === wanted);
 }
 
-function planService({ path, state, command }: ServiceFacts, { withService }: SetupWish): SetupPlan {
-  if (!withService) return nothing;
+function planService(service: ServiceFacts | undefined): SetupPlan {
+  if (service === undefined) return nothing;
+  const { path, state, command } = service;
   if (state === undefined) {
     const warning = `systemd does not run this machine, so no service is installed. Have this started with the machine by what starts services here, and kept running:\n\n  ${command}\n`;
     return { ...nothing, warnings: [warning] };
