@@ -4,6 +4,7 @@ import { parsePairs } from '../parse-pairs.ts';
 import type { Session } from '../session.ts';
 import { applySetup, type SetupReport } from '../setup/apply-setup.ts';
 import { describePlan, describeReport } from '../setup/describe-setup.ts';
+import { missingVariablesError } from '../setup/missing-variables.ts';
 import { parseChannel } from '../setup/notify-spec.ts';
 import { gatherFacts, knownRepositories } from '../setup/setup-facts.ts';
 import { planSetup, type SetupFacts, type SetupPlan } from '../setup/setup-plan.ts';
@@ -17,15 +18,15 @@ export interface SetupFlags {
 }
 
 export async function runSetup(session: Session, flags: SetupFlags): Promise<void> {
-  const { config, app, signal } = session;
+  const { app, signal } = session;
   const channels = (flags.notify ?? []).map(parseChannel);
   const storeOptions = flags.option && parsePairs(flags.option, 'option');
   const withService = flags.noService !== true;
-  if (withService) refuseFleetingPassword(config.passwordReference);
   const repository = await chooseRepository(session);
-  const facts = await gatherFacts(app, { repository, withService }, { signal });
+  const facts = await gatherFacts(app, { repository, storeOptions, withService }, { signal });
   const schedule = flags.schedule ?? '30 3 * * *';
   const plan = planSetup(facts, { repository, schedule, channels });
+  refuseMissingVariables(facts, plan);
   for (const step of plan.steps)
     if (step.kind === 'configuration') await app.checkConfiguration({ file: step.file, content: step.text });
   const shown = describePlan(facts, plan);
@@ -76,12 +77,11 @@ function absolute(text: string, known: readonly { readonly name: string }[]): st
   return isName || /^[a-z][a-z0-9]+:/i.test(text) ? text : path.resolve(text);
 }
 
-/** A service does not have the variables of this shell. */
-function refuseFleetingPassword(reference: string | undefined): void {
-  if (reference?.startsWith('env:') !== true) return;
-  throw new AppError('usage', 'A service cannot have the password from HOLDFAST_PASSWORD', {
-    hint: 'Write it to a file that only you can read, and give that with --password-file. Or leave it out: a key is made.',
-  });
+/** Of a service that is to be installed; one that runs may have them by another way. */
+function refuseMissingVariables({ service }: SetupFacts, { steps }: SetupPlan): void {
+  if (service === undefined || service.missingVariables.length === 0) return;
+  if (steps.some(({ kind }) => kind === 'service'))
+    throw missingVariablesError(service.missingVariables, service.variablesFile);
 }
 
 function logCommand({ service }: SetupFacts): string | undefined {

@@ -66,6 +66,14 @@ export function daemonService(settings: Settings, program: StartedProgram = proc
   };
 }
 
+/** What the unit takes variables from that not every user may read. */
+export function environmentFile(
+  env: AppConfig['env'],
+  program: Pick<StartedProgram, 'getuid'> = process,
+): string {
+  return path.join(configFolder(program.getuid?.() === 0 ? 'system' : 'user', env), 'holdfast/environment');
+}
+
 /** What systemd calls %E. */
 function configFolder(scope: Scope, env: AppConfig['env']): string {
   if (scope === 'system') return '/etc';

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { App, AppConfig, Surroundings } from '../../../app.ts';
 import { errnoOf } from '../../../model/errors.ts';
-import { daemonService, type DaemonService } from '../service/daemon-service.ts';
+import { daemonService, type DaemonService, environmentFile } from '../service/daemon-service.ts';
 import { hasSystemd, serviceState } from '../service/install-service.ts';
+import { missingVariables, type VariablesWish } from './missing-variables.ts';
 import type { ServiceFacts, SetupFacts } from './setup-plan.ts';
 
 const usualStateDir = '/var/lib/holdfast';
@@ -17,6 +18,8 @@ export function setupService(config: AppConfig): DaemonService {
 export interface FactsWish {
   /** The one that is asked for. */
   readonly repository: string | undefined;
+  /** Of its store; undefined takes what is known. */
+  readonly storeOptions: Readonly<Record<string, string>> | undefined;
   /** Without it systemd is not asked: a user may have no session that it answers to. */
   readonly withService: boolean;
 }
@@ -24,17 +27,22 @@ export interface FactsWish {
 /** Looks at what is there, and changes nothing. */
 export async function gatherFacts(
   app: App,
-  { repository, withService }: FactsWish,
+  { repository, storeOptions, withService }: FactsWish,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<SetupFacts> {
   const { config } = app;
   const around = await app.lookAround({ signal });
   const repositories = await knownRepositories(app);
   const { file, policies, notify } = await app.configuration();
-  const location =
-    repositories.find(({ name }) => name === repository)?.location ??
-    repository ??
-    repositories.find(({ isDefault }) => isDefault)?.location;
+  const known = repositories.find(({ name, location, isDefault }) =>
+    repository === undefined ? isDefault : name === repository || location === repository,
+  );
+  const location = known?.location ?? repository;
+  const access = {
+    location: location ?? '',
+    options: storeOptions ?? known?.options ?? {},
+    passwordReference: known?.passwordReference ?? config.passwordReference,
+  };
   return {
     host: around.host,
     volumes: around.volumes.length,
@@ -50,7 +58,7 @@ export async function gatherFacts(
       })),
       channels: notify.map(({ name }) => name),
     },
-    service: withService ? await serviceFacts(config, signal) : undefined,
+    service: withService ? await serviceFacts(config, access, signal) : undefined,
     sharesDiskWith: location === undefined ? undefined : await sharedDisk(location, around),
   };
 }
@@ -69,14 +77,22 @@ function newFileOf({ stateDir, configFile }: AppConfig): string {
   return path.join(stateDir === usualStateDir ? '/etc/holdfast' : stateDir, 'holdfast.yaml');
 }
 
-async function serviceFacts(config: AppConfig, signal: AbortSignal): Promise<ServiceFacts> {
+async function serviceFacts(
+  config: AppConfig,
+  access: Omit<VariablesWish, 'env' | 'kept'>,
+  signal: AbortSignal,
+): Promise<ServiceFacts> {
   const service = setupService(config);
   const entry = path.resolve(process.argv[1] ?? '');
+  const variablesFile = environmentFile(config.env);
+  const kept = await readFile(variablesFile, 'utf8').catch(() => '');
   const flags = config.stateDir === usualStateDir ? [] : ['--state-dir', config.stateDir];
   return {
     path: service.path,
     state: hasSystemd() ? await serviceState(service, { signal }) : undefined,
     command: [process.execPath, ...process.execArgv, entry, ...flags, 'daemon'].map(quotedWord).join(' '),
+    missingVariables: missingVariables({ ...access, env: config.env, kept }),
+    variablesFile,
   };
 }
 

@@ -8,6 +8,8 @@ const service = {
   path: '/etc/systemd/system/holdfast.service',
   state: { active: 'inactive', isEnabled: false, isCurrent: false },
   command: '/usr/bin/holdfast daemon',
+  missingVariables: [],
+  variablesFile: '/etc/holdfast/environment',
 };
 
 const bare: SetupFacts = {

@@ -41,6 +41,10 @@ export interface ServiceFacts {
     | undefined;
   /** How the daemon is started by hand. */
   readonly command: string;
+  /** Variables of this shell without which the service could not open the repository. */
+  readonly missingVariables: readonly string[];
+  /** Where the service takes variables from. */
+  readonly variablesFile: string;
 }
 
 export interface SetupWish {

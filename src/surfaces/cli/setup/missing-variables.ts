@@ -1,0 +1,47 @@
+import { AppError } from '../../../model/errors.ts';
+import { quote } from '../../../model/quote.ts';
+
+export interface VariablesWish {
+  /** Where the repository is or will be. */
+  readonly location: string;
+  /** Of its store: what they name is asked of no variable, unless they refer to one. */
+  readonly options: Readonly<Record<string, string>>;
+  /** Where its password comes from; undefined for a key that is made. */
+  readonly passwordReference?: string | undefined;
+  /** Of this shell. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** What the service's own file of variables says; '' when there is none. */
+  readonly kept: string;
+}
+
+/** What each kind of store takes from variables, and the options that stand in for them. */
+const stores = [
+  {
+    scheme: 's3:',
+    variables:
+      /^AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|PROFILE|SHARED_CREDENTIALS_FILE|CONFIG_FILE)$/,
+    options: ['access-key-id', 'profile'],
+  },
+  { scheme: 'rest:', variables: /^RESTIC_REST_(?:USERNAME|PASSWORD)$/, options: ['password'] },
+  { scheme: 'rclone:', variables: /^RCLONE_CONFIG/, options: [] },
+];
+
+/** The variables that open the repository here and that a service, which has nothing of this shell, would lack. Pure. */
+export function missingVariables(wish: VariablesWish): string[] {
+  const { location, options, env, kept, passwordReference = '' } = wish;
+  const store = stores.find(({ scheme }) => location.startsWith(scheme));
+  const isNamed = store?.options.some((name) => options[name] !== undefined) === true;
+  const taken = isNamed ? [] : Object.keys(env).filter((name) => store?.variables.test(name) && env[name]);
+  const referred = [...Object.values(options), passwordReference].flatMap(
+    (value) => /^env:(\w+)$/.exec(value)?.[1] ?? [],
+  );
+  const known = new Set([...kept.matchAll(/^[ \t]*(\w+)=/gm)].map(([, name]) => name));
+  return [...new Set([...taken, ...referred])].filter((name) => !known.has(name)).toSorted();
+}
+
+/** Backups by hand would work, and none of the service's. */
+export function missingVariablesError(names: readonly string[], file: string): AppError {
+  return new AppError('usage', `A service does not have ${names.join(', ')} of this shell`, {
+    hint: `Write what the repository needs into ${quote(file)} (mode 0600), a line NAME=VALUE each, and run setup again. Or give references with --option, as in --option secret-access-key=file:/PATH; or --no-service.`,
+  });
+}
