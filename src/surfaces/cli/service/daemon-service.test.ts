@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { isAppError } from '../../../model/errors.ts';
 import { daemonService, type StartedProgram } from './daemon-service.ts';
-import { unitText } from './unit-text.ts';
+import { settingsOfUnit, unitText } from './unit-text.ts';
 
 const packaged = join(import.meta.dirname, '../../../../packaging/systemd/holdfast.service');
 
@@ -47,6 +47,16 @@ test('the unit runs the Node.js that printed it, with what systemd would take fo
   );
   expect(lineOf(text, 'RequiresMountsFor')).toBe(
     'RequiresMountsFor="/opt/node modules/bin/node" /opt/100%%/$HOME/main.js "/srv/my $state" /etc/100%%.yaml',
+  );
+});
+
+test('the settings of a unit are read back from it, whatever program it starts', () => {
+  const settingsOf = (stateDir: string): string =>
+    settingsOfUnit(daemonService({ ...settings, stateDir }, ofRoot).text);
+  expect(settingsOf('/srv/x')).toBe('--state-dir /srv/x daemon');
+  expect(settingsOf('/var/lib/holdfast')).toBe('daemon');
+  expect(settingsOfUnit('ExecStart=/usr/local/bin/holdfast --config /a.yaml daemon\n')).toBe(
+    '--config /a.yaml daemon',
   );
 });
 

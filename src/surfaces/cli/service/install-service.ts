@@ -43,8 +43,8 @@ export async function installService(
   options: ServiceOptions = {},
 ): Promise<ServiceState> {
   requireSystemd();
-  const installed = await readUnit(service);
-  if (installed !== undefined && !installed.startsWith(`${unitHeader}\n`))
+  const installed = await installedUnit(service);
+  if (installed !== undefined && !isMadeHere(installed))
     throw new AppError('conflict', `The unit ${quote(service.path)} was not made by Holdfast`, {
       hint: 'Remove it, or go on with it: "holdfast daemon --print-unit" shows what it should say.',
     });
@@ -73,7 +73,7 @@ export async function serviceState(
   return {
     active: values.get('ActiveState') ?? 'inactive',
     isEnabled: values.get('UnitFileState') === 'enabled',
-    isCurrent: (await readUnit(service)) === service.text,
+    isCurrent: (await installedUnit(service)) === service.text,
     result: values.get('Result') ?? '',
   };
 }
@@ -85,7 +85,13 @@ function requireSystemd(): void {
   });
 }
 
-async function readUnit(service: DaemonService): Promise<string | undefined> {
+/** False for a unit of another, and for one of a Holdfast that did not mark its own: both may hold what people wrote. */
+export function isMadeHere(unit: string): boolean {
+  return unit.startsWith(`${unitHeader}\n`);
+}
+
+/** The unit that is in the service's place; undefined for none. */
+export async function installedUnit(service: DaemonService): Promise<string | undefined> {
   try {
     return await readFile(service.path, 'utf8');
   } catch (error) {

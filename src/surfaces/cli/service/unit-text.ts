@@ -60,6 +60,12 @@ export function unitText({ scope, command, needs, variables }: UnitRequest): str
   return lines.join('\n');
 }
 
+/** What the daemon of a unit is told to work with, as its command line says it: the state folder and the like. Pure. */
+export function settingsOfUnit(unit: string): string {
+  const line = /^ExecStart=(.*)$/m.exec(unit)?.[1] ?? '';
+  return /--(?:state-dir|config|host|repo|password-file|password-command) .*$/.exec(line)?.[0] ?? 'daemon';
+}
+
 /** The program's path and its arguments follow different rules: "$" means something in the arguments only. */
 function commandLine([program, ...args]: UnitRequest['command']): string {
   return [quoted(program), ...args.map((word) => quoted(word.replaceAll('$', '$$$$')))].join(' ');

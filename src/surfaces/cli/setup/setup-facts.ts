@@ -4,7 +4,8 @@ import path from 'node:path';
 import type { App, AppConfig, Surroundings } from '../../../app.ts';
 import { errnoOf } from '../../../model/errors.ts';
 import { daemonService, type DaemonService, environmentFile } from '../service/daemon-service.ts';
-import { hasSystemd, serviceState } from '../service/install-service.ts';
+import { hasSystemd, installedUnit, isMadeHere, serviceState } from '../service/install-service.ts';
+import { settingsOfUnit } from '../service/unit-text.ts';
 import { missingVariables, type VariablesWish } from './missing-variables.ts';
 import type { ServiceFacts, SetupFacts } from './setup-plan.ts';
 
@@ -89,11 +90,18 @@ async function serviceFacts(
   const flags = config.stateDir === usualStateDir ? [] : ['--state-dir', config.stateDir];
   return {
     path: service.path,
+    installed: installedFacts(await installedUnit(service), service.text),
     state: hasSystemd() ? await serviceState(service, { signal }) : undefined,
     command: [process.execPath, ...process.execArgv, entry, ...flags, 'daemon'].map(quotedWord).join(' '),
     missingVariables: missingVariables({ ...access, env: config.env, kept }),
     variablesFile,
   };
+}
+
+function installedFacts(unit: string | undefined, wantedUnit: string): ServiceFacts['installed'] {
+  if (unit === undefined) return undefined;
+  const [now, wanted] = [settingsOfUnit(unit), settingsOfUnit(wantedUnit)];
+  return { isOwn: isMadeHere(unit), otherSettings: now === wanted ? undefined : { now, wanted } };
 }
 
 /** As a shell reads it, for people to copy. */

@@ -69,6 +69,21 @@ test.each([
   expect(kinds({ ...done, service: { ...service, state } })).toEqual(['service', 'backup']);
 });
 
+test('a unit that Holdfast has not marked as its own stays, and keeps nothing else from being done', () => {
+  const installed = { isOwn: false, otherSettings: undefined };
+  const { steps, warnings } = planSetup({ ...bare, service: { ...service, installed } }, wish);
+  expect(steps.map(({ kind }) => kind)).toEqual(['repository', 'configuration', 'backup']);
+  expect(warnings).toEqual([expect.stringContaining('stays as it is')]);
+});
+
+test('a service that would run with other settings is warned of', () => {
+  const otherSettings = { now: '--state-dir /srv/holdfast daemon', wanted: 'daemon' };
+  const installed = { isOwn: true, otherSettings };
+  const { steps, warnings } = planSetup({ ...bare, service: { ...service, installed } }, wish);
+  expect(steps).toContainEqual({ kind: 'service', path: service.path });
+  expect(warnings).toEqual([expect.stringContaining('"--state-dir /srv/holdfast daemon"')]);
+});
+
 test('a configuration that is there is not touched: what to add is said', () => {
   const facts = { ...done, configuration: { ...done.configuration, policies: [] } };
   const channels = [parseChannel('slack:file:/etc/holdfast/slack')];

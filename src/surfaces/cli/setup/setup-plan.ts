@@ -39,6 +39,15 @@ export interface ServiceFacts {
   readonly state:
     | { readonly active: string; readonly isEnabled: boolean; readonly isCurrent: boolean }
     | undefined;
+  /** What is there already in the unit's place; undefined for none. */
+  readonly installed?:
+    | {
+        /** Holdfast may replace it. */
+        readonly isOwn: boolean;
+        /** Where it runs the daemon with other settings than this one would: both as they stand in the units. */
+        readonly otherSettings: { readonly now: string; readonly wanted: string } | undefined;
+      }
+    | undefined;
   /** How the daemon is started by hand. */
   readonly command: string;
   /** Variables of this shell without which the service could not open the repository. */
@@ -154,12 +163,23 @@ function findRepository(
 
 function planService(service: ServiceFacts | undefined): SetupPlan {
   if (service === undefined) return nothing;
-  const { path, state, command } = service;
+  const { path, state, command, installed } = service;
   if (state === undefined) {
     const warning = `systemd does not run this machine, so no service is installed. Have this started with the machine by what starts services here, and kept running:\n\n  ${command}\n`;
     return { ...nothing, warnings: [warning] };
   }
+  if (installed?.isOwn === false) {
+    const warning = `The unit ${quote(path)} was not made by this Holdfast, and stays as it is. To have it replaced, move it away with what you have changed in it ("systemctl edit holdfast" is the place for that), and run setup again.`;
+    return { ...nothing, stays: [`the service ${quote(path)}`], warnings: [warning] };
+  }
   const isDone = state.isCurrent && state.isEnabled && state.active === 'active';
   if (isDone) return { ...nothing, stays: [`the service ${quote(path)}, which runs`] };
-  return { ...nothing, steps: [{ kind: 'service', path }] };
+  const other = installed?.otherSettings;
+  const warnings =
+    other === undefined
+      ? []
+      : [
+          `The service runs with "${other.now}", and would run with "${other.wanted}" instead: what it does now would be done no more.`,
+        ];
+  return { ...nothing, steps: [{ kind: 'service', path }], warnings };
 }
