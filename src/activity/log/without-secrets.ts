@@ -1,13 +1,17 @@
 const longest = 1000;
+/** More than that is not looked at: the patterns take longer for a long word than it is long. */
+const readAtMost = 8 * longest;
 
 const userOfAddress = /([a-z][a-z0-9+.-]*:\/\/)[^/\s"@]*@/gi;
 const bearer = /\b(bearer|basic)\s+[\w.~+/=-]{6,}/gi;
+/** Also at the end of a variable's name: `POSTGRES_PASSWORD`, `PGPASSWORD`. */
 const assigned =
-  /\b(password|passwd|passphrase|token|secret|authorization|api[-_]?key|access[-_]?key)("?\s*[=:]\s*)(?!bearer|basic)("[^"]*"|\S+)/gi;
+  /\b([\w-]{0,64}?(?:password|passwd|passphrase|token|secret|authorization|api[-_]?key|access[-_]?key))("?\s*[=:]\s*)(?!bearer|basic)("[^"]*"|\S+)/gi;
 
 /** A message without what may be a secret in it: passwords in addresses, tokens in headers; and not without end. */
 export function withoutSecrets(message: string): string {
   const clean = message
+    .slice(0, readAtMost)
     .replace(userOfAddress, '$1***@')
     .replace(bearer, '$1 ***')
     .replace(assigned, '$1$2***');
