@@ -10,7 +10,7 @@ import type { CoveredPlace, PlaceKind, PlaceState } from './plan-coverage.ts';
 import type { Policy } from '../model/policy.ts';
 import type { OpenPolicyApp } from './policy-app.ts';
 import type { NextRun, PolicyStatus } from './policy-status.ts';
-import type { PolicyBackup, PolicyRunReport } from './run-policy.ts';
+import type { PolicyBackup, PolicyRunReport, RunPolicyRequest } from './run-policy.ts';
 
 /** What keeps data safe by itself: policies, and the daemon that runs them. */
 export interface Policies {
@@ -41,12 +41,6 @@ export interface Policies {
   coverage(options?: JobOptions): Promise<CoverageReport>;
   /** Runs policies until the signal is aborted. `locked` when a daemon does so already. */
   runDaemon(request: DaemonRequest): Promise<void>;
-}
-
-export interface RunPolicyRequest {
-  readonly name: string;
-  /** Says what would be backed up and forgotten, and touches nothing. */
-  readonly dryRun: boolean;
 }
 
 export interface DaemonRequest {

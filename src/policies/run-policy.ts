@@ -1,5 +1,6 @@
 import { knownError } from '../lib/known-error.ts';
 import { AppError } from '../model/errors.ts';
+import { isWithin } from '../model/is-within.ts';
 import type { PolicyOutcome } from '../model/policy-run.ts';
 import { quote } from '../model/quote.ts';
 import type { ForgetPlan } from '../retention/forget-plan.ts';
@@ -13,6 +14,14 @@ import { noteAnomalies } from './note-anomalies.ts';
 import { runForget } from './run-forget.ts';
 import { allVolumes, happeningOfHost } from './tell-of-look.ts';
 import type { PolicyWork, SubjectOutcome } from './work.ts';
+
+export interface RunPolicyRequest {
+  readonly name: string;
+  /** Volumes and paths: only these, with the rest of their stacks, are backed up. Undefined is all that the policy covers. */
+  readonly only?: readonly string[] | undefined;
+  /** Says what would be backed up and forgotten, and touches nothing. */
+  readonly dryRun: boolean;
+}
 
 /** What one run of a policy by hand did, or would do. */
 export interface PolicyRunReport {
@@ -43,13 +52,7 @@ export interface RunParts {
 export async function runPolicy(
   parts: Protection,
   { view, work, open }: RunParts,
-  {
-    name,
-    dryRun,
-    signal,
-    onNote,
-    onProgress,
-  }: JobOptions & { readonly name: string; readonly dryRun: boolean },
+  { name, only, dryRun, signal, onNote, onProgress }: JobOptions & RunPolicyRequest,
 ): Promise<PolicyRunReport> {
   findPolicy(
     policyStatuses(view, () => undefined, parts.now()),
@@ -65,6 +68,7 @@ export async function runPolicy(
   const options = { signal, onNote, onProgress };
   const backups: PolicyBackup[] = [];
   for (const group of groupsOf(assignments, view.defaultRepository)) {
+    if (only !== undefined && !holdsAny(group, only)) continue;
     if (dryRun) backups.push(...(await preview(open, group, options)));
     else backups.push(...(await runGroup(parts, { group, work }, options)));
     if (signal?.aborted === true) break;
@@ -106,6 +110,13 @@ function groupsOf(assignments: readonly Assignment[], defaultRepository: string)
     }
   }
   return [...groups.values()];
+}
+
+/** What is asked for may lie in a directory that is saved as a whole. */
+function holdsAny({ assignments }: Group, names: readonly string[]): boolean {
+  return assignments.some(({ subject: { kind, name } }) =>
+    names.some((asked) => asked === name || (kind === 'path' && isWithin(asked, name))),
+  );
 }
 
 async function runGroup(

@@ -33,3 +33,11 @@ test('setup that is stopped after it has made the key says where the key is', as
     `The key of the repository is ${cli.stateDir}/keys/default.key. Copy it to another place`,
   );
 });
+
+test('setup again backs up only what has no snapshot yet', async () => {
+  await cli.volume('old');
+  await cli.run(...setup, '--repo', cli.repository);
+  await cli.volume('new');
+  expect(await cli.run(...setup)).toContain('Protected: new, old.');
+  expect([await cli.ids('old'), await cli.ids('new')]).toEqual([[expect.any(String)], [expect.any(String)]]);
+});

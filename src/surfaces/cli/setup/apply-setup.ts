@@ -160,7 +160,7 @@ async function sendTest(
 const lookAgainMs = 2000;
 const looksAtMost = 60;
 
-/** Runs the policies of all that has no good snapshot yet. */
+/** Runs policies for all that has no good snapshot yet. */
 async function backUpFirst(session: Session, problems: readonly AppError[]): Promise<Partial<Done>> {
   const backups: PolicyBackup[] = [];
   for (let looks = 1; ; looks++) {
@@ -177,14 +177,17 @@ async function runUnprotected(
 ): Promise<{ readonly backups: readonly PolicyBackup[]; readonly errors: readonly AppError[] }> {
   const { app, signal, note } = session;
   const { places } = await app.coverage({ signal });
-  const names = new Set(places.flatMap(({ state, policies }) => (state === 'unprotected' ? policies : [])));
+  const wanted = places.filter(({ state }) => state === 'unprotected');
+  const names = new Set(wanted.flatMap(({ policies }) => policies));
   const errors: AppError[] = [];
   const backups: PolicyBackup[] = [];
   for (const name of names) {
     using progress = session.progress('Backup');
     try {
       const { onProgress } = progress;
-      const report = await app.runPolicy({ name, dryRun: false }, { signal, onProgress, onNote: note });
+      const only = wanted.filter(({ policies }) => policies.includes(name)).map((place) => place.name);
+      const request = { name, only, dryRun: false };
+      const report = await app.runPolicy(request, { signal, onProgress, onNote: note });
       backups.push(...report.backups);
       errors.push(...report.backups.flatMap(({ error }) => error ?? []));
     } catch (error) {
