@@ -94,7 +94,7 @@ interface DescribedSubject {
 
 /** Pure. */
 function describeMount(
-  { source, containers, stack, leftOut }: BindMount,
+  { source, containers, stack, leftOut, mayHoldData }: BindMount,
   { identity, ...around }: Around & { readonly identity: string },
 ): DescribedSubject {
   const said = saidOf({ name: source, labels: {}, stack }, around, 'bind');
@@ -109,6 +109,7 @@ function describeMount(
       settings: said.layers.map(({ settings }) => settings).reduce(layered, noSettings),
       policies: said.policies,
       skipped: leftOut ?? (said.enabled === false ? skippedByLabel : undefined),
+      mayHoldData: said.enabled === false ? undefined : mayHoldData,
     },
     // The labels of its containers are told with their volumes; those that have none say nothing that counts here.
     warnings: said.settingWarnings,

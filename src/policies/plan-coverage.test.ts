@@ -216,6 +216,14 @@ test('a volume that is left out on purpose is no cause for alarm', () => {
   ]);
 });
 
+test('a directory that no policy takes, as the engine has its own in it, is no place that can be lost', () => {
+  const skipped = 'the container engine keeps its own data there';
+  const subjects = [someSubject('/srv', { kind: 'path', skipped, mayHoldData: true })];
+  expect(cover({ mounts: [mount({ source: '/srv' })], subjects })).toMatchObject([
+    { name: '/srv', state: 'unprotected', reason: expect.stringContaining(skipped) },
+  ]);
+});
+
 test('a file that containers mount is protected by the snapshots of a volume that have it beside the data', () => {
   const volumes = [someVolume('pg')];
   const mounts = [mount({ source: '/srv/app/pg.conf' }), mount({ source: '/srv/app/data' })];

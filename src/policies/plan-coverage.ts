@@ -210,6 +210,12 @@ function judge(view: View, { subject, use, lostBy, harmless, snapshots }: Eviden
     };
   }
   const cache = subject?.skipped ?? (by === undefined ? use && cacheReason(use) : undefined);
+  if (cache !== undefined && subject?.mayHoldData === true)
+    return {
+      ...told,
+      state: 'unprotected',
+      reason: `no policy takes it, as ${cache}: name what else is in it under "paths"${aside}`,
+    };
   if (cache !== undefined) return { ...told, state: 'cache', reason: cache };
   return {
     ...told,

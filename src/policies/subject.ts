@@ -16,4 +16,6 @@ export interface Subject {
   readonly policies: readonly string[] | undefined;
   /** Why it is not to be backed up. */
   readonly skipped: string | undefined;
+  /** It is left out though it may hold what cannot be lost. */
+  readonly mayHoldData?: true | undefined;
 }

@@ -74,6 +74,7 @@ test('what the engine or Holdfast keeps is left out, and so is a directory that 
     ['/srv/dockerfiles', undefined],
     ['/var/lib/holdfast/volumes/v', 'Holdfast keeps its own data there'],
   ]);
+  expect(found.filter(({ mayHoldData }) => mayHoldData).map(({ source }) => source)).toEqual(['/srv']);
 });
 
 test('the paths of an engine on another machine are none of this one', () => {

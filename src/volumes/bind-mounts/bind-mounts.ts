@@ -17,6 +17,8 @@ export interface BindMount {
   readonly stack: string | undefined;
   /** Why it is not taken unless it is named by its path; undefined for data. */
   readonly leftOut: string | undefined;
+  /** It is left out for something in it, and the rest of it may be data. */
+  readonly mayHoldData?: true | undefined;
 }
 
 /** Where Holdfast and the engine keep what is theirs. */
@@ -60,6 +62,7 @@ export function planBindMounts(
       containers: by.map(({ name }) => name),
       stack: new Set(by.map(({ stack }) => stack)).size === 1 ? by[0]?.stack : undefined,
       leftOut: whyLeftOut(source, { stateDir, host }),
+      ...(isAroundEngine(source, host) ? { mayHoldData: true as const } : {}),
     }))
     .toSorted((a, b) => (a.source < b.source ? -1 : 1));
 }
@@ -74,6 +77,10 @@ function whyLeftOut(source: string, { stateDir, host }: OwnPlaces): string | und
   if (dataRoot !== undefined && (isWithin(source, dataRoot) || isWithin(dataRoot, source)))
     return 'the container engine keeps its own data there';
   return isWithin(source, stateDir) ? 'Holdfast keeps its own data there' : undefined;
+}
+
+function isAroundEngine(source: string, { dataRoot }: OwnPlaces['host']): boolean {
+  return dataRoot !== undefined && dataRoot !== source && isWithin(dataRoot, source) && !isOfMachine(source);
 }
 
 /**
