@@ -78,9 +78,7 @@ function describeCoverage({ places }: CoverageReport): string[] {
           'Not protected:',
           ...limited(unsafe).map((place) => `  ${nameOf(place)}: ${printable(place.reason)}`),
         ]),
-    ...(cache.length === 0
-      ? []
-      : [`Not counted, as it can be lost: ${listed(cache.map(nameOf))}. "holdfast coverage" says why.`]),
+    ...(cache.length === 0 ? [] : [`Left out: ${listed(cache.map(nameOf))}. "holdfast coverage" says why.`]),
   ];
 }
 
