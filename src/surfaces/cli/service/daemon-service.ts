@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { AppConfig } from '../../../app.ts';
 import { homeFolder } from '../../../lib/home-folder.ts';
@@ -49,6 +50,9 @@ export function daemonService(settings: Settings, program: StartedProgram = proc
       },
     );
   const { stateDir, configFile, env } = settings;
+  const launcher = launcherOf(entry, execPath);
+  const command: readonly [string, ...string[]] =
+    launcher === undefined ? [execPath, ...execArgv, entry] : [launcher];
   return {
     scope,
     name: 'holdfast.service',
@@ -59,11 +63,30 @@ export function daemonService(settings: Settings, program: StartedProgram = proc
     ),
     text: unitText({
       scope,
-      command: [execPath, ...execArgv, entry, ...flagsOf(scope, settings), 'daemon'],
-      needs: [execPath, entry, stateDir, ...(configFile === undefined ? [] : [configFile])],
+      command: [...command, ...flagsOf(scope, settings), 'daemon'],
+      needs: [
+        ...(launcher === undefined ? [execPath, entry] : [launcher]),
+        stateDir,
+        ...(configFile === undefined ? [] : [configFile]),
+      ],
       variables: variablesOf(scope, env),
     }),
   };
+}
+
+/**
+ * The command of the checkout or package that this program is of, where it starts the same Node.js whatever the PATH is: it
+ * stays in its place when a later version has its files elsewhere.
+ */
+function launcherOf(entry: string, execPath: string): string | undefined {
+  const [, root] = /^(.*)\/(?:src|dist)\/surfaces\/cli\/main\.[jt]s$/.exec(entry) ?? [];
+  if (root === undefined) return undefined;
+  const bundled = /^node-linux-[^/]+\/bin\/node$/;
+  const isBundled = [path.join(root, 'node_modules'), path.dirname(root)].some((folder) =>
+    bundled.test(path.relative(folder, execPath)),
+  );
+  const launcher = path.join(root, 'bin/holdfast');
+  return isBundled && existsSync(launcher) ? launcher : undefined;
 }
 
 /** What the unit takes variables from that not every user may read. */
