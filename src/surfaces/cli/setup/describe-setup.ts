@@ -17,7 +17,9 @@ export function describePlan(facts: SetupFacts, plan: SetupPlan): string {
 }
 
 function describeHost({ host, volumes, bindMounts }: SetupFacts): string {
-  const data = `${amount(volumes, 'volume')} and ${amount(bindMounts, 'bind mount')}`;
+  // By name: a share with all films is mounted as easily as a folder with a site.
+  const named = bindMounts.length === 0 ? '' : `: ${listed(bindMounts.map(printable))}`;
+  const data = `${amount(volumes, 'volume')} and ${amount(bindMounts.length, 'bind mount')}${named}`;
   if (host.kind !== 'embedded')
     return `Found ${host.kind === 'docker' ? 'Docker' : 'Podman'} ${host.version} at ${quote(host.endpoint)}, with ${data}.`;
   return `No container engine was found: what is set up is for the volumes that Holdfast keeps itself (${volumes}). If there is an engine, start it, or say where it is: DOCKER_HOST, CONTAINER_HOST or --host.`;

@@ -47,7 +47,7 @@ export async function gatherFacts(
   return {
     host: around.host,
     volumes: around.volumes.length,
-    bindMounts: around.bindMounts.filter(({ leftOut }) => leftOut === undefined).length,
+    bindMounts: around.bindMounts.flatMap(({ source, leftOut }) => (leftOut === undefined ? source : [])),
     repositories,
     configuration: {
       file,

@@ -15,7 +15,7 @@ const service = {
 const bare: SetupFacts = {
   host: { kind: 'docker', endpoint: 'unix:///var/run/docker.sock', version: '26.1' },
   volumes: 2,
-  bindMounts: 1,
+  bindMounts: ['/srv/site'],
   repositories: [],
   configuration: { file: undefined, newFile: '/etc/holdfast/holdfast.yaml', policies: [], channels: [] },
   service,

@@ -6,8 +6,8 @@ import type { ChannelSpec } from './notify-spec.ts';
 export interface SetupFacts {
   readonly host: { readonly kind: string; readonly endpoint: string; readonly version: string };
   readonly volumes: number;
-  /** Bind mounts that are data. */
-  readonly bindMounts: number;
+  /** Sources of bind mounts that are data. */
+  readonly bindMounts: readonly string[];
   readonly repositories: readonly {
     readonly name: string;
     readonly location: string;
