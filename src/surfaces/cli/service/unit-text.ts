@@ -41,7 +41,7 @@ export function unitText({ scope, command, needs, variables }: UnitRequest): str
     'SyslogIdentifier=holdfast',
     'WatchdogSec=3min',
     'Restart=on-failure',
-    'RestartSec=5s',
+    'RestartSec=15s',
     'RestartSteps=6',
     'RestartMaxDelaySec=5min',
     '# What is at work has a minute to come to its end; after that it is cancelled, which brings every container back.',
