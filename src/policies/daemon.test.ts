@@ -135,6 +135,71 @@ describe('a host that is away', () => {
   });
 });
 
+describe('a volume of a stack that fails for a moment', () => {
+  const jobs: string[][] = [];
+  /** Fails it alone, as a lock or a server that is away does; the others are saved. */
+  const failTimes = (name: string, times: number, code: 'locked' | 'failed' = 'locked'): void => {
+    const backup = work.backup.bind(work);
+    let left = times;
+    jobs.length = 0;
+    work.backup = async (job, options) => {
+      jobs.push(job.subjects.map((subject) => subject.name).toSorted());
+      const fails = job.subjects.some((subject) => subject.name === name) && left-- > 0;
+      const rest = fails ? job.subjects.filter((subject) => subject.name !== name) : job.subjects;
+      const saved = await backup({ ...job, subjects: rest }, options);
+      const error = new AppError(code, 'Cannot save it now');
+      const lost = {
+        outcome: 'failed',
+        snapshotId: undefined,
+        repositoryId: undefined,
+        anomalies: [],
+        error,
+      } as const;
+      return [...saved, ...(fails ? [{ identity: `id-${name}`, ...lost }] : [])];
+    };
+  };
+
+  beforeEach(() => {
+    configure(`policies: { p: { schedule: '30 12 * * *' } }`);
+    work.present = ['db', 'files', 'cache'].map((name) => someSubject(name, { stack: 'shop' }));
+    work.present = [...work.present, someSubject('web')];
+    work.saveMs = 1000;
+  });
+  const all = ['cache', 'db', 'files'];
+  const ofShop = (): string[][] => jobs.filter((names) => !names.includes('web'));
+
+  test('is tried again with the rest of the stack, so that there is a whole moment of it', async () => {
+    failTimes('files', 1);
+    start();
+    await clock.pass(6 * 60 * minuteMs);
+    expect(ofShop()).toEqual([all, all]);
+    expect(jobs.filter((names) => names.includes('web'))).toEqual([['web']]);
+  });
+
+  test('takes the rest along a few times only, and is tried by itself then', async () => {
+    failTimes('files', 8);
+    start();
+    await clock.pass(6 * 60 * minuteMs);
+    expect(ofShop()).toEqual([...Array.from({ length: 6 }, () => all), ['files'], ['files'], ['files']]);
+  });
+
+  test('leaves the rest done, though one of them fails beside it', async () => {
+    failTimes('files', 1);
+    const once = work.backup;
+    work.backup = async (job, options) => {
+      const found = await once(job, options);
+      const error = new AppError('locked', 'It is in use');
+      return found.map((one) =>
+        ofShop().length > 1 && one.identity === 'id-db' ? { ...one, outcome: 'failed', error } : one,
+      );
+    };
+    start();
+    await clock.pass(6 * 60 * minuteMs);
+    expect(ofShop()).toEqual([all, all]);
+    expect(said.filter((line) => line.includes('tried again'))).toHaveLength(1);
+  });
+});
+
 test('a policy that is about nothing is said once, and again when it is so again', async () => {
   configure(`policies: { p: { schedule: '*/5 * * * *', volumes: 'pg-*' } }`);
   start();

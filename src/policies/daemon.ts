@@ -7,7 +7,15 @@ import type { LoadedConfiguration } from './configuration/load-configuration.ts'
 import type { Happening } from '../activity/notify/notifier.ts';
 import { assignPolicies } from './assign-policies.ts';
 import { type DueTask, planDue } from './plan-due.ts';
-import { chooseJobs, groupJobs, inTurn, type Job, type RunningJob, type Turn } from './plan-jobs.ts';
+import {
+  chooseJobs,
+  groupJobs,
+  inTurn,
+  type Job,
+  type RunningJob,
+  type Turn,
+  withRestOfStacks,
+} from './plan-jobs.ts';
 import type { Policy } from '../model/policy.ts';
 import { isKiller, PolicyProgress } from './progress.ts';
 import { runForget } from './run-forget.ts';
@@ -223,9 +231,10 @@ class PolicyDaemon {
       if (due.isWanted && !isKiller(due)) wanted.push(due);
       else this.#skip(due);
     }
-    const waiting = inTurn([...groupJobs(wanted), ...this.#forgetJobs()], this.#turns);
-    const parallel = this.#configuration?.parallel ?? 1;
     const nowMs = clock.now();
+    const together = withRestOfStacks(wanted, idle, { cursors: this.#progress.cursors, nowMs });
+    const waiting = inTurn([...groupJobs(together), ...this.#forgetJobs()], this.#turns);
+    const parallel = this.#configuration?.parallel ?? 1;
     for (const job of chooseJobs(waiting, [...this.#running.keys()], { parallel, nowMs }))
       this.#start({ ...job, beganMs: nowMs });
     return plan.wakeMs;

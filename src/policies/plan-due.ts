@@ -19,6 +19,8 @@ export interface DueTask {
   readonly attempts: number;
   /** The last attempt did not come to any end: whoever made it was killed. */
   readonly wasKilled: boolean;
+  /** It is done for this time already, and is done again beside another of its stack that is tried again. */
+  readonly isAlong?: boolean;
 }
 
 export interface DuePlan {

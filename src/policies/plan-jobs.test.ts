@@ -5,7 +5,8 @@ import { settingsOfLabels } from '../backup/settings/settings-of-labels.ts';
 import { planTasks } from './daemon.ts';
 import { someSubject } from './fake-work.fixture.ts';
 import { type DueTask, planDue, settledCursor } from './plan-due.ts';
-import { chooseJobs, groupJobs, type Job, type RunningJob } from './plan-jobs.ts';
+import { chooseJobs, groupJobs, type Job, type RunningJob, withRestOfStacks } from './plan-jobs.ts';
+import type { PolicyCursor } from '../model/policy-run.ts';
 import type { Subject } from './subject.ts';
 
 function dueAll(policies: string, subjects: readonly Subject[]): readonly DueTask[] {
@@ -51,6 +52,35 @@ test('a volume of a stack that is to be treated in another way is saved by itsel
   const stopped = { ...db, settings: { ...db.settings, consistency: 'stop' as const } };
   const jobs = groupJobs(dueAll(`p: { schedule: '@daily' }`, [stopped, files]));
   expect(names(jobs).toSorted()).toEqual(['backup main db', 'backup main files']);
+});
+
+describe('a volume that is tried again', () => {
+  const due = dueAll(`p: { schedule: '@daily' }`, [...shop, ...alone]);
+  const tasks = due.map(({ task }) => task);
+  const again = (name: string): DueTask[] =>
+    due.flatMap((one) => (one.task.subject?.name === name ? [{ ...one, attempts: 1 }] : []));
+  const cursorsOf = (at: (one: DueTask) => PolicyCursor): Map<string, PolicyCursor> =>
+    new Map(due.map((one) => [one.task.key, at(one)]));
+  const settled = cursorsOf((one) => settledCursor(one.task, one.dueMs));
+
+  test('takes along what its stack has done for that time, and nothing else', () => {
+    const together = withRestOfStacks(again('db'), tasks, { cursors: settled, nowMs });
+    expect(names(groupJobs(together))).toEqual(['backup main db+files']);
+    expect(together.map(({ isAlong = false }) => isAlong)).toEqual([false, true]);
+    const single = withRestOfStacks(again('web'), tasks, { cursors: settled, nowMs });
+    expect(names(groupJobs(single))).toEqual(['backup main web']);
+  });
+
+  test('takes along what waits to be tried again a little later, as a try of that', () => {
+    const cursors = cursorsOf((one) => ({
+      ...settledCursor(one.task, one.dueMs - 1000),
+      dueAt: new Date(one.dueMs).toISOString(),
+      attempts: 2,
+      retryAt: new Date(nowMs + 1000).toISOString(),
+    }));
+    const [, files] = withRestOfStacks(again('db'), tasks, { cursors, nowMs });
+    expect(files).toMatchObject({ isAlong: false, attempts: 2, task: { subject: { name: 'files' } } });
+  });
 });
 
 test('one at a time for each volume, and so many in all', () => {

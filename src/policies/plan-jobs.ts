@@ -1,6 +1,7 @@
-import type { PolicyAction } from '../model/policy-run.ts';
+import type { PolicyAction, PolicyCursor } from '../model/policy-run.ts';
 import type { DueTask } from './plan-due.ts';
 import { type Policy, treatmentOf } from '../model/policy.ts';
+import type { Task } from './task.ts';
 
 /** Tasks that are done together. */
 export interface Job {
@@ -34,10 +35,46 @@ export function groupJobs(due: readonly DueTask[]): Job[] {
   });
 }
 
-function groupKey({ task, dueMs }: DueTask): string {
-  const { action, policy, repository, subject, key } = task;
-  if (action !== 'backup' || subject?.stack === undefined) return key;
-  return JSON.stringify([repository, policy.name, subject.stack, dueMs, treatmentOf(policy)]);
+/** So often the rest of a stack is saved again beside what is tried again: an application is not stopped all day for it. */
+const retriesTogether = 5;
+
+/**
+ * What is due, with the rest of each stack of which a volume is tried again: saved by itself, that volume would belong to no
+ * moment of the whole stack. `tasks` are those that may begin. Pure; keeps the order.
+ */
+export function withRestOfStacks(
+  due: readonly DueTask[],
+  tasks: readonly Task[],
+  { cursors, nowMs }: { readonly cursors: ReadonlyMap<string, PolicyCursor>; readonly nowMs: number },
+): DueTask[] {
+  const retried = new Map<string, DueTask>();
+  for (const one of due) {
+    const isRetried = one.attempts > 0 && one.attempts <= retriesTogether;
+    if (isRetried && isOfStack(one.task)) retried.set(groupKey(one), one);
+  }
+  if (retried.size === 0) return [...due];
+  const known = new Set(due.map(({ task }) => task.key));
+  const rest = tasks.flatMap((task): DueTask[] => {
+    const dueMs = known.has(task.key) ? undefined : task.timetable.last(nowMs - task.delayMs);
+    const beside = dueMs === undefined ? undefined : retried.get(groupKey({ task, dueMs }));
+    if (beside === undefined || !isOfStack(task)) return [];
+    const cursor = cursors.get(task.key);
+    // What waits to be tried again itself is tried now.
+    const isWaiting = cursor?.dueAt !== undefined && Date.parse(cursor.dueAt) === dueMs;
+    const attempts = isWaiting ? cursor.attempts : 0;
+    return [{ ...beside, task, attempts, missed: 0, wasKilled: false, isAlong: !isWaiting }];
+  });
+  return [...due, ...rest];
+}
+
+function isOfStack({ action, subject }: Task): boolean {
+  return action === 'backup' && subject?.stack !== undefined;
+}
+
+function groupKey({ task, dueMs }: Pick<DueTask, 'task' | 'dueMs'>): string {
+  const { policy, repository, subject, key } = task;
+  if (!isOfStack(task)) return key;
+  return JSON.stringify([repository, policy.name, subject?.stack, dueMs, treatmentOf(policy)]);
 }
 
 /** How long what can wait lets others go before it: snapshots are thinned out, and data is pruned, after what was saved. */

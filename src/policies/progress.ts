@@ -63,9 +63,9 @@ export class PolicyProgress {
 
   /** Counted before it begins: what kills this process each time is not tried for ever. */
   begin(due: DueTask): Attempt {
-    const { task, attempts, dueMs } = due;
-    const cursor = this.#tried(due, { attempts: attempts + 1, retryAt: undefined });
-    this.#cursors.set(task.key, cursor);
+    const { task, attempts, dueMs, isAlong = false } = due;
+    const cursor = isAlong ? undefined : this.#tried(due, { attempts: attempts + 1, retryAt: undefined });
+    if (cursor !== undefined) this.#cursors.set(task.key, cursor);
     const number = this.#attempt(() =>
       this.#memory.beginRun(
         {
@@ -86,16 +86,17 @@ export class PolicyProgress {
 
   /** Gives back whether it will be tried again before its next time. */
   end({ number, due }: Attempt, end: AttemptEnd): boolean {
-    const cursor = this.#after(due, end);
-    this.#cursors.set(due.task.key, cursor);
+    // What is done already stays so, whatever becomes of it beside another.
+    const cursor = due.isAlong === true ? undefined : this.#after(due, end);
+    if (cursor !== undefined) this.#cursors.set(due.task.key, cursor);
     const { outcome, message, snapshotId } = end;
     const written = this.#attempt(() => {
-      if (number === undefined) this.#memory.saveCursors([cursor]);
+      if (number === undefined) this.#memory.saveCursors(cursor === undefined ? [] : [cursor]);
       else this.#memory.endRun(number, { endedAt: this.#time(), outcome, message, snapshotId }, cursor);
       return true;
     });
     if (written !== true) this.#unwritten.add(due.task.key);
-    return cursor.dueAt !== undefined;
+    return cursor?.dueAt !== undefined;
   }
 
   #after(due: DueTask, { outcome, code }: AttemptEnd): PolicyCursor {
