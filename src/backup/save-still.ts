@@ -95,9 +95,11 @@ export async function saveStill(
   }
   if (members.length === 0) return lost;
   const missing = [...request.missing, ...lost.map(({ target }) => target.name)];
-  const configs = request.withApplications
-    ? await configsOf(parts, members, around)
-    : new Map<Member, undefined>();
+  // A dry run reads no file.
+  const configs =
+    request.withApplications && !request.dryRun
+      ? await configsOf(parts, members, around)
+      : new Map<Member, undefined>();
   const application = await openApplications(parts, { members, request }, options);
   if (application !== undefined) opened.use(application);
   const ways = chooseWays(members, application);
