@@ -105,6 +105,8 @@ export interface SaveProblem {
 export interface ConfigRecord {
   /** Absolute paths. */
   readonly saved: readonly string[];
+  /** Those of them that a container could write to: they may hold data. Undefined where that was not looked for. */
+  readonly writable?: readonly string[] | undefined;
   /** What they need and what is not in the snapshot. */
   readonly leftOut: readonly { readonly path: string; readonly reason: string }[];
 }

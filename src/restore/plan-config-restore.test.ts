@@ -6,10 +6,11 @@ import { beforeEach, expect, test } from 'vitest';
 import type { Protection } from '../activity/protection.ts';
 import { memoryContainers } from '../hosts/containers.fixture.ts';
 import { ConfigReader } from '../backup/config-files/read-files.ts';
-import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
+import type { ConfigRecord, Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import { testVolume } from '../repository/open-repository.fixture.ts';
 import { openStreamedWorld, type StreamedWorld } from './streamed-world.fixture.ts';
 import { type ConfigPlan, planConfigRestore } from './plan-config-restore.ts';
+import { dump } from '../snapshots/dump.ts';
 import { applyRestores } from './restore.ts';
 import { applyStackRestore, planStackRestore } from './restore-stack.ts';
 
@@ -29,13 +30,17 @@ async function save(...paths: readonly string[]): Promise<Snapshot> {
   return await saveOf(testVolume, paths);
 }
 
-async function saveOf(volume: VolumeDescription, paths: readonly string[]): Promise<Snapshot> {
+async function saveOf(
+  volume: VolumeDescription,
+  paths: readonly string[],
+  more: Partial<ConfigRecord> = {},
+): Promise<Snapshot> {
   const reader = new ConfigReader();
   for (const path of paths) await reader.add({ path, as: 'either', isOptional: false });
   expect(reader.leftOut).toEqual([]);
   const data = mkdtempSync(join(folder, 'data-'));
   writeFileSync(join(data, 'file'), 'whole');
-  const record = { saved: reader.saved, leftOut: reader.leftOut };
+  const record = { saved: reader.saved, leftOut: reader.leftOut, ...more };
   const { snapshot } = await world.opened.save(data, {
     volume,
     config: { files: reader.files, record },
@@ -60,6 +65,37 @@ test('a file whose folder is reached through a link comes back', async () => {
   expect(notes).toEqual([]);
   await applyRestores(world.parts, plans, {});
   expect(readFileSync(file, 'utf8')).toBe('old');
+});
+
+test('a file that a container can write to comes back where it is missing only, and can be had otherwise', async () => {
+  const [there, gone, made] = [join(folder, 'app.db'), join(folder, 'acme.json'), join(folder, 'log')];
+  const writable = [there, gone, made];
+  for (const file of writable) writeFileSync(file, 'old');
+  const snapshot = await saveOf(testVolume, writable, { writable });
+  writeFileSync(there, 'newer');
+  for (const file of [gone, made]) rmSync(file);
+  // As an engine makes it where the file to mount is missing.
+  mkdirSync(made);
+  const { plans, notes } = await plan(snapshot);
+  expect(plans.map(({ destination }) => destination.name)).toEqual([gone, made]);
+  const command = `holdfast dump ${snapshot.id.slice(0, 8)} --container-file "${there}"`;
+  expect(notes).toEqual([expect.stringContaining(command)]);
+  await applyRestores(world.parts, plans, {});
+  const texts = writable.map((file) => readFileSync(file, 'utf8'));
+  expect(texts).toEqual(['newer', 'old', 'old']);
+  const request = { snapshot: snapshot.id.slice(0, 8), path: '', containerFile: there };
+  const saved: Uint8Array[] = [];
+  for await (const piece of dump(world.parts, request, {})) saved.push(piece);
+  expect(Buffer.concat(saved).toString()).toBe('old');
+});
+
+test('a file that a container can write to and that is as it was is not spoken of', async () => {
+  const file = join(folder, 'app.db');
+  writeFileSync(file, 'old');
+  expect(await plan(await saveOf(testVolume, [file], { writable: [file] }))).toEqual({
+    plans: [],
+    notes: [],
+  });
 });
 
 test('a file that is mounted over is left as it is, and keeps nothing else from coming back', async () => {

@@ -3,10 +3,11 @@ import { access } from 'node:fs/promises';
 import { knownError } from '../lib/known-error.ts';
 import { openTrusted, realPathOf } from '../lib/open-trusted.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
-import { type ByteString, toPath, toPrintable, toText } from '../model/byte-string.ts';
+import { type ByteString, fromText, toPath, toPrintable, toText } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { amount } from '../model/amount.ts';
 import { quote } from '../model/quote.ts';
+import { isWithin } from '../model/is-within.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import { changesOfEntry, entryDestination } from './entry-destination.ts';
@@ -27,8 +28,9 @@ type ConfigRequest = Pick<RestoreRequest, 'safetySnapshot' | 'healthyWithinMs' |
 
 /**
  * Brings back what is missing or changed of the files that lie beside the data in the snapshots of a stack; nothing is
- * touched. Who can write into a repository writes what it holds: where this machine has not written down that it saved the
- * snapshot, nothing outside of volumes is written before the caller agrees to it (`asRecorded`).
+ * touched. What a container can write to comes back where it is missing only. Who can write into a repository writes what it
+ * holds: where this machine has not written down that it saved the snapshot, nothing outside of volumes is written before the
+ * caller agrees to it (`asRecorded`).
  */
 export async function planConfigRestore(
   parts: Protection,
@@ -59,7 +61,9 @@ export async function planConfigRestore(
     if (entry.type === 'dir') continue;
     try {
       const plan = await planOne(parts, { entry, folders, snapshot, request }, options);
-      if (plan !== undefined) plans.push(plan);
+      if (plan === undefined) continue;
+      if (isWritten(plan, snapshot)) notes.push(noteOfWritten(plan));
+      else plans.push(plan);
     } catch (error) {
       // The data is what matters most, and is not kept from coming back.
       if (options.signal?.aborted === true) throw error;
@@ -79,6 +83,16 @@ export async function planConfigRestore(
       `What its containers need is not written, as this machine does not know that it saved it: ${shown.join(', ')}${more}. --as-recorded writes it.`,
     ],
   };
+}
+
+/** What a container writes to was saved while it did, and is data: only a missing one comes back. */
+function isWritten({ destination, path }: RestorePlan, { config }: Snapshot): boolean {
+  if (destination.kind !== 'entry' || !destination.isFile) return false;
+  return (config?.writable ?? []).some((one) => isWithin(`/${path ?? ''}`, fromText(one)));
+}
+
+function noteOfWritten({ destination: { name }, snapshot: { id } }: RestorePlan): string {
+  return `${quote(name)} is left as it is, as a container can write to it. What was saved of it: holdfast dump ${id.slice(0, 8)} --container-file ${quote(name)}.`;
 }
 
 /** All that were saved at one moment have the same. */

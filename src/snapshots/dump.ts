@@ -1,6 +1,6 @@
 import { writeTar } from '../lib/tar/write-tar.ts';
 import type { TarSource } from '../lib/tar/tar-member.ts';
-import { type ByteString, toText } from '../model/byte-string.ts';
+import { type ByteString, fromText, toText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { parseVolumePath } from '../model/target.ts';
@@ -13,6 +13,8 @@ export interface DumpRequest {
   readonly path: string;
   /** The name of a dump that a database's own client made beside the data, instead of a path. */
   readonly dump?: string | undefined;
+  /** The absolute path of a file that the volume's containers need, and that lies beside the data, instead of a path. */
+  readonly containerFile?: string | undefined;
 }
 
 /** The bytes of a file of a snapshot as they are, or a folder as tar, with names relative to it. */
@@ -23,6 +25,7 @@ export async function* dump(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const opened = await openSnapshot(parts, request.snapshot, options);
   if (request.dump !== undefined) return yield* databaseDump(opened, request.dump, options);
+  if (request.containerFile !== undefined) return yield* configFile(opened, request.containerFile, options);
   const path = parseVolumePath(request.path);
   for await (const entry of opened.repository.walk(opened.snapshot, path, {
     depth: 0,
@@ -35,6 +38,24 @@ export async function* dump(
         signal: options.signal,
         onProblem: ({ message }) => options.onNote?.(message),
       });
+    return;
+  }
+}
+
+async function* configFile(
+  { repository, snapshot }: OpenedSnapshot,
+  path: string,
+  { signal }: JobOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const place = fromText(path).replace(/^\/+/, '');
+  if (snapshot.config === undefined || snapshot.config.saved.length === 0)
+    throw new AppError(
+      'not-found',
+      `The snapshot ${snapshot.id.slice(0, 8)} has no file that containers need`,
+    );
+  for await (const entry of repository.walk(snapshot, place, { depth: 0, inConfig: true, signal })) {
+    if (entry.type !== 'file') throw new AppError('usage', `${quote(path)} is no file in the snapshot`);
+    yield* repository.readFile(snapshot, entry, { signal });
     return;
   }
 }

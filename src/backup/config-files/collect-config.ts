@@ -10,7 +10,7 @@ import { placesOf } from '../../quiesce/volume-containers.ts';
 import { isOfMachine } from '../../volumes/bind-mounts/machine-path.ts';
 import { composeReferences } from './compose-references.ts';
 import { ConfigReader } from './read-files.ts';
-import { composePlace, mountedPaths } from './wanted-files.ts';
+import { composePlace, mountedPaths, writablePaths } from './wanted-files.ts';
 
 /** What a snapshot keeps of the files that the containers of its volume need. */
 export interface CollectedConfig {
@@ -49,7 +49,8 @@ export async function collectConfig({
   const taken = [stateDir, ...volumes.flatMap(placesOf)];
   await addCompose(reader, place, taken);
   for (const wanted of mountedPaths(users, taken)) await reader.add(wanted);
-  const record = { saved: reader.saved, leftOut: reader.leftOut };
+  const { saved, leftOut } = reader;
+  const record = { saved, writable: writablePaths(saved, containers), leftOut };
   const isNothing = record.saved.length + record.leftOut.length === 0;
   return isNothing ? undefined : { files: reader.files, record };
 }

@@ -177,6 +177,7 @@ test('a volume of a stack has the Compose file, what that names, and what all it
     ['db.env', 'PASSWORD=x\n'],
     ['.env', 'TAG=1\n'],
     ['redis.conf', 'appendonly yes\n'],
+    ['acme.json', '{}\n'],
   ] as const)
     writeFileSync(join(folder, name), text);
   const containers = memoryContainers();
@@ -187,6 +188,7 @@ test('a volume of a stack has the Compose file, what that names, and what all it
   };
   const mounts = [
     { type: 'bind' as const, source: join(folder, 'redis.conf'), destination: '/x', readOnly: true },
+    { type: 'bind' as const, source: join(folder, 'acme.json'), destination: '/y', readOnly: false },
   ];
   containers.add({ name: 'redis', stack: 'site', labels, imageLabels: {}, mounts });
   const found = await collectConfig({
@@ -196,7 +198,8 @@ test('a volume of a stack has the Compose file, what that names, and what all it
     stateDir: '/var/lib/holdfast',
   });
   expect(found?.record).toEqual({
-    saved: ['compose.yaml', 'db.env', '.env', 'redis.conf'].map((name) => join(folder, name)),
+    saved: ['compose.yaml', 'db.env', '.env', 'redis.conf', 'acme.json'].map((name) => join(folder, name)),
+    writable: [join(folder, 'acme.json')],
     leftOut: [],
   });
 });

@@ -38,6 +38,16 @@ export function mountedPaths(containers: readonly Container[], taken: readonly s
   }));
 }
 
+/** Those of these paths that one of all containers can write to by themselves: what is in them may be data. Pure. */
+export function writablePaths(paths: readonly string[], containers: readonly Container[]): string[] {
+  const written = new Set(
+    containers.flatMap(({ mounts }) =>
+      mounts.flatMap(({ type, source, readOnly }) => (type === 'bind' && !readOnly ? (source ?? []) : [])),
+    ),
+  );
+  return paths.filter((one) => written.has(one));
+}
+
 /** Where Compose made them. Labels that their images bring along count for nothing. Pure. */
 export function composePlace(containers: readonly Container[]): ComposePlace {
   const files = new Set<string>();

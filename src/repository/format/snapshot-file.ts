@@ -125,8 +125,12 @@ export function snapshotOf(id: string, json: SnapshotJson): Snapshot {
 
 function isConfigRecord(value: unknown): value is ConfigRecord {
   if (typeof value !== 'object' || value === null) return false;
-  const { saved, leftOut } = value as Partial<Record<keyof ConfigRecord, unknown>>;
-  return Array.isArray(saved) && saved.every(isText) && Array.isArray(leftOut) && leftOut.every(isLeftOut);
+  const { saved, leftOut, writable = [] } = value as Partial<Record<keyof ConfigRecord, unknown>>;
+  return areTexts(saved) && areTexts(writable) && Array.isArray(leftOut) && leftOut.every(isLeftOut);
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isText);
 }
 
 function isLeftOut(value: unknown): boolean {

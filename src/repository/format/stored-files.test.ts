@@ -133,6 +133,15 @@ describe('snapshots', () => {
   );
 
   test.each([
+    ['that lacks it', {}, undefined],
+    ['that has it', { writable: ['/srv/app.db'] }, ['/srv/app.db']],
+  ])('of ours say which small files could be written to, of a record %s', async (_what, more, writable) => {
+    const config = { saved: ['/srv/app.db'], leftOut: [], ...more };
+    const json = await load({ time, tree, paths: ['/volume/data'], holdfast: { ...holdfast, config } });
+    expect(snapshotOf('ab'.repeat(32), json).config?.writable).toEqual(writable);
+  });
+
+  test.each([
     ['a later format', { ...holdfast, format: 2 }],
     ['no volume', { format: 1 }],
     ['a volume that is a text', { ...holdfast, volume: 'data' }],

@@ -116,8 +116,15 @@ const diff = defineCommand({
 const dump = defineCommand<DumpFlags>({
   onlyReads: true,
   brief: 'Write a file of a snapshot, or a folder as tar, to standard output',
-  usage: ['SNAPSHOT PATH', 'SNAPSHOT --dump postgresql.database.shop.sql'],
-  flags: { dump: textFlag('A dump that a database made beside its files, instead of a path', 'NAME') },
+  usage: [
+    'SNAPSHOT PATH',
+    'SNAPSHOT --dump postgresql.database.shop.sql',
+    'SNAPSHOT --container-file /srv/shop/compose.yaml',
+  ],
+  flags: {
+    dump: textFlag('A dump that a database made beside its files, instead of a path', 'NAME'),
+    containerFile: textFlag('A file that its containers need besides, by its path on the machine', 'FILE'),
+  },
   args: [
     snapshot,
     { placeholder: 'PATH', brief: 'File or folder in the snapshot; "/" is all of it', kind: 'optional' },
