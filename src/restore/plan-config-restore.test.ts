@@ -128,6 +128,17 @@ test('a stack whose volume is reached through the engine only comes back without
   expect(await world.engine.textOf('far')).toBe('whole');
 });
 
+test('a stack comes back without its files where that is asked for', async () => {
+  const file = join(folder, 'compose.yaml');
+  writeFileSync(file, 'old');
+  const [saved] = await world.opened.repository.listSnapshots();
+  const far = saved?.volume ?? testVolume;
+  await saveOf({ ...far, stack: 'shop', stackVolumes: ['far'] }, [file]);
+  writeFileSync(file, 'newer');
+  const request = { what: 'shop', safetySnapshot: true, asRecorded: true, withFiles: false };
+  expect((await planStackRestore(world.parts, request, {})).config).toEqual({ plans: [], notes: [] });
+});
+
 test('a stack comes back without its files where what shares one of them cannot be stopped', async () => {
   const file = join(folder, 'site.pem');
   writeFileSync(file, 'old');

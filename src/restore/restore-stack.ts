@@ -13,6 +13,8 @@ import { findContext } from '../snapshots/snapshots.ts';
 export interface StackRequest extends Omit<RestoreRequest, 'what' | 'to' | 'path'> {
   /** `NAME`, `NAME@TIME`, `NAME@SNAPSHOT`, `NAME@RESTOREPOINT`. */
   readonly what: string;
+  /** False leaves alone what its containers need besides; true unless given. */
+  readonly withFiles?: boolean | undefined;
 }
 
 /** What restoring a stack would do. */
@@ -55,7 +57,10 @@ export async function planStackRestore(
   const host = await parts.host();
   const { isRemote = false } = await host.info({ signal: options.signal });
   const notWritten = isRemote ? 'the engine is on another machine' : whyAlone(plans);
-  const wanted = await planConfigRestore(parts, { snapshots: point.snapshots, request, notWritten }, options);
+  const wanted: ConfigPlan =
+    request.withFiles === false
+      ? { plans: [], notes: [] }
+      : await planConfigRestore(parts, { snapshots: point.snapshots, request, notWritten }, options);
   const { config, stops } = await planStackStops(parts, { host, plans, config: wanted }, options);
   return {
     point,

@@ -22,6 +22,7 @@ export interface RestoreFlags {
   readonly mapOwner?: readonly string[];
   readonly takeOver?: boolean;
   readonly asRecorded?: boolean;
+  readonly noFiles?: boolean;
 }
 
 /** How it is to be done, whatever is restored. */

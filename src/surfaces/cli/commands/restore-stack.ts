@@ -1,4 +1,5 @@
 import type { StackPlan, StackReport } from '../../../app.ts';
+import { amount } from '../../../model/amount.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { describePlan, describeStops, planAsJson } from '../describe-plan.ts';
@@ -13,15 +14,14 @@ export async function runStackRestore(
   flags: RestoreFlags & { readonly stack: string },
 ): Promise<void> {
   const { signal } = session;
-  const request = { what: flags.stack, ...wishesOf(flags) };
+  const request = { what: flags.stack, withFiles: flags.noFiles !== true, ...wishesOf(flags) };
   const plan = await session.app.planStackRestore(request, { signal, onNote: session.note });
   if (flags.dryRun === true)
     return session.printer.print({ json: () => stackPlanAsJson(plan), text: () => describeStack(plan) });
   if (plan.refusal !== undefined) throw plan.refusal;
   session.note(describeStack(plan));
   if ([...plan.plans, ...plan.config.plans].some(({ replaces }) => replaces)) {
-    const question = `Replace what is in the volumes of "${printable(plan.point.stack)}" now?`;
-    if (!(await session.confirm(question))) return session.note('Nothing was changed.');
+    if (!(await session.confirm(questionOf(plan)))) return session.note('Nothing was changed.');
   }
   using progress = session.progress('Restore');
   const { onProgress } = progress;
@@ -36,6 +36,12 @@ export async function runStackRestore(
     session,
     [...report.volumes, ...report.files].flatMap(({ problems }) => problems),
   );
+}
+
+function questionOf({ point, config: { plans } }: StackPlan): string {
+  const volumes = `what is in the volumes of "${printable(point.stack)}"`;
+  if (plans.length === 0) return `Replace ${volumes} now?`;
+  return `Replace ${volumes} and write ${amount(plans.length, 'file')} of this machine now?`;
 }
 
 function describeStack({ point, plans, config, stops, refusal }: StackPlan): string {

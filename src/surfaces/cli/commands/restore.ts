@@ -19,6 +19,7 @@ export async function runRestore(
     const { runStackRestore } = await import('./restore-stack.ts');
     return await runStackRestore(session, { ...flags, stack: flags.stack });
   }
+  if (flags.noFiles === true) throw new AppError('usage', '"--no-files" is for a restore with "--stack"');
   if (what === undefined)
     throw new AppError('usage', 'What to restore is missing', {
       hint: 'Name a volume, or a stack with --stack.',

@@ -168,6 +168,7 @@ const restore = defineCommand<RestoreFlags>({
     asRecorded: switchFlag(
       'Make a volume that is gone with the devices, servers, secrets and hooks that its snapshot names',
     ),
+    noFiles: switchFlag('With --stack: the volumes only, not the files that its containers need besides'),
     healthTimeout: textFlag('How long containers may take to be healthy again (default 2m)', 'DURATION'),
   },
   aliases: { n: 'dryRun' },
