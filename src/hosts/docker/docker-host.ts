@@ -29,7 +29,12 @@ export interface DockerHostOptions {
 /** Opens a Docker Engine as a host. Connects to nothing yet. */
 export async function openDockerHost(options: DockerHostOptions = {}): Promise<Host> {
   const endpoint = options.endpoint ?? (await findDockerEndpoint(options.env ?? process.env));
-  return new DockerHost(new EngineClient(endpoint, { connectTimeoutMs: options.connectTimeoutMs }), options);
+  return dockerHostOf(new EngineClient(endpoint, { connectTimeoutMs: options.connectTimeoutMs }), options);
+}
+
+/** The engine that a client leads to, as a host. The client is the host's from then on, and ends with it. */
+export function dockerHostOf(client: EngineClient, options: DockerHostOptions): Host {
+  return new DockerHost(client, options);
 }
 
 // Modules that only some calls need are imported by these calls: a list of volumes is to be there in an instant.

@@ -44,6 +44,8 @@ export class EngineClient implements AsyncDisposable {
   readonly #connection: EngineConnection;
   readonly #connectTimeoutMs: number;
   #version: Promise<string> | undefined;
+  /** What the engine said in a ping: it is not asked again. */
+  #offered: string | undefined;
 
   constructor(endpoint: DockerEndpoint, options: EngineClientOptions = {}) {
     this.endpoint = endpoint;
@@ -150,6 +152,7 @@ export class EngineClient implements AsyncDisposable {
         hint: 'Look at DOCKER_HOST and the active Docker context.',
       });
     }
+    this.#offered = version;
     // Podman says so on every answer, also where it stands in for Docker at Docker's socket.
     const isPodman = response.headers['libpod-api-version'] !== undefined;
     return { version, isPodman };
@@ -168,14 +171,18 @@ export class EngineClient implements AsyncDisposable {
     if (call.signal?.aborted === true) throw cancelled(call);
     // One question for all calls; a failed one is asked again. It waits without a signal, as others may wait for it too.
     const deadlineMs = this.endpoint.kind === 'ssh' ? 2 * this.#connectTimeoutMs : this.#connectTimeoutMs;
-    this.#version ??= this.ping({ deadlineMs }).then(
-      ({ version }) => chooseVersion(version, this.endpoint.address),
+    this.#version ??= this.#offeredWithin(deadlineMs).then(
+      (version) => chooseVersion(version, this.endpoint.address),
       (error: unknown) => {
         this.#version = undefined;
         throw error;
       },
     );
     return await this.#version;
+  }
+
+  async #offeredWithin(deadlineMs: number): Promise<string> {
+    return this.#offered ?? (await this.ping({ deadlineMs })).version;
   }
 
   async #request(call: EngineCall, signal: AbortSignal): Promise<IncomingMessage> {

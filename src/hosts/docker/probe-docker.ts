@@ -1,6 +1,6 @@
 import { errnoOf, isAppError } from '../../model/errors.ts';
 import type { Host } from '../host.ts';
-import { type DockerHostOptions, openDockerHost } from './docker-host.ts';
+import { dockerHostOf, type DockerHostOptions, openDockerHost } from './docker-host.ts';
 import { type DockerEndpoint, findDockerEndpoint } from './endpoint.ts';
 import { EngineClient } from './engine-client.ts';
 
@@ -21,10 +21,12 @@ export interface ProbeOptions extends DockerHostOptions {
 export async function probeDocker(options: ProbeOptions = {}): Promise<Host | undefined> {
   const endpoint = options.endpoint ?? (await findDockerEndpoint(options.env ?? process.env));
   const deadlineMs = endpoint.kind === 'ssh' ? sshProbeMs : probeMs;
-  await using client = new EngineClient(endpoint, { connectTimeoutMs: deadlineMs });
+  await using opened = new AsyncDisposableStack();
+  const client = opened.use(new EngineClient(endpoint, { connectTimeoutMs: options.connectTimeoutMs }));
   try {
     const { isPodman } = await client.ping({ signal: options.signal, deadlineMs });
-    return await openDockerHost({ ...options, endpoint, kind: isPodman ? 'podman' : options.kind });
+    opened.move();
+    return dockerHostOf(client, { ...options, kind: isPodman ? 'podman' : options.kind });
   } catch (error) {
     if (isNobodyThere(endpoint, error)) return undefined;
     throw error;
