@@ -48,6 +48,7 @@ async function learning(
   const said: string[] = [];
   const source = { driver: 'holdfast', open: async () => engine(has) };
   const learner = learnLabels(Promise.resolve(volumes), source, (message) => void said.push(message));
+  learner.engineAsked();
   await work(learner);
   // What was asked already is worked off.
   await setImmediate();
@@ -61,6 +62,23 @@ describe('the labels that an engine keeps', () => {
 
   test('are remembered of a volume that it makes', async () => {
     expect(await learning([record('pg', { env: 'prod' })], create('pg'))).toEqual([]);
+    expect(await labelsOf('pg')).toEqual({ env: 'prod' });
+  });
+
+  test('are not asked for before an engine is known to run, which a question would start', async () => {
+    let opened = 0;
+    const open = async (): Promise<EngineRecords> => {
+      opened += 1;
+      return engine([record('pg', { env: 'prod' })]);
+    };
+    await using learner = learnLabels(Promise.resolve(volumes), { driver: 'holdfast', open }, () => undefined);
+    await create('pg')(learner);
+    await learner.lookAtAll();
+    await setImmediate();
+    expect(opened).toBe(0);
+    learner.engineAsked();
+    await learner.lookAtAll();
+    expect(opened).toBe(1);
     expect(await labelsOf('pg')).toEqual({ env: 'prod' });
   });
 

@@ -12,6 +12,8 @@ export interface LabelSource {
 }
 
 export interface LabelLearner extends AsyncDisposable {
+  /** The engine runs. It is asked nothing before: where its socket is systemd's, a question would start it. */
+  engineAsked(): void;
   /** The same volumes; the labels of each one that is made are asked for. */
   learningOf(volumes: PluginVolumes): PluginVolumes;
   /** Looks at all volumes, until an engine has listed them once. A volume that cannot be labelled keeps no other from it. */
@@ -39,6 +41,7 @@ export function learnLabels(
   const records = (): Promise<EngineRecords> => (opened ??= open());
   let work = Promise.resolve();
   let waiting = 0;
+  let isEngineThere = false;
   let hasLookedAtAll = false;
   const remember = async (record: EngineRecord): Promise<void> => {
     const { [anonymousLabel]: _, ...labels } = record.labels;
@@ -52,7 +55,7 @@ export function learnLabels(
   const tell = (name: string, error: unknown): void =>
     say(`The labels of ${quote(name)} are not known here: ${knownError(error).message}`);
   const learn = (name: string): void => {
-    if (waiting >= waitingAtMost || signal.aborted) return;
+    if (!isEngineThere || waiting >= waitingAtMost || signal.aborted) return;
     waiting += 1;
     work = work
       .then(async () => {
@@ -69,6 +72,9 @@ export function learnLabels(
       });
   };
   return {
+    engineAsked() {
+      isEngineThere = true;
+    },
     learningOf: (own) => ({
       async create(spec, options) {
         const volume = await own.create(spec, options);
@@ -86,7 +92,7 @@ export function learnLabels(
       reconcile: (options) => own.reconcile(options),
     }),
     async lookAtAll() {
-      if (hasLookedAtAll) return;
+      if (!isEngineThere || hasLookedAtAll) return;
       let listed: readonly EngineRecord[];
       try {
         listed = await (await records()).list(driver, { signal });

@@ -6,19 +6,23 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type DirectoryVolumes, directoryVolumes } from '../../../test/support/directory-volumes.ts';
 import { pluginMethods } from './answer-plugin.ts';
 import { pluginListener } from './plugin-listener.ts';
+import { mediaType } from './protocol.ts';
 
 let folder: string;
 let volumes: DirectoryVolumes;
 let opened: AsyncDisposableStack;
+let seenDockerd: number;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'plugin-'));
   volumes = directoryVolumes(join(folder, 'volumes'));
   opened = new AsyncDisposableStack();
+  seenDockerd = 0;
   opened.defer(() => rmSync(folder, { recursive: true, force: true }));
   const listener = pluginListener({
     volumes: Promise.resolve(volumes),
     scope: 'local',
     onActivate: () => undefined,
+    onDockerd: () => void (seenDockerd += 1),
     onFailure: () => undefined,
   });
   const server = createServer((asked, response) => void listener(asked, response));
@@ -73,6 +77,17 @@ describe('the volume plugin protocol', () => {
     expect((await post('NetworkDriver.GetCapabilities', '{}')).status).toBe(404);
   });
 
+  test('tells dockerd from other engines that ask', async () => {
+    const type = 'application/vnd.docker.plugins.v1.1+json';
+    // As Podman does: it activates a plugin whenever it looks at one.
+    await post('Plugin.Activate', '', { type });
+    await post('VolumeDriver.List', '', { type, accept: type });
+    expect(seenDockerd).toBe(0);
+    await post('Plugin.Activate', '', { accept: mediaType });
+    await post('VolumeDriver.List', '', { accept: mediaType });
+    expect(seenDockerd).toBe(2);
+  });
+
   test('makes no volume whose options are commands', async () => {
     for (const key of ['key', 'password', 'secret.s3-secret-access-key']) {
       const options = { type: 'gocryptfs', [key]: 'exec:touch /tmp/owned' };
@@ -90,6 +105,7 @@ describe('the volume plugin protocol', () => {
       volumes: late.promise,
       scope: 'local',
       onActivate: () => undefined,
+      onDockerd: () => undefined,
       onFailure: () => undefined,
     });
     const server = createServer((asked, response) => void listener(asked, response));

@@ -16,6 +16,8 @@ export interface PluginListenerOptions {
   readonly scope: 'local' | 'global';
   /** An engine that has started says so first. */
   readonly onActivate: () => void;
+  /** A request of dockerd has come, so that one runs: other engines that use the plugin say nothing of it. */
+  readonly onDockerd: () => void;
   /** Told of every request that failed. */
   readonly onFailure: (method: string, error: AppError) => void;
 }
@@ -39,10 +41,11 @@ export function pluginListener(options: PluginListenerOptions): RequestHandler {
 async function respond(
   request: IncomingMessage,
   response: ServerResponse,
-  { volumes, scope, onActivate, onFailure }: PluginListenerOptions,
+  { volumes, scope, onActivate, onDockerd, onFailure }: PluginListenerOptions,
 ): Promise<void> {
   const name = (request.url ?? '').split('?', 1)[0]?.replace(/^\/+/, '') ?? '';
   if (request.method !== 'POST') return send(response, 404, { Err: 'page not found' });
+  if (isFromDockerd(request)) onDockerd();
   if (name === 'Plugin.Activate') {
     onActivate();
     return send(response, 200, { Implements: ['VolumeDriver'] });
@@ -67,11 +70,14 @@ async function respond(
 /**
  * Podman, as most clients, looks at the status alone: a failure with 200 is a success to it. dockerd reads `Err` with any
  * status, never tries again for one, and puts the method's name before the message of what comes with another than 200.
- * It is known by the version that it asks for and by the lack of a Content-Type.
  */
-function failureStatus({ headers }: IncomingMessage): 200 | 500 {
-  const isDockerd = headers.accept === mediaType && headers['content-type'] === undefined;
-  return isDockerd ? 200 : 500;
+function failureStatus(request: IncomingMessage): 200 | 500 {
+  return isFromDockerd(request) ? 200 : 500;
+}
+
+/** It is known by the version that it asks for and by the lack of a Content-Type. */
+function isFromDockerd({ headers }: IncomingMessage): boolean {
+  return headers.accept === mediaType && headers['content-type'] === undefined;
 }
 
 /** What may be better in a moment is tried again. */

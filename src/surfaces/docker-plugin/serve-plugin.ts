@@ -61,6 +61,7 @@ export async function servePlugin(
       scope: sharedDir === undefined ? 'local' : 'global',
       // An engine that starts may have crashed before.
       onActivate: () => watch.engineStarted(),
+      onDockerd: () => labels?.engineAsked(),
       onFailure: (method, { message, detail }) =>
         say(`${method}: ${message}${detail === undefined ? '' : ` (${detail})`}`),
     }),
