@@ -115,7 +115,11 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
   /** `in-use` while it is mounted, `exists` when the new name is taken. */
   rename(name: string, to: string, options?: CallOptions): Promise<ManagedVolume>;
   /** Undefined as a value takes the label away. */
-  label(name: string, labels: Readonly<Record<string, string | undefined>>): Promise<ManagedVolume>;
+  label(
+    name: string,
+    labels: Readonly<Record<string, string | undefined>>,
+    options?: CallOptions,
+  ): Promise<ManagedVolume>;
   /** A protected volume is neither removed nor pruned until it is unprotected. */
   protect(name: string, isProtected: boolean): Promise<ManagedVolume>;
   /** Grows while it is in use. `usage` for a size that its data does not fit into, `unsupported` for a driver without sizes. */

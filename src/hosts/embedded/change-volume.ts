@@ -11,10 +11,13 @@ type Texts = Readonly<Record<string, string>>;
 /** Undefined takes a label away. */
 export async function labelVolume(
   parts: EmbeddedParts,
-  name: string,
-  labels: Readonly<Record<string, string | undefined>>,
+  {
+    name,
+    labels,
+  }: { readonly name: string; readonly labels: Readonly<Record<string, string | undefined>> },
+  { signal }: CallOptions,
 ): Promise<void> {
-  await withVolume(parts, { name, action: 'label' }, async ({ record }) => {
+  await withVolume(parts, { name, action: 'label', signal }, async ({ record }) => {
     const merged = Object.entries({ ...record.labels, ...labels });
     const kept = merged.filter((entry): entry is [string, string] => entry[1] !== undefined);
     parts.catalog.volumes.update({ ...record, labels: Object.fromEntries(kept) });

@@ -294,6 +294,16 @@ describe('an embedded host that was interrupted', () => {
   });
 });
 
+test('what waits to label a volume that other work holds can be cancelled', async () => {
+  await using host = await open();
+  await host.managed.create(spec('pg'));
+  using lock = await lockVolumeFolder(join(stateDir, 'volumes/pg'), { name: 'pg', action: 'mount' });
+  expect(lock).toBeDefined();
+  const labelled = host.managed.label('pg', { env: 'prod' }, { signal: AbortSignal.timeout(50) });
+  await expect(labelled).rejects.toMatchObject({ code: 'cancelled' });
+  expect(await host.managed.find('pg')).toMatchObject({ labels: {} });
+});
+
 test('the longest name can be removed, restored and deleted, and a longer one is refused before anything is made', async () => {
   await using host = await open();
   const { managed } = host;

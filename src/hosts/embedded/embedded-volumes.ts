@@ -122,8 +122,12 @@ export class EmbeddedVolumes implements ManagedVolumes {
     return await this.#changed(to, { kind: 'rename', from: name });
   }
 
-  async label(name: string, labels: Readonly<Record<string, string | undefined>>): Promise<ManagedVolume> {
-    await labelVolume(this.#parts, name, labels);
+  async label(
+    name: string,
+    labels: Readonly<Record<string, string | undefined>>,
+    options: CallOptions = {},
+  ): Promise<ManagedVolume> {
+    await labelVolume(this.#parts, { name, labels }, options);
     return await this.#changed(name, { kind: 'label' });
   }
 

@@ -119,6 +119,25 @@ describe('the labels that an engine keeps', () => {
     expect(await labelsOf('good')).toEqual({ env: 'prod' });
   });
 
+  test('are waited for no longer than the plugin runs, though a volume is held by other work', async () => {
+    await make('pg');
+    const waits = Promise.withResolvers<void>();
+    volumes.label = async (_name, _labels, { signal } = {}) => {
+      const { promise, reject } = Promise.withResolvers<never>();
+      signal?.addEventListener('abort', () => reject(new AppError('cancelled', 'It was cancelled')));
+      waits.resolve();
+      return await promise;
+    };
+    let looking: Promise<void> | undefined;
+    const said = await learning([record('pg', { env: 'prod' })], async (learner) => {
+      looking = learner.lookAtAll();
+      await waits.promise;
+    });
+    await looking;
+    expect(said).toEqual([]);
+    expect(await labelsOf('pg')).toEqual({});
+  });
+
   test('are missed in silence where no engine answers, and a volume is made all the same', async () => {
     const absent = new AppError('unavailable', 'Cannot reach Docker');
     expect(await learning(absent, create('pg'))).toEqual([]);

@@ -50,10 +50,12 @@ export function learnLabels(
     const kept = await volumes;
     const volume = await kept.find(record.name);
     if (volume !== undefined && Object.keys(volume.labels).length === 0)
-      await kept.label(record.name, labels);
+      await kept.label(record.name, labels, { signal });
   };
-  const tell = (name: string, error: unknown): void =>
-    say(`The labels of ${quote(name)} are not known here: ${knownError(error).message}`);
+  const tell = (name: string, error: unknown): void => {
+    if (!signal.aborted)
+      say(`The labels of ${quote(name)} are not known here: ${knownError(error).message}`);
+  };
   const learn = (name: string): void => {
     if (!isEngineThere || waiting >= waitingAtMost || signal.aborted) return;
     waiting += 1;
@@ -64,8 +66,7 @@ export function learnLabels(
       })
       .catch((error: unknown) => {
         // No engine is there: it was another program that asked, such as Podman.
-        if (signal.aborted || isAppError(error, 'unavailable')) return;
-        tell(name, error);
+        if (!isAppError(error, 'unavailable')) tell(name, error);
       })
       .finally(() => {
         waiting -= 1;
@@ -86,7 +87,7 @@ export function learnLabels(
       remove: (name, options) => own.remove(name, options),
       mount: (name, id, options) => own.mount(name, id, options),
       unmount: (name, id, options) => own.unmount(name, id, options),
-      label: (name, labels) => own.label(name, labels),
+      label: (name, labels, options) => own.label(name, labels, options),
       health: (name) => own.health(name),
       lastHealth: (name) => own.lastHealth(name),
       reconcile: (options) => own.reconcile(options),

@@ -69,8 +69,8 @@ export function sharedVolumes(volumes: PluginVolumes, records: SharedRecords): P
       await records.remove(name);
     },
     unmount: (name, id, options) => volumes.unmount(name, id, options),
-    async label(name, labels) {
-      if ((await volumes.find(name)) !== undefined) return await volumes.label(name, labels);
+    async label(name, labels, options) {
+      if ((await volumes.find(name)) !== undefined) return await volumes.label(name, labels, options);
       const volume = await find(name);
       if (volume === undefined) throw new AppError('not-found', `no such volume: ${name}`);
       return volume;

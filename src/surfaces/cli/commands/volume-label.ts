@@ -7,7 +7,9 @@ export async function runVolumeLabel(session: Session, _: object, args: readonly
   const [name = '', change = ''] = args;
   const instead = 'An engine sets labels only when a volume is made: clone it to one with other labels.';
   const managed = await managedFor(session, { name, action: 'change the labels of', instead });
-  const volume = await managed.label(name, Object.fromEntries([parseChange(change)]));
+  const volume = await managed.label(name, Object.fromEntries([parseChange(change)]), {
+    signal: session.signal,
+  });
   session.printer.print({ json: () => volume, text: () => volume.name, quiet: () => [volume.name] });
 }
 
