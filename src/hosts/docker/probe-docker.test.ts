@@ -40,12 +40,9 @@ async function askedOf(
 test.each([
   { name: 'openAtDockersPlace', open: openAtDockersPlace },
   { name: 'probeDocker', open: probeDocker },
-])(
-  '`$name()` pings the engine once, and its host asks over the same connection',
-  async ({ open }) => {
-    const asked = ['/_ping', expect.stringContaining('/v1.44/containers/json')];
-    expect(await askedOf(open)).toEqual({ kind: 'docker', asked, connections: 1 });
-    const podman = { 'Libpod-API-Version': '5.4.2' };
-    expect(await askedOf(open, podman)).toEqual({ kind: 'podman', asked, connections: 1 });
-  },
-);
+])('`$name()` pings the engine once, and its host asks over the same connection', async ({ open }) => {
+  const asked = ['/_ping', expect.stringContaining('/v1.44/containers/json')];
+  expect(await askedOf(open)).toEqual({ kind: 'docker', asked, connections: 1 });
+  const podman = { 'Libpod-API-Version': '5.4.2' };
+  expect(await askedOf(open, podman)).toEqual({ kind: 'podman', asked, connections: 1 });
+});

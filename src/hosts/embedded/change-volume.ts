@@ -11,10 +11,7 @@ type Texts = Readonly<Record<string, string>>;
 /** Undefined takes a label away. */
 export async function labelVolume(
   parts: EmbeddedParts,
-  {
-    name,
-    labels,
-  }: { readonly name: string; readonly labels: Readonly<Record<string, string | undefined>> },
+  { name, labels }: { readonly name: string; readonly labels: Readonly<Record<string, string | undefined>> },
   { signal }: CallOptions,
 ): Promise<void> {
   await withVolume(parts, { name, action: 'label', signal }, async ({ record }) => {

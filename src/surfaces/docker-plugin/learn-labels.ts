@@ -2,6 +2,7 @@ import type { EngineRecord, EngineRecords } from '../../app.ts';
 import { isAppError } from '../../model/errors.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { quote } from '../../model/quote.ts';
+import { removedFromLabel } from '../../model/removed-from-engine.ts';
 import type { PluginVolumes } from './answer-plugin.ts';
 
 export interface LabelSource {
@@ -28,7 +29,7 @@ const anonymousLabel = 'com.docker.volume.anonymous';
  * Remembers the labels that volumes were given at the engine, which tells its plugins of options only: with them a volume
  * can come back from the trash as it was. The engine is asked in the background, one question at a time; its answer about
  * a volume waits until it has made that volume and knows the labels. No answer of the plugin waits for the engine. Labels
- * that a volume has here already stay as they are.
+ * that a volume has here already stay as they are. The mark of what an engine lost is Holdfast's own, and not learned.
  */
 export function learnLabels(
   volumes: Promise<Pick<PluginVolumes, 'find' | 'list' | 'label'>>,
@@ -44,7 +45,7 @@ export function learnLabels(
   let isEngineThere = false;
   let hasLookedAtAll = false;
   const remember = async (record: EngineRecord): Promise<void> => {
-    const { [anonymousLabel]: _, ...labels } = record.labels;
+    const { [anonymousLabel]: _, [removedFromLabel]: __, ...labels } = record.labels;
     // A volume of that name may be another driver's.
     if (record.driver !== driver || Object.keys(labels).length === 0) return;
     const kept = await volumes;
@@ -53,8 +54,7 @@ export function learnLabels(
       await kept.label(record.name, labels, { signal });
   };
   const tell = (name: string, error: unknown): void => {
-    if (!signal.aborted)
-      say(`The labels of ${quote(name)} are not known here: ${knownError(error).message}`);
+    if (!signal.aborted) say(`The labels of ${quote(name)} are not known here: ${knownError(error).message}`);
   };
   const learn = (name: string): void => {
     if (!isEngineThere || waiting >= waitingAtMost || signal.aborted) return;
