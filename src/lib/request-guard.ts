@@ -35,7 +35,7 @@ export class RequestGuard implements Disposable {
       // A client that goes away is not an error of the service: the response's "close" says so to its handler.
       for (const stream of [request, response]) stream.on('error', ignore);
       response.once('finish', () => endRest(request));
-      this.#run({ what: describe(request), fail: () => answerFailure(response) }, async () => {
+      this.#run({ what: describeRequest(request), fail: () => answerFailure(response) }, async () => {
         try {
           await handler(request, response);
         } finally {
@@ -49,7 +49,7 @@ export class RequestGuard implements Disposable {
   upgrade(handler: UpgradeHandler): UpgradeHandler {
     return (request, socket, head) => {
       socket.on('error', ignore);
-      this.#run({ what: describe(request), fail: () => socket.destroy() }, () =>
+      this.#run({ what: describeRequest(request), fail: () => socket.destroy() }, () =>
         handler(request, socket, head),
       );
     };
@@ -109,8 +109,8 @@ function endRest(request: IncomingMessage): void {
   request.once('close', () => clearTimeout(cut));
 }
 
-/** As much of it as a line of a log has room for. */
-function describe({ method = '', url = '' }: IncomingMessage): string {
+/** As much of it as a line of a log has room for: `GET /volumes`. */
+export function describeRequest({ method = '', url = '' }: IncomingMessage): string {
   return `${method} ${url.length > 200 ? `${url.slice(0, 200)}…` : url}`;
 }
 

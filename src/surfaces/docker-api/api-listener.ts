@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { knownError } from '../../lib/known-error.ts';
-import type { RequestHandler } from '../../lib/request-guard.ts';
+import { describeRequest, type RequestHandler } from '../../lib/request-guard.ts';
 import { version as programVersion } from '../../lib/version.ts';
 import type { AppError } from '../../model/errors.ts';
 import { errorLine } from '../error-line.ts';
@@ -55,7 +55,7 @@ export function apiListener({ parts, onFailure }: ApiListenerOptions): RequestHa
       await respond(request, response, parts);
     } catch (error) {
       const known = knownError(error, 'Cannot answer');
-      if (statusOf(known) >= 500) onFailure(`${request.method} ${request.url}`, known);
+      if (statusOf(known) >= 500) onFailure(describeRequest(request), known);
       sendError(response, known);
     }
   };

@@ -1,4 +1,5 @@
 import { knownError } from '../../lib/known-error.ts';
+import { sayFailure } from '../say-failure.ts';
 import { sayUncaught } from '../say-uncaught.ts';
 import { WatchedSizes } from '../../lib/watched-sizes.ts';
 import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';
@@ -40,8 +41,7 @@ const graceMs = 5_000;
 /** Serves the volumes' part of the Engine API, or a whole engine with a trash for its volumes, until the signal is aborted. */
 export async function serveApi(backend: ApiBackend, request: ApiServiceRequest): Promise<void> {
   const { socket, say } = request;
-  const onFailure = (what: string, { message, detail }: AppError): void =>
-    say(`${what}: ${message}${detail === undefined ? '' : ` (${detail})`}`);
+  const onFailure = (what: string, error: AppError): void => sayFailure(say, what, error);
   if (request.upstream === undefined) {
     await using opened = new AsyncDisposableStack();
     await serve(request, {

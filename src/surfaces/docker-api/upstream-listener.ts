@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { knownError } from '../../lib/known-error.ts';
-import type { RequestHandler } from '../../lib/request-guard.ts';
+import { describeRequest, type RequestHandler } from '../../lib/request-guard.ts';
 import type { AppError } from '../../model/errors.ts';
 import { errorLine } from '../error-line.ts';
 import { ApiError, pageNotFound, statusOf } from './api-error.ts';
@@ -32,7 +32,7 @@ export function upstreamListener({ parts, upstream, onFailure }: UpstreamListene
       await checkContainerRemoval(await parts, asked.name);
     } catch (error) {
       const known = knownError(error, 'Cannot answer');
-      if (statusOf(known) >= 500) onFailure(`${request.method} ${request.url}`, known);
+      if (statusOf(known) >= 500) onFailure(describeRequest(request), known);
       if (response.headersSent) return void response.destroy();
       response.setHeaders(upstream.says);
       return sendJson(response, statusOf(known), { message: errorLine(known) });

@@ -4,6 +4,7 @@ import { knownError } from '../../lib/known-error.ts';
 import { claimMounts, endClaim } from '../../lib/mount-claim.ts';
 import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';
 import { quote } from '../../model/quote.ts';
+import { sayFailure } from '../say-failure.ts';
 import { sayUncaught } from '../say-uncaught.ts';
 import type { PluginVolumes } from './answer-plugin.ts';
 import { containedVolumes } from './contained-volumes.ts';
@@ -62,8 +63,7 @@ export async function servePlugin(
       // An engine that starts may have crashed before.
       onActivate: () => watch.engineStarted(),
       onDockerd: () => labels?.engineAsked(),
-      onFailure: (method, { message, detail }) =>
-        say(`${method}: ${message}${detail === undefined ? '' : ` (${detail})`}`),
+      onFailure: (method, error) => sayFailure(say, method, error),
     }),
     onUncaught: (what, error) => sayUncaught(say, what, error),
     onListening() {
