@@ -2,7 +2,7 @@ import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { loadConfiguration } from './load-configuration.ts';
+import { loadConfiguration, moveTo } from './load-configuration.ts';
 
 test.runIf(process.geteuid?.() === 0)(
   'of commands in the folder of another user it is said where the file can lie',
@@ -16,6 +16,20 @@ test.runIf(process.geteuid?.() === 0)(
       message: expect.stringContaining(`"${folder}" belongs to user 4711`),
       hint: `Keep other users from it: chown root "${folder}". Or move it to where only root can write: install -D -m 600 "${configFile}" /etc/holdfast/holdfast.yaml && rm "${configFile}", and name it: --config /etc/holdfast/holdfast.yaml`,
     });
+  },
+);
+
+test.runIf(process.geteuid?.() === 0)(
+  'no place is named for a configuration where another file is already',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'configuration-'));
+    using _folder = { [Symbol.dispose]: () => rmSync(folder, { recursive: true }) };
+    const target = join(folder, 'holdfast.yaml');
+    const place = { configFile: undefined };
+    expect(await moveTo('/srv/h.yaml', place, target)).toContain(`install -D -m 600 "/srv/h.yaml" ${target}`);
+    writeFileSync(target, '');
+    expect(await moveTo('/srv/h.yaml', place, target)).toBeUndefined();
+    expect(await moveTo(target, place, target)).toBeUndefined();
   },
 );
 

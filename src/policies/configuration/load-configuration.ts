@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { lstat, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
@@ -35,16 +35,25 @@ export async function loadConfiguration(place: ConfigurationPlace): Promise<Load
   if (await namesCommands(found.content)) {
     const { requireOwn } = await import('../../lib/own-path.ts');
     const action = `Cannot believe the commands in ${quote(found.file)}`;
-    await requireOwn(found.file, action, moveTo(found.file, place));
+    await requireOwn(found.file, action, await moveTo(found.file, place));
   }
   return loaded;
 }
 
-/** Where root's configuration is out of every other user's reach; of a user there is no such place to name. */
-function moveTo(file: string, { configFile }: ConfigurationPlace): string | undefined {
+/**
+ * Where root's configuration is out of every other user's reach. Undefined for other users, who have no such place, and
+ * where a file is there already, which would be overwritten.
+ */
+export async function moveTo(
+  file: string,
+  { configFile }: Pick<ConfigurationPlace, 'configFile'>,
+  target: string = ownFile,
+): Promise<string | undefined> {
   if (process.geteuid?.() !== 0) return undefined;
-  const then = configFile === undefined ? '' : `, and name it: --config ${ownFile}`;
-  return `move it to where only root can write: install -D -m 600 ${quote(file)} ${ownFile} && rm ${quote(file)}${then}`;
+  const found = await lstat(target).catch((error: unknown) => errnoOf(error));
+  if (found !== 'ENOENT') return undefined;
+  const then = configFile === undefined ? '' : `, and name it: --config ${target}`;
+  return `move it to where only root can write: install -D -m 600 ${quote(file)} ${target} && rm ${quote(file)}${then}`;
 }
 
 /**
