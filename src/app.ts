@@ -124,6 +124,7 @@ function openAppWithParts(
       openRepositories({
         ...config,
         catalog: () => parts.catalog(),
+        configuration: () => parts.source.current(),
         maker: loadMaker,
         openOther: (wish) => parts.openOther(wish),
       }),

@@ -8,6 +8,7 @@ import { openKnown } from './open-repository.ts';
 import type { JobOptions, RepositoryMaker } from '../activity/protection.ts';
 import { orderSnapshots } from '../snapshots/snapshot-order.ts';
 import type { OtherRepository } from './upkeep.ts';
+import { type RepositoriesSaid, withConfigured } from './with-configured.ts';
 
 /** The repositories that Holdfast knows by name. */
 export interface Repositories {
@@ -54,6 +55,8 @@ export interface RepositoriesParts {
   /** What this command was told to use for a repository that is added. */
   readonly passwordReference: string | undefined;
   catalog(): Promise<Catalog>;
+  /** What `holdfast.yaml` says. */
+  configuration(): Promise<RepositoriesSaid>;
   maker(): Promise<RepositoryMaker>;
   /** Opens the repository that a new one is to be like. */
   openOther(wish: OtherRepository): Promise<Pick<Repository, 'polynomial' | 'location'>>;
@@ -109,8 +112,10 @@ export async function checkRepositories(
   names: readonly string[],
   options: JobOptions,
 ): Promise<RepositoryState[]> {
-  const records = (await parts.catalog()).listRepositories();
-  if (records.length === 0) throw await noRepository(parts.stateDir);
+  const listed = (await parts.catalog()).listRepositories();
+  if (listed.length === 0) throw await noRepository(parts.stateDir);
+  const said = withConfigured(listed, await parts.configuration(), parts.stateDir);
+  const records = listed.map((record) => said.find(({ name }) => name === record.name) ?? record);
   const chosen = names.length === 0 ? records : names.map((name) => recordOf(records, name));
   const states: RepositoryState[] = [];
   for (const record of chosen) states.push(await stateOf(parts, record, options));
@@ -145,13 +150,14 @@ async function lookInto(
   // Its own password, whatever the command was told to use for another one.
   const wish = {
     repository: record.name,
-    passwordReference: record.passwordReference,
+    passwordReference: undefined,
     stateDir,
     env,
     signal,
   };
   await using repository = await openKnown(wish, {
     catalog: await parts.catalog(),
+    configuration: await parts.configuration(),
     open: (access) => maker.open(access),
   });
   const snapshots = await repository.listSnapshots({ signal });
