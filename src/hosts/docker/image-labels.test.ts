@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { AppError } from '../../model/errors.ts';
 import type { EngineInspection } from './engine-types.ts';
 import { refusalError } from './engine-error.ts';
 import { ImageLabels } from './image-labels.ts';
@@ -36,4 +37,22 @@ test('containers of one image that are looked at side by side ask for it once', 
   const all = await Promise.all([1, 2, 3].map(() => images.of(container, undefined)));
   expect(all).toEqual([{ its: 'own' }, { its: 'own' }, { its: 'own' }]);
   expect(asked).toBe(1);
+});
+
+test('a caller that cancels leaves the question to the others that wait for it', async () => {
+  const answer = Promise.withResolvers<void>();
+  const json = async <T>({ signal }: { readonly signal?: AbortSignal | undefined }): Promise<T> => {
+    signal?.addEventListener('abort', () => answer.reject(new AppError('cancelled', 'It was cancelled')));
+    await answer.promise;
+    return { Config: { Labels: { its: 'own' } } } as T;
+  };
+  const images = new ImageLabels({ json });
+  const ending = new AbortController();
+  const first = images.of(container, ending.signal);
+  const second = images.of(container, new AbortController().signal);
+  ending.abort();
+  await expect(first).rejects.toMatchObject({ code: 'cancelled' });
+  await expect(images.of(container, ending.signal)).rejects.toMatchObject({ code: 'cancelled' });
+  answer.resolve();
+  expect(await second).toEqual({ its: 'own' });
 });

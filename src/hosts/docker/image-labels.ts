@@ -5,6 +5,8 @@ import type { EngineInspection } from './engine-types.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
+const action = 'Cannot read the labels of an image';
+
 /** So many images are remembered; a machine rarely has more in use. */
 const rememberedAtMost = 1000;
 
@@ -30,22 +32,23 @@ export class ImageLabels {
     if (!id) return undefined;
     const known = this.#known.get(id);
     if (known !== undefined) return known;
-    const asking = this.#asking.get(id) ?? this.#ask(id, signal).finally(() => this.#asking.delete(id));
+    if (signal?.aborted === true) throw cancelled(signal);
+    const asking = this.#asking.get(id) ?? this.#ask(id).finally(() => this.#asking.delete(id));
     this.#asking.set(id, asking);
-    const labels = await asking;
+    const labels = await unlessAborted(asking, signal);
     if (labels !== undefined && this.#known.size < rememberedAtMost) this.#known.set(id, labels);
     return labels;
   }
 
-  async #ask(id: string, signal: AbortSignal | undefined): Promise<Labels | undefined> {
+  /** Not cancelled by one caller's signal, as others may wait for the same answer; its deadline bounds it. */
+  async #ask(id: string): Promise<Labels | undefined> {
     try {
       const { Config: config } = await this.#client.json<{
         readonly Config?: { readonly Labels?: Labels | null } | null;
       }>({
         method: 'GET',
         path: `/images/${encodeURIComponent(id)}/json`,
-        action: 'Cannot read the labels of an image',
-        signal,
+        action,
       });
       return config?.Labels ?? {};
     } catch (error) {
@@ -53,6 +56,23 @@ export class ImageLabels {
       throw isAppError(error, 'denied') ? notShown(id, error) : error;
     }
   }
+}
+
+/** What is asked for others as well goes on for them. */
+async function unlessAborted<T>(asked: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await asked;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(cancelled(signal));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([asked, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function cancelled({ reason }: AbortSignal): AppError {
+  return new AppError('cancelled', `${action}: cancelled`, { cause: reason });
 }
 
 /** Without them, labels of an image's author cannot be told from those of the people who run the container. */
