@@ -2,19 +2,34 @@ import { realpath } from 'node:fs/promises';
 import { openTrusted } from '../lib/open-trusted.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
-import { AppError, isAppError } from '../model/errors.ts';
+import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 
 /** Where a directory is, when a symbolic link that another user can change leads to it. Undefined for every other way. */
 export async function placeBehindLink(path: string): Promise<string | undefined> {
+  return (await linkOnTheWay(path))?.place;
+}
+
+interface LinkOnTheWay {
+  /** Undefined when nothing is where it leads. */
+  readonly place: string | undefined;
+}
+
+/** Undefined for a way without such a link. */
+async function linkOnTheWay(path: string): Promise<LinkOnTheWay | undefined> {
   try {
     // A server that is away would hold up the whole process.
     await requireAnswer(fromText(path), { name: path, patienceMs: 4000 });
     using _held = openTrusted(fromText(path));
     return undefined;
   } catch (error) {
-    return isAppError(error, 'denied') ? await realpath(path).catch(() => undefined) : undefined;
+    if (!isAppError(error, 'denied')) return undefined;
+    try {
+      return { place: await realpath(path) };
+    } catch (missing) {
+      return errnoOf(missing) === 'ENOENT' ? { place: undefined } : undefined;
+    }
   }
 }
 
@@ -43,13 +58,13 @@ export async function isLedAway(name: string, place: string): Promise<boolean> {
 
 /** Throws `denied`, with the way to go, for a directory that is reached through such a link. */
 export async function refuseBehindLink({ id, volume }: Snapshot): Promise<void> {
-  const place = volume && (await placeBehindLink(volume.name));
-  if (volume === undefined || place === undefined) return;
+  const link = volume && (await linkOnTheWay(volume.name));
+  if (volume === undefined || link === undefined) return;
   const { name, realPath } = volume;
   throw new AppError(
     'denied',
     `Cannot restore ${quote(name)}: it is reached through a symbolic link that another user can change`,
-    { hint: hintOf({ id: id.slice(0, 8), place, realPath }) },
+    { hint: hintOf({ id: id.slice(0, 8), place: link.place, realPath }) },
   );
 }
 
@@ -60,11 +75,13 @@ function hintOf({
   realPath,
 }: {
   readonly id: string;
-  readonly place: string;
+  readonly place: string | undefined;
   readonly realPath: string | undefined;
 }): string {
   if (realPath === undefined)
     return 'Restore to a new directory with --to, or let the link and the folder that it is in belong to root.';
+  if (place === undefined)
+    return `It led to ${quote(realPath)} when it was saved, and nothing is where it leads now. To restore it there: holdfast restore ${id} --to ${quote(realPath)}`;
   if (realPath !== place)
     return `It led to ${quote(realPath)} when it was saved, and leads somewhere else now. Find out why; --to restores to a new directory.`;
   return `It led to ${quote(place)} when it was saved, and does now. To restore it there, in place: holdfast restore ${id} --to ${quote(place)}`;
