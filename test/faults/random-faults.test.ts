@@ -67,7 +67,8 @@ test(
     await judgeWhole({ isThorough: true });
     print(done);
     const struck = [...counts.values()].reduce((sum, one) => sum + one.struck, 0);
-    expect(struck).toBeGreaterThan(done < rounds ? 0 : done / 3);
+    // The share of a few, as fit into a short budget, varies more.
+    expect(struck).toBeGreaterThanOrEqual(done < rounds ? done / 6 : done / 3);
   },
   rounds * 60_000,
 );
