@@ -97,6 +97,32 @@ test('what looks like damage is remembered of backups by hand too, and of one th
   expect(anomalies()).toEqual(['shrank']);
 });
 
+test('a single file that was edited after it was saved for a restore is saved again', async () => {
+  const [file, repository] = [join(stateDir, 'app.conf'), join(stateDir, 'repository')];
+  writeFileSync(file, 'first');
+  await using app = openApp({ ...config('embedded'), repository });
+  await app.init();
+  const wish = { targets: [file], all: false, stacks: [], dryRun: false };
+  const { outcomes } = await app.backup(wish, {});
+  const id = outcomes[0]?.snapshot?.id ?? '';
+  const isSavedTwice = (): boolean => readdirSync(join(repository, 'snapshots')).length === 2;
+  const plan = { path: undefined, safetySnapshot: true };
+  writeFileSync(file, 'second');
+  // Between the first look and the swap, as an application that stops writes it.
+  const editing = setInterval(() => {
+    if (!isSavedTwice()) return;
+    clearInterval(editing);
+    writeFileSync(file, 'edited');
+  }, 1);
+  const report = await app.applyRestore(await app.planRestore({ ...plan, what: id, to: undefined }));
+  clearInterval(editing);
+  expect(readFileSync(file, 'utf8')).toBe('first');
+  const to = join(stateDir, 'safety');
+  const safety = report.safetySnapshot?.id ?? '';
+  await app.applyRestore(await app.planRestore({ ...plan, what: safety, to }));
+  expect(readFileSync(join(to, 'app.conf'), 'utf8')).toBe('edited');
+});
+
 function anomalies(): string[] {
   using catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
   return catalog.policies.listOpenAnomalies().map(({ kind }) => kind);

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import type { StreamData } from '../hosts/host.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { knownError } from '../lib/known-error.ts';
@@ -108,18 +109,30 @@ async function restoreLeased(
   for (const { plan, identity } of works)
     places.push({ ...(await openDestination(parts, { plan, opened, made }, options)), identity });
   const ailing = await findAiling(parts, places.map(placeOf), options);
-  const safety: (Snapshot | undefined)[] = [];
-  for (const place of places) safety.push(await saveFirst(parts, place, options));
-  const { filled, swap } = await replaceAll(parts, { places, ailing }, options);
+  const saved = new Map<Place, Saved>();
+  for (const place of places) saved.set(place, await saveFirst(parts, place, options));
+  const { filled, swap } = await replaceAll(parts, { places, ailing, saved }, options);
   // It stays: nothing of it is disposed.
   made.move();
-  return places.map(({ plan, created }, index) =>
-    reportOf(plan, { filled: filled[index] ?? nothing, created, safetySnapshot: safety[index], swap }),
+  return places.map((place, index) =>
+    reportOf(place.plan, {
+      filled: filled[index] ?? nothing,
+      created: place.created,
+      safetySnapshot: saved.get(place)?.snapshot,
+      swap,
+    }),
   );
 }
 
 interface Place extends OpenDestination {
   readonly identity: string;
+}
+
+/** What was saved of what is to be replaced. */
+interface Saved {
+  readonly snapshot: Snapshot | undefined;
+  /** Of a single file that was saved: how it was right before that. */
+  readonly fileState: string | undefined;
 }
 
 const nothing: FillResult = { files: 0, bytes: 0, problems: [] };
@@ -141,14 +154,43 @@ async function throughEngine(
   return reportOf(plan, { ...done, created: false, swap: undefined });
 }
 
-async function saveFirst(
-  parts: Protection,
-  { plan, volume }: Place,
-  options: JobOptions,
-): Promise<Snapshot | undefined> {
-  if (!plan.safetySnapshot) return undefined;
+async function saveFirst(parts: Protection, place: Place, options: JobOptions): Promise<Saved> {
+  const { plan, volume } = place;
+  if (!plan.safetySnapshot) return { snapshot: undefined, fileState: undefined };
+  const fileState = fileStateOf(plan.destination);
   const target = volume === undefined ? asPath(plan.destination) : await asTarget(parts, volume, options);
-  return await saveSafety(parts, target, options);
+  return { snapshot: await saveSafety(parts, target, options), fileState };
+}
+
+/**
+ * A directory that is replaced is kept beside with all that was written to it; a single file is not. One that has changed
+ * since it was saved, as by an application that writes it when it stops, is saved again now that nothing runs on it.
+ * Throws `conflict` when it goes on changing.
+ */
+async function saveChanged(
+  parts: Protection,
+  { place, saved }: { readonly place: Place; readonly saved: Map<Place, Saved> },
+  options: JobOptions,
+): Promise<void> {
+  const { destination } = place.plan;
+  const before = saved.get(place)?.fileState;
+  const now = fileStateOf(destination);
+  if (before === undefined || now === undefined || now === before) return;
+  const again = await saveFirst(parts, place, options);
+  saved.set(place, again);
+  if (fileStateOf(destination) !== again.fileState)
+    throw new AppError('conflict', `${quote(destination.name)} was changed while it was restored`, {
+      hint: 'Find out what does that, and restore again.',
+    });
+}
+
+/** Undefined for what is no single file, and for one that is gone. */
+function fileStateOf({ kind, name }: Destination): string | undefined {
+  if (kind !== 'entry') return undefined;
+  const stat = lstatSync(name, { bigint: true, throwIfNoEntry: false });
+  return stat?.isFile() === true
+    ? [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(' ')
+    : undefined;
 }
 
 function asPath(destination: Destination): PathTarget {
@@ -164,7 +206,15 @@ interface Replaced {
 /** Makes everything ready beside, then swaps all of it at once. */
 async function replaceAll(
   parts: Protection,
-  { places, ailing }: { readonly places: readonly Place[]; readonly ailing: ReadonlySet<string> },
+  {
+    places,
+    ailing,
+    saved,
+  }: {
+    readonly places: readonly Place[];
+    readonly ailing: ReadonlySet<string>;
+    readonly saved: Map<Place, Saved>;
+  },
   options: JobOptions,
 ): Promise<Replaced> {
   const direct = places.filter(isDirect);
@@ -207,7 +257,10 @@ async function replaceAll(
       replacement,
       places: direct.map(placeOf),
       // A mount point holds its stage itself, where what runs on it could write to that.
-      fill: () => fill(true),
+      fill: async () => {
+        await fill(true);
+        for (const place of direct) await saveChanged(parts, { place, saved }, options);
+      },
       ailing,
       reason: `restore ${direct.map((place) => quote(nameOf(place))).join(', ')}`,
       healthyWithinMs: Math.max(...direct.map(({ plan }) => plan.healthyWithinMs)),
