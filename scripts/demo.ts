@@ -80,7 +80,7 @@ Every path, byte, mode, owner, time, link, hole and attribute came back. That to
 
 Try next:
   bin/holdfast --help               all commands
-  bin/holdfast init                 set Holdfast up on this machine
+  bin/holdfast setup                nightly backups of this machine: shows its plan, and asks
   bin/holdfast volume ls            the volumes of this machine's Docker Engine, or of Holdfast itself
   bin/holdfast backup --all         back all of them up
   npm test                          see it tested against the real Docker Engine and the real restic
