@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { exchange } from './exchange.ts';
+import { exchange, renameToNew } from './exchange.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -27,4 +27,14 @@ test('exchange() takes names of any bytes, and fails with the errno when one is 
   expect(() => exchange(`${folder}/x\xff`, `${folder}/none`)).toThrow(
     expect.objectContaining({ code: 'ENOENT' }),
   );
+});
+
+test('renameToNew() gives a name that is free, and replaces nothing', () => {
+  for (const name of ['a', 'b']) writeFileSync(join(folder, name), `was ${name}`);
+  renameToNew(join(folder, 'a'), join(folder, 'c'));
+  expect(readFileSync(join(folder, 'c'), 'utf8')).toBe('was a');
+  expect(() => renameToNew(join(folder, 'c'), join(folder, 'b'))).toThrow(
+    expect.objectContaining({ code: 'EEXIST' }),
+  );
+  expect(readFileSync(join(folder, 'b'), 'utf8')).toBe('was b');
 });

@@ -7,6 +7,7 @@ const renameat2 = koffi
   .func('int renameat2(int olddirfd, const void *a, int newdirfd, const void *b, unsigned int flags)');
 
 const fromCurrentFolder = -100;
+const noReplaceFlag = 1;
 const exchangeFlag = 2;
 const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
 
@@ -15,16 +16,25 @@ const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) =
  * Throws an Error with `code`, like `node:fs`; `EINVAL` or `ENOSYS` where the file system can't do it.
  */
 export function exchange(first: ByteString, second: ByteString): void {
+  rename(first, second, exchangeFlag);
+}
+
+/** Gives something a name that nothing has. Throws an Error with `code`: `EEXIST` where something has it, else as `exchange()`. */
+export function renameToNew(from: ByteString, to: ByteString): void {
+  rename(from, to, noReplaceFlag);
+}
+
+function rename(first: ByteString, second: ByteString, flags: number): void {
   const result = renameat2(
     fromCurrentFolder,
     toBytes(`${first}\0`),
     fromCurrentFolder,
     toBytes(`${second}\0`),
-    exchangeFlag,
+    flags,
   );
   if (result === 0) return;
   const code = errnoNames.get(koffi.errno()) ?? `E${koffi.errno()}`;
-  throw Object.assign(new Error(`${code}: renameat2 '${first}' <-> '${second}'`), {
+  throw Object.assign(new Error(`${code}: renameat2 '${first}' '${second}'`), {
     code,
     syscall: 'renameat2',
     path: first,

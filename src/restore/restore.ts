@@ -259,6 +259,8 @@ async function replaceAll(
       // A mount point holds its stage itself, where what runs on it could write to that.
       fill: async () => {
         await fill(true);
+        // What runs may write until it has stopped.
+        for (const place of looked) await refuseSurprise(place, options);
         for (const place of direct) await saveChanged(parts, { place, saved }, options);
       },
       ailing,

@@ -1,6 +1,6 @@
 import { lstatSync, renameSync } from 'node:fs';
 import { DirectoryHandle } from '../lib/directory-handle.ts';
-import { exchange } from '../lib/exchange.ts';
+import { exchange, renameToNew } from '../lib/exchange.ts';
 import { setTimes } from '../lib/posix.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
@@ -25,7 +25,7 @@ export async function swapPart(member: JournalMember): Promise<void> {
   {
     using place = openPlace(member);
     const now = inodeAt(place.at);
-    if (now === undefined) renameSync(toPath(comes), toPath(place.at));
+    if (now === undefined) moveIn(comes, place.at, member);
     else if (now !== member.fresh) {
       exchange(comes, place.at);
       if (inodeAt(comes) !== now) {
@@ -37,6 +37,19 @@ export async function swapPart(member: JournalMember): Promise<void> {
   // The folder that it was put into may have been moved meanwhile.
   if (!isPartSwapped(member)) throw takenByOther(member.part ?? '');
   await syncAll(member.root);
+}
+
+/** Nothing that has come to the name in this instant is replaced. */
+function moveIn(comes: ByteString, at: ByteString, { part = '' }: JournalMember): void {
+  try {
+    renameToNew(comes, at);
+  } catch (error) {
+    const errno = errnoOf(error) ?? '';
+    if (errno === 'EEXIST') throw takenByOther(part);
+    // A file system that cannot be asked so.
+    if (!['EINVAL', 'ENOSYS'].includes(errno)) throw error;
+    renameSync(toPath(comes), toPath(at));
+  }
 }
 
 export async function takeBackPart(member: JournalMember): Promise<void> {

@@ -338,3 +338,18 @@ test('a container that mounts a single file by itself reads the restored one', a
   expect(stopped).toEqual(['reads-file']);
   expect(await read()).toBe('saved');
 });
+
+test('a file that a container writes as it stops is not lost to the one that was missing', async () => {
+  const folder = on.cli.mkdir('written-late');
+  const file = join(folder, 'state');
+  writeFileSync(file, 'saved');
+  await run('backup', file);
+  rmSync(file);
+  await container('writes-late', {
+    volume: folder,
+    script: 'trap "echo late > /data/state; exit 0" TERM; while :; do sleep 0.1; done',
+  });
+  await expect(run('restore', file, '--yes')).rejects.toThrow(/holds data that was not there/);
+  expect(readFileSync(file, 'utf8')).toBe('late\n');
+  expect(await stateOf('writes-late')).toBe('running');
+});
