@@ -1,10 +1,8 @@
-import { lstatSync } from 'node:fs';
 import type { StreamData } from '../hosts/host.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { knownError } from '../lib/known-error.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { Snapshot } from '../model/snapshot.ts';
 import { type FillResult, fillStage, partOf, refuseSurprise } from './fill-directory.ts';
 import { fillStream } from './fill-stream.ts';
 import { takeLeases } from '../leases/lease.ts';
@@ -16,13 +14,11 @@ import { hintOfRoot } from './hint-of-root.ts';
 import { beginStreamedOf, noteGone, noteWhole } from './note-streamed.ts';
 import type { Place as ConsumedPlace } from '../quiesce/restore-consumers.ts';
 import { type MemberWish, openReplacement } from './replacement.ts';
-import type { Destination } from './choose-destination.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { identityOf, isPath, keepLineages } from './restore-lineage.ts';
 import { type RestoreReport, reportOf } from './restore-report.ts';
-import { asTarget, saveSafety } from './save-safety.ts';
+import { type Saved, saveAgain, saveFirst } from './save-safety.ts';
 import { stoppedOr } from './stopped.ts';
-import type { PathTarget } from '../volumes/targets.ts';
 import { findAiling, type LiveSwapReport, swapLive } from './swap-live.ts';
 
 /** Carries a plan out, under a lease on the destination. A failure leaves the destination as it was. */
@@ -109,7 +105,7 @@ async function restoreLeased(
   for (const { plan, identity } of works)
     places.push({ ...(await openDestination(parts, { plan, opened, made }, options)), identity });
   const ailing = await findAiling(parts, places.map(placeOf), options);
-  const saved = new Map<Place, Saved>();
+  const saved = new Map<Place, Saved | undefined>();
   for (const place of places) saved.set(place, await saveFirst(parts, place, options));
   const { filled, swap } = await replaceAll(parts, { places, ailing, saved }, options);
   // It stays: nothing of it is disposed.
@@ -126,13 +122,6 @@ async function restoreLeased(
 
 interface Place extends OpenDestination {
   readonly identity: string;
-}
-
-/** What was saved of what is to be replaced. */
-interface Saved {
-  readonly snapshot: Snapshot | undefined;
-  /** Of a single file that was saved: how it was right before that. */
-  readonly fileState: string | undefined;
 }
 
 const nothing: FillResult = { files: 0, bytes: 0, problems: [] };
@@ -154,50 +143,6 @@ async function throughEngine(
   return reportOf(plan, { ...done, created: false, swap: undefined });
 }
 
-async function saveFirst(parts: Protection, place: Place, options: JobOptions): Promise<Saved> {
-  const { plan, volume } = place;
-  if (!plan.safetySnapshot) return { snapshot: undefined, fileState: undefined };
-  const fileState = fileStateOf(plan.destination);
-  const target = volume === undefined ? asPath(plan.destination) : await asTarget(parts, volume, options);
-  return { snapshot: await saveSafety(parts, target, options), fileState };
-}
-
-/**
- * A directory that is replaced is kept beside with all that was written to it; a single file is not. One that has changed
- * since it was saved, as by an application that writes it when it stops, is saved again now that nothing runs on it.
- * Throws `conflict` when it goes on changing.
- */
-async function saveChanged(
-  parts: Protection,
-  { place, saved }: { readonly place: Place; readonly saved: Map<Place, Saved> },
-  options: JobOptions,
-): Promise<void> {
-  const { destination } = place.plan;
-  const before = saved.get(place)?.fileState;
-  const now = fileStateOf(destination);
-  if (before === undefined || now === undefined || now === before) return;
-  const again = await saveFirst(parts, place, options);
-  saved.set(place, again);
-  if (fileStateOf(destination) !== again.fileState)
-    throw new AppError('conflict', `${quote(destination.name)} was changed while it was restored`, {
-      hint: 'Find out what does that, and restore again.',
-    });
-}
-
-/** Undefined for what is no single file, and for one that is gone. */
-function fileStateOf({ kind, name }: Destination): string | undefined {
-  if (kind !== 'entry') return undefined;
-  const stat = lstatSync(name, { bigint: true, throwIfNoEntry: false });
-  return stat?.isFile() === true
-    ? [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(' ')
-    : undefined;
-}
-
-function asPath(destination: Destination): PathTarget {
-  const { name } = destination;
-  return { kind: 'path', name, isFile: destination.kind === 'entry' && destination.isFile };
-}
-
 interface Replaced {
   readonly filled: readonly FillResult[];
   readonly swap: LiveSwapReport | undefined;
@@ -213,7 +158,7 @@ async function replaceAll(
   }: {
     readonly places: readonly Place[];
     readonly ailing: ReadonlySet<string>;
-    readonly saved: Map<Place, Saved>;
+    readonly saved: Map<Place, Saved | undefined>;
   },
   options: JobOptions,
 ): Promise<Replaced> {
@@ -261,7 +206,8 @@ async function replaceAll(
         await fill(true);
         // What runs may write until it has stopped.
         for (const place of looked) await refuseSurprise(place, options);
-        for (const place of direct) await saveChanged(parts, { place, saved }, options);
+        for (const place of direct)
+          saved.set(place, await saveAgain(parts, { ...place, saved: saved.get(place) }, options));
       },
       ailing,
       reason: `restore ${direct.map((place) => quote(nameOf(place))).join(', ')}`,

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
@@ -8,7 +9,68 @@ import { safetyTag } from '../snapshots/find-snapshot.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import { saveHeld } from '../backup/save-held.ts';
 import type { BackupTarget } from '../volumes/targets.ts';
+import type { Destination } from './choose-destination.ts';
+import type { RestorePlan } from './restore-plan.ts';
 import type { Treatment } from '../backup/treatment.ts';
+
+/** What was saved of what is to be replaced. */
+export interface Saved {
+  readonly snapshot: Snapshot;
+  /** Of a single file: how it was right before that. */
+  readonly fileState: string | undefined;
+}
+
+interface ToSave {
+  readonly plan: RestorePlan;
+  /** For a volume. */
+  readonly volume: Volume | undefined;
+}
+
+/** Saves what a restore is about to replace, where its plan says so. */
+export async function saveFirst(
+  parts: Protection,
+  { plan: { safetySnapshot, destination }, volume }: ToSave,
+  options: JobOptions,
+): Promise<Saved | undefined> {
+  if (!safetySnapshot) return undefined;
+  const fileState = fileStateOf(destination);
+  const target = volume === undefined ? asPath(destination) : await asTarget(parts, volume, options);
+  return { snapshot: await saveSafety(parts, target, options), fileState };
+}
+
+/**
+ * A directory that is replaced is kept beside with all that was written to it; a single file is not. One that has changed
+ * since it was saved, as by an application that writes it when it stops, is saved again now that nothing runs on it.
+ * Throws `conflict` when it goes on changing.
+ */
+export async function saveAgain(
+  parts: Protection,
+  { saved, ...place }: ToSave & { readonly saved: Saved | undefined },
+  options: JobOptions,
+): Promise<Saved | undefined> {
+  const { destination } = place.plan;
+  const now = fileStateOf(destination);
+  if (saved?.fileState === undefined || now === undefined || now === saved.fileState) return saved;
+  const again = await saveFirst(parts, place, options);
+  if (fileStateOf(destination) === again?.fileState) return again;
+  throw new AppError('conflict', `${quote(destination.name)} was changed while it was restored`, {
+    hint: 'Find out what does that, and restore again.',
+  });
+}
+
+/** Undefined for what is no single file, and for one that is gone. */
+function fileStateOf({ kind, name }: Destination): string | undefined {
+  if (kind !== 'entry') return undefined;
+  const stat = lstatSync(name, { bigint: true, throwIfNoEntry: false });
+  return stat?.isFile() === true
+    ? [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(' ')
+    : undefined;
+}
+
+function asPath(destination: Destination): BackupTarget {
+  const isFile = destination.kind === 'entry' && destination.isFile;
+  return { kind: 'path', name: destination.name, isFile };
+}
 
 /** Data that could not be saved whole is not replaced. */
 export async function saveSafety(
