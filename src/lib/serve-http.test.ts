@@ -26,6 +26,10 @@ const program = `
       response.end('whole');
       setImmediate(() => response.write('more'));
     },
+    '/gone': async (request, response) => {
+      await new Promise((resolve) => response.once('close', resolve));
+      await readBody(request, 1000).catch((error) => console.log('no body: ' + error.message));
+    },
   };
   const end = new AbortController();
   process.once('SIGTERM', () => end.abort());
@@ -127,6 +131,11 @@ describe('what clients send', () => {
     const request = `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
     const answer = await sendRaw(socket, `${request}${head('/', 'Connection: close\r\n')}`);
     expect(answer).toMatch(/request body too large.*read 0/s);
+  });
+
+  test('can end before its body is read, which its reader hears', async () => {
+    await sendRaw(socket, `POST /gone HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n`, { quietMs: 200 });
+    await expect.poll(() => said).toContain('no body: The client went away\n');
   });
 
   test('may be a tunnel, which is refused', async () => {

@@ -102,6 +102,8 @@ export async function readBody(request: IncomingMessage, limitBytes: number): Pr
   request.once('end', () => (length <= limitBytes ? resolve(Buffer.concat(chunks)) : reject(tooLong())));
   request.once('error', leave);
   request.once('close', leave);
+  // It tells this once, and may have done so before.
+  if (request.destroyed) leave();
   return await promise;
 }
 
