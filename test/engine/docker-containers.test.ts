@@ -417,6 +417,24 @@ describe('a trial', () => {
     expect(existsSync(`${engine.volumePath('copy')}/f`)).toBe(true);
   });
 
+  test('has its files before it starts', async () => {
+    const content = Buffer.alloc(1_000_000, 'x');
+    const entry = { type: 'file', mode: 0o640, uid: 7, gid: 8, mtimeNs: 0n, size: content.length } as const;
+    const trial = await containers.startTrial({
+      name: 'trial-files',
+      image: 'busybox',
+      command: ['sh', '-c', 'stat -c "%a %u %g %s" "/etc/app/the conf" > /seen; exec sleep 1000'],
+      environment: {},
+      volumes: {},
+      files: [{ entry: { ...entry, path: 'etc/app/the conf' }, content }],
+      labels,
+    });
+    const seen = async (): Promise<string> =>
+      collect(await containers.exec(trial.id, { command: ['cat', '/seen'] }));
+    await expect.poll(seen).toBe('640 7 8 1000000\n');
+    await containers.remove(trial.id);
+  });
+
   test('trials of one stack see each other by name, and nothing else, whatever the machine forbids to be forwarded', async () => {
     // As a Docker Engine of the machine leaves it.
     await using _rules = await forbidForwarding();

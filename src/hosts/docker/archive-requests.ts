@@ -22,7 +22,7 @@ export interface ArchiveTarget {
 export async function statArchivePath(target: ArchiveTarget, path: ByteString): Promise<ArchiveStat> {
   const response = await target.client.stream({
     method: 'HEAD',
-    path: archiveUrl(target.helper, joinMountpoint(path)),
+    path: archiveUrl(target.helper.id, joinMountpoint(path)),
     action: `Cannot find "${toPrintable(path)}" in volume "${target.volume}"`,
     signal: target.signal,
   });
@@ -39,7 +39,7 @@ export async function getArchive(
   const place = joinMountpoint(path);
   const call: EngineCall = {
     method: 'GET',
-    path: archiveUrl(target.helper, type === 'dir' ? `${place}/.` : place),
+    path: archiveUrl(target.helper.id, type === 'dir' ? `${place}/.` : place),
     action: `Cannot read volume "${target.volume}"`,
     signal: target.signal,
     deadlineMs: target.idleMs,
@@ -77,14 +77,23 @@ export async function putArchive(
 ): Promise<void> {
   const call: EngineCall = {
     method: 'PUT',
-    path: `${archiveUrl(target.helper, place)}&noOverwriteDirNonDir=1`,
+    path: `${archiveUrl(target.helper.id, place)}&noOverwriteDirNonDir=1`,
     action: `Cannot write to volume "${target.volume}"`,
     signal: target.signal,
-    // An engine that refuses says so before we send anything.
-    headers: { 'Content-Type': 'application/x-tar', Expect: '100-continue' },
   };
-  const { request, answer } = await target.client.send(call);
-  const watch = watchIdle(target.idleMs, () => request.destroy(idleError(call, target.idleMs)));
+  await sendArchive(target, call, chunks);
+}
+
+/** Sends a tar stream as the body of a call. */
+export async function sendArchive(
+  { client, idleMs }: Pick<ArchiveTarget, 'client' | 'idleMs'>,
+  call: EngineCall,
+  chunks: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  // An engine that refuses says so before we send anything.
+  const headers = { 'Content-Type': 'application/x-tar', Expect: '100-continue' };
+  const { request, answer } = await client.send({ ...call, headers });
+  const watch = watchIdle(idleMs, () => request.destroy(idleError(call, idleMs)));
   const upload = new Upload(request, answer);
   try {
     await upload.next(once(request, 'continue'));
@@ -171,6 +180,6 @@ function joinMountpoint(path: ByteString): ByteString {
   return path === '' ? helperMountpoint : `${helperMountpoint}/${path}`;
 }
 
-function archiveUrl(helper: HelperContainer, place: ByteString): string {
-  return `/containers/${helper.id}/archive?path=${encodeArchivePath(place)}`;
+export function archiveUrl(container: string, place: ByteString): string {
+  return `/containers/${container}/archive?path=${encodeArchivePath(place)}`;
 }

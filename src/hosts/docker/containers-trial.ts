@@ -1,7 +1,7 @@
-import { once } from 'node:events';
 import { writeTar } from '../../lib/tar/write-tar.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { type Container, trialLabel, type TrialRequest } from '../containers.ts';
+import { archiveUrl, sendArchive } from './archive-requests.ts';
 import { inspectContainer, shortName, toContainer } from './containers-read.ts';
 import { startContainer } from './containers-state.ts';
 import type { EngineClient } from './engine-client.ts';
@@ -104,26 +104,22 @@ interface FilesToPut {
   readonly signal: AbortSignal | undefined;
 }
 
+/** An engine that takes nothing for so long is given up. */
+const idleMs = 60_000;
+
 /** As an archive through the engine, which may be on another machine. */
 async function putFiles(client: EngineClient, { id, request, signal }: FilesToPut): Promise<void> {
-  const call = {
-    method: 'PUT',
-    path: `/containers/${id}/archive?path=${encodeURIComponent('/')}`,
-    action: `Cannot put files into the trial "${request.name}"`,
-    headers: { 'Content-Type': 'application/x-tar' },
-    signal,
-  } as const;
   const sources = (request.files ?? []).map(({ entry, content }) => ({
     entry,
     open: () => bytesOf(content),
   }));
-  const pieces: Uint8Array[] = [];
-  for await (const piece of writeTar(sources, { signal })) pieces.push(Buffer.from(piece));
-  const { request: sent, answer } = await client.send(call);
-  sent.end(Buffer.concat(pieces));
-  const response = await answer;
-  response.resume();
-  if (!response.complete) await once(response, 'end');
+  const call = {
+    method: 'PUT',
+    path: archiveUrl(id, '/'),
+    action: `Cannot put files into the trial "${request.name}"`,
+    signal,
+  } as const;
+  await sendArchive({ client, idleMs }, call, writeTar(sources, { signal }));
 }
 
 async function* bytesOf(content: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
