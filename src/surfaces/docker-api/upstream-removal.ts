@@ -94,6 +94,7 @@ function refusal(message: string): UpstreamAnswer {
 /**
  * The volume when its data can go to the trash: a plain directory of the engine's own driver that is here, on this
  * machine, and that no container refers to. Of all others the engine removes what is its own, and says what is wrong.
+ * Throws where the engine does not tell whether a container does.
  */
 async function keepable(upstream: Upstream, volume: ApiVolume): Promise<ForeignVolume | undefined> {
   const { Name: name } = volume;
@@ -104,7 +105,10 @@ async function keepable(upstream: Upstream, volume: ApiVolume): Promise<ForeignV
   const users = jsonOf<unknown>(
     await askUpstream(upstream, { method: 'GET', path: `/containers/json?all=1&filters=${filters}` }),
   );
-  if (!Array.isArray(users) || users.length > 0) return undefined;
+  // The engine would remove what none uses for good.
+  if (!Array.isArray(users))
+    throw new ApiError(503, `remove ${name}: the engine does not tell which containers use it`);
+  if (users.length > 0) return undefined;
   return { name, path: volume.Mountpoint, labels: volume.Labels ?? {} };
 }
 
