@@ -2,6 +2,7 @@ import { readlinkSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
 import { type ByteString, toPath, toText } from '../model/byte-string.ts';
 import { AppError, isAppError } from '../model/errors.ts';
+import { isWithin } from '../model/is-within.ts';
 import { quote } from '../model/quote.ts';
 import { type MountPoint, readMounts } from './mountinfo.ts';
 import { runProgram } from './run-program.ts';
@@ -89,9 +90,8 @@ const servers = /^(?:nfs|cifs|smb|fuse|9p|ceph|afs|lustre|glusterfs|gfs2|ocfs2|v
 export function mayHang(mounts: readonly MountPoint[], path: ByteString): boolean {
   let covering: MountPoint | undefined;
   for (const mount of mounts) {
-    const isAbove = path === mount.path || path.startsWith(mount.path === '/' ? '/' : `${mount.path}/`);
     // Later mounts cover earlier ones.
-    if (isAbove && mount.path.length >= (covering?.path.length ?? 0)) covering = mount;
+    if (isWithin(path, mount.path) && mount.path.length >= (covering?.path.length ?? 0)) covering = mount;
   }
   return covering !== undefined && servers.test(covering.type);
 }

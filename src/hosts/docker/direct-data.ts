@@ -1,9 +1,9 @@
-import { constants, readlinkSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { access, type FileHandle, lstat, open, readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mountAt, readMounts } from '../../lib/mountinfo.ts';
-import { openTrusted } from '../../lib/open-trusted.ts';
+import { openTrusted, realPathOf } from '../../lib/open-trusted.ts';
 import { type ByteString, fromBytes, fromText, toPath } from '../../model/byte-string.ts';
 import type { DirectoryData, StreamData } from '../host.ts';
 import { errnoOf } from '../../model/errors.ts';
@@ -51,14 +51,16 @@ export async function findUnmountedDevice(
   if (endpoint.kind !== 'unix' || device === undefined) return undefined;
   if (!(await canReadAnything(write)) || !(await isSameMachine(question))) return undefined;
   try {
-    const root = write ? ownPlaceOf(device) : await realpath(device);
-    const names = (await readdir(root, { encoding: 'buffer' })).slice(0, comparedNames).map(fromBytes);
+    const root = write ? ownPlaceOf(device) : fromText(await realpath(device));
+    const names = (await readdir(toPath(root), { encoding: 'buffer' }))
+      .slice(0, comparedNames)
+      .map(fromBytes);
     const paths = ['', ...names];
-    const seen = await Promise.all(paths.map((path) => mtimeOf(fromText(root), path)));
+    const seen = await Promise.all(paths.map((path) => mtimeOf(root, path)));
     const told = await stream.readTimes?.(paths);
     if (told === undefined || told.some((time, index) => time === undefined || time !== seen[index]))
       return undefined;
-    return { way: 'direct', root: fromText(root), [Symbol.asyncDispose]: async () => undefined };
+    return { way: 'direct', root, [Symbol.asyncDispose]: async () => undefined };
   } catch (error) {
     if (errnoOf(error) !== undefined) return undefined;
     throw error;
@@ -66,9 +68,9 @@ export async function findUnmountedDevice(
 }
 
 /** Where it is, for what will write there: throws `denied` where a link that another user can change leads to it. */
-function ownPlaceOf(device: string): string {
+function ownPlaceOf(device: string): ByteString {
   using held = openTrusted(fromText(device));
-  return readlinkSync(held.self);
+  return realPathOf(held);
 }
 
 const comparedNames = 7;
