@@ -5,6 +5,7 @@ import type { ManagedVolume } from '../hosts/managed-volumes.ts';
 import { writeDurably } from '../lib/durable-file.ts';
 import { knownError } from '../lib/known-error.ts';
 import { errnoOf } from '../model/errors.ts';
+import { parseJson } from '../model/parse-json.ts';
 import { quote } from '../model/quote.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -84,13 +85,12 @@ export async function makeKnownToEngine(
 
 async function readEngineOfPlugin(stateDir: string): Promise<EngineOfPlugin | undefined> {
   try {
-    const value: unknown = JSON.parse(await readFile(fileIn(stateDir), 'utf8'));
+    const value = parseJson(await readFile(fileIn(stateDir), 'utf8'));
     if (typeof value !== 'object' || value === null) return undefined;
     const { driver, address } = value as Record<string, unknown>;
     return typeof driver === 'string' && typeof address === 'string' ? { driver, address } : undefined;
   } catch (error) {
-    if (error instanceof SyntaxError || ['ENOENT', 'ENOTDIR', 'EACCES'].includes(errnoOf(error) ?? ''))
-      return undefined;
+    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(errnoOf(error) ?? '')) return undefined;
     throw error;
   }
 }

@@ -2,6 +2,7 @@ import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurably, syncDirectory } from '../../lib/durable-file.ts';
 import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
+import { parseJson } from '../../model/parse-json.ts';
 import { quote } from '../../model/quote.ts';
 import { storageKind } from '../../model/storage-kind.ts';
 import { isVolumeName } from '../../model/volume-name.ts';
@@ -151,7 +152,7 @@ export class SharedRecords {
 export const sharedMark = 'holdfast-shared';
 
 function parse(name: string, text: string): SharedRecord {
-  const value = toObject(text);
+  const value = toObject(parseJson(text));
   const { options, createdAt } = value;
   const isGood =
     value['name'] === name &&
@@ -173,11 +174,6 @@ function unreadable(name: string, cause?: unknown): AppError {
   return new AppError('failed', `The shared record of volume ${quote(name)} cannot be read`, { cause });
 }
 
-function toObject(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
+function toObject(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
