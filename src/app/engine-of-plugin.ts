@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { EngineRecord, EngineRecords } from '../hosts/engine-records.ts';
 import type { ManagedVolume } from '../hosts/managed-volumes.ts';
 import { writeDurably } from '../lib/durable-file.ts';
+import { errorInWords } from '../lib/error-in-words.ts';
 import { knownError } from '../lib/known-error.ts';
 import { errnoOf } from '../model/errors.ts';
 import { parseJson } from '../model/parse-json.ts';
@@ -75,8 +76,7 @@ export async function makeKnownToEngine(
       `Docker has heard of ${quote(name)} before it was told of its labels, and shows it without them.`,
     );
   } catch (error) {
-    const { message, detail } = knownError(error, 'The engine cannot be told');
-    const why = detail === undefined ? message : `${message} (${detail})`;
+    const why = errorInWords(knownError(error, 'The engine cannot be told'));
     onWarning?.(
       `Docker does not know the labels and options of ${quote(name)}: ${why}. The volume is there all the same.`,
     );

@@ -1,7 +1,8 @@
+import { errorInWords } from '../lib/error-in-words.ts';
 import type { AppError } from '../model/errors.ts';
 
 /** All of an error on one line, as the clients of Docker's protocols show it. */
-export function errorLine({ message, detail, hint }: AppError): string {
-  const words = detail === undefined ? message : `${message}: ${detail.replaceAll('\n', '; ')}`;
+export function errorLine(error: AppError): string {
+  const [words, hint] = [errorInWords(error), error.hint];
   return hint === undefined ? words : `${words} (${hint.replace(/\.$/, '')})`;
 }

@@ -8,9 +8,13 @@ function said(what: string, error: AppError): string {
   return lines.join('\n');
 }
 
-test('a request that failed is told with all of its error', () => {
-  const error = new AppError('failed', 'Cannot list volumes', { detail: 'the disk is on fire' });
-  expect(said('GET /volumes', error)).toBe('GET /volumes: Cannot list volumes (the disk is on fire)');
+test('a request that failed is told with all of its error, on one line', () => {
+  const error = new AppError('failed', 'Cannot list volumes', {
+    detail: 'the disk is on fire\n  since noon\n',
+  });
+  expect(said('GET /volumes', error)).toBe(
+    'GET /volumes: Cannot list volumes: the disk is on fire; since noon',
+  );
 });
 
 test('a request with a name of a megabyte makes no line of a megabyte', () => {
