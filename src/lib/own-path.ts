@@ -32,7 +32,8 @@ async function findStranger(path: string): Promise<Stranger | undefined> {
           reason: `the link "${at}" belongs to user ${found.uid}`,
           remedy: `chown -h ${ownName()} "${at}"`,
         };
-      if (++links > linksAtMost) return { reason: `"${at}" has too many links`, remedy: 'have none' };
+      if (++links > linksAtMost)
+        return { reason: `"${at}" has too many links`, remedy: 'use a path without links' };
       const target = resolve(join(at, '..'), await readlink(at));
       todo = [...target.split(sep).filter(Boolean), ...todo];
       at = sep;
