@@ -189,8 +189,7 @@ function openJobs(config: AppConfig, parts: Parts): Jobs {
       const { initialize } = await import('./repositories/init.ts');
       const maker = await loadMaker();
       const { repository, ...rest } = config;
-      const { location = repository } = options;
-      const { storeOptions, chunkerFrom: like, makeDefault, signal } = options;
+      const { location = repository, storeOptions, chunkerFrom: like, makeDefault, signal } = options;
       const chunkerFrom = like && (() => parts.openOther(like));
       const request = { ...rest, location, options: storeOptions, chunkerFrom, makeDefault, signal };
       return await loggedInit(parts, async () =>
