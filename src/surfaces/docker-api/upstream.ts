@@ -69,7 +69,7 @@ export function passThrough(upstream: Upstream): RequestHandler {
     }
     // The engine says that a stream has begun before there is anything in it. What has a length comes at once, in one piece.
     if (answer.headers['content-length'] === undefined) response.flushHeaders();
-    // Either end may go at any moment: then the other goes too, and there is nobody to tell.
+    // Either end may go at any moment: then the other goes too, and no reader is left to tell.
     await pipeline(answer, response).catch(() => response.destroy());
   };
 }
