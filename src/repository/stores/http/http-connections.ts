@@ -1,6 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import tls from 'node:tls';
+import { errnoOf } from '../../../model/errors.ts';
 import type { ProxySettings, TlsSettings } from '../address.ts';
 import { cancelled } from '../store-errors.ts';
 import { connectionError, isUnknownAuthority } from './connection-error.ts';
@@ -38,7 +39,8 @@ export class HttpConnections implements HttpTransport {
       return await this.#send(request);
     } catch (error) {
       if (request.signal?.aborted) throw cancelled(error);
-      if (!this.#trustMore(error)) throw connectionError(this.#options.location, error);
+      if (!(error instanceof KeptConnectionEnded) && !this.#trustMore(error))
+        throw connectionError(this.#options.location, error);
     }
     return await this.request(request);
   }
@@ -115,13 +117,24 @@ export class HttpConnections implements HttpTransport {
       sent.setTimeout(stallMs, () =>
         sent.destroy(new Error(`it has not said a word for ${stallMs / 1000} s`)),
       );
-      sent.on('error', reject);
+      let hasBegun = false;
+      sent.on('error', (error) =>
+        reject(!hasBegun && isEndOfKept(sent, error) ? new KeptConnectionEnded() : error),
+      );
       sent.on('response', (response) => {
+        hasBegun = true;
         readAnswer(response, request).then(resolve, reject);
       });
       writeBody(sent, request.body, request).catch(reject);
     });
   }
+}
+
+/** A connection that was kept has ended before an answer began. Each request to a store may be sent twice. */
+class KeptConnectionEnded extends Error {}
+
+function isEndOfKept({ reusedSocket }: http.ClientRequest, error: Error): boolean {
+  return reusedSocket && ['ECONNRESET', 'EPIPE'].includes(errnoOf(error) ?? '');
 }
 
 async function readAnswer(response: http.IncomingMessage, request: HttpRequest): Promise<HttpResponse> {
