@@ -48,6 +48,18 @@ function volumeIn(answer: UpstreamAnswer): ApiVolume | undefined {
   return isVolume ? (said as ApiVolume) : undefined;
 }
 
+/** What a good answer says; undefined where the engine refuses the question. Throws where it tells neither. */
+function told<T>(
+  answer: UpstreamAnswer,
+  understood: (answer: UpstreamAnswer) => T | undefined,
+  complaint: string,
+): T | undefined {
+  const said = understood(answer);
+  const isRefusal = answer.status >= 400 && answer.status <= 499;
+  if (said === undefined && !isRefusal) throw new ApiError(503, complaint);
+  return said;
+}
+
 interface Removal {
   readonly version: string;
   readonly name: string;
@@ -59,8 +71,10 @@ async function removeOne(
   { version, name: asked, query }: Removal,
 ): Promise<UpstreamAnswer> {
   // Podman takes the beginning of a name for it.
-  const there = volumeIn(
+  const there = told(
     await askUpstream(upstream, { method: 'GET', path: `/volumes/${encodeURIComponent(asked)}` }),
+    volumeIn,
+    `remove ${asked}: the engine does not tell what it is`,
   );
   const name = there?.Name ?? asked;
   if (await isProtected(name))
@@ -130,13 +144,20 @@ interface ContainerMounts {
   } | null;
 }
 
+function mountsIn(answer: UpstreamAnswer): ContainerMounts | undefined {
+  const said = jsonOf<ContainerMounts | null>(answer);
+  return Array.isArray(said?.Mounts) ? said : undefined;
+}
+
 /** `DELETE /containers/NAME?v=1` takes the container's anonymous volumes along. `conflict` when one of them must stay. */
 export async function checkContainerRemoval(
   { upstream, isProtected }: RemovalParts,
   container: string,
 ): Promise<void> {
-  const found = jsonOf<ContainerMounts>(
+  const found = told(
     await askUpstream(upstream, { method: 'GET', path: `/containers/${encodeURIComponent(container)}/json` }),
+    mountsIn,
+    `remove ${container}: the engine does not tell which volumes it has`,
   );
   const { Binds: binds, Mounts: mounts } = found?.HostConfig ?? {};
   const named = new Set([
@@ -170,7 +191,10 @@ export async function pruneUpstream(
   try {
     const filters = encodeURIComponent(JSON.stringify({ dangling: ['true'], driver: ['local'] }));
     const list = await askUpstream(upstream, { method: 'GET', path: `/volumes?filters=${filters}` });
-    const volumes = jsonOf<VolumeList>(list)?.Volumes ?? [];
+    const found = jsonOf<VolumeList | null>(list);
+    if (found?.Volumes === undefined)
+      throw new ApiError(503, 'prune: the engine does not tell which volumes it has');
+    const volumes = found.Volumes ?? [];
     const removed: string[] = [];
     let reclaimed = 0;
     for (const volume of volumes.filter((candidate) => isPruned(candidate, filter))) {
