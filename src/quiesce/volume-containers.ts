@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { Container, ContainerMount } from '../hosts/containers.ts';
+import { type MountPoint, readMounts } from '../lib/mountinfo.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
 import { isAppError } from '../model/errors.ts';
@@ -204,20 +205,21 @@ function overlap(one: string, other: string): boolean {
 
 function openRealPlaces(): Surroundings['realPlace'] {
   const known = new Map<string, Promise<string>>();
+  let mounts: Promise<readonly MountPoint[]> | undefined;
+  /** A server that does not answer does not keep the caller from looking at the other places. */
+  const find = async (place: string): Promise<string> => {
+    if (!path.isAbsolute(place)) return place;
+    try {
+      mounts ??= readMounts();
+      await requireAnswer(fromText(place), { name: place, patienceMs: 4000, mounts: await mounts });
+      return await realpath(place);
+    } catch {
+      return path.normalize(place);
+    }
+  };
   return (place) => {
-    const found = known.get(place) ?? findRealPlace(place);
+    const found = known.get(place) ?? find(place);
     known.set(place, found);
     return found;
   };
-}
-
-/** A server that does not answer keeps nobody from looking at the other places. */
-async function findRealPlace(place: string): Promise<string> {
-  if (!path.isAbsolute(place)) return place;
-  try {
-    await requireAnswer(fromText(place), { name: place, patienceMs: 4000 });
-    return await realpath(place);
-  } catch {
-    return path.normalize(place);
-  }
 }
