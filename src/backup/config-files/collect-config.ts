@@ -98,10 +98,11 @@ async function addCompose(
       );
       for (const one of unknown)
         reader.leftOut.push({ path: one, reason: `only Compose knows what it stands for in "${file}"` });
-      for (const one of named)
-        if (!composeFiles.includes(one) && !isElsewhere(one))
-          await reader.add({ path: one, as: 'file', isOptional: false });
-      if (depth < deepest) await look(composeFiles, depth + 1);
+      const here = named.filter((one) => !isElsewhere(one));
+      for (const one of here)
+        if (!composeFiles.includes(one)) await reader.add({ path: one, as: 'file', isOptional: false });
+      const included = here.filter((one) => composeFiles.includes(one));
+      if (depth < deepest) await look(included, depth + 1);
     }
   };
   await look(files, 0);

@@ -208,7 +208,10 @@ test('what a Compose file names of the machine, or of Holdfast’s own, is left 
   mkdirSync(join(folder, 'state'));
   for (const name of ['state/key', 'web.env']) writeFileSync(join(folder, name), 'x');
   const services = 'web: { env_file: [/etc/passwd, state/key, web.env] }';
-  writeFileSync(join(folder, 'compose.yaml'), `services: { ${services} }`);
+  const include = '[/etc/passwd, state/key, more.yaml]';
+  writeFileSync(join(folder, 'compose.yaml'), `include: ${include}\nservices: { ${services} }`);
+  const extended = '{ app: { extends: { file: /etc/passwd, service: app } } }';
+  writeFileSync(join(folder, 'more.yaml'), `services: ${extended}`);
   const containers = memoryContainers();
   const labels = {
     'com.docker.compose.project': 'site',
@@ -222,5 +225,7 @@ test('what a Compose file names of the machine, or of Holdfast’s own, is left 
     volumes: [],
     stateDir: join(folder, 'state'),
   });
-  expect(found?.record.saved).toEqual(['compose.yaml', 'web.env'].map((name) => join(folder, name)));
+  expect(found?.record.saved).toEqual(
+    ['compose.yaml', 'web.env', 'more.yaml'].map((name) => join(folder, name)),
+  );
 });
