@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Protection } from '../activity/protection.ts';
 import { memoryContainers } from '../hosts/containers.fixture.ts';
+import { AppError } from '../model/errors.ts';
+import { someVolume } from '../model/some-volume.fixture.ts';
 import { openStreamedWorld } from '../restore/streamed-world.fixture.ts';
 import { backup } from './backup.ts';
 
@@ -46,4 +48,40 @@ test('a dry run of a backup reads none of the files that containers need', async
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('hooks are told that a backup is partly done when a volume of the stack cannot be opened', async () => {
+  await using world = await openStreamedWorld();
+  const containers = memoryContainers();
+  containers.add({
+    name: 'app',
+    stack: 'site',
+    mounts: [{ type: 'volume', source: 'far', destination: '/data', readOnly: false }],
+    labels: { 'holdfast.hook.after': 'report' },
+  });
+  const told: unknown[] = [];
+  containers.onExec((_name, { environment }) => {
+    told.push(environment?.['HOLDFAST_OUTCOME']);
+    return {};
+  });
+  const host = world.engine.asHost();
+  const parts: Protection = {
+    ...world.parts,
+    host: async () => ({
+      ...host,
+      containers,
+      listVolumes: async () => ['far', 'away'].map((name) => someVolume(name, { stack: 'site' })),
+      openData: async (name, options) => {
+        if (name === 'away') throw new AppError('unavailable', 'It is away');
+        return await host.openData(name, options);
+      },
+    }),
+  };
+  const request = { targets: [], all: false, stacks: ['site'], tags: [], excludes: [], dryRun: false };
+  const { outcomes } = await backup(parts, request, {});
+  expect(outcomes.map(({ name, outcome }) => [name, outcome])).toEqual([
+    ['far', 'good'],
+    ['away', 'failed'],
+  ]);
+  expect(told).toEqual(['partial']);
 });

@@ -125,7 +125,7 @@ export async function saveStill(
     const results = await request.repository.saveTogether(saves, moment);
     for (const [i, { notKept = [] }] of results.entries())
       for (const one of notKept) options.onNote?.(notKeptNote(members[i]?.target.name ?? '', one));
-    const hookFailures = (await application?.finish(outcomeOf(results), options)) ?? [];
+    const hookFailures = (await application?.finish(outcomeOf(results, missing), options)) ?? [];
     const saved = results.map((result, i): StillSaved | StillLost => {
       const member = members[i];
       if (member === undefined) throw new AppError('failed', 'More was saved than was asked for');
@@ -157,8 +157,9 @@ function withoutChanges(result: SaveResult): SaveResult {
   return { ...result, problems: result.problems.filter(({ reason }) => reason === 'unreadable') };
 }
 
-function outcomeOf(results: readonly SaveResult[]): HookOutcome {
-  const isPartial = results.some(({ problems, error }) => error !== undefined || problems.length > 0);
+function outcomeOf(results: readonly SaveResult[], missing: readonly string[]): HookOutcome {
+  const isPartial =
+    missing.length > 0 || results.some(({ problems, error }) => error !== undefined || problems.length > 0);
   const ids = results.flatMap(({ snapshot }) => snapshot?.id ?? []);
   return { outcome: isPartial ? 'partial' : 'good', snapshotId: ids.join(',') };
 }
