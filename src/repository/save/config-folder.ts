@@ -1,4 +1,3 @@
-import { comparePaths } from '../../lib/compare-paths.ts';
 import type { UserNames } from '../../lib/user-names.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import { encodeTree } from '../format/encode-tree.ts';
@@ -18,8 +17,7 @@ interface ConfigFolder {
 
 /** The folder beside the data's root that holds the small files which the volume's containers need. */
 export async function saveConfigFolder({ dataName, ...work }: ConfigFolder): Promise<TreeNode> {
-  const files = work.files.toSorted((one, other) => comparePaths(one.entry.path, other.entry.path));
-  const subtree = await saveBelow('', { ...work, files });
+  const subtree = await saveBelow('', work);
   return { ...plainDirectoryNode, name: configName(dataName), mode: 0o700, subtree };
 }
 
