@@ -2,7 +2,6 @@ import path from 'node:path';
 import type { Container } from '../../hosts/containers.ts';
 import type { ConfigRecord } from '../../model/snapshot.ts';
 import type { Volume } from '../../model/volume.ts';
-import { fromText } from '../../model/byte-string.ts';
 import { isWithin } from '../../model/is-within.ts';
 import type { ConfigFile } from '../../repository/index.ts';
 import { ownStack } from '../../quiesce/container-labels.ts';
@@ -113,5 +112,5 @@ async function addCompose(
 
 /** True when what a container mounts of the machine is in a snapshot. Pure. */
 export function isSavedConfig({ saved }: ConfigRecord, source: string): boolean {
-  return saved.some((one) => one === source || fromText(source).startsWith(`${fromText(one)}/`));
+  return saved.some((one) => isWithin(source, one));
 }

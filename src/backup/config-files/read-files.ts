@@ -1,6 +1,7 @@
 import { fstatSync, readSync } from 'node:fs';
 import { detailsAt, plainEntryAt } from '../../lib/entry-at.ts';
 import type { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { errorInWords } from '../../lib/error-in-words.ts';
 import { mountsWithin, readMounts } from '../../lib/mountinfo.ts';
 import { openRegular } from '../../lib/open-regular.ts';
 import { openTrusted, realPathOf } from '../../lib/open-trusted.ts';
@@ -70,9 +71,9 @@ export class ConfigReader {
       return undefined;
     } catch (error) {
       const errno = errnoOf(error);
-      if (isOptional && (errno === 'ENOENT' || errno === 'ENOTDIR')) return undefined;
       const isMissing = errno === 'ENOENT' || errno === 'ENOTDIR';
-      return this.#leaveOut(path, isMissing ? 'it is not there' : reasonOf(error));
+      if (isOptional && isMissing) return undefined;
+      return this.#leaveOut(path, isMissing ? 'it is not there' : errorInWords(error));
     }
   }
 
@@ -182,10 +183,6 @@ function wholeEntry(at: ByteString, path: ByteString, fd: number): Entry {
 
 function isOfKernel(path: ByteString): boolean {
   return /^\/(?:proc|sys|dev|run)\//.test(path);
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function readOpened(fd: number): Buffer {
