@@ -1,3 +1,5 @@
+import { quote } from './quote.ts';
+
 /** Names that `wanted` may be a typo of, nearest first, three at most. */
 export function nearNames(wanted: string, names: readonly string[]): string[] {
   const limit = Math.max(1, Math.floor(wanted.length / 3));
@@ -7,6 +9,11 @@ export function nearNames(wanted: string, names: readonly string[]): string[] {
     .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
     .slice(0, 3)
     .map(({ name }) => name);
+}
+
+/** A hint for the user; undefined without any names. */
+export function didYouMean(near: readonly string[]): string | undefined {
+  return near.length === 0 ? undefined : `Did you mean ${near.map(quote).join(' or ')}?`;
 }
 
 function distanceOf(wanted: string, name: string, limit: number): number {

@@ -8,7 +8,7 @@ import {
   type VersionedTarget,
   parseVersionedTarget,
 } from '../model/target.ts';
-import { nearNames } from '../model/near-names.ts';
+import { didYouMean, nearNames } from '../model/near-names.ts';
 import type { OwnTest } from './own-snapshots.ts';
 import type { TimeDoubt } from './snapshot-order.ts';
 import { localTime } from '../model/local-time.ts';
@@ -248,9 +248,7 @@ function unknown(reference: string, { snapshots }: FindContext): AppError {
   return new AppError('not-found', `There is no snapshot of ${quote(reference)} in this repository`, {
     hint: isStack
       ? `It is a stack: holdfast restore --stack ${reference}. Its volumes: holdfast snapshots --stack ${reference}`
-      : near.length > 0
-        ? `Did you mean ${near.map(quote).join(' or ')}?`
-        : 'See "holdfast snapshots" for what there is.',
+      : (didYouMean(near) ?? 'See "holdfast snapshots" for what there is.'),
   });
 }
 

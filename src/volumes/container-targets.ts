@@ -1,7 +1,7 @@
 import type { Container } from '../hosts/containers.ts';
 import type { Host } from '../hosts/host.ts';
 import { AppError } from '../model/errors.ts';
-import { nearNames } from '../model/near-names.ts';
+import { didYouMean, nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
 import { type BindMount, listBindMounts } from './bind-mounts/bind-mounts.ts';
@@ -53,7 +53,7 @@ function findContainer(containers: readonly Container[], wanted: string): Contai
     containers.map(({ name }) => name),
   );
   throw new AppError('not-found', `There is no container ${quote(wanted)}`, {
-    hint: near.length === 0 ? undefined : `Did you mean ${near.map(quote).join(' or ')}?`,
+    hint: didYouMean(near),
   });
 }
 

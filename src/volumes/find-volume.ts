@@ -1,6 +1,6 @@
 import type { CallOptions, Host } from '../hosts/host.ts';
 import { AppError } from '../model/errors.ts';
-import { nearNames } from '../model/near-names.ts';
+import { didYouMean, nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
 
@@ -17,9 +17,6 @@ export async function findVolume(
     (await host.listVolumes({ signal })).map((other) => other.name),
   );
   throw new AppError('not-found', `Cannot ${action} ${quote(name)}: there is no such volume`, {
-    hint:
-      near.length > 0
-        ? `Did you mean ${near.map(quote).join(' or ')}?`
-        : 'List what there is with "holdfast volume ls".',
+    hint: didYouMean(near) ?? 'List what there is with "holdfast volume ls".',
   });
 }

@@ -7,7 +7,7 @@ import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { parseTarget } from '../model/target.ts';
 import type { Volume } from '../model/volume.ts';
-import { nearNames } from '../model/near-names.ts';
+import { didYouMean, nearNames } from '../model/near-names.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import { whySkipped } from './why-skipped.ts';
 
@@ -215,10 +215,6 @@ export async function findVolume(host: Host, name: string, options: JobOptions):
       didYouMean(nearNames(name, names)) ??
       'See "holdfast volume ls". A directory is written with a "/" or "." at its start.',
   });
-}
-
-function didYouMean(near: readonly string[]): string | undefined {
-  return near.length === 0 ? undefined : `Did you mean ${near.map(quote).join(' or ')}?`;
 }
 
 /** Of what is named twice the last stays. */
