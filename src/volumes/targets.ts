@@ -101,15 +101,15 @@ async function mountedTargets(
       const own = isOfStack ? `stack ${volume.stack}` : together;
       moments.set({ kind: 'volume', name: volume.name, volume, host }, own);
     }
-    for (const source of data.paths) moments.set(await resolveMounted(source), together);
+    for (const source of data.paths) moments.set(await resolveMounted(source, options), together);
   }
   return { targets: [...moments.keys()], moments, skipped };
 }
 
 /** What is gone fails by itself when it is to be saved, and not the container's other data. */
-async function resolveMounted(source: string): Promise<BackupTarget> {
+async function resolveMounted(source: string, options: JobOptions): Promise<BackupTarget> {
   try {
-    return await resolvePath(source);
+    return await resolvePath(source, options);
   } catch (error) {
     if (isAppError(error, 'not-found')) return { kind: 'path', name: source };
     throw error;
@@ -169,16 +169,16 @@ export function chooseVolumes(
 
 async function resolveTarget(parts: Protection, text: string, options: JobOptions): Promise<BackupTarget> {
   const target = parseTarget(text);
-  if (target.kind === 'path') return await resolvePath(target.path);
+  if (target.kind === 'path') return await resolvePath(target.path, options);
   const host = await parts.host();
   const volume = await findVolume(host, target.name, options);
   return { kind: 'volume', name: volume.name, volume, host: await host.info({ signal: options.signal }) };
 }
 
-async function resolvePath(text: string): Promise<PathTarget> {
+async function resolvePath(text: string, { signal }: JobOptions): Promise<PathTarget> {
   const name = path.resolve(text);
   try {
-    await requireAnswer(fromText(name), { name });
+    await requireAnswer(fromText(name), { name, signal });
     return await findPath(name);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR')
