@@ -41,9 +41,7 @@ export async function collectConfig({
   const users = containers.filter((container) => needs(container, volume));
   if (users.length === 0) return undefined;
   const reader = new ConfigReader();
-  const place = composePlace(
-    users.filter((user) => volume.stack !== undefined && ownStack(user) === volume.stack),
-  );
+  const place = composePlace(users.filter((user) => isOfStack(user, volume)));
   // What containers keep in volumes is saved as that.
   const taken = [stateDir, ...volumes.flatMap(placesOf)];
   await addCompose(reader, place, taken);
@@ -60,15 +58,22 @@ export function notHere(
   containers: readonly Container[],
 ): CollectedConfig | undefined {
   const users = containers.filter((container) => needs(container, volume));
-  const wanted = [...composePlace(users).files, ...mountedPaths(users, []).map((one) => one.path)];
+  const { files } = composePlace(users.filter((user) => isOfStack(user, volume)));
+  const wanted = [...files, ...mountedPaths(users, []).map((one) => one.path)];
   if (wanted.length === 0) return undefined;
   const reason = 'the engine’s files cannot be read from here';
   return { files: [], record: { saved: [], leftOut: wanted.map((one) => ({ path: one, reason })) } };
 }
 
-function needs(container: Container, { name, stack }: ConfigSearch['volume']): boolean {
-  if (stack !== undefined && ownStack(container) === stack) return true;
-  return container.mounts.some(({ type, source }) => type === 'volume' && source === name);
+function needs(container: Container, volume: ConfigSearch['volume']): boolean {
+  const isMounted = container.mounts.some(
+    ({ type, source }) => type === 'volume' && source === volume.name,
+  );
+  return isMounted || isOfStack(container, volume);
+}
+
+function isOfStack(container: Container, { stack }: ConfigSearch['volume']): boolean {
+  return stack !== undefined && ownStack(container) === stack;
 }
 
 async function addCompose(

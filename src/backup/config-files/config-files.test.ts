@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { memoryContainers } from '../../hosts/containers.fixture.ts';
 import { AppError } from '../../model/errors.ts';
-import { collectConfig } from './collect-config.ts';
+import { collectConfig, notHere } from './collect-config.ts';
 import { composeReferences } from './compose-references.ts';
 import { ConfigReader, limits } from './read-files.ts';
 import { composePlace, mountedPaths } from './wanted-files.ts';
@@ -228,4 +228,25 @@ test('what a Compose file names of the machine, or of Holdfast’s own, is left 
   expect(found?.record.saved).toEqual(
     ['compose.yaml', 'web.env', 'more.yaml'].map((name) => join(folder, name)),
   );
+});
+
+test('of files that cannot be read, those are missed that would be saved: the Compose files of its own stack', async () => {
+  const containers = memoryContainers();
+  const labels = {
+    'com.docker.compose.project': 'site',
+    'com.docker.compose.project.config_files': '/srv/site/compose.yaml',
+  };
+  const mounts = [
+    { type: 'volume' as const, source: 'outer', destination: '/x', readOnly: false },
+    { type: 'bind' as const, source: '/srv/site/app.conf', destination: '/y', readOnly: true },
+  ];
+  containers.add({ name: 'web', stack: 'site', labels, imageLabels: {}, mounts });
+  const users = await containers.list();
+  const missed = (volume: Parameters<typeof notHere>[0]) =>
+    notHere(volume, users)?.record.leftOut.map((one) => one.path);
+  expect(missed({ name: 'site_data', stack: 'site' })).toEqual([
+    '/srv/site/compose.yaml',
+    '/srv/site/app.conf',
+  ]);
+  expect(missed({ name: 'outer', stack: undefined })).toEqual(['/srv/site/app.conf']);
 });
