@@ -2,7 +2,7 @@ import type { Container } from '../hosts/containers.ts';
 import type { ConsistencyWish } from '../model/consistency.ts';
 import type { Stillness } from '../model/label-wishes.ts';
 
-/** `usual` is nobody's. */
+/** What says how: the command line, labels and `x-holdfast`, or a policy and `defaults`; `usual` when none of them does. */
 export type Strength = 'given' | 'own' | 'base' | 'usual';
 
 export interface ConsistencyChoice {

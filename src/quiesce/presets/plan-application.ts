@@ -16,11 +16,11 @@ import { findPreset, presetOf } from './find-presets.ts';
 import type { DiskEvidence, Preset, Recognition } from './preset.ts';
 import type { Hook } from '../../model/hook.ts';
 
-/** What is wished for one volume, by whoever has the say; labels are in it. */
+/** What the command line, labels and policies ask for one volume, the strongest of them for each setting. */
 export interface ApplicationWishes {
   readonly preset?: string | undefined;
   readonly dump?: boolean | undefined;
-  /** A dump that cannot be made because nothing runs is an error; otherwise the files, which nobody writes to, are enough. */
+  /** A dump that cannot be made because nothing runs is an error; otherwise the files, which no container writes to, are enough. */
   readonly mustDump?: boolean | undefined;
   readonly hooks?: readonly Hook[] | undefined;
   /** How it is kept still, where the command line, labels or `x-holdfast` say so. */
