@@ -36,12 +36,12 @@ export async function recordRun(
     outcome: outcome.outcome,
     startedAt,
     finishedAt: new Date(parts.now()).toISOString(),
-    message: outcome.error?.message ?? outcome.problems[0]?.message ?? withoutMissing(outcome),
+    message: outcome.error?.message ?? outcome.problems[0]?.message ?? missingInWords(outcome),
   });
   await tellOfBackup(parts, { outcome, repositoryId: work.repository.id, stack: described.stack, tags });
 }
 
-function withoutMissing({ snapshot }: BackupOutcome): string | undefined {
+function missingInWords({ snapshot }: BackupOutcome): string | undefined {
   const missing = snapshot?.missing ?? [];
   return missing.length === 0 ? undefined : `The restore point lacks ${missing.map(quote).join(', ')}`;
 }
