@@ -344,3 +344,20 @@ test('a server that needs a file which is not in the snapshot is not proven, and
   expect(stderr).toContain('Nothing says that data is lost');
   await engine.docker(['rm', '-f', 'conf']);
 });
+
+test('a database on a directory of the machine that does not come up on it fails, as one on a volume does', async () => {
+  const folder = join(engine.folder, 'redis-data');
+  mkdirSync(folder);
+  await engine.docker(['run', '-d', '--name', 'bound', '-v', `${folder}:/data`, 'redis:8']);
+  const save = ['exec', 'bound', 'sh', '-c', 'redis-cli SET a b && redis-cli SAVE'];
+  await expect.poll(() => engine.docker(save).catch(() => ''), { timeout: 60_000 }).toContain('OK');
+  await run('backup', folder);
+  expect(await drill(folder)).toMatchObject({ exit: 0, report: { outcome: 'proven' } });
+  await engine.docker(['stop', 'bound']);
+  writeFileSync(join(folder, 'dump.rdb'), 'REDIS0011 is no more');
+  await run('backup', folder);
+  const { exit, report } = await drill(folder);
+  expect([exit, report.outcome]).toEqual([6, 'failed']);
+  expect(report.servers).toMatchObject([{ name: 'bound', lacks: [], isHealthy: false }]);
+  await engine.docker(['rm', '-f', 'bound']);
+});

@@ -40,7 +40,7 @@ export interface ServerSubject {
   readonly disk: DiskEvidence;
   /** Containers that there are now. */
   readonly containers: readonly Container[];
-  /** Names of the volumes that the trial has. */
+  /** Names of the volumes and directories that the trial has. */
   readonly restored: ReadonlySet<string>;
   /** What of its containers lies beside the data. */
   readonly config: ConfigRecord | undefined;
@@ -74,10 +74,11 @@ function isMountOf(mount: Container['mounts'][number], volume: VolumeDescription
 }
 
 function fromLive(
-  { volume, disk, restored, config }: ServerSubject,
+  subject: ServerSubject,
   container: Container,
   mount: Container['mounts'][number],
 ): Candidate {
+  const { volume, disk, restored } = subject;
   const { name, service } = container;
   const before = volume.consumers.find((consumer) => isSame(consumer, container));
   // Upgraded since: the data is the older one's.
@@ -92,6 +93,7 @@ function fromLive(
     if (type === 'other') return [destination];
     return type === 'volume' && !restored.has(source) ? [`the volume ${quote(source)}`] : [];
   });
+  const split = splitBinds(binds, subject);
   return {
     plan: {
       name,
@@ -102,8 +104,8 @@ function fromLive(
       live: container,
       mountPath,
       found,
-      ...splitBinds(binds, config),
-      lacks: [...lacks, ...splitBinds(binds, config).lacks],
+      binds: split.binds,
+      lacks: [...lacks, ...split.lacks],
     },
     rank: rankOf(found, mount.readOnly) + 1,
   };
@@ -129,7 +131,8 @@ function startOfThen(
 /** What images set to fit what is in them. */
 const ofImages = /^(?:PATH|GOSU_VERSION|.*_(?:VERSION|MAJOR|SHA256|SHA512))$/;
 
-function fromRecord({ volume, disk, config }: ServerSubject, consumer: Consumer): Candidate {
+function fromRecord(subject: ServerSubject, consumer: Consumer): Candidate {
+  const { volume, disk } = subject;
   const { name, service, image, path } = consumer;
   const start = volume.starts?.find((one) => one.name === name);
   const { environment = {}, command = [] } = start ?? {};
@@ -150,7 +153,7 @@ function fromRecord({ volume, disk, config }: ServerSubject, consumer: Consumer)
       // Earlier versions did not record what else it had.
       ...(start?.binds === undefined
         ? { binds: [], lacks: ['what else it mounted'] }
-        : splitBinds(start.binds, config)),
+        : splitBinds(start.binds, subject)),
     },
     rank: rankOf(found, consumer.readOnly),
   };
@@ -159,11 +162,13 @@ function fromRecord({ volume, disk, config }: ServerSubject, consumer: Consumer)
 /** Without these a container runs as well. */
 const clocks = /^\/etc\/(?:localtime|timezone)$/;
 
+/** Besides what was restored, which may be a directory that the container mounts. */
 function splitBinds(
-  binds: readonly Bind[],
-  config: ConfigRecord | undefined,
+  all: readonly Bind[],
+  { restored, config }: Pick<ServerSubject, 'restored' | 'config'>,
 ): { readonly binds: readonly Bind[]; readonly lacks: readonly string[] } {
   const isSaved = ({ source }: Bind): boolean => config !== undefined && isSavedConfig(config, source);
+  const binds = all.filter(({ source }) => !restored.has(source));
   return {
     binds: binds.filter(isSaved),
     lacks: binds.filter((bind) => !isSaved(bind) && !clocks.test(bind.source)).map(({ source }) => source),

@@ -229,4 +229,26 @@ describe('assignServers()', () => {
     ]);
     expect(() => assign(volumes, [], ['true'])).toThrow('no container in which the command could be run');
   });
+
+  test('a directory that a container mounts is no more lacking in its own drill than a volume is', () => {
+    const source = '/srv/pg';
+    const one = restored({ name: source, day: 1, consumers: [consumer] }, pgDisk);
+    const start = { name: consumer.name, command: [], entrypoint: [], user: '', environment: {} };
+    const starts = [{ ...start, binds: [{ source, destination: consumer.path }] }];
+    const volume = one.snapshot.volume && { ...one.snapshot.volume, kind: 'path' as const, starts };
+    const ofPath = { ...one, snapshot: { ...one.snapshot, volume } };
+    const live = liveDatabase({ mounts: [{ ...mount, type: 'bind', source, destination: consumer.path }] });
+    const plan = { lacks: [], binds: [] };
+    for (const containers of [[live], []])
+      expect(assign([ofPath], containers).servers).toMatchObject([
+        { plan, volumes: { [consumer.path]: `trial-${source}` } },
+      ]);
+  });
+
+  test('starts nothing on a single file, which is no volume that a container could have', () => {
+    const one = restored({ name: '/srv/app.conf', day: 1, consumers: [consumer] });
+    const volume = one.snapshot.volume && { ...one.snapshot.volume, kind: 'path' as const, isFile: true };
+    const file = { ...one, snapshot: { ...one.snapshot, volume } };
+    expect(assign([file], [])).toMatchObject({ servers: [], unasked: [{ volume: '/srv/app.conf' }] });
+  });
 });

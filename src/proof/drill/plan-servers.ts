@@ -53,9 +53,12 @@ export function assignServers(wish: ServersWish, containers: readonly Container[
   const servers = new Map<string, TrialServer>();
   const unasked: { volume: string; reason: string }[] = [];
   for (const { snapshot, drilled, disk } of restored) {
-    const { volume } = snapshot;
-    const plan =
-      volume && chooseServer({ volume, disk, containers, restored: names, config: snapshot.config });
+    const { volume, config } = snapshot;
+    if (volume?.isFile === true) {
+      unasked.push({ volume: drilled.name, reason: 'a trial has volumes only, and no single files' });
+      continue;
+    }
+    const plan = volume && chooseServer({ volume, disk, containers, restored: names, config });
     const reason = reasonAgainst(plan, request) ?? needsStack(plan, { wish, containers });
     if (plan === undefined || reason !== undefined) {
       unasked.push({ volume: drilled.name, reason: reason ?? 'no container is known that has it' });
