@@ -5,6 +5,7 @@ import { knownError } from '../../../lib/known-error.ts';
 import { makeFolders } from '../../../lib/make-folders.ts';
 import { writeDurably } from '../../../lib/durable-file.ts';
 import { AppError, errnoOf, isAppError } from '../../../model/errors.ts';
+import { isWithin } from '../../../model/is-within.ts';
 import { quote } from '../../../model/quote.ts';
 import { installService } from '../service/install-service.ts';
 import type { Session } from '../session.ts';
@@ -160,40 +161,59 @@ async function sendTest(
 const lookAgainMs = 2000;
 const looksAtMost = 60;
 
-/** Runs policies for all that has no good snapshot yet. */
+/** Runs policies for all that has no good snapshot yet. Only what was locked is tried again: a failure stops its app once. */
 async function backUpFirst(session: Session, problems: readonly AppError[]): Promise<Partial<Done>> {
   const backups: PolicyBackup[] = [];
+  const errors: AppError[] = [];
+  let locked: readonly Failure[] | undefined;
   for (let looks = 1; ; looks++) {
-    const found = await runUnprotected(session);
+    const found = await runUnprotected(
+      session,
+      locked?.flatMap(({ names }) => names),
+    );
     backups.push(...found.backups.filter(({ error }) => error === undefined));
-    const isBusy = found.errors.some(({ code }) => code === 'locked');
-    if (!isBusy || looks >= looksAtMost) return { backups, problems: [...problems, ...found.errors] };
+    locked = found.failures.filter(({ error }) => error.code === 'locked');
+    errors.push(...found.failures.flatMap(({ error }) => (error.code === 'locked' ? [] : error)));
+    if (locked.length === 0 || looks >= looksAtMost)
+      return { backups, problems: [...problems, ...errors, ...locked.map(({ error }) => error)] };
     await sleep(lookAgainMs, undefined, { signal: session.signal });
   }
 }
 
+interface Failure {
+  /** Of volumes and paths. */
+  readonly names: readonly string[];
+  readonly error: AppError;
+}
+
+/** Of all that is unprotected, or what of it is among these volumes and in these paths. */
 async function runUnprotected(
   session: Session,
-): Promise<{ readonly backups: readonly PolicyBackup[]; readonly errors: readonly AppError[] }> {
+  among: readonly string[] | undefined,
+): Promise<{ readonly backups: readonly PolicyBackup[]; readonly failures: readonly Failure[] }> {
   const { app, signal, note } = session;
   const { places } = await app.coverage({ signal });
-  const wanted = places.filter(({ state }) => state === 'unprotected');
-  const names = new Set(wanted.flatMap(({ policies }) => policies));
-  const errors: AppError[] = [];
+  const wanted = places.filter(
+    ({ state, name }) => state === 'unprotected' && (among?.some((one) => isWithin(name, one)) ?? true),
+  );
+  const policies = new Set(wanted.flatMap((place) => place.policies));
+  const failures: Failure[] = [];
   const backups: PolicyBackup[] = [];
-  for (const name of names) {
+  for (const policy of policies) {
     using progress = session.progress('Backup');
+    const only = wanted.filter((place) => place.policies.includes(policy)).map(({ name }) => name);
     try {
       const { onProgress } = progress;
-      const only = wanted.filter(({ policies }) => policies.includes(name)).map((place) => place.name);
-      const request = { name, only, dryRun: false };
+      const request = { name: policy, only, dryRun: false };
       const report = await app.runPolicy(request, { signal, onProgress, onNote: note });
       backups.push(...report.backups);
-      errors.push(...report.backups.flatMap(({ error }) => error ?? []));
+      failures.push(
+        ...report.backups.flatMap(({ name, error }) => (error === undefined ? [] : { names: [name], error })),
+      );
     } catch (error) {
       if (isAppError(error, 'cancelled') || signal.aborted) throw error;
-      errors.push(knownError(error));
+      failures.push({ names: only, error: knownError(error) });
     }
   }
-  return { backups, errors };
+  return { backups, failures };
 }
