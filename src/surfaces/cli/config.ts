@@ -102,8 +102,11 @@ function passwordReference(flags: GlobalFlags, env: Environment): string | undef
   return setting(env, 'HOLDFAST_PASSWORD') === undefined ? undefined : 'env:HOLDFAST_PASSWORD';
 }
 
+/** Of root. */
+export const usualStateDir = '/var/lib/holdfast';
+
 function defaultStateDir(env: Environment): string {
-  if (process.getuid?.() === 0) return '/var/lib/holdfast';
+  if (process.getuid?.() === 0) return usualStateDir;
   const base = env['XDG_STATE_HOME'];
   if (base !== undefined && path.isAbsolute(base)) return path.join(base, 'holdfast');
   const home = homeFolder(env);

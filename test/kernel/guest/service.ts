@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { runProgram } from '../../../src/lib/run-program.ts';
-import type { DaemonService } from '../../../src/surfaces/cli/service/daemon-service.ts';
+import type { ServiceUnit } from '../../../src/surfaces/cli/service/daemon-service.ts';
 import { holdfastCommand } from '../../support/holdfast-command.ts';
 import { engineAddress } from './test-command.ts';
 
@@ -19,7 +19,7 @@ export const holdfast = holdfastCommand(stateDir, {
 });
 
 /** The service that the command itself prints. */
-export async function printedService(): Promise<DaemonService> {
+export async function printedService(): Promise<ServiceUnit> {
   const printed = await holdfast.run('daemon', '--print-unit', '--format', 'json');
   const { unit, path } = JSON.parse(printed) as { unit: string; path: string };
   return { scope: 'system', name: 'holdfast.service', path, text: unit };

@@ -38,10 +38,11 @@ test('the packaged unit is the one for the command in its usual place', () => {
 });
 
 test('the unit runs the Node.js that printed it, with what systemd would take for its own escaped', () => {
-  const { text } = daemonService(
+  const { text, command } = daemonService(
     { ...settings, stateDir: '/srv/my $state', configFile: '/etc/100%.yaml' },
     ofRoot,
   );
+  expect(command.slice(3)).toEqual(['--state-dir', '/srv/my $state', '--config', '/etc/100%.yaml', 'daemon']);
   expect(lineOf(text, 'ExecStart')).toBe(
     'ExecStart="/opt/node modules/bin/node" --max-semi-space-size=1 /opt/100%%/$$HOME/main.js --state-dir "/srv/my $$state" --config /etc/100%%.yaml daemon',
   );

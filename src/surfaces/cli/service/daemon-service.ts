@@ -3,10 +3,11 @@ import path from 'node:path';
 import type { AppConfig } from '../../../app.ts';
 import { homeFolder } from '../../../lib/home-folder.ts';
 import { AppError } from '../../../model/errors.ts';
+import { usualStateDir } from '../config.ts';
 import { unitText } from './unit-text.ts';
 
-/** The daemon as a service of systemd: the unit, and where it belongs. `installService` installs and starts it. */
-export interface DaemonService {
+/** A unit of systemd, and where it belongs. `installService` installs and starts it. */
+export interface ServiceUnit {
   /** Of the machine for root, else of the user (`systemctl --user`). */
   readonly scope: 'system' | 'user';
   readonly name: 'holdfast.service';
@@ -14,6 +15,12 @@ export interface DaemonService {
   readonly path: string;
   /** The unit, whole. */
   readonly text: string;
+}
+
+/** The daemon as a service. */
+export interface DaemonService extends ServiceUnit {
+  /** What it runs: the program, by its absolute path, and its arguments. */
+  readonly command: readonly [string, ...string[]];
 }
 
 /** The process that is to be run again as a service: `process` in all but tests. */
@@ -29,9 +36,7 @@ type Settings = Pick<
   'stateDir' | 'configFile' | 'host' | 'repository' | 'passwordReference' | 'env'
 >;
 
-type Scope = DaemonService['scope'];
-
-const usualStateDir = '/var/lib/holdfast';
+type Scope = ServiceUnit['scope'];
 
 /**
  * Runs the daemon as this program runs now: by the same Node.js, with the settings that are in force for it (flags,
@@ -51,8 +56,9 @@ export function daemonService(settings: Settings, program: StartedProgram = proc
     );
   const { stateDir, configFile, env } = settings;
   const launcher = launcherOf(entry, execPath);
-  const command: readonly [string, ...string[]] =
+  const start: readonly [string, ...string[]] =
     launcher === undefined ? [execPath, ...execArgv, entry] : [launcher];
+  const command = [...start, ...flagsOf(scope, settings), 'daemon'] as const;
   return {
     scope,
     name: 'holdfast.service',
@@ -61,9 +67,10 @@ export function daemonService(settings: Settings, program: StartedProgram = proc
       scope === 'system' ? 'systemd/system' : 'systemd/user',
       'holdfast.service',
     ),
+    command,
     text: unitText({
       scope,
-      command: [...command, ...flagsOf(scope, settings), 'daemon'],
+      command,
       needs: [
         ...(launcher === undefined ? [execPath, entry] : [launcher]),
         stateDir,

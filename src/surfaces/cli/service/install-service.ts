@@ -6,7 +6,7 @@ import { makeFolders } from '../../../lib/make-folders.ts';
 import { type ProgramResult, runProgram } from '../../../lib/run-program.ts';
 import { AppError, errnoOf } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
-import type { DaemonService } from './daemon-service.ts';
+import type { ServiceUnit } from './daemon-service.ts';
 import { unitHeader } from './unit-text.ts';
 
 /** What systemd says of a service. */
@@ -39,7 +39,7 @@ export function hasSystemd(): boolean {
  * `failed`, with the daemon's last words, when it does not start.
  */
 export async function installService(
-  service: DaemonService,
+  service: ServiceUnit,
   options: ServiceOptions = {},
 ): Promise<ServiceState> {
   requireSystemd();
@@ -63,7 +63,7 @@ export async function installService(
 
 /** Looks, and changes nothing. */
 export async function serviceState(
-  service: DaemonService,
+  service: ServiceUnit,
   options: ServiceOptions = {},
 ): Promise<ServiceState> {
   requireSystemd();
@@ -91,7 +91,7 @@ export function isMadeHere(unit: string): boolean {
 }
 
 /** The unit that is in the service's place; undefined for none. */
-export async function installedUnit(service: DaemonService): Promise<string | undefined> {
+export async function installedUnit(service: ServiceUnit): Promise<string | undefined> {
   try {
     return await readFile(service.path, 'utf8');
   } catch (error) {
@@ -101,7 +101,7 @@ export async function installedUnit(service: DaemonService): Promise<string | un
 }
 
 async function start(
-  service: DaemonService,
+  service: ServiceUnit,
   verb: 'start' | 'restart',
   { signal }: ServiceOptions,
 ): Promise<void> {
@@ -115,7 +115,7 @@ async function start(
 }
 
 /** What the daemon said before it ended. Where the journal cannot be read, nothing. */
-async function lastWords(service: DaemonService, { signal }: ServiceOptions): Promise<string> {
+async function lastWords(service: ServiceUnit, { signal }: ServiceOptions): Promise<string> {
   const args = [...userFlag(service), '--unit', service.name, '--lines=10', '--output=cat', '--no-pager'];
   try {
     return (await runProgram('journalctl', args, { signal })).stdout.trim();
@@ -127,7 +127,7 @@ async function lastWords(service: DaemonService, { signal }: ServiceOptions): Pr
 }
 
 async function must(
-  service: DaemonService,
+  service: ServiceUnit,
   args: readonly string[],
   options: ServiceOptions,
 ): Promise<ProgramResult> {
@@ -139,13 +139,13 @@ async function must(
 }
 
 async function systemctl(
-  service: DaemonService,
+  service: ServiceUnit,
   args: readonly string[],
   options: ServiceOptions & { readonly timeoutMs?: number },
 ): Promise<ProgramResult> {
   return await runProgram('systemctl', [...userFlag(service), ...args], options);
 }
 
-function userFlag({ scope }: DaemonService): string[] {
+function userFlag({ scope }: ServiceUnit): string[] {
   return scope === 'user' ? ['--user'] : [];
 }

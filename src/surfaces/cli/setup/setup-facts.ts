@@ -3,13 +3,12 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { App, AppConfig, Surroundings } from '../../../app.ts';
 import { errnoOf } from '../../../model/errors.ts';
+import { usualStateDir } from '../config.ts';
 import { daemonService, type DaemonService, environmentFile } from '../service/daemon-service.ts';
 import { hasSystemd, installedUnit, isMadeHere, serviceState } from '../service/install-service.ts';
 import { settingsOfUnit } from '../service/unit-text.ts';
 import { missingVariables, type VariablesWish } from './missing-variables.ts';
-import type { ServiceFacts, SetupFacts } from './setup-plan.ts';
-
-const usualStateDir = '/var/lib/holdfast';
+import { findRepository, type ServiceFacts, type SetupFacts } from './setup-plan.ts';
 
 /** The daemon as setup has it run: the repository and its password are those that Holdfast knows by then. */
 export function setupService(config: AppConfig): DaemonService {
@@ -35,9 +34,7 @@ export async function gatherFacts(
   const around = await app.lookAround({ signal });
   const repositories = await knownRepositories(app);
   const { file, policies, notify } = await app.configuration();
-  const known = repositories.find(({ name, location, isDefault }) =>
-    repository === undefined ? isDefault : name === repository || location === repository,
-  );
+  const known = findRepository(repositories, repository);
   const location = known?.location ?? repository;
   const access = {
     location: location ?? '',
@@ -84,15 +81,13 @@ async function serviceFacts(
   signal: AbortSignal,
 ): Promise<ServiceFacts> {
   const service = setupService(config);
-  const entry = path.resolve(process.argv[1] ?? '');
   const variablesFile = environmentFile(config.env);
   const kept = await readFile(variablesFile, 'utf8').catch(() => '');
-  const flags = config.stateDir === usualStateDir ? [] : ['--state-dir', config.stateDir];
   return {
     path: service.path,
     installed: installedFacts(await installedUnit(service), service.text),
     state: hasSystemd() ? await serviceState(service, { signal }) : undefined,
-    command: [process.execPath, ...process.execArgv, entry, ...flags, 'daemon'].map(quotedWord).join(' '),
+    command: service.command.map(quotedWord).join(' '),
     missingVariables: missingVariables({ ...access, env: config.env, kept }),
     variablesFile,
   };

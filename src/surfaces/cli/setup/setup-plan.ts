@@ -152,10 +152,10 @@ function namesOf(repositories: SetupFacts['repositories'], wanted: string): stri
 }
 
 /** By name or location; the default one when none is asked for. */
-function findRepository(
-  repositories: SetupFacts['repositories'],
+export function findRepository<T extends SetupFacts['repositories'][number]>(
+  repositories: readonly T[],
   wanted: string | undefined,
-): SetupFacts['repositories'][number] | undefined {
+): T | undefined {
   return wanted === undefined
     ? repositories.find(({ isDefault }) => isDefault)
     : repositories.find(({ name, location }) => name === wanted || location === wanted);

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import type { DaemonService } from '../../../../src/surfaces/cli/service/daemon-service.ts';
+import type { ServiceUnit } from '../../../../src/surfaces/cli/service/daemon-service.ts';
 import { installService } from '../../../../src/surfaces/cli/service/install-service.ts';
 import { importBusybox } from '../../../docker/private-engine.ts';
 import { holdfastCommand } from '../../../support/holdfast-command.ts';
@@ -15,7 +15,7 @@ import {
   startApp,
 } from '../service.ts';
 
-let service: DaemonService;
+let service: ServiceUnit;
 beforeAll(async () => {
   await holdfast.run('init');
   await importBusybox('/disk/tmp', async (args) => await output('docker', ...args));
