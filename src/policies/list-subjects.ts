@@ -30,7 +30,7 @@ export async function listSubjects(
   const directories = [...paths].map((path) => directorySubject(path, pathIdentity(catalog, path)));
   try {
     const { subjects, warnings } = await listMountedSubjects(parts, catalog, options);
-    // A directory that a policy names is what the policy says, whoever mounts it.
+    // A directory that a policy names is what the policy says, whichever containers mount it.
     const others = subjects.filter(({ kind, name }) => kind === 'volume' || !paths.has(name));
     return { subjects: [...others, ...directories], warnings, hostFailure: undefined };
   } catch (error) {

@@ -86,7 +86,7 @@ export class PolicyProgress {
 
   /** Gives back whether it will be tried again before its next time. */
   end({ number, due }: Attempt, end: AttemptEnd): boolean {
-    // What is done already stays so, whatever becomes of it beside another.
+    // A task that is done already stays so, even where it fails when it is done again beside another.
     const cursor = due.isAlong === true ? undefined : this.#after(due, end);
     if (cursor !== undefined) this.#cursors.set(due.task.key, cursor);
     const { outcome, message, snapshotId } = end;

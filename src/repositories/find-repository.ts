@@ -46,7 +46,7 @@ export function findRepository(wish: RepositoryWish, records: readonly Repositor
   return { location, options: record?.options, passwordReference, record };
 }
 
-/** True for a directory of this machine that certainly is none: nobody is asked for its password. */
+/** True for a directory of this machine that certainly is none: no password would open it. */
 function isNoRepository(location: string): boolean {
   const where = parseLocation(location);
   if (where.kind !== 'local') return false;

@@ -211,7 +211,7 @@ class GatheringNotifier implements Notifier {
   }
 }
 
-/** What an engine or a program has said is not ours: it may be long, and hold what is no one else's business. */
+/** What an engine or a program has said is not ours: it may be long, and hold secrets. */
 function presentable(happening: Happening): Happening {
   const { detail } = happening;
   return detail === undefined ? happening : { ...happening, detail: withoutSecrets(detail.trim()) };

@@ -1,6 +1,6 @@
 import type { Session } from './session.ts';
 
-/** Says that no engine was found, where nothing is shown and nobody has said that none is meant. */
+/** Says that no engine was found, where nothing is shown and no flag or configuration says that none is meant. */
 export async function noteNoEngine({ app, config, note, signal }: Session): Promise<void> {
   if (config.host === 'embedded' || (await app.configuration()).host === 'embedded') return;
   const { host } = await app.lookAround({ signal });

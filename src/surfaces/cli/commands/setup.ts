@@ -65,7 +65,7 @@ async function chooseRepository(session: Session): Promise<string | undefined> {
     'Where to back up to? A directory, best on another disk; or s3:https://HOST/BUCKET, sftp:USER@HOST:/PATH, rest:https://HOST/, rclone:REMOTE:PATH:',
   );
   if (answer === undefined || answer === '')
-    throw new AppError('usage', 'Nobody said where to back up to', {
+    throw new AppError('usage', 'Where to back up to is missing', {
       hint: 'Say it with --repo: a directory on another disk, s3:https://HOST/BUCKET, sftp:USER@HOST:/PATH, rest:https://HOST/ or rclone:REMOTE:PATH.',
     });
   return absolute(answer, known);

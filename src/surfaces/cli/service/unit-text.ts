@@ -16,7 +16,7 @@ export const unitHeader =
 
 /**
  * A unit for systemd that runs the daemon. It takes nothing away from the daemon that a command by hand has: a mount
- * namespace would hide its mounts from containers, and whoever may talk to the engine is root all the same.
+ * namespace would hide its mounts from containers, and a process that may talk to the engine is root all the same.
  */
 export function unitText({ scope, command, needs, variables }: UnitRequest): string {
   const isOfMachine = scope === 'system';
