@@ -2,6 +2,7 @@ import { formatDuration } from '../model/duration.ts';
 import { quote } from '../model/quote.ts';
 import type { DataMount, Volume } from '../model/volume.ts';
 import { isWithin } from '../model/is-within.ts';
+import { localTime } from '../model/local-time.ts';
 import { isSavedConfig } from '../backup/config-files/collect-config.ts';
 import { safetyTag } from '../snapshots/find-snapshot.ts';
 import { ofNamesakes, takeOverHint } from '../snapshots/namesakes.ts';
@@ -191,7 +192,9 @@ function judge(view: View, { subject, use, lostBy, harmless, snapshots }: Eviden
       : `; not counted, because by this machine’s clock they lie in the future: ${future.map(({ id }) => id.slice(0, 8)).join(', ')}`;
   const hint = subject && takeOverHint(ofNamesakes(view.ofOthers, subject, view.machines), subject.name);
   const isLost = lostBy !== undefined && (newest === undefined || lostBy.time > newest.time);
-  const lost = isLost ? `; it could not be saved with the rest of its stack at ${lostBy.time}` : '';
+  const lost = isLost
+    ? `; it could not be saved with the rest of its stack at ${localTime(lostBy.time)}`
+    : '';
   const aside = `${lost}${inFuture}${hint === undefined ? '' : `; ${hint}`}`;
   if (harmless !== undefined) return { ...told, state: 'cache', reason: harmless };
   const allowedMs = Math.max(
