@@ -19,7 +19,7 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
     leading = takeLeadingFlags(process.argv.slice(2));
     refuseEmptyValues(leading.rest);
   } catch (error) {
-    process.stderr.write(`${paintMessage(formatError(error, false), paintFor(process.stderr))}\n`);
+    showError(process, error);
     process.exitCode = exitNumberOf(error);
     return;
   }
@@ -48,8 +48,12 @@ export async function runCommandLine(process: NodeJS.Process): Promise<void> {
   process.exitCode = ownNumber === 0 ? (ran.exitNumber ?? 0) : ownNumber;
   const problem = await output.problem();
   if (problem === undefined || process.exitCode !== 0) return;
-  process.stderr.write(`${paintMessage(formatError(problem, false), paintFor(process.stderr))}\n`);
+  showError(process, problem);
   process.exitCode = exitNumberOf(problem);
+}
+
+function showError({ stderr }: NodeJS.Process, error: unknown): void {
+  stderr.write(`${paintMessage(formatError(error, false), paintFor(stderr))}\n`);
 }
 
 /**
@@ -65,7 +69,7 @@ function watchForLostWork(process: NodeJS.Process): Disposable {
         hint: 'This is a bug in Holdfast. What was begun is brought to its end by the next command.',
       },
     );
-    process.stderr.write(`${paintMessage(formatError(error, false), paintFor(process.stderr))}\n`);
+    showError(process, error);
     process.exit(exitNumberOf(error));
   };
   process.once('beforeExit', onIdle);
