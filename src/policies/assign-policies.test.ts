@@ -58,6 +58,23 @@ test('a bind mount that is of the machine, or in a directory that the policy sav
   ]);
 });
 
+test('a bind mount that a link or another file system leads to is saved by itself, also in a directory that is saved', () => {
+  const at = (path: string, device = 1): Partial<Subject> => ({ at: { path, device } });
+  const subjects = [
+    mount('/srv/app', at('/srv/app')),
+    mount('/srv/app/disk', at('/srv/app/disk', 2)),
+    mount('/srv/app/media', at('/mnt/media')),
+    mount('/srv/app/uploads', at('/srv/app/uploads')),
+    mount('/srv/other', at('/srv/app')),
+  ];
+  expect(assigned('rest: { bind-mounts: true }', subjects).map((text) => text.split(':')[0])).toEqual([
+    'rest /srv/app',
+    'rest /srv/app/disk',
+    'rest /srv/app/media',
+    'rest /srv/other',
+  ]);
+});
+
 test("a container's labels give its bind mounts a policy that takes bind mounts, and no schedule of their own", () => {
   const policies = ['a', 'b'];
   const subjects = [mount('/srv/a', { policies })];

@@ -1,8 +1,7 @@
 import { compileGlob, matchesGlob } from '../model/glob.ts';
 import { layered, type VolumeSettings } from '../backup/settings/volume-settings.ts';
-import { isWithin } from '../model/is-within.ts';
 import { coversRest, type Policy, type Selection } from '../model/policy.ts';
-import type { Subject } from './subject.ts';
+import { isSavedWith, type Subject } from './subject.ts';
 
 /** A policy as it is for one volume: what labels say of that volume is in it. */
 export interface Assignment {
@@ -36,10 +35,7 @@ function isSavedWithAnother({ subject, policy }: Assignment, all: readonly Assig
   if (subject.kind !== 'path' || policy.select.paths.includes(subject.name)) return false;
   return all.some(
     (other) =>
-      other.policy.name === policy.name &&
-      other.subject.kind === 'path' &&
-      other.subject !== subject &&
-      isWithin(subject.name, other.subject.name),
+      other.policy.name === policy.name && other.subject !== subject && isSavedWith(subject, other.subject),
   );
 }
 

@@ -94,7 +94,7 @@ interface DescribedSubject {
 
 /** Pure. */
 function describeMount(
-  { source, containers, stack, leftOut, mayHoldData }: BindMount,
+  { source, containers, stack, leftOut, mayHoldData, at }: BindMount,
   { identity, ...around }: Around & { readonly identity: string },
 ): DescribedSubject {
   const said = saidOf({ name: source, labels: {}, stack }, around, 'bind');
@@ -110,6 +110,7 @@ function describeMount(
       policies: said.policies,
       skipped: leftOut ?? (said.enabled === false ? skippedByLabel : undefined),
       mayHoldData: said.enabled === false ? undefined : mayHoldData,
+      at,
     },
     // The labels of its containers are told with their volumes; those that have none say nothing that counts here.
     warnings: said.settingWarnings,

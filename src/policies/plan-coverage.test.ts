@@ -155,6 +155,23 @@ test('a bind mount is protected by a backup of a directory around it', () => {
   ]);
 });
 
+test('a bind mount that a link leads to is protected by a snapshot of its own only', () => {
+  const subjects = [
+    someSubject('/srv', { kind: 'path', containers: ['web'], at: { path: '/srv', device: 1 } }),
+    someSubject('/srv/app', { kind: 'path', containers: ['web'], at: { path: '/mnt/app', device: 1 } }),
+  ];
+  const saved = (name: string): Snapshot => {
+    const taken = snapshotOf(name, hoursAgo(3));
+    return { ...taken, volume: taken.volume && { ...taken.volume, kind: 'path', name } };
+  };
+  const stateWith = (...snapshots: readonly Snapshot[]): string | undefined =>
+    cover({ policies: 'p: { bind-mounts: true }', subjects, mounts: [mount({})], snapshots }).find(
+      ({ name }) => name === '/srv/app',
+    )?.state;
+  expect(stateWith(saved('/srv'))).toBe('unprotected');
+  expect(stateWith(saved('/srv'), saved('/srv/app'))).toBe('protected');
+});
+
 test('what another machine saved under the same names and paths protects nothing here', () => {
   const srv = someSubject('/srv', { kind: 'path' });
   const theirs = (name: string, kind: 'volume' | 'path'): Snapshot & { readonly isOwn: boolean } => {

@@ -10,7 +10,7 @@ import type { ListedSnapshot } from '../snapshots/snapshots.ts';
 import type { Assignment } from './assign-policies.ts';
 import { cacheReason, type PlaceUse } from './cache-reason.ts';
 import { formatSchedule, longestGapMs, openTimetable } from '../lib/schedule.ts';
-import type { Subject } from './subject.ts';
+import { isSavedWith, type Subject } from './subject.ts';
 import type { Schedule } from '../model/policy.ts';
 
 export type PlaceKind = 'volume' | 'anonymous' | 'plugin' | 'bind' | 'tmpfs' | 'other' | 'path';
@@ -127,7 +127,7 @@ function mountPlace(view: View, first: DataMount, mounts: readonly DataMount[]):
       subject,
       use: useOf(view, { name: isBind ? source : undefined, mounts }),
       harmless: type === 'tmpfs' ? 'it is in memory only, and lost whenever the container stops' : undefined,
-      snapshots: isBind ? view.snapshots.filter((one) => hasPath(one, source)) : [],
+      snapshots: isBind ? view.snapshots.filter((one) => hasPath(view, one, source)) : [],
     }),
     kind: type === 'bind' || type === 'tmpfs' ? type : 'other',
     name,
@@ -137,18 +137,25 @@ function mountPlace(view: View, first: DataMount, mounts: readonly DataMount[]):
 }
 
 /** By a snapshot of the path or of a folder around it, or beside the data of a volume whose containers need it. */
-function hasPath({ volume, config }: ListedSnapshot, source: string): boolean {
-  if (volume?.kind === 'path') return isWithin(source, volume.name);
-  return config !== undefined && isSavedConfig(config, source);
+function hasPath(view: View, { volume, config }: ListedSnapshot, source: string): boolean {
+  if (volume?.kind !== 'path') return config !== undefined && isSavedConfig(config, source);
+  const at = mountOf(view, source)?.at;
+  const isBehindLink = at !== undefined && !isWithin(at.path, volume.realPath ?? volume.name);
+  return volume.name === source || (isWithin(source, volume.name) && !isBehindLink);
+}
+
+function mountOf({ subjects }: View, source: string): Subject | undefined {
+  return subjects.find(({ kind, name }) => kind === 'path' && name === source);
 }
 
 /** What a policy is about, be it the bind mount itself or a directory around it, goes before what none is about. */
-function subjectOf({ subjects, assignments }: View, source: string): Subject | undefined {
-  const around = subjects.filter(({ kind, name }) => kind === 'path' && isWithin(source, name));
-  return (
-    around.find((subject) => assignments.some((one) => one.subject === subject)) ??
-    around.find(({ name }) => name === source)
+function subjectOf(view: View, source: string): Subject | undefined {
+  const mount = mountOf(view, source);
+  const around = view.subjects.filter((one) =>
+    mount === undefined ? one.kind === 'path' && isWithin(source, one.name) : isSavedWith(mount, one),
   );
+  const all = mount === undefined ? around : [mount, ...around];
+  return all.find((subject) => view.assignments.some((one) => one.subject === subject)) ?? mount;
 }
 
 function pathPlace(view: View, subject: Subject): CoveredPlace {

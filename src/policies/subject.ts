@@ -1,4 +1,6 @@
 import type { VolumeSettings } from '../backup/settings/volume-settings.ts';
+import { isWithin } from '../model/is-within.ts';
+import type { RealPlace } from '../volumes/bind-mounts/bind-mounts.ts';
 
 /** A volume or a directory that policies can be about, with what was said of it. */
 export interface Subject {
@@ -18,4 +20,17 @@ export interface Subject {
   readonly skipped: string | undefined;
   /** It is left out though it may hold what cannot be lost. */
   readonly mayHoldData?: true | undefined;
+  /** Where a path is in truth; undefined where that is not known. */
+  readonly at?: RealPlace | undefined;
+}
+
+/**
+ * Whether snapshots of a path have another one that is in it: what a link or another file system leads to is not in them.
+ * Never both ways: two names of one directory are saved both. Pure.
+ */
+export function isSavedWith(inner: Subject, outer: Subject): boolean {
+  if (inner.kind !== 'path' || outer.kind !== 'path') return false;
+  const isOneDevice = inner.at === undefined || outer.at === undefined || inner.at.device === outer.at.device;
+  const [path, folder] = [inner.at?.path ?? inner.name, outer.at?.path ?? outer.name];
+  return isOneDevice && path !== folder && isWithin(path, folder);
 }

@@ -97,6 +97,7 @@ test('a socket is left out by what it is, whatever its name; a file, what is gon
       ['gone', undefined],
       ['app.conf', undefined],
     ]);
+    expect(found.map(({ at }) => at && path.basename(at.path))).toEqual([undefined, undefined, 'app.conf']);
   } finally {
     server.close();
     await once(server, 'close');

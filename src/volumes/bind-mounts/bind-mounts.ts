@@ -19,6 +19,14 @@ export interface BindMount {
   readonly leftOut: string | undefined;
   /** It is left out for something in it, and the rest of it may be data. */
   readonly mayHoldData?: true | undefined;
+  /** Where it is in truth; undefined where that is not known. */
+  readonly at?: RealPlace | undefined;
+}
+
+/** A path without links, and the number of the file system that it is on. */
+export interface RealPlace {
+  readonly path: string;
+  readonly device: number;
 }
 
 /** Where Holdfast and the engine keep what is theirs. */
@@ -90,14 +98,14 @@ function isAroundEngine(source: string, { dataRoot }: OwnPlaces['host']): boolea
 async function lookAt(
   source: string,
   ask: typeof requireAnswer,
-): Promise<Partial<Pick<BindMount, 'source' | 'leftOut'>>> {
+): Promise<Partial<Pick<BindMount, 'source' | 'leftOut' | 'at'>>> {
   try {
     // A server that is away would hold up the whole process.
     await ask(fromText(source), { name: source, patienceMs: 4000 });
     const found = await stat(source);
-    if (found.isDirectory()) return {};
-    if (!found.isFile()) return { leftOut: 'it is neither a directory nor a file' };
-    return (await lstat(source)).isSymbolicLink() ? { source: await realpath(source) } : {};
+    if (!found.isDirectory() && !found.isFile()) return { leftOut: 'it is neither a directory nor a file' };
+    const at = { path: await realpath(source), device: found.dev };
+    return found.isFile() && (await lstat(source)).isSymbolicLink() ? { source: at.path, at } : { at };
   } catch {
     return {};
   }
