@@ -66,9 +66,7 @@ export function notHere(
 }
 
 function needs(container: Container, volume: ConfigSearch['volume']): boolean {
-  const isMounted = container.mounts.some(
-    ({ type, source }) => type === 'volume' && source === volume.name,
-  );
+  const isMounted = container.mounts.some(({ type, source }) => type === 'volume' && source === volume.name);
   return isMounted || isOfStack(container, volume);
 }
 
