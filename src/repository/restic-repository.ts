@@ -9,7 +9,7 @@ import type { RepositoryConfig } from './format/config-file.ts';
 import type { FileCodec } from './format/repository-file.ts';
 import type * as keys from './keys/manage-keys.ts';
 import { operations } from './operations.ts';
-import type { LockedContext } from './save/save-snapshot.ts';
+import type { LockedContext } from './save/save-scheduler.ts';
 import { lockForReading, lockRepository, noLock } from './lock.ts';
 import type { PruneSummary } from './prune/prune-types.ts';
 import { BlobReader } from './read/blob-reader.ts';

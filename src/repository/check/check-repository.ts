@@ -5,7 +5,7 @@ import { loadSnapshot } from '../format/snapshot-file.ts';
 import { isStrictTime } from '../format/timestamp.ts';
 import { loadKeys } from '../keys/key-store.ts';
 import { BlobReader } from '../read/blob-reader.ts';
-import type { SaveContext } from '../save/save-snapshot.ts';
+import type { SaveContext } from '../save/save-scheduler.ts';
 import type { StoredFile } from '../stores/store.ts';
 import type { CheckOptions, CheckReport } from '../types.ts';
 import { throwIfStopped } from './check-stopped.ts';

@@ -10,7 +10,7 @@ import type { TreeNode } from '../format/node.ts';
 import { BlobReader } from '../read/blob-reader.ts';
 import { HardLinks } from '../read/hard-links.ts';
 import { walkTreeNodes } from '../read/walk-tree.ts';
-import type { SaveContext } from '../save/save-snapshot.ts';
+import type { SaveContext } from '../save/save-scheduler.ts';
 import { applyMetadata, applyToDirectory } from './apply-metadata.ts';
 import { filePieces, type Piece } from './file-pieces.ts';
 import { LikeFiles } from './like-files.ts';

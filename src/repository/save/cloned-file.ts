@@ -6,9 +6,8 @@ import { listXattrs } from '../../lib/posix.ts';
 import { leaveProject } from '../../lib/leave-project.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
-import type { EarlyClone } from './early-clones.ts';
 import { flagsNotKept } from './not-kept.ts';
-import { renewClone } from './renew-clone.ts';
+import { type EarlyClone, renewClone } from './renew-clone.ts';
 
 /** A file as it was at one moment: its blocks are shared with the file, which may be written to again. */
 export interface ClonedFile extends Disposable {

@@ -2,13 +2,14 @@ import { closeSync, ftruncateSync, statfsSync } from 'node:fs';
 import { Breather } from '../../lib/breathe.ts';
 import { cloneRange } from '../../lib/clone-file.ts';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
-import { differingRanges, type Extent } from '../../lib/extent-map.ts';
+import { differingRanges } from '../../lib/extent-map.ts';
 import { countFileExtents, fileExtents } from '../../lib/file-extents.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
 import { openRegular } from '../../lib/open-regular.ts';
 import { statOpen } from '../../lib/posix-at.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import { makeNameless } from './cloned-file.ts';
+import type { EarlyClone } from './renew-clone.ts';
 
 /** To clone fewer takes less than ten milliseconds. */
 const manyExtents = 250;
@@ -18,13 +19,6 @@ const mostExtents = 200_000;
 const partBytes = 4 * 1024 * 1024;
 const mostFiles = 100;
 const mostMs = 3000;
-
-/** A file as it was, but for what is behind its last whole part. */
-export interface EarlyClone {
-  readonly fd: number;
-  /** Where it is on the disk. */
-  readonly extents: readonly Extent[];
-}
 
 interface Work {
   readonly root: DirectoryHandle;

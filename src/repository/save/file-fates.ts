@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { ByteString } from '../../model/byte-string.ts';
-import type { FileFate } from './save-tally.ts';
 
-const fates = ['unmodified', 'new', 'changed'] as const satisfies readonly FileFate[];
+const fates = ['unmodified', 'new', 'changed'] as const;
+export type FileFate = (typeof fates)[number];
+
 /** Each is two numbers of 32 bits. */
 const firstPlaces = 1024;
 

@@ -11,7 +11,8 @@ import type { ProofBook } from './piece-proof.ts';
 import { childPath, fateOf, type Place, type Slot } from './place.ts';
 import { reusableNode } from './reusable-node.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
-import type { FileFate, SaveTally } from './save-tally.ts';
+import type { FileFate } from './file-fates.ts';
+import type { SaveTally } from './save-tally.ts';
 import { wholeFileBytes } from './save-task.ts';
 import { StillClones } from './still-clones.ts';
 

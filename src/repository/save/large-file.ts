@@ -15,7 +15,8 @@ import { readProblem } from './read-problem.ts';
 import { areProofsOf, type KnownCuts, recutFile } from './recut-file.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import { type SaveTaskResult, pagedSegmentBytes } from './save-task.ts';
-import type { FileFate, SaveTally } from './save-tally.ts';
+import type { FileFate } from './file-fates.ts';
+import type { SaveTally } from './save-tally.ts';
 import { PieceStarter } from './start-piece.ts';
 
 export interface LargeFile {

@@ -1,6 +1,8 @@
+import { isAppError } from '../../model/errors.ts';
 import { blobsPerIndexFile, type IndexEntry, saveIndexEntries } from '../blob-index/index-file.ts';
 import type { FileCodec } from '../format/repository-file.ts';
 import type { RepositoryLock } from '../lock.ts';
+import type { SaveScheduler } from './save-scheduler.ts';
 
 /** What a killed backup has stored for longer than this is indexed, so that the next one need not store it again. */
 const saveEveryMs = 20_000;
@@ -42,5 +44,21 @@ export class PackRecorder {
     this.#lastSaved = performance.now();
     await this.#lock?.assertHeld();
     await saveIndexEntries(this.#codec, packs);
+  }
+}
+
+/** After a cancel or a failure, indexes what is stored already, so that the next run goes on from it. */
+export async function keepOnFailure<T>(
+  recorder: PackRecorder,
+  scheduler: Pick<SaveScheduler, 'flush'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    // The error that ended the backup is what the user must hear; this is a courtesy to the next run.
+    if (isAppError(error, 'cancelled')) await scheduler.flush().catch(() => undefined);
+    await recorder.finish().catch(() => undefined);
+    throw error;
   }
 }

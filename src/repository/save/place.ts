@@ -2,7 +2,7 @@ import type { DirectoryHandle } from '../../lib/directory-handle.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import type { NodeText } from '../format/node.ts';
 import type { ParentDirectory } from './parent-directory.ts';
-import type { FileFate } from './save-tally.ts';
+import type { FileFate } from './file-fates.ts';
 
 /** A directory under way: what it was walked from, and where its tree's nodes will be. */
 export interface Place {

@@ -1,13 +1,19 @@
 import { ftruncateSync } from 'node:fs';
 import { cloneRange } from '../../lib/clone-file.ts';
-import { differingRanges } from '../../lib/extent-map.ts';
+import { differingRanges, type Extent } from '../../lib/extent-map.ts';
 import { fileExtents } from '../../lib/file-extents.ts';
 import { type FileStat, statOpen } from '../../lib/posix-at.ts';
-import type { EarlyClone } from './early-clones.ts';
 import { hasChanged } from './file-reader.ts';
 
 /** No file system has larger ones. */
 const blockBytes = 64 * 1024;
+
+/** A file as it was, but for what is behind its last whole part. */
+export interface EarlyClone {
+  readonly fd: number;
+  /** Where it is on the disk. */
+  readonly extents: readonly Extent[];
+}
 
 export interface Renewed {
   /** How much is shared anew. */

@@ -1,39 +1,31 @@
 import type { BlobIndex } from '../blob-index/blob-index.ts';
 import { type ByteString, fromText } from '../../model/byte-string.ts';
-import { AppError, isAppError } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { encodeTree } from '../format/encode-tree.ts';
 import { encodeNode, type TreeNode } from '../format/node.ts';
-import type { RepositoryLock } from '../lock.ts';
 import type { DumpStream, StoredDump, WorkOptions } from '../types.ts';
-import { PackRecorder } from './pack-recorder.ts';
+import { keepOnFailure, PackRecorder } from './pack-recorder.ts';
 import { dumpsName, plainDirectoryNode } from './root-tree.ts';
-import type { SaveContext } from './save-snapshot.ts';
-import { SaveScheduler } from './save-scheduler.ts';
+import { type LockedContext, openScheduler, type SaveScheduler } from './save-scheduler.ts';
 import { SaveTally } from './save-tally.ts';
 import { StreamContent } from './stream-content.ts';
 
 /** Stores a stream of unknown length as a file that a snapshot can have beside its data. Durable when it returns. */
 export async function saveDump(
-  context: SaveContext & { readonly lock: Pick<RepositoryLock, 'assertHeld'> },
+  context: LockedContext,
   dump: DumpStream,
   options: WorkOptions,
 ): Promise<StoredDump> {
   assertFileName(dump.name);
   const recorder = new PackRecorder(context.codec, context.lock);
   const tally = new SaveTally(options.onProgress, undefined);
-  await using scheduler = new SaveScheduler({
-    workerData: {
-      store: context.address,
-      masterKey: context.masterKey,
-      polynomial: context.polynomial,
-      dryRun: false,
-    },
-    tables: context.index.tables,
+  await using scheduler = openScheduler(context, {
+    dryRun: false,
     onPack: (pack) => recorder.add(pack),
     signal: options.signal,
   });
-  try {
+  return await keepOnFailure(recorder, scheduler, async () => {
     const content = new StreamContent(scheduler, context.polynomial);
     const { pending, size } = await content.saveUnsized(counted(dump, { scheduler, tally }));
     content.sendParcel();
@@ -41,12 +33,7 @@ export async function saveDump(
     await scheduler.flush();
     await recorder.finish();
     return { name: dump.name, size, content: ids };
-  } catch (error) {
-    // The error is what the user must hear; to index what is stored is a courtesy to the next run.
-    if (isAppError(error, 'cancelled')) await scheduler.flush().catch(() => undefined);
-    await recorder.finish().catch(() => undefined);
-    throw error;
-  }
+  });
 }
 
 interface Tools {

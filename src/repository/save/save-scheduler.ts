@@ -6,9 +6,14 @@ import { type RunOptions, WorkerPool } from '../../lib/worker-pool.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { idWords } from '../blob-index/blob-print.ts';
+import type { BlobIndex } from '../blob-index/blob-index.ts';
 import type { BlobTables } from '../blob-index/blob-tables.ts';
 import type { IndexEntry } from '../blob-index/index-file.ts';
+import type { MasterKey } from '../crypto/seal.ts';
+import type { FileCodec } from '../format/repository-file.ts';
+import type { RepositoryLock } from '../lock.ts';
 import type { BlobType } from '../pack/pack-header.ts';
+import type { StoreAddress } from '../stores/address.ts';
 import type { ZeroCuts } from './file-holes.ts';
 import type {
   NewTableNotice,
@@ -25,6 +30,26 @@ export interface SchedulerOptions {
   readonly tables: BlobTables;
   readonly onPack: (pack: IndexEntry) => void;
   readonly signal: AbortSignal | undefined;
+}
+
+/** What saving needs to know of an open repository. */
+export interface SaveContext {
+  readonly codec: FileCodec;
+  readonly index: BlobIndex;
+  readonly address: StoreAddress;
+  readonly masterKey: MasterKey;
+  readonly polynomial: bigint;
+}
+
+export type LockedContext = SaveContext & { readonly lock: Pick<RepositoryLock, 'assertHeld'> };
+
+/** Starts the workers that save into an open repository. */
+export function openScheduler(
+  { address: store, masterKey, polynomial, index }: SaveContext,
+  { dryRun, onPack, signal }: Pick<SchedulerOptions, 'onPack' | 'signal'> & { readonly dryRun: boolean },
+): SaveScheduler {
+  const workerData = { store, masterKey, polynomial, dryRun };
+  return new SaveScheduler({ workerData, tables: index.tables, onPack, signal });
 }
 
 /** Hashing this much takes no longer than sending it to a worker. */

@@ -1,36 +1,22 @@
 import { type ByteString, toPrintable, toText } from '../../model/byte-string.ts';
-import { AppError, isAppError } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
 import type { Grade, GradeEvidence, SnapshotSummary } from '../../model/snapshot.ts';
 import { collectGarbage } from '../../lib/collect-garbage.ts';
 import { version } from '../../lib/version.ts';
-import type { BlobIndex } from '../blob-index/blob-index.ts';
-import type { MasterKey } from '../crypto/seal.ts';
 import type { TreeNode } from '../format/node.ts';
-import type { FileCodec } from '../format/repository-file.ts';
 import { saveSnapshot as saveSnapshotFile, type SnapshotJson, snapshotOf } from '../format/snapshot-file.ts';
-import type { RepositoryLock } from '../lock.ts';
-import type { StoreAddress } from '../stores/open-store.ts';
 import type { SaveOptions, SaveResult, StillMoment } from '../types.ts';
 import { CleanedFilesystems } from './clean-pages.ts';
 import { DataSave } from './data-save.ts';
 import type { DirectorySaverOptions } from './directory-saver.ts';
 import { EarlyClones } from './early-clones.ts';
-import { PackRecorder } from './pack-recorder.ts';
+import { keepOnFailure, PackRecorder } from './pack-recorder.ts';
 import { ReadableSaves } from './readable-saves.ts';
 import { dataParts, descriptionNode, directoryNode, plainDirectoryNode, saveRootTree } from './root-tree.ts';
 import { saveConfigFolder } from './config-folder.ts';
 import { assertDumpsThere, saveDumpFolder } from './save-dump.ts';
-import { SaveScheduler } from './save-scheduler.ts';
+import { type LockedContext, openScheduler, type SaveScheduler } from './save-scheduler.ts';
 import { watchStore } from './watch-store.ts';
-
-/** What saving needs to know of an open repository. */
-export interface SaveContext {
-  readonly codec: FileCodec;
-  readonly index: BlobIndex;
-  readonly address: StoreAddress;
-  readonly masterKey: MasterKey;
-  readonly polynomial: bigint;
-}
 
 /** Saves a source as a snapshot: packs, then the index that names them, then the snapshot; each durable before the next. */
 export async function saveSnapshot(context: LockedContext, options: SaveOptions): Promise<SaveResult> {
@@ -38,8 +24,6 @@ export async function saveSnapshot(context: LockedContext, options: SaveOptions)
   if (result === undefined) throw new AppError('failed', 'Nothing was saved');
   return result;
 }
-
-export type LockedContext = SaveContext & { readonly lock: Pick<RepositoryLock, 'assertHeld'> };
 
 /** Saves several, which may be still at the same moment. What cannot be read is left out, and the others are recorded together. */
 export async function saveSnapshots(
@@ -50,14 +34,8 @@ export async function saveSnapshots(
   const started = performance.now();
   const { signal, dryRun = false } = saves[0] ?? {};
   const recorder = new PackRecorder(context.codec, context.lock);
-  await using scheduler = new SaveScheduler({
-    workerData: {
-      store: context.address,
-      masterKey: context.masterKey,
-      polynomial: context.polynomial,
-      dryRun,
-    },
-    tables: context.index.tables,
+  await using scheduler = openScheduler(context, {
+    dryRun,
     onPack: (pack) => recorder.add(pack),
     signal,
   });
@@ -260,22 +238,6 @@ async function recordOf(
 /** The walk may be over before anybody cancels. */
 function throwIfCancelled({ signal }: Pick<SaveOptions, 'signal'>): void {
   if (signal?.aborted) throw new AppError('cancelled', 'The backup was stopped');
-}
-
-/** After a cancel or a failure, indexes what is stored already, so that the next run goes on from it. */
-async function keepOnFailure<T>(
-  recorder: PackRecorder,
-  scheduler: SaveScheduler,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    // The error that ended the backup is what the user must hear; this is a courtesy to the next run.
-    if (isAppError(error, 'cancelled')) await scheduler.flush().catch(() => undefined);
-    await recorder.finish().catch(() => undefined);
-    throw error;
-  }
 }
 
 async function saveTrees(work: DataSave, scheduler: SaveScheduler): Promise<string> {

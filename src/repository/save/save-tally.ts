@@ -2,10 +2,8 @@ import { type ByteString, toText } from '../../model/byte-string.ts';
 import type { SaveProblem, SnapshotSummary } from '../../model/snapshot.ts';
 import type { Progress } from '../types.ts';
 import { NotKeptCounter } from './not-kept.ts';
-import type { FileFates } from './file-fates.ts';
+import type { FileFate, FileFates } from './file-fates.ts';
 import { grainOf } from './time-grain.ts';
-
-export type FileFate = 'new' | 'changed' | 'unmodified';
 
 /** Counts what a backup sees, and tells its progress at most ten times a second. */
 export class SaveTally {

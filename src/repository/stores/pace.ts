@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pace } from './store.ts';
 import { cancelled } from './store-errors.ts';
 
 /** What a rate limit is, as plain data that threads share. */
@@ -6,11 +7,6 @@ export interface PaceState {
   readonly bytesPerSecond: number;
   /** Nanoseconds of the machine's monotonic clock at which the next byte may go. */
   readonly nextFree: SharedArrayBuffer;
-}
-
-export interface Pace {
-  /** Returns when that many bytes may go. */
-  take(bytes: number, signal?: AbortSignal): Promise<void>;
 }
 
 /** Pieces in which data is sent and received under a limit, so that the rate is even and not only right on average. */

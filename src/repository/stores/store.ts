@@ -1,8 +1,13 @@
 import type { Room } from '../../lib/room.ts';
-import type { Pace } from './pace.ts';
 
 /** The kinds of files that a repository has. `config` is a single file; the others are named by the SHA-256 of their content. */
 export type FileType = 'config' | 'keys' | 'locks' | 'snapshots' | 'index' | 'data';
+
+/** A limit of the rate at which bytes go. */
+export interface Pace {
+  /** Returns when that many bytes may go. */
+  take(bytes: number, signal?: AbortSignal): Promise<void>;
+}
 
 export interface StoreOptions {
   readonly signal?: AbortSignal | undefined;

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import type { StoreTuning } from '../address.ts';
-import { openPace, type Pace } from '../pace.ts';
+import { openPace } from '../pace.ts';
 import { cancelled } from '../store-errors.ts';
-import type { ByteRange, FileType, LoadOptions, Store, StoredFile, StoreOptions } from '../store.ts';
+import type { ByteRange, FileType, LoadOptions, Pace, Store, StoredFile, StoreOptions } from '../store.ts';
 
 export interface StoreLimits {
   /** Requests at once in this thread. */

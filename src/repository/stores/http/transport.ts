@@ -1,5 +1,5 @@
 import type { Room } from '../../../lib/room.ts';
-import type { Pace } from '../pace.ts';
+import type { Pace } from '../store.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { type Pace, paceBytes } from '../pace.ts';
+import { paceBytes } from '../pace.ts';
+import type { Pace } from '../store.ts';
 
 /** Sends a body and ends the request. Its failures reach whoever listens to the stream. */
 export async function writeBody(

@@ -1,4 +1,5 @@
-import { type Pace, paceBytes } from '../pace.ts';
+import { paceBytes } from '../pace.ts';
+import type { Pace } from '../store.ts';
 import { throwIfAborted } from '../store-errors.ts';
 import { openFlag, packetType, type SftpAttributes, type SftpEntry, status } from './packets.ts';
 import { type SftpSession, SftpStatus } from './sftp-session.ts';
