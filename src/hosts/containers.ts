@@ -1,6 +1,9 @@
 import type { Entry } from '../model/entry.ts';
 import type { ConsumerState } from '../model/volume.ts';
-import type { CallOptions } from './host.ts';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
  * What a container is. Its id tells whether it is still the same one: of a container that was made anew under the same name

@@ -1,12 +1,8 @@
 import type { ByteString } from '../model/byte-string.ts';
-import type { Containers } from './containers.ts';
+import type { CallOptions, Containers } from './containers.ts';
 import type { ManagedVolumes } from './managed-volumes.ts';
 import type { ClaimHolder } from '../lib/machine-claim.ts';
 import type { DataMount, HostKind, Volume, VolumeSpec } from '../model/volume.ts';
-
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-}
 
 export interface HostInfo {
   readonly kind: HostKind;
@@ -95,3 +91,5 @@ export interface StreamData extends AsyncDisposable {
   /** Unpacks a tar stream below `path`; what is there and not in the stream stays. Returns when the engine has taken all of it. */
   writeTar(path: ByteString, tar: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void>;
 }
+
+export type { CallOptions };

@@ -1,10 +1,6 @@
 import type { AppError } from '../model/errors.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
-import type { VolumeMigration } from './volume-migration.ts';
-
-interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-}
+import type { CallOptions } from './containers.ts';
 
 /** A volume that Holdfast itself keeps, on one of its drivers. */
 export interface ManagedVolume extends Volume {
@@ -69,6 +65,12 @@ export interface TrashedVolume {
   readonly isRecordOnly: boolean;
 }
 
+export interface EmptiedTrash {
+  readonly deleted: readonly TrashedVolume[];
+  /** What is in the trash still, and why. */
+  readonly failures: readonly { readonly name: string; readonly error: AppError }[];
+}
+
 /**
  * The volumes that Holdfast keeps itself, on its drivers.
  *
@@ -78,12 +80,6 @@ export interface TrashedVolume {
  * - A name that does not exist is `not-found`, unless a call says otherwise.
  * - Waiting for storage ends by itself with `unavailable`, and for another's work with `locked`, within 100 seconds.
  */
-export interface EmptiedTrash {
-  readonly deleted: readonly TrashedVolume[];
-  /** What is in the trash still, and why. */
-  readonly failures: readonly { readonly name: string; readonly error: AppError }[];
-}
-
 export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
   /**
    * A name that exists is given back as it is when driver, options and labels agree, else `conflict` says how it
@@ -158,14 +154,6 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
   subscribe(listener: (event: VolumeEvent) => void): () => void;
 }
 
-export type {
-  MigrationPlaces,
-  MigrationSteps,
-  MigrationTarget,
-  MigrationWish,
-  SeedPlaces,
-} from './volume-migration.ts';
-
 export interface VolumeOwner {
   readonly owner?: string | undefined;
   readonly group?: string | undefined;
@@ -178,4 +166,67 @@ export interface ReconcileReport {
   readonly remounted: readonly string[];
   /** Sentences about what could not be mended. */
   readonly problems: readonly string[];
+}
+
+/** The storage that a volume is to move to. */
+export interface MigrationWish {
+  readonly driver: string;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+export interface MigrationTarget extends MigrationWish {
+  readonly kind: string;
+  /** What there is at most, by its options; undefined where nothing but the disk sets a limit. */
+  readonly sizeBytes: number | undefined;
+  /** The disk that the data will lie on, where it is known before the storage is made. */
+  readonly disk: RoomUsage | undefined;
+}
+
+export interface MigrationPlaces {
+  /** Absolute paths of this machine. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface SeedPlaces extends MigrationPlaces {
+  /** Has what is in `to` by now on the disks below it. It may take long, so it is done before the last changes are copied. */
+  readonly writeDown: () => Promise<void>;
+}
+
+/** What is done on the way; each throws to give it up. */
+export interface MigrationSteps {
+  /** Fills `to`, which is empty, while the volume is in use. */
+  seed(places: SeedPlaces): Promise<void>;
+  /** Nobody uses the volume from then on until the answer is disposed of, after the volume can be mounted again. */
+  makeStill(): Promise<AsyncDisposable>;
+  /** Makes `to` the same as `from`, and proves it. Nobody can mount the volume meanwhile. */
+  finish(places: MigrationPlaces): Promise<void>;
+}
+
+/**
+ * Moves volumes to other storage. The name stays, with labels, protection and identity; the storage that a volume had
+ * stays whole in the trash.
+ *
+ * One exchange of two folders decides: whatever ends the work before it leaves the volume as it was, and what was made
+ * is removed; after it the volume is on its new storage. Both are brought to their end by the next start.
+ */
+export interface VolumeMigration {
+  /** Touches nothing. Throws what keeps it from moving there whoever uses it: `usage`, `unsupported`, `not-found`. */
+  checkMigration(name: string, wish: MigrationWish): Promise<MigrationTarget>;
+
+  /** `in-use` when ids that hold it do not go away once it is still. */
+  migrate(
+    name: string,
+    wish: MigrationWish,
+    options: CallOptions & { readonly steps: MigrationSteps },
+  ): Promise<ManagedVolume>;
+
+  /** The storage that the volume had before, in the trash. Undefined when it was not moved, or the trash was emptied since. */
+  findMigrated(name: string): Promise<TrashedVolume | undefined>;
+
+  /** Back to that storage and the data that it had then; what is there now is in the trash, and comes back in the same way. */
+  migrateBack(
+    name: string,
+    options: CallOptions & { readonly steps: Pick<MigrationSteps, 'makeStill'> },
+  ): Promise<ManagedVolume>;
 }

@@ -1,7 +1,15 @@
 import { AppError } from '../../model/errors.ts';
-import type { EngineCall } from './engine-client.ts';
 
 const defaultDeadlineMs = 60_000;
+
+/** What is waited for, and for how long. */
+export interface TimedCall {
+  /** What we want, for the message when it fails: `Cannot list volumes`. */
+  readonly action: string;
+  readonly signal?: AbortSignal | undefined;
+  /** How long the answer may take; the engine gives plugins two minutes for some calls. */
+  readonly deadlineMs?: number | undefined;
+}
 
 export interface CallDeadline extends Disposable {
   readonly signal: AbortSignal;
@@ -9,7 +17,7 @@ export interface CallDeadline extends Disposable {
 }
 
 /** The caller's signal and our own clock in one. */
-export function startDeadline(call: EngineCall): CallDeadline {
+export function startDeadline(call: TimedCall): CallDeadline {
   const controller = new AbortController();
   const milliseconds = call.deadlineMs ?? defaultDeadlineMs;
   const timer = setTimeout(() => {

@@ -8,22 +8,17 @@ import type { Duplex } from 'node:stream';
 import { AppError } from '../../model/errors.ts';
 import type { DockerEndpoint } from './endpoint.ts';
 import { chooseVersion } from './api-version.ts';
-import { startDeadline } from './call-deadline.ts';
+import { startDeadline, type TimedCall } from './call-deadline.ts';
 import { type EngineConnection, openEngineConnection } from './engine-connection.ts';
 import { connectionError, refusalError } from './engine-error.ts';
 
 /** One request to the engine. */
-export interface EngineCall {
+export interface EngineCall extends TimedCall {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
   /** Below the version, starting with `/`. */
   readonly path: string;
-  /** What we want, for the message when it fails: `Cannot list volumes`. */
-  readonly action: string;
   readonly json?: unknown;
   readonly headers?: OutgoingHttpHeaders;
-  readonly signal?: AbortSignal | undefined;
-  /** How long the answer may take; the engine gives plugins two minutes for some calls. */
-  readonly deadlineMs?: number | undefined;
 }
 
 export interface EngineClientOptions {

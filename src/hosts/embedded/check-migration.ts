@@ -5,8 +5,7 @@ import { ownershipOptions } from '../../lib/ownership.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { parseSize } from '../../model/size.ts';
-import type { RoomUsage } from '../managed-volumes.ts';
-import type { MigrationTarget, MigrationWish } from '../volume-migration.ts';
+import type { MigrationTarget, MigrationWish, RoomUsage } from '../managed-volumes.ts';
 import { keptOptions } from './create-volume.ts';
 import { type EmbeddedParts, kindOf, requireRecord } from './embedded-parts.ts';
 

@@ -7,6 +7,9 @@ import type {
   EmptiedTrash,
   ManagedVolume,
   ManagedVolumes,
+  MigrationSteps,
+  MigrationTarget,
+  MigrationWish,
   ReconcileReport,
   RoomUsage,
   TrashedVolume,
@@ -14,7 +17,6 @@ import type {
   VolumeHealth,
   VolumeOwner,
 } from '../managed-volumes.ts';
-import type { MigrationSteps, MigrationTarget, MigrationWish } from '../volume-migration.ts';
 import { labelVolume, ownVolume, resizeVolume, rotateVolume } from './change-volume.ts';
 import { createVolume, keptOptions } from './create-volume.ts';
 import { type EmbeddedParts, requireRecord, storageOf } from './embedded-parts.ts';

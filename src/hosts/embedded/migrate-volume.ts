@@ -11,7 +11,7 @@ import { fromText } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { CallOptions } from '../host.ts';
-import type { MigrationSteps } from '../volume-migration.ts';
+import type { MigrationSteps } from '../managed-volumes.ts';
 import { closeBelow } from './create-volume.ts';
 import { type EmbeddedParts, requireRecord, type Storage, storageOf, withVolume } from './embedded-parts.ts';
 import { processHoldId } from './hold-id.ts';

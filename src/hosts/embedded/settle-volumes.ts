@@ -3,13 +3,15 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { syncFilesystemLater } from '../../lib/posix.ts';
 import { AppError } from '../../model/errors.ts';
-import type { EmbeddedParts } from './embedded-parts.ts';
-import type { UnsettledVolume } from '../../catalog/catalog.ts';
+import type { Catalog, UnsettledVolume } from '../../catalog/catalog.ts';
 import { trashedMark } from './record-file.ts';
 import { syncAll } from './sync-all.ts';
-import { stateError } from './volume-folders.ts';
+import { stateError, type VolumeFolders } from './volume-folders.ts';
 
-type Parts = Pick<EmbeddedParts, 'catalog' | 'folders'>;
+interface Parts {
+  readonly catalog: Pick<Catalog, 'unsettled'>;
+  readonly folders: VolumeFolders;
+}
 
 /** For so few it is asked for each by itself: the file system may hold much of others that is not on the disk. */
 const few = 32;
