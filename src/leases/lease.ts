@@ -4,10 +4,9 @@ import type { Host } from '../hosts/host.ts';
 import { makeFolders } from '../lib/make-folders.ts';
 import { type FileLock, tryLockFile, tryLockUnwritten } from '../lib/file-lock.ts';
 import { holderWords } from '../lib/machine-claim.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
+import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { localTime } from '../model/local-time.ts';
 import { quote } from '../model/quote.ts';
-import { type ClaimedPlace, claimOf } from './claim-of.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 
 export interface LeaseRequest {
@@ -87,6 +86,14 @@ async function alsoClaimed(taken: FileLock, request: LeaseRequest): Promise<Asyn
   return held.move();
 }
 
+/** A volume of a host, or a directory. */
+export interface ClaimedPlace {
+  readonly kind: 'volume' | 'path';
+  readonly name: string;
+  /** Whose volume it is; undefined is the host that answers. */
+  readonly hostIdentity?: string | undefined;
+}
+
 interface LeasesRequest {
   readonly places: readonly (ClaimedPlace & Pick<LeaseRequest, 'identity'>)[];
   readonly action: string;
@@ -109,6 +116,27 @@ export async function takeLeases(
     leases.use(await takeLease({ stateDir, identity, name, action, claim }));
   }
   return leases.move();
+}
+
+/**
+ * What keeps those away from a place who work from another state folder. Undefined for a directory, which belongs to one
+ * state folder, for a volume of another host than the one that answers, and where none answers.
+ */
+export async function claimOf(
+  parts: Pick<Protection, 'host'>,
+  { kind, name, hostIdentity }: ClaimedPlace,
+  { signal }: JobOptions,
+): Promise<LeaseClaim | undefined> {
+  if (kind === 'path') return undefined;
+  try {
+    const host = await parts.host();
+    if (hostIdentity !== undefined && (await host.info({ signal })).identity !== hostIdentity)
+      return undefined;
+    return { host, what: `volume ${name}` };
+  } catch (error) {
+    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return undefined;
+    throw error;
+  }
 }
 
 function describeHolder(text: string): { who: string; detail: string | undefined } {

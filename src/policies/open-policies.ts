@@ -1,16 +1,16 @@
 import type { AnomalyRecord, PolicyRunRecord } from '../model/policy-run.ts';
 import { quote } from '../model/quote.ts';
-import type { ConfigurationSource } from './configuration/configuration-source.ts';
 import type { LoadedConfiguration } from './configuration/load-configuration.ts';
 import type { PlacedValue } from '../lib/read-document.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions } from '../activity/protection.ts';
 import type { CoverageReport } from './coverage.ts';
 import type { DaemonState } from './daemon-lock.ts';
 import type { CoveredPlace, PlaceKind, PlaceState } from './plan-coverage.ts';
 import type { Policy } from '../model/policy.ts';
-import type { OpenPolicyApp } from './policy-app.ts';
+import type { PoliciesParts } from './policy-app.ts';
 import type { NextRun, PolicyStatus } from './policy-status.ts';
 import type { PolicyBackup, PolicyRunReport, RunPolicyRequest } from './run-policy.ts';
+import type { DaemonRequest } from './serve.ts';
 
 /** What keeps data safe by itself: policies, and the daemon that runs them. */
 export interface Policies {
@@ -41,24 +41,6 @@ export interface Policies {
   coverage(options?: JobOptions): Promise<CoverageReport>;
   /** Runs policies until the signal is aborted. `locked` when a daemon does so already. */
   runDaemon(request: DaemonRequest): Promise<void>;
-}
-
-export interface DaemonRequest {
-  readonly signal: AbortSignal;
-  /** What is at work when it is to end has so long to come to its end. */
-  readonly graceMs: number;
-  readonly say: (message: string) => void;
-  /** Is told how to have the configuration read anew. */
-  readonly onReloader?: ((reload: () => void) => void) | undefined;
-}
-
-export interface PoliciesParts {
-  readonly protection: Protection;
-  readonly source: ConfigurationSource;
-  /** What the command line or the environment name as repository. */
-  readonly repository: string | undefined;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly open: OpenPolicyApp;
 }
 
 export function openPolicies(parts: PoliciesParts): Policies {
@@ -141,6 +123,7 @@ export type {
   AnomalyRecord,
   CoverageReport,
   CoveredPlace,
+  DaemonRequest,
   DaemonState,
   LoadedConfiguration,
   NextRun,

@@ -4,6 +4,7 @@ import type { ForgetPlan } from '../retention/forget-plan.ts';
 import type { DrillReport, DrillRequest } from '../proof/drill/drill-types.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import type { ListedSnapshot, SnapshotFilter } from '../snapshots/snapshots.ts';
+import type { ConfigurationSource } from './configuration/configuration-source.ts';
 import type { CheckReport, PruneLimits, PruneSummary } from '../repository/index.ts';
 import type { VerifyReport, VerifyRequest } from '../proof/verify.ts';
 
@@ -27,3 +28,13 @@ export interface OpenedApp extends AsyncDisposable {
 
 /** Opens everything anew with a repository, by name or location; '' is the default one. Connects to nothing yet. */
 export type OpenPolicyApp = (repository: string) => OpenedApp;
+
+/** What policies work with. */
+export interface PoliciesParts {
+  readonly protection: Protection;
+  readonly source: ConfigurationSource;
+  /** What the command line or the environment name as repository. */
+  readonly repository: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly open: OpenPolicyApp;
+}

@@ -1,9 +1,18 @@
 import { notifyService, watchdogIntervalMs } from '../lib/notify-service.ts';
 import { runDaemon } from './daemon.ts';
 import { takeDaemonLock } from './daemon-lock.ts';
-import type { DaemonRequest, PoliciesParts } from './open-policies.ts';
+import type { PoliciesParts } from './policy-app.ts';
 import { openPolicyWork } from './policy-work.ts';
 import { realClock } from './real-clock.ts';
+
+export interface DaemonRequest {
+  readonly signal: AbortSignal;
+  /** What is at work when it is to end has so long to come to its end. */
+  readonly graceMs: number;
+  readonly say: (message: string) => void;
+  /** Is told how to have the configuration read anew. */
+  readonly onReloader?: ((reload: () => void) => void) | undefined;
+}
 
 const lookEveryMs = 60_000;
 

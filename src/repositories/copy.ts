@@ -1,8 +1,19 @@
-import type { CopyReport } from '../repository/index.ts';
+import type { CopyReport, Repository } from '../repository/index.ts';
 import { chooseSnapshots } from '../snapshots/choose-snapshots.ts';
-import type { JobOptions } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/protection.ts';
 import { findContext } from '../snapshots/snapshots.ts';
-import type { OtherRepository, UpkeepParts } from './upkeep.ts';
+
+/** Another repository than the one that is configured. */
+export interface OtherRepository {
+  /** Its name or its location. */
+  readonly repository: string;
+  /** `file:/path`, `env:NAME` or `exec:command`; undefined takes what the catalog knows. */
+  readonly passwordReference: string | undefined;
+}
+
+export interface CopyParts extends Protection {
+  openOther(wish: OtherRepository): Promise<Repository>;
+}
 
 export interface CopyRequest {
   readonly to: OtherRepository;
@@ -13,7 +24,7 @@ export interface CopyRequest {
 
 /** Copies snapshots into another repository, so that there are two places. */
 export async function copy(
-  parts: UpkeepParts,
+  parts: CopyParts,
   { to, references, dryRun }: CopyRequest,
   options: JobOptions,
 ): Promise<CopyReport> {

@@ -4,12 +4,11 @@ import type {
   LockHolder,
   PackRepairReport,
   RepairedSnapshot,
-  Repository,
   RepositoryKey,
   SnapshotRepairReport,
   UnlockReport,
 } from '../repository/index.ts';
-import type { CopyRequest } from './copy.ts';
+import type { CopyParts, CopyRequest, OtherRepository } from './copy.ts';
 import type { AddedKey, ChangedKey, KeyParts, NewKey, RemovedKey } from './key.ts';
 import { loadedLate } from '../activity/loaded-late.ts';
 import type { JobOptions } from '../activity/protection.ts';
@@ -36,17 +35,7 @@ export interface Upkeep {
   copy(request: CopyRequest, options?: JobOptions): Promise<CopyReport>;
 }
 
-/** Another repository than the one that is configured. */
-export interface OtherRepository {
-  /** Its name or its location. */
-  readonly repository: string;
-  /** `file:/path`, `env:NAME` or `exec:command`; undefined takes what the catalog knows. */
-  readonly passwordReference: string | undefined;
-}
-
-export interface UpkeepParts extends KeyParts {
-  openOther(wish: OtherRepository): Promise<Repository>;
-}
+export interface UpkeepParts extends KeyParts, CopyParts {}
 
 export interface IndexRepairRequest {
   readonly readAllPacks: boolean;
@@ -94,6 +83,7 @@ export type {
   IndexRepairReport,
   LockHolder,
   NewKey,
+  OtherRepository,
   PackRepairReport,
   RemovedKey,
   RepairedSnapshot,

@@ -10,8 +10,9 @@ import { nameApps } from '../quiesce/name-apps.ts';
 import type { AppStep } from '../quiesce/plan-still.ts';
 import { putBack } from '../quiesce/put-back.ts';
 import { startOnce } from '../quiesce/start-refusal.ts';
-import { tellOfRecovery } from './tell-of-recovery.ts';
+import type { Happening } from '../activity/notify/notifier.ts';
 import { localTime } from '../model/local-time.ts';
+import { quote } from '../model/quote.ts';
 
 /** What was found of one job that was interrupted. */
 export interface RecoveredJob {
@@ -218,4 +219,31 @@ async function whyUnsettled(
 
 function rethrow(error: unknown): never {
   throw error;
+}
+
+/** Tells by the channels which containers stay stopped, and when they are back. Never throws: it is noted as well. */
+async function tellOfRecovery(
+  parts: Pick<Protection, 'notifier'>,
+  jobs: readonly RecoveredJob[],
+): Promise<void> {
+  if (jobs.length === 0) return;
+  try {
+    (await parts.notifier()).tell(jobs.map(happeningOf));
+  } catch {
+    // A configuration that cannot be read, as a rule.
+  }
+}
+
+function happeningOf({ reason, containers, error }: RecoveredJob): Happening {
+  const about = { work: 'recovery', subject: containers.join(', ') || 'an interrupted job' } as const;
+  if (error === undefined)
+    return { ...about, what: 'good', onlyRecovery: true, message: 'All runs again that ran before' };
+  return {
+    ...about,
+    what: 'failed',
+    fingerprint: 'left-stopped',
+    message: `A job that was to ${reason} was interrupted, and ${containers.map(quote).join(', ') || 'what it had stopped'} cannot be brought back`,
+    detail: error,
+    hint: 'Mend what is named; then "holdfast recover" brings them back.',
+  };
 }

@@ -1,13 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
+import type { ByteString } from '../model/byte-string.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import type { Destination } from './choose-destination.ts';
 import { pathIdentity, volumeIdentity } from '../volumes/identity.ts';
 import { ownTest } from '../snapshots/own-snapshots.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
-import type { RestorePlan } from './restore-plan.ts';
 import { type Place, placeOf } from '../snapshots/take-over.ts';
+
+/** What a restore brings back, and where to. */
+export interface BroughtBack {
+  readonly snapshot: Snapshot;
+  /** What is restored; its path is '' when it is the whole snapshot. */
+  readonly path: ByteString;
+  readonly destination: Destination;
+  /** The destination goes on in the lineage of another machine. */
+  readonly takesOver: boolean;
+}
 
 /** What the lease on a destination is taken on. */
 export async function identityOf(
@@ -24,7 +34,7 @@ export async function identityOf(
 /** The data is restored: when this cannot be written down, it is said, and no more. */
 export async function keepLineages(
   parts: Protection,
-  plans: readonly RestorePlan[],
+  plans: readonly BroughtBack[],
   options: JobOptions,
 ): Promise<void> {
   try {
@@ -38,7 +48,7 @@ export async function keepLineages(
 /** What a restore says beforehand of the lineage that its destination goes on in. */
 export async function lineageNotes(
   parts: Protection,
-  plan: Pick<RestorePlan, 'snapshot' | 'path' | 'destination' | 'takesOver'>,
+  plan: BroughtBack,
   options: JobOptions,
 ): Promise<string[]> {
   const recorded = broughtBack(plan);
@@ -56,7 +66,7 @@ export async function lineageNotes(
  * What was brought back as a whole goes on in the lineage of its snapshots where they are this machine's, or where they are
  * taken over; else in one of its own. A copy under another name has its own.
  */
-async function keepLineage(parts: Protection, plan: RestorePlan, options: JobOptions): Promise<void> {
+async function keepLineage(parts: Protection, plan: BroughtBack, options: JobOptions): Promise<void> {
   const recorded = broughtBack(plan);
   if (recorded === undefined) return;
   const catalog = await parts.catalog();
@@ -85,14 +95,14 @@ function broughtBack({
   snapshot: { volume },
   path,
   destination,
-}: Pick<RestorePlan, 'snapshot' | 'path' | 'destination'>): VolumeDescription | undefined {
+}: BroughtBack): VolumeDescription | undefined {
   if (volume === undefined || volume.name !== destination.name) return undefined;
   if (path !== '' && volume.isFile !== true) return undefined;
   return (volume.kind === 'path') === isPath(destination) ? volume : undefined;
 }
 
 /** True where it is no volume, but a place of this machine that is named by its path. */
-export function isPath({ kind }: Pick<RestorePlan['destination'], 'kind'>): boolean {
+export function isPath({ kind }: Pick<Destination, 'kind'>): boolean {
   return kind === 'directory' || kind === 'entry';
 }
 

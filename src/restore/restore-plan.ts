@@ -19,7 +19,7 @@ import { explainContainerPath } from '../snapshots/path-in-container.ts';
 import { ownFoldersBelow } from '../backup/own-folders.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import { placesOf } from '../quiesce/volume-containers.ts';
-import { lineageNotes } from './restore-lineage.ts';
+import { type BroughtBack, lineageNotes } from './restore-lineage.ts';
 import { findContext } from '../snapshots/snapshots.ts';
 import { type RestoreChanges, summarize } from '../backup/summarize-changes.ts';
 
@@ -56,16 +56,12 @@ export interface RestoreSpace {
   readonly free: number | undefined;
 }
 
-export interface RestorePlan {
-  readonly snapshot: Snapshot;
-  /** What is restored; its path is '' when it is the whole snapshot. */
-  readonly path: ByteString;
+export interface RestorePlan extends BroughtBack {
   readonly entry: SnapshotEntry;
   /** It is one of the files that containers need, which lie beside the data, by its absolute path without the first slash. */
   readonly inConfig?: boolean | undefined;
   /** A part goes where it came from; otherwise it goes into the destination under its own name. */
   readonly keepsPlace: boolean;
-  readonly destination: Destination;
   /** Undefined where nothing is replaced. */
   readonly changes: RestoreChanges | undefined;
   /** Data that is there is replaced: the user has to agree. */
@@ -78,8 +74,6 @@ export interface RestorePlan {
   readonly keepForMs: number;
   readonly space: RestoreSpace | undefined;
   readonly mapOwner: OwnerMap | undefined;
-  /** The destination goes on in the lineage of another machine. */
-  readonly takesOver: boolean;
   /** Why it is refused as things are now. */
   readonly refusal: AppError | undefined;
   readonly notes: readonly string[];

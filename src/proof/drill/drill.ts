@@ -4,15 +4,20 @@ import { isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import { readDiskEvidence } from '../../quiesce/presets/disk-evidence.ts';
-import type { DiskEvidence } from '../../quiesce/presets/preset.ts';
 import type { JobOptions, Protection } from '../../activity/protection.ts';
 import { planRestore } from '../../restore/restore-plan.ts';
 import { applyRestore } from '../../restore/restore.ts';
 import { findContext } from '../../snapshots/snapshots.ts';
 import { chooseDrill, type DrillChoice } from './choose-drill.ts';
-import type { DrilledServer, DrilledVolume, DrillReport, DrillRequest } from './drill-types.ts';
+import type { DrilledServer, DrillReport, DrillRequest } from './drill-types.ts';
 import { onlySeen, type ServerAnswer } from './ask-server.ts';
-import { lackWords, planServers, type ServerPlans, type TrialServer } from './plan-servers.ts';
+import {
+  lackWords,
+  planServers,
+  type RestoredVolume,
+  type ServerPlans,
+  type TrialServer,
+} from './plan-servers.ts';
 import { startServer } from './start-server.ts';
 import { trialFiles } from './trial-files.ts';
 import { openTrial, type Trial } from './trial.ts';
@@ -56,12 +61,6 @@ export async function drill(
   };
   const readyAt = servers.map((server) => server.readyAt);
   return report(found, { restoreMs, started, readyAt, problems: [], keep: request.keep });
-}
-
-export interface RestoredVolume {
-  readonly snapshot: Snapshot;
-  readonly drilled: DrilledVolume;
-  readonly disk: DiskEvidence;
 }
 
 interface RestoreWork {

@@ -7,8 +7,7 @@ import { type FindContext, safetyTag } from '../../snapshots/find-snapshot.ts';
 import type { DiskEvidence } from '../../quiesce/presets/preset.ts';
 import { someSnapshot } from '../../snapshots/some-snapshot.fixture.ts';
 import { chooseDrill } from './choose-drill.ts';
-import type { RestoredVolume } from './drill.ts';
-import { assignServers, type ServerPlans } from './plan-servers.ts';
+import { assignServers, type RestoredVolume, type ServerPlans } from './plan-servers.ts';
 
 const day = (number: number): string => new Date(Date.UTC(2026, 0, number)).toISOString();
 

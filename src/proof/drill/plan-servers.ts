@@ -3,10 +3,16 @@ import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import type { JobOptions, Protection } from '../../activity/protection.ts';
+import type { DiskEvidence } from '../../quiesce/presets/preset.ts';
 import type { DrillChoice } from './choose-drill.ts';
 import { chooseServer, type ServerPlan } from './choose-server.ts';
-import type { RestoredVolume } from './drill.ts';
-import type { DrillRequest } from './drill-types.ts';
+import type { DrilledVolume, DrillRequest } from './drill-types.ts';
+
+export interface RestoredVolume {
+  readonly snapshot: Snapshot;
+  readonly drilled: DrilledVolume;
+  readonly disk: DiskEvidence;
+}
 
 /** A container that a trial starts, with the trial's volumes by their places in it. */
 export interface TrialServer {

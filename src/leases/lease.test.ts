@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { AppError } from '../model/errors.ts';
 import { ClaimingMachine } from './claiming-machine.fixture.ts';
-import { claimOf } from './claim-of.ts';
-import { takeLeases } from './lease.ts';
+import { claimOf, takeLeases } from './lease.ts';
 import type { Protection } from '../activity/protection.ts';
 import { stillWorld } from '../quiesce/still-world.fixture.ts';
 
