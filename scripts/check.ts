@@ -71,7 +71,7 @@ async function runTool(script: string, args: readonly string[]): Promise<string>
 }
 
 async function checkImports(files: readonly string[]): Promise<string> {
-  const sources = files.filter((path) => path.startsWith('src/') && path.endsWith('.ts'));
+  const sources = files.filter((path) => /^(src|bench)\/.*\.ts$/.test(path));
   const [unproven, faults] = [await proveRules(), await cruiseImports(root, sources)];
   return [...unproven, ...faults].join('\n');
 }

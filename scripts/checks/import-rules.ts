@@ -49,11 +49,16 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
       ],
     ]),
   ),
-  surfaces: [...base, 'app\\.ts$'],
+  surfaces: [...base, 'app/app\\.ts$', 'app\\.ts$'],
 };
 
 /** Tests, and suites that tests of several implementations share, may import what they test. */
 export const testFile = '(\\.test|\\.fixture|[-.](contract|suite))\\.ts$';
+/** How the command starts what listens. */
+const serviceFaces = [
+  '^src/surfaces/docker-api/serve-api\\.ts$',
+  '^src/surfaces/docker-plugin/serve-plugin\\.ts$',
+];
 /** Where a program starts: it may call what only `app.ts` else may. */
 const entryPoint = '^(src/surfaces/[^/]+|bench)/main\\.ts$';
 
@@ -70,17 +75,17 @@ export const importRules: readonly IForbiddenRuleType[] = [
   {
     name: 'siblings-stay-apart',
     comment:
-      'one implementation never imports another: docker knows nothing of embedded, cli nothing of http',
+      'one implementation never imports another: docker knows nothing of embedded; cli starts a service by its face',
     severity: 'error',
     from: { path: '^src/(hosts|surfaces)/([^/]+)/', pathNot: testFile },
-    to: { path: '^src/$1/[^/]+/', pathNot: '^src/$1/$2/' },
+    to: { path: '^src/$1/[^/]+/', pathNot: ['^src/$1/$2/', ...serviceFaces] },
   },
   {
-    name: 'surfaces-see-the-app-as-a-type',
-    comment: 'only the main.ts or context.ts of a surface opens an App; everything else is handed one',
+    name: 'surfaces-are-handed-an-app',
+    comment: 'only the main.ts or session.ts of a surface opens an App; everything else knows app/app.ts',
     severity: 'error',
-    from: { path: '^src/surfaces/', pathNot: [testFile, '^src/surfaces/[^/]+/(main|context)\\.ts$'] },
-    to: { path: '^src/app\\.ts$', dependencyTypesNot: ['type-only'] },
+    from: { path: '^src/surfaces/', pathNot: [testFile, '^src/surfaces/[^/]+/(main|session)\\.ts$'] },
+    to: { path: '^src/app\\.ts$' },
   },
   {
     name: 'entry-points-import-no-implementation',
@@ -89,7 +94,14 @@ export const importRules: readonly IForbiddenRuleType[] = [
     from: { path: '^src/(main|index)\\.ts$' },
     to: {
       path: '^src/',
-      pathNot: below([...base, ...contracts, 'app\\.ts$', 'repository/index\\.ts$', 'surfaces/']),
+      pathNot: below([
+        ...base,
+        ...contracts,
+        'app\\.ts$',
+        'app/app\\.ts$',
+        'repository/index\\.ts$',
+        'surfaces/',
+      ]),
     },
   },
   {
@@ -122,10 +134,10 @@ export const importRules: readonly IForbiddenRuleType[] = [
   },
   {
     name: 'no-cycles',
-    comment: 'files that need each other to be loaded',
+    comment: 'files that need each other, be it for a type',
     severity: 'error',
-    from: { path: '^src/' },
-    to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    from: {},
+    to: { circular: true },
   },
 ];
 

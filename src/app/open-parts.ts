@@ -11,7 +11,7 @@ import {
 import { loggedEngine } from './logged-parts.ts';
 import type { Protection } from '../activity/protection.ts';
 import type { RestoringParts } from '../restore/restoring.ts';
-import type { ServicesParts } from '../surfaces/open-services.ts';
+import type { EngineLinks } from './app.ts';
 import { type AppConfig, placeOf } from './app-config.ts';
 import { type KnownRepositories, openKnownRepositories } from './known-repositories.ts';
 import { keepCatalogCopy } from './catalog-copy.ts';
@@ -22,7 +22,8 @@ import { type Hosts, openHosts } from './open-hosts.ts';
 import { openProtectedNames } from './protected-names.ts';
 
 /** What an App is made of. Each part is opened when it is first asked for, and closed with all others. */
-export interface Parts extends RestoringParts, ServicesParts, Hosts, Pick<KnownRepositories, 'openOther'> {
+export interface Parts extends RestoringParts, Hosts, Pick<KnownRepositories, 'openOther'> {
+  readonly engineLinks: EngineLinks;
   readonly source: ConfigurationSource;
   volumes(): Promise<VolumeEngine>;
   close(): Promise<void>;
@@ -84,15 +85,17 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
       const protectedNames = openProtectedNames(host, catalog);
       return loggedEngine(openEngine({ host, protectedNames }), parts);
     }),
-    async foreignTrash() {
-      const { openForeignTrash } = await import('../volumes/trash-foreign.ts');
-      return opened.use(await openForeignTrash({ stateDir, managed: await hosts.managed() }));
-    },
-    isProtected: async (engineId, name) => (await catalog()).volumes.isProtected(engineId, name),
-    identity: async () => (await catalog()).stateId(),
-    async engineRecords(driver) {
-      const { openRecordsForPlugin } = await import('./engine-of-plugin.ts');
-      return await openRecordsForPlugin(config, driver);
+    engineLinks: {
+      identity: async () => (await catalog()).stateId(),
+      isProtected: async (engineId, name) => (await catalog()).volumes.isProtected(engineId, name),
+      async openTrash() {
+        const { openForeignTrash } = await import('../volumes/trash-foreign.ts');
+        return opened.use(await openForeignTrash({ stateDir, managed: await hosts.managed() }));
+      },
+      async openRecords(driver) {
+        const { openRecordsForPlugin } = await import('./engine-of-plugin.ts');
+        return await openRecordsForPlugin(config, driver);
+      },
     },
     async close() {
       await repositories.opened();

@@ -5,7 +5,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type App, openApp } from '../../src/app.ts';
+import type { App } from '../../src/app/app.ts';
+import { openApp } from '../../src/app.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 
 let engine: PrivateEngine;

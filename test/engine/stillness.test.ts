@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { BackupOutcome } from '../../src/app.ts';
+import type { BackupOutcome } from '../../src/app/app.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
 import { type LoopFilesystemType, mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { onEngine } from '../support/on-engine.ts';

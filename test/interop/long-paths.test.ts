@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type App, openApp } from '../../src/app.ts';
+import type { App } from '../../src/app/app.ts';
+import { openApp } from '../../src/app.ts';
 import { DirectoryHandle } from '../../src/lib/directory-handle.ts';
 import { removeTree } from '../../src/lib/remove-tree.ts';
 import { readTar } from '../../src/lib/tar/read-tar.ts';

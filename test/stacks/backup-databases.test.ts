@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { BackupOutcome } from '../../src/app.ts';
+import type { BackupOutcome } from '../../src/app/app.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
 import { Cli, type CliResult } from '../cli/cli.ts';
 import { importImages } from '../docker/images.ts';

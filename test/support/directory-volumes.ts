@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ManagedVolume, ManagedVolumes, TrashedVolume, VolumeEvent } from '../../src/app.ts';
+import type { ManagedVolume, ManagedVolumes, TrashedVolume, VolumeEvent } from '../../src/app/app.ts';
 import { AppError } from '../../src/model/errors.ts';
 import { storageKind } from '../../src/model/storage-kind.ts';
 import type { VolumeSpec } from '../../src/model/volume.ts';

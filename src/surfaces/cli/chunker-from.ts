@@ -1,4 +1,4 @@
-import type { OtherRepository } from '../../app.ts';
+import type { OtherRepository } from '../../app/app.ts';
 import { AppError } from '../../model/errors.ts';
 import { textFlag } from './define-command.ts';
 import { otherPassword } from './other-password.ts';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { AppConfig } from '../../app.ts';
+import type { AppConfig } from '../../app/app.ts';
 import { homeFolder } from '../../lib/home-folder.ts';
 import { AppError } from '../../model/errors.ts';
 import type { GlobalFlags } from './global-flags.ts';

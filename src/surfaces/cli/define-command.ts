@@ -5,10 +5,10 @@ import {
   type FlagParametersForType,
   buildCommand,
 } from '@stricli/core';
-import { type CliContext, withSession } from './context.ts';
+import type { CliContext } from './context.ts';
 import { globalAliases, globalFlagParameters } from './global-flags.ts';
 import { wrapText } from './wrap-text.ts';
-import type { Session } from './session.ts';
+import { type Session, withSession } from './session.ts';
 
 /** What a command does; the arguments are there, the session is open. */
 export type Action<Flags> = (session: Session, flags: Flags, args: readonly string[]) => Promise<void>;

@@ -1,4 +1,4 @@
-import type { RestorePlan } from '../../app.ts';
+import type { RestorePlan } from '../../app/app.ts';
 import { fromText, toPrintable, toText } from '../../model/byte-string.ts';
 import { formatDuration } from '../../model/duration.ts';
 import { formatSize } from '../../model/size.ts';

@@ -1,4 +1,4 @@
-import type { Policy, PolicyRunRecord } from '../../app.ts';
+import type { Policy, PolicyRunRecord } from '../../app/app.ts';
 import { formatSpan } from '../../model/calendar-span.ts';
 import { localTime } from '../../model/local-time.ts';
 

@@ -1,4 +1,4 @@
-import type { PruneSummary } from '../../app.ts';
+import type { PruneSummary } from '../../app/app.ts';
 import { amount, grouped } from '../../model/amount.ts';
 import { formatSize } from '../../model/size.ts';
 

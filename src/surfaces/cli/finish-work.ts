@@ -1,4 +1,4 @@
-import type { WorkReport } from '../../app.ts';
+import type { WorkReport } from '../../app/app.ts';
 import { AppError } from '../../model/errors.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { quote } from '../../model/quote.ts';

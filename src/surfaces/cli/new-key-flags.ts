@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { NewKey } from '../../app.ts';
+import type { NewKey } from '../../app/app.ts';
 import { AppError } from '../../model/errors.ts';
 
 export interface NewKeyFlags {

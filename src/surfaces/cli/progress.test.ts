@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Progress } from '../../app.ts';
+import type { Progress } from '../../app/app.ts';
 import { openProgress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 

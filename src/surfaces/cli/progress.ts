@@ -1,4 +1,4 @@
-import type { Progress, VolumeProgress } from '../../app.ts';
+import type { Progress, VolumeProgress } from '../../app/app.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { formatDuration } from '../../model/duration.ts';
 import { printableJson } from '../../model/printable-lines.ts';

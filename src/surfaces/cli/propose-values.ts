@@ -1,4 +1,5 @@
-import { type CliContext, withSession } from './context.ts';
+import type { CliContext } from './context.ts';
+import { withSession } from './session.ts';
 
 interface Wish {
   readonly kind: 'volume' | 'snapshot' | 'target' | 'path' | 'repository' | 'policy';

@@ -1,4 +1,4 @@
-import type { RestorePlan, RestoreReport } from '../../app.ts';
+import type { RestorePlan, RestoreReport } from '../../app/app.ts';
 import { amount } from '../../model/amount.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { formatDuration, parseDuration } from '../../model/duration.ts';

@@ -1,4 +1,4 @@
-import type { KeepRules, Period, PruneLimits } from '../../app.ts';
+import type { KeepRules, Period, PruneLimits } from '../../app/app.ts';
 import { type CalendarSpan, parseSpan } from '../../model/calendar-span.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';

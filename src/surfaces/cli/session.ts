@@ -1,8 +1,14 @@
-import type { App, AppConfig } from '../../app.ts';
+import type { App, AppConfig } from '../../app/app.ts';
 import type { AppError } from '../../model/errors.ts';
+import { printableLines } from '../../model/printable-lines.ts';
+import { paintFor, paintMessage } from './colour.ts';
+import { parseFormat, readConfig } from './config.ts';
 import type { CliContext } from './context.ts';
-import type { Printer } from './printer.ts';
-import type { ProgressLine } from './progress.ts';
+import { type GlobalFlags, mergeFlags } from './global-flags.ts';
+import { choosePrinter, type Printer } from './printer.ts';
+import { openProgress, type ProgressLine } from './progress.ts';
+import { formatError } from './report-error.ts';
+import { askOn, confirmOn, openSink } from './terminal.ts';
 
 /** What a command has to work with. */
 export interface Session {
@@ -30,4 +36,51 @@ export interface Session {
   openSink(options?: { readonly mayBeTerminal?: boolean }): (chunk: Uint8Array) => Promise<void>;
   /** Standard input as bytes. */
   readonly readBytes: () => AsyncIterable<Uint8Array>;
+}
+
+/** Opens what a command works with, runs it, and closes everything again, whatever happens. */
+export async function withSession(
+  context: CliContext,
+  ownFlags: GlobalFlags,
+  act: (session: Session) => Promise<void>,
+  { stays = false, onlyReads = false }: Pick<AppConfig, 'stays' | 'onlyReads'> = {},
+): Promise<void> {
+  const flags = mergeFlags(context.leadingFlags, ownFlags);
+  const config = readConfig(flags, context.env);
+  const format = parseFormat(flags.format);
+  const quiet = flags.quiet ?? false;
+  const { openApp } = await import('../../app.ts');
+  const { terminal, signal } = context;
+  const paint = paintFor(terminal.stderr);
+  const say = (message: string): void =>
+    void terminal.stderr.write(`${paintMessage(printableLines(message), paint)}\n`);
+  await using app = openApp({
+    ...config,
+    stays,
+    onlyReads,
+    onWarning: (message) => say(`Warning: ${message}`),
+  });
+  await act({
+    config,
+    context,
+    app,
+    signal,
+    quiet,
+    printer: choosePrinter(
+      { format, quiet, paint: paintFor(terminal.stdout) },
+      (text) => void terminal.stdout.write(text),
+    ),
+    note: quiet ? () => {} : say,
+    warn: say,
+    confirm: async (question) => (flags.yes ?? false) || (await confirmOn(terminal, { question, signal })),
+    ask: async (question) =>
+      flags.yes === true || !terminal.stdin.isTTY || !terminal.stderr.isTTY
+        ? undefined
+        : await askOn(terminal, { question, signal }),
+    progress: (title) =>
+      openProgress({ title, form: quiet ? 'none' : format === 'json' ? 'json' : 'text', terminal }),
+    showError: (error) => say(formatError(error, false)),
+    openSink: (options) => openSink(terminal.stdout, options),
+    readBytes: () => terminal.stdin,
+  });
 }

@@ -1,4 +1,4 @@
-import type { VolumeFailure } from '../../app.ts';
+import type { VolumeFailure } from '../../app/app.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Session } from './session.ts';
 

@@ -1,4 +1,4 @@
-import type { ManagedVolume } from '../../app.ts';
+import type { ManagedVolume } from '../../app/app.ts';
 import { AppError } from '../../model/errors.ts';
 import { matchesFilter, parseVolumeFilter, type VolumeFilter } from '../../model/filter.ts';
 import { ApiError } from './api-error.ts';

@@ -1,4 +1,4 @@
-import type { ManagedVolume, VolumeHealth } from '../../app.ts';
+import type { ManagedVolume, VolumeHealth } from '../../app/app.ts';
 
 /** A volume as the Engine API has it, its fields in the engine's order. */
 export interface ApiVolume {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { AppError } from '../../model/errors.ts';
-import { sendUpstream } from './send-upstream.ts';
-import { unreachable, type Upstream } from './upstream.ts';
+import { sendUpstream, type Upstream } from './send-upstream.ts';
+import { unreachable } from './upstream.ts';
 
 export interface UpstreamAnswer {
   readonly status: number;

@@ -1,6 +1,6 @@
 import { ApiError } from './api-error.ts';
 import { askUpstream, jsonOf } from './ask-upstream.ts';
-import type { Upstream } from './upstream.ts';
+import type { Upstream } from './send-upstream.ts';
 
 /** Asks an engine who it is, until it has said so once. */
 export function engineIdOf(upstream: Upstream): () => Promise<string> {

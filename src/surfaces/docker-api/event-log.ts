@@ -1,5 +1,4 @@
-import type { VolumeEvent } from '../../app.ts';
-import type { ApiVolumes } from './api-parts.ts';
+import type { ManagedVolumes, VolumeEvent } from '../../app/app.ts';
 
 /** An event as the Engine API has it. */
 export interface ApiEvent {
@@ -34,7 +33,7 @@ export class EventLog implements Disposable {
   readonly #listeners = new Set<(event: TimedEvent) => void>();
   readonly #unsubscribe: () => void;
 
-  constructor(volumes: Pick<ApiVolumes, 'subscribe'>) {
+  constructor(volumes: Pick<ManagedVolumes, 'subscribe'>) {
     this.#unsubscribe = volumes.subscribe((event) => this.#take(event));
   }
 

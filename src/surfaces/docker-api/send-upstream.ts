@@ -9,7 +9,15 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { longestHeadBytes } from '../../lib/serve-http.ts';
 import { errnoOf } from '../../model/errors.ts';
-import type { Upstream } from './upstream.ts';
+
+/** The engine behind us. */
+export interface Upstream extends Disposable {
+  readonly socketPath: string;
+  /** Connections that are kept open between requests. */
+  readonly connections: Agent;
+  /** Headers by which it told who it is (`Server`, `Api-Version`), for what is answered in its place. */
+  readonly says: Map<string, string>;
+}
 
 export interface UpstreamMessage {
   readonly method: string;

@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { dirname, join } from 'node:path';
-import type { ForeignVolume } from '../../app.ts';
+import type { ForeignVolume } from '../../app/app.ts';
 import { isAppError } from '../../model/errors.ts';
 import { matchesFilter } from '../../model/filter.ts';
 import { ApiError, prefixed } from './api-error.ts';
@@ -11,7 +11,7 @@ import type { ApiVolume } from './api-volume.ts';
 import { askUpstream, jsonOf, type UpstreamAnswer } from './ask-upstream.ts';
 import { measureDirectory } from './measure.ts';
 import { sendEmpty, sendJson, sendText } from './send.ts';
-import type { Upstream } from './upstream.ts';
+import type { Upstream } from './send-upstream.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
 /** Moves a volume of another engine into our trash, around that engine's own removal. */

@@ -6,17 +6,8 @@ import { longestHeadBytes } from '../../lib/serve-http.ts';
 import type { RequestHandler } from '../../lib/request-guard.ts';
 import { AppError } from '../../model/errors.ts';
 import { sendJson } from './send.ts';
-import { sendUpstream } from './send-upstream.ts';
+import { sendUpstream, type Upstream } from './send-upstream.ts';
 import { upstreamRequest } from './upstream-request.ts';
-
-/** The engine behind us. */
-export interface Upstream extends Disposable {
-  readonly socketPath: string;
-  /** Connections that are kept open between requests. */
-  readonly connections: Agent;
-  /** Headers by which it told who it is (`Server`, `Api-Version`), for what is answered in its place. */
-  readonly says: Map<string, string>;
-}
 
 /** Idle connections at most, and for how long: the engine closes its own after minutes. */
 const idleAtMost = 64;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ManagedVolume } from '../../app.ts';
+import type { ManagedVolume } from '../../app/app.ts';
 import { AppError } from '../../model/errors.ts';
 import { someVolume } from '../../model/some-volume.fixture.ts';
 import type { ApiCall, ApiParts } from './api-parts.ts';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { ManagedVolume } from '../../app.ts';
+import type { ManagedVolume } from '../../app/app.ts';
 import { type AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { storageKind } from '../../model/storage-kind.ts';

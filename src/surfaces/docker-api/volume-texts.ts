@@ -1,4 +1,4 @@
-import type { ManagedVolume } from '../../app.ts';
+import type { ManagedVolume } from '../../app/app.ts';
 import { toApiVolume } from './api-volume.ts';
 
 /** Volumes as the Engine API has them, as JSON: the text of one that was asked for before and has not changed is known. */

@@ -1,4 +1,4 @@
-import type { ManagedVolume, ManagedVolumes } from '../../app.ts';
+import type { ManagedVolume, ManagedVolumes } from '../../app/app.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { refuseCommands } from '../refuse-commands.ts';

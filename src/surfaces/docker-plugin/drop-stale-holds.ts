@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { ManagedVolume, ManagedVolumes } from '../../app.ts';
+import type { ManagedVolume, ManagedVolumes } from '../../app/app.ts';
 import { type MountPoint, mountAt, parseMountinfo, readMounts } from '../../lib/mountinfo.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { isIssuerAlive, parseHolder } from './holder.ts';

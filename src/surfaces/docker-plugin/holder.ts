@@ -1,4 +1,4 @@
-import type { ManagedVolume } from '../../app.ts';
+import type { ManagedVolume } from '../../app/app.ts';
 import { processStart } from '../../lib/process-start.ts';
 
 /**

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type DirectoryVolumes, directoryVolumes } from '../../../test/support/directory-volumes.ts';
-import type { EngineRecord, EngineRecords } from '../../app.ts';
+import type { EngineRecord, EngineRecords } from '../../app/app.ts';
 import { AppError } from '../../model/errors.ts';
 import { learnLabels } from './learn-labels.ts';
 

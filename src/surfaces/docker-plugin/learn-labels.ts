@@ -1,4 +1,4 @@
-import type { EngineRecord, EngineRecords } from '../../app.ts';
+import type { EngineRecord, EngineRecords } from '../../app/app.ts';
 import { isAppError } from '../../model/errors.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { quote } from '../../model/quote.ts';

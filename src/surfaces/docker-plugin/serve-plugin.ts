@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { EngineRecords } from '../../app.ts';
+import type { EngineRecords } from '../../app/app.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { claimMounts, endClaim } from '../../lib/mount-claim.ts';
 import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';

@@ -1,4 +1,4 @@
-import type { ManagedVolume } from '../../app.ts';
+import type { ManagedVolume } from '../../app/app.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { isSharedKind, storageKind } from '../../model/storage-kind.ts';

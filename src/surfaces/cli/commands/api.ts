@@ -1,3 +1,4 @@
+import { serveApi } from '../../docker-api/serve-api.ts';
 import { serviceRequest, type SocketFlags } from '../served-socket.ts';
 import type { Session } from '../session.ts';
 
@@ -7,6 +8,20 @@ export interface ApiFlags extends SocketFlags {
 
 export async function runApi(session: Session, flags: ApiFlags): Promise<void> {
   const request = serviceRequest(session, flags);
-  await session.app.serveDockerApi({ ...request, upstream: flags.upstream });
+  const { app } = session;
+  const { engineLinks } = app;
+  await serveApi(
+    {
+      async openVolumes() {
+        return { volumes: await app.managed(), identity: await engineLinks.identity() };
+      },
+      async openTrash() {
+        const trash = await engineLinks.openTrash();
+        return (volume, removeThere) => trash.take(volume, removeThere);
+      },
+      isProtected: (engineId, name) => engineLinks.isProtected(engineId, name),
+    },
+    { ...request, upstream: flags.upstream },
+  );
   request.say('The API is served no more.');
 }

@@ -1,4 +1,4 @@
-import type { BackupOutcome, BackupReport } from '../../../app.ts';
+import type { BackupOutcome, BackupReport } from '../../../app/app.ts';
 import { amount, grouped } from '../../../model/amount.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { parseConsistency, parseMaxStill, parseStillTries } from '../../../model/consistency.ts';

@@ -1,4 +1,4 @@
-import type { CheckReport } from '../../../app.ts';
+import type { CheckReport } from '../../../app/app.ts';
 import { amount } from '../../../model/amount.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';

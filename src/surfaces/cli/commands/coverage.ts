@@ -1,4 +1,4 @@
-import type { CoveredPlace } from '../../../app.ts';
+import type { CoveredPlace } from '../../../app/app.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';

@@ -1,4 +1,4 @@
-import type { Change } from '../../../app.ts';
+import type { Change } from '../../../app/app.ts';
 import { toPrintable, toText } from '../../../model/byte-string.ts';
 import { formatSize } from '../../../model/size.ts';
 import type { Session } from '../session.ts';

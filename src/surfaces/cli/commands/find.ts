@@ -1,4 +1,4 @@
-import type { FoundEntry } from '../../../app.ts';
+import type { FoundEntry } from '../../../app/app.ts';
 import { fromText, toPrintable, toText } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';

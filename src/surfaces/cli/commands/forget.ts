@@ -1,4 +1,4 @@
-import type { ForgetPlan, PruneSummary } from '../../../app.ts';
+import type { ForgetPlan, PruneSummary } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { describePruneReport } from '../describe-prune.ts';
 import { localTime } from '../../../model/local-time.ts';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { ArchiveOutcome, ImportArchivesReport } from '../../../app.ts';
+import type { ArchiveOutcome, ImportArchivesReport } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';

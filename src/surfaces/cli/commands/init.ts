@@ -1,7 +1,7 @@
 import { type ChunkerFromFlags, chunkerFromOf } from '../chunker-from.ts';
 import { parsePairs } from '../parse-pairs.ts';
 import type { Session } from '../session.ts';
-import type { InitReport } from '../../../app.ts';
+import type { InitReport } from '../../../app/app.ts';
 
 export interface InitFlags extends ChunkerFromFlags {
   readonly option?: readonly string[];

@@ -1,4 +1,4 @@
-import type { ChangedKey } from '../../../app.ts';
+import type { ChangedKey } from '../../../app/app.ts';
 import { type NewKeyFlags, newKeyOf } from '../new-key-flags.ts';
 import type { Session } from '../session.ts';
 

@@ -1,4 +1,4 @@
-import type { LogEntry, LogKind, LogVerification } from '../../../app.ts';
+import type { LogEntry, LogKind, LogVerification } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { logKinds } from '../../../model/log-entry.ts';

@@ -1,4 +1,4 @@
-import type { SnapshotEntry } from '../../../app.ts';
+import type { SnapshotEntry } from '../../../app/app.ts';
 import { toPrintable } from '../../../model/byte-string.ts';
 import { type ShownEntry, entryAsJson, formatEntries } from '../entries.ts';
 import type { Session } from '../session.ts';

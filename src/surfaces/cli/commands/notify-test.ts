@@ -1,4 +1,4 @@
-import type { SendResult } from '../../../app.ts';
+import type { SendResult } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import type { Session } from '../session.ts';

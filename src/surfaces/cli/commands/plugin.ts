@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { AppError } from '../../../model/errors.ts';
+import { servePlugin } from '../../docker-plugin/serve-plugin.ts';
 import { serviceRequest, type SocketFlags } from '../served-socket.ts';
 import type { Session } from '../session.ts';
 
@@ -18,6 +19,10 @@ export async function runPlugin(session: Session, flags: PluginFlags): Promise<v
   const request = serviceRequest(session, flags, sharedDir === undefined ? usualSocket : usualSharedSocket);
   const { stateDir } = session.config;
   const shown = flags.stateFrom === undefined ? undefined : { stateDir, from: path.resolve(flags.stateFrom) };
-  await session.app.servePlugin({ ...request, shown, stateDir, sharedDir });
+  const { app } = session;
+  await servePlugin(() => app.managed(), {
+    ...{ ...request, shown, stateDir, sharedDir },
+    openRecords: (driver) => app.engineLinks.openRecords(driver),
+  });
   request.say('The plugin has ended. What is mounted stays so.');
 }

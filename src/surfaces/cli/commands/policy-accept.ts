@@ -1,4 +1,4 @@
-import type { AnomalyRecord } from '../../../app.ts';
+import type { AnomalyRecord } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';

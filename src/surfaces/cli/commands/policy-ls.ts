@@ -1,4 +1,4 @@
-import type { PolicyStatus } from '../../../app.ts';
+import type { PolicyStatus } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { describeLastRun, describeSchedule } from '../describe-policy.ts';
 import { localTime } from '../../../model/local-time.ts';

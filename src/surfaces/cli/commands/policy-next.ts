@@ -1,4 +1,4 @@
-import type { DaemonState, NextRun } from '../../../app.ts';
+import type { DaemonState, NextRun } from '../../../app/app.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { localTime } from '../../../model/local-time.ts';

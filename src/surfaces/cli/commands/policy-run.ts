@@ -1,4 +1,4 @@
-import type { PolicyBackup, PolicyRunReport } from '../../../app.ts';
+import type { PolicyBackup, PolicyRunReport } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';

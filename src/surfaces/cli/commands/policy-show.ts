@@ -1,4 +1,4 @@
-import type { PolicyStatus } from '../../../app.ts';
+import type { PolicyStatus } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { describeMaxStill } from '../../../model/consistency.ts';
 import { formatDuration } from '../../../model/duration.ts';

@@ -1,4 +1,4 @@
-import type { DueHook, RecoveredJob, RecoveredVolume } from '../../../app.ts';
+import type { DueHook, RecoveredJob, RecoveredVolume } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 import { localTime } from '../../../model/local-time.ts';

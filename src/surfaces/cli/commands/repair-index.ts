@@ -1,4 +1,4 @@
-import type { IndexRepairReport } from '../../../app.ts';
+import type { IndexRepairReport } from '../../../app/app.ts';
 import { amount } from '../../../model/amount.ts';
 import { AppError } from '../../../model/errors.ts';
 import type { Session } from '../session.ts';

@@ -1,4 +1,4 @@
-import type { PackRepairReport } from '../../../app.ts';
+import type { PackRepairReport } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
 import type { Session } from '../session.ts';
 

@@ -1,4 +1,4 @@
-import type { RepositoryState } from '../../../app.ts';
+import type { RepositoryState } from '../../../app/app.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration } from '../../../model/duration.ts';

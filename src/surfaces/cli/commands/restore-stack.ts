@@ -1,4 +1,4 @@
-import type { StackPlan, StackReport } from '../../../app.ts';
+import type { StackPlan, StackReport } from '../../../app/app.ts';
 import { amount } from '../../../model/amount.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration } from '../../../model/duration.ts';

@@ -1,4 +1,4 @@
-import type { ListedSnapshot } from '../../../app.ts';
+import type { ListedSnapshot } from '../../../app/app.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { gradeInWords } from '../../../model/grade-in-words.ts';

@@ -1,4 +1,4 @@
-import type { StatsReport, VolumeStats } from '../../../app.ts';
+import type { StatsReport, VolumeStats } from '../../../app/app.ts';
 import { amount } from '../../../model/amount.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatSize } from '../../../model/size.ts';

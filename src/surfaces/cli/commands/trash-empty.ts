@@ -1,4 +1,4 @@
-import type { EmptiedTrash } from '../../../app.ts';
+import type { EmptiedTrash } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
 import { failAll } from '../fail-all.ts';
 import type { Session } from '../session.ts';

@@ -1,4 +1,4 @@
-import type { TrashedVolume } from '../../../app.ts';
+import type { TrashedVolume } from '../../../app/app.ts';
 import { formatAge } from '../../../model/age.ts';
 import { nameBefore, removedFromLabel } from '../../../model/removed-from-engine.ts';
 import type { Session } from '../session.ts';

@@ -1,4 +1,4 @@
-import type { UndoPlan, UndoRecord, UndoReport } from '../../../app.ts';
+import type { UndoPlan, UndoRecord, UndoReport } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration, parseDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';

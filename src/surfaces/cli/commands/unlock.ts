@@ -1,4 +1,4 @@
-import type { LockHolder } from '../../../app.ts';
+import type { LockHolder } from '../../../app/app.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import type { Session } from '../session.ts';

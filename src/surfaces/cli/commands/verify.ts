@@ -1,4 +1,4 @@
-import type { VerifyReport } from '../../../app.ts';
+import type { VerifyReport } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';

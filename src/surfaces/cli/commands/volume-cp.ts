@@ -1,4 +1,4 @@
-import type { VolumePlace } from '../../../app.ts';
+import type { VolumePlace } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
 import { pathSuffix } from '../../../model/path-suffix.ts';
 import { type CopyTarget, parseCopyTarget } from '../../../model/target.ts';

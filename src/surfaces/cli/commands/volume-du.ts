@@ -1,4 +1,4 @@
-import type { VolumeFailure, VolumeUsage } from '../../../app.ts';
+import type { VolumeFailure, VolumeUsage } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatSize } from '../../../model/size.ts';
 import { failOfProblems, warnOfProblems } from '../finish-work.ts';

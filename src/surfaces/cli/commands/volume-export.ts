@@ -1,4 +1,4 @@
-import type { ArchiveFormat } from '../../../app.ts';
+import type { ArchiveFormat } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
 import { finishStream, finishWork } from '../finish-work.ts';

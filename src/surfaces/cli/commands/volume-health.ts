@@ -1,4 +1,4 @@
-import type { ManagedVolume, RoomUsage, VolumeHealth } from '../../../app.ts';
+import type { ManagedVolume, RoomUsage, VolumeHealth } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 import { formatSize } from '../../../model/size.ts';

@@ -1,4 +1,4 @@
-import type { VolumeFailure, VolumeUsage } from '../../../app.ts';
+import type { VolumeFailure, VolumeUsage } from '../../../app/app.ts';
 import type { Volume } from '../../../model/volume.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';

@@ -1,4 +1,4 @@
-import type { MigrationPlan, MigrationReport } from '../../../app.ts';
+import type { MigrationPlan, MigrationReport } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';

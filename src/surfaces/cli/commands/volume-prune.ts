@@ -1,4 +1,4 @@
-import type { PruneChoice, PrunePlan } from '../../../app.ts';
+import type { PruneChoice, PrunePlan } from '../../../app/app.ts';
 import { formatAge } from '../../../model/age.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { parseVolumeFilter } from '../../../model/filter.ts';

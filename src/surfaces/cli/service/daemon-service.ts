@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import type { AppConfig } from '../../../app.ts';
+import type { AppConfig } from '../../../app/app.ts';
 import { homeFolder } from '../../../lib/home-folder.ts';
 import { AppError } from '../../../model/errors.ts';
 import { usualStateDir } from '../config.ts';

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CoverageReport, InitReport, PolicyBackup, SendResult } from '../../../app.ts';
+import type { CoverageReport, InitReport, PolicyBackup, SendResult } from '../../../app/app.ts';
 import { knownError } from '../../../lib/known-error.ts';
 import { makeFolders } from '../../../lib/make-folders.ts';
 import { writeDurably } from '../../../lib/durable-file.ts';

@@ -1,4 +1,4 @@
-import type { CoverageReport, CoveredPlace } from '../../../app.ts';
+import type { CoverageReport, CoveredPlace } from '../../../app/app.ts';
 import { amount } from '../../../model/amount.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { quote } from '../../../model/quote.ts';

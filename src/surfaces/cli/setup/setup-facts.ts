@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { App, AppConfig, Surroundings } from '../../../app.ts';
+import type { App, AppConfig, Surroundings } from '../../../app/app.ts';
 import { errnoOf } from '../../../model/errors.ts';
 import { usualStateDir } from '../config.ts';
 import { daemonService, type DaemonService, environmentFile } from '../service/daemon-service.ts';

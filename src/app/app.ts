@@ -1,0 +1,122 @@
+import type { JobOptions } from '../activity/protection.ts';
+import type { BackupReport, BackupRequest } from '../backup/backup-types.ts';
+import type { EngineRecords } from '../hosts/engine-records.ts';
+import type { ManagedVolume, ManagedVolumes, TrashedVolume } from '../hosts/managed-volumes.ts';
+import type { Volume } from '../model/volume.ts';
+import type { Policies } from '../policies/open-policies.ts';
+import type { Proof } from '../proof/proof.ts';
+import type { InitReport } from '../repositories/init.ts';
+import type { Repositories } from '../repositories/repositories.ts';
+import type { OtherRepository, Upkeep } from '../repositories/upkeep.ts';
+import type { CheckReport } from '../repository/index.ts';
+import type { RecoveredVolume } from '../restore/recover-streamed.ts';
+import type { RecoverReport } from '../restore/recover.ts';
+import type { Restoring } from '../restore/restoring.ts';
+import type { Retention } from '../retention/retention.ts';
+import type { Reading } from '../snapshots/reading.ts';
+import type { Surroundings } from '../volumes/bind-mounts/look-around.ts';
+import type { ForeignTrash, VolumeEngine } from '../volumes/index.ts';
+import type { Migrations } from '../volumes/migrate/migrations.ts';
+import type { RestoreTrashOptions } from '../volumes/restore-trash.ts';
+import type { RunOptions, RunReport, RunRequest } from '../volumes/run/run-types.ts';
+import type { AppConfig } from './app-config.ts';
+import type { Word } from './word.ts';
+
+/** All that Holdfast can do, for its surfaces. Parts are opened when they are first needed, and closed with the App. */
+export interface App
+  extends
+    AsyncDisposable,
+    Jobs,
+    Reading,
+    Restoring,
+    Migrations,
+    Upkeep,
+    Retention,
+    Repositories,
+    Policies,
+    Word,
+    Proof {
+  readonly config: AppConfig;
+
+  /** For services that speak Docker's protocols. */
+  readonly engineLinks: EngineLinks;
+
+  /** The lifecycle of volumes on the host. */
+  volumes(): Promise<VolumeEngine>;
+  /** Where containers run, and all that they keep data in. Looks, and changes nothing. */
+  lookAround(options?: JobOptions): Promise<Surroundings>;
+  /** The volumes that Holdfast keeps itself on its drivers, whatever the host is. */
+  managed(): Promise<ManagedVolumes>;
+  /** Brings a volume back from the trash to whoever had it, Holdfast or an engine, and returns its name. */
+  restoreTrash(which: string, options?: RestoreTrashOptions): Promise<string>;
+  /** With the containers of engines other than the host as consumers, for people to see. */
+  withConsumersElsewhere(volumes: readonly Volume[], signal?: AbortSignal): Promise<readonly Volume[]>;
+  /** Renames a volume that Holdfast keeps itself, also for an engine that has it by the plugin. */
+  renameManaged(
+    name: string,
+    to: string,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<ManagedVolume>;
+  /** What is in the trash, the newest first. Puts back first what a killed `restoreTrash` has left on its way. */
+  listTrash(): Promise<TrashedVolume[]>;
+}
+
+/** What holds the volumes that Holdfast keeps itself and those of an engine together. */
+export interface EngineLinks {
+  /** Of the state folder. */
+  identity(): Promise<string>;
+  /** Of a volume of the engine with this id. */
+  isProtected(engineId: string, name: string): Promise<boolean>;
+  /** Our trash, for volumes of an engine. For one process at a time; closed with the App. */
+  openTrash(): Promise<ForeignTrash>;
+  /** Of the engine that is to have our volumes by a plugin of this name. */
+  openRecords(driver: string): Promise<EngineRecords>;
+}
+
+/** What needs to know how the App was configured. */
+export interface Jobs {
+  /** Runs a command with volumes that Holdfast keeps itself in their places, in a namespace of its own, on this terminal. */
+  run(request: RunRequest, options?: RunOptions): Promise<RunReport>;
+  /** Makes the state folder, a key and a repository; may be repeated. */
+  init(options?: InitOptions): Promise<InitReport>;
+  /** Saves volumes and directories. A target that fails is in the report; what fails for all of them is thrown. */
+  backup(request: BackupRequest, options?: JobOptions): Promise<BackupReport>;
+  check(request: { readonly readDataPercent: number }, options?: JobOptions): Promise<CheckReport>;
+  /**
+   * Brings back the containers that jobs have left stopped or paused which were killed; opening the host does so too. And
+   * puts right the volumes that restores through their engine have left half restored.
+   */
+  recover(options?: JobOptions): Promise<RecoverReport & { readonly volumes: readonly RecoveredVolume[] }>;
+}
+
+export interface InitOptions extends JobOptions {
+  /** Instead of the repository that is configured. */
+  readonly location?: string | undefined;
+  /** Of the repository's store, by name; undefined takes those that are known. */
+  readonly storeOptions?: Readonly<Record<string, string>> | undefined;
+  /** Makes it like another repository, so that data which both save is stored once when it is copied. */
+  readonly chunkerFrom?: OtherRepository | undefined;
+  /** True makes it the one that commands take unless they name another. Undefined leaves that as it is, where there is one. */
+  readonly makeDefault?: true | undefined;
+}
+
+export type { AppConfig, BackupReport, BackupRequest, InitReport, JobOptions };
+export type { BackupOutcome } from '../backup/backup-types.ts';
+export type { CheckReport, Progress, SnapshotEntry } from '../repository/index.ts';
+export type * from '../volumes/index.ts';
+export type { RunOptions, RunReport, RunRequest };
+export type * from '../hosts/engine-records.ts';
+export type * from '../hosts/managed-volumes.ts';
+export type { DueHook } from '../quiesce/hooks/recover-hooks.ts';
+export type { RecoveredJob, RecoverReport } from '../restore/recover.ts';
+export type { RecoveredVolume, Surroundings };
+export type { CoverageReport } from '../policies/coverage.ts';
+export type * from '../volumes/migrate/migrations.ts';
+export type * from '../policies/open-policies.ts';
+export type * from '../proof/proof.ts';
+export type * from '../snapshots/reading.ts';
+export type * from '../repositories/repositories.ts';
+export type * from '../restore/restoring.ts';
+export type * from '../retention/retention.ts';
+export type * from '../repositories/upkeep.ts';
+export type * from './word.ts';
