@@ -124,8 +124,9 @@ function openJobs(config: AppConfig, parts: Parts): Jobs {
     },
     async backup(request, options = {}) {
       const { backup } = await import('./backup/backup.ts');
+      const { settleHeld: settleRestore } = await import('./restore/settle.ts');
       const base = request.base ?? (await defaultsOf(parts, config, request));
-      return await backup(parts, { ...request, base }, options);
+      return await backup(parts, { ...request, base }, { ...options, settleRestore });
     },
     async check(request, options = {}) {
       const { checkAll } = await import('./proof/check.ts');

@@ -22,12 +22,6 @@ const rooms = [
   'activity',
 ];
 
-/** Imports that point up, each with what ends it. */
-const exceptions: Readonly<Record<string, readonly string[]>> = {
-  // A backup brings a killed restore of its volume to its end, until recovery is a step that surfaces call.
-  backup: ['restore/settle\\.ts$'],
-};
-
 /** What a folder may import besides itself, as patterns of paths below `src/`. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   model: [],
@@ -45,7 +39,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
         ...contracts,
         'repository/index\\.ts$',
         ...rooms.slice(index + 1).map((lower) => `${lower}/`),
-        ...(exceptions[room] ?? []),
       ],
     ]),
   ),

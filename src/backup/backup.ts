@@ -9,17 +9,21 @@ import { policyOfTags } from '../model/policy.ts';
 import type { JobOptions, Protection } from '../activity/protection.ts';
 import { recordFailure, recordRun } from './record-backup.ts';
 import { type DescribedWork, type GroupWork, saveHeld } from './save-held.ts';
-import { settleHeld } from '../restore/settle.ts';
 import { type BackupTarget, resolveTargets } from '../volumes/targets.ts';
 import { tellingOfFailure } from './tell-of-backup.ts';
 import { chooseTreatment, chooseTreatments } from './treatment.ts';
 import { takeOverByName } from '../snapshots/take-over.ts';
 
+export interface BackupOptions extends JobOptions {
+  /** Brings to its end what a killed restore has left of a target whose lease is held. */
+  readonly settleRestore: (parts: Protection, target: BackupTarget, options: JobOptions) => Promise<void>;
+}
+
 /** Saves each target as a snapshot, one after the other; one that fails does not keep the others from being saved. */
 export async function backup(
   parts: Protection,
   request: BackupRequest,
-  options: JobOptions,
+  options: BackupOptions,
 ): Promise<BackupReport> {
   const work = (): Promise<BackupReport> => backupAll(parts, request, options);
   return await tellingOfFailure(parts, request, { work, signal: options.signal });
@@ -28,7 +32,7 @@ export async function backup(
 async function backupAll(
   parts: Protection,
   request: BackupRequest,
-  options: JobOptions,
+  options: BackupOptions,
 ): Promise<BackupReport> {
   // What is wrong with it is told before anything is asked.
   chooseTreatment({ given: request.given }, []);
@@ -92,7 +96,11 @@ function endsAll(error: AppError): boolean {
 }
 
 /** Takes the leases of a group and saves it. What is taken by another process, or cannot be read, is told, and the others are saved. */
-async function tryToSave(parts: Protection, work: GroupWork, options: JobOptions): Promise<BackupOutcome[]> {
+async function tryToSave(
+  parts: Protection,
+  work: GroupWork,
+  options: BackupOptions,
+): Promise<BackupOutcome[]> {
   const startedAt = new Date(parts.now()).toISOString();
   const outcomes: BackupOutcome[] = [];
   const held: DescribedWork[] = [];
@@ -139,14 +147,14 @@ async function saveAndRecord(
 async function takeVolume(
   parts: Protection,
   { target, volume }: { readonly target: BackupTarget; readonly volume: VolumeDescription },
-  options: JobOptions,
+  options: BackupOptions,
 ): Promise<AsyncDisposable> {
   const { kind, name } = target;
   const hostIdentity = target.kind === 'volume' ? target.host.identity : undefined;
   const places = [{ kind, name, hostIdentity, identity: volume.identity }];
   const lease = await takeLeases(parts, { places, action: 'back up' }, options);
   try {
-    await settleHeld(parts, target, options);
+    await options.settleRestore(parts, target, options);
     return lease;
   } catch (error) {
     await lease[Symbol.asyncDispose]();

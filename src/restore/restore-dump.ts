@@ -5,6 +5,7 @@ import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import { backup } from '../backup/backup.ts';
+import { settleHeld } from './settle.ts';
 import { safetyTag } from '../snapshots/find-snapshot.ts';
 import { volumeIdentity } from '../volumes/identity.ts';
 import { takeLeases } from '../leases/lease.ts';
@@ -122,7 +123,7 @@ async function saveSafety(parts: Protection, volume: string, options: JobOptions
       // All of it, whatever is left out of other backups.
       given: { dump: true, excludes: [], tags: [] },
     },
-    options,
+    { ...options, settleRestore: settleHeld },
   );
   const [outcome] = outcomes;
   if (outcome?.snapshot !== undefined && outcome.outcome === 'good') return outcome.snapshot;

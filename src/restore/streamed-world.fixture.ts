@@ -16,6 +16,7 @@ import { openNotifier } from '../activity/notify/open-notifier.ts';
 import type { Protection } from '../activity/protection.ts';
 import { planRestore } from './restore-plan.ts';
 import { applyRestore } from './restore.ts';
+import { settleHeld } from './settle.ts';
 
 const base = { mode: 0o644, uid: 0, gid: 0, mtimeNs: 1_700_000_000_000_000_000n, size: 0 };
 
@@ -142,7 +143,7 @@ export async function openStreamedWorld(): Promise<StreamedWorld> {
 
 export async function backUpFar(parts: Protection): Promise<BackupOutcome | undefined> {
   const request = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun: false };
-  const [outcome] = (await backup(parts, request, {})).outcomes;
+  const [outcome] = (await backup(parts, request, { settleRestore: settleHeld })).outcomes;
   return outcome;
 }
 
