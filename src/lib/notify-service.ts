@@ -32,6 +32,20 @@ export function notifyService(env: Readonly<Record<string, string | undefined>>,
   }
 }
 
+/** The same; that it cannot be told is a warning. */
+export function tryNotifyService(
+  env: Readonly<Record<string, string | undefined>>,
+  state: string,
+  say: (message: string) => void,
+): void {
+  try {
+    notifyService(env, state);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    say(`Warning: the service manager cannot be told: ${why}`);
+  }
+}
+
 /** How often the service manager wants to hear `WATCHDOG=1`: half of its patience. Undefined when it does not watch. */
 export function watchdogIntervalMs(
   env: Readonly<Record<string, string | undefined>>,

@@ -1,4 +1,4 @@
-import { notifyService, watchdogIntervalMs } from '../lib/notify-service.ts';
+import { tryNotifyService, watchdogIntervalMs } from '../lib/notify-service.ts';
 import { runDaemon } from './daemon.ts';
 import { takeDaemonLock } from './daemon-lock.ts';
 import type { PoliciesParts } from './policy-app.ts';
@@ -24,15 +24,7 @@ export async function serve(
   const { signal, graceMs, say, onReloader } = request;
   const since = new Date(protection.now()).toISOString();
   await using _lock = await takeDaemonLock(protection.stateDir, { pid: process.pid, since });
-  const tell = (state: string): void => {
-    try {
-      notifyService(env, state);
-    } catch (error) {
-      say(
-        `Warning: the service manager cannot be told: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    }
-  };
+  const tell = (state: string): void => tryNotifyService(env, state, say);
   // As long as this fires, the daemon's own turns do, too: they share one thread, and none of them waits in it.
   const intervalMs = watchdogIntervalMs(env, process.pid);
   const watchdog = intervalMs === undefined ? undefined : setInterval(() => tell('WATCHDOG=1'), intervalMs);

@@ -1,7 +1,7 @@
 import { activatedSocket } from '../../lib/activated-socket.ts';
 import { groupNumber } from '../../lib/user-names.ts';
 import { type ServedSocket } from '../../lib/serve-http.ts';
-import { notifyService } from '../../lib/notify-service.ts';
+import { tryNotifyService } from '../../lib/notify-service.ts';
 import { AppError } from '../../model/errors.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 import path from 'node:path';
@@ -40,15 +40,7 @@ export function serviceRequest(session: Session, flags: SocketFlags, usual?: str
     },
     signal,
     say,
-    onReady() {
-      try {
-        notifyService(context.env, 'READY=1');
-      } catch (error) {
-        say(
-          `Warning: the service manager cannot be told: ${error instanceof Error ? error.message : String(error)}`,
-        );
-      }
-    },
+    onReady: () => tryNotifyService(context.env, 'READY=1', say),
   };
 }
 

@@ -21,7 +21,10 @@ export async function runPlugin(session: Session, flags: PluginFlags): Promise<v
   const shown = flags.stateFrom === undefined ? undefined : { stateDir, from: path.resolve(flags.stateFrom) };
   const { app } = session;
   await servePlugin(() => app.managed(), {
-    ...{ ...request, shown, stateDir, sharedDir },
+    ...request,
+    shown,
+    stateDir,
+    sharedDir,
     openRecords: (driver) => app.engineLinks.openRecords(driver),
   });
   request.say('The plugin has ended. What is mounted stays so.');
