@@ -82,6 +82,10 @@ const forbidden: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'surfaces-are-handed-an-app': {
     'src/surfaces/cli/b.ts': "import type { open } from '../../app.ts'; export type O = typeof open;",
   },
+  'app-knows-no-surface': { 'src/app/a.ts': "import '../surfaces/docker-api/serve-api.ts';" },
+  'app-contract-is-types': {
+    'src/app/app.ts': "export type * from '../lib/g.ts'; export * from '../model/c.ts';",
+  },
   'entry-points-import-no-implementation': { 'src/index.ts': "export * from './hosts/embedded/a.ts';" },
   'nothing-imports-an-entry-point': {
     'src/app.ts': "import './surfaces/cli/main.ts'; export const open = () => 1;",
@@ -104,11 +108,10 @@ const allowed: Readonly<Record<string, string>> = {
   'src/repository/pack/a.ts': "import type { A } from '../index.ts'; export type B = A;",
   'src/catalog/sqlite/a.ts': "import '../../lib/g.ts';",
   'src/surfaces/cli/main.ts': "import { open } from '../../app.ts'; open();",
-  'src/app/app.ts': 'export type App = 1;',
   'src/surfaces/docker-api/serve-api.ts': "import '../../lib/g.ts';",
   'src/surfaces/docker-api/a.ts': "import '../../lib/g.ts';",
   'src/surfaces/cli/c.ts':
-    "import '../docker-api/serve-api.ts'; import type { App } from '../../app/app.ts'; export type C = App;",
+    "import '../docker-api/serve-api.ts'; import type { c } from '../../app/app.ts'; export type C = typeof c;",
   'src/restore/b.ts':
     "import '../repository/index.ts'; import '../backup/b.ts'; import '../leases/b.ts'; import '../hosts/host.ts';",
   'src/backup/b.ts': "import '../volumes/b.ts'; import '../activity/b.ts';",

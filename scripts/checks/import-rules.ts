@@ -81,6 +81,20 @@ export const importRules: readonly IForbiddenRuleType[] = [
     to: { path: '^src/app\\.ts$' },
   },
   {
+    name: 'app-knows-no-surface',
+    comment: 'the command starts the services that listen, with what it needs of an App',
+    severity: 'error',
+    from: { path: '^src/app(/|\\.ts$)', pathNot: testFile },
+    to: { path: '^src/surfaces/' },
+  },
+  {
+    name: 'app-contract-is-types',
+    comment: 'app/app.ts loads nothing',
+    severity: 'error',
+    from: { path: '^src/app/app\\.ts$' },
+    to: { dependencyTypesNot: ['type-only'] },
+  },
+  {
     name: 'entry-points-import-no-implementation',
     comment: 'src/main.ts and src/index.ts go through app.ts and public faces',
     severity: 'error',
