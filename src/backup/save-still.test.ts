@@ -42,7 +42,7 @@ test('a dry run of a backup reads none of the files that containers need', async
     };
     for (const dryRun of [true, false]) {
       const request = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun };
-      await backup(parts, request, {});
+      await backup(parts, request, { settleRestore: async () => {} });
     }
     expect(read).toEqual([undefined, [file]]);
   } finally {
@@ -78,7 +78,7 @@ test('hooks are told that a backup is partly done when a volume of the stack can
     }),
   };
   const request = { targets: [], all: false, stacks: ['site'], tags: [], excludes: [], dryRun: false };
-  const { outcomes } = await backup(parts, request, {});
+  const { outcomes } = await backup(parts, request, { settleRestore: async () => {} });
   expect(outcomes.map(({ name, outcome }) => [name, outcome])).toEqual([
     ['far', 'good'],
     ['away', 'failed'],

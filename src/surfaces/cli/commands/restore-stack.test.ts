@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { StackPlan } from '../../../app.ts';
+import type { StackPlan } from '../../../app/app.ts';
 import { someSnapshot } from '../../../snapshots/some-snapshot.fixture.ts';
 import type { Session } from '../session.ts';
 import { runStackRestore } from './restore-stack.ts';

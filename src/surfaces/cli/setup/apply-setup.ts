@@ -9,7 +9,6 @@ import { isWithin } from '../../../model/is-within.ts';
 import { quote } from '../../../model/quote.ts';
 import { installService } from '../service/install-service.ts';
 import type { Session } from '../session.ts';
-import { keyAdvice } from './describe-setup.ts';
 import { setupService } from './setup-facts.ts';
 import type { SetupPlan, SetupStep } from './setup-plan.ts';
 
@@ -216,4 +215,8 @@ async function runUnprotected(
     }
   }
   return { backups, failures };
+}
+
+export function keyAdvice(keyFile: string): string {
+  return `The key of the repository is ${keyFile}. Copy it to another place now, a password manager or paper: without it nobody can read the backups, not even you.`;
 }

@@ -2,7 +2,7 @@ import type { CoverageReport, CoveredPlace } from '../../../app/app.ts';
 import { amount } from '../../../model/amount.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { quote } from '../../../model/quote.ts';
-import type { SetupReport } from './apply-setup.ts';
+import { keyAdvice, type SetupReport } from './apply-setup.ts';
 import type { SetupFacts, SetupPlan, SetupStep } from './setup-plan.ts';
 
 /** What was found and what is going to be done, for people. */
@@ -60,10 +60,6 @@ export function describeReport(report: SetupReport, runsBy: string | undefined):
     '  holdfast drill STACK      proof that a backup can be restored',
   ];
   return lines.join('\n');
-}
-
-export function keyAdvice(keyFile: string): string {
-  return `The key of the repository is ${keyFile}. Copy it to another place now, a password manager or paper: without it nobody can read the backups, not even you.`;
 }
 
 const shownAtMost = 10;
