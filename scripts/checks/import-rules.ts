@@ -29,8 +29,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   repository: base,
   drivers: base,
   catalog: base,
-  // The embedded host keeps its list of volumes in the catalog, and their data on the drivers, that it is handed.
-  hosts: [...base, 'catalog/catalog\\.ts$', 'drivers/driver\\.ts$'],
+  hosts: base,
   ...Object.fromEntries(
     rooms.map((room, index) => [
       room,
@@ -47,8 +46,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** Tests, and suites that tests of several implementations share, may import what they test. */
 export const testFile = '(\\.test|\\.fixture|[-.](contract|suite))\\.ts$';
-/** How the command starts what listens. */
+/** How the command starts what listens, and what all that listen share. */
 const serviceFaces = [
+  '^src/surfaces/serve/',
   '^src/surfaces/docker-api/serve-api\\.ts$',
   '^src/surfaces/docker-plugin/serve-plugin\\.ts$',
 ];
@@ -68,7 +68,7 @@ export const importRules: readonly IForbiddenRuleType[] = [
   {
     name: 'siblings-stay-apart',
     comment:
-      'one implementation never imports another: docker knows nothing of embedded; cli starts a service by its face',
+      'one surface or kind of host never imports another; cli starts a service by its face',
     severity: 'error',
     from: { path: '^src/(hosts|surfaces)/([^/]+)/', pathNot: testFile },
     to: { path: '^src/$1/[^/]+/', pathNot: ['^src/$1/$2/', ...serviceFaces] },

@@ -90,7 +90,7 @@ async function openOwnHost(
   catalog: () => Promise<Catalog>,
 ): Promise<Host & { readonly managed: ManagedVolumes }> {
   const { stateDir, env, onWarning } = config;
-  const { openEmbeddedHost } = await import('../hosts/embedded/index.ts');
+  const { openEmbeddedHost } = await import('../volumes/managed/index.ts');
   const { openDrivers } = await import('../drivers/open-drivers.ts');
   const secret = async (reference: string): Promise<Uint8Array> => {
     const { readPassword } = await import('../lib/password.ts');
@@ -102,6 +102,6 @@ async function openOwnHost(
 
 /** Makes an id for holds that end with this process. */
 export async function loadHoldId(): Promise<() => string> {
-  const { processHoldId } = await import('../hosts/embedded/hold-id.ts');
+  const { processHoldId } = await import('../volumes/managed/hold-id.ts');
   return processHoldId;
 }

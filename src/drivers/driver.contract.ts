@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { setImmutable } from '../lib/immutable.ts';
+import { setImmutable } from '../volumes/managed/immutable.ts';
 import { mountAt, readMounts } from '../lib/mountinfo.ts';
 import { fromText } from '../model/byte-string.ts';
 import type { Driver, DriverVolume } from './driver.ts';

@@ -19,7 +19,7 @@ import { makeHostileTree } from '../../test/support/hostile-tree.ts';
 import { treeFacts } from '../../test/support/tree-facts.ts';
 import type { Entry } from '../model/entry.ts';
 import { applyMetadata } from './apply-metadata.ts';
-import { copyTree } from './copy-tree.ts';
+import { copyTree } from '../volumes/mirror/copy-tree.ts';
 import { materialize, type TreeMember } from './materialize.ts';
 import { readTar } from './tar/read-tar.ts';
 import { writeTar } from './tar/write-tar.ts';

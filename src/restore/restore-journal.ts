@@ -8,7 +8,7 @@ import type { ByteString } from '../model/byte-string.ts';
 import { errnoOf } from '../model/errors.ts';
 import type { AppStep } from '../quiesce/plan-still.ts';
 import type { StartRefusal } from '../quiesce/start-refusal.ts';
-import { readJournalFile } from '../lib/read-journal-file.ts';
+import { readJournalFile } from './read-journal-file.ts';
 
 /** One place whose data is replaced. */
 export interface JournalMember {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import { namesIn } from '../lib/names-in.ts';
 import { errnoOf } from '../model/errors.ts';
-import { readJournalFile } from '../lib/read-journal-file.ts';
+import { readJournalFile } from './read-journal-file.ts';
 
 /** A volume of an engine. */
 export interface StreamedPlace {

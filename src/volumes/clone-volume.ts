@@ -1,5 +1,5 @@
 import type { Host, VolumeData } from '../hosts/host.ts';
-import { copyTree } from '../lib/copy-tree.ts';
+import { copyTree } from './mirror/copy-tree.ts';
 import { materialize } from '../lib/materialize.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import type { TarSource } from '../lib/tar/tar-member.ts';

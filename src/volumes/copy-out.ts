@@ -1,5 +1,5 @@
 import type { DirectoryData, Host, StreamData } from '../hosts/host.ts';
-import { copyTree } from '../lib/copy-tree.ts';
+import { copyTree } from './mirror/copy-tree.ts';
 import { materialize } from '../lib/materialize.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Host } from '../../src/hosts/host.ts';
 import { openDockerHost } from '../../src/hosts/docker/index.ts';
-import { findControlGroup } from '../../src/lib/control-group.ts';
+import { findControlGroup } from '../../src/quiesce/freeze/control-group.ts';
 import type { Protection } from '../../src/activity/protection.ts';
 import type { PrivateEngine } from '../docker/private-engine.ts';
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { copyTree } from '../../src/lib/copy-tree.ts';
+import { copyTree } from '../../src/volumes/mirror/copy-tree.ts';
 import type { TreeProblem } from '../../src/lib/tree-problem.ts';
 import { makeHostileTree } from '../support/hostile-tree.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../src/hosts/embedded/index.ts';
+import { openEmbeddedHost } from '../../src/volumes/managed/index.ts';
 import type { ManagedVolumes } from '../../src/hosts/managed-volumes.ts';
 import { readMounts } from '../../src/lib/mountinfo.ts';
 

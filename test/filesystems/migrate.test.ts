@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../src/hosts/embedded/index.ts';
+import { openEmbeddedHost } from '../../src/volumes/managed/index.ts';
 import type {
   ManagedVolumes,
   MigrationPlaces,
@@ -17,7 +17,7 @@ import type {
   SeedPlaces,
 } from '../../src/hosts/managed-volumes.ts';
 import { readMounts } from '../../src/lib/mountinfo.ts';
-import { TreeMirror } from '../../src/lib/tree-mirror.ts';
+import { TreeMirror } from '../../src/volumes/mirror/tree-mirror.ts';
 import { fromText } from '../../src/model/byte-string.ts';
 import { makeHostileTree } from '../support/hostile-tree.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../src/hosts/embedded/index.ts';
+import { openEmbeddedHost } from '../../src/volumes/managed/index.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import type { MakingLine } from '../support/make-and-remove.ts';
 

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { TreeLedger } from '../../src/lib/tree-ledger.ts';
+import { TreeLedger } from '../../src/volumes/mirror/tree-ledger.ts';
 
 test('where a file must have a name at first, it has none afterwards, whatever the folder is called', () => {
   const folder = mkdtempSync(join(tmpdir(), 'ledger-'));

@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../src/hosts/embedded/index.ts';
+import { openEmbeddedHost } from '../../src/volumes/managed/index.ts';
 
 /**
  * Makes and removes volumes of a few names until it is killed, and writes down what it begins and what came to its end:

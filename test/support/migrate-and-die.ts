@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../src/hosts/embedded/index.ts';
+import { openEmbeddedHost } from '../../src/volumes/managed/index.ts';
 import type { MigrationPlaces } from '../../src/hosts/managed-volumes.ts';
-import { TreeMirror } from '../../src/lib/tree-mirror.ts';
+import { TreeMirror } from '../../src/volumes/mirror/tree-mirror.ts';
 import { fromText } from '../../src/model/byte-string.ts';
 
 /** Migrates a volume, and kills itself at one moment of it: node migrate-and-die.ts STATE-DIR NAME MOMENT DRIVER|back OPTIONS-AS-JSON */

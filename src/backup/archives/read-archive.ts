@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
 import { decompressed } from '../../volumes/index.ts';
-import { throughProgram } from '../../lib/filter-program.ts';
+import { throughProgram } from './filter-program.ts';
 import { readTar } from '../../lib/tar/read-tar.ts';
 import type { TarMember } from '../../lib/tar/tar-member.ts';
 import type { ProblemReporter } from '../../lib/tree-problem.ts';

@@ -11,7 +11,7 @@ import { AppError } from '../../model/errors.ts';
 import { compileExcludes } from '../../model/exclude.ts';
 import { quote } from '../../model/quote.ts';
 import { hasNoRules, type KeepRules } from '../../model/keep-rules.ts';
-import { hooks } from '../../lib/hooks-shape.ts';
+import { hooks } from './hooks-shape.ts';
 import type { Keep } from '../../model/policy.ts';
 import { openTimetable } from '../../lib/schedule.ts';
 import {

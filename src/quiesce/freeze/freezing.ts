@@ -1,12 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Containers } from '../../hosts/containers.ts';
-import {
-  findControlGroup,
-  groupState,
-  isToBeFrozen,
-  startFreezing,
-  thawAll,
-} from '../../lib/control-group.ts';
+import { findControlGroup, groupState, isToBeFrozen, startFreezing, thawAll } from './control-group.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { JobOptions } from '../../activity/protection.ts';

@@ -1,5 +1,5 @@
 import type { Containers } from '../../hosts/containers.ts';
-import { groupState, isToBeFrozen, startFreezing, thaw } from '../../lib/control-group.ts';
+import { groupState, isToBeFrozen, startFreezing, thaw } from './control-group.ts';
 import type { AppStep } from '../plan-still.ts';
 
 export interface Thawed {

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 import { workerData } from 'node:worker_threads';
 import { limitMallocArenas } from '../../lib/posix.ts';
-import { Room } from '../../lib/room.ts';
-import { serveTasks } from '../../lib/worker-side.ts';
+import { Room } from '../lib/room.ts';
+import { serveTasks } from '../workers/worker-side.ts';
 import { AppError } from '../../model/errors.ts';
 import { openCompressor } from '../crypto/compression.ts';
 import { Sealer } from '../crypto/seal.ts';

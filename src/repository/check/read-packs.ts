@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { WorkerPool } from '../../lib/worker-pool.ts';
+import { WorkerPool } from '../workers/worker-pool.ts';
 import type { BlobIndex, PackRecord } from '../blob-index/blob-index.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import type { CheckOptions } from '../types.ts';

@@ -1,4 +1,4 @@
-import type { Room } from '../../lib/room.ts';
+import type { Room } from '../lib/room.ts';
 import { AppError } from '../../model/errors.ts';
 import { sealOverhead } from '../crypto/seal.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';

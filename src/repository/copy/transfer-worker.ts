@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import { limitMallocArenas } from '../../lib/posix.ts';
-import { Room } from '../../lib/room.ts';
-import { serveTasks } from '../../lib/worker-side.ts';
+import { Room } from '../lib/room.ts';
+import { serveTasks } from '../workers/worker-side.ts';
 import { encodeIndexEntry } from '../blob-index/index-file.ts';
 import { openCompressor } from '../crypto/compression.ts';
 import { Sealer, sealOverhead } from '../crypto/seal.ts';

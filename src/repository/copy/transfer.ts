@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { WorkerPool } from '../../lib/worker-pool.ts';
+import { WorkerPool } from '../workers/worker-pool.ts';
 import type { IndexEntry } from '../blob-index/index-file.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';
 import type { TransferredPack, TransferResult, TransferTask, TransferWorkerData } from './transfer-task.ts';

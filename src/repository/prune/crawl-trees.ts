@@ -1,4 +1,4 @@
-import { Room } from '../../lib/room.ts';
+import { Room } from '../lib/room.ts';
 import { toPrintable } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import type { BlobIndex } from '../blob-index/blob-index.ts';

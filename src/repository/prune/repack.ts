@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { WorkerPool } from '../../lib/worker-pool.ts';
+import { WorkerPool } from '../workers/worker-pool.ts';
 import { AppError } from '../../model/errors.ts';
 import type { IndexedPack } from '../blob-index/index-file.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';

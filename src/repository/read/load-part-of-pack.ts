@@ -1,4 +1,4 @@
-import type { Room } from '../../lib/room.ts';
+import type { Room } from '../lib/room.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import type { ByteRange, Store, StoreOptions } from '../stores/store.ts';
 

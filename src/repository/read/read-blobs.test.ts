@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeEach, expect, test } from 'vitest';
-import { Room } from '../../lib/room.ts';
+import { Room } from '../lib/room.ts';
 import { openTestCodec, type TestCodec } from '../open-codec.fixture.ts';
 import { type BlobPlace } from '../pack/pack-header.ts';
 import { PackWriter } from '../pack/pack-writer.ts';

@@ -1,4 +1,4 @@
-import type { Room } from '../../lib/room.ts';
+import type { Room } from '../lib/room.ts';
 import { type AppError, isAppError } from '../../model/errors.ts';
 import type { ByteRange, Store, StoreOptions } from '../stores/store.ts';
 import { loadPartOfPack } from './load-part-of-pack.ts';

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { WorkerPool } from '../../lib/worker-pool.ts';
+import { WorkerPool } from '../workers/worker-pool.ts';
 import type { CheckTask, CheckTaskResult } from '../check/check-worker.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import { type RepairWork, tellProgress, throwIfStopped } from './repair-work.ts';

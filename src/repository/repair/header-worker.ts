@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads';
 import { limitMallocArenas } from '../../lib/posix.ts';
-import { serveTasks } from '../../lib/worker-side.ts';
+import { serveTasks } from '../workers/worker-side.ts';
 import { AppError } from '../../model/errors.ts';
 import { Sealer } from '../crypto/seal.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { WorkerPool } from '../../lib/worker-pool.ts';
+import { WorkerPool } from '../workers/worker-pool.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import type { StoredFile } from '../stores/store.ts';
 import type { HeaderResult, HeaderTask, HeaderTaskResult } from './header-task.ts';

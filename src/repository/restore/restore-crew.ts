@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { WorkerPool } from '../../lib/worker-pool.ts';
+import { WorkerPool } from '../workers/worker-pool.ts';
 import type { MasterKey } from '../crypto/seal.ts';
 import type { StoreAddress } from '../stores/open-store.ts';
 import type { RestoreTask, RestoreTaskResult } from './restore-task.ts';

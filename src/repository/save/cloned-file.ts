@@ -3,7 +3,7 @@ import { cloneFile } from '../../lib/clone-file.ts';
 import { inodeFlag, readInodeFlags, setInodeFlag } from '../../lib/inode-flags.ts';
 import { type FileStat, statOpen } from '../../lib/posix-at.ts';
 import { listXattrs } from '../../lib/posix.ts';
-import { leaveProject } from '../../lib/leave-project.ts';
+import { leaveProject } from '../lib/leave-project.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import { flagsNotKept } from './not-kept.ts';

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { makeProofKey } from '../../lib/keyed-proof.ts';
-import { type RunOptions, WorkerPool } from '../../lib/worker-pool.ts';
+import { type RunOptions, WorkerPool } from '../workers/worker-pool.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { idWords } from '../blob-index/blob-print.ts';

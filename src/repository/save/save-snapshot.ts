@@ -1,7 +1,7 @@
 import { type ByteString, toPrintable, toText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Grade, GradeEvidence, SnapshotSummary } from '../../model/snapshot.ts';
-import { collectGarbage } from '../../lib/collect-garbage.ts';
+import { collectGarbage } from '../lib/collect-garbage.ts';
 import { version } from '../../lib/version.ts';
 import type { TreeNode } from '../format/node.ts';
 import { saveSnapshot as saveSnapshotFile, type SnapshotJson, snapshotOf } from '../format/snapshot-file.ts';

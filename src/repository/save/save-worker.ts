@@ -4,7 +4,7 @@ import { openRegular } from '../../lib/open-regular.ts';
 import { closeQuickly, type FileStat, statOpen } from '../../lib/posix-at.ts';
 import { limitMallocArenas } from '../../lib/posix.ts';
 import { readUserNames } from '../../lib/user-names.ts';
-import { serveTasks } from '../../lib/worker-side.ts';
+import { serveTasks } from '../workers/worker-side.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import { BlobTables } from '../blob-index/blob-tables.ts';

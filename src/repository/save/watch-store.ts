@@ -1,4 +1,4 @@
-import { bytesWritten } from '../../lib/bytes-written.ts';
+import { bytesWritten } from '../lib/bytes-written.ts';
 import type { StillMoment } from '../types.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 

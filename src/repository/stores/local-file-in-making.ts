@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { DurableWriter } from '../../lib/durable-writer.ts';
+import { DurableWriter } from '../lib/durable-writer.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { filePath } from './layout.ts';
 import { explainLocal } from './local-errors.ts';

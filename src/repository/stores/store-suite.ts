@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { Room } from '../../lib/room.ts';
+import { Room } from '../lib/room.ts';
 import type { FileType, Store } from './store.ts';
 
 /** What a kind of store is tried with. */

@@ -1,4 +1,4 @@
-import type { Room } from '../../lib/room.ts';
+import type { Room } from '../lib/room.ts';
 
 /** The kinds of files that a repository has. `config` is a single file; the others are named by the SHA-256 of their content. */
 export type FileType = 'config' | 'keys' | 'locks' | 'snapshots' | 'index' | 'data';

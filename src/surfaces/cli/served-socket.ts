@@ -1,6 +1,6 @@
-import { activatedSocket } from '../../lib/activated-socket.ts';
+import { activatedSocket } from '../serve/activated-socket.ts';
 import { groupNumber } from '../../lib/user-names.ts';
-import { type ServedSocket } from '../../lib/serve-http.ts';
+import { type ServedSocket } from '../serve/serve-http.ts';
 import { tryNotifyService } from '../../lib/notify-service.ts';
 import { AppError } from '../../model/errors.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';

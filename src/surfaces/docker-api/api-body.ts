@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { readBody } from '../../lib/serve-http.ts';
+import { readBody } from '../serve/serve-http.ts';
 import { ApiError } from './api-error.ts';
 
 /** What a client asks for when it creates a volume. */

@@ -7,7 +7,7 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { longestHeadBytes } from '../../lib/serve-http.ts';
+import { longestHeadBytes } from '../serve/serve-http.ts';
 import { errnoOf } from '../../model/errors.ts';
 
 /** The engine behind us. */

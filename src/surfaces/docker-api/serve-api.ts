@@ -2,7 +2,7 @@ import { knownError } from '../../lib/known-error.ts';
 import { sayFailure } from '../say-failure.ts';
 import { sayUncaught } from '../say-uncaught.ts';
 import { WatchedSizes } from '../../lib/watched-sizes.ts';
-import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';
+import { serveHttp, type ServedSocket } from '../serve/serve-http.ts';
 import type { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { apiListener } from './api-listener.ts';

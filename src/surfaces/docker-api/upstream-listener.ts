@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { knownError } from '../../lib/known-error.ts';
-import { describeRequest, type RequestHandler } from '../../lib/request-guard.ts';
+import { describeRequest, type RequestHandler } from '../serve/request-guard.ts';
 import type { AppError } from '../../model/errors.ts';
 import { errorLine } from '../error-line.ts';
 import { ApiError, pageNotFound, statusOf } from './api-error.ts';

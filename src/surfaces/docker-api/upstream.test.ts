@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { sendRaw } from '../../../test/support/raw-client.ts';
-import { serveHttp } from '../../lib/serve-http.ts';
+import { serveHttp } from '../serve/serve-http.ts';
 import { openUpstream, passUpgrade, takesConnection } from './upstream.ts';
 import { upstreamListener } from './upstream-listener.ts';
 

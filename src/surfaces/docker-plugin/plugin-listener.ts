@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { knownError } from '../../lib/known-error.ts';
-import type { RequestHandler } from '../../lib/request-guard.ts';
+import type { RequestHandler } from '../serve/request-guard.ts';
 import { peerProcess } from '../../lib/peer-process.ts';
-import { readBody } from '../../lib/serve-http.ts';
+import { readBody } from '../serve/serve-http.ts';
 import { type AppError, isAppError } from '../../model/errors.ts';
 import { errorLine } from '../error-line.ts';
 import { pluginMethods, type PluginVolumes } from './answer-plugin.ts';

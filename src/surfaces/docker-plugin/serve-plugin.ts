@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { EngineRecords } from '../../app/app.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { claimMounts, endClaim } from '../../lib/mount-claim.ts';
-import { serveHttp, type ServedSocket } from '../../lib/serve-http.ts';
+import { serveHttp, type ServedSocket } from '../serve/serve-http.ts';
 import { quote } from '../../model/quote.ts';
 import { sayFailure } from '../say-failure.ts';
 import { sayUncaught } from '../say-uncaught.ts';

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import type { MigrationPlaces, MigrationSteps, SeedPlaces } from '../../hosts/managed-volumes.ts';
-import { TreeMirror } from '../../lib/tree-mirror.ts';
+import { TreeMirror } from '../mirror/tree-mirror.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';

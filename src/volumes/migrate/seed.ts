@@ -1,4 +1,4 @@
-import type { MirrorCounts, TreeMirror } from '../../lib/tree-mirror.ts';
+import type { MirrorCounts, TreeMirror } from '../mirror/tree-mirror.ts';
 
 const shortMs = 2000;
 const shortBytes = 64 << 20;

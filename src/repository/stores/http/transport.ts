@@ -1,4 +1,4 @@
-import type { Room } from '../../../lib/room.ts';
+import type { Room } from '../../lib/room.ts';
 import type { Pace } from '../store.ts';
 
 export interface HttpRequest {

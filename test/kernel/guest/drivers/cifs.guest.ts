@@ -7,7 +7,7 @@ import { cifsDriver } from '../../../../src/drivers/cifs.ts';
 import { describeDriver } from '../../../../src/drivers/driver.contract.ts';
 import type { DriverVolume } from '../../../../src/drivers/driver.ts';
 import { openDrivers } from '../../../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../../../src/hosts/embedded/index.ts';
+import { openEmbeddedHost } from '../../../../src/volumes/managed/index.ts';
 import { mountAt, readMounts } from '../../../../src/lib/mountinfo.ts';
 import { fromText } from '../../../../src/model/byte-string.ts';
 import { login, type SambaServer, startSambaServer } from '../samba-server.ts';

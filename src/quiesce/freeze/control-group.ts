@@ -1,0 +1,127 @@
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseMountinfo } from '../../lib/mountinfo.ts';
+import { toText } from '../../model/byte-string.ts';
+import { errnoOf } from '../../model/errors.ts';
+
+interface ContainerProcess {
+  /** Of its first process, as its engine says. */
+  readonly pid: number;
+  /** Of the container, 64 hexadecimal digits. */
+  readonly id: string;
+}
+
+/** For tests: where what the kernel says is read. */
+interface Kernel {
+  readonly procDir?: string;
+}
+
+/**
+ * The folder of a container's own control group, of version 2, when this process may freeze it; undefined when there is
+ * none such. The engine may be another machine's or count processes in another way: only a process that the kernel shows
+ * here in a group of the container's id is the container's.
+ */
+export function findControlGroup(
+  { pid, id }: ContainerProcess,
+  { procDir = '/proc' }: Kernel = {},
+): string | undefined {
+  if (!/^[0-9a-f]{64}$/.test(id)) return undefined;
+  const group = groupOfContainer(readOr(`${procDir}/${pid}/cgroup`, ''), id);
+  if (group === undefined) return undefined;
+  // Whoever freezes himself thaws nobody.
+  const own = pathOfVersion2(readOr(`${procDir}/self/cgroup`, '')) ?? '/';
+  if (own === group || own.startsWith(`${group}/`)) return undefined;
+  for (const { type, root, path: mountPath } of parseMountinfo(readOr(`${procDir}/self/mountinfo`, ''))) {
+    if (type !== 'cgroup2' || root !== '/') continue;
+    const folder = path.join(toText(mountPath), group);
+    if (isWritable(path.join(folder, 'cgroup.freeze'))) return folder;
+  }
+  return undefined;
+}
+
+/**
+ * The group's path up to the component that names the container, which may have groups of its own below; pure. Undefined
+ * for one that an engine keeps in groups of version 1 as well: what it starts in it later need not be in this one.
+ */
+export function groupOfContainer(cgroupText: string, id: string): string | undefined {
+  const isAlsoOld = cgroupText.split('\n').some((line) => !line.startsWith('0::') && line.includes(id));
+  const group = isAlsoOld ? undefined : pathOfVersion2(cgroupText);
+  const parts = group?.split('/') ?? [];
+  const own = parts.findIndex((part) => part.includes(id));
+  // Seen from within another control group namespace, it lies beside: "/../ID".
+  return own === -1 || parts.includes('..') ? undefined : parts.slice(0, own + 1).join('/');
+}
+
+/** `running` also for one that is being frozen and is not still yet. */
+export type GroupState = 'running' | 'frozen' | 'gone';
+
+/** Asks the kernel to freeze a group, and does not wait for it; false when the group is gone. */
+export function startFreezing(folder: string): boolean {
+  return write(folder, '1');
+}
+
+/** Lets it run; false when the group is gone. May be repeated. */
+export function thaw(folder: string): boolean {
+  return write(folder, '0');
+}
+
+/** Lets each of them run that can be: what is wrong with one keeps no other frozen. Then throws the first error. */
+export function thawAll(folders: Iterable<string>): void {
+  const errors: unknown[] = [];
+  for (const folder of folders) {
+    try {
+      thaw(folder);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
+}
+
+/** True for one that somebody has asked to be frozen, whether it is already or not. */
+export function isToBeFrozen(folder: string): boolean {
+  return readOr(path.join(folder, 'cgroup.freeze'), '').trim() === '1';
+}
+
+export function groupState(folder: string): GroupState {
+  const events = readOr(path.join(folder, 'cgroup.events'), undefined);
+  if (events === undefined) return 'gone';
+  return /^frozen 1$/m.test(events) ? 'frozen' : 'running';
+}
+
+/** The kernel's own files: there is no disk below that one could wait for. */
+function write(folder: string, value: string): boolean {
+  try {
+    writeFileSync(path.join(folder, 'cgroup.freeze'), value, { flag: 'r+' });
+    return true;
+  } catch (error) {
+    if (isGone(error)) return false;
+    throw error;
+  }
+}
+
+function pathOfVersion2(cgroupText: string): string | undefined {
+  return /^0::(\/.*)$/m.exec(cgroupText)?.[1];
+}
+
+function isWritable(file: string): boolean {
+  try {
+    accessSync(file, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readOr<T>(file: string, otherwise: T): string | T {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return otherwise;
+  }
+}
+
+function isGone(error: unknown): boolean {
+  const code = errnoOf(error);
+  return code === 'ENOENT' || code === 'ENODEV';
+}

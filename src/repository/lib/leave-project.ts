@@ -1,0 +1,15 @@
+import { ioctl } from '../../lib/ioctl.ts';
+
+const getAttributes = 0x801c_581f;
+const setAttributes = 0x401c_5820;
+const attributesBytes = 28;
+const projectAt = 12;
+
+/** A file of our own takes nothing of what a folder's project may have: the folder's programs would lack it. Where there are no projects, or we may not, nothing happens. */
+export function leaveProject(fd: number): void {
+  const attributes = Buffer.alloc(attributesBytes);
+  if (ioctl(fd, getAttributes, 'void *', attributes) !== 0) return;
+  if (attributes.readUInt32LE(projectAt) === 0) return;
+  attributes.writeUInt32LE(0, projectAt);
+  ioctl(fd, setAttributes, 'void *', attributes);
+}

@@ -1,0 +1,128 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '../../model/errors.ts';
+import { listenOnSocket, type ServedSocket } from './listen-socket.ts';
+import {
+  RequestGuard,
+  type RequestHandler,
+  type TellUncaught,
+  type UpgradeHandler,
+} from './request-guard.ts';
+
+export type { ServedSocket };
+
+export interface ServeOptions {
+  readonly socket: ServedSocket;
+  readonly onRequest: RequestHandler;
+  /** Requests that ask for the connection itself. One that is not wanted is served like every other. */
+  readonly upgrades?: Upgrades | undefined;
+  /** When it is aborted, no more requests are taken, and those under way may go on for a while. */
+  readonly signal: AbortSignal;
+  readonly graceMs: number;
+  readonly onListening?: (() => void) | undefined;
+  /** Told of what no handler caught, of a request or of anything else in the process; the service goes on. */
+  readonly onUncaught: TellUncaught;
+}
+
+export interface Upgrades {
+  readonly wants: (request: IncomingMessage) => boolean;
+  readonly take: UpgradeHandler;
+}
+
+/** Far above what an engine and its clients hold open; each costs a descriptor and some memory. */
+const connectionsAtMost = 1000;
+
+/** The longest head of a request or an answer, as the engine has it: the URL and all headers, and a page for the rest. */
+export const longestHeadBytes = (1 << 20) + 4096;
+
+/** Serves HTTP on a unix socket until the signal is aborted and what was under way has ended. */
+export async function serveHttp(options: ServeOptions): Promise<void> {
+  const { socket, onRequest, upgrades, signal, graceMs, onUncaught } = options;
+  signal.throwIfAborted();
+  using guard = new RequestGuard(onUncaught);
+  // A body or an answer may take its time: streams of an engine are open for days. Heads may not.
+  const server = createServer(
+    {
+      requestTimeout: 0,
+      headersTimeout: 30_000,
+      keepAliveTimeout: 65_000,
+      maxHeaderSize: longestHeadBytes,
+      shouldUpgradeCallback: (request) => upgrades?.wants(request) === true,
+    },
+    guard.request(onRequest),
+  );
+  server.maxConnections = connectionsAtMost;
+  answerHalfClosed(server);
+  if (upgrades !== undefined) server.on('upgrade', guard.upgrade(upgrades.take));
+  server.on('connect', guard.upgrade(refuseTunnel));
+  await using _socket = await listenOnSocket(server, socket);
+  // One connection could not be taken (no descriptor is free): the next one may be.
+  server.on('error', (error) => onUncaught(undefined, error));
+  options.onListening?.();
+  try {
+    await aborted(signal);
+  } finally {
+    await close(server, graceMs);
+  }
+}
+
+/** A client that has said all may close its side, and still reads the answer. Node.js documents no option for that. */
+function answerHalfClosed(server: Server & { httpAllowHalfOpen?: boolean }): void {
+  server.httpAllowHalfOpen = true;
+}
+
+function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
+  const body = '{"message":"page not found"}\n';
+  const head = ['HTTP/1.1 404 Not Found', 'Content-Type: application/json', `Content-Length: ${body.length}`];
+  // What the client sends into the tunnel is not read, so its end would never be seen.
+  socket.end(`${[...head, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
+}
+
+/** How much of a body that is too long is read and thrown away, so that its sender gets to read the answer. */
+const discardAtMost = 64 << 20;
+
+/**
+ * The whole body of a request. One that is longer than the limit is `usage`, once it has been read to its end: a client
+ * that still writes would see a broken connection instead of the answer.
+ */
+export async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const leave = (): void => reject(new AppError('cancelled', 'The client went away'));
+  const tooLong = (): AppError => new AppError('usage', 'http: request body too large');
+  const chunks: Buffer[] = [];
+  let length = 0;
+  request.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length <= limitBytes) chunks.push(chunk);
+    else chunks.length = 0;
+    // The connection is closed soon after the answer then.
+    if (length > limitBytes + discardAtMost) reject(tooLong());
+  });
+  request.once('end', () => (length <= limitBytes ? resolve(Buffer.concat(chunks)) : reject(tooLong())));
+  request.once('error', leave);
+  request.once('close', leave);
+  // It tells this once, and may have done so before.
+  if (request.destroyed) leave();
+  return await promise;
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  await promise;
+}
+
+async function close(server: Server, graceMs: number): Promise<void> {
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  server.closeIdleConnections();
+  const patience = new AbortController();
+  const tooLate = sleep(graceMs, undefined, { signal: patience.signal }).then(
+    () => server.closeAllConnections(),
+    () => undefined,
+  );
+  await Promise.race([closed, tooLate]);
+  patience.abort();
+}

@@ -1,0 +1,95 @@
+import { realpath, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { DriverKind } from '../../drivers/driver.ts';
+import { ownershipOptions } from '../../lib/ownership.ts';
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import { parseSize } from '../../model/size.ts';
+import type { MigrationTarget, MigrationWish, RoomUsage } from '../../hosts/managed-volumes.ts';
+import { keptOptions } from './create-volume.ts';
+import { type EmbeddedParts, kindOf, requireRecord } from './embedded-parts.ts';
+
+/** The data is here, nobody else changes it, and it stays when nobody uses it. */
+const movable: readonly DriverKind[] = ['local', 'block', 'luks', 'gocryptfs', 'btrfs'];
+
+/** Gives back the storage as its driver keeps it. Throws what keeps the volume from moving there whoever uses it. */
+export async function checkMigration(
+  parts: EmbeddedParts,
+  name: string,
+  wish: MigrationWish,
+): Promise<MigrationTarget> {
+  const record = requireRecord(parts, { name, action: 'migrate' });
+  const action = `Cannot migrate volume ${quote(name)}`;
+  requireMovable(kindOf(record), `${action}: its data`);
+  const driver = wish.driver === '' || wish.driver === 'holdfast' ? 'local' : wish.driver;
+  const options = await keptOptions(parts, { name, driver, options: wish.options }, 'migrate');
+  const kind = kindOf({ driver, options });
+  requireMovable(kind, `${action}: what lies on ${quote(kind)}`);
+  const owner = ownershipOptions.find((key) => key in options);
+  if (owner !== undefined) {
+    throw new AppError('usage', `${action}: option ${quote(owner)} has no place here`, {
+      hint: 'Owner, group and mode come along. Change them with "holdfast volume own".',
+    });
+  }
+  if (sameStorage(record, { driver, options })) {
+    throw new AppError('usage', `${action}: it is on ${quote(kind)} with these options already`);
+  }
+  await refuseSharedDevice(parts, options, action);
+  const size = options['size'];
+  const sizeBytes = size === undefined ? undefined : parseSize(size);
+  return { driver, options, kind, sizeBytes, disk: await diskOf(parts, options) };
+}
+
+function requireMovable(kind: DriverKind, subject: string): void {
+  if (movable.includes(kind)) return;
+  const why = kind === 'tmpfs' ? 'ends with its last use' : 'may be changed by others at any time';
+  throw new AppError('unsupported', `${subject} ${why}`, {
+    hint: `Migrations are between ${movable.join(', ')}. Copy it with "holdfast volume clone".`,
+  });
+}
+
+function sameStorage(one: MigrationWish, other: MigrationWish): boolean {
+  const form = (wish: MigrationWish): string => {
+    const kind = kindOf(wish);
+    const options = Object.entries(wish.options).filter(
+      ([key, value]) =>
+        !(ownershipOptions as readonly string[]).includes(key) && (key !== 'type' || value !== kind),
+    );
+    return JSON.stringify([kind, options.toSorted(([a], [b]) => (a < b ? -1 : 1))]);
+  };
+  return form(one) === form(other);
+}
+
+/** Mounted twice, a file system is destroyed. */
+async function refuseSharedDevice(
+  { catalog }: EmbeddedParts,
+  options: MigrationWish['options'],
+  action: string,
+): Promise<void> {
+  const device = options['device'];
+  if (device === undefined) return;
+  const real = await realOrItself(device);
+  for (const { name, options: others } of catalog.listEmbeddedVolumes()) {
+    if (others['device'] === undefined || (await realOrItself(others['device'])) !== real) continue;
+    throw new AppError('conflict', `${action}: ${quote(device)} is that of the volume ${quote(name)}`, {
+      hint: 'Choose another device or image.',
+    });
+  }
+}
+
+async function realOrItself(path: string): Promise<string> {
+  return await realpath(path).catch(() => path);
+}
+
+/** Undefined for a device, which is a disk of its own. */
+async function diskOf(
+  { folders }: EmbeddedParts,
+  { device, pool }: MigrationWish['options'],
+): Promise<RoomUsage | undefined> {
+  if (device?.startsWith('/dev/') === true) return undefined;
+  const folder = pool ?? (device === undefined ? folders.trashDir : dirname(device));
+  const found = await statfs(folder).catch(() => undefined);
+  if (found === undefined) return undefined;
+  const { bsize, blocks, bfree, bavail } = found;
+  return { totalBytes: blocks * bsize, usedBytes: (blocks - bfree) * bsize, freeBytes: bavail * bsize };
+}

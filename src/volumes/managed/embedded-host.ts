@@ -1,0 +1,142 @@
+import { lstatSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { Drivers } from '../../drivers/driver.ts';
+import { version } from '../../lib/version.ts';
+import { fromText } from '../../model/byte-string.ts';
+import { AppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { DataMount, Volume, VolumeSpec } from '../../model/volume.ts';
+import type { CallOptions, DirectoryData, Host, HostInfo } from '../../hosts/host.ts';
+import type { ManagedVolume, ManagedVolumes } from '../../hosts/managed-volumes.ts';
+import { type EmbeddedParts, isPlain, kindOf, requireRecord, storageOf } from './embedded-parts.ts';
+import { EmbeddedVolumes } from './embedded-volumes.ts';
+import { finishInterrupted } from './finish-interrupted.ts';
+import { hasMigrationMark } from './migration-mark.ts';
+import { processHoldId } from './hold-id.ts';
+import { refuseOtherDevice } from './refuse-other-device.ts';
+import { VolumeFolders } from './volume-folders.ts';
+
+export interface EmbeddedHostOptions {
+  /** Volumes lie at `volumes/NAME/_data` below it. Made when missing. */
+  readonly stateDir: string;
+  /** Not closed with the host. */
+  readonly catalog: Catalog;
+  readonly drivers: Drivers;
+  /** How long what is removed stays in the trash; a week unless given. */
+  readonly trashKeepMs?: number | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+const weekMs = 7 * 24 * 3600 * 1000;
+
+/** Opens the host for machines without a container engine: volumes are on Holdfast's own drivers. Finishes what was interrupted. */
+export async function openEmbeddedHost(
+  options: EmbeddedHostOptions,
+): Promise<Host & { readonly managed: ManagedVolumes }> {
+  const folders = await VolumeFolders.open(resolve(options.stateDir));
+  const { catalog, drivers, onWarning, trashKeepMs = weekMs } = options;
+  const parts = { folders, catalog, drivers, trashKeepMs, onWarning };
+  await finishInterrupted({ ...parts, emit: async () => undefined, settleSoon: () => undefined });
+  const managed = new EmbeddedVolumes(parts);
+  managed.tidyUp();
+  return new EmbeddedHost(parts, managed);
+}
+
+type HostParts = Omit<EmbeddedParts, 'emit' | 'settleSoon'>;
+
+class EmbeddedHost implements Host {
+  readonly kind = 'embedded';
+  readonly containers = undefined;
+  readonly managed: ManagedVolumes;
+  readonly #parts: HostParts;
+
+  constructor(parts: HostParts, managed: ManagedVolumes) {
+    this.#parts = parts;
+    this.managed = managed;
+  }
+
+  async info(): Promise<HostInfo> {
+    return {
+      kind: 'embedded',
+      identity: this.#parts.catalog.stateId(),
+      name: hostname(),
+      version,
+      endpoint: this.#parts.folders.stateDir,
+    };
+  }
+
+  async listVolumes(): Promise<Volume[]> {
+    return (await this.managed.list()).map(asVolume);
+  }
+
+  async findVolume(name: string): Promise<Volume | undefined> {
+    const found = await this.managed.find(name);
+    return found && asVolume(found);
+  }
+
+  async createVolume(spec: VolumeSpec, options: CallOptions = {}): Promise<Volume> {
+    return asVolume(await this.managed.create(spec, options));
+  }
+
+  async removeVolume(name: string, options: CallOptions = {}): Promise<void> {
+    if (options.signal?.aborted === true) throw cancelled(`Cannot remove volume "${name}"`, options.signal);
+    await this.managed.remove(name, { ...options, permanent: true });
+  }
+
+  async listMounts(): Promise<DataMount[]> {
+    return [];
+  }
+
+  async openData(
+    name: string,
+    options: CallOptions & { readonly write?: boolean } = {},
+  ): Promise<DirectoryData> {
+    if (options.signal?.aborted === true) throw cancelled(`Cannot open volume "${name}"`, options.signal);
+    const record = requireRecord(this.#parts, { name, action: 'open' });
+    await this.#parts.folders.check(name);
+    // Whoever writes holds it, so that it does not move to other storage meanwhile.
+    if (isPlain(record) && options.write !== true && !hasMigrationMark(this.#parts.folders.path(name))) {
+      const root = fromText(this.#parts.folders.dataPath(name));
+      const folder = this.#inodeOf(name);
+      return { way: 'direct', root, [Symbol.asyncDispose]: async () => this.#requireSame(name, folder) };
+    }
+    const id = processHoldId();
+    const root = fromText(await this.managed.mount(name, id, options));
+    await using opened = new AsyncDisposableStack();
+    opened.defer(() => this.managed.unmount(name, id));
+    if (options.write === true && kindOf(record) === 'bind')
+      refuseOtherDevice(await storageOf(this.#parts, record));
+    const held = opened.move();
+    return { way: 'direct', root, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  }
+
+  #inodeOf(name: string): bigint | undefined {
+    return lstatSync(this.#parts.folders.path(name), { bigint: true, throwIfNoEntry: false })?.ino;
+  }
+
+  /** Who has read it without a hold may have seen nothing where other storage is mounted now. */
+  #requireSame(name: string, folder: bigint | undefined): void {
+    const now = this.#inodeOf(name);
+    if (now === undefined || now === folder) return;
+    throw new AppError('conflict', `Volume ${quote(name)} was moved to other storage while it was read`, {
+      hint: 'Do it again: what was read may not be all of it.',
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // The catalog is the caller's.
+    await this.managed[Symbol.asyncDispose]();
+  }
+}
+
+/** What every host says of a volume, and no more. */
+function asVolume(volume: ManagedVolume): Volume {
+  const { name, driver, mountpoint, createdAt, labels, options, scope, anonymous, stack, consumers } = volume;
+  return { name, driver, mountpoint, createdAt, labels, options, scope, anonymous, stack, consumers };
+}
+
+function cancelled(action: string, signal: AbortSignal): AppError {
+  return new AppError('cancelled', `${action}: cancelled`, { cause: signal.reason });
+}

@@ -1,0 +1,299 @@
+import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import { AppError } from '../../model/errors.ts';
+import type { VolumeSpec } from '../../model/volume.ts';
+import { volumeDifferences } from '../../model/volume-difference.ts';
+import type { CallOptions } from '../../hosts/host.ts';
+import type {
+  EmptiedTrash,
+  ManagedVolume,
+  ManagedVolumes,
+  MigrationSteps,
+  MigrationTarget,
+  MigrationWish,
+  ReconcileReport,
+  RoomUsage,
+  TrashedVolume,
+  VolumeEvent,
+  VolumeHealth,
+  VolumeOwner,
+} from '../../hosts/managed-volumes.ts';
+import { labelVolume, ownVolume, resizeVolume, rotateVolume } from './change-volume.ts';
+import { createVolume, keptOptions } from './create-volume.ts';
+import { type EmbeddedParts, requireRecord, storageOf } from './embedded-parts.ts';
+import { emptyTrash } from './empty-trash.ts';
+import { lookAtVolume } from './look-at-volume.ts';
+import { isMountedAt, mountVolume, unmountVolume } from './mount-volume.ts';
+import { reconcileVolumes } from './reconcile.ts';
+import { SettleLater } from './settle-later.ts';
+import { settleVolumes } from './settle-volumes.ts';
+import { renameVolume } from './rename-volume.ts';
+import {
+  describeTrashed,
+  findMigratedFrom,
+  findTrashed,
+  listTrashed,
+  removeVolume,
+  restoreTrashed,
+} from './volume-trash.ts';
+import { VolumeDescriptions } from './volume-descriptions.ts';
+
+const unknownHealth: VolumeHealth = { status: 'unknown', message: undefined, checkedAt: undefined };
+
+type Parts = Omit<EmbeddedParts, 'emit' | 'settleSoon'>;
+type ReconcileOptions = NonNullable<Parameters<ManagedVolumes['reconcile']>[0]>;
+
+/** The catalog's record is what makes a volume; its folder is made before the record, and goes before it. */
+export class EmbeddedVolumes implements ManagedVolumes {
+  readonly #parts: EmbeddedParts;
+  readonly #listeners = new Set<(event: VolumeEvent) => void>();
+  readonly #health = new Map<string, VolumeHealth>();
+  readonly #descriptions: VolumeDescriptions;
+  readonly #closing = new AbortController();
+  readonly #settling: SettleLater;
+  #tidying: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = {
+      ...parts,
+      settleSoon: () => this.#settling.ask(),
+      emit: ({ name, ...event }) => this.#emit(name, event),
+    };
+    this.#descriptions = new VolumeDescriptions(this.#parts);
+    this.#settling = new SettleLater(() => this.#settle());
+  }
+
+  /**
+   * In the background: makes ids and mounts agree, and deletes what has been in the trash for longer than its time. A
+   * server that hangs must not keep the program from starting.
+   */
+  tidyUp(): void {
+    const { signal } = this.#closing;
+    const work = async (): Promise<void> => {
+      await this.#reconcile({ signal });
+      // Of processes that were killed. A command that looks only has ended before that.
+      this.#settling.expect();
+      const { failures } = await this.emptyTrash('expired', { signal });
+      for (const { error } of failures) this.#parts.onWarning?.(error.message);
+    };
+    this.#tidying = work().catch((error: unknown) => {
+      if (signal.aborted) return;
+      this.#parts.onWarning?.(
+        `Volumes could not be tidied up: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    });
+  }
+
+  async create(spec: VolumeSpec, { signal }: CallOptions = {}): Promise<ManagedVolume> {
+    const { record, isNew } = await createVolume(this.#parts, spec, {
+      signal,
+      existing: (found) => this.#requireAgreement(spec, found),
+    });
+    const volume = await this.#descriptions.of(record);
+    if (isNew) this.#tell({ kind: 'create', volume });
+    return volume;
+  }
+
+  async find(name: string): Promise<ManagedVolume | undefined> {
+    const record = this.#parts.catalog.findEmbeddedVolume(name);
+    return record && (await this.#descriptions.of(record));
+  }
+
+  list(): Promise<ManagedVolume[]> {
+    return this.#descriptions.ofAll();
+  }
+
+  async remove(name: string, options: Parameters<ManagedVolumes['remove']>[1] = {}): Promise<void> {
+    const volume = await this.#require(name, 'remove');
+    const { permanent = false, losesUnsaved = false, signal } = options;
+    await removeVolume(this.#parts, name, { permanent, losesUnsaved, signal });
+    this.#health.delete(name);
+    this.#tell({ kind: 'destroy', volume });
+  }
+
+  mount(name: string, id: string, options: CallOptions = {}): Promise<string> {
+    return mountVolume(this.#parts, { name, id }, options);
+  }
+
+  unmount(name: string, id: string, options: CallOptions = {}): Promise<void> {
+    return unmountVolume(this.#parts, { name, id }, options);
+  }
+
+  async rename(name: string, to: string, options: CallOptions = {}): Promise<ManagedVolume> {
+    await renameVolume(this.#parts, { name, to }, options);
+    this.#health.delete(name);
+    return await this.#changed(to, { kind: 'rename', from: name });
+  }
+
+  async label(
+    name: string,
+    labels: Readonly<Record<string, string | undefined>>,
+    options: CallOptions = {},
+  ): Promise<ManagedVolume> {
+    await labelVolume(this.#parts, { name, labels }, options);
+    return await this.#changed(name, { kind: 'label' });
+  }
+
+  async protect(name: string, isProtected: boolean): Promise<ManagedVolume> {
+    const { catalog } = this.#parts;
+    requireRecord(this.#parts, { name, action: isProtected ? 'protect' : 'unprotect' });
+    catalog.volumes.setProtected(catalog.stateId(), name, isProtected);
+    return await this.#changed(name, { kind: 'protect' });
+  }
+
+  async resize(name: string, sizeBytes: number, options: CallOptions = {}): Promise<ManagedVolume> {
+    await resizeVolume(this.#parts, { name, sizeBytes }, options);
+    return await this.#changed(name, { kind: 'resize' });
+  }
+
+  async own(name: string, owner: VolumeOwner, options: CallOptions = {}): Promise<ManagedVolume> {
+    await ownVolume(this.#parts, { name, owner }, options);
+    return await this.#require(name, 'change');
+  }
+
+  async rotate(name: string, key: string | undefined, options: CallOptions = {}): Promise<ManagedVolume> {
+    await rotateVolume(this.#parts, { name, key }, options);
+    return await this.#require(name, 'rotate the keys of');
+  }
+
+  async checkMigration(name: string, wish: MigrationWish): Promise<MigrationTarget> {
+    const { checkMigration } = await import('./check-migration.ts');
+    return await checkMigration(this.#parts, name, wish);
+  }
+
+  async migrate(
+    name: string,
+    wish: MigrationWish,
+    { steps, signal }: CallOptions & { readonly steps: MigrationSteps },
+  ): Promise<ManagedVolume> {
+    const { driver, options } = await this.checkMigration(name, wish);
+    const { migrateVolume } = await import('./migrate-volume.ts');
+    await migrateVolume(this.#parts, { name, wish: { driver, options } }, { steps, signal });
+    this.#health.delete(name);
+    return await this.#require(name, 'find');
+  }
+
+  async findMigrated(name: string): Promise<TrashedVolume | undefined> {
+    const record = requireRecord(this.#parts, { name, action: 'migrate' });
+    const found = await findMigratedFrom(this.#parts, record);
+    return found && (await describeTrashed(this.#parts, found));
+  }
+
+  async migrateBack(
+    name: string,
+    options: CallOptions & { readonly steps: Pick<MigrationSteps, 'makeStill'> },
+  ): Promise<ManagedVolume> {
+    const { migrateVolumeBack } = await import('./migrate-volume.ts');
+    await migrateVolumeBack(this.#parts, name, options);
+    this.#health.delete(name);
+    return await this.#require(name, 'find');
+  }
+
+  async room(name: string, { signal }: CallOptions = {}): Promise<RoomUsage | undefined> {
+    const record = requireRecord(this.#parts, { name, action: 'measure' });
+    const { driver, traits, volume } = await storageOf(this.#parts, record);
+    if (traits.isMounted && !(await isMountedAt(volume.mountpoint))) return undefined;
+    return await driver.usage?.(volume, { signal });
+  }
+
+  async health(name: string): Promise<VolumeHealth> {
+    const record = requireRecord(this.#parts, { name, action: 'look at' });
+    const found = { ...(await lookAtVolume(this.#parts, record)), checkedAt: new Date().toISOString() };
+    this.#health.set(name, found);
+    return found;
+  }
+
+  lastHealth(name: string): VolumeHealth {
+    return this.#health.get(name) ?? unknownHealth;
+  }
+
+  async listTrash(): Promise<TrashedVolume[]> {
+    const all = await listTrashed(this.#parts);
+    return await Promise.all(all.map((trashed) => describeTrashed(this.#parts, trashed)));
+  }
+
+  async restoreTrash(
+    which: string,
+    options: CallOptions & { readonly to?: string | undefined } = {},
+  ): Promise<ManagedVolume> {
+    await settleVolumes(this.#parts);
+    const trashed = findTrashed(await listTrashed(this.#parts), which);
+    return await this.#changed(await restoreTrashed(this.#parts, trashed, options), { kind: 'restore' });
+  }
+
+  emptyTrash(which: 'expired' | 'all' | readonly string[], options: CallOptions = {}): Promise<EmptiedTrash> {
+    return emptyTrash(this.#parts, which, options);
+  }
+
+  async reconcile(options: ReconcileOptions = {}): Promise<ReconcileReport> {
+    // What the start has begun holds locks that this would pass by.
+    await this.#tidying;
+    return await this.#reconcile(options);
+  }
+
+  subscribe(listener: (event: VolumeEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Mounts stay for those who hold them; the catalog is the caller's.
+    this.#closing.abort();
+    await this.#tidying;
+    await this.#settling[Symbol.asyncDispose]();
+    this.#listeners.clear();
+  }
+
+  /** What could not be written down is tried again with what comes next, and at the next start. */
+  async #settle(): Promise<void> {
+    try {
+      await settleVolumes(this.#parts);
+    } catch (error) {
+      this.#parts.onWarning?.(
+        `What was made and removed may not be on the disk: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+  }
+
+  async #reconcile(options: ReconcileOptions): Promise<ReconcileReport> {
+    return await reconcileVolumes(this.#parts, options);
+  }
+
+  /** Only what the request says can disagree; options are compared as the driver keeps them. */
+  async #requireAgreement(spec: VolumeSpec, record: EmbeddedVolumeRecord): Promise<void> {
+    await this.#parts.folders.check(record.name);
+    const driver = spec.driver === 'holdfast' ? 'local' : spec.driver;
+    const options = await keptOptions(this.#parts, {
+      name: record.name,
+      driver: driver === '' ? 'local' : driver,
+      options: spec.options,
+    });
+    const volume = this.#descriptions.with(record, { mountIds: [], isMounted: false, isProtected: false });
+    const differences = volumeDifferences({ ...spec, driver, options }, volume);
+    if (differences.length === 0) return;
+    throw new AppError('conflict', `Cannot create volume "${record.name}": it exists and differs`, {
+      detail: differences.join('\n'),
+      hint: 'Choose another name, or ask for the volume as it is.',
+    });
+  }
+
+  async #require(name: string, action: string): Promise<ManagedVolume> {
+    return await this.#descriptions.of(requireRecord(this.#parts, { name, action }));
+  }
+
+  async #changed(name: string, event: Pick<VolumeEvent, 'kind' | 'from'>): Promise<ManagedVolume> {
+    const volume = await this.#require(name, 'find');
+    this.#tell({ ...event, volume });
+    return volume;
+  }
+
+  async #emit(name: string, event: Omit<VolumeEvent, 'at' | 'volume'>): Promise<void> {
+    if (this.#listeners.size === 0) return;
+    const volume = await this.find(name);
+    if (volume !== undefined) this.#tell({ ...event, volume });
+  }
+
+  #tell(event: Omit<VolumeEvent, 'at'>): void {
+    const whole = { ...event, at: new Date().toISOString() };
+    for (const listener of this.#listeners) listener(whole);
+  }
+}

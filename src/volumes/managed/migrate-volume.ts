@@ -1,0 +1,277 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import { syncDirectory } from '../../lib/durable-file.ts';
+import { exchange } from '../../lib/exchange.ts';
+import { syncFilesystemLater } from '../../lib/posix.ts';
+import { untilShort } from '../../lib/until-short.ts';
+import { fromText } from '../../model/byte-string.ts';
+import { AppError, errnoOf } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { CallOptions } from '../../hosts/host.ts';
+import type { MigrationSteps } from '../../hosts/managed-volumes.ts';
+import { closeBelow } from './create-volume.ts';
+import { type EmbeddedParts, requireRecord, type Storage, storageOf, withVolume } from './embedded-parts.ts';
+import { processHoldId } from './hold-id.ts';
+import {
+  hasMigrationMark,
+  recordMigration,
+  removeMarks,
+  removeMigrationMark,
+  writeMigrationMark,
+} from './migration-mark.ts';
+import {
+  liveIds,
+  mountStorage,
+  mountVolume,
+  requireUnused,
+  unmountStorage,
+  unmountVolume,
+} from './mount-volume.ts';
+import { isOutsideMissing, noteOutside } from './outside-target.ts';
+import { trashedMark } from './record-file.ts';
+import { giveUpStage } from './settle-migrations.ts';
+import { stateError } from './volume-folders.ts';
+import { lockVolumeFolder } from './volume-lock.ts';
+import { findMigratedFrom, writeMigratedMark } from './volume-trash.ts';
+
+type Wish = Pick<EmbeddedVolumeRecord, 'driver' | 'options'>;
+
+interface Migration {
+  readonly record: EmbeddedVolumeRecord;
+  /** Holds the volume mounted while it is copied. */
+  readonly holdId: string;
+  readonly steps: MigrationSteps;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Moves a volume to other storage, which is filled while the volume is in use. `wish` has passed its driver's check. */
+export async function migrateVolume(
+  parts: EmbeddedParts,
+  { name, wish }: { readonly name: string; readonly wish: Wish },
+  { steps, signal }: CallOptions & { readonly steps: MigrationSteps },
+): Promise<void> {
+  const holdId = processHoldId();
+  const from = await mountVolume(parts, { name, id: holdId }, { signal });
+  try {
+    const record = requireRecord(parts, { name, action: 'migrate' });
+    const migration: Migration = { record, holdId, steps, signal };
+    await using stage = await openStage(parts, { ...record, ...wish }, signal);
+    const { storage } = stage;
+    const writeDown = (): Promise<void> => untilShort(() => syncStorage(storage), { shortMs: 100, most: 4 });
+    await steps.seed({ from, to: storage.volume.mountpoint, writeDown });
+    // So that little is left of it while nobody may use it. Once: what changes meanwhile is copied then.
+    await syncStorage(storage);
+    await using _still = await steps.makeStill();
+    await waitUntilUnused(parts, migration);
+    await withVolume(parts, { name, action: 'migrate', signal }, (live) =>
+      cutOver(parts, { ...migration, live, stage: storage }),
+    );
+    // Its folder is the volume's now: whoever is started waits for its lock.
+    stage.letGo();
+  } finally {
+    await unmountVolume(parts, { name, id: holdId });
+  }
+}
+
+/** Back to the storage that it had before its last move. */
+export async function migrateVolumeBack(
+  parts: EmbeddedParts,
+  name: string,
+  { steps, signal }: CallOptions & { readonly steps: Pick<MigrationSteps, 'makeStill'> },
+): Promise<void> {
+  const record = requireRecord(parts, { name, action: 'migrate' });
+  const kept = await findMigratedFrom(parts, record);
+  const lock = kept && (await lockVolumeFolder(kept.path, { name, action: 'migrate', signal }));
+  if (kept === undefined || lock === undefined)
+    throw new AppError(
+      'not-found',
+      `Cannot move volume ${quote(name)} back: what it was before is not kept`,
+      {
+        hint: 'It is in the trash for a while after a migration: "holdfast trash ls".',
+      },
+    );
+  using own = new DisposableStack();
+  own.use(lock);
+  const before = { ...record, driver: kept.record.driver, options: kept.record.options };
+  await writeMigrationMark(kept.path, before);
+  try {
+    await using _still = await steps.makeStill();
+    await waitUntilUnused(parts, { record, holdId: '', signal });
+    await withVolume(parts, { name, action: 'migrate', signal }, async (live) => {
+      requireSame(record, live.record);
+      await requireUnused(parts, live, { action: 'migrate', signal });
+      await swap(parts, live, kept.path);
+    });
+    // It is the volume's folder now: whoever is started waits for its lock.
+    own.dispose();
+  } finally {
+    if (hasMigrationMark(kept.path)) await removeMigrationMark(kept.path);
+  }
+}
+
+interface Stage extends AsyncDisposable {
+  readonly storage: Storage;
+  /** It has become the volume's: nothing of it is removed. */
+  letGo(): void;
+}
+
+/** Makes the new storage, mounted and empty, in the trash folder, where nothing takes it for a volume. Disposing removes it unless it has become one. */
+async function openStage(
+  parts: EmbeddedParts,
+  record: EmbeddedVolumeRecord,
+  signal: AbortSignal | undefined,
+): Promise<Stage> {
+  const { name } = record;
+  const path = join(parts.folders.trashDir, `${name}.${randomBytes(8).toString('hex')}`);
+  using locks = new DisposableStack();
+  await using opened = new AsyncDisposableStack();
+  try {
+    await mkdir(path, { mode: 0o711 });
+    const lock = await lockVolumeFolder(path, { name, action: 'migrate', signal });
+    if (lock === undefined) throw new AppError('failed', `Cannot migrate volume ${quote(name)}: try again`);
+    locks.use(lock);
+    // From here on a kill leaves what the next start removes.
+    await writeMigrationMark(path, record);
+    await syncDirectory(parts.folders.trashDir);
+    opened.defer(() => (hasMigrationMark(path) ? giveUpStage(parts, path, record) : undefined));
+    const storage = await storageOf(parts, record, path);
+    await makeStorage(storage, signal);
+    const whole = new AsyncDisposableStack();
+    const locked = whole.adopt(locks.move(), (stack) => stack.dispose());
+    whole.use(opened.move());
+    return {
+      storage,
+      letGo() {
+        whole.move();
+        locked.dispose();
+      },
+      [Symbol.asyncDispose]: () => whole.disposeAsync(),
+    };
+  } catch (error) {
+    throw stateError(`Cannot migrate volume ${quote(name)}`, error);
+  }
+}
+
+async function makeStorage(storage: Storage, signal: AbortSignal | undefined): Promise<void> {
+  const { driver, traits, volume } = storage;
+  await mkdir(volume.mountpoint);
+  await chmod(volume.mountpoint, 0o755);
+  const wasMissing = await isOutsideMissing(storage);
+  await driver.create(volume, { signal });
+  if (traits.isMounted) await closeBelow(volume.mountpoint);
+  await mountStorage(storage, { signal });
+  await rmdir(join(volume.mountpoint, 'lost+found')).catch(() => undefined);
+  const [found] = await readdir(volume.mountpoint);
+  if (found === undefined) return await noteOutside(storage, wasMissing);
+  throw new AppError(
+    'conflict',
+    `Cannot migrate volume ${quote(volume.name)}: there is something on the new storage already`,
+    { detail: found, hint: 'Empty it, or choose other storage.' },
+  );
+}
+
+const patienceMs = 30_000;
+
+/** An engine lets go of a volume a moment after its container has ended. */
+async function waitUntilUnused(
+  parts: EmbeddedParts,
+  { record, holdId, signal }: Pick<Migration, 'record' | 'holdId' | 'signal'>,
+): Promise<void> {
+  const until = performance.now() + patienceMs;
+  const others = (): string[] =>
+    liveIds(parts.catalog.volumes.listHolds(record.name)).filter((id) => id !== holdId);
+  while (others().length > 0 && performance.now() < until) {
+    if (signal?.aborted === true) throw cancelled(record.name);
+    await sleep(50);
+  }
+}
+
+interface CutOver extends Migration {
+  readonly live: Storage;
+  readonly stage: Storage;
+}
+
+/** The lock is held: whoever wants to mount the volume waits, and finds it on its new storage. */
+async function cutOver(parts: EmbeddedParts, migration: CutOver): Promise<void> {
+  const { record, holdId, steps, signal, live, stage } = migration;
+  requireSame(record, live.record);
+  const { name } = record;
+  const [other] = liveIds(parts.catalog.volumes.listHolds(name)).filter((id) => id !== holdId);
+  // It throws, and says by whom; our own hold must not be named.
+  if (other !== undefined) {
+    parts.catalog.volumes.release(name, holdId);
+    await requireUnused(parts, live, { action: 'migrate', signal });
+  }
+  await steps.finish({ from: live.volume.mountpoint, to: stage.volume.mountpoint });
+  await syncStorage(stage);
+  if (signal?.aborted === true) throw cancelled(name);
+  await unmountStorage(stage, {});
+  // A file system in user space, or on an image, leaves the last of it to the disk below.
+  await syncDisk(stage.volume.folder, name);
+  parts.catalog.volumes.release(name, holdId);
+  await requireUnused(parts, live, { action: 'migrate', signal });
+  await swap(parts, live, stage.volume.folder);
+}
+
+/** The volume may have been removed and made anew under its name meanwhile. */
+function requireSame(record: EmbeddedVolumeRecord, now: EmbeddedVolumeRecord): void {
+  if (record.createdAt === now.createdAt && record.driver === now.driver) return;
+  throw new AppError('conflict', `Cannot migrate volume ${quote(record.name)}: it is another one by now`, {
+    hint: 'See what it is with "holdfast volume inspect", and try again.',
+  });
+}
+
+async function syncStorage({ volume }: Storage): Promise<void> {
+  await syncDisk(volume.mountpoint, volume.name);
+  await syncDisk(volume.folder, volume.name);
+}
+
+async function syncDisk(path: string, name: string): Promise<void> {
+  await using folder = await open(path, 'r');
+  if (await syncFilesystemLater(folder.fd)) return;
+  throw new AppError('failed', `Cannot migrate volume ${quote(name)}: the new disk reports an error`, {
+    hint: 'It may be full, or bad: see what the kernel says of it (dmesg).',
+  });
+}
+
+/** Puts the folder into the volume's place, and what was there into the trash: one step that decides. Both are locked, and not mounted. */
+async function swap(parts: EmbeddedParts, live: Storage, path: string): Promise<void> {
+  const { name } = live.record;
+  const here = parts.folders.path(name);
+  try {
+    await writeMigratedMark(parts, live.record);
+    exchange(fromText(here), fromText(path));
+  } catch (error) {
+    await rm(join(here, trashedMark), { force: true });
+    throw swapError(name, error);
+  }
+  try {
+    await syncDirectory(parts.folders.volumesDir);
+    await syncDirectory(parts.folders.trashDir);
+    await recordMigration(parts, name);
+  } catch (error) {
+    // Decided, and not to be recorded: a full disk must not keep the volume from its containers.
+    exchange(fromText(here), fromText(path));
+    await rm(join(here, trashedMark), { force: true });
+    throw swapError(name, error);
+  }
+  // What is left of them, the next use removes.
+  await removeMarks(parts, name).catch(() => undefined);
+}
+
+function swapError(name: string, error: unknown): AppError {
+  const action = `Cannot migrate volume ${quote(name)}`;
+  const errno = errnoOf(error);
+  if (errno !== 'EINVAL' && errno !== 'ENOSYS') return stateError(action, error);
+  return new AppError('unsupported', `${action}: the disk of the state folder cannot exchange two folders`, {
+    hint: 'Have the state folder on ext4, XFS or btrfs.',
+    cause: error,
+  });
+}
+
+function cancelled(name: string): AppError {
+  return new AppError('cancelled', `Cannot migrate volume ${quote(name)}: cancelled`);
+}

@@ -1,0 +1,131 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { VolumeHold } from '../../catalog/catalog.ts';
+import { mountAt, readMounts } from '../../lib/mountinfo.ts';
+import { bootId } from '../../lib/process-space.ts';
+import { fromText } from '../../model/byte-string.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { CallOptions } from '../../hosts/host.ts';
+import { type EmbeddedParts, type Storage, withVolume } from './embedded-parts.ts';
+import { isProcessHoldAlive } from './hold-id.ts';
+
+/** Mounts a volume unless it is, notes the id, and gives back the path. */
+export async function mountVolume(
+  parts: EmbeddedParts,
+  { name, id }: VolumeUse,
+  { signal }: CallOptions = {},
+): Promise<string> {
+  const path = await withVolume(parts, { name, action: 'mount', signal }, async (storage) => {
+    await parts.folders.check(name);
+    await mountStorage(storage, { signal });
+    // Noted last: a kill before leaves a mount that nobody holds, which the next start takes away.
+    parts.catalog.volumes.hold({ volume: name, id, boot: bootId(), heldAt: new Date().toISOString() });
+    return storage.volume.mountpoint;
+  });
+  await parts.emit({ kind: 'mount', name, id });
+  return path;
+}
+
+export interface VolumeUse {
+  readonly name: string;
+  readonly id: string;
+}
+
+/** Nothing when it is mounted and answers. A mount whose server has forgotten it is taken away and made again. */
+export async function mountStorage(storage: Storage, { signal }: CallOptions): Promise<boolean> {
+  const { driver, traits, volume } = storage;
+  if (!traits.isMounted) return false;
+  if (await isMountedAt(volume.mountpoint)) {
+    const { status } = traits.canGoStale
+      ? await driver.health(volume, { isMounted: true })
+      : { status: 'good' };
+    if (status !== 'failed') return false;
+    await driver.unmount(volume, { signal });
+  }
+  await driver.mount(volume, { signal });
+  return true;
+}
+
+export async function isMountedAt(path: string): Promise<boolean> {
+  return mountAt(await readMounts(), fromText(path)) !== undefined;
+}
+
+/** Takes the id away, and unmounts after the last one. */
+export async function unmountVolume(
+  parts: EmbeddedParts,
+  { name, id }: VolumeUse,
+  { signal }: CallOptions = {},
+): Promise<void> {
+  // In a folder that is gone nothing is mounted.
+  const isThere =
+    parts.catalog.findEmbeddedVolume(name) !== undefined && existsSync(parts.folders.path(name));
+  if (!isThere) return parts.catalog.volumes.release(name, id);
+  await withVolume(parts, { name, action: 'unmount', signal }, async (storage) => {
+    parts.catalog.volumes.release(name, id);
+    if (liveIds(parts.catalog.volumes.listHolds(name)).length === 0) await unmountIdle(storage, { signal });
+  });
+  await parts.emit({ kind: 'unmount', name, id });
+}
+
+export async function unmountStorage(
+  { driver, traits, volume }: Storage,
+  { signal }: CallOptions,
+): Promise<boolean> {
+  if (!traits.isMounted || !(await isMountedAt(volume.mountpoint))) return false;
+  await driver.unmount(volume, { signal });
+  return true;
+}
+
+/** A program that looks at all file systems, or was killed with its mount at work, may be in it for a moment. */
+const idle = { tries: 10, eachMs: 100 };
+
+/** The same for one that no id holds. `in-use` when a program has used it all the while. */
+export async function unmountIdle(storage: Storage, { signal }: CallOptions): Promise<boolean> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await unmountStorage(storage, { signal });
+    } catch (error) {
+      if (!isAppError(error, 'in-use') || attempt >= idle.tries) throw error;
+      await sleep(idle.eachMs);
+    }
+  }
+}
+
+/** The ids that still count: those of processes that have ended, and of before the last boot, do not. */
+export function liveIds(holds: readonly VolumeHold[]): string[] {
+  if (holds.length === 0) return [];
+  const boot = bootId();
+  return holds
+    .filter((hold) => hold.boot === boot && isProcessHoldAlive(hold.id) !== false)
+    .map((hold) => hold.id);
+}
+
+/** Throws `in-use` while somebody holds it; then unmounts what nobody holds. */
+export async function requireUnused(
+  parts: EmbeddedParts,
+  storage: Storage,
+  { action, signal }: CallOptions & { readonly action: string },
+): Promise<void> {
+  const { name } = storage.record;
+  const ids = liveIds(parts.catalog.volumes.listHolds(name));
+  if (ids.length > 0) {
+    throw new AppError(
+      'in-use',
+      `Cannot ${action} volume ${quote(name)}: it is mounted for ${describeIds(ids)}`,
+      {
+        hint: 'Stop what uses it first.',
+      },
+    );
+  }
+  await unmountStorage(storage, { signal });
+}
+
+function describeIds(ids: readonly string[]): string {
+  const shown = ids.slice(0, 3).map((id) => {
+    const pid = /^process:(\d+):/.exec(id)?.[1];
+    return pid === undefined ? quote(id.length > 24 ? `${id.slice(0, 12)}…` : id) : `process ${pid}`;
+  });
+  const more = ids.length - shown.length;
+  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
+}

@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readMounts } from '../../lib/mountinfo.ts';
+import { bootId } from '../../lib/process-space.ts';
+import { fromText } from '../../model/byte-string.ts';
+import { isAppError } from '../../model/errors.ts';
+import type { CallOptions } from '../../hosts/host.ts';
+import type { ReconcileReport } from '../../hosts/managed-volumes.ts';
+import { type EmbeddedParts, type Storage, storageOf } from './embedded-parts.ts';
+import { isProcessHoldAlive } from './hold-id.ts';
+import { isMountedAt, mountStorage, unmountIdle } from './mount-volume.ts';
+import { lockVolumeFolder } from './volume-lock.ts';
+
+interface Findings {
+  readonly dropped: { readonly name: string; readonly id: string }[];
+  readonly unmounted: string[];
+  readonly remounted: string[];
+  readonly problems: string[];
+}
+
+/** Makes ids and mounts agree again, for all volumes at once: one that hangs keeps none of the others. */
+export async function reconcileVolumes(
+  parts: EmbeddedParts,
+  options: CallOptions & { readonly isAlive?: ((id: string) => boolean) | undefined },
+): Promise<ReconcileReport> {
+  const findings: Findings = { dropped: [], unmounted: [], remounted: [], problems: [] };
+  dropLost(parts, findings);
+  const held = new Set(parts.catalog.volumes.listHolds().map(({ volume }) => volume));
+  const mounted = new Set((await readMounts()).map(({ path }) => path));
+  const records = parts.catalog
+    .listEmbeddedVolumes()
+    .filter(({ name }) => held.has(name) || mounted.has(fromText(parts.folders.dataPath(name))));
+  await Promise.all(
+    records.map(async ({ name }) => {
+      try {
+        await reconcileOne(parts, name, { ...options, findings });
+      } catch (error) {
+        if (!isAppError(error)) throw error;
+        findings.problems.push(error.message);
+      }
+    }),
+  );
+  return findings;
+}
+
+/** Ids of volumes that are gone. */
+function dropLost({ catalog }: EmbeddedParts, { dropped }: Findings): void {
+  for (const { volume, id } of catalog.volumes.listHolds()) {
+    if (catalog.findEmbeddedVolume(volume) !== undefined) continue;
+    catalog.volumes.release(volume, id);
+    dropped.push({ name: volume, id });
+  }
+}
+
+interface ReconcileOne extends CallOptions {
+  readonly isAlive?: ((id: string) => boolean) | undefined;
+  readonly findings: Findings;
+}
+
+async function reconcileOne(parts: EmbeddedParts, name: string, options: ReconcileOne): Promise<void> {
+  const { signal, findings } = options;
+  // Work that runs now leaves things as they should be.
+  using lock = await lockVolumeFolder(parts.folders.path(name), {
+    name,
+    action: 'reconcile',
+    signal,
+    waitMs: 0,
+  }).catch(() => undefined);
+  const record = parts.catalog.findEmbeddedVolume(name);
+  if (lock === undefined || record === undefined) return;
+  const storage = await storageOf(parts, record);
+  const left = dropDead(parts, name, options);
+  if (left === 0) {
+    if (await unmountUnused(storage, { signal })) findings.unmounted.push(name);
+  } else if (storage.traits.isMounted && !(await isMountedAt(storage.volume.mountpoint))) {
+    await mountAgain(storage, { signal });
+    findings.remounted.push(name);
+  }
+}
+
+/** Takes away the ids that nobody stands behind any more, and gives back how many are left. */
+function dropDead(parts: EmbeddedParts, name: string, { isAlive, findings }: ReconcileOne): number {
+  const boot = bootId();
+  let left = 0;
+  for (const { id, boot: then } of parts.catalog.volumes.listHolds(name)) {
+    const isThere = then === boot && (isProcessHoldAlive(id) ?? isAlive?.(id) ?? true);
+    if (isThere) left++;
+    else {
+      parts.catalog.volumes.release(name, id);
+      findings.dropped.push({ name, id });
+    }
+  }
+  return left;
+}
+
+/** A mount that no id is known to hold, but a program uses, stays. */
+async function unmountUnused(storage: Storage, { signal }: CallOptions): Promise<boolean> {
+  try {
+    return await unmountIdle(storage, { signal });
+  } catch (error) {
+    if (!isAppError(error, 'in-use')) throw error;
+    return false;
+  }
+}
+
+const attempts = 3;
+
+/** After a start of the machine, servers may be later than we are. */
+async function mountAgain(storage: Storage, { signal }: CallOptions): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await mountStorage(storage, { signal });
+      return;
+    } catch (error) {
+      if (attempt >= attempts || !isAppError(error, 'unavailable')) throw error;
+      await sleep(2000 * attempt, undefined, signal === undefined ? {} : { signal });
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import { lstatSync } from 'node:fs';
+import { lstat, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import { syncDirectory } from '../../lib/durable-file.ts';
+import { setImmutable } from './immutable.ts';
+import { isAppError } from '../../model/errors.ts';
+import { type EmbeddedParts, storageOf } from './embedded-parts.ts';
+import {
+  finishMigration,
+  hasMigrationMark,
+  readMigrationMark,
+  removeMigrationMark,
+} from './migration-mark.ts';
+import { unmountStorage } from './mount-volume.ts';
+import { clearOutside } from './outside-target.ts';
+import { trashedMark } from './record-file.ts';
+import { discard } from './removing-folders.ts';
+import { lockVolumeFolder } from './volume-lock.ts';
+
+/** A folder without a mark may be one that is being made now. */
+const settledMs = 60_000;
+
+/** What killed migrations have left: the volume is on its new storage, or what was made for it is removed. */
+export async function settleMigrations(parts: EmbeddedParts): Promise<void> {
+  const { folders, catalog } = parts;
+  for (const { name } of catalog.listEmbeddedVolumes()) {
+    if (!hasMigrationMark(folders.path(name))) continue;
+    using lock = await tryLock(folders.path(name), name);
+    if (lock === undefined || !hasMigrationMark(folders.path(name))) continue;
+    await syncDirectory(folders.volumesDir);
+    await finishMigration(parts, name);
+  }
+  for (const entry of await readdir(folders.trashDir)) {
+    if (!/\.[0-9a-f]{16}$/.test(entry)) continue;
+    await settleStage(parts, join(folders.trashDir, entry)).catch((error: unknown) => {
+      // It is tried again at the next start.
+      if (!isAppError(error)) throw error;
+      parts.onWarning?.(`What an interrupted migration has left cannot be removed: ${error.message}`);
+    });
+  }
+}
+
+async function settleStage(parts: EmbeddedParts, path: string): Promise<void> {
+  if (!hasMigrationMark(path)) return await removeUnmarked(path);
+  using lock = await tryLock(path, '');
+  const mark = lock && (await readMigrationMark(path));
+  if (mark === undefined) return;
+  await giveUpStage(parts, path, mark);
+  // Killed just before the exchange. Whoever removes the volume now has its lock.
+  const live = parts.folders.path(mark.name);
+  using liveLock = await tryLock(live, mark.name);
+  if (liveLock !== undefined && parts.catalog.findEmbeddedVolume(mark.name) !== undefined)
+    await rm(join(live, trashedMark), { force: true });
+}
+
+/** The volume stays where it is. What was in the trash before stays there; what was made for it goes. The lock is held. */
+export async function giveUpStage(
+  parts: EmbeddedParts,
+  path: string,
+  record: EmbeddedVolumeRecord,
+): Promise<void> {
+  if (lstatSync(join(path, trashedMark), { throwIfNoEntry: false }) !== undefined)
+    return await removeMigrationMark(path);
+  const storage = await storageOf(parts, record, path);
+  await clearOutside(storage);
+  await unmountStorage(storage, {});
+  await storage.driver.remove(storage.volume);
+  setImmutable(storage.volume.mountpoint, false);
+  // A kill from here on leaves what every start deletes.
+  await rename(path, `${path}.removing`);
+  await discard({ path: `${path}.removing`, volume: record.name }, undefined);
+}
+
+async function removeUnmarked(path: string): Promise<void> {
+  const stat = await lstat(path).catch(() => undefined);
+  // Removes an empty directory only.
+  if (stat?.isDirectory() === true && Date.now() - stat.mtimeMs >= settledMs)
+    await rmdir(path).catch(() => undefined);
+}
+
+async function tryLock(path: string, name: string): Promise<Disposable | undefined> {
+  return await lockVolumeFolder(path, { name, action: 'settle', waitMs: 0 }).catch(() => undefined);
+}

@@ -1,0 +1,84 @@
+import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import { mountAt, type MountPoint, readMounts } from '../../lib/mountinfo.ts';
+import { fromText } from '../../model/byte-string.ts';
+import { isSharedKind } from '../../model/storage-kind.ts';
+import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
+import { type EmbeddedParts, isPlain, kindOf, storageOf } from './embedded-parts.ts';
+import { liveIds } from './mount-volume.ts';
+
+type State = Pick<ManagedVolume, 'mountIds' | 'isMounted' | 'isProtected'>;
+
+const idle: State = { mountIds: [], isMounted: true, isProtected: false };
+
+/** What volumes are, by what is remembered of them and what is mounted. Storage is never touched. */
+export class VolumeDescriptions {
+  readonly #parts: EmbeddedParts;
+  readonly #idleOnes = new WeakMap<EmbeddedVolumeRecord, ManagedVolume>();
+
+  constructor(parts: EmbeddedParts) {
+    this.#parts = parts;
+  }
+
+  async of(record: EmbeddedVolumeRecord): Promise<ManagedVolume> {
+    const { catalog } = this.#parts;
+    const mounts = isPlain(record) ? [] : await readMounts();
+    return this.with(record, {
+      mountIds: liveIds(catalog.volumes.listHolds(record.name)),
+      isMounted: await this.#isMounted(record, mounts),
+      isProtected: catalog.volumes.isProtected(catalog.stateId(), record.name),
+    });
+  }
+
+  async ofAll(): Promise<ManagedVolume[]> {
+    const { catalog } = this.#parts;
+    const records = catalog.listEmbeddedVolumes();
+    const mounts = records.every(isPlain) ? [] : await readMounts();
+    const holds = Map.groupBy(catalog.volumes.listHolds(), ({ volume }) => volume);
+    const guarded = new Set(catalog.volumes.listProtected(catalog.stateId()));
+    const volumes: ManagedVolume[] = [];
+    for (const record of records) {
+      const held = holds.get(record.name);
+      const isProtected = guarded.has(record.name);
+      if (held === undefined && !isProtected && isPlain(record)) volumes.push(this.#idle(record));
+      else {
+        const isMounted = await this.#isMounted(record, mounts);
+        volumes.push(this.with(record, { mountIds: liveIds(held ?? []), isMounted, isProtected }));
+      }
+    }
+    return volumes;
+  }
+
+  with(record: EmbeddedVolumeRecord, state: State): ManagedVolume {
+    const { name, driver, createdAt, labels, options, anonymous } = record;
+    const kind = kindOf(record);
+    return {
+      name,
+      driver,
+      kind,
+      mountpoint: this.#parts.folders.dataPath(name),
+      createdAt,
+      labels,
+      options,
+      scope: isSharedKind(kind) ? 'global' : 'local',
+      anonymous,
+      stack: labels['com.docker.compose.project'],
+      consumers: [],
+      ...state,
+    };
+  }
+
+  async #isMounted(record: EmbeddedVolumeRecord, mounts: readonly MountPoint[]): Promise<boolean> {
+    if (isPlain(record)) return true;
+    const { traits, volume } = await storageOf(this.#parts, record);
+    return !traits.isMounted || mountAt(mounts, fromText(volume.mountpoint)) !== undefined;
+  }
+
+  /** Of a plain volume that nobody holds or protects: the same as long as its record is. */
+  #idle(record: EmbeddedVolumeRecord): ManagedVolume {
+    const known = this.#idleOnes.get(record);
+    if (known !== undefined) return known;
+    const volume = this.with(record, idle);
+    this.#idleOnes.set(record, volume);
+    return volume;
+  }
+}
