@@ -4,19 +4,16 @@ import { loadMaker } from './app/known-repositories.ts';
 import { loadHoldId } from './app/open-hosts.ts';
 import { openParts, type Parts, type SharedParts } from './app/open-parts.ts';
 import type { ManagedVolume } from './hosts/managed-volumes.ts';
-import type { BackupRequest } from './backup/backup-types.ts';
+import type { BackupRequest } from './backup/index.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
-import type { LoadedConfiguration } from './policies/configuration/load-configuration.ts';
-import { openMigrations } from './volumes/migrate/migrations.ts';
-import { openRepositories } from './repositories/open-repositories.ts';
-import { openPolicies } from './policies/open-policies.ts';
-import type { OpenedApp } from './policies/policy-app.ts';
-import { openProof } from './proof/proof.ts';
-import type { Protection } from './activity/protection.ts';
-import { openReading } from './snapshots/reading.ts';
-import { openRestoring } from './restore/restoring.ts';
-import { openRetention } from './retention/retention.ts';
-import { openUpkeep } from './repositories/upkeep.ts';
+import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
+import { openMigrations } from './volumes/index.ts';
+import { openRepositories, openUpkeep } from './repositories/index.ts';
+import { openProof } from './proof/index.ts';
+import type { Protection } from './activity/index.ts';
+import { openReading } from './snapshots/index.ts';
+import { openRestoring } from './restore/index.ts';
+import { openRetention } from './retention/index.ts';
 import { openWord } from './app/word.ts';
 
 /** The only place that names implementations. Opens nothing yet. */
@@ -66,12 +63,12 @@ function openAppWithParts(
     engineLinks: parts.engineLinks,
     volumes: () => parts.volumes(),
     async lookAround(options = {}) {
-      const { lookAround } = await import('./volumes/bind-mounts/look-around.ts');
+      const { lookAround } = await import('./volumes/index.ts');
       return await lookAround(parts, options);
     },
     managed: () => parts.managed(),
     async restoreTrash(which, options = {}) {
-      const { restoreTrash } = await import('./volumes/restore-trash.ts');
+      const { restoreTrash } = await import('./volumes/index.ts');
       const isOwnWanted = config.host === 'embedded';
       const managed = await parts.managed();
       const ownIsBack = (volume: ManagedVolume, signal?: AbortSignal): Promise<void> =>
@@ -90,7 +87,7 @@ function openAppWithParts(
       return volume;
     },
     async listTrash() {
-      const { listTrash } = await import('./volumes/restore-trash.ts');
+      const { listTrash } = await import('./volumes/index.ts');
       return await listTrash({ ...config, managed: await parts.managed() });
     },
     [Symbol.asyncDispose]: () => parts.close(),
@@ -106,13 +103,13 @@ async function makeKnown(config: AppConfig, volume: ManagedVolume, signal?: Abor
 function openJobs(config: AppConfig, parts: Parts): Jobs {
   return {
     async run(request, options = {}) {
-      const { runCommand } = await import('./volumes/run/run-command.ts');
+      const { runCommand } = await import('./volumes/index.ts');
       const { stateDir } = config;
       const runParts = { managed: await parts.managed(), stateDir, holdId: await loadHoldId() };
       return await runCommand(runParts, request, options);
     },
     async init(options = {}) {
-      const { initialize } = await import('./repositories/init.ts');
+      const { initialize } = await import('./repositories/index.ts');
       const maker = await loadMaker();
       const { repository, ...rest } = config;
       const { location = repository, storeOptions, chunkerFrom: like, makeDefault, signal } = options;
@@ -123,20 +120,20 @@ function openJobs(config: AppConfig, parts: Parts): Jobs {
       );
     },
     async backup(request, options = {}) {
-      const { backup } = await import('./backup/backup.ts');
-      const { settleHeld: settleRestore } = await import('./restore/settle.ts');
+      const { backup } = await import('./backup/index.ts');
+      const { settleHeld: settleRestore } = await import('./restore/index.ts');
       const base = request.base ?? (await defaultsOf(parts, config, request));
       return await backup(parts, { ...request, base }, { ...options, settleRestore });
     },
     async check(request, options = {}) {
-      const { checkAll } = await import('./proof/check.ts');
+      const { checkAll } = await import('./proof/index.ts');
       return await checkAll(parts, request, options);
     },
     async recover(options = {}) {
       const before = await parts.recovered();
-      const { recoverMore } = await import('./restore/recover.ts');
+      const { recoverMore } = await import('./restore/index.ts');
       const report = await recoverMore(parts, before, options);
-      const { recoverStreamed } = await import('./restore/recover-streamed.ts');
+      const { recoverStreamed } = await import('./restore/index.ts');
       return { ...report, volumes: await recoverStreamed(parts, options) };
     },
   };
@@ -161,7 +158,7 @@ async function defaultsOf(
   { configFile }: Pick<AppConfig, 'configFile'>,
   request: BackupRequest,
 ): Promise<BackupRequest['base']> {
-  const { tellingOfFailure } = await import('./backup/tell-of-backup.ts');
+  const { tellingOfFailure } = await import('./backup/index.ts');
   const work = (): Promise<LoadedConfiguration> => parts.source.current();
   const { defaults, file } = await tellingOfFailure(parts, request, { work, isUsageTold: true });
   // Of a file that was named for one command no copy is left behind.

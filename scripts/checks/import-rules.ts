@@ -33,12 +33,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(
     rooms.map((room, index) => [
       room,
-      [
-        ...base,
-        ...contracts,
-        'repository/index\\.ts$',
-        ...rooms.slice(index + 1).map((lower) => `${lower}/`),
-      ],
+      [...base, ...contracts, 'repository/index\\.ts$', ...rooms.slice(index + 1).map(faceOf)],
     ]),
   ),
   surfaces: [...base, 'app/app\\.ts$', 'app\\.ts$'],
@@ -55,6 +50,10 @@ const serviceFaces = [
 /** Where a program starts: it may call what only `app.ts` else may. */
 const entryPoint = '^(src/surfaces/[^/]+|bench)/main\\.ts$';
 
+function faceOf(room: string): string {
+  return `${room}/index\\.ts$`;
+}
+
 /** The rules of the folder table in ARCHITECTURE.md, as dependency-cruiser reads them. */
 export const importRules: readonly IForbiddenRuleType[] = [
   ...Object.entries(mayImport).map(([folder, others]) => folderRule(folder, others)),
@@ -66,9 +65,18 @@ export const importRules: readonly IForbiddenRuleType[] = [
     to: { dependencyTypes: ['core', 'npm', 'npm-dev', 'npm-optional', 'npm-no-pkg', 'npm-unknown'] },
   },
   {
+    name: 'rooms-have-one-face',
+    comment: 'what another room, App or the benchmark needs of a room is in its index.ts',
+    severity: 'error',
+    from: { path: '^(src/([^/]+)|bench)(?:/|\\.ts$)', pathNot: testFile },
+    to: {
+      path: below([...rooms, 'repository'].map((room) => `${room}/`)),
+      pathNot: ['^$1/', '^src/[^/]+/index\\.ts$'],
+    },
+  },
+  {
     name: 'siblings-stay-apart',
-    comment:
-      'one surface or kind of host never imports another; cli starts a service by its face',
+    comment: 'one surface or kind of host never imports another; cli starts a service by its face',
     severity: 'error',
     from: { path: '^src/(hosts|surfaces)/([^/]+)/', pathNot: testFile },
     to: { path: '^src/$1/[^/]+/', pathNot: ['^src/$1/$2/', ...serviceFaces] },

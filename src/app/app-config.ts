@@ -1,4 +1,4 @@
-import type { ConfigurationPlace } from '../policies/configuration/load-configuration.ts';
+import type { ConfigurationPlace } from '../policies/index.ts';
 import type { HostKind } from '../model/volume.ts';
 
 /** What the command line, the environment and the configuration file decided. */

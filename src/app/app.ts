@@ -1,24 +1,25 @@
-import type { JobOptions } from '../activity/protection.ts';
-import type { BackupReport, BackupRequest } from '../backup/backup-types.ts';
+import type { JobOptions } from '../activity/index.ts';
+import type { BackupReport, BackupRequest } from '../backup/index.ts';
 import type { EngineRecords } from '../hosts/engine-records.ts';
 import type { ManagedVolume, ManagedVolumes, TrashedVolume } from '../hosts/managed-volumes.ts';
 import type { Volume } from '../model/volume.ts';
-import type { Policies } from '../policies/open-policies.ts';
-import type { Proof } from '../proof/proof.ts';
-import type { InitReport } from '../repositories/init.ts';
-import type { Repositories } from '../repositories/repositories.ts';
-import type { OtherRepository, Upkeep } from '../repositories/upkeep.ts';
+import type { Policies } from '../policies/index.ts';
+import type { Proof } from '../proof/index.ts';
+import type { InitReport, OtherRepository, Repositories, Upkeep } from '../repositories/index.ts';
 import type { CheckReport } from '../repository/index.ts';
-import type { RecoveredVolume } from '../restore/recover-streamed.ts';
-import type { RecoverReport } from '../restore/recover.ts';
-import type { Restoring } from '../restore/restoring.ts';
-import type { Retention } from '../retention/retention.ts';
-import type { Reading } from '../snapshots/reading.ts';
-import type { Surroundings } from '../volumes/bind-mounts/look-around.ts';
-import type { ForeignTrash, VolumeEngine } from '../volumes/index.ts';
-import type { Migrations } from '../volumes/migrate/migrations.ts';
-import type { RestoreTrashOptions } from '../volumes/restore-trash.ts';
-import type { RunOptions, RunReport, RunRequest } from '../volumes/run/run-types.ts';
+import type { RecoverReport, RecoveredVolume, Restoring } from '../restore/index.ts';
+import type { Retention } from '../retention/index.ts';
+import type { Reading } from '../snapshots/index.ts';
+import type {
+  ForeignTrash,
+  Migrations,
+  RestoreTrashOptions,
+  RunOptions,
+  RunReport,
+  RunRequest,
+  Surroundings,
+  VolumeEngine,
+} from '../volumes/index.ts';
 import type { AppConfig } from './app-config.ts';
 import type { Word } from './word.ts';
 
@@ -101,22 +102,22 @@ export interface InitOptions extends JobOptions {
 }
 
 export type { AppConfig, BackupReport, BackupRequest, InitReport, JobOptions };
-export type { BackupOutcome } from '../backup/backup-types.ts';
+export type { BackupOutcome } from '../backup/index.ts';
 export type { CheckReport, Progress, SnapshotEntry } from '../repository/index.ts';
 export type * from '../volumes/index.ts';
 export type { RunOptions, RunReport, RunRequest };
 export type * from '../hosts/engine-records.ts';
 export type * from '../hosts/managed-volumes.ts';
-export type { DueHook } from '../quiesce/hooks/recover-hooks.ts';
-export type { RecoveredJob, RecoverReport } from '../restore/recover.ts';
+export type { DueHook } from '../quiesce/index.ts';
+export type { RecoveredJob, RecoverReport } from '../restore/index.ts';
 export type { RecoveredVolume, Surroundings };
-export type { CoverageReport } from '../policies/coverage.ts';
-export type * from '../volumes/migrate/migrations.ts';
-export type * from '../policies/open-policies.ts';
-export type * from '../proof/proof.ts';
-export type * from '../snapshots/reading.ts';
-export type * from '../repositories/repositories.ts';
-export type * from '../restore/restoring.ts';
-export type * from '../retention/retention.ts';
-export type * from '../repositories/upkeep.ts';
+export type { CoverageReport } from '../policies/index.ts';
+export type * from '../volumes/index.ts';
+export type * from '../policies/index.ts';
+export type * from '../proof/index.ts';
+export type * from '../snapshots/index.ts';
+export type * from '../repositories/index.ts';
+export type * from '../restore/index.ts';
+export type * from '../retention/index.ts';
+export type * from '../repositories/index.ts';
 export type * from './word.ts';

@@ -1,8 +1,8 @@
 import type { Catalog } from '../catalog/catalog.ts';
-import type { RepositoryMaker } from '../activity/protection.ts';
-import type { OtherRepository } from '../repositories/upkeep.ts';
+import type { RepositoryMaker } from '../activity/index.ts';
+import type { OtherRepository } from '../repositories/index.ts';
 import type { Repository, RepositoryAccess } from '../repository/index.ts';
-import type { LoadedConfiguration } from '../policies/configuration/load-configuration.ts';
+import type { LoadedConfiguration } from '../policies/index.ts';
 import type { AppConfig } from './app-config.ts';
 import { once } from './once.ts';
 
@@ -60,7 +60,7 @@ async function openKnown(
   config: AppConfig & Pick<RepositoryAccess, 'purpose'>,
   { catalog, configuration }: { readonly catalog: Catalog } & Pick<ConfiguredParts, 'configuration'>,
 ): Promise<Repository> {
-  const known = await import('../repositories/open-repository.ts');
+  const known = await import('../repositories/index.ts');
   const { openRepository } = await import('../repository/index.ts');
   const { purpose } = config;
   return await known.openKnown(config, {

@@ -1,11 +1,9 @@
 import type { VolumeEngine } from '../volumes/index.ts';
 import type { LogEvent, LogKind } from '../model/log-entry.ts';
 import { quote } from '../model/quote.ts';
-import type { Protection } from '../activity/protection.ts';
-import type { Repositories } from '../repositories/repositories.ts';
-import type { Retention } from '../retention/retention.ts';
-import type { Upkeep } from '../repositories/upkeep.ts';
-import { logged } from '../activity/log/logged.ts';
+import { logged, type Protection } from '../activity/index.ts';
+import type { Repositories, Upkeep } from '../repositories/index.ts';
+import type { Retention } from '../retention/index.ts';
 
 type Parts = Pick<Protection, 'log' | 'repository'>;
 

@@ -2,8 +2,8 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import type { Host } from '../hosts/host.ts';
 import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
-import type { Protection } from '../activity/protection.ts';
-import type { RecoverReport } from '../restore/recover.ts';
+import type { Protection } from '../activity/index.ts';
+import type { RecoverReport } from '../restore/index.ts';
 import type { AppConfig } from './app-config.ts';
 import type { ConfiguredParts } from './known-repositories.ts';
 import { once } from './once.ts';
@@ -90,7 +90,7 @@ async function openOwnHost(
   catalog: () => Promise<Catalog>,
 ): Promise<Host & { readonly managed: ManagedVolumes }> {
   const { stateDir, env, onWarning } = config;
-  const { openEmbeddedHost } = await import('../volumes/managed/index.ts');
+  const { openEmbeddedHost } = await import('../volumes/index.ts');
   const { openDrivers } = await import('../drivers/open-drivers.ts');
   const secret = async (reference: string): Promise<Uint8Array> => {
     const { readPassword } = await import('../lib/password.ts');
@@ -102,6 +102,6 @@ async function openOwnHost(
 
 /** Makes an id for holds that end with this process. */
 export async function loadHoldId(): Promise<() => string> {
-  const { processHoldId } = await import('../volumes/managed/hold-id.ts');
+  const { processHoldId } = await import('../volumes/index.ts');
   return processHoldId;
 }

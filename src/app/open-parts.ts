@@ -4,13 +4,10 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
 import type { VolumeEngine } from '../volumes/index.ts';
-import {
-  type ConfigurationSource,
-  openConfigurationSource,
-} from '../policies/configuration/configuration-source.ts';
+import { type ConfigurationSource, openConfigurationSource } from '../policies/index.ts';
 import { loggedEngine } from './logged-parts.ts';
-import type { Protection } from '../activity/protection.ts';
-import type { RestoringParts } from '../restore/restoring.ts';
+import type { Protection } from '../activity/index.ts';
+import type { RestoringParts } from '../restore/index.ts';
 import type { EngineLinks } from './app.ts';
 import { type AppConfig, placeOf } from './app-config.ts';
 import { type KnownRepositories, openKnownRepositories } from './known-repositories.ts';
@@ -73,7 +70,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
     now: Date.now,
     catalog,
     log: once(async () => {
-      const { openAuditLog } = await import('../activity/log/open-audit-log.ts');
+      const { openAuditLog } = await import('../activity/index.ts');
       return openAuditLog({ ...config, now: Date.now, catalog });
     }),
     notifier: once(async () =>
@@ -89,7 +86,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
       identity: async () => (await catalog()).stateId(),
       isProtected: async (engineId, name) => (await catalog()).volumes.isProtected(engineId, name),
       async openTrash() {
-        const { openForeignTrash } = await import('../volumes/trash-foreign.ts');
+        const { openForeignTrash } = await import('../volumes/index.ts');
         return opened.use(await openForeignTrash({ stateDir, managed: await hosts.managed() }));
       },
       async openRecords(driver) {
@@ -108,7 +105,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
 type OwnNotifier = Awaited<ReturnType<Protection['notifier']>> & AsyncDisposable;
 
 async function openOwnNotifier(config: AppConfig, parts: Parts): Promise<OwnNotifier> {
-  const { openNotifier } = await import('../activity/notify/open-notifier.ts');
+  const { openNotifier } = await import('../activity/index.ts');
   // Closing it still needs the catalog.
   await parts.catalog();
   return openNotifier({

@@ -1,9 +1,8 @@
 import path from 'node:path';
 import type { Host } from '../hosts/host.ts';
 import { namesIn } from '../lib/names-in.ts';
-import type { Protection } from '../activity/protection.ts';
-import type { RecoverReport } from '../restore/recover.ts';
-import type { SettleOptions } from '../restore/settle.ts';
+import type { Protection } from '../activity/index.ts';
+import type { RecoverReport, SettleOptions } from '../restore/index.ts';
 import type { AppConfig } from './app-config.ts';
 
 /** Puts right on a host what work that was killed has left. What it takes is loaded only where something was left. */
@@ -24,7 +23,7 @@ export function openPutRight({ stateDir, onWarning }: AppConfig, protection: () 
   };
   const settleNow = async (found: Host, which?: SettleOptions): Promise<void> => {
     if (!(await isAnythingIn('journal', 'undo'))) return;
-    const { settleAll } = await import('../restore/settle.ts');
+    const { settleAll } = await import('../restore/index.ts');
     await settleAll(partsOn(found), { onNote: onWarning, ...which });
   };
   let settling: Promise<void> = Promise.resolve();
@@ -34,13 +33,13 @@ export function openPutRight({ stateDir, onWarning }: AppConfig, protection: () 
       (settling = settling.catch(() => undefined).then(() => settleNow(found, which))),
     async removeTrials(found) {
       if (!(await isAnythingIn('trials'))) return;
-      const { removeLeftTrials } = await import('../proof/drill/trial.ts');
+      const { removeLeftTrials } = await import('../proof/index.ts');
       await removeLeftTrials(partsOn(found), { onNote: onWarning });
     },
     async recover(found) {
       if (!(await isAnythingIn('journal-apps', 'journal-hooks')))
         return { jobs: [], hooks: [], elsewhere: 0 };
-      const { recoverAtStart } = await import('../restore/recover.ts');
+      const { recoverAtStart } = await import('../restore/index.ts');
       return await recoverAtStart(partsOn(found), { onNote: onWarning });
     },
   };

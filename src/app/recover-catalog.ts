@@ -4,7 +4,7 @@ import type { Catalog, CatalogEssentials, EmbeddedVolumeRecord } from '../catalo
 import { namesIn } from '../lib/names-in.ts';
 import { amount } from '../model/amount.ts';
 import { quote } from '../model/quote.ts';
-import { repositoryKeys, takeOver } from '../repositories/no-repository.ts';
+import { repositoryKeys, takeOver } from '../repositories/index.ts';
 import { copyFile, readCatalogCopy } from './catalog-copy.ts';
 
 /**

@@ -1,12 +1,13 @@
 import type { LogEntry, LogKind } from '../model/log-entry.ts';
+import type { ArchiveOutcome, ImportArchivesReport, ImportArchivesRequest } from '../backup/index.ts';
 import type {
-  ArchiveOutcome,
-  ImportArchivesReport,
-  ImportArchivesRequest,
-} from '../backup/archives/import-archives.ts';
-import type { LogFilter, LogProblem, LogVerification } from '../activity/log/audit-log.ts';
-import type { SendResult } from '../activity/notify/notifier.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+  JobOptions,
+  LogFilter,
+  LogProblem,
+  LogVerification,
+  Protection,
+  SendResult,
+} from '../activity/index.ts';
 
 /** What is told of the work, and what others have done before. */
 export interface Word {
@@ -29,7 +30,7 @@ export function openWord(parts: Protection): Word {
       return await (await parts.log()).verify({ signal });
     },
     async importArchives(request, options = {}) {
-      const { importArchives } = await import('../backup/archives/import-archives.ts');
+      const { importArchives } = await import('../backup/index.ts');
       return await importArchives(parts, request, options);
     },
     async testNotifications(channel, { signal } = {}) {

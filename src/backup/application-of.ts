@@ -1,11 +1,15 @@
 import { isAppError } from '../model/errors.ts';
 import { speaksToUs } from '../model/labels.ts';
 import type { OpenedSource } from './open-source.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { pathContainers, volumeContainers } from '../quiesce/volume-containers.ts';
-import type { BackupTarget } from '../volumes/targets.ts';
-import type { Application } from '../quiesce/presets/application.ts';
-import type { ApplicationVolume, ApplicationWishes } from '../quiesce/presets/plan-application.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import {
+  pathContainers,
+  volumeContainers,
+  type Application,
+  type ApplicationVolume,
+  type ApplicationWishes,
+} from '../quiesce/index.ts';
+import type { BackupTarget } from '../volumes/index.ts';
 
 export interface ApplicationTarget {
   readonly target: BackupTarget;
@@ -32,10 +36,7 @@ export async function applicationOf(
   );
   if (concerned.length === 0 || (await hasNoContainers(parts))) return undefined;
   // Most backups of a machine without databases need none of it.
-  const [{ openApplication }, { readDiskEvidence }] = await Promise.all([
-    import('../quiesce/presets/application.ts'),
-    import('../quiesce/presets/disk-evidence.ts'),
-  ]);
+  const { openApplication, readDiskEvidence } = await import('../quiesce/index.ts');
   const volumes: ApplicationVolume[] = [];
   for (const { target, source, wishes } of concerned) {
     const { tree } = source;

@@ -2,7 +2,7 @@ import type { RunRecord } from '../catalog/catalog.ts';
 import type { AppError } from '../model/errors.ts';
 import type { Grade, GradeEvidence, SaveProblem, Snapshot, SnapshotSummary } from '../model/snapshot.ts';
 import type { Anomaly } from './anomaly.ts';
-import type { TargetWish } from '../volumes/targets.ts';
+import type { TargetWish } from '../volumes/index.ts';
 import type { SaidSetting, TreatmentWish } from './treatment.ts';
 
 export interface BackupRequest extends TargetWish, TreatmentWish {

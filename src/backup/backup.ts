@@ -4,15 +4,15 @@ import type { VolumeDescription } from '../model/snapshot.ts';
 import type { BackupOutcome, BackupReport, BackupRequest } from './backup-types.ts';
 import { noteBehindLink } from './behind-link.ts';
 import { describeVolume } from './describe-volume.ts';
-import { takeLeases } from '../leases/lease.ts';
+import { takeLeases } from '../leases/index.ts';
 import { policyOfTags } from '../model/policy.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { recordFailure, recordRun } from './record-backup.ts';
 import { type DescribedWork, type GroupWork, saveHeld } from './save-held.ts';
-import { type BackupTarget, resolveTargets } from '../volumes/targets.ts';
+import { type BackupTarget, resolveTargets } from '../volumes/index.ts';
 import { tellingOfFailure } from './tell-of-backup.ts';
 import { chooseTreatment, chooseTreatments } from './treatment.ts';
-import { takeOverByName } from '../snapshots/take-over.ts';
+import { takeOverByName } from '../snapshots/index.ts';
 
 export interface BackupOptions extends JobOptions {
   /** Brings to its end what a killed restore has left of a target whose lease is held. */

@@ -2,7 +2,7 @@ import type { Container } from '../hosts/containers.ts';
 import { isAppError } from '../model/errors.ts';
 import type { ContainerStart } from '../model/snapshot.ts';
 import type { Consumer } from '../model/volume.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 /** How the consumers of a volume were started, for its record. Nothing where no containers run. */
 export async function containerStarts(

@@ -2,11 +2,15 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import { placeBehindLink } from './behind-link.ts';
 import { containerStarts } from './container-starts.ts';
-import { pathIdentity, volumeIdentity } from '../volumes/identity.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { type BackupTarget, type PathTarget } from '../volumes/targets.ts';
-import { whySkipped } from '../volumes/why-skipped.ts';
-import { pathConsumers } from '../quiesce/path-consumers.ts';
+import {
+  pathIdentity,
+  volumeIdentity,
+  whySkipped,
+  type BackupTarget,
+  type PathTarget,
+} from '../volumes/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import { pathConsumers } from '../quiesce/index.ts';
 
 /** What a snapshot has to remember of its volume, so that a bare machine can make it again. */
 export async function describeVolume(

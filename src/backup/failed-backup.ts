@@ -1,6 +1,6 @@
 import type { AppError } from '../model/errors.ts';
 import type { BackupOutcome } from './backup-types.ts';
-import type { BackupTarget } from '../volumes/targets.ts';
+import type { BackupTarget } from '../volumes/index.ts';
 
 /** What became of a target of which nothing was saved. */
 export function failedBackup(target: BackupTarget, error: AppError): BackupOutcome {

@@ -1,6 +1,6 @@
 import type { Grade } from '../model/snapshot.ts';
 import { type Consumer, isActive } from '../model/volume.ts';
-import type { KilledApp } from '../quiesce/still-containers.ts';
+import type { KilledApp } from '../quiesce/index.ts';
 
 export interface GradeReason {
   readonly grade: Grade;

@@ -4,10 +4,9 @@ import { quote } from '../model/quote.ts';
 import type { Repository } from '../repository/index.ts';
 import { type Anomaly, findAnomalies, mayHideNoise } from './anomaly.ts';
 import type { BackupOutcome } from './backup-types.ts';
-import { safetyTag } from '../snapshots/find-snapshot.ts';
+import { isSavedAs, safetyTag } from '../snapshots/index.ts';
 import { policyOfTags } from '../model/policy.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { isSavedAs } from '../snapshots/saved-as.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 interface Saved {
   readonly repository: Pick<Repository, 'stats'>;

@@ -7,23 +7,25 @@ import type { Stillness } from '../model/label-wishes.ts';
 import type { GradeEvidence, InFlight, VolumeDescription } from '../model/snapshot.ts';
 import type { ShownByData, StillMoment } from '../repository/index.ts';
 import { type GradeReason, gradeOf, gradeStill } from './grade.ts';
-import type { Application } from '../quiesce/presets/application.ts';
-import type { OpenedSource } from './open-source.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import type { BackupTarget } from '../volumes/targets.ts';
-import type { StillPlan } from '../quiesce/consistency.ts';
-import { frozenAtMostMs } from '../quiesce/freeze/freezing.ts';
-import { findHostWriters } from '../quiesce/host-writers.ts';
-import { nameApps } from '../quiesce/name-apps.ts';
-import { makeStill, type ReleaseReport, type StillContainers } from '../quiesce/still-containers.ts';
 import {
   consumersNow,
+  findHostWriters,
+  frozenAtMostMs,
   isActiveContainer,
   lookAround,
+  makeStill,
+  nameApps,
   runs,
-  type Surroundings,
   writersIn,
-} from '../quiesce/volume-containers.ts';
+  type Application,
+  type ReleaseReport,
+  type StillContainers,
+  type StillPlan,
+  type Surroundings,
+} from '../quiesce/index.ts';
+import type { OpenedSource } from './open-source.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import type { BackupTarget } from '../volumes/index.ts';
 
 const healthyWithinMs = 60_000;
 /** Far below what may be frozen by the kernel at most. */

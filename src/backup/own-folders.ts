@@ -6,7 +6,7 @@ import { isAppError } from '../model/errors.ts';
 import { isWithin } from '../model/is-within.ts';
 import { quote } from '../model/quote.ts';
 import { parseLocation } from '../repository/index.ts';
-import type { Protection } from '../activity/protection.ts';
+import type { Protection } from '../activity/index.ts';
 
 /** A folder of Holdfast's own. */
 export interface OwnFolder {

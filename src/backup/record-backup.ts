@@ -5,7 +5,7 @@ import type { VolumeDescription } from '../model/snapshot.ts';
 import type { BackupOutcome } from './backup-types.ts';
 import { failedBackup } from './failed-backup.ts';
 import { rememberAnomalies } from './judge-saved.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import type { SaveWork } from './save-held.ts';
 import { tellOfBackup } from './tell-of-backup.ts';
 

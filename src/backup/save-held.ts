@@ -6,11 +6,10 @@ import type { Repository } from '../repository/index.ts';
 import type { BackupOutcome, BackupRequest } from './backup-types.ts';
 import { failedBackup } from './failed-backup.ts';
 import { judgeSaved } from './judge-saved.ts';
-import { listInKnownOrder } from '../snapshots/known-order.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import { listInKnownOrder, noteDamaged } from '../snapshots/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import type { StillLost, StillSaved, StillTarget } from './save-still.ts';
-import { noteDamaged } from '../snapshots/snapshots.ts';
-import type { BackupTarget } from '../volumes/targets.ts';
+import type { BackupTarget } from '../volumes/index.ts';
 import { chooseTreatment, type Treatment } from './treatment.ts';
 
 /** What is the same for all that are saved at one moment. */

@@ -5,27 +5,30 @@ import type { Stillness } from '../model/label-wishes.ts';
 import type { GradeEvidence, Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import type { NotKept, Repository, SaveOptions, SaveResult, StoredDump } from '../repository/index.ts';
 import type { GradeReason } from './grade.ts';
-import type { HookOutcome } from '../quiesce/hooks/hook-run.ts';
-import { openSource } from './open-source.ts';
-import type { Application } from '../quiesce/presets/application.ts';
-import { applicationOf } from './application-of.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import type { BackupTarget } from '../volumes/targets.ts';
-import type { Treatment } from './treatment.ts';
-import { collectConfig, notHere } from './config-files/collect-config.ts';
-import { canClone } from '../quiesce/can-clone.ts';
-import { chooseWays } from '../quiesce/choose-ways.ts';
-import { planBound, planTogether, type Situation, type StillPlan } from '../quiesce/consistency.ts';
-import { type Member as MomentMember, Moment } from './moment.ts';
-import { nameApps } from '../quiesce/name-apps.ts';
 import {
+  canClone,
+  chooseWays,
   isActiveContainer,
   lookAround,
   lookAroundFree,
+  nameApps,
+  planBound,
+  planTogether,
   runs,
-  type Surroundings,
   writersIn,
-} from '../quiesce/volume-containers.ts';
+  type Application,
+  type HookOutcome,
+  type Situation,
+  type StillPlan,
+  type Surroundings,
+} from '../quiesce/index.ts';
+import { openSource } from './open-source.ts';
+import { applicationOf } from './application-of.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import type { BackupTarget } from '../volumes/index.ts';
+import type { Treatment } from './treatment.ts';
+import { collectConfig, notHere } from './config-files/collect-config.ts';
+import { type Member as MomentMember, Moment } from './moment.ts';
 
 /** One volume or directory whose lease is held. */
 export interface StillTarget {

@@ -1,5 +1,5 @@
 import type { ByteString } from '../model/byte-string.ts';
-import type { Change } from '../snapshots/compare-trees.ts';
+import type { Change } from '../snapshots/index.ts';
 
 /** What a restore changes in data that is there. */
 export interface RestoreChanges {

@@ -1,10 +1,9 @@
 import { errorInWords } from '../lib/error-in-words.ts';
 import { knownError } from '../lib/known-error.ts';
 import type { BackupOutcome } from './backup-types.ts';
-import type { Happening } from '../activity/notify/notifier.ts';
+import type { Happening, JobOptions, Protection } from '../activity/index.ts';
 import { policyOfTags } from '../model/policy.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import type { TargetWish } from '../volumes/targets.ts';
+import type { TargetWish } from '../volumes/index.ts';
 
 type Word = Pick<Protection, 'log' | 'notifier'>;
 

@@ -2,10 +2,9 @@ import { describeMaxStill } from '../model/consistency.ts';
 import { compileExcludes, type ExcludeMatcher } from '../model/exclude.ts';
 import type { Hook } from '../model/hook.ts';
 import type { VolumeSettings } from './settings/volume-settings.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import type { BackupTarget } from '../volumes/targets.ts';
-import type { ApplicationWishes } from '../quiesce/presets/plan-application.ts';
-import type { ConsistencyChoice, Strength } from '../quiesce/choose-ways.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import type { BackupTarget } from '../volumes/index.ts';
+import type { ApplicationWishes, ConsistencyChoice, Strength } from '../quiesce/index.ts';
 
 /** What may be said of how a volume is saved, by a policy, in a label, or in an order. Undefined is not said. */
 export type TreatmentSettings = Pick<

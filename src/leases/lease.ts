@@ -7,7 +7,7 @@ import { holderWords } from '../lib/machine-claim.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { localTime } from '../model/local-time.ts';
 import { quote } from '../model/quote.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 export interface LeaseRequest {
   readonly stateDir: string;

@@ -1,5 +1,5 @@
 import { compileGlob, matchesGlob } from '../model/glob.ts';
-import { layered, type VolumeSettings } from '../backup/settings/volume-settings.ts';
+import { layered, type VolumeSettings } from '../backup/index.ts';
 import { coversRest, type Policy, type Selection } from '../model/policy.ts';
 import { isSavedWith, type Subject } from './subject.ts';
 

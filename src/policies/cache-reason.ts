@@ -1,4 +1,4 @@
-import { isOfMachine } from '../volumes/bind-mounts/machine-path.ts';
+import { isOfMachine } from '../volumes/index.ts';
 
 /** What there is to tell by that a place holds nothing of value. */
 export interface PlaceUse {

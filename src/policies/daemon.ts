@@ -4,7 +4,7 @@ import { knownError } from '../lib/known-error.ts';
 import type { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { LoadedConfiguration } from './configuration/load-configuration.ts';
-import type { Happening } from '../activity/notify/notifier.ts';
+import type { Happening } from '../activity/index.ts';
 import { assignPolicies } from './assign-policies.ts';
 import { type DueTask, planDue } from './plan-due.ts';
 import {

@@ -2,13 +2,16 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import { type AppError, isAppError } from '../model/errors.ts';
 import type { Volume } from '../model/volume.ts';
-import { type BindMount, listBindMounts } from '../volumes/bind-mounts/bind-mounts.ts';
-import { layered, noSettings } from '../backup/settings/volume-settings.ts';
-import { pathIdentity, volumeIdentity } from '../volumes/identity.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { whySkipped } from '../volumes/why-skipped.ts';
+import {
+  listBindMounts,
+  pathIdentity,
+  volumeIdentity,
+  whySkipped,
+  type BindMount,
+} from '../volumes/index.ts';
+import { layered, noSettings, readStackFiles, saidOf, type Around } from '../backup/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import type { Policy } from '../model/policy.ts';
-import { type Around, readStackFiles, saidOf } from '../backup/settings/said-settings.ts';
 import type { Subject } from './subject.ts';
 
 export interface ListedSubjects {

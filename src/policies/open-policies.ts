@@ -2,7 +2,7 @@ import type { AnomalyRecord, PolicyRunRecord } from '../model/policy-run.ts';
 import { quote } from '../model/quote.ts';
 import type { LoadedConfiguration } from './configuration/load-configuration.ts';
 import type { PlacedValue } from '../lib/read-document.ts';
-import type { JobOptions } from '../activity/protection.ts';
+import type { JobOptions } from '../activity/index.ts';
 import type { CoverageReport } from './coverage.ts';
 import type { DaemonState } from './daemon-lock.ts';
 import type { CoveredPlace, PlaceKind, PlaceState } from './plan-coverage.ts';

@@ -1,12 +1,10 @@
-import type { BackupReport, BackupRequest } from '../backup/backup-types.ts';
-import type { ForgetReport, ForgetRequest } from '../retention/forget.ts';
-import type { ForgetPlan } from '../retention/forget-plan.ts';
-import type { DrillReport, DrillRequest } from '../proof/drill/drill-types.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import type { ListedSnapshot, SnapshotFilter } from '../snapshots/snapshots.ts';
+import type { BackupReport, BackupRequest } from '../backup/index.ts';
+import type { ForgetPlan, ForgetReport, ForgetRequest } from '../retention/index.ts';
+import type { DrillReport, DrillRequest, VerifyReport, VerifyRequest } from '../proof/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import type { ListedSnapshot, SnapshotFilter } from '../snapshots/index.ts';
 import type { ConfigurationSource } from './configuration/configuration-source.ts';
 import type { CheckReport, PruneLimits, PruneSummary } from '../repository/index.ts';
-import type { VerifyReport, VerifyRequest } from '../proof/verify.ts';
 
 /** What policies ask of Holdfast, with one repository. */
 export interface PolicyApp {

@@ -3,7 +3,7 @@ import type { PolicyAction, PolicyCursor, PolicyRunRecord } from '../model/polic
 import { quote } from '../model/quote.ts';
 import type { LoadedConfiguration } from './configuration/load-configuration.ts';
 import { nearNames } from '../model/near-names.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { type Assignment, assignPolicies, labelPolicy, unknownPolicies } from './assign-policies.ts';
 import { planTasks } from './daemon.ts';
 import { defaultRepositoryOf } from './default-repository.ts';

@@ -1,8 +1,7 @@
 import { quote } from '../model/quote.ts';
 import type { AnomalyRecord, ForgottenRecord } from '../model/policy-run.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import { safetyTag } from '../snapshots/find-snapshot.ts';
-import type { ListedSnapshot } from '../snapshots/snapshots.ts';
+import { safetyTag, type ListedSnapshot } from '../snapshots/index.ts';
 
 export interface GateView {
   readonly anomalies: readonly AnomalyRecord[];

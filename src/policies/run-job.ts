@@ -3,7 +3,7 @@ import { errorInWords } from '../lib/error-in-words.ts';
 import { knownError } from '../lib/known-error.ts';
 import type { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { Happening } from '../activity/notify/notifier.ts';
+import type { Happening } from '../activity/index.ts';
 import type { DueTask } from './plan-due.ts';
 import type { Job } from './plan-jobs.ts';
 import type { Policy } from '../model/policy.ts';

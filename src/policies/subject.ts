@@ -1,6 +1,6 @@
-import type { VolumeSettings } from '../backup/settings/volume-settings.ts';
+import type { VolumeSettings } from '../backup/index.ts';
 import { isWithin } from '../model/is-within.ts';
-import type { RealPlace } from '../volumes/bind-mounts/bind-mounts.ts';
+import type { RealPlace } from '../volumes/index.ts';
 
 /** A volume or a directory that policies can be about, with what was said of it. */
 export interface Subject {

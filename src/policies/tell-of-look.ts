@@ -1,6 +1,6 @@
 import type { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { Happening } from '../activity/notify/notifier.ts';
+import type { Happening } from '../activity/index.ts';
 
 /** What a failure to see the volumes is told under. */
 export const allVolumes = 'all volumes';

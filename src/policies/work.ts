@@ -1,9 +1,8 @@
 import type { AppError } from '../model/errors.ts';
-import type { Anomaly } from '../backup/anomaly.ts';
+import type { Anomaly } from '../backup/index.ts';
 import type { ReloadedConfiguration } from './configuration/configuration-source.ts';
 import type { LoadedConfiguration } from './configuration/load-configuration.ts';
-import type { Happening } from '../activity/notify/notifier.ts';
-import type { JobOptions } from '../activity/protection.ts';
+import type { Happening, JobOptions } from '../activity/index.ts';
 import type { Policy } from '../model/policy.ts';
 import type { Subject } from './subject.ts';
 

@@ -1,6 +1,6 @@
 import { isAppError } from '../model/errors.ts';
 import type { CheckReport } from '../repository/index.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 /** Checks the repository, and remembers which snapshots are proven to be whole: "forget" never removes the newest of them. */
 export async function checkAll(

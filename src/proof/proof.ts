@@ -1,5 +1,4 @@
-import { logged } from '../activity/log/logged.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import { logged, type JobOptions, type Protection } from '../activity/index.ts';
 import type { DrillReport, DrillRequest } from './drill/drill-types.ts';
 import type { VerifyReport, VerifyRequest } from './verify.ts';
 

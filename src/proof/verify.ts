@@ -3,10 +3,16 @@ import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { parseTarget } from '../model/target.ts';
 import type { CheckReport } from '../repository/index.ts';
-import { type FindContext, findSnapshot, isFuture, lineage, targetName } from '../snapshots/find-snapshot.ts';
-import { groupSnapshots } from '../snapshots/group-snapshots.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { findContext } from '../snapshots/snapshots.ts';
+import {
+  findContext,
+  findSnapshot,
+  groupSnapshots,
+  isFuture,
+  lineage,
+  targetName,
+  type FindContext,
+} from '../snapshots/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 export interface VerifyRequest {
   /** Volumes or directories for their newest snapshots, or single snapshots (`VOLUME@ID`, `VOLUME@TIME`, an id). */

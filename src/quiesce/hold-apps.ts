@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerIdentity } from '../hosts/containers.ts';
 import type { Host } from '../hosts/host.ts';
 import { isAppError } from '../model/errors.ts';
-import { takeLease } from '../leases/lease.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import { takeLease } from '../leases/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 interface AppsToHold {
   readonly stateDir: string;

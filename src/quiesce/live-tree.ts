@@ -4,7 +4,7 @@ import type { ByteString } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import type { VolumeData } from '../hosts/host.ts';
 import { comparePaths } from '../lib/compare-paths.ts';
-import type { JobOptions } from '../activity/protection.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { isStagePath } from './stage-path.ts';
 
 /** Where live data can be read. */

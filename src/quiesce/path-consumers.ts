@@ -2,7 +2,7 @@ import type { Host } from '../hosts/host.ts';
 import { isAppError } from '../model/errors.ts';
 import { isWithin } from '../model/is-within.ts';
 import type { Consumer, DataMount } from '../model/volume.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 /** The containers that mount a directory or file, or something in it or around it. Without an engine there are none. */
 export async function pathConsumers(

@@ -1,7 +1,7 @@
 import type { Container, Containers } from '../hosts/containers.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { lookWhenFree } from './hold-apps.ts';
 import { ownContainer } from './own-container.ts';
 import { planStill, type StillPlan, type Unstoppable } from './plan-still.ts';

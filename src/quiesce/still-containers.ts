@@ -3,7 +3,7 @@ import type { Host } from '../hosts/host.ts';
 import { errorInWords } from '../lib/error-in-words.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { type Freezing, openFreezing } from './freeze/freezing.ts';
 import { noteRefusal } from './start-refusal.ts';
 import { openAppJournal, type OpenAppJournal } from './app-journal.ts';

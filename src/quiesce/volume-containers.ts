@@ -7,7 +7,7 @@ import { fromText } from '../model/byte-string.ts';
 import { isAppError } from '../model/errors.ts';
 import type { Consumer, Volume } from '../model/volume.ts';
 import { isWithin } from '../model/is-within.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { lookWhenFree } from './hold-apps.ts';
 import { withoutOwn } from './own-container.ts';
 import { pathConsumers } from './path-consumers.ts';

@@ -1,7 +1,6 @@
 import type { CopyReport, Repository } from '../repository/index.ts';
-import { chooseSnapshots } from '../snapshots/choose-snapshots.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { findContext } from '../snapshots/snapshots.ts';
+import { chooseSnapshots, findContext } from '../snapshots/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 /** Another repository than the one that is configured. */
 export interface OtherRepository {

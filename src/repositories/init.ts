@@ -11,10 +11,10 @@ import {
   type Repository,
   type StoreLocation,
 } from '../repository/index.ts';
-import { takeLease } from '../leases/lease.ts';
+import { takeLease } from '../leases/index.ts';
 import { readPassword } from '../lib/password.ts';
 import { refuseForeignProgram, storeAccess } from './repository-place.ts';
-import type { RepositoryMaker } from '../activity/protection.ts';
+import type { RepositoryMaker } from '../activity/index.ts';
 
 export interface InitRequest {
   readonly stateDir: string;

@@ -6,7 +6,7 @@ import { quote } from '../model/quote.ts';
 import type { Repository, RepositoryKey } from '../repository/index.ts';
 import { freeKeyFile, makeKeyFile } from '../lib/key-file.ts';
 import { readPassword } from '../lib/password.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 /** Where a new password comes from: one of these, or neither for a random key in the state folder. */
 export interface NewKey {

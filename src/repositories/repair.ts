@@ -1,7 +1,6 @@
 import type { SnapshotRepairReport } from '../repository/index.ts';
-import { chooseSnapshots } from '../snapshots/choose-snapshots.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { findContext } from '../snapshots/snapshots.ts';
+import { chooseSnapshots, findContext } from '../snapshots/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 export interface SnapshotRepairRequest {
   /** Snapshots, or volumes for all of theirs; empty means all there are. */

@@ -5,8 +5,8 @@ import type { Repository } from '../repository/index.ts';
 import type { InitReport } from './init.ts';
 import { noRepository } from './no-repository.ts';
 import { openKnown } from './open-repository.ts';
-import type { JobOptions, RepositoryMaker } from '../activity/protection.ts';
-import { orderSnapshots } from '../snapshots/snapshot-order.ts';
+import type { JobOptions, RepositoryMaker } from '../activity/index.ts';
+import { orderSnapshots } from '../snapshots/index.ts';
 import type { OtherRepository } from './upkeep.ts';
 import { type RepositoriesSaid, withConfigured } from './with-configured.ts';
 

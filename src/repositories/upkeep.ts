@@ -10,8 +10,7 @@ import type {
 } from '../repository/index.ts';
 import type { CopyParts, CopyRequest, OtherRepository } from './copy.ts';
 import type { AddedKey, ChangedKey, KeyParts, NewKey, RemovedKey } from './key.ts';
-import { loadedLate } from '../activity/loaded-late.ts';
-import type { JobOptions } from '../activity/protection.ts';
+import { loadedLate, type JobOptions } from '../activity/index.ts';
 import type { SnapshotRepairRequest } from './repair.ts';
 
 /** What keeps a repository itself in order. */

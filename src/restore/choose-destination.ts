@@ -8,11 +8,11 @@ import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import { parseTarget } from '../model/target.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
 import { recordedVolume } from './as-recorded.ts';
-import { refuseBehindLink, savedThroughLink } from '../backup/behind-link.ts';
+import { refuseBehindLink, savedThroughLink } from '../backup/index.ts';
 import { type EntryDestination, entryDestination } from './entry-destination.ts';
-import { isEmptyData } from '../quiesce/live-tree.ts';
-import { nameNow } from '../snapshots/name-now.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import { isEmptyData } from '../quiesce/index.ts';
+import { nameNow } from '../snapshots/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { settlePath, settleVolume } from './settle.ts';
 import { canKeepBeside } from './stage.ts';
 

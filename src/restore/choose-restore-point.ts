@@ -4,14 +4,7 @@ import { nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { parseVersionedTarget, type SnapshotReference } from '../model/target.ts';
-import {
-  type FindContext,
-  isFuture,
-  knownMs,
-  lineage,
-  ownOf,
-  safetyTag,
-} from '../snapshots/find-snapshot.ts';
+import { type FindContext, isFuture, knownMs, lineage, ownOf, safetyTag } from '../snapshots/index.ts';
 import { localTime } from '../model/local-time.ts';
 
 /** The snapshots of a stack that belong together. */

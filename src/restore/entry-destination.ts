@@ -4,10 +4,10 @@ import { fromText } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { compareTrees } from '../snapshots/compare-trees.ts';
-import { nameOf, parentOf } from '../volumes/on-disk.ts';
-import type { JobOptions } from '../activity/protection.ts';
-import { type RestoreChanges, summarize } from '../backup/summarize-changes.ts';
+import { compareTrees } from '../snapshots/index.ts';
+import { nameOf, parentOf } from '../volumes/index.ts';
+import type { JobOptions } from '../activity/index.ts';
+import { type RestoreChanges, summarize } from '../backup/index.ts';
 
 /**
  * One thing in a folder that is replaced alone, or comes where nothing is: a single file, or a folder that is missing.

@@ -7,13 +7,13 @@ import { AppError } from '../model/errors.ts';
 import type { OwnerMap } from '../model/owner-map.ts';
 import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
-import { tarSources } from '../snapshots/dump.ts';
+import { tarSources } from '../snapshots/index.ts';
 import type { FillResult } from './fill-directory.ts';
-import { isEmptyData } from '../quiesce/live-tree.ts';
-import { nameOf } from '../volumes/on-disk.ts';
+import { isEmptyData } from '../quiesce/index.ts';
+import { nameOf } from '../volumes/index.ts';
 import { verifyStreamed } from './verify-stream.ts';
 import { hintOfRoot } from './hint-of-root.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import type { RestorePlan } from './restore-plan.ts';
 
 export interface StreamWork {

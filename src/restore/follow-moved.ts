@@ -1,10 +1,9 @@
 import { fromText } from '../model/byte-string.ts';
 import { isAppError } from '../model/errors.ts';
 import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
-import { takeLease } from '../leases/lease.ts';
-import { parentOf } from '../volumes/on-disk.ts';
-import type { Protection } from '../activity/protection.ts';
-import { isUndoable, listUndoRecords, type UndoRecord, writeUndoRecord } from '../volumes/undo-records.ts';
+import { takeLease } from '../leases/index.ts';
+import { isUndoable, listUndoRecords, parentOf, writeUndoRecord, type UndoRecord } from '../volumes/index.ts';
+import type { Protection } from '../activity/index.ts';
 
 /**
  * What is kept for an undo lies beside the data, and goes along when a volume is renamed, or comes back from the trash

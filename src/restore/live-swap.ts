@@ -1,10 +1,8 @@
 import type { Container, Containers } from '../hosts/containers.ts';
 import { quote } from '../model/quote.ts';
-import type { Protection } from '../activity/protection.ts';
-import type { AppStep } from '../quiesce/plan-still.ts';
-import type { StillContainers } from '../quiesce/still-containers.ts';
+import type { Protection } from '../activity/index.ts';
+import type { AppStep, Place, StillContainers } from '../quiesce/index.ts';
 import type { Replacement } from './replacement.ts';
-import type { Place } from '../quiesce/restore-consumers.ts';
 
 export interface LiveSwap {
   readonly replacement: Replacement;

@@ -1,4 +1,4 @@
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { endWhereGone } from './settle-streamed.ts';
 import { beginStreamed, endStreamed, findStreamed, type StreamedPlace } from './streamed-journal.ts';

@@ -10,14 +10,13 @@ import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { isLedAway } from '../backup/behind-link.ts';
-import { findConsumers, isUp } from '../quiesce/restore-consumers.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import { isLedAway } from '../backup/index.ts';
+import { findConsumers, isUp, refuseActive } from '../quiesce/index.ts';
 import type { Destination } from './choose-destination.ts';
 import type { EntryDestination } from './entry-destination.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { refuseActive } from '../quiesce/refuse-active.ts';
-import { nameOf, parentOf } from '../volumes/on-disk.ts';
+import { nameOf, parentOf } from '../volumes/index.ts';
 
 /** A destination whose data can be reached. */
 export interface OpenDestination {

@@ -11,10 +11,10 @@ import { isWithin } from '../model/is-within.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import { changesOfEntry, entryDestination } from './entry-destination.ts';
-import { exists, nameOf, parentOf } from '../volumes/on-disk.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import { exists, nameOf, parentOf } from '../volumes/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { defaultHealthyWithinMs, type RestorePlan, type RestoreRequest } from './restore-plan.ts';
-import { isSavedAs } from '../snapshots/saved-as.ts';
+import { isSavedAs } from '../snapshots/index.ts';
 import { refuseMountsBelow } from './stage.ts';
 
 /** What restoring the files that the containers of a stack need would do. */

@@ -1,10 +1,8 @@
 import { quote } from '../model/quote.ts';
 import type { Consumer } from '../model/volume.ts';
 import type { Destination } from './choose-destination.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { activeRefusal } from '../quiesce/refuse-active.ts';
-import { type PlannedStops, planStopsAt } from '../quiesce/restore-consumers.ts';
-import { pathConsumers } from '../quiesce/path-consumers.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import { activeRefusal, pathConsumers, planStopsAt, type PlannedStops } from '../quiesce/index.ts';
 
 /** Who has to be stopped for it, or why that is not possible. */
 export async function stopsOf(

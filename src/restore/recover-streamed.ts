@@ -1,12 +1,11 @@
 import { knownError } from '../lib/known-error.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { planRestore } from './restore-plan.ts';
 import { applyRestoreHeld } from './restore.ts';
-import { findSavedAs } from '../snapshots/saved-as.ts';
+import { findContext, findSavedAs } from '../snapshots/index.ts';
 import { again, noteOfDamaged, whatIsWrong, whenLeft } from './settle-streamed.ts';
-import { findContext } from '../snapshots/snapshots.ts';
 import { listStreamed, type StreamedJournal } from './streamed-journal.ts';
 
 /** What became of a volume that was half restored. */

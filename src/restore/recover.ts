@@ -1,16 +1,20 @@
 import { errorInWords } from '../lib/error-in-words.ts';
 import { isAppError } from '../model/errors.ts';
-import { hasHookJournals } from '../quiesce/hooks/hook-journal.ts';
-import type { DueHook, RecoverHooksOptions } from '../quiesce/hooks/recover-hooks.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import {
+  hasHookJournals,
+  holdApps,
+  nameApps,
+  putBack,
+  startOnce,
+  takeLeftJournals,
+  type AppJournal,
+  type AppStep,
+  type DueHook,
+  type OpenAppJournal,
+  type RecoverHooksOptions,
+} from '../quiesce/index.ts';
+import type { Happening, JobOptions, Protection } from '../activity/index.ts';
 import { listJournals, readJournal } from './restore-journal.ts';
-import { type AppJournal, type OpenAppJournal, takeLeftJournals } from '../quiesce/app-journal.ts';
-import { holdApps } from '../quiesce/hold-apps.ts';
-import { nameApps } from '../quiesce/name-apps.ts';
-import type { AppStep } from '../quiesce/plan-still.ts';
-import { putBack } from '../quiesce/put-back.ts';
-import { startOnce } from '../quiesce/start-refusal.ts';
-import type { Happening } from '../activity/notify/notifier.ts';
 import { localTime } from '../model/local-time.ts';
 import { quote } from '../model/quote.ts';
 
@@ -137,13 +141,13 @@ async function recoverDueHooks(
   options: RecoverHooksOptions,
 ): Promise<readonly DueHook[]> {
   if (!(await hasHookJournals(parts.stateDir))) return [];
-  const { recoverHooks } = await import('../quiesce/hooks/recover-hooks.ts');
+  const { recoverHooks } = await import('../quiesce/index.ts');
   const waitsFor = jobs.filter(({ error }) => error !== undefined);
   const { ran, due, notes, hadFailed, isWaiting } = await recoverHooks(parts, { ...options, waitsFor });
   if (isWaiting) options.onNote?.('Hooks of an interrupted backup wait until its containers are back.');
   if (ran.length > 0) options.onNote?.(`Hooks of an interrupted backup were run: ${ran.join(', ')}.`);
   for (const note of notes) options.onNote?.(`Warning: ${note}.`);
-  const { tellOfHooks } = await import('../quiesce/hooks/tell-of-hooks.ts');
+  const { tellOfHooks } = await import('../quiesce/index.ts');
   await tellOfHooks(parts, { notes, isOver: hadFailed && due.length === 0 });
   return due;
 }

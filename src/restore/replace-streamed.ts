@@ -6,8 +6,8 @@ import type { FillResult } from './fill-directory.ts';
 import { fillStream, readThrough } from './fill-stream.ts';
 import { hintOfRoot } from './hint-of-root.ts';
 import { beginStreamedOf, endStreamedOf } from './note-streamed.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { refuseActive } from '../quiesce/refuse-active.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import { refuseActive } from '../quiesce/index.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { asTarget, saveSafety } from './save-safety.ts';
 

@@ -7,15 +7,25 @@ import { removeDirectoryAt, statAt } from '../lib/posix-at.ts';
 import { emptyDirectory } from '../lib/remove-tree.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
-import { isReadOnly } from '../leases/lease.ts';
+import { isReadOnly } from '../leases/index.ts';
 import { quote } from '../model/quote.ts';
 import { type HeldMember, holdRoot, holdStage, makeStage } from './held-member.ts';
-import type { AppStep } from '../quiesce/plan-still.ts';
+import type { AppStep } from '../quiesce/index.ts';
 import { type JournalMember, type RestoreJournal, removeJournal, writeJournal } from './restore-journal.ts';
 import { chooseStage, refuseMountsBelow } from './stage.ts';
-import { inodeOf, nameOf, parentOf, syncFolder, takenByOther } from '../volumes/on-disk.ts';
+import {
+  dropUndo,
+  forgetUndo,
+  inodeOf,
+  listUndoRecords,
+  nameOf,
+  parentOf,
+  syncFolder,
+  takenByOther,
+  undoIdOf,
+  writeUndoRecord,
+} from '../volumes/index.ts';
 import { isSwappedIn, prepareSwap, swapIn, swapOut } from './swap.ts';
-import { dropUndo, forgetUndo, listUndoRecords, undoIdOf, writeUndoRecord } from '../volumes/undo-records.ts';
 
 /** A place whose data is to be replaced. */
 export interface MemberWish extends Pick<JournalMember, 'kind' | 'name' | 'identity' | 'root'> {

@@ -4,18 +4,19 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
-import { backup } from '../backup/backup.ts';
+import { backup } from '../backup/index.ts';
 import { settleHeld } from './settle.ts';
-import { safetyTag } from '../snapshots/find-snapshot.ts';
-import { volumeIdentity } from '../volumes/identity.ts';
-import { takeLeases } from '../leases/lease.ts';
-import { logged } from '../activity/log/logged.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { volumeContainers } from '../quiesce/volume-containers.ts';
-import { openSnapshot } from '../snapshots/snapshots.ts';
-import { presetOfDump } from '../quiesce/presets/find-presets.ts';
-import { planApplication, type PlannedServer } from '../quiesce/presets/plan-application.ts';
-import type { Preset } from '../quiesce/presets/preset.ts';
+import { openSnapshot, safetyTag } from '../snapshots/index.ts';
+import { volumeIdentity } from '../volumes/index.ts';
+import { takeLeases } from '../leases/index.ts';
+import { logged, type JobOptions, type Protection } from '../activity/index.ts';
+import {
+  planApplication,
+  presetOfDump,
+  volumeContainers,
+  type PlannedServer,
+  type Preset,
+} from '../quiesce/index.ts';
 
 export interface DumpRestoreRequest {
   /** As in `RestoreRequest`. */

@@ -6,8 +6,7 @@ import { namesIn } from '../lib/names-in.ts';
 import { isProcessAlive } from '../lib/process-alive.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { errnoOf } from '../model/errors.ts';
-import type { AppStep } from '../quiesce/plan-still.ts';
-import type { StartRefusal } from '../quiesce/start-refusal.ts';
+import type { AppStep, StartRefusal } from '../quiesce/index.ts';
 import { readJournalFile } from './read-journal-file.ts';
 
 /** One place whose data is replaced. */

@@ -4,10 +4,9 @@ import type { ByteString } from '../model/byte-string.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import type { Destination } from './choose-destination.ts';
-import { pathIdentity, volumeIdentity } from '../volumes/identity.ts';
-import { ownTest } from '../snapshots/own-snapshots.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { type Place, placeOf } from '../snapshots/take-over.ts';
+import { pathIdentity, volumeIdentity } from '../volumes/index.ts';
+import { ownTest, placeOf, type Place } from '../snapshots/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 /** What a restore brings back, and where to. */
 export interface BroughtBack {

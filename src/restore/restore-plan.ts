@@ -9,19 +9,20 @@ import type { Snapshot } from '../model/snapshot.ts';
 import { parseVolumePath } from '../model/target.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import { chooseDestination, type Destination } from './choose-destination.ts';
-import { compareSnapshotWithLive } from '../snapshots/diff.ts';
+import {
+  compareSnapshotWithLive,
+  doubtNotes,
+  explainContainerPath,
+  findContext,
+  findSnapshot,
+} from '../snapshots/index.ts';
 import { changesOfEntry } from './entry-destination.ts';
-import { doubtNotes, findSnapshot } from '../snapshots/find-snapshot.ts';
-import type { LiveData } from '../quiesce/live-tree.ts';
+import { placesOf, type LiveData } from '../quiesce/index.ts';
 import { outageNotes, stopsOf } from './planned-stops.ts';
-import { nameOf } from '../volumes/on-disk.ts';
-import { explainContainerPath } from '../snapshots/path-in-container.ts';
-import { ownFoldersBelow } from '../backup/own-folders.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { placesOf } from '../quiesce/volume-containers.ts';
+import { nameOf } from '../volumes/index.ts';
+import { ownFoldersBelow, summarize, type RestoreChanges } from '../backup/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { type BroughtBack, lineageNotes } from './restore-lineage.ts';
-import { findContext } from '../snapshots/snapshots.ts';
-import { type RestoreChanges, summarize } from '../backup/summarize-changes.ts';
 
 export interface RestoreRequest {
   /** `VOLUME`, `VOLUME@SNAPSHOT`, `VOLUME@TIME`, a snapshot's id. */

@@ -1,10 +1,9 @@
-import { loadedLate } from '../activity/loaded-late.ts';
+import { loadedLate, type JobOptions, type Protection } from '../activity/index.ts';
 import type { DumpRestorePlan, DumpRestoreReport, DumpRestoreRequest } from './restore-dump.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
 import type { RestorePlan, RestoreRequest } from './restore-plan.ts';
 import type { StackPlan, StackReport, StackRequest } from './restore-stack.ts';
 import type { RestoreReport } from './restore-report.ts';
-import type { UndoRecord } from '../volumes/undo-records.ts';
+import type { UndoRecord } from '../volumes/index.ts';
 import type { UndoPlan, UndoReport, UndoRequest } from './undo.ts';
 
 /** What brings data back, and what takes that back. Nothing is touched before a plan is carried out. */

@@ -3,15 +3,18 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Volume } from '../model/volume.ts';
-import type { BackupOutcome, BackupRequest } from '../backup/backup-types.ts';
-import { describeVolume } from '../backup/describe-volume.ts';
-import { safetyTag } from '../snapshots/find-snapshot.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { saveHeld } from '../backup/save-held.ts';
-import type { BackupTarget } from '../volumes/targets.ts';
+import {
+  describeVolume,
+  saveHeld,
+  type BackupOutcome,
+  type BackupRequest,
+  type Treatment,
+} from '../backup/index.ts';
+import { safetyTag } from '../snapshots/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import type { BackupTarget } from '../volumes/index.ts';
 import type { Destination } from './choose-destination.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import type { Treatment } from '../backup/treatment.ts';
 
 /** What was saved of what is to be replaced. */
 export interface Saved {

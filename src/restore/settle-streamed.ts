@@ -1,9 +1,9 @@
 import { knownError } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { volumeIdentity } from '../volumes/identity.ts';
-import { takeLeases } from '../leases/lease.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import { volumeIdentity } from '../volumes/index.ts';
+import { takeLeases } from '../leases/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import {
   endStreamed,
   findStreamed,

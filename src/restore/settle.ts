@@ -3,17 +3,20 @@ import { errorInWords } from '../lib/error-in-words.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
-import { pathIdentity, volumeIdentity } from '../volumes/identity.ts';
-import { takeLeases } from '../leases/lease.ts';
-import { isEmptyData } from '../quiesce/live-tree.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { putBack } from '../quiesce/put-back.ts';
-import { startOnce } from '../quiesce/start-refusal.ts';
-import { makeStill } from '../quiesce/still-containers.ts';
+import { pathIdentity, volumeIdentity, type BackupTarget } from '../volumes/index.ts';
+import { takeLeases } from '../leases/index.ts';
+import {
+  findConsumers,
+  isEmptyData,
+  isUp,
+  makeStill,
+  planStops,
+  putBack,
+  startOnce,
+} from '../quiesce/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { commitAll, dropAll, isAllSwapped, takeAllBack } from './replacement.ts';
-import { findConsumers, isUp, planStops } from '../quiesce/restore-consumers.ts';
 import { type RestoreJournal, listJournals, readJournal, refusalOf } from './restore-journal.ts';
-import type { BackupTarget } from '../volumes/targets.ts';
 import { dropExpired } from './drop-expired.ts';
 import { followMoved } from './follow-moved.ts';
 import { refuseHalfRestored, tellOfStreamed } from './settle-streamed.ts';

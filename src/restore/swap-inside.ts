@@ -6,8 +6,8 @@ import { listXattrs, removeXattr, setTimes, setXattr } from '../lib/posix.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import type { JournalMember } from './restore-journal.ts';
-import { isStagePath } from '../quiesce/stage-path.ts';
-import { exists, syncAll, syncFolder } from '../volumes/on-disk.ts';
+import { isStagePath } from '../quiesce/index.ts';
+import { exists, syncAll, syncFolder } from '../volumes/index.ts';
 
 /** The swap of what is in a directory, name by name: what a mount point needs. */
 

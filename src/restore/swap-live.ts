@@ -3,11 +3,17 @@ import type { Container, Containers } from '../hosts/containers.ts';
 import { errorInWords } from '../lib/error-in-words.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { makeStill, type StillContainers } from '../quiesce/still-containers.ts';
-import type { AppStep } from '../quiesce/plan-still.ts';
-import { putBack } from '../quiesce/put-back.ts';
-import { findConsumers, isUp, type Place, planStops } from '../quiesce/restore-consumers.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import {
+  findConsumers,
+  isUp,
+  makeStill,
+  planStops,
+  putBack,
+  type AppStep,
+  type Place,
+  type StillContainers,
+} from '../quiesce/index.ts';
 import { type Live, type LiveSwap, namesOf } from './live-swap.ts';
 import { takeBackLive } from './take-back-live.ts';
 

@@ -5,7 +5,7 @@ import { setTimes } from '../lib/posix.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import type { JournalMember } from './restore-journal.ts';
-import { syncAll, takenByOther } from '../volumes/on-disk.ts';
+import { syncAll, takenByOther } from '../volumes/index.ts';
 
 /** The swap of one thing below a directory, in one step. Never goes through a symbolic link. */
 

@@ -3,7 +3,7 @@ import { exchange } from '../lib/exchange.ts';
 import { setTimes } from '../lib/posix.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
-import { exists, inodeOf, nameOf, parentOf, syncAll, syncFolder, takenByOther } from '../volumes/on-disk.ts';
+import { exists, inodeOf, nameOf, parentOf, syncAll, syncFolder, takenByOther } from '../volumes/index.ts';
 import type { JournalMember } from './restore-journal.ts';
 import { isInsideSwapped, prepareInside, swapInside, takeBackInside } from './swap-inside.ts';
 import { isPartSwapped, preparePart, swapPart, takeBackPart } from './swap-part.ts';

@@ -3,10 +3,14 @@ import type { Container } from '../hosts/containers.ts';
 import { errorInWords } from '../lib/error-in-words.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { type Live, namesOf } from './live-swap.ts';
-import { putBack } from '../quiesce/put-back.ts';
-import { noteRefusal } from '../quiesce/start-refusal.ts';
-import { makeStill, type StillContainers } from '../quiesce/still-containers.ts';
-import { findConsumers, isUp } from '../quiesce/restore-consumers.ts';
+import {
+  findConsumers,
+  isUp,
+  makeStill,
+  noteRefusal,
+  putBack,
+  type StillContainers,
+} from '../quiesce/index.ts';
 import { refusalOf } from './restore-journal.ts';
 
 /** Everything back as it was. Gives the error to throw, which says what is not. */

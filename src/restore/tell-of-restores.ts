@@ -1,7 +1,7 @@
 import type { AppError } from '../model/errors.ts';
 import type { LogEvent } from '../model/log-entry.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
-import type { Protection } from '../activity/protection.ts';
+import type { Protection } from '../activity/index.ts';
 import type { RestorePlan } from './restore-plan.ts';
 
 type Parts = Pick<Protection, 'log' | 'repository'>;

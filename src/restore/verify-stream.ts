@@ -6,10 +6,10 @@ import type { Entry } from '../model/entry.ts';
 import { AppError } from '../model/errors.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
-import { dataOnly } from '../snapshots/data-only.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import { dataOnly } from '../snapshots/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { isStagePath } from '../quiesce/stage-path.ts';
+import { isStagePath } from '../quiesce/index.ts';
 
 export interface Streamed {
   readonly plan: RestorePlan;

@@ -1,10 +1,8 @@
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import { groupSnapshots, type SnapshotGroup } from '../snapshots/group-snapshots.ts';
+import { groupSnapshots, type OwnTest, type SnapshotGroup, type TimeDoubt } from '../snapshots/index.ts';
 import { applyKeepRules, type Judged, type KeepRules, newestFirst } from '../model/keep-rules.ts';
-import type { OwnTest } from '../snapshots/own-snapshots.ts';
-import type { TimeDoubt } from '../snapshots/snapshot-order.ts';
 
 /** What becomes of one snapshot, and why. */
 export interface SnapshotFate {

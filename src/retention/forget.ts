@@ -2,23 +2,22 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import {
-  type FindContext,
+  findContext,
   findSnapshot,
+  groupKey,
   isNamedById,
+  isSavedAs,
   lineage,
   machineOf,
   targetName,
   versionMeant,
-} from '../snapshots/find-snapshot.ts';
+  type FindContext,
+  type OwnTest,
+} from '../snapshots/index.ts';
 import { type ForgetChoice, type ForgetPlan, planForget } from './forget-plan.ts';
-import { groupKey } from '../snapshots/group-snapshots.ts';
 import { hasNoRules, hasTags, type KeepRules } from '../model/keep-rules.ts';
-import { logged } from '../activity/log/logged.ts';
-import type { OwnTest } from '../snapshots/own-snapshots.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { isSavedAs } from '../snapshots/saved-as.ts';
-import { findContext } from '../snapshots/snapshots.ts';
-import { listStreamed, savedIn } from '../restore/streamed-journal.ts';
+import { logged, type JobOptions, type Protection } from '../activity/index.ts';
+import { listStreamed, savedIn } from '../restore/index.ts';
 
 export interface ForgetRequest {
   /** Volumes and directories, or single snapshots; none is everything that this machine saved. */

@@ -1,12 +1,15 @@
 import type { PruneLimits, PruneSummary } from '../repository/index.ts';
-import type { FindRequest, FoundEntry } from '../snapshots/find.ts';
+import type {
+  FindRequest,
+  FoundEntry,
+  SnapshotFilter,
+  StatsReport,
+  VolumeStats,
+} from '../snapshots/index.ts';
 import type { ForgetReport, ForgetRequest } from './forget.ts';
 import type { ForgetGroup, ForgetPlan, SnapshotFate } from './forget-plan.ts';
 import type { KeepRules, Period } from '../model/keep-rules.ts';
-import { loadedLate } from '../activity/loaded-late.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import type { SnapshotFilter } from '../snapshots/snapshots.ts';
-import type { StatsReport, VolumeStats } from '../snapshots/stats.ts';
+import { loadedLate, type JobOptions, type Protection } from '../activity/index.ts';
 import type { TaggedSnapshot, TagRequest } from './tag.ts';
 
 /** What keeps a repository from growing for ever, and says what is in it. */
@@ -38,9 +41,9 @@ export function openRetention(parts: Protection): Retention {
       return await (await parts.repository()).prune({ ...limits, signal, onProgress });
     },
     changeTags: loadedLate(parts, async () => (await import('./tag.ts')).changeTags),
-    stats: loadedLate(parts, async () => (await import('../snapshots/stats.ts')).measureStats),
+    stats: loadedLate(parts, async () => (await import('../snapshots/index.ts')).measureStats),
     async *find(request, options = {}) {
-      const { findEntries } = await import('../snapshots/find.ts');
+      const { findEntries } = await import('../snapshots/index.ts');
       yield* findEntries(parts, request, options);
     },
   };

@@ -2,9 +2,15 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { TagChange } from '../repository/index.ts';
-import { findSnapshot, isNamedById, machineOf, safetyTag } from '../snapshots/find-snapshot.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
-import { type FullContext, findContext } from '../snapshots/snapshots.ts';
+import {
+  findContext,
+  findSnapshot,
+  isNamedById,
+  machineOf,
+  safetyTag,
+  type FullContext,
+} from '../snapshots/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 export interface TagRequest {
   readonly snapshots: readonly string[];

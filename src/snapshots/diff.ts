@@ -8,12 +8,11 @@ import type { Snapshot } from '../model/snapshot.ts';
 import type { Repository, SnapshotEntry } from '../repository/index.ts';
 import { type Change, type CompareOptions, compareTrees } from './compare-trees.ts';
 import { findSnapshot } from './find-snapshot.ts';
-import { type LiveData, liveEntries } from '../quiesce/live-tree.ts';
+import { type LiveData, liveEntries } from '../quiesce/index.ts';
 import { nameNow } from './name-now.ts';
-import { nameOf, parentOf } from '../volumes/on-disk.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import { findVolume, nameOf, parentOf } from '../volumes/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { findContext } from './snapshots.ts';
-import { findVolume } from '../volumes/targets.ts';
 
 export interface DiffRequest {
   readonly before: string;

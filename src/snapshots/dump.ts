@@ -5,7 +5,7 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { parseVolumePath } from '../model/target.ts';
 import { dataOnly } from './data-only.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { type OpenedSnapshot, openSnapshot } from './snapshots.ts';
 
 export interface DumpRequest {

@@ -1,5 +1,5 @@
 import type { AppError } from '../model/errors.ts';
-import type { Protection, JobOptions } from '../activity/protection.ts';
+import type { Protection, JobOptions } from '../activity/index.ts';
 import { orderSnapshots, type SnapshotOrder } from './snapshot-order.ts';
 
 /** So many of this machine's last backups tell the order of their snapshots. */

@@ -3,8 +3,8 @@ import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import { parseVersionedTarget } from '../model/target.ts';
 import { targetName } from './find-snapshot.ts';
-import { volumeIdentity } from '../volumes/identity.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import { volumeIdentity } from '../volumes/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 
 interface NamedVolume {
   /** What the user has named the snapshot by: a volume, with a version or not, or an id. */

@@ -1,5 +1,5 @@
 import { quote } from '../model/quote.ts';
-import type { Protection } from '../activity/protection.ts';
+import type { Protection } from '../activity/index.ts';
 import { hostIfKnown, type ListedSnapshot } from './snapshots.ts';
 
 /** The names that this machine goes by in snapshots: its own, and its engine's where that answers. */

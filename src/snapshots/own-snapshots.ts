@@ -1,5 +1,5 @@
 import type { Snapshot } from '../model/snapshot.ts';
-import type { Protection } from '../activity/protection.ts';
+import type { Protection } from '../activity/index.ts';
 
 /** Tells the snapshots that are this machine's from those of others that share its repository. */
 export type OwnTest = (snapshot: Pick<Snapshot, 'volume' | 'hostname'>) => boolean;

@@ -2,8 +2,7 @@ import type { SnapshotEntry } from '../repository/index.ts';
 import type { Change } from './compare-trees.ts';
 import type { DiffRequest, DiffResult } from './diff.ts';
 import type { DumpRequest } from './dump.ts';
-import { loadedLate } from '../activity/loaded-late.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import { loadedLate, type JobOptions, type Protection } from '../activity/index.ts';
 import type { ListedSnapshot, SnapshotFilter, SnapshotPath } from './snapshots.ts';
 
 /** What shows people their snapshots, and changes nothing. */

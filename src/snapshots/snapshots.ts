@@ -6,11 +6,11 @@ import type { Snapshot } from '../model/snapshot.ts';
 import { parseTarget, parseVolumePath } from '../model/target.ts';
 import type { Repository, SnapshotEntry } from '../repository/index.ts';
 import { type FindContext, findSnapshot, lineage, targetName } from './find-snapshot.ts';
-import { pathIdentity, volumeIdentity } from '../volumes/identity.ts';
+import { pathIdentity, volumeIdentity } from '../volumes/index.ts';
 import { listInKnownOrder } from './known-order.ts';
 import { type OwnTest, ownTest } from './own-snapshots.ts';
 import { explainContainerPath } from './path-in-container.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import type { TimeDoubt } from './snapshot-order.ts';
 
 export interface SnapshotFilter {

@@ -1,6 +1,6 @@
 import type { GroupStats, RepositoryStats } from '../repository/index.ts';
 import { groupSnapshots, type SnapshotGroup } from './group-snapshots.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { listSnapshots, type SnapshotFilter } from './snapshots.ts';
 
 interface Ratios {

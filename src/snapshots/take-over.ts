@@ -1,7 +1,7 @@
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { findContext } from './snapshots.ts';
 
 /**

@@ -5,7 +5,7 @@ import { didYouMean, nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
 import { type BindMount, listBindMounts } from './bind-mounts/bind-mounts.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { whySkipped } from './why-skipped.ts';
 
 /** All that one container keeps data in. */

@@ -8,7 +8,7 @@ import { quote } from '../model/quote.ts';
 import { parseTarget } from '../model/target.ts';
 import type { Volume } from '../model/volume.ts';
 import { didYouMean, nearNames } from '../model/near-names.ts';
-import type { JobOptions, Protection } from '../activity/protection.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { whySkipped } from './why-skipped.ts';
 
 /** What a backup saves: a volume of the host, or a directory or single file of this machine. */

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import type { Container } from '../../hosts/containers.ts';
 import { isWithin } from '../../model/is-within.ts';
-import { ownLabels } from '../../quiesce/container-labels.ts';
-import { isOfMachine } from '../../volumes/bind-mounts/machine-path.ts';
+import { ownLabels } from '../../quiesce/index.ts';
+import { isOfMachine } from '../../volumes/index.ts';
 
 /** A path that containers, or the command that makes them, need. */
 export interface WantedPath {

@@ -10,7 +10,7 @@ import {
   noComposeWish,
   readComposeWishes,
 } from './compose-settings.ts';
-import { ownLabels, ownStack, wishesOfContainer } from '../../quiesce/container-labels.ts';
+import { ownLabels, ownStack, wishesOfContainer } from '../../quiesce/index.ts';
 import { settingsOfLabels } from './settings-of-labels.ts';
 import type { VolumeSettings } from './volume-settings.ts';
 

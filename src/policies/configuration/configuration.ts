@@ -2,8 +2,7 @@ import { isScalar, isSeq } from 'yaml';
 import path from 'node:path';
 import { AppError } from '../../model/errors.ts';
 import { compileGlob } from '../../model/glob.ts';
-import type { Channel } from '../../activity/notify/channel.ts';
-import { channelsShape } from '../../activity/notify/channels-shape.ts';
+import { channelsShape, type Channel } from '../../activity/index.ts';
 import type { DataCheck, Policy, Schedule, Selection } from '../../model/policy.ts';
 import {
   anyText,
@@ -26,8 +25,8 @@ import {
   settingFields,
   settingsOf,
   type VolumeSettings,
-} from '../../backup/settings/volume-settings.ts';
-import type { ConfiguredRepository } from '../../repositories/with-configured.ts';
+} from '../../backup/index.ts';
+import type { ConfiguredRepository } from '../../repositories/index.ts';
 
 /** What `holdfast.yaml` says. */
 export interface Configuration {

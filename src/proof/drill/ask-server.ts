@@ -2,9 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Containers } from '../../hosts/containers.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { isAppError } from '../../model/errors.ts';
-import type { JobOptions } from '../../activity/protection.ts';
-import type { FoundPreset } from '../../quiesce/presets/find-presets.ts';
-import { type ClientPlace, type ClientRequest, runClient } from '../../quiesce/presets/run-client.ts';
+import type { JobOptions } from '../../activity/index.ts';
+import { runClient, type ClientPlace, type ClientRequest, type FoundPreset } from '../../quiesce/index.ts';
 
 export interface ServerQuestion {
   readonly containers: Containers;

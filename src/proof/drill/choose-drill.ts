@@ -1,8 +1,8 @@
 import { isAppError } from '../../model/errors.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import { parseVersionedTarget } from '../../model/target.ts';
-import { chooseRestorePoint } from '../../restore/choose-restore-point.ts';
-import { type FindContext, findSnapshot, safetyTag, targetName } from '../../snapshots/find-snapshot.ts';
+import { chooseRestorePoint } from '../../restore/index.ts';
+import { type FindContext, findSnapshot, safetyTag, targetName } from '../../snapshots/index.ts';
 
 export interface DrillChoice {
   readonly kind: 'volume' | 'stack';

@@ -2,9 +2,8 @@ import type { Container } from '../../hosts/containers.ts';
 import type { ConfigRecord, VolumeDescription } from '../../model/snapshot.ts';
 import { quote } from '../../model/quote.ts';
 import type { Consumer } from '../../model/volume.ts';
-import { isSavedConfig } from '../../backup/config-files/collect-config.ts';
-import { findPreset, type FoundPreset } from '../../quiesce/presets/find-presets.ts';
-import type { DiskEvidence } from '../../quiesce/presets/preset.ts';
+import { isSavedConfig } from '../../backup/index.ts';
+import { findPreset, type DiskEvidence, type FoundPreset } from '../../quiesce/index.ts';
 
 /** A container as a trial is to start it. */
 export interface ServerPlan {

@@ -1,6 +1,6 @@
 import type { Container, Containers, TrialFile } from '../../hosts/containers.ts';
 import { isAppError } from '../../model/errors.ts';
-import type { JobOptions } from '../../activity/protection.ts';
+import type { JobOptions } from '../../activity/index.ts';
 import type { TrialServer } from './plan-servers.ts';
 import { trialEnvironment } from './trial-environment.ts';
 import type { Trial } from './trial.ts';

@@ -1,6 +1,6 @@
 import type { Container, Containers } from '../../hosts/containers.ts';
-import { readContainerFile } from '../../quiesce/presets/run-client.ts';
-import type { JobOptions } from '../../activity/protection.ts';
+import { readContainerFile } from '../../quiesce/index.ts';
+import type { JobOptions } from '../../activity/index.ts';
 import type { ServerPlan } from './choose-server.ts';
 
 const fileSuffix = '_FILE';

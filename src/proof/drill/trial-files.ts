@@ -2,7 +2,7 @@ import type { TrialFile } from '../../hosts/containers.ts';
 import { type ByteString, fromText } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
 import type { SnapshotEntry } from '../../repository/index.ts';
-import type { JobOptions, Protection } from '../../activity/protection.ts';
+import type { JobOptions, Protection } from '../../activity/index.ts';
 import type { TrialServer } from './plan-servers.ts';
 
 /** What a container mounts of its machine, out of the snapshot, under the names that it has in the container. */

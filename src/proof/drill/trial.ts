@@ -5,7 +5,7 @@ import { trialLabel, trialPrefix } from '../../hosts/containers.ts';
 import type { Host } from '../../hosts/host.ts';
 import { tryLockFile } from '../../lib/file-lock.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
-import type { JobOptions, Protection } from '../../activity/protection.ts';
+import type { JobOptions, Protection } from '../../activity/index.ts';
 
 /** What a drill makes, all of it labelled, and removed when it is disposed unless it is kept. */
 export interface Trial extends AsyncDisposable {

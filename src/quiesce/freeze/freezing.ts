@@ -3,7 +3,7 @@ import type { Container, Containers } from '../../hosts/containers.ts';
 import { findControlGroup, groupState, isToBeFrozen, startFreezing, thawAll } from './control-group.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import type { JobOptions } from '../../activity/protection.ts';
+import type { JobOptions } from '../../activity/index.ts';
 import type { AppStep } from '../plan-still.ts';
 import { type Guardian, startGuardian } from './guardian.ts';
 

@@ -2,7 +2,7 @@ import type { Container, ContainerIdentity, Containers } from '../../hosts/conta
 import { AppError } from '../../model/errors.ts';
 import type { Hook, HookMoment } from '../../model/hook.ts';
 import { ownLabels, ownStack } from '../container-labels.ts';
-import type { JobOptions, Protection } from '../../activity/protection.ts';
+import type { JobOptions, Protection } from '../../activity/index.ts';
 import type { PlannedHook } from './choose-hooks.ts';
 import {
   areSomeOverdue,

@@ -1,6 +1,6 @@
 import type { Containers } from '../../hosts/containers.ts';
 import { quote } from '../../model/quote.ts';
-import type { JobOptions, Protection } from '../../activity/protection.ts';
+import type { JobOptions, Protection } from '../../activity/index.ts';
 import { hookKey } from './choose-hooks.ts';
 import {
   hasHookJournals,

@@ -1,5 +1,4 @@
-import type { Happening } from '../../activity/notify/notifier.ts';
-import type { Protection } from '../../activity/protection.ts';
+import type { Happening, Protection } from '../../activity/index.ts';
 
 export interface HooksToTell {
   /** What failed, or is given up. */

@@ -4,7 +4,7 @@ import { AppError } from '../../model/errors.ts';
 import type { Stillness } from '../../model/label-wishes.ts';
 import { quote } from '../../model/quote.ts';
 import { type HookOutcome, type HookRun, openHookRun } from '../hooks/hook-run.ts';
-import type { JobOptions, Protection } from '../../activity/protection.ts';
+import type { JobOptions, Protection } from '../../activity/index.ts';
 import type { Repository, StoredDump } from '../../repository/index.ts';
 import {
   type ApplicationPlan,

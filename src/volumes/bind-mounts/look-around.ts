@@ -1,6 +1,6 @@
 import type { HostInfo } from '../../hosts/host.ts';
 import type { Volume } from '../../model/volume.ts';
-import type { JobOptions, Protection } from '../../activity/protection.ts';
+import type { JobOptions, Protection } from '../../activity/index.ts';
 import { type BindMount, listBindMounts } from './bind-mounts.ts';
 
 /** Where containers run, and all that they keep data in. */

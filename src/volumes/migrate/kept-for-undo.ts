@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
 import { fromText } from '../../model/byte-string.ts';
-import type { Protection } from '../../activity/protection.ts';
+import type { Protection } from '../../activity/index.ts';
 import { isUndoable, listUndoRecords } from '../undo-records.ts';
 
 /** Until when something is kept for an undo of a restore of a volume, or of a part of it. RFC 3339. */

@@ -2,8 +2,7 @@ import type { MigrationTarget, MigrationWish } from '../../hosts/managed-volumes
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
-import type { Unstoppable } from '../../quiesce/plan-still.ts';
-import { unstoppableHint } from '../../quiesce/restore-consumers.ts';
+import { unstoppableHint, type Unstoppable } from '../../quiesce/index.ts';
 import { localTime } from '../../model/local-time.ts';
 
 export interface MigrationRequest extends MigrationWish {

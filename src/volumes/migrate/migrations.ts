@@ -1,4 +1,4 @@
-import type { JobOptions } from '../../activity/protection.ts';
+import type { JobOptions } from '../../activity/index.ts';
 import type { MigrationReport } from './apply-migration.ts';
 import type { MigrationPlan, MigrationRequest } from './migration-plan.ts';
 import type { MigrationParts } from './plan-migration.ts';

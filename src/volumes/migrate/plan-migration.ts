@@ -4,7 +4,7 @@ import { fromText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { storageKind } from '../../model/storage-kind.ts';
-import type { JobOptions, Protection } from '../../activity/protection.ts';
+import type { JobOptions, Protection } from '../../activity/index.ts';
 import {
   decideMigration,
   type MigrationFacts,

@@ -1,11 +1,15 @@
 import { realpath } from 'node:fs/promises';
 import type { Container } from '../../hosts/containers.ts';
 import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
-import type { JobOptions, Protection } from '../../activity/protection.ts';
-import { findHostWriters } from '../../quiesce/host-writers.ts';
-import type { Unstoppable } from '../../quiesce/plan-still.ts';
-import { pathContainers, volumeContainers } from '../../quiesce/volume-containers.ts';
-import { isUp, planStops } from '../../quiesce/restore-consumers.ts';
+import type { JobOptions, Protection } from '../../activity/index.ts';
+import {
+  findHostWriters,
+  isUp,
+  pathContainers,
+  planStops,
+  volumeContainers,
+  type Unstoppable,
+} from '../../quiesce/index.ts';
 
 /** Who uses a volume of Holdfast's own now, besides those that say so by an id. */
 export interface VolumeUsers {

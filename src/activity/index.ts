@@ -1,0 +1,13 @@
+/**
+ * What is told of the work: the chained log (`log/`) and notifications (`notify/`). Neither can fail the work that it tells
+ * of. Begin with `log/audit-log.ts` and `notify/plan-notice.ts`.
+ */
+export { loadedLate } from './loaded-late.ts';
+export type { LogFilter, LogProblem, LogVerification } from './log/audit-log.ts';
+export { logged } from './log/logged.ts';
+export { openAuditLog } from './log/open-audit-log.ts';
+export type { Channel } from './notify/channel.ts';
+export { channelsShape } from './notify/channels-shape.ts';
+export type { Happening, SendResult } from './notify/notifier.ts';
+export { openNotifier } from './notify/open-notifier.ts';
+export type { JobOptions, Protection, RepositoryMaker } from './protection.ts';

@@ -1,0 +1,30 @@
+/**
+ * Saves volumes and directories at one moment, grades how still they were, and writes down what was done. Never writes
+ * to what it saves. Begin with `backup.ts`, then `save-still.ts`; the grade is `grade.ts`.
+ */
+export type { Anomaly } from './anomaly.ts';
+export {
+  importArchives,
+  type ArchiveOutcome,
+  type ImportArchivesReport,
+  type ImportArchivesRequest,
+} from './archives/import-archives.ts';
+export type { BackupOutcome, BackupReport, BackupRequest } from './backup-types.ts';
+export { backup } from './backup.ts';
+export { isLedAway, refuseBehindLink, savedThroughLink } from './behind-link.ts';
+export { isSavedConfig } from './config-files/collect-config.ts';
+export { describeVolume } from './describe-volume.ts';
+export { ownFoldersBelow } from './own-folders.ts';
+export { saveHeld } from './save-held.ts';
+export { readStackFiles, saidOf, type Around } from './settings/said-settings.ts';
+export {
+  layered,
+  noSettings,
+  schedulePattern,
+  settingFields,
+  settingsOf,
+  type VolumeSettings,
+} from './settings/volume-settings.ts';
+export { summarize, type RestoreChanges } from './summarize-changes.ts';
+export { tellingOfFailure } from './tell-of-backup.ts';
+export type { Treatment } from './treatment.ts';

@@ -1,0 +1,11 @@
+/**
+ * What is to be done when: holdfast.yaml, whose data each policy is about, what is due, the daemon that does it, and what
+ * is covered by it. Decides and calls other rooms through `PolicyWork`; reads and writes no volume and no repository itself.
+ * Begin with `open-policies.ts`, then `plan-due.ts` (what is due) and `daemon.ts`.
+ */
+export { openConfigurationSource, type ConfigurationSource } from './configuration/configuration-source.ts';
+export type { ConfigurationPlace, LoadedConfiguration } from './configuration/load-configuration.ts';
+export type { CoverageReport } from './coverage.ts';
+export type * from './open-policies.ts';
+export { openPolicies } from './open-policies.ts';
+export type { OpenedApp } from './policy-app.ts';

@@ -1,0 +1,58 @@
+/**
+ * Keeps data still while it is read or swapped, and brings back what ran: finds the writers, pauses, stops, freezes, asks
+ * applications (`presets/`), runs hooks. Writes down durably what it is about to hold before it holds it. Begin with
+ * `consistency.ts` (which way, pure) and `still-containers.ts`.
+ */
+export { takeLeftJournals, type AppJournal, type OpenAppJournal } from './app-journal.ts';
+export { canClone } from './can-clone.ts';
+export { chooseWays, type ConsistencyChoice, type Strength } from './choose-ways.ts';
+export { planBound, planTogether, type Situation, type StillPlan } from './consistency.ts';
+export { ownLabels, ownStack, wishesOfContainer } from './container-labels.ts';
+export { frozenAtMostMs } from './freeze/freezing.ts';
+export { holdApps } from './hold-apps.ts';
+export { hasHookJournals } from './hooks/hook-journal.ts';
+export type { HookOutcome } from './hooks/hook-run.ts';
+export { recoverHooks, type DueHook, type RecoverHooksOptions } from './hooks/recover-hooks.ts';
+export { tellOfHooks } from './hooks/tell-of-hooks.ts';
+export { findHostWriters } from './host-writers.ts';
+export { isEmptyData, liveEntries, type LiveData } from './live-tree.ts';
+export { nameApps } from './name-apps.ts';
+export { pathConsumers } from './path-consumers.ts';
+export type { AppStep, Unstoppable } from './plan-still.ts';
+export { openApplication, type Application } from './presets/application.ts';
+export { readDiskEvidence } from './presets/disk-evidence.ts';
+export { findPreset, presetOfDump, type FoundPreset } from './presets/find-presets.ts';
+export {
+  planApplication,
+  type ApplicationVolume,
+  type ApplicationWishes,
+  type PlannedServer,
+} from './presets/plan-application.ts';
+export type { DiskEvidence, Preset } from './presets/preset.ts';
+export { readContainerFile, runClient, type ClientPlace, type ClientRequest } from './presets/run-client.ts';
+export { putBack } from './put-back.ts';
+export { activeRefusal, refuseActive } from './refuse-active.ts';
+export {
+  findConsumers,
+  isUp,
+  planStops,
+  planStopsAt,
+  unstoppableHint,
+  type Place,
+  type PlannedStops,
+} from './restore-consumers.ts';
+export { isStagePath, newStageName } from './stage-path.ts';
+export { noteRefusal, startOnce, type StartRefusal } from './start-refusal.ts';
+export { makeStill, type KilledApp, type ReleaseReport, type StillContainers } from './still-containers.ts';
+export {
+  consumersNow,
+  isActiveContainer,
+  lookAround,
+  lookAroundFree,
+  pathContainers,
+  placesOf,
+  runs,
+  volumeContainers,
+  writersIn,
+  type Surroundings,
+} from './volume-containers.ts';

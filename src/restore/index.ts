@@ -1,0 +1,13 @@
+/**
+ * Brings data back: plan, make it ready beside, swap, undo, and ends what a kill left half done. The data that was there is
+ * given up only after what replaces it is proven. Begin with `restoring.ts`, then `restore.ts`; after a kill, `settle.ts`.
+ */
+export { chooseRestorePoint } from './choose-restore-point.ts';
+export { recoverStreamed, type RecoveredVolume } from './recover-streamed.ts';
+export { recoverAtStart, recoverMore, type RecoverReport, type RecoveredJob } from './recover.ts';
+export { planRestore } from './restore-plan.ts';
+export { applyRestore } from './restore.ts';
+export type * from './restoring.ts';
+export { openRestoring } from './restoring.ts';
+export { settleAll, settleHeld, type SettleOptions } from './settle.ts';
+export { listStreamed, savedIn } from './streamed-journal.ts';

@@ -1,0 +1,8 @@
+/**
+ * Which snapshots may go, and what goes with them: rules, forget, tags. Removes nothing that a plan has not shown. Begin
+ * with `retention.ts`; the rules are `forget.ts`.
+ */
+export type { ForgetPlan } from './forget-plan.ts';
+export type { ForgetReport, ForgetRequest } from './forget.ts';
+export { openRetention } from './retention.ts';
+export type * from './retention.ts';
