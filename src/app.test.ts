@@ -74,8 +74,8 @@ test('what looks like damage is remembered of backups by hand too, and of one th
   const file = join(stateDir, 'volumes', 'data', '_data', 'file');
   const notes: string[] = [];
   const save = async (app: App, excludes: string[] = []): Promise<void> => {
-    const wish = { targets: ['data'], all: false, stacks: [], tags: [], excludes, dryRun: false };
-    const { outcomes } = await app.backup(wish, { onNote: (note) => notes.push(note) });
+    const request = { targets: ['data'], all: false, stacks: [], tags: [], excludes, dryRun: false };
+    const { outcomes } = await app.backup(request, { onNote: (note) => notes.push(note) });
     expect(outcomes).toMatchObject([{ outcome: 'good' }]);
   };
   await using app = openApp({ ...config('embedded'), ...known });
@@ -103,8 +103,8 @@ test('a single file that was edited after it was saved for a restore is saved ag
   writeFileSync(file, 'first');
   await using app = openApp({ ...config('embedded'), repository });
   await app.init();
-  const wish = { targets: [file], all: false, stacks: [], dryRun: false };
-  const { outcomes } = await app.backup(wish, {});
+  const request = { targets: [file], all: false, stacks: [], dryRun: false };
+  const { outcomes } = await app.backup(request, {});
   const id = outcomes[0]?.snapshot?.id ?? '';
   const isSavedTwice = (): boolean => readdirSync(join(repository, 'snapshots')).length === 2;
   const plan = { path: undefined, safetySnapshot: true };

@@ -10,7 +10,7 @@ import { once } from './once.ts';
 export interface KnownRepositories {
   repository(): Promise<Repository>;
   /** Another one than that of the configuration. */
-  openOther(wish: OtherRepository): Promise<Repository>;
+  openOther(request: OtherRepository): Promise<Repository>;
   /** A restore is about to be planned: what takes its time is started at once. */
   expectRestore(): void;
   /** Waits for what `expectRestore` has started. */
@@ -37,8 +37,8 @@ export function openKnownRepositories(
   );
   return {
     repository,
-    openOther: async (wish) =>
-      opened.use(await openKnown({ ...config, ...wish }, { catalog: await catalog(), configuration })),
+    openOther: async (request) =>
+      opened.use(await openKnown({ ...config, ...request }, { catalog: await catalog(), configuration })),
     /** The repository's key is derived, and the workers start, while the rest of the code is loaded. */
     expectRestore() {
       purpose = 'restore';

@@ -96,16 +96,16 @@ export function loggedUpkeep(upkeep: Upkeep, parts: Parts): Upkeep {
         });
   return {
     ...upkeep,
-    addKey: (wish, options) =>
+    addKey: (asked, options) =>
       logged(parts, {
         event: { kind: 'key-add' },
-        work: () => upkeep.addKey(wish, options),
+        work: () => upkeep.addKey(asked, options),
         done: ({ key }) => told('key-add', `Key ${key.id.slice(0, 8)} was added`),
       }),
-    changeKey: (wish, options) =>
+    changeKey: (asked, options) =>
       logged(parts, {
         event: { kind: 'key-change' },
-        work: () => upkeep.changeKey(wish, options),
+        work: () => upkeep.changeKey(asked, options),
         done: ({ key, removedId }) =>
           told('key-change', `Key ${key.id.slice(0, 8)} took the place of ${removedId.slice(0, 8)}`),
       }),

@@ -7,7 +7,7 @@ import {
   volumeContainers,
   type Application,
   type ApplicationVolume,
-  type ApplicationWishes,
+  type ApplicationSettings,
 } from '../quiesce/index.ts';
 import type { BackupTarget } from '../volumes/index.ts';
 
@@ -16,7 +16,7 @@ export interface ApplicationTarget {
   readonly source: OpenedSource;
   /** Containers that can write to it now. */
   readonly writers: readonly unknown[];
-  readonly wishes: ApplicationWishes;
+  readonly settings: ApplicationSettings;
 }
 
 /** The applications that have something to do with a backup of these; undefined when there are none. */
@@ -26,19 +26,19 @@ export async function applicationOf(
   options: JobOptions,
 ): Promise<Application | undefined> {
   const concerned = targets.filter(
-    ({ target, writers, wishes }) =>
+    ({ target, writers, settings }) =>
       // What lies beside a single file says nothing of it.
       (writers.length > 0 && !(target.kind === 'path' && target.isFile === true)) ||
-      wishes.dump === true ||
-      wishes.preset !== undefined ||
-      (wishes.hooks ?? []).length > 0 ||
+      settings.dump === true ||
+      settings.preset !== undefined ||
+      (settings.hooks ?? []).length > 0 ||
       (target.kind === 'volume' && Object.keys(target.volume.labels).some(speaksToUs)),
   );
   if (concerned.length === 0 || (await hasNoContainers(parts))) return undefined;
   // Most backups of a machine without databases need none of it.
   const { openApplication, readDiskEvidence } = await import('../quiesce/index.ts');
   const volumes: ApplicationVolume[] = [];
-  for (const { target, source, wishes } of concerned) {
+  for (const { target, source, settings } of concerned) {
     const { tree } = source;
     const { name } = target;
     volumes.push({
@@ -54,7 +54,7 @@ export async function applicationOf(
         tree.kind === 'directory'
           ? await readDiskEvidence({ way: 'direct', root: tree.root }, options)
           : undefined,
-      wishes,
+      settings,
       isTold: target.kind === 'volume',
     });
   }

@@ -2,10 +2,10 @@ import type { RunRecord } from '../catalog/catalog.ts';
 import type { AppError } from '../model/errors.ts';
 import type { Grade, GradeEvidence, SaveProblem, Snapshot, SnapshotSummary } from '../model/snapshot.ts';
 import type { Anomaly } from './anomaly.ts';
-import type { TargetWish } from '../volumes/index.ts';
-import type { SaidSetting, TreatmentWish } from './treatment.ts';
+import type { TargetRequest } from '../volumes/index.ts';
+import type { SaidSetting, SettingsRequest } from './choose-settings.ts';
 
-export interface BackupRequest extends TargetWish, TreatmentWish {
+export interface BackupRequest extends TargetRequest, SettingsRequest {
   readonly dryRun: boolean;
   /** What another machine saved under the same name is this one's from then on: this one takes its place. */
   readonly takeOver?: boolean | undefined;

@@ -11,7 +11,7 @@ import { recordFailure, recordRun } from './record-backup.ts';
 import { type DescribedWork, type GroupWork, saveHeld } from './save-held.ts';
 import { type BackupTarget, resolveTargets } from '../volumes/index.ts';
 import { tellingOfFailure } from './tell-of-backup.ts';
-import { chooseTreatment, chooseTreatments } from './treatment.ts';
+import { chooseSettings, chooseAllSettings } from './choose-settings.ts';
 import { takeOverByName } from '../snapshots/index.ts';
 
 export interface BackupOptions extends JobOptions {
@@ -35,18 +35,18 @@ async function backupAll(
   options: BackupOptions,
 ): Promise<BackupReport> {
   // What is wrong with it is told before anything is asked.
-  chooseTreatment({ given: request.given }, []);
+  chooseSettings({ given: request.given }, []);
   const { targets, moments, skipped } = await resolveTargets(parts, request, options);
   if (targets.length === 0) throw await nothingToSave(parts, skipped);
   const repository = await parts.repository();
   const { containers: containerNames } = request;
-  const treatments = await chooseTreatments(parts, { targets, wish: request, containerNames }, options);
+  const allSettings = await chooseAllSettings(parts, { targets, request, containerNames }, options);
   const policy = policyOfTags(request.marks ?? []);
   const subjects = targets.map(({ name }) => name);
   using _begun = request.dryRun ? undefined : (await parts.notifier()).begin({ subjects, policy });
   const outcomes: BackupOutcome[] = [];
   for (const group of groupByMoment(targets, moments)) {
-    const saved = await tryToSave(parts, { targets: group, request, repository, treatments }, options);
+    const saved = await tryToSave(parts, { targets: group, request, repository, allSettings }, options);
     outcomes.push(...saved);
     if (saved.some(({ error }) => error !== undefined && endsAll(error))) break;
   }
@@ -88,7 +88,7 @@ function groupByMoment(
 }
 
 /**
- * Errors of the repository or the user's wish: to go on with the next target would only repeat them. What is damaged may be
+ * Errors of the repository or what the user asked: to go on with the next target would only repeat them. What is damaged may be
  * of one volume alone, as the journal of its restore is.
  */
 function endsAll(error: AppError): boolean {

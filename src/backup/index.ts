@@ -27,4 +27,4 @@ export {
 } from './settings/volume-settings.ts';
 export { summarize, type RestoreChanges } from './summarize-changes.ts';
 export { tellingOfFailure } from './tell-of-backup.ts';
-export type { Treatment } from './treatment.ts';
+export type { BackupSettings } from './choose-settings.ts';

@@ -3,7 +3,7 @@ import type { Container } from '../hosts/containers.ts';
 import { amount } from '../model/amount.ts';
 import { toText } from '../model/byte-string.ts';
 import { quote } from '../model/quote.ts';
-import type { Stillness } from '../model/label-wishes.ts';
+import type { Stillness } from '../model/label-settings.ts';
 import type { GradeEvidence, InFlight, VolumeDescription } from '../model/snapshot.ts';
 import type { ShownByData, StillMoment } from '../repository/index.ts';
 import { type GradeReason, gradeOf, gradeStill } from './grade.ts';

@@ -23,7 +23,7 @@ export interface OpenedSource extends AsyncDisposable {
   readonly problems: readonly SaveProblem[];
 }
 
-interface SourceWish {
+interface SourceRequest {
   readonly target: BackupTarget;
   /** Where a directory is, as its snapshot will say: a link that leads there may lead elsewhere by now. */
   readonly realPath?: string | undefined;
@@ -33,14 +33,14 @@ interface SourceWish {
 }
 
 /** Opens what is to be saved. The lease is held. */
-export async function openSource(parts: Protection, wish: SourceWish): Promise<OpenedSource> {
-  const { target, options } = wish;
+export async function openSource(parts: Protection, request: SourceRequest): Promise<OpenedSource> {
+  const { target, options } = request;
   const { name } = target;
   if (target.kind === 'path') {
-    const root = fromText(wish.realPath ?? name);
+    const root = fromText(request.realPath ?? name);
     await requireAnswer(root, { name, signal: options.signal });
-    if (target.isFile === true) return await fileSource(root, wish);
-    return await directorySource(parts, root, wish);
+    if (target.isFile === true) return await fileSource(root, request);
+    return await directorySource(parts, root, request);
   }
   const host = await parts.host();
   const data = await host.openData(target.name, { signal: options.signal });
@@ -48,7 +48,7 @@ export async function openSource(parts: Protection, wish: SourceWish): Promise<O
     if (data.way === 'direct') {
       await requireAnswer(data.root, { name, signal: options.signal });
       return {
-        ...(await directorySource(parts, data.root, wish)),
+        ...(await directorySource(parts, data.root, request)),
         [Symbol.asyncDispose]: () => data[Symbol.asyncDispose](),
       };
     }
@@ -76,7 +76,7 @@ export async function openSource(parts: Protection, wish: SourceWish): Promise<O
       });
     return {
       tree: { kind: 'entries', entries: entries(), readTimes },
-      isExcluded: (path, isDirectory) => isStagePath(path) || wish.isExcluded(path, isDirectory),
+      isExcluded: (path, isDirectory) => isStagePath(path) || request.isExcluded(path, isDirectory),
       limits: readTimes ? data.limits.filter((limit) => limit !== wholeSeconds) : data.limits,
       problems,
       [Symbol.asyncDispose]: () => data[Symbol.asyncDispose](),
@@ -88,7 +88,7 @@ export async function openSource(parts: Protection, wish: SourceWish): Promise<O
 }
 
 /** A file that is named is saved, whatever patterns leave out elsewhere. */
-async function fileSource(file: ByteString, { repository }: SourceWish): Promise<OpenedSource> {
+async function fileSource(file: ByteString, { repository }: SourceRequest): Promise<OpenedSource> {
   const root = parentOf(file);
   await repositoryInside(root, repository);
   return {
@@ -103,7 +103,7 @@ async function fileSource(file: ByteString, { repository }: SourceWish): Promise
 async function directorySource(
   parts: Protection,
   root: ByteString,
-  { repository, isExcluded, options }: SourceWish,
+  { repository, isExcluded, options }: SourceRequest,
 ): Promise<OpenedSource> {
   const ownFolder = await repositoryInside(root, repository);
   if (ownFolder !== undefined)

@@ -10,14 +10,14 @@ import { listInKnownOrder, noteDamaged } from '../snapshots/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import type { StillLost, StillSaved, StillTarget } from './save-still.ts';
 import type { BackupTarget } from '../volumes/index.ts';
-import { chooseTreatment, type Treatment } from './treatment.ts';
+import { chooseSettings, type BackupSettings } from './choose-settings.ts';
 
 /** What is the same for all that are saved at one moment. */
 export interface GroupWork {
   readonly targets: readonly BackupTarget[];
   readonly request: BackupRequest;
   readonly repository: Repository;
-  readonly treatments: ReadonlyMap<BackupTarget, Treatment>;
+  readonly allSettings: ReadonlyMap<BackupTarget, BackupSettings>;
 }
 
 export interface SaveWork extends Omit<GroupWork, 'targets'> {
@@ -71,7 +71,7 @@ export async function saveHeld(
     if (isLost(one)) outcomes.push(failedBackup(target, one.error));
     else {
       const anomalies = await judgeSaved(catalog, { ...one.result, repository, earlier }, options);
-      outcomes.push({ ...success(one), anomalies, settings: treatmentOf(work).said });
+      outcomes.push({ ...success(one), anomalies, settings: backupSettingsOf(work).said });
     }
   }
   return outcomes;
@@ -90,20 +90,20 @@ function isRestorePoint(works: readonly DescribedWork[]): boolean {
   const isStack = first?.target.kind === 'volume' && first.target.volume.stack !== undefined;
   if (!isStack || first.isSafety === true) return false;
   if (first.targets.length === 1 && (first.volume.stackVolumes ?? []).length > 1) return false;
-  const live = works.map(treatmentOf).filter(({ consistency }) => consistency === 'live');
+  const live = works.map(backupSettingsOf).filter(({ consistency }) => consistency === 'live');
   // A cache that its own label lets be written to has no say in what the others are.
   return live.length < works.length && live.every(({ consistencyBy }) => consistencyBy === 'own');
 }
 
-function treatmentOf({ target, treatments }: SaveWork): Treatment {
-  return treatments.get(target) ?? chooseTreatment({}, []);
+function backupSettingsOf({ target, allSettings }: SaveWork): BackupSettings {
+  return allSettings.get(target) ?? chooseSettings({}, []);
 }
 
 function withParents(works: readonly DescribedWork[], earlier: readonly Snapshot[]): StillTarget[] {
   return works.map((work) => ({
     target: work.target,
     volume: work.volume,
-    treatment: treatmentOf(work),
+    settings: backupSettingsOf(work),
     parent: earlier.findLast((snapshot) => snapshot.volume?.identity === work.volume.identity),
   }));
 }

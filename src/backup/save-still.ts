@@ -1,7 +1,7 @@
 import { knownError } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { Stillness } from '../model/label-wishes.ts';
+import type { Stillness } from '../model/label-settings.ts';
 import type { GradeEvidence, Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import type { NotKept, Repository, SaveOptions, SaveResult, StoredDump } from '../repository/index.ts';
 import type { GradeReason } from './grade.ts';
@@ -26,7 +26,7 @@ import { openSource } from './open-source.ts';
 import { applicationOf } from './application-of.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import type { BackupTarget } from '../volumes/index.ts';
-import type { Treatment } from './treatment.ts';
+import type { BackupSettings } from './choose-settings.ts';
 import { collectConfig, notHere } from './config-files/collect-config.ts';
 import { type Member as MomentMember, Moment } from './moment.ts';
 
@@ -35,7 +35,7 @@ export interface StillTarget {
   readonly target: BackupTarget;
   readonly volume: VolumeDescription;
   readonly parent: Snapshot | undefined;
-  readonly treatment: Treatment;
+  readonly settings: BackupSettings;
 }
 
 export interface StillSaveRequest {
@@ -84,11 +84,17 @@ export async function saveStill(
   // A dry run waits for no other process.
   const around = await (request.dryRun ? lookAround : lookAroundFree)(parts, places, options);
   for (const one of request.targets) {
-    const { isExcluded } = one.treatment;
+    const { isExcluded } = one.settings;
     const { realPath } = one.volume;
-    const wish = { repository: request.repository, target: one.target, realPath, isExcluded, options };
+    const sourceRequest = {
+      repository: request.repository,
+      target: one.target,
+      realPath,
+      isExcluded,
+      options,
+    };
     try {
-      const source = opened.use(await openSource(parts, wish));
+      const source = opened.use(await openSource(parts, sourceRequest));
       const writers = (await writersIn(around, one.target)).filter(isActiveContainer);
       members.push({ ...one, source, writers });
     } catch (error) {
@@ -107,11 +113,11 @@ export async function saveStill(
   if (application !== undefined) opened.use(application);
   const ways = chooseWays(members, application);
   const stillness = ways.stillness;
-  const wanted = planTogether(members.map((member) => situationOf(member, ways.wishOf(member), stillness)));
+  const wanted = planTogether(members.map((member) => situationOf(member, ways.modeOf(member), stillness)));
   const plan = request.dryRun ? onlyLook(wanted) : wanted;
   if (plan.note !== undefined) options.onNote?.(plan.note);
   const bound = planBound(
-    members.filter(({ writers }) => writers.length > 0).map(({ treatment }) => treatment),
+    members.filter(({ writers }) => writers.length > 0).map(({ settings }) => settings),
     { plan, stops: plan.how === 'stop' || [...stillness.values()].includes('stop') },
   );
   const moment = opened.use(new Moment(parts, { members, plan, application, stillness, ...bound }, options));
@@ -204,19 +210,19 @@ async function openApplications(
   if (request.dryRun || !request.withApplications) return undefined;
   return await applicationOf(
     parts,
-    members.map((member) => ({ ...member, wishes: member.treatment.applications })),
+    members.map((member) => ({ ...member, settings: member.settings.applications })),
     options,
   );
 }
 
 interface Member extends MomentMember {
   readonly parent: Snapshot | undefined;
-  readonly treatment: Treatment;
+  readonly settings: BackupSettings;
 }
 
 function situationOf(
   { target, source, writers }: Member,
-  wish: Situation['wish'],
+  mode: Situation['mode'],
   stillness: ReadonlyMap<string, Stillness>,
 ): Situation {
   const { tree } = source;
@@ -224,10 +230,10 @@ function situationOf(
   const busy = stilled.filter(runs);
   return {
     name: target.name,
-    wish,
+    mode,
     writers: busy.length,
     way: tree.kind === 'directory' ? 'direct' : 'stream',
-    canClone: tree.kind === 'directory' && (wish === 'freeze' || busy.length > 0) && canClone(tree.root),
+    canClone: tree.kind === 'directory' && (mode === 'freeze' || busy.length > 0) && canClone(tree.root),
   };
 }
 
@@ -248,7 +254,7 @@ function foretellGrade({ how, consistency }: StillPlan, { writers }: Member): Gr
   return { grade, reason: `by ${consistency}: ${names} would be ${how === 'stop' ? 'stopped' : 'paused'}` };
 }
 
-interface SaveWish {
+interface SaveMember {
   readonly member: Member;
   readonly moment: Moment;
   readonly request: StillSaveRequest;
@@ -258,24 +264,24 @@ interface SaveWish {
 
 function saveOptionsOf(
   parts: Protection,
-  { member, moment, request, dumps, config }: SaveWish,
+  { member, moment, request, dumps, config }: SaveMember,
   options: JobOptions,
 ): SaveOptions {
-  const { source, volume, parent, treatment } = member;
+  const { source, volume, parent, settings } = member;
   return {
     source: source.tree,
     dumps: dumps?.get(member.target.name),
     config,
     volume,
     parent,
-    tags: [...request.marks, ...treatment.tags],
+    tags: [...request.marks, ...settings.tags],
     hostname: parts.hostname,
     timeMs: parts.now(),
     grade: async (shown) => (await moment.decideGrade(member, shown)).grade,
     evidence: (inFlight) => moment.evidenceOf(member, inFlight),
     restorePoint: request.restorePoint,
     missing: request.missing,
-    excludePatterns: treatment.excludes,
+    excludePatterns: settings.excludes,
     isExcluded: source.isExcluded,
     lost: source.problems,
     limits: source.limits,

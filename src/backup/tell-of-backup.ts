@@ -3,7 +3,7 @@ import { knownError } from '../lib/known-error.ts';
 import type { BackupOutcome } from './backup-types.ts';
 import type { Happening, JobOptions, Protection } from '../activity/index.ts';
 import { policyOfTags } from '../model/policy.ts';
-import type { TargetWish } from '../volumes/index.ts';
+import type { TargetRequest } from '../volumes/index.ts';
 
 type Word = Pick<Protection, 'log' | 'notifier'>;
 
@@ -70,7 +70,7 @@ function happeningOf(outcome: BackupOutcome): Happening | undefined {
 /** Does a whole backup. A failure that no volume stands for, such as a repository that cannot be opened, is told too. */
 export async function tellingOfFailure<T>(
   parts: Word,
-  wish: TargetWish & { readonly dryRun: boolean; readonly marks?: readonly string[] | undefined },
+  request: TargetRequest & { readonly dryRun: boolean; readonly marks?: readonly string[] | undefined },
   {
     work,
     signal,
@@ -82,12 +82,12 @@ export async function tellingOfFailure<T>(
   } catch (error) {
     const { code, message, detail, hint } = knownError(error, 'Cannot back up');
     const isStopped = code === 'cancelled' || signal?.aborted === true;
-    if (wish.dryRun || isStopped || (code === 'usage' && !isUsageTold)) throw error;
+    if (request.dryRun || isStopped || (code === 'usage' && !isUsageTold)) throw error;
     const subjects = [
-      ...wish.targets,
-      ...wish.stacks,
-      ...(wish.containers ?? []),
-      ...(wish.all ? ['all volumes'] : []),
+      ...request.targets,
+      ...request.stacks,
+      ...(request.containers ?? []),
+      ...(request.all ? ['all volumes'] : []),
     ];
     const log = await parts.log();
     await log.record(
@@ -102,7 +102,7 @@ export async function tellingOfFailure<T>(
         message,
         detail,
         hint,
-        policy: policyOfTags(wish.marks ?? []),
+        policy: policyOfTags(request.marks ?? []),
       })),
     );
     throw error;

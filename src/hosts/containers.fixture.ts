@@ -56,11 +56,11 @@ class Memory implements MemoryContainers {
   #exec: Parameters<MemoryContainers['onExec']>[0] = () => ({});
   #starts = 0;
 
-  add(wish: Partial<Container> & { readonly name: string }): Container {
-    const id = wish.id ?? randomBytes(32).toString('hex');
-    const state = wish.state ?? 'running';
-    const imageLabels = 'imageLabels' in wish ? wish.imageLabels : {};
-    const container: Container = { ...blank, id, startedAt: this.#time(), ...wish, imageLabels, state };
+  add(given: Partial<Container> & { readonly name: string }): Container {
+    const id = given.id ?? randomBytes(32).toString('hex');
+    const state = given.state ?? 'running';
+    const imageLabels = 'imageLabels' in given ? given.imageLabels : {};
+    const container: Container = { ...blank, id, startedAt: this.#time(), ...given, imageLabels, state };
     this.#containers.set(id, container);
     return container;
   }

@@ -169,12 +169,12 @@ export interface ReconcileReport {
 }
 
 /** The storage that a volume is to move to. */
-export interface MigrationWish {
+export interface NewStorage {
   readonly driver: string;
   readonly options: Readonly<Record<string, string>>;
 }
 
-export interface MigrationTarget extends MigrationWish {
+export interface MigrationTarget extends NewStorage {
   readonly kind: string;
   /** What there is at most, by its options; undefined where nothing but the disk sets a limit. */
   readonly sizeBytes: number | undefined;
@@ -212,12 +212,12 @@ export interface MigrationSteps {
  */
 export interface VolumeMigration {
   /** Touches nothing. Throws what keeps it from moving there whoever uses it: `usage`, `unsupported`, `not-found`. */
-  checkMigration(name: string, wish: MigrationWish): Promise<MigrationTarget>;
+  checkMigration(name: string, request: NewStorage): Promise<MigrationTarget>;
 
   /** `in-use` when ids that hold it do not go away once it is still. */
   migrate(
     name: string,
-    wish: MigrationWish,
+    request: NewStorage,
     options: CallOptions & { readonly steps: MigrationSteps },
   ): Promise<ManagedVolume>;
 

@@ -45,8 +45,8 @@ test('takeLeases() takes all, or none and says who has it, against another state
   const place = (name: string) => ({ kind: 'volume' as const, name, identity: `of ${name}` });
   {
     await using _pg = await takeLeases(one, { places: [place('pg')], action: 'back up' }, {});
-    const wish = { places: [place('files'), place('pg')], action: 'undo the restore of' };
-    await expect(takeLeases(other, wish, {})).rejects.toMatchObject({
+    const request = { places: [place('files'), place('pg')], action: 'undo the restore of' };
+    await expect(takeLeases(other, request, {})).rejects.toMatchObject({
       code: 'locked',
       message: 'Cannot undo the restore of "pg": process 7 is at work on it',
       detail: expect.stringContaining('another state folder') as string,

@@ -3,14 +3,14 @@ import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 
 /** How data in use can be asked to be kept still. */
-export const consistencyWishes = ['auto', 'freeze', 'two-pass', 'pause', 'stop', 'live'] as const;
-export type ConsistencyWish = (typeof consistencyWishes)[number];
+export const consistencyModes = ['auto', 'freeze', 'two-pass', 'pause', 'stop', 'live'] as const;
+export type ConsistencyMode = (typeof consistencyModes)[number];
 
-export function parseConsistency(text: string): ConsistencyWish {
-  const wish = consistencyWishes.find((known) => known === text);
-  if (wish !== undefined) return wish;
+export function parseConsistency(text: string): ConsistencyMode {
+  const request = consistencyModes.find((known) => known === text);
+  if (request !== undefined) return request;
   throw new AppError('usage', `There is no consistency ${quote(text)}`, {
-    hint: `It is one of ${consistencyWishes.join(', ')}.`,
+    hint: `It is one of ${consistencyModes.join(', ')}.`,
   });
 }
 

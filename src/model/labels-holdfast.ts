@@ -8,7 +8,7 @@ import {
   parseList,
   readHook,
 } from './label-reading.ts';
-import { type LabelWishes, noWishes, type Stillness } from './label-wishes.ts';
+import { type LabelSettings, noLabelSettings, type Stillness } from './label-settings.ts';
 import { nearNames } from './near-names.ts';
 import { quote } from './quote.ts';
 
@@ -54,7 +54,7 @@ const plainNames = [
 const hookLabel = /^hook\.(before|during|after|on-error)(?:\.(\d{1,3}))?(?:\.(user|timeout|in|on-failure))?$/;
 
 /** Reads our own labels. One that is not known is told, with the names that it may be a typo of. */
-export function readHoldfastLabels(labels: Labels, owner: LabelOwner): LabelWishes {
+export function readHoldfastLabels(labels: Labels, owner: LabelOwner): LabelSettings {
   const reader = new LabelReader(owner);
   const value = (name: string): string | undefined => labels[prefix + name];
   const read = <T>(name: string, parse: (text: string) => T): T | undefined => {
@@ -72,7 +72,7 @@ export function readHoldfastLabels(labels: Labels, owner: LabelOwner): LabelWish
     }),
   );
   return {
-    ...noWishes,
+    ...noLabelSettings,
     enabled: read('backup', parseFlag) ?? read('enable', parseFlag),
     volumes: include || exclude ? { include: include ?? [], exclude: exclude ?? [] } : undefined,
     policies: read('policy', parseList),

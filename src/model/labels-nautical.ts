@@ -1,7 +1,7 @@
 import { parseDuration } from './duration.ts';
 import type { Hook } from './hook.ts';
 import { type LabelOwner, LabelReader, type Labels, parseList, readHook } from './label-reading.ts';
-import { type LabelWishes, noWishes } from './label-wishes.ts';
+import { type LabelSettings, noLabelSettings } from './label-settings.ts';
 
 const prefix = 'nautical-backup.';
 const defaultTimeoutMs = 60_000;
@@ -12,7 +12,7 @@ const aboutCopies =
   /^(?:additional-folders(?:\.when)?|override-(?:source|destination)-dir|keep_src_dir_name|use-default-rsync-args|rsync-custom-args)$/;
 
 /** Reads the labels of Nautical. */
-export function readNauticalLabels(labels: Labels, owner: LabelOwner): LabelWishes {
+export function readNauticalLabels(labels: Labels, owner: LabelOwner): LabelSettings {
   const reader = new LabelReader(owner);
   const flag = (name: string): boolean | undefined => reader.flag(labels, prefix + name);
   for (const label of Object.keys(labels)) {
@@ -31,7 +31,7 @@ export function readNauticalLabels(labels: Labels, owner: LabelOwner): LabelWish
   }
   const stops = flag('stop-before-backup');
   return {
-    ...noWishes,
+    ...noLabelSettings,
     enabled: flag('enable'),
     stillness: stops === undefined ? undefined : stops ? 'stop' : 'run',
     groups: parseList(labels[`${prefix}group`] ?? ''),

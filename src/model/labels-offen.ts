@@ -1,6 +1,6 @@
 import type { Hook, HookMoment } from './hook.ts';
 import { type LabelOwner, LabelReader, type Labels, readHook } from './label-reading.ts';
-import { type LabelWishes, noWishes } from './label-wishes.ts';
+import { type LabelSettings, noLabelSettings } from './label-settings.ts';
 
 const prefix = 'docker-volume-backup.';
 /** It waits for its commands without a limit; a day is none that anybody will miss. */
@@ -18,7 +18,7 @@ const moments: Readonly<Record<string, HookMoment>> = {
 const steps = /^(?:archive|process|copy|prune|exec)-(?:pre|post)$/;
 
 /** Reads the labels of offen/docker-volume-backup. */
-export function readOffenLabels(labels: Labels, owner: LabelOwner): LabelWishes {
+export function readOffenLabels(labels: Labels, owner: LabelOwner): LabelSettings {
   const reader = new LabelReader(owner);
   let stops = false;
   const hooks: Hook[] = [];
@@ -47,5 +47,5 @@ export function readOffenLabels(labels: Labels, owner: LabelOwner): LabelWishes 
     } else if (steps.test(name)) reader.warn(label, 'is not run: Holdfast has no such step');
     else reader.warn(label, 'has no meaning for Holdfast');
   }
-  return { ...noWishes, stillness: stops ? 'stop' : undefined, hooks, warnings: reader.warnings };
+  return { ...noLabelSettings, stillness: stops ? 'stop' : undefined, hooks, warnings: reader.warnings };
 }

@@ -1,7 +1,7 @@
 import { AppError } from './errors.ts';
 import type { Hook, HookMoment } from './hook.ts';
 import { type LabelOwner, LabelReader, type Labels, parseList, readHook } from './label-reading.ts';
-import { type LabelWishes, noWishes } from './label-wishes.ts';
+import { type LabelSettings, noLabelSettings } from './label-settings.ts';
 import { quote } from './quote.ts';
 
 const prefix = 'stack-back.';
@@ -22,7 +22,7 @@ const moments: Readonly<Record<string, HookMoment>> = {
 const hookLabel = /^hooks\.(pre|post|error|finally)\.(\d+)\.(cmd|context|on-error)$/;
 
 /** Reads the labels of stack-back. */
-export function readStackBackLabels(labels: Labels, owner: LabelOwner): LabelWishes {
+export function readStackBackLabels(labels: Labels, owner: LabelOwner): LabelSettings {
   const reader = new LabelReader(owner);
   const flag = (name: string): boolean | undefined => reader.flag(labels, prefix + name);
   for (const label of Object.keys(labels)) {
@@ -43,7 +43,7 @@ export function readStackBackLabels(labels: Labels, owner: LabelOwner): LabelWis
   const exclude = parseList(labels[`${prefix}volumes.exclude`] ?? '');
   const stops = flag('volumes.stop-during-backup');
   return {
-    ...noWishes,
+    ...noLabelSettings,
     // It leaves the files of what it dumps; whoever asks for the dump does not ask for less than both.
     enabled: wanted ? true : flag('volumes'),
     volumes: include.length + exclude.length > 0 ? { include, exclude } : undefined,

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { enabledBy, layerWishes, noWishes, speaksOf } from './label-wishes.ts';
+import { enabledBy, layerLabels, noLabelSettings, speaksOf } from './label-settings.ts';
 import { readLabels } from './labels.ts';
 
 const owner = { kind: 'container', name: 'web-1' } as const;
 const read = (labels: Record<string, string>): ReturnType<typeof readLabels> => readLabels(labels, owner);
 
 test('no labels say nothing', () => {
-  expect(read({ 'com.docker.compose.project': 'shop', 'traefik.enable': 'true' })).toEqual(noWishes);
+  expect(read({ 'com.docker.compose.project': 'shop', 'traefik.enable': 'true' })).toEqual(noLabelSettings);
 });
 
 describe('holdfast labels', () => {
@@ -17,7 +17,7 @@ describe('holdfast labels', () => {
   });
 
   test('choose policies, and give what holdfast.yaml gives as its texts', () => {
-    const wishes = read({
+    const found = read({
       'holdfast.policy': 'nightly, weekly',
       'holdfast.schedule': '0 3 * * *',
       'holdfast.keep.daily': '7',
@@ -25,15 +25,15 @@ describe('holdfast labels', () => {
       'holdfast.repository': 'offsite',
       'holdfast.consistency': 'two-pass',
     });
-    expect(wishes.policies).toEqual(['nightly', 'weekly']);
-    expect(wishes.settings).toEqual({
+    expect(found.policies).toEqual(['nightly', 'weekly']);
+    expect(found.settings).toEqual({
       schedule: '0 3 * * *',
       'keep.daily': '7',
       'keep.within-hourly': '2d',
       repositories: 'offsite',
       consistency: 'two-pass',
     });
-    expect(wishes.warnings).toEqual([]);
+    expect(found.warnings).toEqual([]);
   });
 
   test.each([
@@ -45,10 +45,10 @@ describe('holdfast labels', () => {
   });
 
   test('speak of some of a container’s volumes', () => {
-    const wishes = read({ 'holdfast.volumes': 'shop_data, uploads', 'holdfast.volumes.exclude': 'tmp' });
-    expect(speaksOf(wishes, 'shop_data')).toBe(true);
-    expect(speaksOf(wishes, 'shop_cache')).toBe(false);
-    expect(speaksOf(wishes, 'uploads_tmp')).toBe(false);
+    const found = read({ 'holdfast.volumes': 'shop_data, uploads', 'holdfast.volumes.exclude': 'tmp' });
+    expect(speaksOf(found, 'shop_data')).toBe(true);
+    expect(speaksOf(found, 'shop_cache')).toBe(false);
+    expect(speaksOf(found, 'uploads_tmp')).toBe(false);
     expect(speaksOf(read({}), 'anything')).toBe(true);
   });
 
@@ -110,7 +110,7 @@ describe('holdfast labels', () => {
   ])('%s=%j is told, and is no reason to have no backup', (label, value) => {
     const { warnings, ...rest } = read({ [label]: value });
     expect(warnings).toEqual([expect.stringContaining(`The label "${label}" of the container "web-1"`)]);
-    expect({ ...rest, warnings: [] }).toEqual(noWishes);
+    expect({ ...rest, warnings: [] }).toEqual(noLabelSettings);
   });
 
   test('that are our own marks are not told as unknown', () => {
@@ -157,12 +157,12 @@ describe('labels of offen/docker-volume-backup', () => {
 
 describe('labels of Nautical', () => {
   test('leave containers out, let them run, and group them', () => {
-    const wishes = read({
+    const found = read({
       'nautical-backup.enable': 'false',
       'nautical-backup.stop-before-backup': 'false',
       'nautical-backup.group': 'paperless,authentic',
     });
-    expect(wishes).toMatchObject({ enabled: false, stillness: 'run', groups: ['paperless', 'authentic'] });
+    expect(found).toMatchObject({ enabled: false, stillness: 'run', groups: ['paperless', 'authentic'] });
     expect(read({ 'nautical-backup.stop-before-backup': 'true' }).stillness).toBe('stop');
   });
 
@@ -191,13 +191,13 @@ describe('labels of Nautical', () => {
 
 describe('labels of stack-back', () => {
   test('choose volumes by parts of their names', () => {
-    const wishes = read({
+    const found = read({
       'stack-back.volumes': 'true',
       'stack-back.volumes.include': 'media,files',
       'stack-back.volumes.exclude': 'cache',
       'stack-back.volumes.stop-during-backup': 'True',
     });
-    expect(wishes).toMatchObject({
+    expect(found).toMatchObject({
       enabled: true,
       volumes: { include: ['media', 'files'], exclude: ['cache'] },
       stillness: 'stop',
@@ -235,20 +235,20 @@ describe('labels of stack-back', () => {
 });
 
 test('our own labels are stronger than those of others, and hooks of both count', () => {
-  const wishes = read({
+  const found = read({
     'holdfast.stop': 'pause',
     'docker-volume-backup.stop-during-backup': 'true',
     'holdfast.hook.before': 'ours',
     'docker-volume-backup.archive-pre': 'theirs',
   });
-  expect(wishes.stillness).toBe('pause');
-  expect(wishes.hooks.map(({ command }) => command[0])).toEqual(['ours', 'theirs']);
+  expect(found.stillness).toBe('pause');
+  expect(found.hooks.map(({ command }) => command[0])).toEqual(['ours', 'theirs']);
 });
 
 test('what the stronger does not say, the weaker says', () => {
-  const volume = { ...noWishes, settings: { schedule: '@daily' } };
-  const container = { ...noWishes, dump: true, settings: { schedule: '@hourly', jitter: '5m' } };
-  expect(layerWishes(volume, container)).toMatchObject({
+  const volume = { ...noLabelSettings, settings: { schedule: '@daily' } };
+  const container = { ...noLabelSettings, dump: true, settings: { schedule: '@hourly', jitter: '5m' } };
+  expect(layerLabels(volume, container)).toMatchObject({
     dump: true,
     settings: { schedule: '@daily', jitter: '5m' },
   });

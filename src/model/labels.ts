@@ -1,5 +1,5 @@
 import type { LabelOwner, Labels } from './label-reading.ts';
-import { type LabelWishes, layerWishes } from './label-wishes.ts';
+import { type LabelSettings, layerLabels } from './label-settings.ts';
 import { readHoldfastLabels } from './labels-holdfast.ts';
 import { readNauticalLabels } from './labels-nautical.ts';
 import { readOffenLabels } from './labels-offen.ts';
@@ -13,9 +13,9 @@ export function speaksToUs(label: string): boolean {
 }
 
 /** What the labels of a volume or a container say of its backups: our own first, then those of other tools. Pure. */
-export function readLabels(labels: Labels, owner: LabelOwner): LabelWishes {
+export function readLabels(labels: Labels, owner: LabelOwner): LabelSettings {
   return foreign.reduce(
-    (wishes, read) => layerWishes(wishes, read(labels, owner)),
+    (settings, read) => layerLabels(settings, read(labels, owner)),
     readHoldfastLabels(labels, owner),
   );
 }

@@ -1,4 +1,4 @@
-import type { ConsistencyWish } from './consistency.ts';
+import type { ConsistencyMode } from './consistency.ts';
 import type { Hook } from './hook.ts';
 import type { KeepRules } from './keep-rules.ts';
 
@@ -20,7 +20,7 @@ export interface Policy {
   readonly jitterMs: number;
   /** True when a time that was missed is made up for, once, however many were missed. */
   readonly catchUp: boolean;
-  readonly consistency: ConsistencyWish;
+  readonly consistency: ConsistencyMode;
   /** How long containers may be still for the reading, and how often; undefined is as usual. */
   readonly maxStillMs: number | undefined;
   readonly stillTries: number | undefined;
@@ -80,7 +80,7 @@ export function coversRest(select: Selection): boolean {
 }
 
 /** Tells volumes that can be saved together from those that are to be treated in other ways. Pure. */
-export function treatmentOf(policy: Policy): string {
+export function backupSettingsOf(policy: Policy): string {
   const { consistency, maxStillMs, stillTries, preset, dump, hooks, excludes, tags } = policy;
   const still = maxStillMs === Infinity ? 'unlimited' : maxStillMs;
   return JSON.stringify([consistency, still, stillTries, preset, dump, hooks, excludes, tags]);

@@ -122,7 +122,7 @@ const nothingSelected: Selection = {
   except: [],
 };
 
-/** A schedule in a label is a wish to be backed up, whatever policies there are. */
+/** A schedule in a label is a request to be backed up, whatever policies there are. */
 function byLabelsAlone({ defaults }: PolicyRules, { kind, settings }: Subject): Reasoned[] {
   if (settings.schedule === undefined || kind === 'path') return [];
   const all = layered(settings, defaults);

@@ -19,7 +19,7 @@ import {
 import type { Policy } from '../model/policy.ts';
 import { isKiller, PolicyProgress } from './progress.ts';
 import { runForget } from './run-forget.ts';
-import { type ForgetWish, type JobParts, runJob, tell, tellMissed } from './run-job.ts';
+import { type ForgetJob, type JobParts, runJob, tell, tellMissed } from './run-job.ts';
 import { settleInterrupted } from './settle-interrupted.ts';
 import { timetables } from '../lib/schedule.ts';
 import type { Subject } from './subject.ts';
@@ -81,7 +81,7 @@ class PolicyDaemon {
   #isHostAway: boolean | undefined;
   #problem: AppError | undefined;
   #said: ReadonlySet<string> = new Set();
-  #forgets: (ForgetWish & { readonly sinceMs: number })[] = [];
+  #forgets: (ForgetJob & { readonly sinceMs: number })[] = [];
   #wake = new AbortController();
 
   constructor(parts: DaemonParts, options: DaemonOptions) {
@@ -282,21 +282,21 @@ class PolicyDaemon {
   }
 
   async #runTasks(parts: JobParts, job: Job): Promise<void> {
-    const wishes = await runJob(parts, job);
-    if (this.#options.signal.aborted || wishes.length === 0) return;
+    const settings = await runJob(parts, job);
+    if (this.#options.signal.aborted || settings.length === 0) return;
     const nowMs = this.#parts.clock.now();
-    for (const wish of wishes) {
+    for (const request of settings) {
       // It keeps its place in the queue, with the rules as they are now.
-      const sinceMs = this.#forgets.find((other) => isSameWish(other, wish))?.sinceMs ?? nowMs;
-      this.#forgets = this.#forgets.filter((other) => !isSameWish(other, wish));
-      this.#forgets.push({ ...wish, sinceMs });
+      const sinceMs = this.#forgets.find((other) => isSameForget(other, request))?.sinceMs ?? nowMs;
+      this.#forgets = this.#forgets.filter((other) => !isSameForget(other, request));
+      this.#forgets.push({ ...request, sinceMs });
     }
   }
 
   /** For each repository all that is to be forgotten there, at once: nobody else can work in it meanwhile. */
   #forgetJobs(): Job[] {
     const newestFirst = this.#forgets.toSorted((a, b) => b.sinceMs - a.sinceMs);
-    const oldest = new Map(newestFirst.map((wish) => [wish.repository, wish]));
+    const oldest = new Map(newestFirst.map((request) => [request.repository, request]));
     return [...oldest].map(([repository, { policy, sinceMs }]) => ({
       action: 'forget',
       policy,
@@ -308,9 +308,9 @@ class PolicyDaemon {
   }
 
   async #forget(parts: JobParts, { repository }: Job): Promise<void> {
-    const wishes = this.#forgets.filter((wish) => wish.repository === repository);
-    this.#forgets = this.#forgets.filter((wish) => wish.repository !== repository);
-    await runForget(parts, wishes);
+    const settings = this.#forgets.filter((request) => request.repository === repository);
+    this.#forgets = this.#forgets.filter((request) => request.repository !== repository);
+    await runForget(parts, settings);
   }
 
   async #finish(): Promise<void> {
@@ -326,7 +326,7 @@ class PolicyDaemon {
   }
 }
 
-function isSameWish(a: ForgetWish, b: ForgetWish): boolean {
+function isSameForget(a: ForgetJob, b: ForgetJob): boolean {
   return (
     a.repository === b.repository &&
     a.policy.name === b.policy.name &&

@@ -177,8 +177,8 @@ export class FakeWork implements PolicyWork {
       { kind: 'rules', rules: keep.rules, floor: keep.verified, verified: new Set() },
       { allowEmpty: false, nowMs: this.clock.now() },
     );
-    return plan.groups.flatMap(({ fates }) =>
-      fates.flatMap(({ snapshot, stays }) => (stays ? [] : [snapshot.id])),
+    return plan.groups.flatMap(({ decisions }) =>
+      decisions.flatMap(({ snapshot, stays }) => (stays ? [] : [snapshot.id])),
     );
   }
 

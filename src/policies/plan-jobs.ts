@@ -1,6 +1,6 @@
 import type { PolicyAction, PolicyCursor } from '../model/policy-run.ts';
 import type { DueTask } from './plan-due.ts';
-import { type Policy, treatmentOf } from '../model/policy.ts';
+import { type Policy, backupSettingsOf } from '../model/policy.ts';
 import type { Task } from './task.ts';
 
 /** Tasks that are done together. */
@@ -74,7 +74,7 @@ function isOfStack({ action, subject }: Task): boolean {
 function groupKey({ task, dueMs }: Pick<DueTask, 'task' | 'dueMs'>): string {
   const { policy, repository, subject, key } = task;
   if (!isOfStack(task)) return key;
-  return JSON.stringify([repository, policy.name, subject?.stack, dueMs, treatmentOf(policy)]);
+  return JSON.stringify([repository, policy.name, subject?.stack, dueMs, backupSettingsOf(policy)]);
 }
 
 /** How long what can wait lets others go before it: snapshots are thinned out, and data is pruned, after what was saved. */

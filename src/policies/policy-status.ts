@@ -46,7 +46,7 @@ export interface PolicyView {
   readonly hostFailure: AppError | undefined;
 }
 
-export interface ViewWish {
+export interface ViewRequest {
   readonly configuration: LoadedConfiguration;
   /** What the command line or the environment name as repository. */
   readonly repository: string | undefined;
@@ -55,7 +55,7 @@ export interface ViewWish {
 /** What policies there are, and what they are about now. `hostFailure` is for the caller to mind. */
 export async function viewPolicies(
   parts: Protection,
-  { configuration, repository: given }: ViewWish,
+  { configuration, repository: given }: ViewRequest,
   options: JobOptions,
 ): Promise<PolicyView> {
   const { subjects, warnings, hostFailure } = await listSubjects(parts, configuration.policies, options);

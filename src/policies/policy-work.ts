@@ -206,8 +206,8 @@ async function forgetOne(
   };
   const plan = await app.planForget(request, options);
   if (plan.refusal !== undefined) throw plan.refusal;
-  const leaving = plan.groups.flatMap(({ fates }) =>
-    fates.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot),
+  const leaving = plan.groups.flatMap(({ decisions }) =>
+    decisions.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot),
   );
   const saved = await app.listSnapshots({ tags: [policyTag(policy)] }, options);
   if (leaving.length === 0) return saved;

@@ -2,7 +2,7 @@ import { errorInWords } from '../lib/error-in-words.ts';
 import { knownError } from '../lib/known-error.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { type ForgetWish, type JobParts, tell } from './run-job.ts';
+import { type ForgetJob, type JobParts, tell } from './run-job.ts';
 import type { Forgotten } from './work.ts';
 
 type ForgetParts = Pick<JobParts, 'work' | 'memory' | 'say' | 'signal'>;
@@ -11,18 +11,18 @@ type ForgetParts = Pick<JobParts, 'work' | 'memory' | 'say' | 'signal'>;
  * Applies the rules of policies to what they have just saved anew. Never throws: what is not forgotten now is forgotten
  * after the next backup.
  */
-export async function runForget(parts: ForgetParts, wishes: readonly ForgetWish[]): Promise<void> {
-  for (const wish of wishes) {
+export async function runForget(parts: ForgetParts, settings: readonly ForgetJob[]): Promise<void> {
+  for (const request of settings) {
     if (parts.signal.aborted) break;
-    const name = quote(wish.subject.name);
+    const name = quote(request.subject.name);
     const about = {
       work: 'prune',
-      subject: wish.subject.name,
-      policy: wish.policy.name,
-      stack: wish.subject.stack,
+      subject: request.subject.name,
+      policy: request.policy.name,
+      stack: request.subject.stack,
     } as const;
     try {
-      await forgetOne(parts, wish);
+      await forgetOne(parts, request);
       const message = `The snapshots of ${name} are thinned out again`;
       await tell(parts, [{ ...about, what: 'good', onlyRecovery: true, message }]);
     } catch (error) {
@@ -41,7 +41,7 @@ const passing: ReadonlySet<ErrorCode> = new Set(['cancelled', 'locked', 'in-use'
 
 async function forgetOne(
   { work, memory, say, signal }: ForgetParts,
-  { policy, repository, subject }: ForgetWish,
+  { policy, repository, subject }: ForgetJob,
 ): Promise<void> {
   const held = memory.listOpenAnomalies().find(({ volumeIdentity }) => volumeIdentity === subject.identity);
   if (held !== undefined) {

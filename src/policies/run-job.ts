@@ -23,14 +23,14 @@ export interface JobParts {
 }
 
 /** What follows from a job: snapshots whose rules are to be applied now. */
-export interface ForgetWish {
+export interface ForgetJob {
   readonly policy: Policy;
   readonly repository: string;
   readonly subject: Subject;
 }
 
 /** Does what is due, and writes down what came of it. Never throws. */
-export async function runJob(parts: JobParts, job: Job): Promise<readonly ForgetWish[]> {
+export async function runJob(parts: JobParts, job: Job): Promise<readonly ForgetJob[]> {
   const attempts = job.tasks.map((due) => parts.progress.begin(due));
   try {
     if (job.action === 'backup') return await runBackup(parts, job, attempts);
@@ -43,11 +43,11 @@ export async function runJob(parts: JobParts, job: Job): Promise<readonly Forget
   return [];
 }
 
-async function runBackup(parts: JobParts, job: Job, attempts: readonly Attempt[]): Promise<ForgetWish[]> {
+async function runBackup(parts: JobParts, job: Job, attempts: readonly Attempt[]): Promise<ForgetJob[]> {
   const subjects = attempts.flatMap(({ due }) => due.task.subject ?? []);
   const { policy, repository } = job;
   const outcomes = await parts.work.backup({ policy, repository, subjects }, options(parts));
-  const wishes: ForgetWish[] = [];
+  const settings: ForgetJob[] = [];
   for (const attempt of attempts) {
     const { subject, policy: own } = attempt.due.task;
     if (subject === undefined) continue;
@@ -58,9 +58,9 @@ async function runBackup(parts: JobParts, job: Job, attempts: readonly Attempt[]
     }
     await endBackup(parts, attempt, outcome);
     if (outcome.outcome === 'good' && own.keep !== undefined)
-      wishes.push({ policy: own, repository, subject });
+      settings.push({ policy: own, repository, subject });
   }
-  return wishes;
+  return settings;
 }
 
 async function endBackup(parts: JobParts, attempt: Attempt, outcome: SubjectOutcome): Promise<void> {
@@ -105,13 +105,13 @@ function describeBackup(
 
 async function runUpkeep(parts: JobParts, job: Job): Promise<UpkeepOutcome> {
   const { policy, repository, action, tasks } = job;
-  const wish = { policy, repository };
+  const request = { policy, repository };
   const percent = tasks[0]?.task.percent ?? 0;
-  if (action === 'prune') return await parts.work.prune(wish, options(parts));
-  if (action === 'check') return await parts.work.check({ ...wish, percent }, options(parts));
-  if (action === 'verify') return await parts.work.verify({ ...wish, percent }, options(parts));
+  if (action === 'prune') return await parts.work.prune(request, options(parts));
+  if (action === 'check') return await parts.work.check({ ...request, percent }, options(parts));
+  if (action === 'verify') return await parts.work.verify({ ...request, percent }, options(parts));
   const subjects = tasks.flatMap(({ task }) => task.subject ?? []);
-  return await parts.work.drill({ ...wish, subjects }, options(parts));
+  return await parts.work.drill({ ...request, subjects }, options(parts));
 }
 
 async function endUpkeep(

@@ -7,7 +7,7 @@ import type { ForgetPlan } from '../retention/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import type { Assignment } from './assign-policies.ts';
 import { failedOutcome } from './failed-outcome.ts';
-import { coversRest, policyTag, treatmentOf } from '../model/policy.ts';
+import { coversRest, policyTag, backupSettingsOf } from '../model/policy.ts';
 import type { OpenPolicyApp } from './policy-app.ts';
 import { findPolicy, policyStatuses, type PolicyView } from './policy-status.ts';
 import { noteAnomalies } from './note-anomalies.ts';
@@ -104,7 +104,7 @@ function groupsOf(assignments: readonly Assignment[], defaultRepository: string)
     const { policy, subject } = assignment;
     for (const wanted of policy.repositories) {
       const repository = wanted || defaultRepository;
-      const key = JSON.stringify([repository, subject.stack ?? subject.identity, treatmentOf(policy)]);
+      const key = JSON.stringify([repository, subject.stack ?? subject.identity, backupSettingsOf(policy)]);
       const known = groups.get(key)?.assignments ?? [];
       groups.set(key, { repository, assignments: [...known, assignment] });
     }
@@ -156,10 +156,10 @@ async function runGroup(
       undefined,
     );
   }
-  const wishes = assignments.flatMap(({ policy, subject }, index) =>
+  const jobs = assignments.flatMap(({ policy, subject }, index) =>
     outcomes[index]?.outcome === 'good' && policy.keep !== undefined ? [{ policy, subject, repository }] : [],
   );
-  await runForget({ work, memory, say, signal: options.signal ?? new AbortController().signal }, wishes);
+  await runForget({ work, memory, say, signal: options.signal ?? new AbortController().signal }, jobs);
   return assignments.map(({ subject }, index) =>
     backupOf({ repository, subject, outcome: outcomes[index], wouldForget: [] }),
   );
@@ -211,8 +211,8 @@ async function preview(
             options,
           )
         : undefined;
-    const wouldForget = (plan?.groups ?? []).flatMap(({ fates }) =>
-      fates.flatMap(({ stays, snapshot }) => (stays ? [] : [snapshot.id])),
+    const wouldForget = (plan?.groups ?? []).flatMap(({ decisions }) =>
+      decisions.flatMap(({ stays, snapshot }) => (stays ? [] : [snapshot.id])),
     );
     backups.push(backupOf({ repository, subject, outcome: undefined, wouldForget }));
   }

@@ -30,8 +30,8 @@ export function tasksOf(
   open: (schedule: Schedule) => Timetable = timetables(),
 ): Task[] {
   const tasks = new Map<string, Task>();
-  const add = (wish: TaskWish): void => {
-    const task = taskOf(wish, open);
+  const add = (request: TaskRequest): void => {
+    const task = taskOf(request, open);
     if (!tasks.has(task.key)) tasks.set(task.key, task);
   };
   for (const { policy, subject } of assignments) {
@@ -45,11 +45,11 @@ export function tasksOf(
   // What one volume's labels say of a policy must not take the upkeep from the others.
   for (const policy of [...policies, ...assignments.map((one) => one.policy)])
     for (const repository of policy.repositories)
-      for (const wish of upkeepOf(policy)) add({ ...wish, policy, repository, subject: undefined });
+      for (const request of upkeepOf(policy)) add({ ...request, policy, repository, subject: undefined });
   return [...tasks.values()];
 }
 
-interface TaskWish {
+interface TaskRequest {
   readonly action: PolicyAction;
   readonly policy: Policy;
   readonly repository: string;
@@ -58,7 +58,7 @@ interface TaskWish {
   readonly percent?: number;
 }
 
-function upkeepOf({ prune, check, verify }: Policy): Pick<TaskWish, 'action' | 'schedule' | 'percent'>[] {
+function upkeepOf({ prune, check, verify }: Policy): Pick<TaskRequest, 'action' | 'schedule' | 'percent'>[] {
   return [
     ...(prune === undefined ? [] : [{ action: 'prune', schedule: prune } as const]),
     ...(check === undefined ? [] : [{ action: 'check', ...check } as const]),
@@ -66,8 +66,8 @@ function upkeepOf({ prune, check, verify }: Policy): Pick<TaskWish, 'action' | '
   ];
 }
 
-function taskOf(wish: TaskWish, open: (schedule: Schedule) => Timetable): Task {
-  const { action, policy, repository, subject, schedule, percent = 0 } = wish;
+function taskOf(request: TaskRequest, open: (schedule: Schedule) => Timetable): Task {
+  const { action, policy, repository, subject, schedule, percent = 0 } = request;
   const rest =
     subject === undefined ? [formatSchedule(schedule), String(percent)] : [policy.name, subject.identity];
   return {

@@ -256,8 +256,10 @@ function replay(work: FakeWork, { policy, repository, subject }: Task): Snapshot
       verified: new Set<string>(),
     } as const;
     const limits = { allowEmpty: false, nowMs: Date.parse(snapshot.time) + 60_000 };
-    const fates = planForget([...kept, snapshot], choice, limits).groups.flatMap((group) => group.fates);
-    const stays = new Set(fates.filter((fate) => fate.stays).map((fate) => fate.snapshot.id));
+    const decisions = planForget([...kept, snapshot], choice, limits).groups.flatMap(
+      (group) => group.decisions,
+    );
+    const stays = new Set(decisions.filter((change) => change.stays).map((change) => change.snapshot.id));
     kept = [...kept, snapshot].filter(({ id }) => stays.has(id));
   }
   return kept;

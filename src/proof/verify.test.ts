@@ -16,8 +16,8 @@ const context: FindContext = {
   now: new Date(day(10)),
 };
 
-function plan(wish: { targets?: string[]; all?: boolean; last?: number }): Record<string, string[]> {
-  const groups = planVerify({ targets: [], all: false, last: 1, ...wish }, context);
+function plan(request: { targets?: string[]; all?: boolean; last?: number }): Record<string, string[]> {
+  const groups = planVerify({ targets: [], all: false, last: 1, ...request }, context);
   return Object.fromEntries(groups.map(({ name, snapshots }) => [name, snapshots.map(({ id }) => id)]));
 }
 

@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
-import type { ConsistencyWish } from '../model/consistency.ts';
-import type { Stillness } from '../model/label-wishes.ts';
+import type { ConsistencyMode } from '../model/consistency.ts';
+import type { Stillness } from '../model/label-settings.ts';
 import { chooseWays, type Strength } from './choose-ways.ts';
 
-function member(consistency: ConsistencyWish, consistencyBy: Strength) {
+function member(consistency: ConsistencyMode, consistencyBy: Strength) {
   return {
     target: { name: 'pg' },
     writers: [{ id: 'db' }, { id: 'web' }],
-    treatment: { consistency, consistencyBy },
+    settings: { consistency, consistencyBy },
   };
 }
 
-function asked(stillness: Record<string, Stillness>, own?: ConsistencyWish) {
+function asked(stillness: Record<string, Stillness>, own?: ConsistencyMode) {
   const consistency = new Map(own === undefined ? [] : [['pg', own] as const]);
   return { stillness: new Map(Object.entries(stillness)), plan: { consistency } };
 }
@@ -19,36 +19,36 @@ function asked(stillness: Record<string, Stillness>, own?: ConsistencyWish) {
 test('a way that the command line names goes for all, whatever labels say', () => {
   const one = member('stop', 'given');
   const ways = chooseWays([one], asked({ db: 'run' }, 'freeze'));
-  expect([ways.wishOf(one), [...ways.stillness]]).toEqual(['stop', []]);
+  expect([ways.modeOf(one), [...ways.stillness]]).toEqual(['stop', []]);
 });
 
 test('"auto" on the command line leaves it to the labels of containers', () => {
   const one = member('auto', 'given');
   const ways = chooseWays([one], asked({ db: 'stop' }));
-  expect([ways.wishOf(one), [...ways.stillness]]).toEqual(['auto', [['db', 'stop']]]);
+  expect([ways.modeOf(one), [...ways.stillness]]).toEqual(['auto', [['db', 'stop']]]);
 });
 
 test('a way of defaults goes where labels say nothing', () => {
   const one = member('pause', 'base');
   const ways = chooseWays([one], asked({ db: 'stop' }));
-  expect([ways.wishOf(one), [...ways.stillness]]).toEqual(['pause', [['db', 'stop']]]);
-  expect(chooseWays([one], asked({}, 'two-pass')).wishOf(one)).toBe('two-pass');
-  expect(chooseWays([one], undefined).wishOf(one)).toBe('pause');
+  expect([ways.modeOf(one), [...ways.stillness]]).toEqual(['pause', [['db', 'stop']]]);
+  expect(chooseWays([one], asked({}, 'two-pass')).modeOf(one)).toBe('two-pass');
+  expect(chooseWays([one], undefined).modeOf(one)).toBe('pause');
 });
 
 test('to stop, or to run on, by a label is about the containers, and not about other volumes', () => {
   const one = member('stop', 'own');
-  expect(chooseWays([one], asked({ db: 'stop', web: 'stop' })).wishOf(one)).toBe('auto');
-  expect(chooseWays([one], undefined).wishOf(one)).toBe('stop');
+  expect(chooseWays([one], asked({ db: 'stop', web: 'stop' })).modeOf(one)).toBe('auto');
+  expect(chooseWays([one], undefined).modeOf(one)).toBe('stop');
 });
 
 test('who has a label is made still where the defaults let all run on', () => {
   const one = member('live', 'base');
   const ways = chooseWays([one], asked({ db: 'stop' }));
-  expect(ways.wishOf(one)).toBe('auto');
+  expect(ways.modeOf(one)).toBe('auto');
   expect([...ways.stillness]).toEqual([
     ['db', 'stop'],
     ['web', 'run'],
   ]);
-  expect(chooseWays([one], asked({ db: 'run' })).wishOf(one)).toBe('live');
+  expect(chooseWays([one], asked({ db: 'run' })).modeOf(one)).toBe('live');
 });

@@ -1,33 +1,33 @@
 import type { Container } from '../hosts/containers.ts';
-import type { ConsistencyWish } from '../model/consistency.ts';
-import type { Stillness } from '../model/label-wishes.ts';
+import type { ConsistencyMode } from '../model/consistency.ts';
+import type { Stillness } from '../model/label-settings.ts';
 
 /** What says how: the command line, labels and `x-holdfast`, or a policy and `defaults`; `usual` when none of them does. */
 export type Strength = 'given' | 'own' | 'base' | 'usual';
 
 export interface ConsistencyChoice {
-  readonly consistency: ConsistencyWish;
-  /** Whose wish that is: what the command line says goes for every container, whatever their labels say. */
+  readonly consistency: ConsistencyMode;
+  /** Whose request that is: what the command line says goes for every container, whatever their labels say. */
   readonly consistencyBy: Strength;
 }
 
 interface Member {
   readonly target: { readonly name: string };
   readonly writers: readonly Pick<Container, 'id'>[];
-  readonly treatment: ConsistencyChoice;
+  readonly settings: ConsistencyChoice;
 }
 
 /** What labels say, once applications were asked. */
 interface Asked {
   /** By container id. */
   readonly stillness: ReadonlyMap<string, Stillness>;
-  readonly plan: { readonly consistency: ReadonlyMap<string, ConsistencyWish> };
+  readonly plan: { readonly consistency: ReadonlyMap<string, ConsistencyMode> };
 }
 
 export interface Ways {
   /** By container id: how it is made still, where that is not as the others are. */
   readonly stillness: ReadonlyMap<string, Stillness>;
-  wishOf(member: Member): ConsistencyWish;
+  modeOf(member: Member): ConsistencyMode;
 }
 
 /**
@@ -36,20 +36,20 @@ export interface Ways {
  */
 export function chooseWays(members: readonly Member[], asked: Asked | undefined): Ways {
   const isGiven = members.some(
-    ({ treatment }) => treatment.consistencyBy === 'given' && treatment.consistency !== 'auto',
+    ({ settings }) => settings.consistencyBy === 'given' && settings.consistency !== 'auto',
   );
   if (isGiven || asked === undefined)
-    return { stillness: new Map(), wishOf: ({ treatment }) => treatment.consistency };
+    return { stillness: new Map(), modeOf: ({ settings }) => settings.consistency };
   const stillness = new Map(asked.stillness);
   const isMixed = (member: Member): boolean =>
-    member.treatment.consistency === 'live' && member.writers.some(({ id }) => isStilled(asked, id));
+    member.settings.consistency === 'live' && member.writers.some(({ id }) => isStilled(asked, id));
   // Who has a label is made still, though the others run on.
   for (const member of members.filter(isMixed))
     for (const { id } of member.writers) if (!stillness.has(id)) stillness.set(id, 'run');
   return {
     stillness,
-    wishOf(member) {
-      const { consistency, consistencyBy } = member.treatment;
+    modeOf(member) {
+      const { consistency, consistencyBy } = member.settings;
       const said = asked.plan.consistency.get(member.target.name);
       if (said !== undefined) return said;
       // It is in the stillness of its containers: the other volumes need not go the same way.

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { planBound, planConsistency, planTogether, type SaidBound, type Situation } from './consistency.ts';
 
 function situation(more: Partial<Situation> = {}): Situation {
-  return { name: 'pg', wish: 'auto', writers: 1, way: 'direct', canClone: false, ...more };
+  return { name: 'pg', mode: 'auto', writers: 1, way: 'direct', canClone: false, ...more };
 }
 
 test.each<[Partial<Situation>, object]>([
@@ -11,19 +11,19 @@ test.each<[Partial<Situation>, object]>([
   [{}, { consistency: 'two-pass', how: 'pause', liveFirst: true, clones: false }],
   [{ way: 'stream' }, { consistency: 'pause', how: 'pause', liveFirst: false }],
   [
-    { wish: 'two-pass', canClone: true },
+    { mode: 'two-pass', canClone: true },
     { consistency: 'two-pass', clones: false },
   ],
-  [{ wish: 'pause' }, { consistency: 'pause', how: 'pause', liveFirst: false }],
-  [{ wish: 'stop' }, { consistency: 'stop', how: 'stop', liveFirst: true }],
+  [{ mode: 'pause' }, { consistency: 'pause', how: 'pause', liveFirst: false }],
+  [{ mode: 'stop' }, { consistency: 'stop', how: 'stop', liveFirst: true }],
   [
-    { wish: 'stop', way: 'stream' },
+    { mode: 'stop', way: 'stream' },
     { consistency: 'stop', how: 'stop', liveFirst: false },
   ],
-  [{ wish: 'live' }, { consistency: 'live', how: undefined }],
-  [{ wish: 'live', writers: 0 }, { consistency: 'cold' }],
+  [{ mode: 'live' }, { consistency: 'live', how: undefined }],
+  [{ mode: 'live', writers: 0 }, { consistency: 'cold' }],
   [
-    { wish: 'stop', writers: 0 },
+    { mode: 'stop', writers: 0 },
     { consistency: 'cold', how: undefined },
   ],
 ])('%o is kept still so: %o', (more, plan) => {
@@ -31,9 +31,9 @@ test.each<[Partial<Situation>, object]>([
 });
 
 test('what was asked for and cannot be had is refused, with what can be had', () => {
-  expect(() => planConsistency(situation({ wish: 'freeze' }))).toThrow('its file system cannot clone files');
-  expect(() => planConsistency(situation({ wish: 'freeze', way: 'stream' }))).toThrow('through the engine');
-  expect(() => planConsistency(situation({ wish: 'two-pass', way: 'stream' }))).toThrow('two passes');
+  expect(() => planConsistency(situation({ mode: 'freeze' }))).toThrow('its file system cannot clone files');
+  expect(() => planConsistency(situation({ mode: 'freeze', way: 'stream' }))).toThrow('through the engine');
+  expect(() => planConsistency(situation({ mode: 'two-pass', way: 'stream' }))).toThrow('two passes');
 });
 
 test('a long pause is told beforehand', () => {

@@ -1,4 +1,4 @@
-import type { ConsistencyWish } from '../model/consistency.ts';
+import type { ConsistencyMode } from '../model/consistency.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Consistency } from '../model/snapshot.ts';
@@ -7,7 +7,7 @@ import type { Consistency } from '../model/snapshot.ts';
 export interface Situation {
   /** For messages. */
   readonly name: string;
-  readonly wish: ConsistencyWish;
+  readonly mode: ConsistencyMode;
   /** How many running containers can write to it. */
   readonly writers: number;
   /** Streamed data can be gone through once only. */
@@ -26,17 +26,17 @@ export interface StillPlan {
   readonly note: string | undefined;
 }
 
-/** How the data is kept still, the best way that it can have; pure. `unsupported` for a wish that cannot be had. */
-export function planConsistency({ name, wish, writers, way, canClone }: Situation): StillPlan {
+/** How the data is kept still, the best way that it can have; pure. `unsupported` for a mode that cannot be had. */
+export function planConsistency({ name, mode, writers, way, canClone }: Situation): StillPlan {
   const plan = { how: undefined, liveFirst: false, clones: false, note: undefined };
-  if (wish === 'freeze' && !canClone) {
+  if (mode === 'freeze' && !canClone) {
     const why =
       way === 'stream' ? 'its data is read through the engine' : 'its file system cannot clone files';
     throw new AppError('unsupported', `Cannot freeze ${quote(name)}: ${why}`, {
       hint: `Use ${way === 'stream' ? '"pause" or "stop"' : '"two-pass"'}, or "auto", which takes the best that there is.`,
     });
   }
-  if (wish === 'two-pass' && way === 'stream') {
+  if (mode === 'two-pass' && way === 'stream') {
     throw new AppError(
       'unsupported',
       `Cannot save ${quote(name)} in two passes: its data is read through the engine`,
@@ -46,16 +46,16 @@ export function planConsistency({ name, wish, writers, way, canClone }: Situatio
     );
   }
   if (writers === 0) return { ...plan, consistency: 'cold' };
-  if (wish === 'live') return { ...plan, consistency: 'live' };
+  if (mode === 'live') return { ...plan, consistency: 'live' };
   // Gone through in use first, it stops for as long as the second pass takes.
-  if (wish === 'stop')
+  if (mode === 'stop')
     return { ...plan, consistency: 'stop', how: 'stop', liveFirst: way === 'direct', clones: canClone };
-  if (wish === 'pause') return { ...plan, consistency: 'pause', how: 'pause' };
+  if (mode === 'pause') return { ...plan, consistency: 'pause', how: 'pause' };
   if (way === 'stream') {
     const note = `${quote(name)} can be read through the engine only: what writes to it is paused for as long as that takes.`;
     return { ...plan, consistency: 'pause', how: 'pause', note };
   }
-  if (wish !== 'two-pass' && canClone)
+  if (mode !== 'two-pass' && canClone)
     return { ...plan, consistency: 'freeze', how: 'pause', liveFirst: true, clones: true };
   return { ...plan, consistency: 'two-pass', how: 'pause', liveFirst: true };
 }

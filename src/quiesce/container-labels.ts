@@ -1,5 +1,5 @@
 import type { Container } from '../hosts/containers.ts';
-import type { LabelWishes } from '../model/label-wishes.ts';
+import type { LabelSettings } from '../model/label-settings.ts';
 import { readLabels, speaksToUs } from '../model/labels.ts';
 import { quote } from '../model/quote.ts';
 
@@ -35,17 +35,17 @@ export function ownStack({
 const shownAtMost = 5;
 
 /** What a container's labels say of backups. Pure. */
-export function wishesOfContainer(
+export function settingsOfContainer(
   container: Pick<Container, 'labels' | 'imageLabels' | 'name'>,
-): LabelWishes {
+): LabelSettings {
   const { labels, name } = container;
   const own = ownLabels(container);
-  const wishes = readLabels(own, { kind: 'container', name });
+  const settings = readLabels(own, { kind: 'container', name });
   const ignored = Object.keys(labels).filter((label) => speaksToUs(label) && !Object.hasOwn(own, label));
-  if (ignored.length === 0) return wishes;
+  if (ignored.length === 0) return settings;
   const whose = container.imageLabels === undefined ? 'an image that is gone or broken' : 'its image';
   const shown = ignored.slice(0, shownAtMost).map(quote).join(', ');
   const more = ignored.length > shownAtMost ? ` and ${ignored.length - shownAtMost} more` : '';
   const said = `The container ${quote(name)} has labels of ${whose}, which have no say: ${shown}${more}. Say it on a volume or in holdfast.yaml.`;
-  return { ...wishes, warnings: [...wishes.warnings, said] };
+  return { ...settings, warnings: [...settings.warnings, said] };
 }

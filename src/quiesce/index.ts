@@ -7,7 +7,7 @@ export { takeLeftJournals, type AppJournal, type OpenAppJournal } from './app-jo
 export { canClone } from './can-clone.ts';
 export { chooseWays, type ConsistencyChoice, type Strength } from './choose-ways.ts';
 export { planBound, planTogether, type Situation, type StillPlan } from './consistency.ts';
-export { ownLabels, ownStack, wishesOfContainer } from './container-labels.ts';
+export { ownLabels, ownStack, settingsOfContainer } from './container-labels.ts';
 export { frozenAtMostMs } from './freeze/freezing.ts';
 export { holdApps } from './hold-apps.ts';
 export { hasHookJournals } from './hooks/hook-journal.ts';
@@ -25,7 +25,7 @@ export { findPreset, presetOfDump, type FoundPreset } from './presets/find-prese
 export {
   planApplication,
   type ApplicationVolume,
-  type ApplicationWishes,
+  type ApplicationSettings,
   type PlannedServer,
 } from './presets/plan-application.ts';
 export type { DiskEvidence, Preset } from './presets/preset.ts';

@@ -44,7 +44,7 @@ export interface StillPlan {
   readonly unstoppable: readonly Unstoppable[];
 }
 
-interface StillWish {
+interface StillPlanRequest {
   /** All containers of the host: who depends on whom goes through those too that are not made still. */
   readonly all: readonly Container[];
   readonly containers: readonly ContainerIdentity[];
@@ -67,12 +67,12 @@ interface StillWish {
  */
 export async function planStill(
   host: Pick<Containers, 'serviceReplicas' | 'runningTasks'>,
-  wish: StillWish,
+  request: StillPlanRequest,
   signal: AbortSignal | undefined,
 ): Promise<StillPlan> {
-  const { all } = wish;
+  const { all } = request;
   const joiners = joinersOf(all);
-  const { ways, unstoppable } = await chooseWays(host, { ...wish, joiners }, signal);
+  const { ways, unstoppable } = await chooseWays(host, { ...request, joiners }, signal);
   const steps = new Map<string, AppStep>();
   const depths = stopDepths(all, joiners);
   const levels: AppStep[][] = [];
@@ -108,7 +108,15 @@ interface Ways {
 
 async function chooseWays(
   host: Pick<Containers, 'serviceReplicas'>,
-  { all, containers, how: most, howOf, own, stopsPaused, joiners }: StillWish & { readonly joiners: Joiners },
+  {
+    all,
+    containers,
+    how: most,
+    howOf,
+    own,
+    stopsPaused,
+    joiners,
+  }: StillPlanRequest & { readonly joiners: Joiners },
   signal: AbortSignal | undefined,
 ): Promise<Ways> {
   const wanted = new Set(containers.map(({ id }) => id));

@@ -38,7 +38,7 @@ export interface Stops extends StillPlan {
 /** Passes of a backup are over in that time, and the restore waits for it in any case. */
 const pausedPatienceMs = 60_000;
 
-interface StopWish {
+interface StopRequest {
   readonly containers: Containers;
   readonly before: readonly Container[];
   /** Of the places, for messages. */
@@ -50,7 +50,7 @@ interface StopWish {
 /** In which order they have to be stopped, and whether they can be. One that has fallen since it was looked at ran all the same. */
 export async function planStops(
   parts: Protection,
-  { containers, before, names, stopsPaused }: StopWish,
+  { containers, before, names, stopsPaused }: StopRequest,
   options: JobOptions,
 ): Promise<Stops> {
   const seen = new Map(before.map((container) => [container.id, container]));
@@ -59,8 +59,8 @@ export async function planStops(
     const all = (await containers.list({ signal: options.signal })).map((now) =>
       hasFallen(now) ? (seen.get(now.id) ?? now) : now,
     );
-    const wish = { all, containers: before, how: 'stop', own, stopsPaused } as const;
-    return { all, plan: await planStill(containers, wish, options.signal) };
+    const request = { all, containers: before, how: 'stop', own, stopsPaused } as const;
+    return { all, plan: await planStill(containers, request, options.signal) };
   };
   let { all, plan } = await look();
   const paused = all.filter(({ state }) => state === 'paused');

@@ -11,7 +11,7 @@ export interface OtherRepository {
 }
 
 export interface CopyParts extends Protection {
-  openOther(wish: OtherRepository): Promise<Repository>;
+  openOther(request: OtherRepository): Promise<Repository>;
 }
 
 export interface CopyRequest {

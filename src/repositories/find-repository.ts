@@ -6,7 +6,7 @@ import { nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import { parseLocation } from '../repository/index.ts';
 
-export interface RepositoryWish {
+export interface RepositoryRequest {
   /** A name or a location; undefined takes the default repository. */
   readonly repository: string | undefined;
   /** Undefined takes what the catalog knows. */
@@ -22,17 +22,20 @@ export interface RepositoryPlace {
 }
 
 /** Finds the repository that is meant among those that the catalog knows. Looks only whether an unknown directory is one. */
-export function findRepository(wish: RepositoryWish, records: readonly RepositoryRecord[]): RepositoryPlace {
-  const record = recordFor(wish.repository, records);
-  if (wish.repository === undefined && record === undefined) {
+export function findRepository(
+  request: RepositoryRequest,
+  records: readonly RepositoryRecord[],
+): RepositoryPlace {
+  const record = recordFor(request.repository, records);
+  if (request.repository === undefined && record === undefined) {
     throw new AppError('not-found', 'There is no repository yet', {
       hint: 'Make one with "holdfast init", or name one with --repo.',
     });
   }
-  const location = record?.location ?? repositoryLocation(wish.repository ?? '');
-  const passwordReference = wish.passwordReference ?? record?.passwordReference;
+  const location = record?.location ?? repositoryLocation(request.repository ?? '');
+  const passwordReference = request.passwordReference ?? record?.passwordReference;
   if (passwordReference === undefined) {
-    const name = wish.repository ?? '';
+    const name = request.repository ?? '';
     if (/^[^/.:]+$/.test(name)) throw noSuchName(name, records);
     if (isNoRepository(location)) {
       throw new AppError('not-found', `There is no repository in ${quote(location)}`, {

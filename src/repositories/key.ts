@@ -42,13 +42,13 @@ export interface RemovedKey {
 }
 
 /** Adds a password. Those that are there stay as they are. */
-export async function addKey(parts: KeyParts, wish: NewKey, options: JobOptions): Promise<AddedKey> {
-  const { key, keyFile } = await storeNewKey(parts, wish, options);
+export async function addKey(parts: KeyParts, request: NewKey, options: JobOptions): Promise<AddedKey> {
+  const { key, keyFile } = await storeNewKey(parts, request, options);
   return { key, keyFile };
 }
 
 /** Puts a new password in the place of the one in use: the new one is durable and proven before the old one goes. */
-export async function changeKey(parts: KeyParts, wish: NewKey, options: JobOptions): Promise<ChangedKey> {
+export async function changeKey(parts: KeyParts, request: NewKey, options: JobOptions): Promise<ChangedKey> {
   const repository = await parts.repository();
   const old = (await repository.listKeys(options)).find(({ isCurrent }) => isCurrent);
   if (old === undefined) {
@@ -58,7 +58,7 @@ export async function changeKey(parts: KeyParts, wish: NewKey, options: JobOptio
   }
   const record = await recordOf(parts, repository);
   const formerReference = parts.passwordReference ?? record?.passwordReference;
-  const { key, keyFile, reference, password } = await storeNewKey(parts, wish, options);
+  const { key, keyFile, reference, password } = await storeNewKey(parts, request, options);
   // Until the old key is removed both open, so whichever the catalog names is right.
   const catalogReference = await followCatalog(parts, repository, { removedId: old.id, reference });
   await repository.removeKey(old.id, { instead: password, signal: options.signal });
@@ -103,9 +103,9 @@ interface NewlyStored extends AddedKey {
   readonly password: Uint8Array;
 }
 
-async function storeNewKey(parts: KeyParts, wish: NewKey, options: JobOptions): Promise<NewlyStored> {
+async function storeNewKey(parts: KeyParts, request: NewKey, options: JobOptions): Promise<NewlyStored> {
   const repository = await parts.repository();
-  const { reference, madeFile } = await newReference(parts, repository, wish);
+  const { reference, madeFile } = await newReference(parts, repository, request);
   try {
     const password = await readPassword(reference, parts.env);
     const key = await repository.addKey(password, { signal: options.signal });
@@ -119,12 +119,13 @@ async function storeNewKey(parts: KeyParts, wish: NewKey, options: JobOptions): 
 async function newReference(
   parts: KeyParts,
   repository: Repository,
-  wish: NewKey,
+  request: NewKey,
 ): Promise<{ reference: string; madeFile: string | undefined }> {
-  if (wish.passwordReference !== undefined) return { reference: wish.passwordReference, madeFile: undefined };
+  if (request.passwordReference !== undefined)
+    return { reference: request.passwordReference, madeFile: undefined };
   const name =
     (await recordOf(parts, repository))?.name ?? (path.basename(repository.location) || 'repository');
-  const file = wish.keyFile ?? (await freeKeyFile(parts.stateDir, name));
+  const file = request.keyFile ?? (await freeKeyFile(parts.stateDir, name));
   await makeKeyFile(file);
   return { reference: `file:${file}`, madeFile: file };
 }

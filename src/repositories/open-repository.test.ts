@@ -37,14 +37,14 @@ test.each([
   'the program that a state folder names for %s %o is not run where other users can write',
   async (location, options) => {
     remember(location, options, 'env:NONE');
-    const wish = { repository: undefined, passwordReference: undefined, env: {}, stateDir };
+    const asked = { repository: undefined, passwordReference: undefined, env: {}, stateDir };
     chmodSync(stateDir, 0o777);
-    await expect(openKnown(wish, { catalog, open })).rejects.toMatchObject({ code: 'denied' });
-    const request = { ...wish, location: undefined };
+    await expect(openKnown(asked, { catalog, open })).rejects.toMatchObject({ code: 'denied' });
+    const request = { ...asked, location: undefined };
     const maker = { has: open, open, init: open };
     await expect(initialize(request, { catalog, maker })).rejects.toMatchObject({ code: 'denied' });
     chmodSync(stateDir, 0o700);
-    await expect(openKnown(wish, { catalog, open })).rejects.toBe(reached);
+    await expect(openKnown(asked, { catalog, open })).rejects.toBe(reached);
   },
 );
 
@@ -59,8 +59,8 @@ test.each([
     chmodSync(stateDir, 0o777);
     const said = { location, options, passwordReference: undefined };
     const configuration = { repository: undefined, repositories: new Map([['off', said]]) };
-    const wish = { repository: undefined, passwordReference: undefined, env: {}, stateDir };
-    await expect(openKnown(wish, { catalog, configuration, open })).rejects.toMatchObject(outcome);
+    const asked = { repository: undefined, passwordReference: undefined, env: {}, stateDir };
+    await expect(openKnown(asked, { catalog, configuration, open })).rejects.toMatchObject(outcome);
   },
 );
 

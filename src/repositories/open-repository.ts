@@ -3,7 +3,7 @@ import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Repository, RepositoryAccess } from '../repository/index.ts';
 import { type RepositoriesSaid, withConfigured } from './with-configured.ts';
-import { type RepositoryWish, findRepository } from './find-repository.ts';
+import { type RepositoryRequest, findRepository } from './find-repository.ts';
 import { noRepository } from './no-repository.ts';
 import { refuseForeignProgram, repositoryAccess } from './repository-place.ts';
 
@@ -16,7 +16,7 @@ export interface OpenParts {
 
 /** Opens the repository that is meant, and makes sure that it is still the one that the catalog knows. */
 export async function openKnown(
-  wish: RepositoryWish & {
+  request: RepositoryRequest & {
     readonly env: Readonly<Record<string, string | undefined>>;
     readonly stateDir: string;
     readonly signal?: AbortSignal | undefined;
@@ -24,15 +24,15 @@ export async function openKnown(
   },
   { catalog, configuration, open }: OpenParts,
 ): Promise<Repository> {
-  const records = withConfigured(catalog.listRepositories(), configuration, wish.stateDir);
-  const repositoryWish = { ...wish, repository: wish.repository ?? configuration?.repository };
-  if (repositoryWish.repository === undefined && !records.some(({ isDefault }) => isDefault))
-    throw await noRepository(wish.stateDir);
-  const place = findRepository(repositoryWish, records);
+  const records = withConfigured(catalog.listRepositories(), configuration, request.stateDir);
+  const repositoryRequest = { ...request, repository: request.repository ?? configuration?.repository };
+  if (repositoryRequest.repository === undefined && !records.some(({ isDefault }) => isDefault))
+    throw await noRepository(request.stateDir);
+  const place = findRepository(repositoryRequest, records);
   const { record } = place;
   if (record !== undefined && !isConfigured(record, configuration))
-    await refuseForeignProgram(place, wish.stateDir);
-  const repository = await openOrExplain(open, repositoryAccess(place, wish));
+    await refuseForeignProgram(place, request.stateDir);
+  const repository = await openOrExplain(open, repositoryAccess(place, request));
   if (place.record === undefined || place.record.repositoryId === repository.id) return repository;
   if (place.record.repositoryId === '') {
     // From now on it is known, and noticed when it is replaced.

@@ -59,7 +59,7 @@ export interface RepositoriesParts {
   configuration(): Promise<RepositoriesSaid>;
   maker(): Promise<RepositoryMaker>;
   /** Opens the repository that a new one is to be like. */
-  openOther(wish: OtherRepository): Promise<Pick<Repository, 'polynomial' | 'location'>>;
+  openOther(asked: OtherRepository): Promise<Pick<Repository, 'polynomial' | 'location'>>;
 }
 
 export async function addRepository(
@@ -148,14 +148,14 @@ async function lookInto(
   const maker = await parts.maker();
   const { stateDir, env } = parts;
   // Its own password, whatever the command was told to use for another one.
-  const wish = {
+  const asked = {
     repository: record.name,
     passwordReference: undefined,
     stateDir,
     env,
     signal,
   };
-  await using repository = await openKnown(wish, {
+  await using repository = await openKnown(asked, {
     catalog: await parts.catalog(),
     configuration: await parts.configuration(),
     open: (access) => maker.open(access),

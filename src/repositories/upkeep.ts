@@ -17,9 +17,9 @@ import type { SnapshotRepairRequest } from './repair.ts';
 export interface Upkeep {
   /** Oldest first. */
   listKeys(options?: JobOptions): Promise<RepositoryKey[]>;
-  addKey(wish: NewKey, options?: JobOptions): Promise<AddedKey>;
+  addKey(asked: NewKey, options?: JobOptions): Promise<AddedKey>;
   /** Puts a new key in the place of the one in use. */
-  changeKey(wish: NewKey, options?: JobOptions): Promise<ChangedKey>;
+  changeKey(asked: NewKey, options?: JobOptions): Promise<ChangedKey>;
   /** Removes the key whose id begins so: never the last one nor the one in use. */
   removeKey(start: string, options?: JobOptions): Promise<RemovedKey>;
   /** Removes the locks that nobody can hold any more, or all of them. */

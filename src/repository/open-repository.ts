@@ -7,7 +7,7 @@ import { loadConfig, newConfig, type RepositoryConfig, saveConfig } from './form
 import { findKey } from './keys/find-key.ts';
 import { storeKey } from './keys/key-store.ts';
 import type * as implementation from './restic-repository.ts';
-import type { RestoreCrew } from './restore/restore-crew.ts';
+import type { RestoreWorkers } from './restore/restore-workers.ts';
 import { openStore, type StoreAddress } from './stores/open-store.ts';
 import { parseLocation } from './stores/parse-location.ts';
 import { alreadyThere } from './stores/store-errors.ts';
@@ -97,22 +97,22 @@ export async function openRepository(access: RepositoryAccess): Promise<Reposito
       });
     }
     await using early = new AsyncDisposableStack();
-    const crew = access.purpose === 'restore' ? await startCrew(address) : undefined;
-    early.use(crew);
+    const workers = access.purpose === 'restore' ? await startWorkers(address) : undefined;
+    early.use(workers);
     // Loaded while the key is derived from the password, which takes its time by design.
     // Whoever awaits it hears of a failure.
     loadImplementation().catch(() => undefined);
     const { id: keyId, masterKey } = await findKey(store, access.password, { signal: access.signal });
     const config = await loadConfig(store, new Sealer(masterKey), { signal: access.signal });
-    const repository = await assemble({ store, address, masterKey, config, keyId, crew }, access);
+    const repository = await assemble({ store, address, masterKey, config, keyId, workers }, access);
     early.move();
     return repository;
   });
 }
 
-async function startCrew(address: StoreAddress): Promise<RestoreCrew | undefined> {
-  const { warmRestoreCrew } = await import('./restore/restore-crew.ts');
-  return warmRestoreCrew(address);
+async function startWorkers(address: StoreAddress): Promise<RestoreWorkers | undefined> {
+  const { warmRestoreWorkers } = await import('./restore/restore-workers.ts');
+  return warmRestoreWorkers(address);
 }
 
 function loadImplementation(): Promise<typeof implementation> {
@@ -152,16 +152,16 @@ interface OpenedParts {
   readonly masterKey: MasterKey;
   readonly config: RepositoryConfig;
   readonly keyId: string;
-  readonly crew?: RestoreCrew | undefined;
+  readonly workers?: RestoreWorkers | undefined;
 }
 
 /** The cache has the repository's id for a name, so it can be used only when that is known. */
 async function assemble(parts: OpenedParts, { cacheDir }: RepositoryAccess): Promise<Repository> {
-  const { masterKey, config, keyId, crew } = parts;
+  const { masterKey, config, keyId, workers } = parts;
   const { address, store } = await withCache(parts, cacheDir && path.join(cacheDir, config.id));
   const codec = { store, sealer: new Sealer(masterKey), compressor: openCompressor() };
   const { ResticRepository } = await loadImplementation();
-  return new ResticRepository({ codec, address, masterKey, config, keyId, crew });
+  return new ResticRepository({ codec, address, masterKey, config, keyId, workers });
 }
 
 async function withCache(

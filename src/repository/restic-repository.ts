@@ -30,7 +30,7 @@ import type { RepairWork } from './repair/repair-work.ts';
 import { saveDump } from './save/save-dump.ts';
 import type { RepositoryStats } from './stats/stats-types.ts';
 import { explainingSystemErrors } from './restore/explain-target-errors.ts';
-import type { RestoreCrew } from './restore/restore-crew.ts';
+import type { RestoreWorkers } from './restore/restore-workers.ts';
 import { restoreRequest } from './restore/restore-request.ts';
 import type { StoreAddress } from './stores/open-store.ts';
 import type {
@@ -67,7 +67,7 @@ export interface ResticRepositoryParts {
   /** The key that opened it. */
   readonly keyId?: string;
   /** Workers for the first restore, started already. */
-  readonly crew?: RestoreCrew | undefined;
+  readonly workers?: RestoreWorkers | undefined;
 }
 
 type Saving = Awaited<ReturnType<typeof operations.save>>;
@@ -80,12 +80,12 @@ export class ResticRepository implements Repository {
   readonly #parts: ResticRepositoryParts;
   #keyId: string | undefined;
   readonly #index: KnownIndex;
-  #crew: RestoreCrew | undefined;
+  #workers: RestoreWorkers | undefined;
 
   constructor(parts: ResticRepositoryParts) {
     this.#parts = parts;
     this.#keyId = parts.keyId;
-    this.#crew = parts.crew;
+    this.#workers = parts.workers;
     this.#index = new KnownIndex(parts.codec);
     this.id = parts.config.id;
     this.polynomial = parts.config.polynomial;
@@ -141,9 +141,9 @@ export class ResticRepository implements Repository {
     const [index, { restoreTree }] = await Promise.all([this.#index.current(options), operations.restore()]);
     const { codec, address, masterKey, config } = this.#parts;
     const node = await findInSnapshot(codec, new BlobReader(codec, index), options);
-    const crew = this.#crew;
-    this.#crew = undefined;
-    const context = { codec, address, masterKey, index, crew, polynomial: config.polynomial };
+    const workers = this.#workers;
+    this.#workers = undefined;
+    const context = { codec, address, masterKey, index, workers, polynomial: config.polynomial };
     const request = restoreRequest(options, { node, isFar: address.kind !== 'local' });
     const shown = options.shownAs ?? toPrintable(options.target);
     return await explainingSystemErrors(shown, () => restoreTree(context, request));
@@ -269,7 +269,7 @@ export class ResticRepository implements Repository {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#crew?.[Symbol.asyncDispose]();
+    await this.#workers?.[Symbol.asyncDispose]();
     await this.#parts.codec.store[Symbol.asyncDispose]?.();
   }
 

@@ -40,7 +40,7 @@ export type Destination =
     }
   | EntryDestination;
 
-export interface DestinationWish {
+export interface DestinationRequest {
   readonly request: {
     readonly what: string;
     readonly to: string | undefined;
@@ -59,10 +59,10 @@ export interface DestinationChoice {
 /** Where a snapshot goes; nothing is made yet. */
 export async function chooseDestination(
   parts: Protection,
-  wish: DestinationWish,
+  asked: DestinationRequest,
   options: JobOptions,
 ): Promise<DestinationChoice> {
-  const { request, snapshot } = wish;
+  const { request, snapshot } = asked;
   if (request.to !== undefined) {
     const target = parseTarget(request.to);
     if (target.kind === 'path') {
@@ -75,7 +75,7 @@ export async function chooseDestination(
       }
       return { destination: await freshDirectory(name), notes: [] };
     }
-    return await chooseOtherVolume(parts, { ...wish, name: target.name }, options);
+    return await chooseOtherVolume(parts, { ...asked, name: target.name }, options);
   }
   const { volume } = snapshot;
   if (volume === undefined) {
@@ -95,20 +95,20 @@ export async function chooseDestination(
     return { destination: await choose(volume.name), notes: [] };
   }
   const name = await nameNow(parts, { what: request.what, recorded: volume }, options);
-  return await chooseOwnVolume(parts, { ...wish, recorded: { ...volume, name } }, options);
+  return await chooseOwnVolume(parts, { ...asked, recorded: { ...volume, name } }, options);
 }
 
 /** Back to where it came from: the volume as it is, or made again as it was recorded. */
 async function chooseOwnVolume(
   parts: Protection,
-  wish: DestinationWish & { readonly recorded: VolumeDescription },
+  asked: DestinationRequest & { readonly recorded: VolumeDescription },
   options: JobOptions,
 ): Promise<DestinationChoice> {
-  const { recorded } = wish;
+  const { recorded } = asked;
   const host = await parts.host();
   const live = await host.findVolume(recorded.name, { signal: options.signal });
   if (live === undefined) {
-    const made = recordedVolume(recorded, { isTrusted: wish.request.asRecorded === true });
+    const made = recordedVolume(recorded, { isTrusted: asked.request.asRecorded === true });
     const { spec, ...told } = made;
     return { destination: { kind: 'new-volume', name: spec.name, spec }, ...told };
   }
@@ -118,29 +118,29 @@ async function chooseOwnVolume(
 /** Into another volume, which must be new or empty: a copy never replaces data. */
 async function chooseOtherVolume(
   parts: Protection,
-  wish: DestinationWish & { readonly name: string },
+  asked: DestinationRequest & { readonly name: string },
   options: JobOptions,
 ): Promise<DestinationChoice> {
   const host = await parts.host();
-  const live = await host.findVolume(wish.name, { signal: options.signal });
-  const recorded = wish.snapshot.volume;
+  const live = await host.findVolume(asked.name, { signal: options.signal });
+  const recorded = asked.snapshot.volume;
   if (live === undefined) {
-    if (recorded?.name === wish.name && recorded.kind === 'volume')
-      return await chooseOwnVolume(parts, { ...wish, recorded }, options);
-    const spec: VolumeSpec = { name: wish.name, driver: 'local', options: {}, labels: ownLabels(recorded) };
+    if (recorded?.name === asked.name && recorded.kind === 'volume')
+      return await chooseOwnVolume(parts, { ...asked, recorded }, options);
+    const spec: VolumeSpec = { name: asked.name, driver: 'local', options: {}, labels: ownLabels(recorded) };
     const hadOptions =
       Object.keys(recorded?.options ?? {}).length > 0 || (recorded?.driver ?? 'local') !== 'local';
     const notes =
       hadOptions && recorded?.kind === 'volume'
         ? [
-            `${quote(wish.name)} becomes an ordinary local volume: with the options of ${quote(recorded.name)} it would be the same storage.`,
+            `${quote(asked.name)} becomes an ordinary local volume: with the options of ${quote(recorded.name)} it would be the same storage.`,
           ]
         : [];
-    return { destination: { kind: 'new-volume', name: wish.name, spec }, notes };
+    return { destination: { kind: 'new-volume', name: asked.name, spec }, notes };
   }
   const destination = await volumeDestination(parts, live, options);
   if (destination.isEmpty) return { destination, notes: [] };
-  throw new AppError('exists', `The volume ${quote(wish.name)} holds data already`, {
+  throw new AppError('exists', `The volume ${quote(asked.name)} holds data already`, {
     hint: 'Choose a new name or an empty volume. In place, a volume is restored without --to.',
   });
 }

@@ -15,7 +15,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { dropAll, type MemberWish, openReplacement, type Replacement, takeAllBack } from './replacement.ts';
+import {
+  dropAll,
+  type MemberRequest,
+  openReplacement,
+  type Replacement,
+  takeAllBack,
+} from './replacement.ts';
 import { type JournalMember, listJournals, type RestoreJournal, writeJournal } from './restore-journal.ts';
 import { isSwappedIn, prepareSwap, swapIn, swapOut } from './swap.ts';
 import { dropUndo, isUndoable, listUndoRecords } from '../volumes/undo-records.ts';
@@ -64,11 +70,11 @@ function leftovers(): string[] {
   ].filter((name) => name.includes('restore'));
 }
 
-function member(wish: Partial<MemberWish> = {}): MemberWish {
-  return { kind: 'volume', name: 'vol', identity: 'vol', root, ...wish };
+function member(request: Partial<MemberRequest> = {}): MemberRequest {
+  return { kind: 'volume', name: 'vol', identity: 'vol', root, ...request };
 }
 
-async function open(...members: MemberWish[]): Promise<Replacement> {
+async function open(...members: MemberRequest[]): Promise<Replacement> {
   const about = { action: 'restore', hostIdentity: undefined, snapshotIds: ['s'] } as const;
   return await openReplacement({ stateDir, ...about, members: members.length > 0 ? members : [member()] });
 }

@@ -28,7 +28,7 @@ import {
 import { isSwappedIn, prepareSwap, swapIn, swapOut } from './swap.ts';
 
 /** A place whose data is to be replaced. */
-export interface MemberWish extends Pick<JournalMember, 'kind' | 'name' | 'identity' | 'root'> {
+export interface MemberRequest extends Pick<JournalMember, 'kind' | 'name' | 'identity' | 'root'> {
   /** Only this thing below the root. */
   readonly part?: ByteString | undefined;
   readonly isCreated?: boolean | undefined;
@@ -37,9 +37,9 @@ export interface MemberWish extends Pick<JournalMember, 'kind' | 'name' | 'ident
   readonly kept?: { readonly stage: ByteString; readonly inode: string } | undefined;
 }
 
-export interface ReplacementWish extends Pick<RestoreJournal, 'action' | 'hostIdentity' | 'snapshotIds'> {
+export interface ReplacementRequest extends Pick<RestoreJournal, 'action' | 'hostIdentity' | 'snapshotIds'> {
   readonly stateDir: string;
-  readonly members: readonly MemberWish[];
+  readonly members: readonly MemberRequest[];
   /** Remarks for people. */
   readonly onNote?: ((message: string) => void) | undefined;
 }
@@ -81,7 +81,7 @@ export interface Replacement extends AsyncDisposable {
   makeRoom(): Promise<void>;
   /** Left as it is, to whoever settles it: disposing does nothing any more. */
   leave(): void;
-  /** The new data stays. What was there before is kept where that was wished, and removed elsewhere. */
+  /** The new data stays. What was there before is kept where that was asked, and removed elsewhere. */
   commit(now: Date): Promise<void>;
 }
 
@@ -94,10 +94,10 @@ export interface ReplacedPlace {
   readonly isWithinData: boolean;
 }
 
-export async function openReplacement(wish: ReplacementWish): Promise<Replacement> {
-  const { stateDir, action, hostIdentity, snapshotIds } = wish;
+export async function openReplacement(request: ReplacementRequest): Promise<Replacement> {
+  const { stateDir, action, hostIdentity, snapshotIds } = request;
   const members: JournalMember[] = [];
-  for (const member of wish.members) members.push(await chooseMember(member));
+  for (const member of request.members) members.push(await chooseMember(member));
   const id = randomBytes(8).toString('hex');
   const journal: RestoreJournal = {
     id,
@@ -108,10 +108,10 @@ export async function openReplacement(wish: ReplacementWish): Promise<Replacemen
     levels: [],
     members,
   };
-  const isWritten = await tryToWrite(wish, journal);
+  const isWritten = await tryToWrite(request, journal);
   await using opened = new AsyncDisposableStack();
   try {
-    const held = members.map((member) => opened.use(openStage(member, wish)));
+    const held = members.map((member) => opened.use(openStage(member, request)));
     const withStages = { ...journal, members: held.map(({ member }) => member) };
     // What a kill leaves is known by the number of its folder, whatever has its name by then.
     if (isWritten) await writeJournal(stateDir, withStages);
@@ -123,7 +123,7 @@ export async function openReplacement(wish: ReplacementWish): Promise<Replacemen
   }
 }
 
-function openStage(member: JournalMember, { members }: ReplacementWish): HeldMember {
+function openStage(member: JournalMember, { members }: ReplacementRequest): HeldMember {
   if (!member.isKept) return makeStage(member);
   const held = holdStage(member);
   const wanted = members.find(({ kept }) => kept?.stage === member.stage)?.kept?.inode;
@@ -144,7 +144,10 @@ function inodeIn(folder: DirectoryHandle, name: ByteString): string | undefined 
 }
 
 /** False where there is no room for it, and where it can be done without. */
-async function tryToWrite({ stateDir, onNote }: ReplacementWish, journal: RestoreJournal): Promise<boolean> {
+async function tryToWrite(
+  { stateDir, onNote }: ReplacementRequest,
+  journal: RestoreJournal,
+): Promise<boolean> {
   try {
     await writeJournal(stateDir, journal);
     return true;
@@ -169,8 +172,8 @@ async function replacesNothing({ kind, place, root, isKept }: JournalMember): Pr
   return held.live === undefined || (await readdir(toPath(held.live.at('.')))).length === 0;
 }
 
-async function chooseMember(wish: MemberWish): Promise<JournalMember> {
-  const { kind, name, identity, root, part, kept, keepUntil } = wish;
+async function chooseMember(request: MemberRequest): Promise<JournalMember> {
+  const { kind, name, identity, root, part, kept, keepUntil } = request;
   using held = holdRoot(root);
   const { stage, place } =
     kept === undefined
@@ -187,7 +190,7 @@ async function chooseMember(wish: MemberWish): Promise<JournalMember> {
     place: part === undefined ? place : 'part',
     part,
     isKept: kept !== undefined,
-    isCreated: wish.isCreated ?? false,
+    isCreated: request.isCreated ?? false,
     keepUntil,
     oldNames: [],
     newNames: [],

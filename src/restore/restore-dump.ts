@@ -201,9 +201,9 @@ interface ServerChoice {
 }
 
 function chooseServer({ volume, containers, preset }: ServerChoice): PlannedServer {
-  const wishes = { preset: preset.name };
+  const settings = { preset: preset.name };
   const plan = planApplication(
-    [{ name: volume, labels: {}, stack: undefined, containers, disk: undefined, wishes }],
+    [{ name: volume, labels: {}, stack: undefined, containers, disk: undefined, settings }],
     containers,
   );
   const [server] = plan.servers;

@@ -71,7 +71,7 @@ export async function planStackRestore(
   };
 }
 
-interface StackWish {
+interface StackWork {
   readonly host: Host;
   readonly plans: readonly RestorePlan[];
   readonly config: ConfigPlan;
@@ -80,7 +80,7 @@ interface StackWish {
 /** What is stopped for it. Where a container that only shares a file cannot be stopped, the volumes come back without the files. */
 async function planStackStops(
   parts: Protection,
-  { host: { containers }, plans, config }: StackWish,
+  { host: { containers }, plans, config }: StackWork,
   options: JobOptions,
 ): Promise<{ readonly config: ConfigPlan; readonly stops: PlannedStops }> {
   const places = placesOf(plans);

@@ -13,7 +13,7 @@ import { replaceStreamed } from './replace-streamed.ts';
 import { hintOfRoot } from './hint-of-root.ts';
 import { beginStreamedOf, noteGone, noteWhole } from './note-streamed.ts';
 import type { Place as ConsumedPlace } from '../quiesce/index.ts';
-import { type MemberWish, openReplacement } from './replacement.ts';
+import { type MemberRequest, openReplacement } from './replacement.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { identityOf, isPath, keepLineages } from './restore-lineage.ts';
 import { type RestoreReport, reportOf } from './restore-report.ts';
@@ -248,7 +248,7 @@ function refuseMixed(places: readonly Place[]): void {
   );
 }
 
-function memberOf(place: DirectPlace, now: Date): MemberWish {
+function memberOf(place: DirectPlace, now: Date): MemberRequest {
   const { plan, root, identity, created } = place;
   return {
     kind: kindOf(place),

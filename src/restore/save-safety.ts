@@ -8,7 +8,7 @@ import {
   saveHeld,
   type BackupOutcome,
   type BackupRequest,
-  type Treatment,
+  type BackupSettings,
 } from '../backup/index.ts';
 import { safetyTag } from '../snapshots/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
@@ -118,8 +118,8 @@ async function saveBeforeRestore(
   const repository = await parts.repository();
   // Applications were made still already, or are no more.
   const isSafety = true;
-  const treatments = new Map<BackupTarget, Treatment>();
-  const work = { target, targets: [target], request, repository, treatments, volume, isSafety };
+  const allSettings = new Map<BackupTarget, BackupSettings>();
+  const work = { target, targets: [target], request, repository, allSettings, volume, isSafety };
   const [outcome] = await saveHeld(parts, [work], options);
   if (outcome === undefined) throw new AppError('failed', `Nothing of ${quote(target.name)} was saved`);
   if (outcome.error !== undefined) throw outcome.error;

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openFreshRepository } from '../repository/open-repository.fixture.ts';
-import type { SnapshotFate } from '../retention/forget-plan.ts';
+import type { ForgetDecision } from '../retention/forget-plan.ts';
 import { applyForget, prepareForget } from '../retention/forget.ts';
 import type { Protection } from '../activity/protection.ts';
 import { recoverStreamed } from './recover-streamed.ts';
@@ -36,12 +36,12 @@ describe('what a restore leaves that never came to its end', () => {
   const isNeeded = { stays: true, reasons: ['"holdfast recover" needs it'] };
 
   /** What becomes of a snapshot when only the newest stays. */
-  async function fateOf(id: string): Promise<Partial<SnapshotFate> | undefined> {
+  async function changeOf(id: string): Promise<Partial<ForgetDecision> | undefined> {
     const rules = { last: 1 };
     const request = { targets: [], tags: [], rules, keepVerified: 0, allowEmpty: true };
     const { groups } = await prepareForget(parts, request, {});
-    const fate = groups.flatMap(({ fates }) => fates).find(({ snapshot }) => snapshot.id === id);
-    return fate && { stays: fate.stays, reasons: fate.reasons };
+    const decision = groups.flatMap(({ decisions }) => decisions).find(({ snapshot }) => snapshot.id === id);
+    return decision && { stays: decision.stays, reasons: decision.reasons };
   }
 
   /** Gives the id that the snapshot has then. */
@@ -115,7 +115,7 @@ describe('what a restore leaves that never came to its end', () => {
     await restoreInHalf(['write', 'write']);
     const { safetyId = '' } = (await journalOfFar()) ?? {};
     await restoreInHalf(['write', 'write']);
-    expect(await fateOf(safetyId)).toEqual(isNeeded);
+    expect(await changeOf(safetyId)).toEqual(isNeeded);
   });
 
   test('is not forgotten by its name either, until it is put back', async () => {
@@ -137,7 +137,7 @@ describe('what a restore leaves that never came to its end', () => {
     const first = await addTag(safetyId, 'one');
     const second = await addTag(first, 'two');
     expect(new Set([safetyId, first, second]).size).toBe(3);
-    expect(await fateOf(second)).toEqual(isNeeded);
+    expect(await changeOf(second)).toEqual(isNeeded);
     expect(await recoverStreamed(parts, {})).toEqual([{ name: 'far', snapshotId: second, error: undefined }]);
     expect(await engine.textOf('far')).toBe('newer');
   });
@@ -197,7 +197,7 @@ describe('what a restore leaves that never came to its end', () => {
     expect(await recoverStreamed(parts, {})).toMatchObject([{ error: expect.stringContaining(way) }]);
     await engine.put('far', 'half');
     await restoreInHalf(['write', 'write']);
-    expect(await fateOf(theirs)).toEqual(isNeeded);
+    expect(await changeOf(theirs)).toEqual(isNeeded);
     await restoreFar(parts, `far@${theirs.slice(0, 8)}`);
     expect(await engine.textOf('far')).toBe('theirs');
     expect(await notes()).toEqual([]);

@@ -179,8 +179,8 @@ async function goBack(parts: Protection, journal: RestoreJournal, options: JobOp
     if (refusal !== undefined) throw refusal;
     const reason = `restore ${names.map(quote).join(', ')}`;
     const about = { reason, restoreId: journal.id, stopsPaused: true };
-    const wish = { ...about, containers: up, how: 'stop' } as const;
-    await using _still = await makeStill(parts, wish, options);
+    const request = { ...about, containers: up, how: 'stop' } as const;
+    await using _still = await makeStill(parts, request, options);
     await takeAllBack(parts.stateDir, journal);
   }
   await startAgain(host, journal, options);

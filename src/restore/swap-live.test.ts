@@ -7,7 +7,7 @@ import { takeLease } from '../leases/lease.ts';
 import { holdApps } from '../quiesce/hold-apps.ts';
 import { recoverApps } from './recover.ts';
 import { type StillWorld, stillWorld } from '../quiesce/still-world.fixture.ts';
-import { type MemberWish, openReplacement, type Replacement } from './replacement.ts';
+import { type MemberRequest, openReplacement, type Replacement } from './replacement.ts';
 import { listJournals, type RestoreJournal, writeJournal } from './restore-journal.ts';
 import { settleAll } from './settle.ts';
 import { swapIn } from './swap.ts';
@@ -47,7 +47,7 @@ const places = names.map((name) => ({ kind: 'volume' as const, name }));
 const keepUntil = '2999-01-01T00:00:00.000Z';
 
 async function open(): Promise<Replacement> {
-  const members = names.map((name): MemberWish => ({
+  const members = names.map((name): MemberRequest => ({
     kind: 'volume',
     name,
     identity: `of ${name}`,

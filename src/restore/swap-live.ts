@@ -61,8 +61,8 @@ export async function swapLive(
   const levels = await levelsOf(parts, { containers, before, swap }, options);
   const since = performance.now();
   const { reason, replacement } = swap;
-  const wish = { containers: before, how: 'stop', reason, restoreId: replacement.id } as const;
-  const still = await makeStill(parts, wish, options);
+  const request = { containers: before, how: 'stop', reason, restoreId: replacement.id } as const;
+  const still = await makeStill(parts, request, options);
   const live: Live = { parts, swap, containers, before, levels, others: [], unwritten: new Set() };
   try {
     await refuseNewcomers(live, options);

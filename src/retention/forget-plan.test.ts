@@ -23,8 +23,8 @@ function rules(last: number, floor = 0): Extract<ForgetChoice, { kind: 'rules' }
 }
 
 function staying(plan: ForgetPlan): string[] {
-  return plan.groups.flatMap(({ fates }) =>
-    fates.filter(({ stays }) => stays).map(({ snapshot }) => snapshot.id),
+  return plan.groups.flatMap(({ decisions }) =>
+    decisions.filter(({ stays }) => stays).map(({ snapshot }) => snapshot.id),
   );
 }
 
@@ -57,7 +57,7 @@ describe('planForget()', () => {
     );
     const plan = planForget([...whole, ...since], rules(1, 1), limits);
     expect(staying(plan)).toEqual(['partial2', last?.id]);
-    expect(plan.groups[0]?.fates[2]?.reasons).toEqual(['of the newest moment that has all of its stack']);
+    expect(plan.groups[0]?.decisions[2]?.reasons).toEqual(['of the newest moment that has all of its stack']);
     expect(staying(planForget(whole, rules(1, 1), limits))).toEqual([last?.id]);
   });
 
@@ -68,7 +68,7 @@ describe('planForget()', () => {
     const snapshots = [first, second, third, wrong].filter((one) => one !== undefined);
     const plan = planForget(snapshots, rules(1, 1), { ...limits, doubts: new Map([['wrong', doubt]]) });
     expect(staying(plan)).toEqual(['wrong', third?.id]);
-    expect(plan.groups[0]?.fates[0]?.reasons).toEqual([
+    expect(plan.groups[0]?.decisions[0]?.reasons).toEqual([
       'its time lies in the future; it counts for no rule, and goes by its id',
     ]);
   });
@@ -115,7 +115,7 @@ describe('planForget()', () => {
     expect(staying(planForget(snapshots, rules(1), limits))).toEqual(['2']);
     const plan = planForget(snapshots, rules(1, 1), limits);
     expect(staying(plan)).toEqual(['2', '1']);
-    expect(plan.groups[0]?.fates[1]?.reasons).toEqual(['newest whole snapshot']);
+    expect(plan.groups[0]?.decisions[1]?.reasons).toEqual(['newest whole snapshot']);
     expect(staying(planForget(snapshots, rules(1, 9), limits))).toEqual(['2', '1', '0']);
   });
 
@@ -124,7 +124,7 @@ describe('planForget()', () => {
     const choose = (floor: number): ForgetChoice => ({ kind: 'rules', rules: { last: 1 }, floor, verified });
     const plan = planForget(days(4), choose(1), limits);
     expect(staying(plan)).toEqual(['3', '1']);
-    expect(plan.groups[0]?.fates[2]?.reasons).toEqual(['newest verified snapshot']);
+    expect(plan.groups[0]?.decisions[2]?.reasons).toEqual(['newest verified snapshot']);
     expect(staying(planForget(days(4), choose(2), limits))).toEqual(['3', '2', '1', '0']);
     expect(staying(planForget(days(4), choose(0), limits))).toEqual(['3']);
   });
@@ -166,11 +166,11 @@ describe('planForget()', () => {
         );
         const few = planForget(all, rules(last), limits);
         const many = staying(planForget(all, rules(last + more), limits));
-        const fates = few.groups.flatMap((group) => group.fates);
-        expect(fates.map(({ snapshot }) => snapshot.id).toSorted()).toEqual(
+        const decisions = few.groups.flatMap((group) => group.decisions);
+        expect(decisions.map(({ snapshot }) => snapshot.id).toSorted()).toEqual(
           all.map(({ id }) => id).toSorted(),
         );
-        expect(fates.every(({ reasons }) => reasons.length > 0)).toBe(true);
+        expect(decisions.every(({ reasons }) => reasons.length > 0)).toBe(true);
         for (const id of staying(few)) expect(many).toContain(id);
       }),
     );

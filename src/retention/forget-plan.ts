@@ -5,7 +5,7 @@ import { groupSnapshots, type OwnTest, type SnapshotGroup, type TimeDoubt } from
 import { applyKeepRules, type Judged, type KeepRules, newestFirst } from '../model/keep-rules.ts';
 
 /** What becomes of one snapshot, and why. */
-export interface SnapshotFate {
+export interface ForgetDecision {
   readonly snapshot: Snapshot;
   readonly stays: boolean;
   readonly reasons: readonly string[];
@@ -13,7 +13,7 @@ export interface SnapshotFate {
 
 export interface ForgetGroup extends Omit<SnapshotGroup, 'snapshots'> {
   /** Newest first. */
-  readonly fates: readonly SnapshotFate[];
+  readonly decisions: readonly ForgetDecision[];
 }
 
 export interface ForgetPlan {
@@ -60,10 +60,10 @@ export function planForget(
   const groups = groupSnapshots(snapshots, isOwn)
     .map(({ snapshots: members, ...group }): ForgetGroup => ({
       ...group,
-      fates: choice.kind === 'named' ? judgeNamed(members, choice.ids) : judge(members, choice, limits),
+      decisions: choice.kind === 'named' ? judgeNamed(members, choice.ids) : judge(members, choice, limits),
     }))
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : Number(a.isSafety) - Number(b.isSafety)));
-  const emptied = allowEmpty ? [] : groups.filter(({ fates }) => fates.every(({ stays }) => !stays));
+  const emptied = allowEmpty ? [] : groups.filter(({ decisions }) => decisions.every(({ stays }) => !stays));
   const damaged = choice.kind === 'named' ? choice.damaged : [];
   return { groups, damaged, refusal: emptied[0] && refuseEmpty(emptied[0]) };
 }
@@ -72,28 +72,30 @@ function judge(
   snapshots: readonly Snapshot[],
   { rules, floor, verified, needed }: Extract<ForgetChoice, { kind: 'rules' }>,
   { nowMs, doubts }: ForgetLimits,
-): SnapshotFate[] {
+): ForgetDecision[] {
   let wholeLeft = floor;
   let verifiedLeft = floor;
   let momentsLeft = floor;
   // Rules go by time: one that bears a wrong time must neither take the place of another nor go by it.
   const doubtful = newestFirst(snapshots.filter(({ id }) => doubts?.has(id)));
   const certain = snapshots.filter(({ id }) => !doubts?.has(id));
-  const fates = applyKeepRules(certain, rules, nowMs).map(({ snapshot, reasons }: Judged): SnapshotFate => {
-    const all = [...reasons];
-    if (snapshot.problemCount === 0 && wholeLeft-- > 0) all.push(floorReason('whole', floor));
-    if (verified.has(snapshot.id) && verifiedLeft-- > 0) all.push(floorReason('verified', floor));
-    if (needed?.has(snapshot.id)) all.push('"holdfast recover" needs it');
-    if (isOfWholeMoment(snapshot) && momentsLeft-- > 0 && all.length === 0) all.push(momentReason(floor));
-    return { snapshot, stays: all.length > 0, reasons: all.length > 0 ? all : ['no rule keeps it'] };
-  });
+  const decisions = applyKeepRules(certain, rules, nowMs).map(
+    ({ snapshot, reasons }: Judged): ForgetDecision => {
+      const all = [...reasons];
+      if (snapshot.problemCount === 0 && wholeLeft-- > 0) all.push(floorReason('whole', floor));
+      if (verified.has(snapshot.id) && verifiedLeft-- > 0) all.push(floorReason('verified', floor));
+      if (needed?.has(snapshot.id)) all.push('"holdfast recover" needs it');
+      if (isOfWholeMoment(snapshot) && momentsLeft-- > 0 && all.length === 0) all.push(momentReason(floor));
+      return { snapshot, stays: all.length > 0, reasons: all.length > 0 ? all : ['no rule keeps it'] };
+    },
+  );
   return [
     ...doubtful.map(({ snapshot }) => ({
       snapshot,
       stays: true,
       reasons: [`${doubts?.get(snapshot.id)?.reason ?? ''}; it counts for no rule, and goes by its id`],
     })),
-    ...fates,
+    ...decisions,
   ];
 }
 
@@ -114,15 +116,15 @@ function floorReason(kind: 'whole' | 'verified', floor: number): string {
   return floor === 1 ? `newest ${kind} snapshot` : `one of the newest ${floor} ${kind} snapshots`;
 }
 
-function judgeNamed(snapshots: readonly Snapshot[], ids: ReadonlySet<string>): SnapshotFate[] {
+function judgeNamed(snapshots: readonly Snapshot[], ids: ReadonlySet<string>): ForgetDecision[] {
   return newestFirst(snapshots).map(({ snapshot }) => {
     const goes = ids.has(snapshot.id);
     return { snapshot, stays: !goes, reasons: [goes ? 'it was named' : 'it was not named'] };
   });
 }
 
-function refuseEmpty({ name, fates }: ForgetGroup): AppError {
-  const count = fates.length === 1 ? 'the only snapshot' : `all ${fates.length} snapshots`;
+function refuseEmpty({ name, decisions }: ForgetGroup): AppError {
+  const count = decisions.length === 1 ? 'the only snapshot' : `all ${decisions.length} snapshots`;
   return new AppError('usage', `Cannot forget ${count} of ${quote(name)}: nothing would be left`, {
     detail: 'Nothing was removed.',
     hint: 'Keep some with a rule such as --keep-last 1, or add --allow-empty.',

@@ -49,22 +49,22 @@ export async function prepareForget(
   options: JobOptions,
 ): Promise<ForgetPlan> {
   const context = await findContext(parts, options);
-  const wish = readTargets(request, context);
+  const asked = readTargets(request, context);
   const { isOwn, doubts } = context;
   const limits = { allowEmpty: request.allowEmpty, nowMs: parts.now(), isOwn, doubts };
-  if (wish.ids.size + wish.damaged.length === 0) {
-    const chosen = wish.groups.length > 0 ? wish.groups : inReach(request, context, options);
+  if (asked.ids.size + asked.damaged.length === 0) {
+    const chosen = asked.groups.length > 0 ? asked.groups : inReach(request, context, options);
     const tagged = chosen.filter((snapshot) => isTagged(snapshot, request.tags));
     const needed = await neededIds(parts, tagged);
     return planForget(tagged, { ...chooseByRules(request, await verifiedIds(parts)), needed }, limits);
   }
-  refuseMixed(request, wish);
+  refuseMixed(request, asked);
   const keyOf = (snapshot: Snapshot): string => groupKey(snapshot, isOwn);
-  const touched = new Set(context.snapshots.filter(({ id }) => wish.ids.has(id)).map(keyOf));
+  const touched = new Set(context.snapshots.filter(({ id }) => asked.ids.has(id)).map(keyOf));
   const neighbours = context.snapshots.filter((snapshot) => touched.has(keyOf(snapshot)));
-  const plan = planForget(neighbours, { kind: 'named', ids: wish.ids, damaged: wish.damaged }, limits);
+  const plan = planForget(neighbours, { kind: 'named', ids: asked.ids, damaged: asked.damaged }, limits);
   const needed = await neededIds(parts, context.snapshots);
-  const missed = [...wish.ids].find((id) => needed.has(id));
+  const missed = [...asked.ids].find((id) => needed.has(id));
   return missed === undefined ? plan : { ...plan, refusal: refuseNeeded(missed) };
 }
 
@@ -75,14 +75,14 @@ export async function applyForget(
   options: JobOptions,
 ): Promise<ForgetReport> {
   if (plan.refusal !== undefined) throw plan.refusal;
-  const fates = plan.groups.flatMap((group) => group.fates);
-  const staying = fates.filter(({ stays }) => stays).map(({ snapshot }) => snapshot.id);
-  const leaving = fates.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot.id);
+  const decisions = plan.groups.flatMap((group) => group.decisions);
+  const staying = decisions.filter(({ stays }) => stays).map(({ snapshot }) => snapshot.id);
+  const leaving = decisions.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot.id);
   const removed = [...leaving, ...plan.damaged];
   if (removed.length > 0) {
     const repository = await parts.repository();
     const { signal, onProgress } = options;
-    const names = new Map(fates.map(({ snapshot }) => [snapshot.id, snapshot.name]));
+    const names = new Map(decisions.map(({ snapshot }) => [snapshot.id, snapshot.name]));
     await logged(parts, {
       event: { kind: 'forget', repository: repository.id },
       work: () => repository.removeSnapshots(removed, { staying, signal, onProgress }),
@@ -99,7 +99,7 @@ export async function applyForget(
   return { removed, kept: staying.length };
 }
 
-interface Wish {
+interface Request {
   /** Snapshots of the volumes and directories that were named. */
   readonly groups: readonly Snapshot[];
   readonly ids: ReadonlySet<string>;
@@ -124,7 +124,7 @@ function inReach(
 }
 
 /** Names go before ids, as everywhere. What another machine saved is removed by its id, or where all are meant. */
-function readTargets({ targets, allHosts }: ForgetRequest, context: OwnContext): Wish {
+function readTargets({ targets, allHosts }: ForgetRequest, context: OwnContext): Request {
   const groups = new Map<string, Snapshot>();
   const ids = new Set<string>();
   const damaged = new Set<string>();
@@ -218,9 +218,9 @@ function chooseByRules(
   return { kind: 'rules', rules, floor: keepVerified ?? (allowEmpty ? 0 : 1), verified };
 }
 
-function refuseMixed(request: ForgetRequest, wish: Wish): void {
+function refuseMixed(request: ForgetRequest, asked: Request): void {
   const mixed =
-    wish.groups.length > 0
+    asked.groups.length > 0
       ? 'volumes'
       : request.tags.length > 0
         ? 'tags'
@@ -228,7 +228,7 @@ function refuseMixed(request: ForgetRequest, wish: Wish): void {
           ? 'rules'
           : undefined;
   if (mixed === undefined) return;
-  const [first = ''] = [...wish.ids, ...wish.damaged];
+  const [first = ''] = [...asked.ids, ...asked.damaged];
   throw new AppError(
     'usage',
     `Cannot forget single snapshots, such as ${quote(first.slice(0, 8))}, together with ${mixed}`,

@@ -7,7 +7,7 @@ import type {
   VolumeStats,
 } from '../snapshots/index.ts';
 import type { ForgetReport, ForgetRequest } from './forget.ts';
-import type { ForgetGroup, ForgetPlan, SnapshotFate } from './forget-plan.ts';
+import type { ForgetGroup, ForgetPlan, ForgetDecision } from './forget-plan.ts';
 import type { KeepRules, Period } from '../model/keep-rules.ts';
 import { loadedLate, type JobOptions, type Protection } from '../activity/index.ts';
 import type { TaggedSnapshot, TagRequest } from './tag.ts';
@@ -60,7 +60,7 @@ export type {
   Period,
   PruneLimits,
   PruneSummary,
-  SnapshotFate,
+  ForgetDecision,
   StatsReport,
   TaggedSnapshot,
   TagRequest,

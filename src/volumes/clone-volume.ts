@@ -33,7 +33,7 @@ export async function cloneVolume(
   await using from = await host.openData(source.name, { signal: log.signal });
   log.uses(from);
   const existing = await host.findVolume(request.to, { signal: log.signal });
-  if (existing !== undefined && hasWishes(request)) {
+  if (existing !== undefined && asksForMore(request)) {
     log.note(`${quote(request.to)} was there already and keeps its driver, options and labels.`);
   }
   const work = async (target: TargetVolume, claim: () => void): Promise<CloneReport> => {
@@ -101,8 +101,8 @@ export async function materializeSources(
   return rootEntry;
 }
 
-function hasWishes({ driver, options, labels }: CloneRequest): boolean {
-  return driver !== undefined || [options, labels].some((wish) => Object.keys(wish ?? {}).length > 0);
+function asksForMore({ driver, options, labels }: CloneRequest): boolean {
+  return driver !== undefined || [options, labels].some((asked) => Object.keys(asked ?? {}).length > 0);
 }
 
 /** Options that name a place would make the clone the same data; Docker's and Compose's own labels would lie about it. */

@@ -46,7 +46,7 @@ export async function exportVolume(
   return { ...log.report(), format, archiveBytes };
 }
 
-interface FileWish {
+interface ExportFileRequest {
   readonly data: VolumeData;
   readonly request: ExportRequest;
 }
@@ -54,7 +54,7 @@ interface FileWish {
 async function sendToFile(
   text: string,
   send: (write: ByteSink) => Promise<void>,
-  { data, request }: FileWish,
+  { data, request }: ExportFileRequest,
 ): Promise<void> {
   const found = findLocal(text, { follow: true });
   const stat = found.stat;

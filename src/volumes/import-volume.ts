@@ -50,8 +50,8 @@ async function findExisting(host: Host, request: ImportRequest, log: WorkLog): P
     return await findVolume(host, request.volume, { action: 'import into', signal: log.signal });
   const existing = await host.findVolume(request.volume, { signal: log.signal });
   const { driver, labels, options } = request.create;
-  const hasWishes = driver !== '' || Object.keys(labels).length > 0 || Object.keys(options).length > 0;
-  if (existing !== undefined && hasWishes) {
+  const asksForMore = driver !== '' || Object.keys(labels).length > 0 || Object.keys(options).length > 0;
+  if (existing !== undefined && asksForMore) {
     log.note(`${quote(request.volume)} was there already and keeps its driver, options and labels.`);
   }
   return existing;
@@ -72,23 +72,23 @@ async function unpack(
   sources: AsyncIterable<TarSource>,
   { request, target, log, claim }: Unpacking,
 ): Promise<void> {
-  const wish = { action: 'import into', name: request.volume, hint: emptyHint, log };
+  const asked = { action: 'import into', name: request.volume, hint: emptyHint, log };
   if (data.way === 'stream') {
-    if (request.merge !== true || target.wasCreated) await requireEmpty(data, wish);
+    if (request.merge !== true || target.wasCreated) await requireEmpty(data, asked);
     claim();
     return await unpackStreamed(
       () => data.writeTar('', writeTar(sources, tarOptions(log)), { signal: log.signal }),
       target,
     );
   }
-  using volume = lockVolume(data.root, wish);
+  using volume = lockVolume(data.root, asked);
   if (request.merge === true && !(await isEmptyVolume(volume.root))) {
     const { signal, onProblem } = log;
     await materialize(volume.root.self, membersOf(sources), { signal, onProblem });
     syncVolume(volume.root);
     return volume.refuseMoved();
   }
-  await requireEmpty(volume.root, wish);
+  await requireEmpty(volume.root, asked);
   await fillEmpty(volume, (stage) => materializeSources(sources, stage, log), log);
 }
 

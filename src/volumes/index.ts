@@ -23,7 +23,7 @@ export {
   resolveTargets,
   type BackupTarget,
   type PathTarget,
-  type TargetWish,
+  type TargetRequest,
 } from './targets.ts';
 export { openForeignTrash, type ForeignTrash, type ForeignVolume } from './trash-foreign.ts';
 export {

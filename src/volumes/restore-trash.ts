@@ -100,9 +100,9 @@ function noEngine(name: string): AppError {
 }
 
 type EngineParts = RestoreTrashParts & { readonly engine: Host };
-type Wish = RestoreTrashOptions & { readonly to: string };
+type Request = RestoreTrashOptions & { readonly to: string };
 
-async function bringBack(parts: EngineParts, trashed: TrashedVolume, { to, signal }: Wish): Promise<void> {
+async function bringBack(parts: EngineParts, trashed: TrashedVolume, { to, signal }: Request): Promise<void> {
   const { engine, managed, stateDir } = parts;
   const log = new WorkLog({ signal });
   const target = { engine, to, name: nameBefore(trashed), log };

@@ -22,7 +22,7 @@ export interface PathTarget {
   readonly isFile?: boolean | undefined;
 }
 
-export interface TargetWish {
+export interface TargetRequest {
   readonly targets: readonly string[];
   readonly all: boolean;
   readonly stacks: readonly string[];
@@ -40,19 +40,19 @@ export interface TargetChoice {
 /** Finds everything that is asked for before anything is done: a typo stops the whole command, and never makes a volume. */
 export async function resolveTargets(
   parts: Protection,
-  wish: TargetWish,
+  request: TargetRequest,
   options: JobOptions,
 ): Promise<TargetChoice> {
-  const { containers = [] } = wish;
-  if (wish.targets.length + wish.stacks.length + containers.length === 0 && !wish.all) {
+  const { containers = [] } = request;
+  if (request.targets.length + request.stacks.length + containers.length === 0 && !request.all) {
     throw new AppError('usage', 'Nothing to back up was named', {
       hint: 'Name volumes or directories, or use --all, --stack or --container.',
     });
   }
   const named: BackupTarget[] = [];
-  for (const text of wish.targets) named.push(await resolveTarget(parts, text, options));
-  const mounted = await mountedTargets(parts, { ...wish, containers }, options);
-  const chosen = await volumeTargets(parts, wish, options);
+  for (const text of request.targets) named.push(await resolveTarget(parts, text, options));
+  const mounted = await mountedTargets(parts, { ...request, containers }, options);
+  const chosen = await volumeTargets(parts, request, options);
   const targets = unique([...named, ...chosen.targets, ...mounted.targets]);
   const stacks = await stacksOfPaths(parts, targets, options);
   return {
@@ -65,14 +65,14 @@ export async function resolveTargets(
 /** Those that `--all` and `--stack` mean. */
 async function volumeTargets(
   parts: Protection,
-  wish: TargetWish,
+  request: TargetRequest,
   options: JobOptions,
 ): Promise<Omit<TargetChoice, 'moments'>> {
-  if (!wish.all && wish.stacks.length === 0) return { targets: [], skipped: [] };
+  if (!request.all && request.stacks.length === 0) return { targets: [], skipped: [] };
   const host = await parts.host();
   const info = await host.info({ signal: options.signal });
   const volumes = await host.listVolumes({ signal: options.signal });
-  const chosen = chooseVolumes(volumes, wish);
+  const chosen = chooseVolumes(volumes, request);
   const found = chosen.volumes.map((volume): BackupTarget => ({
     kind: 'volume',
     name: volume.name,
@@ -85,19 +85,19 @@ async function volumeTargets(
 /** What containers that are named have, each container's at one moment; that of a stack with the rest of it that is saved. */
 async function mountedTargets(
   parts: Protection,
-  wish: TargetWish & { readonly containers: readonly string[] },
+  request: TargetRequest & { readonly containers: readonly string[] },
   options: JobOptions,
 ): Promise<TargetChoice> {
-  if (wish.containers.length === 0) return { targets: [], moments: new Map(), skipped: [] };
+  if (request.containers.length === 0) return { targets: [], moments: new Map(), skipped: [] };
   const { findContainerData } = await import('./container-targets.ts');
   const host = await (await parts.host()).info({ signal: options.signal });
   const moments = new Map<BackupTarget, string>();
   const skipped: TargetChoice['skipped'][number][] = [];
-  for (const data of await findContainerData(parts, wish.containers, options)) {
+  for (const data of await findContainerData(parts, request.containers, options)) {
     skipped.push(...data.skipped);
     const together = data.stack === undefined ? `container ${data.container}` : `stack ${data.stack}`;
     for (const volume of data.volumes) {
-      const isOfStack = volume.stack !== undefined && (wish.all || wish.stacks.includes(volume.stack));
+      const isOfStack = volume.stack !== undefined && (request.all || request.stacks.includes(volume.stack));
       const own = isOfStack ? `stack ${volume.stack}` : together;
       moments.set({ kind: 'volume', name: volume.name, volume, host }, own);
     }
@@ -146,9 +146,9 @@ async function stacksOfPaths(
 /** The volumes that `--all` and `--stack` mean, and those that their label keeps out; pure. */
 export function chooseVolumes(
   volumes: readonly Volume[],
-  wish: Pick<TargetWish, 'all' | 'stacks'>,
+  request: Pick<TargetRequest, 'all' | 'stacks'>,
 ): { volumes: Volume[]; skipped: { name: string; reason: string }[] } {
-  for (const stack of wish.stacks) {
+  for (const stack of request.stacks) {
     if (volumes.some((volume) => volume.stack === stack)) continue;
     const near = nearNames(stack, [...new Set(volumes.flatMap((volume) => volume.stack ?? []))]);
     throw new AppError('not-found', `There is no stack ${quote(stack)} with volumes`, {
@@ -156,7 +156,7 @@ export function chooseVolumes(
     });
   }
   const wanted = volumes.filter(
-    (volume) => wish.all || (volume.stack !== undefined && wish.stacks.includes(volume.stack)),
+    (volume) => request.all || (volume.stack !== undefined && request.stacks.includes(volume.stack)),
   );
   return {
     volumes: wanted.filter((volume) => whySkipped(volume) === undefined),

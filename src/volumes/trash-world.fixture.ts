@@ -11,7 +11,7 @@ import { openForeignTrash } from './trash-foreign.ts';
 
 type Call = 'openData' | 'findVolume' | 'createVolume';
 
-interface RestoreWish extends RestoreTrashOptions {
+interface RestoreTrashRequest extends RestoreTrashOptions {
   readonly host?: Host;
   readonly isOwnWanted?: boolean;
 }
@@ -53,7 +53,7 @@ export class TrashWorld implements Disposable {
 
   restore(
     which: string,
-    { isOwnWanted = false, host = this.docker(), ...options }: RestoreWish = {},
+    { isOwnWanted = false, host = this.docker(), ...options }: RestoreTrashRequest = {},
   ): Promise<string> {
     return restoreTrash({ ...this.parts, host: async () => host, isOwnWanted }, which, options);
   }

@@ -51,8 +51,8 @@ async function saveTwice(app: App): Promise<void> {
 }
 
 async function restore(app: App, id: string, more: { to?: string; path?: string } = {}): Promise<void> {
-  const wish = { what: id, to: undefined, path: undefined, safetySnapshot: false, ...more };
-  await app.applyRestore(await app.planRestore(wish));
+  const request = { what: id, to: undefined, path: undefined, safetySnapshot: false, ...more };
+  await app.applyRestore(await app.planRestore(request));
 }
 
 function idOf(round: number): string {
@@ -136,8 +136,8 @@ test('behind a link of another user, a directory is restored in place only where
   await app.init();
   const notes: string[] = [];
   const onNote = (note: string): void => void notes.push(note);
-  const wish = { targets: [name], all: false, stacks: [], dryRun: false };
-  const { outcomes } = await app.backup(wish, { onNote });
+  const request = { targets: [name], all: false, stacks: [], dryRun: false };
+  const { outcomes } = await app.backup(request, { onNote });
   const id = outcomes[0]?.snapshot?.id ?? '';
   expect(notes.join()).toContain(`it takes --to "${place}"`);
   const before = seen(place);

@@ -50,8 +50,8 @@ test('verify reads what the newest snapshots need, and what is proven whole is k
   await cli.run('backup', 'one');
   const forget = await cli.run('forget', 'one', '--keep-last', '1', '--dry-run');
   const [, ...lines] = forget.trim().split('\n');
-  const fateOf = (id: string): string | undefined => lines.find((line) => line.includes(id.slice(0, 8)));
-  expect(fateOf(first.volumes[0]?.snapshots[0]?.id ?? '?')).toMatch(/^stays/);
+  const changeOf = (id: string): string | undefined => lines.find((line) => line.includes(id.slice(0, 8)));
+  expect(changeOf(first.volumes[0]?.snapshots[0]?.id ?? '?')).toMatch(/^stays/);
   expect(lines.filter((line) => line.startsWith('goes'))).toHaveLength(1);
 });
 
@@ -109,7 +109,7 @@ test('a repository without backups is no proof of anything', async () => {
   }
 });
 
-test('wrong wishes are usage errors', async () => {
+test('wrong settings are usage errors', async () => {
   expect((await cli.attempt(['verify'])).exit).toBe(2);
   expect((await cli.attempt(['verify', '--all', '--last', '0'])).exit).toBe(2);
   expect((await cli.attempt(['verify', '--all', '--read-data=0'])).exit).toBe(2);

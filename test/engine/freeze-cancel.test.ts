@@ -10,10 +10,10 @@ import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import {
   type FrozenWorld,
-  freezeWish,
+  frozenState,
   guardiansOf,
   openFrozenWorld,
-  setFreezeWish,
+  setFrozenState,
 } from './frozen-world.fixture.ts';
 
 const run = promisify(execFile);
@@ -53,8 +53,8 @@ async function cancelWhen(isWaiting: () => boolean): Promise<Cancelled> {
   const { signal } = controller;
   let isReady = false;
   const justBefore = async (): Promise<void> => void (isReady = true);
-  const wish: StillRequest = { containers, how: 'pause', briefMs: 30_000, reason: 'test', justBefore };
-  const ended = makeStill(world.parts, wish, { signal }).then(
+  const request: StillRequest = { containers, how: 'pause', briefMs: 30_000, reason: 'test', justBefore };
+  const ended = makeStill(world.parts, request, { signal }).then(
     () => undefined,
     (error: unknown) => error,
   );
@@ -75,20 +75,20 @@ async function expectAsBefore({ error, tookMs }: Cancelled): Promise<void> {
 
 test('a cancel ends the waiting for another program that has a container frozen, and leaves it to that one', async () => {
   const [group = ''] = groups;
-  setFreezeWish(group, '1');
+  setFrozenState(group, '1');
   try {
     await expectAsBefore(await cancelWhen(() => true));
-    expect(groups.map(freezeWish)).toEqual(['1', '0']);
+    expect(groups.map(frozenState)).toEqual(['1', '0']);
   } finally {
-    setFreezeWish(group, '0');
+    setFrozenState(group, '0');
   }
 });
 
 test('a cancel ends the waiting for a container that does not come to rest, and all run again', async () => {
   await using stuck = await writeInVain();
   writeFileSync(join(groups[0] ?? '', 'cgroup.procs'), String(stuck.pid));
-  await expectAsBefore(await cancelWhen(() => groups.every((group) => freezeWish(group) === '1')));
-  expect(groups.map(freezeWish)).toEqual(['0', '0']);
+  await expectAsBefore(await cancelWhen(() => groups.every((group) => frozenState(group) === '1')));
+  expect(groups.map(frozenState)).toEqual(['0', '0']);
   expect(stateOf(stuck.pid)).toBe('D');
 });
 

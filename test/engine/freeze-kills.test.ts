@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { FaultWorld } from '../faults/fault-world.ts';
 import { dice, seed, times } from '../faults/seeded.ts';
-import { type FrozenWorld, freezeWish, guardiansOf, openFrozenWorld } from './frozen-world.fixture.ts';
+import { type FrozenWorld, frozenState, guardiansOf, openFrozenWorld } from './frozen-world.fixture.ts';
 
 const kills = times({ all: 200, daily: 8 });
 /** Nobody looks: the guardian does it as soon as the pipe to the one that was killed is closed. */
@@ -52,7 +52,7 @@ test(
       while (child.exitCode === null && !isAnyFrozen(groups)) await sleep(1);
       await Promise.race([sleep(random.between(0, 40)), ended]);
       child.kill('SIGKILL');
-      if (groups.some((group) => freezeWish(group) === '1')) seen.frozen++;
+      if (groups.some((group) => frozenState(group) === '1')) seen.frozen++;
       await ended;
       const killedAt = performance.now();
       while (isAnyFrozen(groups)) {
@@ -77,7 +77,7 @@ test(
 );
 
 function isAnyFrozen(groups: readonly string[]): boolean {
-  return groups.some((group) => freezeWish(group) === '1');
+  return groups.some((group) => frozenState(group) === '1');
 }
 
 function journals(): string[] {

@@ -12,10 +12,10 @@ import { makeStill, type StillContainers, type StillRequest } from '../../src/qu
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import {
   type FrozenWorld,
-  freezeWish,
+  frozenState,
   guardiansOf,
   openFrozenWorld,
-  setFreezeWish,
+  setFrozenState,
 } from './frozen-world.fixture.ts';
 
 const run = promisify(execFile);
@@ -44,11 +44,11 @@ async function start(name: string, ...options: string[]): Promise<void> {
   await engine.docker(['run', '-d', '--name', name, ...options, 'busybox', 'sh', '-c', counting]);
 }
 
-async function still(wish: Partial<StillRequest> = {}): Promise<StillContainers> {
+async function still(request: Partial<StillRequest> = {}): Promise<StillContainers> {
   const containers = (await world.host.containers?.list()) ?? [];
   return await makeStill(
     world.parts,
-    { containers, how: 'pause', briefMs: 30_000, reason: 'test', ...wish },
+    { containers, how: 'pause', briefMs: 30_000, reason: 'test', ...request },
     {},
   );
 }
@@ -71,7 +71,7 @@ describe('containers that are still for a short while', () => {
     const group = await world.groupOf('db');
     const stat = `/proc/${await engine.docker(['inspect', '-f', '{{.State.Pid}}', 'db'])}/stat`;
     const held = await still();
-    expect(freezeWish(group)).toBe('1');
+    expect(frozenState(group)).toBe('1');
     expect(await state('db')).toBe('running');
     expect(guardiansOf(group)).toHaveLength(1);
     // The processor time that its first process has had.
@@ -80,7 +80,7 @@ describe('containers that are still for a short while', () => {
     await sleep(300);
     expect(ticks()).toBe(before);
     const report = await held.release();
-    expect(freezeWish(group)).toBe('0');
+    expect(frozenState(group)).toBe('0');
     expect(report).toMatchObject({ disturbed: [], unhealthy: [], apps: [{ name: 'db' }] });
     expect(report.stillMs).toBeGreaterThan(300);
     expect(guardiansOf(group)).toEqual([]);
@@ -147,14 +147,14 @@ describe('containers that are still for a short while', () => {
     } finally {
       await run('umount', [join(world.stateDir, 'journal-apps')]);
     }
-    expect([freezeWish(group), await state('db')]).toEqual(['0', 'running']);
+    expect([frozenState(group), await state('db')]).toEqual(['0', 'running']);
     expect(guardiansOf(group)).toEqual([]);
   });
 
   test('wait for another program that has them frozen', async () => {
     const group = await world.groupOf('db');
-    setFreezeWish(group, '1');
-    setTimeout(() => setFreezeWish(group, '0'), 400);
+    setFrozenState(group, '1');
+    setTimeout(() => setFrozenState(group, '0'), 400);
     const began = performance.now();
     const held = await still();
     expect(performance.now() - began).toBeGreaterThan(390);
@@ -166,14 +166,14 @@ describe('containers that are still for a short while', () => {
     const pause = async (): Promise<void> => void (await engine.docker(['pause', 'db']));
     await expect(still({ justBefore: pause })).rejects.toMatchObject({ code: 'conflict' });
     expect(await state('db')).toBe('paused');
-    expect(freezeWish(group)).toBe('1');
+    expect(frozenState(group)).toBe('1');
     await engine.docker(['unpause', 'db']);
   });
 });
 
 describe('somebody who meddles with what is frozen', () => {
   test.each([
-    ['lets it run', async (group: string) => setFreezeWish(group, '0')],
+    ['lets it run', async (group: string) => setFrozenState(group, '0')],
     ['stops it', async () => void (await engine.docker(['stop', '-t', '1', 'db']))],
     ['starts it again', async () => void (await engine.docker(['restart', '-t', '1', 'db']))],
     ['removes it', async () => void (await engine.docker(['rm', '-f', 'db']))],
@@ -185,7 +185,7 @@ describe('somebody who meddles with what is frozen', () => {
     expect(report.disturbed).toEqual(['db']);
     const now = await state('db').catch(() => 'gone');
     expect(now).toBe(what === 'stops it' ? 'exited' : what === 'removes it' ? 'gone' : 'running');
-    if (now === 'running') expect(freezeWish(await world.groupOf('db'))).toBe('0');
+    if (now === 'running') expect(frozenState(await world.groupOf('db'))).toBe('0');
   });
 });
 
@@ -195,7 +195,7 @@ describe('the guardian', () => {
     const held = await still();
     const [guardian = 0] = guardiansOf(group);
     process.kill(guardian, 'SIGKILL');
-    await until(() => freezeWish(group) === '0', 1000);
+    await until(() => frozenState(group) === '0', 1000);
     expect((await held.release()).disturbed).toEqual(['db']);
   });
 
@@ -203,7 +203,7 @@ describe('the guardian', () => {
     const group = await world.groupOf('db');
     const held = await still();
     process.kill(guardiansOf(group)[0] ?? 0, signal);
-    await until(() => freezeWish(group) === '0', 1000);
+    await until(() => frozenState(group) === '0', 1000);
     expect((await held.release()).disturbed).toEqual(['db']);
   });
 
@@ -218,8 +218,8 @@ describe('the guardian', () => {
     );
     await freezing.watch();
     for (const step of freezing.levels.flat()) expect(await freezing.freeze(step)).toBe(true);
-    expect(freezeWish(group)).toBe('1');
-    const afterMs = await until(() => freezeWish(group) === '0', 2000);
+    expect(frozenState(group)).toBe('1');
+    const afterMs = await until(() => frozenState(group) === '0', 2000);
     expect(afterMs).toBeGreaterThan(200);
   });
 
@@ -238,14 +238,14 @@ describe('the guardian', () => {
       await journal[Symbol.asyncDispose]();
     };
     await leave();
-    setFreezeWish(group, '1');
+    setFrozenState(group, '1');
     const { jobs } = await recoverApps(world.parts, {});
     expect(jobs).toMatchObject([{ apps: ['db'], error: undefined }]);
-    expect(freezeWish(group)).toBe('0');
+    expect(frozenState(group)).toBe('0');
     await leave();
     await engine.docker(['pause', 'db']);
     expect((await recoverApps(world.parts, {})).jobs).toMatchObject([{ apps: [], error: undefined }]);
-    expect([await state('db'), freezeWish(group)]).toEqual(['paused', '1']);
+    expect([await state('db'), frozenState(group)]).toEqual(['paused', '1']);
     await engine.docker(['unpause', 'db']);
     await leave();
     await engine.docker(['rm', '-f', 'db']);

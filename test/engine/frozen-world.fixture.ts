@@ -49,12 +49,12 @@ export async function openFrozenWorld(engine: PrivateEngine): Promise<FrozenWorl
 }
 
 /** What its file says: whether somebody wants it to be frozen. */
-export function freezeWish(group: string): string {
+export function frozenState(group: string): string {
   return readFileSync(join(group, 'cgroup.freeze'), 'utf8').trim();
 }
 
-export function setFreezeWish(group: string, wish: '0' | '1'): void {
-  writeFileSync(join(group, 'cgroup.freeze'), wish);
+export function setFrozenState(group: string, request: '0' | '1'): void {
+  writeFileSync(join(group, 'cgroup.freeze'), request);
 }
 
 /** The processes that watch over these groups. */

@@ -27,7 +27,7 @@ const attempt = (...args: string[]): Promise<CliResult> => on.attempt(args);
 
 const run = async (...args: string[]): Promise<string> => (await on.run(args)).stdout;
 
-interface Wish {
+interface Request {
   readonly volume: string;
   readonly args?: readonly string[];
   /** Run by the shell of the container. */
@@ -35,7 +35,7 @@ interface Wish {
 }
 
 /** A container whose script ends at once when it is told to. */
-async function container(name: string, { volume, args = [], script }: Wish): Promise<void> {
+async function container(name: string, { volume, args = [], script }: Request): Promise<void> {
   started.push(name);
   const wait = 'trap "exit 0" TERM; while :; do sleep 0.1; done';
   const command = script === undefined ? wait : `${script}; ${wait}`;

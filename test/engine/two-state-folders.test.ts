@@ -71,8 +71,8 @@ test('what a killed restore has left is not put right while another state folder
     const { identity: hostIdentity } = await host.info();
     const root = on.engine.volumePath('left');
     const members = [{ kind: 'volume', name: 'left', identity: 'of left', root }] as const;
-    const wish = { stateDir, action: 'restore', hostIdentity, snapshotIds: [], members } as const;
-    await using replacement = await openReplacement(wish);
+    const request = { stateDir, action: 'restore', hostIdentity, snapshotIds: [], members } as const;
+    await using replacement = await openReplacement(request);
     const [made = ''] = replacement.newPaths;
     mkdirSync(join(made, 'files'), { recursive: true });
     writeFileSync(join(made, 'files/one'), 'new');

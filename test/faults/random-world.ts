@@ -120,8 +120,8 @@ export class RandomWorld implements AsyncDisposable {
 
   async #tryTo(app: App, work: Work, signal: AbortSignal | undefined): Promise<WorkEnd> {
     if (work === 'backup') {
-      const wish = { targets: [this.source], all: false, stacks: [], dryRun: false };
-      const [outcome] = (await app.backup(wish, { signal })).outcomes;
+      const request = { targets: [this.source], all: false, stacks: [], dryRun: false };
+      const [outcome] = (await app.backup(request, { signal })).outcomes;
       return {
         isDone: outcome?.outcome === 'good',
         saved: outcome?.outcome === 'good' ? outcome.snapshot?.id : undefined,
@@ -130,8 +130,8 @@ export class RandomWorld implements AsyncDisposable {
     }
     if (work === 'forget') {
       const rules = { last: this.#random.between(3, 6) };
-      const wish = { targets: [], tags: [], rules, keepVerified: undefined, allowEmpty: false };
-      const { removed } = await app.applyForget(await app.planForget(wish, { signal }), { signal });
+      const request = { targets: [], tags: [], rules, keepVerified: undefined, allowEmpty: false };
+      const { removed } = await app.applyForget(await app.planForget(request, { signal }), { signal });
       return { isDone: true, removed };
     }
     if (work === 'prune') {
@@ -162,8 +162,8 @@ export class RandomWorld implements AsyncDisposable {
   ): Promise<void> {
     const target = join(this.folder, 'restored');
     try {
-      const wish = { what: id, to: target, path: undefined, safetySnapshot: false };
-      await app.applyRestore(await app.planRestore(wish, { signal }), { signal });
+      const request = { what: id, to: target, path: undefined, safetySnapshot: false };
+      await app.applyRestore(await app.planRestore(request, { signal }), { signal });
       if (treeFacts(target).join('\n') !== facts?.join('\n'))
         throw new Error(`Snapshot ${id} was restored as something else`);
     } finally {

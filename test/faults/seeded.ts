@@ -10,8 +10,8 @@ export function times(counts: { readonly all: number; readonly daily: number }):
 
 /** The same for faults that are drawn at random: HOLDFAST_TEST_FAULTS may be their number. */
 export function randomTimes(counts: { readonly all: number; readonly daily: number }): number {
-  const wish = Number(process.env['HOLDFAST_TEST_FAULTS']);
-  return Number.isInteger(wish) && wish > 0 ? wish : times(counts);
+  const request = Number(process.env['HOLDFAST_TEST_FAULTS']);
+  return Number.isInteger(request) && request > 0 ? request : times(counts);
 }
 
 /**

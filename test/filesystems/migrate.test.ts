@@ -420,14 +420,14 @@ test('a way back that fails leaves the volume, and what it was before in the tra
 
 test('storage that it cannot move to is refused before anything is touched', async () => {
   await makeVolume();
-  const wishes: [string, Texts, string][] = [
+  const settings: [string, Texts, string][] = [
     ['local', {}, 'usage'],
     ['local', { mode: '0700' }, 'usage'],
     ['tmpfs', {}, 'unsupported'],
     ['floppy', {}, 'unsupported'],
     ['local', { size: 'much' }, 'usage'],
   ];
-  for (const [driver, options, code] of wishes)
+  for (const [driver, options, code] of settings)
     await expect(managed.checkMigration('pg', { driver, options }), driver).rejects.toMatchObject({ code });
   await managed.create({ name: 'fleeting', driver: 'tmpfs', labels: {}, options: {} });
   await expect(managed.checkMigration('fleeting', { driver: 'local', options: {} })).rejects.toMatchObject({

@@ -44,7 +44,7 @@ test(
         const limits = { allowEmpty: false, nowMs: Date.now() };
         const plan = planForget(snapshots, { kind: 'rules', rules, floor: 0, verified: new Set() }, limits);
         const mine = plan.groups.flatMap((group) =>
-          group.fates.map(
+          group.decisions.map(
             ({ snapshot, stays, reasons }) => `${snapshot.id} ${stays ? reasons.join('; ') : 'goes'}`,
           ),
         );

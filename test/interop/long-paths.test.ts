@@ -53,8 +53,8 @@ async function save(): Promise<string> {
 }
 
 async function restore(more: { to?: string; path?: string } = {}): Promise<void> {
-  const wish = { what: id, to: undefined, path: undefined, safetySnapshot: true, ...more };
-  const report = await app.applyRestore(await app.planRestore(wish));
+  const request = { what: id, to: undefined, path: undefined, safetySnapshot: true, ...more };
+  const report = await app.applyRestore(await app.planRestore(request));
   expect(report.problems).toEqual([]);
 }
 

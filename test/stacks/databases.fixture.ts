@@ -13,7 +13,7 @@ export interface Databases extends AsyncDisposable {
   readonly host: Host;
   readonly containers: Containers;
   /** Starts a container of an image, with a volume of its name where the image keeps its data, and waits until it is healthy. */
-  start(wish: DatabaseWish): Promise<Container>;
+  start(request: DatabaseRequest): Promise<Container>;
   killInside(name: string, pattern: RegExp): Promise<void>;
   /** The preset that recognises what is on the volume of that name, and its server. */
   recognise(
@@ -22,7 +22,7 @@ export interface Databases extends AsyncDisposable {
   ): Promise<{ readonly preset: Preset; readonly server: PresetServer }>;
 }
 
-export interface DatabaseWish {
+export interface DatabaseRequest {
   readonly name: string;
   readonly image: string;
   readonly path: string;
@@ -55,7 +55,7 @@ export async function startDatabases(): Promise<Databases> {
       engine,
       host,
       containers,
-      start: (wish) => start(engine, containers, wish),
+      start: (request) => start(engine, containers, request),
       killInside: (name, pattern) => killInside(engine, name, pattern),
       recognise: (name, signal) => recognise({ host, containers }, name, signal),
       async [Symbol.asyncDispose]() {
@@ -69,8 +69,12 @@ export async function startDatabases(): Promise<Databases> {
   }
 }
 
-async function start(engine: PrivateEngine, containers: Containers, wish: DatabaseWish): Promise<Container> {
-  const { name, image, path, environment = {}, args = [], command = [] } = wish;
+async function start(
+  engine: PrivateEngine,
+  containers: Containers,
+  request: DatabaseRequest,
+): Promise<Container> {
+  const { name, image, path, environment = {}, args = [], command = [] } = request;
   const variables = Object.entries(environment).flatMap(([key, value]) => ['-e', `${key}=${value}`]);
   await engine.docker([
     'run',

@@ -8,7 +8,7 @@ import { openFreshRepository } from '../../src/repository/open-repository.fixtur
 import { awkwardPassword, type Databases, startDatabases } from './databases.fixture.ts';
 
 const path = '/var/lib/mysql';
-const wish = { readyWithinMs: 60_000, countWithinMs: 60_000 };
+const request = { readyWithinMs: 60_000, countWithinMs: 60_000 };
 
 let databases: Databases;
 beforeAll(async () => {
@@ -35,7 +35,7 @@ describe('MariaDB', () => {
     const { preset, server } = await databases.recognise('maria');
     expect(preset.name).toBe('mariadb');
     expect(server.recognition.by).toBe('both');
-    const check = await preset.check(server, wish);
+    const check = await preset.check(server, request);
     expect(check.problems).toEqual([]);
     expect(check.isHealthy).toBe(true);
     expect(check.facts).toEqual(['1 database', '2 tables', '30,002 rows']);
@@ -133,7 +133,7 @@ describe('MariaDB', () => {
       name: dump.name,
       body: repository.readFile(snapshot, entry),
     });
-    const check = await other.preset.check(other.server, wish);
+    const check = await other.preset.check(other.server, request);
     expect(check.problems).toEqual([]);
     expect(check.counts["rows.sh`o'p \"é.t'1"]).toBe(30_000);
   });

@@ -7,7 +7,7 @@ import { awkwardPassword, type Databases, startDatabases } from './databases.fix
 
 const path = '/var/lib/postgresql/data';
 const awkwardName = `Sh"o'p -- é=x/%`;
-const wish = { readyWithinMs: 60_000, countWithinMs: 60_000 };
+const request = { readyWithinMs: 60_000, countWithinMs: 60_000 };
 
 let databases: Databases;
 beforeAll(async () => {
@@ -88,7 +88,7 @@ describe('PostgreSQL', () => {
 
   test('is healthy when all its rows can be read', async () => {
     const { preset, server } = await databases.recognise('pg');
-    const check = await preset.check(server, wish);
+    const check = await preset.check(server, request);
     expect(check.problems).toEqual([]);
     expect(check.isHealthy).toBe(true);
     expect(check.counts[`rows.${awkwardName}.s 1.t"2`]).toBe(30_000);
@@ -126,7 +126,7 @@ describe('PostgreSQL', () => {
       if (!entry) throw new Error(`There is no ${name}`);
       await preset.restoreDump?.(server, { name, body: repository.readFile(snapshot, entry) });
     }
-    const check = await preset.check(server, wish);
+    const check = await preset.check(server, request);
     expect(check.problems).toEqual([]);
     expect(check.counts[`rows.${awkwardName}.s 1.t"2`]).toBe(30_000);
     expect(
@@ -147,7 +147,7 @@ describe('PostgreSQL', () => {
       yield Buffer.from(text.slice(0, text.length / 2));
       throw new Error('the repository is gone');
     }
-    const before = (await preset.check(server, wish)).counts;
+    const before = (await preset.check(server, request)).counts;
     await expect(preset.restoreDump?.(server, { name: dump.name, body: broken() })).rejects.toThrow(
       /repository is gone/,
     );
@@ -161,7 +161,7 @@ describe('PostgreSQL', () => {
     await expect(
       preset.restoreDump?.(stoppable.server, { name: dump.name, body: cancelled() }),
     ).rejects.toMatchObject({ code: 'cancelled' });
-    expect((await preset.check(server, wish)).counts).toEqual(before);
+    expect((await preset.check(server, request)).counts).toEqual(before);
     async function* wrong(): AsyncGenerator<Uint8Array> {
       yield Buffer.from('CREATE DATABASE half; SELECT nonsense;');
     }
@@ -169,7 +169,7 @@ describe('PostgreSQL', () => {
       /failed \(exit 3\)/,
     );
     await sql('pg', 'postgres', 'DROP DATABASE half');
-    expect((await preset.check(server, wish)).counts).toEqual(before);
+    expect((await preset.check(server, request)).counts).toEqual(before);
     expect(await sql('pg', 'postgres', `SELECT datallowconn FROM pg_database WHERE datname LIKE 'Sh%'`)).toBe(
       't',
     );
@@ -265,7 +265,7 @@ describe('a dump of PostgreSQL', () => {
     try {
       const { preset, server } = await databases.recognise('pg');
       await expect(preset.dumps?.(server)).rejects.toMatchObject({ code: 'unsupported' });
-      expect(await preset.check(server, wish)).toMatchObject({ isHealthy: undefined });
+      expect(await preset.check(server, request)).toMatchObject({ isHealthy: undefined });
     } finally {
       await engine.docker(['exec', '-u', '0', 'pg', 'mv', '/tmp/psql', program]);
       await engine.docker(['exec', '-u', '0', 'pg', 'mv', '/tmp/psql2', '/usr/bin/psql']);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { awkwardPassword, type Databases, startDatabases } from './databases.fixture.ts';
 
 const path = '/data';
-const wish = { readyWithinMs: 30_000, countWithinMs: 30_000 };
+const request = { readyWithinMs: 30_000, countWithinMs: 30_000 };
 
 let databases: Databases;
 beforeAll(async () => {
@@ -47,7 +47,7 @@ describe('Redis', () => {
     const { preset, server } = await databases.recognise('cache');
     expect(preset.name).toBe('redis');
     expect(server.recognition.reason).toBe('the image "redis:8" and "dump.rdb" in the volume');
-    expect(await preset.check(server, wish)).toMatchObject({
+    expect(await preset.check(server, request)).toMatchObject({
       isHealthy: true,
       facts: ['1 key'],
       counts: { keys: 1, 'keys.db0': 1 },
@@ -80,7 +80,7 @@ describe('Redis', () => {
     const { preset, server } = await databases.recognise('cache');
     const container = { ...server.container, command: ['redis-server', '--requirepass', 'wrong'] };
     await expect(preset.before?.({ ...server, container })).rejects.toMatchObject({ code: 'denied' });
-    expect(await preset.check({ ...server, container }, { ...wish, readyWithinMs: 500 })).toMatchObject({
+    expect(await preset.check({ ...server, container }, { ...request, readyWithinMs: 500 })).toMatchObject({
       isHealthy: false,
     });
   });

@@ -5,7 +5,7 @@ import { runClient } from '../../src/quiesce/presets/run-client.ts';
 import type { Dump } from '../../src/quiesce/presets/preset.ts';
 import { type Databases, startDatabases } from './databases.fixture.ts';
 
-const wish = { readyWithinMs: 30_000, countWithinMs: 30_000 };
+const request = { readyWithinMs: 30_000, countWithinMs: 30_000 };
 const file = `/data/notes 'n" more/app.db`;
 
 const library = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
@@ -48,7 +48,7 @@ test.runIf(hasClient)('SQLite is recognised by its files, checked, and put a che
     evidence: 'checkpoint of SQLite in "app"',
     grade: 'crash',
   });
-  expect(await preset.check(server, wish)).toMatchObject({
+  expect(await preset.check(server, request)).toMatchObject({
     isHealthy: true,
     counts: { [`tables.notes 'n" more/app.db`]: 1 },
   });
@@ -72,7 +72,7 @@ test.runIf(hasClient)('a SQLite file that lost its end is found', async () => {
   await sql('PRAGMA wal_checkpoint(TRUNCATE);');
   truncateSync(path, Math.floor(readFileSync(path).length / 2 / 4096) * 4096);
   const { preset, server } = await databases.recognise('app');
-  expect(await preset.check(server, wish)).toMatchObject({ isHealthy: false });
+  expect(await preset.check(server, request)).toMatchObject({ isHealthy: false });
   const [dump] = (await preset.dumps?.(server)) ?? [];
   if (!dump) throw new Error('There is no dump');
   await expect(textOf(dump)).rejects.toThrow(/Cannot dump/);

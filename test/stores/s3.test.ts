@@ -113,13 +113,13 @@ describe('s3', () => {
     const bucket = newBucket();
     await using first = open(bucket);
     await first.store.create();
-    const wishes = Array.from({ length: 6 }, async (_, i) => {
+    const settings = Array.from({ length: 6 }, async (_, i) => {
       await using one = open(bucket);
       await one.store.create();
       await one.store.save('config', '', Buffer.from(`config ${i}`));
       return i;
     });
-    const results = await Promise.allSettled(wishes);
+    const results = await Promise.allSettled(settings);
     const winners = results.filter((result) => result.status === 'fulfilled');
     expect(winners).toHaveLength(1);
     for (const result of results)

@@ -29,14 +29,14 @@ export interface StartedCommand {
   kill(): Promise<boolean>;
 }
 
-export interface EngineWish {
+export interface EngineRequest {
   readonly host?: 'auto' | 'docker';
   /** For each command, beside what it finds the engine by. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 /** For all tests of a file: an engine that has busybox, and a state folder and a repository for the command. */
-export function onEngine({ host = 'auto', env = {} }: EngineWish = {}): OnEngine {
+export function onEngine({ host = 'auto', env = {} }: EngineRequest = {}): OnEngine {
   let engine: PrivateEngine | undefined;
   let cli: Cli | undefined;
   beforeAll(async () => {

@@ -91,8 +91,8 @@ class LogWriter {
       outcome: 'good',
       message: gapMessage(gap),
     }));
-    const wish = { after: plan.after, parts: this.#parts, key: key.bytes };
-    const { text, end } = chainOf([...gaps, ...events], wish);
+    const request = { after: plan.after, parts: this.#parts, key: key.bytes };
+    const { text, end } = chainOf([...gaps, ...events], request);
     const isNext = tail.segment === undefined || tail.endBytes >= segmentBytes;
     await appendLines({
       folder,
@@ -121,7 +121,7 @@ class LogWriter {
   }
 }
 
-interface ChainWish {
+interface ChainRequest {
   readonly after: ChainPlace;
   readonly parts: AuditLogParts;
   readonly key: Uint8Array;
@@ -129,7 +129,7 @@ interface ChainWish {
 
 function chainOf(
   events: readonly LogEvent[],
-  { after, parts, key }: ChainWish,
+  { after, parts, key }: ChainRequest,
 ): { text: string; end: ChainPlace } {
   const time = new Date(parts.now()).toISOString();
   const by = userName(parts.env);

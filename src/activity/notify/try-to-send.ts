@@ -6,7 +6,7 @@ import type { Channel } from './channel.ts';
 import type { SendResult } from './notifier.ts';
 import { SendFailure, type SendContext } from './send-failure.ts';
 
-export interface SendWish {
+export interface SendRequest {
   readonly channel: Channel;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
@@ -17,7 +17,7 @@ const firstPauseMs = 500;
 const longestPauseMs = 30_000;
 
 /** Tries until it is sent, as long as the channel says. Never throws, and shows no secret. */
-export async function tryToSend({ channel, env, signal, attempt }: SendWish): Promise<SendResult> {
+export async function tryToSend({ channel, env, signal, attempt }: SendRequest): Promise<SendResult> {
   const secrets = new Set<string>();
   const ended = AbortSignal.any([signal, AbortSignal.timeout(channel.retryForMs)]);
   const context: SendContext = { signal: ended, reveal: revealer(env, secrets) };
@@ -49,7 +49,7 @@ function pauseAfter(error: unknown, attempts: number): number | undefined {
   return Math.max(error.retryAfterMs ?? 0, backoffMs * (0.75 + Math.random() / 2));
 }
 
-function revealer(env: SendWish['env'], secrets: Set<string>): SendContext['reveal'] {
+function revealer(env: SendRequest['env'], secrets: Set<string>): SendContext['reveal'] {
   const read = secretReader(env);
   return async (text) => {
     if (!/^(file|env|exec):/.test(text)) return text;

@@ -27,10 +27,10 @@ export interface RefusedArchive {
 
 /** The archives, oldest first, so that each stores only what changed since the one before. */
 export async function findArchives(
-  wish: FindArchives,
+  request: FindArchives,
 ): Promise<{ found: FoundArchive[]; refused: RefusedArchive[] }> {
   const files = new Set<string>();
-  for (const given of wish.paths) for (const file of await filesOf(path.resolve(given))) files.add(file);
+  for (const given of request.paths) for (const file of await filesOf(path.resolve(given))) files.add(file);
   if (files.size === 0)
     throw new AppError('not-found', 'There are no archives', {
       hint: 'Name archives, or folders in which files end with .tar, .tar.gz, .tgz, .tar.zst or .tar.xz.',
@@ -39,7 +39,7 @@ export async function findArchives(
   const refused: RefusedArchive[] = [];
   for (const file of files) {
     try {
-      found.push(readName(file, wish));
+      found.push(readName(file, request));
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       refused.push({ path: file, error });

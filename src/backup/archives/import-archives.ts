@@ -176,8 +176,8 @@ async function importVolume(
   options: JobOptions,
 ): Promise<ArchiveOutcome> {
   const { dryRun } = request;
-  const wish = { archive: opened, digest, volume, tags, timeMs: archive.timeMs, dryRun };
-  const { snapshot, summary, problems } = await saveArchive(parts, wish, options);
+  const asked = { archive: opened, digest, volume, tags, timeMs: archive.timeMs, dryRun };
+  const { snapshot, summary, problems } = await saveArchive(parts, asked, options);
   if (snapshot !== undefined) {
     const log = await parts.log();
     await log.record([

@@ -31,24 +31,28 @@ export interface SaveArchive {
 /** Saves one volume of an archive as a snapshot of that volume, at the archive's time. */
 export async function saveArchive(
   parts: Protection,
-  wish: SaveArchive,
+  request: SaveArchive,
   options: JobOptions,
 ): Promise<SaveResult> {
   try {
     const problems: SaveProblem[] = [];
-    const entries = orderedMembers(members(wish, problems, options), {
-      below: wish.volume.below,
-      timeNs: timeNs(wish),
+    const entries = orderedMembers(members(request, problems, options), {
+      below: request.volume.below,
+      timeNs: timeNs(request),
     });
-    return await save(parts, { wish, source: { kind: 'entries', entries }, problems }, options);
+    return await save(parts, { request, source: { kind: 'entries', entries }, problems }, options);
   } catch (error) {
     if (!(error instanceof OutOfOrder)) throw error;
-    return await saveUnpacked(parts, wish, options);
+    return await saveUnpacked(parts, request, options);
   }
 }
 
 /** Unpacks it first: what puts its files in no order is brought into one by the file system. */
-async function saveUnpacked(parts: Protection, wish: SaveArchive, options: JobOptions): Promise<SaveResult> {
+async function saveUnpacked(
+  parts: Protection,
+  request: SaveArchive,
+  options: JobOptions,
+): Promise<SaveResult> {
   using state = openTrusted(fromText(path.resolve(parts.stateDir)));
   // What a killed import has left. Nobody else is at it: the lease is held.
   for (const name of readdirSync(toPath(state.at('.')), { encoding: 'latin1' }))
@@ -60,9 +64,9 @@ async function saveUnpacked(parts: Protection, wish: SaveArchive, options: JobOp
   try {
     const problems: SaveProblem[] = [];
     const onProblem = (problem: TreeProblem): void => void problems.push(asSaveProblem(problem));
-    const own = onlyBelow(members(wish, problems, options), wish);
+    const own = onlyBelow(members(request, problems, options), request);
     await materialize(root, own, { signal: options.signal, isStaged: true, onProblem });
-    return await save(parts, { wish, source: { kind: 'directory', root }, problems }, options);
+    return await save(parts, { request, source: { kind: 'directory', root }, problems }, options);
   } finally {
     await removeOwnDirectory(state, { name, made });
   }
@@ -98,34 +102,34 @@ function asSaveProblem({ path: where, reason, message }: TreeProblem): SaveProbl
 }
 
 interface SaveWork {
-  readonly wish: SaveArchive;
+  readonly request: SaveArchive;
   readonly source: TreeSource;
   readonly problems: readonly SaveProblem[];
 }
 
 async function save(
   parts: Protection,
-  { wish, source, problems }: SaveWork,
+  { request, source, problems }: SaveWork,
   options: JobOptions,
 ): Promise<SaveResult> {
   const repository = await parts.repository();
-  const volume = await describe(parts, wish.volume.name, options);
+  const volume = await describe(parts, request.volume.name, options);
   const snapshots = await repository.listSnapshots({ signal: options.signal });
   const parent = snapshots.findLast(
-    ({ volume: saved, time }) => saved?.identity === volume.identity && Date.parse(time) <= wish.timeMs,
+    ({ volume: saved, time }) => saved?.identity === volume.identity && Date.parse(time) <= request.timeMs,
   );
   const result = await repository.save({
     source,
     volume,
     parent,
-    tags: wish.tags,
+    tags: request.tags,
     hostname: parts.hostname,
-    timeMs: wish.timeMs,
+    timeMs: request.timeMs,
     // Nobody knows what wrote while the archive was made.
     grade: 'torn',
     excludePatterns: [],
     lost: problems,
-    dryRun: wish.dryRun,
+    dryRun: request.dryRun,
     signal: options.signal,
     onProgress: options.onProgress,
   });

@@ -47,14 +47,14 @@ export interface VolumePart {
   readonly below: ByteString;
 }
 
-export interface VolumeWish {
+export interface ArchiveVolumeRequest {
   readonly name: ArchiveName;
   /** What the user says that it is. */
   readonly volume: string | undefined;
 }
 
 /** Which volumes are in an archive, and where; pure. `usage` when nothing says so. */
-export function volumesIn(survey: ArchiveSurvey, { name, volume }: VolumeWish): VolumePart[] {
+export function volumesIn(survey: ArchiveSurvey, { name, volume }: ArchiveVolumeRequest): VolumePart[] {
   if (survey.members === 0) throw new AppError('integrity', 'There is nothing in it');
   const isWrapped = !survey.hasRoot && survey.top.size === 1 && survey.top.get(wrapper) === 'dir';
   if (!isWrapped) {

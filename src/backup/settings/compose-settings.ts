@@ -10,28 +10,32 @@ import { readNode } from '../../lib/read-document.ts';
 import { layered, noSettings, settingFields, settingsOf, type VolumeSettings } from './volume-settings.ts';
 
 /** What `x-holdfast` says in one place of a Compose file. */
-export interface ComposeWish {
+export interface ComposeSetting {
   readonly backup: boolean | undefined;
   readonly policies: readonly string[] | undefined;
   readonly settings: VolumeSettings;
 }
 
 /** What the Compose files of a stack say: for all of it, for services, and for volumes by their keys in the file. */
-export interface ComposeWishes {
-  readonly stack: ComposeWish;
-  readonly services: ReadonlyMap<string, ComposeWish>;
-  readonly volumes: ReadonlyMap<string, ComposeWish>;
+export interface ComposeSettings {
+  readonly stack: ComposeSetting;
+  readonly services: ReadonlyMap<string, ComposeSetting>;
+  readonly volumes: ReadonlyMap<string, ComposeSetting>;
   /** Files that cannot be read, and what cannot be understood in them. */
   readonly warnings: readonly string[];
 }
 
-export const noComposeWish: ComposeWish = { backup: undefined, policies: undefined, settings: noSettings };
+export const noComposeSetting: ComposeSetting = {
+  backup: undefined,
+  policies: undefined,
+  settings: noSettings,
+};
 
 const mostBytes = 1 << 20;
 
-const wish: Shape<ComposeWish> = converted(
+const request: Shape<ComposeSetting> = converted(
   fields({ backup: flag, policy: oneOrMore(anyText), ...settingFields }),
-  ({ backup, policy, ...settings }): ComposeWish => ({
+  ({ backup, policy, ...settings }): ComposeSetting => ({
     backup,
     policies: policy,
     settings: settingsOf({ ...settings, hooks: settings.hooks?.map(ofItsProject) }),
@@ -44,35 +48,40 @@ function ofItsProject(hook: Hook): Hook {
 }
 
 /** Reads `x-holdfast` in the Compose files of a stack; a later file goes before an earlier one, as Compose has it. Never throws. */
-export async function readComposeWishes(files: readonly string[]): Promise<ComposeWishes> {
-  let wishes: ComposeWishes = { stack: noComposeWish, services: new Map(), volumes: new Map(), warnings: [] };
+export async function readComposeSettings(files: readonly string[]): Promise<ComposeSettings> {
+  let found: ComposeSettings = {
+    stack: noComposeSetting,
+    services: new Map(),
+    volumes: new Map(),
+    warnings: [],
+  };
   for (const file of files) {
     try {
       const content = await readSmall(file);
-      if (content?.includes('x-holdfast')) wishes = merge(parseComposeWishes(content, file), wishes);
+      if (content?.includes('x-holdfast')) found = merge(parseComposeSettings(content, file), found);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       const detail = error.detail === undefined ? '' : `: ${error.detail.replaceAll('\n', '; ')}`;
-      wishes = { ...wishes, warnings: [...wishes.warnings, `${error.message}${detail}`] };
+      found = { ...found, warnings: [...found.warnings, `${error.message}${detail}`] };
     }
   }
-  return wishes;
+  return found;
 }
 
 /** Throws `usage` for what cannot be understood. */
-export function parseComposeWishes(content: string, file: string): ComposeWishes {
+export function parseComposeSettings(content: string, file: string): ComposeSettings {
   const lines = new LineCounter();
   const document = parseDocument(content, { lineCounter: lines, prettyErrors: false, merge: true });
   if (document.errors[0] !== undefined || !isMap(document.contents))
-    return { stack: noComposeWish, services: new Map(), volumes: new Map(), warnings: [] };
-  const read = (path: readonly string[]): ComposeWish | undefined => {
+    return { stack: noComposeSetting, services: new Map(), volumes: new Map(), warnings: [] };
+  const read = (path: readonly string[]): ComposeSetting | undefined => {
     const node = document.getIn([...path, 'x-holdfast'], true);
     return node === undefined
       ? undefined
-      : readNode(wish, { node, document, lines, file, path: [...path, 'x-holdfast'] }).value;
+      : readNode(request, { node, document, lines, file, path: [...path, 'x-holdfast'] }).value;
   };
-  const below = (section: string): Map<string, ComposeWish> => {
-    const found = new Map<string, ComposeWish>();
+  const below = (section: string): Map<string, ComposeSetting> => {
+    const found = new Map<string, ComposeSetting>();
     const entries = document.get(section);
     if (!isMap(entries)) return found;
     for (const { key } of entries.items) {
@@ -83,7 +92,7 @@ export function parseComposeWishes(content: string, file: string): ComposeWishes
     return found;
   };
   return {
-    stack: read([]) ?? noComposeWish,
+    stack: read([]) ?? noComposeSetting,
     services: below('services'),
     volumes: below('volumes'),
     warnings: [],
@@ -91,7 +100,7 @@ export function parseComposeWishes(content: string, file: string): ComposeWishes
 }
 
 /** What the stronger does not say, the weaker says. */
-export function layeredWish(stronger: ComposeWish, weaker: ComposeWish): ComposeWish {
+export function layeredSetting(stronger: ComposeSetting, weaker: ComposeSetting): ComposeSetting {
   return {
     backup: stronger.backup ?? weaker.backup,
     policies: stronger.policies ?? weaker.policies,
@@ -99,9 +108,9 @@ export function layeredWish(stronger: ComposeWish, weaker: ComposeWish): Compose
   };
 }
 
-function merge(later: ComposeWishes, earlier: ComposeWishes): ComposeWishes {
+function merge(later: ComposeSettings, earlier: ComposeSettings): ComposeSettings {
   return {
-    stack: layeredWish(later.stack, earlier.stack),
+    stack: layeredSetting(later.stack, earlier.stack),
     services: mergeMaps(later.services, earlier.services),
     volumes: mergeMaps(later.volumes, earlier.volumes),
     warnings: [...earlier.warnings, ...later.warnings],
@@ -109,11 +118,12 @@ function merge(later: ComposeWishes, earlier: ComposeWishes): ComposeWishes {
 }
 
 function mergeMaps(
-  later: ReadonlyMap<string, ComposeWish>,
-  earlier: ReadonlyMap<string, ComposeWish>,
-): Map<string, ComposeWish> {
+  later: ReadonlyMap<string, ComposeSetting>,
+  earlier: ReadonlyMap<string, ComposeSetting>,
+): Map<string, ComposeSetting> {
   const merged = new Map(earlier);
-  for (const [name, own] of later) merged.set(name, layeredWish(own, earlier.get(name) ?? noComposeWish));
+  for (const [name, own] of later)
+    merged.set(name, layeredSetting(own, earlier.get(name) ?? noComposeSetting));
   return merged;
 }
 

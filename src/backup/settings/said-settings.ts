@@ -1,16 +1,16 @@
 import type { Container } from '../../hosts/containers.ts';
-import { enabledBy, type LabelWishes, layerWishes, speaksOf } from '../../model/label-wishes.ts';
+import { enabledBy, type LabelSettings, layerLabels, speaksOf } from '../../model/label-settings.ts';
 import { readLabels } from '../../model/labels.ts';
 import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
 import {
-  type ComposeWish,
-  type ComposeWishes,
-  layeredWish,
-  noComposeWish,
-  readComposeWishes,
+  type ComposeSetting,
+  type ComposeSettings,
+  layeredSetting,
+  noComposeSetting,
+  readComposeSettings,
 } from './compose-settings.ts';
-import { ownLabels, ownStack, wishesOfContainer } from '../../quiesce/index.ts';
+import { ownLabels, ownStack, settingsOfContainer } from '../../quiesce/index.ts';
 import { settingsOfLabels } from './settings-of-labels.ts';
 import type { VolumeSettings } from './volume-settings.ts';
 
@@ -37,7 +37,7 @@ export interface Said {
 export interface Around {
   readonly containers: readonly Container[];
   /** By stack. */
-  readonly compose: ReadonlyMap<string, ComposeWishes>;
+  readonly compose: ReadonlyMap<string, ComposeSettings>;
 }
 
 /** Pure: what was said of a volume or a bind mount, and where. */
@@ -52,23 +52,26 @@ export function saidOf(
   );
   const stack = volume.stack ?? stackOf(users);
   const own = readLabels(labels, { kind: 'volume', name });
-  const theirs = users.map(wishesOfContainer);
+  const theirs = users.map(settingsOfContainer);
   const speakers = [
-    { from: 'a label of the volume', wishes: own },
+    { from: 'a label of the volume', labelSettings: own },
     ...users.flatMap((user, i) => {
-      const wishes = theirs[i];
-      return wishes === undefined || !speaksOf(wishes, name)
+      const labelSettings = theirs[i];
+      return labelSettings === undefined || !speaksOf(labelSettings, name)
         ? []
-        : [{ from: `a label of the container ${quote(user.name)}`, wishes }];
+        : [{ from: `a label of the container ${quote(user.name)}`, labelSettings }];
     }),
   ];
-  const all = speakers.map(({ wishes }) => wishes).reduce(layerWishes);
+  const all = speakers.map(({ labelSettings }) => labelSettings).reduce(layerLabels);
   const byLabels = labelLayers(speakers, quote(name));
   const byFiles = composeLayers({ labels, stack }, users, compose);
-  const file = byFiles.map(({ wish }) => wish).reduce(layeredWish, noComposeWish);
+  const file = byFiles.map(({ request }) => request).reduce(layeredSetting, noComposeSetting);
   return {
     stack,
-    layers: [...byLabels.layers, ...byFiles.map(({ from, wish }) => ({ from, settings: wish.settings }))],
+    layers: [
+      ...byLabels.layers,
+      ...byFiles.map(({ from, request }) => ({ from, settings: request.settings })),
+    ],
     enabled: enabledBy(own, theirs, name) ?? file.backup,
     policies: all.policies ?? file.policies,
     labelWarnings: all.warnings,
@@ -84,7 +87,7 @@ function stackOf(users: readonly Container[]): string | undefined {
 
 interface Speaker {
   readonly from: string;
-  readonly wishes: LabelWishes;
+  readonly labelSettings: LabelSettings;
 }
 
 function labelLayers(
@@ -93,12 +96,19 @@ function labelLayers(
 ): { readonly layers: readonly SettingLayer[]; readonly warnings: readonly string[] } {
   // How long is one setting, though it has a label for each rule: they count together, wherever they stand.
   const keep = speakers
-    .map(({ wishes }) => textsOf(wishes, (text) => text.startsWith('keep.')))
+    .map(({ labelSettings }) => textsOf(labelSettings, (text) => text.startsWith('keep.')))
     .reduce((stronger, weaker) => ({ ...weaker, ...stronger }), {});
-  const read = speakers.map(({ from, wishes }, i) => {
-    const texts = { ...textsOf(wishes, (text) => !text.startsWith('keep.')), ...(i === 0 ? keep : {}) };
+  const read = speakers.map(({ from, labelSettings }, i) => {
+    const texts = {
+      ...textsOf(labelSettings, (text) => !text.startsWith('keep.')),
+      ...(i === 0 ? keep : {}),
+    };
     const { settings, warnings } = settingsOfLabels(texts, name);
-    return { from, settings: { ...settings, preset: wishes.preset, dump: wishes.dump }, warnings };
+    return {
+      from,
+      settings: { ...settings, preset: labelSettings.preset, dump: labelSettings.dump },
+      warnings,
+    };
   });
   return {
     layers: read.map(({ from, settings }) => ({ from, settings })),
@@ -106,13 +116,13 @@ function labelLayers(
   };
 }
 
-function textsOf({ settings }: LabelWishes, isWanted: (name: string) => boolean): Record<string, string> {
+function textsOf({ settings }: LabelSettings, isWanted: (name: string) => boolean): Record<string, string> {
   return Object.fromEntries(Object.entries(settings).filter(([name]) => isWanted(name)));
 }
 
 interface FileLayer {
   readonly from: string;
-  readonly wish: ComposeWish;
+  readonly request: ComposeSetting;
 }
 
 function composeLayers(
@@ -120,25 +130,27 @@ function composeLayers(
   users: readonly Container[],
   compose: Around['compose'],
 ): FileLayer[] {
-  const wishes = stack === undefined ? undefined : compose.get(stack);
-  if (stack === undefined || wishes === undefined) return [];
+  const labelSettings = stack === undefined ? undefined : compose.get(stack);
+  if (stack === undefined || labelSettings === undefined) return [];
   const key = labels['com.docker.compose.volume'];
-  const own = key === undefined ? undefined : wishes.volumes.get(key);
+  const own = key === undefined ? undefined : labelSettings.volumes.get(key);
   const services = new Set(users.flatMap(({ service }) => service ?? []));
   return [
-    ...(own === undefined ? [] : [{ from: '"x-holdfast" of the volume', wish: own }]),
+    ...(own === undefined ? [] : [{ from: '"x-holdfast" of the volume', request: own }]),
     ...[...services].flatMap((service) => {
-      const wish = wishes.services.get(service);
-      return wish === undefined ? [] : [{ from: `"x-holdfast" of the service ${quote(service)}`, wish }];
+      const request = labelSettings.services.get(service);
+      return request === undefined
+        ? []
+        : [{ from: `"x-holdfast" of the service ${quote(service)}`, request }];
     }),
-    { from: `"x-holdfast" of the stack ${quote(stack)}`, wish: wishes.stack },
+    { from: `"x-holdfast" of the stack ${quote(stack)}`, request: labelSettings.stack },
   ];
 }
 
 /** By stack. Its containers say which files it was made from. */
 export async function readStackFiles(
   containers: readonly Container[],
-): Promise<ReadonlyMap<string, ComposeWishes>> {
+): Promise<ReadonlyMap<string, ComposeSettings>> {
   const files = new Map<string, Set<string>>();
   for (const container of containers) {
     const stack = ownStack(container);
@@ -148,7 +160,7 @@ export async function readStackFiles(
     for (const file of named.split(',')) if (file.startsWith('/')) known.add(file);
     files.set(stack, known);
   }
-  const found = new Map<string, ComposeWishes>();
-  for (const [stack, names] of files) found.set(stack, await readComposeWishes([...names]));
+  const found = new Map<string, ComposeSettings>();
+  for (const [stack, names] of files) found.set(stack, await readComposeSettings([...names]));
   return found;
 }

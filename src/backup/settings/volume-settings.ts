@@ -1,6 +1,6 @@
 import {
-  type ConsistencyWish,
-  consistencyWishes,
+  type ConsistencyMode,
+  consistencyModes,
   mostStillTries,
   parseMaxStill,
 } from '../../model/consistency.ts';
@@ -35,7 +35,7 @@ export interface VolumeSettings {
   readonly timeZone: string | undefined;
   readonly jitterMs: number | undefined;
   readonly catchUp: boolean | undefined;
-  readonly consistency: ConsistencyWish | undefined;
+  readonly consistency: ConsistencyMode | undefined;
   readonly maxStillMs: number | undefined;
   readonly stillTries: number | undefined;
   readonly preset: string | undefined;
@@ -165,7 +165,7 @@ export const settingFields = {
   'time-zone': timeZone,
   jitter: duration,
   'catch-up': flag,
-  consistency: oneOf(consistencyWishes),
+  consistency: oneOf(consistencyModes),
   'max-still': maxStill,
   'still-tries': wholeNumber(1, mostStillTries),
   preset,

@@ -190,7 +190,7 @@ export const configurationShape: Shape<Configuration> = converted(document, (giv
     repository: given.repository,
     repositories: given.repositories ?? new Map(),
     defaults,
-    policies: [...(given.policies ?? [])].map(([name, wish]) => policyOf(name, wish, defaults)),
+    policies: [...(given.policies ?? [])].map(([name, request]) => policyOf(name, request, defaults)),
     notify: given.notify ?? [],
     parallel: given.daemon?.parallel ?? emptyConfiguration.parallel,
   };
@@ -202,9 +202,9 @@ function policyOf(name: string, given: GivenPolicy, defaults: VolumeSettings): P
     patternsGiven === undefined || patternsGiven.length === 0
       ? undefined
       : { patterns: patternsGiven, timeZone: settings.timeZone };
-  const check = (wish: GivenCheck | undefined, usual: number): DataCheck | undefined => {
-    const times = schedule(wish?.patterns);
-    return times && { schedule: times, percent: wish?.percent ?? usual };
+  const check = (request: GivenCheck | undefined, usual: number): DataCheck | undefined => {
+    const times = schedule(request?.patterns);
+    return times && { schedule: times, percent: request?.percent ?? usual };
   };
   return {
     ...basics(name, settings),

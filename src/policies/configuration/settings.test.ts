@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseComposeWishes, readComposeWishes } from '../../backup/settings/compose-settings.ts';
+import { parseComposeSettings, readComposeSettings } from '../../backup/settings/compose-settings.ts';
 import { settingsOfLabels } from '../../backup/settings/settings-of-labels.ts';
 
 describe('settings in labels', () => {
@@ -85,7 +85,7 @@ volumes:
 
 describe('x-holdfast in Compose files', () => {
   test('speaks for the stack, for services and for volumes', () => {
-    const { stack, services, volumes } = parseComposeWishes(compose, 'compose.yaml');
+    const { stack, services, volumes } = parseComposeSettings(compose, 'compose.yaml');
     expect(stack).toMatchObject({ policies: ['databases'], settings: { schedule: ['@daily'] } });
     expect([...services.keys()]).toEqual(['db']);
     expect(services.get('db')?.settings.consistency).toBe('stop');
@@ -98,7 +98,7 @@ describe('x-holdfast in Compose files', () => {
 
   test('what is wrong in it is told with line and column', () => {
     expect(() =>
-      parseComposeWishes(`services:\n  db:\n    x-holdfast: { consistancy: stop }`, 'c.yaml'),
+      parseComposeSettings(`services:\n  db:\n    x-holdfast: { consistancy: stop }`, 'c.yaml'),
     ).toThrow(
       expect.objectContaining({
         detail:
@@ -122,11 +122,11 @@ describe('x-holdfast in Compose files', () => {
     writeFileSync(first, compose);
     writeFileSync(second, `x-holdfast: { schedule: '@hourly' }\n`);
     execFileSync('mkfifo', [pipe]);
-    const wishes = await readComposeWishes([first, pipe, join(folder, 'gone.yaml'), folder, second]);
-    expect(wishes.stack).toMatchObject({ policies: ['databases'], settings: { schedule: ['@hourly'] } });
-    expect(wishes.warnings).toEqual([]);
+    const found = await readComposeSettings([first, pipe, join(folder, 'gone.yaml'), folder, second]);
+    expect(found.stack).toMatchObject({ policies: ['databases'], settings: { schedule: ['@hourly'] } });
+    expect(found.warnings).toEqual([]);
     writeFileSync(second, `x-holdfast: { backup: maybe }\n`);
-    expect((await readComposeWishes([first, second])).warnings[0]).toContain(
+    expect((await readComposeSettings([first, second])).warnings[0]).toContain(
       'x-holdfast.backup must be true or false',
     );
   });
@@ -134,6 +134,6 @@ describe('x-holdfast in Compose files', () => {
 
 test('hooks of a Compose file stay in its project, and those of the machine’s configuration do not', () => {
   const hooks = 'hooks: { before: [{ in: db, command: x }] }';
-  const { stack } = parseComposeWishes(`x-holdfast: { ${hooks} }`, 'compose.yaml');
+  const { stack } = parseComposeSettings(`x-holdfast: { ${hooks} }`, 'compose.yaml');
   expect(stack.settings.hooks).toMatchObject([{ target: 'db', runsAnywhere: false }]);
 });

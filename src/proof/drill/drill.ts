@@ -87,8 +87,14 @@ async function restoreBeside(
   const { signal } = options;
   const name = trial.nameOf(snapshot.name);
   await host.createVolume({ name, driver: 'local', options: {}, labels: trial.labels }, { signal });
-  const wish = { what: snapshot.id, to: name, path: undefined, safetySnapshot: false, keepForMs: 0 };
-  const plan = await planRestore(parts, wish, options);
+  const restoreRequest = {
+    what: snapshot.id,
+    to: name,
+    path: undefined,
+    safetySnapshot: false,
+    keepForMs: 0,
+  };
+  const plan = await planRestore(parts, restoreRequest, options);
   const { files, bytes } = await applyRestore(parts, plan, options);
   await using data = await host.openData(name, { signal });
   const { id, time } = snapshot;

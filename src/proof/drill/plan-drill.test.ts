@@ -11,7 +11,7 @@ import { assignServers, type RestoredVolume, type ServerPlans } from './plan-ser
 
 const day = (number: number): string => new Date(Date.UTC(2026, 0, number)).toISOString();
 
-interface Wish {
+interface Request {
   readonly name: string;
   readonly day: number;
   readonly point?: string;
@@ -21,7 +21,7 @@ interface Wish {
 }
 
 /** Of a volume of the stack `shop`. */
-function snapshotOf({ name, day: number, point, tags = [], consumers = [], starts }: Wish): Snapshot {
+function snapshotOf({ name, day: number, point, tags = [], consumers = [], starts }: Request): Snapshot {
   const id = `${name}${number}`.replaceAll(/[^0-9a-f]/g, '0');
   const one = someSnapshot({ id, time: day(number), identity: name, name, tags });
   const volume = one.volume && { ...one.volume, name, stack: 'shop', consumers, starts };
@@ -92,15 +92,15 @@ describe('assignServers()', () => {
     });
   }
 
-  function restored(wish: Wish, disk: DiskEvidence = new Map()): RestoredVolume {
-    const snapshot = snapshotOf(wish);
+  function restored(given: Request, disk: DiskEvidence = new Map()): RestoredVolume {
+    const snapshot = snapshotOf(given);
     const drilled = {
-      name: wish.name,
+      name: given.name,
       snapshotId: snapshot.id,
       snapshotTime: snapshot.time,
       files: 1,
       bytes: 1,
-      trialVolume: `trial-${wish.name}`,
+      trialVolume: `trial-${given.name}`,
     };
     return { snapshot, drilled, disk };
   }

@@ -27,7 +27,7 @@ export interface ServerPlans {
   readonly unasked: readonly { readonly volume: string; readonly reason: string }[];
 }
 
-export interface ServersWish {
+export interface ServersRequest {
   readonly choice: DrillChoice;
   readonly restored: readonly RestoredVolume[];
   readonly request: DrillRequest;
@@ -36,25 +36,25 @@ export interface ServersWish {
 /** Which containers are to be started on what was restored, in their order. */
 export async function planServers(
   parts: Protection,
-  wish: ServersWish,
+  query: ServersRequest,
   { signal }: JobOptions,
 ): Promise<ServerPlans> {
   const host = await parts.host();
   if (host.containers === undefined) {
-    if (wish.request.command !== undefined)
+    if (query.request.command !== undefined)
       throw new AppError(
         'unsupported',
         'There is no container engine here in which the command could be run',
       );
     const reason = 'there is no container engine here that could start anything on it';
-    return { servers: [], unasked: wish.restored.map(({ drilled }) => ({ volume: drilled.name, reason })) };
+    return { servers: [], unasked: query.restored.map(({ drilled }) => ({ volume: drilled.name, reason })) };
   }
-  return assignServers(wish, await host.containers.list({ signal }));
+  return assignServers(query, await host.containers.list({ signal }));
 }
 
 /** Pure. */
-export function assignServers(wish: ServersWish, containers: readonly Container[]): ServerPlans {
-  const { restored, request } = wish;
+export function assignServers(query: ServersRequest, containers: readonly Container[]): ServerPlans {
+  const { restored, request } = query;
   const names = new Set(restored.map(({ drilled }) => drilled.name));
   const servers = new Map<string, TrialServer>();
   const unasked: { volume: string; reason: string }[] = [];
@@ -65,7 +65,7 @@ export function assignServers(wish: ServersWish, containers: readonly Container[
       continue;
     }
     const plan = volume && chooseServer({ volume, disk, containers, restored: names, config });
-    const reason = reasonAgainst(plan, request) ?? needsStack(plan, { wish, containers });
+    const reason = reasonAgainst(plan, request) ?? needsStack(plan, { query, containers });
     if (plan === undefined || reason !== undefined) {
       unasked.push({ volume: drilled.name, reason: reason ?? 'no container is known that has it' });
       continue;
@@ -94,9 +94,9 @@ function reasonAgainst(plan: ServerPlan | undefined, { command }: DrillRequest):
 function needsStack(
   plan: ServerPlan | undefined,
   {
-    wish: { choice, request },
+    query: { choice, request },
     containers,
-  }: { readonly wish: ServersWish; readonly containers: readonly Container[] },
+  }: { readonly query: ServersRequest; readonly containers: readonly Container[] },
 ): string | undefined {
   if (plan === undefined || plan.found !== undefined || request.command !== undefined) return undefined;
   const stack = plan.live?.stack;

@@ -33,7 +33,7 @@ function tellFrozen(name: string, is: '0' | '1'): void {
   writeFileSync(join(folder, name, 'cgroup.events'), `populated 1\nfrozen ${is}\n`);
 }
 
-function wishOf(name: string): string {
+function modeOf(name: string): string {
   return readFileSync(join(folder, name, 'cgroup.freeze'), 'utf8').trim();
 }
 
@@ -60,10 +60,10 @@ test('without its guardian all are thawed, though one of them cannot be, and tha
   mkdirSync(join(folder, 'one/cgroup.freeze'));
   lost.now.resolve();
   await sleep(1);
-  expect(['two', 'three'].map(wishOf)).toEqual(['0', '0']);
+  expect(['two', 'three'].map(modeOf)).toEqual(['0', '0']);
   expect(notes).toEqual([expect.stringContaining('cannot be thawed: EISDIR')]);
   await expect(held.freeze(steps[1]!)).rejects.toMatchObject({ code: 'failed' });
-  expect(wishOf('two')).toBe('0');
+  expect(modeOf('two')).toBe('0');
 });
 
 test('a cancel ends the waiting for others who have one frozen, which stays theirs', async () => {
@@ -79,7 +79,7 @@ test('a cancel ends the waiting for others who have one frozen, which stays thei
     (error: unknown) => error,
   );
   expect(await Promise.race([ended, sleep(1000, 'waits')])).toBeInstanceOf(Error);
-  expect(wishOf('one')).toBe('1');
+  expect(modeOf('one')).toBe('1');
 });
 
 test('a cancel ends the waiting for one that does not come to rest', async () => {

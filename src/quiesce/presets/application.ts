@@ -1,7 +1,7 @@
 import type { Containers } from '../../hosts/containers.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError } from '../../model/errors.ts';
-import type { Stillness } from '../../model/label-wishes.ts';
+import type { Stillness } from '../../model/label-settings.ts';
 import { quote } from '../../model/quote.ts';
 import { type HookOutcome, type HookRun, openHookRun } from '../hooks/hook-run.ts';
 import type { JobOptions, Protection } from '../../activity/index.ts';

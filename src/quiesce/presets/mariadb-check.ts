@@ -2,7 +2,7 @@ import { amount } from '../../model/amount.ts';
 import { AppError } from '../../model/errors.ts';
 import { CheckReport, neverReady } from './check-report.ts';
 import { backquote, connectMariadb, type MariadbClient, unescapeField } from './mariadb-client.ts';
-import type { CheckWish, PresetCheck, PresetServer } from './preset.ts';
+import type { CheckRequest, PresetCheck, PresetServer } from './preset.ts';
 import { untilReady } from './until-ready.ts';
 
 interface Table {
@@ -11,12 +11,12 @@ interface Table {
 }
 
 /** Waits until the server has recovered, has it check each table, and counts the rows. */
-export async function checkMariadb(server: PresetServer, wish: CheckWish): Promise<PresetCheck> {
-  const answer = await untilReady(server, wish.readyWithinMs, () => connectMariadb(server));
+export async function checkMariadb(server: PresetServer, request: CheckRequest): Promise<PresetCheck> {
+  const answer = await untilReady(server, request.readyWithinMs, () => connectMariadb(server));
   if (answer.value === undefined) return neverReady(answer.error);
   const client = answer.value;
   const report = new CheckReport(answer.readyAfterMs);
-  const deadline = performance.now() + wish.countWithinMs;
+  const deadline = performance.now() + request.countWithinMs;
   try {
     const tables = await listTables(client);
     report.fact(amount(new Set(tables.map(({ schema }) => schema)).size, 'database'));

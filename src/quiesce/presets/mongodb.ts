@@ -3,7 +3,7 @@ import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { CheckReport, neverReady } from './check-report.ts';
 import type {
-  CheckWish,
+  CheckRequest,
   DiskEvidence,
   Dump,
   DumpToRestore,
@@ -184,15 +184,15 @@ const count = `const counts = {}; for (const { name } of db.adminCommand({ listD
   }
 } print(JSON.stringify(counts));`;
 
-async function check(server: PresetServer, wish: CheckWish): Promise<PresetCheck> {
+async function check(server: PresetServer, asked: CheckRequest): Promise<PresetCheck> {
   const ping = async (): Promise<object> => ({
     pong: await evaluate(server, 'db.adminCommand({ ping: 1 });', 30_000),
   });
-  const answer = await untilReady(server, wish.readyWithinMs, ping);
+  const answer = await untilReady(server, asked.readyWithinMs, ping);
   if (answer.value === undefined) return neverReady(answer.error);
   const report = new CheckReport(answer.readyAfterMs);
   try {
-    const lines = (await evaluate(server, count, wish.countWithinMs)).split('\n');
+    const lines = (await evaluate(server, count, asked.countWithinMs)).split('\n');
     const counts = JSON.parse(lines.at(-1) ?? '') as Record<string, number>;
     let documents = 0;
     for (const [name, number] of Object.entries(counts)) {

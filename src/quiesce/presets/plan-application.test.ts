@@ -3,9 +3,9 @@ import { memoryContainers } from '../../hosts/containers.fixture.ts';
 import type { Container } from '../../hosts/containers.ts';
 import { type ApplicationVolume, findMissingDumps, planApplication } from './plan-application.ts';
 
-function container(name: string, wish: Partial<Container> = {}): Container {
+function container(name: string, request: Partial<Container> = {}): Container {
   const mounts = [{ type: 'volume', source: 'pg', destination: '/data', readOnly: false }] as const;
-  return memoryContainers().add({ name, id: name.padEnd(64, '0'), image: 'postgres:17', mounts, ...wish });
+  return memoryContainers().add({ name, id: name.padEnd(64, '0'), image: 'postgres:17', mounts, ...request });
 }
 
 function volume(containers: readonly Container[], more: Partial<ApplicationVolume> = {}): ApplicationVolume {
@@ -46,13 +46,13 @@ test('what the command line says is stronger than the volume’s labels, and the
     planApplication([volume(all, more)], all).servers[0]?.dump;
   expect(dumps({})).toBe(true);
   expect(dumps({ labels: { 'holdfast.dump': 'false' } })).toBe(false);
-  expect(dumps({ labels: { 'holdfast.dump': 'false' }, wishes: { dump: true } })).toBe(true);
-  expect(dumps({ wishes: { dump: undefined } })).toBe(true);
+  expect(dumps({ labels: { 'holdfast.dump': 'false' }, settings: { dump: true } })).toBe(true);
+  expect(dumps({ settings: { dump: undefined } })).toBe(true);
 });
 
 test('a dump that nobody can make is an error, and not a backup without it', () => {
-  const missing = (state: Container['state'], wishes: ApplicationVolume['wishes']): string[] => {
-    const volumes = [volume([container('db', { state, image: 'my/own' })], { wishes })];
+  const missing = (state: Container['state'], settings: ApplicationVolume['settings']): string[] => {
+    const volumes = [volume([container('db', { state, image: 'my/own' })], { settings })];
     return findMissingDumps(planApplication(volumes, volumes[0]?.containers ?? []), volumes);
   };
   expect(() => missing('running', { dump: true })).toThrow(/Cannot dump "pg": no database runs on it/);
@@ -94,7 +94,7 @@ test('a hook of a label finds the service of its own stack, and reaches no other
     'named',
   ]);
   const configured = hooks.map(({ hook }) => ({ ...hook, runsAnywhere: true }));
-  const free = planApplication([volume([], { stack: 'shop', wishes: { hooks: configured } })], all);
+  const free = planApplication([volume([], { stack: 'shop', settings: { hooks: configured } })], all);
   expect(names(free.hooks)).toMatchObject({ named: 'blog-web-1', there: 'shop-web-1' });
 });
 

@@ -1,30 +1,30 @@
 import type { Container } from '../../hosts/containers.ts';
-import { type ConsistencyWish, consistencyWishes } from '../../model/consistency.ts';
+import { type ConsistencyMode, consistencyModes } from '../../model/consistency.ts';
 import { AppError } from '../../model/errors.ts';
 import {
-  type LabelWishes,
-  layerWishes,
-  noWishes,
+  type LabelSettings,
+  layerLabels,
+  noLabelSettings,
   speaksOf,
   type Stillness,
-} from '../../model/label-wishes.ts';
+} from '../../model/label-settings.ts';
 import { readLabels } from '../../model/labels.ts';
 import { quote } from '../../model/quote.ts';
-import { ownStack, wishesOfContainer } from '../container-labels.ts';
+import { ownStack, settingsOfContainer } from '../container-labels.ts';
 import { chooseHooks, type PlannedHook } from '../hooks/choose-hooks.ts';
 import { findPreset, presetOf } from './find-presets.ts';
 import type { DiskEvidence, Preset, Recognition } from './preset.ts';
 import type { Hook } from '../../model/hook.ts';
 
 /** What the command line, labels and policies ask for one volume, the strongest of them for each setting. */
-export interface ApplicationWishes {
+export interface ApplicationSettings {
   readonly preset?: string | undefined;
   readonly dump?: boolean | undefined;
   /** A dump that cannot be made because nothing runs is an error; otherwise the files, which no container writes to, are enough. */
   readonly mustDump?: boolean | undefined;
   readonly hooks?: readonly Hook[] | undefined;
   /** How it is kept still, where the command line, labels or `x-holdfast` say so. */
-  readonly consistency?: ConsistencyWish | undefined;
+  readonly consistency?: ConsistencyMode | undefined;
 }
 
 /** A volume or directory that is to be backed up, with what is known of it. */
@@ -36,8 +36,8 @@ export interface ApplicationVolume {
   readonly containers: readonly Container[];
   /** Undefined when it was not looked at. */
   readonly disk: DiskEvidence | undefined;
-  /** What is wished for it; stronger than labels. */
-  readonly wishes?: ApplicationWishes | undefined;
+  /** What is asked for it; stronger than labels. */
+  readonly settings?: ApplicationSettings | undefined;
   /** What cannot be understood of the values in its labels was told already. */
   readonly isTold?: boolean | undefined;
 }
@@ -60,7 +60,7 @@ export interface ApplicationPlan {
   /** By container id: how it is to be made still, where labels say so. */
   readonly stillness: ReadonlyMap<string, Stillness>;
   /** By volume: how labels want it to be kept still, where that is about the volume and not its containers. */
-  readonly consistency: ReadonlyMap<string, ConsistencyWish>;
+  readonly consistency: ReadonlyMap<string, ConsistencyMode>;
   /** Containers that use none of the volumes, and are of a group with one that does. */
   readonly companions: readonly Container[];
   readonly warnings: readonly string[];
@@ -73,14 +73,14 @@ export function planApplication(
 ): ApplicationPlan {
   const read = volumes.map((volume) => readVolume(volume));
   const using = new Map(volumes.flatMap(({ containers }) => containers.map((one) => [one.id, one] as const)));
-  const wishesOf = new Map(all.map((container) => [container.id, wishesOfContainer(container)]));
-  const groups = new Set([...using.keys()].flatMap((id) => wishesOf.get(id)?.groups ?? []));
+  const settingsOf = new Map(all.map((container) => [container.id, settingsOfContainer(container)]));
+  const groups = new Set([...using.keys()].flatMap((id) => settingsOf.get(id)?.groups ?? []));
   const companions = all.filter(
-    ({ id }) => !using.has(id) && wishesOf.get(id)?.groups.some((group) => groups.has(group)),
+    ({ id }) => !using.has(id) && settingsOf.get(id)?.groups.some((group) => groups.has(group)),
   );
   const touched = [...using.values(), ...companions];
   return {
-    servers: read.flatMap(({ volume, wishes, users }) => planServers(volume, wishes, users)),
+    servers: read.flatMap(({ volume, labels, users }) => planServers(volume, labels, users)),
     hooks: chooseHooks(
       [
         ...read.map(({ volume, own }) => ({
@@ -89,7 +89,7 @@ export function planApplication(
           stack: stackOf(volume),
         })),
         ...touched.map((container) => ({
-          hooks: wishesOf.get(container.id)?.hooks ?? [],
+          hooks: settingsOf.get(container.id)?.hooks ?? [],
           container,
           stack: ownStack(container),
         })),
@@ -97,26 +97,26 @@ export function planApplication(
       all,
     ),
     stillness: new Map([
-      ...read.flatMap(({ wishes, users }) => stillnessBy(wishes, users)),
+      ...read.flatMap(({ labels, users }) => stillnessBy(labels, users)),
       ...touched.flatMap(({ id }) => {
-        const stillness = wishesOf.get(id)?.stillness;
+        const stillness = settingsOf.get(id)?.stillness;
         return stillness === undefined ? [] : [[id, stillness] as const];
       }),
     ]),
     consistency: new Map(
-      read.flatMap(({ volume, wishes }) => {
-        const wish = consistencyOf(wishes);
-        return wish === undefined || asStillness[wish] ? [] : [[volume.name, wish] as const];
+      read.flatMap(({ volume, labels }) => {
+        const request = consistencyOf(labels);
+        return request === undefined || asStillness[request] ? [] : [[volume.name, request] as const];
       }),
     ),
     companions,
     warnings: [
       ...new Set([
         ...read.flatMap(({ own }) => own.warnings),
-        ...read.flatMap(({ volume, wishes }) =>
-          volume.isTold === true ? [] : warningOf(volume.name, wishes),
+        ...read.flatMap(({ volume, labels }) =>
+          volume.isTold === true ? [] : warningOf(volume.name, labels),
         ),
-        ...touched.flatMap(({ id }) => wishesOf.get(id)?.warnings ?? []),
+        ...touched.flatMap(({ id }) => settingsOf.get(id)?.warnings ?? []),
       ]),
     ],
   };
@@ -133,21 +133,21 @@ function stackOf({ name, stack, containers }: ApplicationVolume): string | undef
 }
 
 /** Ways that are about each container by itself: a stack's other volumes need not go the same way. */
-const asStillness: Partial<Readonly<Record<ConsistencyWish, Stillness>>> = { stop: 'stop', live: 'run' };
+const asStillness: Partial<Readonly<Record<ConsistencyMode, Stillness>>> = { stop: 'stop', live: 'run' };
 
-function stillnessBy(wishes: LabelWishes, users: readonly Container[]): (readonly [string, Stillness])[] {
-  const stillness = asStillness[consistencyOf(wishes) ?? 'auto'];
+function stillnessBy(labels: LabelSettings, users: readonly Container[]): (readonly [string, Stillness])[] {
+  const stillness = asStillness[consistencyOf(labels) ?? 'auto'];
   return stillness === undefined ? [] : users.map(({ id }) => [id, stillness] as const);
 }
 
-function consistencyOf({ settings }: LabelWishes): ConsistencyWish | undefined {
-  return consistencyWishes.find((wish) => wish === settings['consistency']);
+function consistencyOf({ settings }: LabelSettings): ConsistencyMode | undefined {
+  return consistencyModes.find((request) => request === settings['consistency']);
 }
 
-function warningOf(volume: string, wishes: LabelWishes): string[] {
-  const text = wishes.settings['consistency'];
-  if (text === undefined || consistencyOf(wishes) !== undefined) return [];
-  const known = consistencyWishes.join(', ');
+function warningOf(volume: string, labels: LabelSettings): string[] {
+  const text = labels.settings['consistency'];
+  if (text === undefined || consistencyOf(labels) !== undefined) return [];
+  const known = consistencyModes.join(', ');
   return [
     `The label "holdfast.consistency" of ${quote(volume)} is not understood: ${quote(text)} is none of ${known}`,
   ];
@@ -156,32 +156,35 @@ function warningOf(volume: string, wishes: LabelWishes): string[] {
 interface ReadVolume {
   readonly volume: ApplicationVolume;
   /** What is said of the volume itself. */
-  readonly own: LabelWishes;
+  readonly own: LabelSettings;
   /** With what its containers say of it. */
-  readonly wishes: LabelWishes;
+  readonly labels: LabelSettings;
   /** Those of its containers whose labels speak of it, and those without any. */
   readonly users: readonly Container[];
 }
 
 function readVolume(volume: ApplicationVolume): ReadVolume {
   const { name, labels, containers } = volume;
-  const { mustDump: _, consistency, ...wished } = volume.wishes ?? {};
+  const { mustDump: _, consistency, ...asked } = volume.settings ?? {};
   const settings = consistency === undefined ? {} : { consistency };
   const said = Object.fromEntries(
-    Object.entries(wished).filter(([, value]) => value !== undefined),
-  ) as Partial<LabelWishes>;
-  const own = layerWishes({ ...noWishes, ...said, settings }, readLabels(labels, { kind: 'volume', name }));
-  const users = containers.filter((container) => speaksOf(wishesOfContainer(container), name));
-  const wishes = users.reduce(
-    (stronger, container) => layerWishes(stronger, wishesOfContainer(container)),
+    Object.entries(asked).filter(([, value]) => value !== undefined),
+  ) as Partial<LabelSettings>;
+  const own = layerLabels(
+    { ...noLabelSettings, ...said, settings },
+    readLabels(labels, { kind: 'volume', name }),
+  );
+  const users = containers.filter((container) => speaksOf(settingsOfContainer(container), name));
+  const combined = users.reduce(
+    (stronger, container) => layerLabels(stronger, settingsOfContainer(container)),
     own,
   );
-  return { volume, own, wishes, users };
+  return { volume, own, labels: combined, users };
 }
 
 function planServers(
   volume: ApplicationVolume,
-  { preset: wanted, dump }: LabelWishes,
+  { preset: wanted, dump }: LabelSettings,
   users: readonly Container[],
 ): PlannedServer[] {
   if (wanted === 'none') return [];
@@ -234,10 +237,10 @@ function mountOf({ mounts }: Container, source: string): string | undefined {
  */
 export function findMissingDumps(plan: ApplicationPlan, volumes: readonly ApplicationVolume[]): string[] {
   return volumes.flatMap((volume) => {
-    const { wishes } = readVolume(volume);
-    if (wishes.dump !== true || plan.servers.some((server) => server.volume === volume.name)) return [];
+    const { labels } = readVolume(volume);
+    if (labels.dump !== true || plan.servers.some((server) => server.volume === volume.name)) return [];
     const runs = volume.containers.some(({ state }) => state === 'running' || state === 'restarting');
-    if (!runs && volume.wishes?.mustDump !== true)
+    if (!runs && volume.settings?.mustDump !== true)
       return [`${quote(volume.name)} is not dumped: no container of it runs. Its files are saved.`];
     throw new AppError(
       'unavailable',

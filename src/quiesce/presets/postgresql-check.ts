@@ -2,16 +2,16 @@ import { amount } from '../../model/amount.ts';
 import { AppError } from '../../model/errors.ts';
 import { CheckReport, neverReady } from './check-report.ts';
 import { connectPostgres, type PostgresClient } from './postgresql-client.ts';
-import type { CheckWish, PresetCheck, PresetServer } from './preset.ts';
+import type { CheckRequest, PresetCheck, PresetServer } from './preset.ts';
 import { untilReady } from './until-ready.ts';
 
 /** Waits until the server has recovered, then reads every row of every table: a page that is damaged is found by that. */
-export async function checkPostgres(server: PresetServer, wish: CheckWish): Promise<PresetCheck> {
-  const answer = await untilReady(server, wish.readyWithinMs, () => connectPostgres(server));
+export async function checkPostgres(server: PresetServer, request: CheckRequest): Promise<PresetCheck> {
+  const answer = await untilReady(server, request.readyWithinMs, () => connectPostgres(server));
   if (answer.value === undefined) return neverReady(answer.error);
   const client = answer.value;
   const report = new CheckReport(answer.readyAfterMs);
-  const deadline = performance.now() + wish.countWithinMs;
+  const deadline = performance.now() + request.countWithinMs;
   try {
     const names = await client.sql(
       'template1',

@@ -38,7 +38,7 @@ export interface Preset {
   restoreDump?(server: PresetServer, dump: DumpToRestore): Promise<void>;
 
   /** Waits until the server answers, then asks what proves that its data is there. Never throws for an unhealthy server. */
-  check(server: PresetServer, options: CheckWish): Promise<PresetCheck>;
+  check(server: PresetServer, options: CheckRequest): Promise<PresetCheck>;
 }
 
 /** What there is to recognise a database by. Either may be missing: a volume without containers, a volume not looked at. */
@@ -105,7 +105,7 @@ export interface DumpToRestore {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-export interface CheckWish {
+export interface CheckRequest {
   /** How long to wait for the server's first answer. */
   readonly readyWithinMs: number;
   /** How long counting may take in all. */

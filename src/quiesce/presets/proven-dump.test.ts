@@ -135,8 +135,8 @@ describe('SQLite', () => {
     const server = serverOf({}, ['a.db']);
     containers.onExec(() => ({ stdout: 'executable file not found', exitCode: 127 }));
     expect(await sqlite.before?.(server)).toBe(undefined);
-    const wish = { readyWithinMs: 100, countWithinMs: 100 };
-    expect(await sqlite.check(server, wish)).toMatchObject({ isHealthy: undefined });
+    const request = { readyWithinMs: 100, countWithinMs: 100 };
+    expect(await sqlite.check(server, request)).toMatchObject({ isHealthy: undefined });
   });
 
   test('a dump that ends in a ROLLBACK or tells of errors is none', async () => {

@@ -25,19 +25,19 @@ test('an option is what follows it', () => {
 });
 
 describe('the password of Redis', () => {
-  async function passwordOf(wish: {
+  async function passwordOf(asked: {
     command?: readonly string[];
     environment?: Readonly<Record<string, string>>;
     labels?: Readonly<Record<string, string>>;
     files?: Readonly<Record<string, string>>;
   }): Promise<string | undefined> {
     const containers = memoryContainers();
-    const container = containers.add({ name: 'cache', ...wish });
+    const container = containers.add({ name: 'cache', ...asked });
     let seen: ExecRequest | undefined;
     containers.onExec((_, request) => {
       const [program, ...args] = request.command;
       if (program === 'cat') {
-        const file = wish.files?.[args.at(-1) ?? ''];
+        const file = asked.files?.[args.at(-1) ?? ''];
         return file === undefined ? { exitCode: 1 } : { stdout: file };
       }
       if (args.includes('--version')) return { stdout: 'redis-cli 8' };
@@ -60,8 +60,8 @@ describe('the password of Redis', () => {
       { command: ['redis-server', '/etc/r.conf'], files: { '/etc/r.conf': 'requirepass s3cret' } },
     ],
     ['a label', { labels: { 'holdfast.database.password-file': '/x' }, files: { '/x': 's3cret' } }],
-  ])('is found in %s', async (_, wish) => {
-    expect(await passwordOf(wish)).toBe('s3cret');
+  ])('is found in %s', async (_, asked) => {
+    expect(await passwordOf(asked)).toBe('s3cret');
   });
 
   test('is none where there is none', async () => {

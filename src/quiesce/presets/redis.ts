@@ -3,7 +3,7 @@ import { amount } from '../../model/amount.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { CheckReport, neverReady } from './check-report.ts';
-import type { CheckWish, DiskEvidence, Made, Preset, PresetCheck, PresetServer } from './preset.ts';
+import type { CheckRequest, DiskEvidence, Made, Preset, PresetCheck, PresetServer } from './preset.ts';
 import { type FoundOnDisk, below, folderWith, recogniseBy } from './recognise.ts';
 import { connectRedis, type RedisClient } from './redis-client.ts';
 import { untilReady } from './until-ready.ts';
@@ -84,8 +84,8 @@ async function untilSaved(client: RedisClient, lastSave: number, answer: string)
 }
 
 /** Waits until it has loaded its data, and counts the keys. */
-async function checkRedis(server: PresetServer, wish: CheckWish): Promise<PresetCheck> {
-  const answer = await untilReady(server, wish.readyWithinMs, () => connectRedis(server));
+async function checkRedis(server: PresetServer, request: CheckRequest): Promise<PresetCheck> {
+  const answer = await untilReady(server, request.readyWithinMs, () => connectRedis(server));
   if (answer.value === undefined) return neverReady(answer.error);
   const client = answer.value;
   const report = new CheckReport(answer.readyAfterMs);

@@ -4,7 +4,7 @@ import { AppError } from '../../model/errors.ts';
 import { CheckReport, neverReady } from './check-report.ts';
 import { encodeDumpName } from './dump-name.ts';
 import type {
-  CheckWish,
+  CheckRequest,
   Dump,
   Made,
   Preset,
@@ -93,14 +93,14 @@ function nameOf(file: string): string {
   return `sqlite.${name.length <= 200 ? name : hash('sha256', file, 'hex')}.sql`;
 }
 
-async function check(server: PresetServer, wish: CheckWish): Promise<PresetCheck> {
+async function check(server: PresetServer, asked: CheckRequest): Promise<PresetCheck> {
   const find = async (): Promise<{ name: string }> => {
     const program = await findProgram(server, ['sqlite3']);
     if (program === undefined)
       throw new AppError('unsupported', `There is no "sqlite3" in "${server.container.name}" to ask`);
     return program;
   };
-  const answer = await untilReady(server, wish.readyWithinMs, find);
+  const answer = await untilReady(server, asked.readyWithinMs, find);
   if (answer.value === undefined) return neverReady(answer.error);
   const report = new CheckReport(answer.readyAfterMs);
   const { files } = server.recognition;
@@ -110,7 +110,7 @@ async function check(server: PresetServer, wish: CheckWish): Promise<PresetCheck
     const command = ['sqlite3', '-batch', '-bail', '-cmd', `.timeout ${busyMs}`, pathOf(server, file)];
     const text = `PRAGMA integrity_check(5);\nSELECT count(*) FROM sqlite_master WHERE type = 'table';\n`;
     try {
-      const request = { command, stdin: text, action, withinMs: wish.countWithinMs };
+      const request = { command, stdin: text, action, withinMs: asked.countWithinMs };
       const lines = (await runClientWell(server, request)).trim().split('\n');
       if (lines[0] !== 'ok') report.problem(new Error(`"${file}": ${lines.slice(0, -1).join(', ')}`));
       report.count(`tables.${file}`, Number(lines.at(-1)));

@@ -69,7 +69,7 @@ async function checkKeys({ codec }: CheckContext, errors: string[], options: Che
   }
 }
 
-/** Those that were asked for, in the order of the wish: what is checked first is told first. */
+/** Those that were asked for, in the order of the request: what is checked first is told first. */
 function chosenFiles(
   files: readonly StoredFile[],
   ids: readonly string[] | undefined,

@@ -23,7 +23,7 @@ function pack(usedMebi: number, unusedMebi: number, more: Partial<PackUsage> = {
   };
 }
 
-interface Wish {
+interface Request {
   readonly maxUnused?: UnusedLimit;
   readonly maxRepackBytes?: number;
   /** Packs that are stored and in no index. */
@@ -31,8 +31,8 @@ interface Wish {
   readonly missing?: readonly string[];
 }
 
-function plan(packs: readonly PackUsage[], wish: Wish = {}): PrunePlan {
-  const { maxUnused = { kind: 'bytes', bytes: 0 }, maxRepackBytes, leftovers = [], missing = [] } = wish;
+function plan(packs: readonly PackUsage[], request: Request = {}): PrunePlan {
+  const { maxUnused = { kind: 'bytes', bytes: 0 }, maxRepackBytes, leftovers = [], missing = [] } = request;
   const stored = packs
     .filter(({ id }) => !missing.includes(id))
     .map(({ id, sizeBytes }) => ({ name: id, sizeBytes }));
@@ -61,7 +61,7 @@ describe('planPrune()', () => {
 
   test('repacks the emptiest first, until what stays unused is little enough', () => {
     const packs = [pack(15, 1), pack(4, 12), pack(10, 6)];
-    const percent = (value: number): Wish => ({ maxUnused: { kind: 'percent', percent: value } });
+    const percent = (value: number): Request => ({ maxUnused: { kind: 'percent', percent: value } });
     // 29 MiB are used: 5% of all data then is 1.5 MiB.
     expect(plan(packs, percent(5)).repack).toEqual([packs[1]?.id, packs[2]?.id]);
     expect(plan(packs, percent(20)).repack).toEqual([packs[1]?.id]);

@@ -24,7 +24,7 @@ export interface RepairedTree {
 }
 
 /** What becomes of a node: its file is gone, its directory is empty, or it stays, with the tree that it has now. */
-type Fate = 'lost' | 'emptied' | { readonly id: string | undefined; readonly lost: readonly LostEntry[] };
+type Outcome = 'lost' | 'emptied' | { readonly id: string | undefined; readonly lost: readonly LostEntry[] };
 
 /** Makes trees without what is lost, each once. */
 export class TreeRepairer {
@@ -66,28 +66,28 @@ export class TreeRepairer {
 
   async #rewrite(id: string, text: Buffer): Promise<RepairedTree> {
     const lost: LostEntry[] = [];
-    const fates = new Map<ByteString, Fate>();
+    const changes = new Map<ByteString, Outcome>();
     for (const node of decodeTree(text)) {
-      const fate = await this.#judge(node);
+      const change = await this.#judge(node);
       const path = toPrintable(node.name);
-      if (fate === 'lost') lost.push({ path, type: 'file', size: node.size });
-      else if (fate === 'emptied') lost.push({ path, type: 'dir', size: 0 });
-      else for (const entry of fate.lost) lost.push({ ...entry, path: `${path}/${entry.path}` });
-      fates.set(node.name, fate);
+      if (change === 'lost') lost.push({ path, type: 'file', size: node.size });
+      else if (change === 'emptied') lost.push({ path, type: 'dir', size: 0 });
+      else for (const entry of change.lost) lost.push({ ...entry, path: `${path}/${entry.path}` });
+      changes.set(node.name, change);
     }
     if (lost.length === 0) return { id, lost };
     const kept: ByteString[] = [];
     for (const nodeText of splitTree(text)) {
       const [node] = decodeTree(toBytes(`{"nodes":[${nodeText}]}`));
-      const fate = node && fates.get(node.name);
-      if (fate === 'lost' || !fate) continue;
-      const subtree = fate === 'emptied' ? await this.#options.saveTree(emptyTree) : fate.id;
+      const change = node && changes.get(node.name);
+      if (change === 'lost' || !change) continue;
+      const subtree = change === 'emptied' ? await this.#options.saveTree(emptyTree) : change.id;
       kept.push(subtree === node.subtree ? nodeText : withSubtree(nodeText, node.subtree, subtree));
     }
     return { id: await this.#options.saveTree(encodeTree(kept)), lost };
   }
 
-  async #judge(node: TreeNode): Promise<Fate> {
+  async #judge(node: TreeNode): Promise<Outcome> {
     if (!this.#hasAllContent(node)) return 'lost';
     if (node.type !== 'dir') return { id: node.subtree, lost: [] };
     return (node.subtree !== undefined && (await this.repair(node.subtree))) || 'emptied';

@@ -17,7 +17,7 @@ export interface RestoreRequest extends WorkOptions {
   readonly expectedFiles: number | undefined;
 }
 
-/** The work that a wish is, when what it names was found. From a far repository, what is there already is rather copied than fetched. */
+/** The work that a request is, when what it names was found. From a far repository, what is there already is rather copied than fetched. */
 export function restoreRequest(
   { snapshot, path, target, mapOwner, like, signal, onProgress }: RestoreOptions,
   { node, isFar }: { readonly node: Found; readonly isFar: boolean },

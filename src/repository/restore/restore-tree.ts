@@ -15,7 +15,7 @@ import { applyMetadata, applyToDirectory } from './apply-metadata.ts';
 import { filePieces, type Piece } from './file-pieces.ts';
 import { LikeFiles } from './like-files.ts';
 import { type Link, OtherThings } from './other-things.ts';
-import { openRestoreCrew, type RestoreCrew } from './restore-crew.ts';
+import { openRestoreWorkers, type RestoreWorkers } from './restore-workers.ts';
 import { metadataOf, type OpenFile, RestorePlan } from './restore-plan.ts';
 import type { RestoreRequest } from './restore-request.ts';
 import { MadeDirectories } from './made-directories.ts';
@@ -26,14 +26,14 @@ import type { RestoreResult } from './restore-types.ts';
 
 export interface RestoreContext extends SaveContext {
   /** Workers that are started already; they end with the restore. */
-  readonly crew?: RestoreCrew | undefined;
+  readonly workers?: RestoreWorkers | undefined;
 }
 
 /** Restores a tree or a file as `target`, exactly, and makes it durable. What was made before an error stays. */
 export async function restoreTree(context: RestoreContext, request: RestoreRequest): Promise<RestoreResult> {
   // Closed last: what the workers open goes from there.
   using places = new DisposableStack();
-  await using pool = context.crew ?? openRestoreCrew(context.address);
+  await using pool = context.workers ?? openRestoreWorkers(context.address);
   pool.notify(context.masterKey);
   if ((request.expectedBytes ?? 0) >= worthWarming) pool.warm();
   const held = places.use(holdTarget(request.target, { isDirectory: request.node.type === 'dir' }));
@@ -51,7 +51,7 @@ const worthWarming = 16 * 1024 * 1024;
 class Restorer implements Disposable {
   readonly #request: RestoreRequest;
   readonly #reader: BlobReader;
-  readonly #pool: RestoreCrew;
+  readonly #pool: RestoreWorkers;
   readonly #held: HeldTarget;
   readonly #opened = new DisposableStack();
   /** Where the walk is. */
@@ -77,7 +77,7 @@ class Restorer implements Disposable {
   constructor(
     context: RestoreContext,
     request: RestoreRequest,
-    { pool, held }: { readonly pool: RestoreCrew; readonly held: HeldTarget },
+    { pool, held }: { readonly pool: RestoreWorkers; readonly held: HeldTarget },
   ) {
     this.#request = request;
     this.#pool = pool;

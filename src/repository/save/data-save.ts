@@ -10,7 +10,7 @@ import type { SaveOptions } from '../types.ts';
 import type { CleanedFilesystems } from './clean-pages.ts';
 import { DirectorySaver, type DirectorySaverOptions } from './directory-saver.ts';
 import type { EarlyClones } from './early-clones.ts';
-import { FileFates } from './file-fates.ts';
+import { FileChanges } from './file-changes.ts';
 import { type LiveSave, saveLive } from './live-passes.ts';
 import { LiveTrees } from './live-trees.ts';
 import { NotKeptCounter } from './not-kept.ts';
@@ -56,7 +56,7 @@ export class DataSave {
   readonly stored: StoredCount = { addedBytes: 0, storedBytes: 0 };
   readonly #context: SaveContext;
   readonly #scheduler: SaveScheduler;
-  readonly #fates: FileFates | undefined;
+  readonly #changes: FileChanges | undefined;
   #tries = 0;
   /** Of each pass. */
   readonly #notKept: NotKeptCounter[] = [];
@@ -73,7 +73,7 @@ export class DataSave {
     this.options = options;
     this.#scheduler = work.scheduler;
     this.parts = dataParts(options.volume);
-    this.#fates = work.isLive ? new FileFates(options.parent !== undefined) : undefined;
+    this.#changes = work.isLive ? new FileChanges(options.parent !== undefined) : undefined;
     this.tally = this.#newTally();
   }
 
@@ -198,7 +198,7 @@ export class DataSave {
     const { onProgress, parent } = this.options;
     const expected = parent?.summary;
     const tally = new SaveTally(onProgress, expected && { files: expected.files, bytes: expected.bytes }, {
-      fates: this.#fates,
+      changes: this.#changes,
       cutAtMs,
     });
     this.#notKept.push(tally.notKept);

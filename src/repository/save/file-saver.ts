@@ -8,10 +8,10 @@ import { type LargeFile, saveLargeFile } from './large-file.ts';
 import { nodeOfStat } from './node-of-stat.ts';
 import type { KnownTrees } from './parent-trees.ts';
 import type { ProofBook } from './piece-proof.ts';
-import { childPath, fateOf, type Place, type Slot } from './place.ts';
+import { childPath, changeOf, type Place, type Slot } from './place.ts';
 import { reusableNode } from './reusable-node.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
-import type { FileFate } from './file-fates.ts';
+import type { FileChange } from './file-changes.ts';
 import type { SaveTally } from './save-tally.ts';
 import { wholeFileBytes } from './save-task.ts';
 import { StillClones } from './still-clones.ts';
@@ -66,7 +66,7 @@ export class FileSaver implements Disposable {
   ): Promise<void> {
     const { name, stat, slots, batch } = file;
     if (this.#options.onlyLooks === true)
-      return this.#options.tally.countFile(fateOf(place, name), Number(stat.size), childPath(place, name));
+      return this.#options.tally.countFile(changeOf(place, name), Number(stat.size), childPath(place, name));
     if (this.#options.clones && stat.size >= clonedFromBytes) {
       const slot = this.#saveClone(place, name);
       if (slot !== undefined) return void slots.push(slot);
@@ -97,7 +97,7 @@ export class FileSaver implements Disposable {
         if (outcome.problem) tally.problems.push({ ...outcome.problem, path: childPath(place, name) });
         tally.notKept.add(outcome.flags ?? 0, childPath(place, name));
         if (outcome.node !== undefined)
-          tally.countFile(fateOfRead(place, name, outcome.node), outcome.size, childPath(place, name));
+          tally.countFile(changeOfRead(place, name, outcome.node), outcome.size, childPath(place, name));
         return outcome.node;
       });
       slot.catch(() => undefined);
@@ -137,7 +137,7 @@ export class FileSaver implements Disposable {
       scheduler,
       tally,
       names,
-      fate: fateOf(place, name),
+      change: changeOf(place, name),
       name,
       full: place.handle.at(name),
       path,
@@ -170,9 +170,9 @@ export class FileSaver implements Disposable {
 }
 
 /** One that was read because its times prove nothing may be as it was. */
-function fateOfRead(place: Place, name: ByteString, node: NodeText): FileFate {
-  const fate = fateOf(place, name);
-  return fate === 'changed' && textOf(place, name) === node ? 'unmodified' : fate;
+function changeOfRead(place: Place, name: ByteString, node: NodeText): FileChange {
+  const change = changeOf(place, name);
+  return change === 'changed' && textOf(place, name) === node ? 'unmodified' : change;
 }
 
 function textOf({ parent }: Place, name: ByteString): ByteString | undefined {

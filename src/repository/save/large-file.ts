@@ -15,7 +15,7 @@ import { readProblem } from './read-problem.ts';
 import { areProofsOf, type KnownCuts, recutFile } from './recut-file.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 import { type SaveTaskResult, pagedSegmentBytes } from './save-task.ts';
-import type { FileFate } from './file-fates.ts';
+import type { FileChange } from './file-changes.ts';
 import type { SaveTally } from './save-tally.ts';
 import { PieceStarter } from './start-piece.ts';
 
@@ -23,7 +23,7 @@ export interface LargeFile {
   readonly scheduler: SaveScheduler;
   readonly tally: SaveTally;
   readonly names: UserNames;
-  readonly fate: FileFate;
+  readonly change: FileChange;
   readonly name: ByteString;
   /** Where it is on disk. */
   readonly full: ByteString;
@@ -58,7 +58,7 @@ export async function saveLargeFile(file: LargeFile): Promise<NodeText | undefin
     if (size !== Number(before.size) || changed) {
       tally.problems.push({ path, reason: 'changed', message: 'changed while it was read' });
     }
-    tally.countFile(file.fate, 0, path);
+    tally.countFile(file.change, 0, path);
     const node = nodeOfStat({ name: file.name, stat: before, names: file.names, ...extras });
     return encodeLongNode({ ...node, size }, content);
   } catch (error) {

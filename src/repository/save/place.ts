@@ -2,7 +2,7 @@ import type { DirectoryHandle } from '../../lib/directory-handle.ts';
 import type { ByteString } from '../../model/byte-string.ts';
 import type { NodeText } from '../format/node.ts';
 import type { ParentDirectory } from './parent-directory.ts';
-import type { FileFate } from './file-fates.ts';
+import type { FileChange } from './file-changes.ts';
 
 /** A directory under way: what it was walked from, and where its tree's nodes will be. */
 export interface Place {
@@ -22,6 +22,6 @@ export function childPath({ path }: Pick<Place, 'path'>, name: ByteString): Byte
   return path === '' ? name : `${path}/${name}`;
 }
 
-export function fateOf({ parent }: Pick<Place, 'parent'>, name: ByteString): FileFate {
+export function changeOf({ parent }: Pick<Place, 'parent'>, name: ByteString): FileChange {
   return parent?.has(name) ? 'changed' : 'new';
 }

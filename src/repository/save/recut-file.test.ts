@@ -95,7 +95,7 @@ test(
         files.set(`${name} ${kind}`, { content: fileOf(kind), change });
     for (const [name, { content }] of files) writeFileSync(join(root, name), content);
     let inFlight: InFlight | undefined;
-    const wish: SaveOptions = { ...saveOf(root), evidence: (found) => void (inFlight = found) };
+    const request: SaveOptions = { ...saveOf(root), evidence: (found) => void (inFlight = found) };
     const moment = momentOf(() => {
       for (const [name, file] of files) {
         file.content = file.change(file.content);
@@ -109,7 +109,7 @@ test(
       const entries = await opened.walk(result.snapshot);
       return new Map(entries.map(({ path, contentKey, size }) => [path, { contentKey, size }]));
     };
-    const again = await contents(wish, moment);
+    const again = await contents(request, moment);
     const full = await contents(saveOf(root), { ...momentOf(() => undefined), liveFirst: false });
     expect(again).toEqual(full);
     const sizes = [...files.values()].map(({ content }) => content.length);

@@ -2,7 +2,7 @@ import { type ByteString, toText } from '../../model/byte-string.ts';
 import type { SaveProblem, SnapshotSummary } from '../../model/snapshot.ts';
 import type { Progress } from '../types.ts';
 import { NotKeptCounter } from './not-kept.ts';
-import type { FileFate, FileFates } from './file-fates.ts';
+import type { FileChange, FileChanges } from './file-changes.ts';
 import { grainOf } from './time-grain.ts';
 
 /** Counts what a backup sees, and tells its progress at most ten times a second. */
@@ -14,7 +14,7 @@ export class SaveTally {
   readonly #counts = { new: 0, changed: 0, unmodified: 0 };
   #directories = 0;
   #others = 0;
-  readonly #fates: FileFates | undefined;
+  readonly #changes: FileChanges | undefined;
   #bytes = 0;
   #lastTold = 0;
   /** The first that was written to while it had to be still. */
@@ -29,22 +29,22 @@ export class SaveTally {
     onProgress: ((progress: Progress) => void) | undefined,
     expected: { readonly files: number; readonly bytes: number } | undefined,
     {
-      fates,
+      changes,
       cutAtMs,
-    }: { fates?: FileFates | undefined; cutAtMs?: (() => number | undefined) | undefined } = {},
+    }: { changes?: FileChanges | undefined; cutAtMs?: (() => number | undefined) | undefined } = {},
   ) {
     this.#cutAtMs = cutAtMs;
     this.#onProgress = onProgress;
     this.#expected = expected;
-    this.#fates = fates;
+    this.#changes = changes;
   }
 
-  countFile(fate: FileFate, sizeBytes: number, path: string): void {
-    if (fate !== 'unmodified') {
+  countFile(change: FileChange, sizeBytes: number, path: string): void {
+    if (change !== 'unmodified') {
       this.read.files++;
       this.read.bytes += sizeBytes;
     }
-    this.#counts[this.#fates?.since(path, fate) ?? fate]++;
+    this.#counts[this.#changes?.since(path, change) ?? change]++;
     this.#bytes += sizeBytes;
     this.#tell(path);
   }

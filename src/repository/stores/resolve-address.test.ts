@@ -14,12 +14,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
-interface Wish {
+interface Request {
   readonly env?: Record<string, string>;
   readonly values?: Record<string, string>;
 }
 
-async function resolve(text: string, { env = {}, values = {} }: Wish = {}): Promise<StoreAddress> {
+async function resolve(text: string, { env = {}, values = {} }: Request = {}): Promise<StoreAddress> {
   return await resolveAddress(parseLocation(text), {
     env: { HOME: home, ...env },
     values,
@@ -58,8 +58,8 @@ describe('credentials for S3', () => {
       credentials: { accessKeyId: 'd' },
       region: 'eu-west-1',
     });
-    for (const wish of [{ env: { AWS_PROFILE: 'work' } }, { values: { profile: 'work' }, env: keys }]) {
-      expect(await resolve('s3:bucket', wish)).toMatchObject({
+    for (const request of [{ env: { AWS_PROFILE: 'work' } }, { values: { profile: 'work' }, env: keys }]) {
+      expect(await resolve('s3:bucket', request)).toMatchObject({
         credentials: { accessKeyId: 'w', secretAccessKey: 'ws=+/', sessionToken: 'wt' },
         region: 'eu-west-3',
       });

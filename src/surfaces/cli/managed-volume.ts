@@ -4,7 +4,7 @@ import { quote } from '../../model/quote.ts';
 import type { Volume } from '../../model/volume.ts';
 import type { Session } from './session.ts';
 
-export interface ManagedWish {
+export interface ManagedRequest {
   readonly name: string;
   /** Completes "Cannot …": `change the owner of`. */
   readonly action: string;
@@ -15,7 +15,7 @@ export interface ManagedWish {
 /** The volumes that Holdfast keeps itself, for work that only they can have: of an engine's volume it is said that it is one. */
 export async function managedFor(
   session: Session,
-  { name, action, instead }: ManagedWish,
+  { name, action, instead }: ManagedRequest,
 ): Promise<Awaited<ReturnType<App['managed']>>> {
   const managed = await session.app.managed();
   if ((await managed.find(name)) !== undefined) return managed;

@@ -1,7 +1,7 @@
 import type { CliContext } from './context.ts';
 import { withSession } from './session.ts';
 
-interface Wish {
+interface Request {
   readonly kind: 'volume' | 'snapshot' | 'target' | 'path' | 'repository' | 'policy';
   readonly partial: string;
 }
@@ -9,7 +9,7 @@ interface Wish {
 /** Names that could stand for an argument: volumes, snapshots. What takes too long, or needs a password that is not there, gives none. */
 export async function proposeValues(
   context: CliContext,
-  { kind, partial }: Wish,
+  { kind, partial }: Request,
 ): Promise<readonly string[]> {
   const found: string[] = [];
   await withSession(context, { quiet: true }, async (session) => {

@@ -26,7 +26,7 @@ export interface RestoreFlags {
 }
 
 /** How it is to be done, whatever is restored. */
-export function wishesOf(flags: RestoreFlags) {
+export function settingsOf(flags: RestoreFlags) {
   if (flags.noKeep === true && flags.keepFor !== undefined)
     throw new AppError('usage', '"--no-keep" and "--keep-for" exclude each other');
   if (flags.takeOver === true && (flags.to !== undefined || flags.path !== undefined))

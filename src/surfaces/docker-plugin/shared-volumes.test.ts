@@ -56,8 +56,8 @@ describe('volumes that several hosts share', () => {
   test('are one volume when both hosts make them at once, and a conflict with other options', async () => {
     await Promise.all([shared.create(spec), other.create(spec)]);
     expect(await other.list()).toHaveLength(1);
-    const wish = { ...spec, options: { ...options, device: ':/else' } };
-    await expect(other.create(wish)).rejects.toMatchObject({ code: 'conflict' });
+    const again = { ...spec, options: { ...options, device: ':/else' } };
+    await expect(other.create(again)).rejects.toMatchObject({ code: 'conflict' });
     expect(await other.find('web')).toMatchObject({ options });
   });
 

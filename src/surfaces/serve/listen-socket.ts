@@ -24,21 +24,21 @@ const longestPath = 107;
  * is replaced; a socket that somebody serves is `in-use`, and anything else there is `exists`. Nobody sees the socket
  * before it has its mode. Disposal takes it away again, unless another has taken its place.
  */
-export async function listenOnSocket(server: Server, wish: ServedSocket): Promise<AsyncDisposable> {
-  if (wish.fd !== undefined) {
-    await listening(server, { fd: wish.fd });
+export async function listenOnSocket(server: Server, request: ServedSocket): Promise<AsyncDisposable> {
+  if (request.fd !== undefined) {
+    await listening(server, { fd: request.fd });
     return { [Symbol.asyncDispose]: async () => undefined };
   }
-  const action = `Cannot listen at "${wish.path}"`;
+  const action = `Cannot listen at "${request.path}"`;
   try {
-    return await listenAtPath(server, wish, action);
+    return await listenAtPath(server, request, action);
   } catch (error) {
     throw knownError(error, action);
   }
 }
 
-async function listenAtPath(server: Server, wish: ServedSocket, action: string): Promise<AsyncDisposable> {
-  const { path, mode, gid } = wish;
+async function listenAtPath(server: Server, request: ServedSocket, action: string): Promise<AsyncDisposable> {
+  const { path, mode, gid } = request;
   // A name of our own first: the socket is moved to its place when it has its owner and its mode.
   const draft = `${path}.${randomBytes(3).toString('hex')}`;
   if (Buffer.byteLength(draft) > longestPath) {

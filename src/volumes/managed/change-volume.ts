@@ -55,13 +55,13 @@ export async function ownVolume(
   { signal }: CallOptions,
 ): Promise<void> {
   const wanted = Object.entries(owner).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const wishes: Texts = Object.fromEntries(wanted);
-  checkOwnership(wishes);
+  const settings: Texts = Object.fromEntries(wanted);
+  checkOwnership(settings);
   await withVolume(parts, { name, action: 'change the owner of', signal }, async (storage) => {
     await parts.folders.check(name);
     const wasMounted = !(await mountStorage(storage, { signal }));
     try {
-      await applyOwnership(storage.volume.mountpoint, wishes, name);
+      await applyOwnership(storage.volume.mountpoint, settings, name);
     } finally {
       if (!wasMounted) await unmountStorage(storage, { signal });
     }

@@ -5,7 +5,7 @@ import { ownershipOptions } from '../../lib/ownership.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { parseSize } from '../../model/size.ts';
-import type { MigrationTarget, MigrationWish, RoomUsage } from '../../hosts/managed-volumes.ts';
+import type { MigrationTarget, NewStorage, RoomUsage } from '../../hosts/managed-volumes.ts';
 import { keptOptions } from './create-volume.ts';
 import { type EmbeddedParts, kindOf, requireRecord } from './embedded-parts.ts';
 
@@ -16,13 +16,13 @@ const movable: readonly DriverKind[] = ['local', 'block', 'luks', 'gocryptfs', '
 export async function checkMigration(
   parts: EmbeddedParts,
   name: string,
-  wish: MigrationWish,
+  request: NewStorage,
 ): Promise<MigrationTarget> {
   const record = requireRecord(parts, { name, action: 'migrate' });
   const action = `Cannot migrate volume ${quote(name)}`;
   requireMovable(kindOf(record), `${action}: its data`);
-  const driver = wish.driver === '' || wish.driver === 'holdfast' ? 'local' : wish.driver;
-  const options = await keptOptions(parts, { name, driver, options: wish.options }, 'migrate');
+  const driver = request.driver === '' || request.driver === 'holdfast' ? 'local' : request.driver;
+  const options = await keptOptions(parts, { name, driver, options: request.options }, 'migrate');
   const kind = kindOf({ driver, options });
   requireMovable(kind, `${action}: what lies on ${quote(kind)}`);
   const owner = ownershipOptions.find((key) => key in options);
@@ -48,10 +48,10 @@ function requireMovable(kind: DriverKind, subject: string): void {
   });
 }
 
-function sameStorage(one: MigrationWish, other: MigrationWish): boolean {
-  const form = (wish: MigrationWish): string => {
-    const kind = kindOf(wish);
-    const options = Object.entries(wish.options).filter(
+function sameStorage(one: NewStorage, other: NewStorage): boolean {
+  const form = (request: NewStorage): string => {
+    const kind = kindOf(request);
+    const options = Object.entries(request.options).filter(
       ([key, value]) =>
         !(ownershipOptions as readonly string[]).includes(key) && (key !== 'type' || value !== kind),
     );
@@ -63,7 +63,7 @@ function sameStorage(one: MigrationWish, other: MigrationWish): boolean {
 /** Mounted twice, a file system is destroyed. */
 async function refuseSharedDevice(
   { catalog }: EmbeddedParts,
-  options: MigrationWish['options'],
+  options: NewStorage['options'],
   action: string,
 ): Promise<void> {
   const device = options['device'];
@@ -84,7 +84,7 @@ async function realOrItself(path: string): Promise<string> {
 /** Undefined for a device, which is a disk of its own. */
 async function diskOf(
   { folders }: EmbeddedParts,
-  { device, pool }: MigrationWish['options'],
+  { device, pool }: NewStorage['options'],
 ): Promise<RoomUsage | undefined> {
   if (device?.startsWith('/dev/') === true) return undefined;
   const folder = pool ?? (device === undefined ? folders.trashDir : dirname(device));

@@ -9,7 +9,7 @@ import type {
   ManagedVolumes,
   MigrationSteps,
   MigrationTarget,
-  MigrationWish,
+  NewStorage,
   ReconcileReport,
   RoomUsage,
   TrashedVolume,
@@ -155,19 +155,19 @@ export class EmbeddedVolumes implements ManagedVolumes {
     return await this.#require(name, 'rotate the keys of');
   }
 
-  async checkMigration(name: string, wish: MigrationWish): Promise<MigrationTarget> {
+  async checkMigration(name: string, asked: NewStorage): Promise<MigrationTarget> {
     const { checkMigration } = await import('./check-migration.ts');
-    return await checkMigration(this.#parts, name, wish);
+    return await checkMigration(this.#parts, name, asked);
   }
 
   async migrate(
     name: string,
-    wish: MigrationWish,
+    asked: NewStorage,
     { steps, signal }: CallOptions & { readonly steps: MigrationSteps },
   ): Promise<ManagedVolume> {
-    const { driver, options } = await this.checkMigration(name, wish);
+    const { driver, options } = await this.checkMigration(name, asked);
     const { migrateVolume } = await import('./migrate-volume.ts');
-    await migrateVolume(this.#parts, { name, wish: { driver, options } }, { steps, signal });
+    await migrateVolume(this.#parts, { name, request: { driver, options } }, { steps, signal });
     this.#health.delete(name);
     return await this.#require(name, 'find');
   }

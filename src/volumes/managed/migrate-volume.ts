@@ -37,7 +37,7 @@ import { stateError } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 import { findMigratedFrom, writeMigratedMark } from './volume-trash.ts';
 
-type Wish = Pick<EmbeddedVolumeRecord, 'driver' | 'options'>;
+type Request = Pick<EmbeddedVolumeRecord, 'driver' | 'options'>;
 
 interface Migration {
   readonly record: EmbeddedVolumeRecord;
@@ -47,10 +47,10 @@ interface Migration {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Moves a volume to other storage, which is filled while the volume is in use. `wish` has passed its driver's check. */
+/** Moves a volume to other storage, which is filled while the volume is in use. `request` has passed its driver's check. */
 export async function migrateVolume(
   parts: EmbeddedParts,
-  { name, wish }: { readonly name: string; readonly wish: Wish },
+  { name, request }: { readonly name: string; readonly request: Request },
   { steps, signal }: CallOptions & { readonly steps: MigrationSteps },
 ): Promise<void> {
   const holdId = processHoldId();
@@ -58,7 +58,7 @@ export async function migrateVolume(
   try {
     const record = requireRecord(parts, { name, action: 'migrate' });
     const migration: Migration = { record, holdId, steps, signal };
-    await using stage = await openStage(parts, { ...record, ...wish }, signal);
+    await using stage = await openStage(parts, { ...record, ...request }, signal);
     const { storage } = stage;
     const writeDown = (): Promise<void> => untilShort(() => syncStorage(storage), { shortMs: 100, most: 4 });
     await steps.seed({ from, to: storage.volume.mountpoint, writeDown });

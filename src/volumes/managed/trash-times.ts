@@ -25,7 +25,7 @@ export function trashTimes(catalog: Seen, createdAt: string, keepMs: number): Tr
 }
 
 /** `wait` for one whose time begins when it is found in a later run of the machine. */
-export function fateOf(times: TrashTimes): 'keep' | 'expire' | 'wait' {
+export function changeOf(times: TrashTimes): 'keep' | 'expire' | 'wait' {
   const { removedAt, expiresAt, since, isClockSlow } = times;
   const keepMs = Date.parse(expiresAt) - Date.parse(removedAt);
   if (isKeptShorter(since, keepMs) || expiresAt > new Date().toISOString()) return 'keep';

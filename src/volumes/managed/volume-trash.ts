@@ -20,7 +20,7 @@ import { removeSoon } from './remove-soon.ts';
 import { isBeingRenamed } from './rename-volume.ts';
 import { syncAll } from './sync-all.ts';
 import { carryLineage } from './trash-lineage.ts';
-import { fateOf, type TrashTimes, trashTimes } from './trash-times.ts';
+import { changeOf, type TrashTimes, trashTimes } from './trash-times.ts';
 import { stateError } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
@@ -262,14 +262,14 @@ export async function expireTrashed(
   using lock = await lockVolumeFolder(path, { name, action: 'delete', signal });
   const record = lock && (await readRecordFile<TrashedRecord>(join(path, trashedMark)));
   if (record === undefined) return false;
-  const fate = fateOf(record);
-  if (fate === 'wait') {
+  const change = changeOf(record);
+  if (change === 'wait') {
     const keepMs = Date.parse(record.expiresAt) - Date.parse(record.removedAt);
     const { isClockSlow: _, ...rest } = record;
     const dated: TrashedRecord = { ...rest, ...trashTimes(parts.catalog, record.createdAt, keepMs) };
     await writeDurably(join(path, trashedMark), JSON.stringify(dated));
   }
-  if (fate !== 'expire') return false;
+  if (change !== 'expire') return false;
   // What a migration has left was copied with all that was written.
   if (record.isMigrated !== true)
     await refuseUnsaved(await storageOf(parts, record, path), `Volume ${quote(name)} stays in the trash`);

@@ -21,8 +21,8 @@ const facts: MigrationFacts = {
   writers: [],
   undoUntil: undefined,
 };
-const refusal = (wish: Partial<MigrationFacts>): string | undefined =>
-  decideMigration({ ...facts, ...wish }).refusal?.message;
+const refusal = (request: Partial<MigrationFacts>): string | undefined =>
+  decideMigration({ ...facts, ...request }).refusal?.message;
 
 describe('a migration', () => {
   test('is planned as what it would do', () => {

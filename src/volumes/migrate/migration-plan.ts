@@ -1,11 +1,11 @@
-import type { MigrationTarget, MigrationWish } from '../../hosts/managed-volumes.ts';
+import type { MigrationTarget, NewStorage } from '../../hosts/managed-volumes.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
 import { unstoppableHint, type Unstoppable } from '../../quiesce/index.ts';
 import { localTime } from '../../model/local-time.ts';
 
-export interface MigrationRequest extends MigrationWish {
+export interface MigrationRequest extends NewStorage {
   readonly name: string;
 }
 

@@ -34,8 +34,8 @@ export async function findUsers(
   const writers = found.map(({ name, pid }) => `${name} (${pid})`);
   if (containers === undefined) return { up: [], stops: [], unstoppable: [], writers };
   const up = (await usersOf(parts, volume, options)).filter(isUp);
-  const wish = { containers, before: up, names: [volume.name] };
-  const { levels, unstoppable } = await planStops(parts, wish, options);
+  const request = { containers, before: up, names: [volume.name] };
+  const { levels, unstoppable } = await planStops(parts, request, options);
   const stopped = levels.flat().filter(({ how }) => how !== 'pause');
   return { up, stops: stopped.map(({ identity }) => identity.name), unstoppable, writers };
 }

@@ -15,7 +15,7 @@ export interface HostView {
   names(path: string): readonly string[];
 }
 
-export interface SandboxWish {
+export interface SandboxRequest {
   readonly mounts: readonly PlacedMount[];
   readonly host: HostView;
   /** Places for mounts are made here, for want of any on the machine. Where is one's own home: `/tmp`. */
@@ -53,7 +53,7 @@ export const statusFd = 3;
  * process in sight. Nothing is made on the machine for a place that is missing there: the directory in which it is
  * missing is shown anew, with the same things in it. Pure.
  */
-export function planSandbox({ mounts, host, workingDir, isRoot }: SandboxWish): SandboxPlan {
+export function planSandbox({ mounts, host, workingDir, isRoot }: SandboxRequest): SandboxPlan {
   const fds: number[] = [];
   const ordered = mounts.toSorted((one, other) => depth(one.target) - depth(other.target));
   const args = ['--die-with-parent', '--unshare-pid', '--unshare-ipc', '--ro-bind', '/', '/'];

@@ -11,14 +11,14 @@ export interface AwsSettings {
   readonly region: string | undefined;
 }
 
-export interface AwsWish {
+export interface CredentialsRequest {
   readonly env: Environment;
   /** Wins over AWS_PROFILE, and over keys in the environment. */
   readonly profile: string | undefined;
 }
 
 /** Credentials and region from the environment, then from `~/.aws`. */
-export async function readAwsSettings({ env, profile }: AwsWish): Promise<AwsSettings> {
+export async function readAwsSettings({ env, profile }: CredentialsRequest): Promise<AwsSettings> {
   const region = nonEmpty(env['AWS_REGION']) ?? nonEmpty(env['AWS_DEFAULT_REGION']);
   const fromEnvironment = profile === undefined ? environmentCredentials(env) : undefined;
   if (fromEnvironment && region !== undefined) return { credentials: fromEnvironment, region };

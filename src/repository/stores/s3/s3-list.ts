@@ -7,7 +7,7 @@ import { parseFault, parsePage, type S3Object, type S3Page } from './s3-answers.
 import type { S3Client } from './s3-client.ts';
 import { s3Error } from './s3-error.ts';
 
-export interface ListWish {
+export interface ListRequest {
   readonly prefix: string;
   readonly location: string;
   /** The names below the prefix begin with hex digits, evenly spread. */
@@ -20,7 +20,7 @@ const listsAtOnce = 4;
 /** All objects below a prefix. Many that are spread evenly are listed from sixteen places, several at a time. */
 export async function listObjects(
   client: S3Client,
-  { prefix, location, isSpread }: ListWish,
+  { prefix, location, isSpread }: ListRequest,
   options: StoreOptions,
 ): Promise<S3Object[]> {
   const first = await listPage(client, { prefix, location }, options);
@@ -60,7 +60,7 @@ export async function namesAtRoot(
   return keys.map((key) => key.slice(root.length).replace(/\/$/, '')).filter((name) => name !== '');
 }
 
-interface PageWish {
+interface PageRequest {
   readonly prefix: string;
   readonly location: string;
   readonly next?: string | undefined;
@@ -68,28 +68,28 @@ interface PageWish {
 
 async function listRest(
   client: S3Client,
-  wish: PageWish,
+  asked: PageRequest,
   { found, ...options }: StoreOptions & { readonly found: S3Object[] },
 ): Promise<void> {
-  let next = wish.next;
+  let next = asked.next;
   do {
     throwIfAborted(options.signal);
-    const page = await listPage(client, { ...wish, next }, options);
+    const page = await listPage(client, { ...asked, next }, options);
     for (const object of page.objects) found.push(object);
     next = page.next;
   } while (next !== undefined);
 }
 
-async function listPage(client: S3Client, wish: PageWish, { signal }: StoreOptions): Promise<S3Page> {
+async function listPage(client: S3Client, asked: PageRequest, { signal }: StoreOptions): Promise<S3Page> {
   const query = {
     'list-type': '2',
-    prefix: wish.prefix,
+    prefix: asked.prefix,
     'encoding-type': 'url',
-    ...(wish.next !== undefined && { 'continuation-token': wish.next }),
+    ...(asked.next !== undefined && { 'continuation-token': asked.next }),
   };
   const response = await client.request({ method: 'GET', key: '', query, signal });
-  if (response.status !== 200) throw s3Error(wish.location, response);
-  return pageOf(response, wish.location);
+  if (response.status !== 200) throw s3Error(asked.location, response);
+  return pageOf(response, asked.location);
 }
 
 function pageOf(response: HttpResponse, location: string): S3Page {

@@ -6,7 +6,7 @@ import { textOf } from './s3-answers.ts';
 import type { S3Client } from './s3-client.ts';
 import { s3Error } from './s3-error.ts';
 
-export interface ObjectLockWish {
+export interface ObjectLockRequest {
   readonly location: string;
   /** Undefined sets no retention; what others have set is respected. */
   readonly objectLock: ObjectLock | undefined;
@@ -26,21 +26,21 @@ const dayMs = 24 * 60 * 60_000;
 /** Retention of objects: sets it on what is written, makes sure that it holds, and refuses to remove what is held. */
 export class ObjectLocks {
   readonly #client: S3Client;
-  readonly #wish: ObjectLockWish;
+  readonly #asked: ObjectLockRequest;
   #isHonoured = false;
   #isOnBucket: boolean | undefined;
 
-  constructor(client: S3Client, wish: ObjectLockWish) {
+  constructor(client: S3Client, asked: ObjectLockRequest) {
     this.#client = client;
-    this.#wish = wish;
+    this.#asked = asked;
   }
 
   get isWanted(): boolean {
-    return this.#wish.objectLock !== undefined;
+    return this.#asked.objectLock !== undefined;
   }
 
   headers(): Record<string, string> {
-    const { objectLock } = this.#wish;
+    const { objectLock } = this.#asked;
     if (objectLock === undefined) return {};
     return {
       'X-Amz-Object-Lock-Mode': objectLock.mode,
@@ -55,7 +55,7 @@ export class ObjectLocks {
     if (until === undefined) {
       throw new AppError(
         'unsupported',
-        `The bucket of repository "${this.#wish.location}" keeps no retention`,
+        `The bucket of repository "${this.#asked.location}" keeps no retention`,
         {
           detail: 'A file was stored with object lock, and the service says nothing of it.',
           hint: 'Make a bucket with object lock enabled, or take the option "object-lock" off.',
@@ -77,7 +77,7 @@ export class ObjectLocks {
     const date = new Date(until).toISOString();
     throw new AppError(
       'denied',
-      `Cannot remove "${label}" from repository "${this.#wish.location}": it is locked`,
+      `Cannot remove "${label}" from repository "${this.#asked.location}": it is locked`,
       {
         detail: `Its retention (object lock) ends on ${date}.`,
         hint: 'It can be removed after that date.',
@@ -89,7 +89,7 @@ export class ObjectLocks {
   async #retention(key: string, { signal }: StoreOptions): Promise<number | undefined> {
     const response = await this.#client.request({ method: 'HEAD', key, signal });
     if (response.status === 404) return undefined;
-    if (response.status !== 200) throw s3Error(this.#wish.location, response);
+    if (response.status !== 200) throw s3Error(this.#asked.location, response);
     if (response.headers['x-amz-object-lock-legal-hold'] === 'ON') return Number.MAX_SAFE_INTEGER;
     const until = Date.parse(response.headers['x-amz-object-lock-retain-until-date'] ?? '');
     return Number.isNaN(until) ? undefined : until;

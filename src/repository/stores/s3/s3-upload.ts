@@ -5,7 +5,7 @@ import type { S3Client } from './s3-client.ts';
 import { s3Error } from './s3-error.ts';
 import { contentMd5 } from './s3-object-lock.ts';
 
-export interface UploadWish {
+export interface UploadRequest {
   readonly key: string;
   readonly content: Uint8Array;
   readonly headers: Readonly<Record<string, string>>;
@@ -18,17 +18,17 @@ const partsAtOnce = 3;
 /** Stores a large object in parts. It is there when all of them are; a failure takes back those that were sent. */
 export async function uploadInParts(
   client: S3Client,
-  wish: UploadWish,
+  asked: UploadRequest,
   options: StoreOptions,
 ): Promise<void> {
-  const uploadId = await startUpload(client, wish, options);
+  const uploadId = await startUpload(client, asked, options);
   try {
-    const tags = await sendParts(client, { ...wish, uploadId }, options);
-    await completeUpload(client, { ...wish, uploadId, tags }, options);
+    const tags = await sendParts(client, { ...asked, uploadId }, options);
+    await completeUpload(client, { ...asked, uploadId, tags }, options);
   } catch (error) {
     // It must not hide what went wrong. What is left is removed some day by removeOldUploads.
     const query = { uploadId };
-    await client.request({ method: 'DELETE', key: wish.key, query }).catch(() => undefined);
+    await client.request({ method: 'DELETE', key: asked.key, query }).catch(() => undefined);
     throw error;
   }
 }
@@ -51,8 +51,12 @@ export async function removeOldUploads(
   }
 }
 
-async function startUpload(client: S3Client, wish: UploadWish, { signal }: StoreOptions): Promise<string> {
-  const { key, headers, location } = wish;
+async function startUpload(
+  client: S3Client,
+  asked: UploadRequest,
+  { signal }: StoreOptions,
+): Promise<string> {
+  const { key, headers, location } = asked;
   const response = await client.request({ method: 'POST', key, query: { uploads: '' }, headers, signal });
   const uploadId = textOf(response.body.toString('utf8'), 'UploadId');
   if (response.status !== 200 || uploadId === undefined) throw s3Error(location, response);
@@ -61,7 +65,7 @@ async function startUpload(client: S3Client, wish: UploadWish, { signal }: Store
 
 async function sendParts(
   client: S3Client,
-  { key, content, partBytes, location, uploadId }: UploadWish & { readonly uploadId: string },
+  { key, content, partBytes, location, uploadId }: UploadRequest & { readonly uploadId: string },
   { signal, pace }: StoreOptions,
 ): Promise<string[]> {
   const count = Math.ceil(content.length / partBytes);
@@ -94,10 +98,10 @@ async function sendParts(
 
 async function completeUpload(
   client: S3Client,
-  wish: UploadWish & { readonly uploadId: string; readonly tags: readonly string[] },
+  asked: UploadRequest & { readonly uploadId: string; readonly tags: readonly string[] },
   { signal }: StoreOptions,
 ): Promise<void> {
-  const { key, location, uploadId, tags } = wish;
+  const { key, location, uploadId, tags } = asked;
   const parts = tags.map(
     (tag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${escapeXml(tag)}</ETag></Part>`,
   );

@@ -88,16 +88,16 @@ function print(session: Session, plan: ForgetPlan, { removed, dryRun, pruned }: 
 }
 
 function leavingOf(plan: ForgetPlan): string[] {
-  const fates = plan.groups.flatMap((group) => group.fates);
-  return [...fates.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot.id), ...plan.damaged];
+  const decisions = plan.groups.flatMap((group) => group.decisions);
+  return [...decisions.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot.id), ...plan.damaged];
 }
 
-function groupAsJson({ name, hostname, isSafety, fates }: ForgetPlan['groups'][number]): object {
+function groupAsJson({ name, hostname, isSafety, decisions }: ForgetPlan['groups'][number]): object {
   return {
     name,
     hostname,
     isSafety,
-    snapshots: fates.map(({ snapshot: { id, time, tags }, stays, reasons }) => ({
+    snapshots: decisions.map(({ snapshot: { id, time, tags }, stays, reasons }) => ({
       id,
       time,
       tags,
@@ -109,7 +109,7 @@ function groupAsJson({ name, hostname, isSafety, fates }: ForgetPlan['groups'][n
 
 /** Every snapshot with what becomes of it and why, the newest of each volume first. */
 function describe(plan: ForgetPlan): string {
-  const rows = plan.groups.flatMap((group) => group.fates);
+  const rows = plan.groups.flatMap((group) => group.decisions);
   if (rows.length + plan.damaged.length === 0) return 'There are no snapshots.';
   const table = formatTable(rows, [
     { title: 'FATE', value: ({ stays }) => (stays ? 'stays' : 'goes') },

@@ -5,7 +5,7 @@ import { formatDuration } from '../../../model/duration.ts';
 import { describePlan, describeStops, planAsJson } from '../describe-plan.ts';
 import { reportProblems } from '../finish-work.ts';
 import { localTime } from '../../../model/local-time.ts';
-import { describeReport, reportAsJson, type RestoreFlags, wishesOf } from '../restore-words.ts';
+import { describeReport, reportAsJson, type RestoreFlags, settingsOf } from '../restore-words.ts';
 import type { Session } from '../session.ts';
 
 /** All volumes of a stack together. */
@@ -14,7 +14,7 @@ export async function runStackRestore(
   flags: RestoreFlags & { readonly stack: string },
 ): Promise<void> {
   const { signal } = session;
-  const request = { what: flags.stack, withFiles: flags.noFiles !== true, ...wishesOf(flags) };
+  const request = { what: flags.stack, withFiles: flags.noFiles !== true, ...settingsOf(flags) };
   const plan = await session.app.planStackRestore(request, { signal, onNote: session.note });
   if (flags.dryRun === true)
     return session.printer.print({ json: () => stackPlanAsJson(plan), text: () => describeStack(plan) });

@@ -2,7 +2,7 @@ import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { describePlan, planAsJson } from '../describe-plan.ts';
 import { reportProblems } from '../finish-work.ts';
-import { describeReport, reportAsJson, type RestoreFlags, wishesOf } from '../restore-words.ts';
+import { describeReport, reportAsJson, type RestoreFlags, settingsOf } from '../restore-words.ts';
 import type { Session } from '../session.ts';
 
 export async function runRestore(
@@ -29,7 +29,7 @@ export async function runRestore(
     return await runDumpRestore(session, flags, what);
   }
   const { signal } = session;
-  const request = { what, to: flags.to, path: flags.path, ...wishesOf(flags) };
+  const request = { what, to: flags.to, path: flags.path, ...settingsOf(flags) };
   const plan = await session.app.planRestore(request, { signal, onNote: session.note });
   if (flags.dryRun) {
     return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });

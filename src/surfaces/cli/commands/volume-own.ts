@@ -14,7 +14,7 @@ export async function runVolumeOwn(
   args: readonly string[],
 ): Promise<void> {
   const [name = ''] = args;
-  if ([owner, group, mode].every((wish) => wish === undefined))
+  if ([owner, group, mode].every((request) => request === undefined))
     throw new AppError('usage', 'Nothing is to be changed: give --owner, --group or --mode');
   const instead = `Change it in a container: docker run --rm -v ${name}:/volume IMAGE chown OWNER /volume`;
   const managed = await managedFor(session, { name, action: 'change the owner of', instead });

@@ -5,16 +5,20 @@ import { managedFor } from '../managed-volume.ts';
 import type { Session } from '../session.ts';
 
 export async function runVolumeResize(session: Session, _: object, args: readonly string[]): Promise<void> {
-  const [name = '', wish = ''] = args;
+  const [name = '', request = ''] = args;
   const managed = await managedFor(session, { name, action: 'resize' });
-  const by = wish.startsWith('+') ? parseSize(wish.slice(1)) : undefined;
+  const by = request.startsWith('+') ? parseSize(request.slice(1)) : undefined;
   const now = (await managed.find(name))?.options['size'];
   if (by !== undefined && now === undefined) {
-    throw new AppError('usage', `Cannot resize volume ${quote(name)} by ${quote(wish)}: it has no size now`, {
-      hint: 'Say the whole size.',
-    });
+    throw new AppError(
+      'usage',
+      `Cannot resize volume ${quote(name)} by ${quote(request)}: it has no size now`,
+      {
+        hint: 'Say the whole size.',
+      },
+    );
   }
-  const sizeBytes = by === undefined ? parseSize(wish) : parseSize(now ?? '') + by;
+  const sizeBytes = by === undefined ? parseSize(request) : parseSize(now ?? '') + by;
   const volume = await managed.resize(name, sizeBytes, { signal: session.signal });
   session.printer.print({ json: () => volume, text: () => volume.name, quiet: () => [volume.name] });
 }

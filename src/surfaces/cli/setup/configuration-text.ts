@@ -1,6 +1,6 @@
 import type { ChannelSpec } from './notify-spec.ts';
 
-export interface ConfigurationWish {
+export interface ConfigurationRequest {
   readonly schedule: string;
   /** The name or location that the policy backs up to; undefined is the default repository. */
   readonly repository: string | undefined;
@@ -11,18 +11,18 @@ export interface ConfigurationWish {
 export const setupPolicy = 'nightly';
 
 /** A whole `holdfast.yaml`. Pure. */
-export function configurationText(wish: ConfigurationWish): string {
+export function configurationText(request: ConfigurationRequest): string {
   return `# What Holdfast keeps safe by itself. All that can stand here is in docs/guides/policies.md.
 # After a change: holdfast config check && systemctl reload holdfast
 
-${policyText(wish)}${wish.channels.length === 0 ? '' : `\n${channelsText(wish.channels)}`}`;
+${policyText(request)}${request.channels.length === 0 ? '' : `\n${channelsText(request.channels)}`}`;
 }
 
 /** Also for people, to add to a file of their own. */
 export function policyText({
   schedule,
   repository,
-}: Pick<ConfigurationWish, 'schedule' | 'repository'>): string {
+}: Pick<ConfigurationRequest, 'schedule' | 'repository'>): string {
   return `policies:
   # All volumes, those that come later too, and the directories that containers mount.
   ${setupPolicy}:

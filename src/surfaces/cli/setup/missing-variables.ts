@@ -1,7 +1,7 @@
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
 
-export interface VariablesWish {
+export interface VariablesRequest {
   /** Where the repository is or will be. */
   readonly location: string;
   /** Of its store: what they name is asked of no variable, unless they refer to one. */
@@ -27,8 +27,8 @@ const stores = [
 ];
 
 /** The variables that open the repository here and that a service, which has nothing of this shell, would lack. Pure. */
-export function missingVariables(wish: VariablesWish): string[] {
-  const { location, options, env, kept, passwordReference = '' } = wish;
+export function missingVariables(request: VariablesRequest): string[] {
+  const { location, options, env, kept, passwordReference = '' } = request;
   const store = stores.find(({ scheme }) => location.startsWith(scheme));
   const isNamed = store?.options.some((name) => options[name] !== undefined) === true;
   const taken = isNamed ? [] : Object.keys(env).filter((name) => store?.variables.test(name) && env[name]);

@@ -7,7 +7,7 @@ import { usualStateDir } from '../config.ts';
 import { daemonService, type DaemonService, environmentFile } from '../service/daemon-service.ts';
 import { hasSystemd, installedUnit, isMadeHere, serviceState } from '../service/install-service.ts';
 import { settingsOfUnit } from '../service/unit-text.ts';
-import { missingVariables, type VariablesWish } from './missing-variables.ts';
+import { missingVariables, type VariablesRequest } from './missing-variables.ts';
 import { findRepository, type ServiceFacts, type SetupFacts } from './setup-plan.ts';
 
 /** The daemon as setup has it run: the repository and its password are those that Holdfast knows by then. */
@@ -15,7 +15,7 @@ export function setupService(config: AppConfig): DaemonService {
   return daemonService({ ...config, repository: undefined, passwordReference: undefined });
 }
 
-export interface FactsWish {
+export interface FactsRequest {
   /** The one that is asked for. */
   readonly repository: string | undefined;
   /** Of its store; undefined takes what is known. */
@@ -27,7 +27,7 @@ export interface FactsWish {
 /** Looks at what is there, and changes nothing. */
 export async function gatherFacts(
   app: App,
-  { repository, storeOptions, withService }: FactsWish,
+  { repository, storeOptions, withService }: FactsRequest,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<SetupFacts> {
   const { config } = app;
@@ -77,7 +77,7 @@ function newFileOf({ stateDir, configFile }: AppConfig): string {
 
 async function serviceFacts(
   config: AppConfig,
-  access: Omit<VariablesWish, 'env' | 'kept'>,
+  access: Omit<VariablesRequest, 'env' | 'kept'>,
   signal: AbortSignal,
 ): Promise<ServiceFacts> {
   const service = setupService(config);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { configurationText } from './configuration-text.ts';
 import { parseChannel } from './notify-spec.ts';
-import { planSetup, type SetupFacts, type SetupWish } from './setup-plan.ts';
+import { planSetup, type SetupFacts, type SetupRequest } from './setup-plan.ts';
 
 const service = {
   path: '/etc/systemd/system/holdfast.service',
@@ -22,7 +22,7 @@ const bare: SetupFacts = {
   sharesDiskWith: undefined,
 };
 
-const wish: SetupWish = {
+const request: SetupRequest = {
   repository: '/mnt/backup',
   schedule: '30 3 * * *',
   channels: [],
@@ -39,8 +39,8 @@ const done: SetupFacts = {
   service: { ...service, state: { active: 'active', isEnabled: true, isCurrent: true } },
 };
 
-const kinds = (facts: SetupFacts, more: Partial<SetupWish> = {}): string[] =>
-  planSetup(facts, { ...wish, ...more }).steps.map(({ kind }) => kind);
+const kinds = (facts: SetupFacts, more: Partial<SetupRequest> = {}): string[] =>
+  planSetup(facts, { ...request, ...more }).steps.map(({ kind }) => kind);
 
 test('a bare machine gets all of it, in the order in which each needs the one before', () => {
   expect(kinds(bare)).toEqual(['repository', 'configuration', 'service', 'backup']);
@@ -50,7 +50,7 @@ test('a bare machine gets all of it, in the order in which each needs the one be
 
 test('what is done is not done again, with or without the flags of the first time', () => {
   for (const repository of ['/mnt/backup', 'default', undefined])
-    expect(planSetup(done, { ...wish, repository })).toEqual({
+    expect(planSetup(done, { ...request, repository })).toEqual({
       steps: [{ kind: 'backup' }],
       stays: [
         'the repository "/mnt/backup"',
@@ -71,7 +71,7 @@ test.each([
 
 test('a unit that Holdfast has not marked as its own stays, and keeps nothing else from being done', () => {
   const installed = { isOwn: false, otherSettings: undefined };
-  const { steps, warnings } = planSetup({ ...bare, service: { ...service, installed } }, wish);
+  const { steps, warnings } = planSetup({ ...bare, service: { ...service, installed } }, request);
   expect(steps.map(({ kind }) => kind)).toEqual(['repository', 'configuration', 'backup']);
   expect(warnings).toEqual([expect.stringContaining('stays as it is')]);
 });
@@ -79,7 +79,7 @@ test('a unit that Holdfast has not marked as its own stays, and keeps nothing el
 test('a service that would run with other settings is warned of', () => {
   const otherSettings = { now: '--state-dir /srv/holdfast daemon', wanted: 'daemon' };
   const installed = { isOwn: true, otherSettings };
-  const { steps, warnings } = planSetup({ ...bare, service: { ...service, installed } }, wish);
+  const { steps, warnings } = planSetup({ ...bare, service: { ...service, installed } }, request);
   expect(steps).toContainEqual({ kind: 'service', path: service.path });
   expect(warnings).toEqual([expect.stringContaining('"--state-dir /srv/holdfast daemon"')]);
 });
@@ -87,7 +87,7 @@ test('a service that would run with other settings is warned of', () => {
 test('a configuration that is there is not touched: what to add is said', () => {
   const facts = { ...done, configuration: { ...done.configuration, policies: [] } };
   const channels = [parseChannel('slack:file:/etc/holdfast/slack')];
-  const { steps, warnings } = planSetup(facts, { ...wish, channels });
+  const { steps, warnings } = planSetup(facts, { ...request, channels });
   expect(steps).toEqual([{ kind: 'backup' }]);
   expect(warnings[0]).toContain(
     'has a schedule, so nothing is backed up by itself. Add this:\n\npolicies:\n',
@@ -97,15 +97,15 @@ test('a configuration that is there is not touched: what to add is said', () => 
 
 test('without systemd the command of the daemon is said, and nothing is installed', () => {
   const facts = { ...bare, service: { ...service, state: undefined } };
-  const { steps, warnings } = planSetup(facts, wish);
+  const { steps, warnings } = planSetup(facts, request);
   expect(steps.map(({ kind }) => kind)).toEqual(['repository', 'configuration', 'backup']);
   expect(warnings).toEqual([expect.stringContaining('/usr/bin/holdfast daemon')]);
-  expect(planSetup({ ...bare, service: undefined }, wish).warnings).toEqual([]);
+  expect(planSetup({ ...bare, service: undefined }, request).warnings).toEqual([]);
 });
 
 test('a repository on the disk of the data is warned of, also one that is there already', () => {
   for (const facts of [bare, done])
-    expect(planSetup({ ...facts, sharesDiskWith: 'the volumes' }, wish).warnings).toEqual([
+    expect(planSetup({ ...facts, sharesDiskWith: 'the volumes' }, request).warnings).toEqual([
       expect.stringMatching(/^The repository "\/mnt\/backup" is on the same disk as the volumes/),
     ]);
 });
@@ -113,7 +113,9 @@ test('a repository on the disk of the data is warned of, also one that is there 
 test('where another repository is the default, the policy names the one that was asked for', () => {
   const facts = { ...done, configuration: bare.configuration };
   const textOf = (repository: string): unknown => {
-    const step = planSetup(facts, { ...wish, repository }).steps.find(({ kind }) => kind === 'configuration');
+    const step = planSetup(facts, { ...request, repository }).steps.find(
+      ({ kind }) => kind === 'configuration',
+    );
     return step?.kind === 'configuration' ? parse(step.text) : undefined;
   };
   expect(textOf('/mnt/other')).toMatchObject({ policies: { nightly: { repositories: '/mnt/other' } } });
@@ -126,7 +128,7 @@ test('a second repository that no policy of the configuration names is warned of
   const warningsFor = (repositories: readonly string[]): readonly string[] => {
     const policies = [{ name: 'nightly', isScheduled: true, repositories }];
     const facts = { ...done, configuration: { ...done.configuration, policies } };
-    return planSetup(facts, { ...wish, repository: '/mnt/other' }).warnings;
+    return planSetup(facts, { ...request, repository: '/mnt/other' }).warnings;
   };
   expect(warningsFor([''])).toEqual([expect.stringContaining('backs up to "/mnt/other"')]);
   expect(warningsFor(['', '/mnt/other'])).toEqual([]);

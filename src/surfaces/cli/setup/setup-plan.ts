@@ -1,5 +1,10 @@
 import { quote } from '../../../model/quote.ts';
-import { type ConfigurationWish, channelsText, configurationText, policyText } from './configuration-text.ts';
+import {
+  type ConfigurationRequest,
+  channelsText,
+  configurationText,
+  policyText,
+} from './configuration-text.ts';
 import type { ChannelSpec } from './notify-spec.ts';
 
 /** What is there before anything is done. */
@@ -56,7 +61,7 @@ export interface ServiceFacts {
   readonly variablesFile: string;
 }
 
-export interface SetupWish {
+export interface SetupRequest {
   /** Absolute, or an address; undefined is the default repository that is there. */
   readonly repository: string | undefined;
   readonly schedule: string;
@@ -79,8 +84,12 @@ export interface SetupPlan {
 }
 
 /** What setup has to do; pure. Nothing that is there is replaced or rewritten. */
-export function planSetup(facts: SetupFacts, wish: SetupWish): SetupPlan {
-  const parts = [planRepository(facts, wish), planConfiguration(facts, wish), planService(facts.service)];
+export function planSetup(facts: SetupFacts, request: SetupRequest): SetupPlan {
+  const parts = [
+    planRepository(facts, request),
+    planConfiguration(facts, request),
+    planService(facts.service),
+  ];
   return {
     steps: [...parts.flatMap(({ steps }) => steps), { kind: 'backup' }],
     stays: parts.flatMap(({ stays }) => stays),
@@ -90,7 +99,10 @@ export function planSetup(facts: SetupFacts, wish: SetupWish): SetupPlan {
 
 const nothing: SetupPlan = { steps: [], stays: [], warnings: [] };
 
-function planRepository({ repositories, sharesDiskWith }: SetupFacts, { repository }: SetupWish): SetupPlan {
+function planRepository(
+  { repositories, sharesDiskWith }: SetupFacts,
+  { repository }: SetupRequest,
+): SetupPlan {
   const known = findRepository(repositories, repository);
   const location = known?.location ?? repository ?? '';
   const warnings =
@@ -103,14 +115,14 @@ function planRepository({ repositories, sharesDiskWith }: SetupFacts, { reposito
   return { ...nothing, stays: [`the repository ${quote(location)}`], warnings };
 }
 
-function planConfiguration({ configuration, repositories }: SetupFacts, wish: SetupWish): SetupPlan {
+function planConfiguration({ configuration, repositories }: SetupFacts, request: SetupRequest): SetupPlan {
   const { file, newFile, policies, channels } = configuration;
-  const toWrite: ConfigurationWish = { ...wish, repository: repositoryOfPolicy(repositories, wish) };
+  const toWrite: ConfigurationRequest = { ...request, repository: repositoryOfPolicy(repositories, request) };
   if (file === undefined) {
     const write = { kind: 'configuration', file: newFile, text: configurationText(toWrite) } as const;
     return {
       ...nothing,
-      steps: [write, ...(wish.channels.length === 0 ? [] : [{ kind: 'notify' } as const])],
+      steps: [write, ...(request.channels.length === 0 ? [] : [{ kind: 'notify' } as const])],
     };
   }
   const unused = toWrite.repository;
@@ -129,9 +141,9 @@ function planConfiguration({ configuration, repositories }: SetupFacts, wish: Se
       : [
           `No policy in ${quote(file)} backs up to ${quote(unused)}: all of it goes where it went before. To change that, give a policy "repositories:".`,
         ]),
-    ...(wish.channels.length === 0 || channels.length > 0
+    ...(request.channels.length === 0 || channels.length > 0
       ? []
-      : [`${quote(file)} names no channel. Add this:\n\n${channelsText(wish.channels)}`]),
+      : [`${quote(file)} names no channel. Add this:\n\n${channelsText(request.channels)}`]),
   ];
   return { ...nothing, stays: [`the configuration ${quote(file)}`], warnings };
 }
@@ -139,7 +151,7 @@ function planConfiguration({ configuration, repositories }: SetupFacts, wish: Se
 /** Undefined where it is the default one. */
 function repositoryOfPolicy(
   repositories: SetupFacts['repositories'],
-  { repository }: SetupWish,
+  { repository }: SetupRequest,
 ): string | undefined {
   const known = findRepository(repositories, repository);
   if (known !== undefined) return known.isDefault ? undefined : known.name;

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { ByteString } from '../../model/byte-string.ts';
 
-const fates = ['unmodified', 'new', 'changed'] as const;
-export type FileFate = (typeof fates)[number];
+const changes = ['unmodified', 'new', 'changed'] as const;
+export type FileChange = (typeof changes)[number];
 
 /** Each is two numbers of 32 bits. */
 const firstPlaces = 1024;
@@ -12,7 +12,7 @@ const firstPlaces = 1024;
  * has changed it keeps eight bytes, by a hash of its path, so that a change of millions of files is counted as such. Two
  * paths of one hash would make an unmodified file count as changed, never a changed one as unmodified.
  */
-export class FileFates {
+export class FileChanges {
   readonly #hasParent: boolean;
   readonly #seed = randomBytes(8);
   #places = new Uint32Array(2 * firstPlaces);
@@ -22,16 +22,16 @@ export class FileFates {
     this.#hasParent = hasParent;
   }
 
-  /** The fate since the parent snapshot. `fate` is that since the last pass. */
-  since(path: ByteString, fate: FileFate): FileFate {
+  /** The change since the parent snapshot. `change` is that since the last pass. */
+  since(path: ByteString, change: FileChange): FileChange {
     if (!this.#hasParent) return 'new';
     const { place, low, high } = this.#find(path);
-    const before = fates[(this.#places[place + 1] ?? 0) & 3] ?? 'unmodified';
-    if (before !== 'unmodified' || fate === 'unmodified') return before;
+    const before = changes[(this.#places[place + 1] ?? 0) & 3] ?? 'unmodified';
+    if (before !== 'unmodified' || change === 'unmodified') return before;
     this.#places[place] = low;
-    this.#places[place + 1] = high | fates.indexOf(fate);
+    this.#places[place + 1] = high | changes.indexOf(change);
     if (++this.#taken * 4 > this.#places.length) this.#grow();
-    return fate;
+    return change;
   }
 
   /** Where it is, or would be. */

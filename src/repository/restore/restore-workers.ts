@@ -5,9 +5,9 @@ import type { StoreAddress } from '../stores/open-store.ts';
 import type { RestoreTask, RestoreTaskResult } from './restore-task.ts';
 
 /** The workers of a restore. They can be started before the repository's key is known, and are told it when it is. */
-export type RestoreCrew = WorkerPool<RestoreTask, RestoreTaskResult, never, never, MasterKey>;
+export type RestoreWorkers = WorkerPool<RestoreTask, RestoreTaskResult, never, never, MasterKey>;
 
-export function openRestoreCrew(store: StoreAddress): RestoreCrew {
+export function openRestoreWorkers(store: StoreAddress): RestoreWorkers {
   return new WorkerPool({
     module: new URL(
       import.meta.url.endsWith('.ts') ? './restore-worker.ts' : './restore-worker.js',
@@ -19,9 +19,9 @@ export function openRestoreCrew(store: StoreAddress): RestoreCrew {
 }
 
 /** The same, at work on their code already: who has two processors does not wait for them after the key is derived. */
-export function warmRestoreCrew(store: StoreAddress): RestoreCrew | undefined {
+export function warmRestoreWorkers(store: StoreAddress): RestoreWorkers | undefined {
   if (availableParallelism() < 2) return undefined;
-  const crew = openRestoreCrew(store);
-  crew.warm();
-  return crew;
+  const workers = openRestoreWorkers(store);
+  workers.warm();
+  return workers;
 }

@@ -1,7 +1,7 @@
 import type { Hook } from './hook.ts';
 
 /** What labels of a volume or a container say about its backups. Undefined is not said. */
-export interface LabelWishes {
+export interface LabelSettings {
   /** False leaves it out of backups of everything. */
   readonly enabled: boolean | undefined;
   /** Of a container: which of its volumes it speaks of, by parts of their names or paths; undefined is all. */
@@ -31,7 +31,7 @@ export interface VolumeChoice {
   readonly exclude: readonly string[];
 }
 
-export const noWishes: LabelWishes = {
+export const noLabelSettings: LabelSettings = {
   enabled: undefined,
   volumes: undefined,
   policies: undefined,
@@ -45,7 +45,7 @@ export const noWishes: LabelWishes = {
 };
 
 /** What the stronger does not say, the weaker says. Hooks, groups and warnings of both count. Pure. */
-export function layerWishes(stronger: LabelWishes, weaker: LabelWishes): LabelWishes {
+export function layerLabels(stronger: LabelSettings, weaker: LabelSettings): LabelSettings {
   return {
     enabled: stronger.enabled ?? weaker.enabled,
     volumes: stronger.volumes ?? weaker.volumes,
@@ -61,8 +61,8 @@ export function layerWishes(stronger: LabelWishes, weaker: LabelWishes): LabelWi
 }
 
 /** True when a container's labels speak of the volume that it mounts from there: its name, or a host path. Pure. */
-export function speaksOf(wishes: LabelWishes, source: string): boolean {
-  const { include = [], exclude = [] } = wishes.volumes ?? {};
+export function speaksOf(said: LabelSettings, source: string): boolean {
+  const { include = [], exclude = [] } = said.volumes ?? {};
   if (exclude.some((part) => source.includes(part))) return false;
   return include.length === 0 || include.some((part) => source.includes(part));
 }
@@ -72,12 +72,12 @@ export function speaksOf(wishes: LabelWishes, source: string): boolean {
  * it out only when all of them do: one that wants no backup of its own does not decide for the others. Pure.
  */
 export function enabledBy(
-  own: LabelWishes,
-  users: readonly LabelWishes[],
+  own: LabelSettings,
+  users: readonly LabelSettings[],
   source: string,
 ): boolean | undefined {
   if (own.enabled !== undefined) return own.enabled;
-  const said = users.map((wishes) => (speaksOf(wishes, source) ? wishes.enabled : undefined));
+  const said = users.map((one) => (speaksOf(one, source) ? one.enabled : undefined));
   if (said.includes(true)) return true;
   return said.length > 0 && said.every((enabled) => enabled === false) ? false : undefined;
 }

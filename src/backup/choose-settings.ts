@@ -4,31 +4,31 @@ import type { Hook } from '../model/hook.ts';
 import type { VolumeSettings } from './settings/volume-settings.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import type { BackupTarget } from '../volumes/index.ts';
-import type { ApplicationWishes, ConsistencyChoice, Strength } from '../quiesce/index.ts';
+import type { ApplicationSettings, ConsistencyChoice, Strength } from '../quiesce/index.ts';
 
 /** What may be said of how a volume is saved, by a policy, in a label, or in an order. Undefined is not said. */
-export type TreatmentSettings = Pick<
+export type SettingFields = Pick<
   VolumeSettings,
   'consistency' | 'maxStillMs' | 'stillTries' | 'preset' | 'dump' | 'hooks' | 'excludes' | 'tags'
 >;
 
 /** What applies where neither the command line nor labels say anything: a policy, or `defaults`. */
-export interface TreatmentBase {
+export interface SettingsBase {
   /** For people. */
   readonly from: string;
-  readonly settings: Partial<TreatmentSettings>;
+  readonly settings: Partial<SettingFields>;
 }
 
-export interface TreatmentWish {
+export interface SettingsRequest {
   /** What the command line says; it replaces what others say of the same. */
-  readonly given?: Partial<TreatmentSettings> | undefined;
-  readonly base?: TreatmentBase | undefined;
+  readonly given?: Partial<SettingFields> | undefined;
+  readonly base?: SettingsBase | undefined;
   /** A dump that cannot be made because nothing runs is an error. */
   readonly mustDump?: boolean | undefined;
 }
 
 /** How one volume or directory is saved. */
-export interface Treatment extends ConsistencyChoice {
+export interface BackupSettings extends ConsistencyChoice {
   /** How long containers may be still for the reading; Infinity for as long as that takes. Undefined is not said. */
   readonly maxStillMs: number | undefined;
   /** How often they are made still at most, when not all was read in time. */
@@ -36,7 +36,7 @@ export interface Treatment extends ConsistencyChoice {
   readonly tags: readonly string[];
   readonly excludes: readonly string[];
   readonly isExcluded: ExcludeMatcher;
-  readonly applications: ApplicationWishes;
+  readonly applications: ApplicationSettings;
   /** What somebody has said, and where. */
   readonly said: readonly SaidSetting[];
 }
@@ -49,29 +49,29 @@ export interface SaidSetting {
   readonly from: string;
 }
 
-export interface TreatmentLayer {
+export interface SettingsLayer {
   readonly strength: Strength;
   readonly from: string;
-  readonly settings: Partial<TreatmentSettings>;
+  readonly settings: Partial<SettingFields>;
 }
 
 /**
  * How each target is saved, for policies and for backups by hand: the command line goes before labels, labels before
  * `x-holdfast`, that before the policy or `defaults`. What cannot be understood is told.
  */
-export async function chooseTreatments(
+export async function chooseAllSettings(
   parts: Pick<Protection, 'host'>,
   {
     targets,
-    wish,
+    request,
     containerNames = [],
   }: {
     readonly targets: readonly BackupTarget[];
-    readonly wish: TreatmentWish;
+    readonly request: SettingsRequest;
     readonly containerNames?: readonly string[] | undefined;
   },
   { signal, onNote }: JobOptions,
-): Promise<ReadonlyMap<BackupTarget, Treatment>> {
+): Promise<ReadonlyMap<BackupTarget, BackupSettings>> {
   const { saidOf, readStackFiles } = await import('./settings/said-settings.ts');
   // Directories that are named by themselves need no engine.
   const isAboutEngine = targets.some(({ kind }) => kind === 'volume') || containerNames.length > 0;
@@ -82,7 +82,7 @@ export async function chooseTreatments(
   );
   const compose = await readStackFiles(users);
   const warnings = new Set([...compose.values()].flatMap((files) => files.warnings));
-  const treatments = new Map<BackupTarget, Treatment>();
+  const allSettings = new Map<BackupTarget, BackupSettings>();
   for (const target of targets) {
     const around = { containers, compose };
     const said =
@@ -91,22 +91,22 @@ export async function chooseTreatments(
         : saidOf({ name: target.name, labels: {}, stack: undefined }, around, 'bind');
     // Labels that are not known at all are told by what runs applications.
     for (const warning of said.settingWarnings) warnings.add(warning);
-    const own = said.layers.map((layer): TreatmentLayer => ({ ...layer, strength: 'own' }));
-    treatments.set(target, chooseTreatment(wish, own));
+    const own = said.layers.map((layer): SettingsLayer => ({ ...layer, strength: 'own' }));
+    allSettings.set(target, chooseSettings(request, own));
   }
   for (const warning of warnings) onNote?.(`${warning}.`);
-  return treatments;
+  return allSettings;
 }
 
 /** `own` is what labels and `x-holdfast` say, the strongest first. Pure. */
-export function chooseTreatment(wish: TreatmentWish, own: readonly TreatmentLayer[]): Treatment {
-  const { given = {}, base, mustDump } = wish;
-  const layers: readonly TreatmentLayer[] = [
+export function chooseSettings(request: SettingsRequest, own: readonly SettingsLayer[]): BackupSettings {
+  const { given = {}, base, mustDump } = request;
+  const layers: readonly SettingsLayer[] = [
     { strength: 'given', from: 'the command line', settings: given },
     ...own,
     ...(base === undefined ? [] : [{ strength: 'base', ...base } as const]),
   ];
-  const find = <Name extends keyof TreatmentSettings>(name: Name): Found<Name> | undefined => {
+  const find = <Name extends keyof SettingFields>(name: Name): Found<Name> | undefined => {
     for (const { strength, from, settings } of layers) {
       const value = settings[name];
       if (value !== undefined) return { value, from, strength };
@@ -151,11 +151,11 @@ export function chooseTreatment(wish: TreatmentWish, own: readonly TreatmentLaye
   };
 }
 
-interface Found<Name extends keyof TreatmentSettings> extends Pick<TreatmentLayer, 'strength' | 'from'> {
-  readonly value: NonNullable<TreatmentSettings[Name]>;
+interface Found<Name extends keyof SettingFields> extends Pick<SettingsLayer, 'strength' | 'from'> {
+  readonly value: NonNullable<SettingFields[Name]>;
 }
 
-function toldOf<Name extends keyof TreatmentSettings>(
+function toldOf<Name extends keyof SettingFields>(
   name: string,
   found: Found<Name> | undefined,
   inWords: (value: Found<Name>['value']) => SaidSetting['value'],

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { memoryContainers, type MemoryContainers } from '../hosts/containers.fixture.ts';
 import type { Host } from '../hosts/host.ts';
 import type { BackupTarget } from '../volumes/targets.ts';
-import { chooseTreatments, type Treatment, type TreatmentWish } from './treatment.ts';
+import { chooseAllSettings, type BackupSettings, type SettingsRequest } from './choose-settings.ts';
 import { someVolume } from '../model/some-volume.fixture.ts';
 
 let containers: MemoryContainers;
@@ -25,21 +25,21 @@ const defaults = {
   settings: { consistency: 'pause', excludes: ['*.tmp'], tags: ['usual'], dump: true, preset: 'redis' },
 } as const;
 
-async function treat(labels: Record<string, string>, wish: TreatmentWish): Promise<Treatment> {
+async function treat(labels: Record<string, string>, request: SettingsRequest): Promise<BackupSettings> {
   const info = { kind: 'docker', identity: 'e', name: 'e', version: '0', endpoint: 'memory' } as const;
   const target: BackupTarget = { kind: 'volume', name: 'pg', volume: { ...blank, labels }, host: info };
   const host: Pick<Host, 'containers'> = { containers };
-  const found = await chooseTreatments(
+  const all = await chooseAllSettings(
     { host: async () => host as Host },
-    { targets: [target], wish },
+    { targets: [target], request },
     { onNote: (note) => notes.push(note) },
   );
-  const treatment = found.get(target);
-  if (treatment === undefined) throw new Error('It is not treated');
-  return treatment;
+  const found = all.get(target);
+  if (found === undefined) throw new Error('It is not treated');
+  return found;
 }
 
-function fromOf({ said }: Treatment): Record<string, string> {
+function fromOf({ said }: BackupSettings): Record<string, string> {
   return Object.fromEntries(said.map(({ name, from }) => [name, from]));
 }
 
@@ -50,29 +50,29 @@ function use(labels: Record<string, string>): void {
 
 describe('chooseTreatments()', () => {
   test('takes what the defaults say where nobody says anything else', async () => {
-    const treatment = await treat({}, { base: defaults });
-    expect(treatment).toMatchObject({
+    const found = await treat({}, { base: defaults });
+    expect(found).toMatchObject({
       consistency: 'pause',
       consistencyBy: 'base',
       excludes: ['*.tmp'],
       tags: ['usual'],
       applications: { dump: true, preset: 'redis', consistency: undefined },
     });
-    expect(treatment.isExcluded('a.tmp', false)).toBe(true);
-    expect(new Set(Object.values(fromOf(treatment)))).toEqual(new Set([defaults.from]));
+    expect(found.isExcluded('a.tmp', false)).toBe(true);
+    expect(new Set(Object.values(fromOf(found)))).toEqual(new Set([defaults.from]));
   });
 
   test('takes labels of the volume before those of its containers, and both before defaults', async () => {
     use({ 'holdfast.exclude': 'cache', 'holdfast.consistency': 'stop', 'holdfast.dump': 'no' });
-    const treatment = await treat({ 'holdfast.exclude': 'logs, *.old' }, { base: defaults });
-    expect(treatment).toMatchObject({
+    const found = await treat({ 'holdfast.exclude': 'logs, *.old' }, { base: defaults });
+    expect(found).toMatchObject({
       consistency: 'stop',
       consistencyBy: 'own',
       excludes: ['logs', '*.old'],
       tags: ['usual'],
       applications: { dump: false, preset: 'redis', consistency: 'stop' },
     });
-    expect(fromOf(treatment)).toEqual({
+    expect(fromOf(found)).toEqual({
       consistency: 'a label of the container "db"',
       preset: defaults.from,
       dump: 'a label of the container "db"',
@@ -85,15 +85,15 @@ describe('chooseTreatments()', () => {
     use({ 'holdfast.tags': 'theirs', 'holdfast.preset': 'postgresql' });
     const given = { excludes: ['mine'], consistency: 'auto', tags: [], preset: 'none' } as const;
     const labels = { 'holdfast.exclude': 'logs', 'holdfast.consistency': 'stop' };
-    const treatment = await treat(labels, { given, base: defaults, mustDump: true });
-    expect(treatment).toMatchObject({
+    const found = await treat(labels, { given, base: defaults, mustDump: true });
+    expect(found).toMatchObject({
       consistency: 'auto',
       consistencyBy: 'given',
       excludes: ['mine'],
       tags: [],
       applications: { dump: true, mustDump: true, preset: 'none', consistency: 'auto' },
     });
-    expect(fromOf(treatment)).toMatchObject({ exclude: 'the command line', dump: defaults.from });
+    expect(fromOf(found)).toMatchObject({ exclude: 'the command line', dump: defaults.from });
   });
 
   test('takes "x-holdfast" of the service and of the stack after labels, and before defaults', async () => {
@@ -103,10 +103,10 @@ describe('chooseTreatments()', () => {
       'x-holdfast: { consistency: live, tags: [stack] }\nservices:\n  db:\n    x-holdfast: { consistency: two-pass, exclude: [wal], hooks: { before: [{ in: db, command: [sync] }] } }\n',
     );
     use({ 'com.docker.compose.project.config_files': file, 'holdfast.exclude': 'cache' });
-    const treatment = await treat({}, { base: defaults });
-    expect(treatment).toMatchObject({ consistency: 'two-pass', excludes: ['cache'], tags: ['stack'] });
-    expect(treatment.applications.hooks).toMatchObject([{ moment: 'before', command: ['sync'] }]);
-    expect(fromOf(treatment)).toMatchObject({
+    const found = await treat({}, { base: defaults });
+    expect(found).toMatchObject({ consistency: 'two-pass', excludes: ['cache'], tags: ['stack'] });
+    expect(found.applications.hooks).toMatchObject([{ moment: 'before', command: ['sync'] }]);
+    expect(fromOf(found)).toMatchObject({
       consistency: '"x-holdfast" of the service "db"',
       hooks: '"x-holdfast" of the service "db"',
       tags: '"x-holdfast" of the stack "shop"',
@@ -116,9 +116,9 @@ describe('chooseTreatments()', () => {
 
   test('tells of a label that is not understood, and takes what comes after it', async () => {
     use({ 'holdfast.consistency': 'stop', 'holdfast.volumes': 'others' });
-    const treatment = await treat({ 'holdfast.consistency': 'frozen' }, { base: defaults });
+    const found = await treat({ 'holdfast.consistency': 'frozen' }, { base: defaults });
     // The container speaks of other volumes only.
-    expect(treatment).toMatchObject({ consistency: 'pause', consistencyBy: 'base' });
+    expect(found).toMatchObject({ consistency: 'pause', consistencyBy: 'base' });
     expect(notes).toEqual([
       expect.stringMatching(/^The label "holdfast.consistency" of "pg" is not understood/),
     ]);
@@ -131,8 +131,8 @@ describe('chooseTreatments()', () => {
     const host = async (): Promise<never> => {
       throw new Error('It was asked');
     };
-    const found = await chooseTreatments({ host }, { targets: [target], wish: { base: defaults } }, {});
-    expect(found.get(target)).toMatchObject({ excludes: ['*.tmp'], consistency: 'pause' });
+    const all = await chooseAllSettings({ host }, { targets: [target], request: { base: defaults } }, {});
+    expect(all.get(target)).toMatchObject({ excludes: ['*.tmp'], consistency: 'pause' });
   });
 });
 
