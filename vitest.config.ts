@@ -18,6 +18,7 @@ export default defineConfig({
     watch: false,
     passWithNoTests: true,
     sequence: { sequencer: MixedLanes },
+    globalSetup: ['test/setup/bundled-command.ts'],
     projects: lanes.flatMap((lane) => {
       const { main, alone } = projectsOf(lane);
       const usual = project(lane, {

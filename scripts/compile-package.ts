@@ -1,41 +1,36 @@
-import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { testFile } from './checks/import-rules.ts';
+import { bundle } from './bundle.ts';
 import { mustRun } from './run-command.ts';
 
 const root = dirname(import.meta.dirname);
-const tests = new RegExp(testFile);
 
-/** Compiles the sources into a folder, which is made anew, with all that they read at run time. Gives back how many there are. */
+/**
+ * Compiles the sources into a folder, which is made anew: the bundle, the licences of the packages in it, and the types of the
+ * library. Gives back how many modules are in it.
+ */
 export async function compilePackage(target: string): Promise<number> {
   rmSync(target, { recursive: true, force: true });
-  const compiler = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', target];
-  await mustRun(process.execPath, compiler, { cwd: root });
-  copyOtherFiles(target);
-  return checkComplete(target);
+  const { modules, packages } = await bundle(target);
+  writeFileSync(join(target, 'THIRD-PARTY-NOTICES'), noticesOf(packages));
+  const compiler = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
+  await mustRun(process.execPath, [...compiler, '--outDir', join(target, 'types')], { cwd: root });
+  return modules;
 }
 
-/** What the product reads at run time and the compiler does not know. */
-function copyOtherFiles(target: string): void {
-  for (const path of globSync('**/*.{sql,json,wasm,fish,bash,zsh}', { cwd: join(root, 'src') })) {
-    mkdirSync(dirname(join(target, path)), { recursive: true });
-    copyFileSync(join(root, 'src', path), join(target, path));
-  }
-}
-
-function checkComplete(target: string): number {
-  // A declaration without code is for the compiler only.
-  const sources = globSync('**/*.ts', { cwd: join(root, 'src') }).filter(
-    (path) => !tests.test(path) && !path.endsWith('.d.ts'),
-  );
-  const missing = sources.filter((path) => !existsSync(join(target, path.replace(/\.ts$/, '.js'))));
-  if (sources.length === 0 || missing.length > 0)
-    throw new Error(`${target} lacks ${missing.join(', ') || 'everything'}`);
-  const foreign = globSync('**/*.js', { cwd: target }).filter((path) =>
-    /\bfrom ['"](?:vitest|fast-check)|\bfrom ['"]\.[^'"]*\.ts['"]/.test(
-      readFileSync(join(target, path), 'utf8'),
-    ),
-  );
-  if (foreign.length > 0) throw new Error(`${target} imports what is not in it: ${foreign.join(', ')}`);
-  return sources.length;
+/** What the licences of bundled packages ask for: that their text goes along. */
+function noticesOf(packages: readonly string[]): string {
+  const notices = packages.map((path) => {
+    const folder = join(root, path);
+    const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+      readonly name: string;
+      readonly version: string;
+      readonly license: string;
+    };
+    const [file] = globSync('{LICEN[CS]E,NOTICE}*', { cwd: folder });
+    if (file === undefined && manifest.license !== 'Apache-2.0') throw new Error(`${path} brings no licence`);
+    const text = file === undefined ? 'See LICENSE.' : readFileSync(join(folder, file), 'utf8').trim();
+    return `${manifest.name} ${manifest.version} (${manifest.license})\n\n${text}\n`;
+  });
+  return `The compiled code of Holdfast holds code of these packages.\n\n${notices.join(`\n${'-'.repeat(80)}\n\n`)}`;
 }

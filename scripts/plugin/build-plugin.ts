@@ -63,7 +63,7 @@ function makeFolders(rootfs: string): void {
 async function copyPackage(rootfs: string): Promise<void> {
   const folder = join(rootfs, places.package);
   await compilePackage(join(folder, 'dist'));
-  for (const path of globSync('**/*.d.ts', { cwd: join(folder, 'dist') })) rmSync(join(folder, 'dist', path));
+  rmSync(join(folder, 'dist/types'), { recursive: true });
   for (const name of ['package.json', 'LICENSE']) copyFileSync(join(root, name), join(folder, name));
   copyProductionPackages(root, folder);
 }

@@ -26,7 +26,7 @@ export function pluginConfig({
       // As bin/holdfast does it.
       '--max-semi-space-size=1',
       '--heap-growing-percent=40',
-      `${places.package}/dist/surfaces/cli/main.js`,
+      `${places.package}/dist/main.js`,
       ...['plugin', '--state-dir', places.state, '--state-from', places.host],
     ],
     workdir: '/',

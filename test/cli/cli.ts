@@ -4,8 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeKeyCheap } from '../support/cheap-key.ts';
-
-const command = join(import.meta.dirname, '../../bin/holdfast');
+import { command } from '../support/holdfast-command.ts';
 
 export interface CliResult {
   readonly exit: number;

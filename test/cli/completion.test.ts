@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cli } from './cli.ts';
+import { command } from '../support/holdfast-command.ts';
 
 let cli: Cli;
 beforeAll(async () => {
@@ -41,7 +42,6 @@ describe('the script for bash', () => {
   test('completes in a real bash', async () => {
     const script = join(cli.folder, 'completion.bash');
     writeFileSync(script, await cli.run('completion', 'bash'));
-    const command = join(import.meta.dirname, '../../bin/holdfast');
     // What bash does when the user presses the tab key, and what it would offer.
     const driver = `source "$1"
       COMP_LINE="$2 $3"; COMP_POINT=\${#COMP_LINE}

@@ -7,8 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startWebhookServer } from '../../src/activity/notify/webhook-server.fixture.ts';
 import { Cli } from './cli.ts';
-
-const command = join(import.meta.dirname, '../../bin/holdfast');
+import { command } from '../support/holdfast-command.ts';
 
 let cli: Cli;
 let root: string;

@@ -17,6 +17,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hostileTar } from '../faults/hostile-tar.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 import { Cli } from './cli.ts';
+import { command } from '../support/holdfast-command.ts';
 
 let cli: Cli;
 let backups: string;
@@ -339,7 +340,7 @@ describe('what is refused, without harm and with a reason:', () => {
 
 async function killAfter(ms: number, args: readonly string[]): Promise<void> {
   const env = { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, HOLDFAST_HOST: 'embedded', TZ: 'UTC' };
-  const child = spawn(join(import.meta.dirname, '../../bin/holdfast'), args, { env, stdio: 'ignore' });
+  const child = spawn(command, args, { env, stdio: 'ignore' });
   const gone = once(child, 'close');
   await Promise.race([pause(ms), gone]);
   child.kill('SIGKILL');

@@ -3,8 +3,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cli } from './cli.ts';
-
-const command = join(import.meta.dirname, '../../bin/holdfast');
+import { command } from '../support/holdfast-command.ts';
 
 let cli: Cli;
 beforeAll(async () => {

@@ -89,7 +89,7 @@ test('`npm pack` in a checkout that was never built makes a package that backs u
 test('the command is executable in the package itself, and nothing of the sources or tests is in it', async () => {
   const listing = await mustRun('tar', ['-tvzf', tarball]);
   expect(listing).toMatch(/^-rwxr-xr-x .* package\/bin\/holdfast$/m);
-  expect(listing).toMatch(/ package\/dist\/surfaces\/cli\/main\.js$/m);
+  expect(listing).toMatch(/ package\/dist\/main\.js$/m);
   expect(listing).not.toMatch(/\.test\.|package\/(?:src|test|scripts)\//);
 });
 
@@ -99,7 +99,5 @@ test('a package without its compiled code says what is missing', async () => {
   cpSync(join(installed, 'node_modules/holdfast/bin'), join(broken, 'bin'), { recursive: true });
   const { exitCode, output } = await runCommand(join(broken, 'bin/holdfast'), ['--version']);
   expect(exitCode).toBe(1);
-  expect(output).toMatch(
-    /^holdfast: This package is incomplete: ".*\/dist\/surfaces\/cli\/main\.js" is missing\..*\n$/,
-  );
+  expect(output).toMatch(/^holdfast: This package is incomplete: ".*\/dist\/main\.js" is missing\..*\n$/);
 });

@@ -5,8 +5,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand } from '../../scripts/run-command.ts';
 import { mountPoints } from '../setup/leftovers.ts';
-
-const command = join(import.meta.dirname, '../../bin/holdfast');
+import { command } from '../support/holdfast-command.ts';
 
 /** The real plugin as a service of the machine, a process of its own that can be killed. */
 export class PluginService implements AsyncDisposable {

@@ -4,8 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runCommand } from '../../scripts/run-command.ts';
-
-const command = join(import.meta.dirname, '../../bin/holdfast');
+import { command } from '../support/holdfast-command.ts';
 
 export interface Api extends AsyncDisposable {
   readonly socket: string;

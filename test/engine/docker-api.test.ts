@@ -11,8 +11,7 @@ import { runCommand } from '../../scripts/run-command.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { type Api, startApi } from '../docker/start-api.ts';
 import { type RawOptions, sendRaw } from '../support/raw-client.ts';
-
-const command = join(import.meta.dirname, '../../bin/holdfast');
+import { command } from '../support/holdfast-command.ts';
 
 let engine: PrivateEngine;
 beforeAll(async () => {

@@ -13,9 +13,7 @@ import { PluginService } from '../docker/plugin-service.ts';
 import { PluginVolume, removeContainers } from '../docker/plugin-volume.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { directoryVolumes } from '../support/directory-volumes.ts';
-import { holdfastCommand } from '../support/holdfast-command.ts';
-
-const command = join(import.meta.dirname, '../../bin/holdfast');
+import { command, holdfastCommand } from '../support/holdfast-command.ts';
 
 let engine: PrivateEngine;
 let plugin: PluginService;

@@ -9,8 +9,8 @@ import { runCommand, type RunResult } from '../../scripts/run-command.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { type Api, startApi } from '../docker/start-api.ts';
 import { dice, moments, seed, times } from '../faults/seeded.ts';
+import { command } from '../support/holdfast-command.ts';
 
-const command = join(import.meta.dirname, '../../bin/holdfast');
 const kills = times({ all: 60, daily: 4 });
 const files = 400;
 

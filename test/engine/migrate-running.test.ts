@@ -10,9 +10,8 @@ import { removeContainers } from '../docker/plugin-volume.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { dice, moments, seed, times } from '../faults/seeded.ts';
 import { mountPoints } from '../setup/leftovers.ts';
-import { type HoldfastCommand, holdfastCommand } from '../support/holdfast-command.ts';
+import { command, type HoldfastCommand, holdfastCommand } from '../support/holdfast-command.ts';
 
-const command = join(import.meta.dirname, '../../bin/holdfast');
 const kills = times({ all: 40, daily: 6 });
 
 let engine: PrivateEngine;

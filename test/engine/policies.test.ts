@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { openApp } from '../../src/app.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { command } from '../support/holdfast-command.ts';
 
 let engine: PrivateEngine;
 let stateDir: string;
@@ -167,7 +168,6 @@ test('bind mounts of a stack are saved with its volumes, and what is of the mach
 });
 
 describe('setup', () => {
-  const command = join(import.meta.dirname, '../../bin/holdfast');
   const folder = (): string => join(engine.folder, 'from-nothing');
   const own = (): string => join(folder(), 'state');
   const file = (): string => join(own(), 'holdfast.yaml');
@@ -232,14 +232,10 @@ describe('the daemon', () => {
     configure(
       `policies:\n  often: { stacks: shop, schedule: '*/15 * * * * *', keep: { last: 1 }, prune: '*/20 * * * * *' }\n`,
     );
-    const child = spawn(
-      join(import.meta.dirname, '../../bin/holdfast'),
-      ['daemon', '--state-dir', stateDir, '--host', 'docker'],
-      {
-        env: { ...engine.env, DOCKER_HOST: engine.dockerHost },
-        stdio: ['ignore', 'ignore', 'pipe'],
-      },
-    );
+    const child = spawn(command, ['daemon', '--state-dir', stateDir, '--host', 'docker'], {
+      env: { ...engine.env, DOCKER_HOST: engine.dockerHost },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
     const ended = once(child, 'close');
@@ -275,7 +271,6 @@ describe('the daemon', () => {
 });
 
 describe('an engine at its usual place that is down', () => {
-  const command = join(import.meta.dirname, '../../bin/holdfast');
   const own = (): string => join(engine.folder, 'own-state');
 
   /** Runs the command where the engine listens at the usual place, or where nothing does. */

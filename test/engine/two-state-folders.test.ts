@@ -7,6 +7,7 @@ import type { CliResult } from '../cli/cli.ts';
 import { openDockerHost } from '../../src/hosts/docker/index.ts';
 import { openReplacement } from '../../src/restore/replacement.ts';
 import { onEngine } from '../support/on-engine.ts';
+import { command } from '../support/holdfast-command.ts';
 
 const on = onEngine({ host: 'docker' });
 
@@ -95,14 +96,10 @@ test('a container that another state folder counts on to be still is waited for'
   await fill('used');
   await on.engine.docker(['run', '-d', '--name', 'user', '-v', 'used:/data', 'busybox', 'sleep', '1000']);
   const claim = await claimHere('app user');
-  const saving = spawn(
-    join(import.meta.dirname, '../../bin/holdfast'),
-    ['backup', 'used', '--consistency', 'pause'],
-    {
-      env: { ...process.env, HOLDFAST_STATE_DIR: on.cli.stateDir, ...on.environment() },
-      stdio: 'ignore',
-    },
-  );
+  const saving = spawn(command, ['backup', 'used', '--consistency', 'pause'], {
+    env: { ...process.env, HOLDFAST_STATE_DIR: on.cli.stateDir, ...on.environment() },
+    stdio: 'ignore',
+  });
   const ended = new Promise<number | null>((resolve) => {
     saving.on('exit', resolve);
   });

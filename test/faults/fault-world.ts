@@ -6,8 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { makeKeyCheap } from '../support/cheap-key.ts';
 import { seed } from './seeded.ts';
-
-const command = join(import.meta.dirname, '../../bin/holdfast');
+import { command } from '../support/holdfast-command.ts';
 
 export interface Ended {
   /** As a shell says it: 128 and the signal's number when a signal ended it. */

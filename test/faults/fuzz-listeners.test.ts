@@ -9,13 +9,13 @@ import { sendRaw } from '../support/raw-client.ts';
 import { type Dialect, drawAttempt, makeAttempt } from './hostile-client.ts';
 import { startOddEngine } from './odd-engine.ts';
 import { dice, seed } from './seeded.ts';
+import { command } from '../support/holdfast-command.ts';
 
 /** HOLDFAST_TEST_FUZZ_SECONDS=1800 takes half an hour for all listeners together. */
 const seconds = Number(process.env['HOLDFAST_TEST_FUZZ_SECONDS'] ?? 60);
 const atOnce = 6;
 /** An error of the service's own, wherever it was caught: a refusal says something else. */
 const ownError = /uncaught error|: Cannot answer: |: Cannot do "/;
-const command = join(import.meta.dirname, '../../bin/holdfast');
 
 const api: Dialect = {
   methods: ['GET', 'GET', 'POST', 'DELETE', 'PUT', 'HEAD'],

@@ -8,10 +8,10 @@ import { treeFacts } from '../support/tree-facts.ts';
 import { lies, type StoreFault, storeFaults, strikes } from './faulty-store.ts';
 import { RandomWorld, type Work, type WorkEnd, works } from './random-world.ts';
 import { dice, randomTimes, seed, withinBudget } from './seeded.ts';
+import { command } from '../support/holdfast-command.ts';
 
 const rounds = randomTimes({ all: 1000, daily: 16 });
 const random = dice('random faults');
-const command = join(import.meta.dirname, '../../bin/holdfast');
 
 let world: RandomWorld;
 let where = '';

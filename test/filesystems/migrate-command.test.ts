@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openApp } from '../../src/app.ts';
 import { mountPoints } from '../setup/leftovers.ts';
-import { type HoldfastCommand, holdfastCommand } from '../support/holdfast-command.ts';
+import { command, type HoldfastCommand, holdfastCommand } from '../support/holdfast-command.ts';
 
 let stateDir: string;
 let holdfast: HoldfastCommand;
@@ -163,7 +163,7 @@ test('what a restore has kept for an undo does not stay behind: it is brought ba
 test('Ctrl-C leaves the volume as it was, and nothing else', async () => {
   writeFileSync(join(root, 'large'), Buffer.alloc(200 << 20, 'x'));
   const child = spawn(
-    join(import.meta.dirname, '../../bin/holdfast'),
+    command,
     [
       'volume',
       'migrate',

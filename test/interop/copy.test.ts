@@ -9,7 +9,7 @@ import { runCommand } from '../../scripts/run-command.ts';
 import { initRepository, type Repository } from '../../src/repository/index.ts';
 import { times } from '../faults/seeded.ts';
 import { makeHostileTree } from '../support/hostile-tree.ts';
-import { holdfastCommand } from '../support/holdfast-command.ts';
+import { command, holdfastCommand } from '../support/holdfast-command.ts';
 import {
   initTestRepository,
   newestSnapshot,
@@ -166,7 +166,7 @@ test(`a copy that is killed at ${kills} moments leaves a whole target, and goes 
 }, 600_000);
 
 async function killedAfter(args: readonly string[], ms: number): Promise<boolean> {
-  const child = spawn(join(import.meta.dirname, '../../bin/holdfast'), args, {
+  const child = spawn(command, args, {
     env: { ...process.env, HOLDFAST_STATE_DIR: join(folder, 'state'), HOLDFAST_HOST: 'embedded' },
     stdio: 'ignore',
   });

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
-import { holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
+import { command, holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
 
 /** Each command is killed this often. */
 const kills = 4;
@@ -109,7 +109,7 @@ async function whatIsLeft(): Promise<string[]> {
 }
 
 async function killedAfter(args: readonly string[], ms: number): Promise<boolean> {
-  const child = spawn(join(import.meta.dirname, '../../bin/holdfast'), args, {
+  const child = spawn(command, args, {
     env: { ...process.env, HOLDFAST_STATE_DIR: join(folder, 'state'), HOLDFAST_HOST: 'embedded' },
     stdio: 'ignore',
   });

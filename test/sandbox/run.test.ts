@@ -15,9 +15,8 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runCommand, type RunResult } from '../../scripts/run-command.ts';
 import { openApp } from '../../src/app.ts';
-import { holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
+import { command, holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
 
-const command = join(import.meta.dirname, '../../bin/holdfast');
 const isRoot = process.geteuid?.() === 0;
 
 let folder: string;

@@ -8,6 +8,7 @@ import { Cli, type CliResult } from '../cli/cli.ts';
 import { importImages } from '../docker/images.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 import { makeStack, type Stack } from './stack.ts';
+import { command } from '../support/holdfast-command.ts';
 
 interface Report {
   readonly kind: string;
@@ -193,7 +194,6 @@ describe('a drill', () => {
 
   test('that is killed leaves nothing after the next command', async () => {
     const before = await inventory();
-    const command = join(import.meta.dirname, '../../bin/holdfast');
     for (const part of ['volume', 'container']) {
       const child = spawn(command, ['drill', 'shop'], {
         env: { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, ...env() },
@@ -214,7 +214,6 @@ describe('a drill', () => {
 
   test('that is cancelled leaves nothing', async () => {
     const before = await inventory();
-    const command = join(import.meta.dirname, '../../bin/holdfast');
     const child = spawn(command, ['drill', 'shop_pg'], {
       env: { ...process.env, HOLDFAST_STATE_DIR: cli.stateDir, ...env() },
       stdio: 'ignore',

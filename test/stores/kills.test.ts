@@ -7,13 +7,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
-import { holdfastCommand } from '../support/holdfast-command.ts';
+import { command, holdfastCommand } from '../support/holdfast-command.ts';
 import { findProcesses } from '../setup/leftovers.ts';
 import { type SshServer, startSshServer } from '../docker/ssh-server.ts';
 import { motoCredentials, type MotoServer, startMoto } from './moto-server.ts';
 import { type RestServer, startRestServer } from './rest-server.ts';
 
-const command = join(import.meta.dirname, '../../bin/holdfast');
 let folder: string;
 let moto: MotoServer;
 let rest: RestServer;

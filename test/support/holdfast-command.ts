@@ -1,8 +1,15 @@
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { runCommand, type RunResult } from '../../scripts/run-command.ts';
 
-const command = join(import.meta.dirname, '../../bin/holdfast');
+/** The program under test: a package that was made of the sources when this run of the tests began. */
+export const command = programUnderTest();
+
+function programUnderTest(): string {
+  const path = process.env['HOLDFAST_TEST_COMMAND'];
+  if (path === undefined)
+    throw new Error('HOLDFAST_TEST_COMMAND is not set: run the tests by "npm test" or vitest');
+  return path;
+}
 
 export interface HoldfastCommand {
   /** Runs it, and throws when it does not end well. Gives back its standard output. */

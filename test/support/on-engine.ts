@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { Cli, type CliResult, type CliRun } from '../cli/cli.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
+import { command } from './holdfast-command.ts';
 
 /** The command on an engine of its own. */
 export interface OnEngine {
@@ -79,7 +80,7 @@ function there<T>(opened: T | undefined): T {
 }
 
 function startCommand(args: readonly string[], env: Readonly<Record<string, string>>): StartedCommand {
-  const child = spawn(join(import.meta.dirname, '../../bin/holdfast'), args, {
+  const child = spawn(command, args, {
     env: { ...process.env, ...env },
     stdio: 'ignore',
     detached: true,

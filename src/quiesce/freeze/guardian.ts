@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { workerModule } from '../../lib/worker-module.ts';
 import { AppError } from '../../model/errors.ts';
 
 /** Watches over control groups that are to be frozen: whatever becomes of this process, they run again. */
@@ -28,8 +29,7 @@ export async function startGuardian(
   folders: readonly string[],
   { deadlineMs, signal, readyMs = 10_000 }: GuardianOptions,
 ): Promise<Guardian> {
-  const file = import.meta.url.endsWith('.ts') ? './guardian-worker.ts' : './guardian-worker.js';
-  const program = fileURLToPath(new URL(file, import.meta.url));
+  const program = fileURLToPath(workerModule('./guardian-worker', import.meta.url));
   const child = spawn(
     process.execPath,
     ['--max-semi-space-size=1', program, String(deadlineMs), ...folders],

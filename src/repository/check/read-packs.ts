@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { workerModule } from '../../lib/worker-module.ts';
 import { WorkerPool } from '../workers/worker-pool.ts';
 import type { BlobIndex, PackRecord } from '../blob-index/blob-index.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
@@ -25,10 +26,7 @@ export async function readPacks(reading: PackReading): Promise<number> {
   if (chosen.length === 0) return 0;
   const workers = Math.max(1, Math.min(8, availableParallelism(), chosen.length));
   await using pool = new WorkerPool<CheckTask, CheckTaskResult>({
-    module: new URL(
-      import.meta.url.endsWith('.ts') ? './check-worker.ts' : './check-worker.js',
-      import.meta.url,
-    ),
+    module: workerModule('./check-worker', import.meta.url),
     workers,
     workerData,
   });

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { workerModule } from '../../lib/worker-module.ts';
 import { WorkerPool } from '../workers/worker-pool.ts';
 import type { IndexEntry } from '../blob-index/index-file.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';
@@ -15,10 +16,7 @@ export class Transfer implements AsyncDisposable {
 
   constructor({ onPack, ...workerData }: TransferOptions) {
     this.#pool = new WorkerPool({
-      module: new URL(
-        import.meta.url.endsWith('.ts') ? './transfer-worker.ts' : './transfer-worker.js',
-        import.meta.url,
-      ),
+      module: workerModule('./transfer-worker', import.meta.url),
       workers: Math.max(1, Math.min(8, availableParallelism())),
       workerData: workerData satisfies TransferWorkerData,
       onEvent: ({ pack }) => onPack(pack),

@@ -1,5 +1,4 @@
-import { createRequire } from 'node:module';
-import type * as Noble from '@noble/ciphers/_poly1305.js';
+import { poly1305 } from '@noble/ciphers/_poly1305.js';
 import koffi from 'koffi';
 import { AppError } from '../../model/errors.ts';
 
@@ -41,11 +40,7 @@ export function openSslAuthenticator(): Authenticator | undefined {
   }
 }
 
-/**
- * In JavaScript, for a Node.js that does not show its OpenSSL: some 200 MB a second. Loaded only where it is needed,
- * or else every thread would wait for it.
- */
+/** In JavaScript, for a Node.js that does not show its OpenSSL: some 200 MB a second. */
 export function openPortableAuthenticator(): Authenticator {
-  const { poly1305 } = createRequire(import.meta.url)('@noble/ciphers/_poly1305.js') as typeof Noble;
   return (tag, text, oneTimeKey) => tag.set(poly1305(text, oneTimeKey));
 }

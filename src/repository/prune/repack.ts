@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { workerModule } from '../../lib/worker-module.ts';
 import { WorkerPool } from '../workers/worker-pool.ts';
 import { AppError } from '../../model/errors.ts';
 import type { IndexedPack } from '../blob-index/index-file.ts';
@@ -17,10 +18,7 @@ export async function repack(work: PruneWork, packIds: ReadonlySet<string>): Pro
   const recorder = new PackRecorder(work.codec, work.lock);
   const workers = Math.max(1, Math.min(8, availableParallelism(), packIds.size));
   await using pool = new WorkerPool<RepackTask, RepackTaskResult, never, PackStoredEvent>({
-    module: new URL(
-      import.meta.url.endsWith('.ts') ? './repack-worker.ts' : './repack-worker.js',
-      import.meta.url,
-    ),
+    module: workerModule('./repack-worker', import.meta.url),
     workers,
     workerData: { store: work.address, masterKey: work.masterKey } satisfies RestoreWorkerData,
     onEvent: ({ pack }) => recorder.add(pack),

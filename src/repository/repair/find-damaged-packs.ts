@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { workerModule } from '../../lib/worker-module.ts';
 import { WorkerPool } from '../workers/worker-pool.ts';
 import type { CheckTask, CheckTaskResult } from '../check/check-worker.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
@@ -9,10 +10,7 @@ export async function findDamagedPacks(work: RepairWork, packs: readonly string[
   if (packs.length === 0) return [];
   const workers = Math.max(1, Math.min(8, availableParallelism(), packs.length));
   await using pool = new WorkerPool<CheckTask, CheckTaskResult>({
-    module: new URL(
-      import.meta.url.endsWith('.ts') ? '../check/check-worker.ts' : '../check/check-worker.js',
-      import.meta.url,
-    ),
+    module: workerModule('../check/check-worker', import.meta.url),
     workers,
     workerData: { store: work.address, masterKey: work.masterKey } satisfies RestoreWorkerData,
   });

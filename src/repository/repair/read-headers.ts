@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { workerModule } from '../../lib/worker-module.ts';
 import { WorkerPool } from '../workers/worker-pool.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import type { StoredFile } from '../stores/store.ts';
@@ -20,10 +21,7 @@ export async function readHeaders(
   ).values();
   const workers = Math.max(1, Math.min(8, availableParallelism(), Math.ceil(packs.length / batchSize)));
   await using pool = new WorkerPool<HeaderTask, HeaderTaskResult>({
-    module: new URL(
-      import.meta.url.endsWith('.ts') ? './header-worker.ts' : './header-worker.js',
-      import.meta.url,
-    ),
+    module: workerModule('./header-worker', import.meta.url),
     workers,
     workerData: { store: work.address, masterKey: work.masterKey } satisfies RestoreWorkerData,
   });

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { workerModule } from '../../lib/worker-module.ts';
 import { WorkerPool } from '../workers/worker-pool.ts';
 import type { MasterKey } from '../crypto/seal.ts';
 import type { StoreAddress } from '../stores/open-store.ts';
@@ -9,10 +10,7 @@ export type RestoreWorkers = WorkerPool<RestoreTask, RestoreTaskResult, never, n
 
 export function openRestoreWorkers(store: StoreAddress): RestoreWorkers {
   return new WorkerPool({
-    module: new URL(
-      import.meta.url.endsWith('.ts') ? './restore-worker.ts' : './restore-worker.js',
-      import.meta.url,
-    ),
+    module: workerModule('./restore-worker', import.meta.url),
     workers: Math.max(1, Math.min(8, availableParallelism())),
     workerData: store,
   });

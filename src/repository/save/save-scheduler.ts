@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { hash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { makeProofKey } from '../../lib/keyed-proof.ts';
+import { workerModule } from '../../lib/worker-module.ts';
 import { type RunOptions, WorkerPool } from '../workers/worker-pool.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
@@ -83,10 +84,7 @@ export class SaveScheduler implements AsyncDisposable {
     const workers = Math.max(1, Math.min(8, availableParallelism()));
     this.#limit = workers * 8;
     this.#pool = new WorkerPool({
-      module: new URL(
-        import.meta.url.endsWith('.ts') ? './save-worker.ts' : './save-worker.js',
-        import.meta.url,
-      ),
+      module: workerModule('./save-worker', import.meta.url),
       workers,
       workerData: {
         ...options.workerData,

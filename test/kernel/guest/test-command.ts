@@ -20,6 +20,7 @@ export function testCommand(node: string, stage: string) {
     env: {
       PATH: process.env['PATH'],
       HOME: '/root',
+      HOLDFAST_TEST_COMMAND: process.env['HOLDFAST_TEST_COMMAND'],
       LANG: 'C.UTF-8',
       TMPDIR: '/disk/tmp',
       HOLDFAST_GUEST_REPORT: `/exchange/${stage}.jsonl`,

@@ -133,7 +133,7 @@ test.each([
 });
 
 test('what npx has in its cache for a while becomes no service', () => {
-  const argv = ['node', '/root/.npm/_npx/1a/node_modules/holdfast/dist/surfaces/cli/main.js'];
+  const argv = ['node', '/root/.npm/_npx/1a/node_modules/holdfast/dist/main.js'];
   expect(() => daemonService(settings, { ...ofRoot, argv })).toThrow('A service cannot run from');
 });
 

@@ -86,7 +86,7 @@ export function daemonService(settings: Settings, program: StartedProgram = proc
  * stays in its place when a later version has its files elsewhere.
  */
 function launcherOf(entry: string, execPath: string): string | undefined {
-  const [, root] = /^(.*)\/(?:src|dist)\/surfaces\/cli\/main\.[jt]s$/.exec(entry) ?? [];
+  const [, root] = /^(.*)\/(?:src\/surfaces\/cli\/main\.ts|dist\/main\.js)$/.exec(entry) ?? [];
   if (root === undefined) return undefined;
   const bundled = /^node-linux-[^/]+\/bin\/node$/;
   const isBundled = [path.join(root, 'node_modules'), path.dirname(root)].some((folder) =>

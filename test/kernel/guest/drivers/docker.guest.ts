@@ -9,8 +9,8 @@ import { mountPoints } from '../../../setup/leftovers.ts';
 import { type BackgroundProgram, startProgram } from '../background-program.ts';
 import { type NfsServer, startNfsServer } from '../nfs-server.ts';
 import { login, type SambaServer, startSambaServer } from '../samba-server.ts';
+import { command } from '../../../support/holdfast-command.ts';
 
-const command = join(import.meta.dirname, '../../../../bin/holdfast');
 const driver = `hf${randomBytes(4).toString('hex')}`;
 const socket = `/run/docker/plugins/${driver}.sock`;
 
