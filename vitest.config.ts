@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
-import { type Lane, lanes, projectsOf } from './scripts/lanes.ts';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { type Lane, lanes } from './scripts/lanes.ts';
 import { MixedLanes } from './test/setup/mixed-lanes.ts';
 
 const processors = Math.min(4, availableParallelism());
@@ -10,7 +10,6 @@ const groups = {
   busy: { groupOrder: 0, maxWorkers: processors },
   // One more than there are processors: while one waits for an engine or a disk, the others work.
   mixed: { groupOrder: 1, maxWorkers: processors + 1 },
-  alone: { groupOrder: 2, maxWorkers: 1 },
 } as const;
 
 export default defineConfig({
@@ -19,37 +18,16 @@ export default defineConfig({
     passWithNoTests: true,
     sequence: { sequencer: MixedLanes },
     globalSetup: ['test/setup/bundled-command.ts'],
-    projects: lanes.flatMap((lane) => {
-      const { main, alone } = projectsOf(lane);
-      const usual = project(lane, {
-        name: main,
-        include: lane.include,
-        exclude: lane.alone ?? [],
-        group: lane.name === 'unit' ? 'busy' : 'mixed',
-      });
-      if (alone === undefined) return [usual];
-      return [usual, project(lane, { name: alone, include: lane.alone ?? [], exclude: [], group: 'alone' })];
-    }),
+    projects: lanes.map(project),
   },
 });
 
-interface ProjectFiles {
-  readonly name: string;
-  readonly include: readonly string[];
-  readonly exclude: readonly string[];
-  readonly group: keyof typeof groups;
-}
-
-function project(
-  lane: Lane,
-  { name, include, exclude, group }: ProjectFiles,
-): TestProjectInlineConfiguration {
-  const { groupOrder, maxWorkers } = groups[group];
+function project(lane: Lane): TestProjectInlineConfiguration {
+  const { groupOrder, maxWorkers } = lane.name === 'unit' ? groups.busy : groups.mixed;
   return {
     test: {
-      name,
-      include: [...include],
-      exclude: [...configDefaults.exclude, ...exclude],
+      name: lane.name,
+      include: [...lane.include],
       pool: 'forks',
       setupFiles: ['test/setup/leaks.ts'],
       // The summary names what needed it.
@@ -57,6 +35,8 @@ function project(
       testTimeout: lane.timeoutMs,
       hookTimeout: lane.timeoutMs,
       maxWorkers,
+      // A condition that has not come by then will not come; vitest's own second is too short beside other files.
+      expect: { poll: { timeout: 30_000 } },
       sequence: { groupOrder },
     },
   };

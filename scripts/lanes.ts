@@ -11,23 +11,6 @@ export interface Lane {
   readonly timeoutMs: number;
   /** How often a failed test is tried again. Only where an engine of others may be late; never a fault that was drawn by chance. */
   readonly retries?: number;
-  /** Files (globs) that change or see what all programs of the machine share, or need all of it: each runs while no other file does. */
-  readonly alone?: readonly string[];
-}
-
-/** What vitest calls a lane's files that run alone: a project of their own. */
-export function projectsOf({ name, alone }: Lane): {
-  readonly main: string;
-  readonly alone: string | undefined;
-} {
-  return { main: name, alone: alone === undefined ? undefined : `${name}${aloneEnding}` };
-}
-
-const aloneEnding = '-alone';
-
-/** The lane that a project of vitest belongs to. */
-export function laneOfProject(project: string): string {
-  return project.endsWith(aloneEnding) ? project.slice(0, -aloneEnding.length) : project;
 }
 
 const laneTimeoutMs = 180_000;
@@ -44,7 +27,7 @@ export const lanes: readonly Lane[] = [
     include: ['src/**/*.test.ts', 'bench/**/*.test.ts', 'scripts/**/*.test.ts', 'test/setup/**/*.test.ts'],
     packages: [],
     demanding: { files: 'src/**/*-programs.test.ts', packages: [...treePackages, 'busybox-static'] },
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   },
   lane('cli', treePackages),
   lane('stores', [
@@ -62,47 +45,32 @@ export const lanes: readonly Lane[] = [
   lane('sandbox', ['bubblewrap']),
   engineLane('podman', ['podman', 'runc', 'busybox-static']),
   lane('filesystems', [...treePackages, 'xfsprogs', 'btrfs-progs', 'gocryptfs', 'cryptsetup-bin']),
-  {
-    ...lane('kernel', [
-      'user-mode-linux',
-      'gcc',
-      'libc6-dev',
-      'kmod',
-      'cryptsetup-bin',
-      'dmsetup',
-      'nfs-kernel-server',
-      'rpcbind',
-      'samba',
-      'cifs-utils',
-      'docker.io',
-      'docker-cli',
-      'busybox-static',
-      'systemd',
-    ]),
-    // Its guests keep two processors busy, and the tests inside have limits of time.
-    alone: ['test/kernel/**/*.test.ts'],
-  },
-  {
-    ...engineLane('engine', [
-      ...treePackages,
-      'docker.io',
-      'docker-cli',
-      'docker-compose',
-      'busybox-static',
-      'xfsprogs',
-      'btrfs-progs',
-      'systemd',
-    ]),
-    // Every engine of the machine sees the volumes of a plugin whose socket is in /run/docker/plugins.
-    alone: [
-      'test/engine/docker-host-volumes.test.ts',
-      'test/engine/docker-plugin.test.ts',
-      'test/engine/migrate-running.test.ts',
-      'test/engine/migrate-writers.test.ts',
-      // Beside other files, what the plugin unmounts sometimes stays in the machine's namespace of mounts.
-      'test/engine/managed-plugin.test.ts',
-    ],
-  },
+  lane('kernel', [
+    'user-mode-linux',
+    'gcc',
+    'libc6-dev',
+    'kmod',
+    'cryptsetup-bin',
+    'dmsetup',
+    'nfs-kernel-server',
+    'rpcbind',
+    'samba',
+    'cifs-utils',
+    'docker.io',
+    'docker-cli',
+    'busybox-static',
+    'systemd',
+  ]),
+  engineLane('engine', [
+    ...treePackages,
+    'docker.io',
+    'docker-cli',
+    'docker-compose',
+    'busybox-static',
+    'xfsprogs',
+    'btrfs-progs',
+    'systemd',
+  ]),
   {
     ...lane('attacks', [...treePackages, 'gcc', 'libc6-dev', 'docker.io', 'docker-cli', 'busybox-static']),
     timeoutMs: 300_000,

@@ -14,7 +14,7 @@ import {
 import type { TestSummary } from '../test/setup/summary-reporter.ts';
 import { installPackages, missingPackages } from './debian-packages.ts';
 import { omissionsOf, reasonAgainst } from './lane-abilities.ts';
-import { lanes, projectsOf, type Lane } from './lanes.ts';
+import { lanes, type Lane } from './lanes.ts';
 import { judge, type LaneOutcome } from './test-verdict.ts';
 
 const root = dirname(import.meta.dirname);
@@ -135,10 +135,7 @@ async function runVitest(
   const args = [
     join(root, 'node_modules/vitest/vitest.mjs'),
     'run',
-    ...able
-      .flatMap((lane) => Object.values(projectsOf(lane)))
-      .filter((name) => name !== undefined)
-      .map((name) => `--project=${name}`),
+    ...able.map(({ name }) => `--project=${name}`),
     ...(process.stdout.isTTY ? [] : ['--no-color']),
     '--reporter=default',
     `--reporter=${join(root, 'test/setup/summary-reporter.ts')}`,

@@ -1,6 +1,9 @@
 import { globSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { runCommand } from '../../scripts/run-command.ts';
 import { places } from '../../scripts/plugin/plugin-config.ts';
+import { mountsBelow } from '../setup/leftovers.ts';
 import type { PrivateEngine } from './private-engine.ts';
 
 /** The plugin as `docker plugin create` takes it: a container that the engine itself starts, and starts again. */
@@ -28,6 +31,7 @@ export class ManagedPlugin implements AsyncDisposable {
 
   async disable(): Promise<void> {
     await this.#engine.docker(['plugin', 'disable', '-f', this.driver]);
+    await untilUnmounted(this.#engine);
   }
 
   async enable(): Promise<void> {
@@ -36,6 +40,7 @@ export class ManagedPlugin implements AsyncDisposable {
 
   async remove(from: PrivateEngine = this.#engine): Promise<void> {
     await from.docker(['plugin', 'rm', '-f', this.driver]);
+    await untilUnmounted(from);
   }
 
   /** The one that sees this state folder as its own. */
@@ -71,5 +76,14 @@ export class ManagedPlugin implements AsyncDisposable {
     await this.remove().catch(() => undefined);
     // Nothing can be made in a place of a mount, and nothing removed.
     await runCommand('chattr', ['-R', '-f', '-i', this.stateDir]);
+  }
+}
+
+/** dockerd says that a plugin is disabled before it takes its mounts away, and would take those of the next start. */
+async function untilUnmounted({ dataRoot }: PrivateEngine): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (mountsBelow(join(dataRoot, 'plugins')).length > 0) {
+    if (Date.now() > deadline) throw new Error('dockerd leaves mounts of a plugin that is disabled');
+    await sleep(20);
   }
 }

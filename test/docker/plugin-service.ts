@@ -14,10 +14,13 @@ export class PluginService implements AsyncDisposable {
   readonly stateDir: string;
   #child: ChildProcess | undefined;
 
-  /** In its usual folder, the socket offers the volumes to every engine of the machine. */
+  /** `socketFolder` is the one of the engine that is to find it; the machine's own would offer the volumes to every engine. */
   constructor(
     stateDir: string,
-    { driver = `hf${randomBytes(4).toString('hex')}`, socketFolder = '/run/docker/plugins' } = {},
+    {
+      socketFolder,
+      driver = `hf${randomBytes(4).toString('hex')}`,
+    }: { readonly socketFolder: string; readonly driver?: string },
   ) {
     this.stateDir = stateDir;
     this.driver = driver;

@@ -38,8 +38,8 @@ export interface PrivateEngineOptions {
   readonly hasUnifiedGroups?: boolean;
   /** The machine's own network: for an engine that listens on it, or mounts what a server there exports. */
   readonly usesMachineNetwork?: boolean;
-  /** Looks for plugins there and not in the machine's folder, as an engine on another machine. */
-  readonly pluginFolder?: string;
+  /** Looks for plugins in `pluginFolder` and not in the machine's, where every engine would see them; has shared mounts, too. */
+  readonly hasPluginFolder?: boolean;
   /** What is mounted in the engine's folder spreads to whoever sees it, as systemd has it for all of a machine. */
   readonly hasSharedMounts?: boolean;
 }
@@ -51,6 +51,8 @@ export interface PrivateEngine extends AsyncDisposable {
   /** A folder for the test's own things, on the same disk; gone after the disposal. */
   readonly folder: string;
   readonly dataRoot: string;
+  /** Where an engine that `hasPluginFolder` finds the sockets of plugins. */
+  readonly pluginFolder: string;
   /** The process number of dockerd. */
   readonly pid: number;
   volumePath(name: string): string;
@@ -71,7 +73,8 @@ export interface PrivateEngine extends AsyncDisposable {
 export async function startPrivateEngine(options: PrivateEngineOptions = {}): Promise<PrivateEngine> {
   const folder = await mkdtemp(join(tmpdir(), 'engine-'));
   const network = options.usesMachineNetwork === true ? undefined : await makeNetwork();
-  if (options.hasSharedMounts === true) {
+  const hasPluginFolder = options.hasPluginFolder === true;
+  if (options.hasSharedMounts === true || hasPluginFolder) {
     await run('mount', ['--bind', folder, folder]);
     await run('mount', ['--make-shared', folder]);
   }
@@ -83,9 +86,11 @@ export async function startPrivateEngine(options: PrivateEngineOptions = {}): Pr
     log: join(folder, 'dockerd.log'),
     cgroup: `holdfast-test-${process.pid}-${folder.slice(-6)}`,
     hasUnifiedGroups: options.hasUnifiedGroups === true,
-    pluginFolder: options.pluginFolder,
+    pluginFolder: join(folder, 'plugins'),
+    hasPluginFolder,
     network,
   };
+  await mkdir(paths.pluginFolder);
   // Without a file of our own, the machine's would be read.
   await writeFile(join(folder, 'daemon.json'), '{}');
   const daemon = startDaemon(paths, options.args ?? []);
@@ -107,7 +112,8 @@ interface EnginePaths {
   readonly log: string;
   readonly cgroup: string;
   readonly hasUnifiedGroups: boolean;
-  readonly pluginFolder: string | undefined;
+  readonly pluginFolder: string;
+  readonly hasPluginFolder: boolean;
   /** Holds the network namespace, also while dockerd is down; undefined: that of the machine. */
   readonly network: ChildProcess | undefined;
 }
@@ -140,9 +146,12 @@ const withUnifiedGroups = [
   'sh',
 ];
 
+/** Mounts in the engine's folder go on to the machine and come from it; the one over the machine's folder of plugins does not. */
+const bindPlugins =
+  'mkdir -p /run/docker/plugins && mount --make-private "$(findmnt -n -o TARGET -T /run/docker/plugins)" && mount --bind "$0" /run/docker/plugins && exec "$@"';
+
 function withPlugins(folder: string): string[] {
-  const script = 'mount --bind "$0" /run/docker/plugins && exec "$@"';
-  return ['unshare', '--mount', '--propagation', 'slave', 'sh', '-c', script, folder];
+  return ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', bindPlugins, folder];
 }
 
 function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess {
@@ -151,7 +160,7 @@ function startDaemon(paths: EnginePaths, args: readonly string[]): ChildProcess 
     const [program, ...before] = [
       ...(paths.network === undefined ? [] : ['nsenter', ...enterNetwork(paths.network)]),
       ...(paths.hasUnifiedGroups ? withUnifiedGroups : []),
-      ...(paths.pluginFolder === undefined ? [] : withPlugins(paths.pluginFolder)),
+      ...(paths.hasPluginFolder ? withPlugins(paths.pluginFolder) : []),
       'dockerd',
     ];
     return spawn(

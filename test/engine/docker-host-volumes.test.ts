@@ -12,7 +12,7 @@ let engine: PrivateEngine;
 let host: Host;
 const warnings: string[] = [];
 beforeAll(async () => {
-  engine = await startPrivateEngine();
+  engine = await startPrivateEngine({ hasPluginFolder: true });
   await engine.importBusybox();
   host = await openDockerHost({
     env: { DOCKER_HOST: engine.dockerHost },
@@ -267,11 +267,9 @@ interface VolumePlugin {
   close(): Promise<void>;
 }
 
-/** A volume plugin on the machine's usual place for plugins, under a name of this test's own. */
+/** A volume plugin that the engine finds. */
 async function startVolumePlugin(name: string): Promise<VolumePlugin> {
-  const folder = '/run/docker/plugins';
-  await mkdir(folder, { recursive: true });
-  const socket = join(folder, `${name}.sock`);
+  const socket = join(engine.pluginFolder, `${name}.sock`);
   const volumes = new Set<string>();
   let isFailing = false;
   const answer = (path: string, body: { readonly Name?: string }): unknown => {

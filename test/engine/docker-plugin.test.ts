@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -19,10 +19,10 @@ let engine: PrivateEngine;
 let plugin: PluginService;
 let docker: PrivateEngine['docker'];
 beforeAll(async () => {
-  engine = await startPrivateEngine();
+  engine = await startPrivateEngine({ hasPluginFolder: true });
   docker = engine.docker;
   await engine.importBusybox();
-  plugin = new PluginService(join(engine.folder, 'state'));
+  plugin = new PluginService(join(engine.folder, 'state'), { socketFolder: engine.pluginFolder });
   await plugin.start({ DOCKER_HOST: engine.dockerHost });
 });
 afterAll(async () => {
@@ -296,8 +296,9 @@ describe('an engine that starts again', () => {
 });
 
 test('containers that outlive their engine keep their volumes, and let go of them when they end', async () => {
-  await using living = await startPrivateEngine({ args: ['--live-restore'] });
+  await using living = await startPrivateEngine({ args: ['--live-restore'], hasPluginFolder: true });
   await living.importBusybox();
+  await symlink(plugin.socket, join(living.pluginFolder, `${plugin.driver}.sock`));
   const volume = ['-v', `${name}:/data`];
   await living.docker(['volume', 'create', '-d', plugin.driver, '-o', 'size=40m', name]);
   await living.docker(['run', '-d', '--name', name, ...volume, 'busybox', 'sleep', '10000']);
@@ -364,7 +365,7 @@ describe('its socket', () => {
   });
 
   test('can be one that systemd opened', async () => {
-    const socket = join('/run/docker/plugins', `${plugin.driver}s.sock`);
+    const socket = join(engine.pluginFolder, `${plugin.driver}s.sock`);
     const state = join(plugin.stateDir, 'activated');
     const started = spawn(
       'systemd-socket-activate',
@@ -391,7 +392,7 @@ test('a crash of the engine is noticed where a service of the host sees all moun
   // As systemd makes all mounts of the host.
   await runCommand('mount', ['--bind', stateDir, stateDir]);
   await runCommand('mount', ['--make-shared', stateDir]);
-  const own = new PluginService(stateDir);
+  const own = new PluginService(stateDir, { socketFolder: engine.pluginFolder });
   // As a service with PrivateTmp=yes has it.
   const service = spawn('unshare', ['--mount', '--propagation', 'slave', 'sleep', '1000']);
   try {
@@ -422,7 +423,7 @@ test('no answer of the plugin waits for an engine, which may be waiting for it',
   const path = join(engine.folder, `${name}.sock`);
   listener.listen(path);
   await once(listener, 'listening');
-  const own = new PluginService(join(engine.folder, name));
+  const own = new PluginService(join(engine.folder, name), { socketFolder: engine.pluginFolder });
   try {
     await own.start({ DOCKER_HOST: `unix://${path}`, CONTAINER_HOST: `unix://${path}` });
     await docker(['volume', 'create', '-d', own.driver, '-o', 'size=40m', name]);
@@ -446,12 +447,13 @@ describe('volumes that two engines share', () => {
     await mkdir(join(shared, 'data'), { recursive: true });
     await mkdir(join(shared, 'records'), { mode: 0o700 });
     await writeFile(join(shared, 'records/holdfast-shared'), '');
-    const socketFolder = join(shared, 'plugins');
-    await mkdir(socketFolder);
-    other = await startPrivateEngine({ hasSharedMounts: true, pluginFolder: socketFolder });
+    other = await startPrivateEngine({ hasPluginFolder: true });
     await other.importBusybox();
-    const here = new PluginService(join(engine.folder, 'here'));
-    const there = new PluginService(join(other.folder, 'there'), { driver: here.driver, socketFolder });
+    const here = new PluginService(join(engine.folder, 'here'), { socketFolder: engine.pluginFolder });
+    const there = new PluginService(join(other.folder, 'there'), {
+      socketFolder: other.pluginFolder,
+      driver: here.driver,
+    });
     for (const service of [here, there]) {
       ours.push(service);
       await service.start({}, '--shared', join(shared, 'records'));
@@ -567,7 +569,7 @@ describe('a plugin whose storage fails or hangs', () => {
 /** The protocol over plain directories, in this process, so that a test can make them fail. */
 async function serveDirectories() {
   const driver = `hf${randomBytes(4).toString('hex')}`;
-  const socket = `/run/docker/plugins/${driver}.sock`;
+  const socket = join(engine.pluginFolder, `${driver}.sock`);
   const volumes = directoryVolumes(join(engine.folder, driver));
   const stop = new AbortController();
   const ready = Promise.withResolvers<void>();
@@ -591,7 +593,7 @@ async function serveDirectories() {
 }
 
 async function untilRunning(container: string): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
+  for (let attempt = 0; attempt < 600; attempt += 1) {
     const state = await docker(['inspect', '-f', '{{.State.Running}}', container]).catch(() => '');
     if (state === 'true') return;
     await sleep(100);

@@ -21,13 +21,13 @@ let stateDir: string;
 let env: Record<string, string>;
 let plugin: PluginService;
 beforeAll(async () => {
-  engine = await startPrivateEngine();
+  engine = await startPrivateEngine({ hasPluginFolder: true });
   docker = engine.docker;
   await engine.importBusybox();
   stateDir = join(engine.folder, 'state');
   env = { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost };
   holdfast = holdfastCommand(stateDir, env);
-  plugin = new PluginService(stateDir);
+  plugin = new PluginService(stateDir, { socketFolder: engine.pluginFolder });
   await plugin.start();
 });
 afterAll(async () => {

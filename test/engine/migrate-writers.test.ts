@@ -16,10 +16,10 @@ let docker: PrivateEngine['docker'];
 let plugin: PluginService;
 let holdfast: HoldfastCommand;
 beforeAll(async () => {
-  engine = await startPrivateEngine();
+  engine = await startPrivateEngine({ hasPluginFolder: true });
   docker = engine.docker;
   await engine.importBusybox();
-  plugin = new PluginService(join(engine.folder, 'state'));
+  plugin = new PluginService(join(engine.folder, 'state'), { socketFolder: engine.pluginFolder });
   await plugin.start();
   holdfast = holdfastCommand(plugin.stateDir, { HOLDFAST_HOST: 'docker', DOCKER_HOST: engine.dockerHost });
 });

@@ -100,7 +100,7 @@ async function runStage(stage: string, folder: string, disk: string): Promise<St
     init: [process.execPath, init, process.execPath, folder, stage],
     disk,
     memory: '1024M',
-    limitMs: 900_000,
+    limitMs: 1_800_000,
   });
   mkdirSync(logs, { recursive: true });
   copyFileSync(join(folder, `${stage}.log`), join(logs, `${stage}.log`));

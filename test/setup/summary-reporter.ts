@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import type { Reporter, SerializedError, TestModule } from 'vitest/node';
-import { laneOfProject } from '../../scripts/lanes.ts';
 
 /** What one run of the tests did, for the script that started it. */
 export interface TestSummary {
@@ -42,7 +41,7 @@ export default class SummaryReporter implements Reporter {
     if (path === undefined) return;
     const lanes: Record<string, LaneSummary> = {};
     for (const module of modules) {
-      const lane = (lanes[laneOfProject(module.project.name)] ??= {
+      const lane = (lanes[module.project.name] ??= {
         passed: 0,
         failed: 0,
         failures: [],

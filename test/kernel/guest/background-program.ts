@@ -26,7 +26,7 @@ export async function startProgram(program: string, args: readonly string[]): Pr
 
 /** Throws when nothing listens there after a while. */
 export async function waitForPort(port: number, output: () => string): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
+  for (let attempt = 0; attempt < 1200; attempt++) {
     if (await listens(port)) return;
     await sleep(100);
   }

@@ -157,7 +157,7 @@ describe('a mount of nfs', () => {
       server.start();
     }
     await expect
-      .poll(() => nfsDriver.health(one.volume, { isMounted: true }), { timeout: 40_000 })
+      .poll(() => nfsDriver.health(one.volume, { isMounted: true }), { timeout: 120_000 })
       .toMatchObject({ status: 'good' });
     expect(await readFile(join(one.volume.mountpoint, 'file'), 'utf8')).toBe('content');
   });
@@ -194,7 +194,7 @@ test.each(['3', '4.2'])(
     const volume = { name: 'media', options, folder: join(at, '..'), mountpoint: at };
     // The server keeps what it has open for a moment.
     await expect
-      .poll(() => nfsDriver.health(volume, { isMounted: true }), { timeout: 30_000 })
+      .poll(() => nfsDriver.health(volume, { isMounted: true }), { timeout: 120_000 })
       .toMatchObject({
         status: 'failed',
         message: 'The server does not know the mount any more (stale handle)',

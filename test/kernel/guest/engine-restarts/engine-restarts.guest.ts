@@ -6,7 +6,7 @@ import { PluginService } from '../../../docker/plugin-service.ts';
 import { PluginVolume, removeContainers } from '../../../docker/plugin-volume.ts';
 import { type PrivateEngine, startPrivateEngine } from '../../../docker/private-engine.ts';
 
-const settled = { timeout: 60_000 };
+const settled = { timeout: 200_000 };
 
 /** Open encrypted devices of ours. */
 async function openDevices(): Promise<string[]> {
@@ -27,7 +27,7 @@ describe.each([
   beforeAll(async () => {
     engine = await startPrivateEngine({ args, usesMachineNetwork: true });
     await engine.importBusybox();
-    plugin = new PluginService(join(engine.folder, 'state'));
+    plugin = new PluginService(join(engine.folder, 'state'), { socketFolder: '/run/docker/plugins' });
     await plugin.start();
   });
   afterAll(async () => {

@@ -19,7 +19,7 @@ beforeAll(async () => {
   await engine.importBusybox();
   plugin = new ManagedPlugin(engine, { built: '/exchange/plugin', stateDir: join(engine.folder, 'state') });
   await plugin.install();
-}, 300_000);
+});
 
 afterEach(() => removeContainers(engine));
 
@@ -60,7 +60,7 @@ describe.each([
     const killed = plugin.process();
     process.kill(killed, 'SIGKILL');
     await inRunning('echo without >> /data/file');
-    await expect.poll(() => plugin.process(), { timeout: 60_000 }).not.toBe(killed);
+    await expect.poll(() => plugin.process(), { timeout: 200_000 }).not.toBe(killed);
     expect(await volume.status()).toMatchObject({ mounts: 1, mounted: true });
     expect(await read()).toBe('content\nwithout');
     await engine.docker(['rm', '-f', volume.name]);
