@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { makeKeyCheap } from '../support/cheap-key.ts';
+import { makeKeyCheap, passwordIn } from '../support/cheap-key.ts';
 import { seed } from './seeded.ts';
 import { command } from '../support/holdfast-command.ts';
 
@@ -97,7 +97,7 @@ export class FaultWorld {
 
   async init(): Promise<void> {
     await this.run('init', '--repo', this.repository);
-    await makeKeyCheap(this.repository, this.keyFile);
+    await makeKeyCheap(this.repository, passwordIn(this.keyFile));
   }
 
   /** Makes a volume and gives back where its files are. */

@@ -6,7 +6,7 @@ import type { App } from '../../src/app/app.ts';
 import { openApp } from '../../src/app.ts';
 import { isAppError } from '../../src/model/errors.ts';
 import { runCommand, type RunResult } from '../../scripts/run-command.ts';
-import { makeKeyCheap } from '../support/cheap-key.ts';
+import { makeKeyCheap, passwordIn } from '../support/cheap-key.ts';
 import { treeFacts } from '../support/tree-facts.ts';
 import { type FaultyStore, startFaultyStore } from './faulty-store.ts';
 import { makeData } from './living-data.ts';
@@ -57,7 +57,7 @@ export class RandomWorld implements AsyncDisposable {
         makeDefault: name === 'main',
         chunkerFrom: name === 'main' ? undefined : { repository: 'main', passwordReference: undefined },
       });
-      await makeKeyCheap(folder, join(this.stateDir, 'keys', `${name}.key`));
+      await makeKeyCheap(folder, passwordIn(join(this.stateDir, 'keys', `${name}.key`)));
     }
     for (let i = 0; i < 3; i++) await this.expectSaved();
   }

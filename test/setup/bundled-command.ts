@@ -2,7 +2,6 @@ import { copyFileSync, existsSync, globSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { bundle } from '../../scripts/bundle.ts';
-import { laneOfProject } from '../../scripts/lanes.ts';
 
 const root = join(import.meta.dirname, '../..');
 const packages = join(root, 'node_modules');
@@ -13,7 +12,7 @@ const packages = join(root, 'node_modules');
  * installed one does. Sources that are changed meanwhile do not change it.
  */
 export default async function bundleCommand(project: TestProject): Promise<(() => void) | undefined> {
-  if (project.vitest.projects.every(({ name }) => laneOfProject(name) === 'unit')) return undefined;
+  if (project.vitest.projects.every(({ name }) => name === 'unit')) return undefined;
   removeOrphans();
   const folder = join(packages, `.holdfast-${process.pid}`);
   await bundle(join(folder, 'dist'));

@@ -1,4 +1,6 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeKeyCheap, passwordIn } from './cheap-key.ts';
 import { runCommand, type RunResult } from '../../scripts/run-command.ts';
 
 /** The program under test: a package that was made of the sources when this run of the tests began. */
@@ -32,7 +34,10 @@ export function holdfastCommand(
     });
   const run = async (...args: string[]): Promise<string> => {
     const result = await attempt(...args);
-    if (result.exitCode === 0) return result.stdout;
+    if (result.exitCode === 0) {
+      if (args[0] === 'init') await makeFirstKeyCheap(stateDir, args);
+      return result.stdout;
+    }
     throw new Error(`"holdfast ${args.join(' ')}" ended with exit code ${result.exitCode}: ${result.output}`);
   };
   const createVolume = async (name: string): Promise<string> => {
@@ -43,4 +48,14 @@ export function holdfastCommand(
     return found;
   };
   return { attempt, run, createVolume };
+}
+
+/** Where `init` has made a key in the state folder for a repository on this disk. */
+async function makeFirstKeyCheap(stateDir: string, args: readonly string[]): Promise<void> {
+  const keys = join(stateDir, 'keys');
+  const [key, ...others] = existsSync(keys) ? globSync('*.key', { cwd: keys }) : [];
+  const at = args.indexOf('--repo');
+  const repository = at === -1 ? join(stateDir, 'repository') : (args[at + 1] ?? '');
+  if (key === undefined || others.length > 0 || !existsSync(join(repository, 'keys'))) return;
+  await makeKeyCheap(repository, passwordIn(join(keys, key)));
 }

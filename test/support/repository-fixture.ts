@@ -5,12 +5,17 @@ import {
   type Repository,
   type SaveResult,
 } from '../../src/repository/index.ts';
+import { makeKeyCheap } from './cheap-key.ts';
 import { resticPassword } from './restic-command.ts';
 
 const password = async (): Promise<Uint8Array> => Buffer.from(resticPassword);
 
-export function initTestRepository(location: string): Promise<Repository> {
-  return initRepository({ location, password });
+export async function initTestRepository(location: string): Promise<Repository> {
+  {
+    await using _made = await initRepository({ location, password });
+  }
+  await makeKeyCheap(location, { password: resticPassword });
+  return await openTestRepository(location);
 }
 
 export function openTestRepository(location: string): Promise<Repository> {
