@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { runProgram } from './run-program.ts';
 
@@ -39,27 +38,27 @@ test('a program that hangs is not waited for', async () => {
   await expect(runProgram('sleep', ['30'], { signal: AbortSignal.timeout(200) })).rejects.toMatchObject({
     code: 'cancelled',
   });
-  expect(Date.now() - before).toBeLessThan(10_000);
+  expect(Date.now() - before).toBeLessThan(18_000);
 });
 
 test('a program whose daemon keeps its output is not waited for', async () => {
   const before = Date.now();
-  expect(await runProgram('sh', ['-c', 'sleep 3 & echo ready'])).toMatchObject({
-    status: 0,
-    stdout: 'ready\n',
-  });
-  expect(Date.now() - before).toBeLessThan(2500);
-  // It comes to its end.
-  await sleep(3000);
+  const { status, stdout } = await runProgram('sh', ['-c', 'sleep 60 & echo $!']);
+  process.kill(Number(stdout), 'SIGKILL');
+  expect(status).toBe(0);
+  expect(Date.now() - before).toBeLessThan(15_000);
 });
 
 test('what a program has started is killed with it, where that was asked for', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'run-'));
   const file = join(folder, 'pid');
   const args = ['-c', 'sleep 30 & echo $! > "$0"; wait', file];
-  await expect(runProgram('sh', args, { timeoutMs: 500, hasHelpers: true })).rejects.toMatchObject({
-    code: 'unavailable',
-  });
+  const stop = new AbortController();
+  const running = runProgram('sh', args, { signal: stop.signal, hasHelpers: true });
+  running.catch(() => undefined); // Awaited below.
+  await expect.poll(() => readFile(file, 'utf8').catch(() => '')).toMatch(/\n$/);
+  stop.abort();
+  await expect(running).rejects.toMatchObject({ code: 'cancelled' });
   const pid = Number(await readFile(file, 'utf8'));
   await expect.poll(() => existsSync(`/proc/${pid}/exe`)).toBe(false);
   await rm(folder, { recursive: true });

@@ -254,7 +254,7 @@ test('keeps the journal when what was stopped cannot be started', async () => {
   await held.release();
   expect(world.containers.get('db').state).toBe('running');
   expect(await journals()).toEqual([]);
-}, 20_000);
+});
 
 test('tries again while the engine starts anew', async () => {
   world.containers.add({ name: 'db' });

@@ -109,32 +109,28 @@ test(
   },
 );
 
-test(
-  'labels of a container and files of a project reach no container of another project',
-  { timeout: 120_000 },
-  async () => {
-    const victim = { 'com.docker.compose.project': 'blog', 'com.docker.compose.service': 'cms' };
-    await start('blog-cms-1', 'busybox', victim);
-    const cross = (target: string): Labels => ({
-      'holdfast.hook.before': 'touch /data/ran-cross',
-      'holdfast.hook.before.in': target,
-    });
-    await start('alone', 'busybox', cross('blog-cms-1'));
-    await start('other-app-1', 'busybox', {
-      ...cross('cms'),
-      'com.docker.compose.project': 'other',
-      'com.docker.compose.service': 'app',
-    });
-    for (const name of ['alone', 'other-app-1']) {
-      const { exit, stderr } = await on.attempt(['backup', name]);
-      // What was to be made quiet was not: no backup that claims it.
-      expect(exit).toBe(1);
-      expect(stderr).toMatch(/is not of the same Compose project/);
-    }
-    expect(ran('blog-cms-1')).toEqual([]);
-    const friend = { 'com.docker.compose.project': 'blog', 'com.docker.compose.service': 'web' };
-    await start('blog-web-1', 'busybox', { ...cross('cms'), ...friend });
-    await on.run(['backup', 'blog-web-1']);
-    expect(ran('blog-cms-1')).toEqual(['ran-cross']);
-  },
-);
+test('labels of a container and files of a project reach no container of another project', async () => {
+  const victim = { 'com.docker.compose.project': 'blog', 'com.docker.compose.service': 'cms' };
+  await start('blog-cms-1', 'busybox', victim);
+  const cross = (target: string): Labels => ({
+    'holdfast.hook.before': 'touch /data/ran-cross',
+    'holdfast.hook.before.in': target,
+  });
+  await start('alone', 'busybox', cross('blog-cms-1'));
+  await start('other-app-1', 'busybox', {
+    ...cross('cms'),
+    'com.docker.compose.project': 'other',
+    'com.docker.compose.service': 'app',
+  });
+  for (const name of ['alone', 'other-app-1']) {
+    const { exit, stderr } = await on.attempt(['backup', name]);
+    // What was to be made quiet was not: no backup that claims it.
+    expect(exit).toBe(1);
+    expect(stderr).toMatch(/is not of the same Compose project/);
+  }
+  expect(ran('blog-cms-1')).toEqual([]);
+  const friend = { 'com.docker.compose.project': 'blog', 'com.docker.compose.service': 'web' };
+  await start('blog-web-1', 'busybox', { ...cross('cms'), ...friend });
+  await on.run(['backup', 'blog-web-1']);
+  expect(ran('blog-cms-1')).toEqual(['ran-cross']);
+});

@@ -365,4 +365,4 @@ test('an import that is killed again and again goes on, and nothing is doubled',
     '06',
   ]);
   expect((await cli.attempt(['check', '--read-data'])).exit).toBe(0);
-}, 120_000);
+});

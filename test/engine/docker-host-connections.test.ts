@@ -232,7 +232,7 @@ describe('a socket', () => {
       message: `Cannot reach Docker at "unix://${socket}": no answer within 1 s`,
     });
     await expect(probeDocker({ endpoint: unix(socket) })).rejects.toMatchObject({ code: 'unavailable' });
-    expect(Date.now() - start).toBeLessThan(6000);
+    expect(Date.now() - start).toBeLessThan(30_000);
     for (const one of sockets) one.destroy();
   });
 

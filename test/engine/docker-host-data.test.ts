@@ -161,7 +161,7 @@ describe('the direct way', () => {
       '-c',
       'echo live > /v/file; sleep 1000',
     ]);
-    await waitFor(async () => (await readdir(mountpoint)).length > 0);
+    await expect.poll(async () => (await readdir(mountpoint)).length).toBeGreaterThan(0);
     await using data = await host.openData('d-tmpfs');
     if (data.way !== 'direct') throw new Error('The data was not opened directly.');
     expect(data.root).not.toBe(mountpoint);
@@ -592,14 +592,6 @@ async function onlyHelper(volume: string): Promise<string> {
   const id = await engine.docker(['ps', '-aq', '--no-trunc', '--filter', `volume=${volume}`]);
   expect(id).toMatch(/^[0-9a-f]{64}$/);
   return id;
-}
-
-async function waitFor(condition: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error('It did not happen within five seconds.');
 }
 
 /** Names that other programs treat in special ways. */

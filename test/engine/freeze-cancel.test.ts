@@ -58,7 +58,7 @@ async function cancelWhen(isWaiting: () => boolean): Promise<Cancelled> {
     () => undefined,
     (error: unknown) => error,
   );
-  await expect.poll(() => isReady && isWaiting(), { timeout: 10_000 }).toBe(true);
+  await expect.poll(() => isReady && isWaiting(), { timeout: 25_000 }).toBe(true);
   expect(await Promise.race([ended, sleep(200, 'waits')])).toBe('waits');
   const began = performance.now();
   controller.abort();
@@ -67,7 +67,7 @@ async function cancelWhen(isWaiting: () => boolean): Promise<Cancelled> {
 
 async function expectAsBefore({ error, tookMs }: Cancelled): Promise<void> {
   expect(error).toMatchObject({ name: 'AbortError' });
-  expect(tookMs).toBeLessThan(3000);
+  expect(tookMs).toBeLessThan(15_000);
   expect(groups.flatMap(guardiansOf)).toEqual([]);
   expect(readdirSync(join(world.stateDir, 'journal-apps'))).toEqual([]);
   expect(await engine.docker(['ps', '--format', '{{.State}}'])).toBe('running\nrunning');
@@ -104,7 +104,7 @@ async function writeInVain(): Promise<AsyncDisposable & { readonly pid: number |
     await ended;
   });
   const { pid } = child;
-  await expect.poll(() => stateOf(pid), { timeout: 5000 }).toBe('D');
+  await expect.poll(() => stateOf(pid)).toBe('D');
   const held = made.move();
   return { pid, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }

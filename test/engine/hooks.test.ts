@@ -172,7 +172,7 @@ test('labels of offen stop a container for the backup, and our own let another r
 
 /** Waits until the second hook sleeps, and gives a way to signal the command. */
 async function startedChild(name: string): Promise<(signal: NodeJS.Signals) => void> {
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < 600; tries++) {
     const processes = await on.engine.docker(['top', name, '-eo', 'pid,args']);
     if (processes.includes('sleep 30')) break;
     await sleep(100);

@@ -19,7 +19,7 @@ let where = '';
 beforeAll(async () => {
   world = new RandomWorld(random);
   await world.prepare();
-}, 120_000);
+});
 afterAll(() => world[Symbol.asyncDispose]());
 
 interface Count {

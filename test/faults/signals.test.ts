@@ -31,7 +31,7 @@ test.each(['SIGINT', 'SIGTERM'] as const)(
     child.kill(signal);
     const { exit, stderr, stdout } = await ended;
     expect(exit, stderr + stdout).toBe(signals[signal]);
-    expect(performance.now() - sent).toBeLessThan(5000);
+    expect(performance.now() - sent).toBeLessThan(30_000);
     expect(stderr).toContain('holdfast: Cancelled');
     expect(stderr).toContain('the next backup goes on from there');
     await nothingHeld();
@@ -95,7 +95,7 @@ test('SIGTERM ends an import and a clone, and leaves no half-filled volume', asy
   ]) {
     const { child, ended } = world.start(args);
     const copy = world.root('copy');
-    for (let tries = 0; tries < 2000 && !hasStage(copy); tries++) await sleep(2);
+    for (let tries = 0; tries < 15_000 && !hasStage(copy); tries++) await sleep(2);
     child.kill('SIGTERM');
     const { exit, stderr } = await ended;
     expect(exit, `${args.join(' ')}: ${stderr}`).toBe(143);
@@ -125,7 +125,7 @@ async function signalled(
 
 function expectEnd(ended: Ended & { readonly afterSignalMs: number }, signal: Signal, where: string): void {
   expect([0, signals[signal]], `${where}: ${ended.stderr}`).toContain(ended.exit);
-  expect(ended.afterSignalMs, where).toBeLessThan(5000);
+  expect(ended.afterSignalMs, where).toBeLessThan(30_000);
   expect(ended.stderr, where).not.toMatch(/^\s+at /m);
 }
 

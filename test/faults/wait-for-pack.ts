@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Waits until one more pack is in the repository than when it was called. */
 export async function waitForPack(repository: string): Promise<void> {
   const before = countPacks(repository);
-  for (let tries = 0; tries < 4000; tries++) {
+  const deadline = Date.now() + 120_000;
+  while (Date.now() < deadline) {
     if (countPacks(repository) > before) return;
     await sleep(5);
   }

@@ -122,7 +122,7 @@ describe('mounts of a volume', () => {
     expect(await managed.find('slow')).toMatchObject({ isMounted: false });
     await managed.mount('quick', 'one');
     await managed.unmount('quick', 'one');
-    expect(performance.now() - before).toBeLessThan(5000);
+    expect(performance.now() - before).toBeLessThan(30_000);
     await expect(managed.unmount('slow', 'two', { signal: AbortSignal.timeout(200) })).rejects.toMatchObject({
       code: 'cancelled',
     });

@@ -383,7 +383,7 @@ test('whoever is started once it has moved, or has not, mounts it at once', asyn
   const seen: string[][] = [];
   const makeStill = async (): Promise<AsyncDisposable> => ({
     async [Symbol.asyncDispose]() {
-      const root = await managed.mount('pg', 'started', { signal: AbortSignal.timeout(5000) });
+      const root = await managed.mount('pg', 'started', { signal: AbortSignal.timeout(60_000) });
       seen.push(readdirSync(root).sort());
       await managed.unmount('pg', 'started');
     },

@@ -237,7 +237,7 @@ describe('locks', () => {
 });
 
 async function waitForLock(): Promise<void> {
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 1200; i++) {
     if (readdirSync(join(location, 'locks')).some((name) => name.length === 64)) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

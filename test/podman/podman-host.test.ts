@@ -60,7 +60,7 @@ beforeAll(async () => {
     env,
     stdio: 'ignore',
   });
-  for (let attempt = 0; attempt < 100 && !existsSync(join(folder, 'podman.sock')); attempt += 1)
+  for (let attempt = 0; attempt < 600 && !existsSync(join(folder, 'podman.sock')); attempt += 1)
     await sleep(100);
   holdfast = holdfastCommand(join(folder, 'state'), { HOLDFAST_HOST: 'podman', CONTAINER_HOST: address() });
 });

@@ -95,7 +95,7 @@ describe('rclone', () => {
       code: 'not-found',
       hint: expect.stringContaining('rclone config'),
     });
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(performance.now() - started).toBeLessThan(30_000);
   });
 
   test('a program that is not there, or is none, is told', async () => {
@@ -150,7 +150,7 @@ describe('rclone', () => {
     const started = performance.now();
     try {
       await expect(store.list('data')).rejects.toMatchObject({ code: 'unavailable' });
-      expect(performance.now() - started).toBeLessThan(5000);
+      expect(performance.now() - started).toBeLessThan(30_000);
     } finally {
       process.kill(pid, 'SIGCONT');
     }
@@ -183,17 +183,14 @@ describe('rclone', () => {
       const store = openStore(${JSON.stringify(rcloneAddress(`:local:${folder}/any`))});
       await store.exists('config', '');
       console.log('used');`;
-    const left: boolean[] = [];
     for (const end of ['', 'setInterval(() => 0, 1000);']) {
       const args = ['--input-type=module-typescript', '-e', use + end];
       const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
       await once(child.stdout, 'data');
       const [rclone = 0] = end === '' ? [] : childrenOf(child.pid ?? 0, 'rclone');
       if (end !== '') child.kill('SIGKILL');
-      await once(child, 'exit');
-      await sleep(500);
-      left.push(end !== '' && isRunning(rclone));
+      expect(await once(child, 'exit')).toEqual(end === '' ? [0, null] : [null, 'SIGKILL']);
+      if (end !== '') await expect.poll(() => isRunning(rclone)).toBe(false);
     }
-    expect(left).toEqual([false, false]);
   });
 });

@@ -192,7 +192,7 @@ describe('holdfast repo', () => {
       'retry-for=2s',
     );
     expect(result.output).toContain('nothing listens there');
-    expect(performance.now() - started).toBeLessThan(10_000);
+    expect(performance.now() - started).toBeLessThan(60_000);
     expect(await list(holdfast)).toEqual([]);
   });
 

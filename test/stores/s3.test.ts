@@ -338,7 +338,7 @@ describe('signatures', () => {
         code: 'denied',
         hint: expect.stringMatching(hint),
       });
-      expect(performance.now() - started).toBeLessThan(2000);
+      expect(performance.now() - started).toBeLessThan(30_000);
       await store[Symbol.asyncDispose]?.();
     }
   });

@@ -139,7 +139,7 @@ describe('who the other side is', () => {
       retry: { deadlineMs: 60_000, firstDeadlineMs: 60_000 },
     });
     await expect(store.exists('config', '')).rejects.toMatchObject({ code: 'denied' });
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(performance.now() - started).toBeLessThan(30_000);
     await expect(
       open(folder, { configFile, identityFile: join(folder, 'user-key') }).exists('config', ''),
     ).resolves.toBe(false);
@@ -217,7 +217,7 @@ describe('sftp', () => {
     try {
       const started = performance.now();
       await expect(store.list('data')).rejects.toMatchObject({ code: 'unavailable' });
-      expect(performance.now() - started).toBeLessThan(4000);
+      expect(performance.now() - started).toBeLessThan(30_000);
     } finally {
       if (session !== undefined && existsSync(`/proc/${session}`)) process.kill(session, 'SIGKILL');
     }

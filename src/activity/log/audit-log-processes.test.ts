@@ -81,4 +81,4 @@ test('kills at any moment lose nothing that was said to be written, and the chai
     expect(own.slice(0, numbers.length), name).toEqual(numbers);
   }
   expect(Math.max(...[...promised.values()].map(({ length }) => length))).toBeGreaterThan(0);
-}, 60_000);
+});

@@ -412,7 +412,7 @@ c: { type: webhook, url: '${server.origin}/c' }
 `;
     const startedMs = performance.now();
     await tell({ yaml }, failed);
-    expect(performance.now() - startedMs).toBeLessThan(3000);
+    expect(performance.now() - startedMs).toBeLessThan(15_000);
     expect(server.received.map(({ path }) => path).sort()).toEqual(['/a', '/c']);
     expect(warnings.join('\n')).toMatch(
       /"a" was not sent[^]*|[^]*"b" was not sent: Cannot reach 127.0.0.1:1/,
@@ -424,7 +424,7 @@ c: { type: webhook, url: '${server.origin}/c' }
     server.answers.push('hang');
     const startedMs = performance.now();
     await tell({ ...hook(), closeMs: 200 }, failed);
-    expect(performance.now() - startedMs).toBeLessThan(2000);
+    expect(performance.now() - startedMs).toBeLessThan(15_000);
     expect(warnings).toHaveLength(1);
   });
 

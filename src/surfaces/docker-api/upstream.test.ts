@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer as createNetServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sendRaw } from '../../../test/support/raw-client.ts';
 import { serveHttp } from '../serve/serve-http.ts';
 import { openUpstream, passUpgrade, takesConnection } from './upstream.ts';
@@ -111,7 +111,7 @@ describe('connections to the engine', () => {
     });
     const answers = await Promise.all(Array.from({ length: 100 }, () => sendRaw(front, get('/events'))));
     expect(answers.filter((answer) => answer.endsWith('all are here'))).toHaveLength(100);
-    await vi.waitFor(() => expect(connections.filter((socket) => !socket.destroyed).length).toBeLessThan(65));
+    await expect.poll(() => connections.filter((socket) => !socket.destroyed).length).toBeLessThan(65);
   });
 
   test('that the engine closes as they are taken lose no request that reads', async () => {
@@ -143,8 +143,8 @@ describe('connections to the engine', () => {
 
   test('end with the client, in the middle of an answer', async () => {
     const { connections } = await engine((_request, response) => void response.write('begun'));
-    expect(await sendRaw(front, get('/events'), { quietMs: 300 })).toContain('begun');
-    await vi.waitFor(() => expect(connections.map(({ destroyed }) => destroyed)).toEqual([true]));
+    expect(await sendRaw(front, get('/events'), { until: 'begun' })).toContain('begun');
+    await expect.poll(() => connections.map(({ destroyed }) => destroyed)).toEqual([true]);
   });
 });
 
