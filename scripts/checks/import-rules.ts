@@ -39,8 +39,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   surfaces: [...base, 'app/app\\.ts$', 'app\\.ts$'],
 };
 
-/** Tests, and suites that tests of several implementations share, may import what they test. */
-export const testFile = '(\\.test|\\.fixture|[-.](contract|suite))\\.ts$';
+/** Tests may import what they test, past faces too. What several of them share is in `test/`. */
+export const testFile = '\\.test\\.ts$';
 /** How the command starts what listens, and what all that listen share. */
 const serviceFaces = [
   '^src/surfaces/serve/',

@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { memoryContainers, type MemoryContainers } from '../hosts/containers.fixture.ts';
+import { memoryContainers, type MemoryContainers } from '../../test/fixtures/containers.ts';
 import type { Host } from '../hosts/host.ts';
 import type { BackupTarget } from '../volumes/targets.ts';
 import { chooseAllSettings, type BackupSettings, type SettingsRequest } from './choose-settings.ts';
-import { someVolume } from '../model/some-volume.fixture.ts';
+import { someVolume } from '../../test/fixtures/some-volume.ts';
 
 let containers: MemoryContainers;
 let folder: string;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { memoryContainers } from '../hosts/containers.fixture.ts';
+import { memoryContainers } from '../../test/fixtures/containers.ts';
 import { startOf } from './container-starts.ts';
 
 test('startOf() tells how a container is started, and none of its secrets', () => {

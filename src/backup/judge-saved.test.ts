@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { RunRecord } from '../catalog/catalog.ts';
 import type { SnapshotSummary } from '../model/snapshot.ts';
 import { judgeSaved } from './judge-saved.ts';
-import { someSnapshot } from '../snapshots/some-snapshot.fixture.ts';
+import { someSnapshot } from '../../test/fixtures/some-snapshot.ts';
 
 function summary(files: number): SnapshotSummary {
   return {

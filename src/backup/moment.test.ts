@@ -6,7 +6,7 @@ import type { Volume } from '../model/volume.ts';
 import type { Application } from '../quiesce/presets/application.ts';
 import { holdApps } from '../quiesce/hold-apps.ts';
 import { type Member, Moment } from './moment.ts';
-import { type StillWorld, stillWorld } from '../quiesce/still-world.fixture.ts';
+import { type StillWorld, stillWorld } from '../../test/fixtures/still-world.ts';
 
 let world: StillWorld;
 

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Protection } from '../activity/protection.ts';
-import { memoryContainers } from '../hosts/containers.fixture.ts';
+import { memoryContainers } from '../../test/fixtures/containers.ts';
 import { AppError } from '../model/errors.ts';
-import { someVolume } from '../model/some-volume.fixture.ts';
-import { openStreamedWorld } from '../restore/streamed-world.fixture.ts';
+import { someVolume } from '../../test/fixtures/some-volume.ts';
+import { openStreamedWorld } from '../../test/fixtures/streamed-world.ts';
 import { backup } from './backup.ts';
 
 test('a dry run of a backup reads none of the files that containers need', async () => {

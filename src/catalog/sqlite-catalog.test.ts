@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { testCatalog } from './catalog-suite.ts';
+import { testCatalog } from '../../test/suites/catalog-suite.ts';
 import { migrations } from './migrations/migrations.ts';
 import { openSqliteCatalog } from './sqlite-catalog.ts';
 

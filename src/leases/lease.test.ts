@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { AppError } from '../model/errors.ts';
-import { ClaimingMachine } from './claiming-machine.fixture.ts';
+import { ClaimingMachine } from '../../test/fixtures/claiming-machine.ts';
 import { claimOf, takeLeases } from './lease.ts';
 import type { Protection } from '../activity/protection.ts';
-import { stillWorld } from '../quiesce/still-world.fixture.ts';
+import { stillWorld } from '../../test/fixtures/still-world.ts';
 
 let stateDir: string;
 beforeEach(() => void (stateDir = mkdtempSync(join(tmpdir(), 'holdfast-claims-'))));

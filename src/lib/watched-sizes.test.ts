@@ -23,9 +23,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fromText } from '../model/byte-string.ts';
-import { growByAsynchronousIo } from './asynchronous-io.fixture.ts';
+import { growByAsynchronousIo } from '../../test/fixtures/asynchronous-io.ts';
 import { measureTree } from './measure-tree.ts';
-import { appendOld, RandomTree, setOld, walkedBytes, writeOld } from './random-tree.fixture.ts';
+import { appendOld, RandomTree, setOld, walkedBytes, writeOld } from '../../test/fixtures/random-tree.ts';
 import { WatchedSizes } from './watched-sizes.ts';
 
 let base: string;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { matchesFilter, parseVolumeFilter } from './filter.ts';
 import type { Consumer } from './volume.ts';
-import { someVolume } from './some-volume.fixture.ts';
+import { someVolume } from '../../test/fixtures/some-volume.ts';
 
 const consumer: Consumer = {
   id: 'c1',

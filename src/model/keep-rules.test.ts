@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { parseSpan } from './calendar-span.ts';
 import type { Snapshot } from './snapshot.ts';
 import { applyKeepRules, hasNoRules, hasTags, type KeepRules } from './keep-rules.ts';
-import { someSnapshot } from '../snapshots/some-snapshot.fixture.ts';
+import { someSnapshot } from '../../test/fixtures/some-snapshot.ts';
 
 const now = Date.UTC(2026, 5, 1);
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { configurationShape } from './configuration/configuration.ts';
 import { readDocument } from '../lib/read-document.ts';
 import { assignPolicies } from './assign-policies.ts';
-import { someSubject } from './fake-work.fixture.ts';
+import { someSubject } from '../../test/fixtures/fake-work.ts';
 import type { Subject } from './subject.ts';
 
 function assigned(policies: string, subjects: readonly Subject[]): string[] {

@@ -5,8 +5,8 @@ import { AppError } from '../model/errors.ts';
 import { configurationShape } from './configuration/configuration.ts';
 import { readDocument } from '../lib/read-document.ts';
 import { runDaemon } from './daemon.ts';
-import { FakeClock } from './fake-clock.fixture.ts';
-import { FakeWork, someSubject } from './fake-work.fixture.ts';
+import { FakeClock } from '../../test/fixtures/fake-clock.ts';
+import { FakeWork, someSubject } from '../../test/fixtures/fake-work.ts';
 
 const minuteMs = 60_000;
 

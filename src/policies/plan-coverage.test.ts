@@ -3,12 +3,12 @@ import type { Snapshot } from '../model/snapshot.ts';
 import type { Consumer, DataMount, Volume } from '../model/volume.ts';
 import { configurationShape } from './configuration/configuration.ts';
 import { readDocument } from '../lib/read-document.ts';
-import { someSnapshot } from '../snapshots/some-snapshot.fixture.ts';
+import { someSnapshot } from '../../test/fixtures/some-snapshot.ts';
 import { assignPolicies } from './assign-policies.ts';
-import { someSubject } from './fake-work.fixture.ts';
+import { someSubject } from '../../test/fixtures/fake-work.ts';
 import { type CoveredPlace, planCoverage } from './plan-coverage.ts';
 import type { Subject } from './subject.ts';
-import { someVolume } from '../model/some-volume.fixture.ts';
+import { someVolume } from '../../test/fixtures/some-volume.ts';
 
 const nowMs = Date.parse('2026-03-15T12:00:00Z');
 const hoursAgo = (hours: number): string => new Date(nowMs - hours * 3_600_000).toISOString();

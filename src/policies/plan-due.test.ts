@@ -3,7 +3,7 @@ import type { PolicyCursor } from '../model/policy-run.ts';
 import { configurationShape } from './configuration/configuration.ts';
 import { readDocument } from '../lib/read-document.ts';
 import { planTasks } from './daemon.ts';
-import { someSubject } from './fake-work.fixture.ts';
+import { someSubject } from '../../test/fixtures/fake-work.ts';
 import { planDue, settledCursor } from './plan-due.ts';
 import type { Task } from './task.ts';
 

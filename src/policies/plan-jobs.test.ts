@@ -3,7 +3,7 @@ import { configurationShape } from './configuration/configuration.ts';
 import { readDocument } from '../lib/read-document.ts';
 import { settingsOfLabels } from '../backup/settings/settings-of-labels.ts';
 import { planTasks } from './daemon.ts';
-import { someSubject } from './fake-work.fixture.ts';
+import { someSubject } from '../../test/fixtures/fake-work.ts';
 import { type DueTask, planDue, settledCursor } from './plan-due.ts';
 import { chooseJobs, groupJobs, type Job, type RunningJob, withRestOfStacks } from './plan-jobs.ts';
 import type { PolicyCursor } from '../model/policy-run.ts';

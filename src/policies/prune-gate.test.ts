@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AnomalyRecord } from '../model/policy-run.ts';
-import { someSnapshot } from '../snapshots/some-snapshot.fixture.ts';
+import { someSnapshot } from '../../test/fixtures/some-snapshot.ts';
 import { type GateView, openGate } from './prune-gate.ts';
 
 const forgotten = [

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type FindContext, safetyTag } from '../snapshots/find-snapshot.ts';
-import { someSnapshot } from '../snapshots/some-snapshot.fixture.ts';
+import { someSnapshot } from '../../test/fixtures/some-snapshot.ts';
 import { planVerify } from './verify.ts';
 
 const day = (number: number): string => new Date(Date.UTC(2026, 0, number)).toISOString();

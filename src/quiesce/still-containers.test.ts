@@ -6,7 +6,7 @@ import { AppError } from '../model/errors.ts';
 import type { JobOptions } from '../activity/protection.ts';
 import { makeStill, type StillRequest } from './still-containers.ts';
 import { recoverApps } from '../restore/recover.ts';
-import { type StillWorld, stillWorld } from './still-world.fixture.ts';
+import { type StillWorld, stillWorld } from '../../test/fixtures/still-world.ts';
 
 let world: StillWorld;
 

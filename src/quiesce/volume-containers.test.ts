@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ContainerMount } from '../hosts/containers.ts';
 import type { Volume } from '../model/volume.ts';
-import { type StillWorld, stillWorld } from './still-world.fixture.ts';
+import { type StillWorld, stillWorld } from '../../test/fixtures/still-world.ts';
 import { holdApps } from './hold-apps.ts';
 import {
   lookAround,

@@ -6,8 +6,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vi
 import { AppError } from '../model/errors.ts';
 import { type FileCodec, loadJson, saveJson } from './format/repository-file.ts';
 import { loadLock, lockForReading, lockRepository } from './lock.ts';
-import { openTestCodec, type TestCodec } from './open-codec.fixture.ts';
-import { watched } from './stores/decorators/test-stores.fixture.ts';
+import { openTestCodec, type TestCodec } from '../../test/fixtures/open-codec.ts';
+import { watched } from '../../test/fixtures/test-stores.ts';
 import type { Store } from './stores/store.ts';
 import { unlockRepository } from './unlock.ts';
 

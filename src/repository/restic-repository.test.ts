@@ -6,8 +6,13 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Snapshot } from '../model/snapshot.ts';
 import { loadSnapshot, saveSnapshot } from './format/snapshot-file.ts';
 import { lockRepository } from './lock.ts';
-import { allOf, openFreshRepository, type TestRepository, testVolume } from './open-repository.fixture.ts';
-import { HandmadeSnapshot } from './save-by-hand.fixture.ts';
+import {
+  allOf,
+  openFreshRepository,
+  type TestRepository,
+  testVolume,
+} from '../../test/fixtures/open-repository.ts';
+import { HandmadeSnapshot } from '../../test/fixtures/save-by-hand.ts';
 
 let opened: TestRepository;
 let source: string;

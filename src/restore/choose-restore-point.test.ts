@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Snapshot } from '../model/snapshot.ts';
 import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
 import type { FindContext } from '../snapshots/find-snapshot.ts';
-import { someSnapshot } from '../snapshots/some-snapshot.fixture.ts';
+import { someSnapshot } from '../../test/fixtures/some-snapshot.ts';
 
 interface Some {
   readonly id: string;

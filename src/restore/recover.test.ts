@@ -6,7 +6,7 @@ import { writeJournal } from './restore-journal.ts';
 import { openAppJournal } from '../quiesce/app-journal.ts';
 import { planStill } from '../quiesce/plan-still.ts';
 import { recoverApps } from './recover.ts';
-import { type StillWorld, stillWorld } from '../quiesce/still-world.fixture.ts';
+import { type StillWorld, stillWorld } from '../../test/fixtures/still-world.ts';
 
 let world: StillWorld;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openStreamedWorld, restoreFar } from './streamed-world.fixture.ts';
+import { openStreamedWorld, restoreFar } from '../../test/fixtures/streamed-world.ts';
 
 test('a volume behind an engine is replaced as a whole', async () => {
   await using world = await openStreamedWorld();

@@ -1,13 +1,18 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { openFreshRepository } from '../repository/open-repository.fixture.ts';
+import { openFreshRepository } from '../../test/fixtures/open-repository.ts';
 import type { ForgetDecision } from '../retention/forget-plan.ts';
 import { applyForget, prepareForget } from '../retention/forget.ts';
 import type { Protection } from '../activity/protection.ts';
 import { recoverStreamed } from './recover-streamed.ts';
 import { settleAll } from './settle.ts';
 import { findStreamed, pathOf, type StreamedJournal } from './streamed-journal.ts';
-import { backUpFar, openStreamedWorld, restoreFar, type StreamedWorld } from './streamed-world.fixture.ts';
+import {
+  backUpFar,
+  openStreamedWorld,
+  restoreFar,
+  type StreamedWorld,
+} from '../../test/fixtures/streamed-world.ts';
 import { changeTags } from '../retention/tag.ts';
 
 let world: StreamedWorld;

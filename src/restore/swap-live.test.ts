@@ -6,14 +6,14 @@ import { dropExpired } from './drop-expired.ts';
 import { takeLease } from '../leases/lease.ts';
 import { holdApps } from '../quiesce/hold-apps.ts';
 import { recoverApps } from './recover.ts';
-import { type StillWorld, stillWorld } from '../quiesce/still-world.fixture.ts';
+import { type StillWorld, stillWorld } from '../../test/fixtures/still-world.ts';
 import { type MemberRequest, openReplacement, type Replacement } from './replacement.ts';
 import { listJournals, type RestoreJournal, writeJournal } from './restore-journal.ts';
 import { settleAll } from './settle.ts';
 import { swapIn } from './swap.ts';
 import { swapLive } from './swap-live.ts';
 import { listUndoRecords } from '../volumes/undo-records.ts';
-import { someVolume } from '../model/some-volume.fixture.ts';
+import { someVolume } from '../../test/fixtures/some-volume.ts';
 
 let world: StillWorld;
 beforeEach(async () => {

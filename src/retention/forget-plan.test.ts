@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Snapshot } from '../model/snapshot.ts';
 import { safetyTag } from '../snapshots/find-snapshot.ts';
 import { type ForgetChoice, type ForgetPlan, planForget } from './forget-plan.ts';
-import { someSnapshot } from '../snapshots/some-snapshot.fixture.ts';
+import { someSnapshot } from '../../test/fixtures/some-snapshot.ts';
 
 const limits = { allowEmpty: false, nowMs: Date.UTC(2026, 5, 1) };
 

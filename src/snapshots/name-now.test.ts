@@ -2,9 +2,9 @@ import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Catalog } from '../catalog/catalog.ts';
 import { openSqliteCatalog } from '../catalog/sqlite-catalog.ts';
-import { someVolume } from '../model/some-volume.fixture.ts';
+import { someVolume } from '../../test/fixtures/some-volume.ts';
 import { nameNow } from './name-now.ts';
-import { type StillWorld, stillWorld } from '../quiesce/still-world.fixture.ts';
+import { type StillWorld, stillWorld } from '../../test/fixtures/still-world.ts';
 
 let world: StillWorld;
 let catalog: Catalog;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { AppError } from '../model/errors.ts';
 import { explainContainerPath } from './path-in-container.ts';
-import { someSnapshot } from './some-snapshot.fixture.ts';
+import { someSnapshot } from '../../test/fixtures/some-snapshot.ts';
 
 const snapshot = someSnapshot({ id: 'a'.repeat(64), time: '2026-01-01T00:00:00Z' });
 const mounted = {

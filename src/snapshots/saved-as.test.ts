@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { findSavedAs, isSavedAs } from './saved-as.ts';
-import { someSnapshot } from './some-snapshot.fixture.ts';
+import { someSnapshot } from '../../test/fixtures/some-snapshot.ts';
 
 const time = '2026-01-01T00:00:00Z';
 const same = someSnapshot({ id: 'a', time });

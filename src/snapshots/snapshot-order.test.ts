@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Snapshot } from '../model/snapshot.ts';
 import { orderSnapshots, type OrderEvidence } from './snapshot-order.ts';
-import { someSnapshot } from './some-snapshot.fixture.ts';
+import { someSnapshot } from '../../test/fixtures/some-snapshot.ts';
 
 const nowMs = Date.parse('2026-06-10T12:00:00Z');
 

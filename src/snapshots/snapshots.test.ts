@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { AppError } from '../model/errors.ts';
 import { findContext, listSnapshots } from './snapshots.ts';
-import { openStreamedWorld } from '../restore/streamed-world.fixture.ts';
+import { openStreamedWorld } from '../../test/fixtures/streamed-world.ts';
 
 test.each(['unavailable', 'denied', 'conflict', 'failed'] as const)(
   'snapshots are listed and found by their names where the host is %s, unless it has failed',

@@ -1,7 +1,7 @@
 import { readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { useEngine } from './engine-under-test.fixture.ts';
+import { useEngine } from '../../test/fixtures/engine-under-test.ts';
 
 describe.each(['direct', 'stream'] as const)('browse() and readFile() (%s)', (way) => {
   const t = useEngine(way);

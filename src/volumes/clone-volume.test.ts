@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { makeHostileTree } from '../../test/support/hostile-tree.ts';
 import { treeFacts } from '../../test/support/tree-facts.ts';
-import { consumer, namesIn } from './directory-host.fixture.ts';
-import { isRoot, plain, useEngine } from './engine-under-test.fixture.ts';
+import { consumer, namesIn } from '../../test/fixtures/directory-host.ts';
+import { isRoot, plain, useEngine } from '../../test/fixtures/engine-under-test.ts';
 
 describe.each(['direct', 'stream'] as const)('clone() (%s)', (way) => {
   const t = useEngine(way);

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { namesIn } from './directory-host.fixture.ts';
-import { useEngine } from './engine-under-test.fixture.ts';
+import { namesIn } from '../../test/fixtures/directory-host.ts';
+import { useEngine } from '../../test/fixtures/engine-under-test.ts';
 
 describe.each(['direct', 'stream'] as const)('copyIn() and copyOut() (%s)', (way) => {
   const t = useEngine(way);

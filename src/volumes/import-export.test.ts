@@ -12,9 +12,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { makeHostileTree } from '../../test/support/hostile-tree.ts';
 import { treeFacts } from '../../test/support/tree-facts.ts';
-import { namesIn } from './directory-host.fixture.ts';
+import { namesIn } from '../../test/fixtures/directory-host.ts';
 import { openEngine } from './open-engine.ts';
-import { isRoot, plain, useEngine } from './engine-under-test.fixture.ts';
+import { isRoot, plain, useEngine } from '../../test/fixtures/engine-under-test.ts';
 
 describe.each(['direct', 'stream'] as const)('export() and import() (%s)', (way) => {
   const t = useEngine(way);

@@ -5,10 +5,10 @@ import type { Host } from '../hosts/host.ts';
 import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
 import { fromText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
-import { consumer, namesIn, openDirectoryHost } from './directory-host.fixture.ts';
+import { consumer, namesIn, openDirectoryHost } from '../../test/fixtures/directory-host.ts';
 import { lockVolume } from './stage.ts';
 import { restoreTrash } from './restore-trash.ts';
-import { TrashWorld } from './trash-world.fixture.ts';
+import { TrashWorld } from '../../test/fixtures/trash-world.ts';
 
 let world: TrashWorld;
 beforeEach(() => (world = new TrashWorld()));

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileS
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { fromText, toText } from '../model/byte-string.ts';
-import { useEngine } from './engine-under-test.fixture.ts';
+import { useEngine } from '../../test/fixtures/engine-under-test.ts';
 import { fillEmpty, lockVolume } from './stage.ts';
 import { WorkLog } from './work-log.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { chooseVolumes } from './targets.ts';
-import { someVolume } from '../model/some-volume.fixture.ts';
+import { someVolume } from '../../test/fixtures/some-volume.ts';
 
 const volumes = [
   someVolume('a', { stack: 'shop' }),

@@ -6,10 +6,10 @@ import type { DirectoryData } from '../hosts/host.ts';
 import { exchange } from '../lib/exchange.ts';
 import { fromText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
-import { namesIn } from './directory-host.fixture.ts';
+import { namesIn } from '../../test/fixtures/directory-host.ts';
 import { listTrash } from './restore-trash.ts';
 import { lockJournals } from './trash-journal.ts';
-import { TrashWorld } from './trash-world.fixture.ts';
+import { TrashWorld } from '../../test/fixtures/trash-world.ts';
 
 let world: TrashWorld;
 beforeEach(() => (world = new TrashWorld()));

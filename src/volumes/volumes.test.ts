@@ -2,8 +2,8 @@ import { linkSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseVolumeFilter } from '../model/filter.ts';
-import { consumer } from './directory-host.fixture.ts';
-import { plain, useEngine } from './engine-under-test.fixture.ts';
+import { consumer } from '../../test/fixtures/directory-host.ts';
+import { plain, useEngine } from '../../test/fixtures/engine-under-test.ts';
 
 describe('volumes as such', () => {
   const t = useEngine('direct');

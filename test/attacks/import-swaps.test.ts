@@ -2,7 +2,7 @@ import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openApp } from '../../src/app.ts';
-import { openDirectoryHost } from '../../src/volumes/directory-host.fixture.ts';
+import { openDirectoryHost } from '../fixtures/directory-host.ts';
 import { openEngine, type VolumeEngine } from '../../src/volumes/index.ts';
 import { DirectoryHandle } from '../../src/lib/directory-handle.ts';
 import { emptyDirectory } from '../../src/lib/remove-tree.ts';

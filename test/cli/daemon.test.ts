@@ -5,7 +5,7 @@ import { mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startWebhookServer } from '../../src/activity/notify/webhook-server.fixture.ts';
+import { startWebhookServer } from '../fixtures/webhook-server.ts';
 import { Cli } from './cli.ts';
 import { command } from '../support/holdfast-command.ts';
 

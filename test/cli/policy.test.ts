@@ -2,7 +2,7 @@ import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startWebhookServer } from '../../src/activity/notify/webhook-server.fixture.ts';
+import { startWebhookServer } from '../fixtures/webhook-server.ts';
 import { Cli } from './cli.ts';
 
 let cli: Cli;

@@ -1,7 +1,7 @@
 import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startWebhookServer, type WebhookServer } from '../../src/activity/notify/webhook-server.fixture.ts';
+import { startWebhookServer, type WebhookServer } from '../fixtures/webhook-server.ts';
 import { Cli } from './cli.ts';
 
 let cli: Cli;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from 'vitest';
-import { describeHost } from '../../src/hosts/host.contract.ts';
+import { describeHost } from '../suites/host-contract.ts';
 import { openDockerHost } from '../../src/hosts/docker/index.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { describeDriver } from '../../src/drivers/driver.contract.ts';
+import { describeDriver } from '../suites/driver-contract.ts';
 import type { Driver, DriverKind, DriverVolume } from '../../src/drivers/driver.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
 import { runProgram } from '../../src/lib/run-program.ts';

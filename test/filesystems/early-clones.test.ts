@@ -23,7 +23,7 @@ import { fromText } from '../../src/model/byte-string.ts';
 import { makeNameless } from '../../src/repository/save/cloned-file.ts';
 import { EarlyClones } from '../../src/repository/save/early-clones.ts';
 import { renewClone } from '../../src/repository/save/renew-clone.ts';
-import { openFreshRepository } from '../../src/repository/open-repository.fixture.ts';
+import { openFreshRepository } from '../fixtures/open-repository.ts';
 import { type LoopFilesystem, mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { mapFile } from '../support/memory-map.ts';
 import { namelessOn, saveOf, savedContent } from './still-save.ts';

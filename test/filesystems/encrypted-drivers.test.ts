@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { describeDriver } from '../../src/drivers/driver.contract.ts';
+import { describeDriver } from '../suites/driver-contract.ts';
 import type { Driver, DriverKind, DriverVolume } from '../../src/drivers/driver.ts';
 import { makeImage } from '../../src/drivers/disk-image.ts';
 import { openKeyWraps } from '../../src/drivers/keys/key-wraps.ts';

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { openFreshRepository } from '../../src/repository/open-repository.fixture.ts';
+import { openFreshRepository } from '../fixtures/open-repository.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { namelessOn, saveOf, savedContent } from './still-save.ts';
 

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { mapFile } from '../support/memory-map.ts';
-import { openFreshRepository, testVolume } from '../../src/repository/open-repository.fixture.ts';
+import { openFreshRepository, testVolume } from '../fixtures/open-repository.ts';
 
 test('what is written through a memory map is saved on file systems mounted below the root too', async () => {
   await using disk = mountLoopFilesystem('ext4');

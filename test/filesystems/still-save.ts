@@ -1,6 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import type { Repository, SaveOptions, SaveResult } from '../../src/repository/index.ts';
-import { allOf, testVolume } from '../../src/repository/open-repository.fixture.ts';
+import { allOf, testVolume } from '../fixtures/open-repository.ts';
 
 /** What a test has to say of a folder that is saved while it is still. */
 export function saveOf(root: string): SaveOptions {

@@ -4,7 +4,7 @@ import { planForget } from '../../src/retention/forget-plan.ts';
 import { type KeepRules, type Period, periods } from '../../src/model/keep-rules.ts';
 import { saveSnapshot, type SnapshotJson } from '../../src/repository/format/snapshot-file.ts';
 import { storeKey } from '../../src/repository/keys/key-store.ts';
-import { openTestCodec, type TestCodec } from '../../src/repository/open-codec.fixture.ts';
+import { openTestCodec, type TestCodec } from '../fixtures/open-codec.ts';
 import { type Dice, dice, seed, times } from '../faults/seeded.ts';
 import { openTestRepository } from '../support/repository-fixture.ts';
 import { resticCommand, resticPassword } from '../support/restic-command.ts';

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
 import { openAtDockersPlace, openPodmanHost, probeDocker } from '../../src/hosts/docker/index.ts';
-import { describeHost } from '../../src/hosts/host.contract.ts';
+import { describeHost } from '../suites/host-contract.ts';
 import { PluginService } from '../docker/plugin-service.ts';
 import { holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';
 

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openFreshRepository } from '../../src/repository/open-repository.fixture.ts';
+import { openFreshRepository } from '../fixtures/open-repository.ts';
 import { awkwardPassword, type Databases, startDatabases } from './databases.fixture.ts';
 
 const path = '/var/lib/mysql';

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Dump, PresetServer } from '../../src/quiesce/presets/preset.ts';
-import { openFreshRepository } from '../../src/repository/open-repository.fixture.ts';
+import { openFreshRepository } from '../fixtures/open-repository.ts';
 import { awkwardPassword, type Databases, startDatabases } from './databases.fixture.ts';
 
 const path = '/var/lib/postgresql/data';

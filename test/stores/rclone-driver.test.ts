@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { describeDriver } from '../../src/drivers/driver.contract.ts';
+import { describeDriver } from '../suites/driver-contract.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
 import { runProgram } from '../../src/lib/run-program.ts';

@@ -9,7 +9,7 @@ import type { RestAddress } from '../../src/repository/stores/address.ts';
 import { openStore } from '../../src/repository/stores/open-store.ts';
 import { newPaceState } from '../../src/repository/stores/pace.ts';
 import type { Store } from '../../src/repository/stores/store.ts';
-import { describeStore } from '../../src/repository/stores/store-suite.ts';
+import { describeStore } from '../suites/store-suite.ts';
 import { restAddress, type RestServer, startRestServer } from './rest-server.ts';
 import { startScriptedServer } from './scripted-server.ts';
 

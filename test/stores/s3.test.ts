@@ -7,7 +7,7 @@ import { newPaceState } from '../../src/repository/stores/pace.ts';
 import { openStore } from '../../src/repository/stores/open-store.ts';
 import { S3Client } from '../../src/repository/stores/s3/s3-client.ts';
 import type { Store } from '../../src/repository/stores/store.ts';
-import { describeStore } from '../../src/repository/stores/store-suite.ts';
+import { describeStore } from '../suites/store-suite.ts';
 import { startScriptedServer } from './scripted-server.ts';
 import { motoAddress, motoCredentials, type MotoServer, startMoto } from './moto-server.ts';
 

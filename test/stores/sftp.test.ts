@@ -20,7 +20,7 @@ import type { SftpAddress } from '../../src/repository/stores/address.ts';
 import { openStore } from '../../src/repository/stores/open-store.ts';
 import { newPaceState } from '../../src/repository/stores/pace.ts';
 import type { Store } from '../../src/repository/stores/store.ts';
-import { describeStore } from '../../src/repository/stores/store-suite.ts';
+import { describeStore } from '../suites/store-suite.ts';
 import { type SshServer, startSshServer } from '../docker/ssh-server.ts';
 import { childrenOf } from './children.ts';
 import { unmountAll } from '../setup/leftovers.ts';

@@ -1,7 +1,7 @@
 /** `FOLDER export|import`: packs the volume "from", or fills "to", in a process of its own that a test can kill. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { openDirectoryHost } from '../../src/volumes/directory-host.fixture.ts';
+import { openDirectoryHost } from '../fixtures/directory-host.ts';
 import { openEngine } from '../../src/volumes/index.ts';
 
 const [folder = '', action] = process.argv.slice(2);

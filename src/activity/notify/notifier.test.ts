@@ -12,7 +12,7 @@ import { openAuditLog } from '../log/open-audit-log.ts';
 import { channelsShape } from './channels-shape.ts';
 import type { Happening, Notifier } from './notifier.ts';
 import { openNotifier } from './open-notifier.ts';
-import { startWebhookServer, type WebhookServer } from './webhook-server.fixture.ts';
+import { startWebhookServer, type WebhookServer } from '../../../test/fixtures/webhook-server.ts';
 
 let server: WebhookServer;
 let catalog: Catalog;

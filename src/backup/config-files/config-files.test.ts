@@ -3,7 +3,7 @@ import { chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { memoryContainers } from '../../hosts/containers.fixture.ts';
+import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import { AppError } from '../../model/errors.ts';
 import { collectConfig, notHere } from './collect-config.ts';
 import { composeReferences } from './compose-references.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { memoryContainers } from '../../hosts/containers.fixture.ts';
+import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import { askServer } from './ask-server.ts';
 
 test('a command that does not come to its end fails the drill, and does not hold it up', async () => {

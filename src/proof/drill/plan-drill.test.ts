@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { Container } from '../../hosts/containers.ts';
-import { memoryContainers } from '../../hosts/containers.fixture.ts';
+import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import type { Snapshot, VolumeDescription } from '../../model/snapshot.ts';
 import type { Consumer } from '../../model/volume.ts';
 import { type FindContext, safetyTag } from '../../snapshots/find-snapshot.ts';
 import type { DiskEvidence } from '../../quiesce/presets/preset.ts';
-import { someSnapshot } from '../../snapshots/some-snapshot.fixture.ts';
+import { someSnapshot } from '../../../test/fixtures/some-snapshot.ts';
 import { chooseDrill } from './choose-drill.ts';
 import { assignServers, type RestoredVolume, type ServerPlans } from './plan-servers.ts';
 

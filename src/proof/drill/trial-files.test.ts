@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ConfigReader } from '../../backup/config-files/read-files.ts';
 import type { Protection } from '../../activity/protection.ts';
-import { openFreshRepository } from '../../repository/open-repository.fixture.ts';
+import { openFreshRepository } from '../../../test/fixtures/open-repository.ts';
 import type { ServerPlan } from './choose-server.ts';
 import { trialFiles } from './trial-files.ts';
 

@@ -7,7 +7,7 @@ import type { Happening } from '../../activity/notify/notifier.ts';
 import { openAppJournal } from '../app-journal.ts';
 import { planStill } from '../plan-still.ts';
 import { recoverAtStart, recoverMore } from '../../restore/recover.ts';
-import { type StillWorld, stillWorld } from '../still-world.fixture.ts';
+import { type StillWorld, stillWorld } from '../../../test/fixtures/still-world.ts';
 import { openHookRun, type HookRun } from './hook-run.ts';
 
 let world: StillWorld;

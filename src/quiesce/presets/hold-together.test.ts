@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { memoryContainers } from '../../hosts/containers.fixture.ts';
+import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import type { Host } from '../../hosts/host.ts';
 import type { Protection } from '../../activity/protection.ts';
 import { openApplication } from './application.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { memoryContainers } from '../../hosts/containers.fixture.ts';
+import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import type { Container } from '../../hosts/containers.ts';
 import { type ApplicationVolume, findMissingDumps, planApplication } from './plan-application.ts';
 

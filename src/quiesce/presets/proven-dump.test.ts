@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { memoryContainers, type MemoryContainers } from '../../hosts/containers.fixture.ts';
+import { memoryContainers, type MemoryContainers } from '../../../test/fixtures/containers.ts';
 import { decodeDumpName, encodeDumpName } from './dump-name.ts';
 import type { PresetServer } from './preset.ts';
 import { mongodb } from './mongodb.ts';

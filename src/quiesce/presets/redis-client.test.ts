@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { memoryContainers } from '../../hosts/containers.fixture.ts';
+import { memoryContainers } from '../../../test/fixtures/containers.ts';
 import type { ExecRequest } from '../../hosts/containers.ts';
 import { connectRedis, optionOf, parseInfo, settingOf } from './redis-client.ts';
 

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openSqliteCatalog } from '../../catalog/sqlite-catalog.ts';
 import type { Repository, SnapshotEntry } from '../../repository/index.ts';
-import { ClaimingMachine } from '../../leases/claiming-machine.fixture.ts';
+import { ClaimingMachine } from '../../../test/fixtures/claiming-machine.ts';
 import type { AuditLog } from '../../activity/log/audit-log.ts';
-import { type StillWorld, stillWorld } from '../still-world.fixture.ts';
-import { someSnapshot } from '../../snapshots/some-snapshot.fixture.ts';
+import { type StillWorld, stillWorld } from '../../../test/fixtures/still-world.ts';
+import { someSnapshot } from '../../../test/fixtures/some-snapshot.ts';
 import type { Preset } from './preset.ts';
 import { applyDumpRestore, type DumpRestorePlan } from '../../restore/restore-dump.ts';
 

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type FileCodec, saveJson } from '../format/repository-file.ts';
-import { openTestCodec, type TestCodec } from '../open-codec.fixture.ts';
+import { openTestCodec, type TestCodec } from '../../../test/fixtures/open-codec.ts';
 import { packSize } from '../pack/pack-header.ts';
 import { BlobIndex, loadBlobIndex } from './blob-index.ts';
 import { type IndexedPack, loadIndexFile, saveIndexFile } from './index-file.ts';

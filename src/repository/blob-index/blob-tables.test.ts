@@ -22,7 +22,7 @@ test('of several threads that claim the same blobs at once, exactly one gets eac
   const gate = new Int32Array(new SharedArrayBuffer(4));
   const threads = [1, 2, 3, 4].map(
     () =>
-      new Worker(new URL('./claim-blobs.fixture.ts', import.meta.url), {
+      new Worker(new URL('../../../test/fixtures/claim-blobs.ts', import.meta.url), {
         workerData: { tables: tables.shared, ids, gate },
       }),
   );

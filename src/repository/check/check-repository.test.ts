@@ -4,9 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { AppError } from '../../model/errors.ts';
-import { openFreshRepository, type TestRepository, testVolume } from '../open-repository.fixture.ts';
+import {
+  openFreshRepository,
+  type TestRepository,
+  testVolume,
+} from '../../../test/fixtures/open-repository.ts';
 import { saveSnapshot } from '../format/snapshot-file.ts';
-import { HandmadeSnapshot } from '../save-by-hand.fixture.ts';
+import { HandmadeSnapshot } from '../../../test/fixtures/save-by-hand.ts';
 import type { FileType } from '../stores/store.ts';
 import type { CheckReport } from '../types.ts';
 

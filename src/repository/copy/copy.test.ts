@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { loadSnapshot } from '../format/snapshot-file.ts';
-import { allOf, openFreshRepository, type TestRepository } from '../open-repository.fixture.ts';
+import { allOf, openFreshRepository, type TestRepository } from '../../../test/fixtures/open-repository.ts';
 
 let folder: string;
 let source: TestRepository;

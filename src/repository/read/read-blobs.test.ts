@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { beforeEach, expect, test } from 'vitest';
 import { Room } from '../lib/room.ts';
-import { openTestCodec, type TestCodec } from '../open-codec.fixture.ts';
+import { openTestCodec, type TestCodec } from '../../../test/fixtures/open-codec.ts';
 import { type BlobPlace } from '../pack/pack-header.ts';
 import { PackWriter } from '../pack/pack-writer.ts';
 import { storePack } from '../pack/store-pack.ts';

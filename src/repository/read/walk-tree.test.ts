@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { openFreshRepository } from '../open-repository.fixture.ts';
-import { HandmadeSnapshot } from '../save-by-hand.fixture.ts';
+import { openFreshRepository } from '../../../test/fixtures/open-repository.ts';
+import { HandmadeSnapshot } from '../../../test/fixtures/save-by-hand.ts';
 
 test('a walk refuses a snapshot with more entries than can exist instead of going on for ever', async () => {
   await using opened = await openFreshRepository();

@@ -7,7 +7,7 @@ import { loadBlobIndex } from '../blob-index/blob-index.ts';
 import { loadIndexFile, saveIndexFile } from '../blob-index/index-file.ts';
 import { loadSnapshot } from '../format/snapshot-file.ts';
 import { lockRepository } from '../lock.ts';
-import { openFreshRepository, type TestRepository } from '../open-repository.fixture.ts';
+import { openFreshRepository, type TestRepository } from '../../../test/fixtures/open-repository.ts';
 import { BlobReader } from '../read/blob-reader.ts';
 import { findNode } from '../read/find-node.ts';
 

@@ -27,8 +27,8 @@ import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { dataRuns } from '../../lib/posix.ts';
 import { removeTree } from '../../lib/remove-tree.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
-import { openFreshRepository, type TestRepository } from '../open-repository.fixture.ts';
-import { HandmadeSnapshot } from '../save-by-hand.fixture.ts';
+import { openFreshRepository, type TestRepository } from '../../../test/fixtures/open-repository.ts';
+import { HandmadeSnapshot } from '../../../test/fixtures/save-by-hand.ts';
 import type { RestoreResult } from '../types.ts';
 
 const isRoot = process.getuid?.() === 0;

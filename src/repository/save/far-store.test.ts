@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { startFaultyStore } from '../../../test/faults/faulty-store.ts';
 import { initRepository } from '../index.ts';
-import { testVolume } from '../open-repository.fixture.ts';
+import { testVolume } from '../../../test/fixtures/open-repository.ts';
 import { watchStore } from './watch-store.ts';
 
 test('what is on its way to a store that is slow has arrived before anything is made still', async () => {

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openFreshRepository, testVolume } from '../open-repository.fixture.ts';
+import { openFreshRepository, testVolume } from '../../../test/fixtures/open-repository.ts';
 import type { SaveOptions, SnapshotEntry, StillMoment } from '../types.ts';
 
 const mebi = 1024 * 1024;

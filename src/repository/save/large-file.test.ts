@@ -10,7 +10,7 @@ import { encodeTree } from '../format/encode-tree.ts';
 import { decodeTree } from '../format/node.ts';
 import { saveLargeFile } from './large-file.ts';
 import { BlobTables } from '../blob-index/blob-tables.ts';
-import { openTestCodec } from '../open-codec.fixture.ts';
+import { openTestCodec } from '../../../test/fixtures/open-codec.ts';
 import { statOpen } from '../../lib/posix-at.ts';
 import { type FileProofs, pieceBytesOf, type ProofBook } from './piece-proof.ts';
 import { SaveScheduler } from './save-scheduler.ts';

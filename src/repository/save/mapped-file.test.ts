@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { mapFile } from '../../../test/support/memory-map.ts';
-import { openFreshRepository, testVolume } from '../open-repository.fixture.ts';
+import { openFreshRepository, testVolume } from '../../../test/fixtures/open-repository.ts';
 import type { Repository, SaveResult } from '../types.ts';
 
 async function save(repository: Repository, root: string): Promise<SaveResult> {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { AppError } from '../../model/errors.ts';
 import { encodeIndexEntry, loadIndexFile } from '../blob-index/index-file.ts';
-import { openTestCodec, type TestCodec } from '../open-codec.fixture.ts';
+import { openTestCodec, type TestCodec } from '../../../test/fixtures/open-codec.ts';
 import { PackRecorder } from './pack-recorder.ts';
 
 let opened: TestCodec;

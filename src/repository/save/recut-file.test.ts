@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { InFlight } from '../../model/snapshot.ts';
-import { openFreshRepository, testVolume } from '../open-repository.fixture.ts';
+import { openFreshRepository, testVolume } from '../../../test/fixtures/open-repository.ts';
 import type { SaveOptions, StillMoment } from '../types.ts';
 import { segmentBytes } from './save-task.ts';
 

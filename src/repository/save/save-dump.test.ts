@@ -1,6 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { allOf, openFreshRepository, type TestRepository, testVolume } from '../open-repository.fixture.ts';
+import {
+  allOf,
+  openFreshRepository,
+  type TestRepository,
+  testVolume,
+} from '../../../test/fixtures/open-repository.ts';
 import type { StoredDump } from '../types.ts';
 
 let opened: TestRepository;

@@ -28,7 +28,12 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { setTimes } from '../../lib/posix.ts';
 import { compileExcludes } from '../../model/exclude.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
-import { allOf, openFreshRepository, type TestRepository, testVolume } from '../open-repository.fixture.ts';
+import {
+  allOf,
+  openFreshRepository,
+  type TestRepository,
+  testVolume,
+} from '../../../test/fixtures/open-repository.ts';
 import type { SaveOptions, SaveResult, SnapshotEntry } from '../types.ts';
 
 const isRoot = process.getuid?.() === 0;

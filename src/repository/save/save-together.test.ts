@@ -6,7 +6,12 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { mapFile } from '../../../test/support/memory-map.ts';
 import { AppError } from '../../model/errors.ts';
 import type { InFlight } from '../../model/snapshot.ts';
-import { allOf, openFreshRepository, type TestRepository, testVolume } from '../open-repository.fixture.ts';
+import {
+  allOf,
+  openFreshRepository,
+  type TestRepository,
+  testVolume,
+} from '../../../test/fixtures/open-repository.ts';
 import type { SaveOptions, SaveResult, ShownByData, StillMoment } from '../types.ts';
 
 let opened: TestRepository;

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { ByteString } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 import { compileExcludes } from '../../model/exclude.ts';
-import { allOf, openFreshRepository, type TestRepository } from '../open-repository.fixture.ts';
+import { allOf, openFreshRepository, type TestRepository } from '../../../test/fixtures/open-repository.ts';
 import type { Repository, SaveOptions, SaveResult, SnapshotEntry } from '../types.ts';
 import type { StreamedEntry } from './stream-saver.ts';
 

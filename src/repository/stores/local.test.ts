@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { openLocalStore } from './local.ts';
 import type { FileInMaking, Store } from './store.ts';
-import { describeStore } from './store-suite.ts';
+import { describeStore } from '../../../test/suites/store-suite.ts';
 
 describeStore({
   name: 'local',

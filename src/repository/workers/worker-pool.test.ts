@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { AppError } from '../../model/errors.ts';
-import type { TestResult, TestTask } from './worker-pool.fixture.ts';
+import type { TestResult, TestTask } from '../../../test/fixtures/worker-pool.ts';
 import { fromPlainError, toPlainError, WorkerPool } from './worker-pool.ts';
 
 type TestPool = WorkerPool<TestTask, TestResult, number, string, string>;
@@ -12,7 +12,7 @@ afterEach(async () => {
 
 function openPool(workers: number, onEvent?: (event: string) => void): TestPool {
   const pool: TestPool = new WorkerPool({
-    module: new URL('./worker-pool.fixture.ts', import.meta.url),
+    module: new URL('../../../test/fixtures/worker-pool.ts', import.meta.url),
     workers,
     workerData: undefined,
     endWithinMs: 500,

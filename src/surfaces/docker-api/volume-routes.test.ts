@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ManagedVolume } from '../../app/app.ts';
 import { AppError } from '../../model/errors.ts';
-import { someVolume } from '../../model/some-volume.fixture.ts';
+import { someVolume } from '../../../test/fixtures/some-volume.ts';
 import type { ApiCall, ApiParts } from './api-parts.ts';
 import { removeVolume } from './volume-routes.ts';
 

@@ -18,9 +18,9 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { longestOwnName } from '../../model/volume-name.ts';
-import { describeHost } from '../../hosts/host.contract.ts';
-import { memoryCatalog } from './memory-catalog.fixture.ts';
-import { openWithDrivers } from './open-with-drivers.fixture.ts';
+import { describeHost } from '../../../test/suites/host-contract.ts';
+import { memoryCatalog } from '../../../test/fixtures/memory-catalog.ts';
+import { openWithDrivers } from '../../../test/fixtures/open-with-drivers.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
 const run = promisify(execFile);

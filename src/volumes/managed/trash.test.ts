@@ -9,7 +9,7 @@ import { openDrivers } from '../../drivers/open-drivers.ts';
 import { AppError } from '../../model/errors.ts';
 import type { ManagedVolumes } from '../../hosts/managed-volumes.ts';
 import { openEmbeddedHost } from './embedded-host.ts';
-import { memoryCatalog } from './memory-catalog.fixture.ts';
+import { memoryCatalog } from '../../../test/fixtures/memory-catalog.ts';
 import type { TrashedRecord } from './volume-trash.ts';
 
 let stateDir: string;

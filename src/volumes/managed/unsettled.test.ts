@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { setImmutable } from './immutable.ts';
 import { bootId } from '../../lib/process-space.ts';
-import { memoryCatalog } from './memory-catalog.fixture.ts';
-import { openWithDrivers } from './open-with-drivers.fixture.ts';
+import { memoryCatalog } from '../../../test/fixtures/memory-catalog.ts';
+import { openWithDrivers } from '../../../test/fixtures/open-with-drivers.ts';
 import { folderIdentity } from '../../lib/folder-identity.ts';
 
 let stateDir: string;

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
 import { holdApps } from '../../quiesce/hold-apps.ts';
-import { stillWorld } from '../../quiesce/still-world.fixture.ts';
+import { stillWorld } from '../../../test/fixtures/still-world.ts';
 import { findUsers } from './volume-users.ts';
 
 test('a container that a backup has paused for a moment can be stopped, one that its user has paused cannot', async () => {

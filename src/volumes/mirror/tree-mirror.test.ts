@@ -27,7 +27,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { dice, seed } from '../../../test/faults/seeded.ts';
 import { treeFacts } from '../../../test/support/tree-facts.ts';
 import { fromText } from '../../model/byte-string.ts';
-import { changeSomething } from '../../lib/tree-changes.fixture.ts';
+import { changeSomething } from '../../../test/fixtures/tree-changes.ts';
 import { TreeMirror } from './tree-mirror.ts';
 
 let folder: string;

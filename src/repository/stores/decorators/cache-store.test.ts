@@ -12,9 +12,9 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Store } from '../store.ts';
-import { describeStore } from '../store-suite.ts';
+import { describeStore } from '../../../../test/suites/store-suite.ts';
 import { cacheStore } from './cache-store.ts';
-import { openTestStore, type TestStore } from './test-stores.fixture.ts';
+import { openTestStore, type TestStore } from '../../../../test/fixtures/test-stores.ts';
 
 describeStore({
   name: 'cached',

@@ -3,9 +3,9 @@ import { Worker } from 'node:worker_threads';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { newPaceState, openPace } from '../pace.ts';
-import { describeStore } from '../store-suite.ts';
+import { describeStore } from '../../../../test/suites/store-suite.ts';
 import { limitsOf, limitStore } from './limit-store.ts';
-import { openTestStore, type TestStore } from './test-stores.fixture.ts';
+import { openTestStore, type TestStore } from '../../../../test/fixtures/test-stores.ts';
 
 describeStore({
   name: 'limited',

@@ -2,9 +2,9 @@ import { hash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AppError, type ErrorCode } from '../../../model/errors.ts';
 import { ServerFault } from '../store-errors.ts';
-import { describeStore } from '../store-suite.ts';
+import { describeStore } from '../../../../test/suites/store-suite.ts';
 import { retryStore } from './retry-store.ts';
-import { openTestStore, type TestStore } from './test-stores.fixture.ts';
+import { openTestStore, type TestStore } from '../../../../test/fixtures/test-stores.ts';
 
 describeStore({
   name: 'retried, where every third call fails first',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { StackPlan } from '../../../app/app.ts';
-import { someSnapshot } from '../../../snapshots/some-snapshot.fixture.ts';
+import { someSnapshot } from '../../../../test/fixtures/some-snapshot.ts';
 import type { Session } from '../session.ts';
 import { runStackRestore } from './restore-stack.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSqliteCatalog } from '../../../../src/catalog/sqlite-catalog.ts';
 import { cifsDriver } from '../../../../src/drivers/cifs.ts';
-import { describeDriver } from '../../../../src/drivers/driver.contract.ts';
+import { describeDriver } from '../../../suites/driver-contract.ts';
 import type { DriverVolume } from '../../../../src/drivers/driver.ts';
 import { openDrivers } from '../../../../src/drivers/open-drivers.ts';
 import { openEmbeddedHost } from '../../../../src/volumes/managed/index.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSqliteCatalog } from '../../../../src/catalog/sqlite-catalog.ts';
-import { describeDriver } from '../../../../src/drivers/driver.contract.ts';
+import { describeDriver } from '../../../suites/driver-contract.ts';
 import type { DriverVolume } from '../../../../src/drivers/driver.ts';
 import { nfsDriver } from '../../../../src/drivers/nfs.ts';
 import { openDrivers } from '../../../../src/drivers/open-drivers.ts';

@@ -1,11 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readTar } from '../lib/tar/read-tar.ts';
-import { writeTar } from '../lib/tar/write-tar.ts';
-import type { Entry } from '../model/entry.ts';
-import type { VolumeSpec } from '../model/volume.ts';
-import type { Host, VolumeData } from './host.ts';
+import { readTar } from '../../src/lib/tar/read-tar.ts';
+import { writeTar } from '../../src/lib/tar/write-tar.ts';
+import type { Entry } from '../../src/model/entry.ts';
+import type { VolumeSpec } from '../../src/model/volume.ts';
+import type { Host, VolumeData } from '../../src/hosts/host.ts';
 
 export interface HostUnderTest {
   /** Opens the same host anew each time. */

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { Catalog } from './catalog.ts';
-import { volumeHold as hold, volumeRecord as volume } from './volume-record.fixture.ts';
+import type { Catalog } from '../../src/catalog/catalog.ts';
+import { volumeHold as hold, volumeRecord as volume } from '../fixtures/volume-record.ts';
 
 /** What every catalog must do with what is made and removed, and is perhaps not on the disk yet. `current` gives the catalog of a test, which is empty. */
 export function testUnsettled(current: () => Catalog): void {

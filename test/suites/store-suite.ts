@@ -1,7 +1,7 @@
 import { hash, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { Room } from '../lib/room.ts';
-import type { FileType, Store } from './store.ts';
+import { Room } from '../../src/repository/lib/room.ts';
+import type { FileType, Store } from '../../src/repository/stores/store.ts';
 
 /** What a kind of store is tried with. */
 export interface StoreSubject {

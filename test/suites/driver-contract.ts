@@ -2,10 +2,10 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { setImmutable } from '../volumes/managed/immutable.ts';
-import { mountAt, readMounts } from '../lib/mountinfo.ts';
-import { fromText } from '../model/byte-string.ts';
-import type { Driver, DriverVolume } from './driver.ts';
+import { setImmutable } from '../../src/volumes/managed/immutable.ts';
+import { mountAt, readMounts } from '../../src/lib/mountinfo.ts';
+import { fromText } from '../../src/model/byte-string.ts';
+import type { Driver, DriverVolume } from '../../src/drivers/driver.ts';
 
 export interface DriverUnderTest {
   /** Of a folder of the test's own, for what lies elsewhere and for state. */
@@ -103,8 +103,8 @@ export function describeDriver(name: string, subject: DriverUnderTest): void {
     });
 
     test('unmounting what is not mounted is fine, and so is removing what was not made', async () => {
-      await unmount();
-      await driver.remove(volume);
+      await expect(unmount()).resolves.toBeUndefined();
+      await expect(driver.remove(volume)).resolves.toBeUndefined();
       await driver.create(volume);
       await mount();
       await unmount();

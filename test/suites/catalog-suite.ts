@@ -1,6 +1,6 @@
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
-import { deriveLineage } from '../lib/lineage.ts';
-import type { Catalog, RepositoryRecord, RunRecord } from './catalog.ts';
+import { deriveLineage } from '../../src/lib/lineage.ts';
+import type { Catalog, RepositoryRecord, RunRecord } from '../../src/catalog/catalog.ts';
 import { testPolicyMemory } from './policy-memory-suite.ts';
 import { testUnsettled } from './unsettled-suite.ts';
 import { testVolumeMemory } from './volume-memory-suite.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
-import { deriveLineage } from '../lib/lineage.ts';
-import type { Catalog } from './catalog.ts';
-import { volumeHold as hold, volumeRecord as volume } from './volume-record.fixture.ts';
+import { deriveLineage } from '../../src/lib/lineage.ts';
+import type { Catalog } from '../../src/catalog/catalog.ts';
+import { volumeHold as hold, volumeRecord as volume } from '../fixtures/volume-record.ts';
 
 /** What every catalog must do with the volumes that Holdfast keeps. `current` gives the catalog of a test, which is empty. */
 export function testVolumeMemory(current: () => Catalog): void {

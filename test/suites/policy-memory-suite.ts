@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { AnomalyRecord, PolicyCursor, PolicyRun, PolicyRunEnd } from '../model/policy-run.ts';
-import type { Catalog } from './catalog.ts';
+import type { AnomalyRecord, PolicyCursor, PolicyRun, PolicyRunEnd } from '../../src/model/policy-run.ts';
+import type { Catalog } from '../../src/catalog/catalog.ts';
 
 const policyRun: PolicyRun = {
   policy: 'nightly',
