@@ -19,6 +19,7 @@ import type {
   RunRequest,
   Surroundings,
   VolumeEngine,
+  WatchedSizes,
 } from '../volumes/index.ts';
 import type { AppConfig } from './app-config.ts';
 import type { Word } from './word.ts';
@@ -70,6 +71,8 @@ export interface EngineLinks {
   isProtected(engineId: string, name: string): Promise<boolean>;
   /** Our trash, for volumes of an engine. For one process at a time; closed with the App. */
   openTrash(): Promise<ForeignTrash>;
+  /** How large directories are, for a service that asks more than once. The caller closes it. */
+  openSizes(): Promise<WatchedSizes>;
   /** Of the engine that is to have our volumes by a plugin of this name. */
   openRecords(driver: string): Promise<EngineRecords>;
 }

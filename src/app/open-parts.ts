@@ -89,6 +89,10 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
         const { openForeignTrash } = await import('../volumes/index.ts');
         return opened.use(await openForeignTrash({ stateDir, managed: await hosts.managed() }));
       },
+      async openSizes() {
+        const { WatchedSizes } = await import('../volumes/index.ts');
+        return new WatchedSizes();
+      },
       async openRecords(driver) {
         const { openRecordsForPlugin } = await import('./engine-of-plugin.ts');
         return await openRecordsForPlugin(config, driver);

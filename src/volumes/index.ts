@@ -35,5 +35,6 @@ export {
   writeUndoRecord,
   type UndoRecord,
 } from './undo-records.ts';
+export { WatchedSizes } from './usage/watched-sizes.ts';
 export type * from './volume-engine.ts';
 export { whySkipped } from './why-skipped.ts';

@@ -53,7 +53,7 @@ export function openEngine({ host, protectedNames = noneProtected }: EngineParts
       return await copyOut(host, request, options);
     },
     async usage(names, options = {}) {
-      const { measureVolumes } = await import('./usage.ts');
+      const { measureVolumes } = await import('./usage/measure-volumes.ts');
       return await measureVolumes(host, names, options);
     },
     async browse(place, options = {}) {

@@ -5,7 +5,7 @@ import { matchesFilter, type VolumeFilter } from '../model/filter.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
 import { type RemovalPlace, removeOne } from './remove-volumes.ts';
-import { measureVolume } from './usage.ts';
+import { measureVolume } from './usage/measure-volumes.ts';
 import type {
   PruneChoice,
   PrunePlan,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { growByAsynchronousIo } from '../fixtures/asynchronous-io.ts';
 import { appendOld, RandomTree, walkedBytes, writeOld } from '../fixtures/random-tree.ts';
-import { WatchedSizes } from '../../src/lib/watched-sizes.ts';
+import { WatchedSizes } from '../../src/volumes/usage/watched-sizes.ts';
 import { seed } from '../faults/seeded.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ManagedVolumes } from '../../app/app.ts';
-import type { WatchedSizes } from '../../lib/watched-sizes.ts';
+import type { ManagedVolumes, WatchedSizes } from '../../app/app.ts';
 import type { EventLog } from './event-log.ts';
 import type { VolumeTexts } from './volume-texts.ts';
 

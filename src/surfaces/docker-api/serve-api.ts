@@ -1,8 +1,8 @@
 import { knownError } from '../../lib/known-error.ts';
 import { sayFailure } from '../say-failure.ts';
 import { sayUncaught } from '../say-uncaught.ts';
-import { WatchedSizes } from '../../lib/watched-sizes.ts';
 import { serveHttp, type ServedSocket } from '../serve/serve-http.ts';
+import type { WatchedSizes } from '../../app/app.ts';
 import type { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { apiListener } from './api-listener.ts';
@@ -31,6 +31,8 @@ export interface ApiBackend {
     readonly volumes: ApiVolumes;
     readonly identity: string;
   }>;
+  /** Closed with the service. */
+  openSizes(): Promise<WatchedSizes>;
   /** For volumes of the engine behind us. */
   openTrash(): Promise<TrashForeign>;
   isProtected(engineId: string, name: string): Promise<boolean>;
@@ -49,7 +51,7 @@ export async function serveApi(backend: ApiBackend, request: ApiServiceRequest):
       async open(): Promise<ApiParts> {
         const parts = await backend.openVolumes();
         const events = opened.use(new EventLog(parts.volumes));
-        const sizes = opened.use(new WatchedSizes());
+        const sizes = opened.use(await backend.openSizes());
         return { ...parts, events, sizes, texts: new VolumeTexts(), pruning: { isRunning: false } };
       },
       listeners: (parts) => ({ onRequest: apiListener({ parts, onFailure }) }),

@@ -15,6 +15,7 @@ export async function runApi(session: Session, flags: ApiFlags): Promise<void> {
       async openVolumes() {
         return { volumes: await app.managed(), identity: await engineLinks.identity() };
       },
+      openSizes: () => engineLinks.openSizes(),
       async openTrash() {
         const trash = await engineLinks.openTrash();
         return (volume, removeThere) => trash.take(volume, removeThere);

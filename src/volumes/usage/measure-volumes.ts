@@ -1,15 +1,15 @@
-import type { Host, VolumeData } from '../hosts/host.ts';
-import { knownError } from '../lib/known-error.ts';
-import { measureTree } from '../lib/measure-tree.ts';
-import { requireAnswer } from '../lib/require-answer.ts';
-import { readTar } from '../lib/tar/read-tar.ts';
-import { TreeUsage } from '../lib/tree-usage.ts';
-import { toPrintable } from '../model/byte-string.ts';
-import { isAppError } from '../model/errors.ts';
-import { quote } from '../model/quote.ts';
-import { findVolume } from './find-volume.ts';
-import type { VolumeFailure, VolumeUsage, VolumeWorkOptions } from './volume-engine.ts';
-import { WorkLog } from './work-log.ts';
+import type { Host, VolumeData } from '../../hosts/host.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { measureTree } from '../../lib/measure-tree.ts';
+import { requireAnswer } from '../../lib/require-answer.ts';
+import { readTar } from '../../lib/tar/read-tar.ts';
+import { TreeUsage } from '../../lib/tree-usage.ts';
+import { toPrintable } from '../../model/byte-string.ts';
+import { isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import { findVolume } from '../find-volume.ts';
+import type { VolumeFailure, VolumeUsage, VolumeWorkOptions } from '../volume-engine.ts';
+import { WorkLog } from '../work-log.ts';
 
 const shownAtTop = 20;
 

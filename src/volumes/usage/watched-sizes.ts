@@ -1,14 +1,13 @@
 import { readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
-import { type ByteString, fromBytes, toPath } from '../model/byte-string.ts';
-import { errnoOf, isAppError } from '../model/errors.ts';
-import { filesystemType } from './filesystem-type.ts';
-import { Inotify } from './inotify.ts';
-import { measureTree } from './measure-tree.ts';
-import { type MountPoint, readMounts } from './mountinfo.ts';
-import { canScan, DirectoryScanner } from './scan-directory.ts';
+import { type ByteString, fromBytes, toPath } from '../../model/byte-string.ts';
+import { errnoOf, isAppError } from '../../model/errors.ts';
+import { filesystemType } from '../../lib/filesystem-type.ts';
+import { measureTree } from '../../lib/measure-tree.ts';
+import { type MountPoint, readMounts } from '../../lib/mountinfo.ts';
+import { canScan, DirectoryScanner } from '../../lib/scan-directory.ts';
 import { Unwatchable } from './watched-folder.ts';
 import { readAgainMs, type TreeRoot, type WatchClock, WatchedTree } from './watched-tree.ts';
-import { Watches } from './watches.ts';
+import { Inotify, Watches } from './watches.ts';
 
 export interface WatchedSizesOptions {
   /** How many directories are watched at most; a part of what the kernel allows a user unless given. */

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import { Inotify } from './inotify.ts';
 import { forgetFolder, newFolder, noFolders } from './watched-folder.ts';
-import { Watches } from './watches.ts';
+import { Inotify, Watches } from './watches.ts';
 
 test('a directory of more directories than a call takes arguments is forgotten', () => {
   using inotify = Inotify.open();

@@ -22,10 +22,10 @@ import { randomInt } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { fromText } from '../model/byte-string.ts';
-import { growByAsynchronousIo } from '../../test/fixtures/asynchronous-io.ts';
-import { measureTree } from './measure-tree.ts';
-import { appendOld, RandomTree, setOld, walkedBytes, writeOld } from '../../test/fixtures/random-tree.ts';
+import { fromText } from '../../model/byte-string.ts';
+import { growByAsynchronousIo } from '../../../test/fixtures/asynchronous-io.ts';
+import { measureTree } from '../../lib/measure-tree.ts';
+import { appendOld, RandomTree, setOld, walkedBytes, writeOld } from '../../../test/fixtures/random-tree.ts';
 import { WatchedSizes } from './watched-sizes.ts';
 
 let base: string;
