@@ -77,10 +77,15 @@ function kernelArguments({ folder, name, init, disk, memory }: Guest): string[] 
     'panic=1',
     // Its rings' memory breaks this kernel (BUG: Bad page map), and Node.js would use it.
     'sysctl.kernel.io_uring_disabled=2',
+    // What the kernel does not know is in its first program's environment.
+    ...inherited.map((name) => `${name}=${process.env[name] ?? ''}`),
     '--',
     ...rest,
   ];
 }
+
+/** The program under test, and where its compiled code is kept. */
+const inherited = ['HOLDFAST_TEST_COMMAND', 'NODE_COMPILE_CACHE'] as const;
 
 async function buildShim(folder: string): Promise<string> {
   const target = join(folder, 'xstate-shim.so');

@@ -21,6 +21,7 @@ export function testCommand(node: string, stage: string) {
       PATH: process.env['PATH'],
       HOME: '/root',
       HOLDFAST_TEST_COMMAND: process.env['HOLDFAST_TEST_COMMAND'],
+      NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
       LANG: 'C.UTF-8',
       TMPDIR: '/disk/tmp',
       HOLDFAST_GUEST_REPORT: `/exchange/${stage}.jsonl`,
