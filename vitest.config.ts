@@ -3,14 +3,8 @@ import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config
 import { type Lane, lanes } from './scripts/lanes.ts';
 import { MixedLanes } from './test/setup/mixed-lanes.ts';
 
-const processors = Math.min(4, availableParallelism());
-
-/** Groups run one after the other; the files of a group run side by side. */
-const groups = {
-  busy: { groupOrder: 0, maxWorkers: processors },
-  // One more than there are processors: while one waits for an engine or a disk, the others work.
-  mixed: { groupOrder: 1, maxWorkers: processors + 1 },
-} as const;
+/** Two more than there are processors: while some wait for an engine, a disk or a moment, the others work. */
+const maxWorkers = Math.min(4, availableParallelism()) + 2;
 
 export default defineConfig({
   test: {
@@ -23,7 +17,6 @@ export default defineConfig({
 });
 
 function project(lane: Lane): TestProjectInlineConfiguration {
-  const { groupOrder, maxWorkers } = lane.name === 'unit' ? groups.busy : groups.mixed;
   return {
     test: {
       name: lane.name,
@@ -37,7 +30,6 @@ function project(lane: Lane): TestProjectInlineConfiguration {
       maxWorkers,
       // A condition that has not come by then will not come; vitest's own second is too short beside other files.
       expect: { poll: { timeout: 30_000 } },
-      sequence: { groupOrder },
     },
   };
 }

@@ -16,10 +16,7 @@ export interface Lane {
 const laneTimeoutMs = 180_000;
 const treePackages = ['attr', 'acl', 'zstd'];
 
-/**
- * All lanes. The unit lane runs first, and needs all of the processor. The files of all others run side by side, for many
- * of them mostly wait: each has folders, ports, engines, control groups and loop devices of its own.
- */
+/** All lanes. Their files run side by side: each has folders, ports, engines, control groups and loop devices of its own. */
 export const lanes: readonly Lane[] = [
   {
     name: 'unit',

@@ -12,7 +12,7 @@ import { dice, seed } from './seeded.ts';
 import { command } from '../support/holdfast-command.ts';
 
 /** HOLDFAST_TEST_FUZZ_SECONDS=1800 takes half an hour for all listeners together. */
-const seconds = Number(process.env['HOLDFAST_TEST_FUZZ_SECONDS'] ?? 60);
+const seconds = Number(process.env['HOLDFAST_TEST_FUZZ_SECONDS'] ?? 40);
 const atOnce = 6;
 /** An error of the service's own, wherever it was caught: a refusal says something else. */
 const ownError = /uncaught error|: Cannot answer: |: Cannot do "/;

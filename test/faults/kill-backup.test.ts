@@ -31,7 +31,7 @@ test(
     const undone = { rounds: 0, killed: 0, strays: 0 };
 
     for (const [round, moment] of withinBudget(moments(kills, random), {
-      seconds: 50,
+      seconds: 35,
       atLeast: 4,
     })) {
       undone.rounds++;

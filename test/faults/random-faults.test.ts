@@ -52,7 +52,7 @@ test(
   `up to ${rounds} random faults lose no snapshot, and nothing that failed is called good`,
   async () => {
     let done = 0;
-    for (const [round] of withinBudget(Array.from({ length: rounds }), { seconds: 60, atLeast: 10 })) {
+    for (const [round] of withinBudget(Array.from({ length: rounds }), { seconds: 45, atLeast: 10 })) {
       done++;
       const kind = random.pick(kinds);
       const work = random.pick(isStoreFault(kind) ? works.filter((one) => canMeet(one, kind)) : works);

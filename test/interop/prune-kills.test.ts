@@ -31,7 +31,7 @@ test(
     const seen = { rounds: 0, killed: 0 };
 
     for (const [round, moment] of withinBudget(moments(kills, random), {
-      seconds: 75,
+      seconds: 50,
       atLeast: 6,
     })) {
       seen.rounds++;

@@ -38,7 +38,7 @@ test(
     const done: string[] = [];
     await backUp('holdfast');
     await backUp('restic');
-    for (const [turn] of withinBudget(Array.from({ length: turns }), { seconds: 45, atLeast: 8 })) {
+    for (const [turn] of withinBudget(Array.from({ length: turns }), { seconds: 30, atLeast: 8 })) {
       const who = random.pick<Who>(['holdfast', 'restic']);
       const [name, act] = random.pick(actions);
       done.push(`${who} ${name}`);

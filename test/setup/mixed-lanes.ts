@@ -1,9 +1,9 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /**
- * The order of the files: each group's lanes take turns, in proportion to how many files they have, so that files that
- * wait for an engine and files that keep a processor busy run beside each other from the first to the last. Within a lane
- * the longest come first; of the lanes' first files, those of the smallest lanes, for one of them is the longest of all.
+ * The order of the files: the lanes take turns, in proportion to how many files they have, so that files that wait for an
+ * engine and files that keep a processor busy run beside each other from the first to the last. Within a lane the longest
+ * come first; of the lanes' first files, those of the smallest lanes, for one of them is the longest of all.
  */
 export class MixedLanes extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -18,7 +18,6 @@ export class MixedLanes extends BaseSequencer {
     const share = (file: TestSpecification): number =>
       (places.get(file) ?? 0) / (counts.get(file.project.name) ?? 1);
     const size = (file: TestSpecification): number => counts.get(file.project.name) ?? 0;
-    const group = (file: TestSpecification): number => file.project.config.sequence.groupOrder;
-    return sorted.toSorted((a, b) => group(a) - group(b) || share(a) - share(b) || size(a) - size(b));
+    return sorted.toSorted((a, b) => share(a) - share(b) || size(a) - size(b));
   }
 }
