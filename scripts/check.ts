@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { cruiseImports, proveRules } from './checks/cruise-imports.ts';
 import { findBrokenLinks } from './checks/links.ts';
 import { findBundledNodeFaults, findPackageFaults } from './checks/packages.ts';
+import { findTestOnlyCode, proveTestOnlyCode } from './checks/product-code.ts';
 import { listProjectFiles, readText } from './checks/project-files.ts';
 import { findBannedWords } from './checks/words.ts';
 import { runCommand } from './run-command.ts';
@@ -18,6 +19,7 @@ const checks: Readonly<Record<string, Check>> = {
   format: () => runTool('oxfmt/bin/oxfmt', ['--list-different', '.']),
   imports: checkImports,
   unused: () => runTool('knip/bin/knip.js', ['--no-progress', '--treat-config-hints-as-errors']),
+  product: checkProduct,
   packages: () => Promise.resolve([...findPackageFaults(root), ...findBundledNodeFaults(root)].join('\n')),
   words: (files) => Promise.resolve(checkTexts(files, findBannedWords)),
   links: (files) =>
@@ -74,6 +76,10 @@ async function checkImports(files: readonly string[]): Promise<string> {
   const sources = files.filter((path) => /^(src|bench)\/.*\.ts$/.test(path));
   const [unproven, faults] = [await proveRules(), await cruiseImports(root, sources)];
   return [...unproven, ...faults].join('\n');
+}
+
+async function checkProduct(files: readonly string[]): Promise<string> {
+  return [...(await proveTestOnlyCode(root)), ...(await findTestOnlyCode(root, files))].join('\n');
 }
 
 function checkTexts(files: readonly string[], check: (path: string, text: string) => string[]): string {

@@ -62,6 +62,7 @@ const forbidden: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'repository-imports': { 'src/repository/index.ts': "import '../catalog/catalog.ts'; export type A = 1;" },
   'drivers-imports': { 'src/drivers/driver.ts': "import '../hosts/host.ts';" },
   'catalog-imports': { 'src/catalog/catalog.ts': "export * from '../drivers/driver.ts';" },
+  'compose-imports': { 'src/compose/a.ts': "import '../lib/g.ts';" },
   'hosts-imports': { 'src/hosts/host.ts': "import '../volumes/a.ts';" },
   'rooms-have-one-face': {
     'src/app/c.ts': "import '../restore/b.ts';",

@@ -28,6 +28,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   lib: ['model/'],
   repository: base,
   drivers: base,
+  compose: ['model/'],
   catalog: base,
   hosts: base,
   ...Object.fromEntries(

@@ -15,13 +15,6 @@ export function parseCsvRecord(text: string): string[] {
   }
 }
 
-/** One CSV record that `parseCsvRecord` reads back as `fields`. */
-export function formatCsvRecord(fields: readonly string[]): string {
-  return fields
-    .map((field) => (/[",\r\n]|^\s/.test(field) ? `"${field.replaceAll('"', '""')}"` : field))
-    .join(',');
-}
-
 interface Field {
   readonly value: string;
   /** Where the comma, the newline or the end is that ended it. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { formatShortMount, parseShortMount } from './mount-short.ts';
+import { formatShortMount } from '../compose/format-mount.ts';
+import { parseShortMount } from './mount-short.ts';
 
 const volume = { type: 'volume', readOnly: false, noCopy: false, options: {}, labels: {} } as const;
 const bind = { type: 'bind', readOnly: false, createSource: true } as const;

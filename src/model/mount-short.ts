@@ -5,13 +5,11 @@ import {
   checkMountTarget,
   mountError,
   propagations,
-  sameMount,
   type BindMount,
   type Mount,
   type SelinuxLabel,
   type VolumeMount,
 } from './mount.ts';
-import { quote } from './quote.ts';
 
 export interface MountPathOptions {
   /** What a source that starts with `.` is relative to; without it such a source is kept as it is. */
@@ -30,21 +28,6 @@ export function parseShortMount(spec: string, { directory }: MountPathOptions = 
   if (modes === undefined) throw new AppError('usage', `invalid mode: ${third ?? ''}`);
   const source = second === undefined ? undefined : sourceOf(first, directory);
   return assemble(spec, { source, target: second ?? first, modes });
-}
-
-/** The `-v` form of a mount; `unsupported` for one that `-v` cannot say. */
-export function formatShortMount(mount: Mount): string {
-  const text = mount.type === 'bind' || mount.type === 'volume' ? write(mount) : undefined;
-  if (text === undefined || !readsAs(text, mount)) {
-    throw new AppError(
-      'unsupported',
-      `Cannot write the mount at ${quote(mount.target)} in the form of "-v"`,
-      {
-        hint: 'Use "--mount", which can say more.',
-      },
-    );
-  }
-  return text;
 }
 
 interface Modes {
@@ -128,28 +111,6 @@ function volumeMount(source: string | undefined, { target, modes }: Omit<Parts, 
     ...(selinux !== undefined && { selinux }),
     ...(consistency !== undefined && { consistency }),
   };
-}
-
-function write(mount: BindMount | VolumeMount): string {
-  const modes = [
-    mount.readOnly ? 'ro' : undefined,
-    mount.selinux,
-    mount.type === 'bind' ? mount.propagation : undefined,
-    mount.type === 'volume' && mount.noCopy ? 'nocopy' : undefined,
-    mount.consistency,
-  ].filter((mode) => mode !== undefined);
-  const mode = modes.length === 0 ? [] : [modes.join(',')];
-  return [...(mount.source === undefined ? [] : [mount.source]), mount.target, ...mode].join(':');
-}
-
-/** A name with a colon, an option that `-v` has no word for: reading it back finds them all. */
-function readsAs(text: string, mount: Mount): boolean {
-  try {
-    return sameMount(parseShortMount(text), mount);
-  } catch (error) {
-    if (error instanceof AppError) return false;
-    throw error;
-  }
 }
 
 function invalidSpec(spec: string): AppError {

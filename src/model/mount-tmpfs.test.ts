@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { formatTmpfsMount, parseTmpfsMount } from './mount-tmpfs.ts';
+import { formatTmpfsMount } from '../compose/format-mount.ts';
+import { parseTmpfsMount } from './mount-tmpfs.ts';
 
 const tmpfs = { type: 'tmpfs', target: '/x', readOnly: false, options: [] } as const;
 

@@ -1,5 +1,5 @@
 import { AppError } from './errors.ts';
-import { checkMount, sameMount, type TmpfsMount } from './mount.ts';
+import { checkMount, type TmpfsMount } from './mount.ts';
 import { quote } from './quote.ts';
 
 /** A mount as `docker run --tmpfs` takes it: `/tmp`, `/tmp:size=100m,noexec`. */
@@ -11,24 +11,6 @@ export function parseTmpfsMount(text: string): TmpfsMount {
   for (const word of words === '' ? [] : words.split(',')) mount = withOption(mount, word);
   checkMount(mount);
   return mount;
-}
-
-/** The `--tmpfs` form of a mount; `unsupported` for one that `--tmpfs` cannot say. */
-export function formatTmpfsMount(mount: TmpfsMount): string {
-  const words = [
-    ...(mount.readOnly ? ['ro'] : []),
-    ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`]),
-    ...(mount.mode === undefined ? [] : [`mode=${mount.mode.toString(8)}`]),
-    ...mount.options,
-  ];
-  const text = words.length === 0 ? mount.target : `${mount.target}:${words.join(',')}`;
-  if (!readsAs(text, mount)) {
-    throw new AppError(
-      'unsupported',
-      `Cannot write the mount at ${quote(mount.target)} in the form of "--tmpfs"`,
-    );
-  }
-  return text;
 }
 
 /** The mount options that the engine lets through to a tmpfs. */
@@ -96,13 +78,4 @@ function withSize(mount: TmpfsMount, word: string, value: string): TmpfsMount {
 function readMode(value: string): number {
   if (!/^[0-7]{1,5}$/.test(value)) throw new AppError('usage', `invalid value for mode: ${value}`);
   return Number.parseInt(value, 8);
-}
-
-function readsAs(text: string, mount: TmpfsMount): boolean {
-  try {
-    return sameMount(parseTmpfsMount(text), mount);
-  } catch (error) {
-    if (error instanceof AppError) return false;
-    throw error;
-  }
 }

@@ -1,9 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AppError } from './errors.ts';
-import { formatComposeLongMount, parseComposeLongMount } from './mount-compose-long.ts';
-import { formatComposeShortMount, parseComposeMount, parseComposeShortMount } from './mount-compose.ts';
-import { formatCsvMount, parseCsvMount } from './mount-csv.ts';
+import {
+  formatComposeLongMount,
+  formatComposeShortMount,
+  parseComposeLongMount,
+  parseComposeMount,
+  parseComposeShortMount,
+} from '../compose/compose-mount.ts';
+import { formatCsvMount, formatShortMount, formatTmpfsMount } from '../compose/format-mount.ts';
+import { parseCsvMount } from './mount-csv.ts';
 import {
   anyText,
   composeLongMounts,
@@ -12,8 +18,8 @@ import {
   shortMounts,
   tmpfsOptionMounts,
 } from '../../test/support/mount-samples.ts';
-import { formatShortMount, parseShortMount } from './mount-short.ts';
-import { formatTmpfsMount, parseTmpfsMount } from './mount-tmpfs.ts';
+import { parseShortMount } from './mount-short.ts';
+import { parseTmpfsMount } from './mount-tmpfs.ts';
 import { checkMountList, sameMount, type Mount } from './mount.ts';
 
 const volume = { type: 'volume', readOnly: false, noCopy: false, options: {}, labels: {} } as const;

@@ -5,7 +5,6 @@ import { toText } from './byte-string.ts';
 import { AppError } from './errors.ts';
 import {
   parseCopyTarget,
-  parseSnapshotReference,
   parseTarget,
   parseVersionedTarget,
   parsePlaceInVolume,
@@ -73,14 +72,6 @@ test.each(['pg@', 'pg@nonsense', 'pg@2026-02-30', '@latest'])(
     expect(() => parseVersionedTarget(text, now)).toThrow(expect.objectContaining({ code: 'usage' }));
   },
 );
-
-test('parseSnapshotReference() takes latest and ids only', () => {
-  expect(parseSnapshotReference('latest')).toEqual({ kind: 'latest' });
-  expect(parseSnapshotReference('a')).toEqual({ kind: 'id', prefix: 'a' });
-  for (const text of ['', 'pg', 'yesterday', '0'.repeat(65), 'latest:a']) {
-    expect(() => parseSnapshotReference(text)).toThrow(expect.objectContaining({ code: 'usage' }));
-  }
-});
 
 test.each([
   ['-', { kind: 'stream' }],

@@ -53,15 +53,6 @@ export function parseVersionedTarget(text: string, now: Date): VersionedTarget {
   return { target: parseTarget(name), snapshot: parseVersion(version, now) };
 }
 
-/** A snapshot named by itself: `latest`, an id, or the start of one. */
-export function parseSnapshotReference(text: string): SnapshotReference {
-  if (text === 'latest') return { kind: 'latest' };
-  if (isId(text)) return { kind: 'id', prefix: text.toLowerCase() };
-  throw new AppError('usage', `${quote(text)} is no snapshot`, {
-    hint: 'Give "latest", a snapshot’s id, or the start of its id.',
-  });
-}
-
 /** One argument of `cp`: `VOLUME:PATH`, a path, or `-`. A path with a colon is written with a leading `./`. */
 export function parseCopyTarget(text: string): CopyTarget {
   if (text === '-') return { kind: 'stream' };

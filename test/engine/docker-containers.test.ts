@@ -5,7 +5,7 @@ import { totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openDockerHost } from '../../src/hosts/docker/index.ts';
+import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import { type Container, type Containers, type ExecRun, trialLabel } from '../../src/hosts/containers.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';

@@ -19,7 +19,7 @@ import { buffer, text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host, StreamData } from '../../src/hosts/host.ts';
-import { openDockerHost } from '../../src/hosts/docker/index.ts';
+import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import { readTar } from '../../src/lib/tar/read-tar.ts';
 import { writeTar } from '../../src/lib/tar/write-tar.ts';
 import type { Entry } from '../../src/model/entry.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
 import { describeHost } from '../suites/host-contract.ts';
-import { openDockerHost } from '../../src/hosts/docker/index.ts';
+import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';
 
 let engine: PrivateEngine | undefined;

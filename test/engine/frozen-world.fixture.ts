@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Host } from '../../src/hosts/host.ts';
-import { openDockerHost } from '../../src/hosts/docker/index.ts';
+import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import { findControlGroup } from '../../src/quiesce/freeze/control-group.ts';
 import type { Protection } from '../../src/activity/protection.ts';
 import type { PrivateEngine } from '../docker/private-engine.ts';

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openDockerHost } from '../../src/hosts/docker/index.ts';
+import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import { PluginService } from '../docker/plugin-service.ts';
 import { removeContainers } from '../docker/plugin-volume.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';

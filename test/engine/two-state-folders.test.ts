@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { CliResult } from '../cli/cli.ts';
-import { openDockerHost } from '../../src/hosts/docker/index.ts';
+import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import { openReplacement } from '../../src/restore/replacement.ts';
 import { onEngine } from '../support/on-engine.ts';
 import { command } from '../support/holdfast-command.ts';

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openEngine, type VolumeEngine } from '../../src/volumes/index.ts';
-import { openDockerHost } from '../../src/hosts/docker/index.ts';
+import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { parseVolumeFilter } from '../../src/model/filter.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Containers } from '../../src/hosts/containers.ts';
-import { openDockerHost } from '../../src/hosts/docker/index.ts';
+import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import type { Host } from '../../src/hosts/host.ts';
 import { readDiskEvidence } from '../../src/quiesce/presets/disk-evidence.ts';
 import { findPreset } from '../../src/quiesce/presets/find-presets.ts';

@@ -85,7 +85,7 @@ describe('MariaDB', () => {
     const from = join(import.meta.dirname, '../../src');
     await writeFile(
       script,
-      `import { openDockerHost } from '${from}/hosts/docker/index.ts';
+      `import { openDockerHost } from '${from}/hosts/docker/docker-host.ts';
        import { presetOf } from '${from}/quiesce/presets/find-presets.ts';
        const { containers } = await openDockerHost({ env: { DOCKER_HOST: '${databases.engine.dockerHost}' } });
        const container = await containers.find('maria');

@@ -3,11 +3,16 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { isAppError } from '../../model/errors.ts';
-import { configurationSchema } from './configuration-schema.ts';
 import { configurationShape } from './configuration.ts';
 import { readDocument } from '../../lib/read-document.ts';
 
 const file = join(import.meta.dirname, '../../../docs/schema/holdfast.schema.json');
+/** For editors: the description that the program reads by, and a title. */
+const configurationSchema = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  title: 'holdfast.yaml',
+  ...configurationShape.schema,
+};
 const validate = new Ajv2020({ strict: false }).compile(configurationSchema);
 
 /** What the program itself says of a document. */

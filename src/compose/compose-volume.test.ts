@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { parseComposeMount } from './compose-mount.ts';
 import { checkComposeService, parseComposeVolume } from './compose-volume.ts';
-import { parseComposeMount } from './mount-compose.ts';
 
 const empty = { key: 'pg', external: false, driver: undefined, options: {}, labels: {} };
 

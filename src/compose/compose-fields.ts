@@ -1,4 +1,4 @@
-import { AppError } from './errors.ts';
+import { AppError } from '../model/errors.ts';
 
 /** A mapping of a Compose file, as a YAML or JSON parser gives it. */
 export type Section = Readonly<Record<string, unknown>>;

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { formatComposeLongMount } from './mount-compose-long.ts';
-import { formatComposeShortMount, parseComposeMount } from './mount-compose.ts';
+import { formatComposeLongMount, formatComposeShortMount, parseComposeMount } from './compose-mount.ts';
 
 const volume = { type: 'volume', readOnly: false, noCopy: false, options: {}, labels: {} } as const;
 const bind = { type: 'bind', readOnly: false, createSource: true } as const;

@@ -8,9 +8,9 @@ import {
   textOf,
   valueOf,
 } from './compose-fields.ts';
-import { AppError } from './errors.ts';
-import type { Mount } from './mount.ts';
-import { quote } from './quote.ts';
+import { AppError } from '../model/errors.ts';
+import type { Mount } from '../model/mount.ts';
+import { quote } from '../model/quote.ts';
 
 /** One entry of the `volumes` of a whole Compose file. */
 export interface ComposeVolume {
