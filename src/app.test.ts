@@ -18,13 +18,13 @@ test('puts a killed restore right before the volumes that it keeps itself are wo
   const file = join(stateDir, 'volumes', 'data', '_data', 'file');
   {
     await using app = open('embedded');
-    await (await app.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
+    await (await app.volumes.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
     writeFileSync(file, 'old');
   }
   await leaveHalfRestored(await stateId());
   expect(readFileSync(file, 'utf8')).toBe('new');
   await using app = open(undefined);
-  await app.managed();
+  await app.volumes.managed();
   expect(readFileSync(file, 'utf8')).toBe('old');
   expect(await listJournals(stateDir)).toEqual([]);
 });
@@ -32,11 +32,11 @@ test('puts a killed restore right before the volumes that it keeps itself are wo
 test('leaves what was restored on an engine to whoever asks that engine', async () => {
   {
     await using app = open('embedded');
-    await (await app.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
+    await (await app.volumes.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
   }
   await leaveHalfRestored('an engine');
   await using app = open(undefined);
-  await app.managed();
+  await app.volumes.managed();
   expect(await listJournals(stateDir)).toMatchObject([{ step: 'back' }]);
 });
 
@@ -44,27 +44,27 @@ test('an undo finds what is kept of a volume that was renamed, or came back from
   const { root } = await keepOld();
   {
     await using app = open('embedded');
-    const managed = await app.managed();
+    const managed = await app.volumes.managed();
     await managed.rename('data', 'renamed');
     await managed.create({ name: 'data', driver: 'local', labels: {}, options: {} });
   }
   {
     await using app = open('embedded');
-    expect((await app.listUndo()).map(({ name }) => name)).toEqual(['renamed']);
-    const managed = await app.managed();
+    expect((await app.restore.listUndo()).map(({ name }) => name)).toEqual(['renamed']);
+    const managed = await app.volumes.managed();
     await managed.remove('renamed');
-    expect(await app.listUndo()).toEqual([]);
+    expect(await app.restore.listUndo()).toEqual([]);
   }
   {
     await using app = open('embedded');
-    expect(await app.listUndo()).toEqual([]);
-    await (await app.managed()).restoreTrash('renamed', { to: 'back' });
+    expect(await app.restore.listUndo()).toEqual([]);
+    await (await app.volumes.managed()).restoreTrash('renamed', { to: 'back' });
   }
   await using app = open('embedded');
-  const plan = await app.planUndo({ what: 'back' });
-  await app.applyUndo(plan);
+  const plan = await app.restore.planUndo({ what: 'back' });
+  await app.restore.applyUndo(plan);
   expect(readFileSync(join(dirname(dirname(root)), 'back', '_data', 'file'), 'utf8')).toBe('old');
-  await app.dropUndo({ what: 'back' });
+  await app.restore.dropUndo({ what: 'back' });
   expect(readdirSync(join(stateDir, 'volumes', 'back'))).toEqual(['_data']);
 });
 
@@ -75,12 +75,12 @@ test('what looks like damage is remembered of backups by hand too, and of one th
   const notes: string[] = [];
   const save = async (app: App, excludes: string[] = []): Promise<void> => {
     const request = { targets: ['data'], all: false, stacks: [], tags: [], excludes, dryRun: false };
-    const { outcomes } = await app.backup(request, { onNote: (note) => notes.push(note) });
+    const { outcomes } = await app.backup.run(request, { onNote: (note) => notes.push(note) });
     expect(outcomes).toMatchObject([{ outcome: 'good' }]);
   };
   await using app = openApp({ ...config('embedded'), ...known });
-  await (await app.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
-  await app.init();
+  await (await app.volumes.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
+  await app.repositories.init();
   writeFileSync(file, Buffer.alloc(8 << 20));
   await save(app);
   await save(app, ['*']);
@@ -102,9 +102,9 @@ test('a single file that was edited after it was saved for a restore is saved ag
   const [file, repository] = [join(stateDir, 'app.conf'), join(stateDir, 'repository')];
   writeFileSync(file, 'first');
   await using app = openApp({ ...config('embedded'), repository });
-  await app.init();
+  await app.repositories.init();
   const request = { targets: [file], all: false, stacks: [], dryRun: false };
-  const { outcomes } = await app.backup(request, {});
+  const { outcomes } = await app.backup.run(request, {});
   const id = outcomes[0]?.snapshot?.id ?? '';
   const isSavedTwice = (): boolean => readdirSync(join(repository, 'snapshots')).length === 2;
   const plan = { path: undefined, safetySnapshot: true };
@@ -115,12 +115,12 @@ test('a single file that was edited after it was saved for a restore is saved ag
     clearInterval(editing);
     writeFileSync(file, 'edited');
   }, 1);
-  const report = await app.applyRestore(await app.planRestore({ ...plan, what: id, to: undefined }));
+  const report = await app.restore.apply(await app.restore.plan({ ...plan, what: id, to: undefined }));
   clearInterval(editing);
   expect(readFileSync(file, 'utf8')).toBe('first');
   const to = join(stateDir, 'safety');
   const safety = report.safetySnapshot?.id ?? '';
-  await app.applyRestore(await app.planRestore({ ...plan, what: safety, to }));
+  await app.restore.apply(await app.restore.plan({ ...plan, what: safety, to }));
   expect(readFileSync(join(to, 'app.conf'), 'utf8')).toBe('edited');
 });
 
@@ -134,7 +134,7 @@ async function keepOld(): Promise<{ readonly root: string }> {
   const root = join(stateDir, 'volumes', 'data', '_data');
   {
     await using app = open('embedded');
-    await (await app.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
+    await (await app.volumes.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
   }
   writeFileSync(join(root, 'file'), 'old');
   await using replacement = await replace(await stateId(), '2999-01-01T00:00:00.000Z');

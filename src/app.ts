@@ -1,4 +1,4 @@
-import type { App, Jobs } from './app/app.ts';
+import type { AllRepositories, App, Backups, Volumes } from './app/app.ts';
 import type { AppConfig } from './app/app-config.ts';
 import { loadMaker } from './app/known-repositories.ts';
 import { loadHoldId } from './app/open-hosts.ts';
@@ -11,10 +11,9 @@ import { openMigrations } from './volumes/index.ts';
 import { openRepositories, openUpkeep } from './repositories/index.ts';
 import { openProof } from './proof/index.ts';
 import type { Protection } from './activity/index.ts';
-import { openReading } from './snapshots/index.ts';
-import { openRestoring } from './restore/index.ts';
+import { openSnapshots } from './snapshots/index.ts';
+import { openRestores } from './restore/index.ts';
 import { openRetention } from './retention/index.ts';
-import { openWord } from './app/word.ts';
 
 /** The only place that names implementations. Opens nothing yet. */
 export function openApp(config: AppConfig): App {
@@ -28,45 +27,66 @@ function openAppWithParts(
   const parts = openParts(config, shared);
   const app: App = {
     config,
-    ...loggedUpkeep(
-      openUpkeep({
-        ...parts,
-        env: config.env,
-        passwordReference: config.passwordReference,
-        openOther: (asked) => parts.openOther(asked),
-      }),
-      parts,
-    ),
-    ...loggedRetention(openRetention(parts), parts),
-    ...loggedRepositories(
-      openRepositories({
-        ...config,
-        catalog: () => parts.catalog(),
-        configuration: () => parts.source.current(),
-        maker: loadMaker,
-        openOther: (asked) => parts.openOther(asked),
-      }),
-      parts,
-    ),
-    ...openPolicies({
+    volumes: openVolumes(config, parts),
+    backup: openBackups(config, parts),
+    restore: openRestores(parts),
+    snapshots: openSnapshots(parts),
+    retention: loggedRetention(openRetention(parts), parts),
+    proof: openProof(parts),
+    policies: openPolicies({
       ...config,
       protection: parts,
       source: parts.source,
       open: (repository) => openForPolicy(config, repository, parts),
     }),
-    ...openMigrations(async () => ({ ...parts, holdId: await loadHoldId() })),
-    ...openReading(parts),
-    ...openRestoring(parts),
-    ...openWord(parts),
-    ...openProof(parts),
-    ...openJobs(config, parts),
+    repositories: openAllRepositories(config, parts),
+    activity: {
+      listLog: async (filter) => await (await parts.log()).list(filter),
+      verifyLog: async ({ signal } = {}) => await (await parts.log()).verify({ signal }),
+      testNotifications: async (channel, { signal } = {}) =>
+        await (await parts.notifier()).test(channel, { signal }),
+    },
     engineLinks: parts.engineLinks,
-    volumes: () => parts.volumes(),
+    async recover(options = {}) {
+      const before = await parts.recovered();
+      const { recoverMore, recoverStreamed } = await import('./restore/index.ts');
+      const report = await recoverMore(parts, before, options);
+      return { ...report, volumes: await recoverStreamed(parts, options) };
+    },
+    [Symbol.asyncDispose]: () => parts.close(),
+  };
+  return { app, parts };
+}
+
+function openVolumes(config: AppConfig, parts: Parts): Volumes {
+  return {
+    ...openMigrations(async () => ({ ...parts, holdId: await loadHoldId() })),
+    onHost: () => parts.volumes(),
+    managed: () => parts.managed(),
     async lookAround(options = {}) {
       const { lookAround } = await import('./volumes/index.ts');
       return await lookAround(parts, options);
     },
-    managed: () => parts.managed(),
+    async withConsumersElsewhere(volumes, signal) {
+      const { withConsumersElsewhere } = await import('./app/consumers-elsewhere.ts');
+      const { kind } = await parts.host();
+      return await withConsumersElsewhere(volumes, { env: config.env, host: kind, signal });
+    },
+    async run(request, options = {}) {
+      const { runCommand } = await import('./volumes/index.ts');
+      const { stateDir } = config;
+      const runParts = { managed: await parts.managed(), stateDir, holdId: await loadHoldId() };
+      return await runCommand(runParts, request, options);
+    },
+    async rename(name, to, options = {}) {
+      const volume = await (await parts.managed()).rename(name, to, options);
+      await makeKnown(config, volume, options.signal);
+      return volume;
+    },
+    async listTrash() {
+      const { listTrash } = await import('./volumes/index.ts');
+      return await listTrash({ ...config, managed: await parts.managed() });
+    },
     async restoreTrash(which, options = {}) {
       const { restoreTrash } = await import('./volumes/index.ts');
       const isOwnWanted = config.host === 'embedded';
@@ -76,23 +96,7 @@ function openAppWithParts(
       const wanted = { ...config, managed, host: () => parts.host(), isOwnWanted, ownIsBack };
       return await restoreTrash(wanted, which, options);
     },
-    async withConsumersElsewhere(volumes, signal) {
-      const { withConsumersElsewhere } = await import('./app/consumers-elsewhere.ts');
-      const { kind } = await parts.host();
-      return await withConsumersElsewhere(volumes, { env: config.env, host: kind, signal });
-    },
-    async renameManaged(name, to, options = {}) {
-      const volume = await (await parts.managed()).rename(name, to, options);
-      await makeKnown(config, volume, options.signal);
-      return volume;
-    },
-    async listTrash() {
-      const { listTrash } = await import('./volumes/index.ts');
-      return await listTrash({ ...config, managed: await parts.managed() });
-    },
-    [Symbol.asyncDispose]: () => parts.close(),
   };
-  return { app, parts };
 }
 
 async function makeKnown(config: AppConfig, volume: ManagedVolume, signal?: AbortSignal): Promise<void> {
@@ -100,14 +104,36 @@ async function makeKnown(config: AppConfig, volume: ManagedVolume, signal?: Abor
   await makeKnownToEngine(config, volume, signal);
 }
 
-function openJobs(config: AppConfig, parts: Parts): Jobs {
+function openBackups(config: AppConfig, parts: Parts): Backups {
   return {
     async run(request, options = {}) {
-      const { runCommand } = await import('./volumes/index.ts');
-      const { stateDir } = config;
-      const runParts = { managed: await parts.managed(), stateDir, holdId: await loadHoldId() };
-      return await runCommand(runParts, request, options);
+      const { backup } = await import('./backup/index.ts');
+      const { settleHeld: settleRestore } = await import('./restore/index.ts');
+      const base = request.base ?? (await defaultsOf(parts, config, request));
+      return await backup(parts, { ...request, base }, { ...options, settleRestore });
     },
+    async importArchives(request, options = {}) {
+      const { importArchives } = await import('./backup/index.ts');
+      return await importArchives(parts, request, options);
+    },
+  };
+}
+
+function openAllRepositories(config: AppConfig, parts: Parts): AllRepositories {
+  const openOther: Parts['openOther'] = (asked) => parts.openOther(asked);
+  const { env, passwordReference } = config;
+  return {
+    ...loggedRepositories(
+      openRepositories({
+        ...config,
+        catalog: () => parts.catalog(),
+        configuration: () => parts.source.current(),
+        maker: loadMaker,
+        openOther,
+      }),
+      parts,
+    ),
+    ...loggedUpkeep(openUpkeep({ ...parts, env, passwordReference, openOther }), parts),
     async init(options = {}) {
       const { initialize } = await import('./repositories/index.ts');
       const maker = await loadMaker();
@@ -118,23 +144,6 @@ function openJobs(config: AppConfig, parts: Parts): Jobs {
       return await loggedInit(parts, async () =>
         initialize(request, { catalog: await parts.catalog(), maker }),
       );
-    },
-    async backup(request, options = {}) {
-      const { backup } = await import('./backup/index.ts');
-      const { settleHeld: settleRestore } = await import('./restore/index.ts');
-      const base = request.base ?? (await defaultsOf(parts, config, request));
-      return await backup(parts, { ...request, base }, { ...options, settleRestore });
-    },
-    async check(request, options = {}) {
-      const { checkAll } = await import('./proof/index.ts');
-      return await checkAll(parts, request, options);
-    },
-    async recover(options = {}) {
-      const before = await parts.recovered();
-      const { recoverMore } = await import('./restore/index.ts');
-      const report = await recoverMore(parts, before, options);
-      const { recoverStreamed } = await import('./restore/index.ts');
-      return { ...report, volumes: await recoverStreamed(parts, options) };
     },
   };
 }

@@ -1,15 +1,20 @@
-import type { JobOptions } from '../activity/index.ts';
-import type { BackupReport, BackupRequest } from '../backup/index.ts';
+import type { JobOptions, LogFilter, LogProblem, LogVerification, SendResult } from '../activity/index.ts';
+import type {
+  BackupReport,
+  BackupRequest,
+  ImportArchivesReport,
+  ImportArchivesRequest,
+} from '../backup/index.ts';
 import type { EngineRecords } from '../hosts/engine-records.ts';
 import type { ManagedVolume, ManagedVolumes, TrashedVolume } from '../hosts/managed-volumes.ts';
+import type { LogEntry, LogKind } from '../model/log-entry.ts';
 import type { Volume } from '../model/volume.ts';
 import type { Policies } from '../policies/index.ts';
 import type { Proof } from '../proof/index.ts';
 import type { InitReport, OtherRepository, Repositories, Upkeep } from '../repositories/index.ts';
-import type { CheckReport } from '../repository/index.ts';
-import type { RecoverReport, RecoveredVolume, Restoring } from '../restore/index.ts';
+import type { RecoverReport, RecoveredVolume, Restores } from '../restore/index.ts';
 import type { Retention } from '../retention/index.ts';
-import type { Reading } from '../snapshots/index.ts';
+import type { Snapshots } from '../snapshots/index.ts';
 import type {
   ForeignTrash,
   Migrations,
@@ -22,45 +27,74 @@ import type {
   WatchedSizes,
 } from '../volumes/index.ts';
 import type { AppConfig } from './app-config.ts';
-import type { Word } from './word.ts';
 
-/** All that Holdfast can do, for its surfaces. Parts are opened when they are first needed, and closed with the App. */
-export interface App
-  extends
-    AsyncDisposable,
-    Jobs,
-    Reading,
-    Restoring,
-    Migrations,
-    Upkeep,
-    Retention,
-    Repositories,
-    Policies,
-    Word,
-    Proof {
+/**
+ * All that Holdfast can do, for its surfaces: an object of rooms. Parts are opened when they are first needed, and closed
+ * with the App.
+ */
+export interface App extends AsyncDisposable {
   readonly config: AppConfig;
-
+  readonly volumes: Volumes;
+  readonly backup: Backups;
+  readonly restore: Restores;
+  readonly snapshots: Snapshots;
+  readonly retention: Retention;
+  readonly proof: Proof;
+  readonly policies: Policies;
+  readonly repositories: AllRepositories;
+  readonly activity: Activity;
   /** For services that speak Docker's protocols. */
   readonly engineLinks: EngineLinks;
+  /**
+   * Brings back the containers that jobs have left stopped or paused which were killed; opening the host does so too. And
+   * puts right the volumes that restores through their engine have left half restored.
+   */
+  recover(options?: JobOptions): Promise<RecoverReport & { readonly volumes: readonly RecoveredVolume[] }>;
+}
 
+export interface Volumes extends Migrations {
   /** The lifecycle of volumes on the host. */
-  volumes(): Promise<VolumeEngine>;
-  /** Where containers run, and all that they keep data in. Looks, and changes nothing. */
-  lookAround(options?: JobOptions): Promise<Surroundings>;
+  onHost(): Promise<VolumeEngine>;
   /** The volumes that Holdfast keeps itself on its drivers, whatever the host is. */
   managed(): Promise<ManagedVolumes>;
-  /** Brings a volume back from the trash to whoever had it, Holdfast or an engine, and returns its name. */
-  restoreTrash(which: string, options?: RestoreTrashOptions): Promise<string>;
+  /** Where containers run, and all that they keep data in. Looks, and changes nothing. */
+  lookAround(options?: JobOptions): Promise<Surroundings>;
   /** With the containers of engines other than the host as consumers, for people to see. */
   withConsumersElsewhere(volumes: readonly Volume[], signal?: AbortSignal): Promise<readonly Volume[]>;
+  /** Runs a command with volumes that Holdfast keeps itself in their places, in a namespace of its own, on this terminal. */
+  run(request: RunRequest, options?: RunOptions): Promise<RunReport>;
   /** Renames a volume that Holdfast keeps itself, also for an engine that has it by the plugin. */
-  renameManaged(
+  rename(
     name: string,
     to: string,
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<ManagedVolume>;
   /** What is in the trash, the newest first. Puts back first what a killed `restoreTrash` has left on its way. */
   listTrash(): Promise<TrashedVolume[]>;
+  /** Brings a volume back from the trash to Holdfast or the engine that had it, and returns its name. */
+  restoreTrash(which: string, options?: RestoreTrashOptions): Promise<string>;
+}
+
+export interface Backups {
+  /** Saves volumes and directories. A target that fails is in the report; what fails for all of them is thrown. */
+  run(request: BackupRequest, options?: JobOptions): Promise<BackupReport>;
+  /** Turns archives of other programs into snapshots with their dates. */
+  importArchives(request: ImportArchivesRequest, options?: JobOptions): Promise<ImportArchivesReport>;
+}
+
+export interface AllRepositories extends Repositories, Upkeep {
+  /** Makes the state folder, a key and a repository; may be repeated. */
+  init(options?: InitOptions): Promise<InitReport>;
+}
+
+/** What is told of the work. */
+export interface Activity {
+  /** Oldest first. */
+  listLog(filter: LogFilter): Promise<LogEntry[]>;
+  /** Proves that the log is whole and that it was not changed without its key. */
+  verifyLog(options?: JobOptions): Promise<LogVerification>;
+  /** Sends a test over one channel or all of them. */
+  testNotifications(channel: string | undefined, options?: JobOptions): Promise<SendResult[]>;
 }
 
 /** What holds the volumes that Holdfast keeps itself and those of an engine together. */
@@ -77,22 +111,6 @@ export interface EngineLinks {
   openRecords(driver: string): Promise<EngineRecords>;
 }
 
-/** What needs to know how the App was configured. */
-export interface Jobs {
-  /** Runs a command with volumes that Holdfast keeps itself in their places, in a namespace of its own, on this terminal. */
-  run(request: RunRequest, options?: RunOptions): Promise<RunReport>;
-  /** Makes the state folder, a key and a repository; may be repeated. */
-  init(options?: InitOptions): Promise<InitReport>;
-  /** Saves volumes and directories. A target that fails is in the report; what fails for all of them is thrown. */
-  backup(request: BackupRequest, options?: JobOptions): Promise<BackupReport>;
-  check(request: { readonly readDataPercent: number }, options?: JobOptions): Promise<CheckReport>;
-  /**
-   * Brings back the containers that jobs have left stopped or paused which were killed; opening the host does so too. And
-   * puts right the volumes that restores through their engine have left half restored.
-   */
-  recover(options?: JobOptions): Promise<RecoverReport & { readonly volumes: readonly RecoveredVolume[] }>;
-}
-
 export interface InitOptions extends JobOptions {
   /** Instead of the repository that is configured. */
   readonly location?: string | undefined;
@@ -104,23 +122,17 @@ export interface InitOptions extends JobOptions {
   readonly makeDefault?: true | undefined;
 }
 
-export type { AppConfig, BackupReport, BackupRequest, InitReport, JobOptions };
-export type { BackupOutcome } from '../backup/index.ts';
+export type { AppConfig, BackupReport, BackupRequest, ImportArchivesReport, ImportArchivesRequest };
+export type { ArchiveOutcome, BackupOutcome } from '../backup/index.ts';
 export type { CheckReport, Progress, SnapshotEntry } from '../repository/index.ts';
-export type * from '../volumes/index.ts';
-export type { RunOptions, RunReport, RunRequest };
+export type { DueHook } from '../quiesce/index.ts';
+export type { JobOptions, LogEntry, LogFilter, LogKind, LogProblem, LogVerification, SendResult };
 export type * from '../hosts/engine-records.ts';
 export type * from '../hosts/managed-volumes.ts';
-export type { DueHook } from '../quiesce/index.ts';
-export type { RecoveredJob, RecoverReport } from '../restore/index.ts';
-export type { RecoveredVolume, Surroundings };
-export type { CoverageReport } from '../policies/index.ts';
-export type * from '../volumes/index.ts';
 export type * from '../policies/index.ts';
 export type * from '../proof/index.ts';
-export type * from '../snapshots/index.ts';
 export type * from '../repositories/index.ts';
 export type * from '../restore/index.ts';
 export type * from '../retention/index.ts';
-export type * from '../repositories/index.ts';
-export type * from './word.ts';
+export type * from '../snapshots/index.ts';
+export type * from '../volumes/index.ts';

@@ -179,18 +179,17 @@ function repositoryEvents(kind: LogKind, { name, location, repositoryId }: Named
 export function loggedRepositories(repositories: Repositories, parts: Pick<Protection, 'log'>): Repositories {
   return {
     ...repositories,
-    addRepository: (request, options) =>
-      loggedInit(parts, () => repositories.addRepository(request, options)),
-    removeRepository: (name) =>
+    add: (request, options) => loggedInit(parts, () => repositories.add(request, options)),
+    remove: (name) =>
       logged(parts, {
         event: { kind: 'repository-remove' },
-        work: () => repositories.removeRepository(name),
+        work: () => repositories.remove(name),
         done: (record) => repositoryEvents('repository-remove', record),
       }),
-    setDefaultRepository: (name) =>
+    setDefault: (name) =>
       logged(parts, {
         event: { kind: 'repository-default' },
-        work: () => repositories.setDefaultRepository(name),
+        work: () => repositories.setDefault(name),
         done: (record) => repositoryEvents('repository-default', record),
       }),
   };

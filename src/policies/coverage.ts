@@ -76,7 +76,7 @@ async function snapshotsIn(
   for (const repository of repositories) {
     try {
       await using opened = open(repository);
-      snapshots.push(...(await opened.app.listSnapshots({}, options)));
+      snapshots.push(...(await opened.app.snapshots.list({}, options)));
     } catch (error) {
       if (isAppError(error, 'cancelled')) throw error;
       // Before "init" there is none, and everything is unprotected.

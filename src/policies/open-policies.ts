@@ -19,17 +19,17 @@ export interface Policies {
   /** `usage` when a configuration that would stand in a file cannot be used. */
   checkConfiguration(wanted: { readonly file: string; readonly content: string }): Promise<void>;
   /** All policies with what they cover, did last and do next. */
-  listPolicies(options?: JobOptions): Promise<PolicyStatus[]>;
+  list(options?: JobOptions): Promise<PolicyStatus[]>;
   /** `not-found` names those that there are. */
-  showPolicy(name: string, options?: JobOptions): Promise<PolicyStatus>;
+  show(name: string, options?: JobOptions): Promise<PolicyStatus>;
   /** Does what a policy says, now. What fails is in the report. */
-  runPolicy(request: RunPolicyRequest, options?: JobOptions): Promise<PolicyRunReport>;
+  run(request: RunPolicyRequest, options?: JobOptions): Promise<PolicyRunReport>;
   /** What comes next, the earliest first, and the daemon that will do it. */
   nextRuns(
     options?: JobOptions,
   ): Promise<{ readonly daemon: DaemonState | undefined; readonly runs: readonly NextRun[] }>;
   /** Newest first. */
-  policyHistory(filter: {
+  history(filter: {
     readonly policy?: string | undefined;
     readonly limit: number;
   }): Promise<PolicyRunRecord[]>;
@@ -68,25 +68,25 @@ export function openPolicies(parts: PoliciesParts): Policies {
       const { parseConfiguration } = await import('./configuration/load-configuration.ts');
       await parseConfiguration(wanted);
     },
-    listPolicies: async (options = {}) => await statuses(options),
-    async showPolicy(name, options = {}) {
+    list: async (options = {}) => await statuses(options),
+    async show(name, options = {}) {
       const { findPolicy } = await import('./policy-status.ts');
       return findPolicy(await statuses(options), name);
     },
-    async runPolicy(request, options = {}) {
+    async run(request, options = {}) {
       const { runPolicy } = await import('./run-policy.ts');
       const { openPolicyWork } = await import('./policy-work.ts');
       const work = openPolicyWork({ source, repository, open });
-      const run = async (): Promise<PolicyRunReport> => {
+      const runNow = async (): Promise<PolicyRunReport> => {
         const seen = await viewAnyway(options);
         return await runPolicy(protection, { view: seen, work, open }, { ...options, ...request });
       };
-      if (request.dryRun) return await run();
+      if (request.dryRun) return await runNow();
       const { knownError } = await import('../lib/known-error.ts');
       const { happeningOfRun } = await import('./tell-of-look.ts');
       const notifier = await protection.notifier();
       try {
-        const report = await run();
+        const report = await runNow();
         notifier.tell([happeningOfRun(request.name, undefined)]);
         await source.keep();
         return report;
@@ -102,7 +102,7 @@ export function openPolicies(parts: PoliciesParts): Policies {
       const runs = nextRuns(await view(options), protection.now());
       return { daemon: await findDaemon(protection.stateDir), runs };
     },
-    policyHistory: async (filter) => (await memory()).listRuns(filter),
+    history: async (filter) => (await memory()).listRuns(filter),
     listAnomalies: async () => (await memory()).listOpenAnomalies(),
     async acceptAnomalies(volume) {
       const { acceptAnomalies } = await import('./accept-anomalies.ts');

@@ -1,21 +1,18 @@
 import type { BackupReport, BackupRequest } from '../backup/index.ts';
-import type { ForgetPlan, ForgetReport, ForgetRequest } from '../retention/index.ts';
-import type { DrillReport, DrillRequest, VerifyReport, VerifyRequest } from '../proof/index.ts';
+import type { Retention } from '../retention/index.ts';
+import type { Proof } from '../proof/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
-import type { ListedSnapshot, SnapshotFilter } from '../snapshots/index.ts';
+import type { Snapshots } from '../snapshots/index.ts';
 import type { ConfigurationSource } from './configuration/configuration-source.ts';
-import type { CheckReport, PruneLimits, PruneSummary } from '../repository/index.ts';
 
 /** What policies ask of Holdfast, with one repository. */
 export interface PolicyApp {
-  backup(request: BackupRequest, options?: JobOptions): Promise<BackupReport>;
-  listSnapshots(filter: SnapshotFilter, options?: JobOptions): Promise<ListedSnapshot[]>;
-  planForget(request: ForgetRequest, options?: JobOptions): Promise<ForgetPlan>;
-  applyForget(plan: ForgetPlan, options?: JobOptions): Promise<ForgetReport>;
-  prune(limits: PruneLimits, options?: JobOptions): Promise<PruneSummary>;
-  check(request: { readonly readDataPercent: number }, options?: JobOptions): Promise<CheckReport>;
-  verify(request: VerifyRequest, options?: JobOptions): Promise<VerifyReport>;
-  drill?(request: DrillRequest, options?: JobOptions): Promise<DrillReport>;
+  readonly backup: {
+    run(request: BackupRequest, options?: JobOptions): Promise<BackupReport>;
+  };
+  readonly snapshots: Pick<Snapshots, 'list'>;
+  readonly retention: Pick<Retention, 'planForget' | 'applyForget' | 'prune'>;
+  readonly proof: Pick<Proof, 'check' | 'verify'> & Partial<Pick<Proof, 'drill'>>;
 }
 
 /** Opened for one job, and closed after it. */

@@ -84,13 +84,13 @@ export function openPolicyWork({ source, repository: given, open }: PolicyWorkPa
     },
     async check({ repository, percent }, options) {
       return await withRepository(repository, async ({ app }) =>
-        judged((await app.check({ readDataPercent: percent }, options)).errors),
+        judged((await app.proof.check({ readDataPercent: percent }, options)).errors),
       );
     },
     async verify({ repository, percent }, options) {
       const request = { targets: [], all: true, last: 1, readDataPercent: percent };
       return await withRepository(repository, async ({ app }) => {
-        const { volumes, unreadable } = await app.verify(request, options);
+        const { volumes, unreadable } = await app.proof.verify(request, options);
         const lost = unreadable.map(
           (id) => `the record of the snapshot ${quote(id.slice(0, 8))} cannot be read`,
         );
@@ -154,7 +154,7 @@ async function saveTogether(
   options: JobOptions,
 ): Promise<SubjectOutcome[]> {
   const { policy, subjects } = job;
-  const report = await app.backup(
+  const report = await app.backup.run(
     {
       targets: subjects.map(({ name }) => name),
       all: false,
@@ -204,19 +204,19 @@ async function forgetOne(
     keepVerified: keep.verified,
     allowEmpty: false,
   };
-  const plan = await app.planForget(request, options);
+  const plan = await app.retention.planForget(request, options);
   if (plan.refusal !== undefined) throw plan.refusal;
   const leaving = plan.groups.flatMap(({ decisions }) =>
     decisions.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot),
   );
-  const saved = await app.listSnapshots({ tags: [policyTag(policy)] }, options);
+  const saved = await app.snapshots.list({ tags: [policyTag(policy)] }, options);
   if (leaving.length === 0) return saved;
   const { id: repositoryId } = await parts.repository();
   for (const identity of new Set(leaving.flatMap(({ volume }) => volume?.identity ?? []))) {
     const times = leaving.filter(({ volume }) => volume?.identity === identity).map(({ time }) => time);
     options.beforeRemoval({ identity, name, repositoryId, times });
   }
-  await app.applyForget(plan, options);
+  await app.retention.applyForget(plan, options);
   return saved;
 }
 
@@ -228,7 +228,7 @@ async function pruneProven(opened: OpenedApp, options: JobOptions): Promise<Upke
     openGate({
       anomalies: catalog.policies.listOpenAnomalies().filter(({ repositoryId }) => repositoryId === id),
       forgotten,
-      snapshots: await app.listSnapshots({}, options),
+      snapshots: await app.snapshots.list({}, options),
       verified: new Set(catalog.listVerifiedSnapshots(id)),
     });
   const looked = new Set<string>();
@@ -241,13 +241,13 @@ async function pruneProven(opened: OpenedApp, options: JobOptions): Promise<Upke
       const message = `the newest snapshot ${quote(damaged.slice(0, 8))} is not whole: nothing is pruned`;
       return { outcome: 'failed', message };
     }
-    await app.verify({ targets: gate.unproven, all: false, last: 1, readDataPercent: 100 }, options);
+    await app.proof.verify({ targets: gate.unproven, all: false, last: 1, readDataPercent: 100 }, options);
     for (const snapshot of gate.unproven) looked.add(snapshot);
     forgotten = catalog.policies.listForgotten(id);
     gate = await look(forgotten);
   }
   if (gate.refusal !== undefined) return { outcome: 'waiting', message: gate.refusal };
-  const { freedBytes } = await app.prune(
+  const { freedBytes } = await app.retention.prune(
     { maxUnused: defaultUnusedLimit, maxRepackBytes: undefined },
     options,
   );
@@ -260,10 +260,10 @@ async function drillAll(
   { subjects }: SaveJob,
   options: JobOptions,
 ): Promise<UpkeepOutcome> {
-  if (app.drill === undefined) throw new AppError('unsupported', 'Drills are not supported here');
+  if (app.proof.drill === undefined) throw new AppError('unsupported', 'Drills are not supported here');
   const problems: string[] = [];
   for (const { name } of subjects) {
-    const report = await app.drill(
+    const report = await app.proof.drill(
       { target: name, snapshot: undefined, command: undefined, keep: false, readyWithinMs: 120_000 },
       options,
     );

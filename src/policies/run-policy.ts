@@ -197,10 +197,10 @@ async function preview(
     const keep = policy.keep;
     const known =
       keep &&
-      (await opened.app.listSnapshots({ name: subject.name, tags: [policyTag(policy.name)] }, options));
+      (await opened.app.snapshots.list({ name: subject.name, tags: [policyTag(policy.name)] }, options));
     const plan: ForgetPlan | undefined =
       keep && known !== undefined && known.length > 0
-        ? await opened.app.planForget(
+        ? await opened.app.retention.planForget(
             {
               targets: [subject.name],
               tags: [[policyTag(policy.name)]],

@@ -2,10 +2,15 @@ import { isAppError } from '../model/errors.ts';
 import type { CheckReport } from '../repository/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 
+export interface CheckRequest {
+  /** How much of the data is read, too; 0 to 100. */
+  readonly readDataPercent: number;
+}
+
 /** Checks the repository, and remembers which snapshots are proven to be whole: "forget" never removes the newest of them. */
 export async function checkAll(
   parts: Protection,
-  { readDataPercent }: { readonly readDataPercent: number },
+  { readDataPercent }: CheckRequest,
   { signal, onProgress, onNote }: JobOptions,
 ): Promise<CheckReport> {
   const repository = await parts.repository();

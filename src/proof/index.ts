@@ -3,7 +3,7 @@
  * (a snapshot started as what it was). Never touches a live volume or container. Begin with `proof.ts`; a drill with
  * `drill/drill.ts`.
  */
-export { checkAll } from './check.ts';
+export type { CheckRequest } from './check.ts';
 export type { DrillReport, DrillRequest } from './drill/drill-types.ts';
 export { removeLeftTrials } from './drill/trial.ts';
 export type * from './proof.ts';

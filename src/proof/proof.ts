@@ -1,9 +1,13 @@
 import { logged, type JobOptions, type Protection } from '../activity/index.ts';
+import type { CheckReport } from '../repository/index.ts';
+import { checkAll, type CheckRequest } from './check.ts';
 import type { DrillReport, DrillRequest } from './drill/drill-types.ts';
 import type { VerifyReport, VerifyRequest } from './verify.ts';
 
 /** What proves that snapshots can be restored. */
 export interface Proof {
+  /** Verifies the repository: its structure, and as much of its data as is asked for. */
+  check(request: CheckRequest, options?: JobOptions): Promise<CheckReport>;
   /** Verifies chosen snapshots with the data that they need. What is damaged is in the report. */
   verify(request: VerifyRequest, options?: JobOptions): Promise<VerifyReport>;
   /** Restores beside, starts the recorded image on it, and asks for the data. A snapshot that fails is in the report. */
@@ -12,6 +16,7 @@ export interface Proof {
 
 export function openProof(parts: Protection): Proof {
   return {
+    check: async (request, options = {}) => await checkAll(parts, request, options),
     async verify(request, options = {}) {
       const { verify } = await import('./verify.ts');
       const repository = (await parts.repository()).id;

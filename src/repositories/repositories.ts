@@ -13,14 +13,14 @@ import { type RepositoriesSaid, withConfigured } from './with-configured.ts';
 /** The repositories that Holdfast knows by name. */
 export interface Repositories {
   /** Makes a repository or takes over one that is there, and remembers it. Again with the same name, it changes its options. */
-  addRepository(request: AddRepositoryRequest, options?: JobOptions): Promise<InitReport>;
-  listRepositories(): Promise<KnownRepository[]>;
+  add(request: AddRepositoryRequest, options?: JobOptions): Promise<InitReport>;
+  list(): Promise<KnownRepository[]>;
   /** Forgets it. What it holds, and its key, stay as they are. */
-  removeRepository(name: string): Promise<KnownRepository>;
+  remove(name: string): Promise<KnownRepository>;
   /** Commands that name no repository take this one. */
-  setDefaultRepository(name: string): Promise<KnownRepository>;
+  setDefault(name: string): Promise<KnownRepository>;
   /** Opens each, and says whether it is the one that it was; all of them when none is named. */
-  checkRepositories(names: readonly string[], options?: JobOptions): Promise<RepositoryState[]>;
+  check(names: readonly string[], options?: JobOptions): Promise<RepositoryState[]>;
 }
 
 export interface AddRepositoryRequest {

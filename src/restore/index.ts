@@ -8,6 +8,6 @@ export { recoverAtStart, recoverMore, type RecoverReport, type RecoveredJob } fr
 export { planRestore } from './restore-plan.ts';
 export { applyRestore } from './restore.ts';
 export type * from './restoring.ts';
-export { openRestoring } from './restoring.ts';
+export { openRestores } from './restoring.ts';
 export { settleAll, settleHeld, type SettleOptions } from './settle.ts';
 export { listStreamed, savedIn } from './streamed-journal.ts';

@@ -7,19 +7,19 @@ import type { UndoRecord } from '../volumes/index.ts';
 import type { UndoPlan, UndoReport, UndoRequest } from './undo.ts';
 
 /** What brings data back, and what takes that back. Nothing is touched before a plan is carried out. */
-export interface Restoring {
+export interface Restores {
   /** What a restore would do; nothing is touched. */
-  planRestore(request: RestoreRequest, options?: JobOptions): Promise<RestorePlan>;
+  plan(request: RestoreRequest, options?: JobOptions): Promise<RestorePlan>;
   /** Carries a plan out. A failure leaves the volume as it was. */
-  applyRestore(plan: RestorePlan, options?: JobOptions): Promise<RestoreReport>;
+  apply(plan: RestorePlan, options?: JobOptions): Promise<RestoreReport>;
   /** What feeding the dumps of a snapshot to a running database would do; nothing is touched. */
-  planDumpRestore(request: DumpRestoreRequest, options?: JobOptions): Promise<DumpRestorePlan>;
+  planDump(request: DumpRestoreRequest, options?: JobOptions): Promise<DumpRestorePlan>;
   /** Carries it out. What is there is saved before. */
-  applyDumpRestore(plan: DumpRestorePlan, options?: JobOptions): Promise<DumpRestoreReport>;
+  applyDump(plan: DumpRestorePlan, options?: JobOptions): Promise<DumpRestoreReport>;
   /** What restoring all volumes of a stack would do; nothing is touched. */
-  planStackRestore(request: StackRequest, options?: JobOptions): Promise<StackPlan>;
+  planStack(request: StackRequest, options?: JobOptions): Promise<StackPlan>;
   /** Carries it out: all of it, or nothing is changed. */
-  applyStackRestore(plan: StackPlan, options?: JobOptions): Promise<StackReport>;
+  applyStack(plan: StackPlan, options?: JobOptions): Promise<StackReport>;
   /** What bringing back the data before a restore would do; nothing is touched. */
   planUndo(request: UndoRequest, options?: JobOptions): Promise<UndoPlan>;
   /** Carries it out. A failure leaves everything as it was. */
@@ -35,18 +35,18 @@ export interface RestoringParts extends Protection {
   expectRestore(): void;
 }
 
-export function openRestoring(parts: RestoringParts): Restoring {
+export function openRestores(parts: RestoringParts): Restores {
   return {
-    async planRestore(request, options = {}) {
+    async plan(request, options = {}) {
       parts.expectRestore();
       const { planRestore } = await import('./restore-plan.ts');
       return await planRestore(parts, request, options);
     },
-    applyRestore: loadedLate(parts, async () => (await import('./restore.ts')).applyRestore),
-    planDumpRestore: loadedLate(parts, async () => (await import('./restore-dump.ts')).planDumpRestore),
-    applyDumpRestore: loadedLate(parts, async () => (await import('./restore-dump.ts')).applyDumpRestore),
-    planStackRestore: loadedLate(parts, async () => (await import('./restore-stack.ts')).planStackRestore),
-    applyStackRestore: loadedLate(parts, async () => (await import('./restore-stack.ts')).applyStackRestore),
+    apply: loadedLate(parts, async () => (await import('./restore.ts')).applyRestore),
+    planDump: loadedLate(parts, async () => (await import('./restore-dump.ts')).planDumpRestore),
+    applyDump: loadedLate(parts, async () => (await import('./restore-dump.ts')).applyDumpRestore),
+    planStack: loadedLate(parts, async () => (await import('./restore-stack.ts')).planStackRestore),
+    applyStack: loadedLate(parts, async () => (await import('./restore-stack.ts')).applyStackRestore),
     planUndo: loadedLate(parts, async () => (await import('./undo.ts')).planUndo),
     applyUndo: loadedLate(parts, async () => (await import('./undo.ts')).applyUndo),
     async listUndo() {

@@ -1,18 +1,11 @@
 import type { PruneLimits, PruneSummary } from '../repository/index.ts';
-import type {
-  FindRequest,
-  FoundEntry,
-  SnapshotFilter,
-  StatsReport,
-  VolumeStats,
-} from '../snapshots/index.ts';
 import type { ForgetReport, ForgetRequest } from './forget.ts';
 import type { ForgetGroup, ForgetPlan, ForgetDecision } from './forget-plan.ts';
 import type { KeepRules, Period } from '../model/keep-rules.ts';
 import { loadedLate, type JobOptions, type Protection } from '../activity/index.ts';
 import type { TaggedSnapshot, TagRequest } from './tag.ts';
 
-/** What keeps a repository from growing for ever, and says what is in it. */
+/** What keeps a repository from growing for ever. */
 export interface Retention {
   /** What would be forgotten, and why everything else stays; nothing is touched. */
   planForget(request: ForgetRequest, options?: JobOptions): Promise<ForgetPlan>;
@@ -24,10 +17,6 @@ export interface Retention {
   prune(limits: PruneLimits, options?: JobOptions): Promise<PruneSummary>;
   /** Changes the tags of snapshots, which get new ids by it. */
   changeTags(request: TagRequest, options?: JobOptions): Promise<TaggedSnapshot[]>;
-  /** How much is stored, for all volumes or one. */
-  stats(filter: Pick<SnapshotFilter, 'name'>, options?: JobOptions): Promise<StatsReport>;
-  /** Files and folders in snapshots, newest snapshot first. */
-  find(request: FindRequest, options?: JobOptions): AsyncIterable<FoundEntry>;
 }
 
 export function openRetention(parts: Protection): Retention {
@@ -41,17 +30,10 @@ export function openRetention(parts: Protection): Retention {
       return await (await parts.repository()).prune({ ...limits, signal, onProgress });
     },
     changeTags: loadedLate(parts, async () => (await import('./tag.ts')).changeTags),
-    stats: loadedLate(parts, async () => (await import('../snapshots/index.ts')).measureStats),
-    async *find(request, options = {}) {
-      const { findEntries } = await import('../snapshots/index.ts');
-      yield* findEntries(parts, request, options);
-    },
   };
 }
 
 export type {
-  FindRequest,
-  FoundEntry,
   ForgetGroup,
   ForgetPlan,
   ForgetReport,
@@ -61,8 +43,6 @@ export type {
   PruneLimits,
   PruneSummary,
   ForgetDecision,
-  StatsReport,
   TaggedSnapshot,
   TagRequest,
-  VolumeStats,
 };

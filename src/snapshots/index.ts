@@ -29,7 +29,7 @@ export { machineNames, ofNamesakes, takeOverHint } from './namesakes.ts';
 export { ownTest, type OwnTest } from './own-snapshots.ts';
 export { explainContainerPath } from './path-in-container.ts';
 export type * from './reading.ts';
-export { openReading } from './reading.ts';
+export { openSnapshots } from './reading.ts';
 export { findSavedAs, isSavedAs } from './saved-as.ts';
 export { orderSnapshots, type TimeDoubt } from './snapshot-order.ts';
 export {

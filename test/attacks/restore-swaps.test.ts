@@ -38,12 +38,12 @@ function seen(root: string): string {
 
 /** Two states, so that each restore changes something. */
 async function saveTwice(app: App): Promise<void> {
-  await app.init();
+  await app.repositories.init();
   for (const text of ['first', 'second']) {
     for (const name of readdirSync(data)) rmSync(join(data, name), { recursive: true });
     makeTree(data, text);
     own(data, { uid: attackerUid, mode: 0o777 });
-    const { outcomes } = await app.backup({ targets: [data], all: false, stacks: [], dryRun: false });
+    const { outcomes } = await app.backup.run({ targets: [data], all: false, stacks: [], dryRun: false });
     const id = outcomes[0]?.snapshot?.id ?? '';
     saved.set(id, seen(data));
     part.set(id, seen(join(data, 'd3')));
@@ -52,7 +52,7 @@ async function saveTwice(app: App): Promise<void> {
 
 async function restore(app: App, id: string, more: { to?: string; path?: string } = {}): Promise<void> {
   const request = { what: id, to: undefined, path: undefined, safetySnapshot: false, ...more };
-  await app.applyRestore(await app.planRestore(request));
+  await app.restore.apply(await app.restore.plan(request));
 }
 
 function idOf(round: number): string {
@@ -86,7 +86,7 @@ test('nor does a restore of a part go elsewhere, nor an undo', async () => {
     // What is kept may be lost in a round: that user can move it away for good.
     const was = seen(data);
     await restore(app, idOf(round));
-    await app.applyUndo(await app.planUndo({ what: data }));
+    await app.restore.applyUndo(await app.restore.planUndo({ what: data }));
     expect(seen(data)).toBe(was);
   });
 });
@@ -133,11 +133,11 @@ test('behind a link of another user, a directory is restored in place only where
   lchownSync(link, attackerUid, attackerUid);
   const [name, place] = [join(link, 'd3'), join(real, 'd3')];
   await using app = open();
-  await app.init();
+  await app.repositories.init();
   const notes: string[] = [];
   const onNote = (note: string): void => void notes.push(note);
   const request = { targets: [name], all: false, stacks: [], dryRun: false };
-  const { outcomes } = await app.backup(request, { onNote });
+  const { outcomes } = await app.backup.run(request, { onNote });
   const id = outcomes[0]?.snapshot?.id ?? '';
   expect(notes.join()).toContain(`it takes --to "${place}"`);
   const before = seen(place);
@@ -149,14 +149,14 @@ test('behind a link of another user, a directory is restored in place only where
   await restore(app, id, { to: place });
   expect(seen(place)).toBe(before);
   // It is the same one for all that looks at it by the name that was saved.
-  expect((await app.listUndo()).map((one) => one.name)).toEqual([name]);
+  expect((await app.restore.listUndo()).map((one) => one.name)).toEqual([name]);
   const untouched = seen(scene.victim);
-  const planned = await app.planRestore({ what: id, to: place, path: undefined, safetySnapshot: true });
+  const planned = await app.restore.plan({ what: id, to: place, path: undefined, safetySnapshot: true });
   rmSync(link);
   symlinkSync(scene.victim, link);
   lchownSync(link, attackerUid, attackerUid);
-  await expect(app.applyRestore(planned)).rejects.toMatchObject({ code: 'conflict' });
-  await expect(app.planUndo({ what: name })).rejects.toMatchObject({ code: 'conflict' });
+  await expect(app.restore.apply(planned)).rejects.toMatchObject({ code: 'conflict' });
+  await expect(app.restore.planUndo({ what: name })).rejects.toMatchObject({ code: 'conflict' });
   await expect(restore(app, id)).rejects.toMatchObject({
     hint: expect.stringContaining('leads somewhere else now') as string,
   });

@@ -19,7 +19,7 @@ beforeAll(async () => {
   stateDir = join(engine.folder, 'state');
   await mkdir(stateDir);
   app = open();
-  await app.init();
+  await app.repositories.init();
   await start();
 });
 afterAll(async () => {
@@ -88,7 +88,7 @@ const policies = `policies:
 
 test('labels go before x-holdfast, and x-holdfast before the policy', async () => {
   configure(policies);
-  const { runs } = await app.nextRuns();
+  const { runs } = await app.policies.nextRuns();
   const daily = runs
     .filter(({ action, name }) => action === 'backup' && mine(name))
     .map(({ name, policy, time }) => [
@@ -102,13 +102,13 @@ test('labels go before x-holdfast, and x-holdfast before the policy', async () =
     web: ['rest', 30],
     labelled: ['weekly', 0],
   });
-  expect((await app.showPolicy('rest')).covers.map(({ name }) => name)).not.toContain('shop_temp');
+  expect((await app.policies.show('rest')).covers.map(({ name }) => name)).not.toContain('shop_temp');
 });
 
 test('every kind of mount is in the coverage, before and after a run', async () => {
   configure(policies);
   const states = async () => {
-    const { places } = await app.coverage();
+    const { places } = await app.policies.coverage();
     return Object.fromEntries(
       places
         .filter(({ name }) => mine(name))
@@ -129,7 +129,7 @@ test('every kind of mount is in the coverage, before and after a run', async () 
   });
   configure(`${policies}  conf: { paths: ${conf}, schedule: '@daily' }\n`);
   for (const name of ['rest', 'weekly', 'conf']) {
-    const { backups } = await app.runPolicy({ name, dryRun: false });
+    const { backups } = await app.policies.run({ name, dryRun: false });
     expect(backups.filter(({ name }) => mine(name)).flatMap(({ error }) => error?.message ?? [])).toEqual([]);
   }
   const after = await states();
@@ -147,14 +147,14 @@ test('bind mounts of a stack are saved with its volumes, and what is of the mach
   await engine.docker(['create', '--name', 'shop-site-1', ...labels, ...mounts, 'busybox', 'true']);
   try {
     configure(`policies:\n  shop: { stacks: shop, bind-mounts: true, schedule: '@daily' }\n`);
-    const { backups } = await app.runPolicy({ name: 'shop', dryRun: false });
+    const { backups } = await app.policies.run({ name: 'shop', dryRun: false });
     const conf = join(engine.folder, 'conf');
     const paths = backups.filter(({ kind }) => kind === 'path');
     expect(paths.map(({ name, outcome }) => [name, outcome])).toEqual([
       [conf, 'good'],
       [site, 'good'],
     ]);
-    const { places } = await app.coverage();
+    const { places } = await app.policies.coverage();
     const found = places.filter(({ kind, stack }) => kind === 'bind' && stack === 'shop');
     expect(found.map(({ name, state }) => [name, state])).toEqual([
       [conf, 'protected'],
@@ -261,9 +261,9 @@ describe('the daemon', () => {
       'true false',
     );
     await using fresh = open();
-    const report = await fresh.check({ readDataPercent: 100 });
+    const report = await fresh.proof.check({ readDataPercent: 100 });
     expect(report.errors).toEqual([]);
-    const history = await fresh.policyHistory({ policy: 'often', limit: 500 });
+    const history = await fresh.policies.history({ policy: 'often', limit: 500 });
     const good = history.filter(({ action, end }) => action === 'backup' && end?.outcome === 'good');
     const times = good.map(({ subject, scheduledAt }) => `${subject} ${scheduledAt}`);
     expect(new Set(times).size).toBe(times.length);

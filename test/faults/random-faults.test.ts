@@ -139,10 +139,10 @@ async function forgetOldest(): Promise<void> {
 /** What the store says that it has may not be there: the check has to find it, and what it calls whole is. */
 async function judgeLie(end: WorkEnd, now: readonly string[]): Promise<void> {
   await using app = world.open();
-  const { errors, wholeSnapshots } = await app.check({ readDataPercent: 100 });
+  const { errors, wholeSnapshots } = await app.proof.check({ readDataPercent: 100 });
   const factsOf = (id: string): readonly string[] | undefined =>
     id === end.saved ? now : world.facts.get(id);
-  const listed = (await app.listSnapshots({})).map(({ id }) => id);
+  const listed = (await app.snapshots.list({})).map(({ id }) => id);
   if (errors.length === 0) {
     if (end.saved !== undefined) expect(listed, `${where}: said to be saved`).toContain(end.saved);
     expect(wholeSnapshots.toSorted(), where).toEqual(listed.toSorted());
@@ -156,7 +156,7 @@ async function judgeLie(end: WorkEnd, now: readonly string[]): Promise<void> {
 /** Writes down what there is now. A failure that came late may have left a whole snapshot, and a forget may be half done. */
 async function remember(end: WorkEnd, now: readonly string[]): Promise<void> {
   await using app = world.open();
-  const listed = (await app.listSnapshots({})).map(({ id }) => id);
+  const listed = (await app.snapshots.list({})).map(({ id }) => id);
   if (end.saved !== undefined) expect(listed, `${where}: said to be saved`).toContain(end.saved);
   for (const id of end.removed ?? []) expect(listed, `${where}: said to be removed`).not.toContain(id);
   for (const id of listed) if (!world.facts.has(id)) world.facts.set(id, now);
@@ -172,7 +172,7 @@ async function remember(end: WorkEnd, now: readonly string[]): Promise<void> {
 /** Nothing is damaged, every snapshot is there, and one of them is what was saved. */
 async function judgeWhole({ isThorough = random.fraction() < 0.04 }): Promise<void> {
   await using app = world.open();
-  const { errors, wholeSnapshots } = await app.check({ readDataPercent: 100 });
+  const { errors, wholeSnapshots } = await app.proof.check({ readDataPercent: 100 });
   expect(errors, where).toEqual([]);
   expect(wholeSnapshots.toSorted(), where).toEqual([...world.facts.keys()].sort());
   const ids = [...world.facts.keys()];
@@ -186,7 +186,7 @@ async function judgeWhole({ isThorough = random.fraction() < 0.04 }): Promise<vo
 async function judgeSecond(mayBeDamaged: boolean): Promise<void> {
   const again = await world.work('copy');
   await using app = world.open('second');
-  const { errors } = await app.check({ readDataPercent: 100 });
+  const { errors } = await app.proof.check({ readDataPercent: 100 });
   if (mayBeDamaged && errors.length > 0) {
     rmSync(join(world.second, 'data'), { recursive: true });
     for (const type of ['index', 'snapshots'])
@@ -197,8 +197,8 @@ async function judgeSecond(mayBeDamaged: boolean): Promise<void> {
   expect(errors, where).toEqual([]);
   expect(again, where).toMatchObject({ isDone: true });
   await using main = world.open();
-  const newest = (await main.listSnapshots({})).at(-1);
-  const copy = (await app.listSnapshots({})).find(({ time }) => time === newest?.time);
+  const newest = (await main.snapshots.list({})).at(-1);
+  const copy = (await app.snapshots.list({})).find(({ time }) => time === newest?.time);
   if (newest === undefined || copy === undefined)
     throw new Error(`${where}: the newest snapshot was not copied`);
   await world.expectRestores(app, copy.id, { facts: world.facts.get(newest.id) });

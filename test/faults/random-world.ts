@@ -50,7 +50,7 @@ export class RandomWorld implements AsyncDisposable {
       const store = await startFaultyStore(folder);
       this.#stores.set(name, store);
       await using app = this.open();
-      await app.addRepository({
+      await app.repositories.add({
         name,
         location: `rest:${store.url}`,
         options: { 'retry-for': '1s' },
@@ -121,7 +121,7 @@ export class RandomWorld implements AsyncDisposable {
   async #tryTo(app: App, work: Work, signal: AbortSignal | undefined): Promise<WorkEnd> {
     if (work === 'backup') {
       const request = { targets: [this.source], all: false, stacks: [], dryRun: false };
-      const [outcome] = (await app.backup(request, { signal })).outcomes;
+      const [outcome] = (await app.backup.run(request, { signal })).outcomes;
       return {
         isDone: outcome?.outcome === 'good',
         saved: outcome?.outcome === 'good' ? outcome.snapshot?.id : undefined,
@@ -131,23 +131,29 @@ export class RandomWorld implements AsyncDisposable {
     if (work === 'forget') {
       const rules = { last: this.#random.between(3, 6) };
       const request = { targets: [], tags: [], rules, keepVerified: undefined, allowEmpty: false };
-      const { removed } = await app.applyForget(await app.planForget(request, { signal }), { signal });
+      const { removed } = await app.retention.applyForget(
+        await app.retention.planForget(request, { signal }),
+        { signal },
+      );
       return { isDone: true, removed };
     }
     if (work === 'prune') {
-      await app.prune({ maxUnused: { kind: 'percent', percent: 0 }, maxRepackBytes: undefined }, { signal });
+      await app.retention.prune(
+        { maxUnused: { kind: 'percent', percent: 0 }, maxRepackBytes: undefined },
+        { signal },
+      );
       return { isDone: true };
     }
     if (work === 'copy') {
       const to = { repository: 'second', passwordReference: undefined };
-      const { failed } = await app.copy({ to, references: [], dryRun: false }, { signal });
+      const { failed } = await app.repositories.copy({ to, references: [], dryRun: false }, { signal });
       return { isDone: failed.length === 0, message: failed[0]?.message };
     }
     if (work === 'restore') {
       await this.expectRestores(app, this.#random.pick([...this.facts.keys()]), { signal });
       return { isDone: true };
     }
-    const { errors } = await app.check({ readDataPercent: 100 }, { signal });
+    const { errors } = await app.proof.check({ readDataPercent: 100 }, { signal });
     return { isDone: errors.length === 0, message: errors[0] };
   }
 
@@ -163,7 +169,7 @@ export class RandomWorld implements AsyncDisposable {
     const target = join(this.folder, 'restored');
     try {
       const request = { what: id, to: target, path: undefined, safetySnapshot: false };
-      await app.applyRestore(await app.planRestore(request, { signal }), { signal });
+      await app.restore.apply(await app.restore.plan(request, { signal }), { signal });
       if (treeFacts(target).join('\n') !== facts?.join('\n'))
         throw new Error(`Snapshot ${id} was restored as something else`);
     } finally {

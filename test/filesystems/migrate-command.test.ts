@@ -91,8 +91,8 @@ test('it tells how it gets on: of what is copied, and of what is compared', asyn
     ...{ repository: undefined, configFile: undefined, passwordReference: undefined },
   });
   const told: Record<string, number> = {};
-  const plan = await app.planMigration({ name: 'pg', driver: 'local', options: { size: '32m' } });
-  const report = await app.applyMigration(plan, {
+  const plan = await app.volumes.planMigration({ name: 'pg', driver: 'local', options: { size: '32m' } });
+  const report = await app.volumes.applyMigration(plan, {
     onProgress: ({ phase, filesDone, filesTotal }) => {
       expect(filesTotal).toBe(3);
       told[phase] = Math.max(filesDone, told[phase] ?? 0);

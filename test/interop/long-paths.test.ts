@@ -37,7 +37,7 @@ beforeEach(async () => {
     ...{ host: 'embedded', dataWay: 'auto', passwordReference: 'env:RESTIC_PASSWORD' },
     env: { ...process.env, RESTIC_PASSWORD: resticPassword },
   });
-  await app.init();
+  await app.repositories.init();
   id = await save();
 });
 afterEach(async () => {
@@ -46,7 +46,7 @@ afterEach(async () => {
 });
 
 async function save(): Promise<string> {
-  const { outcomes } = await app.backup({ targets: [data], all: false, stacks: [], dryRun: false });
+  const { outcomes } = await app.backup.run({ targets: [data], all: false, stacks: [], dryRun: false });
   const [outcome] = outcomes;
   expect(outcome).toMatchObject({ outcome: 'good', problems: [] });
   return outcome?.snapshot?.id ?? '';
@@ -54,7 +54,7 @@ async function save(): Promise<string> {
 
 async function restore(more: { to?: string; path?: string } = {}): Promise<void> {
   const request = { what: id, to: undefined, path: undefined, safetySnapshot: true, ...more };
-  const report = await app.applyRestore(await app.planRestore(request));
+  const report = await app.restore.apply(await app.restore.plan(request));
   expect(report.problems).toEqual([]);
 }
 
@@ -75,9 +75,9 @@ test('come back in place, alone, elsewhere and by an undo, and what was kept is 
   change('changed');
   await restore();
   expect([read(data), readFileSync(join(data, 'short'), 'utf8')]).toEqual(['deep', 'short']);
-  await app.applyUndo(await app.planUndo({ what: data }));
+  await app.restore.applyUndo(await app.restore.planUndo({ what: data }));
   expect(read(data)).toBe('changed');
-  await app.dropUndo({ what: data });
+  await app.restore.dropUndo({ what: data });
   await restore({ path: `${deep}/file` });
   expect([read(data), readFileSync(join(data, 'short'), 'utf8')]).toEqual(['deep', 'changed']);
   await restore({ path: names.slice(0, 25).join('/') });
@@ -97,7 +97,8 @@ test('with folders on the way that are gone', async () => {
 
 test('are in a dump, and a restore of another machine with restic can read them', async () => {
   const found: string[] = [];
-  for await (const { entry } of readTar(app.dump({ snapshot: id, path: '' }))) found.push(entry.path);
+  for await (const { entry } of readTar(app.snapshots.dump({ snapshot: id, path: '' })))
+    found.push(entry.path);
   expect(found).toContain(`${deep}/file`);
   const restic = resticCommand(join(folder, 'repository'));
   expect(await restic.run('ls', id)).toContain(`${deep}/file`);

@@ -220,9 +220,9 @@ test('a signal that comes before the command is there reaches it all the same', 
     pass('SIGTERM');
     return { [Symbol.dispose]() {} };
   };
-  expect(await app.run(sleeping, { onSignals })).toEqual({ exitCode: 143 });
+  expect(await app.volumes.run(sleeping, { onSignals })).toEqual({ exitCode: 143 });
   const signal = AbortSignal.abort();
-  expect(await app.run(sleeping, { signal })).toEqual({ exitCode: 143 });
+  expect(await app.volumes.run(sleeping, { signal })).toEqual({ exitCode: 143 });
 });
 
 const blank = {

@@ -16,8 +16,8 @@ export interface ManagedRequest {
 export async function managedFor(
   session: Session,
   { name, action, instead }: ManagedRequest,
-): Promise<Awaited<ReturnType<App['managed']>>> {
-  const managed = await session.app.managed();
+): Promise<Awaited<ReturnType<App['volumes']['managed']>>> {
+  const managed = await session.app.volumes.managed();
   if ((await managed.find(name)) !== undefined) return managed;
   const engines = await findEngineVolume(session, name);
   if (engines === undefined) return managed;
@@ -34,7 +34,7 @@ export async function managedFor(
 /** Undefined where there is none, or no engine answers. */
 async function findEngineVolume({ app, signal }: Session, name: string): Promise<Volume | undefined> {
   try {
-    return await (await app.volumes()).inspect(name, { signal });
+    return await (await app.volumes.onHost()).inspect(name, { signal });
   } catch (error) {
     if (!isAppError(error) || error.code === 'cancelled') throw error;
     return undefined;

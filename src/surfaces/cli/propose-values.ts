@@ -15,19 +15,19 @@ export async function proposeValues(
   await withSession(context, { quiet: true }, async (session) => {
     const signal = AbortSignal.timeout(2000);
     if (kind === 'volume' || kind === 'target') {
-      const volumes = await (await session.app.volumes()).list(undefined, { signal }).catch(() => []);
+      const volumes = await (await session.app.volumes.onHost()).list(undefined, { signal }).catch(() => []);
       found.push(...volumes.map((volume) => volume.name));
     }
     if (kind === 'repository') {
-      const repositories = await session.app.listRepositories().catch(() => []);
+      const repositories = await session.app.repositories.list().catch(() => []);
       found.push(...repositories.map(({ name }) => name));
     }
     if (kind === 'policy') {
-      const configuration = await session.app.configuration().catch(() => undefined);
+      const configuration = await session.app.policies.configuration().catch(() => undefined);
       found.push(...(configuration?.policies ?? []).map(({ name }) => name));
     }
     if (kind === 'snapshot' || (kind === 'target' && partial.includes('@'))) {
-      const snapshots = await session.app.listSnapshots({}, { signal }).catch(() => []);
+      const snapshots = await session.app.snapshots.list({}, { signal }).catch(() => []);
       const at = partial.indexOf('@');
       found.push(...snapshots.map(({ id, name }) => (at < 0 ? id.slice(0, 8) : `${name}@${id.slice(0, 8)}`)));
     }

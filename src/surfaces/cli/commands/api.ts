@@ -13,7 +13,7 @@ export async function runApi(session: Session, flags: ApiFlags): Promise<void> {
   await serveApi(
     {
       async openVolumes() {
-        return { volumes: await app.managed(), identity: await engineLinks.identity() };
+        return { volumes: await app.volumes.managed(), identity: await engineLinks.identity() };
       },
       openSizes: () => engineLinks.openSizes(),
       async openTrash() {

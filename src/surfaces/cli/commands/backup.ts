@@ -34,7 +34,7 @@ export async function runBackup(
   args: readonly string[],
 ): Promise<void> {
   using progress = session.progress('Backup');
-  const report = await session.app.backup(
+  const report = await session.app.backup.run(
     {
       targets: args,
       all: flags.all ?? false,

@@ -13,7 +13,7 @@ export interface CheckFlags {
 export async function runCheck(session: Session, flags: CheckFlags): Promise<void> {
   const readDataPercent = parsePercent(flags.readData);
   using progress = session.progress('Check');
-  const report = await session.app.check(
+  const report = await session.app.proof.check(
     { readDataPercent },
     { signal: session.signal, onProgress: progress.onProgress, onNote: session.warn },
   );

@@ -2,8 +2,8 @@ import { quote } from '../../../model/quote.ts';
 import type { Session } from '../session.ts';
 
 export async function runConfigCheck(session: Session): Promise<void> {
-  const { file, policies, repositories, notify } = await session.app.configuration();
-  const known = [...repositories.keys(), ...(await session.app.listRepositories()).map(({ name }) => name)];
+  const { file, policies, repositories, notify } = await session.app.policies.configuration();
+  const known = [...repositories.keys(), ...(await session.app.repositories.list()).map(({ name }) => name)];
   for (const { name, repositories: wanted } of policies)
     for (const repository of wanted)
       if (/^[\w-]+$/.test(repository) && !known.includes(repository))

@@ -10,7 +10,7 @@ interface Setting {
 }
 
 export async function runConfigShow(session: Session, flags: object): Promise<void> {
-  const configuration = await session.app.configuration();
+  const configuration = await session.app.policies.configuration();
   const given = settingSources({ ...session.context.leadingFlags, ...flags }, session.context.env);
   const settings: Setting[] = [
     ...given.map(({ name, value, from }): Setting => {

@@ -19,7 +19,7 @@ export async function runCopy(
   references: readonly string[],
 ): Promise<void> {
   using progress = session.progress('Copy');
-  const report = await session.app.copy(
+  const report = await session.app.repositories.copy(
     { to: targetOf(flags), references, dryRun: flags.dryRun ?? false },
     { signal: session.signal, onProgress: progress.onProgress, onNote: session.warn },
   );

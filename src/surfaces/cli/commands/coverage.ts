@@ -7,7 +7,7 @@ import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
 export async function runCoverage(session: Session): Promise<void> {
-  const report = await session.app.coverage({ signal: session.signal, onNote: session.note });
+  const report = await session.app.policies.coverage({ signal: session.signal, onNote: session.note });
   for (const { message } of report.unreachable) session.warn(`Warning: ${printable(message)}`);
   const { places } = report;
   const unprotected = places.filter(({ state }) => state === 'unprotected');

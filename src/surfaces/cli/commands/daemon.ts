@@ -17,7 +17,7 @@ export async function runDaemon(session: Session, flags: DaemonFlags): Promise<v
   const say = (message: string): void => session.warn(toPrintable(fromText(message)));
   using _reloading = session.context.onHangUp(() => reload());
   let reload = (): void => {};
-  await session.app.runDaemon({
+  await session.app.policies.runDaemon({
     signal: session.signal,
     graceMs,
     say,

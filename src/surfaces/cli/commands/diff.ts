@@ -7,7 +7,10 @@ const signs = { added: '+', removed: '-', changed: 'M', metadata: 'U' } as const
 
 export async function runDiff(session: Session, _flags: object, args: readonly string[]): Promise<void> {
   const [before = '', after] = args;
-  const result = await session.app.diff({ before, after }, { signal: session.signal, onNote: session.note });
+  const result = await session.app.snapshots.diff(
+    { before, after },
+    { signal: session.signal, onNote: session.note },
+  );
   const changes: Change[] = [];
   for await (const change of result.changes) changes.push(change);
   session.printer.print({

@@ -22,7 +22,7 @@ export async function runDrill(
   const words = command === undefined ? undefined : splitWords(command);
   if (words?.length === 0) throw new AppError('usage', 'The command is empty');
   using progress = session.progress('Drill');
-  const report = await session.app.drill(
+  const report = await session.app.proof.drill(
     { target, snapshot, command: words, keep, readyWithinMs: parseDuration(timeout) },
     { signal: session.signal, onProgress: progress.onProgress, onNote: session.note },
   );

@@ -16,7 +16,7 @@ export async function runDump(session: Session, flags: DumpFlags, args: readonly
       { hint: '"/" is all of it.' },
     );
   const write = session.openSink();
-  for await (const chunk of session.app.dump(
+  for await (const chunk of session.app.snapshots.dump(
     { snapshot, path: path ?? '', dump: flags.dump, containerFile: flags.containerFile },
     { signal: session.signal, onNote: session.warn },
   ))

@@ -26,7 +26,10 @@ export async function runFind(
     tags: flags.tag ?? [],
   };
   const found: FoundEntry[] = [];
-  for await (const one of session.app.find(request, { signal: session.signal, onNote: session.warn }))
+  for await (const one of session.app.snapshots.find(request, {
+    signal: session.signal,
+    onNote: session.warn,
+  }))
     found.push(one);
   session.printer.print({
     json: () => found.map(asJson),

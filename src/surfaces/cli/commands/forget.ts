@@ -37,7 +37,7 @@ export async function runForget(
     allowEmpty: flags.allowEmpty ?? false,
     allHosts: flags.allHosts ?? false,
   };
-  const plan = await app.planForget(request, { signal, onNote: session.warn });
+  const plan = await app.retention.planForget(request, { signal, onNote: session.warn });
   const leaving = leavingOf(plan);
   if (flags.dryRun || leaving.length === 0)
     return print(session, plan, { removed: [], dryRun: flags.dryRun ?? false });
@@ -47,9 +47,9 @@ export async function runForget(
   if (!(await session.confirm(`Remove ${what}?`))) return session.note('Nothing was removed.');
   using progress = session.progress('Forget');
   const options = { signal, onProgress: progress.onProgress };
-  const { removed } = await app.applyForget(plan, options);
+  const { removed } = await app.retention.applyForget(plan, options);
   try {
-    const pruned = flags.prune ? await app.prune(limits, options) : undefined;
+    const pruned = flags.prune ? await app.retention.prune(limits, options) : undefined;
     progress[Symbol.dispose]();
     print(session, plan, { removed, dryRun: false, pruned });
   } catch (error) {

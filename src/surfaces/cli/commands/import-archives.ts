@@ -25,7 +25,7 @@ export async function runImportArchives(
   paths: readonly string[],
 ): Promise<void> {
   using progress = session.progress('Import');
-  const report = await session.app.importArchives(
+  const report = await session.app.backup.importArchives(
     {
       paths,
       volume: flags.volume,

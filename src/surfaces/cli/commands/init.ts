@@ -13,7 +13,13 @@ export async function runInit(session: Session, flags: InitFlags): Promise<void>
   const { signal, note: onNote } = session;
   const chunkerFrom = chunkerFromOf(flags);
   const makeDefault = flags.default === true ? true : undefined;
-  const report = await session.app.init({ storeOptions, chunkerFrom, makeDefault, signal, onNote });
+  const report = await session.app.repositories.init({
+    storeOptions,
+    chunkerFrom,
+    makeDefault,
+    signal,
+    onNote,
+  });
   if (report.sameDisk) {
     session.warn(
       'Warning: the repository is on the same disk as the state folder. When that disk dies, the backups die with it: copy it elsewhere, or use --repo on another disk.',

@@ -3,7 +3,7 @@ import { type NewKeyFlags, newKeyOf } from '../new-key-flags.ts';
 import type { Session } from '../session.ts';
 
 export async function runKeyChange(session: Session, flags: NewKeyFlags): Promise<void> {
-  const report = await session.app.changeKey(newKeyOf(flags), { signal: session.signal });
+  const report = await session.app.repositories.changeKey(newKeyOf(flags), { signal: session.signal });
   session.printer.print({
     json: () => report,
     text: () => describe(report),

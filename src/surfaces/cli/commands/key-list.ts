@@ -4,7 +4,7 @@ import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
 export async function runKeyList(session: Session): Promise<void> {
-  const keys = await session.app.listKeys({ signal: session.signal });
+  const keys = await session.app.repositories.listKeys({ signal: session.signal });
   const now = new Date();
   session.printer.print({
     json: () => keys,

@@ -1,7 +1,7 @@
 import type { Session } from '../session.ts';
 
 export async function runKeyRemove(session: Session, _flags: object, args: readonly string[]): Promise<void> {
-  const report = await session.app.removeKey(args[0] ?? '', { signal: session.signal });
+  const report = await session.app.repositories.removeKey(args[0] ?? '', { signal: session.signal });
   const { key, catalogReference } = report;
   const lines = [`Removed the key ${key.id.slice(0, 8)}.`];
   if (catalogReference !== undefined)

@@ -18,7 +18,7 @@ export interface LogFlags {
 
 export async function runLog(session: Session, flags: LogFlags): Promise<void> {
   if (flags.verify) return await verify(session, flags);
-  const entries = await session.app.listLog({
+  const entries = await session.app.activity.listLog({
     volume: flags.volume,
     kinds: kindsOf(flags.kind),
     sinceMs: flags.since === undefined ? undefined : parseSince(flags.since, new Date()).getTime(),
@@ -70,7 +70,7 @@ async function verify(session: Session, flags: LogFlags): Promise<void> {
       hint: 'Use --verify without other flags.',
     });
   }
-  const found = await session.app.verifyLog({ signal: session.signal });
+  const found = await session.app.activity.verifyLog({ signal: session.signal });
   session.printer.print({
     json: () => ({ whole: found.problems.length === 0, ...found }),
     text: () => inWords(found),

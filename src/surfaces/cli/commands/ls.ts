@@ -12,7 +12,7 @@ export async function runLs(session: Session, flags: LsFlags, args: readonly str
   const [snapshot = '', path = ''] = args;
   const depth = flags.recursive ? undefined : 1;
   const entries: ShownEntry[] = [];
-  for await (const entry of session.app.listFiles(
+  for await (const entry of session.app.snapshots.listFiles(
     { snapshot, path, depth, dumps: flags.dumps },
     { signal: session.signal, onNote: session.note },
   )) {

@@ -8,7 +8,7 @@ export async function runNotifyTest(
   _flags: object,
   args: readonly string[],
 ): Promise<void> {
-  const results = await session.app.testNotifications(args[0], { signal: session.signal });
+  const results = await session.app.activity.testNotifications(args[0], { signal: session.signal });
   session.printer.print({
     json: () => results,
     text: () => results.map(inWords).join('\n'),

@@ -20,7 +20,7 @@ export async function runPlugin(session: Session, flags: PluginFlags): Promise<v
   const { stateDir } = session.config;
   const shown = flags.stateFrom === undefined ? undefined : { stateDir, from: path.resolve(flags.stateFrom) };
   const { app } = session;
-  await servePlugin(() => app.managed(), {
+  await servePlugin(() => app.volumes.managed(), {
     ...request,
     shown,
     stateDir,

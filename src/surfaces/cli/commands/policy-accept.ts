@@ -11,7 +11,9 @@ export async function runPolicyAccept(
 ): Promise<void> {
   const [volume] = args;
   const found =
-    volume === undefined ? await session.app.listAnomalies() : await session.app.acceptAnomalies(volume);
+    volume === undefined
+      ? await session.app.policies.listAnomalies()
+      : await session.app.policies.acceptAnomalies(volume);
   session.printer.print({
     json: () => ({ accepted: volume !== undefined, anomalies: found }),
     text: () => {

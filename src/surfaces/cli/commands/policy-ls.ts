@@ -6,7 +6,7 @@ import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
 export async function runPolicyLs(session: Session): Promise<void> {
-  const statuses = await session.app.listPolicies({ signal: session.signal, onNote: session.warn });
+  const statuses = await session.app.policies.list({ signal: session.signal, onNote: session.warn });
   session.printer.print({
     json: () => statuses,
     text: () =>

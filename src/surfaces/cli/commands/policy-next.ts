@@ -12,7 +12,10 @@ export interface PolicyNextFlags {
 
 export async function runPolicyNext(session: Session, flags: PolicyNextFlags): Promise<void> {
   const count = parseCount(flags.count ?? '20');
-  const { daemon, runs } = await session.app.nextRuns({ signal: session.signal, onNote: session.warn });
+  const { daemon, runs } = await session.app.policies.nextRuns({
+    signal: session.signal,
+    onNote: session.warn,
+  });
   const shown = runs.slice(0, count);
   session.printer.print({
     json: () => ({ daemon, runs: shown }),

@@ -15,7 +15,7 @@ export async function runPolicyRun(
   args: readonly string[],
 ): Promise<void> {
   using progress = session.progress('Backup');
-  const report = await session.app.runPolicy(
+  const report = await session.app.policies.run(
     { name: args[0] ?? '', dryRun: flags.dryRun ?? false },
     { signal: session.signal, onProgress: progress.onProgress, onNote: session.note },
   );

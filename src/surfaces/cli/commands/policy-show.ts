@@ -13,8 +13,8 @@ export async function runPolicyShow(
   args: readonly string[],
 ): Promise<void> {
   const options = { signal: session.signal, onNote: session.warn };
-  const status = await session.app.showPolicy(args[0] ?? '', options);
-  const history = await session.app.policyHistory({ policy: status.policy.name, limit: 10 });
+  const status = await session.app.policies.show(args[0] ?? '', options);
+  const history = await session.app.policies.history({ policy: status.policy.name, limit: 10 });
   session.printer.print({
     json: () => ({ ...status, history }),
     text: () => describe(status),

@@ -12,7 +12,9 @@ export async function runPrune(session: Session, flags: PruneFlags): Promise<voi
   const dryRun = flags.dryRun ?? false;
   using progress = session.progress('Prune');
   const options = { signal, onProgress: progress.onProgress };
-  const summary = dryRun ? await app.planPrune(limits, options) : await app.prune(limits, options);
+  const summary = dryRun
+    ? await app.retention.planPrune(limits, options)
+    : await app.retention.prune(limits, options);
   progress[Symbol.dispose]();
   session.printer.print({
     json: () => ({ dryRun, ...summary }),

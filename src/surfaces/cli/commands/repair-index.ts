@@ -10,7 +10,7 @@ export interface RepairIndexFlags {
 
 export async function runRepairIndex(session: Session, flags: RepairIndexFlags): Promise<void> {
   using progress = session.progress('Repair index');
-  const report = await session.app.repairIndex(
+  const report = await session.app.repositories.repairIndex(
     { readAllPacks: flags.readAllPacks ?? false, dryRun: flags.dryRun ?? false },
     { signal: session.signal, onProgress: progress.onProgress },
   );

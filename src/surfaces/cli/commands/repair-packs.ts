@@ -40,7 +40,7 @@ async function repair(
   dryRun: boolean,
 ): Promise<PackRepairReport> {
   using progress = session.progress(dryRun ? 'Look at packs' : 'Repair packs');
-  return await session.app.repairPacks(
+  return await session.app.repositories.repairPacks(
     { packs, dryRun },
     { signal: session.signal, onProgress: progress.onProgress },
   );

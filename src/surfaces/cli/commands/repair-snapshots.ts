@@ -34,7 +34,7 @@ interface Request {
 
 async function repair(session: Session, request: Request): Promise<SnapshotRepairReport> {
   using progress = session.progress('Repair snapshots');
-  return await session.app.repairSnapshots(request, {
+  return await session.app.repositories.repairSnapshots(request, {
     signal: session.signal,
     onProgress: progress.onProgress,
   });

@@ -14,7 +14,7 @@ export async function runRepoAdd(
   [name = '', location = '']: readonly string[],
 ): Promise<void> {
   const options = flags.option && parsePairs(flags.option, 'option');
-  const report = await session.app.addRepository(
+  const report = await session.app.repositories.add(
     { name, location, options, makeDefault: flags.default ?? false, chunkerFrom: chunkerFromOf(flags) },
     { signal: session.signal, onNote: session.note },
   );

@@ -11,7 +11,7 @@ export async function runRepoCheck(
   _flags: object,
   names: readonly string[],
 ): Promise<void> {
-  const states = await session.app.checkRepositories(names, { signal: session.signal });
+  const states = await session.app.repositories.check(names, { signal: session.signal });
   const now = new Date();
   session.printer.print({
     json: () => states.map(asJson),

@@ -5,7 +5,7 @@ export async function runRepoDefault(
   _flags: object,
   [name = '']: readonly string[],
 ): Promise<void> {
-  const record = await session.app.setDefaultRepository(name);
+  const record = await session.app.repositories.setDefault(name);
   session.printer.print({
     json: () => record,
     text: () => `Commands that name no repository take ${record.name} (${record.location}) from now on.`,

@@ -3,7 +3,7 @@ import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 
 export async function runRepoLs(session: Session): Promise<void> {
-  const repositories = await session.app.listRepositories();
+  const repositories = await session.app.repositories.list();
   session.printer.print({
     json: () => repositories,
     text: () =>

@@ -5,7 +5,7 @@ export async function runRepoRm(
   _flags: object,
   [name = '']: readonly string[],
 ): Promise<void> {
-  const record = await session.app.removeRepository(name);
+  const record = await session.app.repositories.remove(name);
   session.printer.print({
     json: () => record,
     text: () =>

@@ -6,8 +6,8 @@ import type { RestoreFlags } from '../restore-words.ts';
 import type { Session } from '../session.ts';
 import { localTime } from '../../../model/local-time.ts';
 
-type Plan = Awaited<ReturnType<App['planDumpRestore']>>;
-type Report = Awaited<ReturnType<App['applyDumpRestore']>>;
+type Plan = Awaited<ReturnType<App['restore']['planDump']>>;
+type Report = Awaited<ReturnType<App['restore']['applyDump']>>;
 
 /** `holdfast restore VOLUME --from-dump`: into a database that runs. */
 export async function runDumpRestore(session: Session, flags: RestoreFlags, what: string): Promise<void> {
@@ -23,14 +23,14 @@ export async function runDumpRestore(session: Session, flags: RestoreFlags, what
     only: flags.dump,
     safetySnapshot: flags.noSafetySnapshot !== true,
   };
-  const plan = await session.app.planDumpRestore(request, { signal, onNote: session.note });
+  const plan = await session.app.restore.planDump(request, { signal, onNote: session.note });
   if (flags.dryRun)
     return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
   session.note(describePlan(plan));
   if (!(await session.confirm(`Replace what is in the database of "${printable(plan.volume)}" now?`)))
     return session.note('Nothing was changed.');
   using progress = session.progress('Restore');
-  const report = await session.app.applyDumpRestore(plan, {
+  const report = await session.app.restore.applyDump(plan, {
     signal,
     onProgress: progress.onProgress,
     onNote: session.note,

@@ -15,7 +15,7 @@ export async function runStackRestore(
 ): Promise<void> {
   const { signal } = session;
   const request = { what: flags.stack, withFiles: flags.noFiles !== true, ...settingsOf(flags) };
-  const plan = await session.app.planStackRestore(request, { signal, onNote: session.note });
+  const plan = await session.app.restore.planStack(request, { signal, onNote: session.note });
   if (flags.dryRun === true)
     return session.printer.print({ json: () => stackPlanAsJson(plan), text: () => describeStack(plan) });
   if (plan.refusal !== undefined) throw plan.refusal;
@@ -25,7 +25,7 @@ export async function runStackRestore(
   }
   using progress = session.progress('Restore');
   const { onProgress } = progress;
-  const report = await session.app.applyStackRestore(plan, { signal, onProgress, onNote: session.note });
+  const report = await session.app.restore.applyStack(plan, { signal, onProgress, onNote: session.note });
   progress[Symbol.dispose]();
   session.printer.print({
     json: () => stackReportAsJson(report, plan),

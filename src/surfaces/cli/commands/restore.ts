@@ -30,7 +30,7 @@ export async function runRestore(
   }
   const { signal } = session;
   const request = { what, to: flags.to, path: flags.path, ...settingsOf(flags) };
-  const plan = await session.app.planRestore(request, { signal, onNote: session.note });
+  const plan = await session.app.restore.plan(request, { signal, onNote: session.note });
   if (flags.dryRun) {
     return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
   }
@@ -45,7 +45,7 @@ export async function runRestore(
     if (!(await session.confirm(question))) return session.note('Nothing was changed.');
   } else for (const note of plan.notes) session.note(printable(note));
   using progress = session.progress('Restore');
-  const report = await session.app.applyRestore(plan, {
+  const report = await session.app.restore.apply(plan, {
     signal,
     onProgress: progress.onProgress,
     onNote: session.note,

@@ -15,7 +15,7 @@ export interface RunFlags {
 
 export async function runRun(session: Session, flags: RunFlags, command: readonly string[]): Promise<void> {
   const { context, signal, note } = session;
-  const { exitCode } = await session.app.run(
+  const { exitCode } = await session.app.volumes.run(
     {
       mounts: mountsOf(flags),
       command,

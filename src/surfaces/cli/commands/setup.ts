@@ -28,7 +28,8 @@ export async function runSetup(session: Session, flags: SetupFlags): Promise<voi
   const plan = planSetup(facts, { repository, schedule, channels });
   refuseMissingVariables(facts, plan);
   for (const step of plan.steps)
-    if (step.kind === 'configuration') await app.checkConfiguration({ file: step.file, content: step.text });
+    if (step.kind === 'configuration')
+      await app.policies.checkConfiguration({ file: step.file, content: step.text });
   const shown = describePlan(facts, plan);
   for (const warning of plan.warnings) session.warn(`Warning: ${warning}`);
   if (flags.dryRun === true) return showDryRun(session, { facts, plan, shown });

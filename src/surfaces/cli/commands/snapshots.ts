@@ -17,7 +17,7 @@ export async function runSnapshots(
   flags: SnapshotsFlags,
   args: readonly string[],
 ): Promise<void> {
-  const snapshots = await session.app.listSnapshots(
+  const snapshots = await session.app.snapshots.list(
     { name: args[0], tags: flags.tag, stack: flags.stack },
     { signal: session.signal, onNote: session.warn },
   );

@@ -7,7 +7,7 @@ import { formatTable } from '../table.ts';
 
 export async function runStats(session: Session, _flags: object, args: readonly string[]): Promise<void> {
   using progress = session.progress('Stats');
-  const report = await session.app.stats(
+  const report = await session.app.snapshots.stats(
     { name: args[0] },
     { signal: session.signal, onNote: session.warn, onProgress: progress.onProgress },
   );

@@ -13,7 +13,7 @@ export async function runTag(session: Session, flags: TagFlags, snapshots: reado
     remove: tagsOf(flags.remove ?? []),
     set: flags.set === undefined ? undefined : tagsOf(flags.set),
   };
-  const changed = await session.app.changeTags(
+  const changed = await session.app.retention.changeTags(
     { snapshots, change },
     { signal: session.signal, onNote: session.warn },
   );

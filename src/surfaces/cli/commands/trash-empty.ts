@@ -13,8 +13,8 @@ export async function runTrashEmpty(
   args: readonly string[],
 ): Promise<void> {
   if (expired && args.length > 0) throw new AppError('usage', 'With --expired, no volume is named');
-  const managed = await session.app.managed();
-  const listed = await session.app.listTrash();
+  const managed = await session.app.volumes.managed();
+  const listed = await session.app.volumes.listTrash();
   const count = args.length > 0 ? args.length : listed.length;
   if (count === 0) return show(session, { deleted: [], failures: [] });
   const what = args.length > 0 ? args.join(', ') : `all ${count} volumes in the trash`;

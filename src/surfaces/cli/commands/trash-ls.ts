@@ -6,7 +6,7 @@ import { formatTable } from '../table.ts';
 import { localTime } from '../../../model/local-time.ts';
 
 export async function runTrashLs(session: Session): Promise<void> {
-  const volumes = await session.app.listTrash();
+  const volumes = await session.app.volumes.listTrash();
   session.printer.print({
     json: () => volumes,
     text: () => table(volumes, new Date()),

@@ -17,7 +17,7 @@ export async function runTrashRestore(
   const errors: AppError[] = [];
   for (const which of args) {
     try {
-      restored.push(await session.app.restoreTrash(which, { to, signal: session.signal }));
+      restored.push(await session.app.volumes.restoreTrash(which, { to, signal: session.signal }));
     } catch (error) {
       if (!isAppError(error) || error.code === 'cancelled') throw error;
       errors.push(error);

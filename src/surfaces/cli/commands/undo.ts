@@ -22,7 +22,10 @@ export async function runUndo(session: Session, flags: UndoFlags, args: readonly
   if (flags.drop === true) return await dropKept(session, what);
   const healthyWithinMs = flags.healthTimeout === undefined ? undefined : parseDuration(flags.healthTimeout);
   const { signal } = session;
-  const plan = await session.app.planUndo({ what, healthyWithinMs }, { signal, onNote: session.note });
+  const plan = await session.app.restore.planUndo(
+    { what, healthyWithinMs },
+    { signal, onNote: session.note },
+  );
   if (flags.dryRun === true)
     return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
   if (plan.refusal !== undefined) throw plan.refusal;
@@ -30,7 +33,7 @@ export async function runUndo(session: Session, flags: UndoFlags, args: readonly
   if (!(await session.confirm('Do this now?'))) return session.note('Nothing was changed.');
   using progress = session.progress('Undo');
   const { onProgress } = progress;
-  const report = await session.app.applyUndo(plan, { signal, onProgress, onNote: session.note });
+  const report = await session.app.restore.applyUndo(plan, { signal, onProgress, onNote: session.note });
   progress[Symbol.dispose]();
   session.printer.print({
     json: () => ({ ...report, plan: planAsJson(plan) }),
@@ -40,7 +43,7 @@ export async function runUndo(session: Session, flags: UndoFlags, args: readonly
 }
 
 async function listKept(session: Session): Promise<void> {
-  const records = await session.app.listUndo();
+  const records = await session.app.restore.listUndo();
   session.printer.print({
     json: () => records.map(recordAsJson),
     text: () => (records.length === 0 ? 'Nothing is kept for an undo.' : table(records)),
@@ -52,7 +55,7 @@ async function dropKept(session: Session, what: string | undefined): Promise<voi
   const meant = what === undefined ? 'the last restore' : `the restore of "${printable(what)}"`;
   if (!(await session.confirm(`Delete what is kept of ${meant}? It cannot be undone then.`)))
     return session.note('Nothing was changed.');
-  const records = await session.app.dropUndo({ what }, { signal: session.signal });
+  const records = await session.app.restore.dropUndo({ what }, { signal: session.signal });
   session.printer.print({
     json: () => records.map(recordAsJson),
     text: () => `Deleted what was kept of ${namesOf(records)}.`,

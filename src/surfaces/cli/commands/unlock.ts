@@ -13,7 +13,7 @@ export async function runUnlock(session: Session, flags: UnlockFlags): Promise<v
   const dryRun = flags.dryRun ?? false;
   const { app, signal } = session;
   if (all && !dryRun && !(await mayRemoveAll(session))) return session.note('Nothing was removed.');
-  const report = await app.unlock({ all, dryRun }, { signal });
+  const report = await app.repositories.unlock({ all, dryRun }, { signal });
   const verb = dryRun ? 'Would remove' : 'Removed';
   session.printer.print({
     json: () => report,
@@ -31,7 +31,7 @@ export async function runUnlock(session: Session, flags: UnlockFlags): Promise<v
 
 /** Says who may be at work before their locks are taken away. */
 async function mayRemoveAll({ app, signal, warn, confirm }: Session): Promise<boolean> {
-  const { removed } = await app.unlock({ all: true, dryRun: true }, { signal });
+  const { removed } = await app.repositories.unlock({ all: true, dryRun: true }, { signal });
   const held = removed.filter(({ stale }) => stale === undefined);
   if (held.length === 0) return true;
   for (const lock of held) warn(`Warning: somebody may hold ${describe(lock)}`);

@@ -22,7 +22,7 @@ export async function runVerify(
   const last = flags.last === undefined ? 1 : parseCount(flags.last);
   if (last === 0) throw new AppError('usage', 'Cannot verify the newest 0 snapshots');
   using progress = session.progress('Verify');
-  const report = await session.app.verify(
+  const report = await session.app.proof.verify(
     { targets, all: flags.all ?? false, last, readDataPercent: parsePercent(flags.readData) },
     { signal: session.signal, onProgress: progress.onProgress, onNote: session.warn },
   );

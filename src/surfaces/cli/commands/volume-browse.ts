@@ -10,7 +10,7 @@ export async function runVolumeBrowse(
   args: readonly string[],
 ): Promise<void> {
   const [volume = '', path] = args;
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   const result = await engine.browse(parsePlaceInVolume(volume, path), { signal: session.signal });
   session.printer.print({
     json: () => result.entries.map(entryAsJson),

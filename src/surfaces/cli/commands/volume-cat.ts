@@ -4,7 +4,7 @@ import type { Session } from '../session.ts';
 
 export async function runVolumeCat(session: Session, _flags: object, args: readonly string[]): Promise<void> {
   const [volume = '', path] = args;
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   const write = session.openSink({ mayBeTerminal: true });
   const place = parsePlaceInVolume(volume, path);
   if (place.path === '')

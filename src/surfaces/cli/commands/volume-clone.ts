@@ -14,7 +14,7 @@ export async function runVolumeClone(
   args: readonly string[],
 ): Promise<void> {
   const [from = '', to = ''] = args;
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   using progress = session.progress(`Cloning ${from}`);
   const report = await engine.clone(
     {

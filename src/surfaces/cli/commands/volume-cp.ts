@@ -29,7 +29,7 @@ export async function runVolumeCp(
       },
     );
   }
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   using progress = session.progress(`Copying ${source}`);
   const options = { signal: session.signal, onProgress: progress.onVolumeProgress };
   const followLink = flags.followLink ?? false;

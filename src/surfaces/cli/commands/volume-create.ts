@@ -12,7 +12,7 @@ export async function runVolumeCreate(
   flags: VolumeCreateFlags,
   args: readonly string[],
 ): Promise<void> {
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   const volume = await engine.create(
     {
       name: args[0],

@@ -7,7 +7,7 @@ import { formatTable } from '../table.ts';
 import { errorAsJson, reportUnmeasured } from '../unmeasured.ts';
 
 export async function runVolumeDu(session: Session, _flags: object, args: readonly string[]): Promise<void> {
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   const { signal } = session;
   const names =
     args.length > 0 ? args : (await engine.list(undefined, { signal })).map((volume) => volume.name);

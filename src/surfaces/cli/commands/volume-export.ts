@@ -24,7 +24,7 @@ export async function runVolumeExport(
       hint: 'Use --compress none, gzip or zstd.',
     });
   }
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   using progress = session.progress(`Exporting ${volume}`);
   const options = { signal: session.signal, onProgress: progress.onVolumeProgress };
   const path = flags.output === '-' ? undefined : flags.output;

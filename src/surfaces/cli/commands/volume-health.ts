@@ -18,7 +18,7 @@ export async function runVolumeHealth(
   _: VolumeHealthFlags,
   args: readonly string[],
 ): Promise<void> {
-  const managed = await session.app.managed();
+  const managed = await session.app.volumes.managed();
   const all = await managed.list();
   const volumes = args.length === 0 ? all : args.map((name) => chosen(all, name));
   // One that hangs keeps the others from nothing.

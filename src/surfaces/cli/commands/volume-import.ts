@@ -17,7 +17,7 @@ export async function runVolumeImport(
   args: readonly string[],
 ): Promise<void> {
   const [volume = ''] = args;
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   using progress = session.progress(`Importing ${volume}`);
   const path = flags.input === '-' ? undefined : flags.input;
   const report = await engine.import(

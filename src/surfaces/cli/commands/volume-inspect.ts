@@ -9,7 +9,7 @@ export async function runVolumeInspect(
   _flags: object,
   args: readonly string[],
 ): Promise<void> {
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   const found: Volume[] = [];
   const missing: AppError[] = [];
   for (const name of args) {
@@ -20,7 +20,7 @@ export async function runVolumeInspect(
       missing.push(error);
     }
   }
-  const volumes = await session.app.withConsumersElsewhere(found, session.signal);
+  const volumes = await session.app.volumes.withConsumersElsewhere(found, session.signal);
   if (volumes.length > 0 || missing.length === 0) {
     session.printer.print({
       json: () => volumes,

@@ -21,9 +21,11 @@ interface Row {
 
 export async function runVolumeLs(session: Session, flags: VolumeLsFlags): Promise<void> {
   const filter = parseVolumeFilter(flags.filter ?? []);
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   const found = await engine.list(filter, { signal: session.signal });
-  const volumes = session.quiet ? found : await session.app.withConsumersElsewhere(found, session.signal);
+  const volumes = session.quiet
+    ? found
+    : await session.app.volumes.withConsumersElsewhere(found, session.signal);
   const names = volumes.map((volume) => volume.name);
   const measured = flags.size ? await engine.usage(names, { signal: session.signal }) : [];
   const usages = new Map(measured.map((usage) => [usage.name, usage]));

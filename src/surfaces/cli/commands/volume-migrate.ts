@@ -29,7 +29,7 @@ export async function runVolumeMigrate(
   if (!(await session.confirm('Do this now?'))) return session.note('Nothing was changed.');
   using progress = session.progress('Migrate');
   const { onProgress } = progress;
-  const report = await session.app.applyMigration(plan, { signal, onProgress, onNote: session.note });
+  const report = await session.app.volumes.applyMigration(plan, { signal, onProgress, onNote: session.note });
   progress[Symbol.dispose]();
   session.printer.print({
     json: () => ({ ...report, plan: planAsJson(plan) }),
@@ -51,13 +51,16 @@ async function planOf(session: Session, flags: VolumeMigrateFlags, name: string)
         'usage',
         '"--undo" goes back to where the volume was: leave out "--driver" and "--opt"',
       );
-    return await session.app.planMigrationBack({ name }, options);
+    return await session.app.volumes.planMigrationBack({ name }, options);
   }
   if (driver === undefined)
     throw new AppError('usage', 'Where to move the volume is missing', {
       hint: 'Name a driver with --driver, or go back with --undo.',
     });
-  return await session.app.planMigration({ name, driver, options: parsePairs(opt, 'option') }, options);
+  return await session.app.volumes.planMigration(
+    { name, driver, options: parsePairs(opt, 'option') },
+    options,
+  );
 }
 
 function describePlan(plan: MigrationPlan): string {

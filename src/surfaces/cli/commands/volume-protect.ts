@@ -15,12 +15,12 @@ export async function runVolumeUnprotect(
 }
 
 async function change(session: Session, names: readonly string[], isProtected: boolean): Promise<void> {
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   const done: string[] = [];
   const errors: AppError[] = [];
   for (const name of names) {
     try {
-      const managed = await session.app.managed();
+      const managed = await session.app.volumes.managed();
       const isOwn = (await managed.find(name)) !== undefined;
       if (isOwn) await managed.protect(name, isProtected);
       // Seen by a container engine: for it too, or for it alone.

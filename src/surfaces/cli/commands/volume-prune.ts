@@ -15,7 +15,7 @@ export interface VolumePruneFlags {
 
 export async function runVolumePrune(session: Session, flags: VolumePruneFlags): Promise<void> {
   const filter = parseVolumeFilter([...(flags.filter ?? []), ...(flags.all ? ['all=true'] : [])], 'prune');
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   const plan = await engine.planPrune(filter, { signal: session.signal });
   if (flags.dryRun) return printPlan(session, plan);
   if (plan.remove.length === 0) {

@@ -12,7 +12,7 @@ export async function runVolumeRm(
   flags: VolumeRmFlags,
   args: readonly string[],
 ): Promise<void> {
-  const engine = await session.app.volumes();
+  const engine = await session.app.volumes.onHost();
   const { force, loseUnsaved: losesUnsaved, permanent } = flags;
   const report = await engine.remove(args, { signal: session.signal, force, losesUnsaved, permanent });
   session.printer.print({

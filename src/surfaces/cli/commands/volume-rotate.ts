@@ -10,7 +10,7 @@ export async function runVolumeRotate(
   args: readonly string[],
 ): Promise<void> {
   const [name = ''] = args;
-  const managed = await session.app.managed();
+  const managed = await session.app.volumes.managed();
   const volume = await managed.rotate(name, flags.key, { signal: session.signal });
   session.printer.print({ json: () => volume, text: () => volume.name, quiet: () => [volume.name] });
 }

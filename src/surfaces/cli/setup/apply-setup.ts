@@ -53,7 +53,7 @@ export async function applySetup(
       signal.throwIfAborted();
       Object.assign(done, await applyStep(session, step, { storeOptions, problems: done.problems }));
     }
-    return { ...done, coverage: await session.app.coverage({ signal }) };
+    return { ...done, coverage: await session.app.policies.coverage({ signal }) };
   } catch (error) {
     // No later setup makes the repository, so none would say it.
     if (done.repository?.keyFile !== undefined) session.warn(keyAdvice(done.repository.keyFile));
@@ -75,7 +75,7 @@ async function applyStep(
   switch (step.kind) {
     case 'repository': {
       const { location } = step;
-      const repository = await app.init({
+      const repository = await app.repositories.init({
         location,
         storeOptions,
         signal,
@@ -122,7 +122,7 @@ async function writeConfiguration({
 
 /** A daemon that runs without a service, or with one that is as it should be, has not read the new file. */
 async function reloadDaemon({ app, signal }: Session): Promise<void> {
-  const { daemon } = await app.nextRuns({ signal });
+  const { daemon } = await app.policies.nextRuns({ signal });
   // One that has not written its number yet goes by 0, which would be this process and all that it was started with.
   if (daemon === undefined || daemon.pid <= 0) return;
   try {
@@ -137,7 +137,7 @@ async function sendTest(
   { app, signal, note }: Session,
   problems: readonly AppError[],
 ): Promise<Partial<Done>> {
-  const sent = await app.testNotifications(undefined, { signal });
+  const sent = await app.activity.testNotifications(undefined, { signal });
   for (const { channel, isSent } of sent)
     if (isSent) note(`A test notification went over ${quote(channel)}.`);
   const failed = sent.filter(({ isSent }) => !isSent);
@@ -191,7 +191,7 @@ async function runUnprotected(
   among: readonly string[] | undefined,
 ): Promise<{ readonly backups: readonly PolicyBackup[]; readonly failures: readonly Failure[] }> {
   const { app, signal, note } = session;
-  const { places } = await app.coverage({ signal });
+  const { places } = await app.policies.coverage({ signal });
   const wanted = places.filter(
     ({ state, name }) => state === 'unprotected' && (among?.some((one) => isWithin(name, one)) ?? true),
   );
@@ -204,7 +204,7 @@ async function runUnprotected(
     try {
       const { onProgress } = progress;
       const request = { name: policy, only, dryRun: false };
-      const report = await app.runPolicy(request, { signal, onProgress, onNote: note });
+      const report = await app.policies.run(request, { signal, onProgress, onNote: note });
       backups.push(...report.backups);
       failures.push(
         ...report.backups.flatMap(({ name, error }) => (error === undefined ? [] : { names: [name], error })),

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { App, AppConfig, Surroundings } from '../../../app/app.ts';
+import type { App, AppConfig, KnownRepository, Surroundings } from '../../../app/app.ts';
 import { errnoOf } from '../../../model/errors.ts';
 import { usualStateDir } from '../config.ts';
 import { daemonService, type DaemonService, environmentFile } from '../service/daemon-service.ts';
@@ -31,9 +31,9 @@ export async function gatherFacts(
   { signal }: { readonly signal: AbortSignal },
 ): Promise<SetupFacts> {
   const { config } = app;
-  const around = await app.lookAround({ signal });
+  const around = await app.volumes.lookAround({ signal });
   const repositories = await knownRepositories(app);
-  const { file, policies, notify } = await app.configuration();
+  const { file, policies, notify } = await app.policies.configuration();
   const known = findRepository(repositories, repository);
   const location = known?.location ?? repository;
   const access = {
@@ -62,11 +62,8 @@ export async function gatherFacts(
 }
 
 /** To ask for them where nothing is remembered would make the state folder, which a dry run must not. */
-export async function knownRepositories({
-  config,
-  listRepositories,
-}: Pick<App, 'config' | 'listRepositories'>): Promise<Awaited<ReturnType<App['listRepositories']>>> {
-  return existsSync(path.join(config.stateDir, 'catalog.db')) ? await listRepositories() : [];
+export async function knownRepositories({ config, repositories }: App): Promise<KnownRepository[]> {
+  return existsSync(path.join(config.stateDir, 'catalog.db')) ? await repositories.list() : [];
 }
 
 /** For the machine's own service it is where administrators look; else it stays with the rest. */
