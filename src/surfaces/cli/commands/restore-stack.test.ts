@@ -28,7 +28,7 @@ function stackPlan(files: readonly string[]): StackPlan {
 async function askedFor(plan: StackPlan, flags: { readonly noFiles?: boolean } = {}) {
   const asked: unknown[] = [];
   const session = {
-    app: { planStackRestore: async (request: object) => (asked.push(request), plan) },
+    app: { restore: { planStack: async (request: object) => (asked.push(request), plan) } },
     signal: new AbortController().signal,
     note: () => undefined,
     confirm: async (question: string) => (asked.push(question), false),

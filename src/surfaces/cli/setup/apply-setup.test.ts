@@ -20,10 +20,12 @@ test('the first backup tries again what another process has locked, and nothing 
     note: () => {},
     progress: () => ({ onProgress: () => {}, [Symbol.dispose]: () => {} }),
     app: {
-      coverage: async () => ({ places }),
-      runPolicy: async ({ only }: { only: readonly string[] }) => {
-        asked.push(only);
-        return { backups: runs[asked.length - 1] };
+      policies: {
+        coverage: async () => ({ places }),
+        run: async ({ only }: { only: readonly string[] }) => {
+          asked.push(only);
+          return { backups: runs[asked.length - 1] };
+        },
       },
     },
   } as unknown as Session;
