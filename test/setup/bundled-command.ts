@@ -17,7 +17,7 @@ export default async function bundleCommand(project: TestProject): Promise<(() =
   const folder = join(packages, `.holdfast-${process.pid}`);
   await bundle(join(folder, 'dist'));
   mkdirSync(join(folder, 'bin'));
-  copyFileSync(join(root, 'bin/holdfast'), join(folder, 'bin/holdfast'));
+  for (const name of ['package.json', 'bin/holdfast']) copyFileSync(join(root, name), join(folder, name));
   process.env['HOLDFAST_TEST_COMMAND'] = join(folder, 'bin/holdfast');
   // Of its own: code of a bundle that is gone is of no use to the next run.
   process.env['NODE_COMPILE_CACHE'] ??= join(folder, 'code');
