@@ -1,6 +1,7 @@
 import { globSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { rolldown, type OutputChunk, type Plugin } from 'rolldown';
+import { parseAst } from 'rolldown/parseAst';
 
 const root = dirname(import.meta.dirname);
 const src = join(root, 'src');
@@ -13,7 +14,7 @@ const entries = {
 };
 
 export interface Bundle {
-  /** Modules of the sources that are in it. */
+  /** How many modules of the sources are in it. */
   readonly modules: number;
   /** Folders of the packages whose code is in it, from the root of the checkout. */
   readonly packages: readonly string[];
@@ -22,7 +23,8 @@ export interface Bundle {
 /** Writes the product into a folder, which is made anew: JavaScript, with the packages that it uses except native ones. */
 export async function bundle(target: string): Promise<Bundle> {
   const workers = globSync('**/*-worker.ts', { cwd: src });
-  const start = startOf('surfaces/cli/command-line.ts');
+  const everyStart = modulesBehind('surfaces/cli/command-line.ts');
+  const anApp = modulesBehind('app.ts');
   await using build = await rolldown({
     cwd: root,
     input: {
@@ -32,7 +34,7 @@ export async function bundle(target: string): Promise<Bundle> {
     platform: 'node',
     // It loads its native library from its own folder.
     external: ['koffi'],
-    plugins: [start.plugin],
+    plugins: [everyStart.plugin, anApp.plugin, builtins],
     onLog: (_, log) => {
       // A module that is loaded late in one place and at once in another: nothing is wrong with it.
       if (log.code !== 'INEFFECTIVE_DYNAMIC_IMPORT') throw new Error(log.message);
@@ -43,9 +45,13 @@ export async function bundle(target: string): Promise<Bundle> {
     cleanDir: true,
     entryFileNames: '[name].js',
     chunkFileNames: '[name]-[hash].js',
-    minify: true,
-    // What every start loads comes as one file.
-    codeSplitting: { groups: [{ name: 'start', test: (id) => start.holds(id) }] },
+    comments: { legal: true, annotation: false, jsdoc: false },
+    codeSplitting: {
+      groups: [
+        { name: 'start', test: (id) => everyStart.holds(id), priority: 2 },
+        { name: 'app', test: (id) => anApp.holds(id), priority: 1 },
+      ],
+    },
   });
   const ids = output
     .filter((file): file is OutputChunk => file.type === 'chunk')
@@ -58,13 +64,13 @@ export async function bundle(target: string): Promise<Bundle> {
   };
 }
 
-/** What a module of the sources loads at once, directly or not. Known when all modules are. */
-function startOf(path: string): { readonly plugin: Plugin; holds(id: string): boolean } {
+/** What a module of the sources loads at once, directly or not, itself included. Known when all modules are. */
+function modulesBehind(path: string): { readonly plugin: Plugin; holds(id: string): boolean } {
   const found = new Set<string>();
   return {
     holds: (id) => found.has(id),
     plugin: {
-      name: 'start',
+      name: `modules behind ${path}`,
       buildEnd() {
         found.add(join(src, path));
         for (const id of found) for (const next of this.getModuleInfo(id)?.importedIds ?? []) found.add(next);
@@ -72,3 +78,31 @@ function startOf(path: string): { readonly plugin: Plugin; holds(id: string): bo
     },
   };
 }
+
+/**
+ * Takes the modules of Node.js by a call, not by `import`. An `import` reads all that such a module exports, also what is made
+ * when it is first asked for: that of `node:http` costs 25 ms, since a whole HTTP client stands behind its `WebSocket`.
+ */
+const builtins: Plugin = {
+  name: 'builtins',
+  renderChunk(code) {
+    let result = '';
+    let end = 0;
+    for (const statement of parseAst(code).body) {
+      if (statement.type !== 'ImportDeclaration' || !statement.source.value.startsWith('node:')) continue;
+      const names = statement.specifiers.map((specifier) => {
+        if (specifier.type !== 'ImportSpecifier') return { whole: specifier.local.name };
+        const { imported, local } = specifier;
+        const name = imported.type === 'Identifier' ? imported.name : imported.value;
+        return { part: name === local.name ? name : `${name}: ${local.name}` };
+      });
+      const source = `process.getBuiltinModule('${statement.source.value}')`;
+      const parts = names.flatMap(({ part }) => part ?? []);
+      const lines = names.flatMap(({ whole }) => (whole === undefined ? [] : `const ${whole} = ${source};`));
+      if (parts.length > 0) lines.push(`const { ${parts.join(', ')} } = ${source};`);
+      result += code.slice(end, statement.start) + lines.join('\n');
+      end = statement.end;
+    }
+    return result + code.slice(end);
+  },
+};

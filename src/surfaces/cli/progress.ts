@@ -1,4 +1,5 @@
 import type { Progress, VolumeProgress } from '../../app/app.ts';
+import { grouped } from '../../model/amount.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { formatDuration } from '../../model/duration.ts';
 import { printableJson } from '../../model/printable-lines.ts';
@@ -99,7 +100,7 @@ function describer(title: string, now: () => number): (progress: Progress) => st
     const parts = [amount(progress.bytesDone, { total: progress.bytesTotal, form: formatSize })];
     const files = amount(progress.filesDone, {
       total: progress.filesTotal,
-      form: (count) => count.toLocaleString('en'),
+      form: grouped,
     });
     parts.push(`${files} files`);
     const seconds = (now() - startedMs) / 1000;
