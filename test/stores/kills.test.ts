@@ -123,14 +123,14 @@ describe.each(Object.keys(places))('backups by "%s"', (name) => {
       'limit-upload=4MiB',
     ]);
     world.addData();
-    const child = spawn(command, ['backup', world.source], {
+    const child = spawn(command, ['backup', world.source, '--format', 'json'], {
       env: world.env,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     const ended = once(child, 'exit');
-    await expect.poll(() => said, { timeout: 60_000 }).toContain('saving');
+    await expect.poll(() => said, { timeout: 60_000 }).toContain('progress');
     const started = performance.now();
     child.kill('SIGINT');
     expect(await ended, said).toEqual([130, null]);
