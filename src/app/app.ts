@@ -6,7 +6,6 @@ import type {
   ImportArchivesRequest,
 } from '../backup/index.ts';
 import type { EngineRecords } from '../hosts/engine-records.ts';
-import type { ManagedVolume, ManagedVolumes, TrashedVolume } from '../hosts/managed-volumes.ts';
 import type { LogEntry, LogKind } from '../model/log-entry.ts';
 import type { Volume } from '../model/volume.ts';
 import type { Policies } from '../policies/index.ts';
@@ -17,12 +16,15 @@ import type { Retention } from '../retention/index.ts';
 import type { Snapshots } from '../snapshots/index.ts';
 import type {
   ForeignTrash,
+  ManagedVolume,
+  ManagedVolumes,
   Migrations,
   RestoreTrashOptions,
   RunOptions,
   RunReport,
   RunRequest,
   Surroundings,
+  TrashedVolume,
   VolumeEngine,
   WatchedSizes,
 } from '../volumes/index.ts';
@@ -128,7 +130,6 @@ export type { CheckReport, Progress, SnapshotEntry } from '../repository/index.t
 export type { DueHook } from '../quiesce/index.ts';
 export type { JobOptions, LogEntry, LogFilter, LogKind, LogProblem, LogVerification, SendResult };
 export type * from '../hosts/engine-records.ts';
-export type * from '../hosts/managed-volumes.ts';
 export type * from '../policies/index.ts';
 export type * from '../proof/index.ts';
 export type * from '../repositories/index.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { EngineRecord, EngineRecords } from '../hosts/engine-records.ts';
-import type { ManagedVolume } from '../hosts/managed-volumes.ts';
+import type { ManagedVolume } from '../volumes/index.ts';
 import { writeDurably } from '../lib/durable-file.ts';
 import { errorInWords } from '../lib/error-in-words.ts';
 import { knownError } from '../lib/known-error.ts';

@@ -1,7 +1,7 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import type { Host } from '../hosts/host.ts';
-import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
+import type { ManagedHost, ManagedVolumes } from '../volumes/index.ts';
 import type { Protection } from '../activity/index.ts';
 import type { RecoverReport } from '../restore/index.ts';
 import type { AppConfig } from './app-config.ts';
@@ -15,6 +15,8 @@ export interface Hosts {
   host(): Promise<Host>;
   /** The volumes that Holdfast keeps itself. Opening them asks no container engine for anything. */
   managed(): Promise<ManagedVolumes>;
+  /** The same, where they are the host's; undefined at an engine. */
+  managedOfHost(): Promise<ManagedVolumes | undefined>;
   /** What was brought back when the host was opened. */
   recovered(): Promise<RecoverReport>;
 }
@@ -32,17 +34,18 @@ export function openHosts({ config, opened, catalog, configuration, protection }
   const ownHost = once(async () => opened.use(await openOwnHost(config, catalog)));
   const settledHost = once(async () => {
     const engine = await openEngineHost(config, { catalog, configuration });
+    const own = engine === undefined ? await ownHost() : undefined;
     const found = engine === undefined ? await ownHost() : opened.use(engine);
     try {
-      await putRight.settle(found);
+      await putRight.settle(found, { managed: own?.managed });
       await putRight.removeTrials(found);
       // After that: an app must not start on data that is half restored.
-      return { found, recovered: await putRight.recover(found) };
+      return { found, own, recovered: await putRight.recover(found) };
     } catch (error) {
       // What a command that only reads cannot put right keeps nobody from their backups.
       if (config.onlyReads !== true || !isUnwritable(error)) throw error;
       config.onWarning?.(`What killed work has left is not put right: ${knownError(error).message}`);
-      return { found, recovered: { jobs: [], hooks: [], elsewhere: 0 } };
+      return { found, own, recovered: { jobs: [], hooks: [], elsewhere: 0 } };
     }
   });
   const host = async (): Promise<Host> => (await settledHost()).found;
@@ -50,10 +53,12 @@ export function openHosts({ config, opened, catalog, configuration, protection }
     if (config.host === 'embedded') await host();
     const own = await ownHost();
     // Whether they are the host's too may not be known: an engine that is asked may be waiting for these volumes.
-    if (config.host !== 'embedded') await putRight.settle(own, { ofHost: (await own.info()).identity });
+    if (config.host !== 'embedded')
+      await putRight.settle(own, { ofHost: (await own.info()).identity, managed: own.managed });
     return own.managed;
   });
-  return { host, managed, recovered: async () => (await settledHost()).recovered };
+  const managedOfHost = async (): Promise<ManagedVolumes | undefined> => (await settledHost()).own?.managed;
+  return { host, managed, managedOfHost, recovered: async () => (await settledHost()).recovered };
 }
 
 /** Undefined where the volumes are those that Holdfast keeps itself. */
@@ -85,19 +90,16 @@ async function openEngineHost(
 }
 
 /** The volumes that Holdfast keeps itself, on its drivers. */
-async function openOwnHost(
-  config: AppConfig,
-  catalog: () => Promise<Catalog>,
-): Promise<Host & { readonly managed: ManagedVolumes }> {
+async function openOwnHost(config: AppConfig, catalog: () => Promise<Catalog>): Promise<ManagedHost> {
   const { stateDir, env, onWarning } = config;
-  const { openEmbeddedHost } = await import('../volumes/index.ts');
+  const { openManagedHost } = await import('../volumes/index.ts');
   const { openDrivers } = await import('../drivers/open-drivers.ts');
   const secret = async (reference: string): Promise<Uint8Array> => {
     const { readPassword } = await import('../lib/password.ts');
     return await readPassword(reference, env, { stateDir });
   };
   const drivers = openDrivers({ stateDir, secret });
-  return await openEmbeddedHost({ stateDir, catalog: await catalog(), drivers, onWarning });
+  return await openManagedHost({ stateDir, catalog: await catalog(), drivers, onWarning });
 }
 
 /** Makes an id for holds that end with this process. */

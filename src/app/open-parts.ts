@@ -80,7 +80,8 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
       const { openEngine } = await import('../volumes/index.ts');
       const host = await hosts.host();
       const protectedNames = openProtectedNames(host, catalog);
-      return loggedEngine(openEngine({ host, protectedNames }), parts);
+      const managed = await hosts.managedOfHost();
+      return loggedEngine(openEngine({ host, managed, protectedNames }), parts);
     }),
     engineLinks: {
       identity: async () => (await catalog()).stateId(),

@@ -1,6 +1,5 @@
 import type { ByteString } from '../model/byte-string.ts';
 import type { CallOptions, Containers } from './containers.ts';
-import type { ManagedVolumes } from './managed-volumes.ts';
 import type { ClaimHolder } from '../lib/machine-claim.ts';
 import type { DataMount, HostKind, Volume, VolumeSpec } from '../model/volume.ts';
 
@@ -20,7 +19,7 @@ export interface HostInfo {
 }
 
 /**
- * Where containers run. Implementations are siblings: `docker/`, `embedded/`.
+ * Where containers run. `docker/` is one; `volumes/managed` has the other, for machines without an engine.
  *
  * Every call may be repeated. A call that is cancelled by its signal leaves nothing half made.
  * A host that cannot be reached throws `unavailable`, one that refuses throws `denied`.
@@ -30,9 +29,6 @@ export interface Host extends AsyncDisposable {
 
   /** Undefined where no containers run. */
   readonly containers: Containers | undefined;
-
-  /** Where the volumes are Holdfast's own: more can be done with them. */
-  readonly managed?: ManagedVolumes | undefined;
 
   info(options?: CallOptions): Promise<HostInfo>;
 

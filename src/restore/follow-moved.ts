@@ -1,25 +1,31 @@
 import { fromText } from '../model/byte-string.ts';
 import { isAppError } from '../model/errors.ts';
-import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
 import { takeLease } from '../leases/index.ts';
-import { isUndoable, listUndoRecords, parentOf, writeUndoRecord, type UndoRecord } from '../volumes/index.ts';
-import type { Protection } from '../activity/index.ts';
+import {
+  isUndoable,
+  listUndoRecords,
+  type ManagedVolumes,
+  parentOf,
+  writeUndoRecord,
+  type UndoRecord,
+} from '../volumes/index.ts';
 
 /**
  * What is kept for an undo lies beside the data, and goes along when a volume is renamed, or comes back from the trash
  * under another name: the records follow.
  */
-export async function followMoved(parts: Pick<Protection, 'stateDir' | 'host'>): Promise<void> {
-  const { managed } = await parts.host();
-  if (managed === undefined) return;
-  for (const record of await listUndoRecords(parts.stateDir)) {
+export async function followMoved(stateDir: string, managed: Pick<ManagedVolumes, 'list'>): Promise<void> {
+  for (const record of await listUndoRecords(stateDir)) {
     if (record.kind !== 'volume' || (await isUndoable(record))) continue;
     const moved = await findMoved(managed, record);
-    if (moved !== undefined) await follow(parts.stateDir, { record, moved });
+    if (moved !== undefined) await follow(stateDir, { record, moved });
   }
 }
 
-async function findMoved(managed: ManagedVolumes, record: UndoRecord): Promise<UndoRecord | undefined> {
+async function findMoved(
+  managed: Pick<ManagedVolumes, 'list'>,
+  record: UndoRecord,
+): Promise<UndoRecord | undefined> {
   const stageName = record.stage.slice(record.stage.lastIndexOf('/'));
   for (const { name, mountpoint } of await managed.list()) {
     const root = fromText(mountpoint);

@@ -3,7 +3,7 @@ import { errorInWords } from '../lib/error-in-words.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
-import { pathIdentity, volumeIdentity, type BackupTarget } from '../volumes/index.ts';
+import { pathIdentity, volumeIdentity, type BackupTarget, type ManagedVolumes } from '../volumes/index.ts';
 import { takeLeases } from '../leases/index.ts';
 import {
   findConsumers,
@@ -24,6 +24,8 @@ import { refuseHalfRestored, tellOfStreamed } from './settle-streamed.ts';
 export interface SettleOptions extends JobOptions {
   /** Only what was restored on the host of this identity. */
   readonly ofHost?: string | undefined;
+  /** Where the host's volumes are Holdfast's own: what is kept for an undo follows those that have another name by now. */
+  readonly managed?: Pick<ManagedVolumes, 'list'> | undefined;
 }
 
 /**
@@ -49,7 +51,9 @@ export async function settleAll(parts: Protection, options: SettleOptions): Prom
     }
   }
   await tellOfStreamed(parts, options).catch((error: unknown) => note('', error));
-  await followMoved(parts).catch((error: unknown) => note('', error));
+  const { managed } = options;
+  if (managed !== undefined)
+    await followMoved(parts.stateDir, managed).catch((error: unknown) => note('', error));
   await dropExpired(parts).catch((error: unknown) => note('', error));
 }
 

@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import type { DirectoryData, Host } from '../hosts/host.ts';
-import type { ManagedVolume } from '../hosts/managed-volumes.ts';
+import type { ManagedVolume } from './managed/managed-volumes.ts';
 import { exchange, tryExchange } from '../lib/exchange.ts';
 import { knownError } from '../lib/known-error.ts';
 import { isSameFile } from '../lib/open-trusted.ts';

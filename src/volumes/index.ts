@@ -1,7 +1,7 @@
 /**
  * The life of a volume, wherever it lies: create, clone, copy, export, import, migrate, remove, prune, the trash. `managed/`
  * has those that Holdfast keeps itself. No data is deleted past the trash unless that was asked for. Begin with
- * `open-engine.ts`, and with `managed/index.ts`.
+ * `open-engine.ts`, and with `managed/managed-volumes.ts`.
  */
 export { decompressed } from './archive-format.ts';
 export { listBindMounts, type BindMount, type RealPlace } from './bind-mounts/bind-mounts.ts';
@@ -9,7 +9,8 @@ export { lookAround, type Surroundings } from './bind-mounts/look-around.ts';
 export { isOfMachine } from './bind-mounts/machine-path.ts';
 export { pathIdentity, volumeIdentity } from './identity.ts';
 export { processHoldId } from './managed/hold-id.ts';
-export { openEmbeddedHost } from './managed/index.ts';
+export { openManagedHost, type ManagedHost } from './managed/managed-host.ts';
+export type * from './managed/managed-volumes.ts';
 export type * from './migrate/migrations.ts';
 export { openMigrations } from './migrate/migrations.ts';
 export { exists, inodeOf, nameOf, parentOf, syncAll, syncFolder, takenByOther } from './on-disk.ts';

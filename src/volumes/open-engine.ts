@@ -1,15 +1,19 @@
 import type { Host } from '../hosts/host.ts';
 import { matchesFilter } from '../model/filter.ts';
+import type { ManagedVolumes } from './managed/managed-volumes.ts';
 import { noneProtected, type ProtectedNames } from './protection.ts';
 import type { VolumeEngine } from './volume-engine.ts';
 
-export interface EngineParts {
+export interface EngineOptions {
   readonly host: Host;
+  /** Where the host's volumes are Holdfast's own: what is removed goes to their trash. */
+  readonly managed?: Pick<ManagedVolumes, 'remove'> | undefined;
   readonly protectedNames?: ProtectedNames | undefined;
 }
 
 /** The lifecycle of the volumes of one host. The host stays its owner's to close. Each part is loaded when it is needed. */
-export function openEngine({ host, protectedNames = noneProtected }: EngineParts): VolumeEngine {
+export function openEngine({ host, managed, protectedNames = noneProtected }: EngineOptions): VolumeEngine {
+  const removal = { host, managed, protectedNames };
   return {
     create: (spec, { signal } = {}) => host.createVolume(spec, { signal }),
     async list(filter, { signal } = {}) {
@@ -22,7 +26,7 @@ export function openEngine({ host, protectedNames = noneProtected }: EngineParts
     },
     async remove(names, options = {}) {
       const { removeVolumes } = await import('./remove-volumes.ts');
-      return await removeVolumes({ host, protectedNames }, names, options);
+      return await removeVolumes(removal, names, options);
     },
     async protect(name, isProtected, { signal } = {}) {
       const { findVolume } = await import('./find-volume.ts');
@@ -34,11 +38,11 @@ export function openEngine({ host, protectedNames = noneProtected }: EngineParts
     isProtected: (name) => protectedNames.has(name),
     async planPrune(filter, options = {}) {
       const { planPrune } = await import('./prune.ts');
-      return await planPrune({ host, protectedNames }, filter, options);
+      return await planPrune(removal, filter, options);
     },
     async applyPrune(plan, options = {}) {
       const { applyPrune } = await import('./prune.ts');
-      return await applyPrune({ host, protectedNames }, plan, options);
+      return await applyPrune(removal, plan, options);
     },
     async clone(request, options = {}) {
       const { cloneVolume } = await import('./clone-volume.ts');

@@ -1,11 +1,13 @@
 import type { Host } from '../hosts/host.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { protectedError } from '../model/protected-error.ts';
+import type { ManagedVolumes } from './managed/managed-volumes.ts';
 import type { ProtectedNames } from './protection.ts';
 import type { RemoveOptions, RemoveReport, VolumeFailure } from './volume-engine.ts';
 
 export interface RemovalPlace {
   readonly host: Host;
+  readonly managed: Pick<ManagedVolumes, 'remove'> | undefined;
   readonly protectedNames: ProtectedNames;
 }
 
@@ -30,14 +32,14 @@ export async function removeVolumes(
 
 /** The error, where there is one that is about this volume. */
 export async function removeOne(
-  { host, protectedNames }: RemovalPlace,
+  { host, managed, protectedNames }: RemovalPlace,
   name: string,
   { permanent, losesUnsaved, signal }: Pick<RemoveOptions, 'permanent' | 'losesUnsaved' | 'signal'>,
 ): Promise<AppError | undefined> {
   if ((await protectedNames.has(name)) && (await host.findVolume(name, { signal })) !== undefined)
     return protectedError(name);
   try {
-    if (host.managed !== undefined) await host.managed.remove(name, { permanent, losesUnsaved, signal });
+    if (managed !== undefined) await managed.remove(name, { permanent, losesUnsaved, signal });
     else await host.removeVolume(name, { signal });
     return undefined;
   } catch (error) {

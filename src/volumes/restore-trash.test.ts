@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Host } from '../hosts/host.ts';
-import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
+import type { ManagedVolumes } from './managed/managed-volumes.ts';
 import { fromText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { consumer, namesIn, openDirectoryHost } from '../../test/fixtures/directory-host.ts';

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderIdentity } from '../lib/folder-identity.ts';
 import type { Host } from '../hosts/host.ts';
-import type { ManagedVolume, ManagedVolumes, TrashedVolume } from '../hosts/managed-volumes.ts';
+import type { ManagedVolume, ManagedVolumes, TrashedVolume } from './managed/managed-volumes.ts';
 import { writeDurably } from '../lib/durable-file.ts';
 import { knownError } from '../lib/known-error.ts';
 import { holderWords } from '../lib/machine-claim.ts';

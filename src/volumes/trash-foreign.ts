@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { folderIdentity } from '../lib/folder-identity.ts';
-import type { ManagedVolume, ManagedVolumes } from '../hosts/managed-volumes.ts';
+import type { ManagedVolume, ManagedVolumes } from './managed/managed-volumes.ts';
 import { copyTree } from './mirror/copy-tree.ts';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import type { DirectoryHandle } from '../lib/directory-handle.ts';

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderIdentity } from '../lib/folder-identity.ts';
-import type { ManagedVolumes } from '../hosts/managed-volumes.ts';
+import type { ManagedVolumes } from './managed/managed-volumes.ts';
 import { tryLockDirectory } from '../lib/directory-lock.ts';
 import { tryLockFile } from '../lib/file-lock.ts';
 import { namesIn } from '../lib/names-in.ts';

@@ -7,8 +7,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../src/volumes/managed/index.ts';
-import type { ManagedVolumes } from '../../src/hosts/managed-volumes.ts';
+import { openManagedHost } from '../../src/volumes/managed/managed-host.ts';
+import type { ManagedVolumes } from '../../src/volumes/managed/managed-volumes.ts';
 import { readMounts } from '../../src/lib/mountinfo.ts';
 
 let stateDir: string;
@@ -18,7 +18,7 @@ beforeEach(async () => {
   stateDir = await mkdtemp(join(tmpdir(), 'live-'));
   catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
   const drivers = openDrivers({ stateDir, secret: async () => Buffer.from('secret') });
-  managed = (await openEmbeddedHost({ stateDir, catalog, drivers })).managed;
+  managed = (await openManagedHost({ stateDir, catalog, drivers })).managed;
 });
 afterEach(async () => {
   for (const mount of (await readMounts()).toReversed())

@@ -9,9 +9,9 @@ import type { Catalog } from '../../src/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import type { Driver, Drivers } from '../../src/drivers/driver.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../src/volumes/managed/index.ts';
+import { openManagedHost } from '../../src/volumes/managed/managed-host.ts';
 import { lockVolumeFolder } from '../../src/volumes/managed/volume-lock.ts';
-import type { ManagedVolumes, VolumeEvent } from '../../src/hosts/managed-volumes.ts';
+import type { ManagedVolumes, VolumeEvent } from '../../src/volumes/managed/managed-volumes.ts';
 import { mountAt, readMounts } from '../../src/lib/mountinfo.ts';
 import { fromText } from '../../src/model/byte-string.ts';
 
@@ -23,7 +23,7 @@ const real = (): Drivers => openDrivers({ stateDir, secret: async () => Buffer.f
 
 /** As after a restart of the program. */
 const reopen = async (drivers: Drivers = real(), trashKeepMs?: number): Promise<ManagedVolumes> => {
-  managed = (await openEmbeddedHost({ stateDir, catalog, drivers, trashKeepMs })).managed;
+  managed = (await openManagedHost({ stateDir, catalog, drivers, trashKeepMs })).managed;
   return managed;
 };
 
@@ -209,11 +209,11 @@ describe('a start', () => {
     const program = `
       import { openSqliteCatalog } from '${process.cwd()}/src/catalog/sqlite-catalog.ts';
       import { openDrivers } from '${process.cwd()}/src/drivers/open-drivers.ts';
-      import { openEmbeddedHost } from '${process.cwd()}/src/hosts/embedded/index.ts';
+      import { openManagedHost } from '${process.cwd()}/src/hosts/embedded/index.ts';
       const stateDir = ${JSON.stringify(stateDir)};
       const catalog = openSqliteCatalog(stateDir + '/catalog.db');
       const drivers = openDrivers({ stateDir, secret: async () => new Uint8Array() });
-      const { managed } = await openEmbeddedHost({ stateDir, catalog, drivers });
+      const { managed } = await openManagedHost({ stateDir, catalog, drivers });
       console.log('ready');
       for (;;) { await managed.mount('pg', 'container-1'); await managed.unmount('pg', 'container-1'); }
     `;

@@ -9,13 +9,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../src/volumes/managed/index.ts';
+import { openManagedHost } from '../../src/volumes/managed/managed-host.ts';
 import type {
   ManagedVolumes,
   MigrationPlaces,
   MigrationSteps,
   SeedPlaces,
-} from '../../src/hosts/managed-volumes.ts';
+} from '../../src/volumes/managed/managed-volumes.ts';
 import { readMounts } from '../../src/lib/mountinfo.ts';
 import { TreeMirror } from '../../src/volumes/mirror/tree-mirror.ts';
 import { fromText } from '../../src/model/byte-string.ts';
@@ -26,13 +26,13 @@ import { treeFacts } from '../support/tree-facts.ts';
 
 let stateDir: string;
 let catalog: Catalog;
-let host: Awaited<ReturnType<typeof openEmbeddedHost>>;
+let host: Awaited<ReturnType<typeof openManagedHost>>;
 let managed: ManagedVolumes;
 
 const reopen = async (): Promise<ManagedVolumes> => {
   await managed?.[Symbol.asyncDispose]();
   const drivers = openDrivers({ stateDir, secret: async () => Buffer.from('secret') });
-  host = await openEmbeddedHost({ stateDir, catalog, drivers });
+  host = await openManagedHost({ stateDir, catalog, drivers });
   managed = host.managed;
   return managed;
 };

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../src/volumes/managed/index.ts';
+import { openManagedHost } from '../../src/volumes/managed/managed-host.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import type { MakingLine } from '../support/make-and-remove.ts';
 
@@ -69,7 +69,7 @@ function forgetBoot(stateDir: string): void {
 async function requireTruth(stateDir: string, stories: readonly Story[]): Promise<void> {
   using catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
   const drivers = openDrivers({ stateDir, secret: async () => Buffer.from('secret') });
-  await using host = await openEmbeddedHost({ stateDir, catalog, drivers });
+  await using host = await openManagedHost({ stateDir, catalog, drivers });
   const inData = (path: string): string[] =>
     readdirSync(path).map((file) => `${file} ${readFileSync(join(path, file), 'utf8')}`);
   const live = new Map<string, string[]>();

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { setImmutable } from '../../src/volumes/managed/immutable.ts';
+import { setImmutable } from '../../src/volumes/managed/volume-folders.ts';
 import { mountAt, readMounts } from '../../src/lib/mountinfo.ts';
 import { fromText } from '../../src/model/byte-string.ts';
 import type { Driver, DriverVolume } from '../../src/drivers/driver.ts';

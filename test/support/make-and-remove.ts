@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../src/volumes/managed/index.ts';
+import { openManagedHost } from '../../src/volumes/managed/managed-host.ts';
 
 /**
  * Makes and removes volumes of a few names until it is killed, and writes down what it begins and what came to its end:
@@ -21,7 +21,7 @@ async function makeAndRemove([stateDir = '', logPath = '', prefix = '']: string[
   const log = openSync(logPath, 'a');
   const catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
   const drivers = openDrivers({ stateDir, secret: async () => Buffer.from('secret') });
-  const { managed } = await openEmbeddedHost({ stateDir, catalog, drivers });
+  const { managed } = await openManagedHost({ stateDir, catalog, drivers });
   const standing = new Map<string, number>();
   for (let turn = 0; ; turn += 1) {
     const name = `${prefix}-${Math.floor(Math.random() * 8)}`;

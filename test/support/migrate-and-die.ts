@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { openDrivers } from '../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../src/volumes/managed/index.ts';
-import type { MigrationPlaces } from '../../src/hosts/managed-volumes.ts';
+import { openManagedHost } from '../../src/volumes/managed/managed-host.ts';
+import type { MigrationPlaces } from '../../src/volumes/managed/managed-volumes.ts';
 import { TreeMirror } from '../../src/volumes/mirror/tree-mirror.ts';
 import { fromText } from '../../src/model/byte-string.ts';
 
@@ -34,7 +34,7 @@ async function migrateAndDie([
   };
   const catalog = deadly(openSqliteCatalog(join(stateDir, 'catalog.db')), dieAt);
   const drivers = openDrivers({ stateDir, secret: async () => Buffer.from('secret') });
-  const { managed } = await openEmbeddedHost({ stateDir, catalog, drivers });
+  const { managed } = await openManagedHost({ stateDir, catalog, drivers });
   let mirror: TreeMirror | undefined;
   const steps = {
     async seed({ from, to }: MigrationPlaces) {

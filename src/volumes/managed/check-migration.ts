@@ -5,24 +5,24 @@ import { ownershipOptions } from '../../lib/ownership.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { parseSize } from '../../model/size.ts';
-import type { MigrationTarget, NewStorage, RoomUsage } from '../../hosts/managed-volumes.ts';
+import type { MigrationTarget, NewStorage, RoomUsage } from './managed-volumes.ts';
 import { keptOptions } from './create-volume.ts';
-import { type EmbeddedParts, kindOf, requireRecord } from './embedded-parts.ts';
+import { type VolumeState, kindOf, requireRecord } from './volume-state.ts';
 
 /** The data is here, nobody else changes it, and it stays when nobody uses it. */
 const movable: readonly DriverKind[] = ['local', 'block', 'luks', 'gocryptfs', 'btrfs'];
 
 /** Gives back the storage as its driver keeps it. Throws what keeps the volume from moving there whoever uses it. */
 export async function checkMigration(
-  parts: EmbeddedParts,
+  state: VolumeState,
   name: string,
   request: NewStorage,
 ): Promise<MigrationTarget> {
-  const record = requireRecord(parts, { name, action: 'migrate' });
+  const record = requireRecord(state, { name, action: 'migrate' });
   const action = `Cannot migrate volume ${quote(name)}`;
   requireMovable(kindOf(record), `${action}: its data`);
   const driver = request.driver === '' || request.driver === 'holdfast' ? 'local' : request.driver;
-  const options = await keptOptions(parts, { name, driver, options: request.options }, 'migrate');
+  const options = await keptOptions(state, { name, driver, options: request.options }, 'migrate');
   const kind = kindOf({ driver, options });
   requireMovable(kind, `${action}: what lies on ${quote(kind)}`);
   const owner = ownershipOptions.find((key) => key in options);
@@ -34,10 +34,10 @@ export async function checkMigration(
   if (sameStorage(record, { driver, options })) {
     throw new AppError('usage', `${action}: it is on ${quote(kind)} with these options already`);
   }
-  await refuseSharedDevice(parts, options, action);
+  await refuseSharedDevice(state, options, action);
   const size = options['size'];
   const sizeBytes = size === undefined ? undefined : parseSize(size);
-  return { driver, options, kind, sizeBytes, disk: await diskOf(parts, options) };
+  return { driver, options, kind, sizeBytes, disk: await diskOf(state, options) };
 }
 
 function requireMovable(kind: DriverKind, subject: string): void {
@@ -62,7 +62,7 @@ function sameStorage(one: NewStorage, other: NewStorage): boolean {
 
 /** Mounted twice, a file system is destroyed. */
 async function refuseSharedDevice(
-  { catalog }: EmbeddedParts,
+  { catalog }: VolumeState,
   options: NewStorage['options'],
   action: string,
 ): Promise<void> {
@@ -83,7 +83,7 @@ async function realOrItself(path: string): Promise<string> {
 
 /** Undefined for a device, which is a disk of its own. */
 async function diskOf(
-  { folders }: EmbeddedParts,
+  { folders }: VolumeState,
   { device, pool }: NewStorage['options'],
 ): Promise<RoomUsage | undefined> {
   if (device?.startsWith('/dev/') === true) return undefined;

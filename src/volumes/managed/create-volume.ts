@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { writeDurably } from '../../lib/durable-file.ts';
-import { setImmutable } from './immutable.ts';
 import { emptyDirectory, removeTree } from '../../lib/remove-tree.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
@@ -13,45 +12,53 @@ import { quote } from '../../model/quote.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
 import { checkOwnName } from '../../model/volume-name.ts';
 import type { CallOptions } from '../../hosts/host.ts';
-import { type EmbeddedParts, isPlain, kindOf, type Storage, storageOf } from './embedded-parts.ts';
+import { type VolumeState, isPlain, kindOf, type Storage, storageOf } from './volume-state.ts';
+import { readRecordFile } from './marks.ts';
 import { moveRemoved } from './finish-unsettled.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
-import { stateError } from './volume-folders.ts';
+import { setImmutable, stateError } from './volume-folders.ts';
 
 const anonymousLabel = 'com.docker.volume.anonymous';
 
 /** While a driver makes a volume, this file in its folder says what it makes. */
 export const creatingMark = 'creating.json';
 
-/** Makes a volume, or finds the one that is there: then `existing` says whether it agrees. */
+export interface CreateOptions extends CallOptions {
+  /** Throws unless the volume that is there agrees with what was asked for. */
+  readonly existing: (record: EmbeddedVolumeRecord) => Promise<void>;
+  /** Called where something was made that is not on the disk: it is waited for later. */
+  readonly settleSoon: () => void;
+}
+
+/** Makes a volume, or finds the one that is there. */
 export async function createVolume(
-  parts: EmbeddedParts,
+  state: VolumeState,
   spec: VolumeSpec,
-  { signal, existing }: CallOptions & { existing: (record: EmbeddedVolumeRecord) => Promise<void> },
+  { signal, existing, settleSoon }: CreateOptions,
 ): Promise<{ readonly record: EmbeddedVolumeRecord; readonly isNew: boolean }> {
-  const record = await recordFor(parts, spec);
+  const record = await recordFor(state, spec);
   const { name } = record;
   if (signal?.aborted === true)
     throw new AppError('cancelled', `Cannot create volume "${name}": cancelled`, { cause: signal.reason });
   for (;;) {
-    const found = parts.catalog.findEmbeddedVolume(name);
+    const found = state.catalog.findEmbeddedVolume(name);
     if (found !== undefined) {
       await existing(found);
       // Another process may be about to make it durable.
-      if (parts.catalog.unsettled.find(name) !== undefined) parts.catalog.unsettled.sync();
+      if (state.catalog.unsettled.find(name) !== undefined) state.catalog.unsettled.sync();
       return { record: found, isNew: false };
     }
-    parts.folders.makeFolder(name);
-    using lock = await lockVolumeFolder(parts.folders.path(name), { name, action: 'create', signal });
+    state.folders.makeFolder(name);
+    using lock = await lockVolumeFolder(state.folders.path(name), { name, action: 'create', signal });
     // Taken away between the two lines above, or made by another: from the start.
     if (lock === undefined) continue;
     // An empty folder, which is what most find, has no earlier try in it, nobody's data, and no volume.
-    const isEmpty = readdirSync(parts.folders.path(name)).length === 0;
-    if (!isEmpty && parts.catalog.findEmbeddedVolume(name) !== undefined) continue;
+    const isEmpty = readdirSync(state.folders.path(name)).length === 0;
+    if (!isEmpty && state.catalog.findEmbeddedVolume(name) !== undefined) continue;
     // Whoever removed the volume before was killed meanwhile.
-    if (!isEmpty && (await moveRemoved(parts, name))) continue;
-    const isMade = isEmpty && !isMarked(record) && makeSoon(parts, record);
-    if (!isMade) await make(parts, record, { isEmpty, signal });
+    if (!isEmpty && (await moveRemoved(state, name))) continue;
+    if (isEmpty && !isMarked(record) && makeSoon(state, record)) settleSoon();
+    else await make(state, record, { isEmpty, signal });
     return { record, isNew: true };
   }
 }
@@ -60,12 +67,10 @@ export async function createVolume(
  * Its directories reach the disk when the kernel gets to it; that they are to be there is on the disk. False when that
  * cannot be had, and nothing was written then.
  */
-function makeSoon(parts: EmbeddedParts, record: EmbeddedVolumeRecord): boolean {
-  const { catalog, folders } = parts;
+function makeSoon(state: VolumeState, record: EmbeddedVolumeRecord): boolean {
+  const { catalog, folders } = state;
   if (!folders.makeData(record.name) || folders.settlingBoot === undefined) return false;
-  if (!catalog.unsettled.add(record, folders.settlingBoot)) return false;
-  parts.settleSoon();
-  return true;
+  return catalog.unsettled.add(record, folders.settlingBoot);
 }
 
 interface Making {
@@ -74,23 +79,23 @@ interface Making {
 }
 
 async function make(
-  parts: EmbeddedParts,
+  state: VolumeState,
   record: EmbeddedVolumeRecord,
   { isEmpty, signal }: Making,
 ): Promise<void> {
   const { name } = record;
-  const folder = parts.folders.path(name);
-  if (!isEmpty) await settleEarlierTry(parts, name);
-  await parts.folders.create(name);
-  if (!isEmpty) await refuseForeignData(parts, name);
+  const folder = state.folders.path(name);
+  if (!isEmpty) await settleEarlierTry(state, name);
+  await state.folders.create(name);
+  if (!isEmpty) await refuseForeignData(state, name);
   const isSimple = !isMarked(record);
   const mark = join(folder, creatingMark);
   if (!isSimple) await writeDurably(mark, JSON.stringify(record));
-  const storage = isSimple ? undefined : await storageOf(parts, record);
+  const storage = isSimple ? undefined : await storageOf(state, record);
   try {
     await storage?.driver.create(storage.volume, { signal });
     if (storage?.traits.isMounted === true) await closeBelow(storage.volume.mountpoint);
-    if (parts.catalog.addEmbeddedVolume(record)) {
+    if (state.catalog.addEmbeddedVolume(record)) {
       if (!isSimple) await rm(mark, { force: true });
       return;
     }
@@ -122,10 +127,10 @@ export async function undoCreate({ driver, volume }: Storage): Promise<void> {
 }
 
 /** A create that was killed left a mark: what it made is taken away first. */
-async function settleEarlierTry(parts: EmbeddedParts, name: string): Promise<void> {
-  const left = await readCreatingMark(parts.folders.path(name));
+async function settleEarlierTry(state: VolumeState, name: string): Promise<void> {
+  const left = await readCreatingMark(state.folders.path(name));
   if (left === undefined) return;
-  const { driver, volume } = await storageOf(parts, left);
+  const { driver, volume } = await storageOf(state, left);
   await driver.remove(volume);
   setImmutable(volume.mountpoint, false);
   using handle = DirectoryHandle.open(fromText(volume.folder));
@@ -133,20 +138,19 @@ async function settleEarlierTry(parts: EmbeddedParts, name: string): Promise<voi
 }
 
 export async function readCreatingMark(folder: string): Promise<EmbeddedVolumeRecord | undefined> {
-  const { readRecordFile } = await import('./record-file.ts');
   return await readRecordFile(join(folder, creatingMark));
 }
 
 /** Data that no record speaks of is somebody's: a new volume must neither show it nor hide it. */
-async function refuseForeignData(parts: EmbeddedParts, name: string): Promise<void> {
-  const others = (await readdir(parts.folders.path(name))).filter((entry) => entry !== '_data');
-  if (others.length === 0 && (await parts.folders.isEmpty(name))) return;
+async function refuseForeignData(state: VolumeState, name: string): Promise<void> {
+  const others = (await readdir(state.folders.path(name))).filter((entry) => entry !== '_data');
+  if (others.length === 0 && (await state.folders.isEmpty(name))) return;
   throw new AppError('exists', `Cannot create volume "${name}": there is data in its place already`, {
-    hint: `Move "${parts.folders.path(name)}" away, or choose another name.`,
+    hint: `Move "${state.folders.path(name)}" away, or choose another name.`,
   });
 }
 
-async function recordFor(parts: EmbeddedParts, spec: VolumeSpec): Promise<EmbeddedVolumeRecord> {
+async function recordFor(state: VolumeState, spec: VolumeSpec): Promise<EmbeddedVolumeRecord> {
   const name = spec.name ?? randomBytes(32).toString('hex');
   checkOwnName(name);
   const driver = spec.driver === '' || spec.driver === 'holdfast' ? 'local' : spec.driver;
@@ -156,20 +160,20 @@ async function recordFor(parts: EmbeddedParts, spec: VolumeSpec): Promise<Embedd
     driver,
     createdAt: new Date().toISOString(),
     labels: anonymous ? { ...spec.labels, [anonymousLabel]: '' } : spec.labels,
-    options: await keptOptions(parts, { ...spec, name, driver }),
+    options: await keptOptions(state, { ...spec, name, driver }),
     anonymous,
   };
 }
 
 /** The options as the driver keeps them. */
 export async function keptOptions(
-  parts: EmbeddedParts,
+  state: VolumeState,
   { name, driver, options }: Pick<EmbeddedVolumeRecord, 'name' | 'driver' | 'options'>,
   action = 'create',
 ): Promise<Readonly<Record<string, string>>> {
   if (driver === 'local' && Object.keys(options).length === 0) return options;
   try {
-    const checked = await parts.drivers.get(kindOf({ driver, options }));
+    const checked = await state.drivers.get(kindOf({ driver, options }));
     return checked.check(options);
   } catch (error) {
     if (!isAppError(error)) throw error;

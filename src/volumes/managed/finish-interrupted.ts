@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { isVolumeName } from '../../model/volume-name.ts';
 import { creatingMark, isMarked, readCreatingMark, undoCreate } from './create-volume.ts';
-import { type EmbeddedParts, storageOf } from './embedded-parts.ts';
-import { finishUnsettled } from './finish-unsettled.ts';
-import { orLater } from './or-later.ts';
-import { discard, listRemoving } from './removing-folders.ts';
+import { type VolumeState, storageOf } from './volume-state.ts';
+import { finishUnsettled, orLater } from './finish-unsettled.ts';
 import { finishRename, isBeingRenamed } from './rename-volume.ts';
 import { settleMigrations } from './settle-migrations.ts';
-import { deleteTrashed, finishRestore, listTrashed, takeBackUnmarked } from './volume-trash.ts';
+import { finishRestore, takeBackUnmarked } from './restore-trashed.ts';
+import { deleteTrashed, discard, listRemoving, listTrashed } from './trash.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
+
+type OnWarning = ((message: string) => void) | undefined;
 
 /** A directory without a record may belong to a create that is running now. */
 const settledMs = 60_000;
@@ -32,16 +33,16 @@ const settledMs = 60_000;
  * A folder without a record that holds data is left alone, and told of: nobody said that it may go, and whoever lost the
  * catalog has to know what no backup of everything saves.
  */
-export async function finishInterrupted(parts: EmbeddedParts): Promise<void> {
-  await finishUnsettled(parts);
-  await finishRenames(parts);
-  await settleMigrations(parts);
-  await finishRemovals(parts);
-  await undoCreations(parts);
+export async function finishInterrupted(state: VolumeState, onWarning: OnWarning): Promise<void> {
+  await finishUnsettled(state);
+  await finishRenames(state);
+  await settleMigrations(state, onWarning);
+  await finishRemovals(state);
+  await undoCreations(state, onWarning);
 }
 
-async function finishRenames(parts: EmbeddedParts): Promise<void> {
-  const { catalog, folders } = parts;
+async function finishRenames(state: VolumeState): Promise<void> {
+  const { catalog, folders } = state;
   for (const { from, to } of catalog.volumes.listRenames()) {
     const isDone = !(await isThere(folders.path(from))) && (await isThere(folders.path(to)));
     const at = folders.path(isDone ? to : from);
@@ -49,13 +50,13 @@ async function finishRenames(parts: EmbeddedParts): Promise<void> {
     // A rename that runs holds the lock. One that has ended since leaves nothing to do: both names may be others' by now.
     const isOpen = catalog.volumes.listRenames().some((one) => one.from === from && one.to === to);
     if (lock === undefined || !isOpen) continue;
-    if (isDone) await finishRename(parts, from);
+    if (isDone) await finishRename(state, from);
     else catalog.volumes.cancelRename(from);
   }
 }
 
-async function finishRemovals(parts: EmbeddedParts): Promise<void> {
-  const { folders, catalog } = parts;
+async function finishRemovals(state: VolumeState): Promise<void> {
+  const { folders, catalog } = state;
   // A trash may hold thousands, and hardly ever one whose record still stands.
   const known = new Map(catalog.listEmbeddedVolumes().map((record) => [record.name, record]));
   const forgetGone = async (name: string, createdAt?: string): Promise<void> => {
@@ -65,36 +66,36 @@ async function finishRemovals(parts: EmbeddedParts): Promise<void> {
     if (createdAt !== undefined && createdAt !== record.createdAt) return;
     // A rename that runs now has taken the folder of another volume, and its record follows. Another program may have
     // made a volume of that name meanwhile.
-    if (!isBeingRenamed(parts, name)) catalog.unsettled.removeMissing(record, folders.settlingBoot);
+    if (!isBeingRenamed(state, name)) catalog.unsettled.removeMissing(record, folders.settlingBoot);
   };
   for (const folder of await listRemoving(folders)) {
     await forgetGone(folder.volume);
     await orLater(() => discard(folder, undefined));
   }
-  await orLater(() => takeBackUnmarked(parts));
-  for (const trashed of await listTrashed(parts)) {
+  await orLater(() => takeBackUnmarked(state));
+  for (const trashed of await listTrashed(state)) {
     await forgetGone(trashed.record.name, trashed.record.createdAt);
     const { removedAt, expiresAt } = trashed.record;
-    if (removedAt === expiresAt) await orLater(() => deleteTrashed(parts, trashed, undefined));
+    if (removedAt === expiresAt) await orLater(() => deleteTrashed(state, trashed, undefined));
   }
 }
 
-async function undoCreations(parts: EmbeddedParts): Promise<void> {
-  const { folders, catalog } = parts;
+async function undoCreations(state: VolumeState, onWarning: OnWarning): Promise<void> {
+  const { folders, catalog } = state;
   const records = catalog.listEmbeddedVolumes();
   const known = new Set(records.map((record) => record.name));
-  for (const record of records) if (isMarked(record)) await dropCreatingMark(parts, record.name);
+  for (const record of records) if (isMarked(record)) await dropCreatingMark(state, record.name);
   for (const name of await folders.names()) {
     if (known.has(name)) continue;
     const stat = await lstat(folders.path(name)).catch(() => undefined);
     if (stat?.isDirectory() !== true) continue;
-    await orLater(() => settleLeft(parts, name, { isOld: Date.now() - stat.mtimeMs >= settledMs }));
-    await orLater(() => tellOfStray(parts, name));
+    await orLater(() => settleLeft(state, name, { isOld: Date.now() - stat.mtimeMs >= settledMs }));
+    await orLater(() => tellOfStray(state, name, onWarning));
   }
 }
 
 /** Killed between the record and this: if the catalog were lost, the mark would have the data for an unfinished create. */
-async function dropCreatingMark({ catalog, folders }: EmbeddedParts, name: string): Promise<void> {
+async function dropCreatingMark({ catalog, folders }: VolumeState, name: string): Promise<void> {
   const mark = join(folders.path(name), creatingMark);
   if (!(await isThere(mark))) return;
   using lock = await tryLock(folders.path(name), name);
@@ -102,15 +103,15 @@ async function dropCreatingMark({ catalog, folders }: EmbeddedParts, name: strin
   if (lock !== undefined && catalog.findEmbeddedVolume(name) !== undefined) await rm(mark, { force: true });
 }
 
-async function tellOfStray(parts: EmbeddedParts, name: string): Promise<void> {
-  const { folders, catalog } = parts;
+async function tellOfStray(state: VolumeState, name: string, onWarning: OnWarning): Promise<void> {
+  const { folders, catalog } = state;
   // Such as "lost+found".
   if (!isVolumeName(name)) return;
   const stat = await lstat(folders.path(name)).catch(() => undefined);
   if (stat?.isDirectory() !== true || Date.now() - stat.mtimeMs < settledMs) return;
   using lock = await tryLock(folders.path(name), name);
   if (lock === undefined || catalog.findEmbeddedVolume(name) !== undefined) return;
-  parts.onWarning?.(
+  onWarning?.(
     `The folder "${toPrintable(fromText(folders.path(name)))}" holds data of a volume that the catalog does not know, as after a loss of the catalog: no command shows it and no backup saves it. Move it elsewhere, make the volume again, and copy the data back with "holdfast volume cp".`,
   );
 }
@@ -120,19 +121,19 @@ async function tellOfStray(parts: EmbeddedParts, name: string): Promise<void> {
  * in it is touched without its lock, and without another look at the record under the lock.
  */
 async function settleLeft(
-  parts: EmbeddedParts,
+  state: VolumeState,
   name: string,
   { isOld }: { readonly isOld: boolean },
 ): Promise<void> {
-  const { folders, catalog } = parts;
+  const { folders, catalog } = state;
   const isOthers = (): boolean =>
-    catalog.findEmbeddedVolume(name) !== undefined || isBeingRenamed(parts, name);
+    catalog.findEmbeddedVolume(name) !== undefined || isBeingRenamed(state, name);
   using lock = await tryLock(folders.path(name), name);
   if (lock === undefined || isOthers()) return;
-  await finishRestore(parts, name);
+  await finishRestore(state, name);
   if (isOthers()) return;
   const left = await readCreatingMark(folders.path(name));
-  if (left !== undefined) return await undoCreate(await storageOf(parts, { ...left, name }));
+  if (left !== undefined) return await undoCreate(await storageOf(state, { ...left, name }));
   const isEmpty = (await readdir(folders.path(name))).every((entry) => entry === '_data');
   if (!isOld || !isEmpty) return;
   // Removes empty directories only, and fails on all others.

@@ -3,19 +3,17 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { UnsettledMemory, UnsettledVolume } from '../../catalog/catalog.ts';
 import { writeDurably } from '../../lib/durable-file.ts';
-import { errnoOf } from '../../model/errors.ts';
+import { errnoOf, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import type { EmbeddedParts } from './embedded-parts.ts';
-import { orLater } from './or-later.ts';
-import { readRecordFile, trashedMark } from './record-file.ts';
+import type { VolumeState } from './volume-state.ts';
+import { readRecordFile, trashedMark } from './marks.ts';
 import { settleMade } from './settle-volumes.ts';
 import { syncAll } from './sync-all.ts';
 import { folderIdentity } from '../../lib/folder-identity.ts';
 import { stateError } from './volume-folders.ts';
-import type { TrashedRecord } from './volume-trash.ts';
+import type { TrashedRecord } from './trash.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
-type Parts = Pick<EmbeddedParts, 'catalog' | 'folders'>;
 type Removal = ReturnType<UnsettledMemory['listRemovals']>[number];
 
 /**
@@ -29,33 +27,33 @@ type Removal = ReturnType<UnsettledMemory['listRemovals']>[number];
  *
  * Nothing where the volumes do not lie beside the catalog: the disk that they are on may not be mounted.
  */
-export async function finishUnsettled(parts: Parts): Promise<void> {
-  const { catalog, folders } = parts;
+export async function finishUnsettled(state: VolumeState): Promise<void> {
+  const { catalog, folders } = state;
   if (folders.settlingBoot === undefined) return;
   const occupied = new Set<string>();
   for (const removal of catalog.unsettled.listRemovals()) {
-    await orLater(() => finishRemoval(parts, removal));
-    if (isInPlace(parts, removal)) occupied.add(removal.name);
+    await orLater(() => finishRemoval(state, removal));
+    if (isInPlace(state, removal)) occupied.add(removal.name);
   }
   const left = catalog.unsettled.list().filter(({ boot }) => boot !== folders.settlingBoot);
   await makeAgain(
-    parts,
+    state,
     left.filter(({ name }) => !occupied.has(name)),
   );
 }
 
-async function finishRemoval(parts: Parts, removal: Removal): Promise<void> {
-  const { folders, catalog } = parts;
+async function finishRemoval(state: VolumeState, removal: Removal): Promise<void> {
+  const { folders, catalog } = state;
   const { entry, name, boot, madeIn } = removal;
   const path = join(folders.trashDir, entry);
-  if (isInPlace(parts, removal)) {
+  if (isInPlace(state, removal)) {
     // Whoever is at it holds the lock, which goes along with the folder.
     using lock = await lockVolumeFolder(folders.path(name), { name, action: 'settle', waitMs: 0 });
-    if (lock !== undefined && (await moveRemoved(parts, name))) return;
+    if (lock !== undefined && (await moveRemoved(state, name))) return;
   }
   if (boot === folders.settlingBoot) {
     // In the trash it settles in its time. Nowhere: somebody has deleted it.
-    if (!isThere(path) && isPending(parts, removal)) catalog.unsettled.endRemovals([entry]);
+    if (!isThere(path) && isPending(state, removal)) catalog.unsettled.endRemovals([entry]);
     return;
   }
   if (!isThere(path) && madeIn === undefined) return catalog.unsettled.endRemovals([entry]);
@@ -73,9 +71,9 @@ async function finishRemoval(parts: Parts, removal: Removal): Promise<void> {
 }
 
 /** Moves into the trash what lies in a volume's place and is removed. False when there is nothing like that. The lock is held. */
-export async function moveRemoved(parts: Parts, name: string): Promise<boolean> {
-  const { folders, catalog } = parts;
-  const removal = removalInPlace(parts, name);
+export async function moveRemoved(state: VolumeState, name: string): Promise<boolean> {
+  const { folders, catalog } = state;
+  const removal = removalInPlace(state, name);
   if (removal === undefined) return false;
   const path = join(folders.trashDir, removal.entry);
   const wasMadeBefore = removal.madeIn !== undefined && removal.madeIn !== folders.settlingBoot;
@@ -92,14 +90,15 @@ export async function moveRemoved(parts: Parts, name: string): Promise<boolean> 
 }
 
 /** There may be thousands: all are made, then waited for once. */
-async function makeAgain({ catalog, folders }: Parts, left: readonly UnsettledVolume[]): Promise<void> {
+async function makeAgain(state: VolumeState, left: readonly UnsettledVolume[]): Promise<void> {
+  const { folders } = state;
   const made: UnsettledVolume[] = [];
   for (const one of left)
     await orLater(async () => {
       makeDirectories(folders.path(one.name), one.name);
       made.push(one);
     });
-  await orLater(() => settleMade({ catalog, folders }, made));
+  await orLater(() => settleMade(state, made));
 }
 
 /** Those that are there stay as they are. */
@@ -116,8 +115,8 @@ function makeDirectories(folder: string, name: string): void {
   }
 }
 
-function isInPlace(parts: Parts, { name, entry }: Removal): boolean {
-  return removalInPlace(parts, name)?.entry === entry;
+function isInPlace(state: VolumeState, { name, entry }: Removal): boolean {
+  return removalInPlace(state, name)?.entry === entry;
 }
 
 /**
@@ -125,7 +124,7 @@ function isInPlace(parts: Parts, { name, entry }: Removal): boolean {
  * now: they are told by which folder it is. Of a state folder that was copied, where that says nothing, what lies there
  * belongs to the first one, if no volume has the name.
  */
-function removalInPlace({ folders, catalog }: Parts, name: string): Removal | undefined {
+function removalInPlace({ folders, catalog }: VolumeState, name: string): Removal | undefined {
   const found = folderIdentity(folders.path(name));
   if (found === undefined) return undefined;
   const waiting = catalog.unsettled
@@ -140,10 +139,19 @@ function removedAt({ mark }: Removal): string {
   return (JSON.parse(mark) as TrashedRecord).removedAt;
 }
 
-function isPending({ catalog }: Parts, { name, entry }: Removal): boolean {
+function isPending({ catalog }: VolumeState, { name, entry }: Removal): boolean {
   return catalog.unsettled.listRemovals(name).some((one) => one.entry === entry);
 }
 
 function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** What cannot be finished now does not keep anybody from their work; it is tried again at the next start. */
+export async function orLater(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+  }
 }

@@ -11,33 +11,25 @@ import { fromText } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { CallOptions } from '../../hosts/host.ts';
-import type { MigrationSteps } from '../../hosts/managed-volumes.ts';
+import type { ManagedVolumes, MigrationSteps } from './managed-volumes.ts';
 import { closeBelow } from './create-volume.ts';
-import { type EmbeddedParts, requireRecord, type Storage, storageOf, withVolume } from './embedded-parts.ts';
+import { type VolumeState, requireRecord, type Storage, storageOf } from './volume-state.ts';
+import { withVolume } from './with-volume.ts';
 import { processHoldId } from './hold-id.ts';
 import {
   hasMigrationMark,
   recordMigration,
   removeMarks,
   removeMigrationMark,
+  trashedMark,
   writeMigrationMark,
-} from './migration-mark.ts';
-import {
-  liveIds,
-  mountStorage,
-  mountVolume,
-  requireUnused,
-  unmountStorage,
-  unmountVolume,
-} from './mount-volume.ts';
+} from './marks.ts';
+import { liveIds, mountStorage, requireUnused, unmountStorage } from './mount-volume.ts';
 import { isOutsideMissing, noteOutside } from './outside-target.ts';
-import { trashedMark } from './record-file.ts';
 import { giveUpStage } from './settle-migrations.ts';
 import { stateError } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
-import { findMigratedFrom, writeMigratedMark } from './volume-trash.ts';
-
-type Request = Pick<EmbeddedVolumeRecord, 'driver' | 'options'>;
+import { findMigratedFrom, writeMigratedMark } from './trash.ts';
 
 interface Migration {
   readonly record: EmbeddedVolumeRecord;
@@ -45,45 +37,59 @@ interface Migration {
   readonly holdId: string;
   readonly steps: MigrationSteps;
   readonly signal: AbortSignal | undefined;
+  readonly keepMs: number;
 }
 
-/** Moves a volume to other storage, which is filled while the volume is in use. `request` has passed its driver's check. */
+export interface MigrateOptions extends CallOptions {
+  readonly steps: MigrationSteps;
+  /** How long the storage that it had stays in the trash. */
+  readonly keepMs: number;
+  readonly volumes: Pick<ManagedVolumes, 'mount' | 'unmount'>;
+}
+
+/** Moves a volume to other storage, which is filled while the volume is in use. The driver has checked the options. */
 export async function migrateVolume(
-  parts: EmbeddedParts,
-  { name, request }: { readonly name: string; readonly request: Request },
-  { steps, signal }: CallOptions & { readonly steps: MigrationSteps },
+  state: VolumeState,
+  { name, driver, options }: Pick<EmbeddedVolumeRecord, 'name' | 'driver' | 'options'>,
+  { steps, signal, keepMs, volumes }: MigrateOptions,
 ): Promise<void> {
   const holdId = processHoldId();
-  const from = await mountVolume(parts, { name, id: holdId }, { signal });
+  const from = await volumes.mount(name, holdId, { signal });
   try {
-    const record = requireRecord(parts, { name, action: 'migrate' });
-    const migration: Migration = { record, holdId, steps, signal };
-    await using stage = await openStage(parts, { ...record, ...request }, signal);
+    const record = requireRecord(state, { name, action: 'migrate' });
+    const migration: Migration = { record, holdId, steps, signal, keepMs };
+    await using stage = await openStage(state, { ...record, driver, options }, signal);
     const { storage } = stage;
     const writeDown = (): Promise<void> => untilShort(() => syncStorage(storage), { shortMs: 100, most: 4 });
     await steps.seed({ from, to: storage.volume.mountpoint, writeDown });
     // So that little is left of it while nobody may use it. Once: what changes meanwhile is copied then.
     await syncStorage(storage);
     await using _still = await steps.makeStill();
-    await waitUntilUnused(parts, migration);
-    await withVolume(parts, { name, action: 'migrate', signal }, (live) =>
-      cutOver(parts, { ...migration, live, stage: storage }),
+    await waitUntilUnused(state, migration);
+    await withVolume(state, { name, action: 'migrate', signal }, (live) =>
+      cutOver(state, { ...migration, live, stage: storage }),
     );
     // Its folder is the volume's now: whoever is started waits for its lock.
     stage.letGo();
   } finally {
-    await unmountVolume(parts, { name, id: holdId });
+    await volumes.unmount(name, holdId);
   }
 }
 
 /** Back to the storage that it had before its last move. */
 export async function migrateVolumeBack(
-  parts: EmbeddedParts,
+  state: VolumeState,
   name: string,
-  { steps, signal }: CallOptions & { readonly steps: Pick<MigrationSteps, 'makeStill'> },
+  {
+    steps,
+    signal,
+    keepMs,
+  }: Pick<MigrateOptions, 'signal' | 'keepMs'> & {
+    readonly steps: Pick<MigrationSteps, 'makeStill'>;
+  },
 ): Promise<void> {
-  const record = requireRecord(parts, { name, action: 'migrate' });
-  const kept = await findMigratedFrom(parts, record);
+  const record = requireRecord(state, { name, action: 'migrate' });
+  const kept = await findMigratedFrom(state, record);
   const lock = kept && (await lockVolumeFolder(kept.path, { name, action: 'migrate', signal }));
   if (kept === undefined || lock === undefined)
     throw new AppError(
@@ -99,11 +105,11 @@ export async function migrateVolumeBack(
   await writeMigrationMark(kept.path, before);
   try {
     await using _still = await steps.makeStill();
-    await waitUntilUnused(parts, { record, holdId: '', signal });
-    await withVolume(parts, { name, action: 'migrate', signal }, async (live) => {
+    await waitUntilUnused(state, { record, holdId: '', signal });
+    await withVolume(state, { name, action: 'migrate', signal }, async (live) => {
       requireSame(record, live.record);
-      await requireUnused(parts, live, { action: 'migrate', signal });
-      await swap(parts, live, kept.path);
+      await requireUnused(state, live, { action: 'migrate', signal });
+      await swap(state, live, { path: kept.path, keepMs });
     });
     // It is the volume's folder now: whoever is started waits for its lock.
     own.dispose();
@@ -120,12 +126,12 @@ interface Stage extends AsyncDisposable {
 
 /** Makes the new storage, mounted and empty, in the trash folder, where nothing takes it for a volume. Disposing removes it unless it has become one. */
 async function openStage(
-  parts: EmbeddedParts,
+  state: VolumeState,
   record: EmbeddedVolumeRecord,
   signal: AbortSignal | undefined,
 ): Promise<Stage> {
   const { name } = record;
-  const path = join(parts.folders.trashDir, `${name}.${randomBytes(8).toString('hex')}`);
+  const path = join(state.folders.trashDir, `${name}.${randomBytes(8).toString('hex')}`);
   using locks = new DisposableStack();
   await using opened = new AsyncDisposableStack();
   try {
@@ -135,9 +141,9 @@ async function openStage(
     locks.use(lock);
     // From here on a kill leaves what the next start removes.
     await writeMigrationMark(path, record);
-    await syncDirectory(parts.folders.trashDir);
-    opened.defer(() => (hasMigrationMark(path) ? giveUpStage(parts, path, record) : undefined));
-    const storage = await storageOf(parts, record, path);
+    await syncDirectory(state.folders.trashDir);
+    opened.defer(() => (hasMigrationMark(path) ? giveUpStage(state, path, record) : undefined));
+    const storage = await storageOf(state, record, path);
     await makeStorage(storage, signal);
     const whole = new AsyncDisposableStack();
     const locked = whole.adopt(locks.move(), (stack) => stack.dispose());
@@ -177,12 +183,12 @@ const patienceMs = 30_000;
 
 /** An engine lets go of a volume a moment after its container has ended. */
 async function waitUntilUnused(
-  parts: EmbeddedParts,
+  state: VolumeState,
   { record, holdId, signal }: Pick<Migration, 'record' | 'holdId' | 'signal'>,
 ): Promise<void> {
   const until = performance.now() + patienceMs;
   const others = (): string[] =>
-    liveIds(parts.catalog.volumes.listHolds(record.name)).filter((id) => id !== holdId);
+    liveIds(state.catalog.volumes.listHolds(record.name)).filter((id) => id !== holdId);
   while (others().length > 0 && performance.now() < until) {
     if (signal?.aborted === true) throw cancelled(record.name);
     await sleep(50);
@@ -195,15 +201,15 @@ interface CutOver extends Migration {
 }
 
 /** The lock is held: whoever wants to mount the volume waits, and finds it on its new storage. */
-async function cutOver(parts: EmbeddedParts, migration: CutOver): Promise<void> {
-  const { record, holdId, steps, signal, live, stage } = migration;
+async function cutOver(state: VolumeState, migration: CutOver): Promise<void> {
+  const { record, holdId, steps, signal, keepMs, live, stage } = migration;
   requireSame(record, live.record);
   const { name } = record;
-  const [other] = liveIds(parts.catalog.volumes.listHolds(name)).filter((id) => id !== holdId);
+  const [other] = liveIds(state.catalog.volumes.listHolds(name)).filter((id) => id !== holdId);
   // It throws, and says by whom; our own hold must not be named.
   if (other !== undefined) {
-    parts.catalog.volumes.release(name, holdId);
-    await requireUnused(parts, live, { action: 'migrate', signal });
+    state.catalog.volumes.release(name, holdId);
+    await requireUnused(state, live, { action: 'migrate', signal });
   }
   await steps.finish({ from: live.volume.mountpoint, to: stage.volume.mountpoint });
   await syncStorage(stage);
@@ -211,9 +217,9 @@ async function cutOver(parts: EmbeddedParts, migration: CutOver): Promise<void> 
   await unmountStorage(stage, {});
   // A file system in user space, or on an image, leaves the last of it to the disk below.
   await syncDisk(stage.volume.folder, name);
-  parts.catalog.volumes.release(name, holdId);
-  await requireUnused(parts, live, { action: 'migrate', signal });
-  await swap(parts, live, stage.volume.folder);
+  state.catalog.volumes.release(name, holdId);
+  await requireUnused(state, live, { action: 'migrate', signal });
+  await swap(state, live, { path: stage.volume.folder, keepMs });
 }
 
 /** The volume may have been removed and made anew under its name meanwhile. */
@@ -238,20 +244,24 @@ async function syncDisk(path: string, name: string): Promise<void> {
 }
 
 /** Puts the folder into the volume's place, and what was there into the trash: one step that decides. Both are locked, and not mounted. */
-async function swap(parts: EmbeddedParts, live: Storage, path: string): Promise<void> {
+async function swap(
+  state: VolumeState,
+  live: Storage,
+  { path, keepMs }: { readonly path: string; readonly keepMs: number },
+): Promise<void> {
   const { name } = live.record;
-  const here = parts.folders.path(name);
+  const here = state.folders.path(name);
   try {
-    await writeMigratedMark(parts, live.record);
+    await writeMigratedMark(state, live.record, keepMs);
     exchange(fromText(here), fromText(path));
   } catch (error) {
     await rm(join(here, trashedMark), { force: true });
     throw swapError(name, error);
   }
   try {
-    await syncDirectory(parts.folders.volumesDir);
-    await syncDirectory(parts.folders.trashDir);
-    await recordMigration(parts, name);
+    await syncDirectory(state.folders.volumesDir);
+    await syncDirectory(state.folders.trashDir);
+    await recordMigration(state, name);
   } catch (error) {
     // Decided, and not to be recorded: a full disk must not keep the volume from its containers.
     exchange(fromText(here), fromText(path));
@@ -259,7 +269,7 @@ async function swap(parts: EmbeddedParts, live: Storage, path: string): Promise<
     throw swapError(name, error);
   }
   // What is left of them, the next use removes.
-  await removeMarks(parts, name).catch(() => undefined);
+  await removeMarks(state, name).catch(() => undefined);
 }
 
 function swapError(name: string, error: unknown): AppError {

@@ -7,24 +7,23 @@ import { fromText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { CallOptions } from '../../hosts/host.ts';
-import { type EmbeddedParts, type Storage, withVolume } from './embedded-parts.ts';
+import { type VolumeState, type Storage } from './volume-state.ts';
+import { withVolume } from './with-volume.ts';
 import { isProcessHoldAlive } from './hold-id.ts';
 
 /** Mounts a volume unless it is, notes the id, and gives back the path. */
 export async function mountVolume(
-  parts: EmbeddedParts,
+  state: VolumeState,
   { name, id }: VolumeUse,
   { signal }: CallOptions = {},
 ): Promise<string> {
-  const path = await withVolume(parts, { name, action: 'mount', signal }, async (storage) => {
-    await parts.folders.check(name);
+  return await withVolume(state, { name, action: 'mount', signal }, async (storage) => {
+    await state.folders.check(name);
     await mountStorage(storage, { signal });
     // Noted last: a kill before leaves a mount that nobody holds, which the next start takes away.
-    parts.catalog.volumes.hold({ volume: name, id, boot: bootId(), heldAt: new Date().toISOString() });
+    state.catalog.volumes.hold({ volume: name, id, boot: bootId(), heldAt: new Date().toISOString() });
     return storage.volume.mountpoint;
   });
-  await parts.emit({ kind: 'mount', name, id });
-  return path;
 }
 
 export interface VolumeUse {
@@ -51,21 +50,24 @@ export async function isMountedAt(path: string): Promise<boolean> {
   return mountAt(await readMounts(), fromText(path)) !== undefined;
 }
 
-/** Takes the id away, and unmounts after the last one. */
+/** Takes the id away, and unmounts after the last one. False for a volume that is gone. */
 export async function unmountVolume(
-  parts: EmbeddedParts,
+  state: VolumeState,
   { name, id }: VolumeUse,
   { signal }: CallOptions = {},
-): Promise<void> {
+): Promise<boolean> {
   // In a folder that is gone nothing is mounted.
   const isThere =
-    parts.catalog.findEmbeddedVolume(name) !== undefined && existsSync(parts.folders.path(name));
-  if (!isThere) return parts.catalog.volumes.release(name, id);
-  await withVolume(parts, { name, action: 'unmount', signal }, async (storage) => {
-    parts.catalog.volumes.release(name, id);
-    if (liveIds(parts.catalog.volumes.listHolds(name)).length === 0) await unmountIdle(storage, { signal });
+    state.catalog.findEmbeddedVolume(name) !== undefined && existsSync(state.folders.path(name));
+  if (!isThere) {
+    state.catalog.volumes.release(name, id);
+    return false;
+  }
+  await withVolume(state, { name, action: 'unmount', signal }, async (storage) => {
+    state.catalog.volumes.release(name, id);
+    if (liveIds(state.catalog.volumes.listHolds(name)).length === 0) await unmountIdle(storage, { signal });
   });
-  await parts.emit({ kind: 'unmount', name, id });
+  return true;
 }
 
 export async function unmountStorage(
@@ -103,12 +105,12 @@ export function liveIds(holds: readonly VolumeHold[]): string[] {
 
 /** Throws `in-use` while somebody holds it; then unmounts what nobody holds. */
 export async function requireUnused(
-  parts: EmbeddedParts,
+  state: VolumeState,
   storage: Storage,
   { action, signal }: CallOptions & { readonly action: string },
 ): Promise<void> {
   const { name } = storage.record;
-  const ids = liveIds(parts.catalog.volumes.listHolds(name));
+  const ids = liveIds(state.catalog.volumes.listHolds(name));
   if (ids.length > 0) {
     throw new AppError(
       'in-use',

@@ -5,9 +5,9 @@ import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { emptyDirectory } from '../../lib/remove-tree.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';
-import type { Storage } from './embedded-parts.ts';
+import type { Storage } from './volume-state.ts';
 import { isMountedAt, mountStorage, unmountStorage } from './mount-volume.ts';
-import { outsideNote } from './record-file.ts';
+import { outsideNote } from './marks.ts';
 
 /** Undefined for storage that lies in the volume's folder. */
 export async function isOutsideMissing({ traits, volume }: Storage): Promise<boolean | undefined> {

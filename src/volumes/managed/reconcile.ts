@@ -4,8 +4,8 @@ import { bootId } from '../../lib/process-space.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
 import type { CallOptions } from '../../hosts/host.ts';
-import type { ReconcileReport } from '../../hosts/managed-volumes.ts';
-import { type EmbeddedParts, type Storage, storageOf } from './embedded-parts.ts';
+import type { ReconcileReport } from './managed-volumes.ts';
+import { type VolumeState, type Storage, storageOf } from './volume-state.ts';
 import { isProcessHoldAlive } from './hold-id.ts';
 import { isMountedAt, mountStorage, unmountIdle } from './mount-volume.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
@@ -19,20 +19,20 @@ interface Findings {
 
 /** Makes ids and mounts agree again, for all volumes at once: one that hangs keeps none of the others. */
 export async function reconcileVolumes(
-  parts: EmbeddedParts,
+  state: VolumeState,
   options: CallOptions & { readonly isAlive?: ((id: string) => boolean) | undefined },
 ): Promise<ReconcileReport> {
   const findings: Findings = { dropped: [], unmounted: [], remounted: [], problems: [] };
-  dropLost(parts, findings);
-  const held = new Set(parts.catalog.volumes.listHolds().map(({ volume }) => volume));
+  dropLost(state, findings);
+  const held = new Set(state.catalog.volumes.listHolds().map(({ volume }) => volume));
   const mounted = new Set((await readMounts()).map(({ path }) => path));
-  const records = parts.catalog
+  const records = state.catalog
     .listEmbeddedVolumes()
-    .filter(({ name }) => held.has(name) || mounted.has(fromText(parts.folders.dataPath(name))));
+    .filter(({ name }) => held.has(name) || mounted.has(fromText(state.folders.dataPath(name))));
   await Promise.all(
     records.map(async ({ name }) => {
       try {
-        await reconcileOne(parts, name, { ...options, findings });
+        await reconcileOne(state, name, { ...options, findings });
       } catch (error) {
         if (!isAppError(error)) throw error;
         findings.problems.push(error.message);
@@ -43,7 +43,7 @@ export async function reconcileVolumes(
 }
 
 /** Ids of volumes that are gone. */
-function dropLost({ catalog }: EmbeddedParts, { dropped }: Findings): void {
+function dropLost({ catalog }: VolumeState, { dropped }: Findings): void {
   for (const { volume, id } of catalog.volumes.listHolds()) {
     if (catalog.findEmbeddedVolume(volume) !== undefined) continue;
     catalog.volumes.release(volume, id);
@@ -56,19 +56,19 @@ interface ReconcileOne extends CallOptions {
   readonly findings: Findings;
 }
 
-async function reconcileOne(parts: EmbeddedParts, name: string, options: ReconcileOne): Promise<void> {
+async function reconcileOne(state: VolumeState, name: string, options: ReconcileOne): Promise<void> {
   const { signal, findings } = options;
   // Work that runs now leaves things as they should be.
-  using lock = await lockVolumeFolder(parts.folders.path(name), {
+  using lock = await lockVolumeFolder(state.folders.path(name), {
     name,
     action: 'reconcile',
     signal,
     waitMs: 0,
   }).catch(() => undefined);
-  const record = parts.catalog.findEmbeddedVolume(name);
+  const record = state.catalog.findEmbeddedVolume(name);
   if (lock === undefined || record === undefined) return;
-  const storage = await storageOf(parts, record);
-  const left = dropDead(parts, name, options);
+  const storage = await storageOf(state, record);
+  const left = dropDead(state, name, options);
   if (left === 0) {
     if (await unmountUnused(storage, { signal })) findings.unmounted.push(name);
   } else if (storage.traits.isMounted && !(await isMountedAt(storage.volume.mountpoint))) {
@@ -78,14 +78,14 @@ async function reconcileOne(parts: EmbeddedParts, name: string, options: Reconci
 }
 
 /** Takes away the ids that nobody stands behind any more, and gives back how many are left. */
-function dropDead(parts: EmbeddedParts, name: string, { isAlive, findings }: ReconcileOne): number {
+function dropDead(state: VolumeState, name: string, { isAlive, findings }: ReconcileOne): number {
   const boot = bootId();
   let left = 0;
-  for (const { id, boot: then } of parts.catalog.volumes.listHolds(name)) {
+  for (const { id, boot: then } of state.catalog.volumes.listHolds(name)) {
     const isThere = then === boot && (isProcessHoldAlive(id) ?? isAlive?.(id) ?? true);
     if (isThere) left++;
     else {
-      parts.catalog.volumes.release(name, id);
+      state.catalog.volumes.release(name, id);
       findings.dropped.push({ name, id });
     }
   }

@@ -7,8 +7,8 @@ import { openSqliteCatalog } from '../../catalog/sqlite-catalog.ts';
 import { openDrivers } from '../../drivers/open-drivers.ts';
 import { deriveLineage } from '../../lib/lineage.ts';
 import type { Host } from '../../hosts/host.ts';
-import type { ManagedVolumes } from '../../hosts/managed-volumes.ts';
-import { openEmbeddedHost } from './embedded-host.ts';
+import type { ManagedVolumes } from './managed-volumes.ts';
+import { openManagedHost } from './managed-host.ts';
 
 let stateDir: string;
 beforeEach(() => {
@@ -18,7 +18,7 @@ afterEach(() => rmSync(stateDir, { recursive: true }));
 
 async function openHost(catalog: Catalog): Promise<Host & { readonly managed: ManagedVolumes }> {
   const drivers = openDrivers({ stateDir, secret: async () => new Uint8Array() });
-  return await openEmbeddedHost({ stateDir, catalog, drivers });
+  return await openManagedHost({ stateDir, catalog, drivers });
 }
 
 /** As if the process was killed after so many writes of lineages and of the end of a rename: nothing more is written. */

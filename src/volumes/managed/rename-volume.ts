@@ -4,54 +4,52 @@ import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { checkOwnName } from '../../model/volume-name.ts';
 import type { CallOptions } from '../../hosts/host.ts';
-import { type EmbeddedParts, withVolume } from './embedded-parts.ts';
+import { type VolumeState } from './volume-state.ts';
+import { withVolume } from './with-volume.ts';
 import { requireUnused } from './mount-volume.ts';
 import { stateError } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
 /** Gives a volume another name. Its snapshots stay its own. A kill at any moment is brought to its end at the next start. */
 export async function renameVolume(
-  parts: EmbeddedParts,
+  state: VolumeState,
   { name, to }: { readonly name: string; readonly to: string },
   { signal }: CallOptions,
 ): Promise<void> {
   const action = `Cannot rename volume ${quote(name)}`;
   checkOwnName(to);
   if (to === name) throw new AppError('usage', `${action}: that is its name already`);
-  await withVolume(parts, { name, action: 'rename', signal }, async (storage) => {
-    await requireUnused(parts, storage, { action: 'rename', signal });
-    await parts.folders.createFolder(to);
+  await withVolume(state, { name, action: 'rename', signal }, async (storage) => {
+    await requireUnused(state, storage, { action: 'rename', signal });
+    await state.folders.createFolder(to);
     // Whoever makes a volume of that name waits for us, and finds it taken.
-    using _target = await lockVolumeFolder(parts.folders.path(to), {
+    using _target = await lockVolumeFolder(state.folders.path(to), {
       name: to,
       action: 'rename to',
       signal,
       waitMs: 5000,
     });
-    if (!parts.catalog.volumes.beginRename(name, to)) throw taken(action, to);
+    if (!state.catalog.volumes.beginRename(name, to)) throw taken(action, to);
     try {
-      await rename(parts.folders.path(name), parts.folders.path(to));
+      await rename(state.folders.path(name), state.folders.path(to));
     } catch (error) {
-      parts.catalog.volumes.cancelRename(name);
+      state.catalog.volumes.cancelRename(name);
       const errno = errnoOf(error);
       throw errno === 'ENOTEMPTY' || errno === 'EEXIST' ? taken(action, to) : stateError(action, error);
     }
-    await finishRename(parts, name);
+    await finishRename(state, name);
   });
 }
 
 /** The folder has its new name: the rest follows. May be repeated. */
-export async function finishRename(
-  parts: Pick<EmbeddedParts, 'catalog' | 'folders'>,
-  from: string,
-): Promise<void> {
-  const { catalog, folders } = parts;
+export async function finishRename(state: VolumeState, from: string): Promise<void> {
+  const { catalog, folders } = state;
   await syncDirectory(folders.volumesDir);
   catalog.volumes.endRename(from, catalog.stateId());
 }
 
 /** From that name or to it: its folder may have the new name already while its record has the old one. */
-export function isBeingRenamed({ catalog }: Pick<EmbeddedParts, 'catalog'>, name: string): boolean {
+export function isBeingRenamed({ catalog }: VolumeState, name: string): boolean {
   return catalog.volumes.listRenames().some(({ from, to }) => from === name || to === name);
 }
 

@@ -3,66 +3,69 @@ import { lstat, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { syncDirectory } from '../../lib/durable-file.ts';
-import { setImmutable } from './immutable.ts';
 import { isAppError } from '../../model/errors.ts';
-import { type EmbeddedParts, storageOf } from './embedded-parts.ts';
+import { type VolumeState, storageOf } from './volume-state.ts';
 import {
   finishMigration,
   hasMigrationMark,
   readMigrationMark,
   removeMigrationMark,
-} from './migration-mark.ts';
+  trashedMark,
+} from './marks.ts';
 import { unmountStorage } from './mount-volume.ts';
 import { clearOutside } from './outside-target.ts';
-import { trashedMark } from './record-file.ts';
-import { discard } from './removing-folders.ts';
+import { discard } from './trash.ts';
+import { setImmutable } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
 /** A folder without a mark may be one that is being made now. */
 const settledMs = 60_000;
 
 /** What killed migrations have left: the volume is on its new storage, or what was made for it is removed. */
-export async function settleMigrations(parts: EmbeddedParts): Promise<void> {
-  const { folders, catalog } = parts;
+export async function settleMigrations(
+  state: VolumeState,
+  onWarning: ((message: string) => void) | undefined,
+): Promise<void> {
+  const { folders, catalog } = state;
   for (const { name } of catalog.listEmbeddedVolumes()) {
     if (!hasMigrationMark(folders.path(name))) continue;
     using lock = await tryLock(folders.path(name), name);
     if (lock === undefined || !hasMigrationMark(folders.path(name))) continue;
     await syncDirectory(folders.volumesDir);
-    await finishMigration(parts, name);
+    await finishMigration(state, name);
   }
   for (const entry of await readdir(folders.trashDir)) {
     if (!/\.[0-9a-f]{16}$/.test(entry)) continue;
-    await settleStage(parts, join(folders.trashDir, entry)).catch((error: unknown) => {
+    await settleStage(state, join(folders.trashDir, entry)).catch((error: unknown) => {
       // It is tried again at the next start.
       if (!isAppError(error)) throw error;
-      parts.onWarning?.(`What an interrupted migration has left cannot be removed: ${error.message}`);
+      onWarning?.(`What an interrupted migration has left cannot be removed: ${error.message}`);
     });
   }
 }
 
-async function settleStage(parts: EmbeddedParts, path: string): Promise<void> {
+async function settleStage(state: VolumeState, path: string): Promise<void> {
   if (!hasMigrationMark(path)) return await removeUnmarked(path);
   using lock = await tryLock(path, '');
   const mark = lock && (await readMigrationMark(path));
   if (mark === undefined) return;
-  await giveUpStage(parts, path, mark);
+  await giveUpStage(state, path, mark);
   // Killed just before the exchange. Whoever removes the volume now has its lock.
-  const live = parts.folders.path(mark.name);
+  const live = state.folders.path(mark.name);
   using liveLock = await tryLock(live, mark.name);
-  if (liveLock !== undefined && parts.catalog.findEmbeddedVolume(mark.name) !== undefined)
+  if (liveLock !== undefined && state.catalog.findEmbeddedVolume(mark.name) !== undefined)
     await rm(join(live, trashedMark), { force: true });
 }
 
 /** The volume stays where it is. What was in the trash before stays there; what was made for it goes. The lock is held. */
 export async function giveUpStage(
-  parts: EmbeddedParts,
+  state: VolumeState,
   path: string,
   record: EmbeddedVolumeRecord,
 ): Promise<void> {
   if (lstatSync(join(path, trashedMark), { throwIfNoEntry: false }) !== undefined)
     return await removeMigrationMark(path);
-  const storage = await storageOf(parts, record, path);
+  const storage = await storageOf(state, record, path);
   await clearOutside(storage);
   await unmountStorage(storage, {});
   await storage.driver.remove(storage.volume);

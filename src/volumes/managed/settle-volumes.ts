@@ -3,15 +3,11 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { syncFilesystemLater } from '../../lib/posix.ts';
 import { AppError } from '../../model/errors.ts';
-import type { Catalog, UnsettledVolume } from '../../catalog/catalog.ts';
-import { trashedMark } from './record-file.ts';
+import type { UnsettledVolume } from '../../catalog/catalog.ts';
+import { trashedMark } from './marks.ts';
 import { syncAll } from './sync-all.ts';
-import { stateError, type VolumeFolders } from './volume-folders.ts';
-
-interface Parts {
-  readonly catalog: Pick<Catalog, 'unsettled'>;
-  readonly folders: VolumeFolders;
-}
+import { stateError } from './volume-folders.ts';
+import type { VolumeState } from './volume-state.ts';
 
 /** For so few it is asked for each by itself: the file system may hold much of others that is not on the disk. */
 const few = 32;
@@ -20,7 +16,8 @@ const few = 32;
  * Waits until all that was made and removed since the machine started is on the disk, by whatever process, and notes
  * that. What is not in the trash yet is somebody's work, or that of the next start.
  */
-export async function settleVolumes({ catalog, folders }: Parts): Promise<void> {
+export async function settleVolumes(state: VolumeState): Promise<void> {
+  const { catalog, folders } = state;
   const boot = folders.settlingBoot;
   if (boot === undefined) return;
   const made = catalog.unsettled.list().filter((volume) => volume.boot === boot);
@@ -28,12 +25,12 @@ export async function settleVolumes({ catalog, folders }: Parts): Promise<void> 
     .listRemovals()
     .filter((removal) => removal.boot === boot && existsSync(join(folders.trashDir, removal.entry)))
     .map(({ entry }) => entry);
-  await settleMade({ catalog, folders }, made, entries);
+  await settleMade(state, made, entries);
 }
 
 /** Waits until directories that were made, and entries of the trash, are on the disk, and notes that. */
 export async function settleMade(
-  { catalog, folders }: Parts,
+  { catalog, folders }: VolumeState,
   made: readonly UnsettledVolume[],
   entries: readonly string[] = [],
 ): Promise<void> {
@@ -65,7 +62,7 @@ async function inParts<T>(all: readonly T[], act: (some: readonly T[]) => void):
 }
 
 /** The same for one volume, before anything else is done with it. */
-export async function settleVolume({ catalog, folders }: Parts, name: string): Promise<void> {
+export async function settleVolume({ catalog, folders }: VolumeState, name: string): Promise<void> {
   const made = catalog.unsettled.find(name);
   if (made === undefined || made.boot !== folders.settlingBoot || !existsSync(folders.path(name))) return;
   await syncAll([folders.volumesDir, folders.path(name)]);

@@ -7,8 +7,8 @@ import { openSqliteCatalog } from '../../catalog/sqlite-catalog.ts';
 import { openDrivers } from '../../drivers/open-drivers.ts';
 import { deriveLineage } from '../../lib/lineage.ts';
 import type { Host } from '../../hosts/host.ts';
-import type { ManagedVolumes } from '../../hosts/managed-volumes.ts';
-import { openEmbeddedHost } from './embedded-host.ts';
+import type { ManagedVolumes } from './managed-volumes.ts';
+import { openManagedHost } from './managed-host.ts';
 
 let stateDir: string;
 let catalog: Catalog;
@@ -26,7 +26,7 @@ afterEach(async () => {
 
 async function openHost(on: Catalog): Promise<typeof host> {
   const drivers = openDrivers({ stateDir, secret: async () => new Uint8Array() });
-  return await openEmbeddedHost({ stateDir, catalog: on, drivers });
+  return await openManagedHost({ stateDir, catalog: on, drivers });
 }
 
 async function create(name: string): Promise<void> {

@@ -7,10 +7,10 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import type { Driver } from '../../drivers/driver.ts';
 import { openDrivers } from '../../drivers/open-drivers.ts';
 import { AppError } from '../../model/errors.ts';
-import type { ManagedVolumes } from '../../hosts/managed-volumes.ts';
-import { openEmbeddedHost } from './embedded-host.ts';
+import type { ManagedVolumes } from './managed-volumes.ts';
+import { openManagedHost } from './managed-host.ts';
 import { memoryCatalog } from '../../../test/fixtures/memory-catalog.ts';
-import type { TrashedRecord } from './volume-trash.ts';
+import type { TrashedRecord } from './trash.ts';
 
 let stateDir: string;
 let catalog: Catalog;
@@ -36,7 +36,7 @@ async function withVolumes(
   const real = openDrivers({ stateDir, secret: async () => Buffer.from('') });
   const drivers = { get: async () => ({ ...(await real.get('local')), ...changes }) };
   const onWarning = (message: string) => void warnings.push(message);
-  await using host = await openEmbeddedHost({ stateDir, catalog, drivers, onWarning });
+  await using host = await openManagedHost({ stateDir, catalog, drivers, onWarning });
   await work(host.managed);
 }
 

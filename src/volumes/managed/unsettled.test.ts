@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../catalog/catalog.ts';
-import { setImmutable } from './immutable.ts';
+import { setImmutable } from './volume-folders.ts';
 import { bootId } from '../../lib/process-space.ts';
 import { memoryCatalog } from '../../../test/fixtures/memory-catalog.ts';
 import { openWithDrivers } from '../../../test/fixtures/open-with-drivers.ts';

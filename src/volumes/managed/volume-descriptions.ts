@@ -2,25 +2,25 @@ import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { mountAt, type MountPoint, readMounts } from '../../lib/mountinfo.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { isSharedKind } from '../../model/storage-kind.ts';
-import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
-import { type EmbeddedParts, isPlain, kindOf, storageOf } from './embedded-parts.ts';
+import type { ManagedVolume } from './managed-volumes.ts';
+import { type VolumeState, isPlain, kindOf, storageOf } from './volume-state.ts';
 import { liveIds } from './mount-volume.ts';
 
-type State = Pick<ManagedVolume, 'mountIds' | 'isMounted' | 'isProtected'>;
+type Use = Pick<ManagedVolume, 'mountIds' | 'isMounted' | 'isProtected'>;
 
-const idle: State = { mountIds: [], isMounted: true, isProtected: false };
+const idle: Use = { mountIds: [], isMounted: true, isProtected: false };
 
 /** What volumes are, by what is remembered of them and what is mounted. Storage is never touched. */
 export class VolumeDescriptions {
-  readonly #parts: EmbeddedParts;
+  readonly #state: VolumeState;
   readonly #idleOnes = new WeakMap<EmbeddedVolumeRecord, ManagedVolume>();
 
-  constructor(parts: EmbeddedParts) {
-    this.#parts = parts;
+  constructor(state: VolumeState) {
+    this.#state = state;
   }
 
   async of(record: EmbeddedVolumeRecord): Promise<ManagedVolume> {
-    const { catalog } = this.#parts;
+    const { catalog } = this.#state;
     const mounts = isPlain(record) ? [] : await readMounts();
     return this.with(record, {
       mountIds: liveIds(catalog.volumes.listHolds(record.name)),
@@ -30,7 +30,7 @@ export class VolumeDescriptions {
   }
 
   async ofAll(): Promise<ManagedVolume[]> {
-    const { catalog } = this.#parts;
+    const { catalog } = this.#state;
     const records = catalog.listEmbeddedVolumes();
     const mounts = records.every(isPlain) ? [] : await readMounts();
     const holds = Map.groupBy(catalog.volumes.listHolds(), ({ volume }) => volume);
@@ -48,14 +48,14 @@ export class VolumeDescriptions {
     return volumes;
   }
 
-  with(record: EmbeddedVolumeRecord, state: State): ManagedVolume {
+  with(record: EmbeddedVolumeRecord, use: Use): ManagedVolume {
     const { name, driver, createdAt, labels, options, anonymous } = record;
     const kind = kindOf(record);
     return {
       name,
       driver,
       kind,
-      mountpoint: this.#parts.folders.dataPath(name),
+      mountpoint: this.#state.folders.dataPath(name),
       createdAt,
       labels,
       options,
@@ -63,13 +63,13 @@ export class VolumeDescriptions {
       anonymous,
       stack: labels['com.docker.compose.project'],
       consumers: [],
-      ...state,
+      ...use,
     };
   }
 
   async #isMounted(record: EmbeddedVolumeRecord, mounts: readonly MountPoint[]): Promise<boolean> {
     if (isPlain(record)) return true;
-    const { traits, volume } = await storageOf(this.#parts, record);
+    const { traits, volume } = await storageOf(this.#state, record);
     return !traits.isMounted || mountAt(mounts, fromText(volume.mountpoint)) !== undefined;
   }
 

@@ -1,8 +1,18 @@
-import { chmodSync, lstatSync, mkdirSync, statfsSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory } from '../../lib/durable-file.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
+import { inodeFlag, setInodeFlag } from '../../lib/inode-flags.ts';
 import { bootId } from '../../lib/process-space.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { syncAll } from './sync-all.ts';
@@ -171,5 +181,23 @@ export function stateError(action: string, error: unknown): AppError {
       return new AppError('integrity', `${action}: something else is in its place`, options);
     default:
       return new AppError('failed', action, options);
+  }
+}
+
+/**
+ * Makes a directory one that nobody can write to, root neither, or takes that back. False where the file system has no
+ * such flag, or this user may not set it.
+ */
+export function setImmutable(path: string, isImmutable: boolean): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch {
+    return false;
+  }
+  try {
+    return setInodeFlag(fd, inodeFlag.immutable, isImmutable);
+  } finally {
+    closeSync(fd);
   }
 }

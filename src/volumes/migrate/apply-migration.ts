@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import type { MigrationPlaces, MigrationSteps, SeedPlaces } from '../../hosts/managed-volumes.ts';
+import type { MigrationPlaces, MigrationSteps, SeedPlaces } from '../managed/managed-volumes.ts';
 import { TreeMirror } from '../mirror/tree-mirror.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';

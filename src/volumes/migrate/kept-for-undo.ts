@@ -1,5 +1,5 @@
 import { realpath } from 'node:fs/promises';
-import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
+import type { ManagedVolume } from '../managed/managed-volumes.ts';
 import { fromText } from '../../model/byte-string.ts';
 import type { Protection } from '../../activity/index.ts';
 import { isUndoable, listUndoRecords } from '../undo-records.ts';

@@ -1,4 +1,4 @@
-import type { MigrationTarget, NewStorage } from '../../hosts/managed-volumes.ts';
+import type { MigrationTarget, NewStorage } from '../managed/managed-volumes.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';

@@ -1,4 +1,4 @@
-import type { ManagedVolume, ManagedVolumes } from '../../hosts/managed-volumes.ts';
+import type { ManagedVolume, ManagedVolumes } from '../managed/managed-volumes.ts';
 import { walkTree } from '../../lib/tree-walk.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';

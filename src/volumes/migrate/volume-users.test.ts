@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
+import type { ManagedVolume } from '../managed/managed-volumes.ts';
 import { holdApps } from '../../quiesce/hold-apps.ts';
 import { stillWorld } from '../../../test/fixtures/still-world.ts';
 import { findUsers } from './volume-users.ts';

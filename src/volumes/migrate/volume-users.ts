@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import type { Container } from '../../hosts/containers.ts';
-import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
+import type { ManagedVolume } from '../managed/managed-volumes.ts';
 import type { JobOptions, Protection } from '../../activity/index.ts';
 import {
   findHostWriters,

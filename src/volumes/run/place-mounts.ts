@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import type { ManagedVolume } from '../../hosts/managed-volumes.ts';
+import type { ManagedVolume } from '../managed/managed-volumes.ts';
 import { copyTree } from '../mirror/copy-tree.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
 import { walkTree } from '../../lib/tree-walk.ts';

@@ -1,4 +1,4 @@
-import type { ManagedVolumes } from '../../hosts/managed-volumes.ts';
+import type { ManagedVolumes } from '../managed/managed-volumes.ts';
 import type { Mount } from '../../model/mount.ts';
 
 /** A command with volumes in its place, in a namespace of its own. */

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { type Catalog } from '../../../src/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../../src/catalog/sqlite-catalog.ts';
 import { openDrivers } from '../../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../../src/volumes/managed/index.ts';
-import type { ManagedVolumes } from '../../../src/hosts/managed-volumes.ts';
+import { openManagedHost } from '../../../src/volumes/managed/managed-host.ts';
+import type { ManagedVolumes } from '../../../src/volumes/managed/managed-volumes.ts';
 
 /** On the disk that stays. */
 export const stateDir = '/disk/state';
@@ -19,6 +19,6 @@ export async function openManaged(): Promise<{ managed: ManagedVolumes; catalog:
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
   const drivers = openDrivers({ stateDir, secret: async () => new Uint8Array() });
-  const { managed } = await openEmbeddedHost({ stateDir, catalog, drivers });
+  const { managed } = await openManagedHost({ stateDir, catalog, drivers });
   return { managed, catalog };
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Catalog } from '../../../../src/catalog/catalog.ts';
 import { openDrivers } from '../../../../src/drivers/open-drivers.ts';
-import type { ManagedVolumes } from '../../../../src/hosts/managed-volumes.ts';
+import type { ManagedVolumes } from '../../../../src/volumes/managed/managed-volumes.ts';
 import { runProgram } from '../../../../src/lib/run-program.ts';
 import { holdfastCommand } from '../../../support/holdfast-command.ts';
 import { known, luks, openManaged, saved, stateDir } from '../kept-volumes.ts';

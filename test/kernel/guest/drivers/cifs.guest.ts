@@ -7,7 +7,7 @@ import { cifsDriver } from '../../../../src/drivers/cifs.ts';
 import { describeDriver } from '../../../suites/driver-contract.ts';
 import type { DriverVolume } from '../../../../src/drivers/driver.ts';
 import { openDrivers } from '../../../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../../../src/volumes/managed/index.ts';
+import { openManagedHost } from '../../../../src/volumes/managed/managed-host.ts';
 import { mountAt, readMounts } from '../../../../src/lib/mountinfo.ts';
 import { fromText } from '../../../../src/model/byte-string.ts';
 import { login, type SambaServer, startSambaServer } from '../samba-server.ts';
@@ -44,7 +44,7 @@ describe('a mount of cifs', () => {
   test('shows its password to nobody, neither in the list of mounts nor to who inspects the volume', async () => {
     const stateDir = await mkdtemp(join(tmpdir(), 'cifs-'));
     const catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
-    const { managed } = await openEmbeddedHost({
+    const { managed } = await openManagedHost({
       stateDir,
       catalog,
       drivers: openDrivers({ stateDir, secret }),

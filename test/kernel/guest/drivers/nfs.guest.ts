@@ -9,7 +9,7 @@ import { describeDriver } from '../../../suites/driver-contract.ts';
 import type { DriverVolume } from '../../../../src/drivers/driver.ts';
 import { nfsDriver } from '../../../../src/drivers/nfs.ts';
 import { openDrivers } from '../../../../src/drivers/open-drivers.ts';
-import { openEmbeddedHost } from '../../../../src/volumes/managed/index.ts';
+import { openManagedHost } from '../../../../src/volumes/managed/managed-host.ts';
 import { mountAt, readMounts } from '../../../../src/lib/mountinfo.ts';
 import { fromText } from '../../../../src/model/byte-string.ts';
 import { type NfsServer, startNfsServer } from '../nfs-server.ts';
@@ -182,7 +182,7 @@ test.each(['3', '4.2'])(
     const stateDir = await mkdtemp(join(tmpdir(), 'nfs-'));
     const catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
     const drivers = openDrivers({ stateDir, secret: async () => new Uint8Array() });
-    const { managed } = await openEmbeddedHost({ stateDir, catalog, drivers });
+    const { managed } = await openManagedHost({ stateDir, catalog, drivers });
     const { path, folder } = await server.newExport();
     const options = { type: 'nfs', o: `addr=127.0.0.1,nfsvers=${version}`, device: `:${path}` };
     await managed.create({ name: 'media', driver: '', labels: {}, options });

@@ -3,22 +3,25 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Catalog } from '../../catalog/catalog.ts';
 import type { Drivers } from '../../drivers/driver.ts';
+import { DirectoryHandle } from '../../lib/directory-handle.ts';
+import { hasLastingInodes } from '../../lib/filesystem-type.ts';
+import { knownError } from '../../lib/known-error.ts';
+import { isSameFile, openTrusted } from '../../lib/open-trusted.ts';
 import { version } from '../../lib/version.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { DataMount, Volume, VolumeSpec } from '../../model/volume.ts';
 import type { CallOptions, DirectoryData, Host, HostInfo } from '../../hosts/host.ts';
-import type { ManagedVolume, ManagedVolumes } from '../../hosts/managed-volumes.ts';
-import { type EmbeddedParts, isPlain, kindOf, requireRecord, storageOf } from './embedded-parts.ts';
-import { EmbeddedVolumes } from './embedded-volumes.ts';
+import type { ManagedVolume, ManagedVolumes } from './managed-volumes.ts';
+import { type VolumeState, isPlain, kindOf, requireRecord, type Storage, storageOf } from './volume-state.ts';
+import { DriverVolumes } from './driver-volumes.ts';
 import { finishInterrupted } from './finish-interrupted.ts';
-import { hasMigrationMark } from './migration-mark.ts';
+import { hasMigrationMark } from './marks.ts';
 import { processHoldId } from './hold-id.ts';
-import { refuseOtherDevice } from './refuse-other-device.ts';
 import { VolumeFolders } from './volume-folders.ts';
 
-export interface EmbeddedHostOptions {
+export interface ManagedHostOptions {
   /** Volumes lie at `volumes/NAME/_data` below it. Made when missing. */
   readonly stateDir: string;
   /** Not closed with the host. */
@@ -31,39 +34,40 @@ export interface EmbeddedHostOptions {
 
 const weekMs = 7 * 24 * 3600 * 1000;
 
-/** Opens the host for machines without a container engine: volumes are on Holdfast's own drivers. Finishes what was interrupted. */
-export async function openEmbeddedHost(
-  options: EmbeddedHostOptions,
-): Promise<Host & { readonly managed: ManagedVolumes }> {
-  const folders = await VolumeFolders.open(resolve(options.stateDir));
-  const { catalog, drivers, onWarning, trashKeepMs = weekMs } = options;
-  const parts = { folders, catalog, drivers, trashKeepMs, onWarning };
-  await finishInterrupted({ ...parts, emit: async () => undefined, settleSoon: () => undefined });
-  const managed = new EmbeddedVolumes(parts);
-  managed.tidyUp();
-  return new EmbeddedHost(parts, managed);
+/** The host for machines without a container engine (`--host embedded`): its volumes are those that Holdfast keeps itself. */
+export interface ManagedHost extends Host {
+  readonly managed: ManagedVolumes;
 }
 
-type HostParts = Omit<EmbeddedParts, 'emit' | 'settleSoon'>;
+/** Finishes what was interrupted. */
+export async function openManagedHost(options: ManagedHostOptions): Promise<ManagedHost> {
+  const folders = await VolumeFolders.open(resolve(options.stateDir));
+  const { catalog, drivers, onWarning, trashKeepMs = weekMs } = options;
+  const state = { folders, catalog, drivers };
+  await finishInterrupted(state, onWarning);
+  const managed = new DriverVolumes(state, { trashKeepMs, onWarning });
+  managed.tidyUp();
+  return new OwnHost(state, managed);
+}
 
-class EmbeddedHost implements Host {
+class OwnHost implements ManagedHost {
   readonly kind = 'embedded';
   readonly containers = undefined;
   readonly managed: ManagedVolumes;
-  readonly #parts: HostParts;
+  readonly #state: VolumeState;
 
-  constructor(parts: HostParts, managed: ManagedVolumes) {
-    this.#parts = parts;
+  constructor(state: VolumeState, managed: ManagedVolumes) {
+    this.#state = state;
     this.managed = managed;
   }
 
   async info(): Promise<HostInfo> {
     return {
       kind: 'embedded',
-      identity: this.#parts.catalog.stateId(),
+      identity: this.#state.catalog.stateId(),
       name: hostname(),
       version,
-      endpoint: this.#parts.folders.stateDir,
+      endpoint: this.#state.folders.stateDir,
     };
   }
 
@@ -94,11 +98,11 @@ class EmbeddedHost implements Host {
     options: CallOptions & { readonly write?: boolean } = {},
   ): Promise<DirectoryData> {
     if (options.signal?.aborted === true) throw cancelled(`Cannot open volume "${name}"`, options.signal);
-    const record = requireRecord(this.#parts, { name, action: 'open' });
-    await this.#parts.folders.check(name);
+    const record = requireRecord(this.#state, { name, action: 'open' });
+    await this.#state.folders.check(name);
     // Whoever writes holds it, so that it does not move to other storage meanwhile.
-    if (isPlain(record) && options.write !== true && !hasMigrationMark(this.#parts.folders.path(name))) {
-      const root = fromText(this.#parts.folders.dataPath(name));
+    if (isPlain(record) && options.write !== true && !hasMigrationMark(this.#state.folders.path(name))) {
+      const root = fromText(this.#state.folders.dataPath(name));
       const folder = this.#inodeOf(name);
       return { way: 'direct', root, [Symbol.asyncDispose]: async () => this.#requireSame(name, folder) };
     }
@@ -107,13 +111,13 @@ class EmbeddedHost implements Host {
     await using opened = new AsyncDisposableStack();
     opened.defer(() => this.managed.unmount(name, id));
     if (options.write === true && kindOf(record) === 'bind')
-      refuseOtherDevice(await storageOf(this.#parts, record));
+      refuseOtherDevice(await storageOf(this.#state, record));
     const held = opened.move();
     return { way: 'direct', root, [Symbol.asyncDispose]: () => held.disposeAsync() };
   }
 
   #inodeOf(name: string): bigint | undefined {
-    return lstatSync(this.#parts.folders.path(name), { bigint: true, throwIfNoEntry: false })?.ino;
+    return lstatSync(this.#state.folders.path(name), { bigint: true, throwIfNoEntry: false })?.ino;
   }
 
   /** Who has read it without a hold may have seen nothing where other storage is mounted now. */
@@ -139,4 +143,27 @@ function asVolume(volume: ManagedVolume): Volume {
 
 function cancelled(action: string, signal: AbortSignal): AppError {
   return new AppError('cancelled', `${action}: cancelled`, { cause: signal.reason });
+}
+
+/**
+ * For what Holdfast itself writes to a mounted volume. mount(8) looks a bind volume's device up by its path: the user who
+ * owns the folder above can lead it to any directory of this machine. Throws `denied` for a symbolic link on the way that
+ * another user can change, and `conflict` when something else is mounted than what the path leads to.
+ */
+function refuseOtherDevice({ driver, volume }: Storage): void {
+  const { device } = volume.options;
+  if (driver.kind !== 'bind' || device === undefined) return;
+  const cannot = `Cannot write to volume ${quote(volume.name)}`;
+  try {
+    using wanted = openTrusted(fromText(resolve(device)));
+    using mounted = DirectoryHandle.open(fromText(volume.mountpoint));
+    if (isSameFile(wanted.stat(), mounted.stat()) || !hasLastingInodes(mounted.self)) return;
+  } catch (error) {
+    throw knownError(error, cannot);
+  }
+  throw new AppError(
+    'conflict',
+    `${cannot}: another directory is mounted than ${quote(device)}, which was moved or replaced`,
+    { hint: 'Stop what uses the volume, so that it is mounted anew.' },
+  );
 }

@@ -16,35 +16,36 @@ import type {
   VolumeEvent,
   VolumeHealth,
   VolumeOwner,
-} from '../../hosts/managed-volumes.ts';
+} from './managed-volumes.ts';
 import { labelVolume, ownVolume, resizeVolume, rotateVolume } from './change-volume.ts';
+import { checkMigration } from './check-migration.ts';
 import { createVolume, keptOptions } from './create-volume.ts';
-import { type EmbeddedParts, requireRecord, storageOf } from './embedded-parts.ts';
-import { emptyTrash } from './empty-trash.ts';
-import { lookAtVolume } from './look-at-volume.ts';
+import { type VolumeState, requireRecord, storageOf } from './volume-state.ts';
+import { migrateVolume, migrateVolumeBack } from './migrate-volume.ts';
 import { isMountedAt, mountVolume, unmountVolume } from './mount-volume.ts';
 import { reconcileVolumes } from './reconcile.ts';
 import { SettleLater } from './settle-later.ts';
 import { settleVolumes } from './settle-volumes.ts';
 import { renameVolume } from './rename-volume.ts';
-import {
-  describeTrashed,
-  findMigratedFrom,
-  findTrashed,
-  listTrashed,
-  removeVolume,
-  restoreTrashed,
-} from './volume-trash.ts';
+import { removeVolume } from './remove-volume.ts';
+import { restoreTrashed } from './restore-trashed.ts';
+import { describeTrashed, emptyTrash, findMigratedFrom, findTrashed, listTrashed } from './trash.ts';
 import { VolumeDescriptions } from './volume-descriptions.ts';
 
 const unknownHealth: VolumeHealth = { status: 'unknown', message: undefined, checkedAt: undefined };
 
-type Parts = Omit<EmbeddedParts, 'emit' | 'settleSoon'>;
+export interface DriverVolumesOptions {
+  /** How long what is removed stays in the trash. */
+  readonly trashKeepMs: number;
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
 type ReconcileOptions = NonNullable<Parameters<ManagedVolumes['reconcile']>[0]>;
 
 /** The catalog's record is what makes a volume; its folder is made before the record, and goes before it. */
-export class EmbeddedVolumes implements ManagedVolumes {
-  readonly #parts: EmbeddedParts;
+export class DriverVolumes implements ManagedVolumes {
+  readonly #state: VolumeState;
+  readonly #options: DriverVolumesOptions;
   readonly #listeners = new Set<(event: VolumeEvent) => void>();
   readonly #health = new Map<string, VolumeHealth>();
   readonly #descriptions: VolumeDescriptions;
@@ -52,13 +53,10 @@ export class EmbeddedVolumes implements ManagedVolumes {
   readonly #settling: SettleLater;
   #tidying: Promise<void> | undefined;
 
-  constructor(parts: Parts) {
-    this.#parts = {
-      ...parts,
-      settleSoon: () => this.#settling.ask(),
-      emit: ({ name, ...event }) => this.#emit(name, event),
-    };
-    this.#descriptions = new VolumeDescriptions(this.#parts);
+  constructor(state: VolumeState, options: DriverVolumesOptions) {
+    this.#state = state;
+    this.#options = options;
+    this.#descriptions = new VolumeDescriptions(this.#state);
     this.#settling = new SettleLater(() => this.#settle());
   }
 
@@ -69,24 +67,25 @@ export class EmbeddedVolumes implements ManagedVolumes {
   tidyUp(): void {
     const { signal } = this.#closing;
     const work = async (): Promise<void> => {
-      await this.#reconcile({ signal });
+      await reconcileVolumes(this.#state, { signal });
       // Of processes that were killed. A command that looks only has ended before that.
       this.#settling.expect();
       const { failures } = await this.emptyTrash('expired', { signal });
-      for (const { error } of failures) this.#parts.onWarning?.(error.message);
+      for (const { error } of failures) this.#options.onWarning?.(error.message);
     };
     this.#tidying = work().catch((error: unknown) => {
       if (signal.aborted) return;
-      this.#parts.onWarning?.(
+      this.#options.onWarning?.(
         `Volumes could not be tidied up: ${error instanceof Error ? error.message : String(error)}`,
       );
     });
   }
 
   async create(spec: VolumeSpec, { signal }: CallOptions = {}): Promise<ManagedVolume> {
-    const { record, isNew } = await createVolume(this.#parts, spec, {
+    const { record, isNew } = await createVolume(this.#state, spec, {
       signal,
       existing: (found) => this.#requireAgreement(spec, found),
+      settleSoon: () => this.#settling.ask(),
     });
     const volume = await this.#descriptions.of(record);
     if (isNew) this.#tell({ kind: 'create', volume });
@@ -94,7 +93,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
   }
 
   async find(name: string): Promise<ManagedVolume | undefined> {
-    const record = this.#parts.catalog.findEmbeddedVolume(name);
+    const record = this.#state.catalog.findEmbeddedVolume(name);
     return record && (await this.#descriptions.of(record));
   }
 
@@ -105,21 +104,26 @@ export class EmbeddedVolumes implements ManagedVolumes {
   async remove(name: string, options: Parameters<ManagedVolumes['remove']>[1] = {}): Promise<void> {
     const volume = await this.#require(name, 'remove');
     const { permanent = false, losesUnsaved = false, signal } = options;
-    await removeVolume(this.#parts, name, { permanent, losesUnsaved, signal });
+    const keepMs = permanent ? 0 : this.#options.trashKeepMs;
+    const settleSoon = (): void => this.#settling.ask();
+    await removeVolume(this.#state, name, { permanent, keepMs, losesUnsaved, signal, settleSoon });
     this.#health.delete(name);
     this.#tell({ kind: 'destroy', volume });
   }
 
-  mount(name: string, id: string, options: CallOptions = {}): Promise<string> {
-    return mountVolume(this.#parts, { name, id }, options);
+  async mount(name: string, id: string, options: CallOptions = {}): Promise<string> {
+    const path = await mountVolume(this.#state, { name, id }, options);
+    await this.#emit(name, { kind: 'mount', id });
+    return path;
   }
 
-  unmount(name: string, id: string, options: CallOptions = {}): Promise<void> {
-    return unmountVolume(this.#parts, { name, id }, options);
+  async unmount(name: string, id: string, options: CallOptions = {}): Promise<void> {
+    if (await unmountVolume(this.#state, { name, id }, options))
+      await this.#emit(name, { kind: 'unmount', id });
   }
 
   async rename(name: string, to: string, options: CallOptions = {}): Promise<ManagedVolume> {
-    await renameVolume(this.#parts, { name, to }, options);
+    await renameVolume(this.#state, { name, to }, options);
     this.#health.delete(name);
     return await this.#changed(to, { kind: 'rename', from: name });
   }
@@ -129,75 +133,74 @@ export class EmbeddedVolumes implements ManagedVolumes {
     labels: Readonly<Record<string, string | undefined>>,
     options: CallOptions = {},
   ): Promise<ManagedVolume> {
-    await labelVolume(this.#parts, { name, labels }, options);
+    await labelVolume(this.#state, { name, labels }, options);
     return await this.#changed(name, { kind: 'label' });
   }
 
   async protect(name: string, isProtected: boolean): Promise<ManagedVolume> {
-    const { catalog } = this.#parts;
-    requireRecord(this.#parts, { name, action: isProtected ? 'protect' : 'unprotect' });
+    const { catalog } = this.#state;
+    requireRecord(this.#state, { name, action: isProtected ? 'protect' : 'unprotect' });
     catalog.volumes.setProtected(catalog.stateId(), name, isProtected);
     return await this.#changed(name, { kind: 'protect' });
   }
 
   async resize(name: string, sizeBytes: number, options: CallOptions = {}): Promise<ManagedVolume> {
-    await resizeVolume(this.#parts, { name, sizeBytes }, options);
+    await resizeVolume(this.#state, { name, sizeBytes }, options);
     return await this.#changed(name, { kind: 'resize' });
   }
 
   async own(name: string, owner: VolumeOwner, options: CallOptions = {}): Promise<ManagedVolume> {
-    await ownVolume(this.#parts, { name, owner }, options);
+    await ownVolume(this.#state, { name, owner }, options);
     return await this.#require(name, 'change');
   }
 
   async rotate(name: string, key: string | undefined, options: CallOptions = {}): Promise<ManagedVolume> {
-    await rotateVolume(this.#parts, { name, key }, options);
+    await rotateVolume(this.#state, { name, key }, options);
     return await this.#require(name, 'rotate the keys of');
   }
 
-  async checkMigration(name: string, asked: NewStorage): Promise<MigrationTarget> {
-    const { checkMigration } = await import('./check-migration.ts');
-    return await checkMigration(this.#parts, name, asked);
+  async checkMigration(name: string, request: NewStorage): Promise<MigrationTarget> {
+    return await checkMigration(this.#state, name, request);
   }
 
   async migrate(
     name: string,
-    asked: NewStorage,
+    storage: NewStorage,
     { steps, signal }: CallOptions & { readonly steps: MigrationSteps },
   ): Promise<ManagedVolume> {
-    const { driver, options } = await this.checkMigration(name, asked);
-    const { migrateVolume } = await import('./migrate-volume.ts');
-    await migrateVolume(this.#parts, { name, request: { driver, options } }, { steps, signal });
+    const { driver, options } = await this.checkMigration(name, storage);
+    const request = { name, driver, options };
+    const keepMs = this.#options.trashKeepMs;
+    await migrateVolume(this.#state, request, { steps, signal, keepMs, volumes: this });
     this.#health.delete(name);
     return await this.#require(name, 'find');
   }
 
   async findMigrated(name: string): Promise<TrashedVolume | undefined> {
-    const record = requireRecord(this.#parts, { name, action: 'migrate' });
-    const found = await findMigratedFrom(this.#parts, record);
-    return found && (await describeTrashed(this.#parts, found));
+    const record = requireRecord(this.#state, { name, action: 'migrate' });
+    const found = await findMigratedFrom(this.#state, record);
+    return found && (await describeTrashed(this.#state, found));
   }
 
   async migrateBack(
     name: string,
     options: CallOptions & { readonly steps: Pick<MigrationSteps, 'makeStill'> },
   ): Promise<ManagedVolume> {
-    const { migrateVolumeBack } = await import('./migrate-volume.ts');
-    await migrateVolumeBack(this.#parts, name, options);
+    await migrateVolumeBack(this.#state, name, { ...options, keepMs: this.#options.trashKeepMs });
     this.#health.delete(name);
     return await this.#require(name, 'find');
   }
 
   async room(name: string, { signal }: CallOptions = {}): Promise<RoomUsage | undefined> {
-    const record = requireRecord(this.#parts, { name, action: 'measure' });
-    const { driver, traits, volume } = await storageOf(this.#parts, record);
+    const record = requireRecord(this.#state, { name, action: 'measure' });
+    const { driver, traits, volume } = await storageOf(this.#state, record);
     if (traits.isMounted && !(await isMountedAt(volume.mountpoint))) return undefined;
     return await driver.usage?.(volume, { signal });
   }
 
   async health(name: string): Promise<VolumeHealth> {
-    const record = requireRecord(this.#parts, { name, action: 'look at' });
-    const found = { ...(await lookAtVolume(this.#parts, record)), checkedAt: new Date().toISOString() };
+    const record = requireRecord(this.#state, { name, action: 'look at' });
+    const found = { ...(await lookAtVolume(this.#state, record)), checkedAt: new Date().toISOString() };
     this.#health.set(name, found);
     return found;
   }
@@ -207,27 +210,27 @@ export class EmbeddedVolumes implements ManagedVolumes {
   }
 
   async listTrash(): Promise<TrashedVolume[]> {
-    const all = await listTrashed(this.#parts);
-    return await Promise.all(all.map((trashed) => describeTrashed(this.#parts, trashed)));
+    const all = await listTrashed(this.#state);
+    return await Promise.all(all.map((trashed) => describeTrashed(this.#state, trashed)));
   }
 
   async restoreTrash(
     which: string,
     options: CallOptions & { readonly to?: string | undefined } = {},
   ): Promise<ManagedVolume> {
-    await settleVolumes(this.#parts);
-    const trashed = findTrashed(await listTrashed(this.#parts), which);
-    return await this.#changed(await restoreTrashed(this.#parts, trashed, options), { kind: 'restore' });
+    await settleVolumes(this.#state);
+    const trashed = findTrashed(await listTrashed(this.#state), which);
+    return await this.#changed(await restoreTrashed(this.#state, trashed, options), { kind: 'restore' });
   }
 
   emptyTrash(which: 'expired' | 'all' | readonly string[], options: CallOptions = {}): Promise<EmptiedTrash> {
-    return emptyTrash(this.#parts, which, options);
+    return emptyTrash(this.#state, which, options);
   }
 
   async reconcile(options: ReconcileOptions = {}): Promise<ReconcileReport> {
     // What the start has begun holds locks that this would pass by.
     await this.#tidying;
-    return await this.#reconcile(options);
+    return await reconcileVolumes(this.#state, options);
   }
 
   subscribe(listener: (event: VolumeEvent) => void): () => void {
@@ -246,23 +249,19 @@ export class EmbeddedVolumes implements ManagedVolumes {
   /** What could not be written down is tried again with what comes next, and at the next start. */
   async #settle(): Promise<void> {
     try {
-      await settleVolumes(this.#parts);
+      await settleVolumes(this.#state);
     } catch (error) {
-      this.#parts.onWarning?.(
+      this.#options.onWarning?.(
         `What was made and removed may not be on the disk: ${error instanceof Error ? error.message : String(error)}`,
       );
     }
   }
 
-  async #reconcile(options: ReconcileOptions): Promise<ReconcileReport> {
-    return await reconcileVolumes(this.#parts, options);
-  }
-
   /** Only what the request says can disagree; options are compared as the driver keeps them. */
   async #requireAgreement(spec: VolumeSpec, record: EmbeddedVolumeRecord): Promise<void> {
-    await this.#parts.folders.check(record.name);
+    await this.#state.folders.check(record.name);
     const driver = spec.driver === 'holdfast' ? 'local' : spec.driver;
-    const options = await keptOptions(this.#parts, {
+    const options = await keptOptions(this.#state, {
       name: record.name,
       driver: driver === '' ? 'local' : driver,
       options: spec.options,
@@ -277,7 +276,7 @@ export class EmbeddedVolumes implements ManagedVolumes {
   }
 
   async #require(name: string, action: string): Promise<ManagedVolume> {
-    return await this.#descriptions.of(requireRecord(this.#parts, { name, action }));
+    return await this.#descriptions.of(requireRecord(this.#state, { name, action }));
   }
 
   async #changed(name: string, event: Pick<VolumeEvent, 'kind' | 'from'>): Promise<ManagedVolume> {
@@ -295,5 +294,25 @@ export class EmbeddedVolumes implements ManagedVolumes {
   #tell(event: Omit<VolumeEvent, 'at'>): void {
     const whole = { ...event, at: new Date().toISOString() };
     for (const listener of this.#listeners) listener(whole);
+  }
+}
+
+type Found = Omit<VolumeHealth, 'checkedAt'>;
+
+const patienceMs = 8000;
+
+/** How a volume's storage is. What is wrong with it is the answer, and so is that it does not answer in time. */
+async function lookAtVolume(state: VolumeState, record: EmbeddedVolumeRecord): Promise<Found> {
+  try {
+    await state.folders.check(record.name);
+    const { driver, volume } = await storageOf(state, record);
+    const isMounted = await isMountedAt(volume.mountpoint);
+    const late = Promise.withResolvers<Found>();
+    const message = `Its storage did not answer within ${patienceMs / 1000} seconds`;
+    const timer = setTimeout(() => late.resolve({ status: 'unreachable', message }), patienceMs);
+    const looked = driver.health(volume, { isMounted });
+    return await Promise.race([looked, late.promise]).finally(() => clearTimeout(timer));
+  } catch (error) {
+    return { status: 'failed', message: error instanceof Error ? error.message : String(error) };
   }
 }

@@ -1,11 +1,53 @@
 import { lstatSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Catalog, EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { writeDurably } from '../../lib/durable-file.ts';
 import { errnoOf } from '../../model/errors.ts';
-import { outsideNote, readRecordFile, trashedMark } from './record-file.ts';
-import type { VolumeFolders } from './volume-folders.ts';
+import { isVolumeName } from '../../model/volume-name.ts';
+import type { VolumeState } from './volume-state.ts';
+
+/** Beside the data of what is in the trash, or on its way there or back. */
+export const trashedMark = 'trashed.json';
+
+/** What the storage was that a volume is being moved to, where it does not lie in the volume's folder. */
+export const outsideNote = 'outside';
+
+/** A record that lies in a file beside the data; undefined for a file that is not there, or is cut short. */
+export async function readRecordFile<T extends EmbeddedVolumeRecord>(path: string): Promise<T | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+  try {
+    const value = JSON.parse(text) as Partial<T>;
+    return isRecord(value) ? (value as T) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isRecord(value: Partial<EmbeddedVolumeRecord> | null): boolean {
+  return (
+    typeof value?.name === 'string' &&
+    isVolumeName(value.name) &&
+    typeof value.driver === 'string' &&
+    typeof value.createdAt === 'string' &&
+    isTexts(value.labels) &&
+    isTexts(value.options)
+  );
+}
+
+function isTexts(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((text) => typeof text === 'string')
+  );
+}
 
 /**
  * Says in a folder which storage it is to become the volume's. In the trash folder, where it is made ready, nothing has
@@ -36,18 +78,13 @@ export async function removeMigrationMark(folder: string): Promise<void> {
   await rm(join(folder, migrationMark), { force: true });
 }
 
-interface Parts {
-  readonly catalog: Catalog;
-  readonly folders: VolumeFolders;
-}
-
 /** The folder is in the volume's place: its record follows. May be repeated. The volume's lock is held. */
-export async function finishMigration(parts: Parts, name: string): Promise<void> {
-  await recordMigration(parts, name);
-  await removeMarks(parts, name);
+export async function finishMigration(state: VolumeState, name: string): Promise<void> {
+  await recordMigration(state, name);
+  await removeMarks(state, name);
 }
 
-export async function recordMigration({ catalog, folders }: Parts, name: string): Promise<void> {
+export async function recordMigration({ catalog, folders }: VolumeState, name: string): Promise<void> {
   const mark = await readMigrationMark(folders.path(name));
   if (mark === undefined) return;
   const record = catalog.findEmbeddedVolume(name);
@@ -56,7 +93,7 @@ export async function recordMigration({ catalog, folders }: Parts, name: string)
   else catalog.volumes.update({ ...record, driver, options });
 }
 
-export async function removeMarks({ folders }: Parts, name: string): Promise<void> {
+export async function removeMarks({ folders }: VolumeState, name: string): Promise<void> {
   const folder = folders.path(name);
   // It may have come out of the trash.
   await rm(join(folder, trashedMark), { force: true });

@@ -1,6 +1,6 @@
-import type { AppError } from '../model/errors.ts';
-import type { Volume, VolumeSpec } from '../model/volume.ts';
-import type { CallOptions } from './containers.ts';
+import type { AppError } from '../../model/errors.ts';
+import type { Volume, VolumeSpec } from '../../model/volume.ts';
+import type { CallOptions } from '../../hosts/containers.ts';
 
 /** A volume that Holdfast itself keeps, on one of its drivers. */
 export interface ManagedVolume extends Volume {

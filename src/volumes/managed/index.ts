@@ -1,1 +1,0 @@
-export { openEmbeddedHost } from './embedded-host.ts';

@@ -1,0 +1,275 @@
+import { readdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Catalog, EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { CallOptions } from '../../hosts/host.ts';
+import { writeDurably } from '../../lib/durable-file.ts';
+import { isKeptShorter, type KeptSince, keptSince } from '../../lib/kept-since.ts';
+import { mountsWithin, readMounts } from '../../lib/mountinfo.ts';
+import { removeTree } from '../../lib/remove-tree.ts';
+import { fromText } from '../../model/byte-string.ts';
+import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
+import { quote } from '../../model/quote.ts';
+import type { EmptiedTrash, TrashedVolume } from './managed-volumes.ts';
+import { readRecordFile, trashedMark } from './marks.ts';
+import { settleVolumes } from './settle-volumes.ts';
+import { setImmutable, stateError, type VolumeFolders } from './volume-folders.ts';
+import { lockVolumeFolder } from './volume-lock.ts';
+import { type Storage, storageOf, type VolumeState } from './volume-state.ts';
+
+/** When a volume went into the trash, and when it goes from there. */
+interface TrashTimes {
+  /** RFC 3339, by the clock on the wall. */
+  readonly removedAt: string;
+  readonly expiresAt: string;
+  /** Earlier versions wrote none. */
+  readonly since?: KeptSince | undefined;
+  /** True when the clock was behind times that the catalog had seen: what it said of the removal is too early. */
+  readonly isClockSlow?: boolean | undefined;
+}
+
+export interface TrashedRecord extends EmbeddedVolumeRecord, TrashTimes {
+  /** The volume is still there, and was moved to other storage. */
+  readonly isMigrated?: boolean | undefined;
+}
+
+export interface Trashed {
+  readonly path: string;
+  readonly record: TrashedRecord;
+}
+
+/** What is in the trash, the newest first. */
+export async function listTrashed({ folders }: VolumeState): Promise<Trashed[]> {
+  const found: Trashed[] = [];
+  for (const entry of await readdir(folders.trashDir)) {
+    if (!/\.[0-9a-f]{16}$/.test(entry)) continue;
+    const path = join(folders.trashDir, entry);
+    const record = await readRecordFile<TrashedRecord>(join(path, trashedMark));
+    if (record !== undefined) found.push({ path, record });
+  }
+  return found.toSorted((left, right) => (left.record.removedAt < right.record.removedAt ? 1 : -1));
+}
+
+export async function describeTrashed(state: VolumeState, { path, record }: Trashed): Promise<TrashedVolume> {
+  const { traits } = await storageOf(state, record, path);
+  const { name, driver, labels, options, createdAt, removedAt, expiresAt } = record;
+  const id = path.slice(-16);
+  const isRecordOnly = traits.isElsewhere || traits.isFleeting;
+  return { id, name, driver, labels, options, createdAt, removedAt, expiresAt, isRecordOnly };
+}
+
+/** By the id, its start, or the name of the newest of that name. */
+export function findTrashed(all: readonly Trashed[], which: string): Trashed {
+  const byName = all.find(({ record }) => record.name === which);
+  const byId = all.filter(({ path }) => which.length >= 4 && path.slice(-16).startsWith(which));
+  const found = byName ?? (byId.length === 1 ? byId[0] : undefined);
+  if (found !== undefined) return found;
+  if (byId.length === 0) throw missingInTrash(which);
+  throw new AppError('usage', `Cannot find ${quote(which)}: several in the trash begin like that`, { hint });
+}
+
+const hint = 'See what is there with "holdfast trash ls".';
+
+export function missingInTrash(which: string): AppError {
+  return new AppError('not-found', `Cannot find ${quote(which)}: it is not in the trash`, { hint });
+}
+
+/** The folder, which is the volume's now, is to be in the trash once another has taken its place. */
+export async function writeMigratedMark(
+  state: VolumeState,
+  record: EmbeddedVolumeRecord,
+  keepMs: number,
+): Promise<void> {
+  const trashed: TrashedRecord = { ...trashedRecord(state, record, keepMs), isMigrated: true };
+  await writeDurably(join(state.folders.path(record.name), trashedMark), JSON.stringify(trashed));
+}
+
+/** The storage that a volume had before its last migration. */
+export async function findMigratedFrom(
+  state: VolumeState,
+  { name, createdAt }: EmbeddedVolumeRecord,
+): Promise<Trashed | undefined> {
+  return (await listTrashed(state)).find(
+    ({ record }) => record.isMigrated === true && record.name === name && record.createdAt === createdAt,
+  );
+}
+
+export function trashedRecord(
+  { catalog }: VolumeState,
+  record: EmbeddedVolumeRecord,
+  keepMs: number,
+): TrashedRecord {
+  return { ...record, ...trashTimes(catalog, record.createdAt, keepMs) };
+}
+
+/** For good. One that cannot be deleted keeps none of the others; another process may have taken some of it meanwhile. */
+export async function emptyTrash(
+  state: VolumeState,
+  which: 'expired' | 'all' | readonly string[],
+  { signal }: CallOptions,
+): Promise<EmptiedTrash> {
+  const all = await listTrashed(state);
+  const now = new Date().toISOString();
+  const chosen =
+    which === 'all'
+      ? all
+      : which === 'expired'
+        ? all.filter(({ record }) => record.expiresAt <= now)
+        : which.map((one) => findTrashed(all, one));
+  const drop = which === 'expired' ? expireTrashed : deleteTrashed;
+  const deleted: TrashedVolume[] = [];
+  const failures: { name: string; error: AppError }[] = [];
+  if (chosen.length > 0) await settleVolumes(state);
+  for (const trashed of chosen) {
+    try {
+      const described = await describeTrashed(state, trashed);
+      if (await drop(state, trashed, signal)) deleted.push(described);
+    } catch (error) {
+      if (isAppError(error, 'cancelled')) throw error;
+      failures.push({ name: trashed.record.name, error: explain(trashed, error) });
+    }
+  }
+  return { deleted, failures };
+}
+
+function explain({ record: { name } }: Trashed, error: unknown): AppError {
+  return stateError(`Cannot delete volume "${name}" from the trash`, error);
+}
+
+/**
+ * For good, when its time has passed. False for one that stays, or has left the trash meanwhile. `conflict` for one with
+ * files that have not reached its storage.
+ */
+async function expireTrashed(
+  state: VolumeState,
+  { path, record: { name } }: Trashed,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  using lock = await lockVolumeFolder(path, { name, action: 'delete', signal });
+  const record = lock && (await readRecordFile<TrashedRecord>(join(path, trashedMark)));
+  if (record === undefined) return false;
+  const decision = decideExpiry(record);
+  if (decision === 'wait') {
+    const keepMs = Date.parse(record.expiresAt) - Date.parse(record.removedAt);
+    const { isClockSlow: _, ...rest } = record;
+    const dated: TrashedRecord = { ...rest, ...trashTimes(state.catalog, record.createdAt, keepMs) };
+    await writeDurably(join(path, trashedMark), JSON.stringify(dated));
+  }
+  if (decision !== 'expire') return false;
+  // What a migration has left was copied with all that was written.
+  if (record.isMigrated !== true)
+    await refuseUnsaved(await storageOf(state, record, path), `Volume ${quote(name)} stays in the trash`);
+  await deleteLocked(state, { path, record }, signal);
+  return true;
+}
+
+/** For good. The driver first: what is left when it fails can be tried again. False for what has left the trash meanwhile. */
+export async function deleteTrashed(
+  state: VolumeState,
+  { path, record }: Trashed,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  using lock = await lockVolumeFolder(path, { name: record.name, action: 'delete', signal });
+  if (lock === undefined) return false;
+  await deleteLocked(state, { path, record }, signal);
+  return true;
+}
+
+export async function deleteLocked(
+  state: VolumeState,
+  { path, record }: Trashed,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { driver, volume } = await storageOf(state, record, path);
+  await driver.remove(volume, { signal });
+  setImmutable(volume.mountpoint, false);
+  const removing: TrashedFolder = { path: `${path}.removing`, volume: record.name };
+  try {
+    await rename(path, removing.path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    throw stateError(`Cannot delete volume ${quote(record.name)}`, error);
+  }
+  await discard(removing, signal);
+}
+
+/** What is in the volume's folder only would be deleted with it. */
+export async function refuseUnsaved({ driver, volume }: Storage, action: string): Promise<void> {
+  const count = (await driver.unsaved?.(volume)) ?? 0;
+  if (count === 0) return;
+  const files =
+    count === 1 ? '1 file that was written to it has' : `${count} files that were written to it have`;
+  throw new AppError('conflict', `${action}: ${files} not reached its storage`, {
+    hint: 'See whether its storage answers ("holdfast volume health"), and mount it until they are there, as with "holdfast volume browse". To lose them: "holdfast volume rm --lose-unsaved".',
+  });
+}
+
+/** A volume's folder on its way out. */
+export interface TrashedFolder {
+  readonly path: string;
+  readonly volume: string;
+}
+
+/** Deletes what is in the trash. May be cancelled and repeated. */
+export async function discard(folder: TrashedFolder, signal: AbortSignal | undefined): Promise<void> {
+  const action = `Cannot delete the data of volume "${folder.volume}"`;
+  await refuseMounts(folder.path, action);
+  try {
+    await removeTree(fromText(folder.path), { signal });
+  } catch (error) {
+    throw stateError(action, error);
+  }
+}
+
+const removing = /^(.+)\.[0-9a-f]{16}\.removing$/;
+
+/** The folders that a removal left in the trash. */
+export async function listRemoving(folders: VolumeFolders): Promise<TrashedFolder[]> {
+  const names = await readdir(folders.trashDir);
+  return names.flatMap((name) => {
+    const volume = removing.exec(name)?.[1];
+    return volume === undefined ? [] : [{ path: join(folders.trashDir, name), volume }];
+  });
+}
+
+export async function refuseMounts(folder: string, action: string): Promise<void> {
+  const [mount] = mountsWithin(await readMounts(), fromText(folder));
+  if (mount !== undefined) throw mountedError(action, mount.path);
+}
+
+export function mountedError(action: string, path: string): AppError {
+  return new AppError('in-use', `${action}: something is mounted at "${path}"`, {
+    hint: `Unmount it first: umount "${path}".`,
+  });
+}
+
+type Seen = Pick<Catalog, 'listRuns' | 'policies'>;
+
+function trashTimes(catalog: Seen, createdAt: string, keepMs: number): TrashTimes {
+  const now = Date.now();
+  return {
+    removedAt: new Date(now).toISOString(),
+    expiresAt: new Date(now + keepMs).toISOString(),
+    since: keptSince(),
+    ...(now < latestSeen(catalog, createdAt) && { isClockSlow: true }),
+  };
+}
+
+/** `wait` for one whose time begins when it is found in a later run of the machine. */
+function decideExpiry(times: TrashTimes): 'keep' | 'expire' | 'wait' {
+  const { removedAt, expiresAt, since, isClockSlow } = times;
+  const keepMs = Date.parse(expiresAt) - Date.parse(removedAt);
+  if (isKeptShorter(since, keepMs) || expiresAt > new Date().toISOString()) return 'keep';
+  // In this run of the machine, its time has passed by the other clock too.
+  return isClockSlow === true && since?.boot !== keptSince().boot ? 'wait' : 'expire';
+}
+
+/** The latest moment that the catalog knows to have been. Of some runs: the last ones may be of the slow clock too. */
+function latestSeen(catalog: Seen, createdAt: string): number {
+  const limit = 50;
+  const moments = [
+    createdAt,
+    ...catalog.listRuns({ limit }).map(({ finishedAt }) => finishedAt),
+    ...catalog.policies.listRuns({ limit }).map(({ startedAt }) => startedAt),
+  ];
+  return Math.max(0, ...moments.map((moment) => Date.parse(moment)).filter((time) => !Number.isNaN(time)));
+}
