@@ -1,6 +1,6 @@
-import { globSync } from 'node:fs';
+import { globSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { rolldown, type OutputChunk, type Plugin } from 'rolldown';
+import { type CodeSplittingOptions, type Plugin, rolldown } from 'rolldown';
 import { parseAst } from 'rolldown/parseAst';
 
 const root = dirname(import.meta.dirname);
@@ -22,30 +22,12 @@ export interface Bundle {
 
 /** Writes the product into a folder, which is made anew: JavaScript, with the packages that it uses except native ones. */
 export async function bundle(target: string): Promise<Bundle> {
-  const workers = globSync('**/*-worker.ts', { cwd: src });
+  rmSync(target, { recursive: true, force: true });
   const everyStart = modulesBehind('surfaces/cli/command-line.ts');
   const anApp = modulesBehind('app.ts');
-  await using build = await rolldown({
-    cwd: root,
-    input: {
-      ...entries,
-      ...Object.fromEntries(workers.map((path) => [basename(path, '.ts'), join(src, path)])),
-    },
-    platform: 'node',
-    // It loads its native library from its own folder.
-    external: ['koffi'],
-    plugins: [everyStart.plugin, anApp.plugin, builtins],
-    onLog: (_, log) => {
-      // A module that is loaded late in one place and at once in another: nothing is wrong with it.
-      if (log.code !== 'INEFFECTIVE_DYNAMIC_IMPORT') throw new Error(log.message);
-    },
-  });
-  const { output } = await build.write({
-    dir: target,
-    cleanDir: true,
-    entryFileNames: '[name].js',
-    chunkFileNames: '[name]-[hash].js',
-    comments: { legal: true, annotation: false, jsdoc: false },
+  const program = await write(target, {
+    input: entries,
+    plugins: [everyStart.plugin, anApp.plugin],
     codeSplitting: {
       groups: [
         { name: 'start', test: (id) => everyStart.holds(id), priority: 2 },
@@ -53,15 +35,49 @@ export async function bundle(target: string): Promise<Bundle> {
       ],
     },
   });
-  const ids = output
-    .filter((file): file is OutputChunk => file.type === 'chunk')
-    .flatMap(({ moduleIds }) => moduleIds);
-  const inside = ids.filter((id) => id.startsWith(root)).map((id) => id.slice(root.length + 1));
-  const packages = inside.flatMap((path) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []);
+  // Of their own, or else each thread would load all that an App needs.
+  const workers = await write(target, {
+    input: Object.fromEntries(
+      globSync('**/*-worker.ts', { cwd: src }).map((path) => [basename(path, '.ts'), join(src, path)]),
+    ),
+  });
+  const inside = [...program, ...workers].filter((id) => id.startsWith(root));
+  const paths = new Set(inside.map((id) => id.slice(root.length + 1)));
+  const packages = [...paths].flatMap((path) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []);
   return {
-    modules: new Set(inside.filter((path) => path.startsWith('src/'))).size,
+    modules: [...paths].filter((path) => path.startsWith('src/')).length,
     packages: [...new Set(packages)].toSorted(),
   };
+}
+
+interface Part {
+  readonly input: Readonly<Record<string, string>>;
+  readonly plugins?: readonly Plugin[];
+  readonly codeSplitting?: CodeSplittingOptions;
+}
+
+/** Returns the ids of the modules that are in it. */
+async function write(target: string, { input, plugins = [], codeSplitting = {} }: Part): Promise<string[]> {
+  await using build = await rolldown({
+    cwd: root,
+    input: { ...input },
+    platform: 'node',
+    // It loads its native library from its own folder.
+    external: ['koffi'],
+    plugins: [...plugins, builtins],
+    onLog: (_, log) => {
+      // A module that is loaded late in one place and at once in another: nothing is wrong with it.
+      if (log.code !== 'INEFFECTIVE_DYNAMIC_IMPORT') throw new Error(log.message);
+    },
+  });
+  const { output } = await build.write({
+    dir: target,
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name]-[hash].js',
+    comments: { legal: true, annotation: false, jsdoc: false },
+    codeSplitting,
+  });
+  return output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
 }
 
 /** What a module of the sources loads at once, directly or not, itself included. Known when all modules are. */

@@ -1,4 +1,4 @@
-import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { bundle } from './bundle.ts';
 import { mustRun } from './run-command.ts';
@@ -10,7 +10,6 @@ const root = dirname(import.meta.dirname);
  * library. Gives back how many modules are in it.
  */
 export async function compilePackage(target: string): Promise<number> {
-  rmSync(target, { recursive: true, force: true });
   const { modules, packages } = await bundle(target);
   writeFileSync(join(target, 'THIRD-PARTY-NOTICES'), noticesOf(packages));
   const compiler = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
