@@ -195,8 +195,8 @@ export class EngineClient implements AsyncDisposable {
         return await this.#answerOf(call, request, signal);
       } catch (error) {
         // An idle connection that the engine closed at the moment when we took it: nothing was done, so ask again.
-        const isStale =
-          request.reusedSocket && error instanceof AppError && causeCode(error) === 'ECONNRESET';
+        const code = error instanceof AppError ? causeCode(error) : undefined;
+        const isStale = request.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE');
         if (!isStale || attempt > 2 || (call.method !== 'GET' && call.method !== 'HEAD')) throw error;
       }
     }
