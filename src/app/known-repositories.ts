@@ -11,8 +11,8 @@ export interface KnownRepositories {
   repository(): Promise<Repository>;
   /** Another one than that of the configuration. */
   openOther(request: OtherRepository): Promise<Repository>;
-  /** A restore is about to be planned: what takes its time is started at once. */
-  expectRestore(): void;
+  /** A restore is about to be planned: what takes its time is started at once. Disposed of when the plan is made. */
+  expectRestore(): Disposable;
   /** Waits for what `expectRestore` has started. */
   opened(): Promise<void>;
 }
@@ -31,19 +31,25 @@ export function openKnownRepositories(
   { catalog, configuration }: ConfiguredParts,
 ): KnownRepositories {
   let purpose: 'restore' | undefined;
+  /** What `expectRestore` has started, for the plan that it is about: what fails is not tried twice for it. */
+  let expected: Promise<Repository> | undefined;
   let opening: Promise<unknown> | undefined;
   const repository = once(async () =>
     opened.use(await openKnown({ ...config, purpose }, { catalog: await catalog(), configuration })),
   );
   return {
-    repository,
+    async repository() {
+      return await (expected ?? repository());
+    },
     openOther: async (request) =>
       opened.use(await openKnown({ ...config, ...request }, { catalog: await catalog(), configuration })),
     /** The repository's key is derived, and the workers start, while the rest of the code is loaded. */
     expectRestore() {
       purpose = 'restore';
-      // Whoever needs the repository hears of a failure.
-      opening = repository().catch(() => undefined);
+      expected = repository();
+      // The plan hears of a failure.
+      opening = expected.catch(() => undefined);
+      return { [Symbol.dispose]: () => (expected = undefined) };
     },
     async opened() {
       await opening;

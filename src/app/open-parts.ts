@@ -13,7 +13,7 @@ import { type AppConfig, placeOf } from './app-config.ts';
 import { type KnownRepositories, openKnownRepositories } from './known-repositories.ts';
 import { keepCatalogCopy } from './catalog-copy.ts';
 import { makeStateFolder } from './make-state-folder.ts';
-import { once } from './once.ts';
+import { once, onceIn } from './once.ts';
 import { isUnwritable } from './unwritable.ts';
 import { type Hosts, openHosts } from './open-hosts.ts';
 import { openProtectedNames } from './protected-names.ts';
@@ -33,30 +33,18 @@ export type SharedParts = Pick<Protection, 'notifier'> & { readonly source: Conf
 export function openParts(config: AppConfig, shared?: SharedParts): Parts {
   const opened = new AsyncDisposableStack();
   const { stateDir } = config;
-  const catalog = once(async (): Promise<Catalog> => {
+  const catalog = onceIn(opened, async (attempt): Promise<Catalog> => {
     try {
-      return await ownCatalog();
+      return await openOwnCatalog(config, attempt);
     } catch (error) {
       const isBusy = isAppError(error, 'locked');
       if (config.onlyReads !== true || !(isBusy || isUnwritable(error))) throw error;
       const { message } = knownError(error);
       config.onWarning?.(`${message}. What follows is read from a copy of it, and nothing is remembered.`);
       const { openBorrowedCatalog } = await import('./borrowed-catalog.ts');
-      return await openBorrowedCatalog(stateDir, opened);
+      return await openBorrowedCatalog(stateDir, attempt);
     }
   });
-  const ownCatalog = async (): Promise<Catalog> => {
-    await makeStateFolder(stateDir);
-    const { openSqliteCatalog } = await import('../catalog/sqlite-catalog.ts');
-    const found = opened.use(
-      openSqliteCatalog(path.join(stateDir, 'catalog.db'), { mayBeAlone: config.stays !== true }),
-    );
-    const { recoverCatalog } = await import('./recover-catalog.ts');
-    const lost = await recoverCatalog(stateDir, found);
-    if (lost !== undefined) config.onWarning?.(lost);
-    opened.defer(() => keepCatalogCopy(stateDir, found));
-    return found;
-  };
   const source = shared?.source ?? openConfigurationSource(placeOf(config));
   const configured = { catalog, configuration: () => source.current() };
   const hosts = openHosts({ config, opened, ...configured, protection: () => parts });
@@ -105,6 +93,22 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
     },
   };
   return parts;
+}
+
+async function openOwnCatalog(
+  { stateDir, stays, onWarning }: AppConfig,
+  opened: AsyncDisposableStack,
+): Promise<Catalog> {
+  await makeStateFolder(stateDir);
+  const { openSqliteCatalog } = await import('../catalog/sqlite-catalog.ts');
+  const found = opened.use(
+    openSqliteCatalog(path.join(stateDir, 'catalog.db'), { mayBeAlone: stays !== true }),
+  );
+  const { recoverCatalog } = await import('./recover-catalog.ts');
+  const lost = await recoverCatalog(stateDir, found);
+  if (lost !== undefined) onWarning?.(lost);
+  opened.defer(() => keepCatalogCopy(stateDir, found));
+  return found;
 }
 
 type OwnNotifier = Awaited<ReturnType<Protection['notifier']>> & AsyncDisposable;

@@ -31,14 +31,14 @@ export interface Restores {
 }
 
 export interface RestoringParts extends Protection {
-  /** A restore is about to be planned: what takes its time is started at once. */
-  expectRestore(): void;
+  /** A restore is about to be planned: what takes its time is started at once. Disposed of when the plan is made. */
+  expectRestore(): Disposable;
 }
 
 export function openRestores(parts: RestoringParts): Restores {
   return {
     async plan(request, options = {}) {
-      parts.expectRestore();
+      using _expected = parts.expectRestore();
       const { planRestore } = await import('./restore-plan.ts');
       return await planRestore(parts, request, options);
     },

@@ -1,0 +1,98 @@
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { App, AppConfig } from './app/app.ts';
+import { openApp } from './app.ts';
+
+let folder: string;
+
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'holdfast-again-'))));
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('an App finds an engine that was not there when it was first asked, and one that was started again', async () => {
+  const socketPath = join(folder, 'engine.sock');
+  await using app = open({ host: 'docker', env: { DOCKER_HOST: `unix://${socketPath}` } });
+  await expect(list(app)).rejects.toMatchObject({ code: 'unavailable' });
+  for (const name of ['first', 'second']) {
+    await using _engine = await startEngine(socketPath, name);
+    expect(await list(app)).toEqual([name]);
+  }
+  await expect(list(app)).rejects.toMatchObject({ code: 'unavailable' });
+});
+
+test('an App finds a repository that was made after it was first asked for, and one that was away', async () => {
+  const location = join(folder, 'repository');
+  const known = { repository: location, passwordReference: 'env:P', env: { P: 'p' } };
+  await using app = open(known);
+  await expect(app.snapshots.list({})).rejects.toMatchObject({ code: 'not-found' });
+  {
+    await using other = open({ ...known, stateDir: join(folder, 'other') });
+    await other.repositories.init();
+  }
+  expect(await app.snapshots.list({})).toEqual([]);
+  renameSync(location, `${location}.away`);
+  await expect(app.snapshots.list({})).rejects.toMatchObject({ code: 'not-found' });
+  renameSync(`${location}.away`, location);
+  expect(await app.snapshots.list({})).toEqual([]);
+});
+
+test('an App whose catalog could not be opened opens it when it can', async () => {
+  const catalog = join(folder, 'state', 'catalog.db');
+  mkdirSync(catalog, { recursive: true });
+  await using app = open({});
+  await expect(app.repositories.list()).rejects.toThrow('catalog.db');
+  rmSync(catalog, { recursive: true });
+  expect(await app.repositories.list()).toEqual([]);
+});
+
+test('an App takes its configuration again when the file has been mended', async () => {
+  const configFile = join(folder, 'holdfast.yaml');
+  writeFileSync(configFile, 'polices: {}\n');
+  await using app = open({ configFile });
+  await expect(app.volumes.onHost()).rejects.toMatchObject({ code: 'usage' });
+  writeFileSync(configFile, 'host: embedded\n');
+  expect(await list(app)).toEqual([]);
+});
+
+async function list(app: App): Promise<string[]> {
+  return (await (await app.volumes.onHost()).list()).map(({ name }) => name);
+}
+
+function open(more: Partial<AppConfig>): App {
+  const stateDir = join(folder, 'state');
+  const repository = undefined;
+  return openApp({
+    stateDir,
+    repository,
+    host: undefined,
+    dataWay: 'auto',
+    passwordReference: undefined,
+    env: {},
+    ...more,
+  });
+}
+
+/** Answers as an engine that has one volume. */
+async function startEngine(socketPath: string, volume: string): Promise<AsyncDisposable> {
+  const server = createServer((request, response) => {
+    const answers: Readonly<Record<string, unknown>> = {
+      '/_ping': 'OK',
+      '/info': { ID: 'the-engine' },
+      '/volumes': { Volumes: [{ Name: volume, Driver: 'local', Labels: {}, Options: {} }] },
+    };
+    const path = (request.url ?? '').replace(/^\/v1\.\d+/, '');
+    response.writeHead(200, { 'Api-Version': '1.44' }).end(JSON.stringify(answers[path] ?? []));
+  });
+  server.listen(socketPath);
+  await once(server, 'listening');
+  return {
+    async [Symbol.asyncDispose]() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    },
+  };
+}
