@@ -9,10 +9,11 @@ import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
 import { parseLocation, type Repository, type TreeSource } from '../repository/index.ts';
 import { isWithin } from '../model/is-within.ts';
-import { nameOf, parentOf, type BackupTarget } from '../volumes/index.ts';
+import { nameOf, parentOf } from '../lib/on-disk.ts';
+import { type BackupTarget } from '../volumes/index.ts';
 import { ownFoldersBelow } from './own-folders.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
-import { isStagePath } from '../quiesce/index.ts';
+import { isStagePath } from '../lib/stage-names.ts';
 
 export interface OpenedSource extends AsyncDisposable {
   readonly tree: TreeSource;

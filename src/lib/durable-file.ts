@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, fsync, openSync } from 'node:fs';
 import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { errnoOf } from '../model/errors.ts';
 import { makeFolders } from './make-folders.ts';
 
@@ -79,4 +80,22 @@ export async function makeDurably(directory: string): Promise<void> {
   const above = dirname(first);
   for (let made = directory; made !== above && made !== dirname(made); made = dirname(made))
     await syncDirectory(dirname(made));
+}
+
+const sync = promisify(fsync);
+
+/**
+ * Makes what was done in several folders, or with several files, durable: all at once, because a file system with a
+ * journal writes it down once for all who wait for it together.
+ */
+export async function syncAll(paths: readonly string[]): Promise<void> {
+  using opened = new DisposableStack();
+  const fds = paths.map((path) => opened.adopt(openSync(path, 'r'), closeSync));
+  await settled(fds);
+}
+
+/** No descriptor is closed while it is waited for. */
+async function settled(fds: readonly number[]): Promise<void> {
+  const ends = await Promise.allSettled(fds.map((fd) => sync(fd)));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }

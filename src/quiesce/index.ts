@@ -41,7 +41,6 @@ export {
   type Place,
   type PlannedStops,
 } from './restore-consumers.ts';
-export { isStagePath, newStageName } from './stage-path.ts';
 export { noteRefusal, startOnce, type StartRefusal } from './start-refusal.ts';
 export { makeStill, type KilledApp, type ReleaseReport, type StillContainers } from './still-containers.ts';
 export {

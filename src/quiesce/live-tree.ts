@@ -5,7 +5,7 @@ import type { Entry } from '../model/entry.ts';
 import type { VolumeData } from '../hosts/host.ts';
 import { comparePaths } from '../lib/compare-paths.ts';
 import type { JobOptions } from '../activity/index.ts';
-import { isStagePath } from './stage-path.ts';
+import { isStagePath } from '../lib/stage-names.ts';
 
 /** Where live data can be read. */
 export type LiveData =

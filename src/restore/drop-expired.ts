@@ -3,7 +3,8 @@ import { isAppError } from '../model/errors.ts';
 import { takeLease } from '../leases/index.ts';
 import type { Protection } from '../activity/index.ts';
 import { listJournals } from './restore-journal.ts';
-import { dropUndo, exists, inodeOf, isUndoable, listUndoRecords, type UndoRecord } from '../volumes/index.ts';
+import { exists, inodeOf } from '../lib/on-disk.ts';
+import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from '../volumes/index.ts';
 
 /** Deletes what was kept for an undo and has had its time, or is not there any more. What somebody is at work on stays. */
 export async function dropExpired(

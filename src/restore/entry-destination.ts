@@ -5,7 +5,7 @@ import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { compareTrees } from '../snapshots/index.ts';
-import { nameOf, parentOf } from '../volumes/index.ts';
+import { nameOf, parentOf } from '../lib/on-disk.ts';
 import type { JobOptions } from '../activity/index.ts';
 import { type RestoreChanges, summarize } from '../backup/index.ts';
 

@@ -12,7 +12,7 @@ import { type Change, compareTrees } from '../snapshots/index.ts';
 import { isEmptyData, liveEntries } from '../quiesce/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { exists, nameOf } from '../volumes/index.ts';
+import { exists, nameOf } from '../lib/on-disk.ts';
 import type { ReplacedPlace } from './replacement.ts';
 import { copyOwnMetadata } from './swap-inside.ts';
 import { openFolders } from './swap-part.ts';

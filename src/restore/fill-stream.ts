@@ -10,7 +10,7 @@ import type { SaveProblem } from '../model/snapshot.ts';
 import { tarSources } from '../snapshots/index.ts';
 import type { FillResult } from './fill-directory.ts';
 import { isEmptyData } from '../quiesce/index.ts';
-import { nameOf } from '../volumes/index.ts';
+import { nameOf } from '../lib/on-disk.ts';
 import { verifyStreamed } from './verify-stream.ts';
 import { hintOfRoot } from './hint-of-root.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';

@@ -1,11 +1,11 @@
 import { fromText } from '../model/byte-string.ts';
 import { isAppError } from '../model/errors.ts';
 import { takeLease } from '../leases/index.ts';
+import { parentOf } from '../lib/on-disk.ts';
 import {
   isUndoable,
   listUndoRecords,
   type ManagedVolumes,
-  parentOf,
   writeUndoRecord,
   type UndoRecord,
 } from '../volumes/index.ts';

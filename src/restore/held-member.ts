@@ -3,7 +3,7 @@ import { isStillAt, openTrusted, realPathOf } from '../lib/open-trusted.ts';
 import { makeOwnDirectory, removeOwnDirectory, replacedDirectory } from '../lib/own-directory.ts';
 import { type ByteString, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
-import { nameOf, parentOf } from '../volumes/index.ts';
+import { nameOf, parentOf } from '../lib/on-disk.ts';
 import type { JournalMember } from './restore-journal.ts';
 
 /**

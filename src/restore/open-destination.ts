@@ -16,7 +16,7 @@ import { findConsumers, isUp, refuseActive } from '../quiesce/index.ts';
 import type { Destination } from './choose-destination.ts';
 import type { EntryDestination } from './entry-destination.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { nameOf, parentOf } from '../volumes/index.ts';
+import { nameOf, parentOf } from '../lib/on-disk.ts';
 
 /** A destination whose data can be reached. */
 export interface OpenDestination {

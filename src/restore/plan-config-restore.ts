@@ -11,7 +11,7 @@ import { isWithin } from '../model/is-within.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
 import { changesOfEntry, entryDestination } from './entry-destination.ts';
-import { exists, nameOf, parentOf } from '../volumes/index.ts';
+import { exists, nameOf, parentOf } from '../lib/on-disk.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import { defaultHealthyWithinMs, type RestorePlan, type RestoreRequest } from './restore-plan.ts';
 import { isSavedAs } from '../snapshots/index.ts';

@@ -25,7 +25,7 @@ import {
 import { type JournalMember, listJournals, type RestoreJournal, writeJournal } from './restore-journal.ts';
 import { isSwappedIn, prepareSwap, swapIn, swapOut } from './swap.ts';
 import { dropUndo, isUndoable, listUndoRecords } from '../volumes/undo-records.ts';
-import { isStagePath } from '../quiesce/stage-path.ts';
+import { isStagePath } from '../lib/stage-names.ts';
 
 let folder: string;
 let stateDir: string;

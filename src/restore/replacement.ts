@@ -13,18 +13,9 @@ import { type HeldMember, holdRoot, holdStage, makeStage } from './held-member.t
 import type { AppStep } from '../quiesce/index.ts';
 import { type JournalMember, type RestoreJournal, removeJournal, writeJournal } from './restore-journal.ts';
 import { chooseStage, refuseMountsBelow } from './stage.ts';
-import {
-  dropUndo,
-  forgetUndo,
-  inodeOf,
-  listUndoRecords,
-  nameOf,
-  parentOf,
-  syncFolder,
-  takenByOther,
-  undoIdOf,
-  writeUndoRecord,
-} from '../volumes/index.ts';
+import { inodeOf, nameOf, parentOf, syncFolder } from '../lib/on-disk.ts';
+import { dropUndo, forgetUndo, listUndoRecords, undoIdOf, writeUndoRecord } from '../volumes/index.ts';
+import { takenByOther } from './swap-part.ts';
 import { isSwappedIn, prepareSwap, swapIn, swapOut } from './swap.ts';
 
 /** A place whose data is to be replaced. */

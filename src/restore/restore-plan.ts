@@ -19,7 +19,7 @@ import {
 import { changesOfEntry } from './entry-destination.ts';
 import { placesOf, type LiveData } from '../quiesce/index.ts';
 import { outageNotes, stopsOf } from './planned-stops.ts';
-import { nameOf } from '../volumes/index.ts';
+import { nameOf } from '../lib/on-disk.ts';
 import { ownFoldersBelow, summarize, type RestoreChanges } from '../backup/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import { type BroughtBack, lineageNotes } from './restore-lineage.ts';

@@ -4,8 +4,8 @@ import { mountsWithin, readMounts } from '../lib/mountinfo.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { type HeldRoot, holdRoot } from './held-member.ts';
-import { newStageName } from '../quiesce/index.ts';
-import { parentOf } from '../volumes/index.ts';
+import { newStageName } from '../lib/stage-names.ts';
+import { parentOf } from '../lib/on-disk.ts';
 
 export interface StagePlace {
   /** A folder that does not exist yet, on the file system of the directory. */

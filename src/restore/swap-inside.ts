@@ -6,8 +6,8 @@ import { listXattrs, removeXattr, setTimes, setXattr } from '../lib/posix.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import type { JournalMember } from './restore-journal.ts';
-import { isStagePath } from '../quiesce/index.ts';
-import { exists, syncAll, syncFolder } from '../volumes/index.ts';
+import { isStagePath } from '../lib/stage-names.ts';
+import { exists, syncFilesystemOf, syncFolder } from '../lib/on-disk.ts';
 
 /** The swap of what is in a directory, name by name: what a mount point needs. */
 
@@ -21,7 +21,7 @@ export async function prepareInside(member: JournalMember): Promise<JournalMembe
   using after = stage.openChild('root-after');
   copyOwnMetadata(root, before);
   copyOwnMetadata(fresh, after);
-  await syncAll(stage.self);
+  await syncFilesystemOf(stage.self);
   return { ...member, oldNames: topNames(root), newNames: topNames(fresh) };
 }
 
@@ -56,7 +56,7 @@ export async function swapInside(member: JournalMember): Promise<void> {
   }
   using after = stage.openChild('root-after');
   copyOwnMetadata(after, root);
-  await syncAll(root.self);
+  await syncFilesystemOf(root.self);
   await rename(toPath(stage.at('old')), toPath(stage.at('done')));
   await syncFolder(stage.self);
 }
@@ -80,7 +80,7 @@ export async function takeBackInside(member: JournalMember): Promise<void> {
   }
   using before = stage.openChild('root-before');
   copyOwnMetadata(before, root);
-  await syncAll(root.self);
+  await syncFilesystemOf(root.self);
 }
 
 interface Places extends Disposable {

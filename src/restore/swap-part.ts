@@ -5,7 +5,7 @@ import { setTimes } from '../lib/posix.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import type { JournalMember } from './restore-journal.ts';
-import { syncAll, takenByOther } from '../volumes/index.ts';
+import { syncFilesystemOf } from '../lib/on-disk.ts';
 
 /** The swap of one thing below a directory, in one step. Never goes through a symbolic link. */
 
@@ -36,7 +36,7 @@ export async function swapPart(member: JournalMember): Promise<void> {
   }
   // The folder that it was put into may have been moved meanwhile.
   if (!isPartSwapped(member)) throw takenByOther(member.part ?? '');
-  await syncAll(member.root);
+  await syncFilesystemOf(member.root);
 }
 
 /** Nothing that has come to the name in this instant is replaced. */
@@ -66,7 +66,7 @@ export async function takeBackPart(member: JournalMember): Promise<void> {
     else exchange(kept, place.at);
     if (member.folderTime !== undefined) setTimes(place.folder.at('.'), BigInt(member.folderTime));
   }
-  await syncAll(member.root);
+  await syncFilesystemOf(member.root);
 }
 
 interface Place extends Disposable {
@@ -132,4 +132,12 @@ function explain(error: unknown, path: ByteString): unknown {
 function inodeAt(path: ByteString): string | undefined {
   const stat = lstatSync(toPath(path), { bigint: true, throwIfNoEntry: false });
   return stat === undefined ? undefined : String(stat.ino);
+}
+
+export function takenByOther(name: ByteString): AppError {
+  return new AppError(
+    'conflict',
+    `"${toPrintable(name)}" was replaced by another program while it was restored`,
+    { hint: 'Find out what does that, and restore again.' },
+  );
 }

@@ -3,10 +3,10 @@ import { exchange } from '../lib/exchange.ts';
 import { setTimes } from '../lib/posix.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
-import { exists, inodeOf, nameOf, parentOf, syncAll, syncFolder, takenByOther } from '../volumes/index.ts';
+import { exists, inodeOf, nameOf, parentOf, syncFilesystemOf, syncFolder } from '../lib/on-disk.ts';
 import type { JournalMember } from './restore-journal.ts';
 import { isInsideSwapped, prepareInside, swapInside, takeBackInside } from './swap-inside.ts';
-import { isPartSwapped, preparePart, swapPart, takeBackPart } from './swap-part.ts';
+import { isPartSwapped, preparePart, swapPart, takeBackPart, takenByOther } from './swap-part.ts';
 
 /**
  * The swap of one member. `prepare` says what is to happen; it is written down; then `swapIn` and `swapOut` bring the
@@ -15,7 +15,7 @@ import { isPartSwapped, preparePart, swapPart, takeBackPart } from './swap-part.
 
 /** What a swap has to know, found out when the new data is complete and before anything is moved. Makes it durable. */
 export async function prepareSwap(member: JournalMember): Promise<JournalMember> {
-  await syncAll(member.stage);
+  await syncFilesystemOf(member.stage);
   const fresh = await inodeOf(`${member.stage}/new`);
   if (fresh === undefined) throw new AppError('conflict', 'What was made ready is not there any more');
   if (member.place === 'inside') return await prepareInside({ ...member, fresh });

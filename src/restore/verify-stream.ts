@@ -9,7 +9,7 @@ import type { SnapshotEntry } from '../repository/index.ts';
 import { dataOnly } from '../snapshots/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { isStagePath } from '../quiesce/index.ts';
+import { isStagePath } from '../lib/stage-names.ts';
 
 export interface Streamed {
   readonly plan: RestorePlan;

@@ -10,7 +10,8 @@ import { type Change, type CompareOptions, compareTrees } from './compare-trees.
 import { findSnapshot } from './find-snapshot.ts';
 import { type LiveData, liveEntries } from '../quiesce/index.ts';
 import { nameNow } from './name-now.ts';
-import { findVolume, nameOf, parentOf } from '../volumes/index.ts';
+import { nameOf, parentOf } from '../lib/on-disk.ts';
+import { findVolume } from '../volumes/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import { findContext } from './snapshots.ts';
 

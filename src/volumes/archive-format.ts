@@ -1,7 +1,6 @@
 import { constants, createGunzip, createGzip, createZstdCompress } from 'node:zlib';
 import { AppError } from '../model/errors.ts';
-import { decompressZstd } from './decompress-zstd.ts';
-import { through } from './through.ts';
+import { decompressZstd, through } from './decompress-zstd.ts';
 import type { ArchiveFormat } from './volume-engine.ts';
 
 const chunkSize = 256 * 1024;

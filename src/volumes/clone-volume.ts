@@ -11,11 +11,11 @@ import type { Entry } from '../model/entry.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { isActive, type Volume, type VolumeSpec } from '../model/volume.ts';
-import { membersOf, readVolume } from './data-source.ts';
+import { membersOf, readVolume, tarOptions } from './data-source.ts';
 import { findVolume } from './find-volume.ts';
-import { fillEmpty, isUnfinishedStage, lockVolume } from './stage.ts';
+import { isUnfinishedFill } from '../lib/stage-names.ts';
+import { fillEmpty, lockVolume } from './stage.ts';
 import { requireEmpty, type TargetVolume, withTarget } from './target-volume.ts';
-import { tarOptions } from './tar-options.ts';
 import type { CloneReport, CloneRequest, VolumeWorkOptions } from './volume-engine.ts';
 import { WorkLog } from './work-log.ts';
 
@@ -79,7 +79,7 @@ export async function copyToStage(
 ): Promise<Entry | undefined> {
   const writing = { signal, onProblem, isStaged: true, setsRoot: false };
   using source = openTrusted(from);
-  await copyTree(source.self, stage, { ...writing, onProgress, skip: isUnfinishedStage });
+  await copyTree(source.self, stage, { ...writing, onProgress, skip: isUnfinishedFill });
   for await (const { entry } of walkTree(source.self, { signal })) return entry;
   return undefined;
 }

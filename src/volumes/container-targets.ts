@@ -4,9 +4,8 @@ import { AppError } from '../model/errors.ts';
 import { didYouMean, nearNames } from '../model/near-names.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
-import { type BindMount, listBindMounts } from './bind-mounts/bind-mounts.ts';
+import { type BindMount, listBindMounts } from './bind-mounts.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
-import { whySkipped } from './why-skipped.ts';
 
 /** All that one container keeps data in. */
 export interface ContainerData {
@@ -85,4 +84,14 @@ function dataOf(
       detail: data.skipped.map(({ name, reason }) => `${quote(name)}: ${reason}`).join('\n') || undefined,
     },
   );
+}
+
+/** Why a volume is left out where it is not named; undefined when it is not. Pure. */
+export function whySkipped(volume: Volume): string | undefined {
+  for (const label of ['holdfast.backup', 'holdfast.enable']) {
+    const text = volume.labels[label];
+    if (text !== undefined && /^(?:false|no|off|0)$/i.test(text.trim()))
+      return `its label says ${label}=${text}`;
+  }
+  return volume.driver === 'local' && volume.options['type'] === 'tmpfs' ? 'it is in memory only' : undefined;
 }

@@ -9,14 +9,13 @@ import { walkTree } from '../lib/tree-walk.ts';
 import { type ByteString, toPrintable } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { counted, renamed, tarSources } from './data-source.ts';
+import { counted, renamed, tarOptions, tarSources } from './data-source.ts';
 import { findVolume } from './find-volume.ts';
 import { findLocal, type LocalThing } from './local-place.ts';
 import { type CopyEnd, copiedPath, planCopy } from './plan-copy.ts';
 import { resolvePlace } from './resolve-place.ts';
 import { lockVolume, syncVolume } from './stage.ts';
 import { findStreamPlace } from './stream-place.ts';
-import { tarOptions } from './tar-options.ts';
 import type { CopyInRequest, VolumePlace, VolumeWorkOptions, WorkReport } from './volume-engine.ts';
 import { WorkLog } from './work-log.ts';
 

@@ -8,13 +8,12 @@ import type { ByteString } from '../model/byte-string.ts';
 import { missing } from './browse.ts';
 import { noteWriters } from './clone-volume.ts';
 import { localEnd, refuseNested, volumeEnd } from './copy-in.ts';
-import { counted, membersOf, renamed, tarSources } from './data-source.ts';
+import { counted, membersOf, renamed, tarOptions, tarSources } from './data-source.ts';
 import { findVolume } from './find-volume.ts';
 import { findLocal, localError } from './local-place.ts';
 import { type CopyEnd, copiedPath, planCopy } from './plan-copy.ts';
 import { resolvePlace } from './resolve-place.ts';
 import { findStreamPlace, readStream } from './stream-place.ts';
-import { tarOptions } from './tar-options.ts';
 import type { ByteSink, CopyOutRequest, VolumeWorkOptions, WorkReport } from './volume-engine.ts';
 import { WorkLog } from './work-log.ts';
 

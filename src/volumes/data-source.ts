@@ -1,9 +1,10 @@
 import type { VolumeData } from '../hosts/host.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
 import type { TarMember, TarSource } from '../lib/tar/tar-member.ts';
+import type { WriteTarOptions } from '../lib/tar/write-tar.ts';
 import { walkTree } from '../lib/tree-walk.ts';
 import type { ByteString } from '../model/byte-string.ts';
-import { isUnfinishedStage } from './stage.ts';
+import { isUnfinishedFill } from '../lib/stage-names.ts';
 import type { WorkLog } from './work-log.ts';
 
 /** Everything in a volume, the root first, either way. Counts as it goes. */
@@ -13,7 +14,7 @@ export async function* readVolume(
 ): AsyncGenerator<TarSource, void, undefined> {
   const { signal, onProblem } = log;
   if (data.way === 'direct') {
-    yield* counted(walkTree(data.root, { signal, onProblem, skip: isUnfinishedStage }), log);
+    yield* counted(walkTree(data.root, { signal, onProblem, skip: isUnfinishedFill }), log);
     return;
   }
   const tar = await data.readTar('', { signal });
@@ -65,4 +66,14 @@ export async function* renamed(
     const hardLinkTo = entry.hardLinkTo === undefined ? undefined : rename(entry.hardLinkTo);
     yield { entry: hardLinkTo === undefined ? { ...entry, path } : { ...entry, path, hardLinkTo }, open };
   }
+}
+
+/** For writing tar. Sockets, which it has no form for, mean nothing without their server: a note is enough. */
+export function tarOptions(log: WorkLog): WriteTarOptions {
+  const { signal, onProblem } = log;
+  return {
+    signal,
+    onProblem,
+    onSkipped: (_, message) => log.note(`${message}.`),
+  };
 }

@@ -1,7 +1,8 @@
+import type { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { createZstdDecompress } from 'node:zlib';
 import { ByteSource } from '../lib/tar/byte-source.ts';
 import { AppError } from '../model/errors.ts';
-import { through } from './through.ts';
 
 const frameMagic = 0xfd2f_b528;
 const skippableMagic = 0x184d_2a50;
@@ -70,4 +71,21 @@ function damaged(): AppError {
     'integrity',
     'Cannot read the archive: its compressed data is damaged or ends too early',
   );
+}
+
+/** Runs bytes through a stream. Both ends are closed when this is left, for whatever reason. */
+export async function* through(
+  bytes: AsyncIterable<Uint8Array>,
+  transform: Transform,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const piping = pipeline(bytes, transform);
+  // It is awaited below; until then its failure reaches us through the transform.
+  piping.catch(() => undefined);
+  try {
+    for await (const chunk of transform) yield chunk as Uint8Array;
+    await piping;
+  } finally {
+    transform.destroy();
+    await piping.catch(() => undefined);
+  }
 }

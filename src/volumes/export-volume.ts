@@ -11,10 +11,9 @@ import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { compressed, formatOfName } from './archive-format.ts';
 import { noteWriters } from './clone-volume.ts';
-import { readVolume } from './data-source.ts';
+import { readVolume, tarOptions } from './data-source.ts';
 import { findVolume } from './find-volume.ts';
 import { findLocal, localError } from './local-place.ts';
-import { tarOptions } from './tar-options.ts';
 import type { ByteSink, ExportReport, ExportRequest, VolumeWorkOptions } from './volume-engine.ts';
 import { WorkLog } from './work-log.ts';
 

@@ -8,9 +8,8 @@ import { type ByteString, fromText, toPath, toPrintable } from '../model/byte-st
 import { inUseError } from '../model/consumers.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { claimData } from './claim-data.ts';
 import { copyToStage } from './clone-volume.ts';
-import { holdName, removeEmpty, syncNames, takenByOther } from './kept-directory.ts';
+import { claimData, holdName, removeEmpty, syncNames, takenByOther } from './kept-directory.ts';
 import { fillEmpty, type HeldVolume, isEmptyVolume, lockVolume } from './stage.ts';
 import type { WorkLog } from './work-log.ts';
 

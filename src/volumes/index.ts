@@ -4,28 +4,28 @@
  * `open-engine.ts`, and with `managed/managed-volumes.ts`.
  */
 export { decompressed } from './archive-format.ts';
-export { listBindMounts, type BindMount, type RealPlace } from './bind-mounts/bind-mounts.ts';
-export { lookAround, type Surroundings } from './bind-mounts/look-around.ts';
-export { isOfMachine } from './bind-mounts/machine-path.ts';
+export {
+  isOfMachine,
+  listBindMounts,
+  lookAround,
+  type BindMount,
+  type RealPlace,
+  type Surroundings,
+} from './bind-mounts.ts';
+export { whySkipped } from './container-targets.ts';
+export { findVolume } from './find-volume.ts';
 export { pathIdentity, volumeIdentity } from './identity.ts';
 export { processHoldId } from './managed/hold-id.ts';
 export { openManagedHost, type ManagedHost } from './managed/managed-host.ts';
 export type * from './managed/managed-volumes.ts';
 export type * from './migrate/migrations.ts';
 export { openMigrations } from './migrate/migrations.ts';
-export { exists, inodeOf, nameOf, parentOf, syncAll, syncFolder, takenByOther } from './on-disk.ts';
 export { openEngine } from './open-engine.ts';
-export type { ProtectedNames } from './protection.ts';
+export type { ProtectedNames } from './remove-volumes.ts';
 export { listTrash, restoreTrash, type RestoreTrashOptions } from './restore-trash.ts';
-export { runCommand } from './run/run-command.ts';
-export type { RunOptions, RunReport, RunRequest } from './run/run-types.ts';
-export {
-  findVolume,
-  resolveTargets,
-  type BackupTarget,
-  type PathTarget,
-  type TargetRequest,
-} from './targets.ts';
+export type { RunOptions } from './run/place-mounts.ts';
+export { runCommand, type RunReport, type RunRequest } from './run/run-command.ts';
+export { resolveTargets, type BackupTarget, type PathTarget, type TargetRequest } from './targets.ts';
 export { openForeignTrash, type ForeignTrash, type ForeignVolume } from './trash-foreign.ts';
 export {
   dropUndo,
@@ -38,4 +38,3 @@ export {
 } from './undo-records.ts';
 export { WatchedSizes } from './usage/watched-sizes.ts';
 export type * from './volume-engine.ts';
-export { whySkipped } from './why-skipped.ts';

@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, openSync, rmdirSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { DirectoryHandle } from '../lib/directory-handle.ts';
+import { claimOnMachine, holderWords } from '../lib/machine-claim.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
@@ -48,4 +49,21 @@ export function syncNames(paths: readonly ByteString[]): void {
       closeSync(folder);
     }
   }
+}
+
+/**
+ * No other process moves an engine's data into the trash or out of it meanwhile: the directory is another one after each of
+ * these, so that a lock on it says nothing, and what is there at the end of the one is what the other removes. `locked`
+ * when one does.
+ */
+export async function claimData(
+  path: ByteString,
+  { action, name }: { readonly action: string; readonly name: string },
+): Promise<AsyncDisposable> {
+  const claim = await claimOnMachine(`data ${path}`);
+  if (!('heldBy' in claim)) return claim;
+  const who = holderWords(claim.heldBy);
+  throw new AppError('locked', `Cannot ${action} ${quote(name)}: ${who} moves its data`, {
+    hint: 'Wait until it is done.',
+  });
 }

@@ -1,7 +1,17 @@
 import type { Host } from '../hosts/host.ts';
 import { matchesFilter } from '../model/filter.ts';
+import { browseVolume } from './browse.ts';
+import { cloneVolume } from './clone-volume.ts';
+import { copyIn } from './copy-in.ts';
+import { copyOut } from './copy-out.ts';
+import { exportVolume } from './export-volume.ts';
+import { findVolume } from './find-volume.ts';
+import { importVolume } from './import-volume.ts';
 import type { ManagedVolumes } from './managed/managed-volumes.ts';
-import { noneProtected, type ProtectedNames } from './protection.ts';
+import { applyPrune, planPrune } from './prune.ts';
+import { readVolumeFile } from './read-file.ts';
+import { noneProtected, type ProtectedNames, removeVolumes } from './remove-volumes.ts';
+import { measureVolumes } from './usage/measure-volumes.ts';
 import type { VolumeEngine } from './volume-engine.ts';
 
 export interface EngineOptions {
@@ -11,7 +21,7 @@ export interface EngineOptions {
   readonly protectedNames?: ProtectedNames | undefined;
 }
 
-/** The lifecycle of the volumes of one host. The host stays its owner's to close. Each part is loaded when it is needed. */
+/** The lifecycle of the volumes of one host. The host stays its owner's to close. */
 export function openEngine({ host, managed, protectedNames = noneProtected }: EngineOptions): VolumeEngine {
   const removal = { host, managed, protectedNames };
   return {
@@ -20,61 +30,24 @@ export function openEngine({ host, managed, protectedNames = noneProtected }: En
       const volumes = await host.listVolumes({ signal });
       return filter === undefined ? volumes : volumes.filter((volume) => matchesFilter(volume, filter));
     },
-    async inspect(name, { signal } = {}) {
-      const { findVolume } = await import('./find-volume.ts');
-      return await findVolume(host, name, { action: 'inspect', signal });
-    },
-    async remove(names, options = {}) {
-      const { removeVolumes } = await import('./remove-volumes.ts');
-      return await removeVolumes(removal, names, options);
-    },
+    inspect: (name, { signal } = {}) => findVolume(host, name, { action: 'inspect', signal }),
+    remove: (names, options = {}) => removeVolumes(removal, names, options),
     async protect(name, isProtected, { signal } = {}) {
-      const { findVolume } = await import('./find-volume.ts');
       const action = isProtected ? 'protect' : 'unprotect';
       const volume = await findVolume(host, name, { action, signal });
       await protectedNames.set(name, isProtected);
       return volume;
     },
     isProtected: (name) => protectedNames.has(name),
-    async planPrune(filter, options = {}) {
-      const { planPrune } = await import('./prune.ts');
-      return await planPrune(removal, filter, options);
-    },
-    async applyPrune(plan, options = {}) {
-      const { applyPrune } = await import('./prune.ts');
-      return await applyPrune(removal, plan, options);
-    },
-    async clone(request, options = {}) {
-      const { cloneVolume } = await import('./clone-volume.ts');
-      return await cloneVolume(host, request, options);
-    },
-    async copyIn(request, options = {}) {
-      const { copyIn } = await import('./copy-in.ts');
-      return await copyIn(host, request, options);
-    },
-    async copyOut(request, options = {}) {
-      const { copyOut } = await import('./copy-out.ts');
-      return await copyOut(host, request, options);
-    },
-    async usage(names, options = {}) {
-      const { measureVolumes } = await import('./usage/measure-volumes.ts');
-      return await measureVolumes(host, names, options);
-    },
-    async browse(place, options = {}) {
-      const { browseVolume } = await import('./browse.ts');
-      return await browseVolume(host, place, options);
-    },
-    async *readFile(place, options = {}) {
-      const { readVolumeFile } = await import('./read-file.ts');
-      yield* readVolumeFile(host, place, options);
-    },
-    async export(request, options = {}) {
-      const { exportVolume } = await import('./export-volume.ts');
-      return await exportVolume(host, request, options);
-    },
-    async import(request, options = {}) {
-      const { importVolume } = await import('./import-volume.ts');
-      return await importVolume(host, request, options);
-    },
+    planPrune: (filter, options = {}) => planPrune(removal, filter, options),
+    applyPrune: (plan, options = {}) => applyPrune(removal, plan, options),
+    clone: (request, options = {}) => cloneVolume(host, request, options),
+    copyIn: (request, options = {}) => copyIn(host, request, options),
+    copyOut: (request, options = {}) => copyOut(host, request, options),
+    usage: (names, options = {}) => measureVolumes(host, names, options),
+    browse: (place, options = {}) => browseVolume(host, place, options),
+    readFile: (place, options = {}) => readVolumeFile(host, place, options),
+    export: (request, options = {}) => exportVolume(host, request, options),
+    import: (request, options = {}) => importVolume(host, request, options),
   };
 }

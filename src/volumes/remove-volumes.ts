@@ -2,8 +2,23 @@ import type { Host } from '../hosts/host.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { protectedError } from '../model/protected-error.ts';
 import type { ManagedVolumes } from './managed/managed-volumes.ts';
-import type { ProtectedNames } from './protection.ts';
 import type { RemoveOptions, RemoveReport, VolumeFailure } from './volume-engine.ts';
+
+/** Which volumes of the host must stay. */
+export interface ProtectedNames {
+  has(name: string): Promise<boolean>;
+  list(): Promise<readonly string[]>;
+  set(name: string, isProtected: boolean): Promise<void>;
+}
+
+/** For a host whose volumes nobody can protect. */
+export const noneProtected: ProtectedNames = {
+  has: async () => false,
+  list: async () => [],
+  set: async () => {
+    throw new AppError('unsupported', 'Volumes cannot be protected here');
+  },
+};
 
 export interface RemovalPlace {
   readonly host: Host;

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, readdirSync, renameSync } from 'node:fs';
 import { applyMetadata } from '../lib/apply-metadata.ts';
 import type { DirectoryHandle } from '../lib/directory-handle.ts';
@@ -9,25 +8,13 @@ import { makeOwnDirectory, removeOwnDirectory, replacedDirectory } from '../lib/
 import { type FileStat, removeDirectoryAt, statAt } from '../lib/posix-at.ts';
 import { syncFilesystem } from '../lib/posix.ts';
 import { removeTreeIn } from '../lib/remove-tree.ts';
+import { isFillName, isReadyFill, newFillNames } from '../lib/stage-names.ts';
 import { type ProblemReporter, reasonText } from '../lib/tree-problem.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { WorkLog } from './work-log.ts';
-
-const stagePrefix = '.holdfast-stage-';
-const readyPrefix = '.holdfast-ready-';
-const leftName = /^\.holdfast-(stage|ready)-[0-9a-f]{16}$/;
-
-/** True for what a killed import or clone leaves that was not whole: nobody wants to read it. */
-export function isUnfinishedStage(path: ByteString): boolean {
-  return path.startsWith(stagePrefix) && leftName.test(path);
-}
-
-function isLeft(name: ByteString): boolean {
-  return leftName.test(name);
-}
 
 /**
  * A volume's root that is held open from the first look to the end: the user who owns the folder above can give its name
@@ -68,7 +55,7 @@ export function lockVolume(
 
 /** True when a volume holds nothing but what file systems and interrupted work leave in it. The caller holds the lock. */
 export async function isEmptyVolume(root: DirectoryHandle): Promise<boolean> {
-  for (const name of namesIn(root)) if (isLeft(name)) await settle(root, name);
+  for (const name of namesIn(root)) if (isFillName(name)) await settle(root, name);
   return namesIn(root).every((name) => name === 'lost+found');
 }
 
@@ -77,7 +64,7 @@ export async function isEmptyVolume(root: DirectoryHandle): Promise<boolean> {
  * made the name itself: a symbolic link there leads nowhere.
  */
 async function settle(root: DirectoryHandle, name: ByteString): Promise<void> {
-  if (name.startsWith(readyPrefix)) moveAllUp(root, name);
+  if (isReadyFill(name)) moveAllUp(root, name);
   await removeTreeIn(root, name);
 }
 
@@ -103,8 +90,7 @@ export async function fillEmpty(
   log: WorkLog,
 ): Promise<void> {
   const { root } = volume;
-  const token = randomBytes(8).toString('hex');
-  const names = { stage: `${stagePrefix}${token}`, ready: `${readyPrefix}${token}` };
+  const names = newFillNames();
   try {
     using stage = makeOwnDirectory(root, names.stage);
     try {
@@ -136,7 +122,7 @@ interface StagedFill {
 
 /** Moves everything up, or nothing: what was moved before an error goes back. */
 function moveIntoPlace({ root, stage, names }: StagedFill): void {
-  const others = namesIn(root).filter((name) => name !== 'lost+found' && !isLeft(name));
+  const others = namesIn(root).filter((name) => name !== 'lost+found' && !isFillName(name));
   if (others.length > 0) {
     throw new AppError('conflict', 'Cannot fill the volume: something was written to it meanwhile', {
       hint: 'Stop what uses the volume, and try again.',

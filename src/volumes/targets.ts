@@ -1,6 +1,6 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import type { Host, HostInfo } from '../hosts/host.ts';
+import type { HostInfo } from '../hosts/host.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
@@ -9,7 +9,9 @@ import { parseTarget } from '../model/target.ts';
 import type { Volume } from '../model/volume.ts';
 import { didYouMean, nearNames } from '../model/near-names.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
-import { whySkipped } from './why-skipped.ts';
+import { planBindMounts } from './bind-mounts.ts';
+import { findContainerData, whySkipped } from './container-targets.ts';
+import { findVolume } from './find-volume.ts';
 
 /** What a backup saves: a volume of the host, or a directory or single file of this machine. */
 export type BackupTarget =
@@ -89,7 +91,6 @@ async function mountedTargets(
   options: JobOptions,
 ): Promise<TargetChoice> {
   if (request.containers.length === 0) return { targets: [], moments: new Map(), skipped: [] };
-  const { findContainerData } = await import('./container-targets.ts');
   const host = await (await parts.host()).info({ signal: options.signal });
   const moments = new Map<BackupTarget, string>();
   const skipped: TargetChoice['skipped'][number][] = [];
@@ -124,7 +125,6 @@ async function stacksOfPaths(
 ): Promise<ReadonlyMap<BackupTarget, string>> {
   const paths = targets.filter(({ kind }) => kind === 'path');
   if (paths.length === 0 || targets.length === 1) return new Map();
-  const { planBindMounts } = await import('./bind-mounts/bind-mounts.ts');
   try {
     const host = await parts.host();
     const containers = (await host.containers?.list({ signal })) ?? [];
@@ -200,21 +200,6 @@ async function findPath(name: string): Promise<PathTarget> {
       hint: `Back up the file itself: ${quote(await realpath(name))}.`,
     });
   return { kind: 'path', name, isFile: true };
-}
-
-/** The volume of that name, or `not-found` with the names that may have been meant. */
-export async function findVolume(host: Host, name: string, options: JobOptions): Promise<Volume> {
-  const volume = await host.findVolume(name, { signal: options.signal });
-  if (volume !== undefined) return volume;
-  const all = await host.listVolumes({ signal: options.signal });
-  const names = all.map((other) => other.name);
-  const isStack = all.some(({ stack }) => stack === name);
-  throw new AppError('not-found', `There is no volume ${quote(name)}`, {
-    hint:
-      (isStack ? `It is a stack: --stack ${name} means all of its volumes.` : undefined) ??
-      didYouMean(nearNames(name, names)) ??
-      'See "holdfast volume ls". A directory is written with a "/" or "." at its start.',
-  });
 }
 
 /** Of what is named twice the last stays. */

@@ -14,8 +14,14 @@ import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { removedFromLabel } from '../model/removed-from-engine.ts';
-import { claimData } from './claim-data.ts';
-import { type HeldName, holdName, removeEmpty, syncNames, takenByOther } from './kept-directory.ts';
+import {
+  claimData,
+  type HeldName,
+  holdName,
+  removeEmpty,
+  syncNames,
+  takenByOther,
+} from './kept-directory.ts';
 import { fitsTrash, nameNear } from './name-near.ts';
 import { damagedJournal } from './trash-journal.ts';
 

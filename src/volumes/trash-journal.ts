@@ -11,7 +11,7 @@ import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { removeEmpty, syncNames } from './kept-directory.ts';
-import { isUnfinishedStage } from './stage.ts';
+import { isUnfinishedFill } from '../lib/stage-names.ts';
 
 export interface TrashJournalParts {
   readonly managed: Pick<ManagedVolumes, 'find' | 'remove'>;
@@ -119,7 +119,7 @@ async function removeUnfinished(root: ByteString): Promise<void> {
     // Whoever fills it now removes what others have left.
     if (lock === undefined) return;
     for (const name of await readdir(toPath(handle.at('.')), { encoding: 'latin1' }))
-      if (isUnfinishedStage(name)) await removeTreeIn(handle, name);
+      if (isUnfinishedFill(name)) await removeTreeIn(handle, name);
   } catch (error) {
     // The volume is gone at its engine.
     if (errnoOf(error) !== 'ENOENT') throw error;

@@ -11,7 +11,7 @@ import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { parseJson } from '../model/parse-json.ts';
 import { quote } from '../model/quote.ts';
-import { inodeOf, parentOf } from './on-disk.ts';
+import { inodeOf, parentOf } from '../lib/on-disk.ts';
 
 /** Data that a restore has replaced and that is kept beside the live data, for an undo. */
 export interface UndoRecord {

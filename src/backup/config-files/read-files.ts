@@ -14,7 +14,7 @@ import { errnoOf, isAppError } from '../../model/errors.ts';
 import { amount } from '../../model/amount.ts';
 import { formatSize } from '../../model/size.ts';
 import type { ConfigFile } from '../../repository/index.ts';
-import { nameOf, parentOf } from '../../volumes/index.ts';
+import { nameOf, parentOf } from '../../lib/on-disk.ts';
 import type { WantedPath } from './wanted-files.ts';
 
 /** What is larger, or more, is data: it is backed up by its own path. */

@@ -4,7 +4,7 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import type { CallOptions } from '../../hosts/host.ts';
-import { syncDirectory } from '../../lib/durable-file.ts';
+import { syncAll, syncDirectory } from '../../lib/durable-file.ts';
 import { folderIdentity } from '../../lib/folder-identity.ts';
 import { removeTree } from '../../lib/remove-tree.ts';
 import { fromText } from '../../model/byte-string.ts';
@@ -14,7 +14,6 @@ import { quote } from '../../model/quote.ts';
 import { finishMigration, hasMigrationMark, trashedMark } from './marks.ts';
 import { requireUnused } from './mount-volume.ts';
 import { isBeingRenamed } from './rename-volume.ts';
-import { syncAll } from './sync-all.ts';
 import {
   deleteLocked,
   discard,

@@ -1,11 +1,11 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { syncAll } from '../../lib/durable-file.ts';
 import { syncFilesystemLater } from '../../lib/posix.ts';
 import { AppError } from '../../model/errors.ts';
 import type { UnsettledVolume } from '../../catalog/catalog.ts';
 import { trashedMark } from './marks.ts';
-import { syncAll } from './sync-all.ts';
 import { stateError } from './volume-folders.ts';
 import type { VolumeState } from './volume-state.ts';
 

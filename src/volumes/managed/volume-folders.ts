@@ -10,12 +10,11 @@ import {
 } from 'node:fs';
 import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from '../../lib/durable-file.ts';
+import { syncAll, syncDirectory } from '../../lib/durable-file.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
 import { inodeFlag, setInodeFlag } from '../../lib/inode-flags.ts';
 import { bootId } from '../../lib/process-space.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
-import { syncAll } from './sync-all.ts';
 
 const { ext4, xfs, tmpfs } = filesystemType;
 /**

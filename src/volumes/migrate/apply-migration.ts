@@ -12,8 +12,7 @@ import { makeStill, type StillContainers } from '../../quiesce/index.ts';
 import { decideMigration, type MigrationPlan } from './migration-plan.ts';
 import type { MigrationParts } from './plan-migration.ts';
 import { seedUntilShort } from './seed.ts';
-import { findKeptForUndo } from './kept-for-undo.ts';
-import { findUsers } from './volume-users.ts';
+import { findKeptForUndo, findUsers } from './volume-users.ts';
 
 export interface MigrationReport {
   readonly name: string;

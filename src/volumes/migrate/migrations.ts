@@ -1,7 +1,7 @@
 import type { JobOptions } from '../../activity/index.ts';
-import type { MigrationReport } from './apply-migration.ts';
+import { applyMigration, type MigrationReport } from './apply-migration.ts';
 import type { MigrationPlan, MigrationRequest } from './migration-plan.ts';
-import type { MigrationParts } from './plan-migration.ts';
+import { type MigrationParts, planMigration, planMigrationBack } from './plan-migration.ts';
 
 /** What moves volumes of Holdfast's own to other storage. */
 export interface Migrations {
@@ -15,18 +15,10 @@ export interface Migrations {
 
 export function openMigrations(open: () => Promise<MigrationParts>): Migrations {
   return {
-    async planMigration(request, options = {}) {
-      const { planMigration } = await import('./plan-migration.ts');
-      return await planMigration(await open(), request, options);
-    },
-    async planMigrationBack(request, options = {}) {
-      const { planMigrationBack } = await import('./plan-migration.ts');
-      return await planMigrationBack(await open(), request, options);
-    },
-    async applyMigration(plan, options = {}) {
-      const { applyMigration } = await import('./apply-migration.ts');
-      return await applyMigration(await open(), plan, options);
-    },
+    planMigration: async (request, options = {}) => await planMigration(await open(), request, options),
+    planMigrationBack: async (request, options = {}) =>
+      await planMigrationBack(await open(), request, options),
+    applyMigration: async (plan, options = {}) => await applyMigration(await open(), plan, options),
   };
 }
 

@@ -12,8 +12,7 @@ import {
   type MigrationRequest,
   type MigrationSize,
 } from './migration-plan.ts';
-import { findKeptForUndo } from './kept-for-undo.ts';
-import { findUsers } from './volume-users.ts';
+import { findKeptForUndo, findUsers } from './volume-users.ts';
 
 export interface MigrationParts extends Protection {
   managed(): Promise<ManagedVolumes>;

@@ -1,6 +1,8 @@
 import { realpath } from 'node:fs/promises';
 import type { Container } from '../../hosts/containers.ts';
 import type { ManagedVolume } from '../managed/managed-volumes.ts';
+import { fromText } from '../../model/byte-string.ts';
+import { isUndoable, listUndoRecords } from '../undo-records.ts';
 import type { JobOptions, Protection } from '../../activity/index.ts';
 import {
   findHostWriters,
@@ -51,4 +53,17 @@ async function usersOf(parts: Protection, volume: ManagedVolume, options: JobOpt
     ...(await pathContainers(parts, volume.mountpoint, options)),
   ];
   return [...new Map(found.map((container) => [container.id, container])).values()];
+}
+
+/** Until when something is kept for an undo of a restore of a volume, or of a part of it. RFC 3339. */
+export async function findKeptForUndo(
+  { stateDir }: Protection,
+  { mountpoint }: ManagedVolume,
+): Promise<string | undefined> {
+  const roots = [mountpoint, await realpath(mountpoint).catch(() => mountpoint)].map(fromText);
+  for (const record of await listUndoRecords(stateDir)) {
+    const isIn = roots.some((root) => record.root === root || record.root.startsWith(`${root}/`));
+    if (isIn && (await isUndoable(record))) return record.until;
+  }
+  return undefined;
 }

@@ -1,11 +1,12 @@
-import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import type { ManagedVolume } from '../managed/managed-volumes.ts';
+import type { ManagedVolume, ManagedVolumes } from '../managed/managed-volumes.ts';
 import { copyTree } from '../mirror/copy-tree.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
 import { walkTree } from '../../lib/tree-walk.ts';
 import { fromText } from '../../model/byte-string.ts';
-import { AppError, isAppError } from '../../model/errors.ts';
+import { cleanPath, isLocalPath } from '../../model/clean-path.ts';
+import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
 import {
   type BindMount,
   checkMount,
@@ -19,9 +20,23 @@ import {
 import { quote } from '../../model/quote.ts';
 import { fillEmpty, isEmptyVolume, lockVolume } from '../stage.ts';
 import { WorkLog } from '../work-log.ts';
-import { openSubpath } from './open-subpath.ts';
-import type { PlacedData, PlacedMount } from './placed-mount.ts';
-import type { RunOptions, RunParts } from './run-types.ts';
+import type { PlacedData, PlacedMount } from './plan-sandbox.ts';
+
+export interface RunOptions {
+  /** Asks that it end: the command gets SIGTERM. */
+  readonly signal?: AbortSignal | undefined;
+  /** Signals that are to be passed on; returns what ends that. */
+  readonly onSignals?: ((pass: (name: NodeJS.Signals) => void) => Disposable) | undefined;
+  readonly onNote?: ((message: string) => void) | undefined;
+}
+
+export interface RunParts {
+  readonly managed: ManagedVolumes;
+  /** What is kept here is not copied into a volume. */
+  readonly stateDir: string;
+  /** An id for holds that end with this process. */
+  readonly holdId: () => string;
+}
 
 /** Makes the volumes that are missing, mounts them all, and fills those that are empty, as a container's start does. */
 export async function placeMounts(
@@ -211,4 +226,48 @@ async function fill(
     },
     log,
   );
+}
+
+interface OpenedPath extends Disposable {
+  readonly fd: number;
+}
+
+/** Linux's O_PATH. */
+const openPath = 0o10000000;
+
+/**
+ * Opens a path within a volume step by step, so that nothing in it leads out, whatever is put there meanwhile. No step
+ * may be a symbolic link.
+ */
+function openSubpath(
+  root: string,
+  { volume, subpath }: { readonly volume: string; readonly subpath: string },
+): { readonly fd: OpenedPath; readonly isFile: boolean } {
+  if (!isLocalPath(subpath)) throw new AppError('usage', 'subpath must be a relative path within the volume');
+  let fd = openSync(root, openPath | constants.O_DIRECTORY);
+  try {
+    for (const part of cleanPath(subpath).split('/')) {
+      if (part === '.') continue;
+      const next = openSync(`/proc/self/fd/${fd}/${part}`, openPath | constants.O_NOFOLLOW);
+      closeSync(fd);
+      fd = next;
+      if (fstatSync(fd).isSymbolicLink()) {
+        throw new AppError(
+          'usage',
+          `cannot access path ${quote(subpath)} of volume ${quote(volume)}: ${quote(part)} is a symbolic link`,
+        );
+      }
+    }
+    const isFile = !fstatSync(fd).isDirectory();
+    const opened = fd;
+    return { fd: { fd: opened, [Symbol.dispose]: () => closeSync(opened) }, isFile };
+  } catch (error) {
+    closeSync(fd);
+    if (errnoOf(error) === undefined) throw error;
+    const reason = errnoOf(error) === 'ENOENT' ? 'there is no such thing' : (error as Error).message;
+    throw new AppError(
+      'not-found',
+      `cannot access path ${quote(subpath)} of volume ${quote(volume)}: ${reason}`,
+    );
+  }
 }

@@ -3,11 +3,27 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import os from 'node:os';
 import type { Readable } from 'node:stream';
+import type { Mount } from '../../model/mount.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { type HostView, planSandbox } from './plan-sandbox.ts';
-import { placeMounts } from './place-mounts.ts';
-import type { RunOptions, RunParts, RunReport, RunRequest } from './run-types.ts';
+import { placeMounts, type RunOptions, type RunParts } from './place-mounts.ts';
 import { userEnvironment } from '../../lib/child-environment.ts';
+
+/** A command with volumes in its place, in a namespace of its own. */
+export interface RunRequest {
+  readonly mounts: readonly Mount[];
+  /** The command and its arguments. */
+  readonly command: readonly string[];
+  /** Where it starts, inside; undefined takes where we are, or `/` when that is not there. */
+  readonly workingDir: string | undefined;
+  /** Besides the environment of this process. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface RunReport {
+  /** Of the command; 128 and the signal's number when one ended it. */
+  readonly exitCode: number;
+}
 
 /** While the command runs, the terminal's signals are its own to heed; `env` sets that right again for it. */
 const ignored = 'INT,QUIT,HUP,TERM';

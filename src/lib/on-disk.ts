@@ -1,11 +1,11 @@
 import { constants } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';
-import { syncFilesystem } from '../lib/posix.ts';
-import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
+import { syncFilesystem } from './posix.ts';
+import { type ByteString, toPath } from '../model/byte-string.ts';
+import { errnoOf } from '../model/errors.ts';
 
 /** Makes everything durable that was written to the file system of a directory. */
-export async function syncAll(path: ByteString): Promise<void> {
+export async function syncFilesystemOf(path: ByteString): Promise<void> {
   await using folder = await open(toPath(path), constants.O_RDONLY | constants.O_DIRECTORY);
   syncFilesystem(folder.fd);
 }
@@ -38,12 +38,4 @@ export async function inodeOf(path: ByteString): Promise<string | undefined> {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-export function takenByOther(name: ByteString): AppError {
-  return new AppError(
-    'conflict',
-    `"${toPrintable(name)}" was replaced by another program while it was restored`,
-    { hint: 'Find out what does that, and restore again.' },
-  );
 }

@@ -1,11 +1,12 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type Container, trialLabel } from '../../hosts/containers.ts';
-import type { HostInfo } from '../../hosts/host.ts';
-import { requireAnswer } from '../../lib/require-answer.ts';
-import { fromText } from '../../model/byte-string.ts';
-import { isWithin } from '../../model/is-within.ts';
-import { isOfMachine } from './machine-path.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import { type Container, trialLabel } from '../hosts/containers.ts';
+import type { HostInfo } from '../hosts/host.ts';
+import type { Volume } from '../model/volume.ts';
+import { requireAnswer } from '../lib/require-answer.ts';
+import { fromText } from '../model/byte-string.ts';
+import { isWithin } from '../model/is-within.ts';
 
 /** A directory or file of this machine that containers mount. */
 export interface BindMount {
@@ -109,4 +110,39 @@ async function lookAt(
   } catch {
     return {};
   }
+}
+
+/** Of the machine with all that is in it. */
+const folders =
+  /^\/(?:proc|sys|dev|run|var\/run|lib\/modules|usr\/lib\/modules|boot|var\/lib\/docker|var\/lib\/containers)(?:\/|$)/;
+const files =
+  /^\/etc\/(?:localtime|timezone|hosts|hostname|resolv\.conf|machine-id|ssl\/certs|environment|passwd|group|g?shadow)(?:\/|$)|\.sock$/;
+/** Of the machine as a whole, where what is in it may be an application's. */
+const wholes = /^\/(?:|etc|usr|bin|sbin|lib|lib32|lib64|var|var\/lib)$/;
+
+/** True for a path that containers mount to reach the machine and not to keep data: `/proc`, a socket, `/etc/localtime`, `/`. Pure. */
+export function isOfMachine(place: string): boolean {
+  return folders.test(place) || files.test(place) || wholes.test(place);
+}
+
+/** Where containers run, and all that they keep data in. */
+export interface Surroundings {
+  readonly host: HostInfo;
+  readonly volumes: readonly Volume[];
+  readonly bindMounts: readonly BindMount[];
+}
+
+/** Looks, and changes nothing. */
+export async function lookAround(
+  { host: openHost, stateDir }: Pick<Protection, 'host' | 'stateDir'>,
+  { signal }: JobOptions,
+): Promise<Surroundings> {
+  const host = await openHost();
+  const [info, volumes, containers] = await Promise.all([
+    host.info({ signal }),
+    host.listVolumes({ signal }),
+    host.containers?.list({ signal }) ?? [],
+  ]);
+  const bindMounts = await listBindMounts(containers, { stateDir, host: info });
+  return { host: info, volumes, bindMounts };
 }

@@ -4,10 +4,9 @@ import { once } from 'node:events';
 import os from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import type { Container, ContainerMount } from '../../hosts/containers.ts';
-import { AppError } from '../../model/errors.ts';
-import { listBindMounts, planBindMounts } from './bind-mounts.ts';
-import { isOfMachine } from './machine-path.ts';
+import type { Container, ContainerMount } from '../hosts/containers.ts';
+import { AppError } from '../model/errors.ts';
+import { isOfMachine, listBindMounts, planBindMounts } from './bind-mounts.ts';
 
 const bind = (source: string): ContainerMount => ({
   type: 'bind',
