@@ -1,30 +1,35 @@
 import type { ByteString } from '../model/byte-string.ts';
 import type { AppError } from '../model/errors.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import type { CheckOptions, CheckReport } from './check/check-types.ts';
-import type { CopyOptions, CopyReport } from './copy/copy-types.ts';
-import type { FindOptions } from './find/find-types.ts';
-import type { RemoveKeyOptions, RepositoryKey } from './keys/key-types.ts';
-import type { UnlockOptions, UnlockReport } from './lock-types.ts';
-import type { PruneOptions, PruneSummary } from './prune/prune-types.ts';
 import type {
+  CheckOptions,
+  CheckReport,
+  CopyOptions,
+  CopyReport,
+  FindOptions,
   IndexRepairOptions,
   IndexRepairReport,
+  ListOptions,
   PackRepairOptions,
   PackRepairReport,
+  PruneOptions,
+  PruneSummary,
+  RemoveKeyOptions,
+  RemoveSnapshotsOptions,
+  RepositoryKey,
+  RepositoryStats,
+  RestoreOptions,
+  RestoreResult,
+  SnapshotEntry,
   SnapshotRepairOptions,
   SnapshotRepairReport,
-} from './repair/repair-types.ts';
-import type { RestoreOptions, RestoreResult } from './restore/restore-types.ts';
-import type { DumpStream, SaveOptions, SaveResult, StillMoment, StoredDump } from './save/save-types.ts';
-import type {
-  ListOptions,
-  RemoveSnapshotsOptions,
-  SnapshotEntry,
+  StatsOptions,
   TagChange,
-} from './snapshots/snapshot-types.ts';
-import type { RepositoryStats, StatsOptions } from './stats/stats-types.ts';
-import type { WorkOptions } from './work-options.ts';
+  UnlockOptions,
+  UnlockReport,
+  WorkOptions,
+} from './requests.ts';
+import type { DumpStream, SaveOptions, SaveResult, StillMoment, StoredDump } from './save/save-types.ts';
 
 /** How to reach a repository. */
 export interface RepositoryAccess {
@@ -172,12 +177,5 @@ export interface Repository extends AsyncDisposable {
   prune(options: PruneOptions): Promise<PruneSummary>;
 }
 
-export type * from './check/check-types.ts';
-export type * from './find/find-types.ts';
-export type * from './keys/key-types.ts';
-export type * from './lock-types.ts';
-export type * from './restore/restore-types.ts';
+export type * from './requests.ts';
 export type * from './save/save-types.ts';
-export type * from './snapshots/snapshot-types.ts';
-export type * from './work-options.ts';
-export type { PruneOptions, StatsOptions };

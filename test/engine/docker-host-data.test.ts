@@ -107,7 +107,7 @@ describe('the direct way', () => {
     // In a mount namespace of its own the same path is another directory, as it is when we run in a container.
     const script = `
       import { execFileSync } from 'node:child_process';
-      import { openDockerHost } from ${JSON.stringify(join(import.meta.dirname, '../../src/hosts/docker/index.ts'))};
+      import { openDockerHost } from ${JSON.stringify(join(import.meta.dirname, '../../src/hosts/docker/docker-host.ts'))};
       execFileSync('mount', ['-t', 'tmpfs', 'none', ${JSON.stringify(device)}]);
       await using host = await openDockerHost();
       await using data = await host.openData('d-covered');

@@ -247,7 +247,7 @@ test('a volume driver that fails is a warning, and its volumes stay on the list'
 async function makeHelperOfDeadProcess(volume: string): Promise<string> {
   // A child that opens the data and is killed, as a crash does it.
   const script = `
-    import { openDockerHost } from ${JSON.stringify(join(import.meta.dirname, '../../src/hosts/docker/index.ts'))};
+    import { openDockerHost } from ${JSON.stringify(join(import.meta.dirname, '../../src/hosts/docker/docker-host.ts'))};
     const host = await openDockerHost({ dataWay: 'stream' });
     await host.openData(${JSON.stringify(volume)});
     process.kill(process.pid, 'SIGKILL');`;

@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { countExtents } from '../../src/repository/extents/extent-map.ts';
+import { countExtents } from '../../src/repository/extents/file-extents.ts';
 import { fromText } from '../../src/model/byte-string.ts';
 import { makeNameless } from '../../src/repository/save/cloned-file.ts';
 import { EarlyClones } from '../../src/repository/save/early-clones.ts';

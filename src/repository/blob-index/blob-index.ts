@@ -1,8 +1,8 @@
 import { AppError } from '../../model/errors.ts';
 import type { FileCodec } from '../format/repository-file.ts';
+import { isOutOfReach } from '../out-of-reach.ts';
 import { type BlobPlace, type BlobType, packSize } from '../pack/pack-header.ts';
 import type { StoredFile, StoreOptions } from '../stores/store.ts';
-import { isOutOfReach } from '../out-of-reach.ts';
 import { idWords } from './blob-print.ts';
 import { createBlobTable } from './blob-table.ts';
 import { BlobTables } from './blob-tables.ts';
@@ -24,7 +24,7 @@ export interface PackRecord {
 }
 
 /** Whoever saves needs to know where trees lie, to read the last ones; of data, only that it is there. */
-export type PlacesOf = 'all' | 'trees';
+type PlacesOf = 'all' | 'trees';
 
 /** All blobs that the index files of a repository name. */
 export class BlobIndex {
@@ -105,7 +105,7 @@ export class BlobIndex {
 /** A stored index has about this many bytes for each blob: most of it is the id, which doesn't compress. */
 export const storedBytesPerBlob = 40;
 
-export interface LoadIndexOptions extends StoreOptions {
+interface LoadIndexOptions extends StoreOptions {
   readonly onDamaged?: (name: string, error: AppError) => void;
   /** All unless given. */
   readonly placesOf?: PlacesOf;
@@ -122,7 +122,7 @@ export async function loadBlobIndex(codec: FileCodec, options: LoadIndexOptions 
 }
 
 /** The same of files that were listed already. */
-export async function readIndexFiles(
+async function readIndexFiles(
   codec: FileCodec,
   files: readonly StoredFile[],
   options: LoadIndexOptions & { readonly onGone?: () => void } = {},
@@ -144,4 +144,48 @@ export async function readIndexFiles(
     }
   }
   return index;
+}
+
+/** The index for those who only read: it is read again when other index files are stored than before. */
+export class KnownIndex {
+  readonly #codec: FileCodec;
+  #names = '';
+  #index: BlobIndex | undefined;
+
+  constructor(codec: FileCodec) {
+    this.#codec = codec;
+  }
+
+  /**
+   * As the store has it now. Goes without the index files that are damaged: a blob that only they know is told as missing.
+   * One that is out of reach ends a restore, too: it would leave out, and call lost, what is there.
+   */
+  async current(options: StoreOptions): Promise<BlobIndex> {
+    const files = await this.#codec.store.list('index', options);
+    const names = files
+      .map(({ name }) => name)
+      .toSorted()
+      .join();
+    if (this.#index !== undefined && names === this.#names) return this.#index;
+    let isWhole = true;
+    const notWhole = (): void => void (isWhole = false);
+    const index = await readIndexFiles(this.#codec, files, {
+      ...options,
+      onDamaged: notWhole,
+      onGone: notWhole,
+    });
+    this.#index = index;
+    // What is not whole is read again the next time.
+    this.#names = isWhole ? names : 'not whole';
+    return index;
+  }
+
+  /** As it was read last, if it ever was: for what a walk has just named. */
+  async atHand(options: StoreOptions): Promise<BlobIndex> {
+    return this.#index ?? (await this.current(options));
+  }
+
+  forget(): void {
+    this.#index = undefined;
+  }
 }

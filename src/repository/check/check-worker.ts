@@ -7,7 +7,7 @@ import { AppError } from '../../model/errors.ts';
 import { openCompressor } from '../crypto/compression.ts';
 import { Sealer } from '../crypto/seal.ts';
 import { type BlobPlace, decodePackHeader, headerLengthOf } from '../pack/pack-header.ts';
-import { openBlob } from '../read/open-blob.ts';
+import { openBlob } from '../read/stored-blobs.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import { openStore } from '../stores/open-store.ts';
 import { isOutOfReach } from '../out-of-reach.ts';

@@ -6,14 +6,12 @@ import type { BlobIndex } from '../blob-index/blob-index.ts';
 import { sealOverhead } from '../crypto/seal.ts';
 import { decodeTree, type TreeNode } from '../format/node.ts';
 import { isStrictTime } from '../format/timestamp.ts';
+import { isOutOfReach } from '../out-of-reach.ts';
 import type { BlobReader } from '../read/blob-reader.ts';
 import { mostEntries } from '../read/entry-bound.ts';
 import type { CheckOptions } from '../types.ts';
-import { throwIfStopped } from './check-stopped.ts';
-import type { Losses } from './losses.ts';
-import { isOutOfReach } from '../out-of-reach.ts';
 
-export interface TreeCheckerOptions {
+interface TreeCheckerOptions {
   readonly reader: BlobReader;
   readonly index: BlobIndex;
   readonly losses: Losses;
@@ -129,4 +127,16 @@ function wrongTimes(text: Buffer): (readonly [ByteString, string])[] {
       return isWrong ? [[fromText(String(node['name'])), time] as const] : [];
     }),
   );
+}
+
+export function throwIfStopped({ signal }: { readonly signal?: AbortSignal | undefined }): void {
+  if (signal?.aborted) throw new AppError('cancelled', 'The check was stopped');
+}
+
+/** What a check has found to be lost. */
+export interface Losses {
+  /** Ids of packs that are missing, cut short, or of which nothing can be trusted. */
+  readonly packs: Set<string>;
+  /** Ids of single blobs that are damaged. */
+  readonly blobs: Set<string>;
 }

@@ -2,8 +2,7 @@ import { AppError } from '../../model/errors.ts';
 import { idWords } from '../blob-index/blob-print.ts';
 import type { BlobTables } from '../blob-index/blob-tables.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';
-import type { Transfer } from './transfer.ts';
-import type { FailedBlob } from './transfer-task.ts';
+import type { FailedBlob, Transfer } from './transfer.ts';
 
 export interface BlobCopierOptions {
   readonly transfer: Transfer;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { SnapshotJson } from '../format/snapshot-file.ts';
-import { planCopy } from './plan-copy.ts';
+import { planCopy } from './copy-snapshots.ts';
 
 const id = (letter: string): string => letter.repeat(64);
 

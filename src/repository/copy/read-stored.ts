@@ -2,10 +2,8 @@ import type { Room } from '../lib/room.ts';
 import { AppError } from '../../model/errors.ts';
 import { sealOverhead } from '../crypto/seal.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';
-import { loadPartOfPack } from '../read/load-part-of-pack.ts';
-import { type BlobTools, openBlob } from '../read/open-blob.ts';
-import { runsOfBlobs } from '../read/runs-of-blobs.ts';
-import { isOfThisFile } from '../repair/is-of-this-file.ts';
+import { type BlobTools, loadPartOfPack, openBlob, runsOfBlobs } from '../read/stored-blobs.ts';
+import { isOfThisFile } from '../repair/pack-headers.ts';
 import type { Store } from '../stores/store.ts';
 
 export interface StoredReadTools extends BlobTools {

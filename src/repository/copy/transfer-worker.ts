@@ -6,8 +6,7 @@ import { encodeIndexEntry } from '../blob-index/index-file.ts';
 import { openCompressor } from '../crypto/compression.ts';
 import { Sealer, sealOverhead } from '../crypto/seal.ts';
 import type { BlobPlace, BlobType } from '../pack/pack-header.ts';
-import { PackWriter } from '../pack/pack-writer.ts';
-import { storePack } from '../pack/store-pack.ts';
+import { PackWriter, storePack } from '../pack/pack-writer.ts';
 import { openStore } from '../stores/open-store.ts';
 import { readStored, type VerifiedBlob } from './read-stored.ts';
 import type {
@@ -16,7 +15,7 @@ import type {
   TransferResult,
   TransferTask,
   TransferWorkerData,
-} from './transfer-task.ts';
+} from './transfer.ts';
 
 /** Copies blobs into new packs of another key or another store. Each is verified on the way; what is compressed stays so. */
 

@@ -1,14 +1,14 @@
-import { Room } from '../lib/room.ts';
 import { AppError } from '../../model/errors.ts';
 import type { BlobIndex } from '../blob-index/blob-index.ts';
 import { idWords } from '../blob-index/blob-print.ts';
 import { BlobTables } from '../blob-index/blob-tables.ts';
+import { isId } from '../format/json-fields.ts';
 import type { FileCodec } from '../format/repository-file.ts';
+import { Room } from '../lib/room.ts';
 import type { BlobPlace, BlobType } from '../pack/pack-header.ts';
 import { readBlobs } from '../read/read-blobs.ts';
-import { treeReferences } from './tree-references.ts';
 
-export interface CrawlerOptions {
+interface CrawlerOptions {
   readonly codec: FileCodec;
   readonly index: BlobIndex;
   readonly signal: AbortSignal | undefined;
@@ -93,4 +93,45 @@ export class TreeCrawler {
     }
     return wanted;
   }
+}
+
+interface TreeReferences {
+  readonly content: readonly string[];
+  readonly subtrees: readonly string[];
+}
+
+interface NodeJson {
+  readonly type?: unknown;
+  readonly content?: unknown;
+  readonly subtree?: unknown;
+}
+
+/** The blobs that a tree needs. Nothing else of it is looked at: what is unknown here is copied as it is. */
+export function treeReferences(text: Buffer): TreeReferences {
+  const content: string[] = [];
+  const subtrees: string[] = [];
+  for (const node of nodesOf(text)) {
+    const { type, content: ids, subtree } = (node ?? {}) as NodeJson;
+    if (type === 'dir' && !isId(subtree)) throw damaged('a directory in it has no tree');
+    if (isId(subtree)) subtrees.push(subtree);
+    if (ids === undefined || ids === null) continue;
+    if (!Array.isArray(ids) || !ids.every(isId)) throw damaged('a file in it has no list of ids');
+    for (const id of ids) content.push(id);
+  }
+  return { content, subtrees };
+}
+
+function nodesOf(text: Buffer): readonly unknown[] {
+  try {
+    const { nodes } = JSON.parse(text.toString('latin1')) as { nodes?: unknown };
+    if (nodes === null) return [];
+    if (Array.isArray(nodes)) return nodes;
+  } catch {
+    // Told below.
+  }
+  throw damaged('it is no list of nodes');
+}
+
+function damaged(reason: string): AppError {
+  return new AppError('integrity', `A tree is damaged: ${reason}`);
 }

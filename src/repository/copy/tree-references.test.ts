@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { treeReferences } from './tree-references.ts';
+import { treeReferences } from './tree-crawler.ts';
 
 const [a, b, c] = ['a', 'b', 'c'].map((letter) => letter.repeat(64));
 

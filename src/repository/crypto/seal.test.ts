@@ -2,9 +2,15 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { newMasterKey } from './key-file.ts';
-import { openPortableAuthenticator, openSslAuthenticator } from './authenticator.ts';
-import { openSslCounterMode, portableCounterMode } from './counter-mode.ts';
-import { type MasterKey, Sealer, sealOverhead } from './seal.ts';
+import {
+  type MasterKey,
+  openPortableAuthenticator,
+  openSslAuthenticator,
+  openSslCounterMode,
+  portableCounterMode,
+  Sealer,
+  sealOverhead,
+} from './seal.ts';
 
 const key = newMasterKey();
 const sealer = new Sealer(key);

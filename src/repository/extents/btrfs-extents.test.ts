@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isKernelSince } from './btrfs-extents.ts';
+import { isKernelSince } from './file-extents.ts';
 
 test.each([
   ['6.1.0-28-amd64', true],

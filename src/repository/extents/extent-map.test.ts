@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { differingRanges, type Extent } from './extent-map.ts';
+import { differingRanges, type Extent } from './file-extents.ts';
 
 test('parts that are in the same place are the same, however they are cut', () => {
   const whole = [{ start: 0, end: 300, physical: 1000 }];

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { splitTree } from './split-tree.ts';
+import { splitTree } from './encode-tree.ts';
 
 test('nodes come back as they were written, whatever their names look like', () => {
   const nodes = [

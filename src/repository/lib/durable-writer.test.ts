@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { DurableWriter } from './durable-writer.ts';
+import { DurableWriter } from '../stores/local-file-in-making.ts';
 
 let folder: string;
 beforeEach(() => {

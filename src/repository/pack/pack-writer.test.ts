@@ -4,7 +4,7 @@ import { AppError } from '../../model/errors.ts';
 import { openCompressor } from '../crypto/compression.ts';
 import { newMasterKey } from '../crypto/key-file.ts';
 import { Sealer } from '../crypto/seal.ts';
-import { openBlob } from '../read/open-blob.ts';
+import { openBlob } from '../read/stored-blobs.ts';
 import { decodePackHeader, headerLengthOf, packSize } from './pack-header.ts';
 import { type FinishedPack, packTargetBytes, PackWriter } from './pack-writer.ts';
 

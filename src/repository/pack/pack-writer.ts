@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { Compressor } from '../crypto/compression.ts';
 import { type Sealer, sealOverhead } from '../crypto/seal.ts';
-import type { FileInMaking, Store } from '../stores/store.ts';
+import type { FileInMaking, Store, StoreOptions } from '../stores/store.ts';
 import { type BlobPlace, type BlobType, encodePackHeader } from './pack-header.ts';
 
 /** A pack is closed when it has at least this much. */
@@ -20,7 +20,7 @@ export interface FinishedPack {
   readonly content: Buffer | FileInMaking;
 }
 
-export interface PackTools {
+interface PackTools {
   readonly sealer: Sealer;
   readonly compressor: Compressor;
   /** Where it can begin files, packs go there as they are made, and no writer holds a whole one. */
@@ -160,4 +160,11 @@ export class PackWriter {
     this.#buffer = larger;
     return larger;
   }
+}
+
+/** Stores a finished pack. A store that keeps copies at hand is told when it is one of trees. */
+export async function storePack(store: Store, pack: FinishedPack, options?: StoreOptions): Promise<void> {
+  if (!Buffer.isBuffer(pack.content)) return await pack.content.finish(pack.id);
+  const holds = pack.blobs[0]?.type === 'tree' ? 'trees' : undefined;
+  await store.save('data', pack.id, pack.content, { ...options, holds });
 }

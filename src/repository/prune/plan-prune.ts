@@ -2,7 +2,7 @@ import { AppError } from '../../model/errors.ts';
 import type { UnusedLimit } from '../../model/unused-limit.ts';
 import type { StoredFile } from '../stores/store.ts';
 import type { PackUsage } from './pack-usage.ts';
-import type { Amount, PruneLimits, PruneSummary } from './prune-types.ts';
+import type { Amount, PruneLimits, PruneSummary } from '../requests.ts';
 
 /** What a prune looks at: how much of each pack is used, and what is stored. */
 export interface PruneState {

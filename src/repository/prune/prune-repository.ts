@@ -1,18 +1,16 @@
 import { AppError, isAppError } from '../../model/errors.ts';
 import { BlobIndex, storedBytesPerBlob } from '../blob-index/blob-index.ts';
 import { loadSnapshot } from '../format/snapshot-file.ts';
+import type { PruneLimits } from '../requests.ts';
+import type { FileType } from '../stores/store.ts';
 import { BlobMarks } from './blob-marks.ts';
 import { crawlTrees } from './crawl-trees.ts';
 import { UsageCounter } from './pack-usage.ts';
 import { planPrune, type PrunePlan } from './plan-prune.ts';
-import type { PruneLimits } from './prune-types.ts';
-import type { PruneWork } from './prune-work.ts';
-import { readIndexFiles } from './read-index-files.ts';
-import { removeFiles } from './remove-files.ts';
 import { repack } from './repack.ts';
-import { proveNewIndex, writeNewIndex } from './rewrite-index.ts';
+import { proveNewIndex, type PruneWork, readIndexFiles, writeNewIndex } from './rewrite-index.ts';
 
-export interface PreparedPrune {
+interface PreparedPrune {
   readonly work: PruneWork;
   readonly plan: PrunePlan;
 }
@@ -107,6 +105,33 @@ async function explaining<T>(read: () => Promise<T>): Promise<T> {
       detail: error.detail ?? 'Nothing was removed.',
       hint: 'Run "holdfast check", and repair the repository or forget the damaged snapshots first.',
       cause: error,
+    });
+  }
+}
+
+interface FilesToRemove {
+  readonly type: FileType;
+  readonly names: readonly string[];
+  /** For the progress. */
+  readonly phase: string;
+}
+
+const atOnce = 16;
+
+/** Removes files, a few at a time, as long as the lock is held. */
+async function removeFiles(work: PruneWork, { type, names, phase }: FilesToRemove): Promise<void> {
+  for (let done = 0; done < names.length; done += atOnce) {
+    if (work.signal?.aborted) throw new AppError('cancelled', 'The prune was stopped');
+    await work.lock.assertHeld();
+    const some = names.slice(done, done + atOnce);
+    await Promise.all(some.map((name) => work.codec.store.remove(type, name, { signal: work.signal })));
+    work.onProgress?.({
+      phase,
+      filesDone: done + some.length,
+      filesTotal: names.length,
+      bytesDone: 0,
+      bytesTotal: undefined,
+      current: undefined,
     });
   }
 }

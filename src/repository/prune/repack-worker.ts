@@ -6,12 +6,11 @@ import { encodeIndexEntry } from '../blob-index/index-file.ts';
 import { openCompressor } from '../crypto/compression.ts';
 import { Sealer } from '../crypto/seal.ts';
 import type { BlobPlace, BlobType } from '../pack/pack-header.ts';
-import { PackWriter } from '../pack/pack-writer.ts';
-import { storePack } from '../pack/store-pack.ts';
+import { PackWriter, storePack } from '../pack/pack-writer.ts';
 import { readBlobs } from '../read/read-blobs.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import { openStore } from '../stores/open-store.ts';
-import type { PackStoredEvent, RepackTask, RepackTaskResult } from './repack-task.ts';
+import type { PackStoredEvent, RepackTask, RepackTaskResult } from './repack.ts';
 
 /** Copies blobs into new packs. Each is opened and verified on the way, and copied as it was sealed. */
 

@@ -1,13 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { workerModule } from '../../lib/worker-module.ts';
-import { WorkerPool } from '../workers/worker-pool.ts';
 import { AppError } from '../../model/errors.ts';
-import type { IndexedPack } from '../blob-index/index-file.ts';
+import type { IndexedPack, IndexEntry } from '../blob-index/index-file.ts';
+import type { BlobPlace } from '../pack/pack-header.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import { PackRecorder } from '../save/pack-recorder.ts';
-import type { PruneWork } from './prune-work.ts';
-import { readIndexFiles } from './read-index-files.ts';
-import type { PackStoredEvent, RepackTask, RepackTaskResult } from './repack-task.ts';
+import { WorkerPool } from '../workers/worker-pool.ts';
+import { type PruneWork, readIndexFiles } from './rewrite-index.ts';
 
 /**
  * Copies what is used of some packs into new ones. When it returns, the new packs are durable and index files name them;
@@ -77,4 +76,21 @@ class RepackProgress {
       current: undefined,
     });
   }
+}
+
+export type RepackTask =
+  /** Copies these blobs of a pack into new packs. */
+  | { readonly kind: 'copy'; readonly packId: string; readonly blobs: readonly BlobPlace[] }
+  /** Stores the packs that are not full. */
+  | { readonly kind: 'flush' };
+
+export interface RepackTaskResult {
+  /** Blobs that were copied, and their stored bytes. */
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+/** A new pack is durable. */
+export interface PackStoredEvent {
+  readonly pack: IndexEntry;
 }

@@ -1,8 +1,17 @@
-import { AppError } from '../../model/errors.ts';
-import { blobsPerIndexFile, saveIndexFile } from '../blob-index/index-file.ts';
-import { IndexWriter } from './index-writer.ts';
-import type { PruneWork } from './prune-work.ts';
-import { readIndexFiles } from './read-index-files.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
+import type { BlobIndex } from '../blob-index/blob-index.ts';
+import {
+  blobsPerIndexFile,
+  type IndexedPack,
+  loadIndexFile,
+  saveIndexFile,
+} from '../blob-index/index-file.ts';
+import type { MasterKey } from '../crypto/seal.ts';
+import type { FileCodec } from '../format/repository-file.ts';
+import type { RepositoryLock } from '../lock.ts';
+import type { StoreAddress } from '../stores/open-store.ts';
+import type { Progress } from '../types.ts';
+import type { BlobMarks } from './blob-marks.ts';
 
 /**
  * Writes new index files for all that is to be forgotten of the old ones, and returns the names of those that are no
@@ -69,4 +78,78 @@ function brokenIndex(detail: string): AppError {
     detail: `It was read back, and ${detail}.`,
     hint: 'Look for faults of the disk, and run "holdfast check".',
   });
+}
+
+/** Gathers packs for index files of a good size; only those of one are in memory. */
+export class IndexWriter {
+  readonly #save: (packs: readonly IndexedPack[]) => Promise<void>;
+  #packs: IndexedPack[] = [];
+  #blobs = 0;
+
+  /** `save` makes one durable index file of packs. */
+  constructor(save: (packs: readonly IndexedPack[]) => Promise<void>) {
+    this.#save = save;
+  }
+
+  async add(pack: IndexedPack): Promise<void> {
+    this.#packs.push(pack);
+    this.#blobs += pack.blobs.length;
+    if (this.#blobs >= blobsPerIndexFile) await this.finish();
+  }
+
+  /** When it returns, every pack is in a durable index file. */
+  async finish(): Promise<void> {
+    const packs = this.#packs;
+    if (packs.length === 0) return;
+    this.#packs = [];
+    this.#blobs = 0;
+    await this.#save(packs);
+  }
+}
+
+interface IndexFiles {
+  readonly codec: FileCodec;
+  /** Their names. */
+  readonly indexFiles: readonly string[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Reads the named index files one after the other, so that one of them is in memory at a time. One that is damaged or gone ends it. */
+export async function* readIndexFiles({
+  codec,
+  indexFiles,
+  signal,
+}: IndexFiles): AsyncGenerator<{ name: string; packs: readonly IndexedPack[] }> {
+  for (const name of indexFiles) {
+    if (signal?.aborted) throw new AppError('cancelled', 'The work was stopped');
+    yield { name, packs: await load(codec, name, signal) };
+  }
+}
+
+async function load(codec: FileCodec, name: string, signal: AbortSignal | undefined): Promise<IndexedPack[]> {
+  try {
+    return await loadIndexFile(codec, name, { signal });
+  } catch (error) {
+    // Whoever holds the repository for himself alone finds all that he has listed.
+    if (!isAppError(error, 'not-found')) throw error;
+    throw new AppError('conflict', `Index file "${name.slice(0, 8)}" vanished while it was needed`, {
+      hint: 'Another program works in the repository without a lock. Find it before you run this again.',
+      cause: error,
+    });
+  }
+}
+
+/** What the steps of a prune share. */
+export interface PruneWork {
+  readonly codec: FileCodec;
+  readonly address: StoreAddress;
+  readonly masterKey: MasterKey;
+  /** Asked before each step that cannot be taken back. */
+  readonly lock: Pick<RepositoryLock, 'assertHeld'>;
+  /** The index files that were there at the beginning. */
+  readonly indexFiles: readonly string[];
+  readonly index: BlobIndex;
+  readonly marks: BlobMarks;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
 }

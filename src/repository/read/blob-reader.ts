@@ -4,8 +4,7 @@ import type { FileCodec } from '../format/repository-file.ts';
 import { decodeTree, type TreeNode } from '../format/node.ts';
 import type { BlobType } from '../pack/pack-header.ts';
 import type { StoreOptions } from '../stores/store.ts';
-import { loadPartOfPack } from './load-part-of-pack.ts';
-import { openBlob } from './open-blob.ts';
+import { loadPartOfPack, openBlob } from './stored-blobs.ts';
 
 /** Reads single blobs; every one is verified against its id. */
 export class BlobReader {

@@ -3,8 +3,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { Room } from '../lib/room.ts';
 import { openTestCodec, type TestCodec } from '../../../test/fixtures/open-codec.ts';
 import { type BlobPlace } from '../pack/pack-header.ts';
-import { PackWriter } from '../pack/pack-writer.ts';
-import { storePack } from '../pack/store-pack.ts';
+import { PackWriter, storePack } from '../pack/pack-writer.ts';
 import { type BlobReadTools, readBlobs } from './read-blobs.ts';
 
 let opened: TestCodec;

@@ -1,9 +1,7 @@
 import type { Room } from '../lib/room.ts';
 import { type AppError, isAppError } from '../../model/errors.ts';
 import type { ByteRange, Store, StoreOptions } from '../stores/store.ts';
-import { loadPartOfPack } from './load-part-of-pack.ts';
-import { type BlobTools, openBlob } from './open-blob.ts';
-import { runsOfBlobs } from './runs-of-blobs.ts';
+import { type BlobTools, loadPartOfPack, openBlob, runsOfBlobs } from './stored-blobs.ts';
 
 export interface BlobReadTools extends BlobTools {
   readonly store: Store;

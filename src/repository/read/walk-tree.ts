@@ -5,7 +5,7 @@ import type { StoreOptions } from '../stores/store.ts';
 import type { BlobReader } from './blob-reader.ts';
 import { EntryBound } from './entry-bound.ts';
 
-export interface WalkedNode {
+interface WalkedNode {
   readonly node: TreeNode;
   /** Relative to where the walk began. */
   readonly path: ByteString;
@@ -50,5 +50,20 @@ export async function* walkTreeNodes(
     if (node.subtree === undefined || frames.length >= depth) continue;
     await bound.visit(node.subtree);
     frames.push({ nodes: await reader.readTree(node.subtree, { signal }), path, next: 0 });
+  }
+}
+
+/** Remembers the first path of each file that has several links. */
+export class HardLinks {
+  readonly #first = new Map<string, ByteString>();
+
+  /** The path of an earlier node that is the same file; undefined for the first and for files with one link. */
+  linkTo(node: TreeNode, path: ByteString): ByteString | undefined {
+    if (node.links < 2 || node.type === 'dir' || node.inode === 0n) return undefined;
+    // With the content, so that numbers that are equal by chance never make one file of two.
+    const key = `${node.deviceId}:${node.inode}:${node.type}:${node.size}:${node.content[0] ?? ''}:${node.content.at(-1) ?? ''}`;
+    const first = this.#first.get(key);
+    if (first === undefined) this.#first.set(key, path);
+    return first;
   }
 }

@@ -6,9 +6,13 @@ import { Sealer } from '../crypto/seal.ts';
 import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import { openStore } from '../stores/open-store.ts';
 import type { StoredFile } from '../stores/store.ts';
-import type { HeaderResult, HeaderTask, HeaderTaskResult } from './header-task.ts';
-import { isOfThisFile } from './is-of-this-file.ts';
-import { readPackHeader } from './read-pack-header.ts';
+import {
+  type HeaderResult,
+  type HeaderTask,
+  type HeaderTaskResult,
+  isOfThisFile,
+  readPackHeader,
+} from './pack-headers.ts';
 
 /** Reads the headers of packs, and nothing else of them. */
 

@@ -1,16 +1,17 @@
+import { availableParallelism } from 'node:os';
+import { workerModule } from '../../lib/worker-module.ts';
 import { AppError } from '../../model/errors.ts';
 import { BlobIndex, loadBlobIndex, storedBytesPerBlob } from '../blob-index/blob-index.ts';
 import { type IndexedPack, loadIndexFile } from '../blob-index/index-file.ts';
-import type { FailedBlob } from '../copy/transfer-task.ts';
-import { Transfer } from '../copy/transfer.ts';
+import type { CheckTask, CheckTaskResult } from '../check/check-worker.ts';
+import { type FailedBlob, Transfer } from '../copy/transfer.ts';
 import type { BlobPlace } from '../pack/pack-header.ts';
+import type { LostBlob, PackRepairReport, RepairedPack } from '../requests.ts';
+import type { RestoreWorkerData } from '../restore/restore-task.ts';
 import { PackRecorder } from '../save/pack-recorder.ts';
-import { findDamagedPacks } from './find-damaged-packs.ts';
-import { IndexRewriter } from './index-rewriter.ts';
-import { isOfThisFile } from './is-of-this-file.ts';
-import { readPackHeader } from './read-pack-header.ts';
-import type { LostBlob, PackRepairReport, RepairedPack } from './repair-types.ts';
-import { type RepairWork, removeFiles, tellProgress, throwIfStopped } from './repair-work.ts';
+import { WorkerPool } from '../workers/worker-pool.ts';
+import { isOfThisFile, readPackHeader } from './pack-headers.ts';
+import { IndexRewriter, removeFiles, type RepairWork, tellProgress, throwIfStopped } from './repair-work.ts';
 
 /**
  * Copies what is whole in damaged packs into new packs, lets the index forget the damaged ones, and removes them last. A
@@ -244,4 +245,30 @@ async function replacePacks(work: RepairWork, { damaged, indexFiles, salvage }: 
   await removeFiles(work, 'index', indexFiles);
   const removable = salvage.packs.filter(({ state }) => state === 'damaged').map(({ packId }) => packId);
   await removeFiles(work, 'data', removable);
+}
+
+/** Reads every byte of the packs, and returns the ids of those that are not whole. */
+async function findDamagedPacks(work: RepairWork, packs: readonly string[]): Promise<string[]> {
+  if (packs.length === 0) return [];
+  const workers = Math.max(1, Math.min(8, availableParallelism(), packs.length));
+  await using pool = new WorkerPool<CheckTask, CheckTaskResult>({
+    module: workerModule('../check/check-worker', import.meta.url),
+    workers,
+    workerData: { store: work.address, masterKey: work.masterKey } satisfies RestoreWorkerData,
+  });
+  const damaged: string[] = [];
+  let done = 0;
+  let bytes = 0;
+  const queue = packs.values();
+  const readNext = async (): Promise<void> => {
+    for (const id of queue) {
+      throwIfStopped(work);
+      const result = await pool.run({ packId: id });
+      if (result.errors.length > 0) damaged.push(id);
+      bytes += result.bytes;
+      tellProgress(work, { phase: 'reading packs', done: ++done, total: packs.length, bytes });
+    }
+  };
+  await Promise.all(Array.from({ length: workers * 2 }, readNext));
+  return damaged;
 }

@@ -9,12 +9,12 @@ import {
   snapshotOf,
 } from '../format/snapshot-file.ts';
 import { BlobReader } from '../read/blob-reader.ts';
-import { readDescription } from '../read/read-description.ts';
+import { readDescription } from '../read/find-in-snapshot.ts';
 import { encodeIndexEntry } from '../blob-index/index-file.ts';
 import { BlobSaver } from '../save/blob-saver.ts';
 import { PackRecorder } from '../save/pack-recorder.ts';
-import { readPackHeader } from './read-pack-header.ts';
-import type { LostEntry, RepairedSnapshot, SnapshotRepairReport } from './repair-types.ts';
+import { readPackHeader } from './pack-headers.ts';
+import type { LostEntry, RepairedSnapshot, SnapshotRepairReport } from '../requests.ts';
 import { type RepairWork, removeFiles, tellProgress, throwIfStopped } from './repair-work.ts';
 import { TreeRepairer } from './tree-repairer.ts';
 

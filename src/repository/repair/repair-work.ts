@@ -1,7 +1,10 @@
 import { AppError } from '../../model/errors.ts';
+import { type IndexedPack, loadIndexFile, saveIndexFile } from '../blob-index/index-file.ts';
 import type { MasterKey } from '../crypto/seal.ts';
 import type { FileCodec } from '../format/repository-file.ts';
-import type { RepositoryLock } from '../lock.ts';
+import { lockForReading, lockRepository, type RepositoryLock } from '../lock.ts';
+import { IndexWriter } from '../prune/rewrite-index.ts';
+import type { RepairOptions } from '../requests.ts';
 import type { StoreAddress } from '../stores/open-store.ts';
 import type { Progress } from '../types.ts';
 
@@ -21,7 +24,7 @@ export function throwIfStopped({ signal }: Pick<RepairWork, 'signal'>): void {
   if (signal?.aborted) throw new AppError('cancelled', 'The repair was stopped');
 }
 
-export interface Step {
+interface Step {
   readonly phase: string;
   readonly done: number;
   readonly total: number | undefined;
@@ -56,5 +59,66 @@ export async function removeFiles(
     const some = names.slice(done, done + atOnce);
     await Promise.all(some.map((name) => work.codec.store.remove(type, name, { signal: work.signal })));
     tellProgress(work, { phase: `removing old ${type}`, done: done + some.length, total: names.length });
+  }
+}
+
+type RepairParts = Pick<RepairWork, 'codec' | 'address' | 'masterKey'>;
+
+/** Does a repair with the repository for itself; a dry run only reads, beside others. */
+export async function runRepair<Report>(
+  parts: RepairParts,
+  { signal, onProgress, dryRun = false }: RepairOptions,
+  repair: (work: RepairWork) => Promise<Report>,
+): Promise<Report> {
+  const { masterKey } = parts;
+  // What is kept at hand of the store is no proof of what is there.
+  const codec = { ...parts.codec, store: parts.codec.store.direct ?? parts.codec.store };
+  const address = { ...parts.address, cache: undefined };
+  const work = { codec, address, masterKey, signal, onProgress, dryRun };
+  if (dryRun) {
+    await using _lock = await lockForReading(codec, { signal });
+    return await repair({ ...work, lock: undefined });
+  }
+  await using lock = await lockRepository(codec, { exclusive: true, signal });
+  return await repair({ ...work, lock });
+}
+
+/** Writes index files, each read back before it counts. A dry run writes none. */
+export class IndexRewriter {
+  readonly #work: RepairWork;
+  readonly #names = new Set<string>();
+  readonly #writer = new IndexWriter((packs) => this.#save(packs));
+
+  constructor(work: RepairWork) {
+    this.#work = work;
+  }
+
+  /** The files that were written: they are none of those that are to go. */
+  get names(): ReadonlySet<string> {
+    return this.#names;
+  }
+
+  async add(pack: IndexedPack): Promise<void> {
+    if (!this.#work.dryRun) await this.#writer.add(pack);
+  }
+
+  /** When it returns, every pack is in a durable index file. */
+  async finish(): Promise<void> {
+    await this.#writer.finish();
+  }
+
+  async #save(packs: readonly IndexedPack[]): Promise<void> {
+    const { codec, lock, signal } = this.#work;
+    await lock?.assertHeld();
+    const name = await saveIndexFile(codec, packs, { signal });
+    const readBack = await loadIndexFile(codec, name, { signal });
+    const isSame = readBack.length === packs.length && readBack.every(({ id }, i) => id === packs[i]?.id);
+    if (!isSame) {
+      throw new AppError('integrity', `The index file "${name.slice(0, 8)}" is not what was written`, {
+        detail: 'Nothing was removed.',
+        hint: 'Look for faults of the disk.',
+      });
+    }
+    this.#names.add(name);
   }
 }

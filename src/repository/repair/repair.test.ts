@@ -9,7 +9,7 @@ import { loadSnapshot } from '../format/snapshot-file.ts';
 import { lockRepository } from '../lock.ts';
 import { openFreshRepository, type TestRepository } from '../../../test/fixtures/open-repository.ts';
 import { BlobReader } from '../read/blob-reader.ts';
-import { findNode } from '../read/find-node.ts';
+import { findNode } from '../read/find-in-snapshot.ts';
 
 let folder: string;
 let opened: TestRepository;

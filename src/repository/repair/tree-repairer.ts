@@ -1,11 +1,10 @@
 import { Breather } from '../../lib/breathe.ts';
 import { type ByteString, toBytes, toPrintable } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
-import { encodeTree } from '../format/encode-tree.ts';
+import { encodeTree, splitTree } from '../format/encode-tree.ts';
 import { decodeTree, type TreeNode } from '../format/node.ts';
-import { splitTree } from '../format/split-tree.ts';
 import type { BlobReader } from '../read/blob-reader.ts';
-import type { LostEntry } from './repair-types.ts';
+import type { LostEntry } from '../requests.ts';
 
 export interface TreeRepairerOptions {
   readonly reader: BlobReader;

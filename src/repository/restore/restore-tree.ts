@@ -8,21 +8,19 @@ import { AppError } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import type { TreeNode } from '../format/node.ts';
 import { BlobReader } from '../read/blob-reader.ts';
-import { HardLinks } from '../read/hard-links.ts';
-import { walkTreeNodes } from '../read/walk-tree.ts';
+import { HardLinks, walkTreeNodes } from '../read/walk-tree.ts';
 import type { SaveContext } from '../save/save-scheduler.ts';
 import { applyMetadata, applyToDirectory } from './apply-metadata.ts';
-import { filePieces, type Piece } from './file-pieces.ts';
+import { filePieces, metadataOf, type OpenFile, type Piece, RestorePlan } from './restore-plan.ts';
 import { LikeFiles } from './like-files.ts';
 import { type Link, OtherThings } from './other-things.ts';
 import { openRestoreWorkers, type RestoreWorkers } from './restore-workers.ts';
-import { metadataOf, type OpenFile, RestorePlan } from './restore-plan.ts';
 import type { RestoreRequest } from './restore-request.ts';
 import { MadeDirectories } from './made-directories.ts';
 import { createFile, type HeldTarget, holdTarget, openDisk, placeOf } from './restore-target.ts';
 import { openOwnFile } from '../../lib/open-trusted.ts';
 import type { Metadata, PackWork } from './restore-task.ts';
-import type { RestoreResult } from './restore-types.ts';
+import type { RestoreResult } from '../requests.ts';
 
 export interface RestoreContext extends SaveContext {
   /** Workers that are started already; they end with the restore. */

@@ -1,20 +1,20 @@
 import { ftruncateSync, writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { OpenDirectories } from '../../lib/open-directories.ts';
+import { openOwnFile } from '../../lib/open-trusted.ts';
 import { closeQuickly } from '../../lib/posix-at.ts';
-import { limitMallocArenas } from '../../lib/posix.ts';
-import { Room } from '../lib/room.ts';
-import { serveTasks } from '../workers/worker-side.ts';
+import { limitMallocArenas, startWriteback } from '../../lib/posix.ts';
 import { type ByteString, toPrintable } from '../../model/byte-string.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';
 import { openCompressor } from '../crypto/compression.ts';
 import { type MasterKey, Sealer } from '../crypto/seal.ts';
+import { Room } from '../lib/room.ts';
 import { readBlobs } from '../read/read-blobs.ts';
 import { openStore, type StoreAddress } from '../stores/open-store.ts';
+import { serveTasks } from '../workers/worker-side.ts';
 import { applyMetadata } from './apply-metadata.ts';
-import { FileInHand } from './file-in-hand.ts';
-import { openNewFile } from './restore-target.ts';
+import { openNewFile, placeOf } from './restore-target.ts';
 import type { BlobTarget, BlobWork, Metadata, RestoreTask, RestoreTaskResult } from './restore-task.ts';
 
 /** Reads packs, opens their blobs, and writes files. */
@@ -114,5 +114,49 @@ function explained(path: ByteString, write: () => void): void {
     const meaning = code === 'EEXIST' ? 'exists' : 'failed';
     const reason = code === 'EEXIST' ? 'it is there already' : (code ?? String(error));
     throw new AppError(meaning, `Cannot restore "${toPrintable(path)}": ${reason}`, { cause: error });
+  }
+}
+
+/** So much is worth asking the kernel to begin to write it down. */
+const worthWriting = 4 * 1024 * 1024;
+
+/** A file that is there already, kept open from one blob to the next: most blobs of a pack belong to one file. */
+class FileInHand implements Disposable {
+  readonly #places: OpenDirectories;
+  #path: ByteString | undefined;
+  #fd = -1;
+  #start = 0;
+  #end = 0;
+
+  constructor(places: OpenDirectories) {
+    this.#places = places;
+  }
+
+  /** Opens it for a write to these bytes. */
+  open(path: ByteString, start: number, length: number): number {
+    if (path !== this.#path) {
+      this.release();
+      const { folder, name } = placeOf(this.#places, path);
+      this.#fd = openOwnFile(folder, name);
+      this.#path = path;
+      this.#start = start;
+      this.#end = start;
+    }
+    this.#start = Math.min(this.#start, start);
+    this.#end = Math.max(this.#end, start + length);
+    return this.#fd;
+  }
+
+  /** The disk begins with its work now, and not when everything has to be durable. */
+  release(): void {
+    if (this.#path === undefined) return;
+    const length = this.#end - this.#start;
+    if (length >= worthWriting) startWriteback(this.#fd, { offset: this.#start, length });
+    closeQuickly(this.#fd);
+    this.#path = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
   }
 }

@@ -4,8 +4,7 @@ import type { IndexedPack } from '../blob-index/index-file.ts';
 import type { Compressor } from '../crypto/compression.ts';
 import type { Sealer } from '../crypto/seal.ts';
 import type { BlobType } from '../pack/pack-header.ts';
-import { type FinishedPack, PackWriter } from '../pack/pack-writer.ts';
-import { storePack } from '../pack/store-pack.ts';
+import { type FinishedPack, PackWriter, storePack } from '../pack/pack-writer.ts';
 import type { Store } from '../stores/store.ts';
 
 export interface BlobSaverOptions {

@@ -5,7 +5,7 @@ import type { InFlight } from '../../model/snapshot.ts';
 import type { TreeNode } from '../format/node.ts';
 import { loadSnapshot } from '../format/snapshot-file.ts';
 import { BlobReader } from '../read/blob-reader.ts';
-import { findNode } from '../read/find-node.ts';
+import { findNode } from '../read/find-in-snapshot.ts';
 import type { SaveOptions } from '../types.ts';
 import type { CleanedFilesystems } from './clean-pages.ts';
 import { DirectorySaver, type DirectorySaverOptions } from './directory-saver.ts';

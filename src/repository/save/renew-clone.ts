@@ -1,7 +1,6 @@
 import { ftruncateSync } from 'node:fs';
 import { cloneRange } from '../../lib/clone-file.ts';
-import { differingRanges, type Extent } from '../extents/extent-map.ts';
-import { fileExtents } from '../extents/file-extents.ts';
+import { differingRanges, type Extent, fileExtents } from '../extents/file-extents.ts';
 import { type FileStat, statOpen } from '../../lib/posix-at.ts';
 import { hasChanged } from './file-reader.ts';
 

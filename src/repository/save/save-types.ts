@@ -11,7 +11,7 @@ import type {
   SnapshotSummary,
   VolumeDescription,
 } from '../../model/snapshot.ts';
-import type { WorkOptions } from '../work-options.ts';
+import type { WorkOptions } from '../requests.ts';
 
 export interface SaveOptions extends WorkOptions {
   readonly source: TreeSource;

@@ -5,9 +5,10 @@ import type { FileCodec } from '../format/repository-file.ts';
 import { loadSnapshot } from '../format/snapshot-file.ts';
 import type { BlobType } from '../pack/pack-header.ts';
 import { crawlTrees } from '../prune/crawl-trees.ts';
+import { BlobReader } from '../read/blob-reader.ts';
+import type { GroupStats, RepositoryStats } from '../requests.ts';
+import type { StoreOptions } from '../stores/store.ts';
 import type { StatsOptions } from '../types.ts';
-import { RestorableSizes } from './restorable-sizes.ts';
-import type { GroupStats, RepositoryStats } from './stats-types.ts';
 
 /** Adds up what groups of snapshots need. It takes a few bytes for each blob, however many snapshots there are. */
 export async function measureGroups(
@@ -145,4 +146,33 @@ function addBlob(usage: Usage, { stored, plain }: { readonly stored: number; rea
 
 function sum<T>(things: readonly T[], valueOf: (thing: T) => number): number {
   return things.reduce((total, thing) => total + valueOf(thing), 0);
+}
+
+const unknownSize = -1;
+
+/** How many bytes the files below trees have; what snapshots share is read once. */
+class RestorableSizes {
+  readonly #reader: BlobReader;
+  readonly #index: BlobIndex;
+  /** By the tree's slot in the index. */
+  #sizes: Float64Array | undefined;
+
+  constructor(codec: FileCodec, index: BlobIndex) {
+    this.#reader = new BlobReader(codec, index);
+    this.#index = index;
+  }
+
+  async sizeOf(tree: string, options: StoreOptions): Promise<number> {
+    this.#sizes ??= new Float64Array(this.#index.slotCount).fill(unknownSize);
+    const slot = this.#index.slotOf(tree, 'tree');
+    const known = this.#sizes[slot] ?? unknownSize;
+    if (known !== unknownSize) return known;
+    let bytes = 0;
+    for (const { type, size, subtree } of await this.#reader.readTree(tree, options)) {
+      if (type === 'file') bytes += size;
+      if (subtree !== undefined) bytes += await this.sizeOf(subtree, options);
+    }
+    this.#sizes[slot] = bytes;
+    return bytes;
+  }
 }

@@ -4,9 +4,7 @@ import { dirname } from 'node:path';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { makeDurably, syncDirectory, temporaryIn, writeDurably } from '../../lib/durable-file.ts';
 import { isProcessAlive } from '../../lib/process-alive.ts';
-import { LocalFileInMaking } from './local-file-in-making.ts';
-import { explainLocal } from './local-errors.ts';
-import { putInPlace } from './put-in-place.ts';
+import { explainLocal, LocalFileInMaking, putInPlace } from './local-file-in-making.ts';
 import { filePath, isFileName, isOwnRootName, isShardName, namedTypes, shardNames } from './layout.ts';
 import type {
   ByteRange,

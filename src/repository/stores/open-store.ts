@@ -1,12 +1,19 @@
-import type { AppError } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
 import type { StoreAddress, StoreTuning } from './address.ts';
-import { lazyStore } from './lazy-store.ts';
 import { openLocalStore } from './local.ts';
-import type { Store } from './store.ts';
+import type {
+  ByteRange,
+  FileType,
+  LoadOptions,
+  Store,
+  StoredFile,
+  StoreOptions,
+  StoreTimes,
+} from './store.ts';
 
 export type { StoreAddress } from './address.ts';
 
-export interface StoreHooks {
+interface StoreHooks {
   /** Told of each failure that is followed by another attempt. */
   readonly onRetry?: ((error: AppError) => void) | undefined;
 }
@@ -18,10 +25,10 @@ export interface StoreHooks {
 export function openStore(address: StoreAddress, hooks: StoreHooks = {}): Store {
   if (address.kind === 'local' && !isTuned(address)) return openLocalStore(address.directory);
   const location = address.kind === 'local' ? address.directory : address.text;
-  return lazyStore(location, async () => await decorate(await openPlain(address), address, hooks));
+  return new LazyStore(location, async () => await decorate(await openPlain(address), address, hooks));
 }
 
-/** The one list of stores. Each is loaded when it is used: most commands need none but the local one. */
+/** The one list of stores. Each is loaded when it is used: every worker opens one, and most need the local one only. */
 async function openPlain(address: StoreAddress): Promise<Store> {
   switch (address.kind) {
     case 'local':
@@ -31,13 +38,13 @@ async function openPlain(address: StoreAddress): Promise<Store> {
     case 'rest':
       return (await import('./rest/rest-store.ts')).openRestStore(address);
     case 'rclone':
-      return (await import('./rclone/open-rclone-store.ts')).openRcloneStore(address);
+      return (await import('./rclone/rclone-process.ts')).openRcloneStore(address);
     case 'sftp':
       return (await import('./sftp/sftp-store.ts')).openSftpStore(address);
   }
 }
 
-/** Limits inside, so that who waits to try again holds up nobody; the cache outside, so that it spares all of it. */
+/** Limits inside, so that a call that waits for its next try holds up no other; the cache outside, so that it spares all of it. */
 async function decorate(plain: Store, tuning: StoreTuning, { onRetry }: StoreHooks): Promise<Store> {
   const { limitsOf, limitStore } = await import('./decorators/limit-store.ts');
   const limits = limitsOf(tuning);
@@ -52,4 +59,70 @@ async function decorate(plain: Store, tuning: StoreTuning, { onRetry }: StoreHoo
 
 function isTuned({ connections, upload, download, retry, cache }: StoreTuning): boolean {
   return [connections, upload, download, retry, cache].some((value) => value !== undefined);
+}
+
+/** A store that is opened with its first call. */
+class LazyStore implements Store {
+  readonly location: string;
+  readonly #open: () => Promise<Store>;
+  #opened: Promise<Store> | undefined;
+
+  constructor(location: string, open: () => Promise<Store>) {
+    this.location = location;
+    this.#open = open;
+  }
+
+  get direct(): Store {
+    return new LazyStore(this.location, async () => {
+      const store = await this.#store();
+      return store.direct ?? store;
+    });
+  }
+
+  async create(options?: StoreOptions): Promise<void> {
+    await (await this.#store()).create(options);
+  }
+
+  async save(type: FileType, name: string, content: Uint8Array, options?: StoreOptions): Promise<void> {
+    await (await this.#store()).save(type, name, content, options);
+  }
+
+  async load(type: FileType, name: string, range?: ByteRange, options?: LoadOptions): Promise<Buffer> {
+    return await (await this.#store()).load(type, name, range, options);
+  }
+
+  async list(type: FileType, options?: StoreOptions): Promise<StoredFile[]> {
+    return await (await this.#store()).list(type, options);
+  }
+
+  async exists(type: FileType, name: string, options?: StoreOptions): Promise<boolean> {
+    return await (await this.#store()).exists(type, name, options);
+  }
+
+  async remove(type: FileType, name: string, options?: StoreOptions): Promise<void> {
+    await (await this.#store()).remove(type, name, options);
+  }
+
+  /** Every store that is opened lazily tells the time at least. */
+  async times(type: FileType, name: string, options?: StoreOptions): Promise<StoreTimes> {
+    const times = await (await this.#store()).times?.(type, name, options);
+    if (times !== undefined) return times;
+    throw new AppError('unsupported', `Repository "${this.location}" does not tell the time`);
+  }
+
+  async removeLeftovers(options?: StoreOptions): Promise<void> {
+    await (await this.#store()).removeLeftovers?.(options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    // One that could not be opened has nothing to close, and has told why already.
+    const store = await opened?.catch(() => undefined);
+    await store?.[Symbol.asyncDispose]?.();
+  }
+
+  #store(): Promise<Store> {
+    return (this.#opened ??= this.#open());
+  }
 }

@@ -4,10 +4,14 @@ import tls from 'node:tls';
 import { errnoOf } from '../../../model/errors.ts';
 import type { ProxySettings, TlsSettings } from '../address.ts';
 import { cancelled } from '../store-errors.ts';
-import { connectionError, isUnknownAuthority } from './connection-error.ts';
-import { declaredBytes, readBody } from './read-body.ts';
-import type { HttpRequest, HttpResponse, HttpTransport } from './transport.ts';
-import { writeBody } from './write-body.ts';
+import {
+  connectionError,
+  type HttpRequest,
+  type HttpResponse,
+  type HttpTransport,
+  isUnknownAuthority,
+} from './transport.ts';
+import { declaredBytes, readBody, writeBody } from './bodies.ts';
 
 export interface HttpConnectionsOptions {
   /** `https://host:port`. */

@@ -1,18 +1,27 @@
+import { RestStore } from '../rest/rest-store.ts';
+import type { Store } from '../store.ts';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
-import type { Readable, Writable } from 'node:stream';
+import { Duplex, type Readable, type Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { userEnvironment } from '../../../lib/child-environment.ts';
 import { AppError, errnoOf } from '../../../model/errors.ts';
 import type { RcloneAddress } from '../address.ts';
-import { userEnvironment } from '../../../lib/child-environment.ts';
 import { ChildHold } from '../child-hold.ts';
-import { connectionError } from '../http/connection-error.ts';
-import { declaredBytes, readBody } from '../http/read-body.ts';
-import type { HttpRequest, HttpResponse, HttpTransport } from '../http/transport.ts';
-import { writeBody } from '../http/write-body.ts';
+import { declaredBytes, readBody, writeBody } from '../http/bodies.ts';
+import {
+  connectionError,
+  type HttpRequest,
+  type HttpResponse,
+  type HttpTransport,
+} from '../http/transport.ts';
 import { cancelled } from '../store-errors.ts';
-import { PipeDuplex } from './pipe-duplex.ts';
+
+/** A repository on any storage that rclone knows, over the protocol that rclone has for restic. */
+export function openRcloneStore(address: RcloneAddress): Store {
+  return new RestStore(new RcloneProcess(address), { location: address.text, root: '/', headers: {} });
+}
 
 const defaultStallMs = 120_000;
 const endMs = 5000;
@@ -28,7 +37,7 @@ interface Running {
 }
 
 /** Requests to an `rclone serve restic --stdio` of our own: HTTP/2 on its standard input and output. */
-export class RcloneProcess implements HttpTransport {
+class RcloneProcess implements HttpTransport {
   readonly #address: RcloneAddress;
   #running: Running | undefined;
   /** Those whose connection is gone, until they have ended. */
@@ -189,4 +198,38 @@ function lastWords(text: string): string {
       .join(' ')
       .replaceAll(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /gm, '') || 'it ended'
   );
+}
+
+/** The two pipes of a process as one connection. It ends the process's input when it is destroyed. */
+class PipeDuplex extends Duplex {
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+
+  constructor(child: ChildProcessByStdio<Writable, Readable, Readable>) {
+    super({ allowHalfOpen: false });
+    this.#child = child;
+    child.stdin.on('error', (error) => this.destroy(error));
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) child.stdout.pause();
+    });
+    child.stdout.on('end', () => this.push(null));
+    child.stdout.on('error', (error) => this.destroy(error));
+  }
+
+  override _read(): void {
+    this.#child.stdout.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    this.#child.stdin.write(chunk, callback);
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#child.stdin.end(callback);
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#child.stdin.destroy();
+    this.#child.stdout.destroy();
+    callback(error);
+  }
 }

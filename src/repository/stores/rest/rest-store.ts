@@ -1,9 +1,14 @@
 import { AppError } from '../../../model/errors.ts';
 import type { RestAddress } from '../address.ts';
-import { answerTimes } from '../http/answer-times.ts';
-import { loadedContent, rangeHeaders } from '../http/loaded-content.ts';
+import {
+  answerTimes,
+  type HttpRequest,
+  type HttpResponse,
+  type HttpTransport,
+  loadedContent,
+  rangeHeaders,
+} from '../http/transport.ts';
 import { HttpConnections } from '../http/http-connections.ts';
-import type { HttpRequest, HttpResponse, HttpTransport } from '../http/transport.ts';
 import { filePath } from '../layout.ts';
 import { MadeMark } from '../made-mark.ts';
 import {
@@ -23,8 +28,7 @@ import type {
   StoreOptions,
   StoreTimes,
 } from '../store.ts';
-import { restError } from './rest-error.ts';
-import { parseList } from './rest-list.ts';
+import { parseList, restError } from './rest-answers.ts';
 
 const defaultStallMs = 120_000;
 

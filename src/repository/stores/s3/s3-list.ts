@@ -3,9 +3,8 @@ import type { S3Address } from '../address.ts';
 import type { HttpResponse } from '../http/transport.ts';
 import { throwIfAborted, unavailable } from '../store-errors.ts';
 import type { StoreOptions } from '../store.ts';
-import { parseFault, parsePage, type S3Object, type S3Page } from './s3-answers.ts';
+import { parseFault, parsePage, s3Error, type S3Object, type S3Page } from './s3-answers.ts';
 import type { S3Client } from './s3-client.ts';
-import { s3Error } from './s3-error.ts';
 
 export interface ListRequest {
   readonly prefix: string;

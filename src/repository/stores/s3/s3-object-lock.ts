@@ -2,9 +2,8 @@ import { hash } from 'node:crypto';
 import { AppError } from '../../../model/errors.ts';
 import type { ObjectLock } from '../address.ts';
 import type { FileType, StoreOptions } from '../store.ts';
-import { textOf } from './s3-answers.ts';
+import { s3Error, textOf } from './s3-answers.ts';
 import type { S3Client } from './s3-client.ts';
-import { s3Error } from './s3-error.ts';
 
 export interface ObjectLockRequest {
   readonly location: string;

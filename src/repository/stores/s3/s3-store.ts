@@ -1,8 +1,6 @@
 import { type AppError } from '../../../model/errors.ts';
 import type { ObjectLock, S3Address } from '../address.ts';
-import { answerTimes } from '../http/answer-times.ts';
-import { loadedContent, rangeHeaders } from '../http/loaded-content.ts';
-import type { HttpResponse } from '../http/transport.ts';
+import { answerTimes, type HttpResponse, loadedContent, rangeHeaders } from '../http/transport.ts';
 import { filePath, isOwnRootName, nameAtPath } from '../layout.ts';
 import { MadeMark } from '../made-mark.ts';
 import {
@@ -22,9 +20,8 @@ import type {
   StoreOptions,
   StoreTimes,
 } from '../store.ts';
-import { parseFault } from './s3-answers.ts';
+import { parseFault, s3Error } from './s3-answers.ts';
 import { S3Client } from './s3-client.ts';
-import { s3Error } from './s3-error.ts';
 import { listObjects, namesAtRoot } from './s3-list.ts';
 import { contentMd5, isLockable, ObjectLocks } from './s3-object-lock.ts';
 import { removeOldUploads, uploadInParts } from './s3-upload.ts';

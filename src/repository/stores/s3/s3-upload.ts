@@ -1,8 +1,7 @@
 import { AppError } from '../../../model/errors.ts';
 import type { StoreOptions } from '../store.ts';
-import { parseUploads, textOf } from './s3-answers.ts';
+import { parseUploads, s3Error, textOf } from './s3-answers.ts';
 import type { S3Client } from './s3-client.ts';
-import { s3Error } from './s3-error.ts';
 import { contentMd5 } from './s3-object-lock.ts';
 
 export interface UploadRequest {

@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto';
-import { AppError } from '../../model/errors.ts';
+import { AppError, isAppError } from '../../model/errors.ts';
 import type { Compressor } from '../crypto/compression.ts';
 import type { Sealer } from '../crypto/seal.ts';
+import type { Room } from '../lib/room.ts';
+import type { ByteRange, Store, StoreOptions } from '../stores/store.ts';
 
-export interface SealedBlob {
+interface SealedBlob {
   readonly id: string;
   /** Opened in place: the bytes are changed. */
   readonly sealed: Buffer;
@@ -47,4 +49,47 @@ function inflate(compressor: Compressor, frame: Buffer, length: number, room: Bu
   const target = room && room.length >= length ? room.subarray(0, length) : Buffer.allocUnsafeSlow(length);
   compressor.decompressInto(frame, target);
   return target;
+}
+
+/** A part of a pack that the index names. When there is no such pack, that is damage. */
+export async function loadPartOfPack(
+  store: Store,
+  packId: string,
+  range: ByteRange,
+  options?: StoreOptions & { readonly room?: Room },
+): Promise<Buffer> {
+  try {
+    return await store.load('data', packId, range, options);
+  } catch (error) {
+    if (!isAppError(error, 'not-found')) throw error;
+    throw new AppError('integrity', error.message, {
+      hint: 'Run "holdfast check" to learn what else is missing.',
+      cause: error,
+    });
+  }
+}
+
+/** Blobs that lie closer than this are read together with what is between them. */
+const gapBytes = 64 * 1024;
+const readBytes = 4 * 1024 * 1024;
+
+/** Blobs of one pack in the order in which they lie, in runs that are worth one request each. */
+export function runsOfBlobs<Blob extends { readonly offset: number; readonly length: number }>(
+  blobs: readonly Blob[],
+): Blob[][] {
+  const runs: Blob[][] = [];
+  let start = 0;
+  let end = -1;
+  for (const blob of blobs.toSorted((a, b) => a.offset - b.offset)) {
+    const stop = blob.offset + blob.length;
+    const current = runs.at(-1);
+    if (current && blob.offset >= end && blob.offset - end <= gapBytes && stop - start <= readBytes) {
+      current.push(blob);
+    } else {
+      runs.push([blob]);
+      start = blob.offset;
+    }
+    end = stop;
+  }
+  return runs;
 }

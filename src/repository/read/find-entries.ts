@@ -1,9 +1,9 @@
 import type { ByteString } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import type { BlobIndex } from '../blob-index/blob-index.ts';
-import type { BlobReader } from '../read/blob-reader.ts';
-import { entryOfNode } from '../read/entry-of-node.ts';
 import type { FindOptions, SnapshotEntry } from '../types.ts';
+import type { BlobReader } from './blob-reader.ts';
+import { entryOfNode } from './entries.ts';
 
 /** Looks for entries in the trees of several snapshots. A tree that holds none is not read for the next one again. */
 export class EntryFinder {

@@ -31,3 +31,21 @@ export async function readPackHeader(
     throw new AppError('integrity', 'Its header does not match its size');
   return blobs;
 }
+
+/** Reads the headers of some packs. */
+export interface HeaderTask {
+  readonly packs: readonly StoredFile[];
+}
+
+export type HeaderResult =
+  | { readonly packId: string; readonly blobs: readonly BlobPlace[] }
+  | { readonly packId: string; readonly message: string };
+
+export interface HeaderTaskResult {
+  readonly headers: readonly HeaderResult[];
+}
+
+/** True for what is wrong with one file only. Anything else, such as a store that does not answer, ends the work: nothing may be taken for lost because of it. */
+export function isOfThisFile({ code }: AppError): boolean {
+  return code === 'integrity' || code === 'not-found' || code === 'failed';
+}
