@@ -17,13 +17,13 @@ afterEach(() => rmSync(stateDir, { recursive: true }));
 test('puts a killed restore right before the volumes that it keeps itself are worked on, whatever the host is', async () => {
   const file = join(stateDir, 'volumes', 'data', '_data', 'file');
   {
-    await using app = open('embedded');
+    await using app = await open('embedded');
     await (await app.volumes.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
     writeFileSync(file, 'old');
   }
   await leaveHalfRestored(await stateId());
   expect(readFileSync(file, 'utf8')).toBe('new');
-  await using app = open(undefined);
+  await using app = await open(undefined);
   await app.volumes.managed();
   expect(readFileSync(file, 'utf8')).toBe('old');
   expect(await listJournals(stateDir)).toEqual([]);
@@ -31,36 +31,58 @@ test('puts a killed restore right before the volumes that it keeps itself are wo
 
 test('leaves what was restored on an engine to whoever asks that engine', async () => {
   {
-    await using app = open('embedded');
+    await using app = await open('embedded');
     await (await app.volumes.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
   }
   await leaveHalfRestored('an engine');
-  await using app = open(undefined);
+  await using app = await open(undefined);
   await app.volumes.managed();
   expect(await listJournals(stateDir)).toMatchObject([{ step: 'back' }]);
+});
+
+test('nothing hands out the host or its volumes before what killed work has left there is brought to its end', async () => {
+  await using app = openApp(config('embedded'));
+  await expect(app.volumes.managed()).rejects.toThrow('killed work');
+  await expect(app.volumes.onHost()).rejects.toThrow('killed work');
+});
+
+test('what cannot be brought to its end is told once by a process, however often it is found', async () => {
+  {
+    await using app = await open('embedded');
+    await (await app.volumes.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
+  }
+  await leaveHalfRestored(await stateId());
+  const [journal] = await listJournals(stateDir);
+  rmSync(journal?.members[0]?.stage ?? '', { recursive: true });
+  const told: string[] = [];
+  await using app = openApp({ ...config(undefined), onWarning: (warning) => void told.push(warning) });
+  await app.recoverAtStart('own');
+  await app.recoverAtStart('host');
+  expect(told).toEqual([expect.stringContaining('"data" cannot be put right')]);
+  expect(await listJournals(stateDir)).toHaveLength(1);
 });
 
 test('an undo finds what is kept of a volume that was renamed, or came back from the trash under another name', async () => {
   const { root } = await keepOld();
   {
-    await using app = open('embedded');
+    await using app = await open('embedded');
     const managed = await app.volumes.managed();
     await managed.rename('data', 'renamed');
     await managed.create({ name: 'data', driver: 'local', labels: {}, options: {} });
   }
   {
-    await using app = open('embedded');
+    await using app = await open('embedded');
     expect((await app.restore.listUndo()).map(({ name }) => name)).toEqual(['renamed']);
     const managed = await app.volumes.managed();
     await managed.remove('renamed');
     expect(await app.restore.listUndo()).toEqual([]);
   }
   {
-    await using app = open('embedded');
+    await using app = await open('embedded');
     expect(await app.restore.listUndo()).toEqual([]);
     await (await app.volumes.managed()).restoreTrash('renamed', { to: 'back' });
   }
-  await using app = open('embedded');
+  await using app = await open('embedded');
   const plan = await app.restore.planUndo({ what: 'back' });
   await app.restore.applyUndo(plan);
   expect(readFileSync(join(dirname(dirname(root)), 'back', '_data', 'file'), 'utf8')).toBe('old');
@@ -78,7 +100,7 @@ test('what looks like damage is remembered of backups by hand too, and of one th
     const { outcomes } = await app.backup.run(request, { onNote: (note) => notes.push(note) });
     expect(outcomes).toMatchObject([{ outcome: 'good' }]);
   };
-  await using app = openApp({ ...config('embedded'), ...known });
+  await using app = await recovered(openApp({ ...config('embedded'), ...known }));
   await (await app.volumes.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
   await app.repositories.init();
   writeFileSync(file, Buffer.alloc(8 << 20));
@@ -101,7 +123,7 @@ test('what looks like damage is remembered of backups by hand too, and of one th
 test('a single file that was edited after it was saved for a restore is saved again', async () => {
   const [file, repository] = [join(stateDir, 'app.conf'), join(stateDir, 'repository')];
   writeFileSync(file, 'first');
-  await using app = openApp({ ...config('embedded'), repository });
+  await using app = await recovered(openApp({ ...config('embedded'), repository }));
   await app.repositories.init();
   const request = { targets: [file], all: false, stacks: [], dryRun: false };
   const { outcomes } = await app.backup.run(request, {});
@@ -133,7 +155,7 @@ function anomalies(): string[] {
 async function keepOld(): Promise<{ readonly root: string }> {
   const root = join(stateDir, 'volumes', 'data', '_data');
   {
-    await using app = open('embedded');
+    await using app = await open('embedded');
     await (await app.volumes.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
   }
   writeFileSync(join(root, 'file'), 'old');
@@ -142,8 +164,14 @@ async function keepOld(): Promise<{ readonly root: string }> {
   return { root };
 }
 
-function open(host: 'embedded' | undefined): App {
-  return openApp(config(host));
+async function open(host: 'embedded' | undefined): Promise<App> {
+  return await recovered(openApp(config(host)));
+}
+
+/** As a surface does that works on the volumes that Holdfast keeps itself. */
+async function recovered(app: App): Promise<App> {
+  await app.recoverAtStart('own');
+  return app;
 }
 
 function config(host: 'embedded' | undefined): AppConfig {

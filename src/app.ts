@@ -11,7 +11,7 @@ import { openRepositories, openUpkeep } from './repositories/index.ts';
 import { openProof } from './proof/index.ts';
 import type { Protection } from './activity/index.ts';
 import { openSnapshots } from './snapshots/index.ts';
-import { openRestores } from './restore/index.ts';
+import { openRestores, recoverMore, recoverStreamed } from './restore/index.ts';
 import { openRetention } from './retention/index.ts';
 
 /** The only place that names implementations. Opens nothing yet. */
@@ -46,9 +46,9 @@ function openAppWithParts(
         await (await parts.notifier()).test(channel, { signal }),
     },
     engineLinks: parts.engineLinks,
+    recoverAtStart: (place) => parts.recoverAtStart(place),
     async recover(options = {}) {
-      const before = await parts.recovered();
-      const { recoverMore, recoverStreamed } = await import('./restore/index.ts');
+      const before = await parts.recoverAtStart('host');
       const report = await recoverMore(parts, before, options);
       return { ...report, volumes: await recoverStreamed(parts, options) };
     },
@@ -155,9 +155,10 @@ function openForPolicy(config: AppConfig, repository: string, shared: SharedPart
   // The password that was given is for the repository that was given.
   const isGiven = repository === '' || repository === config.repository;
   const own = isGiven ? config : { ...config, repository, passwordReference: undefined };
-  const { source } = shared;
-  const { app, parts } = openAppWithParts(own, { source, notifier: () => shared.notifier() });
-  return { app, parts, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
+  const { source, findings } = shared;
+  const { app, parts } = openAppWithParts(own, { source, findings, notifier: () => shared.notifier() });
+  const recoverAtStart = async (): Promise<void> => void (await parts.recoverAtStart('host'));
+  return { app, parts, recoverAtStart, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
 }
 
 /** A file that cannot be used is told as a backup that failed: a timer's own message goes nowhere. */

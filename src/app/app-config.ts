@@ -23,6 +23,9 @@ export interface AppConfig {
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
+/** Where killed work may have left something: on the host, or in the volumes that Holdfast keeps itself. */
+export type RecoveryPlace = 'host' | 'own';
+
 export function placeOf({ stateDir, configFile }: AppConfig): ConfigurationPlace {
   return { stateDir, configFile };
 }

@@ -28,7 +28,7 @@ import type {
   VolumeEngine,
   WatchedSizes,
 } from '../volumes/index.ts';
-import type { AppConfig } from './app-config.ts';
+import type { AppConfig, RecoveryPlace } from './app-config.ts';
 
 /**
  * All that Holdfast can do, for its surfaces: an object of rooms. Parts are opened when they are first needed, and closed
@@ -48,8 +48,14 @@ export interface App extends AsyncDisposable {
   /** For services that speak Docker's protocols. */
   readonly engineLinks: EngineLinks;
   /**
-   * Brings back the containers that jobs have left stopped or paused which were killed; opening the host does so too. And
-   * puts right the volumes that restores through their engine have left half restored.
+   * Brings to its end what killed work has left in a place: restores, drills, containers that were left stopped or paused. A
+   * surface calls it when it starts, before it works on what is there; without it, volumes and the host are refused. Done
+   * once, and told through `onWarning`.
+   */
+  recoverAtStart(place: RecoveryPlace): Promise<RecoverReport>;
+  /**
+   * The same with more patience for containers that cannot be started. And puts right the volumes that restores through
+   * their engine have left half restored.
    */
   recover(options?: JobOptions): Promise<RecoverReport & { readonly volumes: readonly RecoveredVolume[] }>;
 }
@@ -124,7 +130,14 @@ export interface InitOptions extends JobOptions {
   readonly makeDefault?: true | undefined;
 }
 
-export type { AppConfig, BackupReport, BackupRequest, ImportArchivesReport, ImportArchivesRequest };
+export type {
+  AppConfig,
+  RecoveryPlace,
+  BackupReport,
+  BackupRequest,
+  ImportArchivesReport,
+  ImportArchivesRequest,
+};
 export type { ArchiveOutcome, BackupOutcome } from '../backup/index.ts';
 export type { CheckReport, Progress, SnapshotEntry } from '../repository/index.ts';
 export type { DueHook } from '../quiesce/index.ts';

@@ -1,24 +1,35 @@
-import type { Catalog } from '../catalog/catalog.ts';
-import { knownError } from '../lib/known-error.ts';
-import type { Host } from '../hosts/host.ts';
-import type { ManagedHost, ManagedVolumes } from '../volumes/index.ts';
 import type { Protection } from '../activity/index.ts';
-import type { RecoverReport } from '../restore/index.ts';
-import type { AppConfig } from './app-config.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { Host } from '../hosts/host.ts';
+import { knownError } from '../lib/known-error.ts';
+import { AppError } from '../model/errors.ts';
+import { removeLeftTrials } from '../proof/index.ts';
+import {
+  isAnythingLeft,
+  nothingRecovered,
+  recoverHost,
+  recoverOwnVolumes,
+  type RecoverReport,
+} from '../restore/index.ts';
+import type { ManagedHost, ManagedVolumes } from '../volumes/index.ts';
+import type { AppConfig, RecoveryPlace } from './app-config.ts';
 import type { ConfiguredParts } from './known-repositories.ts';
 import { once } from './once.ts';
-import { openPutRight } from './put-right.ts';
 import { isUnwritable } from './unwritable.ts';
 
-/** Where volumes are. Whatever killed work has left on a host is put right before anybody is handed it. */
+/** Where volumes are. */
 export interface Hosts {
+  /**
+   * Brings to its end what killed work has left in a place, before anything is done there: without it the two below throw.
+   * Surfaces call it when they start. Done once; later calls get the first report. A host that cannot be reached is left to
+   * what needs it. What stays as it was is not told a second time by this process.
+   */
+  recoverAtStart(place: RecoveryPlace): Promise<RecoverReport>;
   host(): Promise<Host>;
   /** The volumes that Holdfast keeps itself. Opening them asks no container engine for anything. */
   managed(): Promise<ManagedVolumes>;
   /** The same, where they are the host's; undefined at an engine. */
   managedOfHost(): Promise<ManagedVolumes | undefined>;
-  /** What was brought back when the host was opened. */
-  recovered(): Promise<RecoverReport>;
 }
 
 export interface HostsParts extends ConfiguredParts {
@@ -27,38 +38,93 @@ export interface HostsParts extends ConfiguredParts {
   readonly opened: AsyncDisposableStack;
   /** Asked for when a host is there. */
   readonly protection: () => Protection;
+  readonly findings: Findings;
 }
 
-export function openHosts({ config, opened, catalog, configuration, protection }: HostsParts): Hosts {
-  const putRight = openPutRight(config, protection);
+/** What the last recovery of this process has told; several Apps may share it. */
+export interface Findings {
+  told: ReadonlySet<string>;
+}
+
+export function openHosts(parts: HostsParts): Hosts {
+  const { config, opened, catalog, configuration } = parts;
   const ownHost = once(async () => opened.use(await openOwnHost(config, catalog)));
-  const settledHost = once(async () => {
+  const foundHost = once(async (): Promise<FoundHost> => {
     const engine = await openEngineHost(config, { catalog, configuration });
-    const own = engine === undefined ? await ownHost() : undefined;
-    const found = engine === undefined ? await ownHost() : opened.use(engine);
-    try {
-      await putRight.settle(found, { managed: own?.managed });
-      await putRight.removeTrials(found);
-      // After that: an app must not start on data that is half restored.
-      return { found, own, recovered: await putRight.recover(found) };
-    } catch (error) {
-      // What a command that only reads cannot put right keeps nobody from their backups.
-      if (config.onlyReads !== true || !isUnwritable(error)) throw error;
-      config.onWarning?.(`What killed work has left is not put right: ${knownError(error).message}`);
-      return { found, own, recovered: { jobs: [], hooks: [], elsewhere: 0 } };
-    }
+    return engine === undefined ? await foundOwn() : { host: opened.use(engine), managed: undefined };
   });
-  const host = async (): Promise<Host> => (await settledHost()).found;
-  const managed = once(async () => {
-    if (config.host === 'embedded') await host();
-    const own = await ownHost();
-    // Whether they are the host's too may not be known: an engine that is asked may be waiting for these volumes.
-    if (config.host !== 'embedded')
-      await putRight.settle(own, { ofHost: (await own.info()).identity, managed: own.managed });
-    return own.managed;
-  });
-  const managedOfHost = async (): Promise<ManagedVolumes | undefined> => (await settledHost()).own?.managed;
-  return { host, managed, managedOfHost, recovered: async () => (await settledHost()).recovered };
+  const foundOwn = async (): Promise<FoundHost & { readonly managed: ManagedVolumes }> => {
+    const host = await ownHost();
+    return { host, managed: host.managed };
+  };
+  const begun = new Map<RecoveryPlace, Promise<RecoverReport>>();
+  // Where they are known to be the host's, the host is what has to be recovered.
+  const placeOf = (place: RecoveryPlace): RecoveryPlace => (config.host === 'embedded' ? 'host' : place);
+  const recovered = async (place: RecoveryPlace): Promise<void> => {
+    const recovery = begun.get(placeOf(place));
+    if (recovery === undefined)
+      throw new AppError('failed', 'What killed work has left has to be looked at first', {
+        hint: `Call recoverAtStart('${place}') on the App that was opened.`,
+      });
+    await recovery;
+  };
+  return {
+    recoverAtStart(place) {
+      const at = placeOf(place);
+      const recovery = begun.get(at) ?? recoverPlace(at, parts, at === 'host' ? foundHost : foundOwn);
+      begun.set(at, recovery);
+      return recovery;
+    },
+    async host() {
+      await recovered('host');
+      return (await foundHost()).host;
+    },
+    async managed() {
+      await recovered('own');
+      return (await ownHost()).managed;
+    },
+    async managedOfHost() {
+      await recovered('host');
+      return (await foundHost()).managed;
+    },
+  };
+}
+
+interface FoundHost {
+  readonly host: Host;
+  /** Undefined at an engine. */
+  readonly managed: ManagedVolumes | undefined;
+}
+
+async function recoverPlace(
+  place: RecoveryPlace,
+  { config, protection, findings }: HostsParts,
+  openHost: () => Promise<FoundHost>,
+): Promise<RecoverReport> {
+  const { stateDir, onWarning, onlyReads } = config;
+  const found = new Set<string>();
+  const onNote = (note: string): void => {
+    if (!findings.told.has(note) && !found.has(note)) onWarning?.(note);
+    found.add(note);
+  };
+  try {
+    if (!(await isAnythingLeft(stateDir))) return nothingRecovered;
+    const opened = await openHost().catch(() => undefined);
+    // What needs it opens it again, and says why it cannot.
+    if (opened === undefined) return nothingRecovered;
+    const { host, managed } = opened;
+    if (place === 'host')
+      return await recoverHost(protection(), host, { managed, removeTrials: removeLeftTrials, onNote });
+    await recoverOwnVolumes(protection(), host, { managed, onNote });
+    return nothingRecovered;
+  } catch (error) {
+    // What a command that only reads cannot recover keeps no one from their backups.
+    if (onlyReads !== true || !isUnwritable(error)) throw error;
+    onNote(`What killed work has left is not put right: ${knownError(error).message}`);
+    return nothingRecovered;
+  } finally {
+    findings.told = found;
+  }
 }
 
 /** Undefined where the volumes are those that Holdfast keeps itself. */

@@ -15,19 +15,23 @@ import { keepCatalogCopy } from './catalog-copy.ts';
 import { makeStateFolder } from './make-state-folder.ts';
 import { once, onceIn } from './once.ts';
 import { isUnwritable } from './unwritable.ts';
-import { type Hosts, openHosts } from './open-hosts.ts';
+import { type Findings, type Hosts, openHosts } from './open-hosts.ts';
 import { openProtectedNames } from './protected-names.ts';
 
 /** What an App is made of. Each part is opened when it is first asked for, and closed with all others. */
 export interface Parts extends RestoringParts, Hosts, Pick<KnownRepositories, 'openOther'> {
   readonly engineLinks: EngineLinks;
   readonly source: ConfigurationSource;
+  readonly findings: Findings;
   volumes(): Promise<VolumeEngine>;
   close(): Promise<void>;
 }
 
 /** What several Apps of one program have in common. */
-export type SharedParts = Pick<Protection, 'notifier'> & { readonly source: ConfigurationSource };
+export interface SharedParts extends Pick<Protection, 'notifier'> {
+  readonly source: ConfigurationSource;
+  readonly findings: Findings;
+}
 
 /** Opens nothing yet. */
 export function openParts(config: AppConfig, shared?: SharedParts): Parts {
@@ -47,10 +51,12 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
   });
   const source = shared?.source ?? openConfigurationSource(placeOf(config));
   const configured = { catalog, configuration: () => source.current() };
-  const hosts = openHosts({ config, opened, ...configured, protection: () => parts });
+  const findings = shared?.findings ?? { told: new Set() };
+  const hosts = openHosts({ config, opened, ...configured, protection: () => parts, findings });
   const repositories = openKnownRepositories(config, opened, configured);
   const parts: Parts = {
     source,
+    findings,
     ...hosts,
     ...repositories,
     stateDir,

@@ -76,6 +76,7 @@ async function snapshotsIn(
   for (const repository of repositories) {
     try {
       await using opened = open(repository);
+      await opened.recoverAtStart();
       snapshots.push(...(await opened.app.snapshots.list({}, options)));
     } catch (error) {
       if (isAppError(error, 'cancelled')) throw error;

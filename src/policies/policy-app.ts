@@ -19,6 +19,8 @@ export interface PolicyApp {
 export interface OpenedApp extends AsyncDisposable {
   readonly app: PolicyApp;
   readonly parts: Protection;
+  /** Brings to its end what killed work has left on the host. To be called before anything is done there. */
+  recoverAtStart(): Promise<void>;
 }
 
 /** Opens everything anew with a repository, by name or location; '' is the default one. Connects to nothing yet. */

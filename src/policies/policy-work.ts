@@ -35,6 +35,7 @@ export function openPolicyWork({ source, repository: given, open }: PolicyWorkPa
     act: (opened: OpenedApp) => Promise<T>,
   ): Promise<T> => {
     await using opened = open(repository);
+    await opened.recoverAtStart();
     try {
       return await act(opened);
     } catch (error) {
@@ -46,6 +47,7 @@ export function openPolicyWork({ source, repository: given, open }: PolicyWorkPa
     configurationProblem: () => source.problem(),
     async subjects({ policies }, options) {
       await using opened = open('');
+      await opened.recoverAtStart();
       const { subjects, warnings, hostFailure } = await listSubjects(opened.parts, policies, options);
       for (const warning of warnings) noteOnce(warning, options);
       return { subjects, hostFailure };

@@ -192,6 +192,7 @@ async function preview(
   options: JobOptions,
 ): Promise<PolicyBackup[]> {
   await using opened = open(repository);
+  await opened.recoverAtStart();
   const backups: PolicyBackup[] = [];
   for (const { policy, subject } of assignments) {
     const keep = policy.keep;

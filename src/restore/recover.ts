@@ -90,10 +90,10 @@ export async function recoverApps(
 }
 
 /**
- * What every command does that opens the host: it waits a short while only, once for what an engine refuses, and says what it
+ * A part of `recoverHost()`: it waits a short while only, once for what an engine refuses, and says what it
  * did. Never throws.
  */
-export async function recoverAtStart(parts: Protection, options: JobOptions): Promise<RecoverReport> {
+export async function recoverAppsAtStart(parts: Protection, options: JobOptions): Promise<RecoverReport> {
   try {
     const told = await restoresThatTell(parts.stateDir);
     const report = await recoverApps(parts, {

@@ -126,8 +126,6 @@ async function tell(
 
 /** All that is kept here and can be brought back, oldest first. */
 export async function listUndo(parts: Protection): Promise<UndoRecord[]> {
-  // Opening the host puts right what was interrupted.
-  await parts.host().catch(() => undefined);
   const kept: UndoRecord[] = [];
   for (const record of await listUndoRecords(parts.stateDir)) if (await isUndoable(record)) kept.push(record);
   return kept;
@@ -153,7 +151,6 @@ async function findRecords(
   what: string | undefined,
   options: JobOptions,
 ): Promise<UndoRecord[]> {
-  // Opening the host puts right what was interrupted.
   const host = await parts.host().catch(() => undefined);
   const identity = (await host?.info({ signal: options.signal }).catch(() => undefined))?.identity;
   const here = (await listUndoRecords(parts.stateDir)).filter(

@@ -69,6 +69,7 @@ test('a bind volume whose device goes to a symbolic link is filled where it is, 
     ...{ stateDir: join(scene.folder, 'state'), repository: undefined },
     ...{ host: 'embedded', dataWay: 'auto', passwordReference: undefined, env: process.env },
   });
+  await app.recoverAtStart('host');
   const engine = await app.volumes.onHost();
   const held = await makeSources(engine);
   const options = { type: 'none', o: 'bind', device: scene.data };

@@ -25,11 +25,13 @@ beforeEach(() => {
 });
 afterEach(() => scene[Symbol.dispose]());
 
-function open(): App {
-  return openApp({
+async function open(): Promise<App> {
+  const app = openApp({
     ...{ stateDir: join(scene.folder, 'state'), repository: join(scene.folder, 'repository') },
     ...{ host: 'embedded', dataWay: 'auto', passwordReference: undefined, env: process.env },
   });
+  await app.recoverAtStart('host');
+  return app;
 }
 
 function seen(root: string): string {
@@ -60,7 +62,7 @@ function idOf(round: number): string {
 }
 
 test('a stage whose name goes to another folder leads a restore nowhere', async () => {
-  await using app = open();
+  await using app = await open();
   await saveTwice(app);
   const inPlace = async (round: number): Promise<void> => {
     await restore(app, idOf(round));
@@ -76,7 +78,7 @@ test('a stage whose name goes to another folder leads a restore nowhere', async 
 });
 
 test('nor does a restore of a part go elsewhere, nor an undo', async () => {
-  await using app = open();
+  await using app = await open();
   await saveTwice(app);
   await scene.under({ what: 'stage' }, 15, async (round) => {
     await restore(app, idOf(round), { path: 'd3' });
@@ -92,7 +94,7 @@ test('nor does a restore of a part go elsewhere, nor an undo', async () => {
 });
 
 test('data whose name goes to another is restored in its place, or not at all', async () => {
-  await using app = open();
+  await using app = await open();
   await saveTwice(app);
   await scene.under({ what: 'target' }, 25, async (round) => {
     await restore(app, idOf(round));
@@ -113,7 +115,7 @@ function seenOrNothing(root: string): string {
 }
 
 test('what sees only a volume that is a mount point gets nothing of the host', async () => {
-  await using app = open();
+  await using app = await open();
   execFileSync('mount', ['--bind', data, data]);
   try {
     await saveTwice(app);
@@ -132,7 +134,7 @@ test('behind a link of another user, a directory is restored in place only where
   symlinkSync(real, link);
   lchownSync(link, attackerUid, attackerUid);
   const [name, place] = [join(link, 'd3'), join(real, 'd3')];
-  await using app = open();
+  await using app = await open();
   await app.repositories.init();
   const notes: string[] = [];
   const onNote = (note: string): void => void notes.push(note);

@@ -19,6 +19,7 @@ beforeAll(async () => {
   stateDir = join(engine.folder, 'state');
   await mkdir(stateDir);
   app = open();
+  await app.recoverAtStart('host');
   await app.repositories.init();
   await start();
 });
@@ -261,6 +262,7 @@ describe('the daemon', () => {
       'true false',
     );
     await using fresh = open();
+    await fresh.recoverAtStart('host');
     const report = await fresh.proof.check({ readDataPercent: 100 });
     expect(report.errors).toEqual([]);
     const history = await fresh.policies.history({ policy: 'often', limit: 500 });

@@ -139,6 +139,7 @@ async function forgetOldest(): Promise<void> {
 /** What the store says that it has may not be there: the check has to find it, and what it calls whole is. */
 async function judgeLie(end: WorkEnd, now: readonly string[]): Promise<void> {
   await using app = world.open();
+  await app.recoverAtStart('host');
   const { errors, wholeSnapshots } = await app.proof.check({ readDataPercent: 100 });
   const factsOf = (id: string): readonly string[] | undefined =>
     id === end.saved ? now : world.facts.get(id);
@@ -156,6 +157,7 @@ async function judgeLie(end: WorkEnd, now: readonly string[]): Promise<void> {
 /** Writes down what there is now. A failure that came late may have left a whole snapshot, and a forget may be half done. */
 async function remember(end: WorkEnd, now: readonly string[]): Promise<void> {
   await using app = world.open();
+  await app.recoverAtStart('host');
   const listed = (await app.snapshots.list({})).map(({ id }) => id);
   if (end.saved !== undefined) expect(listed, `${where}: said to be saved`).toContain(end.saved);
   for (const id of end.removed ?? []) expect(listed, `${where}: said to be removed`).not.toContain(id);
@@ -172,6 +174,7 @@ async function remember(end: WorkEnd, now: readonly string[]): Promise<void> {
 /** Nothing is damaged, every snapshot is there, and one of them is what was saved. */
 async function judgeWhole({ isThorough = random.fraction() < 0.04 }): Promise<void> {
   await using app = world.open();
+  await app.recoverAtStart('host');
   const { errors, wholeSnapshots } = await app.proof.check({ readDataPercent: 100 });
   expect(errors, where).toEqual([]);
   expect(wholeSnapshots.toSorted(), where).toEqual([...world.facts.keys()].sort());
@@ -186,6 +189,7 @@ async function judgeWhole({ isThorough = random.fraction() < 0.04 }): Promise<vo
 async function judgeSecond(mayBeDamaged: boolean): Promise<void> {
   const again = await world.work('copy');
   await using app = world.open('second');
+  await app.recoverAtStart('host');
   const { errors } = await app.proof.check({ readDataPercent: 100 });
   if (mayBeDamaged && errors.length > 0) {
     rmSync(join(world.second, 'data'), { recursive: true });
@@ -197,6 +201,7 @@ async function judgeSecond(mayBeDamaged: boolean): Promise<void> {
   expect(errors, where).toEqual([]);
   expect(again, where).toMatchObject({ isDone: true });
   await using main = world.open();
+  await main.recoverAtStart('host');
   const newest = (await main.snapshots.list({})).at(-1);
   const copy = (await app.snapshots.list({})).find(({ time }) => time === newest?.time);
   if (newest === undefined || copy === undefined)

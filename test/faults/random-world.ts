@@ -110,6 +110,7 @@ export class RandomWorld implements AsyncDisposable {
   /** Does it in this process. What is thrown must be an error that people can read. */
   async work(work: Work, signal?: AbortSignal): Promise<WorkEnd> {
     await using app = this.open();
+    await app.recoverAtStart('host');
     try {
       return await this.#tryTo(app, work, signal);
     } catch (error) {

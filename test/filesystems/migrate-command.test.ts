@@ -90,6 +90,7 @@ test('it tells how it gets on: of what is copied, and of what is compared', asyn
     ...{ stateDir, host: 'embedded', dataWay: 'auto', env: {} },
     ...{ repository: undefined, configFile: undefined, passwordReference: undefined },
   });
+  await app.recoverAtStart('host');
   const told: Record<string, number> = {};
   const plan = await app.volumes.planMigration({ name: 'pg', driver: 'local', options: { size: '32m' } });
   const report = await app.volumes.applyMigration(plan, {

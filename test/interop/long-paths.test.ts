@@ -37,6 +37,7 @@ beforeEach(async () => {
     ...{ host: 'embedded', dataWay: 'auto', passwordReference: 'env:RESTIC_PASSWORD' },
     env: { ...process.env, RESTIC_PASSWORD: resticPassword },
   });
+  await app.recoverAtStart('host');
   await app.repositories.init();
   id = await save();
 });

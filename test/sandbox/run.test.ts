@@ -216,6 +216,7 @@ describe('a command that is told to end', () => {
 
 test('a signal that comes before the command is there reaches it all the same', async () => {
   await using app = openApp({ ...blank, stateDir });
+  await app.recoverAtStart('own');
   const onSignals = (pass: (name: NodeJS.Signals) => void): Disposable => {
     pass('SIGTERM');
     return { [Symbol.dispose]() {} };

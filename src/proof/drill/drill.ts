@@ -24,7 +24,7 @@ import { openTrial, type Trial } from './trial.ts';
 /**
  * Proves that snapshots can be recovered from: restores them beside, starts the recorded image on that data where
  * nothing can reach it and it can reach nothing, asks it for its data, and takes the time. All of it is removed in the
- * end, whatever happened; what a killed drill leaves is removed by the next command that opens the host.
+ * end, whatever happened; what a killed drill leaves is removed by the next recovery.
  *
  * That a snapshot cannot be recovered from is told by the report. What keeps a drill from being made is thrown.
  */

@@ -6,7 +6,7 @@ import type { Hook, HookMoment } from '../../model/hook.ts';
 import type { Happening } from '../../activity/notify/notifier.ts';
 import { openAppJournal } from '../app-journal.ts';
 import { planStill } from '../plan-still.ts';
-import { recoverAtStart, recoverMore } from '../../restore/recover.ts';
+import { recoverAppsAtStart, recoverMore } from '../../restore/recover.ts';
 import { type StillWorld, stillWorld } from '../../../test/fixtures/still-world.ts';
 import { openHookRun, type HookRun } from './hook-run.ts';
 
@@ -62,7 +62,7 @@ async function backUp(): Promise<readonly AppError[]> {
 /** What a start says. */
 async function start(): Promise<string[]> {
   const notes: string[] = [];
-  await recoverAtStart(world.parts, { onNote: (note) => notes.push(note) });
+  await recoverAppsAtStart(world.parts, { onNote: (note) => notes.push(note) });
   return notes;
 }
 

@@ -5,6 +5,7 @@ import {
   type FlagParametersForType,
   buildCommand,
 } from '@stricli/core';
+import type { RecoveryPlace } from '../../app/app.ts';
 import type { CliContext } from './context.ts';
 import { globalAliases, globalFlagParameters } from './global-flags.ts';
 import { wrapText } from './wrap-text.ts';
@@ -32,6 +33,8 @@ export interface CommandSpec<Flags extends object> {
   readonly stays?: boolean;
   /** It does its work as well where the state folder takes nothing. */
   readonly onlyReads?: boolean;
+  /** Where it works, in order: what killed work has left there is brought to its end first. The host unless given. */
+  readonly recovers?: readonly RecoveryPlace[];
   /** Loaded when the command runs, so that the start stays quick. */
   readonly load: () => Promise<Action<Flags>>;
 }

@@ -34,6 +34,7 @@ export async function managedFor(
 /** Undefined where there is none, or no engine answers. */
 async function findEngineVolume({ app, signal }: Session, name: string): Promise<Volume | undefined> {
   try {
+    await app.recoverAtStart('host');
     return await (await app.volumes.onHost()).inspect(name, { signal });
   } catch (error) {
     if (!isAppError(error) || error.code === 'cancelled') throw error;

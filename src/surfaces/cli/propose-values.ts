@@ -1,5 +1,5 @@
 import type { CliContext } from './context.ts';
-import { withSession } from './session.ts';
+import { type Session, withSession } from './session.ts';
 
 interface Request {
   readonly kind: 'volume' | 'snapshot' | 'target' | 'path' | 'repository' | 'policy';
@@ -12,7 +12,8 @@ export async function proposeValues(
   { kind, partial }: Request,
 ): Promise<readonly string[]> {
   const found: string[] = [];
-  await withSession(context, { quiet: true }, async (session) => {
+  const asksHost = kind === 'volume' || kind === 'target' || kind === 'snapshot';
+  const propose = async (session: Session): Promise<void> => {
     const signal = AbortSignal.timeout(2000);
     if (kind === 'volume' || kind === 'target') {
       const volumes = await (await session.app.volumes.onHost()).list(undefined, { signal }).catch(() => []);
@@ -31,6 +32,7 @@ export async function proposeValues(
       const at = partial.indexOf('@');
       found.push(...snapshots.map(({ id, name }) => (at < 0 ? id.slice(0, 8) : `${name}@${id.slice(0, 8)}`)));
     }
-  });
+  };
+  await withSession(context, { quiet: true }, propose, { recovers: asksHost ? ['host'] : [] });
   return found.filter((name) => name.startsWith(partial));
 }

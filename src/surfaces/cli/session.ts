@@ -1,4 +1,4 @@
-import type { App, AppConfig } from '../../app/app.ts';
+import type { App, AppConfig, RecoveryPlace } from '../../app/app.ts';
 import type { AppError } from '../../model/errors.ts';
 import { printableLines } from '../../model/printable-lines.ts';
 import { paintFor, paintMessage } from './colour.ts';
@@ -38,12 +38,16 @@ export interface Session {
   readonly readBytes: () => AsyncIterable<Uint8Array>;
 }
 
+export interface SessionOptions extends Pick<AppConfig, 'stays' | 'onlyReads'> {
+  readonly recovers?: readonly RecoveryPlace[];
+}
+
 /** Opens what a command works with, runs it, and closes everything again, whatever happens. */
 export async function withSession(
   context: CliContext,
   ownFlags: GlobalFlags,
   act: (session: Session) => Promise<void>,
-  { stays = false, onlyReads = false }: Pick<AppConfig, 'stays' | 'onlyReads'> = {},
+  { stays = false, onlyReads = false, recovers = ['host'] }: SessionOptions = {},
 ): Promise<void> {
   const flags = mergeFlags(context.leadingFlags, ownFlags);
   const config = readConfig(flags, context.env);
@@ -60,6 +64,7 @@ export async function withSession(
     onlyReads,
     onWarning: (message) => say(`Warning: ${message}`),
   });
+  for (const place of recovers) await app.recoverAtStart(place);
   await act({
     config,
     context,

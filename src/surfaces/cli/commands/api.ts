@@ -13,10 +13,12 @@ export async function runApi(session: Session, flags: ApiFlags): Promise<void> {
   await serveApi(
     {
       async openVolumes() {
+        await app.recoverAtStart('own');
         return { volumes: await app.volumes.managed(), identity: await engineLinks.identity() };
       },
       openSizes: () => engineLinks.openSizes(),
       async openTrash() {
+        await app.recoverAtStart('own');
         const trash = await engineLinks.openTrash();
         return (volume, removeThere) => trash.take(volume, removeThere);
       },

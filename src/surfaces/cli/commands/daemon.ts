@@ -14,6 +14,8 @@ export async function runDaemon(session: Session, flags: DaemonFlags): Promise<v
     const { text: unit, path } = daemonService(session.config);
     return session.printer.print({ json: () => ({ unit, path }), text: () => unit, quiet: () => [unit] });
   }
+  // Also where the configuration cannot be used: what was left stopped must not wait for that.
+  await session.app.recoverAtStart('host');
   const say = (message: string): void => session.warn(toPrintable(fromText(message)));
   using _reloading = session.context.onHangUp(() => reload());
   let reload = (): void => {};

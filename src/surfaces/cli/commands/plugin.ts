@@ -20,7 +20,11 @@ export async function runPlugin(session: Session, flags: PluginFlags): Promise<v
   const { stateDir } = session.config;
   const shown = flags.stateFrom === undefined ? undefined : { stateDir, from: path.resolve(flags.stateFrom) };
   const { app } = session;
-  await servePlugin(() => app.volumes.managed(), {
+  const openVolumes = async (): ReturnType<typeof app.volumes.managed> => {
+    await app.recoverAtStart('own');
+    return await app.volumes.managed();
+  };
+  await servePlugin(openVolumes, {
     ...request,
     shown,
     stateDir,

@@ -46,6 +46,7 @@ const next = defineCommand<PolicyNextFlags>({
 });
 
 const accept = defineCommand({
+  recovers: [],
   brief: 'Say that a volume which looked damaged is as it should be',
   description:
     'A volume that shrank, grew or turned to noise since its last backup may be damaged: from then on nothing of it is forgotten, and its repository is not pruned. Once you have looked, this lets both go on. Without a name it lists what was noticed.',
@@ -72,6 +73,7 @@ const coverage = defineCommand({
 });
 
 const daemon = defineCommand<DaemonFlags>({
+  recovers: [],
   brief: 'Run the policies at their times',
   description:
     'Stays in the foreground and writes what it does to standard error. SIGTERM ends it after what is at work, SIGHUP has it read holdfast.yaml again. What was due while it did not run is made up for, once. One daemon runs for a state folder.',
@@ -88,6 +90,7 @@ const daemon = defineCommand<DaemonFlags>({
 });
 
 const configShow = defineCommand({
+  recovers: [],
   onlyReads: true,
   brief: 'Show the settings that count, and where each comes from',
   flags: {},
@@ -96,6 +99,7 @@ const configShow = defineCommand({
 });
 
 const configCheck = defineCommand({
+  recovers: [],
   onlyReads: true,
   brief: 'Say what is wrong in holdfast.yaml, with line and column',
   flags: {},

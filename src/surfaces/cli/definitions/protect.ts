@@ -18,6 +18,7 @@ const snapshot: ArgumentSpec = {
 const dryRun = switchFlag('Show what would be done, and stop');
 
 const init = defineCommand<InitFlags>({
+  recovers: [],
   brief: 'Make the state folder, a key and a repository',
   description:
     'Makes a repository in the restic format, and a key for it unless a password is given. A place that already is a repository is taken over when the password opens it. The first becomes the default. --repo takes a directory, s3:https://HOST/BUCKET/PREFIX, sftp:USER@HOST:/PATH, rest:https://HOST/PATH/ or rclone:REMOTE:PATH; "holdfast repo add" takes several.',

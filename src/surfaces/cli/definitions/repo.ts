@@ -11,6 +11,7 @@ const name: ArgumentSpec = {
 };
 
 const add = defineCommand<RepoAddFlags>({
+  recovers: [],
   brief: 'Make a repository or take one over, and remember it by a name',
   description: `A key is made for a new repository unless a password is given; one that is there is taken over when the password opens it. To change its options, add it again under the same name.
 
@@ -41,6 +42,7 @@ Secrets are references: secret-access-key=file:/etc/key, =env:NAME or =exec:COMM
 });
 
 const ls = defineCommand({
+  recovers: [],
   onlyReads: true,
   brief: 'List the repositories that are known',
   flags: {},
@@ -49,6 +51,7 @@ const ls = defineCommand({
 });
 
 const rm = defineCommand({
+  recovers: [],
   brief: 'Forget a repository; what it holds, and its key, stay',
   flags: {},
   args: [name],
@@ -56,6 +59,7 @@ const rm = defineCommand({
 });
 
 const setDefault = defineCommand({
+  recovers: [],
   brief: 'Say which repository commands take that name none',
   flags: {},
   args: [name],
@@ -63,6 +67,7 @@ const setDefault = defineCommand({
 });
 
 const check = defineCommand({
+  recovers: [],
   onlyReads: true,
   brief: 'Reach each repository, and see that it is the right one and opens',
   description:

@@ -6,6 +6,7 @@ import { defineCommand, listFlag, textFlag } from '../define-command.ts';
 const group = textFlag('Group whose members may use the socket too', 'GROUP');
 
 const plugin = defineCommand<PluginFlags>({
+  recovers: [],
   brief: "Serve Holdfast's volumes to Docker and Podman, as a volume plugin",
   description:
     'Stays in the foreground. While it runs, "docker volume create -d holdfast" makes volumes on every driver that Holdfast has, and containers use them like any other. Ending it, or its end by force, touches no mount: containers go on, and the next start knows what they hold. Takes its socket from systemd where that opened one.',
@@ -27,6 +28,7 @@ const plugin = defineCommand<PluginFlags>({
 });
 
 const api = defineCommand<ApiFlags>({
+  recovers: [],
   brief: "Serve Docker's API for volumes, with or without an engine behind it",
   description:
     'Stays in the foreground. Without --upstream, the docker command and every other client of the Engine API can list, create, inspect, remove and prune the volumes that Holdfast keeps itself. With --upstream, everything is passed to that engine, and the volumes that are removed or pruned through this socket go to the trash first. Whoever can use the socket can do what the engine can: it is for root unless --group says otherwise.',
@@ -42,6 +44,7 @@ const api = defineCommand<ApiFlags>({
 });
 
 const run = defineCommand<RunFlags>({
+  recovers: ['own'],
   brief: 'Run a command with volumes in their places, without a container engine',
   description:
     'The command sees the files of this machine, read-only, with the volumes, directories and tmpfs mounted where you say, a /tmp and a /dev of its own, and no other process. It has this terminal, gets the signals, and its exit number is ours. Volumes are those that Holdfast keeps itself; one that does not exist is made. Needs bubblewrap.',

@@ -2,6 +2,7 @@ import type { CompleteFlags } from '../commands/complete.ts';
 import { defineCommand, switchFlag } from '../define-command.ts';
 
 const completion = defineCommand({
+  recovers: [],
   brief: 'Print a completion script for bash, zsh or fish',
   description:
     'bash: holdfast completion bash > /etc/bash_completion.d/holdfast\nzsh:  holdfast completion zsh > "${fpath[1]}/_holdfast"\nfish: holdfast completion fish > ~/.config/fish/completions/holdfast.fish',
@@ -11,6 +12,7 @@ const completion = defineCommand({
 });
 
 const complete = defineCommand<CompleteFlags>({
+  recovers: [],
   onlyReads: true,
   brief: 'Print what could stand where the cursor is',
   flags: { describe: switchFlag('With a description after a tab') },

@@ -5,6 +5,7 @@ import type { CliContext } from '../context.ts';
 import { defineCommand, switchFlag, textFlag } from '../define-command.ts';
 
 const ls = defineCommand({
+  recovers: ['own'],
   onlyReads: true,
   brief: 'List the volumes in the trash',
   flags: {},
@@ -13,6 +14,7 @@ const ls = defineCommand({
 });
 
 const restore = defineCommand<TrashRestoreFlags>({
+  recovers: ['own', 'host'],
   brief: 'Bring volumes back from the trash',
   description: 'Brings volumes back with their data, options and labels.',
   flags: { to: textFlag('Another name for it', 'NAME') },
@@ -21,6 +23,7 @@ const restore = defineCommand<TrashRestoreFlags>({
 });
 
 const empty = defineCommand<TrashEmptyFlags>({
+  recovers: ['own'],
   brief: 'Delete what is in the trash for good',
   description: 'Deletes what is named, or all that is in the trash, and asks before it does.',
   flags: { expired: switchFlag('Only what has been there for longer than its time') },

@@ -17,6 +17,7 @@ const newKeyFlags = {
 };
 
 const keyList = defineCommand({
+  recovers: [],
   onlyReads: true,
   brief: 'List the keys of the repository, and which one is in use',
   flags: {},
@@ -25,6 +26,7 @@ const keyList = defineCommand({
 });
 
 const keyAdd = defineCommand<NewKeyFlags>({
+  recovers: [],
   brief: 'Add a key; those that are there stay',
   description:
     'Makes a random key in the "keys" folder of the state folder, unless a password or another file is given. The new key is stored, read back and opened before the command says that it is there.',
@@ -35,6 +37,7 @@ const keyAdd = defineCommand<NewKeyFlags>({
 });
 
 const keyChange = defineCommand<NewKeyFlags>({
+  recovers: [],
   brief: 'Put a new key in the place of the one in use',
   description:
     'The new key is durable and proven to open before the old one is removed. Whoever has the old password and a copy of the repository from before can still read that copy.',
@@ -45,6 +48,7 @@ const keyChange = defineCommand<NewKeyFlags>({
 });
 
 const keyRemove = defineCommand({
+  recovers: [],
   brief: 'Remove a key',
   description:
     'Never the last key, nor the one in use: open the repository with another (--password-file), or replace it with "holdfast key change".',
@@ -60,6 +64,7 @@ const key = buildRouteMap<string, CliContext>({
 });
 
 const unlock = defineCommand<UnlockFlags>({
+  recovers: [],
   brief: 'Remove locks that nobody holds any more',
   description:
     'A lock is stale when its process on this machine has ended, or when it was not renewed for 30 minutes. With --remove-all the others go too: only when you are sure that nobody works in the repository, on any machine.',

@@ -7,6 +7,7 @@ import { type ArgumentSpec, defineCommand, listFlag, switchFlag, textFlag } from
 const volume: ArgumentSpec = { placeholder: 'VOLUME', brief: 'Name of the volume', completes: 'volume' };
 
 const rename = defineCommand({
+  recovers: ['own'],
   brief: 'Give a volume another name',
   description:
     'Renames a volume that Holdfast keeps itself, while nobody uses it. Its snapshots stay its own; a volume that gets the old name later starts anew.',
@@ -16,6 +17,7 @@ const rename = defineCommand({
 });
 
 const label = defineCommand({
+  recovers: ['own'],
   brief: 'Change labels of a volume',
   description: 'Sets labels as KEY=VALUE, and takes those away that are written as KEY-.',
   usage: ['VOLUME KEY=VALUE', 'VOLUME KEY-'],
@@ -25,6 +27,7 @@ const label = defineCommand({
 });
 
 const protect = defineCommand({
+  recovers: ['host', 'own'],
   brief: 'Let volumes be removed by nobody',
   description:
     'A protected volume stays: rm, prune and the sockets that Holdfast serves for its own volumes refuse to remove it. For volumes of Docker, "holdfast volume rm" and "prune" do; Docker itself does not know of it.',
@@ -34,6 +37,7 @@ const protect = defineCommand({
 });
 
 const unprotect = defineCommand({
+  recovers: ['host', 'own'],
   brief: 'Take the protection away',
   flags: {},
   args: [{ ...volume, kind: 'many' }],
@@ -41,6 +45,7 @@ const unprotect = defineCommand({
 });
 
 const resize = defineCommand({
+  recovers: ['own'],
   brief: 'Change the size of a volume',
   description:
     'A volume with a size grows while it is in use. ext4 also shrinks, while nobody uses it and as far as its data allows.',
@@ -50,6 +55,7 @@ const resize = defineCommand({
 });
 
 const own = defineCommand<VolumeOwnFlags>({
+  recovers: ['own'],
   brief: 'Change the owner and mode of a volume',
   description: 'Of the root of the data. Numbers, or names of this machine.',
   flags: {
@@ -62,6 +68,7 @@ const own = defineCommand<VolumeOwnFlags>({
 });
 
 const health = defineCommand<VolumeHealthFlags>({
+  recovers: ['own'],
   onlyReads: true,
   brief: 'See whether volumes are well',
   description:
@@ -72,6 +79,7 @@ const health = defineCommand<VolumeHealthFlags>({
 });
 
 const rotate = defineCommand<VolumeRotateFlags>({
+  recovers: ['own'],
   brief: 'Give an encrypted volume new keys',
   description:
     'The old keys open nothing from then on. The data is not written anew. With --key, what that names wraps the keys from now on.',
@@ -83,6 +91,7 @@ const rotate = defineCommand<VolumeRotateFlags>({
 });
 
 const migrate = defineCommand<VolumeMigrateFlags>({
+  recovers: ['own', 'host'],
   brief: 'Move a volume to another driver',
   description:
     'Moves a volume that Holdfast keeps itself: between directories, images with a size, LUKS, gocryptfs, btrfs and devices, or to other options of its driver. It is copied while it is in use; then what uses it is stopped for a moment, the rest is copied, both sides are compared, and it goes on under its name. What it was before stays in the trash: --undo brings it back, with the data that it had then.',

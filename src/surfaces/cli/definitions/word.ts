@@ -5,6 +5,7 @@ import type { CliContext } from '../context.ts';
 import { defineCommand, listFlag, switchFlag, textFlag } from '../define-command.ts';
 
 const log = defineCommand<LogFlags>({
+  recovers: [],
   onlyReads: true,
   brief: 'Show what was done, or prove that nobody changed the record of it',
   description:
@@ -25,6 +26,7 @@ const log = defineCommand<LogFlags>({
 const notify = buildRouteMap<string, CliContext>({
   routes: {
     test: defineCommand({
+      recovers: [],
       brief: 'Send a test notification over one channel, or over all of them',
       description:
         'The channels are those in holdfast.yaml, under "notify". A test is sent at once, whatever a channel is told of otherwise.',

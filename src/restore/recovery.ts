@@ -1,0 +1,55 @@
+import path from 'node:path';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import type { Host } from '../hosts/host.ts';
+import { namesIn } from '../lib/names-in.ts';
+import { recoverAppsAtStart, type RecoverReport } from './recover.ts';
+import { settleAll, type SettleOptions } from './settle.ts';
+
+export const nothingRecovered: RecoverReport = { jobs: [], hooks: [], elsewhere: 0 };
+
+/** True where killed work may have left something. Asks no engine, and opens nothing. */
+export async function isAnythingLeft(stateDir: string): Promise<boolean> {
+  return await isAnythingIn(stateDir, ['journal', 'undo', 'trials', 'journal-apps', 'journal-hooks']);
+}
+
+export interface HostRecovery extends Pick<SettleOptions, 'onNote' | 'managed'> {
+  /** Removes what drills have left. */
+  readonly removeTrials: (parts: Protection, options: JobOptions) => Promise<unknown>;
+}
+
+/**
+ * Brings to its end what killed work has left on a host: restores first, so that nothing reads or starts on data that is half
+ * restored; then drills; then containers that were left stopped or paused run again, and their hooks are told. What cannot be
+ * done now is told, and tried again by the next recovery. Throws only where the state folder cannot be read or written to.
+ */
+export async function recoverHost(
+  parts: Protection,
+  host: Host,
+  { managed, removeTrials, onNote }: HostRecovery,
+): Promise<RecoverReport> {
+  const on = { ...parts, host: async () => host };
+  const { stateDir } = parts;
+  if (await isAnythingIn(stateDir, ['journal', 'undo'])) await settleAll(on, { managed, onNote });
+  if (await isAnythingIn(stateDir, ['trials'])) await removeTrials(on, { onNote });
+  if (!(await isAnythingIn(stateDir, ['journal-apps', 'journal-hooks']))) return nothingRecovered;
+  return await recoverAppsAtStart(on, { onNote });
+}
+
+/**
+ * The same for the volumes that Holdfast keeps itself, where they may not be the host's: an engine that is asked for its
+ * containers may be waiting for these volumes.
+ */
+export async function recoverOwnVolumes(
+  parts: Protection,
+  host: Host,
+  { managed, onNote }: Pick<SettleOptions, 'onNote' | 'managed'>,
+): Promise<void> {
+  if (!(await isAnythingIn(parts.stateDir, ['journal', 'undo']))) return;
+  const ofHost = (await host.info()).identity;
+  await settleAll({ ...parts, host: async () => host }, { managed, onNote, ofHost });
+}
+
+async function isAnythingIn(stateDir: string, folders: readonly string[]): Promise<boolean> {
+  for (const folder of folders) if ((await namesIn(path.join(stateDir, folder))).length > 0) return true;
+  return false;
+}
