@@ -152,7 +152,7 @@ async function takeVolume(
   const { kind, name } = target;
   const hostIdentity = target.kind === 'volume' ? target.host.identity : undefined;
   const places = [{ kind, name, hostIdentity, identity: volume.identity }];
-  const lease = await takeLeases(parts, { places, action: 'back up' }, options);
+  const lease = await takeLeases(parts, { places, work: 'back up' }, options);
   try {
     await options.settleRestore(parts, target, options);
     return lease;

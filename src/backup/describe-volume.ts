@@ -2,13 +2,8 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import { placeBehindLink } from './behind-link.ts';
 import { containerStarts } from './container-starts.ts';
-import {
-  pathIdentity,
-  volumeIdentity,
-  whySkipped,
-  type BackupTarget,
-  type PathTarget,
-} from '../volumes/index.ts';
+import { pathIdentity, volumeIdentity } from '../leases/index.ts';
+import { whySkipped, type BackupTarget, type PathTarget } from '../volumes/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import { pathConsumers } from '../quiesce/index.ts';
 

@@ -1,6 +1,6 @@
 import type { ByteString } from '../model/byte-string.ts';
 import type { CallOptions, Containers } from './containers.ts';
-import type { ClaimHolder } from '../lib/machine-claim.ts';
+import type { ClaimHolder, ClaimOptions } from '../lib/machine-claim.ts';
 import type { DataMount, HostKind, Volume, VolumeSpec } from '../model/volume.ts';
 
 export interface HostInfo {
@@ -52,7 +52,10 @@ export interface Host extends AsyncDisposable {
    * folder they work from; or says who has it. Never waits; ends with the process. Absent where nothing of the host is to
    * be had from another state folder.
    */
-  claim?(what: string, options?: CallOptions): Promise<AsyncDisposable | { readonly heldBy: ClaimHolder }>;
+  claim?(
+    what: string,
+    options?: CallOptions & ClaimOptions,
+  ): Promise<AsyncDisposable | { readonly heldBy: ClaimHolder }>;
 
   /** Gives access to a volume's data until it is disposed. `not-found` when the volume does not exist. */
   openData(name: string, options?: CallOptions & { readonly write?: boolean }): Promise<VolumeData>;

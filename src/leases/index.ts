@@ -1,5 +1,6 @@
 /**
  * Who works on what: the exclusive hold on a volume or an application, against processes, state folders and other users of
- * the machine. Begin with `lease.ts`.
+ * the machine. Every work on a volume takes what `works.ts` says it holds, by `takeLeases()`. Begin with `works.ts`.
  */
+export { pathIdentity, volumeIdentity } from './identity.ts';
 export { isReadOnly, takeLease, takeLeases } from './lease.ts';

@@ -44,17 +44,17 @@ test('takeLeases() takes all, or none and says who has it, against another state
   const [one, other] = [await partsOn(machine, 'one'), await partsOn(machine, 'other')];
   const place = (name: string) => ({ kind: 'volume' as const, name, identity: `of ${name}` });
   {
-    await using _pg = await takeLeases(one, { places: [place('pg')], action: 'back up' }, {});
-    const request = { places: [place('files'), place('pg')], action: 'undo the restore of' };
+    await using _pg = await takeLeases(one, { places: [place('pg')], work: 'back up' }, {});
+    const request = { places: [place('files'), place('pg')], work: 'undo the restore of' } as const;
     await expect(takeLeases(other, request, {})).rejects.toMatchObject({
       code: 'locked',
       message: 'Cannot undo the restore of "pg": process 7 is at work on it',
       detail: expect.stringContaining('another state folder') as string,
     });
-    expect(machine.taken).toEqual(['volume pg']);
-    await using _files = await takeLeases(other, { places: [place('files')], action: 'restore' }, {});
+    expect(machine.taken).toEqual(['data of volume pg', 'volume pg']);
+    await using _files = await takeLeases(other, { places: [place('files')], work: 'restore' }, {});
     const directory = { ...place('pg'), kind: 'path' as const };
-    await using _directory = await takeLeases(other, { places: [directory], action: 'restore' }, {});
+    await using _directory = await takeLeases(other, { places: [directory], work: 'restore' }, {});
   }
   expect(machine.taken).toEqual([]);
 });

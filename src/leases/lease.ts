@@ -1,23 +1,168 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import type { Catalog } from '../catalog/catalog.ts';
 import type { Host } from '../hosts/host.ts';
-import { makeFolders } from '../lib/make-folders.ts';
-import { type FileLock, tryLockFile, tryLockUnwritten } from '../lib/file-lock.ts';
+import { type FileLock, ownerIn, tryLockFile, tryLockUnwritten } from '../lib/file-lock.ts';
 import { holderWords } from '../lib/machine-claim.ts';
+import { makeFolders } from '../lib/make-folders.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { localTime } from '../model/local-time.ts';
 import { quote } from '../model/quote.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import { pathIdentity, volumeIdentity } from './identity.ts';
+import { partsOfVolume, type Work, works } from './works.ts';
 
-export interface LeaseRequest {
-  readonly stateDir: string;
-  /** The volume's stable identity. */
-  readonly identity: string;
+/** A volume of a host, or a directory. */
+export interface LeasePlace {
+  readonly kind: 'volume' | 'path';
   readonly name: string;
-  /** What is being done, for the one who finds the volume taken: `back up`, `restore`. */
-  readonly action: string;
-  /** For what others may reach from a state folder of their own: they are kept away from it too. */
-  readonly claim?: LeaseClaim | undefined;
+  /** Whose volume it is; undefined is the host that answers. */
+  readonly hostIdentity?: string | undefined;
+  /** What its snapshots share; found by its name unless given. */
+  readonly identity?: string | undefined;
+}
+
+export interface LeasesRequest {
+  readonly places: readonly LeasePlace[];
+  readonly work: Work;
+}
+
+/** Where leases are taken. A host that is not given is one whose volumes no other state folder reaches. */
+export interface LeaseParts extends Pick<Protection, 'stateDir' | 'catalog'> {
+  readonly host?: Protection['host'] | undefined;
+}
+
+/**
+ * Takes what a work holds of one place or several at once (`works.ts`), against this process, other processes, other state
+ * folders and other users of the machine; `locked` says who has it, and nothing is held then. Never waits for another work,
+ * so that two never wait for each other. It ends with the process, however that ends.
+ */
+export async function takeLeases(
+  parts: LeaseParts,
+  { places, work }: LeasesRequest,
+  options: JobOptions,
+): Promise<AsyncDisposable> {
+  await using leases = new AsyncDisposableStack();
+  const holdings = new Map<string, Holding>();
+  for (const place of places) {
+    for (const holding of await holdingsOf(parts, { place, work }, options)) {
+      const key = holding.identity ?? holding.claim?.what ?? '';
+      // A volume that is had in two ways may be named by both.
+      holdings.set(key, { ...holding, claim: holding.claim ?? holdings.get(key)?.claim });
+    }
+  }
+  for (const [, { name, identity, claim }] of [...holdings].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    for (const part of partsOfVolume) {
+      const held = works[work][part];
+      if (held === undefined) continue;
+      const ofPart = (what: string): string => (part === 'turn' ? what : `${part} of ${what}`);
+      const isShared = held === 'shared';
+      const request = {
+        name,
+        action: work,
+        isShared,
+        claim: claim && { ...claim, what: ofPart(claim.what) },
+      };
+      if (identity === undefined) leases.use(await takeClaim(request));
+      else {
+        const inFolder = {
+          stateDir: parts.stateDir,
+          identity: ofPart(identity),
+          mayBeFolder: part === 'turn',
+        };
+        leases.use(await takeLease({ ...request, ...inFolder }));
+      }
+    }
+  }
+  return leases.move();
+}
+
+interface Holding {
+  readonly name: string;
+  /** Undefined where there is no state folder, or none that takes anything: it is held on the machine alone. */
+  readonly identity: string | undefined;
+  readonly claim: LeaseClaim | undefined;
+}
+
+async function holdingsOf(
+  parts: LeaseParts,
+  { place, work }: { readonly place: LeasePlace; readonly work: Work },
+  options: JobOptions,
+): Promise<Holding[]> {
+  const catalog = await catalogIfAny(parts);
+  const { kind, name, hostIdentity } = place;
+  if (catalog === undefined)
+    return [{ name, identity: place.identity, claim: await claimOf(parts, place, options) }];
+  if (kind === 'path')
+    return [{ name, identity: place.identity ?? pathIdentity(catalog, name), claim: undefined }];
+  const own = { hostIdentity: catalog.stateId(), name };
+  if (hostIdentity === own.hostIdentity)
+    return [{ name, identity: place.identity ?? volumeIdentity(catalog, own), claim: undefined }];
+  const host = await hostOf(parts, place, options);
+  const of = hostIdentity ?? (await host?.info({ signal: options.signal }))?.identity ?? own.hostIdentity;
+  const identity = place.identity ?? volumeIdentity(catalog, { hostIdentity: of, name });
+  const holding = { name, identity, claim: host && { host, what: `volume ${name}` } };
+  const isOwn = host !== undefined && (await isOwnByPlugin(host, { catalog, name, work }, options));
+  if (!isOwn || volumeIdentity(catalog, own) === identity) return [holding];
+  return [holding, { name, identity: volumeIdentity(catalog, own), claim: undefined }];
+}
+
+/**
+ * True for a volume that an engine has by our plugin, and that the embedded host has as well: work on it by the engine
+ * keeps both ways to it. The engine hands a removal to the plugin, which keeps its own.
+ */
+async function isOwnByPlugin(
+  host: Host,
+  { catalog, name, work }: { readonly catalog: Catalog; readonly name: string; readonly work: Work },
+  { signal }: JobOptions,
+): Promise<boolean> {
+  if (work === 'remove' || host.kind === 'embedded') return false;
+  if (catalog.findEmbeddedVolume(name) === undefined) return false;
+  const volume = await host.findVolume(name, { signal });
+  return volume !== undefined && volume.driver !== 'local';
+}
+
+/** A command that has no state folder yet makes none for its lease. */
+async function catalogIfAny({ stateDir, catalog }: LeaseParts): Promise<Catalog | undefined> {
+  if (!existsSync(stateDir)) return undefined;
+  try {
+    return await catalog();
+  } catch (error) {
+    if (isAppError(error, 'denied') || isAppError(error, 'read-only') || isAppError(error, 'full'))
+      return undefined;
+    throw error;
+  }
+}
+
+/**
+ * What keeps those away from a place who work from another state folder. Undefined for a directory, which belongs to one
+ * state folder, for a volume of another host than the one that answers, and where none answers.
+ */
+export async function claimOf(
+  parts: Pick<LeaseParts, 'host'>,
+  place: LeasePlace,
+  options: JobOptions,
+): Promise<LeaseClaim | undefined> {
+  const host = await hostOf(parts, place, options);
+  return host && { host, what: `volume ${place.name}` };
+}
+
+async function hostOf(
+  parts: Pick<LeaseParts, 'host'>,
+  { kind, hostIdentity }: LeasePlace,
+  { signal }: JobOptions,
+): Promise<Host | undefined> {
+  if (kind === 'path') return undefined;
+  try {
+    const host = await parts.host?.();
+    if (hostIdentity !== undefined && (await host?.info({ signal }))?.identity !== hostIdentity)
+      return undefined;
+    return host;
+  } catch (error) {
+    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return undefined;
+    throw error;
+  }
 }
 
 export interface LeaseClaim {
@@ -26,42 +171,75 @@ export interface LeaseClaim {
   readonly what: string;
 }
 
-/**
- * An exclusive hold on a volume, within this state folder, and with `claim` on this machine. It ends with the process that
- * took it, however that ends.
- */
+interface ClaimRequest {
+  readonly name: string;
+  /** What is being done, for the one who finds it taken: `back up`, `restore`. */
+  readonly action: string;
+  /** For what others may reach from a state folder of their own: they are kept away from it too. */
+  readonly claim?: LeaseClaim | undefined;
+  /** Together with others that share it. */
+  readonly isShared?: boolean | undefined;
+}
+
+export interface LeaseRequest extends ClaimRequest {
+  readonly stateDir: string;
+  /** What the volume's snapshots share, or whatever else is held. */
+  readonly identity: string;
+  /** False where the folder itself must not be held instead, where nothing can be written in it. */
+  readonly mayBeFolder?: boolean | undefined;
+}
+
+/** One hold within this state folder, and with `claim` on this machine. */
 export async function takeLease(request: LeaseRequest): Promise<AsyncDisposable> {
+  await using held = new AsyncDisposableStack();
   const taken = await tryLock(request);
-  if (!('heldBy' in taken)) return await alsoClaimed(taken, request);
-  const holder = describeHolder(taken.heldBy);
-  throw new AppError(
-    'locked',
-    `Cannot ${request.action} ${quote(request.name)}: ${holder.who} is at work on it`,
-    {
-      detail: holder.detail,
-      hint: 'Wait until it is done, or end that process.',
-    },
-  );
+  if (taken !== undefined && 'heldBy' in taken) throw isTaken(request, describeHolder(taken.heldBy));
+  held.use(taken);
+  held.use(await takeClaim(request));
+  return held.move();
+}
+
+async function takeClaim(request: ClaimRequest): Promise<AsyncDisposable | undefined> {
+  const { claim, isShared } = request;
+  const claimed = await claim?.host.claim?.(claim.what, { isShared });
+  if (claimed === undefined || !('heldBy' in claimed)) return claimed;
+  throw isTaken(request, {
+    who: holderWords(claimed.heldBy),
+    detail: 'It works from another state folder.',
+  });
+}
+
+function isTaken({ action, name }: ClaimRequest, { who, detail }: HolderInWords): AppError {
+  return new AppError('locked', `Cannot ${action} ${quote(name)}: ${who} is at work on it`, {
+    detail,
+    hint: 'Wait until it is done, or end that process.',
+  });
 }
 
 /**
  * A state folder that takes nothing here may be written to elsewhere: a lease that is there is taken by the same file. Where
- * there is none, all leases are one, on the folder itself.
+ * there is none, all leases are one, on the folder itself, or nothing is held.
  */
-async function tryLock(request: LeaseRequest): Promise<FileLock | { readonly heldBy: string }> {
-  const folder = path.join(request.stateDir, 'leases');
-  const file = path.join(folder, createHash('sha256').update(request.identity).digest('hex').slice(0, 32));
-  const owner = JSON.stringify({ pid: process.pid, action: request.action, since: new Date().toISOString() });
+async function tryLock({
+  stateDir,
+  identity,
+  action,
+  isShared,
+  mayBeFolder = true,
+}: LeaseRequest): Promise<FileLock | { readonly heldBy: string } | undefined> {
+  const folder = path.join(stateDir, 'leases');
+  const file = path.join(folder, createHash('sha256').update(identity).digest('hex').slice(0, 32));
+  const owner = JSON.stringify({ pid: process.pid, action, since: new Date().toISOString() });
   try {
     await makeFolders(folder, { mode: 0o700 });
-    return await tryLockFile(file, { owner });
+    return await tryLockFile(file, { owner, isShared, isRemoved: true });
   } catch (error) {
-    if (!isReadOnly(error)) throw error;
+    if (!isReadOnly(error) && !['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '')) throw error;
     try {
-      return await tryLockUnwritten(file);
+      return await tryLockUnwritten(file, { isShared });
     } catch (missing) {
       if (errnoOf(missing) !== 'ENOENT') throw error;
-      return await tryLockUnwritten(request.stateDir);
+      return mayBeFolder ? await tryLockUnwritten(stateDir) : undefined;
     }
   }
 }
@@ -71,91 +249,28 @@ export function isReadOnly(error: unknown): boolean {
   return ['EROFS', 'EACCES', 'EPERM'].includes(errnoOf(error) ?? '');
 }
 
-async function alsoClaimed(taken: FileLock, request: LeaseRequest): Promise<AsyncDisposable> {
-  await using held = new AsyncDisposableStack();
-  held.use(taken);
-  const claim = await request.claim?.host.claim?.(request.claim.what);
-  if (claim !== undefined && 'heldBy' in claim) {
-    const who = holderWords(claim.heldBy);
-    throw new AppError('locked', `Cannot ${request.action} ${quote(request.name)}: ${who} is at work on it`, {
-      detail: 'It works from another state folder.',
-      hint: 'Wait until it is done, or end that process.',
-    });
-  }
-  held.use(claim);
-  return held.move();
+interface HolderInWords {
+  readonly who: string;
+  readonly detail: string | undefined;
 }
 
-/** A volume of a host, or a directory. */
-export interface ClaimedPlace {
-  readonly kind: 'volume' | 'path';
-  readonly name: string;
-  /** Whose volume it is; undefined is the host that answers. */
-  readonly hostIdentity?: string | undefined;
+/** One that has not written its name yet has none. */
+function describeHolder(text: string): HolderInWords {
+  const holder = ownerIn(text, readOwner);
+  if (holder === undefined) return { who: 'another Holdfast process', detail: undefined };
+  const { pid, action, since } = holder;
+  return { who: `process ${pid}`, detail: `It began to ${action} it at ${localTime(since)}.` };
 }
 
-interface LeasesRequest {
-  readonly places: readonly (ClaimedPlace & Pick<LeaseRequest, 'identity'>)[];
-  readonly action: string;
-}
-
-/**
- * On one place or several at once, or on none, and on the machine where that keeps somebody away: in one order for all, so
- * that two never wait for each other.
- */
-export async function takeLeases(
-  parts: Pick<Protection, 'stateDir' | 'host'>,
-  { places, action }: LeasesRequest,
-  options: JobOptions,
-): Promise<AsyncDisposable> {
-  const { stateDir } = parts;
-  await using leases = new AsyncDisposableStack();
-  for (const place of places.toSorted((a, b) => (a.identity < b.identity ? -1 : 1))) {
-    const { identity, name } = place;
-    const claim = await claimOf(parts, place, options);
-    leases.use(await takeLease({ stateDir, identity, name, action, claim }));
-  }
-  return leases.move();
-}
-
-/**
- * What keeps those away from a place who work from another state folder. Undefined for a directory, which belongs to one
- * state folder, for a volume of another host than the one that answers, and where none answers.
- */
-export async function claimOf(
-  parts: Pick<Protection, 'host'>,
-  { kind, name, hostIdentity }: ClaimedPlace,
-  { signal }: JobOptions,
-): Promise<LeaseClaim | undefined> {
-  if (kind === 'path') return undefined;
+function readOwner(
+  line: string,
+): { readonly pid: number; readonly action: string; readonly since: string } | undefined {
   try {
-    const host = await parts.host();
-    if (hostIdentity !== undefined && (await host.info({ signal })).identity !== hostIdentity)
-      return undefined;
-    return { host, what: `volume ${name}` };
-  } catch (error) {
-    if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return undefined;
-    throw error;
-  }
-}
-
-function describeHolder(text: string): { who: string; detail: string | undefined } {
-  try {
-    const holder: unknown = JSON.parse(text);
-    if (
-      typeof holder === 'object' &&
-      holder !== null &&
-      'pid' in holder &&
-      'action' in holder &&
-      'since' in holder
-    ) {
-      return {
-        who: `process ${String(holder.pid)}`,
-        detail: `It began to ${String(holder.action)} it at ${localTime(String(holder.since))}.`,
-      };
-    }
+    const owner: unknown = JSON.parse(line);
+    if (typeof owner !== 'object' || owner === null) return undefined;
+    if (!('pid' in owner) || !('action' in owner) || !('since' in owner)) return undefined;
+    return { pid: Number(owner.pid), action: String(owner.action), since: String(owner.since) };
   } catch {
-    // The holder has not written its name yet.
+    return undefined;
   }
-  return { who: 'another Holdfast process', detail: undefined };
 }

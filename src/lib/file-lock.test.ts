@@ -4,7 +4,7 @@ import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { tryLockFile } from './file-lock.ts';
+import { type FileLock, ownerIn, tryLockFile } from './file-lock.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -21,6 +21,38 @@ test('a lock is held by one, who is named to the others, until it is disposed', 
   const second = await tryLockFile(path, { owner: 'the second' });
   expect('heldBy' in second).toBe(false);
   if (!('heldBy' in second)) await second[Symbol.asyncDispose]();
+});
+
+async function take(path: string, owner: string, isShared: boolean): Promise<FileLock> {
+  const taken = await tryLockFile(path, { owner, isShared, isRemoved: true });
+  if ('heldBy' in taken) throw new Error(`It is held by ${taken.heldBy}`);
+  return taken;
+}
+
+test('a shared lock keeps the others out until the last of its holders is done, and goes with it', async () => {
+  const path = join(folder, 'lock');
+  const alone = () => tryLockFile(path, { owner: 'alone' });
+  {
+    await using _last = await take(path, 'one', true);
+    {
+      await using _first = await take(path, 'two', true);
+      expect(await alone()).toEqual({ heldBy: 'one\ntwo\n' });
+    }
+    expect(existsSync(path)).toBe(true);
+    expect(await alone()).toEqual({ heldBy: 'one\ntwo\n' });
+  }
+  expect(existsSync(path)).toBe(false);
+  await using _alone = await take(path, 'alone', false);
+  expect(await tryLockFile(path, { owner: 'one', isShared: true })).toEqual({ heldBy: 'alone' });
+});
+
+test('of several owners that a file names, one whose process lives is told', () => {
+  const read = (line: string): { pid: number } | undefined =>
+    line === '' ? undefined : { pid: Number(line) };
+  const { pid: dead } = spawnSync('true');
+  expect(ownerIn(`${process.pid}\n${dead}\n`, read)).toEqual({ pid: process.pid });
+  expect(ownerIn(`${dead}\n`, read)).toEqual({ pid: dead });
+  expect(ownerIn('', read)).toBeUndefined();
 });
 
 test('the lock of a process that was killed is free', async () => {

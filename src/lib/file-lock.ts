@@ -1,16 +1,22 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import koffi from 'koffi';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
+import { isProcessAlive } from './process-alive.ts';
 
 const flock = koffi.load(null).func('int flock(int fd, int operation)');
 
+const shared = 1;
 const exclusive = 2;
 const withoutWaiting = 4;
 const triesAtMost = 10;
+/** A holder that shares a lock asks for all of it for a moment when it ends. */
+const patience = { tries: 3, eachMs: 5 };
+const ownersBytesAtMost = 4096;
 
-/** An exclusive hold on a file. The kernel lets it go when the process ends, however it ends. */
+/** A hold on a file. The kernel lets it go when the process ends, however it ends. */
 export interface FileLock extends AsyncDisposable {
   readonly path: string;
 }
@@ -20,6 +26,8 @@ export interface FileLockOptions {
   readonly owner: string;
   /** The file goes when it is let go. Otherwise it stays. */
   readonly isRemoved?: boolean | undefined;
+  /** Held together with others that share it, and against those that do not. Each adds its line to the file. */
+  readonly isShared?: boolean | undefined;
 }
 
 /**
@@ -30,9 +38,12 @@ export async function tryLockFile(
   path: string,
   options: FileLockOptions,
 ): Promise<FileLock | { readonly heldBy: string }> {
+  let refusals = 0;
   for (let tries = 0; tries < triesAtMost; tries++) {
     const taken = await tryOnce(path, options);
-    if (taken !== 'moved') return taken;
+    if (taken === 'moved') continue;
+    if (!('heldBy' in taken) || options.isShared !== true || ++refusals === patience.tries) return taken;
+    await sleep(patience.eachMs);
   }
   throw new AppError('failed', `Cannot lock ${quote(path)}: it is another file each time`);
 }
@@ -43,7 +54,7 @@ async function tryOnce(
 ): Promise<FileLock | { readonly heldBy: string } | 'moved'> {
   const file = await openPlain(path);
   try {
-    if (tryFlock(file, path)) {
+    if (tryFlock(file, path, options)) {
       if (await isStillThere(file, path)) {
         await writeOwner(file, options);
         return asLock(file, path, options);
@@ -51,7 +62,7 @@ async function tryOnce(
       await file.close();
       return 'moved';
     }
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(1024), 0, 1024, 0);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(ownersBytesAtMost), 0, ownersBytesAtMost, 0);
     await file.close();
     return { heldBy: buffer.toString('utf8', 0, bytesRead) };
   } catch (error) {
@@ -85,12 +96,24 @@ async function isStillThere(file: FileHandle, path: string): Promise<boolean> {
   return held.ino === named?.ino && held.dev === named.dev;
 }
 
+/** The last line of a lock's file whose process lives: holders that share it leave theirs behind. */
+export function ownerIn<T extends { readonly pid: number }>(
+  heldBy: string,
+  read: (line: string) => T | undefined,
+): T | undefined {
+  const owners = heldBy.split('\n').flatMap((line) => read(line) ?? []);
+  return owners.findLast(({ pid }) => isProcessAlive(pid)) ?? owners.at(-1);
+}
+
 /** The same on a file or a folder that is there, without writing anything: its holder has no name. */
-export async function tryLockUnwritten(path: string): Promise<FileLock | { readonly heldBy: string }> {
+export async function tryLockUnwritten(
+  path: string,
+  options: Pick<FileLockOptions, 'isShared'> = {},
+): Promise<FileLock | { readonly heldBy: string }> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
-    if (tryFlock(file, path)) return { path, [Symbol.asyncDispose]: () => file.close() };
+    if (tryFlock(file, path, options)) return { path, [Symbol.asyncDispose]: () => file.close() };
   } catch (error) {
     await file.close();
     throw error;
@@ -100,8 +123,12 @@ export async function tryLockUnwritten(path: string): Promise<FileLock | { reado
 }
 
 /** False when another one has it. */
-function tryFlock(file: FileHandle, path: string): boolean {
-  if (flock(file.fd, exclusive | withoutWaiting) === 0) return true;
+function tryFlock(
+  file: FileHandle,
+  path: string,
+  { isShared = false }: Pick<FileLockOptions, 'isShared'> = {},
+): boolean {
+  if (flock(file.fd, (isShared ? shared : exclusive) | withoutWaiting) === 0) return true;
   const errno = koffi.errno();
   const isHeld = ['EWOULDBLOCK', 'EAGAIN', 'EINTR'].some((name) => errno === koffi.os.errno[name]);
   if (!isHeld) throw new AppError('failed', `Cannot lock "${path}": error ${errno}`);
@@ -109,8 +136,12 @@ function tryFlock(file: FileHandle, path: string): boolean {
 }
 
 /** It is there for who finds the file locked: a full disk, on which there is something to be put right, keeps nobody away. */
-async function writeOwner(file: FileHandle, { owner }: FileLockOptions): Promise<void> {
+async function writeOwner(file: FileHandle, { owner, isShared }: FileLockOptions): Promise<void> {
   try {
+    if (isShared === true) {
+      if ((await file.stat()).size < ownersBytesAtMost) await file.write(`${owner}\n`);
+      return;
+    }
     await file.truncate(0);
     await file.write(owner);
   } catch (error) {
@@ -119,10 +150,12 @@ async function writeOwner(file: FileHandle, { owner }: FileLockOptions): Promise
 }
 
 /** A file that goes does so while it is locked: the next holder finds that it has another than the one in the folder. */
-function asLock(file: FileHandle, path: string, { isRemoved }: FileLockOptions): FileLock {
+function asLock(file: FileHandle, path: string, { isRemoved, isShared }: FileLockOptions): FileLock {
   return {
     path,
     async [Symbol.asyncDispose]() {
+      // While others share it, it stays as it is.
+      if (isShared === true && !tryFlock(file, path)) return await file.close();
       if (isRemoved === true) await rm(path, { force: true }).catch(() => {});
       else await file.truncate(0).catch(() => {});
       await file.close();

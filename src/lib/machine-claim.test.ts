@@ -8,10 +8,14 @@ import { claimOnMachine } from './machine-claim.ts';
 const module = new URL('machine-claim.ts', import.meta.url).href;
 
 /** Another process that claims a name and keeps it until it is killed; what it was told of the claim. */
-async function claimElsewhere(name: string): Promise<{ pid: number; said: string; kill(): Promise<void> }> {
+async function claimElsewhere(
+  name: string,
+  { isShared = false, uid = 0 } = {},
+): Promise<{ pid: number; said: string; kill(): Promise<void> }> {
   const source = `
     const { claimOnMachine } = await import(${JSON.stringify(module)});
-    const taken = await claimOnMachine(${JSON.stringify(name)});
+    if (${uid} > 0) process.setgid(${uid}), process.setuid(${uid});
+    const taken = await claimOnMachine(${JSON.stringify(name)}, { isShared: ${isShared} });
     console.log('heldBy' in taken ? 'held' : 'claimed');
     setInterval(() => {}, 1000);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
@@ -50,6 +54,39 @@ test("a name is one process's at a time, and free again when that is killed", as
   await other.kill();
   await using _mine = await claim(name);
 });
+
+test('a name that is shared is had by many, and by none alone until the last of them is killed', async () => {
+  const name = `shared ${process.pid}`;
+  const one = await claimElsewhere(name, { isShared: true });
+  const two = await claimElsewhere(name, { isShared: true });
+  expect([one.said, two.said]).toEqual(['claimed', 'claimed']);
+  await one.kill();
+  expect(await claimOnMachine(name)).toEqual({ heldBy: { pid: two.pid } });
+  await two.kill();
+  await using _alone = await claim(name);
+  expect(await claimOnMachine(name, { isShared: true })).toEqual({ heldBy: { pid: process.pid } });
+});
+
+test.runIf(process.getuid?.() === 0)(
+  'root is believed by other users, who are kept out by what it shares',
+  async () => {
+    const name = `shared among users ${process.pid}`;
+    {
+      const shared = await claimOnMachine(name, { isShared: true });
+      if ('heldBy' in shared) throw new Error('It is held');
+      await using _shared = shared;
+      const alone = await claimElsewhere(name, { uid: 65534 });
+      const beside = await claimElsewhere(name, { uid: 65534, isShared: true });
+      expect([alone.said, beside.said]).toEqual(['held', 'claimed']);
+      await alone.kill();
+      await beside.kill();
+    }
+    await using _mine = await claim(name);
+    const beside = await claimElsewhere(name, { uid: 65534, isShared: true });
+    expect(beside.said).toBe('held');
+    await beside.kill();
+  },
+);
 
 test('a name is free again when it is let go, and another name is another claim', async () => {
   const name = `let go ${process.pid}`;

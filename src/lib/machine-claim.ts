@@ -1,14 +1,14 @@
-import { hash } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { lstat, mkdir } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '../model/errors.ts';
-import { tryLockFile } from './file-lock.ts';
+import { ownerIn, tryLockFile } from './file-lock.ts';
 import { whoElseWrites } from './own-path.ts';
 import { peerCredentials } from './peer-process.ts';
-import { socketOwner } from './socket-owner.ts';
+import { addressesBelow, socketOwner } from './socket-owner.ts';
 
 /** Who has what was to be claimed. */
 export interface ClaimHolder {
@@ -25,6 +25,11 @@ type Claimed = AsyncDisposable | { readonly heldBy: ClaimHolder };
 
 const triesAtMost = 10;
 
+export interface ClaimOptions {
+  /** Together with others that share the name, and against those that do not. */
+  readonly isShared?: boolean | undefined;
+}
+
 /**
  * Takes a name for this process alone, among all programs of this machine; or says who has it. Never waits for one that
  * has it. It ends with the process, however that ends.
@@ -32,30 +37,47 @@ const triesAtMost = 10;
  * It is a lock on a file in a folder that no other user can open, so that none can take it first; and the address of a
  * socket in the kernel's abstract namespace, which is there for programs of another user and for older ones. Every user can
  * listen at that: only root and the same user are believed, and past all others this one works without the address.
- * Where there is neither, nothing is claimed, and no other process is kept away.
+ * Where there is neither, nothing is claimed, and no other process is kept away. Those that share a name have addresses of
+ * their own below it: each kind takes its own first and looks for the other's then, so that of two at once none is missed.
  */
-export async function claimOnMachine(name: string): Promise<Claimed> {
+export async function claimOnMachine(
+  name: string,
+  { isShared = false }: ClaimOptions = {},
+): Promise<Claimed> {
   const id = hash('sha256', name).slice(0, 40);
   await using taken = new AsyncDisposableStack();
-  const lock = await lockInOwnFolder(id);
+  const lock = await lockInOwnFolder(id, { isShared });
   if (lock !== undefined) {
-    if ('heldBy' in lock) return { heldBy: { pid: Number(lock.heldBy) || undefined } };
+    if ('heldBy' in lock) return { heldBy: { pid: ownerIn(lock.heldBy, readPid)?.pid } };
     taken.use(lock);
   }
-  const claim = await claimAddress(`\0holdfast/${id}`, { isLocked: lock !== undefined });
+  const address = `\0holdfast/${id}`;
+  const isLocked = lock !== undefined;
+  const own = isShared ? `${address}/${process.pid}.${randomBytes(8).toString('hex')}` : address;
+  const claim = await claimAddress(own, { isLocked });
   if ('heldBy' in claim) return claim;
   taken.use(claim);
+  for (const other of isShared ? [address] : addressesBelow(`${address}/`, isBelieved)) {
+    const holder = await findHolder(other);
+    if (holder === 'gone' || holder === 'strange' || (holder === 'silent' && isLocked)) continue;
+    return { heldBy: holder === 'silent' ? { pid: undefined } : holder };
+  }
   return taken.move();
+}
+
+function readPid(line: string): { readonly pid: number } | undefined {
+  const pid = Number(line);
+  return pid > 0 ? { pid } : undefined;
 }
 
 type LockTaken = Awaited<ReturnType<typeof tryLockFile>>;
 
 /** In the first folder that there is and that only this user can open; undefined where there is none. */
-async function lockInOwnFolder(id: string): Promise<LockTaken | undefined> {
+async function lockInOwnFolder(id: string, { isShared }: ClaimOptions): Promise<LockTaken | undefined> {
   for (const folder of ownFolders()) {
     if (!(await isOwnFolder(folder))) continue;
     try {
-      return await tryLockFile(join(folder, id), { owner: String(process.pid), isRemoved: true });
+      return await tryLockFile(join(folder, id), { owner: String(process.pid), isRemoved: true, isShared });
     } catch (error) {
       // A full or read-only file system: what there is besides has to do.
       if (!['ENOSPC', 'EDQUOT', 'EROFS', 'ENOENT'].includes(errnoOf(error) ?? '')) throw error;

@@ -23,15 +23,23 @@ export function socketOwner(address: string): number | undefined {
   return inode === undefined ? undefined : ownerOf(inode);
 }
 
+/** The abstract addresses that begin so and at which a socket of a user listens who is `isMeant`. */
+export function addressesBelow(start: string, isMeant: (uid: number) => boolean): string[] {
+  return listening().flatMap(({ address, inode }) => {
+    const uid = address.startsWith(start) ? ownerOf(inode) : undefined;
+    return uid !== undefined && isMeant(uid) ? [address] : [];
+  });
+}
+
+function inodeOf(wanted: string): number | undefined {
+  return listening().find(({ address }) => address === wanted)?.inode;
+}
+
 /** The kernel's list has the name with an `@` for its first byte, and 10000 in the flags of one that listens. */
-function inodeOf(address: string): number | undefined {
-  const name = ` @${address.slice(1)}`;
-  for (const line of readList().split('\n')) {
-    if (!line.endsWith(name)) continue;
-    const [, , , flags, , , inode] = line.trim().split(/\s+/);
-    if (flags === '00010000') return Number(inode);
-  }
-  return undefined;
+function listening(): { readonly address: string; readonly inode: number }[] {
+  return [...readList().matchAll(/^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) @(.*)$/gm)].map(
+    ([, inode, name = '']) => ({ address: `\0${name}`, inode: Number(inode) }),
+  );
 }
 
 function readList(): string {

@@ -2,13 +2,8 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import { type AppError, isAppError } from '../model/errors.ts';
 import type { Volume } from '../model/volume.ts';
-import {
-  listBindMounts,
-  pathIdentity,
-  volumeIdentity,
-  whySkipped,
-  type BindMount,
-} from '../volumes/index.ts';
+import { pathIdentity, volumeIdentity } from '../leases/index.ts';
+import { listBindMounts, whySkipped, type BindMount } from '../volumes/index.ts';
 import { layered, noSettings, readStackFiles, saidOf, type Around } from '../backup/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import type { Policy } from '../model/policy.ts';

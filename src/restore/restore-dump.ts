@@ -7,7 +7,6 @@ import type { SnapshotEntry } from '../repository/index.ts';
 import { backup } from '../backup/index.ts';
 import { settleHeld } from './settle.ts';
 import { openSnapshot, safetyTag } from '../snapshots/index.ts';
-import { volumeIdentity } from '../volumes/index.ts';
 import { takeLeases } from '../leases/index.ts';
 import { logged, type JobOptions, type Protection } from '../activity/index.ts';
 import {
@@ -102,9 +101,8 @@ export async function applyDumpRestore(
     work: async () => {
       const safetySnapshot = plan.safetySnapshot ? await saveSafety(parts, volume, options) : undefined;
       const { identity: hostIdentity } = await (await parts.host()).info({ signal: options.signal });
-      const identity = volumeIdentity(await parts.catalog(), { hostIdentity, name: volume });
-      const places = [{ kind: 'volume' as const, name: volume, hostIdentity, identity }];
-      await using _lease = await takeLeases(parts, { places, action: 'restore' }, options);
+      const places = [{ kind: 'volume' as const, name: volume, hostIdentity }];
+      await using _lease = await takeLeases(parts, { places, work: 'restore' }, options);
       const bytes = await feedDumps(parts, plan, options);
       const dumps = plan.dumps.map(({ path }) => toText(path));
       return { snapshot, volume, container: server.container.name, dumps, bytes, safetySnapshot };

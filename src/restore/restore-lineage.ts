@@ -4,7 +4,7 @@ import type { ByteString } from '../model/byte-string.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot, VolumeDescription } from '../model/snapshot.ts';
 import type { Destination } from './choose-destination.ts';
-import { pathIdentity, volumeIdentity } from '../volumes/index.ts';
+import { pathIdentity, volumeIdentity } from '../leases/index.ts';
 import { ownTest, placeOf, type Place } from '../snapshots/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 

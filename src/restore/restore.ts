@@ -50,7 +50,7 @@ export async function applyRestores(
     name: destination.name,
     identity,
   }));
-  await using _leases = await takeLeases(parts, { places, action: 'restore' }, options);
+  await using _leases = await takeLeases(parts, { places, work: 'restore' }, options);
   return await restoreHeld(parts, works, options);
 }
 

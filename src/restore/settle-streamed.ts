@@ -1,8 +1,7 @@
 import { knownError } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { volumeIdentity } from '../volumes/index.ts';
-import { takeLeases } from '../leases/index.ts';
+import { takeLeases, volumeIdentity } from '../leases/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import {
   endStreamed,
@@ -73,7 +72,7 @@ export async function whenLeft(
   let lease: AsyncDisposable;
   try {
     const places = [{ kind: 'volume' as const, name, hostIdentity, identity }];
-    lease = await takeLeases(parts, { places, action: 'restore' }, options);
+    lease = await takeLeases(parts, { places, work: 'restore' }, options);
   } catch (error) {
     if (isAppError(error, 'locked')) return;
     throw error;

@@ -3,8 +3,8 @@ import { errorInWords } from '../lib/error-in-words.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
-import { pathIdentity, volumeIdentity, type BackupTarget, type ManagedVolumes } from '../volumes/index.ts';
-import { takeLeases } from '../leases/index.ts';
+import type { BackupTarget, ManagedVolumes } from '../volumes/index.ts';
+import { pathIdentity, takeLeases, volumeIdentity } from '../leases/index.ts';
 import {
   findConsumers,
   isEmptyData,
@@ -118,7 +118,7 @@ async function settleJournal(
   const places = seen.members
     .filter(({ identity }) => !held.includes(identity))
     .map(({ kind, name, identity }) => ({ kind, name, identity, hostIdentity }));
-  await using _leases = await takeLeases(parts, { places, action: 'restore' }, options);
+  await using _leases = await takeLeases(parts, { places, work: 'restore' }, options);
   // Whoever had the leases until now may have come to the end.
   const journal = await readJournal(parts.stateDir, seen.id);
   if (journal === undefined) return;

@@ -85,7 +85,7 @@ export async function applyUndo(parts: Protection, plan: UndoPlan, options: JobO
   if (plan.refusal !== undefined) throw plan.refusal;
   const { stateDir } = parts;
   const records = plan.places.map(({ record }) => record);
-  await using _leases = await takeLeases(parts, { places: records, action: 'undo the restore of' }, options);
+  await using _leases = await takeLeases(parts, { places: records, work: 'undo the restore of' }, options);
   await refuseChanged(stateDir, records);
   const names = records.map(({ name }) => quote(name)).join(', ');
   try {
@@ -139,7 +139,7 @@ export async function dropKept(
 ): Promise<UndoRecord[]> {
   const records = await findRecords(parts, request.what, options);
   if (records.length === 0) throw nothingKept(request.what);
-  await using _leases = await takeLeases(parts, { places: records, action: 'drop what is kept of' }, options);
+  await using _leases = await takeLeases(parts, { places: records, work: 'drop what is kept of' }, options);
   await refuseChanged(parts.stateDir, records);
   for (const record of records) await dropUndo(parts.stateDir, record);
   return records;

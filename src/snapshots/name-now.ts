@@ -3,7 +3,7 @@ import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import { parseVersionedTarget } from '../model/target.ts';
 import { targetName } from './find-snapshot.ts';
-import { volumeIdentity } from '../volumes/index.ts';
+import { volumeIdentity } from '../leases/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 
 interface NamedVolume {

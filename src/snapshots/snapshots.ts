@@ -6,7 +6,7 @@ import type { Snapshot } from '../model/snapshot.ts';
 import { parseTarget, parseVolumePath } from '../model/target.ts';
 import type { Repository, SnapshotEntry } from '../repository/index.ts';
 import { type FindContext, findSnapshot, lineage, targetName } from './find-snapshot.ts';
-import { pathIdentity, volumeIdentity } from '../volumes/index.ts';
+import { pathIdentity, volumeIdentity } from '../leases/index.ts';
 import { listInKnownOrder } from './known-order.ts';
 import { type OwnTest, ownTest } from './own-snapshots.ts';
 import { explainContainerPath } from './path-in-container.ts';

@@ -14,7 +14,6 @@ export {
 } from './bind-mounts.ts';
 export { whySkipped } from './container-targets.ts';
 export { findVolume } from './find-volume.ts';
-export { pathIdentity, volumeIdentity } from './identity.ts';
 export { processHoldId } from './managed/hold-id.ts';
 export { openManagedHost, type ManagedHost } from './managed/managed-host.ts';
 export type * from './managed/managed-volumes.ts';

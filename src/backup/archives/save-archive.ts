@@ -13,7 +13,7 @@ import type { SaveProblem, VolumeDescription } from '../../model/snapshot.ts';
 import { checkVolumeName } from '../../model/volume-name.ts';
 import type { SaveResult, TreeSource } from '../../repository/index.ts';
 import { describeVolume } from '../describe-volume.ts';
-import { volumeIdentity } from '../../volumes/index.ts';
+import { volumeIdentity } from '../../leases/index.ts';
 import type { JobOptions, Protection } from '../../activity/index.ts';
 import { moveBelow, orderedMembers, OutOfOrder } from './ordered-members.ts';
 import type { Archive } from './read-archive.ts';

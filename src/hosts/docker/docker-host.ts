@@ -1,5 +1,5 @@
 import { isAppError, AppError } from '../../model/errors.ts';
-import { type ClaimHolder, claimOnMachine } from '../../lib/machine-claim.ts';
+import { type ClaimHolder, claimOnMachine, type ClaimOptions } from '../../lib/machine-claim.ts';
 import type { DataMount, Volume, VolumeSpec } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
 import type { CallOptions, Host, HostInfo, StreamData, VolumeData } from '../host.ts';
@@ -179,10 +179,10 @@ class DockerHost implements Host {
 
   async claim(
     what: string,
-    options: CallOptions = {},
+    { isShared, ...options }: CallOptions & ClaimOptions = {},
   ): Promise<AsyncDisposable | { readonly heldBy: ClaimHolder }> {
     const { identity } = await this.info(options);
-    return await claimOnMachine(`${this.kind} ${identity} ${what}`);
+    return await claimOnMachine(`${this.kind} ${identity} ${what}`, { isShared });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

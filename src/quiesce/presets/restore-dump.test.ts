@@ -31,7 +31,7 @@ test('no dump is fed to a server whose volume another state folder works on', as
   const fed: string[] = [];
   const restoreDump: Preset['restoreDump'] = async (_server, { body }) => {
     for await (const chunk of body) fed.push(Buffer.from(chunk).toString());
-    expect(machine.taken).toEqual(['volume pg']);
+    expect(machine.taken).toEqual(['data of volume pg', 'volume pg']);
   };
   const plan: DumpRestorePlan = {
     snapshot: someSnapshot({ id: 'aa', time: '2026-01-01T00:00:00Z' }),

@@ -5,7 +5,6 @@ import { fromText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
-import { volumeIdentity } from '../identity.ts';
 import { takeLeases } from '../../leases/index.ts';
 import { logged, type JobOptions } from '../../activity/index.ts';
 import { makeStill, type StillContainers } from '../../quiesce/index.ts';
@@ -88,14 +87,10 @@ function withRest(error: unknown, rest: Error): unknown {
 
 /** Backups and restores of the volume wait, by whichever host they know it, and from whichever state folder. */
 async function leaseAll(parts: MigrationParts, name: string, options: JobOptions): Promise<AsyncDisposable> {
-  const catalog = await parts.catalog();
   const { identity: engine } = await (await parts.host()).info({ signal: options.signal });
-  const hosts = [...new Set([catalog.stateId(), engine])];
-  const places = hosts.map((hostIdentity) => {
-    const identity = volumeIdentity(catalog, { hostIdentity, name });
-    return { kind: 'volume', name, hostIdentity, identity } as const;
-  });
-  return await takeLeases(parts, { places, action: 'migrate' }, options);
+  const hosts = [...new Set([(await parts.catalog()).stateId(), engine])];
+  const places = hosts.map((hostIdentity) => ({ kind: 'volume', name, hostIdentity }) as const);
+  return await takeLeases(parts, { places, work: 'migrate' }, options);
 }
 
 class Work implements MigrationSteps, Disposable {
