@@ -21,8 +21,8 @@ import { isUnwritable } from './unwritable.ts';
 export interface Hosts {
   /**
    * Brings to its end what killed work has left in a place, before anything is done there: without it the two below throw.
-   * Surfaces call it when they start. Done once; later calls get the first report. A host that cannot be reached is left to
-   * what needs it. What stays as it was is not told a second time by this process.
+   * Surfaces call it when they start. Done once; later calls get the first report. What cannot be reached is recovered when it
+   * is, before it is handed out. What stays as it was is not told a second time by this process.
    */
   recoverAtStart(place: RecoveryPlace): Promise<RecoverReport>;
   host(): Promise<Host>;
@@ -57,36 +57,44 @@ export function openHosts(parts: HostsParts): Hosts {
     const host = await ownHost();
     return { host, managed: host.managed };
   };
-  const begun = new Map<RecoveryPlace, Promise<RecoverReport>>();
+  const openAt = { host: foundHost, own: foundOwn };
+  /** Where surfaces have asked for it. */
+  const asked = new Set<RecoveryPlace>();
+  const recoveries = new Map<RecoveryPlace, Promise<RecoverReport>>();
   // Where they are known to be the host's, the host is what has to be recovered.
   const placeOf = (place: RecoveryPlace): RecoveryPlace => (config.host === 'embedded' ? 'host' : place);
-  const recovered = async (place: RecoveryPlace): Promise<void> => {
-    const recovery = begun.get(placeOf(place));
-    if (recovery === undefined)
+  const recover = (place: RecoveryPlace, found: FoundHost): Promise<RecoverReport> => {
+    const recovery = recoveries.get(place) ?? recoverPlace(place, found, parts);
+    recoveries.set(place, recovery);
+    return recovery;
+  };
+  const open = async (wanted: RecoveryPlace): Promise<FoundHost> => {
+    const place = placeOf(wanted);
+    if (!asked.has(place))
       throw new AppError('failed', 'What killed work has left has to be looked at first', {
-        hint: `Call recoverAtStart('${place}') on the App that was opened.`,
+        hint: `Call recoverAtStart('${wanted}') on the App that was opened.`,
       });
-    await recovery;
+    const found = await openAt[place]();
+    // Done already, unless it could not be reached then.
+    await recover(place, found);
+    return found;
   };
   return {
-    recoverAtStart(place) {
-      const at = placeOf(place);
-      const recovery = begun.get(at) ?? recoverPlace(at, parts, at === 'host' ? foundHost : foundOwn);
-      begun.set(at, recovery);
-      return recovery;
+    async recoverAtStart(wanted) {
+      const place = placeOf(wanted);
+      asked.add(place);
+      // What cannot be read is said when it is recovered.
+      if (!(await isAnythingLeft(config.stateDir).catch(() => true))) return nothingRecovered;
+      const found = await openAt[place]().catch(() => undefined);
+      // What needs it opens it again, and says why it cannot.
+      return found === undefined ? nothingRecovered : await recover(place, found);
     },
-    async host() {
-      await recovered('host');
-      return (await foundHost()).host;
-    },
+    host: async () => (await open('host')).host,
     async managed() {
-      await recovered('own');
+      await open('own');
       return (await ownHost()).managed;
     },
-    async managedOfHost() {
-      await recovered('host');
-      return (await foundHost()).managed;
-    },
+    managedOfHost: async () => (await open('host')).managed,
   };
 }
 
@@ -98,21 +106,16 @@ interface FoundHost {
 
 async function recoverPlace(
   place: RecoveryPlace,
+  { host, managed }: FoundHost,
   { config, protection, findings }: HostsParts,
-  openHost: () => Promise<FoundHost>,
 ): Promise<RecoverReport> {
-  const { stateDir, onWarning, onlyReads } = config;
+  const { onWarning, onlyReads } = config;
   const found = new Set<string>();
   const onNote = (note: string): void => {
     if (!findings.told.has(note) && !found.has(note)) onWarning?.(note);
     found.add(note);
   };
   try {
-    if (!(await isAnythingLeft(stateDir))) return nothingRecovered;
-    const opened = await openHost().catch(() => undefined);
-    // What needs it opens it again, and says why it cannot.
-    if (opened === undefined) return nothingRecovered;
-    const { host, managed } = opened;
     if (place === 'host')
       return await recoverHost(protection(), host, { managed, removeTrials: removeLeftTrials, onNote });
     await recoverOwnVolumes(protection(), host, { managed, onNote });
