@@ -373,7 +373,7 @@ describe('its socket', () => {
       { stdio: 'ignore' },
     );
     try {
-      await sleep(500);
+      await expect.poll(() => existsSync(socket)).toBe(true);
       await docker(['volume', 'create', '-d', `${plugin.driver}s`, name]);
       expect(await volume.inContainer('echo activated > /data/file; cat /data/file')).toBe('activated');
       await docker(['volume', 'rm', name]);

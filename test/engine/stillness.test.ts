@@ -74,7 +74,7 @@ describe('a volume that a container writes to', () => {
       evidence: { consistency: 'two-pass', apps: [{ name: 'counter' }] },
     });
     expect(outcome?.gradeReason).toMatch(/^"counter" still for \d+ ms$/);
-    expect(outcome?.evidence?.stillMs).toBeLessThan(1000);
+    expect(outcome?.evidence?.stillMs).toBeLessThan(5000);
     // The log, and not what was quiet.
     expect(outcome?.evidence?.inFlight).toMatchObject({ files: 1 });
     expect(await state('counter')).toBe('running');
@@ -391,7 +391,7 @@ describe.each<LoopFilesystemType>(['xfs', 'btrfs'])('on %s', (type) => {
       expect(outcome?.evidence?.inFlight).toMatchObject({ files: 2 });
       const stillMs = outcome?.evidence?.stillMs ?? Infinity;
       console.log(`${type}: still for ${stillMs} ms, with 150 MB changed`);
-      expect(stillMs).toBeLessThan(1000);
+      expect(stillMs).toBeLessThan(5000);
       expect(await state(name)).toBe('running');
       await run(['check', '--read-data']);
     } finally {

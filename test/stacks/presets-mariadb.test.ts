@@ -107,7 +107,8 @@ describe('MariaDB', () => {
   test('is not held while somebody else has what it needs, and says so in time', async () => {
     const { preset, server } = await databases.recognise('maria');
     const busy = sql('maria', 'LOCK TABLES `sh``o\'p "é`.old WRITE; SELECT SLEEP(45)');
-    await sleep(1000);
+    const sleeping = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep'";
+    await expect.poll(() => sql('maria', sleeping)).toBe('1');
     await expect(preset.hold?.(server)).rejects.toThrow(/lock was not given/);
     await databases.killInside('maria', /SLEEP\(45\)/);
     await expect(busy).rejects.toThrow();
