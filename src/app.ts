@@ -74,7 +74,8 @@ function openVolumes(config: AppConfig, parts: Parts): Volumes {
     async run(request, options = {}) {
       const { runCommand } = await import('./volumes/index.ts');
       const { stateDir } = config;
-      const runParts = { managed: await parts.managed(), stateDir, holdId: await loadHoldId() };
+      const leases = { stateDir, catalog: () => parts.catalog() };
+      const runParts = { managed: await parts.managed(), stateDir, holdId: await loadHoldId(), leases };
       return await runCommand(runParts, request, options);
     },
     async rename(name, to, options = {}) {

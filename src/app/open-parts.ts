@@ -75,7 +75,8 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
       const host = await hosts.host();
       const protectedNames = openProtectedNames(host, catalog);
       const managed = await hosts.managedOfHost();
-      return loggedEngine(openEngine({ host, managed, protectedNames }), parts);
+      const leases = { stateDir, catalog, host: hosts.host };
+      return loggedEngine(openEngine({ host, managed, protectedNames, leases }), parts);
     }),
     engineLinks: {
       identity: async () => (await catalog()).stateId(),

@@ -135,7 +135,7 @@ describe.each(['direct', 'stream'] as const)('export() and import() (%s)', (way)
     await t.engine.export({ volume: 'from', to: t.local('a.tar') });
     const to = await t.create('to', { precious: 'x' });
     // As if the volume had come to be between the look and the creation.
-    const engine = openEngine({ host: { ...t.host, findVolume: async () => undefined } });
+    const engine = openEngine({ host: { ...t.host, findVolume: async () => undefined }, leases: undefined });
     const run = engine.import({ volume: 'to', from: t.local('a.tar'), create: plain });
     await expect(run).rejects.toMatchObject({ code: 'conflict' });
     expect(namesIn(to)).toEqual(['precious']);

@@ -1,4 +1,5 @@
 import type { Host } from '../hosts/host.ts';
+import { type LeaseParts, takeLeases, type Work } from '../leases/index.ts';
 import { matchesFilter } from '../model/filter.ts';
 import { browseVolume } from './browse.ts';
 import { cloneVolume } from './clone-volume.ts';
@@ -12,18 +13,37 @@ import { applyPrune, planPrune } from './prune.ts';
 import { readVolumeFile } from './read-file.ts';
 import { noneProtected, type ProtectedNames, removeVolumes } from './remove-volumes.ts';
 import { measureVolumes } from './usage/measure-volumes.ts';
-import type { VolumeEngine } from './volume-engine.ts';
+import type { CloneReport, VolumeEngine } from './volume-engine.ts';
 
 export interface EngineOptions {
   readonly host: Host;
   /** Where the host's volumes are Holdfast's own: what is removed goes to their trash. */
   readonly managed?: Pick<ManagedVolumes, 'remove'> | undefined;
   readonly protectedNames?: ProtectedNames | undefined;
+  /** Where works on the volumes take their leases; undefined for volumes that no other work reaches. */
+  readonly leases: LeaseParts | undefined;
 }
 
 /** The lifecycle of the volumes of one host. The host stays its owner's to close. */
-export function openEngine({ host, managed, protectedNames = noneProtected }: EngineOptions): VolumeEngine {
-  const removal = { host, managed, protectedNames };
+export function openEngine({
+  host,
+  managed,
+  protectedNames = noneProtected,
+  leases,
+}: EngineOptions): VolumeEngine {
+  const removal = { host, managed, protectedNames, leases };
+  const leased = async <T>(
+    {
+      work,
+      name,
+      signal,
+    }: { readonly work: Work; readonly name: string; readonly signal?: AbortSignal | undefined },
+    does: () => Promise<T>,
+  ): Promise<T> => {
+    const request = { places: [{ kind: 'volume', name }], work } as const;
+    await using _lease = leases && (await takeLeases(leases, request, { signal }));
+    return await does();
+  };
   return {
     create: (spec, { signal } = {}) => host.createVolume(spec, { signal }),
     async list(filter, { signal } = {}) {
@@ -41,13 +61,31 @@ export function openEngine({ host, managed, protectedNames = noneProtected }: En
     isProtected: (name) => protectedNames.has(name),
     planPrune: (filter, options = {}) => planPrune(removal, filter, options),
     applyPrune: (plan, options = {}) => applyPrune(removal, plan, options),
-    clone: (request, options = {}) => cloneVolume(host, request, options),
-    copyIn: (request, options = {}) => copyIn(host, request, options),
-    copyOut: (request, options = {}) => copyOut(host, request, options),
+    async clone(request, { signal, ...options } = {}) {
+      const { from, to } = request;
+      const does = (): Promise<CloneReport> => cloneVolume(host, request, { signal, ...options });
+      const into = (): Promise<CloneReport> => leased({ work: 'clone into', name: to, signal }, does);
+      // Into itself it is refused by the work.
+      return await leased({ work: 'clone', name: from, signal }, from === to ? does : into);
+    },
+    copyIn: (request, options = {}) =>
+      leased({ work: 'copy into', name: request.to.volume, signal: options.signal }, () =>
+        copyIn(host, request, options),
+      ),
+    copyOut: (request, options = {}) =>
+      leased({ work: 'copy from', name: request.from.volume, signal: options.signal }, () =>
+        copyOut(host, request, options),
+      ),
     usage: (names, options = {}) => measureVolumes(host, names, options),
     browse: (place, options = {}) => browseVolume(host, place, options),
     readFile: (place, options = {}) => readVolumeFile(host, place, options),
-    export: (request, options = {}) => exportVolume(host, request, options),
-    import: (request, options = {}) => importVolume(host, request, options),
+    export: (request, options = {}) =>
+      leased({ work: 'export', name: request.volume, signal: options.signal }, () =>
+        exportVolume(host, request, options),
+      ),
+    import: (request, options = {}) =>
+      leased({ work: 'import into', name: request.volume, signal: options.signal }, () =>
+        importVolume(host, request, options),
+      ),
   };
 }

@@ -1,4 +1,5 @@
 import type { Host } from '../hosts/host.ts';
+import { type LeaseParts, takeLeases } from '../leases/index.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { protectedError } from '../model/protected-error.ts';
 import type { ManagedVolumes } from './managed/managed-volumes.ts';
@@ -24,6 +25,7 @@ export interface RemovalPlace {
   readonly host: Host;
   readonly managed: Pick<ManagedVolumes, 'remove'> | undefined;
   readonly protectedNames: ProtectedNames;
+  readonly leases: LeaseParts | undefined;
 }
 
 /** Tries each name, whatever happens to the others. */
@@ -47,7 +49,7 @@ export async function removeVolumes(
 
 /** The error, where there is one that is about this volume. */
 export async function removeOne(
-  { host, managed, protectedNames }: RemovalPlace,
+  { host, managed, protectedNames, leases }: RemovalPlace,
   name: string,
   { permanent, losesUnsaved, signal }: Pick<RemoveOptions, 'permanent' | 'losesUnsaved' | 'signal'>,
 ): Promise<AppError | undefined> {
@@ -55,7 +57,11 @@ export async function removeOne(
     return protectedError(name);
   try {
     if (managed !== undefined) await managed.remove(name, { permanent, losesUnsaved, signal });
-    else await host.removeVolume(name, { signal });
+    else {
+      const request = { places: [{ kind: 'volume', name }], work: 'remove' } as const;
+      await using _lease = leases && (await takeLeases(leases, request, { signal }));
+      await host.removeVolume(name, { signal });
+    }
     return undefined;
   } catch (error) {
     if (!isAppError(error) || error.code === 'cancelled' || error.code === 'unavailable') throw error;

@@ -87,7 +87,7 @@ test('a bind volume whose device goes to a symbolic link is filled where it is, 
 
 test('a volume whose folder changes places with a symbolic link is filled where it is, or not at all', async () => {
   const host = openDirectoryHost(scene.home, 'direct');
-  const engine = openEngine({ host });
+  const engine = openEngine({ host, leases: undefined });
   const held = await makeSources(engine);
   const mountpoint = await create(engine, 'data');
   own(join(scene.home, 'volumes'), { uid: attackerUid, mode: 0o777 });
@@ -118,7 +118,7 @@ test.each([
 ] as const)(
   'a stage that goes to another folder leads an import nowhere: $what, $isLockedIn',
   async (attack) => {
-    const engine = openEngine({ host: openDirectoryHost(scene.folder, 'direct') });
+    const engine = openEngine({ host: openDirectoryHost(scene.folder, 'direct'), leases: undefined });
     const held = await makeSources(engine);
     const mountpoint = await create(engine, 'target');
     own(mountpoint, { uid: attackerUid, mode: 0o777 });

@@ -45,7 +45,7 @@ describe.each(['auto', 'stream'] as const)(
 
     beforeAll(async () => {
       host = await openDockerHost({ env: { DOCKER_HOST: docker.dockerHost }, dataWay });
-      engine = openEngine({ host });
+      engine = openEngine({ host, leases: undefined });
     });
     afterAll(() => host[Symbol.asyncDispose]());
     beforeEach(() => {

@@ -6,7 +6,7 @@ import { openEngine } from '../../src/volumes/index.ts';
 
 const [folder = '', action] = process.argv.slice(2);
 const host = openDirectoryHost(folder, 'direct');
-const engine = openEngine({ host });
+const engine = openEngine({ host, leases: undefined });
 const plain = { driver: '', labels: {}, options: {} };
 mkdirSync(join(folder, 'volumes'), { recursive: true });
 for (const name of ['from', 'to']) await host.createVolume({ ...plain, name });

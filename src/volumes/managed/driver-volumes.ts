@@ -3,6 +3,7 @@ import { AppError } from '../../model/errors.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
 import type { CallOptions } from '../../hosts/host.ts';
+import { takeLeases, type Work } from '../../leases/index.ts';
 import type {
   EmptiedTrash,
   ManagedVolume,
@@ -102,6 +103,13 @@ export class DriverVolumes implements ManagedVolumes {
   }
 
   async remove(name: string, options: Parameters<ManagedVolumes['remove']>[1] = {}): Promise<void> {
+    await this.#require(name, 'remove');
+    await using _lease = await this.#lease('remove', [name], options);
+    await this.removeHeld(name, options);
+  }
+
+  /** The same for work that holds the volume, as for one that it has made. */
+  async removeHeld(name: string, options: Parameters<ManagedVolumes['remove']>[1] = {}): Promise<void> {
     const volume = await this.#require(name, 'remove');
     const { permanent = false, losesUnsaved = false, signal } = options;
     const keepMs = permanent ? 0 : this.#options.trashKeepMs;
@@ -123,6 +131,8 @@ export class DriverVolumes implements ManagedVolumes {
   }
 
   async rename(name: string, to: string, options: CallOptions = {}): Promise<ManagedVolume> {
+    requireRecord(this.#state, { name, action: 'rename' });
+    await using _leases = await this.#lease('rename', [name, to], options);
     await renameVolume(this.#state, { name, to }, options);
     this.#health.delete(name);
     return await this.#changed(to, { kind: 'rename', from: name });
@@ -145,16 +155,19 @@ export class DriverVolumes implements ManagedVolumes {
   }
 
   async resize(name: string, sizeBytes: number, options: CallOptions = {}): Promise<ManagedVolume> {
+    await using _lease = await this.#lease('resize', [name], options);
     await resizeVolume(this.#state, { name, sizeBytes }, options);
     return await this.#changed(name, { kind: 'resize' });
   }
 
   async own(name: string, owner: VolumeOwner, options: CallOptions = {}): Promise<ManagedVolume> {
+    await using _lease = await this.#lease('change the owner of', [name], options);
     await ownVolume(this.#state, { name, owner }, options);
     return await this.#require(name, 'change');
   }
 
   async rotate(name: string, key: string | undefined, options: CallOptions = {}): Promise<ManagedVolume> {
+    await using _lease = await this.#lease('rotate the keys of', [name], options);
     await rotateVolume(this.#state, { name, key }, options);
     return await this.#require(name, 'rotate the keys of');
   }
@@ -220,6 +233,7 @@ export class DriverVolumes implements ManagedVolumes {
   ): Promise<ManagedVolume> {
     await settleVolumes(this.#state);
     const trashed = findTrashed(await listTrashed(this.#state), which);
+    await using _lease = await this.#lease('restore', [options.to ?? trashed.record.name], options);
     return await this.#changed(await restoreTrashed(this.#state, trashed, options), { kind: 'restore' });
   }
 
@@ -244,6 +258,16 @@ export class DriverVolumes implements ManagedVolumes {
     await this.#tidying;
     await this.#settling[Symbol.asyncDispose]();
     this.#listeners.clear();
+  }
+
+  #lease(work: Work, names: readonly string[], { signal }: CallOptions): Promise<AsyncDisposable> {
+    const { folders, catalog } = this.#state;
+    const places = names.map((name) => ({ kind: 'volume', name }) as const);
+    return takeLeases(
+      { stateDir: folders.stateDir, catalog: async () => catalog },
+      { places, work },
+      { signal },
+    );
   }
 
   /** What could not be written down is tried again with what comes next, and at the next start. */

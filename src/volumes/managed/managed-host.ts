@@ -53,10 +53,10 @@ export async function openManagedHost(options: ManagedHostOptions): Promise<Mana
 class OwnHost implements ManagedHost {
   readonly kind = 'embedded';
   readonly containers = undefined;
-  readonly managed: ManagedVolumes;
+  readonly managed: DriverVolumes;
   readonly #state: VolumeState;
 
-  constructor(state: VolumeState, managed: ManagedVolumes) {
+  constructor(state: VolumeState, managed: DriverVolumes) {
     this.#state = state;
     this.managed = managed;
   }
@@ -86,7 +86,7 @@ class OwnHost implements ManagedHost {
 
   async removeVolume(name: string, options: CallOptions = {}): Promise<void> {
     if (options.signal?.aborted === true) throw cancelled(`Cannot remove volume "${name}"`, options.signal);
-    await this.managed.remove(name, { ...options, permanent: true });
+    await this.managed.removeHeld(name, { ...options, permanent: true });
   }
 
   async listMounts(): Promise<DataMount[]> {

@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, stat
 import { mkdir } from 'node:fs/promises';
 import type { ManagedVolume, ManagedVolumes } from '../managed/managed-volumes.ts';
 import { copyTree } from '../mirror/copy-tree.ts';
+import { type LeaseParts, takeLeases } from '../../leases/index.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
 import { walkTree } from '../../lib/tree-walk.ts';
 import { fromText } from '../../model/byte-string.ts';
@@ -36,16 +37,29 @@ export interface RunParts {
   readonly stateDir: string;
   /** An id for holds that end with this process. */
   readonly holdId: () => string;
+  readonly leases: LeaseParts;
 }
 
 /** Makes the volumes that are missing, mounts them all, and fills those that are empty, as a container's start does. */
 export async function placeMounts(
   parts: RunParts,
   mounts: readonly Mount[],
-  { options, opened }: { readonly options: RunOptions; readonly opened: AsyncDisposableStack },
+  {
+    options,
+    opened,
+    starting,
+  }: {
+    readonly options: RunOptions;
+    readonly opened: AsyncDisposableStack;
+    /** Keeps what the command begins on; disposed once it has begun. */
+    readonly starting: AsyncDisposableStack;
+  },
 ): Promise<PlacedMount[]> {
   for (const mount of mounts) checkMount(mount);
   checkMountList(mounts);
+  const names = mounts.flatMap((mount) => (mount.type === 'volume' ? (mount.source ?? []) : []));
+  const places = names.map((name) => ({ kind: 'volume', name }) as const);
+  starting.use(await takeLeases(parts.leases, { places, work: 'run a command with' }, options));
   const placed: PlacedMount[] = [];
   for (const mount of mounts) {
     options.signal?.throwIfAborted();

@@ -42,7 +42,8 @@ export async function runCommand(
     throw new AppError('usage', 'No command is given', { hint: 'holdfast run -v VOLUME:/data -- COMMAND' });
   requireProgram('bwrap');
   await using opened = new AsyncDisposableStack();
-  const mounts = await placeMounts(parts, request.mounts, { options, opened });
+  await using starting = new AsyncDisposableStack();
+  const mounts = await placeMounts(parts, request.mounts, { options, opened, starting });
   const { args, fds } = planSandbox({
     mounts,
     host: hostView,
@@ -58,7 +59,8 @@ export async function runCommand(
       env: { ...userEnvironment(), ...request.environment },
     },
   );
-  return { exitCode: await ended(child, options) };
+  const [exitCode] = await Promise.all([ended(child, options), starting.disposeAsync()]);
+  return { exitCode };
 }
 
 function requireProgram(name: string): void {
