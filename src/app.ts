@@ -3,16 +3,25 @@ import type { AppConfig } from './app/app-config.ts';
 import { loadMaker } from './app/known-repositories.ts';
 import { loadHoldId } from './app/open-hosts.ts';
 import { openParts, type Parts, type SharedParts } from './app/open-parts.ts';
-import { type ManagedVolume, openMigrations } from './volumes/index.ts';
-import type { BackupRequest } from './backup/index.ts';
+import {
+  listTrash,
+  lookAround,
+  type ManagedVolume,
+  openMigrations,
+  restoreTrash,
+  runCommand,
+} from './volumes/index.ts';
+import { backup, type BackupRequest, importArchives, tellingOfFailure } from './backup/index.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
 import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
-import { openRepositories, openUpkeep } from './repositories/index.ts';
+import { initialize, openRepositories, openUpkeep } from './repositories/index.ts';
 import { openProof } from './proof/index.ts';
 import type { Protection } from './activity/index.ts';
 import { openSnapshots } from './snapshots/index.ts';
-import { openRestores, recoverMore, recoverStreamed } from './restore/index.ts';
+import { openRestores, recoverMore, recoverStreamed, settleHeld as settleRestore } from './restore/index.ts';
 import { openRetention } from './retention/index.ts';
+import { withConsumersElsewhere } from './app/consumers-elsewhere.ts';
+import { makeKnownToEngine } from './app/engine-of-plugin.ts';
 
 /** The only place that names implementations. Opens nothing yet. */
 export function openApp(config: AppConfig): App {
@@ -63,16 +72,13 @@ function openVolumes(config: AppConfig, parts: Parts): Volumes {
     onHost: () => parts.volumes(),
     managed: () => parts.managed(),
     async lookAround(options = {}) {
-      const { lookAround } = await import('./volumes/index.ts');
       return await lookAround(parts, options);
     },
     async withConsumersElsewhere(volumes, signal) {
-      const { withConsumersElsewhere } = await import('./app/consumers-elsewhere.ts');
       const { kind } = await parts.host();
       return await withConsumersElsewhere(volumes, { env: config.env, host: kind, signal });
     },
     async run(request, options = {}) {
-      const { runCommand } = await import('./volumes/index.ts');
       const { stateDir } = config;
       const leases = { stateDir, catalog: () => parts.catalog() };
       const runParts = { managed: await parts.managed(), stateDir, holdId: await loadHoldId(), leases };
@@ -84,11 +90,9 @@ function openVolumes(config: AppConfig, parts: Parts): Volumes {
       return volume;
     },
     async listTrash() {
-      const { listTrash } = await import('./volumes/index.ts');
       return await listTrash({ ...config, managed: await parts.managed() });
     },
     async restoreTrash(which, options = {}) {
-      const { restoreTrash } = await import('./volumes/index.ts');
       const isOwnWanted = config.host === 'embedded';
       const managed = await parts.managed();
       const ownIsBack = (volume: ManagedVolume, signal?: AbortSignal): Promise<void> =>
@@ -100,20 +104,16 @@ function openVolumes(config: AppConfig, parts: Parts): Volumes {
 }
 
 async function makeKnown(config: AppConfig, volume: ManagedVolume, signal?: AbortSignal): Promise<void> {
-  const { makeKnownToEngine } = await import('./app/engine-of-plugin.ts');
   await makeKnownToEngine(config, volume, signal);
 }
 
 function openBackups(config: AppConfig, parts: Parts): Backups {
   return {
     async run(request, options = {}) {
-      const { backup } = await import('./backup/index.ts');
-      const { settleHeld: settleRestore } = await import('./restore/index.ts');
       const base = request.base ?? (await defaultsOf(parts, config, request));
       return await backup(parts, { ...request, base }, { ...options, settleRestore });
     },
     async importArchives(request, options = {}) {
-      const { importArchives } = await import('./backup/index.ts');
       return await importArchives(parts, request, options);
     },
   };
@@ -135,7 +135,6 @@ function openAllRepositories(config: AppConfig, parts: Parts): AllRepositories {
     ),
     ...loggedUpkeep(openUpkeep({ ...parts, env, passwordReference, openOther }), parts),
     async init(options = {}) {
-      const { initialize } = await import('./repositories/index.ts');
       const maker = await loadMaker();
       const { repository, ...rest } = config;
       const { location = repository, storeOptions, chunkerFrom: like, makeDefault, signal } = options;
@@ -168,7 +167,6 @@ async function defaultsOf(
   { configFile }: Pick<AppConfig, 'configFile'>,
   request: BackupRequest,
 ): Promise<BackupRequest['base']> {
-  const { tellingOfFailure } = await import('./backup/index.ts');
   const work = (): Promise<LoadedConfiguration> => parts.source.current();
   const { defaults, file } = await tellingOfFailure(parts, request, { work, isUsageTold: true });
   // Of a file that was named for one command no copy is left behind.

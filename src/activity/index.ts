@@ -2,7 +2,6 @@
  * What is told of the work: the chained log (`log/`) and notifications (`notify/`). Neither can fail the work that it tells
  * of. Begin with `log/audit-log.ts` and `notify/plan-notice.ts`.
  */
-export { loadedLate } from './loaded-late.ts';
 export type { LogFilter, LogProblem, LogVerification } from './log/audit-log.ts';
 export { logged } from './log/logged.ts';
 export { openAuditLog } from './log/open-audit-log.ts';

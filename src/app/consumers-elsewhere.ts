@@ -1,5 +1,6 @@
 import { isAppError } from '../model/errors.ts';
 import type { Consumer, HostKind, Volume } from '../model/volume.ts';
+import { consumersByPath, engineEndpoints } from '../hosts/docker/index.ts';
 
 interface Asking {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -20,7 +21,6 @@ export async function withConsumersElsewhere(
   const isShared = (volume: Volume): boolean =>
     Boolean(volume.mountpoint) && (host === 'embedded' || volume.driver !== 'local');
   if (!volumes.some(isShared)) return volumes;
-  const { consumersByPath, engineEndpoints } = await import('../hosts/docker/index.ts');
   const endpoints = await engineEndpoints(env, host);
   const found = await Promise.all(
     endpoints.map(async (endpoint) => {

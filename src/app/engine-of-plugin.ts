@@ -8,6 +8,7 @@ import { knownError } from '../lib/known-error.ts';
 import { errnoOf } from '../model/errors.ts';
 import { parseJson } from '../model/parse-json.ts';
 import { quote } from '../model/quote.ts';
+import { openEngineRecords } from '../hosts/docker/index.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -25,7 +26,6 @@ interface EngineOfPlugin {
 
 /** The records of the engine for the plugin `driver`. That it has volumes by that driver is remembered in the state folder. */
 export async function openRecordsForPlugin({ stateDir, env }: Place, driver: string): Promise<EngineRecords> {
-  const { openEngineRecords } = await import('../hosts/docker/index.ts');
   const records = await openEngineRecords(env);
   let isRemembered = false;
   const seen = async (found: readonly EngineRecord[]): Promise<void> => {
@@ -61,7 +61,6 @@ export async function makeKnownToEngine(
 ): Promise<void> {
   const engine = await readEngineOfPlugin(stateDir);
   if (engine === undefined) return;
-  const { openEngineRecords } = await import('../hosts/docker/index.ts');
   // Certificates are named by the environment, as an address is not enough then.
   const isSocket = engine.address.startsWith('unix://');
   try {

@@ -1,7 +1,13 @@
 import type { Catalog } from '../catalog/catalog.ts';
 import type { RepositoryMaker } from '../activity/index.ts';
-import type { OtherRepository } from '../repositories/index.ts';
-import type { Repository, RepositoryAccess } from '../repository/index.ts';
+import { openKnown as openKnownRepository, type OtherRepository } from '../repositories/index.ts';
+import {
+  hasRepository,
+  initRepository,
+  openRepository,
+  type Repository,
+  type RepositoryAccess,
+} from '../repository/index.ts';
 import type { LoadedConfiguration } from '../policies/index.ts';
 import type { AppConfig } from './app-config.ts';
 import { once } from './once.ts';
@@ -58,7 +64,6 @@ export function openKnownRepositories(
 }
 
 export async function loadMaker(): Promise<RepositoryMaker> {
-  const { hasRepository, initRepository, openRepository } = await import('../repository/index.ts');
   return { init: initRepository, open: openRepository, has: hasRepository };
 }
 
@@ -66,10 +71,8 @@ async function openKnown(
   config: AppConfig & Pick<RepositoryAccess, 'purpose'>,
   { catalog, configuration }: { readonly catalog: Catalog } & Pick<ConfiguredParts, 'configuration'>,
 ): Promise<Repository> {
-  const known = await import('../repositories/index.ts');
-  const { openRepository } = await import('../repository/index.ts');
   const { purpose } = config;
-  return await known.openKnown(config, {
+  return await openKnownRepository(config, {
     catalog,
     configuration: await configuration(),
     open: (access) => openRepository({ ...access, purpose }),

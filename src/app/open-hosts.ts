@@ -11,11 +11,15 @@ import {
   recoverOwnVolumes,
   type RecoverReport,
 } from '../restore/index.ts';
-import type { ManagedHost, ManagedVolumes } from '../volumes/index.ts';
+import { type ManagedHost, type ManagedVolumes, openManagedHost, processHoldId } from '../volumes/index.ts';
 import type { AppConfig, RecoveryPlace } from './app-config.ts';
 import type { ConfiguredParts } from './known-repositories.ts';
 import { once } from './once.ts';
 import { isUnwritable } from './unwritable.ts';
+import { engineProbes, openAtDockersPlace, openPodmanHost } from '../hosts/docker/index.ts';
+import { chooseHost } from './choose-host.ts';
+import { openDrivers } from '../drivers/open-drivers.ts';
+import { readPassword } from '../lib/password.ts';
 
 /** Where volumes are. */
 export interface Hosts {
@@ -138,16 +142,12 @@ async function openEngineHost(
   const { env, onWarning, dataWay } = config;
   const kind = config.host ?? (await configuration()).host ?? 'auto';
   if (kind === 'podman') {
-    const { openPodmanHost } = await import('../hosts/docker/index.ts');
     return await openPodmanHost({ env, onWarning, dataWay });
   }
   if (kind === 'docker') {
-    const { openAtDockersPlace } = await import('../hosts/docker/index.ts');
     return await openAtDockersPlace({ env, onWarning, dataWay });
   }
   if (kind === 'auto') {
-    const { engineProbes } = await import('../hosts/docker/index.ts');
-    const { chooseHost } = await import('./choose-host.ts');
     const hasOwnVolumes = async (): Promise<boolean> => (await catalog()).listEmbeddedVolumes().length > 0;
     return await chooseHost({
       stateDir: config.stateDir,
@@ -161,10 +161,7 @@ async function openEngineHost(
 /** The volumes that Holdfast keeps itself, on its drivers. */
 async function openOwnHost(config: AppConfig, catalog: () => Promise<Catalog>): Promise<ManagedHost> {
   const { stateDir, env, onWarning } = config;
-  const { openManagedHost } = await import('../volumes/index.ts');
-  const { openDrivers } = await import('../drivers/open-drivers.ts');
   const secret = async (reference: string): Promise<Uint8Array> => {
-    const { readPassword } = await import('../lib/password.ts');
     return await readPassword(reference, env, { stateDir });
   };
   const drivers = openDrivers({ stateDir, secret });
@@ -173,6 +170,5 @@ async function openOwnHost(config: AppConfig, catalog: () => Promise<Catalog>): 
 
 /** Makes an id for holds that end with this process. */
 export async function loadHoldId(): Promise<() => string> {
-  const { processHoldId } = await import('../volumes/index.ts');
   return processHoldId;
 }

@@ -3,10 +3,10 @@ import path from 'node:path';
 import type { Catalog } from '../catalog/catalog.ts';
 import { knownError } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
-import type { VolumeEngine } from '../volumes/index.ts';
+import { openEngine, openForeignTrash, type VolumeEngine, WatchedSizes } from '../volumes/index.ts';
 import { type ConfigurationSource, openConfigurationSource } from '../policies/index.ts';
 import { loggedEngine } from './logged-parts.ts';
-import type { Protection } from '../activity/index.ts';
+import { openAuditLog, openNotifier, type Protection } from '../activity/index.ts';
 import type { RestoringParts } from '../restore/index.ts';
 import type { EngineLinks } from './app.ts';
 import { type AppConfig, placeOf } from './app-config.ts';
@@ -17,6 +17,10 @@ import { once, onceIn } from './once.ts';
 import { isUnwritable } from './unwritable.ts';
 import { type Findings, type Hosts, openHosts } from './open-hosts.ts';
 import { openProtectedNames } from './protected-names.ts';
+import { openBorrowedCatalog } from './borrowed-catalog.ts';
+import { openRecordsForPlugin } from './engine-of-plugin.ts';
+import { openSqliteCatalog } from '../catalog/sqlite-catalog.ts';
+import { recoverCatalog } from './recover-catalog.ts';
 
 /** What an App is made of. Each part is opened when it is first asked for, and closed with all others. */
 export interface Parts extends RestoringParts, Hosts, Pick<KnownRepositories, 'openOther'> {
@@ -45,7 +49,6 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
       if (config.onlyReads !== true || !(isBusy || isUnwritable(error))) throw error;
       const { message } = knownError(error);
       config.onWarning?.(`${message}. What follows is read from a copy of it, and nothing is remembered.`);
-      const { openBorrowedCatalog } = await import('./borrowed-catalog.ts');
       return await openBorrowedCatalog(stateDir, attempt);
     }
   });
@@ -64,14 +67,12 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
     now: Date.now,
     catalog,
     log: once(async () => {
-      const { openAuditLog } = await import('../activity/index.ts');
       return openAuditLog({ ...config, now: Date.now, catalog });
     }),
     notifier: once(async () =>
       shared === undefined ? opened.use(await openOwnNotifier(config, parts)) : await shared.notifier(),
     ),
     volumes: once(async () => {
-      const { openEngine } = await import('../volumes/index.ts');
       const host = await hosts.host();
       const protectedNames = openProtectedNames(host, catalog);
       const managed = await hosts.managedOfHost();
@@ -82,15 +83,12 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
       identity: async () => (await catalog()).stateId(),
       isProtected: async (engineId, name) => (await catalog()).volumes.isProtected(engineId, name),
       async openTrash() {
-        const { openForeignTrash } = await import('../volumes/index.ts');
         return opened.use(await openForeignTrash({ stateDir, managed: await hosts.managed() }));
       },
       async openSizes() {
-        const { WatchedSizes } = await import('../volumes/index.ts');
         return new WatchedSizes();
       },
       async openRecords(driver) {
-        const { openRecordsForPlugin } = await import('./engine-of-plugin.ts');
         return await openRecordsForPlugin(config, driver);
       },
     },
@@ -107,11 +105,9 @@ async function openOwnCatalog(
   opened: AsyncDisposableStack,
 ): Promise<Catalog> {
   await makeStateFolder(stateDir);
-  const { openSqliteCatalog } = await import('../catalog/sqlite-catalog.ts');
   const found = opened.use(
     openSqliteCatalog(path.join(stateDir, 'catalog.db'), { mayBeAlone: stays !== true }),
   );
-  const { recoverCatalog } = await import('./recover-catalog.ts');
   const lost = await recoverCatalog(stateDir, found);
   if (lost !== undefined) onWarning?.(lost);
   opened.defer(() => keepCatalogCopy(stateDir, found));
@@ -121,7 +117,6 @@ async function openOwnCatalog(
 type OwnNotifier = Awaited<ReturnType<Protection['notifier']>> & AsyncDisposable;
 
 async function openOwnNotifier(config: AppConfig, parts: Parts): Promise<OwnNotifier> {
-  const { openNotifier } = await import('../activity/index.ts');
   // Closing it still needs the catalog.
   await parts.catalog();
   return openNotifier({

@@ -3,11 +3,13 @@ import { speaksToUs } from '../model/labels.ts';
 import type { OpenedSource } from './open-source.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import {
-  pathContainers,
-  volumeContainers,
   type Application,
-  type ApplicationVolume,
   type ApplicationSettings,
+  type ApplicationVolume,
+  openApplication,
+  pathContainers,
+  readDiskEvidence,
+  volumeContainers,
 } from '../quiesce/index.ts';
 import type { BackupTarget } from '../volumes/index.ts';
 
@@ -36,7 +38,6 @@ export async function applicationOf(
   );
   if (concerned.length === 0 || (await hasNoContainers(parts))) return undefined;
   // Most backups of a machine without databases need none of it.
-  const { openApplication, readDiskEvidence } = await import('../quiesce/index.ts');
   const volumes: ApplicationVolume[] = [];
   for (const { target, source, settings } of concerned) {
     const { tree } = source;

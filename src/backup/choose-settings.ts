@@ -5,6 +5,7 @@ import type { VolumeSettings } from './settings/volume-settings.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import type { BackupTarget } from '../volumes/index.ts';
 import type { ApplicationSettings, ConsistencyChoice, Strength } from '../quiesce/index.ts';
+import { readStackFiles, saidOf } from './settings/said-settings.ts';
 
 /** What may be said of how a volume is saved, by a policy, in a label, or in an order. Undefined is not said. */
 export type SettingFields = Pick<
@@ -72,7 +73,6 @@ export async function chooseAllSettings(
   },
   { signal, onNote }: JobOptions,
 ): Promise<ReadonlyMap<BackupTarget, BackupSettings>> {
-  const { saidOf, readStackFiles } = await import('./settings/said-settings.ts');
   // Directories that are named by themselves need no engine.
   const isAboutEngine = targets.some(({ kind }) => kind === 'volume') || containerNames.length > 0;
   const containers = isAboutEngine ? ((await (await parts.host()).containers?.list({ signal })) ?? []) : [];

@@ -8,7 +8,7 @@ import { failedBackup } from './failed-backup.ts';
 import { judgeSaved } from './judge-saved.ts';
 import { listInKnownOrder, noteDamaged } from '../snapshots/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
-import type { StillLost, StillSaved, StillTarget } from './save-still.ts';
+import { saveStill, type StillLost, type StillSaved, type StillTarget } from './save-still.ts';
 import type { BackupTarget } from '../volumes/index.ts';
 import { chooseSettings, type BackupSettings } from './choose-settings.ts';
 
@@ -40,7 +40,6 @@ export async function saveHeld(
   const [first] = works;
   if (first === undefined) return [];
   const { request, repository } = first;
-  const { saveStill } = await import('./save-still.ts');
   const { snapshots: earlier, damaged } = await listInKnownOrder(parts, options);
   for (const id of damaged.keys()) noteDamaged(id, options);
   const saved = await saveStill(

@@ -130,7 +130,7 @@ export const driverKinds = [
 
 export type DriverKind = (typeof driverKinds)[number];
 
-/** All drivers by their kind. Each is loaded when it is first asked for. */
+/** All drivers by their kind. */
 export interface Drivers {
   get(kind: DriverKind): Promise<Driver>;
 }

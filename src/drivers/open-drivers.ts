@@ -1,6 +1,17 @@
-import type { VolumeKeys } from './keys/volume-key.ts';
+import { openVolumeKeys, type VolumeKeys } from './keys/volume-key.ts';
 import type { Driver, DriverKind, Drivers } from './driver.ts';
 import { mountedHere } from './mounted-here.ts';
+import { openKeyWraps } from './keys/key-wraps.ts';
+import { localDriver } from './local.ts';
+import { bindDriver } from './bind.ts';
+import { tmpfsDriver } from './tmpfs.ts';
+import { blockDriver } from './block.ts';
+import { gocryptfsDriver } from './gocryptfs.ts';
+import { luksDriver } from './luks.ts';
+import { nfsDriver } from './nfs.ts';
+import { cifsDriver } from './cifs.ts';
+import { rcloneDriver } from './rclone.ts';
+import { btrfsDriver } from './btrfs.ts';
 
 export interface DriverParts {
   readonly stateDir: string;
@@ -8,24 +19,22 @@ export interface DriverParts {
   readonly secret: (reference: string) => Promise<Uint8Array>;
 }
 
-/** The one list of all drivers. Each is loaded when it is first asked for. */
+/** The one list of all drivers. */
 export function openDrivers(parts: DriverParts): Drivers {
   const keys = async (): Promise<VolumeKeys> => {
-    const { openVolumeKeys } = await import('./keys/volume-key.ts');
-    const { openKeyWraps } = await import('./keys/key-wraps.ts');
     return openVolumeKeys(openKeyWraps(parts));
   };
   const makers: Readonly<Record<DriverKind, () => Promise<Driver>>> = {
-    local: async () => (await import('./local.ts')).localDriver,
-    bind: async () => (await import('./bind.ts')).bindDriver,
-    tmpfs: async () => (await import('./tmpfs.ts')).tmpfsDriver,
-    block: async () => (await import('./block.ts')).blockDriver,
-    gocryptfs: async () => (await import('./gocryptfs.ts')).gocryptfsDriver(await keys()),
-    luks: async () => (await import('./luks.ts')).luksDriver(await keys()),
-    nfs: async () => (await import('./nfs.ts')).nfsDriver,
-    cifs: async () => (await import('./cifs.ts')).cifsDriver(parts),
-    rclone: async () => (await import('./rclone.ts')).rcloneDriver(parts),
-    btrfs: async () => (await import('./btrfs.ts')).btrfsDriver,
+    local: async () => localDriver,
+    bind: async () => bindDriver,
+    tmpfs: async () => tmpfsDriver,
+    block: async () => blockDriver,
+    gocryptfs: async () => gocryptfsDriver(await keys()),
+    luks: async () => luksDriver(await keys()),
+    nfs: async () => nfsDriver,
+    cifs: async () => cifsDriver(parts),
+    rclone: async () => rcloneDriver(parts),
+    btrfs: async () => btrfsDriver,
   };
   const opened = new Map<DriverKind, Promise<Driver>>();
   return {

@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises';
 import { connect, isIP, type Socket } from 'node:net';
 import { uptime } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -86,6 +85,8 @@ async function resolve(host: string): Promise<string> {
     );
   });
   try {
+    // It takes 5 ms to load, and few volumes lie on a server.
+    const { lookup } = await import('node:dns/promises');
     return (await Promise.race([lookup(host), timeout])).address;
   } catch (error) {
     if (isAppError(error)) throw error;

@@ -1,16 +1,27 @@
 import type { AnomalyRecord, PolicyRunRecord } from '../model/policy-run.ts';
 import { quote } from '../model/quote.ts';
-import type { LoadedConfiguration } from './configuration/load-configuration.ts';
+import { type LoadedConfiguration, parseConfiguration } from './configuration/load-configuration.ts';
 import type { PlacedValue } from '../lib/read-document.ts';
 import type { JobOptions } from '../activity/index.ts';
-import type { CoverageReport } from './coverage.ts';
-import type { DaemonState } from './daemon-lock.ts';
+import { coverage, type CoverageReport } from './coverage.ts';
+import { type DaemonState, findDaemon } from './daemon-lock.ts';
 import type { CoveredPlace, PlaceKind, PlaceState } from './plan-coverage.ts';
 import type { Policy } from '../model/policy.ts';
 import type { PoliciesParts } from './policy-app.ts';
-import type { NextRun, PolicyStatus } from './policy-status.ts';
-import type { PolicyBackup, PolicyRunReport, RunPolicyRequest } from './run-policy.ts';
-import type { DaemonRequest } from './serve.ts';
+import {
+  findPolicy,
+  type NextRun,
+  nextRuns,
+  type PolicyStatus,
+  policyStatuses,
+  viewPolicies,
+} from './policy-status.ts';
+import { type PolicyBackup, type PolicyRunReport, runPolicy, type RunPolicyRequest } from './run-policy.ts';
+import { type DaemonRequest, serve } from './serve.ts';
+import { openPolicyWork } from './policy-work.ts';
+import { knownError } from '../lib/known-error.ts';
+import { happeningOfRun } from './tell-of-look.ts';
+import { acceptAnomalies } from './accept-anomalies.ts';
 
 /** What keeps data safe by itself: policies, and the daemon that runs them. */
 export interface Policies {
@@ -48,7 +59,6 @@ export function openPolicies(parts: PoliciesParts): Policies {
   const load = async (): Promise<LoadedConfiguration> => await source.current();
   const memory = async () => (await protection.catalog()).policies;
   const viewAnyway = async (options: JobOptions) => {
-    const { viewPolicies } = await import('./policy-status.ts');
     return await viewPolicies(protection, { configuration: await load(), repository }, options);
   };
   const view = async (options: JobOptions) => {
@@ -57,7 +67,6 @@ export function openPolicies(parts: PoliciesParts): Policies {
     return seen;
   };
   const statuses = async (options: JobOptions): Promise<PolicyStatus[]> => {
-    const { policyStatuses } = await import('./policy-status.ts');
     const known = await memory();
     const lastOf = (policy: string): PolicyRunRecord | undefined => known.listRuns({ policy, limit: 1 })[0];
     return policyStatuses(await view(options), lastOf, protection.now());
@@ -65,25 +74,19 @@ export function openPolicies(parts: PoliciesParts): Policies {
   return {
     configuration: load,
     async checkConfiguration(wanted) {
-      const { parseConfiguration } = await import('./configuration/load-configuration.ts');
       await parseConfiguration(wanted);
     },
     list: async (options = {}) => await statuses(options),
     async show(name, options = {}) {
-      const { findPolicy } = await import('./policy-status.ts');
       return findPolicy(await statuses(options), name);
     },
     async run(request, options = {}) {
-      const { runPolicy } = await import('./run-policy.ts');
-      const { openPolicyWork } = await import('./policy-work.ts');
       const work = openPolicyWork({ source, repository, open });
       const runNow = async (): Promise<PolicyRunReport> => {
         const seen = await viewAnyway(options);
         return await runPolicy(protection, { view: seen, work, open }, { ...options, ...request });
       };
       if (request.dryRun) return await runNow();
-      const { knownError } = await import('../lib/known-error.ts');
-      const { happeningOfRun } = await import('./tell-of-look.ts');
       const notifier = await protection.notifier();
       try {
         const report = await runNow();
@@ -97,23 +100,18 @@ export function openPolicies(parts: PoliciesParts): Policies {
       }
     },
     async nextRuns(options = {}) {
-      const { nextRuns } = await import('./policy-status.ts');
-      const { findDaemon } = await import('./daemon-lock.ts');
       const runs = nextRuns(await view(options), protection.now());
       return { daemon: await findDaemon(protection.stateDir), runs };
     },
     history: async (filter) => (await memory()).listRuns(filter),
     listAnomalies: async () => (await memory()).listOpenAnomalies(),
     async acceptAnomalies(volume) {
-      const { acceptAnomalies } = await import('./accept-anomalies.ts');
       return acceptAnomalies(await memory(), { volume, nowMs: protection.now() });
     },
     async coverage(options = {}) {
-      const { coverage } = await import('./coverage.ts');
       return await coverage(protection, { configuration: await load(), repository, open }, options);
     },
     async runDaemon(request) {
-      const { serve } = await import('./serve.ts');
       await serve(parts, request);
     },
   };

@@ -2,7 +2,8 @@ import { logged, type JobOptions, type Protection } from '../activity/index.ts';
 import type { CheckReport } from '../repository/index.ts';
 import { checkAll, type CheckRequest } from './check.ts';
 import type { DrillReport, DrillRequest } from './drill/drill-types.ts';
-import type { VerifyReport, VerifyRequest } from './verify.ts';
+import { verify, type VerifyReport, type VerifyRequest } from './verify.ts';
+import { drill } from './drill/drill.ts';
 
 /** What proves that snapshots can be restored. */
 export interface Proof {
@@ -18,7 +19,6 @@ export function openProof(parts: Protection): Proof {
   return {
     check: async (request, options = {}) => await checkAll(parts, request, options),
     async verify(request, options = {}) {
-      const { verify } = await import('./verify.ts');
       const repository = (await parts.repository()).id;
       return await logged(parts, {
         event: { kind: 'verify', repository },
@@ -35,7 +35,6 @@ export function openProof(parts: Protection): Proof {
       });
     },
     async drill(request, options = {}) {
-      const { drill } = await import('./drill/drill.ts');
       const repository = (await parts.repository()).id;
       return await logged(parts, {
         event: { kind: 'drill', volume: request.target, repository },

@@ -2,7 +2,7 @@ import type { Catalog, RepositoryRecord } from '../catalog/catalog.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Repository } from '../repository/index.ts';
-import type { InitReport } from './init.ts';
+import { initialize, type InitReport } from './init.ts';
 import { noRepository } from './no-repository.ts';
 import { openKnown } from './open-repository.ts';
 import type { JobOptions, RepositoryMaker } from '../activity/index.ts';
@@ -69,7 +69,6 @@ export async function addRepository(
 ): Promise<InitReport> {
   const { name, location, options, makeDefault, chunkerFrom: like } = request;
   refuseBadName(name);
-  const { initialize } = await import('./init.ts');
   const { stateDir, env, passwordReference } = parts;
   return await initialize(
     {

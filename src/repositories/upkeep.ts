@@ -8,10 +8,19 @@ import type {
   SnapshotRepairReport,
   UnlockReport,
 } from '../repository/index.ts';
-import type { CopyParts, CopyRequest, OtherRepository } from './copy.ts';
-import type { AddedKey, ChangedKey, KeyParts, NewKey, RemovedKey } from './key.ts';
-import { loadedLate, type JobOptions } from '../activity/index.ts';
-import type { SnapshotRepairRequest } from './repair.ts';
+import { copy, type CopyParts, type CopyRequest, type OtherRepository } from './copy.ts';
+import {
+  type AddedKey,
+  addKey,
+  type ChangedKey,
+  changeKey,
+  type KeyParts,
+  type NewKey,
+  type RemovedKey,
+  removeKey,
+} from './key.ts';
+import { type JobOptions } from '../activity/index.ts';
+import { repairSnapshots, type SnapshotRepairRequest } from './repair.ts';
 
 /** What keeps a repository itself in order. */
 export interface Upkeep {
@@ -57,9 +66,9 @@ export function openUpkeep(parts: UpkeepParts): Upkeep {
     async listKeys(options = {}) {
       return await (await parts.repository()).listKeys(options);
     },
-    addKey: loadedLate(parts, async () => (await import('./key.ts')).addKey),
-    changeKey: loadedLate(parts, async () => (await import('./key.ts')).changeKey),
-    removeKey: loadedLate(parts, async () => (await import('./key.ts')).removeKey),
+    addKey: async (request, options = {}) => await addKey(parts, request, options),
+    changeKey: async (request, options = {}) => await changeKey(parts, request, options),
+    removeKey: async (request, options = {}) => await removeKey(parts, request, options),
     async unlock(request, options = {}) {
       return await (await parts.repository()).unlock({ ...request, ...options });
     },
@@ -69,8 +78,8 @@ export function openUpkeep(parts: UpkeepParts): Upkeep {
     async repairPacks(request, { signal, onProgress } = {}) {
       return await (await parts.repository()).repairPacks({ ...request, signal, onProgress });
     },
-    repairSnapshots: loadedLate(parts, async () => (await import('./repair.ts')).repairSnapshots),
-    copy: loadedLate(parts, async () => (await import('./copy.ts')).copy),
+    repairSnapshots: async (request, options = {}) => await repairSnapshots(parts, request, options),
+    copy: async (request, options = {}) => await copy(parts, request, options),
   };
 }
 

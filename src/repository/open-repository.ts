@@ -5,13 +5,15 @@ import { newMasterKey } from './crypto/key-file.ts';
 import { type MasterKey, Sealer } from './crypto/seal.ts';
 import { loadConfig, newConfig, type RepositoryConfig, saveConfig } from './format/config-file.ts';
 import { findKey, storeKey } from './keys/key-store.ts';
-import type * as implementation from './restic-repository.ts';
-import type { RestoreWorkers } from './restore/restore-workers.ts';
+import { ResticRepository } from './restic-repository.ts';
+import { type RestoreWorkers, warmRestoreWorkers } from './restore/restore-workers.ts';
 import { openStore, type StoreAddress } from './stores/open-store.ts';
 import { parseLocation } from './stores/parse-location.ts';
 import { alreadyThere } from './stores/store-errors.ts';
 import type { Store } from './stores/store.ts';
 import type { Repository, RepositoryAccess } from './types.ts';
+import { cacheStore } from './stores/decorators/cache-store.ts';
+import { resolveAddress } from './stores/resolve-address.ts';
 
 export interface InitOptions {
   /** Where content is cut, as another repository has it, so that copies between the two share data. Random unless given. */
@@ -96,26 +98,14 @@ export async function openRepository(access: RepositoryAccess): Promise<Reposito
       });
     }
     await using early = new AsyncDisposableStack();
-    const workers = access.purpose === 'restore' ? await startWorkers(address) : undefined;
+    const workers = access.purpose === 'restore' ? warmRestoreWorkers(address) : undefined;
     early.use(workers);
-    // Loaded while the key is derived from the password, which takes its time by design.
-    // Whoever awaits it hears of a failure.
-    loadImplementation().catch(() => undefined);
     const { id: keyId, masterKey } = await findKey(store, access.password, { signal: access.signal });
     const config = await loadConfig(store, new Sealer(masterKey), { signal: access.signal });
     const repository = await assemble({ store, address, masterKey, config, keyId, workers }, access);
     early.move();
     return repository;
   });
-}
-
-async function startWorkers(address: StoreAddress): Promise<RestoreWorkers | undefined> {
-  const { warmRestoreWorkers } = await import('./restore/restore-workers.ts');
-  return warmRestoreWorkers(address);
-}
-
-function loadImplementation(): Promise<typeof implementation> {
-  return import('./restic-repository.ts');
 }
 
 async function hasConfig(store: Store, signal: AbortSignal | undefined): Promise<boolean> {
@@ -159,7 +149,6 @@ async function assemble(parts: OpenedParts, { cacheDir }: RepositoryAccess): Pro
   const { masterKey, config, keyId, workers } = parts;
   const { address, store } = await withCache(parts, cacheDir && path.join(cacheDir, config.id));
   const codec = { store, sealer: new Sealer(masterKey), compressor: openCompressor() };
-  const { ResticRepository } = await loadImplementation();
   return new ResticRepository({ codec, address, masterKey, config, keyId, workers });
 }
 
@@ -169,7 +158,6 @@ async function withCache(
 ): Promise<Pick<OpenedParts, 'address' | 'store'>> {
   const maxBytes = address.cacheBytes ?? 0;
   if (directory === undefined || maxBytes === 0) return { address, store };
-  const { cacheStore } = await import('./stores/decorators/cache-store.ts');
   const cache = { directory, maxBytes };
   return { address: { ...address, cache }, store: cacheStore(store, cache) };
 }
@@ -177,10 +165,8 @@ async function withCache(
 async function addressOf(access: Omit<RepositoryAccess, 'password'>): Promise<StoreAddress> {
   const location = parseLocation(access.location);
   const { options: values = {}, env = process.env, readSecret = refuseReference } = access;
-  // What every command would wait for is loaded only where it is used.
   if (location.kind === 'local' && Object.keys(values).length === 0)
     return { kind: 'local', directory: location.directory };
-  const { resolveAddress } = await import('./stores/resolve-address.ts');
   return await resolveAddress(location, { env, values, readSecret });
 }
 

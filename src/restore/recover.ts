@@ -1,17 +1,19 @@
 import { errorInWords } from '../lib/error-in-words.ts';
 import { isAppError } from '../model/errors.ts';
 import {
-  hasHookJournals,
-  holdApps,
-  nameApps,
-  putBack,
-  startOnce,
-  takeLeftJournals,
   type AppJournal,
   type AppStep,
   type DueHook,
+  hasHookJournals,
+  holdApps,
+  nameApps,
   type OpenAppJournal,
+  putBack,
+  recoverHooks,
   type RecoverHooksOptions,
+  startOnce,
+  takeLeftJournals,
+  tellOfHooks,
 } from '../quiesce/index.ts';
 import type { Happening, JobOptions, Protection } from '../activity/index.ts';
 import { listJournals, readJournal } from './restore-journal.ts';
@@ -141,13 +143,11 @@ async function recoverDueHooks(
   options: RecoverHooksOptions,
 ): Promise<readonly DueHook[]> {
   if (!(await hasHookJournals(parts.stateDir))) return [];
-  const { recoverHooks } = await import('../quiesce/index.ts');
   const waitsFor = jobs.filter(({ error }) => error !== undefined);
   const { ran, due, notes, hadFailed, isWaiting } = await recoverHooks(parts, { ...options, waitsFor });
   if (isWaiting) options.onNote?.('Hooks of an interrupted backup wait until its containers are back.');
   if (ran.length > 0) options.onNote?.(`Hooks of an interrupted backup were run: ${ran.join(', ')}.`);
   for (const note of notes) options.onNote?.(`Warning: ${note}.`);
-  const { tellOfHooks } = await import('../quiesce/index.ts');
   await tellOfHooks(parts, { notes, isOver: hadFailed && due.length === 0 });
   return due;
 }

@@ -1,10 +1,31 @@
-import { loadedLate, type JobOptions, type Protection } from '../activity/index.ts';
-import type { DumpRestorePlan, DumpRestoreReport, DumpRestoreRequest } from './restore-dump.ts';
-import type { RestorePlan, RestoreRequest } from './restore-plan.ts';
-import type { StackPlan, StackReport, StackRequest } from './restore-stack.ts';
+import { type JobOptions, type Protection } from '../activity/index.ts';
+import {
+  applyDumpRestore,
+  type DumpRestorePlan,
+  type DumpRestoreReport,
+  type DumpRestoreRequest,
+  planDumpRestore,
+} from './restore-dump.ts';
+import { planRestore, type RestorePlan, type RestoreRequest } from './restore-plan.ts';
+import {
+  applyStackRestore,
+  planStackRestore,
+  type StackPlan,
+  type StackReport,
+  type StackRequest,
+} from './restore-stack.ts';
 import type { RestoreReport } from './restore-report.ts';
 import type { UndoRecord } from '../volumes/index.ts';
-import type { UndoPlan, UndoReport, UndoRequest } from './undo.ts';
+import {
+  applyUndo,
+  dropKept,
+  listUndo,
+  planUndo,
+  type UndoPlan,
+  type UndoReport,
+  type UndoRequest,
+} from './undo.ts';
+import { applyRestore } from './restore.ts';
 
 /** What brings data back, and what takes that back. Nothing is touched before a plan is carried out. */
 export interface Restores {
@@ -39,21 +60,19 @@ export function openRestores(parts: RestoringParts): Restores {
   return {
     async plan(request, options = {}) {
       using _expected = parts.expectRestore();
-      const { planRestore } = await import('./restore-plan.ts');
       return await planRestore(parts, request, options);
     },
-    apply: loadedLate(parts, async () => (await import('./restore.ts')).applyRestore),
-    planDump: loadedLate(parts, async () => (await import('./restore-dump.ts')).planDumpRestore),
-    applyDump: loadedLate(parts, async () => (await import('./restore-dump.ts')).applyDumpRestore),
-    planStack: loadedLate(parts, async () => (await import('./restore-stack.ts')).planStackRestore),
-    applyStack: loadedLate(parts, async () => (await import('./restore-stack.ts')).applyStackRestore),
-    planUndo: loadedLate(parts, async () => (await import('./undo.ts')).planUndo),
-    applyUndo: loadedLate(parts, async () => (await import('./undo.ts')).applyUndo),
+    apply: async (request, options = {}) => await applyRestore(parts, request, options),
+    planDump: async (request, options = {}) => await planDumpRestore(parts, request, options),
+    applyDump: async (request, options = {}) => await applyDumpRestore(parts, request, options),
+    planStack: async (request, options = {}) => await planStackRestore(parts, request, options),
+    applyStack: async (request, options = {}) => await applyStackRestore(parts, request, options),
+    planUndo: async (request, options = {}) => await planUndo(parts, request, options),
+    applyUndo: async (request, options = {}) => await applyUndo(parts, request, options),
     async listUndo() {
-      const { listUndo } = await import('./undo.ts');
       return await listUndo(parts);
     },
-    dropUndo: loadedLate(parts, async () => (await import('./undo.ts')).dropKept),
+    dropUndo: async (request, options = {}) => await dropKept(parts, request, options),
   };
 }
 

@@ -1,9 +1,9 @@
 import type { PruneLimits, PruneSummary } from '../repository/index.ts';
-import type { ForgetReport, ForgetRequest } from './forget.ts';
+import { applyForget, type ForgetReport, type ForgetRequest, prepareForget } from './forget.ts';
 import type { ForgetGroup, ForgetPlan, ForgetDecision } from './forget-plan.ts';
 import type { KeepRules, Period } from '../model/keep-rules.ts';
-import { loadedLate, type JobOptions, type Protection } from '../activity/index.ts';
-import type { TaggedSnapshot, TagRequest } from './tag.ts';
+import { type JobOptions, type Protection } from '../activity/index.ts';
+import { changeTags, type TaggedSnapshot, type TagRequest } from './tag.ts';
 
 /** What keeps a repository from growing for ever. */
 export interface Retention {
@@ -21,15 +21,15 @@ export interface Retention {
 
 export function openRetention(parts: Protection): Retention {
   return {
-    planForget: loadedLate(parts, async () => (await import('./forget.ts')).prepareForget),
-    applyForget: loadedLate(parts, async () => (await import('./forget.ts')).applyForget),
+    planForget: async (request, options = {}) => await prepareForget(parts, request, options),
+    applyForget: async (request, options = {}) => await applyForget(parts, request, options),
     async planPrune(limits, { signal, onProgress } = {}) {
       return await (await parts.repository()).planPrune({ ...limits, signal, onProgress });
     },
     async prune(limits, { signal, onProgress } = {}) {
       return await (await parts.repository()).prune({ ...limits, signal, onProgress });
     },
-    changeTags: loadedLate(parts, async () => (await import('./tag.ts')).changeTags),
+    changeTags: async (request, options = {}) => await changeTags(parts, request, options),
   };
 }
 

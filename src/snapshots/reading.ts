@@ -1,11 +1,17 @@
 import type { SnapshotEntry } from '../repository/index.ts';
 import type { Change } from './compare-trees.ts';
-import type { DiffRequest, DiffResult } from './diff.ts';
-import type { DumpRequest } from './dump.ts';
-import type { FindRequest, FoundEntry } from './find.ts';
-import { loadedLate, type JobOptions, type Protection } from '../activity/index.ts';
-import type { ListedSnapshot, SnapshotFilter, SnapshotPath } from './snapshots.ts';
-import type { StatsReport } from './stats.ts';
+import { diff, type DiffRequest, type DiffResult } from './diff.ts';
+import { dump, type DumpRequest } from './dump.ts';
+import { findEntries, type FindRequest, type FoundEntry } from './find.ts';
+import { type JobOptions, type Protection } from '../activity/index.ts';
+import {
+  type ListedSnapshot,
+  listFiles,
+  listSnapshots,
+  type SnapshotFilter,
+  type SnapshotPath,
+} from './snapshots.ts';
+import { measureStats, type StatsReport } from './stats.ts';
 
 /** What shows people their snapshots, and changes nothing. */
 export interface Snapshots {
@@ -24,21 +30,18 @@ export interface Snapshots {
 
 export function openSnapshots(parts: Protection): Snapshots {
   return {
-    list: loadedLate(parts, async () => (await import('./snapshots.ts')).listSnapshots),
+    list: async (request, options = {}) => await listSnapshots(parts, request, options),
     async *listFiles(where, options = {}) {
-      const { listFiles } = await import('./snapshots.ts');
       yield* listFiles(parts, where, options);
     },
-    diff: loadedLate(parts, async () => (await import('./diff.ts')).diff),
+    diff: async (request, options = {}) => await diff(parts, request, options),
     async *dump(request, options = {}) {
-      const { dump } = await import('./dump.ts');
       yield* dump(parts, request, options);
     },
     async *find(request, options = {}) {
-      const { findEntries } = await import('./find.ts');
       yield* findEntries(parts, request, options);
     },
-    stats: loadedLate(parts, async () => (await import('./stats.ts')).measureStats),
+    stats: async (request, options = {}) => await measureStats(parts, request, options),
   };
 }
 

@@ -2,20 +2,25 @@ import { AppError } from '../../model/errors.ts';
 import type { Channel } from './channel.ts';
 import type { Message } from './compose.ts';
 import type { SendContext } from './send-failure.ts';
+import { sendWebhook } from './senders/webhook.ts';
+import { sendEmail } from './senders/email.ts';
+import { sendNtfy } from './senders/ntfy.ts';
+import { sendDiscord } from './senders/discord.ts';
+import { sendSlack } from './senders/slack.ts';
 
 /** Sends one message over one channel, once. Throws `SendFailure`. */
 export async function send(channel: Channel, message: Message, context: SendContext): Promise<void> {
   switch (channel.type) {
     case 'webhook':
-      return await (await import('./senders/webhook.ts')).sendWebhook(channel, message, context);
+      return await sendWebhook(channel, message, context);
     case 'email':
-      return await (await import('./senders/email.ts')).sendEmail(channel, message, context);
+      return await sendEmail(channel, message, context);
     case 'ntfy':
-      return await (await import('./senders/ntfy.ts')).sendNtfy(channel, message, context);
+      return await sendNtfy(channel, message, context);
     case 'discord':
-      return await (await import('./senders/discord.ts')).sendDiscord(channel, message, context);
+      return await sendDiscord(channel, message, context);
     case 'slack':
-      return await (await import('./senders/slack.ts')).sendSlack(channel, message, context);
+      return await sendSlack(channel, message, context);
     case 'healthchecks':
       throw new AppError('failed', 'Pings are not messages');
   }

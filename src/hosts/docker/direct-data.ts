@@ -9,6 +9,7 @@ import type { DirectoryData, StreamData } from '../host.ts';
 import { errnoOf } from '../../model/errors.ts';
 import type { DockerEndpoint } from './endpoint.ts';
 import type { EngineInfo, EngineVolume } from './engine-types.ts';
+import { isPodmanFolderHere } from './podman-facts.ts';
 
 export interface DirectQuestion {
   readonly kind: 'docker' | 'podman';
@@ -183,7 +184,6 @@ async function isRealDirectory(path: string): Promise<boolean> {
 /** The engine's id file proves that its folder, as it names it, is the one that we see at that path. */
 async function isSameMachine({ kind, info, volume }: DirectQuestion): Promise<boolean> {
   if (kind === 'podman') {
-    const { isPodmanFolderHere } = await import('./podman-facts.ts');
     return await isPodmanFolderHere(volume);
   }
   if (!info.ID || !info.DockerRootDir?.startsWith('/')) return false;

@@ -9,6 +9,12 @@ import { type DockerEndpoint, type Environment, findDockerEndpoint } from './end
 import { EngineClient } from './engine-client.ts';
 import type { EngineContainer, EngineInfo, EngineVolume, EngineVolumeList } from './engine-types.ts';
 import { joinVolumes, missingVolumes, ofItsConsumers } from './volumes.ts';
+import { inUse } from './volume-in-use.ts';
+import { removeStaleHelpers } from './helper-container.ts';
+import { listContainerMounts } from './mounts.ts';
+import { findDirectData, findUnmountedDevice } from './direct-data.ts';
+import { openStreamData } from './stream-data.ts';
+import { podmanIdentity } from './podman-facts.ts';
 
 export interface DockerHostOptions {
   /** Default: found by `env`. */
@@ -136,10 +142,8 @@ class DockerHost implements Host {
       if (!isAppError(error, 'in-use') && !isAppError(error, 'conflict')) throw error;
       const volume = await this.findVolume(name, options);
       if (volume === undefined) return;
-      const { inUse } = await import('./volume-in-use.ts');
       if (volume.consumers.length > 0) throw inUse(volume, error);
       // Held by a helper: one of a dead process goes, and a living one is a good reason.
-      const { removeStaleHelpers } = await import('./helper-container.ts');
       await removeStaleHelpers(this.#client, options.signal);
       await remove().catch((second: unknown) => {
         throw isAppError(second, 'in-use') || isAppError(second, 'conflict') ? inUse(volume, second) : second;
@@ -148,7 +152,6 @@ class DockerHost implements Host {
   }
 
   async listMounts(options: CallOptions = {}): Promise<DataMount[]> {
-    const { listContainerMounts } = await import('./mounts.ts');
     return await listContainerMounts(this.#client, options.signal);
   }
 
@@ -163,7 +166,6 @@ class DockerHost implements Host {
     if (volume === undefined) throw notFound(`Cannot open volume "${name}": no such volume`);
     if (this.#options.dataWay === 'stream') return await this.#openStream(volume, { write, signal });
 
-    const { findDirectData, findUnmountedDevice } = await import('./direct-data.ts');
     const { kind } = this;
     const info = await this.#engineInfo(signal);
     const question = { kind, endpoint: this.#client.endpoint, info, volume, write };
@@ -193,7 +195,6 @@ class DockerHost implements Host {
     volume: EngineVolume,
     options: CallOptions & { readonly write: boolean },
   ): Promise<StreamData> {
-    const { openStreamData } = await import('./stream-data.ts');
     await using opened = new AsyncDisposableStack();
     const idleMs = this.#options.streamIdleMs ?? 300_000;
     const data = opened.use(
@@ -210,7 +211,6 @@ class DockerHost implements Host {
 
   async #identityOf(info: EngineInfo): Promise<string> {
     if (this.kind === 'docker') return info.ID ?? '';
-    const { podmanIdentity } = await import('./podman-facts.ts');
     return await podmanIdentity(info, this.#client.endpoint);
   }
 
@@ -259,7 +259,6 @@ class DockerHost implements Host {
   async #tidyOnce(signal: AbortSignal | undefined): Promise<void> {
     if (this.#hasTidied) return;
     this.#hasTidied = true;
-    const { removeStaleHelpers } = await import('./helper-container.ts');
     await removeStaleHelpers(this.#client, signal);
   }
 }

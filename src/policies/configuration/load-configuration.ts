@@ -2,8 +2,10 @@ import { lstat, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import type { Configuration } from './configuration.ts';
-import type { PlacedValue } from '../../lib/read-document.ts';
+import { type Configuration, configurationShape, emptyConfiguration } from './configuration.ts';
+import { type PlacedValue, readDocument } from '../../lib/read-document.ts';
+import { requireOwn } from '../../lib/own-path.ts';
+import { parseDocument } from 'yaml';
 
 export interface LoadedConfiguration extends Configuration {
   /** Undefined when there is no file. */
@@ -27,13 +29,11 @@ const mostBytes = 4 << 20;
 export async function loadConfiguration(place: ConfigurationPlace): Promise<LoadedConfiguration> {
   const found = await findFile(place);
   if (found === undefined) {
-    const { emptyConfiguration } = await import('./configuration.ts');
     return { ...emptyConfiguration, file: undefined, values: [] };
   }
   const loaded = await parseConfiguration(found);
   // Its commands run as this user.
   if (await namesCommands(found.content)) {
-    const { requireOwn } = await import('../../lib/own-path.ts');
     const action = `Cannot believe the commands in ${quote(found.file)}`;
     await requireOwn(found.file, action, await moveTo(found.file, place));
   }
@@ -64,7 +64,6 @@ const command = /\bexec:|"(?:program|config-file|ssh-config)":|"rclone:(?::|[^:"
 
 /** Whether what stands in YAML, which can be read, has something run as this user. */
 export async function namesCommands(content: string): Promise<boolean> {
-  const { parseDocument } = await import('yaml');
   try {
     // As it is meant and not as it is written: a word in double quotes can be written with escapes.
     return command.test(JSON.stringify(parseDocument(content).toJS()));
@@ -76,9 +75,6 @@ export async function namesCommands(content: string): Promise<boolean> {
 
 /** Reads what stands in a file. `usage` when it cannot be used. */
 export async function parseConfiguration({ file, content }: FoundFile): Promise<LoadedConfiguration> {
-  // YAML and everything that is described for it is loaded only where there is a file.
-  const { configurationShape, emptyConfiguration } = await import('./configuration.ts');
-  const { readDocument } = await import('../../lib/read-document.ts');
   const read = readDocument(content, configurationShape, file);
   return { ...(read?.value ?? emptyConfiguration), file, values: read?.values ?? [], text: content };
 }

@@ -9,7 +9,7 @@ import { applyRestore, planRestore } from '../../restore/index.ts';
 import { findContext } from '../../snapshots/index.ts';
 import { chooseDrill, type DrillChoice } from './choose-drill.ts';
 import type { DrilledServer, DrillReport, DrillRequest } from './drill-types.ts';
-import { onlySeen, type ServerAnswer } from './ask-server.ts';
+import { askServer, onlySeen, type ServerAnswer } from './ask-server.ts';
 import {
   lackWords,
   planServers,
@@ -170,7 +170,6 @@ async function askOne(
     };
     return { drilled: { ...known, ...blank, problems: [problem], log }, readyAt: undefined };
   }
-  const { askServer } = await import('./ask-server.ts');
   const { container, startedAt } = started;
   const { command, readyWithinMs } = request;
   const question = {

@@ -10,6 +10,9 @@ import type {
   StoreOptions,
   StoreTimes,
 } from './store.ts';
+import { limitsOf, limitStore } from './decorators/limit-store.ts';
+import { retryStore } from './decorators/retry-store.ts';
+import { cacheStore } from './decorators/cache-store.ts';
 
 export type { StoreAddress } from './address.ts';
 
@@ -25,7 +28,7 @@ interface StoreHooks {
 export function openStore(address: StoreAddress, hooks: StoreHooks = {}): Store {
   if (address.kind === 'local' && !isTuned(address)) return openLocalStore(address.directory);
   const location = address.kind === 'local' ? address.directory : address.text;
-  return new LazyStore(location, async () => await decorate(await openPlain(address), address, hooks));
+  return new LazyStore(location, async () => decorate(await openPlain(address), address, hooks));
 }
 
 /** The one list of stores. Each is loaded when it is used: every worker opens one, and most need the local one only. */
@@ -45,15 +48,11 @@ async function openPlain(address: StoreAddress): Promise<Store> {
 }
 
 /** Limits inside, so that a call that waits for its next try holds up no other; the cache outside, so that it spares all of it. */
-async function decorate(plain: Store, tuning: StoreTuning, { onRetry }: StoreHooks): Promise<Store> {
-  const { limitsOf, limitStore } = await import('./decorators/limit-store.ts');
+function decorate(plain: Store, tuning: StoreTuning, { onRetry }: StoreHooks): Store {
   const limits = limitsOf(tuning);
   let store = limits === undefined ? plain : limitStore(plain, limits);
-  if (tuning.retry) {
-    const { retryStore } = await import('./decorators/retry-store.ts');
-    store = retryStore(store, { ...tuning.retry, onRetry });
-  }
-  if (tuning.cache) store = (await import('./decorators/cache-store.ts')).cacheStore(store, tuning.cache);
+  if (tuning.retry) store = retryStore(store, { ...tuning.retry, onRetry });
+  if (tuning.cache) store = cacheStore(store, tuning.cache);
   return store;
 }
 

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { createTransport } from 'nodemailer';
 import type { EmailChannel } from '../channel.ts';
 import type { Message } from '../compose.ts';
 import { SendFailure, type SendContext } from '../send-failure.ts';
@@ -16,6 +15,8 @@ export async function sendEmail(
   { reveal, signal }: SendContext,
 ): Promise<void> {
   const { server, encryption, username, password, from, to } = channel;
+  // A third of a megabyte that nothing else needs.
+  const { createTransport } = await import('nodemailer');
   const transport = createTransport({
     host: server,
     port: channel.port ?? ports[encryption],

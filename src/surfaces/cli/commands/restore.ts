@@ -4,6 +4,8 @@ import { describePlan, planAsJson } from '../describe-plan.ts';
 import { reportProblems } from '../finish-work.ts';
 import { describeReport, reportAsJson, type RestoreFlags, settingsOf } from '../restore-words.ts';
 import type { Session } from '../session.ts';
+import { runStackRestore } from './restore-stack.ts';
+import { runDumpRestore } from './restore-dump.ts';
 
 export async function runRestore(
   session: Session,
@@ -16,7 +18,6 @@ export async function runRestore(
       throw new AppError('usage', '"--stack" restores all volumes of a stack to where they were', {
         hint: 'Leave out the volume, "--to" and "--path", or restore one volume without "--stack".',
       });
-    const { runStackRestore } = await import('./restore-stack.ts');
     return await runStackRestore(session, { ...flags, stack: flags.stack });
   }
   if (flags.noFiles === true) throw new AppError('usage', '"--no-files" is for a restore with "--stack"');
@@ -25,7 +26,6 @@ export async function runRestore(
       hint: 'Name a volume, or a stack with --stack.',
     });
   if (flags.fromDump === true || (flags.dump ?? []).length > 0) {
-    const { runDumpRestore } = await import('./restore-dump.ts');
     return await runDumpRestore(session, flags, what);
   }
   const { signal } = session;
