@@ -2,6 +2,7 @@ import type { AllRepositories, App, Backups, Volumes } from './app/app.ts';
 import type { AppConfig } from './app/app-config.ts';
 import { loadMaker } from './app/known-repositories.ts';
 import { loadHoldId } from './app/open-hosts.ts';
+import { withJobs } from './app/rooms-with-jobs.ts';
 import { openParts, type Parts, type SharedParts } from './app/open-parts.ts';
 import {
   listTrash,
@@ -16,7 +17,7 @@ import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from '.
 import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
 import { initialize, openRepositories, openUpkeep } from './repositories/index.ts';
 import { openProof } from './proof/index.ts';
-import type { Protection } from './activity/index.ts';
+import type { JobOptions, Protection } from './activity/index.ts';
 import { openSnapshots } from './snapshots/index.ts';
 import { openRestores, recoverMore, recoverStreamed, settleHeld as settleRestore } from './restore/index.ts';
 import { openRetention } from './retention/index.ts';
@@ -33,8 +34,7 @@ function openAppWithParts(
   shared?: SharedParts,
 ): { readonly app: App; readonly parts: Parts } {
   const parts = openParts(config, shared);
-  const app: App = {
-    config,
+  const rooms = {
     volumes: openVolumes(config, parts),
     backup: openBackups(config, parts),
     restore: openRestores(parts),
@@ -48,6 +48,16 @@ function openAppWithParts(
       open: (repository) => openForPolicy(config, repository, parts),
     }),
     repositories: openAllRepositories(config, parts),
+    async recover(options: JobOptions = {}) {
+      const before = await parts.recoverAtStart('host');
+      const report = await recoverMore(parts, before, options);
+      return { ...report, volumes: await recoverStreamed(parts, options) };
+    },
+  };
+  const app: App = {
+    ...withJobs(rooms, parts.jobs),
+    config,
+    jobs: parts.jobs,
     activity: {
       listLog: async (filter) => await (await parts.log()).list(filter),
       verifyLog: async ({ signal } = {}) => await (await parts.log()).verify({ signal }),
@@ -56,11 +66,6 @@ function openAppWithParts(
     },
     engineLinks: parts.engineLinks,
     recoverAtStart: (place) => parts.recoverAtStart(place),
-    async recover(options = {}) {
-      const before = await parts.recoverAtStart('host');
-      const report = await recoverMore(parts, before, options);
-      return { ...report, volumes: await recoverStreamed(parts, options) };
-    },
     [Symbol.asyncDispose]: () => parts.close(),
   };
   return { app, parts };
@@ -149,14 +154,19 @@ function openAllRepositories(config: AppConfig, parts: Parts): AllRepositories {
 
 /**
  * Opens all anew for one job of a policy, with the repository that the policy names. Only who is told of it stays open:
- * what happens at once is told at once.
+ * what happens at once is told at once. Its jobs are this App's.
  */
 function openForPolicy(config: AppConfig, repository: string, shared: SharedParts): OpenedApp {
   // The password that was given is for the repository that was given.
   const isGiven = repository === '' || repository === config.repository;
   const own = isGiven ? config : { ...config, repository, passwordReference: undefined };
-  const { source, findings } = shared;
-  const { app, parts } = openAppWithParts(own, { source, findings, notifier: () => shared.notifier() });
+  const { source, findings, jobs } = shared;
+  const { app, parts } = openAppWithParts(own, {
+    source,
+    findings,
+    jobs,
+    notifier: () => shared.notifier(),
+  });
   const recoverAtStart = async (): Promise<void> => void (await parts.recoverAtStart('host'));
   return { app, parts, recoverAtStart, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
 }

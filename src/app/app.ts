@@ -29,6 +29,7 @@ import type {
   WatchedSizes,
 } from '../volumes/index.ts';
 import type { AppConfig, RecoveryPlace } from './app-config.ts';
+import type { Jobs } from './jobs.ts';
 
 /**
  * All that Holdfast can do, for its surfaces: an object of rooms. Parts are opened when they are first needed, and closed
@@ -45,6 +46,8 @@ export interface App extends AsyncDisposable {
   readonly policies: Policies;
   readonly repositories: AllRepositories;
   readonly activity: Activity;
+  /** What is under way, and what ended last. */
+  readonly jobs: Jobs;
   /** For services that speak Docker's protocols. */
   readonly engineLinks: EngineLinks;
   /**
@@ -142,6 +145,7 @@ export type { ArchiveOutcome, BackupOutcome } from '../backup/index.ts';
 export type { CheckReport, Progress, SnapshotEntry } from '../repository/index.ts';
 export type { DueHook } from '../quiesce/index.ts';
 export type { JobOptions, LogEntry, LogFilter, LogKind, LogProblem, LogVerification, SendResult };
+export type { Job, JobError, JobOutcome, Jobs } from './jobs.ts';
 export type * from '../hosts/engine-records.ts';
 export type * from '../policies/index.ts';
 export type * from '../proof/index.ts';

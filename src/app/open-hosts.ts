@@ -70,6 +70,8 @@ export function openHosts(parts: HostsParts): Hosts {
   const recover = (place: RecoveryPlace, found: FoundHost): Promise<RecoverReport> => {
     const recovery = recoveries.get(place) ?? recoverPlace(place, found, parts);
     recoveries.set(place, recovery);
+    // One that fails is tried again before the place is handed out the next time.
+    recovery.catch(() => recoveries.delete(place));
     return recovery;
   };
   const open = async (wanted: RecoveryPlace): Promise<FoundHost> => {

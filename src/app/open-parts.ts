@@ -11,6 +11,7 @@ import type { RestoringParts } from '../restore/index.ts';
 import type { EngineLinks } from './app.ts';
 import { type AppConfig, placeOf } from './app-config.ts';
 import { type KnownRepositories, openKnownRepositories } from './known-repositories.ts';
+import { openJobs, type JobRegistry } from './jobs.ts';
 import { keepCatalogCopy } from './catalog-copy.ts';
 import { makeStateFolder } from './make-state-folder.ts';
 import { once, onceIn } from './once.ts';
@@ -27,15 +28,13 @@ export interface Parts extends RestoringParts, Hosts, Pick<KnownRepositories, 'o
   readonly engineLinks: EngineLinks;
   readonly source: ConfigurationSource;
   readonly findings: Findings;
+  readonly jobs: JobRegistry;
   volumes(): Promise<VolumeEngine>;
   close(): Promise<void>;
 }
 
 /** What several Apps of one program have in common. */
-export interface SharedParts extends Pick<Protection, 'notifier'> {
-  readonly source: ConfigurationSource;
-  readonly findings: Findings;
-}
+export type SharedParts = Pick<Parts, 'notifier' | 'source' | 'findings' | 'jobs'>;
 
 /** Opens nothing yet. */
 export function openParts(config: AppConfig, shared?: SharedParts): Parts {
@@ -60,6 +59,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
   const parts: Parts = {
     source,
     findings,
+    jobs: shared?.jobs ?? openJobs(),
     ...hosts,
     ...repositories,
     stateDir,

@@ -57,6 +57,27 @@ test('an App takes its configuration again when the file has been mended', async
   expect(await list(app)).toEqual([]);
 });
 
+test('the long works of an App are jobs: under way while they are, with how they ended after that', async () => {
+  const file = join(folder, 'app.conf');
+  writeFileSync(file, 'content');
+  const known = { repository: join(folder, 'repository'), passwordReference: 'env:P', env: { P: 'p' } };
+  await using app = open({ ...known, host: 'embedded' });
+  await app.repositories.init();
+  const backup = { all: false, stacks: [], dryRun: false };
+  const saved = app.backup.run({ ...backup, targets: [file] });
+  expect(app.jobs.list()).toMatchObject([{ kind: 'backup', subjects: [file], state: 'running' }]);
+  await saved;
+  await app.backup.run({ ...backup, targets: [join(folder, 'missing')] }).catch(() => undefined);
+  const check = app.proof.check({ readDataPercent: 100 });
+  app.jobs.cancel(app.jobs.list().at(-1)?.id ?? '');
+  await expect(check).rejects.toMatchObject({ code: 'cancelled' });
+  expect(app.jobs.list()).toMatchObject([
+    { kind: 'backup', state: 'good' },
+    { kind: 'backup', state: 'failed' },
+    { kind: 'check', state: 'cancelled' },
+  ]);
+});
+
 async function list(app: App): Promise<string[]> {
   return (await (await app.volumes.onHost()).list()).map(({ name }) => name);
 }
