@@ -14,7 +14,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 test('an App finds an engine that was not there when it was first asked, and one that was started again', async () => {
   const socketPath = join(folder, 'engine.sock');
-  await using app = open({ host: 'docker', env: { DOCKER_HOST: `unix://${socketPath}` } });
+  await using app = await open({ host: 'docker', env: { DOCKER_HOST: `unix://${socketPath}` } });
   await expect(list(app)).rejects.toMatchObject({ code: 'unavailable' });
   for (const name of ['first', 'second']) {
     await using _engine = await startEngine(socketPath, name);
@@ -26,10 +26,10 @@ test('an App finds an engine that was not there when it was first asked, and one
 test('an App finds a repository that was made after it was first asked for, and one that was away', async () => {
   const location = join(folder, 'repository');
   const known = { repository: location, passwordReference: 'env:P', env: { P: 'p' } };
-  await using app = open(known);
+  await using app = await open(known);
   await expect(app.snapshots.list({})).rejects.toMatchObject({ code: 'not-found' });
   {
-    await using other = open({ ...known, stateDir: join(folder, 'other') });
+    await using other = await open({ ...known, stateDir: join(folder, 'other') });
     await other.repositories.init();
   }
   expect(await app.snapshots.list({})).toEqual([]);
@@ -42,16 +42,26 @@ test('an App finds a repository that was made after it was first asked for, and 
 test('an App whose catalog could not be opened opens it when it can', async () => {
   const catalog = join(folder, 'state', 'catalog.db');
   mkdirSync(catalog, { recursive: true });
-  await using app = open({});
+  await using app = await open({});
   await expect(app.repositories.list()).rejects.toThrow('catalog.db');
   rmSync(catalog, { recursive: true });
   expect(await app.repositories.list()).toEqual([]);
 });
 
+test('an App whose state folder kept it from recovering hands out its volumes when it has recovered', async () => {
+  const journal = join(folder, 'state', 'journal');
+  mkdirSync(join(folder, 'state'));
+  writeFileSync(journal, 'no folder');
+  await using app = await open({ host: 'embedded' });
+  await expect(list(app)).rejects.toThrow('journal');
+  rmSync(journal);
+  expect(await list(app)).toEqual([]);
+});
+
 test('an App takes its configuration again when the file has been mended', async () => {
   const configFile = join(folder, 'holdfast.yaml');
   writeFileSync(configFile, 'polices: {}\n');
-  await using app = open({ configFile });
+  await using app = await open({ configFile });
   await expect(app.volumes.onHost()).rejects.toMatchObject({ code: 'usage' });
   writeFileSync(configFile, 'host: embedded\n');
   expect(await list(app)).toEqual([]);
@@ -61,7 +71,7 @@ test('the long works of an App are jobs: under way while they are, with how they
   const file = join(folder, 'app.conf');
   writeFileSync(file, 'content');
   const known = { repository: join(folder, 'repository'), passwordReference: 'env:P', env: { P: 'p' } };
-  await using app = open({ ...known, host: 'embedded' });
+  await using app = await open({ ...known, host: 'embedded' });
   await app.repositories.init();
   const backup = { all: false, stacks: [], dryRun: false };
   const saved = app.backup.run({ ...backup, targets: [file] });
@@ -82,10 +92,10 @@ async function list(app: App): Promise<string[]> {
   return (await (await app.volumes.onHost()).list()).map(({ name }) => name);
 }
 
-function open(more: Partial<AppConfig>): App {
+async function open(more: Partial<AppConfig>): Promise<App> {
   const stateDir = join(folder, 'state');
   const repository = undefined;
-  return openApp({
+  const app = openApp({
     stateDir,
     repository,
     host: undefined,
@@ -94,6 +104,9 @@ function open(more: Partial<AppConfig>): App {
     env: {},
     ...more,
   });
+  // What cannot be recovered yet is recovered when it is asked for.
+  await app.recoverAtStart('host').catch(() => undefined);
+  return app;
 }
 
 /** Answers as an engine that has one volume. */
