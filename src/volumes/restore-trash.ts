@@ -1,6 +1,4 @@
-import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { folderIdentity } from '../lib/folder-identity.ts';
 import type { Host } from '../hosts/host.ts';
 import type { ManagedVolume, ManagedVolumes, TrashedVolume } from './managed/managed-volumes.ts';
@@ -12,15 +10,15 @@ import { quote } from '../model/quote.ts';
 import { nameBefore, removedFromLabel } from '../model/removed-from-engine.ts';
 import { giveToEngine, requireFree } from './give-to-engine.ts';
 import { withTarget } from './target-volume.ts';
-import { nameNear } from './name-near.ts';
 import {
   journalDir,
-  lockJournals,
+  lockRestores,
   settle,
   settleLeft,
   type TrashJournal,
   type TrashJournalParts,
 } from './trash-journal.ts';
+import { nameNear, newJournal } from './trash-journals.ts';
 import { WorkLog } from './work-log.ts';
 
 export interface RestoreTrashParts extends TrashJournalParts {
@@ -65,7 +63,7 @@ export async function restoreTrash(
   }
   const engine = await parts.host();
   if (engine.kind === 'embedded') throw noEngine(name);
-  await using _lock = await lockJournals(parts.stateDir);
+  await using _lock = await lockRestores(parts.stateDir);
   await bringBack({ ...parts, engine }, trashed, { ...options, to });
   return to;
 }
@@ -111,7 +109,7 @@ async function bringBack(parts: EngineParts, trashed: TrashedVolume, { to, signa
   if (existing !== undefined) await requireFree(target);
   // Not the name itself: that may be one of ours by now.
   const near = nameNear(to);
-  const file = join(journalDir(stateDir), `${randomBytes(8).toString('hex')}.json`);
+  const file = newJournal(journalDir(stateDir));
   const note = (more: Partial<TrashJournal>): Promise<void> =>
     writeDurably(file, JSON.stringify({ name: near, ...more } satisfies TrashJournal));
   await note({});

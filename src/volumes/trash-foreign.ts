@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
-import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { lstat, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { folderIdentity } from '../lib/folder-identity.ts';
 import type { ManagedVolume, ManagedVolumes } from './managed/managed-volumes.ts';
@@ -8,7 +7,6 @@ import { copyTree } from './mirror/copy-tree.ts';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import type { DirectoryHandle } from '../lib/directory-handle.ts';
 import { exchange, tryExchange } from '../lib/exchange.ts';
-import { tryLockFile } from '../lib/file-lock.ts';
 import { syncFilesystem } from '../lib/posix.ts';
 import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
@@ -22,8 +20,7 @@ import {
   syncNames,
   takenByOther,
 } from './kept-directory.ts';
-import { fitsTrash, nameNear } from './name-near.ts';
-import { damagedJournal } from './trash-journal.ts';
+import { fitsTrash, listJournals, lockJournals, nameNear, newJournal, readJournal } from './trash-journals.ts';
 
 /** A volume that another engine keeps as a plain directory of this machine. */
 export interface ForeignVolume {
@@ -50,9 +47,7 @@ export interface ForeignTrash extends AsyncDisposable {
 }
 
 export async function openForeignTrash(parts: ForeignTrashParts): Promise<ForeignTrash> {
-  const folder = journalDir(parts.stateDir);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const lock = await tryLockFile(join(folder, 'lock'), { owner: String(process.pid) });
+  const lock = await lockJournals(journalDir(parts.stateDir));
   if ('heldBy' in lock) {
     throw new AppError(
       'in-use',
@@ -81,7 +76,7 @@ async function take(
   await using _claim = await claimData(path, { action: 'remove', name: volume.name });
   using there = holdName(path);
   const kept = await makePlace(managed, volume);
-  const journal = join(journalDir(stateDir), `${randomBytes(8).toString('hex')}.json`);
+  const journal = newJournal(journalDir(stateDir));
   const undo = async (isMoved: boolean): Promise<void> => {
     // First the data, then what remembers where it is.
     if (isMoved) await moveBack(managed, kept, volume.path);
@@ -145,16 +140,13 @@ async function removedThere(
 
 /** Data of a volume that its engine still has goes back, that of others to the trash. */
 async function settle({ managed, stateDir }: ForeignTrashParts): Promise<void> {
-  const folder = journalDir(stateDir);
-  for (const file of await readdir(folder)) {
-    if (!file.endsWith('.json')) continue;
-    const journal = join(folder, file);
-    await settleOne(managed, await readJournal(journal));
+  for (const journal of await listJournals(journalDir(stateDir))) {
+    await settleOne(managed, await readJournal(journal, isForeignJournal));
     await rm(journal, { force: true });
   }
 }
 
-interface Journal {
+interface ForeignJournal {
   /** Of our volume that takes the data. */
   readonly name: string;
   /** Where the data was. */
@@ -165,20 +157,13 @@ interface Journal {
   readonly isCopy?: boolean | undefined;
 }
 
-async function readJournal(path: string): Promise<Journal> {
-  const text = await readFile(path, 'utf8');
-  try {
-    const journal = JSON.parse(text) as Partial<Journal>;
-    if (typeof journal.name === 'string' && typeof journal.path === 'string') return journal as Journal;
-  } catch {
-    // Said below.
-  }
-  throw damagedJournal(path);
+function isForeignJournal({ name, path }: Partial<Record<keyof ForeignJournal, unknown>>): boolean {
+  return typeof name === 'string' && typeof path === 'string';
 }
 
 async function settleOne(
   managed: ForeignTrashParts['managed'],
-  { name, path, data, isCopy = false }: Journal,
+  { name, path, data, isCopy = false }: ForeignJournal,
 ): Promise<void> {
   const kept = await managed.find(name);
   if (kept === undefined) return;

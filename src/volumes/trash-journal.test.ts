@@ -8,7 +8,7 @@ import { fromText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
 import { namesIn } from '../../test/fixtures/directory-host.ts';
 import { listTrash } from './restore-trash.ts';
-import { lockJournals } from './trash-journal.ts';
+import { lockRestores } from './trash-journal.ts';
 import { TrashWorld } from '../../test/fixtures/trash-world.ts';
 
 let world: TrashWorld;
@@ -105,7 +105,7 @@ describe('what a kill left on the way', () => {
 
   test('is not touched while another process brings something back', async () => {
     await killedOnTheWay();
-    await using _lock = await lockJournals(world.stateDir);
+    await using _lock = await lockRestores(world.stateDir);
     expect(await world.list()).toEqual([]);
     expect(world.journals()).toEqual(['1.json']);
     expect(world.warnings).toEqual([]);

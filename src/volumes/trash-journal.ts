@@ -1,16 +1,14 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderIdentity } from '../lib/folder-identity.ts';
 import type { ManagedVolumes } from './managed/managed-volumes.ts';
 import { tryLockDirectory } from '../lib/directory-lock.ts';
-import { tryLockFile } from '../lib/file-lock.ts';
-import { namesIn } from '../lib/names-in.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import { removeTreeIn } from '../lib/remove-tree.ts';
 import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
-import { quote } from '../model/quote.ts';
 import { removeEmpty, syncNames } from './kept-directory.ts';
+import { listJournals, lockJournals, readJournal } from './trash-journals.ts';
 import { isUnfinishedFill } from '../lib/stage-names.ts';
 
 export interface TrashJournalParts {
@@ -35,10 +33,8 @@ export function journalDir(stateDir: string): string {
 }
 
 /** One process at a time brings data back. */
-export async function lockJournals(stateDir: string): Promise<AsyncDisposable> {
-  const folder = journalDir(stateDir);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const lock = await tryLockFile(join(folder, 'lock'), { owner: String(process.pid) });
+export async function lockRestores(stateDir: string): Promise<AsyncDisposable> {
+  const lock = await lockJournals(journalDir(stateDir));
   if (!('heldBy' in lock)) return lock;
   throw new AppError('locked', `Cannot restore from the trash: process ${lock.heldBy} does so`, {
     hint: 'Wait for its end, and run this again.',
@@ -47,9 +43,8 @@ export async function lockJournals(stateDir: string): Promise<AsyncDisposable> {
 
 /** Only after a kill is there anything to do. `locked` while another process brings something back. */
 export async function settleLeft(parts: TrashJournalParts): Promise<void> {
-  const names = await namesIn(journalDir(parts.stateDir));
-  if (!names.some(isJournal)) return;
-  await using _lock = await lockJournals(parts.stateDir);
+  if ((await listJournals(journalDir(parts.stateDir))).length === 0) return;
+  await using _lock = await lockRestores(parts.stateDir);
   await settle(parts);
 }
 
@@ -58,11 +53,9 @@ export async function settleLeft(parts: TrashJournalParts): Promise<void> {
  * nobody from the others.
  */
 export async function settle(parts: TrashJournalParts): Promise<void> {
-  const folder = journalDir(parts.stateDir);
-  for (const file of (await namesIn(folder)).filter(isJournal)) {
-    const path = join(folder, file);
+  for (const path of await listJournals(journalDir(parts.stateDir))) {
     try {
-      await settleOne(parts.managed, await readJournal(path));
+      await settleOne(parts.managed, await readJournal(path, isTrashJournal));
       await rm(path, { force: true });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
@@ -71,29 +64,11 @@ export async function settle(parts: TrashJournalParts): Promise<void> {
   }
 }
 
-function isJournal(name: string): boolean {
-  return name.endsWith('.json');
+function isTrashJournal({ name, data, root }: Partial<Record<keyof TrashJournal, unknown>>): boolean {
+  return typeof name === 'string' && isTextOrNone(data) && isTextOrNone(root);
 }
 
-async function readJournal(path: string): Promise<TrashJournal> {
-  const text = await readFile(path, 'utf8');
-  try {
-    const { name, data, root } = JSON.parse(text) as Record<string, unknown>;
-    if (typeof name === 'string' && isTextOrNone(data) && isTextOrNone(root)) return { name, data, root };
-  } catch {
-    // Said below.
-  }
-  throw damagedJournal(path);
-}
-
-export function damagedJournal(path: string): AppError {
-  return new AppError(
-    'integrity',
-    `${quote(path)} is damaged. The data is a volume of Holdfast's own ("holdfast volume ls --host embedded"), or at the engine: delete the file when you have it`,
-  );
-}
-
-function isTextOrNone(value: unknown): value is string | undefined {
+function isTextOrNone(value: unknown): boolean {
   return value === undefined || typeof value === 'string';
 }
 

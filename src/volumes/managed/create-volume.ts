@@ -12,7 +12,7 @@ import { quote } from '../../model/quote.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
 import { checkOwnName } from '../../model/volume-name.ts';
 import type { CallOptions } from '../../hosts/host.ts';
-import { type VolumeState, isPlain, kindOf, type Storage, storageOf } from './volume-state.ts';
+import { type VolumeState, isPlain, kindOf, type Storage, storageOf, unmakeStorage } from './volume-state.ts';
 import { readRecordFile } from './marks.ts';
 import { moveRemoved } from './finish-unsettled.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
@@ -120,20 +120,18 @@ export async function closeBelow(mountpoint: string): Promise<void> {
 }
 
 /** Takes away what a create has made that did not come to its end. */
-export async function undoCreate({ driver, volume }: Storage): Promise<void> {
-  await driver.remove(volume);
-  setImmutable(volume.mountpoint, false);
-  await removeTree(fromText(volume.folder));
+export async function undoCreate(storage: Storage): Promise<void> {
+  await unmakeStorage(storage);
+  await removeTree(fromText(storage.volume.folder));
 }
 
 /** A create that was killed left a mark: what it made is taken away first. */
 async function settleEarlierTry(state: VolumeState, name: string): Promise<void> {
   const left = await readCreatingMark(state.folders.path(name));
   if (left === undefined) return;
-  const { driver, volume } = await storageOf(state, left);
-  await driver.remove(volume);
-  setImmutable(volume.mountpoint, false);
-  using handle = DirectoryHandle.open(fromText(volume.folder));
+  const storage = await storageOf(state, left);
+  await unmakeStorage(storage);
+  using handle = DirectoryHandle.open(fromText(storage.volume.folder));
   await emptyDirectory(handle);
 }
 

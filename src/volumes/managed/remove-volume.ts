@@ -15,7 +15,7 @@ import { finishMigration, hasMigrationMark, trashedMark } from './marks.ts';
 import { requireUnused } from './mount-volume.ts';
 import { isBeingRenamed } from './rename-volume.ts';
 import {
-  deleteLocked,
+  deleteStorage,
   discard,
   mountedError,
   refuseMounts,
@@ -116,7 +116,7 @@ async function intoTrash(
     await syncAll([mark, path, folders.volumesDir, folders.trashDir]);
     forget(state, record.name);
     // The lock of the folder went along with it.
-    if (permanent) await deleteLocked(state, { path, record }, signal);
+    if (permanent) await deleteStorage(await storageOf(state, record, path), signal);
   } catch (error) {
     throw stateError(`Cannot remove volume ${quote(record.name)}`, error);
   }

@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs';
-import { lstat, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
 import { syncDirectory } from '../../lib/durable-file.ts';
@@ -14,8 +14,7 @@ import {
 } from './marks.ts';
 import { unmountStorage } from './mount-volume.ts';
 import { clearOutside } from './outside-target.ts';
-import { discard } from './trash.ts';
-import { setImmutable } from './volume-folders.ts';
+import { deleteStorage } from './trash.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
 
 /** A folder without a mark may be one that is being made now. */
@@ -68,11 +67,7 @@ export async function giveUpStage(
   const storage = await storageOf(state, record, path);
   await clearOutside(storage);
   await unmountStorage(storage, {});
-  await storage.driver.remove(storage.volume);
-  setImmutable(storage.volume.mountpoint, false);
-  // A kill from here on leaves what every start deletes.
-  await rename(path, `${path}.removing`);
-  await discard({ path: `${path}.removing`, volume: record.name }, undefined);
+  await deleteStorage(storage);
 }
 
 async function removeUnmarked(path: string): Promise<void> {

@@ -12,9 +12,9 @@ import { quote } from '../../model/quote.ts';
 import type { EmptiedTrash, TrashedVolume } from './managed-volumes.ts';
 import { readRecordFile, trashedMark } from './marks.ts';
 import { settleVolumes } from './settle-volumes.ts';
-import { setImmutable, stateError, type VolumeFolders } from './volume-folders.ts';
+import { stateError, type VolumeFolders } from './volume-folders.ts';
 import { lockVolumeFolder } from './volume-lock.ts';
-import { type Storage, storageOf, type VolumeState } from './volume-state.ts';
+import { type Storage, storageOf, unmakeStorage, type VolumeState } from './volume-state.ts';
 
 /** When a volume went into the trash, and when it goes from there. */
 interface TrashTimes {
@@ -155,14 +155,14 @@ async function expireTrashed(
     await writeDurably(join(path, trashedMark), JSON.stringify(dated));
   }
   if (decision !== 'expire') return false;
+  const storage = await storageOf(state, record, path);
   // What a migration has left was copied with all that was written.
-  if (record.isMigrated !== true)
-    await refuseUnsaved(await storageOf(state, record, path), `Volume ${quote(name)} stays in the trash`);
-  await deleteLocked(state, { path, record }, signal);
+  if (record.isMigrated !== true) await refuseUnsaved(storage, `Volume ${quote(name)} stays in the trash`);
+  await deleteStorage(storage, signal);
   return true;
 }
 
-/** For good. The driver first: what is left when it fails can be tried again. False for what has left the trash meanwhile. */
+/** For good. False for what has left the trash meanwhile. */
 export async function deleteTrashed(
   state: VolumeState,
   { path, record }: Trashed,
@@ -170,24 +170,23 @@ export async function deleteTrashed(
 ): Promise<boolean> {
   using lock = await lockVolumeFolder(path, { name: record.name, action: 'delete', signal });
   if (lock === undefined) return false;
-  await deleteLocked(state, { path, record }, signal);
+  await deleteStorage(await storageOf(state, record, path), signal);
   return true;
 }
 
-export async function deleteLocked(
-  state: VolumeState,
-  { path, record }: Trashed,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const { driver, volume } = await storageOf(state, record, path);
-  await driver.remove(volume, { signal });
-  setImmutable(volume.mountpoint, false);
-  const removing: TrashedFolder = { path: `${path}.removing`, volume: record.name };
+/**
+ * Deletes storage with the folder that it lies in, whose lock is held. The driver first: what is left when it fails can be
+ * tried again. A kill after that leaves what each start deletes.
+ */
+export async function deleteStorage(storage: Storage, signal?: AbortSignal): Promise<void> {
+  const { name, folder } = storage.volume;
+  await unmakeStorage(storage, signal);
+  const removing: TrashedFolder = { path: `${folder}.removing`, volume: name };
   try {
-    await rename(path, removing.path);
+    await rename(folder, removing.path);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return;
-    throw stateError(`Cannot delete volume ${quote(record.name)}`, error);
+    throw stateError(`Cannot delete volume ${quote(name)}`, error);
   }
   await discard(removing, signal);
 }

@@ -3,7 +3,7 @@ import type { Driver, DriverKind, Drivers, DriverTraits, DriverVolume } from '..
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { storageKind } from '../../model/storage-kind.ts';
-import type { VolumeFolders } from './volume-folders.ts';
+import { setImmutable, type VolumeFolders } from './volume-folders.ts';
 
 /** Where the volumes are: their folders, what the catalog remembers of them, and the drivers of their storage. */
 export interface VolumeState {
@@ -33,6 +33,12 @@ export async function storageOf(
     traits: driver.traits(options),
     volume: { name, options, folder, mountpoint: `${folder}/_data` },
   };
+}
+
+/** Takes away what the driver has made in the folder, or elsewhere for it. May be repeated. */
+export async function unmakeStorage({ driver, volume }: Storage, signal?: AbortSignal): Promise<void> {
+  await driver.remove(volume, { signal });
+  setImmutable(volume.mountpoint, false);
 }
 
 /** Volumes that are a directory and nothing else: no driver need be loaded for them. */
