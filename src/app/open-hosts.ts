@@ -150,7 +150,7 @@ async function openEngineHost(
     return await openAtDockersPlace({ env, onWarning, dataWay });
   }
   if (kind === 'auto') {
-    const hasOwnVolumes = async (): Promise<boolean> => (await catalog()).listEmbeddedVolumes().length > 0;
+    const hasOwnVolumes = async (): Promise<boolean> => (await catalog()).listManagedVolumes().length > 0;
     return await chooseHost({
       stateDir: config.stateDir,
       probes: engineProbes({ env, onWarning, dataWay }),

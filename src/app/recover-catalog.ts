@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import type { Catalog, CatalogEssentials, EmbeddedVolumeRecord } from '../catalog/catalog.ts';
+import type { Catalog, CatalogEssentials, ManagedVolumeRecord } from '../catalog/catalog.ts';
 import { namesIn } from '../lib/names-in.ts';
 import { amount } from '../model/amount.ts';
 import { quote } from '../model/quote.ts';
@@ -71,11 +71,8 @@ function nothingKnown(
  */
 function volumesIn(
   stateDir: string,
-  {
-    folders,
-    known,
-  }: { readonly folders: readonly string[]; readonly known: readonly EmbeddedVolumeRecord[] },
-): { readonly volumes: readonly EmbeddedVolumeRecord[]; readonly unclear: readonly string[] } {
+  { folders, known }: { readonly folders: readonly string[]; readonly known: readonly ManagedVolumeRecord[] },
+): { readonly volumes: readonly ManagedVolumeRecord[]; readonly unclear: readonly string[] } {
   const volumes = known.filter(({ name }) => folders.includes(name));
   const unclear: string[] = [];
   for (const name of folders) {
@@ -96,7 +93,7 @@ function listOf(folder: string): string[] {
   }
 }
 
-function plainVolume(name: string): EmbeddedVolumeRecord {
+function plainVolume(name: string): ManagedVolumeRecord {
   const createdAt = new Date().toISOString();
   return { name, driver: 'local', createdAt, labels: {}, options: {}, anonymous: false };
 }

@@ -72,7 +72,7 @@ export interface NoticeRecord {
 }
 
 /** A volume of the embedded host. */
-export interface EmbeddedVolumeRecord {
+export interface ManagedVolumeRecord {
   readonly name: string;
   readonly driver: string;
   readonly createdAt: string;
@@ -103,7 +103,7 @@ export interface VolumeHold {
 /** What is remembered of volumes besides that they are. Each call is one transaction. */
 export interface VolumeMemory {
   /** Driver, labels and options; nothing for a volume that is gone. */
-  update(record: EmbeddedVolumeRecord): void;
+  update(record: ManagedVolumeRecord): void;
 
   /** Of one volume, or of all. In the order of their times. */
   listHolds(volume?: string): VolumeHold[];
@@ -153,7 +153,7 @@ export interface VolumeRemoval {
  */
 export interface UnsettledMemory {
   /** Adds a volume with directories that are not on the disk. False when the name is taken: nothing is written then. */
-  add(record: EmbeddedVolumeRecord, boot: string): boolean;
+  add(record: ManagedVolumeRecord, boot: string): boolean;
   list(): UnsettledVolume[];
   find(name: string): UnsettledVolume | undefined;
   /** Their directories are on the disk. Nothing for those that are gone, or others by now. */
@@ -162,14 +162,14 @@ export interface UnsettledMemory {
    * Takes the record of a volume without a folder away, in one step, unless it is that of a later volume by now, or of one
    * that was made in an earlier run of the machine than `boot` and has not settled: that one gets its folder again.
    */
-  removeMissing(volume: Pick<EmbeddedVolumeRecord, 'name' | 'createdAt'>, boot: string | undefined): void;
+  removeMissing(volume: Pick<ManagedVolumeRecord, 'name' | 'createdAt'>, boot: string | undefined): void;
   /** All that was begun before this is durable when it returns, whichever process began it. */
   sync(): void;
 
   /** In place of the record and its holds. False when there is no record: nothing is written then. */
   beginRemoval(removal: VolumeRemoval): boolean;
   /** The record is back. Nothing for a removal that has come to its end. */
-  cancelRemoval(entry: string, record: EmbeddedVolumeRecord): void;
+  cancelRemoval(entry: string, record: ManagedVolumeRecord): void;
   /** All, or those of one name. `madeIn` is the boot id of its making for a volume that never settled. */
   listRemovals(name?: string): (VolumeRemoval & { readonly madeIn: string | undefined })[];
   endRemovals(entries: readonly string[]): void;
@@ -223,7 +223,7 @@ export interface CatalogEssentials {
     readonly hostName: string;
   }[];
   readonly protectedVolumes: readonly { readonly hostIdentity: string; readonly name: string }[];
-  readonly volumes: readonly EmbeddedVolumeRecord[];
+  readonly volumes: readonly ManagedVolumeRecord[];
   /** Those that keep old data from being removed. */
   readonly anomalies: readonly AnomalyRecord[];
   readonly forgotten: readonly ForgottenRecord[];
@@ -302,9 +302,9 @@ export interface Catalog extends Disposable {
   readonly unsettled: UnsettledMemory;
 
   /** Sorted by name. The same records again while nothing has changed. */
-  listEmbeddedVolumes(): readonly EmbeddedVolumeRecord[];
-  findEmbeddedVolume(name: string): EmbeddedVolumeRecord | undefined;
+  listManagedVolumes(): readonly ManagedVolumeRecord[];
+  findManagedVolume(name: string): ManagedVolumeRecord | undefined;
   /** False when the name is taken: nothing is written then. */
-  addEmbeddedVolume(record: EmbeddedVolumeRecord): boolean;
-  removeEmbeddedVolume(name: string): void;
+  addManagedVolume(record: ManagedVolumeRecord): boolean;
+  removeManagedVolume(name: string): void;
 }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { addEmbeddedVolume, listEmbeddedVolumes } from './embedded-volumes.ts';
+import { addManagedVolume, listManagedVolumes } from './managed-volumes.ts';
 import { listOpenAnomalies, recordAnomaly } from './anomalies.ts';
 import type { CatalogEssentials } from './catalog.ts';
 import { listAllForgotten, noteForgotten } from './forgotten.ts';
@@ -25,7 +25,7 @@ export function readEssentials(database: DatabaseSync): CatalogEssentials {
       .prepare('SELECT host_identity, name FROM volume_protection ORDER BY host_identity, name')
       .all()
       .map((row) => ({ hostIdentity: text(row, 'host_identity'), name: text(row, 'name') })),
-    volumes: listEmbeddedVolumes(database),
+    volumes: listManagedVolumes(database),
     anomalies: listOpenAnomalies(database),
     forgotten: listAllForgotten(database),
   };
@@ -48,7 +48,7 @@ export function restoreEssentials(database: DatabaseSync, essentials: CatalogEss
         .run(hostIdentity, name);
     }
     for (const record of essentials.repositories) saveRepository(database, record, inOneGo);
-    for (const record of essentials.volumes) addEmbeddedVolume(database, record);
+    for (const record of essentials.volumes) addManagedVolume(database, record);
     for (const anomaly of essentials.anomalies) recordAnomaly(database, anomaly);
     for (const forgotten of essentials.forgotten) noteForgotten(database, forgotten);
     return true;

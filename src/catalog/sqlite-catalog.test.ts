@@ -137,7 +137,7 @@ test('a row that Holdfast did not write is reported, not believed', () => {
     `INSERT INTO embedded_volume (name, driver, created_at, labels, options, anonymous) VALUES ('pg', 'local', 'now', '{"a":1}', '{}', 0)`,
   );
   database.close();
-  expect(() => catalog.findEmbeddedVolume('pg')).toThrow(expect.objectContaining({ code: 'integrity' }));
+  expect(() => catalog.findManagedVolume('pg')).toThrow(expect.objectContaining({ code: 'integrity' }));
 });
 
 test('a folder in its place, and a file in its folder’s place, are named', () => {

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type {
   Catalog,
-  EmbeddedVolumeRecord,
+  ManagedVolumeRecord,
   EssentialMemory,
   LineageOrigin,
   PolicyMemory,
@@ -15,11 +15,11 @@ import type {
   VolumeMemory,
 } from './catalog.ts';
 import {
-  addEmbeddedVolume,
-  findEmbeddedVolume,
-  listEmbeddedVolumes,
-  removeEmbeddedVolume,
-} from './embedded-volumes.ts';
+  addManagedVolume,
+  findManagedVolume,
+  listManagedVolumes,
+  removeManagedVolume,
+} from './managed-volumes.ts';
 import { hasWritten, isFresh, readEssentials, restoreEssentials } from './essentials.ts';
 import { findLogAnchor, findUnwrittenLog, noteUnwrittenLog, setLogAnchor } from './log-anchors.ts';
 import { findNotice, removeNotice, saveNotice } from './notices.ts';
@@ -69,7 +69,7 @@ class SqliteCatalog implements Catalog {
   readonly #database: DatabaseSync;
   readonly #path: string;
   readonly #quick: QuickCommits;
-  readonly #listed = new WhileUnchanged(listEmbeddedVolumes);
+  readonly #listed = new WhileUnchanged(listManagedVolumes);
   #stateId: string | undefined;
   readonly essentials: EssentialMemory;
   readonly policies: PolicyMemory;
@@ -199,20 +199,20 @@ class SqliteCatalog implements Catalog {
     this.#run((database) => removeNotice(database, key));
   }
 
-  listEmbeddedVolumes(): readonly EmbeddedVolumeRecord[] {
+  listManagedVolumes(): readonly ManagedVolumeRecord[] {
     return this.#run((database) => this.#listed.of(database));
   }
 
-  findEmbeddedVolume(name: string): EmbeddedVolumeRecord | undefined {
-    return this.#run((database) => findEmbeddedVolume(database, name));
+  findManagedVolume(name: string): ManagedVolumeRecord | undefined {
+    return this.#run((database) => findManagedVolume(database, name));
   }
 
-  addEmbeddedVolume(record: EmbeddedVolumeRecord): boolean {
-    return this.#run((database) => addEmbeddedVolume(database, record));
+  addManagedVolume(record: ManagedVolumeRecord): boolean {
+    return this.#run((database) => addManagedVolume(database, record));
   }
 
-  removeEmbeddedVolume(name: string): void {
-    this.#run((database) => removeEmbeddedVolume(database, name));
+  removeManagedVolume(name: string): void {
+    this.#run((database) => removeManagedVolume(database, name));
   }
 
   [Symbol.dispose](): void {

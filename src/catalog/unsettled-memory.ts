@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import type { EmbeddedVolumeRecord, UnsettledMemory, UnsettledVolume, VolumeRemoval } from './catalog.ts';
-import { addEmbeddedVolume, removeEmbeddedVolume } from './embedded-volumes.ts';
+import type { ManagedVolumeRecord, UnsettledMemory, UnsettledVolume, VolumeRemoval } from './catalog.ts';
+import { addManagedVolume, removeManagedVolume } from './managed-volumes.ts';
 import type { QuickCommits } from './quick-commits.ts';
 import { optionalText, type Row, text } from './row-fields.ts';
 
@@ -48,8 +48,8 @@ export function sqliteUnsettledMemory(run: Run, quick: QuickCommits): UnsettledM
 const columns =
   'SELECT name, unsettled_boot, unsettled_token FROM embedded_volume WHERE unsettled_boot IS NOT NULL';
 
-function addUnsettled(database: DatabaseSync, record: EmbeddedVolumeRecord, boot: string): boolean {
-  return addEmbeddedVolume(database, record, { boot, token: randomBytes(8).toString('hex') });
+function addUnsettled(database: DatabaseSync, record: ManagedVolumeRecord, boot: string): boolean {
+  return addManagedVolume(database, record, { boot, token: randomBytes(8).toString('hex') });
 }
 
 function settle(database: DatabaseSync, volumes: readonly UnsettledVolume[]): void {
@@ -67,17 +67,17 @@ function beginRemoval(database: DatabaseSync, { entry, name, folder, mark, boot 
     )
     .run(entry, folder, mark, boot, name);
   if (Number(changes) === 0) return false;
-  removeEmbeddedVolume(database, name);
+  removeManagedVolume(database, name);
   database.prepare('DELETE FROM volume_hold WHERE volume = ?').run(name);
   return true;
 }
 
-function cancelRemoval(database: DatabaseSync, entry: string, record: EmbeddedVolumeRecord): void {
+function cancelRemoval(database: DatabaseSync, entry: string, record: ManagedVolumeRecord): void {
   const row = database.prepare('SELECT made_in FROM volume_removal WHERE entry = ?').get(entry);
   if (row === undefined) return;
   const madeIn = optionalText(row, 'made_in');
   database.prepare('DELETE FROM volume_removal WHERE entry = ?').run(entry);
-  if (madeIn === undefined) addEmbeddedVolume(database, record);
+  if (madeIn === undefined) addManagedVolume(database, record);
   else addUnsettled(database, record, madeIn);
 }
 

@@ -20,7 +20,14 @@ import {
   syncNames,
   takenByOther,
 } from './kept-directory.ts';
-import { fitsTrash, listJournals, lockJournals, nameNear, newJournal, readJournal } from './trash-journals.ts';
+import {
+  fitsTrash,
+  listJournals,
+  lockJournals,
+  nameNear,
+  newJournal,
+  readJournal,
+} from './trash-journals.ts';
 
 /** A volume that another engine keeps as a plain directory of this machine. */
 export interface ForeignVolume {

@@ -14,9 +14,7 @@ import { longestOwnName } from '../model/volume-name.ts';
  */
 
 /** One process at a time works with the journals of a folder; or says which one does. */
-export async function lockJournals(
-  folder: string,
-): Promise<AsyncDisposable | { readonly heldBy: string }> {
+export async function lockJournals(folder: string): Promise<AsyncDisposable | { readonly heldBy: string }> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   return await tryLockFile(join(folder, 'lock'), { owner: String(process.pid) });
 }

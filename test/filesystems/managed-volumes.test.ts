@@ -347,13 +347,13 @@ describe('the trash', () => {
 describe('what was interrupted', () => {
   test('a create that was killed at its very end leaves nothing that would undo it later', async () => {
     await managed.create(spec('pg', sized));
-    const [record] = catalog.listEmbeddedVolumes();
+    const [record] = catalog.listManagedVolumes();
     const mark = join(stateDir, 'volumes/pg/creating.json');
     await writeFile(mark, JSON.stringify(record));
     await reopen();
     await managed.reconcile();
     await expect.poll(() => existsSync(mark)).toBe(false);
-    catalog.removeEmbeddedVolume('pg');
+    catalog.removeManagedVolume('pg');
     await expect(managed.create(spec('pg', sized))).rejects.toMatchObject({ code: 'exists' });
     expect(existsSync(join(stateDir, 'volumes/pg/image'))).toBe(true);
   });
@@ -421,7 +421,7 @@ describe('what was interrupted', () => {
   test('a removal whose folder is in the trash already has happened', async () => {
     const { createdAt = '' } = await managed.create(spec('pg', sized));
     await managed.remove('pg');
-    catalog.addEmbeddedVolume({ ...spec('pg', sized, 'local'), createdAt, anonymous: false });
+    catalog.addManagedVolume({ ...spec('pg', sized, 'local'), createdAt, anonymous: false });
     await reopen();
     expect(await managed.list()).toEqual([]);
     expect(await managed.listTrash()).toMatchObject([{ name: 'pg' }]);

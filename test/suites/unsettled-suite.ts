@@ -24,7 +24,7 @@ export function testUnsettled(current: () => Catalog): void {
     expect(unsettled.listRemovals()).toEqual([{ ...removal, madeIn: 'b1' }]);
     expect(unsettled.listRemovals('pg')).toEqual(unsettled.listRemovals());
     expect([unsettled.listRemovals('p'), unsettled.listRemovals('pg.1')]).toEqual([[], []]);
-    expect(catalog.listEmbeddedVolumes()).toEqual([]);
+    expect(catalog.listManagedVolumes()).toEqual([]);
     expect(catalog.volumes.listHolds('pg')).toEqual([]);
     unsettled.add(volume, 'b2');
     unsettled.settle(made === undefined ? [] : [made]);
@@ -32,7 +32,7 @@ export function testUnsettled(current: () => Catalog): void {
     unsettled.settle(unsettled.list());
     unsettled.endRemovals(['pg.1', 'unknown']);
     expect([unsettled.list(), unsettled.listRemovals()]).toEqual([[], []]);
-    expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
+    expect(catalog.findManagedVolume('pg')).toEqual(volume);
   });
 
   test('only a record that has settled or is of this run, and is that of no later volume, goes without its folder', () => {
@@ -41,15 +41,15 @@ export function testUnsettled(current: () => Catalog): void {
     unsettled.add(volume, 'b1');
     for (const boot of ['b2', undefined]) unsettled.removeMissing(volume, boot);
     unsettled.removeMissing(later, 'b1');
-    expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
+    expect(catalog.findManagedVolume('pg')).toEqual(volume);
     unsettled.removeMissing(volume, 'b1');
-    expect(catalog.findEmbeddedVolume('pg')).toBeUndefined();
+    expect(catalog.findManagedVolume('pg')).toBeUndefined();
     unsettled.add(volume, 'b1');
     unsettled.settle(unsettled.list());
     unsettled.removeMissing(later, undefined);
-    expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
+    expect(catalog.findManagedVolume('pg')).toEqual(volume);
     unsettled.removeMissing(volume, undefined);
-    expect(catalog.findEmbeddedVolume('pg')).toBeUndefined();
+    expect(catalog.findManagedVolume('pg')).toBeUndefined();
   });
 
   test('a removal that is cancelled leaves the volume as settled as it was', () => {
@@ -64,7 +64,7 @@ export function testUnsettled(current: () => Catalog): void {
     unsettled.cancelRemoval('pg.2', volume);
     unsettled.cancelRemoval('unknown', { ...volume, name: 'web' });
     expect([unsettled.list(), unsettled.listRemovals()]).toEqual([[], []]);
-    expect(catalog.listEmbeddedVolumes()).toEqual([volume]);
+    expect(catalog.listManagedVolumes()).toEqual([volume]);
     unsettled.sync();
   });
 }

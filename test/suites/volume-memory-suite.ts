@@ -13,17 +13,17 @@ export function testVolumeMemory(current: () => Catalog): void {
   });
 
   test('embedded volumes are added once, found by their exact name, and listed by it', () => {
-    expect(catalog.addEmbeddedVolume(volume)).toBe(true);
-    expect(catalog.addEmbeddedVolume({ ...volume, driver: 'btrfs', labels: {} })).toBe(false);
-    expect(catalog.addEmbeddedVolume({ ...volume, name: 'Mail', anonymous: true })).toBe(true);
-    expect(catalog.findEmbeddedVolume('pg')).toEqual(volume);
-    expect(catalog.findEmbeddedVolume('PG')).toBeUndefined();
-    expect(catalog.findEmbeddedVolume('p%')).toBeUndefined();
-    expect(catalog.listEmbeddedVolumes().map(({ name }) => name)).toEqual(['Mail', 'pg']);
-    catalog.removeEmbeddedVolume('pg');
-    catalog.removeEmbeddedVolume('pg');
-    expect(catalog.listEmbeddedVolumes().map(({ name }) => name)).toEqual(['Mail']);
-    expect(catalog.addEmbeddedVolume(volume)).toBe(true);
+    expect(catalog.addManagedVolume(volume)).toBe(true);
+    expect(catalog.addManagedVolume({ ...volume, driver: 'btrfs', labels: {} })).toBe(false);
+    expect(catalog.addManagedVolume({ ...volume, name: 'Mail', anonymous: true })).toBe(true);
+    expect(catalog.findManagedVolume('pg')).toEqual(volume);
+    expect(catalog.findManagedVolume('PG')).toBeUndefined();
+    expect(catalog.findManagedVolume('p%')).toBeUndefined();
+    expect(catalog.listManagedVolumes().map(({ name }) => name)).toEqual(['Mail', 'pg']);
+    catalog.removeManagedVolume('pg');
+    catalog.removeManagedVolume('pg');
+    expect(catalog.listManagedVolumes().map(({ name }) => name)).toEqual(['Mail']);
+    expect(catalog.addManagedVolume(volume)).toBe(true);
   });
 
   test('labels and options of any text come back as they were', () => {
@@ -34,9 +34,9 @@ export function testVolumeMemory(current: () => Catalog): void {
     );
     fc.assert(
       fc.property(records, records, (labels, options) => {
-        catalog.removeEmbeddedVolume(volume.name);
-        catalog.addEmbeddedVolume({ ...volume, labels, options });
-        const found = catalog.findEmbeddedVolume(volume.name);
+        catalog.removeManagedVolume(volume.name);
+        catalog.addManagedVolume({ ...volume, labels, options });
+        const found = catalog.findManagedVolume(volume.name);
         expect(Object.entries(found?.labels ?? {})).toEqual(Object.entries(labels));
         expect(Object.entries(found?.options ?? {})).toEqual(Object.entries(options));
       }),
@@ -58,17 +58,17 @@ export function testVolumeMemory(current: () => Catalog): void {
   });
 
   test('labels and options of a volume can change, and a volume that is gone stays gone', () => {
-    catalog.addEmbeddedVolume(volume);
+    catalog.addManagedVolume(volume);
     const changed = { ...volume, labels: { tier: 'cache' }, options: { size: '2g' } };
     catalog.volumes.update(changed);
     catalog.volumes.update({ ...changed, name: 'gone' });
-    expect(catalog.listEmbeddedVolumes()).toEqual([changed]);
+    expect(catalog.listManagedVolumes()).toEqual([changed]);
   });
 
   test('a rename takes the record and its protection along, and no name that is taken', () => {
     const { volumes } = catalog;
-    catalog.addEmbeddedVolume(volume);
-    catalog.addEmbeddedVolume({ ...volume, name: 'web' });
+    catalog.addManagedVolume(volume);
+    catalog.addManagedVolume({ ...volume, name: 'web' });
     volumes.setProtected('h1', 'pg', true);
     volumes.setProtected('h2', 'pg', true);
     expect(volumes.beginRename('pg', 'web')).toBe(false);
@@ -83,7 +83,7 @@ export function testVolumeMemory(current: () => Catalog): void {
     expect(catalog.volumeIdentity('h1', 'pg')).not.toBe(lineage);
     volumes.endRename('unknown', 'h1');
     expect(volumes.listRenames()).toEqual([]);
-    expect(catalog.listEmbeddedVolumes().map(({ name }) => name)).toEqual(['db', 'web']);
+    expect(catalog.listManagedVolumes().map(({ name }) => name)).toEqual(['db', 'web']);
     expect(volumes.listProtected('h1')).toEqual(['db']);
     expect(volumes.isProtected('h1', 'pg')).toBe(false);
     expect(volumes.isProtected('h2', 'pg')).toBe(true);

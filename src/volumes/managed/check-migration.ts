@@ -69,7 +69,7 @@ async function refuseSharedDevice(
   const device = options['device'];
   if (device === undefined) return;
   const real = await realOrItself(device);
-  for (const { name, options: others } of catalog.listEmbeddedVolumes()) {
+  for (const { name, options: others } of catalog.listManagedVolumes()) {
     if (others['device'] === undefined || (await realOrItself(others['device'])) !== real) continue;
     throw new AppError('conflict', `${action}: ${quote(device)} is that of the volume ${quote(name)}`, {
       hint: 'Choose another device or image.',

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { chmod, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { ManagedVolumeRecord } from '../../catalog/catalog.ts';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { writeDurably } from '../../lib/durable-file.ts';
 import { emptyDirectory, removeTree } from '../../lib/remove-tree.ts';
@@ -25,7 +25,7 @@ export const creatingMark = 'creating.json';
 
 export interface CreateOptions extends CallOptions {
   /** Throws unless the volume that is there agrees with what was asked for. */
-  readonly existing: (record: EmbeddedVolumeRecord) => Promise<void>;
+  readonly existing: (record: ManagedVolumeRecord) => Promise<void>;
   /** Called where something was made that is not on the disk: it is waited for later. */
   readonly settleSoon: () => void;
 }
@@ -35,13 +35,13 @@ export async function createVolume(
   state: VolumeState,
   spec: VolumeSpec,
   { signal, existing, settleSoon }: CreateOptions,
-): Promise<{ readonly record: EmbeddedVolumeRecord; readonly isNew: boolean }> {
+): Promise<{ readonly record: ManagedVolumeRecord; readonly isNew: boolean }> {
   const record = await recordFor(state, spec);
   const { name } = record;
   if (signal?.aborted === true)
     throw new AppError('cancelled', `Cannot create volume "${name}": cancelled`, { cause: signal.reason });
   for (;;) {
-    const found = state.catalog.findEmbeddedVolume(name);
+    const found = state.catalog.findManagedVolume(name);
     if (found !== undefined) {
       await existing(found);
       // Another process may be about to make it durable.
@@ -54,7 +54,7 @@ export async function createVolume(
     if (lock === undefined) continue;
     // An empty folder, which is what most find, has no earlier try in it, nobody's data, and no volume.
     const isEmpty = readdirSync(state.folders.path(name)).length === 0;
-    if (!isEmpty && state.catalog.findEmbeddedVolume(name) !== undefined) continue;
+    if (!isEmpty && state.catalog.findManagedVolume(name) !== undefined) continue;
     // Whoever removed the volume before was killed meanwhile.
     if (!isEmpty && (await moveRemoved(state, name))) continue;
     if (isEmpty && !isMarked(record) && makeSoon(state, record)) settleSoon();
@@ -67,7 +67,7 @@ export async function createVolume(
  * Its directories reach the disk when the kernel gets to it; that they are to be there is on the disk. False when that
  * cannot be had, and nothing was written then.
  */
-function makeSoon(state: VolumeState, record: EmbeddedVolumeRecord): boolean {
+function makeSoon(state: VolumeState, record: ManagedVolumeRecord): boolean {
   const { catalog, folders } = state;
   if (!folders.makeData(record.name) || folders.settlingBoot === undefined) return false;
   return catalog.unsettled.add(record, folders.settlingBoot);
@@ -80,7 +80,7 @@ interface Making {
 
 async function make(
   state: VolumeState,
-  record: EmbeddedVolumeRecord,
+  record: ManagedVolumeRecord,
   { isEmpty, signal }: Making,
 ): Promise<void> {
   const { name } = record;
@@ -95,7 +95,7 @@ async function make(
   try {
     await storage?.driver.create(storage.volume, { signal });
     if (storage?.traits.isMounted === true) await closeBelow(storage.volume.mountpoint);
-    if (state.catalog.addEmbeddedVolume(record)) {
+    if (state.catalog.addManagedVolume(record)) {
       if (!isSimple) await rm(mark, { force: true });
       return;
     }
@@ -109,7 +109,7 @@ async function make(
 }
 
 /** Its creation takes more than one step. */
-export function isMarked(record: EmbeddedVolumeRecord): boolean {
+export function isMarked(record: ManagedVolumeRecord): boolean {
   return !isPlain(record) || Object.keys(record.options).length > 0;
 }
 
@@ -135,7 +135,7 @@ async function settleEarlierTry(state: VolumeState, name: string): Promise<void>
   await emptyDirectory(handle);
 }
 
-export async function readCreatingMark(folder: string): Promise<EmbeddedVolumeRecord | undefined> {
+export async function readCreatingMark(folder: string): Promise<ManagedVolumeRecord | undefined> {
   return await readRecordFile(join(folder, creatingMark));
 }
 
@@ -148,7 +148,7 @@ async function refuseForeignData(state: VolumeState, name: string): Promise<void
   });
 }
 
-async function recordFor(state: VolumeState, spec: VolumeSpec): Promise<EmbeddedVolumeRecord> {
+async function recordFor(state: VolumeState, spec: VolumeSpec): Promise<ManagedVolumeRecord> {
   const name = spec.name ?? randomBytes(32).toString('hex');
   checkOwnName(name);
   const driver = spec.driver === '' || spec.driver === 'holdfast' ? 'local' : spec.driver;
@@ -166,7 +166,7 @@ async function recordFor(state: VolumeState, spec: VolumeSpec): Promise<Embedded
 /** The options as the driver keeps them. */
 export async function keptOptions(
   state: VolumeState,
-  { name, driver, options }: Pick<EmbeddedVolumeRecord, 'name' | 'driver' | 'options'>,
+  { name, driver, options }: Pick<ManagedVolumeRecord, 'name' | 'driver' | 'options'>,
   action = 'create',
 ): Promise<Readonly<Record<string, string>>> {
   if (driver === 'local' && Object.keys(options).length === 0) return options;

@@ -1,4 +1,4 @@
-import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { ManagedVolumeRecord } from '../../catalog/catalog.ts';
 import { AppError } from '../../model/errors.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
@@ -94,7 +94,7 @@ export class DriverVolumes implements ManagedVolumes {
   }
 
   async find(name: string): Promise<ManagedVolume | undefined> {
-    const record = this.#state.catalog.findEmbeddedVolume(name);
+    const record = this.#state.catalog.findManagedVolume(name);
     return record && (await this.#descriptions.of(record));
   }
 
@@ -282,7 +282,7 @@ export class DriverVolumes implements ManagedVolumes {
   }
 
   /** Only what the request says can disagree; options are compared as the driver keeps them. */
-  async #requireAgreement(spec: VolumeSpec, record: EmbeddedVolumeRecord): Promise<void> {
+  async #requireAgreement(spec: VolumeSpec, record: ManagedVolumeRecord): Promise<void> {
     await this.#state.folders.check(record.name);
     const driver = spec.driver === 'holdfast' ? 'local' : spec.driver;
     const options = await keptOptions(this.#state, {
@@ -326,7 +326,7 @@ type Found = Omit<VolumeHealth, 'checkedAt'>;
 const patienceMs = 8000;
 
 /** How a volume's storage is. What is wrong with it is the answer, and so is that it does not answer in time. */
-async function lookAtVolume(state: VolumeState, record: EmbeddedVolumeRecord): Promise<Found> {
+async function lookAtVolume(state: VolumeState, record: ManagedVolumeRecord): Promise<Found> {
   try {
     await state.folders.check(record.name);
     const { driver, volume } = await storageOf(state, record);

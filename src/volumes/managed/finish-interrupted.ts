@@ -58,7 +58,7 @@ async function finishRenames(state: VolumeState): Promise<void> {
 async function finishRemovals(state: VolumeState): Promise<void> {
   const { folders, catalog } = state;
   // A trash may hold thousands, and hardly ever one whose record still stands.
-  const known = new Map(catalog.listEmbeddedVolumes().map((record) => [record.name, record]));
+  const known = new Map(catalog.listManagedVolumes().map((record) => [record.name, record]));
   const forgetGone = async (name: string, createdAt?: string): Promise<void> => {
     const record = known.get(name);
     if (record === undefined || !isVolumeName(name) || (await isThere(folders.path(name)))) return;
@@ -82,7 +82,7 @@ async function finishRemovals(state: VolumeState): Promise<void> {
 
 async function undoCreations(state: VolumeState, onWarning: OnWarning): Promise<void> {
   const { folders, catalog } = state;
-  const records = catalog.listEmbeddedVolumes();
+  const records = catalog.listManagedVolumes();
   const known = new Set(records.map((record) => record.name));
   for (const record of records) if (isMarked(record)) await dropCreatingMark(state, record.name);
   for (const name of await folders.names()) {
@@ -100,7 +100,7 @@ async function dropCreatingMark({ catalog, folders }: VolumeState, name: string)
   if (!(await isThere(mark))) return;
   using lock = await tryLock(folders.path(name), name);
   // Removed since, it may be in the making again.
-  if (lock !== undefined && catalog.findEmbeddedVolume(name) !== undefined) await rm(mark, { force: true });
+  if (lock !== undefined && catalog.findManagedVolume(name) !== undefined) await rm(mark, { force: true });
 }
 
 async function tellOfStray(state: VolumeState, name: string, onWarning: OnWarning): Promise<void> {
@@ -110,7 +110,7 @@ async function tellOfStray(state: VolumeState, name: string, onWarning: OnWarnin
   const stat = await lstat(folders.path(name)).catch(() => undefined);
   if (stat?.isDirectory() !== true || Date.now() - stat.mtimeMs < settledMs) return;
   using lock = await tryLock(folders.path(name), name);
-  if (lock === undefined || catalog.findEmbeddedVolume(name) !== undefined) return;
+  if (lock === undefined || catalog.findManagedVolume(name) !== undefined) return;
   onWarning?.(
     `The folder "${toPrintable(fromText(folders.path(name)))}" holds data of a volume that the catalog does not know, as after a loss of the catalog: no command shows it and no backup saves it. Move it elsewhere, make the volume again, and copy the data back with "holdfast volume cp".`,
   );
@@ -127,7 +127,7 @@ async function settleLeft(
 ): Promise<void> {
   const { folders, catalog } = state;
   const isOthers = (): boolean =>
-    catalog.findEmbeddedVolume(name) !== undefined || isBeingRenamed(state, name);
+    catalog.findManagedVolume(name) !== undefined || isBeingRenamed(state, name);
   using lock = await tryLock(folders.path(name), name);
   if (lock === undefined || isOthers()) return;
   await finishRestore(state, name);

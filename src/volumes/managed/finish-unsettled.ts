@@ -130,7 +130,7 @@ function removalInPlace({ folders, catalog }: VolumeState, name: string): Remova
     .listRemovals(name)
     .filter(({ entry }) => !isThere(join(folders.trashDir, entry)));
   const own = waiting.find(({ folder }) => folder === found);
-  if (own !== undefined || catalog.findEmbeddedVolume(name) !== undefined) return own;
+  if (own !== undefined || catalog.findManagedVolume(name) !== undefined) return own;
   return waiting.toSorted((left, right) => (removedAt(left) < removedAt(right) ? -1 : 1))[0];
 }
 

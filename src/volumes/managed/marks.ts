@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { ManagedVolumeRecord } from '../../catalog/catalog.ts';
 import { writeDurably } from '../../lib/durable-file.ts';
 import { errnoOf } from '../../model/errors.ts';
 import { isVolumeName } from '../../model/volume-name.ts';
@@ -14,7 +14,7 @@ export const trashedMark = 'trashed.json';
 export const outsideNote = 'outside';
 
 /** A record that lies in a file beside the data; undefined for a file that is not there, or is cut short. */
-export async function readRecordFile<T extends EmbeddedVolumeRecord>(path: string): Promise<T | undefined> {
+export async function readRecordFile<T extends ManagedVolumeRecord>(path: string): Promise<T | undefined> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -30,7 +30,7 @@ export async function readRecordFile<T extends EmbeddedVolumeRecord>(path: strin
   }
 }
 
-function isRecord(value: Partial<EmbeddedVolumeRecord> | null): boolean {
+function isRecord(value: Partial<ManagedVolumeRecord> | null): boolean {
   return (
     typeof value?.name === 'string' &&
     isVolumeName(value.name) &&
@@ -55,7 +55,7 @@ function isTexts(value: unknown): boolean {
  */
 const migrationMark = 'migrating.json';
 
-export async function writeMigrationMark(folder: string, record: EmbeddedVolumeRecord): Promise<void> {
+export async function writeMigrationMark(folder: string, record: ManagedVolumeRecord): Promise<void> {
   await writeDurably(join(folder, migrationMark), JSON.stringify(record));
 }
 
@@ -70,7 +70,7 @@ export function hasMigrationMark(folder: string): boolean {
   }
 }
 
-export async function readMigrationMark(folder: string): Promise<EmbeddedVolumeRecord | undefined> {
+export async function readMigrationMark(folder: string): Promise<ManagedVolumeRecord | undefined> {
   return await readRecordFile(join(folder, migrationMark));
 }
 
@@ -87,9 +87,9 @@ export async function finishMigration(state: VolumeState, name: string): Promise
 export async function recordMigration({ catalog, folders }: VolumeState, name: string): Promise<void> {
   const mark = await readMigrationMark(folders.path(name));
   if (mark === undefined) return;
-  const record = catalog.findEmbeddedVolume(name);
+  const record = catalog.findManagedVolume(name);
   const { driver, options } = mark;
-  if (record === undefined) catalog.addEmbeddedVolume({ ...mark, name });
+  if (record === undefined) catalog.addManagedVolume({ ...mark, name });
   else catalog.volumes.update({ ...record, driver, options });
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { ManagedVolumeRecord } from '../../catalog/catalog.ts';
 import { syncDirectory } from '../../lib/durable-file.ts';
 import { exchange } from '../../lib/exchange.ts';
 import { syncFilesystemLater } from '../../lib/posix.ts';
@@ -32,7 +32,7 @@ import { lockVolumeFolder } from './volume-lock.ts';
 import { findMigratedFrom, writeMigratedMark } from './trash.ts';
 
 interface Migration {
-  readonly record: EmbeddedVolumeRecord;
+  readonly record: ManagedVolumeRecord;
   /** Holds the volume mounted while it is copied. */
   readonly holdId: string;
   readonly steps: MigrationSteps;
@@ -50,7 +50,7 @@ export interface MigrateOptions extends CallOptions {
 /** Moves a volume to other storage, which is filled while the volume is in use. The driver has checked the options. */
 export async function migrateVolume(
   state: VolumeState,
-  { name, driver, options }: Pick<EmbeddedVolumeRecord, 'name' | 'driver' | 'options'>,
+  { name, driver, options }: Pick<ManagedVolumeRecord, 'name' | 'driver' | 'options'>,
   { steps, signal, keepMs, volumes }: MigrateOptions,
 ): Promise<void> {
   const holdId = processHoldId();
@@ -127,7 +127,7 @@ interface Stage extends AsyncDisposable {
 /** Makes the new storage, mounted and empty, in the trash folder, where nothing takes it for a volume. Disposing removes it unless it has become one. */
 async function openStage(
   state: VolumeState,
-  record: EmbeddedVolumeRecord,
+  record: ManagedVolumeRecord,
   signal: AbortSignal | undefined,
 ): Promise<Stage> {
   const { name } = record;
@@ -223,7 +223,7 @@ async function cutOver(state: VolumeState, migration: CutOver): Promise<void> {
 }
 
 /** The volume may have been removed and made anew under its name meanwhile. */
-function requireSame(record: EmbeddedVolumeRecord, now: EmbeddedVolumeRecord): void {
+function requireSame(record: ManagedVolumeRecord, now: ManagedVolumeRecord): void {
   if (record.createdAt === now.createdAt && record.driver === now.driver) return;
   throw new AppError('conflict', `Cannot migrate volume ${quote(record.name)}: it is another one by now`, {
     hint: 'See what it is with "holdfast volume inspect", and try again.',

@@ -57,8 +57,7 @@ export async function unmountVolume(
   { signal }: CallOptions = {},
 ): Promise<boolean> {
   // In a folder that is gone nothing is mounted.
-  const isThere =
-    state.catalog.findEmbeddedVolume(name) !== undefined && existsSync(state.folders.path(name));
+  const isThere = state.catalog.findManagedVolume(name) !== undefined && existsSync(state.folders.path(name));
   if (!isThere) {
     state.catalog.volumes.release(name, id);
     return false;

@@ -27,7 +27,7 @@ export async function reconcileVolumes(
   const held = new Set(state.catalog.volumes.listHolds().map(({ volume }) => volume));
   const mounted = new Set((await readMounts()).map(({ path }) => path));
   const records = state.catalog
-    .listEmbeddedVolumes()
+    .listManagedVolumes()
     .filter(({ name }) => held.has(name) || mounted.has(fromText(state.folders.dataPath(name))));
   await Promise.all(
     records.map(async ({ name }) => {
@@ -45,7 +45,7 @@ export async function reconcileVolumes(
 /** Ids of volumes that are gone. */
 function dropLost({ catalog }: VolumeState, { dropped }: Findings): void {
   for (const { volume, id } of catalog.volumes.listHolds()) {
-    if (catalog.findEmbeddedVolume(volume) !== undefined) continue;
+    if (catalog.findManagedVolume(volume) !== undefined) continue;
     catalog.volumes.release(volume, id);
     dropped.push({ name: volume, id });
   }
@@ -65,7 +65,7 @@ async function reconcileOne(state: VolumeState, name: string, options: Reconcile
     signal,
     waitMs: 0,
   }).catch(() => undefined);
-  const record = state.catalog.findEmbeddedVolume(name);
+  const record = state.catalog.findManagedVolume(name);
   if (lock === undefined || record === undefined) return;
   const storage = await storageOf(state, record);
   const left = dropDead(state, name, options);

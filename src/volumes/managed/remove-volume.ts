@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { renameSync, writeFileSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { ManagedVolumeRecord } from '../../catalog/catalog.ts';
 import type { CallOptions } from '../../hosts/host.ts';
 import { syncAll, syncDirectory } from '../../lib/durable-file.ts';
 import { folderIdentity } from '../../lib/folder-identity.ts';
@@ -79,8 +79,8 @@ export async function removeVolume(
  */
 async function removeSoon(
   state: VolumeState,
-  record: EmbeddedVolumeRecord,
-  trashed: EmbeddedVolumeRecord,
+  record: ManagedVolumeRecord,
+  trashed: ManagedVolumeRecord,
 ): Promise<void> {
   const { catalog, folders } = state;
   const { name } = record;
@@ -148,6 +148,6 @@ async function moveOutOfTheWay(folders: VolumeFolders, volume: string): Promise<
 }
 
 function forget({ catalog }: VolumeState, name: string): void {
-  catalog.removeEmbeddedVolume(name);
+  catalog.removeManagedVolume(name);
   for (const { id } of catalog.volumes.listHolds(name)) catalog.volumes.release(name, id);
 }

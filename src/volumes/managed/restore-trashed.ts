@@ -1,7 +1,7 @@
 import { renameSync } from 'node:fs';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Catalog, EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { Catalog, ManagedVolumeRecord } from '../../catalog/catalog.ts';
 import type { CallOptions } from '../../hosts/host.ts';
 import { syncAll, syncDirectory } from '../../lib/durable-file.ts';
 import { deriveLineage } from '../../lib/lineage.ts';
@@ -29,7 +29,7 @@ export async function restoreTrashed(
   if (own === undefined) throw missingInTrash(record.name);
   await folders.createFolder(to);
   using _lock = await lockVolumeFolder(folders.path(to), { name: to, action: 'restore', signal });
-  if (state.catalog.findEmbeddedVolume(to) !== undefined) throw taken(action, to);
+  if (state.catalog.findManagedVolume(to) !== undefined) throw taken(action, to);
   try {
     // Of what lies here durably nothing is left to be finished: else the next start would take it for one that still has
     // to be moved to the trash. That is durable before the folder moves.
@@ -57,7 +57,7 @@ export async function finishRestore(state: VolumeState, name: string): Promise<v
     const inTrash = (await listTrashed(state)).map((other) => other.record.name);
     carryLineage(state.catalog, { record, to: name, inTrash });
   }
-  state.catalog.addEmbeddedVolume({ name, driver, createdAt, labels, options, anonymous });
+  state.catalog.addManagedVolume({ name, driver, createdAt, labels, options, anonymous });
   await rm(mark, { force: true });
 }
 
@@ -72,7 +72,7 @@ export async function takeBackUnmarked(state: VolumeState): Promise<void> {
   const { folders, catalog } = state;
   for (const entry of await readdir(folders.trashDir)) {
     const name = /^(.+)\.[0-9a-f]{16}$/.exec(entry)?.[1];
-    if (name === undefined || catalog.findEmbeddedVolume(name) === undefined) continue;
+    if (name === undefined || catalog.findManagedVolume(name) === undefined) continue;
     const path = join(folders.trashDir, entry);
     if ((await readRecordFile(join(path, trashedMark))) !== undefined || hasMigrationMark(path)) continue;
     try {
@@ -88,7 +88,7 @@ export async function takeBackUnmarked(state: VolumeState): Promise<void> {
 }
 
 interface ComingBack {
-  readonly record: Pick<EmbeddedVolumeRecord, 'name' | 'labels'> & { readonly removedAt: string };
+  readonly record: Pick<ManagedVolumeRecord, 'name' | 'labels'> & { readonly removedAt: string };
   readonly to: string;
   /** Names of what is in the trash still. */
   readonly inTrash: readonly string[];
@@ -103,7 +103,7 @@ function carryLineage(catalog: Catalog, { record, to, inTrash }: ComingBack): vo
   const { name: from, removedAt } = record;
   // Its snapshots are those of the engine's volume.
   if (removedFromLabel in record.labels) return;
-  if (catalog.findEmbeddedVolume(from) !== undefined || inTrash.includes(from)) return;
+  if (catalog.findManagedVolume(from) !== undefined || inTrash.includes(from)) return;
   const host = catalog.stateId();
   // Always the same for this removal: with it, all of this was done before a kill.
   const next = deriveLineage(host, `${from}\0after ${removedAt}`);

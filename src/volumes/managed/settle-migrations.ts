@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { ManagedVolumeRecord } from '../../catalog/catalog.ts';
 import { syncDirectory } from '../../lib/durable-file.ts';
 import { isAppError } from '../../model/errors.ts';
 import { type VolumeState, storageOf } from './volume-state.ts';
@@ -26,7 +26,7 @@ export async function settleMigrations(
   onWarning: ((message: string) => void) | undefined,
 ): Promise<void> {
   const { folders, catalog } = state;
-  for (const { name } of catalog.listEmbeddedVolumes()) {
+  for (const { name } of catalog.listManagedVolumes()) {
     if (!hasMigrationMark(folders.path(name))) continue;
     using lock = await tryLock(folders.path(name), name);
     if (lock === undefined || !hasMigrationMark(folders.path(name))) continue;
@@ -52,7 +52,7 @@ async function settleStage(state: VolumeState, path: string): Promise<void> {
   // Killed just before the exchange. Whoever removes the volume now has its lock.
   const live = state.folders.path(mark.name);
   using liveLock = await tryLock(live, mark.name);
-  if (liveLock !== undefined && state.catalog.findEmbeddedVolume(mark.name) !== undefined)
+  if (liveLock !== undefined && state.catalog.findManagedVolume(mark.name) !== undefined)
     await rm(join(live, trashedMark), { force: true });
 }
 
@@ -60,7 +60,7 @@ async function settleStage(state: VolumeState, path: string): Promise<void> {
 export async function giveUpStage(
   state: VolumeState,
   path: string,
-  record: EmbeddedVolumeRecord,
+  record: ManagedVolumeRecord,
 ): Promise<void> {
   if (lstatSync(join(path, trashedMark), { throwIfNoEntry: false }) !== undefined)
     return await removeMigrationMark(path);

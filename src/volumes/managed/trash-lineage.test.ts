@@ -71,7 +71,7 @@ test('its snapshots stay with the name when it comes back under that, when anoth
   expect([lineageOf('pg'), lineageOf('newest')]).toEqual([derived('pg'), derived('newest')]);
 });
 
-test.each(['moveVolumeIdentity', 'addEmbeddedVolume'] as const)(
+test.each(['moveVolumeIdentity', 'addManagedVolume'] as const)(
   'goes on with its snapshots also after a kill at %s',
   async (call) => {
     await create('pg');
@@ -88,7 +88,7 @@ test.each(['moveVolumeIdentity', 'addEmbeddedVolume'] as const)(
       await using other = await openHost(dying);
       await expect(other.managed.restoreTrash('pg', { to: 'moved' })).rejects.toThrow('Killed');
     }
-    expect(catalog.findEmbeddedVolume('moved')).toBeUndefined();
+    expect(catalog.findManagedVolume('moved')).toBeUndefined();
     await using again = await openHost(catalog);
     expect((await again.managed.list()).map(({ name }) => name)).toEqual(['moved']);
     expect(lineageOf('moved')).toBe(derived('pg'));

@@ -1,6 +1,6 @@
 import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Catalog, EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { Catalog, ManagedVolumeRecord } from '../../catalog/catalog.ts';
 import type { CallOptions } from '../../hosts/host.ts';
 import { writeDurably } from '../../lib/durable-file.ts';
 import { isKeptShorter, type KeptSince, keptSince } from '../../lib/kept-since.ts';
@@ -27,7 +27,7 @@ interface TrashTimes {
   readonly isClockSlow?: boolean | undefined;
 }
 
-export interface TrashedRecord extends EmbeddedVolumeRecord, TrashTimes {
+export interface TrashedRecord extends ManagedVolumeRecord, TrashTimes {
   /** The volume is still there, and was moved to other storage. */
   readonly isMigrated?: boolean | undefined;
 }
@@ -76,7 +76,7 @@ export function missingInTrash(which: string): AppError {
 /** The folder, which is the volume's now, is to be in the trash once another has taken its place. */
 export async function writeMigratedMark(
   state: VolumeState,
-  record: EmbeddedVolumeRecord,
+  record: ManagedVolumeRecord,
   keepMs: number,
 ): Promise<void> {
   const trashed: TrashedRecord = { ...trashedRecord(state, record, keepMs), isMigrated: true };
@@ -86,7 +86,7 @@ export async function writeMigratedMark(
 /** The storage that a volume had before its last migration. */
 export async function findMigratedFrom(
   state: VolumeState,
-  { name, createdAt }: EmbeddedVolumeRecord,
+  { name, createdAt }: ManagedVolumeRecord,
 ): Promise<Trashed | undefined> {
   return (await listTrashed(state)).find(
     ({ record }) => record.isMigrated === true && record.name === name && record.createdAt === createdAt,
@@ -95,7 +95,7 @@ export async function findMigratedFrom(
 
 export function trashedRecord(
   { catalog }: VolumeState,
-  record: EmbeddedVolumeRecord,
+  record: ManagedVolumeRecord,
   keepMs: number,
 ): TrashedRecord {
   return { ...record, ...trashTimes(catalog, record.createdAt, keepMs) };

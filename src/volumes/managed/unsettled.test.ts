@@ -35,7 +35,7 @@ function fill(folder: string): void {
 }
 
 function remove({ boot = 'earlier', madeIn }: { boot?: string; madeIn?: string } = {}): void {
-  if (madeIn === undefined) catalog.addEmbeddedVolume(record);
+  if (madeIn === undefined) catalog.addManagedVolume(record);
   else catalog.unsettled.add(record, madeIn);
   catalog.unsettled.beginRemoval({ entry, name: 'pg', folder: folderIdentity(live()) ?? '1:1', mark, boot });
 }
@@ -102,7 +102,7 @@ describe('an empty folder is never put in the place', () => {
 
 test('a volume that came back from the trash stays, also where its removal was never brought to its end', async () => {
   fill(live());
-  catalog.addEmbeddedVolume(record);
+  catalog.addManagedVolume(record);
   {
     await using host = await open();
     await host.managed.remove('pg');
@@ -110,7 +110,7 @@ test('a volume that came back from the trash stays, also where its removal was n
     if (removal === undefined) throw new Error('nothing is unsettled');
     catalog.unsettled.endRemovals([removal.entry]);
     // As one whose finish did not work at this start.
-    catalog.addEmbeddedVolume(record);
+    catalog.addManagedVolume(record);
     catalog.unsettled.beginRemoval({ ...removal, boot: 'earlier' });
     await host.managed.restoreTrash('pg');
     expect(catalog.unsettled.listRemovals()).toEqual([]);
@@ -129,7 +129,7 @@ test('a volume whose removal for good was killed does not come back, though it h
 });
 
 test('a volume whose disk is away keeps its record, whatever of that name was removed before', async () => {
-  catalog.addEmbeddedVolume({ ...record, createdAt: '2026-02-02T00:00:00.000Z' });
+  catalog.addManagedVolume({ ...record, createdAt: '2026-02-02T00:00:00.000Z' });
   fill(trashed());
   writeFileSync(join(trashed(), 'trashed.json'), mark);
   await using host = await open();
@@ -233,7 +233,7 @@ describe('after a power cut, a volume that had been removed', () => {
     const later = { ...record, createdAt: '2026-01-02T00:00:00.000Z' };
     const laterMark = JSON.stringify({ ...later, ...day, removedAt: '2999-01-01T00:00:01.000Z' });
     const name = 'pg';
-    catalog.addEmbeddedVolume(record);
+    catalog.addManagedVolume(record);
     catalog.unsettled.beginRemoval({ entry, name, folder: folder(), mark, boot: 'earlier' });
     catalog.unsettled.add(later, 'earlier');
     // By its name it is the first.
@@ -251,7 +251,7 @@ describe('after a power cut, a volume that had been removed', () => {
   test('leaves a later volume of its name alone', async () => {
     remove();
     fill(live());
-    catalog.addEmbeddedVolume(record);
+    catalog.addManagedVolume(record);
     await using _ = await open();
     expect(readdirSync(join(live(), '_data'))).toEqual(['file']);
     expect(catalog.unsettled.listRemovals()).toEqual([]);

@@ -1,4 +1,4 @@
-import type { EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { ManagedVolumeRecord } from '../../catalog/catalog.ts';
 import { mountAt, type MountPoint, readMounts } from '../../lib/mountinfo.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { isSharedKind } from '../../model/storage-kind.ts';
@@ -13,13 +13,13 @@ const idle: Use = { mountIds: [], isMounted: true, isProtected: false };
 /** What volumes are, by what is remembered of them and what is mounted. Storage is never touched. */
 export class VolumeDescriptions {
   readonly #state: VolumeState;
-  readonly #idleOnes = new WeakMap<EmbeddedVolumeRecord, ManagedVolume>();
+  readonly #idleOnes = new WeakMap<ManagedVolumeRecord, ManagedVolume>();
 
   constructor(state: VolumeState) {
     this.#state = state;
   }
 
-  async of(record: EmbeddedVolumeRecord): Promise<ManagedVolume> {
+  async of(record: ManagedVolumeRecord): Promise<ManagedVolume> {
     const { catalog } = this.#state;
     const mounts = isPlain(record) ? [] : await readMounts();
     return this.with(record, {
@@ -31,7 +31,7 @@ export class VolumeDescriptions {
 
   async ofAll(): Promise<ManagedVolume[]> {
     const { catalog } = this.#state;
-    const records = catalog.listEmbeddedVolumes();
+    const records = catalog.listManagedVolumes();
     const mounts = records.every(isPlain) ? [] : await readMounts();
     const holds = Map.groupBy(catalog.volumes.listHolds(), ({ volume }) => volume);
     const guarded = new Set(catalog.volumes.listProtected(catalog.stateId()));
@@ -48,7 +48,7 @@ export class VolumeDescriptions {
     return volumes;
   }
 
-  with(record: EmbeddedVolumeRecord, use: Use): ManagedVolume {
+  with(record: ManagedVolumeRecord, use: Use): ManagedVolume {
     const { name, driver, createdAt, labels, options, anonymous } = record;
     const kind = kindOf(record);
     return {
@@ -67,14 +67,14 @@ export class VolumeDescriptions {
     };
   }
 
-  async #isMounted(record: EmbeddedVolumeRecord, mounts: readonly MountPoint[]): Promise<boolean> {
+  async #isMounted(record: ManagedVolumeRecord, mounts: readonly MountPoint[]): Promise<boolean> {
     if (isPlain(record)) return true;
     const { traits, volume } = await storageOf(this.#state, record);
     return !traits.isMounted || mountAt(mounts, fromText(volume.mountpoint)) !== undefined;
   }
 
   /** Of a plain volume that nobody holds or protects: the same as long as its record is. */
-  #idle(record: EmbeddedVolumeRecord): ManagedVolume {
+  #idle(record: ManagedVolumeRecord): ManagedVolume {
     const known = this.#idleOnes.get(record);
     if (known !== undefined) return known;
     const volume = this.with(record, idle);

@@ -1,4 +1,4 @@
-import type { Catalog, EmbeddedVolumeRecord } from '../../catalog/catalog.ts';
+import type { Catalog, ManagedVolumeRecord } from '../../catalog/catalog.ts';
 import type { Driver, DriverKind, Drivers, DriverTraits, DriverVolume } from '../../drivers/driver.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
@@ -14,7 +14,7 @@ export interface VolumeState {
 
 /** A volume with what works on it. */
 export interface Storage {
-  readonly record: EmbeddedVolumeRecord;
+  readonly record: ManagedVolumeRecord;
   readonly driver: Driver;
   readonly traits: DriverTraits;
   readonly volume: DriverVolume;
@@ -22,7 +22,7 @@ export interface Storage {
 
 export async function storageOf(
   state: VolumeState,
-  record: EmbeddedVolumeRecord,
+  record: ManagedVolumeRecord,
   folder: string = state.folders.path(record.name),
 ): Promise<Storage> {
   const driver = await state.drivers.get(kindOf(record));
@@ -42,11 +42,11 @@ export async function unmakeStorage({ driver, volume }: Storage, signal?: AbortS
 }
 
 /** Volumes that are a directory and nothing else: no driver need be loaded for them. */
-export function isPlain({ driver, options }: Pick<EmbeddedVolumeRecord, 'driver' | 'options'>): boolean {
+export function isPlain({ driver, options }: Pick<ManagedVolumeRecord, 'driver' | 'options'>): boolean {
   return driver === 'local' && options['type'] === undefined && options['size'] === undefined;
 }
 
-export function kindOf(record: Pick<EmbeddedVolumeRecord, 'driver' | 'options'>): DriverKind {
+export function kindOf(record: Pick<ManagedVolumeRecord, 'driver' | 'options'>): DriverKind {
   return storageKind(record) as DriverKind;
 }
 
@@ -60,8 +60,8 @@ export interface VolumeWork {
 export function requireRecord(
   state: VolumeState,
   { name, action }: Pick<VolumeWork, 'name' | 'action'>,
-): EmbeddedVolumeRecord {
-  const record = state.catalog.findEmbeddedVolume(name);
+): ManagedVolumeRecord {
+  const record = state.catalog.findManagedVolume(name);
   if (record !== undefined) return record;
   throw new AppError('not-found', `Cannot ${action} volume ${quote(name)}: no such volume`, {
     hint: 'List what there is with "holdfast volume ls".',

@@ -1,22 +1,22 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { EmbeddedVolumeRecord } from './catalog.ts';
+import type { ManagedVolumeRecord } from './catalog.ts';
 import { flag, type Row, text, textRecord } from './row-fields.ts';
 
 const columns = 'name, driver, created_at, labels, options, anonymous';
 
-export function listEmbeddedVolumes(database: DatabaseSync): EmbeddedVolumeRecord[] {
+export function listManagedVolumes(database: DatabaseSync): ManagedVolumeRecord[] {
   return database.prepare(`SELECT ${columns} FROM embedded_volume ORDER BY name`).all().map(recordOf);
 }
 
-export function findEmbeddedVolume(database: DatabaseSync, name: string): EmbeddedVolumeRecord | undefined {
+export function findManagedVolume(database: DatabaseSync, name: string): ManagedVolumeRecord | undefined {
   const row = database.prepare(`SELECT ${columns} FROM embedded_volume WHERE name = ?`).get(name);
   return row === undefined ? undefined : recordOf(row);
 }
 
 /** One statement. A volume is settled unless it is said in which run of the machine it was made. */
-export function addEmbeddedVolume(
+export function addManagedVolume(
   database: DatabaseSync,
-  record: EmbeddedVolumeRecord,
+  record: ManagedVolumeRecord,
   unsettled?: { readonly boot: string; readonly token: string },
 ): boolean {
   const { changes } = database
@@ -37,11 +37,11 @@ export function addEmbeddedVolume(
   return Number(changes) === 1;
 }
 
-export function removeEmbeddedVolume(database: DatabaseSync, name: string): void {
+export function removeManagedVolume(database: DatabaseSync, name: string): void {
   database.prepare('DELETE FROM embedded_volume WHERE name = ?').run(name);
 }
 
-function recordOf(row: Row): EmbeddedVolumeRecord {
+function recordOf(row: Row): ManagedVolumeRecord {
   return {
     name: text(row, 'name'),
     driver: text(row, 'driver'),
