@@ -209,7 +209,7 @@ describe('a start', () => {
     const program = `
       import { openSqliteCatalog } from '${process.cwd()}/src/catalog/sqlite-catalog.ts';
       import { openDrivers } from '${process.cwd()}/src/drivers/open-drivers.ts';
-      import { openManagedHost } from '${process.cwd()}/src/hosts/embedded/index.ts';
+      import { openManagedHost } from '${process.cwd()}/src/volumes/managed/managed-host.ts';
       const stateDir = ${JSON.stringify(stateDir)};
       const catalog = openSqliteCatalog(stateDir + '/catalog.db');
       const drivers = openDrivers({ stateDir, secret: async () => new Uint8Array() });
