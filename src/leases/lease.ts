@@ -118,7 +118,7 @@ async function isOwnByPlugin(
   { signal }: JobOptions,
 ): Promise<boolean> {
   if (work === 'remove' || host.kind === 'embedded') return false;
-  if (catalog.findEmbeddedVolume(name) === undefined) return false;
+  if (catalog.findManagedVolume(name) === undefined) return false;
   const volume = await host.findVolume(name, { signal });
   return volume !== undefined && volume.driver !== 'local';
 }
