@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { makeFolders } from '../lib/make-folders.ts';
+import { makeFolders } from '../lib/durable-file.ts';
 import { whoElseWrites } from '../lib/own-path.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';

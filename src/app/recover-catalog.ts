@@ -1,8 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Catalog, CatalogEssentials, ManagedVolumeRecord } from '../catalog/catalog.ts';
-import { namesIn } from '../lib/names-in.ts';
-import { amount } from '../model/amount.ts';
+import { namesIn } from '../lib/folder-names.ts';
+import { amount } from '../model/size.ts';
 import { quote } from '../model/quote.ts';
 import { repositoryKeys, takeOver } from '../repositories/index.ts';
 import { copyFile, readCatalogCopy } from './catalog-copy.ts';

@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import type { Container } from '../hosts/containers.ts';
-import { amount } from '../model/amount.ts';
+import { amount } from '../model/size.ts';
 import { toText } from '../model/byte-string.ts';
 import { quote } from '../model/quote.ts';
 import type { Stillness } from '../model/label-settings.ts';

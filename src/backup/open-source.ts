@@ -8,7 +8,7 @@ import type { ExcludeMatcher } from '../model/exclude.ts';
 import { quote } from '../model/quote.ts';
 import type { SaveProblem } from '../model/snapshot.ts';
 import { parseLocation, type Repository, type TreeSource } from '../repository/index.ts';
-import { isWithin } from '../model/is-within.ts';
+import { isWithin } from '../model/clean-path.ts';
 import { nameOf, parentOf } from '../lib/on-disk.ts';
 import { type BackupTarget } from '../volumes/index.ts';
 import { ownFoldersBelow } from './own-folders.ts';

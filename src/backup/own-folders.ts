@@ -3,7 +3,7 @@ import path from 'node:path';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
 import { isAppError } from '../model/errors.ts';
-import { isWithin } from '../model/is-within.ts';
+import { isWithin } from '../model/clean-path.ts';
 import { quote } from '../model/quote.ts';
 import { parseLocation } from '../repository/index.ts';
 import type { Protection } from '../activity/index.ts';

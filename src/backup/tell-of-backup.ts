@@ -1,5 +1,4 @@
-import { errorInWords } from '../lib/error-in-words.ts';
-import { knownError } from '../lib/known-error.ts';
+import { errorInWords, knownError } from '../lib/known-error.ts';
 import type { BackupOutcome } from './backup-types.ts';
 import type { Happening, JobOptions, Protection } from '../activity/index.ts';
 import { policyOfTags } from '../model/policy.ts';

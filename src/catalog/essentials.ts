@@ -1,8 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { addManagedVolume, listManagedVolumes } from './managed-volumes.ts';
-import { listOpenAnomalies, recordAnomaly } from './anomalies.ts';
+import { listAllForgotten, listOpenAnomalies, noteForgotten, recordAnomaly } from './sqlite-policy-memory.ts';
 import type { CatalogEssentials } from './catalog.ts';
-import { listAllForgotten, noteForgotten } from './forgotten.ts';
 import { listRepositories, saveRepository } from './repositories.ts';
 import { number, text } from './row-fields.ts';
 import { inTransaction } from './transaction.ts';

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { migrations } from './migrations/migrations.ts';
+import { migrations } from './migrations.ts';
 import { atOneMoment, inTransaction } from './transaction.ts';
 
 /** In the file's header, so that `file` and SQLite can tell a catalog from other databases: "HOLD". */

@@ -1,10 +1,9 @@
 import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { migrate } from './migrate.ts';
-import { PreparedDatabase } from './prepared-database.ts';
 import { isBusy, isWithoutRoom } from './sqlite-errors.ts';
 
 export interface OpenDatabaseOptions {
@@ -103,5 +102,22 @@ function useWriteAheadLog(database: DatabaseSync, busyTimeoutMs: number): void {
       if (!isBusy(error) || performance.now() > deadline) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
     }
+  }
+}
+
+const most = 200;
+
+/** Prepares each statement once: compiling it takes longer than running it. */
+export class PreparedDatabase extends DatabaseSync {
+  readonly #statements = new Map<string, StatementSync>();
+
+  /** The same statement for the same text: a row is read to its end before the next run. */
+  override prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = super.prepare(sql);
+    if (this.#statements.size >= most) this.#statements.clear();
+    this.#statements.set(sql, statement);
+    return statement;
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { PreparedDatabase } from './prepared-database.ts';
+import { PreparedDatabase } from './open-database.ts';
 
 test('a statement is prepared once, and sees a table that has changed since', () => {
   using opened = open();

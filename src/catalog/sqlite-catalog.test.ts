@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { testCatalog } from '../../test/suites/catalog-suite.ts';
-import { migrations } from './migrations/migrations.ts';
+import { migrations } from './migrations.ts';
 import { openSqliteCatalog } from './sqlite-catalog.ts';
 
 let folder: string;

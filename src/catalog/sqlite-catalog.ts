@@ -21,25 +21,30 @@ import {
   removeManagedVolume,
 } from './managed-volumes.ts';
 import { hasWritten, isFresh, readEssentials, restoreEssentials } from './essentials.ts';
-import { findLogAnchor, findUnwrittenLog, noteUnwrittenLog, setLogAnchor } from './log-anchors.ts';
-import { findNotice, removeNotice, saveNotice } from './notices.ts';
+import {
+  findLogAnchor,
+  findNotice,
+  findUnwrittenLog,
+  listRuns,
+  listVerifiedSnapshots,
+  noteUnwrittenLog,
+  noteVerifiedSnapshots,
+  recordRun,
+  removeNotice,
+  renameVerifiedSnapshot,
+  saveNotice,
+  setLogAnchor,
+  setVerifiedSnapshots,
+} from './runs.ts';
 import { openDatabase, type OpenDatabaseOptions } from './open-database.ts';
 import { listRepositories, removeRepository, saveRepository } from './repositories.ts';
 import { sqlitePolicyMemory } from './sqlite-policy-memory.ts';
 import { type Row, text } from './row-fields.ts';
-import { listRuns, recordRun } from './runs.ts';
 import { QuickCommits } from './quick-commits.ts';
 import { catalogError } from './sqlite-errors.ts';
-import { inTransaction } from './transaction.ts';
-import {
-  listVerifiedSnapshots,
-  noteVerifiedSnapshots,
-  renameVerifiedSnapshot,
-  setVerifiedSnapshots,
-} from './verified-snapshots.ts';
+import { inTransaction, WhileUnchanged } from './transaction.ts';
 import { sqliteUnsettledMemory } from './unsettled-memory.ts';
 import { sqliteVolumeMemory } from './volume-memory.ts';
-import { WhileUnchanged } from './while-unchanged.ts';
 import {
   continueLineage,
   findContinued,

@@ -3,10 +3,10 @@ import { resolve } from 'node:path';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { parseSize } from '../model/size.ts';
-import { roomAt } from './data-room.ts';
-import { growImage, imageHealth, makeImage } from './disk-image.ts';
+import { growImage, imageHealth, makeImage, markFresh, prepareFreshRoot } from './disk-image.ts';
+import { mountThen, roomAt, unmountPath } from './mount-point.ts';
 import type { Driver, DriverCall, DriverHealth, DriverVolume } from './driver.ts';
-import { mendKilledResize } from './ext4-image.ts';
+import { catchUpWithImage, mendKilledResize, resizeImage } from './ext4-image.ts';
 import {
   checkFileSystem,
   checkLeastSize,
@@ -15,11 +15,8 @@ import {
   lengthOf,
   makeFileSystem,
 } from './file-systems.ts';
-import { markFresh, prepareFreshRoot } from './fresh-root.ts';
 import { checkOptions, flagOption, mountWords, type Options } from './mount-options.ts';
-import { mountThen, unmountPath } from './mount-point.ts';
 import { checkOwnership, ownershipOptions } from '../lib/ownership.ts';
-import { catchUpWithImage, resizeImage } from './resize-image.ts';
 
 /** A device or an image of this machine, with ext4, xfs or btrfs on it. It is formatted only when it is blank and that is asked for. */
 export const blockDriver: Driver = {

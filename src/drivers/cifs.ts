@@ -1,13 +1,10 @@
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { roomAt } from './data-room.ts';
+import { mountAtPath, roomAt } from './mount-point.ts';
 import type { Driver, DriverVolume } from './driver.ts';
-import { answers } from './mount-answers.ts';
+import { answers, namedVolume, unmountOrDetach } from './mount-answers.ts';
 import { checkOptions, mountWord, mountWords, type Options } from './mount-options.ts';
-import { mountAtPath } from './mount-point.ts';
-import { namedVolume } from './named-volume.ts';
 import { patienceMs, probeServer, type Server, waitForServer } from './probe-server.ts';
-import { unmountOrDetach } from './stale-mount.ts';
 
 type ReadSecret = (reference: string) => Promise<Uint8Array>;
 

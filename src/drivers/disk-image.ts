@@ -1,6 +1,7 @@
-import { open, stat, statfs, truncate } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { syncDirectory } from '../lib/durable-file.ts';
+import { access, open, rm, rmdir, stat, statfs, truncate } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
+import { applyOwnership } from '../lib/ownership.ts';
 import { runProgram } from '../lib/run-program.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
@@ -69,4 +70,25 @@ export async function imageHealth(image: string): Promise<DriverHealth> {
     const words = errnoOf(error) === 'ENOENT' ? 'is missing' : `cannot be looked at: ${String(error)}`;
     return { status: 'failed', message: `Its image ${quote(image)} ${words}` };
   }
+}
+
+const mark = 'fresh';
+
+/** The file system that was made has not been mounted yet: its root still has to become what was asked for. */
+export async function markFresh(volume: DriverVolume): Promise<void> {
+  await writeDurably(join(volume.folder, mark), '');
+}
+
+/** Makes the root of a new file system an empty directory with the owner and mode that were asked for. Once. */
+export async function prepareFreshRoot(volume: DriverVolume): Promise<void> {
+  const path = join(volume.folder, mark);
+  const isFresh = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (!isFresh) return;
+  // Databases refuse a folder that is not empty, and containers copy nothing into one. fsck makes it anew when it needs it.
+  await rmdir(join(volume.mountpoint, 'lost+found')).catch(() => undefined);
+  await applyOwnership(volume.mountpoint, { mode: '0755', ...volume.options }, volume.name);
+  await rm(path, { force: true });
 }

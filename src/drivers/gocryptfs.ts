@@ -8,12 +8,11 @@ import { runToEnd } from '../lib/run-to-end.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Driver, DriverCall, DriverVolume } from './driver.ts';
-import { answers } from './mount-answers.ts';
+import { answers, unmountOrDetach } from './mount-answers.ts';
 import { checkKeyReference } from './keys/key-wraps.ts';
 import type { VolumeKeys } from './keys/volume-key.ts';
 import { checkOptions } from './mount-options.ts';
 import { findMount } from './mount-point.ts';
-import { unmountOrDetach } from './stale-mount.ts';
 
 /** What gocryptfs ends with then. */
 const wrongKey = 12;

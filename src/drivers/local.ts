@@ -2,10 +2,10 @@ import { rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../model/errors.ts';
 import { parseSize } from '../model/size.ts';
-import { roomAt } from './data-room.ts';
-import { growImage, imageHealth, makeImage } from './disk-image.ts';
+import { growImage, imageHealth, makeImage, markFresh, prepareFreshRoot } from './disk-image.ts';
+import { mountThen, roomAt, unmountPath } from './mount-point.ts';
 import type { Driver, DriverVolume } from './driver.ts';
-import { mendKilledResize } from './ext4-image.ts';
+import { catchUpWithImage, mendKilledResize, resizeImage } from './ext4-image.ts';
 import {
   checkFileSystem,
   checkLeastSize,
@@ -13,11 +13,8 @@ import {
   lengthOf,
   makeFileSystem,
 } from './file-systems.ts';
-import { markFresh, prepareFreshRoot } from './fresh-root.ts';
 import { checkOptions, type Options } from './mount-options.ts';
-import { mountThen, unmountPath } from './mount-point.ts';
 import { applyOwnership, checkOwnership, ownershipOptions } from '../lib/ownership.ts';
-import { catchUpWithImage, resizeImage } from './resize-image.ts';
 
 /** A directory; with `size`, an image with a file system of its own, so that the size holds. */
 export const localDriver: Driver = {

@@ -5,8 +5,8 @@ import { runToEnd } from '../lib/run-to-end.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { parseSize } from '../model/size.ts';
-import { roomAt } from './data-room.ts';
-import { imageHealth, makeImage } from './disk-image.ts';
+import { imageHealth, makeImage, markFresh, prepareFreshRoot } from './disk-image.ts';
+import { mountThen, roomAt, unmountPath } from './mount-point.ts';
 import type { Driver, DriverCall, DriverVolume } from './driver.ts';
 import {
   checkFileSystem,
@@ -17,7 +17,6 @@ import {
   lengthOf,
   makeFileSystem,
 } from './file-systems.ts';
-import { markFresh, prepareFreshRoot } from './fresh-root.ts';
 import { checkKeyReference } from './keys/key-wraps.ts';
 import type { VolumeKeys } from './keys/volume-key.ts';
 import {
@@ -31,7 +30,6 @@ import {
   removeKey,
 } from './luks-mapping.ts';
 import { checkOptions, flagOption, mountWords, type Options } from './mount-options.ts';
-import { mountThen, unmountPath } from './mount-point.ts';
 
 /** LUKS2 in an image with a size, or on a device: opened at the mount, closed at the unmount. */
 export function luksDriver(keys: VolumeKeys): Driver {

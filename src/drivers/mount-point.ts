@@ -1,10 +1,11 @@
+import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mountAt, readMounts, type MountPoint } from '../lib/mountinfo.ts';
 import { runProgram } from '../lib/run-program.ts';
 import { fromText } from '../model/byte-string.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { DriverCall, DriverVolume } from './driver.ts';
+import type { DriverCall, DriverUsage, DriverVolume } from './driver.ts';
 import { explainMountFailure } from './mount-failure.ts';
 
 export interface MountRequest {
@@ -113,4 +114,10 @@ export async function unmountPath(
 /** Takes a mount away that does not answer any more; who still uses it sees errors. */
 export async function detachPath(path: string, { signal }: DriverCall = {}): Promise<void> {
   await runProgram('umount', ['-l', '--', path], { signal, timeoutMs: 10_000 });
+}
+
+/** What the file system at a path says of its room. */
+export async function roomAt(path: string): Promise<DriverUsage> {
+  const { bsize, blocks, bfree, bavail } = await statfs(path);
+  return { totalBytes: blocks * bsize, usedBytes: (blocks - bfree) * bsize, freeBytes: bavail * bsize };
 }

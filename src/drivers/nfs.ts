@@ -1,14 +1,11 @@
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { roomAt } from './data-room.ts';
+import { mountAtPath, roomAt } from './mount-point.ts';
 import type { Driver, DriverCall, DriverVolume } from './driver.ts';
-import { answers, canBeRead } from './mount-answers.ts';
+import { answers, canBeRead, namedVolume, unmountOrDetach } from './mount-answers.ts';
 import { checkOptions, mountWord, mountWords, type Options } from './mount-options.ts';
-import { mountAtPath } from './mount-point.ts';
-import { namedVolume } from './named-volume.ts';
 import { type NfsTarget, probeNfs } from './nfs-probe.ts';
 import { patienceMs, waitForServer } from './probe-server.ts';
-import { unmountOrDetach } from './stale-mount.ts';
 
 /** A directory that a server exports: `type=nfs,o=addr=10.0.0.5,rw,device=:/export`, as Docker takes it. */
 export const nfsDriver: Driver = {

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requireOwn } from '../lib/own-path.ts';
@@ -7,10 +7,8 @@ import { AppError, isAppError } from '../model/errors.ts';
 import { commandOptions } from '../model/foreign-options.ts';
 import { quote } from '../model/quote.ts';
 import type { Driver, DriverCall, DriverHealth, DriverVolume } from './driver.ts';
-import { answers } from './mount-answers.ts';
+import { answers, unmountOrDetach } from './mount-answers.ts';
 import { findMount, unmountPath } from './mount-point.ts';
-import { unmountOrDetach } from './stale-mount.ts';
-import { unsavedFiles } from './rclone-cache.ts';
 import { checkRclone, rcloneEnvironment, rcloneMountArguments, rcloneRemote } from './rclone-options.ts';
 
 /** A server that is away is told at once, and not after many tries. */
@@ -18,7 +16,7 @@ const impatient = ['--max-depth', '1', '--contimeout', '4s', '--retries', '1', '
 const uploadMs = 60_000;
 const lateMs = 60_000;
 
-export interface RcloneParts {
+interface RcloneParts {
   readonly stateDir: string;
   readonly secret: (reference: string) => Promise<Uint8Array>;
 }
@@ -168,4 +166,39 @@ function rcloneError(action: string, result: ProgramResult): AppError {
 function lastWords({ stderr, stdout }: ProgramResult): string {
   const line = (stderr || stdout).trim().split('\n').at(-1) ?? '';
   return line.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d (?:[A-Z]+\s*:)?\s*/, '');
+}
+
+/**
+ * How many files lie in rclone's cache that are not in the storage yet. rclone notes it beside each of them; one that is
+ * just being noted is looked at again by whoever waits.
+ */
+async function unsavedFiles(
+  cache: string,
+  { olderThanMs = 0 }: { readonly olderThanMs?: number } = {},
+): Promise<number> {
+  const notes = join(cache, 'vfsMeta');
+  const entries = await readdir(notes, { recursive: true, withFileTypes: true }).catch(() => []);
+  let count = 0;
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    if ((await isUnsaved(path)) && (await isOlder(path, olderThanMs))) count++;
+  }
+  return count;
+}
+
+async function isUnsaved(path: string): Promise<boolean> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text === undefined) return false;
+  try {
+    return (JSON.parse(text) as { Dirty?: unknown }).Dirty === true;
+  } catch {
+    return true;
+  }
+}
+
+async function isOlder(path: string, ms: number): Promise<boolean> {
+  if (ms === 0) return true;
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && Date.now() - found.mtimeMs > ms;
 }

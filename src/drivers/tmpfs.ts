@@ -1,10 +1,9 @@
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { parseSize } from '../model/size.ts';
-import { roomAt } from './data-room.ts';
+import { mountAtPath, roomAt, unmountPath } from './mount-point.ts';
 import type { Driver } from './driver.ts';
 import { checkOptions, mountWords, type Options } from './mount-options.ts';
-import { mountAtPath, unmountPath } from './mount-point.ts';
 import { parseMode } from '../lib/ownership.ts';
 
 /** What may be said as an option of its own or as a word of `o=`. */

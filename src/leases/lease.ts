@@ -6,7 +6,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { Host } from '../hosts/host.ts';
 import { type FileLock, ownerIn, tryLockFile, tryLockUnwritten } from '../lib/file-lock.ts';
 import { holderWords } from '../lib/machine-claim.ts';
-import { makeFolders } from '../lib/make-folders.ts';
+import { makeFolders } from '../lib/durable-file.ts';
 import { AppError, errnoOf, isAppError } from '../model/errors.ts';
 import { localTime } from '../model/local-time.ts';
 import { quote } from '../model/quote.ts';

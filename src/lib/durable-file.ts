@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fsync, openSync } from 'node:fs';
-import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../model/errors.ts';
-import { makeFolders } from './make-folders.ts';
 
-export interface DurableFileOptions {
+interface DurableFileOptions {
   /** Default 0o600. */
   readonly mode?: number;
   /** Where the temporary file is made; the folder of the file unless it is given. Must be on the same file system. */
@@ -98,4 +97,33 @@ export async function syncAll(paths: readonly string[]): Promise<void> {
 async function settled(fds: readonly number[]): Promise<void> {
   const ends = await Promise.allSettled(fds.map((fd) => sync(fd)));
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
+}
+
+/**
+ * Makes a folder and those above it that are missing; gives back the first that was made. Node's own recursive one goes
+ * on for ever where a folder is there and what is made in it is said not to be (`/proc`, an automounter's folder).
+ */
+export async function makeFolders(
+  folder: string,
+  options: { readonly mode: number },
+): Promise<string | undefined> {
+  try {
+    return await makeOne(folder, options);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' || dirname(folder) === folder) throw error;
+  }
+  const first = await makeFolders(dirname(folder), options);
+  const made = await makeOne(folder, options);
+  return first ?? made;
+}
+
+async function makeOne(folder: string, options: { readonly mode: number }): Promise<string | undefined> {
+  try {
+    await mkdir(folder, options);
+    return folder;
+  } catch (error) {
+    const found = await stat(folder).catch(() => undefined);
+    if (found?.isDirectory() !== true) throw error;
+    return undefined;
+  }
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import koffi from 'koffi';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { isProcessAlive } from './process-alive.ts';
+import { isProcessAlive } from './process-identity.ts';
 
 const flock = koffi.load(null).func('int flock(int fd, int operation)');
 

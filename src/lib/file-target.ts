@@ -12,7 +12,7 @@ import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import type { DataRun, Entry } from '../model/entry.ts';
 import { AppError } from '../model/errors.ts';
 import { applyMetadata, type MetadataTarget } from './apply-metadata.ts';
-import { cloneFile } from './clone-file.ts';
+import { cloneFile } from './ioctl.ts';
 import { readRuns } from './file-content.ts';
 import type { ProblemReporter } from './tree-problem.ts';
 

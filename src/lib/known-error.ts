@@ -1,4 +1,4 @@
-import { type ErrorCode, AppError, errnoOf, isAppError } from '../model/errors.ts';
+import { AppError, errnoOf, type ErrorCode, isAppError } from '../model/errors.ts';
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -30,4 +30,11 @@ export function knownError(error: unknown, action?: string): AppError {
     hint: meaning === undefined ? 'Set HOLDFAST_DEBUG=1 to see where it happened.' : undefined,
     cause: error,
   });
+}
+
+/** Message and detail of an error in one line, for a sentence of another one: an engine's own reason is in the detail. */
+export function errorInWords(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const detail = isAppError(error) ? error.detail?.trim().replaceAll(/\s*\n\s*/g, '; ') : undefined;
+  return detail === undefined || detail === '' ? message : `${message}: ${detail}`;
 }

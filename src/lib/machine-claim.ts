@@ -7,8 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '../model/errors.ts';
 import { ownerIn, tryLockFile } from './file-lock.ts';
 import { whoElseWrites } from './own-path.ts';
-import { peerCredentials } from './peer-process.ts';
-import { addressesBelow, socketOwner } from './socket-owner.ts';
+import { addressesBelow, peerCredentials, socketOwner } from './peer-process.ts';
 
 /** Who has what was to be claimed. */
 export interface ClaimHolder {

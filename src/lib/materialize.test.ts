@@ -20,7 +20,7 @@ import { treeFacts } from '../../test/support/tree-facts.ts';
 import type { Entry } from '../model/entry.ts';
 import { applyMetadata } from './apply-metadata.ts';
 import { copyTree } from '../volumes/mirror/copy-tree.ts';
-import { materialize, type TreeMember } from './materialize.ts';
+import { materialize, type TreeMember } from './tree-writer.ts';
 import { readTar } from './tar/read-tar.ts';
 import { writeTar } from './tar/write-tar.ts';
 import type { TreeProblem } from './tree-problem.ts';
@@ -236,7 +236,7 @@ describe('materialize()', () => {
     'reports what another user may not do and goes on, without lending setuid to a wrong owner',
     () => {
       const script = `
-      import { materialize } from ${JSON.stringify(join(import.meta.dirname, 'materialize.ts'))};
+      import { materialize } from ${JSON.stringify(join(import.meta.dirname, 'tree-writer.ts'))};
       process.setgroups([]); process.setgid(65534); process.setuid(65534);
       const problems = [];
       const base = { mode: 0o4755, uid: 0, gid: 0, mtimeNs: 5n, size: 0 };

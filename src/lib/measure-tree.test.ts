@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { fromText } from '../model/byte-string.ts';
-import { measureTree } from './measure-tree.ts';
+import { measureTree, TreeUsage } from './measure-tree.ts';
 import { walkTree } from './tree-walk.ts';
-import { TreeUsage } from './tree-usage.ts';
 
 let root: string;
 beforeEach(() => {

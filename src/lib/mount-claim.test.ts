@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { tryLockFile } from './file-lock.ts';
 import { claimMounts, endClaim, requireMountsHere } from './mount-claim.ts';
-import { bootId } from './process-space.ts';
+import { bootId } from './process-identity.ts';
 
 let stateDir: string;
 beforeEach(() => {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { writeDurably } from './durable-file.ts';
 import { tryLockFile } from './file-lock.ts';
-import { bootId } from './process-space.ts';
+import { bootId } from './process-identity.ts';
 
 /**
  * Who mounts the volumes of a state folder where not everybody sees it: a managed plugin, in its own mount namespace.

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readPassword } from './password.ts';
-import { splitWords } from '../model/split-words.ts';
+import { splitWords } from '../model/quote.ts';
 
 let folder: string;
 beforeEach(() => {

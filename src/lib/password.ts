@@ -4,8 +4,7 @@ import { promisify } from 'node:util';
 import { userEnvironment } from './child-environment.ts';
 import { requireOwn } from './own-path.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
-import { quote } from '../model/quote.ts';
-import { splitWords } from '../model/split-words.ts';
+import { quote, splitWords } from '../model/quote.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

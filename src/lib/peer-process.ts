@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import koffi from 'koffi';
 
@@ -9,7 +10,7 @@ const socketLevel = 1;
 const peerCredentialsOption = 17;
 const credentialsBytes = 12;
 
-export interface PeerCredentials {
+interface PeerCredentials {
   /** Undefined when it cannot be told (another pid namespace). */
   readonly pid: number | undefined;
   readonly uid: number;
@@ -28,4 +29,88 @@ export function peerCredentials(socket: Socket): PeerCredentials | undefined {
   if (getsockopt(fd, socketLevel, peerCredentialsOption, value, [credentialsBytes]) !== 0) return undefined;
   const pid = value.readInt32LE(0);
   return { pid: pid > 0 ? pid : undefined, uid: value.readUInt32LE(4) };
+}
+
+const libc = koffi.load(null);
+const socket = libc.func('int socket(int domain, int type, int protocol)');
+const send = libc.func('intptr_t send(int fd, const void *bytes, size_t length, int flags)');
+const receive = libc.func('intptr_t recv(int fd, _Out_ uint8_t *bytes, size_t length, int flags)');
+const close = libc.func('int close(int fd)');
+
+const netlink = 16;
+const rawCloseOnExec = 3 | 0o2000000;
+const socketDiagnostics = 4;
+const diagnoseByFamily = 20;
+const isRequest = 1;
+const unixFamily = 1;
+const showUid = 0x40;
+const uidAttribute = 7;
+const withoutWaiting = 0x40;
+
+/** The user who made the socket that listens at an abstract address; undefined when there is none, or it cannot be told. */
+export function socketOwner(address: string): number | undefined {
+  const inode = inodeOf(address);
+  return inode === undefined ? undefined : ownerOf(inode);
+}
+
+/** The abstract addresses that begin so and at which a socket of a user listens who is `isMeant`. */
+export function addressesBelow(start: string, isMeant: (uid: number) => boolean): string[] {
+  return listening().flatMap(({ address, inode }) => {
+    const uid = address.startsWith(start) ? ownerOf(inode) : undefined;
+    return uid !== undefined && isMeant(uid) ? [address] : [];
+  });
+}
+
+function inodeOf(wanted: string): number | undefined {
+  return listening().find(({ address }) => address === wanted)?.inode;
+}
+
+/** The kernel's list has the name with an `@` for its first byte, and 10000 in the flags of one that listens. */
+function listening(): { readonly address: string; readonly inode: number }[] {
+  return [...readList().matchAll(/^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) @(.*)$/gm)].map(
+    ([, inode, name = '']) => ({ address: `\0${name}`, inode: Number(inode) }),
+  );
+}
+
+function readList(): string {
+  try {
+    return readFileSync('/proc/net/unix', 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** The kernel answers in the call that asks: nothing is waited for, and the process that has the socket is not asked. */
+function ownerOf(inode: number): number | undefined {
+  const fd = Number(socket(netlink, rawCloseOnExec, socketDiagnostics));
+  if (fd < 0) return undefined;
+  try {
+    const question = Buffer.alloc(40);
+    question.writeUInt32LE(question.length, 0);
+    question.writeUInt16LE(diagnoseByFamily, 4);
+    question.writeUInt16LE(isRequest, 6);
+    question.writeUInt8(unixFamily, 16);
+    question.writeUInt32LE(0xffff_ffff, 20);
+    question.writeUInt32LE(inode, 24);
+    question.writeUInt32LE(showUid, 28);
+    question.fill(0xff, 32);
+    if (Number(send(fd, question, question.length, 0)) !== question.length) return undefined;
+    const answer = Buffer.alloc(4096);
+    const length = Number(receive(fd, answer, answer.length, withoutWaiting));
+    return length < 0 ? undefined : uidIn(answer.subarray(0, length));
+  } finally {
+    close(fd);
+  }
+}
+
+/** Behind the header and what is said of every socket, attributes: length, type, value, each up to the next multiple of 4. */
+function uidIn(answer: Buffer): number | undefined {
+  if (answer.length < 32 || answer.readUInt16LE(4) !== diagnoseByFamily) return undefined;
+  for (let at = 32; at + 8 <= answer.length;) {
+    const length = answer.readUInt16LE(at);
+    if (answer.readUInt16LE(at + 2) === uidAttribute && length >= 8) return answer.readUInt32LE(at + 4);
+    if (length < 4) return undefined;
+    at += (length + 3) & ~3;
+  }
+  return undefined;
 }

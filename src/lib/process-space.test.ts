@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bootId, mayHaveNumber, pidNamespace } from './process-space.ts';
+import { bootId, mayHaveNumber, pidNamespace } from './process-identity.ts';
 
 test('a process knows its machine and its PID namespace', () => {
   expect(bootId()).toMatch(/^[0-9a-f-]{36}$/);

@@ -2,7 +2,7 @@ import { readlinkSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
 import { type ByteString, toPath, toText } from '../model/byte-string.ts';
 import { AppError, isAppError } from '../model/errors.ts';
-import { isWithin } from '../model/is-within.ts';
+import { isWithin } from '../model/clean-path.ts';
 import { quote } from '../model/quote.ts';
 import { type MountPoint, readMounts } from './mountinfo.ts';
 import { runProgram } from './run-program.ts';

@@ -8,7 +8,7 @@ import { Breather } from './breathe.ts';
 import { type DirectoryHandle, shownPath } from './directory-handle.ts';
 import { type FileContent, writeFileContent } from './file-target.ts';
 import { hasLastingInodes } from './filesystem-type.ts';
-import { type OpenDirectory, OpenDirectories } from './open-directories.ts';
+import { OpenDirectories, type OpenDirectory } from './open-directories.ts';
 import { makeNode } from './posix.ts';
 import { type ProblemReporter, reasonText } from './tree-problem.ts';
 
@@ -276,3 +276,23 @@ const writeCodes: Readonly<Record<string, 'full' | 'read-only' | 'denied' | 'con
   ENOTDIR: 'conflict',
   ELOOP: 'conflict',
 };
+
+/** An entry, and a file's bytes: those of its data runs for a sparse file. */
+export interface TreeMember {
+  readonly entry: Entry;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Makes a whole stream of entries on disk below an existing directory, by the rules of `TreeWriter`: safely for
+ * entries of any names in any order, with all metadata. What was made before an error stays.
+ */
+export async function materialize(
+  root: ByteString,
+  members: AsyncIterable<TreeMember>,
+  options: TreeWriterOptions = {},
+): Promise<TreeProgress> {
+  using writer = new TreeWriter(root, options);
+  for await (const { entry, body } of members) await writer.add(entry, body);
+  return await writer.finish();
+}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { amount, grouped } from './amount.ts';
+import { amount, grouped } from './size.ts';
 
 test('`amount()` agrees with its number, and groups large ones', () => {
   expect([0, 1, 2, 12_345].map((count) => amount(count, 'pack'))).toEqual([

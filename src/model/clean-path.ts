@@ -27,3 +27,17 @@ export function isLocalPath(path: string): boolean {
 export function resolvePath(path: string, directory: string): string {
   return cleanPath(path.startsWith('/') ? path : `${directory}/${path}`);
 }
+
+/** Whether a path is in a folder, both absolute and clean; true for the folder itself too. Pure. */
+export function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
+}
+
+/** How a path was typed: `dir/` must be a directory, `dir/.` means what is in it. */
+export type PathSuffix = '' | '/' | '/.';
+
+/** The ending of a path as it was typed, before cleaning takes it away. */
+export function pathSuffix(text: string): PathSuffix {
+  if (text === '.' || text.endsWith('/.')) return '/.';
+  return text.endsWith('/') ? '/' : '';
+}

@@ -1,6 +1,7 @@
 import { formatDuration, parseDuration } from './duration.ts';
 import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
+import type { Grade } from './snapshot.ts';
 
 /** How data in use can be asked to be kept still. */
 export const consistencyModes = ['auto', 'freeze', 'two-pass', 'pause', 'stop', 'live'] as const;
@@ -36,4 +37,9 @@ export function parseStillTries(text: string): number {
   const tries = Number(text);
   if (/^\d+$/.test(text) && tries >= 1 && tries <= mostStillTries) return tries;
   throw new AppError('usage', `${quote(text)} is no number of tries: it is 1 to ${mostStillTries}`);
+}
+
+/** For people: "crash" reads as if something had crashed. */
+export function gradeInWords(grade: Grade): string {
+  return grade === 'crash' ? 'crash-consistent' : grade;
 }

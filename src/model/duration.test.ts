@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatAge } from './age.ts';
-import { formatDuration, isDuration, parseDuration } from './duration.ts';
+import { formatAge, formatDuration, isDuration, parseDuration } from './duration.ts';
 
 test.each([
   ['500ms', 500],

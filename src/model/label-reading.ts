@@ -1,8 +1,7 @@
 import { parseDuration } from './duration.ts';
 import { AppError } from './errors.ts';
 import { defaultHookTimeoutMs, type Hook, type HookMoment, usualOnFailure } from './hook.ts';
-import { quote } from './quote.ts';
-import { splitWords } from './split-words.ts';
+import { quote, splitWords } from './quote.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -1,4 +1,6 @@
 import { fromText, toPrintable } from './byte-string.ts';
+import { AppError } from './errors.ts';
+import { quote } from './quote.ts';
 
 /**
  * A time for people, RFC 3339 to the second: what a clock here shows, with what it is ahead of UTC, so that it means the
@@ -20,4 +22,77 @@ function formatOffset(aheadMinutes: number): string {
 
 function two(part: number): string {
   return String(part).padStart(2, '0');
+}
+
+/** What a clock on a wall shows. */
+export interface WallTime {
+  readonly year: number;
+  /** 1 to 12. */
+  readonly month: number;
+  readonly day: number;
+  readonly hour: number;
+  readonly minute: number;
+  readonly second: number;
+}
+
+/**
+ * The instant at which clocks of a time zone (`Europe/Berlin`, `UTC`) show a time; those of this machine when none is
+ * named. A time that is shown twice is the first of the two; one that is skipped is as much later as the clock was put
+ * forward. Undefined for a date that does not exist.
+ */
+export function instantOf(time: WallTime, timeZone: string | undefined): Date | undefined {
+  if (!exists(time)) return undefined;
+  const { year, month, day, hour, minute, second } = time;
+  if (timeZone === undefined) return new Date(year, month - 1, day, hour, minute, second);
+  const asUtc = Date.UTC(year, month - 1, day, hour, minute, second);
+  // Offsets differ by hours at most, so the day before and the day after know those in question.
+  const offsets = [-86_400_000, 86_400_000].map((shift) => offsetMs(asUtc + shift, timeZone));
+  const fitting = offsets
+    .map((offset) => asUtc - offset)
+    .filter((ms) => offsetMs(ms, timeZone) === asUtc - ms);
+  return new Date(fitting.length > 0 ? Math.min(...fitting) : asUtc - (offsets[0] ?? 0));
+}
+
+/** Throws `usage` for what is no time zone. */
+export function checkTimeZone(timeZone: string): string {
+  try {
+    formatter(timeZone);
+    return timeZone;
+  } catch {
+    throw new AppError('usage', `There is no time zone ${quote(timeZone)}`, {
+      hint: 'Write names like "Europe/Berlin", or "UTC".',
+    });
+  }
+}
+
+function exists({ year, month, day, hour, minute, second }: WallTime): boolean {
+  const date = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
+  return (
+    date.getUTCFullYear() === year &&
+    date.getUTCMonth() === month - 1 &&
+    date.getUTCDate() === day &&
+    date.getUTCHours() === hour &&
+    date.getUTCMinutes() === minute &&
+    date.getUTCSeconds() === second
+  );
+}
+
+/** What clocks of the zone are ahead of UTC at an instant. */
+function offsetMs(ms: number, timeZone: string): number {
+  const parts = new Map(
+    formatter(timeZone)
+      .formatToParts(ms)
+      .map(({ type, value }) => [type, Number(value)]),
+  );
+  const at = (type: Intl.DateTimeFormatPartTypes): number => parts.get(type) ?? 0;
+  const shown = Date.UTC(at('year'), at('month') - 1, at('day'), at('hour'), at('minute'), at('second'));
+  return shown - Math.floor(ms / 1000) * 1000;
+}
+
+function formatter(timeZone: string): Intl.DateTimeFormat {
+  const digits = '2-digit';
+  return new Intl.DateTimeFormat('en', {
+    ...{ timeZone, hourCycle: 'h23', year: 'numeric', month: digits, day: digits },
+    ...{ hour: digits, minute: digits, second: digits },
+  });
 }

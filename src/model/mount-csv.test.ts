@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { formatCsvMount, formatCsvRecord } from '../compose/format-mount.ts';
-import { parseCsvRecord } from './csv-record.ts';
-import { parseCsvMount } from './mount-csv.ts';
+import { parseCsvMount, parseCsvRecord } from './mount-csv.ts';
 
 const volume = { type: 'volume', readOnly: false, noCopy: false, options: {}, labels: {} } as const;
 const bind = { type: 'bind', readOnly: false, createSource: false } as const;

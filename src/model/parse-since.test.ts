@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseSince } from './parse-since.ts';
+import { parseSince } from './parse-time.ts';
 
 const now = new Date(2026, 0, 31, 12, 30, 15, 500);
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { pathSuffix } from './path-suffix.ts';
+import { pathSuffix } from './clean-path.ts';
 
 test.each([
   ['dir', ''],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { printableField, printableJson, printableLines } from './printable-lines.ts';
+import { printableField, printableJson, printableLines } from './quote.ts';
 
 const hostile = 'a\u001b]0;x\u0007\u009b2J\r\u202eb\u2028\u{e0041}\tc\nd\u007f';
 

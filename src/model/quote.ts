@@ -1,3 +1,5 @@
+import { AppError } from './errors.ts';
+
 const named: Readonly<Record<string, string>> = {
   '"': '\\"',
   '\\': '\\\\',
@@ -30,4 +32,62 @@ function escapeCharacter(character: string): string {
 
 function hex(code: number, digits: number): string {
   return code.toString(16).padStart(digits, '0');
+}
+
+/** Controls, line separators, formatting (bidirectional marks among it), private use, and unassigned characters. */
+const invisible = /[\p{C}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * Lines for a terminal: what controls it, reorders what it shows or is invisible is shown as an escape, and only the ends
+ * of lines and tabs stay. For whole texts, whatever was put into them. Pure.
+ */
+export function printableLines(text: string): string {
+  return text.replace(invisible, (character) =>
+    character === '\n' || character === '\t' ? character : escaped(character),
+  );
+}
+
+/** A field that is one line whatever is in it. Pure. */
+export function printableField(text: string): string {
+  return text.replace(invisible, escaped);
+}
+
+/** A JSON document without the same characters: outside of its texts there are none but the ends of lines. Pure. */
+export function printableJson(document: string): string {
+  return document.replace(invisible, (character) =>
+    character === '\n' ? character : character.replace(/[^]/g, escapedUnit),
+  );
+}
+
+function escaped(character: string): string {
+  const code = character.codePointAt(0) ?? 0;
+  return code > 0xffff ? `\\u{${code.toString(16)}}` : escapedUnit(character);
+}
+
+function escapedUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** The words of a command line: split at blanks, with '…' and "…" kept together and \ taking the next character as it is. Nothing is expanded. */
+export function splitWords(command: string): string[] {
+  const words: string[] = [];
+  let word: string | undefined;
+  let quoted: string | undefined;
+  for (let at = 0; at < command.length; at++) {
+    const character = command[at] ?? '';
+    if (character === quoted) quoted = undefined;
+    else if (character === '\\' && quoted !== "'" && at + 1 < command.length)
+      word = (word ?? '') + (command[++at] ?? '');
+    else if (quoted !== undefined) word += character;
+    else if (character === '"' || character === "'") {
+      quoted = character;
+      word ??= '';
+    } else if (/\s/.test(character)) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    } else word = (word ?? '') + character;
+  }
+  if (quoted !== undefined) throw new AppError('usage', `A quote (${quoted}) in the command is not closed`);
+  if (word !== undefined) words.push(word);
+  return words;
 }

@@ -53,3 +53,22 @@ export function checkOwnName(name: string): void {
 export function isVolumeName(name: string): boolean {
   return name.length <= longestName && localName.test(name);
 }
+
+export function protectedError(name: string): AppError {
+  return new AppError('locked', `Cannot remove volume ${quote(name)}: it is protected`, {
+    hint: `Take the protection away first: "holdfast volume unprotect ${name}".`,
+  });
+}
+
+/** On a volume in the trash that an engine had: the name that it had there, where it goes back to. */
+export const removedFromLabel = 'holdfast.removed-from-engine';
+
+interface Labelled {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What people knew it by: the trash may have it under a name near that. */
+export function nameBefore({ name, labels }: Labelled): string {
+  return labels[removedFromLabel] ?? name;
+}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkTimeZone, instantOf, type WallTime } from './wall-time.ts';
+import { checkTimeZone, instantOf, type WallTime } from './local-time.ts';
 
 function wall(text: string): WallTime {
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = text.split(/\D/).map(Number);

@@ -1,6 +1,5 @@
 import type { PolicyMemory } from '../catalog/catalog.ts';
-import { errorInWords } from '../lib/error-in-words.ts';
-import { knownError } from '../lib/known-error.ts';
+import { errorInWords, knownError } from '../lib/known-error.ts';
 import type { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { LoadedConfiguration } from './configuration/load-configuration.ts';

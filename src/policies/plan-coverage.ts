@@ -1,7 +1,7 @@
 import { formatDuration } from '../model/duration.ts';
 import { quote } from '../model/quote.ts';
 import type { DataMount, Volume } from '../model/volume.ts';
-import { isWithin } from '../model/is-within.ts';
+import { isWithin } from '../model/clean-path.ts';
 import { localTime } from '../model/local-time.ts';
 import { isSavedConfig } from '../backup/index.ts';
 import { ofNamesakes, safetyTag, takeOverHint, type ListedSnapshot } from '../snapshots/index.ts';

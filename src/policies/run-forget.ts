@@ -1,5 +1,4 @@
-import { errorInWords } from '../lib/error-in-words.ts';
-import { knownError } from '../lib/known-error.ts';
+import { errorInWords, knownError } from '../lib/known-error.ts';
 import type { ErrorCode } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { type ForgetJob, type JobParts, tell } from './run-job.ts';

@@ -1,6 +1,6 @@
 import { knownError } from '../lib/known-error.ts';
 import { AppError } from '../model/errors.ts';
-import { isWithin } from '../model/is-within.ts';
+import { isWithin } from '../model/clean-path.ts';
 import type { PolicyOutcome } from '../model/policy-run.ts';
 import { quote } from '../model/quote.ts';
 import type { ForgetPlan } from '../retention/index.ts';

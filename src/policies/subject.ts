@@ -1,5 +1,5 @@
 import type { VolumeSettings } from '../backup/index.ts';
-import { isWithin } from '../model/is-within.ts';
+import { isWithin } from '../model/clean-path.ts';
 import type { RealPlace } from '../volumes/index.ts';
 
 /** A volume or a directory that policies can be about, with what was said of it. */

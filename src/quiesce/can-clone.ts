@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
-import { cloneFile } from '../lib/clone-file.ts';
+import { cloneFile } from '../lib/ioctl.ts';
 import { type ByteString, toPath } from '../model/byte-string.ts';
 
 /** Linux's O_TMPFILE: a file without a name. */

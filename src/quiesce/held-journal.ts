@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory } from '../lib/durable-file.ts';
 import { tryLockFile } from '../lib/file-lock.ts';
-import { namesIn } from '../lib/names-in.ts';
+import { namesIn } from '../lib/folder-names.ts';
 import { AppError } from '../model/errors.ts';
 
 /** A journal and what belongs to it, held until it is let go or this process ends. */

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { Breather } from '../lib/breathe.ts';
-import { isWithin } from '../model/is-within.ts';
+import { isWithin } from '../model/clean-path.ts';
 
 /** A process that is in no known container and has a file open for writing, or mapped so. */
 export interface HostWriter {

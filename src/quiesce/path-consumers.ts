@@ -1,6 +1,6 @@
 import type { Host } from '../hosts/host.ts';
 import { isAppError } from '../model/errors.ts';
-import { isWithin } from '../model/is-within.ts';
+import { isWithin } from '../model/clean-path.ts';
 import type { Consumer, DataMount } from '../model/volume.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 

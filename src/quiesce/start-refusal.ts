@@ -1,5 +1,5 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { errorInWords } from '../lib/error-in-words.ts';
+import { errorInWords } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
 
 /** How long the first command tries again what an engine refuses. */

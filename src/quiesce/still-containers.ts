@@ -1,6 +1,6 @@
 import type { Container, ContainerIdentity, Containers } from '../hosts/containers.ts';
 import type { Host } from '../hosts/host.ts';
-import { errorInWords } from '../lib/error-in-words.ts';
+import { errorInWords } from '../lib/known-error.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';

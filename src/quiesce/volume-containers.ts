@@ -6,7 +6,7 @@ import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
 import { isAppError } from '../model/errors.ts';
 import type { Consumer, Volume } from '../model/volume.ts';
-import { isWithin } from '../model/is-within.ts';
+import { isWithin } from '../model/clean-path.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import { lookWhenFree } from './hold-apps.ts';
 import { withoutOwn } from './own-container.ts';

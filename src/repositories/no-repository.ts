@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { namesIn } from '../lib/names-in.ts';
+import { namesIn } from '../lib/folder-names.ts';
 import { AppError } from '../model/errors.ts';
 
 /** What is said where no repository is known. Keys without one are a sign that the catalog was lost. */

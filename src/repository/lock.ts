@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
-import { isProcessAlive } from '../lib/process-alive.ts';
-import { bootId, mayHaveNumber, pidNamespace } from '../lib/process-space.ts';
+import { bootId, isProcessAlive, mayHaveNumber, pidNamespace } from '../lib/process-identity.ts';
 import { readUserNames } from '../lib/user-names.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { JsonFields } from './format/json-fields.ts';

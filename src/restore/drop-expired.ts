@@ -1,4 +1,4 @@
-import { isKeptShorter, type KeptSince, keptSince } from '../lib/kept-since.ts';
+import { isKeptShorter, type KeptSince, keptSince } from '../lib/process-identity.ts';
 import { isAppError } from '../model/errors.ts';
 import { takeLease } from '../leases/index.ts';
 import type { Protection } from '../activity/index.ts';

@@ -1,4 +1,4 @@
-import { errorInWords } from '../lib/error-in-words.ts';
+import { errorInWords } from '../lib/known-error.ts';
 import { isAppError } from '../model/errors.ts';
 import {
   type AppJournal,

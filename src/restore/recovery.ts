@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import type { Host } from '../hosts/host.ts';
-import { namesIn } from '../lib/names-in.ts';
+import { namesIn } from '../lib/folder-names.ts';
 import { recoverAppsAtStart, type RecoverReport } from './recover.ts';
 import { settleAll, type SettleOptions } from './settle.ts';
 

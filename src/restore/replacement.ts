@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import type { DirectoryHandle } from '../lib/directory-handle.ts';
-import { keptSince } from '../lib/kept-since.ts';
+import { keptSince } from '../lib/process-identity.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import { removeDirectoryAt, statAt } from '../lib/posix-at.ts';
 import { emptyDirectory } from '../lib/remove-tree.ts';

@@ -1,9 +1,8 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
-import { makeFolders } from '../lib/make-folders.ts';
-import { namesIn } from '../lib/names-in.ts';
-import { isProcessAlive } from '../lib/process-alive.ts';
+import { makeFolders, syncDirectory, writeDurably } from '../lib/durable-file.ts';
+import { namesIn } from '../lib/folder-names.ts';
+import { isProcessAlive } from '../lib/process-identity.ts';
 import type { ByteString } from '../model/byte-string.ts';
 import { errnoOf } from '../model/errors.ts';
 import type { AppStep, StartRefusal } from '../quiesce/index.ts';

@@ -1,5 +1,5 @@
 import type { Host } from '../hosts/host.ts';
-import { errorInWords } from '../lib/error-in-words.ts';
+import { errorInWords } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
-import { namesIn } from '../lib/names-in.ts';
+import { namesIn } from '../lib/folder-names.ts';
 import { errnoOf } from '../model/errors.ts';
 import { readJournalFile } from './read-journal-file.ts';
 

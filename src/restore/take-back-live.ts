@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container } from '../hosts/containers.ts';
-import { errorInWords } from '../lib/error-in-words.ts';
+import { errorInWords } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { type Live, namesOf } from './live-swap.ts';
 import {

@@ -1,5 +1,5 @@
 import { AppError, isAppError } from '../model/errors.ts';
-import { isWithin } from '../model/is-within.ts';
+import { isWithin } from '../model/clean-path.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 
 /** Adds to a `not-found` what a path is below the volume's root that was written as its containers see it. */

@@ -1,4 +1,4 @@
-import { errorInWords } from '../lib/error-in-words.ts';
+import { errorInWords } from '../lib/known-error.ts';
 import type { AppError } from '../model/errors.ts';
 
 /** All of an error on one line, as the clients of Docker's protocols show it. */

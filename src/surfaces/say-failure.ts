@@ -1,4 +1,4 @@
-import { errorInWords } from '../lib/error-in-words.ts';
+import { errorInWords } from '../lib/known-error.ts';
 import type { AppError } from '../model/errors.ts';
 
 const longestLine = 4000;

@@ -6,7 +6,7 @@ import type { HostInfo } from '../hosts/host.ts';
 import type { Volume } from '../model/volume.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
-import { isWithin } from '../model/is-within.ts';
+import { isWithin } from '../model/clean-path.ts';
 
 /** A directory or file of this machine that containers mount. */
 export interface BindMount {

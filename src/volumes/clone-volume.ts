@@ -1,6 +1,6 @@
 import type { Host, VolumeData } from '../hosts/host.ts';
 import { copyTree } from './mirror/copy-tree.ts';
-import { materialize } from '../lib/materialize.ts';
+import { materialize } from '../lib/tree-writer.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import type { TarSource } from '../lib/tar/tar-member.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';

@@ -1,6 +1,6 @@
 import type { DirectoryData, Host, StreamData } from '../hosts/host.ts';
 import { copyTree } from './mirror/copy-tree.ts';
-import { materialize } from '../lib/materialize.ts';
+import { materialize } from '../lib/tree-writer.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';
 import { walkTree } from '../lib/tree-walk.ts';

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Host, VolumeData } from '../hosts/host.ts';
-import { materialize } from '../lib/materialize.ts';
+import { materialize } from '../lib/tree-writer.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
 import type { TarSource } from '../lib/tar/tar-member.ts';
 import { writeTar } from '../lib/tar/write-tar.ts';

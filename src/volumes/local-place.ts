@@ -3,7 +3,7 @@ import path from 'node:path';
 import { reasonText } from '../lib/tree-problem.ts';
 import { type ByteString, fromText } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
-import { type PathSuffix, pathSuffix } from '../model/path-suffix.ts';
+import { type PathSuffix, pathSuffix } from '../model/clean-path.ts';
 import { quote } from '../model/quote.ts';
 
 /** Something on this machine, as a user typed it. */

@@ -1,6 +1,6 @@
 import type { ByteString } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
-import type { PathSuffix } from '../model/path-suffix.ts';
+import type { PathSuffix } from '../model/clean-path.ts';
 import { quote } from '../model/quote.ts';
 
 export interface CopyEnd {

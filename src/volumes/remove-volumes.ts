@@ -1,7 +1,7 @@
 import type { Host } from '../hosts/host.ts';
 import { type LeaseParts, takeLeases } from '../leases/index.ts';
 import { AppError, isAppError } from '../model/errors.ts';
-import { protectedError } from '../model/protected-error.ts';
+import { protectedError } from '../model/volume-name.ts';
 import type { ManagedVolumes } from './managed/managed-volumes.ts';
 import type { RemoveOptions, RemoveReport, VolumeFailure } from './volume-engine.ts';
 

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { folderIdentity } from '../lib/folder-identity.ts';
+import { folderIdentity } from '../lib/folder-names.ts';
 import type { Host } from '../hosts/host.ts';
 import type { ManagedVolume, ManagedVolumes, TrashedVolume } from './managed/managed-volumes.ts';
 import { writeDurably } from '../lib/durable-file.ts';
@@ -7,7 +7,7 @@ import { knownError } from '../lib/known-error.ts';
 import { holderWords } from '../lib/machine-claim.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { nameBefore, removedFromLabel } from '../model/removed-from-engine.ts';
+import { nameBefore, removedFromLabel } from '../model/volume-name.ts';
 import { giveToEngine, requireFree } from './give-to-engine.ts';
 import { withTarget } from './target-volume.ts';
 import {

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { folderIdentity } from '../lib/folder-identity.ts';
+import { folderIdentity } from '../lib/folder-names.ts';
 import { type DirectoryVolumes, directoryVolumes } from '../../test/support/directory-volumes.ts';
 import { exchange } from '../lib/exchange.ts';
 import { fromText } from '../model/byte-string.ts';

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { folderIdentity } from '../lib/folder-identity.ts';
+import { folderIdentity } from '../lib/folder-names.ts';
 import type { ManagedVolume, ManagedVolumes } from './managed/managed-volumes.ts';
 import { copyTree } from './mirror/copy-tree.ts';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
@@ -11,7 +11,7 @@ import { syncFilesystem } from '../lib/posix.ts';
 import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { removedFromLabel } from '../model/removed-from-engine.ts';
+import { removedFromLabel } from '../model/volume-name.ts';
 import {
   claimData,
   type HeldName,

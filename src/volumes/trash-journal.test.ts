@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { folderIdentity } from '../lib/folder-identity.ts';
+import { folderIdentity } from '../lib/folder-names.ts';
 import type { DirectoryData } from '../hosts/host.ts';
 import { exchange } from '../lib/exchange.ts';
 import { fromText } from '../model/byte-string.ts';

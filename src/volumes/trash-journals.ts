@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tryLockFile } from '../lib/file-lock.ts';
-import { namesIn } from '../lib/names-in.ts';
+import { namesIn } from '../lib/folder-names.ts';
 import { AppError } from '../model/errors.ts';
 import { parseJson } from '../model/parse-json.ts';
 import { quote } from '../model/quote.ts';

@@ -2,7 +2,7 @@ import type { ByteString } from '../model/byte-string.ts';
 import type { EntryType } from '../model/entry.ts';
 import type { AppError } from '../model/errors.ts';
 import type { VolumeFilter } from '../model/filter.ts';
-import type { PathSuffix } from '../model/path-suffix.ts';
+import type { PathSuffix } from '../model/clean-path.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
 
 /** How far long work is. Counts are of the whole so far; the totals are there where they are known. */

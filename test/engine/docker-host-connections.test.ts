@@ -9,7 +9,7 @@ import { buffer } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openDockerHost } from '../../src/hosts/docker/docker-host.ts';
 import type { DockerEndpoint } from '../../src/hosts/docker/endpoint.ts';
-import { probeDocker } from '../../src/hosts/docker/probe-docker.ts';
+import { probeDocker } from '../../src/hosts/docker/engine-probe.ts';
 import { type Certificates, makeCertificates } from '../docker/certificates.ts';
 import { freePort } from '../docker/free-port.ts';
 import { type PrivateEngine, startPrivateEngine } from '../docker/private-engine.ts';

@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { inodeFlag, setInodeFlag } from '../../src/lib/inode-flags.ts';
+import { inodeFlag, setInodeFlag } from '../../src/lib/ioctl.ts';
 import { setTimes } from '../../src/lib/posix.ts';
 import { holdfastCommand } from '../support/holdfast-command.ts';
 import { makeHostileTree } from '../support/hostile-tree.ts';

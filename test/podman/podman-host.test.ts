@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand } from '../../scripts/run-command.ts';
 import { openPodmanHost } from '../../src/hosts/docker/index.ts';
-import { openAtDockersPlace, probeDocker } from '../../src/hosts/docker/probe-docker.ts';
+import { openAtDockersPlace, probeDocker } from '../../src/hosts/docker/engine-probe.ts';
 import { describeHost } from '../suites/host-contract.ts';
 import { PluginService } from '../docker/plugin-service.ts';
 import { holdfastCommand, type HoldfastCommand } from '../support/holdfast-command.ts';

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { syncDirectory } from '../../lib/durable-file.ts';
-import { namesIn } from '../../lib/names-in.ts';
+import { namesIn } from '../../lib/folder-names.ts';
 
 /** One file of the log: when it is large enough, the next is begun. */
 export interface Segment {

@@ -1,6 +1,6 @@
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import type { WallTime } from '../../model/wall-time.ts';
+import type { WallTime } from '../../model/local-time.ts';
 
 /** What a name says of an archive. */
 export interface ArchiveName {

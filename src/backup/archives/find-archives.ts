@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import { instantOf } from '../../model/wall-time.ts';
+import { instantOf } from '../../model/local-time.ts';
 import { type ArchiveName, hasArchiveName, readArchiveName, refuseEncrypted } from './archive-name.ts';
 
 export interface FindArchives {

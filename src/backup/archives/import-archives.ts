@@ -3,7 +3,7 @@ import { knownError } from '../../lib/known-error.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { SaveProblem, Snapshot, SnapshotSummary } from '../../model/snapshot.ts';
-import { checkTimeZone } from '../../model/wall-time.ts';
+import { checkTimeZone } from '../../model/local-time.ts';
 import { takeLease } from '../../leases/index.ts';
 import type { JobOptions, Protection } from '../../activity/index.ts';
 import { compileNamePattern } from './archive-name.ts';

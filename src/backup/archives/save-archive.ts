@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { materialize } from '../../lib/materialize.ts';
+import { materialize } from '../../lib/tree-writer.ts';
 import { openTrusted } from '../../lib/open-trusted.ts';
 import { makeOwnDirectory, removeOwnDirectory } from '../../lib/own-directory.ts';
 import { removeTreeIn } from '../../lib/remove-tree.ts';

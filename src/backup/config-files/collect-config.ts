@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Container } from '../../hosts/containers.ts';
 import type { ConfigRecord } from '../../model/snapshot.ts';
 import type { Volume } from '../../model/volume.ts';
-import { isWithin } from '../../model/is-within.ts';
+import { isWithin } from '../../model/clean-path.ts';
 import type { ConfigFile } from '../../repository/index.ts';
 import { ownStack, placesOf } from '../../quiesce/index.ts';
 import { isOfMachine } from '../../volumes/index.ts';

@@ -1,7 +1,7 @@
 import { fstatSync, readSync } from 'node:fs';
 import { detailsAt, plainEntryAt } from '../../lib/entry-at.ts';
 import type { DirectoryHandle } from '../../lib/directory-handle.ts';
-import { errorInWords } from '../../lib/error-in-words.ts';
+import { errorInWords } from '../../lib/known-error.ts';
 import { mountsWithin, readMounts } from '../../lib/mountinfo.ts';
 import { openRegular } from '../../lib/open-regular.ts';
 import { openTrusted, realPathOf } from '../../lib/open-trusted.ts';
@@ -11,8 +11,7 @@ import { walkTree } from '../../lib/tree-walk.ts';
 import { type ByteString, fromText, toPrintable } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 import { errnoOf, isAppError } from '../../model/errors.ts';
-import { amount } from '../../model/amount.ts';
-import { formatSize } from '../../model/size.ts';
+import { amount, formatSize } from '../../model/size.ts';
 import type { ConfigFile } from '../../repository/index.ts';
 import { nameOf, parentOf } from '../../lib/on-disk.ts';
 import type { WantedPath } from './wanted-files.ts';

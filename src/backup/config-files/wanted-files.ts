@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { Container } from '../../hosts/containers.ts';
-import { isWithin } from '../../model/is-within.ts';
+import { isWithin } from '../../model/clean-path.ts';
 import { ownLabels } from '../../quiesce/index.ts';
 import { isOfMachine } from '../../volumes/index.ts';
 

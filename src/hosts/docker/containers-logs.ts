@@ -3,8 +3,7 @@ import type { CallOptions } from '../host.ts';
 import { inspectContainer, shortName } from './containers-read.ts';
 import { noSuchContainer } from './containers-state.ts';
 import type { EngineCall, EngineClient } from './engine-client.ts';
-import { FrameReader } from './stream-frames.ts';
-import { TailBuffer } from './tail-buffer.ts';
+import { FrameReader, TailBuffer } from './stream-frames.ts';
 
 const defaultLines = 50;
 const bytesAtMost = 256 << 10;

@@ -2,8 +2,7 @@ import { isAppError } from '../../model/errors.ts';
 import type { Container, ContainerMount, Health } from '../containers.ts';
 import type { EngineClient } from './engine-client.ts';
 import type { EngineContainer, EngineHealthcheck, EngineInspection } from './engine-types.ts';
-import { isHelper } from './helper-label.ts';
-import type { ImageLabels } from './image-labels.ts';
+import { type ImageLabels, isHelper } from './image-labels.ts';
 import { mountsOf } from './mounts.ts';
 import { stackOf, toState } from './volumes.ts';
 

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { homeFolder } from '../../lib/home-folder.ts';
 import { AppError } from '../../model/errors.ts';
-import { readActiveContext } from './docker-context.ts';
-import { readTlsFolder, type TlsMaterial } from './tls-material.ts';
+import { readActiveContext, readTlsFolder, type TlsMaterial } from './docker-context.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

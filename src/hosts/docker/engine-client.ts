@@ -7,9 +7,8 @@ import {
 import type { Duplex } from 'node:stream';
 import { AppError } from '../../model/errors.ts';
 import type { DockerEndpoint } from './endpoint.ts';
-import { chooseVersion } from './api-version.ts';
+import { chooseVersion, type EngineConnection, openEngineConnection } from './engine-connection.ts';
 import { startDeadline, type TimedCall } from './call-deadline.ts';
-import { type EngineConnection, openEngineConnection } from './engine-connection.ts';
 import { connectionError, refusalError } from './engine-error.ts';
 
 /** One request to the engine. */

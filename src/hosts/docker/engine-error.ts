@@ -1,9 +1,8 @@
 import { AppError, errnoOf, type ErrorCode } from '../../model/errors.ts';
 import type { DockerEndpoint } from './endpoint.ts';
-import { SshError } from './ssh-error.ts';
 
 /** What an engine answered when it refused. */
-export interface EngineRefusal {
+interface EngineRefusal {
   readonly status: number;
   /** The engine's own words. */
   readonly message: string;
@@ -154,4 +153,12 @@ function explainProtocol(errno: string | undefined): Explanation {
 function nodeCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Why a connection over ssh failed: the words of ssh itself. */
+export class SshError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'SshError';
+  }
 }

@@ -1,9 +1,10 @@
-import type { Host } from '../host.ts';
-import { type DockerHostOptions, openDockerHost } from './docker-host.ts';
+import { stat } from 'node:fs/promises';
+import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
 import type { HostKind } from '../../model/volume.ts';
-import { type DockerEndpoint, type Environment, findDockerEndpoint } from './endpoint.ts';
-import { podmanEndpoint } from './podman.ts';
-import { probeDocker } from './probe-docker.ts';
+import type { Host } from '../host.ts';
+import { dockerHostOf, type DockerHostOptions, openDockerHost } from './docker-host.ts';
+import { type DockerEndpoint, type Environment, findDockerEndpoint, parseDockerHost } from './endpoint.ts';
+import { EngineClient } from './engine-client.ts';
 
 /** One kind of engine at the place where it is looked for. */
 export interface EngineProbe {
@@ -47,4 +48,83 @@ function engineProbe(
     openAbsent: async (absenceHint) =>
       await openDockerHost({ ...options, kind, endpoint: { ...(await place()), absenceHint } }),
   };
+}
+
+/** Opens Podman as a host, by the API that it has for Docker's clients. Connects to nothing yet. */
+export async function openPodmanHost(options: DockerHostOptions = {}): Promise<Host> {
+  const endpoint = options.endpoint ?? (await findPodmanEndpoint(options.env ?? process.env));
+  return await openDockerHost({ ...options, endpoint, kind: 'podman' });
+}
+
+/** CONTAINER_HOST as Podman's own command has it, else root's socket or the user's. */
+async function findPodmanEndpoint(env: Environment): Promise<DockerEndpoint> {
+  const endpoint = podmanEndpoint(env);
+  if (endpoint.kind !== 'unix' || (await isThere(endpoint.socketPath))) return endpoint;
+  const isRoot = process.geteuid?.() === 0;
+  throw new AppError('unavailable', `Cannot reach Podman: there is no socket at "${endpoint.socketPath}"`, {
+    hint: isRoot
+      ? 'Start its service: systemctl enable --now podman.socket'
+      : 'Start its service: systemctl --user enable --now podman.socket',
+  });
+}
+
+/** Its usual place, or the one that CONTAINER_HOST names. */
+function podmanEndpoint(env: Environment): DockerEndpoint {
+  const chosen = env['CONTAINER_HOST'];
+  if (chosen) return parseDockerHost(chosen);
+  const uid = process.geteuid?.() ?? 0;
+  const folder = uid === 0 ? '/run' : env['XDG_RUNTIME_DIR'] || `/run/user/${uid}`;
+  const socketPath = `${folder}/podman/podman.sock`;
+  return { kind: 'unix', socketPath, address: `unix://${socketPath}`, explicit: false };
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isSocket() === true;
+}
+
+const probeMs = 2000;
+/** A login over ssh takes its time. */
+const sshProbeMs = 15_000;
+
+export interface ProbeOptions extends DockerHostOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The host when an engine answers, within two seconds; undefined when none runs at the usual place.
+ *
+ * An engine that the user chose (DOCKER_HOST, a context) and that does not answer is an error, and so is one that is
+ * there and refuses or hangs: to work on something else instead would surprise.
+ */
+export async function probeDocker(options: ProbeOptions = {}): Promise<Host | undefined> {
+  const endpoint = options.endpoint ?? (await findDockerEndpoint(options.env ?? process.env));
+  const deadlineMs = endpoint.kind === 'ssh' ? sshProbeMs : probeMs;
+  await using opened = new AsyncDisposableStack();
+  const client = opened.use(new EngineClient(endpoint, { connectTimeoutMs: options.connectTimeoutMs }));
+  try {
+    const { isPodman } = await client.ping({ signal: options.signal, deadlineMs });
+    opened.move();
+    return dockerHostOf(client, { ...options, kind: isPodman ? 'podman' : options.kind });
+  } catch (error) {
+    if (isNobodyThere(endpoint, error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The engine at Docker's place, as Docker or as the Podman that stands in for it there. One that does not answer is opened
+ * as Docker all the same: what is asked of it then says why.
+ */
+export async function openAtDockersPlace(options: ProbeOptions = {}): Promise<Host> {
+  const endpoint = options.endpoint ?? (await findDockerEndpoint(options.env ?? process.env));
+  const found = await probeDocker({ ...options, endpoint }).catch((error: unknown) => {
+    if (isAppError(error) && error.code !== 'cancelled') return undefined;
+    throw error;
+  });
+  return found ?? (await openDockerHost({ ...options, endpoint }));
+}
+
+function isNobodyThere(endpoint: DockerEndpoint, error: unknown): boolean {
+  if (endpoint.explicit || !(error instanceof Error)) return false;
+  return ['ENOENT', 'ENOTDIR', 'ECONNREFUSED'].includes(errnoOf(error.cause) ?? '');
 }

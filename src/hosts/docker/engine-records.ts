@@ -1,8 +1,12 @@
 import { isAppError } from '../../model/errors.ts';
+import type { Consumer } from '../../model/volume.ts';
 import type { EngineRecord, EngineRecords } from '../engine-records.ts';
-import { type Environment, findDockerEndpoint } from './endpoint.ts';
+import type { CallOptions } from '../host.ts';
+import { type DockerEndpoint, type Environment, findDockerEndpoint } from './endpoint.ts';
 import { EngineClient } from './engine-client.ts';
-import type { EngineVolume, EngineVolumeList } from './engine-types.ts';
+import type { EngineContainer, EngineVolume, EngineVolumeList } from './engine-types.ts';
+import { isHelper } from './image-labels.ts';
+import { toConsumer } from './volumes.ts';
 
 /** An engine that looks for a plugin which is not there does so for 15 seconds. */
 const deadlineMs = 30_000;
@@ -45,4 +49,32 @@ function toRecord({
   Options: options,
 }: EngineVolume): EngineRecord {
   return { name, driver: driver || 'local', labels: labels ?? {}, options: options ?? {} };
+}
+
+/** A list of volumes is not to wait longer for an engine that is not even the host. */
+const askedWithinMs = 2000;
+
+/** The engine's containers, running or stopped, by the directory of its machine that they mount: volumes and bind mounts. */
+export async function consumersByPath(
+  endpoint: DockerEndpoint,
+  { signal }: CallOptions,
+): Promise<ReadonlyMap<string, readonly Consumer[]>> {
+  await using client = new EngineClient(endpoint, { connectTimeoutMs: askedWithinMs });
+  const containers = await client.json<readonly EngineContainer[]>({
+    method: 'GET',
+    path: '/containers/json?all=1',
+    action: 'Cannot list containers',
+    signal,
+    deadlineMs: askedWithinMs,
+  });
+  const uses = containers
+    .filter((container) => !isHelper(container))
+    .flatMap((container) =>
+      (container.Mounts ?? []).map((mount) => ({
+        path: mount.Source ?? '',
+        consumer: toConsumer(container, { path: mount.Destination ?? '', readOnly: mount.RW === false }),
+      })),
+    );
+  const byPath = Map.groupBy(uses, ({ path }) => path);
+  return new Map([...byPath].map(([path, found]) => [path, found.map(({ consumer }) => consumer)]));
 }

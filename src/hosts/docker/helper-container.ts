@@ -1,18 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { errnoOf, isAppError } from '../../model/errors.ts';
-import { importEmptyImage, emptyImage } from './empty-image.ts';
+import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
 import type { EngineClient } from './engine-client.ts';
 import type { EngineContainer } from './engine-types.ts';
-import { helperLabel, helperNamePrefix, isHelper } from './helper-label.ts';
+import { helperLabel, helperNamePrefix, isHelper } from './image-labels.ts';
 
 /** Where a helper mounts its volume. */
 export const helperMountpoint = '/volume';
 
 const ownerLabel = 'holdfast.helper.owner';
 
-export interface HelperOptions {
+interface HelperOptions {
   readonly volume: string;
   readonly write: boolean;
 }
@@ -172,4 +171,38 @@ function readOr<T>(read: () => T, otherwise: T): T {
   } catch {
     return otherwise;
   }
+}
+
+/** An image of nothing, made here: helpers need one, and nothing is ever pulled. */
+const emptyImage = 'holdfast/empty:1';
+
+/** Imports the image into the engine. May be repeated. */
+async function importEmptyImage(client: EngineClient): Promise<void> {
+  const [repository = '', tag = ''] = emptyImage.split(':');
+  const query = new URLSearchParams({
+    fromSrc: '-',
+    repo: repository,
+    tag,
+    changes: 'LABEL holdfast.helper=true',
+  });
+  const call = {
+    method: 'POST',
+    path: `/images/create?${query.toString()}`,
+    action: `Cannot make the image "${emptyImage}"`,
+    headers: { 'Content-Type': 'application/x-tar' },
+  } as const;
+  const { request, answer } = await client.send(call);
+  // A tar archive without members: two blocks of zeros.
+  request.end(Buffer.alloc(1024));
+  const response = await answer;
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+  } catch (error) {
+    throw client.failure(call, error);
+  }
+  // The status is 200 before the work is done: a failure is a line in the body.
+  const text = Buffer.concat(chunks).toString('utf8');
+  if (text.includes('"error"'))
+    throw new AppError('failed', call.action, { detail: `The engine says: ${text.trim()}` });
 }

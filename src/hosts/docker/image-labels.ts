@@ -1,7 +1,7 @@
 import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { EngineClient } from './engine-client.ts';
-import type { EngineInspection } from './engine-types.ts';
+import type { EngineContainer, EngineInspection } from './engine-types.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -82,4 +82,16 @@ function notShown(id: string, cause: AppError): AppError {
     hint: 'What stands between Holdfast and the engine has to let "GET /images/ID/json" through. For docker-socket-proxy: IMAGES=1.',
     cause,
   });
+}
+
+export const helperLabel = 'holdfast.helper';
+export const helperNamePrefix = 'holdfast-helper-';
+
+/** True for our helpers: never a consumer. A started container is none, whatever its labels say. */
+export function isHelper(container: EngineContainer): boolean {
+  return (
+    container.Labels?.[helperLabel] === 'true' &&
+    (container.State === 'created' || container.State === 'removing' || container.State === 'dead') &&
+    (container.Names ?? []).every((name) => name.startsWith(`/${helperNamePrefix}`))
+  );
 }

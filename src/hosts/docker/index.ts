@@ -1,5 +1,5 @@
 export { openEngineRecords } from './engine-records.ts';
-export { consumersByPath } from './consumers-by-path.ts';
+export { consumersByPath } from './engine-records.ts';
 export { engineEndpoints, type EngineProbe, engineProbes } from './engine-probe.ts';
-export { openAtDockersPlace } from './probe-docker.ts';
-export { openPodmanHost } from './podman.ts';
+export { openAtDockersPlace } from './engine-probe.ts';
+export { openPodmanHost } from './engine-probe.ts';

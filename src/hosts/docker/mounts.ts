@@ -2,7 +2,7 @@ import type { DataMount } from '../../model/volume.ts';
 import { isAppError } from '../../model/errors.ts';
 import type { EngineClient } from './engine-client.ts';
 import type { EngineContainer, EngineContainerDetails, EngineMount } from './engine-types.ts';
-import { isHelper } from './helper-label.ts';
+import { isHelper } from './image-labels.ts';
 import { isVolumeMount, toConsumer } from './volumes.ts';
 
 const inspectionsAtOnce = 8;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Host } from '../host.ts';
-import { openAtDockersPlace, type ProbeOptions, probeDocker } from './probe-docker.ts';
+import { openAtDockersPlace, type ProbeOptions, probeDocker } from './engine-probe.ts';
 
 /** What an engine is asked from the probe to the first list of volumes, and over how many connections. */
 async function askedOf(

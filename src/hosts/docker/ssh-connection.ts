@@ -1,7 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import type { SshEndpoint } from './endpoint.ts';
-import { SshError } from './ssh-error.ts';
+import { SshError } from './engine-error.ts';
 import { userEnvironment } from '../../lib/child-environment.ts';
 
 /**

@@ -1,16 +1,17 @@
-import { toPrintable, type ByteString } from '../../model/byte-string.ts';
+import { readTar } from '../../lib/tar/read-tar.ts';
+import type { TarSource } from '../../lib/tar/tar-member.ts';
+import { writeTar } from '../../lib/tar/write-tar.ts';
+import { type ByteString, toPrintable } from '../../model/byte-string.ts';
 import type { Entry } from '../../model/entry.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
-import { writeTar } from '../../lib/tar/write-tar.ts';
 import { type CallOptions, type StreamData, wholeSeconds } from '../host.ts';
 import { type ArchiveStat, checkArchivePath } from './archive-path.ts';
 import { type ArchiveTarget, getArchive, putArchive, statArchivePath } from './archive-requests.ts';
 import type { EngineClient } from './engine-client.ts';
 import { createHelper, type HelperContainer, helperMountpoint, removeHelper } from './helper-container.ts';
-import { lateMembers, rebased, withoutLate } from './stream-members.ts';
 import { scanTar, TarScan } from './tar-scan.ts';
 
-export interface StreamDataOptions {
+interface StreamDataOptions {
   readonly volume: string;
   readonly kind: 'docker' | 'podman';
   readonly write: boolean;
@@ -210,4 +211,60 @@ function ignoreMissing(error: unknown): undefined {
 
 function parentOf(place: ByteString): ByteString {
   return place.slice(0, place.lastIndexOf('/')) || '/';
+}
+
+/** The engine names things from `path` on; callers want them from the volume's root on. */
+function rebased(
+  chunks: AsyncIterable<Uint8Array>,
+  path: ByteString,
+  type: ArchiveStat['type'] | 'itself',
+): AsyncIterable<Uint8Array> {
+  return writeTar(rebasedMembers(chunks, path, type));
+}
+
+async function* rebasedMembers(
+  chunks: AsyncIterable<Uint8Array>,
+  path: ByteString,
+  type: ArchiveStat['type'] | 'itself',
+): AsyncGenerator<TarSource> {
+  // A single thing comes under its own name.
+  const base = type === 'dir' ? path : path.slice(0, Math.max(0, path.lastIndexOf('/')));
+  const rebase = (name: ByteString): ByteString =>
+    name === '' ? base : base === '' ? name : `${base}/${name}`;
+  for await (const { entry, body } of readTar(chunks)) {
+    const { hardLinkTo } = entry;
+    yield {
+      entry: {
+        ...entry,
+        path: rebase(entry.path),
+        ...(hardLinkTo === undefined ? {} : { hardLinkTo: rebase(hardLinkTo) }),
+      },
+      open: () => body,
+    };
+  }
+}
+
+const defaultAcl = 'system.posix_acl_default';
+
+/**
+ * What the engine would get wrong is put into `late`, for a second archive when all the rest is in place:
+ * it leaves the directory alone that it unpacks into, and what it makes in a directory inherits the directory's default ACL.
+ */
+async function* withoutLate(tar: AsyncIterable<Uint8Array>, late: Entry[]): AsyncGenerator<TarSource> {
+  for await (const { entry, body } of readTar(tar)) {
+    const hasDefaultAcl = entry.xattrs?.some(({ name }) => name === defaultAcl) === true;
+    if (entry.path === '' || hasDefaultAcl) late.push(entry);
+    if (entry.path === '') continue;
+    const early = hasDefaultAcl
+      ? { ...entry, xattrs: (entry.xattrs ?? []).filter(({ name }) => name !== defaultAcl) }
+      : entry;
+    yield { entry: early, open: () => body };
+  }
+}
+
+/** The held back directories, named from the parent of `place`. */
+function* lateMembers(late: readonly Entry[], place: ByteString): Generator<TarSource> {
+  const name = place.slice(place.lastIndexOf('/') + 1);
+  for (const entry of late)
+    yield { entry: { ...entry, path: entry.path === '' ? name : `${name}/${entry.path}` } };
 }

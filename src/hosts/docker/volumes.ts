@@ -1,6 +1,7 @@
+import { AppError } from '../../model/errors.ts';
 import type { Consumer, ConsumerState, Volume } from '../../model/volume.ts';
 import type { EngineContainer, EngineMount, EngineVolume } from './engine-types.ts';
-import { isHelper } from './helper-label.ts';
+import { isHelper } from './image-labels.ts';
 
 /** Joins what the engine lists into volumes with their consumers, sorted by name. */
 export function joinVolumes(
@@ -35,7 +36,7 @@ export function ofItsConsumers(volume: Volume): Volume {
   return { ...volume, stack };
 }
 
-export function toVolume(volume: EngineVolume, consumers: readonly Consumer[]): Volume {
+function toVolume(volume: EngineVolume, consumers: readonly Consumer[]): Volume {
   const labels = volume.Labels ?? {};
   return {
     name: volume.Name,
@@ -122,4 +123,31 @@ export function stackOf(labels: Readonly<Record<string, string>>): string | unde
 
 function compare(left: string, right: string): number {
   return left < right ? -1 : left > right ? 1 : 0;
+}
+
+const namedAtMost = 5;
+
+/** The error for a volume that cannot be removed, with who holds it. */
+export function inUse(volume: Volume, cause: unknown): AppError {
+  const { name, consumers } = volume;
+  if (consumers.length === 0) {
+    return new AppError('in-use', `Cannot remove volume "${name}": it is in use`, {
+      detail: cause instanceof AppError ? cause.detail : undefined,
+      hint: 'A backup or restore of it may be running: try again when that is done.',
+      cause,
+    });
+  }
+  const holders = new Map(consumers.map((consumer) => [consumer.id, consumer]));
+  const named = [...holders.values()]
+    .slice(0, namedAtMost)
+    .map((consumer) => `"${consumer.name}" (${consumer.state})`);
+  const more = holders.size > namedAtMost ? ` and ${holders.size - namedAtMost} more` : '';
+  return new AppError(
+    'in-use',
+    `Cannot remove volume "${name}": it is in use by ${named.join(', ')}${more}`,
+    {
+      hint: 'A container holds its volumes until it is removed, stopped ones too.',
+      cause,
+    },
+  );
 }

@@ -1,11 +1,11 @@
 import { isUtf8 } from 'node:buffer';
-import { toBytes, type ByteString } from '../../model/byte-string.ts';
+import { type ByteString, toBytes, toPrintable } from '../../model/byte-string.ts';
 import type { DataRun, Entry, EntryType, ExtendedAttribute } from '../../model/entry.ts';
+import { AppError } from '../../model/errors.ts';
 import { writeHeaderBlock } from './header-block.ts';
-import { splitMemberName } from './member-name.ts';
 import { formatPaxTime, paxRecord } from './pax-records.ts';
 import { aclRecords, formatAcl } from './posix-acl.ts';
-import { blockSize, maxMetadataBytes, paddingOf } from './tar-member.ts';
+import { blockSize, damaged, maxMetadataBytes, paddingOf } from './tar-member.ts';
 
 const typeFlags: Readonly<Record<Exclude<EntryType, 'socket'>, string>> = {
   file: '0',
@@ -155,4 +155,37 @@ function writePaxHeader(buffer: Buffer, name: ByteString, records: ByteString): 
   const end = blockSize + records.length;
   buffer.write(records, blockSize, 'latin1');
   buffer.fill(0, end, end + paddingOf(records.length));
+}
+
+const needsCare = /^\/|^\.?$|(^|\/)\.{0,2}(\/|$)|\0/;
+
+/**
+ * A member's name as an entry's path: relative, without `.` parts, double or trailing slashes; the root is ''.
+ * A name that climbs with `..` or holds a NUL is refused: it is an attack or damage, and guessing helps nobody.
+ */
+export function memberPath(name: ByteString): ByteString {
+  if (!needsCare.test(name)) return name;
+  if (name.includes('\0')) throw damaged('A name holds a NUL byte.');
+  const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+  if (parts.includes('..')) {
+    throw new AppError(
+      'integrity',
+      `Cannot take "${toPrintable(name)}" from the tar archive: its name leads out of it`,
+      {
+        hint: 'Make the archive again without ".." in its names.',
+      },
+    );
+  }
+  return parts.join('/');
+}
+
+/** The two fields of a ustar header that a name fits in, or undefined when it does not fit. */
+function splitMemberName(
+  name: ByteString,
+): { readonly name: ByteString; readonly prefix: ByteString } | undefined {
+  if (name.length <= 100) return { name, prefix: '' };
+  if (name.length > 256) return undefined;
+  const slash = name.indexOf('/', name.length - 101);
+  if (slash <= 0 || slash > 155 || slash === name.length - 1) return undefined;
+  return { name: name.slice(slash + 1), prefix: name.slice(0, slash) };
 }

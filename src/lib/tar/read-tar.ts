@@ -3,9 +3,14 @@ import type { DataRun, Entry, EntryType } from '../../model/entry.ts';
 import type { ProblemReporter } from '../tree-problem.ts';
 import { ByteSource, truncated } from './byte-source.ts';
 import { isZeroBlock, readHeaderBlock, type HeaderBlock } from './header-block.ts';
-import { memberPath } from './member-name.ts';
-import { memberAttributes } from './member-records.ts';
-import { parsePaxNumber, parsePaxRecords, parsePaxTime, type PaxRecords } from './pax-records.ts';
+import { memberPath } from './member-header.ts';
+import {
+  memberAttributes,
+  parsePaxNumber,
+  parsePaxRecords,
+  parsePaxTime,
+  type PaxRecords,
+} from './pax-records.ts';
 import { checkedRuns, parseSparseRecord, readOldSparseMap, readSparseMap } from './sparse-map.ts';
 import { blockSize, damaged, maxMetadataBytes, paddingOf, type TarMember } from './tar-member.ts';
 

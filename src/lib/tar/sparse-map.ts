@@ -1,6 +1,6 @@
 import type { DataRun } from '../../model/entry.ts';
 import { truncated, type ByteSource } from './byte-source.ts';
-import { readNumber } from './header-number.ts';
+import { readNumber } from './header-block.ts';
 import { blockSize, damaged, maxMetadataBytes, paddingOf } from './tar-member.ts';
 
 /** So many runs fit in what a reader accepts. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeDurably } from '../../lib/durable-file.ts';
-import { namesIn } from '../../lib/names-in.ts';
+import { namesIn } from '../../lib/folder-names.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { parseJson } from '../../model/parse-json.ts';
 import {

@@ -1,4 +1,4 @@
-import { amount } from '../../model/amount.ts';
+import { amount } from '../../model/size.ts';
 import { AppError } from '../../model/errors.ts';
 import { CheckReport, neverReady } from './check-report.ts';
 import { backquote, connectMariadb, type MariadbClient, unescapeField } from './mariadb-client.ts';

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { amount } from '../../model/amount.ts';
+import { amount } from '../../model/size.ts';
 import { AppError } from '../../model/errors.ts';
 import { CheckReport, neverReady } from './check-report.ts';
 import { encodeDumpName } from './dump-name.ts';

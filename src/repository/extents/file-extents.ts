@@ -1,8 +1,7 @@
 import { fstatSync, statfsSync } from 'node:fs';
 import { release } from 'node:os';
-import type { FileRange } from '../../lib/clone-file.ts';
+import { type FileRange, ioctl } from '../../lib/ioctl.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
-import { ioctl } from '../../lib/ioctl.ts';
 
 /**
  * The parts of an open file that hold written data, in their order, told in such a way that what two files of one file

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { cloneFile } from '../../lib/clone-file.ts';
+import { cloneFile } from '../../lib/ioctl.ts';
 import { OpenDirectories } from '../../lib/open-directories.ts';
 import { openRegular } from '../../lib/open-regular.ts';
 import { closeQuickly, unlinkAt } from '../../lib/posix-at.ts';

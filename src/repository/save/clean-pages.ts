@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, statSync } from 'node:fs';
 import { syncFilesystemLater } from '../../lib/posix.ts';
-import { isTimely } from '../../lib/timely-filesystem.ts';
+import { isTimely } from '../../lib/filesystem-type.ts';
 import { untilShort } from '../../lib/until-short.ts';
 import { type ByteString, toPath } from '../../model/byte-string.ts';
 import { errnoOf } from '../../model/errors.ts';

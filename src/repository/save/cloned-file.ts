@@ -1,6 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import { cloneFile } from '../../lib/clone-file.ts';
-import { inodeFlag, readInodeFlags, setInodeFlag } from '../../lib/inode-flags.ts';
+import { cloneFile, inodeFlag, readInodeFlags, setInodeFlag } from '../../lib/ioctl.ts';
 import { type FileStat, statOpen } from '../../lib/posix-at.ts';
 import { listXattrs } from '../../lib/posix.ts';
 import { leaveProject } from '../lib/leave-project.ts';

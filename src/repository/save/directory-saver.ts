@@ -4,7 +4,7 @@ import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { closeQuickly, type FileStat, openAt, statAt, statOpen } from '../../lib/posix-at.ts';
 import { listXattrs } from '../../lib/posix.ts';
-import { hasLocalClock } from '../../lib/timely-filesystem.ts';
+import { hasLocalClock } from '../../lib/filesystem-type.ts';
 import { type ByteString, toPath, toPrintable } from '../../model/byte-string.ts';
 import type { ExtendedAttribute } from '../../model/entry.ts';
 import type { SaveProblem } from '../../model/snapshot.ts';

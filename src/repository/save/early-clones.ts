@@ -1,6 +1,6 @@
 import { closeSync, ftruncateSync, statfsSync } from 'node:fs';
 import { Breather } from '../../lib/breathe.ts';
-import { cloneRange } from '../../lib/clone-file.ts';
+import { cloneRange } from '../../lib/ioctl.ts';
 import { DirectoryHandle } from '../../lib/directory-handle.ts';
 import { countFileExtents, differingRanges, fileExtents } from '../extents/file-extents.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';

@@ -1,4 +1,4 @@
-import { inodeFlag, readInodeFlags } from '../../lib/inode-flags.ts';
+import { inodeFlag, readInodeFlags } from '../../lib/ioctl.ts';
 import { type ByteString, toPrintable } from '../../model/byte-string.ts';
 import type { NotKept } from './save-types.ts';
 

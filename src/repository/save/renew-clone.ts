@@ -1,5 +1,5 @@
 import { ftruncateSync } from 'node:fs';
-import { cloneRange } from '../../lib/clone-file.ts';
+import { cloneRange } from '../../lib/ioctl.ts';
 import { differingRanges, type Extent, fileExtents } from '../extents/file-extents.ts';
 import { type FileStat, statOpen } from '../../lib/posix-at.ts';
 import { hasChanged } from './file-reader.ts';

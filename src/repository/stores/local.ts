@@ -3,7 +3,7 @@ import { access, type FileHandle, mkdir, open, readdir, rm, stat, writeFile } fr
 import { dirname } from 'node:path';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { makeDurably, syncDirectory, temporaryIn, writeDurably } from '../../lib/durable-file.ts';
-import { isProcessAlive } from '../../lib/process-alive.ts';
+import { isProcessAlive } from '../../lib/process-identity.ts';
 import { explainLocal, LocalFileInMaking, putInPlace } from './local-file-in-making.ts';
 import { filePath, isFileName, isOwnRootName, isShardName, namedTypes, shardNames } from './layout.ts';
 import type {

@@ -1,6 +1,5 @@
 import type { PruneSummary } from '../../app/app.ts';
-import { amount, grouped } from '../../model/amount.ts';
-import { formatSize } from '../../model/size.ts';
+import { amount, formatSize, grouped } from '../../model/size.ts';
 
 /** What a prune would do, for people. */
 export function describePrunePlan(plan: PruneSummary): string {

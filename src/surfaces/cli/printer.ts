@@ -1,5 +1,5 @@
 import { type Colour, type Paint, paintLines } from './colour.ts';
-import { printableField, printableJson, printableLines } from '../../model/printable-lines.ts';
+import { printableField, printableJson, printableLines } from '../../model/quote.ts';
 
 /** A result in the forms in which it can be shown. Only the form that is asked for is computed. */
 export interface View {

@@ -1,9 +1,8 @@
 import type { Progress, VolumeProgress } from '../../app/app.ts';
-import { grouped } from '../../model/amount.ts';
+import { formatSize, grouped } from '../../model/size.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { formatDuration } from '../../model/duration.ts';
-import { printableJson } from '../../model/printable-lines.ts';
-import { formatSize } from '../../model/size.ts';
+import { printableJson } from '../../model/quote.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Shows how a job gets on, until it is disposed. */

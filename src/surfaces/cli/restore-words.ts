@@ -1,10 +1,9 @@
 import type { RestorePlan, RestoreReport } from '../../app/app.ts';
-import { amount } from '../../model/amount.ts';
+import { amount, formatSize } from '../../model/size.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { formatDuration, parseDuration } from '../../model/duration.ts';
 import { AppError } from '../../model/errors.ts';
 import { parseOwnerMap } from '../../model/owner-map.ts';
-import { formatSize } from '../../model/size.ts';
 import { planAsJson } from './describe-plan.ts';
 import { localTime } from '../../model/local-time.ts';
 

@@ -1,6 +1,6 @@
 import type { App, AppConfig, RecoveryPlace } from '../../app/app.ts';
 import type { AppError } from '../../model/errors.ts';
-import { printableLines } from '../../model/printable-lines.ts';
+import { printableLines } from '../../model/quote.ts';
 import { paintFor, paintMessage } from './colour.ts';
 import { parseFormat, readConfig } from './config.ts';
 import type { CliContext } from './context.ts';

@@ -1,4 +1,4 @@
-import { printableField } from '../../model/printable-lines.ts';
+import { printableField } from '../../model/quote.ts';
 
 export interface Column<Row> {
   readonly title: string;

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { AppError, errnoOf } from '../../model/errors.ts';
 import { cannotWrite } from './watch-output.ts';
-import { printableLines } from '../../model/printable-lines.ts';
+import { printableLines } from '../../model/quote.ts';
 
 /** The three standard streams. */
 export interface Terminal {

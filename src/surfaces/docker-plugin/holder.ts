@@ -1,5 +1,5 @@
 import type { ManagedVolume } from '../../app/app.ts';
-import { processStart } from '../../lib/process-start.ts';
+import { processStart } from '../../lib/process-identity.ts';
 
 /**
  * Who holds a volume mounted, as the volumes remember it: `docker:PID:START:ID`. The id is the engine's, the process

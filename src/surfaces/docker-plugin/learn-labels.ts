@@ -2,7 +2,7 @@ import type { EngineRecord, EngineRecords } from '../../app/app.ts';
 import { isAppError } from '../../model/errors.ts';
 import { knownError } from '../../lib/known-error.ts';
 import { quote } from '../../model/quote.ts';
-import { removedFromLabel } from '../../model/removed-from-engine.ts';
+import { removedFromLabel } from '../../model/volume-name.ts';
 import type { PluginVolumes } from './answer-plugin.ts';
 
 export interface LabelSource {

@@ -8,7 +8,7 @@ import { quote } from '../../model/quote.ts';
 import type { VolumeState } from './volume-state.ts';
 import { readRecordFile, trashedMark } from './marks.ts';
 import { settleMade } from './settle-volumes.ts';
-import { folderIdentity } from '../../lib/folder-identity.ts';
+import { folderIdentity } from '../../lib/folder-names.ts';
 import { stateError } from './volume-folders.ts';
 import type { TrashedRecord } from './trash.ts';
 import { lockVolumeFolder } from './volume-lock.ts';

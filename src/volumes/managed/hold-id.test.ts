@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { pidNamespace } from '../../lib/process-space.ts';
+import { pidNamespace } from '../../lib/process-identity.ts';
 import { isProcessHoldAlive, processHoldId } from './hold-id.ts';
 
 test('a hold of a process ends with it', () => {

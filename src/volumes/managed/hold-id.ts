@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { processStart } from '../../lib/process-start.ts';
-import { pidNamespace } from '../../lib/process-space.ts';
+import { pidNamespace, processStart } from '../../lib/process-identity.ts';
 
 /** An id for a hold of this process, which ends with it. */
 export function processHoldId(): string {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { VolumeHold } from '../../catalog/catalog.ts';
 import { mountAt, readMounts } from '../../lib/mountinfo.ts';
-import { bootId } from '../../lib/process-space.ts';
+import { bootId } from '../../lib/process-identity.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';

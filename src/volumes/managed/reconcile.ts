@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readMounts } from '../../lib/mountinfo.ts';
-import { bootId } from '../../lib/process-space.ts';
+import { bootId } from '../../lib/process-identity.ts';
 import { fromText } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
 import type { CallOptions } from '../../hosts/host.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Catalog, ManagedVolumeRecord } from '../../catalog/catalog.ts';
 import type { CallOptions } from '../../hosts/host.ts';
 import { writeDurably } from '../../lib/durable-file.ts';
-import { isKeptShorter, type KeptSince, keptSince } from '../../lib/kept-since.ts';
+import { isKeptShorter, type KeptSince, keptSince } from '../../lib/process-identity.ts';
 import { mountsWithin, readMounts } from '../../lib/mountinfo.ts';
 import { removeTree } from '../../lib/remove-tree.ts';
 import { fromText } from '../../model/byte-string.ts';

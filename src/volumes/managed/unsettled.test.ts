@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { setImmutable } from './volume-folders.ts';
-import { bootId } from '../../lib/process-space.ts';
+import { bootId } from '../../lib/process-identity.ts';
 import { memoryCatalog } from '../../../test/fixtures/memory-catalog.ts';
 import { openWithDrivers } from '../../../test/fixtures/open-with-drivers.ts';
-import { folderIdentity } from '../../lib/folder-identity.ts';
+import { folderIdentity } from '../../lib/folder-names.ts';
 
 let stateDir: string;
 let catalog: Catalog;

@@ -12,8 +12,8 @@ import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncAll, syncDirectory } from '../../lib/durable-file.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
-import { inodeFlag, setInodeFlag } from '../../lib/inode-flags.ts';
-import { bootId } from '../../lib/process-space.ts';
+import { inodeFlag, setInodeFlag } from '../../lib/ioctl.ts';
+import { bootId } from '../../lib/process-identity.ts';
 import { AppError, errnoOf } from '../../model/errors.ts';
 
 const { ext4, xfs, tmpfs } = filesystemType;

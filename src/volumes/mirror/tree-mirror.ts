@@ -6,7 +6,7 @@ import { OpenDirectories } from '../../lib/open-directories.ts';
 import { CodeBook } from './piece-codes.ts';
 import { differs, proveNames } from './prove-copy.ts';
 import { type QuietTime, quietSince, writePagesDown } from './quiet-time.ts';
-import { isTimely } from '../../lib/timely-filesystem.ts';
+import { isTimely } from '../../lib/filesystem-type.ts';
 import { TreeLedger } from './tree-ledger.ts';
 import type { TreeProblem } from '../../lib/tree-problem.ts';
 import { walkTree } from '../../lib/tree-walk.ts';

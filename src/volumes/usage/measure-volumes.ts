@@ -1,9 +1,8 @@
 import type { Host, VolumeData } from '../../hosts/host.ts';
 import { knownError } from '../../lib/known-error.ts';
-import { measureTree } from '../../lib/measure-tree.ts';
+import { measureTree, TreeUsage } from '../../lib/measure-tree.ts';
 import { requireAnswer } from '../../lib/require-answer.ts';
 import { readTar } from '../../lib/tar/read-tar.ts';
-import { TreeUsage } from '../../lib/tree-usage.ts';
 import { toPrintable } from '../../model/byte-string.ts';
 import { isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';

@@ -1,13 +1,16 @@
 import type { BackupOutcome, BackupReport } from '../../../app/app.ts';
-import { amount, grouped } from '../../../model/amount.ts';
+import { amount, formatSize, grouped } from '../../../model/size.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
-import { parseConsistency, parseMaxStill, parseStillTries } from '../../../model/consistency.ts';
+import {
+  gradeInWords,
+  parseConsistency,
+  parseMaxStill,
+  parseStillTries,
+} from '../../../model/consistency.ts';
 import { formatDuration } from '../../../model/duration.ts';
-import { parsePreset } from '../../../model/labels-holdfast.ts';
+import { parsePreset } from '../../../model/labels.ts';
 import { AppError } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';
-import { gradeInWords } from '../../../model/grade-in-words.ts';
-import { formatSize } from '../../../model/size.ts';
 import type { ConfigRecord, GradeEvidence } from '../../../model/snapshot.ts';
 import { failAll } from '../fail-all.ts';
 import { warnOfProblems } from '../finish-work.ts';

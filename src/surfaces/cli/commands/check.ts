@@ -1,8 +1,7 @@
 import type { CheckReport } from '../../../app/app.ts';
-import { amount } from '../../../model/amount.ts';
+import { amount, formatSize } from '../../../model/size.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
-import { formatSize } from '../../../model/size.ts';
 import { parsePercent } from '../parse-percent.ts';
 import type { Session } from '../session.ts';
 

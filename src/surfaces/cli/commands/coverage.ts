@@ -1,5 +1,5 @@
 import type { CoveredPlace } from '../../../app/app.ts';
-import { formatAge } from '../../../model/age.ts';
+import { formatAge } from '../../../model/duration.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { noteNoEngine } from '../note-no-engine.ts';

@@ -3,7 +3,7 @@ import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration, parseDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
-import { splitWords } from '../../../model/split-words.ts';
+import { splitWords } from '../../../model/quote.ts';
 import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 

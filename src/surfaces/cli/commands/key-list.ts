@@ -1,4 +1,4 @@
-import { formatAge } from '../../../model/age.ts';
+import { formatAge } from '../../../model/duration.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';

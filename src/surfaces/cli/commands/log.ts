@@ -2,7 +2,7 @@ import type { LogEntry, LogKind, LogVerification } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { logKinds } from '../../../model/log-entry.ts';
-import { parseSince } from '../../../model/parse-since.ts';
+import { parseSince } from '../../../model/parse-time.ts';
 import { quote } from '../../../model/quote.ts';
 import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';

@@ -1,5 +1,5 @@
 import type { DaemonState, NextRun } from '../../../app/app.ts';
-import { formatAge } from '../../../model/age.ts';
+import { formatAge } from '../../../model/duration.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { localTime } from '../../../model/local-time.ts';
 import { parseCount } from '../retention-flags.ts';

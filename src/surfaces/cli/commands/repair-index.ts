@@ -1,5 +1,5 @@
 import type { IndexRepairReport } from '../../../app/app.ts';
-import { amount } from '../../../model/amount.ts';
+import { amount } from '../../../model/size.ts';
 import { AppError } from '../../../model/errors.ts';
 import type { Session } from '../session.ts';
 

@@ -1,7 +1,6 @@
 import type { RepositoryState } from '../../../app/app.ts';
-import { formatAge } from '../../../model/age.ts';
+import { formatAge, formatDuration } from '../../../model/duration.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
-import { formatDuration } from '../../../model/duration.ts';
 import { failAll } from '../fail-all.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';

@@ -1,5 +1,5 @@
 import type { StackPlan, StackReport } from '../../../app/app.ts';
-import { amount } from '../../../model/amount.ts';
+import { amount } from '../../../model/size.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration } from '../../../model/duration.ts';
 import { describePlan, describeStops, planAsJson } from '../describe-plan.ts';

@@ -1,7 +1,7 @@
 import type { ListedSnapshot } from '../../../app/app.ts';
-import { formatAge } from '../../../model/age.ts';
+import { formatAge } from '../../../model/duration.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
-import { gradeInWords } from '../../../model/grade-in-words.ts';
+import { gradeInWords } from '../../../model/consistency.ts';
 import { formatSize } from '../../../model/size.ts';
 import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';

@@ -1,7 +1,6 @@
 import type { StatsReport, VolumeStats } from '../../../app/app.ts';
-import { amount } from '../../../model/amount.ts';
+import { amount, formatSize } from '../../../model/size.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
-import { formatSize } from '../../../model/size.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 

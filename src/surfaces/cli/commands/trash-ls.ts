@@ -1,6 +1,6 @@
 import type { TrashedVolume } from '../../../app/app.ts';
-import { formatAge } from '../../../model/age.ts';
-import { nameBefore, removedFromLabel } from '../../../model/removed-from-engine.ts';
+import { formatAge } from '../../../model/duration.ts';
+import { nameBefore, removedFromLabel } from '../../../model/volume-name.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
 import { localTime } from '../../../model/local-time.ts';

@@ -1,5 +1,5 @@
 import type { LockHolder } from '../../../app/app.ts';
-import { formatAge } from '../../../model/age.ts';
+import { formatAge } from '../../../model/duration.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import type { Session } from '../session.ts';
 

@@ -1,6 +1,6 @@
 import type { VolumePlace } from '../../../app/app.ts';
 import { AppError } from '../../../model/errors.ts';
-import { pathSuffix } from '../../../model/path-suffix.ts';
+import { pathSuffix } from '../../../model/clean-path.ts';
 import { type CopyTarget, parseCopyTarget } from '../../../model/target.ts';
 import { finishStream, finishWork } from '../finish-work.ts';
 import type { Session } from '../session.ts';

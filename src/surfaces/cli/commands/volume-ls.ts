@@ -1,6 +1,6 @@
 import type { VolumeFailure, VolumeUsage } from '../../../app/app.ts';
 import type { Volume } from '../../../model/volume.ts';
-import { formatAge } from '../../../model/age.ts';
+import { formatAge } from '../../../model/duration.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { parseVolumeFilter } from '../../../model/filter.ts';
 import { formatSize } from '../../../model/size.ts';

@@ -1,5 +1,5 @@
 import type { PruneChoice, PrunePlan } from '../../../app/app.ts';
-import { formatAge } from '../../../model/age.ts';
+import { formatAge } from '../../../model/duration.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { parseVolumeFilter } from '../../../model/filter.ts';
 import { formatSize } from '../../../model/size.ts';

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { writeDurably } from '../../../lib/durable-file.ts';
-import { makeFolders } from '../../../lib/make-folders.ts';
+import { makeFolders, writeDurably } from '../../../lib/durable-file.ts';
 import { type ProgramResult, runProgram } from '../../../lib/run-program.ts';
 import { AppError, errnoOf } from '../../../model/errors.ts';
 import { quote } from '../../../model/quote.ts';

@@ -1,5 +1,5 @@
 import type { CoverageReport, CoveredPlace } from '../../../app/app.ts';
-import { amount } from '../../../model/amount.ts';
+import { amount } from '../../../model/size.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { quote } from '../../../model/quote.ts';
 import { keyAdvice, type SetupReport } from './apply-setup.ts';

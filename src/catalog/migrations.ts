@@ -1,0 +1,216 @@
+/** Records of repositories, volumes and runs. Once released, a migration is never changed: a new one follows it. */
+const start = `
+CREATE TABLE state (
+  -- One row.
+  key INTEGER PRIMARY KEY CHECK (key = 1),
+  id TEXT NOT NULL
+) STRICT;
+
+INSERT INTO state (key, id) VALUES (1, lower(hex(randomblob(16))));
+
+CREATE TABLE repository (
+  name TEXT PRIMARY KEY,
+  location TEXT NOT NULL,
+  repository_id TEXT NOT NULL,
+  password_reference TEXT NOT NULL,
+  is_default INTEGER NOT NULL CHECK (is_default IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX repository_default ON repository (is_default) WHERE is_default = 1;
+
+CREATE TABLE volume_identity (
+  host_identity TEXT NOT NULL,
+  name TEXT NOT NULL,
+  identity TEXT NOT NULL,
+  PRIMARY KEY (host_identity, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE run (
+  -- Grows with time: the newest run has the largest.
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  volume_identity TEXT NOT NULL,
+  volume_name TEXT NOT NULL,
+  repository_id TEXT NOT NULL,
+  snapshot_id TEXT,
+  outcome TEXT NOT NULL CHECK (outcome IN ('good', 'partial', 'failed', 'cancelled')),
+  started_at TEXT NOT NULL,
+  finished_at TEXT NOT NULL,
+  message TEXT
+) STRICT;
+
+CREATE INDEX run_by_volume ON run (volume_identity, number);
+
+CREATE TABLE embedded_volume (
+  name TEXT PRIMARY KEY,
+  driver TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  -- JSON objects of strings.
+  labels TEXT NOT NULL,
+  options TEXT NOT NULL,
+  anonymous INTEGER NOT NULL CHECK (anonymous IN (0, 1))
+) STRICT, WITHOUT ROWID;
+`;
+
+/** Options of a repository's store, as a JSON object of strings; secrets are references in it. */
+const repositoryOptions = `
+ALTER TABLE repository ADD COLUMN options TEXT NOT NULL DEFAULT '{}';
+`;
+
+/** The snapshots that the last check of all data found whole. */
+const verifiedSnapshots = `
+CREATE TABLE verified_snapshot (
+  repository_id TEXT NOT NULL,
+  snapshot_id TEXT NOT NULL,
+  verified_at TEXT NOT NULL,
+  PRIMARY KEY (repository_id, snapshot_id)
+) STRICT, WITHOUT ROWID;
+`;
+
+/** What policies ran, how far they have come, and what keeps old data from being pruned. Times are RFC 3339 in UTC. */
+const policies = `
+CREATE TABLE policy_run (
+  -- Grows with time.
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  policy TEXT NOT NULL,
+  action TEXT NOT NULL,
+  repository TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  name TEXT NOT NULL,
+  scheduled_at TEXT NOT NULL,
+  started_at TEXT NOT NULL,
+  -- Null while it runs, and after a kill.
+  ended_at TEXT,
+  outcome TEXT,
+  snapshot_id TEXT,
+  message TEXT,
+  CHECK ((ended_at IS NULL) = (outcome IS NULL))
+) STRICT;
+
+CREATE INDEX policy_run_open ON policy_run (number) WHERE ended_at IS NULL;
+CREATE INDEX policy_run_by_policy ON policy_run (policy, number);
+
+CREATE TABLE policy_cursor (
+  task TEXT PRIMARY KEY,
+  schedule TEXT NOT NULL,
+  handled_until TEXT NOT NULL,
+  due_at TEXT,
+  attempts INTEGER NOT NULL,
+  retry_at TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE anomaly (
+  repository_id TEXT NOT NULL,
+  snapshot_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  volume_identity TEXT NOT NULL,
+  volume_name TEXT NOT NULL,
+  message TEXT NOT NULL,
+  found_at TEXT NOT NULL,
+  accepted_at TEXT,
+  PRIMARY KEY (repository_id, snapshot_id, kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE forgotten (
+  repository_id TEXT NOT NULL,
+  volume_identity TEXT NOT NULL,
+  volume_name TEXT NOT NULL,
+  newest TEXT NOT NULL,
+  PRIMARY KEY (repository_id, volume_identity)
+) STRICT, WITHOUT ROWID;
+`;
+
+/** Where the log ends, and what was notified of what still lasts. */
+const logAndNotices = `
+CREATE TABLE log_anchor (
+  -- One row.
+  key INTEGER PRIMARY KEY CHECK (key = 1),
+  sequence INTEGER NOT NULL,
+  mac TEXT NOT NULL,
+  seal TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE log_unwritten (
+  -- One row.
+  key INTEGER PRIMARY KEY CHECK (key = 1),
+  count INTEGER NOT NULL,
+  since TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE notice (
+  key TEXT PRIMARY KEY,
+  -- What tells one failure from another.
+  fingerprint TEXT NOT NULL,
+  count INTEGER NOT NULL,
+  first_at TEXT NOT NULL,
+  last_at TEXT NOT NULL,
+  told_at TEXT NOT NULL,
+  told_count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`;
+
+/** Who holds a volume mounted, which volumes must stay, and renames that are under way. Times are RFC 3339 in UTC. */
+const managedVolumes = `
+CREATE TABLE volume_hold (
+  volume TEXT NOT NULL,
+  id TEXT NOT NULL,
+  -- The kernel's boot id: what was held before the machine started anew is held no more.
+  boot TEXT NOT NULL,
+  held_at TEXT NOT NULL,
+  PRIMARY KEY (volume, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE volume_protection (
+  host_identity TEXT NOT NULL,
+  name TEXT NOT NULL,
+  PRIMARY KEY (host_identity, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE volume_rename (
+  old_name TEXT PRIMARY KEY,
+  new_name TEXT NOT NULL UNIQUE
+) STRICT, WITHOUT ROWID;
+`;
+
+/** What of volumes is decided, and may not be on the disk in full yet. */
+const unsettledVolumes = `
+-- The kernel's boot id when its directories were made, until they are known to be on the disk; null for a settled one.
+ALTER TABLE embedded_volume ADD COLUMN unsettled_boot TEXT;
+-- Tells the making of one volume from that of a later one of the same name.
+ALTER TABLE embedded_volume ADD COLUMN unsettled_token TEXT;
+
+CREATE TABLE volume_removal (
+  -- The folder's name in the trash.
+  entry TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  -- The folder's inode and time of birth: what has the volume's name later is another.
+  folder TEXT NOT NULL,
+  -- A JSON object: what lies beside the data in the trash.
+  mark TEXT NOT NULL,
+  boot TEXT NOT NULL,
+  -- The boot id of its making, if its directories were not known to be on the disk.
+  made_in TEXT
+) STRICT, WITHOUT ROWID;
+`;
+
+/** What lineages of snapshots have to do with other machines. */
+const lineages = `
+CREATE TABLE lineage_origin (
+  identity TEXT PRIMARY KEY,
+  -- The lineage that it continues; null where the lineage itself is another machine's that this one has taken over.
+  continues TEXT,
+  -- That machine's name, for people.
+  host_name TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+`;
+
+/** In order; the catalog's version is how many of them it has been through. Only ever appended to. */
+export const migrations: readonly string[] = [
+  start,
+  repositoryOptions,
+  verifiedSnapshots,
+  policies,
+  logAndNotices,
+  managedVolumes,
+  unsettledVolumes,
+  lineages,
+];
