@@ -7,6 +7,6 @@ export { logged } from './log/logged.ts';
 export { openAuditLog } from './log/open-audit-log.ts';
 export type { Channel } from './notify/channel.ts';
 export { channelsShape } from './notify/channels-shape.ts';
-export type { Happening, SendResult } from './notify/notifier.ts';
+export type { Happening, Notifier, SendResult } from './notify/notifier.ts';
 export { openNotifier } from './notify/open-notifier.ts';
 export type { JobOptions, Protection, RepositoryMaker } from './protection.ts';

@@ -13,31 +13,30 @@ import {
 } from '../quiesce/index.ts';
 import type { BackupTarget } from '../volumes/index.ts';
 
-export interface ApplicationTarget {
+interface ApplicationTarget {
   readonly target: BackupTarget;
   readonly source: OpenedSource;
   /** Containers that can write to it now. */
   readonly writers: readonly unknown[];
-  readonly settings: ApplicationSettings;
+  readonly settings: { readonly applications: ApplicationSettings };
 }
 
 /** The applications that have something to do with a backup of these; undefined when there are none. */
-export async function applicationOf(
+export async function openApplications(
   parts: Protection,
   targets: readonly ApplicationTarget[],
   options: JobOptions,
 ): Promise<Application | undefined> {
   const concerned = targets.filter(
-    ({ target, writers, settings }) =>
+    ({ target, writers, settings: { applications } }) =>
       // What lies beside a single file says nothing of it.
       (writers.length > 0 && !(target.kind === 'path' && target.isFile === true)) ||
-      settings.dump === true ||
-      settings.preset !== undefined ||
-      (settings.hooks ?? []).length > 0 ||
+      applications.dump === true ||
+      applications.preset !== undefined ||
+      (applications.hooks ?? []).length > 0 ||
       (target.kind === 'volume' && Object.keys(target.volume.labels).some(speaksToUs)),
   );
   if (concerned.length === 0 || (await hasNoContainers(parts))) return undefined;
-  // Most backups of a machine without databases need none of it.
   const volumes: ApplicationVolume[] = [];
   for (const { target, source, settings } of concerned) {
     const { tree } = source;
@@ -55,7 +54,7 @@ export async function applicationOf(
         tree.kind === 'directory'
           ? await readDiskEvidence({ way: 'direct', root: tree.root }, options)
           : undefined,
-      settings,
+      settings: settings.applications,
       isTold: target.kind === 'volume',
     });
   }

@@ -6,12 +6,13 @@ import { noteBehindLink } from './behind-link.ts';
 import { describeVolume } from './describe-volume.ts';
 import { takeLeases } from '../leases/index.ts';
 import { policyOfTags } from '../model/policy.ts';
+import type { Repository } from '../repository/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import { recordFailure, recordRun } from './record-backup.ts';
-import { type DescribedWork, type GroupWork, saveHeld } from './save-held.ts';
+import { type HeldTarget, saveTogether } from './save-together.ts';
 import { type BackupTarget, resolveTargets } from '../volumes/index.ts';
 import { tellingOfFailure } from './tell-of-backup.ts';
-import { chooseSettings, chooseAllSettings } from './choose-settings.ts';
+import { type BackupSettings, chooseSettings, chooseAllSettings } from './choose-settings.ts';
 import { takeOverByName } from '../snapshots/index.ts';
 
 export interface BackupOptions extends JobOptions {
@@ -46,7 +47,7 @@ async function backupAll(
   using _begun = request.dryRun ? undefined : (await parts.notifier()).begin({ subjects, policy });
   const outcomes: BackupOutcome[] = [];
   for (const group of groupByMoment(targets, moments)) {
-    const saved = await tryToSave(parts, { targets: group, request, repository, allSettings }, options);
+    const saved = await backupTogether(parts, { targets: group, request, repository, allSettings }, options);
     outcomes.push(...saved);
     if (saved.some(({ error }) => error !== undefined && endsAll(error))) break;
   }
@@ -95,51 +96,62 @@ function endsAll(error: AppError): boolean {
   return error.code === 'cancelled' || error.code === 'full' || error.code === 'read-only';
 }
 
-/** Takes the leases of a group and saves it. What is taken by another process, or cannot be read, is told, and the others are saved. */
-async function tryToSave(
+interface Group {
+  readonly targets: readonly BackupTarget[];
+  readonly request: BackupRequest;
+  readonly repository: Repository;
+  readonly allSettings: ReadonlyMap<BackupTarget, BackupSettings>;
+}
+
+/**
+ * Takes the leases of targets, saves them at one moment, and writes down what became of each. What is taken by another
+ * process, or cannot be read, is told, and the others are saved.
+ */
+async function backupTogether(
   parts: Protection,
-  work: GroupWork,
+  { targets, request, repository, allSettings }: Group,
   options: BackupOptions,
 ): Promise<BackupOutcome[]> {
-  const startedAt = new Date(parts.now()).toISOString();
+  const { dryRun, marks = [] } = request;
+  const run = { startedAt: new Date(parts.now()).toISOString(), repository, dryRun, marks };
   const outcomes: BackupOutcome[] = [];
-  const held: DescribedWork[] = [];
+  const held: HeldTarget[] = [];
   await using leases = new AsyncDisposableStack();
-  for (const target of work.targets) {
-    const one = { ...work, target };
+  for (const target of targets) {
     let volume: VolumeDescription | undefined;
     try {
-      if (work.request.takeOver === true && !work.request.dryRun)
-        await takeOverByName(parts, target, options);
+      if (request.takeOver === true && !dryRun) await takeOverByName(parts, target, options);
       volume = await describeVolume(parts, target, options);
       const { name, realPath } = volume;
       if (realPath !== undefined) options.onNote?.(noteBehindLink(name, realPath));
       leases.use(await takeVolume(parts, { target, volume }, options));
-      held.push({ ...one, volume });
+      held.push({ target, volume, settings: allSettings.get(target) ?? chooseSettings({}, []) });
     } catch (error) {
-      outcomes.push(await recordFailure(parts, { work: one, described: volume, startedAt, error }, options));
+      outcomes.push(await recordFailure(parts, { run, target, volume, error }, options));
     }
   }
-  return [...outcomes, ...(await saveAndRecord(parts, { held, startedAt }, options))];
-}
-
-async function saveAndRecord(
-  parts: Protection,
-  { held, startedAt }: { readonly held: readonly DescribedWork[]; readonly startedAt: string },
-  options: JobOptions,
-): Promise<BackupOutcome[]> {
-  const outcomes: BackupOutcome[] = [];
+  if (held.length === 0) return outcomes;
+  const missing = targets.filter((target) => held.every((one) => one.target !== target));
+  const toSave = {
+    held,
+    missing: missing.map(({ name }) => name),
+    repository,
+    marks,
+    dryRun,
+    isSafety: false,
+  };
+  let recorded = 0;
   try {
-    for (const [i, outcome] of (await saveHeld(parts, held, options)).entries()) {
-      const work = held[i];
-      if (work !== undefined)
-        await recordRun(parts, { work, described: work.volume, startedAt, outcome }, options);
+    for (const outcome of await saveTogether(parts, toSave, options)) {
+      const volume = held[recorded]?.volume;
+      if (volume !== undefined) await recordRun(parts, { run, volume, outcome }, options);
       outcomes.push(outcome);
+      recorded++;
     }
   } catch (error) {
     // Those before it are saved, and written down as such.
-    for (const work of held.slice(outcomes.length))
-      outcomes.push(await recordFailure(parts, { work, described: work.volume, startedAt, error }, options));
+    for (const { target, volume } of held.slice(recorded))
+      outcomes.push(await recordFailure(parts, { run, target, volume, error }, options));
   }
   return outcomes;
 }

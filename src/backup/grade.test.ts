@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Consumer } from '../model/volume.ts';
-import { gradeOf, gradeStill, type StillFacts } from './grade.ts';
+import { type GradeReason, gradeStill, type StillFacts } from './grade.ts';
+import { namesOfWriters } from '../quiesce/index.ts';
 import { consumersOfPath } from '../quiesce/path-consumers.ts';
 
 function consumer(name: string, fields: Partial<Consumer> = {}): Consumer {
@@ -17,14 +18,24 @@ function consumer(name: string, fields: Partial<Consumer> = {}): Consumer {
   };
 }
 
-test('gradeOf() is cold when nobody could write, before or after', () => {
+/** Where a host lists consumers, and no containers. */
+function gradeOf(
+  before: readonly Consumer[],
+  after: readonly Consumer[],
+  seen: Partial<StillFacts> = {},
+): GradeReason {
+  const writers = namesOfWriters([...before, ...after]);
+  return gradeStill({ how: undefined, apps: [], writers, disturbed: [], hostProcesses: [], ...seen });
+}
+
+test('a snapshot is cold when nobody could write, before or after', () => {
   expect(gradeOf([], [])).toMatchObject({ grade: 'cold' });
   expect(gradeOf([consumer('a', { state: 'exited' })], [consumer('b', { readOnly: true })])).toMatchObject({
     grade: 'cold',
   });
 });
 
-test('gradeOf() is torn when a container could write before, or had been started by the end, and names it', () => {
+test('a snapshot is torn when a container could write before, or had been started by the end, and names it', () => {
   expect(gradeOf([consumer('db')], [])).toMatchObject({
     grade: 'torn',
     reason: expect.stringContaining('"db"'),
@@ -62,7 +73,7 @@ const paused: StillFacts = {
   apps: [{ name: 'db', stillMs: 42.4 }],
   writers: [],
   disturbed: [],
-  strangers: [],
+  hostProcesses: [],
 };
 
 test('gradeStill() is crash for one moment, and says for how long', () => {
@@ -86,7 +97,7 @@ test('gradeStill() is app when the application has made it so', () => {
 test.each([
   ['another container could write', { writers: ['web'] }, '"web"'],
   ['somebody let one run meanwhile', { disturbed: ['db'] }, '"db"'],
-  ['a process of the machine could write', { strangers: ['process 42 ("vi")'] }, 'process 42 ("vi")'],
+  ['a process of the machine could write', { hostProcesses: ['process 42 ("vi")'] }, 'process 42 ("vi")'],
 ])('gradeStill() is torn when %s', (_, facts, name) => {
   const made = { grade: 'app', evidence: 'x' } as const;
   expect(gradeStill({ ...paused, made, ...facts })).toEqual({

@@ -1,6 +1,8 @@
-import type { Grade } from '../model/snapshot.ts';
-import { type Consumer, isActive } from '../model/volume.ts';
-import type { KilledApp } from '../quiesce/index.ts';
+import { amount } from '../model/size.ts';
+import { quote } from '../model/quote.ts';
+import type { Grade, GradeEvidence } from '../model/snapshot.ts';
+import type { KilledApp, PlaceEvidence, QuiesceEvidence, QuiescePlan } from '../quiesce/index.ts';
+import type { SavedTree } from '../repository/index.ts';
 
 export interface GradeReason {
   readonly grade: Grade;
@@ -8,47 +10,73 @@ export interface GradeReason {
   readonly reason: string;
 }
 
-/** How consistent a snapshot is that was read from the live data, from who could write before and after; pure. */
-export function gradeOf(
-  before: readonly Consumer[],
-  after: readonly Consumer[],
-  seen: Pick<StillFacts, 'strangers' | 'traces'> = { strangers: [] },
-): GradeReason {
-  const writers = [...before, ...after].filter((consumer) => isActive(consumer) && !consumer.readOnly);
-  const names = [...new Set(writers.map((consumer) => consumer.name))];
-  if (names.length === 0) return gradeStill({ ...nothingStill, ...seen });
-  return { grade: 'torn', reason: `${someNames(names)} could write while it was read` };
+interface ToGrade {
+  readonly plan: QuiescePlan;
+  readonly maxStillMs: number | undefined;
+  readonly quiesced: Pick<QuiesceEvidence, 'stillMs'>;
+  readonly place: PlaceEvidence;
+  readonly saved: SavedTree;
 }
 
-const nothingStill = { how: undefined, apps: [], writers: [], disturbed: [] } as const;
+export interface GradedSave extends GradeReason {
+  /** For the record. */
+  readonly evidence: GradeEvidence;
+}
 
-export interface StillFacts {
-  readonly how: 'pause' | 'stop' | undefined;
-  /** Who was made still. */
-  readonly apps: readonly { readonly name: string; readonly stillMs: number }[];
-  /** Containers that could write though others were still, or all the time. */
-  readonly writers: readonly string[];
-  /** Those that were made still, and that somebody else let run meanwhile. */
-  readonly disturbed: readonly string[];
-  /** Processes of the machine, for people. */
-  readonly strangers: readonly string[];
-  /** What an application's own means have made of it. */
-  readonly made?: { readonly grade: 'app' | 'crash'; readonly evidence: string } | undefined;
-  /** Those that were stopped by force. */
-  readonly killed?: readonly KilledApp[] | undefined;
-  /** Those that their users had paused all the time. */
-  readonly paused?: readonly string[] | undefined;
+/** The grade of a snapshot, from how its data was kept still and what the data itself showed; pure. */
+export function gradeSaved({ plan, maxStillMs, quiesced, place, saved }: ToGrade): GradedSave {
+  const { late = 0 } = saved.inFlight ?? {};
+  // Of what was read late it is known why it changed meanwhile.
+  const traces = late > 0 ? [] : tracesIn(saved);
+  const graded = lateGrade(gradeStill({ ...place, traces }), { late, maxStillMs });
+  const { consistency } = plan;
+  const { reason } = graded;
+  const { apps, ran = [] } = place;
+  const whatRan = ran.length > 0 ? { ran } : {};
+  if (apps.length === 0)
+    return {
+      ...graded,
+      evidence: { consistency: consistency === 'live' ? 'live' : 'cold', reason, ...whatRan },
+    };
+  const stillMs = Math.round(quiesced.stillMs);
+  const bound = maxStillMs === undefined ? {} : { maxStillMs };
+  const inFlight = saved.inFlight && { inFlight: saved.inFlight };
+  return { ...graded, evidence: { consistency, reason, stillMs, ...bound, apps, ...inFlight, ...whatRan } };
+}
+
+/** What was read when the containers ran again already need not be of the moment of the rest. */
+function lateGrade(
+  graded: GradeReason,
+  { late, maxStillMs }: { readonly late: number; readonly maxStillMs: number | undefined },
+): GradeReason {
+  if (late === 0 || graded.grade === 'torn') return graded;
+  const bound = maxStillMs === undefined ? '' : ` (at most ${maxStillMs} ms)`;
+  const reason = `${graded.reason}${bound}, then ran again before ${amount(late, 'file')} had been read`;
+  return { grade: 'torn', reason };
+}
+
+/** What vanished or changed while it was read, or before that, was written to. For people. */
+function tracesIn({ problems, written }: SavedTree): string[] {
+  return [
+    ...problems
+      .filter(({ reason }) => reason !== 'unreadable')
+      .map(({ path, message }) => `${quote(path)} ${message}`),
+    ...(written === undefined ? [] : [`${quote(written)} was changed before it was read`]),
+  ];
+}
+
+export interface StillFacts extends PlaceEvidence {
   /** What shows by the data itself that it was written to, for people: `"x" changed while it was read`. */
   readonly traces?: readonly string[] | undefined;
 }
 
 /** The grade of a snapshot from what is known of all who could write while it was read; pure. */
 export function gradeStill(facts: StillFacts): GradeReason {
-  const { how, apps, writers, disturbed, strangers, traces = [], made, killed = [], paused = [] } = facts;
+  const { how, apps, writers, disturbed, hostProcesses, traces = [], made, killed = [], paused = [] } = facts;
   const loose = [...new Set([...writers, ...disturbed])];
   if (loose.length > 0) return { grade: 'torn', reason: `${someNames(loose)} could write while it was read` };
-  if (strangers.length > 0)
-    return { grade: 'torn', reason: `${strangers.slice(0, 3).join(', ')} could write while it was read` };
+  if (hostProcesses.length > 0)
+    return { grade: 'torn', reason: `${hostProcesses.slice(0, 3).join(', ')} could write while it was read` };
   const [trace] = traces;
   if (trace !== undefined) return { grade: 'torn', reason: `something wrote to it: ${trace}` };
   const names = someNames(apps.map(({ name }) => name));

@@ -1,6 +1,6 @@
 /**
  * Saves volumes and directories at one moment, grades how still they were, and writes down what was done. Never writes
- * to what it saves. Begin with `backup.ts`, then `save-still.ts`; the grade is `grade.ts`.
+ * to what it saves. Begin with `backup.ts`, then `save-together.ts`; the grade is `grade.ts`.
  */
 export type { Anomaly } from './anomaly.ts';
 export {
@@ -15,7 +15,7 @@ export { isLedAway, refuseBehindLink, savedThroughLink } from './behind-link.ts'
 export { isSavedConfig } from './config-files/collect-config.ts';
 export { describeVolume } from './describe-volume.ts';
 export { ownFoldersBelow } from './own-folders.ts';
-export { saveHeld } from './save-held.ts';
+export { saveTogether } from './save-together.ts';
 export { readStackFiles, saidOf, type Around } from './settings/said-settings.ts';
 export {
   layered,
@@ -27,4 +27,4 @@ export {
 } from './settings/volume-settings.ts';
 export { summarize, type RestoreChanges } from './summarize-changes.ts';
 export { tellingOfFailure } from './tell-of-backup.ts';
-export type { BackupSettings } from './choose-settings.ts';
+export { chooseSettings } from './choose-settings.ts';

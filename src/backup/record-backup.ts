@@ -6,39 +6,48 @@ import type { BackupOutcome } from './backup-types.ts';
 import { failedBackup } from './failed-backup.ts';
 import { rememberAnomalies } from './judge-saved.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
-import type { SaveWork } from './save-held.ts';
+import type { Repository } from '../repository/index.ts';
+import type { BackupTarget } from '../volumes/index.ts';
 import { tellOfBackup } from './tell-of-backup.ts';
 
-interface RunToRecord {
-  readonly work: SaveWork;
-  readonly described: VolumeDescription;
+/** What is the same for all that are saved at one moment. */
+interface Run {
   readonly startedAt: string;
+  readonly repository: Pick<Repository, 'id'>;
+  readonly dryRun: boolean;
+  /** They name the policy that asked for it. */
+  readonly marks: readonly string[];
+}
+
+interface RunToRecord {
+  readonly run: Run;
+  readonly volume: VolumeDescription;
   readonly outcome: BackupOutcome;
 }
 
 /** Writes down what became of a target, and tells who has to hear of it. A dry run leaves no trace. */
 export async function recordRun(
   parts: Protection,
-  { work, described, startedAt, outcome }: RunToRecord,
+  { run, volume, outcome }: RunToRecord,
   options: JobOptions,
 ): Promise<void> {
-  const { dryRun, marks: tags = [] } = work.request;
+  const { startedAt, repository, dryRun, marks: tags } = run;
   if (dryRun) return;
   // Before it is known as a run: what is known is taken for judged.
-  const found = { outcome, volumeIdentity: described.identity, repositoryId: work.repository.id, tags };
+  const found = { outcome, volumeIdentity: volume.identity, repositoryId: repository.id, tags };
   await rememberAnomalies(parts, found, options);
   const catalog = await parts.catalog();
   catalog.recordRun({
-    volumeIdentity: described.identity,
-    volumeName: described.name,
-    repositoryId: work.repository.id,
+    volumeIdentity: volume.identity,
+    volumeName: volume.name,
+    repositoryId: repository.id,
     snapshotId: outcome.snapshot?.id,
     outcome: outcome.outcome,
     startedAt,
     finishedAt: new Date(parts.now()).toISOString(),
     message: outcome.error?.message ?? outcome.problems[0]?.message ?? missingInWords(outcome),
   });
-  await tellOfBackup(parts, { outcome, repositoryId: work.repository.id, stack: described.stack, tags });
+  await tellOfBackup(parts, { outcome, repositoryId: repository.id, stack: volume.stack, tags });
 }
 
 function missingInWords({ snapshot }: BackupOutcome): string | undefined {
@@ -47,31 +56,27 @@ function missingInWords({ snapshot }: BackupOutcome): string | undefined {
 }
 
 interface FailureToRecord {
-  readonly work: SaveWork;
-  readonly described: VolumeDescription | undefined;
-  readonly startedAt: string;
+  readonly run: Run;
+  readonly target: BackupTarget;
+  readonly volume: VolumeDescription | undefined;
   readonly error: unknown;
 }
 
 /** Writes down that a target was not saved. One that was not even found is only told of. */
 export async function recordFailure(
   parts: Protection,
-  { work, described, startedAt, error }: FailureToRecord,
+  { run, target, volume, error }: FailureToRecord,
   options: JobOptions,
 ): Promise<BackupOutcome> {
   const known =
     options.signal?.aborted === true
       ? cancelled(error)
-      : knownError(error, `Cannot back up ${quote(work.target.name)}`);
-  const outcome = failedBackup(work.target, known);
-  if (described !== undefined) await recordRun(parts, { work, described, startedAt, outcome }, options);
-  else if (!work.request.dryRun)
-    await tellOfBackup(parts, {
-      outcome,
-      repositoryId: work.repository.id,
-      stack: undefined,
-      tags: work.request.marks ?? [],
-    });
+      : knownError(error, `Cannot back up ${quote(target.name)}`);
+  const outcome = failedBackup(target, known);
+  const { repository, dryRun, marks: tags } = run;
+  if (volume !== undefined) await recordRun(parts, { run, volume, outcome }, options);
+  else if (!dryRun)
+    await tellOfBackup(parts, { outcome, repositoryId: repository.id, stack: undefined, tags });
   return outcome;
 }
 

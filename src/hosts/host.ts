@@ -18,6 +18,11 @@ export interface HostInfo {
   readonly isRemote?: boolean | undefined;
 }
 
+/** The host is opened when it is first asked for: work on directories alone needs none. */
+export interface HostAccess {
+  readonly host: () => Promise<Host>;
+}
+
 /**
  * Where containers run. `docker/` is one; `volumes/managed` has the other, for machines without an engine.
  *

@@ -16,7 +16,7 @@ export interface Situation {
   readonly canClone: boolean;
 }
 
-export interface StillPlan {
+export interface QuiescePlan {
   readonly consistency: Consistency;
   /** What is done to the containers; undefined for nothing. */
   readonly how: 'pause' | 'stop' | undefined;
@@ -27,7 +27,7 @@ export interface StillPlan {
 }
 
 /** How the data is kept still, the best way that it can have; pure. `unsupported` for a mode that cannot be had. */
-export function planConsistency({ name, mode, writers, way, canClone }: Situation): StillPlan {
+export function planConsistency({ name, mode, writers, way, canClone }: Situation): QuiescePlan {
   const plan = { how: undefined, liveFirst: false, clones: false, note: undefined };
   if (mode === 'freeze' && !canClone) {
     const why =
@@ -61,7 +61,7 @@ export function planConsistency({ name, mode, writers, way, canClone }: Situatio
 }
 
 /** Volumes of one still moment get what all of them can have; pure. */
-export function planTogether(situations: readonly Situation[]): StillPlan {
+export function planTogether(situations: readonly Situation[]): QuiescePlan {
   const active = situations.filter(({ writers }) => writers > 0);
   const plans = situations.map(planConsistency);
   const [only] = plans;
@@ -86,7 +86,7 @@ export interface SaidBound {
   readonly stillTries: number | undefined;
 }
 
-export interface StillBound {
+export interface QuiesceBound {
   /** How long containers may be still for the reading; undefined for as long as that takes. */
   readonly maxStillMs: number | undefined;
   readonly tries: number;
@@ -98,8 +98,8 @@ export interface StillBound {
  */
 export function planBound(
   said: readonly SaidBound[],
-  { plan, stops }: { readonly plan: Pick<StillPlan, 'liveFirst'>; readonly stops: boolean },
-): StillBound {
+  { plan, stops }: { readonly plan: Pick<QuiescePlan, 'liveFirst'>; readonly stops: boolean },
+): QuiesceBound {
   const times = said.flatMap(({ maxStillMs }) => maxStillMs ?? []);
   const tries = said.flatMap(({ stillTries }) => stillTries ?? []);
   const usual = plan.liveFirst && !stops ? usualMaxStillMs : Infinity;
@@ -110,6 +110,6 @@ export function planBound(
   };
 }
 
-function rank({ consistency }: StillPlan): number {
+function rank({ consistency }: QuiescePlan): number {
   return { live: 0, pause: 1, 'two-pass': 2, freeze: 3, stop: 4, cold: 5 }[consistency];
 }

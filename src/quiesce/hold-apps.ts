@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerIdentity } from '../hosts/containers.ts';
-import type { Host } from '../hosts/host.ts';
+import type { Host, HostAccess } from '../hosts/host.ts';
 import { isAppError } from '../model/errors.ts';
 import { takeLease } from '../leases/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 interface AppsToHold {
   readonly stateDir: string;
@@ -50,16 +50,16 @@ export async function holdApps(
  * paused is so by its user.
  */
 export async function lookWhenFree<T>(
-  parts: Protection,
+  access: HostAccess & { readonly stateDir: string },
   {
     containers,
     look,
   }: { readonly containers: readonly ContainerIdentity[]; readonly look: () => Promise<T> },
   options: JobOptions & { readonly patienceMs?: number | undefined },
 ): Promise<T> {
-  const host = await parts.host();
+  const host = await access.host();
   const { identity: hostIdentity } = await host.info({ signal: options.signal });
-  const apps = { stateDir: parts.stateDir, hostIdentity, host, containers, reason: 'look at' };
+  const apps = { stateDir: access.stateDir, hostIdentity, host, containers, reason: 'look at' };
   await using _held = await holdApps(apps, options);
   return await look();
 }

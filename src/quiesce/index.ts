@@ -6,9 +6,14 @@
 export { takeLeftJournals, type AppJournal, type OpenAppJournal } from './app-journal.ts';
 export { canClone } from './can-clone.ts';
 export { chooseWays, type ConsistencyChoice, type Strength } from './choose-ways.ts';
-export { planBound, planTogether, type Situation, type StillPlan } from './consistency.ts';
+export {
+  planBound,
+  planTogether,
+  type QuiesceBound,
+  type QuiescePlan,
+  type Situation,
+} from './consistency.ts';
 export { ownLabels, ownStack, settingsOfContainer } from './container-labels.ts';
-export { frozenAtMostMs } from './freeze/freezing.ts';
 export { holdApps } from './hold-apps.ts';
 export { hasHookJournals } from './hooks/hook-journal.ts';
 export type { HookOutcome } from './hooks/hook-run.ts';
@@ -31,6 +36,13 @@ export {
 export type { DiskEvidence, Preset } from './presets/preset.ts';
 export { readContainerFile, runClient, type ClientPlace, type ClientRequest } from './presets/run-client.ts';
 export { putBack } from './put-back.ts';
+export {
+  namesOfWriters,
+  quiesce,
+  type PlaceEvidence,
+  type QuiesceEvidence,
+  type QuiescePlace,
+} from './quiesce.ts';
 export { activeRefusal, refuseActive } from './refuse-active.ts';
 export {
   findConsumers,
@@ -42,9 +54,8 @@ export {
   type PlannedStops,
 } from './restore-consumers.ts';
 export { noteRefusal, startOnce, type StartRefusal } from './start-refusal.ts';
-export { makeStill, type KilledApp, type ReleaseReport, type StillContainers } from './still-containers.ts';
+export { makeStill, type KilledApp, type StillContainers } from './still-containers.ts';
 export {
-  consumersNow,
   isActiveContainer,
   lookAround,
   lookAroundFree,

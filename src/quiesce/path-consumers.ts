@@ -1,18 +1,17 @@
-import type { Host } from '../hosts/host.ts';
+import type { HostAccess } from '../hosts/host.ts';
 import { isAppError } from '../model/errors.ts';
 import { isWithin } from '../model/clean-path.ts';
 import type { Consumer, DataMount } from '../model/volume.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 /** The containers that mount a directory or file, or something in it or around it. Without an engine there are none. */
 export async function pathConsumers(
-  parts: Protection,
+  { host }: HostAccess,
   path: string,
   options: JobOptions,
 ): Promise<Consumer[]> {
   try {
-    const host: Host = await parts.host();
-    return consumersOfPath(await host.listMounts({ signal: options.signal }), path);
+    return consumersOfPath(await (await host()).listMounts({ signal: options.signal }), path);
   } catch (error) {
     if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return [];
     throw error;

@@ -1,7 +1,8 @@
 import type { Container, Containers } from '../hosts/containers.ts';
+import type { HostAccess } from '../hosts/host.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { lookWhenFree } from './hold-apps.ts';
 import { ownContainer } from './own-container.ts';
 import { planStill, type StillPlan, type Unstoppable } from './plan-still.ts';
@@ -18,11 +19,11 @@ export interface Place {
 
 /** The containers, running or not, that see any of the places. */
 export async function findConsumers(
-  parts: Protection,
+  access: HostAccess,
   places: readonly Place[],
   options: JobOptions,
 ): Promise<readonly Container[]> {
-  return await containersAt(parts, places, options);
+  return await containersAt(access, places, options);
 }
 
 /** True for one that has the data mounted now. */
@@ -49,7 +50,7 @@ interface StopRequest {
 
 /** In which order they have to be stopped, and whether they can be. One that has fallen since it was looked at ran all the same. */
 export async function planStops(
-  parts: Protection,
+  access: HostAccess & { readonly stateDir: string },
   { containers, before, names, stopsPaused }: StopRequest,
   options: JobOptions,
 ): Promise<Stops> {
@@ -66,7 +67,7 @@ export async function planStops(
   const paused = all.filter(({ state }) => state === 'paused');
   if (plan.unstoppable.length > 0 && paused.length > 0) {
     const held = { ...options, patienceMs: pausedPatienceMs };
-    ({ all, plan } = await lookWhenFree(parts, { containers: paused, look }, held));
+    ({ all, plan } = await lookWhenFree(access, { containers: paused, look }, held));
   }
   const [first] = plan.unstoppable;
   if (first === undefined) return { ...plan, refusal: undefined };
@@ -112,14 +113,14 @@ interface StopsAt {
 
 /** Names of those that have to be stopped for work at the places, in order, or why that is not possible. */
 export async function planStopsAt(
-  parts: Protection,
+  access: HostAccess & { readonly stateDir: string },
   { containers, places }: StopsAt,
   options: JobOptions,
 ): Promise<PlannedStops> {
   if (containers === undefined) return { names: [], refusal: undefined };
-  const before = (await findConsumers(parts, places, options)).filter(isUp);
+  const before = (await findConsumers(access, places, options)).filter(isUp);
   if (before.length === 0) return { names: [], refusal: undefined };
   const names = places.map(({ name }) => name);
-  const { levels, refusal } = await planStops(parts, { containers, before, names }, options);
+  const { levels, refusal } = await planStops(access, { containers, before, names }, options);
   return { names: levels.flat().map(({ identity }) => identity.name), refusal };
 }

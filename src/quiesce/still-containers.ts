@@ -1,9 +1,9 @@
 import type { Container, ContainerIdentity, Containers } from '../hosts/containers.ts';
-import type { Host } from '../hosts/host.ts';
+import type { Host, HostAccess } from '../hosts/host.ts';
 import { errorInWords } from '../lib/known-error.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { type Freezing, openFreezing } from './freeze/freezing.ts';
 import { noteRefusal } from './start-refusal.ts';
 import { openAppJournal, type OpenAppJournal } from './app-journal.ts';
@@ -105,30 +105,37 @@ export interface StillContainers extends AsyncDisposable {
   leave(why?: unknown): Promise<void>;
 }
 
+/** What it takes to hold containers: their host, where journals lie, and the clock. */
+export interface QuiesceMeans extends HostAccess {
+  readonly stateDir: string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
 /**
  * Pauses or stops what runs of the containers, dependants first, a Swarm service as a whole. What was running is
  * written down durably before the first of them is touched, so that the next start brings it back, whatever ends this
  * one. When it throws, all is as it was before, or the error says what is not.
  */
 export async function makeStill(
-  parts: Protection,
+  means: QuiesceMeans,
   request: StillRequest,
   options: JobOptions,
 ): Promise<StillContainers> {
   await using opened = new AsyncDisposableStack();
-  const host = await parts.host();
+  const { stateDir, now } = means;
+  const host = await means.host();
   const { signal } = options;
-  if (request.containers.length === 0) return nothingStill(parts, []);
+  if (request.containers.length === 0) return nothingStill(now(), []);
   if (host.containers === undefined)
     throw new AppError('unsupported', 'This host runs no containers that could be paused or stopped');
   const { identity: hostIdentity } = await host.info({ signal });
-  const { stateDir } = parts;
   const holdWork = { containers: host.containers, host, hostIdentity, stateDir, request };
   const { all, plan, held } = await holdAndPlan(holdWork, options);
   opened.use(held);
   const { unstoppable } = plan;
   for (const one of unstoppable) options.onNote?.(describeUnstoppable(one));
-  if (plan.levels.length === 0) return nothingStill(parts, unstoppable);
+  if (plan.levels.length === 0) return nothingStill(now(), unstoppable);
   // What is stopped takes its time, in which the others are paused as well.
   const { briefMs } = request;
   const isBrief = briefMs !== undefined && plan.levels.flat().every(({ how }) => how === 'pause');
@@ -138,14 +145,13 @@ export async function makeStill(
   );
   const { levels } = freezing;
   const { reason, restoreId, how } = request;
-  const since = new Date(parts.now()).toISOString();
+  const since = new Date(now()).toISOString();
   const about = { hostIdentity, reason, restoreId, how, since, levels };
   const journal = await openAppJournal(stateDir, about);
   // Disposed in the reverse order: nobody else has them before the guardian has ended.
   const holds = opened.move();
   const { onNote } = options;
   const { justBefore, beforePause } = request;
-  const { now } = parts;
   const work = { journal, levels, freezing, holds, unstoppable, now, onNote, justBefore, beforePause };
   const still = new Still(host.containers, work);
   await still.begin(signal);
@@ -416,9 +422,9 @@ async function settleAll(works: readonly Promise<void>[]): Promise<void> {
   if (failed !== undefined) throw failed.reason;
 }
 
-function nothingStill(parts: Protection, unstoppable: readonly Unstoppable[]): StillContainers {
+function nothingStill(sinceMs: number, unstoppable: readonly Unstoppable[]): StillContainers {
   return {
-    sinceMs: parts.now(),
+    sinceMs,
     names: [],
     unstoppable,
     killed: [],

@@ -1,13 +1,14 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { Container, ContainerMount } from '../hosts/containers.ts';
+import type { HostAccess } from '../hosts/host.ts';
 import { type MountPoint, readMounts } from '../lib/mountinfo.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { fromText } from '../model/byte-string.ts';
 import { isAppError } from '../model/errors.ts';
 import type { Consumer, Volume } from '../model/volume.ts';
 import { isWithin } from '../model/clean-path.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { lookWhenFree } from './hold-apps.ts';
 import { withoutOwn } from './own-container.ts';
 import { pathConsumers } from './path-consumers.ts';
@@ -32,37 +33,37 @@ interface Place {
  * folder or of one above or below, or by another volume that is the same place. This process's own container is none.
  */
 export async function volumeContainers(
-  parts: Protection,
+  access: HostAccess,
   volumeName: string,
   options: JobOptions,
 ): Promise<Container[]> {
-  return await containersOf(parts, { kind: 'volume', name: volumeName }, options);
+  return await containersOf(access, { kind: 'volume', name: volumeName }, options);
 }
 
 /** The same for a directory of this machine. Without an engine there are none. */
 export async function pathContainers(
-  parts: Protection,
+  access: HostAccess,
   directory: string,
   options: JobOptions,
 ): Promise<Container[]> {
-  return await containersOf(parts, { kind: 'path', name: directory }, options);
+  return await containersOf(access, { kind: 'path', name: directory }, options);
 }
 
 /** The same for several places, with one question to the host. */
 export async function containersAt(
-  parts: Protection,
+  access: HostAccess,
   places: readonly Place[],
   options: JobOptions,
 ): Promise<readonly Container[]> {
-  const around = await lookAround(parts, places, options);
+  const around = await lookAround(access, places, options);
   const found = new Map<string, Container>();
   for (const place of places)
     for (const container of await consumersOf(around, place, () => true)) found.set(container.id, container);
   return [...found.values()];
 }
 
-async function containersOf(parts: Protection, place: Place, options: JobOptions): Promise<Container[]> {
-  return await consumersOf(await lookAround(parts, [place], options), place, () => true);
+async function containersOf(access: HostAccess, place: Place, options: JobOptions): Promise<Container[]> {
+  return await consumersOf(await lookAround(access, [place], options), place, () => true);
 }
 
 /** Those of them, running or not, that could write when they run. */
@@ -72,12 +73,12 @@ export async function writersIn(around: Surroundings, place: Place): Promise<Con
 
 /** Asks the host once for all of the places. For directories alone there need be no engine. */
 export async function lookAround(
-  parts: Protection,
+  access: HostAccess,
   places: readonly Place[],
   { signal }: JobOptions,
 ): Promise<Surroundings> {
   try {
-    const host = await parts.host();
+    const host = await access.host();
     if (host.containers === undefined) return nothingAround;
     const [containers, volumes] = await Promise.all([
       host.containers.list({ signal }),
@@ -96,19 +97,19 @@ export async function lookAround(
  * user has paused is paused then, or what other work has for longer than is waited for.
  */
 export async function lookAroundFree(
-  parts: Protection,
+  access: HostAccess & { readonly stateDir: string },
   places: readonly Place[],
   options: JobOptions & { readonly patienceMs?: number | undefined },
 ): Promise<Surroundings> {
-  const around = await lookAround(parts, places, options);
+  const around = await lookAround(access, places, options);
   const paused = new Map<string, Container>();
   for (const place of places)
     for (const writer of await writersIn(around, place))
       if (writer.state === 'paused') paused.set(writer.id, writer);
   if (paused.size === 0) return around;
-  const look = (): Promise<Surroundings> => lookAround(parts, places, options);
+  const look = (): Promise<Surroundings> => lookAround(access, places, options);
   try {
-    return await lookWhenFree(parts, { containers: [...paused.values()], look }, options);
+    return await lookWhenFree(access, { containers: [...paused.values()], look }, options);
   } catch (error) {
     if (!isAppError(error, 'locked')) throw error;
     return around;
@@ -133,12 +134,12 @@ export function isActiveContainer(container: Container): boolean {
 
 /** What a host says that lists consumers, and no containers. */
 export async function consumersNow(
-  parts: Protection,
+  access: HostAccess,
   target: Place,
   options: JobOptions,
 ): Promise<readonly Consumer[]> {
-  if (target.kind === 'path') return await pathConsumers(parts, target.name, options);
-  const host = await parts.host();
+  if (target.kind === 'path') return await pathConsumers(access, target.name, options);
+  const host = await access.host();
   return (await host.findVolume(target.name, { signal: options.signal }))?.consumers ?? [];
 }
 

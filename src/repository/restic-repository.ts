@@ -20,7 +20,7 @@ import type { RepositoryConfig } from './format/config-file.ts';
 import type { FileCodec } from './format/repository-file.ts';
 import { addKey, type KeyContext, keyOf, listKeys, removeKey } from './keys/manage-keys.ts';
 import type { LockedContext } from './save/save-scheduler.ts';
-import { lockForReading, lockRepository, noLock } from './lock.ts';
+import { lockForReading, lockRepository, noLock, type RepositoryLock } from './lock.ts';
 import { BlobReader } from './read/blob-reader.ts';
 import { findInSnapshot } from './read/find-in-snapshot.ts';
 import { listDumps, readEntry, walkEntries } from './read/entries.ts';
@@ -34,7 +34,7 @@ import { repairIndex } from './repair/repair-index.ts';
 import { repairPacks } from './repair/repair-packs.ts';
 import { repairSnapshots } from './repair/repair-snapshots.ts';
 import { restoreTree } from './restore/restore-tree.ts';
-import { saveSnapshot, saveSnapshots } from './save/save-snapshot.ts';
+import { beginSave, saveAlone } from './save/save-session.ts';
 import { changeTags, listSnapshots, removeSnapshots } from './snapshots/snapshots.ts';
 import { measureGroups } from './stats/measure-groups.ts';
 import { unlockRepository } from './unlock.ts';
@@ -56,11 +56,13 @@ import type {
   RestoreResult,
   SaveOptions,
   SaveResult,
+  SaveSession,
+  SaveSessionOptions,
   SnapshotEntry,
   StatsOptions,
-  StillMoment,
   StoredDump,
   TagChange,
+  TreeToSave,
   UnlockOptions,
   UnlockReport,
   WalkOptions,
@@ -104,16 +106,17 @@ export class ResticRepository implements Repository {
   }
 
   async save(options: SaveOptions): Promise<SaveResult> {
-    return await this.#saving(options, (context) => saveSnapshot(context, options));
+    return await saveAlone(await this.#openForSaving(options), options);
   }
 
-  async saveTogether(saves: readonly SaveOptions[], moment: StillMoment): Promise<SaveResult[]> {
-    const options = { signal: saves[0]?.signal };
-    return await this.#saving(options, (context) => saveSnapshots(context, saves, moment));
+  async beginSave(trees: readonly TreeToSave[], options: SaveSessionOptions = {}): Promise<SaveSession> {
+    return await beginSave(await this.#openForSaving(options), trees, options);
   }
 
   async storeDump(dump: DumpStream, options: WorkOptions = {}): Promise<StoredDump> {
-    return await this.#saving(options, (context) => saveDump(context, dump, options));
+    const context = await this.#openForSaving(options);
+    await using _lock = context.lock;
+    return await saveDump(context, dump, options);
   }
 
   async listDumps(snapshot: Snapshot, options: WorkOptions = {}): Promise<SnapshotEntry[]> {
@@ -262,16 +265,19 @@ export class ResticRepository implements Repository {
     await this.#parts.codec.store[Symbol.asyncDispose]?.();
   }
 
-  async #saving<T>(options: WorkOptions, work: (context: LockedContext) => Promise<T>): Promise<T> {
-    await using lock = await lockRepository(this.#parts.codec, { exclusive: false, signal: options.signal });
+  /** The caller disposes the lock. */
+  async #openForSaving(options: WorkOptions): Promise<LockedContext & { readonly lock: RepositoryLock }> {
+    await using opened = new AsyncDisposableStack();
     const { codec, address, masterKey, config } = this.#parts;
+    const lock = opened.use(await lockRepository(codec, { exclusive: false, signal: options.signal }));
     // An index of its own: saving claims blobs in it that have no place yet. Two would take twice the memory.
     this.#index.forget();
     const [index] = await Promise.all([
       loadBlobIndex(codec, { ...options, placesOf: 'trees' }),
       codec.store.removeLeftovers?.(options),
     ]);
-    return await work({ codec, address, masterKey, index, polynomial: config.polynomial, lock });
+    opened.move();
+    return { codec, address, masterKey, index, polynomial: config.polynomial, lock };
   }
 
   async #repairing<T>(options: RepairOptions, work: (parts: RepairWork) => Promise<T>): Promise<T> {

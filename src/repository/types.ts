@@ -29,7 +29,15 @@ import type {
   UnlockReport,
   WorkOptions,
 } from './requests.ts';
-import type { DumpStream, SaveOptions, SaveResult, StillMoment, StoredDump } from './save/save-types.ts';
+import type {
+  DumpStream,
+  SaveOptions,
+  SaveResult,
+  SaveSession,
+  SaveSessionOptions,
+  StoredDump,
+  TreeToSave,
+} from './save/save-types.ts';
 
 /** How to reach a repository. */
 export interface RepositoryAccess {
@@ -84,12 +92,8 @@ export interface Repository extends AsyncDisposable {
    */
   save(options: SaveOptions): Promise<SaveResult>;
 
-  /**
-   * The same for several that are still at the same moment; `signal` and `dryRun` are the first's. One whose own data cannot
-   * be read has an `error`, and the others name it as missing; throws when none can be read. What is no fault of their data
-   * fails all: they are recorded together, or not at all.
-   */
-  saveTogether(saves: readonly SaveOptions[], moment: StillMoment): Promise<SaveResult[]>;
+  /** Begins to save several trees together, whose data the caller keeps still. Holds a lock until the session has ended. */
+  beginSave(trees: readonly TreeToSave[], options?: SaveSessionOptions): Promise<SaveSession>;
 
   /** Depth first, sorted by bytes, `path` itself first. `not-found` when there is no such path. */
   walk(snapshot: Snapshot, path: ByteString, options?: WalkOptions): AsyncIterable<SnapshotEntry>;

@@ -3,13 +3,7 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Volume } from '../model/volume.ts';
-import {
-  describeVolume,
-  saveHeld,
-  type BackupOutcome,
-  type BackupRequest,
-  type BackupSettings,
-} from '../backup/index.ts';
+import { chooseSettings, describeVolume, saveTogether, type BackupOutcome } from '../backup/index.ts';
 import { safetyTag } from '../snapshots/index.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import type { BackupTarget } from '../volumes/index.ts';
@@ -107,20 +101,11 @@ async function saveBeforeRestore(
   target: BackupTarget,
   options: JobOptions,
 ): Promise<BackupOutcome> {
-  const request: BackupRequest = {
-    targets: [],
-    all: false,
-    stacks: [],
-    marks: [safetyTag],
-    dryRun: false,
-  };
   const volume = await describeVolume(parts, target, options);
+  const held = [{ target, volume, settings: chooseSettings({}, []) }];
   const repository = await parts.repository();
-  // Applications were made still already, or are no more.
-  const isSafety = true;
-  const allSettings = new Map<BackupTarget, BackupSettings>();
-  const work = { target, targets: [target], request, repository, allSettings, volume, isSafety };
-  const [outcome] = await saveHeld(parts, [work], options);
+  const toSave = { held, missing: [], repository, marks: [safetyTag], dryRun: false, isSafety: true };
+  const [outcome] = await saveTogether(parts, toSave, options);
   if (outcome === undefined) throw new AppError('failed', `Nothing of ${quote(target.name)} was saved`);
   if (outcome.error !== undefined) throw outcome.error;
   return outcome;

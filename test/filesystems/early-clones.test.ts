@@ -26,6 +26,7 @@ import { renewClone } from '../../src/repository/save/renew-clone.ts';
 import { openFreshRepository } from '../fixtures/open-repository.ts';
 import { type LoopFilesystem, mountLoopFilesystem } from '../support/loop-filesystem.ts';
 import { mapFile } from '../support/memory-map.ts';
+import { saveTogether } from '../support/save-together.ts';
 import { namelessOn, saveOf, savedContent } from './still-save.ts';
 
 const page = 8192;
@@ -259,7 +260,7 @@ test.each(Object.entries(disks))(
     const [changed = '', replaced = '', , rewritten = ''] = paths;
     let still: string[] = [];
     const { repository } = opened;
-    const [result] = await repository.saveTogether([saveOf(root)], {
+    const [result] = await saveTogether(repository, [saveOf(root)], {
       liveFirst: true,
       clones: true,
       async begin() {

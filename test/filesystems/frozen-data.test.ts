@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openFreshRepository } from '../fixtures/open-repository.ts';
 import { mountLoopFilesystem } from '../support/loop-filesystem.ts';
+import { saveTogether } from '../support/save-together.ts';
 import { namelessOn, saveOf, savedContent } from './still-save.ts';
 
 const paths = ['large', 'base/1/large', 'base/2/large', 'base/2/deep/large', 'base/3/small', 'wal/large'];
@@ -27,7 +28,7 @@ test.each(['btrfs', 'xfs'] as const)(
     };
     writeAll('a');
     const { repository } = opened;
-    const [result] = await repository.saveTogether([saveOf(root)], {
+    const [result] = await saveTogether(repository, [saveOf(root)], {
       liveFirst: true,
       clones: true,
       begin: async () => {
@@ -64,7 +65,7 @@ test('clones are let go of when what was still cannot be brought back', async ()
       throw new Error('A container does not start');
     },
   };
-  await expect(opened.repository.saveTogether([saveOf(root)], moment)).rejects.toThrow('does not start');
+  await expect(saveTogether(opened.repository, [saveOf(root)], moment)).rejects.toThrow('does not start');
   expect(namelessOn(disk.path)).toEqual([]);
 });
 
@@ -77,7 +78,7 @@ test('what is read from clones counts for the volume that it is of', async () =>
     writeFileSync(join(root, 'large'), 'a');
   }
   const sizes = [60_000_000, 20_000_000];
-  const results = await opened.repository.saveTogether(roots.map(saveOf), {
+  const results = await saveTogether(opened.repository, roots.map(saveOf), {
     liveFirst: true,
     clones: true,
     begin: async () => {

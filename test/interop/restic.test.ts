@@ -212,24 +212,21 @@ describe('locks', () => {
     makeOrdinaryTree(source);
     await using repository = await initTestRepository(location);
     await saveDirectory(repository, source);
-    const prunes: Promise<{ exitCode: number; output: string }>[] = [];
-    await repository.save({
+    const tree = {
       source: { kind: 'directory', root: source },
       volume: (await import('../support/repository-fixture.ts')).describeTestVolume('data'),
       tags: [],
       hostname: 'test-host',
       timeMs: Date.now(),
       excludePatterns: [],
-      grade: async () => {
-        // Asked while the lock is held.
-        prunes.push(resticCommand(location).attempt('prune'));
-        const result = await prunes[0];
-        expect(result?.exitCode).not.toBe(0);
-        expect(result?.output).toContain('already locked');
-        return 'cold';
-      },
-    });
-    expect(prunes).toHaveLength(1);
+    } as const;
+    await using save = await repository.beginSave([tree]);
+    await save.finalPass();
+    await save.storeData();
+    const { exitCode, output } = await resticCommand(location).attempt('prune');
+    expect(exitCode).not.toBe(0);
+    expect(output).toContain('already locked');
+    await save.finish([{ grade: 'cold' }]);
     expect(readdirSync(join(location, 'locks'))).toEqual([]);
     expect((await resticCommand(location).attempt('prune')).exitCode).toBe(0);
     expect(statSync(join(location, 'config')).size).toBeGreaterThan(0);

@@ -2,7 +2,7 @@ import type { Container, ContainerIdentity, Containers } from '../../hosts/conta
 import { AppError } from '../../model/errors.ts';
 import type { Hook, HookMoment } from '../../model/hook.ts';
 import { ownLabels, ownStack } from '../container-labels.ts';
-import type { JobOptions, Protection } from '../../activity/index.ts';
+import type { JobOptions, Notifier } from '../../activity/index.ts';
 import type { PlannedHook } from './choose-hooks.ts';
 import {
   areSomeOverdue,
@@ -11,6 +11,7 @@ import {
   type OpenHookJournal,
   takeDueHooks,
 } from './hook-journal.ts';
+import type { QuiesceMeans } from '../still-containers.ts';
 import { noTarget, outOfReach, runHook } from './run-hook.ts';
 import { tellOfHooks } from './tell-of-hooks.ts';
 
@@ -40,13 +41,18 @@ export interface HooksToRun {
   readonly volumes: readonly string[];
 }
 
-export async function openHookRun(parts: Protection, { hooks, volumes }: HooksToRun): Promise<HookRun> {
-  const host = await parts.host();
+/** What it takes to run hooks, to keep those due that fail, and to tell of them. */
+export interface HookMeans extends QuiesceMeans {
+  readonly notifier: () => Promise<Notifier>;
+}
+
+export async function openHookRun(means: HookMeans, { hooks, volumes }: HooksToRun): Promise<HookRun> {
+  const host = await means.host();
   const { containers } = host;
   if (hooks.length === 0 || containers === undefined) return noHooks;
   const hostIdentity = (await host.info()).identity;
   const environment = { HOLDFAST_VOLUME: volumes.join(',') };
-  return new Run({ parts, containers, hooks, hostIdentity, environment });
+  return new Run({ means, containers, hooks, hostIdentity, environment });
 }
 
 const noHooks: HookRun = {
@@ -56,8 +62,8 @@ const noHooks: HookRun = {
   finish: async () => [],
 };
 
-interface RunParts {
-  readonly parts: Protection;
+interface RunWork {
+  readonly means: HookMeans;
   readonly containers: Containers;
   readonly hooks: readonly PlannedHook[];
   readonly hostIdentity: string;
@@ -69,18 +75,18 @@ const staysDue =
 
 class Run implements HookRun {
   readonly ran: string[] = [];
-  readonly #parts: RunParts;
+  readonly #work: RunWork;
   #journal: OpenHookJournal | undefined;
 
-  constructor(parts: RunParts) {
-    this.#parts = parts;
+  constructor(work: RunWork) {
+    this.#work = work;
   }
 
   async begin(options: JobOptions): Promise<void> {
-    const { parts, hooks, hostIdentity, environment } = this.#parts;
+    const { means, hooks, hostIdentity, environment } = this.#work;
     const due = hooks.filter(({ hook, isOutOfReach }) => isDueAtEnd(hook) && isOutOfReach !== true);
     if (due.length > 0)
-      this.#journal = await openHookJournal(parts.stateDir, { hostIdentity, environment, hooks: due });
+      this.#journal = await openHookJournal(means.stateDir, { hostIdentity, environment, hooks: due });
     await this.#runAll('before', options);
   }
 
@@ -90,7 +96,7 @@ class Run implements HookRun {
 
   async finish(outcome: HookOutcome, { onNote }: Pick<JobOptions, 'onNote'>): Promise<readonly AppError[]> {
     const isBad = outcome.outcome === 'failed' || outcome.outcome === 'cancelled';
-    const { parts, hostIdentity, hooks, containers, environment } = this.#parts;
+    const { means, hostIdentity, hooks, containers, environment } = this.#work;
     // Without a signal: they run after a cancel too, and each has its own time-out.
     const told = {
       ...environment,
@@ -107,10 +113,10 @@ class Run implements HookRun {
     const kept = new Set(this.#journal === undefined ? [] : stay.map(({ planned }) => planned));
     const taken = due.filter((planned) => !bad.has(planned) || kept.has(planned));
     const about = { hooks: taken, hostIdentity };
-    const earlier = await takeDueHooks(parts.stateDir, about).catch(() => []);
+    const earlier = await takeDueHooks(means.stateDir, about).catch(() => []);
     await this.#closeJournal({ failures: stay, environment: told, earlier }, onNote);
-    const isOver = earlier.length > 0 && !(await areSomeOverdue(parts.stateDir).catch(() => true));
-    await tellOfHooks(parts, { notes: [], isOver });
+    const isOver = earlier.length > 0 && !(await areSomeOverdue(means.stateDir).catch(() => true));
+    await tellOfHooks(means, { notes: [], isOver });
     for (const { hook, error } of failures) if (hook.onFailure === 'warn') onNote?.(`${error.message}.`);
     if (stay.length > 0) onNote?.(staysDue);
     return failures.filter(({ hook }) => hook.onFailure === 'abort').map(({ error }) => error);
@@ -124,12 +130,12 @@ class Run implements HookRun {
     const journal = this.#journal;
     this.#journal = undefined;
     if (journal === undefined) return;
-    const { parts, hostIdentity } = this.#parts;
+    const { means, hostIdentity } = this.#work;
     if (failures.length === 0) {
       await journal.remove();
       return;
     }
-    const now = new Date(parts.now()).toISOString();
+    const now = new Date(means.now()).toISOString();
     const tried = {
       times: 1 + Math.max(0, ...earlier.map(({ times }) => times)),
       first: [now, ...earlier.map(({ first }) => first)].toSorted()[0] ?? now,
@@ -147,7 +153,7 @@ class Run implements HookRun {
   }
 
   async #runAll(moment: HookMoment, options: JobOptions): Promise<void> {
-    const { hooks, containers, environment } = this.#parts;
+    const { hooks, containers, environment } = this.#work;
     for (const planned of hooks.filter(({ hook }) => hook.moment === moment)) {
       const { hook } = planned;
       options.signal?.throwIfAborted();

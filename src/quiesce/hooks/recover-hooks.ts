@@ -1,6 +1,6 @@
 import type { Containers } from '../../hosts/containers.ts';
 import { quote } from '../../model/quote.ts';
-import type { JobOptions, Protection } from '../../activity/index.ts';
+import type { JobOptions } from '../../activity/index.ts';
 import { hookKey } from './choose-hooks.ts';
 import {
   hasHookJournals,
@@ -9,6 +9,7 @@ import {
   type OpenHookJournal,
   takeLeftHookJournals,
 } from './hook-journal.ts';
+import type { QuiesceMeans } from '../still-containers.ts';
 import { findHookTarget, runDueHooks } from './hook-run.ts';
 
 /** A hook that is due since a backup has ended, and could not be run. */
@@ -65,12 +66,15 @@ const goneForMs = 7 * 24 * 60 * minuteMs;
  * an hour. One is given up only when its container has been gone for a week. Only for the host that they were written for.
  * To be called when its containers are back.
  */
-export async function recoverHooks(parts: Protection, options: RecoverHooksOptions): Promise<RecoveredHooks> {
+export async function recoverHooks(
+  { stateDir, host: openHost, now }: QuiesceMeans,
+  options: RecoverHooksOptions,
+): Promise<RecoveredHooks> {
   const found: Found = { ran: [], due: [], notes: [], hadFailed: false, isWaiting: false };
-  if (!(await hasHookJournals(parts.stateDir))) return found;
-  const host = await parts.host();
+  if (!(await hasHookJournals(stateDir))) return found;
+  const host = await openHost();
   const { identity } = await host.info({ signal: options.signal });
-  const journals = await takeLeftHookJournals(parts.stateDir, ({ message, hint }) =>
+  const journals = await takeLeftHookJournals(stateDir, ({ message, hint }) =>
     found.notes.push(`${message}. ${hint ?? ''}`),
   );
   await using left = new AsyncDisposableStack();
@@ -82,12 +86,12 @@ export async function recoverHooks(parts: Protection, options: RecoverHooksOptio
     found.hadFailed ||= opened.journal.tried !== undefined;
     const waits = options.waitsFor?.some((job) => isOfJob(opened.journal, job)) === true;
     found.isWaiting ||= waits;
-    const rests = isResting(opened, { nowMs: parts.now(), isAsked: options.isAsked === true });
+    const rests = isResting(opened, { nowMs: now(), isAsked: options.isAsked === true });
     // A backup that is under way runs the same hook when it ends: not in the middle of it. One may have begun just now.
-    const busy = new Set((await hooksUnderWay(parts.stateDir, journals)).map(hookKey));
+    const busy = new Set((await hooksUnderWay(stateDir, journals)).map(hookKey));
     if (waits || rests || opened.journal.hooks.some((hook) => busy.has(hookKey(hook))))
       found.due.push(...dueOf(opened));
-    else await runLeft({ containers, nowMs: parts.now(), found }, opened);
+    else await runLeft({ containers, nowMs: now(), found }, opened);
   }
   return found;
 }

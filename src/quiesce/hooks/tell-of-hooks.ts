@@ -1,4 +1,4 @@
-import type { Happening, Protection } from '../../activity/index.ts';
+import type { Happening, Notifier } from '../../activity/index.ts';
 
 export interface HooksToTell {
   /** What failed, or is given up. */
@@ -9,7 +9,7 @@ export interface HooksToTell {
 
 /** Nobody may be there who reads the notes of a command. Never throws: it is told by the notes as well. */
 export async function tellOfHooks(
-  parts: Pick<Protection, 'notifier'>,
+  { notifier }: { readonly notifier: () => Promise<Notifier> },
   { notes, isOver }: HooksToTell,
 ): Promise<void> {
   const about = { work: 'backup', subject: 'hooks' } as const;
@@ -29,7 +29,7 @@ export async function tellOfHooks(
   const all = isOver ? [...failed, over] : failed;
   if (all.length === 0) return;
   try {
-    (await parts.notifier()).tell(all);
+    (await notifier()).tell(all);
   } catch {
     // A configuration that cannot be read, as a rule.
   }

@@ -3,8 +3,8 @@ import { knownError } from '../../lib/known-error.ts';
 import { AppError } from '../../model/errors.ts';
 import type { Stillness } from '../../model/label-settings.ts';
 import { quote } from '../../model/quote.ts';
-import { type HookOutcome, type HookRun, openHookRun } from '../hooks/hook-run.ts';
-import type { JobOptions, Protection } from '../../activity/index.ts';
+import { type HookMeans, type HookOutcome, type HookRun, openHookRun } from '../hooks/hook-run.ts';
+import type { JobOptions } from '../../activity/index.ts';
 import type { Repository, StoredDump } from '../../repository/index.ts';
 import {
   type ApplicationPlan,
@@ -18,7 +18,7 @@ import type { Hold, Preset, PresetServer } from './preset.ts';
 /**
  * What the applications on some volumes do for a backup of them, in the order of its calls:
  *
- *   await using application = await openApplication(parts, volumes, options);
+ *   await using application = await openApplication(means, volumes, options);
  *   await application.begin(options);                        hooks "before", checkpoints
  *   const dumps = await application.dump(repository, options);
  *   …                                                        a first pass over the live data
@@ -56,16 +56,16 @@ export interface Application extends AsyncDisposable {
 }
 
 export async function openApplication(
-  parts: Protection,
+  means: HookMeans,
   volumes: readonly ApplicationVolume[],
   options: JobOptions,
 ): Promise<Application> {
-  const { containers } = await parts.host();
+  const { containers } = await means.host();
   const all = containers === undefined ? [] : await containers.list({ signal: options.signal });
   const plan = planApplication(volumes, all);
   for (const warning of plan.warnings) options.onNote?.(`${warning}.`);
   for (const note of findMissingDumps(plan, volumes)) options.onNote?.(note);
-  const hooks = await openHookRun(parts, { hooks: plan.hooks, volumes: volumes.map(({ name }) => name) });
+  const hooks = await openHookRun(means, { hooks: plan.hooks, volumes: volumes.map(({ name }) => name) });
   return new Running({ plan, hooks, containers });
 }
 

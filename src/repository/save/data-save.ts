@@ -1,12 +1,11 @@
 import { readUserNames, type UserNames } from '../../lib/user-names.ts';
-import type { ByteString } from '../../model/byte-string.ts';
+import { type ByteString, toPrintable } from '../../model/byte-string.ts';
 import { AppError, isAppError } from '../../model/errors.ts';
-import type { InFlight } from '../../model/snapshot.ts';
+import type { InFlight, SaveProblem } from '../../model/snapshot.ts';
 import type { TreeNode } from '../format/node.ts';
 import { loadSnapshot } from '../format/snapshot-file.ts';
 import { BlobReader } from '../read/blob-reader.ts';
 import { findNode } from '../read/find-in-snapshot.ts';
-import type { SaveOptions } from '../types.ts';
 import type { CleanedFilesystems } from './clean-pages.ts';
 import { DirectorySaver, type DirectorySaverOptions } from './directory-saver.ts';
 import type { EarlyClones } from './early-clones.ts';
@@ -18,7 +17,7 @@ import { type KnownTrees, ParentTrees } from './parent-trees.ts';
 import { dataParts, directoryNode } from './root-tree.ts';
 import type { SaveContext, SaveScheduler, StoredCount } from './save-scheduler.ts';
 import { SaveTally } from './save-tally.ts';
-import type { NotKept } from './save-types.ts';
+import type { NotKept, SaveSessionOptions, TreeToSave } from './save-types.ts';
 import { StreamSaver } from './stream-saver.ts';
 
 export interface SavedData {
@@ -40,6 +39,10 @@ interface StillWork extends Pick<DirectorySaverOptions, 'clones' | 'cleaned' | '
   readonly mayRepeat: boolean;
 }
 
+interface SharedBySaves extends SaveSessionOptions {
+  readonly scheduler: SaveScheduler;
+}
+
 interface Known {
   readonly parents: KnownTrees | undefined;
   readonly parentTreeId: string | undefined;
@@ -47,7 +50,7 @@ interface Known {
 
 /** The data of one snapshot on its way into the repository: gone through in use, perhaps, then still, then the rest. */
 export class DataSave {
-  readonly options: SaveOptions;
+  readonly tree: TreeToSave;
   readonly parts: readonly ByteString[];
   readonly names: UserNames = readUserNames();
   /** Of the pass that the snapshot is made of. */
@@ -55,8 +58,10 @@ export class DataSave {
   /** What saving it has added to the repository. */
   readonly stored: StoredCount = { addedBytes: 0, storedBytes: 0 };
   readonly #context: SaveContext;
+  readonly #shared: SharedBySaves;
   readonly #scheduler: SaveScheduler;
-  readonly #changes: FileChanges | undefined;
+  /** Where it is gone through in use. */
+  #changes: FileChanges | undefined;
   #tries = 0;
   /** Of each pass. */
   readonly #notKept: NotKeptCounter[] = [];
@@ -64,16 +69,12 @@ export class DataSave {
   #live: LiveSave | undefined;
   #pending: Pending | undefined;
 
-  constructor(
-    context: SaveContext,
-    options: SaveOptions,
-    work: { scheduler: SaveScheduler; isLive: boolean },
-  ) {
+  constructor(context: SaveContext, tree: TreeToSave, shared: SharedBySaves) {
     this.#context = context;
-    this.options = options;
-    this.#scheduler = work.scheduler;
-    this.parts = dataParts(options.volume);
-    this.#changes = work.isLive ? new FileChanges(options.parent !== undefined) : undefined;
+    this.tree = tree;
+    this.#shared = shared;
+    this.#scheduler = shared.scheduler;
+    this.parts = dataParts(tree.volume);
     this.tally = this.#newTally();
   }
 
@@ -83,6 +84,12 @@ export class DataSave {
     const more = { ...(this.#tries > 1 && { tries: this.#tries }), ...(late > 0 && { late }) };
     if (this.#live === undefined) return late > 0 ? { passes: 0, ...read, ...more } : undefined;
     return { passes: this.#live.passes, ...read, ...more };
+  }
+
+  /** What was not saved as it is, in the data and on the way to it. */
+  get problems(): SaveProblem[] {
+    const seen = this.tally.problems.map((problem) => ({ ...problem, path: toPrintable(problem.path) }));
+    return [...seen, ...(this.tree.lost ?? [])];
   }
 
   /** What of the things that were read is in no snapshot. */
@@ -108,21 +115,22 @@ export class DataSave {
 
   /** So that nobody stands still while the disk works. */
   async cleanPages(cleaned: CleanedFilesystems): Promise<void> {
-    const { source } = this.options;
+    const { source } = this.tree;
     if (source.kind === 'directory') await cleaned.clean(source.root);
   }
 
   /** Of files that were read as they changed: they may change again until they are still. */
-  async cloneEarly(early: EarlyClones): Promise<void> {
-    const { source, signal } = this.options;
+  async cloneEarly(early: EarlyClones, signal: AbortSignal | undefined): Promise<void> {
+    const { source } = this.tree;
     if (source.kind !== 'directory' || this.#live === undefined) return;
     await early.add(source.root, this.#live.proofs.keys(), signal);
   }
 
   /** Goes on from what was seen of it before, by a pass that was to be still as well. */
   async goThroughLive(fitsMs: number): Promise<void> {
-    const { source } = this.options;
+    const { source } = this.tree;
     if (source.kind !== 'directory') return;
+    this.#changes ??= new FileChanges(this.tree.parent !== undefined);
     const { parents, parentTreeId } = await (this.#known ??= this.#findKnown());
     this.#live = await this.measured(() =>
       saveLive({
@@ -140,7 +148,7 @@ export class DataSave {
 
   /** Returns when the source need not be as it is any more. `released` settles when it may change. */
   async saveStill({ clones, cleaned, stillSinceMs, cutAtMs, mayRepeat }: StillWork): Promise<void> {
-    const { source, isExcluded } = this.options;
+    const { source, isExcluded } = this.tree;
     const known = await (this.#known ??= this.#findKnown());
     this.#tries++;
     this.tally = this.#newTally(cutAtMs);
@@ -195,24 +203,29 @@ export class DataSave {
   }
 
   #newTally(cutAtMs?: () => number | undefined): SaveTally {
-    const { onProgress, parent } = this.options;
+    const { parent } = this.tree;
     const expected = parent?.summary;
-    const tally = new SaveTally(onProgress, expected && { files: expected.files, bytes: expected.bytes }, {
-      changes: this.#changes,
-      cutAtMs,
-    });
+    const tally = new SaveTally(
+      this.#shared.onProgress,
+      expected && { files: expected.files, bytes: expected.bytes },
+      {
+        changes: this.#changes,
+        cutAtMs,
+      },
+    );
     this.#notKept.push(tally.notKept);
     return tally;
   }
 
   #saverOptions(): Pick<DirectorySaverOptions, 'scheduler' | 'names' | 'only' | 'isExcluded' | 'onlyLooks'> {
-    const { source, isExcluded, dryRun: onlyLooks } = this.options;
+    const { source, isExcluded } = this.tree;
     const only = source.kind === 'directory' ? source.only : undefined;
-    return { scheduler: this.#scheduler, names: this.names, only, isExcluded, onlyLooks };
+    const { scheduler, dryRun: onlyLooks } = this.#shared;
+    return { scheduler, names: this.names, only, isExcluded, onlyLooks };
   }
 
   async #findKnown(): Promise<Known> {
-    const { parent } = this.options;
+    const { parent } = this.tree;
     if (parent === undefined) return { parents: undefined, parentTreeId: undefined };
     const { codec, index } = this.#context;
     const reader = new BlobReader(codec, index);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { startFaultyStore } from '../../../test/faults/faulty-store.ts';
+import { saveTogether } from '../../../test/support/save-together.ts';
 import { initRepository } from '../index.ts';
 import { testVolume } from '../../../test/fixtures/open-repository.ts';
 import { watchStore } from './watch-store.ts';
@@ -24,7 +25,8 @@ test('what is on its way to a store that is slow has arrived before anything is 
     readdirSync(join(folder, 'store', 'data'), { recursive: true }).filter((name) => name.length > 60).length;
   store.plan = { fault: 'stalls', from: 0, times: 1e9, salt: 0 };
   const seen: number[] = [];
-  await repository.saveTogether(
+  await saveTogether(
+    repository,
     [
       {
         source: { kind: 'directory', root },
@@ -57,8 +59,8 @@ test('data that waits for a store which takes nothing is let go, once', async ()
   const cuts: string[] = [];
   let stalledMs = 0;
   const scheduler = { stalledForMs: () => stalledMs };
-  const moment = { cut: (reason: string) => void cuts.push(reason) };
-  using _watch = watchStore(scheduler, moment, { stallMs: 1000, everyMs: 5, written: () => 0 });
+  const onStall = (reason: string): void => void cuts.push(reason);
+  using _watch = watchStore(scheduler, onStall, { stallMs: 1000, everyMs: 5, written: () => 0 });
   await sleep(1100);
   expect(cuts).toEqual([]);
   stalledMs = 6000;
@@ -70,11 +72,11 @@ test('data that waits for a store which takes nothing is let go, once', async ()
 test('data on its way to a store that is slow, and takes some all the while, stays still', async () => {
   const cuts: string[] = [];
   const scheduler = { stalledForMs: () => 6000 };
-  const moment = { cut: (reason: string) => void cuts.push(reason) };
+  const onStall = (reason: string): void => void cuts.push(reason);
   let bytes = 0;
   let perLook = 300_000;
   const written = (): number => (bytes += perLook);
-  using _watch = watchStore(scheduler, moment, { stallMs: 1000, everyMs: 5, written });
+  using _watch = watchStore(scheduler, onStall, { stallMs: 1000, everyMs: 5, written });
   await sleep(1500);
   expect(cuts).toEqual([]);
   perLook = 100;

@@ -16,7 +16,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { openFreshRepository, testVolume } from '../../../test/fixtures/open-repository.ts';
-import type { SaveOptions, SnapshotEntry, StillMoment } from '../types.ts';
+import { saveTogether, type StillTime } from '../../../test/support/save-together.ts';
+import type { SaveOptions, SnapshotEntry } from '../types.ts';
 
 const mebi = 1024 * 1024;
 
@@ -151,7 +152,7 @@ test(
           { offset: 9 * mebi, content: randomBytes(mebi) },
         ],
       });
-    const moment = (change: () => void, liveFirst: boolean): StillMoment => ({
+    const moment = (change: () => void, liveFirst: boolean): StillTime => ({
       liveFirst,
       clones: false,
       async begin() {
@@ -160,8 +161,8 @@ test(
       },
       end: async () => undefined,
     });
-    const contents = async (still: StillMoment): Promise<Map<string, unknown>> => {
-      const [result] = await opened.repository.saveTogether([saveOf(root)], still);
+    const contents = async (still: StillTime): Promise<Map<string, unknown>> => {
+      const [result] = await saveTogether(opened.repository, [saveOf(root)], still);
       expect(result?.problems).toEqual([]);
       if (result?.snapshot === undefined) throw new Error('Nothing was saved');
       return contentsOf(await opened.walk(result.snapshot));

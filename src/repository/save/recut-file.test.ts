@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { InFlight } from '../../model/snapshot.ts';
 import { openFreshRepository, testVolume } from '../../../test/fixtures/open-repository.ts';
-import type { SaveOptions, StillMoment } from '../types.ts';
+import { type GradedSave, saveTogether, type StillTime } from '../../../test/support/save-together.ts';
 import { segmentBytes } from './save-task.ts';
 
 const mega = 1_000_000;
@@ -56,7 +56,7 @@ function fileOf(kind: number): Buffer {
   return kind === 0 ? randomBytes(size) : Buffer.concat([randomBytes(mega), Buffer.alloc(size - mega, 'x')]);
 }
 
-function saveOf(root: string): SaveOptions {
+function saveOf(root: string): GradedSave {
   return {
     source: { kind: 'directory', root },
     volume: { ...testVolume, name: root },
@@ -68,7 +68,7 @@ function saveOf(root: string): SaveOptions {
   };
 }
 
-function momentOf(change: () => void): StillMoment {
+function momentOf(change: () => void): StillTime {
   return {
     liveFirst: true,
     clones: false,
@@ -95,15 +95,15 @@ test(
         files.set(`${name} ${kind}`, { content: fileOf(kind), change });
     for (const [name, { content }] of files) writeFileSync(join(root, name), content);
     let inFlight: InFlight | undefined;
-    const request: SaveOptions = { ...saveOf(root), evidence: (found) => void (inFlight = found) };
+    const request: GradedSave = { ...saveOf(root), evidence: (found) => void (inFlight = found) };
     const moment = momentOf(() => {
       for (const [name, file] of files) {
         file.content = file.change(file.content);
         writeFileSync(join(root, name), file.content);
       }
     });
-    const contents = async (save: SaveOptions, still: StillMoment): Promise<Map<string, unknown>> => {
-      const [result] = await opened.repository.saveTogether([save], still);
+    const contents = async (save: GradedSave, still: StillTime): Promise<Map<string, unknown>> => {
+      const [result] = await saveTogether(opened.repository, [save], still);
       expect(result?.problems).toEqual([]);
       if (result?.snapshot === undefined) throw new Error('Nothing was saved');
       const entries = await opened.walk(result.snapshot);
@@ -127,7 +127,8 @@ test('of a large file that is read again, what is as it was is neither cut nor s
     const content = randomBytes(3 * segmentBytes);
     writeFileSync(join(root, 'file'), content);
     let seen: InFlight | undefined;
-    await opened.repository.saveTogether(
+    await saveTogether(
+      opened.repository,
       [{ ...saveOf(root), evidence: (found) => void (seen = found) }],
       momentOf(() => writeFileSync(join(root, 'file'), change(content))),
     );

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { mapFile } from '../../../test/support/memory-map.ts';
+import { type GradedSave, saveTogether, type StillTime } from '../../../test/support/save-together.ts';
 import { AppError } from '../../model/errors.ts';
 import type { InFlight } from '../../model/snapshot.ts';
 import {
@@ -12,7 +13,7 @@ import {
   type TestRepository,
   testVolume,
 } from '../../../test/fixtures/open-repository.ts';
-import type { SaveOptions, SaveResult, ShownByData, StillMoment } from '../types.ts';
+import type { SavedTree, SaveResult } from '../types.ts';
 
 let opened: TestRepository;
 let folder: string;
@@ -33,7 +34,7 @@ function makeVolume(name: string, files: Readonly<Record<string, string | Buffer
   return root;
 }
 
-function saveOf(root: string, more: Partial<SaveOptions> = {}): SaveOptions {
+function saveOf(root: string, more: Partial<GradedSave> = {}): GradedSave {
   return {
     source: { kind: 'directory', root },
     volume: { ...testVolume, name: root.split('/').at(-1) ?? '' },
@@ -46,7 +47,7 @@ function saveOf(root: string, more: Partial<SaveOptions> = {}): SaveOptions {
   };
 }
 
-function momentOf(more: Partial<StillMoment> = {}): StillMoment {
+function momentOf(more: Partial<StillTime> = {}): StillTime {
   return {
     liveFirst: true,
     clones: false,
@@ -72,8 +73,9 @@ test('has what was there at the still moment, and reads again only what had chan
   const root = makeVolume('data', { ...quietFiles, log: 'one\n', gone: 'x' });
   await quiet();
   let seen: InFlight | undefined;
-  const evidence: SaveOptions['evidence'] = (inFlight) => void (seen = inFlight);
-  const [result] = await opened.repository.saveTogether(
+  const evidence: GradedSave['evidence'] = (inFlight) => void (seen = inFlight);
+  const [result] = await saveTogether(
+    opened.repository,
     [saveOf(root, { evidence })],
     momentOf({
       async begin() {
@@ -97,13 +99,14 @@ test('has what was there at the still moment, and reads again only what had chan
 
 test('counts what changed since the parent, not since the pass before', async () => {
   const root = makeVolume('data', { still: 'x', log: 'one\n' });
-  const [first] = await opened.repository.saveTogether([saveOf(root)], momentOf());
+  const [first] = await saveTogether(opened.repository, [saveOf(root)], momentOf());
   await quiet();
   const timeMs = Date.now() + 5000;
   const parent = first?.snapshot && { ...first.snapshot, time: new Date(timeMs).toISOString() };
   writeFileSync(join(root, 'fresh'), 'y');
   appendFileSync(join(root, 'log'), 'two\n');
-  const [second] = await opened.repository.saveTogether(
+  const [second] = await saveTogether(
+    opened.repository,
     [saveOf(root, { parent })],
     momentOf({
       async begin() {
@@ -119,14 +122,14 @@ test('counts what changed since the parent, not since the pass before', async ()
 async function saveTwice(
   root: string,
   change: () => void,
-  more: Partial<StillMoment> = {},
+  more: Partial<StillTime> = {},
 ): Promise<SaveResult | undefined> {
-  const [first] = await opened.repository.saveTogether([saveOf(root)], momentOf());
+  const [first] = await saveTogether(opened.repository, [saveOf(root)], momentOf());
   await new Promise((resolve) => setTimeout(resolve, 1200));
   change();
   await quiet();
   const save = saveOf(root, { parent: first?.snapshot });
-  const [second] = await opened.repository.saveTogether([save], momentOf(more));
+  const [second] = await saveTogether(opened.repository, [save], momentOf(more));
   return second;
 }
 
@@ -157,7 +160,8 @@ test('sees a write through a memory map between the passes, though the page was 
   using map = mapFile(join(root, 'data.mdb'), 4096);
   map.bytes[0] = 1;
   await quiet();
-  const [result] = await opened.repository.saveTogether(
+  const [result] = await saveTogether(
+    opened.repository,
     [saveOf(root)],
     momentOf({
       async begin(prepare) {
@@ -174,7 +178,8 @@ test('lets the next backup see a write to a page that was dirty when it was stil
   const root = makeVolume('data', { 'data.mdb': Buffer.alloc(4096) });
   using map = mapFile(join(root, 'data.mdb'), 4096);
   await quiet();
-  const [first] = await opened.repository.saveTogether(
+  const [first] = await saveTogether(
+    opened.repository,
     [saveOf(root)],
     momentOf({
       async begin(prepare) {
@@ -188,7 +193,8 @@ test('lets the next backup see a write to a page that was dirty when it was stil
   await new Promise((resolve) => setTimeout(resolve, 1500));
   // Unless somebody else has had it written down, the page is dirty still, and no time changes.
   map.bytes[0] = 3;
-  const [second] = await opened.repository.saveTogether(
+  const [second] = await saveTogether(
+    opened.repository,
     [saveOf(root, { parent: first?.snapshot })],
     momentOf(),
   );
@@ -213,7 +219,8 @@ describe('a large file of pages', () => {
     const root = makeVolume('data', { db: file });
     await quiet();
     let seen: InFlight | undefined;
-    const [result] = await opened.repository.saveTogether(
+    const [result] = await saveTogether(
+      opened.repository,
       [saveOf(root, { evidence: (inFlight) => void (seen = inFlight) })],
       momentOf({
         async begin() {
@@ -261,7 +268,8 @@ describe('a large file of pages', () => {
 test('saves several volumes of one moment', async () => {
   const roots = ['db', 'files'].map((name) => makeVolume(name, { log: 'before\n' }));
   await quiet();
-  const results = await opened.repository.saveTogether(
+  const results = await saveTogether(
+    opened.repository,
     roots.map((root) => saveOf(root, { restorePoint: '0123456789abcdef' })),
     momentOf({
       async begin() {
@@ -287,7 +295,7 @@ test('saves several volumes of one moment', async () => {
 test('tells what was written to while it had to be still, and not what was written just before', async () => {
   const [first, second] = [makeVolume('first', { log: 'x' }), makeVolume('second', { log: 'x', other: 'x' })];
   const shown: (string | undefined)[] = [];
-  const grade = async ({ written }: ShownByData): Promise<'cold'> => {
+  const grade = async ({ written }: SavedTree): Promise<'cold'> => {
     shown.push(written);
     return 'cold';
   };
@@ -302,7 +310,7 @@ test('tells what was written to while it had to be still, and not what was writt
     for (const root of [first, second]) appendFileSync(join(root, 'log'), 'just before');
     return Date.now();
   };
-  await opened.repository.saveTogether(saves, momentOf({ liveFirst: false, begin }));
+  await saveTogether(opened.repository, saves, momentOf({ liveFirst: false, begin }));
   expect(shown).toEqual([undefined, 'log']);
 });
 
@@ -321,7 +329,7 @@ test('one that is gone at the still moment is lost alone, and nothing has to be 
   });
   const other = makeVolume('files', { log: 'x' });
   const saves = [saveOf(other), saveOf(root)];
-  const results = await opened.repository.saveTogether(saves, moment);
+  const results = await saveTogether(opened.repository, saves, moment);
   expect(results.map(({ error }) => error?.code)).toEqual([undefined, 'not-found']);
   expect(calls).toEqual(['begin', 'end']);
   expect((await opened.repository.listSnapshots()).map(({ volume }) => volume?.name)).toEqual(['files']);
@@ -331,7 +339,8 @@ test('reads large files when they are no longer still, where they can be cloned,
   const large = Buffer.alloc(12 * 1024 * 1024, 'a');
   const root = makeVolume('data', { large, small: 'x' });
   await quiet();
-  const [result] = await opened.repository.saveTogether(
+  const [result] = await saveTogether(
+    opened.repository,
     [saveOf(root)],
     momentOf({
       clones: true,
@@ -357,7 +366,7 @@ test('all are recorded or none: one that fails at its very end leaves no part of
     throw new AppError('failed', 'Nobody knows');
   };
   await expect(
-    opened.repository.saveTogether([saveOf(one), saveOf(other, { grade })], momentOf()),
+    saveTogether(opened.repository, [saveOf(one), saveOf(other, { grade })], momentOf()),
   ).rejects.toThrow('Nobody knows');
   expect(await opened.repository.listSnapshots()).toEqual([]);
   const { save } = opened.codec.store;
@@ -366,7 +375,7 @@ test('all are recorded or none: one that fails at its very end leaves no part of
     if (type === 'snapshots' && ++written === 2) throw new AppError('full', 'The disk is full');
     await save.call(opened.codec.store, type, ...rest);
   };
-  await expect(opened.repository.saveTogether([saveOf(one), saveOf(other)], momentOf())).rejects.toThrow(
+  await expect(saveTogether(opened.repository, [saveOf(one), saveOf(other)], momentOf())).rejects.toThrow(
     'The disk is full',
   );
   expect(await opened.repository.listSnapshots()).toEqual([]);
@@ -374,7 +383,7 @@ test('all are recorded or none: one that fails at its very end leaves no part of
 
 describe('data that is not still for as long as its reading takes', () => {
   /** Let go when the first of its tries have begun, and for good after those. */
-  function cutMoment(tries: number, cuts: number, onBegin: (time: number) => void): StillMoment {
+  function cutMoment(tries: number, cuts: number, onBegin: (time: number) => void): StillTime {
     let begun = 0;
     let cutAtMs: number | undefined;
     return momentOf({
@@ -400,12 +409,12 @@ describe('data that is not still for as long as its reading takes', () => {
     await quiet();
     let seen: InFlight | undefined;
     let begun = 0;
-    const grade = async ({ inFlight }: ShownByData): Promise<'crash'> => ((seen = inFlight), 'crash');
+    const grade = async ({ inFlight }: SavedTree): Promise<'crash'> => ((seen = inFlight), 'crash');
     const moment = cutMoment(tries, cuts, (time) => {
       begun = time;
       change(root, time);
     });
-    const [result] = await opened.repository.saveTogether([saveOf(root, { grade })], moment);
+    const [result] = await saveTogether(opened.repository, [saveOf(root, { grade })], moment);
     return { result, seen, root, begun };
   }
 
@@ -461,7 +470,8 @@ describe('several of which one cannot be read', () => {
       restorePoint,
       source: { kind: 'entries', entries: brokenStream() },
     });
-    const results = await opened.repository.saveTogether(
+    const results = await saveTogether(
+      opened.repository,
       [
         saveOf(one, { restorePoint, missing: ['locked'] }),
         broken,
@@ -483,11 +493,11 @@ describe('several of which one cannot be read', () => {
 
   test('fails as a whole when none can be read, or when it is the store that fails', async () => {
     const [gone, lost] = [saveOf(join(folder, 'gone')), saveOf(join(folder, 'lost'))];
-    await expect(opened.repository.saveTogether([gone, lost], momentOf())).rejects.toThrow(/gone/);
+    await expect(saveTogether(opened.repository, [gone, lost], momentOf())).rejects.toThrow(/gone/);
     const root = makeVolume('one', { a: 'a' });
     rmSync(join(opened.location, 'data'), { recursive: true });
     writeFileSync(join(opened.location, 'data'), 'no folder');
-    await expect(opened.repository.saveTogether([saveOf(root), gone], momentOf())).rejects.toThrow();
+    await expect(saveTogether(opened.repository, [saveOf(root), gone], momentOf())).rejects.toThrow();
     expect(await opened.repository.listSnapshots()).toEqual([]);
   });
 });

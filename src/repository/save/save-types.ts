@@ -13,7 +13,8 @@ import type {
 } from '../../model/snapshot.ts';
 import type { WorkOptions } from '../requests.ts';
 
-export interface SaveOptions extends WorkOptions {
+/** A tree that becomes a snapshot. */
+export interface TreeToSave {
   readonly source: TreeSource;
   /** Dumps of what `source` is the files of. `conflict` when one was pruned meanwhile. */
   readonly dumps?: readonly StoredDump[] | undefined;
@@ -25,10 +26,6 @@ export interface SaveOptions extends WorkOptions {
   readonly hostname: string;
   /** When the backup began, in milliseconds since 1970. */
   readonly timeMs: number;
-  /** A function is asked when everything is read: only then it is known what could write meanwhile. */
-  readonly grade: Grade | ((shown: ShownByData) => Promise<Grade>);
-  /** Why it has that grade, for the record; asked after it. */
-  readonly evidence?: ((seen: InFlight | undefined) => GradeEvidence | undefined) | undefined;
   /** What the snapshots share that are taken at the same still moment. */
   readonly restorePoint?: string | undefined;
   /** Names of the volumes that belong to the restore point and could not be taken for it; those that fail here are added. */
@@ -41,6 +38,11 @@ export interface SaveOptions extends WorkOptions {
   readonly lost?: readonly SaveProblem[] | undefined;
   /** What the way to the data could not carry (`times are whole seconds`). */
   readonly limits?: readonly string[] | undefined;
+}
+
+export interface SaveSessionOptions extends WorkOptions {
+  /** Clones what is large in the final pass, where the file system can, and reads it when the data need not be still. */
+  readonly clones?: boolean | undefined;
   /**
    * Count, and store nothing. Files of a directory are told from those of the parent by their times and sizes and not read:
    * what would be added is at most what the summary says. A stream is read.
@@ -48,12 +50,75 @@ export interface SaveOptions extends WorkOptions {
   readonly dryRun?: boolean | undefined;
 }
 
+export interface SaveOptions extends TreeToSave, Omit<SaveSessionOptions, 'clones'> {
+  readonly grade: Grade;
+}
+
+/**
+ * Saves trees together, step by step; how their data is kept still is up to the caller:
+ *
+ *   await using save = await repository.beginSave(trees, options);
+ *   await save.livePass(maxStillMs);         the data is in use; may be left out
+ *   await save.prepareFinalPass();           just before it is made still
+ *   await save.finalPass({ timeMs, … });     it is still; from `livePass` on once more, if not for long enough
+ *   const saved = await save.storeData();    it need not be still any more
+ *   await save.finish(saved.map(grade));
+ *
+ * A tree whose own data cannot be read is left out from then on, and the others name it as missing; a step throws when none
+ * can be read, or for what is no fault of their data. Disposal before `finish` leaves no snapshot: what was stored so far is
+ * indexed where possible, and the next run goes on from it.
+ */
+export interface SaveSession extends AsyncDisposable {
+  /**
+   * Goes through directories while they are in use, once or several times, until what is left to read fits into the time
+   * that the data may be still. Returns how long the last time took: about as long as the final pass will.
+   */
+  livePass(maxStillMs: number | undefined): Promise<{ readonly tookMs: number }>;
+
+  /** Does what takes its time and need not be done while the data is still; as late as possible before that. */
+  prepareFinalPass(): Promise<void>;
+
+  /**
+   * Reads what has changed since the live passes, or everything. When it returns, the data need not be still any more: what
+   * was cloned is read later. `late` counts what was read or looked at after `cutAtMs` and may be of a later moment.
+   */
+  finalPass(options?: FinalPassOptions): Promise<{ readonly late: number }>;
+
+  /** Reads the rest from clones and stores all of it durably. Returns what the data showed, in the order of the trees. */
+  storeData(): Promise<SavedTree[]>;
+
+  /**
+   * Writes the snapshots, all or none, and ends the session: durable when it returns. One for each tree, in their order; a
+   * dry run needs none.
+   */
+  finish(graded: readonly (GradedTree | undefined)[]): Promise<SaveResult[]>;
+}
+
+export interface FinalPassOptions {
+  /** When the data became still, in milliseconds since 1970; undefined where it is not kept still. */
+  readonly timeMs?: number | undefined;
+  /** When the data was let go before the pass was over, in milliseconds since 1970; undefined while it is still. */
+  readonly cutAtMs?: (() => number | undefined) | undefined;
+  /** Told once, with the reason, that the pass waits for the store and the store takes nothing. */
+  readonly onStall?: ((reason: string) => void) | undefined;
+  /** True when more passes follow, live and final, should the data not have been still for long enough. */
+  readonly mayRepeat?: boolean | undefined;
+}
+
 /** What the data itself shows of how still it was. */
-export interface ShownByData {
+export interface SavedTree {
+  /** Why nothing of it is saved. */
+  readonly error: AppError | undefined;
   readonly problems: readonly SaveProblem[];
   /** One that was written to though all had to be still, for people; undefined where none was seen. */
-  readonly written?: string | undefined;
-  readonly inFlight?: InFlight | undefined;
+  readonly written: string | undefined;
+  readonly inFlight: InFlight | undefined;
+}
+
+export interface GradedTree {
+  readonly grade: Grade;
+  /** Why it has that grade, for the record. */
+  readonly evidence?: GradeEvidence | undefined;
 }
 
 /** A small file that the containers of a volume need, or a folder on the way to one. */
@@ -95,38 +160,6 @@ export interface StoredDump {
   readonly size: number;
   /** Ids of its blobs. */
   readonly content: readonly string[];
-}
-
-/** How the data of a save is kept still while it is read. */
-export interface StillMoment {
-  /**
-   * Goes through directories while they are in use first, once or several times. When they are still, only what changed
-   * since is read.
-   */
-  readonly liveFirst: boolean;
-  /** Clones what is large when it is still, where the file system can, and reads it afterwards. */
-  readonly clones: boolean;
-  /**
-   * Makes the data still. Returns the moment that the snapshots are of, in milliseconds since 1970. `prepare` is what takes
-   * its time and need not be done while it is still; to be called as late as possible before that. `lastPassMs` is how long
-   * it took to go through the data last, in use: about as long as that it will have to be still; undefined where it was not.
-   */
-  begin(prepare: () => Promise<void>, lastPassMs: number | undefined): Promise<number>;
-  /** Nothing has to be still any more. Called once `begin` was, after a failure too. */
-  end(): Promise<void>;
-  /** How long it may be still for the reading, in milliseconds; undefined for as long as that takes. */
-  readonly maxStillMs?: number | undefined;
-  /** How often it is made still at most, one time after the other, when it was let go before all was read; once unless given. */
-  readonly tries?: number | undefined;
-  /**
-   * When it was let go since the last `begin` though `end` was not called yet, in milliseconds since 1970: what is read from
-   * then on may be of later moments. Undefined while it is still.
-   */
-  cutAtMs?(): number | undefined;
-  /** True when it was not still all the time since the last `begin`, for a reason of its own. Asked after `end`. */
-  wasDisturbed?(): boolean;
-  /** Lets it go now: the reading waits for something else than the data. */
-  cut?(reason: string): void;
 }
 
 export interface SaveResult {

@@ -1,5 +1,4 @@
 import { bytesWritten } from '../lib/bytes-written.ts';
-import type { StillMoment } from '../types.ts';
 import type { SaveScheduler } from './save-scheduler.ts';
 
 /** A store that takes nothing for so long is not waited for by containers that stand still. */
@@ -8,13 +7,13 @@ const storeStallMs = 20_000;
 const leastBytes = 256 * 1024;
 
 /**
- * Lets the data go when what is read waits for the store and the store takes nothing, however long the data may be still
- * for the reading: a store that cannot be reached is tried again for many minutes. A slow store takes long to end a piece
- * of work, but its bytes go out all the while. Ends with its disposal.
+ * Tells once, in words, when what is read waits for the store and the store takes nothing: a store that cannot be reached
+ * is tried again for many minutes. A slow store takes long to end a piece of work, but its bytes go out all the while. Ends
+ * with its disposal.
  */
 export function watchStore(
   scheduler: Pick<SaveScheduler, 'stalledForMs'>,
-  moment: Pick<StillMoment, 'cut'> | undefined,
+  onStall: (reason: string) => void,
   { stallMs = storeStallMs, everyMs = 1000, written = bytesWritten } = {},
 ): Disposable {
   let seenBytes = written();
@@ -27,7 +26,7 @@ export function watchStore(
     }
     if (Math.min(scheduler.stalledForMs(), performance.now() - seenAt) < stallMs) return;
     clearInterval(timer);
-    moment?.cut?.(`the repository has taken nothing for ${Math.round(stallMs / 1000)} s`);
+    onStall(`the repository has taken nothing for ${Math.round(stallMs / 1000)} s`);
   }, everyMs);
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }

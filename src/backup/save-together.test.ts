@@ -34,11 +34,11 @@ test('a dry run of a backup reads none of the files that containers need', async
       }),
     };
     const { repository } = world.opened;
-    const saveTogether = repository.saveTogether.bind(repository);
+    const beginSave = repository.beginSave.bind(repository);
     const read: unknown[] = [];
-    repository.saveTogether = async (saves, moment) => {
-      read.push(...saves.map(({ config }) => config?.record.saved));
-      return await saveTogether(saves, moment);
+    repository.beginSave = async (trees, options) => {
+      read.push(...trees.map(({ config }) => config?.record.saved));
+      return await beginSave(trees, options);
     };
     for (const dryRun of [true, false]) {
       const request = { targets: ['far'], all: false, stacks: [], tags: [], excludes: [], dryRun };

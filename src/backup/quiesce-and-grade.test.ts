@@ -5,7 +5,15 @@ import type { Container } from '../hosts/containers.ts';
 import type { Volume } from '../model/volume.ts';
 import type { Application } from '../quiesce/presets/application.ts';
 import { holdApps } from '../quiesce/hold-apps.ts';
-import { type Member, Moment } from './moment.ts';
+import {
+  quiesce,
+  type QuiesceEvidence,
+  type QuiescePlace,
+  type QuiesceRequest,
+  type QuiesceSession,
+} from '../quiesce/quiesce.ts';
+import type { SavedTree } from '../repository/index.ts';
+import { type GradedSave, gradeSaved } from './grade.ts';
 import { type StillWorld, stillWorld } from '../../test/fixtures/still-world.ts';
 
 let world: StillWorld;
@@ -16,26 +24,36 @@ beforeEach(async () => {
 });
 afterEach(async () => rm(world.stateDir, { recursive: true }));
 
-/** Nobody wrote to it when the plan was made. */
+function placeOf(writers: readonly Container[]): QuiescePlace {
+  return { target: { kind: 'volume', name: 'data' }, root: undefined, writers, consumers: [] };
+}
+
+function graded(
+  { plan, maxStillMs }: Pick<QuiesceRequest, 'plan' | 'maxStillMs'>,
+  quiesced: QuiesceEvidence,
+  shown: Partial<SavedTree> = {},
+): GradedSave {
+  const [place] = quiesced.places;
+  if (place === undefined) throw new Error('There is no place');
+  const saved = { error: undefined, problems: [], written: undefined, inFlight: undefined, ...shown };
+  return gradeSaved({ plan, maxStillMs, quiesced, place, saved });
+}
+
+/** Nothing wrote to it when the plan was made. */
 async function gradeOf(during: () => void, writers: readonly Container[] = []): Promise<string> {
-  const member = {
-    target: { kind: 'volume', name: 'data' },
-    source: { tree: { kind: 'stream' } },
-    writers,
-  } as unknown as Member;
-  const plan = {
-    consistency: 'cold',
-    how: undefined,
-    liveFirst: false,
-    clones: false,
-    note: undefined,
-  } as const;
-  const parts = { members: [member], plan, application: undefined, stillness: new Map() };
-  await using moment = new Moment(world.parts, parts, {});
-  await moment.begin(async () => undefined, undefined);
+  const request: QuiesceRequest = {
+    places: [placeOf(writers)],
+    plan: { consistency: 'cold', how: undefined, liveFirst: false, clones: false, note: undefined },
+    application: undefined,
+    stillness: new Map(),
+    maxStillMs: undefined,
+    lastPassMs: undefined,
+    mayRepeat: false,
+    justBefore: async () => undefined,
+  };
+  await using still = await quiesce(world.parts, request, {});
   during();
-  await moment.end();
-  return (await moment.decideGrade(member)).grade;
+  return graded(request, await still.release()).grade;
 }
 
 function addJob(): void {
@@ -66,15 +84,10 @@ test('so has one that was started just after it was looked, and has ended again'
   expect(await gradeOf(() => world.containers.change('job', { state: 'exited' }))).toBe('torn');
 });
 
-/** A database whose lock is only looked at: what happens is told in order. */
-function lockedMoment(events: string[], bound: { maxStillMs?: number; tries?: number } = {}): Moment {
+/** For a database whose lock is only looked at: what happens is told in order. */
+function lockedRequest(events: string[], bound: Partial<QuiesceRequest> = {}): QuiesceRequest {
   const mounts = [{ type: 'volume', source: 'data', destination: '/data', readOnly: false }] as const;
   const db = world.containers.add({ name: 'db', mounts, health: 'healthy' });
-  const member = {
-    target: { kind: 'volume', name: 'data' },
-    source: { tree: { kind: 'stream' } },
-    writers: [db],
-  } as unknown as Member;
   const application = {
     plan: { companions: [], hooks: [] },
     hold: async () => void events.push('locked'),
@@ -83,93 +96,91 @@ function lockedMoment(events: string[], bound: { maxStillMs?: number; tries?: nu
     stillGrade: () => 'crash',
     ranFor: () => [],
   } as unknown as Application;
-  const plan = {
-    consistency: 'pause',
-    how: 'pause',
-    liveFirst: true,
-    clones: false,
-    note: undefined,
-  } as const;
-  const parts = { members: [member], plan, application, stillness: new Map(), ...bound };
-  return new Moment(world.parts, parts, { onNote: (note) => void events.push(note) });
+  return {
+    places: [placeOf([db])],
+    plan: { consistency: 'pause', how: 'pause', liveFirst: true, clones: false, note: undefined },
+    application,
+    stillness: new Map(),
+    maxStillMs: undefined,
+    lastPassMs: undefined,
+    mayRepeat: false,
+    justBefore: async () => undefined,
+    ...bound,
+  };
+}
+
+function begin(request: QuiesceRequest, events: string[]): Promise<QuiesceSession> {
+  return quiesce(world.parts, request, { onNote: (note) => void events.push(note) });
 }
 
 test('a database is locked when nothing is waited for any more, just before it is paused', async () => {
   const events: string[] = [];
-  await using moment = lockedMoment(events);
+  const prepare = async (): Promise<void> => void events.push('prepare');
+  const request = lockedRequest(events, { justBefore: prepare });
   const { identity: hostIdentity } = await (await world.parts.host()).info();
   const apps = { stateDir: world.stateDir, hostIdentity, containers: [world.containers.get('db')] };
   const others = await holdApps({ ...apps, reason: 'restore', host: await world.parts.host() }, {});
   world.containers.onCall((call) => void (call === 'pause' && events.push('pause')));
-  const prepare = async (): Promise<void> => void events.push('prepare');
-  const begun = moment.begin(prepare, undefined);
+  const begun = begin(request, events);
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect(events).toEqual([]);
   await others[Symbol.asyncDispose]();
-  await begun;
+  await using still = await begun;
   expect(events).toEqual(['prepare', 'locked', 'pause']);
-  await moment.end();
+  await still.release();
 });
 
 test('a database that becomes healthy by writing only is let go before its health is waited for', async () => {
   const events: string[] = [];
-  await using moment = lockedMoment(events);
+  const request = lockedRequest(events);
   world.containers.onCall((call) => {
     if (call === 'unpause') world.containers.change('db', { health: 'unhealthy' });
     // Its probe writes.
     if (events.includes('let go')) world.containers.change('db', { health: 'healthy' });
   });
-  await moment.begin(async () => undefined, undefined);
+  await using still = await begin(request, events);
   expect(world.containers.get('db').state).toBe('paused');
   const beganAt = performance.now();
-  await moment.end();
+  await still.release();
   expect(world.containers.get('db')).toMatchObject({ state: 'running', health: 'healthy' });
   expect(performance.now() - beganAt).toBeLessThan(30_000);
 });
 
 test('containers run again when their time is over, though not all is read, and what came later tears the snapshot', async () => {
   const events: string[] = [];
-  await using moment = lockedMoment(events, { maxStillMs: 50, tries: 2 });
+  const request = lockedRequest(events, { maxStillMs: 50, mayRepeat: true });
   const beganAtMs = Date.now();
-  await moment.begin(async () => undefined, undefined);
-  expect(moment.cutAtMs()).toBeUndefined();
+  await using still = await begin(request, events);
+  expect(still.cutAtMs()).toBeUndefined();
   while (world.containers.get('db').state === 'paused' || events.at(-1) !== 'let go') await sleep(5);
-  expect(moment.cutAtMs()).toBeGreaterThanOrEqual(beganAtMs);
+  expect(still.cutAtMs()).toBeGreaterThanOrEqual(beganAtMs);
   expect(events.find((event) => event.includes('run again'))).toMatch(
     /before all was read: 50 ms were over; .*tried again/,
   );
-  await moment.end();
+  const evidence = await still.release();
   expect(world.containers.calls).toEqual(['pause db', 'unpause db']);
-  const [member] = moment.members;
-  if (member === undefined) throw new Error('There is no member');
-  const none = await moment.decideGrade(member, {
-    problems: [],
-    inFlight: { passes: 1, files: 1, bytes: 1 },
-  });
+  const none = graded(request, evidence, { inFlight: { passes: 1, files: 1, bytes: 1 } });
   expect(none.grade).toBe('crash');
-  const graded = await moment.decideGrade(member, {
-    problems: [],
-    inFlight: { passes: 1, files: 1, bytes: 1, late: 2 },
-  });
-  expect(graded).toMatchObject({
+  const late = graded(request, evidence, { inFlight: { passes: 1, files: 1, bytes: 1, late: 2 } });
+  expect(late).toMatchObject({
     grade: 'torn',
     reason: expect.stringContaining('before 2 files had been read'),
   });
-  expect(moment.evidenceOf(member, undefined)).toMatchObject({ maxStillMs: 50 });
+  expect(graded(request, evidence).evidence).toMatchObject({ maxStillMs: 50 });
 });
 
 test('containers are made still once more for the next try, and their time starts anew', async () => {
   const events: string[] = [];
-  await using moment = lockedMoment(events, { maxStillMs: 50, tries: 2 });
-  await moment.begin(async () => undefined, undefined);
-  while (moment.cutAtMs() === undefined) await sleep(5);
-  await moment.end();
-  await moment.begin(async () => undefined, undefined);
-  expect(moment.cutAtMs()).toBeUndefined();
+  const request = lockedRequest(events, { maxStillMs: 50, mayRepeat: true });
+  await using first = await begin(request, events);
+  while (first.cutAtMs() === undefined) await sleep(5);
+  await first.release();
+  await using second = await begin(request, events);
+  expect(second.cutAtMs()).toBeUndefined();
   expect(world.containers.get('db').state).toBe('paused');
-  await moment.end();
+  await second.release();
   await sleep(100);
-  expect(moment.cutAtMs()).toBeUndefined();
+  expect(second.cutAtMs()).toBeUndefined();
   expect(world.containers.get('db').state).toBe('running');
 });
 

@@ -32,9 +32,10 @@ import {
   allOf,
   openFreshRepository,
   type TestRepository,
+  type TestSaveOptions,
   testVolume,
 } from '../../../test/fixtures/open-repository.ts';
-import type { SaveOptions, SaveResult, SnapshotEntry } from '../types.ts';
+import type { SaveResult, SnapshotEntry } from '../types.ts';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -53,7 +54,7 @@ beforeEach(async () => {
   };
 });
 
-async function save(more: Partial<SaveOptions> = {}): Promise<SaveResult & { snapshot: Snapshot }> {
+async function save(more: TestSaveOptions = {}): Promise<SaveResult & { snapshot: Snapshot }> {
   const { snapshot, ...rest } = await opened.save(source, more);
   if (!snapshot) throw new Error('There is no snapshot');
   return { snapshot, ...rest };
