@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { compileCacheDir } from './compile-cache-dir.ts';
 import { readConfig } from './config.ts';
 import { mergeFlags, takeLeadingFlags } from './global-flags.ts';
 
@@ -53,13 +52,4 @@ test('the command line wins over the environment, and an empty variable is none'
     passwordReference: 'file:/f',
   });
   expect(() => readConfig({ passwordFile: 'a', passwordCommand: 'b' }, {})).toThrow(/exclude each other/);
-});
-
-test('the cache of compiled code is never in a home folder for root, who may have come there by sudo', () => {
-  expect(compileCacheDir({ HOME: '/home/mallory', XDG_CACHE_HOME: '/tmp/x' }, 0)).toBe(
-    '/var/cache/holdfast/code',
-  );
-  expect(compileCacheDir({ HOME: '/home/me' }, 1000)).toBe('/home/me/.cache/holdfast/code');
-  expect(compileCacheDir({ XDG_CACHE_HOME: 'relative' }, 1000)).toBeUndefined();
-  expect(compileCacheDir({}, 1000)).toBeUndefined();
 });
