@@ -1,3 +1,5 @@
+import type { StorageKind } from '../model/storage-kind.ts';
+
 /** A volume as its driver sees it. All a driver knows; it keeps nothing in memory between calls. */
 export interface DriverVolume {
   readonly name: string;
@@ -115,20 +117,7 @@ export interface Driver {
   erase?(volume: DriverVolume, call?: DriverCall): Promise<void>;
 }
 
-export const driverKinds = [
-  'local',
-  'bind',
-  'tmpfs',
-  'nfs',
-  'cifs',
-  'block',
-  'luks',
-  'gocryptfs',
-  'btrfs',
-  'rclone',
-] as const;
-
-export type DriverKind = (typeof driverKinds)[number];
+export type DriverKind = StorageKind;
 
 /** All drivers by their kind. */
 export interface Drivers {

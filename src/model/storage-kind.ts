@@ -1,30 +1,30 @@
 import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 
-/** What Docker calls `local` is a family: the option `type` says what it is, as for mount(8). */
-const kindOfType: Readonly<Record<string, string>> = {
-  none: 'bind',
-  bind: 'bind',
-  tmpfs: 'tmpfs',
-  nfs: 'nfs',
-  nfs4: 'nfs',
-  cifs: 'cifs',
-  smb3: 'cifs',
-  ext4: 'block',
-  xfs: 'block',
-  block: 'block',
-  luks: 'luks',
-  gocryptfs: 'gocryptfs',
-  btrfs: 'btrfs',
-  rclone: 'rclone',
-  local: 'local',
-};
+/** What Docker calls `local` is a family: the option `type` says what it is, as for mount(8). Each kind has a driver. */
+const typesOfKind = {
+  local: ['local'],
+  bind: ['none', 'bind'],
+  tmpfs: ['tmpfs'],
+  nfs: ['nfs', 'nfs4'],
+  cifs: ['cifs', 'smb3'],
+  block: ['ext4', 'xfs', 'block'],
+  luks: ['luks'],
+  gocryptfs: ['gocryptfs'],
+  btrfs: ['btrfs'],
+  rclone: ['rclone'],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
 
-const kinds = new Set(Object.values(kindOfType));
+export type StorageKind = keyof typeof typesOfKind;
+
+const kinds = Object.keys(typesOfKind) as StorageKind[];
+const kindOfType = new Map<string, StorageKind>(
+  kinds.flatMap((kind) => typesOfKind[kind].map((type): [string, StorageKind] => [type, kind])),
+);
 
 /** A driver of that name is one of ours, or Docker's own of the same family; it takes no other programs' options. */
 export function isOurDriver(driver: string): boolean {
-  return isFamily(driver) || kinds.has(driver);
+  return isFamily(driver) || isKind(driver);
 }
 
 /**
@@ -34,12 +34,12 @@ export function isOurDriver(driver: string): boolean {
 export function storageKind(spec: {
   readonly driver: string;
   readonly options: Readonly<Record<string, string>>;
-}): string {
+}): StorageKind {
   const { driver, options } = spec;
   if (isFamily(driver)) return kindByType(options);
-  if (kinds.has(driver)) return driver;
+  if (isKind(driver)) return driver;
   throw new AppError('unsupported', `There is no driver ${quote(driver)}`, {
-    hint: `Choose from ${[...kinds].toSorted().join(', ')}; without a container engine, plugins of Docker are not there.`,
+    hint: `Choose from ${kinds.toSorted().join(', ')}; without a container engine, plugins of Docker are not there.`,
   });
 }
 
@@ -48,18 +48,22 @@ export function isSharedKind(kind: string): boolean {
   return kind === 'nfs' || kind === 'cifs' || kind === 'rclone';
 }
 
+function isKind(driver: string): driver is StorageKind {
+  return Object.hasOwn(typesOfKind, driver);
+}
+
 function isFamily(driver: string): boolean {
   return driver === '' || driver === 'local' || driver === 'holdfast';
 }
 
-function kindByType(options: Readonly<Record<string, string>>): string {
+function kindByType(options: Readonly<Record<string, string>>): StorageKind {
   const type = options['type'];
   if (type === undefined) return 'local';
   // btrfs is a subvolume, unless a device is named that holds the file system.
   if (type === 'btrfs' && options['device'] !== undefined) return 'block';
-  const kind = Object.hasOwn(kindOfType, type) ? kindOfType[type] : undefined;
+  const kind = kindOfType.get(type);
   if (kind !== undefined) return kind;
   throw new AppError('usage', `There is no type ${quote(type)} of volumes`, {
-    hint: `Choose from ${Object.keys(kindOfType).toSorted().join(', ')}.`,
+    hint: `Choose from ${[...kindOfType.keys()].toSorted().join(', ')}.`,
   });
 }

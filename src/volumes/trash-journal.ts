@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { folderIdentity, namesIn } from '../lib/folder-names.ts';
+import { folderIdentity } from '../lib/folder-names.ts';
 import type { ManagedVolumes } from './managed/managed-volumes.ts';
 import { tryLockDirectory } from '../lib/directory-lock.ts';
 import { openTrusted } from '../lib/open-trusted.ts';

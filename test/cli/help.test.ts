@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { version } from '../../src/lib/version.ts';
+import { application } from '../../src/surfaces/cli/application.ts';
 import { Cli } from './cli.ts';
 
 let cli: Cli;
@@ -9,49 +10,20 @@ beforeAll(() => {
 });
 afterAll(() => cli[Symbol.dispose]());
 
-const commands = [
-  '',
-  ...[
-    'setup',
-    'init',
-    'backup',
-    'snapshots',
-    'ls',
-    'diff',
-    'dump',
-    'restore',
-    'undo',
-    'check',
-    'verify',
-    'drill',
-    'recover',
-    'completion',
-  ],
-  ...['forget', 'prune', 'tag', 'stats', 'find'],
-  'key',
-  ...['list', 'add', 'change', 'remove'].map((name) => `key ${name}`),
-  'unlock',
-  'repair',
-  ...['index', 'packs', 'snapshots'].map((name) => `repair ${name}`),
-  'copy',
-  'repo',
-  ...['add', 'ls', 'rm', 'default', 'check'].map((name) => `repo ${name}`),
-  'policy',
-  ...['ls', 'show', 'run', 'next', 'accept'].map((name) => `policy ${name}`),
-  'coverage',
-  'daemon',
-  ...['plugin', 'api', 'run'],
-  'config',
-  ...['show', 'check'].map((name) => `config ${name}`),
-  'log',
-  'notify',
-  'notify test',
-  'import-archives',
-  'volume',
-  ...['create', 'ls', 'inspect', 'rm', 'prune', 'clone', 'cp', 'du', 'browse', 'cat', 'export', 'import'].map(
-    (name) => `volume ${name}`,
-  ),
-];
+/** All commands and groups that are not hidden, as the command itself knows them; '' is the command alone. */
+const commands = commandsBelow(application.root, []);
+
+type Target = typeof application.root;
+
+function commandsBelow(target: Target, words: readonly string[]): string[] {
+  const below = 'getAllEntries' in target ? target.getAllEntries().filter(({ hidden }) => !hidden) : [];
+  return [
+    words.join(' '),
+    ...below.flatMap(({ name, target: next }) =>
+      commandsBelow(next, [...words, name['convert-camel-to-kebab']]),
+    ),
+  ];
+}
 
 describe('help', () => {
   test.each(commands)('of "holdfast %s" is as it was', async (command) => {

@@ -49,11 +49,26 @@ const glob = text((pattern) => {
 
 const duration = text(parseDuration, { description: 'A duration: 30s, 5m' });
 
-const types = ['webhook', 'email', 'ntfy', 'discord', 'slack', 'healthchecks'] as const;
-
 const works = ['backup', 'restore', 'verify', 'drill', 'prune', 'recovery', 'schedule'] as const;
 
 const port = wholeNumber(1, 65_535);
+
+/** What each type takes besides, the required ones first. */
+const own: Readonly<
+  Record<Channel['type'], { readonly needs: readonly Field[]; readonly takes: readonly Field[] }>
+> = {
+  webhook: { needs: ['url'], takes: ['method', 'headers', 'body'] },
+  email: {
+    needs: ['server', 'from', 'to'],
+    takes: ['port', 'encryption', 'ca-file', 'username', 'password'],
+  },
+  ntfy: { needs: ['url'], takes: ['token', 'username', 'password'] },
+  discord: { needs: ['url'], takes: [] },
+  slack: { needs: ['url'], takes: [] },
+  healthchecks: { needs: ['url'], takes: ['per-volume', 'works'] },
+};
+
+const types = Object.keys(own) as Channel['type'][];
 
 const channelFields = {
   type: oneOf(types),
@@ -85,24 +100,8 @@ const channelFields = {
 
 type Given = Read<typeof channelFields>;
 type Field = keyof typeof channelFields;
-type ChannelType = (typeof types)[number];
 
 const common: readonly Field[] = ['type', 'on', 'volumes', 'policies', 'title', 'message', 'retry-for'];
-
-/** What each type takes besides, the required ones first. */
-const own: Readonly<
-  Record<ChannelType, { readonly needs: readonly Field[]; readonly takes: readonly Field[] }>
-> = {
-  webhook: { needs: ['url'], takes: ['method', 'headers', 'body'] },
-  email: {
-    needs: ['server', 'from', 'to'],
-    takes: ['port', 'encryption', 'ca-file', 'username', 'password'],
-  },
-  ntfy: { needs: ['url'], takes: ['token', 'username', 'password'] },
-  discord: { needs: ['url'], takes: [] },
-  slack: { needs: ['url'], takes: [] },
-  healthchecks: { needs: ['url'], takes: ['per-volume', 'works'] },
-};
 
 /** `notify:` in holdfast.yaml: channels by their names. */
 export const channelsShape: Shape<readonly Channel[]> = converted(
@@ -159,10 +158,12 @@ function channelOf(name: string, given: Given): Channel {
       const perVolume = given['per-volume'] ?? url.includes('{volume}');
       return { ...basics, type: 'healthchecks', url, perVolume, works: given.works ?? usualWorks(perVolume) };
     }
-    default: {
+    case 'webhook': {
       const headers = Object.fromEntries(given.headers ?? []);
       return { ...basics, type: 'webhook', url, method: given.method ?? 'POST', headers, body: given.body };
     }
+    case undefined:
+      throw new AppError('usage', `channel ${quote(name)} needs a "type"`);
   }
 }
 

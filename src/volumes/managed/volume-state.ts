@@ -47,7 +47,7 @@ export function isPlain({ driver, options }: Pick<ManagedVolumeRecord, 'driver' 
 }
 
 export function kindOf(record: Pick<ManagedVolumeRecord, 'driver' | 'options'>): DriverKind {
-  return storageKind(record) as DriverKind;
+  return storageKind(record);
 }
 
 export interface VolumeWork {
