@@ -89,6 +89,8 @@ export function openHosts(parts: HostsParts): Hosts {
     async recoverAtStart(wanted) {
       const place = placeOf(wanted);
       asked.add(place);
+      const before = recoveries.get(place);
+      if (before !== undefined) return await before;
       // What cannot be read is said when it is recovered.
       if (!(await isAnythingLeft(config.stateDir).catch(() => true))) return nothingRecovered;
       const found = await openAt[place]().catch(() => undefined);
