@@ -1,8 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import { isLedAway } from '../backup/index.ts';
 import type { Host, StreamData } from '../hosts/host.ts';
 import { applyMetadata } from '../lib/apply-metadata.ts';
 import { mapOwner } from '../lib/map-owner.ts';
+import { nameOf, parentOf } from '../lib/on-disk.ts';
 import { openTrusted, realPathOf } from '../lib/open-trusted.ts';
 import { removeDirectoryAt } from '../lib/posix-at.ts';
 import { type ByteString, fromText, toPath, toText } from '../model/byte-string.ts';
@@ -10,13 +13,9 @@ import type { Entry } from '../model/entry.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
-import { isLedAway } from '../backup/index.ts';
 import { findConsumers, isUp, refuseActive } from '../quiesce/index.ts';
-import type { Destination } from './choose-destination.ts';
-import type { EntryDestination } from './entry-destination.ts';
+import type { Destination, EntryDestination } from './choose-destination.ts';
 import type { RestorePlan } from './restore-plan.ts';
-import { nameOf, parentOf } from '../lib/on-disk.ts';
 
 /** A destination whose data can be reached. */
 export interface OpenDestination {

@@ -1,20 +1,20 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { knownError } from '../lib/known-error.ts';
+import { exists, nameOf, parentOf } from '../lib/on-disk.ts';
 import { openTrusted, realPathOf } from '../lib/open-trusted.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { type ByteString, fromText, toPath, toPrintable, toText } from '../model/byte-string.ts';
-import type { Entry } from '../model/entry.ts';
-import { amount } from '../model/size.ts';
-import { quote } from '../model/quote.ts';
 import { isWithin } from '../model/clean-path.ts';
+import type { Entry } from '../model/entry.ts';
+import { quote } from '../model/quote.ts';
+import { amount } from '../model/size.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
-import { changesOfEntry, entryDestination } from './entry-destination.ts';
-import { exists, nameOf, parentOf } from '../lib/on-disk.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
-import { defaultHealthyWithinMs, type RestorePlan, type RestoreRequest } from './restore-plan.ts';
 import { isSavedAs } from '../snapshots/index.ts';
+import { changesOfEntry, entryDestination } from './choose-destination.ts';
+import { defaultHealthyWithinMs, type RestorePlan, type RestoreRequest } from './restore-plan.ts';
 import { refuseMountsBelow } from './stage.ts';
 
 /** What restoring the files that the containers of a stack need would do. */

@@ -200,7 +200,7 @@ async function recoverJob(
   }
 }
 
-/** An app must not start on data that is half restored; when it is settled, the next command starts it. */
+/** An app must not start on data that is half restored; when it is settled, the next recovery starts it. */
 async function whyUnsettled(
   stateDir: string,
   { restoreId, reason }: AppJournal,

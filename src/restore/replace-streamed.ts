@@ -1,15 +1,15 @@
+import type { JobOptions, Protection } from '../activity/index.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Volume } from '../model/volume.ts';
-import type { FillResult } from './fill-directory.ts';
-import { fillStream, readThrough } from './fill-stream.ts';
-import { hintOfRoot } from './hint-of-root.ts';
-import { beginStreamedOf, endStreamedOf } from './note-streamed.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
 import { refuseActive } from '../quiesce/index.ts';
+import type { FillResult } from './fill-directory.ts';
+import { fillStream, readThrough, hintOfRoot } from './fill-stream.ts';
 import type { RestorePlan } from './restore-plan.ts';
 import { asTarget, saveSafety } from './save-safety.ts';
+import { endWhereGone } from './settle-streamed.ts';
+import { beginStreamed, endStreamed, findStreamed, type StreamedPlace } from './streamed-journal.ts';
 
 export interface Replaced {
   readonly filled: FillResult;
@@ -73,7 +73,7 @@ export async function replaceStreamed(
   }
 }
 
-/** Neither the new data is there nor the old: whoever reads it must know where the old is. */
+/** Neither the new data is there nor the old: the error says where the old is. */
 function notPutBack(error: unknown, undoing: unknown, { id, name }: Snapshot): AppError {
   const reasons = [error, undoing].map((one) => (one instanceof Error ? one.message : String(one)));
   return new AppError('failed', `Cannot restore ${quote(name)}, and could not put back what was in it`, {
@@ -95,4 +95,69 @@ async function fillAgain(
   throw new AppError('conflict', `${quote(volume.name)} is reached in another way than a moment ago`, {
     hint: 'Run the restore again.',
   });
+}
+
+interface StreamedWork {
+  readonly plan: RestorePlan;
+  /** What is in the volume; undefined when there is nothing. */
+  readonly safetyId: string | undefined;
+}
+
+/**
+ * Writes down, before anything is removed or written, that the volume of a plan is about to be neither old nor new. True
+ * when it was half restored already: then what is in it now is not what an undo of this restore should end with.
+ */
+export async function beginStreamedOf(
+  parts: Protection,
+  { plan, safetyId }: StreamedWork,
+): Promise<{ readonly wasHalf: boolean }> {
+  const repository = await parts.repository();
+  const place = await placeOf(parts, plan);
+  const earlier = await findStreamed(parts.stateDir, place);
+  await beginStreamed(parts.stateDir, {
+    ...place,
+    repositoryId: repository.id,
+    location: repository.location,
+    snapshotId: plan.snapshot.id,
+    safetyId,
+    since: new Date(parts.now()).toISOString(),
+  });
+  return { wasHalf: earlier !== undefined };
+}
+
+/** The data is restored: when this cannot be written down, it is said, and no more. */
+export async function noteWhole(
+  parts: Protection,
+  plans: readonly RestorePlan[],
+  options: JobOptions,
+): Promise<void> {
+  try {
+    for (const plan of plans) await endStreamedOf(parts, plan);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    options.onNote?.(`The data is restored; that it is whole again is not noted: ${why}`);
+  }
+}
+
+/** After a failure: a volume that was made for it, and is gone with it, is not half restored. */
+export async function noteGone(parts: Protection, plans: readonly RestorePlan[]): Promise<void> {
+  for (const plan of plans) {
+    if (plan.destination.kind !== 'new-volume') continue;
+    try {
+      await endWhereGone(parts, await placeOf(parts, plan));
+    } catch {
+      // Why the restore failed matters more, and the next start looks again.
+    }
+  }
+}
+
+/** The whole of a volume is as it should be: what an earlier restore has left of it is gone with that. */
+async function endStreamedOf(parts: Protection, plan: RestorePlan): Promise<void> {
+  if (plan.destination.kind === 'directory' || plan.path !== '') return;
+  await endStreamed(parts.stateDir, await placeOf(parts, plan));
+}
+
+async function placeOf(parts: Protection, { destination }: RestorePlan): Promise<StreamedPlace> {
+  const { identity } = await (await parts.host()).info();
+  return { hostIdentity: identity, name: destination.name };
 }

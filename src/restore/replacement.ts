@@ -1,20 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
+import { isReadOnly } from '../leases/index.ts';
 import type { DirectoryHandle } from '../lib/directory-handle.ts';
-import { keptSince } from '../lib/process-identity.ts';
+import { inodeOf, nameOf, parentOf, syncFolder } from '../lib/on-disk.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import { removeDirectoryAt, statAt } from '../lib/posix-at.ts';
+import { keptSince } from '../lib/process-identity.ts';
 import { emptyDirectory } from '../lib/remove-tree.ts';
 import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
 import { AppError, errnoOf } from '../model/errors.ts';
-import { isReadOnly } from '../leases/index.ts';
 import { quote } from '../model/quote.ts';
-import { type HeldMember, holdRoot, holdStage, makeStage } from './held-member.ts';
 import type { AppStep } from '../quiesce/index.ts';
-import { type JournalMember, type RestoreJournal, removeJournal, writeJournal } from './restore-journal.ts';
-import { chooseStage, refuseMountsBelow } from './stage.ts';
-import { inodeOf, nameOf, parentOf, syncFolder } from '../lib/on-disk.ts';
 import { dropUndo, forgetUndo, listUndoRecords, undoIdOf, writeUndoRecord } from '../volumes/index.ts';
+import { type JournalMember, type RestoreJournal, removeJournal, writeJournal } from './restore-journal.ts';
+import { type HeldMember, holdRoot, holdStage, makeStage, chooseStage, refuseMountsBelow } from './stage.ts';
 import { takenByOther } from './swap-part.ts';
 import { isSwappedIn, prepareSwap, swapIn, swapOut } from './swap.ts';
 
@@ -70,7 +69,7 @@ export interface Replacement extends AsyncDisposable {
    * have filled. What cannot be removed is tried again when this is disposed. Does nothing between `swap` and `takeBack`.
    */
   makeRoom(): Promise<void>;
-  /** Left as it is, to whoever settles it: disposing does nothing any more. */
+  /** Left as it is, to be settled: disposing does nothing any more. */
   leave(): void;
   /** The new data stays. What was there before is kept where that was asked, and removed elsewhere. */
   commit(now: Date): Promise<void>;
@@ -104,7 +103,7 @@ export async function openReplacement(request: ReplacementRequest): Promise<Repl
   try {
     const held = members.map((member) => opened.use(openStage(member, request)));
     const withStages = { ...journal, members: held.map(({ member }) => member) };
-    // What a kill leaves is known by the number of its folder, whatever has its name by then.
+    // What a kill leaves is known by the number of its folder, not by its name.
     if (isWritten) await writeJournal(stateDir, withStages);
     return new OpenReplacement(stateDir, { journal: withStages, isWritten, held, opened: opened.move() });
   } catch (error) {
@@ -428,7 +427,7 @@ export async function commitAll(stateDir: string, { journal, now, held }: Commit
       )
         await dropUndo(stateDir, record);
   } finally {
-    // Only a kill leaves it: what cannot be deleted now keeps nobody from the volume, and goes when its time is over.
+    // Only a kill leaves it: what cannot be deleted now does not keep the volume from its users, and goes when its time is over.
     await removeJournal(stateDir, journal.id);
   }
 }

@@ -119,7 +119,7 @@ async function saveSafety(parts: Protection, volume: string, options: JobOptions
       stacks: [],
       marks: [safetyTag],
       dryRun: false,
-      // All of it, whatever is left out of other backups.
+      // All of it, what other backups leave out too.
       given: { dump: true, excludes: [], tags: [] },
     },
     { ...options, settleRestore: settleHeld },

@@ -1,12 +1,12 @@
-import { rm } from 'node:fs/promises';
+import { rm, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { makeFolders, syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import { namesIn } from '../lib/folder-names.ts';
 import { isProcessAlive } from '../lib/process-identity.ts';
 import type { ByteString } from '../model/byte-string.ts';
-import { errnoOf } from '../model/errors.ts';
+import { errnoOf, AppError } from '../model/errors.ts';
+import { parseJson } from '../model/parse-json.ts';
 import type { AppStep, StartRefusal } from '../quiesce/index.ts';
-import { readJournalFile } from './read-journal-file.ts';
 
 /** One place whose data is replaced. */
 export interface JournalMember {
@@ -155,5 +155,29 @@ function isMember(value: unknown): value is JournalMember {
     (place === 'beside' || place === 'inside' || place === 'part') &&
     Array.isArray(oldNames) &&
     Array.isArray(newNames)
+  );
+}
+
+interface JournalKind<T> {
+  readonly isJournal: (value: unknown) => value is T;
+  /** What to do about one that cannot be read. */
+  readonly hint: string;
+}
+
+/** The journal of a restore. Undefined when it is gone. */
+export async function readJournalFile<T>(file: string, kind: JournalKind<T>): Promise<T | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  const journal = parseJson(text);
+  if (kind.isJournal(journal)) return journal;
+  throw new AppError(
+    'integrity',
+    `The journal of a restore, "${file}", is not one that this version can read`,
+    { hint: kind.hint },
   );
 }

@@ -1,5 +1,8 @@
 import { realpath, statfs } from 'node:fs/promises';
 import path from 'node:path';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import { ownFoldersBelow, summarize, type RestoreChanges } from '../backup/index.ts';
+import { nameOf } from '../lib/on-disk.ts';
 import { type ByteString, fromText, toPath, toText } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
 import { AppError } from '../model/errors.ts';
@@ -7,8 +10,16 @@ import type { OwnerMap } from '../model/owner-map.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { parseVolumePath } from '../model/target.ts';
+import type { Consumer } from '../model/volume.ts';
+import {
+  placesOf,
+  type LiveData,
+  activeRefusal,
+  pathConsumers,
+  planStopsAt,
+  type PlannedStops,
+} from '../quiesce/index.ts';
 import type { SnapshotEntry } from '../repository/index.ts';
-import { chooseDestination, type Destination } from './choose-destination.ts';
 import {
   compareSnapshotWithLive,
   doubtNotes,
@@ -16,12 +27,7 @@ import {
   findContext,
   findSnapshot,
 } from '../snapshots/index.ts';
-import { changesOfEntry } from './entry-destination.ts';
-import { placesOf, type LiveData } from '../quiesce/index.ts';
-import { outageNotes, stopsOf } from './planned-stops.ts';
-import { nameOf } from '../lib/on-disk.ts';
-import { ownFoldersBelow, summarize, type RestoreChanges } from '../backup/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import { chooseDestination, type Destination, changesOfEntry } from './choose-destination.ts';
 import { type BroughtBack, lineageNotes } from './restore-lineage.ts';
 
 export interface RestoreRequest {
@@ -230,4 +236,48 @@ async function withLiveData<T>(
   const host = await parts.host();
   await using data = await host.openData(destination.name, { signal: options.signal });
   return await use(data);
+}
+
+/** Who has to be stopped for it, or why that is not possible. */
+async function stopsOf(
+  parts: Protection,
+  destination: Destination,
+  options: JobOptions,
+): Promise<PlannedStops> {
+  const consumers = await consumersOf(parts, destination, options);
+  const refusal = activeRefusal(destination.name, consumers);
+  if (destination.kind === 'new-volume') return { names: [], refusal: undefined };
+  const host = await parts.host().catch(() => undefined);
+  if (host?.containers === undefined) return { names: [], refusal };
+  if (destination.kind === 'volume' && (destination.way === 'stream' || destination.isMountedByEngine))
+    return { names: [], refusal };
+  const kind = destination.kind === 'volume' ? 'volume' : 'path';
+  const places = [{ kind, name: destination.name } as const];
+  return await planStopsAt(parts, { containers: host.containers, places }, options);
+}
+
+/**
+ * What is said beforehand where the data is made ready in what containers can write to: they are stopped before, and not for
+ * the swap alone. Pure.
+ */
+export function outageNotes(
+  stops: readonly string[],
+  destination: Pick<Destination, 'kind' | 'name'> & { readonly canKeep?: boolean },
+): string[] {
+  const { kind } = destination;
+  if (kind === 'new-volume' || kind === 'entry') return [];
+  if (stops.length === 0 || destination.canKeep !== false) return [];
+  return [
+    `${quote(destination.name)} cannot be swapped as a whole, as a mount point: what uses it is stopped for as long as the restore takes.`,
+  ];
+}
+
+async function consumersOf(
+  parts: Protection,
+  destination: Destination,
+  options: JobOptions,
+): Promise<readonly Consumer[]> {
+  if (destination.kind === 'new-volume') return [];
+  if (destination.kind === 'volume') return destination.volume.consumers;
+  return await pathConsumers(parts, destination.name, options);
 }

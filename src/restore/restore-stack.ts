@@ -1,14 +1,13 @@
+import type { JobOptions, Protection } from '../activity/index.ts';
 import type { Host } from '../hosts/host.ts';
 import type { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import { type ConfigPlan, planConfigRestore } from './plan-config-restore.ts';
-import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
 import { type Place, type PlannedStops, planStopsAt } from '../quiesce/index.ts';
-import { defaultKeepMs, type RestorePlan, type RestoreRequest, planRestore } from './restore-plan.ts';
-import type { RestoreReport } from './restore-report.ts';
-import { applyRestores } from './restore.ts';
 import { findContext } from '../snapshots/index.ts';
+import { chooseRestorePoint, type RestorePoint } from './choose-restore-point.ts';
+import { type ConfigPlan, planConfigRestore } from './plan-config-restore.ts';
+import { defaultKeepMs, type RestorePlan, type RestoreRequest, planRestore } from './restore-plan.ts';
+import { type RestoreReport, applyRestores } from './restore.ts';
 
 export interface StackRequest extends Omit<RestoreRequest, 'what' | 'to' | 'path'> {
   /** `NAME`, `NAME@TIME`, `NAME@SNAPSHOT`, `NAME@RESTOREPOINT`. */

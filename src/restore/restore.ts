@@ -1,25 +1,42 @@
-import type { StreamData } from '../hosts/host.ts';
-import type { ByteString } from '../model/byte-string.ts';
-import { knownError } from '../lib/known-error.ts';
-import { AppError } from '../model/errors.ts';
-import { quote } from '../model/quote.ts';
-import { type FillResult, fillStage, partOf, refuseSurprise } from './fill-directory.ts';
-import { fillStream } from './fill-stream.ts';
-import { takeLeases } from '../leases/index.ts';
-import { tellOfRestores } from './tell-of-restores.ts';
-import { changedMeanwhile, type OpenDestination, openDestination } from './open-destination.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
-import { replaceStreamed } from './replace-streamed.ts';
-import { hintOfRoot } from './hint-of-root.ts';
-import { beginStreamedOf, noteGone, noteWhole } from './note-streamed.ts';
+import type { StreamData } from '../hosts/host.ts';
+import { takeLeases } from '../leases/index.ts';
+import { knownError } from '../lib/known-error.ts';
+import type { ByteString } from '../model/byte-string.ts';
+import { AppError } from '../model/errors.ts';
+import type { LogEvent } from '../model/log-entry.ts';
+import { quote } from '../model/quote.ts';
+import type { SaveProblem, Snapshot } from '../model/snapshot.ts';
 import type { Place as ConsumedPlace } from '../quiesce/index.ts';
+import { type FillResult, fillStage, partOf, refuseSurprise } from './fill-directory.ts';
+import { fillStream, hintOfRoot } from './fill-stream.ts';
+import { changedMeanwhile, type OpenDestination, openDestination } from './open-destination.ts';
+import { beginStreamedOf, noteGone, noteWhole, replaceStreamed } from './replace-streamed.ts';
 import { type MemberRequest, openReplacement } from './replacement.ts';
-import type { RestorePlan } from './restore-plan.ts';
 import { identityOf, isPath, keepLineages } from './restore-lineage.ts';
-import { type RestoreReport, reportOf } from './restore-report.ts';
+import type { RestorePlan } from './restore-plan.ts';
 import { type Saved, saveAgain, saveFirst } from './save-safety.ts';
-import { stoppedOr } from './stopped.ts';
-import { findAiling, type LiveSwapReport, swapLive } from './swap-live.ts';
+import { stoppedOr, findAiling, type LiveSwapReport, swapLive } from './swap-live.ts';
+
+export interface RestoreReport {
+  readonly snapshot: Snapshot;
+  /** The volume's name or the directory. */
+  readonly name: string;
+  readonly created: boolean;
+  readonly files: number;
+  readonly bytes: number;
+  /** So much of it is the same as in the data that was there, and was taken from there. */
+  readonly bytesTaken: number;
+  /** Metadata that could not be set, and what the way to the data cannot carry. */
+  readonly problems: readonly SaveProblem[];
+  /** What was there before, when it was saved. */
+  readonly safetySnapshot: Snapshot | undefined;
+  /** Names of the containers that were stopped and started again, and how long they did not run. */
+  readonly stopped: readonly string[];
+  readonly stillMs: number;
+  /** How long an undo can bring back what was there; 0 when it cannot. */
+  readonly keptForMs: number;
+}
 
 /** Carries a plan out, under a lease on the destination. A failure leaves the destination as it was. */
 export async function applyRestore(
@@ -54,7 +71,7 @@ export async function applyRestores(
   return await restoreHeld(parts, works, options);
 }
 
-/** The same as `applyRestore`, for one who holds the lease on the destination. */
+/** The same as `applyRestore`, where the caller holds the lease on the destination. */
 export async function applyRestoreHeld(
   parts: Protection,
   plan: RestorePlan,
@@ -65,66 +82,36 @@ export async function applyRestoreHeld(
   await restoreHeld(parts, [{ plan, identity }], options);
 }
 
-async function restoreHeld(
-  parts: Protection,
-  works: readonly Work[],
-  options: JobOptions,
-): Promise<RestoreReport[]> {
-  const plans = works.map(({ plan }) => plan);
-  try {
-    const reports = await restoreLeased(parts, works, options);
-    await noteWhole(parts, plans, options);
-    await keepLineages(parts, plans, options);
-    await tellOfRestores(parts, plans, reports);
-    return reports;
-  } catch (error) {
-    const known = stoppedOr(error, options) ?? knownError(error, `Cannot restore ${namesOf(works)}`);
-    await noteGone(parts, plans);
-    await tellOfRestores(parts, plans, known);
-    throw known;
-  }
-}
-
 interface Work {
   readonly plan: RestorePlan;
   /** What the lease is on. */
   readonly identity: string;
 }
 
-async function restoreLeased(
+async function restoreHeld(
   parts: Protection,
   works: readonly Work[],
   options: JobOptions,
 ): Promise<RestoreReport[]> {
-  const [only] = works;
-  if (only !== undefined && works.length === 1 && isStreamed(only.plan))
-    return [await throughEngine(parts, only.plan, options)];
-  await using made = new AsyncDisposableStack();
-  await using opened = new AsyncDisposableStack();
-  const places: Place[] = [];
-  for (const { plan, identity } of works)
-    places.push({ ...(await openDestination(parts, { plan, opened, made }, options)), identity });
-  const ailing = await findAiling(parts, places.map(placeOf), options);
-  const saved = new Map<Place, Saved | undefined>();
-  for (const place of places) saved.set(place, await saveFirst(parts, place, options));
-  const { filled, swap } = await replaceAll(parts, { places, ailing, saved }, options);
-  // It stays: nothing of it is disposed.
-  made.move();
-  return places.map((place, index) =>
-    reportOf(place.plan, {
-      filled: filled[index] ?? nothing,
-      created: place.created,
-      safetySnapshot: saved.get(place)?.snapshot,
-      swap,
-    }),
-  );
+  const plans = works.map(({ plan }) => plan);
+  const [only] = plans;
+  try {
+    const reports =
+      only !== undefined && plans.length === 1 && isStreamed(only)
+        ? [await throughEngine(parts, only, options)]
+        : await replaceAll(parts, works, options);
+    await noteWhole(parts, plans, options);
+    await keepLineages(parts, plans, options);
+    await tellOfRestores(parts, plans, reports);
+    return reports;
+  } catch (error) {
+    const names = plans.map(({ destination }) => quote(destination.name)).join(', ');
+    const known = stoppedOr(error, options) ?? knownError(error, `Cannot restore ${names}`);
+    await noteGone(parts, plans);
+    await tellOfRestores(parts, plans, known);
+    throw known;
+  }
 }
-
-interface Place extends OpenDestination {
-  readonly identity: string;
-}
-
-const nothing: FillResult = { files: 0, bytes: 0, problems: [] };
 
 /** Data that is there, and has to be replaced through the engine: what it cannot do, the volume is made again for. */
 function isStreamed({ destination, replaces, path }: RestorePlan): boolean {
@@ -143,25 +130,29 @@ async function throughEngine(
   return reportOf(plan, { ...done, created: false, swap: undefined });
 }
 
-interface Replaced {
-  readonly filled: readonly FillResult[];
-  readonly swap: LiveSwapReport | undefined;
+interface Place extends OpenDestination {
+  readonly identity: string;
 }
 
-/** Makes everything ready beside, then swaps all of it at once. */
+/**
+ * All of it from top to bottom: opens the places, saves what is there, makes the new data ready beside, stops what uses it,
+ * swaps all places at once, starts what ran, and goes back where that is not well. Each step that a kill may interrupt is in
+ * a journal before it is taken (`replacement.ts`, and that of the containers).
+ */
 async function replaceAll(
   parts: Protection,
-  {
-    places,
-    ailing,
-    saved,
-  }: {
-    readonly places: readonly Place[];
-    readonly ailing: ReadonlySet<string>;
-    readonly saved: Map<Place, Saved | undefined>;
-  },
+  works: readonly Work[],
   options: JobOptions,
-): Promise<Replaced> {
+): Promise<RestoreReport[]> {
+  await using made = new AsyncDisposableStack();
+  await using opened = new AsyncDisposableStack();
+  const places: Place[] = [];
+  for (const { plan, identity } of works)
+    places.push({ ...(await openDestination(parts, { plan, opened, made }, options)), identity });
+  // Before the safety snapshots: what is paused for one looks unhealthy for a while.
+  const ailing = await findAiling(parts, places.map(placeOf), options);
+  const saved = new Map<Place, Saved | undefined>();
+  for (const place of places) saved.set(place, await saveFirst(parts, place, options));
   const direct = places.filter(isDirect);
   for (const place of direct) await refuseSurprise(place, options);
   if (direct.length < places.length) refuseMixed(places);
@@ -169,55 +160,61 @@ async function replaceAll(
   for (const place of places)
     if (place.stream !== undefined)
       filled.set(place, await fillFirst(parts, { ...place, stream: place.stream }, options));
-  if (direct.length === 0) return { filled: [...filled.values()], swap: undefined };
-  const members = direct.map((place) => memberOf(place, new Date(parts.now())));
-  const hostIdentity = await hostIdentityOf(parts, options);
-  const snapshotIds = places.map(({ plan }) => plan.snapshot.id);
-  const { stateDir } = parts;
-  await using replacement = await openReplacement({
-    stateDir,
-    action: 'restore',
-    hostIdentity,
-    snapshotIds,
-    members,
-    onNote: options.onNote,
-  });
-  const fill = async (withinData: boolean): Promise<void> => {
-    for (const [index, one] of direct.entries()) {
-      const place = replacement.places[index];
-      if (place === undefined || place.isWithinData !== withinData) continue;
-      const part = members[index]?.part;
-      filled.set(one, await fillStage(parts, { plan: one.plan, place, part }, options));
-    }
-  };
-  const looked = direct.map((place, index) => ({
-    ...place,
-    root: replacement.places[index]?.live?.self ?? place.root,
-  }));
-  await fill(false);
-  for (const place of looked) await refuseSurprise(place, options);
-  const swap = await swapLive(
-    parts,
-    {
-      replacement,
-      places: direct.map(placeOf),
-      // A mount point holds its stage itself, where what runs on it could write to that.
-      fill: async () => {
-        await fill(true);
-        // What runs may write until it has stopped.
-        for (const place of looked) await refuseSurprise(place, options);
-        for (const place of direct)
-          saved.set(place, await saveAgain(parts, { ...place, saved: saved.get(place) }, options));
+  let swap: LiveSwapReport | undefined;
+  if (direct.length > 0) {
+    const members = direct.map((place) => memberOf(place, new Date(parts.now())));
+    await using replacement = await openReplacement({
+      stateDir: parts.stateDir,
+      action: 'restore',
+      hostIdentity: await hostIdentityOf(parts, options),
+      snapshotIds: places.map(({ plan }) => plan.snapshot.id),
+      members,
+      onNote: options.onNote,
+    });
+    const looked = direct.map((place, index) => ({
+      ...place,
+      root: replacement.places[index]?.live?.self ?? place.root,
+    }));
+    const fill = async (withinData: boolean): Promise<void> => {
+      for (const [index, one] of direct.entries()) {
+        const place = replacement.places[index];
+        if (place === undefined || place.isWithinData !== withinData) continue;
+        const part = members[index]?.part;
+        filled.set(one, await fillStage(parts, { plan: one.plan, place, part }, options));
+      }
+      // What runs may write until it has stopped.
+      for (const place of looked) await refuseSurprise(place, options);
+    };
+    await fill(false);
+    swap = await swapLive(
+      parts,
+      {
+        replacement,
+        places: direct.map(placeOf),
+        // A mount point holds its stage itself, where what runs on it could write to that.
+        fill: async () => {
+          await fill(true);
+          for (const place of direct)
+            saved.set(place, await saveAgain(parts, { ...place, saved: saved.get(place) }, options));
+        },
+        ailing,
+        reason: `restore ${direct.map((place) => quote(nameOf(place))).join(', ')}`,
+        healthyWithinMs: Math.max(...direct.map(({ plan }) => plan.healthyWithinMs)),
       },
-      ailing,
-      reason: `restore ${direct.map((place) => quote(nameOf(place))).join(', ')}`,
-      healthyWithinMs: Math.max(...direct.map(({ plan }) => plan.healthyWithinMs)),
-    },
-    options,
+      options,
+    );
+  }
+  // It stays: nothing of it is disposed.
+  made.move();
+  return places.map((place) =>
+    reportOf(place.plan, {
+      filled: filled.get(place) ?? { files: 0, bytes: 0, problems: [] },
+      created: place.created,
+      safetySnapshot: saved.get(place)?.snapshot,
+      swap,
+    }),
   );
-  return { filled: places.map((place) => filled.get(place) ?? nothing), swap };
 }
-
 /** Into what was empty or was made for it. A part of what is there is written over: the rest of it stays as it is. */
 async function fillFirst(
   parts: Protection,
@@ -273,10 +270,6 @@ function nameOf({ plan }: Place): string {
   return plan.destination.name;
 }
 
-function namesOf(works: readonly Work[]): string {
-  return works.map(({ plan }) => quote(plan.destination.name)).join(', ');
-}
-
 /** Directories can be restored where no engine answers. */
 async function hostIdentityOf(parts: Protection, options: JobOptions): Promise<string | undefined> {
   try {
@@ -286,4 +279,56 @@ async function hostIdentityOf(parts: Protection, options: JobOptions): Promise<s
       return undefined;
     throw error;
   }
+}
+
+interface Done {
+  readonly filled: FillResult;
+  readonly created: boolean;
+  readonly safetySnapshot: Snapshot | undefined;
+  readonly swap: LiveSwapReport | undefined;
+}
+
+function reportOf(plan: RestorePlan, { filled, created, safetySnapshot, swap }: Done): RestoreReport {
+  const { files, bytes, bytesTaken = 0, problems } = filled;
+  return {
+    snapshot: plan.snapshot,
+    name: plan.destination.name,
+    created,
+    files,
+    bytes,
+    bytesTaken,
+    problems,
+    safetySnapshot,
+    stopped: swap?.stopped ?? [],
+    stillMs: swap?.stillMs ?? 0,
+    keptForMs: plan.keepForMs,
+  };
+}
+
+/** Writes into the log what became of plans: their reports in the same order, or why all of them failed. */
+async function tellOfRestores(
+  parts: Pick<Protection, 'log' | 'repository'>,
+  plans: readonly RestorePlan[],
+  came: readonly Pick<RestoreReport, 'problems'>[] | AppError,
+): Promise<void> {
+  const repository = (await parts.repository()).id;
+  const events = plans.map(({ destination, snapshot }, index): LogEvent => ({
+    kind: 'restore',
+    volume: destination.name,
+    snapshot: snapshot.id,
+    repository,
+    ...('code' in came ? failedOutcome(came) : outcomeOf(came[index])),
+  }));
+  await (await parts.log()).record(events);
+}
+
+function failedOutcome({ code, message }: AppError): Pick<LogEvent, 'outcome' | 'message'> {
+  return { outcome: code === 'cancelled' ? 'cancelled' : 'failed', message };
+}
+
+function outcomeOf(
+  restored: Pick<RestoreReport, 'problems'> | undefined,
+): Pick<LogEvent, 'outcome' | 'message'> {
+  const [first] = restored?.problems ?? [];
+  return { outcome: first === undefined ? 'good' : 'partial', message: first?.message };
 }

@@ -1,4 +1,5 @@
-import { type JobOptions, type Protection } from '../activity/index.ts';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import type { UndoRecord } from '../volumes/index.ts';
 import {
   applyDumpRestore,
   type DumpRestorePlan,
@@ -14,8 +15,7 @@ import {
   type StackReport,
   type StackRequest,
 } from './restore-stack.ts';
-import type { RestoreReport } from './restore-report.ts';
-import type { UndoRecord } from '../volumes/index.ts';
+import { type RestoreReport, applyRestore } from './restore.ts';
 import {
   applyUndo,
   dropKept,
@@ -25,7 +25,6 @@ import {
   type UndoReport,
   type UndoRequest,
 } from './undo.ts';
-import { applyRestore } from './restore.ts';
 
 /** What brings data back, and what takes that back. Nothing is touched before a plan is carried out. */
 export interface Restores {

@@ -61,7 +61,7 @@ interface StreamedWork {
   readonly work: (now: StreamedJournal) => Promise<void>;
 }
 
-/** Only when nobody is at it, and not when somebody has brought it to its end until then. */
+/** Only when no process is at work on it, and when it has not come to its end until then. */
 export async function whenLeft(
   parts: Protection,
   { seen, work }: StreamedWork,
@@ -82,7 +82,7 @@ export async function whenLeft(
   if (now !== undefined) await work(now);
 }
 
-/** Nothing was in it before, and somebody has removed what was made of it. */
+/** Nothing was in it before, and what was made of it has been removed. */
 async function isGone(parts: Protection, journal: StreamedJournal): Promise<boolean> {
   const { name, hostIdentity } = journal;
   if (savedIn(journal).length > 0) return false;

@@ -1,10 +1,10 @@
+import type { JobOptions, Protection } from '../activity/index.ts';
 import type { Host } from '../hosts/host.ts';
+import { pathIdentity, takeLeases, volumeIdentity } from '../leases/index.ts';
 import { errorInWords } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume } from '../model/volume.ts';
-import type { BackupTarget, ManagedVolumes } from '../volumes/index.ts';
-import { pathIdentity, takeLeases, volumeIdentity } from '../leases/index.ts';
 import {
   findConsumers,
   isEmptyData,
@@ -14,11 +14,10 @@ import {
   putBack,
   startOnce,
 } from '../quiesce/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { BackupTarget, ManagedVolumes } from '../volumes/index.ts';
+import { dropExpired, followMoved } from './kept-for-undo.ts';
 import { commitAll, dropAll, isAllSwapped, takeAllBack } from './replacement.ts';
 import { type RestoreJournal, listJournals, readJournal, refusalOf } from './restore-journal.ts';
-import { dropExpired } from './drop-expired.ts';
-import { followMoved } from './follow-moved.ts';
 import { refuseHalfRestored, tellOfStreamed } from './settle-streamed.ts';
 
 export interface SettleOptions extends JobOptions {
@@ -29,7 +28,8 @@ export interface SettleOptions extends JobOptions {
 }
 
 /**
- * Puts right whatever restores that were killed have left, before anything looks at a volume. What cannot be put right
+ * Settles what killed restores have left, before anything looks at a volume: their journals say where each brings it, to the
+ * data before or to the new, as a whole. What cannot be settled
  * now is told, and stays for the next time; a restore that is under way is left alone. What was kept for an undo and has
  * had its time goes.
  */
@@ -57,7 +57,7 @@ export async function settleAll(parts: Protection, options: SettleOptions): Prom
   await dropExpired(parts).catch((error: unknown) => note('', error));
 }
 
-/** Puts right what a restore that was killed has left of a volume. */
+/** Settles what a killed restore has left of a volume. */
 export async function settleVolume(parts: Protection, volume: Volume, options: JobOptions): Promise<void> {
   const host = await (await parts.host()).info({ signal: options.signal });
   const identity = volumeIdentity(await parts.catalog(), { hostIdentity: host.identity, name: volume.name });
@@ -70,7 +70,7 @@ export async function settlePath(parts: Protection, path: string, options: JobOp
   await settleIdentity(parts, { identity, held: [] }, options);
 }
 
-/** The same for one who holds the lease already. */
+/** The same where the caller holds the lease already. */
 export async function settleHeld(
   parts: Protection,
   target: BackupTarget,
@@ -119,7 +119,7 @@ async function settleJournal(
     .filter(({ identity }) => !held.includes(identity))
     .map(({ kind, name, identity }) => ({ kind, name, identity, hostIdentity }));
   await using _leases = await takeLeases(parts, { places, work: 'restore' }, options);
-  // Whoever had the leases until now may have come to the end.
+  // The process that had the leases until now may have come to the end.
   const journal = await readJournal(parts.stateDir, seen.id);
   if (journal === undefined) return;
   const { outcome, why } = await settleLeased(parts, journal, options);
@@ -212,7 +212,7 @@ async function tryToStart(
   }
 }
 
-/** What ran before, whoever has started it since: it may have been on data that it did not stand. */
+/** What ran before, even if it was started since: that may have been on data that it did not stand. */
 async function startAgain(
   host: Host | undefined,
   journal: RestoreJournal,
@@ -222,7 +222,7 @@ async function startAgain(
     await putBack(host.containers, journal.levels, options);
 }
 
-/** The engine whose containers ran; without it, nobody knows whether they do. */
+/** The engine whose containers ran; without it, it is not known whether they do. */
 async function hostOf(parts: Protection, journal: RestoreJournal, ran: boolean): Promise<Host | undefined> {
   const host = await parts.host().catch((error: unknown) => {
     if (ran) throw error;
@@ -235,7 +235,7 @@ async function hostOf(parts: Protection, journal: RestoreJournal, ran: boolean):
   });
 }
 
-/** Volumes that were made for a restore of which nothing came. Only what is empty and what nobody refers to. */
+/** Volumes that were made for a restore of which nothing came. Only what is empty and what no container refers to. */
 async function removeCreated(
   parts: Protection,
   { members }: RestoreJournal,

@@ -1,11 +1,14 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
+import type { DirectoryHandle } from '../lib/directory-handle.ts';
 import { mountsWithin, readMounts } from '../lib/mountinfo.ts';
-import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
-import { AppError } from '../model/errors.ts';
-import { type HeldRoot, holdRoot } from './held-member.ts';
+import { parentOf, nameOf } from '../lib/on-disk.ts';
+import { isStillAt, openTrusted, realPathOf } from '../lib/open-trusted.ts';
+import { makeOwnDirectory, removeOwnDirectory, replacedDirectory } from '../lib/own-directory.ts';
 import { newStageName } from '../lib/stage-names.ts';
-import { parentOf } from '../lib/on-disk.ts';
+import { type ByteString, toPath, toPrintable } from '../model/byte-string.ts';
+import { AppError, errnoOf } from '../model/errors.ts';
+import type { JournalMember } from './restore-journal.ts';
 
 export interface StagePlace {
   /** A folder that does not exist yet, on the file system of the directory. */
@@ -63,4 +66,136 @@ export async function refuseMountsBelow(
       hint: `Unmount it first: umount "${toPrintable(below.path)}".`,
     },
   );
+}
+
+/**
+ * A member whose folders are held open: the user who owns the folder that they are in can give their names to other
+ * things at any moment, and what is done must not land there.
+ */
+export interface HeldMember extends Disposable {
+  /** As it is written down, for people and for the next process. */
+  readonly member: JournalMember;
+  /** The same for the work: `root` and `stage` lead from what is held open. */
+  readonly held: JournalMember;
+  readonly stage: DirectoryHandle;
+  /** The directory that is at the root; undefined for none. */
+  readonly live: DirectoryHandle | undefined;
+  /** Throws `conflict` when the root's path leads somewhere else by now. */
+  refuseMoved(): void;
+  /** Removes the stage with all that is in it. What has its name by now stays, unless that is an empty directory. */
+  remove(): Promise<void>;
+}
+
+/** The folder that a root is in, and what is there. */
+export interface HeldRoot extends Disposable {
+  /** Undefined for a root that is held open by its host, or is that of the machine: there is no folder above it. */
+  readonly above: DirectoryHandle | undefined;
+  readonly live: DirectoryHandle | undefined;
+  /** Where it really is: no link is on the way. Undefined where nothing is. */
+  readonly realPath: ByteString | undefined;
+}
+
+/** A root that an engine has mounted for itself is reached through a descriptor. */
+function isHeldByHost(root: ByteString): boolean {
+  return root.startsWith('/proc/self/fd/');
+}
+
+function hasNothingAbove(root: ByteString): boolean {
+  return isHeldByHost(root) || root === '/';
+}
+
+/** Throws `conflict` when there is something else than a directory, unless that is as good as nothing. */
+export function holdRoot(root: ByteString, { orNothing = false } = {}): HeldRoot {
+  using opened = new DisposableStack();
+  const above = hasNothingAbove(root) ? undefined : opened.use(openTrusted(parentOf(root)));
+  const live = above === undefined ? openTrusted(root) : openLive(above, root, orNothing);
+  if (live !== undefined) opened.use(live);
+  const realPath = live && realPathOf(live);
+  const closed = opened.move();
+  return { above, live, realPath, [Symbol.dispose]: () => closed[Symbol.dispose]() };
+}
+
+function openLive(above: DirectoryHandle, root: ByteString, orNothing: boolean): DirectoryHandle | undefined {
+  try {
+    return above.openChild(nameOf(root));
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT') return undefined;
+    if (errno !== 'ENOTDIR' && errno !== 'ELOOP') throw error;
+    if (orNothing) return undefined;
+    throw new AppError('conflict', `"${toPrintable(root)}" is no directory`);
+  }
+}
+
+/** Makes the stage of a new member, and holds on to it. */
+export function makeStage(member: JournalMember): HeldMember {
+  return hold(member, makeOwnDirectory);
+}
+
+/** Holds on to a stage that is there, when it is the one that was made. Undefined when there is none any more. */
+export function holdStage(member: JournalMember): HeldMember | undefined {
+  try {
+    return hold(member, (folder, name) => {
+      const stage = folder.openChild(name);
+      if (member.stageInode === undefined || member.stageInode === String(stage.stat().ino)) return stage;
+      stage[Symbol.dispose]();
+      throw replacedDirectory(member.stage);
+    });
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT') return undefined;
+    throw errno === 'ENOTDIR' || errno === 'ELOOP' ? replacedDirectory(member.stage) : error;
+  }
+}
+
+function hold(
+  member: JournalMember,
+  open: (folder: DirectoryHandle, name: ByteString) => DirectoryHandle,
+): HeldMember {
+  using opened = new DisposableStack();
+  const root = opened.use(holdRoot(member.root, { orNothing: true }));
+  const folder = folderOfStage(member, root, opened);
+  const stage = opened.use(open(folder, nameOf(member.stage)));
+  const closed = opened.move();
+  const { above, live } = root;
+  const withStage = { ...member, stageInode: String(stage.stat().ino) };
+  return {
+    member: withStage,
+    held: {
+      ...withStage,
+      stage: stage.self,
+      // What has the name is replaced as a whole. Else it is gone into, which must not go through a link.
+      root:
+        member.place === 'beside' && above !== undefined ? above.at(nameOf(member.root)) : (live?.self ?? ''),
+      before: live === undefined ? '' : String(live.stat().ino),
+    },
+    stage,
+    live,
+    refuseMoved() {
+      const isThere =
+        above === undefined ||
+        (isStillAt(above, parentOf(member.root)) &&
+          (member.place === 'beside' || live === undefined || isStillAt(live, member.root)));
+      if (!isThere) throw movedMeanwhile(member.root);
+    },
+    remove: () => removeOwnDirectory(folder, { name: nameOf(member.stage), made: stage }),
+    [Symbol.dispose]: () => closed[Symbol.dispose](),
+  };
+}
+
+function folderOfStage(
+  { root, stage }: JournalMember,
+  held: HeldRoot,
+  opened: DisposableStack,
+): DirectoryHandle {
+  const path = parentOf(stage);
+  if (held.above !== undefined && path === parentOf(root)) return held.above;
+  if (held.live !== undefined && path === root) return held.live;
+  return opened.use(openTrusted(path));
+}
+
+function movedMeanwhile(root: ByteString): AppError {
+  return new AppError('conflict', `"${toPrintable(root)}" was moved or replaced while it was restored`, {
+    hint: 'Find out what does that, and restore again.',
+  });
 }

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { syncDirectory, writeDurably } from '../lib/durable-file.ts';
 import { namesIn } from '../lib/folder-names.ts';
 import { errnoOf } from '../model/errors.ts';
-import { readJournalFile } from './read-journal-file.ts';
+import { readJournalFile } from './restore-journal.ts';
 
 /** A volume of an engine. */
 export interface StreamedPlace {
@@ -25,7 +25,7 @@ export interface StreamedJournal extends StreamedPlace {
   readonly snapshotId: string;
   /** What was in it before, by the id that it was saved under; undefined when there was nothing. */
   readonly safetyId: string | undefined;
-  /** What was in it when it was restored once more, oldest first: half of an earlier restore, or what somebody wrote since. */
+  /** What was in it when it was restored once more, oldest first: half of an earlier restore, or what was written since. */
   readonly replacedIds?: readonly string[] | undefined;
   /** When it began, RFC 3339. */
   readonly since: string;

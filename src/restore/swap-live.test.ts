@@ -1,19 +1,19 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { AppError } from '../model/errors.ts';
-import { dropExpired } from './drop-expired.ts';
-import { takeLease } from '../leases/lease.ts';
-import { holdApps } from '../quiesce/hold-apps.ts';
-import { recoverApps } from './recover.ts';
+import { someVolume } from '../../test/fixtures/some-volume.ts';
 import { type StillWorld, stillWorld } from '../../test/fixtures/still-world.ts';
+import { takeLease } from '../leases/lease.ts';
+import { AppError } from '../model/errors.ts';
+import { holdApps } from '../quiesce/hold-apps.ts';
+import { listUndoRecords } from '../volumes/undo-records.ts';
+import { dropExpired } from './kept-for-undo.ts';
+import { recoverApps } from './recover.ts';
 import { type MemberRequest, openReplacement, type Replacement } from './replacement.ts';
 import { listJournals, type RestoreJournal, writeJournal } from './restore-journal.ts';
 import { settleAll } from './settle.ts';
-import { swapIn } from './swap.ts';
 import { swapLive } from './swap-live.ts';
-import { listUndoRecords } from '../volumes/undo-records.ts';
-import { someVolume } from '../../test/fixtures/some-volume.ts';
+import { swapIn } from './swap.ts';
 
 let world: StillWorld;
 beforeEach(async () => {

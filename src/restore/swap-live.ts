@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { JobOptions, Protection } from '../activity/index.ts';
 import type { Container, Containers } from '../hosts/containers.ts';
 import { errorInWords } from '../lib/known-error.ts';
 import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
 import {
   findConsumers,
   isUp,
@@ -13,9 +13,10 @@ import {
   type AppStep,
   type Place,
   type StillContainers,
+  noteRefusal,
 } from '../quiesce/index.ts';
-import { type Live, type LiveSwap, namesOf } from './live-swap.ts';
-import { takeBackLive } from './take-back-live.ts';
+import type { Replacement } from './replacement.ts';
+import { refusalOf } from './restore-journal.ts';
 
 /** Which of the containers that see the places are not well now. */
 export async function findAiling(
@@ -98,7 +99,7 @@ async function containersOf(
   }
 }
 
-/** What ran, to be started again whoever has started or stopped it meanwhile. */
+/** What ran, to be started again, even if others have started or stopped it meanwhile. */
 async function levelsOf(
   parts: Protection,
   { containers, before, swap }: Pick<Live, 'containers' | 'before' | 'swap'>,
@@ -214,4 +215,161 @@ function noteLater(error: unknown, options: JobOptions): void {
   options.onNote?.(
     `The data is restored. What is left to be done for it is done by the next command: ${errorInWords(error)}`,
   );
+}
+
+interface LiveSwap {
+  readonly replacement: Replacement;
+  /** Where it takes place. */
+  readonly places: readonly Place[];
+  /** Makes ready what can be only when nothing runs on the data. */
+  readonly fill?: (() => Promise<void>) | undefined;
+  /** For the journal of the containers. */
+  readonly reason: string;
+  /** How long containers may take to be healthy. */
+  readonly healthyWithinMs: number;
+  /**
+   * Ids of containers that were not well when the work began: they are not expected to be so afterwards. It is looked at
+   * before anything is done to them: to be paused for the safety snapshot makes a container look unhealthy for a while.
+   */
+  readonly ailing: ReadonlySet<string>;
+}
+
+/** One that is under way. */
+interface Live {
+  readonly parts: Protection;
+  readonly swap: LiveSwap;
+  readonly containers: Containers;
+  readonly before: readonly Container[];
+  readonly levels: readonly (readonly AppStep[])[];
+  /** Those that others have started since, and that had to be stopped to go back, with journals of their own. */
+  readonly others: StillContainers[];
+  /** Ids of such for which there was no room to write them down. */
+  readonly unwritten: Set<string>;
+}
+
+/** For people. */
+function namesOf({ places }: LiveSwap): string {
+  return places.map(({ name }) => quote(name)).join(', ');
+}
+
+/** Everything back as it was. Gives the error to throw, which says what is not. */
+async function takeBackLive(
+  live: Live,
+  { still, error }: { readonly still: StillContainers; readonly error: unknown },
+): Promise<unknown> {
+  const { replacement } = live.swap;
+  try {
+    if (replacement.isSwapping) {
+      await replacement.giveUp();
+      await stopWithPatience(live);
+      await replacement.takeBack();
+    }
+  } catch (second) {
+    // What ran stays stopped: nothing may run on data that is half old and half new. The journals say what to do.
+    replacement.leave();
+    await leaveAll(live, still);
+    return notTakenBack(live, error, second);
+  }
+  try {
+    await replacement.makeRoom();
+    await putBack(live.containers, live.levels, {});
+    for (const other of live.others) await other.release();
+    for (const id of live.unwritten) await live.containers.start(id);
+    await still.release();
+    return error;
+  } catch (second) {
+    // The data is back already; its journal knows what ran, even if it was started on the other data since.
+    replacement.leave();
+    await noteRefusal(refusalOf(live.parts.stateDir, replacement.id), second);
+    await leaveAll(live, still, second);
+    return notStarted(live, error, second);
+  }
+}
+
+async function leaveAll({ others }: Live, still: StillContainers, why?: unknown): Promise<void> {
+  for (const other of others) await other.leave(why);
+  await still.leave(why);
+}
+
+const patienceMs = 60_000;
+/** All that ran before is stopped meanwhile. */
+const othersPatienceMs = 3000;
+
+/** An engine that is being started anew answers again after a while. */
+async function stopWithPatience(live: Live): Promise<void> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return await stopAll(live);
+    } catch (error) {
+      if (!isAppError(error, 'unavailable') || performance.now() > deadline) throw error;
+      await sleep(500);
+    }
+  }
+}
+
+/** The containers' journals are there: what is stopped here will run again. */
+async function stopAll(live: Live): Promise<void> {
+  const { containers, levels, parts, swap } = live;
+  const ran = new Set(levels.flat().map(({ identity }) => identity.id));
+  for (const step of levels.flat())
+    if (step.how === 'scale') await containers.scaleService(step.identity.name, 0);
+  const up = (await findConsumers(parts, swap.places, {})).filter(isUp);
+  await stopOthers(
+    live,
+    up.filter(({ id, swarmService }) => !ran.has(id) && swarmService === undefined),
+  );
+  // In order: who has joined another is started after it again only when it is stopped before.
+  for (const { how, identity } of levels.flat()) {
+    const now = how === 'scale' ? undefined : await containers.find(identity.id);
+    if (now !== undefined && isUp(now)) await containers.stop(identity.id, {});
+  }
+  // One that would only be paused, as it removes itself, holds on to the data too.
+  for (const { id } of up) await containers.stop(id, {});
+}
+
+async function stopOthers(
+  { parts, swap, others, unwritten }: Live,
+  came: readonly Container[],
+): Promise<void> {
+  if (came.length === 0) return;
+  const { reason, replacement } = swap;
+  try {
+    const restoreId = replacement.id;
+    const about = { reason, restoreId, patienceMs: othersPatienceMs, stopsPaused: true };
+    others.push(await makeStill(parts, { ...about, containers: came, how: 'stop' }, {}));
+  } catch (error) {
+    if (isAppError(error, 'unavailable')) throw error;
+    // A disk, or another process that holds one of them, may keep them from being written down: worse than a kill in the next
+    // seconds is data that is half old and half new, with all that ran before stopped.
+    for (const { id } of came) unwritten.add(id);
+  }
+}
+
+function notTakenBack({ swap }: Live, error: unknown, second: unknown): AppError {
+  return new AppError(
+    'failed',
+    `Cannot restore ${namesOf(swap)}, and could not bring back what was there yet`,
+    {
+      detail: `${errorInWords(error)}\n${errorInWords(second)}`,
+      hint: 'Nothing is lost: it lies beside. When the cause is gone, "holdfast recover" brings it back and starts what ran.',
+      cause: error,
+    },
+  );
+}
+
+function notStarted({ swap }: Live, error: unknown, second: unknown): AppError {
+  const message = error instanceof Error ? error.message : String(error);
+  const reasons = [isAppError(error) ? (error.detail ?? []) : [], errorInWords(second)].flat();
+  return new AppError('failed', `${message}; the data of ${namesOf(swap)} is as it was`, {
+    detail: [...new Set(reasons)].join('\n'),
+    hint: 'Not everything that ran could be started again: "holdfast recover" tries again.',
+    cause: error,
+  });
+}
+
+/** What is said of work that was stopped by its signal, and put everything back; undefined for any other end. */
+export function stoppedOr(error: unknown, { signal }: JobOptions): AppError | undefined {
+  if (isAppError(error) || signal?.aborted !== true) return undefined;
+  return new AppError('cancelled', 'Cancelled: everything is as it was', { cause: error });
 }

@@ -1,21 +1,20 @@
 import path from 'node:path';
+import type { JobOptions, Protection } from '../activity/index.ts';
+import { isLedAway, summarize, type RestoreChanges } from '../backup/index.ts';
+import { trialPrefix } from '../hosts/containers.ts';
+import { takeLeases } from '../leases/index.ts';
 import { knownError } from '../lib/known-error.ts';
 import { toText } from '../model/byte-string.ts';
 import { AppError } from '../model/errors.ts';
+import { localTime } from '../model/local-time.ts';
 import type { LogEvent } from '../model/log-entry.ts';
 import { quote } from '../model/quote.ts';
 import { parseTarget } from '../model/target.ts';
-import { compareTrees } from '../snapshots/index.ts';
-import { takeLeases } from '../leases/index.ts';
 import { liveEntries, planStopsAt } from '../quiesce/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
-import { isLedAway, summarize, type RestoreChanges } from '../backup/index.ts';
-import { openReplacement } from './replacement.ts';
-import { stoppedOr } from './stopped.ts';
-import { findAiling, swapLive } from './swap-live.ts';
+import { compareTrees } from '../snapshots/index.ts';
 import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from '../volumes/index.ts';
-import { localTime } from '../model/local-time.ts';
-import { trialPrefix } from '../hosts/containers.ts';
+import { openReplacement } from './replacement.ts';
+import { stoppedOr, findAiling, swapLive } from './swap-live.ts';
 
 export interface UndoRequest {
   /** A volume or directory; undefined is what was restored last. */

@@ -1,12 +1,20 @@
-import { isKeptShorter, type KeptSince, keptSince } from '../lib/process-identity.ts';
-import { isAppError } from '../model/errors.ts';
-import { takeLease } from '../leases/index.ts';
 import type { Protection } from '../activity/index.ts';
+import { takeLease } from '../leases/index.ts';
+import { exists, inodeOf, parentOf } from '../lib/on-disk.ts';
+import { isKeptShorter, type KeptSince, keptSince } from '../lib/process-identity.ts';
+import { fromText } from '../model/byte-string.ts';
+import { isAppError } from '../model/errors.ts';
+import {
+  dropUndo,
+  isUndoable,
+  listUndoRecords,
+  type UndoRecord,
+  type ManagedVolumes,
+  writeUndoRecord,
+} from '../volumes/index.ts';
 import { listJournals } from './restore-journal.ts';
-import { exists, inodeOf } from '../lib/on-disk.ts';
-import { dropUndo, isUndoable, listUndoRecords, type UndoRecord } from '../volumes/index.ts';
 
-/** Deletes what was kept for an undo and has had its time, or is not there any more. What somebody is at work on stays. */
+/** Deletes what was kept for an undo and has had its time, or is not there any more. What is being worked on stays. */
 export async function dropExpired(
   parts: Pick<Protection, 'stateDir' | 'now'>,
   present: KeptSince = keptSince(),
@@ -18,7 +26,7 @@ export async function dropExpired(
     const { identity, name } = record;
     try {
       await using _lease = await takeLease({ stateDir, identity, name, action: 'restore' });
-      // An undo that was killed holds on to it until it is put right.
+      // An undo that was killed holds on to it until it is settled.
       if (
         (await listJournals(stateDir)).some(({ members }) =>
           members.some(({ stage }) => stage === record.stage),
@@ -49,4 +57,46 @@ async function isOver(record: UndoRecord, nowMs: number, present: KeptSince): Pr
   // The live data is there, and so is its disk.
   if (record.liveInode !== undefined && (await inodeOf(record.root)) === record.liveInode) return true;
   return overSinceMs >= ((await exists(record.stage)) ? 0 : rememberedMs);
+}
+
+/**
+ * What is kept for an undo lies beside the data, and goes along when a volume is renamed, or comes back from the trash
+ * under another name: the records follow.
+ */
+export async function followMoved(stateDir: string, managed: Pick<ManagedVolumes, 'list'>): Promise<void> {
+  for (const record of await listUndoRecords(stateDir)) {
+    if (record.kind !== 'volume' || (await isUndoable(record))) continue;
+    const moved = await findMoved(managed, record);
+    if (moved !== undefined) await follow(stateDir, { record, moved });
+  }
+}
+
+async function findMoved(
+  managed: Pick<ManagedVolumes, 'list'>,
+  record: UndoRecord,
+): Promise<UndoRecord | undefined> {
+  const stageName = record.stage.slice(record.stage.lastIndexOf('/'));
+  for (const { name, mountpoint } of await managed.list()) {
+    const root = fromText(mountpoint);
+    const moved = { ...record, name, root, stage: `${parentOf(root)}${stageName}` };
+    if (await isUndoable(moved)) return moved;
+  }
+  return undefined;
+}
+
+interface Move {
+  readonly record: UndoRecord;
+  readonly moved: UndoRecord;
+}
+
+/** Unless it is being worked on. */
+async function follow(stateDir: string, { record, moved }: Move): Promise<void> {
+  const { id, identity, name, stage } = record;
+  try {
+    await using _lease = await takeLease({ stateDir, identity, name, action: 'restore' });
+    const now = (await listUndoRecords(stateDir)).find((other) => other.id === id);
+    if (now?.stage === stage && (await isUndoable(moved))) await writeUndoRecord(stateDir, moved);
+  } catch (error) {
+    if (!isAppError(error, 'locked')) throw error;
+  }
 }

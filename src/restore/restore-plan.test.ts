@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { outageNotes } from './planned-stops.ts';
+import { outageNotes } from './restore-plan.ts';
 
 test('outageNotes() tells of a long stop where containers run on a mount point, and nowhere else', () => {
   const volume = { kind: 'volume', name: 'pg' } as const;
