@@ -1,11 +1,13 @@
 import { isAppError } from '../model/errors.ts';
 import { speaksToUs } from '../model/labels.ts';
 import type { OpenedSource } from './open-source.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { HostAccess } from '../hosts/host.ts';
+import type { JobOptions } from '../activity/index.ts';
 import {
   type Application,
   type ApplicationSettings,
   type ApplicationVolume,
+  type HookMeans,
   openApplication,
   pathContainers,
   readDiskEvidence,
@@ -23,7 +25,7 @@ interface ApplicationTarget {
 
 /** The applications that have something to do with a backup of these; undefined when there are none. */
 export async function openApplications(
-  parts: Protection,
+  means: HookMeans,
   targets: readonly ApplicationTarget[],
   options: JobOptions,
 ): Promise<Application | undefined> {
@@ -36,7 +38,7 @@ export async function openApplications(
       (applications.hooks ?? []).length > 0 ||
       (target.kind === 'volume' && Object.keys(target.volume.labels).some(speaksToUs)),
   );
-  if (concerned.length === 0 || (await hasNoContainers(parts))) return undefined;
+  if (concerned.length === 0 || (await hasNoContainers(means))) return undefined;
   const volumes: ApplicationVolume[] = [];
   for (const { target, source, settings } of concerned) {
     const { tree } = source;
@@ -47,8 +49,8 @@ export async function openApplications(
       stack: target.kind === 'volume' ? target.volume.stack : undefined,
       containers:
         target.kind === 'volume'
-          ? await volumeContainers(parts, name, options)
-          : await pathContainers(parts, name, options),
+          ? await volumeContainers(means, name, options)
+          : await pathContainers(means, name, options),
       // Through a stream it would be dear to look: the image has to do.
       disk:
         tree.kind === 'directory'
@@ -58,12 +60,12 @@ export async function openApplications(
       isTold: target.kind === 'volume',
     });
   }
-  return await openApplication(parts, volumes, options);
+  return await openApplication(means, volumes, options);
 }
 
-async function hasNoContainers(parts: Protection): Promise<boolean> {
+async function hasNoContainers({ host }: HostAccess): Promise<boolean> {
   try {
-    return (await parts.host()).containers === undefined;
+    return (await host()).containers === undefined;
   } catch (error) {
     if (isAppError(error, 'unavailable') || isAppError(error, 'denied')) return true;
     throw error;

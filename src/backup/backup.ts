@@ -1,3 +1,4 @@
+import type { HostAccess } from '../hosts/host.ts';
 import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
@@ -55,13 +56,13 @@ async function backupAll(
 }
 
 /** Everything that was asked for turned out to be nothing: that is no good backup, whatever the reason. */
-async function nothingToSave(parts: Protection, skipped: BackupReport['skipped']): Promise<AppError> {
+async function nothingToSave({ host }: HostAccess, skipped: BackupReport['skipped']): Promise<AppError> {
   if (skipped.length > 0) {
     return new AppError('not-found', 'There is nothing to back up: all volumes are left out', {
       detail: skipped.map(({ name, reason }) => `${quote(name)}: ${reason}`).join('\n'),
     });
   }
-  const { kind, endpoint } = await (await parts.host()).info();
+  const { kind, endpoint } = await (await host()).info();
   const where =
     kind === 'embedded'
       ? 'Holdfast keeps none itself, and no container engine was found'

@@ -2,7 +2,8 @@ import { describeMaxStill } from '../model/consistency.ts';
 import { compileExcludes, type ExcludeMatcher } from '../model/exclude.ts';
 import type { Hook } from '../model/hook.ts';
 import type { VolumeSettings } from './settings/volume-settings.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { HostAccess } from '../hosts/host.ts';
+import type { JobOptions } from '../activity/index.ts';
 import type { BackupTarget } from '../volumes/index.ts';
 import type { ApplicationSettings, ConsistencyChoice, Strength } from '../quiesce/index.ts';
 import { readStackFiles, saidOf } from './settings/said-settings.ts';
@@ -61,7 +62,7 @@ export interface SettingsLayer {
  * `x-holdfast`, that before the policy or `defaults`. What cannot be understood is told.
  */
 export async function chooseAllSettings(
-  parts: Pick<Protection, 'host'>,
+  { host }: HostAccess,
   {
     targets,
     request,
@@ -75,7 +76,7 @@ export async function chooseAllSettings(
 ): Promise<ReadonlyMap<BackupTarget, BackupSettings>> {
   // Directories that are named by themselves need no engine.
   const isAboutEngine = targets.some(({ kind }) => kind === 'volume') || containerNames.length > 0;
-  const containers = isAboutEngine ? ((await (await parts.host()).containers?.list({ signal })) ?? []) : [];
+  const containers = isAboutEngine ? ((await (await host()).containers?.list({ signal })) ?? []) : [];
   const names = new Set(targets.map(({ name }) => name));
   const users = containers.filter(({ mounts }) =>
     mounts.some(({ source }) => source !== undefined && names.has(source)),

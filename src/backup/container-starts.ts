@@ -2,16 +2,17 @@ import type { Container } from '../hosts/containers.ts';
 import { isAppError } from '../model/errors.ts';
 import type { ContainerStart } from '../model/snapshot.ts';
 import type { Consumer } from '../model/volume.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { HostAccess } from '../hosts/host.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 /** How the consumers of a volume were started, for its record. Nothing where no containers run. */
 export async function containerStarts(
-  parts: Protection,
+  { host }: HostAccess,
   consumers: readonly Consumer[],
   { signal }: JobOptions,
 ): Promise<{ readonly starts?: readonly ContainerStart[] }> {
   if (consumers.length === 0) return {};
-  const { containers } = await parts.host();
+  const { containers } = await host();
   if (containers === undefined) return {};
   const starts: ContainerStart[] = [];
   for (const { id } of consumers) {

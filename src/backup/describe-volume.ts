@@ -4,17 +4,25 @@ import { placeBehindLink } from './behind-link.ts';
 import { containerStarts } from './container-starts.ts';
 import { pathIdentity, volumeIdentity } from '../leases/index.ts';
 import { whySkipped, type BackupTarget, type PathTarget } from '../volumes/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { HostAccess } from '../hosts/host.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { pathConsumers } from '../quiesce/index.ts';
+
+/** How a volume is described: by its host and the catalog, on this machine. */
+export interface DescribeMeans extends HostAccess {
+  readonly catalog: () => Promise<Catalog>;
+  /** This machine's name, for people only. */
+  readonly hostname: string;
+}
 
 /** What a snapshot has to remember of its volume, so that a bare machine can make it again. */
 export async function describeVolume(
-  parts: Protection,
+  means: DescribeMeans,
   target: BackupTarget,
   options: JobOptions,
 ): Promise<VolumeDescription> {
-  const catalog = await parts.catalog();
-  if (target.kind === 'path') return await describePath(parts, { target, catalog }, options);
+  const catalog = await means.catalog();
+  if (target.kind === 'path') return await describePath(means, { target, catalog }, options);
   const { volume, host } = target;
   const identity = volumeIdentity(catalog, { hostIdentity: host.identity, name: volume.name });
   return {
@@ -29,9 +37,9 @@ export async function describeVolume(
     createdAt: volume.createdAt,
     anonymous: volume.anonymous,
     stack: volume.stack,
-    ...(volume.stack !== undefined && { stackVolumes: await volumesOfStack(parts, volume.stack, options) }),
+    ...(volume.stack !== undefined && { stackVolumes: await volumesOfStack(means, volume.stack, options) }),
     consumers: volume.consumers,
-    ...(await containerStarts(parts, volume.consumers, options)),
+    ...(await containerStarts(means, volume.consumers, options)),
   };
 }
 
@@ -40,8 +48,12 @@ function continuedBy(catalog: Catalog, identity: string): Pick<VolumeDescription
   return continues === undefined ? {} : { continues };
 }
 
-async function volumesOfStack(parts: Protection, stack: string, { signal }: JobOptions): Promise<string[]> {
-  const all = await (await parts.host()).listVolumes({ signal });
+async function volumesOfStack(
+  { host }: HostAccess,
+  stack: string,
+  { signal }: JobOptions,
+): Promise<string[]> {
+  const all = await (await host()).listVolumes({ signal });
   const ofStack = all.filter((one) => one.stack === stack && whySkipped(one) === undefined);
   return ofStack.map(({ name }) => name).toSorted();
 }
@@ -52,12 +64,12 @@ interface DescribedPath {
 }
 
 async function describePath(
-  parts: Protection,
+  means: DescribeMeans,
   { target, catalog }: DescribedPath,
   options: JobOptions,
 ): Promise<VolumeDescription> {
   const { name: path, isFile } = target;
-  const consumers = await pathConsumers(parts, path, options);
+  const consumers = await pathConsumers(means, path, options);
   const identity = pathIdentity(catalog, path);
   const realPath = isFile === true ? undefined : await placeBehindLink(path);
   return {
@@ -66,7 +78,7 @@ async function describePath(
     ...(isFile === true && { isFile }),
     ...(realPath !== undefined && { realPath }),
     identity,
-    host: { kind: 'embedded', identity: catalog.stateId(), name: parts.hostname },
+    host: { kind: 'embedded', identity: catalog.stateId(), name: means.hostname },
     ...continuedBy(catalog, identity),
     driver: 'path',
     options: {},
@@ -74,6 +86,6 @@ async function describePath(
     anonymous: false,
     stack: consumers.find((consumer) => consumer.stack !== undefined)?.stack,
     consumers,
-    ...(await containerStarts(parts, consumers, options)),
+    ...(await containerStarts(means, consumers, options)),
   };
 }

@@ -6,7 +6,7 @@ import { type Anomaly, findAnomalies, mayHideNoise } from './anomaly.ts';
 import type { BackupOutcome } from './backup-types.ts';
 import { isSavedAs, safetyTag } from '../snapshots/index.ts';
 import { policyOfTags } from '../model/policy.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 
 interface Saved {
   readonly repository: Pick<Repository, 'stats'>;
@@ -104,14 +104,14 @@ interface Found {
 
 /** Until somebody accepts it, nothing of the volume is forgotten or pruned by policies. */
 export async function rememberAnomalies(
-  parts: Pick<Protection, 'catalog' | 'now'>,
+  { catalog, now }: { readonly catalog: () => Promise<Catalog>; readonly now: () => number },
   { outcome, volumeIdentity, repositoryId, tags }: Found,
   { onNote }: JobOptions,
 ): Promise<void> {
   const { name, snapshot, anomalies = [] } = outcome;
   if (snapshot === undefined || anomalies.length === 0) return;
-  const { policies } = await parts.catalog();
-  const foundAt = new Date(parts.now()).toISOString();
+  const { policies } = await catalog();
+  const foundAt = new Date(now()).toISOString();
   for (const { kind, message } of anomalies) {
     const about = { volumeIdentity, volumeName: name, foundAt, acceptedAt: undefined };
     policies.recordAnomaly({ ...about, repositoryId, snapshotId: snapshot.id, kind, message });

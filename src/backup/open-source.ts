@@ -1,5 +1,5 @@
 import { realpath } from 'node:fs/promises';
-import { wholeSeconds } from '../hosts/host.ts';
+import { type HostAccess, wholeSeconds } from '../hosts/host.ts';
 import { requireAnswer } from '../lib/require-answer.ts';
 import { readTar } from '../lib/tar/read-tar.ts';
 import { type ByteString, fromText, toText } from '../model/byte-string.ts';
@@ -11,8 +11,8 @@ import { parseLocation, type Repository, type TreeSource } from '../repository/i
 import { isWithin } from '../model/clean-path.ts';
 import { nameOf, parentOf } from '../lib/on-disk.ts';
 import { type BackupTarget } from '../volumes/index.ts';
-import { ownFoldersBelow } from './own-folders.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import { ownFoldersBelow, type OwnPlaces } from './own-folders.ts';
+import type { JobOptions } from '../activity/index.ts';
 import { isStagePath } from '../lib/stage-names.ts';
 
 export interface OpenedSource extends AsyncDisposable {
@@ -34,22 +34,25 @@ interface SourceRequest {
 }
 
 /** Opens what is to be saved. The lease is held. */
-export async function openSource(parts: Protection, request: SourceRequest): Promise<OpenedSource> {
+export async function openSource(
+  means: HostAccess & OwnPlaces,
+  request: SourceRequest,
+): Promise<OpenedSource> {
   const { target, options } = request;
   const { name } = target;
   if (target.kind === 'path') {
     const root = fromText(request.realPath ?? name);
     await requireAnswer(root, { name, signal: options.signal });
     if (target.isFile === true) return await fileSource(root, request);
-    return await directorySource(parts, root, request);
+    return await directorySource(means, root, request);
   }
-  const host = await parts.host();
+  const host = await means.host();
   const data = await host.openData(target.name, { signal: options.signal });
   try {
     if (data.way === 'direct') {
       await requireAnswer(data.root, { name, signal: options.signal });
       return {
-        ...(await directorySource(parts, data.root, request)),
+        ...(await directorySource(means, data.root, request)),
         [Symbol.asyncDispose]: () => data[Symbol.asyncDispose](),
       };
     }
@@ -102,7 +105,7 @@ async function fileSource(file: ByteString, { repository }: SourceRequest): Prom
 }
 
 async function directorySource(
-  parts: Protection,
+  ownPlaces: OwnPlaces,
   root: ByteString,
   { repository, isExcluded, options }: SourceRequest,
 ): Promise<OpenedSource> {
@@ -112,7 +115,7 @@ async function directorySource(
   // It changes while it is read, and Holdfast's volumes are saved by their names.
   const directory = await realpath(toText(root));
   const own = new Set(ownFolder === undefined ? [] : [ownFolder]);
-  for (const { what, folder } of await ownFoldersBelow(parts, directory)) {
+  for (const { what, folder } of await ownFoldersBelow(ownPlaces, directory)) {
     const path = below(folder, directory);
     if (!own.has(path)) options.onNote?.(`${what}, ${quote(toText(path))}, is left out.`);
     own.add(path);

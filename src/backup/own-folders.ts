@@ -6,7 +6,7 @@ import { isAppError } from '../model/errors.ts';
 import { isWithin } from '../model/clean-path.ts';
 import { quote } from '../model/quote.ts';
 import { parseLocation } from '../repository/index.ts';
-import type { Protection } from '../activity/index.ts';
+import type { Catalog } from '../catalog/catalog.ts';
 
 /** A folder of Holdfast's own. */
 export interface OwnFolder {
@@ -16,16 +16,20 @@ export interface OwnFolder {
   readonly folder: string;
 }
 
+/** Where Holdfast keeps what is its own. */
+export interface OwnPlaces {
+  readonly stateDir: string;
+  readonly catalog: () => Promise<Catalog>;
+}
+
 /** The state folder and the repositories of this machine that lie below a directory, which is given without symbolic links. */
 export async function ownFoldersBelow(
-  parts: Pick<Protection, 'stateDir' | 'catalog'>,
+  { stateDir, catalog }: OwnPlaces,
   directory: string,
   ask = requireAnswer,
 ): Promise<OwnFolder[]> {
-  const places = [
-    { what: 'The state folder of Holdfast, with its cache and its volumes', folder: parts.stateDir },
-  ];
-  for (const { name, location } of (await parts.catalog()).listRepositories()) {
+  const places = [{ what: 'The state folder of Holdfast, with its cache and its volumes', folder: stateDir }];
+  for (const { name, location } of (await catalog()).listRepositories()) {
     const where = parseLocation(location);
     if (where.kind === 'local')
       places.push({ what: `The repository ${quote(name)}`, folder: where.directory });

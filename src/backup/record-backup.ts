@@ -5,10 +5,11 @@ import type { VolumeDescription } from '../model/snapshot.ts';
 import type { BackupOutcome } from './backup-types.ts';
 import { failedBackup } from './failed-backup.ts';
 import { rememberAnomalies } from './judge-saved.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
+import type { Catalog } from '../catalog/catalog.ts';
 import type { Repository } from '../repository/index.ts';
 import type { BackupTarget } from '../volumes/index.ts';
-import { tellOfBackup } from './tell-of-backup.ts';
+import { type Told, tellOfBackup } from './tell-of-backup.ts';
 
 /** What is the same for all that are saved at one moment. */
 interface Run {
@@ -19,6 +20,11 @@ interface Run {
   readonly marks: readonly string[];
 }
 
+interface RecordMeans extends Told {
+  readonly catalog: () => Promise<Catalog>;
+  readonly now: () => number;
+}
+
 interface RunToRecord {
   readonly run: Run;
   readonly volume: VolumeDescription;
@@ -27,7 +33,7 @@ interface RunToRecord {
 
 /** Writes down what became of a target, and tells who has to hear of it. A dry run leaves no trace. */
 export async function recordRun(
-  parts: Protection,
+  means: RecordMeans,
   { run, volume, outcome }: RunToRecord,
   options: JobOptions,
 ): Promise<void> {
@@ -35,8 +41,8 @@ export async function recordRun(
   if (dryRun) return;
   // Before it is known as a run: what is known is taken for judged.
   const found = { outcome, volumeIdentity: volume.identity, repositoryId: repository.id, tags };
-  await rememberAnomalies(parts, found, options);
-  const catalog = await parts.catalog();
+  await rememberAnomalies(means, found, options);
+  const catalog = await means.catalog();
   catalog.recordRun({
     volumeIdentity: volume.identity,
     volumeName: volume.name,
@@ -44,10 +50,10 @@ export async function recordRun(
     snapshotId: outcome.snapshot?.id,
     outcome: outcome.outcome,
     startedAt,
-    finishedAt: new Date(parts.now()).toISOString(),
+    finishedAt: new Date(means.now()).toISOString(),
     message: outcome.error?.message ?? outcome.problems[0]?.message ?? missingInWords(outcome),
   });
-  await tellOfBackup(parts, { outcome, repositoryId: repository.id, stack: volume.stack, tags });
+  await tellOfBackup(means, { outcome, repositoryId: repository.id, stack: volume.stack, tags });
 }
 
 function missingInWords({ snapshot }: BackupOutcome): string | undefined {
@@ -64,7 +70,7 @@ interface FailureToRecord {
 
 /** Writes down that a target was not saved. One that was not even found is only told of. */
 export async function recordFailure(
-  parts: Protection,
+  means: RecordMeans,
   { run, target, volume, error }: FailureToRecord,
   options: JobOptions,
 ): Promise<BackupOutcome> {
@@ -74,9 +80,9 @@ export async function recordFailure(
       : knownError(error, `Cannot back up ${quote(target.name)}`);
   const outcome = failedBackup(target, known);
   const { repository, dryRun, marks: tags } = run;
-  if (volume !== undefined) await recordRun(parts, { run, volume, outcome }, options);
+  if (volume !== undefined) await recordRun(means, { run, volume, outcome }, options);
   else if (!dryRun)
-    await tellOfBackup(parts, { outcome, repositoryId: repository.id, stack: undefined, tags });
+    await tellOfBackup(means, { outcome, repositoryId: repository.id, stack: undefined, tags });
   return outcome;
 }
 

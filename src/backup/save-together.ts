@@ -19,6 +19,7 @@ import {
   runs,
   writersIn,
   type Application,
+  type HookMeans,
   type HookOutcome,
   type QuiesceBound,
   type QuiesceEvidence,
@@ -29,7 +30,7 @@ import {
 } from '../quiesce/index.ts';
 import type { NotKept, Repository, SavedTree, SaveResult, TreeToSave } from '../repository/index.ts';
 import { listInKnownOrder, noteDamaged } from '../snapshots/index.ts';
-import type { JobOptions, Protection } from '../activity/index.ts';
+import type { JobOptions } from '../activity/index.ts';
 import type { BackupTarget } from '../volumes/index.ts';
 import { openApplications } from './application-of.ts';
 import type { BackupOutcome } from './backup-types.ts';
@@ -39,6 +40,9 @@ import { failedBackup } from './failed-backup.ts';
 import { type GradedSave, type GradeReason, gradeSaved } from './grade.ts';
 import { judgeSaved } from './judge-saved.ts';
 import { openSource, type OpenedSource } from './open-source.ts';
+import type { OwnPlaces } from './own-folders.ts';
+import type { DescribeMeans } from './describe-volume.ts';
+import type { HostAccess } from '../hosts/host.ts';
 
 /** One volume or directory whose lease is held. */
 export interface HeldTarget {
@@ -46,6 +50,9 @@ export interface HeldTarget {
   readonly volume: VolumeDescription;
   readonly settings: BackupSettings;
 }
+
+/** What it takes besides the repository: what is described, what is held, and who is told of hooks. */
+interface SaveMeans extends DescribeMeans, HookMeans {}
 
 export interface SaveTogetherRequest {
   readonly held: readonly HeldTarget[];
@@ -65,22 +72,25 @@ export interface SaveTogetherRequest {
  * again in any case. Returns the outcomes in the order of the targets.
  */
 export async function saveTogether(
-  parts: Protection,
+  means: SaveMeans,
   request: SaveTogetherRequest,
   options: JobOptions,
 ): Promise<BackupOutcome[]> {
   const { repository, dryRun } = request;
   const { signal, onNote, onProgress } = options;
-  const { snapshots: earlier, damaged } = await listInKnownOrder(parts, options);
+  const { snapshots: earlier, damaged } = await listInKnownOrder(
+    { ...means, repository: async () => repository },
+    options,
+  );
   for (const id of damaged.keys()) noteDamaged(id, options);
 
   await using opened = new AsyncDisposableStack();
-  const { members, lost, around } = await openMembers(parts, { request, earlier, opened }, options);
-  if (members.length === 0) return await outcomesOf(parts, { request, lost, earlier, saved: [] }, options);
+  const { members, lost, around } = await openMembers(means, { request, earlier, opened }, options);
+  if (members.length === 0) return await outcomesOf(means, { request, lost, earlier, saved: [] }, options);
   const missing = [...request.missing, ...[...lost.keys()].map(({ name }) => name)];
   const withApplications = !dryRun && !request.isSafety;
-  const configs = withApplications ? await configsOf(members, around, parts.stateDir) : undefined;
-  const application = withApplications ? await openApplications(parts, members, options) : undefined;
+  const configs = withApplications ? await configsOf(members, around, means.stateDir) : undefined;
+  const application = withApplications ? await openApplications(means, members, options) : undefined;
   opened.use(application);
   const plan = planMembers(members, { application, dryRun });
   if (plan.note !== undefined) onNote?.(plan.note);
@@ -92,8 +102,8 @@ export async function saveTogether(
     await application?.begin(options);
     const dumps = await application?.dump(repository, options);
     const shared = {
-      hostname: parts.hostname,
-      timeMs: parts.now(),
+      hostname: means.hostname,
+      timeMs: means.now(),
       restorePoint: isRestorePoint(request) ? randomBytes(8).toString('hex') : undefined,
       missing,
     };
@@ -113,7 +123,7 @@ export async function saveTogether(
       const justBefore = (): Promise<void> => save.prepareFinalPass();
       const bound = { maxStillMs, lastPassMs, mayRepeat };
       const toQuiesce = { places: members.map(placeOf), plan, stillness, application, justBefore, ...bound };
-      await using still = await quiesce(parts, toQuiesce, options);
+      await using still = await quiesce(means, toQuiesce, options);
       const { timeMs, cutAtMs, cut: onStall } = still;
       const { late } = await save.finalPass({ timeMs, cutAtMs, onStall, mayRepeat });
       const evidence = await still.release();
@@ -136,7 +146,7 @@ export async function saveTogether(
     const result = results[i];
     return result === undefined ? [] : [{ member, result, graded: graded[i], plan, hookFailures }];
   });
-  return await outcomesOf(parts, { request, lost, earlier, saved }, options);
+  return await outcomesOf(means, { request, lost, earlier, saved }, options);
 }
 
 interface Member extends HeldTarget {
@@ -162,7 +172,7 @@ interface OpenedMembers {
 
 /** Opens the data of each, and finds what writes to it. */
 async function openMembers(
-  parts: Protection,
+  means: HostAccess & OwnPlaces,
   { request: { held, repository, dryRun }, earlier, opened }: ToOpen,
   options: JobOptions,
 ): Promise<OpenedMembers> {
@@ -170,13 +180,13 @@ async function openMembers(
   const lost = new Map<BackupTarget, AppError>();
   const places = held.map(({ target }) => target);
   // A dry run waits for no other process.
-  const around = await (dryRun ? lookAround : lookAroundFree)(parts, places, options);
+  const around = await (dryRun ? lookAround : lookAroundFree)(means, places, options);
   for (const one of held) {
     const { target, volume, settings } = one;
     const { realPath, identity } = volume;
     const toOpen = { repository, target, realPath, isExcluded: settings.isExcluded, options };
     try {
-      const source = opened.use(await openSource(parts, toOpen));
+      const source = opened.use(await openSource(means, toOpen));
       const writers = (await writersIn(around, target)).filter(isActiveContainer);
       const parent = earlier.findLast((snapshot) => snapshot.volume?.identity === identity);
       members.push({ ...one, source, writers, parent });
@@ -351,11 +361,11 @@ interface ToTell {
 }
 
 async function outcomesOf(
-  parts: Protection,
+  { catalog: openCatalog }: Pick<SaveMeans, 'catalog'>,
   { request: { held, repository }, lost, earlier, saved }: ToTell,
   options: JobOptions,
 ): Promise<BackupOutcome[]> {
-  const catalog = await parts.catalog();
+  const catalog = await openCatalog();
   const outcomes: BackupOutcome[] = [];
   for (const { target } of held) {
     const one = saved.find(({ member }) => member.target === target);

@@ -1,10 +1,14 @@
 import { errorInWords, knownError } from '../lib/known-error.ts';
 import type { BackupOutcome } from './backup-types.ts';
-import type { Happening, JobOptions, Protection } from '../activity/index.ts';
+import type { AuditLog, Happening, JobOptions, Notifier } from '../activity/index.ts';
 import { policyOfTags } from '../model/policy.ts';
 import type { TargetRequest } from '../volumes/index.ts';
 
-type Word = Pick<Protection, 'log' | 'notifier'>;
+/** Where it is written down what was done, and what tells people. */
+export interface Told {
+  readonly log: () => Promise<AuditLog>;
+  readonly notifier: () => Promise<Notifier>;
+}
 
 export interface BackupDone {
   readonly outcome: BackupOutcome;
@@ -16,12 +20,12 @@ export interface BackupDone {
 
 /** Writes into the log what one backup came to, and tells those who want to know. */
 export async function tellOfBackup(
-  parts: Word,
+  { log: openLog, notifier }: Told,
   { outcome, repositoryId, stack, tags }: BackupDone,
 ): Promise<void> {
   const { name, snapshot, error, problems } = outcome;
   const message = error === undefined ? problemsInWords(problems) : errorInWords(error);
-  const log = await parts.log();
+  const log = await openLog();
   await log.record([
     {
       kind: 'backup',
@@ -34,7 +38,7 @@ export async function tellOfBackup(
   ]);
   const happening = happeningOf(outcome);
   const policy = policyOfTags(tags);
-  if (happening !== undefined) (await parts.notifier()).tell([{ ...happening, stack, policy }]);
+  if (happening !== undefined) (await notifier()).tell([{ ...happening, stack, policy }]);
 }
 
 function problemsInWords(problems: BackupOutcome['problems']): string | undefined {
@@ -68,7 +72,7 @@ function happeningOf(outcome: BackupOutcome): Happening | undefined {
 
 /** Does a whole backup. A failure that no volume stands for, such as a repository that cannot be opened, is told too. */
 export async function tellingOfFailure<T>(
-  parts: Word,
+  { log: openLog, notifier }: Told,
   request: TargetRequest & { readonly dryRun: boolean; readonly marks?: readonly string[] | undefined },
   {
     work,
@@ -88,11 +92,11 @@ export async function tellingOfFailure<T>(
       ...(request.containers ?? []),
       ...(request.all ? ['all volumes'] : []),
     ];
-    const log = await parts.log();
+    const log = await openLog();
     await log.record(
       subjects.map((volume) => ({ kind: 'backup', outcome: 'failed', volume, message: errorInWords(error) })),
     );
-    (await parts.notifier()).tell(
+    (await notifier()).tell(
       subjects.map((subject) => ({
         what: 'failed',
         work: 'backup',

@@ -16,7 +16,7 @@ export {
 export { ownLabels, ownStack, settingsOfContainer } from './container-labels.ts';
 export { holdApps } from './hold-apps.ts';
 export { hasHookJournals } from './hooks/hook-journal.ts';
-export type { HookOutcome } from './hooks/hook-run.ts';
+export type { HookMeans, HookOutcome } from './hooks/hook-run.ts';
 export { recoverHooks, type DueHook, type RecoverHooksOptions } from './hooks/recover-hooks.ts';
 export { tellOfHooks } from './hooks/tell-of-hooks.ts';
 export { findHostWriters } from './host-writers.ts';

@@ -5,11 +5,11 @@ import { quote } from '../../model/quote.ts';
 import type { SaveProblem, Snapshot, SnapshotSummary } from '../../model/snapshot.ts';
 import { checkTimeZone } from '../../model/local-time.ts';
 import { takeLease } from '../../leases/index.ts';
-import type { JobOptions, Protection } from '../../activity/index.ts';
+import type { AuditLog, JobOptions } from '../../activity/index.ts';
 import { compileNamePattern } from './archive-name.ts';
 import { findArchives, type FoundArchive } from './find-archives.ts';
 import { Archive } from './read-archive.ts';
-import { saveArchive } from './save-archive.ts';
+import { type ArchiveMeans, saveArchive } from './save-archive.ts';
 import { surveyArchive, type VolumePart, volumesIn } from './survey-archive.ts';
 
 export interface ImportArchivesRequest {
@@ -51,9 +51,13 @@ export interface ImportArchivesReport {
 /** The tag of every snapshot that was an archive. */
 const importedTag = 'imported';
 
+interface ImportMeans extends ArchiveMeans {
+  readonly log: () => Promise<AuditLog>;
+}
+
 /** Turns archives into snapshots with their dates, oldest first. One that fails does not keep the others from it. */
 export async function importArchives(
-  parts: Protection,
+  means: ImportMeans,
   request: ImportArchivesRequest,
   options: JobOptions,
 ): Promise<ImportArchivesReport> {
@@ -64,7 +68,7 @@ export async function importArchives(
     pattern: namePattern === undefined ? undefined : compileNamePattern(namePattern),
     timeZone: timeZone === undefined ? undefined : checkTimeZone(timeZone),
   });
-  const { stateDir } = parts;
+  const { stateDir } = means;
   // Two at once would import everything twice.
   await using _alone = await takeLease({
     stateDir,
@@ -74,7 +78,7 @@ export async function importArchives(
   });
   const outcomes: ArchiveOutcome[] = [];
   for (const archive of found) {
-    const done = await tryToImport(parts, { request, archive }, options);
+    const done = await tryToImport(means, { request, archive }, options);
     outcomes.push(...done);
     if (done.some(({ error }) => error !== undefined && endsAll(error))) break;
   }
@@ -93,14 +97,14 @@ interface ImportWork {
 }
 
 async function tryToImport(
-  parts: Protection,
+  means: ImportMeans,
   work: ImportWork,
   options: JobOptions,
 ): Promise<ArchiveOutcome[]> {
   const outcomes: ArchiveOutcome[] = [];
   try {
     await using archive = await Archive.open(work.archive.path);
-    for await (const outcome of importOpened(parts, { ...work, opened: archive }, options))
+    for await (const outcome of importOpened(means, { ...work, opened: archive }, options))
       outcomes.push(outcome);
   } catch (error) {
     const name = path.basename(work.archive.path);
@@ -122,12 +126,12 @@ function named(error: AppError, name: string): AppError {
 }
 
 async function* importOpened(
-  parts: Protection,
+  means: ImportMeans,
   { request, archive, opened }: ImportWork & { readonly opened: Archive },
   options: JobOptions,
 ): AsyncGenerator<ArchiveOutcome, void, undefined> {
   const { signal } = options;
-  const repository = await parts.repository();
+  const repository = await means.repository();
   const digest = await opened.digest(signal);
   const present = (await repository.listSnapshots({ signal })).filter(({ tags }) =>
     tags.some((tag) => tag.startsWith(tagOf(digest))),
@@ -141,7 +145,7 @@ async function* importOpened(
     const volume = { ...part, name: request.renames?.get(part.name) ?? part.name };
     const before = present.find((snapshot) => snapshot.name === volume.name);
     const work = { request, archive, opened, digest, volume, tags };
-    yield before === undefined ? await importVolume(parts, work, options) : presence(archive, before);
+    yield before === undefined ? await importVolume(means, work, options) : presence(archive, before);
   }
 }
 
@@ -171,22 +175,22 @@ interface VolumeWork extends ImportWork {
 }
 
 async function importVolume(
-  parts: Protection,
+  means: ImportMeans,
   { request, archive, opened, digest, volume, tags }: VolumeWork,
   options: JobOptions,
 ): Promise<ArchiveOutcome> {
   const { dryRun } = request;
   const asked = { archive: opened, digest, volume, tags, timeMs: archive.timeMs, dryRun };
-  const { snapshot, summary, problems } = await saveArchive(parts, asked, options);
+  const { snapshot, summary, problems } = await saveArchive(means, asked, options);
   if (snapshot !== undefined) {
-    const log = await parts.log();
+    const log = await means.log();
     await log.record([
       {
         kind: 'import',
         outcome: problems.length > 0 ? 'partial' : 'good',
         volume: volume.name,
         snapshot: snapshot.id,
-        repository: (await parts.repository()).id,
+        repository: (await means.repository()).id,
         message: `From ${quote(path.basename(archive.path))}`,
       },
     ]);

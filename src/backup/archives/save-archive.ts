@@ -11,10 +11,10 @@ import { fromText, toPath } from '../../model/byte-string.ts';
 import { AppError } from '../../model/errors.ts';
 import type { SaveProblem, VolumeDescription } from '../../model/snapshot.ts';
 import { checkVolumeName } from '../../model/volume-name.ts';
-import type { SaveResult, TreeSource } from '../../repository/index.ts';
-import { describeVolume } from '../describe-volume.ts';
+import type { Repository, SaveResult, TreeSource } from '../../repository/index.ts';
+import { type DescribeMeans, describeVolume } from '../describe-volume.ts';
 import { volumeIdentity } from '../../leases/index.ts';
-import type { JobOptions, Protection } from '../../activity/index.ts';
+import type { JobOptions } from '../../activity/index.ts';
 import { moveBelow, orderedMembers, OutOfOrder } from './ordered-members.ts';
 import type { Archive } from './read-archive.ts';
 import type { VolumePart } from './survey-archive.ts';
@@ -28,9 +28,14 @@ export interface SaveArchive {
   readonly dryRun: boolean;
 }
 
+export interface ArchiveMeans extends DescribeMeans {
+  readonly stateDir: string;
+  readonly repository: () => Promise<Repository>;
+}
+
 /** Saves one volume of an archive as a snapshot of that volume, at the archive's time. */
 export async function saveArchive(
-  parts: Protection,
+  means: ArchiveMeans,
   request: SaveArchive,
   options: JobOptions,
 ): Promise<SaveResult> {
@@ -40,20 +45,20 @@ export async function saveArchive(
       below: request.volume.below,
       timeNs: timeNs(request),
     });
-    return await save(parts, { request, source: { kind: 'entries', entries }, problems }, options);
+    return await save(means, { request, source: { kind: 'entries', entries }, problems }, options);
   } catch (error) {
     if (!(error instanceof OutOfOrder)) throw error;
-    return await saveUnpacked(parts, request, options);
+    return await saveUnpacked(means, request, options);
   }
 }
 
 /** Unpacks it first: what puts its files in no order is brought into one by the file system. */
 async function saveUnpacked(
-  parts: Protection,
+  means: ArchiveMeans,
   request: SaveArchive,
   options: JobOptions,
 ): Promise<SaveResult> {
-  using state = openTrusted(fromText(path.resolve(parts.stateDir)));
+  using state = openTrusted(fromText(path.resolve(means.stateDir)));
   // What a killed import has left. Nobody else is at it: the lease is held.
   for (const name of readdirSync(toPath(state.at('.')), { encoding: 'latin1' }))
     if (/^import(-[0-9a-f]{16})?$/.test(name)) await removeTreeIn(state, name);
@@ -66,7 +71,7 @@ async function saveUnpacked(
     const onProblem = (problem: TreeProblem): void => void problems.push(asSaveProblem(problem));
     const own = onlyBelow(members(request, problems, options), request);
     await materialize(root, own, { signal: options.signal, isStaged: true, onProblem });
-    return await save(parts, { request, source: { kind: 'directory', root }, problems }, options);
+    return await save(means, { request, source: { kind: 'directory', root }, problems }, options);
   } finally {
     await removeOwnDirectory(state, { name, made });
   }
@@ -108,12 +113,12 @@ interface SaveWork {
 }
 
 async function save(
-  parts: Protection,
+  means: ArchiveMeans,
   { request, source, problems }: SaveWork,
   options: JobOptions,
 ): Promise<SaveResult> {
-  const repository = await parts.repository();
-  const volume = await describe(parts, request.volume.name, options);
+  const repository = await means.repository();
+  const volume = await describe(means, request.volume.name, options);
   const snapshots = await repository.listSnapshots({ signal: options.signal });
   const parent = snapshots.findLast(
     ({ volume: saved, time }) => saved?.identity === volume.identity && Date.parse(time) <= request.timeMs,
@@ -123,7 +128,7 @@ async function save(
     volume,
     parent,
     tags: request.tags,
-    hostname: parts.hostname,
+    hostname: means.hostname,
     timeMs: request.timeMs,
     // Nobody knows what wrote while the archive was made.
     grade: 'torn',
@@ -139,19 +144,19 @@ async function save(
 }
 
 /** As the volume is now, or as it would be made again; who used it at that time is not known. */
-async function describe(parts: Protection, name: string, options: JobOptions): Promise<VolumeDescription> {
-  const host = await parts.host();
+async function describe(means: DescribeMeans, name: string, options: JobOptions): Promise<VolumeDescription> {
+  const host = await means.host();
   const info = await host.info({ signal: options.signal });
   const volume = await host.findVolume(name, { signal: options.signal });
   if (volume !== undefined) {
-    const described = await describeVolume(parts, { kind: 'volume', name, volume, host: info }, options);
+    const described = await describeVolume(means, { kind: 'volume', name, volume, host: info }, options);
     return { ...described, consumers: [] };
   }
   checkName(name);
   return {
     kind: 'volume',
     name,
-    identity: volumeIdentity(await parts.catalog(), { hostIdentity: info.identity, name }),
+    identity: volumeIdentity(await means.catalog(), { hostIdentity: info.identity, name }),
     host: { kind: info.kind, identity: info.identity, name: info.name },
     driver: 'local',
     options: {},
