@@ -86,6 +86,7 @@ export function luksDriver(keys: VolumeKeys): Driver {
       try {
         await mountThen(request, () => prepareFreshRoot(volume), call);
       } catch (error) {
+        // The error that led here is the one to hear.
         await closeMapping(volume).catch(() => undefined);
         throw error;
       }

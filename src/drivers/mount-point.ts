@@ -83,6 +83,7 @@ export async function mountThen(
   try {
     await follow();
   } catch (error) {
+    // The error that led here is the one to hear.
     await unmountPath({ name: request.name, mountpoint: request.target }).catch(() => undefined);
     throw error;
   }

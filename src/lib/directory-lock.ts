@@ -8,7 +8,7 @@ const exclusiveWithoutWaiting = 2 | 4;
 
 /**
  * An exclusive hold on a directory among programs that ask for it, without a trace in it. The kernel lets it go when
- * the process ends, however it ends. Undefined when somebody else has it.
+ * the process ends, however it ends. Undefined when another process has it.
  */
 export function tryLockDirectory(path: ByteString): Disposable | undefined {
   const fd = openSync(toPath(path), constants.O_RDONLY | constants.O_DIRECTORY);

@@ -72,7 +72,7 @@ export async function* readRuns(fd: number, entry: Entry): AsyncGenerator<Uint8A
     const end = run.offset + run.length;
     for (let at = run.offset; at < end;) {
       const bytes = await readChunk(fd, at, Math.min(end - at, chunkBytes));
-      // The file became shorter: whoever reads misses the rest.
+      // The file became shorter: the reader misses the rest.
       if (bytes.length === 0) return;
       at += bytes.length;
       yield bytes;

@@ -135,7 +135,7 @@ function tryFlock(
   return false;
 }
 
-/** It is there for who finds the file locked: a full disk, on which there is something to be put right, keeps nobody away. */
+/** It is there for the process that finds the file locked: a full disk, on which recovery must work, keeps none away. */
 async function writeOwner(file: FileHandle, { owner, isShared }: FileLockOptions): Promise<void> {
   try {
     if (isShared === true) {

@@ -4,7 +4,7 @@ export const proofBytes = 16;
 
 /**
  * The code of a piece of data under a key that is kept in memory only: GMAC, which takes a third of the time of hashing.
- * Whoever does not know the key cannot make another piece with the same code, so one nonce for all of them gives nothing
+ * An attacker without the key cannot make another piece with the same code, so one nonce for all of them gives nothing
  * away.
  */
 export function proofOf(key: Uint8Array, piece: Uint8Array): Buffer {

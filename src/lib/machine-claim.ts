@@ -11,7 +11,7 @@ import { addressesBelow, peerCredentials, socketOwner } from './peer-process.ts'
 
 /** Who has what was to be claimed. */
 export interface ClaimHolder {
-  /** Its process number; undefined when it cannot be told (another pid namespace, or one that lets nobody ask). */
+  /** Its process number; undefined when it cannot be told (another pid namespace, or one that cannot be asked). */
   readonly pid: number | undefined;
 }
 

@@ -140,7 +140,7 @@ class Measure {
     this.usage.add({ kind, bytes: kind === 'file' ? bytes : 0, targetBytes, allocatedBytes }, first);
   }
 
-  /** Says why a directory cannot be read to its end. False leaves that to whoever looks next. */
+  /** Says why a directory cannot be read to its end. False leaves that to the next look. */
   #isExplained(folder: Folder): boolean {
     if (folder.path === '') return false;
     try {

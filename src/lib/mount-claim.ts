@@ -9,10 +9,10 @@ import { bootId } from './process-identity.ts';
 
 /**
  * Who mounts the volumes of a state folder where not everybody sees it: a managed plugin, in its own mount namespace.
- * Whoever else mounted them too would have a second tmpfs, or check a file system that is in use.
+ * Another process that mounted them too would have a second tmpfs, or check a file system that is in use.
  */
 export interface MountClaim extends AsyncDisposable {
-  /** Nobody uses what was mounted: the claim ends with this process, and not only with the machine's run. */
+  /** What was mounted is not used: the claim ends with this process, and not only with the machine's run. */
   forget(): Promise<void>;
 }
 
@@ -89,7 +89,7 @@ async function readClaim(stateDir: string): Promise<Claim | undefined> {
   return parseClaim(text) ?? { namespace: 'unknown', boot: bootId() };
 }
 
-/** Undefined for a file that was damaged: somebody's claim it is. */
+/** Undefined for a file that was damaged: it is a claim all the same. */
 function parseClaim(text: string): Claim | undefined {
   try {
     const { namespace, boot } = JSON.parse(text) as Partial<Claim>;

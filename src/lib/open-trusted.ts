@@ -16,7 +16,7 @@ const held = /^\/proc\/self\/fd\/\d+/;
  * root into any other. Throws `denied` for such a link, and a system error for everything else.
  */
 export function openTrusted(path: ByteString): DirectoryHandle {
-  // What is held open already is no link that anybody could change.
+  // What is held open already is no link that could be changed.
   const start = held.exec(path)?.[0];
   const names = path.slice(start?.length ?? 0).split('/');
   const way: Way = { handle: DirectoryHandle.open(start ?? '/'), left: names.filter(isName), links: 0 };

@@ -51,7 +51,7 @@ export function processStart(pid: number): string | undefined {
   }
 }
 
-/** True while a process of this machine has this number, whoever it belongs to. */
+/** True while a process of this machine has this number, of any user. */
 export function isProcessAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -18,7 +18,7 @@ export interface TreeWriterOptions {
   readonly onProblem?: ProblemReporter | undefined;
   /** After each piece of data and each file. Counts are of the whole so far. */
   readonly onProgress?: ((progress: TreeProgress) => void) | undefined;
-  /** The root is empty and nobody else uses it, so that files can be written under their own names at once. */
+  /** The root is empty and no other process uses it, so that files can be written under their own names at once. */
   readonly isStaged?: boolean | undefined;
   /** Default true: the root's own owner, mode, times and attributes are set when the entries have them. */
   readonly setsRoot?: boolean | undefined;

@@ -12,7 +12,7 @@ const stateWords: Readonly<Record<ConsumerState, string>> = {
   dead: 'dead',
 };
 
-/** More names than this make a message that nobody reads. */
+/** More names than this make a message that is too long to read. */
 const shownAtMost = 8;
 
 /** `"web-db-1" (running), "x" (stopped)`. A container that mounts the volume at several paths is named once. */

@@ -13,7 +13,7 @@ const unitMs: Readonly<Record<string, number>> = {
 const whole = /^(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+$/;
 const part = /(\d+(?:\.\d+)?)(ms|[smhdw])/g;
 
-/** Milliseconds of `90s`, `1h30m`, `7d`, `2w`, `500ms`. A number without a unit is refused: nobody knows what it means. */
+/** Milliseconds of `90s`, `1h30m`, `7d`, `2w`, `500ms`. A number without a unit is refused: its meaning is unknown. */
 export function parseDuration(text: string): number {
   if (!whole.test(text)) throw unreadable(text);
   let total = 0;

@@ -68,7 +68,7 @@ export function speaksOf(said: LabelSettings, source: string): boolean {
 }
 
 /**
- * Whether a volume is to be backed up; undefined when nobody says so. What it says itself counts first. Its containers leave
+ * Whether a volume is to be backed up; undefined when nothing says so. What it says itself counts first. Its containers leave
  * it out only when all of them do: one that wants no backup of its own does not decide for the others. Pure.
  */
 export function enabledBy(

@@ -61,7 +61,7 @@ function readTimeout(text: string | undefined, label: string, reader: LabelReade
 }
 
 const offenPrefix = 'docker-volume-backup.';
-/** It waits for its commands without a limit; a day is none that anybody will miss. */
+/** It waits for its commands without a limit; a day is as good as none. */
 const timeoutMs = 24 * 3_600_000;
 
 /** Its steps that have a counterpart here. What it writes and sends in several steps is one here. */
@@ -148,7 +148,7 @@ export function readStackBackLabels(labels: Labels, owner: LabelOwner): LabelSet
   const stops = flag('volumes.stop-during-backup');
   return {
     ...noLabelSettings,
-    // It leaves the files of what it dumps; whoever asks for the dump does not ask for less than both.
+    // It leaves the files of what it dumps; asking for the dump asks for both.
     enabled: wanted ? true : flag('volumes'),
     volumes: include.length + exclude.length > 0 ? { include, exclude } : undefined,
     stillness: stops === true ? 'stop' : undefined,

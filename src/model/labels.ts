@@ -30,7 +30,7 @@ export function readLabels(labels: Labels, owner: LabelOwner): LabelSettings {
 
 const prefix = 'holdfast.';
 
-/** Settings that `holdfast.yaml` has too; whoever knows what they mean reads their texts. */
+/** Settings that `holdfast.yaml` has too; their readers know what they mean. */
 const settingNames = [
   'schedule',
   'time-zone',

@@ -2,7 +2,7 @@
 export const policyActions = ['backup', 'forget', 'prune', 'check', 'verify', 'drill'] as const;
 export type PolicyAction = (typeof policyActions)[number];
 
-/** How a run ended. `interrupted` when whoever ran it was killed, `missed` when its time passed and it is not made up for. */
+/** How a run ended. `interrupted` when the process that ran it was killed, `missed` when its time passed and it is not made up for. */
 export const policyOutcomes = [
   'good',
   'partial',
@@ -70,7 +70,7 @@ export interface AnomalyRecord {
   /** For people. */
   readonly message: string;
   readonly foundAt: string;
-  /** When somebody said that it is as it should be. */
+  /** When a user said that it is as it should be. */
   readonly acceptedAt: string | undefined;
 }
 

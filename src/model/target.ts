@@ -101,7 +101,7 @@ function splitVersion(text: string): { name: string; version: string | undefined
 
 function parseVersion(version: string, now: Date): SnapshotReference {
   if (version === 'latest') return { kind: 'latest' };
-  // "3d" is three days ago and also the start of an id; nobody names a snapshot by so little of it.
+  // "3d" is three days ago and also the start of an id; a snapshot is not named by so little of it.
   if (isId(version) && !/^\d{1,4}d$/.test(version)) return { kind: 'id', prefix: version.toLowerCase() };
   if (isTime(version)) return { kind: 'time', time: parseTime(version, now), text: version };
   throw new AppError('usage', `${quote(version)} is neither a snapshot nor a time`, {

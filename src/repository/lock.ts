@@ -58,7 +58,7 @@ export const noLock = { assertHeld: async (): Promise<void> => {} };
 
 /**
  * The shared lock of one who only reads. Undefined where none can be written, as on a full or read-only disk: what is
- * saved there must come back all the same, and whoever could take data away meanwhile cannot write either.
+ * saved there must come back all the same, and a prune that could take data away meanwhile cannot write either.
  */
 export async function lockForReading(
   codec: FileCodec,
@@ -121,6 +121,7 @@ export class RepositoryLock implements AsyncDisposable {
    * was found in the repository meanwhile may have been pruned, so nothing may be built upon it.
    */
   async assertHeld(): Promise<void> {
+    // What counts is whether the lock is there, not why a renewal failed.
     await this.#renewing?.catch(() => undefined);
     for (let name = this.#name; !this.#isLost; name = this.#name) {
       if (await this.#isThere(name ?? '')) return;
@@ -139,6 +140,7 @@ export class RepositoryLock implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     this.#ending.abort();
+    // The lock is removed now, renewed or not.
     await this.#renewing?.catch(() => undefined);
     // One that cannot be removed is stale as soon as this process has ended. It must not hide how the work went. One that
     // could not even be written is not worth another wait of minutes.

@@ -66,6 +66,7 @@ async function saveFirstConfig(
     await loadConfig(store, new Sealer(masterKey));
   } catch (error) {
     if (!isAppError(error, 'exists') && !isAppError(error, 'integrity')) throw error;
+    // The error above is the one to hear; a key that stays opens nothing.
     await store.remove('keys', keyId).catch(() => undefined);
     throw alreadyThere(store.location);
   }

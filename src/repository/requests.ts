@@ -38,7 +38,7 @@ export interface SnapshotEntry extends Entry {
 }
 
 export interface RemoveSnapshotsOptions extends WorkOptions {
-  /** Ids of snapshots that must still be there: whoever chose what to remove did so because these stay. */
+  /** Ids of snapshots that must still be there: what is removed was chosen because these stay. */
   readonly staying?: readonly string[] | undefined;
 }
 
@@ -146,12 +146,12 @@ export interface LockHolder {
   readonly pid: number;
   /** False for a lock that is damaged: nothing else is known of it. */
   readonly isReadable: boolean;
-  /** Why nobody can hold it any more; undefined when somebody may. */
+  /** Why no process can hold it any more; undefined when one may. */
   readonly stale: string | undefined;
 }
 
 export interface UnlockOptions extends WorkOptions {
-  /** Removes locks too that somebody may hold: what they do then may come to nothing, or destroy what others do. */
+  /** Removes locks too that a living process may hold: what it does then may come to nothing, or destroy what others do. */
   readonly all: boolean;
   /** Says what would be removed, and removes nothing. */
   readonly dryRun?: boolean | undefined;
@@ -319,7 +319,7 @@ export interface PackRepairReport {
   readonly packs: readonly RepairedPack[];
   /** Blobs of these packs that are nowhere else. */
   readonly lostBlobs: readonly LostBlob[];
-  /** Packs of which nobody knows what they hold: they are left as they are. */
+  /** Packs whose content is unknown: they are left as they are. */
   readonly unknownPacks: readonly string[];
   /** Packs that were named and are whole: they stay. */
   readonly wholePacks: readonly string[];
@@ -338,7 +338,7 @@ export interface LostEntry {
   readonly path: string;
   /** A directory that lost the list of what was in it is empty from then on. */
   readonly type: 'file' | 'dir';
-  /** Bytes; 0 for a directory, of which nobody knows what it held. */
+  /** Bytes; 0 for a directory, whose content is unknown. */
   readonly size: number;
 }
 

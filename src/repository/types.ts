@@ -146,7 +146,7 @@ export interface Repository extends AsyncDisposable {
    */
   copyTo(target: Repository, options?: CopyOptions): Promise<CopyReport>;
 
-  /** Removes the locks that nobody can hold any more. Takes no lock itself. */
+  /** Removes the locks that no process can hold any more. Takes no lock itself. */
   unlock(options: UnlockOptions): Promise<UnlockReport>;
 
   /** Permanent for the snapshot record; data stays until it is pruned. */

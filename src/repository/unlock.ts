@@ -3,7 +3,7 @@ import type { FileCodec } from './format/repository-file.ts';
 import { loadLock, whyStale } from './lock.ts';
 import type { LockHolder, UnlockOptions, UnlockReport } from './types.ts';
 
-/** Removes the locks that nobody can hold any more, or all of them. */
+/** Removes the locks that no process can hold any more, or all of them. */
 export async function unlockRepository(codec: FileCodec, options: UnlockOptions): Promise<UnlockReport> {
   const removed: LockHolder[] = [];
   const kept: LockHolder[] = [];

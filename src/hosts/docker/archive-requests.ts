@@ -55,7 +55,7 @@ async function* readBody(
   const watch = watchIdle(target.idleMs, () => response.destroy(idleError(call, target.idleMs)));
   try {
     for await (const chunk of response as AsyncIterable<Uint8Array>) {
-      // While the caller works on a chunk nobody waits for the engine.
+      // While the caller works on a chunk nothing waits for the engine.
       watch.stop();
       yield chunk;
       watch.start();

@@ -42,7 +42,7 @@ export async function findContainer(
   const inspection = await inspectContainer(client, idOrName, signal);
   if (inspection === undefined) return undefined;
   const container = toContainer(inspection, await images.of(inspection, signal));
-  // The engine takes any start of an id: "db" may be a container that nobody meant.
+  // The engine takes any start of an id: "db" may be a container that was not meant.
   const isMeant = container.name === idOrName || (idOrName.length >= 12 && container.id.startsWith(idOrName));
   return isMeant ? container : undefined;
 }

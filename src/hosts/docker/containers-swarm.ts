@@ -54,7 +54,7 @@ export async function scaleService(
       await update(client, { ...scale, found }, signal);
       break;
     } catch (error) {
-      // Somebody has changed it since we looked: look again.
+      // It was changed since we looked: look again.
       const isStale = isAppError(error) && /out of sequence/.test(error.detail ?? '');
       if (!isStale || attempt === triesAtMost) throw error;
     }

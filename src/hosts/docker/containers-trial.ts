@@ -26,7 +26,7 @@ export async function startTrial(
     if (inspection !== undefined) return toContainer(inspection, await images.of(inspection, signal));
     throw new AppError('failed', `The trial "${request.name}" was removed while it started`);
   } catch (error) {
-    // A name that is taken is somebody else's container.
+    // A name that is taken is another's container.
     if (!isAppError(error, 'conflict')) await removeOwn(client, request.name);
     if (network !== undefined) await removeTrialNetwork(client, network).catch(() => undefined);
     throw error;
@@ -37,6 +37,7 @@ export async function startTrial(
 async function removeOwn(client: EngineClient, name: string): Promise<void> {
   const found = await inspectContainer(client, name).catch(() => undefined);
   if (found?.Config?.Labels?.[trialLabel] === undefined) return;
+  // The error that led here is the one to hear.
   await removeContainer(client, found.Id, undefined).catch(() => undefined);
 }
 
@@ -225,7 +226,7 @@ async function removeTrialNetwork(client: EngineClient, name: string, signal?: A
       signal,
     });
   } catch (error) {
-    // 403 is "has active endpoints": somebody came in the meantime, and removes it when leaving.
+    // 403 is "has active endpoints": another process came in the meantime, and removes it when leaving.
     if (!isAppError(error, 'not-found') && !isAppError(error, 'denied')) throw error;
   }
 }

@@ -90,7 +90,7 @@ export interface TlsMaterial {
 
 interface TlsFolderOptions {
   readonly verify: boolean;
-  /** True makes a missing ca.pem an error: with a folder that somebody named, a typo must not weaken the check. */
+  /** True makes a missing ca.pem an error: with a folder that was named, a typo must not weaken the check. */
   readonly required: boolean;
 }
 

@@ -118,7 +118,7 @@ class DockerHost implements Host {
       signal,
       deadlineMs: slowDeadlineMs,
     });
-    // Somebody else may have been faster, and then this is theirs.
+    // Another program may have been faster, and then this is theirs.
     const [volume] = joinVolumes([created], []);
     return agreeing(spec, volume as Volume);
   }

@@ -242,7 +242,7 @@ export class EngineClient implements AsyncDisposable {
   ): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     request.once('response', resolve);
-    // `on`, not `once`: a request can fail again after it has failed, and nobody may be left to hear it.
+    // `on`, not `once`: a request can fail again after it has failed, and no listener may be left.
     request.on('error', (error) => reject(this.#callFailure(call, signal, error)));
     request.once('close', () => reject(this.#callFailure(call, signal, connectionCut())));
     return promise;

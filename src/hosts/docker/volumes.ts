@@ -42,7 +42,7 @@ function toVolume(volume: EngineVolume, consumers: readonly Consumer[]): Volume 
     name: volume.Name,
     driver: volume.Driver || 'local',
     mountpoint: volume.Mountpoint || undefined,
-    // What Go writes for a time that nobody knows: a plugin need not say it.
+    // What Go writes for an unknown time: a plugin need not say it.
     createdAt: volume.CreatedAt?.startsWith('0001-01-01') ? undefined : volume.CreatedAt || undefined,
     labels,
     options: volume.Options ?? {},

@@ -161,7 +161,7 @@ const needsCare = /^\/|^\.?$|(^|\/)\.{0,2}(\/|$)|\0/;
 
 /**
  * A member's name as an entry's path: relative, without `.` parts, double or trailing slashes; the root is ''.
- * A name that climbs with `..` or holds a NUL is refused: it is an attack or damage, and guessing helps nobody.
+ * A name that climbs with `..` or holds a NUL is refused: it is an attack or damage, and guessing does not help.
  */
 export function memberPath(name: ByteString): ByteString {
   if (!needsCare.test(name)) return name;

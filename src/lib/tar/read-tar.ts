@@ -274,7 +274,7 @@ class MemberBody implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** Skips what nobody read; from then on the body is empty. */
+  /** Skips what was not read; from then on the body is empty. */
   async finish(): Promise<void> {
     const missing = this.#missing;
     this.#missing = 0;

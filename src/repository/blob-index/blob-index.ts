@@ -23,7 +23,7 @@ export interface PackRecord {
   readonly blobCount: number;
 }
 
-/** Whoever saves needs to know where trees lie, to read the last ones; of data, only that it is there. */
+/** Saving needs to know where trees lie, to read the last ones; of data, only that it is there. */
 type PlacesOf = 'all' | 'trees';
 
 /** All blobs that the index files of a repository name. */

@@ -12,7 +12,7 @@ const isPrint = 2;
 
 /**
  * Makes prints. Half of an id's length is as good as all of it against accidents: among a billion blobs, two are alike
- * once in 10^19 times. The key is one of this process alone: whoever fills volumes with files on purpose cannot know
+ * once in 10^19 times. The key is one of this process alone: an attacker who fills volumes with files on purpose cannot know
  * which would be alike, and one that is taken for another would be missing in its snapshot.
  */
 export class BlobPrinter {

@@ -22,7 +22,7 @@ const stateBusy = 1;
 /** A fuller table would have to be searched for long. */
 export const fullness = 0.75;
 
-/** Workers claim blobs before anybody can hear of it and make a larger table: so many must always have room. */
+/** Workers claim blobs before the main thread hears of it and can make a larger table: so many must always have room. */
 const minCapacity = 65_536;
 
 const maxBytes = 2 ** 33;

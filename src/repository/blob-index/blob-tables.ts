@@ -35,7 +35,7 @@ export class BlobTables {
     return BlobTables.of([createBlobTable(expectedBlobs, { hasPlaces: true })]);
   }
 
-  /** For blobs of which nobody asks more than whether they are there. */
+  /** For blobs of which only the presence is asked. */
   static withoutPlaces(expectedBlobs: number): BlobTables {
     return BlobTables.of([createBlobTable(expectedBlobs, { hasPlaces: false })]);
   }
@@ -109,7 +109,7 @@ export class BlobTables {
     return viewOr(this.#toPlace, this.#toClaim).add(this.#printer.print(id, type), place);
   }
 
-  /** Adds a stored blob whose place nobody asks for. */
+  /** Adds a stored blob whose place is not asked for. */
   addWithoutPlace(id: Int32Array, type: BlobType): boolean {
     return viewOr(this.#toClaim, this.#toPlace).claim(this.#printer.print(id, type));
   }

@@ -72,7 +72,7 @@ export async function loadIndexFile(
   options?: StoreOptions,
 ): Promise<IndexedPack[]> {
   const what = `File "index/${name}" in "${codec.store.location}"`;
-  // Whoever reads one reads them all, one after the other, and does something else afterwards.
+  // A caller that reads one reads them all, one after the other, and does something else afterwards.
   giveBackFrom(largeBytes);
   const json = await loadJson<unknown>(codec, 'index', name, options);
   return new JsonFields(json, what).list('packs').map((pack) => decodePack(pack, what));

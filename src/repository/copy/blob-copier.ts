@@ -76,7 +76,7 @@ export class BlobCopier {
     }
   }
 
-  /** Never rejects: what went wrong is thrown by whoever asks next. */
+  /** Never rejects: what went wrong is thrown by the next call. */
   async #copy(packId: string, blobs: readonly BlobPlace[]): Promise<void> {
     try {
       const { copied, bytes, failed } = await this.#options.transfer.run(packId, blobs);

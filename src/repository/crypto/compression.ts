@@ -20,7 +20,7 @@ export function openCompressor(): Compressor {
   return (ofThisThread ??= openNativeCompressor() ?? portableCompressor);
 }
 
-/** Its contexts are a megabyte that nothing collects: whoever opens repositories for days must not have one for each. */
+/** Its contexts are a megabyte that nothing collects: a process that opens repositories for days must not have one for each. */
 let ofThisThread: Compressor | undefined;
 
 export function openNativeCompressor(): Compressor | undefined {

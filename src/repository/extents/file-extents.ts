@@ -174,7 +174,7 @@ function btrfsExtentsOf(fd: number): readonly Extent[] | undefined {
   const extents: Extent[] = [];
   const { ino: inode, size } = fstatSync(fd, { bigint: true });
   const room = Buffer.allocUnsafe(searchHeadBytes + roomBytes);
-  // What is reserved behind the end may be as far away as anybody likes.
+  // What is reserved behind the end may be arbitrarily far away.
   for (let from = 0; from < size;) {
     if (!search(fd, room, { inode, from, size })) return undefined;
     const count = room.readUInt32LE(64);

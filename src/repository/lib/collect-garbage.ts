@@ -5,7 +5,7 @@ let collect: (() => void) | undefined;
 
 /**
  * Frees the memory that is not used any more, now: it takes some ten milliseconds, and then no such pause comes in the
- * moments for which somebody is about to wait. Only where V8 lets itself be asked; elsewhere nothing happens.
+ * moments that a caller is about to wait for. Only where V8 lets itself be asked; elsewhere nothing happens.
  */
 export function collectGarbage(): void {
   collect ??= findCollector();

@@ -23,7 +23,7 @@ export interface CrawlOptions {
 const batchSize = 256;
 
 /**
- * Reads the trees below the given ones, and tells every blob that they need. Whoever asks for what is used may delete
+ * Reads the trees below the given ones, and tells every blob that they need. A caller that asks for what is used may delete
  * the rest, so anything that is missing or makes no sense throws `integrity` or `unsupported`.
  */
 export async function crawlTrees(roots: readonly string[], options: CrawlOptions): Promise<void> {

@@ -17,7 +17,7 @@ interface PreparedPrune {
 
 /**
  * Finds what the snapshots need and decides what goes; changes nothing. Everything must be readable for it: what is
- * damaged or missing throws, because whoever does not know what is needed must not delete.
+ * damaged or missing throws, because without knowing what is needed nothing may be deleted.
  */
 export async function preparePrune(
   parts: Omit<PruneWork, 'index' | 'marks' | 'indexFiles'>,

@@ -130,7 +130,7 @@ async function load(codec: FileCodec, name: string, signal: AbortSignal | undefi
   try {
     return await loadIndexFile(codec, name, { signal });
   } catch (error) {
-    // Whoever holds the repository for himself alone finds all that he has listed.
+    // The repository is held alone, so all that was listed is found.
     if (!isAppError(error, 'not-found')) throw error;
     throw new AppError('conflict', `Index file "${name.slice(0, 8)}" vanished while it was needed`, {
       hint: 'Another program works in the repository without a lock. Find it before you run this again.',

@@ -56,7 +56,7 @@ export async function* readBlobs<Blob extends WantedBlob>(
       }
     }
   } finally {
-    // Whoever uses the rooms after us must not find this read still writing into them.
+    // The next user of the rooms must not find this read still writing into them.
     await next?.catch(() => undefined);
   }
 }

@@ -102,7 +102,7 @@ interface Keeping {
   readonly rewriter: IndexRewriter;
 }
 
-/** Writes again what the files that go say rightly, or what nobody else says. */
+/** Writes again what the files that go say rightly, or what no other says. */
 async function keepWhatIsRight(work: RepairWork, parts: Keeping): Promise<void> {
   const { replaced, findings, survey, rewriter } = parts;
   const settled = new Set([...survey.missing, ...findings.overruled]);

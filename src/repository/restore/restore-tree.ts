@@ -226,6 +226,7 @@ class Restorer implements Disposable {
 
   /** Waits until at most `count` tasks are under way. */
   async #settle(count: number): Promise<void> {
+    // The task notes its failure, which `#throwIfOver` throws.
     while (this.#running.size > count) await Promise.race(this.#running).catch(() => undefined);
     this.#throwIfOver();
   }

@@ -35,7 +35,7 @@ export function nameAtPath(type: Exclude<FileType, 'config'>, path: string): str
   return isFileName(name) && path === filePath(type, name) ? name : undefined;
 }
 
-/** What may stand at the root of a repository; anything else there belongs to somebody else. */
+/** What may stand at the root of a repository; anything else there is foreign. */
 export function isOwnRootName(name: string): boolean {
   // A fresh ext4 disk is as good as empty, and a file that was being written when its writer was killed is nothing.
   const isNothing = name === 'lost+found' || name.startsWith('tmp-');

@@ -146,12 +146,13 @@ class LocalStore implements Store {
   }
 
   async removeLeftovers(): Promise<void> {
-    // A pack may be in the making for as long as its backup takes, and on another machine nobody sees its process.
+    // A pack may be in the making for as long as its backup takes, and from another machine its process cannot be seen.
     const locks = await readdir(`${this.location}/locks`).catch(() => undefined);
     if (locks === undefined || locks.filter(isFileName).length > 1) return;
     const dataFolders = await this.#dataFolders().catch(() => []);
     const folders = namedTypes.map((folder) => `${this.location}/${folder}`);
     const directories = [this.location, ...folders, ...dataFolders];
+    // What stays costs room only.
     await Promise.all(directories.map((directory) => removeLeftoversIn(directory).catch(() => undefined)));
   }
 

@@ -18,7 +18,7 @@ export function newPaceState(bytesPerSecond: number): PaceState {
 
 /**
  * All threads that open the same state share its rate. Time is reserved, not taken: a thread that is ended while it
- * waits holds up nobody.
+ * waits holds up no other.
  */
 export function openPace({ bytesPerSecond, nextFree }: PaceState): Pace {
   const next = new BigInt64Array(nextFree);

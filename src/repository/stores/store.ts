@@ -70,13 +70,13 @@ export interface Store {
   /** The same store without what is kept of it at hand, for those who must see what is really there. */
   readonly direct?: Store;
 
-  /** Makes the layout of an empty repository. Fails with `exists` when a config, or something of somebody else, is there. */
+  /** Makes the layout of an empty repository. Fails with `exists` when a config, or something foreign, is there. */
   create(options?: StoreOptions): Promise<void>;
 
   save(type: FileType, name: string, content: Uint8Array, options?: StoreOptions): Promise<void>;
 
   /**
-   * Begins a file of `data` whose name is known at its end only, so that nobody needs all of it in memory. Absent where
+   * Begins a file of `data` whose name is known at its end only, so that all of it need not be in memory. Absent where
    * a file has to be there as a whole before it is sent.
    */
   begin?(): FileInMaking;
@@ -95,7 +95,7 @@ export interface Store {
   /**
    * Removes what writes that were killed have left, where such a thing can be seen; the caller holds a lock. A file in the
    * making may be as old as the work that makes it: where its age alone does not tell it from a leftover, everything stays
-   * while somebody else holds a lock. Never fails for it.
+   * while another program holds a lock. Never fails for it.
    */
   removeLeftovers?(options?: StoreOptions): Promise<void>;
 

@@ -206,7 +206,7 @@ export class WorkerPool<
       member.worker ??= this.#start(member);
       member.worker.postMessage(message, [...(job.options.transfer ?? [])]);
     } catch (error) {
-      // Whoever happens to be served at this moment must not hear of another's task that cannot be sent.
+      // The caller that happens to be served at this moment must not hear of another's task that cannot be sent.
       member.running.delete(job.number);
       job.reject(brokenWorker(error));
     }

@@ -12,7 +12,7 @@ const mostAtOnce = 256 << 20;
 
 /**
  * Reads an answer to its end. One that ends early throws: half an answer is none. It listens at once: HTTP/2 lets a
- * stream go whose end has come before anybody asked for its data.
+ * stream go whose end has come before its data was asked for.
  */
 export function readBody(
   stream: Readable,
@@ -86,7 +86,7 @@ function growing(declared: number | undefined): Sink {
   };
 }
 
-/** Sends a body and ends the request. Its failures reach whoever listens to the stream. */
+/** Sends a body and ends the request. Its failures reach the listeners of the stream. */
 export async function writeBody(
   stream: Writable,
   body: Uint8Array | undefined,

@@ -94,6 +94,7 @@ export class S3Client implements AsyncDisposable {
     // The host of another region may be another one.
     const old = this.#connections;
     this.#connections = undefined;
+    // Given up: how its closing ends changes nothing.
     old?.[Symbol.asyncDispose]().catch(() => undefined);
     return true;
   }

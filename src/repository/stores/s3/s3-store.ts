@@ -26,7 +26,7 @@ import { listObjects, namesAtRoot } from './s3-list.ts';
 import { contentMd5, isLockable, ObjectLocks } from './s3-object-lock.ts';
 import { removeOldUploads, uploadInParts } from './s3-upload.ts';
 
-/** A repository in a bucket of S3, or of whatever speaks it, in restic's default layout. */
+/** A repository in a bucket of S3, or of a store that speaks it, in restic's default layout. */
 export function openS3Store(address: S3Address): Store {
   return new S3Store(address);
 }
@@ -140,6 +140,7 @@ class S3Store implements Store {
   }
 
   async removeLeftovers(options: StoreOptions = {}): Promise<void> {
+    // What is left costs room only; the next backup tries again.
     await removeOldUploads(this.#client, this.#root(), options).catch(() => undefined);
   }
 

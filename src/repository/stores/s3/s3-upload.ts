@@ -27,6 +27,7 @@ export async function uploadInParts(
   } catch (error) {
     // It must not hide what went wrong. What is left is removed some day by removeOldUploads.
     const query = { uploadId };
+    // The error that ended the upload is the one to hear; a part that stays is removed by `removeOldUploads`.
     await client.request({ method: 'DELETE', key: asked.key, query }).catch(() => undefined);
     throw error;
   }
@@ -34,7 +35,7 @@ export async function uploadInParts(
 
 const leftoverAgeMs = 24 * 60 * 60_000;
 
-/** Takes back the parts of uploads that nobody ended: they cost room and are seen by no listing. */
+/** Takes back the parts of uploads that were never ended: they cost room and are seen by no listing. */
 export async function removeOldUploads(
   client: S3Client,
   root: string,

@@ -151,7 +151,7 @@ export class SftpFiles {
     return fragmentBytes * available;
   }
 
-  /** Nobody waits for it, and nothing hangs on it. */
+  /** Not waited for: nothing hangs on it. */
   closeSoon(handle: SftpHandle): void {
     this.close(handle).catch(() => undefined);
   }

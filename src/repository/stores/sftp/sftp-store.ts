@@ -199,7 +199,7 @@ class SftpStore implements Store {
     const current = this.#opening;
     const files = await current?.catch(() => undefined);
     if (files && !files.session.isBroken) return files;
-    // Whoever comes first of those that find it broken opens the next.
+    // The first call that finds it broken opens the next.
     if (this.#opening === current) this.#opening = undefined;
     await files?.session[Symbol.asyncDispose]();
     return await (this.#opening ??= this.#connect());
@@ -309,7 +309,7 @@ async function renameOnto(
 }
 
 const leftoverPattern = /^tmp-\d+-[0-9a-f]{16}$/;
-/** Nobody writes a file for this long, whatever the clocks of the two machines say. */
+/** No program writes a file for this long, whatever the clocks of the two machines say. */
 const leftoverAgeMs = 24 * 60 * 60_000;
 
 async function removeLeftoversIn(files: SftpFiles, folder: string, options: StoreOptions): Promise<void> {

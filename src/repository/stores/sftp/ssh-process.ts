@@ -84,7 +84,7 @@ export function sshArguments(address: SftpAddress): string[] {
   ];
 }
 
-/** What ssh's words mean. Those that nobody can put right by waiting are no reason to try again. */
+/** What ssh's words mean. Those that waiting does not mend are no reason to try again. */
 export function sshError(location: string, said: string, cause: unknown): AppError {
   const words = said.trim().split('\n').slice(-3).join(' ').trim();
   const message = (text: string): string => `Cannot reach repository "${location}": ${text}`;
