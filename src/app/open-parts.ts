@@ -76,7 +76,7 @@ export function openParts(config: AppConfig, shared?: SharedParts): Parts {
       const host = await hosts.host();
       const protectedNames = openProtectedNames(host, catalog);
       const managed = await hosts.managedOfHost();
-      const leases = { stateDir, catalog, host: hosts.host };
+      const leases = { stateDir, catalog, host: () => hosts.host() };
       return loggedEngine(openEngine({ host, managed, protectedNames, leases }), parts);
     }),
     engineLinks: {
