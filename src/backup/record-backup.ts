@@ -3,7 +3,6 @@ import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { VolumeDescription } from '../model/snapshot.ts';
 import type { BackupOutcome } from './backup-types.ts';
-import { failedBackup } from './failed-backup.ts';
 import { rememberAnomalies } from './judge-saved.ts';
 import type { JobOptions } from '../activity/index.ts';
 import type { Catalog } from '../catalog/catalog.ts';
@@ -88,4 +87,20 @@ export async function recordFailure(
 
 function cancelled(cause: unknown): AppError {
   return new AppError('cancelled', 'Cancelled', { cause });
+}
+
+/** What became of a target of which nothing was saved. */
+export function failedBackup(target: BackupTarget, error: AppError): BackupOutcome {
+  return {
+    kind: target.kind,
+    name: target.name,
+    outcome: error.code === 'cancelled' ? 'cancelled' : 'failed',
+    snapshot: undefined,
+    summary: undefined,
+    grade: undefined,
+    gradeReason: undefined,
+    problems: [],
+    limits: [],
+    error,
+  };
 }

@@ -36,7 +36,7 @@ import { openApplications } from './application-of.ts';
 import type { BackupOutcome } from './backup-types.ts';
 import type { BackupSettings } from './choose-settings.ts';
 import { collectConfig, notHere } from './config-files/collect-config.ts';
-import { failedBackup } from './failed-backup.ts';
+import { failedBackup } from './record-backup.ts';
 import { type GradedSave, type GradeReason, gradeSaved } from './grade.ts';
 import { judgeSaved } from './judge-saved.ts';
 import { openSource, type OpenedSource } from './open-source.ts';
