@@ -41,7 +41,7 @@ async function* readFrame(source: ByteSource, magic: Buffer): AsyncGenerator<Uin
     yield head;
     const block = head.readUIntLE(0, 3);
     isLast = (block & 1) === 1;
-    // A block that repeats one byte holds just that, whatever its size says.
+    // A block that repeats one byte holds just that, also when its size says more.
     for (let missing = ((block >> 1) & 3) === 1 ? 1 : block >> 3; missing > 0;) {
       const piece = await source.takeSome(missing);
       if (piece === undefined) throw damaged();
@@ -73,7 +73,7 @@ function damaged(): AppError {
   );
 }
 
-/** Runs bytes through a stream. Both ends are closed when this is left, for whatever reason. */
+/** Runs bytes through a stream. Both ends are closed when this is left, by an error too. */
 export async function* through(
   bytes: AsyncIterable<Uint8Array>,
   transform: Transform,

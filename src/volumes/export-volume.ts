@@ -114,7 +114,7 @@ async function writeWhole(
   await syncDirectory(folder);
 }
 
-/** A hard link never replaces what somebody put there meanwhile, as a rename would. Some file systems have none. */
+/** A hard link never replaces what another process put there meanwhile, as a rename would. Some file systems have none. */
 async function moveInto(temporary: string, file: string, overwrite: boolean): Promise<void> {
   if (overwrite) return await rename(temporary, file);
   try {

@@ -22,7 +22,7 @@ export interface EngineTarget {
   readonly log: WorkLog;
 }
 
-/** Throws unless the engine's volume holds nothing, nobody uses it, and its data can be reached. */
+/** Throws unless the engine's volume holds nothing, is not in use, and its data can be reached. */
 export async function requireFree(target: EngineTarget): Promise<void> {
   await using data = await openDirect(target);
   using volume = lockVolume(data.root, { action: 'restore', name: target.to });
@@ -104,7 +104,7 @@ function changePlaces(
       exchange(ours, there.at);
       throw takenByOther(toPrintable(root));
     }
-    // Whoever has it in use since the last look has written to it, or cannot any more.
+    // A container that uses it since the last look has written to it, or cannot any more.
     if (!isGone(kept.mountpoint)) {
       exchange(ours, there.at);
       throw holdsData(giving);

@@ -12,7 +12,7 @@ export interface ProtectedNames {
   set(name: string, isProtected: boolean): Promise<void>;
 }
 
-/** For a host whose volumes nobody can protect. */
+/** For a host whose volumes cannot be protected. */
 export const noneProtected: ProtectedNames = {
   has: async () => false,
   list: async () => [],
@@ -28,7 +28,7 @@ export interface RemovalPlace {
   readonly leases: LeaseParts | undefined;
 }
 
-/** Tries each name, whatever happens to the others. */
+/** Tries each name, also after one that fails. */
 export async function removeVolumes(
   place: RemovalPlace,
   names: readonly string[],

@@ -27,7 +27,7 @@ const maxLinks = 40;
 
 /**
  * Finds a path below a root. Relative symbolic links are followed as long as they stay below it; one that leads out, or
- * is absolute (which means another root to the container than to us), is `denied`. Safe against whoever changes the tree
+ * is absolute (which means another root to the container than to us), is `denied`. Safe against changes of the tree
  * meanwhile. Throws `not-found` when a part on the way is missing, `usage` when it is no directory.
  */
 export function resolvePlace(root: ByteString, path: ByteString, options: ResolveOptions): ResolvedPlace {

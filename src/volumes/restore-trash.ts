@@ -37,7 +37,7 @@ export interface RestoreTrashOptions {
 }
 
 /**
- * Brings a volume back from the trash to whoever had it, and returns its name. One that an engine had is made there
+ * Brings a volume back from the trash to Holdfast or the engine that had it, and returns its name. One that an engine had is made there
  * again, with its labels, and the data is put into its place in one step; until then, and after a failure, it is in the
  * trash. A name that holds data, or gets some meanwhile, is `exists`: nothing is merged.
  */

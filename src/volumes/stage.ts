@@ -79,10 +79,10 @@ function moveAllUp(root: DirectoryHandle, name: ByteString): void {
 }
 
 /**
- * Fills an empty volume: all or nothing, at whatever moment it is killed. `fill` makes everything in a stage inside of
+ * Fills an empty volume: all or nothing, also when it is killed. `fill` makes everything in a stage inside of
  * it, and returns the entry of the root where there is one; then it is moved into place, which `isEmptyVolume` brings to
- * its end after a kill. The stage is reached by a path that leads to it alone, whatever a container that sees the volume
- * puts in its place.
+ * its end after a kill. The stage is reached by a path that leads to it alone, also when a container that sees the volume
+ * puts something in its place.
  */
 export async function fillEmpty(
   volume: HeldVolume,

@@ -23,7 +23,7 @@ export interface TargetWork<T> {
 
 /**
  * Runs `work` on a volume, which is made from `spec` when it does not exist. When the work fails, a volume that was made
- * for it is removed again, unless somebody else has put something in it since, or uses it.
+ * for it is removed again, unless another process has put something in it since, or uses it.
  */
 export async function withTarget<T>(
   host: Host,

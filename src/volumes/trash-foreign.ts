@@ -47,7 +47,7 @@ export interface ForeignTrash extends AsyncDisposable {
   /**
    * Takes a volume's data into the trash, and has `removeThere` remove the volume at its engine meanwhile. False says
    * that the engine refused: then the data is back where it was, and false is given back. An error of it means that
-   * nobody knows: the data stays ours then, until this is opened again. On one file system the data changes places with
+   * this is not known: the data stays ours then, until this is opened again. On one file system the data changes places with
    * an empty directory in one step; otherwise it is copied first. What a kill leaves is put right at the next opening.
    */
   take(volume: ForeignVolume, removeThere: () => Promise<boolean>): Promise<boolean>;

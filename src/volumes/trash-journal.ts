@@ -49,8 +49,8 @@ export async function settleLeft(parts: TrashJournalParts): Promise<void> {
 }
 
 /**
- * What did not reach the engine is in the trash again. The caller holds the lock. One that cannot be put right keeps
- * nobody from the others.
+ * What did not reach the engine is in the trash again. The caller holds the lock. One that cannot be put right does
+ * not keep the others.
  */
 export async function settle(parts: TrashJournalParts): Promise<void> {
   for (const path of await listJournals(journalDir(parts.stateDir))) {
@@ -82,7 +82,7 @@ async function settleOne(
   const isAtEngine = data !== undefined && folderIdentity(kept.mountpoint) !== data;
   // That the two have changed places is on the disk before what remembers it goes.
   if (isAtEngine) syncNames([fromText(kept.mountpoint)]);
-  // What the data changed places with was empty. Whatever somebody has put into it since goes to the trash.
+  // What the data changed places with was empty. What an app has put into it since goes to the trash.
   await managed.remove(name, { permanent: isAtEngine && removeEmpty(kept.mountpoint) });
 }
 
@@ -91,7 +91,7 @@ async function removeUnfinished(root: ByteString): Promise<void> {
   try {
     using handle = openTrusted(root);
     using lock = tryLockDirectory(handle.self);
-    // Whoever fills it now removes what others have left.
+    // A process that fills it now removes what others have left.
     if (lock === undefined) return;
     for (const name of await readdir(toPath(handle.at('.')), { encoding: 'latin1' }))
       if (isUnfinishedFill(name)) await removeTreeIn(handle, name);

@@ -14,7 +14,7 @@ export interface VolumeProgress {
 export interface VolumeWorkOptions {
   /** A cancelled call throws `cancelled` and leaves what its description says. */
   readonly signal?: AbortSignal | undefined;
-  /** Called often: whoever paints takes what it needs. */
+  /** Called often: a caller that paints drops what is too much. */
   readonly onProgress?: ((progress: VolumeProgress) => void) | undefined;
 }
 
@@ -217,8 +217,8 @@ export interface VolumeEngine {
   list(filter?: VolumeFilter, options?: VolumeWorkOptions): Promise<Volume[]>;
   inspect(name: string, options?: VolumeWorkOptions): Promise<Volume>;
   /**
-   * To the trash where the volumes are Holdfast's own, unless `permanent`; else for good. Each name is tried whatever
-   * happens to the others. What is in use or protected stays, `force` or not.
+   * To the trash where the volumes are Holdfast's own, unless `permanent`; else for good. Each name is tried, also
+   * after one that fails. What is in use or protected stays, `force` or not.
    */
   remove(names: readonly string[], options?: RemoveOptions): Promise<RemoveReport>;
 

@@ -9,10 +9,10 @@ import type { MigrationTarget, NewStorage, RoomUsage } from './managed-volumes.t
 import { keptOptions } from './create-volume.ts';
 import { type VolumeState, kindOf, requireRecord } from './volume-state.ts';
 
-/** The data is here, nobody else changes it, and it stays when nobody uses it. */
+/** The data is here, only Holdfast's volumes change it, and it stays when it is not in use. */
 const movable: readonly DriverKind[] = ['local', 'block', 'luks', 'gocryptfs', 'btrfs'];
 
-/** Gives back the storage as its driver keeps it. Throws what keeps the volume from moving there whoever uses it. */
+/** Gives back the storage as its driver keeps it. Throws what keeps the volume from moving there, in use or not. */
 export async function checkMigration(
   state: VolumeState,
   name: string,

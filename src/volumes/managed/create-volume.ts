@@ -52,10 +52,10 @@ export async function createVolume(
     using lock = await lockVolumeFolder(state.folders.path(name), { name, action: 'create', signal });
     // Taken away between the two lines above, or made by another: from the start.
     if (lock === undefined) continue;
-    // An empty folder, which is what most find, has no earlier try in it, nobody's data, and no volume.
+    // An empty folder, which is what most find, has no earlier try in it, no data of others, and no volume.
     const isEmpty = readdirSync(state.folders.path(name)).length === 0;
     if (!isEmpty && state.catalog.findManagedVolume(name) !== undefined) continue;
-    // Whoever removed the volume before was killed meanwhile.
+    // The process that removed the volume before was killed meanwhile.
     if (!isEmpty && (await moveRemoved(state, name))) continue;
     if (isEmpty && !isMarked(record) && makeSoon(state, record)) settleSoon();
     else await make(state, record, { isEmpty, signal });
@@ -113,7 +113,7 @@ export function isMarked(record: ManagedVolumeRecord): boolean {
   return !isPlain(record) || Object.keys(record.options).length > 0;
 }
 
-/** What is written where nothing is mounted would be hidden later: nobody can write there. */
+/** What is written where nothing is mounted would be hidden later: no process can write there. */
 export async function closeBelow(mountpoint: string): Promise<void> {
   await chmod(mountpoint, 0o000);
   setImmutable(mountpoint, true);
@@ -139,7 +139,7 @@ export async function readCreatingMark(folder: string): Promise<ManagedVolumeRec
   return await readRecordFile(join(folder, creatingMark));
 }
 
-/** Data that no record speaks of is somebody's: a new volume must neither show it nor hide it. */
+/** Data that no record speaks of may be needed: a new volume must neither show it nor hide it. */
 async function refuseForeignData(state: VolumeState, name: string): Promise<void> {
   const others = (await readdir(state.folders.path(name))).filter((entry) => entry !== '_data');
   if (others.length === 0 && (await state.folders.isEmpty(name))) return;

@@ -27,10 +27,10 @@ const settledMs = 60_000;
  * - A folder in the trash with nothing readable that says so, whose record still stands: the machine went down before
  *   its removal was durable. It goes back.
  * - A folder without a record that came from the trash: its record is made.
- * - A folder without a record, empty and not of this minute, or with the mark of a driver's work in which nobody is: a
+ * - A folder without a record, empty and not of this minute, or with the mark of a driver's work that no process does: a
  *   create that never came to its end.
  *
- * A folder without a record that holds data is left alone, and told of: nobody said that it may go, and whoever lost the
+ * A folder without a record that holds data is left alone, and told of: no one said that it may go, and the user who lost the
  * catalog has to know what no backup of everything saves.
  */
 export async function finishInterrupted(state: VolumeState, onWarning: OnWarning): Promise<void> {

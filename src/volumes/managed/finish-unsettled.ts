@@ -46,12 +46,12 @@ async function finishRemoval(state: VolumeState, removal: Removal): Promise<void
   const { entry, name, boot, madeIn } = removal;
   const path = join(folders.trashDir, entry);
   if (isInPlace(state, removal)) {
-    // Whoever is at it holds the lock, which goes along with the folder.
+    // A process that is at work on it holds the lock, which goes along with the folder.
     using lock = await lockVolumeFolder(folders.path(name), { name, action: 'settle', waitMs: 0 });
     if (lock !== undefined && (await moveRemoved(state, name))) return;
   }
   if (boot === folders.settlingBoot) {
-    // In the trash it settles in its time. Nowhere: somebody has deleted it.
+    // In the trash it settles in its time. Nowhere: it was deleted.
     if (!isThere(path) && isPending(state, removal)) catalog.unsettled.endRemovals([entry]);
     return;
   }
@@ -146,7 +146,7 @@ function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-/** What cannot be finished now does not keep anybody from their work; it is tried again at the next start. */
+/** What cannot be finished now stops no other work; it is tried again at the next start. */
 export async function orLater(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();

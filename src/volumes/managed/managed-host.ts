@@ -100,7 +100,7 @@ class OwnHost implements ManagedHost {
     if (options.signal?.aborted === true) throw cancelled(`Cannot open volume "${name}"`, options.signal);
     const record = requireRecord(this.#state, { name, action: 'open' });
     await this.#state.folders.check(name);
-    // Whoever writes holds it, so that it does not move to other storage meanwhile.
+    // What is written to is held, so that it does not move to other storage meanwhile.
     if (isPlain(record) && options.write !== true && !hasMigrationMark(this.#state.folders.path(name))) {
       const root = fromText(this.#state.folders.dataPath(name));
       const folder = this.#inodeOf(name);

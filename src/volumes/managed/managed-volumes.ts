@@ -74,9 +74,9 @@ export interface EmptiedTrash {
 /**
  * The volumes that Holdfast keeps itself, on its drivers.
  *
- * - Any number of processes may work on the same state at once. Each volume has a lock of its own: what waits for one
- *   volume's storage keeps nobody from another's.
- * - `find` and `list` read what is remembered and never touch storage: they answer at once whatever hangs.
+ * - Any number of processes may work on the same state at once. Each volume has a lock of its own: work that waits for
+ *   one volume's storage does not keep other volumes waiting.
+ * - `find` and `list` read what is remembered and never touch storage: they answer at once though a server hangs.
  * - A name that does not exist is `not-found`, unless a call says otherwise.
  * - Waiting for storage ends by itself with `unavailable`, and for another's work with `locked`, within 100 seconds.
  */
@@ -138,12 +138,12 @@ export interface ManagedVolumes extends AsyncDisposable, VolumeMigration {
     which: string,
     options?: CallOptions & { readonly to?: string | undefined },
   ): Promise<ManagedVolume>;
-  /** For good: what has expired, or all of it, or what is named. Each is tried whatever happens to the others. */
+  /** For good: what has expired, or all of it, or what is named. Each is tried, also after one that fails. */
   emptyTrash(which: 'expired' | 'all' | readonly string[], options?: CallOptions): Promise<EmptiedTrash>;
 
   /**
    * Compares the ids with what is mounted and who lives, and mends: ids of processes that have ended and of before the
-   * last boot go, mounts that nobody holds are unmounted, mounts that are missing are made again. Done when it is opened,
+   * last boot go, mounts that no id holds are unmounted, mounts that are missing are made again. Done when it is opened,
    * in the background; `isAlive` says of other ids whether their owner (a container) still is.
    */
   reconcile(
@@ -197,9 +197,9 @@ export interface SeedPlaces extends MigrationPlaces {
 export interface MigrationSteps {
   /** Fills `to`, which is empty, while the volume is in use. */
   seed(places: SeedPlaces): Promise<void>;
-  /** Nobody uses the volume from then on until the answer is disposed of, after the volume can be mounted again. */
+  /** The volume is not in use from then on until the answer is disposed of, after the volume can be mounted again. */
   makeStill(): Promise<AsyncDisposable>;
-  /** Makes `to` the same as `from`, and proves it. Nobody can mount the volume meanwhile. */
+  /** Makes `to` the same as `from`, and proves it. The volume cannot be mounted meanwhile. */
   finish(places: MigrationPlaces): Promise<void>;
 }
 
@@ -207,11 +207,11 @@ export interface MigrationSteps {
  * Moves volumes to other storage. The name stays, with labels, protection and identity; the storage that a volume had
  * stays whole in the trash.
  *
- * One exchange of two folders decides: whatever ends the work before it leaves the volume as it was, and what was made
+ * One exchange of two folders decides: an end of the work before it leaves the volume as it was, and what was made
  * is removed; after it the volume is on its new storage. Both are brought to their end by the next start.
  */
 export interface VolumeMigration {
-  /** Touches nothing. Throws what keeps it from moving there whoever uses it: `usage`, `unsupported`, `not-found`. */
+  /** Touches nothing. Throws what keeps it from moving there, in use or not: `usage`, `unsupported`, `not-found`. */
   checkMigration(name: string, request: NewStorage): Promise<MigrationTarget>;
 
   /** `in-use` when ids that hold it do not go away once it is still. */

@@ -64,7 +64,7 @@ export function hasMigrationMark(folder: string): boolean {
   try {
     return lstatSync(join(folder, migrationMark), { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
-    // Something that is no folder is in the volume's place: whoever uses the volume says so.
+    // Something that is no folder is in the volume's place: the work that uses the volume says so.
     if (errnoOf(error) === 'ENOTDIR') return false;
     throw error;
   }

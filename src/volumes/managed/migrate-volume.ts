@@ -62,14 +62,14 @@ export async function migrateVolume(
     const { storage } = stage;
     const writeDown = (): Promise<void> => untilShort(() => syncStorage(storage), { shortMs: 100, most: 4 });
     await steps.seed({ from, to: storage.volume.mountpoint, writeDown });
-    // So that little is left of it while nobody may use it. Once: what changes meanwhile is copied then.
+    // So that little is left of it while the volume may not be used. Once: what changes meanwhile is copied then.
     await syncStorage(storage);
     await using _still = await steps.makeStill();
     await waitUntilUnused(state, migration);
     await withVolume(state, { name, action: 'migrate', signal }, (live) =>
       cutOver(state, { ...migration, live, stage: storage }),
     );
-    // Its folder is the volume's now: whoever is started waits for its lock.
+    // Its folder is the volume's now: containers that are started wait for its lock.
     stage.letGo();
   } finally {
     await volumes.unmount(name, holdId);
@@ -111,7 +111,7 @@ export async function migrateVolumeBack(
       await requireUnused(state, live, { action: 'migrate', signal });
       await swap(state, live, { path: kept.path, keepMs });
     });
-    // It is the volume's folder now: whoever is started waits for its lock.
+    // It is the volume's folder now: containers that are started wait for its lock.
     own.dispose();
   } finally {
     if (hasMigrationMark(kept.path)) await removeMigrationMark(kept.path);
@@ -200,7 +200,7 @@ interface CutOver extends Migration {
   readonly stage: Storage;
 }
 
-/** The lock is held: whoever wants to mount the volume waits, and finds it on its new storage. */
+/** The lock is held: a process that wants to mount the volume waits, and finds it on its new storage. */
 async function cutOver(state: VolumeState, migration: CutOver): Promise<void> {
   const { record, holdId, steps, signal, keepMs, live, stage } = migration;
   requireSame(record, live.record);

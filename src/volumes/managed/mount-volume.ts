@@ -20,7 +20,7 @@ export async function mountVolume(
   return await withVolume(state, { name, action: 'mount', signal }, async (storage) => {
     await state.folders.check(name);
     await mountStorage(storage, { signal });
-    // Noted last: a kill before leaves a mount that nobody holds, which the next start takes away.
+    // Noted last: a kill before leaves a mount that no id holds, which the next start takes away.
     state.catalog.volumes.hold({ volume: name, id, boot: bootId(), heldAt: new Date().toISOString() });
     return storage.volume.mountpoint;
   });
@@ -102,7 +102,7 @@ export function liveIds(holds: readonly VolumeHold[]): string[] {
     .map((hold) => hold.id);
 }
 
-/** Throws `in-use` while somebody holds it; then unmounts what nobody holds. */
+/** Throws `in-use` while an id holds it; then unmounts it. */
 export async function requireUnused(
   state: VolumeState,
   storage: Storage,

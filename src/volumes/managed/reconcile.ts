@@ -77,7 +77,7 @@ async function reconcileOne(state: VolumeState, name: string, options: Reconcile
   }
 }
 
-/** Takes away the ids that nobody stands behind any more, and gives back how many are left. */
+/** Takes away the ids whose owners are gone, and gives back how many are left. */
 function dropDead(state: VolumeState, name: string, { isAlive, findings }: ReconcileOne): number {
   const boot = bootId();
   let left = 0;

@@ -89,7 +89,7 @@ async function removeSoon(
   const markPath = join(folders.path(name), trashedMark);
   const folder = folderIdentity(folders.path(name)) ?? '';
   const removal = { entry, name, folder, mark, boot: folders.settlingBoot ?? '' };
-  // Somebody else was faster: what they are told is told here.
+  // Another process was faster: this one gets the error of a volume that is gone.
   if (!catalog.unsettled.beginRemoval(removal)) requireRecord(state, { name, action: 'remove' });
   try {
     writeFileSync(markPath, mark, { mode: 0o600 });

@@ -22,7 +22,7 @@ export async function renameVolume(
   await withVolume(state, { name, action: 'rename', signal }, async (storage) => {
     await requireUnused(state, storage, { action: 'rename', signal });
     await state.folders.createFolder(to);
-    // Whoever makes a volume of that name waits for us, and finds it taken.
+    // A process that makes a volume of that name waits for this one, and finds it taken.
     using _target = await lockVolumeFolder(state.folders.path(to), {
       name: to,
       action: 'rename to',

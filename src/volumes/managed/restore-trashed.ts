@@ -23,7 +23,7 @@ export async function restoreTrashed(
   const action = `Cannot restore volume ${quote(record.name)} from the trash`;
   checkOwnName(to);
   const { folders } = state;
-  // Whoever deletes it for good destroys its keys first.
+  // A process that deletes it for good destroys its keys first.
   using own = await lockVolumeFolder(path, { name: record.name, action: 'restore', signal });
   if (own === undefined) throw missingInTrash(record.name);
   await folders.createFolder(to);
@@ -79,7 +79,7 @@ export async function takeBackUnmarked(state: VolumeState): Promise<void> {
       await rm(join(folders.path(name), trashedMark), { force: true });
       await syncAll([folders.volumesDir, folders.trashDir]);
     } catch (error) {
-      // There is a volume of that name, and this is none that anybody knows of.
+      // There is a volume of that name, and the catalog knows nothing of this one.
       if (!['EEXIST', 'ENOTEMPTY', 'ENOENT'].includes(errnoOf(error) ?? ''))
         throw stateError(`Cannot put volume ${quote(name)} back`, error);
     }
@@ -94,8 +94,8 @@ interface ComingBack {
 }
 
 /**
- * A volume that comes back from the trash under another name goes on with its snapshots, unless somebody else has its
- * former name, or is in the trash with it: then nobody can say whose they are, and they stay with that name. Whoever gets
+ * A volume that comes back from the trash under another name goes on with its snapshots, unless another volume has its
+ * former name, or is in the trash with it: then it is not known whose they are, and they stay with that name. What gets
  * that name next is another volume. May be repeated.
  */
 function carryLineage(catalog: Catalog, { record, to, inTrash }: ComingBack): void {

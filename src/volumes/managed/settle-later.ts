@@ -20,7 +20,7 @@ export class SettleLater implements AsyncDisposable {
     else this.expect();
   }
 
-  /** The same for what others may have left: nobody waits for it at the end. */
+  /** The same for what other processes may have left: the end does not wait for it. */
   expect(): void {
     this.#timer ??= setTimeout(() => this.#begin(), delayMs).unref();
   }

@@ -49,7 +49,7 @@ async function settleStage(state: VolumeState, path: string): Promise<void> {
   const mark = lock && (await readMigrationMark(path));
   if (mark === undefined) return;
   await giveUpStage(state, path, mark);
-  // Killed just before the exchange. Whoever removes the volume now has its lock.
+  // Killed just before the exchange. A removal that runs now has its lock.
   const live = state.folders.path(mark.name);
   using liveLock = await tryLock(live, mark.name);
   if (liveLock !== undefined && state.catalog.findManagedVolume(mark.name) !== undefined)

@@ -13,8 +13,8 @@ import type { VolumeState } from './volume-state.ts';
 const few = 32;
 
 /**
- * Waits until all that was made and removed since the machine started is on the disk, by whatever process, and notes
- * that. What is not in the trash yet is somebody's work, or that of the next start.
+ * Waits until all that was made and removed since the machine started is on the disk, by all processes, and notes
+ * that. What is not in the trash yet is the work of another process, or that of the next start.
  */
 export async function settleVolumes(state: VolumeState): Promise<void> {
   const { catalog, folders } = state;
@@ -53,7 +53,7 @@ export async function settleMade(
   await inParts(entries, (some) => catalog.unsettled.endRemovals(some));
 }
 
-/** Nobody else's request waits for thousands of them. */
+/** No other request waits for thousands of them. */
 async function inParts<T>(all: readonly T[], act: (some: readonly T[]) => void): Promise<void> {
   for (let first = 0; first < all.length; first += 500) {
     act(all.slice(first, first + 500));

@@ -73,7 +73,7 @@ export class VolumeDescriptions {
     return !traits.isMounted || mountAt(mounts, fromText(volume.mountpoint)) !== undefined;
   }
 
-  /** Of a plain volume that nobody holds or protects: the same as long as its record is. */
+  /** Of a plain volume that is neither held nor protected: the same as long as its record is. */
   #idle(record: ManagedVolumeRecord): ManagedVolume {
     const known = this.#idleOnes.get(record);
     if (known !== undefined) return known;

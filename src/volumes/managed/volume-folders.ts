@@ -99,7 +99,7 @@ export class VolumeFolders {
     this.makeFolder(name);
     this.makeData(name);
     try {
-      // Whoever made them may have been killed before they were durable.
+      // The process that made them may have been killed before they were durable.
       await syncAll([this.volumesDir, this.path(name)]);
     } catch (error) {
       throw stateError(`Cannot create volume "${name}"`, error);
@@ -143,7 +143,7 @@ function isOneDisk(paths: readonly string[]): boolean {
 }
 
 /**
- * The mode is exact, whatever the process's mask says. In this thread: it is over before another could begin with it.
+ * The mode is exact, not what the process's mask leaves of it. In this thread: it is over before another could begin with it.
  * True when it was made with that mode in one step.
  */
 function makeDirectory(path: string, mode: number): boolean {
@@ -184,7 +184,7 @@ export function stateError(action: string, error: unknown): AppError {
 }
 
 /**
- * Makes a directory one that nobody can write to, root neither, or takes that back. False where the file system has no
+ * Makes a directory one that not even root can write to, or takes that back. False where the file system has no
  * such flag, or this user may not set it.
  */
 export function setImmutable(path: string, isImmutable: boolean): boolean {

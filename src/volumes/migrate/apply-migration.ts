@@ -199,7 +199,7 @@ class Work implements MigrationSteps, Disposable {
       this.#stillMs = stillMs;
     } catch (error) {
       this.notReleased = error instanceof Error ? error : new Error(String(error));
-      // It is written down what ran, for whoever comes next.
+      // It is written down what ran, for the next start.
       await Promise.resolve(still[Symbol.asyncDispose]()).catch(() => undefined);
     }
   }

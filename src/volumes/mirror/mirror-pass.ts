@@ -26,7 +26,7 @@ export interface PassParts {
   readonly before: LedgerReader | undefined;
   readonly ledger: TreeLedger;
   readonly codes: CodeBook;
-  /** Nobody writes to the source: nothing may change or vanish while it is read. */
+  /** The source is not written to: nothing may change or vanish while it is read. */
   readonly isStill: boolean;
   /** True for what was last changed so long ago that the next change leaves a trace. */
   readonly isQuiet: (changedNs: bigint) => boolean;

@@ -4,7 +4,7 @@ import { AppError } from '../../model/errors.ts';
 import { syncFilesystemLater } from '../../lib/posix.ts';
 
 export interface QuietTime {
-  /** True for what was changed long enough before: whatever is written to it from now on leaves a trace in its times. */
+  /** True for what was changed long enough before: what is written to it from now on leaves a trace in its times. */
   readonly isQuiet: (changedNs: bigint) => boolean;
   /** False when the clock was set since, so that times tell nothing. */
   readonly isClockSteady: () => boolean;

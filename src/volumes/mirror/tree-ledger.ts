@@ -150,7 +150,7 @@ function openNameless(folder: string): number {
     if (!['ENOTSUP', 'EISDIR', 'EINVAL'].includes(errnoOf(error) ?? ''))
       throw knownError(error, 'Cannot note what has been copied');
   }
-  // A kill between the two leaves an empty file, which is in nobody's way: it is too rare to look for at each start.
+  // A kill between the two leaves an empty file, which is in the way of nothing: it is too rare to look for at each start.
   const path = `${folder}/.ledger-${randomBytes(8).toString('hex')}`;
   using opened = new DisposableStack();
   try {

@@ -31,7 +31,7 @@ export interface MirrorCounts {
  * Makes a directory the exact copy of another that may be in use meanwhile: pass by pass, each of which copies only
  * what has changed since, and compares what it copied. After a pass in which the source was still they are the same,
  * and every byte of the copy was compared with the source after its last change. The target is empty at first, on a file
- * system or in a folder of its own, and nobody else touches it.
+ * system or in a folder of its own, and no other process touches it.
  *
  * What cannot be carried as it is ends the work: an attribute that the target has no form for is an error and no remark.
  * `integrity` when a copy is not what was copied.
@@ -55,7 +55,7 @@ export class TreeMirror implements Disposable {
     this.#options = options;
   }
 
-  /** `isStill`: nobody writes to the source, so nothing may change or vanish while it is read. */
+  /** `isStill`: the source is not written to, so nothing may change or vanish while it is read. */
   async pass({ isStill }: { readonly isStill: boolean }): Promise<MirrorCounts> {
     const began = performance.now();
     const before = this.#done;
@@ -98,7 +98,7 @@ export class TreeMirror implements Disposable {
     this.#known?.[Symbol.dispose]();
   }
 
-  /** Where a write leaves its trace at once, nobody stands still until all pages are written down. */
+  /** Where a write leaves its trace at once, no application stands still until all pages are written down. */
   async #quiet(isStill: boolean): Promise<QuietTime> {
     if (!isStill) return await quietSince(this.#from);
     if (!isTimely(this.#from)) await writePagesDown(this.#from);

@@ -250,7 +250,7 @@ interface OpenedPath extends Disposable {
 const openPath = 0o10000000;
 
 /**
- * Opens a path within a volume step by step, so that nothing in it leads out, whatever is put there meanwhile. No step
+ * Opens a path within a volume step by step, so that nothing in it leads out, also when something is put there meanwhile. No step
  * may be a symbolic link.
  */
 function openSubpath(

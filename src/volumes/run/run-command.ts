@@ -31,7 +31,7 @@ const heeding = `--default-signal=${ignored}`;
 
 /**
  * Runs a command with volumes in their places, on this terminal, and waits for it. The volumes are held until then.
- * Whatever ends this process ends the command too.
+ * The end of this process ends the command too.
  */
 export async function runCommand(
   parts: RunParts,

@@ -33,7 +33,7 @@ export function forgetFolder(folder: WatchedFolder, watches: Watches): void {
   }
 }
 
-/** Why a tree cannot be watched: whoever wants to know of it has to walk. */
+/** Why a tree cannot be watched: it has to be walked. */
 export class Unwatchable extends Error {
   /** It will be the same the next time. */
   readonly isLasting: boolean;
@@ -105,7 +105,7 @@ export class FolderReading implements ScanHandlers {
   }
 
   #visitFolder({ permissions, device, inode }: Scanned, name: ByteString): void {
-    // An overlay works here, so that parts of it lie in this tree: before Linux 6.8, what is written through it tells nobody.
+    // An overlay works here, so that parts of it lie in this tree: before Linux 6.8, what is written through it is not told.
     if (name === 'work' && permissions === 0)
       throw new Unwatchable('an overlay may write to it', { isLasting: true });
     if (device === this.#parts.device) this.below.push({ name, inode: Number(inode) });
@@ -118,8 +118,8 @@ const largeBytes = 64 << 10;
 const youngSeconds = 300;
 
 /**
- * Whether a file may become longer without a word to whoever watches its directory, so that it has to be asked each
- * time: asynchronous I/O (`io_submit`) tells nobody, and a write through another name tells the other name's directory.
+ * Whether a file may become longer without a word to the watch of its directory, so that it has to be asked each
+ * time: asynchronous I/O (`io_submit`) is not told, and a write through another name tells the other name's directory.
  */
 export function mustAsk(
   { bytes, links, modifiedAt }: Pick<Scanned, 'bytes' | 'links' | 'modifiedAt'>,

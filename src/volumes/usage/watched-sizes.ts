@@ -31,7 +31,7 @@ const watchable = new Set<number>([ext4, xfs, btrfs, f2fs, tmpfs]);
 
 /**
  * How large directories are, for who asks more than once: what has not changed since is not read again. What it keeps is
- * given back when nobody has asked for a while, and ends with the process.
+ * given back when it was not asked for a while, and ends with the process.
  *
  * Wrong for at most ten minutes where a file below 64 KiB that was not written to for five grows by asynchronous I/O, or
  * by a name outside of its tree.
@@ -80,7 +80,7 @@ export class WatchedSizes implements AsyncDisposable {
       for (const path of this.#trees.keys()) if (!asked.has(path)) this.#forget(path);
       for (const path of this.#walkedUntil.keys()) if (!asked.has(path)) this.#walkedUntil.delete(path);
       const mounts = await foldersWithMounts();
-      // Nobody would say what lies in a volume for a while only.
+      // Nothing would tell of what lies in a volume for a while only.
       if (mounts === undefined) this.#close();
       const sizes: (number | undefined)[] = [];
       for (const path of paths) sizes.push(await this.#sizeOf(path, { mounts: mounts ?? new Set(), signal }));

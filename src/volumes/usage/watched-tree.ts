@@ -33,7 +33,7 @@ export interface WatchedTreeParts {
 
 export type TreeRoot = Pick<BigIntStats, 'dev' | 'ino'>;
 
-/** Each directory is read again after half of it to all of it: a bound for what nobody tells of. */
+/** Each directory is read again after half of it to all of it: a bound for what no watch tells of. */
 export const readAgainMs = 600_000;
 
 /** The sum of the lengths of what is in a tree, where only that is read again which has changed. For one question at a time. */
@@ -72,7 +72,7 @@ export class WatchedTree implements Disposable {
       this.#elsewhere = elsewhere;
       return bytes;
     }
-    // A second name was made for a file, and nobody has told the directory of the first: it may take it for one of its own.
+    // A second name was made for a file, and no watch has told the directory of the first: it may take it for one of its own.
     const again = this.#question({ signal, readsAll: true });
     const all = await again.ask(this.#root);
     this.#elsewhere = namesElsewhere(again);
@@ -120,7 +120,7 @@ interface QuestionParts {
   readonly startSeconds: number;
   /** When a directory that is read now is read again at the latest. */
   readonly dueMs: () => number;
-  /** Reads all, whatever is known. */
+  /** Reads all, also what is known. */
   readonly readsAll: boolean;
   readonly signal: AbortSignal | undefined;
 }

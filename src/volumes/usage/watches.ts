@@ -8,7 +8,7 @@ export interface Watcher {
   watch: number | undefined;
 }
 
-/** Watches of directories, each with who wants to know. The kernel has one watch for a directory, whoever asks: the last one that asks has it. */
+/** Watches of directories, each with who wants to know. The kernel has one watch for a directory: the last one that asks has it. */
 export class Watches {
   readonly #inotify: Inotify;
   readonly #limit: number;
