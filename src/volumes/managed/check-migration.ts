@@ -88,6 +88,7 @@ async function diskOf(
 ): Promise<RoomUsage | undefined> {
   if (device?.startsWith('/dev/') === true) return undefined;
   const folder = pool ?? (device === undefined ? folders.trashDir : dirname(device));
+  // A folder that is not there is the driver's to refuse.
   const found = await statfs(folder).catch(() => undefined);
   if (found === undefined) return undefined;
   const { bsize, blocks, bfree, bavail } = found;

@@ -6,10 +6,9 @@ import { creatingMark, isMarked, readCreatingMark, undoCreate } from './create-v
 import { type VolumeState, storageOf } from './volume-state.ts';
 import { finishUnsettled, orLater } from './finish-unsettled.ts';
 import { finishRename, isBeingRenamed } from './rename-volume.ts';
-import { settleMigrations } from './settle-migrations.ts';
+import { lockLeft, settleMigrations } from './settle-migrations.ts';
 import { finishRestore, takeBackUnmarked } from './restore-trashed.ts';
 import { deleteTrashed, discard, listRemoving, listTrashed } from './trash.ts';
-import { lockVolumeFolder } from './volume-lock.ts';
 
 type OnWarning = ((message: string) => void) | undefined;
 
@@ -46,7 +45,7 @@ async function finishRenames(state: VolumeState): Promise<void> {
   for (const { from, to } of catalog.volumes.listRenames()) {
     const isDone = !(await isThere(folders.path(from))) && (await isThere(folders.path(to)));
     const at = folders.path(isDone ? to : from);
-    using lock = await tryLock(at, from);
+    using lock = await lockLeft(at, from);
     // A rename that runs holds the lock. One that has ended since leaves nothing to do: both names may be others' by now.
     const isOpen = catalog.volumes.listRenames().some((one) => one.from === from && one.to === to);
     if (lock === undefined || !isOpen) continue;
@@ -98,7 +97,7 @@ async function undoCreations(state: VolumeState, onWarning: OnWarning): Promise<
 async function dropCreatingMark({ catalog, folders }: VolumeState, name: string): Promise<void> {
   const mark = join(folders.path(name), creatingMark);
   if (!(await isThere(mark))) return;
-  using lock = await tryLock(folders.path(name), name);
+  using lock = await lockLeft(folders.path(name), name);
   // Removed since, it may be in the making again.
   if (lock !== undefined && catalog.findManagedVolume(name) !== undefined) await rm(mark, { force: true });
 }
@@ -109,7 +108,7 @@ async function tellOfStray(state: VolumeState, name: string, onWarning: OnWarnin
   if (!isVolumeName(name)) return;
   const stat = await lstat(folders.path(name)).catch(() => undefined);
   if (stat?.isDirectory() !== true || Date.now() - stat.mtimeMs < settledMs) return;
-  using lock = await tryLock(folders.path(name), name);
+  using lock = await lockLeft(folders.path(name), name);
   if (lock === undefined || catalog.findManagedVolume(name) !== undefined) return;
   onWarning?.(
     `The folder "${toPrintable(fromText(folders.path(name)))}" holds data of a volume that the catalog does not know, as after a loss of the catalog: no command shows it and no backup saves it. Move it elsewhere, make the volume again, and copy the data back with "holdfast volume cp".`,
@@ -128,7 +127,7 @@ async function settleLeft(
   const { folders, catalog } = state;
   const isOthers = (): boolean =>
     catalog.findManagedVolume(name) !== undefined || isBeingRenamed(state, name);
-  using lock = await tryLock(folders.path(name), name);
+  using lock = await lockLeft(folders.path(name), name);
   if (lock === undefined || isOthers()) return;
   await finishRestore(state, name);
   if (isOthers()) return;
@@ -139,10 +138,6 @@ async function settleLeft(
   // Removes empty directories only, and fails on all others.
   await rmdir(folders.dataPath(name)).catch(() => undefined);
   await rmdir(folders.path(name)).catch(() => undefined);
-}
-
-async function tryLock(path: string, name: string): Promise<Disposable | undefined> {
-  return await lockVolumeFolder(path, { name, action: 'settle', waitMs: 0 }).catch(() => undefined);
 }
 
 async function isThere(path: string): Promise<boolean> {

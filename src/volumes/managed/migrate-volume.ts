@@ -169,6 +169,7 @@ async function makeStorage(storage: Storage, signal: AbortSignal | undefined): P
   await driver.create(volume, { signal });
   if (traits.isMounted) await closeBelow(volume.mountpoint);
   await mountStorage(storage, { signal });
+  // What cannot be removed is found below.
   await rmdir(join(volume.mountpoint, 'lost+found')).catch(() => undefined);
   const [found] = await readdir(volume.mountpoint);
   if (found === undefined) return await noteOutside(storage, wasMissing);

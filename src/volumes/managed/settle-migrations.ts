@@ -28,7 +28,7 @@ export async function settleMigrations(
   const { folders, catalog } = state;
   for (const { name } of catalog.listManagedVolumes()) {
     if (!hasMigrationMark(folders.path(name))) continue;
-    using lock = await tryLock(folders.path(name), name);
+    using lock = await lockLeft(folders.path(name), name);
     if (lock === undefined || !hasMigrationMark(folders.path(name))) continue;
     await syncDirectory(folders.volumesDir);
     await finishMigration(state, name);
@@ -45,13 +45,13 @@ export async function settleMigrations(
 
 async function settleStage(state: VolumeState, path: string): Promise<void> {
   if (!hasMigrationMark(path)) return await removeUnmarked(path);
-  using lock = await tryLock(path, '');
+  using lock = await lockLeft(path, '');
   const mark = lock && (await readMigrationMark(path));
   if (mark === undefined) return;
   await giveUpStage(state, path, mark);
   // Killed just before the exchange. A removal that runs now has its lock.
   const live = state.folders.path(mark.name);
-  using liveLock = await tryLock(live, mark.name);
+  using liveLock = await lockLeft(live, mark.name);
   if (liveLock !== undefined && state.catalog.findManagedVolume(mark.name) !== undefined)
     await rm(join(live, trashedMark), { force: true });
 }
@@ -72,11 +72,12 @@ export async function giveUpStage(
 
 async function removeUnmarked(path: string): Promise<void> {
   const stat = await lstat(path).catch(() => undefined);
-  // Removes an empty directory only.
+  // Removes an empty directory only, and fails on all others.
   if (stat?.isDirectory() === true && Date.now() - stat.mtimeMs >= settledMs)
     await rmdir(path).catch(() => undefined);
 }
 
-async function tryLock(path: string, name: string): Promise<Disposable | undefined> {
+/** Undefined for a folder that is gone, or on which another process is at work: that brings it to its end. */
+export async function lockLeft(path: string, name: string): Promise<Disposable | undefined> {
   return await lockVolumeFolder(path, { name, action: 'settle', waitMs: 0 }).catch(() => undefined);
 }
