@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Consumer } from '../model/volume.ts';
 import { type GradeReason, gradeStill, type StillFacts } from './grade.ts';
-import { namesOfWriters } from '../quiesce/index.ts';
+import { namesOfWriters } from '../quiesce/quiesce.ts';
 import { consumersOfPath } from '../quiesce/path-consumers.ts';
 
 function consumer(name: string, fields: Partial<Consumer> = {}): Consumer {

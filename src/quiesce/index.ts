@@ -36,13 +36,7 @@ export {
 export type { DiskEvidence, Preset } from './presets/preset.ts';
 export { readContainerFile, runClient, type ClientPlace, type ClientRequest } from './presets/run-client.ts';
 export { putBack } from './put-back.ts';
-export {
-  namesOfWriters,
-  quiesce,
-  type PlaceEvidence,
-  type QuiesceEvidence,
-  type QuiescePlace,
-} from './quiesce.ts';
+export { quiesce, type PlaceEvidence, type QuiesceEvidence, type QuiescePlace } from './quiesce.ts';
 export { activeRefusal, refuseActive } from './refuse-active.ts';
 export {
   findConsumers,
