@@ -10,11 +10,18 @@ const root = dirname(import.meta.dirname);
  * library. Gives back how many modules are in it.
  */
 export async function compilePackage(target: string): Promise<number> {
+  const before = await sourcesPrint();
   const { modules, packages } = await bundle(target);
   writeFileSync(join(target, 'THIRD-PARTY-NOTICES'), noticesOf(packages));
   const compiler = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'];
   await mustRun(process.execPath, [...compiler, '--outDir', join(target, 'types')], { cwd: root });
+  // For bin/holdfast in a checkout, which runs the bundle only where it is of the sources that are there.
+  if (before !== '' && before === (await sourcesPrint())) writeFileSync(join(target, 'sources'), before);
   return modules;
+}
+
+async function sourcesPrint(): Promise<string> {
+  return await mustRun(join(root, 'scripts/sources-print'), [], { cwd: root });
 }
 
 /** What the licences of bundled packages ask for: that their text goes along. */

@@ -5,7 +5,9 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
@@ -91,6 +93,19 @@ test('the command is executable in the package itself, and nothing of the source
   expect(listing).toMatch(/^-rwxr-xr-x .* package\/bin\/holdfast$/m);
   expect(listing).toMatch(/ package\/dist\/main\.js$/m);
   expect(listing).not.toMatch(/\.test\.|package\/(?:src|test|scripts)\//);
+});
+
+test('a checkout runs its bundle while that is of the sources that are there, and its sources otherwise', async () => {
+  const checkout = join(folder, 'checkout');
+  const version = async (): Promise<string> =>
+    await mustRun(join(checkout, 'bin/holdfast'), ['--version'], { cwd: folder });
+  writeFileSync(join(checkout, 'dist/main.js'), "console.log('the bundle')");
+  expect(await version()).toBe('the bundle\n');
+  const source = join(checkout, 'src/lib/version.ts');
+  const { mtime } = statSync(source);
+  writeFileSync(source, "export const version = '9.9.9';\n");
+  utimesSync(source, mtime, mtime);
+  expect(await version()).toBe('9.9.9\n');
 });
 
 test('a package without its compiled code says what is missing', async () => {
