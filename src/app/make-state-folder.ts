@@ -1,9 +1,9 @@
+import { AppError, errnoOf, errorMessage } from '../model/errors.ts';
 import { constants } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { makeFolders } from '../lib/durable-file.ts';
 import { whoElseWrites } from '../lib/own-path.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 
 const reasons: Readonly<Record<string, string>> = {
@@ -26,7 +26,7 @@ export async function makeStateFolder(stateDir: string): Promise<void> {
   } catch (error) {
     const errno = errnoOf(error) ?? '';
     const code = errno === 'EACCES' || errno === 'EPERM' ? 'denied' : errno === 'ENOSPC' ? 'full' : 'failed';
-    const text = error instanceof Error ? error.message : String(error);
+    const text = errorMessage(error);
     throw new AppError(code, `Cannot make the state folder ${quote(stateDir)}: ${reasons[errno] ?? text}`, {
       hint: 'Choose another with --state-dir or HOLDFAST_STATE_DIR.',
       cause: error,

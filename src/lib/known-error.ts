@@ -1,4 +1,4 @@
-import { AppError, errnoOf, type ErrorCode, isAppError } from '../model/errors.ts';
+import { AppError, errnoOf, type ErrorCode, errorMessage, isAppError } from '../model/errors.ts';
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -23,7 +23,7 @@ export function knownError(error: unknown, action?: string): AppError {
   if (error instanceof Error && error.name === 'AbortError')
     return new AppError('cancelled', 'Cancelled', { cause: error });
   const meaning = meanings[errnoOf(error) ?? ''];
-  const text = error instanceof Error ? error.message : String(error);
+  const text = errorMessage(error);
   const message = action === undefined ? text : `${action}: ${meaning?.words ?? text}`;
   return new AppError(meaning?.code ?? 'failed', message, {
     detail: action === undefined || meaning === undefined ? undefined : text,
@@ -34,7 +34,7 @@ export function knownError(error: unknown, action?: string): AppError {
 
 /** Message and detail of an error in one line, for a sentence of another one: an engine's own reason is in the detail. */
 export function errorInWords(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorMessage(error);
   const detail = isAppError(error) ? error.detail?.trim().replaceAll(/\s*\n\s*/g, '; ') : undefined;
   return detail === undefined || detail === '' ? message : `${message}: ${detail}`;
 }

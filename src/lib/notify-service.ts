@@ -1,3 +1,4 @@
+import { errorMessage } from '../model/errors.ts';
 import koffi from 'koffi';
 
 const libc = koffi.load(null);
@@ -41,7 +42,7 @@ export function tryNotifyService(
   try {
     notifyService(env, state);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorMessage(error);
     say(`Warning: the service manager cannot be told: ${why}`);
   }
 }

@@ -1,3 +1,4 @@
+import { AppError, errnoOf, errorMessage } from '../model/errors.ts';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { JobOptions, Protection } from '../activity/index.ts';
@@ -10,7 +11,6 @@ import { openTrusted, realPathOf } from '../lib/open-trusted.ts';
 import { removeDirectoryAt } from '../lib/posix-at.ts';
 import { type ByteString, fromText, toPath, toText } from '../model/byte-string.ts';
 import type { Entry } from '../model/entry.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Volume, VolumeSpec } from '../model/volume.ts';
 import { findConsumers, isUp, refuseActive } from '../quiesce/index.ts';
@@ -118,7 +118,7 @@ async function makeVolume(
   const volume = await host.createVolume(spec, { signal: options.signal });
   made.defer(async () => {
     await host.removeVolume(volume.name).catch((error: unknown) => {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorMessage(error);
       options.onNote?.(`The volume ${quote(name)}, which was made for this, is left behind: ${why}`);
     });
   });

@@ -1,5 +1,5 @@
+import { AppError, errorMessage } from '../model/errors.ts';
 import type { JobOptions, Protection } from '../activity/index.ts';
-import { AppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Volume } from '../model/volume.ts';
@@ -75,7 +75,7 @@ export async function replaceStreamed(
 
 /** Neither the new data is there nor the old: the error says where the old is. */
 function notPutBack(error: unknown, undoing: unknown, { id, name }: Snapshot): AppError {
-  const reasons = [error, undoing].map((one) => (one instanceof Error ? one.message : String(one)));
+  const reasons = [error, undoing].map((one) => errorMessage(one));
   return new AppError('failed', `Cannot restore ${quote(name)}, and could not put back what was in it`, {
     detail: reasons.join('\n'),
     hint: `What was in it is safe in snapshot "${id.slice(0, 8)}". When the engine answers again, run "holdfast restore ${name}@${id.slice(0, 8)}".`,
@@ -134,7 +134,7 @@ export async function noteWhole(
   try {
     for (const plan of plans) await endStreamedOf(parts, plan);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorMessage(error);
     options.onNote?.(`The data is restored; that it is whole again is not noted: ${why}`);
   }
 }

@@ -1,3 +1,4 @@
+import { errorMessage } from '../model/errors.ts';
 import { randomBytes } from 'node:crypto';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { ByteString } from '../model/byte-string.ts';
@@ -39,7 +40,7 @@ export async function keepLineages(
   try {
     for (const plan of plans) await keepLineage(parts, plan, options);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorMessage(error);
     options.onNote?.(`The data is restored; that it goes on with the snapshots before is not noted: ${why}`);
   }
 }

@@ -1,8 +1,8 @@
+import { AppError, errorMessage, isAppError } from '../model/errors.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobOptions, Protection } from '../activity/index.ts';
 import type { Container, Containers } from '../hosts/containers.ts';
 import { errorInWords } from '../lib/known-error.ts';
-import { AppError, isAppError } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import {
   findConsumers,
@@ -359,7 +359,7 @@ function notTakenBack({ swap }: Live, error: unknown, second: unknown): AppError
 }
 
 function notStarted({ swap }: Live, error: unknown, second: unknown): AppError {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorMessage(error);
   const reasons = [isAppError(error) ? (error.detail ?? []) : [], errorInWords(second)].flat();
   return new AppError('failed', `${message}; the data of ${namesOf(swap)} is as it was`, {
     detail: [...new Set(reasons)].join('\n'),

@@ -1,3 +1,4 @@
+import { AppError, errnoOf, errorMessage } from '../model/errors.ts';
 import { closeSync, openSync } from 'node:fs';
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -9,7 +10,6 @@ import type { DirectoryHandle } from '../lib/directory-handle.ts';
 import { exchange, tryExchange } from '../lib/exchange.ts';
 import { syncFilesystem } from '../lib/posix.ts';
 import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
 import { quote } from '../model/quote.ts';
 import { removedFromLabel } from '../model/volume-name.ts';
 import {
@@ -137,7 +137,7 @@ async function removedThere(
     return await removeThere();
   } catch (error) {
     if ((await lstat(volume.path).catch(() => undefined)) === undefined) return true;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorMessage(error);
     throw new AppError('unavailable', `Nobody knows whether ${quote(volume.name)} was removed: ${why}`, {
       hint: `Its data is in Holdfast's own volume ${quote(kept.name)}, and is put right when the API is started again.`,
       cause: error,

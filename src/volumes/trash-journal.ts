@@ -1,3 +1,4 @@
+import { AppError, errnoOf, errorMessage } from '../model/errors.ts';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderIdentity } from '../lib/folder-names.ts';
@@ -6,7 +7,6 @@ import { tryLockDirectory } from '../lib/directory-lock.ts';
 import { openTrusted } from '../lib/open-trusted.ts';
 import { removeTreeIn } from '../lib/remove-tree.ts';
 import { type ByteString, fromText, toPath } from '../model/byte-string.ts';
-import { AppError, errnoOf } from '../model/errors.ts';
 import { removeEmpty, syncNames } from './kept-directory.ts';
 import { listJournals, lockJournals, readJournal } from './trash-journals.ts';
 import { isUnfinishedFill } from '../lib/stage-names.ts';
@@ -58,7 +58,7 @@ export async function settle(parts: TrashJournalParts): Promise<void> {
       await settleOne(parts.managed, await readJournal(path, isTrashJournal));
       await rm(path, { force: true });
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorMessage(error);
       parts.onWarning?.(`What a restore from the trash has left is not put right yet: ${why}`);
     }
   }

@@ -1,3 +1,4 @@
+import { errorMessage } from '../../model/errors.ts';
 import { SendFailure, type SendContext } from './send-failure.ts';
 
 export interface HttpSend {
@@ -72,7 +73,7 @@ function reasonOf(error: unknown): string {
   if (error instanceof Error && error.name === 'AbortError') return 'stopped';
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code;
-  return cause instanceof Error ? cause.message : String(cause);
+  return errorMessage(cause);
 }
 
 /** Seconds, or a date. */

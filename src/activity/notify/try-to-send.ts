@@ -1,5 +1,5 @@
+import { errorMessage, isAppError } from '../../model/errors.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isAppError } from '../../model/errors.ts';
 import { secretReader } from '../../lib/secret.ts';
 import { withoutSecrets } from '../log/without-secrets.ts';
 import type { Channel } from './channel.ts';
@@ -61,9 +61,7 @@ function revealer(env: SendRequest['env'], secrets: Set<string>): SendContext['r
 
 function messageOf(error: unknown): string {
   if (error instanceof SendFailure) return error.message;
-  return isAppError(error)
-    ? error.message
-    : `It failed: ${error instanceof Error ? error.message : String(error)}`;
+  return isAppError(error) ? error.message : `It failed: ${errorMessage(error)}`;
 }
 
 /** Whatever the other side repeats of it. */

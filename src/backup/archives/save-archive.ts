@@ -1,3 +1,4 @@
+import { AppError, errorMessage } from '../../model/errors.ts';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -8,7 +9,6 @@ import { removeTreeIn } from '../../lib/remove-tree.ts';
 import type { TarMember } from '../../lib/tar/tar-member.ts';
 import type { TreeProblem } from '../../lib/tree-problem.ts';
 import { fromText, toPath } from '../../model/byte-string.ts';
-import { AppError } from '../../model/errors.ts';
 import type { SaveProblem, VolumeDescription } from '../../model/snapshot.ts';
 import { checkVolumeName } from '../../model/volume-name.ts';
 import type { Repository, SaveResult, TreeSource } from '../../repository/index.ts';
@@ -170,7 +170,7 @@ function checkName(name: string): void {
   try {
     checkVolumeName(name);
   } catch (error) {
-    throw new AppError('usage', error instanceof Error ? error.message : String(error), {
+    throw new AppError('usage', errorMessage(error), {
       hint: 'Say which volume it is: --volume NAME, or --rename FROM=TO.',
       cause: error,
     });

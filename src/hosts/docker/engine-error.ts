@@ -1,4 +1,4 @@
-import { AppError, errnoOf, type ErrorCode } from '../../model/errors.ts';
+import { AppError, errnoOf, type ErrorCode, errorMessage } from '../../model/errors.ts';
 import type { DockerEndpoint } from './endpoint.ts';
 
 /** What an engine answered when it refused. */
@@ -54,7 +54,7 @@ export function connectionError(endpoint: DockerEndpoint, cause: unknown): AppEr
   const verb = code === 'denied' ? 'use' : 'reach';
   return new AppError(code, `Cannot ${verb} Docker at "${endpoint.address}": ${words}`, {
     hint,
-    detail: cause instanceof Error ? cause.message : String(cause),
+    detail: errorMessage(cause),
     cause,
   });
 }

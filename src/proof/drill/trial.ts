@@ -1,10 +1,10 @@
+import { AppError, errorMessage, isAppError } from '../../model/errors.ts';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { trialLabel, trialPrefix } from '../../hosts/containers.ts';
 import type { Host } from '../../hosts/host.ts';
 import { tryLockFile } from '../../lib/file-lock.ts';
-import { AppError, isAppError } from '../../model/errors.ts';
 import type { JobOptions, Protection } from '../../activity/index.ts';
 
 /** What a drill makes, all of it labelled, and removed when it is disposed unless it is kept. */
@@ -62,7 +62,7 @@ export async function removeLeftTrials(parts: Protection, options: JobOptions): 
     }
     if (removed > 0) options.onNote?.('What an interrupted drill has left was removed.');
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorMessage(error);
     options.onNote?.(`What an interrupted drill has left cannot be removed: ${why}.`);
   }
   return removed;

@@ -1,7 +1,7 @@
+import { AppError, errorMessage } from '../../model/errors.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Container, Containers } from '../../hosts/containers.ts';
 import { findControlGroup, groupState, isToBeFrozen, startFreezing, thawAll } from './control-group.ts';
-import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import type { JobOptions } from '../../activity/index.ts';
 import type { AppStep } from '../plan-still.ts';
@@ -139,7 +139,7 @@ export function freezingWith(
       thawAll(touched);
     } catch (error) {
       // It is tried again when they are released.
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorMessage(error);
       onNote?.(`A container that nobody watches over any more cannot be thawed: ${why}`);
     }
   });

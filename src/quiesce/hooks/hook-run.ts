@@ -1,5 +1,5 @@
+import { AppError, errorMessage } from '../../model/errors.ts';
 import type { Container, ContainerIdentity, Containers } from '../../hosts/containers.ts';
-import { AppError } from '../../model/errors.ts';
 import type { Hook, HookMoment } from '../../model/hook.ts';
 import { ownLabels, ownStack } from '../container-labels.ts';
 import type { JobOptions, Notifier } from '../../activity/index.ts';
@@ -147,7 +147,7 @@ class Run implements HookRun {
       await journal.keep({ hostIdentity, environment, hooks, tried });
     } catch (error) {
       // All of them are still in it, and run once more.
-      const why = error instanceof Error ? error.message : String(error);
+      const why = errorMessage(error);
       onNote?.(`It cannot be written down which hooks are still due: ${why}`);
     }
   }

@@ -1,6 +1,6 @@
+import { AppError, errorMessage } from '../../model/errors.ts';
 import type { Containers } from '../../hosts/containers.ts';
 import { knownError } from '../../lib/known-error.ts';
-import { AppError } from '../../model/errors.ts';
 import type { Stillness } from '../../model/label-settings.ts';
 import { quote } from '../../model/quote.ts';
 import { type HookMeans, type HookOutcome, type HookRun, openHookRun } from '../hooks/hook-run.ts';
@@ -146,7 +146,7 @@ class Running implements Application {
 
   failed(error: unknown): void {
     const isCancelled = error instanceof AppError && error.code === 'cancelled';
-    const message = error instanceof Error ? error.message : String(error);
+    const message = errorMessage(error);
     this.#outcome = { outcome: isCancelled ? 'cancelled' : 'failed', message };
   }
 

@@ -1,4 +1,4 @@
-import { AppError, isAppError } from '../../model/errors.ts';
+import { AppError, errorMessage, isAppError } from '../../model/errors.ts';
 import type { PresetCheck } from './preset.ts';
 
 /** Collects what a check finds. */
@@ -49,5 +49,5 @@ export function neverReady(error: unknown): PresetCheck {
 
 function describe(error: unknown): string {
   if (error instanceof AppError) return error.detail ? `${error.message}: ${error.detail}` : error.message;
-  return error instanceof Error ? error.message : String(error);
+  return errorMessage(error);
 }

@@ -1,5 +1,5 @@
+import { AppError, errorMessage } from '../../model/errors.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { type MariadbClient, sqlRequest } from './mariadb-client.ts';
 import type { Hold } from './preset.ts';
@@ -127,7 +127,7 @@ class Session {
         lost();
       },
       (error: unknown) => {
-        this.#stderr = error instanceof Error ? error.message : String(error);
+        this.#stderr = errorMessage(error);
         lost();
       },
     );

@@ -1,4 +1,4 @@
-import { AppError } from '../../model/errors.ts';
+import { AppError, errorMessage } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { decodeDumpName, encodeDumpName } from './dump-name.ts';
 import {
@@ -105,7 +105,7 @@ async function restoreDatabase(
         'failed',
         `Cannot restore the database ${quote(database)}, and it is not as it was`,
         {
-          detail: [error, second].map((one) => (one instanceof Error ? one.message : String(one))).join('\n'),
+          detail: [error, second].map((one) => errorMessage(one)).join('\n'),
           hint:
             aside === undefined
               ? undefined

@@ -1,8 +1,8 @@
+import { AppError, errnoOf, type ErrorCode, errorMessage } from '../../model/errors.ts';
 import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { Worker, type Transferable } from 'node:worker_threads';
-import { AppError, type ErrorCode, errnoOf } from '../../model/errors.ts';
 
 /** What the main thread sends to a worker. */
 export type ToWorker<Task, Notice> =
@@ -37,7 +37,7 @@ export function toPlainError(error: unknown): PlainError {
       isAppError: true,
     };
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorMessage(error);
   return { code: errnoOf(error) ?? 'failed', message, isAppError: false };
 }
 
@@ -227,7 +227,7 @@ function noticeMessage<Task, Notice>(notice: Notice): ToWorker<Task, Notice> {
 }
 
 function brokenWorker(cause: unknown): AppError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = errorMessage(cause);
   return new AppError('failed', `A worker thread failed: ${reason}`, { cause });
 }
 

@@ -1,10 +1,10 @@
+import { AppError, errorMessage } from '../../model/errors.ts';
 import { Agent, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { type Duplex, PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { longestHeadBytes } from '../serve/serve-http.ts';
 import type { RequestHandler } from '../serve/request-guard.ts';
-import { AppError } from '../../model/errors.ts';
 import { sendJson } from './send.ts';
 import { sendUpstream, type Upstream } from './send-upstream.ts';
 import { upstreamRequest } from './upstream-request.ts';
@@ -221,5 +221,5 @@ export function unreachable({ socketPath }: Pick<Upstream, 'socketPath'>, error:
 }
 
 function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return errorMessage(error);
 }

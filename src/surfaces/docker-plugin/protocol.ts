@@ -1,4 +1,4 @@
-import { AppError } from '../../model/errors.ts';
+import { AppError, errorMessage } from '../../model/errors.ts';
 
 /** A request of the volume plugin protocol, version 1: `POST /VolumeDriver.Create` with a JSON body. */
 export interface PluginRequest {
@@ -49,7 +49,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw badRequest(error instanceof Error ? error.message : String(error));
+    throw badRequest(errorMessage(error));
   }
 }
 

@@ -1,7 +1,7 @@
+import { AppError, errnoOf, errorMessage, isAppError } from '../../model/errors.ts';
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeDurably, syncDirectory } from '../../lib/durable-file.ts';
-import { AppError, errnoOf, isAppError } from '../../model/errors.ts';
 import { parseJson } from '../../model/parse-json.ts';
 import { quote } from '../../model/quote.ts';
 import { storageKind } from '../../model/storage-kind.ts';
@@ -136,7 +136,7 @@ export class SharedRecords {
       return await Promise.race([answer, late.promise]);
     } catch (error) {
       if (isAppError(error)) throw error;
-      const words = error instanceof Error ? error.message : String(error);
+      const words = errorMessage(error);
       const hint = `Is it mounted? A folder for shared volumes holds a file ${quote(sharedMark)}: make it once, when it is.`;
       throw new AppError('unavailable', `Cannot use the shared folder ${folder}: ${words}`, {
         hint,

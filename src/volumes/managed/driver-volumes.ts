@@ -1,5 +1,5 @@
+import { AppError, errorMessage } from '../../model/errors.ts';
 import type { ManagedVolumeRecord } from '../../catalog/catalog.ts';
-import { AppError } from '../../model/errors.ts';
 import type { VolumeSpec } from '../../model/volume.ts';
 import { volumeDifferences } from '../../model/volume-difference.ts';
 import type { CallOptions } from '../../hosts/host.ts';
@@ -76,9 +76,7 @@ export class DriverVolumes implements ManagedVolumes {
     };
     this.#tidying = work().catch((error: unknown) => {
       if (signal.aborted) return;
-      this.#options.onWarning?.(
-        `Volumes could not be tidied up: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      this.#options.onWarning?.(`Volumes could not be tidied up: ${errorMessage(error)}`);
     });
   }
 
@@ -275,9 +273,7 @@ export class DriverVolumes implements ManagedVolumes {
     try {
       await settleVolumes(this.#state);
     } catch (error) {
-      this.#options.onWarning?.(
-        `What was made and removed may not be on the disk: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      this.#options.onWarning?.(`What was made and removed may not be on the disk: ${errorMessage(error)}`);
     }
   }
 
@@ -337,6 +333,6 @@ async function lookAtVolume(state: VolumeState, record: ManagedVolumeRecord): Pr
     const looked = driver.health(volume, { isMounted });
     return await Promise.race([looked, late.promise]).finally(() => clearTimeout(timer));
   } catch (error) {
-    return { status: 'failed', message: error instanceof Error ? error.message : String(error) };
+    return { status: 'failed', message: errorMessage(error) };
   }
 }

@@ -1,3 +1,4 @@
+import { AppError, errnoOf, errorMessage } from '../../model/errors.ts';
 import {
   chmodSync,
   closeSync,
@@ -14,7 +15,6 @@ import { syncAll, syncDirectory } from '../../lib/durable-file.ts';
 import { filesystemType } from '../../lib/filesystem-type.ts';
 import { inodeFlag, setInodeFlag } from '../../lib/ioctl.ts';
 import { bootId } from '../../lib/process-identity.ts';
-import { AppError, errnoOf } from '../../model/errors.ts';
 
 const { ext4, xfs, tmpfs } = filesystemType;
 /**
@@ -162,7 +162,7 @@ function makeDirectory(path: string, mode: number): boolean {
 export function stateError(action: string, error: unknown): AppError {
   if (error instanceof AppError) return error;
   const errno = errnoOf(error);
-  const options = { detail: error instanceof Error ? error.message : String(error), cause: error };
+  const options = { detail: errorMessage(error), cause: error };
   switch (errno) {
     case 'EACCES':
     case 'EPERM':

@@ -1,8 +1,8 @@
+import { AppError, errorMessage, isAppError } from '../../model/errors.ts';
 import { statfs } from 'node:fs/promises';
 import type { MigrationPlaces, MigrationSteps, SeedPlaces } from '../managed/managed-volumes.ts';
 import { TreeMirror } from '../mirror/tree-mirror.ts';
 import { fromText } from '../../model/byte-string.ts';
-import { AppError, isAppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { formatSize } from '../../model/size.ts';
 import { takeLeases } from '../../leases/index.ts';
@@ -77,7 +77,7 @@ async function migrate(
 }
 
 function withRest(error: unknown, rest: Error): unknown {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorMessage(error);
   return new AppError(isAppError(error) ? error.code : 'failed', `${message}; the volume is as it was`, {
     detail: rest.message,
     hint: 'Not everything that ran could be started again: "holdfast recover" tries again.',

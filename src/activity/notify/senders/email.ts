@@ -1,3 +1,4 @@
+import { errorMessage } from '../../../model/errors.ts';
 import { readFile } from 'node:fs/promises';
 import type { EmailChannel } from '../channel.ts';
 import type { Message } from '../compose.ts';
@@ -64,7 +65,7 @@ function asFailure(error: unknown, server: string): SendFailure {
 }
 
 function describe(error: unknown): { message: string; code: unknown; responseCode: number | undefined } {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorMessage(error);
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
   const number: unknown = error instanceof Error && 'responseCode' in error ? error.responseCode : undefined;
   return { message, code, responseCode: typeof number === 'number' ? number : undefined };

@@ -1,4 +1,4 @@
-import { AppError } from '../../../model/errors.ts';
+import { AppError, errorMessage } from '../../../model/errors.ts';
 import type { Room } from '../../lib/room.ts';
 import { cancelled, cutRange, tooShort, unavailable } from '../store-errors.ts';
 import type { ByteRange, Pace, StoreTimes } from '../store.ts';
@@ -72,11 +72,7 @@ export function connectionError(location: string, error: unknown): AppError {
   const code = codeOf(error);
   if (isCertificateProblem(code)) return untrusted(location, error);
   if (code === 'EPROTO') return noCommonTls(location, error);
-  return unavailable(
-    location,
-    words[code] ?? (error instanceof Error ? error.message : String(error)),
-    error,
-  );
+  return unavailable(location, words[code] ?? errorMessage(error), error);
 }
 
 /** True for a server whose certificate is of an authority that we do not know. */
