@@ -39,19 +39,22 @@ test('a shared lock keeps the others out until the last of its holders is done, 
       expect(await alone()).toEqual({ heldBy: 'one\ntwo\n' });
     }
     expect(existsSync(path)).toBe(true);
-    expect(await alone()).toEqual({ heldBy: 'one\ntwo\n' });
+    expect(await alone()).toEqual({ heldBy: 'one\ntwo\n-two\n' });
   }
   expect(existsSync(path)).toBe(false);
   await using _alone = await take(path, 'alone', false);
   expect(await tryLockFile(path, { owner: 'one', isShared: true })).toEqual({ heldBy: 'alone' });
 });
 
-test('of several owners that a file names, one whose process lives is told', () => {
+test('of several owners that a file names, one is told that has not ended and whose process lives', () => {
   const read = (line: string): { pid: number } | undefined =>
-    line === '' ? undefined : { pid: Number(line) };
+    /^\d+$/.test(line) ? { pid: Number(line) } : undefined;
   const { pid: dead } = spawnSync('true');
   expect(ownerIn(`${process.pid}\n${dead}\n`, read)).toEqual({ pid: process.pid });
   expect(ownerIn(`${dead}\n`, read)).toEqual({ pid: dead });
+  const [one, two] = [process.ppid, process.pid];
+  expect(ownerIn(`${one}\n${two}\n-${two}\n`, read)).toEqual({ pid: one });
+  expect(ownerIn(`${one}\n-${one}\n`, read)).toBeUndefined();
   expect(ownerIn('', read)).toBeUndefined();
 });
 

@@ -15,6 +15,7 @@ const triesAtMost = 10;
 /** A holder that shares a lock asks for all of it for a moment when it ends. */
 const patience = { tries: 3, eachMs: 5 };
 const ownersBytesAtMost = 4096;
+const ended = '-';
 
 /** A hold on a file. The kernel lets it go when the process ends, however it ends. */
 export interface FileLock extends AsyncDisposable {
@@ -96,12 +97,18 @@ async function isStillThere(file: FileHandle, path: string): Promise<boolean> {
   return held.ino === named?.ino && held.dev === named.dev;
 }
 
-/** The last line of a lock's file whose process lives: holders that share it leave theirs behind. */
+/** The last owner that a lock's file names and that has not ended; one whose process lives goes before. */
 export function ownerIn<T extends { readonly pid: number }>(
   heldBy: string,
   read: (line: string) => T | undefined,
 ): T | undefined {
-  const owners = heldBy.split('\n').flatMap((line) => read(line) ?? []);
+  const lines: string[] = [];
+  for (const line of heldBy.split('\n')) {
+    const began = line.startsWith(ended) ? lines.lastIndexOf(line.slice(ended.length)) : -1;
+    if (began >= 0) lines.splice(began, 1);
+    else lines.push(line);
+  }
+  const owners = lines.flatMap((line) => read(line) ?? []);
   return owners.findLast(({ pid }) => isProcessAlive(pid)) ?? owners.at(-1);
 }
 
@@ -139,7 +146,7 @@ function tryFlock(
 async function writeOwner(file: FileHandle, { owner, isShared }: FileLockOptions): Promise<void> {
   try {
     if (isShared === true) {
-      if ((await file.stat()).size < ownersBytesAtMost) await file.write(`${owner}\n`);
+      if ((await file.stat()).size < ownersBytesAtMost / 2) await file.write(`${owner}\n`);
       return;
     }
     await file.truncate(0);
@@ -150,12 +157,16 @@ async function writeOwner(file: FileHandle, { owner, isShared }: FileLockOptions
 }
 
 /** A file that goes does so while it is locked: the next holder finds that it has another than the one in the folder. */
-function asLock(file: FileHandle, path: string, { isRemoved, isShared }: FileLockOptions): FileLock {
+function asLock(file: FileHandle, path: string, options: FileLockOptions): FileLock {
+  const { owner, isRemoved, isShared } = options;
   return {
     path,
     async [Symbol.asyncDispose]() {
-      // While others share it, it stays as it is.
-      if (isShared === true && !tryFlock(file, path)) return await file.close();
+      if (isShared === true && !tryFlock(file, path)) {
+        // Others share it still. A full disk keeps the name of one that has ended there, and nothing else.
+        await writeOwner(file, { ...options, owner: `${ended}${owner}` }).catch(() => undefined);
+        return await file.close();
+      }
       if (isRemoved === true) await rm(path, { force: true }).catch(() => {});
       else await file.truncate(0).catch(() => {});
       await file.close();
