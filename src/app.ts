@@ -12,7 +12,7 @@ import {
   restoreTrash,
   runCommand,
 } from './volumes/index.ts';
-import { backup, type BackupRequest, importArchives, tellingOfFailure } from './backup/index.ts';
+import { backup, backupJson, type BackupRequest, importArchives, tellingOfFailure } from './backup/index.ts';
 import { loggedInit, loggedRepositories, loggedRetention, loggedUpkeep } from './app/logged-parts.ts';
 import { openPolicies, type LoadedConfiguration, type OpenedApp } from './policies/index.ts';
 import { initialize, openRepositories, openUpkeep } from './repositories/index.ts';
@@ -114,6 +114,7 @@ async function makeKnown(config: AppConfig, volume: ManagedVolume, signal?: Abor
 
 function openBackups(config: AppConfig, parts: Parts): Backups {
   return {
+    asJson: backupJson,
     async run(request, options = {}) {
       const base = request.base ?? (await defaultsOf(parts, config, request));
       return await backup(parts, { ...request, base }, { ...options, settleRestore });

@@ -1,5 +1,6 @@
 import type { JobOptions, LogFilter, LogProblem, LogVerification, SendResult } from '../activity/index.ts';
 import type {
+  BackupJson,
   BackupReport,
   BackupRequest,
   ImportArchivesReport,
@@ -87,6 +88,7 @@ export interface Volumes extends Migrations {
 }
 
 export interface Backups {
+  readonly asJson: BackupJson;
   /** Saves volumes and directories. A target that fails is in the report; what fails for all of them is thrown. */
   run(request: BackupRequest, options?: JobOptions): Promise<BackupReport>;
   /** Turns archives of other programs into snapshots with their dates. */

@@ -2,6 +2,7 @@
  * Saves volumes and directories at one moment, grades how still they were, and writes down what was done. Never writes
  * to what it saves. Begin with `backup.ts`, then `save-together.ts`; the grade is `grade.ts`.
  */
+export { backupJson, type BackupJson } from './as-json.ts';
 export type { Anomaly } from './anomaly.ts';
 export {
   importArchives,

@@ -35,6 +35,7 @@ export interface Policies {
   show(name: string, options?: JobOptions): Promise<PolicyStatus>;
   /** Does what a policy says, now. What fails is in the report. */
   run(request: RunPolicyRequest, options?: JobOptions): Promise<PolicyRunReport>;
+  readonly asJson: { run(report: PolicyRunReport): object };
   /** What comes next, the earliest first, and the daemon that will do it. */
   nextRuns(
     options?: JobOptions,
@@ -99,6 +100,7 @@ export function openPolicies(parts: PoliciesParts): Policies {
         throw error;
       }
     },
+    asJson: { run: (report) => ({ ...report, backups: report.backups.map(backupAsJson) }) },
     async nextRuns(options = {}) {
       const runs = nextRuns(await view(options), protection.now());
       return { daemon: await findDaemon(protection.stateDir), runs };
@@ -115,6 +117,10 @@ export function openPolicies(parts: PoliciesParts): Policies {
       await serve(parts, request);
     },
   };
+}
+
+function backupAsJson({ error, ...backup }: PolicyBackup): object {
+  return { ...backup, error: error === undefined ? null : { code: error.code, message: error.message } };
 }
 
 export type {

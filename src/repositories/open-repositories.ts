@@ -4,12 +4,14 @@ import {
   removeRepository,
   type Repositories,
   type RepositoriesParts,
+  type RepositoryState,
   setDefaultRepository,
 } from './repositories.ts';
 
 /** The repositories known by name. */
 export function openRepositories(parts: RepositoriesParts): Repositories {
   return {
+    asJson: { state: stateAsJson },
     async add(request, options = {}) {
       return await addRepository(parts, request, options);
     },
@@ -26,4 +28,8 @@ export function openRepositories(parts: RepositoriesParts): Repositories {
       return await checkRepositories(parts, names, options);
     },
   };
+}
+
+function stateAsJson({ error, ...state }: RepositoryState): object {
+  return error === undefined ? state : { ...state, error: { code: error.code, message: error.message } };
 }

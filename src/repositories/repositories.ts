@@ -21,6 +21,7 @@ export interface Repositories {
   setDefault(name: string): Promise<KnownRepository>;
   /** Opens each, and says whether it is the one that it was; all of them when none is named. */
   check(names: readonly string[], options?: JobOptions): Promise<RepositoryState[]>;
+  readonly asJson: { state(state: RepositoryState): object };
 }
 
 export interface AddRepositoryRequest {

@@ -1,5 +1,6 @@
 import type { JobOptions, Protection } from '../activity/index.ts';
 import type { UndoRecord } from '../volumes/index.ts';
+import { restoreJson, type RestoreJson } from './as-json.ts';
 import {
   applyDumpRestore,
   type DumpRestorePlan,
@@ -28,6 +29,7 @@ import {
 
 /** What brings data back, and what takes that back. Nothing is touched before a plan is carried out. */
 export interface Restores {
+  readonly asJson: RestoreJson;
   /** What a restore would do; nothing is touched. */
   plan(request: RestoreRequest, options?: JobOptions): Promise<RestorePlan>;
   /** Carries a plan out. A failure leaves the volume as it was. */
@@ -57,6 +59,7 @@ export interface RestoringParts extends Protection {
 
 export function openRestores(parts: RestoringParts): Restores {
   return {
+    asJson: restoreJson,
     async plan(request, options = {}) {
       using _expected = parts.expectRestore();
       return await planRestore(parts, request, options);

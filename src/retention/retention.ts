@@ -9,6 +9,7 @@ import { changeTags, type TaggedSnapshot, type TagRequest } from './tag.ts';
 export interface Retention {
   /** What would be forgotten, and why everything else stays; nothing is touched. */
   planForget(request: ForgetRequest, options?: JobOptions): Promise<ForgetPlan>;
+  readonly asJson: { group(group: ForgetGroup): object };
   /** Removes the snapshots that a plan says. `conflict` when one that was to stay is gone meanwhile. */
   applyForget(plan: ForgetPlan, options?: JobOptions): Promise<ForgetReport>;
   /** What `prune` would do now; nothing is touched. */
@@ -21,6 +22,7 @@ export interface Retention {
 
 export function openRetention(parts: Protection): Retention {
   return {
+    asJson: { group: groupAsJson },
     planForget: async (request, options = {}) => await prepareForget(parts, request, options),
     applyForget: async (request, options = {}) => await applyForget(parts, request, options),
     async planPrune(limits, { signal, onProgress } = {}) {
@@ -30,6 +32,21 @@ export function openRetention(parts: Protection): Retention {
       return await (await parts.repository()).prune({ ...limits, signal, onProgress });
     },
     changeTags: async (request, options = {}) => await changeTags(parts, request, options),
+  };
+}
+
+function groupAsJson({ name, hostname, isSafety, decisions }: ForgetGroup): object {
+  return {
+    name,
+    hostname,
+    isSafety,
+    snapshots: decisions.map(({ snapshot: { id, time, tags }, stays, reasons }) => ({
+      id,
+      time,
+      tags,
+      stays,
+      reasons,
+    })),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { RestorePlan } from '../../app/app.ts';
-import { fromText, toPrintable, toText } from '../../model/byte-string.ts';
+import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { formatDuration } from '../../model/duration.ts';
 import { formatSize } from '../../model/size.ts';
 import { localTime } from '../../model/local-time.ts';
@@ -87,36 +87,6 @@ export function describeChanges(
       `${newer} ${newer === 1 ? 'file was' : 'files were'} written after ${since}: that data would be lost here.`,
     );
   return lines;
-}
-
-export function changesAsJson(changes: NonNullable<RestorePlan['changes']>): object {
-  const examples = changes.examples.map((example) => ({ ...example, path: toText(example.path) }));
-  return { ...changes, examples };
-}
-
-export function planAsJson(plan: RestorePlan): object {
-  const { snapshot, destination, changes } = plan;
-  return {
-    snapshotId: snapshot.id,
-    path: toText(plan.path),
-    destination: {
-      kind: destination.kind,
-      name: destination.name,
-      isEmpty: destination.kind === 'new-volume' || destination.isEmpty,
-      ...(destination.kind === 'new-volume' && {
-        driver: destination.spec.driver,
-        options: destination.spec.options,
-      }),
-    },
-    replaces: plan.replaces,
-    safetySnapshot: plan.safetySnapshot,
-    stops: plan.stops,
-    keepForMs: plan.keepForMs,
-    space: plan.space ?? null,
-    changes: changes === undefined ? null : changesAsJson(changes),
-    refusal: plan.refusal === undefined ? null : { code: plan.refusal.code, message: plan.refusal.message },
-    notes: plan.notes,
-  };
 }
 
 function printable(text: string): string {

@@ -1,10 +1,9 @@
-import type { RestorePlan, RestoreReport } from '../../app/app.ts';
+import type { RestoreReport } from '../../app/app.ts';
 import { amount, formatSize } from '../../model/size.ts';
 import { fromText, toPrintable } from '../../model/byte-string.ts';
 import { formatDuration, parseDuration } from '../../model/duration.ts';
 import { AppError } from '../../model/errors.ts';
 import { parseOwnerMap } from '../../model/owner-map.ts';
-import { planAsJson } from './describe-plan.ts';
 import { localTime } from '../../model/local-time.ts';
 
 export interface RestoreFlags {
@@ -69,16 +68,6 @@ export function describeReport(report: RestoreReport): string {
     );
   }
   return lines.join('\n');
-}
-
-export function reportAsJson(report: RestoreReport, plan: RestorePlan): object {
-  const { snapshot, safetySnapshot, ...rest } = report;
-  return {
-    ...rest,
-    snapshotId: snapshot.id,
-    safetySnapshotId: safetySnapshot?.id ?? null,
-    plan: planAsJson(plan),
-  };
 }
 
 function printable(text: string): string {

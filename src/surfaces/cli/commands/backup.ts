@@ -61,7 +61,7 @@ export async function runBackup(
   progress[Symbol.dispose]();
   for (const { name, reason } of report.skipped) session.note(`Skipped "${printable(name)}": ${reason}.`);
   session.printer.print({
-    json: () => reportAsJson(report),
+    json: () => session.app.backup.asJson.report(report),
     text: () => report.outcomes.flatMap((outcome) => describe(outcome, report.dryRun)).join('\n'),
     quiet: () => report.outcomes.flatMap(({ snapshot }) => snapshot?.id ?? []),
   });
@@ -161,21 +161,6 @@ function describeEvidence({ consistency, inFlight, ran = [] }: GradeEvidence): s
   }
   if (ran.length > 0) lines.push(`  ran: ${ran.map(printable).join('; ')}`);
   return lines;
-}
-
-function reportAsJson(report: BackupReport): object {
-  return {
-    dryRun: report.dryRun,
-    outcomes: report.outcomes.map(({ error, snapshot, ...outcome }) => ({
-      ...outcome,
-      snapshotId: snapshot?.id ?? null,
-      restorePoint: snapshot?.restorePoint ?? null,
-      missing: snapshot?.missing ?? [],
-      config: snapshot?.config ?? null,
-      error: error === undefined ? null : { code: error.code, message: error.message },
-    })),
-    skipped: report.skipped,
-  };
 }
 
 function describeSetting({ name, value, from }: NonNullable<BackupOutcome['settings']>[number]): string {

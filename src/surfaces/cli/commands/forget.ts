@@ -70,7 +70,7 @@ function print(session: Session, plan: ForgetPlan, { removed, dryRun, pruned }: 
   session.printer.print({
     json: () => ({
       dryRun,
-      groups: plan.groups.map(groupAsJson),
+      groups: plan.groups.map((group) => session.app.retention.asJson.group(group)),
       damaged: plan.damaged,
       refusal: plan.refusal === undefined ? null : plan.refusal.message,
       removed,
@@ -90,21 +90,6 @@ function print(session: Session, plan: ForgetPlan, { removed, dryRun, pruned }: 
 function leavingOf(plan: ForgetPlan): string[] {
   const decisions = plan.groups.flatMap((group) => group.decisions);
   return [...decisions.filter(({ stays }) => !stays).map(({ snapshot }) => snapshot.id), ...plan.damaged];
-}
-
-function groupAsJson({ name, hostname, isSafety, decisions }: ForgetPlan['groups'][number]): object {
-  return {
-    name,
-    hostname,
-    isSafety,
-    snapshots: decisions.map(({ snapshot: { id, time, tags }, stays, reasons }) => ({
-      id,
-      time,
-      tags,
-      stays,
-      reasons,
-    })),
-  };
 }
 
 /** Every snapshot with what becomes of it and why, the newest of each volume first. */

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { ArchiveOutcome, ImportArchivesReport } from '../../../app/app.ts';
+import type { ImportArchivesReport } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
 import { formatSize } from '../../../model/size.ts';
@@ -39,7 +39,7 @@ export async function runImportArchives(
   );
   progress[Symbol.dispose]();
   session.printer.print({
-    json: () => asJson(report),
+    json: () => session.app.backup.asJson.importReport(report),
     text: () => describe(report),
     quiet: () => report.outcomes.flatMap(({ snapshot }) => snapshot?.id ?? []),
   });
@@ -88,17 +88,6 @@ function describe({ outcomes, dryRun }: ImportArchivesReport): string {
     { title: 'SNAPSHOT', value: ({ snapshot }) => snapshot?.id.slice(0, 8) ?? '' },
     { title: 'OUTCOME', value: ({ outcome }) => words[outcome] },
   ]);
-}
-
-function asJson({ dryRun, outcomes }: ImportArchivesReport): object {
-  return {
-    dryRun,
-    outcomes: outcomes.map(({ error, snapshot, ...outcome }: ArchiveOutcome) => ({
-      ...outcome,
-      snapshotId: snapshot?.id ?? null,
-      error: error === undefined ? null : { code: error.code, message: error.message },
-    })),
-  };
 }
 
 function printable(text: string): string {

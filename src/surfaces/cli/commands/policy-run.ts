@@ -21,15 +21,11 @@ export async function runPolicyRun(
   );
   progress[Symbol.dispose]();
   session.printer.print({
-    json: () => ({ ...report, backups: report.backups.map(asJson) }),
+    json: () => session.app.policies.asJson.run(report),
     text: () => report.backups.map((backup) => describe(backup, report.dryRun)).join('\n'),
     quiet: () => report.backups.flatMap(({ snapshotId }) => snapshotId ?? []),
   });
   conclude(session, report);
-}
-
-function asJson({ error, ...backup }: PolicyBackup): object {
-  return { ...backup, error: error === undefined ? null : { code: error.code, message: error.message } };
 }
 
 function describe(

@@ -1,4 +1,3 @@
-import type { RepositoryState } from '../../../app/app.ts';
 import { formatAge, formatDuration } from '../../../model/duration.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { failAll } from '../fail-all.ts';
@@ -13,7 +12,7 @@ export async function runRepoCheck(
   const states = await session.app.repositories.check(names, { signal: session.signal });
   const now = new Date();
   session.printer.print({
-    json: () => states.map(asJson),
+    json: () => states.map((state) => session.app.repositories.asJson.state(state)),
     text: () =>
       formatTable(states, [
         { title: 'NAME', value: ({ name }) => printable(name) },
@@ -27,10 +26,6 @@ export async function runRepoCheck(
   });
   const errors = states.flatMap(({ error }) => (error === undefined ? [] : [error]));
   failAll(session, errors, states.length - errors.length);
-}
-
-function asJson({ error, ...state }: RepositoryState): object {
-  return error === undefined ? state : { ...state, error: { code: error.code, message: error.message } };
 }
 
 function printable(text: string): string {

@@ -25,7 +25,10 @@ export async function runDumpRestore(session: Session, flags: RestoreFlags, what
   };
   const plan = await session.app.restore.planDump(request, { signal, onNote: session.note });
   if (flags.dryRun)
-    return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
+    return session.printer.print({
+      json: () => session.app.restore.asJson.dumpPlan(plan),
+      text: () => describePlan(plan),
+    });
   session.note(describePlan(plan));
   if (!(await session.confirm(`Replace what is in the database of "${printable(plan.volume)}" now?`)))
     return session.note('Nothing was changed.');
@@ -37,21 +40,10 @@ export async function runDumpRestore(session: Session, flags: RestoreFlags, what
   });
   progress[Symbol.dispose]();
   session.printer.print({
-    json: () => reportAsJson(report),
+    json: () => session.app.restore.asJson.dumpReport(report),
     text: () => describeReport(report),
     quiet: () => [report.volume],
   });
-}
-
-function planAsJson({ snapshot, volume, preset, server, dumps, safetySnapshot }: Plan): object {
-  return {
-    snapshotId: snapshot.id,
-    volume,
-    preset: preset.name,
-    container: server.container.name,
-    dumps: dumps.map(({ path, size }) => ({ name: toPrintable(path), size })),
-    safetySnapshot,
-  };
 }
 
 function describePlan({ snapshot, volume, preset, server, dumps, safetySnapshot }: Plan): string {
@@ -63,10 +55,6 @@ function describePlan({ snapshot, volume, preset, server, dumps, safetySnapshot 
     'What is there under the same names is replaced; whoever is connected to it is disconnected.',
     safetySnapshot ? 'What is there now is saved and dumped before.' : 'What is there now is not saved.',
   ].join('\n');
-}
-
-function reportAsJson({ snapshot, safetySnapshot, ...rest }: Report): object {
-  return { ...rest, snapshotId: snapshot.id, safetySnapshotId: safetySnapshot?.id ?? null };
 }
 
 function describeReport({ volume, snapshot, dumps, bytes, container, safetySnapshot }: Report): string {

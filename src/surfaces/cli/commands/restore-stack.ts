@@ -2,10 +2,10 @@ import type { StackPlan, StackReport } from '../../../app/app.ts';
 import { amount } from '../../../model/size.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration } from '../../../model/duration.ts';
-import { describePlan, describeStops, planAsJson } from '../describe-plan.ts';
+import { describePlan, describeStops } from '../describe-plan.ts';
 import { reportProblems } from '../finish-work.ts';
 import { localTime } from '../../../model/local-time.ts';
-import { describeReport, reportAsJson, type RestoreFlags, settingsOf } from '../restore-words.ts';
+import { describeReport, type RestoreFlags, settingsOf } from '../restore-words.ts';
 import type { Session } from '../session.ts';
 
 /** All volumes of a stack together. */
@@ -17,7 +17,10 @@ export async function runStackRestore(
   const request = { what: flags.stack, withFiles: flags.noFiles !== true, ...settingsOf(flags) };
   const plan = await session.app.restore.planStack(request, { signal, onNote: session.note });
   if (flags.dryRun === true)
-    return session.printer.print({ json: () => stackPlanAsJson(plan), text: () => describeStack(plan) });
+    return session.printer.print({
+      json: () => session.app.restore.asJson.stackPlan(plan),
+      text: () => describeStack(plan),
+    });
   if (plan.refusal !== undefined) throw plan.refusal;
   session.note(describeStack(plan));
   if ([...plan.plans, ...plan.config.plans].some(({ replaces }) => replaces)) {
@@ -28,7 +31,7 @@ export async function runStackRestore(
   const report = await session.app.restore.applyStack(plan, { signal, onProgress, onNote: session.note });
   progress[Symbol.dispose]();
   session.printer.print({
-    json: () => stackReportAsJson(report, plan),
+    json: () => session.app.restore.asJson.stackReport(report, plan),
     text: () => describeDone(report),
     quiet: () => report.volumes.map(({ name }) => name),
   });
@@ -84,35 +87,6 @@ function describeDone({ volumes, files, stopped, stillMs }: StackReport): string
   if (stopped.length > 0)
     lines.push(`Stopped for ${formatDuration(stillMs)}: ${stopped.map(printable).join(', ')}.`);
   return lines.join('\n');
-}
-
-function stackPlanAsJson({ point, plans, config, stops, refusal }: StackPlan): object {
-  return {
-    stack: point.stack,
-    restorePoint: point.id ?? null,
-    missing: point.missing,
-    notes: point.notes,
-    volumes: plans.map(planAsJson),
-    files: config.plans.map(planAsJson),
-    fileNotes: config.notes,
-    stops,
-    refusal: refusal === undefined ? null : { code: refusal.code, message: refusal.message },
-  };
-}
-
-function stackReportAsJson(report: StackReport, { plans }: StackPlan): object {
-  const { stack, restorePoint, stopped, stillMs, volumes, files } = report;
-  return {
-    stack,
-    restorePoint: restorePoint ?? null,
-    stopped,
-    stillMs,
-    files: files.map(({ name, safetySnapshot }) => ({ name, safetySnapshotId: safetySnapshot?.id ?? null })),
-    volumes: volumes.flatMap((volume, index) => {
-      const plan = plans[index];
-      return plan === undefined ? [] : [reportAsJson(volume, plan)];
-    }),
-  };
 }
 
 function printable(text: string): string {

@@ -1,8 +1,8 @@
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { AppError } from '../../../model/errors.ts';
-import { describePlan, planAsJson } from '../describe-plan.ts';
+import { describePlan } from '../describe-plan.ts';
 import { reportProblems } from '../finish-work.ts';
-import { describeReport, reportAsJson, type RestoreFlags, settingsOf } from '../restore-words.ts';
+import { describeReport, type RestoreFlags, settingsOf } from '../restore-words.ts';
 import type { Session } from '../session.ts';
 import { runStackRestore } from './restore-stack.ts';
 import { runDumpRestore } from './restore-dump.ts';
@@ -32,7 +32,10 @@ export async function runRestore(
   const request = { what, to: flags.to, path: flags.path, ...settingsOf(flags) };
   const plan = await session.app.restore.plan(request, { signal, onNote: session.note });
   if (flags.dryRun) {
-    return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
+    return session.printer.print({
+      json: () => session.app.restore.asJson.plan(plan),
+      text: () => describePlan(plan),
+    });
   }
   if (plan.refusal !== undefined) throw plan.refusal;
   // Where a directory is not named, the snapshot says which: who wrote it may have chosen any.
@@ -52,7 +55,7 @@ export async function runRestore(
   });
   progress[Symbol.dispose]();
   session.printer.print({
-    json: () => reportAsJson(report, plan),
+    json: () => session.app.restore.asJson.report(report, plan),
     text: () => describeReport(report),
     quiet: () => [report.name],
   });

@@ -2,7 +2,7 @@ import type { UndoPlan, UndoRecord, UndoReport } from '../../../app/app.ts';
 import { fromText, toPrintable } from '../../../model/byte-string.ts';
 import { formatDuration, parseDuration } from '../../../model/duration.ts';
 import { AppError } from '../../../model/errors.ts';
-import { changesAsJson, describeChanges, describeStops } from '../describe-plan.ts';
+import { describeChanges, describeStops } from '../describe-plan.ts';
 import { localTime } from '../../../model/local-time.ts';
 import type { Session } from '../session.ts';
 import { formatTable } from '../table.ts';
@@ -27,7 +27,10 @@ export async function runUndo(session: Session, flags: UndoFlags, args: readonly
     { signal, onNote: session.note },
   );
   if (flags.dryRun === true)
-    return session.printer.print({ json: () => planAsJson(plan), text: () => describePlan(plan) });
+    return session.printer.print({
+      json: () => session.app.restore.asJson.undoPlan(plan),
+      text: () => describePlan(plan),
+    });
   if (plan.refusal !== undefined) throw plan.refusal;
   session.note(describePlan(plan));
   if (!(await session.confirm('Do this now?'))) return session.note('Nothing was changed.');
@@ -36,7 +39,7 @@ export async function runUndo(session: Session, flags: UndoFlags, args: readonly
   const report = await session.app.restore.applyUndo(plan, { signal, onProgress, onNote: session.note });
   progress[Symbol.dispose]();
   session.printer.print({
-    json: () => ({ ...report, plan: planAsJson(plan) }),
+    json: () => ({ ...report, plan: session.app.restore.asJson.undoPlan(plan) }),
     text: () => describe(report, plan),
     quiet: () => report.names,
   });
@@ -45,7 +48,7 @@ export async function runUndo(session: Session, flags: UndoFlags, args: readonly
 async function listKept(session: Session): Promise<void> {
   const records = await session.app.restore.listUndo();
   session.printer.print({
-    json: () => records.map(recordAsJson),
+    json: () => records.map((record) => session.app.restore.asJson.undoRecord(record)),
     text: () => (records.length === 0 ? 'Nothing is kept for an undo.' : table(records)),
     quiet: () => records.map(({ name }) => name),
   });
@@ -57,7 +60,7 @@ async function dropKept(session: Session, what: string | undefined): Promise<voi
     return session.note('Nothing was changed.');
   const records = await session.app.restore.dropUndo({ what }, { signal: session.signal });
   session.printer.print({
-    json: () => records.map(recordAsJson),
+    json: () => records.map((record) => session.app.restore.asJson.undoRecord(record)),
     text: () => `Deleted what was kept of ${namesOf(records)}.`,
     quiet: () => records.map(({ name }) => name),
   });
@@ -96,21 +99,6 @@ function describe({ names, stopped, stillMs, until }: UndoReport, plan: UndoPlan
     lines.push(`  Stopped for ${formatDuration(stillMs)}: ${stopped.map(printable).join(', ')}.`);
   lines.push(`  "holdfast undo" turns it round again, until ${localTime(until)}.`);
   return lines.join('\n');
-}
-
-function planAsJson({ places, refusal, ...plan }: UndoPlan): object {
-  return {
-    ...plan,
-    places: places.map(({ record, changes }) => ({
-      ...recordAsJson(record),
-      changes: changesAsJson(changes),
-    })),
-    refusal: refusal === undefined ? null : { code: refusal.code, message: refusal.message },
-  };
-}
-
-function recordAsJson({ kind, name, keptAt, until, snapshotIds, isUndone, restoreId }: UndoRecord): object {
-  return { kind, name, restoreId, restoredAt: keptAt, until, snapshotIds, isUndone };
 }
 
 function namesOf(records: readonly UndoRecord[]): string {
