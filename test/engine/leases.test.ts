@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { openSqliteCatalog } from '../../src/catalog/sqlite-catalog.ts';
@@ -23,7 +24,7 @@ class Holder implements AsyncDisposable {
   readonly #lines: AsyncIterator<string>;
 
   constructor(stateDir: string, dockerHost = '') {
-    const program = join(import.meta.dirname, '../support/hold-lease.ts');
+    const program = fileURLToPath(new URL('../support/hold-lease.ts', import.meta.url));
     this.#child = spawn(process.execPath, [program, stateDir, dockerHost], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
