@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -6,7 +6,9 @@ import { AppError } from '../model/errors.ts';
 import { ClaimingMachine } from '../../test/fixtures/claiming-machine.ts';
 import { claimOf, takeLeases } from './lease.ts';
 import type { Protection } from '../activity/protection.ts';
+import { someVolume } from '../../test/fixtures/some-volume.ts';
 import { stillWorld } from '../../test/fixtures/still-world.ts';
+import { volumeRecord } from '../../test/fixtures/volume-record.ts';
 
 let stateDir: string;
 beforeEach(() => void (stateDir = mkdtempSync(join(tmpdir(), 'holdfast-claims-'))));
@@ -57,4 +59,32 @@ test('takeLeases() takes all, or none and says who has it, against another state
     await using _directory = await takeLeases(other, { places: [directory], work: 'restore' }, {});
   }
   expect(machine.taken).toEqual([]);
+});
+
+test('a volume of our plugin is held under its own name too, unless the work may have the engine remove it', async () => {
+  const { parts, stateDir: unused } = await stillWorld();
+  rmSync(unused, { recursive: true });
+  mkdirSync(join(stateDir, 'one'));
+  const catalog = { ...(await parts.catalog()), findManagedVolume: () => volumeRecord };
+  const found = someVolume('pg', { driver: 'holdfast' });
+  const host = { ...(await parts.host()), findVolume: async () => found };
+  const by = {
+    ...parts,
+    stateDir: join(stateDir, 'one'),
+    catalog: async () => catalog,
+    host: async () => host,
+  };
+  const place = { kind: 'volume', name: 'pg', hostIdentity: 'engine' } as const;
+  const removeByPlugin = async (): Promise<AsyncDisposable> =>
+    await takeLeases(by, { places: [{ ...place, hostIdentity: catalog.stateId() }], work: 'remove' }, {});
+  {
+    await using _held = await takeLeases(by, { places: [place], work: 'restore' }, {});
+    await expect(removeByPlugin()).rejects.toMatchObject({ code: 'locked' });
+  }
+  const places = [{ ...place, isRemovedThere: true }];
+  await using _held = await takeLeases(by, { places, work: 'restore' }, {});
+  await using _removal = await removeByPlugin();
+  await expect(takeLeases(by, { places: [place], work: 'export' }, {})).rejects.toMatchObject({
+    code: 'locked',
+  });
 });

@@ -21,6 +21,8 @@ export interface LeasePlace {
   readonly hostIdentity?: string | undefined;
   /** What its snapshots share; found by its name unless given. */
   readonly identity?: string | undefined;
+  /** The work may have the engine remove it: our plugin, whose volume it may be, takes a hold of its own then. */
+  readonly isRemovedThere?: boolean | undefined;
 }
 
 export interface LeasesRequest {
@@ -103,7 +105,10 @@ async function holdingsOf(
   const of = hostIdentity ?? (await host?.info({ signal: options.signal }))?.identity ?? own.hostIdentity;
   const identity = place.identity ?? volumeIdentity(catalog, { hostIdentity: of, name });
   const holding = { name, identity, claim: host && { host, what: `volume ${name}` } };
-  const isOwn = host !== undefined && (await isOwnByPlugin(host, { catalog, name, work }, options));
+  const isOwn =
+    host !== undefined &&
+    place.isRemovedThere !== true &&
+    (await isOwnByPlugin(host, { catalog, name, work }, options));
   if (!isOwn || volumeIdentity(catalog, own) === identity) return [holding];
   return [holding, { name, identity: volumeIdentity(catalog, own), claim: undefined }];
 }

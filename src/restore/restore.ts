@@ -62,10 +62,11 @@ export async function applyRestores(
   const works: Work[] = [];
   for (const plan of plans)
     works.push({ plan, identity: await identityOf(parts, plan.destination, options) });
-  const places = works.map(({ plan: { destination }, identity }) => ({
-    kind: isPath(destination) ? ('path' as const) : ('volume' as const),
-    name: destination.name,
+  const places = works.map(({ plan, identity }) => ({
+    kind: isPath(plan.destination) ? ('path' as const) : ('volume' as const),
+    name: plan.destination.name,
     identity,
+    isRemovedThere: isStreamed(plan),
   }));
   await using _leases = await takeLeases(parts, { places, work: 'restore' }, options);
   return await restoreHeld(parts, works, options);

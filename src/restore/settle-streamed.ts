@@ -71,7 +71,7 @@ export async function whenLeft(
   const identity = volumeIdentity(await parts.catalog(), seen);
   let lease: AsyncDisposable;
   try {
-    const places = [{ kind: 'volume' as const, name, hostIdentity, identity }];
+    const places = [{ kind: 'volume' as const, name, hostIdentity, identity, isRemovedThere: true }];
     lease = await takeLeases(parts, { places, work: 'restore' }, options);
   } catch (error) {
     if (isAppError(error, 'locked')) return;

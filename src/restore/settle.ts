@@ -117,7 +117,13 @@ async function settleJournal(
   const { hostIdentity } = seen;
   const places = seen.members
     .filter(({ identity }) => !held.includes(identity))
-    .map(({ kind, name, identity }) => ({ kind, name, identity, hostIdentity }));
+    .map(({ kind, name, identity, isCreated }) => ({
+      kind,
+      name,
+      identity,
+      hostIdentity,
+      isRemovedThere: isCreated,
+    }));
   await using _leases = await takeLeases(parts, { places, work: 'restore' }, options);
   // The process that had the leases until now may have come to the end.
   const journal = await readJournal(parts.stateDir, seen.id);
