@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cruiseImports, proveRules } from './checks/cruise-imports.ts';
-import { findBrokenLinks } from './checks/links.ts';
+import { findBrokenLinks, findGoneFiles } from './checks/links.ts';
 import { findBundledNodeFaults, findPackageFaults } from './checks/packages.ts';
 import { findTestOnlyCode, proveTestOnlyCode } from './checks/product-code.ts';
 import { listProjectFiles, readText } from './checks/project-files.ts';
@@ -25,8 +25,11 @@ const checks: Readonly<Record<string, Check>> = {
   links: (files) =>
     Promise.resolve(
       checkTexts(
-        files.filter((path) => path.endsWith('.md')),
-        (path, text) => findBrokenLinks(root, path, text),
+        files.filter((path) => path.endsWith('.md') || path.endsWith('/index.ts')),
+        (path, text) => [
+          ...(path.endsWith('.md') ? findBrokenLinks(root, path, text) : []),
+          ...findGoneFiles(path, text, files),
+        ],
       ),
     ),
 };

@@ -13,7 +13,7 @@ export interface Lane {
   readonly retries?: number;
 }
 
-const laneTimeoutMs = 180_000;
+const laneTimeoutMs = 300_000;
 const treePackages = ['attr', 'acl', 'zstd'];
 
 /** All lanes. Their files run side by side: each has folders, ports, engines, control groups and loop devices of its own. */

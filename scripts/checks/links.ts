@@ -10,3 +10,18 @@ export function findBrokenLinks(root: string, path: string, text: string): strin
     .filter((target) => !existsSync(join(root, normalize(join(dirname(path), target.replace(/#.*/, ''))))))
     .map((target) => `${path}: the link to "${target}" leads nowhere`);
 }
+
+/**
+ * Returns the files that a map of the code names (`a.ts`, `folder/a.ts`) and that are not there, one line each: of
+ * ARCHITECTURE.md, and of the first comment of a room's face, whose names are of its room.
+ */
+export function findGoneFiles(path: string, text: string, files: readonly string[]): string[] {
+  const face = /^src\/[a-z-]+\/index\.ts$/.test(path);
+  if (path !== 'ARCHITECTURE.md' && !face) return [];
+  const said = face ? (/^\/\*\*[\s\S]*?\*\//.exec(text)?.[0] ?? '') : text;
+  const below = face ? `${dirname(path)}/` : '';
+  const named = new Set([...said.matchAll(/`([\w./-]+\.ts)`/g)].map((match) => match[1] ?? ''));
+  return [...named]
+    .filter((name) => !files.some((file) => file.startsWith(below) && `/${file}`.endsWith(`/${name}`)))
+    .map((name) => `${path}: the file "${name}" is not there`);
+}

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { findBrokenLinks } from './links.ts';
+import { findBrokenLinks, findGoneFiles } from './links.ts';
 import { findBundledNodeFaults, findPackageFaults } from './packages.ts';
 import { findBannedWords } from './words.ts';
 
@@ -37,6 +37,26 @@ describe('`findBrokenLinks()`', () => {
     expect(findBrokenLinks(folder, 'docs/a.md', text)).toEqual([
       'docs/a.md: the link to "../gone.md" leads nowhere',
     ]);
+  });
+});
+
+describe('`findGoneFiles()`', () => {
+  const files = ['src/backup/index.ts', 'src/backup/save/grade.ts', 'src/restore/undo.ts'];
+
+  test('finds what ARCHITECTURE.md names and is not there', () => {
+    const text = '`backup/save/grade.ts` `undo.ts` `restore/grade.ts` `App.ts`';
+    expect(findGoneFiles('ARCHITECTURE.md', text, files)).toEqual([
+      'ARCHITECTURE.md: the file "restore/grade.ts" is not there',
+      'ARCHITECTURE.md: the file "App.ts" is not there',
+    ]);
+  });
+
+  test('finds what the first comment of a face names and its room does not have', () => {
+    const text = "/** Begin with `grade.ts`, not `undo.ts`. */\nexport { a } from './a.ts'; // `gone.ts`";
+    expect(findGoneFiles('src/backup/index.ts', text, files)).toEqual([
+      'src/backup/index.ts: the file "undo.ts" is not there',
+    ]);
+    expect(findGoneFiles('src/backup/save/grade.ts', text, files)).toEqual([]);
   });
 });
 

@@ -1,4 +1,8 @@
-/** The repository: encrypted, deduplicated snapshots in the restic format. This is its public face. */
+/**
+ * Repositories in restic's format, version 2, as a library of its own: save, read, restore, prune, copy, repair, over the
+ * stores in `stores/`. Knows nothing of volumes, containers or Holdfast's state, and calls no caller back but for progress.
+ * Begin with `types.ts`, the contract, and `restic-repository.ts`; what a store promises is in `stores/store.ts`.
+ */
 export type {
   Amount,
   CheckOptions,
