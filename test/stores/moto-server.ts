@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { S3Address } from '../../src/repository/stores/address.ts';
 import { freePort } from '../docker/free-port.ts';
 import { startServer } from './server-process.ts';
@@ -16,12 +17,13 @@ export const motoCredentials = {
 };
 
 /** Debian's, where another one is found first. */
-const motoProgram = existsSync('/usr/bin/moto_server') ? '/usr/bin/moto_server' : 'moto_server';
+const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
+const program = join(import.meta.dirname, 'moto-one-put.py');
 
 /** S3 as moto has it, on the loopback. Everything that it holds is in its memory. */
 export async function startMoto(env: Readonly<Record<string, string>> = {}): Promise<MotoServer> {
   const port = await freePort();
-  const server = await startServer(motoProgram, ['-H', '127.0.0.1', '-p', String(port)], {
+  const server = await startServer(python, [program, '-H', '127.0.0.1', '-p', String(port)], {
     port,
     env: { ...process.env, ...env },
   });
