@@ -1,5 +1,5 @@
 /**
- * Who works on what: the exclusive hold on a volume or an application, against processes, state folders and other users of
+ * Who works on what: the hold on a volume or an application, alone or shared, against processes, state folders and other users of
  * the machine. Every work on a volume takes what `works.ts` says it holds, by `takeLeases()`. Begin with `works.ts`.
  */
 export { pathIdentity, volumeIdentity } from './identity.ts';

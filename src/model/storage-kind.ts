@@ -1,25 +1,41 @@
 import { AppError } from './errors.ts';
 import { quote } from './quote.ts';
 
-/** What Docker calls `local` is a family: the option `type` says what it is, as for mount(8). Each kind has a driver. */
-const typesOfKind = {
-  local: ['local'],
-  bind: ['none', 'bind'],
-  tmpfs: ['tmpfs'],
-  nfs: ['nfs', 'nfs4'],
-  cifs: ['cifs', 'smb3'],
-  block: ['ext4', 'xfs', 'block'],
-  luks: ['luks'],
-  gocryptfs: ['gocryptfs'],
-  btrfs: ['btrfs'],
-  rclone: ['rclone'],
-} as const satisfies Readonly<Record<string, readonly string[]>>;
+interface KindFacts {
+  /** What the option `type` says for it, as for mount(8). */
+  readonly types: readonly string[];
+  /** It is the same from every machine. */
+  readonly isShared: boolean;
+  /** The data is here, only Holdfast's volumes change it, and it stays when it is not in use. */
+  readonly isMovable: boolean;
+  /** A program of this machine serves it, and the mount ends with that program. */
+  readonly isServed: boolean;
+  /** Its option `device` is a path of this machine. */
+  readonly isAtPath: boolean;
+}
 
-export type StorageKind = keyof typeof typesOfKind;
+const plain = { isShared: false, isMovable: false, isServed: false, isAtPath: false };
 
-const kinds = Object.keys(typesOfKind) as StorageKind[];
+/** What Docker calls `local` is a family: the option `type` says which kind is meant. Each kind has a driver. */
+const storageKinds = {
+  local: { ...plain, types: ['local'], isMovable: true },
+  bind: { ...plain, types: ['none', 'bind'], isAtPath: true },
+  tmpfs: { ...plain, types: ['tmpfs'] },
+  nfs: { ...plain, types: ['nfs', 'nfs4'], isShared: true },
+  cifs: { ...plain, types: ['cifs', 'smb3'], isShared: true },
+  block: { ...plain, types: ['ext4', 'xfs', 'block'], isMovable: true, isAtPath: true },
+  luks: { ...plain, types: ['luks'], isMovable: true, isAtPath: true },
+  gocryptfs: { ...plain, types: ['gocryptfs'], isMovable: true, isServed: true },
+  btrfs: { ...plain, types: ['btrfs'], isMovable: true },
+  rclone: { ...plain, types: ['rclone'], isShared: true, isServed: true },
+} as const satisfies Readonly<Record<string, KindFacts>>;
+
+export type StorageKind = keyof typeof storageKinds;
+
+/** All of them. */
+export const kinds = Object.keys(storageKinds) as StorageKind[];
 const kindOfType = new Map<string, StorageKind>(
-  kinds.flatMap((kind) => typesOfKind[kind].map((type): [string, StorageKind] => [type, kind])),
+  kinds.flatMap((kind) => storageKinds[kind].types.map((type): [string, StorageKind] => [type, kind])),
 );
 
 /** A driver of that name is one of ours, or Docker's own of the same family; it takes no other programs' options. */
@@ -43,13 +59,17 @@ export function storageKind(spec: {
   });
 }
 
+export function factsOfKind(kind: StorageKind): KindFacts {
+  return storageKinds[kind];
+}
+
 /** Storage that is the same from every machine. */
 export function isSharedKind(kind: string): boolean {
-  return kind === 'nfs' || kind === 'cifs' || kind === 'rclone';
+  return isKind(kind) && storageKinds[kind].isShared;
 }
 
 function isKind(driver: string): driver is StorageKind {
-  return Object.hasOwn(typesOfKind, driver);
+  return Object.hasOwn(storageKinds, driver);
 }
 
 function isFamily(driver: string): boolean {

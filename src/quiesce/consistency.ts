@@ -46,18 +46,26 @@ export function planConsistency({ name, mode, writers, way, canClone }: Situatio
     );
   }
   if (writers === 0) return { ...plan, consistency: 'cold' };
-  if (mode === 'live') return { ...plan, consistency: 'live' };
-  // Gone through in use first, it stops for as long as the second pass takes.
-  if (mode === 'stop')
-    return { ...plan, consistency: 'stop', how: 'stop', liveFirst: way === 'direct', clones: canClone };
-  if (mode === 'pause') return { ...plan, consistency: 'pause', how: 'pause' };
-  if (way === 'stream') {
-    const note = `${quote(name)} can be read through the engine only: what writes to it is paused for as long as that takes.`;
-    return { ...plan, consistency: 'pause', how: 'pause', note };
+  switch (mode) {
+    case 'live':
+      return { ...plan, consistency: 'live' };
+    case 'stop':
+      // Gone through in use first, it stops for as long as the second pass takes.
+      return { ...plan, consistency: 'stop', how: 'stop', liveFirst: way === 'direct', clones: canClone };
+    case 'pause':
+      return { ...plan, consistency: 'pause', how: 'pause' };
+    case 'two-pass':
+      return { ...plan, consistency: 'two-pass', how: 'pause', liveFirst: true };
+    case 'freeze':
+    case 'auto': {
+      if (way === 'stream') {
+        const note = `${quote(name)} can be read through the engine only: what writes to it is paused for as long as that takes.`;
+        return { ...plan, consistency: 'pause', how: 'pause', note };
+      }
+      if (canClone) return { ...plan, consistency: 'freeze', how: 'pause', liveFirst: true, clones: true };
+      return { ...plan, consistency: 'two-pass', how: 'pause', liveFirst: true };
+    }
   }
-  if (mode !== 'two-pass' && canClone)
-    return { ...plan, consistency: 'freeze', how: 'pause', liveFirst: true, clones: true };
-  return { ...plan, consistency: 'two-pass', how: 'pause', liveFirst: true };
 }
 
 /** Volumes of one still moment get what all of them can have; pure. */

@@ -1,7 +1,7 @@
 /**
  * Keeps data still while it is read or swapped, and brings back what ran: finds the writers, pauses, stops, freezes, asks
  * applications (`presets/`), runs hooks. Writes down durably what it is about to hold before it holds it. Begin with
- * `consistency.ts` (which way, pure) and `still-containers.ts`.
+ * `consistency.ts` (which way, pure) and `quiesce.ts`; what acts on containers is `still-containers.ts`.
  */
 export { takeLeftJournals, type AppJournal, type OpenAppJournal } from './app-journal.ts';
 export { canClone } from './can-clone.ts';

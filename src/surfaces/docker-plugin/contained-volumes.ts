@@ -1,6 +1,6 @@
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
-import { storageKind } from '../../model/storage-kind.ts';
+import { factsOfKind, storageKind } from '../../model/storage-kind.ts';
 import type { PluginVolumes } from './answer-plugin.ts';
 
 interface Storage {
@@ -49,11 +49,11 @@ function refuse(storage: Storage, action: string): void {
 function reasonAgainst({ driver, options }: Storage): string | undefined {
   const kind = storageKind({ driver, options });
   const { device } = options;
-  if (kind === 'rclone' || kind === 'gocryptfs') {
+  const { isServed, isAtPath } = factsOfKind(kind);
+  if (isServed) {
     return `a volume of type ${quote(kind)} is served by a program, which would end with the managed plugin`;
   }
-  const isPath = kind === 'bind' || kind === 'block' || kind === 'luks';
-  if (!isPath || device === undefined || isDevice(device)) return undefined;
+  if (!isAtPath || device === undefined || isDevice(device)) return undefined;
   return `the managed plugin does not see the path ${quote(device)} of the host`;
 }
 

@@ -5,12 +5,10 @@ import { ownershipOptions } from '../../lib/ownership.ts';
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 import { parseSize } from '../../model/size.ts';
+import { factsOfKind, kinds } from '../../model/storage-kind.ts';
 import type { MigrationTarget, NewStorage, RoomUsage } from './managed-volumes.ts';
 import { keptOptions } from './create-volume.ts';
 import { type VolumeState, kindOf, requireRecord } from './volume-state.ts';
-
-/** The data is here, only Holdfast's volumes change it, and it stays when it is not in use. */
-const movable: readonly DriverKind[] = ['local', 'block', 'luks', 'gocryptfs', 'btrfs'];
 
 /** Gives back the storage as its driver keeps it. Throws what keeps the volume from moving there, in use or not. */
 export async function checkMigration(
@@ -41,8 +39,9 @@ export async function checkMigration(
 }
 
 function requireMovable(kind: DriverKind, subject: string): void {
-  if (movable.includes(kind)) return;
+  if (factsOfKind(kind).isMovable) return;
   const why = kind === 'tmpfs' ? 'ends with its last use' : 'may be changed by others at any time';
+  const movable = kinds.filter((one) => factsOfKind(one).isMovable);
   throw new AppError('unsupported', `${subject} ${why}`, {
     hint: `Migrations are between ${movable.join(', ')}. Copy it with "holdfast volume clone".`,
   });
