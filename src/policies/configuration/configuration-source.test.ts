@@ -62,6 +62,20 @@ test('a file that cannot take the place of the one before leaves that in force, 
   expect(names((await open().reload()).configuration)).toEqual([]);
 });
 
+test('a file that was only looked at before it is put in force is judged by the one that was in force', async () => {
+  writeFileSync(file, one);
+  await open().reload();
+  for (const content of ['', undefined]) {
+    if (content === undefined) rmSync(file);
+    else writeFileSync(file, content);
+    const source = open();
+    expect(names(await source.current())).toEqual([]);
+    const { configuration, problem } = await source.reload();
+    expect(names(configuration)).toEqual(['one']);
+    expect(problem).toBeDefined();
+  }
+});
+
 test('without one before, a file that cannot be used is an error, and none is as good as an empty one', async () => {
   expect(names((await open().reload()).configuration)).toEqual([]);
   writeFileSync(file, 'policies: [');

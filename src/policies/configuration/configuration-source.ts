@@ -56,7 +56,8 @@ class FileSource implements ConfigurationSource {
   }
 
   async reload(): Promise<ReloadedConfiguration> {
-    const before = this.#current ?? (await readKept(this.#place));
+    // What was only read was not in force: it may be the empty file that a power cut has left.
+    const before = this.#isInForce ? this.#current : await readKept(this.#place);
     try {
       const configuration = await this.#read(before);
       this.#current = configuration;
