@@ -14,21 +14,26 @@ export async function runDaemon(session: Session, flags: DaemonFlags): Promise<v
     const { text: unit, path } = daemonService(session.config);
     return session.printer.print({ json: () => ({ unit, path }), text: () => unit, quiet: () => [unit] });
   }
-  // Also where the configuration cannot be used: what was left stopped must not wait for that.
-  await session.app.recoverAtStart('host');
   const say = (message: string): void => session.warn(toPrintable(fromText(message)));
   using _reloading = session.context.onHangUp(() => reload());
   let reload = (): void => {};
-  await session.app.policies.runDaemon({
-    signal: session.signal,
-    graceMs,
-    say,
-    onReloader: (found) => {
-      reload = () => {
-        say('The configuration is read again.');
-        found();
-      };
-    },
-  });
+  try {
+    // It recovers each time that it looks, first when it has said that it runs: what is done then may take long.
+    await session.app.policies.runDaemon({
+      signal: session.signal,
+      graceMs,
+      say,
+      onReloader: (found) => {
+        reload = () => {
+          say('The configuration is read again.');
+          found();
+        };
+      },
+    });
+  } catch (error) {
+    // What was left stopped must not wait until there is a configuration that can be used.
+    await session.app.recoverAtStart('host').catch(() => undefined);
+    throw error;
+  }
   say('The daemon has ended.');
 }
