@@ -46,6 +46,21 @@ test('nothing hands out the host or its volumes before what killed work has left
   await expect(app.volumes.onHost()).rejects.toThrow('killed work');
 });
 
+test('the host and its volumes are recovered in turn, so that neither is handed out while the other is at it', async () => {
+  {
+    await using app = await open('embedded');
+    await (await app.volumes.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
+  }
+  await leaveHalfRestored(await stateId());
+  writeFileSync(join(stateDir, 'holdfast.yaml'), 'host: embedded\n');
+  await using app = openApp(config(undefined));
+  const left = (['host', 'own'] as const).map(async (place) => {
+    await app.recoverAtStart(place);
+    return await listJournals(stateDir);
+  });
+  expect(await Promise.all(left)).toEqual([[], []]);
+});
+
 test('what cannot be brought to its end is told once by a process, however often it is found', async () => {
   {
     await using app = await open('embedded');

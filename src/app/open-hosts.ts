@@ -67,11 +67,15 @@ export function openHosts(parts: HostsParts): Hosts {
   const recoveries = new Map<RecoveryPlace, Promise<RecoverReport>>();
   // Where they are known to be the host's, the host is what has to be recovered.
   const placeOf = (place: RecoveryPlace): RecoveryPlace => (config.host === 'embedded' ? 'host' : place);
+  let turn: Promise<unknown> = Promise.resolve();
   const recover = (place: RecoveryPlace, found: FoundHost): Promise<RecoverReport> => {
-    const recovery = recoveries.get(place) ?? recoverPlace(place, found, parts);
+    const begun = recoveries.get(place);
+    if (begun !== undefined) return begun;
+    // In turn: two at it would each find the other at work, and go on.
+    const recovery = turn.then(() => recoverPlace(place, found, parts));
     recoveries.set(place, recovery);
     // One that fails is tried again before the place is handed out the next time.
-    recovery.catch(() => recoveries.delete(place));
+    turn = recovery.catch(() => recoveries.delete(place));
     return recovery;
   };
   const open = async (wanted: RecoveryPlace): Promise<FoundHost> => {
