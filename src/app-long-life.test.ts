@@ -58,6 +58,26 @@ test('an App whose state folder kept it from recovering hands out its volumes wh
   expect(await list(app)).toEqual([]);
 });
 
+test('a policy that cannot be run where nothing can be recovered is told as a backup that failed', async () => {
+  const configFile = join(folder, 'holdfast.yaml');
+  const file = join(folder, 'app.conf');
+  writeFileSync(file, 'content');
+  writeFileSync(configFile, `policies: { one: { paths: '${file}' } }\n`);
+  const known = { repository: join(folder, 'repository'), passwordReference: 'env:P', env: { P: 'p' } };
+  await using app = await open({ ...known, configFile, host: 'embedded' });
+  await app.repositories.init();
+  writeFileSync(join(folder, 'state', 'journal'), 'no folder');
+  const { backups } = await app.policies.run({ name: 'one', dryRun: false });
+  expect(backups).toMatchObject([{ outcome: 'failed' }]);
+  expect(await app.activity.listLog({})).toContainEqual(
+    expect.objectContaining({
+      kind: 'backup',
+      outcome: 'failed',
+      message: expect.stringContaining('journal'),
+    }),
+  );
+});
+
 test('an App takes its configuration again when the file has been mended', async () => {
   const configFile = join(folder, 'holdfast.yaml');
   writeFileSync(configFile, 'polices: {}\n');
@@ -105,7 +125,7 @@ async function open(more: Partial<AppConfig>): Promise<App> {
     ...more,
   });
   // What cannot be recovered yet is recovered when it is asked for.
-  await app.recoverAtStart('host').catch(() => undefined);
+  await app.recoverAtStart('host');
   return app;
 }
 

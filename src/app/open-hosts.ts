@@ -25,8 +25,8 @@ import { readPassword } from '../lib/password.ts';
 export interface Hosts {
   /**
    * Brings to its end what killed work has left in a place, before anything is done there: without it the two below throw.
-   * Surfaces call it when they start. Done once; later calls get the first report. What cannot be reached is recovered when it
-   * is, before it is handed out. What stays as it was is not told a second time by this process.
+   * Surfaces call it when they start. Done once; later calls get the first report. Never throws: what cannot be reached or
+   * recovered is when it is asked for, before it is handed out. What stays as it was is not told a second time by this process.
    */
   recoverAtStart(place: RecoveryPlace): Promise<RecoverReport>;
   host(): Promise<Host>;
@@ -94,12 +94,15 @@ export function openHosts(parts: HostsParts): Hosts {
       const place = placeOf(wanted);
       asked.add(place);
       const before = recoveries.get(place);
-      if (before !== undefined) return await before;
-      // What cannot be read is said when it is recovered.
-      if (!(await isAnythingLeft(config.stateDir).catch(() => true))) return nothingRecovered;
-      const found = await openAt[place]().catch(() => undefined);
-      // What needs it opens it again, and says why it cannot.
-      return found === undefined ? nothingRecovered : await recover(place, found);
+      try {
+        if (before !== undefined) return await before;
+        // What cannot be read is said when it is recovered.
+        if (!(await isAnythingLeft(config.stateDir).catch(() => true))) return nothingRecovered;
+        return await recover(place, await openAt[place]());
+      } catch {
+        // What needs the place opens and recovers it again, and tells why it cannot. Other work goes on.
+        return nothingRecovered;
+      }
     },
     host: async () => (await open('host')).host,
     async managed() {

@@ -32,7 +32,7 @@ export async function runDaemon(session: Session, flags: DaemonFlags): Promise<v
     });
   } catch (error) {
     // What was left stopped must not wait until there is a configuration that can be used.
-    await session.app.recoverAtStart('host').catch(() => undefined);
+    await session.app.recoverAtStart('host');
     throw error;
   }
   say('The daemon has ended.');
