@@ -12,7 +12,7 @@ let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'holdfast-again-'))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('an App finds an engine that was not there when it was first asked, and one that was started again', async () => {
+test('an App finds an engine that was absent at its first call, and one that was restarted', async () => {
   const socketPath = join(folder, 'engine.sock');
   await using app = await open({ host: 'docker', env: { DOCKER_HOST: `unix://${socketPath}` } });
   await expect(list(app)).rejects.toMatchObject({ code: 'unavailable' });
@@ -23,7 +23,7 @@ test('an App finds an engine that was not there when it was first asked, and one
   await expect(list(app)).rejects.toMatchObject({ code: 'unavailable' });
 });
 
-test('an App finds a repository that was made after it was first asked for, and one that was away', async () => {
+test('an App finds a repository that was made after its first call, and one that was unreachable', async () => {
   const location = join(folder, 'repository');
   const known = { repository: location, passwordReference: 'env:P', env: { P: 'p' } };
   await using app = await open(known);
@@ -39,7 +39,7 @@ test('an App finds a repository that was made after it was first asked for, and 
   expect(await app.snapshots.list({})).toEqual([]);
 });
 
-test('an App whose catalog could not be opened opens it when it can', async () => {
+test('an App whose catalog could not be opened opens it at a later call', async () => {
   const catalog = join(folder, 'state', 'catalog.db');
   mkdirSync(catalog, { recursive: true });
   await using app = await open({});
@@ -48,7 +48,7 @@ test('an App whose catalog could not be opened opens it when it can', async () =
   expect(await app.repositories.list()).toEqual([]);
 });
 
-test('an App whose state folder kept it from recovering hands out its volumes when it has recovered', async () => {
+test('an App that could not recover because of its state folder returns its volumes once it has recovered', async () => {
   const journal = join(folder, 'state', 'journal');
   mkdirSync(join(folder, 'state'));
   writeFileSync(journal, 'no folder');
@@ -87,7 +87,7 @@ test('an App takes its configuration again when the file has been mended', async
   expect(await list(app)).toEqual([]);
 });
 
-test('the long works of an App are jobs: under way while they are, with how they ended after that', async () => {
+test('the long works of an App are jobs: under way while they run, with their outcome afterwards', async () => {
   const file = join(folder, 'app.conf');
   writeFileSync(file, 'content');
   const known = { repository: join(folder, 'repository'), passwordReference: 'env:P', env: { P: 'p' } };
@@ -129,7 +129,7 @@ async function open(more: Partial<AppConfig>): Promise<App> {
   return app;
 }
 
-/** Answers as an engine that has one volume. */
+/** A fake engine that has one volume. */
 async function startEngine(socketPath: string, volume: string): Promise<AsyncDisposable> {
   const server = createServer((request, response) => {
     const answers: Readonly<Record<string, unknown>> = {

@@ -14,7 +14,7 @@ let stateDir: string;
 beforeEach(() => void (stateDir = mkdtempSync(join(tmpdir(), 'holdfast-app-'))));
 afterEach(() => rmSync(stateDir, { recursive: true }));
 
-test('puts a killed restore right before the volumes that it keeps itself are worked on, whatever the host is', async () => {
+test('a killed restore is settled before its managed volumes are worked on, whichever host is chosen', async () => {
   const file = join(stateDir, 'volumes', 'data', '_data', 'file');
   {
     await using app = await open('embedded');
@@ -29,7 +29,7 @@ test('puts a killed restore right before the volumes that it keeps itself are wo
   expect(await listJournals(stateDir)).toEqual([]);
 });
 
-test('leaves what was restored on an engine to whoever asks that engine', async () => {
+test('what was restored on an engine is left to an App that uses that engine', async () => {
   {
     await using app = await open('embedded');
     await (await app.volumes.managed()).create({ name: 'data', driver: 'local', labels: {}, options: {} });
@@ -40,7 +40,7 @@ test('leaves what was restored on an engine to whoever asks that engine', async 
   expect(await listJournals(stateDir)).toMatchObject([{ step: 'back' }]);
 });
 
-test('nothing hands out the host or its volumes before what killed work has left there is brought to its end', async () => {
+test('the host and its volumes are refused until killed work there is settled', async () => {
   await using app = openApp(config('embedded'));
   await expect(app.volumes.managed()).rejects.toThrow('killed work');
   await expect(app.volumes.onHost()).rejects.toThrow('killed work');
@@ -77,7 +77,7 @@ test('what cannot be brought to its end is told once by a process, however often
   expect(await listJournals(stateDir)).toHaveLength(1);
 });
 
-test('an undo finds what is kept of a volume that was renamed, or came back from the trash under another name', async () => {
+test('an undo finds the data kept for a volume that was renamed, or came back from the trash under another name', async () => {
   const { root } = await keepOld();
   {
     await using app = await open('embedded');
@@ -105,7 +105,7 @@ test('an undo finds what is kept of a volume that was renamed, or came back from
   expect(readdirSync(join(stateDir, 'volumes', 'back'))).toEqual(['_data']);
 });
 
-test('what looks like damage is remembered of backups by hand too, and of one that was killed before it was judged', async () => {
+test('anomalies are recorded for manual backups too, and for one that was killed before it was judged', async () => {
   const repository = join(stateDir, 'repository');
   const known = { env: { HOLDFAST_PASSWORD: 'p' }, passwordReference: 'env:HOLDFAST_PASSWORD', repository };
   const file = join(stateDir, 'volumes', 'data', '_data', 'file');
@@ -126,7 +126,7 @@ test('what looks like damage is remembered of backups by hand too, and of one th
   await save(app);
   expect(anomalies()).toEqual(['shrank']);
   expect(notes.join()).toContain('"data" shrank from 8.4 MB');
-  // As if that backup had been killed when its snapshot was written.
+  // As if that backup had been killed after it wrote its snapshot.
   {
     using database = new DatabaseSync(join(stateDir, 'catalog.db'));
     database.exec('DELETE FROM anomaly; DELETE FROM run WHERE number = (SELECT max(number) FROM run)');
@@ -146,7 +146,7 @@ test('a single file that was edited after it was saved for a restore is saved ag
   const isSavedTwice = (): boolean => readdirSync(join(repository, 'snapshots')).length === 2;
   const plan = { path: undefined, safetySnapshot: true };
   writeFileSync(file, 'second');
-  // Between the first look and the swap, as an application that stops writes it.
+  // Between the first look and the swap, as an application writes it while it stops.
   const editing = setInterval(() => {
     if (!isSavedTwice()) return;
     clearInterval(editing);
@@ -166,7 +166,7 @@ function anomalies(): string[] {
   return catalog.policies.listOpenAnomalies().map(({ kind }) => kind);
 }
 
-/** A volume that was restored, with what was there before kept for an undo. */
+/** A restored volume, with its earlier data kept for an undo. */
 async function keepOld(): Promise<{ readonly root: string }> {
   const root = join(stateDir, 'volumes', 'data', '_data');
   {
@@ -183,7 +183,7 @@ async function open(host: 'embedded' | undefined): Promise<App> {
   return await recovered(openApp(config(host)));
 }
 
-/** As a surface does that works on the volumes that Holdfast keeps itself. */
+/** Recovers as a surface does before it works on managed volumes. */
 async function recovered(app: App): Promise<App> {
   await app.recoverAtStart('own');
   return app;
@@ -198,7 +198,10 @@ async function stateId(): Promise<string> {
   return catalog.stateId();
 }
 
-/** As a restore leaves it that was killed when its containers had not come up, and it was about to go back. */
+/**
+ * The state that a restore leaves when it is killed after its containers failed to start, before it goes
+ * back.
+ */
 async function leaveHalfRestored(hostIdentity: string): Promise<void> {
   await using replacement = await replace(hostIdentity);
   await replacement.giveUp();

@@ -154,8 +154,8 @@ function openAllRepositories(config: AppConfig, parts: Parts): AllRepositories {
 }
 
 /**
- * Opens all anew for one job of a policy, with the repository that the policy names. Only who is told of it stays open:
- * what happens at once is told at once. Its jobs are this App's.
+ * Opens new parts for one job of a policy, with the repository that the policy names. Shares the notifier, so
+ * that simultaneous happenings are one message, and the registry of jobs.
  */
 function openForPolicy(config: AppConfig, repository: string, shared: SharedParts): OpenedApp {
   // The password that was given is for the repository that was given.
@@ -172,7 +172,7 @@ function openForPolicy(config: AppConfig, repository: string, shared: SharedPart
   return { app, parts, recoverAtStart, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
 }
 
-/** A file that cannot be used is told as a backup that failed: a timer's own message goes nowhere. */
+/** Reports a file that cannot be used as a failed backup: the messages of a timer go nowhere. */
 async function defaultsOf(
   parts: Protection & Pick<Parts, 'source'>,
   { configFile }: Pick<AppConfig, 'configFile'>,
@@ -180,7 +180,7 @@ async function defaultsOf(
 ): Promise<BackupRequest['base']> {
   const work = (): Promise<LoadedConfiguration> => parts.source.current();
   const { defaults, file } = await tellingOfFailure(parts, request, { work, isUsageTold: true });
-  // Of a file that was named for one command no copy is left behind.
+  // A file that was named for one command is not copied.
   if (configFile === undefined) await parts.source.keep();
   return file === undefined ? undefined : { from: `"defaults" in "${file}"`, settings: defaults };
 }

@@ -1,6 +1,6 @@
 /**
- * What is told of the work: the chained log (`log/`) and notifications (`notify/`). Neither can fail the work that it tells
- * of. Begin with `log/audit-log.ts` and `notify/plan-notice.ts`.
+ * Reports of the work: the chained log (`log/`) and notifications (`notify/`). Neither can fail the work that
+ * it reports. Begin with `log/audit-log.ts` and `notify/plan-notice.ts`.
  */
 export type { AuditLog, LogFilter, LogProblem, LogVerification } from './log/audit-log.ts';
 export { logged } from './log/logged.ts';

@@ -4,23 +4,26 @@ import type { AuditLog } from './log/audit-log.ts';
 import type { Notifier } from './notify/notifier.ts';
 import type { InitOptions, Progress, Repository, RepositoryAccess } from '../repository/index.ts';
 
-/** What keeping data safe stands on. Each part is opened when it is first asked for, and shared from then on. */
+/**
+ * What the work needs to protect data. Each part is opened when it is first asked for, and shared from then
+ * on.
+ */
 export interface Protection {
   readonly stateDir: string;
-  /** This machine's name, for people only. */
+  /** This machine's name, for display only. */
   readonly hostname: string;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   catalog(): Promise<Catalog>;
   host(): Promise<Host>;
   repository(): Promise<Repository>;
-  /** Where it is written down what was done. */
+  /** The log of what was done. */
   log(): Promise<AuditLog>;
   /** Tells people what happened. */
   notifier(): Promise<Notifier>;
 }
 
-/** How repositories are made and opened; what they are is not known here. */
+/** Makes and opens repositories; their format is not known here. */
 export interface RepositoryMaker {
   init(access: RepositoryAccess, options?: InitOptions): Promise<Repository>;
   open(access: RepositoryAccess): Promise<Repository>;
@@ -28,10 +31,10 @@ export interface RepositoryMaker {
   has(access: Omit<RepositoryAccess, 'password'>): Promise<boolean>;
 }
 
-/** What every job takes. */
+/** The options that every job takes. */
 export interface JobOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
-  /** Remarks for people, as they come up. */
+  /** Remarks for people, as they arise. */
   readonly onNote?: ((message: string) => void) | undefined;
 }

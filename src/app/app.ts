@@ -33,8 +33,8 @@ import type { AppConfig, RecoveryPlace } from './app-config.ts';
 import type { Jobs } from './jobs.ts';
 
 /**
- * All that Holdfast can do, for its surfaces: an object of rooms. Parts are opened when they are first needed, and closed
- * with the App.
+ * All that Holdfast can do, for its surfaces: an object of rooms. Each part is opened when it is first
+ * needed, and closed with the App.
  */
 export interface App extends AsyncDisposable {
   readonly config: AppConfig;
@@ -47,19 +47,19 @@ export interface App extends AsyncDisposable {
   readonly policies: Policies;
   readonly repositories: AllRepositories;
   readonly activity: Activity;
-  /** What is under way, and what ended last. */
+  /** The works under way, and the last that ended. */
   readonly jobs: Jobs;
   /** For services that speak Docker's protocols. */
   readonly engineLinks: EngineLinks;
   /**
-   * Brings to its end what killed work has left in a place: restores, drills, containers that were left stopped or paused. A
-   * surface calls it when it starts, before it works on what is there; without it, volumes and the host are refused. Done
-   * once, and told through `onWarning`.
+   * Settles in a place what killed work has left: restores, drills, containers that were left stopped or
+   * paused. A surface calls it at its start; without it, volumes and the host are refused. Done once, and
+   * reported through `onWarning`.
    */
   recoverAtStart(place: RecoveryPlace): Promise<RecoverReport>;
   /**
-   * The same with more patience for containers that cannot be started. And puts right the volumes that restores through
-   * their engine have left half restored.
+   * The same, but waits longer for containers that cannot be started. Also settles volumes that restores
+   * through their engine have left half restored.
    */
   recover(options?: JobOptions): Promise<RecoverReport & { readonly volumes: readonly RecoveredVolume[] }>;
 }
@@ -67,21 +67,21 @@ export interface App extends AsyncDisposable {
 export interface Volumes extends Migrations {
   /** The lifecycle of volumes on the host. */
   onHost(): Promise<VolumeEngine>;
-  /** The volumes that Holdfast keeps itself on its drivers, whatever the host is. */
+  /** The volumes that Holdfast keeps itself on its drivers, whichever host is chosen. */
   managed(): Promise<ManagedVolumes>;
-  /** Where containers run, and all that they keep data in. Looks, and changes nothing. */
+  /** Where containers run, and everything that they keep data in. Changes nothing. */
   lookAround(options?: JobOptions): Promise<Surroundings>;
-  /** With the containers of engines other than the host as consumers, for people to see. */
+  /** Adds the containers of other engines as consumers, for display. */
   withConsumersElsewhere(volumes: readonly Volume[], signal?: AbortSignal): Promise<readonly Volume[]>;
-  /** Runs a command with volumes that Holdfast keeps itself in their places, in a namespace of its own, on this terminal. */
+  /** Runs a command on this terminal, in a mount namespace of its own where managed volumes are mounted. */
   run(request: RunRequest, options?: RunOptions): Promise<RunReport>;
-  /** Renames a volume that Holdfast keeps itself, also for an engine that has it by the plugin. */
+  /** Renames a managed volume, also for an engine that has it by the plugin. */
   rename(
     name: string,
     to: string,
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<ManagedVolume>;
-  /** What is in the trash, the newest first. Puts back first what a killed `restoreTrash` has left on its way. */
+  /** What is in the trash, the newest first. First settles a killed `restoreTrash`. */
   listTrash(): Promise<TrashedVolume[]>;
   /** Brings a volume back from the trash to Holdfast or the engine that had it, and returns its name. */
   restoreTrash(which: string, options?: RestoreTrashOptions): Promise<string>;
@@ -89,49 +89,52 @@ export interface Volumes extends Migrations {
 
 export interface Backups {
   readonly asJson: BackupJson;
-  /** Saves volumes and directories. A target that fails is in the report; what fails for all of them is thrown. */
+  /**
+   * Saves volumes and directories. A failed target is in the report; an error that concerns all targets is
+   * thrown.
+   */
   run(request: BackupRequest, options?: JobOptions): Promise<BackupReport>;
-  /** Turns archives of other programs into snapshots with their dates. */
+  /** Turns archives of other programs into snapshots with the archives' dates. */
   importArchives(request: ImportArchivesRequest, options?: JobOptions): Promise<ImportArchivesReport>;
 }
 
 export interface AllRepositories extends Repositories, Upkeep {
-  /** Makes the state folder, a key and a repository; may be repeated. */
+  /** Makes the state folder, a key and a repository. Idempotent. */
   init(options?: InitOptions): Promise<InitReport>;
 }
 
-/** What is told of the work. */
+/** Reports of the work. */
 export interface Activity {
   /** Oldest first. */
   listLog(filter: LogFilter): Promise<LogEntry[]>;
-  /** Proves that the log is whole and that it was not changed without its key. */
+  /** Proves that the log is complete and was not changed without its key. */
   verifyLog(options?: JobOptions): Promise<LogVerification>;
   /** Sends a test over one channel or all of them. */
   testNotifications(channel: string | undefined, options?: JobOptions): Promise<SendResult[]>;
 }
 
-/** What holds the volumes that Holdfast keeps itself and those of an engine together. */
+/** Links the managed volumes and the state folder to a container engine. */
 export interface EngineLinks {
-  /** Of the state folder. */
+  /** The state folder's identity. */
   identity(): Promise<string>;
-  /** Of a volume of the engine with this id. */
+  /** Whether the volume of the engine with this id is protected. */
   isProtected(engineId: string, name: string): Promise<boolean>;
-  /** Our trash, for volumes of an engine. For one process at a time; closed with the App. */
+  /** Holdfast's trash for an engine's volumes. For one process at a time; closed with the App. */
   openTrash(): Promise<ForeignTrash>;
-  /** How large directories are, for a service that asks more than once. The caller closes it. */
+  /** Sizes of directories, for a service that asks repeatedly. The caller closes it. */
   openSizes(): Promise<WatchedSizes>;
-  /** Of the engine that is to have our volumes by a plugin of this name. */
+  /** The records of the engine that uses managed volumes by a plugin of this name. */
   openRecords(driver: string): Promise<EngineRecords>;
 }
 
 export interface InitOptions extends JobOptions {
-  /** Instead of the repository that is configured. */
+  /** Replaces the configured repository. */
   readonly location?: string | undefined;
-  /** Of the repository's store, by name; undefined takes those that are known. */
+  /** Options of the repository's store, by name; undefined takes the known ones. */
   readonly storeOptions?: Readonly<Record<string, string>> | undefined;
-  /** Makes it like another repository, so that data which both save is stored once when it is copied. */
+  /** Uses another repository's chunker parameters, so that copies between the two share data. */
   readonly chunkerFrom?: OtherRepository | undefined;
-  /** True makes it the one that commands take unless they name another. Undefined leaves that as it is, where there is one. */
+  /** True makes it the default repository of commands. Undefined keeps an existing default. */
   readonly makeDefault?: true | undefined;
 }
 

@@ -12,7 +12,7 @@ beforeEach(() => {
   return () => rmSync(stateDir, { recursive: true });
 });
 
-test('a copy has what was committed last, keeps what is written into it to itself, and is gone afterwards', async () => {
+test('a copy has the last commit, keeps its own writes to itself, and is removed afterwards', async () => {
   using catalog = openSqliteCatalog(join(stateDir, 'catalog.db'));
   catalog.setVolumeIdentity('host', 'pg', 'before');
   const opened = new AsyncDisposableStack();
@@ -24,7 +24,7 @@ test('a copy has what was committed last, keeps what is written into it to itsel
   expect(catalog.volumeIdentity('host', 'pg')).toBe('before');
 });
 
-test('without a catalog that can be copied, it has what is in the copy of the essentials', async () => {
+test('without a catalog that can be copied, it holds the copy of the essentials', async () => {
   const file = join(stateDir, 'catalog.db');
   {
     using catalog = openSqliteCatalog(file);

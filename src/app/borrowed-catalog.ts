@@ -7,8 +7,9 @@ import { errnoOf } from '../model/errors.ts';
 import { readCatalogCopy } from './catalog-copy.ts';
 
 /**
- * A catalog for commands that only read, where the state folder takes nothing: a copy that goes when the command ends, and
- * with it what is written into it. Without any place for files, it holds in memory what is in `catalog.json`.
+ * A catalog for commands that only read, where the state folder cannot be written to: a temporary copy,
+ * removed with its writes when the command ends. Where no file can be made at all, it is in memory and holds
+ * what is in `catalog.json`.
  */
 export async function openBorrowedCatalog(stateDir: string, opened: AsyncDisposableStack): Promise<Catalog> {
   const file = path.join(stateDir, 'catalog.db');
@@ -28,8 +29,8 @@ export async function openBorrowedCatalog(stateDir: string, opened: AsyncDisposa
 const tries = 10;
 
 /**
- * Copies the database and its log as they are at one time: where another process has written meanwhile, it is done again.
- * False where that does not come to an end, where there is none, and where there is no room.
+ * Copies the database and its log as of one time, and starts again when another process has written
+ * meanwhile. False when that keeps failing, when there is no database, and when there is no room.
  */
 async function tryToCopy(from: string, to: string): Promise<boolean> {
   try {

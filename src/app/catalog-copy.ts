@@ -4,7 +4,9 @@ import type { Catalog, CatalogEssentials } from '../catalog/catalog.ts';
 import { writeDurably } from '../lib/durable-file.ts';
 import { errnoOf } from '../model/errors.ts';
 
-/** What a lost catalog is made anew from; undefined where there is no copy, or none that can be read. */
+/**
+ * The essentials for rebuilding a lost catalog; undefined when there is no copy, or none that can be read.
+ */
 export async function readCatalogCopy(stateDir: string): Promise<CatalogEssentials | undefined> {
   try {
     return parseCopy(await readFile(copyFile(stateDir), 'utf8'));
@@ -15,8 +17,8 @@ export async function readCatalogCopy(stateDir: string): Promise<CatalogEssentia
 }
 
 /**
- * Writes the copy where there is something new. A state folder that takes nothing keeps the one before. What is written last
- * need not be durable: only a new repository is waited for, because nothing but the copy says where it is.
+ * Writes the copy when the essentials changed. A state folder that cannot be written keeps the old copy. The
+ * last write need not be durable, but for a new repository: only the copy says where it is.
  */
 export async function keepCatalogCopy(stateDir: string, catalog: Catalog): Promise<void> {
   try {
@@ -28,11 +30,11 @@ export async function keepCatalogCopy(stateDir: string, catalog: Catalog): Promi
     const sync = before === undefined || placesIn(before) !== placesIn(content);
     await writeDurably(copyFile(stateDir), content, { sync });
   } catch {
-    // The catalog has it all. Whatever is wrong with the folder or the catalog is for the work itself to say.
+    // The catalog has it all. Errors of the folder or the catalog are for the work itself to report.
   }
 }
 
-/** Where repositories are; undefined for a copy that cannot be read, such as one that a power cut has emptied. */
+/** Where repositories are; undefined for a copy that cannot be read, such as one that a power cut emptied. */
 function placesIn(text: string): string | undefined {
   try {
     return JSON.stringify(parseCopy(text)?.repositories);

@@ -15,15 +15,15 @@ beforeEach(() => {
 interface World {
   /** Engines that answer. */
   readonly answers?: readonly string[];
-  /** Those whose place the user chose. */
+  /** Those whose address the user chose. */
   readonly chosen?: readonly string[];
   readonly own?: boolean;
   readonly address?: string;
-  /** What answers at Docker's place is Podman. */
+  /** Podman answers at Docker's address. */
   readonly isStandIn?: boolean;
 }
 
-/** What `auto` means there: an engine, one that is only named, or Holdfast's own volumes. */
+/** The result of `auto`: an engine, one that is only named, or Holdfast's own volumes. */
 async function choose(world: World): Promise<string> {
   const { answers = [], chosen = [], own = false, address = 'usual', isStandIn = false } = world;
   const said: string[] = [];
@@ -46,12 +46,12 @@ async function choose(world: World): Promise<string> {
   return host === undefined ? 'embedded' : (said.at(-1) ?? '');
 }
 
-test('Docker goes before Podman, and where neither answers the volumes are Holdfast’s own', async () => {
+test('Docker goes before Podman, and without either the volumes are Holdfast’s own', async () => {
   expect(await choose({})).toBe('embedded');
   expect(await choose({ answers: ['docker', 'podman'] })).toBe('docker');
 });
 
-test('an engine that had the volumes and is down is not replaced by anything', async () => {
+test('an engine that had the volumes and is down is not replaced', async () => {
   for (const kind of ['docker', 'podman']) {
     const other = kind === 'docker' ? 'podman' : 'docker';
     rmSync(join(stateDir, 'host.json'), { force: true });
@@ -62,21 +62,21 @@ test('an engine that had the volumes and is down is not replaced by anything', a
   }
 });
 
-test('an engine that was reached elsewhere is said with its place', async () => {
+test('an engine that was reached at another address is named with it', async () => {
   await choose({ answers: ['docker'], chosen: ['docker'], address: 'ssh' });
   expect(await choose({})).toMatch(
     'This engine at "docker ssh" had the volumes. Start it, or set DOCKER_HOST',
   );
 });
 
-test('an engine that DOCKER_HOST names is taken, and changes nothing of what is remembered', async () => {
+test('an engine that DOCKER_HOST names is taken, and the remembered host stays', async () => {
   await choose({ answers: ['podman'] });
   const remembered = readFileSync(join(stateDir, 'host.json'), 'utf8');
   expect(await choose({ answers: ['docker', 'podman'], chosen: ['docker'] })).toBe('docker');
   expect(readFileSync(join(stateDir, 'host.json'), 'utf8')).toBe(remembered);
 });
 
-test('an engine that appears where Holdfast kept the volumes is not taken for them without a word', async () => {
+test('an engine that appears where Holdfast kept the volumes is a conflict', async () => {
   expect(await choose({ own: true })).toBe('embedded');
   await expect(choose({ own: true, answers: ['docker'] })).rejects.toMatchObject({
     code: 'conflict',
@@ -86,7 +86,7 @@ test('an engine that appears where Holdfast kept the volumes is not taken for th
   expect(await choose({ own: true, answers: ['docker'] })).toBe('docker');
 });
 
-test('what cannot be read or written is as good as nothing', async () => {
+test('a remembered host that cannot be read or written is ignored', async () => {
   writeFileSync(join(stateDir, 'host.json'), '{"kind":');
   expect(await choose({})).toBe('embedded');
   expect(await choose({ answers: ['docker'] })).toBe('docker');
@@ -97,7 +97,7 @@ test('what cannot be read or written is as good as nothing', async () => {
   stateDir = join(stateDir, '..');
 });
 
-describe('Podman at the place of Docker', () => {
+describe("Podman at Docker's address", () => {
   const remembered = (): unknown => JSON.parse(readFileSync(join(stateDir, 'host.json'), 'utf8'));
 
   test('is remembered as Podman, and found there again', async () => {
@@ -107,7 +107,7 @@ describe('Podman at the place of Docker', () => {
     expect(await choose({})).toMatch('absent podman: This engine at "docker usual" had the volumes');
   });
 
-  test('is not replaced by a Docker that comes there', async () => {
+  test('is not replaced by a Docker that appears there', async () => {
     await choose({ answers: ['docker'], isStandIn: true });
     expect(await choose({ answers: ['docker'] })).toMatch('absent podman');
     expect(remembered()).toMatchObject({ kind: 'podman', endpoint: 'docker usual' });

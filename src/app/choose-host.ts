@@ -7,16 +7,16 @@ import { readRememberedHost, type RememberedHost, rememberHost } from './remembe
 export interface HostChoice {
   readonly stateDir: string;
   readonly probes: Readonly<Record<'docker' | 'podman', EngineProbe>>;
-  /** Whether Holdfast keeps volumes itself. */
+  /** Whether there are managed volumes. */
   readonly hasOwnVolumes: () => Promise<boolean>;
 }
 
 /**
- * What `auto` means: the engine that answers, Docker's before Podman's; undefined for the volumes that Holdfast keeps
- * itself. An engine that had the volumes and does not answer is opened all the same, and fails as one that was named:
- * without it there would be no volumes, and nothing to back up would look like a good backup.
- *
- * Throws `conflict` for an engine that appears where Holdfast kept the volumes: to take either would leave the other's.
+ * The engine that `auto` means: one that answers, Docker before Podman; undefined for managed volumes. An
+ * engine that had the volumes and does not answer is returned all the same, and fails as if it had been
+ * named: without it there would be no volumes, and an empty backup would look like a good one.
+ * Throws `conflict` for an engine that appears where Holdfast kept the volumes: either choice would leave out
+ * the other's.
  */
 export async function chooseHost({ stateDir, probes, hasOwnVolumes }: HostChoice): Promise<Host | undefined> {
   const known = await readRememberedHost(stateDir);
@@ -29,7 +29,7 @@ export async function chooseHost({ stateDir, probes, hasOwnVolumes }: HostChoice
   }
   const { host, kind, address, explicit } = found;
   if (explicit && known !== undefined) return host;
-  // Remembered by an earlier version, it may have been this Podman all along.
+  // An earlier version may have taken this Podman for Docker all along.
   const wasPodman = known?.isKindSaid === false && known.endpoint === address;
   if (known?.kind === 'docker' && kind === 'podman' && !wasPodman) {
     await host[Symbol.asyncDispose]();
@@ -52,8 +52,8 @@ interface FoundEngine {
 }
 
 /**
- * The other kind is not looked for where one had the volumes, unless DOCKER_HOST or a context names it. What answers says
- * which kind it is: Podman can stand at Docker's place.
+ * Where one kind of engine had the volumes, the other is skipped unless DOCKER_HOST or a context names it.
+ * The answer says which kind it is: Podman can stand at Docker's address.
  */
 async function findEngine(
   probes: HostChoice['probes'],

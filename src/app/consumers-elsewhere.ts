@@ -4,15 +4,15 @@ import { consumersByPath, engineEndpoints } from '../hosts/docker/index.ts';
 
 interface Asking {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Where the volumes were found, with its own consumers. */
+  /** Where the volumes were found, with their consumers there. */
   readonly host: HostKind;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The volumes with the containers of the other engines of this machine as consumers, too: Podman's containers and
- * Docker's can use the same volume by the plugin, or mount its directory. For people only: what an engine that does not
- * answer in two seconds has is left out. Volumes of an engine's own driver are not asked about.
+ * Adds the containers of this machine's other engines as consumers: Podman's and Docker's containers can use
+ * the same volume by the plugin, or mount its directory. For display only: an engine that does not answer
+ * within two seconds is left out. Volumes of an engine's own driver are left as they are.
  */
 export async function withConsumersElsewhere(
   volumes: readonly Volume[],

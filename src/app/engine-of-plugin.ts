@@ -16,14 +16,17 @@ interface Place {
   readonly env: Environment;
 }
 
-/** The engine that has our volumes by the plugin, and the plugin's name there. */
+/** The engine that uses managed volumes by the plugin, and the plugin's name there. */
 interface EngineOfPlugin {
   readonly driver: string;
   /** As a value of DOCKER_HOST. */
   readonly address: string;
 }
 
-/** The records of the engine for the plugin `driver`. That it has volumes by that driver is remembered in the state folder. */
+/**
+ * The engine's records of the plugin `driver`'s volumes. The state folder remembers that the engine uses
+ * them.
+ */
 export async function openRecordsForPlugin({ stateDir, env }: Place, driver: string): Promise<EngineRecords> {
   const records = await openEngineRecords(env);
   let isRemembered = false;
@@ -49,9 +52,9 @@ export async function openRecordsForPlugin({ stateDir, env }: Place, driver: str
 }
 
 /**
- * Makes a volume of ours, which is back or has a new name, known to the engine that has our volumes by the plugin, with
- * its labels and options: it has forgotten them. Nothing where no engine has. What cannot be done is a warning: the volume
- * is there.
+ * Tells the engine that uses the plugin of a managed volume that is back or has a new name, with its labels
+ * and options, which the engine has forgotten. Does nothing without such an engine. A failure is a warning:
+ * the volume is there.
  */
 export async function makeKnownToEngine(
   { stateDir, env, onWarning }: Place & { readonly onWarning?: ((message: string) => void) | undefined },
@@ -60,7 +63,7 @@ export async function makeKnownToEngine(
 ): Promise<void> {
   const engine = await readEngineOfPlugin(stateDir);
   if (engine === undefined) return;
-  // Certificates are named by the environment, as an address is not enough then.
+  // For a TCP address the environment names certificates too.
   const isSocket = engine.address.startsWith('unix://');
   try {
     await using records = await openEngineRecords(isSocket ? { ...env, DOCKER_HOST: engine.address } : env);

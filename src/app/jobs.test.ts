@@ -4,7 +4,7 @@ import { openJobs, type WorkOptions } from './jobs.ts';
 
 const progress = { bytes: 1, files: 2 };
 
-test('a job tells what it is about, how far it is and what it says, as plain data, and reaches its caller too', async () => {
+test('a job shows its subjects, its progress and its remarks as plain data, and its caller gets them too', async () => {
   const jobs = openJobs(() => 0);
   const heard: unknown[] = [];
   const options = {
@@ -32,7 +32,7 @@ test('a job tells what it is about, how far it is and what it says, as plain dat
   expect(JSON.parse(JSON.stringify(job))).toMatchObject({ log: ['a note'], progress });
 });
 
-test('a job that is cancelled sees it in its signal, beside that of its caller, and is told as cancelled', async () => {
+test("a cancelled job sees it in its signal, as it sees its caller's, and ends as cancelled", async () => {
   const jobs = openJobs();
   const caller = new AbortController();
   const start = (): Promise<void> =>
@@ -49,7 +49,7 @@ test('a job that is cancelled sees it in its signal, beside that of its caller, 
   await expect(second).rejects.toMatchObject({ code: 'cancelled' });
 });
 
-test('a job that throws has failed, and one whose report names a failure is not good', async () => {
+test('a job that throws has failed, and one whose report has a failure is not good', async () => {
   const jobs = openJobs();
   const fail = async (): Promise<never> => {
     throw new AppError('unavailable', 'Cannot reach it', { hint: 'Start it.' });
@@ -63,7 +63,7 @@ test('a job that throws has failed, and one whose report names a failure is not 
   ]);
 });
 
-test('a hundred jobs that ended are remembered, each with its last two hundred lines', async () => {
+test('the last hundred ended jobs are remembered, each with its last two hundred lines', async () => {
   const jobs = openJobs();
   const runs = Promise.withResolvers<void>();
   const running = jobs.run({ kind: 'first', subjects: [] }, {}, () => runs.promise);

@@ -4,28 +4,28 @@ import type { ErrorCode } from '../model/errors.ts';
 import type { Progress } from '../repository/index.ts';
 import type { VolumeProgress } from '../volumes/index.ts';
 
-/** A long work of a room, under way or ended. Plain data: it can be sent as JSON as it is. */
+/** A long work of a room, under way or ended. Plain data that can be sent as JSON. */
 export interface Job {
   readonly id: string;
   /** `backup`, `restore`, `volume-clone` … */
   readonly kind: string;
-  /** What it is about: names of volumes, paths, a stack, a policy. Empty for a whole repository, or all there is. */
+  /** Names of volumes, paths, a stack, a policy. Empty for a whole repository, or for everything. */
   readonly subjects: readonly string[];
   /** RFC 3339. */
   readonly startedAt: string;
   /** Undefined while it is under way. RFC 3339. */
   readonly endedAt: string | undefined;
   readonly state: 'running' | JobOutcome;
-  /** The last that it said. */
+  /** The latest progress. */
   readonly progress: Progress | VolumeProgress | undefined;
-  /** Its remarks, oldest first; the oldest are dropped when there are many. */
+  /** Remarks, oldest first; beyond a limit the oldest are dropped. */
   readonly log: readonly string[];
   readonly droppedLines: number;
-  /** Of a job that threw. What failed of its parts is in its report, which its caller has. */
+  /** Of a job that threw. Failures of parts are in its report, which its caller has. */
   readonly error: JobError | undefined;
 }
 
-/** `partial`: its report says of a part that it failed. */
+/** `partial`: its report has a part that failed. */
 export type JobOutcome = 'good' | 'partial' | 'failed' | 'cancelled';
 
 export interface JobError {
@@ -35,16 +35,21 @@ export interface JobError {
   readonly hint: string | undefined;
 }
 
-/** What the rooms of an App are doing, and what they did last. In memory only: a new process begins with none. */
+/**
+ * What the rooms of an App are doing, and what they did last. In memory only: a new process starts with none.
+ */
 export interface Jobs {
-  /** In the order in which they started. The last hundred that ended are remembered. */
+  /** In order of their start, with the last hundred that ended. */
   list(): Job[];
   find(id: string): Job | undefined;
-  /** Asks a job to stop, as the signal of its caller would; it ends when it has cleaned up. False where none is under way. */
+  /**
+   * Asks a job to stop, as its caller's signal would; it ends after it has cleaned up. False when no such job
+   * is under way.
+   */
   cancel(id: string): boolean;
 }
 
-/** What the options of any long work have in common. */
+/** The options that all long works have in common. */
 export interface WorkOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: never) => void) | undefined;
@@ -57,7 +62,9 @@ export interface JobRequest<T> extends Pick<Job, 'kind' | 'subjects'> {
 }
 
 export interface JobRegistry extends Jobs {
-  /** Does work as a job: it hears of a cancel, and its progress and its remarks reach its caller and the registry. */
+  /**
+   * Runs work as a job: it can be cancelled, and its progress and remarks reach its caller and the registry.
+   */
   run<O extends WorkOptions, T>(
     request: JobRequest<T>,
     options: O | undefined,

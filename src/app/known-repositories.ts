@@ -15,29 +15,29 @@ import { once } from './once.ts';
 /** The repositories that the configuration and the catalog know. */
 export interface KnownRepositories {
   repository(): Promise<Repository>;
-  /** Another one than that of the configuration. */
+  /** A repository other than the configured one. */
   openOther(request: OtherRepository): Promise<Repository>;
-  /** A restore is about to be planned: what takes its time is started at once. Disposed of when the plan is made. */
+  /** A restore is about to be planned: starts its slow steps. Dispose it when the plan is made. */
   expectRestore(): Disposable;
   /** Waits for what `expectRestore` has started. */
   opened(): Promise<void>;
 }
 
-/** What opening needs besides what the command line says. */
+/** What opening needs besides the command line's values. */
 export interface ConfiguredParts {
   readonly catalog: () => Promise<Catalog>;
-  /** What `holdfast.yaml` says. */
+  /** The content of `holdfast.yaml`. */
   readonly configuration: () => Promise<LoadedConfiguration>;
 }
 
-/** What is opened is closed with `opened`. */
+/** `opened` closes what this opens. */
 export function openKnownRepositories(
   config: AppConfig,
   opened: AsyncDisposableStack,
   { catalog, configuration }: ConfiguredParts,
 ): KnownRepositories {
   let purpose: 'restore' | undefined;
-  /** What `expectRestore` has started, for the plan that it is about: what fails is not tried twice for it. */
+  /** Started by `expectRestore`; the plan takes it, so that a failure is not repeated. */
   let expected: Promise<Repository> | undefined;
   let opening: Promise<unknown> | undefined;
   const repository = once(async () =>
@@ -49,11 +49,11 @@ export function openKnownRepositories(
     },
     openOther: async (request) =>
       opened.use(await openKnown({ ...config, ...request }, { catalog: await catalog(), configuration })),
-    /** The repository's key is derived, and the workers start, while the rest of the code is loaded. */
+    /** Derives the repository's key and starts the workers while the rest of the code is loaded. */
     expectRestore() {
       purpose = 'restore';
       expected = repository();
-      // The plan hears of a failure.
+      // The plan reports a failure.
       opening = expected.catch(() => undefined);
       return { [Symbol.dispose]: () => (expected = undefined) };
     },

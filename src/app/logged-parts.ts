@@ -7,7 +7,7 @@ import type { Retention } from '../retention/index.ts';
 
 type Parts = Pick<Protection, 'log' | 'repository'>;
 
-/** The engine, whose removals are written into the log. */
+/** Logs the engine's removals. */
 export function loggedEngine(engine: VolumeEngine, parts: Pick<Protection, 'log'>): VolumeEngine {
   const record = async (kind: LogKind, { removed, failures }: Removal): Promise<void> => {
     const log = await parts.log();
@@ -41,7 +41,7 @@ interface Removal {
   readonly failures: readonly { readonly name: string; readonly error: Error }[];
 }
 
-/** Retention, whose prunes and tags are written into the log; what is forgotten is told where it is done. */
+/** Logs prunes and tags; forget itself logs what it removes. */
 export function loggedRetention(retention: Retention, parts: Parts): Retention {
   return {
     ...retention,
@@ -79,7 +79,7 @@ export function loggedRetention(retention: Retention, parts: Parts): Retention {
   };
 }
 
-/** Upkeep, whose keys, copies and repairs are written into the log. */
+/** Logs keys, copies and repairs. */
 export function loggedUpkeep(upkeep: Upkeep, parts: Parts): Upkeep {
   const told = async (
     kind: LogKind,
@@ -160,7 +160,7 @@ interface RealWork<R> {
   readonly ended?: (result: R) => LogEvent['outcome'];
 }
 
-/** A repository that is made or taken over is written into the log, and so is every failure of it. */
+/** Logs a repository that is made or taken over, and every failure of it. */
 export async function loggedInit<T extends Named>(
   parts: Pick<Protection, 'log'>,
   work: () => Promise<T>,
@@ -175,7 +175,7 @@ function repositoryEvents(kind: LogKind, { name, location, repositoryId }: Named
   ];
 }
 
-/** Repositories that are added, forgotten and made the default are written into the log. */
+/** Logs repositories that are added, forgotten and made the default. */
 export function loggedRepositories(repositories: Repositories, parts: Pick<Protection, 'log'>): Repositories {
   return {
     ...repositories,

@@ -33,7 +33,7 @@ test.each([
   expect(modeOf(stateDir)).toBe(after);
 });
 
-test('a folder that holds something else, and no catalog, stays as it is', async () => {
+test('a folder that holds something else, and no catalog, keeps its mode', async () => {
   mkdirSync(join(stateDir, 'etc'), { recursive: true });
   chmodSync(stateDir, 0o755);
   await makeStateFolder(stateDir);

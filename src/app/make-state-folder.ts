@@ -17,8 +17,8 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /**
- * For all that Holdfast remembers. It may be there already, and is closed then to all but its owner where it was wider:
- * other users would reach what is in volumes, programs with the setuid bit too. Its group may pass through.
+ * Makes the state folder. An existing one is closed to all but its owner: other users could reach the
+ * volumes' data, setuid programs included. Its group may still pass through.
  */
 export async function makeStateFolder(stateDir: string): Promise<void> {
   try {
@@ -34,7 +34,9 @@ export async function makeStateFolder(stateDir: string): Promise<void> {
   }
 }
 
-/** A folder that holds something else is not ours to close, whatever was named as the state folder by mistake. */
+/**
+ * A folder that holds something else keeps its mode: it may have been named as the state folder by mistake.
+ */
 async function close(stateDir: string): Promise<void> {
   await using folder = await open(stateDir, constants.O_RDONLY | constants.O_DIRECTORY);
   const { mode, uid } = await folder.stat();
@@ -45,7 +47,7 @@ async function close(stateDir: string): Promise<void> {
   try {
     await folder.chmod(mode & 0o710);
   } catch (error) {
-    // What cannot be written can still be read.
+    // A folder that cannot be changed can still be read.
     if (!['EROFS', 'EPERM'].includes(errnoOf(error) ?? '')) throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { once, onceIn } from './once.ts';
 
-test('`once()` opens once for all calls, and tries again only after an attempt has failed', async () => {
+test('`once()` opens once for all calls, and opens again only after a failed attempt', async () => {
   const attempts: PromiseWithResolvers<string>[] = [];
   const open = once(() => {
     attempts.push(Promise.withResolvers<string>());
@@ -19,7 +19,7 @@ test('`once()` opens once for all calls, and tries again only after an attempt h
   expect(attempts).toHaveLength(2);
 });
 
-test('`onceIn()` closes what a failed attempt has opened, and keeps the rest until all is closed', async () => {
+test('`onceIn()` closes what a failed attempt opened, and keeps the rest until all is closed', async () => {
   const closed: number[] = [];
   const opened = new AsyncDisposableStack();
   let attempts = 0;

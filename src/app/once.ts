@@ -1,6 +1,6 @@
 /**
- * Opens at the first call, and gives all calls the same. A failure goes to those that wait for it; the next call tries
- * again.
+ * Opens at the first call, and gives all calls the same. A failure goes to the calls that wait for it; the
+ * next call tries again.
  */
 export function once<T>(open: () => Promise<T>): () => Promise<T> {
   let opening: Promise<T> | undefined;
@@ -13,7 +13,7 @@ export function once<T>(open: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** The same for what is closed with `opened`: an attempt that fails closes what it has opened, before the next. */
+/** The same for what `opened` closes: a failed attempt closes what it has opened before the next one. */
 export function onceIn<T>(
   opened: AsyncDisposableStack,
   open: (attempt: AsyncDisposableStack) => Promise<T>,

@@ -30,22 +30,22 @@ export interface Hosts {
    */
   recoverAtStart(place: RecoveryPlace): Promise<RecoverReport>;
   host(): Promise<Host>;
-  /** The volumes that Holdfast keeps itself. Opening them asks no container engine for anything. */
+  /** The managed volumes. Asks no container engine for anything. */
   managed(): Promise<ManagedVolumes>;
-  /** The same, where they are the host's; undefined at an engine. */
+  /** The same, when they are the host's; undefined at an engine. */
   managedOfHost(): Promise<ManagedVolumes | undefined>;
 }
 
 export interface HostsParts extends ConfiguredParts {
   readonly config: AppConfig;
-  /** What is opened is closed with it. */
+  /** Closes what is opened. */
   readonly opened: AsyncDisposableStack;
-  /** Asked for when a host is there. */
+  /** Called when there is a host. */
   readonly protection: () => Protection;
   readonly findings: Findings;
 }
 
-/** What the last recovery of this process has told; several Apps may share it. */
+/** What this process's last recovery reported; several Apps may share it. */
 export interface Findings {
   told: ReadonlySet<string>;
 }
@@ -62,10 +62,10 @@ export function openHosts(parts: HostsParts): Hosts {
     return { host, managed: host.managed };
   };
   const openAt = { host: foundHost, own: foundOwn };
-  /** Where surfaces have asked for it. */
+  /** The places that surfaces have asked to recover. */
   const asked = new Set<RecoveryPlace>();
   const recoveries = new Map<RecoveryPlace, Promise<RecoverReport>>();
-  // Where they are known to be the host's, the host is what has to be recovered.
+  // Where managed volumes are the host's, recovering the host covers them.
   const placeOf = (place: RecoveryPlace): RecoveryPlace => (config.host === 'embedded' ? 'host' : place);
   let turn: Promise<unknown> = Promise.resolve();
   const recover = (place: RecoveryPlace, found: FoundHost): Promise<RecoverReport> => {
@@ -85,7 +85,7 @@ export function openHosts(parts: HostsParts): Hosts {
         hint: `Call recoverAtStart('${wanted}') on the App that was opened.`,
       });
     const found = await openAt[place]();
-    // Done already, unless it could not be reached then.
+    // Done already, unless the place could not be reached then.
     await recover(place, found);
     return found;
   };
@@ -136,7 +136,7 @@ async function recoverPlace(
     await recoverOwnVolumes(protection(), host, { managed, onNote });
     return nothingRecovered;
   } catch (error) {
-    // What a command that only reads cannot recover keeps no one from their backups.
+    // A command that only reads goes on although it cannot recover: the user still gets at the backups.
     if (onlyReads !== true || !isUnwritable(error)) throw error;
     onNote(`What killed work has left is not put right: ${knownError(error).message}`);
     return nothingRecovered;
@@ -145,7 +145,7 @@ async function recoverPlace(
   }
 }
 
-/** Undefined where the volumes are those that Holdfast keeps itself. */
+/** Undefined when the volumes are managed ones. */
 async function openEngineHost(
   config: AppConfig,
   { catalog, configuration }: ConfiguredParts,
@@ -169,7 +169,7 @@ async function openEngineHost(
   return undefined;
 }
 
-/** The volumes that Holdfast keeps itself, on its drivers. */
+/** The managed volumes, on Holdfast's drivers. */
 async function openOwnHost(config: AppConfig, catalog: () => Promise<Catalog>): Promise<ManagedHost> {
   const { stateDir, env, onWarning } = config;
   const secret = async (reference: string): Promise<Uint8Array> => {

@@ -23,7 +23,7 @@ import { openRecordsForPlugin } from './engine-of-plugin.ts';
 import { openSqliteCatalog } from '../catalog/sqlite-catalog.ts';
 import { recoverCatalog } from './recover-catalog.ts';
 
-/** What an App is made of. Each part is opened when it is first asked for, and closed with all others. */
+/** The parts of an App. Each is opened when it is first needed, and all are closed together. */
 export interface Parts extends RestoringParts, Hosts, Pick<KnownRepositories, 'openOther'> {
   readonly engineLinks: EngineLinks;
   readonly source: ConfigurationSource;
@@ -33,7 +33,7 @@ export interface Parts extends RestoringParts, Hosts, Pick<KnownRepositories, 'o
   close(): Promise<void>;
 }
 
-/** What several Apps of one program have in common. */
+/** What several Apps of one program share. */
 export type SharedParts = Pick<Parts, 'notifier' | 'source' | 'findings' | 'jobs'>;
 
 /** Opens nothing yet. */
@@ -121,7 +121,7 @@ async function openOwnNotifier(config: AppConfig, parts: Parts): Promise<OwnNoti
   await parts.catalog();
   return openNotifier({
     ...config,
-    // Asked each time: a daemon may have been told to read its configuration again.
+    // Each time: the daemon may have reloaded its configuration.
     channels: async () => (await parts.source.lastUsable()).notify,
     hostname: parts.hostname,
     now: parts.now,

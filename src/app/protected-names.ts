@@ -3,7 +3,7 @@ import type { ProtectedNames } from '../volumes/index.ts';
 import type { Host } from '../hosts/host.ts';
 import { once } from './once.ts';
 
-/** The volumes of a host that nothing may remove, as the catalog remembers them. */
+/** The protected volumes of a host, which must not be removed, from the catalog. */
 export function openProtectedNames(host: Host, catalog: () => Promise<Catalog>): ProtectedNames {
   const memory = once(async () => ({
     identity: (await host.info()).identity,

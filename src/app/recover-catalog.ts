@@ -8,15 +8,15 @@ import { repositoryKeys, takeOver } from '../repositories/index.ts';
 import { copyFile, readCatalogCopy } from './catalog-copy.ts';
 
 /**
- * Fills a catalog that is new though the state folder is not: the one before was lost. What it was made anew from, and what
- * that does not tell, is given back for people; undefined for a catalog that was not lost.
+ * Fills a new catalog in an old state folder: the one before was lost. Returns, for display, what it was
+ * rebuilt from and what is missing; undefined for a catalog that was not lost.
  */
 export async function recoverCatalog(stateDir: string, catalog: Catalog): Promise<string | undefined> {
   const copy = await readCatalogCopy(stateDir);
   try {
     return await recoverFrom(copy, { stateDir, catalog });
   } catch (error) {
-    // A copy that something else has written must not keep a new catalog from being used.
+    // A damaged or foreign copy must not keep a new catalog from being used.
     if (copy === undefined) throw error;
     return await recoverFrom(undefined, { stateDir, catalog });
   }
@@ -39,7 +39,7 @@ async function recoverFrom(
   return describe(stateDir, { essentials, copy, keys, unclear: found.unclear });
 }
 
-/** Without a copy, a repository at the usual place whose key is there is all that is certain. */
+/** Without a copy, only a repository at the usual place whose key is there is certain. */
 function nothingKnown(
   stateDir: string,
   { keys, stateId }: { readonly keys: readonly string[]; readonly stateId: string },
@@ -66,8 +66,8 @@ function nothingKnown(
 }
 
 /**
- * The volumes that are in the state folder: those of the copy, and others that hold data and nothing else, which can only be
- * plain ones. What may be a mount point or an image of another driver is left for people to say.
+ * The volumes in the state folder: the copy's, and others whose folder holds only data, which can only be
+ * plain ones. A possible mount point or image of another driver is left for the user to add.
  */
 function volumesIn(
   stateDir: string,

@@ -7,15 +7,18 @@ import type { HostKind } from '../model/volume.ts';
 /** Where `auto` found the volumes. */
 export interface RememberedHost {
   readonly kind: HostKind;
-  /** How an engine was reached; empty for Holdfast's own volumes. */
+  /** The engine's address; empty for managed volumes. */
   readonly endpoint: string;
-  /** The engine said of which kind it is. Earlier versions took what stood at Docker's place for Docker. */
+  /**
+   * The engine itself said which kind it is. Earlier versions took whatever answered at Docker's address for
+   * Docker.
+   */
   readonly isKindSaid: boolean;
 }
 
 /**
- * Undefined when nothing is remembered, or what is there says nothing. A file of its own, because it must be known
- * after the catalog is lost, and a list of volumes opens no database.
+ * Undefined when nothing valid is remembered. A file of its own, because it must survive the loss of the
+ * catalog, and a list of volumes opens no database.
  */
 export async function readRememberedHost(stateDir: string): Promise<RememberedHost | undefined> {
   try {
@@ -26,7 +29,7 @@ export async function readRememberedHost(stateDir: string): Promise<RememberedHo
   }
 }
 
-/** Nothing where there is no state folder, or where it takes nothing: the next command remembers it. */
+/** Does nothing without a writable state folder: the next command remembers it. */
 export async function rememberHost(
   stateDir: string,
   { kind, endpoint }: Omit<RememberedHost, 'isKindSaid'>,

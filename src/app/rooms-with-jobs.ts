@@ -21,7 +21,10 @@ type LongWorks<Room> = {
     : never;
 };
 
-/** The rooms, whose long works are jobs. A new one has its line here; what answers at once has none. */
+/**
+ * Registers the rooms' long works as jobs. A new long work has its line here; a call that answers at once has
+ * none.
+ */
 export function withJobs(rooms: Rooms, jobs: JobRegistry): Rooms {
   const room = <Room extends object>(of: Room, works: LongWorks<Room>): Room => {
     const watched = { ...of } as Record<string, Work>;
@@ -148,7 +151,7 @@ function ofFailures<K extends string>(
     report.failures.length === 0 ? 'good' : report[done].length === 0 ? 'failed' : 'partial';
 }
 
-/** Of several: failed where none of them was done, and partial where one is not as it should be. */
+/** Of several: failed when none succeeded, partial when one did not. */
 function together(outcomes: readonly string[]): JobOutcome {
   if (outcomes.includes('cancelled')) return 'cancelled';
   const bad = outcomes.filter((outcome) => !['good', 'imported', 'present'].includes(outcome));

@@ -22,9 +22,9 @@ afterEach(() => rmSync(stateDir, { recursive: true }));
 
 interface Writer {
   kill(): void;
-  /** When it has said that something is written, or is gone. */
+  /** Resolves when the process reports its first written entry, or exits. */
   readonly hasBegun: Promise<unknown>;
-  /** The numbers that it said are written, and its complaints, once it is gone. */
+  /** The numbers that the process reported as written, and its stderr, once it has exited. */
   readonly gone: Promise<{ written: number[]; errors: string }>;
 }
 
@@ -62,12 +62,13 @@ test('several processes write at once, and nothing is lost, doubled or out of or
   }
 });
 
-test('kills at any moment lose nothing that was said to be written, and the chain goes on', async () => {
+test('kills at any moment lose no entry that was reported as written, and the chain goes on', async () => {
   const promised = new Map<string, number[]>();
   for (let round = 0; round < 12; round++) {
     const name = `w${round}`;
     const running = startWriter(name, 100_000);
-    // On a busy machine it may take long to start: half of them are killed in their work in any case.
+    // A busy machine may take long to start the process: half of them are certain to be killed while they
+    // write.
     if (round % 2 === 0) await running.hasBegun;
     await pause((round % 2 === 0 ? 0 : 250) + ((round * 37) % 100));
     running.kill();

@@ -58,7 +58,7 @@ async function problems(): Promise<string[]> {
   return (await open().verify()).problems.map(({ message }) => message);
 }
 
-test('what was written is listed in order, with who did it, and is whole', async () => {
+test('entries are listed in order, with who did what, and the log is whole', async () => {
   await write(3);
   const entries = await open().list({});
   expect(entries.map(({ sequence, message }) => [sequence, message])).toEqual([
@@ -78,7 +78,7 @@ test('what was written is listed in order, with who did it, and is whole', async
   });
 });
 
-test('an empty log is whole, and nothing is made for it', async () => {
+test('an empty log is whole, and no file is made for it', async () => {
   expect(await open().verify()).toMatchObject({ entries: 0, problems: [] });
   expect(await open().list({})).toEqual([]);
   expect(readdirSync(stateDir)).toEqual([]);
@@ -91,7 +91,7 @@ test('only the owner may read it and its key', async () => {
   expect(statSync(join(stateDir, 'keys/log.secret')).mode & 0o777).toBe(0o600);
 });
 
-test('entries are chosen by volume, kind, time and number', async () => {
+test('entries are filtered by volume, kind, time and number', async () => {
   const log = open();
   await log.record([event, { ...event, volume: 'web' }, { kind: 'prune', outcome: 'good' }]);
   const numbers = async (filter: Parameters<AuditLog['list']>[0]) =>
@@ -104,14 +104,14 @@ test('entries are chosen by volume, kind, time and number', async () => {
   expect(await numbers({ sinceMs: Date.parse('2026-01-31T12:00:01Z') })).toEqual([]);
 });
 
-test('it goes on in a new file when one is large enough, as one chain', async () => {
+test('the log goes on in a new file when one is large enough, as one chain', async () => {
   await write(20, open({ segmentBytes: 1000 }));
   expect(segments().length).toBeGreaterThan(3);
   expect(await open().verify()).toMatchObject({ entries: 20, problems: [], gaps: [] });
   expect((await open().list({ limit: 15 })).map(({ sequence }) => sequence)[0]).toBe(6);
 });
 
-test('no secret of an address or a header comes into it', async () => {
+test('no secret of an address or a header reaches the log', async () => {
   await open().record([
     {
       ...event,
@@ -130,7 +130,7 @@ test('hostile names stay on their line', async () => {
   expect(await problems()).toEqual([]);
 });
 
-describe('tampering is noticed:', () => {
+describe('verify reports tampering:', () => {
   beforeEach(() => write(6));
 
   test('a changed letter', async () => {
@@ -138,24 +138,24 @@ describe('tampering is noticed:', () => {
     expect((await problems()).join()).toContain('Entry 3 was changed or forged');
   });
 
-  test('an entry that was taken out', async () => {
+  test('an entry that was removed', async () => {
     putLines(lines().filter((_, i) => i !== 2));
     expect(await problems()).toEqual(['Entries 3 to 3 are missing']);
   });
 
-  test('entries that changed places', async () => {
+  test('entries that were swapped', async () => {
     const [a = '', b = '', ...rest] = lines();
     putLines([b, a, ...rest]);
     expect(await problems()).not.toEqual([]);
   });
 
-  test('an entry that stands there twice', async () => {
+  test('an entry that was duplicated', async () => {
     const all = lines();
     putLines([...all.slice(0, 3), all[2] ?? '', ...all.slice(3)]);
     expect(await problems()).toEqual(['Entry 3 stands in the wrong place']);
   });
 
-  test('an end that was cut off, and the next entry says so for good', async () => {
+  test('an end that was cut off, which the next entry then reports for good', async () => {
     putLines(lines().slice(0, 4));
     expect(await problems()).toEqual(['Entries 5 to 6 were cut off']);
     await write(1);
@@ -163,20 +163,20 @@ describe('tampering is noticed:', () => {
     expect((await open().list({ limit: 1 }))[0]?.sequence).toBe(8);
   });
 
-  test('a log that is gone', async () => {
+  test('a log that was removed', async () => {
     rmSync(folder(), { recursive: true });
     expect(await problems()).toEqual(['Entries 1 to 6 were cut off']);
     await write(1);
     expect((await problems()).join()).toContain('Entries 1 to 6 are missing');
   });
 
-  test('a first file that is gone', async () => {
+  test('a first file that was removed', async () => {
     await write(20, open({ segmentBytes: 1000 }));
     rmSync(path(0));
     expect((await problems())[0]).toMatch(/^Entries 1 to \d+ are missing$/);
   });
 
-  test('an entry that somebody without the key has written', async () => {
+  test('an entry that was written without the key', async () => {
     const forged = (lines()[5] ?? '').replace('"sequence":6', '"sequence":7');
     appendFileSync(path(), `${forged}\n`);
     expect(await problems()).toEqual(['Entry 7 was changed or forged']);
@@ -192,7 +192,7 @@ describe('tampering is noticed:', () => {
     expect((await problems()).join()).toContain('not signed with its key');
   });
 
-  test('a catalog that is gone, which explains itself and is said again', async () => {
+  test('a lost catalog, which is reported once more but is harmless', async () => {
     using other = openSqliteCatalog(':memory:');
     const log = open({ catalog: other });
     expect((await log.verify()).problems[0]?.message).toContain('does not know where the log ends');
@@ -200,7 +200,7 @@ describe('tampering is noticed:', () => {
     expect(await log.verify()).toMatchObject({ entries: 8, problems: [], gaps: [{ sequence: 7 }] });
   });
 
-  test('a key that is gone: the log goes on with a new one, and what was before is not proven', async () => {
+  test('a lost key: the log goes on with a new one, and earlier entries are not proven', async () => {
     rmSync(join(stateDir, 'keys/log.secret'));
     await expect(open().verify()).rejects.toThrow('its key is not there');
     await write(1);
@@ -209,7 +209,7 @@ describe('tampering is noticed:', () => {
     expect(found.join()).toContain('key was lost and made anew');
   });
 
-  test('whatever byte is changed anywhere', async () => {
+  test('any byte that is changed', async () => {
     const whole = readFileSync(path());
     for (let at = 0; at < whole.length; at += 37) {
       const changed = Buffer.from(whole);
@@ -221,7 +221,7 @@ describe('tampering is noticed:', () => {
     expect(await problems()).toEqual([]);
   });
 
-  test('wherever it is cut', async () => {
+  test('a cut at any place', async () => {
     const whole = readFileSync(path());
     for (let at = 0; at < whole.length - 1; at += 29) {
       writeFileSync(path(), whole.subarray(0, at));
@@ -230,10 +230,10 @@ describe('tampering is noticed:', () => {
   });
 });
 
-describe('what an interruption leaves is no tampering:', () => {
+describe('an interruption is not tampering:', () => {
   beforeEach(() => write(3));
 
-  test('a line that was not finished is cut off, and the next entry says so', async () => {
+  test('an unfinished line is cut off, and the next entry reports it', async () => {
     appendFileSync(path(), '{"sequence":4,"time":"2026');
     await write(1);
     expect(await open().verify()).toMatchObject({
@@ -249,14 +249,14 @@ describe('what an interruption leaves is no tampering:', () => {
     expect(await open().verify()).toMatchObject({ entries: 5, problems: [], gaps: [{ sequence: 4 }] });
   });
 
-  test('a line that lacks only its end', async () => {
+  test('a line that lacks only its line end', async () => {
     truncateSync(path(), statSync(path()).size - 1);
     expect(await problems()).toEqual([]);
     await write(1);
     expect(await open().verify()).toMatchObject({ entries: 4, problems: [], gaps: [] });
   });
 
-  test('an entry that the catalog has not heard of', async () => {
+  test('an entry that the catalog has not recorded', async () => {
     const anchor = catalog.logAnchor();
     await write(1);
     if (anchor !== undefined) catalog.setLogAnchor(anchor);
@@ -265,7 +265,7 @@ describe('what an interruption leaves is no tampering:', () => {
     expect(await open().verify()).toMatchObject({ entries: 5, problems: [], gaps: [] });
   });
 
-  test('a file that was begun and is empty', async () => {
+  test('a new file that is still empty', async () => {
     writeFileSync(join(folder(), 'log-000000000004.jsonl'), '');
     await write(2);
     expect(segments()).toHaveLength(2);
@@ -273,12 +273,12 @@ describe('what an interruption leaves is no tampering:', () => {
   });
 });
 
-test('what cannot be written is a warning, and the log tells of the gap', async () => {
+test('an entry that cannot be written is a warning, and the log reports the gap', async () => {
   await write(1);
   const file = path();
   const content = readFileSync(file);
   rmSync(file);
-  // Nothing can be written where a folder stands in the way.
+  // A folder in the place of the file makes every write fail.
   const { mkdirSync } = await import('node:fs');
   mkdirSync(file);
   expect(await open().record([event, event])).toBe(false);

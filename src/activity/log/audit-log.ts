@@ -5,7 +5,7 @@ export interface LogFilter {
   readonly volume?: string | undefined;
   readonly kinds?: readonly LogKind[] | undefined;
   readonly sinceMs?: number | undefined;
-  /** Only the newest so many. */
+  /** At most this many, the newest. */
   readonly limit?: number | undefined;
 }
 
@@ -22,22 +22,27 @@ export interface LogVerification {
   readonly lastSequence: number | undefined;
   /** The last entry's `mac`: kept elsewhere, it proves later that nothing before it was changed. */
   readonly head: string | undefined;
-  /** What the log says itself of what is missing, for a reason that is no attack: a full disk, a machine that stopped. */
+  /**
+   * Gaps that the log itself reports, for a reason that is no attack: a full disk, a machine that stopped.
+   */
   readonly gaps: readonly LogEntry[];
   /** Entries that were changed, removed, forged or cut off. */
   readonly problems: readonly LogProblem[];
 }
 
 /**
- * The log of what was done: only ever appended to, each entry chained to the one before by a keyed hash, the end kept in
- * the catalog as well. Whoever can write to it but not read its key cannot change it unnoticed.
- *
+ * The log of what was done. It is append-only: each entry is chained to the one before by a keyed hash, and
+ * the catalog holds the end as well. A process that can write to it but cannot read its key cannot change it
+ * unnoticed.
  * Safe with several processes at once.
  */
 export interface AuditLog {
-  /** Durable when it returns true. Never throws: what cannot be written is a warning, and a gap that the log tells of later. */
+  /**
+   * Durable when it returns true. Never throws: an entry that cannot be written is a warning, and a gap that
+   * the log reports later.
+   */
   record(events: readonly LogEvent[]): Promise<boolean>;
-  /** Oldest first. Lines that cannot be read are left out: `verify` names them. */
+  /** Oldest first. Lines that cannot be read are left out: `verify` lists them. */
   list(filter: LogFilter): Promise<LogEntry[]>;
   verify(options?: { readonly signal?: AbortSignal | undefined }): Promise<LogVerification>;
 }

@@ -12,7 +12,7 @@ export interface ChainPlace {
 
 export type Unsealed = Omit<LogEntry, 'mac'>;
 
-/** The line of an entry, without its end. What is signed is the very text that stands before the signature. */
+/** An entry as a line, without the line end. The signature covers exactly the text that precedes it. */
 export function lineOf(entry: Unsealed, key: Uint8Array): { readonly line: string; readonly mac: string } {
   const { sequence, time, kind, outcome, volume, snapshot, repository, message, by, previous } = entry;
   const fields = {
@@ -34,7 +34,7 @@ export function lineOf(entry: Unsealed, key: Uint8Array): { readonly line: strin
 
 const ending = /,"mac":"([0-9a-f]{64})"\}$/;
 
-/** The entry of a line, whoever wrote it; undefined for what is no entry. */
+/** The entry of a line, genuine or not; undefined for a line that is no entry. */
 export function readLine(line: string): LogEntry | undefined {
   const mac = ending.exec(line)?.[1];
   if (mac === undefined) return undefined;
@@ -46,14 +46,14 @@ export function readLine(line: string): LogEntry | undefined {
   }
 }
 
-/** True when the line was written by one who has the key. */
+/** True when the line was written with the key. */
 export function isGenuine(line: string, key: Uint8Array): boolean {
   const found = ending.exec(line);
   const mac = found?.[1];
   return mac !== undefined && isSame(macOf(line.slice(0, found?.index), key), mac);
 }
 
-/** What proves that an anchor was set by one who has the key. */
+/** Proves that an anchor was set with the key. */
 export function sealOf({ sequence, mac }: ChainPlace, key: Uint8Array): string {
   return macOf(`anchor ${sequence} ${mac}`, key);
 }

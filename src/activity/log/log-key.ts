@@ -9,7 +9,10 @@ export interface LogKey {
   readonly isNew: boolean;
 }
 
-/** The key that signs the log, in the state folder's `keys/`; made when there is none. The log's lock is held. */
+/**
+ * The key that signs the log, in the state folder's `keys/`; makes one when there is none. The caller holds
+ * the log's lock.
+ */
 export async function readOrMakeLogKey(stateDir: string): Promise<LogKey> {
   const bytes = await readLogKey(stateDir);
   if (bytes !== undefined) return { bytes, isNew: false };
@@ -21,7 +24,7 @@ export async function readOrMakeLogKey(stateDir: string): Promise<LogKey> {
   return { bytes: made, isNew: true };
 }
 
-/** Undefined where there is none. */
+/** Undefined when there is none. */
 export async function readLogKey(stateDir: string): Promise<Uint8Array | undefined> {
   const file = fileOf(stateDir);
   const text = await readFile(file, 'latin1').catch((error: unknown) => {
@@ -36,7 +39,7 @@ export async function readLogKey(stateDir: string): Promise<Uint8Array | undefin
   });
 }
 
-/** No repository's key has such a name: those end with `.key`. */
+/** Cannot collide with a repository's key: those end with `.key`. */
 function fileOf(stateDir: string): string {
   return path.join(stateDir, 'keys', 'log.secret');
 }

@@ -3,14 +3,14 @@ import type { LogEvent } from '../../model/log-entry.ts';
 import type { Protection } from '../protection.ts';
 
 export interface LoggedWork<T> {
-  /** What is known before it is done. */
+  /** What is known before the work is done. */
   readonly event: Omit<LogEvent, 'outcome'>;
   readonly work: () => Promise<T>;
-  /** What is there to tell when it went well: none leaves no trace. Default: the event itself, as good. */
+  /** What to log when the work succeeded: no events leave no trace. Default: the event itself, as good. */
   readonly done?: ((result: T) => readonly LogEvent[] | Promise<readonly LogEvent[]>) | undefined;
 }
 
-/** Does something and writes into the log what came of it. What was asked for wrongly has done nothing, and is not told. */
+/** Does something and logs the outcome. A request that was wrong has done nothing, and is not logged. */
 export async function logged<T>(
   parts: Pick<Protection, 'log'>,
   { event, work, done }: LoggedWork<T>,

@@ -24,11 +24,11 @@ export interface AuditLogParts {
   readonly env: Readonly<Record<string, string | undefined>>;
   catalog(): Promise<Catalog>;
   readonly onWarning?: ((message: string) => void) | undefined;
-  /** When the next file is begun: 4 MiB unless told. */
+  /** The size at which the next file is begun. Default: 4 MiB. */
   readonly segmentBytes?: number | undefined;
 }
 
-/** The log in the state folder's `log/`. Nothing is made before the first entry. */
+/** The log in the state folder's `log/`. No file is made before the first entry. */
 export function openAuditLog(parts: AuditLogParts): AuditLog {
   const folder = path.join(parts.stateDir, 'log');
   const writer = new LogWriter(parts, folder);
@@ -42,7 +42,7 @@ export function openAuditLog(parts: AuditLogParts): AuditLog {
 class LogWriter {
   readonly #parts: AuditLogParts;
   readonly #folder: string;
-  /** What not even the catalog could take. */
+  /** What could not be recorded in the catalog either. */
   #unnoted: UnwrittenLog | undefined;
 
   constructor(parts: AuditLogParts, folder: string) {
@@ -104,7 +104,7 @@ class LogWriter {
     try {
       catalog.setLogAnchor({ ...end, seal: sealOf(end, key.bytes) });
     } catch (error) {
-      // Nothing is lost: the next entry follows what stands in the log.
+      // Nothing is lost: the next entry follows the last one in the log.
       const { message } = knownError(error, 'Cannot remember where the log ends');
       this.#parts.onWarning?.(`${message}.`);
     }
@@ -162,7 +162,7 @@ function ownName(): string {
 
 const lockWaitMs = 10_000;
 
-/** Writing takes milliseconds, so that others are waited for. */
+/** Writing takes milliseconds, so waiting for other processes is cheap. */
 async function lockLog(folder: string): Promise<Disposable> {
   const deadline = performance.now() + lockWaitMs;
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
@@ -220,7 +220,7 @@ async function verify(
   return await verifyLog({ ...state, key, signal });
 }
 
-/** The sizes and the end that belong together: what is written later is not looked at. */
+/** Sizes and end that belong together: entries that are written later are ignored. */
 async function readUnderLock(folder: string, catalog: Catalog) {
   using _lock = await lockLog(folder);
   return { segments: await listSegments(folder), anchor: catalog.logAnchor() };

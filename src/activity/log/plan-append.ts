@@ -3,7 +3,7 @@ import { type ChainPlace, startOfChain } from './chain.ts';
 import type { LogTail } from './read-tail.ts';
 import { localTime } from '../../model/local-time.ts';
 
-/** Why something is missing: the first three happen without anybody's doing. */
+/** Why entries are missing: the first three are no attack. */
 export type GapReason =
   | 'interrupted'
   | 'unwritten'
@@ -19,9 +19,9 @@ export interface Gap {
 }
 
 export interface AppendPlan {
-  /** What the next entry follows. */
+  /** The place that the next entry follows. */
   readonly after: ChainPlace;
-  /** To be told before anything else. */
+  /** To be logged before any other entry. */
   readonly gaps: readonly Gap[];
 }
 
@@ -32,11 +32,11 @@ export interface AppendFacts {
   readonly unwritten: UnwrittenLog | undefined;
   /** The log's key was made just now. */
   readonly isNewKey: boolean;
-  /** The catalog has an anchor, which the key does not prove. */
+  /** The catalog has an anchor that the key does not prove. */
   readonly isAnchorForged: boolean;
 }
 
-/** Where the chain goes on, and what has to be said about what is missing before; pure. */
+/** Where the chain goes on, and which gaps to log first; pure. */
 export function planAppend(facts: AppendFacts): AppendPlan {
   const { tail, anchor, unwritten } = facts;
   const last = tail.last ?? { sequence: 0, mac: startOfChain };
@@ -66,7 +66,7 @@ export function planAppend(facts: AppendFacts): AppendPlan {
   return { after: isCut ? anchor : last, gaps };
 }
 
-/** What a gap entry's message begins with, so that its reason can be read again. */
+/** The message of a gap entry. It begins with the reason, which `isHarmless` reads back. */
 export function gapMessage({ reason, message }: Gap): string {
   return `${reason}: ${message}`;
 }

@@ -2,33 +2,33 @@ import { open } from 'node:fs/promises';
 import { type ChainPlace, isGenuine, readLine } from './chain.ts';
 import type { Segment } from './segments.ts';
 
-/** What stands at the end of the log. */
+/** The end of the log. */
 export interface LogTail {
-  /** The last segment, into which is written; undefined where there is none. */
+  /** The last segment, which is appended to; undefined when there is none. */
   readonly segment: Segment | undefined;
-  /** The last entry that the key proves; undefined where there is none. */
+  /** The last entry that the key proves; undefined when there is none. */
   readonly last: ChainPlace | undefined;
-  /** Where the last whole line of the last segment ends. */
+  /** The end of the last whole line of the last segment. */
   readonly endBytes: number;
-  /** Bytes behind it: a line that was not finished. */
+  /** Bytes after it: an unfinished line. */
   readonly tornBytes: number;
-  /** The last line lacks nothing but its end. */
+  /** The last line lacks only its line end. */
   readonly lacksLineEnd: boolean;
-  /** There are whole lines behind `last` that are no genuine entries. */
+  /** Whole lines follow `last` that are no genuine entries. */
   readonly isDamaged: boolean;
 }
 
-/** No line is nearly as long. */
+/** Far longer than any line. */
 const windowBytes = 128 * 1024;
 
-/** Reads as much as it takes to go on: the end of the last segment, or of the one before while that is empty. */
+/** Reads what an append needs: the end of the last segment, or of the one before while that is empty. */
 export async function readTail(segments: readonly Segment[], key: Uint8Array): Promise<LogTail> {
   const segment = segments.at(-1);
   const nothing = { segment, last: undefined, endBytes: 0, tornBytes: 0, lacksLineEnd: false };
   if (segment === undefined) return { ...nothing, isDamaged: false };
   const own = await readEnd(segment, key);
   if (own.last !== undefined || own.isDamaged) return { segment, ...own };
-  // It was begun and nothing whole was written yet.
+  // The last segment has no whole line yet.
   for (const before of segments.slice(0, -1).toReversed()) {
     const { last, isDamaged } = await readEnd(before, key);
     if (last !== undefined || isDamaged) return { segment, ...own, last, isDamaged };

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { syncDirectory } from '../../lib/durable-file.ts';
 import { namesIn } from '../../lib/folder-names.ts';
 
-/** One file of the log: when it is large enough, the next is begun. */
+/** One file of the log. When it is large enough, the next one is begun. */
 export interface Segment {
   readonly name: string;
   readonly path: string;
@@ -13,7 +13,7 @@ export interface Segment {
 
 const pattern = /^log-\d{12}\.jsonl$/;
 
-/** Oldest first; none where there is no log. */
+/** Oldest first; empty when there is no log. */
 export async function listSegments(folder: string): Promise<Segment[]> {
   const names = await namesIn(folder);
   const segments: Segment[] = [];
@@ -24,7 +24,7 @@ export async function listSegments(folder: string): Promise<Segment[]> {
   return segments;
 }
 
-/** A segment is named after its first entry, and never takes the name of one that is there. */
+/** A segment is named after its first entry, and never takes the name of an existing one. */
 export function nextSegmentName(last: Segment | undefined, lastSequence: number): string {
   const taken = last === undefined ? 0 : Number(last.name.slice(4, 16));
   return `log-${String(Math.max(lastSequence, taken) + 1).padStart(12, '0')}.jsonl`;
@@ -33,12 +33,12 @@ export function nextSegmentName(last: Segment | undefined, lastSequence: number)
 export interface Append {
   readonly folder: string;
   readonly name: string;
-  /** What is in the file beyond this is cut off: the rest of a line that was not finished. */
+  /** The file is cut off here first: beyond it is an unfinished line. */
   readonly atBytes: number;
   readonly text: string;
 }
 
-/** Writes whole lines at the end of a segment, durably, or leaves it as it was. */
+/** Appends whole lines to a segment, durably, or leaves it as it was. */
 export async function appendLines({ folder, name, atBytes, text }: Append): Promise<void> {
   const isNew = atBytes === 0;
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
@@ -48,7 +48,7 @@ export async function appendLines({ folder, name, atBytes, text }: Append): Prom
     await writeAll(file, Buffer.from(text), atBytes);
     await file.sync();
   } catch (error) {
-    // A disk that is full still takes this; what stays otherwise is cut off by the next one.
+    // Works on a full disk too; if it fails, the next append cuts the rest off.
     await file.truncate(atBytes).catch(() => {});
     throw error;
   }
@@ -65,7 +65,7 @@ async function writeAll(file: FileHandle, bytes: Buffer, start: number): Promise
 export interface SegmentLine {
   readonly text: string;
   readonly number: number;
-  /** False for what stands after the last line end. */
+  /** False for text after the last line end. */
   readonly isWhole: boolean;
 }
 

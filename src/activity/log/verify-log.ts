@@ -28,7 +28,7 @@ export async function verifyLog({ segments, key, anchor, signal }: LogToVerify):
 interface Where {
   readonly segment: string;
   readonly line: number;
-  /** It has no line end: it may still be written. */
+  /** It has no line end: another process may still be writing it. */
   readonly isLast: boolean;
 }
 

@@ -19,7 +19,7 @@ test.each(['port is already allocated', 'no such file "/run/secrets/key"', 'the 
   },
 );
 
-test('a long word takes no time', () => {
+test('a long word is handled in linear time', () => {
   const startedMs = performance.now();
   withoutSecrets('a-'.repeat(200_000));
   expect(performance.now() - startedMs).toBeLessThan(15_000);

@@ -1,5 +1,5 @@
 const longest = 1000;
-/** More than that is not looked at: the patterns take longer for a long word than it is long. */
+/** The rest is ignored: on a long word, the patterns take more than linear time. */
 const readAtMost = 8 * longest;
 
 const userOfAddress = /([a-z][a-z0-9+.-]*:\/\/)[^/\s"@]*@/gi;
@@ -8,7 +8,10 @@ const bearer = /\b(bearer|basic)\s+[\w.~+/=-]{6,}/gi;
 const assigned =
   /\b([\w-]{0,64}?(?:password|passwd|passphrase|token|secret|authorization|api[-_]?key|access[-_]?key))("?\s*[=:]\s*)(?!bearer|basic)("[^"]*"|\S+)/gi;
 
-/** A message without what may be a secret in it: passwords in addresses, tokens in headers; and not without end. */
+/**
+ * A message without passwords in addresses, tokens in headers and other likely secrets, and cut to a bounded
+ * length.
+ */
 export function withoutSecrets(message: string): string {
   const clean = message
     .slice(0, readAtMost)

@@ -1,6 +1,8 @@
 import type { NoticeEvent, NoticeWork } from './notifier.ts';
 
-/** A way to tell people, as holdfast.yaml describes it. Secrets are references (`file:`, `env:`, `exec:`). */
+/**
+ * A notification channel as holdfast.yaml describes it. Secrets are references (`file:`, `env:`, `exec:`).
+ */
 export type Channel =
   | WebhookChannel
   | EmailChannel
@@ -12,18 +14,18 @@ export type Channel =
 export interface ChannelBasics {
   readonly name: string;
   readonly on: readonly NoticeEvent[];
-  /** Globs of volumes and paths; none means all. */
+  /** Globs of volumes and paths; empty means all. */
   readonly volumes: readonly string[];
-  /** Names of policies; none means all, and what no policy asked for. */
+  /** Names of policies; empty means all, and work that no policy asked for. */
   readonly policies: readonly string[];
-  /** Templates; undefined takes what reads well. */
+  /** Templates; undefined takes the default texts. */
   readonly title: string | undefined;
   readonly message: string | undefined;
-  /** How long it is tried again. */
+  /** How long a failed message is retried. */
   readonly retryForMs: number;
 }
 
-/** An http or https address, or a reference to one: such an address often is a secret by itself. */
+/** An http or https address, or a reference to one: the address itself is often a secret. */
 export type AddressOrReference = string;
 
 export interface WebhookChannel extends ChannelBasics {
@@ -32,7 +34,7 @@ export interface WebhookChannel extends ChannelBasics {
   readonly method: 'POST' | 'PUT';
   /** Values may be references. */
   readonly headers: Readonly<Record<string, string>>;
-  /** A template; undefined sends everything there is as JSON. */
+  /** A template; undefined sends all fields as JSON. */
   readonly body: string | undefined;
 }
 
@@ -41,7 +43,7 @@ export interface EmailChannel extends ChannelBasics {
   readonly server: string;
   readonly port: number | undefined;
   readonly encryption: 'tls' | 'starttls' | 'none';
-  /** Of the authority that the server's certificate is from; undefined trusts the usual ones. */
+  /** Of the authority that issued the server's certificate; undefined trusts the system's. */
   readonly caFile: string | undefined;
   readonly username: string | undefined;
   readonly password: string | undefined;
@@ -63,17 +65,17 @@ export interface DiscordChannel extends ChannelBasics {
   readonly url: AddressOrReference;
 }
 
-/** Slack, and what takes its webhooks: Mattermost, Rocket.Chat. */
+/** Slack, and services that accept its webhooks: Mattermost, Rocket.Chat. */
 export interface SlackChannel extends ChannelBasics {
   readonly type: 'slack';
   readonly url: AddressOrReference;
 }
 
-/** Pings that a watch from outside waits for: healthchecks.io, and what works like it. */
+/** Pings for an external watch: healthchecks.io and compatible services. */
 export interface HealthchecksChannel extends ChannelBasics {
   readonly type: 'healthchecks';
   readonly url: AddressOrReference;
-  /** A ping for each volume: its name takes the place of `{volume}` in the address, or follows it. */
+  /** A ping for each volume: its name replaces `{volume}` in the address, or is appended. */
   readonly perVolume: boolean;
   readonly works: readonly NoticeWork[];
 }

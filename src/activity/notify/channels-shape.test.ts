@@ -17,7 +17,7 @@ function problems(text: string): string {
   return '';
 }
 
-test('a channel says the least, and gets what reads well', () => {
+test('a channel with only its required fields gets useful defaults', () => {
   expect(read('ops: { type: discord, url: env:DISCORD }')).toEqual([
     {
       name: 'ops',
@@ -33,7 +33,7 @@ test('a channel says the least, and gets what reads well', () => {
   ]);
 });
 
-test('every type takes what it needs', () => {
+test('every type accepts its own fields', () => {
   const channels = read(`
 hook: { type: webhook, url: 'https://h/x', headers: { Authorization: env:TOKEN }, body: '{"a": "{message}"}', retry-for: 2m }
 mail: { type: email, server: mail.example.com, from: a@b, to: [c@d, e@f], username: u, password: file:/p, on: failure }
@@ -68,6 +68,6 @@ test.each([
   expect(problems(text)).toContain(words);
 });
 
-test('no message repeats what was given for a secret', () => {
+test('no message repeats a value that was given as a secret', () => {
   expect(problems('ops: { type: ntfy, url: env:X, token: hunter2 }')).not.toContain('hunter2');
 });

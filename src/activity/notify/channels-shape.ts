@@ -53,7 +53,7 @@ const works = ['backup', 'restore', 'verify', 'drill', 'prune', 'recovery', 'sch
 
 const port = wholeNumber(1, 65_535);
 
-/** What each type takes besides, the required ones first. */
+/** The fields of each type, the required ones first. */
 const own: Readonly<
   Record<Channel['type'], { readonly needs: readonly Field[]; readonly takes: readonly Field[] }>
 > = {
@@ -112,7 +112,7 @@ export const channelsShape: Shape<readonly Channel[]> = converted(
   (given) => [...given].map(([name, one]) => channelOf(name, one)),
 );
 
-/** Every channel has only what its type knows, and all that it needs. */
+/** Refuses fields that the channel's type does not know, and missing ones. */
 function checked(given: Given): Given {
   const { type } = given;
   if (type === undefined) return given;
@@ -167,7 +167,7 @@ function channelOf(name: string, given: Given): Channel {
   }
 }
 
-/** That containers stay stopped is about no single volume. */
+/** Containers that stay stopped (`recovery`) concern no single volume. */
 function usualWorks(perVolume: boolean): HealthchecksChannel['works'] {
   return perVolume ? ['backup'] : ['backup', 'recovery'];
 }

@@ -3,14 +3,14 @@ import type { Channel, ChannelBasics } from './channel.ts';
 import type { Happening } from './notifier.ts';
 import type { Notice } from './plan-notice.ts';
 
-/** True when a channel is about what a happening is about. */
+/** True when the channel's filters match the happening's subject and policy. */
 export function isAbout({ volumes, policies }: ChannelBasics, { subject, policy }: Happening): boolean {
   const isVolume =
     volumes.length === 0 || volumes.some((glob) => matchesGlob(compileGlob(glob, glob), subject));
   return isVolume && (policies.length === 0 || (policy !== undefined && policies.includes(policy)));
 }
 
-/** What of it a channel wants to hear. */
+/** The notices that the channel wants. */
 export function wantedBy(channel: Channel, notices: readonly Notice[]): Notice[] {
   return notices.filter(({ event, happening }) => channel.on.includes(event) && isAbout(channel, happening));
 }

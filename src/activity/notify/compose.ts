@@ -6,9 +6,9 @@ import type { Notice } from './plan-notice.ts';
 import { fillTemplate, type TemplateFields } from './template.ts';
 import { localTime } from '../../model/local-time.ts';
 
-/** What one channel is told at once. */
+/** One message to one channel. */
 export interface Message {
-  /** The gravest of what is in it. */
+  /** The gravest event in it. */
   readonly event: NoticeEvent | 'test';
   readonly title: string;
   readonly text: string;
@@ -21,7 +21,7 @@ export interface ComposeFacts {
   readonly host: string;
   /** Undefined for the default one. */
   readonly repository?: string | undefined;
-  /** Stands at the end. */
+  /** The last line. */
   readonly remark?: string | undefined;
   readonly nowMs: number;
 }
@@ -31,7 +31,7 @@ export const gravity: readonly NoticeEvent[] = ['failure', 'anomaly', 'missed', 
 
 const shownAtMost = 20;
 
-/** Puts notices together to one message; pure. There is at least one. */
+/** Combines notices, at least one, into one message; pure. */
 export function composeMessage(
   notices: readonly Notice[],
   facts: ComposeFacts,
@@ -156,13 +156,13 @@ function fieldsOf(notices: readonly Notice[], { host, repository, nowMs }: Compo
   };
 }
 
-/** With the first line of what an engine or a program has said. */
+/** With the first line of the detail from an engine or a program. */
 export function sentenceOf({ message, detail }: Happening): string {
   const [first = ''] = detail?.split('\n') ?? [];
   return first === '' || message.includes(first) ? message : `${message}: ${first}`;
 }
 
-/** A title becomes a header of a request or of a letter: nothing may end it early. */
+/** A title becomes an HTTP or mail header: no line break may end it early. */
 function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim();
 }

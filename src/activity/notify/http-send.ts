@@ -10,7 +10,10 @@ export interface HttpSend {
 
 const attemptMs = 15_000;
 
-/** One request that has to be answered with 2xx. What is shown of it names the host only: the rest may be a secret. */
+/**
+ * One request that must be answered with 2xx. Errors name the host only: the rest of the address may be a
+ * secret.
+ */
 export async function httpSend(
   { url, method = 'POST', headers, body }: HttpSend,
   { signal }: Pick<SendContext, 'signal'>,
@@ -44,7 +47,7 @@ export async function httpSend(
   });
 }
 
-/** Of an address that a secret may have given. */
+/** The address may come from a secret. */
 export function addressOf(url: string): URL {
   const address = URL.parse(url.trim());
   if (address?.protocol === 'http:' || address?.protocol === 'https:') return address;
@@ -53,7 +56,7 @@ export function addressOf(url: string): URL {
 
 const shownBytes = 300;
 
-/** Nothing makes us read more than a little of what they answer. */
+/** Reads only a little of the answer, however long it is. */
 async function shortAnswer(response: Response): Promise<string> {
   let text = '';
   try {
@@ -63,7 +66,7 @@ async function shortAnswer(response: Response): Promise<string> {
       if (text.length >= shownBytes) break;
     }
   } catch {
-    // The status says what matters.
+    // The status is enough.
   }
   return text.replace(/\s+/g, ' ').trim().slice(0, shownBytes);
 }

@@ -14,8 +14,8 @@ export interface NoticeMemoryParts {
 const dayMs = 86_400_000;
 
 /**
- * What was told before decides what is told now. It is remembered at once, in case this process ends. A catalog that
- * takes nothing keeps nothing from being told: that is when it matters most.
+ * Earlier notices decide what is sent now. The decision is recorded at once, in case this process ends. A
+ * catalog that cannot be written prevents no message: that is when it matters most.
  */
 export async function decideNotices(
   parts: NoticeMemoryParts,
@@ -36,7 +36,7 @@ export async function decideNotices(
   return plans;
 }
 
-/** Somebody has heard of these. */
+/** These notices have been delivered. */
 export async function rememberTold(
   parts: NoticeMemoryParts,
   plans: readonly NoticePlan[],
@@ -56,17 +56,17 @@ const hourMs = 3_600_000;
 
 export interface Admission {
   readonly isAdmitted: boolean;
-  /** What the message has to say of those that are not sent. */
+  /** What the message says of those that are not sent. */
   readonly remark: string | undefined;
 }
 
-/** Messages of one channel whose gravest notice is of one kind: no kind uses up what another may need. */
+/** Messages of one channel whose gravest notice is of one kind. Each kind has a budget of its own. */
 interface MessageKind {
   readonly channel: string;
   readonly event: NoticeEvent;
 }
 
-/** No more than so many messages of a kind an hour, whatever happens in however many processes. */
+/** Admits a bounded number of messages of a kind per hour, over all processes. */
 export async function admit(parts: NoticeMemoryParts, kind: MessageKind): Promise<Admission> {
   const key = keyOf(kind);
   const record = await tryTo(parts, (catalog) => catalog.findNotice(key));
@@ -87,7 +87,7 @@ export async function admit(parts: NoticeMemoryParts, kind: MessageKind): Promis
   return { isAdmitted, remark: remarkOn({ heldBack, isLast: next.count === mostAnHour }) };
 }
 
-/** A message that was admitted did not arrive: it counts for nothing. */
+/** Gives back the admission of a message that did not arrive. */
 export async function takeBack(parts: NoticeMemoryParts, kind: MessageKind): Promise<void> {
   await tryTo(parts, (catalog) => {
     const record = catalog.findNotice(keyOf(kind));

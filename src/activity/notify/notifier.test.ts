@@ -63,7 +63,7 @@ async function heard(count: number): Promise<void> {
   await vi.waitFor(() => expect(server.received).toHaveLength(count), 20_000);
 }
 
-/** Tells it all at once and closes. */
+/** Tells all happenings at once and closes. */
 async function tell(opening: Opening, ...happenings: Happening[]): Promise<void> {
   await using notifier = open(opening);
   notifier.tell(happenings);
@@ -91,7 +91,7 @@ const hook = (rest = ''): Opening => ({
 const bodies = (): Record<string, unknown>[] =>
   server.received.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
 
-test('a failure is told with all that is known of it, its repetition is not, its end is', async () => {
+test('a failure is sent with all its details, its repetition is not, its end is', async () => {
   await tell(hook(), failed);
   await tell(hook(), failed);
   await tell(hook(), good);
@@ -109,7 +109,7 @@ test('a failure is told with all that is known of it, its repetition is not, its
   expect(warnings).toEqual([]);
 });
 
-test('what fails in one repository does not work again because it works in another', async () => {
+test('a success in one repository does not end a failure in another', async () => {
   for (const happening of [failed, failed]) {
     await tell({ ...hook(), repository: 'offsite' }, happening);
     await tell({ ...hook(), repository: 'near' }, good);
@@ -119,7 +119,7 @@ test('what fails in one repository does not work again because it works in anoth
   expect(bodies()[1]).toMatchObject({ event: 'recovery', repository: 'offsite', notices: [{ count: 2 }] });
 });
 
-test('many at once are one message', async () => {
+test('simultaneous notices are one message', async () => {
   const many = Array.from({ length: 200 }, (_, i): Happening => ({ ...failed, subject: `v${i}` }));
   await tell(hook(), ...many);
   expect(bodies()).toHaveLength(1);
@@ -138,7 +138,7 @@ test('an hour has ten messages at most, and the next hour says how many were hel
   expect(bodies()[10]?.['message']).toContain('5 more were held back before');
 });
 
-test('ten successes keep no failure and no recovery from being told in the same hour', async () => {
+test('ten successes do not hold back a failure or a recovery in the same hour', async () => {
   const all = hook(`, on: [failure, success, recovery]`);
   for (let i = 0; i < 12; i++) await tell(all, { ...good, subject: `v${i}` });
   expect(bodies()).toHaveLength(10);
@@ -152,13 +152,13 @@ test('ten successes keep no failure and no recovery from being told in the same 
   ]);
 });
 
-test('what is still admitted is sent when what is graver is held back', async () => {
+test('lesser notices are still sent when graver ones are held back', async () => {
   for (let i = 0; i < 11; i++) await tell(hook(), { ...failed, subject: `v${i}` });
   await tell(hook(), { ...failed, subject: 'x' }, { ...good, subject: 'v0' });
   expect(bodies().at(-1)).toMatchObject({ event: 'recovery', notices: [{ subject: 'v0' }] });
 });
 
-test('messages that did not arrive use up no hour', async () => {
+test('messages that did not arrive do not count toward the hourly limit', async () => {
   for (let i = 0; i < 12; i++) {
     server.answers.push(404);
     await tell(hook(), { ...failed, subject: `v${i}` });
@@ -183,13 +183,13 @@ test.each([
   expect(received?.body).not.toContain('hunter2');
 });
 
-test('in a list each failure has the first line of its own reason', async () => {
+test("a list shows the first line of each failure's own reason", async () => {
   const detail = 'no such host\nat line 3';
   await tell(hook(), { ...failed, detail }, { ...failed, subject: 'web' });
   expect(String(bodies()[0]?.['message'])).toContain('the disk is full: no such host\n- Backup of "web"');
 });
 
-test('a channel hears of its own volumes, policies and events only', async () => {
+test('a channel gets its own volumes, policies and events only', async () => {
   const yaml = `
 a: { type: webhook, url: '${server.origin}/a', volumes: 'web-*' }
 b: { type: webhook, url: '${server.origin}/b', policies: nightly }
@@ -213,7 +213,7 @@ c: { type: webhook, url: '${server.origin}/c', on: success }
   ]);
 });
 
-test('templates say what is sent, and headers may be secrets', async () => {
+test('templates define what is sent, and headers may be secrets', async () => {
   const yaml = `
 hook:
   type: webhook
@@ -233,8 +233,8 @@ hook:
   });
 });
 
-describe('each service gets what it takes:', () => {
-  test('Discord, without calling anybody', async () => {
+describe('each service gets its own format:', () => {
+  test('Discord, without mentioning anyone', async () => {
     const long = { ...failed, subject: `@everyone${'x'.repeat(400)}`, message: 'm'.repeat(9000) };
     await tell({ yaml: `d: { type: discord, url: '${server.origin}/api/webhooks/1/abc' }` }, long);
     const { embeds, allowed_mentions } = bodies()[0] as {
@@ -246,7 +246,7 @@ describe('each service gets what it takes:', () => {
     expect(embeds[0]?.description.length).toBe(4096);
   });
 
-  test('Slack, with its signs escaped', async () => {
+  test('Slack, with its special characters escaped', async () => {
     await tell(
       { yaml: `s: { type: slack, url: '${server.origin}/services/T/B/x' }` },
       { ...failed, message: '<!channel> & co' },
@@ -283,7 +283,7 @@ describe('each service gets what it takes:', () => {
     expect(server.received[3]?.body).toContain('the disk is full');
   });
 
-  test('a watch that waits for other work, or for other volumes and policies, hears of no start', async () => {
+  test('a watch for other work, volumes or policies gets no start', async () => {
     const yaml = `
 a: { type: healthchecks, url: '${server.origin}/a', works: [verify] }
 b: { type: healthchecks, url: '${server.origin}/b', volumes: web }
@@ -297,7 +297,7 @@ c: { type: healthchecks, url: '${server.origin}/c', policies: nightly }
     expect(server.received.map(({ path }) => path)).toEqual(['/c/start', '/c']);
   });
 
-  test('a watch hears of a run once, and as failed when one of its volumes did, whichever was last', async () => {
+  test('a watch gets one ping for a run, a failure when any of its volumes failed', async () => {
     const yaml = `w: { type: healthchecks, url: '${server.origin}/w' }`;
     await using notifier = open({ yaml, gatherMs: 1 });
     {
@@ -326,7 +326,7 @@ c: { type: healthchecks, url: '${server.origin}/c', policies: nightly }
     expect(server.received[5]?.path).toBe('/w');
   });
 
-  test('a watch takes a recovery for a success only when it was told of the failure', async () => {
+  test('a watch takes a recovery for a success only after it was sent the failure', async () => {
     const yaml = `w: { type: healthchecks, url: '${server.origin}/w', works: [backup, schedule] }`;
     const seen: Happening = {
       ...{ what: 'good', onlyRecovery: true, work: 'schedule', subject: 'all volumes' },
@@ -343,7 +343,7 @@ c: { type: healthchecks, url: '${server.origin}/c', policies: nightly }
     expect(server.received.map(({ path }) => path)).toEqual(['/w/fail', '/w']);
   });
 
-  test('a watch hears of the end of what was stopped', async () => {
+  test('a watch gets an end for a run that was stopped', async () => {
     const yaml = `
 all: { type: healthchecks, url: '${server.origin}/all' }
 each: { type: healthchecks, url: '${server.origin}/each/{volume}' }
@@ -363,7 +363,7 @@ each: { type: healthchecks, url: '${server.origin}/each/{volume}' }
         '/all/fail',
       ].toSorted(),
     );
-    // It is over with that: the next good one is good.
+    // The stopped run leaves nothing behind: the next good one is good.
     {
       await using notifier = open({ yaml });
       using _run = notifier.begin({ subjects: ['web'], policy: undefined });
@@ -380,7 +380,7 @@ each: { type: healthchecks, url: '${server.origin}/each/{volume}' }
 });
 
 describe('a channel that fails', () => {
-  test('is tried again, as the other side asks', async () => {
+  test('is retried after the delay that the server asks for', async () => {
     server.answers.push(503, { status: 429, headers: { 'retry-after': '1' } });
     const startedMs = performance.now();
     await tell(hook(), failed);
@@ -389,7 +389,7 @@ describe('a channel that fails', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('is not tried again where it is of no use, is written into the log, and the failure is told again', async () => {
+  test('is not retried after a permanent error, is logged, and the failure is sent again later', async () => {
     server.answers.push({ status: 404, body: 'no such hook' });
     await tell(hook(), failed);
     expect(server.received).toHaveLength(1);
@@ -403,7 +403,7 @@ describe('a channel that fails', () => {
     expect(bodies()[1]).toMatchObject({ notices: [{ count: 2 }] });
   });
 
-  test('keeps no other from hearing of it, and nobody waiting for long', async () => {
+  test('does not delay other channels or the caller', async () => {
     server.answers.push('hang', 200);
     const yaml = `
 a: { type: webhook, url: '${server.origin}/a', retry-for: 300ms }
@@ -437,12 +437,12 @@ c: { type: webhook, url: '${server.origin}/c' }
     expect(shown).not.toContain(url);
   });
 
-  test('whose secret cannot be read says so', async () => {
+  test('reports that its secret cannot be read', async () => {
     await tell({ yaml: 's: { type: slack, url: env:MISSING }' }, failed);
     expect(warnings[0]).toMatch(/"s" was not sent: .*env:MISSING/);
   });
 
-  test('is not followed to another address', async () => {
+  test('does not follow a redirect', async () => {
     server.answers.push({ status: 302, headers: { location: `${server.origin}/other` } });
     await tell(hook(), failed);
     expect(server.received).toHaveLength(1);
@@ -450,7 +450,7 @@ c: { type: webhook, url: '${server.origin}/c' }
   });
 });
 
-test('without channels, nothing is remembered and nothing is slow', async () => {
+test('without channels, nothing is recorded and nothing is slow', async () => {
   await tell({ yaml: '{}' }, failed);
   expect(catalog.findNotice('failure backup pg')).toBeUndefined();
 });
@@ -470,7 +470,7 @@ test('a configuration that cannot be read is a warning', async () => {
   expect(warnings[0]).toContain('Nobody could be told what happened');
 });
 
-test('a catalog on a full disk keeps nobody from hearing of it', async () => {
+test('a catalog on a full disk does not prevent a message', async () => {
   catalog.saveNotice = () => {
     throw new AppError('full', 'The disk is full');
   };

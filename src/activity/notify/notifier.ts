@@ -1,25 +1,27 @@
-/** What a channel can be told of. */
+/** The events that a channel can subscribe to. */
 export const noticeEvents = ['failure', 'recovery', 'missed', 'anomaly', 'success'] as const;
 
 export type NoticeEvent = (typeof noticeEvents)[number];
 
-/** What kind of work it is about. */
+/** The kind of work that it concerns. */
 export type NoticeWork = 'backup' | 'restore' | 'verify' | 'drill' | 'prune' | 'recovery' | 'schedule';
 
-/** Something that happened and that somebody may have to know. Whether it is told is for the notifier to decide. */
+/** An event that people may have to know of. The notifier decides whether to send it. */
 export interface Happening {
-  /** `good` becomes a recovery when the same thing went wrong before. */
+  /** `good` becomes a recovery when the same work on the same subject failed before. */
   readonly what: 'good' | 'partial' | 'failed' | 'missed' | 'anomaly';
-  /** Something good that is told only where it went wrong before: it is no success that anybody waits for. */
+  /** Sent only as a recovery, after a failure: by itself it is no success to report. */
   readonly onlyRecovery?: boolean | undefined;
   readonly work: NoticeWork;
-  /** The volume's name, an absolute path, a policy's name: what it is about, always the same. */
+  /**
+   * What it concerns: a volume's name, an absolute path or a policy's name. Stable from one run to the next.
+   */
   readonly subject: string;
-  /** Tells one failure from another: an error's code. Not a text with numbers in it, which would be new each time. */
+  /** Tells failures apart: an error's code. No text with numbers in it, which would be new each time. */
   readonly fingerprint?: string | undefined;
-  /** In a sentence. Never holds a secret. */
+  /** One sentence. Never holds a secret. */
   readonly message: string;
-  /** What the engine or a program has said of it; may have several lines. Secrets are taken out of it. */
+  /** Output of the engine or a program; may have several lines. Secrets are removed from it. */
   readonly detail?: string | undefined;
   readonly hint?: string | undefined;
   readonly stack?: string | undefined;
@@ -28,37 +30,37 @@ export interface Happening {
   readonly durationMs?: number | undefined;
 }
 
-/** Backups that are asked for at once. */
+/** Backups that were requested together. */
 export interface BackupRun {
   /** Names of volumes and absolute paths. */
   readonly subjects: readonly string[];
-  /** The policy that asked for them. */
+  /** The policy that requested them. */
   readonly policy: string | undefined;
 }
 
-/** What became of a notification on one channel. */
+/** The result of a notification on one channel. */
 export interface SendResult {
   readonly channel: string;
   readonly type: string;
   readonly isSent: boolean;
   readonly attempts: number;
-  /** Why it was not, without secrets. */
+  /** Why it was not sent, without secrets. */
   readonly message: string | undefined;
 }
 
 /**
- * Tells people what happened, over the channels that are configured. Never throws and never holds the work up: what is
- * told is gathered for a moment and sent meanwhile. Closing it sends what is left, within a deadline.
+ * Sends happenings over the configured channels. Never throws and never holds the work up: happenings are
+ * gathered for a few seconds and sent in the background. Closing it sends the rest, within a deadline.
  */
 export interface Notifier extends AsyncDisposable {
   /**
-   * Backups have begun, for channels that watch over them from outside. To be disposed of when they have come to their end,
-   * all of them or not: what nothing was told of by then was stopped.
+   * Backups have begun, for channels that watch over them from outside. Dispose it when they have ended, all
+   * of them or not: subjects without a result by then count as stopped.
    */
   begin(run: BackupRun): Disposable;
-  /** The same failure again is not told each time. */
+  /** A repeated failure is not sent each time. */
   tell(happenings: readonly Happening[]): void;
-  /** Sends a test at once, to one channel or to all. `not-found` when there is none of that name. */
+  /** Sends a test at once, to one channel or to all. `not-found` when no channel has that name. */
   test(
     name: string | undefined,
     options?: { readonly signal?: AbortSignal | undefined },

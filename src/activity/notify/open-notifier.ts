@@ -17,21 +17,21 @@ import { type Ping, sendPing } from './senders/ping.ts';
 import { tryToSend } from './try-to-send.ts';
 
 export interface NotifierParts {
-  /** Asked once, when there is something to tell. */
+  /** Called once, at the first happening. */
   channels(): Promise<readonly Channel[]>;
   readonly hostname: string;
-  /** The repository that is used, by name or location; undefined for the default one. */
+  /** The repository in use, by name or location; undefined for the default one. */
   readonly repository?: string | undefined;
   readonly now: () => number;
   readonly env: Readonly<Record<string, string | undefined>>;
   catalog(): Promise<Catalog>;
   log(): Promise<AuditLog>;
   readonly onWarning?: ((message: string) => void) | undefined;
-  /** How long is gathered before something is sent: 5 s unless told. */
+  /** How long happenings are gathered before they are sent. Default: 5 s. */
   readonly gatherMs?: number | undefined;
-  /** How long closing waits for what is under way: 20 s unless told. */
+  /** How long closing waits for messages under way. Default: 20 s. */
   readonly closeMs?: number | undefined;
-  /** The same failure is told again after that long: a day unless told. */
+  /** The interval after which the same failure is sent again. Default: a day. */
   readonly remindMs?: number | undefined;
 }
 
@@ -46,7 +46,7 @@ class GatheringNotifier implements Notifier {
   readonly #runs = new Set<OpenRun>();
   readonly #failing = new Map<string, StillFailing>();
   #timer: NodeJS.Timeout | undefined;
-  /** What goes over one channel goes one after the other: a start before its end. */
+  /** A queue per channel, so that a start is sent before its end. */
   readonly #lines = new Map<string, Promise<unknown>>();
   #work: Promise<void> = Promise.resolve();
 
@@ -129,7 +129,7 @@ class GatheringNotifier implements Notifier {
     if (events.length > 0) this.#next((channels) => this.#tellAll(channels, events));
   }
 
-  /** Things are thought about one after the other, and nothing of it ever throws. */
+  /** Runs steps one after the other; never throws. */
   #next(work: (channels: readonly Channel[]) => Promise<void>): void {
     this.#work = this.#work.then(async () => {
       try {
@@ -159,7 +159,7 @@ class GatheringNotifier implements Notifier {
     await rememberTold(this.#parts, plans, new Set(sent.flat()));
   }
 
-  /** The notices that have reached somebody. */
+  /** Returns the notices that were delivered. */
   async #send(channel: Channel, notices: readonly Notice[]): Promise<readonly Notice[]> {
     let wanted = wantedBy(channel, notices);
     for (const event of gravity) {
@@ -211,7 +211,7 @@ class GatheringNotifier implements Notifier {
   }
 }
 
-/** What an engine or a program has said is not ours: it may be long, and hold secrets. */
+/** Text of an engine or a program may be long, and hold secrets. */
 function presentable(happening: Happening): Happening {
   const { detail } = happening;
   return detail === undefined ? happening : { ...happening, detail: withoutSecrets(detail.trim()) };

@@ -6,7 +6,7 @@ import { asTold, planNotice } from './plan-notice.ts';
 const hour = 3_600_000;
 const remindMs = 24 * hour;
 
-/** Plays happenings in a row; each is told to somebody who hears it, unless `isDeaf`. */
+/** Plays happenings in a row; each notice is delivered unless `isDeaf`. */
 function play(
   steps: readonly { readonly at: number; readonly what: Happening['what']; readonly code?: string }[],
   isDeaf = false,
@@ -21,11 +21,11 @@ function play(
   });
 }
 
-test('what is good from the start is a success', () => {
+test('a first good result is a success', () => {
   expect(play([{ at: 0, what: 'good' }])).toEqual(['success 1']);
 });
 
-test('a failure is told once, and its end too', () => {
+test('a failure is sent once, and its end too', () => {
   expect(
     play([
       { at: 0, what: 'failed' },
@@ -37,13 +37,13 @@ test('a failure is told once, and its end too', () => {
   ).toEqual(['failure 1', '', '', 'recovery 3', 'success 1']);
 });
 
-test('after a day it is told again, with how often it happened meanwhile', () => {
+test('after a day a failure is sent again, with how often it happened meanwhile', () => {
   const hours = Array.from({ length: 50 }, (_, at) => ({ at, what: 'failed' as const }));
   const told = play(hours);
   expect(told.filter(Boolean)).toEqual(['failure 1', 'failure 24', 'failure 24']);
 });
 
-test('another failure is told at once', () => {
+test('a different failure is sent at once', () => {
   expect(
     play([
       { at: 0, what: 'failed', code: 'full' },
@@ -53,12 +53,12 @@ test('another failure is told at once', () => {
   ).toEqual(['failure 1', 'failure 1', '']);
 });
 
-test('what nobody has heard is told again', () => {
+test('a notice that was not delivered is sent again', () => {
   const steps = [0, 1, 2].map((at) => ({ at, what: 'failed' as const }));
   expect(play(steps, true)).toEqual(['failure 1', 'failure 2', 'failure 3']);
 });
 
-test('a clock that jumps back keeps nothing from being told', () => {
+test('a clock that jumps back suppresses nothing', () => {
   expect(
     play([
       { at: 1000, what: 'failed' },
@@ -67,7 +67,7 @@ test('a clock that jumps back keeps nothing from being told', () => {
   ).toEqual(['failure 1', 'failure 1']);
 });
 
-test('missed runs and anomalies are told as such, and no backup ends them', () => {
+test('missed runs and anomalies are sent as such, and no backup ends them', () => {
   expect(play([{ at: 0, what: 'missed' }])).toEqual(['missed 1']);
   expect(
     play([

@@ -1,40 +1,43 @@
 import type { NoticeRecord } from '../../catalog/catalog.ts';
 import type { Happening, NoticeEvent } from './notifier.ts';
 
-/** Something that is to be told. */
+/** A happening that is to be sent. */
 export interface Notice {
   readonly event: NoticeEvent;
   readonly happening: Happening;
-  /** How often it has happened since it was told last, this time included. */
+  /** How often it has happened since it was last sent, this time included. */
   readonly count: number;
   /** When it began, RFC 3339; undefined when this is the first time. */
   readonly since: string | undefined;
 }
 
 export interface NoticePlan {
-  /** Undefined when it is not told again yet. */
+  /** Undefined when it is not due again yet. */
   readonly notice: Notice | undefined;
-  /** What to remember of it; undefined when it is over, or nothing has to be. */
+  /** The record to keep; undefined when the failure is over, or there is none. */
   readonly record: NoticeRecord | undefined;
   readonly key: string;
 }
 
 export interface NoticeFacts {
   readonly record: NoticeRecord | undefined;
-  /** The repository that is used, by name or location; undefined for the default one. */
+  /** The repository in use, by name or location; undefined for the default one. */
   readonly repository?: string | undefined;
   readonly nowMs: number;
-  /** The same thing is told again after that long. */
+  /** The interval after which the same failure is sent again. */
   readonly remindMs: number;
 }
 
-/** What a happening is remembered under: a failure of the same work on the same thing, in the same repository. */
+/**
+ * The key of a happening's record: failures of the same work on the same subject in the same repository share
+ * it.
+ */
 export function noticeKey({ what, work, subject }: Happening, repository: string | undefined): string {
   const kind = what === 'missed' || what === 'anomaly' ? what : 'failure';
   return [kind, work, subject, ...(repository === undefined ? [] : [repository])].join(' ');
 }
 
-/** What is told of a happening, given what was told before; pure. */
+/** What to send for a happening, given its record; pure. */
 export function planNotice(happening: Happening, facts: NoticeFacts): NoticePlan {
   const key = noticeKey(happening, facts.repository);
   const { record, nowMs } = facts;
@@ -66,12 +69,12 @@ export function planNotice(happening: Happening, facts: NoticeFacts): NoticePlan
   return { key, notice, record: next };
 }
 
-/** The record once somebody was really told. */
+/** The record once its notice was delivered. */
 export function asTold(record: NoticeRecord): NoticeRecord {
   return { ...record, toldAt: record.lastAt, toldCount: record.count };
 }
 
-/** A clock that went back makes nothing wait for ever. */
+/** A clock that went back delays nothing for ever. */
 function isOld(toldAt: string, { nowMs, remindMs }: NoticeFacts): boolean {
   const sinceMs = nowMs - Date.parse(toldAt);
   return !(sinceMs >= 0 && sinceMs < remindMs);

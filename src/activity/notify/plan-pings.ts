@@ -4,23 +4,23 @@ import { sentenceOf } from './compose.ts';
 import type { BackupRun, Happening } from './notifier.ts';
 import type { Ping } from './senders/ping.ts';
 
-/** A run of backups that has begun, and what has become of its subjects so far. */
+/** A run of backups that has begun, and the results of its subjects so far. */
 export interface OpenRun extends BackupRun {
   readonly outcomes: Map<string, Happening>;
 }
 
-/** Something that a watch may have to hear of, in the order in which it happened. */
+/** An event that a watch may need, in the order in which it happened. */
 export type WatchedEvent =
   | { readonly kind: 'happened'; readonly happening: Happening; readonly run: OpenRun | undefined }
   | { readonly kind: 'ended'; readonly run: OpenRun };
 
-/** What one channel has been told failed, and has not worked since. By work and subject. */
+/** The failures that one channel was sent and that have not ended. By work and subject. */
 export type StillFailing = Map<string, { readonly line: string; readonly atMs: number }>;
 
-/** A failure of something that is gone for good must not make everything else look failed for ever. */
+/** A failure of a subject that is gone for good must not make all other work look failed for ever. */
 const failsForMs = 8 * 86_400_000;
 
-/** The pings for a run that begins; none on a channel that will not hear of its end. Pure. */
+/** The pings for a run that begins; none on a channel that will not get its end. Pure. */
 export function planStart(channel: HealthchecksChannel, run: BackupRun): Ping[] {
   const subjects = channel.works.includes('backup')
     ? run.subjects.filter((subject) => isAbout(channel, goodBackup(subject, run)))
@@ -30,8 +30,8 @@ export function planStart(channel: HealthchecksChannel, run: BackupRun): Ping[] 
 }
 
 /**
- * The pings for what happened. A watch over single volumes hears of each. A watch over all hears of a run once, at its end,
- * and of a success only while nothing that it was told of still fails: what is noted there changes `failing`.
+ * The pings for an event. A watch over single volumes gets each result. A watch over all gets one ping per
+ * run, at its end, and a success only while no failure that it was sent lasts. Updates `failing`.
  */
 export function planPings(
   channel: HealthchecksChannel,
@@ -66,7 +66,7 @@ function pingForAll(
   const own: Happening[] = [];
   for (const happening of all) {
     const key = `${happening.work} ${happening.subject}`;
-    // That something can be seen again is no work that was done.
+    // A subject that is visible again is not work that was done.
     if (happening.onlyRecovery === true && !failing.has(key)) continue;
     own.push(happening);
     before.delete(key);
@@ -83,7 +83,10 @@ function pingForAll(
   };
 }
 
-/** What is gone or was stopped is no lasting failure, and of a time that was missed no success follows. */
+/**
+ * A subject that is gone or a run that was stopped is no lasting failure, and no success follows a missed
+ * time.
+ */
 function lasts({ what, fingerprint }: Happening): boolean {
   return what !== 'missed' && fingerprint !== 'not-found' && fingerprint !== stopped;
 }

@@ -1,15 +1,15 @@
-/** What a sender works with. */
+/** What a sender needs. */
 export interface SendContext {
   readonly signal: AbortSignal;
-  /** What a reference leads to; anything else is the value itself. What it leads to is never shown. */
+  /** Resolves a reference; any other text is the value itself. The resolved value is never shown. */
   readonly reveal: (textOrReference: string) => Promise<string>;
 }
 
 /** An attempt that failed. */
 export class SendFailure extends Error {
-  /** False when another attempt would end the same. */
+  /** False when another attempt would fail the same way. */
   readonly canRetry: boolean;
-  /** What the other side asked for. */
+  /** The delay that the server asked for. */
   readonly retryAfterMs: number | undefined;
 
   constructor(

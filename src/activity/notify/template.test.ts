@@ -9,7 +9,7 @@ test('names in braces are replaced, and all other braces stay', () => {
   );
 });
 
-test('what is put in is not read again', () => {
+test('a replaced value is not expanded again', () => {
   expect(fillTemplate('{message}', { ...fields, message: '{title}$&' })).toBe('{title}$&');
 });
 
@@ -18,7 +18,7 @@ test('values can be put into JSON, whatever they hold', () => {
   expect(JSON.parse(filled)).toEqual({ text: 'a"b\\c\n{}' });
 });
 
-test('a name that nothing stands for is refused', () => {
+test('an unknown name is refused', () => {
   expect(() => checkTemplate('{volumes}')).toThrow('There is nothing to put in the place of "{volumes}"');
   expect(checkTemplate('{"x": {}}')).toBe('{"x": {}}');
 });

@@ -1,7 +1,7 @@
 import { AppError } from '../../model/errors.ts';
 import { quote } from '../../model/quote.ts';
 
-/** What can stand in a template, in braces. */
+/** The names that a template can hold, in braces. */
 export const templateNames = [
   'event',
   'title',
@@ -26,7 +26,7 @@ export type TemplateFields = Readonly<Record<TemplateName, string>>;
 
 const known: readonly string[] = templateNames;
 
-/** Puts values in the place of `{name}`. All other braces stay as they are, so that JSON can be a template. */
+/** Replaces `{name}` by its value. All other braces stay as they are, so that JSON can be a template. */
 export function fillTemplate(
   template: string,
   fields: TemplateFields,
@@ -37,7 +37,7 @@ export function fillTemplate(
   );
 }
 
-/** Throws `usage` for a `{name}` that nothing stands for. */
+/** Throws `usage` for an unknown `{name}`. */
 export function checkTemplate(template: string): string {
   for (const [, name = ''] of template.matchAll(/\{([a-z]+)\}/g)) {
     if (isName(name)) continue;

@@ -16,7 +16,7 @@ export interface SendRequest {
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
 
-/** Tries until it is sent, as long as the channel says. Never throws, and shows no secret. */
+/** Retries for as long as the channel says. Never throws, and shows no secret. */
 export async function tryToSend({ channel, env, signal, attempt }: SendRequest): Promise<SendResult> {
   const secrets = new Set<string>();
   const ended = AbortSignal.any([signal, AbortSignal.timeout(channel.retryForMs)]);
@@ -28,7 +28,7 @@ export async function tryToSend({ channel, env, signal, attempt }: SendRequest):
       await attempt(context);
       return { ...result, isSent: true, attempts, message: undefined };
     } catch (error) {
-      // An attempt that the deadline ended says less than the one before it.
+      // An attempt that the deadline aborted says less than the one before it.
       if (reason === undefined || !ended.aborted) reason = hidden(messageOf(error), secrets);
       const pauseMs = pauseAfter(error, attempts);
       const failed = { ...result, isSent: false, attempts, message: reason };
@@ -42,7 +42,7 @@ export async function tryToSend({ channel, env, signal, attempt }: SendRequest):
   }
 }
 
-/** Undefined when another attempt would end the same. */
+/** Undefined when another attempt would fail the same way. */
 function pauseAfter(error: unknown, attempts: number): number | undefined {
   if (!(error instanceof SendFailure) || !error.canRetry) return undefined;
   const backoffMs = Math.min(firstPauseMs * 2 ** (attempts - 1), longestPauseMs);
@@ -64,7 +64,7 @@ function messageOf(error: unknown): string {
   return isAppError(error) ? error.message : `It failed: ${errorMessage(error)}`;
 }
 
-/** Whatever the other side repeats of it. */
+/** Removes secrets that the server's answer repeats. */
 function hidden(message: string, secrets: ReadonlySet<string>): string {
   let clean = message;
   for (const secret of secrets) if (secret.length > 3) clean = clean.replaceAll(secret, '***');

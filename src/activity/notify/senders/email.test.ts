@@ -98,7 +98,7 @@ const message = {
 };
 const context = { signal: new AbortController().signal, reveal: async () => 'p"ss wörd' };
 
-test('a letter arrives at everybody, whole', async () => {
+test('a letter arrives complete at every recipient', async () => {
   await using mailbox = await startServer({ authOptional: true, disabledCommands: ['STARTTLS', 'AUTH'] });
   await sendEmail(channel(mailbox.port), message, context);
   expect(mailbox.letters).toMatchObject([
@@ -110,7 +110,7 @@ test('a letter arrives at everybody, whole', async () => {
   expect(text).toContain('One\r\n.\r\nTwo');
 });
 
-test('a letter has the reason of the engine', async () => {
+test("a letter has the engine's reason", async () => {
   await using mailbox = await startServer({ authOptional: true, disabledCommands: ['STARTTLS', 'AUTH'] });
   const happening = { what: 'failed', work: 'backup', subject: 'pg', message: 'Cannot start "pg"' } as const;
   const told = { event: 'failure', happening: { ...happening, detail: 'port is taken' }, count: 1 } as const;
@@ -137,7 +137,7 @@ test('a connection can be encrypted from its start', async () => {
   expect(mailbox.letters).toMatchObject([{ user: 'joe', isSecure: true }]);
 });
 
-test('a server that does not encrypt gets no letter and no password', async () => {
+test('a server without encryption gets no letter and no password', async () => {
   await using mailbox = await startServer({ authOptional: true, disabledCommands: ['STARTTLS'] });
   const login = { encryption: 'starttls', username: 'joe', password: 'env:P' } as const;
   await expect(sendEmail(channel(mailbox.port, login), message, context)).rejects.toMatchObject({
@@ -153,7 +153,7 @@ test('a certificate of an unknown authority is refused', async () => {
   expect(mailbox.letters).toEqual([]);
 });
 
-test('a wrong password is not tried again', async () => {
+test('a wrong password is not retried', async () => {
   await using mailbox = await startServer({});
   const login = { encryption: 'starttls', username: 'joe', password: 'env:P' } as const;
   const wrong = { ...context, reveal: async () => 'wrong' };
@@ -162,14 +162,14 @@ test('a wrong password is not tried again', async () => {
   });
 });
 
-test('a name cannot add lines to the head of a letter', async () => {
+test('a name cannot add header lines to a letter', async () => {
   await using mailbox = await startServer({ authOptional: true, disabledCommands: ['STARTTLS', 'AUTH'] });
   await sendEmail(channel(mailbox.port), { ...message, title: 'x\r\nBcc: evil@example.com' }, context);
   expect(mailbox.letters[0]?.to).toHaveLength(2);
   expect(mailbox.letters[0]?.text).not.toMatch(/^Bcc:/m);
 });
 
-test('a server that says nothing is tried again later', async () => {
+test('a server that does not answer is retried later', async () => {
   const startedMs = performance.now();
   await expect(sendEmail(channel(1), message, context)).rejects.toMatchObject({ canRetry: true });
   expect(performance.now() - startedMs).toBeLessThan(15_000);

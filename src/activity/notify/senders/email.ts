@@ -9,14 +9,14 @@ const silenceMs = 15_000;
 
 const ports = { tls: 465, starttls: 587, none: 25 } as const;
 
-/** As plain text, over TLS unless the channel says that there is none. */
+/** As plain text, over TLS unless the channel turns it off. */
 export async function sendEmail(
   channel: EmailChannel,
   { title, text }: Message,
   { reveal, signal }: SendContext,
 ): Promise<void> {
   const { server, encryption, username, password, from, to } = channel;
-  // A third of a megabyte that nothing else needs.
+  // Loaded only here: a third of a megabyte.
   const { createTransport } = await import('nodemailer');
   const transport = createTransport({
     host: server,
@@ -56,7 +56,7 @@ export async function sendEmail(
   }
 }
 
-/** SMTP's numbers from 500 are for good. */
+/** SMTP codes from 500 are permanent. */
 function asFailure(error: unknown, server: string): SendFailure {
   if (error instanceof SendFailure) return error;
   const { message, code, responseCode } = describe(error);

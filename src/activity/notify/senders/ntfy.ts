@@ -21,10 +21,10 @@ const tags: Readonly<Record<Message['event'], string>> = {
   test: 'wave',
 };
 
-/** ntfy takes this much as a message; what is longer becomes a file. */
+/** ntfy's limit for a message; it turns a longer one into a file. */
 const longestBytes = 3800;
 
-/** As JSON to the server's root, since a header cannot carry every letter. */
+/** As JSON to the server's root, since a header cannot carry every character. */
 export async function sendNtfy(channel: NtfyChannel, message: Message, context: SendContext): Promise<void> {
   const address = addressOf(await context.reveal(channel.url));
   const [, folder = '', topic = ''] = /^(.*\/)([^/]+)\/?$/.exec(address.pathname) ?? [];

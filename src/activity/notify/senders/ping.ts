@@ -4,7 +4,7 @@ import type { SendContext } from '../send-failure.ts';
 
 export interface Ping {
   readonly sign: 'start' | 'success' | 'fail';
-  /** A volume; undefined for all that is done at once. */
+  /** A volume; undefined for the whole run. */
   readonly subject: string | undefined;
   /** For the watch's own log. */
   readonly text: string;
@@ -12,7 +12,7 @@ export interface Ping {
 
 const endings = { start: '/start', success: '', fail: '/fail' } as const;
 
-/** Tells a watch from outside that work has begun, is done, or has failed. */
+/** Tells an external watch that work has begun, succeeded or failed. */
 export async function sendPing(
   channel: HealthchecksChannel,
   { sign, subject, text }: Ping,
@@ -36,7 +36,7 @@ async function addressFor(
     : `${address.replace(/\/$/, '')}/${slug}`;
 }
 
-/** What such addresses take: small letters, digits, "-" and "_". */
+/** The characters that such addresses accept: lower-case letters, digits, "-" and "_". */
 function slugOf(subject: string): string {
   return subject
     .toLowerCase()

@@ -15,7 +15,7 @@ export async function sendSlack(
   await httpSend({ url: await context.reveal(channel.url), headers, body }, context);
 }
 
-/** Its three signs; without them, no name can call people or make a link. */
+/** Escapes Slack's three special characters; no name can mention people or make a link. */
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

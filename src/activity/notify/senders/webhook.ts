@@ -4,7 +4,7 @@ import { httpSend } from '../http-send.ts';
 import type { SendContext } from '../send-failure.ts';
 import { asJsonText, fillTemplate } from '../template.ts';
 
-/** Sends everything that is known as JSON, or what the channel's template makes of it. */
+/** Sends all fields as JSON, or the channel's template filled in. */
 export async function sendWebhook(
   channel: WebhookChannel,
   message: Message,
